@@ -1,0 +1,49 @@
+"""### The nightly release: every new issue gets its title, its embedding and its neighbours
+
+| task | does |
+|---|---|
+| `plan` | pins the champion and the batch of every day; with nothing new, or no champion yet, all else is skipped |
+| `vectorize` | tokens to ids by the champion's vocabulary, days without them only |
+| `embed` | 300 numbers an issue |
+| `predict` | a title and its confidence an issue |
+| `index` | Annoy over all issues, its recall, and the neighbours of the new ones |
+| `publish` | checks the release, then makes it current in one step |
+| `collect` | removes what no kept release needs |
+
+Runs at 04:00 UTC and whenever `titler_ingest` has finished a day, one run at a time; days that came meanwhile enter together.
+A run with nothing to do ends in seconds. The release is named by the run's time: its verbs take `--release 20150104T040000Z`.
+
+**When it fails.** Readers still see the last good release. `publish` is not retried: its message says which check stopped
+it and what to type. The other tasks can be cleared: finished days are not done twice. `titler status` shows what is current,
+`titler rollback RELEASE` goes back.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from _stage import DAYS, NAME, stage
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable
+from pendulum import datetime
+
+with DAG(
+    dag_id="titler_refresh",
+    description="A release: embeddings, titles, neighbours of all that is new; then current",
+    doc_md=__doc__,
+    schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("0 4 * * *", timezone="UTC"), assets=[DAYS]),
+    start_date=datetime(2015, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"owner": "titler", "retries": 2, "retry_delay": timedelta(minutes=5), "execution_timeout": timedelta(hours=12)},
+    tags=["titler"],
+):
+    release = f"--release {NAME}"
+    plan = stage("plan", f"{release} --skip-code 99")
+    vectorize = stage("vectorize", release)
+    embed = stage("embed", release)
+    predict = stage("predict", release)
+    index = stage("index", release)
+    publish = stage("publish", release, retries=0)
+    collect = stage("collect", "")
+
+    plan >> vectorize >> embed >> predict >> index >> publish >> collect

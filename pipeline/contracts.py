@@ -1,0 +1,252 @@
+"""Every table that Titler writes, declared once: columns with a line of prose each, key, partition, where it lives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+from pipeline.errors import ContractError
+
+WHEN = pa.timestamp("us", tz="UTC")
+Place = Literal["lake", "warehouse"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table. `partition` names what a batch's folder is keyed by; `key` is unique within a partition."""
+
+    name: str
+    prose: str
+    schema: pa.Schema
+    key: tuple[str, ...]
+    partition: tuple[str, ...]
+    lives_in: tuple[Place, ...]
+
+    def conform(self, table: pa.Table) -> pa.Table:
+        """The same rows with exactly this table's columns, order and types.
+
+        Raises ContractError for a missing or surplus column, a type that does not cast without loss, or a NULL where
+        none may be; it names the table, the column, the expected and the found type.
+        """
+        surplus = [name for name in table.column_names if name not in self.schema.names]
+        if surplus:
+            raise ContractError(f"{self.name}: column {surplus[0]!r} is not in the contract, which has {', '.join(self.schema.names)}.")
+        columns = []
+        for field in self.schema:
+            if field.name not in table.column_names:
+                raise ContractError(f"{self.name}: column {field.name!r} ({field.type}) is missing; found {', '.join(table.column_names)}.")
+            column = table.column(field.name)
+            if column.type != field.type:
+                try:
+                    column = column.cast(field.type)
+                except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                    raise ContractError(
+                        f"{self.name}: column {field.name!r} is {column.type}, expected {field.type}; it does not cast: {error}"
+                    ) from None
+            if not field.nullable and column.null_count:
+                raise ContractError(f"{self.name}: column {field.name!r} ({field.type}) has {column.null_count} NULLs, expected none.")
+            columns.append(column)
+        return pa.table(columns, schema=self.schema)
+
+    def empty(self) -> pa.Table:
+        """No rows."""
+        return self.schema.empty_table()
+
+
+def column(name: str, kind: pa.DataType, prose: str, *, null: bool = False) -> pa.Field:
+    """A column with its line of prose; NOT NULL unless said."""
+    return pa.field(name, kind, nullable=null, metadata={"description": prose})
+
+
+ISSUE_ID = column("issue_id", pa.int64(), "GitHub's id of the issue: its identity")
+REPO = column("repo", pa.string(), "owner/name at the time")
+
+ISSUES = Table(
+    name="issues_v1",
+    prose="An issue as it was opened; later edits are not followed.",
+    schema=pa.schema(
+        [
+            ISSUE_ID,
+            column("issue_url", pa.string(), "its page on GitHub"),
+            REPO,
+            column("number", pa.int64(), "its number in the repository"),
+            column("author", pa.string(), "login of who opened it", null=True),
+            column("title", pa.string(), "as its author wrote it"),
+            column("body", pa.string(), "as its author wrote it; NULL where there is none", null=True),
+            column("created_at", WHEN, "when the opened event happened"),
+            column("event_id", pa.string(), "GH Archive's id of the opened event"),
+            column("trainable", pa.bool_(), "long and short enough to learn from; see settings text.*"),
+        ]
+    ),
+    key=("issue_id",),
+    partition=("day",),
+    lives_in=("lake",),
+)
+
+SOURCE_HEALTH = Table(
+    name="source_health_v1",
+    prose="The verdict on a source day.",
+    schema=pa.schema(
+        [
+            column("day", pa.date32(), "the source day (UTC)"),
+            column("hours_found", pa.int64(), "hour files found, of 24"),
+            column("hours_missing", pa.list_(pa.int64()), "hours without a file"),
+            column("events", pa.int64(), "events of all types that were read"),
+            column("malformed", pa.int64(), "lines put into quarantine"),
+            column("issues", pa.int64(), "issues opened, each counted once"),
+            column("trainable", pa.int64(), "of these, what may be learned from"),
+            column("usual_events", pa.int64(), "median events of the complete days among the 28 before; NULL where fewer than 7", null=True),
+            column("verdict", pa.string(), "complete, partial, collapsed or missing"),
+        ]
+    ),
+    key=("day",),
+    partition=("day",),
+    lives_in=("lake", "warehouse"),
+)
+
+TOKENS = Table(
+    name="tokens_v1",
+    prose="An issue's cleaned tokens.",
+    schema=pa.schema(
+        [
+            ISSUE_ID,
+            REPO,
+            column("trainable", pa.bool_(), "as in issues_v1"),
+            column("body", pa.list_(pa.string()), "cleaned tokens of the body; none where there is no body"),
+            column("title", pa.list_(pa.string()), "cleaned tokens of the title"),
+        ]
+    ),
+    key=("issue_id",),
+    partition=("day",),
+    lives_in=("lake",),
+)
+
+VECTORS = Table(
+    name="vectors_v1",
+    prose="An issue's padded ids in one vocabulary: 0 pads, 1 is unknown.",
+    schema=pa.schema(
+        [
+            ISSUE_ID,
+            REPO,
+            column("trainable", pa.bool_(), "as in issues_v1"),
+            column("body", pa.list_(pa.int32()), "text.body_length ids, padded in front, cut at the end"),
+            column("title", pa.list_(pa.int32()), "text.title_length ids with _start_ and _end_, padded at the end"),
+        ]
+    ),
+    key=("issue_id",),
+    partition=("vocabulary", "day"),
+    lives_in=("lake",),
+)
+
+EMBEDDINGS = Table(
+    name="embeddings_v1",
+    prose="An issue's vector.",
+    schema=pa.schema(
+        [
+            ISSUE_ID,
+            column("embedding", pa.list_(pa.float16()), "model.hidden_size numbers: the encoder's last state"),
+        ]
+    ),
+    key=("issue_id",),
+    partition=("model", "day"),
+    lives_in=("lake", "warehouse"),
+)
+
+TITLE_PREDICTIONS = Table(
+    name="title_predictions_v1",
+    prose="The title that a model gives an issue, and where that title comes from.",
+    schema=pa.schema(
+        [
+            ISSUE_ID,
+            column("issue_url", pa.string(), "its page on GitHub"),
+            REPO,
+            column("title", pa.string(), "as its author wrote it"),
+            column("predicted_title", pa.string(), "the model's; empty exactly when it abstained"),
+            column("confidence", pa.float64(), "exp(mean log probability of the title's tokens), 0 to 1"),
+            column("abstained", pa.bool_(), "no title was worth giving"),
+            column("created_at", WHEN, "when the issue was opened"),
+            column("source_day", pa.date32(), "the day of GH Archive it was read from"),
+            column("model", pa.string(), "the model's name"),
+            column("model_version", pa.string(), "its version in MLflow's registry"),
+            column("vocabulary", pa.string(), "its vocabulary"),
+            column("mlflow_run", pa.string(), "the MLflow run that trained it"),
+            column("issues_batch", pa.string(), "the batch of issues_v1 that holds the issue"),
+        ]
+    ),
+    key=("issue_id",),
+    partition=("model", "day"),
+    lives_in=("lake", "warehouse"),
+)
+
+SIMILAR_ISSUES = Table(
+    name="similar_issues_v1",
+    prose="A neighbour that was open before the issue, found when the issue was first embedded by the model.",
+    schema=pa.schema(
+        [
+            ISSUE_ID,
+            column("issue_url", pa.string(), "its page on GitHub"),
+            column("rank", pa.int64(), "1 is nearest"),
+            column("similar_issue_id", pa.int64(), "the neighbour"),
+            column("similar_issue_url", pa.string(), "the neighbour's page"),
+            column("similar_title", pa.string(), "the neighbour's title"),
+            column("distance", pa.float64(), "angular: sqrt(2(1 - cosine)), 0 to 2"),
+            column("same_repo", pa.bool_(), "both in one repository"),
+            column("near_duplicate", pa.bool_(), "distance under index.near_duplicate_distance"),
+        ]
+    ),
+    key=("issue_id", "rank"),
+    partition=("model", "day"),
+    lives_in=("lake", "warehouse"),
+)
+
+RELEASES = Table(
+    name="releases_v1",
+    prose="A release: one model, its vocabulary, index, titles and neighbours, published in one step.",
+    schema=pa.schema(
+        [
+            column("release_id", pa.string(), "its name, by the time it was opened"),
+            column("status", pa.string(), "current, published (and kept) or rolled_back"),
+            column("published_at", WHEN, "when it last became current"),
+            column("published_by", pa.string(), "who did it"),
+            column("model", pa.string(), "the model's name"),
+            column("model_version", pa.string(), "its version in MLflow's registry"),
+            column("vocabulary", pa.string(), "its vocabulary"),
+            column("mlflow_run", pa.string(), "the MLflow run that trained it"),
+            column("days", pa.int64(), "source days in it"),
+            column("issues", pa.int64(), "issues in it"),
+            column("index_items", pa.int64(), "vectors in its index"),
+            column("recall_at_10", pa.float64(), "share of the 10 exact nearest neighbours that the index finds"),
+            column("accepted", pa.string(), "collapsed days accepted, with reasons (JSON)"),
+        ]
+    ),
+    key=("release_id",),
+    partition=(),
+    lives_in=("lake", "warehouse"),
+)
+
+RELEASE_MEMBERS = Table(
+    name="release_members_v1",
+    prose="Which batch of which table and day belongs to which release.",
+    schema=pa.schema(
+        [
+            column("release_id", pa.string(), "the release"),
+            column("table_name", pa.string(), "the table"),
+            column("day", pa.date32(), "the source day"),
+            column("batch_id", pa.string(), "the batch"),
+            column("digest", pa.string(), "of the batch's content"),
+            column("rows", pa.int64(), "rows in it"),
+        ]
+    ),
+    key=("release_id", "table_name", "day"),
+    partition=(),
+    lives_in=("lake", "warehouse"),
+)
+
+TABLES = {
+    table.name: table
+    for table in (
+        ISSUES, SOURCE_HEALTH, TOKENS, VECTORS, EMBEDDINGS, TITLE_PREDICTIONS, SIMILAR_ISSUES, RELEASES, RELEASE_MEMBERS,
+    )
+}  # fmt: skip

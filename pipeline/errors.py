@@ -1,0 +1,39 @@
+"""What goes wrong, told to a person: what was found, what was expected, what to type next."""
+
+from __future__ import annotations
+
+
+class TitlerError(Exception):
+    """A failure that a person can act on. The command prints it as it stands and exits with `exit_code`.
+
+    `message` says what was found and what was expected; `hint`, where there is one, is the next step,
+    a command where possible.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class UsageError(TitlerError):
+    """A mistake in what was asked for: options, settings, a file that is not what it was said to be."""
+
+    exit_code = 2
+
+
+class ContractError(TitlerError):
+    """A table that is not what `contracts.py` declares."""
+
+
+class SourceError(TitlerError):
+    """Hour files that cannot be had or are not GH Archive's."""
+
+
+class LakeError(TitlerError):
+    """A batch, manifest or pointer that is missing or damaged."""

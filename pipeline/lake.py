@@ -1,0 +1,310 @@
+"""The lake: batches, manifests and pointers over fsspec.
+
+A batch is a folder of files under an id of its own, with `manifest.json` written last; what has no manifest does not
+exist. A batch never changes. Two kinds of small file point at batches: `current.json`, a partition's batch, and
+`keys/KEY.json`, the batch made of these inputs with these parameters. Nothing relies on listing or on renaming a folder: a single small file is
+replaced in one step, which a local file system (rename) and an object store (put) both do.
+
+    ROOT/TABLE/day=2015-01-01/BATCH/part-00000.parquet, manifest.json
+    ROOT/TABLE/day=2015-01-01/current.json, keys/KEY.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import posixpath
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
+
+from pipeline.contracts import Table
+from pipeline.errors import LakeError
+
+MANIFEST = "manifest.json"
+ROWS_A_GROUP = 50_000
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a batch. `rows` is 0 for one that is not a table."""
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a batch is: its files, and what it was made of.
+
+    `inputs` are the digests of the manifests it was made of; `key` stands for inputs, parameters and table version;
+    `digest` stands for the content, and is the same for the same files whenever they were written.
+    """
+
+    table: str
+    partition: dict[str, str]
+    batch_id: str
+    key: str
+    digest: str
+    rows: int
+    files: tuple[File, ...]
+    inputs: tuple[str, ...]
+    parameters: dict[str, Any]
+    figures: dict[str, Any]
+    created_at: str
+
+    @property
+    def folder(self) -> str:
+        """The batch's folder, relative to the lake's root."""
+        return posixpath.join(_partition_folder(self.table, self.partition), self.batch_id)
+
+    @property
+    def day(self) -> str:
+        """The source day it belongs to."""
+        return self.partition["day"]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Raises ValueError, TypeError or KeyError for anything but a manifest."""
+        values = json.loads(text)
+        values["files"] = tuple(File(**file) for file in values["files"])
+        values["inputs"] = tuple(values["inputs"])
+        return cls(**values)
+
+
+def _partition_folder(table: str, partition: Mapping[str, str]) -> str:
+    return posixpath.join(table, *(f"{name}={value}" for name, value in partition.items()))
+
+
+def fingerprint(table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]) -> str:
+    """32 hex digits that stand for what a batch is made of."""
+    made_of = json.dumps([table, dict(partition), list(inputs), dict(parameters)], sort_keys=True)
+    return hashlib.sha256(made_of.encode()).hexdigest()[:32]
+
+
+class Lake:
+    """A folder or a bucket. Small and picklable: workers get one each."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root if "://" in root else str(Path(root).absolute())
+        self._fs, self._base = fsspec.core.url_to_fs(self.root)
+        self._local = isinstance(self._fs, LocalFileSystem)
+
+    def __reduce__(self) -> tuple[type[Lake], tuple[str]]:
+        return Lake, (self.root,)
+
+    def path(self, relative: str) -> str:
+        """The full path or address of something in the lake."""
+        return posixpath.join(self.root, relative)
+
+    def _at(self, relative: str) -> str:
+        return posixpath.join(self._base, relative)
+
+    # Small files
+
+    def put(self, relative: str, data: bytes) -> None:
+        """Writes or replaces one file in one step: readers see the old one or the new one.
+
+        Raises LakeError where the lake cannot be written: full, read-only, gone.
+        """
+        try:
+            if not self._local:
+                self._fs.pipe_file(self._at(relative), data)
+                return
+            target = Path(self._at(relative))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+            try:
+                aside.write_bytes(data)
+                os.replace(aside, target)
+            finally:
+                aside.unlink(missing_ok=True)
+        except OSError as error:
+            raise LakeError(
+                f"{self.path(relative)} cannot be written: {error.strerror or error}.", "Free space or rights there, then run the same command again."
+            ) from error
+
+    def get(self, relative: str) -> bytes | None:
+        """A file's bytes; None where there is none."""
+        try:
+            return bytes(self._fs.cat_file(self._at(relative)))
+        except FileNotFoundError:
+            return None
+
+    def put_json(self, relative: str, value: Any) -> None:
+        self.put(relative, (json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode())
+
+    def get_json(self, relative: str) -> Any:
+        """A JSON file's value; None where there is none. Raises LakeError for one that is damaged."""
+        data = self.get(relative)
+        if data is None:
+            return None
+        try:
+            return json.loads(data)
+        except ValueError:
+            raise LakeError(f"{self.path(relative)} is not JSON.", "Delete that file, then run the stage that writes it again.") from None
+
+    def names(self, relative: str) -> list[str]:
+        """Names in a folder, sorted; none where there is no folder."""
+        try:
+            return sorted(posixpath.basename(path.rstrip("/")) for path in self._fs.ls(self._at(relative), detail=False, refresh=True))
+        except FileNotFoundError:
+            return []
+
+    def delete(self, relative: str) -> None:
+        """Deletes a folder and all in it; nothing where there is none."""
+        if self._fs.exists(self._at(relative)):
+            self._fs.rm(self._at(relative), recursive=True)
+
+    # Batches
+
+    def find(self, table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]) -> Manifest | None:
+        """The batch already made of these inputs with these parameters."""
+        key = fingerprint(table, partition, inputs, parameters)
+        folder = _partition_folder(table, partition)
+        pointer = self.get_json(posixpath.join(folder, "keys", f"{key}.json"))
+        return None if pointer is None else self._manifest(posixpath.join(folder, pointer["batch_id"]))
+
+    def current(self, table: str, partition: Mapping[str, str]) -> Manifest | None:
+        """The batch that the partition's pointer names."""
+        folder = _partition_folder(table, partition)
+        pointer = self.get_json(posixpath.join(folder, "current.json"))
+        return None if pointer is None else self.manifest(posixpath.join(folder, pointer["batch_id"]))
+
+    def days(self, table: str) -> list[str]:
+        """Days that have a partition of a table that is partitioned by day alone."""
+        return [name.removeprefix("day=") for name in self.names(table) if name.startswith("day=")]
+
+    def manifest(self, folder: str) -> Manifest:
+        """The manifest of the batch in `folder`. Raises LakeError where there is none."""
+        manifest = self._manifest(folder)
+        if manifest is None:
+            raise LakeError(
+                f"{self.path(folder)} has no manifest: the batch was never finished, or was collected.",
+                "Run the stage that writes it again; `titler status` lists what is there.",
+            )
+        return manifest
+
+    def _manifest(self, folder: str) -> Manifest | None:
+        data = self.get(posixpath.join(folder, MANIFEST))
+        if data is None:
+            return None
+        try:
+            return Manifest.from_json(data.decode())
+        except (ValueError, TypeError, KeyError) as error:
+            raise LakeError(f"{self.path(folder)}/{MANIFEST} is damaged ({error}).", "Delete that folder, then run the stage again.") from None
+
+    def draft(
+        self, table: str, partition: Mapping[str, str], inputs: Iterable[str] = (), parameters: Mapping[str, Any] | None = None
+    ) -> Draft:
+        """Opens a batch that does not exist until it is committed."""
+        return Draft(self, table, dict(partition), tuple(inputs), dict(parameters or {}))
+
+    # Tables in batches
+
+    def write_table(self, folder: str, name: str, table: pa.Table, contract: Table) -> File:
+        """Writes one Parquet file that keeps to its contract. Raises ContractError, LakeError."""
+        buffer = io.BytesIO()
+        pq.write_table(contract.conform(table), buffer, compression="zstd", row_group_size=ROWS_A_GROUP)
+        return self.write_file(folder, name, buffer.getvalue(), table.num_rows)
+
+    def write_file(self, folder: str, name: str, data: bytes, rows: int = 0) -> File:
+        self.put(posixpath.join(folder, name), data)
+        return File(name, rows, len(data), hashlib.sha256(data).hexdigest())
+
+    def read_part(self, manifest: Manifest, file: File, columns: list[str] | None = None) -> pa.Table:
+        """One Parquet file of a batch. Raises LakeError where it is missing or not what the manifest says."""
+        return pq.read_table(io.BytesIO(self.read_file(manifest, file)), columns=columns)
+
+    def read_file(self, manifest: Manifest, file: File) -> bytes:
+        """One file of a batch, held against its digest."""
+        data = self.get(posixpath.join(manifest.folder, file.name))
+        if data is None or len(data) != file.bytes or hashlib.sha256(data).hexdigest() != file.sha256:
+            found = "missing" if data is None else f"{len(data)} bytes with another digest"
+            raise LakeError(
+                f"{self.path(manifest.folder)}/{file.name} is {found}, expected {file.bytes} bytes as in its manifest.",
+                f"Delete {self.path(manifest.folder)}, then run the stage that writes {manifest.table} again.",
+            )
+        return data
+
+    def read(self, manifest: Manifest, contract: Table, columns: list[str] | None = None) -> pa.Table:
+        """All rows of a batch."""
+        parts = [self.read_part(manifest, file, columns) for file in manifest.files]
+        if not parts:
+            empty = contract.empty()
+            return empty if columns is None else empty.select(columns)
+        return pa.concat_tables(parts)
+
+    def parts(self, manifests: Iterable[Manifest]) -> Iterator[tuple[Manifest, File]]:
+        """Every file of every batch, in order: the shards."""
+        for manifest in manifests:
+            for file in manifest.files:
+                yield manifest, file
+
+    def download(self, manifest: Manifest, folder: Path) -> None:
+        """Copies a batch's files into a local folder, each held against its digest."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in manifest.files:
+            (folder / file.name).write_bytes(self.read_file(manifest, file))
+
+
+@dataclass
+class Draft:
+    """A batch being written. Nothing of it exists for readers before `commit`."""
+
+    lake: Lake
+    table: str
+    partition: dict[str, str]
+    inputs: tuple[str, ...]
+    parameters: dict[str, Any]
+    batch_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    files: list[File] = field(default_factory=list)
+
+    @property
+    def folder(self) -> str:
+        return posixpath.join(_partition_folder(self.table, self.partition), self.batch_id)
+
+    def write_table(self, name: str, table: pa.Table, contract: Table) -> None:
+        self.files.append(self.lake.write_table(self.folder, name, table, contract))
+
+    def write_file(self, name: str, data: bytes, rows: int = 0) -> None:
+        self.files.append(self.lake.write_file(self.folder, name, data, rows))
+
+    def commit(self, figures: Mapping[str, Any] | None = None) -> Manifest:
+        """Writes the manifest, then the two pointers. The batch exists from here on."""
+        files = tuple(sorted(self.files, key=lambda file: file.name))
+        content = json.dumps([self.table, self.partition, [[file.name, file.sha256] for file in files]], sort_keys=True)
+        key = fingerprint(self.table, self.partition, self.inputs, self.parameters)
+        manifest = Manifest(
+            table=self.table,
+            partition=self.partition,
+            batch_id=self.batch_id,
+            key=key,
+            digest=hashlib.sha256(content.encode()).hexdigest(),
+            rows=sum(file.rows for file in files),
+            files=files,
+            inputs=self.inputs,
+            parameters=self.parameters,
+            figures=dict(figures or {}),
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        self.lake.put(posixpath.join(self.folder, MANIFEST), manifest.to_json().encode())
+        folder = _partition_folder(self.table, self.partition)
+        self.lake.put_json(posixpath.join(folder, "keys", f"{key}.json"), {"batch_id": self.batch_id})
+        self.lake.put_json(posixpath.join(folder, "current.json"), {"batch_id": self.batch_id})
+        return manifest

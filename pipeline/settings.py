@@ -1,0 +1,169 @@
+"""One frozen, typed `Settings`. Its defaults are one laptop; a TOML file or the environment says what differs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from pipeline.errors import UsageError
+
+PREFIX = "TITLER_"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(_Section):
+    """Where the hour files are."""
+
+    hours: str = Field(default="https://data.gharchive.org", description="folder, file://, gs:// or https base of hour files")
+
+
+class LakeSettings(_Section):
+    """Where the lake is."""
+
+    root: str = Field(default="./lake", description="folder or bucket")
+
+
+class Warehouse(_Section):
+    """Where analysts query."""
+
+    kind: Literal["duckdb", "bigquery"] = Field(default="duckdb", description="embedded, or Google's")
+    path: str = Field(default="", description="DuckDB's file; empty: warehouse.duckdb inside the lake")
+    project: str = Field(default="", description="BigQuery's project; empty: the credentials' own")
+    dataset: str = Field(default="titler", description="BigQuery's dataset")
+    location: str = Field(default="US", description="BigQuery's location; GH Archive's data set lies in US")
+
+
+class Tracking(_Section):
+    """Where runs and models are recorded."""
+
+    uri: str = Field(default="", description="MLflow's address; empty: SQLite inside the lake")
+    experiment: str = Field(default="titler", description="MLflow's experiment")
+    model_name: str = Field(default="titler", description="the registered model's name")
+
+
+class Compute(_Section):
+    """Where shards are worked on."""
+
+    scheduler_address: str = Field(default="", description="an existing Dask scheduler; empty: a local cluster")
+    workers: int = Field(default=0, ge=0, description="worker processes of the local cluster; 0: one a core")
+
+
+class Text(_Section):
+    """What text becomes. The lengths and vocabulary sizes are the article's."""
+
+    engine: Literal["titler", "ktext"] = Field(default="titler", description="our ktext, or PyPI's ktext 0.40 (slower; the judge)")
+    body_words: int = Field(default=8000, ge=1, description="words kept in the bodies' vocabulary")
+    title_words: int = Field(default=4500, ge=1, description="words kept in the titles' vocabulary")
+    body_length: int = Field(default=70, ge=1, description="ids a body")
+    title_length: int = Field(default=12, ge=3, description="ids a title, _start_ and _end_ included")
+    min_body_words: int = Field(default=6, ge=0, description="trainable: at least so many runs of non-white-space in the body")
+    min_title_words: int = Field(default=3, ge=0, description="trainable: at least so many in the title")
+    max_title_characters: int = Field(default=400, ge=1, description="trainable: at most so many characters in the title")
+    max_body_characters: int = Field(default=2000, ge=1, description="trainable: at most so many characters in the body")
+
+
+class Model(_Section):
+    """What learns, and how. Sizes are the article's; its batch of 1,200 was for a large GPU."""
+
+    variant: str = Field(default="gru", description="the network, by its name in pipeline/models")
+    embedding_size: int = Field(default=300, ge=1, description="numbers a word")
+    hidden_size: int = Field(default=300, ge=1, description="numbers an issue: the embedding")
+    learning_rate: float = Field(default=0.001, gt=0, description="Nadam's")
+    batch_size: int = Field(default=256, ge=1, description="issues a training step")
+    epochs: int = Field(default=7, ge=1, description="at most")
+    patience: int = Field(default=2, ge=1, description="epochs without a better validation loss before training stops")
+    inference_batch_size: int = Field(default=512, ge=1, description="issues decoded together")
+    abstain_below: float = Field(default=0.0, ge=0, le=1, description="confidence under which no title is given")
+    seed: int = Field(default=42, ge=0, description="of initial weights and shuffling")
+    sample_titles: int = Field(default=50, ge=0, description="validation titles logged to MLflow")
+
+
+class Index(_Section):
+    """Similar issues."""
+
+    trees: int = Field(default=50, ge=1, description="Annoy's trees; more: better recall, a larger file")
+    search_k: int = Field(default=-1, ge=-1, description="nodes Annoy inspects a query; -1: trees x neighbours")
+    neighbours: int = Field(default=10, ge=1, description="neighbours stored an issue")
+    near_duplicate_distance: float = Field(default=0.35, ge=0, description="angular distance under which two issues are near-duplicates")
+    min_recall: float = Field(default=0.8, ge=0, le=1, description="recall@10 under which a release is stopped")
+    seed: int = Field(default=42, ge=0, description="of Annoy's random planes")
+
+
+class Release(_Section):
+    """What is kept."""
+
+    keep: int = Field(default=3, ge=1, description="published releases that `collect` keeps, the current one included")
+
+
+class Settings(BaseSettings):
+    """Every setting of Titler. Only `cli.py` builds one.
+
+    Order: environment (`TITLER_LAKE__ROOT=...`), then the TOML file, then the defaults.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid")
+
+    source: Source = Source()
+    lake: LakeSettings = LakeSettings()
+    warehouse: Warehouse = Warehouse()
+    tracking: Tracking = Tracking()
+    compute: Compute = Compute()
+    text: Text = Text()
+    model: Model = Model()
+    index: Index = Index()
+    release: Release = Release()
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, env_settings: PydanticBaseSettingsSource, **_: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's address, with the default worked out."""
+        return self.tracking.uri or f"sqlite:///{Path(self.lake.root).absolute()}/mlflow.db"
+
+    @property
+    def warehouse_path(self) -> str:
+        """DuckDB's file, with the default worked out."""
+        return self.warehouse.path or f"{self.lake.root.rstrip('/')}/warehouse.duckdb"
+
+
+def load(path: Path | None = None) -> Settings:
+    """Settings from a TOML file, the environment and the defaults.
+
+    Raises UsageError, naming the key, for one that is unknown or of the wrong type.
+    """
+    if path is not None and not path.is_file():
+        raise UsageError(f"{path}: no such settings file.", "Give a TOML file like infra/cloud.toml, or leave --settings out.")
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=path)
+
+    sections = set(Settings.model_fields)
+    for name in os.environ:
+        if name.startswith(PREFIX) and "__" in name:
+            section = name.removeprefix(PREFIX).split("__")[0].lower()
+            if section not in sections:
+                raise UsageError(f"{name}: no such setting.", f"Its sections are: {', '.join(sorted(sections))}")
+    try:
+        return FromFile()
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            key = ".".join(str(part) for part in problem["loc"])
+            if problem["type"] == "extra_forbidden":
+                lines.append(f"{key}: no such setting.")
+            else:
+                lines.append(f"{key} = {problem['input']!r}: {problem['msg']}.")
+        raise UsageError("\n".join(lines), "All settings and their defaults: docs/settings.md") from None
+    except ValueError as error:  # tomllib.TOMLDecodeError
+        raise UsageError(f"{path} is not TOML: {error}", "See infra/cloud.toml for the form.") from None

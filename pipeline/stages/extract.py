@@ -1,0 +1,138 @@
+"""extract: hour files of a day -> issues_v1, source_health_v1 and the quarantine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline import source, warehouse
+from pipeline.compute import map_shards
+from pipeline.contracts import ISSUES, SOURCE_HEALTH
+from pipeline.lake import Lake, Manifest
+from pipeline.settings import Settings, Text
+from pipeline.stages import Outcome
+
+QUARANTINE = "quarantine"
+ROWS_A_PART = 100_000
+HISTORY_DAYS = 28
+MIN_HISTORY_DAYS = 7
+
+
+def thresholds(text: Text) -> dict[str, int]:
+    """The query's named parameters that decide `trainable`."""
+    return {
+        "min_body_words": text.min_body_words,
+        "min_title_words": text.min_title_words,
+        "max_title_characters": text.max_title_characters,
+        "max_body_characters": text.max_body_characters,
+    }
+
+
+def untrainable(issues: pa.Table, limits: Mapping[str, int]) -> dict[str, int]:
+    """How many issues each threshold keeps from training; an issue counts under the first that it fails."""
+    counts = dict.fromkeys(("no_body", "short_body", "short_title", "long_title", "long_body"), 0)
+    for title, body in zip(issues.column("title").to_pylist(), issues.column("body").to_pylist(), strict=True):
+        if not (body or "").strip():
+            counts["no_body"] += 1
+        elif len(body.split()) < limits["min_body_words"]:
+            counts["short_body"] += 1
+        elif len(title.split()) < limits["min_title_words"]:
+            counts["short_title"] += 1
+        elif len(title) > limits["max_title_characters"]:
+            counts["long_title"] += 1
+        elif len(body) > limits["max_body_characters"]:
+            counts["long_body"] += 1
+    return counts
+
+
+def extract_day(day: date, lake: Lake, settings: Settings, again: bool) -> tuple[Manifest, bool]:
+    """The day's issues batch, and whether it was made just now."""
+    hours = source.look(settings.source.hours, day)
+    query = warehouse.Query.from_file("extract_issues", **thresholds(settings.text))
+    partition = {"day": day.isoformat()}
+    parameters: dict[str, Any] = {
+        "hours": [[hour.hour, hour.size, hour.stamp] for hour in hours.found],
+        "query": hashlib.sha256(query.sql.encode()).hexdigest()[:16],
+        **query.parameters,
+    }
+    found = None if again else lake.find(ISSUES.name, partition, (), parameters)
+    if found is not None:
+        return found, False
+
+    house = warehouse.connect(settings.warehouse, settings.warehouse_path)
+    with tempfile.TemporaryDirectory(prefix="titler-") as folder:
+        extraction = house.extract(query, day, source.fetch(hours, Path(folder)))
+    draft = lake.draft(ISSUES.name, partition, (), parameters)
+    for number, start in enumerate(range(0, len(extraction.issues), ROWS_A_PART)):
+        draft.write_table(f"part-{number:05d}.parquet", extraction.issues.slice(start, ROWS_A_PART), ISSUES)
+    figures: dict[str, Any] = {
+        "hours_found": len(hours.found),
+        "hours_missing": list(hours.missing),
+        "events": extraction.events,
+        "malformed": len(extraction.malformed),
+        "trainable": sum(extraction.issues.column("trainable").to_pylist()),
+        "untrainable": untrainable(extraction.issues, thresholds(settings.text)),
+    }
+    if len(extraction.malformed):
+        quarantine = lake.draft(QUARANTINE, partition, (), {"issues_batch": draft.batch_id})
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in extraction.malformed.to_pylist())
+        quarantine.write_file("malformed.jsonl", lines.encode(errors="replace"), len(extraction.malformed))
+        figures["quarantine"] = quarantine.commit().folder
+    return draft.commit(figures), True
+
+
+
+def judge(lake: Lake, manifest: Manifest, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Writes the day's source_health_v1, held against the complete days before it; returns its row.
+
+    `known` holds the rows of days already read, and takes this one.
+    """
+    day = date.fromisoformat(manifest.day)
+    history = []
+    for back in range(1, HISTORY_DAYS + 1):
+        before = (day - timedelta(days=back)).isoformat()
+        if before not in known:
+            health = lake.current(SOURCE_HEALTH.name, {"day": before})
+            known[before] = health.figures if health else {}
+        if known[before].get("verdict") == "complete":
+            history.append(known[before]["events"])
+    usual = int(statistics.median(history)) if len(history) >= MIN_HISTORY_DAYS else None
+    figures = manifest.figures
+    row: dict[str, Any] = {
+        "day": day,
+        "hours_found": figures["hours_found"],
+        "hours_missing": figures["hours_missing"],
+        "events": figures["events"],
+        "malformed": figures["malformed"],
+        "issues": manifest.rows,
+        "trainable": figures["trainable"],
+        "usual_events": usual,
+        "verdict": source.verdict(figures["hours_found"], figures["events"], usual),
+    }
+    known[manifest.day] = {**row, "day": manifest.day}
+    partition = {"day": manifest.day}
+    parameters = {"usual_events": usual, "issues_batch": manifest.batch_id}
+    if lake.find(SOURCE_HEALTH.name, partition, (manifest.digest,), parameters) is None:
+        draft = lake.draft(SOURCE_HEALTH.name, partition, (manifest.digest,), parameters)
+        draft.write_table("part-00000.parquet", pa.Table.from_pylist([row], schema=SOURCE_HEALTH.schema), SOURCE_HEALTH)
+        draft.commit(known[manifest.day])
+    return row
+
+
+def run(lake: Lake, settings: Settings, days: Sequence[date], *, again: bool = False) -> tuple[Outcome, list[dict[str, Any]]]:
+    """Extracts the days that are not there yet (all of them with `again`); returns their batches and their health.
+
+    Raises SourceError where the source cannot be reached or is not GH Archive's.
+    """
+    results = map_shards(extract_day, list(days), lake, settings, again, label="extract", compute=settings.compute, heavy=len(days) > HISTORY_DAYS)
+    known: dict[str, dict[str, Any]] = {}
+    health = [judge(lake, manifest, known) for manifest, _ in sorted(results, key=lambda result: result[0].day)]
+    return Outcome(tuple(manifest for manifest, _ in results), sum(made for _, made in results)), health

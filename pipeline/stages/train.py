@@ -1,0 +1,115 @@
+"""train: vectors_v1 -> a predictor (vocabularies and network) in the lake, its run and its version in MLflow."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pipeline.contracts import VECTORS
+from pipeline.lake import Lake, Manifest
+from pipeline.pins import Pinned
+from pipeline.settings import Settings
+from pipeline.stages.shards import Batches
+from pipeline.stages.vocab import VOCABULARY, vocabularies_of
+from pipeline.tracking import Tracking
+
+PREDICTOR = "predictor"
+
+
+def tracking_of(settings: Settings, lake: Lake) -> Tracking:
+    """MLflow as the settings say, artifacts inside the lake."""
+    return Tracking(settings.tracking_uri, settings.tracking.experiment, settings.tracking.model_name, lake.path("mlflow"))
+
+
+def run(lake: Lake, settings: Settings, model: Pinned) -> Manifest:
+    """The model's predictor, trained once; a killed training goes on from its last checkpoint.
+
+    Raises UsageError where the model was not vectorized.
+    """
+    plan = model.plan()
+    facts = plan.facts
+    vocabulary = model.members(VOCABULARY, "vocab")[0]
+    vectors = model.members(VECTORS.name, "vectorize")
+    hyper = {**settings.model.model_dump(), "variant": facts["variant"], "epochs": facts["epochs"]}
+    inputs = [vocabulary.digest, *(manifest.digest for manifest in vectors)]
+    partition = {"model": model.name}
+    found = lake.find(PREDICTOR, partition, inputs, hyper)
+    if found is not None:
+        model.set_members(PREDICTOR, [found])
+        return found
+
+    from pipeline.models import Shape, build
+    from pipeline.models.training import fit
+    from pipeline.predictor import Predictor
+
+    vocabularies = vocabularies_of(lake, vocabulary)
+    lengths = (vocabularies.body.length, vocabularies.title.length)
+    shape = Shape(
+        body_vocabulary=vocabularies.body.size,
+        title_vocabulary=vocabularies.title.size,
+        body_length=lengths[0],
+        title_length=lengths[1],
+        embedding_size=hyper["embedding_size"],
+        hidden_size=hyper["hidden_size"],
+    )
+    sizes = {part: vocabulary.figures[part] for part in ("train", "validation", "test")}
+    parameters: dict[str, Any] = {
+        **hyper,
+        "days": len(plan.days),
+        "first_day": plan.days[0].day,
+        "last_day": plan.days[-1].day,
+        "body_vocabulary": shape.body_vocabulary,
+        "title_vocabulary": shape.title_vocabulary,
+        "body_length": shape.body_length,
+        "title_length": shape.title_length,
+        **{f"{part}_issues": size for part, size in sizes.items()},
+    }
+    tracking = tracking_of(settings, lake)
+    with tempfile.TemporaryDirectory(prefix="titler-") as scratch:
+        folder = Path(scratch)
+        with tracking.training_run(model.name, parameters, {"titler.vocabulary": vocabulary.figures["id"]}) as run:
+            network = build(hyper["variant"], shape, seed=hyper["seed"])
+            batch = hyper["batch_size"]
+            history = fit(
+                network,
+                Batches(lake, vectors, plan, "train", lengths, batch, hyper["seed"]),
+                Batches(lake, vectors, plan, "validation", lengths, batch),
+                epochs=hyper["epochs"],
+                learning_rate=hyper["learning_rate"],
+                patience=hyper["patience"],
+                checkpoint=lake.scratch(f"models/{model.name}/checkpoint"),
+                on_epoch=run.epoch,
+                seed=hyper["seed"],
+            )
+            predictor = Predictor(
+                name=model.name,
+                network=network,
+                vocabularies=vocabularies,
+                engine=settings.text.engine,
+                abstain_below=hyper["abstain_below"],
+                batch_size=hyper["inference_batch_size"],
+            )
+            predictor.save(folder / "predictor")
+            run.loss_picture(history)
+            run.table("data.json", [{"day": day.day, "issues": day.issues, "tokens": day.tokens, "tokens_digest": day.tokens_digest} for day in plan.days])
+            run.artifacts(folder / "predictor", "predictor")
+            run_id = run.id
+        version = tracking.register(run_id, folder / "predictor", model.name)
+        draft = lake.draft(PREDICTOR, partition, inputs, hyper)
+        for path in sorted((folder / "predictor").iterdir()):
+            draft.write_file(path.name, path.read_bytes())
+        best = min(history, key=lambda epoch: epoch.validation_loss)
+        manifest = draft.commit(
+            {
+                "variant": hyper["variant"],
+                "vocabulary": vocabulary.figures["id"],
+                "mlflow_run": run_id,
+                "version": version,
+                "epochs": len(history),
+                "validation_loss": best.validation_loss,
+                **sizes,
+            }
+        )
+    model.set_members(PREDICTOR, [manifest])
+    return manifest

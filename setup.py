@@ -1,0 +1,56 @@
+"""Titler's package. `requirements.lock` pins all of this with hashes; `make lock` renews it."""
+
+from setuptools import find_packages, setup
+
+RUNTIME = [
+    "annoy==1.17.3",
+    "apache-airflow==3.3.*",
+    "dask",
+    "distributed",
+    "duckdb",
+    "fsspec[http]",
+    "ftfy",  # ktext's engine needs it (through textacy)
+    "gcsfs",
+    "google-cloud-bigquery",
+    "google-cloud-bigquery-storage",
+    "keras==3.15.*",
+    "ktext==0.40",
+    "matplotlib",
+    "mlflow==3.17.*",
+    "numpy",
+    "psutil",
+    "pyarrow",
+    "pydantic-settings",
+    "rich",
+    "rouge-score",
+    "sacrebleu",
+    "sqlglot",
+    "tensorflow-cpu",  # half the size of `tensorflow`; infra's GPU image replaces it
+    "textacy==0.6.2",
+    "typer",
+    "unidecode",  # ktext's engine needs it (through textacy)
+]
+
+DEVELOPMENT = [
+    "hypothesis",
+    "mypy",
+    "pandas-stubs",
+    "pytest",
+    "pytest-timeout",
+    "pytest-xdist",
+    "ruff",
+    "setuptools",
+    "uv",
+    "wheel",
+]
+
+setup(
+    name="titler",
+    version="0.1.0",
+    description="GitHub's public issues as a nightly data product: titles, embeddings, similar issues",
+    python_requires=">=3.11,<3.13",
+    packages=find_packages(include=["pipeline", "pipeline.*"]),
+    install_requires=RUNTIME,
+    extras_require={"dev": DEVELOPMENT},
+    entry_points={"console_scripts": ["titler = pipeline.cli:main"]},
+)
