@@ -16,8 +16,10 @@ import io
 import json
 import os
 import posixpath
+import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -166,6 +168,12 @@ class Lake:
         except FileNotFoundError:
             return []
 
+    def modified(self, relative: str) -> datetime:
+        """When the newest file of a folder was written."""
+        files = self._fs.find(self._at(relative), detail=True).values()
+        times = [self._fs.modified(file["name"]) for file in files]
+        return max((when if when.tzinfo else when.replace(tzinfo=UTC) for when in times), default=datetime.min.replace(tzinfo=UTC))
+
     def delete(self, relative: str) -> None:
         """Deletes a folder and all in it; nothing where there is none."""
         if self._fs.exists(self._at(relative)):
@@ -256,11 +264,22 @@ class Lake:
             for file in manifest.files:
                 yield manifest, file
 
-    def download(self, manifest: Manifest, folder: Path) -> None:
-        """Copies a batch's files into a local folder, each held against its digest."""
+    @contextmanager
+    def local_copy(self, manifest: Manifest) -> Iterator[Path]:
+        """A local folder with a batch's files, for libraries that open paths: the batch itself where the lake is local."""
+        if self._local:
+            yield Path(self._at(manifest.folder))
+            return
+        with tempfile.TemporaryDirectory(prefix="titler-") as folder:
+            for file in manifest.files:
+                (Path(folder) / file.name).write_bytes(self.read_file(manifest, file))
+            yield Path(folder)
+
+    def scratch(self, relative: str) -> Path:
+        """A local folder for work that may be interrupted: inside a local lake, else in the machine's temporary folder."""
+        folder = Path(self._at(relative)) if self._local else Path(tempfile.gettempdir(), "titler", relative)
         folder.mkdir(parents=True, exist_ok=True)
-        for file in manifest.files:
-            (folder / file.name).write_bytes(self.read_file(manifest, file))
+        return folder
 
 
 @dataclass

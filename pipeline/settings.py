@@ -80,6 +80,7 @@ class Model(_Section):
     epochs: int = Field(default=7, ge=1, description="at most")
     patience: int = Field(default=2, ge=1, description="epochs without a better validation loss before training stops")
     inference_batch_size: int = Field(default=512, ge=1, description="issues decoded together")
+    promotion_margin: float = Field(default=0.5, ge=0, description="ROUGE-L points a challenger may be under the champion")
     abstain_below: float = Field(default=0.0, ge=0, le=1, description="confidence under which no title is given")
     seed: int = Field(default=42, ge=0, description="of initial weights and shuffling")
     sample_titles: int = Field(default=50, ge=0, description="validation titles logged to MLflow")

@@ -1,0 +1,115 @@
+"""What Titler is asked: what is there, a title for a body, similar issues. Reads the current release; writes nothing."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline import ann
+from pipeline.contracts import ISSUES, SOURCE_HEALTH
+from pipeline.errors import UsageError
+from pipeline.lake import Lake, Manifest
+from pipeline.pins import Pinned
+from pipeline.release import current, record, require_current
+from pipeline.settings import Settings
+from pipeline.stages.embed import load_predictor
+from pipeline.stages.index import INDEX
+from pipeline.stages.train import PREDICTOR, tracking_of
+
+HEALTH_KEYS = ("day", "hours_found", "events", "malformed", "issues", "trainable", "verdict")
+
+
+def status(lake: Lake, settings: Settings, first: str | None = None, last: str | None = None) -> dict[str, Any]:
+    """Days with their health, the champion and the current release; the keys do not change."""
+    days = []
+    for day in lake.days(SOURCE_HEALTH.name):
+        if (first or "") <= day <= (last or "9999"):
+            health = lake.current(SOURCE_HEALTH.name, {"day": day})
+            if health is not None:
+                days.append({key: health.figures[key] for key in HEALTH_KEYS})
+    champion = tracking_of(settings, lake).champion() if _tracked(lake, settings) else None
+    model = None
+    if champion is not None:
+        predictor = Pinned(lake, "models", champion.model).members(PREDICTOR, "train")[0]
+        model = {"name": champion.model, "version": champion.version, "variant": predictor.figures["variant"]}
+    release_id = current(lake)
+    row = record(lake, release_id) if release_id else None
+    release = None
+    if row is not None:
+        release = {
+            "id": row["release_id"],
+            "issues": row["issues"],
+            "index_items": row["index_items"],
+            "recall_at_10": row["recall_at_10"],
+            "published_at": row["published_at"],
+        }
+    return {"days": days, "model": model, "release": release}
+
+
+def _tracked(lake: Lake, settings: Settings) -> bool:
+    """Whether MLflow can hold anything yet: its default database is made by the first training."""
+    return bool(settings.tracking.uri) or "mlflow.db" in lake.names("")
+
+
+def title(lake: Lake, body: str) -> dict[str, Any]:
+    """A title for a body by the current release's model. Raises UsageError where nothing is published or there is no body."""
+    if not body.strip():
+        raise UsageError("The body is empty, so there is nothing to title.", 'Give it as an argument or on standard input: titler title "BODY" | titler title -')
+    release = require_current(lake)
+    prediction = load_predictor(lake, release.plan().facts["predictor"]).predict([body])[0]
+    return {"title": prediction.title, "confidence": float(prediction.confidence), "abstained": bool(prediction.abstained)}
+
+
+def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list[dict[str, Any]]:
+    """The issues of the current release nearest to one of them (by its URL) or to any text, nearest first.
+
+    Raises UsageError where nothing is published, for a URL that is not in the release, and for text without a known word.
+    """
+    if not query.strip():
+        raise UsageError("Nothing was asked for.", "Give an issue's URL or a text: titler similar URL|TEXT|-")
+    release = require_current(lake)
+    manifest = release.members(INDEX, "index")[0]
+    ids = index_ids(lake, manifest)
+    with lake.local_copy(manifest) as folder:
+        index = ann.Index(folder / "issues.ann", manifest.figures["size"])
+        item = None
+        if query.startswith(("https://", "http://")) and len(query.split()) == 1:
+            item = find_item(release, ids, query)
+            vector = index.vector(item)
+        else:
+            vector = load_predictor(lake, release.plan().facts["predictor"]).predict([query])[0].embedding
+            if not np.any(vector):
+                raise UsageError("Not one word of the text is in the model's vocabulary.", "Give more of it, or an issue's URL.")
+        found = [pair for pair in index.nearest(vector, neighbours + 1, settings.index.search_k) if pair[0] != item][:neighbours]
+    rows = ids.take(pa.array([other for other, _ in found], pa.int64())).to_pylist()
+    return [
+        {
+            "issue_url": row["issue_url"],
+            "title": row["title"],
+            "distance": distance,
+            "near_duplicate": distance < settings.index.near_duplicate_distance,
+        }
+        for row, (_, distance) in zip(rows, found, strict=True)
+    ]
+
+
+def index_ids(lake: Lake, manifest: Manifest) -> pa.Table:
+    """The rows that stand for the items of a release's index, in order."""
+    file = next(file for file in manifest.files if file.name == "ids.parquet")
+    return pq.read_table(io.BytesIO(lake.read_file(manifest, file)))
+
+
+def find_item(release: Pinned, ids: pa.Table, url: str) -> int:
+    """The item of an issue. Raises UsageError, telling an unknown issue from one without a vector."""
+    items = np.flatnonzero(pc.equal(ids.column("issue_url"), url).to_numpy())
+    if len(items):
+        return int(items[-1])
+    for day in release.plan().days:
+        if pc.any(pc.equal(release.lake.read(release.issues(day), ISSUES, ["issue_url"]).column("issue_url"), url)).as_py():
+            raise UsageError(f"{url} has no word that the model knows, so it has no neighbours.", 'Ask with a text: titler similar "TEXT"')
+    raise UsageError(f"{url} is not in release {release.name}.", "Look for one that is: titler status shows the days in it; or ask with a text.")

@@ -1,0 +1,203 @@
+"""What the command prints: plain lines, and JSON where asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from pipeline.lake import Lake, Manifest
+from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.doctor import Finding
+    from pipeline.sample import Sample
+    from pipeline.stages import Outcome
+    from pipeline.stages.collect import Collected
+    from pipeline.stages.plan import Planned
+
+DAYS_LISTED = 10
+
+
+def say(line: str = "") -> None:
+    print(line, flush=True)
+
+
+def error(message: str) -> None:
+    print(f"titler: {message}", file=sys.stderr, flush=True)
+
+
+def answer(value: Any) -> None:
+    """One JSON value."""
+    say(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def count(number: int, thing: str) -> str:
+    """`3 issues`, `1 issue`; more than three digits in groups."""
+    plural = thing if number == 1 else thing.removesuffix("y") + "ies" if thing.endswith("ry") else thing + ("es" if thing.endswith("ch") else "s")
+    return f"{number:,} {plural}"
+
+
+def took(verb: str, seconds: float, own: float, worker: float) -> None:
+    peak = f"{own:,.0f} MiB" + (f", a worker {worker:,.0f} MiB" if worker > 1 else "")
+    say(f"    {verb} took {seconds:.1f} s; peak memory {peak}")
+
+
+def batches(lake: Lake, verb: str, outcome: Outcome) -> None:
+    found = len(outcome.manifests) - outcome.made
+    where = lake.path(outcome.manifests[0].table) if outcome.manifests else lake.root
+    there = f", {count(found, 'day')} there already" if found else ""
+    say(f"{verb}: {count(outcome.rows, 'row')}, {count(outcome.made, 'day')} made{there} -> {where}")
+
+
+def extracted(lake: Lake, outcome: Outcome, health: list[dict[str, Any]]) -> None:
+    batches(lake, "extract", outcome)
+    verdicts = Counter(row["verdict"] for row in health)
+    trainable = sum(row["trainable"] for row in health)
+    say(f"    {count(sum(row['events'] for row in health), 'event')}; {trainable:,} of the issues are trainable; days: " + _counts(verdicts))
+    why: Counter[str] = Counter()
+    for manifest in outcome.manifests:
+        why.update(manifest.figures["untrainable"])
+    if why.total():
+        say("    not trainable: " + _counts(Counter({name.replace("_", " "): number for name, number in why.items()})))
+    for manifest in outcome.manifests:
+        if manifest.figures["malformed"]:
+            say(f"    {manifest.day}: {count(manifest.figures['malformed'], 'line')} in quarantine -> {lake.path(manifest.figures['quarantine'])}")
+    for row in [row for row in health if row["verdict"] != "complete"][:DAYS_LISTED]:
+        usual = "" if row["usual_events"] is None else f", {row['usual_events']:,} usual"
+        say(f"    {row['day']} is {row['verdict']}: {row['hours_found']} of 24 hours, {count(row['events'], 'event')}{usual}")
+
+
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(f"{number:,} {name}" for name, number in counter.items() if number)
+
+
+def vocabulary(lake: Lake, model: str, manifest: Manifest) -> None:
+    figures = manifest.figures
+    say(
+        f"vocab: model {model}, vocabulary {figures['id']} of {figures['body_size']:,} body and {figures['title_size']:,} title ids "
+        f"from {count(figures['train'], 'issue')} -> {lake.path(manifest.folder)}"
+    )
+    say(f"    {figures['validation']:,} more validate, {figures['test']:,} are kept for testing")
+
+
+def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> None:
+    figures = manifest.figures
+    say(
+        f"train: model {model} ({figures['variant']}), {count(figures['epochs'], 'epoch')}, best validation loss {figures['validation_loss']:.4f} "
+        f"-> {lake.path(manifest.folder)}"
+    )
+    say(f"    MLflow run {figures['mlflow_run']}, version {figures['version']} of {settings.tracking.model_name} -> {settings.tracking_uri}")
+
+
+def evaluated(figures: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        answer({name: value for name, value in figures.items() if name != "samples"})
+        return
+    say(
+        f"evaluate: ROUGE-1/2/L {figures['rouge1']:.2f}/{figures['rouge2']:.2f}/{figures['rougeL']:.2f}, BLEU {figures['bleu']:.2f}, "
+        f"{figures['abstained']:.1%} abstained, {count(figures['issues'], 'issue')}"
+    )
+    if "lead_rougeL" in figures:
+        say(f"    first words of the body: {figures['lead_rouge1']:.2f}/{figures['lead_rouge2']:.2f}/{figures['lead_rougeL']:.2f}")
+    if figures.get("champion"):
+        say(f"    champion {figures['champion']} on the same issues: ROUGE-L {figures['champion_rougeL']:.2f}")
+    for sample in figures.get("samples", [])[:5]:
+        say(f"    {sample['title']!r} -> {sample['predicted']!r} ({sample['confidence']:.2f})")
+
+
+def promoted(result: dict[str, Any]) -> None:
+    verb = "is now" if result["moved"] else "was already"
+    say(f"promote: model {result['model']} (version {result['version']}) {verb} champion")
+
+
+def planned(release: str, result: Planned) -> None:
+    if result.plan is None:
+        say(f"plan: no release opened: {result.reason}")
+    else:
+        days = result.plan.days
+        say(f"plan: release {release}, model {result.plan.facts['model']}, {count(len(days), 'day')} from {days[0].day} to {days[-1].day}")
+        doubled = sum(len(ids) for ids in result.plan.superseded.values())
+        if doubled:
+            say(f"    {count(doubled, 'issue')} opened again on a later day: the earliest counts")
+    if result.left_out:
+        say(f"    not cleaned yet, so left out: {', '.join(result.left_out[:DAYS_LISTED])}{' ...' if len(result.left_out) > DAYS_LISTED else ''}")
+
+
+def indexed(lake: Lake, manifest: Manifest) -> None:
+    figures = manifest.figures
+    say(f"index: {count(figures['items'], 'vector')}, recall@10 {figures['recall_at_10']:.3f} -> {lake.path(manifest.folder)}")
+
+
+def published(settings: Settings, row: dict[str, Any]) -> None:
+    say(
+        f"publish: release {row['release_id']} is current: {count(row['issues'], 'issue')} of {count(row['days'], 'day')}, "
+        f"model {row['model']} -> {settings.warehouse_path if settings.warehouse.kind == 'duckdb' else settings.warehouse.dataset}"
+    )
+
+
+def collected(settings: Settings, result: Collected) -> None:
+    say(
+        f"collect: removed {count(len(result.releases), 'release')}, {count(len(result.models), 'model')}, "
+        f"{count(result.batches, 'batch')}; {settings.release.keep} releases are kept"
+    )
+
+
+def sampled(result: Sample) -> None:
+    say(
+        f"sample: {count(result.files, 'hour file')}, {result.days[0]} to {result.days[-1]}, {count(result.events, 'event')}, "
+        f"{count(result.issues, 'opened issue')}, {count(len(result.duplicates), 'planted duplicate')} -> {result.directory}"
+    )
+
+
+def status(value: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        answer(value)
+        return
+    days = value["days"]
+    say(f"days      {_counts(Counter(day['verdict'] for day in days)) or 'none'}")
+    if days:
+        say("          day         hours   events  malformed   issues  trainable  verdict")
+        if len(days) > DAYS_LISTED:
+            say(f"          ... {len(days) - DAYS_LISTED:,} earlier days: --from and --to choose")
+        for day in days[-DAYS_LISTED:]:
+            say(
+                f"          {day['day']}  {day['hours_found']:>2}/24 {day['events']:>9,} {day['malformed']:>9,} "
+                f"{day['issues']:>9,} {day['trainable']:>9,}  {day['verdict']}"
+            )
+    model, release = value["model"], value["release"]
+    say(f"model     {model['name']}, version {model['version']}, variant {model['variant']}" if model else "model     none is champion")
+    if release:
+        say(
+            f"release   {release['id']}, published {release['published_at'][:19]} UTC: {count(release['issues'], 'issue')}, "
+            f"{release['index_items']:,} in the index, recall@10 {release['recall_at_10']:.3f}"
+        )
+    else:
+        say("release   none is published")
+
+
+def title(value: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        answer(value)
+    elif value["abstained"]:
+        say(f"(no title: the model abstains at confidence {value['confidence']:.2f})")
+    else:
+        say(f"{value['title']}  ({value['confidence']:.2f})")
+
+
+def similar(rows: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        answer(rows)
+        return
+    for row in rows:
+        say(f"{row['distance']:.3f}  {row['issue_url']}  {row['title']}{'  (near-duplicate)' if row['near_duplicate'] else ''}")
+
+
+def doctor(findings: list[Finding]) -> bool:
+    """Prints the findings; True where nothing is wrong."""
+    for finding in findings:
+        say(f"{'ok   ' if finding.good else 'WRONG'}  {finding.subject:<12} {finding.found}")
+        if finding.advice:
+            say(f"{'':<20}{finding.advice}")
+    return all(finding.good for finding in findings)

@@ -1,0 +1,77 @@
+"""`titler run`: every stage in order, without Airflow, with what each took."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+from pipeline import console
+from pipeline.lake import Lake
+from pipeline.pins import Pinned, check_days, new_id
+from pipeline.settings import Settings
+from pipeline.stages.train import tracking_of
+
+
+@contextmanager
+def timed(verb: str) -> Iterator[None]:
+    """Prints the stage's wall time and the highest resident memory of this process, and of one worker, so far."""
+    start = time.perf_counter()
+    yield
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    console.took(verb, time.perf_counter() - start, own, worker)
+
+
+def run(lake: Lake, settings: Settings, days: Sequence[date], *, retrain: bool, variant: str | None, epochs: int | None) -> None:
+    """Ingests the days; trains and promotes where there is no champion, or `retrain`; then refreshes. Raises what the stages raise."""
+    from pipeline.stages import clean, extract
+
+    with timed("extract"):
+        console.extracted(lake, *extract.run(lake, settings, days))
+    with timed("clean"):
+        console.batches(lake, "clean", clean.run(lake, settings, [day.isoformat() for day in days]))
+    if retrain or tracking_of(settings, lake).champion() is None:
+        facts = {"variant": variant or settings.model.variant, "epochs": epochs or settings.model.epochs}
+        _train(lake, settings, Pinned(lake, "models", new_id()), facts)
+    _refresh(lake, settings, Pinned(lake, "releases", new_id()))
+
+
+def _train(lake: Lake, settings: Settings, model: Pinned, facts: dict[str, Any]) -> None:
+    from pipeline.stages import evaluate, promote, train, vectorize, vocab
+
+    with timed("vocab"):
+        console.vocabulary(lake, model.name, vocab.run(lake, settings, model, check_days(lake, None, None), facts))
+    with timed("vectorize"):
+        console.batches(lake, "vectorize", vectorize.run(lake, settings, model))
+    with timed("train"):
+        console.trained(lake, settings, model.name, train.run(lake, settings, model))
+    with timed("evaluate"):
+        console.evaluated(evaluate.run(lake, settings, model), as_json=False)
+    with timed("promote"):
+        console.promoted(promote.run(lake, settings, model))
+
+
+def _refresh(lake: Lake, settings: Settings, release: Pinned) -> None:
+    from pipeline.stages import collect, embed, index, plan, predict, publish, vectorize
+
+    with timed("plan"):
+        planned = plan.run(lake, settings, release)
+        console.planned(release.name, planned)
+    if planned.plan is None:
+        return
+    with timed("vectorize"):
+        console.batches(lake, "vectorize", vectorize.run(lake, settings, release))
+    with timed("embed"):
+        console.batches(lake, "embed", embed.run(lake, release))
+    with timed("predict"):
+        console.batches(lake, "predict", predict.run(lake, release))
+    with timed("index"):
+        console.indexed(lake, index.run(lake, release, settings.index))
+    with timed("publish"):
+        console.published(settings, publish.run(lake, settings, release, {}))
+    with timed("collect"):
+        console.collected(settings, collect.run(lake, settings))

@@ -1,0 +1,93 @@
+"""A release: its record, which one is current, which are kept."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.contracts import RELEASE_MEMBERS, RELEASES
+from pipeline.errors import UsageError
+from pipeline.lake import Lake
+from pipeline.pins import Pinned
+
+CURRENT = "releases/current.json"
+RECORD = "release"
+PUBLISHED_TABLES = ("source_health_v1", "title_predictions_v1", "similar_issues_v1")
+MEMBER_TABLES = ("issues_v1", *PUBLISHED_TABLES, "embeddings_v1")
+
+
+def names(lake: Lake) -> list[str]:
+    """Releases that were opened, oldest name first."""
+    return [name for name in lake.names("releases") if not name.endswith(".json")]
+
+
+def record(lake: Lake, name: str) -> dict[str, Any] | None:
+    """The record of a release that was published at some time; None otherwise."""
+    value = Pinned(lake, "releases", name).noted(RECORD)
+    return value if value is None else dict(value)
+
+
+def published(lake: Lake) -> list[dict[str, Any]]:
+    """Records of the releases that were published, in the order in which they last became current."""
+    records = [found for found in (record(lake, name) for name in names(lake)) if found is not None]
+    return sorted(records, key=lambda found: (found["published_at"], found["release_id"]))
+
+
+def current(lake: Lake) -> str | None:
+    """The release that the lake's pointer names."""
+    pointer = lake.get_json(CURRENT)
+    return None if pointer is None else str(pointer["release_id"])
+
+
+def require_current(lake: Lake) -> Pinned:
+    """The current release. Raises UsageError where nothing was published."""
+    name = current(lake)
+    if name is None:
+        raise UsageError(f"No release is published in {lake.root}.", "Make one: titler run --from 2015-01-01 --to 2015-01-01")
+    return Pinned(lake, "releases", name)
+
+
+def point(lake: Lake, name: str) -> None:
+    """Sets the lake's pointer."""
+    lake.put_json(CURRENT, {"release_id": name})
+
+
+def kept(lake: Lake, keep: int) -> list[str]:
+    """The current release and the `keep` - 1 others that were current last."""
+    now = current(lake)
+    others = [found["release_id"] for found in published(lake) if found["release_id"] != now]
+    return ([now] if now else []) + others[::-1][: keep - 1]
+
+
+def releases_table(records: list[dict[str, Any]], now: str) -> pa.Table:
+    """releases_v1: the published releases, `now` the current one; those published after it were rolled back."""
+    moment = next(found["published_at"] for found in records if found["release_id"] == now)
+    rows = []
+    for found in records:
+        status = "current" if found["release_id"] == now else "rolled_back" if found["published_at"] > moment else "published"
+        row = {name: found.get(name) for name in RELEASES.schema.names if name != "status"}
+        rows.append({**row, "published_at": datetime.fromisoformat(found["published_at"]), "status": status})
+    return pa.Table.from_pylist(rows, schema=RELEASES.schema)
+
+
+def members_table(lake: Lake, release_ids: list[str]) -> pa.Table:
+    """release_members_v1 of these releases."""
+    rows = []
+    for release_id in release_ids:
+        pinned = Pinned(lake, "releases", release_id)
+        for table in MEMBER_TABLES:
+            for folder in pinned.member_folders(table):
+                manifest = lake.manifest(folder)
+                rows.append(
+                    {
+                        "release_id": release_id,
+                        "table_name": table,
+                        "day": date.fromisoformat(manifest.day),
+                        "batch_id": manifest.batch_id,
+                        "digest": manifest.digest,
+                        "rows": manifest.rows,
+                    }
+                )
+    return pa.Table.from_pylist(rows, schema=RELEASE_MEMBERS.schema)

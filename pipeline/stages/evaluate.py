@@ -1,0 +1,129 @@
+"""evaluate: a model's titles on its validation issues against the titles their authors wrote; or any file of titles and bodies."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from pipeline.errors import UsageError
+from pipeline.lake import Lake
+from pipeline.metrics import score
+from pipeline.pins import Pinned, keep_mask
+from pipeline.settings import Settings
+from pipeline.split import part_of
+from pipeline.stages.embed import load_predictor
+from pipeline.stages.train import PREDICTOR, tracking_of
+
+EVALUATION = "evaluation"
+LEAD_WORDS = 15
+TITLE_COLUMNS = ("title", "issue_title")
+
+
+@dataclass(frozen=True)
+class Example:
+    """An issue to score on; `lead` is the first LEAD_WORDS cleaned words of its body: the floor."""
+
+    issue_id: int
+    url: str
+    title: str
+    body: str
+    lead: str
+
+
+def validation(lake: Lake, model: Pinned) -> Iterator[Example]:
+    """The trainable issues of the model's days that validate, in the order of the days."""
+    plan = model.plan()
+    for day in plan.days:
+        issues, tokens = model.issues(day), model.tokens(day)
+        for file, token_file in zip(issues.files, tokens.files, strict=True):
+            cleaned = lake.read_part(tokens, token_file, ["body", "trainable", "repo"])
+            inside = np.array([part_of(repo) == "validation" for repo in cleaned.column("repo").to_pylist()], dtype=bool)
+            table = lake.read_part(issues, file)
+            mask = inside & cleaned.column("trainable").to_numpy() & keep_mask(plan, day.day, table.column("issue_id").to_numpy())
+            leads = cleaned.filter(mask).column("body").to_pylist()
+            for row, words in zip(table.filter(mask).to_pylist(), leads, strict=True):
+                yield Example(row["issue_id"], row["issue_url"], row["title"], row["body"], " ".join(words[:LEAD_WORDS]))
+
+
+def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
+    """Figures of the model, of the floor and of the champion on the same issues; kept with the model and in MLflow.
+
+    Raises UsageError where the model was not trained.
+    """
+    manifest = model.members(PREDICTOR, "train")[0]
+    examples = list(validation(lake, model))
+    titles = [example.title.lower() for example in examples]
+    bodies = [example.body for example in examples]
+    predictions = load_predictor(lake, manifest.folder).predict(bodies)
+    figures: dict[str, Any] = asdict(score([prediction.title for prediction in predictions], titles))
+    figures["abstained"] = sum(prediction.abstained for prediction in predictions) / max(1, len(predictions))
+    figures |= {f"lead_{name}": value for name, value in asdict(score([example.lead for example in examples], titles)).items() if name.startswith("rouge")}
+
+    tracking = tracking_of(settings, lake)
+    best = tracking.champion()
+    figures["champion"] = None
+    if best is not None and best.model != model.name:
+        other = Pinned(lake, "models", best.model).members(PREDICTOR, "train")[0]
+        scored = score([prediction.title for prediction in load_predictor(lake, other.folder).predict(bodies)], titles)
+        figures["champion"] = best.model
+        figures["champion_rougeL"] = scored.rougeL
+    figures["validation_loss"] = manifest.figures["validation_loss"]
+    model.note(EVALUATION, figures)
+    run_id = manifest.figures["mlflow_run"]
+    tracking.log_metrics(run_id, {f"validation_{name}": value for name, value in figures.items() if isinstance(value, int | float)})
+    samples = [
+        {"url": example.url, "title": example.title, "predicted": prediction.title, "confidence": prediction.confidence}
+        for example, prediction in list(zip(examples, predictions, strict=True))[: settings.model.sample_titles]
+    ]
+    tracking.log_table(run_id, samples, "sample_titles.json")
+    return {**figures, "samples": samples}
+
+
+def champion(lake: Lake, settings: Settings) -> str:
+    """The champion's name. Raises UsageError where there is none."""
+    found = tracking_of(settings, lake).champion()
+    if found is None:
+        raise UsageError("No model is champion yet.", "Train one, then: titler promote MODEL")
+    return found.model
+
+
+def from_file(lake: Lake, settings: Settings, path: Path) -> dict[str, Any]:
+    """Figures of the champion on a file of titles and bodies. Raises UsageError for a file that is none, and where there is no champion."""
+    pairs = list(read_pairs(path))
+    name = champion(lake, settings)
+    manifest = Pinned(lake, "models", name).members(PREDICTOR, "train")[0]
+    predictions = load_predictor(lake, manifest.folder).predict([body for _, body in pairs])
+    figures = asdict(score([prediction.title for prediction in predictions], [title.lower() for title, _ in pairs]))
+    return {**figures, "abstained": sum(prediction.abstained for prediction in predictions) / len(pairs), "model": name}
+
+
+def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
+    """(title, body) of JSON lines, Parquet or CSV with a title (`title` or `issue_title`) and a `body`. Raises UsageError for anything else."""
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file.", "Give JSON lines, Parquet or CSV with a title and a body.")
+    try:
+        if path.suffix == ".parquet":
+            names = pq.read_schema(path).names
+            rows: Iterator[dict[str, Any]] = iter(pq.read_table(path, columns=[name for name in names if name in (*TITLE_COLUMNS, "body")]).to_pylist())
+        elif path.suffix == ".csv":
+            csv.field_size_limit(2**31 - 1)
+            rows = iter(csv.DictReader(path.open(newline="", encoding="utf-8")))
+        else:
+            rows = (json.loads(line) for line in path.open(encoding="utf-8") if line.strip())
+        number = 0
+        for number, row in enumerate(rows, start=1):  # noqa: B007
+            title = next((row[name] for name in TITLE_COLUMNS if row.get(name) is not None), None)
+            if title is None or "body" not in row:
+                raise UsageError(f"{path}, row {number}: found {', '.join(row)}; expected a title (title or issue_title) and a body.")
+            yield title, row["body"] or ""
+    except (ValueError, OSError, AttributeError, csv.Error) as error:
+        raise UsageError(f"{path} cannot be read: {error}", "Expected JSON lines, Parquet (.parquet) or CSV (.csv).") from None
+    if not number:
+        raise UsageError(f"{path} has no rows.", "Give JSON lines, Parquet or CSV with a title and a body.")

@@ -1,0 +1,46 @@
+"""promote: makes a model the champion, unless it is worse than the one there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.errors import TitlerError, UsageError
+from pipeline.lake import Lake
+from pipeline.pins import Pinned
+from pipeline.settings import Settings
+from pipeline.stages.evaluate import EVALUATION
+from pipeline.stages.train import PREDICTOR, tracking_of
+
+
+class WorseError(TitlerError):
+    """A challenger that is worse than the champion on the same issues."""
+
+
+def run(lake: Lake, settings: Settings, model: Pinned, *, force_because: str = "") -> dict[str, Any]:
+    """Moves MLflow's alias `champion` to the model, and `previous` to the former champion.
+
+    Raises UsageError for a model that was not trained and evaluated, WorseError where its ROUGE-L on validation is more than
+    `model.promotion_margin` under the champion's; `force_because` promotes all the same and is recorded.
+    """
+    manifest = model.members(PREDICTOR, "train")[0]
+    figures = model.noted(EVALUATION)
+    if figures is None:
+        raise UsageError(f"{model.name} was not evaluated.", f"Evaluate it first: titler evaluate {model.name}")
+    tracking = tracking_of(settings, lake)
+    champion = tracking.champion()
+    if champion is not None and champion.model == model.name:
+        return {"model": model.name, "version": champion.version, "moved": False}
+    if champion is not None and not force_because:
+        if figures["champion"] != champion.model:
+            raise UsageError(
+                f"{model.name} was held against {figures['champion'] or 'no champion'}, but the champion is now {champion.model}.",
+                f"Evaluate it again: titler evaluate {model.name}",
+            )
+        if figures["rougeL"] < figures["champion_rougeL"] - settings.model.promotion_margin:
+            raise WorseError(
+                f"{model.name}: ROUGE-L {figures['rougeL']:.2f} on {figures['issues']} validation issues, where the champion {champion.model} has "
+                f"{figures['champion_rougeL']:.2f} and {settings.model.promotion_margin} less is allowed (model.promotion_margin).",
+                f'Promote it all the same: titler promote {model.name} --force --because "..."',
+            )
+    version = tracking.promote(model.name, because=force_because)
+    return {"model": model.name, "version": version, "moved": True, "run": manifest.figures["mlflow_run"]}
