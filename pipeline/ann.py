@@ -39,7 +39,9 @@ class Index:
         try:
             self._index.load(str(path))
         except OSError as error:
-            raise LakeError(f"{path} is not an index of vectors of {size} numbers ({error}).", "Make it again: titler index --release R") from None
+            raise LakeError(
+                f"{path} is not an index of vectors of {size} numbers ({error}).", "Make it again: titler index --release R"
+            ) from None
 
     def __len__(self) -> int:
         return int(self._index.get_n_items())
@@ -57,8 +59,8 @@ class Index:
 def recall(index: Index, vectors: Vectors, queries: npt.NDArray[np.int64], *, neighbours: int = 10, search_k: int = -1) -> float:
     """Share of the exact nearest neighbours of `queries` (item numbers) that the index finds, 0 to 1.
 
-    `vectors` are the indexed ones, shape (items, size). Exact search is a full cosine product. An item found counts when it is no farther than
-    the last exact neighbour, so that ties are no misses (as ann-benchmarks counts recall).
+    `vectors` are the indexed ones, shape (items, size). Exact search is a full cosine product. An item found counts when it
+    is no farther than the last exact neighbour, so that ties are no misses (as ann-benchmarks counts recall).
     """
     if not len(queries):
         return 1.0

@@ -59,7 +59,10 @@ def _tracked(lake: Lake, settings: Settings) -> bool:
 def title(lake: Lake, body: str) -> dict[str, Any]:
     """A title for a body by the current release's model. Raises UsageError where nothing is published or there is no body."""
     if not body.strip():
-        raise UsageError("The body is empty, so there is nothing to title.", 'Give it as an argument or on standard input: titler title "BODY" | titler title -')
+        raise UsageError(
+            "The body is empty, so there is nothing to title.",
+            'Give it as an argument or on standard input: titler title "BODY" | titler title -',
+        )
     release = require_current(lake)
     prediction = load_predictor(lake, release.plan().facts["predictor"]).predict([body])[0]
     return {"title": prediction.title, "confidence": float(prediction.confidence), "abstained": bool(prediction.abstained)}
@@ -112,4 +115,6 @@ def find_item(release: Pinned, ids: pa.Table, url: str) -> int:
     for day in release.plan().days:
         if pc.any(pc.equal(release.lake.read(release.issues(day), ISSUES, ["issue_url"]).column("issue_url"), url)).as_py():
             raise UsageError(f"{url} has no word that the model knows, so it has no neighbours.", 'Ask with a text: titler similar "TEXT"')
-    raise UsageError(f"{url} is not in release {release.name}.", "Look for one that is: titler status shows the days in it; or ask with a text.")
+    raise UsageError(
+        f"{url} is not in release {release.name}.", "Look for one that is: titler status shows the days in it; or ask with a text."
+    )

@@ -35,7 +35,13 @@ def answer(value: Any) -> None:
 
 def count(number: int, thing: str) -> str:
     """`3 issues`, `1 issue`; more than three digits in groups."""
-    plural = thing if number == 1 else thing.removesuffix("y") + "ies" if thing.endswith("ry") else thing + ("es" if thing.endswith("ch") else "s")
+    plural = (
+        thing
+        if number == 1
+        else thing.removesuffix("y") + "ies"
+        if thing.endswith("ry")
+        else thing + ("es" if thing.endswith("ch") else "s")
+    )
     return f"{number:,} {plural}"
 
 
@@ -55,7 +61,9 @@ def extracted(lake: Lake, outcome: Outcome, health: list[dict[str, Any]]) -> Non
     batches(lake, "extract", outcome)
     verdicts = Counter(row["verdict"] for row in health)
     trainable = sum(row["trainable"] for row in health)
-    say(f"    {count(sum(row['events'] for row in health), 'event')}; {trainable:,} of the issues are trainable; days: " + _counts(verdicts))
+    say(
+        f"    {count(sum(row['events'] for row in health), 'event')}; {trainable:,} of the issues are trainable; days: " + _counts(verdicts)
+    )
     why: Counter[str] = Counter()
     for manifest in outcome.manifests:
         why.update(manifest.figures["untrainable"])
@@ -63,7 +71,10 @@ def extracted(lake: Lake, outcome: Outcome, health: list[dict[str, Any]]) -> Non
         say("    not trainable: " + _counts(Counter({name.replace("_", " "): number for name, number in why.items()})))
     for manifest in outcome.manifests:
         if manifest.figures["malformed"]:
-            say(f"    {manifest.day}: {count(manifest.figures['malformed'], 'line')} in quarantine -> {lake.path(manifest.figures['quarantine'])}")
+            say(
+                f"    {manifest.day}: {count(manifest.figures['malformed'], 'line')} in quarantine -> "
+                f"{lake.path(manifest.figures['quarantine'])}"
+            )
     for row in [row for row in health if row["verdict"] != "complete"][:DAYS_LISTED]:
         usual = "" if row["usual_events"] is None else f", {row['usual_events']:,} usual"
         say(f"    {row['day']} is {row['verdict']}: {row['hours_found']} of 24 hours, {count(row['events'], 'event')}{usual}")
@@ -85,10 +96,13 @@ def vocabulary(lake: Lake, model: str, manifest: Manifest) -> None:
 def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> None:
     figures = manifest.figures
     say(
-        f"train: model {model} ({figures['variant']}), {count(figures['epochs'], 'epoch')}, best validation loss {figures['validation_loss']:.4f} "
+        f"train: model {model} ({figures['variant']}), {count(figures['epochs'], 'epoch')}, "
+        f"best validation loss {figures['validation_loss']:.4f} "
         f"-> {lake.path(manifest.folder)}"
     )
-    say(f"    MLflow run {figures['mlflow_run']}, version {figures['version']} of {settings.tracking.model_name} -> {settings.tracking_uri}")
+    say(
+        f"    MLflow run {figures['mlflow_run']}, version {figures['version']} of {settings.tracking.model_name} -> {settings.tracking_uri}"
+    )
 
 
 def evaluated(figures: dict[str, Any], as_json: bool) -> None:
@@ -122,7 +136,10 @@ def planned(release: str, result: Planned) -> None:
         if doubled:
             say(f"    {count(doubled, 'issue')} opened again on a later day: the earliest counts")
     if result.left_out:
-        say(f"    not cleaned yet, so left out: {', '.join(result.left_out[:DAYS_LISTED])}{' ...' if len(result.left_out) > DAYS_LISTED else ''}")
+        say(
+            f"    not cleaned yet, so left out: "
+            f"{', '.join(result.left_out[:DAYS_LISTED])}{' ...' if len(result.left_out) > DAYS_LISTED else ''}"
+        )
 
 
 def indexed(lake: Lake, manifest: Manifest) -> None:

@@ -97,7 +97,9 @@ SOURCE_HEALTH = Table(
             column("malformed", pa.int64(), "lines put into quarantine"),
             column("issues", pa.int64(), "issues opened, each counted once"),
             column("trainable", pa.int64(), "of these, what may be learned from"),
-            column("usual_events", pa.int64(), "median events of the complete days among the 28 before; NULL where fewer than 7", null=True),
+            column(
+                "usual_events", pa.int64(), "median events of the complete days among the 28 before; NULL where fewer than 7", null=True
+            ),
             column("verdict", pa.string(), "complete, partial, collapsed or missing"),
         ]
     ),

@@ -84,7 +84,12 @@ def _lake(settings: Settings) -> Iterator[Finding]:
     yield Finding("lake", True, f"{lake.root} can be written")
     if "://" not in lake.root:
         free = shutil.disk_usage(lake.root).free / 2**30
-        yield Finding("disk", free >= FREE_GIB_WANTED, f"{free:.0f} GiB free", "" if free >= FREE_GIB_WANTED else f"Free some: {FREE_GIB_WANTED} GiB are wanted.")
+        yield Finding(
+            "disk",
+            free >= FREE_GIB_WANTED,
+            f"{free:.0f} GiB free",
+            "" if free >= FREE_GIB_WANTED else f"Free some: {FREE_GIB_WANTED} GiB are wanted.",
+        )
 
 
 def _source(settings: Settings) -> Iterator[Finding]:

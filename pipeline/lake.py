@@ -2,8 +2,8 @@
 
 A batch is a folder of files under an id of its own, with `manifest.json` written last; what has no manifest does not
 exist. A batch never changes. Two kinds of small file point at batches: `current.json`, a partition's batch, and
-`keys/KEY.json`, the batch made of these inputs with these parameters. Nothing relies on listing or on renaming a folder: a single small file is
-replaced in one step, which a local file system (rename) and an object store (put) both do.
+`keys/KEY.json`, the batch made of these inputs with these parameters. Nothing relies on listing or on renaming a folder: a
+single small file is replaced in one step, which a local file system (rename) and an object store (put) both do.
 
     ROOT/TABLE/day=2015-01-01/BATCH/part-00000.parquet, manifest.json
     ROOT/TABLE/day=2015-01-01/current.json, keys/KEY.json
@@ -138,7 +138,8 @@ class Lake:
                 aside.unlink(missing_ok=True)
         except OSError as error:
             raise LakeError(
-                f"{self.path(relative)} cannot be written: {error.strerror or error}.", "Free space or rights there, then run the same command again."
+                f"{self.path(relative)} cannot be written: {error.strerror or error}.",
+                "Free space or rights there, then run the same command again.",
             ) from error
 
     def get(self, relative: str) -> bytes | None:
@@ -215,7 +216,9 @@ class Lake:
         try:
             return Manifest.from_json(data.decode())
         except (ValueError, TypeError, KeyError) as error:
-            raise LakeError(f"{self.path(folder)}/{MANIFEST} is damaged ({error}).", "Delete that folder, then run the stage again.") from None
+            raise LakeError(
+                f"{self.path(folder)}/{MANIFEST} is damaged ({error}).", "Delete that folder, then run the stage again."
+            ) from None
 
     def draft(
         self, table: str, partition: Mapping[str, str], inputs: Iterable[str] = (), parameters: Mapping[str, Any] | None = None

@@ -57,7 +57,9 @@ class Pinned:
 
     def __init__(self, lake: Lake, kind: Kind, name: str) -> None:
         if not ID.fullmatch(name):
-            raise UsageError(f"{name!r} is no name for one of the {kind}: letters, digits, '_', '.' and '-' only.", f"For example {new_id()}.")
+            raise UsageError(
+                f"{name!r} is no name for one of the {kind}: letters, digits, '_', '.' and '-' only.", f"For example {new_id()}."
+            )
         self.lake = lake
         self.kind = kind
         self.name = name
@@ -81,7 +83,9 @@ class Pinned:
         if values is None:
             known = ", ".join(self.lake.names(self.kind)[-5:]) or "none"
             opener = "titler vocab MODEL" if self.kind == "models" else "titler plan --release RELEASE"
-            raise UsageError(f"{self.name}: nothing was opened under this name among the {self.kind} (latest: {known}).", f"Open it: {opener}")
+            raise UsageError(
+                f"{self.name}: nothing was opened under this name among the {self.kind} (latest: {known}).", f"Open it: {opener}"
+            )
         days = tuple(PinnedDay(**day) for day in values.pop("days"))
         return Plan(days=days, **values)
 
@@ -125,7 +129,9 @@ def pin(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
         tokens = lake.current(TOKENS.name, {"day": day})
         if issues is None or tokens is None or issues.digest not in tokens.inputs:
             verb = "extract" if issues is None else "clean"
-            raise UsageError(f"{day} has no current {'issues' if issues is None else 'tokens'}.", f"Make them first: titler {verb} --day {day}")
+            raise UsageError(
+                f"{day} has no current {'issues' if issues is None else 'tokens'}.", f"Make them first: titler {verb} --day {day}"
+            )
         pinned.append(PinnedDay(day, issues.folder, tokens.folder, tokens.digest))
     return pinned
 
@@ -166,5 +172,3 @@ def check_days(lake: Lake, first: str | None, last: str | None) -> list[str]:
             "Ingest some first: titler run --from 2015-01-01 --to 2015-01-01",
         )
     return days
-
-

@@ -1,4 +1,6 @@
-"""The stages, in the order of the data's way: extract clean vocab vectorize train evaluate promote plan embed predict index publish collect.
+"""The stages, in the order of the data's way.
+
+extract clean | vocab vectorize train evaluate promote | plan vectorize embed predict index publish collect.
 
 Each is a pure function over one shard (Arrow table in, Arrow table out) and a short driver around it.
 """
@@ -54,7 +56,8 @@ def map_batches(
     """For every job the batch that is already there, or a new one: `work(part, *arguments)` for every file of its source, over Dask."""
     found = [lake.find(contract.name, job.partition, job.inputs, job.parameters) for job in jobs]
     drafts: list[Draft | None] = [
-        None if there else lake.draft(contract.name, job.partition, job.inputs, job.parameters) for there, job in zip(found, jobs, strict=True)
+        None if there else lake.draft(contract.name, job.partition, job.inputs, job.parameters)
+        for there, job in zip(found, jobs, strict=True)
     ]
     shards = []
     owners: list[Draft] = []

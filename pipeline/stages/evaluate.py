@@ -64,7 +64,11 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
     predictions = load_predictor(lake, manifest.folder).predict(bodies)
     figures: dict[str, Any] = asdict(score([prediction.title for prediction in predictions], titles))
     figures["abstained"] = sum(prediction.abstained for prediction in predictions) / max(1, len(predictions))
-    figures |= {f"lead_{name}": value for name, value in asdict(score([example.lead for example in examples], titles)).items() if name.startswith("rouge")}
+    figures |= {
+        f"lead_{name}": value
+        for name, value in asdict(score([example.lead for example in examples], titles)).items()
+        if name.startswith("rouge")
+    }
 
     tracking = tracking_of(settings, lake)
     best = tracking.champion()
@@ -105,20 +109,25 @@ def from_file(lake: Lake, settings: Settings, path: Path) -> dict[str, Any]:
 
 
 def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
-    """(title, body) of JSON lines, Parquet or CSV with a title (`title` or `issue_title`) and a `body`. Raises UsageError for anything else."""
+    """(title, body) of JSON lines, Parquet or CSV with a title (`title` or `issue_title`) and a `body`.
+
+    Raises UsageError for anything else.
+    """
     if not path.is_file():
         raise UsageError(f"{path}: no such file.", "Give JSON lines, Parquet or CSV with a title and a body.")
     try:
         if path.suffix == ".parquet":
             names = pq.read_schema(path).names
-            rows: Iterator[dict[str, Any]] = iter(pq.read_table(path, columns=[name for name in names if name in (*TITLE_COLUMNS, "body")]).to_pylist())
+            rows: Iterator[dict[str, Any]] = iter(
+                pq.read_table(path, columns=[name for name in names if name in (*TITLE_COLUMNS, "body")]).to_pylist()
+            )
         elif path.suffix == ".csv":
             csv.field_size_limit(2**31 - 1)
             rows = iter(csv.DictReader(path.open(newline="", encoding="utf-8")))
         else:
             rows = (json.loads(line) for line in path.open(encoding="utf-8") if line.strip())
         number = 0
-        for number, row in enumerate(rows, start=1):  # noqa: B007
+        for number, row in enumerate(rows, start=1):
             title = next((row[name] for name in TITLE_COLUMNS if row.get(name) is not None), None)
             if title is None or "body" not in row:
                 raise UsageError(f"{path}, row {number}: found {', '.join(row)}; expected a title (title or issue_title) and a body.")

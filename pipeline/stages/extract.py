@@ -89,7 +89,6 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool) -> tuple
     return draft.commit(figures), True
 
 
-
 def judge(lake: Lake, manifest: Manifest, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Writes the day's source_health_v1, held against the complete days before it; returns its row.
 
@@ -132,7 +131,9 @@ def run(lake: Lake, settings: Settings, days: Sequence[date], *, again: bool = F
 
     Raises SourceError where the source cannot be reached or is not GH Archive's.
     """
-    results = map_shards(extract_day, list(days), lake, settings, again, label="extract", compute=settings.compute, heavy=len(days) > HISTORY_DAYS)
+    results = map_shards(
+        extract_day, list(days), lake, settings, again, label="extract", compute=settings.compute, heavy=len(days) > HISTORY_DAYS
+    )
     known: dict[str, dict[str, Any]] = {}
     health = [judge(lake, manifest, known) for manifest, _ in sorted(results, key=lambda result: result[0].day)]
     return Outcome(tuple(manifest for manifest, _ in results), sum(made for _, made in results)), health

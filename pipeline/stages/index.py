@@ -118,7 +118,9 @@ def _commit(
     return draft.commit(figures)
 
 
-def _store_neighbours(lake: Lake, release: Pinned, ids: pa.Table, vectors: npt.NDArray[np.float32], index: ann.Index, settings: Index) -> None:
+def _store_neighbours(
+    lake: Lake, release: Pinned, ids: pa.Table, vectors: npt.NDArray[np.float32], index: ann.Index, settings: Index
+) -> None:
     facts = release.plan().facts
     days = ids.column("day").to_numpy(zero_copy_only=False)
     embeddings = release.members(EMBEDDINGS.name, "embed")

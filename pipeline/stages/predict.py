@@ -48,7 +48,9 @@ def run(lake: Lake, release: Pinned) -> Outcome:
             }
             draft = lake.draft(TITLE_PREDICTIONS.name, partition, (source.digest, issues.digest), parameters)
             for file, issue_file in zip(source.files, issues.files, strict=True):
-                table = predict_part(lake.read_part(source, file), lake.read_part(issues, issue_file, ISSUES.schema.names), predictor, lineage)
+                table = predict_part(
+                    lake.read_part(source, file), lake.read_part(issues, issue_file, ISSUES.schema.names), predictor, lineage
+                )
                 draft.write_table(file.name, table, TITLE_PREDICTIONS)
             manifest = draft.commit()
             made += 1

@@ -38,7 +38,8 @@ def run(lake: Lake, settings: Settings, model: Pinned, *, force_because: str = "
             )
         if figures["rougeL"] < figures["champion_rougeL"] - settings.model.promotion_margin:
             raise WorseError(
-                f"{model.name}: ROUGE-L {figures['rougeL']:.2f} on {figures['issues']} validation issues, where the champion {champion.model} has "
+                f"{model.name}: ROUGE-L {figures['rougeL']:.2f} on {figures['issues']} validation issues, "
+                f"where the champion {champion.model} has "
                 f"{figures['champion_rougeL']:.2f} and {settings.model.promotion_margin} less is allowed (model.promotion_margin).",
                 f'Promote it all the same: titler promote {model.name} --force --because "..."',
             )

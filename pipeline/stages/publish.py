@@ -30,7 +30,8 @@ def audit(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str
         health = manifest.figures
         if health["verdict"] == "collapsed" and manifest.day not in accepted:
             raise StoppedError(
-                f"{manifest.day}: {health['events']} events where {health['usual_events']} are usual ({health['hours_found']} of 24 hours found), "
+                f"{manifest.day}: {health['events']} events where {health['usual_events']} are usual "
+                f"({health['hours_found']} of 24 hours found), "
                 f"so the day has collapsed and stops release {release.name}.",
                 f"See what the source gave:  titler status --day {manifest.day}\n"
                 f"Fetch it again:            titler extract --day {manifest.day} --again\n"

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.contracts import VECTORS
 from pipeline.lake import Lake, Manifest
 from pipeline.pins import Plan, keep_mask
 from pipeline.split import Part, part_of
@@ -17,8 +16,10 @@ Ids = npt.NDArray[np.int32]
 ROWS_SHUFFLED = 100_000
 
 
-def chosen(lake: Lake, manifests: Sequence[Manifest], plan: Plan, part: Part, lengths: tuple[int, int]) -> Iterator[tuple[Ids, Ids, npt.NDArray[np.int64]]]:
-    """Per Parquet part: bodies (n, lengths[0]), titles (n, lengths[1]) and issue ids (n,) of the trainable issues in `part` of the split."""
+def chosen(
+    lake: Lake, manifests: Sequence[Manifest], plan: Plan, part: Part, lengths: tuple[int, int]
+) -> Iterator[tuple[Ids, Ids, npt.NDArray[np.int64]]]:
+    """Per Parquet file: bodies (n, lengths[0]), titles (n, lengths[1]), issue ids (n,) of the trainable issues in a part of the split."""
     for manifest, file in lake.parts(manifests):
         table = lake.read_part(manifest, file)
         ids = table.column("issue_id").to_numpy()
@@ -37,7 +38,14 @@ class Batches:
     """
 
     def __init__(
-        self, lake: Lake, manifests: Sequence[Manifest], plan: Plan, part: Part, lengths: tuple[int, int], batch_size: int, seed: int | None = None
+        self,
+        lake: Lake,
+        manifests: Sequence[Manifest],
+        plan: Plan,
+        part: Part,
+        lengths: tuple[int, int],
+        batch_size: int,
+        seed: int | None = None,
     ) -> None:
         self._lake = lake
         self._manifests = [manifest for manifest in manifests if manifest.rows]

@@ -92,7 +92,10 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> Manifest:
             )
             predictor.save(folder / "predictor")
             run.loss_picture(history)
-            run.table("data.json", [{"day": day.day, "issues": day.issues, "tokens": day.tokens, "tokens_digest": day.tokens_digest} for day in plan.days])
+            run.table(
+                "data.json",
+                [{"day": day.day, "issues": day.issues, "tokens": day.tokens, "tokens_digest": day.tokens_digest} for day in plan.days],
+            )
             run.artifacts(folder / "predictor", "predictor")
             run_id = run.id
         version = tracking.register(run_id, folder / "predictor", model.name)

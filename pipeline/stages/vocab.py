@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.compute import map_shards
-from pipeline.contracts import TOKENS
 from pipeline.errors import UsageError
 from pipeline.lake import File, Lake, Manifest
 from pipeline.pins import Pinned, Plan, keep_mask, pin

@@ -1,0 +1,65 @@
+"""`titler`: one verb a stage, and the verbs that answer. The only place that builds Settings and configures logging."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline import console
+from pipeline.cli import answers, verbs
+from pipeline.cli.options import CURRENT, Context, app
+from pipeline.errors import TitlerError
+
+__all__ = ["answers", "app", "main", "verbs"]
+
+INTERRUPTED = 130
+
+
+@app.callback()
+def configure(
+    settings_file: Annotated[
+        Path | None, typer.Option("--settings", metavar="FILE", help="A TOML file with what differs from a laptop.")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Reads nothing yet; says where settings come from."""
+    CURRENT.set(Context(settings_file))
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+
+
+def main() -> None:
+    """Runs the command line. Exit codes: 0 done, 1 failure, 2 misuse; an error is one clear line, its traceback with --debug."""
+    arguments: list[Any] = sys.argv[1:]
+    debug = "--debug" in arguments
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except TitlerError as error:
+        if debug:
+            raise
+        console.error(str(error))
+        code = error.exit_code
+    except typer.TyperException as error:
+        console.error(f"{error.format_message()}\nWhat there is: titler --help, titler VERB --help")
+        code = 2
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except Exception as error:
+        if debug:
+            raise
+        console.error(
+            f"Unexpected {type(error).__name__}: {error}\nThis is a fault of Titler's. "
+            f"See where it happened: titler --debug {' '.join(arguments)}"
+        )
+        code = 1
+    if code == INTERRUPTED:
+        console.error("Interrupted; the same command goes on where it was.")
+    sys.exit(code if isinstance(code, int) else 0)

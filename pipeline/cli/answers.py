@@ -1,0 +1,109 @@
+"""The whole job, and the verbs that answer."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline import console
+from pipeline.cli.options import Day, Epochs, First, Json, Last, Variant, app, context, parse_day, parse_days
+
+
+@app.command()
+def run(
+    day: Day = None,
+    first: First = None,
+    last: Last = None,
+    retrain: Annotated[bool, typer.Option("--train", help="Train a new model though there is a champion.")] = False,
+    variant: Variant = None,
+    epochs: Epochs = None,
+) -> None:
+    """The whole job without Airflow: extract, clean, train if there is no champion, then plan to publish.
+
+    Example: titler run --from 2015-01-01 --to 2015-01-01
+    """
+    from pipeline import job
+
+    here = context()
+    days = parse_days(day, first, last)
+    job.run(here.lake, here.settings, days, retrain=retrain, variant=variant, epochs=epochs)
+
+
+@app.command()
+def status(day: Day = None, first: First = None, last: Last = None, as_json: Json = False) -> None:
+    """What is there: source days with their verdicts, the champion, the current release.
+
+    Example: titler status --from 2015-01-01 --to 2015-01-31
+    """
+    from pipeline import answers
+
+    here = context()
+    for text, option in ((day, "--day"), (first, "--from"), (last, "--to")):
+        if text:
+            parse_day(text, option)
+    console.status(answers.status(here.lake, here.settings, day or first, day or last), as_json)
+
+
+@app.command()
+def title(
+    body: Annotated[str, typer.Argument(metavar="BODY|-", help="An issue's body; - reads standard input.")], as_json: Json = False
+) -> None:
+    """A title for a body, by the current release's model.
+
+    Example: titler title "It crashes whenever I open the settings page on Android 5"
+    """
+    from pipeline import answers
+
+    console.title(answers.title(context().lake, _read(body)), as_json)
+
+
+@app.command()
+def similar(
+    query: Annotated[
+        str, typer.Argument(metavar="URL|TEXT|-", help="An issue of the release by its URL, or any text; - reads standard input.")
+    ],
+    neighbours: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """The issues of the current release that are nearest to an issue or a text.
+
+    Example: titler similar "crash when opening the settings page" -k 5
+    """
+    from pipeline import answers
+
+    here = context()
+    console.similar(answers.similar(here.lake, here.settings, _read(query), neighbours), as_json)
+
+
+def _read(text: str) -> str:
+    return sys.stdin.buffer.read().decode("utf-8", errors="replace") if text == "-" else text
+
+
+@app.command()
+def sample(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write hour files into.")],
+    days: Annotated[int, typer.Option(min=1, max=366, help="How many days.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed writes the same bytes.")] = 0,
+) -> None:
+    """Write the generated sample: days of GH-Archive-shaped hour files, quirks included.
+
+    Example: titler sample hours --days 2
+    """
+    from pipeline import sample as stage
+
+    console.sampled(stage.write(directory, days=days, seed=seed))
+
+
+@app.command()
+def doctor() -> None:
+    """What is configured, installed and reachable, and what to do about the rest.
+
+    Example: titler doctor
+    """
+    from pipeline import doctor as checks
+
+    if not console.doctor(checks.run(context().settings)):
+        raise typer.Exit(1)

@@ -1,0 +1,257 @@
+"""The verbs of the stages, in the order of the data's way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline import console
+from pipeline.cli.options import (
+    Because,
+    Day,
+    Epochs,
+    First,
+    Json,
+    Last,
+    Model,
+    ReleaseId,
+    Variant,
+    app,
+    bounds,
+    context,
+    parse_day,
+    parse_days,
+)
+from pipeline.errors import UsageError
+from pipeline.pins import new_id
+
+
+@app.command()
+def extract(
+    day: Day = None,
+    first: First = None,
+    last: Last = None,
+    again: Annotated[bool, typer.Option("--again", help="Also days that are there.")] = False,
+) -> None:
+    """Read the hour files of source days: opened issues and the verdict on each day.
+
+    Example: titler extract --from 2015-01-01 --to 2015-01-07
+    """
+    from pipeline.stages import extract as stage
+
+    here = context()
+    outcome, health = stage.run(here.lake, here.settings, parse_days(day, first, last), again=again)
+    console.extracted(here.lake, outcome, health)
+
+
+@app.command()
+def clean(day: Day = None, first: First = None, last: Last = None) -> None:
+    """Clean and tokenize the issues of source days.
+
+    Example: titler clean --day 2015-01-01
+    """
+    from pipeline.stages import clean as stage
+
+    here = context()
+    outcome = stage.run(here.lake, here.settings, [day.isoformat() for day in parse_days(day, first, last)])
+    console.batches(here.lake, "clean", outcome)
+
+
+@app.command()
+def vocab(
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="A name for the new model; default: the time now.")] = None,
+    first: First = None,
+    last: Last = None,
+    variant: Variant = None,
+    epochs: Epochs = None,
+) -> None:
+    """Open a model: pin its days (all cleaned ones by default) and make its vocabularies.
+
+    Example: titler vocab 20150104T031200Z --from 2015-01-01 --to 2015-01-03
+    """
+    from pipeline.stages import vocab as stage
+
+    here = context()
+    chosen = here.settings.model
+    pinned = here.model(model or new_id())
+    days = [] if pinned.is_open() else bounds(first, last)
+    manifest = stage.run(here.lake, here.settings, pinned, days, {"variant": variant or chosen.variant, "epochs": epochs or chosen.epochs})
+    console.vocabulary(here.lake, pinned.name, manifest)
+
+
+@app.command()
+def vectorize(
+    model: Annotated[str | None, typer.Option("--model", metavar="MODEL", help="A model that was opened by `titler vocab`.")] = None,
+    release: Annotated[str | None, typer.Option("--release", metavar="RELEASE", help="A release that was opened by `titler plan`.")] = None,
+) -> None:
+    """Turn tokens into padded ids, for a model that trains or for a release.
+
+    Example: titler vectorize --release 20150104T031200Z
+    """
+    from pipeline.stages import vectorize as stage
+
+    here = context()
+    if (model is None) == (release is None):
+        raise UsageError("For a model or for a release?", "Give one of --model MODEL and --release RELEASE.")
+    pinned = here.model(model) if model else here.release(release or "")
+    console.batches(here.lake, "vectorize", stage.run(here.lake, here.settings, pinned))
+
+
+@app.command()
+def train(model: Model) -> None:
+    """Train a model on its vectors; a training that was killed goes on from its last checkpoint.
+
+    Example: titler train 20150104T031200Z
+    """
+    from pipeline.stages import train as stage
+
+    here = context()
+    manifest = stage.run(here.lake, here.settings, here.model(model))
+    console.trained(here.lake, here.settings, model, manifest)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="The model; default: the champion.")] = None,
+    from_file: Annotated[
+        Path | None, typer.Option("--from-file", metavar="FILE", help="Score the champion on JSON lines, Parquet or CSV instead.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Score a model's titles against the titles that authors wrote.
+
+    Example: titler evaluate --from-file issues.csv --json
+    """
+    from pipeline.stages import evaluate as stage
+
+    here = context()
+    if from_file is not None:
+        if model is not None:
+            raise UsageError("--from-file scores the champion, not a model by name.", f"titler evaluate --from-file {from_file}")
+        figures = stage.from_file(here.lake, here.settings, from_file)
+    else:
+        figures = stage.run(here.lake, here.settings, here.model(model or stage.champion(here.lake, here.settings)))
+    console.evaluated(figures, as_json)
+
+
+@app.command()
+def promote(
+    model: Model, force: Annotated[bool, typer.Option("--force", help="Even if it is worse.")] = False, because: Because = ""
+) -> None:
+    """Make a model the champion, unless it is worse than the one there is.
+
+    Example: titler promote 20150104T031200Z
+    """
+    from pipeline.stages import promote as stage
+
+    here = context()
+    if force != bool(because):
+        raise UsageError("--force needs a reason, and a reason needs --force.", f'titler promote {model} --force --because "..."')
+    console.promoted(stage.run(here.lake, here.settings, here.model(model), force_because=because))
+
+
+@app.command()
+def plan(
+    release: Annotated[
+        str | None, typer.Option("--release", metavar="RELEASE", help="A name for the new release; default: the time now.")
+    ] = None,
+    skip_code: Annotated[int, typer.Option(help="Exit code when there is nothing to do, for schedulers.")] = 0,
+) -> None:
+    """Open a release: pin the champion and every cleaned day. With nothing new it opens none.
+
+    Example: titler plan --release 20150104T031200Z
+    """
+    from pipeline.stages import plan as stage
+
+    here = context()
+    pinned = here.release(release or new_id())
+    planned = stage.run(here.lake, here.settings, pinned)
+    console.planned(pinned.name, planned)
+    if planned.plan is None:
+        raise typer.Exit(skip_code)
+
+
+@app.command()
+def embed(release: ReleaseId) -> None:
+    """Embed the issues of a release that its model has not embedded yet.
+
+    Example: titler embed --release 20150104T031200Z
+    """
+    from pipeline.stages import embed as stage
+
+    here = context()
+    console.batches(here.lake, "embed", stage.run(here.lake, here.release(release)))
+
+
+@app.command()
+def predict(release: ReleaseId) -> None:
+    """Title the issues of a release that its model has not titled yet.
+
+    Example: titler predict --release 20150104T031200Z
+    """
+    from pipeline.stages import predict as stage
+
+    here = context()
+    console.batches(here.lake, "predict", stage.run(here.lake, here.release(release)))
+
+
+@app.command()
+def index(release: ReleaseId) -> None:
+    """Build a release's index, measure its recall and store new issues' neighbours.
+
+    Example: titler index --release 20150104T031200Z
+    """
+    from pipeline.stages import index as stage
+
+    here = context()
+    console.indexed(here.lake, stage.run(here.lake, here.release(release), here.settings.index))
+
+
+@app.command()
+def publish(
+    release: ReleaseId,
+    accept: Annotated[
+        list[str] | None, typer.Option("--accept", metavar="DATE", help="Take a collapsed day as it is; may be repeated.")
+    ] = None,
+    because: Because = "",
+) -> None:
+    """Audit a release and make it current in one step.
+
+    Example: titler publish --release 20150104T031200Z
+    """
+    from pipeline.stages import publish as stage
+
+    here = context()
+    if bool(accept) != bool(because.strip()):
+        raise UsageError(
+            "--accept needs a reason, and a reason needs --accept.", f'titler publish --release {release} --accept DAY --because "..."'
+        )
+    accepted = {parse_day(day, "--accept").isoformat(): because for day in accept or []}
+    row = stage.run(here.lake, here.settings, here.release(release), accepted)
+    console.published(here.settings, row)
+
+
+@app.command()
+def rollback(release: Annotated[str, typer.Argument(metavar="RELEASE", help="A release that was published before.")]) -> None:
+    """Make an earlier release current again, in one step.
+
+    Example: titler rollback 20150103T031200Z
+    """
+    from pipeline.stages import publish as stage
+
+    here = context()
+    console.published(here.settings, stage.rollback(here.lake, here.settings, release))
+
+
+@app.command()
+def collect() -> None:
+    """Remove what no kept release, model in use or current day names; nothing younger than two days.
+
+    Example: titler collect
+    """
+    from pipeline.stages import collect as stage
+
+    here = context()
+    console.collected(here.settings, stage.run(here.lake, here.settings))

@@ -1,0 +1,388 @@
+"""The generated sample: what is said to be planted is there, and it looks like GH Archive."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import UsageError
+from pipeline.sample import FEWEST, Sample, write
+from pipeline.sample.forms import FORMS, deck
+from pipeline.sample.fragments import CODE, ERRORS, RUNTIMES, TRACES
+from pipeline.sample.phrases import CIRCUMSTANCES, COMPONENTS, EXTRAS, WISHES
+from pipeline.sample.problems import Teller, invent
+from pipeline.sample.symptoms import SYMPTOMS
+from pipeline.sample.world import LANGUAGES, World
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Read:
+    """A sample, and what its files hold."""
+
+    sample: Sample
+    planted: dict[str, Any]
+    hours: dict[str, list[Event]]  # "2024-01-01-13" -> events
+    malformed: dict[str, list[bytes]]
+
+    @property
+    def events(self) -> list[Event]:
+        return [event for events in self.hours.values() for event in events]
+
+    @property
+    def opened(self) -> list[Event]:
+        return [event for event in self.events if event["type"] == "IssuesEvent" and event["payload"]["action"] == "opened"]
+
+    @property
+    def issues(self) -> list[dict[str, Any]]:
+        """Each issue once, as first opened."""
+        first: dict[int, dict[str, Any]] = {}
+        for event in self.opened:
+            first.setdefault(event["payload"]["issue"]["id"], event["payload"]["issue"])
+        return list(first.values())
+
+    def body(self, form: str) -> str | None:
+        url = self.planted["forms"][form][0]
+        bodies: dict[str, str | None] = {issue["html_url"]: issue["body"] for issue in self.issues}
+        return bodies[url]
+
+
+def moment(path: Path) -> tuple[str, int]:
+    day, hour = path.name.removesuffix(".json.gz").rsplit("-", 1)
+    return day, int(hour)
+
+
+def read(sample: Sample) -> Read:
+    hours: dict[str, list[Event]] = {}
+    malformed: dict[str, list[bytes]] = {}
+    for path in sorted(sample.directory.glob("*.json.gz"), key=moment):
+        name = path.name.removesuffix(".json.gz")
+        hours[name] = []
+        for line in gzip.decompress(path.read_bytes()).splitlines():
+            try:
+                value = json.loads(line)
+            except ValueError:
+                value = None
+            if isinstance(value, dict):
+                hours[name].append(value)
+            else:
+                malformed.setdefault(name, []).append(line)
+    planted = json.loads((sample.directory / "planted.json").read_text(encoding="utf-8"))
+    return Read(sample, planted, hours, malformed)
+
+
+@pytest.fixture(scope="module")
+def two_days(tmp_path_factory: pytest.TempPathFactory) -> Read:
+    return read(write(tmp_path_factory.mktemp("sample"), days=2, seed=0))
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def words(text: str | None) -> int:
+    return len((text or "").split())
+
+
+# the same and not the same
+
+
+def test_the_same_seed_gives_the_same_bytes_whatever_the_hash_seed_is(tmp_path: Path) -> None:
+    write(tmp_path / "here", days=2, seed=3, issues_per_day=80)
+    program = "import sys, pathlib; from pipeline.sample import write; write(pathlib.Path(sys.argv[1]), days=2, seed=3, issues_per_day=80)"
+    environment = os.environ | {"PYTHONHASHSEED": "77", "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "there")], check=True, env=environment)
+    assert contents(tmp_path / "here") == contents(tmp_path / "there")
+
+
+def test_another_seed_gives_other_repositories_and_other_issues(tmp_path: Path) -> None:
+    one, other = (read(write(tmp_path / str(seed), days=1, seed=seed, issues_per_day=60)) for seed in (1, 2))
+    assert {event["repo"]["name"] for event in one.opened} != {event["repo"]["name"] for event in other.opened}
+    assert [issue["body"] for issue in one.issues] != [issue["body"] for issue in other.issues]
+
+
+def test_a_sample_is_continued_by_the_same_seed_and_a_later_first_day(tmp_path: Path) -> None:
+    first = read(write(tmp_path / "a", days=1, seed=1, issues_per_day=60))
+    second = read(write(tmp_path / "b", days=1, seed=1, first_day=date(2024, 1, 2), issues_per_day=60))
+    assert {event["id"] for event in first.events}.isdisjoint(event["id"] for event in second.events)
+    assert {issue["id"] for issue in first.issues}.isdisjoint(issue["id"] for issue in second.issues)
+    assert {issue["html_url"] for issue in first.issues}.isdisjoint(issue["html_url"] for issue in second.issues)
+    assert {event["repo"]["id"] for event in first.opened} & {event["repo"]["id"] for event in second.opened}
+
+
+# files and lines
+
+
+def test_there_are_24_hours_a_day_but_for_the_missing_one(two_days: Read) -> None:
+    every = [f"2024-01-{day:02}-{hour}" for day in (1, 2) for hour in range(24)]
+    [missing] = two_days.planted["missing_hours"]
+    assert missing.startswith("2024-01-02-")
+    assert list(two_days.hours) == [hour for hour in every if hour != missing]
+    assert two_days.planted["days"] == ["2024-01-01", "2024-01-02"]
+
+
+def test_a_single_day_has_its_hour_missing_too(tmp_path: Path) -> None:
+    only = read(write(tmp_path, days=1, seed=5, first_day=date(2023, 12, 31), issues_per_day=60))
+    [missing] = only.planted["missing_hours"]
+    assert missing.startswith("2023-12-31-")
+    assert len(only.hours) == 23
+    assert only.planted["opened_again_next_day"] == []
+
+
+def test_malformed_lines_stand_in_one_hour_and_are_cut_off_no_json_and_an_array(two_days: Read) -> None:
+    [hour] = two_days.planted["malformed_hours"]
+    assert list(two_days.malformed) == [hour]
+    lines = two_days.malformed[hour]
+    assert len(lines) == two_days.planted["malformed_lines"]
+    assert {line[:1] for line in lines} == {b"{", b"<", b"[", b"}"}
+
+
+def test_every_event_has_the_fields_of_gh_archive(two_days: Read) -> None:
+    fields = {"id", "type", "actor", "repo", "payload", "public", "created_at"}
+    assert [event for event in two_days.events if set(event) != fields] == []
+    assert [
+        event for event in two_days.events if not {"id", "login"} <= set(event["actor"]) or not {"id", "name"} <= set(event["repo"])
+    ] == []
+
+
+def test_every_event_happens_in_the_hour_of_its_file(two_days: Read) -> None:
+    for hour, events in two_days.hours.items():
+        for event in events:
+            created = datetime.strptime(event["created_at"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+            assert f"{created:%Y-%m-%d}-{created.hour}" == hour
+
+
+def test_ids_of_events_rise_with_time(two_days: Read) -> None:
+    ids = [int(event["id"]) for event in two_days.events]
+    assert all(earlier < later for earlier, later in pairwise(ids))
+
+
+def test_numbers_rise_in_each_repository(two_days: Read) -> None:
+    numbers: dict[str, list[int]] = {}
+    for issue in two_days.issues:
+        numbers.setdefault(issue["html_url"].split("/issues/")[0], []).append(issue["number"])
+    assert [repo for repo, found in numbers.items() if found != sorted(set(found))] == []
+
+
+def test_counts_are_those_that_write_returns(two_days: Read) -> None:
+    sample = two_days.sample
+    assert (sample.files, sample.events, sample.issues) == (len(two_days.hours), len(two_days.events), len(two_days.issues))
+    assert sample.days == [date(2024, 1, 1), date(2024, 1, 2)]
+    assert sample.issues == 1200
+
+
+def test_events_are_of_many_types_and_five_to_eight_times_the_issues(two_days: Read) -> None:
+    kinds = Counter((event["type"], event["payload"].get("action")) for event in two_days.events)
+    assert {
+        ("IssuesEvent", "closed"),
+        ("IssuesEvent", "reopened"),
+        ("IssueCommentEvent", "created"),
+        ("PullRequestEvent", "opened"),
+        ("PushEvent", None),
+        ("WatchEvent", "started"),
+        ("CreateEvent", None),
+        ("ForkEvent", None),
+    } <= set(kinds)
+    assert 5 < len(two_days.events) / len(two_days.issues) < 8
+
+
+def test_a_day_is_smaller_than_a_megabyte_and_a_half(two_days: Read) -> None:
+    sizes: Counter[str] = Counter()
+    for path in two_days.sample.directory.glob("*.json.gz"):
+        sizes[moment(path)[0]] += path.stat().st_size
+    assert max(sizes.values()) < 1_500_000
+
+
+def test_lines_are_partly_ascii_and_partly_utf_8(two_days: Read) -> None:
+    path = two_days.sample.directory / "2024-01-01-12.json.gz"
+    text = gzip.decompress(path.read_bytes())
+    assert any(byte > 127 for byte in text)
+    assert re.search(rb"\\u[0-9a-f]{4}", text)
+
+
+# issues
+
+
+def test_repositories_are_a_hundred_and_more_and_all_invented(two_days: Read) -> None:
+    names = {event["repo"]["name"] for event in two_days.opened}
+    assert len(names) >= 100
+    assert [name for name in names if not re.match(r"(pretend|imaginary|fictional|makebelieve|invented)-[a-z]+/[a-z]+-[a-z]+$", name)] == []
+
+
+def test_most_issues_can_be_learned_from(two_days: Read) -> None:
+    good = [
+        issue
+        for issue in two_days.issues
+        if words(issue["body"]) >= 6 and words(issue["title"]) >= 3 and len(issue["body"]) <= 2000 and len(issue["title"]) <= 400
+    ]
+    assert 0.6 < len(good) / len(two_days.issues) < 0.9
+
+
+@pytest.mark.parametrize(
+    ("form", "pattern"),
+    [
+        ("trace", r"```(python|java|javascript|rust|go)\n"),
+        ("template", r"### Describe the problem\n"),
+        ("log", r"(INFO|DEBUG|WARN|ERROR) "),
+        ("html", r"<details><summary>"),
+        ("table", r"\|------\|"),
+        ("emoji", "[\u2728\U0001f41b\U0001f525\U0001f680]"),
+        ("carriage returns", r"\r\n"),
+        ("backslashes", r"c:\\new\\table"),
+        ("addresses", r"https://docs\.example\.org/.*@mail\.example\.net"),
+        ("lone surrogate", "\ud83d$"),
+        ("nul", "a\x00b"),
+        ("russian", "[а-я]{4}"),  # noqa: RUF001 (Cyrillic is meant)
+        ("chinese", "[\u4e00-\u9fff]{4}"),
+        ("japanese", "[\u3040-\u30ff]{2}"),
+        ("korean", "[\uac00-\ud7a3]{2}"),
+        ("arabic", "[\u0620-\u064a]{3}"),
+        ("hebrew", "[\u05d0-\u05ea]{3}"),
+        ("endless", r"(?s).{2001}"),
+        ("empty body", r"^$"),
+        ("bot", "program|nightly build|vulnerability"),
+    ],
+)
+def test_every_kind_of_text_is_there(two_days: Read, form: str, pattern: str) -> None:
+    body = two_days.body(form)
+    assert body is not None
+    assert re.search(pattern, body)
+
+
+@pytest.mark.parametrize("start", ["Traceback (most", 'Exception in thread "main"', "    at ", "thread 'main' panicked", "goroutine "])
+def test_stack_traces_come_from_five_languages(two_days: Read, start: str) -> None:
+    assert any(start in (issue["body"] or "") for issue in two_days.issues)
+
+
+def test_template_comments_are_left_standing(two_days: Read) -> None:
+    assert any((issue["body"] or "").startswith("<!--") for issue in two_days.issues)
+
+
+def test_null_bodies_are_null(two_days: Read) -> None:
+    without = [issue["html_url"] for issue in two_days.issues if issue["body"] is None]
+    assert sorted(without) == sorted(two_days.planted["forms"]["null body"])
+    assert len(without) == 48
+
+
+def test_bots_open_issues_under_their_own_names(two_days: Read) -> None:
+    bots = {event["payload"]["issue"]["html_url"] for event in two_days.opened if event["actor"]["login"].endswith("[bot]")}
+    assert bots == set(two_days.planted["forms"]["bot"])
+
+
+def test_titles_seldom_stand_in_the_body(two_days: Read) -> None:
+    copied = [issue for issue in two_days.issues if issue["title"].lower() in (issue["body"] or "").lower()]
+    assert len(copied) < 0.02 * len(two_days.issues)
+
+
+# what was planted
+
+
+def test_near_duplicates_point_from_the_newer_issue_to_the_older(two_days: Read) -> None:
+    place = {issue["html_url"]: number for number, issue in enumerate(two_days.issues)}
+    pairs = two_days.planted["duplicates"]
+    assert len(pairs) >= 30
+    assert [tuple(pair) for pair in pairs] == two_days.sample.duplicates
+    assert [pair for pair in pairs if not place[pair[0]] > place[pair[1]]] == []
+
+
+def test_near_duplicates_are_mostly_but_not_always_in_one_repository(tmp_path: Path) -> None:
+    pairs = write(tmp_path, days=4, seed=0).duplicates
+    same = [newer.split("/issues/")[0] == older.split("/issues/")[0] for newer, older in pairs]
+    assert 0.7 < sum(same) / len(same) < 1
+
+
+def test_near_duplicates_are_told_in_other_words(two_days: Read) -> None:
+    told = {issue["html_url"]: (issue["title"].lower(), issue["body"]) for issue in two_days.issues}
+    for newer, older in two_days.planted["duplicates"]:
+        assert told[newer][0] != told[older][0]
+        assert told[newer][1] != told[older][1]
+
+
+def test_issues_opened_twice_have_one_id_two_events_and_two_titles(two_days: Read) -> None:
+    times = Counter(event["payload"]["issue"]["id"] for event in two_days.opened)
+    twice = {number for number, count in times.items() if count > 1}
+    events = [event["payload"]["issue"] for event in two_days.opened if event["payload"]["issue"]["id"] in twice]
+    assert {issue["html_url"] for issue in events} == set(two_days.planted["opened_twice"])
+    assert len(events) == 2 * len(two_days.planted["opened_twice"]) == 14
+    for number in twice:
+        first, second = (issue["title"] for issue in events if issue["id"] == number)
+        assert second == f"{first} (edited)"
+
+
+def test_one_issue_is_opened_again_on_the_following_day(two_days: Read) -> None:
+    [url] = two_days.planted["opened_again_next_day"]
+    days = [event["created_at"][:10] for event in two_days.opened if event["payload"]["issue"]["html_url"] == url]
+    assert days == ["2024-01-01", "2024-01-02"]
+
+
+# misuse
+
+
+def test_a_file_for_the_missing_hour_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, days=1, seed=1, issues_per_day=60)
+    with pytest.raises(UsageError, match="this sample leaves that hour out"):
+        write(tmp_path, days=1, seed=2, issues_per_day=60)
+
+
+def test_a_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="is a file, a folder is needed"):
+        write(tmp_path / "file")
+
+
+@pytest.mark.parametrize(("days", "issues"), [(0, 600), (-1, 600), (1, FEWEST - 1), (1, 10_001)])
+def test_too_few_days_or_issues_are_refused(tmp_path: Path, days: int, issues: int) -> None:
+    with pytest.raises(UsageError):
+        write(tmp_path / "none", days=days, issues_per_day=issues)
+    assert not (tmp_path / "none").exists()
+
+
+# the grammar
+
+
+@given(count=st.integers(FEWEST, 3000), seed=st.integers(0, 99))
+@settings(max_examples=100, deadline=None)
+def test_a_deck_has_as_many_forms_as_asked_and_each_at_least_once(count: int, seed: int) -> None:
+    drawn = deck(Random(seed), count)
+    assert len(drawn) == count
+    assert set(drawn) == set(FORMS)
+
+
+def test_all_wordings_come_in_two_voices() -> None:
+    wordings = [words for names in COMPONENTS.values() for words in names.values()]
+    wordings += [words for symptom in SYMPTOMS for words in (symptom.titles, symptom.openings, symptom.expected)]
+    wordings += [words for pair in CIRCUMSTANCES for words in pair] + [words for _, words in WISHES]
+    assert [words for words in wordings if len(words) < 2 or set(words[::2]) & set(words[1::2])] == []
+    assert len(set(EXTRAS)) == len(EXTRAS)
+
+
+def test_every_language_has_errors_runtimes_code_and_traces() -> None:
+    assert [set(table) for table in (ERRORS, RUNTIMES, CODE, TRACES)] == [set(LANGUAGES)] * 4
+
+
+@given(seed=st.integers(0, 10_000), voice=st.sampled_from((0, 1)))
+@settings(max_examples=200, deadline=None)
+def test_a_problem_told_leaves_no_slot_open(seed: int, voice: int) -> None:
+    random = Random(seed)
+    teller = Teller(random, invent(random, WORLD.repository(random)), voice)
+    text = " ".join([teller.title(), teller.opening(), teller.expected(), *teller.extras(4)])
+    assert not re.search(r"[{}]", text)
+
+
+WORLD = World(Random(0))

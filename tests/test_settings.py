@@ -1,0 +1,56 @@
+"""Settings: defaults are one laptop; what is not known is refused by name."""
+
+import pytest
+
+from pipeline import settings
+from pipeline.errors import UsageError
+
+
+def test_without_a_file_it_is_one_laptop():
+    found = settings.load()
+    assert (found.source.hours, found.lake.root, found.warehouse.kind) == ("https://data.gharchive.org", "./lake", "duckdb")
+
+
+def test_a_file_changes_what_it_names_and_the_environment_has_the_last_word(tmp_path, monkeypatch):
+    file = tmp_path / "s.toml"
+    file.write_text('[lake]\nroot = "/here"\n[model]\nepochs = 3\n')
+    monkeypatch.setenv("TITLER_MODEL__EPOCHS", "5")
+    found = settings.load(file)
+    assert (found.lake.root, found.model.epochs, found.model.batch_size) == ("/here", 5, 256)
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ("[lake]\nrot = 'x'", "lake.rot: no such setting"),
+        ("[pond]\nroot = 'x'", "pond: no such setting"),
+        ("[model]\nepochs = 'many'", "model.epochs = 'many'"),
+        ("[model]\nepochs = 0", "model.epochs = 0: Input should be greater than or equal to 1"),
+        ("[lake\n", "is not TOML"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named(tmp_path, toml, message):
+    file = tmp_path / "s.toml"
+    file.write_text(toml)
+    with pytest.raises(UsageError, match=message):
+        settings.load(file)
+
+
+def test_an_unknown_variable_is_named(monkeypatch):
+    monkeypatch.setenv("TITLER_LAKE__ROT", "x")
+    with pytest.raises(UsageError, match=r"lake\.rot: no such setting"):
+        settings.load()
+    monkeypatch.delenv("TITLER_LAKE__ROT")
+    monkeypatch.setenv("TITLER_POND__ROOT", "x")
+    with pytest.raises(UsageError, match="TITLER_POND__ROOT: no such setting"):
+        settings.load()
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"none.toml: no such settings file"):
+        settings.load(tmp_path / "none.toml")
+
+
+def test_settings_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        settings.load().lake.root = "/elsewhere"  # type: ignore[misc]  # what the test is about
