@@ -6,7 +6,8 @@
 | `extract` | reads the day's 24 hour files, writes `issues_v1` and the verdict on the day, `source_health_v1` | minutes |
 | `clean` | writes `tokens_v1`, then tells `titler_refresh` that there is a new day | a minute |
 
-A run is one UTC day, the one its data interval starts with. **Backfill** any range, both ends included:
+A run is one UTC day: the one that its data interval starts with, which is the day before the one in the run's name.
+**Backfill** any range, both ends included:
 
     airflow backfill create --dag-id titler_ingest --from-date 2015-01-01 --to-date 2015-01-31 --max-active-runs 2
 
@@ -21,10 +22,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from _stage import DAYS, stage
 from airflow.providers.standard.sensors.time_delta import TimeDeltaSensor
 from airflow.sdk import DAG, CronDataIntervalTimetable
 from pendulum import datetime
+
+from _stage import DAYS, stage
 
 with DAG(
     dag_id="titler_ingest",

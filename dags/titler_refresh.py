@@ -22,9 +22,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from _stage import DAYS, NAME, stage
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable
 from pendulum import datetime
+
+from _stage import DAYS, NAME, stage
 
 with DAG(
     dag_id="titler_refresh",

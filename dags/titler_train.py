@@ -6,7 +6,7 @@
 | `vectorize` | turns tokens into padded ids by that vocabulary |
 | `train` | trains the network; resumes from its last checkpoint; one at a time (pool `gpu`) |
 | `evaluate` | ROUGE and BLEU on repositories that it did not learn from |
-| `promote` | makes it the champion, which the next refresh uses for every issue |
+| `promote` | makes it the champion, which the next refresh uses for every issue, unless it is worse than the one there is |
 
 The model is named by the run's time, and its run, curves and sample titles are in MLflow under that name.
 **By hand** with the button *Trigger* (a form) or, an empty value meaning what the settings say:
@@ -23,9 +23,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from _stage import NAME, stage
 from airflow.sdk import DAG, CronTriggerTimetable, Param
 from pendulum import datetime
+
+from _stage import NAME, stage
 
 CHOICES = "".join(
     f"{{% if params['{name}'] %}} --{name} {{{{ params['{name}'] }}}}{{% endif %}}" for name in ("from", "to", "variant", "epochs")

@@ -70,13 +70,13 @@ class Text(_Section):
 
 
 class Model(_Section):
-    """What learns, and how. Sizes are the article's; its batch of 1,200 was for a large GPU."""
+    """What learns, and how. Sizes are the article's."""
 
     variant: str = Field(default="gru", description="the network, by its name in pipeline/models")
     embedding_size: int = Field(default=300, ge=1, description="numbers a word")
     hidden_size: int = Field(default=300, ge=1, description="numbers an issue: the embedding")
     learning_rate: float = Field(default=0.001, gt=0, description="Nadam's")
-    batch_size: int = Field(default=256, ge=1, description="issues a training step")
+    batch_size: int = Field(default=64, ge=1, description="issues a training step; a large GPU wants 1200, the article's")
     epochs: int = Field(default=7, ge=1, description="at most")
     patience: int = Field(default=2, ge=1, description="epochs without a better validation loss before training stops")
     inference_batch_size: int = Field(default=512, ge=1, description="issues decoded together")

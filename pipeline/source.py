@@ -56,11 +56,12 @@ def look(base: str, day: date) -> SourceDay:
     else:
         listed = _list(filesystem, base, root)
         infos = {hour: listed.get(names[hour]) for hour in HOURS}
-    found = tuple(HourFile(day, hour, f"{root}/{names[hour]}", int(info.get("size") or 0), _stamp(info)) for hour, info in infos.items() if info)
-    if _is_web(filesystem):
-        return SourceDay(day, found, tuple(hour for hour in HOURS if not infos[hour]))
-    located = tuple(HourFile(file.day, file.hour, filesystem.unstrip_protocol(file.path), file.size, file.stamp) for file in found)
-    return SourceDay(day, located, tuple(hour for hour in HOURS if not infos[hour]))
+    found = []
+    for hour, info in infos.items():
+        if info:
+            path = filesystem.unstrip_protocol(f"{root}/{names[hour]}")
+            found.append(HourFile(day, hour, path, int(info.get("size") or 0), _stamp(info)))
+    return SourceDay(day, tuple(found), tuple(hour for hour in HOURS if not infos[hour]))
 
 
 def fetch(day: SourceDay, folder: Path) -> list[Path]:
@@ -98,7 +99,8 @@ def _open(base: str) -> tuple[fsspec.AbstractFileSystem, str]:
     try:
         filesystem, root = url_to_fs(base)
     except (ValueError, ImportError) as error:
-        raise SourceError(f"{base}: not an address of hour files: {error}", "Set source.hours to a folder, file://, gs:// or https://.") from None
+        hint = "Set source.hours to a folder, file://, gs:// or https://."
+        raise SourceError(f"{base}: not an address of hour files: {error}", hint) from None
     return filesystem, str(root).rstrip("/")
 
 

@@ -16,7 +16,7 @@ def test_a_file_changes_what_it_names_and_the_environment_has_the_last_word(tmp_
     file.write_text('[lake]\nroot = "/here"\n[model]\nepochs = 3\n')
     monkeypatch.setenv("TITLER_MODEL__EPOCHS", "5")
     found = settings.load(file)
-    assert (found.lake.root, found.model.epochs, found.model.batch_size) == ("/here", 5, 256)
+    assert (found.lake.root, found.model.epochs, found.model.batch_size) == ("/here", 5, 64)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,31 @@
+# Two commands need nothing but Debian's Python 3.11, g++ and make: `make demo` and `make test`.
+
+SHELL := /bin/bash
+PYTHON_FILES := pipeline dags infra tests setup.py
+
+.PHONY: help install demo test lock clean
+
+help:  ## shows this list (the default)
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+install:  ## sets up .venv from requirements.lock; quick when nothing has changed
+	@infra/install.sh
+
+demo: install  ## the whole job once, in ./demo; HOURS=DIR: from hour files; DAY=2015-01-01: from GH Archive
+	@exec .venv/bin/python infra/demo.py $(if $(HOURS),--hours "$(HOURS)") $(if $(DAY),--day "$(DAY)")
+
+test: install  ## style, types, and all tests that need neither root nor a server
+	.venv/bin/ruff check $(PYTHON_FILES)
+	.venv/bin/ruff format --check $(PYTHON_FILES)
+	.venv/bin/mypy
+	.venv/bin/pytest -n 2 --dist loadfile
+
+lock: install  ## renews the locks from setup.py and infra/bootstrap.in
+	.venv/bin/uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --python-version 3.11 \
+	  --extra dev --override infra/lock-overrides.txt --output-file requirements.lock setup.py
+	.venv/bin/uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.11 \
+	  --output-file infra/bootstrap.lock infra/bootstrap.in
+
+clean:  ## removes .venv, the demonstration and caches; a lake stays
+	rm -rf .venv demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,54 @@
+"""How good titles are, against those their authors wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rouge_score.rouge_scorer import RougeScorer
+from sacrebleu.metrics.bleu import BLEU
+
+from pipeline.errors import UsageError
+
+ROUGES = ("rouge1", "rouge2", "rougeL")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Figures over a list of titles.
+
+    ROUGE is the mean over titles of F1 with Porter's stemming (Lin 2004, google-research's rouge-score), BLEU the
+    corpus's (Papineni 2002, sacreBLEU with its 13a tokens): 0 to 100, case ignored. A title that was not given scores 0.
+    """
+
+    rouge1: float
+    rouge2: float
+    rougeL: float  # noqa: N815  # the field's own name for it
+    bleu: float
+    exact_match: float
+    """share of titles that are the reference, case and white space at the ends ignored, 0 to 1"""
+    distinct: float
+    """distinct titles a title, 0 to 1: near 0 where a model says the same of everything"""
+    mean_length: float
+    """words a title"""
+    issues: int
+    """titles scored"""
+
+
+def score(predicted: Sequence[str], references: Sequence[str]) -> Scores:
+    """Scores `predicted[i]` against `references[i]`. Raises UsageError where there are none, or not as many of both."""
+    if len(predicted) != len(references) or not predicted:
+        raise UsageError(f"{len(predicted)} titles and {len(references)} references; expected as many of both, and at least one.")
+    count = len(predicted)
+    pairs = list(zip(predicted, references, strict=True))
+    scorer = RougeScorer(list(ROUGES), use_stemmer=True)
+    rouges = [scorer.score(reference, title) for title, reference in pairs]
+    means = {name: 100 * sum(rouge[name].fmeasure for rouge in rouges) / count for name in ROUGES}
+    return Scores(
+        **means,
+        bleu=BLEU(lowercase=True).corpus_score(list(predicted), [list(references)]).score,
+        exact_match=sum(title.strip().casefold() == reference.strip().casefold() for title, reference in pairs) / count,
+        distinct=len(set(predicted)) / count,
+        mean_length=sum(len(title.split()) for title in predicted) / count,
+        issues=count,
+    )

@@ -1,0 +1,49 @@
+"""A network on disk: `network.keras` in Keras's own format and `shape.json`; no pickle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import LakeError, TitlerError
+from pipeline.models.network import Network
+from pipeline.models.shape import Shape
+from pipeline.models.variants import build
+
+WEIGHTS = "network.keras"
+SHAPE = "shape.json"
+AGAIN = "Take the model's files whole, or train again:  titler train MODEL"
+
+
+def save(network: Network, directory: Path) -> None:
+    """Writes the two files into `directory`, which is made where it is missing."""
+    directory.mkdir(parents=True, exist_ok=True)
+    network.model.save(directory / WEIGHTS)
+    about = {"variant": network.variant, "shape": asdict(network.shape)}
+    (directory / SHAPE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+def load(directory: Path) -> Network:
+    """The network that `save` wrote. It is built from its shape and given the weights: no code is taken from the file.
+
+    Raises LakeError for a file that is missing or damaged, for a variant that there is not, and for weights that do not fit the shape.
+    """
+    for name in (SHAPE, WEIGHTS):
+        if not (directory / name).is_file():
+            raise LakeError(f"{directory / name} is missing.", AGAIN)
+    try:
+        about = json.loads((directory / SHAPE).read_text(encoding="utf-8"))
+        network = build(about["variant"], Shape(**about["shape"]), seed=0)
+    except (ValueError, KeyError, TypeError, TitlerError) as error:
+        raise LakeError(f"{directory / SHAPE} is damaged: {error}", AGAIN) from None
+    try:
+        network.model.load_weights(directory / WEIGHTS)
+    except Exception as error:  # Keras and h5py raise whatever comes: ValueError, KeyError, OSError, BadZipFile, zlib.error
+        first = (str(error) or type(error).__name__).splitlines()[0]
+        raise LakeError(f"{directory / WEIGHTS} is damaged, or does not fit the shape in {SHAPE}: {first}", AGAIN) from None
+    if not all(np.isfinite(variable).all() for variable in network.model.get_weights()):
+        raise LakeError(f"{directory / WEIGHTS} holds weights that are not numbers.", AGAIN)
+    return network

@@ -1,0 +1,123 @@
+"""A model as it is used: text, vocabularies, network and decoding in one. A body in; title, confidence and embedding out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import LakeError, TitlerError
+from pipeline.models import Network, store
+from pipeline.text.engine import Engine, tokenizer
+from pipeline.text.vocabulary import UNKNOWN, Vocabularies
+
+FILE = "predictor.json"
+Ids = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one body. `title` is empty exactly when `abstained`."""
+
+    title: str
+    confidence: float
+    """0 to 1; see `Titles`"""
+    abstained: bool
+    embedding: Floats
+    """(hidden_size,)"""
+
+
+@dataclass(frozen=True)
+class Titles:
+    """The same of n bodies, a column each.
+
+    A title is empty exactly where the model abstained: the body has no word that the vocabulary knows, decoding wrote no
+    word, or the confidence was under `abstain_below`.
+    """
+
+    titles: list[str]
+    confidences: npt.NDArray[np.float64]
+    """(n,): exp(mean log probability of the title's tokens, its `_end_` included), 0 to 1: the geometric mean of their
+    probabilities. Where the threshold withheld a title it is that title's; where there was none to give, it is 0."""
+    abstained: npt.NDArray[np.bool_]
+    """(n,)"""
+    embeddings: Floats
+    """(n, hidden_size)"""
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained network with its vocabularies. Raises LakeError where they do not belong together."""
+
+    name: str
+    """the model's"""
+    network: Network
+    vocabularies: Vocabularies
+    engine: Engine
+    """what makes the tokens"""
+    abstain_below: float
+    """confidence under which no title is given"""
+    batch_size: int
+    """issues decoded together"""
+
+    def __post_init__(self) -> None:
+        shape, body, title = self.network.shape, self.vocabularies.body, self.vocabularies.title
+        sizes = (shape.body_vocabulary, shape.title_vocabulary, shape.body_length, shape.title_length)
+        found = (body.size, title.size, body.length, title.length)
+        if sizes != found:
+            raise LakeError(
+                f"{self.name}: vocabularies of {body.size} and {title.size} ids in {body.length} and {title.length} places, "
+                f"where its network has {sizes[0]} and {sizes[1]} in {sizes[2]} and {sizes[3]}.",
+                store.AGAIN,
+            )
+
+    def save(self, directory: Path) -> None:
+        """Writes network.keras, shape.json, body_vocabulary.json, title_vocabulary.json and predictor.json into `directory`."""
+        store.save(self.network, directory)
+        self.vocabularies.save(directory)
+        about = {"name": self.name, "engine": self.engine, "abstain_below": self.abstain_below, "batch_size": self.batch_size}
+        (directory / FILE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: Path) -> Predictor:
+        """What `save` wrote. Raises LakeError for a file that is missing or damaged, or that belongs to another model."""
+        try:
+            about = json.loads((directory / FILE).read_text(encoding="utf-8"))
+            name, engine, abstain_below, batch_size = (about[key] for key in ("name", "engine", "abstain_below", "batch_size"))
+            tokenizer(engine)
+        except (OSError, ValueError, KeyError, TypeError, TitlerError) as error:
+            raise LakeError(f"{directory / FILE} is missing or damaged: {error}", store.AGAIN) from None
+        return cls(name, store.load(directory), Vocabularies.load(directory), engine, float(abstain_below), int(batch_size))
+
+    def predict(self, bodies: Sequence[str | None]) -> list[Prediction]:
+        """A prediction a body, as its author wrote it; None is a body that is not there."""
+        found = self.title_vectors(self.vectors(bodies))
+        columns = zip(found.titles, found.confidences.tolist(), found.abstained.tolist(), found.embeddings, strict=True)
+        return [Prediction(*row) for row in columns]
+
+    def vectors(self, bodies: Sequence[str | None]) -> Ids:
+        """The ids (n, body_length) of bodies as their authors wrote them."""
+        return self.vocabularies.body.ids(tokenizer(self.engine)([body or "" for body in bodies]))
+
+    def embed_vectors(self, body_ids: Ids) -> Floats:
+        """The embeddings (n, hidden_size) of bodies (n, body_length)."""
+        return self.network.encode(body_ids, self.batch_size)
+
+    def title_vectors(self, body_ids: Ids) -> Titles:
+        """Titles and embeddings of bodies (n, body_length). Raises TitlerError where the network gives what is no number."""
+        title = self.vocabularies.title
+        decoded = self.network.greedy(body_ids, title.start, title.end, self.batch_size)
+        if not np.isfinite(decoded.log_probability).all():
+            raise TitlerError(
+                f"{self.name} gives probabilities that are not numbers.", "Train another model with a lower model.learning_rate."
+            )
+        told = (body_ids > UNKNOWN).any(axis=1) & (decoded.lengths > 0)
+        confidences = np.where(told, np.exp(decoded.log_probability.astype(np.float64)), 0.0)
+        abstained = ~told | (confidences < self.abstain_below)
+        titles = ["" if silent else " ".join(title.words_of(ids)) for ids, silent in zip(decoded.ids, abstained, strict=True)]
+        return Titles(titles, confidences, abstained, decoded.states)

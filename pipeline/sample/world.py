@@ -1,0 +1,132 @@
+"""Who takes part: invented repositories and people. Their names say that they are invented."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+from random import Random
+
+from pipeline.sample.phrases import COMPONENTS
+
+REPOSITORIES = 240
+PEOPLE = 900
+
+OWNERS = ("pretend", "imaginary", "fictional", "makebelieve", "invented")
+ANIMALS = ("otter", "heron", "badger", "gecko", "walrus", "lynx", "finch", "beetle", "marmot", "newt", "ibis", "mole")
+THINGS = (
+    "lantern",
+    "kettle",
+    "compass",
+    "ladder",
+    "anvil",
+    "button",
+    "pillow",
+    "harbor",
+    "thimble",
+    "saddle",
+    "beacon",
+    "pepper",
+    "marble",
+)
+SUFFIXES: dict[str, tuple[str, ...]] = {
+    "web": ("web", "site", "portal", "forum"),
+    "cli": ("cli", "sh", "tool", "term"),
+    "library": ("lib", "core", "kit", "utils"),
+    "data": ("db", "sql", "store", "tables"),
+    "infra": ("deploy", "ops", "cluster", "proxy"),
+    "mobile": ("app", "mobile", "phone", "pocket"),
+    "compiler": ("lang", "compiler", "lint", "fmt"),
+    "learning": ("ml", "nn", "tensor", "learn"),
+}
+LANGUAGES = ("Python", "Java", "JavaScript", "Rust", "Go")
+FIRST_NAMES = (
+    "ada",
+    "bo",
+    "chidi",
+    "dana",
+    "emil",
+    "fatima",
+    "goran",
+    "hana",
+    "ivo",
+    "jin",
+    "kofi",
+    "lena",
+    "mika",
+    "noor",
+    "otto",
+    "priya",
+)
+BOTS = ("bumper-example[bot]", "nightly-example[bot]", "scanner-example[bot]", "stale-example[bot]")
+
+
+@dataclass(frozen=True)
+class Actor:
+    """An account."""
+
+    id: int
+    login: str
+
+    @property
+    def is_bot(self) -> bool:
+        return self.login.endswith("[bot]")
+
+
+@dataclass(frozen=True)
+class Repository:
+    """`kind` is a key of COMPONENTS; `habit` is how titles are written there; `first_number` is where its issues begin."""
+
+    id: int
+    name: str
+    kind: str
+    language: str
+    habit: str
+    first_number: int
+
+    @property
+    def url(self) -> str:
+        return f"https://github.com/{self.name}"
+
+
+class World:
+    """Repositories (few busy, many quiet), people and bots."""
+
+    def __init__(self, random: Random) -> None:
+        kinds = tuple(COMPONENTS)
+        names: dict[str, str] = {}
+        while len(names) < REPOSITORIES:
+            kind = kinds[len(names) % len(kinds)]
+            owner = f"{random.choice(OWNERS)}-{random.choice(ANIMALS)}"
+            names.setdefault(f"{owner}/{random.choice(THINGS)}-{random.choice(SUFFIXES[kind])}", kind)
+        ids = random.sample(range(1_000_000, 900_000_000), REPOSITORIES)
+        self.repositories = [
+            Repository(
+                id=repo_id,
+                name=name,
+                kind=kind,
+                language=random.choice(LANGUAGES),
+                habit=random.choices(("plain", "lower", "capital", "tagged"), (3, 3, 3, 1))[0],
+                first_number=random.randrange(1, 900),
+            )
+            for repo_id, (name, kind) in zip(ids, names.items(), strict=True)
+        ]
+        self._busy = list(accumulate(1 / (rank + 10) for rank in range(REPOSITORIES)))
+        person_ids = random.sample(range(1_000, 90_000_000), PEOPLE + len(BOTS))
+        logins = [f"nobody-{random.choice(FIRST_NAMES)}-{number}" for number in range(PEOPLE)]
+        actors = [Actor(*pair) for pair in zip(person_ids, [*logins, *BOTS], strict=True)]
+        self.people = actors[:PEOPLE]
+        self.bots = actors[PEOPLE:]
+
+    def repository(self, random: Random) -> Repository:
+        """One of them, the busy ones more often."""
+        return random.choices(self.repositories, cum_weights=self._busy)[0]
+
+    def neighbour(self, random: Random, repo: Repository) -> Repository:
+        """Another repository of the same kind."""
+        return random.choice([other for other in self.repositories if other.kind == repo.kind and other != repo])
+
+    def person(self, random: Random) -> Actor:
+        return random.choice(self.people)
+
+    def bot(self, random: Random) -> Actor:
+        return random.choice(self.bots)

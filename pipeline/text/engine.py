@@ -1,0 +1,96 @@
+"""Which program makes the tokens: ours, or PyPI's ktext 0.40 itself, its judge.
+
+ktext 0.40 imports what this environment does not have: Keras's text module (gone since Keras 3) and textacy 0.6.2's
+package, whose `__init__` wants spaCy and more. Nothing of `keras` or `textacy` in the process is touched: ktext's file
+runs with an import function of its own, which answers those names with a few lines of ours or with textacy's own
+`preprocess` under a private package name, and passes all others on.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, Literal
+
+from pipeline.errors import UsageError
+from pipeline.text import ktext
+
+Engine = Literal["titler", "ktext"]
+Tokenizer = Callable[[Sequence[str]], list[list[str]]]
+
+_TEXTACY = "_textacy_without_its_init"
+_FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
+
+
+def tokenizer(engine: Engine) -> Tokenizer:
+    """The function from n texts to their n token lists, without `_start_` and `_end_`; both engines give the same.
+
+    Raises UsageError where `engine` is unknown, or is "ktext" and ktext 0.40 or textacy 0.6.2 is not installed.
+    """
+    if engine == "titler":
+        return _titler
+    if engine == "ktext":
+        process: Tokenizer = _real_ktext().processor().process_text
+        return process
+    raise UsageError(f"text.engine is {engine!r}, expected titler or ktext.", "Set it:  TITLER_TEXT__ENGINE=titler")
+
+
+def _titler(texts: Sequence[str]) -> list[list[str]]:
+    return [ktext.tokens(text) for text in texts]
+
+
+def textacy_preprocess() -> ModuleType:
+    """textacy 0.6.2's `preprocess` module, loaded past its package. Raises UsageError where textacy is not installed."""
+    if _TEXTACY not in sys.modules:
+        package = ModuleType(_TEXTACY)
+        package.__path__ = [str(_folder("textacy"))]
+        sys.modules[_TEXTACY] = package
+    return importlib.import_module(f"{_TEXTACY}.preprocess")
+
+
+@cache
+def _real_ktext() -> ModuleType:
+    """`ktext.preprocess`, run from its own file with the imports that it expects."""
+    path = _folder("ktext") / "preprocess.py"
+    module = ModuleType("_ktext_preprocess")
+    module.__file__ = str(path)
+    module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _import_for_ktext}
+    exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+    return module
+
+
+def _folder(package: str) -> Path:
+    spec = importlib.util.find_spec(package)  # finds it without running it
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError(
+            f"text.engine is ktext, and {package} is not installed.",
+            "Install what requirements.lock names, or set TITLER_TEXT__ENGINE=titler (the same tokens, faster).",
+        )
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _import_for_ktext(name: str, *scope: Any) -> Any:
+    stand_in = _STAND_INS.get(name)
+    return stand_in() if stand_in else builtins.__import__(name, *scope)
+
+
+def _text_to_word_sequence(text: str) -> list[str]:
+    """Keras 2.2.4's function with its defaults: lower case, its filters to blanks, split at single blanks."""
+    blanks = str.maketrans(_FILTERS, " " * len(_FILTERS))
+    return [word for word in text.lower().translate(blanks).split(" ") if word]
+
+
+_STAND_INS: dict[str, Callable[[], Any]] = {
+    "textacy.preprocess": textacy_preprocess,
+    "keras.preprocessing.text": lambda: SimpleNamespace(text_to_word_sequence=_text_to_word_sequence, Tokenizer=object),
+    # only imported by name: Titler pads its own ids, and runs ktext in the worker that calls it, without pools
+    "keras.preprocessing.sequence": lambda: SimpleNamespace(pad_sequences=None),
+    "pathos.multiprocessing": lambda: SimpleNamespace(Pool=None, cpu_count=os.cpu_count),
+}

@@ -1,0 +1,170 @@
+"""Warehouses behind one narrow protocol. Its SQL is BigQuery's; the embedded DuckDB translates it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from pipeline import contracts, settings
+from pipeline.errors import UsageError
+
+SQL = Path(__file__).resolve().parents[2] / "sql"
+
+MALFORMED = pa.schema(
+    [
+        pa.field("file", pa.string(), nullable=False),
+        pa.field("line", pa.int64(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+    ]
+)
+TEXT_KEPT = 10_000  # characters of a malformed line
+
+
+@dataclass(frozen=True)
+class Query:
+    """A SELECT in BigQuery's dialect with its `@named` parameters."""
+
+    name: str
+    sql: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_file(cls, name: str, **parameters: Any) -> Query:
+        """The statement of `sql/NAME.sql`. Raises UsageError, naming those there are, when there is none."""
+        path = SQL / f"{name}.sql"
+        if not path.is_file():
+            known = sorted(str(file.relative_to(SQL).with_suffix("")) for file in SQL.rglob("*.sql"))
+            raise UsageError(f"sql/{name}.sql: no such query.", f"There are: {', '.join(known)}")
+        return cls(name, path.read_text(encoding="utf-8"), parameters)
+
+    @classmethod
+    def folder(cls, name: str, **parameters: Any) -> list[Query]:
+        """The statements of `sql/NAME/`, by name."""
+        return [cls.from_file(f"{name}/{file.stem}", **parameters) for file in sorted((SQL / name).glob("*.sql"))]
+
+    @property
+    def prose(self) -> str:
+        """Its first comment, which states the grain."""
+        return self.sql.splitlines()[0].removeprefix("--").strip()
+
+    def binding(self, names: Collection[str], **more: Any) -> dict[str, Any]:
+        """The values of the parameters `names`, from the query's own and `more`. Raises UsageError for one without a value."""
+        values = {**self.parameters, **more}
+        for name in sorted(names):
+            if name not in values:
+                raise UsageError(f"{self.name}: parameter @{name} has no value; given: {', '.join(sorted(values)) or 'none'}.")
+        return {name: values[name] for name in names}
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What a source day gave.
+
+    `issues` conforms to issues_v1. `events` counts the well-formed events of all types. `malformed` (schema `MALFORMED`) has what is not:
+    its file, its place among the file's non-blank lines from 1, why, and the first `TEXT_KEPT` characters.
+    """
+
+    issues: pa.Table
+    events: int
+    malformed: pa.Table
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A check of `sql/checks` that found rows; `rows` has the first hundred of `count`."""
+
+    check: str
+    prose: str
+    count: int
+    rows: pa.Table
+
+
+class Staged(Protocol):
+    """A release that is complete in the warehouse and that no reader sees yet. Leaving its `with` discards it unless made current."""
+
+    def __enter__(self) -> Staged: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+    def check(self) -> list[Failure]:
+        """What `sql/checks` finds wrong with it; healthy: nothing."""
+        ...
+
+    def query(self, query: Query) -> pa.Table:
+        """A query as analysts would see it once this is current."""
+        ...
+
+    def make_current(self) -> None:
+        """One step: readers see the old release before it and this one after. Can be repeated."""
+        ...
+
+
+class Warehouse(Protocol):
+    """What Titler asks of a warehouse. Both are held to `tests/warehouse/test_contract.py`."""
+
+    def extract(self, query: Query, day: date, files: Sequence[Path]) -> Extraction:
+        """The issues of a source day by `query` (sql/extract_issues.sql), which gets @first_suffix and @last_suffix from `day`.
+
+        The embedded warehouse reads the hour files `files`; BigQuery reads `githubarchive` and takes none.
+        Raises SourceError for hour files from before 2015.
+        """
+        ...
+
+    def load(self, table: contracts.Table, batch_id: str, files: Sequence[str]) -> None:
+        """Brings a batch's Parquet files in. A batch that is in already stays as it is; the embedded warehouse needs none."""
+        ...
+
+    def stage(self, releases: pa.Table, members: pa.Table, files: Mapping[str, Sequence[str]]) -> Staged:
+        """A release set up beside the current one, to check and then make current.
+
+        `releases` is releases_v1 and `members` release_members_v1, whole: every kept release, the one to publish with status `current`.
+        `files` are, per table name, the Parquet paths of that release; a batch's files lie in a folder named by its id. A table
+        without files is empty. Raises ContractError where tables do not conform, UsageError unless exactly one release is `current`.
+        """
+        ...
+
+    def current_release(self) -> str | None:
+        """The id of the release that readers see; None before the first."""
+        ...
+
+    def query(self, query: Query) -> pa.Table:
+        """The rows of an analyst's query on the views of `sql/views`. Raises UsageError for one that does not run."""
+        ...
+
+    def collect(self, kept_batches: Mapping[str, Collection[str]]) -> int:
+        """Deletes, per table name, the rows of all batches but these; how many went. The embedded warehouse holds none."""
+        ...
+
+
+def connect(settings: settings.Warehouse, path: str) -> Warehouse:
+    """The warehouse that the settings name; `path` is the file of the embedded one. Raises UsageError for one that this version lacks."""
+    if settings.kind != "duckdb":
+        raise UsageError(f"warehouse.kind = {settings.kind}: this version has the embedded warehouse alone.", "Set warehouse.kind = duckdb")
+    from pipeline.warehouse.duckdb import DuckDBWarehouse
+
+    return DuckDBWarehouse(path)
+
+
+def current_of(releases: pa.Table, members: pa.Table) -> tuple[str, pa.Table, pa.Table]:
+    """The id of the one release with status `current`, and both tables as their contracts have them.
+
+    Raises UsageError when none or several are, ContractError when a table does not conform.
+    """
+    releases = contracts.RELEASES.conform(releases)
+    members = contracts.RELEASE_MEMBERS.conform(members)
+    current = [row["release_id"] for row in releases.select(["release_id", "status"]).to_pylist() if row["status"] == "current"]
+    if len(current) != 1:
+        raise UsageError(f"A warehouse shows one release; found {len(current)} with status current: {', '.join(current) or 'none'}.")
+    return current[0], releases, members
+
+
+def suffix(day: date) -> str:
+    """What follows `githubarchive.day.20` in the name of a day's table."""
+    return f"{day:%y%m%d}"

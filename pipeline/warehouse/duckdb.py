@@ -1,0 +1,210 @@
+"""The embedded warehouse: extraction in memory, and a file of views over the current release's Parquet files.
+
+DuckDB allows one writer and many tasks run at a time, so the file is never written to: a release is a new one, renamed onto the old.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from types import TracebackType
+
+import duckdb
+import pyarrow as pa
+
+from pipeline import contracts
+from pipeline.errors import TitlerError, UsageError
+from pipeline.warehouse import MALFORMED, TEXT_KEPT, Extraction, Failure, Query, current_of, suffix
+from pipeline.warehouse.dialect import scan_condition, translate
+from pipeline.warehouse.hours import HourReader
+from pipeline.warehouse.types import in_duckdb
+
+FAILURES_KEPT = 100
+
+# an event's id finds its line again; the same line twice is two rows
+_MALFORMED_EVENTS = """
+SELECT DISTINCT e.file, e.line, m.reason, CAST(m.text AS VARCHAR) AS text
+FROM ({sql}) AS m
+JOIN events AS e ON e.id = m.event_id AND CAST(e.payload AS VARCHAR) = CAST(m.text AS VARCHAR)
+ORDER BY file, line
+"""
+
+
+class DuckDBWarehouse:
+    """DuckDB as a `Warehouse`. `path` is its file, which need not be there before the first release."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self._memory: duckdb.DuckDBPyConnection | None = None
+
+    def extract(self, query: Query, day: date, files: Sequence[Path]) -> Extraction:
+        if self._memory is None:
+            self._memory = _open()
+        connection = self._memory
+        bounds = {"first_suffix": suffix(day), "last_suffix": suffix(day)}
+        malformed = Query.from_file("extract_malformed")
+        conditions = [scan_condition(query.sql), scan_condition(malformed.sql)]
+        condition = " OR ".join(sorted({f"({one.sql})" for one in conditions}))
+        names = frozenset().union(*(one.parameters for one in conditions))
+        reader = HourReader(connection, condition, query.binding(names, **bounds), suffix(day))
+        reader.read(files)
+        translated = translate(query.sql)
+        issues = connection.sql(translated.sql, params=query.binding(translated.parameters, **bounds)).to_arrow_table()
+        translated = translate(malformed.sql)
+        sql = _MALFORMED_EVENTS.format(sql=translated.sql)
+        incomplete = connection.sql(sql, params=malformed.binding(translated.parameters, **bounds))
+        rows = [{**row, "text": row["text"][:TEXT_KEPT]} for row in incomplete.to_arrow_table().to_pylist()]
+        connection.execute("DROP TABLE events")
+        broken = pa.concat_tables([reader.malformed(), pa.Table.from_pylist(rows, schema=MALFORMED)])
+        return Extraction(contracts.ISSUES.conform(issues), reader.events, broken.sort_by([("file", "ascending"), ("line", "ascending")]))
+
+    def load(self, table: contracts.Table, batch_id: str, files: Sequence[str]) -> None:
+        """Nothing: the files are the rows."""
+
+    def stage(self, releases: pa.Table, members: pa.Table, files: Mapping[str, Sequence[str]]) -> StagedFile:
+        release, releases, members = current_of(releases, members)
+        return StagedFile(self.path, release, releases, members, files)
+
+    def current_release(self) -> str | None:
+        if not self.path.is_file():
+            return None
+        rows = self.query(Query("current_release", "SELECT release_id FROM releases_v1 WHERE status = 'current'"))
+        return str(rows.column("release_id")[0])
+
+    def query(self, query: Query) -> pa.Table:
+        if not self.path.is_file():
+            raise UsageError(f"{self.path}: no release has been published yet.", "Publish one: titler run --from D --to D")
+        with _attached(self.path) as connection:
+            return _run(connection, query)
+
+    def collect(self, kept_batches: Mapping[str, Collection[str]]) -> int:
+        """0: it holds no rows."""
+        return 0
+
+
+class StagedFile:
+    """A warehouse file beside the current one, which `make_current` renames onto it."""
+
+    def __init__(self, path: Path, release: str, releases: pa.Table, members: pa.Table, files: Mapping[str, Sequence[str]]) -> None:
+        self.path = path
+        self.release = release
+        self.aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+        self._current = False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write(self.aside, releases, members, files)
+        except BaseException:
+            self.aside.unlink(missing_ok=True)
+            raise
+
+    def __enter__(self) -> StagedFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.aside.unlink(missing_ok=True)
+
+    def check(self) -> list[Failure]:
+        failures = []
+        with _attached(self.aside) as connection:
+            for query in Query.folder("checks", release=self.release):
+                rows = _run(connection, query)
+                if rows.num_rows:
+                    failures.append(Failure(query.name.removeprefix("checks/"), query.prose, rows.num_rows, rows.slice(0, FAILURES_KEPT)))
+        return failures
+
+    def query(self, query: Query) -> pa.Table:
+        with _attached(self.path if self._current else self.aside) as connection:
+            return _run(connection, query)
+
+    def make_current(self) -> None:
+        if not self._current:
+            os.replace(self.aside, self.path)  # who has the old file open goes on reading it
+            self._current = True
+
+
+def _open() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:")
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"SET temp_directory = {_quoted(str(Path(tempfile.gettempdir()) / 'titler-duckdb'))}")
+    return connection
+
+
+def _attached(path: Path) -> duckdb.DuckDBPyConnection:
+    """A reader of a warehouse file. Attached, since DuckDB shares what is opened under one path within a process."""
+    connection = _open()
+    try:
+        connection.execute(f"ATTACH {_quoted(str(path))} AS warehouse (READ_ONLY)")
+        connection.execute("USE warehouse")
+    except duckdb.Error as error:
+        connection.close()
+        raise TitlerError(f"{path} is not a warehouse file of this DuckDB: {error}", "Publish again: titler publish --release R") from None
+    return connection
+
+
+def _run(connection: duckdb.DuckDBPyConnection, query: Query) -> pa.Table:
+    translated = translate(query.sql)
+    try:
+        return connection.sql(translated.sql, params=query.binding(translated.parameters)).to_arrow_table()
+    except duckdb.Error as error:
+        views = ", ".join(view.name.removeprefix("views/") for view in Query.folder("views"))
+        raise UsageError(f"{query.name} does not run: {error}", f"The views are: {views}") from None
+
+
+def _write(path: Path, releases: pa.Table, members: pa.Table, files: Mapping[str, Sequence[str]]) -> None:
+    """A new warehouse file: the two small tables as rows, the others as views over Parquet, and `sql/views` on top."""
+    known = {name for name, table in contracts.TABLES.items() if "warehouse" in table.lives_in}
+    if surplus := sorted(set(files) - known):
+        raise UsageError(f"{surplus[0]} does not live in the warehouse, which has: {', '.join(sorted(known))}.")
+    connection = duckdb.connect(str(path))
+    try:
+        for table, rows in ((contracts.RELEASES, releases), (contracts.RELEASE_MEMBERS, members)):
+            connection.register("rows_given", rows)
+            connection.execute(f"CREATE TABLE {table.name} AS SELECT {_cast_columns(table)} FROM rows_given")
+            connection.unregister("rows_given")
+            known.discard(table.name)
+        for name in sorted(known):
+            connection.execute(_view_of_files(contracts.TABLES[name], files.get(name, ())))
+        for view in Query.folder("views"):
+            connection.execute(f"CREATE VIEW {view.name.removeprefix('views/')} AS {translate(view.sql).sql}")
+    except duckdb.Error as error:
+        raise TitlerError(
+            f"The batches cannot be shown as a release: {error}", "See that their files are there, then publish again."
+        ) from None
+    finally:
+        connection.close()
+
+
+def _view_of_files(table: contracts.Table, files: Sequence[str]) -> str:
+    if not files:
+        nulls = ", ".join(f"CAST(NULL AS {in_duckdb(field.type)}) AS {_name(field.name)}" for field in table.schema)
+        return f"CREATE VIEW {table.name} AS SELECT {nulls}, CAST(NULL AS VARCHAR) AS batch_id WHERE FALSE"
+    paths = ", ".join(_quoted(_local(file)) for file in files)
+    columns = f"{_cast_columns(table)}, PARSE_PATH(filename)[-2] AS batch_id"
+    return f"CREATE VIEW {table.name} AS SELECT {columns} FROM READ_PARQUET([{paths}], filename = TRUE)"
+
+
+def _cast_columns(table: contracts.Table) -> str:
+    return ", ".join(f"CAST({_name(field.name)} AS {in_duckdb(field.type)}) AS {_name(field.name)}" for field in table.schema)
+
+
+def _local(file: str) -> str:
+    """The absolute path of a file on this machine. Raises UsageError for one elsewhere: who opens the warehouse could not read it."""
+    path = file.removeprefix("file://")
+    if "://" in path:
+        raise UsageError(
+            f"The embedded warehouse shows files of this machine; found {file}.",
+            "Keep lake.root in a folder, or set warehouse.kind = bigquery.",
+        )
+    return str(Path(path).absolute())
+
+
+def _name(identifier: str) -> str:
+    return f'"{identifier}"'
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

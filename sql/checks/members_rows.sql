@@ -1,0 +1,44 @@
+-- Grain: one row per batch of the release of which the warehouse holds another number of rows than its manifest says.
+WITH held AS (
+  SELECT
+    'title_predictions_v1' AS table_name,
+    batch_id,
+    COUNT(*) AS found
+  FROM
+    title_predictions_v1
+  GROUP BY
+    batch_id
+  UNION ALL
+  SELECT
+    'similar_issues_v1' AS table_name,
+    batch_id,
+    COUNT(*) AS found
+  FROM
+    similar_issues_v1
+  GROUP BY
+    batch_id
+  UNION ALL
+  SELECT
+    'source_health_v1' AS table_name,
+    batch_id,
+    COUNT(*) AS found
+  FROM
+    source_health_v1
+  GROUP BY
+    batch_id
+)
+SELECT
+  m.table_name,
+  m.day,
+  m.batch_id,
+  m.rows AS expected,
+  COALESCE(h.found, 0) AS found
+FROM
+  release_members_v1 AS m
+LEFT JOIN
+  held AS h
+  ON h.table_name = m.table_name AND h.batch_id = m.batch_id
+WHERE
+  m.release_id = @release
+  AND m.table_name IN ('title_predictions_v1', 'similar_issues_v1', 'source_health_v1')
+  AND m.rows != COALESCE(h.found, 0)

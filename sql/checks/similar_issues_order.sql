@@ -1,0 +1,31 @@
+-- Grain: one row per neighbour whose distance is not within 0 and 2, or is smaller than that of the rank before, or whose rank leaves a gap.
+--
+-- 1e-6 is what single precision loses in an angular distance.
+WITH ranked AS (
+  SELECT
+    s.batch_id,
+    s.issue_id,
+    s.rank,
+    s.distance,
+    LAG(s.rank) OVER (PARTITION BY s.batch_id, s.issue_id ORDER BY s.rank) AS rank_before,
+    LAG(s.distance) OVER (PARTITION BY s.batch_id, s.issue_id ORDER BY s.rank) AS distance_before
+  FROM
+    similar_issues_v1 AS s
+  INNER JOIN
+    release_members_v1 AS m
+    ON m.table_name = 'similar_issues_v1' AND m.batch_id = s.batch_id
+  WHERE
+    m.release_id = @release
+)
+SELECT
+  batch_id,
+  issue_id,
+  rank,
+  distance,
+  distance_before
+FROM
+  ranked
+WHERE
+  NOT (distance >= 0 AND distance <= 2.000001)
+  OR distance < COALESCE(distance_before, distance) - 0.000001
+  OR rank != COALESCE(rank_before, 0) + 1

@@ -1,0 +1,13 @@
+-- Grain: one row per neighbour that is the issue itself.
+SELECT
+  s.batch_id,
+  s.issue_id,
+  s.rank
+FROM
+  similar_issues_v1 AS s
+INNER JOIN
+  release_members_v1 AS m
+  ON m.table_name = 'similar_issues_v1' AND m.batch_id = s.batch_id
+WHERE
+  m.release_id = @release
+  AND s.similar_issue_id = s.issue_id

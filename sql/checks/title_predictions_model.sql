@@ -1,0 +1,17 @@
+-- Grain: one row per prediction made by another model than the release's.
+SELECT
+  t.batch_id,
+  t.issue_id,
+  t.model,
+  t.model_version
+FROM
+  title_predictions_v1 AS t
+INNER JOIN
+  release_members_v1 AS m
+  ON m.table_name = 'title_predictions_v1' AND m.batch_id = t.batch_id
+INNER JOIN
+  releases_v1 AS r
+  ON r.release_id = m.release_id
+WHERE
+  m.release_id = @release
+  AND (t.model != r.model OR t.model_version != r.model_version OR t.vocabulary != r.vocabulary)

@@ -1,0 +1,56 @@
+-- Grain: one row per issue_id, from its earliest `opened` event by created_at, then by event id.
+--
+-- Values are as the author wrote them: JSON_VALUE gives a string's content without JSON's quotes and escapes, and NULL for a JSON null.
+-- All opened issues come out; the thresholds only set `trainable`. What lacks a required value is in extract_malformed.sql instead.
+-- The character class is Unicode's White_Space, negated: RE2's \S knows ASCII alone.
+-- An issue with a `pull_request` is a pull request seen through the issues API; GH Archive should hold none under IssuesEvent.
+-- Never `day.*`: the data set has views, and a wildcard that matches a view fails.
+WITH opened AS (
+  SELECT
+    SAFE_CAST(JSON_VALUE(payload, '$.issue.id') AS INT64) AS issue_id,
+    JSON_VALUE(payload, '$.issue.html_url') AS issue_url,
+    repo.name AS repo,
+    SAFE_CAST(JSON_VALUE(payload, '$.issue.number') AS INT64) AS number,
+    actor.login AS author,
+    JSON_VALUE(payload, '$.issue.title') AS title,
+    JSON_VALUE(payload, '$.issue.body') AS body,
+    created_at,
+    id AS event_id
+  FROM
+    `githubarchive.day.20*`
+  WHERE
+    _TABLE_SUFFIX BETWEEN @first_suffix AND @last_suffix
+    AND type = 'IssuesEvent'
+    AND JSON_VALUE(payload, '$.action') = 'opened'
+    AND JSON_QUERY(payload, '$.issue.pull_request') IS NULL
+)
+SELECT
+  issue_id,
+  issue_url,
+  repo,
+  number,
+  author,
+  title,
+  body,
+  created_at,
+  event_id,
+  body IS NOT NULL
+  AND ARRAY_LENGTH(REGEXP_EXTRACT_ALL(COALESCE(body, ''), r'[^\t-\r\x{85}\p{Z}]+')) >= @min_body_words
+  AND ARRAY_LENGTH(REGEXP_EXTRACT_ALL(title, r'[^\t-\r\x{85}\p{Z}]+')) >= @min_title_words
+  AND LENGTH(title) <= @max_title_characters
+  AND LENGTH(COALESCE(body, '')) <= @max_body_characters AS trainable
+FROM
+  opened
+WHERE
+  issue_id IS NOT NULL
+  AND issue_url IS NOT NULL
+  AND repo IS NOT NULL
+  AND number IS NOT NULL
+  AND title IS NOT NULL
+  AND created_at IS NOT NULL
+  AND event_id IS NOT NULL
+QUALIFY
+  ROW_NUMBER() OVER (PARTITION BY issue_id ORDER BY created_at, SAFE_CAST(event_id AS INT64), event_id) = 1
+ORDER BY
+  created_at,
+  issue_id

@@ -1,0 +1,36 @@
+-- Grain: one row per issue_id and older issue of the same repository, of the current release, that it very likely repeats.
+--
+-- What a triager reads first: nearest pairs, with what both say.
+SELECT
+  s.issue_id,
+  s.issue_url,
+  t.title,
+  t.repo,
+  t.created_at,
+  s.similar_issue_id,
+  s.similar_issue_url,
+  s.similar_title,
+  s.distance,
+  m.day AS source_day,
+  s.batch_id,
+  r.release_id
+FROM
+  similar_issues_v1 AS s
+INNER JOIN
+  release_members_v1 AS m
+  ON m.table_name = 'similar_issues_v1' AND m.batch_id = s.batch_id
+INNER JOIN
+  releases_v1 AS r
+  ON r.release_id = m.release_id
+INNER JOIN
+  release_members_v1 AS n
+  ON n.table_name = 'title_predictions_v1' AND n.release_id = m.release_id AND n.day = m.day
+INNER JOIN
+  title_predictions_v1 AS t
+  ON t.batch_id = n.batch_id AND t.issue_id = s.issue_id
+WHERE
+  r.status = 'current'
+  AND s.near_duplicate
+  AND s.same_repo
+QUALIFY
+  DENSE_RANK() OVER (PARTITION BY s.issue_id ORDER BY m.day) = 1

@@ -1,0 +1,166 @@
+"""The three DAGs as a real Airflow reads them: their order, their schedules, and the commands that they come to."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import typer
+
+DAGS = Path(__file__).resolve().parents[2] / "dags"
+
+HEAVY = ["pipeline", "tensorflow", "keras", "mlflow", "dask", "distributed", "duckdb", "annoy", "pyarrow", "sqlglot", "numpy"]
+
+COMMANDS = {
+    "titler_ingest": [
+        "titler extract --day 2015-01-03",
+        "titler clean --day 2015-01-03",
+    ],
+    "titler_train": [
+        "titler vocab 20150104T031200Z",
+        "titler vectorize --model 20150104T031200Z",
+        "titler train 20150104T031200Z",
+        "titler evaluate 20150104T031200Z",
+        "titler promote 20150104T031200Z",
+    ],
+    "titler_refresh": [
+        "titler plan --release 20150104T031200Z --skip-code 99",
+        "titler vectorize --release 20150104T031200Z",
+        "titler embed --release 20150104T031200Z",
+        "titler predict --release 20150104T031200Z",
+        "titler index --release 20150104T031200Z",
+        "titler publish --release 20150104T031200Z",
+        "titler collect",
+    ],
+}
+WITH_PARAMETERS = "titler vocab 20150104T031200Z --from 2015-01-01 --to 2015-01-03 --variant gru --epochs 4"
+
+
+def rendered(dag, **parameters):
+    """The commands of a run at 2015-01-04 03:12:00 UTC over the day before, in order."""
+    context = {
+        "dag_run": SimpleNamespace(run_after=datetime(2015, 1, 4, 3, 12, tzinfo=UTC)),
+        "data_interval_start": datetime(2015, 1, 3, tzinfo=UTC),
+        "params": {**dag.params.dump(), **parameters},
+    }
+    tasks = [task for task in dag.topological_sort() if hasattr(task, "bash_command")]
+    return [task.render_template(task.bash_command, context, jinja_env=dag.get_template_env()) for task in tasks]
+
+
+def test_airflow_finds_exactly_the_three_dags(airflow_dags):
+    assert sorted(airflow_dags) == ["titler_ingest", "titler_refresh", "titler_train"]
+
+
+def test_the_dags_import_without_the_pipeline_and_its_libraries(tmp_path):
+    code = (
+        "import sys, json, titler_ingest, titler_train, titler_refresh;"
+        f"print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}} & set({HEAVY}))))"
+    )
+    environment = {"AIRFLOW_HOME": str(tmp_path), "PYTHONPATH": str(DAGS), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+@pytest.mark.parametrize("dag_id", COMMANDS)
+def test_a_run_comes_to_these_commands(airflow_dags, dag_id):
+    assert rendered(airflow_dags[dag_id]) == COMMANDS[dag_id]
+
+
+def test_parameters_of_a_training_reach_its_first_command(airflow_dags):
+    chosen = {"variant": "gru", "epochs": 4, "from": "2015-01-01", "to": "2015-01-03"}
+    assert rendered(airflow_dags["titler_train"], **chosen)[0] == WITH_PARAMETERS
+
+
+@pytest.mark.parametrize("command", [*(command for commands in COMMANDS.values() for command in commands), WITH_PARAMETERS])
+def test_the_command_line_understands_every_command(command):
+    from pipeline.cli import app
+
+    group: Any = typer.main.get_command(app)
+    context = group.make_context("titler", shlex.split(command)[1:])
+    name, verb, arguments = group.resolve_command(context, [*context._protected_args, *context.args])
+    assert verb.make_context(name, arguments, parent=context).args == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("variant", "gru; rm -rf /"),
+        ("variant", "$(id)"),
+        ("epochs", 0),
+        ("epochs", "3 --force"),
+        ("from", "2015-13-01"),
+        ("to", "2015-01-01; id"),
+    ],
+)
+def test_a_training_refuses_a_parameter_that_a_shell_could_read_otherwise(airflow_dags, name, value):
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        airflow_dags["titler_train"].params.get_param(name).resolve(value)
+
+
+@pytest.mark.parametrize("dag_id", ["titler_ingest", "titler_train", "titler_refresh"])
+def test_the_tasks_of_a_dag_are_one_chain(airflow_dags, dag_id):
+    tasks = airflow_dags[dag_id].topological_sort()
+    assert [sorted(task.downstream_task_ids) for task in tasks] == [*([task.task_id] for task in tasks[1:]), []]
+
+
+def test_ingest_covers_the_utc_day_that_is_over(airflow_dags):
+    schedule = airflow_dags["titler_ingest"].schedule
+    assert (type(schedule).__name__, schedule.expression, str(schedule.timezone)) == ("CronDataIntervalTimetable", "0 0 * * *", "UTC")
+
+
+def test_ingest_lets_the_source_write_its_last_hour_first(airflow_dags):
+    assert airflow_dags["titler_ingest"].topological_sort()[0].task_id == "wait"
+
+
+def test_training_is_weekly(airflow_dags):
+    schedule = airflow_dags["titler_train"].schedule
+    assert (type(schedule).__name__, schedule.expression) == ("CronTriggerTimetable", "0 6 * * 0")
+
+
+def test_refresh_runs_nightly_or_when_a_day_was_ingested(airflow_dags):
+    schedule = airflow_dags["titler_refresh"].schedule
+    written = airflow_dags["titler_ingest"].get_task("clean").outlets
+    assert schedule.timetable.expression == "0 4 * * *"
+    assert [asset.name for asset in schedule.asset_condition.objects] == [asset.name for asset in written] == ["titler_days"]
+
+
+@pytest.mark.parametrize("dag_id", ["titler_train", "titler_refresh"])
+def test_two_trainings_or_two_refreshes_never_run_at_once(airflow_dags, dag_id):
+    assert airflow_dags[dag_id].max_active_runs == 1
+
+
+@pytest.mark.parametrize("dag_id", COMMANDS)
+def test_missed_runs_are_not_caught_up_unasked(airflow_dags, dag_id):
+    assert airflow_dags[dag_id].catchup is False
+
+
+def test_only_training_takes_the_gpu_pool(airflow_dags):
+    assert {task.task_id for dag in airflow_dags.values() for task in dag.tasks if task.pool == "gpu"} == {"train"}
+
+
+def test_a_failed_audit_is_not_retried(airflow_dags):
+    assert {task.task_id for task in airflow_dags["titler_refresh"].tasks if task.retries == 0} == {"publish"}
+
+
+def test_every_task_ends_at_some_time(airflow_dags):
+    assert [task.task_id for dag in airflow_dags.values() for task in dag.tasks if task.execution_timeout is None] == []
+
+
+@pytest.mark.parametrize("dag_id", COMMANDS)
+def test_the_page_of_a_dag_explains_every_task(airflow_dags, dag_id):
+    dag = airflow_dags[dag_id]
+    assert [task.task_id for task in dag.tasks if f"| `{task.task_id}` |" not in dag.doc_md] == []
+
+
+@pytest.mark.parametrize("path", sorted(DAGS.glob("titler_*.py")), ids=lambda path: path.stem)
+def test_a_dag_file_stays_a_page(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 60

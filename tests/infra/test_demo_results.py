@@ -1,0 +1,57 @@
+"""What `make demo` prints at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from demo_results import print_results
+
+
+@pytest.fixture
+def lake(tmp_path):
+    """A warehouse of two titled issues, one of them abstained on, and of three neighbours of the first."""
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as warehouse:
+        warehouse.execute("""
+            CREATE TABLE title_predictions AS SELECT * FROM (VALUES
+              (1, 'ada/engine', 'It crashes on start', 'crash on startup', 0.4567),
+              (2, 'ada/engine', 'Question', '', 0.01)
+            ) AS t(issue_id, repo, title, predicted_title, confidence)""")
+        warehouse.execute("""
+            CREATE TABLE similar_issues AS SELECT * FROM (VALUES
+              (1, 1, 'Crash at start', 0.1234, true), (1, 2, 'Crash', 0.5, false), (1, 3, 'Slow start', 0.75, false)
+            ) AS t(issue_id, rank, similar_title, distance, near_duplicate)""")
+    return tmp_path
+
+
+def printed(capsys, lake):
+    print_results(lake, Path("/srv/demo/airflow"))
+    return capsys.readouterr().out
+
+
+def test_a_title_stands_under_its_authors(capsys, lake):
+    assert "  ada/engine\n    author  It crashes on start\n    model   crash on startup  (0.46)\n" in printed(capsys, lake)
+
+
+def test_an_abstention_says_so(capsys, lake):
+    assert "    author  Question\n    model   (abstained)  (0.01)\n" in printed(capsys, lake)
+
+
+def test_neighbours_stand_under_their_issue_nearest_first(capsys, lake):
+    assert ("  It crashes on start\n    0.123  Crash at start  (near-duplicate)\n    0.500  Crash\n    0.750  Slow start\n") in printed(
+        capsys, lake
+    )
+
+
+def test_it_says_where_everything_lies_and_how_to_open_the_pages(capsys, lake):
+    lines = printed(capsys, lake).splitlines()
+    assert lines[-6:] == [
+        f"Lake:       {lake}",
+        f"Warehouse:  {lake}/warehouse.duckdb",
+        f"MLflow:     sqlite:///{lake}/mlflow.db",
+        "",
+        f"Airflow's pages:  TITLER_LAKE__ROOT={lake} .venv/bin/python infra/local_airflow.py /srv/demo/airflow",
+        f"MLflow's pages:   .venv/bin/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///{lake}/mlflow.db",
+    ]

@@ -1,0 +1,67 @@
+"""A network on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from pipeline.errors import LakeError
+from pipeline.models import VARIANTS, Shape, build, store
+
+SHAPE = Shape(20, 9, body_length=6, title_length=5, embedding_size=4, hidden_size=5)
+BODY = [[0, 0, 2, 9, 19, 4]]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_network_comes_back_as_it_was_saved(tmp_path: Path, variant: str) -> None:
+    network = build(variant, SHAPE, seed=5)
+    store.save(network, tmp_path / "new")
+    loaded = store.load(tmp_path / "new")
+    assert (loaded.variant, loaded.shape) == (variant, SHAPE)
+    assert loaded.encode(BODY).tolist() == network.encode(BODY).tolist()
+
+
+def test_the_files_are_keras_and_json_and_hold_no_optimizer(tmp_path: Path) -> None:
+    network = build("gru", SHAPE, seed=5)
+    store.save(network, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["network.keras", "shape.json"]
+    assert not keras.saving.load_model(tmp_path / "network.keras", safe_mode=True).compiled
+
+
+@pytest.mark.parametrize("name", ["network.keras", "shape.json"])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    store.save(build("gru", SHAPE, seed=5), tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(LakeError, match=f"{name} is missing"):
+        store.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["network.keras", "shape.json"])
+@pytest.mark.parametrize("keep", [0, 10, 300])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str, keep: int) -> None:
+    store.save(build("gru", SHAPE, seed=5), tmp_path)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: min(keep, len(content) - 10)])
+    with pytest.raises(LakeError, match=f"{name} is damaged"):
+        store.load(tmp_path)
+
+
+def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
+    store.save(build("gru", SHAPE, seed=5), tmp_path)
+    about = json.loads((tmp_path / "shape.json").read_text())
+    about["shape"]["title_vocabulary"] = 10
+    (tmp_path / "shape.json").write_text(json.dumps(about))
+    with pytest.raises(LakeError, match="does not fit the shape"):
+        store.load(tmp_path)
+
+
+def test_weights_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
+    network = build("gru", SHAPE, seed=5)
+    network.model.set_weights([weight * np.nan for weight in network.model.get_weights()])
+    store.save(network, tmp_path)
+    with pytest.raises(LakeError, match="not numbers"):
+        store.load(tmp_path)

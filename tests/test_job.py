@@ -1,0 +1,197 @@
+"""The whole job on the generated sample with a small network, through the same functions as the verbs."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipeline import answers, job, release, sample
+from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, TITLE_PREDICTIONS
+from pipeline.errors import TitlerError, UsageError
+from pipeline.lake import Lake
+from pipeline.pins import Pinned
+from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source
+from pipeline.stages import collect, extract, plan, publish
+
+ONE, TWO, THREE = date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)
+LATER = datetime.now(UTC) + timedelta(days=30)
+
+
+@pytest.fixture(scope="module")
+def hours(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("hours")
+    sample.write(folder, days=3, seed=1, issues_per_day=150)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def settings(hours, tmp_path_factory) -> Settings:
+    return Settings(
+        source=Source(hours=str(hours)),
+        lake=LakeSettings(root=str(tmp_path_factory.mktemp("lake"))),
+        compute=Compute(workers=2),
+        model=Model(embedding_size=24, hidden_size=24, epochs=2, batch_size=64, learning_rate=0.01, sample_titles=5),
+        index=Index(trees=20),
+    )
+
+
+@pytest.fixture(scope="module")
+def lake(settings) -> Lake:
+    return Lake(settings.lake.root)
+
+
+@pytest.fixture(scope="module")
+def published(lake, settings) -> Lake:
+    """Two days in, a model trained and promoted, a release current."""
+    job.run(lake, settings, [ONE, TWO], retrain=False, variant=None, epochs=None)
+    return lake
+
+
+def query(settings: Settings, sql: str) -> list[tuple]:
+    with duckdb.connect(settings.warehouse_path, read_only=True) as connection:
+        return connection.sql(sql).fetchall()
+
+
+def test_every_opened_issue_has_one_title_whoever_its_model_and_source(published, settings, hours):
+    planted = json.loads((hours / "planted.json").read_text())
+    issues = {row[0] for row in query(settings, "SELECT issue_id FROM title_predictions")}
+    assert len(issues) == query(settings, "SELECT COUNT(*) FROM title_predictions")[0][0]
+    status = answers.status(published, settings)
+    assert status["release"]["issues"] == len(issues)
+    assert [day["verdict"] for day in status["days"]] == ["complete", "complete"]
+    assert planted["missing_hours"][0].startswith(THREE.isoformat())
+    assert query(settings, "SELECT COUNT(*) FROM title_predictions WHERE abstained <> (predicted_title = '')") == [(0,)]
+
+
+def test_a_row_leads_back_to_its_model_and_its_source(published, settings):
+    url, day, batch, model, version = query(
+        settings, "SELECT issue_url, source_day, issues_batch, model, model_version FROM title_predictions ORDER BY issue_id LIMIT 1"
+    )[0]
+    manifest = published.manifest(f"{ISSUES.name}/day={day}/{batch}")
+    assert url in published.read(manifest, ISSUES).column("issue_url").to_pylist()
+    assert (model, version) == (answers.status(published, settings)["model"]["name"], "1")
+
+
+def test_a_neighbour_was_there_before(published, settings):
+    younger = """
+        SELECT COUNT(*) FROM similar_issues AS s
+        JOIN title_predictions AS a ON a.issue_id = s.issue_id
+        JOIN title_predictions AS b ON b.issue_id = s.similar_issue_id
+        WHERE (b.created_at, b.issue_id) >= (a.created_at, a.issue_id)
+    """
+    assert query(settings, younger) == [(0,)]
+    assert query(settings, "SELECT COUNT(*) FROM similar_issues")[0][0] > 500
+
+
+def test_a_second_refresh_with_nothing_new_opens_no_release(published, settings):
+    planned = plan.run(published, settings, Pinned(published, "releases", "second"))
+    assert (planned.plan, planned.reason) == (None, f"nothing is new since release {release.current(published)}")
+    assert "second" not in release.names(published)
+
+
+def test_an_issue_answers_with_its_neighbours_and_a_text_too(published, settings):
+    url = query(settings, "SELECT issue_url FROM similar_issues ORDER BY issue_id LIMIT 1")[0][0]
+    found = answers.similar(published, settings, url, 3)
+    assert len(found) == 3
+    assert url not in [row["issue_url"] for row in found]
+    assert list(found[0]) == ["issue_url", "title", "distance", "near_duplicate"]
+    assert found == sorted(found, key=lambda row: row["distance"])
+    assert len(answers.similar(published, settings, "the parser crashes when the file is empty", 2)) == 2
+
+
+def test_a_title_comes_with_its_confidence(published):
+    answer = answers.title(published, "the scheduler crashes after the upgrade and nothing helps")
+    assert list(answer) == ["title", "confidence", "abstained"]
+    assert 0 <= answer["confidence"] <= 1
+    assert answer["abstained"] == (answer["title"] == "")
+
+
+def test_an_unknown_issue_is_one_clear_error(published, settings):
+    with pytest.raises(UsageError, match="https://github.com/no/one/issues/1 is not in release"):
+        answers.similar(published, settings, "https://github.com/no/one/issues/1", 3)
+
+
+def test_the_following_day_is_embedded_alone_and_rollback_goes_back(published, settings, monkeypatch):
+    before = release.current(published)
+    assert before is not None
+    old = query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id")
+    monkeypatch.setattr(job, "new_id", lambda: "20991231T000000Z")  # a name of its own within the same second
+    job.run(published, settings, [THREE], retrain=False, variant=None, epochs=None)
+    now = Pinned(published, "releases", "20991231T000000Z")
+    assert release.current(published) == now.name
+    first = Pinned(published, "releases", before)
+    for table, verb in ((EMBEDDINGS.name, "embed"), (TITLE_PREDICTIONS.name, "predict"), (SIMILAR_ISSUES.name, "index")):
+        assert [m.batch_id for m in now.members(table, verb)][:2] == [m.batch_id for m in first.members(table, verb)]
+        assert len(now.members(table, verb)) == 3
+    publish.rollback(published, settings, before)
+    assert query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id") == old
+    statuses = dict(query(settings, "SELECT release_id, status FROM releases"))
+    assert statuses == {before: "current", now.name: "rolled_back"}
+    publish.rollback(published, settings, now.name)
+    assert release.current(published) == now.name
+
+
+def test_a_collapsed_day_stops_a_release_until_someone_takes_it(published, settings, monkeypatch):
+    name = release.current(published)
+    assert name is not None
+    stopped = Pinned(published, "releases", "stopped")
+    source = Pinned(published, "releases", name)
+    stopped.open(source.plan().days, source.plan().facts)
+    for table in ("issues_v1", "embeddings_v1", "title_predictions_v1", "similar_issues_v1", "index"):
+        stopped.set_members(table, source.members(table, "plan"))
+    health = published.draft("source_health_v1", {"day": "2024-01-01"}, ("collapsed",))
+    row = {**source.members("source_health_v1", "plan")[0].figures, "verdict": "collapsed", "usual_events": 10_000}
+    import pyarrow as pa
+
+    from pipeline.contracts import SOURCE_HEALTH
+
+    health.write_table("part-00000.parquet", pa.Table.from_pylist([{**row, "day": ONE}], schema=SOURCE_HEALTH.schema), SOURCE_HEALTH)
+    stopped.set_members("source_health_v1", [health.commit(row)])
+    with pytest.raises(TitlerError, match="so the day has collapsed and stops release stopped"):
+        publish.run(published, settings, stopped, {})
+    assert release.current(published) == name
+    publish.run(published, settings, stopped, {"2024-01-01": "a holiday"})
+    assert json.loads(query(settings, "SELECT accepted FROM releases WHERE release_id = 'stopped'")[0][0])[0]["because"] == "a holiday"
+    publish.rollback(published, settings, name)
+
+
+def test_collect_removes_what_nobody_names_and_readers_notice_nothing(published, settings):
+    current = release.current(published)
+    rows = query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id")
+    orphan = published.draft(ISSUES.name, {"day": "2024-01-01"})
+    orphan.write_file("part-00000.parquet", b"never committed")
+    assert collect.run(published, settings).batches == 0  # all is younger than the grace
+    tight = settings.model_copy(update={"release": settings.release.model_copy(update={"keep": 1})})
+    collected = collect.run(published, tight, now=LATER)
+    assert collected.batches >= 1
+    assert release.names(published) == [current]
+    assert query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id") == rows
+    assert collect.run(published, tight, now=LATER).batches == 0
+    assert answers.similar(published, settings, "the parser crashes when the file is empty", 2)
+
+
+def test_extraction_again_of_the_same_hours_changes_nothing_downstream(published, settings):
+    before = published.current(ISSUES.name, {"day": ONE.isoformat()})
+    outcome, _ = extract.run(published, settings, [ONE], again=True)
+    assert before is not None
+    assert outcome.made == 1
+    assert outcome.manifests[0].digest == before.digest
+
+
+def test_the_command_answers_in_json_and_refuses_in_one_line(published, settings, hours):
+    def titler(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {"TITLER_LAKE__ROOT": settings.lake.root, "TITLER_SOURCE__HOURS": str(hours), "PATH": "/usr/bin:/bin", "HOME": "/tmp"}
+        return subprocess.run([sys.executable, "-m", "pipeline.cli", *arguments], env=environment, capture_output=True, text=True, check=False)
+
+    status = titler("status", "--json")
+    assert json.loads(status.stdout)["release"]["id"] == release.current(published)
+    assert status.returncode == 0
+    nothing = titler("similar", "https://github.com/no/one/issues/1")
+    assert (nothing.returncode, nothing.stdout) == (2, "")
+    assert "Traceback" not in nothing.stderr
+    assert titler("nosuch").returncode == 2
+    assert titler("extract", "--from", "2024-01-02", "--to", "2024-01-01").returncode == 2

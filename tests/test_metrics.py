@@ -1,0 +1,54 @@
+"""Scores of titles."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.metrics import score
+
+
+def test_a_published_systems_titles_score_what_was_published() -> None:
+    if "TITLER_TEST_DATA" not in os.environ:
+        pytest.skip("TITLER_TEST_DATA is not set: no published titles to score")
+    folder = Path(os.environ["TITLER_TEST_DATA"], "prtiger")
+    predicted, references = ((folder / name).read_text().splitlines() for name in ("bart.txt", "title-test-1.txt"))
+    scores = score(predicted, references)
+    assert (scores.issues, round(scores.rouge1, 2), round(scores.rouge2, 2), round(scores.rougeL, 2)) == (4382, 47.21, 25.28, 43.14)
+
+
+def test_the_references_themselves_score_full_marks() -> None:
+    titles = ["crash when the window is closed", "Add a dark theme for the editor"]
+    scores = score(titles, titles)
+    assert [scores.rouge1, scores.rouge2, scores.rougeL, scores.bleu, scores.exact_match] == pytest.approx([100, 100, 100, 100, 1])
+
+
+def test_half_the_words_in_order_score_half() -> None:
+    scores = score(["fix crash"], ["fix crash on startup now today"])
+    assert scores.rouge1 == pytest.approx(100 * 2 * (1 * 2 / 6) / (1 + 2 / 6))
+
+
+def test_stems_and_case_do_not_matter_to_rouge() -> None:
+    assert score(["Crashes Windows"], ["crash window"]).rougeL == pytest.approx(100)
+
+
+def test_exact_match_is_a_share_that_ignores_case() -> None:
+    assert score(["fix it", "no"], ["Fix it ", "yes"]).exact_match == 0.5
+
+
+def test_a_model_that_says_the_same_of_everything_is_seen() -> None:
+    assert score(["the same"] * 4, ["a", "b", "c", "d"]).distinct == 0.25
+
+
+def test_titles_not_given_count_as_nothing_right_and_no_words() -> None:
+    scores = score(["", "one two"], ["one two", "one two"])
+    assert [scores.rouge1, scores.exact_match, scores.mean_length] == pytest.approx([50, 0.5, 1])
+
+
+@pytest.mark.parametrize(("predicted", "references"), [([], []), (["a"], ["a", "b"])])
+def test_nothing_to_score_is_a_users_mistake(predicted: list[str], references: list[str]) -> None:
+    with pytest.raises(UsageError, match=f"{len(predicted)} titles and {len(references)} references"):
+        score(predicted, references)

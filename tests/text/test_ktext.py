@@ -1,0 +1,120 @@
+"""Our ktext: literal texts, textacy's own functions as the judge, and hostile texts."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.text import ktext
+from pipeline.text.engine import textacy_preprocess, tokenizer
+from pipeline.text.vocabulary import Counts, Vocabulary
+
+TEXTACY = textacy_preprocess()
+REAL = tokenizer("ktext")
+LONG = 200_000  # characters; a scan in the square of that would run into the time limit
+LETTERS_AND_MARKS = ["a", "b1", "_", "-", ".", "/", "@", ":", "+", " ", "\n", ",", "!", "(", ")", "é", "–", "。", "\u3000", "\u0301", "ſ", "𝒳"]
+
+
+def texts(*pieces: str) -> st.SearchStrategy[str]:
+    return st.lists(st.sampled_from([*pieces, *LETTERS_AND_MARKS]), max_size=10).map("".join)
+
+
+def test_the_articles_warm_up_sentences_have_number_as_a_word_and_ids_by_count():
+    # The article shows `*number*` and ids in the order in which words appear; ktext 0.40's code gives these.
+    sentences = ["The quick brown fox jumped over the lazy dog 42 times.", "The dog is lazy."]
+    documents = [ktext.tokens(sentence) for sentence in sentences]
+    assert documents == [
+        ["the", "quick", "brown", "fox", "jumped", "over", "the", "lazy", "dog", "number", "times"],
+        ["the", "dog", "is", "lazy"],
+    ]
+    assert documents == REAL(sentences)
+    vocabulary = Vocabulary.fit(Counts.of(documents), keep=8000, length=12, padding="pre", start_end=False)
+    assert vocabulary.words == ("the", "lazy", "dog", "quick", "brown", "fox", "jumped", "over", "number", "times", "is")
+    assert vocabulary.ids(documents).tolist() == [[0, 2, 5, 6, 7, 8, 9, 2, 3, 4, 10, 11], [0, 0, 0, 0, 0, 0, 0, 0, 2, 4, 12, 3]]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("see https://example.com/a/b?c=d.", ["see", "url"]),
+        ("http://10.0.0.1/x is private", ["http", "number", "1", "x", "is", "private"]),
+        ("http://8.8.8.8:53/x", ["url"]),
+        ("try bit.ly/x1Y2", ["try", "url"]),
+        ("ftp://user:secret@files.example.org", ["url"]),
+        ("mail jo.doe+x@example.co.uk!", ["mail", "email"]),
+        ("call (555) 123-4567 x89", ["call", "phone"]),
+        ("1,234.5 -7 .5 2nd v1.2", ["number", "number", "number", "2nd", "v1", "2"]),
+        ("$5 and 5 zł and 5€", ["usd5", "and", "number", "pln", "and", "number", "eur"]),
+        ("Crème BRÛLÉE ﬁne x²", ["creme", "brulee", "fine", "x2"]),
+        ("don't <b>`stop`</b> a_b ^ a|b", ["don", "t", "b", "stop", "b", "a", "b", "a", "b"]),
+        ("ΟΔΟΣ ΟΔΟΣ`Σ", ["οδος", "οδοσ", "σ"]),
+        ("a\r\nb\x0bc\u3000d\x1ce", ["a", "b", "c", "d", "e"]),
+        (" \n ", []),
+    ],
+)
+def test_words_are_these(text, words):
+    assert ktext.tokens(text) == words
+    assert REAL([text]) == [words]
+
+
+@settings(max_examples=800, deadline=None)
+@given(texts("http://", "HTTPS://", "ftp://", "www.", "www1.", ".com", ".co.uk/", "/xyz", "8.8.8.8", "10.0.0.1", ":80", "-a", "//"))
+def test_addresses_are_textacys(text):
+    assert ktext.replace_urls(text) == TEXTACY.replace_urls(text)
+
+
+@settings(max_examples=800, deadline=None)
+@given(texts("@a", "a.b@", "@x-y.zz", ".com", "..", "+", "a@b.cc", "1"))
+def test_emails_are_textacys(text):
+    assert ktext.replace_emails(text) == TEXTACY.replace_emails(text)
+
+
+@settings(max_examples=800, deadline=None)
+@given(texts("123", "4567", "555", "+1", "1 ", "ext.", "x", "#", "-", ".", " ", "٣"))
+def test_phone_numbers_are_textacys(text):
+    assert ktext.replace_phone_numbers(text) == TEXTACY.replace_phone_numbers(text)
+
+
+@settings(max_examples=800, deadline=None)
+@given(texts("1", "12", "000", ",000", " 000", ".000", ".", ",", "+", "-", "٣", "½", "0"))
+def test_numbers_are_textacys(text):
+    assert ktext.replace_numbers(text) == TEXTACY.replace_numbers(text)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.text(max_size=60) | texts("Σ", "σ", "`", "^", "$", "zł", "İ", "'", "<", "\r"))
+def test_any_text_has_ktexts_words(text):
+    assert [ktext.tokens(text)] == REAL([text])
+
+
+HOSTILE = {
+    "a": 1,
+    "a.": LONG // 2,
+    "a-": LONG // 2,
+    "a@": LONG // 2,
+    "a+": LONG // 2,
+    "1": 1,
+    "1,": LONG // 4,
+    " 000": 1,
+    "(": 0,
+    "\n": 0,
+    "\u3000": 0,
+    "é": 1,
+    "www.a-": LONG // 3,
+    "(http://a@": LONG // 5,
+    "http://a.b。": LONG // 10 * 3,
+    "/a-b.cc/": 1 + LONG // 8 * 2,
+    "a.b@": LONG // 2,
+}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_a_hostile_text_takes_no_time_in_the_square_of_its_length(unit):
+    assert len(ktext.tokens(unit * (LONG // len(unit)))) == HOSTILE[unit]
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_a_short_hostile_text_has_ktexts_words(unit):
+    assert [ktext.tokens(unit * 6)] == REAL([unit * 6])

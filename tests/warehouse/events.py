@@ -1,0 +1,119 @@
+"""Literal rows for the warehouse's tests: hour files, and the tables of a small release."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import contracts
+from pipeline.warehouse import Query
+
+DAY = date(2015, 1, 3)
+THRESHOLDS = {"min_body_words": 6, "min_title_words": 3, "max_title_characters": 400, "max_body_characters": 2000}
+EXTRACT = Query.from_file("extract_issues", **THRESHOLDS)
+
+
+def opened(
+    issue_id: Any = 7, *, event_id: Any = "100", at: str = "2015-01-03T05:00:00Z", repo: str | None = "a/b", **issue: Any
+) -> dict[str, Any]:
+    """An event that opens an issue; `issue` overrides the issue's own values, None makes one a JSON null."""
+    values = {
+        "id": issue_id,
+        "number": 1,
+        "html_url": f"https://github.com/{repo}/issues/1",
+        "title": "it does not start",
+        "body": "one two three four five six",
+    }
+    return event("IssuesEvent", event_id=event_id, at=at, repo=repo, payload={"action": "opened", "issue": {**values, **issue}})
+
+
+def event(
+    kind: str, *, event_id: Any = "1", at: str = "2015-01-03T05:00:00Z", repo: str | None = "a/b", payload: Any = None
+) -> dict[str, Any]:
+    """An event of any type."""
+    return {
+        "id": event_id,
+        "type": kind,
+        "actor": {"id": 1, "login": "someone", "url": "https://api.github.com/users/someone"},
+        "repo": {"id": 2, "name": repo, "url": f"https://api.github.com/repos/{repo}"},
+        "payload": {} if payload is None else payload,
+        "public": True,
+        "created_at": at,
+    }
+
+
+def write_hour(folder: Path, *lines: dict[str, Any] | bytes, hour: int = 5) -> list[Path]:
+    """An hour file of events and raw lines."""
+    path = folder / f"{DAY}-{hour}.json.gz"
+    path.write_bytes(gzip.compress(b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines)))
+    return [path]
+
+
+def prediction(issue_id: int, **values: Any) -> dict[str, Any]:
+    """A row of title_predictions_v1."""
+    row = {
+        "issue_id": issue_id, "issue_url": f"https://github.com/a/b/issues/{issue_id}", "repo": "a/b", "title": "it fails",
+        "predicted_title": "it fails", "confidence": 0.5, "abstained": False,
+        "created_at": datetime(2015, 1, 3, 5, issue_id % 60, tzinfo=UTC), "source_day": DAY,
+        "model": "titler", "model_version": "1", "vocabulary": "v1", "mlflow_run": "run", "issues_batch": "i1",
+    }  # fmt: skip
+    return {**row, **values}
+
+
+def neighbour(issue_id: int, similar: int, rank: int = 1, **values: Any) -> dict[str, Any]:
+    """A row of similar_issues_v1."""
+    row = {
+        "issue_id": issue_id, "issue_url": f"https://github.com/a/b/issues/{issue_id}", "rank": rank, "similar_issue_id": similar,
+        "similar_issue_url": f"https://github.com/a/b/issues/{similar}", "similar_title": "it fails too", "distance": 0.1 * rank,
+        "same_repo": True, "near_duplicate": True,
+    }  # fmt: skip
+    return {**row, **values}
+
+
+def health(day: date = DAY) -> dict[str, Any]:
+    """A row of source_health_v1."""
+    return {
+        "day": day, "hours_found": 23, "hours_missing": [4], "events": 100, "malformed": 1, "issues": 3, "trainable": 2,
+        "usual_events": None, "verdict": "partial",
+    }  # fmt: skip
+
+
+def release(release_id: str, status: str = "current") -> dict[str, Any]:
+    """A row of releases_v1."""
+    return {
+        "release_id": release_id, "status": status, "published_at": datetime(2015, 1, 4, tzinfo=UTC), "published_by": "someone",
+        "model": "titler", "model_version": "1", "vocabulary": "v1", "mlflow_run": "run", "days": 1, "issues": 1, "index_items": 1,
+        "recall_at_10": 1.0, "accepted": "{}",
+    }  # fmt: skip
+
+
+class Lake:
+    """Batches as files under `folder`, and the members that name them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.members: list[dict[str, Any]] = []
+        self.files: dict[str, list[str]] = {}
+        self.batches: list[tuple[contracts.Table, str, list[str]]] = []
+
+    def add(self, table: contracts.Table, batch_id: str, rows: list[dict[str, Any]], *, release_id: str = "r1", day: date = DAY) -> Lake:
+        """A batch with these rows, member of a release."""
+        path = self.folder / table.name / batch_id / "part-0.parquet"
+        path.parent.mkdir(parents=True)
+        pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+        member = {"release_id": release_id, "table_name": table.name, "day": day, "batch_id": batch_id, "digest": "d", "rows": len(rows)}
+        self.members.append(member)
+        self.files.setdefault(table.name, []).append(str(path))
+        self.batches.append((table, batch_id, [str(path)]))
+        return self
+
+    def release(self, *rows: dict[str, Any]) -> tuple[pa.Table, pa.Table, dict[str, list[str]]]:
+        """What `stage` takes."""
+        releases = pa.Table.from_pylist(list(rows) or [release("r1")], schema=contracts.RELEASES.schema)
+        return releases, pa.Table.from_pylist(self.members, schema=contracts.RELEASE_MEMBERS.schema), self.files

@@ -1,0 +1,82 @@
+"""BigQuery's SQL in, DuckDB's rows out: one literal case for each rule that sqlglot lacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.warehouse.dialect import scan_condition, translate
+
+
+def rows(sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    connection = duckdb.connect()
+    connection.execute("CREATE TABLE events AS SELECT * FROM (VALUES ('150101', 'a'), ('150102', 'b')) AS t (_TABLE_SUFFIX, type)")
+    return connection.execute(translate(sql).sql, parameters).fetchall()
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT JSON_VALUE('{\"a\": 1', '$.a')", None),  # malformed: DuckDB alone would abort
+        ("SELECT JSON_QUERY('{', '$.a')", None),
+        (r"""SELECT JSON_VALUE('{"a": "q\\"\\n\\u00e9"}', '$.a')""", 'q"\né'),  # the content, without quotes and escapes
+        ("""SELECT JSON_VALUE('{"a": {"b": 1}}', '$.a')""", None),  # not a scalar
+        ("""SELECT JSON_VALUE('{"a": [1]}', '$.a')""", None),
+        ("""SELECT JSON_VALUE('{"a": null}', '$.a')""", None),
+        ("""SELECT JSON_VALUE('{"a": true}', '$.a')""", "true"),
+        ("""SELECT JSON_EXTRACT_SCALAR('{"a": 12}', '$.a')""", "12"),
+        ("""SELECT JSON_QUERY('{"a": null}', '$.a')""", None),  # DuckDB alone: the JSON null
+        ("""SELECT JSON_EXTRACT('{"a": null}', '$.a')""", None),
+        ("""SELECT JSON_QUERY('{"a": "null"}', '$.a')""", '"null"'),
+        ("""SELECT JSON_QUERY('{"a": {"b":1}}', '$.a')""", '{"b":1}'),
+        ("""SELECT JSON_VALUE(JSON_QUERY('{"a": {"b":1}}', '$.a'), '$.b')""", "1"),
+        ("""SELECT TRIM(JSON_VALUE('{"a": "\u3000 x"}', '$.a'))""", "x"),
+        ("SELECT SAFE.PARSE_JSON('{') IS NULL", True),
+        ("""SELECT JSON_VALUE(SAFE.PARSE_JSON('{"a": 1}'), '$.a')""", "1"),
+        ("SELECT TRIM('\u00a0\t a b \u2028\u3000')", "a b"),
+        ("SELECT LTRIM('\u00a0 a\u00a0')", "a\u00a0"),
+        ("SELECT RTRIM('\u00a0a \u0085')", "\u00a0a"),
+        ("SELECT TRIM('xxaxx', 'x')", "a"),  # with characters: as they are
+        ("SELECT TRIM('\u200b a')", "\u200b a"),  # a zero width space is not White_Space
+    ],
+)
+def test_a_function_gives_what_bigquery_gives(sql: str, expected: Any) -> None:
+    assert rows(sql) == [(expected,)]
+
+
+def test_a_wildcard_table_is_the_relation_of_events_with_its_suffix() -> None:
+    sql = "SELECT type FROM `githubarchive.day.20*` WHERE _TABLE_SUFFIX BETWEEN @first AND @last"
+    assert rows(sql, first="150102", last="150131") == [("b",)]
+
+
+def test_a_wildcard_table_keeps_its_alias() -> None:
+    assert rows("SELECT e.type FROM `githubarchive.day.20*` AS e WHERE e._TABLE_SUFFIX = '150101'") == [("a",)]
+
+
+def test_named_parameters_are_listed() -> None:
+    assert translate("SELECT @a + @b + @a AS c").parameters == {"a", "b"}
+
+
+def test_the_condition_of_a_scan_is_its_where_with_its_own_parameters() -> None:
+    condition = scan_condition("WITH x AS (SELECT * FROM `d.20*` WHERE type = @kind AND _TABLE_SUFFIX = '150101') SELECT * FROM x LIMIT @n")
+    connection = duckdb.connect()
+    kept = connection.execute(f"SELECT {condition.sql} FROM (SELECT 'a' AS type, '150101' AS _TABLE_SUFFIX)", {"kind": "a"}).fetchall()
+    assert (kept, condition.parameters) == ([(True,)], {"kind"})
+
+
+def test_a_scan_without_a_where_keeps_everything() -> None:
+    assert duckdb.execute(f"SELECT {scan_condition('SELECT id FROM `d.20*`').sql}").fetchall() == [(True,)]
+
+
+def test_a_query_that_scans_twice_is_refused() -> None:
+    with pytest.raises(UsageError, match="one wildcard table in one SELECT; found 2"):
+        scan_condition("SELECT 1 FROM `d.20*` UNION ALL SELECT 2 FROM `d.20*`")
+
+
+@pytest.mark.parametrize("sql", ["SELECT FROM WHERE", "DROP TABLE x", "SELECT 1; SELECT 2", ""])
+def test_what_is_not_one_select_is_refused(sql: str) -> None:
+    with pytest.raises(UsageError):
+        translate(sql)

@@ -1,0 +1,244 @@
+"""Hour files into issues and quarantine: literal lines in, literal rows out."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import SourceError
+from pipeline.warehouse import Extraction
+from pipeline.warehouse.duckdb import DuckDBWarehouse
+from tests.warehouse.events import DAY, EXTRACT, event, opened, write_hour
+
+WAREHOUSE = DuckDBWarehouse("nowhere")
+
+
+def extract(files: list[Path]) -> Extraction:
+    return WAREHOUSE.extract(EXTRACT, DAY, files)
+
+
+def values(extraction: Extraction, column: str) -> list[Any]:
+    return extraction.issues.column(column).to_pylist()
+
+
+def broken(extraction: Extraction) -> list[tuple[int, str]]:
+    return [(row["line"], row["reason"]) for row in extraction.malformed.to_pylist()]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'she said "no"',
+        r"c:\path\new",
+        "one\r\ntwo\ttabbed",
+        "\U0001f600 and 👩‍👩‍👧",
+        "\u2028\u2029\u0085",
+        "a\x00b\x1f",
+        "عربي 中文",
+        "{'not': \"json\"}",
+        r"\ud83d is written out",
+        "",
+        "null",
+        " kept as it is\n",
+    ],
+)
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_a_text_comes_out_as_its_author_wrote_it(tmp_path: Path, text: str, ascii_only: bool) -> None:
+    line = json.dumps(opened(title=text, body=text), ensure_ascii=ascii_only).encode()
+    extraction = extract(write_hour(tmp_path, line))
+    assert (values(extraction, "title"), values(extraction, "body")) == ([text], [text])
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.text(), max_size=5), st.booleans())
+def test_whatever_the_titles_each_comes_out_once(tmp_path: Path, titles: list[str], ascii_only: bool) -> None:
+    events = [opened(number, event_id=str(number), title=title) for number, title in enumerate(titles)]
+    lines = [json.dumps(one, ensure_ascii=ascii_only).encode(errors="surrogatepass") for one in events]
+    extraction = extract(write_hour(tmp_path, *lines))
+    assert values(extraction, "title") == titles
+    assert (extraction.events, extraction.malformed.num_rows) == (len(titles), 0)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (rb"half \ud83d here", "half \ufffd here"),
+        (rb"\ude00 backwards \ud83d", "\ufffd backwards \ufffd"),
+        (rb"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+        (rb"\\ud83d \ud83d", "\\ud83d \ufffd"),
+        (rb"\ud83d\\ude00", "\ufffd\\ude00"),
+        (rb"\uD83D\n", "\ufffd\n"),
+        (b"latin \xe9", "latin \ufffd"),
+    ],
+)
+def test_half_a_character_becomes_the_replacement_character(tmp_path: Path, written: bytes, read: str) -> None:
+    line = json.dumps(opened(title="HERE")).encode().replace(b"HERE", written)
+    extraction = extract(write_hour(tmp_path, opened(1), line))
+    assert values(extraction, "title") == ["it does not start", read]
+    assert (extraction.events, extraction.malformed.num_rows) == (2, 0)
+
+
+def test_broken_lines_are_counted_with_place_and_reason_and_stop_nothing(tmp_path: Path) -> None:
+    lines = [
+        opened(1),
+        b"not json",
+        b"[1, 2]",
+        b"null",
+        json.dumps(opened(2)).encode()[:50],
+        {**event("PushEvent"), "id": None},
+        {**event("PushEvent"), "created_at": "yesterday"},
+        {**event("PushEvent"), "payload": "{}"},
+        {key: value for key, value in event("PushEvent").items() if key != "type"},
+        event("PushEvent"),
+    ]
+    extraction = extract(write_hour(tmp_path, *lines))
+    assert broken(extraction) == [
+        (2, "not JSON: Expecting value: line 1 column 1 (char 0)"),
+        (3, "not an object but an array"),
+        (4, "not an object but null"),
+        (5, "not JSON: Unterminated string starting at: line 1 column 48 (char 47)"),
+        (6, "id is missing"),
+        (7, "created_at is not a time: 'yesterday'"),
+        (8, "payload is a string, expected an object"),
+        (9, "type is missing"),
+    ]
+    assert (values(extraction, "issue_id"), extraction.events) == ([1], 2)
+
+
+@pytest.mark.parametrize(
+    ("issue", "reason"),
+    [
+        ({"title": None}, "opened issue: issue.title is missing"),
+        ({"title": {}}, "opened issue: issue.title is missing"),
+        ({"issue_id": None}, "opened issue: issue.id is not a whole number"),
+        ({"issue_id": "x"}, "opened issue: issue.id is not a whole number"),
+        ({"number": None}, "opened issue: issue.number is not a whole number"),
+        ({"html_url": None}, "opened issue: issue.html_url is missing"),
+        ({"repo": None}, "opened issue: repo.name is missing"),
+    ],
+)
+def test_an_opened_issue_that_lacks_what_is_required_is_quarantined(tmp_path: Path, issue: dict[str, Any], reason: str) -> None:
+    extraction = extract(write_hour(tmp_path, event("WatchEvent"), opened(**issue)))
+    row = extraction.malformed.to_pylist()[0]
+    assert (row["file"], row["line"], row["reason"]) == ("2015-01-03-5.json.gz", 2, reason)
+    assert json.loads(row["text"])["action"] == "opened"
+    assert (extraction.issues.num_rows, extraction.events) == (0, 2)
+
+
+def test_the_same_incomplete_issue_on_two_lines_is_two_rows(tmp_path: Path) -> None:
+    assert [line for line, _ in broken(extract(write_hour(tmp_path, opened(title=None), opened(title=None))))] == [1, 2]
+
+
+def test_a_quarantined_text_is_cut(tmp_path: Path) -> None:
+    extraction = extract(write_hour(tmp_path, b"x" * 20_000, opened(number=None, body="y" * 20_000)))
+    assert [len(text) for text in extraction.malformed.column("text").to_pylist()] == [10_000, 10_000]
+
+
+def test_blank_lines_and_a_byte_order_mark_are_nothing(tmp_path: Path) -> None:
+    extraction = extract(write_hour(tmp_path, b"\xef\xbb\xbf" + json.dumps(opened(1)).encode(), b"", b"  \t", opened(2), b""))
+    assert (values(extraction, "issue_id"), extraction.events, broken(extraction)) == ([1, 2], 2, [])
+
+
+def test_deep_nesting_stops_nothing(tmp_path: Path) -> None:
+    nest = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
+    deep = json.dumps(opened(1, event_id="1", labels="HERE")).encode().replace(b'"HERE"', nest)
+    half = deep.replace(b"it does", rb"\ud83d")  # has to be mended, which Python cannot do that deep
+    extraction = extract(write_hour(tmp_path, deep, half, opened(2)))
+    assert (values(extraction, "issue_id"), broken(extraction)) == ([1, 2], [(2, "not JSON: nested too deep")])
+
+
+def test_a_file_cut_in_half_gives_its_whole_lines_and_one_quarantined(tmp_path: Path) -> None:
+    (path,) = write_hour(tmp_path, *(opened(number, event_id=str(number), body=os.urandom(200).hex()) for number in range(500)))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    extraction = extract([path])
+    whole = extraction.issues.num_rows
+    assert 200 < whole < 300
+    assert values(extraction, "issue_id") == list(range(whole))
+    assert broken(extraction) == [(whole + 1, "the file is cut here: its gzip stream has no end")]
+
+
+def test_a_damaged_file_gives_the_lines_before_the_damage(tmp_path: Path) -> None:
+    (path,) = write_hour(tmp_path, *(opened(number, event_id=str(number), body=os.urandom(200).hex()) for number in range(500)))
+    data = bytearray(path.read_bytes())
+    data[len(data) * 3 // 4] ^= 0xFF
+    path.write_bytes(data)
+    extraction = extract([path])
+    assert extraction.issues.num_rows > 200
+    assert any("damaged" in reason for _, reason in broken(extraction))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"), [(b"", "the file is empty: no gzip stream"), (b"<html>not found</html>", "the file is not gzip: .*")]
+)
+def test_a_file_that_is_not_gzip_is_one_quarantined_line_and_spares_the_others(tmp_path: Path, data: bytes, reason: str) -> None:
+    bad = tmp_path / f"{DAY}-4.json.gz"
+    bad.write_bytes(data)
+    extraction = extract([bad, *write_hour(tmp_path, opened(1), b"broken", opened(2))])
+    (first, second) = extraction.malformed.to_pylist()
+    assert (first["file"], first["line"], second["file"], second["line"]) == (bad.name, 1, f"{DAY}-5.json.gz", 2)
+    assert re.fullmatch(reason, first["reason"])
+    assert (values(extraction, "issue_id"), extraction.events) == ([1, 2], 2)
+
+
+def test_archives_of_several_members_and_of_nothing_are_read(tmp_path: Path) -> None:
+    several = tmp_path / f"{DAY}-1.json.gz"
+    several.write_bytes(b"".join(gzip.compress(json.dumps(opened(number)).encode() + b"\n") for number in (1, 2)))
+    empty = tmp_path / f"{DAY}-2.json.gz"
+    empty.write_bytes(gzip.compress(b""))
+    extraction = extract([several, empty])
+    assert (values(extraction, "issue_id"), extraction.events) == ([1, 2], 2)
+
+
+def test_a_day_without_files_has_no_issues() -> None:
+    extraction = extract([])
+    assert (extraction.issues.num_rows, extraction.events, extraction.malformed.num_rows) == (0, 0, 0)
+
+
+TIMELINE = b'{"created_at":"2012-03-10T22:00:00-08:00","payload":{"issue":1,"action":"opened"},"actor":"someone","type":"IssuesEvent"}'
+
+
+@pytest.mark.parametrize("lines", [[TIMELINE, TIMELINE], [TIMELINE + TIMELINE]], ids=["lines", "one behind the other"])
+def test_hours_of_before_2015_are_refused_by_their_shape(tmp_path: Path, lines: list[bytes]) -> None:
+    with pytest.raises(SourceError, match=r"2015-01-03-5\.json\.gz has an event of the Timeline API.*the first day.* is 2015-01-01"):
+        extract(write_hour(tmp_path, *lines))
+
+
+def test_one_line_in_the_old_form_does_not_refuse_an_hour(tmp_path: Path) -> None:
+    extraction = extract(write_hour(tmp_path, opened(1), TIMELINE, opened(2)))
+    assert (values(extraction, "issue_id"), [line for line, _ in broken(extraction)]) == ([1, 2], [2])
+
+
+@pytest.mark.parametrize(("hour", "events", "issues", "with_body"), [(12, 8273, 236, 190), (1, 7427, 218, 193)])
+def test_real_hours_have_their_issues(hour: int, events: int, issues: int, with_body: int) -> None:
+    folder = os.environ.get("TITLER_TEST_DATA")
+    if not folder:
+        pytest.skip("needs two real hours of GH Archive: set TITLER_TEST_DATA")
+    path = Path(folder) / "gharchive" / f"2015-01-01-{hour}.json.gz"
+    extraction = extract([path])
+    bodies = [body for body in values(extraction, "body") if body]
+    assert (extraction.events, extraction.issues.num_rows, len(bodies), extraction.malformed.num_rows) == (events, issues, with_body, 0)
+
+
+def test_real_hours_read_side_by_side_keep_the_places_of_their_lines(tmp_path: Path) -> None:
+    folder = os.environ.get("TITLER_TEST_DATA")
+    if not folder:
+        pytest.skip("needs two real hours of GH Archive: set TITLER_TEST_DATA")
+    paths, expected = [], []
+    for path in sorted((Path(folder) / "gharchive").glob("*.json.gz")):
+        lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
+        for place in (1, 3000, 7000):
+            lines[place - 1] = b"broken\n"
+            expected.append((path.name, place))
+        (tmp_path / path.name).write_bytes(gzip.compress(b"".join(lines), 1))
+        paths.append(tmp_path / path.name)
+    extraction = extract(paths)
+    assert [(row["file"], row["line"]) for row in extraction.malformed.to_pylist()] == expected
+    assert extraction.events == 8273 + 7427 - 6
