@@ -14,14 +14,14 @@ def page() -> str:
     lines = [
         "# Settings",
         "",
-        "The defaults are one laptop. A TOML file says what differs (`titler --settings FILE VERB`, sections as below), and the environment",
-        f"has the last word: `{PREFIX}LAKE__ROOT=/data/lake`. A setting that is not in this list is an error.",
+        "The defaults are one laptop. A TOML file says what differs (`titler --settings FILE VERB`), and the environment",
+        f"has the last word: `{PREFIX}LAKE__ROOT=/data/lake`. A setting that is not listed is an error.",
     ]
     for name, section in Settings.model_fields.items():
         kind = section.annotation
         assert kind is not None
         lines += ["", f"## {name}", "", (kind.__doc__ or "").strip(), "", "| setting | default | meaning |", "|---|---|---|"]
-        for key, field in kind.model_fields.items():  # type: ignore[attr-defined]  # every section is a pydantic model
+        for key, field in kind.model_fields.items():
             default = field.default if field.default != "" else "(empty)"
             lines.append(f"| `{name}.{key}` | `{default}` | {field.description} |")
     return "\n".join(lines) + "\n"

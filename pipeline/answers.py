@@ -20,6 +20,7 @@ from pipeline.settings import Settings
 from pipeline.stages.embed import load_predictor
 from pipeline.stages.index import INDEX
 from pipeline.stages.train import PREDICTOR, tracking_of
+from pipeline.text.vocabulary import UNKNOWN
 
 HEALTH_KEYS = ("day", "hours_found", "events", "malformed", "issues", "trainable", "verdict")
 
@@ -85,8 +86,10 @@ def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list
             item = find_item(release, ids, query)
             vector = index.vector(item)
         else:
-            vector = load_predictor(lake, release.plan().facts["predictor"]).predict([query])[0].embedding
-            if not np.any(vector):
+            predictor = load_predictor(lake, release.plan().facts["predictor"])
+            body_ids = predictor.vectors([query])
+            vector = predictor.embed_vectors(body_ids)[0]
+            if not (body_ids > UNKNOWN).any():
                 raise UsageError("Not one word of the text is in the model's vocabulary.", "Give more of it, or an issue's URL.")
         found = [pair for pair in index.nearest(vector, neighbours + 1, settings.index.search_k) if pair[0] != item][:neighbours]
     rows = ids.take(pa.array([other for other, _ in found], pa.int64())).to_pylist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -90,7 +90,7 @@ class Index(_Section):
     """Similar issues."""
 
     trees: int = Field(default=50, ge=1, description="Annoy's trees; more: better recall, a larger file")
-    search_k: int = Field(default=-1, ge=-1, description="nodes Annoy inspects a query; -1: trees x neighbours")
+    search_k: int = Field(default=10_000, ge=-1, description="nodes Annoy inspects a query; more: better recall, slower; -1: trees x neighbours")
     neighbours: int = Field(default=10, ge=1, description="neighbours stored an issue")
     near_duplicate_distance: float = Field(default=0.35, ge=0, description="angular distance under which two issues are near-duplicates")
     min_recall: float = Field(default=0.8, ge=0, le=1, description="recall@10 under which a release is stopped")
@@ -123,7 +123,12 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, env_settings: PydanticBaseSettingsSource, **_: Any
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 

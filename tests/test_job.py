@@ -1,10 +1,12 @@
 """The whole job on the generated sample with a small network, through the same functions as the verbs."""
 
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -51,7 +53,7 @@ def published(lake, settings) -> Lake:
     return lake
 
 
-def query(settings: Settings, sql: str) -> list[tuple]:
+def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
     with duckdb.connect(settings.warehouse_path, read_only=True) as connection:
         return connection.sql(sql).fetchall()
 
@@ -111,7 +113,7 @@ def test_a_title_comes_with_its_confidence(published):
 
 
 def test_an_unknown_issue_is_one_clear_error(published, settings):
-    with pytest.raises(UsageError, match="https://github.com/no/one/issues/1 is not in release"):
+    with pytest.raises(UsageError, match="issues/1 is not in release"):
         answers.similar(published, settings, "https://github.com/no/one/issues/1", 3)
 
 
@@ -184,7 +186,7 @@ def test_extraction_again_of_the_same_hours_changes_nothing_downstream(published
 
 def test_the_command_answers_in_json_and_refuses_in_one_line(published, settings, hours):
     def titler(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {"TITLER_LAKE__ROOT": settings.lake.root, "TITLER_SOURCE__HOURS": str(hours), "PATH": "/usr/bin:/bin", "HOME": "/tmp"}
+        environment = {**os.environ, "TITLER_LAKE__ROOT": settings.lake.root, "TITLER_SOURCE__HOURS": str(hours)}
         return subprocess.run([sys.executable, "-m", "pipeline.cli", *arguments], env=environment, capture_output=True, text=True, check=False)
 
     status = titler("status", "--json")

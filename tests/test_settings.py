@@ -2,6 +2,7 @@
 
 import pytest
 
+import settings_page
 from pipeline import settings
 from pipeline.errors import UsageError
 
@@ -53,4 +54,15 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 def test_settings_are_frozen():
     with pytest.raises(ValueError, match="frozen"):
-        settings.load().lake.root = "/elsewhere"  # type: ignore[misc]  # what the test is about
+        settings.load().lake.root = "/elsewhere"
+
+
+def test_the_page_of_settings_is_up_to_date():
+    assert settings_page.PAGE.read_text() == settings_page.page(), "run .venv/bin/python infra/settings_page.py"
+
+
+def test_cloud_toml_loads_and_holds_only_what_differs():
+    here, cloud = settings.load(), settings.load(settings_page.PAGE.parents[1] / "infra" / "cloud.toml")
+    written = {section: values for section, values in cloud.model_dump(exclude_unset=True).items() if values}
+    for section, values in written.items():
+        assert all(getattr(getattr(here, section), key) != value for key, value in values.items())

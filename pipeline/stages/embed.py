@@ -13,13 +13,14 @@ from pipeline.pins import Pinned
 from pipeline.progress import track
 from pipeline.stages import Outcome
 from pipeline.stages.vectorize import id_matrix
+from pipeline.text.vocabulary import UNKNOWN
 
 
 def embed_part(vectors: pa.Table, predictor: Any) -> pa.Table:
     """Ids in, embeddings out, row for row; all zeros where a body has no known word."""
     bodies = id_matrix(vectors.column("body"), predictor.vocabularies.body.length)
     states = predictor.embed_vectors(bodies).astype(np.float16)
-    states[~(bodies > 1).any(axis=1)] = 0  # ids 0 and 1 pad and stand for unknown words
+    states[~(bodies > UNKNOWN).any(axis=1)] = 0
     rows, size = states.shape
     offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * size)
     return pa.table({"issue_id": vectors.column("issue_id"), "embedding": pa.ListArray.from_arrays(offsets, pa.array(states.reshape(-1)))})

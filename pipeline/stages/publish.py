@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -96,7 +97,7 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
         point(lake, release.name)  # the row decides; a pointer lost to a crash is set again
         return done
     row = audit(lake, settings, release, accepted)
-    row["accepted"] = [{"day": day, "because": reason, "by": row["published_by"]} for day, reason in accepted.items()]
+    row["accepted"] = json.dumps([{"day": day, "because": reason, "by": row["published_by"]} for day, reason in accepted.items()])
     make_current(lake, settings, row)
     return dict(release.noted(RECORD))
 

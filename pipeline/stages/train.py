@@ -15,6 +15,7 @@ from pipeline.stages.vocab import VOCABULARY, vocabularies_of
 from pipeline.tracking import Tracking
 
 PREDICTOR = "predictor"
+CHECKPOINT = "checkpoint"
 
 
 def tracking_of(settings: Settings, lake: Lake) -> Tracking:
@@ -40,7 +41,7 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> Manifest:
         return found
 
     from pipeline.models import Shape, build
-    from pipeline.models.training import fit
+    from pipeline.models.training import best_epoch, fit
     from pipeline.predictor import Predictor
 
     vocabularies = vocabularies_of(lake, vocabulary)
@@ -66,6 +67,7 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> Manifest:
         **{f"{part}_issues": size for part, size in sizes.items()},
     }
     tracking = tracking_of(settings, lake)
+    checkpoint = lake.scratch(f"models/{model.name}") / CHECKPOINT
     with tempfile.TemporaryDirectory(prefix="titler-") as scratch:
         folder = Path(scratch)
         with tracking.training_run(model.name, parameters, {"titler.vocabulary": vocabulary.figures["id"]}) as run:
@@ -78,7 +80,7 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> Manifest:
                 epochs=hyper["epochs"],
                 learning_rate=hyper["learning_rate"],
                 patience=hyper["patience"],
-                checkpoint=lake.scratch(f"models/{model.name}/checkpoint"),
+                checkpoint=checkpoint,
                 on_epoch=run.epoch,
                 seed=hyper["seed"],
             )
@@ -102,17 +104,18 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> Manifest:
         draft = lake.draft(PREDICTOR, partition, inputs, hyper)
         for path in sorted((folder / "predictor").iterdir()):
             draft.write_file(path.name, path.read_bytes())
-        best = min(history, key=lambda epoch: epoch.validation_loss)
         manifest = draft.commit(
             {
                 "variant": hyper["variant"],
                 "vocabulary": vocabulary.figures["id"],
+                "hidden_size": shape.hidden_size,
                 "mlflow_run": run_id,
                 "version": version,
                 "epochs": len(history),
-                "validation_loss": best.validation_loss,
+                "validation_loss": best_epoch(history).validation_loss,
                 **sizes,
             }
         )
     model.set_members(PREDICTOR, [manifest])
+    checkpoint.unlink(missing_ok=True)
     return manifest

@@ -107,12 +107,12 @@ class Staged(Protocol):
 
 
 class Warehouse(Protocol):
-    """What Titler asks of a warehouse. Both are held to `tests/warehouse/test_contract.py`."""
+    """What Titler asks of a warehouse. Each is held to `tests/warehouse/test_contract.py`."""
 
     def extract(self, query: Query, day: date, files: Sequence[Path]) -> Extraction:
         """The issues of a source day by `query` (sql/extract_issues.sql), which gets @first_suffix and @last_suffix from `day`.
 
-        The embedded warehouse reads the hour files `files`; BigQuery reads `githubarchive` and takes none.
+        The embedded warehouse reads the hour files `files`, in memory.
         Raises SourceError for hour files from before 2015.
         """
         ...
@@ -147,9 +147,12 @@ def connect(settings: settings.Warehouse, path: str) -> Warehouse:
     """The warehouse that the settings name; `path` is the file of the embedded one. Raises UsageError for one that this version lacks."""
     if settings.kind != "duckdb":
         raise UsageError(f"warehouse.kind = {settings.kind}: this version has the embedded warehouse alone.", "Set warehouse.kind = duckdb")
+    local = path.removeprefix("file://")
+    if "://" in local:
+        raise UsageError(f"warehouse.path = {path}: DuckDB's file lies on this machine.", "Set warehouse.path to a local path.")
     from pipeline.warehouse.duckdb import DuckDBWarehouse
 
-    return DuckDBWarehouse(path)
+    return DuckDBWarehouse(local)
 
 
 def current_of(releases: pa.Table, members: pa.Table) -> tuple[str, pa.Table, pa.Table]:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -29,11 +30,13 @@ class Translation:
     parameters: frozenset[str]
 
 
+@lru_cache(maxsize=64)  # a year of near-empty days translates the same two statements 365 times
 def translate(sql: str) -> Translation:
     """One BigQuery statement as DuckDB runs it. Raises UsageError where it is not one statement of BigQuery's dialect."""
     return _render(_adapt(_parse(sql)))
 
 
+@lru_cache(maxsize=64)
 def scan_condition(sql: str) -> Translation:
     """What a row must meet to be read by `sql` from the wildcard table: the WHERE of the SELECT that names it.
 
@@ -45,13 +48,13 @@ def scan_condition(sql: str) -> Translation:
         raise UsageError(f"An extraction reads one wildcard table in one SELECT; found {len(scans)}:\n{sql}")
     where = select.args.get("where")
     conjuncts = list(where.this.copy().flatten()) if where and isinstance(where.this, exp.And) else [where.this.copy()] if where else []
-    condition: exp.Expression = exp.true()
+    condition: exp.Expr = exp.true()
     for conjunct in reversed(conjuncts):  # DuckDB works out both sides of an AND, but a CASE's THEN only for the rows that get there
         condition = exp.Case(ifs=[exp.If(this=_adapt(conjunct), true=condition)], default=exp.false())
     return _render(condition)
 
 
-def _parse(sql: str) -> exp.Expression:
+def _parse(sql: str) -> exp.Expr:
     try:
         statements = sqlglot.parse(sql, read="bigquery")
     except SqlglotError as error:
@@ -61,12 +64,12 @@ def _parse(sql: str) -> exp.Expression:
     return statements[0]
 
 
-def _render(tree: exp.Expression) -> Translation:
+def _render(tree: exp.Expr) -> Translation:
     names = frozenset(parameter.name for parameter in tree.find_all(exp.Parameter))
     return Translation(tree.sql(dialect="duckdb", comments=False), names)
 
 
-def _adapt(tree: exp.Expression) -> exp.Expression:
+def _adapt(tree: exp.Expr) -> exp.Expr:
     root = exp.paren(tree, copy=False)  # so that every node to replace has a parent
     for node in reversed(list(tree.bfs())):  # inner calls before the outer ones that copy them
         if (adapted := _rule(node)) is not node:
@@ -74,7 +77,7 @@ def _adapt(tree: exp.Expression) -> exp.Expression:
     return root.this
 
 
-def _rule(node: exp.Expression) -> exp.Expression:
+def _rule(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Table) and _is_wildcard(node):
         return exp.to_table(EVENTS, alias=node.alias or None)
     if isinstance(node, exp.SafeFunc) and isinstance(node.this, exp.ParseJSON):
@@ -94,11 +97,11 @@ def _is_wildcard(table: exp.Table) -> bool:
     return table.name.endswith("*")
 
 
-def _json(text: exp.Expression) -> exp.Expression:
+def _json(text: exp.Expr) -> exp.Expr:
     return exp.TryCast(this=text.copy(), to=exp.DataType.build("JSON"))
 
 
-def _trim(node: exp.Trim) -> exp.Expression:
+def _trim(node: exp.Trim) -> exp.Expr:
     ends = {"LEADING": [f"^{WHITE_SPACE}+"], "TRAILING": [f"{WHITE_SPACE}+$"]}
     pattern = "|".join(ends.get(str(node.args.get("position") or ""), [*ends["LEADING"], *ends["TRAILING"]]))
     arguments = [node.this.copy(), exp.Literal.string(pattern), exp.Literal.string(""), exp.Literal.string("g")]

@@ -2,6 +2,7 @@
 
 DuckDB parses; where a line gave it nothing, that line alone is looked at in Python. A lone surrogate (or bytes that are not UTF-8)
 becomes U+FFFD and the line is read again; what is broken goes to quarantine. A file that is cut or damaged gives its whole lines.
+DuckDB does not hold a file against gzip's checksum: damage that still inflates to JSON is not seen.
 """
 
 from __future__ import annotations

@@ -12,8 +12,30 @@ from pipeline.text.vocabulary import Counts, Vocabulary
 
 TEXTACY = textacy_preprocess()
 REAL = tokenizer("ktext")
-LONG = 200_000  # characters; a scan in the square of that would run into the time limit
-LETTERS_AND_MARKS = ["a", "b1", "_", "-", ".", "/", "@", ":", "+", " ", "\n", ",", "!", "(", ")", "é", "–", "。", "\u3000", "\u0301", "ſ", "𝒳"]
+LETTERS_AND_MARKS = [
+    "a",
+    "b1",
+    "_",
+    "-",
+    ".",
+    "/",
+    "@",
+    ":",
+    "+",
+    " ",
+    "\n",
+    ",",
+    "!",
+    "(",
+    ")",
+    "é",
+    "\N{EN DASH}",
+    "。",
+    "\u3000",
+    "\u0301",
+    "\N{LATIN SMALL LETTER LONG S}",
+    "\N{MATHEMATICAL SCRIPT CAPITAL X}",
+]
 
 
 def texts(*pieces: str) -> st.SearchStrategy[str]:
@@ -38,17 +60,17 @@ def test_the_articles_warm_up_sentences_have_number_as_a_word_and_ids_by_count()
     ("text", "words"),
     [
         ("see https://example.com/a/b?c=d.", ["see", "url"]),
-        ("http://10.0.0.1/x is private", ["http", "number", "1", "x", "is", "private"]),
+        ("http://10.0.0.1/x is private", ["http", "number", "0", "1", "x", "is", "private"]),
         ("http://8.8.8.8:53/x", ["url"]),
         ("try bit.ly/x1Y2", ["try", "url"]),
         ("ftp://user:secret@files.example.org", ["url"]),
         ("mail jo.doe+x@example.co.uk!", ["mail", "email"]),
         ("call (555) 123-4567 x89", ["call", "phone"]),
         ("1,234.5 -7 .5 2nd v1.2", ["number", "number", "number", "2nd", "v1", "2"]),
-        ("$5 and 5 zł and 5€", ["usd5", "and", "number", "pln", "and", "number", "eur"]),
+        ("$5 and 5 zł and 5€", ["usd", "number", "and", "number", "pln", "and", "number", "eur"]),
         ("Crème BRÛLÉE ﬁne x²", ["creme", "brulee", "fine", "x2"]),
         ("don't <b>`stop`</b> a_b ^ a|b", ["don", "t", "b", "stop", "b", "a", "b", "a", "b"]),
-        ("ΟΔΟΣ ΟΔΟΣ`Σ", ["οδος", "οδοσ", "σ"]),
+        ("ΟΔΟΣ ΟΔΟΣ`Σ", ["οδος", "οδοσ", "ς"]),
         ("a\r\nb\x0bc\u3000d\x1ce", ["a", "b", "c", "d", "e"]),
         (" \n ", []),
     ],
@@ -83,38 +105,39 @@ def test_numbers_are_textacys(text):
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.text(max_size=60) | texts("Σ", "σ", "`", "^", "$", "zł", "İ", "'", "<", "\r"))
+@given(st.text(max_size=60) | texts("Σ", "`", "^", "$", "zł", "İ", "'", "<", "\r"))
 def test_any_text_has_ktexts_words(text):
     assert [ktext.tokens(text)] == REAL([text])
 
 
-HOSTILE = {
+HOSTILE = {  # repeated to 200,000 characters: so many words
     "a": 1,
-    "a.": LONG // 2,
-    "a-": LONG // 2,
-    "a@": LONG // 2,
-    "a+": LONG // 2,
+    "a.": 100_000,
+    "a-": 100_000,
+    "a@": 100_000,
+    "a+": 100_000,
+    "a.b@": 100_000,
     "1": 1,
-    "1,": LONG // 4,
-    " 000": 1,
+    "1,": 99_999,
+    " 000": 50_000,
     "(": 0,
     "\n": 0,
     "\u3000": 0,
     "é": 1,
-    "www.a-": LONG // 3,
-    "(http://a@": LONG // 5,
-    "http://a.b。": LONG // 10 * 3,
-    "/a-b.cc/": 1 + LONG // 8 * 2,
-    "a.b@": LONG // 2,
+    "www.a-": 66_666,
+    "(http://a@": 40_000,
+    "http://a.b。": 27_271,
+    "/a-b.cc/": 37_500,
+    "ftp://1.2.3.4:5": 53_330,
 }
 
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("unit", HOSTILE)
-def test_a_hostile_text_takes_no_time_in_the_square_of_its_length(unit):
-    assert len(ktext.tokens(unit * (LONG // len(unit)))) == HOSTILE[unit]
+def test_a_hostile_text_takes_no_time_in_the_square_of_its_length(unit):  # that would be hours: the limit decides
+    assert len(ktext.tokens(unit * (200_000 // len(unit)))) == HOSTILE[unit]
 
 
-@pytest.mark.parametrize("unit", HOSTILE)
+@pytest.mark.parametrize("unit", HOSTILE)  # short: with each "www.a-" more, ktext itself takes 2.6 times as long
 def test_a_short_hostile_text_has_ktexts_words(unit):
     assert [ktext.tokens(unit * 6)] == REAL([unit * 6])

@@ -64,7 +64,8 @@ def test_the_condition_of_a_scan_is_its_where_with_its_own_parameters() -> None:
     condition = scan_condition("WITH x AS (SELECT * FROM `d.20*` WHERE type = @kind AND _TABLE_SUFFIX = '150101') SELECT * FROM x LIMIT @n")
     connection = duckdb.connect()
     kept = connection.execute(f"SELECT {condition.sql} FROM (SELECT 'a' AS type, '150101' AS _TABLE_SUFFIX)", {"kind": "a"}).fetchall()
-    assert (kept, condition.parameters) == ([(True,)], {"kind"})
+    assert kept == [(True,)]
+    assert condition.parameters == {"kind"}
 
 
 def test_a_scan_without_a_where_keeps_everything() -> None:

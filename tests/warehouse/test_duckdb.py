@@ -7,9 +7,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pipeline import settings
 from pipeline.contracts import TITLE_PREDICTIONS
 from pipeline.errors import TitlerError, UsageError
-from pipeline.warehouse import Query
+from pipeline.warehouse import Query, connect
 from pipeline.warehouse.duckdb import DuckDBWarehouse
 from tests.warehouse.events import Lake, prediction, release
 
@@ -57,6 +58,11 @@ def test_files_elsewhere_are_refused(path: Path, tmp_path: Path) -> None:
     releases, members, _ = Lake(tmp_path).release()
     with pytest.raises(UsageError, match=r"found gs://bucket/t1/part-0\.parquet"):
         DuckDBWarehouse(str(path)).stage(releases, members, {"title_predictions_v1": ["gs://bucket/t1/part-0.parquet"]})
+
+
+def test_a_warehouse_in_a_bucket_is_refused() -> None:
+    with pytest.raises(UsageError, match="lies on this machine"):
+        connect(settings.Warehouse(), "gs://bucket/warehouse.duckdb")
 
 
 def test_a_file_that_is_no_warehouse_is_named(path: Path) -> None:

@@ -1,0 +1,299 @@
+"""MLflow: runs, and the registry whose alias `champion` says which model the nights use.
+
+MLflow takes two seconds to import, so it is imported where it is first needed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from pipeline.errors import LakeError, TitlerError, UsageError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION = "champion"
+PREVIOUS = "previous"
+MODEL_TAG = "titler.model"
+VARIANT_TAG = "titler.variant"
+BECAUSE_TAG = "titler.promoted_because"
+UNFINISHED = ("RUNNING", "FAILED", "KILLED", "SCHEDULED")
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "keras", "tensorflow-cpu", "tensorflow", "jax", "torch")
+"""What the registered model needs of what is installed here. Its own code travels with it."""
+SWITCHES = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_DISABLE_AGENT_HINT": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+"""MLflow's own switches, read when it is imported: it sends nothing anywhere and prints nothing."""
+Row = Mapping[str, Any]
+
+
+class Epoch(Protocol):
+    """An epoch's figures: any dataclass with these and more numbers."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def validation_loss(self) -> float: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Version:
+    """A registered version: the model's name in the lake, its number in the registry, the run that trained it."""
+
+    model: str
+    version: str
+    run_id: str
+    variant: str
+
+
+class Run:
+    """A training's run, to be written to while it goes on."""
+
+    def __init__(self, client: MlflowClient, run_id: str) -> None:
+        self._client = client
+        self.id = run_id
+
+    def metrics(self, figures: Mapping[str, float], step: int = 0) -> None:
+        """Numbers by name, at an epoch."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        self._client.log_batch(self.id, metrics=[Metric(name, float(value), now, step) for name, value in figures.items()])
+
+    def epoch(self, figures: Epoch) -> None:
+        """An epoch's figures, each under its name."""
+        values = dataclasses.asdict(figures)
+        self.metrics({name: value for name, value in values.items() if name != "epoch"}, figures.epoch)
+
+    def loss_picture(self, history: Sequence[Epoch]) -> None:
+        """losses.png: every loss by epoch, the best epoch marked."""
+        from matplotlib.figure import Figure
+
+        columns = [dataclasses.asdict(figures) for figures in history]
+        figure = Figure(figsize=(7, 4), layout="constrained")
+        axes = figure.add_subplot(xlabel="epoch", ylabel="cross-entropy")
+        for name in (name for name in columns[0] if name.endswith("loss")):
+            style = "-" if name.startswith("validation") else "--"
+            axes.plot([row["epoch"] for row in columns], [row[name] for row in columns], style, marker="o", label=name.replace("_", " "))
+        axes.axvline(min(history, key=lambda figures: figures.validation_loss).epoch, color="grey", linestyle=":", label="best")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend()
+        self._client.log_figure(self.id, figure, "losses.png")
+
+    def table(self, file: str, rows: Sequence[Row]) -> None:
+        """Rows of the same keys as one of MLflow's tables, `file`.json; one of the same name is replaced."""
+        columns = list(rows[0]) if rows else []
+        self._client.log_dict(self.id, {"columns": columns, "data": [[row[name] for name in columns] for row in rows]}, file)
+        tables = json.loads(self._client.get_run(self.id).data.tags.get("mlflow.loggedArtifacts", "[]"))
+        if (entry := {"path": file, "type": "table"}) not in tables:
+            self._client.set_tag(self.id, "mlflow.loggedArtifacts", json.dumps([*tables, entry]))
+
+    def artifacts(self, directory: Path, name: str) -> None:
+        """A folder's files, under `name`."""
+        self._client.log_artifacts(self.id, str(directory), name)
+
+
+class Tracking:
+    """One experiment and one registered model of an MLflow server, or of its SQLite file.
+
+    `artifacts` is where a new experiment keeps its files: a folder, or an address such as gs://bucket/mlflow.
+    """
+
+    def __init__(self, uri: str, experiment: str, model_name: str, artifacts: str) -> None:
+        self.uri = uri
+        self.experiment = experiment
+        self.model_name = model_name
+        self._artifacts = artifacts if "://" in artifacts else Path(artifacts).absolute().as_uri()
+        for switch, value in SWITCHES.items():
+            os.environ.setdefault(switch, value)
+
+    @contextmanager
+    def training_run(self, name: str, parameters: Row, tags: Mapping[str, str]) -> Iterator[Run]:
+        """The run of the model called `name`; it ends as finished, or as failed with whatever was raised.
+
+        An unfinished one of that name with the same parameters goes on, so a killed training stays one run.
+        """
+        from mlflow.entities import Param, RunTag
+
+        wanted = {key: str(value) for key, value in parameters.items()}
+        experiment = self._experiment_id()
+        for found in self._client.search_runs([experiment], f"tags.`{MODEL_TAG}` = '{name}'"):
+            if found.info.status in UNFINISHED and found.data.params == wanted:
+                run_id = found.info.run_id
+                self._client.update_run(run_id, status="RUNNING")
+                break
+        else:
+            run_id = self._client.create_run(experiment, run_name=name, tags={MODEL_TAG: name}).info.run_id
+            self._client.log_batch(run_id, params=[Param(key, value) for key, value in wanted.items()])
+        self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        try:
+            yield Run(self._client, run_id)
+        except BaseException as error:
+            self._client.set_terminated(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+            raise
+        self._client.set_terminated(run_id, "FINISHED")
+
+    def register(self, run_id: str, directory: Path, model: str) -> str:
+        """Registers a predictor's folder as the run's model, as code (`pipeline/pyfunc.py`) with files; its version.
+
+        A run has one version: asked again, that one is given.
+        """
+        for found in self._versions(f"run_id = '{run_id}'"):
+            return str(found.version)
+        import mlflow
+        import pandas as pd
+        from mlflow.models import ModelSignature
+        from mlflow.types import ColSpec, DataType, Schema
+        from mlflow.types.schema import Array
+
+        package = Path(__file__).parent
+        inputs = Schema([ColSpec(DataType.string)])  # without a name: takes a list as well as a column
+        outputs = Schema(
+            [
+                ColSpec(DataType.string, "title"),
+                ColSpec(DataType.double, "confidence"),
+                ColSpec(DataType.boolean, "abstained"),
+                ColSpec(Array(DataType.float), "embedding"),
+            ]
+        )
+        mlflow.set_tracking_uri(self.uri)
+        with mlflow.start_run(run_id=run_id) as run:
+            logged = mlflow.pyfunc.log_model(
+                name="predictor",
+                python_model=str(package / "pyfunc.py"),
+                artifacts={"predictor": str(directory)},
+                code_paths=[str(package)],
+                signature=ModelSignature(inputs, outputs),
+                input_example=pd.DataFrame({"body": ["The window closes when I press Enter twice."]}),
+                pip_requirements=_requirements(),
+            )
+        tags = {MODEL_TAG: model, VARIANT_TAG: run.data.params.get("variant", "")}
+        with self._unless_there():
+            self._client.create_registered_model(self.model_name)
+        version = self._client.create_model_version(self.model_name, logged.model_uri, run_id, tags, model_id=logged.model_id)
+        return str(version.version)
+
+    def version_of(self, model: str) -> Version | None:
+        """The newest registered version of a model; None where it has none."""
+        found = self._versions(f"tag.`{MODEL_TAG}` = '{model}'")
+        return _version(max(found, key=lambda version: int(version.version))) if found else None
+
+    def champion(self) -> Version | None:
+        """The model that the nights use; None before the first promotion."""
+        return self._by_alias(CHAMPION)
+
+    def aliased(self) -> list[Version]:
+        """The champion and its predecessor, as far as there are any."""
+        return [version for alias in (CHAMPION, PREVIOUS) if (version := self._by_alias(alias)) is not None]
+
+    def promote(self, model: str, because: str = "") -> str:
+        """Makes a model's newest version the champion, and the former champion `previous`; gives that version.
+
+        `because` is kept with the version. The champion itself stays as it is. Raises UsageError for a model without a version.
+        """
+        version = self.version_of(model)
+        if version is None:
+            raise UsageError(f"{model} has no version of {self.model_name!r} in MLflow at {self.uri}.", f"Train it:  titler train {model}")
+        champion = self.champion()
+        if champion is not None and champion.version == version.version:
+            return version.version
+        if because:
+            self._client.set_model_version_tag(self.model_name, version.version, BECAUSE_TAG, because)
+        if champion is not None:
+            self._client.set_registered_model_alias(self.model_name, PREVIOUS, champion.version)
+        self._client.set_registered_model_alias(self.model_name, CHAMPION, version.version)
+        return version.version
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        """A run's last figures by name."""
+        return dict(self._client.get_run(run_id).data.metrics)
+
+    def log_metrics(self, run_id: str, figures: Mapping[str, float]) -> None:
+        """Adds figures to a run, finished or not."""
+        Run(self._client, run_id).metrics(figures)
+
+    def log_table(self, run_id: str, rows: Sequence[Row], file: str) -> None:
+        """Adds a table to a run, finished or not."""
+        Run(self._client, run_id).table(file, rows)
+
+    @cached_property
+    def _client(self) -> MlflowClient:
+        """Raises TitlerError where MLflow is not to be had."""
+        from mlflow import MlflowClient
+
+        for noisy in ("mlflow", "alembic"):
+            logging.getLogger(noisy).setLevel(logging.ERROR)
+        if self.uri.startswith("sqlite:///"):
+            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            client = MlflowClient(self.uri, self.uri)
+            client.get_experiment_by_name(self.experiment)
+        except Exception as error:  # MlflowException, or whatever the database or the connection raises
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise TitlerError(f"MLflow at {self.uri} does not answer: {reason}", "Check tracking.uri:  titler doctor") from error
+        return client
+
+    def _experiment_id(self) -> str:
+        with self._unless_there():
+            return str(self._client.create_experiment(self.experiment, self._artifacts))
+        found = self._client.get_experiment_by_name(self.experiment)
+        if found is None or found.lifecycle_stage != "active":
+            raise LakeError(
+                f"MLflow's experiment {self.experiment!r} was deleted.", "Name another one:  TITLER_TRACKING__EXPERIMENT=titler2"
+            )
+        return str(found.experiment_id)
+
+    @contextmanager
+    def _unless_there(self) -> Iterator[None]:
+        """Leaves what exists already."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _by_alias(self, alias: str) -> Version | None:
+        client = self._client
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return _version(client.get_model_version_by_alias(self.model_name, alias))
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):  # no such model; no such alias
+                return None
+            raise
+
+    def _versions(self, which: str) -> list[ModelVersion]:
+        return list(self._client.search_model_versions(f"name = '{self.model_name}' and {which}"))
+
+
+def _version(found: ModelVersion) -> Version:
+    return Version(found.tags[MODEL_TAG], str(found.version), str(found.run_id), found.tags[VARIANT_TAG])
+
+
+def _requirements() -> list[str]:
+    requirements = []
+    for name in REQUIREMENTS:
+        try:
+            requirements.append(f"{name}=={importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return requirements

@@ -1,0 +1,152 @@
+"""Counting, ids, padding, and the JSON in which vocabularies travel."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import LakeError, UsageError
+from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
+
+DOCUMENTS = [["b", "a", "b"], ["c", "a"], [], ["d"]]
+BODY = Vocabulary(("a", "b"), length=4, padding="pre", start_end=False)
+TITLE = Vocabulary(("_start_", "fix", "_end_", "bug"), length=5, padding="post", start_end=True)
+
+documents_of_few_words = st.lists(st.lists(st.sampled_from("abcdefg"), max_size=6), max_size=12)
+
+
+def fit(documents, keep: int = 100, start_end: bool = False):
+    return Vocabulary.fit(Counts.of(documents), keep, length=4, padding="pre", start_end=start_end)
+
+
+def test_words_get_ids_by_count_and_ties_by_first_appearance():
+    assert fit(DOCUMENTS).words == ("b", "a", "c", "d")
+    assert fit(DOCUMENTS, keep=3).words == ("b", "a", "c")
+
+
+def test_the_size_counts_padding_and_the_unknown():
+    assert fit(DOCUMENTS).size == 6
+
+
+def test_start_and_end_are_words_of_every_title_where_they_stand():
+    titles = [["fix", "a", "a"], ["bug"]]
+    vocabulary = fit(titles, start_end=True)
+    assert vocabulary.words == ("_start_", "a", "_end_", "fix", "bug")
+    assert (vocabulary.start, vocabulary.end) == (2, 4)
+
+
+@given(documents_of_few_words.filter(bool))
+def test_start_and_end_are_counted_as_if_the_tokens_held_them(documents):
+    framed = Counts.of([["_start_", *document, "_end_"] for document in documents])
+    assert Counts.of(documents).framed() == framed
+
+
+@given(documents_of_few_words, st.sampled_from([1, 2, 7]))
+def test_shards_give_the_counts_of_the_whole(documents, shards):
+    size = len(documents) // shards + 1
+    parts = [Counts.of(documents[begin : begin + size]) for begin in range(0, len(documents), size)]
+    assert Counts.merge(parts) == Counts.of(documents)
+
+
+@given(documents_of_few_words, documents_of_few_words, documents_of_few_words)
+def test_counts_merge_in_any_grouping(first, second, third):
+    a, b, c = map(Counts.of, (first, second, third))
+    assert Counts.merge([Counts.merge([a, b]), c]) == Counts.merge([a, Counts.merge([b, c])])
+
+
+def test_bodies_are_padded_in_front_and_cut_at_the_end():
+    assert BODY.ids([["a", "x"], ["a", "b", "b", "a", "x"], []]).tolist() == [[0, 0, 2, 1], [2, 3, 3, 2], [0, 0, 0, 0]]
+
+
+def test_titles_are_framed_padded_at_the_end_and_lose_their_end_when_too_long():
+    assert TITLE.ids([["fix", "it"], ["fix", "bug", "bug"], ["fix", "bug", "bug", "bug"], []]).tolist() == [
+        [2, 3, 1, 4, 0],
+        [2, 3, 5, 5, 4],
+        [2, 3, 5, 5, 5],
+        [2, 4, 0, 0, 0],
+    ]
+
+
+def test_ids_of_no_documents_are_an_empty_array_of_the_same_width():
+    assert BODY.ids([]).shape == (0, 4)
+
+
+def test_ids_read_back_as_words():
+    assert TITLE.words_of([2, 3, 1, 4, 5]) == ["fix", "*unknown*"]
+    assert TITLE.words_of([3, 0, 5]) == ["fix"]
+    assert BODY.words_of(BODY.ids([["a", "b"]])[0]) == ["a", "b"]
+
+
+def test_an_id_of_another_vocabulary_is_refused():
+    with pytest.raises(UsageError, match="Id 6 in a document, where the vocabulary has 0 to 5"):
+        TITLE.words_of([2, 6])
+
+
+def test_no_words_make_no_vocabulary():
+    with pytest.raises(UsageError, match="2 documents hold 0 words, and 8 are to be kept"):
+        fit([[], []], keep=8)
+
+
+def test_a_vocabulary_of_titles_without_start_and_end_is_refused():
+    with pytest.raises(UsageError, match="2 words are too few for titles"):
+        fit([["a", "a", "a"]], keep=2, start_end=True)
+
+
+@given(st.lists(st.text(min_size=1), min_size=1, unique=True), st.integers(1, 99), st.sampled_from(["pre", "post"]))
+def test_a_vocabulary_comes_back_from_json(words, length, padding):
+    vocabulary = Vocabulary(tuple(words), length, padding, start_end=False)
+    assert Vocabulary.from_json(vocabulary.to_json()) == vocabulary
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"words": None}, "words are not a list of strings"),
+        ({"words": []}, "words are not a list of strings"),
+        ({"words": ["a", 1]}, "words are not a list of strings"),
+        ({"words": ["a", "a"]}, "a word twice"),
+        ({"length": 0}, "length 0"),
+        ({"length": True}, "length True"),
+        ({"padding": "both"}, "padding 'both'"),
+        ({"start_end": 1}, "start_end 1"),
+        ({"start_end": True}, "lacks _start_ or _end_"),
+        ({"engine": "x"}, "has engine, length, padding, start_end, words, expected length, padding, start_end, words"),
+    ],
+)
+def test_a_damaged_vocabulary_is_refused_with_what_was_found(change, message):
+    with pytest.raises(LakeError, match=message):
+        Vocabulary.from_json(json.dumps(json.loads(BODY.to_json()) | change))
+
+
+@pytest.mark.parametrize(("text", "message"), [("", "not JSON"), ("[1]", "has list"), (BODY.to_json()[:-9], "not JSON")])
+def test_what_is_no_vocabulary_is_refused(text, message):
+    with pytest.raises(LakeError, match=message):
+        Vocabulary.from_json(text)
+
+
+def test_both_vocabularies_travel_in_two_files(tmp_path):
+    Vocabularies(BODY, TITLE).save(tmp_path / "new")
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["body_vocabulary.json", "title_vocabulary.json"]
+    assert Vocabularies.load(tmp_path / "new") == Vocabularies(BODY, TITLE)
+
+
+def test_the_id_names_the_contents():
+    assert Vocabularies(BODY, TITLE).id == "0cfe4f517f6f"
+    assert Vocabularies(TITLE, BODY).id != Vocabularies(BODY, TITLE).id
+
+
+def test_a_missing_file_is_named(tmp_path):
+    Vocabularies(BODY, TITLE).save(tmp_path)
+    (tmp_path / "title_vocabulary.json").unlink()
+    with pytest.raises(LakeError, match=r"title_vocabulary\.json cannot be read"):
+        Vocabularies.load(tmp_path)
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    Vocabularies(BODY, TITLE).save(tmp_path)
+    (tmp_path / "body_vocabulary.json").write_text("{", encoding="ascii")
+    with pytest.raises(LakeError, match=r"body_vocabulary\.json: A vocabulary is not JSON"):
+        Vocabularies.load(tmp_path)
