@@ -28,7 +28,8 @@ from local_airflow import REPOSITORY, AirflowError, LocalAirflow, end_on_signals
 DEMO = REPOSITORY / "demo"
 LAKE = DEMO / "lake"
 SAMPLE = DEMO / "hours"
-EPOCHS = 4  # what six minutes on two cores allow
+BATCH = 16  # many small steps, for little data in little time; the setting's own is for a night
+STEPS = 800  # about two minutes on two cores
 HOUR_FILE = re.compile(r"(\d{4}-\d{2}-\d{2})-\d{1,2}\.json\.gz")
 
 
@@ -106,6 +107,15 @@ def _titler(airflow: LocalAirflow, *arguments: str) -> None:
         raise AirflowError(f"titler {arguments[0]}: exit code {done.returncode}")
 
 
+def _epochs(airflow: LocalAirflow) -> int:
+    """As many as come to STEPS, from 3 to 20, by the number of issues that may be learned from."""
+    status = subprocess.run(["titler", "status", "--json"], cwd=REPOSITORY, env=airflow.environment, stdout=subprocess.PIPE, check=False)
+    if status.returncode != 0:
+        raise AirflowError(f"titler status: exit code {status.returncode}")
+    trainable = sum(day["trainable"] for day in json.loads(status.stdout)["days"])
+    return min(20, max(3, STEPS * BATCH // max(trainable, 1)))
+
+
 def _airflow(airflow: LocalAirflow, *arguments: str) -> None:
     print(f"\n$ airflow {shlex.join(arguments)}", flush=True)
     airflow.run(*arguments)
@@ -114,7 +124,7 @@ def _airflow(airflow: LocalAirflow, *arguments: str) -> None:
 def _demonstrate(hours: Path | None, one_day: str | None) -> None:
     if hours and hours.is_relative_to(DEMO):
         raise AirflowError(f"{hours} would be removed: a demonstration begins with an empty {DEMO}. Move it elsewhere first.")
-    environment = {"TITLER_LAKE__ROOT": str(LAKE), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment = {"TITLER_LAKE__ROOT": str(LAKE), "TITLER_MODEL__BATCH_SIZE": str(BATCH), "MLFLOW_DISABLE_TELEMETRY": "true"}
     if not one_day:
         environment["TITLER_SOURCE__HOURS"] = str(hours or SAMPLE)
     days = [one_day] if one_day else days_in(hours) if hours else []
@@ -132,7 +142,7 @@ def _demonstrate(hours: Path | None, one_day: str | None) -> None:
         span = ("--from-date", days[0], "--to-date", days[-1])
         _airflow(airflow, "backfill", "create", "--dag-id", "titler_ingest", *span, "--max-active-runs", "2")
         Watch(airflow, "titler_ingest").until_done()
-        _airflow(airflow, "dags", "trigger", "titler_train", "--conf", json.dumps({"epochs": EPOCHS}))
+        _airflow(airflow, "dags", "trigger", "titler_train", "--conf", json.dumps({"epochs": _epochs(airflow)}))
         Watch(airflow, "titler_train").until_done()
         _airflow(airflow, "dags", "trigger", "titler_refresh")
         Watch(airflow, "titler_refresh").until_done()

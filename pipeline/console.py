@@ -150,7 +150,7 @@ def indexed(lake: Lake, manifest: Manifest) -> None:
 def published(settings: Settings, row: dict[str, Any]) -> None:
     say(
         f"publish: release {row['release_id']} is current: {count(row['issues'], 'issue')} of {count(row['days'], 'day')}, "
-        f"model {row['model']} -> {settings.warehouse_path if settings.warehouse.kind == 'duckdb' else settings.warehouse.dataset}"
+        f"model {row['model']} -> {settings.warehouse_path}"
     )
 
 

@@ -93,8 +93,6 @@ def _lake(settings: Settings) -> Iterator[Finding]:
 
 
 def _source(settings: Settings) -> Iterator[Finding]:
-    if settings.warehouse.kind == "bigquery":
-        return
     yesterday = date.today() - timedelta(days=1)
     found = source.look(settings.source.hours, yesterday)
     yield Finding("source", True, f"{settings.source.hours} answers: {len(found.found)} of 24 hours of {yesterday}")
@@ -108,5 +106,5 @@ def _tracking(settings: Settings) -> Iterator[Finding]:
 
 def _warehouse(settings: Settings) -> Iterator[Finding]:
     release = warehouse.connect(settings.warehouse, settings.warehouse_path).current_release()
-    place = settings.warehouse_path if settings.warehouse.kind == "duckdb" else settings.warehouse.dataset
-    yield Finding("warehouse", True, f"{settings.warehouse.kind}, {place}: {f'release {release}' if release else 'no release yet'}")
+    shown = f"release {release}" if release else "no release yet"
+    yield Finding("warehouse", True, f"{settings.warehouse.kind}, {settings.warehouse_path}: {shown}")

@@ -62,11 +62,10 @@ def kept(lake: Lake, keep: int) -> list[str]:
 
 
 def releases_table(records: list[dict[str, Any]], now: str) -> pa.Table:
-    """releases_v1: the published releases, `now` the current one; those published after it were rolled back."""
-    moment = next(found["published_at"] for found in records if found["release_id"] == now)
+    """releases_v1: the published releases, `now` the current one."""
     rows = []
     for found in records:
-        status = "current" if found["release_id"] == now else "rolled_back" if found["published_at"] > moment else "published"
+        status = "current" if found["release_id"] == now else "rolled_back" if found.get("rolled_back") else "published"
         row = {name: found.get(name) for name in RELEASES.schema.names if name != "status"}
         rows.append({**row, "published_at": datetime.fromisoformat(found["published_at"]), "status": status})
     return pa.Table.from_pylist(rows, schema=RELEASES.schema)

@@ -35,9 +35,6 @@ class Warehouse(_Section):
 
     kind: Literal["duckdb", "bigquery"] = Field(default="duckdb", description="embedded, or Google's")
     path: str = Field(default="", description="DuckDB's file; empty: warehouse.duckdb inside the lake")
-    project: str = Field(default="", description="BigQuery's project; empty: the credentials' own")
-    dataset: str = Field(default="titler", description="BigQuery's dataset")
-    location: str = Field(default="US", description="BigQuery's location; GH Archive's data set lies in US")
 
 
 class Tracking(_Section):

@@ -54,8 +54,10 @@ def look(base: str, day: date) -> SourceDay:
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             infos = dict(zip(HOURS, pool.map(lambda hour: _ask(filesystem, base, f"{root}/{names[hour]}"), HOURS), strict=True))
     else:
-        listed = _list(filesystem, base, root)
-        infos = {hour: listed.get(names[hour]) for hour in HOURS}
+        # asked by name: a folder may hold years of hours, and listing it for each day would cost more than reading the day
+        infos = {hour: filesystem.info(f"{root}/{name}") if filesystem.isfile(f"{root}/{name}") else None for hour, name in names.items()}
+        if not any(infos.values()):
+            _list(filesystem, base, root)
     found = []
     for hour, info in infos.items():
         if info:

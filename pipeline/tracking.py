@@ -10,10 +10,12 @@ import importlib.metadata
 import json
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, redirect_stderr
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -84,6 +86,7 @@ class Run:
     def loss_picture(self, history: Sequence[Epoch]) -> None:
         """losses.png: every loss by epoch, the best epoch marked."""
         from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
 
         columns = [dataclasses.asdict(figures) for figures in history]
         figure = Figure(figsize=(7, 4), layout="constrained")
@@ -92,7 +95,7 @@ class Run:
             style = "-" if name.startswith("validation") else "--"
             axes.plot([row["epoch"] for row in columns], [row[name] for row in columns], style, marker="o", label=name.replace("_", " "))
         axes.axvline(min(history, key=lambda figures: figures.validation_loss).epoch, color="grey", linestyle=":", label="best")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
         self._client.log_figure(self.id, figure, "losses.png")
 
@@ -184,10 +187,8 @@ class Tracking:
                 pip_requirements=_requirements(),
             )
         tags = {MODEL_TAG: model, VARIANT_TAG: run.data.params.get("variant", "")}
-        with self._unless_there():
-            self._client.create_registered_model(self.model_name)
-        version = self._client.create_model_version(self.model_name, logged.model_uri, run_id, tags, model_id=logged.model_id)
-        return str(version.version)
+        with redirect_stderr(StringIO()):  # it tells of its success there
+            return str(mlflow.register_model(logged.model_uri, self.model_name, tags=tags).version)
 
     def version_of(self, model: str) -> Version | None:
         """The newest registered version of a model; None where it has none."""
@@ -239,9 +240,9 @@ class Tracking:
 
         for noisy in ("mlflow", "alembic"):
             logging.getLogger(noisy).setLevel(logging.ERROR)
-        if self.uri.startswith("sqlite:///"):
-            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         try:
+            if self.uri.startswith("sqlite:///"):
+                _open_sqlite(Path(self.uri.removeprefix("sqlite:///")))
             client = MlflowClient(self.uri, self.uri)
             client.get_experiment_by_name(self.experiment)
         except Exception as error:  # MlflowException, or whatever the database or the connection raises
@@ -250,25 +251,14 @@ class Tracking:
         return client
 
     def _experiment_id(self) -> str:
-        with self._unless_there():
-            return str(self._client.create_experiment(self.experiment, self._artifacts))
         found = self._client.get_experiment_by_name(self.experiment)
-        if found is None or found.lifecycle_stage != "active":
+        if found is None:
+            return str(self._client.create_experiment(self.experiment, self._artifacts))
+        if found.lifecycle_stage != "active":
             raise LakeError(
                 f"MLflow's experiment {self.experiment!r} was deleted.", "Name another one:  TITLER_TRACKING__EXPERIMENT=titler2"
             )
         return str(found.experiment_id)
-
-    @contextmanager
-    def _unless_there(self) -> Iterator[None]:
-        """Leaves what exists already."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            yield
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
 
     def _by_alias(self, alias: str) -> Version | None:
         client = self._client
@@ -287,6 +277,13 @@ class Tracking:
 
 def _version(found: ModelVersion) -> Version:
     return Version(found.tags[MODEL_TAG], str(found.version), str(found.run_id), found.tags[VARIANT_TAG])
+
+
+def _open_sqlite(path: Path) -> None:
+    """Fails at once where MLflow would try again for minutes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA schema_version")
 
 
 def _requirements() -> list[str]:

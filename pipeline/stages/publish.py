@@ -75,7 +75,7 @@ def make_current(lake: Lake, settings: Settings, row: dict[str, Any]) -> None:
             paths = [lake.path(f"{manifest.folder}/{file.name}") for file in manifest.files]
             house.load(TABLES[table], manifest.batch_id, paths)
             files[table] += paths
-    row = {**row, "published_at": datetime.now(UTC).isoformat(timespec="microseconds")}
+    row = {**row, "rolled_back": False, "published_at": datetime.now(UTC).isoformat(timespec="microseconds")}
     records = [found for found in published(lake) if found["release_id"] != row["release_id"]] + [row]
     with house.stage(releases_table(records, row["release_id"]), members_table(lake, [row["release_id"]]), files) as staged:
         for failure in staged.check():
@@ -109,5 +109,8 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
         known = ", ".join(found["release_id"] for found in published(lake)) or "none"
         raise UsageError(f"{release_id} was never published (published: {known}).", "titler rollback RELEASE, one of those.")
     if current(lake) != release_id:
+        for later in published(lake):
+            if later["published_at"] > row["published_at"]:
+                Pinned(lake, "releases", later["release_id"]).note(RECORD, {**later, "rolled_back": True})
         make_current(lake, settings, row)
     return dict(Pinned(lake, "releases", release_id).noted(RECORD))

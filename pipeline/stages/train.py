@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from pipeline.stages.vocab import VOCABULARY, vocabularies_of
 from pipeline.tracking import Tracking
 
 PREDICTOR = "predictor"
-CHECKPOINT = "checkpoint"
 
 
 def tracking_of(settings: Settings, lake: Lake) -> Tracking:
@@ -67,7 +67,7 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> Manifest:
         **{f"{part}_issues": size for part, size in sizes.items()},
     }
     tracking = tracking_of(settings, lake)
-    checkpoint = lake.scratch(f"models/{model.name}") / CHECKPOINT
+    checkpoint = lake.scratch(f"models/{model.name}/checkpoint")
     with tempfile.TemporaryDirectory(prefix="titler-") as scratch:
         folder = Path(scratch)
         with tracking.training_run(model.name, parameters, {"titler.vocabulary": vocabulary.figures["id"]}) as run:
@@ -117,5 +117,5 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> Manifest:
             }
         )
     model.set_members(PREDICTOR, [manifest])
-    checkpoint.unlink(missing_ok=True)
+    shutil.rmtree(checkpoint)
     return manifest
