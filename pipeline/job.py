@@ -5,8 +5,9 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from pipeline import console
@@ -18,12 +19,22 @@ from pipeline.stages.train import tracking_of
 
 @contextmanager
 def timed(verb: str) -> Iterator[None]:
-    """Prints the stage's wall time and the highest resident memory of this process, and of one worker, so far."""
+    """Prints the stage's wall time, and the highest resident memory of this process during it and of any worker so far."""
     start = time.perf_counter()
+    with suppress(OSError):  # Linux: begins the process's high-water mark anew (proc(5), clear_refs)
+        Path("/proc/self/clear_refs").write_text("5")
     yield
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    console.took(verb, time.perf_counter() - start, own, worker)
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    console.took(verb, time.perf_counter() - start, _peak(), workers)
+
+
+def _peak() -> float:
+    """MiB."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def run(lake: Lake, settings: Settings, days: Sequence[date], *, retrain: bool, variant: str | None, epochs: int | None) -> None:

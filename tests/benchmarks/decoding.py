@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +22,12 @@ START, END = 2, 3
 Ids = npt.NDArray[np.int32]
 
 
-def rate(work: Callable[[Ids, int], object], bodies: Ids, size: int, count: int) -> float:
+def rate(work: Callable[..., object], bodies: Ids, size: int, count: int) -> float:
     """Issues a second, `size` at a time."""
-    work(bodies[:size], size)
+    work(bodies[:size], batch_size=size)
     began = time.perf_counter()
     for first in range(0, count, size):
-        work(bodies[first : first + size], size)
+        work(bodies[first : first + size], batch_size=size)
     return count / (time.perf_counter() - began)
 
 
@@ -36,10 +37,9 @@ def main() -> None:
     for variant in VARIANTS:
         network = build(variant, Shape(8002, 4502), seed=0)
         print(f"\n{variant:10} {'encode/s':>9} {'ratio':>6} {'greedy/s':>9} {'ratio':>6}")
+        greedy = partial(network.greedy, start=START, end=END)
         encoded = {size: rate(network.encode, bodies, size, count) for size, count in SIZES.items()}
-        titled = {
-            size: rate(lambda ids, batch: network.greedy(ids, START, END, batch), bodies, size, count) for size, count in SIZES.items()
-        }
+        titled = {size: rate(greedy, bodies, size, count) for size, count in SIZES.items()}
         for size in SIZES:
             ratios = encoded[size] / encoded[1], titled[size] / titled[1]
             print(f"batch {size:4} {encoded[size]:9.0f} {ratios[0]:6.1f} {titled[size]:9.0f} {ratios[1]:6.1f}")
