@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeline.stages.plan import Planned
 
 DAYS_LISTED = 10
+PLURALS = {"batch": "batches"}
 
 
 def say(line: str = "") -> None:
@@ -35,19 +36,12 @@ def answer(value: Any) -> None:
 
 def count(number: int, thing: str) -> str:
     """`3 issues`, `1 issue`; more than three digits in groups."""
-    plural = (
-        thing
-        if number == 1
-        else thing.removesuffix("y") + "ies"
-        if thing.endswith("ry")
-        else thing + ("es" if thing.endswith("ch") else "s")
-    )
-    return f"{number:,} {plural}"
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {PLURALS.get(thing, f'{thing}s')}"
 
 
 def took(verb: str, seconds: float, own: float, worker: float) -> None:
-    peak = f"{own:,.0f} MiB" + (f", a worker {worker:,.0f} MiB" if worker > 1 else "")
-    say(f"    {verb} took {seconds:.1f} s; peak memory {peak}")
+    """`own` and `worker` in MiB; 0 where there was no worker."""
+    say(f"    {verb} took {seconds:.1f} s; peak memory {own:,.0f} MiB{f', of a worker {worker:,.0f} MiB' if worker else ''}")
 
 
 def batches(lake: Lake, verb: str, outcome: Outcome) -> None:

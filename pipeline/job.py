@@ -19,13 +19,19 @@ from pipeline.stages.train import tracking_of
 
 @contextmanager
 def timed(verb: str) -> Iterator[None]:
-    """Prints the stage's wall time, and the highest resident memory of this process during it and of any worker so far."""
+    """Prints the stage's wall time, and the highest resident memory of this process during it and of the workers it started."""
     start = time.perf_counter()
     with suppress(OSError):  # Linux: begins the process's high-water mark anew (proc(5), clear_refs)
         Path("/proc/self/clear_refs").write_text("5")
+    before = _workers_peak()
     yield
-    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    console.took(verb, time.perf_counter() - start, _peak(), workers)
+    after = _workers_peak()
+    console.took(verb, time.perf_counter() - start, _peak(), after if after > before else 0.0)
+
+
+def _workers_peak() -> float:
+    """MiB: the highest of any process that this one started and that has ended."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 
 
 def _peak() -> float:

@@ -187,7 +187,9 @@ def test_extraction_again_of_the_same_hours_changes_nothing_downstream(published
 def test_the_command_answers_in_json_and_refuses_in_one_line(published, settings, hours):
     def titler(*arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "TITLER_LAKE__ROOT": settings.lake.root, "TITLER_SOURCE__HOURS": str(hours)}
-        return subprocess.run([sys.executable, "-m", "pipeline.cli", *arguments], env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [sys.executable, "-m", "pipeline.cli", *arguments], env=environment, capture_output=True, text=True, check=False
+        )
 
     status = titler("status", "--json")
     assert json.loads(status.stdout)["release"]["id"] == release.current(published)

@@ -40,7 +40,7 @@ def trained(folder: Path) -> Predictor:
     texts = [[WORDS[number] for number in pair] for pair in rng.integers(0, len(WORDS), (64, 2))]
     batch = vocabularies.body.ids(texts), vocabularies.title.ids(texts)
     network = build("gru", Shape(8, 10, 4, 5, embedding_size=6, hidden_size=6), seed=1)
-    fit(network, lambda _: iter([batch]), lambda _: iter([batch]), epochs=60, learning_rate=0.05, patience=60, checkpoint=folder,
+    fit(network, lambda _: iter([batch]), lambda _: iter([batch]), epochs=25, learning_rate=0.05, patience=25, checkpoint=folder,
         on_epoch=lambda _: None, seed=1)  # fmt: skip
     return Predictor("m1", network, vocabularies, "titler", 0.0, 8)
 

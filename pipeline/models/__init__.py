@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pipeline.models import quiet  # isort: skip  # first: it imports Keras
 from pipeline.models.network import Decoded, Network
 from pipeline.models.shape import Shape
 from pipeline.models.variants import VARIANTS, build
 
-__all__ = ["VARIANTS", "Decoded", "Network", "Shape", "build"]
+__all__ = ["VARIANTS", "Decoded", "Network", "Shape", "build", "quiet"]
