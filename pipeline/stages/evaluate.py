@@ -78,7 +78,6 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
         scored = score([prediction.title for prediction in load_predictor(lake, other.folder).predict(bodies)], titles)
         figures["champion"] = best.model
         figures["champion_rougeL"] = scored.rougeL
-    figures["validation_loss"] = manifest.figures["validation_loss"]
     model.note(EVALUATION, figures)
     run_id = manifest.figures["mlflow_run"]
     tracking.log_metrics(run_id, {f"validation_{name}": value for name, value in figures.items() if isinstance(value, int | float)})

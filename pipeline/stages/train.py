@@ -98,7 +98,8 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> Manifest:
                 "data.json",
                 [{"day": day.day, "issues": day.issues, "tokens": day.tokens, "tokens_digest": day.tokens_digest} for day in plan.days],
             )
-            run.artifacts(folder / "predictor", "predictor")
+            vocabularies.save(folder / "vocabulary")
+            run.artifacts(folder / "vocabulary", "vocabulary")
             run_id = run.id
         version = tracking.register(run_id, folder / "predictor", model.name)
         draft = lake.draft(PREDICTOR, partition, inputs, hyper)
