@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from pipeline import answers, job, release, sample
-from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, TITLE_PREDICTIONS
+from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
 from pipeline.errors import TitlerError, UsageError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned
 from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source
-from pipeline.stages import collect, extract, plan, publish
+from pipeline.stages import clean, collect, embed, evaluate, extract, plan, predict, promote, publish, train, vectorize, vocab
 
 ONE, TWO, THREE = date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)
 LATER = datetime.now(UTC) + timedelta(days=30)
@@ -89,6 +90,18 @@ def test_a_neighbour_was_there_before(published, settings):
     assert query(settings, "SELECT COUNT(*) FROM similar_issues")[0][0] > 500
 
 
+def test_the_same_stages_again_do_nothing(published, settings):
+    days = [ONE.isoformat(), TWO.isoformat()]
+    name = release.current(published)
+    assert name is not None
+    current = Pinned(published, "releases", name)
+    assert extract.run(published, settings, [ONE, TWO])[0].made == 0
+    assert clean.run(published, settings, days).made == 0
+    assert vectorize.run(published, settings, current).made == 0
+    assert embed.run(published, current).made == 0
+    assert predict.run(published, current).made == 0
+
+
 def test_a_second_refresh_with_nothing_new_opens_no_release(published, settings):
     planned = plan.run(published, settings, Pinned(published, "releases", "second"))
     assert (planned.plan, planned.reason) == (None, f"nothing is new since release {release.current(published)}")
@@ -147,10 +160,6 @@ def test_a_collapsed_day_stops_a_release_until_someone_takes_it(published, setti
         stopped.set_members(table, source.members(table, "plan"))
     health = published.draft("source_health_v1", {"day": "2024-01-01"}, ("collapsed",))
     row = {**source.members("source_health_v1", "plan")[0].figures, "verdict": "collapsed", "usual_events": 10_000}
-    import pyarrow as pa
-
-    from pipeline.contracts import SOURCE_HEALTH
-
     health.write_table("part-00000.parquet", pa.Table.from_pylist([{**row, "day": ONE}], schema=SOURCE_HEALTH.schema), SOURCE_HEALTH)
     stopped.set_members("source_health_v1", [health.commit(row)])
     with pytest.raises(TitlerError, match="so the day has collapsed and stops release stopped"):
@@ -159,6 +168,25 @@ def test_a_collapsed_day_stops_a_release_until_someone_takes_it(published, setti
     publish.run(published, settings, stopped, {"2024-01-01": "a holiday"})
     assert json.loads(query(settings, "SELECT accepted FROM releases WHERE release_id = 'stopped'")[0][0])[0]["because"] == "a holiday"
     publish.rollback(published, settings, name)
+
+
+def test_a_worse_model_is_promoted_only_by_force_and_the_former_champion_is_kept(published, settings):
+    former = answers.status(published, settings)["model"]["name"]
+    challenger = Pinned(published, "models", "challenger")
+    vocab.run(published, settings, challenger, [ONE.isoformat(), TWO.isoformat()], {"variant": "gru", "epochs": 1})
+    vectorize.run(published, settings, challenger)
+    train.run(published, settings, challenger)
+    with pytest.raises(UsageError, match="challenger was not evaluated"):
+        promote.run(published, settings, challenger)
+    figures = evaluate.run(published, settings, challenger)
+    assert figures["champion"] == former
+    challenger.note(evaluate.EVALUATION, {**figures, "rougeL": figures["champion_rougeL"] - 5})
+    with pytest.raises(TitlerError, match="where the champion"):
+        promote.run(published, settings, challenger)
+    assert answers.status(published, settings)["model"]["name"] == former
+    assert promote.run(published, settings, challenger, force_because="a test")["moved"]
+    assert [version.model for version in train.tracking_of(settings, published).aliased()] == ["challenger", former]
+    train.tracking_of(settings, published).promote(former)
 
 
 def test_collect_removes_what_nobody_names_and_readers_notice_nothing(published, settings):

@@ -1,0 +1,41 @@
+"""Files of titles and bodies: three forms, one meaning; anything else is refused with what was found."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.stages.evaluate import read_pairs
+
+PAIRS = [("First title", "first body,\nwith a line"), ("Второй", "")]
+
+
+def test_json_lines_parquet_and_csv_mean_the_same(tmp_path):
+    (tmp_path / "a.jsonl").write_text(
+        '{"title": "First title", "body": "first body,\\nwith a line"}\n\n{"title": "Второй", "body": null}\n'
+    )
+    pq.write_table(pa.table({"issue_title": [p[0] for p in PAIRS], "body": [PAIRS[0][1], None], "x": [1, 2]}), tmp_path / "a.parquet")
+    (tmp_path / "a.csv").write_text('issue_url,issue_title,body\nu,First title,"first body,\nwith a line"\nu,Второй,\n')
+    assert [list(read_pairs(tmp_path / name)) for name in ("a.jsonl", "a.parquet", "a.csv")] == [PAIRS, PAIRS, PAIRS]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"name,text\na,b\n", r"a\.csv, row 1: found name, text; expected a title"),
+        ("a.jsonl", b"not json\n", r"a\.jsonl cannot be read"),
+        ("a.jsonl", b"[1, 2]\n", r"a\.jsonl cannot be read"),
+        ("a.jsonl", b"\xff\xfe\n", r"a\.jsonl cannot be read"),
+        ("a.parquet", b"not parquet", r"a\.parquet cannot be read"),
+        ("a.jsonl", b"", r"a\.jsonl has no rows"),
+    ],
+)
+def test_a_file_that_is_something_else_is_refused(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError, match=message):
+        list(read_pairs(tmp_path / name))
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="no such file"):
+        list(read_pairs(tmp_path / "none.csv"))
