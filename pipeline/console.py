@@ -12,6 +12,7 @@ from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.doctor import Finding
+    from pipeline.models.training import EpochFigures
     from pipeline.sample import Sample
     from pipeline.stages import Outcome
     from pipeline.stages.collect import Collected
@@ -85,6 +86,13 @@ def vocabulary(lake: Lake, model: str, manifest: Manifest) -> None:
         f"from {count(figures['train'], 'issue')} -> {lake.path(manifest.folder)}"
     )
     say(f"    {figures['validation']:,} more validate, {figures['test']:,} are kept for testing")
+
+
+def epoch(figures: EpochFigures) -> None:
+    say(
+        f"    epoch {figures.epoch}: loss {figures.loss:.4f}, validation loss {figures.validation_loss:.4f}, "
+        f"next words right {figures.validation_token_accuracy:.1%}, {figures.seconds:.0f} s"
+    )
 
 
 def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> None:

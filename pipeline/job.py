@@ -65,7 +65,7 @@ def _train(lake: Lake, settings: Settings, model: Pinned, facts: dict[str, Any])
     with timed("vectorize"):
         console.batches(lake, "vectorize", vectorize.run(lake, settings, model))
     with timed("train"):
-        console.trained(lake, settings, model.name, train.run(lake, settings, model))
+        console.trained(lake, settings, model.name, train.run(lake, settings, model, console.epoch))
     with timed("evaluate"):
         console.evaluated(evaluate.run(lake, settings, model), as_json=False)
     with timed("promote"):

@@ -7,6 +7,7 @@ import sys
 from datetime import date
 
 import pytest
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from pipeline import console
@@ -15,6 +16,7 @@ from pipeline.cli.options import parse_day, parse_days
 from pipeline.errors import UsageError
 
 COMMAND = get_command(app)
+assert isinstance(COMMAND, TyperGroup)
 VERBS = [
     *("extract", "clean", "vocab", "vectorize", "train", "evaluate", "promote"),
     *("plan", "embed", "predict", "index", "publish", "collect", "rollback"),

@@ -108,7 +108,7 @@ def train(model: Model) -> None:
     from pipeline.stages import train as stage
 
     here = context()
-    manifest = stage.run(here.lake, here.settings, here.model(model))
+    manifest = stage.run(here.lake, here.settings, here.model(model), console.epoch)
     console.trained(here.lake, here.settings, model, manifest)
 
 

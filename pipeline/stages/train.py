@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pipeline.contracts import VECTORS
 from pipeline.lake import Lake, Manifest
 from pipeline.pins import Pinned
+from pipeline.progress import track
 from pipeline.settings import Settings
-from pipeline.stages.shards import Batches
+from pipeline.stages.shards import Batches, Ids
 from pipeline.stages.vocab import VOCABULARY, vocabularies_of
 from pipeline.tracking import Tracking
 
@@ -23,8 +26,13 @@ def tracking_of(settings: Settings, lake: Lake) -> Tracking:
     return Tracking(settings.tracking_uri, settings.tracking.experiment, settings.tracking.model_name, lake.path("mlflow"))
 
 
-def run(lake: Lake, settings: Settings, model: Pinned) -> Manifest:
-    """The model's predictor, trained once; a killed training goes on from its last checkpoint.
+def watched(batches: Batches, issues: int, batch_size: int, what: str) -> Callable[[int], Iterator[tuple[Ids, Ids]]]:
+    """The same batches with a progress bar an epoch."""
+    return lambda epoch: track(batches(epoch), f"{what}, epoch {epoch}", math.ceil(issues / batch_size))
+
+
+def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any], None] = lambda figures: None) -> Manifest:
+    """The model's predictor, trained once; a killed training goes on from its last checkpoint. `on_epoch` is told each epoch's figures.
 
     Raises UsageError where the model was not vectorized.
     """
@@ -41,7 +49,7 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> Manifest:
         return found
 
     from pipeline.models import Shape, build
-    from pipeline.models.training import best_epoch, fit
+    from pipeline.models.training import EpochFigures, best_epoch, fit
     from pipeline.predictor import Predictor
 
     vocabularies = vocabularies_of(lake, vocabulary)
@@ -73,15 +81,22 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> Manifest:
         with tracking.training_run(model.name, parameters, {"titler.vocabulary": vocabulary.figures["id"]}) as run:
             network = build(hyper["variant"], shape, seed=hyper["seed"])
             batch = hyper["batch_size"]
+
+            def report(figures: EpochFigures) -> None:
+                run.epoch(figures)
+                on_epoch(figures)
+
+            training = Batches(lake, vectors, plan, "train", lengths, batch, hyper["seed"])
+            validation = Batches(lake, vectors, plan, "validation", lengths, batch)
             history = fit(
                 network,
-                Batches(lake, vectors, plan, "train", lengths, batch, hyper["seed"]),
-                Batches(lake, vectors, plan, "validation", lengths, batch),
+                watched(training, sizes["train"], batch, "train"),
+                watched(validation, sizes["validation"], batch, "validate"),
                 epochs=hyper["epochs"],
                 learning_rate=hyper["learning_rate"],
                 patience=hyper["patience"],
                 checkpoint=checkpoint,
-                on_epoch=run.epoch,
+                on_epoch=report,
                 seed=hyper["seed"],
             )
             predictor = Predictor(
