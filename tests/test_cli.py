@@ -17,6 +17,7 @@ from pipeline.errors import UsageError
 
 COMMAND = get_command(app)
 assert isinstance(COMMAND, TyperGroup)
+COMMANDS = COMMAND.commands
 VERBS = [
     *("extract", "clean", "vocab", "vectorize", "train", "evaluate", "promote"),
     *("plan", "embed", "predict", "index", "publish", "collect", "rollback"),
@@ -31,13 +32,13 @@ def titler(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 
 
 def test_the_verbs_are_these():
-    assert sorted(COMMAND.commands) == sorted(VERBS)
+    assert sorted(COMMANDS) == sorted(VERBS)
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_has_help_with_an_example_that_parses(verb):
-    command = COMMAND.commands[verb]
-    *_, example = command.help.splitlines()
+    command = COMMANDS[verb]
+    *_, example = (command.help or "").splitlines()
     assert example.startswith(f"Example: titler {verb}")
     arguments = shlex.split(example.removeprefix("Example: titler "))
     command.make_context(verb, arguments[1:], resilient_parsing=False)
