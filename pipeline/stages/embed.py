@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.contracts import EMBEDDINGS, VECTORS
-from pipeline.lake import Lake
+from pipeline.contracts import EMBEDDINGS, VECTORS, Table
+from pipeline.lake import Draft, File, Lake, Manifest
 from pipeline.pins import Pinned
 from pipeline.progress import track
 from pipeline.stages import Outcome
 from pipeline.stages.vectorize import id_matrix
 from pipeline.text.vocabulary import UNKNOWN
+
+ROWS_TOGETHER = 8192
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A day that the release's model is asked about: its vectors, how to read a file's rows, what the batch of answers is keyed by."""
+
+    vectors: Manifest
+    read: Callable[[File], pa.Table]
+    partition: dict[str, str]
+    inputs: tuple[str, ...]
+    parameters: dict[str, Any]
 
 
 def embed_part(vectors: pa.Table, predictor: Any) -> pa.Table:
@@ -21,31 +38,74 @@ def embed_part(vectors: pa.Table, predictor: Any) -> pa.Table:
     bodies = id_matrix(vectors.column("body"), predictor.vocabularies.body.length)
     states = predictor.embed_vectors(bodies).astype(np.float16)
     states[~(bodies > UNKNOWN).any(axis=1)] = 0
-    rows, size = states.shape
-    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * size)
-    return pa.table({"issue_id": vectors.column("issue_id"), "embedding": pa.ListArray.from_arrays(offsets, pa.array(states.reshape(-1)))})
+    return pa.table({"issue_id": vectors.column("issue_id"), "embedding": as_lists(states)})
+
+
+def as_lists(matrix: npt.NDArray[Any]) -> pa.ListArray:
+    """An (n, size) array as a column of lists."""
+    rows, size = matrix.shape
+    return pa.ListArray.from_arrays(pa.array(np.arange(rows + 1, dtype=np.int32) * size), pa.array(matrix.reshape(-1)))
+
+
+def answer_days(
+    lake: Lake, release: Pinned, contract: Table, days: Sequence[Asked], answer: Callable[[pa.Table, Any], pa.Table], verb: str
+) -> Outcome:
+    """A batch of `contract` a day: the one that is there, or `answer(rows, predictor)`, row for row.
+
+    Small days are asked about together, ROWS_TOGETHER issues at a time: a network takes as long for a few issues as for a batch
+    of them. Each day is committed as soon as it is whole.
+    """
+    done: dict[str, Manifest] = {}
+    waiting: list[tuple[Draft, Asked]] = []
+    for day in days:
+        found = lake.find(contract.name, day.partition, day.inputs, day.parameters)
+        if found is not None:
+            done[day.vectors.day] = found
+        else:
+            waiting.append((lake.draft(contract.name, day.partition, day.inputs, day.parameters), day))
+    predictor = load_predictor(lake, release.plan().facts["predictor"]) if waiting else None
+
+    group: list[tuple[Draft, Asked, str, pa.Table]] = []
+
+    def flush() -> None:
+        if group:
+            answers = answer(pa.concat_tables([table for *_, table in group]), predictor)
+            start = 0
+            for draft, _, name, table in group:
+                draft.write_table(name, answers.slice(start, len(table)), contract)
+                start += len(table)
+        for draft, day in {id(draft): (draft, day) for draft, day, *_ in group}.values():
+            if len(draft.files) == len(day.vectors.files):
+                done[day.vectors.day] = draft.commit()
+        group.clear()
+
+    for draft, day in track(waiting, verb, len(waiting)):
+        if not day.vectors.files:
+            done[day.vectors.day] = draft.commit()
+        for file in day.vectors.files:
+            group.append((draft, day, file.name, day.read(file)))
+            if sum(len(table) for *_, table in group) >= ROWS_TOGETHER:
+                flush()
+    flush()
+    manifests = tuple(done[day.vectors.day] for day in days)
+    release.set_members(contract.name, manifests)
+    return Outcome(manifests, len(waiting))
 
 
 def run(lake: Lake, release: Pinned) -> Outcome:
     """Embeds what the release's model has not embedded yet. Raises UsageError where the release was not vectorized."""
-    plan = release.plan()
-    facts = plan.facts
-    manifests, made, predictor = [], 0, None
-    vectors = release.members(VECTORS.name, "vectorize")
-    for source in track(vectors, "embed", len(vectors)):
-        partition = {"model": facts["model"], "day": source.day}
-        parameters = {"predictor": facts["predictor_digest"]}
-        manifest = lake.find(EMBEDDINGS.name, partition, (source.digest,), parameters)
-        if manifest is None:
-            predictor = predictor or load_predictor(lake, facts["predictor"])
-            draft = lake.draft(EMBEDDINGS.name, partition, (source.digest,), parameters)
-            for file in source.files:
-                draft.write_table(file.name, embed_part(lake.read_part(source, file), predictor), EMBEDDINGS)
-            manifest = draft.commit()
-            made += 1
-        manifests.append(manifest)
-    release.set_members(EMBEDDINGS.name, manifests)
-    return Outcome(tuple(manifests), made)
+    facts = release.plan().facts
+    days = [
+        Asked(
+            vectors,
+            functools.partial(lake.read_part, vectors),
+            {"model": facts["model"], "day": vectors.day},
+            (vectors.digest,),
+            {"predictor": facts["predictor_digest"]},
+        )
+        for vectors in release.members(VECTORS.name, "vectorize")
+    ]
+    return answer_days(lake, release, EMBEDDINGS, days, embed_part, "embed")
 
 
 def load_predictor(lake: Lake, folder: str) -> Any:

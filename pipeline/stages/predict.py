@@ -2,58 +2,64 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.contracts import ISSUES, TITLE_PREDICTIONS, VECTORS
-from pipeline.lake import Lake
+from pipeline.contracts import TITLE_PREDICTIONS, VECTORS
+from pipeline.errors import LakeError
+from pipeline.lake import File, Lake, Manifest
 from pipeline.pins import Pinned
-from pipeline.progress import track
 from pipeline.stages import Outcome
-from pipeline.stages.embed import load_predictor
+from pipeline.stages.embed import Asked, answer_days
 from pipeline.stages.vectorize import id_matrix
 
+COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at"]
 
-def predict_part(vectors: pa.Table, issues: pa.Table, predictor: Any, lineage: dict[str, Any]) -> pa.Table:
-    """Ids in, titles out, row for row; `issues` are the same issues in the same order, `lineage` the constant columns."""
-    titles = predictor.title_vectors(id_matrix(vectors.column("body"), predictor.vocabularies.body.length))
-    columns = {name: issues.column(name) for name in ("issue_id", "issue_url", "repo", "title", "created_at")}
-    constants = {name: [value] * len(issues) for name, value in lineage.items()}
+
+def predict_part(rows: pa.Table, predictor: Any, constants: Mapping[str, Any]) -> pa.Table:
+    """Ids in (column `body`), titles out, row for row; other columns stay, `constants` are those that are the same for all."""
+    titles = predictor.title_vectors(id_matrix(rows.column("body"), predictor.vocabularies.body.length))
     predicted = {"predicted_title": titles.titles, "confidence": titles.confidences, "abstained": titles.abstained}
-    return pa.table({**columns, **predicted, **constants})
+    same = {name: pa.repeat(value, len(rows)) for name, value in constants.items()}
+    return pa.table({**{name: rows.column(name) for name in rows.column_names if name != "body"}, **predicted, **same})
+
+
+def read_rows(file: File, lake: Lake, vectors: Manifest, issues: Manifest) -> pa.Table:
+    """The issues of a file of `vectors` with their ids and where they come from.
+
+    Raises LakeError where `issues` does not hold the same ones in the same order in the file of the same name.
+    """
+    ids = lake.read_part(vectors, file, ["issue_id", "body"])
+    table = lake.read_part(issues, next(found for found in issues.files if found.name == file.name), COLUMNS)
+    if not ids.column("issue_id").equals(table.column("issue_id")):
+        raise LakeError(
+            f"{issues.day}: {issues.folder} and {vectors.folder} do not hold the same issues.",
+            f"Clean it again: titler clean --day {issues.day}",
+        )
+    table = table.append_column("body", ids.column("body"))
+    table = table.append_column("source_day", pa.repeat(date.fromisoformat(issues.day), len(table)))
+    return table.append_column("issues_batch", pa.repeat(issues.batch_id, len(table)))
 
 
 def run(lake: Lake, release: Pinned) -> Outcome:
     """Titles what the release's model has not titled yet. Raises UsageError where the release was not vectorized."""
     plan = release.plan()
     facts = plan.facts
-    manifests, made, predictor = [], 0, None
-    vectors = release.members(VECTORS.name, "vectorize")
-    for day, source in track(zip(plan.days, vectors, strict=True), "predict", len(vectors)):
+    days = []
+    for day, vectors in zip(plan.days, release.members(VECTORS.name, "vectorize"), strict=True):
         issues = release.issues(day)
-        partition = {"model": facts["model"], "day": day.day}
-        parameters = {"predictor": facts["predictor_digest"], "issues_batch": issues.batch_id}
-        manifest = lake.find(TITLE_PREDICTIONS.name, partition, (source.digest, issues.digest), parameters)
-        if manifest is None:
-            predictor = predictor or load_predictor(lake, facts["predictor"])
-            lineage = {
-                "source_day": date.fromisoformat(day.day),
-                "model": facts["model"],
-                "model_version": facts["model_version"],
-                "vocabulary": facts["vocabulary"],
-                "mlflow_run": facts["mlflow_run"],
-                "issues_batch": issues.batch_id,
-            }
-            draft = lake.draft(TITLE_PREDICTIONS.name, partition, (source.digest, issues.digest), parameters)
-            for file, issue_file in zip(source.files, issues.files, strict=True):
-                table = predict_part(
-                    lake.read_part(source, file), lake.read_part(issues, issue_file, ISSUES.schema.names), predictor, lineage
-                )
-                draft.write_table(file.name, table, TITLE_PREDICTIONS)
-            manifest = draft.commit()
-            made += 1
-        manifests.append(manifest)
-    release.set_members(TITLE_PREDICTIONS.name, manifests)
-    return Outcome(tuple(manifests), made)
+        days.append(
+            Asked(
+                vectors,
+                functools.partial(read_rows, lake=lake, vectors=vectors, issues=issues),
+                {"model": facts["model"], "day": day.day},
+                (vectors.digest, issues.digest),
+                {"predictor": facts["predictor_digest"], "issues_batch": issues.batch_id},
+            )
+        )
+    constants = {name: facts[name] for name in ("model", "model_version", "vocabulary", "mlflow_run")}
+    return answer_days(lake, release, TITLE_PREDICTIONS, days, functools.partial(predict_part, constants=constants), "predict")
