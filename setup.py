@@ -11,14 +11,13 @@ RUNTIME = [
     "fsspec[http]",
     "ftfy",  # ktext's engine needs it (through textacy)
     "gcsfs",
-    "google-cloud-bigquery",
-    "google-cloud-bigquery-storage",
+    "google-cloud-bigquery",  # the warehouse in production, to come
     "keras==3.15.*",
     "ktext==0.40",
     "matplotlib",
     "mlflow==3.17.*",
     "numpy",
-    "psutil",
+    "psutil",  # infra/local_airflow.py ends what it started
     "pyarrow",
     "pydantic-settings",
     "rich",

@@ -23,9 +23,12 @@ if ! command -v g++ >/dev/null; then
 fi
 
 echo "Installing into .venv (once; a few minutes)"
-rm -rf .venv
-"$python" -m venv .venv
-.venv/bin/python -m pip install --quiet --require-hashes -r infra/bootstrap.lock
+rm -f .venv/.installed
+if ! .venv/bin/uv --version >/dev/null 2>&1; then
+  rm -rf .venv
+  "$python" -m venv .venv
+  .venv/bin/python -m pip install --quiet --require-hashes -r infra/bootstrap.lock
+fi
 # Annoy's default, -march=native, dies with an illegal instruction on an older processor than the one it was built on.
 export ANNOY_COMPILER_ARGS=-O3,-ffast-math,-fno-associative-math,-fpermissive,-DANNOYLIB_MULTITHREADED_BUILD,-std=c++14
 [ "$(uname -m)" = x86_64 ] && ANNOY_COMPILER_ARGS+=,-march=x86-64-v3

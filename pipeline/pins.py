@@ -34,11 +34,12 @@ def new_id() -> str:
 
 @dataclass(frozen=True)
 class PinnedDay:
-    """A source day: the folders of its batches of issues and tokens."""
+    """A source day: the folders of its batches of issues and tokens, and what stands for their content."""
 
     day: str
     issues: str
     tokens: str
+    issues_digest: str
     tokens_digest: str
 
 
@@ -132,7 +133,7 @@ def pin(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
             raise UsageError(
                 f"{day} has no current {'issues' if issues is None else 'tokens'}.", f"Make them first: titler {verb} --day {day}"
             )
-        pinned.append(PinnedDay(day, issues.folder, tokens.folder, tokens.digest))
+        pinned.append(PinnedDay(day, issues.folder, tokens.folder, issues.digest, tokens.digest))
     return pinned
 
 

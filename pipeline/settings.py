@@ -33,7 +33,7 @@ class LakeSettings(_Section):
 class Warehouse(_Section):
     """Where analysts query."""
 
-    kind: Literal["duckdb", "bigquery"] = Field(default="duckdb", description="embedded, or Google's")
+    kind: Literal["duckdb", "bigquery"] = Field(default="duckdb", description="the embedded one; bigquery is refused: not built yet")
     path: str = Field(default="", description="DuckDB's file; empty: warehouse.duckdb inside the lake")
 
 

@@ -210,6 +210,8 @@ def test_extraction_again_of_the_same_hours_changes_nothing_downstream(published
     assert before is not None
     assert outcome.made == 1
     assert outcome.manifests[0].digest == before.digest
+    assert clean.run(published, settings, [ONE.isoformat()]).made == 0
+    assert plan.run(published, settings, Pinned(published, "releases", "again")).plan is None
 
 
 def test_the_command_answers_in_json_and_refuses_in_one_line(published, settings, hours):

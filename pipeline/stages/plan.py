@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS
 from pipeline.errors import UsageError
 from pipeline.lake import Lake
-from pipeline.pins import Pinned, Plan, pin
+from pipeline.pins import Pinned, PinnedDay, Plan, pin
 from pipeline.release import current
 from pipeline.settings import Settings
 from pipeline.stages.train import PREDICTOR, tracking_of
@@ -59,12 +60,14 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> Planned:
     now = current(lake)
     if now is not None:
         before = Pinned(lake, "releases", now).plan()
-        if before.facts == facts and [(day.day, day.tokens_digest, day.issues) for day in before.days] == [
-            (day.day, day.tokens_digest, day.issues) for day in days
-        ]:
+        if before.facts == facts and _content(before.days) == _content(days):
             return Planned(None, f"nothing is new since release {now}", tuple(left_out))
     plan = release.open(days, facts)
     release.set_members(ISSUES.name, [release.issues(day) for day in plan.days])
     health = (lake.current(SOURCE_HEALTH.name, {"day": day.day}) for day in plan.days)
     release.set_members(SOURCE_HEALTH.name, [manifest for manifest in health if manifest is not None])
     return Planned(plan, "", tuple(left_out))
+
+
+def _content(days: Sequence[PinnedDay]) -> list[tuple[str, str, str]]:
+    return [(day.day, day.issues_digest, day.tokens_digest) for day in days]

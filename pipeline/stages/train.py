@@ -6,6 +6,7 @@ import math
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
             run.loss_picture(history)
             run.table(
                 "data.json",
-                [{"day": day.day, "issues": day.issues, "tokens": day.tokens, "tokens_digest": day.tokens_digest} for day in plan.days],
+                [asdict(day) for day in plan.days],
             )
             vocabularies.save(folder / "vocabulary")
             run.artifacts(folder / "vocabulary", "vocabulary")
