@@ -18,7 +18,7 @@ from pipeline.contracts import Table
 from pipeline.lake import Draft, File, Lake, Manifest
 from pipeline.settings import Compute
 
-ROWS_WORTH_A_CLUSTER = 20_000
+ROWS_WORTH_A_CLUSTER = 100_000  # a cluster starts in the time that one process takes for about half as many
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, days: list[str], facts: d
         model.set_members(VOCABULARY, [found])
         return found
 
-    heavy = sum(manifest.rows for manifest in tokens) > 5 * ROWS_WORTH_A_CLUSTER
+    heavy = sum(manifest.rows for manifest in tokens) > ROWS_WORTH_A_CLUSTER
     counted = map_shards(count_part, list(lake.parts(tokens)), lake, plan, label="vocab", compute=settings.compute, heavy=heavy)
     sizes = {part: sum(counts[2][part] for counts in counted) for part in ("train", "validation", "test")}
     if not sizes["train"] or not sizes["validation"]:
