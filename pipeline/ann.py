@@ -59,8 +59,8 @@ class Index:
 def recall(index: Index, vectors: Vectors, queries: npt.NDArray[np.int64], *, neighbours: int = 10, search_k: int = -1) -> float:
     """Share of the exact nearest neighbours of `queries` (item numbers) that the index finds, 0 to 1.
 
-    `vectors` are the indexed ones, shape (items, size). Exact search is a full cosine product. An item found counts when it
-    is no farther than the last exact neighbour, so that ties are no misses (as ann-benchmarks counts recall).
+    `vectors` are the indexed ones, shape (items, size), none of them zero. Exact search is a full cosine product. An item found
+    counts when it is no farther than the last exact neighbour, so that ties are no misses (as ann-benchmarks counts recall).
     """
     if not len(queries):
         return 1.0
@@ -68,10 +68,8 @@ def recall(index: Index, vectors: Vectors, queries: npt.NDArray[np.int64], *, ne
     norms = np.linalg.norm(vectors, axis=1)
     found = 0
     for query in queries:
-        product = vectors @ vectors[query]
-        scale = norms * norms[query]
-        cosine = np.divide(product, scale, out=np.zeros_like(product), where=scale > 0)
-        threshold = np.partition(cosine, -neighbours)[-neighbours] - 1e-5
+        cosines = vectors @ vectors[query] / (norms * norms[query])
+        threshold = np.partition(cosines, -neighbours)[-neighbours] - 1e-5
         items = [item for item, _ in index.nearest(vectors[query], neighbours, search_k)]
-        found += int((cosine[items] >= threshold).sum())
+        found += int((cosines[items] >= threshold).sum())
     return found / (neighbours * len(queries))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from pipeline.contracts import ISSUES, SOURCE_HEALTH
 from pipeline.errors import UsageError
 from pipeline.lake import Lake, Manifest
 from pipeline.pins import Pinned
-from pipeline.release import current, record, require_current
+from pipeline.release import pointed, record, require_current
 from pipeline.settings import Settings
 from pipeline.stages.embed import load_predictor
 from pipeline.stages.index import INDEX
@@ -38,7 +39,7 @@ def status(lake: Lake, settings: Settings, first: str | None = None, last: str |
     if champion is not None:
         predictor = Pinned(lake, "models", champion.model).members(PREDICTOR, "train")[0]
         model = {"name": champion.model, "version": champion.version, "variant": predictor.figures["variant"]}
-    release_id = current(lake)
+    release_id = pointed(lake)
     row = record(lake, release_id) if release_id else None
     release = None
     if row is not None:
@@ -81,9 +82,9 @@ def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list
     ids = index_ids(lake, manifest)
     with lake.local_copy(manifest) as folder:
         index = ann.Index(folder / "issues.ann", manifest.figures["size"])
-        item = None
-        if query.startswith(("https://", "http://")) and len(query.split()) == 1:
-            item = find_item(release, ids, query)
+        item, url = None, canonical(query)
+        if url is not None:
+            item = find_item(release, ids, url)
             vector = index.vector(item)
         else:
             predictor = load_predictor(lake, release.plan().facts["predictor"])
@@ -91,7 +92,7 @@ def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list
             vector = predictor.embed_vectors(body_ids)[0]
             if not (body_ids > UNKNOWN).any():
                 raise UsageError("Not one word of the text is in the model's vocabulary.", "Give more of it, or an issue's URL.")
-        found = [pair for pair in index.nearest(vector, neighbours + 1, settings.index.search_k) if pair[0] != item][:neighbours]
+        found = others(index, vector, item, neighbours, settings.index.search_k)
     rows = ids.take(pa.array([other for other, _ in found], pa.int64())).to_pylist()
     return [
         {
@@ -102,6 +103,17 @@ def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list
         }
         for row, (_, distance) in zip(rows, found, strict=True)
     ]
+
+
+def canonical(query: str) -> str | None:
+    """The URL asked for as GH Archive writes it: https, no query string, fragment or trailing slash. None where a text is asked for."""
+    found = re.fullmatch(r"\s*https?://([^\s?#]*)\S*\s*", query)
+    return f"https://{found[1].rstrip('/')}" if found else None
+
+
+def others(index: ann.Index, vector: ann.Vectors, item: int | None, neighbours: int, search_k: int) -> list[tuple[int, float]]:
+    """(item, distance) of the nearest items but `item` itself, nearest first: `neighbours` of them, or all where there are fewer."""
+    return [pair for pair in index.nearest(vector, neighbours + 1, search_k) if pair[0] != item][:neighbours]
 
 
 def index_ids(lake: Lake, manifest: Manifest) -> pa.Table:

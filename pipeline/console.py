@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline.stages import Outcome
     from pipeline.stages.collect import Collected
     from pipeline.stages.plan import Planned
+    from pipeline.tracking import Version
 
 DAYS_LISTED = 10
 PLURALS = {"batch": "batches"}
@@ -137,11 +138,14 @@ def planned(release: str, result: Planned) -> None:
         doubled = sum(len(ids) for ids in result.plan.superseded.values())
         if doubled:
             say(f"    {count(doubled, 'issue')} opened again on a later day: the earliest counts")
+    if result.kept:
+        say(f"    being ingested again, so kept as they were: {_some(result.kept)}")
     if result.left_out:
-        say(
-            f"    not cleaned yet, so left out: "
-            f"{', '.join(result.left_out[:DAYS_LISTED])}{' ...' if len(result.left_out) > DAYS_LISTED else ''}"
-        )
+        say(f"    not cleaned yet, so left out: {_some(result.left_out)}")
+
+
+def _some(days: tuple[str, ...]) -> str:
+    return ", ".join(days[:DAYS_LISTED]) + (" ..." if len(days) > DAYS_LISTED else "")
 
 
 def indexed(lake: Lake, manifest: Manifest) -> None:
@@ -149,11 +153,18 @@ def indexed(lake: Lake, manifest: Manifest) -> None:
     say(f"index: {count(figures['items'], 'vector')}, recall@10 {figures['recall_at_10']:.3f} -> {lake.path(manifest.folder)}")
 
 
-def published(settings: Settings, row: dict[str, Any]) -> None:
+def published(settings: Settings, row: dict[str, Any], verb: str = "publish") -> None:
     say(
-        f"publish: release {row['release_id']} is current: {count(row['issues'], 'issue')} of {count(row['days'], 'day')}, "
+        f"{verb}: release {row['release_id']} is current: {count(row['issues'], 'issue')} of {count(row['days'], 'day')}, "
         f"model {row['model']} -> {settings.warehouse_path}"
     )
+
+
+def rolled_back(settings: Settings, row: dict[str, Any], champion: Version | None) -> None:
+    published(settings, row, "rollback")
+    if champion is not None and champion.model != row["model"]:
+        say(f"    the champion is {champion.model}, and the next refresh will use it; to stay with {row['model']}:")
+        say(f'    titler promote {row["model"]} --force --because "..."')
 
 
 def collected(settings: Settings, result: Collected) -> None:

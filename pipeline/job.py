@@ -8,13 +8,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pipeline import console
 from pipeline.lake import Lake
-from pipeline.pins import Pinned, check_days, new_id
+from pipeline.pins import Pinned, new_id
 from pipeline.settings import Settings
 from pipeline.stages.train import tracking_of
+
+if TYPE_CHECKING:
+    from pipeline.stages.vocab import Asked
 
 
 @contextmanager
@@ -44,24 +47,36 @@ def _peak() -> float:
 
 
 def run(lake: Lake, settings: Settings, days: Sequence[date], *, retrain: bool, variant: str | None, epochs: int | None) -> None:
-    """Ingests the days; trains and promotes where there is no champion, or `retrain`; then refreshes. Raises what the stages raise."""
-    from pipeline.stages import clean, extract
+    """Ingests the days; trains and promotes where there is no champion, or `retrain`; then refreshes. Raises what the stages raise.
 
+    A challenger that is worse is told of at the end, by WorseError: the days are published with the champion all the same.
+    """
+    from pipeline.stages import clean, extract
+    from pipeline.stages.promote import WorseError
+    from pipeline.stages.vocab import Asked
+
+    asked = Asked(variant=variant, epochs=epochs)
+    asked.check()
     with timed("extract"):
         console.extracted(lake, *extract.run(lake, settings, days))
     with timed("clean"):
         console.batches(lake, "clean", clean.run(lake, settings, [day.isoformat() for day in days]))
+    worse = None
     if retrain or tracking_of(settings, lake).champion() is None:
-        facts = {"variant": variant or settings.model.variant, "epochs": epochs or settings.model.epochs}
-        _train(lake, settings, Pinned(lake, "models", new_id()), facts)
+        try:
+            _train(lake, settings, Pinned(lake, "models", new_id()), asked)
+        except WorseError as error:
+            worse = error
     _refresh(lake, settings, Pinned(lake, "releases", new_id()))
+    if worse is not None:
+        raise worse
 
 
-def _train(lake: Lake, settings: Settings, model: Pinned, facts: dict[str, Any]) -> None:
+def _train(lake: Lake, settings: Settings, model: Pinned, asked: Asked) -> None:
     from pipeline.stages import evaluate, promote, train, vectorize, vocab
 
     with timed("vocab"):
-        console.vocabulary(lake, model.name, vocab.run(lake, settings, model, check_days(lake, None, None), facts))
+        console.vocabulary(lake, model.name, vocab.run(lake, settings, model, asked))
     with timed("vectorize"):
         console.batches(lake, "vectorize", vectorize.run(lake, settings, model))
     with timed("train"):

@@ -148,6 +148,11 @@ class Lake:
             return bytes(self._fs.cat_file(self._at(relative)))
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise self._unreadable(relative, error) from error
+
+    def _unreadable(self, relative: str, error: OSError) -> LakeError:
+        return LakeError(f"{self.path(relative)} cannot be read: {error.strerror or error}.", "Check lake.root: titler doctor")
 
     def put_json(self, relative: str, value: Any) -> None:
         self.put(relative, (json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode())
@@ -168,6 +173,8 @@ class Lake:
             return sorted(posixpath.basename(path.rstrip("/")) for path in self._fs.ls(self._at(relative), detail=False, refresh=True))
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise self._unreadable(relative, error) from error
 
     def modified(self, relative: str) -> datetime:
         """When the newest file of a folder was written."""
@@ -188,6 +195,18 @@ class Lake:
         folder = _partition_folder(table, partition)
         pointer = self.get_json(posixpath.join(folder, "keys", f"{key}.json"))
         return None if pointer is None else self._manifest(posixpath.join(folder, pointer["batch_id"]))
+
+    def reuse(self, table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]) -> Manifest | None:
+        """As `find`; the batch it finds is the partition's current one from here on, as if it had just been made."""
+        found = self.find(table, partition, inputs, parameters)
+        if found is not None:
+            self._point(_partition_folder(table, partition), found.batch_id)
+        return found
+
+    def _point(self, folder: str, batch_id: str) -> None:
+        pointer = posixpath.join(folder, "current.json")
+        if self.get_json(pointer) != {"batch_id": batch_id}:
+            self.put_json(pointer, {"batch_id": batch_id})
 
     def current(self, table: str, partition: Mapping[str, str]) -> Manifest | None:
         """The batch that the partition's pointer names."""

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from pipeline.contracts import ISSUES, TOKENS
+from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS
 from pipeline.errors import UsageError
 from pipeline.lake import Lake, Manifest
 
@@ -34,13 +34,20 @@ def new_id() -> str:
 
 @dataclass(frozen=True)
 class PinnedDay:
-    """A source day: the folders of its batches of issues and tokens, and what stands for their content."""
+    """A source day: the folders of its batches of issues, tokens and health, and what stands for their content."""
 
     day: str
     issues: str
     tokens: str
+    health: str
     issues_digest: str
     tokens_digest: str
+    health_digest: str
+
+    @property
+    def content(self) -> tuple[str, ...]:
+        """The same for the same content, whichever batches hold it."""
+        return self.day, self.issues_digest, self.tokens_digest, self.health_digest
 
 
 @dataclass(frozen=True)
@@ -128,12 +135,15 @@ def pin(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
     for day in days:
         issues = lake.current(ISSUES.name, {"day": day})
         tokens = lake.current(TOKENS.name, {"day": day})
-        if issues is None or tokens is None or issues.digest not in tokens.inputs:
-            verb = "extract" if issues is None else "clean"
+        health = lake.current(SOURCE_HEALTH.name, {"day": day})
+        if issues is None or health is None or issues.digest not in health.inputs:
             raise UsageError(
-                f"{day} has no current {'issues' if issues is None else 'tokens'}.", f"Make them first: titler {verb} --day {day}"
+                f"{day} has no current {'issues' if issues is None else 'verdict'}.", f"Make it first: titler extract --day {day}"
             )
-        pinned.append(PinnedDay(day, issues.folder, tokens.folder, issues.digest, tokens.digest))
+        if tokens is None or issues.digest not in tokens.inputs:
+            raise UsageError(f"{day} has no current tokens.", f"Make them first: titler clean --day {day}")
+        digests = (issues.digest, tokens.digest, health.digest)
+        pinned.append(PinnedDay(day, issues.folder, tokens.folder, health.folder, *digests))
     return pinned
 
 
@@ -165,7 +175,9 @@ def keep_mask(plan: Plan, day: str, issue_ids: Any) -> Any:
 
 
 def check_days(lake: Lake, first: str | None, last: str | None) -> list[str]:
-    """The cleaned days within [first, last]. Raises UsageError where there is none."""
+    """The cleaned days within [first, last]. Raises UsageError for a range backwards, and where there is none."""
+    if first and last and first > last:
+        raise UsageError(f"--from {first} comes after --to {last}.", f"Turn them round: --from {last} --to {first}")
     days = [day for day in lake.days(TOKENS.name) if (first or "") <= day <= (last or "9999")]
     if not days:
         raise UsageError(

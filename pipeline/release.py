@@ -35,28 +35,28 @@ def published(lake: Lake) -> list[dict[str, Any]]:
     return sorted(records, key=lambda found: (found["published_at"], found["release_id"]))
 
 
-def current(lake: Lake) -> str | None:
-    """The release that the lake's pointer names."""
+def pointed(lake: Lake) -> str | None:
+    """The release that the lake's pointer names: what readers of the lake see. The warehouse's row decides; the pointer follows it."""
     pointer = lake.get_json(CURRENT)
     return None if pointer is None else str(pointer["release_id"])
 
 
 def require_current(lake: Lake) -> Pinned:
     """The current release. Raises UsageError where nothing was published."""
-    name = current(lake)
+    name = pointed(lake)
     if name is None:
         raise UsageError(f"No release is published in {lake.root}.", "Make one: titler run --from 2015-01-01 --to 2015-01-01")
     return Pinned(lake, "releases", name)
 
 
 def point(lake: Lake, name: str) -> None:
-    """Sets the lake's pointer."""
-    lake.put_json(CURRENT, {"release_id": name})
+    """Sets the lake's pointer, where it says something else."""
+    if pointed(lake) != name:
+        lake.put_json(CURRENT, {"release_id": name})
 
 
-def kept(lake: Lake, keep: int) -> list[str]:
-    """The current release and the `keep` - 1 others that were current last."""
-    now = current(lake)
+def kept(lake: Lake, now: str | None, keep: int) -> list[str]:
+    """The current release, `now`, and the `keep` - 1 others that were current last."""
     others = [found["release_id"] for found in published(lake) if found["release_id"] != now]
     return ([now] if now else []) + others[::-1][: keep - 1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pipeline.errors import UsageError
 
 PREFIX = "TITLER_"
+NO_SETTINGS = {"TITLER_TEST_DATA"}  # the tests' own
 
 
 class _Section(BaseModel):
@@ -27,14 +29,13 @@ class Source(_Section):
 class LakeSettings(_Section):
     """Where the lake is."""
 
-    root: str = Field(default="./lake", description="folder or bucket")
+    root: str = Field(default="./lake", description="folder or bucket; the embedded warehouse publishes from a folder alone")
 
 
 class Warehouse(_Section):
     """Where analysts query."""
 
-    kind: Literal["duckdb", "bigquery"] = Field(default="duckdb", description="the embedded one; bigquery is refused: not built yet")
-    path: str = Field(default="", description="DuckDB's file; empty: warehouse.duckdb inside the lake")
+    path: str = Field(default="", description="DuckDB's file, on this machine; empty: warehouse.duckdb inside the lake")
 
 
 class Tracking(_Section):
@@ -131,19 +132,26 @@ class Settings(BaseSettings):
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's address, with the default worked out."""
-        return self.tracking.uri or f"sqlite:///{Path(self.lake.root).absolute()}/mlflow.db"
+        """MLflow's address, with the default worked out. Raises UsageError where it must be set: the lake is no folder."""
+        return self.tracking.uri or f"sqlite:///{self._folder('tracking.uri', 'an MLflow server, like http://mlflow:5000')}/mlflow.db"
 
     @property
     def warehouse_path(self) -> str:
-        """DuckDB's file, with the default worked out."""
-        return self.warehouse.path or f"{self.lake.root.rstrip('/')}/warehouse.duckdb"
+        """DuckDB's file, with the default worked out. Raises UsageError where it must be set: the lake is no folder."""
+        return self.warehouse.path or f"{self._folder('warehouse.path', 'a file on this machine')}/warehouse.duckdb"
+
+    def _folder(self, setting: str, value: str) -> str:
+        """The lake's folder, absolute. Raises UsageError where it is none, so that `setting` has no default."""
+        root = self.lake.root.removeprefix("file://")
+        if "://" in root:
+            raise UsageError(f"lake.root = {root} is not a folder, so {setting} has no default.", f"Set {setting} to {value}.")
+        return str(Path(root).absolute())
 
 
 def load(path: Path | None = None) -> Settings:
     """Settings from a TOML file, the environment and the defaults.
 
-    Raises UsageError, naming the key, for one that is unknown or of the wrong type.
+    Raises UsageError, naming it, for a key or a `TITLER_` variable that is unknown or of the wrong type.
     """
     if path is not None and not path.is_file():
         raise UsageError(f"{path}: no such settings file.", "Give a TOML file like infra/cloud.toml, or leave --settings out.")
@@ -151,12 +159,12 @@ def load(path: Path | None = None) -> Settings:
     class FromFile(Settings):
         model_config = SettingsConfigDict(toml_file=path)
 
-    sections = set(Settings.model_fields)
-    for name in os.environ:
-        if name.startswith(PREFIX) and "__" in name:
-            section = name.removeprefix(PREFIX).split("__")[0].lower()
-            if section not in sections:
-                raise UsageError(f"{name}: no such setting.", f"Its sections are: {', '.join(sorted(sections))}")
+    sections = {name: type(field.default) for name, field in Settings.model_fields.items()}
+    known = [f"{PREFIX}{name}__{key}".upper() for name, section in sections.items() for key in section.model_fields]
+    for name in sorted(os.environ):
+        if name.upper().startswith(PREFIX) and name.upper() not in {*known, *NO_SETTINGS}:
+            nearest = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0)[0]
+            raise UsageError(f"{name}: no such setting; the nearest is {nearest}.", "All settings and their defaults: docs/settings.md")
     try:
         return FromFile()
     except ValidationError as error:

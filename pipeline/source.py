@@ -12,7 +12,7 @@ from typing import Any
 import fsspec
 from fsspec.core import url_to_fs
 
-from pipeline.errors import SourceError, UsageError
+from pipeline.errors import SourceError
 
 HOURS = range(24)
 COLLAPSED_BELOW = 0.10  # of the usual events
@@ -21,6 +21,7 @@ CONNECTIONS = 8
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-(1?\d|2[0-3])\.json\.gz")
 _STAMPS = ("ETag", "etag", "generation", "md5Hash", "Content-MD5", "Last-Modified", "LastModified", "updated", "mtime")
 _ABSENT = (404, 410)
+_PROTOCOLS = ("file", "gs", "https", "http")
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class SourceDay:
 
 
 def look(base: str, day: date) -> SourceDay:
-    """Which of a day's 24 hour files there are under `base`: a folder, file://, gs:// or https://.
+    """Which of a day's 24 hour files there are under `base`: a folder, file://, gs://, https:// or http://.
 
-    Raises SourceError when the base does not exist or cannot be reached, or is a folder without any hour file.
+    Raises SourceError when the base is another kind of address, does not exist or cannot be reached, or is a folder without any hour file.
     """
     filesystem, root = _open(base)
     names = {hour: f"{day:%Y-%m-%d}-{hour}.json.gz" for hour in HOURS}
@@ -75,17 +76,6 @@ def fetch(day: SourceDay, folder: Path) -> list[Path]:
         return list(pool.map(lambda file: _fetch(file, folder), day.found))
 
 
-def days(base: str) -> list[date]:
-    """The days with at least one hour file in a folder or bucket, in order.
-
-    Raises UsageError for a web address, which cannot be listed, and SourceError as `look` does.
-    """
-    filesystem, root = _open(base)
-    if _is_web(filesystem):
-        raise UsageError(f"{base} cannot be listed, so its days are unknown.", "Name them: --day D, or --from D --to D.")
-    return sorted({date.fromisoformat(name[:10]) for name in _list(filesystem, base, root)})
-
-
 def verdict(hours_found: int, events: int, usual_events: int | None) -> str:
     """What a source day is: `missing` (no hour file), `collapsed` (less than a tenth of the usual events),
     `partial` (less than 24 hours) or `complete`. `usual_events` is None while there are too few days to know.
@@ -99,9 +89,12 @@ def verdict(hours_found: int, events: int, usual_events: int | None) -> str:
 
 def _open(base: str) -> tuple[fsspec.AbstractFileSystem, str]:
     try:
+        protocol, separator, _ = base.partition("://")
+        if separator and protocol not in _PROTOCOLS:
+            raise ValueError(f"{protocol}:// is not read")
         filesystem, root = url_to_fs(base)
     except (ValueError, ImportError) as error:
-        hint = "Set source.hours to a folder, file://, gs:// or https://."
+        hint = "Set source.hours to a folder, file://, gs://, https:// or http://."
         raise SourceError(f"{base}: not an address of hour files: {error}", hint) from None
     return filesystem, str(root).rstrip("/")
 

@@ -30,9 +30,13 @@ PREVIOUS = "previous"
 MODEL_TAG = "titler.model"
 VARIANT_TAG = "titler.variant"
 BECAUSE_TAG = "titler.promoted_because"
-UNFINISHED = ("RUNNING", "FAILED", "KILLED", "SCHEDULED")
-REQUIREMENTS = ("mlflow", "numpy", "pandas", "keras", "tensorflow-cpu", "tensorflow", "jax", "torch")
-"""What the registered model needs of what is installed here. Its own code travels with it."""
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "keras", "tensorflow-cpu", "tensorflow", "jax", "torch", "ftfy", "unidecode", "more-itertools")
+"""What the registered model needs of what is installed here. Its own code travels with it.
+
+The last three are for text.engine = ktext. ktext and textacy themselves are left out: ktext 0.40 pins keras 2.2.4, and
+textacy 0.6.2 ftfy below 5 and numpy below 2, so pip finds no versions that go together. A model of that engine therefore
+loads only where Titler's own lock is installed, which sets those pins aside.
+"""
 SWITCHES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_DISABLE_AGENT_HINT": "true",
@@ -130,14 +134,14 @@ class Tracking:
     def training_run(self, name: str, parameters: Row, tags: Mapping[str, str]) -> Iterator[Run]:
         """The run of the model called `name`; it ends as finished, or as failed with whatever was raised.
 
-        An unfinished one of that name with the same parameters goes on, so a killed training stays one run.
+        One of that name with the same parameters goes on, so a killed training stays one run.
         """
         from mlflow.entities import Param, RunTag
 
         wanted = {key: str(value) for key, value in parameters.items()}
         experiment = self._experiment_id()
         for found in self._client.search_runs([experiment], f"tags.`{MODEL_TAG}` = '{name}'"):
-            if found.info.status in UNFINISHED and found.data.params == wanted:
+            if found.data.params == wanted:
                 run_id = found.info.run_id
                 self._client.update_run(run_id, status="RUNNING")
                 break
@@ -220,10 +224,6 @@ class Tracking:
             self._client.set_registered_model_alias(self.model_name, PREVIOUS, champion.version)
         self._client.set_registered_model_alias(self.model_name, CHAMPION, version.version)
         return version.version
-
-    def metrics(self, run_id: str) -> dict[str, float]:
-        """A run's last figures by name."""
-        return dict(self._client.get_run(run_id).data.metrics)
 
     def log_metrics(self, run_id: str, figures: Mapping[str, float]) -> None:
         """Adds figures to a run, finished or not."""

@@ -11,9 +11,12 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from pipeline import console
+from pipeline.answers import HEALTH_KEYS
 from pipeline.cli import app
 from pipeline.cli.options import parse_day, parse_days
+from pipeline.contracts import SOURCE_HEALTH
 from pipeline.errors import UsageError
+from pipeline.lake import Lake
 
 COMMAND = get_command(app)
 assert isinstance(COMMAND, TyperGroup)
@@ -52,6 +55,8 @@ def test_a_verb_has_help_with_an_example_that_parses(verb):
         (["extract", "--day", "01/02/2015"], "not a day"),
         (["extract", "--day", "2999-01-01"], "is in the future"),
         (["extract", "--from", "2015-01-02", "--to", "2015-01-01"], "comes after"),
+        (["status", "--day", "2015-01-01", "--from", "2015-01-01"], "Which days?"),
+        (["status", "--from", "2015-01-02", "--to", "2015-01-01"], "comes after"),
         (["embed"], "Missing option '--release'"),
         (["embed", "--release", "none"], "nothing was opened under this name"),
         (["train", "none"], "nothing was opened under this name"),
@@ -83,6 +88,27 @@ def test_an_empty_lake_has_a_status(tmp_path, monkeypatch):
     monkeypatch.setenv("TITLER_LAKE__ROOT", str(tmp_path / "lake"))
     done = titler("status", "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, {"days": [], "model": None, "release": None})
+
+
+@pytest.mark.parametrize(
+    ("options", "days"),
+    [
+        ([], ["2015-01-01", "2015-01-02", "2015-01-03"]),
+        (["--day", "20150102"], ["2015-01-02"]),
+        (["--from", "20150102"], ["2015-01-02", "2015-01-03"]),
+        (["--to", "20150102"], ["2015-01-01", "2015-01-02"]),
+        (["--from", "2015-W01-5", "--to", "20150102"], ["2015-01-02"]),
+    ],
+    ids=" ".join,
+)
+def test_the_status_of_some_days_however_they_are_written(tmp_path, monkeypatch, capsys, options, days):
+    monkeypatch.setenv("TITLER_LAKE__ROOT", str(tmp_path / "lake"))
+    lake = Lake(str(tmp_path / "lake"))
+    for number in (1, 2, 3):
+        draft = lake.draft(SOURCE_HEALTH.name, {"day": f"2015-01-0{number}"})
+        draft.commit({key: f"2015-01-0{number}" for key in HEALTH_KEYS})
+    app(["status", "--json", *options], standalone_mode=False)
+    assert [day["day"] for day in json.loads(capsys.readouterr().out)["days"]] == days
 
 
 def test_days_are_read_as_they_are_typed():

@@ -1,9 +1,13 @@
 """The whole job on the generated sample with a small network, through the same functions as the verbs."""
 
+import contextlib
+import dataclasses
+import gzip
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +22,7 @@ from pipeline.errors import TitlerError, UsageError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned
 from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source
-from pipeline.stages import clean, collect, embed, evaluate, extract, plan, predict, promote, publish, train, vectorize, vocab
+from pipeline.stages import clean, collect, embed, evaluate, extract, index, plan, predict, promote, publish, train, vectorize, vocab
 
 ONE, TWO, THREE = date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)
 LATER = datetime.now(UTC) + timedelta(days=30)
@@ -54,19 +58,27 @@ def published(lake, settings) -> Lake:
     return lake
 
 
+def opened_in(path: Path) -> Iterator[int]:
+    """Ids of the issues opened in an hour file, read with nothing of Titler's."""
+    for line in gzip.decompress(path.read_bytes()).splitlines():
+        with contextlib.suppress(ValueError, TypeError, AttributeError):
+            event = json.loads(line)
+            if event.get("type") == "IssuesEvent" and event["payload"]["action"] == "opened":
+                yield event["payload"]["issue"]["id"]
+
+
 def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
     with duckdb.connect(settings.warehouse_path, read_only=True) as connection:
         return connection.sql(sql).fetchall()
 
 
 def test_every_opened_issue_has_one_title_whoever_its_model_and_source(published, settings, hours):
-    planted = json.loads((hours / "planted.json").read_text())
-    issues = {row[0] for row in query(settings, "SELECT issue_id FROM title_predictions")}
-    assert len(issues) == query(settings, "SELECT COUNT(*) FROM title_predictions")[0][0]
+    opened = {issue_id for path in hours.glob("2024-01-0[12]-*.json.gz") for issue_id in opened_in(path)}
+    issues = [row[0] for row in query(settings, "SELECT issue_id FROM title_predictions")]
+    assert sorted(issues) == sorted(opened)
     status = answers.status(published, settings)
     assert status["release"]["issues"] == len(issues)
     assert [day["verdict"] for day in status["days"]] == ["complete", "complete"]
-    assert planted["missing_hours"][0].startswith(THREE.isoformat())
     assert query(settings, "SELECT COUNT(*) FROM title_predictions WHERE abstained <> (predicted_title = '')") == [(0,)]
 
 
@@ -92,7 +104,7 @@ def test_a_neighbour_was_there_before(published, settings):
 
 def test_the_same_stages_again_do_nothing(published, settings):
     days = [ONE.isoformat(), TWO.isoformat()]
-    name = release.current(published)
+    name = release.pointed(published)
     assert name is not None
     current = Pinned(published, "releases", name)
     assert extract.run(published, settings, [ONE, TWO])[0].made == 0
@@ -104,7 +116,7 @@ def test_the_same_stages_again_do_nothing(published, settings):
 
 def test_a_second_refresh_with_nothing_new_opens_no_release(published, settings):
     planned = plan.run(published, settings, Pinned(published, "releases", "second"))
-    assert (planned.plan, planned.reason) == (None, f"nothing is new since release {release.current(published)}")
+    assert (planned.plan, planned.reason) == (None, f"nothing is new since release {release.pointed(published)}")
     assert "second" not in release.names(published)
 
 
@@ -131,13 +143,13 @@ def test_an_unknown_issue_is_one_clear_error(published, settings):
 
 
 def test_the_following_day_is_embedded_alone_and_rollback_goes_back(published, settings, monkeypatch):
-    before = release.current(published)
+    before = release.pointed(published)
     assert before is not None
     old = query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id")
     monkeypatch.setattr(job, "new_id", lambda: "20991231T000000Z")  # a name of its own within the same second
     job.run(published, settings, [THREE], retrain=False, variant=None, epochs=None)
     now = Pinned(published, "releases", "20991231T000000Z")
-    assert release.current(published) == now.name
+    assert release.pointed(published) == now.name
     first = Pinned(published, "releases", before)
     for table, verb in ((EMBEDDINGS.name, "embed"), (TITLE_PREDICTIONS.name, "predict"), (SIMILAR_ISSUES.name, "index")):
         assert [m.batch_id for m in now.members(table, verb)][:2] == [m.batch_id for m in first.members(table, verb)]
@@ -147,33 +159,108 @@ def test_the_following_day_is_embedded_alone_and_rollback_goes_back(published, s
     statuses = dict(query(settings, "SELECT release_id, status FROM releases"))
     assert statuses == {before: "current", now.name: "rolled_back"}
     publish.rollback(published, settings, now.name)
-    assert release.current(published) == now.name
+    assert release.pointed(published) == now.name
 
 
-def test_a_collapsed_day_stops_a_release_until_someone_takes_it(published, settings, monkeypatch):
-    name = release.current(published)
-    assert name is not None
-    stopped = Pinned(published, "releases", "stopped")
-    source = Pinned(published, "releases", name)
-    stopped.open(source.plan().days, source.plan().facts)
+def collapsed(lake: Lake, settings: Settings, source: Pinned, name: str) -> Pinned:
+    """A release like `source`, whose first day has collapsed."""
+    figures = {**source.members(SOURCE_HEALTH.name, "plan")[0].figures, "verdict": "collapsed", "usual_events": 10_000}
+    draft = lake.draft(SOURCE_HEALTH.name, {"day": ONE.isoformat()}, ("collapsed",))
+    draft.write_table("part-00000.parquet", pa.Table.from_pylist([{**figures, "day": ONE}], schema=SOURCE_HEALTH.schema), SOURCE_HEALTH)
+    health = draft.commit(figures)
+    extract.run(lake, settings, [ONE])  # the day itself stays as it is
+    first, *others = source.plan().days
+    pinned = Pinned(lake, "releases", name)
+    pinned.open([dataclasses.replace(first, health=health.folder, health_digest=health.digest), *others], source.plan().facts)
     for table in ("issues_v1", "embeddings_v1", "title_predictions_v1", "similar_issues_v1", "index"):
-        stopped.set_members(table, source.members(table, "plan"))
-    health = published.draft("source_health_v1", {"day": "2024-01-01"}, ("collapsed",))
-    row = {**source.members("source_health_v1", "plan")[0].figures, "verdict": "collapsed", "usual_events": 10_000}
-    health.write_table("part-00000.parquet", pa.Table.from_pylist([{**row, "day": ONE}], schema=SOURCE_HEALTH.schema), SOURCE_HEALTH)
-    stopped.set_members("source_health_v1", [health.commit(row)])
+        pinned.set_members(table, source.members(table, "plan"))
+    pinned.set_members(SOURCE_HEALTH.name, [health, *source.members(SOURCE_HEALTH.name, "plan")[1:]])
+    return pinned
+
+
+def test_a_collapsed_day_stops_a_release_until_someone_takes_it_and_then_stays_taken(published, settings):
+    name = release.pointed(published)
+    assert name is not None
+    source = Pinned(published, "releases", name)
+    stopped = collapsed(published, settings, source, "stopped")
     with pytest.raises(TitlerError, match="so the day has collapsed and stops release stopped"):
         publish.run(published, settings, stopped, {})
-    assert release.current(published) == name
+    assert release.pointed(published) == name
     publish.run(published, settings, stopped, {"2024-01-01": "a holiday"})
-    assert json.loads(query(settings, "SELECT accepted FROM releases WHERE release_id = 'stopped'")[0][0])[0]["because"] == "a holiday"
+    publish.run(published, settings, collapsed(published, settings, source, "the-night-after"), {})
+    rows = dict(query(settings, "SELECT release_id, accepted FROM releases"))
+    assert [json.loads(rows[release_id])[0]["because"] for release_id in ("stopped", "the-night-after")] == ["a holiday"] * 2
     publish.rollback(published, settings, name)
+
+
+def test_publishing_a_release_that_others_have_followed_is_refused(published, settings):
+    now = release.pointed(published)
+    with pytest.raises(UsageError, match="To go back: titler rollback stopped"):
+        publish.run(published, settings, Pinned(published, "releases", "stopped"), {"2024-01-01": "a holiday"})
+    assert publish.current(published, settings) == now
+
+
+def test_the_row_decides_and_a_lost_pointer_is_set_again(published, settings):
+    now = release.pointed(published)
+    published.put_json(release.CURRENT, {"release_id": "stopped"})
+    assert publish.current(published, settings) == now
+    assert release.pointed(published) == now
+
+
+def test_a_day_that_is_being_ingested_again_stays_in_the_release_as_it_was(published, settings):
+    day = {"day": TWO.isoformat()}
+    before = published.current(ISSUES.name, day)
+    assert before is not None
+    changed = settings.model_copy(update={"text": settings.text.model_copy(update={"min_body_words": 30})})
+    assert extract.run(published, changed, [TWO])[0].made == 1
+    planned = plan.run(published, settings, Pinned(published, "releases", "between"))
+    assert (planned.plan, planned.kept, planned.left_out) == (None, (TWO.isoformat(),), ())
+    assert extract.run(published, settings, [TWO])[0].made == 0
+    assert published.current(ISSUES.name, day) == before
+    assert plan.run(published, settings, Pinned(published, "releases", "after")).kept == ()
+
+
+def test_a_plan_cut_off_before_its_members_were_named_is_completed(published, settings):
+    name = release.pointed(published)
+    assert name is not None
+    source = Pinned(published, "releases", name).plan()
+    cut = Pinned(published, "releases", "cut")
+    cut.open(source.days, source.facts)
+    assert not cut.has_members(SOURCE_HEALTH.name)
+    plan.run(published, settings, cut)
+    assert len(cut.members(SOURCE_HEALTH.name, "plan")) == len(source.days)
+
+
+def test_the_oldest_issues_have_all_their_elders_as_neighbours(published, settings):
+    ages = query(settings, "SELECT issue_id FROM similar_issues GROUP BY issue_id HAVING COUNT(*) < 10")
+    name = release.pointed(published)
+    assert name is not None
+    ids = answers.index_ids(published, Pinned(published, "releases", name).members("index", "index")[0])
+    oldest = ids.sort_by([("created_at", "ascending"), ("issue_id", "ascending")]).column("issue_id").to_pylist()[1:10]
+    assert sorted(row[0] for row in ages) == sorted(oldest)
+
+
+def test_an_index_with_too_low_a_recall_stores_no_neighbours(published, settings):
+    name = release.pointed(published)
+    assert name is not None
+    source = Pinned(published, "releases", name)
+    low = Pinned(published, "releases", "low")
+    low.open(source.plan().days, source.plan().facts)
+    low.set_members(EMBEDDINGS.name, source.members(EMBEDDINGS.name, "embed"))
+    with pytest.raises(TitlerError, match=r"recall@10 is 0\.\d+ over 200 issues, expected at least 0\.99"):
+        index.run(published, low, Index(trees=1, search_k=1, min_recall=0.99))
+    assert not low.has_members(SIMILAR_ISSUES.name)
+    assert index.run(published, low, Index(trees=20)).figures["recall_at_10"] > 0.9
 
 
 def test_a_worse_model_is_promoted_only_by_force_and_the_former_champion_is_kept(published, settings):
     former = answers.status(published, settings)["model"]["name"]
     challenger = Pinned(published, "models", "challenger")
-    vocab.run(published, settings, challenger, [ONE.isoformat(), TWO.isoformat()], {"variant": "gru", "epochs": 1})
+    asked = vocab.Asked("2024-01-01", "2024-01-02", epochs=1)
+    vocab.run(published, settings, challenger, asked)
+    with pytest.raises(UsageError, match="challenger is open already"):
+        vocab.run(published, settings, challenger, vocab.Asked(epochs=2))
+    assert vocab.run(published, settings, challenger, vocab.Asked()).rows == vocab.run(published, settings, challenger, asked).rows
     vectorize.run(published, settings, challenger)
     train.run(published, settings, challenger)
     with pytest.raises(UsageError, match="challenger was not evaluated"):
@@ -190,7 +277,7 @@ def test_a_worse_model_is_promoted_only_by_force_and_the_former_champion_is_kept
 
 
 def test_collect_removes_what_nobody_names_and_readers_notice_nothing(published, settings):
-    current = release.current(published)
+    current = release.pointed(published)
     rows = query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id")
     orphan = published.draft(ISSUES.name, {"day": "2024-01-01"})
     orphan.write_file("part-00000.parquet", b"never committed")
@@ -222,7 +309,7 @@ def test_the_command_answers_in_json_and_refuses_in_one_line(published, settings
         )
 
     status = titler("status", "--json")
-    assert json.loads(status.stdout)["release"]["id"] == release.current(published)
+    assert json.loads(status.stdout)["release"]["id"] == release.pointed(published)
     assert status.returncode == 0
     nothing = titler("similar", "https://github.com/no/one/issues/1")
     assert (nothing.returncode, nothing.stdout) == (2, "")

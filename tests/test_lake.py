@@ -54,6 +54,13 @@ def test_a_rerun_swaps_the_pointer_and_leaves_the_old_batch_readable(lake):
     assert lake.read(old, TOKENS).num_rows == 1
 
 
+def test_a_batch_that_is_made_again_is_current_again(lake):
+    old = written(lake).commit()
+    written(lake, ROWS.slice(0, 0), inputs=("def",)).commit()
+    assert lake.reuse(TOKENS.name, DAY, ("abc",), {"engine": "titler"}) == old
+    assert lake.current(TOKENS.name, DAY) == old
+
+
 def test_the_digest_stands_for_the_content_alone(lake):
     one, two = written(lake, inputs=("abc",)).commit(), written(lake, inputs=("def",)).commit()
     assert one.batch_id != two.batch_id

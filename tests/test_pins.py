@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from pipeline.contracts import ISSUES, TOKENS
+from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS
 from pipeline.errors import UsageError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned, keep_mask, pin, superseded
@@ -31,6 +31,20 @@ def ingest(lake: Lake, day: str, *issues: tuple[int, int]) -> None:
     draft = lake.draft(ISSUES.name, {"day": day})
     draft.write_table("part-00000.parquet", pa.Table.from_pylist(rows, schema=ISSUES.schema), ISSUES)
     source = draft.commit()
+    health = {
+        "day": datetime.fromisoformat(day).date(),
+        "hours_found": 24,
+        "hours_missing": [],
+        "events": len(issues),
+        "malformed": 0,
+        "issues": len(issues),
+        "trainable": 0,
+        "usual_events": None,
+        "verdict": "complete",
+    }
+    draft = lake.draft(SOURCE_HEALTH.name, {"day": day}, (source.digest,))
+    draft.write_table("part-00000.parquet", pa.Table.from_pylist([health], schema=SOURCE_HEALTH.schema), SOURCE_HEALTH)
+    draft.commit()
     tokens = [{"issue_id": number, "repo": "a/b", "trainable": False, "body": [], "title": ["t"]} for number, _ in issues]
     draft = lake.draft(TOKENS.name, {"day": day}, (source.digest,))
     draft.write_table("part-00000.parquet", pa.Table.from_pylist(tokens, schema=TOKENS.schema), TOKENS)
@@ -73,10 +87,15 @@ def test_a_plan_does_not_change_when_a_day_is_ingested_again(lake):
 
 def test_a_day_whose_tokens_are_of_older_issues_is_not_pinned(lake):
     ingest(lake, "2015-01-01", (1, 9))
+    (old,) = pin(lake, ["2015-01-01"])
     draft = lake.draft(ISSUES.name, {"day": "2015-01-01"})
-    draft.commit()
+    new = draft.commit()
+    with pytest.raises(UsageError, match="2015-01-01 has no current verdict"):
+        pin(lake, ["2015-01-01"])
+    lake.draft(SOURCE_HEALTH.name, {"day": "2015-01-01"}, (new.digest,)).commit()
     with pytest.raises(UsageError, match="2015-01-01 has no current tokens"):
         pin(lake, ["2015-01-01"])
+    assert lake.manifest(old.issues).rows == 1
 
 
 def test_what_was_never_opened_says_how_to_open_it(lake):

@@ -9,7 +9,7 @@ from pipeline.errors import UsageError
 
 def test_without_a_file_it_is_one_laptop():
     found = settings.load()
-    assert (found.source.hours, found.lake.root, found.warehouse.kind) == ("https://data.gharchive.org", "./lake", "duckdb")
+    assert (found.source.hours, found.lake.root, found.warehouse.path) == ("https://data.gharchive.org", "./lake", "")
 
 
 def test_a_file_changes_what_it_names_and_the_environment_has_the_last_word(tmp_path, monkeypatch):
@@ -37,14 +37,45 @@ def test_a_mistake_in_the_file_is_named(tmp_path, toml, message):
         settings.load(file)
 
 
-def test_an_unknown_variable_is_named(monkeypatch):
-    monkeypatch.setenv("TITLER_LAKE__ROT", "x")
-    with pytest.raises(UsageError, match=r"lake\.rot: no such setting"):
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("TITLER_LAKE__ROT", "TITLER_LAKE__ROOT"),
+        ("TITLER_LAKE_ROOT", "TITLER_LAKE__ROOT"),
+        ("titler_lake_root", "TITLER_LAKE__ROOT"),
+        ("TITLER_MODEL__EPOCH", "TITLER_MODEL__EPOCHS"),
+        ("TITLER_POND__ROOT", "TITLER_LAKE__ROOT"),
+    ],
+)
+def test_an_unknown_variable_is_named_with_the_nearest_there_is(monkeypatch, name, nearest):
+    monkeypatch.setenv(name, "x")
+    with pytest.raises(UsageError, match=f"{name}: no such setting; the nearest is {nearest}\\."):
         settings.load()
-    monkeypatch.delenv("TITLER_LAKE__ROT")
-    monkeypatch.setenv("TITLER_POND__ROOT", "x")
-    with pytest.raises(UsageError, match="TITLER_POND__ROOT: no such setting"):
-        settings.load()
+
+
+def test_the_tests_own_variable_is_no_mistake(monkeypatch):
+    monkeypatch.setenv("TITLER_TEST_DATA", "x")
+    assert settings.load().model_fields_set == set()
+
+
+@pytest.mark.parametrize("root", ["/x/lake", "/x/lake/", "file:///x/lake"])
+def test_mlflow_and_the_warehouse_lie_in_the_lakes_folder(monkeypatch, root):
+    monkeypatch.setenv("TITLER_LAKE__ROOT", root)
+    found = settings.load()
+    assert (found.tracking_uri, found.warehouse_path) == ("sqlite:////x/lake/mlflow.db", "/x/lake/warehouse.duckdb")
+
+
+@pytest.mark.parametrize("root", ["gs://bucket/lake", "s3://bucket/lake", "memory://lake"])
+def test_beside_a_lake_that_is_no_folder_both_must_be_set(monkeypatch, root):
+    monkeypatch.setenv("TITLER_LAKE__ROOT", root)
+    with pytest.raises(UsageError, match=r"Set tracking\.uri"):
+        _ = settings.load().tracking_uri
+    with pytest.raises(UsageError, match=r"Set warehouse\.path"):
+        _ = settings.load().warehouse_path
+    monkeypatch.setenv("TITLER_TRACKING__URI", "http://mlflow:5000")
+    monkeypatch.setenv("TITLER_WAREHOUSE__PATH", "w.duckdb")
+    found = settings.load()
+    assert (found.tracking_uri, found.warehouse_path) == ("http://mlflow:5000", "w.duckdb")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import SourceError, UsageError
-from pipeline.source import days, fetch, look, verdict
+from pipeline.errors import SourceError
+from pipeline.source import fetch, look, verdict
 
 DAY = date(2015, 1, 3)
 
@@ -77,9 +77,10 @@ def test_a_folder_without_hour_files_is_refused(tmp_path: Path) -> None:
         look(str(tmp_path), DAY)
 
 
-def test_a_protocol_nobody_speaks_is_refused() -> None:
-    with pytest.raises(SourceError, match="not an address of hour files"):
-        look("nonsense://x", DAY)
+@pytest.mark.parametrize("base", ["nonsense://x", "ftp://127.0.0.1/hours", "s3://bucket/hours", "simplecache::https://127.0.0.1"])
+def test_an_address_of_another_kind_is_refused_with_those_there_are(base: str) -> None:
+    with pytest.raises(SourceError, match=r"(?s)not an address of hour files.*a folder, file://, gs://, https:// or http://"):
+        look(base, DAY)
 
 
 def test_a_web_server_is_asked_for_each_hour(address: str) -> None:
@@ -106,15 +107,6 @@ def test_a_remote_file_that_went_away_is_named(address: str, folder: Path, tmp_p
 def test_a_web_server_that_does_not_answer_is_not_a_missing_day() -> None:
     with pytest.raises(SourceError, match="cannot be reached"):
         look("http://127.0.0.1:9", DAY)
-
-
-def test_a_folder_tells_its_days(folder: Path) -> None:
-    assert days(str(folder)) == [date(2015, 1, 3), date(2015, 1, 4)]
-
-
-def test_a_web_server_cannot_tell_its_days(address: str) -> None:
-    with pytest.raises(UsageError, match="cannot be listed"):
-        days(address)
 
 
 @pytest.mark.parametrize(

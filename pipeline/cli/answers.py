@@ -41,10 +41,15 @@ def status(day: Day = None, first: First = None, last: Last = None, as_json: Jso
     from pipeline import answers
 
     here = context()
-    for text, option in ((day, "--day"), (first, "--from"), (last, "--to")):
-        if text:
-            parse_day(text, option)
-    console.status(answers.status(here.lake, here.settings, day or first, day or last), as_json)
+    console.status(answers.status(here.lake, here.settings, *_bounds(day, first, last)), as_json)
+
+
+def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str | None, str | None]:
+    """The first and the last day to show, in ISO form; --from or --to alone leaves the other open. Raises UsageError as `parse_days`."""
+    if day or (first and last):
+        days = parse_days(day, first, last)
+        return str(days[0]), str(days[-1])
+    return str(parse_day(first, "--from")) if first else None, str(parse_day(last, "--to")) if last else None
 
 
 @app.command()

@@ -12,7 +12,7 @@ import typer
 from pipeline import settings
 from pipeline.errors import UsageError
 from pipeline.lake import Lake
-from pipeline.pins import Pinned, check_days
+from pipeline.pins import Pinned
 
 app = typer.Typer(
     name="titler",
@@ -86,11 +86,3 @@ def parse_days(day: str | None, first: str | None, last: str | None) -> list[dat
     if start > stop:
         raise UsageError(f"--from {start} comes after --to {stop}.", f"Turn them round: --from {stop} --to {start}")
     return [date.fromordinal(number) for number in range(start.toordinal(), stop.toordinal() + 1)]
-
-
-def bounds(first: str | None, last: str | None) -> list[str]:
-    """The cleaned days within --from and --to, either of which may be left open. Raises UsageError where there is none."""
-    if first and last:
-        parse_days(None, first, last)
-    days = [str(parse_day(text, option)) if text else None for text, option in ((first, "--from"), (last, "--to"))]
-    return check_days(context().lake, *days)

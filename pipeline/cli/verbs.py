@@ -19,7 +19,6 @@ from pipeline.cli.options import (
     ReleaseId,
     Variant,
     app,
-    bounds,
     context,
     parse_day,
     parse_days,
@@ -74,10 +73,9 @@ def vocab(
     from pipeline.stages import vocab as stage
 
     here = context()
-    chosen = here.settings.model
     pinned = here.model(model or new_id())
-    days = [] if pinned.is_open() else bounds(first, last)
-    manifest = stage.run(here.lake, here.settings, pinned, days, {"variant": variant or chosen.variant, "epochs": epochs or chosen.epochs})
+    since, until = (parse_day(text, option).isoformat() if text else None for text, option in ((first, "--from"), (last, "--to")))
+    manifest = stage.run(here.lake, here.settings, pinned, stage.Asked(since, until, variant, epochs))
     console.vocabulary(here.lake, pinned.name, manifest)
 
 
@@ -235,14 +233,16 @@ def publish(
 
 @app.command()
 def rollback(release: Annotated[str, typer.Argument(metavar="RELEASE", help="A release that was published before.")]) -> None:
-    """Make an earlier release current again, in one step.
+    """Make an earlier release current again, in one step. It stays so until a refresh finds something new.
 
     Example: titler rollback 20150103T031200Z
     """
     from pipeline.stages import publish as stage
+    from pipeline.stages.train import tracking_of
 
     here = context()
-    console.published(here.settings, stage.rollback(here.lake, here.settings, release))
+    row = stage.rollback(here.lake, here.settings, release)
+    console.rolled_back(here.settings, row, tracking_of(here.settings, here.lake).champion())
 
 
 @app.command()

@@ -54,7 +54,7 @@ def map_batches(
     lake: Lake, contract: Table, jobs: Sequence[Job], work: Callable[..., pa.Table], *arguments: Any, label: str, compute: Compute
 ) -> Outcome:
     """For every job the batch that is already there, or a new one: `work(part, *arguments)` for every file of its source, over Dask."""
-    found = [lake.find(contract.name, job.partition, job.inputs, job.parameters) for job in jobs]
+    found = [lake.reuse(contract.name, job.partition, job.inputs, job.parameters) for job in jobs]
     drafts: list[Draft | None] = [
         None if there else lake.draft(contract.name, job.partition, job.inputs, job.parameters)
         for there, job in zip(found, jobs, strict=True)

@@ -12,6 +12,7 @@ from pipeline.pins import Pinned
 from pipeline.release import kept, names, record
 from pipeline.settings import Settings
 from pipeline.stages.index import INDEX
+from pipeline.stages.publish import current
 from pipeline.stages.train import PREDICTOR, tracking_of
 from pipeline.stages.vocab import VOCABULARY
 
@@ -36,7 +37,9 @@ def _young(pinned: Pinned, now: datetime) -> bool:
 
 def _pins(pinned: Pinned) -> set[str]:
     plan = pinned.plan()
-    folders = {folder for day in plan.days for folder in (day.issues, day.tokens)}
+    folders = {folder for day in plan.days for folder in (day.issues, day.tokens, day.health)}
+    if pinned.kind == "releases":
+        folders.add(plan.facts["predictor"])
     for file in pinned.lake.names(f"{pinned.kind}/{pinned.name}/members"):
         folders.update(pinned.member_folders(file.removesuffix(".json")))
     return folders
@@ -46,7 +49,7 @@ def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collecte
     """Removes releases beyond `release.keep`, models that no kept release uses and that are neither champion nor previous,
     and every batch that is then named by nobody. What is younger than GRACE stays."""
     now = now or datetime.now(UTC)
-    keep = set(kept(lake, settings.release.keep))
+    keep = set(kept(lake, current(lake, settings), settings.release.keep))
     released = {name: Pinned(lake, "releases", name) for name in names(lake)}
     stay = {name for name, pinned in released.items() if name in keep or (record(lake, name) is None and _young(pinned, now))}
     in_use = {released[name].plan().facts["model"] for name in stay}

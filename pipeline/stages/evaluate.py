@@ -110,28 +110,42 @@ def from_file(lake: Lake, settings: Settings, path: Path) -> dict[str, Any]:
 def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
     """(title, body) of JSON lines, Parquet or CSV with a title (`title` or `issue_title`) and a `body`.
 
-    Raises UsageError for anything else.
+    A body that is not there is empty. Raises UsageError for anything else.
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such file.", "Give JSON lines, Parquet or CSV with a title and a body.")
+    number = 0
     try:
-        if path.suffix == ".parquet":
-            names = pq.read_schema(path).names
-            rows: Iterator[dict[str, Any]] = iter(
-                pq.read_table(path, columns=[name for name in names if name in (*TITLE_COLUMNS, "body")]).to_pylist()
-            )
-        elif path.suffix == ".csv":
-            csv.field_size_limit(2**31 - 1)
-            rows = iter(csv.DictReader(path.open(newline="", encoding="utf-8")))
-        else:
-            rows = (json.loads(line) for line in path.open(encoding="utf-8") if line.strip())
-        number = 0
-        for number, row in enumerate(rows, start=1):
-            title = next((row[name] for name in TITLE_COLUMNS if row.get(name) is not None), None)
-            if title is None or "body" not in row:
-                raise UsageError(f"{path}, row {number}: found {', '.join(row)}; expected a title (title or issue_title) and a body.")
-            yield title, row["body"] or ""
-    except (ValueError, OSError, AttributeError, csv.Error) as error:
+        for number, row in enumerate(_rows(path), start=1):
+            yield _pair(row, f"{path}, row {number}")
+    except (ValueError, OSError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read: {error}", "Expected JSON lines, Parquet (.parquet) or CSV (.csv).") from None
     if not number:
         raise UsageError(f"{path} has no rows.", "Give JSON lines, Parquet or CSV with a title and a body.")
+
+
+def _rows(path: Path) -> Iterator[Any]:
+    """The file's rows; UTF-8 with or without a byte order mark."""
+    if path.suffix == ".parquet":
+        names = [name for name in pq.read_schema(path).names if name in (*TITLE_COLUMNS, "body")]
+        yield from pq.read_table(path, columns=names).to_pylist()
+    elif path.suffix == ".csv":
+        csv.field_size_limit(2**31 - 1)
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            yield from csv.DictReader(file)
+    else:
+        with path.open(encoding="utf-8-sig") as file:
+            yield from (json.loads(line) for line in file if line.strip())
+
+
+def _pair(row: object, where: str) -> tuple[str, str]:
+    found = row if isinstance(row, dict) else {}
+    title = next((found[name] for name in TITLE_COLUMNS if found.get(name) is not None), None)
+    if title is None or "body" not in found:
+        names = ", ".join(name for name in found if name is not None)  # under None are a CSV row's surplus values
+        raise UsageError(f"{where}: found {names or 'neither'}; expected a title (title or issue_title) and a body.")
+    body = "" if found["body"] is None else found["body"]
+    for name, value in (("title", title), ("body", body)):
+        if not isinstance(value, str):
+            raise UsageError(f"{where}: the {name} is {value!r:.60}; expected text.")
+    return title, body

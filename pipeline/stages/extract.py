@@ -63,7 +63,7 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool) -> tuple
         "query": hashlib.sha256(query.sql.encode()).hexdigest()[:16],
         **query.parameters,
     }
-    found = None if again else lake.find(ISSUES.name, partition, (), parameters)
+    found = None if again else lake.reuse(ISSUES.name, partition, (), parameters)
     if found is not None:
         return found, False
 
@@ -119,7 +119,7 @@ def judge(lake: Lake, manifest: Manifest, known: dict[str, dict[str, Any]]) -> d
     known[manifest.day] = {**row, "day": manifest.day}
     partition = {"day": manifest.day}
     parameters = {"usual_events": usual, "issues_batch": manifest.batch_id}
-    if lake.find(SOURCE_HEALTH.name, partition, (manifest.digest,), parameters) is None:
+    if lake.reuse(SOURCE_HEALTH.name, partition, (manifest.digest,), parameters) is None:
         draft = lake.draft(SOURCE_HEALTH.name, partition, (manifest.digest,), parameters)
         draft.write_table("part-00000.parquet", pa.Table.from_pylist([row], schema=SOURCE_HEALTH.schema), SOURCE_HEALTH)
         draft.commit(known[manifest.day])

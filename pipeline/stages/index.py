@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 from pipeline import ann
 from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES
+from pipeline.errors import TitlerError
 from pipeline.lake import Lake, Manifest
 from pipeline.pins import Pinned, keep_mask
 from pipeline.progress import track
@@ -23,7 +25,8 @@ from pipeline.stages.vectorize import id_matrix
 INDEX = "index"
 IDS_COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at"]
 RECALL_QUERIES = 200
-LOOKED_AT = 10  # a neighbour must be older: look at so many times more candidates than are kept
+LOOKED_AT = 10
+EXACT_BELOW = 10_000
 
 
 def items(lake: Lake, release: Pinned, size: int) -> tuple[pa.Table, npt.NDArray[np.float32]]:
@@ -42,46 +45,78 @@ def items(lake: Lake, release: Pinned, size: int) -> tuple[pa.Table, npt.NDArray
     return pa.concat_tables(tables), np.concatenate(vectors)
 
 
-def neighbours(
-    ids: pa.Table, vectors: npt.NDArray[np.float32], index: ann.Index, wanted: npt.NDArray[np.int64], settings: Index
-) -> Iterator[dict[str, object]]:
-    """Rows of similar_issues_v1 for the items `wanted`: up to `settings.neighbours` issues that were opened before each."""
-    created = ids.column("created_at").to_numpy()
-    issue_ids, urls = ids.column("issue_id").to_pylist(), ids.column("issue_url").to_pylist()
-    repos, titles = ids.column("repo").to_pylist(), ids.column("title").to_pylist()
-    for item in wanted.tolist():
-        rank = 0
-        for other, distance in index.nearest(vectors[item], settings.neighbours * LOOKED_AT, settings.search_k):
-            older = (created[other], issue_ids[other]) < (created[item], issue_ids[item])
-            if not older or rank == settings.neighbours:
-                continue
-            rank += 1
-            yield {
-                "issue_id": issue_ids[item],
-                "issue_url": urls[item],
-                "rank": rank,
-                "similar_issue_id": issue_ids[other],
-                "similar_issue_url": urls[other],
-                "similar_title": titles[other],
-                "distance": distance,
-                "same_repo": repos[item] == repos[other],
-                "near_duplicate": distance < settings.near_duplicate_distance,
-            }
+def check_recall(release: Pinned, index: Manifest, settings: Index) -> None:
+    """Raises TitlerError where an index finds too few of the true neighbours."""
+    recall = index.figures["recall_at_10"]
+    if recall < settings.min_recall:
+        raise TitlerError(
+            f"Release {release.name}: recall@10 is {recall:.3f} over {index.figures['recall_queries']} issues, "
+            f"expected at least {settings.min_recall} (index.min_recall), so the release is stopped.",
+            f"More trees find more: TITLER_INDEX__TREES={settings.trees * 2} titler index --release {release.name}",
+        )
+
+
+class Neighbours:
+    """Nearest older issues. What is older is said by the time of opening, then by the issue's id."""
+
+    def __init__(self, ids: pa.Table, vectors: npt.NDArray[np.float32], index: ann.Index, search_k: int) -> None:
+        self._ids = ids
+        self._vectors = vectors
+        self._index = index
+        self._search_k = search_k
+        by_age = np.lexsort((ids.column("issue_id").to_numpy(), ids.column("created_at").to_numpy()))
+        self._age = np.empty(len(ids), dtype=np.int64)
+        self._age[by_age] = np.arange(len(ids))
+        self._oldest = by_age[:EXACT_BELOW]
+        oldest = vectors[self._oldest]
+        self._units = oldest / np.linalg.norm(oldest, axis=1, keepdims=True)
+
+    def older(self, item: int, wanted: int) -> list[tuple[int, float]]:
+        """Up to `wanted` items older than `item`, nearest first, with their angular distances.
+
+        The index is asked for enough candidates that LOOKED_AT times `wanted` of them should be older; among fewer than
+        EXACT_BELOW older items, where that would be most of the index, the search is exact.
+        """
+        older = int(self._age[item])
+        if older < EXACT_BELOW:
+            cosines = self._units[:older] @ self._units[older]
+            nearest = np.argsort(-cosines, kind="stable")[:wanted]
+            distances = np.sqrt(np.maximum(0, 2 - 2 * cosines[nearest]))
+            return list(zip(self._oldest[nearest].tolist(), distances.tolist(), strict=True))
+        candidates = min(len(self._ids), wanted * LOOKED_AT * math.ceil(len(self._ids) / older))
+        near = self._index.nearest(self._vectors[item], candidates, max(self._search_k, 2 * candidates))
+        return [(other, distance) for other, distance in near if self._age[other] < older][:wanted]
+
+    def rows(self, wanted: npt.NDArray[np.int64], neighbours: int, near_duplicate_distance: float) -> Iterator[dict[str, object]]:
+        """Rows of similar_issues_v1 for the items `wanted`."""
+        for item in wanted.tolist():
+            found = self.older(item, neighbours)
+            asked, *others = self._ids.take(pa.array([item, *(other for other, _ in found)])).to_pylist()
+            for rank, (other, (_, distance)) in enumerate(zip(others, found, strict=True), start=1):
+                yield {
+                    "issue_id": asked["issue_id"],
+                    "issue_url": asked["issue_url"],
+                    "rank": rank,
+                    "similar_issue_id": other["issue_id"],
+                    "similar_issue_url": other["issue_url"],
+                    "similar_title": other["title"],
+                    "distance": distance,
+                    "same_repo": asked["repo"] == other["repo"],
+                    "near_duplicate": distance < near_duplicate_distance,
+                }
 
 
 def run(lake: Lake, release: Pinned, settings: Index) -> Manifest:
     """The release's index, made once, and the neighbours of the days whose issues have none stored yet.
 
-    Raises UsageError where the release was not embedded.
+    Raises UsageError where the release was not embedded, TitlerError where the index's recall is too low: then no neighbours are stored.
     """
     plan = release.plan()
     embeddings = release.members(EMBEDDINGS.name, "embed")
     parameters = {"settings": settings.model_dump(), "superseded": plan.superseded}
     inputs = [manifest.digest for manifest in embeddings]
-    partition = {"release": release.name}
-    found = lake.find(INDEX, partition, inputs, parameters)
-    if found is not None and release.has_members(SIMILAR_ISSUES.name):
-        release.set_members(INDEX, [found])
+    found = lake.find(INDEX, {"release": release.name}, inputs, parameters)
+    if found is not None and release.member_folders(INDEX) == [found.folder] and release.has_members(SIMILAR_ISSUES.name):
         return found
 
     size = lake.manifest(plan.facts["predictor"]).figures["hidden_size"]
@@ -90,47 +125,32 @@ def run(lake: Lake, release: Pinned, settings: Index) -> Manifest:
         path = Path(folder) / "issues.ann"
         ann.build([vectors], size, path, trees=settings.trees, seed=settings.seed)
         index = ann.Index(path, size)
-        if found is None:
-            found = _commit(lake, release, path, ids, vectors, index, settings)
-        _store_neighbours(lake, release, ids, vectors, index, settings)
+        draft = lake.draft(INDEX, {"release": release.name}, inputs, parameters)
+        draft.write_file("issues.ann", path.read_bytes())
+        buffer = io.BytesIO()
+        pq.write_table(ids, buffer, compression="zstd")
+        draft.write_file("ids.parquet", buffer.getvalue(), len(ids))
+        queries = np.sort(np.random.default_rng(settings.seed).permutation(len(ids))[:RECALL_QUERIES])
+        recall = ann.recall(index, vectors, queries, search_k=settings.search_k)
+        found = draft.commit({"items": len(ids), "size": size, "recall_at_10": recall, "recall_queries": len(queries)})
+        check_recall(release, found, settings)
+        _store_neighbours(lake, release, ids, Neighbours(ids, vectors, index, settings.search_k))
     release.set_members(INDEX, [found])
     return found
 
 
-def _commit(
-    lake: Lake, release: Pinned, path: Path, ids: pa.Table, vectors: npt.NDArray[np.float32], index: ann.Index, settings: Index
-) -> Manifest:
-    plan = release.plan()
-    queries = np.sort(np.random.default_rng(settings.seed).permutation(len(ids))[:RECALL_QUERIES])
-    figures = {
-        "items": len(ids),
-        "size": vectors.shape[1],
-        "recall_at_10": ann.recall(index, vectors, queries, search_k=settings.search_k),
-        "recall_queries": len(queries),
-    }
-    inputs = [manifest.digest for manifest in release.members(EMBEDDINGS.name, "embed")]
-    parameters = {"settings": settings.model_dump(), "superseded": plan.superseded}
-    draft = lake.draft(INDEX, {"release": release.name}, inputs, parameters)
-    draft.write_file("issues.ann", path.read_bytes())
-    buffer = io.BytesIO()
-    pq.write_table(ids, buffer, compression="zstd")
-    draft.write_file("ids.parquet", buffer.getvalue(), len(ids))
-    return draft.commit(figures)
-
-
-def _store_neighbours(
-    lake: Lake, release: Pinned, ids: pa.Table, vectors: npt.NDArray[np.float32], index: ann.Index, settings: Index
-) -> None:
+def _store_neighbours(lake: Lake, release: Pinned, ids: pa.Table, search: Neighbours) -> None:
     facts = release.plan().facts
+    chosen = {name: facts[name] for name in ("neighbours", "near_duplicate_distance")}
     days = ids.column("day").to_numpy(zero_copy_only=False)
     embeddings = release.members(EMBEDDINGS.name, "embed")
     manifests = []
     for embedded in track(embeddings, "neighbours", len(embeddings)):
         partition = {"model": facts["model"], "day": embedded.day}
-        manifest = lake.find(SIMILAR_ISSUES.name, partition, (embedded.digest,), facts["settings"])
+        manifest = lake.find(SIMILAR_ISSUES.name, partition, (embedded.digest,), chosen)
         if manifest is None:
-            rows = list(neighbours(ids, vectors, index, np.flatnonzero(days == embedded.day), settings))
-            draft = lake.draft(SIMILAR_ISSUES.name, partition, (embedded.digest,), facts["settings"])
+            rows = list(search.rows(np.flatnonzero(days == embedded.day), **chosen))
+            draft = lake.draft(SIMILAR_ISSUES.name, partition, (embedded.digest,), chosen)
             draft.write_table("part-00000.parquet", pa.Table.from_pylist(rows, schema=SIMILAR_ISSUES.schema), SIMILAR_ISSUES)
             manifest = draft.commit()
         manifests.append(manifest)

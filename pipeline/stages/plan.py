@@ -6,48 +6,48 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS
+from pipeline.contracts import ISSUES, SOURCE_HEALTH
 from pipeline.errors import UsageError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned, PinnedDay, Plan, pin
-from pipeline.release import current
+from pipeline.release import published
 from pipeline.settings import Settings
+from pipeline.stages.publish import current
 from pipeline.stages.train import PREDICTOR, tracking_of
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The plan, or the reason why none was opened; `left_out` are days with issues that are not cleaned yet."""
+    """The plan, or the reason why none was opened.
+
+    `kept` are days that are being ingested again and enter as the current release has them; `left_out` are new days that are not
+    cleaned yet.
+    """
 
     plan: Plan | None
     reason: str
-    left_out: tuple[str, ...]
+    kept: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def run(lake: Lake, settings: Settings, release: Pinned) -> Planned:
     """Opens `release`: pins the champion, its vocabulary and the batches of every cleaned day.
 
-    With nothing new since the current release, or no champion yet, it opens none and says why.
+    With no champion yet, or nothing new since the current release or one that was rolled back, it opens none and says why.
     """
     if release.is_open():
-        return Planned(release.plan(), "it was opened before", ())
+        _name_members(release)
+        return Planned(release.plan(), "it was opened before")
     champion = tracking_of(settings, lake).champion()
     if champion is None:
-        return Planned(None, "no model is champion yet: titler train, then titler promote", ())
-    cleaned = set(lake.days(TOKENS.name))
-    days, left_out = [], []
-    for day in lake.days(ISSUES.name):
-        try:
-            days += pin(lake, [day]) if day in cleaned else []
-        except UsageError:
-            cleaned.discard(day)
-        if day not in cleaned:
-            left_out.append(day)
+        return Planned(None, "no model is champion yet: titler train, then titler promote")
+    now = current(lake, settings)
+    before = Pinned(lake, "releases", now).plan() if now else None
+    days, kept, left_out = _days(lake, before)
     if not days:
-        return Planned(None, "no day is cleaned yet: titler extract, then titler clean", tuple(left_out))
+        return Planned(None, "no day is cleaned yet: titler extract, then titler clean", kept, left_out)
 
-    model = Pinned(lake, "models", champion.model)
-    predictor = model.members(PREDICTOR, "train")[0]
+    predictor = Pinned(lake, "models", champion.model).members(PREDICTOR, "train")[0]
     facts: dict[str, Any] = {
         "model": champion.model,
         "model_version": champion.version,
@@ -55,19 +55,40 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> Planned:
         "vocabulary": predictor.figures["vocabulary"],
         "predictor": predictor.folder,
         "predictor_digest": predictor.digest,
-        "settings": {"neighbours": settings.index.neighbours, "near_duplicate_distance": settings.index.near_duplicate_distance},
+        "neighbours": settings.index.neighbours,
+        "near_duplicate_distance": settings.index.near_duplicate_distance,
     }
-    now = current(lake)
-    if now is not None:
-        before = Pinned(lake, "releases", now).plan()
-        if before.facts == facts and _content(before.days) == _content(days):
-            return Planned(None, f"nothing is new since release {now}", tuple(left_out))
-    plan = release.open(days, facts)
-    release.set_members(ISSUES.name, [release.issues(day) for day in plan.days])
-    health = (lake.current(SOURCE_HEALTH.name, {"day": day.day}) for day in plan.days)
-    release.set_members(SOURCE_HEALTH.name, [manifest for manifest in health if manifest is not None])
-    return Planned(plan, "", tuple(left_out))
+    if before is not None and _same(before, facts, days):
+        return Planned(None, f"nothing is new since release {now}", kept, left_out)
+    for found in published(lake):
+        if found.get("rolled_back") and _same(Pinned(lake, "releases", found["release_id"]).plan(), facts, days):
+            return Planned(None, f"nothing is new since release {found['release_id']}, which was rolled back", kept, left_out)
+    release.open(days, facts)
+    _name_members(release)
+    return Planned(release.plan(), "", kept, left_out)
 
 
-def _content(days: Sequence[PinnedDay]) -> list[tuple[str, str, str]]:
-    return [(day.day, day.issues_digest, day.tokens_digest) for day in days]
+def _days(lake: Lake, before: Plan | None) -> tuple[list[PinnedDay], tuple[str, ...], tuple[str, ...]]:
+    """The days to pin, those of them that are pinned as the release before has them, and those that are not ready."""
+    there = {day.day: day for day in before.days} if before else {}
+    days, kept, left_out = [], [], []
+    for day in sorted({*lake.days(ISSUES.name), *there}):
+        try:
+            days += pin(lake, [day])
+        except UsageError:
+            if day in there:
+                days.append(there[day])
+                kept.append(day)
+            else:
+                left_out.append(day)
+    return days, tuple(kept), tuple(left_out)
+
+
+def _same(plan: Plan, facts: dict[str, Any], days: Sequence[PinnedDay]) -> bool:
+    return plan.facts == facts and [day.content for day in plan.days] == [day.content for day in days]
+
+
+def _name_members(release: Pinned) -> None:
+    days = release.plan().days
+    release.set_members(ISSUES.name, [release.lake.manifest(day.issues) for day in days])
+    release.set_members(SOURCE_HEALTH.name, [release.lake.manifest(day.health) for day in days])

@@ -13,9 +13,9 @@ from pipeline.contracts import SOURCE_HEALTH, TABLES
 from pipeline.errors import TitlerError, UsageError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned
-from pipeline.release import PUBLISHED_TABLES, RECORD, current, members_table, point, published, record, releases_table
+from pipeline.release import PUBLISHED_TABLES, RECORD, members_table, point, published, record, releases_table
 from pipeline.settings import Settings
-from pipeline.stages.index import INDEX
+from pipeline.stages.index import INDEX, check_recall
 
 VERBS = {"source_health_v1": "plan", "title_predictions_v1": "predict", "similar_issues_v1": "index"}
 
@@ -24,28 +24,48 @@ class StoppedError(TitlerError):
     """A release that its audit keeps from being published."""
 
 
+def current(lake: Lake, settings: Settings) -> str | None:
+    """The release that readers of the warehouse see. Sets the lake's pointer where a crash left it behind."""
+    name = warehouse.connect(settings.warehouse, settings.warehouse_path).current_release()
+    if name is not None:
+        point(lake, name)
+    return name
+
+
+def acceptances(lake: Lake, release: Pinned, accepted: Mapping[str, str]) -> list[dict[str, str]]:
+    """Who took which collapsed day of the release and why: now, or for an earlier release that had the day with the same figures."""
+    digests = {day.day: day.health_digest for day in release.plan().days}
+    found = {
+        entry["day"]: entry
+        for row in published(lake)
+        for entry in json.loads(row["accepted"])
+        if digests.get(entry["day"]) == entry["health"]
+    }
+    for day, reason in accepted.items():
+        if day not in digests:
+            raise UsageError(f"{day} is not in release {release.name}, so there is nothing to accept.", "titler status shows the days.")
+        found[day] = {"day": day, "because": reason, "by": getpass.getuser(), "health": digests[day]}
+    return [found[day] for day in sorted(found)]
+
+
 def audit(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, str]) -> dict[str, Any]:
-    """The release's figures. Raises StoppedError for a collapsed day that nobody accepted, or a recall that is too low."""
+    """The release's row. Raises StoppedError for a collapsed day that nobody accepted, or a recall that is too low."""
     plan = release.plan()
+    taken = acceptances(lake, release, accepted)
+    days_taken = {entry["day"] for entry in taken}
     for manifest in release.members(SOURCE_HEALTH.name, "plan"):
         health = manifest.figures
-        if health["verdict"] == "collapsed" and manifest.day not in accepted:
+        if health["verdict"] == "collapsed" and manifest.day not in days_taken:
             raise StoppedError(
                 f"{manifest.day}: {health['events']} events where {health['usual_events']} are usual "
-                f"({health['hours_found']} of 24 hours found), "
-                f"so the day has collapsed and stops release {release.name}.",
+                f"({health['hours_found']} of 24 hours found), so the day has collapsed and stops release {release.name}.",
                 f"See what the source gave:  titler status --day {manifest.day}\n"
-                f"Fetch it again:            titler extract --day {manifest.day} --again\n"
+                f"Fetch it again:            titler extract --day {manifest.day} --again; then clean it and plan another release\n"
                 f'Accept it as it is:        titler publish --release {release.name} --accept {manifest.day} --because "..."',
             )
     index = release.members(INDEX, "index")[0]
-    figures = index.figures
-    if figures["recall_at_10"] < settings.index.min_recall:
-        raise StoppedError(
-            f"Release {release.name}: recall@10 is {figures['recall_at_10']:.3f} over {figures['recall_queries']} issues, "
-            f"expected at least {settings.index.min_recall} (index.min_recall), so the release is stopped.",
-            f"More trees find more: TITLER_INDEX__TREES={settings.index.trees * 2} titler index --release {release.name}",
-        )
+    check_recall(release, index, settings.index)
+    superseded = sum(len(ids) for ids in plan.superseded.values())
     return {
         "release_id": release.name,
         "published_by": getpass.getuser(),
@@ -54,15 +74,15 @@ def audit(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str
         "vocabulary": plan.facts["vocabulary"],
         "mlflow_run": plan.facts["mlflow_run"],
         "days": len(plan.days),
-        "issues": sum(manifest.rows for manifest in release.members("title_predictions_v1", "predict"))
-        - sum(len(ids) for ids in plan.superseded.values()),
-        "index_items": figures["items"],
-        "recall_at_10": figures["recall_at_10"],
+        "issues": sum(manifest.rows for manifest in release.members("title_predictions_v1", "predict")) - superseded,
+        "index_items": index.figures["items"],
+        "recall_at_10": index.figures["recall_at_10"],
+        "accepted": json.dumps(taken, ensure_ascii=False),
     }
 
 
-def make_current(lake: Lake, settings: Settings, row: dict[str, Any]) -> None:
-    """The one step: every table of the release is checked aside, then one swap makes it visible, then the pointer follows.
+def make_current(lake: Lake, settings: Settings, row: dict[str, Any]) -> dict[str, Any]:
+    """The one step: the release is checked aside, one swap makes it visible, record and pointer follow. Returns its row.
 
     Raises StoppedError, naming the first check in sql/checks that finds something, and its first row.
     """
@@ -84,22 +104,26 @@ def make_current(lake: Lake, settings: Settings, row: dict[str, Any]) -> None:
                 f"{failure.rows.slice(0, 1).to_pylist()[0]}.",
                 f"What was current stays current. The check: sql/checks/{failure.check}.sql",
             )
-        release.note(RECORD, row)
         staged.make_current()
+    release.note(RECORD, row)
     point(lake, row["release_id"])
+    return row
 
 
 def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, str]) -> dict[str, Any]:
-    """Publishes a release, once; returns its row. `accepted` are collapsed days with the reasons for taking them."""
-    house = warehouse.connect(settings.warehouse, settings.warehouse_path)
-    done = record(lake, release.name)
-    if done is not None and house.current_release() == release.name:
-        point(lake, release.name)  # the row decides; a pointer lost to a crash is set again
+    """Publishes a release, once; returns its row. `accepted` are collapsed days with the reasons for taking them.
+
+    Raises UsageError for a release that was current before and is no more: that is what rollback is for.
+    """
+    now, done = current(lake, settings), record(lake, release.name)
+    if done is not None and now == release.name:
         return done
-    row = audit(lake, settings, release, accepted)
-    row["accepted"] = json.dumps([{"day": day, "because": reason, "by": row["published_by"]} for day, reason in accepted.items()])
-    make_current(lake, settings, row)
-    return dict(release.noted(RECORD))
+    if done is not None:
+        raise UsageError(
+            f"Release {release.name} was published {done['published_at'][:19]} UTC, and {now} has followed it.",
+            f"To go back: titler rollback {release.name}",
+        )
+    return make_current(lake, settings, audit(lake, settings, release, accepted))
 
 
 def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
@@ -108,9 +132,14 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
     if row is None:
         known = ", ".join(found["release_id"] for found in published(lake)) or "none"
         raise UsageError(f"{release_id} was never published (published: {known}).", "titler rollback RELEASE, one of those.")
-    if current(lake) != release_id:
-        for later in published(lake):
-            if later["published_at"] > row["published_at"]:
-                Pinned(lake, "releases", later["release_id"]).note(RECORD, {**later, "rolled_back": True})
-        make_current(lake, settings, row)
-    return dict(Pinned(lake, "releases", release_id).noted(RECORD))
+    if current(lake, settings) == release_id:
+        return row
+    later = [found for found in published(lake) if found["published_at"] > row["published_at"]]
+    for found in later:
+        Pinned(lake, "releases", found["release_id"]).note(RECORD, {**found, "rolled_back": True})
+    try:
+        return make_current(lake, settings, row)
+    except BaseException:
+        for found in later:
+            Pinned(lake, "releases", found["release_id"]).note(RECORD, found)
+        raise

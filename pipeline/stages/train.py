@@ -38,13 +38,13 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
     Raises UsageError where the model was not vectorized.
     """
     plan = model.plan()
-    facts = plan.facts
     vocabulary = model.members(VOCABULARY, "vocab")[0]
     vectors = model.members(VECTORS.name, "vectorize")
-    hyper = {**settings.model.model_dump(), "variant": facts["variant"], "epochs": facts["epochs"]}
+    if model.has_members(PREDICTOR):
+        return model.members(PREDICTOR, "train")[0]
+    hyper = plan.facts["model"]
     inputs = [vocabulary.digest, *(manifest.digest for manifest in vectors)]
-    partition = {"model": model.name}
-    found = lake.find(PREDICTOR, partition, inputs, hyper)
+    found = lake.find(PREDICTOR, {"model": model.name}, inputs, hyper)
     if found is not None:
         model.set_members(PREDICTOR, [found])
         return found
@@ -104,7 +104,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
                 name=model.name,
                 network=network,
                 vocabularies=vocabularies,
-                engine=settings.text.engine,
+                engine=plan.facts["text"]["engine"],
                 abstain_below=hyper["abstain_below"],
                 batch_size=hyper["inference_batch_size"],
             )
@@ -117,8 +117,8 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
             vocabularies.save(folder / "vocabulary")
             run.artifacts(folder / "vocabulary", "vocabulary")
             run_id = run.id
-        version = tracking.register(run_id, folder / "predictor", model.name)
-        draft = lake.draft(PREDICTOR, partition, inputs, hyper)
+            version = tracking.register(run_id, folder / "predictor", model.name)
+        draft = lake.draft(PREDICTOR, {"model": model.name}, inputs, hyper)
         for path in sorted((folder / "predictor").iterdir()):
             draft.write_file(path.name, path.read_bytes())
         manifest = draft.commit(

@@ -42,13 +42,12 @@ def vectorize_part(tokens: pa.Table, vocabularies: Vocabularies) -> pa.Table:
 def run(lake: Lake, settings: Settings, pinned: Pinned) -> Outcome:
     """Vectorizes the pinned days of a model or a release. Raises UsageError where its vocabulary was not made."""
     plan = pinned.plan()
-    model = pinned if pinned.kind == "models" else Pinned(lake, "models", plan.facts["model"])
-    vocabulary = model.members(VOCABULARY, "vocab")[0]
+    made = pinned.members(VOCABULARY, "vocab")[0] if pinned.kind == "models" else lake.manifest(plan.facts["predictor"])
+    vocabularies = vocabularies_of(lake, made)
     jobs = []
     for day in plan.days:
         tokens = pinned.tokens(day)
-        jobs.append(Job(tokens, {"vocabulary": vocabulary.figures["id"], "day": day.day}, (tokens.digest,), {}))
-    vocabularies = vocabularies_of(lake, vocabulary)
+        jobs.append(Job(tokens, {"vocabulary": vocabularies.id, "day": day.day}, (tokens.digest,), {}))
     outcome = map_batches(lake, VECTORS, jobs, vectorize_part, vocabularies, label="vectorize", compute=settings.compute)
     pinned.set_members(VECTORS.name, outcome.manifests)
     return outcome

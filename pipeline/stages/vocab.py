@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pipeline.compute import map_shards
 from pipeline.errors import UsageError
 from pipeline.lake import File, Lake, Manifest
-from pipeline.pins import Pinned, Plan, keep_mask, pin
-from pipeline.settings import Settings
+from pipeline.pins import Pinned, Plan, check_days, keep_mask, pin
+from pipeline.settings import Settings, Text
 from pipeline.split import part_of
 from pipeline.stages import ROWS_WORTH_A_CLUSTER
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
@@ -32,26 +32,50 @@ def count_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> tuple[Co
     return Counts.of(training.column("body").to_pylist()), Counts.of(training.column("title").to_pylist()), sizes
 
 
-def run(lake: Lake, settings: Settings, model: Pinned, days: list[str], facts: dict[str, Any]) -> Manifest:
-    """The model's vocabularies, made once.
+@dataclass(frozen=True)
+class Asked:
+    """What a model is opened with; None is what the settings say, for the days all cleaned ones."""
+
+    first: str | None = None
+    last: str | None = None
+    variant: str | None = None
+    epochs: int | None = None
+
+    def check(self) -> None:
+        """Raises UsageError for a variant that there is not. Imports the networks' library only where one was asked for."""
+        if self.variant is not None:
+            from pipeline.models import check
+
+            check(self.variant)
+
+
+def open_model(lake: Lake, settings: Settings, model: Pinned, asked: Asked) -> Plan:
+    """The model's plan, fixed when it is first opened: days, and the settings of text and network.
+
+    Raises UsageError where it is open already and something else is asked for now.
+    """
+    if not model.is_open():
+        asked.check()
+        chosen = {name: value for name, value in (("variant", asked.variant), ("epochs", asked.epochs)) if value is not None}
+        facts = {"asked": asdict(asked), "text": settings.text.model_dump(), "model": {**settings.model.model_dump(), **chosen}}
+        return model.open(pin(lake, check_days(lake, asked.first, asked.last)), facts)
+    plan = model.plan()
+    before = plan.facts["asked"]
+    if any(value is not None and value != before[name] for name, value in asdict(asked).items()):
+        raise UsageError(f"{model.name} is open already, with {before}.", "Open another model: titler vocab")
+    return plan
+
+
+def run(lake: Lake, settings: Settings, model: Pinned, asked: Asked) -> Manifest:
+    """Opens the model and makes its vocabularies, once.
 
     Raises UsageError where nothing is there to learn from, or to validate with.
     """
-    plan = model.plan() if model.is_open() else model.open(pin(lake, days), facts)
+    plan = open_model(lake, settings, model, asked)
+    if model.has_members(VOCABULARY):
+        return model.members(VOCABULARY, "vocab")[0]
     tokens = [model.tokens(day) for day in plan.days]
-    text = settings.text
-    parameters = {
-        "superseded": plan.superseded,
-        "words": [text.body_words, text.title_words],
-        "lengths": [text.body_length, text.title_length],
-    }
-    inputs = [manifest.digest for manifest in tokens]
-    partition = {"model": model.name}
-    found = lake.find(VOCABULARY, partition, inputs, parameters)
-    if found is not None:
-        model.set_members(VOCABULARY, [found])
-        return found
-
+    text = Text(**plan.facts["text"])
     heavy = sum(manifest.rows for manifest in tokens) > ROWS_WORTH_A_CLUSTER
     counted = map_shards(count_part, list(lake.parts(tokens)), lake, plan, label="vocab", compute=settings.compute, heavy=heavy)
     sizes = {part: sum(counts[2][part] for counts in counted) for part in ("train", "validation", "test")}
@@ -66,7 +90,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, days: list[str], facts: d
         body=Vocabulary.fit(Counts.merge([counts[0] for counts in counted]), text.body_words, text.body_length, "pre", start_end=False),
         title=Vocabulary.fit(Counts.merge([counts[1] for counts in counted]), text.title_words, text.title_length, "post", start_end=True),
     )
-    draft = lake.draft(VOCABULARY, partition, inputs, parameters)
+    draft = lake.draft(VOCABULARY, {"model": model.name}, [manifest.digest for manifest in tokens], plan.facts["text"])
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         vocabularies.save(Path(folder))
         for path in sorted(Path(folder).iterdir()):

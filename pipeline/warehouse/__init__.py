@@ -124,9 +124,10 @@ class Warehouse(Protocol):
     def stage(self, releases: pa.Table, members: pa.Table, files: Mapping[str, Sequence[str]]) -> Staged:
         """A release set up beside the current one, to check and then make current.
 
-        `releases` is releases_v1 and `members` release_members_v1, whole: every kept release, the one to publish with status `current`.
-        `files` are, per table name, the Parquet paths of that release; a batch's files lie in a folder named by its id. A table
-        without files is empty. Raises ContractError where tables do not conform, UsageError unless exactly one release is `current`.
+        `releases` is releases_v1, whole: every kept release, the one to publish with status `current`. `members` is
+        release_members_v1 of that one alone, and `files` are its Parquet paths per table name; a batch's files lie in a folder
+        named by its id. A table without files is empty. Raises ContractError where tables do not conform, UsageError unless
+        exactly one release is `current`.
         """
         ...
 
@@ -144,9 +145,7 @@ class Warehouse(Protocol):
 
 
 def connect(settings: settings.Warehouse, path: str) -> Warehouse:
-    """The warehouse that the settings name; `path` is the file of the embedded one. Raises UsageError for one that this version lacks."""
-    if settings.kind != "duckdb":
-        raise UsageError(f"warehouse.kind = {settings.kind}: this version has the embedded warehouse alone.", "Set warehouse.kind = duckdb")
+    """The embedded warehouse, whose file is `path`. Raises UsageError for one that is not on this machine."""
     local = path.removeprefix("file://")
     if "://" in local:
         raise UsageError(f"warehouse.path = {path}: DuckDB's file lies on this machine.", "Set warehouse.path to a local path.")

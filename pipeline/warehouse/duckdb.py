@@ -197,7 +197,7 @@ def _local(file: str) -> str:
     if "://" in path:
         raise UsageError(
             f"The embedded warehouse shows files of this machine; found {file}.",
-            "Keep lake.root in a folder, or set warehouse.kind = bigquery.",
+            "Set lake.root to a folder.",
         )
     return str(Path(path).absolute())
 

@@ -19,12 +19,22 @@ def test_json_lines_parquet_and_csv_mean_the_same(tmp_path):
     assert [list(read_pairs(tmp_path / name)) for name in ("a.jsonl", "a.parquet", "a.csv")] == [PAIRS, PAIRS, PAIRS]
 
 
+@pytest.mark.parametrize(("name", "content"), [("a.csv", "title,body\nT,b\n"), ("a.jsonl", '{"title": "T", "body": "b"}\n')])
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path, name, content):
+    (tmp_path / name).write_text(content, encoding="utf-8-sig")
+    assert list(read_pairs(tmp_path / name)) == [("T", "b")]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("a.csv", b"name,text\na,b\n", r"a\.csv, row 1: found name, text; expected a title"),
         ("a.jsonl", b"not json\n", r"a\.jsonl cannot be read"),
-        ("a.jsonl", b"[1, 2]\n", r"a\.jsonl cannot be read"),
+        ("a.jsonl", b"[1, 2]\n", r"a\.jsonl, row 1: found neither; expected a title"),
+        ("a.csv", b"name,text\na,b,c,d\n", r"a\.csv, row 1: found name, text; expected a title"),
+        ("a.jsonl", b'{"title": 7, "body": "b"}\n', r"a\.jsonl, row 1: the title is 7; expected text"),
+        ("a.jsonl", b'{"title": "t", "body": ["b"]}\n', r"a\.jsonl, row 1: the body is \['b'\]; expected text"),
+        ("a.jsonl", b'{"title": "t", "body": 0}\n', r"a\.jsonl, row 1: the body is 0; expected text"),
         ("a.jsonl", b"\xff\xfe\n", r"a\.jsonl cannot be read"),
         ("a.parquet", b"not parquet", r"a\.parquet cannot be read"),
         ("a.jsonl", b"", r"a\.jsonl has no rows"),

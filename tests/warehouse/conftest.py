@@ -1,4 +1,4 @@
-"""The warehouses that the contract suite holds to the same behaviour."""
+"""The warehouse that the contract suite holds to its protocol."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from pipeline import settings
 from pipeline.warehouse import Warehouse, connect
 
 
-@pytest.fixture(params=["duckdb"])
-def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
-    return connect(settings.Warehouse(kind=request.param), str(tmp_path / "lake" / "warehouse.duckdb"))
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    return connect(settings.Warehouse(), str(tmp_path / "lake" / "warehouse.duckdb"))

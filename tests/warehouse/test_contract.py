@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import settings
-from pipeline.contracts import EMBEDDINGS, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
+from pipeline.contracts import SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
 from pipeline.errors import ContractError, UsageError
-from pipeline.warehouse import Query, Warehouse, connect
+from pipeline.warehouse import Query, Warehouse
 from tests.warehouse.events import DAY, Lake, health, neighbour, prediction, release
 
 NEXT_DAY = date(2015, 1, 4)
@@ -86,7 +85,7 @@ def test_a_batch_loaded_twice_is_there_once(warehouse: Warehouse, tmp_path: Path
     assert ask(warehouse, "SELECT COUNT(*) AS n FROM title_predictions") == [{"n": 1}]
 
 
-@pytest.mark.parametrize("view", ["title_predictions", "similar_issues", "near_duplicates", "source_health", "embeddings"])
+@pytest.mark.parametrize("view", ["title_predictions", "similar_issues", "near_duplicates", "source_health"])
 def test_a_view_of_a_table_without_batches_is_empty_with_all_its_columns(warehouse: Warehouse, tmp_path: Path, view: str) -> None:
     publish(warehouse, Lake(tmp_path))
     rows = warehouse.query(Query("ask", f"SELECT * FROM {view}"))
@@ -118,11 +117,9 @@ def test_near_duplicates_are_of_one_repository_and_near(warehouse: Warehouse, tm
     assert found == [{"issue_id": 4, "title": "it fails", "similar_issue_id": 3, "source_day": DAY}]
 
 
-def test_health_and_vectors_keep_their_lists(warehouse: Warehouse, tmp_path: Path) -> None:
-    lake = Lake(tmp_path).add(SOURCE_HEALTH, "h1", [health()]).add(EMBEDDINGS, "e1", [{"issue_id": 1, "embedding": [0.5, -2.0]}])
-    publish(warehouse, lake)
+def test_health_keeps_its_list(warehouse: Warehouse, tmp_path: Path) -> None:
+    publish(warehouse, Lake(tmp_path).add(SOURCE_HEALTH, "h1", [health()]))
     assert ask(warehouse, "SELECT hours_missing, verdict FROM source_health") == [{"hours_missing": [4], "verdict": "partial"}]
-    assert ask(warehouse, "SELECT embedding FROM embeddings") == [{"embedding": [0.5, -2.0]}]
 
 
 def test_an_analyst_writes_bigquery_with_named_parameters(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -168,11 +165,6 @@ def test_collecting_keeps_the_batches_that_are_named(warehouse: Warehouse, tmp_p
     publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
     warehouse.collect({"title_predictions_v1": {"t1"}})
     assert ask(warehouse, "SELECT issue_id FROM title_predictions") == [{"issue_id": 1}]
-
-
-def test_a_warehouse_that_this_version_lacks_is_refused() -> None:
-    with pytest.raises(UsageError, match="this version has the embedded warehouse alone"):
-        connect(settings.Warehouse(kind="bigquery"), "")
 
 
 def test_an_unknown_query_file_lists_those_there_are() -> None:
