@@ -15,7 +15,7 @@ A run with nothing to do ends in seconds. The release is named by the run's time
 
 **When it fails.** Readers still see the last good release. `publish` is not retried: its message says which check stopped
 it and what to type. The other tasks can be cleared: finished days are not done twice. `titler status` shows what is current,
-`titler rollback RELEASE` goes back.
+`titler rollback RELEASE` goes back, until a run finds something new.
 """
 
 from __future__ import annotations
