@@ -18,6 +18,7 @@ from pipeline.errors import LakeError, TitlerError, UsageError
 from pipeline.models.checkpoint import Arrays, Checkpoint, assign, values
 from pipeline.models.network import Network
 from pipeline.models.shape import PAD
+from pipeline.models.warmup import Warmup
 
 CHECKPOINT = "checkpoint.npz"
 Ids = npt.NDArray[np.int32]
@@ -90,11 +91,12 @@ def fit(
     file = checkpoint / CHECKPOINT
     if file.exists():
         history, best = _resume(file, about, network, optimizer)
+    learn = Warmup(network.model, int(ops.convert_to_numpy(optimizer.iterations))).wrap(model.train_on_batch)
     while len(history) < epochs and _epochs_without_gain(history) < patience:
         epoch = len(history) + 1
         optimizer.learning_rate = _learning_rate(learning_rate, history)
         began = time.monotonic()
-        trained, issues = _pass(model, model.train_on_batch, train(epoch), "train", network)
+        trained, issues = _pass(model, learn, train(epoch), "train", network)
         if not math.isfinite(trained["loss"]):
             raise TitlerError(
                 f"The training loss of epoch {epoch} is {trained['loss']}.",

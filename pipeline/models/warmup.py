@@ -1,0 +1,48 @@
+"""Batch normalisation's moving averages at the beginning of a training.
+
+With Keras's momentum of 0.99 they are still mostly their initial values after a hundred steps, and a network that has learnt
+writes nothing useful, because inference normalises by them. As TensorFlow's ExponentialMovingAverage does with `num_updates`,
+step i (from 0) uses the momentum min(0.99, (1 + i) / (10 + i)); from step 890 on nothing differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class Warmup:
+    """Corrects the moving averages of a model's BatchNormalization layers after each training step."""
+
+    def __init__(self, model: keras.Model, steps: int) -> None:
+        """`steps` is how many the model has been trained for already."""
+        self._layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        self._steps = steps
+
+    def wrap(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        """`step`, a function that trains on one batch, followed by the correction."""
+
+        def corrected(*arguments: Any, **keywords: Any) -> Any:
+            wanted = (1 + self._steps) / (10 + self._steps)
+            layers = [layer for layer in self._layers if wanted < layer.momentum]
+            before = [self._averages(layer) for layer in layers]
+            result = step(*arguments, **keywords)
+            for layer, old in zip(layers, before, strict=True):
+                # what the step's batch had is what the layer's own momentum mixed in
+                seen = (self._averages(layer) - layer.momentum * old) / (1 - layer.momentum)
+                mean, variance = wanted * old + (1 - wanted) * seen
+                layer.moving_mean.assign(mean)
+                layer.moving_variance.assign(np.maximum(variance, 0))
+            self._steps += 1
+            return result
+
+        return corrected
+
+    @staticmethod
+    def _averages(layer: keras.layers.BatchNormalization) -> np.ndarray[Any, np.dtype[np.float64]]:
+        pair = [ops.convert_to_numpy(layer.moving_mean), ops.convert_to_numpy(layer.moving_variance)]
+        return np.array(pair, dtype=np.float64)
