@@ -153,7 +153,7 @@ EMBEDDINGS = Table(
     ),
     key=("issue_id",),
     partition=("model", "day"),
-    lives_in=("lake", "warehouse"),
+    lives_in=("lake",),
 )
 
 TITLE_PREDICTIONS = Table(

@@ -74,7 +74,7 @@ def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collecte
         for partition in _partitions(lake, table):
             batches += _sweep(lake, partition, named, now, keep_current=table in BY_DAY)
 
-    house = warehouse.connect(settings.warehouse, settings.warehouse_path)
+    house = warehouse.connect(settings.warehouse_path)
     kept_batches: dict[str, set[str]] = {}
     for folder in named:
         kept_batches.setdefault(folder.split("/", 1)[0], set()).add(folder.rsplit("/", 1)[1])

@@ -67,7 +67,7 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool) -> tuple
     if found is not None:
         return found, False
 
-    house = warehouse.connect(settings.warehouse, settings.warehouse_path)
+    house = warehouse.connect(settings.warehouse_path)
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         extraction = house.extract(query, day, source.fetch(hours, Path(folder)))
     draft = lake.draft(ISSUES.name, partition, (), parameters)

@@ -26,7 +26,7 @@ class StoppedError(TitlerError):
 
 def current(lake: Lake, settings: Settings) -> str | None:
     """The release that readers of the warehouse see. Sets the lake's pointer where a crash left it behind."""
-    name = warehouse.connect(settings.warehouse, settings.warehouse_path).current_release()
+    name = warehouse.connect(settings.warehouse_path).current_release()
     if name is not None:
         point(lake, name)
     return name
@@ -87,7 +87,7 @@ def make_current(lake: Lake, settings: Settings, row: dict[str, Any]) -> dict[st
     Raises StoppedError, naming the first check in sql/checks that finds something, and its first row.
     """
     release = Pinned(lake, "releases", row["release_id"])
-    house = warehouse.connect(settings.warehouse, settings.warehouse_path)
+    house = warehouse.connect(settings.warehouse_path)
     files: dict[str, list[str]] = {}
     for table in PUBLISHED_TABLES:
         files[table] = []

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from pipeline import contracts, settings
+from pipeline import contracts
 from pipeline.errors import UsageError
 
 SQL = Path(__file__).resolve().parents[2] / "sql"
@@ -144,7 +144,7 @@ class Warehouse(Protocol):
         ...
 
 
-def connect(settings: settings.Warehouse, path: str) -> Warehouse:
+def connect(path: str) -> Warehouse:
     """The embedded warehouse, whose file is `path`. Raises UsageError for one that is not on this machine."""
     local = path.removeprefix("file://")
     if "://" in local:

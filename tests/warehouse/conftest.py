@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import settings
 from pipeline.warehouse import Warehouse, connect
 
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
-    return connect(settings.Warehouse(), str(tmp_path / "lake" / "warehouse.duckdb"))
+    return connect(str(tmp_path / "lake" / "warehouse.duckdb"))

@@ -7,7 +7,6 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline import settings
 from pipeline.contracts import TITLE_PREDICTIONS
 from pipeline.errors import TitlerError, UsageError
 from pipeline.warehouse import Query, connect
@@ -62,7 +61,7 @@ def test_files_elsewhere_are_refused(path: Path, tmp_path: Path) -> None:
 
 def test_a_warehouse_in_a_bucket_is_refused() -> None:
     with pytest.raises(UsageError, match="lies on this machine"):
-        connect(settings.Warehouse(), "gs://bucket/warehouse.duckdb")
+        connect("gs://bucket/warehouse.duckdb")
 
 
 def test_a_file_that_is_no_warehouse_is_named(path: Path) -> None:
