@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def timed(verb: str) -> Iterator[None]:
-    """Prints the stage's wall time, and the highest resident memory of this process during it and of the workers it started."""
+def timed(verb: str, *, sharded: bool = False) -> Iterator[None]:
+    """Prints the stage's wall time and this process's highest resident memory during it; where it is `sharded`, its workers' too."""
     start = time.perf_counter()
     with suppress(OSError):  # Linux: begins the process's high-water mark anew (proc(5), clear_refs)
         Path("/proc/self/clear_refs").write_text("5")
     before = _workers_peak()
     yield
     after = _workers_peak()
-    console.took(verb, time.perf_counter() - start, _peak(), after if after > before else 0.0)
+    console.took(verb, time.perf_counter() - start, _peak(), after if sharded and after > before else 0.0)
 
 
 def _workers_peak() -> float:
@@ -57,9 +57,9 @@ def run(lake: Lake, settings: Settings, days: Sequence[date], *, retrain: bool, 
 
     asked = Asked(variant=variant, epochs=epochs)
     asked.check()
-    with timed("extract"):
+    with timed("extract", sharded=True):
         console.extracted(lake, *extract.run(lake, settings, days))
-    with timed("clean"):
+    with timed("clean", sharded=True):
         console.batches(lake, "clean", clean.run(lake, settings, [day.isoformat() for day in days]))
     worse = None
     if retrain or tracking_of(settings, lake).champion() is None:
@@ -75,9 +75,9 @@ def run(lake: Lake, settings: Settings, days: Sequence[date], *, retrain: bool, 
 def _train(lake: Lake, settings: Settings, model: Pinned, asked: Asked) -> None:
     from pipeline.stages import evaluate, promote, train, vectorize, vocab
 
-    with timed("vocab"):
+    with timed("vocab", sharded=True):
         console.vocabulary(lake, model.name, vocab.run(lake, settings, model, asked))
-    with timed("vectorize"):
+    with timed("vectorize", sharded=True):
         console.batches(lake, "vectorize", vectorize.run(lake, settings, model))
     with timed("train"):
         console.trained(lake, settings, model.name, train.run(lake, settings, model, console.epoch))
@@ -95,7 +95,7 @@ def _refresh(lake: Lake, settings: Settings, release: Pinned) -> None:
         console.planned(release.name, planned)
     if planned.plan is None:
         return
-    with timed("vectorize"):
+    with timed("vectorize", sharded=True):
         console.batches(lake, "vectorize", vectorize.run(lake, settings, release))
     with timed("embed"):
         console.batches(lake, "embed", embed.run(lake, release))
