@@ -39,8 +39,8 @@ def map_shards(
         futures = client.map(work, shards, *([argument] * len(shards) for argument in shared), pure=False)
         order = {future.key: position for position, future in enumerate(futures)}
         results: dict[int, Result] = {}
-        for future, result in track(as_completed(futures, with_results=True, raise_errors=True), label, len(futures)):
-            results[order[future.key]] = result
+        for future in track(as_completed(futures), label, len(futures)):
+            results[order[future.key]] = future.result()
             future.release()
         return [results[position] for position in range(len(futures))]
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -11,12 +12,19 @@ from pipeline.errors import TitlerError
 from pipeline.settings import Compute
 
 
-def where(shard: int, offset: int) -> tuple[int, int]:
-    return shard + offset, os.getpid()
+def work() -> tuple[Callable[[int, int], tuple[int, int]], Callable[[int], int]]:
+    """Made in a function, so that they travel by value: a worker need not be able to import the tests."""
+
+    def where(shard: int, offset: int) -> tuple[int, int]:
+        return shard + offset, os.getpid()
+
+    def fail(shard: int) -> int:
+        raise TitlerError(f"shard {shard} is broken", "mend it")
+
+    return where, fail
 
 
-def fail(shard: int) -> int:
-    raise TitlerError(f"shard {shard} is broken", "mend it")
+where, fail = work()
 
 
 def test_shards_are_worked_on_in_other_processes_and_come_back_in_order():
