@@ -101,9 +101,8 @@ def main() -> None:
                     f"{embedded:10.0f} {titled:10.0f}"
                 )
     print(f"\n{chosen.pairs:,} pairs, Keras {keras.__version__} on {keras.config.backend()}")
-    print(
-        f"{'variant':10} {'precision':15} {'batch':>6} {'s/epoch':>9} {'loss':>8} {'input':>7} {'TFLOP/s':>8} {'embed/s':>10} {'title/s':>10}"
-    )
+    heads = ("s/epoch", 9), ("loss", 8), ("input", 7), ("TFLOP/s", 8), ("embed/s", 10), ("title/s", 10)
+    print(f"{'variant':10} {'precision':15} {'batch':>6} " + " ".join(f"{name:>{width}}" for name, width in heads))
     print("\n".join(rows))
 
 
