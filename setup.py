@@ -11,6 +11,7 @@ RUNTIME = [
     "fsspec[http]",
     "ftfy",  # ktext's engine needs it (through textacy)
     "gcsfs",
+    "h5py",  # the light network reads the weights in Keras's file
     "google-cloud-bigquery",  # the warehouse in production, to come
     "keras==3.15.*",
     "ktext==0.40",

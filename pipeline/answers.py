@@ -18,7 +18,7 @@ from pipeline.lake import Lake, Manifest
 from pipeline.pins import Pinned
 from pipeline.release import pointed, record, require_current
 from pipeline.settings import Settings
-from pipeline.stages.embed import load_predictor
+from pipeline.stages.embed import load_light_predictor
 from pipeline.stages.index import INDEX
 from pipeline.stages.train import PREDICTOR, tracking_of
 from pipeline.text.vocabulary import UNKNOWN
@@ -66,7 +66,7 @@ def title(lake: Lake, body: str) -> dict[str, Any]:
             'Give it as an argument or on standard input: titler title "BODY" | titler title -',
         )
     release = require_current(lake)
-    prediction = load_predictor(lake, release.plan().facts["predictor"]).predict([body])[0]
+    prediction = load_light_predictor(lake, release.plan().facts["predictor"]).predict([body])[0]
     return {"title": prediction.title, "confidence": float(prediction.confidence), "abstained": bool(prediction.abstained)}
 
 
@@ -87,7 +87,7 @@ def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list
             item = find_item(release, ids, url)
             vector = index.vector(item)
         else:
-            predictor = load_predictor(lake, release.plan().facts["predictor"])
+            predictor = load_light_predictor(lake, release.plan().facts["predictor"])
             body_ids = predictor.vectors([query])
             vector = predictor.embed_vectors(body_ids)[0]
             if not (body_ids > UNKNOWN).any():

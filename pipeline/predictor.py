@@ -6,18 +6,21 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import LakeError, TitlerError
-from pipeline.models import Network, store
+from pipeline.shape import AGAIN, Floats, Ids
 from pipeline.text.engine import Engine, tokenizer
 from pipeline.text.vocabulary import UNKNOWN, Vocabularies
 
+if TYPE_CHECKING:
+    from pipeline.light import LightNetwork
+    from pipeline.models import Network
+
 FILE = "predictor.json"
-Ids = npt.NDArray[np.int32]
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,12 @@ class Titles:
 
 
 @dataclass(frozen=True)
-class Predictor:
-    """A trained network with its vocabularies. Raises LakeError where they do not belong together."""
+class Model:
+    """A trained network of either kind with its vocabularies. Raises LakeError where they do not belong together."""
 
     name: str
     """the model's"""
-    network: Network
+    network: Network | LightNetwork
     vocabularies: Vocabularies
     engine: Engine
     """what makes the tokens"""
@@ -73,26 +76,8 @@ class Predictor:
             raise LakeError(
                 f"{self.name}: vocabularies of {body.size} and {title.size} ids in {body.length} and {title.length} places, "
                 f"where its network has {sizes[0]} and {sizes[1]} in {sizes[2]} and {sizes[3]}.",
-                store.AGAIN,
+                AGAIN,
             )
-
-    def save(self, directory: Path) -> None:
-        """Writes network.keras, shape.json, body_vocabulary.json, title_vocabulary.json and predictor.json into `directory`."""
-        store.save(self.network, directory)
-        self.vocabularies.save(directory)
-        about = {"name": self.name, "engine": self.engine, "abstain_below": self.abstain_below, "batch_size": self.batch_size}
-        (directory / FILE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, directory: Path) -> Predictor:
-        """What `save` wrote. Raises LakeError for a file that is missing or damaged, or that belongs to another model."""
-        try:
-            about = json.loads((directory / FILE).read_text(encoding="utf-8"))
-            name, engine, abstain_below, batch_size = (about[key] for key in ("name", "engine", "abstain_below", "batch_size"))
-            tokenizer(engine)
-        except (OSError, ValueError, KeyError, TypeError, TitlerError) as error:
-            raise LakeError(f"{directory / FILE} is missing or damaged: {error}", store.AGAIN) from None
-        return cls(name, store.load(directory), Vocabularies.load(directory), engine, float(abstain_below), int(batch_size))
 
     def predict(self, bodies: Sequence[str | None]) -> list[Prediction]:
         """A prediction a body, as its author wrote it; None is a body that is not there."""
@@ -121,3 +106,65 @@ class Predictor:
         abstained = ~told | (confidences < self.abstain_below)
         titles = ["" if silent else " ".join(title.words_of(ids)) for ids, silent in zip(decoded.ids, abstained, strict=True)]
         return Titles(titles, confidences, abstained, decoded.states)
+
+
+@dataclass(frozen=True)
+class Predictor(Model):
+    """The one that trains, saves, and answers for many issues at a time. It needs the networks' library, seconds to import."""
+
+    network: Network
+
+    def save(self, directory: Path) -> None:
+        """Writes network.keras, shape.json, body_vocabulary.json, title_vocabulary.json and predictor.json into `directory`."""
+        from pipeline.models import store
+
+        store.save(self.network, directory)
+        self.vocabularies.save(directory)
+        about = {"name": self.name, "engine": self.engine, "abstain_below": self.abstain_below, "batch_size": self.batch_size}
+        (directory / FILE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: Path) -> Predictor:
+        """What `save` wrote. Raises LakeError for a file that is missing or damaged, or that belongs to another model."""
+        about = _About.read(directory)
+        from pipeline.models import store
+
+        vocabularies = Vocabularies.load(directory)
+        return cls(about.name, store.load(directory), vocabularies, about.engine, about.abstain_below, about.batch_size)
+
+
+@dataclass(frozen=True)
+class LightPredictor(Model):
+    """The same files and the same answers, ready in a fraction of a second: for one issue."""
+
+    network: LightNetwork
+
+    @classmethod
+    def load(cls, directory: Path) -> LightPredictor:
+        """What `Predictor.save` wrote. Raises LakeError as `Predictor.load`."""
+        about = _About.read(directory)
+        from pipeline.light import LightNetwork
+
+        network, vocabularies = LightNetwork.load(directory), Vocabularies.load(directory)
+        return cls(about.name, network, vocabularies, about.engine, about.abstain_below, about.batch_size)
+
+
+@dataclass(frozen=True)
+class _About:
+    """predictor.json."""
+
+    name: str
+    engine: Engine
+    abstain_below: float
+    batch_size: int
+
+    @classmethod
+    def read(cls, directory: Path) -> _About:
+        """Raises LakeError where the file is missing or damaged."""
+        try:
+            about = json.loads((directory / FILE).read_text(encoding="utf-8"))
+            name, engine, abstain_below, batch_size = (about[key] for key in ("name", "engine", "abstain_below", "batch_size"))
+            tokenizer(engine)
+            return cls(name, engine, float(abstain_below), int(batch_size))
+        except (OSError, ValueError, KeyError, TypeError, TitlerError) as error:
+            raise LakeError(f"{directory / FILE} is missing or damaged: {error}", AGAIN) from None

@@ -14,15 +14,16 @@ FLOORS = [
     {"stages"},
     {"release"},
     {"predictor", "split", "pins"},
-    {"warehouse", "source", "text", "models", "ann", "compute", "tracking", "sample", "metrics"},
+    {"warehouse", "source", "text", "models", "ann", "compute", "tracking", "sample", "metrics", "light"},
     {"lake"},
-    {"contracts"},
+    {"contracts", "faults", "shape"},
     {"settings"},
     {"errors", "progress"},
 ]
 ROOMS_OF = {
     "tensorflow": set(),
     "keras": {"models"},
+    "h5py": {"light"},
     "mlflow": {"tracking", "pyfunc"},
     "dask": {"compute"},
     "distributed": {"compute"},

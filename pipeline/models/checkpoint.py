@@ -32,15 +32,24 @@ class Checkpoint:
     """the weights of the best epoch; none where that is the last one, whose weights are `weights`"""
 
     def write(self, path: Path) -> None:
-        """Writes the file aside and renames it, so that `path` is always whole."""
+        """Writes the file aside and renames it, so that `path` is always whole. Raises LakeError where there is no room or no right."""
         arrays = {f"{group}/{number:04}": array for group in GROUPS for number, array in enumerate(getattr(self, group))}
-        path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f"{path.name}.{os.getpid()}.aside")
-        with aside.open("wb") as file:
-            np.savez(file, facts=np.frombuffer(json.dumps(self.facts).encode(), np.uint8), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with aside.open("wb") as file:
+                    np.savez(file, facts=np.frombuffer(json.dumps(self.facts).encode(), np.uint8), **arrays)
+                    file.flush()
+                    os.fsync(file.fileno())
+                aside.replace(path)
+            finally:
+                aside.unlink(missing_ok=True)
+        except OSError as error:
+            raise LakeError(
+                f"{path} cannot be written: {error.strerror or error}.",
+                "Free space or rights there, then run the same command again: it goes on behind the last epoch that was kept.",
+            ) from error
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:

@@ -17,7 +17,7 @@ from typing import Any
 import keras
 from keras import KerasTensor, layers, ops
 
-from pipeline.models.shape import Shape
+from pipeline.shape import Shape
 
 
 @keras.saving.register_keras_serializable(package="titler", name="hard_sigmoid_of_keras_2")

@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import keras
 import numpy as np
 import numpy.typing as npt
 from keras import KerasTensor, ops
 
-from pipeline.errors import UsageError
-from pipeline.models.shape import PAD, UNKNOWN, Shape
+from pipeline.shape import BATCH_SIZE, PAD, UNKNOWN, Decoded, Floats, Ids, Shape
 
-Ids = npt.NDArray[np.int32]
-Floats = npt.NDArray[np.float32]
-
-BATCH_SIZE = 512
 SMALL_BATCHES = (1, 8, 64)
 """Fewer issues than a batch are padded to the next of these: few sizes, so few compilations, and one issue costs one issue."""
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """Titles of n issues as ids."""
-
-    ids: Ids
-    """(n, shape.steps): the title's tokens, then _end_ where there was room for it, then 0"""
-    lengths: Ids
-    """(n,): tokens before _end_"""
-    log_probability: Floats
-    """(n,): mean natural logarithm of the probabilities of the tokens, _end_ included"""
-    states: Floats
-    """(n, hidden_size): the encoder's state, the issue's embedding"""
 
 
 class Network:
@@ -51,9 +31,9 @@ class Network:
 
     def encode(self, body_ids: npt.ArrayLike, batch_size: int = BATCH_SIZE) -> Floats:
         """The embeddings (n, hidden_size) of bodies (n, body_length)."""
-        batches = padded_batches(self._checked(body_ids), batch_size)
+        batches = padded_batches(self.shape.checked(body_ids), batch_size)
         states = [np.asarray(self._encoder.predict_on_batch(batch))[:rows] for batch, rows in batches]
-        return np.concatenate(states) if states else np.zeros((0, self.shape.hidden_size), np.float32)
+        return np.concatenate(states) if states else self.shape.no_titles().states
 
     def greedy(self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE) -> Decoded:
         """The likeliest next token, again and again, for all issues of a batch at once; `start` and `end` are the ids of _start_ and _end_.
@@ -64,24 +44,9 @@ class Network:
         if (start, end) not in self._decoders:
             self._decoders[start, end] = _Greedy(self._encoder, self.model, self.shape, start, end)
         decoder = self._decoders[start, end]
-        batches = padded_batches(self._checked(body_ids), batch_size)
+        batches = padded_batches(self.shape.checked(body_ids), batch_size)
         parts = [[np.asarray(part)[:rows] for part in decoder.predict_on_batch(batch)] for batch, rows in batches]
-        if not parts:
-            none = np.zeros((0,), np.int32)
-            states = np.zeros((0, self.shape.hidden_size), np.float32)
-            return Decoded(np.zeros((0, self.shape.steps), np.int32), none, none.astype(np.float32), states)
-        return Decoded(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-
-    def _checked(self, body_ids: npt.ArrayLike) -> Ids:
-        ids = np.asarray(body_ids, dtype=np.int32)
-        if ids.ndim != 2 or ids.shape[1] != self.shape.body_length:
-            raise UsageError(f"Bodies of shape {ids.shape}; this network reads (n, {self.shape.body_length}) ids.")
-        if ids.size and not 0 <= ids.min() <= ids.max() < self.shape.body_vocabulary:
-            raise UsageError(
-                f"Ids from {ids.min()} to {ids.max()}; this network knows 0 to {self.shape.body_vocabulary - 1}.",
-                "Use the vocabulary that travels with the model.",
-            )
-        return ids
+        return Decoded(*(np.concatenate(part) for part in zip(*parts, strict=True))) if parts else self.shape.no_titles()
 
 
 class _Greedy(keras.Model):

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import LakeError, TitlerError
+from pipeline.errors import LakeError, UsageError
 from pipeline.models.network import Network
-from pipeline.models.shape import Shape
 from pipeline.models.variants import build
-
-WEIGHTS = "network.keras"
-SHAPE = "shape.json"
-AGAIN = "Take the model's files whole, or train again:  titler train MODEL"
+from pipeline.shape import AGAIN, SHAPE, WEIGHTS, read_about, write_about
 
 
 def save(network: Network, directory: Path) -> None:
     """Writes the two files into `directory`, which is made where it is missing."""
     directory.mkdir(parents=True, exist_ok=True)
     network.model.save(directory / WEIGHTS)
-    about = {"variant": network.variant, "shape": asdict(network.shape)}
-    (directory / SHAPE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    write_about(directory, network.variant, network.shape)
 
 
 def load(directory: Path) -> Network:
@@ -31,13 +24,10 @@ def load(directory: Path) -> Network:
 
     Raises LakeError for a file that is missing or damaged, for a variant that there is not, and for weights that do not fit the shape.
     """
-    for name in (SHAPE, WEIGHTS):
-        if not (directory / name).is_file():
-            raise LakeError(f"{directory / name} is missing.", AGAIN)
+    variant, shape = read_about(directory)
     try:
-        about = json.loads((directory / SHAPE).read_text(encoding="utf-8"))
-        network = build(about["variant"], Shape(**about["shape"]), seed=0)
-    except (ValueError, KeyError, TypeError, TitlerError) as error:
+        network = build(variant, shape, seed=0)
+    except UsageError as error:
         raise LakeError(f"{directory / SHAPE} is damaged: {error}", AGAIN) from None
     try:
         network.model.load_weights(directory / WEIGHTS)

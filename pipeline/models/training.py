@@ -17,8 +17,8 @@ from keras import KerasTensor, ops
 from pipeline.errors import LakeError, TitlerError, UsageError
 from pipeline.models.checkpoint import Arrays, Checkpoint, assign, values
 from pipeline.models.network import Network
-from pipeline.models.shape import PAD
 from pipeline.models.warmup import Warmup
+from pipeline.shape import PAD
 
 CHECKPOINT = "checkpoint.npz"
 Ids = npt.NDArray[np.int32]

@@ -10,7 +10,7 @@ import keras
 from pipeline.errors import UsageError
 from pipeline.models.gru import gru, gru_cudnn
 from pipeline.models.network import Network
-from pipeline.models.shape import Shape
+from pipeline.shape import Shape
 
 VARIANTS: Mapping[str, Callable[[Shape], keras.Model]] = MappingProxyType({"gru": gru, "gru_cudnn": gru_cudnn})
 """What builds each variant, with the inputs, output and layer names that `Network` expects."""

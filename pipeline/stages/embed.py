@@ -14,6 +14,7 @@ import pyarrow as pa
 from pipeline.contracts import EMBEDDINGS, VECTORS, Table
 from pipeline.lake import Draft, File, Lake, Manifest
 from pipeline.pins import Pinned
+from pipeline.predictor import LightPredictor, Predictor
 from pipeline.progress import track
 from pipeline.stages import Outcome
 from pipeline.stages.vectorize import id_matrix
@@ -108,9 +109,13 @@ def run(lake: Lake, release: Pinned) -> Outcome:
     return answer_days(lake, release, EMBEDDINGS, days, embed_part, "embed")
 
 
-def load_predictor(lake: Lake, folder: str) -> Any:
+def load_predictor(lake: Lake, folder: str) -> Predictor:
     """The predictor of a batch. Imports the networks' library, so only where there is work for it."""
-    from pipeline.predictor import Predictor
-
     with lake.local_copy(lake.manifest(folder)) as path:
         return Predictor.load(path)
+
+
+def load_light_predictor(lake: Lake, folder: str) -> LightPredictor:
+    """The same for an issue or two: without that library, so at once."""
+    with lake.local_copy(lake.manifest(folder)) as path:
+        return LightPredictor.load(path)

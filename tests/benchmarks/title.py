@@ -1,0 +1,68 @@
+"""What one title costs: the whole command, and one answer inside it, with the light network and with Keras's.
+
+    .venv/bin/python tests/benchmarks/title.py LAKE [--rounds 5]
+
+LAKE is one with a published release. A row is a fresh process, so that imports, loading and compilation count; the rows take
+turns, so that a busy machine slows all; the best round of each counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from time import perf_counter
+
+BODY = "It crashes whenever I open the settings page on Android 5"
+ANSWER = f"""
+from pipeline.lake import Lake
+from pipeline.release import require_current
+from pipeline.stages.embed import load_light_predictor, load_predictor
+import sys
+lake = Lake(sys.argv[1])
+folder = require_current(lake).plan().facts["predictor"]
+print({{"keras": load_predictor, "light": load_light_predictor}}[sys.argv[2]](lake, folder).predict([{BODY!r}])[0].title)
+"""
+
+
+def rows(lake: str) -> dict[str, list[str]]:
+    """The commands to time by what they do."""
+    python, titler = [sys.executable, "-c"], [sys.executable, "-m", "pipeline.cli"]
+    return {
+        "python that does nothing": [*python, "pass"],
+        "titler --help": [*titler, "--help"],
+        "load and answer, keras": [*python, ANSWER, lake, "keras"],
+        "load and answer, light": [*python, ANSWER, lake, "light"],
+        "titler title": [*titler, "title", BODY],
+        "titler similar TEXT": [*titler, "similar", BODY],
+    }
+
+
+def seconds(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
+    """Wall and CPU seconds of a process."""
+    before, began = os.times(), perf_counter()
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    wall, after = perf_counter() - began, os.times()
+    return wall, after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def main() -> None:
+    """Prints one table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("lake")
+    parser.add_argument("--rounds", type=int, default=5)
+    asked = parser.parse_args()
+    environment = {**os.environ, "TITLER_LAKE__ROOT": asked.lake, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    commands = rows(asked.lake)
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+    for _ in range(asked.rounds):
+        for name, command in commands.items():
+            found[name].append(seconds(command, environment))
+    print(f"{'best of ' + str(asked.rounds):26} {'wall s':>7} {'CPU s':>7}")
+    for name, times in found.items():
+        print(f"{name:26} {min(wall for wall, _ in times):7.2f} {min(cpu for _, cpu in times):7.2f}")
+
+
+if __name__ == "__main__":
+    main()
