@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline import console
+from pipeline import console, faults
 from pipeline.cli import answers, verbs
 from pipeline.cli.options import CURRENT, Context, app
 from pipeline.errors import TitlerError
@@ -39,6 +39,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes
     try:
         code = app(args=arguments, standalone_mode=False)
+        sys.stdout.flush()
     except TitlerError as error:
         if debug:
             raise
@@ -55,8 +56,11 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
+        known = faults.explained(error)
         console.error(
-            f"Unexpected {type(error).__name__}: {error}\nThis is a fault of Titler's. "
+            str(known)
+            if known
+            else f"Unexpected {type(error).__name__}: {error}\nThis is a fault of Titler's. "
             f"See where it happened: titler --debug {' '.join(arguments)}"
         )
         code = 1

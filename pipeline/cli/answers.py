@@ -10,6 +10,9 @@ import typer
 
 from pipeline import console
 from pipeline.cli.options import Day, Epochs, First, Json, Last, Variant, app, context, parse_day, parse_days
+from pipeline.errors import UsageError
+
+LONGEST_BODY = 4 * 65_536  # bytes: GitHub takes so many characters, and UTF-8 has up to four a character
 
 
 @app.command()
@@ -62,7 +65,7 @@ def title(
     """
     from pipeline import answers
 
-    console.title(answers.title(context().lake, _read(body)), as_json)
+    console.title(answers.title(context().lake, _read(body, "titler title")), as_json)
 
 
 @app.command()
@@ -80,11 +83,23 @@ def similar(
     from pipeline import answers
 
     here = context()
-    console.similar(answers.similar(here.lake, here.settings, _read(query), neighbours), as_json)
+    console.similar(answers.similar(here.lake, here.settings, _read(query, "titler similar"), neighbours), as_json)
 
 
-def _read(text: str) -> str:
-    return sys.stdin.buffer.read().decode("utf-8", errors="replace") if text == "-" else text
+def _read(text: str, example: str) -> str:
+    """What was given as an argument or stands on standard input; half a character becomes U+FFFD.
+
+    Raises UsageError for what is no issue's text: longer than LONGEST_BODY, or with NUL bytes. `example` is the verb to type.
+    """
+    data = sys.stdin.buffer.read(LONGEST_BODY + 1) if text == "-" else text.encode(errors="surrogateescape")
+    if len(data) > LONGEST_BODY:
+        raise UsageError(
+            f"The text is longer than {LONGEST_BODY:,} bytes, expected an issue's: GitHub takes 65,536 characters.",
+            f"Give its beginning: head -c 65536 FILE | {example} -",
+        )
+    if b"\0" in data:
+        raise UsageError("The text holds NUL bytes, expected UTF-8.", f"Turn it into that: iconv -f UTF-16 -t UTF-8 FILE | {example} -")
+    return data.decode("utf-8", errors="replace")
 
 
 @app.command()

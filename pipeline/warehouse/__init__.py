@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -25,6 +26,7 @@ MALFORMED = pa.schema(
     ]
 )
 TEXT_KEPT = 10_000  # characters of a malformed line
+MALFORMED_KEPT = 200  # malformed lines of a file; the others are counted
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,14 @@ class Extraction:
     """What a source day gave.
 
     `issues` conforms to issues_v1. `events` counts the well-formed events of all types. `malformed` (schema `MALFORMED`) has what is not:
-    its file, its place among the file's non-blank lines from 1, why, and the first `TEXT_KEPT` characters.
+    its file, its place among the file's non-blank lines from 1, why, and the first `TEXT_KEPT` characters. Beyond the first
+    `MALFORMED_KEPT` of a file they are only counted: `left_out` is how many.
     """
 
     issues: pa.Table
     events: int
     malformed: pa.Table
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,10 @@ class Warehouse(Protocol):
         named by its id. A table without files is empty. Raises ContractError where tables do not conform, UsageError unless
         exactly one release is `current`.
         """
+        ...
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Holds off whoever else asks for the same until its `with` is left, or its process gone. Raises TitlerError after minutes."""
         ...
 
     def current_release(self) -> str | None:

@@ -5,10 +5,13 @@ DuckDB allows one writer and many tasks run at a time, so the file is never writ
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -18,18 +21,24 @@ import pyarrow as pa
 
 from pipeline import contracts
 from pipeline.errors import TitlerError, UsageError
-from pipeline.warehouse import MALFORMED, TEXT_KEPT, Extraction, Failure, Query, current_of, suffix
+from pipeline.warehouse import MALFORMED, MALFORMED_KEPT, TEXT_KEPT, Extraction, Failure, Query, current_of, suffix
 from pipeline.warehouse.dialect import scan_condition, translate
 from pipeline.warehouse.hours import HourReader
 from pipeline.warehouse.types import in_duckdb
 
 FAILURES_KEPT = 100
+PATIENCE = 300  # seconds for others who publish
 
 # an event's id finds its line again; the same line twice is two rows
-_MALFORMED_EVENTS = """
-SELECT DISTINCT e.file, e.line, m.reason, CAST(m.text AS VARCHAR) AS text
-FROM ({sql}) AS m
-JOIN events AS e ON e.id = m.event_id AND CAST(e.payload AS VARCHAR) = CAST(m.text AS VARCHAR)
+_MALFORMED_EVENTS = f"""
+WITH found AS (
+  SELECT DISTINCT e.file, e.line, m.reason, LEFT(CAST(m.text AS VARCHAR), {TEXT_KEPT}) AS text
+  FROM ({{sql}}) AS m
+  JOIN events AS e ON e.id = m.event_id AND CAST(e.payload AS VARCHAR) = CAST(m.text AS VARCHAR)
+)
+SELECT file, line, reason, text, COUNT(*) OVER () AS found
+FROM found
+QUALIFY ROW_NUMBER() OVER (PARTITION BY file ORDER BY line, reason) <= {MALFORMED_KEPT}
 ORDER BY file, line
 """
 
@@ -57,10 +66,12 @@ class DuckDBWarehouse:
         translated = translate(malformed.sql)
         sql = _MALFORMED_EVENTS.format(sql=translated.sql)
         incomplete = connection.sql(sql, params=malformed.binding(translated.parameters, **bounds))
-        rows = [{**row, "text": row["text"][:TEXT_KEPT]} for row in incomplete.to_arrow_table().to_pylist()]
+        rows = incomplete.to_arrow_table()
+        left_out = reader.left_out + (rows.column("found")[0].as_py() - len(rows) if len(rows) else 0)
         connection.execute("DROP TABLE events")
-        broken = pa.concat_tables([reader.malformed(), pa.Table.from_pylist(rows, schema=MALFORMED)])
-        return Extraction(contracts.ISSUES.conform(issues), reader.events, broken.sort_by([("file", "ascending"), ("line", "ascending")]))
+        broken = pa.concat_tables([reader.malformed(), rows.select(MALFORMED.names).cast(MALFORMED)])
+        broken = broken.sort_by([("file", "ascending"), ("line", "ascending")])
+        return Extraction(contracts.ISSUES.conform(issues), reader.events, broken, left_out)
 
     def load(self, table: contracts.Table, batch_id: str, files: Sequence[str]) -> None:
         """Nothing: the files are the rows."""
@@ -68,6 +79,24 @@ class DuckDBWarehouse:
     def stage(self, releases: pa.Table, members: pa.Table, files: Mapping[str, Sequence[str]]) -> StagedFile:
         release, releases, members = current_of(releases, members)
         return StagedFile(self.path, release, releases, members, files)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        lock = self.path.with_name(f"{self.path.name}.lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with lock.open("w") as file:
+            for _ in range(PATIENCE * 10):
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(0.1)
+            else:
+                raise TitlerError(
+                    f"Another process has been planning or publishing for {PATIENCE} seconds: it holds {lock}.",
+                    f"See which it is (fuser {lock}), end it where it hangs, then run the same command again.",
+                )
+            yield
 
     def current_release(self) -> str | None:
         if not self.path.is_file():

@@ -2,26 +2,31 @@
 
 DuckDB parses; where a line gave it nothing, that line alone is looked at in Python. A lone surrogate (or bytes that are not UTF-8)
 becomes U+FFFD and the line is read again; what is broken goes to quarantine. A file that is cut or damaged gives its whole lines.
-DuckDB does not hold a file against gzip's checksum: damage that still inflates to JSON is not seen.
+A file that holds more than an hour can is not read at all; memory stays bounded whatever a file holds.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.errors import SourceError
-from pipeline.warehouse import MALFORMED, TEXT_KEPT
-from pipeline.warehouse.lines import TIMELINE, UNREADABLE, DamagedError, examine, whole_lines
+from pipeline.errors import SourceError, TitlerError
+from pipeline.warehouse import MALFORMED, MALFORMED_KEPT, TEXT_KEPT
+from pipeline.warehouse.lines import LONGEST_LINE, TIMELINE, UNREADABLE, DamagedError, OversizedError, examine, gauge, whole_lines
 
 GROUP_BYTES = 128 * 2**20  # compressed; DuckDB reads a group's files side by side
-LONGEST_LINE = 32 * 2**20
+MENDED = "mended.jsonl"
+READ_TOGETHER = 4
 
 _EVENTS = """
 CREATE OR REPLACE TEMP TABLE events (
@@ -66,9 +71,10 @@ _SIZES = "SELECT filename, COUNT(*) FROM lines GROUP BY filename"
 
 # a line's place in its file is its row's distance from the file's first row
 _UNSOUND = """
-SELECT l.filename, l.rowid - f.first + 1
-FROM lines AS l JOIN (SELECT filename, MIN(rowid) AS first FROM lines GROUP BY filename) AS f USING (filename)
-WHERE NOT l.sound
+SELECT rowid - (SELECT MIN(rowid) FROM lines WHERE filename = $path) + 1 AS line
+FROM lines
+WHERE filename = $path AND NOT sound
+ORDER BY line
 """
 
 _KEEP = """
@@ -101,21 +107,29 @@ class HourReader:
         self.parameters = dict(parameters)
         self.suffix = suffix
         self.events = 0
+        self.left_out = 0
         self._broken: list[dict[str, Any]] = []
-        self._mended: list[tuple[str, int, bytes]] = []
+        self._kept: Counter[str] = Counter()
+        self._mended: list[tuple[str, int]] = []
 
     def read(self, files: Sequence[Path]) -> None:
         """Reads all of `files`. Raises SourceError for one of before 2015."""
         self.connection.execute(_EVENTS)
-        with tempfile.TemporaryDirectory(prefix="titler-hours-") as folder:
+        with tempfile.TemporaryDirectory(prefix="titler-hours-") as name, ThreadPoolExecutor(READ_TOGETHER) as pool:
+            folder = Path(name)
             for group in _groups(files):
-                self._read({str(path): path.name for path in group}, Path(folder))
-            if self._mended:
-                self._read_mended(Path(folder) / "mended.ndjson")
+                damages = dict(zip(group, pool.map(_damage, group), strict=True))
+                self._read({str(path): path.name for path, damage in damages.items() if damage is None}, folder)
+                for path, damage in damages.items():
+                    if isinstance(damage, OversizedError):
+                        self._quarantine(path.name, 1, str(damage), b"")
+                    elif damage is not None:
+                        self._salvage(str(path), path.name, folder)
+                self._read_mended(folder)
         self.connection.execute("DROP TABLE IF EXISTS lines")
 
     def malformed(self) -> pa.Table:
-        """The lines that are not events: schema `MALFORMED`, in the order of files and lines."""
+        """The lines that are not events, the first MALFORMED_KEPT of each file: schema `MALFORMED`, in the order of files and lines."""
         rows = sorted(self._broken, key=lambda row: (row["file"], row["line"]))
         return pa.Table.from_pylist(rows, schema=MALFORMED)
 
@@ -126,6 +140,11 @@ class HourReader:
         try:
             self._fill_lines(list(names), compression)
         except duckdb.Error as error:
+            if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in str(error):  # no fault of the file's
+                raise TitlerError(
+                    f"DuckDB could not hold {', '.join(names.values())}: {error}",
+                    f"Free memory, or space in {tempfile.gettempdir()}, or point TMPDIR to where there is some; then run the same again.",
+                ) from None
             if len(names) > 1:  # which one?
                 for path, name in names.items():
                     self._read({path: name}, folder, compression)
@@ -135,24 +154,42 @@ class HourReader:
                 self._quarantine(next(iter(names.values())), 1, f"{UNREADABLE}: {error}", b"")
             return
         sizes = dict(self.connection.execute(_SIZES).fetchall())
-        unsound: dict[str, set[int]] = {}
-        for path, line in self.connection.execute(_UNSOUND).fetchall():
-            unsound.setdefault(path, set()).add(line)
-        found: list[tuple[str, int, bytes, bytes, str]] = []
-        for path, places in unsound.items():
+        unsound, before = 0, self._mark(folder)
+        for path, name in names.items():
+            places = np.asarray(self.connection.execute(_UNSOUND, {"path": path}).fetchnumpy()["line"], dtype=np.int64)
+            if not len(places):
+                continue
             try:
-                found.extend((names[path], *one) for one in _inspect(Path(path), names[path], places, sizes[path], compression))
+                self._look_at(Path(path), name, places, sizes[path], compression, folder)
             except DamagedError:
-                self._salvage(path, names[path], folder)
+                self._back_to(before, folder)
+                self._salvage(path, name, folder)
                 self._read({other: name for other, name in names.items() if other != path}, folder)
                 return
-        for name, line, text, mended, reason in found:
-            if mended:
-                self._mended.append((name, line, mended))
-            else:
-                self._quarantine(name, line, reason, text)
-        self.events += sum(sizes.values()) - len(found)
+            unsound += len(places)
+        self.events += sum(sizes.values()) - unsound
         self._keep(_KEEP, pa.table({"path": list(names), "file": list(names.values())}))
+
+    def _look_at(self, path: Path, name: str, places: npt.NDArray[np.int64], size: int, compression: str, folder: Path) -> None:
+        """Quarantines the lines of a file at `places`, or sets them aside mended. Raises DamagedError and SourceError as `_inspect`."""
+        with (folder / MENDED).open("ab") as aside:
+            for line, text, mended, reason in _inspect(path, name, places, size, compression):
+                if mended:
+                    aside.write(mended + b"\n")
+                    self._mended.append((name, line))
+                else:
+                    self._quarantine(name, line, reason, text)
+
+    def _mark(self, folder: Path) -> tuple[int, Counter[str], int, int, int]:
+        aside = folder / MENDED
+        aside.touch()
+        return len(self._broken), self._kept.copy(), self.left_out, len(self._mended), aside.stat().st_size
+
+    def _back_to(self, mark: tuple[int, Counter[str], int, int, int], folder: Path) -> None:
+        """Forgets what was found since `mark`."""
+        broken, self._kept, self.left_out, mended, size = mark
+        del self._broken[broken:], self._mended[mended:]
+        os.truncate(folder / MENDED, size)
 
     def _salvage(self, path: str, name: str, folder: Path) -> None:
         """Reads what is whole of a file that DuckDB refuses or that proved damaged."""
@@ -168,20 +205,27 @@ class HourReader:
                 self._quarantine(name, count + 1, damage.reason, damage.rest)
         if count:
             self._read({str(whole): name}, folder, "none")
+        whole.unlink()
 
-    def _read_mended(self, path: Path) -> None:
-        path.write_bytes(b"\n".join(line for _, _, line in self._mended))
+    def _read_mended(self, folder: Path) -> None:
+        """Adds the mended lines that wait in `folder`."""
+        if not self._mended:
+            return
+        path = folder / MENDED
         self._fill_lines([str(path)], "none")
-        sound = [row[0] for row in self.connection.execute("SELECT sound FROM lines ORDER BY rowid").fetchall()]
+        sound = self.connection.execute("SELECT sound FROM lines ORDER BY rowid").fetchnumpy()["sound"].tolist()
         places = []
-        for place, ((name, line, text), good) in enumerate(zip(self._mended, sound, strict=True)):
-            if good:
-                places.append({"place": place, "file": name, "line": line})
-            else:
-                self._quarantine(name, line, UNREADABLE, text)
+        with path.open("rb") as file:
+            for place, ((name, line), good, text) in enumerate(zip(self._mended, sound, file, strict=True)):
+                if good:
+                    places.append({"place": place, "file": name, "line": line})
+                else:
+                    self._quarantine(name, line, UNREADABLE, text.rstrip(b"\n"))
         self.events += len(places)
         schema = pa.schema([("place", pa.int64()), ("file", pa.string()), ("line", pa.int64())])
         self._keep(_KEEP_MENDED, pa.Table.from_pylist(places, schema=schema))
+        path.unlink()
+        self._mended.clear()
 
     def _fill_lines(self, paths: list[str], compression: str) -> None:
         sql = _LINES.format(condition=self.condition, compression=compression, longest=LONGEST_LINE, repo=_REPO, actor=_ACTOR)
@@ -193,23 +237,41 @@ class HourReader:
         self.connection.unregister("arrived")
 
     def _quarantine(self, name: str, line: int, reason: str, text: bytes) -> None:
-        self._broken.append({"file": name, "line": line, "reason": reason, "text": text.decode("utf-8", "replace")[:TEXT_KEPT]})
+        if self._kept[name] == MALFORMED_KEPT:
+            self.left_out += 1
+            return
+        self._kept[name] += 1
+        kept = text[: 4 * TEXT_KEPT].decode("utf-8", "replace")[:TEXT_KEPT]
+        self._broken.append({"file": name, "line": line, "reason": reason, "text": kept})
 
 
-def _inspect(path: Path, name: str, places: set[int], size: int, compression: str) -> Iterator[tuple[int, bytes, bytes, str]]:
-    """The lines at `places`: place, text, mended text or nothing, reason.
+def _damage(path: Path) -> OversizedError | DamagedError | None:
+    try:
+        gauge(path)
+    except (OversizedError, DamagedError) as damage:
+        return damage
+    return None
+
+
+def _inspect(path: Path, name: str, places: npt.NDArray[np.int64], size: int, compression: str) -> Iterator[tuple[int, bytes, bytes, str]]:
+    """The lines at `places` (ascending): place, text, mended text or nothing, reason.
 
     Raises DamagedError when the file is, and SourceError when most of its `size` lines are of before 2015.
     """
-    reasons: Counter[str] = Counter()
-    count = 0
+    timeline = count = 0
+    wanted = iter(places.tolist())
+    place = next(wanted)
     for count, line in enumerate(whole_lines(path, compression), 1):
-        if count in places:
+        if count == place:
             mended, reason = examine(line)
-            reasons[reason] += 1
-            yield count, line[: 4 * TEXT_KEPT], mended, reason
-    if 2 * reasons[TIMELINE] > size:
-        raise SourceError(f"{name} has {TIMELINE}, without titles or bodies: the first day that can be read is 2015-01-01.")
+            timeline += reason == TIMELINE
+            yield count, line, mended, reason
+            place = next(wanted, 0)
+    if 2 * timeline > size:
+        raise SourceError(
+            f"{name} has {TIMELINE}, without titles or bodies: the first day that can be read is 2015-01-01.",
+            "Ask for days from then on: titler extract --from 2015-01-01 --to 2015-01-07",
+        )
     if count != size and compression == "gzip":
         raise DamagedError(f"{size} lines where {count} are")
 

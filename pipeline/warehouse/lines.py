@@ -6,6 +6,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,23 @@ from typing import Any
 TIMELINE = "an event of the Timeline API, GH Archive's form before 2015-01-01"
 UNREADABLE = "JSON that DuckDB does not read"
 
-_CHUNK = 16 * 1024  # a damaged file loses at most what one of these held
+LONGEST_LINE = 32 * 2**20
+LARGEST_HOUR = 4 * 2**30  # bytes inflated; real hours hold a quarter of it
+MOST_LINES = 2_000_000  # real hours have a tenth of it
+MOST_INFLATED = 100  # times; real hours inflate eightfold
+ALWAYS_INFLATED = 256 * 2**20  # bytes: below it a file may inflate as it likes
+
+_CHUNK = 16 * 1024
+_PIECE = 64  # a damaged file loses at most what one of these held
 _INFLATED = 2**20
 _BOM = b"\xef\xbb\xbf"
 # one escape after another, so that the backslash of `\\ud83d` is not taken for the start of `\ud83d`
 _ESCAPES = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}(\\u[dD][c-fC-F][0-9a-fA-F]{2})?|(u[dD][c-fC-F][0-9a-fA-F]{2})|.)", re.DOTALL)
 _HALVES = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+class OversizedError(Exception):
+    """A file that holds more than an hour of GH Archive can."""
 
 
 class DamagedError(Exception):
@@ -30,18 +42,41 @@ class DamagedError(Exception):
         self.rest = rest
 
 
+def gauge(path: Path) -> None:
+    """Reads a gzip file to its end and keeps nothing of it. Raises OversizedError, and DamagedError where it is cut or broken.
+
+    What inflates a thousandfold is found out before a reader takes it into memory; so is what fails gzip's checksum.
+    """
+    packed = path.stat().st_size
+    limit = min(LARGEST_HOUR, max(ALWAYS_INFLATED, MOST_INFLATED * packed))
+    size = lines = 0
+    for chunk in _inflated(path):
+        size += len(chunk)
+        lines += chunk.count(b"\n")
+        if size > limit:
+            raise OversizedError(f"the file inflates from {packed:,} bytes to more than {limit:,}, expected an hour of GH Archive")
+        if lines > MOST_LINES:
+            raise OversizedError(f"the file has more than {MOST_LINES:,} lines, expected an hour of GH Archive")
+
+
 def whole_lines(path: Path, compression: str) -> Iterator[bytes]:
-    """The lines of a file that are not blank, without their ends. Raises DamagedError after the last whole one when the file is."""
+    """The lines of a file that are not blank, without their ends; of one that is longer than LONGEST_LINE, about as much as that.
+
+    Raises DamagedError after the last whole one when the file is.
+    """
     pending: list[bytes] = []
+    held = 0
     try:
         for chunk in _inflated(path) if compression == "gzip" else _plain(path):
             first, *others = chunk.split(b"\n")
-            pending.append(first)
+            if held <= LONGEST_LINE:
+                pending.append(first)
+                held += len(first)
             for other in others:
                 line = b"".join(pending)
                 if line.strip():
                     yield line
-                pending = [other]
+                pending, held = [other], len(other)
     except DamagedError as damage:
         raise DamagedError(damage.reason, b"".join(pending)) from None
     if (line := b"".join(pending)).strip():
@@ -124,13 +159,23 @@ def _inflated(path: Path) -> Iterator[bytes]:
                     if not chunk:
                         break
                     member = zlib.decompressobj(wbits=31)
+                before = member.copy()
                 try:
                     data = member.decompress(chunk, _INFLATED)
                 except zlib.error as error:
-                    raise DamagedError(f"the file is damaged here: {error}" if inflated else f"the file is not gzip: {error}") from None
+                    yield from _up_to_damage(before, chunk)
+                    strange = not inflated and "header check" in str(error)
+                    raise DamagedError(f"the file is {'not gzip' if strange else 'damaged here'}: {error}") from None
                 inflated += len(data)
                 if data:
                     yield data
                 chunk = member.unused_data if member.eof else member.unconsumed_tail
         if not member.eof:
             raise DamagedError("the file is cut here: its gzip stream has no end" if file.tell() else "the file is empty: no gzip stream")
+
+
+def _up_to_damage(member: Any, chunk: bytes) -> Iterator[bytes]:
+    """What a decompressor gives of a chunk that breaks it, piece by piece until it breaks."""
+    with suppress(zlib.error):
+        for start in range(0, len(chunk), _PIECE):
+            yield member.decompress(chunk[start : start + _PIECE])
