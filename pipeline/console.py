@@ -170,7 +170,7 @@ def rolled_back(settings: Settings, row: dict[str, Any], champion: Version | Non
 def collected(settings: Settings, result: Collected) -> None:
     say(
         f"collect: removed {count(len(result.releases), 'release')}, {count(len(result.models), 'model')}, "
-        f"{count(result.batches, 'batch')}; {settings.release.keep} releases are kept"
+        f"{count(result.batches, 'batch')}; release.keep is {settings.release.keep}"
     )
 
 

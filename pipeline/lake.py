@@ -34,6 +34,8 @@ from pipeline.contracts import Table
 from pipeline.errors import LakeError
 
 MANIFEST = "manifest.json"
+ASIDE = ".aside"
+"""Where a file is written before it is renamed into its place: what a killed process leaves there, no reader lists."""
 ROWS_A_GROUP = 50_000
 
 
@@ -130,17 +132,15 @@ class Lake:
                 return
             target = Path(self._at(relative))
             target.parent.mkdir(parents=True, exist_ok=True)
-            aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+            aside = Path(self._at(ASIDE), uuid.uuid4().hex)
+            aside.parent.mkdir(exist_ok=True)
             try:
                 aside.write_bytes(data)
                 os.replace(aside, target)
             finally:
                 aside.unlink(missing_ok=True)
         except OSError as error:
-            raise LakeError(
-                f"{self.path(relative)} cannot be written: {error.strerror or error}.",
-                "Free space or rights there, then run the same command again.",
-            ) from error
+            raise self._unwritable(relative, error) from error
 
     def get(self, relative: str) -> bytes | None:
         """A file's bytes; None where there is none."""
@@ -153,6 +153,12 @@ class Lake:
 
     def _unreadable(self, relative: str, error: OSError) -> LakeError:
         return LakeError(f"{self.path(relative)} cannot be read: {error.strerror or error}.", "Check lake.root: titler doctor")
+
+    def _unwritable(self, relative: str, error: OSError) -> LakeError:
+        return LakeError(
+            f"{self.path(relative)} cannot be written: {error.strerror or error}.",
+            "Free space or rights there, then run the same command again.",
+        )
 
     def put_json(self, relative: str, value: Any) -> None:
         self.put(relative, (json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode())
@@ -177,15 +183,19 @@ class Lake:
             raise self._unreadable(relative, error) from error
 
     def modified(self, relative: str) -> datetime:
-        """When the newest file of a folder was written."""
-        files = self._fs.find(self._at(relative), detail=True).values()
-        times = [self._fs.modified(file["name"]) for file in files]
+        """When the newest file of a folder was written; for one that holds none yet, when it was made."""
+        path = self._at(relative)
+        files = list(self._fs.find(path)) or ([path] if self._fs.exists(path) else [])
+        times = [self._fs.modified(file) for file in files]
         return max((when if when.tzinfo else when.replace(tzinfo=UTC) for when in times), default=datetime.min.replace(tzinfo=UTC))
 
     def delete(self, relative: str) -> None:
-        """Deletes a folder and all in it; nothing where there is none."""
-        if self._fs.exists(self._at(relative)):
-            self._fs.rm(self._at(relative), recursive=True)
+        """Deletes a file, or a folder and all in it; nothing where there is none. Raises LakeError where the lake cannot be written."""
+        try:
+            if self._fs.exists(self._at(relative)):
+                self._fs.rm(self._at(relative), recursive=True)
+        except OSError as error:
+            raise self._unwritable(relative, error) from error
 
     # Batches
 
@@ -266,11 +276,14 @@ class Lake:
         data = self.get(posixpath.join(manifest.folder, file.name))
         if data is None or len(data) != file.bytes or hashlib.sha256(data).hexdigest() != file.sha256:
             found = "missing" if data is None else f"{len(data)} bytes with another digest"
-            raise LakeError(
-                f"{self.path(manifest.folder)}/{file.name} is {found}, expected {file.bytes} bytes as in its manifest.",
-                f"Delete {self.path(manifest.folder)}, then run the stage that writes {manifest.table} again.",
-            )
+            raise self._another(manifest, file, found)
         return data
+
+    def _another(self, manifest: Manifest, file: File, found: str) -> LakeError:
+        return LakeError(
+            f"{self.path(manifest.folder)}/{file.name} is {found}, expected {file.bytes} bytes as in its manifest.",
+            f"Delete {self.path(manifest.folder)}, then run the stage that writes {manifest.table} again.",
+        )
 
     def read(self, manifest: Manifest, contract: Table, columns: list[str] | None = None) -> pa.Table:
         """All rows of a batch."""
@@ -288,19 +301,33 @@ class Lake:
 
     @contextmanager
     def local_copy(self, manifest: Manifest) -> Iterator[Path]:
-        """A local folder with a batch's files, for libraries that open paths: the batch itself where the lake is local."""
+        """A local folder with a batch's files, for libraries that open paths: the batch itself where the lake is local.
+
+        Raises LakeError where a file is missing or of another size than the manifest says.
+        """
         if self._local:
-            yield Path(self._at(manifest.folder))
-            return
-        with tempfile.TemporaryDirectory(prefix="titler-") as folder:
+            folder = Path(self._at(manifest.folder))
             for file in manifest.files:
-                (Path(folder) / file.name).write_bytes(self.read_file(manifest, file))
-            yield Path(folder)
+                path = folder / file.name
+                if not path.is_file() or path.stat().st_size != file.bytes:
+                    raise self._another(manifest, file, f"{path.stat().st_size} bytes" if path.is_file() else "missing")
+            yield folder
+            return
+        with tempfile.TemporaryDirectory(prefix="titler-") as copy:
+            for file in manifest.files:
+                (Path(copy) / file.name).write_bytes(self.read_file(manifest, file))
+            yield Path(copy)
 
     def scratch(self, relative: str) -> Path:
-        """A local folder for work that may be interrupted: inside a local lake, else in the machine's temporary folder."""
+        """A local folder for work that may be interrupted: inside a local lake, else in the machine's temporary folder.
+
+        Raises LakeError where it cannot be made.
+        """
         folder = Path(self._at(relative)) if self._local else Path(tempfile.gettempdir(), "titler", relative)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unwritable(relative, error) from error
         return folder
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -69,6 +70,13 @@ def releases_table(records: list[dict[str, Any]], now: str) -> pa.Table:
         row = {name: found.get(name) for name in RELEASES.schema.names if name != "status"}
         rows.append({**row, "published_at": datetime.fromisoformat(found["published_at"]), "status": status})
     return pa.Table.from_pylist(rows, schema=RELEASES.schema)
+
+
+def record_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The record behind a row of releases_v1."""
+    values = {name: value for name, value in row.items() if name in RELEASES.schema.names and name != "status"}
+    published_at = row["published_at"].astimezone(UTC).isoformat(timespec="microseconds")
+    return {**values, "rolled_back": row["status"] == "rolled_back", "published_at": published_at}
 
 
 def members_table(lake: Lake, release_ids: list[str]) -> pa.Table:

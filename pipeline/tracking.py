@@ -19,10 +19,12 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from pipeline.errors import LakeError, TitlerError, UsageError
+from pipeline.errors import LakeError, UsageError
+from pipeline.faults import check_listening, of_mlflow
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import RunData
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION = "champion"
@@ -30,6 +32,8 @@ PREVIOUS = "previous"
 MODEL_TAG = "titler.model"
 VARIANT_TAG = "titler.variant"
 BECAUSE_TAG = "titler.promoted_because"
+NOTE_TAG = "mlflow.note.content"
+"""MLflow shows it, as Markdown, under Description."""
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "keras", "tensorflow-cpu", "tensorflow", "jax", "torch", "ftfy", "unidecode", "more-itertools")
 """What the registered model needs of what is installed here. Its own code travels with it.
 
@@ -42,8 +46,31 @@ SWITCHES = {
     "MLFLOW_DISABLE_AGENT_HINT": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
-"""MLflow's own switches, read when it is imported: it sends nothing anywhere and prints nothing."""
+"""MLflow's own switches, read when it is imported: it sends nothing anywhere, prints nothing, and gives up within minutes."""
+EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",
+    NOTE_TAG: (
+        "Titler's trainings: one run a model, named as the model is. A run's description says what it learned from and how good "
+        "its titles are.\n\n"
+        "Sort by `titles/rougeL`, and hold it against `titles/floor_rougeL` of the same run: a model under its floor is worse than "
+        "copying the body's first words. To compare trainings, tick their runs and press *Compare*."
+    ),
+}
+"""MLflow would take an experiment without the first for one of generative AI, and open it on an empty page about traces."""
+MODEL_NOTE = """Predicts the title of a GitHub issue from its body, with a confidence, and embeds the body.
+
+The alias `champion` is the version that the nightly refresh uses, `previous` the one before it; `titler promote MODEL` moves both.
+
+    import mlflow
+    mlflow.set_tracking_uri("ADDRESS")
+    mlflow.pyfunc.load_model("models:/NAME@champion").predict(["The window closes when I press Enter twice"])
+"""
+CARD_ROWS = (("ROUGE-1", "rouge1"), ("ROUGE-2", "rouge2"), ("ROUGE-L", "rougeL"), ("BLEU", "bleu"))
+MONOTONOUS = 0.1
+"""Share of distinct titles under which a model's card warns; authors repeat few of theirs."""
 Row = Mapping[str, Any]
 
 
@@ -83,9 +110,23 @@ class Run:
         self._client.log_batch(self.id, metrics=[Metric(name, float(value), now, step) for name, value in figures.items()])
 
     def epoch(self, figures: Epoch) -> None:
-        """An epoch's figures, each under its name."""
-        values = dataclasses.asdict(figures)
-        self.metrics({name: value for name, value in values.items() if name != "epoch"}, figures.epoch)
+        """An epoch's figures as train/NAME and validation/NAME: MLflow gives every such group a section of its own.
+
+        Validation comes first: what is logged first is what a comparison of runs shows first. How many issues an epoch saw
+        does not change: it is a parameter of the run.
+        """
+        groups: dict[str, dict[str, float]] = {"validation": {}, "train": {}}
+        for name, value in dataclasses.asdict(figures).items():
+            if name not in ("epoch", "issues"):
+                groups["validation" if name.startswith("validation_") else "train"][name.removeprefix("validation_")] = value
+        self.metrics({f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}, figures.epoch)
+
+    def dataset(self, name: str, digest: str, **profile: int) -> None:
+        """What the run learned from, for the column Dataset of the list of runs; `profile` are its sizes."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        found = Dataset(name, digest[:8], "titler", json.dumps({"days": "days.json"}), profile=json.dumps(profile))
+        self._client.log_inputs(self.id, [DatasetInput(found, [InputTag("mlflow.data.context", "training")])])
 
     def loss_picture(self, history: Sequence[Epoch]) -> None:
         """losses.png: every loss by epoch, the best epoch marked."""
@@ -141,14 +182,15 @@ class Tracking:
         wanted = {key: str(value) for key, value in parameters.items()}
         experiment = self._experiment_id()
         for found in self._client.search_runs([experiment], f"tags.`{MODEL_TAG}` = '{name}'"):
-            if found.data.params == wanted:
+            if found.data.params.items() <= wanted.items():  # fewer where it was killed before it had told them all
                 run_id = found.info.run_id
                 self._client.update_run(run_id, status="RUNNING")
                 break
         else:
-            run_id = self._client.create_run(experiment, run_name=name, tags={MODEL_TAG: name}).info.run_id
-            self._client.log_batch(run_id, params=[Param(key, value) for key, value in wanted.items()])
-        self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+            source = {"mlflow.source.name": f"titler train {name}", "mlflow.source.type": "LOCAL"}
+            run_id = self._client.create_run(experiment, run_name=name, tags={MODEL_TAG: name, **source}).info.run_id
+        told = [Param(key, value) for key, value in wanted.items()]
+        self._client.log_batch(run_id, params=told, tags=[RunTag(key, value) for key, value in tags.items()])
         try:
             yield Run(self._client, run_id)
         except BaseException as error:
@@ -192,7 +234,19 @@ class Tracking:
             )
         tags = {MODEL_TAG: model, VARIANT_TAG: run.data.params.get("variant", "")}
         with redirect_stderr(StringIO()):  # it tells of its success there
-            return str(mlflow.register_model(logged.model_uri, self.model_name, tags=tags).version)
+            version = str(mlflow.register_model(logged.model_uri, self.model_name, tags=tags).version)
+        if not self._client.get_registered_model(self.model_name).description:
+            note = MODEL_NOTE.replace("ADDRESS", self.uri).replace("NAME", self.model_name)
+            self._client.update_registered_model(self.model_name, note)
+        self.describe(run_id)
+        return version
+
+    def describe(self, run_id: str) -> None:
+        """Writes the model's card, made of what the run holds by now, as the description of the run and of its version."""
+        card = _card(self._client.get_run(run_id).data)
+        self._client.set_tag(run_id, NOTE_TAG, card)
+        for version in self._versions(f"run_id = '{run_id}'"):
+            self._client.update_model_version(self.model_name, version.version, card)
 
     def version_of(self, model: str) -> Version | None:
         """The newest registered version of a model; None where it has none."""
@@ -235,29 +289,32 @@ class Tracking:
 
     @cached_property
     def _client(self) -> MlflowClient:
-        """Raises TitlerError where MLflow is not to be had."""
+        """Raises TitlerError where MLflow is not to be had: see `faults.of_mlflow`."""
         from mlflow import MlflowClient
 
         for noisy in ("mlflow", "alembic"):
-            logging.getLogger(noisy).setLevel(logging.ERROR)
+            logging.getLogger(noisy).setLevel(logging.CRITICAL)  # it logs the traceback of what it raises
         try:
+            check_listening(self.uri)
             if self.uri.startswith("sqlite:///"):
                 _open_sqlite(Path(self.uri.removeprefix("sqlite:///")))
             client = MlflowClient(self.uri, self.uri)
             client.get_experiment_by_name(self.experiment)
         except Exception as error:  # MlflowException, or whatever the database or the connection raises
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise TitlerError(f"MLflow at {self.uri} does not answer: {reason}", "Check tracking.uri:  titler doctor") from error
+            raise of_mlflow(f"MLflow at {self.uri}", error) from error
         return client
 
     def _experiment_id(self) -> str:
         found = self._client.get_experiment_by_name(self.experiment)
         if found is None:
-            return str(self._client.create_experiment(self.experiment, self._artifacts))
+            return str(self._client.create_experiment(self.experiment, self._artifacts, tags=EXPERIMENT_TAGS))
         if found.lifecycle_stage != "active":
             raise LakeError(
                 f"MLflow's experiment {self.experiment!r} was deleted.", "Name another one:  TITLER_TRACKING__EXPERIMENT=titler2"
             )
+        for key, value in EXPERIMENT_TAGS.items():  # one that was made in MLflow, or by an earlier Titler
+            if key not in found.tags:
+                self._client.set_experiment_tag(found.experiment_id, key, value)
         return str(found.experiment_id)
 
     def _by_alias(self, alias: str) -> Version | None:
@@ -273,6 +330,44 @@ class Tracking:
 
     def _versions(self, which: str) -> list[ModelVersion]:
         return list(self._client.search_model_versions(f"name = '{self.model_name}' and {which}"))
+
+
+def _card(run: RunData) -> str:
+    """How good a run's model is, what it learned from, and where to look further, in Markdown; the first line says the most."""
+    known, figures = run.params, run.metrics
+    learned = ""
+    if "train_issues" in known:
+        learned = (
+            f"Learned from **{int(known['train_issues']):,} issues**, days {known['first_day']} to {known['last_day']} ({known['days']}): "
+            f"the network `{known['variant']}` with a state of {known['hidden_size']}, {int(known['body_vocabulary']):,} words of bodies "
+            f"and {int(known['title_vocabulary']):,} of titles."
+        )
+    if "titles/rougeL" not in figures:
+        return f"Not evaluated yet:  `titler evaluate {run.tags[MODEL_TAG]}`\n\n{learned}".rstrip()
+    own, floor = figures["titles/rougeL"], figures["titles/floor_rougeL"]
+    heads = {"": "model", "floor_": "floor", **({"champion_": "champion then"} if "titles/champion_rougeL" in figures else {})}
+    lines = [
+        f"ROUGE-L {own:.2f}, {'above' if own > floor else 'NOT above'} its floor of {floor:.2f}, which copies the body's first words.",
+        "",
+        learned,
+        "",
+        f"On {figures['titles/issues']:,.0f} issues of repositories that it did not learn from:",
+        "",
+        f"| | {' | '.join(heads.values())} |",
+        f"|:---|{' ---: |' * len(heads)}",
+    ]
+    for head, name in CARD_ROWS:
+        cells = [f"{figures[key]:.2f}" if (key := f"titles/{prefix}{name}") in figures else "" for prefix in heads]
+        lines.append(f"| {head} | {' | '.join(cells)} |")
+    distinct = figures["titles/distinct"]
+    lines += [
+        "",
+        f"{distinct:.0%} of its titles are distinct{': it says nearly the same of everything' if distinct < MONOTONOUS else ''}; "
+        f"it abstained from {figures['titles/abstained']:.0%}.",
+        "",
+        "Artifacts: `losses.png`; `sample_titles.json`, its titles beside the authors'; `days.json`, the pinned days; `vocabulary`.",
+    ]
+    return "\n".join(lines)
 
 
 def _version(found: ModelVersion) -> Version:

@@ -1,6 +1,7 @@
 """The lake: what is not committed does not exist; what is committed never changes."""
 
 import pickle
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
@@ -93,7 +94,7 @@ def test_replacing_a_file_leaves_nothing_beside_it(lake, tmp_path):
     lake.put("pointer.json", b"old")
     lake.put("pointer.json", b"new")
     assert lake.get("pointer.json") == b"new"
-    assert [path.name for path in (tmp_path / "lake").iterdir()] == ["pointer.json"]
+    assert [path.name for path in (tmp_path / "lake").rglob("*") if path.is_file()] == ["pointer.json"]
 
 
 def test_a_lake_travels_to_a_worker(lake):
@@ -130,3 +131,9 @@ def test_a_contract_casts_only_without_loss():
 
 def test_every_column_of_every_table_has_a_line_of_prose():
     assert all(field.metadata[b"description"] for field in SOURCE_HEALTH.schema)
+
+
+def test_a_folder_that_holds_nothing_yet_is_as_old_as_it_is(lake, tmp_path):
+    (tmp_path / "lake" / "tokens_v1" / "draft").mkdir(parents=True)
+    assert lake.modified("tokens_v1/draft") > datetime.now(UTC) - timedelta(days=1)
+    assert lake.modified("tokens_v1/none") == datetime.min.replace(tzinfo=UTC)

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from pipeline import warehouse
 from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS, TOKENS, VECTORS
-from pipeline.lake import MANIFEST, Lake
+from pipeline.lake import ASIDE, MANIFEST, Lake
 from pipeline.pins import Pinned
-from pipeline.release import kept, names, record
+from pipeline.release import RECORD, kept, names, record
 from pipeline.settings import Settings
 from pipeline.stages.index import INDEX
 from pipeline.stages.publish import current
@@ -66,6 +66,7 @@ def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collecte
     gone_releases = tuple(sorted(set(released) - stay))
     gone_models = tuple(sorted(set(models) - models_stay))
     for name in gone_releases:
+        lake.delete(f"releases/{name}/{RECORD}.json")  # first: what has one is asked for its plan
         lake.delete(f"releases/{name}")
     for name in gone_models:
         lake.delete(f"models/{name}")
@@ -73,6 +74,9 @@ def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collecte
     for table in (*BY_DAY, *BY_OWNER):
         for partition in _partitions(lake, table):
             batches += _sweep(lake, partition, named, now, keep_current=table in BY_DAY)
+    for left in lake.names(ASIDE):  # by processes that were killed
+        if now - lake.modified(f"{ASIDE}/{left}") >= GRACE:
+            lake.delete(f"{ASIDE}/{left}")
 
     house = warehouse.connect(settings.warehouse_path)
     kept_batches: dict[str, set[str]] = {}

@@ -80,7 +80,9 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
         figures["champion_rougeL"] = scored.rougeL
     model.note(EVALUATION, figures)
     run_id = manifest.figures["mlflow_run"]
-    tracking.log_metrics(run_id, {f"validation_{name}": value for name, value in figures.items() if isinstance(value, int | float)})
+    numbers = {name.replace("lead_", "floor_"): value for name, value in figures.items() if isinstance(value, int | float)}
+    tracking.log_metrics(run_id, {f"titles/{name}": value for name, value in numbers.items()})
+    tracking.describe(run_id)
     samples = [
         {"url": example.url, "title": example.title, "predicted": prediction.title, "confidence": prediction.confidence}
         for example, prediction in list(zip(examples, predictions, strict=True))[: settings.model.sample_titles]

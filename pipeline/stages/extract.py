@@ -77,7 +77,7 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool) -> tuple
         "hours_found": len(hours.found),
         "hours_missing": list(hours.missing),
         "events": extraction.events,
-        "malformed": len(extraction.malformed),
+        "malformed": len(extraction.malformed) + extraction.left_out,
         "trainable": sum(extraction.issues.column("trainable").to_pylist()),
         "untrainable": untrainable(extraction.issues, thresholds(settings.text)),
     }

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline import warehouse
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
 from pipeline.errors import UsageError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned, PinnedDay, Plan, pin
 from pipeline.release import published
 from pipeline.settings import Settings
-from pipeline.stages.publish import current
+from pipeline.stages.publish import settled
 from pipeline.stages.train import PREDICTOR, tracking_of
 
 
@@ -35,13 +36,18 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> Planned:
 
     With no champion yet, or nothing new since the current release or one that was rolled back, it opens none and says why.
     """
+    with warehouse.connect(settings.warehouse_path).alone():
+        return _open(lake, settings, release)
+
+
+def _open(lake: Lake, settings: Settings, release: Pinned) -> Planned:
     if release.is_open():
         _name_members(release)
         return Planned(release.plan(), "it was opened before")
     champion = tracking_of(settings, lake).champion()
     if champion is None:
         return Planned(None, "no model is champion yet: titler train, then titler promote")
-    now = current(lake, settings)
+    now = settled(lake, settings)
     before = Pinned(lake, "releases", now).plan() if now else None
     days, kept, left_out = _days(lake, before)
     if not days:

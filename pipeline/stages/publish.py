@@ -13,7 +13,7 @@ from pipeline.contracts import SOURCE_HEALTH, TABLES
 from pipeline.errors import TitlerError, UsageError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned
-from pipeline.release import PUBLISHED_TABLES, RECORD, members_table, point, published, record, releases_table
+from pipeline.release import PUBLISHED_TABLES, RECORD, members_table, point, published, record, record_of, releases_table
 from pipeline.settings import Settings
 from pipeline.stages.index import INDEX, check_recall
 
@@ -25,9 +25,19 @@ class StoppedError(TitlerError):
 
 
 def current(lake: Lake, settings: Settings) -> str | None:
-    """The release that readers of the warehouse see. Sets the lake's pointer where a crash left it behind."""
-    name = warehouse.connect(settings.warehouse_path).current_release()
+    """The release that readers of the warehouse see. Sets its record and the lake's pointer where a crash left them behind."""
+    with warehouse.connect(settings.warehouse_path).alone():
+        return settled(lake, settings)
+
+
+def settled(lake: Lake, settings: Settings) -> str | None:
+    """As `current`, for who is `alone` in the warehouse."""
+    house = warehouse.connect(settings.warehouse_path)
+    name = house.current_release()
     if name is not None:
+        row = house.query(warehouse.Query("current_row", "SELECT * FROM releases_v1 WHERE status = 'current'")).to_pylist()[0]
+        if record(lake, name) != record_of(row):
+            Pinned(lake, "releases", name).note(RECORD, record_of(row))
         point(lake, name)
     return name
 
@@ -111,28 +121,43 @@ def make_current(lake: Lake, settings: Settings, row: dict[str, Any]) -> dict[st
 
 
 def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, str]) -> dict[str, Any]:
-    """Publishes a release, once; returns its row. `accepted` are collapsed days with the reasons for taking them.
+    """Publishes a release, once unless its batches have changed; returns its row. `accepted` are collapsed days with why they are taken.
 
     Raises UsageError for a release that was current before and is no more: that is what rollback is for.
     """
-    now, done = current(lake, settings), record(lake, release.name)
-    if done is not None and now == release.name:
-        return done
-    if done is not None:
-        raise UsageError(
-            f"Release {release.name} was published {done['published_at'][:19]} UTC, and {now} has followed it.",
-            f"To go back: titler rollback {release.name}",
-        )
-    return make_current(lake, settings, audit(lake, settings, release, accepted))
+    with warehouse.connect(settings.warehouse_path).alone():
+        now, done = settled(lake, settings), record(lake, release.name)
+        if done is not None and now == release.name and _shows_members(lake, settings, release):
+            return done
+        if done is not None and now != release.name:
+            raise UsageError(
+                f"Release {release.name} was published {done['published_at'][:19]} UTC, and {now} has followed it.",
+                f"To go back: titler rollback {release.name}",
+            )
+        return make_current(lake, settings, audit(lake, settings, release, accepted))
+
+
+def _shows_members(lake: Lake, settings: Settings, release: Pinned) -> bool:
+    """Whether the warehouse shows the very batches that belong to the current release: another process may have made some again."""
+    columns = ["table_name", "day", "batch_id"]
+    shown = warehouse.connect(settings.warehouse_path).query(warehouse.Query("members", "SELECT * FROM release_members_v1"))
+    sides = [table.select(columns).to_pylist() for table in (shown, members_table(lake, [release.name]))]
+    shown_rows, member_rows = (sorted(tuple(map(str, row.values())) for row in rows) for rows in sides)
+    return shown_rows == member_rows
 
 
 def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
     """Makes an earlier release current again. Raises UsageError for one that was never published."""
+    with warehouse.connect(settings.warehouse_path).alone():
+        return _roll_back(lake, settings, release_id)
+
+
+def _roll_back(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
     row = record(lake, release_id)
     if row is None:
         known = ", ".join(found["release_id"] for found in published(lake)) or "none"
         raise UsageError(f"{release_id} was never published (published: {known}).", "titler rollback RELEASE, one of those.")
-    if current(lake, settings) == release_id:
+    if settled(lake, settings) == release_id:
         return row
     later = [found for found in published(lake) if found["published_at"] > row["published_at"]]
     for found in later:

@@ -20,6 +20,8 @@ from pipeline.stages.vocab import VOCABULARY, vocabularies_of
 from pipeline.tracking import Tracking
 
 PREDICTOR = "predictor"
+AFTERWARDS = {"promotion_margin", "sample_titles", "inference_batch_size"}
+"""Settings of the model that training does not read: left out of the run's parameters."""
 
 
 def tracking_of(settings: Settings, lake: Lake) -> Tracking:
@@ -44,10 +46,10 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
         return model.members(PREDICTOR, "train")[0]
     hyper = plan.facts["model"]
     inputs = [vocabulary.digest, *(manifest.digest for manifest in vectors)]
+    checkpoint = lake.scratch(f"models/{model.name}/checkpoint")
     found = lake.find(PREDICTOR, {"model": model.name}, inputs, hyper)
     if found is not None:
-        model.set_members(PREDICTOR, [found])
-        return found
+        return _keep(model, found, checkpoint)
 
     from pipeline.models import Shape, build
     from pipeline.models.training import EpochFigures, best_epoch, fit
@@ -65,7 +67,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
     )
     sizes = {part: vocabulary.figures[part] for part in ("train", "validation", "test")}
     parameters: dict[str, Any] = {
-        **hyper,
+        **{name: value for name, value in hyper.items() if name not in AFTERWARDS},
         "days": len(plan.days),
         "first_day": plan.days[0].day,
         "last_day": plan.days[-1].day,
@@ -76,10 +78,10 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
         **{f"{part}_issues": size for part, size in sizes.items()},
     }
     tracking = tracking_of(settings, lake)
-    checkpoint = lake.scratch(f"models/{model.name}/checkpoint")
     with tempfile.TemporaryDirectory(prefix="titler-") as scratch:
         folder = Path(scratch)
         with tracking.training_run(model.name, parameters, {"titler.vocabulary": vocabulary.figures["id"]}) as run:
+            run.dataset(f"{plan.days[0].day} to {plan.days[-1].day}", vocabulary.digest, **sizes)
             network = build(hyper["variant"], shape, seed=hyper["seed"])
             batch = hyper["batch_size"]
 
@@ -110,10 +112,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
             )
             predictor.save(folder / "predictor")
             run.loss_picture(history)
-            run.table(
-                "data.json",
-                [asdict(day) for day in plan.days],
-            )
+            run.table("days.json", [asdict(day) for day in plan.days])
             vocabularies.save(folder / "vocabulary")
             run.artifacts(folder / "vocabulary", "vocabulary")
             run_id = run.id
@@ -133,6 +132,11 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
                 **sizes,
             }
         )
-    model.set_members(PREDICTOR, [manifest])
+    return _keep(model, manifest, checkpoint)
+
+
+def _keep(model: Pinned, manifest: Manifest, checkpoint: Path) -> Manifest:
+    """The model's predictor from here on. The checkpoint goes first: once the predictor is the model's, nobody looks for one again."""
     shutil.rmtree(checkpoint)
+    model.set_members(PREDICTOR, [manifest])
     return manifest
