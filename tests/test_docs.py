@@ -1,0 +1,340 @@
+"""README and docs are true: their commands run, print what is shown, and every verb and every page has its place."""
+
+import errno
+import gzip
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+import pytest
+
+import verbs_page
+from pipeline import cli, sample
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+ISSUES_A_DAY = 100
+SMALL = {
+    "TITLER_SOURCE__HOURS": "hours",
+    "TITLER_COMPUTE__WORKERS": "1",
+    "TITLER_INDEX__NEIGHBOURS": "30",  # near-duplicates are among an issue's neighbours, which a poor network puts far down
+    "TITLER_MODEL__EMBEDDING_SIZE": "24",
+    "TITLER_MODEL__HIDDEN_SIZE": "24",
+    "TITLER_MODEL__EPOCHS": "1",
+    "TITLER_MODEL__BATCH_SIZE": "16",
+    "TITLER_MODEL__PROMOTION_MARGIN": "100",  # after an epoch a better model is luck
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+ELSEWHERE = {  # first word -> why it is not run here, and what is
+    "make": "installs or tests all of it; make itself says whether the target is there",
+    "airflow": "needs a server; Airflow's own parser reads it",
+    "mlflow": "serves until Ctrl-C; MLflow's own parser reads it",
+    "gh": "asks GitHub; what follows the pipe is run",
+}
+MODELS_OWN = {"predicted_title", "confidence", "distance"}  # columns that no two trainings agree on
+RUNS_OWN = {"release_id", "issues_batch"}
+NAME = r"\d{8}T\d{6}Z"  # of a model or a release
+BODY = "The settings page crashes on Android whenever I open it twice"
+
+
+class Command(NamedTuple):
+    """`shown` is what the page shows of its output; None where it shows nothing."""
+
+    line: str
+    shown: str | None = None
+
+
+class Done(NamedTuple):
+    command: Command
+    code: int
+    output: str
+
+
+def indented(page: str) -> Iterator[list[str]]:
+    """Blocks of lines that stand four spaces in, outside fences."""
+    block: list[str] = []
+    for line in [*re.sub(r"(?ms)^```.*?^```$", "", page).splitlines(), ""]:
+        if line.startswith("    "):
+            block.append(line[4:])
+        elif block:
+            yield block
+            block = []
+
+
+def fenced(page: str, language: str) -> list[str]:
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", page)
+
+
+def is_python(block: list[str]) -> bool:
+    return block[0].startswith("import ")
+
+
+def readme_commands() -> list[Command]:
+    return [Command(line) for block in indented(README) if not is_python(block) for line in block]
+
+
+def sessions(section: str) -> list[Command]:
+    """The commands of a section's console blocks, with what they print."""
+    found = []
+    for block in fenced(section, "console"):
+        for part in re.split(r"(?m)^\$ ", block)[1:]:
+            line, _, shown = part.partition("\n")
+            found.append(Command(line, shown))
+    return found
+
+
+SECTIONS = {part.partition("\n")[0]: part for part in re.split(r"(?m)^## ", OPERATIONS)[1:]}
+
+
+def words(line: str) -> tuple[dict[str, str], list[str]]:
+    """Settings before a command, and the command's words, `.venv/bin/` taken off."""
+    found = shlex.split(line, comments=True)
+    environment = {}
+    while "=" in found[0]:
+        name, _, environment[name] = found.pop(0).partition("=")
+    return environment, [found[0].removeprefix(".venv/bin/"), *found[1:]]
+
+
+class Shell:
+    """Runs `titler` in this process, for TensorFlow's import takes longer than most verbs; names of the page become those of the run."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, placeholders: dict[str, str]) -> None:
+        self.monkeypatch = monkeypatch
+        self.placeholders = placeholders
+        self.names: dict[str, str] = {}  # in the page -> in the run
+
+    def run(self, command: Command) -> Done | None:
+        """None for what runs elsewhere."""
+        line = command.line
+        for shown, real in [*self.placeholders.items(), *self.names.items()]:
+            line = line.replace(shown, real)
+        environment, argv = words(line)
+        stdin = ""
+        if "|" in argv:
+            stdin, argv = BODY, argv[argv.index("|") + 1 :]
+        if argv[0] == "titler":
+            return self._titler(command, environment, argv, stdin)
+        if argv[0] == "df":
+            return Done(command, subprocess.run(argv, check=False, capture_output=True).returncode, "")
+        assert argv[0] in ELSEWHERE, f"{argv[0]} is neither run nor known to run elsewhere"
+        return None
+
+    def _titler(self, command: Command, environment: dict[str, str], argv: list[str], stdin: str) -> Done:
+        output = io.StringIO()
+        with self.monkeypatch.context() as patch, redirect_stdout(output), redirect_stderr(output):
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", argv)
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+        done = Done(command, int(ended.value.code or 0), output.getvalue())
+        self._learn(done)
+        return done
+
+    def _learn(self, done: Done) -> None:
+        match = re.fullmatch(pattern(done.command.shown or "", self.names), done.output)
+        for group, real in (match.groupdict() if match else {}).items():
+            self.names[group.removeprefix("_")] = real
+
+
+def pattern(shown: str, names: dict[str, str]) -> str:
+    """What an output must match: `...` alone on a line is any lines, within a line any text; a name seen before is the same again."""
+    seen = set()
+
+    def token(found: re.Match[str]) -> str:
+        name = found[0]
+        if name in names:
+            return re.escape(names[name])
+        if name in seen:
+            return f"(?P=_{name})"
+        seen.add(name)
+        return f"(?P<_{name}>{NAME})"
+
+    lines = []
+    for line in shown.splitlines(keepends=True):
+        if line.strip() == "...":
+            lines.append(r"(?:.*\n)*?")
+        else:
+            lines.append(re.sub(NAME, token, re.escape(line).replace(r"\.\.\.", ".*")))
+    return "".join(lines)
+
+
+def incident(section: str, hours: Path, patch: pytest.MonkeyPatch) -> None:
+    """What happens before a section of docs/operations.md."""
+    late, aside = hours / "2024-01-03-7.json.gz", hours.parent / "late"
+    usage = shutil.disk_usage(hours)
+    patch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=60 * 2**30))
+    if section == "First day":
+        aside.mkdir()
+        shutil.move(late, aside)
+    elif section == "A lost hour":
+        shutil.move(aside / late.name, late)
+    elif section == "A release is stopped: a day has collapsed":
+        for hour in hours.glob("2024-01-09-*"):
+            hour.write_bytes(gzip.compress(gzip.decompress(hour.read_bytes()).splitlines(keepends=True)[0]))
+    elif section == "A release is stopped: too low a recall":
+        patch.setenv("TITLER_INDEX__TREES", "1")
+        patch.setenv("TITLER_INDEX__SEARCH_K", "1")
+    elif section == "A full disk":
+        fill(hours.parent / "lake" / "releases", patch)
+
+
+def fill(releases: Path, patch: pytest.MonkeyPatch) -> None:
+    """A disk that is full as long as it holds all the releases it holds now: a file can be made, and nothing written into it."""
+    usage, write = shutil.disk_usage(releases), Path.write_bytes
+    there = set(releases.iterdir())
+
+    def full() -> bool:
+        return there <= set(releases.iterdir())
+
+    def write_bytes(path: Path, data: bytes) -> int:
+        if data and full():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return write(path, data)
+
+    patch.setattr(Path, "write_bytes", write_bytes)
+    patch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=0 if full() else 60 * 2**30))
+
+
+def run_all(folder: Path, commands: list[Command], shell: Shell) -> list[Done]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return [done for done in map(shell.run, commands) if done is not None]
+
+
+@pytest.fixture(scope="module")
+def small() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SMALL.items():
+            patch.setenv(name, value)
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def readme(tmp_path_factory, small) -> tuple[Path, list[Done]]:
+    """The folder in which README's commands have run, and what they did."""
+    folder = tmp_path_factory.mktemp("readme")
+    shell = Shell(small, {})
+    done = []
+    for command in readme_commands():
+        done += run_all(folder, [command], shell)
+        if command.line.endswith("titler status"):  # a lake is there, so what the page leaves open has a value
+            with duckdb.connect(str(folder / "lake" / "warehouse.duckdb"), read_only=True) as connection:
+                release, url = connection.sql("SELECT release_id, MIN(issue_url) FROM similar_issues GROUP BY 1").fetchall()[0]
+            shell.placeholders = {"RELEASE": release, "https://github.com/OWNER/REPO/issues/123": url}
+    return folder, done
+
+
+@pytest.fixture(scope="module")
+def operations(tmp_path_factory, small) -> tuple[dict[str, str], dict[str, list[Done]]]:
+    """The names that the page's names stand for, and what the commands of each section of it did, one section after another."""
+    folder = tmp_path_factory.mktemp("operations")
+    sample.write(folder / "hours", days=11, issues_per_day=ISSUES_A_DAY)
+    shell = Shell(small, {})
+    done = {}
+    for section, text in SECTIONS.items():
+        with pytest.MonkeyPatch.context() as patch:
+            incident(section, folder / "hours", patch)
+            done[section] = run_all(folder, sessions(text), shell)
+    return shell.names, done
+
+
+def test_the_commands_of_the_readme_run(readme):
+    assert [(done.command.line, done.output) for done in readme[1] if done.code] == []
+    assert [done.command.line for done in readme[1] if not done.output] == []
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_operations_print_what_the_page_shows(operations, section):
+    names, sections = operations
+    for done in sections[section]:
+        assert re.fullmatch(pattern(done.command.shown, names), done.output), f"$ {done.command.line}\n{done.output}"
+        assert bool(done.code) == ("WRONG" in done.output or "titler: " in done.output), done
+
+
+def test_the_readme_leads_to_every_page():
+    assert [path.name for path in (ROOT / "docs").glob("*.md") if f"](docs/{path.name})" not in README] == []
+
+
+def test_every_verb_is_on_its_page_once():
+    assert verbs_page.PAGE.read_text(encoding="utf-8") == verbs_page.page(), "run .venv/bin/python infra/verbs_page.py"
+    assert sorted(re.findall(r"(?m)^### (.+)$", verbs_page.page())) == sorted(verbs_page.group().commands)
+
+
+def test_each_of_the_analysts_queries_returns_what_the_readme_shows(readme):
+    queries = re.findall(r"(?ms)^```sql\n(.*?)^```\n\n((?:^\|.*?\n)+)", README)
+    assert len(queries) == len(fenced(README, "sql")) == 3
+    with duckdb.connect(str(readme[0] / "lake" / "warehouse.duckdb"), read_only=True) as connection:
+        for sql, table in queries:
+            header, _, *shown = [[cell.strip() for cell in row.strip("|\n").split("|")] for row in table.splitlines()]
+            limited = connection.sql(sql.rstrip().rstrip(";"))
+            assert limited.columns == header
+            kept = [number for number, column in enumerate(header) if column not in MODELS_OWN | RUNS_OWN]
+            by_the_model = any(f"ORDER BY {column}" in sql for column in MODELS_OWN)
+            found = (connection.sql(sql.rpartition("LIMIT")[0]) if by_the_model else limited).fetchall()
+            rows = [[str(row[number]) for number in kept] for row in found]
+            expected = [[row[number] for number in kept] for row in shown]
+            assert [row for row in rows if row in expected] == expected
+
+
+def test_the_readmes_python_runs(readme):
+    blocks = [block for block in indented(README) if is_python(block)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(readme[0])
+        patch.setenv("MLFLOW_TRACKING_URI", "")  # as it was, afterwards
+        for block in blocks:
+            exec("\n".join(block), {})
+    assert blocks
+
+
+def elsewhere(word: str) -> list[list[str]]:
+    """The commands of both pages that run elsewhere and begin with a word."""
+    both = [command.line for command in readme_commands() + sessions(OPERATIONS)]
+    return [argv[1:] for argv in (words(line)[1] for line in both) if argv[0] == word]
+
+
+def test_make_has_the_targets():
+    for arguments in elsewhere("make"):
+        subprocess.run(["make", "--dry-run", *arguments], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_airflow_understands_its_commands(tmp_path):
+    code = "import json, sys; from airflow.cli.cli_parser import get_parser as p; [p().parse_args(a) for a in json.load(sys.stdin)]"
+    subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps(elsewhere("airflow")),
+        env={**os.environ, "AIRFLOW_HOME": str(tmp_path)},
+        text=True,
+        check=True,
+        capture_output=True,
+    )
+
+
+def test_mlflow_understands_its_commands():
+    from mlflow.cli import cli as mlflow
+
+    for arguments in elsewhere("mlflow"):
+        command, rest = mlflow, list(arguments)
+        while hasattr(command, "commands"):
+            name, *rest = rest
+            command = command.get_command(None, name)
+        command.make_context("mlflow", rest)
+
+
+@pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_a_link_to_a_file_leads_to_one(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", text)
+    assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
