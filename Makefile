@@ -3,10 +3,10 @@
 SHELL := /bin/bash
 PYTHON_FILES := pipeline dags infra tests setup.py
 
-.PHONY: help install demo test lock clean
+.PHONY: help install demo up test test-all lock clean
 
 help:  ## shows this list (the default)
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 install:  ## sets up .venv from requirements.lock; quick when nothing has changed
 	@infra/install.sh
@@ -14,11 +14,18 @@ install:  ## sets up .venv from requirements.lock; quick when nothing has change
 demo: install  ## the whole job once, in ./demo; HOURS=DIR: from hour files; DAY=2015-01-01: from GH Archive
 	@exec .venv/bin/python infra/demo.py $(if $(HOURS),--hours "$(HOURS)") $(if $(DAY),--day "$(DAY)")
 
+up: install  ## Airflow and MLflow on loopback, on the lake ./lake, until Ctrl-C; AIRFLOW_PORT=8080 MLFLOW_PORT=5000
+	@exec .venv/bin/python infra/up.py $(if $(AIRFLOW_PORT),--airflow-port $(AIRFLOW_PORT)) $(if $(MLFLOW_PORT),--mlflow-port $(MLFLOW_PORT))
+
 test: install  ## style, types, and all tests that need neither root nor a server
 	.venv/bin/ruff check $(PYTHON_FILES)
 	.venv/bin/ruff format --check $(PYTHON_FILES)
 	.venv/bin/mypy
 	.venv/bin/pytest -n 2 --dist loadfile
+
+test-all: test  ## the same, then pages in a real browser; installs Chromium, so as root where it is missing
+	infra/install_browser.sh
+	.venv/bin/pytest -m browser
 
 lock: install  ## renews the locks from setup.py and infra/bootstrap.in
 	.venv/bin/uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --python-version 3.11 \

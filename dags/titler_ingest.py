@@ -43,7 +43,7 @@ with DAG(
         "retry_exponential_backoff": True,
         "execution_timeout": timedelta(hours=2),
     },
-    tags=["titler"],
+    tags=["titler", "1 daily: issues in"],
 ):
     wait = TimeDeltaSensor(task_id="wait", delta=timedelta(hours=1), mode="reschedule", poke_interval=300)
     extract = stage("extract", "--day {{ data_interval_start | ds }}")

@@ -36,7 +36,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args={"owner": "titler", "retries": 2, "retry_delay": timedelta(minutes=5), "execution_timeout": timedelta(hours=12)},
-    tags=["titler"],
+    tags=["titler", "3 nightly: a release"],
 ):
     release = f"--release {NAME}"
     plan = stage("plan", f"{release} --skip-code 99")

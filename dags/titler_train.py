@@ -47,7 +47,7 @@ with DAG(
         "from": Param(None, type=["null", "string"], format="date", description="first day to learn from"),
         "to": Param(None, type=["null", "string"], format="date", description="last day to learn from"),
     },
-    tags=["titler"],
+    tags=["titler", "2 weekly: a model"],
 ):
     vocab = stage("vocab", NAME + CHOICES)
     vectorize = stage("vectorize", f"--model {NAME}")

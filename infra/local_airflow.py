@@ -73,9 +73,10 @@ class AirflowError(Exception):
 class LocalAirflow:
     """Airflow in `home`, started by `with`; `environment` is what its tasks get on top of this process's own."""
 
-    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, home: Path, environment: Mapping[str, str], port: int = 0) -> None:
+        """`port` 0 takes a free one."""
         self.home = home.resolve()
-        self.port = _free_port()
+        self.port = port or free_port()
         self.address = f"http://{LOOPBACK}:{self.port}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
         self.environment = {
@@ -85,7 +86,7 @@ class LocalAirflow:
             "SPT_NOENV": "1",  # keeps /proc/PID/environ readable although Airflow renames its processes: see processes
             **environment,
         }
-        self._components: dict[str, subprocess.Popen[bytes]] = {}
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
         self._token = ""
 
     def __enter__(self) -> LocalAirflow:
@@ -95,10 +96,7 @@ class LocalAirflow:
             self.run("db", "migrate")
             self.run("pools", "set", "gpu", "1", "one training at a time")
             for component, command in COMPONENTS.items():
-                with self._log(component).open("wb") as log:
-                    self._components[component] = subprocess.Popen(
-                        ["airflow", *command], cwd=self.home, env=self.environment, stdout=log, stderr=log, start_new_session=True
-                    )
+                self.start(component, "airflow", *command)
             self._wait_until_ready()
         except BaseException:
             self.end()
@@ -115,6 +113,13 @@ class LocalAirflow:
             raise AirflowError(f"airflow {' '.join(arguments)}: exit code {done.returncode}\n{tail(done.stdout + done.stderr)}")
         return done.stdout
 
+    def start(self, name: str, *command: str) -> None:
+        """Starts a program that runs beside Airflow and ends with it; what it writes is in NAME.log."""
+        with self._log(name).open("wb") as log:
+            self._started[name] = subprocess.Popen(
+                command, cwd=self.home, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+
     def get(self, path: str) -> Any:
         """The JSON answer of Airflow's REST API at `/api/v2/PATH`."""
         if not self._token:
@@ -122,10 +127,10 @@ class LocalAirflow:
         return _fetch(f"{self.address}/api/v2/{path}", self._token)
 
     def check(self) -> None:
-        """Raises AirflowError, with the tail of its log, for a component that has ended by itself."""
-        for component, process in self._components.items():
+        """Raises AirflowError, with the tail of its log, for a program that has ended by itself."""
+        for name, process in self._started.items():
             if process.poll() is not None:
-                raise AirflowError(f"airflow {component} ended by itself\n{tail(self._log(component).read_text(errors='replace'))}")
+                raise AirflowError(f"{name} ended by itself\n{tail(self._log(name).read_text(errors='replace'))}")
 
     def processes(self) -> list[psutil.Process]:
         """All processes of this Airflow, known by their AIRFLOW_HOME: a task has a session of its own and outlives a killed parent."""
@@ -148,7 +153,7 @@ class LocalAirflow:
                 except psutil.NoSuchProcess:
                     continue
             psutil.wait_procs(family, timeout=5)
-        self._components.clear()
+        self._started.clear()
 
     def _configure(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -164,8 +169,8 @@ class LocalAirflow:
         )
         (self.home / "airflow.cfg").write_text(configuration, encoding="utf-8")
 
-    def _log(self, component: str) -> Path:
-        return self.home / f"{component}.log"
+    def _log(self, name: str) -> Path:
+        return self.home / f"{name}.log"
 
     def _wait_until_ready(self, seconds: float = 120) -> None:
         expected = {path.stem for path in (REPOSITORY / "dags").glob("titler_*.py")}
@@ -200,7 +205,8 @@ def end_on_signals() -> None:
         signal.signal(number, leave)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that nobody listens at now."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])

@@ -77,11 +77,107 @@ def test_a_run_keeps_parameters_tags_and_the_figures_of_every_epoch(registry: Re
     assert (found.info.run_name, found.info.status) == ("kept", "FINISHED")
     assert found.data.params == {"epochs": "2", "variant": "gru"}
     assert (found.data.tags["titler.model"], found.data.tags["titler.vocabulary"]) == ("kept", "abc")
-    assert [(metric.step, metric.value) for metric in registry.tracking._client.get_metric_history(run.id, "validation_loss")] == [
+    assert [(metric.step, metric.value) for metric in registry.tracking._client.get_metric_history(run.id, "validation/loss")] == [
         (1, 6),
         (2, 5),
     ]
-    assert found.data.metrics["loss"] == 4.0
+    assert found.data.metrics["train/loss"] == 4.0
+
+
+def test_a_comparison_of_runs_shows_the_validation_loss_first(registry: Registry) -> None:
+    with registry.tracking.training_run("order", {"epochs": 1}, {}) as run:
+        run.epoch(figures(1, 5.0))
+    assert list(registry.tracking._client.get_run(run.id).data.metrics) == [
+        *("validation/loss", "validation/token_loss", "validation/token_accuracy"),
+        *("train/learning_rate", "train/loss", "train/token_loss", "train/token_accuracy", "train/seconds"),
+    ]
+
+
+def test_mlflow_knows_the_experiment_as_one_of_trained_models_and_says_what_is_in_it(registry: Registry) -> None:
+    (tags,) = (found.tags for found in registry.tracking._client.search_experiments() if found.name == "titler")
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    assert tags["mlflow.note.content"].startswith("Titler's trainings: one run a model, named as the model is.")
+
+
+def test_an_experiment_that_was_made_elsewhere_is_described_and_keeps_its_own_words(tmp_path: Path) -> None:
+    tracking = Tracking(f"sqlite:///{tmp_path}/mlflow.db", "shared", "titler", str(tmp_path / "mlflow"))
+    tracking._client.create_experiment("shared", tags={"mlflow.note.content": "ours"})
+    with tracking.training_run("m1", {}, {}):
+        pass
+    (tags,) = (found.tags for found in tracking._client.search_experiments() if found.name == "shared")
+    assert (tags["mlflow.experimentKind"], tags["mlflow.note.content"]) == ("custom_model_development", "ours")
+
+
+def test_a_run_names_its_command_and_the_days_it_learned_from(registry: Registry) -> None:
+    with registry.tracking.training_run("named", {}, {}) as run:
+        for _ in range(2):  # a training that is resumed says it again
+            run.dataset("2015-01-01 to 2015-01-02", "0123456789abcdef", train=30, validation=4)
+    found = registry.tracking._client.get_run(run.id)
+    assert found.inputs is not None
+    (learned,) = found.inputs.dataset_inputs
+    assert (learned.dataset.name, learned.dataset.digest) == ("2015-01-01 to 2015-01-02", "01234567")
+    assert json.loads(str(learned.dataset.profile)) == {"train": 30, "validation": 4}
+    assert found.data.tags["mlflow.source.name"] == "titler train named"
+
+
+LEARNED = {
+    "variant": "gru", "hidden_size": 300, "days": 90, "first_day": "2015-06-01", "last_day": "2015-08-29",
+    "train_issues": 1989, "body_vocabulary": 8002, "title_vocabulary": 3346,
+}  # fmt: skip
+SCORES = {
+    "rouge1": 12.25, "rouge2": 1.5, "rougeL": 11.0, "bleu": 0.5, "issues": 160, "distinct": 0.0625, "abstained": 0.0,
+    "floor_rouge1": 13.0, "floor_rouge2": 2.0, "floor_rougeL": 12.0,
+}  # fmt: skip
+
+
+def test_a_version_is_described_by_its_card_before_and_after_the_evaluation(registry: Registry) -> None:
+    tracking = registry.tracking
+    with tracking.training_run("card", LEARNED, {}) as run:
+        pass
+    version = tracking.register(run.id, registry.root / "predictor", "card")
+    assert str(tracking._client.get_model_version("titler", version).description).startswith(
+        "Not evaluated yet:  `titler evaluate card`\n\nLearned"
+    )
+    tracking.log_metrics(run.id, {f"titles/{name}": value for name, value in SCORES.items()})
+    tracking.describe(run.id)
+    card = str(tracking._client.get_model_version("titler", version).description)
+    assert tracking._client.get_run(run.id).data.tags["mlflow.note.content"] == card
+    assert card.splitlines() == [
+        "ROUGE-L 11.00, NOT above its floor of 12.00, which copies the body's first words.",
+        "",
+        "Learned from **1,989 issues**, days 2015-06-01 to 2015-08-29 (90): the network `gru` with a state of 300, "
+        "8,002 words of bodies and 3,346 of titles.",
+        "",
+        "On 160 issues of repositories that it did not learn from:",
+        "",
+        "| | model | floor |",
+        "|:---| ---: | ---: |",
+        "| ROUGE-1 | 12.25 | 13.00 |",
+        "| ROUGE-2 | 1.50 | 2.00 |",
+        "| ROUGE-L | 11.00 | 12.00 |",
+        "| BLEU | 0.50 |  |",
+        "",
+        "6% of its titles are distinct: it says nearly the same of everything; it abstained from 0%.",
+        "",
+        "Artifacts: `losses.png`; `sample_titles.json`, its titles beside the authors'; `days.json`, the pinned days; `vocabulary`.",
+    ]
+
+
+def test_a_card_names_the_champion_of_its_time(registry: Registry) -> None:
+    with registry.tracking.training_run("challenger", LEARNED, {}) as run:
+        pass
+    registry.tracking.log_metrics(run.id, {f"titles/{name}": value for name, value in SCORES.items()} | {"titles/champion_rougeL": 10.5})
+    registry.tracking.describe(run.id)
+    card = registry.tracking._client.get_run(run.id).data.tags["mlflow.note.content"].splitlines()
+    assert card[6] == "| | model | floor | champion then |"
+    assert card[10] == "| ROUGE-L | 11.00 | 12.00 | 10.50 |"
+
+
+def test_the_registered_model_says_what_it_is_and_how_to_load_it(registry: Registry) -> None:
+    note = str(registry.tracking._client.get_registered_model("titler").description)
+    assert note.startswith("Predicts the title of a GitHub issue from its body")
+    assert f'mlflow.set_tracking_uri("{registry.tracking.uri}")' in note
+    assert 'load_model("models:/titler@champion")' in note
 
 
 def test_pictures_tables_and_files_lie_in_the_artifact_root(registry: Registry) -> None:
@@ -104,8 +200,8 @@ def test_a_table_written_twice_is_there_once(registry: Registry) -> None:
 
 
 def test_figures_can_be_added_to_a_finished_run(registry: Registry) -> None:
-    registry.tracking.log_metrics(registry.runs["m1"], {"validation_rougeL": 16.8})
-    assert registry.tracking._client.get_run(registry.runs["m1"]).data.metrics["validation_rougeL"] == 16.8
+    registry.tracking.log_metrics(registry.runs["m1"], {"titles/rougeL": 16.8})
+    assert registry.tracking._client.get_run(registry.runs["m1"]).data.metrics["titles/rougeL"] == 16.8
 
 
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "KILLED"), (ValueError, "FAILED")])
