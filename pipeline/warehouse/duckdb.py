@@ -28,6 +28,7 @@ from pipeline.warehouse.types import in_duckdb
 
 FAILURES_KEPT = 100
 PATIENCE = 300  # seconds for others who publish
+ABANDONED_AFTER = 2 * 24 * 3600
 
 # an event's id finds its line again; the same line twice is two rows
 _MALFORMED_EVENTS = f"""
@@ -111,7 +112,10 @@ class DuckDBWarehouse:
             return _run(connection, query)
 
     def collect(self, kept_batches: Mapping[str, Collection[str]]) -> int:
-        """0: it holds no rows."""
+        """0: it holds no rows. What a killed publication left beside the file goes once it is ABANDONED_AFTER seconds old."""
+        for aside in self.path.parent.glob(f"{self.path.name}.*.tmp"):
+            if time.time() - aside.stat().st_mtime > ABANDONED_AFTER:
+                aside.unlink(missing_ok=True)
         return 0
 
 

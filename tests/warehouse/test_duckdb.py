@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import duckdb
@@ -69,3 +70,13 @@ def test_a_file_that_is_no_warehouse_is_named(path: Path) -> None:
     path.write_bytes(b"x" * 5000)
     with pytest.raises(TitlerError, match=r"warehouse\.duckdb is not a warehouse file"):
         DuckDBWarehouse(str(path)).current_release()
+
+
+def test_what_a_killed_publication_left_beside_the_file_is_collected_once_it_is_old(path: Path) -> None:
+    path.parent.mkdir()
+    old, young = (path.with_name(f"{path.name}.{name}.tmp") for name in ("0ld", "y0ung"))
+    for file in (path, old, young):
+        file.touch()
+    os.utime(old, (0, 0))
+    DuckDBWarehouse(str(path)).collect({})
+    assert sorted(path.parent.iterdir()) == [path, young]
