@@ -1,6 +1,7 @@
 """The plan of the house, held: imports go strictly down, one heavy library one room, rooms stay small."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,10 @@ def test_a_heavy_library_has_one_room(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PIPELINE)))
 def test_a_module_stays_under_400_lines(path):
     assert len(path.read_text().splitlines()) <= 400
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if room(path) == "models"], ids=lambda path: path.name)
+def test_the_networks_need_only_keras_and_numpy(path):
+    allowed = {*sys.stdlib_module_names, "keras", "numpy", "pipeline"}
+    assert {name.split(".")[0] for name in imported(path)} <= allowed
+    assert {name.split(".")[1] for name in imported(path) if name.startswith("pipeline.")} <= {"models", "shape", "errors"}
