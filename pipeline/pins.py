@@ -89,7 +89,7 @@ class Pinned:
         """Raises UsageError where nothing was opened under this name."""
         values = self.lake.get_json(self._file("plan.json"))
         if values is None:
-            known = ", ".join(self.lake.names(self.kind)[-5:]) or "none"
+            known = ", ".join([name for name in self.lake.names(self.kind) if not name.endswith(".json")][-5:]) or "none"
             opener = "titler vocab MODEL" if self.kind == "models" else "titler plan --release RELEASE"
             raise UsageError(
                 f"{self.name}: nothing was opened under this name among the {self.kind} (latest: {known}).", f"Open it: {opener}"

@@ -103,6 +103,14 @@ def test_what_was_never_opened_says_how_to_open_it(lake):
         Pinned(lake, "releases", "r").plan()
 
 
+def test_what_was_never_opened_is_told_with_what_was(lake):
+    ingest(lake, "2015-01-01", (1, 9))
+    Pinned(lake, "releases", "r").open(pin(lake, ["2015-01-01"]), {})
+    lake.put_json("releases/current.json", {"release_id": "r"})
+    with pytest.raises(UsageError, match=r"\(latest: r\)"):
+        Pinned(lake, "releases", "other").plan()
+
+
 def test_a_stage_before_its_inputs_says_which_verb_makes_them(lake):
     with pytest.raises(UsageError, match="Make them first: titler embed --release r"):
         Pinned(lake, "releases", "r").members("embeddings_v1", "embed")
