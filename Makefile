@@ -1,15 +1,18 @@
-# Two commands need nothing but Debian's Python 3.11, g++ and make: `make demo` and `make test`.
+# Two commands need nothing but Debian's Python 3.11, g++ and make: `make demo` and `make test` (with Go, it tests BigQuery, too).
 
 SHELL := /bin/bash
 PYTHON_FILES := pipeline dags infra tests setup.py
 
-.PHONY: help install demo up test test-all lock clean
+.PHONY: help install emulator demo up test test-all lock clean
 
 help:  ## shows this list (the default)
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 install:  ## sets up .venv from requirements.lock; quick when nothing has changed
 	@infra/install.sh
+
+emulator:  ## builds BigQuery's emulator for the tests; needs Go; quick when it is there
+	@infra/install_emulator.sh
 
 demo: install  ## the whole job once, in ./demo; HOURS=DIR: from hour files; DAY=2015-01-01: from GH Archive
 	@exec .venv/bin/python infra/demo.py $(if $(HOURS),--hours "$(HOURS)") $(if $(DAY),--day "$(DAY)")
@@ -21,9 +24,10 @@ test: install  ## style, types, and all tests that need neither root nor a serve
 	.venv/bin/ruff check $(PYTHON_FILES)
 	.venv/bin/ruff format --check $(PYTHON_FILES)
 	.venv/bin/mypy
+	-infra/install_emulator.sh
 	.venv/bin/pytest -n 2 --dist loadfile
 
-test-all: test  ## the same, then pages in a real browser; installs Chromium, so as root where it is missing
+test-all: emulator test  ## the same, then pages in a real browser; installs Chromium, so as root where it is missing
 	infra/install_browser.sh
 	.venv/bin/pytest -m browser
 

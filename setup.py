@@ -12,7 +12,8 @@ RUNTIME = [
     "ftfy",  # ktext's engine needs it (through textacy)
     "gcsfs",
     "h5py",  # the light network reads the weights in Keras's file
-    "google-cloud-bigquery",  # the warehouse in production, to come
+    "google-cloud-bigquery",
+    "google-cloud-bigquery-storage",  # rows come as Arrow
     "keras==3.15.*",
     "ktext==0.40",
     "matplotlib",
@@ -42,6 +43,7 @@ DEVELOPMENT = [
     "setuptools",
     "uv",
     "wheel",
+    "zetasql",  # GoogleSQL's own analyser and reference evaluator, which judge sql/
 ]
 
 setup(

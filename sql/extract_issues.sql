@@ -1,16 +1,17 @@
 -- Grain: one row per issue_id, from its earliest `opened` event by created_at, then by event id.
 --
 -- Values are as the author wrote them: JSON_VALUE gives a string's content without JSON's quotes and escapes, and NULL for a JSON null.
+-- JSON_QUERY gives a number's own digits, and a string with its quotes, which is no number.
 -- All opened issues come out; the thresholds only set `trainable`. What lacks a required value is in extract_malformed.sql instead.
 -- The character class is Unicode's White_Space, negated: RE2's \S knows ASCII alone.
 -- An issue with a `pull_request` is a pull request seen through the issues API; GH Archive should hold none under IssuesEvent.
 -- Never `day.*`: the data set has views, and a wildcard that matches a view fails.
 WITH opened AS (
   SELECT
-    SAFE_CAST(JSON_VALUE(payload, '$.issue.id') AS INT64) AS issue_id,
+    SAFE_CAST(JSON_QUERY(payload, '$.issue.id') AS INT64) AS issue_id,
     JSON_VALUE(payload, '$.issue.html_url') AS issue_url,
     repo.name AS repo,
-    SAFE_CAST(JSON_VALUE(payload, '$.issue.number') AS INT64) AS number,
+    SAFE_CAST(JSON_QUERY(payload, '$.issue.number') AS INT64) AS number,
     actor.login AS author,
     JSON_VALUE(payload, '$.issue.title') AS title,
     JSON_VALUE(payload, '$.issue.body') AS body,

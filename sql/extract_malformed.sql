@@ -7,8 +7,8 @@ WITH opened AS (
     CASE
       WHEN id IS NULL THEN 'opened issue: the event has no id'
       WHEN created_at IS NULL THEN 'opened issue: the event has no created_at'
-      WHEN SAFE_CAST(JSON_VALUE(payload, '$.issue.id') AS INT64) IS NULL THEN 'opened issue: issue.id is not a whole number'
-      WHEN SAFE_CAST(JSON_VALUE(payload, '$.issue.number') AS INT64) IS NULL THEN 'opened issue: issue.number is not a whole number'
+      WHEN SAFE_CAST(JSON_QUERY(payload, '$.issue.id') AS INT64) IS NULL THEN 'opened issue: issue.id is not a whole number'
+      WHEN SAFE_CAST(JSON_QUERY(payload, '$.issue.number') AS INT64) IS NULL THEN 'opened issue: issue.number is not a whole number'
       WHEN JSON_VALUE(payload, '$.issue.html_url') IS NULL THEN 'opened issue: issue.html_url is missing'
       WHEN JSON_VALUE(payload, '$.issue.title') IS NULL THEN 'opened issue: issue.title is missing'
       WHEN repo.name IS NULL THEN 'opened issue: repo.name is missing'
