@@ -15,7 +15,7 @@ from tests.warehouse.events import DAY, EXTRACT, THRESHOLDS, event, opened, writ
 
 
 def rows(folder: Path, *events: dict[str, Any], query: Query = EXTRACT) -> list[dict[str, Any]]:
-    table = DuckDBWarehouse("nowhere").extract(query, DAY, write_hour(folder, *events)).issues
+    table = DuckDBWarehouse("nowhere").extract(query, DAY, write_hour(folder, *events)).issues.read_all()
     assert table.schema == contracts.ISSUES.schema
     return list(table.to_pylist())
 
