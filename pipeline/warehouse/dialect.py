@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -52,6 +53,23 @@ def scan_condition(sql: str) -> Translation:
     for conjunct in reversed(conjuncts):  # DuckDB works out both sides of an AND, but a CASE's THEN only for the rows that get there
         condition = exp.Case(ifs=[exp.If(this=_adapt(conjunct), true=condition)], default=exp.false())
     return _render(condition)
+
+
+def parameters_of(sql: str) -> frozenset[str]:
+    """The names of the `@` parameters of one SELECT. Raises UsageError where it is something else."""
+    return frozenset(parameter.name for parameter in _parse(sql).find_all(exp.Parameter))
+
+
+def renamed(sql: str, names: Mapping[str, str]) -> str:
+    """The same text with the tables named in `names` called, or put, otherwise: an address or a SELECT in parentheses."""
+    places = []
+    for table in _parse(sql).find_all(exp.Table):
+        if isinstance(table.this, exp.Identifier) and not table.db and table.name in names:
+            alias = "" if table.alias else f" AS {table.name}"
+            places.append((table.this.meta["start"], table.this.meta["end"] + 1, f"{names[table.name]}{alias}"))
+    for start, end, text in sorted(places, reverse=True):
+        sql = sql[:start] + text + sql[end:]
+    return sql
 
 
 def _parse(sql: str) -> exp.Expr:
