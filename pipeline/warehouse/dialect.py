@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
+from sqlglot.tokens import TokenType
 
 from pipeline.errors import UsageError
 
@@ -28,6 +30,15 @@ class Translation:
 
     sql: str
     parameters: frozenset[str]
+
+
+@dataclass(frozen=True)
+class TableFunction:
+    """A SELECT with arguments where it had parameters, in both dialects. Each argument is a STRING."""
+
+    arguments: tuple[str, ...]
+    bigquery: str
+    duckdb: str
 
 
 @lru_cache(maxsize=64)  # a year of near-empty days translates the same two statements 365 times
@@ -52,6 +63,17 @@ def scan_condition(sql: str) -> Translation:
     for conjunct in reversed(conjuncts):  # DuckDB works out both sides of an AND, but a CASE's THEN only for the rows that get there
         condition = exp.Case(ifs=[exp.If(this=_adapt(conjunct), true=condition)], default=exp.false())
     return _render(condition)
+
+
+def table_function(sql: str) -> TableFunction:
+    """The body of a table function whose arguments are the parameters of `sql`, in the order in which it first names them."""
+    tree = _parse(sql)
+    tokens = sqlglot.tokenize(sql, read="bigquery")
+    named = [name.text for at, name in pairwise(tokens) if at.token_type == TokenType.PARAMETER]
+    for parameter in list(tree.find_all(exp.Parameter)):
+        parameter.replace(exp.column(parameter.name))
+    bigquery = tree.sql(dialect="bigquery", comments=False)
+    return TableFunction(tuple(dict.fromkeys(named)), bigquery, _render(_adapt(tree)).sql)
 
 
 def _parse(sql: str) -> exp.Expr:

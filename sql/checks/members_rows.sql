@@ -1,4 +1,6 @@
 -- Grain: one row per batch of the release of which the warehouse holds another number of rows than its manifest says.
+--
+-- Embeddings are published by setting: where none are held, none are missed.
 WITH held AS (
   SELECT
     'title_predictions_v1' AS table_name,
@@ -26,6 +28,15 @@ WITH held AS (
     source_health_v1
   GROUP BY
     batch_id
+  UNION ALL
+  SELECT
+    'embeddings_v1' AS table_name,
+    batch_id,
+    COUNT(*) AS found
+  FROM
+    embeddings_v1
+  GROUP BY
+    batch_id
 )
 SELECT
   m.table_name,
@@ -40,5 +51,8 @@ LEFT JOIN
   ON h.table_name = m.table_name AND h.batch_id = m.batch_id
 WHERE
   m.release_id = @release
-  AND m.table_name IN ('title_predictions_v1', 'similar_issues_v1', 'source_health_v1')
+  AND (
+    m.table_name IN ('title_predictions_v1', 'similar_issues_v1', 'source_health_v1')
+    OR (m.table_name = 'embeddings_v1' AND EXISTS (SELECT 1 FROM embeddings_v1))
+  )
   AND m.rows != COALESCE(h.found, 0)
