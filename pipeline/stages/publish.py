@@ -130,7 +130,12 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
     """
     with warehouse.connect(settings, "publish").alone():
         now, done = settled(lake, settings), record(lake, release.name)
-        if done is not None and now == release.name and _shows_members(lake, settings, release):
+        if (
+            done is not None
+            and now == release.name
+            and _shows_members(lake, settings, release)
+            and _shows_embeddings(lake, settings, release)
+        ):
             return done
         if done is not None and now != release.name:
             raise UsageError(
@@ -148,6 +153,14 @@ def _shows_members(lake: Lake, settings: Settings, release: Pinned) -> bool:
     sides = [table.select(columns).to_pylist() for table in (shown, Members(lake).table([release.name]))]
     shown_rows, member_rows = (sorted(tuple(map(str, row.values())) for row in rows) for rows in sides)
     return shown_rows == member_rows
+
+
+def _shows_embeddings(lake: Lake, settings: Settings, release: Pinned) -> bool:
+    """Whether the warehouse shows the current release's embeddings where it should: the setting may be newer than the release."""
+    if not settings.warehouse.embeddings or not any(manifest.rows for manifest in Members(lake).of(release.name, EMBEDDINGS_TABLE)):
+        return True
+    sql = "SELECT e.issue_id FROM embeddings_v1 AS e JOIN release_members_v1 AS m USING (batch_id) WHERE m.release_id = @release LIMIT 1"
+    return bool(warehouse.connect(settings, "publish").query(warehouse.Query("embeddings", sql, {"release": release.name})).num_rows)
 
 
 def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from itertools import pairwise
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import TokenType
 
 from pipeline.errors import UsageError
 
@@ -69,7 +68,7 @@ def table_function(sql: str) -> TableFunction:
     """The body of a table function whose arguments are the parameters of `sql`, in the order in which it first names them."""
     tree = _parse(sql)
     tokens = sqlglot.tokenize(sql, read="bigquery")
-    named = [name.text for at, name in pairwise(tokens) if at.token_type == TokenType.PARAMETER]
+    named = [name.text for at, name in pairwise(tokens) if at.token_type == sqlglot.TokenType.PARAMETER]
     for parameter in list(tree.find_all(exp.Parameter)):
         parameter.replace(exp.column(parameter.name))
     bigquery = tree.sql(dialect="bigquery", comments=False)
