@@ -98,6 +98,10 @@ def test_no_argument_is_called_as_a_column_which_it_would_hide() -> None:
     assert arguments & columns == set()
 
 
+def test_what_only_bigquery_runs_is_its_dialect_all_the_same() -> None:
+    assert {query.stem: translate(query.sql).parameters for query in Query.folder("examples")} == {"nearest_issues": {"issue_url"}}
+
+
 @pytest.mark.parametrize("sql", ["SELECT FROM WHERE", "DROP TABLE x", "SELECT 1; SELECT 2", ""])
 def test_what_is_not_one_select_is_refused(sql: str) -> None:
     with pytest.raises(UsageError):
