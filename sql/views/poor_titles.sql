@@ -1,13 +1,13 @@
 -- Grain: one row per issue_id of the current release whose title says little, with a suggestion that the model is sure of.
 --
--- Whom to suggest a title first. It is also the article's way of finding useless issues: what says little in its title often says
--- little in its body, and `vague` and `templated` tell so whatever the suggestion is worth.
+-- Whom to suggest a title first. It is also the article's way of finding useless issues: a title that says nothing, or nothing of what
+-- its body is about, marks an issue that takes a maintainer's time and that nobody finds again.
 --
 -- reason: the first that applies.
 --   templated  begins with a template's placeholder ([BUG], bug:, Feature request, <title>, Describe the bug), of which `own` is rid,
 --              and what follows, if anything, is vague
 --   vague      one or two words, or only words that any issue could have; words are not counted where they have no blanks between them
---   far        shares no word of four letters or more with the suggestion; by the first four, so that `crash` and `crashes` are one
+--   far        `own` and the suggestion share no word of four letters or more; by the first four, so that `crash` and `crashes` are one
 --
 -- The threshold, 0.5: each word is, in the mean, at least as probable to the model as all other words together.
 WITH shown AS (
@@ -85,8 +85,8 @@ judged AS (
       )
     ) AS says_little,
     beginnings != ''
-    AND REGEXP_CONTAINS(LOWER(title), r'\b[a-z]{4}')
-    AND NOT REGEXP_CONTAINS(LOWER(title), CONCAT(r'\b(?:', beginnings, ')')) AS is_far
+    AND REGEXP_CONTAINS(own, r'\b[a-z]{4}')
+    AND NOT REGEXP_CONTAINS(own, CONCAT(r'\b(?:', beginnings, ')')) AS is_far
   FROM
     shown
   WHERE

@@ -138,6 +138,12 @@ def test_a_title_is_poor_for_a_reason(warehouse: Warehouse, tmp_path: Path, titl
     assert ask(warehouse, "SELECT title, reason FROM poor_titles") == ([{"title": title, "reason": reason}] if reason else [])
 
 
+def test_a_placeholder_is_not_a_word_shared_with_the_suggestion(warehouse: Warehouse, tmp_path: Path) -> None:
+    row = prediction(1, title="Feature request: JSON output for all commands", predicted_title="feature request dark theme")
+    publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [row]))
+    assert ask(warehouse, "SELECT reason FROM poor_titles") == [{"reason": "far"}]
+
+
 @pytest.mark.parametrize("unsure", [{"confidence": 0.49}, {"predicted_title": "", "confidence": 0.9, "abstained": True}])
 def test_a_title_is_poor_only_beside_a_suggestion_that_is_sure(warehouse: Warehouse, tmp_path: Path, unsure: dict[str, Any]) -> None:
     publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1, title="Error", **unsure)]))
