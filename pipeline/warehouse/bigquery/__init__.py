@@ -27,7 +27,7 @@ from pipeline.warehouse.bigquery import lease, rows
 from pipeline.warehouse.bigquery.jobs import Jobs, Paid, Statement, fingerprint
 from pipeline.warehouse.bigquery.source import EXTRACTED, SOURCE, day_query, malformed_of
 from pipeline.warehouse.bigquery.tables import Tables
-from pipeline.warehouse.dialect import parameters_of, renamed
+from pipeline.warehouse.dialect import parameters_of, renamed, table_function
 
 FAILURES_KEPT = 100
 SMALL = (contracts.RELEASES, contracts.RELEASE_MEMBERS)
@@ -40,6 +40,12 @@ class BigQueryWarehouse:
         self.settings = settings
         self.jobs = Jobs(settings, verb, run)
         self.tables = Tables(self.jobs)
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The addresses of all tables, views and functions."""
+        defined = [query.stem for folder in ("views", "functions") for query in Query.folder(folder)]
+        return {name: f"`{self.tables.address(name)}`" for name in (*contracts.TABLES, *defined)}
 
     def source_day(self, day: date) -> SourceTable:
         name = f"{SOURCE}{suffix(day)}"
@@ -99,9 +105,9 @@ class BigQueryWarehouse:
         if self.current_release() is None and names is None:
             raise UsageError(f"{self.jobs.dataset}: no release has been published yet.", "Publish one: titler run --from D --to D")
         try:
-            paid = self.jobs.query(Statement(f"the query {query.name}", renamed(query.sql, names or {}), parameters))
+            paid = self.jobs.query(Statement(f"the query {query.name}", renamed(query.sql, names or self.names), parameters))
         except WarehouseError as error:
-            views = ", ".join(view.name.removeprefix("views/") for view in Query.folder("views"))
+            views = ", ".join(view.stem for view in Query.folder("views"))
             raise UsageError(f"{query.name} does not run: {error.message}", f"The views are: {views}") from None
         with google.told(self.settings, f"reading what {query.name} gave"):
             return paid.job.to_arrow(create_bqstorage_client=False, timeout=self.settings.timeout)
@@ -114,7 +120,7 @@ class BigQueryWarehouse:
             held = self._batches(table)
             stale = set(held) - set(kept_batches.get(table.name, ()))
             if stale:
-                sql = f"DELETE FROM {table.name} WHERE batch_id IN UNNEST(@gone)"
+                sql = f"DELETE FROM {self.names[table.name]} WHERE batch_id IN UNNEST(@gone)"
                 self.jobs.query(Statement(f"removing {len(stale)} batches from {table.name}", sql, {"gone": sorted(stale)}))
                 gone += sum(held[batch] for batch in stale)
         return gone
@@ -122,20 +128,14 @@ class BigQueryWarehouse:
     def show(self) -> None:
         """Makes the views of `sql/views` and the table functions of `sql/functions`, or makes them anew where their SQL has changed."""
         parts = []
-        addresses = {name: f"`{self.tables.address(name)}`" for name in contracts.TABLES}
         for view in Query.folder("views"):
-            name = self.tables.address(view.name.removeprefix("views/"))
-            parts.append(
-                f"CREATE OR REPLACE VIEW `{name}` OPTIONS (description = {_quoted(view.prose)}) AS\n{renamed(view.sql, addresses)}"
-            )
+            described = f"OPTIONS (description = {_quoted(view.prose)})"
+            parts.append(f"CREATE OR REPLACE VIEW {self.names[view.stem]} {described} AS\n{renamed(view.sql, self.names)}")
         for function in Query.folder("functions"):
-            name = self.tables.address(function.name.removeprefix("functions/"))
-            arguments = sorted(parameters_of(function.sql))
-            body = renamed(function.sql, addresses)
-            for argument in arguments:
-                body = body.replace(f"@{argument}", argument)
-            given = ", ".join(f"{argument} STRING" for argument in arguments)
-            parts.append(f"CREATE OR REPLACE TABLE FUNCTION `{name}`({given}) AS\n{body}")
+            body = table_function(function.sql)
+            arguments = ", ".join(f"{name} STRING" for name in body.arguments)
+            text = renamed(body.bigquery, self.names)
+            parts.append(f"CREATE OR REPLACE TABLE FUNCTION {self.names[function.stem]}({arguments}) AS\n{text}")
         self.jobs.queries("making the views", [Statement("making the views", part) for part in parts])
 
     def _ready(self) -> None:
@@ -189,7 +189,7 @@ class BigQueryWarehouse:
 
     def _batches(self, table: contracts.Table) -> dict[str, int]:
         """Rows of every batch that a table holds."""
-        sql = f"SELECT batch_id, COUNT(*) AS found FROM {table.name} GROUP BY batch_id"
+        sql = f"SELECT batch_id, COUNT(*) AS found FROM {self.names[table.name]} GROUP BY batch_id"
         return {row["batch_id"]: row["found"] for row in self.jobs.rows(self.jobs.query(Statement(f"listing {table.name}", sql)))}
 
 
@@ -215,10 +215,9 @@ class StagedTables:
 
     @cached_property
     def _names(self) -> dict[str, str]:
-        """What the tables, views and functions of this release are, as it will be seen once it is current."""
-        names = {table.name: self._staged(table) for table in SMALL}
-        views = {view.name.removeprefix("views/"): f"({renamed(view.sql, names)})" for view in Query.folder("views")}
-        return {**names, **views}
+        """What the tables and views are for this release, as it will be seen once it is current."""
+        names = {**self.house.names, **{table.name: self._staged(table) for table in SMALL}}
+        return {**names, **{view.stem: f"({renamed(view.sql, names)})" for view in Query.folder("views")}}
 
     def check(self) -> list[Failure]:
         checks = Query.folder("checks", release=self.release)
@@ -232,11 +231,11 @@ class StagedTables:
                 found = paid.job.result(max_results=FAILURES_KEPT, timeout=self.house.settings.timeout)
                 if found.total_rows:
                     listed = found.to_arrow(create_bqstorage_client=False)
-                    failures.append(Failure(check.name.removeprefix("checks/"), check.prose, found.total_rows, listed))
+                    failures.append(Failure(check.stem, check.prose, found.total_rows, listed))
         return failures
 
     def query(self, query: Query) -> pa.Table:
-        return self.house.answer(query, {} if self._current else self._names)
+        return self.house.answer(query, None if self._current else self._names)
 
     def make_current(self) -> None:
         if self._current:

@@ -173,7 +173,6 @@ class Jobs:
 
     def _config(self, parameters: Mapping[str, Any], source_day: date | None) -> bigquery.QueryJobConfig:
         config = bigquery.QueryJobConfig(query_parameters=[_parameter(name, value) for name, value in parameters.items()])
-        config.default_dataset = self.dataset
         config.labels = self.labels(source_day)
         return config
 

@@ -18,6 +18,7 @@ from pipeline.contracts import SPEND
 from pipeline.errors import BudgetError
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse import Query
+from pipeline.warehouse.dialect import renamed
 
 TIB = 2**40
 Run = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]
@@ -61,6 +62,7 @@ class Ledger:
 
     def __init__(self, settings: Settings, verb: str, run: str, execute: Run) -> None:
         self.settings = settings
+        self.address = f"`{settings.project}.{settings.dataset}.{SPEND.name}`"
         self.verb = verb
         self.run = run or uuid.uuid4().hex
         self._execute = execute
@@ -94,7 +96,7 @@ class Ledger:
     def spent(self, day: date) -> dict[str, int]:
         """Bytes that count, `of_day` and `of_run`."""
         query = Query.from_file("spent", day=day, run=self.run)
-        (row,) = self._execute(query.sql, query.parameters)
+        (row,) = self._execute(renamed(query.sql, {SPEND.name: self.address}), query.parameters)
         return {name: int(value) for name, value in row.items()}
 
     def _write(self, reservation: Reservation, state: str, count: int) -> None:
@@ -115,7 +117,7 @@ class Ledger:
         given = [name for name in columns if row[name] is not None]
         values = ", ".join(f"@{name}" for name in given)
         names = ", ".join(f"`{name}`" for name in given)
-        self._execute(f"INSERT INTO {SPEND.name} ({names}) VALUES ({values})", {name: row[name] for name in given})
+        self._execute(f"INSERT INTO {self.address} ({names}) VALUES ({values})", {name: row[name] for name in given})
 
 
 def _above(count: int) -> int:

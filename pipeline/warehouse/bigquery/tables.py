@@ -136,7 +136,7 @@ class Tables:
         """Rows a batch that the table holds."""
         if not batch_ids:
             return {}
-        sql = f"SELECT batch_id, COUNT(*) AS found FROM {table.name} WHERE batch_id IN UNNEST(@wanted) GROUP BY batch_id"
+        sql = f"SELECT batch_id, COUNT(*) AS found FROM `{self.address(table.name)}` WHERE batch_id IN UNNEST(@wanted) GROUP BY batch_id"
         paid = self._jobs.query(Statement(f"looking for batches in {table.name}", sql, {"wanted": list(batch_ids)}))
         return {row["batch_id"]: row["found"] for row in self._jobs.rows(paid)}
 
