@@ -136,7 +136,7 @@ class BigQueryWarehouse:
             arguments = ", ".join(f"{name} STRING" for name in body.arguments)
             text = renamed(body.bigquery, self.names)
             parts.append(f"CREATE OR REPLACE TABLE FUNCTION {self.names[function.stem]}({arguments}) AS\n{text}")
-        self.jobs.queries("making the views", [Statement("making the views", part) for part in parts])
+        self.jobs.define("making the views", ";\n".join(parts))
 
     def _ready(self) -> None:
         """The ledger is there: nothing is spent without it."""
@@ -220,19 +220,20 @@ class StagedTables:
         return {**names, **{view.stem: f"({renamed(view.sql, names)})" for view in Query.folder("views")}}
 
     def check(self) -> list[Failure]:
-        checks = Query.folder("checks", release=self.release)
-        statements = [
-            Statement(f"the check {check.name}", renamed(check.sql, self._names), check.binding(parameters_of(check.sql)))
-            for check in checks
-        ]
+        """All checks are counted in one query, since each query has 10 MB billed a table; only those that fail are asked for rows."""
+        checks = {check.stem: check for check in Query.folder("checks", release=self.release)}
+        texts = {name: renamed(check.sql, self._names) for name, check in checks.items()}
+        counts = "\nUNION ALL\n".join(f"SELECT '{name}' AS name, COUNT(*) AS found FROM (\n{text}\n)" for name, text in texts.items())
+        jobs, values = self.house.jobs, {"release": self.release}
         failures = []
-        for check, paid in zip(checks, self.house.jobs.queries("checks", statements), strict=True):
-            with google.told(self.house.settings, f"reading what {check.name} found"):
-                found = paid.job.result(max_results=FAILURES_KEPT, timeout=self.house.settings.timeout)
-                if found.total_rows:
-                    listed = found.to_arrow(create_bqstorage_client=False)
-                    failures.append(Failure(check.stem, check.prose, found.total_rows, listed))
-        return failures
+        for row in jobs.rows(jobs.query(Statement(f"checks of release {self.release}", counts, values))):
+            if row["found"]:
+                check = checks[row["name"]]
+                paid = jobs.query(Statement(f"rows that fail {check.stem}", f"{texts[check.stem]}\nLIMIT {FAILURES_KEPT}", values))
+                with google.told(self.house.settings, f"reading what {check.name} found"):
+                    listed = paid.job.to_arrow(create_bqstorage_client=False)
+                failures.append(Failure(check.stem, check.prose, row["found"], listed))
+        return sorted(failures, key=lambda failure: failure.check)
 
     def query(self, query: Query) -> pa.Table:
         return self.house.answer(query, None if self._current else self._names)
