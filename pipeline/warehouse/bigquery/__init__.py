@@ -106,7 +106,7 @@ class BigQueryWarehouse:
             raise UsageError(f"{self.jobs.dataset}: no release has been published yet.", "Publish one: titler run --from D --to D")
         try:
             paid = self.jobs.query(Statement(f"the query {query.name}", renamed(query.sql, names or self.names), parameters))
-        except WarehouseError as error:
+        except google.RejectedError as error:
             views = ", ".join(view.stem for view in Query.folder("views"))
             raise UsageError(f"{query.name} does not run: {error.message}", f"The views are: {views}") from None
         with google.told(self.settings, f"reading what {query.name} gave"):
@@ -137,6 +137,15 @@ class BigQueryWarehouse:
             text = renamed(body.bigquery, self.names)
             parts.append(f"CREATE OR REPLACE TABLE FUNCTION {self.names[function.stem]}({arguments}) AS\n{text}")
         self.jobs.define("making the views", ";\n".join(parts))
+
+    def index_vectors(self) -> None:
+        """Makes the vector index of `embeddings_v1`, which VECTOR_SEARCH uses; BigQuery keeps it, and leaves it unused below 5,000 rows."""
+        table, column = contracts.EMBEDDINGS.name, contracts.EMBEDDINGS.schema.names[-1]
+        sql = (
+            f"CREATE VECTOR INDEX IF NOT EXISTS {table}_{column} ON {self.names[table]}({column}) "
+            "OPTIONS (index_type = 'IVF', distance_type = 'COSINE')"
+        )
+        self.jobs.define("making the vector index", sql)
 
     def _ready(self) -> None:
         """The ledger is there: nothing is spent without it."""
@@ -242,6 +251,8 @@ class StagedTables:
         if self._current:
             return
         self.house.show()
+        if self.house.settings.embeddings and self.house.settings.vector_index:
+            self.house.index_vectors()
         changes = []
         for table in SMALL:
             names = ", ".join(f"`{name}`" for name in table.in_warehouse.names)

@@ -20,7 +20,8 @@ from pipeline.errors import TitlerError, WarehouseError
 from pipeline.progress import say
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse.bigquery import client as google
-from pipeline.warehouse.bigquery.ledger import Ledger, Reservation, priced, usd
+from pipeline.warehouse.bigquery.ledger import Ledger, Reservation
+from pipeline.warehouse.price import priced, usd
 
 ATTEMPTS = 5  # names that a job of one kind may have: one for each time that it failed
 TRANSIENT = ("backendError", "internalError", "jobBackendError", "jobInternalError", "rateLimitExceeded", "jobRateLimitExceeded")
