@@ -148,7 +148,7 @@ class Proxy:
         if not isinstance(value, dict):
             return Answer(answer.status, answer.body, headers)
         message = str((value.get("error") or {}).get("message", ""))
-        if answer.status == 500 and "already created" in message:
+        if answer.status >= 400 and "already created" in message:
             return Answer.error(409, "duplicate", message)
         if answer.status == 500 and "is not found" in message:
             return Answer.error(404, "notFound", message)

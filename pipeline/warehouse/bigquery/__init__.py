@@ -26,7 +26,7 @@ from pipeline.warehouse.bigquery import client as google
 from pipeline.warehouse.bigquery import lease, rows
 from pipeline.warehouse.bigquery.jobs import Jobs, Paid, Statement, fingerprint
 from pipeline.warehouse.bigquery.source import EXTRACTED, SOURCE, day_query, malformed_of
-from pipeline.warehouse.bigquery.tables import Tables
+from pipeline.warehouse.bigquery.tables import Tables, quoted
 from pipeline.warehouse.dialect import parameters_of, renamed, table_function
 
 FAILURES_KEPT = 100
@@ -129,7 +129,7 @@ class BigQueryWarehouse:
         """Makes the views of `sql/views` and the table functions of `sql/functions`, or makes them anew where their SQL has changed."""
         parts = []
         for view in Query.folder("views"):
-            described = f"OPTIONS (description = {_quoted(view.prose)})"
+            described = f"OPTIONS (description = {quoted(view.prose)})"
             parts.append(f"CREATE OR REPLACE VIEW {self.names[view.stem]} {described} AS\n{renamed(view.sql, self.names)}")
         for function in Query.folder("functions"):
             body = table_function(function.sql)
@@ -270,7 +270,3 @@ class StagedTables:
 
     def _staged(self, table: contracts.Table) -> str:
         return f"`{self.house.tables.address(f'staged_{table.name}')}`"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

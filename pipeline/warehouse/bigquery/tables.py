@@ -125,7 +125,8 @@ class Tables:
                 if field.mode == "REQUIRED":
                     raise WarehouseError(f"{where}: column {name} ({field.field_type}, {field.mode}) is missing.", hint)
                 kind = f"ARRAY<{field.field_type}>" if field.mode == "REPEATED" else field.field_type
-                sql = f"ALTER TABLE `{self.address(table.name)}` ADD COLUMN IF NOT EXISTS `{name}` {kind}"
+                said = f"OPTIONS (description = {quoted(field.description)})"
+                sql = f"ALTER TABLE `{self.address(table.name)}` ADD COLUMN IF NOT EXISTS `{name}` {kind} {said}"
                 self._jobs.define(f"adding the column {name} to {table.name}", sql)
                 continue
             expected, seen = (field.field_type, field.mode), (there[name].field_type, there[name].mode)
@@ -165,6 +166,11 @@ class Tables:
                 job = self._client.get_job(job_id, location=self._jobs.settings.location)
                 assert isinstance(job, LoadJob)
                 return job
+
+
+def quoted(text: str) -> str:
+    """A string of GoogleSQL."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _standard(kind: str, mode: str) -> tuple[str, str]:

@@ -1,0 +1,172 @@
+"""Tables are made from the contracts, grow by nullable columns alone, and take batches once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from google.cloud import bigquery
+
+from pipeline.contracts import EMBEDDINGS, RELEASES, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS, column
+from pipeline.errors import WarehouseError
+from pipeline.warehouse import Query
+from pipeline.warehouse.bigquery import BigQueryWarehouse
+from pipeline.warehouse.bigquery.tables import columns_of
+from tests.emulator import Answer, Emulator, Request
+from tests.warehouse.bigquery.conversation import jobs_started
+from tests.warehouse.events import Lake, ask, neighbour, prediction, publish
+
+
+def made(house: BigQueryWarehouse, name: str) -> bigquery.Table:
+    return house.jobs.client.get_table(house.tables.address(name))
+
+
+def uploads(emulator: Emulator, table: str) -> list[dict[str, Any]]:
+    """The load jobs that were asked for, of a table."""
+    asked = [request.json for request in emulator.proxy.requests if "/upload/" in request.path and request.json]
+    return [job for job in asked if job["configuration"]["load"]["destinationTable"]["tableId"] == table]
+
+
+def test_a_table_has_its_contracts_columns_prose_partition_and_clusters(bigquery_warehouse: BigQueryWarehouse) -> None:
+    bigquery_warehouse.tables.ensure(SIMILAR_ISSUES)
+    table = made(bigquery_warehouse, "similar_issues_v1")
+    assert [(field.name, field.field_type, field.mode) for field in table.schema[-3:]] == [
+        ("near_duplicate", "BOOL", "REQUIRED"),
+        ("source_day", "DATE", "REQUIRED"),
+        ("batch_id", "STRING", "REQUIRED"),
+    ]
+    assert table.schema[0].description == "GitHub's id of the issue: its identity"
+    assert (table.description, table.labels) == (SIMILAR_ISSUES.prose, {"app": "titler"})
+    assert table.time_partitioning.field == "source_day"
+    assert table.clustering_fields == ["batch_id", "issue_id", "rank"]
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "kind", "mode"),
+    [
+        (EMBEDDINGS, "embedding", "FLOAT64", "REPEATED"),
+        (SOURCE_HEALTH, "hours_missing", "INT64", "REPEATED"),
+        (SOURCE_HEALTH, "usual_events", "INT64", "NULLABLE"),
+        (TITLE_PREDICTIONS, "created_at", "TIMESTAMP", "REQUIRED"),
+        (RELEASES, "recall_at_10", "FLOAT64", "REQUIRED"),
+    ],
+)
+def test_a_contracts_type_is_bigquerys(table: Any, column: str, kind: str, mode: str) -> None:
+    field = next(field for field in columns_of(table) if field.name == column)
+    assert (field.field_type, field.mode) == (kind, mode)
+
+
+def test_a_batch_in_several_files_is_one_job_and_comes_once(
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path
+) -> None:
+    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]).add(TITLE_PREDICTIONS, "t2", [prediction(2)])
+    bigquery_warehouse.load(TITLE_PREDICTIONS, lake.batches["title_predictions_v1"])
+    bigquery_warehouse.load(TITLE_PREDICTIONS, lake.batches["title_predictions_v1"])
+    (job,) = uploads(emulator, "title_predictions_v1")
+    load = job["configuration"]["load"]
+    assert (load["sourceFormat"], load["writeDisposition"], load["createDisposition"]) == ("PARQUET", "WRITE_APPEND", "CREATE_NEVER")
+    assert job["configuration"]["labels"] == {"app": "titler", "verb": "test"}
+
+
+def test_a_new_nullable_column_is_added(bigquery_warehouse: BigQueryWarehouse, emulator: Emulator) -> None:
+    bigquery_warehouse.tables.ensure(RELEASES)
+    grown = replace(RELEASES, schema=pa.schema([*RELEASES.schema, column("weather", pa.string(), "how it was", null=True)]))
+    BigQueryWarehouse(bigquery_warehouse.settings, "test").tables.ensure(grown)
+    (job,) = jobs_started(emulator, "ALTER TABLE")
+    address = bigquery_warehouse.tables.address("releases_v1")
+    expected = f"ALTER TABLE `{address}` ADD COLUMN IF NOT EXISTS `weather` STRING OPTIONS (description = 'how it was')"
+    assert job["configuration"]["query"]["query"] == expected
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        (lambda fields: fields[1:], r"column release_id \(STRING, REQUIRED\) is missing"),
+        (lambda fields: [*fields, bigquery.SchemaField("mine", "STRING")], "column mine is not in the contract"),
+        (
+            lambda fields: [bigquery.SchemaField("release_id", "INT64", "REQUIRED"), *fields[1:]],
+            "column release_id is INT64 REQUIRED, expected STRING REQUIRED",
+        ),
+        (
+            lambda fields: [bigquery.SchemaField("release_id", "STRING", "NULLABLE"), *fields[1:]],
+            "column release_id is STRING NULLABLE, expected STRING REQUIRED",
+        ),
+    ],
+)
+def test_a_table_that_someone_changed_by_hand_is_named_and_left_alone(
+    bigquery_warehouse: BigQueryWarehouse, schema: Any, message: str
+) -> None:
+    address = bigquery_warehouse.tables.address("releases_v1")
+    bigquery_warehouse.jobs.client.create_table(bigquery.Table(address, schema=schema(columns_of(RELEASES))))
+    with pytest.raises(WarehouseError, match=message) as raised:
+        bigquery_warehouse.tables.ensure(RELEASES)
+    assert f"ALTER TABLE {address} RENAME TO" in raised.value.hint
+
+
+def test_a_data_set_that_is_not_there_is_said_with_the_command_that_makes_it(bigquery_warehouse: BigQueryWarehouse) -> None:
+    settings = bigquery_warehouse.settings.model_copy(update={"dataset": "nowhere"})
+    with pytest.raises(WarehouseError, match="nowhere") as raised:
+        BigQueryWarehouse(settings, "test").current_release()
+    assert f"bq --location=US mk --dataset {settings.project}:nowhere" in raised.value.hint
+
+
+def test_a_publication_that_fails_replaces_nothing(bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path) -> None:
+    publish(bigquery_warehouse, Lake(tmp_path / "1").add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
+    second = Lake(tmp_path / "2").add(TITLE_PREDICTIONS, "t2", [prediction(2)])
+    denied = Answer.error(403, "accessDenied", "Access Denied: Permission bigquery.tables.updateData denied on table releases_v1")
+
+    def deny(request: Request, ask: Any) -> Answer | None:
+        return denied if request.json and "BEGIN TRANSACTION" in str(request.json) else None
+
+    with emulator.proxy.intervene(deny), pytest.raises(WarehouseError, match=r"bigquery\.tables\.updateData"):
+        publish(bigquery_warehouse, second)
+    assert ask(bigquery_warehouse, "SELECT issue_id FROM title_predictions") == [{"issue_id": 1}]
+    publish(bigquery_warehouse, second)
+    assert ask(bigquery_warehouse, "SELECT issue_id FROM title_predictions") == [{"issue_id": 2}]
+
+
+def test_what_is_collected_is_what_no_kept_release_names(bigquery_warehouse: BigQueryWarehouse, tmp_path: Path) -> None:
+    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1), prediction(2)]).add(SIMILAR_ISSUES, "s1", [neighbour(2, 1)])
+    publish(bigquery_warehouse, lake)
+    assert bigquery_warehouse.collect({"title_predictions_v1": {"t1"}, "similar_issues_v1": {"s1"}}) == 0
+    assert bigquery_warehouse.collect({"title_predictions_v1": {"t1"}}) == 1
+    assert ask(bigquery_warehouse, "SELECT issue_id FROM similar_issues") == []
+    assert ask(bigquery_warehouse, "SELECT COUNT(*) AS n FROM title_predictions") == [{"n": 2}]
+
+
+def test_who_publishes_is_alone(bigquery_warehouse: BigQueryWarehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.warehouse.bigquery.lease.PATIENCE", 0)
+    monkeypatch.setattr("pipeline.warehouse.bigquery.lease.PAUSE", 0)
+    with bigquery_warehouse.alone():
+        other = BigQueryWarehouse(bigquery_warehouse.settings, "plan")
+        with pytest.raises(WarehouseError, match=r"titler test holds .*titler_alone") as raised, other.alone():
+            pass
+    assert "bq rm -f -t" in raised.value.hint
+    with BigQueryWarehouse(bigquery_warehouse.settings, "plan").alone():
+        pass
+
+
+def test_the_vector_index_is_asked_for_where_the_settings_say_so(bigquery_warehouse: BigQueryWarehouse, emulator: Emulator) -> None:
+    def answer(request: Request, ask: Any) -> Answer | None:  # the emulator has no CREATE VECTOR INDEX
+        if not (request.json and "VECTOR INDEX" in str(request.json)):
+            return None
+        return Answer.of({**request.json, "status": {"state": "DONE"}, "statistics": {"query": {"statementType": "CREATE_INDEX"}}})
+
+    with emulator.proxy.intervene(answer):
+        bigquery_warehouse.index_vectors()
+    (job,) = jobs_started(emulator, "VECTOR INDEX")
+    address = bigquery_warehouse.tables.address("embeddings_v1")
+    assert job["configuration"]["query"]["query"] == (
+        f"CREATE VECTOR INDEX IF NOT EXISTS embeddings_v1_embedding ON `{address}`(embedding) "
+        "OPTIONS (index_type = 'IVF', distance_type = 'COSINE')"
+    )
+
+
+def test_a_query_of_an_analyst_is_labelled_and_bounded(bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path) -> None:
+    publish(bigquery_warehouse, Lake(tmp_path))
+    bigquery_warehouse.query(Query("ask", "SELECT release_id FROM releases"))
+    job = jobs_started(emulator, "SELECT release_id FROM")[-1]["configuration"]
+    assert (job["labels"]["verb"], int(job["query"]["maximumBytesBilled"]) > 0) == ("test", True)
