@@ -19,6 +19,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = "titler-test"
 SOURCE_PROJECT = "githubarchive"
@@ -61,14 +64,44 @@ class Answer:
         return cls.of({"error": {"code": status, "message": message, "errors": [{"reason": reason, "message": message}]}}, status)
 
 
+CANARY = "canary-5b1f0e"
+"""Stands in every secret of `service_account`, so that whoever finds it somewhere has found a secret."""
+
+
+def service_account(folder: Path) -> Path:
+    """The file of a service account that signs its own tokens, in a universe of its own: in Google's, its library would ask Google."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = folder / "service-account.json"
+    account = {
+        "type": "service_account",
+        "project_id": PROJECT,
+        "private_key_id": CANARY,
+        "private_key": pem.decode(),
+        "client_email": "titler@titler-test.iam.gserviceaccount.com",
+        "client_id": "1",
+        "token_uri": "https://127.0.0.1:9/token",
+        "universe_domain": "titler.test",
+    }
+    path.write_text(json.dumps(account))
+    return path
+
+
+def secrets_of(path: Path) -> list[str]:
+    """What nobody may write down of a service account's file: the canary, and lines of the key."""
+    key = json.loads(path.read_text())["private_key"].splitlines()
+    return [CANARY, key[1], key[-2]]
+
+
 Intervention = Callable[[Request, Callable[[], Answer]], Answer | None]
 
 
 class Proxy:
-    """`requests` are those made so far, oldest first."""
+    """`requests` are those made so far, oldest first; `authorizations` what they came with."""
 
     def __init__(self, port: int) -> None:
         self.requests: list[Request] = []
+        self.authorizations: set[str] = set()
         self._emulator = port
         self._interventions: list[Intervention] = []
         proxy = self
@@ -118,6 +151,7 @@ class Proxy:
     def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         request = Request(method, path, _json(body))
         self.requests.append(request)
+        self.authorizations.add(next((value for name, value in headers.items() if name.lower() == "authorization"), ""))
 
         def ask() -> Answer:
             return self._corrected(self._forward(method, path, headers, body))

@@ -1,0 +1,69 @@
+"""`titler cost` says what a backfill would cost, and does nothing else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline import answers, console
+from pipeline.lake import Lake
+from pipeline.settings import LakeSettings
+from pipeline.settings import Settings as AllSettings
+from pipeline.settings import Warehouse as Settings
+from pipeline.stages import extract
+from tests.emulator import Emulator
+from tests.warehouse.bigquery.conversation import costing, jobs_started
+from tests.warehouse.events import DAY, opened, write_hour
+from tests.warehouse.source import load_day
+
+NEXT_DAY, THIRD_DAY = DAY + timedelta(1), DAY + timedelta(2)
+TIB = 2**40
+
+
+@pytest.fixture
+def settings(bigquery_settings: Settings, tmp_path: Path) -> AllSettings:
+    return AllSettings(lake=LakeSettings(root=str(tmp_path / "lake")), warehouse=bigquery_settings)
+
+
+def test_each_day_is_priced_and_what_the_lake_has_is_free(settings: AllSettings, emulator: Emulator, tmp_path: Path) -> None:
+    lake = Lake(settings.lake.root)
+    hours = write_hour(tmp_path, opened(7))
+    load_day(emulator, DAY, hours)
+    load_day(emulator, NEXT_DAY, hours)  # and THIRD_DAY has no table
+    extract.run(lake, settings, [DAY])
+    started = len(jobs_started(emulator, "SELECT"))
+    with emulator.proxy.intervene(costing(TIB, "WITH issues AS"), costing(0, "EXTRACT(HOUR")):
+        found = answers.cost(lake, settings, [DAY, NEXT_DAY, THIRD_DAY])
+    assert found == {
+        "days": [
+            {"day": str(DAY), "in_lake": True, "bytes": 0, "usd": 0.0},
+            {"day": str(NEXT_DAY), "in_lake": False, "bytes": TIB, "usd": 6.25},
+            {"day": str(THIRD_DAY), "in_lake": False, "bytes": 0, "usd": 0.0},
+        ],
+        "bytes": TIB,
+        "usd": 6.25,
+        "max_bytes_per_run": 100 * 10**9,
+        "max_bytes_per_day": 200 * 10**9,
+    }
+    assert len(jobs_started(emulator, "SELECT")) == started  # dry runs alone
+
+
+def test_more_than_a_budget_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    days = [{"day": "2015-01-03", "in_lake": False, "bytes": 150 * 10**9, "usd": 0.85}]
+    value = {"days": days, "bytes": 150 * 10**9, "usd": 0.85, "max_bytes_per_run": 100 * 10**9, "max_bytes_per_day": 200 * 10**9}
+    console.cost(AllSettings(warehouse=Settings(kind="bigquery")), value, as_json=False)
+    assert capsys.readouterr().out == (
+        "cost: 150.0 GB, $0.85 for 1 day\n"
+        "    2015-01-03  150.0 GB, $0.85\n"
+        "    more than warehouse.max_bytes_per_run = 100,000,000,000 bytes (100.0 GB), so that much would be refused\n"
+    )
+
+
+def test_hour_files_cost_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = AllSettings(lake=LakeSettings(root=str(tmp_path)))
+    value = answers.cost(Lake(settings.lake.root), settings, [DAY])
+    assert (value["bytes"], value["days"][0]["in_lake"]) == (0, False)
+    console.cost(settings, value, as_json=False)
+    assert "hour files, which are free" in capsys.readouterr().out
