@@ -20,24 +20,12 @@ import pytest
 
 import verbs_page
 from pipeline import cli, sample
-from pipeline.warehouse import Query
 from pipeline.warehouse.dialect import translate
+from tests.readme import NAME, README, SMALL, analysts_queries, fenced, poor_titles_beside_any_suggestion, title_of
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 ISSUES_A_DAY = 100
-SMALL = {
-    "TITLER_SOURCE__HOURS": "hours",
-    "TITLER_COMPUTE__WORKERS": "1",
-    "TITLER_INDEX__NEIGHBOURS": "30",  # near-duplicates are among an issue's neighbours, which a poor network puts far down
-    "TITLER_MODEL__EMBEDDING_SIZE": "24",
-    "TITLER_MODEL__HIDDEN_SIZE": "24",
-    "TITLER_MODEL__EPOCHS": "1",
-    "TITLER_MODEL__BATCH_SIZE": "16",
-    "TITLER_MODEL__PROMOTION_MARGIN": "100",  # after an epoch a better model is luck
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-}
 ELSEWHERE = {  # first word -> why it is not run here, and what is
     "make": "installs or tests all of it; make itself says whether the target is there",
     "airflow": "needs a server; Airflow's own parser reads it",
@@ -46,7 +34,6 @@ ELSEWHERE = {  # first word -> why it is not run here, and what is
 }
 MODELS_OWN = {"predicted_title", "predicted_after", "confidence", "distance"}  # columns that no two trainings agree on
 RUNS_OWN = {"release_id", "issues_batch"}
-NAME = r"\d{8}T\d{6}Z"  # of a model or a release
 BODY = "The settings page crashes on Android whenever I open it twice"
 
 
@@ -72,10 +59,6 @@ def indented(page: str) -> Iterator[list[str]]:
         elif block:
             yield block
             block = []
-
-
-def fenced(page: str, language: str) -> list[str]:
-    return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", page)
 
 
 def is_python(block: list[str]) -> bool:
@@ -219,7 +202,7 @@ def run_all(folder: Path, commands: list[Command], shell: Shell) -> list[Done]:
 @pytest.fixture(scope="module")
 def small() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in SMALL.items():
+        for name, value in {**SMALL, "TITLER_SOURCE__HOURS": "hours"}.items():
             patch.setenv(name, value)
         yield patch
 
@@ -286,27 +269,10 @@ def night_after(readme, tmp_path_factory) -> Path:
     return readme[0] / "lake" / "warehouse.duckdb"
 
 
-def analysts_queries() -> list[tuple[str, list[str], list[list[str]]]]:
-    """The page's queries, each with the columns and rows that are shown below it."""
-    found = []
-    for sql, table in re.findall(r"(?ms)^```sql\n(.*?)^```\n\n((?:^\|.*?\n)+)", README):
-        header, _, *rows = [[cell.strip() for cell in row.strip("|\n").split("|")] for row in table.splitlines()]
-        found.append((sql.rstrip().rstrip(";"), header, rows))
-    assert len(found) == len(fenced(README, "sql"))
-    return found
-
-
-def poor_titles_beside_any_suggestion() -> str:
-    """A view in place of the warehouse's, for after an epoch a model is sure of nothing."""
-    sql = Query.from_file("views/poor_titles").sql
-    assert sql.count("confidence >= 0.5") == 1
-    return f"CREATE TEMP VIEW poor_titles AS {translate(sql.replace('confidence >= 0.5', 'confidence >= 0')).sql}"
-
-
-@pytest.mark.parametrize(("sql", "header", "shown"), analysts_queries(), ids=lambda value: value.splitlines()[0] if "\n" in value else "")
+@pytest.mark.parametrize(("sql", "header", "shown"), analysts_queries(), ids=title_of)
 def test_an_analysts_query_returns_what_the_readme_shows(night_after, sql, header, shown):
     with duckdb.connect(str(night_after), read_only=True) as connection:
-        connection.execute(poor_titles_beside_any_suggestion())
+        connection.execute(f"CREATE TEMP VIEW poor_titles AS {translate(poor_titles_beside_any_suggestion()).sql}")
         releases = [row[0] for row in connection.sql("SELECT release_id FROM releases ORDER BY release_id").fetchall()]
         for name, real in zip(sorted(set(re.findall(NAME, sql))), releases, strict=False):
             sql = sql.replace(name, real)
