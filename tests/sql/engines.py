@@ -1,0 +1,219 @@
+"""Three engines that run `sql/`: DuckDB through our translation, GoogleSQL's reference evaluator, BigQuery's emulator by its client."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+import pyarrow as pa
+from google.api_core.client_options import ClientOptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+
+from pipeline import contracts
+from pipeline.warehouse import Query, suffix
+from pipeline.warehouse.dialect import scan_condition, translate
+from pipeline.warehouse.duckdb import DuckDBWarehouse
+from pipeline.warehouse.hours import HourReader
+from tests import emulator
+from tests.sql.googlesql import EVENTS, EVENTS_SCHEMA, PARAMETERS, SUFFIX, GoogleSQL, Row, Tables, parameters, types, warehouse_schemas
+from tests.warehouse.events import DAY, EXTRACT, Lake, write_hour
+
+Events = Sequence[dict[str, Any] | bytes]  # well-formed lines of an hour file
+BOUNDS = {"first_suffix": suffix(DAY), "last_suffix": suffix(DAY)}
+
+
+class Engine(Protocol):
+    """Rows come with Python's values; a float that is no number as "NaN", so that rows can be compared."""
+
+    name: str
+
+    def issues(self, events: Events, query: Query = EXTRACT) -> list[Row]:
+        """What an extraction gives of events of DAY."""
+        ...
+
+    def malformed(self, events: Events) -> list[Row]:
+        """What sql/extract_malformed.sql gives of them: event_id, reason, text; by event_id."""
+        ...
+
+    def scan(self, sql: str, events: Events) -> list[Row]:
+        """What any statement over the events of DAY gives, which names their table as `githubarchive.day.20*`."""
+        ...
+
+    def rows(self, sql: str, tables: Tables, **values: Any) -> list[Row]:
+        """What a statement over the warehouse's tables gives, in no order."""
+        ...
+
+
+class DuckDB:
+    """Events are read from hour files, tables are the batches of a staged release: as the embedded warehouse has them."""
+
+    name = "duckdb"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = itertools.count()
+
+    def issues(self, events: Events, query: Query = EXTRACT) -> list[Row]:
+        table = DuckDBWarehouse("nowhere").extract(query, DAY, self._hour(events)).issues
+        assert table.schema == contracts.ISSUES.schema
+        return list(table.to_pylist())
+
+    def malformed(self, events: Events) -> list[Row]:
+        table = DuckDBWarehouse("nowhere").extract(EXTRACT, DAY, self._hour(events)).malformed
+        ids = [event_row(event)["id"] for event in events]
+        rows = [{"event_id": ids[row["line"] - 1], "reason": row["reason"], "text": row["text"]} for row in table.to_pylist()]
+        return sorted(rows, key=lambda row: str(row["event_id"]))
+
+    def scan(self, sql: str, events: Events) -> list[Row]:
+        connection = duckdb.connect()
+        connection.execute("SET TimeZone = 'UTC'")
+        HourReader(connection, scan_condition(sql).sql, {}, suffix(DAY)).read(self._hour(events))
+        return _plain(connection.sql(translate(sql).sql).to_arrow_table().to_pylist())
+
+    def rows(self, sql: str, tables: Tables, **values: Any) -> list[Row]:
+        folder = self._new_folder()
+        lake = Lake(folder)
+        for name, rows in tables.items():
+            table = contracts.TABLES[name]
+            for batch_id in {row["batch_id"]: None for row in rows} if table.partition else ():
+                batch = [{key: value for key, value in row.items() if key != "batch_id"} for row in rows if row["batch_id"] == batch_id]
+                lake.add(table, batch_id, batch)
+        lake.members = list(tables[contracts.RELEASE_MEMBERS.name])
+        with DuckDBWarehouse(str(folder / "w.duckdb")).stage(*lake.release(*tables[contracts.RELEASES.name])) as staged:
+            return _plain(staged.query(Query("case", sql, values)).to_pylist())
+
+    def _hour(self, events: Events) -> list[Path]:
+        return write_hour(self._new_folder(), *events)
+
+    def _new_folder(self) -> Path:
+        folder = self._folder / str(next(self._numbers))
+        folder.mkdir()
+        return folder
+
+
+class Evaluator:
+    """GoogleSQL's reference evaluator."""
+
+    name = "googlesql"
+
+    def __init__(self, googlesql: GoogleSQL) -> None:
+        self._googlesql = googlesql
+
+    def issues(self, events: Events, query: Query = EXTRACT) -> list[Row]:
+        return self._scan(query.sql, events, {**query.parameters, **BOUNDS})
+
+    def malformed(self, events: Events) -> list[Row]:
+        return sorted(self._scan(Query.from_file("extract_malformed").sql, events, BOUNDS), key=lambda row: str(row["event_id"]))
+
+    def scan(self, sql: str, events: Events) -> list[Row]:
+        return self._scan(sql, events, {})
+
+    def rows(self, sql: str, tables: Tables, **values: Any) -> list[Row]:
+        return _plain(self._googlesql.evaluate(sql, tables, values))
+
+    def _scan(self, sql: str, events: Events, values: Mapping[str, Any]) -> list[Row]:
+        rows = [{**event_row(event), SUFFIX: suffix(DAY)} for event in events]
+        return _plain(self._googlesql.evaluate(sql, {EVENTS: rows}, values))
+
+
+class Emulator:
+    """BigQuery's emulator, asked through Google's client."""
+
+    name = "emulator"
+
+    def __init__(self, endpoint: str) -> None:
+        options = ClientOptions(api_endpoint=endpoint)
+        self._source, self._warehouse = (
+            bigquery.Client(project=project, credentials=AnonymousCredentials(), client_options=options)
+            for project in (emulator.SOURCE_PROJECT, emulator.PROJECT)
+        )
+        self._numbers = itertools.count()
+        self._events: Events | None = None
+        self._tables: Tables | None = None
+        self._data_set = ""
+
+    def issues(self, events: Events, query: Query = EXTRACT) -> list[Row]:
+        return self._scan(query.sql, events, {**query.parameters, **BOUNDS})
+
+    def malformed(self, events: Events) -> list[Row]:
+        return sorted(self._scan(Query.from_file("extract_malformed").sql, events, BOUNDS), key=lambda row: str(row["event_id"]))
+
+    def scan(self, sql: str, events: Events) -> list[Row]:
+        return self._scan(sql, events, {})
+
+    def rows(self, sql: str, tables: Tables, **values: Any) -> list[Row]:
+        if tables is not self._tables:
+            self._data_set = f"{self._warehouse.project}.titler_{next(self._numbers)}"
+            self._warehouse.create_dataset(self._data_set)
+            for name, schema in warehouse_schemas().items():
+                self._load(self._warehouse, f"{self._data_set}.{name}", schema, tables.get(name, ()))
+            self._tables = tables
+        return self._ask(self._warehouse, sql, values, default_dataset=self._data_set)
+
+    def _scan(self, sql: str, events: Events, values: Mapping[str, Any]) -> list[Row]:
+        if events is not self._events:
+            schema = pa.schema([field for field in EVENTS_SCHEMA if field.name != SUFFIX])
+            self._load(self._source, f"{emulator.SOURCE_PROJECT}.day.{DAY:%Y%m%d}", schema, [event_row(event) for event in events])
+            self._events = events
+        return self._ask(self._source, sql, values)
+
+    def _load(self, client: bigquery.Client, table: str, schema: pa.Schema, rows: Sequence[Row]) -> None:
+        fields = [_field(field) for field in schema]
+        if not rows:
+            client.create_table(bigquery.Table(table, schema=fields))
+            return
+        config = bigquery.LoadJobConfig(schema=fields, source_format="NEWLINE_DELIMITED_JSON", write_disposition="WRITE_TRUNCATE")
+        data = "\n".join(json.dumps(row, default=_json) for row in rows).encode()
+        client.load_table_from_file(io.BytesIO(data), table, job_config=config).result()
+
+    def _ask(self, client: bigquery.Client, sql: str, values: Mapping[str, Any], **options: Any) -> list[Row]:
+        given = [
+            bigquery.ScalarQueryParameter(name, "INT64" if PARAMETERS[name] == pa.int64() else "STRING", values[name])
+            for name in parameters(sql)
+        ]
+        job = client.query(sql, job_config=bigquery.QueryJobConfig(query_parameters=given, **options), job_retry=None)
+        return _plain([dict(row) for row in job.result()])
+
+
+def event_row(event: dict[str, Any] | bytes) -> Row:
+    """An event as a row of GH Archive's table in BigQuery: `payload` is its text as it stands in the hour file."""
+    line = event.decode() if isinstance(event, bytes) else json.dumps(event)
+    values = json.loads(line)
+    start = line.index('"payload":') + len('"payload":')
+    start += len(line[start:]) - len(line[start:].lstrip())
+    _, end = json.JSONDecoder().raw_decode(line, start)
+    row = {name: values.get(name) for name in EVENTS_SCHEMA.names if name != SUFFIX}
+    created_at = datetime.fromisoformat(values["created_at"]).astimezone(UTC) if values.get("created_at") else None
+    event_id = None if values.get("id") is None else str(values["id"])
+    return {**row, "payload": line[start:end], "created_at": created_at, "id": event_id}
+
+
+def _plain(rows: list[Row]) -> list[Row]:
+    return [{name: "NaN" if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()} for row in rows]
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, date):  # or a datetime
+        return value.isoformat()
+    raise TypeError(f"{value!r} in a row")
+
+
+def _field(field: pa.Field) -> bigquery.SchemaField:
+    kind = field.type
+    if pa.types.is_list(kind):
+        return bigquery.SchemaField(field.name, _kind(kind.value_type), "REPEATED")
+    if pa.types.is_struct(kind):
+        return bigquery.SchemaField(field.name, "RECORD", fields=[_field(inner) for inner in kind])
+    return bigquery.SchemaField(field.name, _kind(kind))
+
+
+def _kind(kind: pa.DataType) -> str:
+    return next(iter(types(pa.schema([("x", kind)])).values()))
