@@ -20,13 +20,14 @@ from google.cloud import bigquery
 from pipeline import contracts
 from pipeline.warehouse import Query, suffix
 from pipeline.warehouse.dialect import scan_condition, translate
-from pipeline.warehouse.duckdb import DuckDBWarehouse
+from pipeline.warehouse.duckdb import DuckDBWarehouse, StagedFile
 from pipeline.warehouse.hours import HourReader
 from tests import emulator
 from tests.sql.googlesql import EVENTS, EVENTS_SCHEMA, PARAMETERS, SUFFIX, GoogleSQL, Row, Tables, parameters, types, warehouse_schemas
 from tests.warehouse.events import DAY, EXTRACT, Lake, write_hour
 
 Events = Sequence[dict[str, Any] | bytes]  # well-formed lines of an hour file
+DATA_SET = f"{emulator.PROJECT}.titler"  # one alone: the emulator takes a bare name for a table of the data set that it saw first
 BOUNDS = {"first_suffix": suffix(DAY), "last_suffix": suffix(DAY)}
 
 
@@ -60,6 +61,8 @@ class DuckDB:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._numbers = itertools.count()
+        self._tables: Tables | None = None
+        self._staged: StagedFile
 
     def issues(self, events: Events, query: Query = EXTRACT) -> list[Row]:
         table = DuckDBWarehouse("nowhere").extract(query, DAY, self._hour(events)).issues
@@ -79,6 +82,11 @@ class DuckDB:
         return _plain(connection.sql(translate(sql).sql).to_arrow_table().to_pylist())
 
     def rows(self, sql: str, tables: Tables, **values: Any) -> list[Row]:
+        if tables is not self._tables:
+            self._staged, self._tables = self._stage(tables), tables
+        return _plain(self._staged.query(Query("case", sql, values)).to_pylist())
+
+    def _stage(self, tables: Tables) -> StagedFile:
         folder = self._new_folder()
         lake = Lake(folder)
         for name, rows in tables.items():
@@ -87,8 +95,7 @@ class DuckDB:
                 batch = [{key: value for key, value in row.items() if key != "batch_id"} for row in rows if row["batch_id"] == batch_id]
                 lake.add(table, batch_id, batch)
         lake.members = list(tables[contracts.RELEASE_MEMBERS.name])
-        with DuckDBWarehouse(str(folder / "w.duckdb")).stage(*lake.release(*tables[contracts.RELEASES.name])) as staged:
-            return _plain(staged.query(Query("case", sql, values)).to_pylist())
+        return DuckDBWarehouse(str(folder / "w.duckdb")).stage(*lake.release(*tables[contracts.RELEASES.name]))
 
     def _hour(self, events: Events) -> list[Path]:
         return write_hour(self._new_folder(), *events)
@@ -135,10 +142,8 @@ class Emulator:
             bigquery.Client(project=project, credentials=AnonymousCredentials(), client_options=options)
             for project in (emulator.SOURCE_PROJECT, emulator.PROJECT)
         )
-        self._numbers = itertools.count()
         self._events: Events | None = None
         self._tables: Tables | None = None
-        self._data_set = ""
 
     def issues(self, events: Events, query: Query = EXTRACT) -> list[Row]:
         return self._scan(query.sql, events, {**query.parameters, **BOUNDS})
@@ -151,12 +156,11 @@ class Emulator:
 
     def rows(self, sql: str, tables: Tables, **values: Any) -> list[Row]:
         if tables is not self._tables:
-            self._data_set = f"{self._warehouse.project}.titler_{next(self._numbers)}"
-            self._warehouse.create_dataset(self._data_set)
+            self._warehouse.create_dataset(DATA_SET, exists_ok=True)
             for name, schema in warehouse_schemas().items():
-                self._load(self._warehouse, f"{self._data_set}.{name}", schema, tables.get(name, ()))
+                self._load(self._warehouse, f"{DATA_SET}.{name}", schema, tables.get(name, ()))
             self._tables = tables
-        return self._ask(self._warehouse, sql, values, default_dataset=self._data_set)
+        return self._ask(self._warehouse, sql, values, default_dataset=DATA_SET)
 
     def _scan(self, sql: str, events: Events, values: Mapping[str, Any]) -> list[Row]:
         if events is not self._events:
@@ -168,10 +172,11 @@ class Emulator:
     def _load(self, client: bigquery.Client, table: str, schema: pa.Schema, rows: Sequence[Row]) -> None:
         fields = [_field(field) for field in schema]
         if not rows:
+            client.delete_table(table, not_found_ok=True)
             client.create_table(bigquery.Table(table, schema=fields))
             return
         config = bigquery.LoadJobConfig(schema=fields, source_format="NEWLINE_DELIMITED_JSON", write_disposition="WRITE_TRUNCATE")
-        data = "\n".join(json.dumps(row, default=_json) for row in rows).encode()
+        data = "\n".join(json.dumps(row, default=_json) for row in _plain(rows)).encode()
         client.load_table_from_file(io.BytesIO(data), table, job_config=config).result()
 
     def _ask(self, client: bigquery.Client, sql: str, values: Mapping[str, Any], **options: Any) -> list[Row]:
@@ -196,7 +201,7 @@ def event_row(event: dict[str, Any] | bytes) -> Row:
     return {**row, "payload": line[start:end], "created_at": created_at, "id": event_id}
 
 
-def _plain(rows: list[Row]) -> list[Row]:
+def _plain(rows: Sequence[Row]) -> list[Row]:
     return [{name: "NaN" if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()} for row in rows]
 
 

@@ -11,17 +11,10 @@ from pipeline import contracts
 from pipeline.warehouse import Query
 from tests.sql.engines import Engine
 from tests.sql.googlesql import Row, Tables
+from tests.sql.worlds import batch, member
 from tests.warehouse.events import health, neighbour, prediction, release
 
 THIRD, FOURTH, FIFTH = date(2015, 1, 3), date(2015, 1, 4), date(2015, 1, 5)
-
-
-def batch(batch_id: str, *rows: Row) -> list[Row]:
-    return [{**row, "batch_id": batch_id} for row in rows]
-
-
-def member(release_id: str, table: contracts.Table, batch_id: str, day: date = THIRD, rows: int = 1) -> Row:
-    return {"release_id": release_id, "table_name": table.name, "day": day, "batch_id": batch_id, "digest": "d", "rows": rows}
 
 
 HEALTH, TITLES, SIMILAR = contracts.SOURCE_HEALTH, contracts.TITLE_PREDICTIONS, contracts.SIMILAR_ISSUES
