@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests import emulator
-from tests.sql.engines import DuckDB, Emulator, Engine, Evaluator
+from tests.sql.engines import DuckDB, Emulator, Engine, Evaluator, Events
 from tests.sql.googlesql import GoogleSQL
+
+RealHours = dict[str, Events]  # name, as "2015-01-01-1" -> the lines of that hour
+
+
+@pytest.fixture(scope="session")
+def real_hours() -> RealHours:
+    folder = os.environ.get("TITLER_TEST_DATA")
+    if not folder:
+        pytest.skip("needs two real hours of GH Archive: set TITLER_TEST_DATA")
+    files = sorted((Path(folder) / "gharchive").glob("*.json.gz"))
+    return {file.name.removesuffix(".json.gz"): gzip.decompress(file.read_bytes()).splitlines() for file in files}
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Any
 
 import pytest
 
@@ -11,7 +10,7 @@ from pipeline import contracts
 from pipeline.warehouse import Query
 from tests.sql.engines import Engine
 from tests.sql.googlesql import Row, Tables
-from tests.sql.worlds import batch, member
+from tests.sql.worlds import batch, in_order, member
 from tests.warehouse.events import health, neighbour, prediction, release
 
 THIRD, FOURTH, FIFTH = date(2015, 1, 3), date(2015, 1, 4), date(2015, 1, 5)
@@ -107,10 +106,6 @@ SHOWN: dict[str, list[Row]] = {
         }
     ],
 }  # fmt: skip
-
-
-def in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(rows, key=str)
 
 
 @pytest.mark.parametrize("view", SHOWN)

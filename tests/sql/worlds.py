@@ -16,3 +16,8 @@ def batch(batch_id: str, *rows: Row) -> list[Row]:
 def member(release_id: str, table: Table, batch_id: str, day: date = DAY, rows: int = 1) -> Row:
     """A row of release_members_v1."""
     return {"release_id": release_id, "table_name": table.name, "day": day, "batch_id": batch_id, "digest": "d", "rows": rows}
+
+
+def in_order(rows: list[Row]) -> list[Row]:
+    """Rows that come in no order, to compare."""
+    return sorted(rows, key=str)
