@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from pipeline.lake import Lake, Manifest
+from pipeline.progress import say
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
 
 DAYS_LISTED = 10
 PLURALS = {"batch": "batches"}
-
-
-def say(line: str = "") -> None:
-    print(line, flush=True)
 
 
 def error(message: str) -> None:
@@ -156,7 +153,7 @@ def indexed(lake: Lake, manifest: Manifest) -> None:
 def published(settings: Settings, row: dict[str, Any], verb: str = "publish") -> None:
     say(
         f"{verb}: release {row['release_id']} is current: {count(row['issues'], 'issue')} of {count(row['days'], 'day')}, "
-        f"model {row['model']} -> {settings.warehouse_path}"
+        f"model {row['model']} -> {settings.warehouse_name}"
     )
 
 

@@ -50,6 +50,23 @@ class Table:
             columns.append(column)
         return pa.table(columns, schema=self.schema)
 
+    @property
+    def day_column(self) -> str | None:
+        """The column that says which source day a row is of; None for a table that is not kept by day."""
+        if "day" not in self.partition:
+            return None
+        return "day" if "day" in self.schema.names else "source_day"
+
+    @property
+    def in_warehouse(self) -> pa.Schema:
+        """The columns of its rows in a warehouse: its own, its source day and, where it comes in batches, its batch."""
+        fields = list(self.schema)
+        if self.day_column and self.day_column not in self.schema.names:
+            fields.append(column(self.day_column, pa.date32(), "the day of GH Archive it was read from"))
+        if self.partition:
+            fields.append(column("batch_id", pa.string(), "the batch that it belongs to"))
+        return pa.schema(fields)
+
     def empty(self) -> pa.Table:
         """No rows."""
         return self.schema.empty_table()
@@ -153,7 +170,7 @@ EMBEDDINGS = Table(
     ),
     key=("issue_id",),
     partition=("model", "day"),
-    lives_in=("lake",),
+    lives_in=("lake", "warehouse"),  # there where warehouse.embeddings is set
 )
 
 TITLE_PREDICTIONS = Table(

@@ -105,6 +105,6 @@ def _tracking(settings: Settings) -> Iterator[Finding]:
 
 
 def _warehouse(settings: Settings) -> Iterator[Finding]:
-    release = warehouse.connect(settings.warehouse_path).current_release()
+    release = warehouse.connect(settings, "doctor").current_release()
     shown = f"release {release}" if release else "no release yet"
     yield Finding("warehouse", True, f"DuckDB, {settings.warehouse_path}: {shown}")

@@ -37,3 +37,11 @@ class SourceError(TitlerError):
 
 class LakeError(TitlerError):
     """A batch, manifest or pointer that is missing or damaged."""
+
+
+class BudgetError(TitlerError):
+    """Work that would cost more than the settings allow; nothing of it was begun."""
+
+
+class WarehouseError(TitlerError):
+    """A warehouse that refuses or fails: rights, quotas, tables that someone changed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -10,13 +10,15 @@ import pyarrow as pa
 
 from pipeline.contracts import RELEASE_MEMBERS, RELEASES
 from pipeline.errors import UsageError
-from pipeline.lake import Lake
+from pipeline.lake import Lake, Manifest
 from pipeline.pins import Pinned
+from pipeline.warehouse import Batch
 
 CURRENT = "releases/current.json"
 RECORD = "release"
 PUBLISHED_TABLES = ("source_health_v1", "title_predictions_v1", "similar_issues_v1")
-MEMBER_TABLES = ("issues_v1", *PUBLISHED_TABLES, "embeddings_v1")
+EMBEDDINGS_TABLE = "embeddings_v1"  # published where warehouse.embeddings is set
+MEMBER_TABLES = ("issues_v1", *PUBLISHED_TABLES, EMBEDDINGS_TABLE)
 
 
 def names(lake: Lake) -> list[str]:
@@ -79,22 +81,47 @@ def record_of(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, "rolled_back": row["status"] == "rolled_back", "published_at": published_at}
 
 
-def members_table(lake: Lake, release_ids: list[str]) -> pa.Table:
-    """release_members_v1 of these releases."""
-    rows = []
-    for release_id in release_ids:
-        pinned = Pinned(lake, "releases", release_id)
-        for table in MEMBER_TABLES:
-            for folder in pinned.member_folders(table):
-                manifest = lake.manifest(folder)
-                rows.append(
-                    {
-                        "release_id": release_id,
-                        "table_name": table,
-                        "day": date.fromisoformat(manifest.day),
-                        "batch_id": manifest.batch_id,
-                        "digest": manifest.digest,
-                        "rows": manifest.rows,
-                    }
-                )
-    return pa.Table.from_pylist(rows, schema=RELEASE_MEMBERS.schema)
+class Members:
+    """The batches of releases, each manifest read once however many releases name it."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._manifests: dict[str, Manifest] = {}
+
+    def of(self, release_id: str, table: str) -> list[Manifest]:
+        """Those of a table that belong to a release; none where its stage has not run."""
+        folders = Pinned(self._lake, "releases", release_id).member_folders(table)
+        for folder in folders:
+            if folder not in self._manifests:
+                self._manifests[folder] = self._lake.manifest(folder)
+        return [self._manifests[folder] for folder in folders]
+
+    def table(self, release_ids: Sequence[str]) -> pa.Table:
+        """release_members_v1 of these releases."""
+        rows = [
+            {
+                "release_id": release_id,
+                "table_name": table,
+                "day": date.fromisoformat(manifest.day),
+                "batch_id": manifest.batch_id,
+                "digest": manifest.digest,
+                "rows": manifest.rows,
+            }
+            for release_id in release_ids
+            for table in MEMBER_TABLES
+            for manifest in self.of(release_id, table)
+        ]
+        return pa.Table.from_pylist(rows, schema=RELEASE_MEMBERS.schema)
+
+    def batches(self, release_ids: Sequence[str], table: str) -> list[Batch]:
+        """The batches of a table that any of these releases names, each once."""
+        found = {manifest.batch_id: manifest for release_id in release_ids for manifest in self.of(release_id, table)}
+        return [
+            Batch(
+                manifest.batch_id,
+                date.fromisoformat(manifest.day),
+                manifest.rows,
+                tuple(self._lake.path(f"{manifest.folder}/{file.name}") for file in manifest.files),
+            )
+            for manifest in found.values()
+        ]

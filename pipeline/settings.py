@@ -33,9 +33,22 @@ class LakeSettings(_Section):
 
 
 class Warehouse(_Section):
-    """Where analysts query."""
+    """Where analysts query, and for BigQuery where issues come from."""
 
+    kind: Literal["duckdb", "bigquery"] = Field(default="duckdb", description="the embedded warehouse, or Google's")
     path: str = Field(default="", description="DuckDB's file, on this machine; empty: warehouse.duckdb inside the lake")
+    project: str = Field(default="", description="BigQuery: the project that holds the data set and pays for queries")
+    dataset: str = Field(default="titler", description="BigQuery: the data set; it must exist")
+    location: str = Field(default="US", description="BigQuery: where the data set lies; GH Archive's lies in US")
+    credentials_file: str = Field(default="", description="BigQuery: a service account's file; empty: application default credentials")
+    max_bytes_per_run: int = Field(default=100 * 10**9, ge=0, description="BigQuery: bytes that one command may have billed")
+    max_bytes_per_day: int = Field(default=200 * 10**9, ge=0, description="BigQuery: bytes that all commands of a UTC day may have billed")
+    usd_per_tib: float = Field(default=6.25, ge=0, description="BigQuery: price of 2^40 bytes billed; on-demand, US")
+    timeout: int = Field(default=1800, ge=1, description="BigQuery: seconds for one job")
+    embeddings: bool = Field(default=False, description="publish embeddings, too: about 2.4 kB an issue")
+    vector_index: bool = Field(default=False, description="BigQuery: keep a vector index on the embeddings, for VECTOR_SEARCH")
+    endpoint: str = Field(default="", description="BigQuery: address of an emulator, without credentials; empty: Google's")
+    storage_endpoint: str = Field(default="", description="BigQuery: HOST:PORT of that emulator's Storage API")
 
 
 class Tracking(_Section):
@@ -134,6 +147,13 @@ class Settings(BaseSettings):
     def tracking_uri(self) -> str:
         """MLflow's address, with the default worked out. Raises UsageError where it must be set: the lake is no folder."""
         return self.tracking.uri or f"sqlite:///{self._folder('tracking.uri', 'an MLflow server, like http://mlflow:5000')}/mlflow.db"
+
+    @property
+    def warehouse_name(self) -> str:
+        """The warehouse, as a person would call it."""
+        if self.warehouse.kind == "bigquery":
+            return f"BigQuery, {self.warehouse.project}.{self.warehouse.dataset}"
+        return self.warehouse_path
 
     @property
     def warehouse_path(self) -> str:

@@ -78,7 +78,7 @@ def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collecte
         if now - lake.modified(f"{ASIDE}/{left}") >= GRACE:
             lake.delete(f"{ASIDE}/{left}")
 
-    house = warehouse.connect(settings.warehouse_path)
+    house = warehouse.connect(settings, "collect")
     kept_batches: dict[str, set[str]] = {}
     for folder in named:
         kept_batches.setdefault(folder.split("/", 1)[0], set()).add(folder.rsplit("/", 1)[1])

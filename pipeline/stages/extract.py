@@ -6,17 +6,20 @@ import hashlib
 import json
 import statistics
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline import source, warehouse
 from pipeline.compute import map_shards
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
 from pipeline.lake import Lake, Manifest
+from pipeline.pins import new_id
 from pipeline.settings import Settings, Text
 from pipeline.stages import Outcome
 
@@ -24,6 +27,7 @@ QUARANTINE = "quarantine"
 ROWS_A_PART = 100_000
 HISTORY_DAYS = 28
 MIN_HISTORY_DAYS = 7
+REASONS = ("no_body", "short_body", "short_title", "long_title", "long_body")
 
 
 def thresholds(text: Text) -> dict[str, int]:
@@ -38,7 +42,7 @@ def thresholds(text: Text) -> dict[str, int]:
 
 def untrainable(issues: pa.Table, limits: Mapping[str, int]) -> dict[str, int]:
     """How many issues each threshold keeps from training; an issue counts under the first that it fails."""
-    counts = dict.fromkeys(("no_body", "short_body", "short_title", "long_title", "long_body"), 0)
+    counts = dict.fromkeys(REASONS, 0)
     for title, body in zip(issues.column("title").to_pylist(), issues.column("body").to_pylist(), strict=True):
         if not (body or "").strip():
             counts["no_body"] += 1
@@ -53,40 +57,74 @@ def untrainable(issues: pa.Table, limits: Mapping[str, int]) -> dict[str, int]:
     return counts
 
 
-def extract_day(day: date, lake: Lake, settings: Settings, again: bool) -> tuple[Manifest, bool]:
-    """The day's issues batch, and whether it was made just now."""
-    hours = source.look(settings.source.hours, day)
-    query = warehouse.Query.from_file("extract_issues", **thresholds(settings.text))
-    partition = {"day": day.isoformat()}
-    parameters: dict[str, Any] = {
-        "hours": [[hour.hour, hour.size, hour.stamp] for hour in hours.found],
-        "query": hashlib.sha256(query.sql.encode()).hexdigest()[:16],
-        **query.parameters,
-    }
-    found = None if again else lake.reuse(ISSUES.name, partition, (), parameters)
-    if found is not None:
-        return found, False
+def question(settings: Settings) -> warehouse.Query:
+    """sql/extract_issues.sql with the thresholds of the settings."""
+    return warehouse.Query.from_file("extract_issues", **thresholds(settings.text))
 
-    house = warehouse.connect(settings.warehouse_path)
-    with tempfile.TemporaryDirectory(prefix="titler-") as folder:
-        extraction = house.extract(query, day, source.fetch(hours, Path(folder)))
+
+def parameters_of(query: warehouse.Query, found: warehouse.SourceTable | source.SourceDay) -> dict[str, Any]:
+    """What a day's batch is made by: the query, and what the source has of the day (hour files, or the rows of its table)."""
+    if isinstance(found, warehouse.SourceTable):
+        made_of: dict[str, Any] = {"table": found.name, "table_rows": found.rows}
+    else:
+        made_of = {"hours": [[hour.hour, hour.size, hour.stamp] for hour in found.found]}
+    return {**made_of, "query": hashlib.sha256(query.sql.encode()).hexdigest()[:16], **query.parameters}
+
+
+def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run: str) -> tuple[Manifest, bool]:
+    """The day's issues batch, and whether it was made just now. `run` names the command, for what it spends."""
+    house = warehouse.connect(settings, "extract", run)
+    found = house.source_day(day) or source.look(settings.source.hours, day)
+    query = question(settings)
+    partition = {"day": day.isoformat()}
+    parameters = parameters_of(query, found)
+    there = None if again else lake.reuse(ISSUES.name, partition, (), parameters)
+    if there is not None:
+        return there, False
+
+    replaced = lake.current(ISSUES.name, partition) if again else None
     draft = lake.draft(ISSUES.name, partition, (), parameters)
-    for number, start in enumerate(range(0, len(extraction.issues), ROWS_A_PART)):
-        draft.write_table(f"part-{number:05d}.parquet", extraction.issues.slice(start, ROWS_A_PART), ISSUES)
+    trainable, untrained = 0, Counter(dict.fromkeys(REASONS, 0))
+    with tempfile.TemporaryDirectory(prefix="titler-") as folder:
+        files = source.fetch(found, Path(folder)) if isinstance(found, source.SourceDay) else []
+        extraction = house.extract(query, day, files, attempt=replaced.batch_id if replaced else "")
+        for number, part in enumerate(_parts(extraction.issues)):
+            draft.write_table(f"part-{number:05d}.parquet", part, ISSUES)
+            trainable += pc.sum(part.column("trainable")).as_py() or 0
+            untrained.update(untrainable(part, thresholds(settings.text)))
+    hours = [hour.hour for hour in found.found] if isinstance(found, source.SourceDay) else list(extraction.hours)
     figures: dict[str, Any] = {
-        "hours_found": len(hours.found),
-        "hours_missing": list(hours.missing),
+        "hours_found": len(hours),
+        "hours_missing": [hour for hour in source.HOURS if hour not in hours],
         "events": extraction.events,
         "malformed": len(extraction.malformed) + extraction.left_out,
-        "trainable": sum(extraction.issues.column("trainable").to_pylist()),
-        "untrainable": untrainable(extraction.issues, thresholds(settings.text)),
+        "trainable": trainable,
+        "untrainable": dict(untrained),
     }
+    if extraction.cost:
+        figures["cost"] = dict(extraction.cost)
     if len(extraction.malformed):
         quarantine = lake.draft(QUARANTINE, partition, (), {"issues_batch": draft.batch_id})
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in extraction.malformed.to_pylist())
         quarantine.write_file("malformed.jsonl", lines.encode(errors="replace"), len(extraction.malformed))
         figures["quarantine"] = quarantine.commit().folder
     return draft.commit(figures), True
+
+
+def _parts(issues: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """The rows, ROWS_A_PART at a time; memory holds no more of them."""
+    waiting: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in issues:
+        while rows + len(batch) >= ROWS_A_PART:
+            taken = batch.slice(0, ROWS_A_PART - rows)
+            yield pa.Table.from_batches([*waiting, taken])
+            waiting, rows, batch = [], 0, batch.slice(len(taken))
+        if len(batch):
+            waiting.append(batch)
+            rows += len(batch)
+    if waiting:
+        yield pa.Table.from_batches(waiting)
 
 
 def judge(lake: Lake, manifest: Manifest, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -129,10 +167,10 @@ def judge(lake: Lake, manifest: Manifest, known: dict[str, dict[str, Any]]) -> d
 def run(lake: Lake, settings: Settings, days: Sequence[date], *, again: bool = False) -> tuple[Outcome, list[dict[str, Any]]]:
     """Extracts the days that are not there yet (all of them with `again`); returns their batches and their health.
 
-    Raises SourceError where the source cannot be reached or is not GH Archive's.
+    Raises SourceError where the source cannot be reached or is not GH Archive's, BudgetError where it would cost too much.
     """
     results = map_shards(
-        extract_day, list(days), lake, settings, again, label="extract", compute=settings.compute, heavy=len(days) > HISTORY_DAYS
+        extract_day, list(days), lake, settings, again, new_id(), label="extract", compute=settings.compute, heavy=len(days) > HISTORY_DAYS
     )
     known: dict[str, dict[str, Any]] = {}
     health = [judge(lake, manifest, known) for manifest, _ in sorted(results, key=lambda result: result[0].day)]

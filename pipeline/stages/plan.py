@@ -36,7 +36,7 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> Planned:
 
     With no champion yet, or nothing new since the current release or one that was rolled back, it opens none and says why.
     """
-    with warehouse.connect(settings.warehouse_path).alone():
+    with warehouse.connect(settings, "plan").alone():
         return _open(lake, settings, release)
 
 

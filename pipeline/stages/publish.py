@@ -13,11 +13,11 @@ from pipeline.contracts import SOURCE_HEALTH, TABLES
 from pipeline.errors import TitlerError, UsageError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned
-from pipeline.release import PUBLISHED_TABLES, RECORD, members_table, point, published, record, record_of, releases_table
+from pipeline.release import EMBEDDINGS_TABLE, PUBLISHED_TABLES, RECORD, Members, point, published, record, record_of, releases_table
 from pipeline.settings import Settings
 from pipeline.stages.index import INDEX, check_recall
 
-VERBS = {"source_health_v1": "plan", "title_predictions_v1": "predict", "similar_issues_v1": "index"}
+VERBS = {"source_health_v1": "plan", "title_predictions_v1": "predict", "similar_issues_v1": "index", "embeddings_v1": "embed"}
 
 
 class StoppedError(TitlerError):
@@ -26,13 +26,13 @@ class StoppedError(TitlerError):
 
 def current(lake: Lake, settings: Settings) -> str | None:
     """The release that readers of the warehouse see. Sets its record and the lake's pointer where a crash left them behind."""
-    with warehouse.connect(settings.warehouse_path).alone():
+    with warehouse.connect(settings, "publish").alone():
         return settled(lake, settings)
 
 
 def settled(lake: Lake, settings: Settings) -> str | None:
     """As `current`, for who is `alone` in the warehouse."""
-    house = warehouse.connect(settings.warehouse_path)
+    house = warehouse.connect(settings, "publish")
     name = house.current_release()
     if name is not None:
         row = house.query(warehouse.Query("current_row", "SELECT * FROM releases_v1 WHERE status = 'current'")).to_pylist()[0]
@@ -97,17 +97,16 @@ def make_current(lake: Lake, settings: Settings, row: dict[str, Any]) -> dict[st
     Raises StoppedError, naming the first check in sql/checks that finds something, and its first row.
     """
     release = Pinned(lake, "releases", row["release_id"])
-    house = warehouse.connect(settings.warehouse_path)
-    files: dict[str, list[str]] = {}
-    for table in PUBLISHED_TABLES:
-        files[table] = []
-        for manifest in release.members(table, VERBS[table]):
-            paths = [lake.path(f"{manifest.folder}/{file.name}") for file in manifest.files]
-            house.load(TABLES[table], manifest.batch_id, paths)
-            files[table] += paths
+    house = warehouse.connect(settings, "publish")
     row = {**row, "rolled_back": False, "published_at": datetime.now(UTC).isoformat(timespec="microseconds")}
     records = [found for found in published(lake) if found["release_id"] != row["release_id"]] + [row]
-    with house.stage(releases_table(records, row["release_id"]), members_table(lake, [row["release_id"]]), files) as staged:
+    kept = [found["release_id"] for found in records]
+    members = Members(lake)
+    batches = {table: members.batches(kept, table) for table in _tables(settings)}
+    for table, found in batches.items():
+        release.members(table, VERBS[table])  # all of it is there
+        house.load(TABLES[table], found)
+    with house.stage(releases_table(records, row["release_id"]), members.table(kept), batches) as staged:
         for failure in staged.check():
             raise StoppedError(
                 f"Release {row['release_id']}: {failure.count} rows fail the check {failure.check} ({failure.prose}); the first: "
@@ -120,12 +119,16 @@ def make_current(lake: Lake, settings: Settings, row: dict[str, Any]) -> dict[st
     return row
 
 
+def _tables(settings: Settings) -> tuple[str, ...]:
+    return (*PUBLISHED_TABLES, EMBEDDINGS_TABLE) if settings.warehouse.embeddings else PUBLISHED_TABLES
+
+
 def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, str]) -> dict[str, Any]:
     """Publishes a release, once unless its batches have changed; returns its row. `accepted` are collapsed days with why they are taken.
 
     Raises UsageError for a release that was current before and is no more: that is what rollback is for.
     """
-    with warehouse.connect(settings.warehouse_path).alone():
+    with warehouse.connect(settings, "publish").alone():
         now, done = settled(lake, settings), record(lake, release.name)
         if done is not None and now == release.name and _shows_members(lake, settings, release):
             return done
@@ -140,15 +143,16 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
 def _shows_members(lake: Lake, settings: Settings, release: Pinned) -> bool:
     """Whether the warehouse shows the very batches that belong to the current release: another process may have made some again."""
     columns = ["table_name", "day", "batch_id"]
-    shown = warehouse.connect(settings.warehouse_path).query(warehouse.Query("members", "SELECT * FROM release_members_v1"))
-    sides = [table.select(columns).to_pylist() for table in (shown, members_table(lake, [release.name]))]
+    sql = "SELECT table_name, day, batch_id FROM release_members_v1 WHERE release_id = @release"
+    shown = warehouse.connect(settings, "publish").query(warehouse.Query("members", sql, {"release": release.name}))
+    sides = [table.select(columns).to_pylist() for table in (shown, Members(lake).table([release.name]))]
     shown_rows, member_rows = (sorted(tuple(map(str, row.values())) for row in rows) for rows in sides)
     return shown_rows == member_rows
 
 
 def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
     """Makes an earlier release current again. Raises UsageError for one that was never published."""
-    with warehouse.connect(settings.warehouse_path).alone():
+    with warehouse.connect(settings, "publish").alone():
         return _roll_back(lake, settings, release_id)
 
 

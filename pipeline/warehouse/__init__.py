@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from pipeline import contracts
 from pipeline.errors import UsageError
+from pipeline.settings import Settings
 
 SQL = Path(__file__).resolve().parents[2] / "sql"
 
@@ -66,18 +67,40 @@ class Query:
 
 
 @dataclass(frozen=True)
+class SourceTable:
+    """A source day as a warehouse holds it itself: its table, and what changes when the table does. No table: `rows` is None."""
+
+    name: str
+    rows: int | None
+
+
+@dataclass(frozen=True)
 class Extraction:
     """What a source day gave.
 
-    `issues` conforms to issues_v1. `events` counts the well-formed events of all types. `malformed` (schema `MALFORMED`) has what is not:
-    its file, its place among the file's non-blank lines from 1, why, and the first `TEXT_KEPT` characters. Beyond the first
-    `MALFORMED_KEPT` of a file they are only counted: `left_out` is how many.
+    `issues` conforms to issues_v1 and is read once, in batches. `events` counts the well-formed events of all types. `malformed`
+    (schema `MALFORMED`) has what is not: its file or table, its place among the file's non-blank lines from 1 (in a table: the event's
+    number), why, and the first `TEXT_KEPT` characters. Beyond the first `MALFORMED_KEPT` of a file they are only counted: `left_out` is how
+    many. `hours` are those that have events, where a table was read; `cost` is what that cost (`job_id`, `bytes_estimated`,
+    `bytes_billed`, `usd`), empty where it was free.
     """
 
-    issues: pa.Table
+    issues: pa.RecordBatchReader
     events: int
     malformed: pa.Table
     left_out: int = 0
+    hours: tuple[int, ...] = ()
+    cost: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of a table, as a warehouse takes it: the Parquet `files` together have `rows` rows of source day `day`."""
+
+    batch_id: str
+    day: date
+    rows: int
+    files: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -113,25 +136,33 @@ class Staged(Protocol):
 class Warehouse(Protocol):
     """What Titler asks of a warehouse. Each is held to `tests/warehouse/test_contract.py`."""
 
-    def extract(self, query: Query, day: date, files: Sequence[Path]) -> Extraction:
+    def source_day(self, day: date) -> SourceTable | None:
+        """The table of a source day; None from a warehouse that has none and reads hour files. Costs nothing."""
+        ...
+
+    def estimate(self, query: Query, day: date) -> int:
+        """Bytes that extracting a source day would have billed; nothing is read. 0 from a warehouse that reads hour files."""
+        ...
+
+    def extract(self, query: Query, day: date, files: Sequence[Path], attempt: str = "") -> Extraction:
         """The issues of a source day by `query` (sql/extract_issues.sql), which gets @first_suffix and @last_suffix from `day`.
 
-        The embedded warehouse reads the hour files `files`, in memory.
-        Raises SourceError for hour files from before 2015.
+        The embedded warehouse reads the hour files `files`, in memory; BigQuery its own table of the day, as the same job whenever
+        query, day, table and `attempt` are the same, so that nothing is paid twice.
+        Raises SourceError for hour files from before 2015, BudgetError for what would cost more than the settings allow.
         """
         ...
 
-    def load(self, table: contracts.Table, batch_id: str, files: Sequence[str]) -> None:
-        """Brings a batch's Parquet files in. A batch that is in already stays as it is; the embedded warehouse needs none."""
+    def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
+        """Brings batches in, of which no reader sees anything yet. Those that are in already stay; the embedded warehouse needs none."""
         ...
 
-    def stage(self, releases: pa.Table, members: pa.Table, files: Mapping[str, Sequence[str]]) -> Staged:
+    def stage(self, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]) -> Staged:
         """A release set up beside the current one, to check and then make current.
 
         `releases` is releases_v1, whole: every kept release, the one to publish with status `current`. `members` is
-        release_members_v1 of that one alone, and `files` are its Parquet paths per table name; a batch's files lie in a folder
-        named by its id. A table without files is empty. Raises ContractError where tables do not conform, UsageError unless
-        exactly one release is `current`.
+        release_members_v1 of them all, and `batches` per table name are those that they name. A table without batches is empty.
+        Raises ContractError where tables do not conform, UsageError unless exactly one release is `current`.
         """
         ...
 
@@ -152,11 +183,20 @@ class Warehouse(Protocol):
         ...
 
 
-def connect(path: str) -> Warehouse:
-    """The embedded warehouse, whose file is `path`. Raises UsageError for one that is not on this machine."""
-    local = path.removeprefix("file://")
+def connect(settings: Settings, verb: str, run: str = "") -> Warehouse:
+    """The warehouse that the settings name. `verb` is who asks, `run` one command's name for what it spends in several processes.
+
+    Raises UsageError for settings that name none: a DuckDB file on another machine, BigQuery without a project.
+    """
+    if settings.warehouse.kind == "bigquery":
+        from pipeline.warehouse.bigquery import BigQueryWarehouse
+
+        return BigQueryWarehouse(settings.warehouse, verb, run)
+    local = settings.warehouse_path.removeprefix("file://")
     if "://" in local:
-        raise UsageError(f"warehouse.path = {path}: DuckDB's file lies on this machine.", "Set warehouse.path to a local path.")
+        raise UsageError(
+            f"warehouse.path = {settings.warehouse_path}: DuckDB's file lies on this machine.", "Set warehouse.path to a local path."
+        )
     from pipeline.warehouse.duckdb import DuckDBWarehouse
 
     return DuckDBWarehouse(local)

@@ -21,12 +21,13 @@ import pyarrow as pa
 
 from pipeline import contracts
 from pipeline.errors import TitlerError, UsageError
-from pipeline.warehouse import MALFORMED, MALFORMED_KEPT, TEXT_KEPT, Extraction, Failure, Query, current_of, suffix
+from pipeline.warehouse import MALFORMED, MALFORMED_KEPT, TEXT_KEPT, Batch, Extraction, Failure, Query, current_of, suffix
 from pipeline.warehouse.dialect import scan_condition, translate
 from pipeline.warehouse.hours import HourReader
 from pipeline.warehouse.types import in_duckdb
 
 FAILURES_KEPT = 100
+ROWS_A_BATCH = 10_000
 PATIENCE = 300  # seconds for others who publish
 ABANDONED_AFTER = 2 * 24 * 3600
 
@@ -51,7 +52,14 @@ class DuckDBWarehouse:
         self.path = Path(path)
         self._memory: duckdb.DuckDBPyConnection | None = None
 
-    def extract(self, query: Query, day: date, files: Sequence[Path]) -> Extraction:
+    def source_day(self, day: date) -> None:
+        """None: it reads hour files."""
+
+    def estimate(self, query: Query, day: date) -> int:
+        """0: hour files cost nothing."""
+        return 0
+
+    def extract(self, query: Query, day: date, files: Sequence[Path], attempt: str = "") -> Extraction:
         if self._memory is None:
             self._memory = _open()
         connection = self._memory
@@ -72,14 +80,14 @@ class DuckDBWarehouse:
         connection.execute("DROP TABLE events")
         broken = pa.concat_tables([reader.malformed(), rows.select(MALFORMED.names).cast(MALFORMED)])
         broken = broken.sort_by([("file", "ascending"), ("line", "ascending")])
-        return Extraction(contracts.ISSUES.conform(issues), reader.events, broken, left_out)
+        return Extraction(contracts.ISSUES.conform(issues).to_reader(ROWS_A_BATCH), reader.events, broken, left_out)
 
-    def load(self, table: contracts.Table, batch_id: str, files: Sequence[str]) -> None:
+    def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
         """Nothing: the files are the rows."""
 
-    def stage(self, releases: pa.Table, members: pa.Table, files: Mapping[str, Sequence[str]]) -> StagedFile:
+    def stage(self, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]) -> StagedFile:
         release, releases, members = current_of(releases, members)
-        return StagedFile(self.path, release, releases, members, files)
+        return StagedFile(self.path, release, releases, members, batches)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -122,14 +130,14 @@ class DuckDBWarehouse:
 class StagedFile:
     """A warehouse file beside the current one, which `make_current` renames onto it."""
 
-    def __init__(self, path: Path, release: str, releases: pa.Table, members: pa.Table, files: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, path: Path, release: str, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]) -> None:
         self.path = path
         self.release = release
         self.aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
         self._current = False
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _write(self.aside, releases, members, files)
+            _write(self.aside, releases, members, batches)
         except BaseException:
             self.aside.unlink(missing_ok=True)
             raise
@@ -187,10 +195,10 @@ def _run(connection: duckdb.DuckDBPyConnection, query: Query) -> pa.Table:
         raise UsageError(f"{query.name} does not run: {error}", f"The views are: {views}") from None
 
 
-def _write(path: Path, releases: pa.Table, members: pa.Table, files: Mapping[str, Sequence[str]]) -> None:
+def _write(path: Path, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]) -> None:
     """A new warehouse file: the two small tables as rows, the others as views over Parquet, and `sql/views` on top."""
     known = {name for name, table in contracts.TABLES.items() if "warehouse" in table.lives_in}
-    if surplus := sorted(set(files) - known):
+    if surplus := sorted(set(batches) - known):
         raise UsageError(f"{surplus[0]} does not live in the warehouse, which has: {', '.join(sorted(known))}.")
     connection = duckdb.connect(str(path))
     try:
@@ -200,7 +208,7 @@ def _write(path: Path, releases: pa.Table, members: pa.Table, files: Mapping[str
             connection.unregister("rows_given")
             known.discard(table.name)
         for name in sorted(known):
-            connection.execute(_view_of_files(contracts.TABLES[name], files.get(name, ())))
+            connection.execute(_view_of_files(contracts.TABLES[name], batches.get(name, ())))
         for view in Query.folder("views"):
             connection.execute(f"CREATE VIEW {view.name.removeprefix('views/')} AS {translate(view.sql).sql}")
     except duckdb.Error as error:
@@ -211,13 +219,18 @@ def _write(path: Path, releases: pa.Table, members: pa.Table, files: Mapping[str
         connection.close()
 
 
-def _view_of_files(table: contracts.Table, files: Sequence[str]) -> str:
+def _view_of_files(table: contracts.Table, batches: Sequence[Batch]) -> str:
+    files = [_quoted(_local(file)) for batch in batches for file in batch.files]
     if not files:
-        nulls = ", ".join(f"CAST(NULL AS {in_duckdb(field.type)}) AS {_name(field.name)}" for field in table.schema)
-        return f"CREATE VIEW {table.name} AS SELECT {nulls}, CAST(NULL AS VARCHAR) AS batch_id WHERE FALSE"
-    paths = ", ".join(_quoted(_local(file)) for file in files)
+        nulls = ", ".join(f"CAST(NULL AS {in_duckdb(field.type)}) AS {_name(field.name)}" for field in table.in_warehouse)
+        return f"CREATE VIEW {table.name} AS SELECT {nulls} WHERE FALSE"
     columns = f"{_cast_columns(table)}, PARSE_PATH(filename)[-2] AS batch_id"
-    return f"CREATE VIEW {table.name} AS SELECT {columns} FROM READ_PARQUET([{paths}], filename = TRUE)"
+    rows = f"SELECT {columns} FROM READ_PARQUET([{', '.join(files)}], filename = TRUE)"
+    if table.day_column in table.schema.names:
+        return f"CREATE VIEW {table.name} AS {rows}"
+    days = f"SELECT DISTINCT batch_id, day AS {table.day_column} FROM {contracts.RELEASE_MEMBERS.name} WHERE table_name = '{table.name}'"
+    names = ", ".join(_name(name) for name in table.in_warehouse.names)
+    return f"CREATE VIEW {table.name} AS SELECT {names} FROM ({rows}) LEFT JOIN ({days}) USING (batch_id)"
 
 
 def _cast_columns(table: contracts.Table) -> str:

@@ -47,7 +47,6 @@ EVENTS_SCHEMA = pa.schema(
         (SUFFIX, pa.string()),
     ]
 )
-BATCH_ID = pa.field("batch_id", pa.string())
 PARAMETERS: dict[str, pa.DataType] = {
     "first_suffix": pa.string(),
     "last_suffix": pa.string(),
@@ -94,9 +93,8 @@ class WrongSQLError(Exception):
 
 
 def warehouse_schemas() -> dict[str, pa.Schema]:
-    """The tables of the warehouse; those that hold batches have each row's `batch_id` as well."""
-    living = (table for table in contracts.TABLES.values() if "warehouse" in table.lives_in)
-    return {table.name: table.schema.append(BATCH_ID) if table.partition else table.schema for table in living}
+    """The tables of the warehouse."""
+    return {table.name: table.in_warehouse for table in contracts.TABLES.values() if "warehouse" in table.lives_in}
 
 
 def statements(folder: str) -> dict[str, str]:

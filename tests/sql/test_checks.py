@@ -157,7 +157,7 @@ def test_a_batch_with_other_rows_than_its_manifest_says_is_found(tmp_path: Path)
 
 def test_a_batch_that_never_arrived_is_found(tmp_path: Path) -> None:
     lake = healthy(tmp_path)
-    del lake.files["similar_issues_v1"]
+    del lake.batches["similar_issues_v1"]
     assert found(tmp_path, lake) == {"members_rows": 1}
 
 

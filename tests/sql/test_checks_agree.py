@@ -50,15 +50,17 @@ MEMBERS: list[tuple[str, str, list[Row], list[Row]]] = [  # check, release, its 
 def world() -> Tables:
     """A healthy release and one for each fault, with all their batches in the same tables."""
     tables: dict[str, list[Row]] = {
-        TITLE_PREDICTIONS.name: batch("t1", prediction(1), prediction(2, predicted_title="", abstained=True), prediction(3)),
-        SIMILAR_ISSUES.name: batch("s1", neighbour(2, 1), neighbour(3, 2, 1), neighbour(3, 1, 2)),
-        SOURCE_HEALTH.name: batch("h1", health()),
+        TITLE_PREDICTIONS.name: batch(
+            TITLE_PREDICTIONS, "t1", prediction(1), prediction(2, predicted_title="", abstained=True), prediction(3)
+        ),
+        SIMILAR_ISSUES.name: batch(SIMILAR_ISSUES, "s1", neighbour(2, 1), neighbour(3, 2, 1), neighbour(3, 1, 2)),
+        SOURCE_HEALTH.name: batch(SOURCE_HEALTH, "h1", health()),
         RELEASES.name: [release("healthy"), *(release(name, "published") for _, name, _, _ in MEMBERS)],
         RELEASE_MEMBERS.name: [*members("healthy"), *(row for _, _, rows, _ in MEMBERS for row in rows)],
     }
     for number, fault in enumerate(FAULTS):
         name = f"fault-{number}"
-        tables.setdefault(fault.table.name, []).extend(batch(f"bad-{number}", *fault.rows))
+        tables.setdefault(fault.table.name, []).extend(batch(fault.table, f"bad-{number}", *fault.rows))
         tables[RELEASES.name].append(release(name, "published"))
         bad = member(name, fault.table, f"bad-{number}", rows=len(fault.rows))
         tables[RELEASE_MEMBERS.name] += [*members(name), bad]

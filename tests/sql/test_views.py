@@ -21,21 +21,29 @@ OPENED = datetime(2015, 1, 3, 5, tzinfo=UTC)
 # r2 is current and has three days; r1 was current before it, with another batch of the third
 WORLD: Tables = {
     HEALTH.name: [
-        *batch("h3", health(THIRD)),
-        *batch("h3-old", {**health(THIRD), "events": 7}),
-        *batch("h4", {**health(FOURTH), "hours_missing": [], "usual_events": 90, "verdict": "complete"}),
-        *batch("h9", health(date(2015, 1, 9))),  # of no release
+        *batch(HEALTH, "h3", health(THIRD)),
+        *batch(HEALTH, "h3-old", {**health(THIRD), "events": 7}),
+        *batch(HEALTH, "h4", {**health(FOURTH), "hours_missing": [], "usual_events": 90, "verdict": "complete"}),
+        *batch(HEALTH, "h9", health(date(2015, 1, 9))),  # of no release
     ],
     TITLES.name: [
-        *batch("t3", prediction(1, created_at=OPENED), prediction(2, created_at=OPENED, title="of the third")),
-        *batch("t3-old", prediction(1, title="of r1"), prediction(9)),
-        *batch("t4", prediction(2, created_at=OPENED, title="recorded again"), prediction(3, created_at=OPENED, title="new")),
-        *batch("t5", prediction(3, created_at=datetime(2015, 1, 3, 4, tzinfo=UTC), title="opened earlier")),
+        *batch(TITLES, "t3", prediction(1, created_at=OPENED), prediction(2, created_at=OPENED, title="of the third")),
+        *batch(TITLES, "t3-old", prediction(1, title="of r1"), prediction(9)),
+        *batch(TITLES, "t4", prediction(2, created_at=OPENED, title="recorded again"), prediction(3, created_at=OPENED, title="new")),
+        *batch(TITLES, "t5", prediction(3, created_at=datetime(2015, 1, 3, 4, tzinfo=UTC), title="opened earlier")),
     ],
     SIMILAR.name: [
-        *batch("s3", neighbour(2, 1, near_duplicate=False)),
-        *batch("s3-old", neighbour(9, 1)),
-        *batch("s4", neighbour(2, 3), neighbour(3, 2), neighbour(3, 1, 2, same_repo=False), neighbour(3, 9, 3, near_duplicate=False)),
+        *batch(SIMILAR, "s3", neighbour(2, 1, near_duplicate=False)),
+        *batch(SIMILAR, "s3-old", neighbour(9, 1)),
+        *batch(
+            SIMILAR,
+            "s4",
+            neighbour(2, 3),
+            neighbour(3, 2),
+            neighbour(3, 1, 2, same_repo=False),
+            neighbour(3, 9, 3, near_duplicate=False),
+            day=FOURTH,
+        ),
     ],
     contracts.RELEASES.name: [release("r1", "published"), release("r2")],
     contracts.RELEASE_MEMBERS.name: [

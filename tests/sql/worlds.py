@@ -9,8 +9,10 @@ from tests.sql.googlesql import Row
 from tests.warehouse.events import DAY
 
 
-def batch(batch_id: str, *rows: Row) -> list[Row]:
-    return [{**row, "batch_id": batch_id} for row in rows]
+def batch(table: Table, batch_id: str, *rows: Row, day: date = DAY) -> list[Row]:
+    """A batch's rows."""
+    source = {str(table.day_column): day}  # which a row may say itself
+    return [{**source, **row, "batch_id": batch_id} for row in rows]
 
 
 def member(release_id: str, table: Table, batch_id: str, day: date = DAY, rows: int = 1) -> Row:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.warehouse import Warehouse, connect
+from pipeline.warehouse import Warehouse
+from pipeline.warehouse.duckdb import DuckDBWarehouse
 
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
-    return connect(str(tmp_path / "lake" / "warehouse.duckdb"))
+    return DuckDBWarehouse(str(tmp_path / "lake" / "warehouse.duckdb"))

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import contracts
-from pipeline.warehouse import Query
+from pipeline.warehouse import Batch, Query, Warehouse
 
 DAY = date(2015, 1, 3)
 THRESHOLDS = {"min_body_words": 6, "min_title_words": 3, "max_title_characters": 400, "max_body_characters": 2000}
@@ -99,8 +99,7 @@ class Lake:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.members: list[dict[str, Any]] = []
-        self.files: dict[str, list[str]] = {}
-        self.batches: list[tuple[contracts.Table, str, list[str]]] = []
+        self.batches: dict[str, list[Batch]] = {}
 
     def add(self, table: contracts.Table, batch_id: str, rows: list[dict[str, Any]], *, release_id: str = "r1", day: date = DAY) -> Lake:
         """A batch with these rows, member of a release."""
@@ -109,11 +108,24 @@ class Lake:
         pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
         member = {"release_id": release_id, "table_name": table.name, "day": day, "batch_id": batch_id, "digest": "d", "rows": len(rows)}
         self.members.append(member)
-        self.files.setdefault(table.name, []).append(str(path))
-        self.batches.append((table, batch_id, [str(path)]))
+        self.batches.setdefault(table.name, []).append(Batch(batch_id, day, len(rows), (str(path),)))
         return self
 
-    def release(self, *rows: dict[str, Any]) -> tuple[pa.Table, pa.Table, dict[str, list[str]]]:
+    def release(self, *rows: dict[str, Any]) -> tuple[pa.Table, pa.Table, dict[str, list[Batch]]]:
         """What `stage` takes."""
         releases = pa.Table.from_pylist(list(rows) or [release("r1")], schema=contracts.RELEASES.schema)
-        return releases, pa.Table.from_pylist(self.members, schema=contracts.RELEASE_MEMBERS.schema), self.files
+        return releases, pa.Table.from_pylist(self.members, schema=contracts.RELEASE_MEMBERS.schema), self.batches
+
+
+def publish(warehouse: Warehouse, lake: Lake, *releases: dict[str, Any]) -> None:
+    """Loads, checks and makes current, as `titler publish` does."""
+    for table, batches in lake.batches.items():
+        warehouse.load(contracts.TABLES[table], batches)
+    with warehouse.stage(*lake.release(*releases)) as staged:
+        assert staged.check() == []
+        staged.make_current()
+
+
+def ask(warehouse: Warehouse, sql: str, **parameters: Any) -> list[dict[str, Any]]:
+    """The rows of an analyst's query."""
+    return list(warehouse.query(Query("ask", sql, parameters)).to_pylist())

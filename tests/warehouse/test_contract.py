@@ -8,24 +8,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.contracts import SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
+from pipeline.contracts import SIMILAR_ISSUES, SOURCE_HEALTH, TABLES, TITLE_PREDICTIONS
 from pipeline.errors import ContractError, UsageError
 from pipeline.warehouse import Query, Warehouse
-from tests.warehouse.events import DAY, Lake, health, neighbour, prediction, release
+from tests.warehouse.events import DAY, Lake, ask, health, neighbour, prediction, publish, release
 
 NEXT_DAY = date(2015, 1, 4)
-
-
-def publish(warehouse: Warehouse, lake: Lake, *releases: dict[str, Any]) -> None:
-    for table, batch_id, files in lake.batches:
-        warehouse.load(table, batch_id, files)
-    with warehouse.stage(*lake.release(*releases)) as staged:
-        assert staged.check() == []
-        staged.make_current()
-
-
-def ask(warehouse: Warehouse, sql: str, **parameters: Any) -> list[dict[str, Any]]:
-    return list(warehouse.query(Query("ask", sql, parameters)).to_pylist())
 
 
 def test_nothing_is_current_before_the_first_release(warehouse: Warehouse) -> None:
@@ -46,8 +34,8 @@ def test_what_is_made_current_is_seen_with_its_batch_and_release(warehouse: Ware
 def test_what_is_staged_is_not_seen(warehouse: Warehouse, tmp_path: Path) -> None:
     publish(warehouse, Lake(tmp_path / "1").add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
     lake = Lake(tmp_path / "2").add(TITLE_PREDICTIONS, "t2", [prediction(2)], release_id="r2")
-    for table, batch_id, files in lake.batches:
-        warehouse.load(table, batch_id, files)
+    for table, batches in lake.batches.items():
+        warehouse.load(TABLES[table], batches)
     with warehouse.stage(*lake.release(release("r2"))) as staged:
         sql = "SELECT issue_id FROM title_predictions"
         assert staged.query(Query("ask", sql)).to_pylist() == [{"issue_id": 2}]
@@ -150,9 +138,9 @@ def test_one_release_is_current_not_more_not_less(warehouse: Warehouse, tmp_path
 
 
 def test_a_release_that_breaks_its_contract_is_refused(warehouse: Warehouse, tmp_path: Path) -> None:
-    releases, members, files = Lake(tmp_path).release()
+    releases, members, batches = Lake(tmp_path).release()
     with pytest.raises(ContractError, match=r"release_members_v1.*batch_id"):
-        warehouse.stage(releases, members.drop_columns(["batch_id"]), files)
+        warehouse.stage(releases, members.drop_columns(["batch_id"]), batches)
 
 
 def test_what_lives_in_the_lake_alone_is_not_staged(warehouse: Warehouse, tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ import pytest
 
 from pipeline.contracts import TITLE_PREDICTIONS
 from pipeline.errors import TitlerError, UsageError
-from pipeline.warehouse import Query, connect
+from pipeline.settings import Settings
+from pipeline.settings import Warehouse as WarehouseSettings
+from pipeline.warehouse import Batch, Query, connect
 from pipeline.warehouse.duckdb import DuckDBWarehouse
-from tests.warehouse.events import Lake, prediction, release
+from tests.warehouse.events import DAY, Lake, prediction, release
 
 
 def publish(path: Path, lake: Lake, release_id: str = "r1") -> None:
@@ -49,20 +51,25 @@ def test_nothing_is_left_beside_the_file(path: Path, tmp_path: Path) -> None:
     with DuckDBWarehouse(str(path)).stage(*Lake(tmp_path).release()) as staged:
         staged.check()
     releases, members, _ = Lake(tmp_path).release()
+    gone = Batch("b", DAY, 1, (str(tmp_path / "b" / "gone.parquet"),))
     with pytest.raises(TitlerError, match=r"cannot be shown as a release: .*gone\.parquet"):
-        DuckDBWarehouse(str(path)).stage(releases, members, {"title_predictions_v1": [str(tmp_path / "b" / "gone.parquet")]})
+        DuckDBWarehouse(str(path)).stage(
+            releases, members, {"title_predictions_v1": [gone]}
+        )
     assert [file.name for file in path.parent.iterdir()] == ["warehouse.duckdb"]
 
 
 def test_files_elsewhere_are_refused(path: Path, tmp_path: Path) -> None:
     releases, members, _ = Lake(tmp_path).release()
     with pytest.raises(UsageError, match=r"found gs://bucket/t1/part-0\.parquet"):
-        DuckDBWarehouse(str(path)).stage(releases, members, {"title_predictions_v1": ["gs://bucket/t1/part-0.parquet"]})
+        DuckDBWarehouse(str(path)).stage(
+            releases, members, {"title_predictions_v1": [Batch("t1", DAY, 1, ("gs://bucket/t1/part-0.parquet",))]}
+        )
 
 
 def test_a_warehouse_in_a_bucket_is_refused() -> None:
     with pytest.raises(UsageError, match="lies on this machine"):
-        connect("gs://bucket/warehouse.duckdb")
+        connect(Settings(warehouse=WarehouseSettings(path="gs://bucket/warehouse.duckdb")), "publish")
 
 
 def test_a_file_that_is_no_warehouse_is_named(path: Path) -> None:

@@ -8,14 +8,14 @@ import os
 import random
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
-from pipeline.warehouse import Extraction
 from pipeline.warehouse.duckdb import DuckDBWarehouse
 from tests.warehouse.events import DAY, EXTRACT, event, opened, write_hour
 
@@ -23,15 +23,22 @@ WAREHOUSE = DuckDBWarehouse("nowhere")
 DICE = random.Random(7)
 
 
-def extract(files: list[Path]) -> Extraction:
-    return WAREHOUSE.extract(EXTRACT, DAY, files)
+class Extracted(NamedTuple):
+    issues: pa.Table
+    events: int
+    malformed: pa.Table
 
 
-def values(extraction: Extraction, column: str) -> list[Any]:
-    return extraction.issues.column(column).to_pylist()
+def extract(files: list[Path]) -> Extracted:
+    extraction = WAREHOUSE.extract(EXTRACT, DAY, files)
+    return Extracted(extraction.issues.read_all(), extraction.events, extraction.malformed)
 
 
-def broken(extraction: Extraction) -> list[tuple[int, str]]:
+def values(extraction: Extracted, column: str) -> list[Any]:
+    return list(extraction.issues.column(column).to_pylist())
+
+
+def broken(extraction: Extracted) -> list[tuple[int, str]]:
     return [(row["line"], row["reason"]) for row in extraction.malformed.to_pylist()]
 
 
