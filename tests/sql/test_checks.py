@@ -89,6 +89,20 @@ FAULTS = [
         [prediction(8, model_version="2")],
         [by_number(8, model="titler", model_version="2")],
     ),
+    Fault(
+        "title_predictions_model",
+        "another model",
+        TITLE_PREDICTIONS,
+        [prediction(8, model="other")],
+        [by_number(8, model="other", model_version="1")],
+    ),
+    Fault(
+        "title_predictions_model",
+        "another vocabulary",
+        TITLE_PREDICTIONS,
+        [prediction(8, vocabulary="v2")],
+        [by_number(8, model="titler", model_version="1")],
+    ),
     Fault("similar_issues_key", "twice", SIMILAR_ISSUES, [neighbour(9, 1), neighbour(9, 2)], [by_number(9, rank=1, found=2)]),
     Fault("similar_issues_self", "itself", SIMILAR_ISSUES, [neighbour(9, 9)], [by_number(9, rank=1)]),
     Fault(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -39,6 +40,12 @@ MEMBERS: list[tuple[str, str, list[Row], list[Row]]] = [  # check, release, its 
         [{"table_name": "similar_issues_v1", "day": DAY, "batch_id": "s2", "expected": 2, "found": 0}],
     ),
     (
+        "members_rows",
+        "of-another-table",
+        [*members("of-another-table"), member("of-another-table", SIMILAR_ISSUES, "t1", rows=3)],
+        [{"table_name": "similar_issues_v1", "day": DAY, "batch_id": "t1", "expected": 3, "found": 0}],
+    ),
+    (
         "members_key",
         "named-twice",
         [*members("named-twice"), member("named-twice", TITLE_PREDICTIONS, "t1", rows=3)],
@@ -46,9 +53,18 @@ MEMBERS: list[tuple[str, str, list[Row], list[Row]]] = [  # check, release, its 
     ),
 ]
 
+# 20 was opened at 05:20 and has 21, of 05:21, as neighbour; one of the two was recorded a second time, which makes that right
+TWICE = {
+    "issue-twice": [[prediction(20), prediction(21)], [prediction(20, created_at=datetime(2015, 1, 3, 5, 30, tzinfo=UTC))]],
+    "neighbour-twice": [
+        [prediction(20), prediction(21, created_at=datetime(2015, 1, 3, 5, 30, tzinfo=UTC))],
+        [prediction(21, created_at=datetime(2015, 1, 3, 5, 10, tzinfo=UTC))],
+    ],
+}
+
 
 def world() -> Tables:
-    """A healthy release and one for each fault, with all their batches in the same tables."""
+    """Healthy releases and one for each fault, with all their batches in the same tables."""
     tables: dict[str, list[Row]] = {
         TITLE_PREDICTIONS.name: batch(
             TITLE_PREDICTIONS, "t1", prediction(1), prediction(2, predicted_title="", abstained=True), prediction(3)
@@ -64,6 +80,14 @@ def world() -> Tables:
         tables[RELEASES.name].append(release(name, "published"))
         bad = member(name, fault.table, f"bad-{number}", rows=len(fault.rows))
         tables[RELEASE_MEMBERS.name] += [*members(name), bad]
+    for name, batches in TWICE.items():
+        tables[RELEASES.name].append(release(name, "published"))
+        tables[SIMILAR_ISSUES.name] += batch(SIMILAR_ISSUES, f"s-{name}", neighbour(20, 21))
+        tables[RELEASE_MEMBERS.name].append(member(name, SIMILAR_ISSUES, f"s-{name}"))
+        for number, predictions in enumerate(batches):
+            tables[TITLE_PREDICTIONS.name] += batch(TITLE_PREDICTIONS, f"t-{name}-{number}", *predictions)
+            day = DAY + timedelta(number)
+            tables[RELEASE_MEMBERS.name].append(member(name, TITLE_PREDICTIONS, f"t-{name}-{number}", day, len(predictions)))
     return tables
 
 
@@ -77,6 +101,11 @@ def rows(engine: Engine, check: str, release_id: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_healthy_release_passes(engine: Engine, check: str) -> None:
     assert rows(engine, check, "healthy") == []
+
+
+@pytest.mark.parametrize("release_id", TWICE)
+def test_an_opening_recorded_twice_counts_in_the_neighbours_favour(engine: Engine, release_id: str) -> None:
+    assert rows(engine, "checks/similar_issues_younger", release_id) == []
 
 
 @pytest.mark.parametrize(("number", "fault"), list(enumerate(FAULTS)), ids=[f"{fault.check}: {fault.why}" for fault in FAULTS])
