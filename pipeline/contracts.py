@@ -263,9 +263,33 @@ RELEASE_MEMBERS = Table(
     lives_in=("lake", "warehouse"),
 )
 
+SPEND = Table(
+    name="spend_v1",
+    prose="Bytes that a query of Titler's had billed: reserved before it ran, then what they were.",
+    schema=pa.schema(
+        [
+            column("job_id", pa.string(), "BigQuery's job, or the first part of the names of several"),
+            column("state", pa.string(), "reserved or billed; billed replaces reserved"),
+            column("at", WHEN, "when that was known"),
+            column("day", pa.date32(), "the UTC day whose budget it counts against"),
+            column("run", pa.string(), "the command whose budget it counts against"),
+            column("verb", pa.string(), "the verb that asked"),
+            column("source_day", pa.date32(), "the source day it read, where it was one", null=True),
+            column("release_id", pa.string(), "the release it worked for, where it was one", null=True),
+            column("bytes", pa.int64(), "bytes billed, or to be"),
+            column("usd", pa.float64(), "their price by warehouse.usd_per_tib"),
+            column("by", pa.string(), "who ran the command"),
+        ]
+    ),
+    key=("job_id", "state"),
+    partition=(),
+    lives_in=("warehouse",),
+)
+
 TABLES = {
     table.name: table
     for table in (
         ISSUES, SOURCE_HEALTH, TOKENS, VECTORS, EMBEDDINGS, TITLE_PREDICTIONS, SIMILAR_ISSUES, RELEASES, RELEASE_MEMBERS,
+        SPEND,
     )
 }  # fmt: skip

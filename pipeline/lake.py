@@ -101,6 +101,15 @@ def fingerprint(table: str, partition: Mapping[str, str], inputs: Iterable[str],
     return hashlib.sha256(made_of.encode()).hexdigest()[:32]
 
 
+def read_parquet(path: str) -> pa.Table:
+    """A Parquet file by what `Lake.path` gave for it. Raises LakeError where it cannot be read."""
+    try:
+        with fsspec.open(path, "rb") as file:
+            return pq.read_table(file)
+    except OSError as error:
+        raise LakeError(f"{path} cannot be read: {error.strerror or error}.", "Check lake.root: titler doctor") from error
+
+
 class Lake:
     """A folder or a bucket. Small and picklable: workers get one each."""
 

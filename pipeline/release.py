@@ -18,7 +18,6 @@ CURRENT = "releases/current.json"
 RECORD = "release"
 PUBLISHED_TABLES = ("source_health_v1", "title_predictions_v1", "similar_issues_v1")
 EMBEDDINGS_TABLE = "embeddings_v1"  # published where warehouse.embeddings is set
-MEMBER_TABLES = ("issues_v1", *PUBLISHED_TABLES, EMBEDDINGS_TABLE)
 
 
 def names(lake: Lake) -> list[str]:
@@ -96,8 +95,8 @@ class Members:
                 self._manifests[folder] = self._lake.manifest(folder)
         return [self._manifests[folder] for folder in folders]
 
-    def table(self, release_ids: Sequence[str]) -> pa.Table:
-        """release_members_v1 of these releases."""
+    def table(self, release_ids: Sequence[str], published: Sequence[str]) -> pa.Table:
+        """release_members_v1 of these releases: the batches of issues, and of the tables that are `published`."""
         rows = [
             {
                 "release_id": release_id,
@@ -108,7 +107,7 @@ class Members:
                 "rows": manifest.rows,
             }
             for release_id in release_ids
-            for table in MEMBER_TABLES
+            for table in ("issues_v1", *published)
             for manifest in self.of(release_id, table)
         ]
         return pa.Table.from_pylist(rows, schema=RELEASE_MEMBERS.schema)

@@ -29,6 +29,7 @@ ROOMS_OF = {
     "dask": {"compute"},
     "distributed": {"compute"},
     "duckdb": {"warehouse"},
+    "grpc": {"warehouse"},
     "sqlglot": {"warehouse"},
     "google": {"warehouse"},
     "annoy": {"ann"},

@@ -24,14 +24,14 @@ from pipeline.pins import Pinned
 from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source
 from pipeline.stages import clean, collect, embed, evaluate, extract, index, plan, predict, promote, publish, train, vectorize, vocab
 
-ONE, TWO, THREE = date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)
+ONE, TWO, THREE, FOUR = (date(2024, 1, day) for day in range(1, 5))
 LATER = datetime.now(UTC) + timedelta(days=30)
 
 
 @pytest.fixture(scope="module")
 def hours(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("hours")
-    sample.write(folder, days=3, seed=1, issues_per_day=150)
+    sample.write(folder, days=4, seed=1, issues_per_day=150)
     return folder
 
 
@@ -316,3 +316,22 @@ def test_the_command_answers_in_json_and_refuses_in_one_line(published, settings
     assert "Traceback" not in nothing.stderr
     assert titler("nosuch").returncode == 2
     assert titler("extract", "--from", "2024-01-02", "--to", "2024-01-01").returncode == 2
+
+
+def test_embeddings_are_published_where_the_settings_say_so(published, settings, monkeypatch):
+    counts = (
+        "SELECT (SELECT COUNT(*) FROM title_predictions), (SELECT COUNT(*) FROM embeddings), (SELECT MAX(LEN(embedding)) FROM embeddings)"
+    )
+    name = release.pointed(published)
+    assert name is not None
+    issues = query(settings, counts)[0][0]
+    assert query(settings, counts) == [(issues, 0, None)]
+    with_embeddings = settings.model_copy(update={"warehouse": settings.warehouse.model_copy(update={"embeddings": True})})
+    publish.run(published, with_embeddings, Pinned(published, "releases", name), {})
+    assert query(settings, counts) == [(issues, issues, 24)]
+    monkeypatch.setattr(job, "new_id", lambda: "29991231T000000Z")
+    job.run(published, with_embeddings, [FOUR], retrain=False, variant=None, epochs=None)
+    more = query(settings, counts)[0][0]
+    assert more > issues
+    assert query(settings, counts) == [(more, more, 24)]
+    assert query(settings, "SELECT DISTINCT release_id FROM embeddings") == [("29991231T000000Z",)]

@@ -345,7 +345,7 @@ def shown_is_pointed_at(root: Path) -> dict[str, str]:
         shown = connection.sql("SELECT table_name, batch_id FROM release_members_v1").fetchall()
     assert [release_id for release_id, status in statuses.items() if status == "current"] == [name]
     assert sorted(statuses) == sorted(row["release_id"] for row in release.published(lake))
-    members = release.Members(lake).table([str(name)]).select(["table_name", "batch_id"]).to_pylist()
+    members = release.Members(lake).table([str(name)], release.PUBLISHED_TABLES).select(["table_name", "batch_id"]).to_pylist()
     assert sorted(shown) == sorted((row["table_name"], row["batch_id"]) for row in members)
     return statuses
 

@@ -106,7 +106,7 @@ def make_current(lake: Lake, settings: Settings, row: dict[str, Any]) -> dict[st
     for table, found in batches.items():
         release.members(table, VERBS[table])  # all of it is there
         house.load(TABLES[table], found)
-    with house.stage(releases_table(records, row["release_id"]), members.table(kept), batches) as staged:
+    with house.stage(releases_table(records, row["release_id"]), members.table(kept, _tables(settings)), batches) as staged:
         for failure in staged.check():
             raise StoppedError(
                 f"Release {row['release_id']}: {failure.count} rows fail the check {failure.check} ({failure.prose}); the first: "
@@ -141,11 +141,12 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
 
 
 def _shows_members(lake: Lake, settings: Settings, release: Pinned) -> bool:
-    """Whether the warehouse shows the very batches that belong to the current release: another process may have made some again."""
+    """Whether the warehouse shows the very batches that belong to the current release: another process may have made some again, and
+    publishing embeddings is a setting."""
     columns = ["table_name", "day", "batch_id"]
     sql = "SELECT table_name, day, batch_id FROM release_members_v1 WHERE release_id = @release"
     shown = warehouse.connect(settings, "publish").query(warehouse.Query("members", sql, {"release": release.name}))
-    sides = [table.select(columns).to_pylist() for table in (shown, Members(lake).table([release.name]))]
+    sides = [table.select(columns).to_pylist() for table in (shown, Members(lake).table([release.name], _tables(settings)))]
     shown_rows, member_rows = (sorted(tuple(map(str, row.values())) for row in rows) for rows in sides)
     return shown_rows == member_rows
 

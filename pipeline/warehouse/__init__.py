@@ -53,6 +53,11 @@ class Query:
         return [cls.from_file(f"{name}/{file.stem}", **parameters) for file in sorted((SQL / name).glob("*.sql"))]
 
     @property
+    def stem(self) -> str:
+        """Its name without the folder: what a view, a table function or a check is called."""
+        return self.name.rpartition("/")[2]
+
+    @property
     def prose(self) -> str:
         """Its first comment, which states the grain."""
         return self.sql.splitlines()[0].removeprefix("--").strip()
@@ -175,7 +180,7 @@ class Warehouse(Protocol):
         ...
 
     def query(self, query: Query) -> pa.Table:
-        """The rows of an analyst's query on the views of `sql/views`. Raises UsageError for one that does not run."""
+        """The rows of an analyst's query on what `sql/views` and `sql/functions` define. Raises UsageError for one that does not run."""
         ...
 
     def collect(self, kept_batches: Mapping[str, Collection[str]]) -> int:

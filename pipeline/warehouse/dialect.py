@@ -11,8 +11,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import sqlglot
 from sqlglot import exp
@@ -31,6 +33,15 @@ class Translation:
 
     sql: str
     parameters: frozenset[str]
+
+
+@dataclass(frozen=True)
+class TableFunction:
+    """A SELECT with arguments where it had parameters, in both dialects. Each argument is a STRING."""
+
+    arguments: tuple[str, ...]
+    bigquery: str
+    duckdb: str
 
 
 @lru_cache(maxsize=64)  # a year of near-empty days translates the same two statements 365 times
@@ -55,6 +66,36 @@ def scan_condition(sql: str) -> Translation:
     for conjunct in reversed(conjuncts):  # DuckDB works out both sides of an AND, but a CASE's THEN only for the rows that get there
         condition = exp.Case(ifs=[exp.If(this=_adapt(conjunct), true=condition)], default=exp.false())
     return _render(condition)
+
+
+def parameters_of(sql: str) -> frozenset[str]:
+    """The names of the `@` parameters of one SELECT. Raises UsageError where it is something else."""
+    return frozenset(parameter.name for parameter in _parse(sql).find_all(exp.Parameter))
+
+
+def renamed(sql: str, names: Mapping[str, str]) -> str:
+    """The same text with the tables and table functions named in `names` called, or put, otherwise: an address or a SELECT in brackets."""
+    places = []
+    tree = _parse(sql)
+    own = {cte.alias for cte in tree.find_all(exp.CTE)}
+    for table in tree.find_all(exp.Table):
+        if not table.db and table.name in names and table.name not in own:
+            alias = "" if table.alias or isinstance(table.this, exp.Anonymous) else f" AS {table.name}"
+            places.append((table.this.meta["start"], table.this.meta["end"] + 1, f"{names[table.name]}{alias}"))
+    for start, end, text in sorted(places, reverse=True):
+        sql = sql[:start] + text + sql[end:]
+    return sql
+
+
+def table_function(sql: str) -> TableFunction:
+    """The body of a table function whose arguments are the parameters of `sql`, in the order in which it first names them."""
+    tree = _parse(sql)
+    tokens = sqlglot.tokenize(sql, read="bigquery")
+    named = [name.text for at, name in pairwise(tokens) if at.token_type == sqlglot.TokenType.PARAMETER]
+    for parameter in list(tree.find_all(exp.Parameter)):
+        parameter.replace(exp.column(parameter.name))
+    bigquery = tree.sql(dialect="bigquery", comments=False)
+    return TableFunction(tuple(dict.fromkeys(named)), bigquery, _render(_adapt(tree)).sql)
 
 
 def _parse(sql: str) -> exp.Expr:

@@ -22,7 +22,7 @@ import pyarrow as pa
 from pipeline import contracts
 from pipeline.errors import TitlerError, UsageError
 from pipeline.warehouse import MALFORMED, MALFORMED_KEPT, TEXT_KEPT, Batch, Extraction, Failure, Query, current_of, suffix
-from pipeline.warehouse.dialect import scan_condition, translate
+from pipeline.warehouse.dialect import scan_condition, table_function, translate
 from pipeline.warehouse.hours import HourReader
 from pipeline.warehouse.types import in_duckdb
 
@@ -154,7 +154,7 @@ class StagedFile:
             for query in Query.folder("checks", release=self.release):
                 rows = _run(connection, query)
                 if rows.num_rows:
-                    failures.append(Failure(query.name.removeprefix("checks/"), query.prose, rows.num_rows, rows.slice(0, FAILURES_KEPT)))
+                    failures.append(Failure(query.stem, query.prose, rows.num_rows, rows.slice(0, FAILURES_KEPT)))
         return failures
 
     def query(self, query: Query) -> pa.Table:
@@ -191,12 +191,13 @@ def _run(connection: duckdb.DuckDBPyConnection, query: Query) -> pa.Table:
     try:
         return connection.sql(translated.sql, params=query.binding(translated.parameters)).to_arrow_table()
     except duckdb.Error as error:
-        views = ", ".join(view.name.removeprefix("views/") for view in Query.folder("views"))
-        raise UsageError(f"{query.name} does not run: {error}", f"The views are: {views}") from None
+        views = ", ".join(view.stem for view in Query.folder("views"))
+        functions = ", ".join(f"{one.stem}({', '.join(table_function(one.sql).arguments)})" for one in Query.folder("functions"))
+        raise UsageError(f"{query.name} does not run: {error}", f"The views are: {views}\nThe table functions: {functions}") from None
 
 
 def _write(path: Path, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]) -> None:
-    """A new warehouse file: the two small tables as rows, the others as views over Parquet, and `sql/views` on top."""
+    """A new warehouse file: the two small tables as rows, the others as views over Parquet, `sql/views` and `sql/functions` on top."""
     known = {name for name, table in contracts.TABLES.items() if "warehouse" in table.lives_in}
     if surplus := sorted(set(batches) - known):
         raise UsageError(f"{surplus[0]} does not live in the warehouse, which has: {', '.join(sorted(known))}.")
@@ -210,7 +211,10 @@ def _write(path: Path, releases: pa.Table, members: pa.Table, batches: Mapping[s
         for name in sorted(known):
             connection.execute(_view_of_files(contracts.TABLES[name], batches.get(name, ())))
         for view in Query.folder("views"):
-            connection.execute(f"CREATE VIEW {view.name.removeprefix('views/')} AS {translate(view.sql).sql}")
+            connection.execute(f"CREATE VIEW {view.stem} AS {translate(view.sql).sql}")
+        for query in Query.folder("functions"):
+            function = table_function(query.sql)
+            connection.execute(f"CREATE MACRO {query.stem}({', '.join(function.arguments)}) AS TABLE {function.duckdb}")
     except duckdb.Error as error:
         raise TitlerError(
             f"The batches cannot be shown as a release: {error}", "See that their files are there, then publish again."

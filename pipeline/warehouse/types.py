@@ -16,6 +16,23 @@ _IN_DUCKDB: dict[pa.DataType, str] = {
 }
 
 
+_IN_BIGQUERY: dict[pa.DataType, str] = {
+    pa.int64(): "INT64",
+    pa.int32(): "INT64",
+    pa.float64(): "FLOAT64",
+    pa.float16(): "FLOAT64",
+    pa.string(): "STRING",
+    pa.bool_(): "BOOL",
+    pa.date32(): "DATE",
+    pa.timestamp("us", tz="UTC"): "TIMESTAMP",
+}
+
+
+def in_bigquery(kind: pa.DataType) -> str:
+    """BigQuery's name of a contract's type that is no list."""
+    return _IN_BIGQUERY[kind]
+
+
 def in_duckdb(kind: pa.DataType) -> str:
     """DuckDB's name of a contract's type."""
     if pa.types.is_list(kind):

@@ -45,7 +45,7 @@ def googlesql_engine(googlesql: GoogleSQL) -> Engine:
     return Evaluator(googlesql)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # it leaks, and dies of that after a few hundred queries
 def emulator_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     path = emulator.program()
     if path is None:

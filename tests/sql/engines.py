@@ -22,8 +22,9 @@ from pipeline.warehouse import Query, suffix
 from pipeline.warehouse.dialect import scan_condition, translate
 from pipeline.warehouse.duckdb import DuckDBWarehouse, StagedFile
 from pipeline.warehouse.hours import HourReader
+from pipeline.warehouse.types import in_bigquery
 from tests import emulator
-from tests.sql.googlesql import EVENTS, EVENTS_SCHEMA, PARAMETERS, SUFFIX, GoogleSQL, Row, Tables, parameters, types, warehouse_schemas
+from tests.sql.googlesql import EVENTS, EVENTS_SCHEMA, PARAMETERS, SUFFIX, GoogleSQL, Row, Tables, parameters, warehouse_schemas
 from tests.warehouse.events import DAY, EXTRACT, Lake, opened, write_hour
 
 Events = Sequence[dict[str, Any] | bytes]  # well-formed lines of an hour file
@@ -45,7 +46,7 @@ class Engine(Protocol):
         """What sql/extract_malformed.sql gives of them: event_id, reason, text; by event_id."""
         ...
 
-    def scan(self, sql: str, events: Events) -> list[Row]:
+    def scan(self, sql: str, events: Events, **values: Any) -> list[Row]:
         """What any statement over the events of DAY gives, which names their table as `githubarchive.day.20*`."""
         ...
 
@@ -76,11 +77,12 @@ class DuckDB:
         rows = [{"event_id": ids[row["line"] - 1], "reason": row["reason"], "text": row["text"]} for row in table.to_pylist()]
         return sorted(rows, key=lambda row: str(row["event_id"]))
 
-    def scan(self, sql: str, events: Events) -> list[Row]:
+    def scan(self, sql: str, events: Events, **values: Any) -> list[Row]:
         connection = duckdb.connect()
         connection.execute("SET TimeZone = 'UTC'")
-        HourReader(connection, scan_condition(sql).sql, {}, suffix(DAY)).read(self._hour(events))
-        return _plain(connection.sql(translate(sql).sql).to_arrow_table().to_pylist())
+        condition, query, whole = scan_condition(sql), Query("scan", sql, values), translate(sql)
+        HourReader(connection, condition.sql, query.binding(condition.parameters), suffix(DAY)).read(self._hour(events))
+        return _plain(connection.sql(whole.sql, params=query.binding(whole.parameters)).to_arrow_table().to_pylist())
 
     def rows(self, sql: str, tables: Tables, **values: Any) -> list[Row]:
         if tables is not self._tables:
@@ -121,8 +123,8 @@ class Evaluator:
     def malformed(self, events: Events) -> list[Row]:
         return sorted(self._scan(Query.from_file("extract_malformed").sql, events, BOUNDS), key=lambda row: str(row["event_id"]))
 
-    def scan(self, sql: str, events: Events) -> list[Row]:
-        return self._scan(sql, events, {})
+    def scan(self, sql: str, events: Events, **values: Any) -> list[Row]:
+        return self._scan(sql, events, values)
 
     def rows(self, sql: str, tables: Tables, **values: Any) -> list[Row]:
         return _plain(self._googlesql.evaluate(sql, tables, values))
@@ -153,8 +155,8 @@ class Emulator:
     def malformed(self, events: Events) -> list[Row]:
         return sorted(self._scan(Query.from_file("extract_malformed").sql, events, BOUNDS), key=lambda row: str(row["event_id"]))
 
-    def scan(self, sql: str, events: Events) -> list[Row]:
-        return self._scan(sql, events, {})
+    def scan(self, sql: str, events: Events, **values: Any) -> list[Row]:
+        return self._scan(sql, events, values)
 
     def rows(self, sql: str, tables: Tables, **values: Any) -> list[Row]:
         if tables is not self._tables:
@@ -188,10 +190,7 @@ class Emulator:
         client.load_table_from_file(io.BytesIO(data), table, job_config=config).result()
 
     def _ask(self, client: bigquery.Client, sql: str, values: Mapping[str, Any], **options: Any) -> list[Row]:
-        given = [
-            bigquery.ScalarQueryParameter(name, "INT64" if PARAMETERS[name] == pa.int64() else "STRING", values[name])
-            for name in parameters(sql)
-        ]
+        given = [bigquery.ScalarQueryParameter(name, in_bigquery(PARAMETERS[name]), values[name]) for name in parameters(sql)]
         job = client.query(sql, job_config=bigquery.QueryJobConfig(query_parameters=given, **options), job_retry=None)
         return _plain([dict(row) for row in job.result()])
 
@@ -222,11 +221,7 @@ def _json(value: Any) -> str:
 def _field(field: pa.Field) -> bigquery.SchemaField:
     kind = field.type
     if pa.types.is_list(kind):
-        return bigquery.SchemaField(field.name, _kind(kind.value_type), "REPEATED")
+        return bigquery.SchemaField(field.name, in_bigquery(kind.value_type), "REPEATED")
     if pa.types.is_struct(kind):
         return bigquery.SchemaField(field.name, "RECORD", fields=[_field(inner) for inner in kind])
-    return bigquery.SchemaField(field.name, _kind(kind))
-
-
-def _kind(kind: pa.DataType) -> str:
-    return next(iter(types(pa.schema([("x", kind)])).values()))
+    return bigquery.SchemaField(field.name, in_bigquery(kind))

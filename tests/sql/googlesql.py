@@ -57,6 +57,9 @@ PARAMETERS: dict[str, pa.DataType] = {
     "release": pa.string(),
     "before": pa.string(),
     "after": pa.string(),
+    "day": pa.date32(),
+    "run": pa.string(),
+    "issue_url": pa.string(),
 }
 
 _KINDS: dict[pa.DataType, int] = {

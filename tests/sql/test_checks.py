@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from pipeline.contracts import SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS, Table
+from pipeline.contracts import EMBEDDINGS, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS, Table
 from pipeline.warehouse import SQL
 from pipeline.warehouse.duckdb import DuckDBWarehouse
-from tests.warehouse.events import Lake, health, neighbour, prediction
+from tests.warehouse.events import Lake, embedding, health, neighbour, prediction
 
 NAN = float("nan")
 
@@ -28,6 +28,10 @@ def healthy(folder: Path) -> Lake:
 
 def test_a_healthy_release_passes_every_check(tmp_path: Path) -> None:
     assert found(tmp_path, healthy(tmp_path)) == {}
+
+
+def test_a_healthy_release_with_embeddings_passes_every_check(tmp_path: Path) -> None:
+    assert found(tmp_path, healthy(tmp_path).add(EMBEDDINGS, "e1", [embedding(number, 0.5) for number in (1, 2, 3)])) == {}
 
 
 class Fault(NamedTuple):
@@ -103,6 +107,7 @@ FAULTS = [
         [prediction(8, vocabulary="v2")],
         [by_number(8, model="titler", model_version="1")],
     ),
+    Fault("embeddings_key", "twice", EMBEDDINGS, [embedding(8, 0.5), embedding(8, 0.25)], [by_number(8, found=2)]),
     Fault("similar_issues_key", "twice", SIMILAR_ISSUES, [neighbour(9, 1), neighbour(9, 2)], [by_number(9, rank=1, found=2)]),
     Fault("similar_issues_self", "itself", SIMILAR_ISSUES, [neighbour(9, 9)], [by_number(9, rank=1)]),
     Fault(
@@ -172,6 +177,18 @@ def test_a_batch_with_other_rows_than_its_manifest_says_is_found(tmp_path: Path)
 def test_a_batch_that_never_arrived_is_found(tmp_path: Path) -> None:
     lake = healthy(tmp_path)
     del lake.batches["similar_issues_v1"]
+    assert found(tmp_path, lake) == {"members_rows": 1}
+
+
+def test_embeddings_that_are_not_published_are_not_missed(tmp_path: Path) -> None:
+    lake = healthy(tmp_path).add(EMBEDDINGS, "e1", [embedding(1, 0.5)])
+    del lake.batches["embeddings_v1"]
+    assert found(tmp_path, lake) == {}
+
+
+def test_an_embedding_that_is_missing_among_others_is_found(tmp_path: Path) -> None:
+    lake = healthy(tmp_path).add(EMBEDDINGS, "e1", [embedding(1, 0.5)]).add(EMBEDDINGS, "e2", [embedding(2, 0.5)])
+    lake.batches["embeddings_v1"].pop()
     assert found(tmp_path, lake) == {"members_rows": 1}
 
 

@@ -11,12 +11,14 @@ from pipeline.warehouse import Query
 from tests.sql.engines import Engine
 from tests.sql.googlesql import Row, Tables
 from tests.sql.worlds import batch, in_order, member
-from tests.warehouse.events import health, neighbour, prediction, release
+from tests.warehouse.events import embedding, health, neighbour, prediction, release
+from tests.warehouse.test_contract import POOR
 
 THIRD, FOURTH, FIFTH = date(2015, 1, 3), date(2015, 1, 4), date(2015, 1, 5)
 
 
 HEALTH, TITLES, SIMILAR = contracts.SOURCE_HEALTH, contracts.TITLE_PREDICTIONS, contracts.SIMILAR_ISSUES
+EMBEDDINGS = contracts.EMBEDDINGS
 OPENED = datetime(2015, 1, 3, 5, tzinfo=UTC)
 # r2 is current and has three days; r1 was current before it, with another batch of the third
 WORLD: Tables = {
@@ -45,6 +47,11 @@ WORLD: Tables = {
             day=FOURTH,
         ),
     ],
+    EMBEDDINGS.name: [
+        *batch(EMBEDDINGS, "e3", embedding(1, 0.5, -1.0), embedding(2, 0.25, 0.0)),
+        *batch(EMBEDDINGS, "e3-old", embedding(1, 0.75, 0.75)),
+        *batch(EMBEDDINGS, "e4", embedding(2, 1.0, 1.0), day=FOURTH),
+    ],
     contracts.RELEASES.name: [release("r1", "published"), release("r2")],
     contracts.RELEASE_MEMBERS.name: [
         member("r1", HEALTH, "h3-old"),
@@ -55,6 +62,9 @@ WORLD: Tables = {
         member("r2", TITLES, "t3"),
         member("r2", TITLES, "t4", FOURTH),
         member("r2", TITLES, "t5", FIFTH),
+        member("r1", EMBEDDINGS, "e3-old"),
+        member("r2", EMBEDDINGS, "e3"),
+        member("r2", EMBEDDINGS, "e4", FOURTH),
         member("r2", SIMILAR, "s3"),
         member("r2", SIMILAR, "s4", FOURTH),
     ],
@@ -106,6 +116,31 @@ SHOWN: dict[str, list[Row]] = {
             "model": "titler", "model_version": "1", "batch_id": "s4", "release_id": "r2",
         },
     ],
+    "embeddings": [
+        {
+            "issue_id": 1, "issue_url": f"{URL}1", "repo": "a/b", "title": "it fails", "embedding": [0.5, -1.0], "source_day": THIRD,
+            "model": "titler", "model_version": "1", "batch_id": "e3", "release_id": "r2",
+        },
+        {
+            "issue_id": 2, "issue_url": f"{URL}2", "repo": "a/b", "title": "of the third", "embedding": [0.25, 0.0], "source_day": THIRD,
+            "model": "titler", "model_version": "1", "batch_id": "e3", "release_id": "r2",
+        },
+    ],
+    "poor_titles": [
+        {
+            "issue_id": 1, "issue_url": f"{URL}1", "repo": "a/b", "title": "it fails", "predicted_title": "it fails", "confidence": 0.5,
+            "reason": "vague", "source_day": THIRD, "model": "titler", "model_version": "1", "batch_id": "t3", "release_id": "r2",
+        },
+        {
+            "issue_id": 2, "issue_url": f"{URL}2", "repo": "a/b", "title": "of the third", "predicted_title": "it fails", "confidence": 0.5,
+            "reason": "far", "source_day": THIRD, "model": "titler", "model_version": "1", "batch_id": "t3", "release_id": "r2",
+        },
+        {
+            "issue_id": 3, "issue_url": f"{URL}3", "repo": "a/b", "title": "opened earlier", "predicted_title": "it fails",
+            "confidence": 0.5, "reason": "vague", "source_day": THIRD, "model": "titler", "model_version": "1", "batch_id": "t5",
+            "release_id": "r2",
+        },
+    ],
     "near_duplicates": [  # neither of another repository, nor far, nor what the second recording of 2 found
         {
             "issue_id": 3, "issue_url": f"{URL}3", "title": "new", "repo": "a/b", "created_at": OPENED, "similar_issue_id": 2,
@@ -116,10 +151,51 @@ SHOWN: dict[str, list[Row]] = {
 }  # fmt: skip
 
 
+FUNCTIONS: list[tuple[str, dict[str, str], list[Row]]] = [  # function, its arguments, its rows' columns issue_id and more
+    ("title_predictions_at", {"release": "r1"}, [{"issue_id": 1, "title": "of r1"}, {"issue_id": 9, "title": "it fails"}]),
+    (
+        "title_predictions_at",
+        {"release": "r2"},
+        [{"issue_id": 1, "title": "it fails"}, {"issue_id": 2, "title": "of the third"}, {"issue_id": 3, "title": "opened earlier"}],
+    ),
+    ("title_predictions_at", {"release": "r3"}, []),
+    (
+        "what_changed",
+        {"before": "r1", "after": "r2"},
+        [{"issue_id": 2, "change": "added"}, {"issue_id": 3, "change": "added"}, {"issue_id": 9, "change": "removed"}],
+    ),
+    ("what_changed", {"before": "r2", "after": "r2"}, []),
+]
+
+
 @pytest.mark.parametrize("view", SHOWN)
 def test_a_view_shows_the_current_release(engine: Engine, view: str) -> None:
     assert in_order(engine.rows(Query.from_file(f"views/{view}").sql, WORLD)) == in_order(SHOWN[view])
 
 
-def test_every_view_has_a_case_here() -> None:
+@pytest.mark.parametrize(("function", "arguments", "rows"), FUNCTIONS)
+def test_a_function_shows_a_kept_release(engine: Engine, function: str, arguments: dict[str, str], rows: list[Row]) -> None:
+    found = engine.rows(Query.from_file(f"functions/{function}").sql, WORLD, **arguments)
+    names = rows[0].keys() if rows else ()
+    assert in_order([{name: row[name] for name in names} for row in found]) == rows
+
+
+def test_every_view_and_function_has_a_case_here() -> None:
     assert {query.name.removeprefix("views/") for query in Query.folder("views")} == set(SHOWN)
+    assert {query.name.removeprefix("functions/") for query in Query.folder("functions")} == {name for name, _, _ in FUNCTIONS}
+
+
+POOR_WORLD: Tables = {
+    TITLES.name: batch(
+        TITLES,
+        "t1",
+        *(prediction(number, title=title, predicted_title="settings page crashes") for number, (title, _) in enumerate(POOR)),
+    ),
+    contracts.RELEASES.name: [release("r1")],
+    contracts.RELEASE_MEMBERS.name: [member("r1", TITLES, "t1", rows=len(POOR))],
+}
+
+
+def test_a_title_is_poor_for_the_same_reason_everywhere(engine: Engine) -> None:
+    found = engine.rows(Query.from_file("views/poor_titles").sql, POOR_WORLD)
+    assert {row["title"]: row["reason"] for row in found} == {title: reason for title, reason in POOR if reason}

@@ -1,15 +1,68 @@
-"""The warehouse that the contract suite holds to its protocol."""
+"""The warehouses that the contract suite holds to their protocol: the embedded one, and BigQuery's on its emulator or the real service."""
 
 from __future__ import annotations
 
+import os
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from google.cloud import bigquery
 
+from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse import Warehouse
+from pipeline.warehouse.bigquery import BigQueryWarehouse
+from pipeline.warehouse.bigquery import client as google
 from pipeline.warehouse.duckdb import DuckDBWarehouse
+from tests.emulator import PROJECT, Emulator, program, running
+
+REAL_PROJECT = os.environ.get("TITLER_TEST_BIGQUERY_PROJECT", "")
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    path = program()
+    if path is None:
+        pytest.skip("needs BigQuery's emulator: make emulator")
+    with running(path, tmp_path_factory.mktemp("emulator")) as found:
+        yield found
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
+def bigquery_settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
+    """A data set of its own, on the real service where TITLER_TEST_BIGQUERY_PROJECT names a project, else on the emulator."""
+    dataset = f"titler_test_{uuid.uuid4().hex[:12]}"
+    if REAL_PROJECT:
+        settings = Settings(kind="bigquery", project=REAL_PROJECT, dataset=dataset)
+    else:
+        emulator = request.getfixturevalue("emulator")
+        settings = Settings(
+            kind="bigquery",
+            project=PROJECT,
+            dataset=dataset,
+            endpoint=emulator.endpoint,
+            storage_endpoint=emulator.storage_endpoint,
+            timeout=60,
+        )
+    client = google.connect(settings)
+    made = bigquery.Dataset(f"{settings.project}.{dataset}")
+    made.location = settings.location
+    client.create_dataset(made)
+    yield settings
+    if REAL_PROJECT:  # the emulator takes half a second a table for that, and is gone after the tests
+        client.delete_dataset(made, delete_contents=True)
+
+
+@pytest.fixture
+def bigquery_warehouse(bigquery_settings: Settings) -> BigQueryWarehouse:
+    return BigQueryWarehouse(bigquery_settings, "test")
+
+
+@pytest.fixture(params=["duckdb", "bigquery"])
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
+    if request.param == "bigquery":
+        found = request.getfixturevalue("bigquery_warehouse")
+        assert isinstance(found, BigQueryWarehouse)
+        return found
     return DuckDBWarehouse(str(tmp_path / "lake" / "warehouse.duckdb"))

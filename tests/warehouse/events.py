@@ -76,6 +76,11 @@ def neighbour(issue_id: int, similar: int, rank: int = 1, **values: Any) -> dict
     return {**row, **values}
 
 
+def embedding(issue_id: int, *numbers: float) -> dict[str, Any]:
+    """A row of embeddings_v1."""
+    return {"issue_id": issue_id, "embedding": list(numbers)}
+
+
 def health(day: date = DAY) -> dict[str, Any]:
     """A row of source_health_v1."""
     return {
@@ -84,13 +89,14 @@ def health(day: date = DAY) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def release(release_id: str, status: str = "current") -> dict[str, Any]:
+def release(release_id: str, status: str = "current", **values: Any) -> dict[str, Any]:
     """A row of releases_v1."""
-    return {
+    row = {
         "release_id": release_id, "status": status, "published_at": datetime(2015, 1, 4, tzinfo=UTC), "published_by": "someone",
         "model": "titler", "model_version": "1", "vocabulary": "v1", "mlflow_run": "run", "days": 1, "issues": 1, "index_items": 1,
         "recall_at_10": 1.0, "accepted": "{}",
     }  # fmt: skip
+    return {**row, **values}
 
 
 class Lake:
@@ -109,6 +115,12 @@ class Lake:
         member = {"release_id": release_id, "table_name": table.name, "day": day, "batch_id": batch_id, "digest": "d", "rows": len(rows)}
         self.members.append(member)
         self.batches.setdefault(table.name, []).append(Batch(batch_id, day, len(rows), (str(path),)))
+        return self
+
+    def share(self, batch_id: str, release_id: str) -> Lake:
+        """Makes a batch that is there a member of another release, too."""
+        shared = [member for member in self.members if member["batch_id"] == batch_id][:1]
+        self.members += [{**member, "release_id": release_id} for member in shared]
         return self
 
     def release(self, *rows: dict[str, Any]) -> tuple[pa.Table, pa.Table, dict[str, list[Batch]]]:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.contracts import SIMILAR_ISSUES, SOURCE_HEALTH, TABLES, TITLE_PREDICTIONS
+from pipeline.contracts import EMBEDDINGS, SIMILAR_ISSUES, SOURCE_HEALTH, TABLES, TITLE_PREDICTIONS
 from pipeline.errors import ContractError, UsageError
 from pipeline.warehouse import Query, Warehouse
-from tests.warehouse.events import DAY, Lake, ask, health, neighbour, prediction, publish, release
+from tests.warehouse.events import DAY, Lake, ask, embedding, health, neighbour, prediction, publish, release
 
 NEXT_DAY = date(2015, 1, 4)
+VIEWS = [view.stem for view in Query.folder("views")]
 
 
 def test_nothing_is_current_before_the_first_release(warehouse: Warehouse) -> None:
@@ -73,7 +74,7 @@ def test_a_batch_loaded_twice_is_there_once(warehouse: Warehouse, tmp_path: Path
     assert ask(warehouse, "SELECT COUNT(*) AS n FROM title_predictions") == [{"n": 1}]
 
 
-@pytest.mark.parametrize("view", ["title_predictions", "similar_issues", "near_duplicates", "source_health"])
+@pytest.mark.parametrize("view", sorted(set(VIEWS) - {"releases"}))
 def test_a_view_of_a_table_without_batches_is_empty_with_all_its_columns(warehouse: Warehouse, tmp_path: Path, view: str) -> None:
     publish(warehouse, Lake(tmp_path))
     rows = warehouse.query(Query("ask", f"SELECT * FROM {view}"))
@@ -103,6 +104,169 @@ def test_near_duplicates_are_of_one_repository_and_near(warehouse: Warehouse, tm
     publish(warehouse, lake.add(SIMILAR_ISSUES, "s1", near))
     found = ask(warehouse, "SELECT issue_id, title, similar_issue_id, source_day FROM near_duplicates")
     assert found == [{"issue_id": 4, "title": "it fails", "similar_issue_id": 3, "source_day": DAY}]
+
+
+POOR: list[tuple[str, str | None]] = [  # beside the suggestion `settings page crashes`
+    ("Error", "vague"),
+    ("settings page", "vague"),  # two words
+    ("Error!!! ???", "vague"),  # what has no letter and no digit is no word
+    ("", "vague"),
+    ("It doesn't work, please help", "vague"),  # words that any issue could have
+    ("[BUG]", "templated"),
+    ("bug:", "templated"),
+    ("[Bug]: it does not work", "templated"),
+    ("[Bug report] settings page", "templated"),
+    ("Feature request", "templated"),
+    ("<title>", "templated"),
+    ("Issue title", "templated"),
+    ("Describe the bug", "templated"),
+    ("Nothing happens after the upgrade", "far"),  # no word of the suggestion
+    ("[BUG] Nothing happens after the upgrade", "far"),  # says something after its placeholder
+    ("Crashing when the settings open", None),  # crash and crashing are one word
+    ("[BUG] The settings do not open on Android", None),
+    ("bug reports are lost in the settings", None),  # begins as a placeholder does and goes on
+    ("设置页面打开时应用崩溃", None),  # written without blanks: not one word
+    ("Приложение падает при открытии настроек", None),  # in other letters: not to be compared
+    ("UI is so bad", None),  # has no word of four letters to share
+]
+
+
+@pytest.mark.parametrize(("title", "reason"), POOR)
+def test_a_title_is_poor_for_a_reason(warehouse: Warehouse, tmp_path: Path, title: str, reason: str | None) -> None:
+    row = prediction(1, title=title, predicted_title="settings page crashes", confidence=0.5)
+    publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [row]))
+    assert ask(warehouse, "SELECT title, reason FROM poor_titles") == ([{"title": title, "reason": reason}] if reason else [])
+
+
+def test_a_placeholder_is_not_a_word_shared_with_the_suggestion(warehouse: Warehouse, tmp_path: Path) -> None:
+    row = prediction(1, title="Feature request: JSON output for all commands", predicted_title="feature request dark theme")
+    publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [row]))
+    assert ask(warehouse, "SELECT reason FROM poor_titles") == [{"reason": "far"}]
+
+
+@pytest.mark.parametrize("unsure", [{"confidence": 0.49}, {"predicted_title": "", "confidence": 0.9, "abstained": True}])
+def test_a_title_is_poor_only_beside_a_suggestion_that_is_sure(warehouse: Warehouse, tmp_path: Path, unsure: dict[str, Any]) -> None:
+    publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1, title="Error", **unsure)]))
+    assert ask(warehouse, "SELECT * FROM poor_titles") == []
+
+
+def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Warehouse, tmp_path: Path) -> None:
+    sure = prediction(1, title="Error", predicted_title="settings page crashes", confidence=0.75)
+    unsure = {**sure, "confidence": 0.25}
+    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t2", [sure, prediction(2, title="Error", confidence=0.25)], day=NEXT_DAY)
+    publish(warehouse, lake)
+    assert ask(warehouse, "SELECT * FROM poor_titles") == [
+        {
+            "issue_id": 1,
+            "issue_url": "https://github.com/a/b/issues/1",
+            "repo": "a/b",
+            "title": "Error",
+            "predicted_title": "settings page crashes",
+            "confidence": 0.75,
+            "reason": "vague",
+            "source_day": DAY,
+            "model": "titler",
+            "model_version": "1",
+            "batch_id": "t2",
+            "release_id": "r1",
+        }
+    ]
+    publish(warehouse, lake.add(TITLE_PREDICTIONS, "t1", [unsure]))  # recorded on the day before, too: that row counts
+    assert ask(warehouse, "SELECT * FROM poor_titles") == []
+
+
+def test_embeddings_are_shown_with_their_issues(warehouse: Warehouse, tmp_path: Path) -> None:
+    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]).add(EMBEDDINGS, "e1", [embedding(1, 0.5, -1.0)])
+    publish(warehouse, lake)
+    assert ask(warehouse, "SELECT * FROM embeddings") == [
+        {
+            "issue_id": 1,
+            "issue_url": "https://github.com/a/b/issues/1",
+            "repo": "a/b",
+            "title": "it fails",
+            "embedding": [0.5, -1.0],
+            "source_day": DAY,
+            "model": "titler",
+            "model_version": "1",
+            "batch_id": "e1",
+            "release_id": "r1",
+        }
+    ]
+
+
+def test_an_issue_recorded_on_two_days_shows_the_embedding_of_its_earliest(warehouse: Warehouse, tmp_path: Path) -> None:
+    later = prediction(3, created_at=prediction(59)["created_at"], source_day=NEXT_DAY)
+    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t2", [later], day=NEXT_DAY).add(TITLE_PREDICTIONS, "t1", [prediction(3)])
+    publish(warehouse, lake.add(EMBEDDINGS, "e2", [embedding(3, 2.0)], day=NEXT_DAY).add(EMBEDDINGS, "e1", [embedding(3, 1.0)]))
+    assert ask(warehouse, "SELECT embedding, source_day FROM embeddings") == [{"embedding": [1.0], "source_day": DAY}]
+
+
+def two_releases(folder: Path, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Lake:
+    """r1 has `before`; r2, of the model's next version, has `after`."""
+    lake = Lake(folder).add(TITLE_PREDICTIONS, "t1", before, release_id="r1")
+    return lake.add(TITLE_PREDICTIONS, "t2", [{**row, "model_version": "2"} for row in after], release_id="r2")
+
+
+def test_an_earlier_release_can_be_asked_while_another_is_current(warehouse: Warehouse, tmp_path: Path) -> None:
+    publish(warehouse, Lake(tmp_path / "1").add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
+    shown = ask(warehouse, "SELECT * FROM title_predictions")
+    lake = two_releases(tmp_path / "2", [prediction(1)], [prediction(1, predicted_title="it fails twice"), prediction(2)])
+    publish(warehouse, lake, release("r1", "published"), release("r2", model_version="2"))
+    assert ask(warehouse, "SELECT * FROM title_predictions_at('r1')") == shown
+    sql = "SELECT * FROM {} ORDER BY issue_id"
+    assert ask(warehouse, sql.format("title_predictions_at(@release)"), release="r2") == ask(warehouse, sql.format("title_predictions"))
+    assert ask(warehouse, "SELECT * FROM title_predictions_at('r3')") == []
+
+
+def test_a_release_has_its_own_days_and_each_issue_once(warehouse: Warehouse, tmp_path: Path) -> None:
+    later = prediction(1, created_at=prediction(59)["created_at"], source_day=NEXT_DAY)
+    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]).share("t1", "r2")
+    lake.add(TITLE_PREDICTIONS, "t2", [later, prediction(2)], release_id="r2", day=NEXT_DAY)
+    publish(warehouse, lake, release("r1", "published"), release("r2"))
+    sql = "SELECT issue_id, batch_id, release_id FROM title_predictions_at(@release) ORDER BY issue_id"
+    assert ask(warehouse, sql, release="r1") == [{"issue_id": 1, "batch_id": "t1", "release_id": "r1"}]
+    assert ask(warehouse, sql, release="r2") == [
+        {"issue_id": 1, "batch_id": "t1", "release_id": "r2"},
+        {"issue_id": 2, "batch_id": "t2", "release_id": "r2"},
+    ]
+    assert ask(warehouse, "SELECT issue_id, change FROM what_changed('r1', 'r2')") == [{"issue_id": 2, "change": "added"}]
+
+
+def test_what_changed_between_two_releases(warehouse: Warehouse, tmp_path: Path) -> None:
+    silent: dict[str, Any] = {"predicted_title": "", "abstained": True}
+    before = [prediction(1), prediction(2), prediction(3), prediction(4, **silent), prediction(5), prediction(6, **silent)]
+    after = [
+        prediction(2, predicted_title="it fails twice", confidence=0.75),
+        prediction(3, **silent),
+        prediction(4, predicted_title="it fails now"),
+        prediction(5, confidence=0.75),  # another confidence alone
+        prediction(6, **silent),
+        prediction(7),
+    ]
+    publish(warehouse, two_releases(tmp_path, before, after), release("r1", "published"), release("r2", model_version="2"))
+    sql = "SELECT issue_id, change, predicted_before, predicted_after FROM what_changed('r1', 'r2') ORDER BY issue_id"
+    assert [tuple(row.values()) for row in ask(warehouse, sql)] == [
+        (1, "removed", "it fails", None),
+        (2, "retitled", "it fails", "it fails twice"),
+        (3, "abstains", "it fails", ""),
+        (4, "titled", "", "it fails now"),
+        (7, "added", None, "it fails"),
+    ]
+    assert ask(warehouse, "SELECT * FROM what_changed(@before, @after) WHERE change = 'retitled'", before="r1", after="r2") == [
+        {
+            "issue_id": 2,
+            "issue_url": "https://github.com/a/b/issues/2",
+            "title": "it fails",
+            "change": "retitled",
+            "predicted_before": "it fails",
+            "predicted_after": "it fails twice",
+            "confidence_before": 0.5,
+            "confidence_after": 0.75,
+            "model_version_before": "1",
+            "model_version_after": "2",
+        }
+    ]
+    assert ask(warehouse, "SELECT * FROM what_changed('r2', 'r2')") == []
 
 
 def test_health_keeps_its_list(warehouse: Warehouse, tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 import duckdb
 import pytest
 
+from pipeline import contracts
 from pipeline.errors import UsageError
-from pipeline.warehouse.dialect import scan_condition, translate
+from pipeline.warehouse import Query
+from pipeline.warehouse.dialect import scan_condition, table_function, translate
 
 
 def rows(sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
@@ -85,6 +87,29 @@ def test_a_scan_without_a_where_keeps_everything() -> None:
 def test_a_query_that_scans_twice_is_refused() -> None:
     with pytest.raises(UsageError, match="one wildcard table in one SELECT; found 2"):
         scan_condition("SELECT 1 FROM `d.20*` UNION ALL SELECT 2 FROM `d.20*`")
+
+
+def test_a_table_function_has_arguments_where_the_select_has_parameters() -> None:
+    function = table_function("WITH x AS (SELECT TRIM(@second) AS s) -- not @this\nSELECT s, @first AS f FROM x WHERE s = @second")
+    assert function.arguments == ("second", "first")
+    assert function.bigquery == "WITH x AS (SELECT TRIM(second) AS s) SELECT s, first AS f FROM x WHERE s = second"
+    duckdb.execute(f"CREATE OR REPLACE TEMP MACRO given(second, first) AS TABLE {function.duckdb}")
+    assert duckdb.execute(f"{translate('SELECT * FROM given(@a, @b)').sql}", {"a": "a", "b": "b"}).fetchall() == [("a", "b")]
+
+
+def test_the_table_functions_take_these_arguments() -> None:
+    found = {query.stem: table_function(query.sql).arguments for query in Query.folder("functions")}
+    assert found == {"title_predictions_at": ("release",), "what_changed": ("before", "after")}
+
+
+def test_no_argument_is_called_as_a_column_which_it_would_hide() -> None:
+    columns = {name for table in contracts.TABLES.values() for name in table.in_warehouse.names}
+    arguments = {name for query in Query.folder("functions") for name in table_function(query.sql).arguments}
+    assert arguments & columns == set()
+
+
+def test_what_only_bigquery_runs_is_its_dialect_all_the_same() -> None:
+    assert {query.stem: translate(query.sql).parameters for query in Query.folder("examples")} == {"nearest_issues": {"issue_url"}}
 
 
 @pytest.mark.parametrize("sql", ["SELECT FROM WHERE", "DROP TABLE x", "SELECT 1; SELECT 2", ""])

@@ -53,9 +53,7 @@ def test_nothing_is_left_beside_the_file(path: Path, tmp_path: Path) -> None:
     releases, members, _ = Lake(tmp_path).release()
     gone = Batch("b", DAY, 1, (str(tmp_path / "b" / "gone.parquet"),))
     with pytest.raises(TitlerError, match=r"cannot be shown as a release: .*gone\.parquet"):
-        DuckDBWarehouse(str(path)).stage(
-            releases, members, {"title_predictions_v1": [gone]}
-        )
+        DuckDBWarehouse(str(path)).stage(releases, members, {"title_predictions_v1": [gone]})
     assert [file.name for file in path.parent.iterdir()] == ["warehouse.duckdb"]
 
 

@@ -1,0 +1,264 @@
+"""BigQuery as a `Warehouse`: issues come from GH Archive's data set, batches and releases lie in one of ours.
+
+Rows of all batches lie side by side, each with its `batch_id`; `release_members_v1` says which of them a release has, `releases_v1` which
+release is current. So nothing that readers see is touched before one transaction changes these two small tables.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+
+import pyarrow as pa
+from google.api_core import exceptions
+
+from pipeline import contracts
+from pipeline.errors import UsageError, WarehouseError
+from pipeline.progress import track
+from pipeline.settings import Warehouse as Settings
+from pipeline.warehouse import Batch, Extraction, Failure, Query, SourceTable, current_of, suffix
+from pipeline.warehouse.bigquery import client as google
+from pipeline.warehouse.bigquery import lease, rows
+from pipeline.warehouse.bigquery.jobs import Jobs, Paid, Statement, fingerprint
+from pipeline.warehouse.bigquery.source import EXTRACTED, SOURCE, day_query, malformed_of
+from pipeline.warehouse.bigquery.tables import Tables
+from pipeline.warehouse.dialect import parameters_of, renamed, table_function
+
+FAILURES_KEPT = 100
+SMALL = (contracts.RELEASES, contracts.RELEASE_MEMBERS)
+
+
+class BigQueryWarehouse:
+    """One data set of one project. `verb` is who asks; `run` names one command for what it spends in several processes."""
+
+    def __init__(self, settings: Settings, verb: str, run: str = "") -> None:
+        self.settings = settings
+        self.jobs = Jobs(settings, verb, run)
+        self.tables = Tables(self.jobs)
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The addresses of all tables, views and functions."""
+        defined = [query.stem for folder in ("views", "functions") for query in Query.folder(folder)]
+        return {name: f"`{self.tables.address(name)}`" for name in (*contracts.TABLES, *defined)}
+
+    def source_day(self, day: date) -> SourceTable:
+        name = f"{SOURCE}{suffix(day)}"
+        with google.told(self.settings, f"looking at {name}"):
+            try:
+                return SourceTable(name, int(self.jobs.client.get_table(name).num_rows or 0))
+            except exceptions.NotFound:
+                return SourceTable(name, None)
+
+    def estimate(self, query: Query, day: date) -> int:
+        if self.source_day(day).rows is None:
+            return 0
+        return sum(self.jobs.estimate(statement) for statement in self._statements(query, day))
+
+    def extract(self, query: Query, day: date, files: Sequence[Path] = (), attempt: str = "") -> Extraction:
+        table = self.source_day(day)
+        if table.rows is None:
+            return Extraction(contracts.ISSUES.empty().to_reader(), 0, malformed_of([], table.name))
+        self._ready()
+        hours, events = self._hours(query, day)
+        statement = self._statements(query, day)[1]
+        key = fingerprint(self.jobs.dataset, table.name, table.rows, statement.sql, sorted(statement.parameters.items()), attempt)
+        paid = self.jobs.query_once(f"{day:%Y%m%d}_{key}", statement, day)
+        with google.told(self.settings, f"reading the issues of {day}"):
+            first, malformed, found = self._split(paid, table.name)
+            issues = pa.RecordBatchReader.from_batches(contracts.ISSUES.schema, first)
+        return Extraction(issues, events, malformed, found - len(malformed), hours, paid.cost(self.settings))
+
+    def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
+        self._ready()
+        self.tables.load(table, batches)
+
+    def stage(self, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]) -> StagedTables:
+        release, releases, members = current_of(releases, members)
+        known = {name for name, table in contracts.TABLES.items() if "warehouse" in table.lives_in}
+        if surplus := sorted(set(batches) - known):
+            raise UsageError(f"{surplus[0]} does not live in the warehouse, which has: {', '.join(sorted(known))}.")
+        self._ready()
+        for name in sorted(known):
+            self.tables.ensure(contracts.TABLES[name])
+        self.jobs.release_id = release
+        return StagedTables(self, release, releases, members)
+
+    def alone(self) -> AbstractContextManager[None]:
+        return lease.held(self.jobs)
+
+    def current_release(self) -> str | None:
+        found = self.tables.all_rows(contracts.RELEASES.name) or []
+        return next((str(row["release_id"]) for row in found if row["status"] == "current"), None)
+
+    def query(self, query: Query) -> pa.Table:
+        return self.answer(query)
+
+    def answer(self, query: Query, names: Mapping[str, str] | None = None) -> pa.Table:
+        """The rows of a query; `names` as in `renamed`. Raises UsageError for one that does not run."""
+        parameters = query.binding(parameters_of(query.sql))
+        if self.current_release() is None and names is None:
+            raise UsageError(f"{self.jobs.dataset}: no release has been published yet.", "Publish one: titler run --from D --to D")
+        try:
+            paid = self.jobs.query(Statement(f"the query {query.name}", renamed(query.sql, names or self.names), parameters))
+        except WarehouseError as error:
+            views = ", ".join(view.stem for view in Query.folder("views"))
+            raise UsageError(f"{query.name} does not run: {error.message}", f"The views are: {views}") from None
+        with google.told(self.settings, f"reading what {query.name} gave"):
+            return paid.job.to_arrow(create_bqstorage_client=False, timeout=self.settings.timeout)
+
+    def collect(self, kept_batches: Mapping[str, Collection[str]]) -> int:
+        gone = 0
+        for table in contracts.TABLES.values():
+            if "warehouse" not in table.lives_in or not table.partition or not self._is_there(table):
+                continue
+            held = self._batches(table)
+            stale = set(held) - set(kept_batches.get(table.name, ()))
+            if stale:
+                sql = f"DELETE FROM {self.names[table.name]} WHERE batch_id IN UNNEST(@gone)"
+                self.jobs.query(Statement(f"removing {len(stale)} batches from {table.name}", sql, {"gone": sorted(stale)}))
+                gone += sum(held[batch] for batch in stale)
+        return gone
+
+    def show(self) -> None:
+        """Makes the views of `sql/views` and the table functions of `sql/functions`, or makes them anew where their SQL has changed."""
+        parts = []
+        for view in Query.folder("views"):
+            described = f"OPTIONS (description = {_quoted(view.prose)})"
+            parts.append(f"CREATE OR REPLACE VIEW {self.names[view.stem]} {described} AS\n{renamed(view.sql, self.names)}")
+        for function in Query.folder("functions"):
+            body = table_function(function.sql)
+            arguments = ", ".join(f"{name} STRING" for name in body.arguments)
+            text = renamed(body.bigquery, self.names)
+            parts.append(f"CREATE OR REPLACE TABLE FUNCTION {self.names[function.stem]}({arguments}) AS\n{text}")
+        self.jobs.queries("making the views", [Statement("making the views", part) for part in parts])
+
+    def _ready(self) -> None:
+        """The ledger is there: nothing is spent without it."""
+        self.tables.ensure(contracts.SPEND)
+
+    def _statements(self, query: Query, day: date) -> list[Statement]:
+        bounds = {"first_suffix": suffix(day), "last_suffix": suffix(day)}
+        hours = Query.from_file("source_hours")
+        issues = day_query(query)
+        return [
+            Statement(f"counting the events of {day}", hours.sql, bounds),
+            Statement(f"reading the issues of {day}", issues, query.binding(parameters_of(issues), **bounds)),
+        ]
+
+    def _hours(self, query: Query, day: date) -> tuple[tuple[int, ...], int]:
+        """The hours of a day that have events, and the number of events."""
+        found = self.jobs.rows(self.jobs.query(self._statements(query, day)[0], day))
+        return tuple(sorted(row["hour"] for row in found)), sum(row["events"] for row in found)
+
+    def _split(self, paid: Paid, table: str) -> tuple[Iterator[pa.RecordBatch], pa.Table, int]:
+        """What a day's query gave: its issues, in batches; its first malformed events; how many of these there are."""
+        with google.told(self.settings, "counting a result"):
+            total = self.jobs.client.get_table(paid.job.destination).num_rows or 0
+        stream = rows.batches(self.jobs.client, google.connect_storage(self.settings), paid.job)
+        batches = (batch.select(EXTRACTED) for batch in track(stream, f"issues of {table[-6:]}", total, len))
+        broken: list[dict[str, object]] = []
+        first: list[pa.RecordBatch] = []
+        for batch in batches:  # malformed events come first
+            bad = len(batch) - batch.column("reason").null_count
+            broken += batch.slice(0, bad).to_pylist()
+            if bad < len(batch):
+                first.append(batch.slice(bad))
+                break
+        found = int(str(broken[0]["found"])) if broken else 0
+        return self._issues(first, batches), malformed_of(broken, table), found
+
+    def _issues(self, first: list[pa.RecordBatch], others: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        with google.told(self.settings, "reading issues"):
+            for part in (first, others):
+                for batch in part:
+                    yield from contracts.ISSUES.conform(pa.Table.from_batches([batch]).select(contracts.ISSUES.schema.names)).to_batches()
+
+    def _is_there(self, table: contracts.Table) -> bool:
+        with google.told(self.settings, f"looking at {table.name}"):
+            try:
+                self.jobs.client.get_table(self.tables.address(table.name))
+            except exceptions.NotFound:
+                return False
+        return True
+
+    def _batches(self, table: contracts.Table) -> dict[str, int]:
+        """Rows of every batch that a table holds."""
+        sql = f"SELECT batch_id, COUNT(*) AS found FROM {self.names[table.name]} GROUP BY batch_id"
+        return {row["batch_id"]: row["found"] for row in self.jobs.rows(self.jobs.query(Statement(f"listing {table.name}", sql)))}
+
+
+class StagedTables:
+    """A release set up in two tables that stand for `releases_v1` and `release_members_v1` until it is current.
+
+    Both are filled anew by each publication. Whoever publishes is alone; should that fail, rows of another `stage_id` change nothing.
+    """
+
+    def __init__(self, house: BigQueryWarehouse, release: str, releases: pa.Table, members: pa.Table) -> None:
+        self.house = house
+        self.release = release
+        self.stage_id = secrets.token_hex(8)
+        self._current = False
+        for table, given in zip(SMALL, (releases, members), strict=True):
+            house.tables.fill(f"staged_{table.name}", table, given, self.stage_id)
+
+    def __enter__(self) -> StagedTables:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Nothing: no reader sees the staged tables, and the next publication fills them anew."""
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """What the tables and views are for this release, as it will be seen once it is current."""
+        names = {**self.house.names, **{table.name: self._staged(table) for table in SMALL}}
+        return {**names, **{view.stem: f"({renamed(view.sql, names)})" for view in Query.folder("views")}}
+
+    def check(self) -> list[Failure]:
+        checks = Query.folder("checks", release=self.release)
+        statements = [
+            Statement(f"the check {check.name}", renamed(check.sql, self._names), check.binding(parameters_of(check.sql)))
+            for check in checks
+        ]
+        failures = []
+        for check, paid in zip(checks, self.house.jobs.queries("checks", statements), strict=True):
+            with google.told(self.house.settings, f"reading what {check.name} found"):
+                found = paid.job.result(max_results=FAILURES_KEPT, timeout=self.house.settings.timeout)
+                if found.total_rows:
+                    listed = found.to_arrow(create_bqstorage_client=False)
+                    failures.append(Failure(check.stem, check.prose, found.total_rows, listed))
+        return failures
+
+    def query(self, query: Query) -> pa.Table:
+        return self.house.answer(query, None if self._current else self._names)
+
+    def make_current(self) -> None:
+        if self._current:
+            return
+        self.house.show()
+        changes = []
+        for table in SMALL:
+            names = ", ".join(f"`{name}`" for name in table.in_warehouse.names)
+            address, mine = f"`{self.house.tables.address(table.name)}`", f"FROM {self._staged(table)} WHERE stage_id = @stage"
+            changes.append(f"DELETE FROM {address} WHERE EXISTS (SELECT 1 {mine});")
+            changes.append(f"INSERT INTO {address} ({names}) SELECT {names} {mine};")
+        script = "\n".join(["BEGIN TRANSACTION;", *changes, "COMMIT TRANSACTION;"])
+        self.house.jobs.query(Statement(f"making release {self.release} current", script, {"stage": self.stage_id}))
+        if self.house.current_release() != self.release:
+            raise WarehouseError(
+                f"Release {self.release} did not become current in {self.house.jobs.dataset}: another process has published meanwhile.",
+                f"See what is current: titler status; then: titler publish --release {self.release}",
+            )
+        self._current = True
+
+    def _staged(self, table: contracts.Table) -> str:
+        return f"`{self.house.tables.address(f'staged_{table.name}')}`"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

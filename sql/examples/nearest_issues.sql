@@ -1,0 +1,34 @@
+-- Grain: one row per issue of the current release among the ten that are nearest to the issue at @issue_url, nearest first.
+--
+-- BigQuery's alone: its VECTOR_SEARCH takes the vector index where there is one (settings warehouse.embeddings and warehouse.vector_index).
+-- The search takes in the batches of all kept releases and the issue itself, so it asks for more than the ten that remain.
+SELECT
+  e.issue_url,
+  e.title,
+  found.distance
+FROM
+  VECTOR_SEARCH(
+    TABLE embeddings_v1,
+    'embedding',
+    (
+      SELECT
+        issue_id,
+        embedding
+      FROM
+        embeddings
+      WHERE
+        issue_url = @issue_url
+    ),
+    query_column_to_search => 'embedding',
+    top_k => 100,
+    distance_type => 'COSINE'
+  ) AS found
+INNER JOIN
+  embeddings AS e
+  ON e.issue_id = found.base.issue_id AND e.batch_id = found.base.batch_id
+WHERE
+  e.issue_id != found.query.issue_id
+ORDER BY
+  found.distance,
+  e.issue_id
+LIMIT 10

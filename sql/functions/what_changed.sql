@@ -1,0 +1,69 @@
+-- Grain: one row per issue_id whose predicted title, abstention or presence differs between two kept releases, @before and @after.
+--
+-- added and removed: in one of them alone. abstains and titled: the model lost or found its words. retitled: it has others.
+-- Another confidence or model version alone is no change.
+WITH earlier AS (
+  SELECT
+    t.issue_id,
+    t.issue_url,
+    t.title,
+    t.predicted_title,
+    t.confidence,
+    t.abstained,
+    t.model_version
+  FROM
+    title_predictions_v1 AS t
+  INNER JOIN
+    release_members_v1 AS m
+    ON m.table_name = 'title_predictions_v1' AND m.batch_id = t.batch_id
+  WHERE
+    m.release_id = @before
+  QUALIFY
+    ROW_NUMBER() OVER (PARTITION BY t.issue_id ORDER BY t.created_at, m.day) = 1
+),
+later AS (
+  SELECT
+    t.issue_id,
+    t.issue_url,
+    t.title,
+    t.predicted_title,
+    t.confidence,
+    t.abstained,
+    t.model_version
+  FROM
+    title_predictions_v1 AS t
+  INNER JOIN
+    release_members_v1 AS m
+    ON m.table_name = 'title_predictions_v1' AND m.batch_id = t.batch_id
+  WHERE
+    m.release_id = @after
+  QUALIFY
+    ROW_NUMBER() OVER (PARTITION BY t.issue_id ORDER BY t.created_at, m.day) = 1
+)
+SELECT
+  COALESCE(l.issue_id, e.issue_id) AS issue_id,
+  COALESCE(l.issue_url, e.issue_url) AS issue_url,
+  COALESCE(l.title, e.title) AS title,
+  CASE
+    WHEN e.issue_id IS NULL THEN 'added'
+    WHEN l.issue_id IS NULL THEN 'removed'
+    WHEN l.abstained AND NOT e.abstained THEN 'abstains'
+    WHEN e.abstained AND NOT l.abstained THEN 'titled'
+    ELSE 'retitled'
+  END AS change,
+  e.predicted_title AS predicted_before,
+  l.predicted_title AS predicted_after,
+  e.confidence AS confidence_before,
+  l.confidence AS confidence_after,
+  e.model_version AS model_version_before,
+  l.model_version AS model_version_after
+FROM
+  earlier AS e
+FULL OUTER JOIN
+  later AS l
+  ON l.issue_id = e.issue_id
+WHERE
+  e.issue_id IS NULL
+  OR l.issue_id IS NULL
+  OR e.abstained != l.abstained
+  OR e.predicted_title != l.predicted_title

@@ -1,0 +1,32 @@
+-- Grain: one row per issue_id of the current release; none where the setting warehouse.embeddings is off.
+--
+-- An issue whose opening was recorded on two days keeps its earliest.
+SELECT
+  e.issue_id,
+  t.issue_url,
+  t.repo,
+  t.title,
+  e.embedding,
+  m.day AS source_day,
+  r.model,
+  r.model_version,
+  e.batch_id,
+  r.release_id
+FROM
+  embeddings_v1 AS e
+INNER JOIN
+  release_members_v1 AS m
+  ON m.table_name = 'embeddings_v1' AND m.batch_id = e.batch_id
+INNER JOIN
+  releases_v1 AS r
+  ON r.release_id = m.release_id
+INNER JOIN
+  release_members_v1 AS n
+  ON n.table_name = 'title_predictions_v1' AND n.release_id = m.release_id AND n.day = m.day
+INNER JOIN
+  title_predictions_v1 AS t
+  ON t.batch_id = n.batch_id AND t.issue_id = e.issue_id
+WHERE
+  r.status = 'current'
+QUALIFY
+  ROW_NUMBER() OVER (PARTITION BY e.issue_id ORDER BY t.created_at, m.day) = 1

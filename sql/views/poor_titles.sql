@@ -1,0 +1,117 @@
+-- Grain: one row per issue_id of the current release whose title says little, with a suggestion that the model is sure of.
+--
+-- Whom to suggest a title first. It is also the article's way of finding useless issues: a title that says nothing, or nothing of what
+-- its body is about, marks an issue that takes a maintainer's time and that nobody finds again.
+--
+-- reason: the first that applies.
+--   templated  begins with a template's placeholder ([BUG], bug:, Feature request, <title>, Describe the bug), of which `own` is rid,
+--              and what follows, if anything, is vague
+--   vague      one or two words, or only words that any issue could have; words are not counted where they have no blanks between them
+--   far        `own` and the suggestion share no word of four letters or more; by the first four, so that `crash` and `crashes` are one
+--
+-- The threshold, 0.5: each word is, in the mean, at least as probable to the model as all other words together.
+WITH shown AS (
+  SELECT
+    t.issue_id,
+    t.issue_url,
+    t.repo,
+    t.title,
+    t.predicted_title,
+    t.confidence,
+    t.abstained,
+    t.source_day,
+    t.model,
+    t.model_version,
+    t.batch_id,
+    r.release_id,
+    REGEXP_REPLACE(
+      LOWER(t.title),
+      CONCAT(
+        r'^(?:[^\p{L}\p{N}\[({<]*(?:',
+        r'[\[({<][^\])}>]*\b(?:bug|feature|enhancement|improvement|request|question|issue|help|support|proposal|task|idea|discussion|',
+        r'title|summary|description|describe|insert|name)\b[^\])}>]*[\])}>]',
+        r'|(?:bug|bug report|bugfix|feature|feature request|enhancement|improvement|request|question|issue|help|support|proposal|task|idea|',
+        r'discussion|title|summary|description)\s*:',
+        r'|(?:feature request|bug report|issue report|(?:issue|your|a|short|descriptive) title|title (?:here|of (?:the )?(?:issue|bug))|',
+        r'describe (?:the|your|a) (?:bug|issue|problem|feature)|',
+        r'(?:an? )?(?:short|brief|clear|clear and concise|concise) (?:description|summary)(?: of (?:what )?(?:the|your) (?:bug|issue|problem))?|',
+        r'no title|untitled|steps to reproduce|expected behaviou?r|actual behaviou?r)\b',
+        r')[^\p{L}\p{N}\[({<]*)+'
+      ),
+      ''
+    ) AS own,
+    ARRAY_TO_STRING(REGEXP_EXTRACT_ALL(LOWER(t.predicted_title), r'\b[a-z]{4}'), '|') AS beginnings
+  FROM
+    title_predictions_v1 AS t
+  INNER JOIN
+    release_members_v1 AS m
+    ON m.table_name = 'title_predictions_v1' AND m.batch_id = t.batch_id
+  INNER JOIN
+    releases_v1 AS r
+    ON r.release_id = m.release_id
+  WHERE
+    r.status = 'current'
+  QUALIFY
+    ROW_NUMBER() OVER (PARTITION BY t.issue_id ORDER BY t.created_at, m.day) = 1
+),
+judged AS (
+  SELECT
+    issue_id,
+    issue_url,
+    repo,
+    title,
+    predicted_title,
+    confidence,
+    source_day,
+    model,
+    model_version,
+    batch_id,
+    release_id,
+    own != LOWER(title) AS has_placeholder,
+    (
+      ARRAY_LENGTH(REGEXP_EXTRACT_ALL(own, r'[^\t-\r\x{85}\p{Z}]*[\p{L}\p{N}][^\t-\r\x{85}\p{Z}]*')) <= 2
+      AND NOT REGEXP_CONTAINS(own, r'[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]{2}')
+    )
+    OR REGEXP_CONTAINS(
+      CONCAT(own, ' '),
+      CONCAT(
+        r'^[^\p{L}\p{N}]*(?:(?:',
+        r'errors?|bugs?|help|issues?|problems?|questions?|crash|crash(?:es|ed|ing)|updates?|updated|tests?|testing|fix|fixed|failures?|fail|',
+        r'fail(?:s|ed|ing)|broken|broke|work|work(?:s|ed|ing)|wrong|trouble|urgent|requests?|feature|thing|things|something|anything|nothing|',
+        r'not|no|doesn|don|didn|isn|can|cannot|won|t|s|m|ve|is|are|am|be|was|does|do|did|has|have|had|get|got|getting|gets|need|needs|want|',
+        r'i|it|its|this|that|there|here|you|we|my|me|your|someone|anyone|anybody|somebody|a|an|the|some|any|all|new|another|strange|weird|big|small|',
+        r'and|or|with|in|on|of|to|for|at|after|when|while|why|how|what|where|please|pls|plz|hi|hello|hey|thanks|again|still|just|only|now|went|use',
+        r')[^\p{L}\p{N}]+)*$'
+      )
+    ) AS says_little,
+    beginnings != ''
+    AND REGEXP_CONTAINS(own, r'\b[a-z]{4}')
+    AND NOT REGEXP_CONTAINS(own, CONCAT(r'\b(?:', beginnings, ')')) AS is_far
+  FROM
+    shown
+  WHERE
+    NOT abstained
+    AND confidence >= 0.5
+)
+SELECT
+  issue_id,
+  issue_url,
+  repo,
+  title,
+  predicted_title,
+  confidence,
+  CASE
+    WHEN says_little AND NOT has_placeholder THEN 'vague'
+    WHEN says_little THEN 'templated'
+    ELSE 'far'
+  END AS reason,
+  source_day,
+  model,
+  model_version,
+  batch_id,
+  release_id
+FROM
+  judged
+WHERE
+  says_little
+  OR is_far
