@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -11,19 +14,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import ann
+from pipeline import ann, warehouse
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
 from pipeline.errors import UsageError
 from pipeline.lake import Lake, Manifest
 from pipeline.pins import Pinned
+from pipeline.progress import track
 from pipeline.release import pointed, record, require_current
 from pipeline.settings import Settings
 from pipeline.stages.embed import load_light_predictor
+from pipeline.stages.extract import parameters_of, question
 from pipeline.stages.index import INDEX
 from pipeline.stages.train import PREDICTOR, tracking_of
 from pipeline.text.vocabulary import UNKNOWN
+from pipeline.warehouse.price import usd
 
 HEALTH_KEYS = ("day", "hours_found", "events", "malformed", "issues", "trainable", "verdict")
+CONNECTIONS = 8
 
 
 def status(lake: Lake, settings: Settings, first: str | None = None, last: str | None = None) -> dict[str, Any]:
@@ -51,6 +58,24 @@ def status(lake: Lake, settings: Settings, first: str | None = None, last: str |
             "published_at": row["published_at"],
         }
     return {"days": days, "model": model, "release": release}
+
+
+def cost(lake: Lake, settings: Settings, days: Sequence[date]) -> dict[str, Any]:
+    """What extracting these days would have billed, by dry runs; what the lake has is not paid for again. The keys do not change."""
+    house = warehouse.connect(settings, "cost")
+    query = question(settings)
+
+    def ask(day: date) -> dict[str, Any]:
+        table = house.source_day(day)
+        there = table is not None and lake.find(ISSUES.name, {"day": str(day)}, (), parameters_of(query, table)) is not None
+        count = 0 if table is None or there else house.estimate(query, day)
+        return {"day": str(day), "in_lake": there, "bytes": count, "usd": usd(settings.warehouse, count)}
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        rows = list(track(pool.map(ask, days), "cost", len(days)))
+    total = sum(row["bytes"] for row in rows)
+    budgets = {"max_bytes_per_run": settings.warehouse.max_bytes_per_run, "max_bytes_per_day": settings.warehouse.max_bytes_per_day}
+    return {"days": rows, "bytes": total, "usd": usd(settings.warehouse, total), **budgets}
 
 
 def _tracked(lake: Lake, settings: Settings) -> bool:

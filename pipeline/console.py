@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.lake import Lake, Manifest
 from pipeline.progress import say
 from pipeline.settings import Settings
+from pipeline.warehouse.price import priced, size
 
 if TYPE_CHECKING:
     from pipeline.doctor import Finding
@@ -52,6 +53,9 @@ def batches(lake: Lake, verb: str, outcome: Outcome) -> None:
 
 def extracted(lake: Lake, outcome: Outcome, health: list[dict[str, Any]]) -> None:
     batches(lake, "extract", outcome)
+    costs = [manifest.figures["cost"] for manifest in outcome.manifests if "cost" in manifest.figures]
+    if costs:
+        say(f"    these days cost {sum(cost['bytes_billed'] for cost in costs):,} bytes billed, ${sum(cost['usd'] for cost in costs):,.2f}")
     verdicts = Counter(row["verdict"] for row in health)
     trainable = sum(row["trainable"] for row in health)
     say(
@@ -202,6 +206,25 @@ def status(value: dict[str, Any], as_json: bool) -> None:
         )
     else:
         say("release   none is published")
+
+
+def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        answer(value)
+        return
+    if settings.warehouse.kind != "bigquery":
+        say("cost: nothing: issues come from hour files, which are free (warehouse.kind is duckdb)")
+        return
+    house, days = settings.warehouse, value["days"]
+    there = sum(day["in_lake"] for day in days)
+    say(f"cost: {priced(house, value['bytes'])} for {count(len(days) - there, 'day')}{f', {there} more are in the lake' if there else ''}")
+    for day in days[:DAYS_LISTED]:
+        say(f"    {day['day']}  {'in the lake' if day['in_lake'] else priced(house, day['bytes'])}")
+    if len(days) > DAYS_LISTED:
+        say(f"    ... {len(days) - DAYS_LISTED} more: --json lists them")
+    for setting in ("max_bytes_per_run", "max_bytes_per_day"):
+        if value["bytes"] > value[setting]:
+            say(f"    more than warehouse.{setting} = {value[setting]:,} bytes ({size(value[setting])}), so that much would be refused")
 
 
 def title(value: dict[str, Any], as_json: bool) -> None:

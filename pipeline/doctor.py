@@ -93,6 +93,8 @@ def _lake(settings: Settings) -> Iterator[Finding]:
 
 
 def _source(settings: Settings) -> Iterator[Finding]:
+    if settings.warehouse.kind == "bigquery":
+        return  # issues come from its own tables
     yesterday = date.today() - timedelta(days=1)
     found = source.look(settings.source.hours, yesterday)
     yield Finding("source", True, f"{settings.source.hours} answers: {len(found.found)} of 24 hours of {yesterday}")
@@ -105,6 +107,11 @@ def _tracking(settings: Settings) -> Iterator[Finding]:
 
 
 def _warehouse(settings: Settings) -> Iterator[Finding]:
+    if settings.warehouse.kind == "bigquery":
+        from pipeline.warehouse.bigquery import rights
+
+        for probe in rights.look(settings.warehouse):
+            yield Finding(probe.subject, probe.good, probe.found, probe.advice)
     release = warehouse.connect(settings, "doctor").current_release()
     shown = f"release {release}" if release else "no release yet"
-    yield Finding("warehouse", True, f"DuckDB, {settings.warehouse_path}: {shown}")
+    yield Finding("warehouse", True, f"{settings.warehouse_name}: {shown}")

@@ -370,7 +370,7 @@ def test_two_releases_published_at_once_are_both_recorded_and_one_is_current(pub
     for name in ("one", "two"):
         pinned = Pinned(source.lake, "releases", name)
         pinned.open(source.plan().days, source.plan().facts)
-        for table in (*release.MEMBER_TABLES, INDEX):
+        for table in ("issues_v1", *release.PUBLISHED_TABLES, release.EMBEDDINGS_TABLE, INDEX):
             pinned.set_members(table, source.members(table, "plan"))
     before = counts(published)
     publish = ["-m", "pipeline.cli", "publish", "--release"]

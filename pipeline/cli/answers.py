@@ -56,6 +56,18 @@ def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str |
 
 
 @app.command()
+def cost(day: Day = None, first: First = None, last: Last = None, as_json: Json = False) -> None:
+    """What extracting source days from BigQuery would cost. Dry runs alone: nothing is read, nothing is billed.
+
+    Example: titler cost --from 2015-01-01 --to 2015-01-31
+    """
+    from pipeline import answers
+
+    here = context()
+    console.cost(here.settings, answers.cost(here.lake, here.settings, parse_days(day, first, last)), as_json)
+
+
+@app.command()
 def title(
     body: Annotated[str, typer.Argument(metavar="BODY|-", help="An issue's body; - reads standard input.")], as_json: Json = False
 ) -> None:

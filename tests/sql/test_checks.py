@@ -180,12 +180,6 @@ def test_a_batch_that_never_arrived_is_found(tmp_path: Path) -> None:
     assert found(tmp_path, lake) == {"members_rows": 1}
 
 
-def test_embeddings_that_are_not_published_are_not_missed(tmp_path: Path) -> None:
-    lake = healthy(tmp_path).add(EMBEDDINGS, "e1", [embedding(1, 0.5)])
-    del lake.batches["embeddings_v1"]
-    assert found(tmp_path, lake) == {}
-
-
 def test_an_embedding_that_is_missing_among_others_is_found(tmp_path: Path) -> None:
     lake = healthy(tmp_path).add(EMBEDDINGS, "e1", [embedding(1, 0.5)]).add(EMBEDDINGS, "e2", [embedding(2, 0.5)])
     lake.batches["embeddings_v1"].pop()

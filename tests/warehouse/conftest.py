@@ -20,12 +20,15 @@ from tests.emulator import PROJECT, Emulator, program, running
 REAL_PROJECT = os.environ.get("TITLER_TEST_BIGQUERY_PROJECT", "")
 
 
-@pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+@pytest.fixture
+def emulator(tmp_path: Path) -> Iterator[Emulator]:
+    """One for each test: where two data sets have a table of one name, the emulator may read the other's."""
     path = program()
     if path is None:
         pytest.skip("needs BigQuery's emulator: make emulator")
-    with running(path, tmp_path_factory.mktemp("emulator")) as found:
+    folder = tmp_path / "emulator"
+    folder.mkdir()
+    with running(path, folder) as found:
         yield found
 
 
@@ -50,7 +53,7 @@ def bigquery_settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
     made.location = settings.location
     client.create_dataset(made)
     yield settings
-    if REAL_PROJECT:  # the emulator takes half a second a table for that, and is gone after the tests
+    if REAL_PROJECT:  # the emulator is gone after the test
         client.delete_dataset(made, delete_contents=True)
 
 

@@ -106,7 +106,7 @@ class BigQueryWarehouse:
             raise UsageError(f"{self.jobs.dataset}: no release has been published yet.", "Publish one: titler run --from D --to D")
         try:
             paid = self.jobs.query(Statement(f"the query {query.name}", renamed(query.sql, names or self.names), parameters))
-        except WarehouseError as error:
+        except google.RejectedError as error:
             views = ", ".join(view.stem for view in Query.folder("views"))
             raise UsageError(f"{query.name} does not run: {error.message}", f"The views are: {views}") from None
         with google.told(self.settings, f"reading what {query.name} gave"):
@@ -136,7 +136,16 @@ class BigQueryWarehouse:
             arguments = ", ".join(f"{name} STRING" for name in body.arguments)
             text = renamed(body.bigquery, self.names)
             parts.append(f"CREATE OR REPLACE TABLE FUNCTION {self.names[function.stem]}({arguments}) AS\n{text}")
-        self.jobs.queries("making the views", [Statement("making the views", part) for part in parts])
+        self.jobs.define("making the views", ";\n".join(parts))
+
+    def index_vectors(self) -> None:
+        """Makes the vector index of `embeddings_v1`, which VECTOR_SEARCH uses; BigQuery keeps it, and leaves it unused below 5,000 rows."""
+        table, column = contracts.EMBEDDINGS.name, contracts.EMBEDDINGS.schema.names[-1]
+        sql = (
+            f"CREATE VECTOR INDEX IF NOT EXISTS {table}_{column} ON {self.names[table]}({column}) "
+            "OPTIONS (index_type = 'IVF', distance_type = 'COSINE')"
+        )
+        self.jobs.define("making the vector index", sql)
 
     def _ready(self) -> None:
         """The ledger is there: nothing is spent without it."""
@@ -220,19 +229,20 @@ class StagedTables:
         return {**names, **{view.stem: f"({renamed(view.sql, names)})" for view in Query.folder("views")}}
 
     def check(self) -> list[Failure]:
-        checks = Query.folder("checks", release=self.release)
-        statements = [
-            Statement(f"the check {check.name}", renamed(check.sql, self._names), check.binding(parameters_of(check.sql)))
-            for check in checks
-        ]
+        """All checks are counted in one query, since each query has 10 MB billed a table; only those that fail are asked for rows."""
+        checks = {check.stem: check for check in Query.folder("checks", release=self.release)}
+        texts = {name: renamed(check.sql, self._names) for name, check in checks.items()}
+        counts = "\nUNION ALL\n".join(f"SELECT '{name}' AS name, COUNT(*) AS found FROM (\n{text}\n)" for name, text in texts.items())
+        jobs, values = self.house.jobs, {"release": self.release}
         failures = []
-        for check, paid in zip(checks, self.house.jobs.queries("checks", statements), strict=True):
-            with google.told(self.house.settings, f"reading what {check.name} found"):
-                found = paid.job.result(max_results=FAILURES_KEPT, timeout=self.house.settings.timeout)
-                if found.total_rows:
-                    listed = found.to_arrow(create_bqstorage_client=False)
-                    failures.append(Failure(check.stem, check.prose, found.total_rows, listed))
-        return failures
+        for row in jobs.rows(jobs.query(Statement(f"checks of release {self.release}", counts, values))):
+            if row["found"]:
+                check = checks[row["name"]]
+                paid = jobs.query(Statement(f"rows that fail {check.stem}", f"{texts[check.stem]}\nLIMIT {FAILURES_KEPT}", values))
+                with google.told(self.house.settings, f"reading what {check.name} found"):
+                    listed = paid.job.to_arrow(create_bqstorage_client=False)
+                failures.append(Failure(check.stem, check.prose, row["found"], listed))
+        return sorted(failures, key=lambda failure: failure.check)
 
     def query(self, query: Query) -> pa.Table:
         return self.house.answer(query, None if self._current else self._names)
@@ -241,6 +251,8 @@ class StagedTables:
         if self._current:
             return
         self.house.show()
+        if self.house.settings.embeddings and self.house.settings.vector_index:
+            self.house.index_vectors()
         changes = []
         for table in SMALL:
             names = ", ".join(f"`{name}`" for name in table.in_warehouse.names)

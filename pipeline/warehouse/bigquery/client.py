@@ -29,6 +29,10 @@ class UnansweredError(WarehouseError):
     """Nobody knows whether what was asked for was done."""
 
 
+class RejectedError(WarehouseError):
+    """A statement that is wrong, or that names what is not there."""
+
+
 DOCTOR = "See what it can reach and which rights are missing: titler doctor"
 AGAIN = "Run the same command again: what is done is not done, or paid for, twice."
 _UNREACHED = (
@@ -118,13 +122,13 @@ def explained(settings: Settings, doing: str, error: exceptions.GoogleAPICallErr
         return WarehouseError(f"BigQuery refuses {doing}: {message}", DOCTOR)
     if isinstance(error, exceptions.NotFound):
         place = f"{settings.project}:{settings.dataset}"
-        return WarehouseError(
+        return RejectedError(
             f"BigQuery does not find what {doing} needs: {message}",
             f"The data set must exist: bq --location={settings.location} mk --dataset {place}; what else is missing: titler doctor",
         )
     if isinstance(error, exceptions.ServerError):
         return WarehouseError(f"BigQuery failed while {doing}: {message}", AGAIN)
-    return WarehouseError(f"BigQuery rejects {doing}: {message}", DOCTOR)
+    return RejectedError(f"BigQuery rejects {doing}: {message}", DOCTOR)
 
 
 def _short(error: BaseException) -> str:

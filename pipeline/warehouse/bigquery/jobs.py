@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -20,7 +20,8 @@ from pipeline.errors import TitlerError, WarehouseError
 from pipeline.progress import say
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse.bigquery import client as google
-from pipeline.warehouse.bigquery.ledger import Ledger, Reservation, priced, usd
+from pipeline.warehouse.bigquery.ledger import Ledger, Reservation
+from pipeline.warehouse.price import priced, usd
 
 ATTEMPTS = 5  # names that a job of one kind may have: one for each time that it failed
 TRANSIENT = ("backendError", "internalError", "jobBackendError", "jobInternalError", "rateLimitExceeded", "jobRateLimitExceeded")
@@ -84,26 +85,23 @@ class Jobs:
 
     def query(self, statement: Statement, source_day: date | None = None) -> Paid:
         """Runs a query, within the budgets. Raises BudgetError before it runs, or as `told`."""
-        return self.queries(statement.doing, [statement], source_day)[0]
-
-    def queries(self, doing: str, statements: Sequence[Statement], source_day: date | None = None) -> list[Paid]:
-        """Runs queries that belong together, under one reservation."""
         name = self._name(uuid.uuid4().hex)
-        estimates = [self.estimate(statement) for statement in statements]
-        reservation = self._reserve(name, doing, sum(estimates), source_day)
-        done: list[Paid] = []
+        reservation = self._reserve(name, statement.doing, self.estimate(statement), source_day)
         try:
-            for number, (statement, estimated) in enumerate(zip(statements, estimates, strict=True)):
-                job = self._start(f"{name}_{number}", statement, source_day, reservation.left - _billed(done))
-                self._wait(job, statement.doing)
-                done.append(_paid(job, estimated))
+            job = self._start(name, statement, source_day, reservation.left)
+            self._wait(job, statement.doing)
         except google.UnansweredError:
             raise  # it may be running: what was reserved counts
         except TitlerError:
-            self.ledger.settle(reservation, _billed(done))
+            self.ledger.settle(reservation, 0)
             raise
-        self.ledger.settle(reservation, _billed(done))
-        return done
+        paid = _paid(job, reservation.bytes)
+        self.ledger.settle(reservation, paid.billed)
+        return paid
+
+    def define(self, doing: str, sql: str) -> None:
+        """Runs DDL, which reads no rows and costs nothing."""
+        self._wait(self._start(self._name(uuid.uuid4().hex), Statement(doing, sql), None, 1), doing)
 
     def query_once(self, key: str, statement: Statement, source_day: date) -> Paid:
         """Runs a query as the job that `key` names. One that is running or has finished is waited for instead, and paid for once."""
@@ -238,10 +236,6 @@ class Jobs:
 def _paid(job: QueryJob, estimated: int) -> Paid:
     billed = job.total_bytes_billed
     return Paid(job, estimated, estimated if billed is None else int(billed))
-
-
-def _billed(done: Sequence[Paid]) -> int:
-    return sum(paid.billed for paid in done)
 
 
 def _parameter(name: str, value: Any) -> Any:

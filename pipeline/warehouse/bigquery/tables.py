@@ -126,7 +126,7 @@ class Tables:
                     raise WarehouseError(f"{where}: column {name} ({field.field_type}, {field.mode}) is missing.", hint)
                 kind = f"ARRAY<{field.field_type}>" if field.mode == "REPEATED" else field.field_type
                 sql = f"ALTER TABLE `{self.address(table.name)}` ADD COLUMN IF NOT EXISTS `{name}` {kind}"
-                self._jobs.query(Statement(f"adding the column {name} to {table.name}", sql))
+                self._jobs.define(f"adding the column {name} to {table.name}", sql)
                 continue
             expected, seen = (field.field_type, field.mode), (there[name].field_type, there[name].mode)
             if _standard(*expected) != _standard(*seen):
