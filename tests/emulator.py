@@ -154,7 +154,10 @@ class Proxy:
         self.authorizations.add(next((value for name, value in headers.items() if name.lower() == "authorization"), ""))
 
         def ask() -> Answer:
-            return self._corrected(self._forward(method, path, headers, body))
+            try:
+                return self._corrected(self._forward(method, path, headers, body))
+            except ConnectionError as error:  # not an error that a client would try again for minutes
+                return Answer.error(400, "invalid", f"The emulator has ended, see emulator.log: {error}")
 
         for intervention in list(self._interventions):
             answer = intervention(request, ask)

@@ -2,7 +2,9 @@
 
 - A wildcard table (`githubarchive.day.20*`) is the relation `events`, whose `_TABLE_SUFFIX` is a column.
 - JSON in a STRING may be malformed: BigQuery's JSON functions then give NULL, DuckDB's abort.
-- JSON_QUERY and JSON_EXTRACT of a JSON null give SQL NULL, DuckDB's `->` gives the JSON null.
+- JSON_QUERY and JSON_EXTRACT of a JSON null give SQL NULL, DuckDB's `->` gives the JSON null. What they give is text, DuckDB's is JSON,
+  of which a cast takes the value: `"1"` would be the number 1.
+- SAFE_CAST of text to INT64 takes whole numbers alone, DuckDB's rounds `7.5`.
 - SAFE.PARSE_JSON gives NULL for what is not JSON.
 - TRIM, LTRIM and RTRIM without characters take off Unicode white space, DuckDB's only blanks.
 """
@@ -21,6 +23,7 @@ from sqlglot.errors import SqlglotError
 from pipeline.errors import UsageError
 
 EVENTS = "events"
+WHOLE_NUMBER = r"\s*[-+]?([0-9]+|0[xX][0-9a-fA-F]+)\s*"
 WHITE_SPACE = r"[\t-\r\x{85}\p{Z}]"  # Unicode's White_Space, in RE2
 
 
@@ -128,7 +131,9 @@ def _rule(node: exp.Expr) -> exp.Expr:
         return node
     if isinstance(node, exp.JSONExtract):
         node.set("this", _json(node.this))
-        return exp.Nullif(this=exp.paren(node.copy()), expression=exp.cast(exp.Literal.string("null"), "JSON"))
+        return exp.cast(exp.Nullif(this=exp.paren(node.copy()), expression=exp.cast(exp.Literal.string("null"), "JSON")), "TEXT")
+    if isinstance(node, exp.TryCast) and node.to.is_type(exp.DType.BIGINT) and _is_text(node.this):
+        return _whole(node)
     if isinstance(node, exp.Trim) and node.expression is None:
         return _trim(node)
     return node
@@ -136,6 +141,16 @@ def _rule(node: exp.Expr) -> exp.Expr:
 
 def _is_wildcard(table: exp.Table) -> bool:
     return table.name.endswith("*")
+
+
+def _is_text(node: exp.Expr) -> bool:
+    """As far as can be seen without the columns' types."""
+    return isinstance(node, exp.JSONExtractScalar) or node.is_string or (isinstance(node, exp.Cast) and node.to.is_type(exp.DType.TEXT))
+
+
+def _whole(cast: exp.TryCast) -> exp.Expr:
+    arguments = [cast.this.copy(), exp.Literal.string(WHOLE_NUMBER)]
+    return exp.Case(ifs=[exp.If(this=exp.Anonymous(this="regexp_full_match", expressions=arguments), true=cast.copy())])
 
 
 def _json(text: exp.Expr) -> exp.Expr:

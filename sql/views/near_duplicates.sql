@@ -1,6 +1,7 @@
 -- Grain: one row per issue_id and older issue of the same repository, of the current release, that it very likely repeats.
 --
--- What a triager reads first: nearest pairs, with what both say.
+-- What a triager reads first: nearest pairs, with what both say. All of them are in similar_issues, so an issue whose opening was
+-- recorded on two days has those of its earliest, or none.
 SELECT
   s.issue_id,
   s.issue_url,
@@ -30,7 +31,7 @@ INNER JOIN
   ON t.batch_id = n.batch_id AND t.issue_id = s.issue_id
 WHERE
   r.status = 'current'
-  AND s.near_duplicate
-  AND s.same_repo
 QUALIFY
   DENSE_RANK() OVER (PARTITION BY s.issue_id ORDER BY m.day) = 1
+  AND s.near_duplicate
+  AND s.same_repo

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -33,29 +34,138 @@ def test_a_healthy_release_with_embeddings_passes_every_check(tmp_path: Path) ->
     assert found(tmp_path, healthy(tmp_path).add(EMBEDDINGS, "e1", [embedding(number, 0.5) for number in (1, 2, 3)])) == {}
 
 
-FAULTS: list[tuple[str, Table, list[dict[str, Any]]]] = [
-    ("title_predictions_key", TITLE_PREDICTIONS, [prediction(8), prediction(8)]),
-    ("title_predictions_confidence", TITLE_PREDICTIONS, [prediction(8, confidence=1.01)]),
-    ("title_predictions_confidence", TITLE_PREDICTIONS, [prediction(8, confidence=-0.01)]),
-    ("title_predictions_confidence", TITLE_PREDICTIONS, [prediction(8, confidence=NAN)]),
-    ("title_predictions_abstained", TITLE_PREDICTIONS, [prediction(8, predicted_title=" ")]),
-    ("title_predictions_abstained", TITLE_PREDICTIONS, [prediction(8, abstained=True)]),
-    ("title_predictions_model", TITLE_PREDICTIONS, [prediction(8, model_version="2")]),
-    ("embeddings_key", EMBEDDINGS, [embedding(8, 0.5), embedding(8, 0.25)]),
-    ("similar_issues_key", SIMILAR_ISSUES, [neighbour(9, 1), neighbour(9, 2)]),
-    ("similar_issues_self", SIMILAR_ISSUES, [neighbour(9, 9)]),
-    ("similar_issues_younger", SIMILAR_ISSUES, [neighbour(1, 2)]),
-    ("similar_issues_order", SIMILAR_ISSUES, [neighbour(9, 1, 1), neighbour(9, 2, 3)]),  # a gap
-    ("similar_issues_order", SIMILAR_ISSUES, [neighbour(9, 1, 2)]),  # does not begin at 1
-    ("similar_issues_order", SIMILAR_ISSUES, [neighbour(9, 1, 1), neighbour(9, 2, 2, distance=0.05)]),  # nearer than the nearest
-    ("similar_issues_order", SIMILAR_ISSUES, [neighbour(9, 1, distance=2.1)]),
-    ("similar_issues_order", SIMILAR_ISSUES, [neighbour(9, 1, distance=NAN)]),
+class Fault(NamedTuple):
+    """A batch `bad` that a release has besides its healthy ones, and the rows that the check finds."""
+
+    check: str
+    why: str
+    table: Table
+    rows: list[dict[str, Any]]
+    found: list[dict[str, Any]]
+
+
+def by_number(issue_id: int, **values: Any) -> dict[str, Any]:
+    """What the checks say of a neighbour or a prediction."""
+    return {"batch_id": "bad", "issue_id": issue_id, **values}
+
+
+FAULTS = [
+    Fault("title_predictions_key", "twice", TITLE_PREDICTIONS, [prediction(8), prediction(8)], [by_number(8, found=2)]),
+    Fault(
+        "title_predictions_confidence",
+        "over 1",
+        TITLE_PREDICTIONS,
+        [prediction(8, confidence=1.01)],
+        [by_number(8, confidence=1.01)],
+    ),
+    Fault(
+        "title_predictions_confidence",
+        "under 0",
+        TITLE_PREDICTIONS,
+        [prediction(8, confidence=-0.01)],
+        [by_number(8, confidence=-0.01)],
+    ),
+    Fault(
+        "title_predictions_confidence",
+        "a confidence that is no number",
+        TITLE_PREDICTIONS,
+        [prediction(8, confidence=NAN)],
+        [by_number(8, confidence="NaN")],
+    ),
+    Fault(
+        "title_predictions_abstained",
+        "empty without abstaining",
+        TITLE_PREDICTIONS,
+        [prediction(8, predicted_title=" ")],
+        [by_number(8, predicted_title=" ", abstained=False)],
+    ),
+    Fault(
+        "title_predictions_abstained",
+        "abstained with a title",
+        TITLE_PREDICTIONS,
+        [prediction(8, abstained=True)],
+        [by_number(8, predicted_title="it fails", abstained=True)],
+    ),
+    Fault(
+        "title_predictions_model",
+        "another version",
+        TITLE_PREDICTIONS,
+        [prediction(8, model_version="2")],
+        [by_number(8, model="titler", model_version="2")],
+    ),
+    Fault(
+        "title_predictions_model",
+        "another model",
+        TITLE_PREDICTIONS,
+        [prediction(8, model="other")],
+        [by_number(8, model="other", model_version="1")],
+    ),
+    Fault(
+        "title_predictions_model",
+        "another vocabulary",
+        TITLE_PREDICTIONS,
+        [prediction(8, vocabulary="v2")],
+        [by_number(8, model="titler", model_version="1")],
+    ),
+    Fault("embeddings_key", "twice", EMBEDDINGS, [embedding(8, 0.5), embedding(8, 0.25)], [by_number(8, found=2)]),
+    Fault("similar_issues_key", "twice", SIMILAR_ISSUES, [neighbour(9, 1), neighbour(9, 2)], [by_number(9, rank=1, found=2)]),
+    Fault("similar_issues_self", "itself", SIMILAR_ISSUES, [neighbour(9, 9)], [by_number(9, rank=1)]),
+    Fault(
+        "similar_issues_younger",
+        "opened a minute later",
+        SIMILAR_ISSUES,
+        [neighbour(1, 2)],
+        [
+            by_number(
+                1,
+                rank=1,
+                similar_issue_id=2,
+                created_at=datetime(2015, 1, 3, 5, 1, tzinfo=UTC),
+                similar_created_at=datetime(2015, 1, 3, 5, 2, tzinfo=UTC),
+            )
+        ],
+    ),
+    Fault(
+        "similar_issues_order",
+        "a gap",
+        SIMILAR_ISSUES,
+        [neighbour(9, 1, 1, distance=0.1), neighbour(9, 2, 3, distance=0.3)],
+        [by_number(9, rank=3, distance=0.3, distance_before=0.1)],
+    ),
+    Fault(
+        "similar_issues_order",
+        "does not begin at 1",
+        SIMILAR_ISSUES,
+        [neighbour(9, 1, 2, distance=0.2)],
+        [by_number(9, rank=2, distance=0.2, distance_before=None)],
+    ),
+    Fault(
+        "similar_issues_order",
+        "nearer than the nearest",
+        SIMILAR_ISSUES,
+        [neighbour(9, 1, 1, distance=0.1), neighbour(9, 2, 2, distance=0.05)],
+        [by_number(9, rank=2, distance=0.05, distance_before=0.1)],
+    ),
+    Fault(
+        "similar_issues_order",
+        "farther than opposite",
+        SIMILAR_ISSUES,
+        [neighbour(9, 1, distance=2.1)],
+        [by_number(9, rank=1, distance=2.1, distance_before=None)],
+    ),
+    Fault(
+        "similar_issues_order",
+        "a distance that is no number",
+        SIMILAR_ISSUES,
+        [neighbour(9, 1, distance=NAN)],
+        [by_number(9, rank=1, distance="NaN", distance_before=None)],
+    ),
 ]
 
 
-@pytest.mark.parametrize(("check", "table", "rows"), FAULTS)
-def test_a_check_finds_its_fault(tmp_path: Path, check: str, table: Table, rows: list[dict[str, Any]]) -> None:
-    assert check in found(tmp_path, healthy(tmp_path).add(table, "bad", rows))
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.check}: {fault.why}")
+def test_a_check_finds_its_fault(tmp_path: Path, fault: Fault) -> None:
+    assert fault.check in found(tmp_path, healthy(tmp_path).add(fault.table, "bad", fault.rows))
 
 
 def test_a_batch_with_other_rows_than_its_manifest_says_is_found(tmp_path: Path) -> None:
@@ -84,4 +194,4 @@ def test_a_batch_named_twice_is_found(tmp_path: Path) -> None:
 
 def test_every_check_has_a_fault_here() -> None:
     of_members = {"members_rows", "members_key"}
-    assert {check for check, _, _ in FAULTS} | of_members == {file.stem for file in (SQL / "checks").glob("*.sql")}
+    assert {fault.check for fault in FAULTS} | of_members == {file.stem for file in (SQL / "checks").glob("*.sql")}

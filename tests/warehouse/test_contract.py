@@ -106,32 +106,32 @@ def test_near_duplicates_are_of_one_repository_and_near(warehouse: Warehouse, tm
     assert found == [{"issue_id": 4, "title": "it fails", "similar_issue_id": 3, "source_day": DAY}]
 
 
-@pytest.mark.parametrize(
-    ("title", "reason"),
-    [
-        ("Error", "vague"),
-        ("settings page", "vague"),  # two words
-        ("Error!!! ???", "vague"),  # what has no letter and no digit is no word
-        ("", "vague"),
-        ("It doesn't work, please help", "vague"),  # words that any issue could have
-        ("[BUG]", "templated"),
-        ("bug:", "templated"),
-        ("[Bug]: it does not work", "templated"),
-        ("[Bug report] settings page", "templated"),
-        ("Feature request", "templated"),
-        ("<title>", "templated"),
-        ("Issue title", "templated"),
-        ("Describe the bug", "templated"),
-        ("Nothing happens after the upgrade", "far"),  # no word of the suggestion
-        ("[BUG] Nothing happens after the upgrade", "far"),  # says something after its placeholder
-        ("Crashing when the settings open", None),  # crash and crashing are one word
-        ("[BUG] The settings do not open on Android", None),
-        ("bug reports are lost in the settings", None),  # begins as a placeholder does and goes on
-        ("设置页面打开时应用崩溃", None),  # written without blanks: not one word
-        ("Приложение падает при открытии настроек", None),  # in other letters: not to be compared
-        ("UI is so bad", None),  # has no word of four letters to share
-    ],
-)
+POOR: list[tuple[str, str | None]] = [  # beside the suggestion `settings page crashes`
+    ("Error", "vague"),
+    ("settings page", "vague"),  # two words
+    ("Error!!! ???", "vague"),  # what has no letter and no digit is no word
+    ("", "vague"),
+    ("It doesn't work, please help", "vague"),  # words that any issue could have
+    ("[BUG]", "templated"),
+    ("bug:", "templated"),
+    ("[Bug]: it does not work", "templated"),
+    ("[Bug report] settings page", "templated"),
+    ("Feature request", "templated"),
+    ("<title>", "templated"),
+    ("Issue title", "templated"),
+    ("Describe the bug", "templated"),
+    ("Nothing happens after the upgrade", "far"),  # no word of the suggestion
+    ("[BUG] Nothing happens after the upgrade", "far"),  # says something after its placeholder
+    ("Crashing when the settings open", None),  # crash and crashing are one word
+    ("[BUG] The settings do not open on Android", None),
+    ("bug reports are lost in the settings", None),  # begins as a placeholder does and goes on
+    ("设置页面打开时应用崩溃", None),  # written without blanks: not one word
+    ("Приложение падает при открытии настроек", None),  # in other letters: not to be compared
+    ("UI is so bad", None),  # has no word of four letters to share
+]
+
+
+@pytest.mark.parametrize(("title", "reason"), POOR)
 def test_a_title_is_poor_for_a_reason(warehouse: Warehouse, tmp_path: Path, title: str, reason: str | None) -> None:
     row = prediction(1, title=title, predicted_title="settings page crashes", confidence=0.5)
     publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [row]))

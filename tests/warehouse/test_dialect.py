@@ -34,6 +34,16 @@ def rows(sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         ("""SELECT JSON_EXTRACT('{"a": null}', '$.a')""", None),
         ("""SELECT JSON_QUERY('{"a": "null"}', '$.a')""", '"null"'),
         ("""SELECT JSON_QUERY('{"a": {"b":1}}', '$.a')""", '{"b":1}'),
+        ("""SELECT SAFE_CAST(JSON_QUERY('{"a": 12}', '$.a') AS INT64)""", 12),
+        ("""SELECT SAFE_CAST(JSON_QUERY('{"a": "12"}', '$.a') AS INT64)""", None),  # text with its quotes
+        ("""SELECT SAFE_CAST(JSON_QUERY('{"a": 7.5}', '$.a') AS INT64)""", None),
+        ("""SELECT SAFE_CAST(JSON_VALUE('{"a": "7.0"}', '$.a') AS INT64)""", None),
+        ("""SELECT SAFE_CAST(JSON_VALUE('{"a": " -12 "}', '$.a') AS INT64)""", -12),
+        ("SELECT SAFE_CAST('1e3' AS INT64)", None),
+        ("SELECT SAFE_CAST('0x1F' AS INT64)", 31),
+        ("SELECT SAFE_CAST('99999999999999999999' AS INT64)", None),
+        ("SELECT SAFE_CAST(7.5 AS INT64)", 8),  # of a number: rounded
+        ("""SELECT LENGTH(JSON_QUERY('{"a": "x"}', '$.a'))""", 3),
         ("""SELECT JSON_VALUE(JSON_QUERY('{"a": {"b":1}}', '$.a'), '$.b')""", "1"),
         ("""SELECT TRIM(JSON_VALUE('{"a": "\u3000 x"}', '$.a'))""", "x"),
         ("SELECT SAFE.PARSE_JSON('{') IS NULL", True),

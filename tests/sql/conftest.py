@@ -1,0 +1,60 @@
+"""What is slow to start, once a session; the three engines, each test in each of them."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import emulator
+from tests.sql.engines import DuckDB, Emulator, Engine, Evaluator, Events
+from tests.sql.googlesql import GoogleSQL
+
+RealHours = dict[str, Events]  # name, as "2015-01-01-1" -> lines of that hour
+
+
+@pytest.fixture(scope="session")
+def real_hours() -> RealHours:
+    folder = os.environ.get("TITLER_TEST_DATA")
+    if not folder:
+        pytest.skip("needs two real hours of GH Archive: set TITLER_TEST_DATA")
+    files = sorted((Path(folder) / "gharchive").glob("*.json.gz"))
+    return {file.name.removesuffix(".json.gz"): _sampled(gzip.decompress(file.read_bytes()).splitlines()) for file in files}
+
+
+def _sampled(lines: list[bytes]) -> Events:
+    """The events of issues and, for time's sake, a tenth of the others, of which none may come out."""
+    return [line for number, line in enumerate(lines) if b'"type":"IssuesEvent"' in line or number % 10 == 0]
+
+
+@pytest.fixture(scope="session")
+def googlesql() -> GoogleSQL:
+    return GoogleSQL.of_titler()
+
+
+@pytest.fixture(scope="session")
+def duckdb_engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return DuckDB(tmp_path_factory.mktemp("duckdb"))
+
+
+@pytest.fixture(scope="session")
+def googlesql_engine(googlesql: GoogleSQL) -> Engine:
+    return Evaluator(googlesql)
+
+
+@pytest.fixture(scope="module")  # it leaks, and dies of that after a few hundred queries
+def emulator_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    path = emulator.program()
+    if path is None:
+        pytest.skip("needs BigQuery's emulator: make emulator")
+    with emulator.running(path, tmp_path_factory.mktemp("emulator")) as running:
+        yield Emulator(running.endpoint)
+
+
+@pytest.fixture(params=["duckdb", "googlesql", "emulator"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    found: Engine = request.getfixturevalue(f"{request.param}_engine")
+    return found

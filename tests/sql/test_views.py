@@ -1,0 +1,201 @@
+"""What each view shows of the current release: rows in, rows out. Each holds in the three engines."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from pipeline import contracts
+from pipeline.warehouse import Query
+from tests.sql.engines import Engine
+from tests.sql.googlesql import Row, Tables
+from tests.sql.worlds import batch, in_order, member
+from tests.warehouse.events import embedding, health, neighbour, prediction, release
+from tests.warehouse.test_contract import POOR
+
+THIRD, FOURTH, FIFTH = date(2015, 1, 3), date(2015, 1, 4), date(2015, 1, 5)
+
+
+HEALTH, TITLES, SIMILAR = contracts.SOURCE_HEALTH, contracts.TITLE_PREDICTIONS, contracts.SIMILAR_ISSUES
+EMBEDDINGS = contracts.EMBEDDINGS
+OPENED = datetime(2015, 1, 3, 5, tzinfo=UTC)
+# r2 is current and has three days; r1 was current before it, with another batch of the third
+WORLD: Tables = {
+    HEALTH.name: [
+        *batch(HEALTH, "h3", health(THIRD)),
+        *batch(HEALTH, "h3-old", {**health(THIRD), "events": 7}),
+        *batch(HEALTH, "h4", {**health(FOURTH), "hours_missing": [], "usual_events": 90, "verdict": "complete"}),
+        *batch(HEALTH, "h9", health(date(2015, 1, 9))),  # of no release
+    ],
+    TITLES.name: [
+        *batch(TITLES, "t3", prediction(1, created_at=OPENED), prediction(2, created_at=OPENED, title="of the third")),
+        *batch(TITLES, "t3-old", prediction(1, title="of r1"), prediction(9)),
+        *batch(TITLES, "t4", prediction(2, created_at=OPENED, title="recorded again"), prediction(3, created_at=OPENED, title="new")),
+        *batch(TITLES, "t5", prediction(3, created_at=datetime(2015, 1, 3, 4, tzinfo=UTC), title="opened earlier")),
+    ],
+    SIMILAR.name: [
+        *batch(SIMILAR, "s3", neighbour(2, 1, near_duplicate=False)),
+        *batch(SIMILAR, "s3-old", neighbour(9, 1)),
+        *batch(
+            SIMILAR,
+            "s4",
+            neighbour(2, 3),
+            neighbour(3, 2),
+            neighbour(3, 1, 2, same_repo=False),
+            neighbour(3, 9, 3, near_duplicate=False),
+            day=FOURTH,
+        ),
+    ],
+    EMBEDDINGS.name: [
+        *batch(EMBEDDINGS, "e3", embedding(1, 0.5, -1.0), embedding(2, 0.25, 0.0)),
+        *batch(EMBEDDINGS, "e3-old", embedding(1, 0.75, 0.75)),
+        *batch(EMBEDDINGS, "e4", embedding(2, 1.0, 1.0), day=FOURTH),
+    ],
+    contracts.RELEASES.name: [release("r1", "published"), release("r2")],
+    contracts.RELEASE_MEMBERS.name: [
+        member("r1", HEALTH, "h3-old"),
+        member("r1", TITLES, "t3-old"),
+        member("r1", SIMILAR, "s3-old"),
+        member("r2", HEALTH, "h3"),
+        member("r2", HEALTH, "h4", FOURTH),
+        member("r2", TITLES, "t3"),
+        member("r2", TITLES, "t4", FOURTH),
+        member("r2", TITLES, "t5", FIFTH),
+        member("r1", EMBEDDINGS, "e3-old"),
+        member("r2", EMBEDDINGS, "e3"),
+        member("r2", EMBEDDINGS, "e4", FOURTH),
+        member("r2", SIMILAR, "s3"),
+        member("r2", SIMILAR, "s4", FOURTH),
+    ],
+}
+URL = "https://github.com/a/b/issues/"
+RELEASED = {
+    "published_at": datetime(2015, 1, 4, tzinfo=UTC), "published_by": "someone", "model": "titler", "model_version": "1",
+    "vocabulary": "v1", "mlflow_run": "run", "days": 1, "issues": 1, "index_items": 1, "recall_at_10": 1.0, "accepted": "{}",
+}  # fmt: skip
+
+SHOWN: dict[str, list[Row]] = {
+    "source_health": [
+        {
+            "day": THIRD, "hours_found": 23, "hours_missing": [4], "events": 100, "malformed": 1, "issues": 3, "trainable": 2,
+            "usual_events": None, "verdict": "partial", "batch_id": "h3", "release_id": "r2",
+        },
+        {
+            "day": FOURTH, "hours_found": 23, "hours_missing": [], "events": 100, "malformed": 1, "issues": 3, "trainable": 2,
+            "usual_events": 90, "verdict": "complete", "batch_id": "h4", "release_id": "r2",
+        },
+    ],
+    "releases": [{"release_id": "r1", "status": "published", **RELEASED}, {"release_id": "r2", "status": "current", **RELEASED}],
+    "title_predictions": [
+        {**prediction(1, created_at=OPENED), "batch_id": "t3", "release_id": "r2"},
+        {**prediction(2, created_at=OPENED, title="of the third"), "batch_id": "t3", "release_id": "r2"},  # recorded twice: the earlier day
+        {
+            **prediction(3, created_at=datetime(2015, 1, 3, 4, tzinfo=UTC), title="opened earlier"), "batch_id": "t5", "release_id": "r2",
+        },
+    ],
+    "similar_issues": [
+        {
+            "issue_id": 2, "issue_url": f"{URL}2", "rank": 1, "similar_issue_id": 1, "similar_issue_url": f"{URL}1",
+            "similar_title": "it fails too", "distance": 0.1, "same_repo": True, "near_duplicate": False, "source_day": THIRD,
+            "model": "titler", "model_version": "1", "batch_id": "s3", "release_id": "r2",
+        },
+        {
+            "issue_id": 3, "issue_url": f"{URL}3", "rank": 1, "similar_issue_id": 2, "similar_issue_url": f"{URL}2",
+            "similar_title": "it fails too", "distance": 0.1, "same_repo": True, "near_duplicate": True, "source_day": FOURTH,
+            "model": "titler", "model_version": "1", "batch_id": "s4", "release_id": "r2",
+        },
+        {
+            "issue_id": 3, "issue_url": f"{URL}3", "rank": 2, "similar_issue_id": 1, "similar_issue_url": f"{URL}1",
+            "similar_title": "it fails too", "distance": 0.2, "same_repo": False, "near_duplicate": True, "source_day": FOURTH,
+            "model": "titler", "model_version": "1", "batch_id": "s4", "release_id": "r2",
+        },
+        {
+            "issue_id": 3, "issue_url": f"{URL}3", "rank": 3, "similar_issue_id": 9, "similar_issue_url": f"{URL}9",
+            "similar_title": "it fails too", "distance": 0.1 * 3, "same_repo": True, "near_duplicate": False, "source_day": FOURTH,
+            "model": "titler", "model_version": "1", "batch_id": "s4", "release_id": "r2",
+        },
+    ],
+    "embeddings": [
+        {
+            "issue_id": 1, "issue_url": f"{URL}1", "repo": "a/b", "title": "it fails", "embedding": [0.5, -1.0], "source_day": THIRD,
+            "model": "titler", "model_version": "1", "batch_id": "e3", "release_id": "r2",
+        },
+        {
+            "issue_id": 2, "issue_url": f"{URL}2", "repo": "a/b", "title": "of the third", "embedding": [0.25, 0.0], "source_day": THIRD,
+            "model": "titler", "model_version": "1", "batch_id": "e3", "release_id": "r2",
+        },
+    ],
+    "poor_titles": [
+        {
+            "issue_id": 1, "issue_url": f"{URL}1", "repo": "a/b", "title": "it fails", "predicted_title": "it fails", "confidence": 0.5,
+            "reason": "vague", "source_day": THIRD, "model": "titler", "model_version": "1", "batch_id": "t3", "release_id": "r2",
+        },
+        {
+            "issue_id": 2, "issue_url": f"{URL}2", "repo": "a/b", "title": "of the third", "predicted_title": "it fails", "confidence": 0.5,
+            "reason": "far", "source_day": THIRD, "model": "titler", "model_version": "1", "batch_id": "t3", "release_id": "r2",
+        },
+        {
+            "issue_id": 3, "issue_url": f"{URL}3", "repo": "a/b", "title": "opened earlier", "predicted_title": "it fails",
+            "confidence": 0.5, "reason": "vague", "source_day": THIRD, "model": "titler", "model_version": "1", "batch_id": "t5",
+            "release_id": "r2",
+        },
+    ],
+    "near_duplicates": [  # neither of another repository, nor far, nor what the second recording of 2 found
+        {
+            "issue_id": 3, "issue_url": f"{URL}3", "title": "new", "repo": "a/b", "created_at": OPENED, "similar_issue_id": 2,
+            "similar_issue_url": f"{URL}2", "similar_title": "it fails too", "distance": 0.1, "source_day": FOURTH,
+            "batch_id": "s4", "release_id": "r2",
+        }
+    ],
+}  # fmt: skip
+
+
+FUNCTIONS: list[tuple[str, dict[str, str], list[Row]]] = [  # function, its arguments, its rows' columns issue_id and more
+    ("title_predictions_at", {"release": "r1"}, [{"issue_id": 1, "title": "of r1"}, {"issue_id": 9, "title": "it fails"}]),
+    (
+        "title_predictions_at",
+        {"release": "r2"},
+        [{"issue_id": 1, "title": "it fails"}, {"issue_id": 2, "title": "of the third"}, {"issue_id": 3, "title": "opened earlier"}],
+    ),
+    ("title_predictions_at", {"release": "r3"}, []),
+    (
+        "what_changed",
+        {"before": "r1", "after": "r2"},
+        [{"issue_id": 2, "change": "added"}, {"issue_id": 3, "change": "added"}, {"issue_id": 9, "change": "removed"}],
+    ),
+    ("what_changed", {"before": "r2", "after": "r2"}, []),
+]
+
+
+@pytest.mark.parametrize("view", SHOWN)
+def test_a_view_shows_the_current_release(engine: Engine, view: str) -> None:
+    assert in_order(engine.rows(Query.from_file(f"views/{view}").sql, WORLD)) == in_order(SHOWN[view])
+
+
+@pytest.mark.parametrize(("function", "arguments", "rows"), FUNCTIONS)
+def test_a_function_shows_a_kept_release(engine: Engine, function: str, arguments: dict[str, str], rows: list[Row]) -> None:
+    found = engine.rows(Query.from_file(f"functions/{function}").sql, WORLD, **arguments)
+    names = rows[0].keys() if rows else ()
+    assert in_order([{name: row[name] for name in names} for row in found]) == rows
+
+
+def test_every_view_and_function_has_a_case_here() -> None:
+    assert {query.name.removeprefix("views/") for query in Query.folder("views")} == set(SHOWN)
+    assert {query.name.removeprefix("functions/") for query in Query.folder("functions")} == {name for name, _, _ in FUNCTIONS}
+
+
+POOR_WORLD: Tables = {
+    TITLES.name: batch(
+        TITLES,
+        "t1",
+        *(prediction(number, title=title, predicted_title="settings page crashes") for number, (title, _) in enumerate(POOR)),
+    ),
+    contracts.RELEASES.name: [release("r1")],
+    contracts.RELEASE_MEMBERS.name: [member("r1", TITLES, "t1", rows=len(POOR))],
+}
+
+
+def test_a_title_is_poor_for_the_same_reason_everywhere(engine: Engine) -> None:
+    found = engine.rows(Query.from_file("views/poor_titles").sql, POOR_WORLD)
+    assert {row["title"]: row["reason"] for row in found} == {title: reason for title, reason in POOR if reason}

@@ -1,0 +1,25 @@
+"""Rows of the warehouse's tables as it holds them: with the batch that each came in."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pipeline.contracts import Table
+from tests.sql.googlesql import Row
+from tests.warehouse.events import DAY
+
+
+def batch(table: Table, batch_id: str, *rows: Row, day: date = DAY) -> list[Row]:
+    """A batch's rows."""
+    source = {str(table.day_column): day}  # which a row may say itself
+    return [{**source, **row, "batch_id": batch_id} for row in rows]
+
+
+def member(release_id: str, table: Table, batch_id: str, day: date = DAY, rows: int = 1) -> Row:
+    """A row of release_members_v1."""
+    return {"release_id": release_id, "table_name": table.name, "day": day, "batch_id": batch_id, "digest": "d", "rows": rows}
+
+
+def in_order(rows: list[Row]) -> list[Row]:
+    """Rows that come in no order, to compare."""
+    return sorted(rows, key=str)
