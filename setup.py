@@ -33,6 +33,7 @@ RUNTIME = [
 ]
 
 DEVELOPMENT = [
+    "cryptography",
     "hypothesis",
     "mypy",
     "pandas-stubs",

@@ -20,6 +20,7 @@ import pytest
 
 import verbs_page
 from pipeline import cli, sample
+from pipeline.settings import Warehouse as WarehouseSettings
 from pipeline.warehouse.dialect import translate
 from tests.readme import NAME, README, SMALL, analysts_queries, fenced, poor_titles_beside_any_suggestion, title_of
 
@@ -247,6 +248,19 @@ def test_operations_print_what_the_page_shows(operations, section):
     for done in sections[section]:
         assert re.fullmatch(pattern(done.command.shown, names), done.output), f"$ {done.command.line}\n{done.output}"
         assert bool(done.code) == ("WRONG" in done.output or "titler: " in done.output), done
+
+
+def test_the_page_on_bigquery_types_verbs_and_names_settings_that_there_are():
+    page = (ROOT / "docs" / "bigquery.md").read_text(encoding="utf-8")
+    lines = [
+        line.removeprefix("$ titler ") for block in fenced(page, "console") for line in block.splitlines() if line.startswith("$ titler ")
+    ]
+    for line in lines:
+        verb, *rest = shlex.split(line)
+        verbs_page.group().commands[verb].make_context(verb, rest)
+    named = set(re.findall(r"`warehouse\.(\w+)", page)) | {name.lower() for name in re.findall(r"TITLER_WAREHOUSE__(\w+)", page)}
+    assert named <= set(WarehouseSettings.model_fields)
+    assert (len(lines) > 2, len(named) > 5) == (True, True)
 
 
 def test_the_readme_leads_to_every_page():

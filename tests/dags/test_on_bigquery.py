@@ -24,7 +24,7 @@ from pipeline.settings import Settings
 from pipeline.stages import extract, publish
 from pipeline.warehouse import Query
 from pipeline.warehouse.bigquery import client as google
-from tests.emulator import PROJECT, Emulator, program, running
+from tests.emulator import PROJECT, Emulator, program, running, secrets_of, service_account
 from tests.readme import NAME, SMALL, analysts_queries, poor_titles_beside_any_suggestion, title_of
 from tests.warehouse.events import opened
 from tests.warehouse.source import load_day
@@ -44,8 +44,14 @@ FAILED = "returned a non-zero exit code"  # a command's, in a task's log; Airflo
 
 @dataclass(frozen=True)
 class Night:
-    """What has run. `states` are those of a DAG's tasks; both settings name one lake, in which one release was published twice."""
+    """What has run. `states` are those of a DAG's tasks; both settings name one lake, in which one release was published twice.
 
+    All of it is left in `folder`: the lake with MLflow's database, Airflow's own with its logs, what the commands printed. `account` is the
+    file of the credentials that it ran with.
+    """
+
+    folder: Path
+    account: Path
     states: dict[str, dict[str, str]]
     hours: Path
     lake: Lake
@@ -83,6 +89,8 @@ class Airflow:
                 lines.append(line)
                 if FAILED in line:
                     process.terminate()
+        with (self.home.parent / "printed.log").open("a") as log:
+            log.writelines(lines)
         assert process.returncode == 0, f"airflow {' '.join(arguments)}\n{''.join(lines[-60:])}"
 
     def states(self, dag_id: str) -> dict[str, str]:
@@ -106,10 +114,12 @@ def night(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Night
     folder = tmp_path_factory.mktemp("night")
     hours = write_hours(folder / "hours")
     load_day(emulator, DAY, sorted(hours.glob("*.json.gz")))
+    account = service_account(tmp_path_factory.mktemp("account"))
     environment = {
         **MODELS,
         "TITLER_LAKE__ROOT": str(folder / "lake"),
         "TITLER_WAREHOUSE__KIND": "bigquery",
+        "TITLER_WAREHOUSE__CREDENTIALS_FILE": str(account),
         "TITLER_WAREHOUSE__PROJECT": PROJECT,
         "TITLER_WAREHOUSE__DATASET": "titler",
         "TITLER_WAREHOUSE__ENDPOINT": emulator.endpoint,
@@ -125,7 +135,7 @@ def night(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Night
     embedded = settings_of({**MODELS, "TITLER_LAKE__ROOT": str(folder / "lake"), "TITLER_SOURCE__HOURS": str(hours)})
     lake = Lake(str(folder / "lake"))
     publish.make_current(lake, embedded, release.published(lake)[-1])
-    return Night({dag_id: airflow.states(dag_id) for dag_id in TASKS}, hours, lake, on_bigquery, embedded)
+    return Night(folder, account, {dag_id: airflow.states(dag_id) for dag_id in TASKS}, hours, lake, on_bigquery, embedded)
 
 
 def write_hours(folder: Path) -> Path:
@@ -175,6 +185,13 @@ def test_a_day_extracted_from_bigquery_is_the_day_of_the_hour_files(night: Night
     assert {name: from_bigquery.figures[name] for name in compared} == {name: from_hours.figures[name] for name in compared}
     # a line that is no event is in no table
     assert (from_bigquery.figures["malformed"], from_hours.figures["malformed"]) == (1, 1 + len(sample.MALFORMED))
+
+
+def test_no_secret_is_in_anything_that_it_left_behind(night: Night) -> None:
+    assert {path.name for path in night.folder.rglob("*")} >= {"mlflow.db", "airflow.db", "printed.log", "manifest.json"}
+    secrets = [secret.encode() for secret in secrets_of(night.account)]
+    files = [path for path in night.folder.rglob("*") if path.is_file()]
+    assert [path for path in files if any(secret in path.read_bytes() for secret in secrets)] == []
 
 
 @pytest.mark.parametrize("sql", [sql for sql, _, _ in analysts_queries()], ids=title_of)

@@ -16,7 +16,7 @@ from tests.warehouse.events import health
 
 EXAMPLES = SQL / "examples"  # what BigQuery alone has
 FILES = sorted(str(path.relative_to(SQL)) for path in SQL.rglob("*.sql") if path.parent != EXAMPLES)
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+PAGES = "".join((Path(__file__).parents[2] / page).read_text(encoding="utf-8") for page in ("README.md", "docs/bigquery.md"))
 EXTRACT = (SQL / "extract_issues.sql").read_text(encoding="utf-8")
 
 
@@ -31,7 +31,7 @@ def test_an_example_has_nothing_that_googlesql_lacks_but_what_bigquery_adds(goog
         googlesql.analyse(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("sql", re.findall(r"(?ms)^```sql\n(.*?);?\s*^```$", README), ids=lambda sql: sql.splitlines()[0].strip("- "))
+@pytest.mark.parametrize("sql", re.findall(r"(?ms)^```sql\n(.*?);?\s*^```$", PAGES), ids=lambda sql: sql.splitlines()[0].strip("- "))
 def test_an_analysts_query_is_googlesql(googlesql: GoogleSQL, sql: str) -> None:
     assert googlesql.analyse(sql)
 
