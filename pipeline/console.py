@@ -51,11 +51,11 @@ def batches(lake: Lake, verb: str, outcome: Outcome) -> None:
     say(f"{verb}: {count(outcome.rows, 'row')}, {count(outcome.made, 'day')} made{there} -> {where}")
 
 
-def extracted(lake: Lake, outcome: Outcome, health: list[dict[str, Any]]) -> None:
+def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dict[str, Any]]) -> None:
     batches(lake, "extract", outcome)
     costs = [manifest.figures["cost"] for manifest in outcome.manifests if "cost" in manifest.figures]
     if costs:
-        say(f"    these days cost {sum(cost['bytes_billed'] for cost in costs):,} bytes billed, ${sum(cost['usd'] for cost in costs):,.2f}")
+        say(f"    BigQuery billed {priced(settings.warehouse, sum(cost['bytes_billed'] for cost in costs))} for these days, once")
     verdicts = Counter(row["verdict"] for row in health)
     trainable = sum(row["trainable"] for row in health)
     say(
@@ -219,7 +219,9 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
     there = sum(day["in_lake"] for day in days)
     say(f"cost: {priced(house, value['bytes'])} for {count(len(days) - there, 'day')}{f', {there} more are in the lake' if there else ''}")
     for day in days[:DAYS_LISTED]:
-        say(f"    {day['day']}  {'in the lake' if day['in_lake'] else priced(house, day['bytes'])}")
+        say(
+            f"    {day['day']}  {'in the lake' if day['in_lake'] else priced(house, day['bytes']) if day['bytes'] else 'not in GH Archive'}"
+        )
     if len(days) > DAYS_LISTED:
         say(f"    ... {len(days) - DAYS_LISTED} more: --json lists them")
     for setting in ("max_bytes_per_run", "max_bytes_per_day"):

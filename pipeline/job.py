@@ -58,7 +58,7 @@ def run(lake: Lake, settings: Settings, days: Sequence[date], *, retrain: bool, 
     asked = Asked(variant=variant, epochs=epochs)
     asked.check()
     with timed("extract", sharded=True):
-        console.extracted(lake, *extract.run(lake, settings, days))
+        console.extracted(lake, settings, *extract.run(lake, settings, days))
     with timed("clean", sharded=True):
         console.batches(lake, "clean", clean.run(lake, settings, [day.isoformat() for day in days]))
     worse = None

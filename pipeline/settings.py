@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pipeline.errors import UsageError
 
 PREFIX = "TITLER_"
-NO_SETTINGS = {"TITLER_TEST_DATA"}  # the tests' own
+NO_SETTINGS = {"TITLER_TEST_DATA", "TITLER_TEST_BIGQUERY_PROJECT"}  # the tests' own
 
 
 class _Section(BaseModel):

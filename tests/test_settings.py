@@ -53,8 +53,9 @@ def test_an_unknown_variable_is_named_with_the_nearest_there_is(monkeypatch, nam
         settings.load()
 
 
-def test_the_tests_own_variable_is_no_mistake(monkeypatch):
-    monkeypatch.setenv("TITLER_TEST_DATA", "x")
+@pytest.mark.parametrize("name", ["TITLER_TEST_DATA", "TITLER_TEST_BIGQUERY_PROJECT"])
+def test_the_tests_own_variables_are_no_mistake(monkeypatch, name):
+    monkeypatch.setenv(name, "x")
     assert settings.load().model_fields_set == set()
 
 

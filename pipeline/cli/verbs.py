@@ -42,7 +42,7 @@ def extract(
 
     here = context()
     outcome, health = stage.run(here.lake, here.settings, parse_days(day, first, last), again=again)
-    console.extracted(here.lake, outcome, health)
+    console.extracted(here.lake, here.settings, outcome, health)
 
 
 @app.command()

@@ -34,9 +34,13 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
 
 @pytest.fixture
 def bigquery_settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
-    """A data set of its own, on the real service where TITLER_TEST_BIGQUERY_PROJECT names a project, else on the emulator."""
+    """A data set of its own, on the real service where TITLER_TEST_BIGQUERY_PROJECT names a project, else on the emulator.
+
+    A test that takes the emulator's side in the conversation has the emulator.
+    """
+    real = REAL_PROJECT and "emulator" not in request.fixturenames
     dataset = f"titler_test_{uuid.uuid4().hex[:12]}"
-    if REAL_PROJECT:
+    if real:
         settings = Settings(kind="bigquery", project=REAL_PROJECT, dataset=dataset)
     else:
         emulator = request.getfixturevalue("emulator")
@@ -53,7 +57,7 @@ def bigquery_settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
     made.location = settings.location
     client.create_dataset(made)
     yield settings
-    if REAL_PROJECT:  # the emulator is gone after the test
+    if real:  # the emulator is gone after the test
         client.delete_dataset(made, delete_contents=True)
 
 
