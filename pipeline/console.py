@@ -219,9 +219,8 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
     there = sum(day["in_lake"] for day in days)
     say(f"cost: {priced(house, value['bytes'])} for {count(len(days) - there, 'day')}{f', {there} more are in the lake' if there else ''}")
     for day in days[:DAYS_LISTED]:
-        say(
-            f"    {day['day']}  {'in the lake' if day['in_lake'] else priced(house, day['bytes']) if day['bytes'] else 'not in GH Archive'}"
-        )
+        price = priced(house, day["bytes"]) if day["bytes"] else "not in GH Archive"
+        say(f"    {day['day']}  {'in the lake' if day['in_lake'] else price}")
     if len(days) > DAYS_LISTED:
         say(f"    ... {len(days) - DAYS_LISTED} more: --json lists them")
     for setting in ("max_bytes_per_run", "max_bytes_per_day"):

@@ -26,7 +26,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = "titler-test"
 SOURCE_PROJECT = "githubarchive"
-TRAPS = 5
 UNCOLLECTED = {"GOGC": "off", "GOMEMLIMIT": "4GiB"}
 """Go's collector frees what the analyser within the emulator still points to: after table functions it stumbles, or dies."""
 PATIENCE = 60  # seconds for the emulator to start
@@ -36,7 +35,6 @@ CORRECTIONS = {
     "failed to analyze": "SQL that is wrong is a jobInternalError, which clients try again, where BigQuery answers invalidQuery",
     "is not found": "a data set or table that is missing in a load job is an internal error where BigQuery answers notFound",
     "parameterValue": "a FLOAT64 parameter, which the client sends as a JSON number, is not read: it becomes a string on its way",
-    "wasm trap": "the analyser within it stumbles now and then, mostly over table functions: what was asked is asked again",
     "Location": "the address to upload to is the emulator's own, past the proxy",
 }
 
@@ -107,7 +105,6 @@ class Proxy:
     def __init__(self, port: int) -> None:
         self.requests: list[Request] = []
         self.authorizations: set[str] = set()
-        self.traps = 0
         self._emulator = port
         self._interventions: list[Intervention] = []
         proxy = self
