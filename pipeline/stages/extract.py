@@ -88,7 +88,7 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run: str
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         files = source.fetch(found, Path(folder)) if isinstance(found, source.SourceDay) else []
         extraction = house.extract(query, day, files, attempt=replaced.batch_id if replaced else "")
-        for number, part in enumerate(_parts(extraction.issues)):
+        for number, part in enumerate(parts_of(extraction.issues)):
             draft.write_table(f"part-{number:05d}.parquet", part, ISSUES)
             trainable += pc.sum(part.column("trainable")).as_py() or 0
             untrained.update(untrainable(part, thresholds(settings.text)))
@@ -111,7 +111,7 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run: str
     return draft.commit(figures), True
 
 
-def _parts(issues: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+def parts_of(issues: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     """The rows, ROWS_A_PART at a time; memory holds no more of them."""
     waiting: list[pa.RecordBatch] = []
     rows = 0

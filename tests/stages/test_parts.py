@@ -4,10 +4,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from pipeline.contracts import ISSUES, TOKENS, VECTORS
 from pipeline.lake import Lake
 from pipeline.pins import Plan
+from pipeline.stages import extract
 from pipeline.stages.clean import clean_part
 from pipeline.stages.extract import untrainable
 from pipeline.stages.shards import Batches
@@ -106,3 +108,23 @@ def test_an_epoch_has_every_issue_once_in_an_order_of_its_own(tmp_path):
     assert order(1) != order(2)
     assert sorted(order(1)) == sorted(order(2)) == [10 * d + n for d in (1, 2, 3) for n in range(5)]
     assert [len(bodies) for bodies, _ in batches(1)] == [4, 4, 4, 3]
+
+
+@pytest.mark.parametrize(
+    ("batches", "parts"),
+    [
+        ([], []),
+        ([0, 0], []),
+        ([3], [3]),
+        ([4], [4]),
+        ([2, 2, 1], [4, 1]),
+        ([1, 10, 2], [4, 4, 4, 1]),  # a batch that is longer than a part
+    ],
+)
+def test_issues_that_stream_in_are_written_part_by_part(monkeypatch, batches, parts):
+    monkeypatch.setattr(extract, "ROWS_A_PART", 4)
+    numbers = iter(range(100))
+    stream = [pa.record_batch({"number": pa.array([next(numbers) for _ in range(rows)], pa.int64())}) for rows in batches]
+    found = list(extract.parts_of(stream))
+    assert [len(part) for part in found] == parts
+    assert [number for part in found for number in part.column("number").to_pylist()] == list(range(sum(batches)))

@@ -23,6 +23,7 @@ from pipeline.warehouse.bigquery import client as google
 from pipeline.warehouse.bigquery.ledger import Ledger, Reservation
 from pipeline.warehouse.price import priced, usd
 
+ANSWER = 60  # seconds for BigQuery to say that it has begun
 ATTEMPTS = 5  # names that a job of one kind may have: one for each time that it failed
 TRANSIENT = ("backendError", "internalError", "jobBackendError", "jobInternalError", "rateLimitExceeded", "jobRateLimitExceeded")
 _TYPES = ((bool, "BOOL"), (int, "INT64"), (float, "FLOAT64"), (str, "STRING"), (datetime, "TIMESTAMP"), (date, "DATE"))
@@ -80,7 +81,7 @@ class Jobs:
             config = self._config(statement.parameters, None)
             config.dry_run = True
             config.use_query_cache = False
-            job = self.client.query(statement.sql, job_config=config, job_retry=None, timeout=self.settings.timeout)
+            job = self.client.query(statement.sql, job_config=config, job_retry=None, timeout=ANSWER)
             return int(job.total_bytes_processed or 0)
 
     def query(self, statement: Statement, source_day: date | None = None) -> Paid:
@@ -150,7 +151,7 @@ class Jobs:
     def _unpaid(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The ledger's own statements."""
         with google.told(self.settings, "keeping account of what is spent"):
-            job = self.client.query(sql, job_config=self._config(parameters, None), job_retry=None, timeout=self.settings.timeout)
+            job = self.client.query(sql, job_config=self._config(parameters, None), job_retry=None, timeout=ANSWER)
         self._wait(job, "keeping account of what is spent")
         return self.rows(Paid(job, 0, 0)) if job.statement_type == "SELECT" else []
 
@@ -163,7 +164,7 @@ class Jobs:
         config.maximum_bytes_billed = max(left, 1)
         with google.told(self.settings, statement.doing):
             try:
-                return self.client.query(statement.sql, job_id=name, job_config=config, job_retry=None, timeout=self.settings.timeout)
+                return self.client.query(statement.sql, job_id=name, job_config=config, job_retry=None, timeout=ANSWER)
             except exceptions.Conflict:  # it got there, though the answer did not come back
                 job = self.client.get_job(name, location=self.settings.location)
                 assert isinstance(job, QueryJob)

@@ -84,7 +84,8 @@ class Tables:
         made = bigquery.Table(self.address(name), schema=columns)
         made.description = f"What a publication sets up before it changes {table.name}; nothing to query."
         made.labels = LABELS
-        rows = _cast(rows, table).append_column("stage_id", pa.array([stage] * len(rows), pa.string()))
+        stage_ids = pa.array([stage] * len(rows), pa.string())
+        rows = _cast(rows, table).append_column(pa.field("stage_id", pa.string(), nullable=False), stage_ids)
         with google.told(self._jobs.settings, f"setting up {name}"), tempfile.TemporaryFile(prefix="titler-load-") as file:
             self._client.create_table(made, exists_ok=True)
             pq.write_table(rows, file)
