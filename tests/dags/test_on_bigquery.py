@@ -29,6 +29,8 @@ from tests.readme import NAME, SMALL, analysts_queries, poor_titles_beside_any_s
 from tests.warehouse.events import opened
 from tests.warehouse.source import load_day
 
+pytestmark = pytest.mark.timeout(600)  # its fixture runs fifteen tasks: two minutes on two idle cores, more beside other tests
+
 ROOT = Path(__file__).resolve().parents[2]
 DAY = date(2024, 1, 1)
 NEXT_DAY = "2024-01-02"  # when DAY is over: the name that Airflow gives its run
