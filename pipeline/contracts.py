@@ -268,7 +268,7 @@ SPEND = Table(
     prose="Bytes that a query of Titler's had billed: reserved before it ran, then what they were.",
     schema=pa.schema(
         [
-            column("job_id", pa.string(), "BigQuery's job, or the first part of the names of several"),
+            column("job_id", pa.string(), "BigQuery's job"),
             column("state", pa.string(), "reserved or billed; billed replaces reserved"),
             column("at", WHEN, "when that was known"),
             column("day", pa.date32(), "the UTC day whose budget it counts against"),

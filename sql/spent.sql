@@ -1,21 +1,16 @@
 -- Grain: one row: bytes that count against the budgets, of the UTC day @day and of the command @run.
 --
--- What is reserved counts until what was billed is known.
+-- A job counts once, on the day and for the command that reserved it; what is reserved counts until what was billed is known.
 WITH jobs AS (
   SELECT
     job_id,
-    run,
-    day,
+    MIN(day) AS day,
+    COALESCE(MIN(IF(state = 'reserved', run, NULL)), MIN(run)) AS run,
     COALESCE(MAX(IF(state = 'billed', bytes, NULL)), MAX(bytes)) AS bytes
   FROM
     spend_v1
-  WHERE
-    day = @day
-    OR run = @run
   GROUP BY
-    job_id,
-    run,
-    day
+    job_id
 )
 SELECT
   COALESCE(SUM(IF(day = @day, bytes, 0)), 0) AS of_day,

@@ -12,7 +12,7 @@ from pipeline.pins import Pinned
 from pipeline.release import RECORD, kept, names, record
 from pipeline.settings import Settings
 from pipeline.stages.index import INDEX
-from pipeline.stages.publish import current
+from pipeline.stages.publish import settled
 from pipeline.stages.train import PREDICTOR, tracking_of
 from pipeline.stages.vocab import VOCABULARY
 
@@ -46,10 +46,15 @@ def _pins(pinned: Pinned) -> set[str]:
 
 
 def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collected:
+    """As `_collect`, while nobody plans or publishes: what they are about to name would be removed."""
+    with warehouse.connect(settings, "collect").alone():
+        return _collect(lake, settings, now or datetime.now(UTC))
+
+
+def _collect(lake: Lake, settings: Settings, now: datetime) -> Collected:
     """Removes releases beyond `release.keep`, models that no kept release uses and that are neither champion nor previous,
     and every batch that is then named by nobody. What is younger than GRACE stays."""
-    now = now or datetime.now(UTC)
-    keep = set(kept(lake, current(lake, settings), settings.release.keep))
+    keep = set(kept(lake, settled(lake, settings), settings.release.keep))
     released = {name: Pinned(lake, "releases", name) for name in names(lake)}
     stay = {name for name, pinned in released.items() if name in keep or (record(lake, name) is None and _young(pinned, now))}
     in_use = {released[name].plan().facts["model"] for name in stay}

@@ -19,7 +19,6 @@ from pipeline import source, warehouse
 from pipeline.compute import map_shards
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
 from pipeline.lake import Lake, Manifest
-from pipeline.pins import new_id
 from pipeline.settings import Settings, Text
 from pipeline.stages import Outcome
 
@@ -170,7 +169,15 @@ def run(lake: Lake, settings: Settings, days: Sequence[date], *, again: bool = F
     Raises SourceError where the source cannot be reached or is not GH Archive's, BudgetError where it would cost too much.
     """
     results = map_shards(
-        extract_day, list(days), lake, settings, again, new_id(), label="extract", compute=settings.compute, heavy=len(days) > HISTORY_DAYS
+        extract_day,
+        list(days),
+        lake,
+        settings,
+        again,
+        warehouse.RUN,
+        label="extract",
+        compute=settings.compute,
+        heavy=len(days) > HISTORY_DAYS,
     )
     known: dict[str, dict[str, Any]] = {}
     health = [judge(lake, manifest, known) for manifest, _ in sorted(results, key=lambda result: result[0].day)]

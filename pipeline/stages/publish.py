@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from pipeline import warehouse
-from pipeline.contracts import SOURCE_HEALTH, TABLES
+from pipeline.contracts import RELEASE_MEMBERS, RELEASES, SOURCE_HEALTH, TABLES
 from pipeline.errors import TitlerError, UsageError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned
 from pipeline.release import EMBEDDINGS_TABLE, PUBLISHED_TABLES, RECORD, Members, point, published, record, record_of, releases_table
 from pipeline.settings import Settings
 from pipeline.stages.index import INDEX, check_recall
+from pipeline.who import who
 
 VERBS = {"source_health_v1": "plan", "title_predictions_v1": "predict", "similar_issues_v1": "index", "embeddings_v1": "embed"}
 
@@ -35,7 +35,7 @@ def settled(lake: Lake, settings: Settings) -> str | None:
     house = warehouse.connect(settings, "publish")
     name = house.current_release()
     if name is not None:
-        row = house.query(warehouse.Query("current_row", "SELECT * FROM releases_v1 WHERE status = 'current'")).to_pylist()[0]
+        row = next(row for row in house.records(RELEASES) if row["release_id"] == name)
         if record(lake, name) != record_of(row):
             Pinned(lake, "releases", name).note(RECORD, record_of(row))
         point(lake, name)
@@ -54,7 +54,7 @@ def acceptances(lake: Lake, release: Pinned, accepted: Mapping[str, str]) -> lis
     for day, reason in accepted.items():
         if day not in digests:
             raise UsageError(f"{day} is not in release {release.name}, so there is nothing to accept.", "titler status shows the days.")
-        found[day] = {"day": day, "because": reason, "by": getpass.getuser(), "health": digests[day]}
+        found[day] = {"day": day, "because": reason, "by": who(), "health": digests[day]}
     return [found[day] for day in sorted(found)]
 
 
@@ -78,7 +78,7 @@ def audit(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str
     superseded = sum(len(ids) for ids in plan.superseded.values())
     return {
         "release_id": release.name,
-        "published_by": getpass.getuser(),
+        "published_by": who(),
         "model": plan.facts["model"],
         "model_version": plan.facts["model_version"],
         "vocabulary": plan.facts["vocabulary"],
@@ -97,7 +97,7 @@ def make_current(lake: Lake, settings: Settings, row: dict[str, Any]) -> dict[st
     Raises StoppedError, naming the first check in sql/checks that finds something, and its first row.
     """
     release = Pinned(lake, "releases", row["release_id"])
-    house = warehouse.connect(settings, "publish")
+    house = warehouse.connect(settings, "publish", release_id=release.name)
     row = {**row, "rolled_back": False, "published_at": datetime.now(UTC).isoformat(timespec="microseconds")}
     records = [found for found in published(lake) if found["release_id"] != row["release_id"]] + [row]
     kept = [found["release_id"] for found in records]
@@ -144,10 +144,12 @@ def _shows_members(lake: Lake, settings: Settings, release: Pinned) -> bool:
     """Whether the warehouse shows the very batches that belong to the current release: another process may have made some again, and
     publishing embeddings is a setting."""
     columns = ["table_name", "day", "batch_id"]
-    sql = "SELECT table_name, day, batch_id FROM release_members_v1 WHERE release_id = @release"
-    shown = warehouse.connect(settings, "publish").query(warehouse.Query("members", sql, {"release": release.name}))
-    sides = [table.select(columns).to_pylist() for table in (shown, Members(lake).table([release.name], _tables(settings)))]
-    shown_rows, member_rows = (sorted(tuple(map(str, row.values())) for row in rows) for rows in sides)
+    shown = warehouse.connect(settings, "publish").records(RELEASE_MEMBERS)
+    sides = [
+        [row for row in shown if row["release_id"] == release.name],
+        Members(lake).table([release.name], _tables(settings)).to_pylist(),
+    ]
+    shown_rows, member_rows = (sorted(tuple(str(row[name]) for name in columns) for row in rows) for rows in sides)
     return shown_rows == member_rows
 
 

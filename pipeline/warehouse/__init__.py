@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -179,6 +180,10 @@ class Warehouse(Protocol):
         """The id of the release that readers see; None before the first."""
         ...
 
+    def records(self, table: contracts.Table) -> list[dict[str, Any]]:
+        """The rows of releases_v1 or release_members_v1, as readers see them; none before the first release. Costs nothing."""
+        ...
+
     def query(self, query: Query) -> pa.Table:
         """The rows of an analyst's query on what `sql/views` and `sql/functions` define. Raises UsageError for one that does not run."""
         ...
@@ -188,15 +193,19 @@ class Warehouse(Protocol):
         ...
 
 
-def connect(settings: Settings, verb: str, run: str = "") -> Warehouse:
-    """The warehouse that the settings name. `verb` is who asks, `run` one command's name for what it spends in several processes.
+RUN = uuid.uuid4().hex
+"""One command, as budgets know it; handed to other processes that work for it."""
+
+
+def connect(settings: Settings, verb: str, run: str = "", release_id: str | None = None) -> Warehouse:
+    """The warehouse that the settings name. `verb` is who asks and `release_id` for which release, `run` the command (default: this one).
 
     Raises UsageError for settings that name none: a DuckDB file on another machine, BigQuery without a project.
     """
     if settings.warehouse.kind == "bigquery":
         from pipeline.warehouse.bigquery import BigQueryWarehouse
 
-        return BigQueryWarehouse(settings.warehouse, verb, run)
+        return BigQueryWarehouse(settings.warehouse, verb, run or RUN, release_id)
     local = settings.warehouse_path.removeprefix("file://")
     if "://" in local:
         raise UsageError(

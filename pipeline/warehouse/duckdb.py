@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -110,8 +111,12 @@ class DuckDBWarehouse:
     def current_release(self) -> str | None:
         if not self.path.is_file():
             return None
-        rows = self.query(Query("current_release", "SELECT release_id FROM releases_v1 WHERE status = 'current'"))
-        return str(rows.column("release_id")[0])
+        return next(str(row["release_id"]) for row in self.records(contracts.RELEASES) if row["status"] == "current")
+
+    def records(self, table: contracts.Table) -> list[dict[str, Any]]:
+        if not self.path.is_file():
+            return []
+        return list(self.query(Query(table.name, f"SELECT * FROM {table.name}")).to_pylist())
 
     def query(self, query: Query) -> pa.Table:
         if not self.path.is_file():

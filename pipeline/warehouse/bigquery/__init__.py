@@ -13,32 +13,34 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pyarrow as pa
 from google.api_core import exceptions
 
 from pipeline import contracts
-from pipeline.errors import UsageError, WarehouseError
-from pipeline.progress import track
+from pipeline.errors import TitlerError, UsageError, WarehouseError
+from pipeline.progress import say, track
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse import Batch, Extraction, Failure, Query, SourceTable, current_of, suffix
 from pipeline.warehouse.bigquery import client as google
 from pipeline.warehouse.bigquery import lease, rows
-from pipeline.warehouse.bigquery.jobs import Jobs, Paid, Statement, fingerprint
+from pipeline.warehouse.bigquery.jobs import MINIMUM, Jobs, Paid, Statement, cost_of, fingerprint
 from pipeline.warehouse.bigquery.source import EXTRACTED, SOURCE, day_query, malformed_of
-from pipeline.warehouse.bigquery.tables import Tables, quoted
+from pipeline.warehouse.bigquery.tables import DAYS_A_JOB, Tables, quoted
 from pipeline.warehouse.dialect import parameters_of, renamed, table_function
 
 FAILURES_KEPT = 100
+INDEX_ROWS = 5000  # fewer are searched as quickly without
 SMALL = (contracts.RELEASES, contracts.RELEASE_MEMBERS)
 
 
 class BigQueryWarehouse:
     """One data set of one project. `verb` is who asks; `run` names one command for what it spends in several processes."""
 
-    def __init__(self, settings: Settings, verb: str, run: str = "") -> None:
+    def __init__(self, settings: Settings, verb: str, run: str = "", release_id: str | None = None) -> None:
         self.settings = settings
-        self.jobs = Jobs(settings, verb, run)
+        self.jobs = Jobs(settings, verb, run, release_id)
         self.tables = Tables(self.jobs)
 
     @cached_property
@@ -51,7 +53,7 @@ class BigQueryWarehouse:
         name = f"{SOURCE}{suffix(day)}"
         with google.told(self.settings, f"looking at {name}"):
             try:
-                return SourceTable(name, int(self.jobs.client.get_table(name).num_rows or 0))
+                return SourceTable(name, int(self.jobs.client.get_table(name, timeout=google.REQUEST).num_rows or 0))
             except exceptions.NotFound:
                 return SourceTable(name, None)
 
@@ -65,14 +67,18 @@ class BigQueryWarehouse:
         if table.rows is None:
             return Extraction(contracts.ISSUES.empty().to_reader(), 0, malformed_of([], table.name))
         self._ready()
-        hours, events = self._hours(query, day)
-        statement = self._statements(query, day)[1]
-        key = fingerprint(self.jobs.dataset, table.name, table.rows, statement.sql, sorted(statement.parameters.items()), attempt)
-        paid = self.jobs.query_once(f"{day:%Y%m%d}_{key}", statement, day)
+        asked = []
+        for statement in self._statements(query, day):
+            key = fingerprint(self.jobs.dataset, table.name, table.rows, statement.sql, sorted(statement.parameters.items()), attempt)
+            asked.append(self.jobs.query_once(f"{day:%Y%m%d}_{key}", statement, day))
+        counted, paid = asked
+        found_hours = self.jobs.rows(counted)
+        hours = tuple(sorted(row["hour"] for row in found_hours if row["hour"] is not None))
+        events = sum(row["events"] for row in found_hours)
         with google.told(self.settings, f"reading the issues of {day}"):
             first, malformed, found = self._split(paid, table.name)
             issues = pa.RecordBatchReader.from_batches(contracts.ISSUES.schema, first)
-        return Extraction(issues, events, malformed, found - len(malformed), hours, paid.cost(self.settings))
+        return Extraction(issues, events, malformed, found - len(malformed), hours, cost_of(asked, self.settings))
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
         self._ready()
@@ -86,15 +92,16 @@ class BigQueryWarehouse:
         self._ready()
         for name in sorted(known):
             self.tables.ensure(contracts.TABLES[name])
-        self.jobs.release_id = release
         return StagedTables(self, release, releases, members)
 
     def alone(self) -> AbstractContextManager[None]:
         return lease.held(self.jobs)
 
     def current_release(self) -> str | None:
-        found = self.tables.all_rows(contracts.RELEASES.name) or []
-        return next((str(row["release_id"]) for row in found if row["status"] == "current"), None)
+        return next((str(row["release_id"]) for row in self.records(contracts.RELEASES) if row["status"] == "current"), None)
+
+    def records(self, table: contracts.Table) -> list[dict[str, Any]]:
+        return self.tables.all_rows(table.name) or []
 
     def query(self, query: Query) -> pa.Table:
         return self.answer(query)
@@ -102,6 +109,7 @@ class BigQueryWarehouse:
     def answer(self, query: Query, names: Mapping[str, str] | None = None) -> pa.Table:
         """The rows of a query; `names` as in `renamed`. Raises UsageError for one that does not run."""
         parameters = query.binding(parameters_of(query.sql))
+        self._ready()
         if self.current_release() is None and names is None:
             raise UsageError(f"{self.jobs.dataset}: no release has been published yet.", "Publish one: titler run --from D --to D")
         try:
@@ -114,19 +122,21 @@ class BigQueryWarehouse:
 
     def collect(self, kept_batches: Mapping[str, Collection[str]]) -> int:
         gone = 0
+        self._ready()
         for table in contracts.TABLES.values():
             if "warehouse" not in table.lives_in or not table.partition or not self._is_there(table):
                 continue
             held = self._batches(table)
-            stale = set(held) - set(kept_batches.get(table.name, ()))
-            if stale:
+            stale = sorted(set(held) - set(kept_batches.get(table.name, ())))
+            for start in range(0, len(stale), DAYS_A_JOB):
+                some = stale[start : start + DAYS_A_JOB]
                 sql = f"DELETE FROM {self.names[table.name]} WHERE batch_id IN UNNEST(@gone)"
-                self.jobs.query(Statement(f"removing {len(stale)} batches from {table.name}", sql, {"gone": sorted(stale)}))
-                gone += sum(held[batch] for batch in stale)
+                self.jobs.query(Statement(f"removing {len(some)} batches from {table.name}", sql, {"gone": some}))
+                gone += sum(held[batch] for batch in some)
         return gone
 
     def show(self) -> None:
-        """Makes the views of `sql/views` and the table functions of `sql/functions`, or makes them anew where their SQL has changed."""
+        """Makes the views of `sql/views` and the table functions of `sql/functions`, as their SQL is now."""
         parts = []
         for view in Query.folder("views"):
             described = f"OPTIONS (description = {quoted(view.prose)})"
@@ -139,8 +149,13 @@ class BigQueryWarehouse:
         self.jobs.define("making the views", ";\n".join(parts))
 
     def index_vectors(self) -> None:
-        """Makes the vector index of `embeddings_v1`, which VECTOR_SEARCH uses; BigQuery keeps it, and leaves it unused below 5,000 rows."""
+        """Makes the vector index of `embeddings_v1`, which VECTOR_SEARCH uses and BigQuery keeps; not below INDEX_ROWS rows."""
         table, column = contracts.EMBEDDINGS.name, contracts.EMBEDDINGS.schema.names[-1]
+        with google.told(self.settings, f"looking at {table}"):
+            held = self.jobs.client.get_table(self.tables.address(table), timeout=google.REQUEST).num_rows or 0
+        if held < INDEX_ROWS:
+            say(f"    no vector index yet: {table} has {held:,} rows, BigQuery wants {INDEX_ROWS:,}")
+            return
         sql = (
             f"CREATE VECTOR INDEX IF NOT EXISTS {table}_{column} ON {self.names[table]}({column}) "
             "OPTIONS (index_type = 'IVF', distance_type = 'COSINE')"
@@ -160,15 +175,10 @@ class BigQueryWarehouse:
             Statement(f"reading the issues of {day}", issues, query.binding(parameters_of(issues), **bounds)),
         ]
 
-    def _hours(self, query: Query, day: date) -> tuple[tuple[int, ...], int]:
-        """The hours of a day that have events, and the number of events."""
-        found = self.jobs.rows(self.jobs.query(self._statements(query, day)[0], day))
-        return tuple(sorted(row["hour"] for row in found)), sum(row["events"] for row in found)
-
     def _split(self, paid: Paid, table: str) -> tuple[Iterator[pa.RecordBatch], pa.Table, int]:
         """What a day's query gave: its issues, in batches; its first malformed events; how many of these there are."""
         with google.told(self.settings, "counting a result"):
-            total = self.jobs.client.get_table(paid.job.destination).num_rows or 0
+            total = self.jobs.client.get_table(paid.job.destination, timeout=google.REQUEST).num_rows or 0
         stream = rows.batches(self.jobs.client, google.connect_storage(self.settings), paid.job)
         batches = (batch.select(EXTRACTED) for batch in track(stream, f"issues of {table[-6:]}", total, len))
         broken: list[dict[str, object]] = []
@@ -191,7 +201,7 @@ class BigQueryWarehouse:
     def _is_there(self, table: contracts.Table) -> bool:
         with google.told(self.settings, f"looking at {table.name}"):
             try:
-                self.jobs.client.get_table(self.tables.address(table.name))
+                self.jobs.client.get_table(self.tables.address(table.name), timeout=google.REQUEST)
             except exceptions.NotFound:
                 return False
         return True
@@ -251,8 +261,6 @@ class StagedTables:
         if self._current:
             return
         self.house.show()
-        if self.house.settings.embeddings and self.house.settings.vector_index:
-            self.house.index_vectors()
         changes = []
         for table in SMALL:
             names = ", ".join(f"`{name}`" for name in table.in_warehouse.names)
@@ -260,13 +268,19 @@ class StagedTables:
             changes.append(f"DELETE FROM {address} WHERE EXISTS (SELECT 1 {mine});")
             changes.append(f"INSERT INTO {address} ({names}) SELECT {names} {mine};")
         script = "\n".join(["BEGIN TRANSACTION;", *changes, "COMMIT TRANSACTION;"])
-        self.house.jobs.query(Statement(f"making release {self.release} current", script, {"stage": self.stage_id}))
+        doing, at_least = f"making release {self.release} current", MINIMUM * 3 * len(SMALL)
+        self.house.jobs.query(Statement(doing, script, {"stage": self.stage_id}, at_least))
         if self.house.current_release() != self.release:
             raise WarehouseError(
                 f"Release {self.release} did not become current in {self.house.jobs.dataset}: another process has published meanwhile.",
                 f"See what is current: titler status; then: titler publish --release {self.release}",
             )
         self._current = True
+        if self.house.settings.embeddings and self.house.settings.vector_index:
+            try:
+                self.house.index_vectors()
+            except TitlerError as error:  # the release is current without
+                say(f"    no vector index: {error.message}")
 
     def _staged(self, table: contracts.Table) -> str:
         return f"`{self.house.tables.address(f'staged_{table.name}')}`"

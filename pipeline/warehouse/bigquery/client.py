@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,7 +12,7 @@ import requests.exceptions
 from google.api_core import exceptions
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials, Credentials
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
 from google.cloud import bigquery
 from google.cloud.bigquery_storage_v1 import BigQueryReadClient
 from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
@@ -25,23 +24,28 @@ from pipeline.settings import Warehouse as Settings
 SCOPES = ("https://www.googleapis.com/auth/bigquery",)
 
 
+REQUEST = 60  # seconds for one request; `warehouse.timeout` is for whole jobs
+DOCTOR = "See what it can reach and which rights are missing: titler doctor"
+AGAIN = "Run the same command again: what is done is not done, or paid for, twice."
+TRANSIENT = ("backendError", "internalError", "jobBackendError", "jobInternalError", "rateLimitExceeded", "jobRateLimitExceeded")
+_QUOTA = ("quotaExceeded", "rateLimitExceeded", "jobRateLimitExceeded")
+_UNREACHED = (exceptions.RetryError, requests.exceptions.RequestException, concurrent.futures.TimeoutError, ConnectionError)
+
+
 class UnansweredError(WarehouseError):
     """Nobody knows whether what was asked for was done."""
 
 
-class RejectedError(WarehouseError):
+class RefusedError(WarehouseError):
+    """What BigQuery will not do. `reason` is its own word for why, like `accessDenied`."""
+
+    def __init__(self, reason: str, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.reason = reason
+
+
+class RejectedError(RefusedError):
     """A statement that is wrong, or that names what is not there."""
-
-
-DOCTOR = "See what it can reach and which rights are missing: titler doctor"
-AGAIN = "Run the same command again: what is done is not done, or paid for, twice."
-_UNREACHED = (
-    exceptions.RetryError,
-    exceptions.ServerError,
-    requests.exceptions.RequestException,
-    concurrent.futures.TimeoutError,
-    ConnectionError,
-)
 
 
 def credentials_of(settings: Settings) -> Credentials:
@@ -54,6 +58,8 @@ def credentials_of(settings: Settings) -> Credentials:
         return google.auth.default(scopes=SCOPES)[0]
     except FileNotFoundError:
         raise UsageError(f"warehouse.credentials_file = {settings.credentials_file}: no such file.", DOCTOR) from None
+    except OSError as error:
+        raise UsageError(f"warehouse.credentials_file = {settings.credentials_file} cannot be read: {error.strerror}.", DOCTOR) from None
     except (ValueError, DefaultCredentialsError):  # their texts may quote the file, so they stay out of ours
         found = f"warehouse.credentials_file = {settings.credentials_file} is" if settings.credentials_file else "There are"
         raise UsageError(
@@ -83,12 +89,6 @@ def connect_storage(settings: Settings) -> BigQueryReadClient | None:
     return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=grpc.insecure_channel(settings.storage_endpoint)))
 
 
-def reason_of(error: exceptions.GoogleAPICallError) -> str:
-    """BigQuery's one word for what went wrong, like `accessDenied`; empty where it gave none."""
-    found = [str(one.get("reason", "")) for one in error.errors or () if isinstance(one, dict)]
-    return next((reason for reason in found if reason), "")
-
-
 @contextmanager
 def told(settings: Settings, doing: str) -> Iterator[None]:
     """Raises as a TitlerError, with what to do next, whatever BigQuery or the way to it raises within."""
@@ -96,41 +96,48 @@ def told(settings: Settings, doing: str) -> Iterator[None]:
         yield
     except TitlerError:
         raise
+    except TransportError as error:
+        raise UnansweredError(f"BigQuery did not answer while {doing}: {_short(error)}", AGAIN) from None
     except GoogleAuthError as error:
-        said = re.sub(r"[^ -~].*", "", str(error).splitlines()[0])[:200] if str(error) else type(error).__name__
-        raise UsageError(f"BigQuery does not take the credentials while {doing}: {said}", DOCTOR) from None
+        raise UsageError(f"BigQuery does not take the credentials while {doing}: {_short(error)}", DOCTOR) from None
     except exceptions.GoogleAPICallError as error:
-        raise explained(settings, doing, error) from None
+        found = [str(one.get("reason", "")) for one in error.errors or () if isinstance(one, dict)]
+        reason = next((one for one in found if one), "")
+        if isinstance(error, (exceptions.ServerError, exceptions.TooManyRequests)) and reason not in _QUOTA:
+            raise UnansweredError(f"BigQuery failed while {doing}: {_short(error)}", AGAIN) from None
+        denied = isinstance(error, (exceptions.Forbidden, exceptions.Unauthorized))
+        missing = isinstance(error, exceptions.NotFound)
+        raise refusal(settings, doing, reason or ("accessDenied" if denied else "notFound" if missing else ""), _short(error)) from None
     except _UNREACHED as error:
         raise UnansweredError(f"BigQuery did not answer while {doing}: {_short(error)}", AGAIN) from None
 
 
-def explained(settings: Settings, doing: str, error: exceptions.GoogleAPICallError) -> TitlerError:
-    """What BigQuery answered, as an error that a person can act on."""
-    reason, message = reason_of(error), error.message or str(error)
-    if reason in ("quotaExceeded", "rateLimitExceeded", "resourcesExceeded"):
-        return WarehouseError(
-            f"BigQuery's quota stops {doing}: {message}",
-            f"Wait until it is renewed (most are within a day), or have it raised in the project's quotas. {AGAIN}",
-        )
+def refusal(settings: Settings, doing: str, reason: str, message: str) -> TitlerError:
+    """What BigQuery answered, or what a job ended with, as an error that a person can act on."""
+    message = message.strip().partition("\n")[0]  # what follows is the job's name and place
     if reason == "bytesBilledLimitExceeded" or "bytes billed" in message:
         return BudgetError(
             f"BigQuery stopped {doing}, which would have billed more than is left of the budget: {message}",
             "See what it would cost: titler cost --day D; the budgets: warehouse.max_bytes_per_run, warehouse.max_bytes_per_day.",
         )
-    if isinstance(error, (exceptions.Forbidden, exceptions.Unauthorized)):
-        return WarehouseError(f"BigQuery refuses {doing}: {message}", DOCTOR)
-    if isinstance(error, exceptions.NotFound):
+    if reason in _QUOTA:
+        hint = f"Wait until it is renewed (most are within a day), or have it raised in the project's quotas. {AGAIN}"
+        return RefusedError(reason, f"BigQuery's quota stops {doing}: {message}", hint)
+    if reason in TRANSIENT:
+        return RefusedError(reason, f"BigQuery failed while {doing}: {message}", AGAIN)
+    if reason == "accessDenied":
+        return RefusedError(reason, f"BigQuery refuses {doing}: {message}", DOCTOR)
+    if reason == "notFound":
         place = f"{settings.project}:{settings.dataset}"
         return RejectedError(
+            reason,
             f"BigQuery does not find what {doing} needs: {message}",
             f"The data set must exist: bq --location={settings.location} mk --dataset {place}; what else is missing: titler doctor",
         )
-    if isinstance(error, exceptions.ServerError):
-        return WarehouseError(f"BigQuery failed while {doing}: {message}", AGAIN)
-    return RejectedError(f"BigQuery rejects {doing}: {message}", DOCTOR)
+    return RejectedError(reason, f"BigQuery rejects {doing}: {message}", DOCTOR)
 
 
 def _short(error: BaseException) -> str:
-    text = str(error).splitlines()[0] if str(error) else ""
-    return text[:300] or type(error).__name__
+    """Its first line."""
+    text = str(getattr(error, "message", "") or error).strip()
+    return text.splitlines()[0][:500] if text else type(error).__name__

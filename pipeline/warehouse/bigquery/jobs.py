@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import hashlib
+import itertools
 import json
 import re
+import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from google.api_core import exceptions
 from google.cloud import bigquery
 from google.cloud.bigquery.job import LoadJob, QueryJob
 
-from pipeline.errors import TitlerError, WarehouseError
+from pipeline.errors import TitlerError
 from pipeline.progress import say
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse.bigquery import client as google
 from pipeline.warehouse.bigquery.ledger import Ledger, Reservation
 from pipeline.warehouse.price import priced, usd
 
-ANSWER = 60  # seconds for BigQuery to say that it has begun
-ATTEMPTS = 5  # names that a job of one kind may have: one for each time that it failed
-TRANSIENT = ("backendError", "internalError", "jobBackendError", "jobInternalError", "rateLimitExceeded", "jobRateLimitExceeded")
+ATTEMPTS = 5  # jobs begun for one statement that fails for a moment
+LONGEST_PAUSE = 5  # seconds between two looks at a running job
+MIB = 2**20
+MINIMUM = 10 * MIB  # bytes billed a table
+LEDGER_BYTES = 10**9  # that a statement of the ledger may bill
 _TYPES = ((bool, "BOOL"), (int, "INT64"), (float, "FLOAT64"), (str, "STRING"), (datetime, "TIMESTAMP"), (date, "DATE"))
 
 
 @dataclass(frozen=True)
 class Statement:
-    """SQL with the values of its `@named` parameters. `doing` completes "BigQuery failed while ...": reading a day, checking."""
+    """SQL with the values of its `@named` parameters. `doing` completes "BigQuery failed while ...": reading a day, checking.
+
+    `at_least` are bytes to reserve for what a dry run does not foresee: a script's.
+    """
 
     doing: str
     sql: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    at_least: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,14 +53,16 @@ class Paid:
     estimated: int
     billed: int
 
-    def cost(self, settings: Settings) -> dict[str, Any]:
-        """As a manifest records it."""
-        return {
-            "job_id": self.job.job_id,
-            "bytes_estimated": self.estimated,
-            "bytes_billed": self.billed,
-            "usd": round(usd(settings, self.billed), 6),
-        }
+
+def cost_of(paid: Sequence[Paid], settings: Settings) -> dict[str, Any]:
+    """What queries cost together, as a manifest records it; `job_id` is the last one's."""
+    billed = sum(one.billed for one in paid)
+    return {
+        "job_id": paid[-1].job.job_id,
+        "bytes_estimated": sum(one.estimated for one in paid),
+        "bytes_billed": billed,
+        "usd": round(usd(settings, billed), 6),
+    }
 
 
 def fingerprint(*parts: Any) -> str:
@@ -64,45 +73,44 @@ def fingerprint(*parts: Any) -> str:
 class Jobs:
     """Jobs of one command in one data set."""
 
-    def __init__(self, settings: Settings, verb: str, run: str) -> None:
+    def __init__(self, settings: Settings, verb: str, run: str, release_id: str | None = None) -> None:
         self.settings = settings
         self.verb = verb
         self.client = google.connect(settings)
         self.ledger = Ledger(settings, verb, run, self._unpaid)
-        self.release_id: str | None = None
+        self.release_id = release_id
 
     @property
     def dataset(self) -> str:
         return f"{self.settings.project}.{self.settings.dataset}"
 
     def estimate(self, statement: Statement) -> int:
-        """Bytes that a query would have billed: a dry run, which is free."""
+        """Bytes that a query would have billed, BigQuery's minimum a table included: a dry run, which is free."""
         with google.told(self.settings, f"estimating the cost of {statement.doing}"):
             config = self._config(statement.parameters, None)
             config.dry_run = True
             config.use_query_cache = False
-            job = self.client.query(statement.sql, job_config=config, job_retry=None, timeout=ANSWER)
-            return int(job.total_bytes_processed or 0)
+            job = self.client.query(statement.sql, job_config=config, job_retry=None, timeout=google.REQUEST)
+            processed, tables = int(job.total_bytes_processed or 0), len(job.referenced_tables or ())
+        return max(billable(processed, tables), statement.at_least)
 
     def query(self, statement: Statement, source_day: date | None = None) -> Paid:
         """Runs a query, within the budgets. Raises BudgetError before it runs, or as `told`."""
         name = self._name(uuid.uuid4().hex)
-        reservation = self._reserve(name, statement.doing, self.estimate(statement), source_day)
-        try:
-            job = self._start(name, statement, source_day, reservation.left)
-            self._wait(job, statement.doing)
-        except google.UnansweredError:
-            raise  # it may be running: what was reserved counts
-        except TitlerError:
-            self.ledger.settle(reservation, 0)
-            raise
+        reservation = self._reserve(name, statement, source_day)
+        job = self._begin(name, statement, source_day, reservation)
+        failure = self._wait(job, statement.doing)
         paid = _paid(job, reservation.bytes)
-        self.ledger.settle(reservation, paid.billed)
+        self.ledger.settle(reservation, paid.billed if failure is None else 0)
+        if failure is not None:
+            raise failure
         return paid
 
     def define(self, doing: str, sql: str) -> None:
         """Runs DDL, which reads no rows and costs nothing."""
-        self._wait(self._start(self._name(uuid.uuid4().hex), Statement(doing, sql), None, 1), doing)
+        failure = self._wait(self._start(self._name(uuid.uuid4().hex), Statement(doing, sql), None, MINIMUM), doing)
+        if failure is not None:
+            raise failure
 
     def query_once(self, key: str, statement: Statement, source_day: date) -> Paid:
         """Runs a query as the job that `key` names. One that is running or has finished is waited for instead, and paid for once."""
@@ -110,26 +118,30 @@ class Jobs:
 
         def start(name: str) -> QueryJob:
             nonlocal reservation
-            reservation = self._reserve(name, statement.doing, self.estimate(statement), source_day)
-            return self._start(name, statement, source_day, reservation.left)
+            if reservation is not None:  # of a job that failed
+                self.ledger.settle(reservation, 0)
+            reservation = self._reserve(name, statement, source_day)
+            return self._begin(name, statement, source_day, reservation)
 
         try:
-            job = self._once(self._name(key), statement.doing, start, self._has_rows)
+            job = self._once(self._name(key), statement.doing, start, lambda job, done: self._has_rows(job))
         except google.UnansweredError:
-            raise
+            raise  # it may be running: what was reserved counts
         except TitlerError:
             if reservation is not None:
                 self.ledger.settle(reservation, 0)
             raise
-        if reservation is None:  # who started it keeps account
-            return _paid(job, int(job.total_bytes_processed or 0))
-        paid = _paid(job, reservation.bytes)
-        self.ledger.settle(reservation, paid.billed)
+        estimated = reservation.bytes if reservation is not None else int(job.total_bytes_processed or 0)
+        paid = _paid(job, estimated)
+        # also for who began it and is gone: the ledger takes one figure a job
+        today = datetime.now(UTC).date()
+        self.ledger.settle(reservation or Reservation(job.job_id, 0, 0, self.verb, source_day, self.release_id, today), paid.billed)
         return paid
 
     def load_once(self, key: str, doing: str, start: Callable[[str], LoadJob]) -> None:
-        """As `query_once`, for a job that loads a file; loading is free."""
-        self._once(self._name(key), doing, start, lambda job: True)
+        """Loads, as the job that `key` names; one that is running is waited for instead. One that has finished is not enough: who asks has
+        looked, and its rows are not there."""
+        self._once(self._name(key), doing, start, lambda job, done: not done)
 
     def rows(self, paid: Paid) -> list[dict[str, Any]]:
         """The rows of a small result."""
@@ -149,89 +161,122 @@ class Jobs:
         return f"titler_{self.verb}_{key}"
 
     def _unpaid(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The ledger's own statements."""
-        with google.told(self.settings, "keeping account of what is spent"):
-            job = self.client.query(sql, job_config=self._config(parameters, None), job_retry=None, timeout=ANSWER)
-        self._wait(job, "keeping account of what is spent")
-        return self.rows(Paid(job, 0, 0)) if job.statement_type == "SELECT" else []
+        """The ledger's own statements; begun again where many write at once."""
+        failure: TitlerError | None = None
+        for attempt in range(ATTEMPTS):
+            job = self._start(f"titler_ledger_{uuid.uuid4().hex}", Statement("keeping account", sql, parameters), None, LEDGER_BYTES)
+            failure = self._wait(job, "keeping account")
+            if failure is None:
+                return self.rows(Paid(job, 0, 0)) if job.statement_type == "SELECT" else []
+            if not _is_transient(failure):
+                raise failure
+            time.sleep(2**attempt)
+        assert failure is not None
+        raise failure
 
-    def _reserve(self, name: str, doing: str, count: int, source_day: date | None) -> Reservation:
-        say(f"    BigQuery: {doing}: {priced(self.settings, count)}")
+    def _reserve(self, name: str, statement: Statement, source_day: date | None) -> Reservation:
+        count = self.estimate(statement)
+        say(f"    BigQuery: {statement.doing}: {priced(self.settings, count)}")
         return self.ledger.reserve(name, count, source_day, self.release_id)
+
+    def _begin(self, name: str, statement: Statement, source_day: date | None, reservation: Reservation) -> QueryJob:
+        """Starts a query; what BigQuery refuses to begin costs nothing."""
+        try:
+            return self._start(name, statement, source_day, reservation.left)
+        except google.UnansweredError:
+            raise
+        except TitlerError:
+            self.ledger.settle(reservation, 0)
+            raise
 
     def _start(self, name: str, statement: Statement, source_day: date | None, left: int) -> QueryJob:
         config = self._config(statement.parameters, source_day)
         config.maximum_bytes_billed = max(left, 1)
         with google.told(self.settings, statement.doing):
             try:
-                return self.client.query(statement.sql, job_id=name, job_config=config, job_retry=None, timeout=ANSWER)
+                return self.client.query(statement.sql, job_id=name, job_config=config, job_retry=None, timeout=google.REQUEST)
             except exceptions.Conflict:  # it got there, though the answer did not come back
-                job = self.client.get_job(name, location=self.settings.location)
-                assert isinstance(job, QueryJob)
+                return self.taken(name)
+
+    def taken(self, name: str) -> Any:
+        """The job of a name that is taken; it may take BigQuery a moment to find it."""
+        for attempt in range(ATTEMPTS):
+            job = self._find(name)
+            if job is not None:
                 return job
+            time.sleep(2**attempt)
+        raise google.UnansweredError(f"BigQuery has a job called {name} and does not find it.", google.AGAIN)
 
     def _config(self, parameters: Mapping[str, Any], source_day: date | None) -> bigquery.QueryJobConfig:
         config = bigquery.QueryJobConfig(query_parameters=[_parameter(name, value) for name, value in parameters.items()])
         config.labels = self.labels(source_day)
         return config
 
-    def _once(self, name: str, doing: str, start: Callable[[str], Any], usable: Callable[[Any], bool]) -> Any:
-        """The job called `name`, or after failures `name_1`, `name_2` ...: found, or started. Waits until it has finished."""
-        for attempt in range(ATTEMPTS):
-            current = f"{name}_{attempt}" if attempt else name
+    def _once(self, name: str, doing: str, start: Callable[[str], Any], usable: Callable[[Any, bool], bool]) -> Any:
+        """The job called `name`, or where that has failed or is of no use, `name_1`, `name_2` ...: found, or started.
+
+        Waits until it has finished. `usable(job, done)` says whether it will do; `done`: it had finished when it was found.
+        """
+        started = 0
+        for number in itertools.count():
+            current = f"{name}_{number}" if number else name
             job = self._find(current)
-            found = job is not None
+            found, done = job is not None, job is not None and job.state == "DONE"
             if job is None:
                 job = start(current)
-            try:
-                self._wait(job, doing)
-            except google.UnansweredError:
-                raise
-            except TitlerError:
-                if found or self._reason(job) in TRANSIENT:  # its name is used up
-                    continue
-                raise
-            if usable(job):
+                started += 1
+            failure = self._wait(job, doing)
+            if failure is None and usable(job, done):
                 return job
-        raise WarehouseError(f"BigQuery failed {ATTEMPTS} times while {doing}; the last job is {current}.", google.DOCTOR)
+            if failure is not None and not found and (started == ATTEMPTS or not _is_transient(failure)):
+                raise failure
+        raise AssertionError  # a count has no end
 
     def _find(self, name: str) -> Any:
         with google.told(self.settings, f"looking for the job {name}"):
             try:
-                job = self.client.get_job(name, location=self.settings.location)
-                assert isinstance(job, QueryJob)
-                return job
+                return self.client.get_job(name, location=self.settings.location, timeout=google.REQUEST)
             except exceptions.NotFound:
                 return None
 
-    def _wait(self, job: Any, doing: str) -> None:
-        """Until the job has finished. Raises WarehouseError, BudgetError where it failed."""
+    def _wait(self, job: Any, doing: str) -> TitlerError | None:
+        """Waits until a job has finished; what it failed of. Raises UnansweredError where nobody knows how it ends."""
+        until, pause = time.monotonic() + self.settings.timeout, 0.05
         with google.told(self.settings, doing):
             try:
-                if job.state == "DONE":  # as it came back; asking again would only take time
-                    if error := job.exception():
-                        raise error
-                elif isinstance(job, QueryJob):
-                    job.result(max_results=0, job_retry=None, timeout=self.settings.timeout)
-                else:
-                    job.result(timeout=self.settings.timeout)
-            except concurrent.futures.TimeoutError:
-                raise google.UnansweredError(
-                    f"BigQuery's job {job.job_id} has been running for more than warehouse.timeout = {self.settings.timeout} s: {doing}.",
-                    f"It goes on. {google.AGAIN}",
-                ) from None
+                while job.state != "DONE" and not job.done(timeout=google.REQUEST):
+                    if time.monotonic() > until:
+                        raise google.UnansweredError(
+                            f"BigQuery's job {job.job_id} has been running for more than warehouse.timeout = {self.settings.timeout} s: "
+                            f"{doing}.",
+                            f"It goes on. {google.AGAIN}",
+                        )
+                    time.sleep(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE)
+            except exceptions.ClientError as error:  # of asking, not of the job
+                raise google.UnansweredError(f"BigQuery does not say how {doing} ended: {error.message}", google.AGAIN) from None
+        ended = job.error_result
+        return google.refusal(self.settings, doing, str(ended.get("reason", "")), str(ended.get("message", ""))) if ended else None
 
     def _has_rows(self, job: QueryJob) -> bool:
         """Whether the result is still there: BigQuery keeps it for a day."""
-        try:
-            self.client.get_table(job.destination)
-        except exceptions.NotFound:
-            return False
+        with google.told(self.settings, "looking at a result"):
+            try:
+                self.client.get_table(job.destination, timeout=google.REQUEST)
+            except exceptions.NotFound:
+                return False
         return True
 
-    @staticmethod
-    def _reason(job: Any) -> str:
-        return str((job.error_result or {}).get("reason", ""))
+
+def billable(processed: int, tables: int) -> int:
+    """What BigQuery bills for bytes processed: whole MiB, and 10 MiB a table at the least (BigQuery's pricing, on-demand queries)."""
+    if not processed:
+        return 0
+    return max(-(-processed // MIB) * MIB, MINIMUM * max(tables, 1))
+
+
+def _is_transient(error: TitlerError) -> bool:
+    return isinstance(error, google.RefusedError) and error.reason in google.TRANSIENT
 
 
 def _paid(job: QueryJob, estimated: int) -> Paid:

@@ -7,7 +7,6 @@ and looks then, so two commands that begin together can both be refused but neve
 
 from __future__ import annotations
 
-import getpass
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -15,11 +14,12 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from pipeline.contracts import SPEND
-from pipeline.errors import BudgetError
+from pipeline.errors import BudgetError, TitlerError
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse import Query
 from pipeline.warehouse.dialect import renamed
 from pipeline.warehouse.price import priced, size, usd
+from pipeline.who import who
 
 Run = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]
 """Runs a statement with its named parameters; its rows."""
@@ -27,7 +27,7 @@ Run = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Reservation:
-    """Bytes set aside for one job, or for several that belong together. `left` may be billed: no less than `bytes`."""
+    """Bytes set aside for a job. `left` is what it may have billed: no less than `bytes`."""
 
     job_id: str
     bytes: int
@@ -53,19 +53,23 @@ class Ledger:
         today = datetime.now(UTC).date()
         reservation = Reservation(job_id, count, 0, self.verb, source_day, release_id, today)
         self._write(reservation, "reserved", count)
-        spent = self.spent(today)
+        try:
+            spent = self.spent(today)
+        except TitlerError:
+            self.settle(reservation, 0)
+            raise
         budgets = {
             "warehouse.max_bytes_per_run": (self.settings.max_bytes_per_run, spent["of_run"], "this command"),
             "warehouse.max_bytes_per_day": (self.settings.max_bytes_per_day, spent["of_day"], f"{today} (UTC)"),
         }
-        for setting, (budget, taken, who) in budgets.items():
+        for setting, (budget, taken, whose) in budgets.items():
             if taken > budget:
                 self.settle(reservation, 0)
                 what = f"{self.verb} of {source_day}" if source_day else self.verb
                 left = size(max(budget - taken + count, 0))
                 raise BudgetError(
                     f"{what} would have {priced(self.settings, count)} billed, and of {setting} = {budget:,} bytes ({size(budget)}) "
-                    f"{who} has {left} left. Nothing was run.",
+                    f"{whose} has {left} left. It was not run.",
                     f"Raise it: TITLER_{setting.replace('.', '__').upper()}={_above(taken)}; or ask for fewer days.",
                 )
         return replace(reservation, left=min(budget - taken for budget, taken, _ in budgets.values()) + count)
@@ -92,7 +96,7 @@ class Ledger:
             "release_id": reservation.release_id,
             "bytes": count,
             "usd": usd(self.settings, count),
-            "by": getpass.getuser(),
+            "by": who(),
         }
         columns = SPEND.schema.names
         given = [name for name in columns if row[name] is not None]

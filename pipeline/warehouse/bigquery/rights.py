@@ -61,7 +61,7 @@ def identity(settings: Settings) -> str:
 
 def _datasets(jobs: Jobs) -> str:
     with google.told(jobs.settings, "listing data sets"):
-        names = [found.dataset_id for found in jobs.client.list_datasets(max_results=DATASETS_LISTED)]
+        names = [found.dataset_id for found in jobs.client.list_datasets(max_results=DATASETS_LISTED, timeout=google.REQUEST)]
     return ", ".join(names) or "the project has none"
 
 
@@ -72,7 +72,7 @@ def _queries(jobs: Jobs) -> str:
 
 def _dataset(jobs: Jobs) -> str:
     with google.told(jobs.settings, "looking at the data set"):
-        found = jobs.client.get_dataset(jobs.dataset)
+        found = jobs.client.get_dataset(jobs.dataset, timeout=google.REQUEST)
     return f"{jobs.dataset}{f' in {found.location}' if found.location else ''}"
 
 
@@ -80,12 +80,12 @@ def _tables(jobs: Jobs) -> str:
     table = bigquery.Table(f"{jobs.dataset}.titler_doctor_{uuid.uuid4().hex[:8]}", schema=[bigquery.SchemaField("nothing", "STRING")])
     table.expires = datetime.now(UTC) + timedelta(hours=1)
     with google.told(jobs.settings, "making a table"):
-        made = jobs.client.create_table(table)
+        made = jobs.client.create_table(table, timeout=google.REQUEST)
     with google.told(jobs.settings, "changing a table"):
         made.description = "made by titler doctor"
-        jobs.client.update_table(made, ["description"])
+        jobs.client.update_table(made, ["description"], timeout=google.REQUEST)
     with google.told(jobs.settings, "removing a table"):
-        jobs.client.delete_table(made)
+        jobs.client.delete_table(made, timeout=google.REQUEST)
     return "may be made, changed and removed"
 
 

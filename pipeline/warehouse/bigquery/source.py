@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from pipeline import contracts
 from pipeline.warehouse import MALFORMED, MALFORMED_KEPT, TEXT_KEPT, Query
+from pipeline.warehouse.types import in_bigquery
 
 SOURCE = "githubarchive.day.20"
 EXTRACTED = [*contracts.ISSUES.schema.names, "reason", "text", "found"]
@@ -57,8 +58,8 @@ ORDER BY
 def day_query(query: Query) -> str:
     """`query` (sql/extract_issues.sql) with what it leaves out (sql/extract_malformed.sql): first the malformed, then issues in order."""
     columns = contracts.ISSUES.schema.names
-    kinds = {"created_at": "TIMESTAMP", "issue_id": "INT64", "number": "INT64", "trainable": "BOOL"}
-    nulls = ["event_id" if name == "event_id" else f"CAST(NULL AS {kinds.get(name, 'STRING')}) AS {name}" for name in columns]
+    kinds = {field.name: in_bigquery(field.type) for field in contracts.ISSUES.schema}
+    nulls = [name if name == "event_id" else f"CAST(NULL AS {kinds[name]}) AS {name}" for name in columns]
     return _DAY.format(
         issues=query.sql,
         malformed=Query.from_file("extract_malformed").sql,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -54,9 +54,9 @@ class Tables:
             return
         with google.told(self._jobs.settings, f"looking at {table.name}"):
             try:
-                found = self._client.get_table(self.address(table.name))
+                found = self._client.get_table(self.address(table.name), timeout=google.REQUEST)
             except exceptions.NotFound:
-                found = self._client.create_table(self._made(table), exists_ok=True)
+                found = self._client.create_table(self._made(table), exists_ok=True, timeout=google.REQUEST)
         self._add_columns(table, found)
         self._seen.add(table.name)
 
@@ -87,18 +87,23 @@ class Tables:
         stage_ids = pa.array([stage] * len(rows), pa.string())
         rows = _cast(rows, table).append_column(pa.field("stage_id", pa.string(), nullable=False), stage_ids)
         with google.told(self._jobs.settings, f"setting up {name}"), tempfile.TemporaryFile(prefix="titler-load-") as file:
-            self._client.create_table(made, exists_ok=True)
+            self._client.create_table(made, exists_ok=True, timeout=google.REQUEST)
             pq.write_table(rows, file)
-            job = self._load(f"titler_{self._jobs.verb}_{name}_{stage}", file, name, columns, bigquery.WriteDisposition.WRITE_TRUNCATE)
-            job.result(timeout=self._jobs.settings.timeout)
+            file.seek(0)
 
-    def all_rows(self, name: str) -> list[dict[str, object]] | None:
+            def start(job_id: str) -> LoadJob:
+                return self._load(job_id, file, name, columns, bigquery.WriteDisposition.WRITE_TRUNCATE)
+
+            self._jobs.load_once(f"{name}_{stage}", f"setting up {name}", start)
+
+    def all_rows(self, name: str) -> list[dict[str, Any]] | None:
         """The rows of a small table, for nothing; None where there is no such table."""
         with google.told(self._jobs.settings, f"reading {name}"):
             try:
-                return [dict(row) for row in self._client.list_rows(self._client.get_table(self.address(name)))]
+                found = self._client.get_table(self.address(name), timeout=google.REQUEST)
+                return [dict(row) for row in self._client.list_rows(found, timeout=google.REQUEST)]
             except exceptions.NotFound:
-                self._client.get_dataset(self._jobs.dataset)  # raises where that is what is missing
+                self._client.get_dataset(self._jobs.dataset, timeout=google.REQUEST)  # raises where that is what is missing
                 return None
 
     def _made(self, table: contracts.Table) -> bigquery.Table:
@@ -162,11 +167,11 @@ class Tables:
         )
         with google.told(self._jobs.settings, f"loading into {self.address(name)}"):
             try:
-                return self._client.load_table_from_file(file, self.address(name), rewind=True, job_id=job_id, job_config=config)
+                return self._client.load_table_from_file(
+                    file, self.address(name), rewind=True, job_id=job_id, job_config=config, timeout=google.REQUEST
+                )
             except exceptions.Conflict:
-                job = self._client.get_job(job_id, location=self._jobs.settings.location)
-                assert isinstance(job, LoadJob)
-                return job
+                return self._jobs.taken(job_id)
 
 
 def quoted(text: str) -> str:

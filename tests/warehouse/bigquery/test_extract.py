@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,8 @@ def breaking(endpoint: str, after: int) -> Iterator[tuple[str, list[int]]]:
         except OSError:
             pass
         for one in (source, target):
+            with suppress(OSError):  # close alone would wait for the other thread, which reads
+                one.shutdown(socket.SHUT_RDWR)
             one.close()
 
     def serve() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import Any
 
@@ -12,11 +13,19 @@ from pipeline.errors import BudgetError, WarehouseError
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse.bigquery import BigQueryWarehouse
 from pipeline.warehouse.bigquery.jobs import Statement
-from tests.emulator import Answer, Emulator
+from tests.emulator import Answer, Emulator, Request
 from tests.warehouse.bigquery.conversation import always, failed, jobs_started, once
 
 DAY = date(2015, 1, 3)
 ONE = Statement("a question", "SELECT 1 AS one")
+
+
+def running(ask: Any) -> Answer:
+    """The emulator's answer of a finished job, as of one that runs."""
+    answer = ask()
+    value = json.loads(answer.body)
+    value["status"] = {"state": "RUNNING"}
+    return Answer(answer.status, json.dumps(value).encode(), answer.headers)
 
 
 @pytest.fixture
@@ -67,6 +76,37 @@ def test_a_job_that_fails_for_a_moment_is_begun_again_under_another_name(house: 
         paid = house.jobs.query_once("key", ONE, DAY)
     assert house.jobs.rows(paid) == [{"one": 1}]
     assert names(emulator) == ["titler_test_key", "titler_test_key_1"]
+
+
+def test_a_job_that_runs_for_a_while_is_waited_for(house: BigQueryWarehouse, emulator: Emulator) -> None:
+    with emulator.proxy.intervene(once(ONE.sql, running)):
+        assert house.jobs.rows(house.jobs.query(ONE)) == [{"one": 1}]
+
+
+def test_a_job_that_fails_after_a_while_says_why_in_one_line(house: BigQueryWarehouse, emulator: Emulator) -> None:
+    def fails(request: Request, ask: Any) -> Answer | None:
+        if request.method != "GET" or "/jobs/titler_test_" not in request.path:
+            return None
+        return failed(json.loads(ask().body), "resourcesExceeded", "Resources exceeded: out of memory\n\nLocation: US")
+
+    with (
+        emulator.proxy.intervene(once(ONE.sql, running), fails),
+        pytest.raises(WarehouseError) as raised,
+    ):
+        house.jobs.query(ONE)
+    assert raised.value.message == "BigQuery rejects a question: Resources exceeded: out of memory"
+
+
+def test_a_job_that_outlasts_its_time_goes_on_and_keeps_its_reservation(bigquery_settings: Settings, emulator: Emulator) -> None:
+    house = BigQueryWarehouse(bigquery_settings.model_copy(update={"timeout": 1}), "test")
+    house.tables.ensure(SPEND)
+
+    def runs(request: Request, ask: Any) -> Answer | None:
+        return running(ask) if request.method == "GET" and "/jobs/titler_test_" in request.path else None
+
+    with emulator.proxy.intervene(once(ONE.sql, running), runs), pytest.raises(WarehouseError, match=r"more than warehouse\.timeout = 1 s"):
+        house.jobs.query(ONE)
+    assert [row["state"] for row in house.tables.all_rows(SPEND.name) or []] == ["reserved"]
 
 
 def test_a_job_that_is_wrong_is_not_tried_again(house: BigQueryWarehouse, emulator: Emulator) -> None:

@@ -71,6 +71,17 @@ def test_a_batch_in_several_files_is_one_job_and_comes_once(
     assert job["configuration"]["labels"] == {"app": "titler", "verb": "test"}
 
 
+def test_rows_that_are_gone_are_loaded_again_though_their_job_has_finished(
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]).batches["title_predictions_v1"]
+    bigquery_warehouse.load(TITLE_PREDICTIONS, batches)
+    monkeypatch.setattr(bigquery_warehouse.tables, "_held", lambda table, wanted: {})  # as after a table was set aside
+    bigquery_warehouse.load(TITLE_PREDICTIONS, batches)
+    names = [job["jobReference"]["jobId"] for job in uploads(emulator, "title_predictions_v1")]
+    assert names == [names[0], f"{names[0]}_1"]
+
+
 def test_a_new_nullable_column_is_added(bigquery_warehouse: BigQueryWarehouse, emulator: Emulator) -> None:
     bigquery_warehouse.tables.ensure(RELEASES)
     grown = replace(RELEASES, schema=pa.schema([*RELEASES.schema, column("weather", pa.string(), "how it was", null=True)]))
@@ -149,12 +160,19 @@ def test_who_publishes_is_alone(bigquery_warehouse: BigQueryWarehouse, monkeypat
         pass
 
 
-def test_the_vector_index_is_asked_for_where_the_settings_say_so(bigquery_warehouse: BigQueryWarehouse, emulator: Emulator) -> None:
+def test_the_vector_index_is_asked_for_once_there_are_rows_enough(
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def answer(request: Request, ask: Any) -> Answer | None:  # the emulator has no CREATE VECTOR INDEX
         if not (request.json and "VECTOR INDEX" in str(request.json)):
             return None
         return Answer.of({**request.json, "status": {"state": "DONE"}, "statistics": {"query": {"statementType": "CREATE_INDEX"}}})
 
+    bigquery_warehouse.tables.ensure(EMBEDDINGS)
+    bigquery_warehouse.index_vectors()
+    assert "no vector index yet: embeddings_v1 has 0 rows, BigQuery wants 5,000" in capsys.readouterr().out
+    assert jobs_started(emulator, "VECTOR INDEX") == []
+    monkeypatch.setattr("pipeline.warehouse.bigquery.INDEX_ROWS", 0)
     with emulator.proxy.intervene(answer):
         bigquery_warehouse.index_vectors()
     (job,) = jobs_started(emulator, "VECTOR INDEX")
