@@ -114,4 +114,5 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
             yield Finding(probe.subject, probe.good, probe.found, probe.advice)
     release = warehouse.connect(settings, "doctor").current_release()
     shown = f"release {release}" if release else "no release yet"
-    yield Finding("warehouse", True, f"{settings.warehouse_name}: {shown}")
+    kind = "DuckDB, " if settings.warehouse.kind == "duckdb" else ""
+    yield Finding("warehouse", True, f"{kind}{settings.warehouse_name}: {shown}")
