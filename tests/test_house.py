@@ -19,7 +19,7 @@ FLOORS = [
     {"lake"},
     {"contracts", "faults", "shape"},
     {"settings"},
-    {"errors", "progress"},
+    {"errors", "progress", "who"},
 ]
 ROOMS_OF = {
     "tensorflow": set(),
