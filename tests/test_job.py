@@ -189,7 +189,8 @@ def test_a_collapsed_day_stops_a_release_until_someone_takes_it_and_then_stays_t
     with pytest.raises(TitlerError) as told:
         publish.run(published, settings, stopped, {})
     assert str(told.value).splitlines() == [
-        "2024-01-01: 31 issues where 412 are usual for a Monday (24 of 24 hours found), so the day has collapsed and stops release stopped.",
+        "2024-01-01: 31 issues where 412 are usual for a Monday (24 of 24 hours found), "
+        "so the day has collapsed and stops release stopped.",
         "See what the source gave:  titler status --day 2024-01-01",
         "Fetch it again:            titler extract --day 2024-01-01 --again; then clean it and plan another release",
         'Accept it as it is:        titler publish --release stopped --accept 2024-01-01 --because "..."',

@@ -24,7 +24,7 @@ from pipeline.stages import Outcome
 
 QUARANTINE = "quarantine"
 ROWS_A_PART = 100_000
-HEAVY_DAYS = 28  # more are shared out among processes, whatever they weigh
+HEAVY_DAYS = 28  # more of them are worth starting a cluster
 REASONS = ("no_body", "short_body", "short_title", "long_title", "long_body")
 
 
