@@ -13,8 +13,8 @@ Compared = Literal["weekday", "month"]
 
 HOURS_A_DAY = 24
 DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
-# Of what is usual, at most. On 1,392 days of public trackers the quietest, a Christmas, kept a fifth; what GH Archive lost in May 2025
-# left between a tenth and a hundredth.
+# Of what is usual, at most. Of 1,392 days of public trackers the quietest kept a fifth (2 issues of 10, and 3 of 14 on a Christmas); what
+# GH Archive lost in May 2025 left between a tenth and a hundredth.
 COLLAPSED_AT_MOST = 0.10
 # Fewer a day, and chance alone brings a tenth of them: one or none where ten are usual comes once in 2,000 days (Poisson).
 USUAL_AT_LEAST = 10

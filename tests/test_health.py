@@ -145,7 +145,7 @@ def test_so_few_that_chance_alone_empties_a_day_are_not_held_against_it() -> Non
 
 def calls(first: date, counts: Iterable[Counted], history: dict[date, Judged]) -> list[str]:
     """The verdicts on one day after another; each becomes history for the next."""
-    verdicts = []
+    verdicts: list[str] = []
     for back, found in enumerate(counts):
         day = first + timedelta(days=back)
         verdict = judge(day, found, history).verdict

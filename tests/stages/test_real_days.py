@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -72,9 +73,9 @@ def told(lake: Lake, settings: Settings) -> str:
     return str(stopped.value)
 
 
-def health(settings: Settings, columns: str) -> list[tuple[object, ...]]:
+def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
     with duckdb.connect(settings.warehouse_path, read_only=True) as connection:
-        return connection.sql(columns).fetchall()
+        return connection.sql(sql).fetchall()
 
 
 def test_the_release_stops_and_says_why_and_what_to_type(told: str, lake: Lake) -> None:
@@ -110,7 +111,7 @@ def test_extract_and_status_say_why(told: str, lake: Lake, settings: Settings, c
     assert capsys.readouterr().out.splitlines()[:3] == [
         "days      1 collapsed",
         "          day         hours   events  malformed   issues  trainable  verdict",
-        "          2020-01-09  24/24        35         0         1          0  collapsed: 1 issue where 27 are usual for a Thursday",
+        "          2020-01-09  24/24        35         0         1         0  collapsed: 1 issue where 27 are usual for a Thursday",
     ]
 
 
@@ -121,14 +122,14 @@ def test_once_accepted_it_is_published_and_every_row_can_be_told_its_days_verdic
     assert (release.pointed(lake), taken["day"], taken["because"]) == (name, "2020-01-09", "the source lost them")
     assert datetime.now(UTC) - datetime.fromisoformat(taken["at"]) < timedelta(minutes=1)
     columns = "day, verdict, usual_events, usual_issues, compared_with, reason"
-    assert health(settings, f"SELECT {columns} FROM source_health WHERE day BETWEEN '{LOST}' AND '{AFTER}' ORDER BY day") == [
+    assert query(settings, f"SELECT {columns} FROM source_health WHERE day BETWEEN '{LOST}' AND '{AFTER}' ORDER BY day") == [
         (LOST, "partial", 26, 26, "weekday", "21 of 24 hours found"),
         (EMPTIED, "collapsed", 27, 27, "weekday", "1 issue where 27 are usual for a Thursday"),
         (AFTER, "complete", 25, 25, "weekday", None),
     ]
     titles = "SELECT verdict, COUNT(*) FROM title_predictions AS t JOIN source_health AS h ON h.day = t.source_day"
-    assert dict(health(settings, f"{titles} WHERE day BETWEEN '{EMPTIED}' AND '{AFTER}' GROUP BY verdict")) == {
+    assert dict(query(settings, f"{titles} WHERE day BETWEEN '{EMPTIED}' AND '{AFTER}' GROUP BY verdict")) == {
         "collapsed": 1,
         "complete": 25,
     }
-    assert health(settings, "SELECT COUNT(*) FROM title_predictions WHERE source_day NOT IN (SELECT day FROM source_health)") == [(0,)]
+    assert query(settings, "SELECT COUNT(*) FROM title_predictions WHERE source_day NOT IN (SELECT day FROM source_health)") == [(0,)]
