@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
@@ -58,6 +58,12 @@ def status(lake: Lake, settings: Settings, first: str | None = None, last: str |
             "published_at": row["published_at"],
         }
     return {"days": days, "model": model, "release": release}
+
+
+def reasons(lake: Lake, days: Iterable[str]) -> dict[str, str]:
+    """Why these days are not complete, in words, where that is known."""
+    found = {day: lake.current(SOURCE_HEALTH.name, {"day": day}) for day in days}
+    return {day: health.figures["reason"] for day, health in found.items() if health and health.figures.get("reason")}
 
 
 def cost(lake: Lake, settings: Settings, days: Sequence[date]) -> dict[str, Any]:

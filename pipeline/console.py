@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline.lake import Lake, Manifest
@@ -73,8 +74,8 @@ def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dic
                 f"{lake.path(manifest.figures['quarantine'])}"
             )
     for row in [row for row in health if row["verdict"] != "complete"][:DAYS_LISTED]:
-        usual = "" if row["usual_events"] is None else f", {row['usual_events']:,} usual"
-        say(f"    {row['day']} is {row['verdict']}: {row['hours_found']} of 24 hours, {count(row['events'], 'event')}{usual}")
+        found = f" ({row['hours_found']} of 24 hours found)" if row["verdict"] == "collapsed" else ""
+        say(f"    {row['day']} is {row['verdict']}: {row['reason']}{found}")
 
 
 def _counts(counter: Counter[str]) -> str:
@@ -182,7 +183,8 @@ def sampled(result: Sample) -> None:
     )
 
 
-def status(value: dict[str, Any], as_json: bool) -> None:
+def status(value: dict[str, Any], as_json: bool, reasons: Mapping[str, str] | None = None) -> None:
+    """`reasons`: day -> why it is not complete."""
     if as_json:
         answer(value)
         return
@@ -193,9 +195,10 @@ def status(value: dict[str, Any], as_json: bool) -> None:
         if len(days) > DAYS_LISTED:
             say(f"          ... {len(days) - DAYS_LISTED:,} earlier days: --from and --to choose")
         for day in days[-DAYS_LISTED:]:
+            why = f": {reasons[day['day']]}" if reasons and day["day"] in reasons else ""
             say(
                 f"          {day['day']}  {day['hours_found']:>2}/24 {day['events']:>9,} {day['malformed']:>9,} "
-                f"{day['issues']:>9,} {day['trainable']:>9,}  {day['verdict']}"
+                f"{day['issues']:>9,} {day['trainable']:>9,}  {day['verdict']}{why}"
             )
     model, release = value["model"], value["release"]
     say(f"model     {model['name']}, version {model['version']}, variant {model['variant']}" if model else "model     none is champion")

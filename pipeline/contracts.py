@@ -50,6 +50,13 @@ class Table:
             columns.append(column)
         return pa.table(columns, schema=self.schema)
 
+    def extended(self, table: pa.Table) -> pa.Table:
+        """The same rows, with NULL in the nullable columns that the contract got after they were written."""
+        for field in self.schema:
+            if field.nullable and field.name not in table.column_names:
+                table = table.append_column(field, pa.nulls(len(table), field.type))
+        return table
+
     @property
     def day_column(self) -> str | None:
         """The column that says which source day a row is of; None for a table that is not kept by day."""
@@ -114,10 +121,11 @@ SOURCE_HEALTH = Table(
             column("malformed", pa.int64(), "lines put into quarantine"),
             column("issues", pa.int64(), "issues opened, each counted once"),
             column("trainable", pa.int64(), "of these, what may be learned from"),
-            column(
-                "usual_events", pa.int64(), "median events of the complete days among the 28 before; NULL where fewer than 7", null=True
-            ),
+            column("usual_events", pa.int64(), "median events of the days it was held against; NULL where they were too few", null=True),
             column("verdict", pa.string(), "complete, partial, collapsed or missing"),
+            column("usual_issues", pa.int64(), "median issues of the days it was held against; NULL where they were too few", null=True),
+            column("compared_with", pa.string(), "weekday or month: of which complete days; NULL where they were too few", null=True),
+            column("reason", pa.string(), "why it is not complete; NULL where it is", null=True),
         ]
     ),
     key=("day",),
@@ -237,7 +245,7 @@ RELEASES = Table(
             column("issues", pa.int64(), "issues in it"),
             column("index_items", pa.int64(), "vectors in its index"),
             column("recall_at_10", pa.float64(), "share of the 10 exact nearest neighbours that the index finds"),
-            column("accepted", pa.string(), "collapsed days accepted, with reasons (JSON)"),
+            column("accepted", pa.string(), "collapsed days accepted: by whom, when and why (JSON)"),
         ]
     ),
     key=("release_id",),

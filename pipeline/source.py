@@ -15,7 +15,6 @@ from fsspec.core import url_to_fs
 from pipeline.errors import SourceError
 
 HOURS = range(24)
-COLLAPSED_BELOW = 0.10  # of the usual events
 CONNECTIONS = 8
 
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-(1?\d|2[0-3])\.json\.gz")
@@ -74,17 +73,6 @@ def fetch(day: SourceDay, folder: Path) -> list[Path]:
     """
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         return list(pool.map(lambda file: _fetch(file, folder), day.found))
-
-
-def verdict(hours_found: int, events: int, usual_events: int | None) -> str:
-    """What a source day is: `missing` (no hour file), `collapsed` (less than a tenth of the usual events),
-    `partial` (less than 24 hours) or `complete`. `usual_events` is None while there are too few days to know.
-    """
-    if hours_found == 0:
-        return "missing"
-    if usual_events is not None and events < COLLAPSED_BELOW * usual_events:
-        return "collapsed"
-    return "partial" if hours_found < len(HOURS) else "complete"
 
 
 def _open(base: str) -> tuple[fsspec.AbstractFileSystem, str]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import getpass
 import gzip
 import json
 import os
@@ -164,7 +165,8 @@ def test_the_following_day_is_embedded_alone_and_rollback_goes_back(published, s
 
 def collapsed(lake: Lake, settings: Settings, source: Pinned, name: str) -> Pinned:
     """A release like `source`, whose first day has collapsed."""
-    figures = {**source.members(SOURCE_HEALTH.name, "plan")[0].figures, "verdict": "collapsed", "usual_events": 10_000}
+    why = "31 issues where 412 are usual for a Monday"
+    figures = {**source.members(SOURCE_HEALTH.name, "plan")[0].figures, "verdict": "collapsed", "usual_issues": 412, "reason": why}
     draft = lake.draft(SOURCE_HEALTH.name, {"day": ONE.isoformat()}, ("collapsed",))
     draft.write_table("part-00000.parquet", pa.Table.from_pylist([{**figures, "day": ONE}], schema=SOURCE_HEALTH.schema), SOURCE_HEALTH)
     health = draft.commit(figures)
@@ -182,14 +184,25 @@ def test_a_collapsed_day_stops_a_release_until_someone_takes_it_and_then_stays_t
     name = release.pointed(published)
     assert name is not None
     source = Pinned(published, "releases", name)
+    before = datetime.now(UTC).replace(microsecond=0)
     stopped = collapsed(published, settings, source, "stopped")
-    with pytest.raises(TitlerError, match="so the day has collapsed and stops release stopped"):
+    with pytest.raises(TitlerError) as told:
         publish.run(published, settings, stopped, {})
+    assert str(told.value).splitlines() == [
+        "2024-01-01: 31 issues where 412 are usual for a Monday (24 of 24 hours found), "
+        "so the day has collapsed and stops release stopped.",
+        "See what the source gave:  titler status --day 2024-01-01",
+        "Fetch it again:            titler extract --day 2024-01-01 --again; then clean it and plan another release",
+        'Accept it as it is:        titler publish --release stopped --accept 2024-01-01 --because "..."',
+    ]
     assert release.pointed(published) == name
     publish.run(published, settings, stopped, {"2024-01-01": "a holiday"})
     publish.run(published, settings, collapsed(published, settings, source, "the-night-after"), {})
     rows = dict(query(settings, "SELECT release_id, accepted FROM releases"))
-    assert [json.loads(rows[release_id])[0]["because"] for release_id in ("stopped", "the-night-after")] == ["a holiday"] * 2
+    taken, later = (json.loads(rows[release_id]) for release_id in ("stopped", "the-night-after"))
+    assert taken == later
+    assert [(one["day"], one["because"], one["by"]) for one in taken] == [("2024-01-01", "a holiday", getpass.getuser())]
+    assert before <= datetime.fromisoformat(taken[0]["at"]) <= datetime.now(UTC)
     publish.rollback(published, settings, name)
 
 

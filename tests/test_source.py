@@ -1,4 +1,4 @@
-"""Which hour files there are, and what a day is worth."""
+"""Which hour files there are, and getting them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.source import fetch, look, verdict
+from pipeline.source import fetch, look
 
 DAY = date(2015, 1, 3)
 
@@ -107,20 +107,3 @@ def test_a_remote_file_that_went_away_is_named(address: str, folder: Path, tmp_p
 def test_a_web_server_that_does_not_answer_is_not_a_missing_day() -> None:
     with pytest.raises(SourceError, match="cannot be reached"):
         look("http://127.0.0.1:9", DAY)
-
-
-@pytest.mark.parametrize(
-    ("hours", "events", "usual", "expected"),
-    [
-        (24, 100, None, "complete"),
-        (24, 100, 1000, "complete"),
-        (24, 99, 1000, "collapsed"),
-        (3, 99, 1000, "collapsed"),
-        (23, 500, 1000, "partial"),
-        (1, 0, None, "partial"),
-        (0, 0, 1000, "missing"),
-        (24, 0, 0, "complete"),
-    ],
-)
-def test_the_verdict_on_a_day(hours: int, events: int, usual: int | None, expected: str) -> None:
-    assert verdict(hours, events, usual) == expected

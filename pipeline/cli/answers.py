@@ -44,7 +44,9 @@ def status(day: Day = None, first: First = None, last: Last = None, as_json: Jso
     from pipeline import answers
 
     here = context()
-    console.status(answers.status(here.lake, here.settings, *_bounds(day, first, last)), as_json)
+    value = answers.status(here.lake, here.settings, *_bounds(day, first, last))
+    shown = [found["day"] for found in value["days"][-console.DAYS_LISTED :] if found["verdict"] != "complete"]
+    console.status(value, as_json, {} if as_json else answers.reasons(here.lake, shown))
 
 
 def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str | None, str | None]:

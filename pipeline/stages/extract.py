@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import statistics
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import source, warehouse
+from pipeline import health, source, warehouse
 from pipeline.compute import map_shards
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
 from pipeline.lake import Lake, Manifest
@@ -24,8 +23,7 @@ from pipeline.stages import Outcome
 
 QUARANTINE = "quarantine"
 ROWS_A_PART = 100_000
-HISTORY_DAYS = 28
-MIN_HISTORY_DAYS = 7
+HEAVY_DAYS = 28  # more of them are worth starting a cluster
 REASONS = ("no_body", "short_body", "short_title", "long_title", "long_body")
 
 
@@ -126,22 +124,45 @@ def parts_of(issues: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(waiting)
 
 
-def judge(lake: Lake, manifest: Manifest, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Writes the day's source_health_v1, held against the complete days before it; returns its row.
+class History(Mapping[date, health.Judged]):
+    """The verdicts in the lake, each read when it is asked for, and those given just now."""
 
-    `known` holds the rows of days already read, and takes this one.
-    """
-    day = date.fromisoformat(manifest.day)
-    history = []
-    for back in range(1, HISTORY_DAYS + 1):
-        before = (day - timedelta(days=back)).isoformat()
-        if before not in known:
-            health = lake.current(SOURCE_HEALTH.name, {"day": before})
-            known[before] = health.figures if health else {}
-        if known[before].get("verdict") == "complete":
-            history.append(known[before]["events"])
-    usual = int(statistics.median(history)) if len(history) >= MIN_HISTORY_DAYS else None
-    figures = manifest.figures
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._there = set(lake.days(SOURCE_HEALTH.name))
+        self._known: dict[date, health.Judged] = {}
+
+    def __getitem__(self, day: date) -> health.Judged:
+        if day not in self._known:
+            batch = self._lake.current(SOURCE_HEALTH.name, {"day": str(day)}) if str(day) in self._there else None
+            if batch is None or "verdict" not in batch.figures:
+                raise KeyError(day)
+            self.add(day, batch.figures)
+        return self._known[day]
+
+    def add(self, day: date, figures: Mapping[str, Any]) -> None:
+        self._known[day] = health.Judged(figures["verdict"], figures["events"], figures["issues"])
+        self._there.add(str(day))
+
+    def __iter__(self) -> Iterator[date]:
+        return map(date.fromisoformat, sorted(self._there))
+
+    def __len__(self) -> int:
+        return len(self._there)
+
+
+def judge(lake: Lake, manifest: Manifest, history: History) -> dict[str, Any]:
+    """Writes the day's source_health_v1, held against `history`, and adds it there; returns its row."""
+    day, figures = date.fromisoformat(manifest.day), manifest.figures
+    counted = health.Counted(figures["hours_found"], figures["events"], figures["malformed"], manifest.rows)
+    judged = health.judge(day, counted, history)
+    found = {
+        "usual_events": judged.usual.events if judged.usual else None,
+        "verdict": judged.verdict,
+        "usual_issues": judged.usual.issues if judged.usual else None,
+        "compared_with": judged.usual.compared_with if judged.usual else None,
+        "reason": judged.reason,
+    }
     row: dict[str, Any] = {
         "day": day,
         "hours_found": figures["hours_found"],
@@ -150,16 +171,15 @@ def judge(lake: Lake, manifest: Manifest, known: dict[str, dict[str, Any]]) -> d
         "malformed": figures["malformed"],
         "issues": manifest.rows,
         "trainable": figures["trainable"],
-        "usual_events": usual,
-        "verdict": source.verdict(figures["hours_found"], figures["events"], usual),
+        **found,
     }
-    known[manifest.day] = {**row, "day": manifest.day}
+    history.add(day, row)
     partition = {"day": manifest.day}
-    parameters = {"usual_events": usual, "issues_batch": manifest.batch_id}
+    parameters = {**found, "issues_batch": manifest.batch_id}
     if lake.reuse(SOURCE_HEALTH.name, partition, (manifest.digest,), parameters) is None:
         draft = lake.draft(SOURCE_HEALTH.name, partition, (manifest.digest,), parameters)
         draft.write_table("part-00000.parquet", pa.Table.from_pylist([row], schema=SOURCE_HEALTH.schema), SOURCE_HEALTH)
-        draft.commit(known[manifest.day])
+        draft.commit({**row, "day": manifest.day})
     return row
 
 
@@ -177,8 +197,8 @@ def run(lake: Lake, settings: Settings, days: Sequence[date], *, again: bool = F
         warehouse.RUN,
         label="extract",
         compute=settings.compute,
-        heavy=len(days) > HISTORY_DAYS,
+        heavy=len(days) > HEAVY_DAYS,
     )
-    known: dict[str, dict[str, Any]] = {}
-    health = [judge(lake, manifest, known) for manifest, _ in sorted(results, key=lambda result: result[0].day)]
-    return Outcome(tuple(manifest for manifest, _ in results), sum(made for _, made in results)), health
+    history = History(lake)
+    rows = [judge(lake, manifest, history) for manifest, _ in sorted(results, key=lambda result: result[0].day)]
+    return Outcome(tuple(manifest for manifest, _ in results), sum(made for _, made in results)), rows

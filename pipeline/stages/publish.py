@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from pipeline import warehouse
 from pipeline.contracts import RELEASE_MEMBERS, RELEASES, SOURCE_HEALTH, TABLES
 from pipeline.errors import TitlerError, UsageError
-from pipeline.lake import Lake
+from pipeline.lake import Lake, Manifest
 from pipeline.pins import Pinned
 from pipeline.release import EMBEDDINGS_TABLE, PUBLISHED_TABLES, RECORD, Members, point, published, record, record_of, releases_table
 from pipeline.settings import Settings
@@ -43,7 +43,7 @@ def settled(lake: Lake, settings: Settings) -> str | None:
 
 
 def acceptances(lake: Lake, release: Pinned, accepted: Mapping[str, str]) -> list[dict[str, str]]:
-    """Who took which collapsed day of the release and why: now, or for an earlier release that had the day with the same figures."""
+    """Who took which collapsed day of the release, when and why: now, or for an earlier release that had the day with the same figures."""
     digests = {day.day: day.health_digest for day in release.plan().days}
     found = {
         entry["day"]: entry
@@ -51,10 +51,11 @@ def acceptances(lake: Lake, release: Pinned, accepted: Mapping[str, str]) -> lis
         for entry in json.loads(row["accepted"])
         if digests.get(entry["day"]) == entry["health"]
     }
+    now = datetime.now(UTC).isoformat(timespec="seconds")
     for day, reason in accepted.items():
         if day not in digests:
             raise UsageError(f"{day} is not in release {release.name}, so there is nothing to accept.", "titler status shows the days.")
-        found[day] = {"day": day, "because": reason, "by": who(), "health": digests[day]}
+        found[day] = {"day": day, "because": reason, "by": who(), "at": now, "health": digests[day]}
     return [found[day] for day in sorted(found)]
 
 
@@ -63,16 +64,10 @@ def audit(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str
     plan = release.plan()
     taken = acceptances(lake, release, accepted)
     days_taken = {entry["day"] for entry in taken}
-    for manifest in release.members(SOURCE_HEALTH.name, "plan"):
-        health = manifest.figures
-        if health["verdict"] == "collapsed" and manifest.day not in days_taken:
-            raise StoppedError(
-                f"{manifest.day}: {health['events']} events where {health['usual_events']} are usual "
-                f"({health['hours_found']} of 24 hours found), so the day has collapsed and stops release {release.name}.",
-                f"See what the source gave:  titler status --day {manifest.day}\n"
-                f"Fetch it again:            titler extract --day {manifest.day} --again; then clean it and plan another release\n"
-                f'Accept it as it is:        titler publish --release {release.name} --accept {manifest.day} --because "..."',
-            )
+    members = release.members(SOURCE_HEALTH.name, "plan")
+    collapsed = [manifest for manifest in members if manifest.figures["verdict"] == "collapsed" and manifest.day not in days_taken]
+    if collapsed:
+        raise _stopped(release, collapsed)
     index = release.members(INDEX, "index")[0]
     check_recall(release, index, settings.index)
     superseded = sum(len(ids) for ids in plan.superseded.values())
@@ -89,6 +84,22 @@ def audit(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str
         "recall_at_10": index.figures["recall_at_10"],
         "accepted": json.dumps(taken, ensure_ascii=False),
     }
+
+
+def _stopped(release: Pinned, collapsed: Sequence[Manifest]) -> StoppedError:
+    """What to say of collapsed days, the first of them in full."""
+    first, *others = collapsed
+    health = first.figures
+    # days judged by an older Titler were held against their events alone, and say no reason
+    why = health.get("reason") or f"{health['events']:,} events where {health['usual_events']:,} are usual"
+    more = f"\nCollapsed as well: {', '.join(manifest.day for manifest in others)}." if others else ""
+    accept = " ".join(f"--accept {manifest.day}" for manifest in collapsed)
+    return StoppedError(
+        f"{first.day}: {why} ({health['hours_found']} of 24 hours found), so the day has collapsed and stops release {release.name}.{more}",
+        f"See what the source gave:  titler status --day {first.day}\n"
+        f"Fetch it again:            titler extract --day {first.day} --again; then clean it and plan another release\n"
+        f'Accept it as it is:        titler publish --release {release.name} {accept} --because "..."',
+    )
 
 
 def make_current(lake: Lake, settings: Settings, row: dict[str, Any]) -> dict[str, Any]:

@@ -234,7 +234,13 @@ def _view_of_files(table: contracts.Table, batches: Sequence[Batch]) -> str:
         nulls = ", ".join(f"CAST(NULL AS {in_duckdb(field.type)}) AS {_name(field.name)}" for field in table.in_warehouse)
         return f"CREATE VIEW {table.name} AS SELECT {nulls} WHERE FALSE"
     columns = f"{_cast_columns(table)}, PARSE_PATH(filename)[-2] AS batch_id"
-    rows = f"SELECT {columns} FROM READ_PARQUET([{', '.join(files)}], filename = TRUE)"
+    source = f"READ_PARQUET([{', '.join(files)}], filename = TRUE)"
+    if later := [field for field in table.schema if field.nullable]:
+        # files of before such a column was added lack it, perhaps all of them
+        nulls = ", ".join(f"CAST(NULL AS {in_duckdb(field.type)}) AS {_name(field.name)}" for field in later)
+        every = f"SELECT * FROM READ_PARQUET([{', '.join(files)}], filename = TRUE, union_by_name = TRUE)"
+        source = f"({every} UNION ALL BY NAME SELECT {nulls} WHERE FALSE)"
+    rows = f"SELECT {columns} FROM {source}"
     if table.day_column in table.schema.names:
         return f"CREATE VIEW {table.name} AS {rows}"
     days = f"SELECT DISTINCT batch_id, day AS {table.day_column} FROM {contracts.RELEASE_MEMBERS.name} WHERE table_name = '{table.name}'"

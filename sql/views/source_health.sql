@@ -9,6 +9,9 @@ SELECT
   h.trainable,
   h.usual_events,
   h.verdict,
+  h.usual_issues,
+  h.compared_with,
+  h.reason,
   h.batch_id,
   r.release_id
 FROM

@@ -53,11 +53,13 @@ def test_the_extraction_gives_the_columns_of_its_contract(googlesql: GoogleSQL) 
 
 
 def test_a_views_columns_have_the_types_of_the_table_that_it_shows(googlesql: GoogleSQL) -> None:
-    assert googlesql.analyse("SELECT day, hours_missing, usual_events, verdict, release_id FROM source_health") == {
+    assert googlesql.analyse("SELECT day, hours_missing, usual_events, usual_issues, verdict, reason, release_id FROM source_health") == {
         "day": "DATE",
         "hours_missing": "ARRAY<INT64>",
         "usual_events": "INT64",
+        "usual_issues": "INT64",
         "verdict": "STRING",
+        "reason": "STRING",
         "release_id": "STRING",
     }
 

@@ -20,12 +20,13 @@ THIRD, FOURTH, FIFTH = date(2015, 1, 3), date(2015, 1, 4), date(2015, 1, 5)
 HEALTH, TITLES, SIMILAR = contracts.SOURCE_HEALTH, contracts.TITLE_PREDICTIONS, contracts.SIMILAR_ISSUES
 EMBEDDINGS = contracts.EMBEDDINGS
 OPENED = datetime(2015, 1, 3, 5, tzinfo=UTC)
+WEEKDAY = {"usual_issues": 4, "compared_with": "weekday", "reason": None}
 # r2 is current and has three days; r1 was current before it, with another batch of the third
 WORLD: Tables = {
     HEALTH.name: [
         *batch(HEALTH, "h3", health(THIRD)),
         *batch(HEALTH, "h3-old", {**health(THIRD), "events": 7}),
-        *batch(HEALTH, "h4", {**health(FOURTH), "hours_missing": [], "usual_events": 90, "verdict": "complete"}),
+        *batch(HEALTH, "h4", {**health(FOURTH), "hours_missing": [], "usual_events": 90, "verdict": "complete", **WEEKDAY}),
         *batch(HEALTH, "h9", health(date(2015, 1, 9))),  # of no release
     ],
     TITLES.name: [
@@ -79,11 +80,12 @@ SHOWN: dict[str, list[Row]] = {
     "source_health": [
         {
             "day": THIRD, "hours_found": 23, "hours_missing": [4], "events": 100, "malformed": 1, "issues": 3, "trainable": 2,
-            "usual_events": None, "verdict": "partial", "batch_id": "h3", "release_id": "r2",
+            "usual_events": None, "verdict": "partial", "usual_issues": None, "compared_with": None, "reason": "23 of 24 hours found",
+            "batch_id": "h3", "release_id": "r2",
         },
         {
             "day": FOURTH, "hours_found": 23, "hours_missing": [], "events": 100, "malformed": 1, "issues": 3, "trainable": 2,
-            "usual_events": 90, "verdict": "complete", "batch_id": "h4", "release_id": "r2",
+            "usual_events": 90, "verdict": "complete", "batch_id": "h4", "release_id": "r2", **WEEKDAY,
         },
     ],
     "releases": [{"release_id": "r1", "status": "published", **RELEASED}, {"release_id": "r2", "status": "current", **RELEASED}],

@@ -85,7 +85,7 @@ def health(day: date = DAY) -> dict[str, Any]:
     """A row of source_health_v1."""
     return {
         "day": day, "hours_found": 23, "hours_missing": [4], "events": 100, "malformed": 1, "issues": 3, "trainable": 2,
-        "usual_events": None, "verdict": "partial",
+        "usual_events": None, "verdict": "partial", "usual_issues": None, "compared_with": None, "reason": "23 of 24 hours found",
     }  # fmt: skip
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from pipeline.contracts import EMBEDDINGS, SIMILAR_ISSUES, SOURCE_HEALTH, TABLES, TITLE_PREDICTIONS
@@ -272,6 +274,18 @@ def test_what_changed_between_two_releases(warehouse: Warehouse, tmp_path: Path)
 def test_health_keeps_its_list(warehouse: Warehouse, tmp_path: Path) -> None:
     publish(warehouse, Lake(tmp_path).add(SOURCE_HEALTH, "h1", [health()]))
     assert ask(warehouse, "SELECT hours_missing, verdict FROM source_health") == [{"hours_missing": [4], "verdict": "partial"}]
+
+
+def test_a_batch_of_before_a_column_was_added_has_null_in_it_alone_and_beside_newer_ones(warehouse: Warehouse, tmp_path: Path) -> None:
+    names = [field.name for field in SOURCE_HEALTH.schema if field.name not in ("usual_issues", "compared_with", "reason")]
+    older = replace(SOURCE_HEALTH, schema=pa.schema([SOURCE_HEALTH.schema.field(name) for name in names]))
+    lake = Lake(tmp_path).add(older, "h1", [health()])
+    publish(warehouse, lake)
+    sql = "SELECT day, verdict, usual_issues, reason FROM source_health ORDER BY day"
+    old = {"day": DAY, "verdict": "partial", "usual_issues": None, "reason": None}
+    assert ask(warehouse, sql) == [old]
+    publish(warehouse, lake.add(SOURCE_HEALTH, "h2", [{**health(NEXT_DAY), "usual_issues": 412}], day=NEXT_DAY))
+    assert ask(warehouse, sql) == [old, {"day": NEXT_DAY, "verdict": "partial", "usual_issues": 412, "reason": "23 of 24 hours found"}]
 
 
 def test_an_analyst_writes_bigquery_with_named_parameters(warehouse: Warehouse, tmp_path: Path) -> None:

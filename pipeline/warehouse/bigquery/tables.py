@@ -203,7 +203,7 @@ def _write(target: IO[bytes], table: contracts.Table, batches: Sequence[Batch]) 
     with pq.ParquetWriter(target, _arrow(table)) as writer:
         for batch in batches:
             for path in batch.files:
-                rows = table.conform(read_parquet(path))
+                rows = table.conform(table.extended(read_parquet(path)))
                 for name in table.in_warehouse.names[len(table.schema) :]:
                     value: object = batch.batch_id if name == "batch_id" else batch.day
                     rows = rows.append_column(name, pa.array([value] * len(rows), table.in_warehouse.field(name).type))

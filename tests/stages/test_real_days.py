@@ -1,0 +1,135 @@
+"""Six weeks of real days, Christmas among them. One lost hours, one most of its issues: the verdicts, and what becomes of the release."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from pipeline import answers, console, job, release
+from pipeline.lake import Lake
+from pipeline.pins import Pinned
+from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source
+from pipeline.stages import extract, publish
+
+FIRST, LAST = date(2019, 12, 2), date(2020, 1, 12)  # a Monday, a Sunday
+DAYS = [FIRST + timedelta(days=number) for number in range((LAST - FIRST).days + 1)]
+LOST, EMPTIED, AFTER = date(2020, 1, 8), date(2020, 1, 9), date(2020, 1, 10)
+
+
+@pytest.fixture(scope="module")
+def hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The days as hour files, a Wednesday without three of them; on a Thursday all but the first issue became pushes."""
+    data = os.environ.get("TITLER_TEST_DATA")
+    replay = Path(data or "", os.pardir, "tools", "replay_hours.py")
+    if data is None or not replay.is_file():
+        pytest.skip("needs real issues and what replays them: set TITLER_TEST_DATA to a folder beside tools/replay_hours.py")
+    folder = tmp_path_factory.mktemp("hours")
+    command = [sys.executable, str(replay), str(folder), "--from", str(FIRST), "--to", str(LAST), "--every-hour"]
+    subprocess.run(command, check=True, capture_output=True)
+    for hour in (3, 4, 17):
+        (folder / f"{LOST}-{hour}.json.gz").unlink()
+    first = True
+    for hour in range(24):
+        path = folder / f"{EMPTIED}-{hour}.json.gz"
+        events = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+        kept = events[:1] if first else []
+        first = first and not events
+        pushed = [{**event, "type": "PushEvent", "payload": {}} for event in events[len(kept) :]]
+        path.write_bytes(gzip.compress("".join(json.dumps(event) + "\n" for event in [*kept, *pushed]).encode()))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def settings(hours: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(
+        source=Source(hours=str(hours)),
+        lake=LakeSettings(root=str(tmp_path_factory.mktemp("lake"))),
+        compute=Compute(workers=2),
+        model=Model(embedding_size=24, hidden_size=24, epochs=1, batch_size=64, sample_titles=1),
+        index=Index(trees=20),
+    )
+
+
+@pytest.fixture(scope="module")
+def lake(settings: Settings) -> Lake:
+    return Lake(settings.lake.root)
+
+
+@pytest.fixture(scope="module")
+def told(lake: Lake, settings: Settings) -> str:
+    """What `titler run` says of the last week, once the others are extracted, and how it ends."""
+    extract.run(lake, settings, DAYS[:-7])
+    with pytest.raises(publish.StoppedError) as stopped:
+        job.run(lake, settings, DAYS[-7:], retrain=False, variant=None, epochs=None)
+    return str(stopped.value)
+
+
+def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(settings.warehouse_path, read_only=True) as connection:
+        return connection.sql(sql).fetchall()
+
+
+def test_the_release_stops_and_says_why_and_what_to_type(told: str, lake: Lake) -> None:
+    (name,) = release.names(lake)
+    assert told.splitlines() == [
+        f"2020-01-09: 1 issue where 27 are usual for a Thursday (24 of 24 hours found), so the day has collapsed and stops release {name}.",
+        "See what the source gave:  titler status --day 2020-01-09",
+        "Fetch it again:            titler extract --day 2020-01-09 --again; then clean it and plan another release",
+        f'Accept it as it is:        titler publish --release {name} --accept 2020-01-09 --because "..."',
+    ]
+    assert release.pointed(lake) is None
+
+
+def test_of_all_days_these_two_are_not_complete(told: str, lake: Lake, settings: Settings) -> None:
+    verdicts = {day["day"]: day["verdict"] for day in answers.status(lake, settings)["days"]}
+    assert (len(verdicts), {day: verdict for day, verdict in verdicts.items() if verdict != "complete"}) == (
+        42,
+        {"2020-01-08": "partial", "2020-01-09": "collapsed"},
+    )
+    assert answers.reasons(lake, verdicts) == {
+        "2020-01-08": "21 of 24 hours found",
+        "2020-01-09": "1 issue where 27 are usual for a Thursday",
+    }
+
+
+def test_extract_and_status_say_why(told: str, lake: Lake, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    console.extracted(lake, settings, *extract.run(lake, settings, [LOST, EMPTIED, AFTER]))
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "    2020-01-08 is partial: 21 of 24 hours found",
+        "    2020-01-09 is collapsed: 1 issue where 27 are usual for a Thursday (24 of 24 hours found)",
+    ]
+    console.status(answers.status(lake, settings, str(EMPTIED), str(EMPTIED)), False, answers.reasons(lake, [str(EMPTIED)]))
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "days      1 collapsed",
+        "          day         hours   events  malformed   issues  trainable  verdict",
+        "          2020-01-09  24/24        35         0         1         0  collapsed: 1 issue where 27 are usual for a Thursday",
+    ]
+
+
+def test_once_accepted_it_is_published_and_every_row_can_be_told_its_days_verdict(told: str, lake: Lake, settings: Settings) -> None:
+    (name,) = release.names(lake)
+    row = publish.run(lake, settings, Pinned(lake, "releases", name), {str(EMPTIED): "the source lost them"})
+    (taken,) = json.loads(row["accepted"])
+    assert (release.pointed(lake), taken["day"], taken["because"]) == (name, "2020-01-09", "the source lost them")
+    assert datetime.now(UTC) - datetime.fromisoformat(taken["at"]) < timedelta(minutes=1)
+    columns = "day, verdict, usual_events, usual_issues, compared_with, reason"
+    assert query(settings, f"SELECT {columns} FROM source_health WHERE day BETWEEN '{LOST}' AND '{AFTER}' ORDER BY day") == [
+        (LOST, "partial", 26, 26, "weekday", "21 of 24 hours found"),
+        (EMPTIED, "collapsed", 27, 27, "weekday", "1 issue where 27 are usual for a Thursday"),
+        (AFTER, "complete", 25, 25, "weekday", None),
+    ]
+    titles = "SELECT verdict, COUNT(*) FROM title_predictions AS t JOIN source_health AS h ON h.day = t.source_day"
+    assert dict(query(settings, f"{titles} WHERE day BETWEEN '{EMPTIED}' AND '{AFTER}' GROUP BY verdict")) == {
+        "collapsed": 1,
+        "complete": 25,
+    }
+    assert query(settings, "SELECT COUNT(*) FROM title_predictions WHERE source_day NOT IN (SELECT day FROM source_health)") == [(0,)]
