@@ -15,7 +15,7 @@ FLOORS = [
     {"stages"},
     {"release"},
     {"predictor", "split", "pins"},
-    {"warehouse", "source", "text", "models", "ann", "compute", "tracking", "sample", "metrics", "light"},
+    {"notify", "warehouse", "source", "text", "models", "ann", "compute", "tracking", "sample", "metrics", "light"},
     {"lake"},
     {"contracts", "faults", "shape"},
     {"settings"},

@@ -6,6 +6,7 @@ import concurrent.futures
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import google.auth
 import grpc
@@ -117,6 +118,7 @@ def explained(settings: Settings, doing: str, error: exceptions.GoogleAPICallErr
         return BudgetError(
             f"BigQuery stopped {doing}, which would have billed more than is left of the budget: {message}",
             "See what it would cost: titler cost --day D; the budgets: warehouse.max_bytes_per_run, warehouse.max_bytes_per_day.",
+            event=f"budget/{datetime.now(UTC).date()}/{doing}",
         )
     if isinstance(error, (exceptions.Forbidden, exceptions.Unauthorized)):
         return WarehouseError(f"BigQuery refuses {doing}: {message}", DOCTOR)

@@ -67,6 +67,7 @@ class Ledger:
                     f"{what} would have {priced(self.settings, count)} billed, and of {setting} = {budget:,} bytes ({size(budget)}) "
                     f"{who} has {left} left. Nothing was run.",
                     f"Raise it: TITLER_{setting.replace('.', '__').upper()}={_above(taken)}; or ask for fewer days.",
+                    event=f"budget/{today}/{setting}",
                 )
         return replace(reservation, left=min(budget - taken for budget, taken, _ in budgets.values()) + count)
 
