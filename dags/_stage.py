@@ -42,7 +42,19 @@ def stage(verb: str, arguments: str, **task: Any) -> BashOperator:
 
 
 def failed(context: Context) -> None:
-    """on_failure_callback: a task has failed for good, after its retries. The next command is the task's own, to see why."""
+    """on_failure_callback: a task has failed for good, after its retries. The next command is the task's own, to see why.
+
+    A DAG's, too, for Airflow calls the task's from the task's own process: one that was killed (memory, a lost machine) cannot.
+    Both are one message, by the attempt.
+    """
+    if "ti" not in context:  # a run that failed without a task that did
+        run = {"dag_id": context["dag"].dag_id, "run_id": context["run_id"]}
+        _alert(
+            what="{dag_id}: the run {run_id} has failed".format(**run),
+            next="titler status",
+            dedupe="{dag_id}/{run_id}/failed".format(**run),
+        )
+        return
     task, ti = context["task"], context["ti"]
     began = getattr(ti, "start_date", None) or datetime.now(UTC)  # Airflow does not know it of a task that was killed
     _alert(

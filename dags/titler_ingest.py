@@ -28,7 +28,7 @@ from airflow.providers.standard.sensors.time_delta import TimeDeltaSensor
 from airflow.sdk import DAG, CronDataIntervalTimetable
 from pendulum import datetime
 
-from _stage import DAYS, defaults, stage
+from _stage import DAYS, defaults, failed, stage
 
 with DAG(
     dag_id="titler_ingest",
@@ -38,6 +38,7 @@ with DAG(
     start_date=datetime(2015, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=2,
+    on_failure_callback=failed,
     default_args=defaults(retries=3, retry_exponential_backoff=True, execution_timeout=timedelta(hours=2)),
     tags=["titler", "1 daily: issues in"],
 ):

@@ -28,7 +28,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable
 from pendulum import datetime
 
-from _stage import DAYS, NAME, defaults, due, stage
+from _stage import DAYS, NAME, defaults, due, failed, stage
 
 with DAG(
     dag_id="titler_refresh",
@@ -38,6 +38,7 @@ with DAG(
     start_date=datetime(2015, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
+    on_failure_callback=failed,
     default_args=defaults(retries=2, execution_timeout=timedelta(hours=12)),
     deadline=due(hours=3),
     tags=["titler", "3 nightly: a release"],

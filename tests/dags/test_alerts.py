@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -17,17 +18,19 @@ ROOT = Path(__file__).resolve().parents[2]
 NIGHT = "2015-01-04T04:00:00+00:00"
 PATIENCE = 180  # seconds for a message that is under way
 
-# Stages that all succeed but the last; `alert` is the real one. What a stage finds in its environment goes into a file.
+# Stages that all succeed but the last, which in the second run dies with the task's process, as for want of memory; `alert` is the
+# real one. What a stage finds in its environment goes into a file.
 STAND_IN = """#!/bin/bash
 if [ "$1" = alert ]; then exec "$PYTHON" -m pipeline.cli "$@"; fi
 echo "$1 $TITLER_ALERTS__TASK $TITLER_ALERTS__LINK" >> "$STAGES"
+case "$TITLER_ALERTS__TASK" in */killed/publish/*) kill -KILL $PPID ;; esac
 [ "$1" != publish ]
 """
 
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A refresh of a night long ago, whose `publish` fails: what was sent, and what the stages found."""
+    """A refresh of a night long ago, whose `publish` fails, and one of now, where it is killed: what was sent, what the stages found."""
     folder = tmp_path_factory.mktemp("alerts")
     titler = folder / "bin" / "titler"
     titler.parent.mkdir()
@@ -48,6 +51,8 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             with pytest.raises(AirflowError, match="the task publish failed"):
                 Watch(airflow, "titler_refresh").until_done()
             messages = [webhook.messages.get(timeout=PATIENCE) for _ in range(2)]
+            airflow.run("dags", "trigger", "titler_refresh", "--run-id", "killed")
+            messages.append(webhook.messages.get(timeout=PATIENCE))
         messages += webhook.all()
     stages = [line.split() for line in (folder / "stages").read_text().splitlines()]
     return {"messages": messages, "stages": stages, "folder": folder, "address": airflow.address}
@@ -58,10 +63,17 @@ def about(night: dict[str, Any], words: str) -> list[dict[str, Any]]:
 
 
 def test_a_failed_task_is_one_message_with_its_log_and_its_command(night: dict[str, Any]) -> None:
-    (message,) = about(night, "has failed")
+    message, _ = about(night, "has failed")
     assert message["what"] == "titler_refresh: the task publish has failed, attempt 1"
     assert message["link"] == f"{night['address']}/dags/titler_refresh/runs/night/tasks/publish?try_number=1"
-    assert message["next"].startswith("titler publish --release 2")
+    assert re.fullmatch(r"titler publish --release \d{8}T\d{6}Z", message["next"])
+
+
+def test_a_task_whose_process_was_killed_is_the_same_message(night: dict[str, Any]) -> None:
+    _, message = about(night, "has failed")
+    assert message["what"] == "titler_refresh: the task publish has failed, attempt 1"
+    assert message["link"] == f"{night['address']}/dags/titler_refresh/runs/killed/tasks/publish?try_number=1"
+    assert re.fullmatch(r"titler publish --release \d{8}T\d{6}Z", message["next"])
 
 
 def test_a_missed_deadline_is_one_message_with_its_run(night: dict[str, Any]) -> None:
@@ -71,13 +83,13 @@ def test_a_missed_deadline_is_one_message_with_its_run(night: dict[str, Any]) ->
 
 
 def test_nothing_else_is_sent(night: dict[str, Any]) -> None:
-    assert len(night["messages"]) == 2
+    assert len(night["messages"]) == 3
 
 
 def test_a_stage_knows_the_attempt_and_the_log_that_its_own_messages_name(night: dict[str, Any]) -> None:
-    (message,) = about(night, "has failed")
-    assert [stage[0] for stage in night["stages"]] == ["plan", "vectorize", "embed", "predict", "index", "publish"]
-    assert night["stages"][-1][1:] == ["titler_refresh/night/publish/1", message["link"]]
+    message, _ = about(night, "has failed")
+    assert [stage[0] for stage in night["stages"][:6]] == ["plan", "vectorize", "embed", "predict", "index", "publish"]
+    assert night["stages"][5][1:] == ["titler_refresh/night/publish/1", message["link"]]
 
 
 def test_no_secret_is_in_anything_that_airflow_left_behind(night: dict[str, Any]) -> None:
@@ -97,6 +109,7 @@ def test_a_night_is_due_three_hours_after_its_time_or_after_it_was_queued(airflo
 @pytest.mark.parametrize("dag_id", ["titler_ingest", "titler_train", "titler_refresh"])
 def test_every_task_tells_when_it_has_failed_for_good(airflow_dags: Any, dag_id: str) -> None:
     dag = airflow_dags[dag_id]
+    assert dag.on_failure_callback.__name__ == "failed"
     assert {task.task_id: [callback.__name__ for callback in task.on_failure_callback] for task in dag.tasks} == {
         task_id: ["failed"] for task_id in dag.task_ids
     }
