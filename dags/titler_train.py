@@ -15,9 +15,8 @@ The model is named by the run's time, and its run, curves and sample titles are 
 
 Needed once: `airflow pools set gpu 1 "one training at a time"`. Without this pool `train` is never started.
 
-**When it fails.** The champion stays what it was, and nights go on with it. Clear `train` to resume from its last checkpoint.
-**What alerts.** A task that has failed for good: one message. A promotion makes the next refresh embed every issue again, so it
-may be late; `titler rollback RELEASE` goes back to an earlier release.
+**When it fails.** The champion stays what it was, and nights go on with it. Clear `train` to resume from its last checkpoint. A promotion
+makes the next refresh embed every issue again; `titler rollback RELEASE` goes back. **What alerts.** A task that has failed for good.
 """
 
 from __future__ import annotations
