@@ -13,7 +13,9 @@ from urllib.parse import quote
 
 from airflow.configuration import conf
 from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk import Asset, Context, DeadlineAlert, DeadlineReference, SyncCallback
+from airflow.sdk import Asset, Context
+from airflow.sdk.definitions.callback import SyncCallback  # airflow.sdk has these three, but its types leave them out
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 DAYS = Asset("titler_days", group="titler")  # updated whenever a day has been ingested, a backfilled one included
 
@@ -48,12 +50,8 @@ def failed(context: Context) -> None:
     Both are one message, by the attempt.
     """
     if "ti" not in context:  # a run that failed without a task that did
-        run = {"dag_id": context["dag"].dag_id, "run_id": context["run_id"]}
-        _alert(
-            what="{dag_id}: the run {run_id} has failed".format(**run),
-            next="titler status",
-            dedupe="{dag_id}/{run_id}/failed".format(**run),
-        )
+        dag_id, run_id = context["dag"].dag_id, context["run_id"]
+        _alert(what=f"{dag_id}: the run {run_id} has failed", link=_page(dag_id, run_id), dedupe=f"{dag_id}/{run_id}/failed")
         return
     task, ti = context["task"], context["ti"]
     began = getattr(ti, "start_date", None) or datetime.now(UTC)  # Airflow does not know it of a task that was killed
@@ -70,14 +68,19 @@ def late(context: dict[str, Any]) -> None:
     """A deadline's callback: a run has not succeeded in time. Two deadlines of one run are one message."""
     run = context["dag_run"]
     began = datetime.fromisoformat(run["run_after"])
-    path = f"/dags/{run['dag_id']}/runs/{quote(run['dag_run_id'])}"
     _alert(
         what=f"{run['dag_id']} is late: the run of {began:%Y-%m-%d %H:%M} UTC is {run['state']}, not done",
         since=f"{began:%Y-%m-%d %H:%M} UTC",
-        link=conf.get("api", "base_url", fallback="http://localhost:8080").rstrip("/") + path,
+        link=_page(run["dag_id"], run["dag_run_id"]),
         next="titler status",
         dedupe=f"{run['dag_id']}/{run['dag_run_id']}/late",
     )
+
+
+def _page(dag_id: str, run_id: str) -> str:
+    """Where Airflow shows a run."""
+    base = conf.get("api", "base_url", fallback="http://localhost:8080").rstrip("/")
+    return f"{base}/dags/{dag_id}/runs/{quote(run_id)}"
 
 
 def due(**after: float) -> list[DeadlineAlert]:

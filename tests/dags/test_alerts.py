@@ -6,6 +6,7 @@ import re
 import sys
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -71,6 +72,7 @@ def test_a_failed_task_is_one_message_with_its_log_and_its_command(night: dict[s
 
 def test_a_task_whose_process_was_killed_is_the_same_message(night: dict[str, Any]) -> None:
     _, message = about(night, "has failed")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", message["since"])
     assert message["what"] == "titler_refresh: the task publish has failed, attempt 1"
     assert message["link"] == f"{night['address']}/dags/titler_refresh/runs/killed/tasks/publish?try_number=1"
     assert re.fullmatch(r"titler publish --release \d{8}T\d{6}Z", message["next"])
@@ -96,6 +98,22 @@ def test_no_secret_is_in_anything_that_airflow_left_behind(night: dict[str, Any]
     files = [path for path in night["folder"].rglob("*") if path.is_file()]
     assert {"airflow.db", "sent.json", "scheduler.log"} <= {path.name for path in files}
     assert [path for path in files if b"secret-of-the-channel" in path.read_bytes()] == []
+
+
+def test_a_run_that_failed_without_a_task_that_did_is_told_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from _stage import failed
+
+    titler = tmp_path / "titler"
+    titler.write_text(f'#!/bin/bash\nprintf "%s\\n" "$@" > {tmp_path}/given\n')
+    titler.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    failed({"dag": SimpleNamespace(dag_id="titler_refresh"), "run_id": "a+b"})  # type: ignore[typeddict-item]
+    assert (tmp_path / "given").read_text().splitlines() == [
+        "alert",
+        "--what=titler_refresh: the run a+b has failed",
+        "--link=http://localhost:8080/dags/titler_refresh/runs/a%2Bb",
+        "--dedupe=titler_refresh/a+b/failed",
+    ]
 
 
 def test_a_night_is_due_three_hours_after_its_time_or_after_it_was_queued(airflow_dags: Any) -> None:
