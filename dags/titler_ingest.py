@@ -16,6 +16,8 @@ costs nothing: a stage whose inputs already have a batch returns it.
 
 **When it fails.** `extract` fails when the source cannot be reached: it is retried three times; after that see
 `titler doctor`, then clear the task. A missing hour or a broken line does not fail it: `titler status` shows them.
+
+**What alerts.** A task that has failed for good, and a day that is partial, collapsed or missing: one message each.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from airflow.providers.standard.sensors.time_delta import TimeDeltaSensor
 from airflow.sdk import DAG, CronDataIntervalTimetable
 from pendulum import datetime
 
-from _stage import DAYS, stage
+from _stage import DAYS, defaults, failed, stage
 
 with DAG(
     dag_id="titler_ingest",
@@ -36,13 +38,8 @@ with DAG(
     start_date=datetime(2015, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=2,
-    default_args={
-        "owner": "titler",
-        "retries": 3,
-        "retry_delay": timedelta(minutes=5),
-        "retry_exponential_backoff": True,
-        "execution_timeout": timedelta(hours=2),
-    },
+    on_failure_callback=failed,
+    default_args=defaults(retries=3, retry_exponential_backoff=True, execution_timeout=timedelta(hours=2)),
     tags=["titler", "1 daily: issues in"],
 ):
     wait = TimeDeltaSensor(task_id="wait", delta=timedelta(hours=1), mode="reschedule", poke_interval=300)

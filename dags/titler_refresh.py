@@ -16,6 +16,9 @@ A run with nothing to do ends in seconds. The release is named by the run's time
 **When it fails.** Readers still see the last good release. `publish` is not retried: its message says which check stopped
 it and what to type. The other tasks can be cleared: finished days are not done twice. `titler status` shows what is current,
 `titler rollback RELEASE` goes back, until a run finds something new.
+
+**What alerts.** A task that has failed for good, a release that is stopped, a budget that is spent, and a run that is not done
+three hours after its time: 07:00 UTC for the nightly one, three hours after it was queued for one that a new day started.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable
 from pendulum import datetime
 
-from _stage import DAYS, NAME, stage
+from _stage import DAYS, NAME, defaults, due, failed, stage
 
 with DAG(
     dag_id="titler_refresh",
@@ -35,7 +38,9 @@ with DAG(
     start_date=datetime(2015, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
-    default_args={"owner": "titler", "retries": 2, "retry_delay": timedelta(minutes=5), "execution_timeout": timedelta(hours=12)},
+    on_failure_callback=failed,
+    default_args=defaults(retries=2, execution_timeout=timedelta(hours=12)),
+    deadline=due(hours=3),
     tags=["titler", "3 nightly: a release"],
 ):
     release = f"--release {NAME}"

@@ -15,8 +15,8 @@ The model is named by the run's time, and its run, curves and sample titles are 
 
 Needed once: `airflow pools set gpu 1 "one training at a time"`. Without this pool `train` is never started.
 
-**When it fails.** The champion stays what it was, and nights go on with it. Clear `train` to resume from its last checkpoint.
-A promotion makes the next refresh embed every issue again; `titler rollback RELEASE` goes back to an earlier release.
+**When it fails.** The champion stays what it was, and nights go on with it. Clear `train` to resume from its last checkpoint. A promotion
+makes the next refresh embed every issue again; `titler rollback RELEASE` goes back. **What alerts.** A task that has failed for good.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, CronTriggerTimetable, Param
 from pendulum import datetime
 
-from _stage import NAME, stage
+from _stage import NAME, defaults, failed, stage
 
 CHOICES = "".join(
     f"{{% if params['{name}'] %}} --{name} {{{{ params['{name}'] }}}}{{% endif %}}" for name in ("from", "to", "variant", "epochs")
@@ -40,7 +40,8 @@ with DAG(
     start_date=datetime(2015, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
-    default_args={"owner": "titler", "retries": 1, "retry_delay": timedelta(minutes=5), "execution_timeout": timedelta(days=1)},
+    on_failure_callback=failed,
+    default_args=defaults(retries=1, execution_timeout=timedelta(days=1)),
     params={
         "variant": Param(None, type=["null", "string"], pattern=r"^[a-z0-9_]+$", description="the network"),
         "epochs": Param(None, type=["null", "integer"], minimum=1, description="at most so many"),

@@ -22,7 +22,7 @@ def page() -> str:
         assert kind is not None
         lines += ["", f"## {name}", "", (kind.__doc__ or "").strip(), "", "| setting | default | meaning |", "|---|---|---|"]
         for key, field in kind.model_fields.items():
-            default = field.default if field.default != "" else "(empty)"
+            default = str(field.default) or "(empty)"
             lines.append(f"| `{name}.{key}` | `{default}` | {field.description} |")
     return "\n".join(lines) + "\n"
 

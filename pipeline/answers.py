@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ CONNECTIONS = 8
 
 
 def status(lake: Lake, settings: Settings, first: str | None = None, last: str | None = None) -> dict[str, Any]:
-    """Days with their health, the champion and the current release; the keys do not change."""
+    """Days with their health, the champion and the current release with its age; the keys do not change."""
     days = []
     for day in lake.days(SOURCE_HEALTH.name):
         if (first or "") <= day <= (last or "9999"):
@@ -50,12 +50,15 @@ def status(lake: Lake, settings: Settings, first: str | None = None, last: str |
     row = record(lake, release_id) if release_id else None
     release = None
     if row is not None:
+        age = (datetime.now(UTC) - datetime.fromisoformat(row["published_at"])).total_seconds() / 3600
         release = {
             "id": row["release_id"],
             "issues": row["issues"],
             "index_items": row["index_items"],
             "recall_at_10": row["recall_at_10"],
             "published_at": row["published_at"],
+            "age_hours": round(age, 1),
+            "stale": 0 < settings.alerts.stale_after_hours < age,
         }
     return {"days": days, "model": model, "release": release}
 

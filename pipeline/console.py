@@ -6,9 +6,11 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pipeline.lake import Lake, Manifest
+from pipeline.notify import describe_day
 from pipeline.progress import say
 from pipeline.settings import Settings
 from pipeline.warehouse.price import priced, size
@@ -74,8 +76,7 @@ def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dic
                 f"{lake.path(manifest.figures['quarantine'])}"
             )
     for row in [row for row in health if row["verdict"] != "complete"][:DAYS_LISTED]:
-        found = f" ({row['hours_found']} of 24 hours found)" if row["verdict"] == "collapsed" else ""
-        say(f"    {row['day']} is {row['verdict']}: {row['reason']}{found}")
+        say(f"    {describe_day(row)}")
 
 
 def _counts(counter: Counter[str]) -> str:
@@ -205,10 +206,23 @@ def status(value: dict[str, Any], as_json: bool, reasons: Mapping[str, str] | No
     if release:
         say(
             f"release   {release['id']}, published {release['published_at'][:19]} UTC: {count(release['issues'], 'issue')}, "
-            f"{release['index_items']:,} in the index, recall@10 {release['recall_at_10']:.3f}"
+            f"{release['index_items']:,} in the index, recall@10 {release['recall_at_10']:.3f}, "
+            f"{release['age_hours']:,.1f} hours old"
         )
     else:
         say("release   none is published")
+
+
+def stale(release: dict[str, Any], hours: float) -> None:
+    """One line: which release is too old, and what makes a new one."""
+    error(
+        f"release {release['id']} is {release['age_hours']:,.1f} hours old, expected at most {hours:g} (alerts.stale_after_hours); "
+        f"make a new one: titler run --day {datetime.now(UTC).date() - timedelta(days=1)}"
+    )
+
+
+def alerted(kind: str, told: bool) -> None:
+    say("alert: nothing sent: this event was told before" if told else f"alert: sent by {kind}")
 
 
 def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:

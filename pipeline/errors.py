@@ -7,15 +7,16 @@ class TitlerError(Exception):
     """A failure that a person can act on. The command prints it as it stands and exits with `exit_code`.
 
     `message` says what was found and what was expected; `hint`, where there is one, is the next step,
-    a command where possible.
+    a command where possible. `event` names what wakes a person, once; empty where nobody is to be woken.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", event: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.event = event
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
@@ -41,6 +42,10 @@ class LakeError(TitlerError):
 
 class BudgetError(TitlerError):
     """Work that would cost more than the settings allow; nothing of it was begun."""
+
+
+class StoppedError(TitlerError):
+    """A release that its audit keeps from being published."""
 
 
 class WarehouseError(TitlerError):

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import console
+from pipeline import console, notify
 from pipeline.lake import Lake
 from pipeline.pins import Pinned, new_id
 from pipeline.settings import Settings
@@ -58,7 +58,9 @@ def run(lake: Lake, settings: Settings, days: Sequence[date], *, retrain: bool, 
     asked = Asked(variant=variant, epochs=epochs)
     asked.check()
     with timed("extract", sharded=True):
-        console.extracted(lake, settings, *extract.run(lake, settings, days))
+        outcome, health = extract.run(lake, settings, days)
+        console.extracted(lake, settings, outcome, health)
+    notify.tell_days(lake, settings.alerts, health)
     with timed("clean", sharded=True):
         console.batches(lake, "clean", clean.run(lake, settings, [day.isoformat() for day in days]))
     worse = None

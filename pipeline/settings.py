@@ -5,15 +5,16 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from pipeline.errors import UsageError
 
 PREFIX = "TITLER_"
 NO_SETTINGS = {"TITLER_TEST_DATA", "TITLER_TEST_BIGQUERY_PROJECT"}  # the tests' own
+SECRET = "alerts.webhook_url"  # whoever knows it can write into the channel
 
 
 class _Section(BaseModel):
@@ -114,6 +115,32 @@ class Release(_Section):
     keep: int = Field(default=3, ge=1, description="published releases that `collect` keeps, the current one included")
 
 
+class Alerts(_Section):
+    """Who is told when something needs a person."""
+
+    kind: Literal["log", "webhook", "email"] = Field(default="log", description="log: a line on standard error")
+    webhook_url: SecretStr = Field(
+        default=SecretStr(""), description="webhook: takes a POST of JSON; a secret, so set it in the environment"
+    )
+    email_to: str = Field(default="", description="email: who gets it; several with commas")
+    email_from: str = Field(default="", description="email: the sender's address")
+    smtp: str = Field(
+        default="localhost:25", pattern=r"^.+:\d+$", description="email: HOST:PORT of a relay that asks this machine for no login"
+    )
+    link: str = Field(default="", description="where a message leads; the DAGs set it to the task's log")
+    task: str = Field(default="", description="the task that runs the command, so that its failure is not told twice; the DAGs set it")
+    stale_after_hours: float = Field(default=30, ge=0, description="age of the current release at which `titler status` exits 1; 0: never")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        """A notifier that lacks its address is found out now, not at night."""
+        if self.kind == "webhook" and not self.webhook_url.get_secret_value().startswith(("https://", "http://")):
+            raise ValueError("kind = webhook needs alerts.webhook_url, an address that starts with https:// or http://")
+        if self.kind == "email" and not (self.email_to and self.email_from):
+            raise ValueError("kind = email needs alerts.email_to and alerts.email_from")
+        return self
+
+
 class Settings(BaseSettings):
     """Every setting of Titler. Only `cli.py` builds one.
 
@@ -131,6 +158,7 @@ class Settings(BaseSettings):
     model: Model = Model()
     index: Index = Index()
     release: Release = Release()
+    alerts: Alerts = Alerts()
 
     @classmethod
     def settings_customise_sources(
@@ -194,7 +222,8 @@ def load(path: Path | None = None) -> Settings:
             if problem["type"] == "extra_forbidden":
                 lines.append(f"{key}: no such setting.")
             else:
-                lines.append(f"{key} = {problem['input']!r}: {problem['msg']}.")
+                found = "" if SECRET.startswith(key) else f" = {problem['input']!r}"
+                lines.append(f"{key}{found}: {problem['msg'].removeprefix('Value error, ')}.")
         raise UsageError("\n".join(lines), "All settings and their defaults: docs/settings.md") from None
     except ValueError as error:  # tomllib.TOMLDecodeError
         raise UsageError(f"{path} is not TOML: {error}", "See infra/cloud.toml for the form.") from None

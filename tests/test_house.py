@@ -15,7 +15,7 @@ FLOORS = [
     {"stages"},
     {"release"},
     {"predictor", "split", "pins"},
-    {"warehouse", "source", "text", "models", "ann", "compute", "tracking", "sample", "metrics", "light", "health"},
+    {"notify", "warehouse", "source", "text", "models", "ann", "compute", "tracking", "sample", "metrics", "light", "health"},
     {"lake"},
     {"contracts", "faults", "shape"},
     {"settings"},

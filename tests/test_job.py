@@ -19,7 +19,7 @@ import pytest
 
 from pipeline import answers, job, release, sample
 from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
-from pipeline.errors import TitlerError, UsageError
+from pipeline.errors import StoppedError, TitlerError, UsageError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned
 from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source
@@ -186,7 +186,7 @@ def test_a_collapsed_day_stops_a_release_until_someone_takes_it_and_then_stays_t
     source = Pinned(published, "releases", name)
     before = datetime.now(UTC).replace(microsecond=0)
     stopped = collapsed(published, settings, source, "stopped")
-    with pytest.raises(TitlerError) as told:
+    with pytest.raises(StoppedError) as told:
         publish.run(published, settings, stopped, {})
     assert str(told.value).splitlines() == [
         "2024-01-01: 31 issues where 412 are usual for a Monday (24 of 24 hours found), "
@@ -195,6 +195,7 @@ def test_a_collapsed_day_stops_a_release_until_someone_takes_it_and_then_stays_t
         "Fetch it again:            titler extract --day 2024-01-01 --again; then clean it and plan another release",
         'Accept it as it is:        titler publish --release stopped --accept 2024-01-01 --because "..."',
     ]
+    assert told.value.event == "release/stopped/2024-01-01"
     assert release.pointed(published) == name
     publish.run(published, settings, stopped, {"2024-01-01": "a holiday"})
     publish.run(published, settings, collapsed(published, settings, source, "the-night-after"), {})
@@ -260,7 +261,7 @@ def test_an_index_with_too_low_a_recall_stores_no_neighbours(published, settings
     low = Pinned(published, "releases", "low")
     low.open(source.plan().days, source.plan().facts)
     low.set_members(EMBEDDINGS.name, source.members(EMBEDDINGS.name, "embed"))
-    with pytest.raises(TitlerError, match=r"recall@10 is 0\.\d+ over 200 issues, expected at least 0\.99"):
+    with pytest.raises(StoppedError, match=r"recall@10 is 0\.\d+ over 200 issues, expected at least 0\.99"):
         index.run(published, low, Index(trees=1, search_k=1, min_recall=0.99))
     assert not low.has_members(SIMILAR_ISSUES.name)
     assert index.run(published, low, Index(trees=20)).figures["recall_at_10"] > 0.9

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline import console, faults
+from pipeline import console, faults, notify
 from pipeline.cli import answers, verbs
 from pipeline.cli.options import CURRENT, Context, app
 from pipeline.errors import TitlerError
@@ -43,6 +43,8 @@ def main() -> None:
     except TitlerError as error:
         if debug:
             raise
+        if error.event:
+            notify.tell_error(CURRENT.get().lake, CURRENT.get().settings.alerts, error)
         console.error(str(error))
         code = error.exit_code
     except typer.TyperException as error:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import console
+from pipeline import console, notify
 from pipeline.cli.options import Day, Epochs, First, Json, Last, Variant, app, context, parse_day, parse_days
 from pipeline.errors import UsageError
 
@@ -37,7 +37,7 @@ def run(
 
 @app.command()
 def status(day: Day = None, first: First = None, last: Last = None, as_json: Json = False) -> None:
-    """What is there: source days with their verdicts, the champion, the current release.
+    """What is there: source days with their verdicts, the champion, the current release. Exits 1 where the release is too old.
 
     Example: titler status --from 2015-01-01 --to 2015-01-31
     """
@@ -47,6 +47,9 @@ def status(day: Day = None, first: First = None, last: Last = None, as_json: Jso
     value = answers.status(here.lake, here.settings, *_bounds(day, first, last))
     shown = [found["day"] for found in value["days"][-console.DAYS_LISTED :] if found["verdict"] != "complete"]
     console.status(value, as_json, {} if as_json else answers.reasons(here.lake, shown))
+    if value["release"] and value["release"]["stale"]:
+        console.stale(value["release"], here.settings.alerts.stale_after_hours)
+        raise typer.Exit(1)
 
 
 def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str | None, str | None]:
@@ -129,6 +132,27 @@ def sample(
     from pipeline import sample as stage
 
     console.sampled(stage.write(directory, days=days, seed=seed))
+
+
+@app.command()
+def alert(
+    what: Annotated[str, typer.Option("--what", metavar="TEXT", help="What happened, in one line.")],
+    since: Annotated[str, typer.Option("--since", metavar="TIME", help="Since when; default: now.")] = "",
+    link: Annotated[str, typer.Option("--link", metavar="URL", help="Where to look; default: the setting alerts.link.")] = "",
+    next_command: Annotated[str, typer.Option("--next", metavar="COMMAND", help="What to type next.")] = "titler status",
+    dedupe: Annotated[str, typer.Option("--dedupe", metavar="KEY", help="The event: sent once, however often it is repeated.")] = "",
+) -> None:
+    """Send one message to whom the settings name: alerts.kind and what belongs to it.
+
+    Example: titler alert --what "This is a test" --next "titler status"
+    """
+    here = context()
+    alerts = here.settings.alerts
+    message = notify.Message(" ".join(what.split()), since or notify.now(), link or alerts.link, next_command)
+    told = bool(dedupe) and notify.was_told(here.lake, dedupe)
+    if not told and not (notify.tell(here.lake, alerts, message, dedupe) if dedupe else notify.send(alerts, message)):
+        raise typer.Exit(1)
+    console.alerted(alerts.kind, told)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import console
+from pipeline import console, notify
 from pipeline.cli.options import (
     Because,
     Day,
@@ -43,6 +43,7 @@ def extract(
     here = context()
     outcome, health = stage.run(here.lake, here.settings, parse_days(day, first, last), again=again)
     console.extracted(here.lake, here.settings, outcome, health)
+    notify.tell_days(here.lake, here.settings.alerts, health)
 
 
 @app.command()

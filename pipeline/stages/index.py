@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from pipeline import ann
 from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES
-from pipeline.errors import TitlerError
+from pipeline.errors import StoppedError
 from pipeline.lake import Lake, Manifest
 from pipeline.pins import Pinned, keep_mask
 from pipeline.progress import track
@@ -46,13 +46,14 @@ def items(lake: Lake, release: Pinned, size: int) -> tuple[pa.Table, npt.NDArray
 
 
 def check_recall(release: Pinned, index: Manifest, settings: Index) -> None:
-    """Raises TitlerError where an index finds too few of the true neighbours."""
+    """Raises StoppedError where an index finds too few of the true neighbours."""
     recall = index.figures["recall_at_10"]
     if recall < settings.min_recall:
-        raise TitlerError(
+        raise StoppedError(
             f"Release {release.name}: recall@10 is {recall:.3f} over {index.figures['recall_queries']} issues, "
             f"expected at least {settings.min_recall} (index.min_recall), so the release is stopped.",
             f"More trees find more: TITLER_INDEX__TREES={settings.trees * 2} titler index --release {release.name}",
+            event=f"release/{release.name}/recall",
         )
 
 
@@ -109,7 +110,7 @@ class Neighbours:
 def run(lake: Lake, release: Pinned, settings: Index) -> Manifest:
     """The release's index, made once, and the neighbours of the days whose issues have none stored yet.
 
-    Raises UsageError where the release was not embedded, TitlerError where the index's recall is too low: then no neighbours are stored.
+    Raises UsageError where the release was not embedded, StoppedError where the index's recall is too low: then no neighbours are stored.
     """
     plan = release.plan()
     embeddings = release.members(EMBEDDINGS.name, "embed")

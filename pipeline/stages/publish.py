@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline import warehouse
 from pipeline.contracts import RELEASE_MEMBERS, RELEASES, SOURCE_HEALTH, TABLES
-from pipeline.errors import TitlerError, UsageError
+from pipeline.errors import StoppedError, UsageError
 from pipeline.lake import Lake, Manifest
 from pipeline.pins import Pinned
 from pipeline.release import EMBEDDINGS_TABLE, PUBLISHED_TABLES, RECORD, Members, point, published, record, record_of, releases_table
@@ -18,10 +18,6 @@ from pipeline.stages.index import INDEX, check_recall
 from pipeline.who import who
 
 VERBS = {"source_health_v1": "plan", "title_predictions_v1": "predict", "similar_issues_v1": "index", "embeddings_v1": "embed"}
-
-
-class StoppedError(TitlerError):
-    """A release that its audit keeps from being published."""
 
 
 def current(lake: Lake, settings: Settings) -> str | None:
@@ -99,6 +95,7 @@ def _stopped(release: Pinned, collapsed: Sequence[Manifest]) -> StoppedError:
         f"See what the source gave:  titler status --day {first.day}\n"
         f"Fetch it again:            titler extract --day {first.day} --again; then clean it and plan another release\n"
         f'Accept it as it is:        titler publish --release {release.name} {accept} --because "..."',
+        event=f"release/{release.name}/{first.day}",
     )
 
 
@@ -123,6 +120,7 @@ def make_current(lake: Lake, settings: Settings, row: dict[str, Any]) -> dict[st
                 f"Release {row['release_id']}: {failure.count} rows fail the check {failure.check} ({failure.prose}); the first: "
                 f"{failure.rows.slice(0, 1).to_pylist()[0]}.",
                 f"What was current stays current. The check: sql/checks/{failure.check}.sql",
+                event=f"release/{row['release_id']}/{failure.check}",
             )
         staged.make_current()
     release.note(RECORD, row)

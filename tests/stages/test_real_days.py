@@ -15,6 +15,7 @@ import duckdb
 import pytest
 
 from pipeline import answers, console, job, release
+from pipeline.errors import StoppedError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned
 from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source
@@ -68,7 +69,7 @@ def lake(settings: Settings) -> Lake:
 def told(lake: Lake, settings: Settings) -> str:
     """What `titler run` says of the last week, once the others are extracted, and how it ends."""
     extract.run(lake, settings, DAYS[:-7])
-    with pytest.raises(publish.StoppedError) as stopped:
+    with pytest.raises(StoppedError) as stopped:
         job.run(lake, settings, DAYS[-7:], retrain=False, variant=None, epochs=None)
     return str(stopped.value)
 

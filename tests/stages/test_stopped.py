@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
+from pipeline.errors import StoppedError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned, PinnedDay
 from pipeline.settings import Settings
-from pipeline.stages.publish import StoppedError, audit
+from pipeline.stages.publish import audit
 
 
 def told(folder: Path, days: dict[str, dict[str, Any]]) -> list[str]:

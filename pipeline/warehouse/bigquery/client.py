@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import google.auth
 import grpc
@@ -119,6 +120,7 @@ def refusal(settings: Settings, doing: str, reason: str, message: str) -> Titler
         return BudgetError(
             f"BigQuery stopped {doing}, which would have billed more than is left of the budget: {message}",
             "See what it would cost: titler cost --day D; the budgets: warehouse.max_bytes_per_run, warehouse.max_bytes_per_day.",
+            event=f"budget/{datetime.now(UTC).date()}/{doing}",
         )
     if reason in _QUOTA:
         hint = f"Wait until it is renewed (most are within a day), or have it raised in the project's quotas. {AGAIN}"

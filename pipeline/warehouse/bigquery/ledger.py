@@ -71,6 +71,7 @@ class Ledger:
                     f"{what} would have {priced(self.settings, count)} billed, and of {setting} = {budget:,} bytes ({size(budget)}) "
                     f"{whose} has {left} left. It was not run.",
                     f"Raise it: TITLER_{setting.replace('.', '__').upper()}={_above(taken)}; or ask for fewer days.",
+                    event=f"budget/{today}/{setting}",
                 )
         return replace(reservation, left=min(budget - taken for budget, taken, _ in budgets.values()) + count)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -50,6 +51,7 @@ def test_a_query_over_a_budget_is_refused_before_it_runs(bigquery_settings: Sett
     assert f"of warehouse.{setting} = 10,485,759 bytes (10.5 MB)" in raised.value.message
     assert "has 10.5 MB left. It was not run." in raised.value.message
     assert f"TITLER_WAREHOUSE__{setting.upper()}=11000000;" in raised.value.hint
+    assert raised.value.event == f"budget/{datetime.now(UTC).date()}/warehouse.{setting}"
     assert jobs_started(emulator, ONE.sql) == []
     assert written(house) == [("reserved", "test", "run", 10 * MB), ("billed", "test", "run", 0)]  # what was refused takes nothing
 
