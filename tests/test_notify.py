@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
@@ -55,13 +54,6 @@ def by_webhook(address: str, **more: object) -> Alerts:
 
 def by_mail(relay: Relay, to: str) -> Alerts:
     return Alerts(kind="email", email_to=to, email_from="titler@example.org", smtp=relay.address)
-
-
-def free_address() -> str:
-    """Where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 def test_by_default_it_is_one_line_on_standard_error(capsys):
