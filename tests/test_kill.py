@@ -278,7 +278,8 @@ def killed_and_repeated(quiet: Quiet, verb: str, step: int, moment: str, root: P
             printed = quiet.here(root, VERBS[verb])
         else:
             again = command(quiet, root, "-m", "pipeline.cli", *VERBS[verb])
-            assert (again.returncode, again.stderr) == (0, "")
+            told = [line for line in again.stderr.splitlines() if not line.startswith("titler alert: 2024-01-03 is partial: ")]
+            assert (again.returncode, told) == (0, [])
             printed = again.stdout
     assert differences(content(Lake(str(root))), quiet.after[verb]) == set()
     return printed
