@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
 import os
 import sys
@@ -35,6 +37,8 @@ def configure(
 def main() -> None:
     """Runs the command line. Exit codes: 0 done, 1 failure, 2 misuse; an error is one clear line, its traceback with --debug."""
     arguments: list[Any] = sys.argv[1:]
+    ended = [1]  # as Python ends on an exception
+    atexit.register(_leave, ended)
     debug = "--debug" in arguments
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes
     try:
@@ -68,4 +72,16 @@ def main() -> None:
         code = 1
     if code == INTERRUPTED:
         console.error("Interrupted; the same command goes on where it was.")
-    sys.exit(code if isinstance(code, int) else 0)
+    ended[0] = code if isinstance(code, int) else 0
+    sys.exit(ended[0])
+
+
+def _leave(ended: list[int]) -> None:
+    """Ends the process after all else that was registered to run at its end (the last registered runs first), with this code.
+
+    It never comes to the destructors of C++: those of Arrow abort now and then while a thread of its pool is at work (apache/arrow#34314).
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # main has told of it, if anyone can still hear
+            stream.flush()
+    os._exit(ended[0])
