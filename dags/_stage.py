@@ -1,102 +1,104 @@
-"""What the three DAGs share: one task is one `titler VERB`, and names are made of the run's own time.
-
-Who is told when something goes wrong, and how, is Titler's to know: the callbacks here only type `titler alert`.
-"""
+"""What the three DAGs share: one task is one `titler VERB`, and names are made of the run's own time."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from airflow.configuration import conf
+from airflow.plugins_manager import get_priority_weight_strategy_plugins
 from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk import Asset, Context
-from airflow.sdk.definitions.callback import SyncCallback  # airflow.sdk has these three, but its types leave them out
-from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+from airflow.sdk import DAG, Asset, Context
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from _alert import ATTEMPT, FOLDER, failed
 
 DAYS = Asset("titler_days", group="titler")  # updated whenever a day has been ingested, a backfilled one included
 
 NAME = "{{ dag_run.run_after.strftime('%Y%m%dT%H%M%SZ') }}"  # of a model or a release; every kind of run has a run_after
-ATTEMPT = "{{ ti.dag_id }}/{{ ti.run_id }}/{{ ti.task_id }}/{{ ti.try_number }}"
-FOLDER = str(Path(__file__).resolve().parent.parent)
+
+SKIP, NOT_YET, FINAL = 99, 75, (2, 3)  # exit codes of titler; FINAL: a mistake, and what waits for a person's decision
+POLL = timedelta(minutes=5)
+NIGHTS_FIRST = "titler_nights.NightsFirst"  # dags/plugins; without Airflow's plugins_folder there, runs of one DAG go by their time
 
 
-def defaults(retries: int, **task: Any) -> dict[str, Any]:
-    """default_args of a DAG whose tasks are tried again after five minutes, and tell when that did not help."""
-    return {"owner": "titler", "retries": retries, "retry_delay": timedelta(minutes=5), "on_failure_callback": failed, **task}
+def defaults(retries: int, priority: int, **task: Any) -> dict[str, Any]:
+    """default_args of a DAG whose tasks are tried again, after Airflow's `default_task_retry_delay`, and tell when that did not help."""
+    return {
+        "owner": "titler",
+        "retries": retries,
+        "priority_weight": priority,
+        "weight_rule": NIGHTS_FIRST if NIGHTS_FIRST in get_priority_weight_strategy_plugins() else "absolute",
+        "on_failure_callback": failed,
+        **task,
+    }
 
 
-def stage(verb: str, arguments: str, **task: Any) -> BashOperator:
+class Stage(BashOperator):
+    """Runs `titler VERB ARGUMENTS` in the folder above `dags/`, where a relative path in the settings means what it does at a shell.
+
+    Skipped when the verb exits with 99. On any other code but 0 it fails, and is tried again unless that cannot help (2, 3).
+    """
+
+    def execute(self, context: Context) -> None:
+        try:
+            super().execute(context)
+        except AirflowSkipException:
+            raise
+        except AirflowException as error:
+            code = self.subprocess_hook.sub_process.returncode
+            if code in FINAL:
+                raise AirflowFailException(f"{error} It is not tried again: the lines above say what to do.") from None
+            raise
+
+
+class Wait(Stage):
+    """Waits until `titler ready --day D` says that the source has the whole day, asking every POLL, in a triggerer meanwhile.
+
+    `patience` after the end of the run's data interval it goes on with what there is: `extract` records what the day lacks. A day
+    that ended longer ago, as a backfill's, is not waited for.
+    """
+
+    def __init__(self, *, patience: timedelta, **task: Any) -> None:
+        super().__init__(**task)
+        self.patience = patience
+
+    def execute(self, context: Context, event: Any = None) -> None:
+        until = context.get("data_interval_end") or context["dag_run"].run_after
+        if datetime.now(UTC) >= until + self.patience:
+            self.log.info("The day was over at %s: no more is waited for.", until)
+            return
+        try:
+            super().execute(context)
+        except AirflowException:
+            if self.subprocess_hook.sub_process.returncode != NOT_YET:
+                raise
+            self.defer(trigger=TimeDeltaTrigger(POLL), method_name="execute")
+
+
+def stage(verb: str, arguments: str, operator: type[Stage] = Stage, **task: Any) -> Stage:
     """The task that runs `titler VERB ARGUMENTS` (a Jinja template); `task` is what any operator takes: pool, retries, outlets.
 
-    It runs in the folder above `dags/`, so that a relative path in the settings means what it means to a person at a
-    shell there. The task is skipped when the verb exits with 99, and fails on any other code but 0. `titler` has to be
-    on the PATH of whatever runs tasks. `arguments` take no text that a caller may choose freely: a shell reads them.
-
-    What the verb itself tells leads to the task's log, and `failed` does not tell it again.
+    `titler` has to be on the PATH of whatever runs tasks. `arguments` take no text that a caller may choose freely: a shell reads
+    them. What the verb itself tells leads to the task's log, and `failed` does not tell it again.
     """
-    told = {"TITLER_ALERTS__LINK": "{{ ti.log_url }}", "TITLER_ALERTS__TASK": ATTEMPT}
-    command = f"titler {verb} {arguments}".rstrip()
-    return BashOperator(task_id=verb, bash_command=command, env=told, append_env=True, cwd=FOLDER, do_xcom_push=False, **task)
-
-
-def failed(context: Context) -> None:
-    """on_failure_callback: a task has failed for good, after its retries. The next command is the task's own, to see why.
-
-    A DAG's, too, for Airflow calls the task's from the task's own process: one that was killed (memory, a lost machine) cannot.
-    Both are one message, by the attempt.
-    """
-    if "ti" not in context:  # a run that failed without a task that did
-        dag_id, run_id = context["dag"].dag_id, context["run_id"]
-        _alert(what=f"{dag_id}: the run {run_id} has failed", link=_page(dag_id, run_id), dedupe=f"{dag_id}/{run_id}/failed")
-        return
-    task, ti = context["task"], context["ti"]
-    began = getattr(ti, "start_date", None) or datetime.now(UTC)  # Airflow does not know it of a task that was killed
-    _alert(
-        what=f"{ti.dag_id}: the task {ti.task_id} has failed, attempt {ti.try_number}",
-        since=f"{began:%Y-%m-%d %H:%M} UTC",
-        link=ti.log_url,
-        next=task.render_template(getattr(task, "bash_command", "titler doctor"), context),
-        dedupe=task.render_template(ATTEMPT, context),
+    return operator(
+        task_id=task.pop("task_id", verb),
+        bash_command=f"titler {verb} {arguments}".rstrip(),
+        env={"TITLER_ALERTS__LINK": "{{ ti.log_url }}", "TITLER_ALERTS__TASK": ATTEMPT},
+        append_env=True,
+        cwd=FOLDER,
+        do_xcom_push=False,
+        skip_on_exit_code=SKIP,
+        **task,
     )
 
 
-def late(context: dict[str, Any]) -> None:
-    """A deadline's callback: a run has not succeeded in time. Two deadlines of one run are one message."""
-    run = context["dag_run"]
-    began = datetime.fromisoformat(run["run_after"])
-    _alert(
-        what=f"{run['dag_id']} is late: the run of {began:%Y-%m-%d %H:%M} UTC is {run['state']}, not done",
-        since=f"{began:%Y-%m-%d %H:%M} UTC",
-        link=_page(run["dag_id"], run["dag_run_id"]),
-        next="titler status",
-        dedupe=f"{run['dag_id']}/{run['dag_run_id']}/late",
-    )
-
-
-def _page(dag_id: str, run_id: str) -> str:
-    """Where Airflow shows a run."""
-    base = conf.get("api", "base_url", fallback="http://localhost:8080").rstrip("/")
-    return f"{base}/dags/{dag_id}/runs/{quote(run_id)}"
-
-
-def due(**after: float) -> list[DeadlineAlert]:
-    """`late` so long after the time that a run is for, and so long after it was queued: a run by an asset has no time of its own.
-
-    The callback runs in a LocalExecutor: where there is none, Airflow logs that and goes on, whereas other executors may
-    take no callbacks at all, which would end the scheduler.
-    """
-    if sys.argv[1:3] == ["dags", "test"]:  # Airflow 3.3 ends such a run of a DAG with deadlines by a traceback, though all of it succeeded
-        return []
-    references = (DeadlineReference.DAGRUN_LOGICAL_DATE, DeadlineReference.DAGRUN_QUEUED_AT)
-    callback = SyncCallback(late, executor="LocalExecutor")
-    return [DeadlineAlert(reference=reference, interval=timedelta(**after), callback=callback) for reference in references]
-
-
-def _alert(**options: str) -> None:
-    """Types `titler alert`; says why itself when it cannot send."""
-    subprocess.run(["titler", "alert", *(f"--{name}={value}" for name, value in options.items())], cwd=FOLDER, check=False)
+def explain(dag: DAG) -> None:
+    """Gives each task its row of the DAG's table as its own page: what it does, what it costs, what to do when it fails."""
+    names, *rows = (re.findall(r"(?<=\|)[^|]+(?=\|)", line) for line in (dag.doc_md or "").splitlines() if line.startswith("|"))
+    pages = {row[0].strip(" `"): dict(zip(names[1:], row[1:], strict=True)) for row in rows[1:]}
+    for task in map(dag.get_task, pages):
+        assert isinstance(task, Stage)
+        task.doc_md = "\n\n".join(f"**{name.strip().capitalize()}:** {text.strip()}" for name, text in pages[task.task_id].items())

@@ -1,21 +1,22 @@
 """### One source day in: hours of GH Archive become issues, issues become tokens
 
-| task | does | takes |
-|---|---|---|
-| `wait` | gives GH Archive an hour to write the day's last file; nothing to wait for in a backfill | no slot |
-| `extract` | reads the day's 24 hour files, writes `issues_v1` and the verdict on the day, `source_health_v1` | minutes |
-| `clean` | writes `tokens_v1`, then tells `titler_refresh` that there is a new day | a minute |
+| task | does | costs | when it fails |
+|---|---|---|---|
+| `wait` | waits for the file of the day's 24th hour, or the day's table in BigQuery; no longer than noon UTC, and not at all for a day that ended before | no slot while it waits | the source cannot be reached: `titler doctor` |
+| `extract` | reads the day's hours, writes `issues_v1` and the verdict on the day, `source_health_v1` | a minute; with BigQuery the price of one scan, never twice: `titler cost` | `titler doctor`, then clear it; a spent budget waits for you, see the end of its log |
+| `clean` | writes `tokens_v1`, then tells `titler_refresh` that there is a new day | seconds | clear it: what `extract` did is not done twice |
 
 A run is one UTC day: the one that its data interval starts with, which is the day before the one in the run's name.
-**Backfill** any range, both ends included:
+**Backfill** any range, both ends included. With BigQuery ask first what it will cost; nothing is read for the answer:
 
+    titler cost --from 2015-01-01 --to 2015-01-31
     airflow backfill create --dag-id titler_ingest --from-date 2015-01-01 --to-date 2015-01-31 --max-active-runs 2
 
-Days that Airflow has run already are left alone; `--reprocess-behavior completed` runs them again. What is unchanged
-costs nothing: a stage whose inputs already have a batch returns it.
+Days that Airflow has run already are left alone; `--reprocess-behavior completed` runs them again. What is unchanged costs
+nothing: a stage whose inputs already have a batch returns it. Its tasks go after those of a night, its days into the next release.
 
-**When it fails.** `extract` fails when the source cannot be reached: it is retried three times; after that see
-`titler doctor`, then clear the task. A missing hour or a broken line does not fail it: `titler status` shows them.
+**When it fails.** A missing hour or a broken line fails nothing: `titler status` shows them, and the day says `partial`. What
+may pass is tried three times more; a mistake or a spent budget is not.
 
 **What alerts.** A task that has failed for good, and a day that is partial, collapsed or missing: one message each.
 """
@@ -24,11 +25,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.providers.standard.sensors.time_delta import TimeDeltaSensor
 from airflow.sdk import DAG, CronDataIntervalTimetable
 from pendulum import datetime
 
-from _stage import DAYS, defaults, failed, stage
+from _alert import failed
+from _stage import DAYS, Wait, defaults, explain, stage
+
+DAY = "--day {{ (data_interval_start if data_interval_start is defined else dag_run.run_after.subtract(days=1)) | ds }}"
 
 with DAG(
     dag_id="titler_ingest",
@@ -39,11 +42,12 @@ with DAG(
     catchup=False,
     max_active_runs=2,
     on_failure_callback=failed,
-    default_args=defaults(retries=3, retry_exponential_backoff=True, execution_timeout=timedelta(hours=2)),
+    default_args=defaults(retries=3, priority=2, retry_exponential_backoff=True, execution_timeout=timedelta(hours=2)),
     tags=["titler", "1 daily: issues in"],
-):
-    wait = TimeDeltaSensor(task_id="wait", delta=timedelta(hours=1), mode="reschedule", poke_interval=300)
-    extract = stage("extract", "--day {{ data_interval_start | ds }}")
-    clean = stage("clean", "--day {{ data_interval_start | ds }}", outlets=[DAYS])
+) as dag:
+    wait = stage("ready", DAY, Wait, task_id="wait", patience=timedelta(hours=12), execution_timeout=timedelta(hours=13))
+    extract = stage("extract", DAY)
+    clean = stage("clean", DAY, outlets=[DAYS])
 
     wait >> extract >> clean
+    explain(dag)

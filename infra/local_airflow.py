@@ -1,4 +1,4 @@
-"""A real Airflow on this machine alone: scheduler, DAG processor and API server on loopback, SQLite, one folder.
+"""A real Airflow on this machine alone: scheduler, DAG processor, triggerer and API server on loopback, SQLite, one folder.
 
     .venv/bin/python infra/local_airflow.py FOLDER        until Ctrl-C
 
@@ -29,6 +29,7 @@ COMPONENTS = {
     "scheduler": ("scheduler", "--skip-serve-logs"),  # its log server would listen on every address
     "dag-processor": ("dag-processor",),
     "api-server": ("api-server",),
+    "triggerer": ("triggerer", "--skip-serve-logs"),  # a run's first task waits in it
 }
 LOOPBACK = "127.0.0.1"
 
@@ -37,6 +38,7 @@ LOOPBACK = "127.0.0.1"
 CONFIGURATION = """\
 [core]
 dags_folder = {dags}
+plugins_folder = {dags}/plugins
 executor = LocalExecutor
 parallelism = 4
 load_examples = False

@@ -101,7 +101,6 @@ def _serve(airflow_port: int, mlflow_port: int) -> NoReturn:
 
 def _run(airflow: LocalAirflow, store: str, mlflow_port: int, lake: str) -> NoReturn:
     with airflow:
-        airflow.start("triggerer", "airflow", "triggerer", "--skip-serve-logs")  # no task needs it; without it Home shows a red mark
         mlflow = _start_mlflow(airflow, store, mlflow_port) if store.startswith("sqlite:///") else store.rstrip("/")
         print(
             f"\nAirflow  {airflow.address}   no password: whoever opens it is the user Anonymous, an admin"

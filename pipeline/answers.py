@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline import ann, warehouse
+from pipeline import ann, source, warehouse
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
 from pipeline.errors import UsageError
 from pipeline.lake import Lake, Manifest
@@ -67,6 +67,16 @@ def reasons(lake: Lake, days: Iterable[str]) -> dict[str, str]:
     """Why these days are not complete, in words, where that is known."""
     found = {day: lake.current(SOURCE_HEALTH.name, {"day": day}) for day in days}
     return {day: health.figures["reason"] for day, health in found.items() if health and health.figures.get("reason")}
+
+
+def ready(settings: Settings, day: date) -> dict[str, Any]:
+    """Whether the source has the whole of a day: its last hour's file, or its table, which comes at once. The keys do not change."""
+    found = warehouse.connect(settings, "ready").source_day(day) or source.look(settings.source.hours, day)
+    if isinstance(found, warehouse.SourceTable):
+        there, what = found.rows is not None, f"the table {found.name}"
+    else:
+        there, what = source.HOURS[-1] not in found.missing, f"hour {source.HOURS[-1]} in {settings.source.hours}"
+    return {"day": str(day), "ready": there, "source": what}
 
 
 def cost(lake: Lake, settings: Settings, days: Sequence[date]) -> dict[str, Any]:

@@ -225,6 +225,15 @@ def alerted(kind: str, told: bool) -> None:
     say("alert: nothing sent: this event was told before" if told else f"alert: sent by {kind}")
 
 
+def ready(value: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        answer(value)
+    else:
+        say(
+            f"ready: {value['day']} is {'' if value['ready'] else 'not '}whole: {value['source']} is {'there' if value['ready'] else 'missing'}"
+        )
+
+
 def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
     if as_json:
         answer(value)

@@ -6,6 +6,8 @@ from __future__ import annotations
 class TitlerError(Exception):
     """A failure that a person can act on. The command prints it as it stands and exits with `exit_code`.
 
+    1: trying again may help. 2: the command is mistaken. 3: nothing changes until a person decides. Airflow tries only the first again.
+
     `message` says what was found and what was expected; `hint`, where there is one, is the next step,
     a command where possible. `event` names what wakes a person, once; empty where nobody is to be woken.
     """
@@ -31,6 +33,8 @@ class UsageError(TitlerError):
 class ContractError(TitlerError):
     """A table that is not what `contracts.py` declares."""
 
+    exit_code = 3
+
 
 class SourceError(TitlerError):
     """Hour files that cannot be had or are not GH Archive's."""
@@ -43,9 +47,13 @@ class LakeError(TitlerError):
 class BudgetError(TitlerError):
     """Work that would cost more than the settings allow; nothing of it was begun."""
 
+    exit_code = 3
+
 
 class StoppedError(TitlerError):
     """A release that its audit keeps from being published."""
+
+    exit_code = 3
 
 
 class WarehouseError(TitlerError):

@@ -35,7 +35,10 @@ def configure(
 
 
 def main() -> None:
-    """Runs the command line. Exit codes: 0 done, 1 failure, 2 misuse; an error is one clear line, its traceback with --debug."""
+    """Runs the command line. An error is one clear line, with --debug its traceback.
+
+    Exit codes: 0 done, 1 a failure that may pass, 2 misuse, 3 stopped until a person decides.
+    """
     arguments: list[Any] = sys.argv[1:]
     ended = [1]  # as Python ends on an exception
     atexit.register(_leave, ended)

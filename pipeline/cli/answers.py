@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from pipeline import console, notify
 from pipeline.cli.options import Day, Epochs, First, Json, Last, Variant, app, context, parse_day, parse_days
 from pipeline.errors import UsageError
 
+NOT_YET = os.EX_TEMPFAIL  # 75: ask again later
 LONGEST_BODY = 4 * 65_536  # bytes: GitHub takes so many characters, and UTF-8 has up to four a character
 
 
@@ -58,6 +60,20 @@ def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str |
         days = parse_days(day, first, last)
         return str(days[0]), str(days[-1])
     return str(parse_day(first, "--from")) if first else None, str(parse_day(last, "--to")) if last else None
+
+
+@app.command()
+def ready(day: Day = None, as_json: Json = False) -> None:
+    """Whether the source has the whole of a day: the file of its last hour, or its table in BigQuery. Exits 75 where it does not yet.
+
+    Example: titler ready --day 2015-01-01
+    """
+    from pipeline import answers
+
+    value = answers.ready(context().settings, parse_days(day, None, None)[0])
+    console.ready(value, as_json)
+    if not value["ready"]:
+        raise typer.Exit(NOT_YET)
 
 
 @app.command()

@@ -15,6 +15,8 @@ from pipeline.stages.train import PREDICTOR, tracking_of
 class WorseError(TitlerError):
     """A challenger that is worse than the champion on the same issues."""
 
+    exit_code = 3
+
 
 def run(lake: Lake, settings: Settings, model: Pinned, *, force_because: str = "") -> dict[str, Any]:
     """Moves MLflow's alias `champion` to the model, and `previous` to the former champion.

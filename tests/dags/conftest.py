@@ -12,9 +12,9 @@ import pytest
 
 HOME = tempfile.mkdtemp(prefix="titler-airflow-")
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
-os.environ["AIRFLOW_HOME"] = HOME  # Airflow reads it once, when it is imported
-
 DAGS = Path(__file__).resolve().parents[2] / "dags"
+os.environ["AIRFLOW_HOME"] = HOME  # Airflow reads these once, when it is imported
+os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(DAGS / "plugins")
 
 
 @pytest.fixture(scope="session")

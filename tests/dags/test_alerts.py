@@ -25,7 +25,7 @@ STAND_IN = """#!/bin/bash
 if [ "$1" = alert ]; then exec "$PYTHON" -m pipeline.cli "$@"; fi
 echo "$1 $TITLER_ALERTS__TASK $TITLER_ALERTS__LINK" >> "$STAGES"
 case "$TITLER_ALERTS__TASK" in */killed/publish/*) kill -KILL $PPID ;; esac
-[ "$1" != publish ]
+[ "$1" != publish ] || exit 3
 """
 
 
@@ -45,6 +45,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             "STAGES": str(folder / "stages"),
             "TITLER_LAKE__ROOT": str(folder / "lake"),
             "TITLER_ALERTS__KIND": "webhook",
+            "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
             "TITLER_ALERTS__WEBHOOK_URL": f"{webhook.address}/secret-of-the-channel",
         }
         with LocalAirflow(folder / "home", environment) as airflow:
@@ -70,11 +71,11 @@ def test_a_failed_task_is_one_message_with_its_log_and_its_command(night: dict[s
     assert re.fullmatch(r"titler publish --release \d{8}T\d{6}Z", message["next"])
 
 
-def test_a_task_whose_process_was_killed_is_the_same_message(night: dict[str, Any]) -> None:
+def test_a_task_whose_process_was_killed_is_tried_again_and_then_the_same_message(night: dict[str, Any]) -> None:
     _, message = about(night, "has failed")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", message["since"])
-    assert message["what"] == "titler_refresh: the task publish has failed, attempt 1"
-    assert message["link"] == f"{night['address']}/dags/titler_refresh/runs/killed/tasks/publish?try_number=1"
+    assert message["what"] == "titler_refresh: the task publish has failed, attempt 3"
+    assert message["link"] == f"{night['address']}/dags/titler_refresh/runs/killed/tasks/publish?try_number=3"
     assert re.fullmatch(r"titler publish --release \d{8}T\d{6}Z", message["next"])
 
 
@@ -101,7 +102,7 @@ def test_no_secret_is_in_anything_that_airflow_left_behind(night: dict[str, Any]
 
 
 def test_a_run_that_failed_without_a_task_that_did_is_told_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from _stage import failed
+    from _alert import failed
 
     titler = tmp_path / "titler"
     titler.write_text(f'#!/bin/bash\nprintf "%s\\n" "$@" > {tmp_path}/given\n')
@@ -120,7 +121,7 @@ def test_a_night_is_due_three_hours_after_its_time_or_after_it_was_queued(airflo
     due = {alert.reference.reference_name: alert for alert in airflow_dags["titler_refresh"].deadline}
     assert sorted(due) == ["DagRunLogicalDateDeadline", "DagRunQueuedAtDeadline"]
     assert {(alert.interval, alert.callback.path, alert.callback.executor) for alert in due.values()} == {
-        (timedelta(hours=3), "_stage.late", "LocalExecutor")
+        (timedelta(hours=3), "_alert.late", "LocalExecutor")
     }
 
 
