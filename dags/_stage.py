@@ -16,10 +16,12 @@ from _alert import ATTEMPT, FOLDER, failed
 
 DAYS = Asset("titler_days", group="titler")  # updated whenever a day has been ingested, a backfilled one included
 
+# The source day of a run: its logical date; where a person asked for none, or for today, the day before. Not `data_interval_start`: Airflow
+# makes that of the time now, whatever the logical date of a run that is triggered by hand.
+DAY = "{{ [logical_date if logical_date is defined else dag_run.run_after, dag_run.run_after - macros.timedelta(days=1)] | min | ds }}"
 NAME = "{{ dag_run.run_after.strftime('%Y%m%dT%H%M%SZ') }}"  # of a model or a release; every kind of run has a run_after
 
 SKIP, NOT_YET, FINAL = 99, 75, (2, 3)  # exit codes of titler; FINAL: a mistake, and what waits for a person's decision
-POLL = timedelta(minutes=5)
 NIGHTS_FIRST = "titler_nights.NightsFirst"  # dags/plugins; without Airflow's plugins_folder there, runs of one DAG go by their time
 
 
@@ -54,27 +56,32 @@ class Stage(BashOperator):
 
 
 class Wait(Stage):
-    """Waits until `titler ready --day D` says that the source has the whole day, asking every POLL, in a triggerer meanwhile.
+    """Waits until `titler ready --day DAY` says that the source has the whole day, asking every `poll`, in a triggerer meanwhile.
 
-    `patience` after the end of the run's data interval it goes on with what there is: `extract` records what the day lacks. A day
-    that ended longer ago, as a backfill's, is not waited for.
+    `patience` after the end of the day it goes on with what there is: `extract` records what the day lacks. A day that ended
+    longer ago, as a backfill's, is not waited for.
     """
 
-    def __init__(self, *, patience: timedelta, **task: Any) -> None:
+    template_fields = (*Stage.template_fields, "day")
+
+    def __init__(self, *, patience: timedelta, poll: timedelta = timedelta(minutes=5), **task: Any) -> None:
         super().__init__(**task)
+        self.day = DAY
         self.patience = patience
+        self.poll = poll
 
     def execute(self, context: Context, event: Any = None) -> None:
-        until = context.get("data_interval_end") or context["dag_run"].run_after
-        if datetime.now(UTC) >= until + self.patience:
-            self.log.info("The day was over at %s: no more is waited for.", until)
+        until = datetime.fromisoformat(f"{self.day}T00:00:00+00:00") + timedelta(days=1) + self.patience
+        if datetime.now(UTC) >= until:
+            self.log.info("%s is over since %s: no longer waited for.", self.day, until)
             return
         try:
             super().execute(context)
         except AirflowException:
             if self.subprocess_hook.sub_process.returncode != NOT_YET:
                 raise
-            self.defer(trigger=TimeDeltaTrigger(POLL), method_name="execute")
+            self.log.info("Asked again in %s, until %s.", self.poll, until)
+            self.defer(trigger=TimeDeltaTrigger(self.poll), method_name="execute")
 
 
 def stage(verb: str, arguments: str, operator: type[Stage] = Stage, **task: Any) -> Stage:

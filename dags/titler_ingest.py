@@ -6,7 +6,7 @@
 | `extract` | reads the day's hours, writes `issues_v1` and the verdict on the day, `source_health_v1` | a minute; with BigQuery the price of one scan, never twice: `titler cost` | `titler doctor`, then clear it; a spent budget waits for you, see the end of its log |
 | `clean` | writes `tokens_v1`, then tells `titler_refresh` that there is a new day | seconds | clear it: what `extract` did is not done twice |
 
-A run is one UTC day: the one that its data interval starts with, which is the day before the one in the run's name.
+A run is one UTC day, its logical date; triggered by hand with the time as it stands, yesterday.
 **Backfill** any range, both ends included. With BigQuery ask first what it will cost; nothing is read for the answer:
 
     titler cost --from 2015-01-01 --to 2015-01-31
@@ -29,9 +29,7 @@ from airflow.sdk import DAG, CronDataIntervalTimetable
 from pendulum import datetime
 
 from _alert import failed
-from _stage import DAYS, Wait, defaults, explain, stage
-
-DAY = "--day {{ (data_interval_start if data_interval_start is defined else dag_run.run_after.subtract(days=1)) | ds }}"
+from _stage import DAY, DAYS, Wait, defaults, explain, stage
 
 with DAG(
     dag_id="titler_ingest",
@@ -45,9 +43,9 @@ with DAG(
     default_args=defaults(retries=3, priority=2, retry_exponential_backoff=True, execution_timeout=timedelta(hours=2)),
     tags=["titler", "1 daily: issues in"],
 ) as dag:
-    wait = stage("ready", DAY, Wait, task_id="wait", patience=timedelta(hours=12), execution_timeout=timedelta(hours=13))
-    extract = stage("extract", DAY)
-    clean = stage("clean", DAY, outlets=[DAYS])
+    wait = stage("ready", f"--day {DAY}", Wait, task_id="wait", patience=timedelta(hours=12), execution_timeout=timedelta(hours=13))
+    extract = stage("extract", f"--day {DAY}")
+    clean = stage("clean", f"--day {DAY}", outlets=[DAYS])
 
     wait >> extract >> clean
     explain(dag)

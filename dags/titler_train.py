@@ -8,14 +8,13 @@
 | `evaluate` | ROUGE and BLEU on repositories that it did not learn from | minutes | clear it |
 | `promote` | makes it the champion, which the next refresh uses for every issue | seconds; then one long night | a model that is worse than the champion is not tried again: leave it, or promote it by hand with a reason |
 
-The model is named by the run's time, its run in MLflow too. **By hand** with the button *Trigger* (a form) or, an empty value
-meaning what the settings say:
+The model is named by the run's time, its run in MLflow too. **By hand** with the button *Trigger* (a form; empty: as the settings say) or
 
     airflow dags trigger titler_train --conf '{"variant": "gru", "epochs": 7, "from": "2015-01-01", "to": "2015-03-31"}'
 
-Needed once: `airflow pools set gpu 1 "one training at a time"`. Without this pool `train` is never started.
-
-**When it fails.** The champion stays what it was, and nights go on with it; `titler rollback RELEASE` goes back after a promotion. **What alerts.** A task that has failed for good.
+Needed once, or `train` is never started: `airflow pools set gpu 1 "one training at a time"`.
+**When it fails.** The champion stays what it was, and nights go on with it; `titler rollback RELEASE` goes back after a promotion.
+**What alerts.** A task that has failed for good.
 """
 
 from __future__ import annotations

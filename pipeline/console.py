@@ -228,10 +228,9 @@ def alerted(kind: str, told: bool) -> None:
 def ready(value: dict[str, Any], as_json: bool) -> None:
     if as_json:
         answer(value)
-    else:
-        say(
-            f"ready: {value['day']} is {'' if value['ready'] else 'not '}whole: {value['source']} is {'there' if value['ready'] else 'missing'}"
-        )
+        return
+    whole, found = ("whole", "there") if value["ready"] else ("not whole", "missing")
+    say(f"ready: {value['day']} is {whole}: {value['source']} is {found}")
 
 
 def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:

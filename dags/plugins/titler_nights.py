@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from airflow.plugins_manager import AirflowPlugin
 from airflow.task.priority_strategy import PriorityWeightStrategy
@@ -22,4 +22,4 @@ class NightsFirst(PriorityWeightStrategy):
 
 class TitlerNights(AirflowPlugin):
     name = "titler_nights"
-    priority_weight_strategies: ClassVar = [NightsFirst]
+    priority_weight_strategies = [NightsFirst]  # noqa: RUF012 - Airflow's base class declares it so

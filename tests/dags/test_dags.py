@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import typer
+from airflow.sdk.execution_time import macros
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 
@@ -44,12 +46,16 @@ COMMANDS = {
 WITH_PARAMETERS = "titler vocab 20150104T031200Z --from 2015-01-01 --to 2015-01-03 --variant gru --epochs 4"
 
 
-def rendered(dag, **parameters):
-    """The commands of a run at 2015-01-04 03:12:00 UTC over the day before, in order."""
+AT = datetime(2015, 1, 4, 3, 12, tzinfo=UTC)
+
+
+def rendered(dag, times=None, **parameters):
+    """The commands of a run at AT, in order."""
     context = {
-        "dag_run": SimpleNamespace(run_after=datetime(2015, 1, 4, 3, 12, tzinfo=UTC)),
-        "data_interval_start": datetime(2015, 1, 3, tzinfo=UTC),
+        "dag_run": SimpleNamespace(run_after=AT),
+        "macros": macros,
         "params": {**dag.params.dump(), **parameters},
+        **(times or {}),
     }
     tasks = [task for task in dag.topological_sort() if hasattr(task, "bash_command")]
     return [task.render_template(task.bash_command, context, jinja_env=dag.get_template_env()) for task in tasks]
@@ -72,6 +78,19 @@ def test_the_dags_import_without_the_pipeline_and_its_libraries(tmp_path):
 @pytest.mark.parametrize("dag_id", COMMANDS)
 def test_a_run_comes_to_these_commands(airflow_dags, dag_id):
     assert rendered(airflow_dags[dag_id]) == COMMANDS[dag_id]
+
+
+@pytest.mark.parametrize(
+    ("times", "day"),
+    [
+        ({"logical_date": datetime(2015, 1, 3, tzinfo=UTC)}, "2015-01-03"),  # the night's
+        ({"logical_date": datetime(2014, 7, 1, tzinfo=UTC)}, "2014-07-01"),  # a backfill's, or asked for by hand
+        ({"logical_date": AT}, "2015-01-03"),  # by hand, with what Airflow's form proposes
+        ({}, "2015-01-03"),  # by hand, without a date
+    ],
+)
+def test_the_day_of_a_run(airflow_dags, times, day):
+    assert rendered(airflow_dags["titler_ingest"], times) == [f"titler {verb} --day {day}" for verb in ("ready", "extract", "clean")]
 
 
 def test_parameters_of_a_training_reach_its_first_command(airflow_dags):
@@ -144,6 +163,24 @@ def test_missed_runs_are_not_caught_up_unasked(airflow_dags, dag_id):
     assert airflow_dags[dag_id].catchup is False
 
 
+@pytest.mark.parametrize(
+    ("dag_id", "run_id", "weight"),
+    [
+        ("titler_refresh", "scheduled__2015-01-04T04:00:00+00:00", 3),
+        ("titler_ingest", "scheduled__2015-01-04T00:00:00+00:00", 2),
+        ("titler_ingest", "manual__2015-01-04T00:00:00+00:00", 2),
+        ("titler_train", "scheduled__2015-01-04T06:00:00+00:00", 1),
+        ("titler_ingest", "backfill__2015-01-04T00:00:00+00:00", 0),
+    ],
+)
+def test_a_night_goes_before_a_training_and_that_before_a_backfill(airflow_dags, dag_id, run_id, weight):
+    from airflow.task.priority_strategy import validate_and_load_priority_weight_strategy
+
+    for task in airflow_dags[dag_id].tasks:
+        instance: Any = SimpleNamespace(task=task, run_id=run_id)
+        assert validate_and_load_priority_weight_strategy(task.weight_rule).get_weight(instance) == weight
+
+
 def test_only_training_takes_the_gpu_pool(airflow_dags):
     assert {task.task_id for dag in airflow_dags.values() for task in dag.tasks if task.pool == "gpu"} == {"train"}
 
@@ -153,9 +190,15 @@ def test_every_task_ends_at_some_time(airflow_dags):
 
 
 @pytest.mark.parametrize("dag_id", COMMANDS)
-def test_the_page_of_a_dag_explains_every_task(airflow_dags, dag_id):
-    dag = airflow_dags[dag_id]
-    assert [task.task_id for task in dag.tasks if f"| `{task.task_id}` |" not in dag.doc_md] == []
+def test_every_task_has_a_page_that_is_its_row_of_the_dags_own(airflow_dags, dag_id):
+    for task in airflow_dags[dag_id].tasks:
+        page = re.fullmatch(r"\*\*Does:\*\* (.+)\n\n\*\*Costs:\*\* (.+)\n\n\*\*When it fails:\*\* (.+)", task.doc_md)
+        assert page is not None, task.doc_md
+        assert f"| `{task.task_id}` | {page[1]} | {page[2]} | {page[3]} |" in airflow_dags[dag_id].doc_md
+
+
+def test_every_task_has_an_owner(airflow_dags):
+    assert {task.owner for dag in airflow_dags.values() for task in dag.tasks} == {"titler"}
 
 
 @pytest.mark.parametrize("path", sorted(DAGS.glob("titler_*.py")), ids=lambda path: path.stem)

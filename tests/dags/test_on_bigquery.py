@@ -33,7 +33,6 @@ pytestmark = pytest.mark.timeout(600)  # its fixture runs fifteen tasks: two min
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = date(2024, 1, 1)
-NEXT_DAY = "2024-01-02"  # when DAY is over: the name that Airflow gives its run
 ISSUES_A_DAY = 120
 MODELS = {**SMALL, "TITLER_INDEX__NEAR_DUPLICATE_DISTANCE": "1"}  # so poor a network finds few that are nearer
 TASKS = {
@@ -133,7 +132,7 @@ def night(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Night
 
     airflow = Airflow(folder / "airflow", environment)
     for dag_id in TASKS:
-        airflow.run("dags", "test", dag_id, NEXT_DAY)
+        airflow.run("dags", "test", dag_id, str(DAY))
 
     embedded = settings_of({**MODELS, "TITLER_LAKE__ROOT": str(folder / "lake"), "TITLER_SOURCE__HOURS": str(hours)})
     lake = Lake(str(folder / "lake"))

@@ -1,10 +1,11 @@
-"""What wakes a person, in a real Airflow with a scheduler: a task that fails for good, and a night that is late, each told once."""
+"""What a real Airflow with a scheduler does when something goes wrong: it waits, tries again where that can help, tells a person once."""
 
 from __future__ import annotations
 
 import re
 import sys
-from datetime import timedelta
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,22 +18,32 @@ from tests.receivers import Webhook, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 NIGHT = "2015-01-04T04:00:00+00:00"
-PATIENCE = 180  # seconds for a message that is under way
+PATIENCE = 180  # seconds for a message or a state that is under way
 
-# Stages that all succeed but the last, which in the second run dies with the task's process, as for want of memory; `alert` is the
-# real one. What a stage finds in its environment goes into a file.
+# `alert` is the real one; every other verb succeeds but these:
+#   ready    not yet, as long as there is no file `whole`
+#   extract  fails at first, as when the source cannot be reached
+#   publish  is stopped; in the run `killed` it dies with the task's process, as for want of memory
+# What a verb finds in its environment goes into the file `stages`.
 STAND_IN = """#!/bin/bash
 if [ "$1" = alert ]; then exec "$PYTHON" -m pipeline.cli "$@"; fi
-echo "$1 $TITLER_ALERTS__TASK $TITLER_ALERTS__LINK" >> "$STAGES"
-case "$TITLER_ALERTS__TASK" in */killed/publish/*) kill -KILL $PPID ;; esac
-[ "$1" != publish ] || exit 3
+echo "$1 $TITLER_ALERTS__TASK $TITLER_ALERTS__LINK" >> "$HERE/stages"
+case "$TITLER_ALERTS__TASK" in
+  */wait/*) [ -e "$HERE/whole" ] || exit 75 ;;
+  */extract/1) exit 1 ;;
+  */killed/publish/*) kill -KILL $PPID ;;
+  */publish/*) exit 3 ;;
+esac
 """
 
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A refresh of a night long ago, whose `publish` fails, and one of now, where it is killed: what was sent, what the stages found."""
-    folder = tmp_path_factory.mktemp("alerts")
+    """What was sent, and what the verbs found, in four runs.
+
+    A day of now, whose source is late, and one of long ago; a refresh of long ago that is stopped, and one of now that is killed.
+    """
+    folder = tmp_path_factory.mktemp("night")
     titler = folder / "bin" / "titler"
     titler.parent.mkdir()
     titler.write_text(STAND_IN)
@@ -42,22 +53,71 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             "PATH": f"{titler.parent}:{Path(sys.executable).parent}:/usr/bin:/bin",
             "PYTHON": sys.executable,
             "PYTHONPATH": str(ROOT),
-            "STAGES": str(folder / "stages"),
+            "HERE": str(folder),
             "TITLER_LAKE__ROOT": str(folder / "lake"),
             "TITLER_ALERTS__KIND": "webhook",
-            "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
             "TITLER_ALERTS__WEBHOOK_URL": f"{webhook.address}/secret-of-the-channel",
+            "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(impatient(folder / "dags")),
         }
         with LocalAirflow(folder / "home", environment) as airflow:
+            airflow.run("dags", "trigger", "titler_ingest", "--logical-date", datetime.now(UTC).isoformat(), "--run-id", "late")
+            airflow.run("dags", "trigger", "titler_ingest", "--logical-date", NIGHT, "--run-id", "long-ago")
             airflow.run("dags", "trigger", "titler_refresh", "--logical-date", NIGHT, "--run-id", "night")
             with pytest.raises(AirflowError, match="the task publish failed"):
                 Watch(airflow, "titler_refresh").until_done()
             messages = [webhook.messages.get(timeout=PATIENCE) for _ in range(2)]
             airflow.run("dags", "trigger", "titler_refresh", "--run-id", "killed")
             messages.append(webhook.messages.get(timeout=PATIENCE))
+            wait_for(airflow, "late/taskInstances/wait", "deferred")
+            (folder / "whole").touch()
+            ended = {run: wait_for(airflow, run, "success") for run in ("late", "long-ago")}
         messages += webhook.all()
     stages = [line.split() for line in (folder / "stages").read_text().splitlines()]
-    return {"messages": messages, "stages": stages, "folder": folder, "address": airflow.address}
+    return {"messages": messages, "stages": stages, "folder": folder, "address": airflow.address, "ended": ended}
+
+
+def impatient(folder: Path) -> Path:
+    """The DAGs, but that the source of a day is asked every three seconds, whatever hour it is now."""
+    folder.mkdir()
+    for path in (ROOT / "dags").glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        (folder / path.name).write_text(
+            text.replace("patience=timedelta(hours=12)", "patience=timedelta(days=3), poll=timedelta(seconds=3)")
+        )
+    return folder
+
+
+def wait_for(airflow: LocalAirflow, path: str, state: str) -> dict[str, Any]:
+    """A run of titler_ingest, or one of its tasks, as Airflow shows it once it is in this state."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        found: dict[str, Any] = airflow.get(f"dags/titler_ingest/dagRuns/{path}")
+        if found["state"] == state:
+            return found
+        time.sleep(0.5)
+    raise AssertionError(f"{path} is {found['state']}, expected {state}")
+
+
+def attempts(night: dict[str, Any], run: str) -> list[str]:
+    """VERB/ATTEMPT in the order in which they were typed."""
+    return ["/".join((verb, attempt.rpartition("/")[2])) for verb, attempt, _ in night["stages"] if f"/{run}/" in attempt]
+
+
+def test_a_day_whose_source_is_late_waits_for_it_without_a_slot_and_goes_on(night: dict[str, Any]) -> None:
+    stages = attempts(night, "late")
+    assert stages[-3:] == ["extract/1", "extract/2", "clean/1"]
+    assert stages[:2] == ["ready/1", "ready/1"]
+
+
+def test_a_day_that_ended_long_ago_is_not_waited_for(night: dict[str, Any]) -> None:
+    assert attempts(night, "long-ago") == ["extract/1", "extract/2", "clean/1"]
+
+
+def test_what_is_stopped_is_not_tried_again_and_what_may_pass_is(night: dict[str, Any]) -> None:
+    assert attempts(night, "night")[-1] == "publish/1"
+    assert attempts(night, "killed")[-3:] == ["publish/1", "publish/2", "publish/3"]
+    assert {run: found["state"] for run, found in night["ended"].items()} == {"late": "success", "long-ago": "success"}
 
 
 def about(night: dict[str, Any], words: str) -> list[dict[str, Any]]:
@@ -91,8 +151,9 @@ def test_nothing_else_is_sent(night: dict[str, Any]) -> None:
 
 def test_a_stage_knows_the_attempt_and_the_log_that_its_own_messages_name(night: dict[str, Any]) -> None:
     message, _ = about(night, "has failed")
-    assert [stage[0] for stage in night["stages"][:6]] == ["plan", "vectorize", "embed", "predict", "index", "publish"]
-    assert night["stages"][5][1:] == ["titler_refresh/night/publish/1", message["link"]]
+    stages = [stage for stage in night["stages"] if "/night/" in stage[1]]
+    assert [stage[0] for stage in stages] == ["plan", "vectorize", "embed", "predict", "index", "publish"]
+    assert stages[5][1:] == ["titler_refresh/night/publish/1", message["link"]]
 
 
 def test_no_secret_is_in_anything_that_airflow_left_behind(night: dict[str, Any]) -> None:
