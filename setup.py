@@ -32,7 +32,13 @@ RUNTIME = [
     "unidecode",  # ktext's engine needs it (through textacy)
 ]
 
+KUBERNETES = [  # for images of an Airflow on KubernetesExecutor
+    "apache-airflow-providers-cncf-kubernetes",
+    "kubernetes",
+]
+
 DEVELOPMENT = [
+    *KUBERNETES,
     "cryptography",
     "hypothesis",
     "mypy",
@@ -54,6 +60,6 @@ setup(
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["pipeline", "pipeline.*"]),
     install_requires=RUNTIME,
-    extras_require={"dev": DEVELOPMENT},
+    extras_require={"dev": DEVELOPMENT, "kubernetes": KUBERNETES},
     entry_points={"console_scripts": ["titler = pipeline.cli:main"]},
 )
