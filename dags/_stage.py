@@ -13,6 +13,7 @@ from airflow.sdk import DAG, Asset, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from _alert import ATTEMPT, FOLDER, failed
+from _pod import executor_config
 
 DAYS = Asset("titler_days", group="titler")  # updated whenever a day has been ingested, a backfilled one included
 
@@ -88,7 +89,8 @@ def stage(verb: str, arguments: str, operator: type[Stage] = Stage, **task: Any)
     """The task that runs `titler VERB ARGUMENTS` (a Jinja template); `task` is what any operator takes: pool, retries, outlets.
 
     `titler` has to be on the PATH of whatever runs tasks. `arguments` take no text that a caller may choose freely: a shell reads
-    them. What the verb itself tells leads to the task's log, and `failed` does not tell it again.
+    them. What the verb itself tells leads to the task's log, and `failed` does not tell it again. On KubernetesExecutor the task
+    brings its pod.
     """
     return operator(
         task_id=task.pop("task_id", verb),
@@ -98,6 +100,7 @@ def stage(verb: str, arguments: str, operator: type[Stage] = Stage, **task: Any)
         cwd=FOLDER,
         do_xcom_push=False,
         skip_on_exit_code=SKIP,
+        executor_config=executor_config(verb),
         **task,
     )
 

@@ -18,7 +18,7 @@ from airflow.sdk.execution_time import macros
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 
-HEAVY = ["pipeline", "tensorflow", "keras", "mlflow", "dask", "distributed", "duckdb", "annoy", "pyarrow", "sqlglot", "numpy"]
+HEAVY = ["pipeline", "tensorflow", "keras", "mlflow", "dask", "distributed", "duckdb", "annoy", "pyarrow", "sqlglot", "numpy", "kubernetes"]
 
 COMMANDS = {
     "titler_ingest": [
