@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import sys
 from collections.abc import Callable
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.readme import fenced
+
 DAGS = Path(__file__).resolve().parents[2] / "dags"
+PAGE = DAGS.parent / "docs" / "airflow.md"
 
 GPU_POOL = {"gpu_image": "registry.example.com/titler-gpu:1.0", "gpu_selector": "cloud.google.com/gke-accelerator=nvidia-l4"}
 EXTRACT: dict[str, Any] = {
@@ -299,3 +304,23 @@ def test_a_missing_package_is_told_with_what_to_install(configure, monkeypatch):
     monkeypatch.setitem(sys.modules, "kubernetes", None)  # as Python says that there is none
     with pytest.raises(AirflowConfigException, match=r"Install titler\[kubernetes\]"):
         executor_config("extract")
+
+
+def test_the_page_has_every_setting_with_its_default():
+    import _pod
+
+    table = PAGE.read_text(encoding="utf-8").partition("| setting |")[2]
+    assert re.findall(r"(?m)^\| `(\w+)` \| (?:`([^`]*)` )?\|", table) == [
+        (name, setting.default) for name, setting in _pod.SETTINGS.items()
+    ]
+
+
+def test_the_configuration_that_the_page_shows_is_one_of_airflows(configure):
+    from airflow.configuration import conf
+
+    shown = ConfigParser()
+    shown.read_string(fenced(PAGE.read_text(encoding="utf-8"), "ini")[0])
+    configure(shown["core"]["executor"], **shown["titler_pods"])
+    assert asked("train") == TRAIN
+    options = [(section, option) for section in shown.sections() if section != "titler_pods" for option in shown[section]]
+    assert [option for option in options if not conf.get_default_value(*option)] == []
