@@ -4,7 +4,7 @@ from setuptools import find_packages, setup
 
 RUNTIME = [
     "annoy==1.17.3",
-    "apache-airflow==3.3.*",
+    "apache-airflow[postgres]==3.3.*",  # with the drivers for its metadata in production
     "dask",
     "distributed",
     "duckdb",
