@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 PYTHON_FILES := pipeline dags infra tests setup.py
 
-.PHONY: help install emulator demo up test test-all lock clean
+.PHONY: help install emulator postgres demo up test test-all lock clean
 
 help:  ## shows this list (the default)
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -13,6 +13,9 @@ install:  ## sets up .venv from requirements.lock; quick when nothing has change
 
 emulator:  ## builds BigQuery's emulator for the tests; needs Go; quick when it is there
 	@infra/install_emulator.sh
+
+postgres:  ## installs PostgreSQL for the tests, as root where it is missing; quick when it is there
+	@infra/install_postgres.sh
 
 demo: install  ## the whole job once, in ./demo; HOURS=DIR: from hour files; DAY=2015-01-01: from GH Archive
 	@exec .venv/bin/python infra/demo.py $(if $(HOURS),--hours "$(HOURS)") $(if $(DAY),--day "$(DAY)")
@@ -27,7 +30,7 @@ test: install  ## style, types, and all tests that need neither root nor a serve
 	-infra/install_emulator.sh
 	.venv/bin/pytest -n 2 --dist loadfile
 
-test-all: emulator test  ## the same, then pages in a real browser; installs Chromium, so as root where it is missing
+test-all: emulator postgres test  ## the same, and pages in a real browser; installs PostgreSQL and Chromium, so as root where one is missing
 	infra/install_browser.sh
 	.venv/bin/pytest -m browser
 

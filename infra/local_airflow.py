@@ -1,4 +1,4 @@
-"""A real Airflow on this machine alone: scheduler, DAG processor, triggerer and API server on loopback, SQLite, one folder.
+"""A real Airflow on this machine alone: scheduler, DAG processor, triggerer and API server on loopback; SQLite or another database.
 
     .venv/bin/python infra/local_airflow.py FOLDER        until Ctrl-C
 
@@ -47,7 +47,7 @@ simple_auth_manager_all_admins = True
 execution_api_server_url = {address}/execution/
 fernet_key = {fernet_key}
 [database]
-sql_alchemy_conn = sqlite:///{home}/airflow.db
+sql_alchemy_conn = {database}
 load_default_connections = False
 [api]
 host = {host}
@@ -75,9 +75,10 @@ class AirflowError(Exception):
 class LocalAirflow:
     """Airflow in `home`, started by `with`; `environment` is what its tasks get on top of this process's own."""
 
-    def __init__(self, home: Path, environment: Mapping[str, str], port: int = 0) -> None:
-        """`port` 0 takes a free one."""
+    def __init__(self, home: Path, environment: Mapping[str, str], port: int = 0, database: str | None = None) -> None:
+        """`port` 0 takes a free one. `database` is SQLAlchemy's address of an empty or migrated one; without it, SQLite in `home`."""
         self.home = home.resolve()
+        self.database = database or f"sqlite:///{self.home}/airflow.db"
         self.port = port or free_port()
         self.address = f"http://{LOOPBACK}:{self.port}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
@@ -161,6 +162,7 @@ class LocalAirflow:
         self.home.mkdir(parents=True, exist_ok=True)
         configuration = CONFIGURATION.format(
             address=self.address,
+            database=self.database.replace("%", "%%"),  # what ConfigParser reads as one per cent sign
             dags=REPOSITORY / "dags",
             fernet_key=base64.urlsafe_b64encode(os.urandom(32)).decode(),
             home=self.home,
@@ -169,7 +171,9 @@ class LocalAirflow:
             port=self.port,
             secret_key=secrets.token_hex(32),
         )
-        (self.home / "airflow.cfg").write_text(configuration, encoding="utf-8")
+        path = self.home / "airflow.cfg"
+        path.touch(mode=0o600)  # it holds keys, and perhaps a password
+        path.write_text(configuration, encoding="utf-8")
 
     def _log(self, name: str) -> Path:
         return self.home / f"{name}.log"

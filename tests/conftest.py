@@ -7,6 +7,21 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import postgres
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def airflow_database(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """Where an Airflow keeps its metadata: None is a file of SQLite, as in `make demo`; else a server's address, as in production."""
+    if request.param == "sqlite":
+        yield None
+        return
+    programs = postgres.programs()
+    if programs is None:
+        pytest.skip(postgres.MISSING)
+    with postgres.running(programs) as address:
+        yield address
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _code_of_this_tree() -> Iterator[None]:

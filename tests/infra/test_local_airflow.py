@@ -1,4 +1,4 @@
-"""Airflow as `make demo` runs it: a real one, in which a shell script that writes down its arguments answers for `titler`."""
+"""Airflow as `make demo` runs it, on both databases: a real one, in which a shell script that writes down its arguments is `titler`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from sqlalchemy import create_engine, make_url, text
 
 from demo import Watch, days_in
 from local_airflow import AirflowError, LocalAirflow
@@ -25,7 +26,7 @@ exit 0
 
 
 @pytest.fixture(scope="module")
-def night(tmp_path_factory):
+def night(tmp_path_factory, airflow_database):
     """Two days' backfill, a refresh, a refresh with nothing to do, and a training that fails; then Airflow is ended."""
     folder = tmp_path_factory.mktemp("airflow")
     stand_in = folder / "bin" / "titler"
@@ -33,7 +34,7 @@ def night(tmp_path_factory):
     stand_in.write_text(STAND_IN)
     stand_in.chmod(0o755)
     path = f"{stand_in.parent}:{Path(sys.executable).parent}:/usr/bin:/bin"
-    airflow = LocalAirflow(folder / "home", {"PATH": path, "CALLS": str(folder / "calls")})
+    airflow = LocalAirflow(folder / "home", {"PATH": path, "CALLS": str(folder / "calls")}, database=airflow_database)
     found: dict[str, object] = {}
     with airflow:
         airflow.run("backfill", "create", "--dag-id", "titler_ingest", "--from-date", "2015-01-01", "--to-date", "2015-01-02")
@@ -53,6 +54,9 @@ def night(tmp_path_factory):
         }
         refreshed = airflow.get("dags/titler_refresh/dagRuns/~/taskInstances?order_by=start_date")["task_instances"]
         found["states"] = [task["state"] for task in refreshed]
+    with create_engine(airflow.database).connect() as connection:
+        found["runs"] = connection.scalar(text("SELECT COUNT(*) FROM dag_run"))
+    found["files"] = {path.name: path.read_bytes() for path in airflow.home.rglob("*") if path.is_file()}
     found["left"] = airflow.processes()
     found["calls"] = [line.split() for line in (folder / "calls").read_text().splitlines()]
     return found
@@ -83,6 +87,16 @@ def test_a_refresh_with_nothing_new_skips_everything(night):
 def test_a_failed_task_is_told_with_the_end_of_its_log(night):
     assert night["failure"].startswith("titler_train: the task train failed.")
     assert "no days to learn from" in night["failure"]
+
+
+def test_its_metadata_is_in_the_database_that_it_was_given(night, airflow_database):
+    assert night["runs"] == 5
+    assert ("airflow.db" in night["files"]) == (airflow_database is None)
+
+
+def test_the_password_of_its_database_is_in_its_configuration_alone(night, airflow_database):
+    secret = (make_url(airflow_database).password if airflow_database else None) or "no password"
+    assert [name for name, content in night["files"].items() if secret.encode() in content] == ["airflow.cfg"] * bool(airflow_database)
 
 
 def test_airflow_listens_on_loopback_only(night):
