@@ -78,7 +78,7 @@ class LocalAirflow:
     def __init__(self, home: Path, environment: Mapping[str, str], port: int = 0, database: str | None = None) -> None:
         """`port` 0 takes a free one. `database` is SQLAlchemy's address of an empty or migrated one; without it, SQLite in `home`."""
         self.home = home.resolve()
-        self.database = database or f"sqlite:///{self.home}/airflow.db"
+        self.database = database or f"sqlite:///{self.home}/airflow.db?timeout=60"  # seconds; after five, busy writers answer "database is locked"
         self.port = port or free_port()
         self.address = f"http://{LOOPBACK}:{self.port}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
