@@ -6,7 +6,7 @@
 | `extract` | reads the day's hours, writes `issues_v1` and the verdict on the day, `source_health_v1` | a minute; with BigQuery the price of one scan, never twice: `titler cost` | `titler doctor`, then clear it; a spent budget waits for you, see the end of its log |
 | `clean` | writes `tokens_v1`, then tells `titler_refresh` that there is a new day | seconds | clear it: what `extract` did is not done twice |
 
-A run is one UTC day, its logical date; triggered by hand with the time as it stands, yesterday.
+A run is one UTC day, its logical date: the day before the one that Airflow calls the run by. Triggered by hand with no date, yesterday.
 **Backfill** any range, both ends included. With BigQuery ask first what it will cost; nothing is read for the answer:
 
     titler cost --from 2015-01-01 --to 2015-01-31

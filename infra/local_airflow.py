@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
@@ -25,11 +25,11 @@ from typing import Any, NoReturn
 import psutil
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-COMPONENTS = {
-    "scheduler": ("scheduler", "--skip-serve-logs"),  # its log server would listen on every address
-    "dag-processor": ("dag-processor",),
+COMPONENTS = {  # the scheduler last: a task that it starts before the API server answers has failed
     "api-server": ("api-server",),
+    "dag-processor": ("dag-processor",),
     "triggerer": ("triggerer", "--skip-serve-logs"),  # a run's first task waits in it
+    "scheduler": ("scheduler", "--skip-serve-logs"),  # its log server would listen on every address
 }
 LOOPBACK = "127.0.0.1"
 
@@ -78,7 +78,9 @@ class LocalAirflow:
     def __init__(self, home: Path, environment: Mapping[str, str], port: int = 0, database: str | None = None) -> None:
         """`port` 0 takes a free one. `database` is SQLAlchemy's address of an empty or migrated one; without it, SQLite in `home`."""
         self.home = home.resolve()
-        self.database = database or f"sqlite:///{self.home}/airflow.db?timeout=60"  # seconds; after five, busy writers answer "database is locked"
+        self.database = (
+            database or f"sqlite:///{self.home}/airflow.db?timeout=60"
+        )  # seconds; after five, busy writers answer "database is locked"
         self.port = port or free_port()
         self.address = f"http://{LOOPBACK}:{self.port}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
@@ -99,8 +101,10 @@ class LocalAirflow:
             self.run("db", "migrate")
             self.run("pools", "set", "gpu", "1", "one training at a time")
             for component, command in COMPONENTS.items():
+                if component == "scheduler":
+                    self._wait_until_ready(self._answers)
                 self.start(component, "airflow", *command)
-            self._wait_until_ready()
+            self._wait_until_ready(self._is_ready)
         except BaseException:
             self.end()
             raise
@@ -178,24 +182,29 @@ class LocalAirflow:
     def _log(self, name: str) -> Path:
         return self.home / f"{name}.log"
 
-    def _wait_until_ready(self, seconds: float = 120) -> None:
-        expected = {path.stem for path in (REPOSITORY / "dags").glob("titler_*.py")}
+    def _wait_until_ready(self, ready: Callable[[], bool], seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self.check()
             try:
-                errors = self.get("importErrors")["import_errors"]
-                known = {dag["dag_id"] for dag in self.get("dags")["dags"]}
-                scheduler = self.get("monitor/health")["scheduler"]["status"]
+                if ready():
+                    return
             except OSError:  # not listening yet
-                time.sleep(0.5)
-                continue
-            if errors:
-                raise AirflowError(f"{errors[0]['filename']} does not import\n{tail(errors[0]['stack_trace'])}")
-            if expected <= known and scheduler == "healthy":
-                return
+                pass
             time.sleep(0.5)
         raise AirflowError(f"Airflow was not ready after {seconds:.0f} s. Its logs: {self.home}/*.log")
+
+    def _answers(self) -> bool:
+        return bool(self.get("version"))
+
+    def _is_ready(self) -> bool:
+        """Whether all DAGs are known and the scheduler is up. Raises AirflowError for a DAG that does not import."""
+        errors = self.get("importErrors")["import_errors"]
+        if errors:
+            raise AirflowError(f"{errors[0]['filename']} does not import\n{tail(errors[0]['stack_trace'])}")
+        expected = {path.stem for path in (REPOSITORY / "dags").glob("titler_*.py")}
+        known = {dag["dag_id"] for dag in self.get("dags")["dags"]}
+        return expected <= known and self.get("monitor/health")["scheduler"]["status"] == "healthy"
 
 
 def end_on_signals() -> None:
