@@ -75,6 +75,9 @@ def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dic
                 f"    {manifest.day}: {count(manifest.figures['malformed'], 'line')} in quarantine -> "
                 f"{lake.path(manifest.figures['quarantine'])}"
             )
+    for day, left in list(outcome.kept.items())[:DAYS_LISTED]:
+        say(f"    {day} stays as it is: the source has {left} that it was taken with.")
+        say(f"    Take it nonetheless: titler extract --day {day} --again")
     for row in [row for row in health if row["verdict"] != "complete"][:DAYS_LISTED]:
         say(f"    {describe_day(row)}")
 

@@ -7,8 +7,8 @@ Each is a pure function over one shard (Arrow table in, Arrow table out) and a s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -23,10 +23,14 @@ ROWS_WORTH_A_CLUSTER = 100_000  # a cluster starts in the time that one process 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The batches a stage answers with, in the order of the days, and how many of them it made just now."""
+    """The batches a stage answers with, in the order of the days, and how many of them it made just now.
+
+    `kept`: the days that `extract` leaves as they were, for the source has less of them now; what is left of each.
+    """
 
     manifests: tuple[Manifest, ...]
     made: int
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

@@ -68,23 +68,45 @@ def parameters_of(query: warehouse.Query, found: warehouse.SourceTable | source.
     return {**made_of, "query": hashlib.sha256(query.sql.encode()).hexdigest()[:16], **query.parameters}
 
 
-def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run: str) -> tuple[Manifest, bool]:
-    """The day's issues batch, and whether it was made just now. `run` names the command, for what it spends."""
+def lost(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What the source still has of a day that was taken with more: hours, or rows of its table. Empty where it has lost nothing.
+
+    Both are `parameters_of`; those of another query, or of another kind of source, cannot be compared and count as nothing lost.
+    """
+    counted = ("hours", "table_rows")
+    same, other = ({name: value for name, value in made_of.items() if name not in counted} for made_of in (now, then))
+    if same != other or {*then} != {*now}:
+        return ""
+    if "hours" in now:
+        here, there = ({hour for hour, *_ in made_of["hours"]} for made_of in (now, then))
+        return f"{len(here)} of the {len(there)} hours" if here < there else ""
+    rows, more = (made_of["table_rows"] or 0 for made_of in (now, then))
+    return f"{rows:,} of the {more:,} events" if rows < more else ""
+
+
+def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run: str) -> tuple[Manifest, bool, str]:
+    """The day's issues batch, whether it was made just now, and what is left of a day that stays as it was, for the source has less of it.
+
+    `run` names the command, for what it spends.
+    """
     house = warehouse.connect(settings, "extract", run)
     found = house.source_day(day) or source.look(settings.source.hours, day)
     query = question(settings)
     partition = {"day": day.isoformat()}
     parameters = parameters_of(query, found)
-    there = None if again else lake.reuse(ISSUES.name, partition, (), parameters)
-    if there is not None:
-        return there, False
+    taken = lake.current(ISSUES.name, partition)
+    if not again:
+        if taken is not None and (left := lost(taken.parameters, parameters)):
+            return taken, False, left
+        there = lake.reuse(ISSUES.name, partition, (), parameters)
+        if there is not None:
+            return there, False, ""
 
-    replaced = lake.current(ISSUES.name, partition) if again else None
     draft = lake.draft(ISSUES.name, partition, (), parameters)
     trainable, untrained = 0, Counter(dict.fromkeys(REASONS, 0))
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         files = source.fetch(found, Path(folder)) if isinstance(found, source.SourceDay) else []
-        extraction = house.extract(query, day, files, attempt=replaced.batch_id if replaced else "")
+        extraction = house.extract(query, day, files, attempt=taken.batch_id if again and taken else "")
         for number, part in enumerate(parts_of(extraction.issues)):
             draft.write_table(f"part-{number:05d}.parquet", part, ISSUES)
             trainable += pc.sum(part.column("trainable")).as_py() or 0
@@ -105,7 +127,7 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run: str
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in extraction.malformed.to_pylist())
         quarantine.write_file("malformed.jsonl", lines.encode(errors="replace"), len(extraction.malformed))
         figures["quarantine"] = quarantine.commit().folder
-    return draft.commit(figures), True
+    return draft.commit(figures), True, ""
 
 
 def parts_of(issues: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
@@ -186,6 +208,7 @@ def judge(lake: Lake, manifest: Manifest, history: History) -> dict[str, Any]:
 def run(lake: Lake, settings: Settings, days: Sequence[date], *, again: bool = False) -> tuple[Outcome, list[dict[str, Any]]]:
     """Extracts the days that are not there yet (all of them with `again`); returns their batches and their health.
 
+    A day of which the source has less now than when it was taken stays as it is, but with `again`.
     Raises SourceError where the source cannot be reached or is not GH Archive's, BudgetError where it would cost too much.
     """
     results = map_shards(
@@ -200,5 +223,6 @@ def run(lake: Lake, settings: Settings, days: Sequence[date], *, again: bool = F
         heavy=len(days) > HEAVY_DAYS,
     )
     history = History(lake)
-    rows = [judge(lake, manifest, history) for manifest, _ in sorted(results, key=lambda result: result[0].day)]
-    return Outcome(tuple(manifest for manifest, _ in results), sum(made for _, made in results)), rows
+    rows = [judge(lake, manifest, history) for manifest, *_ in sorted(results, key=lambda result: result[0].day)]
+    kept = {manifest.day: left for manifest, _, left in results if left}
+    return Outcome(tuple(manifest for manifest, *_ in results), sum(made for _, made, _ in results), kept), rows
