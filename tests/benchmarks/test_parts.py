@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from datetime import datetime, timedelta
 from itertools import combinations, count
 from pathlib import Path
@@ -205,3 +207,11 @@ def test_a_sample_is_the_same_again_in_the_tables_order():
 def test_no_files_are_said_to_be_none(tmp_path):
     with pytest.raises(FileNotFoundError, match="issues holds no Parquet file"):
         read(tmp_path)
+
+
+def test_a_machine_with_numpy_and_arrow_alone_makes_parts_learns_and_retrieves():
+    """Keras comes when a network is built."""
+    code = "import sys, tests.benchmarks.parts, tests.benchmarks.learning, tests.benchmarks.retrieval; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    heavy = {"keras", "tensorflow", "mlflow", "pandas", "pydantic", "rouge_score", "sacrebleu", "scipy", "sklearn", "dask", "duckdb"}
+    assert not heavy & set(done.stdout.split())
