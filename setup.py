@@ -47,6 +47,7 @@ DEVELOPMENT = [
     "pytest-timeout",
     "pytest-xdist",
     "ruff",
+    "scikit-learn",  # TF-IDF, the benchmarks' floor; MLflow and textacy bring it, too
     "setuptools",
     "uv",
     "wheel",

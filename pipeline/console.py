@@ -120,7 +120,11 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
         return
     say(
         f"evaluate: ROUGE-1/2/L {figures['rouge1']:.2f}/{figures['rouge2']:.2f}/{figures['rougeL']:.2f}, BLEU {figures['bleu']:.2f}, "
-        f"{figures['abstained']:.1%} abstained, {count(figures['issues'], 'issue')}"
+        f"{count(figures['issues'], 'issue')}"
+    )
+    say(
+        f"    {figures['exact_match']:.1%} exact, {figures['distinct']:.1%} distinct, {figures['abstained']:.1%} abstained, "
+        f"{figures['mean_length']:.1f} words a title"
     )
     if "lead_rougeL" in figures:
         say(f"    first words of the body: {figures['lead_rouge1']:.2f}/{figures['lead_rouge2']:.2f}/{figures['lead_rougeL']:.2f}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.metrics import score
+from pipeline.metrics import lead, score
 
 
 def test_a_published_systems_titles_score_what_was_published() -> None:
@@ -45,7 +45,28 @@ def test_a_model_that_says_the_same_of_everything_is_seen() -> None:
 
 def test_titles_not_given_count_as_nothing_right_and_no_words() -> None:
     scores = score(["", "one two"], ["one two", "one two"])
-    assert [scores.rouge1, scores.exact_match, scores.mean_length] == pytest.approx([50, 0.5, 1])
+    assert [scores.rouge1, scores.exact_match, scores.mean_length, scores.abstained] == pytest.approx([50, 0.5, 1, 0.5])
+
+
+def test_a_word_out_of_order_counts_for_its_own_sake_alone() -> None:
+    scores = score(["crash startup"], ["startup crash"])
+    assert [scores.rouge1, scores.rouge2, scores.rougeL] == pytest.approx([100, 0, 50])
+
+
+def test_bleu_is_the_corpuss_and_ignores_case() -> None:
+    """Papineni's: of 8 words 7 are right, of 6 pairs 5, of 4 triples 3, of 2 fours 1; the lengths are equal."""
+    scores = score(["Fix crash on startup", "add dark theme now"], ["fix crash on startup", "add dark theme today"])
+    assert scores.bleu == pytest.approx(100 * (7 / 8 * 5 / 6 * 3 / 4 * 1 / 2) ** (1 / 4))
+
+
+def test_a_title_in_another_script_scores_nothing_by_rouge_and_is_an_exact_match() -> None:
+    scores = score(["启动时崩溃"], ["启动时崩溃"])
+    assert [scores.rouge1, scores.exact_match] == [0, 1]
+
+
+def test_the_floor_is_the_first_15_words() -> None:
+    assert lead([str(number) for number in range(20)]) == "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14"
+    assert lead(["two", "words"]) == "two words"
 
 
 @pytest.mark.parametrize(("predicted", "references"), [([], []), (["a"], ["a", "b"])])

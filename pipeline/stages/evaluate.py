@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import UsageError
 from pipeline.lake import Lake
-from pipeline.metrics import score
+from pipeline.metrics import lead, score
 from pipeline.pins import Pinned, keep_mask
 from pipeline.settings import Settings
 from pipeline.split import part_of
@@ -22,13 +22,12 @@ from pipeline.stages.embed import load_predictor
 from pipeline.stages.train import PREDICTOR, tracking_of
 
 EVALUATION = "evaluation"
-LEAD_WORDS = 15
 TITLE_COLUMNS = ("title", "issue_title")
 
 
 @dataclass(frozen=True)
 class Example:
-    """An issue to score on; `lead` is the first LEAD_WORDS cleaned words of its body: the floor."""
+    """An issue to score on; `lead` is the floor."""
 
     issue_id: int
     url: str
@@ -49,7 +48,7 @@ def validation(lake: Lake, model: Pinned) -> Iterator[Example]:
             mask = inside & cleaned.column("trainable").to_numpy() & keep_mask(plan, day.day, table.column("issue_id").to_numpy())
             leads = cleaned.filter(mask).column("body").to_pylist()
             for row, words in zip(table.filter(mask).to_pylist(), leads, strict=True):
-                yield Example(row["issue_id"], row["issue_url"], row["title"], row["body"], " ".join(words[:LEAD_WORDS]))
+                yield Example(row["issue_id"], row["issue_url"], row["title"], row["body"], lead(words))
 
 
 def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
@@ -63,7 +62,6 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
     bodies = [example.body for example in examples]
     predictions = load_predictor(lake, manifest.folder).predict(bodies)
     figures: dict[str, Any] = asdict(score([prediction.title for prediction in predictions], titles))
-    figures["abstained"] = sum(prediction.abstained for prediction in predictions) / max(1, len(predictions))
     figures |= {
         f"lead_{name}": value
         for name, value in asdict(score([example.lead for example in examples], titles)).items()
@@ -106,7 +104,7 @@ def from_file(lake: Lake, settings: Settings, path: Path) -> dict[str, Any]:
     manifest = Pinned(lake, "models", name).members(PREDICTOR, "train")[0]
     predictions = load_predictor(lake, manifest.folder).predict([body for _, body in pairs])
     figures = asdict(score([prediction.title for prediction in predictions], [title.lower() for title, _ in pairs]))
-    return {**figures, "abstained": sum(prediction.abstained for prediction in predictions) / len(pairs), "model": name}
+    return {**figures, "model": name}
 
 
 def read_pairs(path: Path) -> Iterator[tuple[str, str]]:

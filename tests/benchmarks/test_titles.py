@@ -1,0 +1,60 @@
+"""The table of titles and its floors."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from pipeline.predictor import Predictor
+from tests.benchmarks.learning import Learning, learn
+from tests.benchmarks.tfidf import NearestTitle
+from tests.benchmarks.titles import by_model, first_words, scores, table
+
+BODIES = ["the window closes at once", "the printer prints nothing at all", "a window opens and closes", "nothing prints"]
+TITLES = ["window closes", "no print", "Flickering", "silence"]
+
+
+def test_the_nearest_bodys_title_is_said_and_none_where_no_word_is_shared():
+    nearest = NearestTitle(BODIES, TITLES)
+    assert nearest(["my printer prints nothing", "closes the window at once", "unheard of"]) == ["silence", "window closes", ""]
+
+
+def test_the_first_words_are_cleaned():
+    assert first_words(["See https://example.com/z, PLEASE! " + "x " * 20, ""]) == ["see url please" + " x" * 12, ""]
+
+
+def test_a_table_has_a_row_a_titler_and_ignores_case():
+    issues = pa.table({"title": ["Window closes", "No print"], "body": BODIES[:2]})
+    found = scores({"right": lambda bodies: ["window closes", "no print"], "silent": lambda bodies: ["", "no print"]}, issues)
+    assert table(found).splitlines() == [
+        "             R-1       R-2       R-L      BLEU     exact  distinct abstained     words",
+        "right     100.00    100.00    100.00      0.00    100.00    100.00      0.00      2.00",
+        "silent     50.00     50.00     50.00      0.00     50.00    100.00     50.00      1.00",
+    ]
+
+
+def test_a_network_learns_from_a_part_and_is_read_again(tmp_path):
+    data = pa.table({"title": TITLES * 8, "body": BODIES * 8})
+    said: list[int] = []
+    model = learn(data, data, Learning(epochs=2, batch_size=16), "small", lambda figures: said.append(figures.epoch))
+    assert (said, model.name, model.vocabularies.title.length) == ([1, 2], "small", 12)
+    model.save(tmp_path / "m")
+    assert by_model(Predictor.load(tmp_path / "m"))(BODIES) == by_model(model)(BODIES)
+
+
+def test_both_tables_are_printed():
+    if "TITLER_TEST_DATA" not in os.environ:
+        pytest.skip("TITLER_TEST_DATA is not set: no issues to title")
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "tests/benchmarks/titles.py", "--train", "500", "--scored", "20", "--epochs", "0"]
+    done = subprocess.run(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True, text=True, check=True)
+    blocks = [block.splitlines() for block in done.stdout.split("\n\n")]
+    assert [block[0] for block in blocks] == [
+        "Floors learn from 500 of 239,381 issues",
+        "test_repositories: 20 of 6,287 issues, 15 repositories",
+        "test_time: 20 of 6,092 issues, 14 repositories",
+    ]
+    assert [[row.split()[0] for row in block[2:]] for block in blocks[1:]] == [["first", "nearest"]] * 2

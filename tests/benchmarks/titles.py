@@ -1,0 +1,107 @@
+"""Titles against those their authors wrote, on repositories that nobody learned from and on issues later than all that was learned from.
+
+    PYTHONPATH=. TITLER_TEST_DATA=... python tests/benchmarks/titles.py                         all issues: hours on a CPU
+    PYTHONPATH=. TITLER_TEST_DATA=... python tests/benchmarks/titles.py --train 8000 --scored 1000 --epochs 3
+    PYTHONPATH=. TITLER_TEST_DATA=... python tests/benchmarks/titles.py --epochs 0 --model DIR  a saved model beside the floors
+    PYTHONPATH=. TITLER_TEST_DATA=... python tests/benchmarks/titles.py --on validation         what choices are made on
+
+`parts.py` says which issues those are. Titles are lower-cased; ROUGE is F1 with stemming, BLEU the corpus's (`pipeline.metrics`).
+Floors: the first 15 cleaned words of the body; the title of the training issue that is nearest by TF-IDF; the article's network,
+learned from the same training issues, with the epoch that was best on validation.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.metrics import LEAD_WORDS, Scores, lead, score
+from pipeline.predictor import Predictor
+from pipeline.text.engine import tokenizer
+from tests.benchmarks import parts
+from tests.benchmarks.learning import Learning, learn
+
+Titler = Callable[[Sequence[str]], list[str]]
+"""Bodies in; a title a body out, empty where none is given."""
+TESTS = ("test_repositories", "test_time")
+ALL = 10**9
+HEADS = ("R-1", "R-2", "R-L", "BLEU", "exact", "distinct", "abstained", "words")
+
+
+def first_words(bodies: Sequence[str]) -> list[str]:
+    """The floor that needs nothing."""
+    return [lead(words) for words in tokenizer("titler")(bodies)]
+
+
+def nearest_title(train: pa.Table) -> Titler:
+    """The floor that remembers, from `train`'s bodies and titles."""
+    from tests.benchmarks.tfidf import NearestTitle
+
+    return NearestTitle(train["body"].to_pylist(), pc.utf8_lower(train["title"]).to_pylist())
+
+
+def by_model(predictor: Predictor) -> Titler:
+    """What a model says."""
+    return lambda bodies: [prediction.title for prediction in predictor.predict(bodies)]
+
+
+def scores(titlers: Mapping[str, Titler], issues: pa.Table) -> dict[str, Scores]:
+    """Each titler's figures on `issues` (title, body); see `pipeline.metrics.score`."""
+    references = pc.utf8_lower(issues["title"]).to_pylist()
+    bodies = issues["body"].to_pylist()
+    return {name: score(titler(bodies), references) for name, titler in titlers.items()}
+
+
+def table(found: Mapping[str, Scores]) -> str:
+    """The figures, a row a titler; shares in %."""
+    width = max(map(len, found))
+    lines = [" ".join([f"{'':{width}}", *(f"{head:>9}" for head in HEADS)])]
+    for name, row in found.items():
+        shares = (100 * share for share in (row.exact_match, row.distinct, row.abstained))
+        figures = (row.rouge1, row.rouge2, row.rougeL, row.bleu, *shares, row.mean_length)
+        lines.append(" ".join([f"{name:{width}}", *(f"{figure:9.2f}" for figure in figures)]))
+    return "\n".join(lines)
+
+
+def repositories(issues: pa.Table) -> int:
+    return int(pc.count_distinct(pc.utf8_lower(issues["repo"])).as_py())
+
+
+def main() -> None:
+    """Prints a table a part."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", type=int, default=ALL, help="issues to learn from, drawn from all")
+    parser.add_argument("--validate", type=int, default=2000, help="issues that choose the article's epoch")
+    parser.add_argument("--scored", type=int, default=ALL, help="issues scored a table, drawn from all")
+    parser.add_argument("--on", choices=("tests", "validation"), default="tests", help="choices read validation, the table reads the tests")
+    parser.add_argument("--epochs", type=int, default=4, help="of the article's network; 0: leave it out")
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--variant", default="gru", help="gru_cudnn is its quicker form on a GPU")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="save the article's network there")
+    parser.add_argument("--model", type=Path, nargs="+", default=[], metavar="DIR", help="models that `Predictor.save` wrote")
+    chosen = parser.parse_args()
+
+    all_parts = parts.make(parts.read(parts.test_data()))
+    train = parts.sample(all_parts.train, chosen.train)
+    print(f"Floors learn from {len(train):,} of {len(all_parts.train):,} issues", flush=True)
+    titlers: dict[str, Titler] = {f"first {LEAD_WORDS} words": first_words, "nearest by TF-IDF": nearest_title(train)}
+    if chosen.epochs:
+        how = Learning(chosen.variant, chosen.epochs, chosen.batch)
+        article = learn(train, parts.sample(all_parts.validation, chosen.validate), how, "article")
+        titlers[f"the article's, {chosen.variant}"] = by_model(article)
+        if chosen.keep:
+            article.save(chosen.keep)
+    titlers |= {folder.name: by_model(Predictor.load(folder)) for folder in chosen.model}
+    for name in TESTS if chosen.on == "tests" else ("validation",):
+        part = getattr(all_parts, name)
+        issues = parts.sample(part, chosen.scored)
+        print(f"\n{name}: {len(issues):,} of {len(part):,} issues, {repositories(issues):,} repositories")
+        print(table(scores(titlers, issues)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
