@@ -20,8 +20,8 @@ postgres:  ## installs PostgreSQL for the tests, as root where it is missing; qu
 demo: install  ## the whole job once, in ./demo; HOURS=DIR: from hour files; DAY=2015-01-01: from GH Archive
 	@exec .venv/bin/python infra/demo.py $(if $(HOURS),--hours "$(HOURS)") $(if $(DAY),--day "$(DAY)")
 
-up: install  ## Airflow and MLflow on loopback, on the lake ./lake, until Ctrl-C; AIRFLOW_PORT=8080 MLFLOW_PORT=5000
-	@exec .venv/bin/python infra/up.py $(if $(AIRFLOW_PORT),--airflow-port $(AIRFLOW_PORT)) $(if $(MLFLOW_PORT),--mlflow-port $(MLFLOW_PORT))
+up: install  ## Airflow and MLflow on loopback, on the lake ./lake, until Ctrl-C; CLOCK=1: as scheduled; AIRFLOW_PORT=8080 MLFLOW_PORT=5000
+	@exec .venv/bin/python infra/up.py $(if $(AIRFLOW_PORT),--airflow-port $(AIRFLOW_PORT)) $(if $(MLFLOW_PORT),--mlflow-port $(MLFLOW_PORT)) $(if $(CLOCK),--clock)
 
 test: install  ## style, types, and all tests that need neither root nor a server
 	.venv/bin/ruff check $(PYTHON_FILES)

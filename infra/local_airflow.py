@@ -33,7 +33,7 @@ COMPONENTS = {  # the scheduler last: a task that it starts before the API serve
 }
 LOOPBACK = "127.0.0.1"
 
-# use_job_schedule: nothing starts by the clock, or Airflow would fetch yesterday as soon as it is up.
+# use_job_schedule: without it nothing starts by the clock, nor by a new day; with it Airflow fetches yesterday as soon as it is up.
 # parallelism: at Airflow's own 32 SQLite answers "database is locked".
 CONFIGURATION = """\
 [core]
@@ -60,7 +60,7 @@ jwt_secret = {jwt_secret}
 [logging]
 base_log_folder = {home}/logs
 [scheduler]
-use_job_schedule = False
+use_job_schedule = {clock}
 scheduler_idle_sleep_time = 0.5
 [dag_processor]
 parsing_processes = 1
@@ -75,8 +75,14 @@ class AirflowError(Exception):
 class LocalAirflow:
     """Airflow in `home`, started by `with`; `environment` is what its tasks get on top of this process's own."""
 
-    def __init__(self, home: Path, environment: Mapping[str, str], port: int = 0, database: str | None = None) -> None:
-        """`port` 0 takes a free one. `database` is SQLAlchemy's address of an empty or migrated one; without it, SQLite in `home`."""
+    def __init__(
+        self, home: Path, environment: Mapping[str, str], port: int = 0, database: str | None = None, *, clock: bool = False
+    ) -> None:
+        """`port` 0 takes a free one. `database` is SQLAlchemy's address of an empty or migrated one; without it, SQLite in `home`.
+
+        `clock`: DAGs start as they are scheduled; otherwise by hand alone.
+        """
+        self.clock = clock
         self.home = home.resolve()
         self.database = (
             database or f"sqlite:///{self.home}/airflow.db?timeout=60"
@@ -166,6 +172,7 @@ class LocalAirflow:
         self.home.mkdir(parents=True, exist_ok=True)
         configuration = CONFIGURATION.format(
             address=self.address,
+            clock=self.clock,
             database=self.database.replace("%", "%%"),  # what ConfigParser reads as one per cent sign
             dags=REPOSITORY / "dags",
             fernet_key=base64.urlsafe_b64encode(os.urandom(32)).decode(),

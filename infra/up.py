@@ -1,6 +1,6 @@
 """`make up`: Airflow and MLflow on this machine alone, over the lake that the settings name, until Ctrl-C.
 
-.venv/bin/python infra/up.py [--airflow-port 8080] [--mlflow-port 5000]
+.venv/bin/python infra/up.py [--airflow-port 8080] [--mlflow-port 5000] [--clock]
 
 Settings come from the environment (`TITLER_LAKE__ROOT=...`), and Airflow's tasks get the same. Airflow's own files lie in the
 lake's folder `airflow`. Whatever is started, tasks and their children included, ends with it.
@@ -25,6 +25,8 @@ from pipeline.settings import Settings, load
 from pipeline.tracking import SWITCHES
 
 MLFLOW_PAGE = "#/experiments?workflowType=machine_learning"  # without it MLflow shows its side for generative AI first
+BY_HAND = "DAGs are started by hand here, not by the clock: the button Trigger of a DAG's page, a backfill in the same menu."
+BY_CLOCK = "DAGs start as they are scheduled: yesterday's issues now, a release after each day that came, all of it every night."
 READY = 120  # seconds that MLflow may take; ten are usual
 QUIET = {**SWITCHES, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # its jobs judge traces, of which Titler has none
 
@@ -82,7 +84,7 @@ def _start_mlflow(airflow: LocalAirflow, store: str, port: int) -> str:
     raise AirflowError(f"MLflow was not ready after {READY} s. Its log: {airflow.home}/mlflow.log")
 
 
-def _serve(airflow_port: int, mlflow_port: int) -> NoReturn:
+def _serve(airflow_port: int, mlflow_port: int, clock: bool) -> NoReturn:
     settings = load()
     store = settings.tracking_uri
     check_port(airflow_port, "AIRFLOW_PORT")
@@ -90,7 +92,7 @@ def _serve(airflow_port: int, mlflow_port: int) -> NoReturn:
         check_port(mlflow_port, "MLFLOW_PORT")
     lake = settings.lake.root
     environment = {"TITLER_LAKE__ROOT": lake if "://" in lake else str(Path(lake).absolute()), **QUIET}
-    airflow = LocalAirflow(airflow_home(settings), environment, airflow_port)
+    airflow = LocalAirflow(airflow_home(settings), environment, airflow_port, clock=clock)
     with alone(airflow.home):
         print("Airflow and MLflow start, on loopback ...", flush=True)
         try:
@@ -107,7 +109,7 @@ def _run(airflow: LocalAirflow, store: str, mlflow_port: int, lake: str) -> NoRe
             f"\nMLflow   {mlflow}/{MLFLOW_PAGE}   no user, no password"
             f"\nLake     {lake}"
             f"\nLogs     {airflow.home}/*.log"
-            "\n\nDAGs are started by hand here, not by the clock: the button Trigger of a DAG's page, a backfill in the same menu."
+            f"\n\n{BY_CLOCK if airflow.clock else BY_HAND}"
             "\nCtrl-C ends both.",
             flush=True,
         )
@@ -121,10 +123,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="up.py", description="Airflow and MLflow on loopback, until Ctrl-C.")
     parser.add_argument("--airflow-port", metavar="PORT", type=int, default=8080, help="8080")
     parser.add_argument("--mlflow-port", metavar="PORT", type=int, default=5000, help="5000")
+    parser.add_argument("--clock", action="store_true", help="start DAGs as they are scheduled, not by hand alone")
     chosen = parser.parse_args()
     end_on_signals()
     try:
-        _serve(chosen.airflow_port, chosen.mlflow_port)
+        _serve(chosen.airflow_port, chosen.mlflow_port, chosen.clock)
     except (AirflowError, TitlerError, OSError) as error:
         print(error, file=sys.stderr)
         return error.exit_code if isinstance(error, TitlerError) else 1
