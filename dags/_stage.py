@@ -54,6 +54,8 @@ class Stage(BashOperator):
             if code in FINAL:
                 raise AirflowFailException(f"{error} It is not tried again: the lines above say what to do.") from None
             raise
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = {"made by": str(self.bash_command)}
 
 
 class Wait(Stage):

@@ -95,7 +95,8 @@ def _stopped(release: Pinned, collapsed: Sequence[Manifest]) -> StoppedError:
         f"See what the source gave:  titler status --day {first.day}\n"
         f"Fetch it again:            titler extract --day {first.day} --again; then clean it and plan another release\n"
         f'Accept it as it is:        titler publish --release {release.name} {accept} --because "..."',
-        event=f"release/{release.name}/{first.day}",
+        # one message, though each release until then is stopped by the same days: a backfill makes many
+        event="stopped/" + ",".join(f"{manifest.day}={manifest.figures['events']}" for manifest in collapsed),
     )
 
 

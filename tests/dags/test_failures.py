@@ -72,9 +72,10 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             wait_for(airflow, "late/taskInstances/wait", "deferred")
             (folder / "whole").touch()
             ended = {run: wait_for(airflow, run, "success") for run in ("late", "long-ago")}
+            days = [event["extra"] for event in airflow.get("assets/events")["asset_events"]]
         messages += webhook.all()
     stages = [line.split() for line in (folder / "stages").read_text().splitlines()]
-    return {"messages": messages, "stages": stages, "folder": folder, "address": airflow.address, "ended": ended}
+    return {"messages": messages, "stages": stages, "folder": folder, "address": airflow.address, "ended": ended, "days": days}
 
 
 def impatient(folder: Path) -> Path:
@@ -108,6 +109,11 @@ def test_a_day_whose_source_is_late_waits_for_it_without_a_slot_and_goes_on(nigh
     stages = attempts(night, "late")
     assert stages[-3:] == ["extract/1", "extract/2", "clean/1"]
     assert stages[:2] == ["ready/1", "ready/1"]
+
+
+def test_the_asset_says_which_day_came(night: dict[str, Any]) -> None:
+    assert {"made by": "titler clean --day 2015-01-04"} in night["days"]
+    assert len(night["days"]) == 2
 
 
 def test_a_day_that_ended_long_ago_is_not_waited_for(night: dict[str, Any]) -> None:

@@ -20,8 +20,9 @@ import pytest
 from pipeline import release, sample, settings, warehouse
 from pipeline.contracts import ISSUES
 from pipeline.lake import Lake, Manifest, read_parquet
+from pipeline.pins import Pinned
 from pipeline.settings import Settings
-from pipeline.stages import extract, publish
+from pipeline.stages import extract, plan, publish
 from pipeline.warehouse import Query
 from pipeline.warehouse.bigquery import client as google
 from tests.emulator import PROJECT, Emulator, program, running, secrets_of, service_account
@@ -174,6 +175,12 @@ def test_every_task_of_a_dag_succeeds_in_its_order(night: Night, dag_id: str) ->
 
 def test_what_is_published_is_current_in_the_warehouse_and_in_the_lake(night: Night) -> None:
     assert warehouse.connect(night.bigquery, "test").current_release() == release.pointed(night.lake) == release.names(night.lake)[-1]
+
+
+def test_a_night_with_nothing_new_opens_no_release(night: Night) -> None:
+    again = Pinned(night.lake, "releases", "again")
+    assert plan.run(night.lake, night.bigquery, again).plan is None
+    assert release.names(night.lake) == [release.pointed(night.lake)]
 
 
 def test_a_day_extracted_from_bigquery_is_the_day_of_the_hour_files(night: Night, tmp_path: Path) -> None:

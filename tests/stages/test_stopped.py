@@ -15,20 +15,24 @@ from pipeline.settings import Settings
 from pipeline.stages.publish import audit
 
 
-def told(folder: Path, days: dict[str, dict[str, Any]]) -> list[str]:
-    """Lines of the error that a release of these days, each with the figures of its verdict, is stopped by."""
+def stopped(folder: Path, days: dict[str, dict[str, Any]], name: str = "r") -> StoppedError:
+    """What a release of these days, each with the figures of its verdict, is stopped by."""
     lake, pinned, members = Lake(str(folder)), [], []
     for day, figures in days.items():
         issues = lake.draft(ISSUES.name, {"day": day}).commit()
-        health = lake.draft(SOURCE_HEALTH.name, {"day": day}).commit({"hours_found": 24, **figures})
+        health = lake.draft(SOURCE_HEALTH.name, {"day": day}).commit({"hours_found": 24, "events": 35, **figures})
         pinned.append(PinnedDay(day, issues.folder, "", health.folder, issues.digest, "", health.digest))
         members.append(health)
-    release = Pinned(lake, "releases", "r")
+    release = Pinned(lake, "releases", name)
     release.open(pinned, {})
     release.set_members(SOURCE_HEALTH.name, members)
-    with pytest.raises(StoppedError) as stopped:
+    with pytest.raises(StoppedError) as raised:
         audit(lake, Settings(), release, {})
-    return str(stopped.value).splitlines()
+    return raised.value
+
+
+def told(folder: Path, days: dict[str, dict[str, Any]]) -> list[str]:
+    return str(stopped(folder, days)).splitlines()
 
 
 def test_one_day(tmp_path: Path) -> None:
@@ -50,3 +54,11 @@ def test_several_days_are_named_and_accepted_at_once(tmp_path: Path) -> None:
 def test_a_day_of_before_there_were_reasons(tmp_path: Path) -> None:
     lines = told(tmp_path, {"2015-01-03": {"verdict": "collapsed", "events": 99, "usual_events": 1000}})
     assert lines[0].startswith("2015-01-03: 99 events where 1,000 are usual (24 of 24 hours found), so the day has collapsed")
+
+
+def test_the_next_release_that_the_same_day_stops_wakes_nobody_again(tmp_path: Path) -> None:
+    fallen = {"verdict": "collapsed", "reason": "31 issues where 412 are usual"}
+    first, second, third = (
+        stopped(tmp_path / name, {"2015-01-03": {**fallen, "events": events}}, name) for name, events in (("a", 35), ("b", 35), ("c", 36))
+    )
+    assert first.event == second.event != third.event
