@@ -177,12 +177,6 @@ def test_what_is_published_is_current_in_the_warehouse_and_in_the_lake(night: Ni
     assert warehouse.connect(night.bigquery, "test").current_release() == release.pointed(night.lake) == release.names(night.lake)[-1]
 
 
-def test_a_night_with_nothing_new_opens_no_release(night: Night) -> None:
-    again = Pinned(night.lake, "releases", "again")
-    assert plan.run(night.lake, night.bigquery, again).plan is None
-    assert release.names(night.lake) == [release.pointed(night.lake)]
-
-
 def test_a_day_extracted_from_bigquery_is_the_day_of_the_hour_files(night: Night, tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     extract.run(lake, night.embedded, [DAY])
@@ -212,3 +206,9 @@ def test_an_analysts_query_returns_what_the_embedded_warehouse_returns(night: Ni
     expected = ask(night.embedded, sql)
     assert expected
     assert ask(night.bigquery, sql) == [pytest.approx(row) for row in expected]
+
+
+def test_a_night_with_nothing_new_opens_no_release(night: Night) -> None:
+    again = Pinned(night.lake, "releases", "again")
+    assert plan.run(night.lake, night.bigquery, again).plan is None
+    assert release.names(night.lake) == [release.pointed(night.lake)]
