@@ -37,8 +37,11 @@ KUBERNETES = [  # for images of an Airflow on KubernetesExecutor
     "kubernetes",
 ]
 
+LINEAGE = ["apache-airflow-providers-openlineage"]  # an operator's choice: docs/lineage.md
+
 DEVELOPMENT = [
     *KUBERNETES,
+    *LINEAGE,
     "cryptography",
     "hypothesis",
     "mypy",
@@ -61,6 +64,6 @@ setup(
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["pipeline", "pipeline.*"]),
     install_requires=RUNTIME,
-    extras_require={"dev": DEVELOPMENT, "kubernetes": KUBERNETES},
+    extras_require={"dev": DEVELOPMENT, "kubernetes": KUBERNETES, "lineage": LINEAGE},
     entry_points={"console_scripts": ["titler = pipeline.cli:main"]},
 )

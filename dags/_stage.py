@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.plugins_manager import get_priority_weight_strategy_plugins
-from airflow.providers.standard.operators.bash import BashOperator
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk import DAG, Asset, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from _alert import ATTEMPT, FOLDER, failed
+from _lineage import BashOperatorWithLineage
 from _pod import executor_config
 
 DAYS = Asset("titler_days", group="titler")  # updated whenever a day has been ingested, a backfilled one included
@@ -38,7 +38,7 @@ def defaults(retries: int, priority: int, **task: Any) -> dict[str, Any]:
     }
 
 
-class Stage(BashOperator):
+class Stage(BashOperatorWithLineage):
     """Runs `titler VERB ARGUMENTS` in the folder above `dags/`, where a relative path in the settings means what it does at a shell.
 
     Skipped when the verb exits with 99. On any other code but 0 it fails, and is tried again unless that cannot help (2, 3).

@@ -141,6 +141,12 @@ class Alerts(_Section):
         return self
 
 
+class Lineage(_Section):
+    """Who is told what a verb read and wrote."""
+
+    file: str = Field(default="", description="a file that a verb writes it into, as JSON; the DAGs set it; empty: nobody is told")
+
+
 class Settings(BaseSettings):
     """Every setting of Titler. Only `cli.py` builds one.
 
@@ -159,6 +165,7 @@ class Settings(BaseSettings):
     index: Index = Index()
     release: Release = Release()
     alerts: Alerts = Alerts()
+    lineage: Lineage = Lineage()
 
     @classmethod
     def settings_customise_sources(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from datetime import date
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import settings
+from pipeline import lineage, settings
 from pipeline.errors import UsageError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned
@@ -56,6 +58,10 @@ class Context:
 
     def release(self, name: str) -> Pinned:
         return Pinned(self.lake, "releases", name)
+
+    def told(self, verb: str, about: Pinned | Sequence[date]) -> AbstractContextManager[lineage.Kept]:
+        """Around a stage: what it is given to keep, and what it is about, says what it read and wrote."""
+        return lineage.told(verb, self.lake, self.settings, about)
 
 
 CURRENT: ContextVar[Context] = ContextVar("context")

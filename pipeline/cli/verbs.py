@@ -41,7 +41,10 @@ def extract(
     from pipeline.stages import extract as stage
 
     here = context()
-    outcome, health = stage.run(here.lake, here.settings, parse_days(day, first, last), again=again)
+    days = parse_days(day, first, last)
+    with here.told("extract", days) as kept:
+        outcome, health = stage.run(here.lake, here.settings, days, again=again)
+        kept(outcome)
     console.extracted(here.lake, here.settings, outcome, health)
     notify.tell_days(here.lake, here.settings.alerts, health)
 
@@ -55,7 +58,9 @@ def clean(day: Day = None, first: First = None, last: Last = None) -> None:
     from pipeline.stages import clean as stage
 
     here = context()
-    outcome = stage.run(here.lake, here.settings, [day.isoformat() for day in parse_days(day, first, last)])
+    days = parse_days(day, first, last)
+    with here.told("clean", days) as kept:
+        outcome = kept(stage.run(here.lake, here.settings, [day.isoformat() for day in days]))
     console.batches(here.lake, "clean", outcome)
 
 
@@ -76,7 +81,8 @@ def vocab(
     here = context()
     pinned = here.model(model or new_id())
     since, until = (parse_day(text, option).isoformat() if text else None for text, option in ((first, "--from"), (last, "--to")))
-    manifest = stage.run(here.lake, here.settings, pinned, stage.Asked(since, until, variant, epochs))
+    with here.told("vocab", pinned) as kept:
+        manifest = kept(stage.run(here.lake, here.settings, pinned, stage.Asked(since, until, variant, epochs)))
     console.vocabulary(here.lake, pinned.name, manifest)
 
 
@@ -95,7 +101,9 @@ def vectorize(
     if (model is None) == (release is None):
         raise UsageError("For a model or for a release?", "Give one of --model MODEL and --release RELEASE.")
     pinned = here.model(model) if model else here.release(release or "")
-    console.batches(here.lake, "vectorize", stage.run(here.lake, here.settings, pinned))
+    with here.told("vectorize", pinned) as kept:
+        outcome = kept(stage.run(here.lake, here.settings, pinned))
+    console.batches(here.lake, "vectorize", outcome)
 
 
 @app.command()
@@ -107,7 +115,9 @@ def train(model: Model) -> None:
     from pipeline.stages import train as stage
 
     here = context()
-    manifest = stage.run(here.lake, here.settings, here.model(model), console.epoch)
+    pinned = here.model(model)
+    with here.told("train", pinned) as kept:
+        manifest = kept(stage.run(here.lake, here.settings, pinned, console.epoch))
     console.trained(here.lake, here.settings, model, manifest)
 
 
@@ -131,7 +141,9 @@ def evaluate(
             raise UsageError("--from-file scores the champion, not a model by name.", f"titler evaluate --from-file {from_file}")
         figures = stage.from_file(here.lake, here.settings, from_file)
     else:
-        figures = stage.run(here.lake, here.settings, here.model(model or stage.champion(here.lake, here.settings)))
+        pinned = here.model(model or stage.champion(here.lake, here.settings))
+        with here.told("evaluate", pinned) as kept:
+            figures = kept(stage.run(here.lake, here.settings, pinned))
     console.evaluated(figures, as_json)
 
 
@@ -148,7 +160,10 @@ def promote(
     here = context()
     if force != bool(because):
         raise UsageError("--force needs a reason, and a reason needs --force.", f'titler promote {model} --force --because "..."')
-    console.promoted(stage.run(here.lake, here.settings, here.model(model), force_because=because))
+    pinned = here.model(model)
+    with here.told("promote", pinned) as kept:
+        result = kept(stage.run(here.lake, here.settings, pinned, force_because=because))
+    console.promoted(result)
 
 
 @app.command()
@@ -166,7 +181,8 @@ def plan(
 
     here = context()
     pinned = here.release(release or new_id())
-    planned = stage.run(here.lake, here.settings, pinned)
+    with here.told("plan", pinned) as kept:
+        planned = kept(stage.run(here.lake, here.settings, pinned))
     console.planned(pinned.name, planned)
     if planned.plan is None:
         raise typer.Exit(skip_code)
@@ -181,7 +197,10 @@ def embed(release: ReleaseId) -> None:
     from pipeline.stages import embed as stage
 
     here = context()
-    console.batches(here.lake, "embed", stage.run(here.lake, here.release(release)))
+    pinned = here.release(release)
+    with here.told("embed", pinned) as kept:
+        outcome = kept(stage.run(here.lake, pinned))
+    console.batches(here.lake, "embed", outcome)
 
 
 @app.command()
@@ -193,7 +212,10 @@ def predict(release: ReleaseId) -> None:
     from pipeline.stages import predict as stage
 
     here = context()
-    console.batches(here.lake, "predict", stage.run(here.lake, here.release(release)))
+    pinned = here.release(release)
+    with here.told("predict", pinned) as kept:
+        outcome = kept(stage.run(here.lake, pinned))
+    console.batches(here.lake, "predict", outcome)
 
 
 @app.command()
@@ -205,7 +227,10 @@ def index(release: ReleaseId) -> None:
     from pipeline.stages import index as stage
 
     here = context()
-    console.indexed(here.lake, stage.run(here.lake, here.release(release), here.settings.index))
+    pinned = here.release(release)
+    with here.told("index", pinned) as kept:
+        manifest = kept(stage.run(here.lake, pinned, here.settings.index))
+    console.indexed(here.lake, manifest)
 
 
 @app.command()
@@ -228,7 +253,9 @@ def publish(
             "--accept needs a reason, and a reason needs --accept.", f'titler publish --release {release} --accept DAY --because "..."'
         )
     accepted = {parse_day(day, "--accept").isoformat(): because for day in accept or []}
-    row = stage.run(here.lake, here.settings, here.release(release), accepted)
+    pinned = here.release(release)
+    with here.told("publish", pinned) as kept:
+        row = kept(stage.run(here.lake, here.settings, pinned, accepted))
     console.published(here.settings, row)
 
 

@@ -26,11 +26,13 @@ class Outcome:
     """The batches a stage answers with, in the order of the days, and how many of them it made just now.
 
     `kept`: the days that `extract` leaves as they were, for the source has less of them now; what is left of each.
+    `sources` are those that `map_batches` made them of, one each.
     """
 
     manifests: tuple[Manifest, ...]
     made: int
     kept: Mapping[str, str] = field(default_factory=dict)
+    sources: tuple[Manifest, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -77,4 +79,5 @@ def map_batches(
     for draft, file in zip(owners, files, strict=True):
         draft.files.append(file)
     done = [draft.commit() if draft is not None else there for draft, there in zip(drafts, found, strict=True)]
-    return Outcome(tuple(manifest for manifest in done if manifest is not None), sum(draft is not None for draft in drafts))
+    manifests = tuple(manifest for manifest in done if manifest is not None)
+    return Outcome(manifests, sum(draft is not None for draft in drafts), sources=tuple(job.source for job in jobs))

@@ -12,9 +12,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from pipeline import release, sample, settings, warehouse
@@ -26,7 +28,7 @@ from pipeline.stages import extract, plan, publish
 from pipeline.warehouse import Query
 from pipeline.warehouse.bigquery import client as google
 from tests.emulator import PROJECT, Emulator, program, running, secrets_of, service_account
-from tests.readme import NAME, SMALL, analysts_queries, poor_titles_beside_any_suggestion, title_of
+from tests.readme import NAME, SMALL, analysts_queries, fenced, poor_titles_beside_any_suggestion, title_of
 from tests.warehouse.events import opened
 from tests.warehouse.source import load_day
 
@@ -41,6 +43,20 @@ TASKS = {
     "titler_train": ["vocab", "vectorize", "train", "evaluate", "promote"],
     "titler_refresh": ["plan", "vectorize", "embed", "predict", "index", "publish", "collect"],
 }
+WAY = [  # of an issue, by the datasets that OpenLineage is told of: `lake` and `warehouse` stand for where they lie
+    "bigquery githubarchive.day.20240101",
+    "lake issues_v1",
+    "lake tokens_v1",
+    "lake vectors_v1",
+    "lake embeddings_v1",
+    "lake index",
+    "lake releases",
+]
+TITLES = [*WAY[:4], "lake title_predictions_v1", "warehouse title_predictions_v1"]
+MODEL = [*WAY[:3], "lake vocabulary", "lake predictor", "lake embeddings_v1"]
+CHAMPION = [*WAY[:4], "mlflow models:/titler", "lake releases"]
+SIDES = ("inputs", "outputs")
+WAREHOUSE = [f"warehouse {table}_v1" for table in ("source_health", "title_predictions", "similar_issues", "releases", "release_members")]
 FAILED = "returned a non-zero exit code"  # a command's, in a task's log; Airflow would try again five minutes later
 
 
@@ -59,6 +75,18 @@ class Night:
     lake: Lake
     bigquery: Settings
     embedded: Settings
+
+    def events(self, kind: str) -> dict[str, dict[str, Any]]:
+        """OpenLineage's events of a kind, by task: titler_ingest.extract."""
+        events = map(json.loads, (self.folder / "events.jsonl").read_text().splitlines())
+        return {event["job"]["name"]: event for event in events if event["eventType"] == kind and "." in event["job"]["name"]}
+
+    def dataset(self, told: Mapping[str, Any]) -> str:
+        """A dataset of an event, as WAY writes it."""
+        places = {f"file {self.lake.root}/": "lake ", f"bigquery {PROJECT}.titler.": "warehouse "}
+        places[f"sqlite:///{self.lake.root}/mlflow.db "] = "mlflow "
+        name = f"{told['namespace']} {told['name']}"
+        return next((short + name.removeprefix(place) for place, short in places.items() if name.startswith(place)), name)
 
 
 class Airflow:
@@ -131,7 +159,8 @@ def night(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Night
     on_bigquery = settings_of(environment)
     google.connect(on_bigquery.warehouse).create_dataset("titler")
 
-    airflow = Airflow(folder / "airflow", environment)
+    transport = {"type": "file", "log_file_path": str(folder / "events.jsonl"), "append": True}
+    airflow = Airflow(folder / "airflow", {**environment, "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport)})
     for dag_id in TASKS:
         airflow.run("dags", "test", dag_id, str(DAY))
 
@@ -191,7 +220,7 @@ def test_a_day_extracted_from_bigquery_is_the_day_of_the_hour_files(night: Night
 
 
 def test_no_secret_is_in_anything_that_it_left_behind(night: Night) -> None:
-    assert {path.name for path in night.folder.rglob("*")} >= {"mlflow.db", "airflow.db", "printed.log", "manifest.json"}
+    assert {path.name for path in night.folder.rglob("*")} >= {"mlflow.db", "airflow.db", "printed.log", "events.jsonl", "manifest.json"}
     secrets = [secret.encode() for secret in secrets_of(night.account)]
     files = [path for path in night.folder.rglob("*") if path.is_file()]
     assert [path for path in files if any(secret in path.read_bytes() for secret in secrets)] == []
@@ -206,6 +235,64 @@ def test_an_analysts_query_returns_what_the_embedded_warehouse_returns(night: Ni
     expected = ask(night.embedded, sql)
     assert expected
     assert ask(night.bigquery, sql) == [pytest.approx(row) for row in expected]
+
+
+def test_every_task_tells_openlineage_when_it_starts_and_when_it_is_done(night: Night) -> None:
+    tasks = [f"{dag_id}.{task}" for dag_id, tasks in TASKS.items() for task in tasks]
+    assert list(night.events("START")) == list(night.events("COMPLETE")) == tasks
+
+
+@pytest.mark.parametrize("way", [WAY, TITLES, MODEL, CHAMPION], ids=lambda way: way[-1] if way is not MODEL else "predictor")
+def test_the_lineage_leads_from_a_source_day_to_the_release(night: Night, way: list[str]) -> None:
+    steps = {
+        (night.dataset(read), night.dataset(written))
+        for event in night.events("COMPLETE").values()
+        for read in event["inputs"]
+        for written in event["outputs"]
+    }
+    assert [step for step in pairwise(way) if step not in steps] == []
+
+
+def test_what_a_task_says_that_it_read_is_what_its_batches_are_made_of(night: Night) -> None:
+    manifests = {path.parent.name: Manifest.from_json(path.read_text()) for path in Path(night.lake.root).rglob("manifest.json")}
+    told = set()
+    for event in night.events("COMPLETE").values():
+        inputs, outputs = batches_in_the_lake(event["inputs"]), batches_in_the_lake(event["outputs"]) & set(manifests)
+        known = {manifests[batch].digest for batch in (inputs | outputs) & set(manifests)}  # a verdict is made of the issues beside it
+        assert [manifests[batch].folder for batch in outputs if not known.issuperset(manifests[batch].inputs)] == []
+        told |= outputs
+    assert told == set(manifests)
+
+
+def test_the_page_on_lineage_lists_what_each_task_reads_and_writes(night: Night) -> None:
+    page = (ROOT / "docs" / "lineage.md").read_text()
+    rows = re.findall(r"(?m)^\| `(titler_\w+\.\w+)` \| (.*) \| (.*) \|$", page)
+    listed = {task: [set(re.findall(r"`(.+?)`", cell)) for cell in cells] for task, *cells in rows}
+    told = {
+        task: [{name.split()[-1] for name in map(night.dataset, event[side]) if name not in (WAY[0], *WAREHOUSE)} for side in SIDES]
+        for task, event in night.events("COMPLETE").items()
+        if event["outputs"]
+    }
+    assert told == listed
+
+
+def test_the_page_on_lineage_follows_a_title_back_to_its_source_day(night: Night) -> None:
+    of_a_row, of_a_batch = (sql.rstrip().rstrip(";") for sql in fenced((ROOT / "docs" / "lineage.md").read_text(), "sql"))
+    (row,) = ask(night.bigquery, of_a_row)
+    of_a_batch = of_a_batch.replace("events.jsonl", str(night.folder / "events.jsonl")).replace("90e6779a0f1e", row["issues_batch"])
+    told = duckdb.execute(f"SELECT task, namespace || ' ' || name FROM ({of_a_batch})").fetchall()
+    assert (row["source_day"], told) == (DAY, [("titler_ingest.extract", WAY[0])])
+
+
+def batches_in_the_lake(datasets: list[dict[str, Any]]) -> set[str]:
+    """The batches of one side of an event."""
+    found = set()
+    for dataset in datasets:
+        if dataset["namespace"] == "file":
+            subset = (dataset.get("inputFacets") or dataset["outputFacets"])["subset"]
+            condition = subset.get("inputCondition") or subset["outputCondition"]
+            found |= {part["identifier"] for part in condition["partitions"]}
+    return found
 
 
 def test_a_night_with_nothing_new_opens_no_release(night: Night) -> None:
