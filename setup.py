@@ -65,5 +65,5 @@ setup(
     packages=find_packages(include=["pipeline", "pipeline.*"]),
     install_requires=RUNTIME,
     extras_require={"dev": DEVELOPMENT, "kubernetes": KUBERNETES, "lineage": LINEAGE},
-    entry_points={"console_scripts": ["titler = pipeline.cli:main"]},
+    entry_points={"console_scripts": ["titler = pipeline.cli:command"]},
 )

@@ -43,8 +43,10 @@ def failed(context: Context) -> None:
 
 
 def late(context: dict[str, Any]) -> None:
-    """A deadline's callback: a run has not succeeded in time. Two deadlines of one run are one message."""
+    """A deadline's callback: a run has not ended in time. One that has failed meanwhile was told of."""
     run = context["dag_run"]
+    if run["state"] in ("failed", "success"):
+        return
     began = datetime.fromisoformat(run["run_after"])
     _alert(
         what=f"{run['dag_id']} is late: the run of {began:%Y-%m-%d %H:%M} UTC is {run['state']}, not done",
@@ -61,19 +63,18 @@ def _page(dag_id: str, run_id: str) -> str:
     return f"{base}/dags/{dag_id}/runs/{quote(run_id)}"
 
 
-def due(**after: float) -> list[DeadlineAlert]:
-    """`late` so long after the time that a run is for, and so long after it was queued: a run by an asset has no time of its own.
+def due(**after: float) -> DeadlineAlert | None:
+    """`late` so long after a run was queued; of its own time nothing is asked, for one that was started by an asset has none.
 
     The callback runs in a LocalExecutor: where there is none, Airflow logs that and goes on, whereas other executors may
     take no callbacks at all, which would end the scheduler.
     """
     if sys.argv[1:3] == ["dags", "test"]:  # Airflow 3.3 ends such a run of a DAG with deadlines by a traceback, though all of it succeeded
-        return []
-    references = (DeadlineReference.DAGRUN_LOGICAL_DATE, DeadlineReference.DAGRUN_QUEUED_AT)
+        return None
     callback = SyncCallback(late, executor="LocalExecutor")
-    return [DeadlineAlert(reference=reference, interval=timedelta(**after), callback=callback) for reference in references]
+    return DeadlineAlert(reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=timedelta(**after), callback=callback)
 
 
 def _alert(**options: str) -> None:
     """Types `titler alert`; says why itself when it cannot send."""
-    subprocess.run(["titler", "alert", *(f"--{name}={value}" for name, value in options.items())], cwd=FOLDER, check=False)
+    subprocess.run(["titler", "alert", *(f"--{name}={value}" for name, value in options.items())], cwd=FOLDER, check=False, timeout=60)

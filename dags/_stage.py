@@ -22,7 +22,7 @@ DAYS = Asset("titler_days", group="titler")  # updated whenever a day has been i
 DAY = "{{ [logical_date if logical_date is defined else dag_run.run_after, dag_run.run_after - macros.timedelta(days=1)] | min | ds }}"
 NAME = "{{ dag_run.run_after.strftime('%Y%m%dT%H%M%SZ') }}"  # of a model or a release; every kind of run has a run_after
 
-SKIP, NOT_YET, FINAL = 99, 75, (2, 3)  # exit codes of titler; FINAL: a mistake, and what waits for a person's decision
+SKIP, FINAL = 99, (2, 3)  # exit codes of titler; FINAL: a mistake, and what waits for a person's decision
 NIGHTS_FIRST = "titler_nights.NightsFirst"  # dags/plugins; without Airflow's plugins_folder there, runs of one DAG go by their time
 
 
@@ -31,6 +31,7 @@ def defaults(retries: int, priority: int, **task: Any) -> dict[str, Any]:
     return {
         "owner": "titler",
         "retries": retries,
+        "retry_exponential_backoff": 2.0,
         "priority_weight": priority,
         "weight_rule": NIGHTS_FIRST if NIGHTS_FIRST in get_priority_weight_strategy_plugins() else "absolute",
         "on_failure_callback": failed,
@@ -44,14 +45,18 @@ class Stage(BashOperatorWithLineage):
     Skipped when the verb exits with 99. On any other code but 0 it fails, and is tried again unless that cannot help (2, 3).
     """
 
+    @property
+    def exit_code(self) -> int | None:
+        """That of the command; None where it was never started."""
+        return getattr(self.subprocess_hook.sub_process, "returncode", None)
+
     def execute(self, context: Context) -> None:
         try:
             super().execute(context)
         except AirflowSkipException:
             raise
         except AirflowException as error:
-            code = self.subprocess_hook.sub_process.returncode
-            if code in FINAL:
+            if self.exit_code in FINAL:
                 raise AirflowFailException(f"{error} It is not tried again: the lines above say what to do.") from None
             raise
         for asset in self.outlets:
@@ -61,8 +66,8 @@ class Stage(BashOperatorWithLineage):
 class Wait(Stage):
     """Waits until `titler ready --day DAY` says that the source has the whole day, asking every `poll`, in a triggerer meanwhile.
 
-    `patience` after the end of the day it goes on with what there is: `extract` records what the day lacks. A day that ended
-    longer ago, as a backfill's, is not waited for.
+    `patience` after the end of the day it goes on with what there is: `extract` records what the day lacks, and tells of a source
+    that cannot be reached. A day that ended longer ago, as a backfill's, is not waited for.
     """
 
     template_fields = (*Stage.template_fields, "day")
@@ -75,16 +80,17 @@ class Wait(Stage):
 
     def execute(self, context: Context, event: Any = None) -> None:
         until = datetime.fromisoformat(f"{self.day}T00:00:00+00:00") + timedelta(days=1) + self.patience
-        if datetime.now(UTC) >= until:
+        left = until - datetime.now(UTC)
+        if left <= timedelta(0):
             self.log.info("%s is over since %s: no longer waited for.", self.day, until)
             return
         try:
             super().execute(context)
-        except AirflowException:
-            if self.subprocess_hook.sub_process.returncode != NOT_YET:
-                raise
+        except AirflowFailException:
+            raise
+        except AirflowException:  # not yet, or the source cannot be reached at this moment
             self.log.info("Asked again in %s, until %s.", self.poll, until)
-            self.defer(trigger=TimeDeltaTrigger(self.poll), method_name="execute")
+            self.defer(trigger=TimeDeltaTrigger(self.poll), method_name="execute", timeout=left + self.poll)
 
 
 def stage(verb: str, arguments: str, operator: type[Stage] = Stage, **task: Any) -> Stage:

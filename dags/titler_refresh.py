@@ -17,7 +17,7 @@ A run with nothing to do ends in seconds. The release is named by the run's time
 `titler rollback RELEASE` goes back, until a run finds something new.
 
 **What alerts.** A task that has failed for good, a release that is stopped, a budget that is spent, and a run that is not done
-three hours after its time: 07:00 UTC for the nightly one, three hours after it was queued for one that a new day started.
+three hours after it was queued: at 07:00 UTC for the nightly one.
 """
 
 from __future__ import annotations

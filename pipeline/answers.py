@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import numpy as np
@@ -70,13 +70,17 @@ def reasons(lake: Lake, days: Iterable[str]) -> dict[str, str]:
 
 
 def ready(settings: Settings, day: date) -> dict[str, Any]:
-    """Whether the source has the whole of a day: its last hour's file, or its table, which comes at once. The keys do not change."""
+    """Whether the source has the whole of a day. The keys do not change."""
     found = warehouse.connect(settings, "ready").source_day(day) or source.look(settings.source.hours, day)
-    if isinstance(found, warehouse.SourceTable):
-        there, what = found.rows is not None, f"the table {found.name}"
-    else:
-        there, what = source.HOURS[-1] not in found.missing, f"hour {source.HOURS[-1]} in {settings.source.hours}"
-    return {"day": str(day), "ready": there, "source": what}
+    place = found.name if isinstance(found, warehouse.SourceTable) else settings.source.hours
+    return {"day": str(day), "ready": is_whole(found, day), "source": f"hour {source.HOURS[-1]} in {place}"}
+
+
+def is_whole(found: warehouse.SourceTable | source.SourceDay, day: date) -> bool:
+    """Whether the day's last hour is there: its file, or its events in the table, to which GH Archive adds each hour once it is over."""
+    if isinstance(found, source.SourceDay):
+        return source.HOURS[-1] not in found.missing
+    return found.changed is not None and found.changed >= datetime.combine(day, time(), UTC) + timedelta(days=1)
 
 
 def cost(lake: Lake, settings: Settings, days: Sequence[date]) -> dict[str, Any]:

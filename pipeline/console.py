@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from pipeline.lake import Lake, Manifest
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pipeline.tracking import Version
 
 DAYS_LISTED = 10
+GAPS_LISTED = 5
 PLURALS = {"batch": "batches"}
 
 
@@ -84,6 +86,10 @@ def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dic
 
 def _counts(counter: Counter[str]) -> str:
     return ", ".join(f"{number:,} {name}" for name, number in counter.items() if number)
+
+
+def nothing_to_learn_from() -> None:
+    say("vocab: no model opened: no day is cleaned yet")
 
 
 def vocabulary(lake: Lake, model: str, manifest: Manifest) -> None:
@@ -208,6 +214,9 @@ def status(value: dict[str, Any], as_json: bool, reasons: Mapping[str, str] | No
                 f"          {day['day']}  {day['hours_found']:>2}/24 {day['events']:>9,} {day['malformed']:>9,} "
                 f"{day['issues']:>9,} {day['trainable']:>9,}  {day['verdict']}{why}"
             )
+    if never := gaps([day["day"] for day in days]):
+        listed = ", ".join(first if first == last else f"{first} to {last}" for first, last in never[:GAPS_LISTED])
+        say(f"          never taken: {listed}{' ...' if len(never) > GAPS_LISTED else ''}")
     model, release = value["model"], value["release"]
     say(f"model     {model['name']}, version {model['version']}, variant {model['variant']}" if model else "model     none is champion")
     if release:
@@ -218,6 +227,15 @@ def status(value: dict[str, Any], as_json: bool, reasons: Mapping[str, str] | No
         )
     else:
         say("release   none is published")
+
+
+def gaps(days: Sequence[str]) -> list[tuple[str, str]]:
+    """First and last of the days that are missing between days, which are in order: an Airflow that was down does not make up for them."""
+    found = []
+    for before, after in pairwise(map(date.fromisoformat, days)):
+        if after - before > timedelta(days=1):
+            found.append((str(before + timedelta(days=1)), str(after - timedelta(days=1))))
+    return found
 
 
 def stale(release: dict[str, Any], hours: float) -> None:

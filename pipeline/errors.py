@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+FINAL = 3  # the exit code of what waits for a person
+
 
 class TitlerError(Exception):
     """A failure that a person can act on. The command prints it as it stands and exits with `exit_code`.
@@ -9,16 +11,18 @@ class TitlerError(Exception):
     1: trying again may help. 2: the command is mistaken. 3: nothing changes until a person decides. Airflow tries only the first again.
 
     `message` says what was found and what was expected; `hint`, where there is one, is the next step,
-    a command where possible. `event` names what wakes a person, once; empty where nobody is to be woken.
+    a command where possible. `event` names what wakes a person, once; empty where nobody is to be woken. `final` makes one of 1 one of 3.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, hint: str = "", event: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", event: str = "", *, final: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.event = event
+        if final:
+            self.exit_code = FINAL
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
@@ -33,7 +37,7 @@ class UsageError(TitlerError):
 class ContractError(TitlerError):
     """A table that is not what `contracts.py` declares."""
 
-    exit_code = 3
+    exit_code = FINAL
 
 
 class SourceError(TitlerError):
@@ -47,13 +51,13 @@ class LakeError(TitlerError):
 class BudgetError(TitlerError):
     """Work that would cost more than the settings allow; nothing of it was begun."""
 
-    exit_code = 3
+    exit_code = FINAL
 
 
 class StoppedError(TitlerError):
     """A release that its audit keeps from being published."""
 
-    exit_code = 3
+    exit_code = FINAL
 
 
 class WarehouseError(TitlerError):

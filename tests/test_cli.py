@@ -129,7 +129,7 @@ ctypes.CDLL(None).__cxa_atexit(at_the_end, None, None)
 from pipeline import cli
 sys.argv = ["titler", *sys.argv[1:]]
 cli.app.command("end")(lambda: atexit.register(os.write, 1, b"python's own end"))
-cli.main()
+cli.command()
 """
 
 

@@ -14,7 +14,10 @@ BACKFILL = "backfill__"  # how Airflow begins the run_id of a backfill's run
 
 
 class NightsFirst(PriorityWeightStrategy):
-    """A task of a backfill goes after every other: Airflow alone would let the oldest day go first."""
+    """A task of a backfill goes after every other: Airflow alone would let the oldest day go first.
+
+    A run that a backfill takes up again keeps its name and so its rank: Airflow asks before it calls it a backfill's.
+    """
 
     def get_weight(self, ti: TaskInstance) -> int:
         return 0 if not ti.task or ti.run_id.startswith(BACKFILL) else ti.task.priority_weight

@@ -17,7 +17,7 @@ from pipeline.cli import answers, verbs
 from pipeline.cli.options import CURRENT, Context, app
 from pipeline.errors import TitlerError
 
-__all__ = ["answers", "app", "main", "verbs"]
+__all__ = ["answers", "app", "command", "main", "verbs"]
 
 INTERRUPTED = 130
 
@@ -40,8 +40,6 @@ def main() -> None:
     Exit codes: 0 done, 1 a failure that may pass, 2 misuse, 3 stopped until a person decides.
     """
     arguments: list[Any] = sys.argv[1:]
-    ended = [1]  # as Python ends on an exception
-    atexit.register(_leave, ended)
     debug = "--debug" in arguments
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes
     try:
@@ -75,8 +73,18 @@ def main() -> None:
         code = 1
     if code == INTERRUPTED:
         console.error("Interrupted; the same command goes on where it was.")
-    ended[0] = code if isinstance(code, int) else 0
-    sys.exit(ended[0])
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def command() -> None:
+    """`titler`, as a process of its own."""
+    ended = [1]  # as Python ends on an exception
+    atexit.register(_leave, ended)
+    try:
+        main()
+    except SystemExit as left:
+        ended[0] = left.code if isinstance(left.code, int) else 1
+        raise
 
 
 def _leave(ended: list[int]) -> None:

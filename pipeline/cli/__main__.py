@@ -1,5 +1,5 @@
 """`python -m pipeline.cli` is `titler`."""
 
-from pipeline.cli import main
+from pipeline.cli import command
 
-main()
+command()

@@ -23,6 +23,7 @@ from pipeline.cli.options import (
     parse_day,
     parse_days,
 )
+from pipeline.contracts import TOKENS
 from pipeline.errors import UsageError
 from pipeline.pins import new_id
 
@@ -71,6 +72,7 @@ def vocab(
     last: Last = None,
     variant: Variant = None,
     epochs: Epochs = None,
+    skip_code: Annotated[int, typer.Option(help="Exit code when no day at all is cleaned yet, for schedulers; 0: an error.")] = 0,
 ) -> None:
     """Open a model: pin its days (all cleaned ones by default) and make its vocabularies.
 
@@ -80,6 +82,9 @@ def vocab(
 
     here = context()
     pinned = here.model(model or new_id())
+    if skip_code and not here.lake.days(TOKENS.name):
+        console.nothing_to_learn_from()
+        raise typer.Exit(skip_code)
     since, until = (parse_day(text, option).isoformat() if text else None for text, option in ((first, "--from"), (last, "--to")))
     with here.told("vocab", pinned) as kept:
         manifest = kept(stage.run(here.lake, here.settings, pinned, stage.Asked(since, until, variant, epochs)))

@@ -101,6 +101,7 @@ def fit(
             raise TitlerError(
                 f"The training loss of epoch {epoch} is {trained['loss']}.",
                 f"Lower model.learning_rate, now {learning_rate}, and train a new model.",
+                final=True,
             )
         validated, _ = _pass(model, model.test_on_batch, validation(epoch), "validate", network)
         figures = EpochFigures(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.errors import TitlerError, UsageError
+from pipeline.errors import FINAL, TitlerError, UsageError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned
 from pipeline.settings import Settings
@@ -15,7 +15,7 @@ from pipeline.stages.train import PREDICTOR, tracking_of
 class WorseError(TitlerError):
     """A challenger that is worse than the champion on the same issues."""
 
-    exit_code = 3
+    exit_code = FINAL
 
 
 def run(lake: Lake, settings: Settings, model: Pinned, *, force_because: str = "") -> dict[str, Any]:

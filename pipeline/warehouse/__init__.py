@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -74,10 +74,14 @@ class Query:
 
 @dataclass(frozen=True)
 class SourceTable:
-    """A source day as a warehouse holds it itself: its table, and what changes when the table does. No table: `rows` is None."""
+    """A source day as a warehouse holds it itself: its table, and what changes when the table does. No table: `rows` is None.
+
+    `changed` is when something was last added: GH Archive adds each hour as it comes.
+    """
 
     name: str
     rows: int | None
+    changed: datetime | None = None
 
 
 @dataclass(frozen=True)

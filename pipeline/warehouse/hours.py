@@ -271,6 +271,7 @@ def _inspect(path: Path, name: str, places: npt.NDArray[np.int64], size: int, co
         raise SourceError(
             f"{name} has {TIMELINE}, without titles or bodies: the first day that can be read is 2015-01-01.",
             "Ask for days from then on: titler extract --from 2015-01-01 --to 2015-01-07",
+            final=True,
         )
     if count != size and compression == "gzip":
         raise DamagedError(f"{size} lines where {count} are")

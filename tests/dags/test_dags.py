@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +27,7 @@ COMMANDS = {
         "titler clean --day 2015-01-03",
     ],
     "titler_train": [
-        "titler vocab 20150104T031200Z",
+        "titler vocab 20150104T031200Z --skip-code 99",
         "titler vectorize --model 20150104T031200Z",
         "titler train 20150104T031200Z",
         "titler evaluate 20150104T031200Z",
@@ -43,7 +43,7 @@ COMMANDS = {
         "titler collect",
     ],
 }
-WITH_PARAMETERS = "titler vocab 20150104T031200Z --from 2015-01-01 --to 2015-01-03 --variant gru --epochs 4"
+WITH_PARAMETERS = "titler vocab 20150104T031200Z --from 2015-01-01 --to 2015-01-03 --variant gru --epochs 4 --skip-code 99"
 
 
 AT = datetime(2015, 1, 4, 3, 12, tzinfo=UTC)
@@ -113,6 +113,7 @@ def test_the_command_line_understands_every_command(command):
     [
         ("variant", "gru; rm -rf /"),
         ("variant", "$(id)"),
+        ("variant", "gru\n"),
         ("epochs", 0),
         ("epochs", "3 --force"),
         ("from", "2015-13-01"),
@@ -137,8 +138,10 @@ def test_ingest_covers_the_utc_day_that_is_over(airflow_dags):
     assert (type(schedule).__name__, schedule.expression, str(schedule.timezone)) == ("CronDataIntervalTimetable", "0 0 * * *", "UTC")
 
 
-def test_ingest_lets_the_source_write_its_last_hour_first(airflow_dags):
-    assert airflow_dags["titler_ingest"].topological_sort()[0].task_id == "wait"
+def test_ingest_waits_until_noon_for_the_sources_last_hour(airflow_dags):
+    wait = airflow_dags["titler_ingest"].get_task("wait")
+    assert (wait.patience, wait.poll) == (timedelta(hours=12), timedelta(minutes=5))
+    assert wait.upstream_task_ids == set()
 
 
 def test_training_is_weekly(airflow_dags):
@@ -186,7 +189,19 @@ def test_only_training_takes_the_gpu_pool(airflow_dags):
 
 
 def test_every_task_ends_at_some_time(airflow_dags):
-    assert [task.task_id for dag in airflow_dags.values() for task in dag.tasks if task.execution_timeout is None] == []
+    limits = {f"{dag_id}.{task.task_id}": task.execution_timeout for dag_id, dag in airflow_dags.items() for task in dag.tasks}
+    assert limits.pop("titler_ingest.wait") == timedelta(minutes=10)  # each time it asks
+    expected = {"titler_ingest": timedelta(hours=2), "titler_refresh": timedelta(hours=12), "titler_train": timedelta(days=1)}
+    assert limits == {name: expected[name.partition(".")[0]] for name in limits}
+
+
+def test_what_is_tried_again_waits_twice_as_long_each_time(airflow_dags):
+    assert {task.retry_exponential_backoff for dag in airflow_dags.values() for task in dag.tasks} == {2.0}
+    assert {dag_id: {task.retries for task in dag.tasks} for dag_id, dag in airflow_dags.items()} == {
+        "titler_ingest": {3},
+        "titler_refresh": {2},
+        "titler_train": {1},
+    }
 
 
 @pytest.mark.parametrize("dag_id", COMMANDS)

@@ -15,21 +15,25 @@ import pytest
 from demo import Watch
 from local_airflow import AirflowError, LocalAirflow
 from tests.receivers import Webhook, serving
+from tests.standin import stand_in
 
 ROOT = Path(__file__).resolve().parents[2]
 NIGHT = "2015-01-04T04:00:00+00:00"
 PATIENCE = 180  # seconds for a message or a state that is under way
 
 # `alert` is the real one; every other verb succeeds but these:
-#   ready    not yet, as long as there is no file `whole`
+#   ready    cannot reach the source at first, then says not yet, as long as there is no file `whole`
 #   extract  fails at first, as when the source cannot be reached
 #   publish  is stopped; in the run `killed` it dies with the task's process, as for want of memory
 # What a verb finds in its environment goes into the file `stages`.
-STAND_IN = """#!/bin/bash
+STAND_IN = """
 if [ "$1" = alert ]; then exec "$PYTHON" -m pipeline.cli "$@"; fi
 echo "$1 $TITLER_ALERTS__TASK $TITLER_ALERTS__LINK" >> "$HERE/stages"
 case "$TITLER_ALERTS__TASK" in
-  */wait/*) [ -e "$HERE/whole" ] || exit 75 ;;
+  */wait/*)
+    [ -e "$HERE/asked" ] || { touch "$HERE/asked"; exit 1; }
+    [ -e "$HERE/whole" ] || exit 75
+    ;;
   */extract/1) exit 1 ;;
   */killed/publish/*) kill -KILL $PPID ;;
   */publish/*) exit 3 ;;
@@ -44,13 +48,9 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     A day of now, whose source is late, and one of long ago; a refresh of long ago that is stopped, and one of now that is killed.
     """
     folder = tmp_path_factory.mktemp("night")
-    titler = folder / "bin" / "titler"
-    titler.parent.mkdir()
-    titler.write_text(STAND_IN)
-    titler.chmod(0o755)
     with serving(Webhook()) as webhook:
         environment = {
-            "PATH": f"{titler.parent}:{Path(sys.executable).parent}:/usr/bin:/bin",
+            "PATH": stand_in(folder, STAND_IN),
             "PYTHON": sys.executable,
             "PYTHONPATH": str(ROOT),
             "HERE": str(folder),
@@ -68,7 +68,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
                 Watch(airflow, "titler_refresh").until_done()
             messages = [webhook.messages.get(timeout=PATIENCE) for _ in range(2)]
             airflow.run("dags", "trigger", "titler_refresh", "--run-id", "killed")
-            messages.append(webhook.messages.get(timeout=PATIENCE))
+            messages += [webhook.messages.get(timeout=PATIENCE) for _ in range(2)]
             wait_for(airflow, "late/taskInstances/wait", "deferred")
             (folder / "whole").touch()
             ended = {run: wait_for(airflow, run, "success") for run in ("late", "long-ago")}
@@ -79,13 +79,17 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def impatient(folder: Path) -> Path:
-    """The DAGs, but that the source of a day is asked every three seconds, whatever hour it is now."""
+    """The DAGs, but that a refresh is late at once, and the source of a day is asked every three seconds, whatever hour it is now."""
     folder.mkdir()
-    for path in (ROOT / "dags").glob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        (folder / path.name).write_text(
-            text.replace("patience=timedelta(hours=12)", "patience=timedelta(days=3), poll=timedelta(seconds=3)")
-        )
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "dags").glob("*.py")}
+    for name, before, after in (
+        ("titler_ingest.py", "patience=timedelta(hours=12)", "patience=timedelta(days=3), poll=timedelta(seconds=3)"),
+        ("titler_refresh.py", "due(hours=3)", "due(seconds=1)"),
+    ):
+        assert before in texts[name]
+        texts[name] = texts[name].replace(before, after)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
     return folder
 
 
@@ -146,13 +150,25 @@ def test_a_task_whose_process_was_killed_is_tried_again_and_then_the_same_messag
 
 
 def test_a_missed_deadline_is_one_message_with_its_run(night: dict[str, Any]) -> None:
-    (message,) = about(night, "is late")
-    assert message["what"].startswith("titler_refresh is late: the run of ")
-    assert (message["link"], message["next"]) == (f"{night['address']}/dags/titler_refresh/runs/night", "titler status")
+    for run, message in zip(("night", "killed"), about(night, "is late"), strict=True):
+        assert re.fullmatch(r"titler_refresh is late: the run of .+ UTC is running, not done", message["what"])
+        assert (message["link"], message["next"]) == (f"{night['address']}/dags/titler_refresh/runs/{run}", "titler status")
+
+
+@pytest.mark.parametrize("state", ["failed", "success"])
+def test_a_run_that_has_ended_by_its_deadline_is_not_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    from _alert import late
+
+    monkeypatch.setenv("PATH", stand_in(tmp_path, f"touch {tmp_path}/typed"))
+    run = {"dag_id": "titler_refresh", "dag_run_id": "night", "run_after": NIGHT}
+    late({"dag_run": {**run, "state": state}})
+    assert not (tmp_path / "typed").exists()
+    late({"dag_run": {**run, "state": "running"}})
+    assert (tmp_path / "typed").exists()
 
 
 def test_nothing_else_is_sent(night: dict[str, Any]) -> None:
-    assert len(night["messages"]) == 3
+    assert len(night["messages"]) == 4
 
 
 def test_a_stage_knows_the_attempt_and_the_log_that_its_own_messages_name(night: dict[str, Any]) -> None:
@@ -171,10 +187,7 @@ def test_no_secret_is_in_anything_that_airflow_left_behind(night: dict[str, Any]
 def test_a_run_that_failed_without_a_task_that_did_is_told_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from _alert import failed
 
-    titler = tmp_path / "titler"
-    titler.write_text(f'#!/bin/bash\nprintf "%s\\n" "$@" > {tmp_path}/given\n')
-    titler.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", stand_in(tmp_path, f'printf "%s\\n" "$@" > {tmp_path}/given'))
     failed({"dag": SimpleNamespace(dag_id="titler_refresh"), "run_id": "a+b"})  # type: ignore[typeddict-item]
     assert (tmp_path / "given").read_text().splitlines() == [
         "alert",
@@ -184,12 +197,10 @@ def test_a_run_that_failed_without_a_task_that_did_is_told_by_its_name(tmp_path:
     ]
 
 
-def test_a_night_is_due_three_hours_after_its_time_or_after_it_was_queued(airflow_dags: Any) -> None:
-    due = {alert.reference.reference_name: alert for alert in airflow_dags["titler_refresh"].deadline}
-    assert sorted(due) == ["DagRunLogicalDateDeadline", "DagRunQueuedAtDeadline"]
-    assert {(alert.interval, alert.callback.path, alert.callback.executor) for alert in due.values()} == {
-        (timedelta(hours=3), "_alert.late", "LocalExecutor")
-    }
+def test_a_night_is_due_three_hours_after_it_was_queued(airflow_dags: Any) -> None:
+    (due,) = airflow_dags["titler_refresh"].deadline
+    assert (due.reference.reference_name, due.interval) == ("DagRunQueuedAtDeadline", timedelta(hours=3))
+    assert (due.callback.path, due.callback.executor) == ("_alert.late", "LocalExecutor")
 
 
 @pytest.mark.parametrize("dag_id", ["titler_ingest", "titler_train", "titler_refresh"])

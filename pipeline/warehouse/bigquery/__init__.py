@@ -53,7 +53,8 @@ class BigQueryWarehouse:
         name = f"{SOURCE}{suffix(day)}"
         with google.told(self.settings, f"looking at {name}"):
             try:
-                return SourceTable(name, int(self.jobs.client.get_table(name, timeout=google.REQUEST).num_rows or 0))
+                table = self.jobs.client.get_table(name, timeout=google.REQUEST)
+                return SourceTable(name, int(table.num_rows or 0), table.modified)
             except exceptions.NotFound:
                 return SourceTable(name, None)
 

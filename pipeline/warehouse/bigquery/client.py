@@ -38,10 +38,10 @@ class UnansweredError(WarehouseError):
 
 
 class RefusedError(WarehouseError):
-    """What BigQuery will not do. `reason` is its own word for why, like `accessDenied`."""
+    """What BigQuery will not do. `reason` is its own word for why, like `accessDenied`; `final` as with every error."""
 
-    def __init__(self, reason: str, message: str, hint: str) -> None:
-        super().__init__(message, hint)
+    def __init__(self, reason: str, message: str, hint: str, *, final: bool = False) -> None:
+        super().__init__(message, hint, final=final)
         self.reason = reason
 
 
@@ -100,6 +100,8 @@ def told(settings: Settings, doing: str) -> Iterator[None]:
     except TransportError as error:
         raise UnansweredError(f"BigQuery did not answer while {doing}: {_short(error)}", AGAIN) from None
     except GoogleAuthError as error:
+        if error.retryable or isinstance(error.__cause__, TransportError):  # the server of a pod's own credentials may be late
+            raise UnansweredError(f"Google's credentials did not come while {doing}: {_short(error)}", AGAIN) from None
         raise UsageError(f"BigQuery does not take the credentials while {doing}: {_short(error)}", DOCTOR) from None
     except exceptions.GoogleAPICallError as error:
         found = [str(one.get("reason", "")) for one in error.errors or () if isinstance(one, dict)]
@@ -128,15 +130,16 @@ def refusal(settings: Settings, doing: str, reason: str, message: str) -> Titler
     if reason in TRANSIENT:
         return RefusedError(reason, f"BigQuery failed while {doing}: {message}", AGAIN)
     if reason == "accessDenied":
-        return RefusedError(reason, f"BigQuery refuses {doing}: {message}", DOCTOR)
+        return RefusedError(reason, f"BigQuery refuses {doing}: {message}", DOCTOR, final=True)
     if reason == "notFound":
         place = f"{settings.project}:{settings.dataset}"
         return RejectedError(
             reason,
             f"BigQuery does not find what {doing} needs: {message}",
             f"The data set must exist: bq --location={settings.location} mk --dataset {place}; what else is missing: titler doctor",
+            final=True,
         )
-    return RejectedError(reason, f"BigQuery rejects {doing}: {message}", DOCTOR)
+    return RejectedError(reason, f"BigQuery rejects {doing}: {message}", DOCTOR, final=True)
 
 
 def _short(error: BaseException) -> str:

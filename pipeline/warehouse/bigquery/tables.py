@@ -125,11 +125,11 @@ class Tables:
             "the lake has all of its rows."
         )
         if surplus := [name for name in there if name not in wanted]:
-            raise WarehouseError(f"{where}: column {surplus[0]} is not in the contract, which has {', '.join(wanted)}.", hint)
+            raise WarehouseError(f"{where}: column {surplus[0]} is not in the contract, which has {', '.join(wanted)}.", hint, final=True)
         for name, field in wanted.items():
             if name not in there:
                 if field.mode == "REQUIRED":
-                    raise WarehouseError(f"{where}: column {name} ({field.field_type}, {field.mode}) is missing.", hint)
+                    raise WarehouseError(f"{where}: column {name} ({field.field_type}, {field.mode}) is missing.", hint, final=True)
                 kind = f"ARRAY<{field.field_type}>" if field.mode == "REPEATED" else field.field_type
                 said = f"OPTIONS (description = {quoted(field.description)})"
                 sql = f"ALTER TABLE `{self.address(table.name)}` ADD COLUMN IF NOT EXISTS `{name}` {kind} {said}"
@@ -137,7 +137,7 @@ class Tables:
                 continue
             expected, seen = (field.field_type, field.mode), (there[name].field_type, there[name].mode)
             if _standard(*expected) != _standard(*seen):
-                raise WarehouseError(f"{where}: column {name} is {' '.join(seen)}, expected {' '.join(expected)}.", hint)
+                raise WarehouseError(f"{where}: column {name} is {' '.join(seen)}, expected {' '.join(expected)}.", hint, final=True)
 
     def _held(self, table: contracts.Table, batch_ids: Sequence[str]) -> dict[str, int]:
         """Rows a batch that the table holds."""
