@@ -22,15 +22,11 @@ def map_shards(
     """`work(shard, *arguments)` for every shard, as Dask tasks; results in the order of the shards.
 
     On the scheduler at `compute.scheduler_address`, else on a local cluster. One shard alone, or shards that are not
-    `heavy` (together less work than a cluster takes to start), are worked on here, by Dask's synchronous scheduler.
+    `heavy` (together less work than a cluster takes to start), are worked on here, without Dask, whose import takes as long as a day does.
     Raises TitlerError where the scheduler cannot be reached; an error of `work` comes through as it is.
     """
     if not compute.scheduler_address and (len(shards) < 2 or not heavy):
-        import dask
-
-        task = dask.delayed(work, pure=False)
-        done = (dask.compute(task(shard, *arguments), scheduler="synchronous")[0] for shard in shards)
-        return list(track(done, label, len(shards)))
+        return list(track((work(shard, *arguments) for shard in shards), label, len(shards)))
 
     from distributed import as_completed
 

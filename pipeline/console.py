@@ -158,6 +158,8 @@ def planned(release: str, result: Planned) -> None:
         say(f"    being ingested again, so kept as they were: {_some(result.kept)}")
     if result.left_out:
         say(f"    not cleaned yet, so left out: {_some(result.left_out)}")
+    if result.judged:
+        say(f"    judged again by the days that came before them: {_some(result.judged)}")
 
 
 def _some(days: tuple[str, ...]) -> str:

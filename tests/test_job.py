@@ -195,7 +195,7 @@ def test_a_collapsed_day_stops_a_release_until_someone_takes_it_and_then_stays_t
         "Fetch it again:            titler extract --day 2024-01-01 --again; then clean it and plan another release",
         'Accept it as it is:        titler publish --release stopped --accept 2024-01-01 --because "..."',
     ]
-    assert told.value.event == "release/stopped/2024-01-01"
+    assert told.value.event == "stopped/2024-01-01=838"  # the day and its events, whichever release it stops
     assert release.pointed(published) == name
     publish.run(published, settings, stopped, {"2024-01-01": "a holiday"})
     publish.run(published, settings, collapsed(published, settings, source, "the-night-after"), {})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
 import os
@@ -16,25 +15,24 @@ import subprocess
 import sys
 import threading
 import time
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
 from pipeline import answers, release, sample, settings
 from pipeline.cli import app
-from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS
-from pipeline.lake import Lake, Manifest
+from pipeline.contracts import ISSUES
+from pipeline.lake import Lake
 from pipeline.pins import Pinned
 from pipeline.stages import publish
 from pipeline.tracking import Tracking
 from tests import killer
+from tests.tables import Content, batch, differences, ingested, without_volatile
 
 SMALL = {
     "TITLER_MODEL__EMBEDDING_SIZE": "16",
@@ -79,9 +77,7 @@ KILLS = {
 OF_THE_NETWORK = ("train", "embed", "predict")
 SECOND_EPOCH = (4, 5)
 """The steps of a training behind its first checkpoint, before its second."""
-VOLATILE = {"batch_id", "issues_batch", "mlflow_run", "published_at", "release_id"}
 LONG_AGO = time.time() - 30 * 24 * 3600
-Content = dict[str, Any]
 
 
 @dataclass
@@ -157,11 +153,7 @@ def make_old(root: Path) -> None:
 
 def content(lake: Lake) -> Content:
     """Rows of every current and every pinned batch, of the warehouse's views, and MLflow's runs and versions."""
-    found: Content = {}
-    for table in (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name):
-        for day in lake.days(table):
-            current = lake.current(table, {"day": day})
-            found[f"{table} {day}"] = batch(lake, current) if current else None
+    found = ingested(lake)
     for kind in ("models", "releases"):
         for name in lake.names(kind):
             if not name.endswith(".json"):
@@ -181,10 +173,6 @@ def content(lake: Lake) -> Content:
     return found
 
 
-def differences(found: Content, expected: Content) -> set[str]:
-    return {name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)}
-
-
 def pinned(item: Pinned) -> Content:
     members = [name.removesuffix(".json") for name in item.lake.names(f"{item.kind}/{item.name}/members")]
     found: Content = {table: [batch(item.lake, manifest) for manifest in item.members(table, "")] for table in members}
@@ -193,27 +181,6 @@ def pinned(item: Pinned) -> Content:
     row = item.noted(release.RECORD)
     found["record"] = row and without_volatile([row])
     return found
-
-
-def batch(lake: Lake, manifest: Manifest) -> Content:
-    return {file.name: read(lake, manifest, file.name) for file in manifest.files}
-
-
-def read(lake: Lake, manifest: Manifest, name: str) -> Any:
-    """A file's rows; of a network its weights' digest; else the file's digest, which is held against the manifest."""
-    file = next(file for file in manifest.files if file.name == name)
-    data = lake.read_file(manifest, file)
-    path = Path(lake.path(manifest.folder), name)
-    if name.endswith(".parquet"):
-        return without_volatile(pq.read_table(path).to_pylist())
-    if name.endswith(".keras"):  # an archive that says when it was made
-        with zipfile.ZipFile(path) as archive:
-            data = archive.read("model.weights.h5")
-    return hashlib.sha256(data).hexdigest()
-
-
-def without_volatile(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{name: value for name, value in row.items() if name not in VOLATILE} for row in rows]
 
 
 SEEN = """

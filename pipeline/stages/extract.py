@@ -173,18 +173,23 @@ class History(Mapping[date, health.Judged]):
         return len(self._there)
 
 
-def judge(lake: Lake, manifest: Manifest, history: History) -> dict[str, Any]:
-    """Writes the day's source_health_v1, held against `history`, and adds it there; returns its row."""
-    day, figures = date.fromisoformat(manifest.day), manifest.figures
-    counted = health.Counted(figures["hours_found"], figures["events"], figures["malformed"], manifest.rows)
+def held_against(history: History, day: date, counted: health.Counted) -> dict[str, Any]:
+    """The columns of source_health_v1 that depend on the days before."""
     judged = health.judge(day, counted, history)
-    found = {
+    return {
         "usual_events": judged.usual.events if judged.usual else None,
         "verdict": judged.verdict,
         "usual_issues": judged.usual.issues if judged.usual else None,
         "compared_with": judged.usual.compared_with if judged.usual else None,
         "reason": judged.reason,
     }
+
+
+def judge(lake: Lake, manifest: Manifest, history: History) -> dict[str, Any]:
+    """Writes the day's source_health_v1, held against `history`, and adds it there; returns its row."""
+    day, figures = date.fromisoformat(manifest.day), manifest.figures
+    counted = health.Counted(figures["hours_found"], figures["events"], figures["malformed"], manifest.rows)
+    found = held_against(history, day, counted)
     row: dict[str, Any] = {
         "day": day,
         "hours_found": figures["hours_found"],
@@ -203,6 +208,28 @@ def judge(lake: Lake, manifest: Manifest, history: History) -> dict[str, Any]:
         draft.write_table("part-00000.parquet", pa.Table.from_pylist([row], schema=SOURCE_HEALTH.schema), SOURCE_HEALTH)
         draft.commit({**row, "day": manifest.day})
     return row
+
+
+def judge_again(lake: Lake) -> tuple[str, ...]:
+    """Holds every verdict against the days that are there now, oldest first; returns the days where that changed something.
+
+    A day is judged when it is extracted, and a backfill with its retries comes to the days in any order: after this it does not matter.
+    """
+    history, changed = History(lake), []
+    for name in lake.days(SOURCE_HEALTH.name):
+        before = lake.current(SOURCE_HEALTH.name, {"day": name})
+        if before is None or "verdict" not in before.figures:
+            continue
+        day, row = date.fromisoformat(name), before.figures
+        found = held_against(history, day, health.Counted(row["hours_found"], row["events"], row["malformed"], row["issues"]))
+        same = found == {column: row.get(column) for column in found}
+        issues = None if same else lake.current(ISSUES.name, {"day": name})
+        if issues is not None and issues.digest in before.inputs:  # otherwise it is being extracted, and judged, at this moment
+            judge(lake, issues, history)
+            changed.append(name)
+        else:
+            history.add(day, row)
+    return tuple(changed)
 
 
 def run(lake: Lake, settings: Settings, days: Sequence[date], *, again: bool = False) -> tuple[Outcome, list[dict[str, Any]]]:

@@ -13,6 +13,7 @@ from pipeline.lake import Lake
 from pipeline.pins import Pinned, PinnedDay, Plan, pin
 from pipeline.release import published
 from pipeline.settings import Settings
+from pipeline.stages.extract import judge_again
 from pipeline.stages.publish import settled
 from pipeline.stages.train import PREDICTOR, tracking_of
 
@@ -22,13 +23,14 @@ class Planned:
     """The plan, or the reason why none was opened.
 
     `kept` are days that are being ingested again and enter as the current release has them; `left_out` are new days that are not
-    cleaned yet.
+    cleaned yet; `judged` are days whose verdict, or what is usual, is another one since earlier days came.
     """
 
     plan: Plan | None
     reason: str
     kept: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    judged: tuple[str, ...] = ()
 
 
 def run(lake: Lake, settings: Settings, release: Pinned) -> Planned:
@@ -49,9 +51,10 @@ def _open(lake: Lake, settings: Settings, release: Pinned) -> Planned:
         return Planned(None, "no model is champion yet: titler train, then titler promote")
     now = settled(lake, settings)
     before = Pinned(lake, "releases", now).plan() if now else None
+    judged = judge_again(lake)
     days, kept, left_out = _days(lake, before)
     if not days:
-        return Planned(None, "no day is cleaned yet: titler extract, then titler clean", kept, left_out)
+        return Planned(None, "no day is cleaned yet: titler extract, then titler clean", kept, left_out, judged)
 
     predictor = Pinned(lake, "models", champion.model).members(PREDICTOR, "train")[0]
     facts: dict[str, Any] = {
@@ -65,13 +68,13 @@ def _open(lake: Lake, settings: Settings, release: Pinned) -> Planned:
         "near_duplicate_distance": settings.index.near_duplicate_distance,
     }
     if before is not None and _same(before, facts, days):
-        return Planned(None, f"nothing is new since release {now}", kept, left_out)
+        return Planned(None, f"nothing is new since release {now}", kept, left_out, judged)
     for found in published(lake):
         if found.get("rolled_back") and _same(Pinned(lake, "releases", found["release_id"]).plan(), facts, days):
-            return Planned(None, f"nothing is new since release {found['release_id']}, which was rolled back", kept, left_out)
+            return Planned(None, f"nothing is new since release {found['release_id']}, which was rolled back", kept, left_out, judged)
     release.open(days, facts)
     _name_members(release)
-    return Planned(release.plan(), "", kept, left_out)
+    return Planned(release.plan(), "", kept, left_out, judged)
 
 
 def _days(lake: Lake, before: Plan | None) -> tuple[list[PinnedDay], tuple[str, ...], tuple[str, ...]]:
