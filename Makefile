@@ -28,7 +28,7 @@ test: install  ## style, types, and all tests that need neither root nor a serve
 	.venv/bin/ruff format --check $(PYTHON_FILES)
 	.venv/bin/mypy
 	-infra/install_emulator.sh
-	.venv/bin/pytest -n 2 --dist loadfile
+	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-all: emulator postgres test  ## the same, and pages in a real browser; installs PostgreSQL and Chromium, so as root where one is missing
 	infra/install_browser.sh
