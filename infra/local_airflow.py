@@ -32,6 +32,7 @@ COMPONENTS = {  # the scheduler last: a task that it starts before the API serve
     "scheduler": ("scheduler", "--skip-serve-logs"),  # its log server would listen on every address
 }
 LOOPBACK = "127.0.0.1"
+LOCKED, LOCKED_TRIES = "database is locked", 5
 
 # use_job_schedule: without it nothing starts by the clock, nor by a new day; with it Airflow fetches yesterday as soon as it is up.
 # parallelism: at Airflow's own 32 SQLite answers "database is locked".
@@ -120,8 +121,14 @@ class LocalAirflow:
         self.end()
 
     def run(self, *arguments: str) -> str:
-        """Standard output of `airflow ARGUMENTS`. Raises AirflowError with what it wrote when it fails."""
-        done = subprocess.run(["airflow", *arguments], cwd=self.home, env=self.environment, capture_output=True, text=True, check=False)
+        """Standard output of `airflow ARGUMENTS`. Raises AirflowError with what it wrote when it fails.
+
+        What a busy SQLite refused, at once and whatever its timeout, for another wrote in between, was not begun: it is typed again.
+        """
+        for _ in range(LOCKED_TRIES):
+            done = subprocess.run(["airflow", *arguments], cwd=self.home, env=self.environment, capture_output=True, text=True, check=False)
+            if done.returncode == 0 or LOCKED not in done.stderr:
+                break
         if done.returncode != 0:
             raise AirflowError(f"airflow {' '.join(arguments)}: exit code {done.returncode}\n{tail(done.stdout + done.stderr)}")
         return done.stdout
