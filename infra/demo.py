@@ -136,7 +136,7 @@ def _demonstrate(hours: Path | None, one_day: str | None) -> None:
         _titler(airflow, "sample", str(SAMPLE), "--days", "2")
         days = days_in(SAMPLE)
 
-    print("\nAirflow starts: scheduler, DAG processor and API server, on loopback", flush=True)
+    print("\nAirflow starts: scheduler, DAG processor, triggerer and API server, on loopback", flush=True)
     with airflow:
         print(f"    {airflow.address}", flush=True)
         span = ("--from-date", days[0], "--to-date", days[-1])

@@ -85,9 +85,7 @@ class LocalAirflow:
         """
         self.clock = clock
         self.home = home.resolve()
-        self.database = (
-            database or f"sqlite:///{self.home}/airflow.db?timeout=60"
-        )  # seconds; after five, busy writers answer "database is locked"
+        self.database = database or f"sqlite:///{self.home}/airflow.db?timeout=60"  # seconds that a writer waits; five are the default
         self.port = port or free_port()
         self.address = f"http://{LOOPBACK}:{self.port}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
@@ -123,7 +121,8 @@ class LocalAirflow:
     def run(self, *arguments: str) -> str:
         """Standard output of `airflow ARGUMENTS`. Raises AirflowError with what it wrote when it fails.
 
-        What a busy SQLite refused, at once and whatever its timeout, for another wrote in between, was not begun: it is typed again.
+        It is typed again where a busy SQLite refused it, which it does at once when another wrote since the transaction read, whatever
+        the timeout: Airflow takes back what it had created until then.
         """
         for _ in range(LOCKED_TRIES):
             done = subprocess.run(["airflow", *arguments], cwd=self.home, env=self.environment, capture_output=True, text=True, check=False)

@@ -26,6 +26,7 @@ from pipeline.contracts import ISSUES, TOKENS
 from pipeline.lake import Lake
 from tests import fates, killer, postgres
 from tests.readme import SMALL
+from tests.replay import replay
 from tests.tables import differences, ingested
 
 pytestmark = pytest.mark.timeout(1800)  # its fixture runs more than two hundred tasks
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.timeout(1800)  # its fixture runs more than two hundred
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = date(2019, 11, 1)
 DAYS = [str(FIRST + timedelta(days=number)) for number in range(60)]
+LAST = date.fromisoformat(DAYS[-1])
 NIGHT = DAYS[30]  # ingested before the backfill comes
 TWICE = DAYS[:2]  # asked for again, to be reprocessed
 SPAN = ("--from", DAYS[0], "--to", DAYS[-1])
@@ -82,13 +84,7 @@ class Backfill:
 
 @pytest.fixture(scope="module")
 def hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    data = os.environ.get("TITLER_TEST_DATA")
-    replay = Path(data or "", os.pardir, "tools", "replay_hours.py")
-    if data is None or not replay.is_file():
-        pytest.skip("needs real issues and what replays them: set TITLER_TEST_DATA to a folder beside tools/replay_hours.py")
-    folder = tmp_path_factory.mktemp("hours")
-    subprocess.run([sys.executable, str(replay), str(folder), *SPAN, "--every-hour"], check=True, capture_output=True)
-    return folder
+    return replay(tmp_path_factory.mktemp("hours"), FIRST, LAST)
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import subprocess
-import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ from pipeline.lake import Lake
 from pipeline.pins import Pinned
 from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source
 from pipeline.stages import extract, publish
+from tests.replay import replay
 
 FIRST, LAST = date(2019, 12, 2), date(2020, 1, 12)  # a Monday, a Sunday
 DAYS = [FIRST + timedelta(days=number) for number in range((LAST - FIRST).days + 1)]
@@ -29,13 +27,7 @@ LOST, EMPTIED, AFTER = date(2020, 1, 8), date(2020, 1, 9), date(2020, 1, 10)
 @pytest.fixture(scope="module")
 def hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The days as hour files, a Wednesday without three of them; on a Thursday all but the first issue became pushes."""
-    data = os.environ.get("TITLER_TEST_DATA")
-    replay = Path(data or "", os.pardir, "tools", "replay_hours.py")
-    if data is None or not replay.is_file():
-        pytest.skip("needs real issues and what replays them: set TITLER_TEST_DATA to a folder beside tools/replay_hours.py")
-    folder = tmp_path_factory.mktemp("hours")
-    command = [sys.executable, str(replay), str(folder), "--from", str(FIRST), "--to", str(LAST), "--every-hour"]
-    subprocess.run(command, check=True, capture_output=True)
+    folder = replay(tmp_path_factory.mktemp("hours"), FIRST, LAST)
     for hour in (3, 4, 17):
         (folder / f"{LOST}-{hour}.json.gz").unlink()
     first = True

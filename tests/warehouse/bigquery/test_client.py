@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from google.api_core import exceptions
+from google.auth.exceptions import RefreshError, TransportError
 
 from pipeline import doctor, settings
-from pipeline.errors import UsageError, WarehouseError
+from pipeline.errors import TitlerError, UsageError, WarehouseError
 from pipeline.settings import Settings as AllSettings
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse.bigquery import BigQueryWarehouse
@@ -96,3 +98,30 @@ def test_doctor_says_how_to_make_a_data_set_that_is_not_there(bigquery_settings:
 def test_the_command_shows_it(bigquery_settings: Settings, tmp_path: Path) -> None:
     found = {finding.subject: finding for finding in doctor._warehouse(AllSettings(warehouse=bigquery_settings))}
     assert found["warehouse"].found == f"BigQuery, titler-test.{bigquery_settings.dataset}: no release yet"
+
+
+def lost() -> RefreshError:
+    """What Google's library makes of a metadata server that does not answer, which serves a pod's own credentials."""
+    error = RefreshError("Failed to retrieve the token")
+    error.__cause__ = TransportError("connection refused")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"),  # 1: Airflow tries again; 2: a mistake; 3: a person has to decide
+    [
+        (TransportError("connection refused"), 1),
+        (lost(), 1),
+        (RefreshError("server error", retryable=True), 1),
+        (RefreshError("invalid_grant: the account was deleted"), 2),
+        (exceptions.ServiceUnavailable("back soon"), 1),
+        (exceptions.Forbidden("no bigquery.jobs.create", errors=[{"reason": "accessDenied"}]), 3),
+        (exceptions.Forbidden("too many queries", errors=[{"reason": "quotaExceeded"}]), 1),
+        (exceptions.BadRequest("Unrecognized name", errors=[{"reason": "invalidQuery"}]), 3),
+        (exceptions.NotFound("no such data set", errors=[{"reason": "notFound"}]), 3),
+    ],
+)
+def test_what_is_tried_again_is_what_may_pass(error: Exception, exit_code: int) -> None:
+    with pytest.raises(TitlerError) as raised, google.told(Settings(kind="bigquery", project="p"), "asking"):
+        raise error
+    assert raised.value.exit_code == exit_code
