@@ -64,7 +64,7 @@ class Stage(BashOperatorWithLineage):
 
 
 class Wait(Stage):
-    """Waits until `titler ready --day DAY` says that the source has the whole day, asking every `poll`, in a triggerer meanwhile.
+    """Waits until `titler ready --day DAY` says that the source has the day's last hour, asking every `poll`, in a triggerer meanwhile.
 
     `patience` after the end of the day it goes on with what there is: `extract` records what the day lacks, and tells of a source
     that cannot be reached. A day that ended longer ago, as a backfill's, is not waited for.

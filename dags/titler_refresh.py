@@ -7,7 +7,7 @@
 | `embed` | 300 numbers an issue | on two cores 13 s for 23,000 issues | the same |
 | `predict` | a title and its confidence an issue | on two cores 19 s for 23,000 issues | the same |
 | `index` | Annoy over all issues, its recall, and the neighbours of the new ones | on two cores 51 s for 23,000 issues | a recall that is too low is not tried again: the end of its log says which settings |
-| `publish` | checks the release, then makes it current in one step | seconds; with BigQuery its loads are free, its checks a cent | a failed check is not tried again: the end of its log says which, and what to type |
+| `publish` | checks the release, then makes it current in one step | seconds; with BigQuery its loads are free, its checks less than a cent | a failed check is not tried again: the end of its log says which, and what to type |
 | `collect` | removes what no kept release needs | seconds | clear it; the release is current already |
 
 Runs at 04:00 UTC and whenever `titler_ingest` has finished a day, one run at a time; days that came meanwhile enter together.

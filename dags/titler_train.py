@@ -42,10 +42,10 @@ with DAG(
     on_failure_callback=failed,
     default_args=defaults(retries=1, priority=1, execution_timeout=timedelta(days=1)),
     params={
-        "variant": Param(None, type=["null", "string"], pattern=r"^[a-z0-9_]+$(?!\n)", description="the network"),
-        "epochs": Param(None, type=["null", "integer"], minimum=1, description="at most so many"),
-        "from": Param(None, type=["null", "string"], format="date", description="first day to learn from"),
-        "to": Param(None, type=["null", "string"], format="date", description="last day to learn from"),
+        "variant": Param(None, type=["null", "string"], pattern=r"^[a-z0-9_]+$(?!\n)", description="the network; empty: model.variant"),
+        "epochs": Param(None, type=["null", "integer"], minimum=1, description="at most so many; empty: model.epochs"),
+        "from": Param(None, type=["null", "string"], format="date", description="first day to learn from; empty: the first there is"),
+        "to": Param(None, type=["null", "string"], format="date", description="last day to learn from; empty: the last there is"),
     },
     tags=["titler", "2 weekly: a model"],
 ) as dag:

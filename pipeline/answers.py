@@ -70,13 +70,13 @@ def reasons(lake: Lake, days: Iterable[str]) -> dict[str, str]:
 
 
 def ready(settings: Settings, day: date) -> dict[str, Any]:
-    """Whether the source has the whole of a day. The keys do not change."""
+    """Whether the source has a day's last hour, after which none will come. The keys do not change."""
     found = warehouse.connect(settings, "ready").source_day(day) or source.look(settings.source.hours, day)
     place = found.name if isinstance(found, warehouse.SourceTable) else settings.source.hours
-    return {"day": str(day), "ready": is_whole(found, day), "source": f"hour {source.HOURS[-1]} in {place}"}
+    return {"day": str(day), "ready": has_last_hour(found, day), "source": f"hour {source.HOURS[-1]} in {place}"}
 
 
-def is_whole(found: warehouse.SourceTable | source.SourceDay, day: date) -> bool:
+def has_last_hour(found: warehouse.SourceTable | source.SourceDay, day: date) -> bool:
     """Whether the day's last hour is there: its file, or its events in the table, to which GH Archive adds each hour once it is over."""
     if isinstance(found, source.SourceDay):
         return source.HOURS[-1] not in found.missing

@@ -256,8 +256,7 @@ def ready(value: dict[str, Any], as_json: bool) -> None:
     if as_json:
         answer(value)
         return
-    whole, found = ("whole", "there") if value["ready"] else ("not whole", "missing")
-    say(f"ready: {value['day']} is {whole}: {value['source']} is {found}")
+    say(f"ready: {value['day']}: {value['source']} is {'there' if value['ready'] else 'not there yet'}")
 
 
 def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:

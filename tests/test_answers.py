@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline import ann, console, sample
-from pipeline.answers import canonical, is_whole, others, ready
+from pipeline.answers import canonical, has_last_hour, others, ready
 from pipeline.settings import Settings, Source
 from pipeline.source import SourceDay
 from pipeline.warehouse import SourceTable
@@ -46,7 +46,7 @@ OVER = datetime(2015, 1, 2, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("found", "whole"),
+    ("found", "there"),
     [
         (SourceDay(date(2015, 1, 1), (), tuple(range(23))), True),  # the others will not come any more
         (SourceDay(date(2015, 1, 1), (), (23,)), False),
@@ -55,8 +55,8 @@ OVER = datetime(2015, 1, 2, tzinfo=UTC)
         (SourceTable("githubarchive.day.20150101", None), False),
     ],
 )
-def test_a_day_is_whole_once_its_last_hour_is_there(found: SourceDay | SourceTable, whole: bool) -> None:
-    assert is_whole(found, date(2015, 1, 1)) is whole
+def test_a_days_last_hour_is_a_file_or_in_its_table(found: SourceDay | SourceTable, there: bool) -> None:
+    assert has_last_hour(found, date(2015, 1, 1)) is there
 
 
 def test_ready_names_the_hour_and_the_source(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str |
 
 @app.command()
 def ready(day: Day = None, as_json: Json = False) -> None:
-    """Whether the source has the whole of a day: the file of its last hour, or that hour in BigQuery. Exits 75 where it does not yet.
+    """Whether the source has a day's last hour: its file, or that hour in BigQuery. Exits 75 where it does not yet.
 
     Example: titler ready --day 2015-01-01
     """
