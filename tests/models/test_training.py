@@ -86,7 +86,7 @@ def test_it_learns_to_copy_two_words(tmp_path: Path) -> None:
     network = build("gru", SHAPE, seed=1)
     data = Copying(700, batch_size=35)
     fit(network, data, Copying(35, 35, seed=1), epochs=18, learning_rate=0.02, patience=9, checkpoint=tmp_path, on_epoch=quiet, seed=1)
-    decoded = network.greedy(data.bodies[:50], START, END)
+    decoded = network.decode(data.bodies[:50], START, END)
     assert np.mean((decoded.ids[:, :3] == data.titles[:50, 1:4]).all(axis=1)) > 0.9
 
 
