@@ -48,9 +48,10 @@ class Search(keras.Model):
     def call(self, body: KerasTensor) -> tuple[KerasTensor, KerasTensor, KerasTensor, KerasTensor]:
         memory, first = self._steps.begin(body)
         width, places = self._width, np.arange(self._room)
-        last = ops.repeat(ops.full_like(body[:, :1], self._start), width, axis=1)
-        state = ops.repeat(first[:, None], width, axis=1)
-        titles = ops.repeat(ops.zeros_like(last)[:, :, None], self._room, axis=2)
+        # by sums, since they keep the number of beginnings known to the compiler
+        last = ops.zeros_like(body[:, 0])[:, None] + np.full((1, width), self._start, np.int32)
+        state = first[:, None] + ops.zeros((1, width, 1), first.dtype)
+        titles = ops.zeros_like(last)[:, :, None] + np.zeros((1, 1, self._room), np.int32)
         # all beginnings are the same at first: one may go on
         sums = ops.zeros_like(last, dtype="float32") + np.array([0.0, *[NEVER] * (width - 1)], np.float32)
         best = ops.full_like(sums[:, 0], NEVER)
