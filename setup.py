@@ -28,6 +28,7 @@ RUNTIME = [
     "sqlglot",
     "tensorflow-cpu",  # half the size of `tensorflow`; infra's GPU image replaces it
     "textacy==0.6.2",
+    "tokenizers",  # subwords: byte-pair units for text mixed with code, quick in Rust
     "typer",
     "unidecode",  # ktext's engine needs it (through textacy)
 ]
