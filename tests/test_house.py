@@ -35,6 +35,7 @@ ROOMS_OF = {
     "annoy": {"ann"},
     "ktext": {"text"},
     "textacy": {"text"},
+    "tokenizers": {"text"},
     "rouge_score": {"metrics"},
     "sacrebleu": {"metrics"},
     "fsspec": {"lake", "source"},
