@@ -158,8 +158,16 @@ VECTORS = Table(
             ISSUE_ID,
             REPO,
             column("trainable", pa.bool_(), "as in issues_v1"),
-            column("body", pa.list_(pa.int32()), "text.body_length ids, padded in front, cut at the end"),
-            column("title", pa.list_(pa.int32()), "text.title_length ids with _start_ and _end_, padded at the end"),
+            column(
+                "body",
+                pa.list_(pa.int32()),
+                "its ids, cut at the end: text.body_length of words, padded in front; text.body_units of subwords, padded at the end",
+            ),
+            column(
+                "title",
+                pa.list_(pa.int32()),
+                "its ids with _start_ and _end_, padded at the end: text.title_length of words, text.title_units of subwords",
+            ),
         ]
     ),
     key=("issue_id",),
