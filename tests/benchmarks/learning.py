@@ -1,4 +1,4 @@
-"""A network that learns from a part of the benchmark as `titler train` learns from the lake, with the article's text and vocabularies.
+"""A network that learns from a part of the benchmark as `titler train` learns from the lake, with the settings' vocabularies.
 
 Imports Keras when a network is built, and nothing else that is heavier than NumPy and Arrow.
 """
@@ -6,7 +6,7 @@ Imports Keras when a network is built, and nothing else that is heavier than Num
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,15 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.predictor import Predictor
-from pipeline.shape import Ids, Shape
+from pipeline.settings import Text
+from pipeline.shape import Ids, Shape, units_of
+from pipeline.stages.vocab import ISSUES_READ
 from pipeline.text.engine import tokenizer
+from pipeline.text.markup import prepare
+from pipeline.text.subword import Subwords, Units
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
-BODY_WORDS, TITLE_WORDS = 8000, 4500
-BODY_LENGTH, TITLE_LENGTH = 70, 12
+TEXT = Text()
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Learning:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Bodies (n, BODY_LENGTH) and titles (n, TITLE_LENGTH) in memory; called with the number of an epoch, batches in that epoch's order."""
+    """Bodies (n, body length) and titles (n, title length) in memory; called with the number of an epoch, batches in that epoch's order."""
 
     bodies: Ids
     titles: Ids
@@ -58,13 +61,10 @@ def learn(train: pa.Table, validation: pa.Table, how: Learning, name: str, on_ep
     from pipeline.models import build
     from pipeline.models.training import fit
 
-    tokens = [(_tokens(part["body"]), _tokens(part["title"])) for part in (train, validation)]
-    vocabularies = Vocabularies(
-        body=Vocabulary.fit(Counts.of(tokens[0][0]), BODY_WORDS, BODY_LENGTH, "pre", start_end=False),
-        title=Vocabulary.fit(Counts.of(tokens[0][1]), TITLE_WORDS, TITLE_LENGTH, "post", start_end=True),
-    )
-    data = [Pairs(vocabularies.body.ids(bodies), vocabularies.title.ids(titles), how.batch_size, how.seed) for bodies, titles in tokens]
-    network = build(how.variant, Shape(vocabularies.body.size, vocabularies.title.size, BODY_LENGTH, TITLE_LENGTH), how.seed)
+    vocabularies, *ids = _subwords(train, validation) if units_of(how.variant) == "subwords" else _words(train, validation)
+    data = [Pairs(bodies, titles, how.batch_size, how.seed) for bodies, titles in ids]
+    body, title = vocabularies.body, vocabularies.title
+    network = build(how.variant, Shape(body.size, title.size, body.length, title.length), how.seed)
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         fit(
             network,
@@ -79,5 +79,21 @@ def learn(train: pa.Table, validation: pa.Table, how: Learning, name: str, on_ep
     return Predictor(name, network, vocabularies, "titler", abstain_below=0.0, batch_size=512)
 
 
-def _tokens(texts: pa.ChunkedArray) -> Sequence[list[str]]:
-    return tokenizer("titler")(texts.to_pylist())
+Learned = tuple[Vocabularies, tuple[Ids, Ids], tuple[Ids, Ids]]
+"""Vocabularies of what trains; ids of bodies and titles of what trains, and of what validates."""
+
+
+def _words(train: pa.Table, validation: pa.Table) -> Learned:
+    tokens = [[tokenizer("titler")(part[name].to_pylist()) for name in ("body", "title")] for part in (train, validation)]
+    body = Vocabulary.fit(Counts.of(tokens[0][0]), TEXT.body_words, TEXT.body_length, "pre", start_end=False)
+    title = Vocabulary.fit(Counts.of(tokens[0][1]), TEXT.title_words, TEXT.title_length, "post", start_end=True)
+    first, second = ((body.ids(bodies), title.ids(titles)) for bodies, titles in tokens)
+    return Vocabularies(body, title), first, second
+
+
+def _subwords(train: pa.Table, validation: pa.Table) -> Learned:
+    read = train.take(np.arange(0, len(train), -(-len(train) // ISSUES_READ)))
+    units = Units.fit((prepare(text) for name in ("title", "body") for text in read[name].to_pylist()), TEXT.subwords)
+    body, title = Subwords(units, TEXT.body_units, start_end=False), Subwords(units, TEXT.title_units, start_end=True)
+    first, second = ((body.ids(part["body"].to_pylist()), title.ids(part["title"].to_pylist())) for part in (train, validation))
+    return Vocabularies(body, title), first, second
