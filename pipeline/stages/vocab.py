@@ -27,8 +27,8 @@ VOCABULARY = "vocabulary"
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 Sizes = dict[str, int]
 ISSUES_READ = 100_000
-"""Issues that subwords are learned from: a pair that is frequent at all is so among these, and their texts, which are held in memory
-together, come to about 100 MB."""
+"""Issues that subwords are learned from: of a quarter of these, 8,000 units part texts into as few (within 0.1%). Their texts, which are
+held in memory together, come to about 65 MB."""
 
 
 def count_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> tuple[Counts, Counts, Sizes]:

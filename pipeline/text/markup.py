@@ -156,7 +156,7 @@ _ADDRESS: Final = re.compile(r"(?:https?|ftp|file)://[^\s<>()\[\]\"'`|]*+|(?<![\
 _LINE_START: Final = re.compile(r"^[ \t]*+(?:>[ \t]*+)*+(?:#{1,6}[ \t]++|[-*+•][ \t]++)?+(?:\[[ xX]?\](?!\()[ \t]*+)?+", re.MULTILINE)
 _STARS: Final = re.compile(r"(?<![\w*])\*++(?=[^\s*./])|(?<=[^\s*])\*++(?!\w|[./]\w)")  # neither a*b nor *.py
 _UNDERSCORES: Final = re.compile(r"(?<!\w)_([^_\s][^_\n]*+)_(?!\w)")
-_RUN: Final = re.compile(r"([^\w\s]|_)\1{2,}+")
+_RUN: Final = re.compile(r"([\W_])(?<=\S)\1\1++")
 _ENTITIES: Final = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'", "&nbsp;": " ", "&amp;": "&"}  # &amp; last: &amp;lt; is &lt;
 
 
@@ -166,7 +166,8 @@ def _without_markup(text: str) -> str:
         text = _TAG.sub(" ", text)
     if "](" in text:
         text = _LINK.sub(r"\1", _LINK.sub(r"\1", text))  # twice: an image in a link, as badges are
-    text = _ADDRESS.sub("url", text)
+    if "://" in text or "www." in text:
+        text = _ADDRESS.sub("url", text)
     if "&" in text:
         for entity, character in _ENTITIES.items():
             text = text.replace(entity, character)

@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -93,14 +94,20 @@ class Units:
         known = self._ids_of
         for text in prepared:
             found = words(text)
-            new = [word for word in dict.fromkeys(found) if word not in known]
-            if new:
-                if len(known) + len(new) > REMEMBERED:
-                    known.clear()
-                    new = list(dict.fromkeys(found))
-                encoded = self._engine.encode_batch_fast(new, add_special_tokens=False)
-                known.update(zip(new, ([number + FIRST_UNIT for number in each.ids] for each in encoded), strict=True))
-            yield [number for word in found for number in known[word]]
+            try:
+                yield list(chain.from_iterable(map(known.__getitem__, found)))
+            except KeyError:
+                self._remember(found)
+                yield list(chain.from_iterable(map(known.__getitem__, found)))
+
+    def _remember(self, found: Sequence[str]) -> None:
+        known = self._ids_of
+        new = list({word for word in found if word not in known})
+        if len(known) + len(new) > REMEMBERED:
+            known.clear()
+            new = list(set(found))
+        encoded = self._engine.encode_batch_fast(new, add_special_tokens=False)
+        known.update(zip(new, ([number + FIRST_UNIT for number in each.ids] for each in encoded), strict=True))
 
     @cached_property
     def _ids_of(self) -> dict[str, list[int]]:
