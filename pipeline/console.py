@@ -18,6 +18,7 @@ from pipeline.warehouse.price import priced, size
 
 if TYPE_CHECKING:
     from pipeline.doctor import Finding
+    from pipeline.models.contrast import ContrastFigures
     from pipeline.models.training import EpochFigures
     from pipeline.sample import Sample
     from pipeline.stages import Outcome
@@ -101,7 +102,10 @@ def vocabulary(lake: Lake, model: str, manifest: Manifest) -> None:
     say(f"    {figures['validation']:,} more validate, {figures['test']:,} are kept for testing")
 
 
-def epoch(figures: EpochFigures) -> None:
+def epoch(figures: EpochFigures | ContrastFigures) -> None:
+    if not hasattr(figures, "validation_loss"):
+        say(f"    contrast {figures.epoch}: loss {figures.loss:.4f}, own body nearest {figures.accuracy:.1%}, {figures.seconds:.0f} s")
+        return
     say(
         f"    epoch {figures.epoch}: loss {figures.loss:.4f}, validation loss {figures.validation_loss:.4f}, "
         f"next words right {figures.validation_token_accuracy:.1%}, {figures.seconds:.0f} s"

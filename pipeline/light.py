@@ -94,8 +94,8 @@ class LightNetwork:
         states = [self._state(batch) for batch in _batches(self.shape.checked(body_ids), batch_size)]
         return np.concatenate(states) if states else self.shape.no_titles().states
 
-    def greedy(self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE) -> Decoded:
-        """The likeliest next token, again and again, as `pipeline.models.Network.greedy` does it."""
+    def decode(self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE, beam_width: int = 0) -> Decoded:
+        """The likeliest next token, again and again, as `pipeline.models.Network.decode` does it."""
         parts = [self._decode(batch, start, end) for batch in _batches(self.shape.checked(body_ids), batch_size)]
         return Decoded(*(np.concatenate(part) for part in zip(*parts, strict=True))) if parts else self.shape.no_titles()
 

@@ -75,6 +75,8 @@ class Model:
     """confidence under which no title is given"""
     batch_size: int
     """issues decoded together"""
+    beam_width: int = 0
+    """titles followed while one is written; 0: the variant's own number"""
 
     def __post_init__(self) -> None:
         shape, body, title = self.network.shape, self.vocabularies.body, self.vocabularies.title
@@ -129,7 +131,7 @@ class Model:
     def title_vectors(self, body_ids: Ids) -> Titles:
         """Titles and embeddings of bodies (n, body_length). Raises TitlerError where the network gives what is no number."""
         title = self.vocabularies.title
-        decoded = self.network.greedy(body_ids, title.start, title.end, self.batch_size)
+        decoded = self.network.decode(body_ids, title.start, title.end, self.batch_size, self.beam_width)
         if not np.isfinite(decoded.log_probability).all():
             raise TitlerError(
                 f"{self.name} gives probabilities that are not numbers.", "Train another model with a lower model.learning_rate."
@@ -154,7 +156,8 @@ class Predictor(Model):
 
         store.save(self.network, directory)
         self.vocabularies.save(directory)
-        about = {"name": self.name, "engine": self.engine, "abstain_below": self.abstain_below, "batch_size": self.batch_size}
+        told = ("name", "engine", "abstain_below", "batch_size", "beam_width")
+        about = {name: getattr(self, name) for name in told}
         (directory / FILE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -164,7 +167,7 @@ class Predictor(Model):
         from pipeline.models import store
 
         vocabularies = Vocabularies.load(directory)
-        return cls(about.name, store.load(directory), vocabularies, about.engine, about.abstain_below, about.batch_size)
+        return cls(about.name, store.load(directory), vocabularies, about.engine, about.abstain_below, about.batch_size, about.beam_width)
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,7 @@ class LightPredictor(Model):
         from pipeline.light import LightNetwork
 
         network, vocabularies = LightNetwork.load(directory), Vocabularies.load(directory)
-        return cls(about.name, network, vocabularies, about.engine, about.abstain_below, about.batch_size)
+        return cls(about.name, network, vocabularies, about.engine, about.abstain_below, about.batch_size, about.beam_width)
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,7 @@ class _About:
     engine: Engine
     abstain_below: float
     batch_size: int
+    beam_width: int
 
     @classmethod
     def read(cls, directory: Path) -> _About:
@@ -199,6 +203,7 @@ class _About:
             about = json.loads((directory / FILE).read_text(encoding="utf-8"))
             name, engine, abstain_below, batch_size = (about[key] for key in ("name", "engine", "abstain_below", "batch_size"))
             tokenizer(engine)
-            return cls(name, engine, float(abstain_below), int(batch_size))
+            beam_width = int(about.get("beam_width", 1))  # files of before beam search do not say
+            return cls(name, engine, float(abstain_below), int(batch_size), beam_width)
         except (OSError, ValueError, KeyError, TypeError, TitlerError) as error:
             raise LakeError(f"{directory / FILE} is missing or damaged: {error}", AGAIN) from None

@@ -82,6 +82,18 @@ class Shape:
             )
         return ids
 
+    def checked_titles(self, title_ids: npt.ArrayLike, bodies: int) -> Ids:
+        """Titles as (bodies, title_length) int32. Raises UsageError for another shape and for ids that the network does not know."""
+        ids = np.asarray(title_ids, dtype=np.int32)
+        if ids.shape != (bodies, self.title_length):
+            raise UsageError(f"Titles of shape {ids.shape}; to {bodies} bodies this network reads ({bodies}, {self.title_length}) ids.")
+        if ids.size and not 0 <= ids.min() <= ids.max() < self.title_vocabulary:
+            raise UsageError(
+                f"Ids from {ids.min()} to {ids.max()}; this network knows 0 to {self.title_vocabulary - 1}.",
+                "Use the vocabulary that travels with the model.",
+            )
+        return ids
+
     def no_titles(self) -> Decoded:
         """What decoding gives for no bodies at all."""
         none = np.zeros((0,), np.int32)

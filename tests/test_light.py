@@ -70,7 +70,7 @@ def test_embeddings_are_those_of_keras(pair):
 
 def test_titles_and_their_probabilities_are_those_of_keras(pair):
     network, light = pair
-    one, other = light.greedy(bodies(300), START, END, 128), network.greedy(bodies(300), START, END, 128)
+    one, other = light.decode(bodies(300), START, END, 128), network.decode(bodies(300), START, END, 128)
     assert {0, SHAPE.steps} < set(other.lengths.tolist())
     assert len(np.unique(other.ids, axis=0)) > 20
     assert (one.ids.tolist(), one.lengths.tolist()) == (other.ids.tolist(), other.lengths.tolist())
@@ -81,7 +81,7 @@ def test_titles_and_their_probabilities_are_those_of_keras(pair):
 
 
 def test_no_bodies_get_no_titles(pair):
-    decoded = pair[1].greedy(bodies(0), START, END)
+    decoded = pair[1].decode(bodies(0), START, END)
     assert [getattr(decoded, field.name).shape for field in dataclasses.fields(decoded)] == [(0, 6), (0,), (0,), (0, 12)]
     assert pair[1].encode(bodies(0)).shape == (0, 12)
 

@@ -20,7 +20,7 @@ from pipeline.stages.vocab import VOCABULARY, vocabularies_of
 from pipeline.tracking import Tracking
 
 PREDICTOR = "predictor"
-AFTERWARDS = {"promotion_margin", "sample_titles", "inference_batch_size"}
+AFTERWARDS = {"promotion_margin", "sample_titles", "inference_batch_size", "beam_width"}
 """Settings of the model that training does not read: left out of the run's parameters."""
 
 
@@ -52,7 +52,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
         return _keep(model, found, checkpoint)
 
     from pipeline.models import Shape, build
-    from pipeline.models.training import EpochFigures, best_epoch, fit
+    from pipeline.models.training import Figures, best_epoch, fit
     from pipeline.predictor import Predictor
 
     vocabularies = vocabularies_of(lake, vocabulary)
@@ -85,7 +85,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
             network = build(hyper["variant"], shape, seed=hyper["seed"])
             batch = hyper["batch_size"]
 
-            def report(figures: EpochFigures) -> None:
+            def report(figures: Figures) -> None:
                 run.epoch(figures)
                 on_epoch(figures)
 
@@ -101,6 +101,8 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
                 checkpoint=checkpoint,
                 on_epoch=report,
                 seed=hyper["seed"],
+                contrast=watched(training, sizes["train"], batch, "contrast"),
+                contrast_epochs=hyper["contrast_epochs"],
             )
             predictor = Predictor(
                 name=model.name,
@@ -109,6 +111,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
                 engine=plan.facts["text"]["engine"],
                 abstain_below=hyper["abstain_below"],
                 batch_size=hyper["inference_batch_size"],
+                beam_width=hyper["beam_width"],
             )
             predictor.save(folder / "predictor")
             run.loss_picture(history)
