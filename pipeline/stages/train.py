@@ -15,7 +15,7 @@ from pipeline.lake import Lake, Manifest
 from pipeline.pins import Pinned
 from pipeline.progress import track
 from pipeline.settings import Settings
-from pipeline.stages.shards import Batches, Ids
+from pipeline.stages.shards import TOGETHER, Batches, Ids
 from pipeline.stages.vocab import VOCABULARY, vocabularies_of
 from pipeline.tracking import Tracking
 
@@ -90,6 +90,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
                 on_epoch(figures)
 
             training = Batches(lake, vectors, plan, "train", lengths, batch, hyper["seed"])
+            grouped = Batches(lake, vectors, plan, "train", lengths, batch, hyper["seed"], TOGETHER)
             validation = Batches(lake, vectors, plan, "validation", lengths, batch)
             history = fit(
                 network,
@@ -101,7 +102,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
                 checkpoint=checkpoint,
                 on_epoch=report,
                 seed=hyper["seed"],
-                contrast=watched(training, sizes["train"], batch, "contrast"),
+                contrast=watched(grouped, sizes["train"], batch, "contrast"),
                 contrast_epochs=hyper["contrast_epochs"],
             )
             predictor = Predictor(

@@ -6,17 +6,20 @@ Imports Keras when a network is built, and nothing else that is heavier than Num
 from __future__ import annotations
 
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.predictor import Predictor
 from pipeline.settings import Text
 from pipeline.shape import Ids, Shape, units_of
+from pipeline.stages.shards import TOGETHER, in_runs
 from pipeline.stages.vocab import ISSUES_READ
 from pipeline.text.engine import tokenizer
 from pipeline.text.markup import prepare
@@ -35,6 +38,9 @@ class Learning:
     batch_size: int = 256
     learning_rate: float = 0.001
     seed: int = 42
+    contrast_epochs: int = 6
+    pieces: int = 1
+    """epochs that a pass over the issues is parted into, so that the best of few passes can be chosen"""
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,18 @@ class Pairs:
 
     bodies: Ids
     titles: Ids
+    groups: npt.NDArray[np.int64]
+    """(n,): a number for each one's repository"""
     batch_size: int
     seed: int
+    together: int = 1
+    """issues of a repository in a row"""
+
+    pieces: int = 1
 
     def __call__(self, epoch: int) -> Iterator[tuple[Ids, Ids]]:
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.bodies))
+        passed, piece = divmod(max(0, epoch - 1), self.pieces)
+        order = in_runs(self.groups, self.together, np.random.default_rng([self.seed, passed]))[piece :: self.pieces]
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
             yield self.bodies[rows], self.titles[rows]
@@ -62,25 +75,32 @@ def learn(train: pa.Table, validation: pa.Table, how: Learning, name: str, on_ep
     from pipeline.models.training import fit
 
     vocabularies, *ids = _subwords(train, validation) if units_of(how.variant) == "subwords" else _words(train, validation)
-    data = [Pairs(bodies, titles, how.batch_size, how.seed) for bodies, titles in ids]
+    learned, held = (Pairs(*pair, _groups(part), how.batch_size, how.seed) for pair, part in zip(ids, (train, validation), strict=True))
     body, title = vocabularies.body, vocabularies.title
     network = build(how.variant, Shape(body.size, title.size, body.length, title.length), how.seed)
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         fit(
             network,
-            *data,
+            replace(learned, pieces=how.pieces),
+            held,
             epochs=how.epochs,
             learning_rate=how.learning_rate,
             patience=how.epochs,
             checkpoint=Path(folder),
             on_epoch=on_epoch,
             seed=how.seed,
+            contrast=replace(learned, together=TOGETHER),
+            contrast_epochs=how.contrast_epochs,
         )
     return Predictor(name, network, vocabularies, "titler", abstain_below=0.0, batch_size=512)
 
 
 Learned = tuple[Vocabularies, tuple[Ids, Ids], tuple[Ids, Ids]]
 """Vocabularies of what trains; ids of bodies and titles of what trains, and of what validates."""
+
+
+def _groups(issues: pa.Table) -> npt.NDArray[np.int64]:
+    return np.array([zlib.crc32((repo or "").encode()) for repo in issues["repo"].to_pylist()], dtype=np.int64)
 
 
 def _words(train: pa.Table, validation: pa.Table) -> Learned:
