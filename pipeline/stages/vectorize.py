@@ -47,7 +47,7 @@ def run(lake: Lake, settings: Settings, pinned: Pinned) -> Outcome:
     jobs = []
     for day in plan.days:
         tokens = pinned.tokens(day)
-        jobs.append(Job(tokens, {"vocabulary": vocabularies.id, "day": day.day}, (tokens.digest,), {}))
+        jobs.append(Job(tokens, {"vocabulary": vocabularies.id, **tokens.partition}, (tokens.digest,), {}))
     outcome = map_batches(lake, VECTORS, jobs, vectorize_part, vocabularies, label="vectorize", compute=settings.compute)
     pinned.set_members(VECTORS.name, outcome.manifests)
     return outcome

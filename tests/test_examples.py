@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.stages.evaluate import read_pairs
+from pipeline.examples import read_pairs
 
 PAIRS = [("First title", "first body,\nwith a line"), ("Второй", "")]
 
