@@ -161,6 +161,26 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
         say(f"    {sample['title']!r} -> {sample['predicted']!r} ({sample['confidence']:.2f})")
 
 
+def downstream(found: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        answer(found)
+        return
+    pulls = found["pull_requests"]
+    left_out = f", {count(pulls, 'pull request')} left out" if pulls else ""
+    say(f"evaluate: downstream of model {found['model']}, {count(found['issues'], 'issue')} of {found['file']}{left_out}")
+    for task, figures in found["tasks"].items():
+        name = task.replace("_", " ")
+        if figures["skipped"]:
+            say(f"    {name}: no figures: {figures['skipped']}")
+            continue
+        shares = [(figures[f"positives_{side}"], figures[side]) for side in ("train", "test")]
+        sides = [f"{rows:,}" if positives is None else f"{rows:,} ({positives:,} are)" for positives, rows in shares]
+        say(f"    {name}: {sides[0]} train, {sides[1]} test, split by {figures['split']}")
+        for figure in figures["embedding"]:
+            values = ", ".join(f"{way.replace('_', ' ')} {figures[way][figure]:.3f}" for way in ("embedding", "bag_of_words", "majority"))
+            say(f"        {figure.replace('_', ' '):<28}{values}")
+
+
 def promoted(result: dict[str, Any]) -> None:
     verb = "is now" if result["moved"] else "was already"
     say(f"promote: model {result['model']} (version {result['version']}) {verb} champion")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import random
 import signal
@@ -15,13 +16,13 @@ import duckdb
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import answers, job, sample
+from pipeline import answers, console, job, sample
 from pipeline.contracts import ISSUES, TOKENS, VECTORS
 from pipeline.errors import UsageError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned
 from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source
-from pipeline.stages import collect, evaluate, from_file, promote
+from pipeline.stages import collect, downstream, evaluate, from_file, promote
 from pipeline.stages.train import PREDICTOR
 
 DAY = date(2024, 1, 1)
@@ -83,6 +84,7 @@ def test_it_is_no_day(lake: Lake, settings: Settings, model: str) -> None:
 
 def test_mlflow_knows_the_file(lake: Lake, settings: Settings, model: str, file: Path) -> None:
     run = MlflowClient(settings.tracking_uri).get_run(Pinned(lake, "models", model).members(PREDICTOR, "train")[0].figures["mlflow_run"])
+    assert run.inputs is not None
     (data,) = run.inputs.dataset_inputs
     assert (run.data.params["file"], run.data.params["file_sha256"][:8], data.dataset.name) == (
         "issues.csv",
@@ -176,3 +178,41 @@ def test_a_mistake_is_one_clear_answer_and_opens_no_model(tmp_path: Path, conten
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "lake" / "models").exists()
+
+
+def labelled(path: Path) -> Path:
+    """JSON lines of 120 issues of one repository, every third of them a bug that was closed the next day; and a pull request."""
+    rows = [
+        {
+            "title": "the parser breaks",
+            "body": f"when I {'crash' if number % 3 == 0 else 'open'} the parser then there is no page any more",
+            "html_url": f"https://github.com/o/r/issues/{number}",
+            "labels": [{"name": "bug" if number % 3 == 0 else "question"}],
+            "state": "closed",
+            "created_at": f"2015-01-01T{number // 60:02d}:{number % 60:02d}:00Z",
+            "closed_at": "2015-01-02T00:00:00Z",
+        }
+        for number in range(120)
+    ]
+    pull = {"title": "fix", "body": "fix", "pull_request": {"url": "u"}}
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, pull]), encoding="utf-8")
+    return path
+
+
+def test_its_embeddings_answer_other_questions(
+    lake: Lake, settings: Settings, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = downstream.run(lake, settings, labelled(tmp_path / "a.jsonl"), model)
+    assert (found["issues"], found["pull_requests"], list(found["tasks"])) == (120, 1, ["bug", "useless", "days_open"])
+    assert [(task["rows"], task["split"], task["train"], task["test"]) for task in found["tasks"].values()] == [(120, "time", 96, 24)] * 3
+    assert found["tasks"]["bug"]["bag_of_words"]["roc_auc"] == 1
+    console.downstream(found, as_json=True)
+    assert json.loads(capsys.readouterr().out) == found
+    console.downstream(found, as_json=False)
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        f"evaluate: downstream of model {model}, 120 issues of a.jsonl, 1 pull request left out",
+        "    bug: 96 (32 are) train, 24 (8 are) test, split by time",
+    ]
+    run = MlflowClient(settings.tracking_uri).get_run(Pinned(lake, "models", model).members(PREDICTOR, "train")[0].figures["mlflow_run"])
+    assert run.data.metrics["downstream/bug_bag_of_words_roc_auc"] == 1
+    assert "downstream.json" in run.data.tags["mlflow.loggedArtifacts"]

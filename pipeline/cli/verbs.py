@@ -152,15 +152,29 @@ def evaluate(
     from_file: Annotated[
         Path | None, typer.Option("--from-file", metavar="FILE", help="Score on JSON lines, Parquet or CSV instead.")
     ] = None,
+    other_uses: Annotated[
+        bool,
+        typer.Option("--downstream", help="With --from-file: what its embeddings tell of labels and of days open, instead of titles."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Score a model's titles against the titles that authors wrote.
+    """Score a model's titles against the titles that authors wrote, or its embeddings on other questions.
 
-    Example: titler evaluate --from-file issues.csv --json
+    Example: titler evaluate --downstream --from-file issues.csv --json
     """
+    here = context()
+    if other_uses:
+        from pipeline.stages import downstream
+
+        if from_file is None:
+            raise UsageError(
+                "--downstream needs a file: an issue that was just opened has no labels and was not closed.",
+                "titler evaluate --downstream --from-file FILE of title, body and where there are repo, labels, created_at, closed_at",
+            )
+        console.downstream(downstream.run(here.lake, here.settings, from_file, model), as_json)
+        return
     from pipeline.stages import evaluate as stage
 
-    here = context()
     if from_file is not None:
         figures = stage.from_file(here.lake, here.settings, from_file, model)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ BODY = "it crashes whenever I open the settings page"
 SETTINGS = Settings(text=Text(max_body_characters=200))
 
 
-def lines(path: Path, *rows: dict[str, Any]) -> Path:
+def lines(path: Path, *rows: Mapping[str, Any]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
 
@@ -70,14 +71,14 @@ def test_pull_requests_are_rows_like_others(tmp_path: Path) -> None:
 
 
 def test_a_row_without_a_repository_or_an_address_is_known_by_its_text(tmp_path: Path) -> None:
-    path = lines(tmp_path / "a.jsonl", *({"title": f"Title number {n}", "body": f"{BODY} {n}"} for n in range(40)))
+    path = lines(tmp_path / "a.jsonl", *[{"title": f"Title number {n}", "body": f"{BODY} {n}"} for n in range(40)])
     rows, _ = taken(tmp_path, path)
     assert [row["repo"] == row["issue_url"] and len(row["repo"]) == 64 for row in rows] == [True] * 40
     assert len({row["repo"] for row in rows}) == 40
 
 
 def test_what_comes_twice_counts_once_and_what_is_not_trainable_is_kept_and_counted(tmp_path: Path) -> None:
-    more = [
+    more: list[dict[str, Any]] = [
         {"title": "Title number 0", "body": f"{BODY} 0", "url": "u"},
         {"title": "Another title now", "body": f"{BODY} other", "url": "u"},
         {"title": "A short body", "body": "it crashes"},
