@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +40,14 @@ class Example:
     @property
     def url(self) -> str:
         """Its address, without the quotes that the article's data set has around it; empty where the row tells none."""
-        found = next((value for name in URLS if (value := self.more.get(name))), "")
-        return str(found).strip().strip('"')
+        found = next((value for name in URLS if isinstance(value := self.more.get(name), str) and value), "")
+        return found.strip().strip('"')
 
     @property
     def repo(self) -> str:
         """owner/name: what the row says, or its address on GitHub; empty where neither does."""
-        if repo := self.more.get("repo"):
-            return str(repo)
+        if isinstance(repo := self.more.get("repo"), str) and repo:
+            return repo
         found = ON_GITHUB.match(self.url)
         return found[1] if found else ""
 
@@ -85,7 +85,7 @@ class Example:
         if found is None or found == "":
             return None
         try:
-            time = found if isinstance(found, datetime) else datetime.fromisoformat(found)
+            time = found if isinstance(found, datetime) else datetime.fromisoformat(found.isoformat() if isinstance(found, date) else found)
         except (TypeError, ValueError):
             raise UsageError(f"{self.where}: {name} is {found!r:.60}; expected a time like 2015-01-01T12:00:00Z.") from None
         return time if time.tzinfo else time.replace(tzinfo=UTC)
@@ -150,7 +150,8 @@ def _example(row: object, where: str) -> Example:
     for name, value in (("title", title), ("body", body)):
         if not isinstance(value, str):
             raise UsageError(f"{where}: the {name} is {value!r:.60}; expected text.")
-    more = {name: found[name] for name in COLUMNS if name in found and name not in (*TITLES, "body")}
+    told = {name: found[name] for name in COLUMNS if name in found and name not in (*TITLES, "body")}
+    more = {name: _whole(value) if isinstance(value, str) else value for name, value in told.items()}
     if found.get("pull_request"):
         more["kind"] = "pull_request"
     return Example(_whole(title), _whole(body), where, more)
