@@ -89,18 +89,18 @@ REPO = column("repo", pa.string(), "owner/name at the time")
 
 ISSUES = Table(
     name="issues_v1",
-    prose="An issue as it was opened; later edits are not followed.",
+    prose="An issue as it was opened; later edits are not followed. A file that a model learns from is a partition `file` of its own.",
     schema=pa.schema(
         [
             ISSUE_ID,
             column("issue_url", pa.string(), "its page on GitHub"),
             REPO,
-            column("number", pa.int64(), "its number in the repository"),
+            column("number", pa.int64(), "its number in the repository; 0 where a file does not say"),
             column("author", pa.string(), "login of who opened it", null=True),
             column("title", pa.string(), "as its author wrote it"),
             column("body", pa.string(), "as its author wrote it; NULL where there is none", null=True),
-            column("created_at", WHEN, "when the opened event happened"),
-            column("event_id", pa.string(), "GH Archive's id of the opened event"),
+            column("created_at", WHEN, "when the opened event happened; 1970-01-01 where a file does not say"),
+            column("event_id", pa.string(), "GH Archive's id of the opened event; empty for a file's row"),
             column("trainable", pa.bool_(), "long and short enough to learn from; see settings text.*"),
         ]
     ),

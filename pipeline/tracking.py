@@ -347,8 +347,9 @@ def _card(run: RunData) -> str:
     known, figures = run.params, run.metrics
     learned = ""
     if "train_issues" in known:
+        days = f"days {known['first_day']} to {known['last_day']} ({known['days']})" if "days" in known else f"the file `{known['file']}`"
         learned = (
-            f"Learned from **{int(known['train_issues']):,} issues**, days {known['first_day']} to {known['last_day']} ({known['days']}): "
+            f"Learned from **{int(known['train_issues']):,} issues**, {days}: "
             f"the network `{known['variant']}` with a state of {known['hidden_size']}, "
             f"{int(known['body_vocabulary']):,} {units_of(known['variant'])} of bodies and {int(known['title_vocabulary']):,} of titles."
         )

@@ -51,7 +51,7 @@ def run(lake: Lake, settings: Settings, pinned: Pinned) -> Outcome:
     jobs = []
     for day in plan.days:
         rows = pinned.issues(day) if vocabularies.units == "subwords" else pinned.tokens(day)
-        jobs.append(Job(rows, {"vocabulary": vocabularies.id, "day": day.day}, (rows.digest,), {}))
+        jobs.append(Job(rows, {"vocabulary": vocabularies.id, **rows.partition}, (rows.digest,), {}))
     outcome = map_batches(lake, VECTORS, jobs, vectorize_part, vocabularies, label="vectorize", compute=settings.compute)
     pinned.set_members(VECTORS.name, outcome.manifests)
     return outcome

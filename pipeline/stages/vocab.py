@@ -14,7 +14,7 @@ import pyarrow as pa
 from pipeline.compute import map_shards
 from pipeline.errors import UsageError
 from pipeline.lake import File, Lake, Manifest
-from pipeline.pins import Pinned, Plan, check_days, keep_mask, pin
+from pipeline.pins import Pinned, PinnedDay, Plan, check_days, keep_mask, pin
 from pipeline.settings import Settings, Text
 from pipeline.shape import units_of
 from pipeline.split import Part, part_of
@@ -68,6 +68,8 @@ class Asked:
     last: str | None = None
     variant: str | None = None
     epochs: int | None = None
+    file: str | None = None
+    """SHA-256 of the file to learn from, where it is one instead of days"""
 
     def check(self) -> None:
         """Raises UsageError for a variant that there is not. Imports the networks' library only where one was asked for."""
@@ -77,8 +79,8 @@ class Asked:
             check(self.variant)
 
 
-def open_model(lake: Lake, settings: Settings, model: Pinned, asked: Asked) -> Plan:
-    """The model's plan, fixed when it is first opened: days, and the settings of text and network.
+def open_model(lake: Lake, settings: Settings, model: Pinned, asked: Asked, taken: Sequence[PinnedDay] = ()) -> Plan:
+    """The model's plan, fixed when it is first opened: days, or what was `taken` of a file, and the settings of text and network.
 
     Raises UsageError where it is open already and something else is asked for now.
     """
@@ -86,20 +88,20 @@ def open_model(lake: Lake, settings: Settings, model: Pinned, asked: Asked) -> P
         asked.check()
         chosen = {name: value for name, value in (("variant", asked.variant), ("epochs", asked.epochs)) if value is not None}
         facts = {"asked": asdict(asked), "text": settings.text.model_dump(), "model": {**settings.model.model_dump(), **chosen}}
-        return model.open(pin(lake, check_days(lake, asked.first, asked.last)), facts)
+        return model.open(taken or pin(lake, check_days(lake, asked.first, asked.last)), facts)
     plan = model.plan()
     before = plan.facts["asked"]
-    if any(value is not None and value != before[name] for name, value in asdict(asked).items()):
+    if any(value is not None and value != before.get(name) for name, value in asdict(asked).items()):
         raise UsageError(f"{model.name} is open already, with {before}.", "Open another model: titler vocab")
     return plan
 
 
-def run(lake: Lake, settings: Settings, model: Pinned, asked: Asked) -> Manifest:
-    """Opens the model and makes its vocabularies, once.
+def run(lake: Lake, settings: Settings, model: Pinned, asked: Asked, taken: Sequence[PinnedDay] = ()) -> Manifest:
+    """Opens the model and makes its vocabularies, once. It learns from the days asked for or, where it is a file's, from what was `taken`.
 
     Raises UsageError where nothing is there to learn from, or to validate with.
     """
-    plan = open_model(lake, settings, model, asked)
+    plan = open_model(lake, settings, model, asked, taken)
     if model.has_members(VOCABULARY):
         return model.members(VOCABULARY, "vocab")[0]
     subwords = units_of(plan.facts["model"]["variant"]) == "subwords"
