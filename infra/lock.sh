@@ -11,7 +11,8 @@ trap 'rm -rf "$made"' EXIT
 
 "${compile[@]}" "${upgrade[@]}" --generate-hashes --extra dev --override infra/lock-overrides.txt --output-file requirements.lock setup.py
 "${compile[@]}" "${upgrade[@]}" --generate-hashes --annotate --output-file infra/bootstrap.lock infra/bootstrap.in
-"${compile[@]}" "${upgrade[@]}" --generate-hashes --output-file infra/lint/lint.lock infra/lint/lint.in
+"${compile[@]}" "${upgrade[@]}" --generate-hashes --override infra/lint/overrides.txt \
+  --output-file infra/lint/lint.lock infra/lint/lint.in
 
 # The images: what runs, without what tests. Hashes are not written twice: they stay in requirements.lock.
 image=(--extra kubernetes --extra lineage --constraint requirements.lock)
