@@ -22,7 +22,7 @@ def read(text: str) -> dict[str, str]:
 def secrets(env: dict[str, str], host: str) -> dict[str, dict[str, str]]:
     """Keys and values by the name of each Secret. Raises KeyError for what `env` lacks."""
     return {
-        # No sslmode: asyncpg, which Airflow reads the same address with, knows none. Both encrypt where a server asks for it, as this one does.
+        # No sslmode: asyncpg, which Airflow gives the same address, knows none. Both drivers encrypt where the server wants it: gke.tf.
         "titler-airflow-metadata": {"connection": f"postgresql://airflow:{env['AIRFLOW_DATABASE_PASSWORD']}@{host}:5432/airflow"},
         "titler-fernet-key": {"fernet-key": env["AIRFLOW_FERNET_KEY"]},
         "titler-api-secret-key": {"api-secret-key": env["AIRFLOW_SECRET_KEY"]},

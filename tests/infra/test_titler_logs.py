@@ -10,6 +10,7 @@ from pathlib import Path
 import fsspec
 
 from tests.infra.lint import INFRA
+from titler_logs import Bucket
 
 LOADED = """
 from airflow.logging_config import get_remote_task_log
@@ -25,7 +26,7 @@ def loaded(home: Path, **more: str) -> list[str]:
     environment = {
         **os.environ,
         "AIRFLOW_HOME": str(home),
-        "PYTHONPATH": str(INFRA / "airflow"),
+        "PYTHONPATH": str(INFRA / "task_logs"),
         "AIRFLOW__LOGGING__LOGGING_CONFIG_CLASS": "titler_logs.LOGGING_CONFIG",
         **more,
     }
@@ -34,9 +35,7 @@ def loaded(home: Path, **more: str) -> list[str]:
 
 
 def bucket(folder: Path, **options: bool):
-    import titler_logs  # here, for it imports Airflow, which makes its home
-
-    return titler_logs.Bucket("memory://logs/airflow", folder, **options)
+    return Bucket("memory://logs/airflow", folder, **options)
 
 
 def write(folder: Path, text: str) -> None:
@@ -54,8 +53,7 @@ def test_without_a_folder_there_is_none(tmp_path):
     assert loaded(tmp_path) == ["NoneType ", "NoneType "]
 
 
-def test_a_log_is_read_where_it_was_written(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(INFRA / "airflow"))
+def test_a_log_is_read_where_it_was_written(tmp_path):
     logs = bucket(tmp_path)
     write(tmp_path, "epoch 1\n")
     logs.upload(PATH)
@@ -65,8 +63,7 @@ def test_a_log_is_read_where_it_was_written(tmp_path, monkeypatch):
     fsspec.filesystem("memory").rm("/logs", recursive=True)
 
 
-def test_a_deferred_task_that_goes_on_in_another_pod_keeps_its_beginning(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(INFRA / "airflow"))
+def test_a_deferred_task_that_goes_on_in_another_pod_keeps_its_beginning(tmp_path):
     for pod, text in (("first", "asked again in five minutes\n"), ("second", "the hour is there\n")):
         write(tmp_path / pod, text)
         bucket(tmp_path / pod, keep_local=False).upload(PATH)
@@ -75,8 +72,7 @@ def test_a_deferred_task_that_goes_on_in_another_pod_keeps_its_beginning(tmp_pat
     fsspec.filesystem("memory").rm("/logs", recursive=True)
 
 
-def test_a_log_that_is_not_there_yet_says_why(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(INFRA / "airflow"))
+def test_a_log_that_is_not_there_yet_says_why(tmp_path):
     told, log = bucket(tmp_path).read(PATH)
     assert log is None
     assert told[0].endswith("is not there: the task is running, or its pod ended before it could be written.")
