@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pipeline.errors import LakeError, UsageError
 from pipeline.faults import check_listening, of_mlflow
+from pipeline.shape import units_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,7 +35,8 @@ VARIANT_TAG = "titler.variant"
 BECAUSE_TAG = "titler.promoted_because"
 NOTE_TAG = "mlflow.note.content"
 """MLflow shows it, as Markdown, under Description."""
-REQUIREMENTS = ("mlflow", "numpy", "pandas", "keras", "tensorflow-cpu", "tensorflow", "jax", "torch", "ftfy", "unidecode", "more-itertools")
+BACKENDS = ("tensorflow-cpu", "tensorflow", "jax", "torch")
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "tokenizers", "keras", *BACKENDS, "ftfy", "unidecode", "more-itertools")
 """What the registered model needs of what is installed here. Its own code travels with it.
 
 The last three are for text.engine = ktext. ktext and textacy themselves are left out: ktext 0.40 pins keras 2.2.4, and
@@ -345,10 +347,11 @@ def _card(run: RunData) -> str:
     known, figures = run.params, run.metrics
     learned = ""
     if "train_issues" in known:
+        days = f"days {known['first_day']} to {known['last_day']} ({known['days']})" if "days" in known else f"the file `{known['file']}`"
         learned = (
-            f"Learned from **{int(known['train_issues']):,} issues**, days {known['first_day']} to {known['last_day']} ({known['days']}): "
-            f"the network `{known['variant']}` with a state of {known['hidden_size']}, {int(known['body_vocabulary']):,} words of bodies "
-            f"and {int(known['title_vocabulary']):,} of titles."
+            f"Learned from **{int(known['train_issues']):,} issues**, {days}: "
+            f"the network `{known['variant']}` with a state of {known['hidden_size']}, "
+            f"{int(known['body_vocabulary']):,} {units_of(known['variant'])} of bodies and {int(known['title_vocabulary']):,} of titles."
         )
     if "titles/rougeL" not in figures:
         return f"Not evaluated yet:  `titler evaluate {run.tags[MODEL_TAG]}`\n\n{learned}".rstrip()

@@ -226,11 +226,9 @@ def test_2000_real_issues_get_the_same_titles(tmp_path: Path) -> None:
     texts, titles = real_issues(2000)
     tokens = tokenizer("titler")
     told, heads = tokens(texts), tokens(titles)
-    vocabularies = Vocabularies(
-        Vocabulary.fit(Counts.of(told), 2000, 40, "pre", start_end=False),
-        Vocabulary.fit(Counts.of(heads), 1000, 12, "post", start_end=True),
-    )
-    ids = vocabularies.body.ids(told), vocabularies.title.ids(heads)
+    body = Vocabulary.fit(Counts.of(told), 2000, 40, "pre", start_end=False)
+    title = Vocabulary.fit(Counts.of(heads), 1000, 12, "post", start_end=True)
+    vocabularies, ids = Vocabularies(body, title), (body.ids(told), title.ids(heads))
     network = build("gru", Shape(vocabularies.body.size, vocabularies.title.size, 40, 12, embedding_size=48, hidden_size=48), seed=1)
 
     def batches(last: int):

@@ -35,10 +35,11 @@ class Registry:
 
 def trained(folder: Path) -> Predictor:
     """A tiny network that learned to repeat bodies of two words."""
-    vocabularies = Vocabularies(Vocabulary(WORDS, 4, "pre", False), Vocabulary(("_start_", "_end_", *WORDS), 5, "post", True))
+    body, title = Vocabulary(WORDS, 4, "pre", False), Vocabulary(("_start_", "_end_", *WORDS), 5, "post", True)
+    vocabularies = Vocabularies(body, title)
     rng = np.random.default_rng(0)
     texts = [[WORDS[number] for number in pair] for pair in rng.integers(0, len(WORDS), (64, 2))]
-    batch = vocabularies.body.ids(texts), vocabularies.title.ids(texts)
+    batch = body.ids(texts), title.ids(texts)
     network = build("gru", Shape(8, 10, 4, 5, embedding_size=6, hidden_size=6), seed=1)
     fit(network, lambda _: iter([batch]), lambda _: iter([batch]), epochs=25, learning_rate=0.05, patience=25, checkpoint=folder,
         on_epoch=lambda _: None, seed=1)  # fmt: skip

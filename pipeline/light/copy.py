@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.bag import embedding, features_of
+from pipeline.bag import embedding
 from pipeline.light.cells import CUDNNS, Cell, sigmoid
 from pipeline.light.file import Sizes, Weights, check
 from pipeline.shape import PAD, Floats, Ids, Shape
@@ -87,5 +87,5 @@ def _sizes(shape: Shape) -> Sizes:
         "combine": [(2 * size, size), (size,)],
         "project": [(size, size), (size,)],
         "gate": [(3 * size, 1), (1,)],
-        "table": [(features_of(words), size)],
+        "table": [(words, size)],
     }

@@ -6,7 +6,7 @@
 
 Both ways, titles to bodies and bodies to titles, are asked, and the cross-entropies averaged. Sources: van den Oord, Li and Vinyals 2018,
 "Representation Learning with Contrastive Predictive Coding", equation 4; Wu et al. 2018, "StarSpace: Embed All The Things!", 3 (bags of
-features, one table for both sides). A row starts at random, as long as its feature is rare: cosines of such sums come close to those
+features, one table for both sides). A row starts at random, as long as its unit is rare: cosines of such sums come close to those
 of TF-IDF, and learning begins there.
 """
 
@@ -30,7 +30,7 @@ PAIRS = 512
 TEMPERATURE = 0.05
 LEARNING_RATE = 0.05
 PACK = 8192
-"""features of a step are computed in multiples of it: few sizes, so few compilations"""
+"""units of a step are computed in multiples of it: few sizes, so few compilations"""
 INITIAL_RMS = 0.05 / 3**0.5
 """root mean square of Keras's own initial embeddings, uniform from -0.05 to 0.05"""
 
@@ -55,7 +55,7 @@ class ContrastFigures:
 
 
 class RowAdagrad(keras.optimizers.Optimizer):
-    """Adagrad with one accumulator a row, the mean of its squared gradients: a row is one feature, seen often or seldom as a whole.
+    """Adagrad with one accumulator a row, the mean of its squared gradients: a row is one unit, seen often or seldom as a whole.
 
     Source: Duchi, Hazan and Singer 2011, "Adaptive Subgradient Methods", with its diagonal shared along a row.
     """
@@ -74,7 +74,7 @@ class RowAdagrad(keras.optimizers.Optimizer):
 
 
 class Pairs(keras.Model):
-    """The bags of P titles and of P bodies, each as texts (m,), features (m,) and weights (m,), and the numbers (P,) of the pairs ->
+    """The bags of P titles and of P bodies, each as texts (m,), units (m,) and weights (m,), and the numbers (P,) of the pairs ->
     (P, 2): each pair's loss, and whether its title's nearest body is its own."""
 
     def __init__(self, table: keras.layers.Embedding) -> None:
@@ -90,9 +90,9 @@ class Pairs(keras.Model):
         nearest = ops.cast(ops.argmax(cosines, axis=1), "int32") == pair
         return ops.stack([loss, ops.cast(nearest, loss.dtype)], axis=-1)
 
-    def vectors(self, texts: KerasTensor, features: KerasTensor, weights: KerasTensor, pair: KerasTensor) -> KerasTensor:
-        """(P, size), each of length 1, or 0 for a text without features."""
-        weighted = ops.cast(self.table(features), "float32") * weights[:, None]
+    def vectors(self, texts: KerasTensor, units: KerasTensor, weights: KerasTensor, pair: KerasTensor) -> KerasTensor:
+        """(P, size), each of length 1, or 0 for a text without units."""
+        weighted = ops.cast(self.table(units), "float32") * weights[:, None]
         sums = ops.segment_sum(weighted, texts, ops.shape(pair)[0])
         return sums * ops.rsqrt(ops.sum(ops.square(sums), axis=-1, keepdims=True) + 1e-12)
 
@@ -111,7 +111,7 @@ class Contrast:
         self._pairs.compile(self.optimizer, _loss, metrics=[_Accuracy()])
 
     def begin(self, batches: Iterator[tuple[Ids, Ids]]) -> None:
-        """Makes the rows of rare features long, from one look at all that there is to learn from."""
+        """Makes the rows of rare units long, from one look at all that there is to learn from."""
         rows = self._model.table.embeddings
         rows.assign(np.asarray(ops.convert_to_numpy(rows)) * rarity(batches, self._vocabulary)[:, None])
 
@@ -135,7 +135,7 @@ class Contrast:
     def finish(self) -> None:
         """The table stays as it is from here on; the units of the network that writes titles begin with its directions."""
         self._model.table.trainable = False
-        rows = np.asarray(ops.convert_to_numpy(self._model.table.embeddings))[: self._vocabulary]
+        rows = np.asarray(ops.convert_to_numpy(self._model.table.embeddings))
         rows = rows - rows.mean(axis=0)
         self._model.units.embeddings.assign(rows * (INITIAL_RMS / np.sqrt(np.mean(rows**2, axis=1, keepdims=True) + 1e-12)))
 
@@ -161,9 +161,9 @@ def regrouped(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[tuple[Ids, Ids]]:
 
 
 def packed(found: Bag) -> tuple[Ids, Ids, npt.NDArray[np.float32]]:
-    """The bag's arrays with features of weight 0 behind them."""
+    """The bag's arrays with units of weight 0 behind them."""
     spare = (0, -len(found.texts) % PACK)
-    return np.pad(found.texts, spare), np.pad(found.features, spare), np.pad(found.weights, spare)
+    return np.pad(found.texts, spare), np.pad(found.units, spare), np.pad(found.weights, spare)
 
 
 def _loss(_: KerasTensor, pairs: KerasTensor) -> KerasTensor:

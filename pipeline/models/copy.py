@@ -30,7 +30,7 @@ import keras
 import numpy as np
 from keras import KerasTensor, layers, ops
 
-from pipeline.bag import embedding, features_of
+from pipeline.bag import embedding
 from pipeline.errors import UsageError
 from pipeline.models.lengths import alike, trimmed
 from pipeline.models.lesson import Batch, Lesson
@@ -69,7 +69,7 @@ class Copy(keras.Model):
         self.project = layers.Dense(size, name="project")
         self.gate = layers.Dense(1, name="gate")
         initial = keras.initializers.RandomNormal(stddev=size**-0.5)
-        self.table = layers.Embedding(features_of(self.words), size, embeddings_initializer=initial, trainable=False, name="table")
+        self.table = layers.Embedding(self.words, size, embeddings_initializer=initial, trainable=False, name="table")
         self.table.build()
 
     def get_config(self) -> dict[str, Any]:

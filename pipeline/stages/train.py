@@ -12,10 +12,10 @@ from typing import Any
 
 from pipeline.contracts import VECTORS
 from pipeline.lake import Lake, Manifest
-from pipeline.pins import Pinned
+from pipeline.pins import Pinned, Plan
 from pipeline.progress import track
 from pipeline.settings import Settings
-from pipeline.stages.shards import Batches, Ids
+from pipeline.stages.shards import TOGETHER, Batches, Ids
 from pipeline.stages.vocab import VOCABULARY, vocabularies_of
 from pipeline.tracking import Tracking
 
@@ -66,11 +66,10 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
         hidden_size=hyper["hidden_size"],
     )
     sizes = {part: vocabulary.figures[part] for part in ("train", "validation", "test")}
+    data, data_name, data_digest = learned_from(model, plan, vocabulary)
     parameters: dict[str, Any] = {
         **{name: value for name, value in hyper.items() if name not in AFTERWARDS},
-        "days": len(plan.days),
-        "first_day": plan.days[0].day,
-        "last_day": plan.days[-1].day,
+        **data,
         "body_vocabulary": shape.body_vocabulary,
         "title_vocabulary": shape.title_vocabulary,
         "body_length": shape.body_length,
@@ -81,7 +80,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
     with tempfile.TemporaryDirectory(prefix="titler-") as scratch:
         folder = Path(scratch)
         with tracking.training_run(model.name, parameters, {"titler.vocabulary": vocabulary.figures["id"]}) as run:
-            run.dataset(f"{plan.days[0].day} to {plan.days[-1].day}", vocabulary.digest, **sizes)
+            run.dataset(data_name, data_digest, **sizes)
             network = build(hyper["variant"], shape, seed=hyper["seed"])
             batch = hyper["batch_size"]
 
@@ -90,6 +89,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
                 on_epoch(figures)
 
             training = Batches(lake, vectors, plan, "train", lengths, batch, hyper["seed"])
+            grouped = Batches(lake, vectors, plan, "train", lengths, batch, hyper["seed"], TOGETHER)
             validation = Batches(lake, vectors, plan, "validation", lengths, batch)
             history = fit(
                 network,
@@ -101,7 +101,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
                 checkpoint=checkpoint,
                 on_epoch=report,
                 seed=hyper["seed"],
-                contrast=watched(training, sizes["train"], batch, "contrast"),
+                contrast=watched(grouped, sizes["train"], batch, "contrast"),
                 contrast_epochs=hyper["contrast_epochs"],
             )
             predictor = Predictor(
@@ -136,6 +136,15 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
             }
         )
     return _keep(model, manifest, checkpoint)
+
+
+def learned_from(model: Pinned, plan: Plan, vocabulary: Manifest) -> tuple[dict[str, Any], str, str]:
+    """What MLflow is told of the data: parameters, a name and a digest."""
+    first, last = plan.days[0], plan.days[-1]
+    if digest := plan.facts["asked"].get("file"):
+        name = model.issues(first).figures["file"]
+        return {"file": name, "file_sha256": digest}, name, digest
+    return {"days": len(plan.days), "first_day": first.day, "last_day": last.day}, f"{first.day} to {last.day}", vocabulary.digest
 
 
 def _keep(model: Pinned, manifest: Manifest, checkpoint: Path) -> Manifest:

@@ -84,11 +84,16 @@ def unit(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
 
 
 def by_model(folder: Path) -> Embed:
-    """The embedding of a saved model: it reads bodies alone. Raises LakeError as `Predictor.load`."""
+    """The embedding of a saved model: it reads bodies, and titles where its network does. Raises LakeError as `Predictor.load`."""
     from pipeline.predictor import Predictor
 
     predictor = Predictor.load(folder)
-    return lambda issues: unit(predictor.embed_vectors(predictor.vectors(issues["body"].to_pylist())))
+
+    def embed(issues: pa.Table) -> npt.NDArray[np.floating]:
+        bodies, titles = (issues[name].to_pylist() for name in ("body", "title"))
+        return unit(predictor.embed_vectors(predictor.vectors(bodies), predictor.title_ids(titles)))
+
+    return embed
 
 
 def main() -> None:
