@@ -19,8 +19,7 @@ from pipeline.warehouse.price import priced, size
 
 if TYPE_CHECKING:
     from pipeline.doctor import Finding
-    from pipeline.models.contrast import ContrastFigures
-    from pipeline.models.training import EpochFigures
+    from pipeline.models.training import Figures
     from pipeline.sample import Sample
     from pipeline.stages import Outcome
     from pipeline.stages.collect import Collected
@@ -119,8 +118,10 @@ def vocabulary(lake: Lake, model: str, manifest: Manifest) -> None:
     say(f"    {figures['validation']:,} more validate, {figures['test']:,} are kept for testing")
 
 
-def epoch(figures: EpochFigures | ContrastFigures) -> None:
-    if not hasattr(figures, "validation_loss"):
+def epoch(figures: Figures) -> None:
+    from pipeline.models.contrast import ContrastFigures  # whoever has figures has imported it
+
+    if isinstance(figures, ContrastFigures):
         say(f"    contrast {figures.epoch}: loss {figures.loss:.4f}, own body nearest {figures.accuracy:.1%}, {figures.seconds:.0f} s")
         return
     say(

@@ -77,15 +77,14 @@ Row = Mapping[str, Any]
 
 
 class Epoch(Protocol):
-    """An epoch's figures: any dataclass with these and more numbers."""
+    """An epoch's figures: any dataclass with these and more numbers. `group` is what they are listed under."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def epoch(self) -> int: ...
     @property
-    def group(self) -> str:
-        """What its figures are listed under, but for those of validation."""
+    def group(self) -> str: ...
 
 
 class Validated(Epoch, Protocol):
@@ -122,8 +121,7 @@ class Run:
     def epoch(self, figures: Epoch) -> None:
         """An epoch's figures as train/NAME, or what its group is, and validation/NAME: MLflow gives every group a section of its own.
 
-        Validation comes first: what is logged first is what a comparison of runs shows first. How many issues an epoch saw
-        does not change: it is a parameter of the run.
+        Validation comes first: a comparison of runs shows first what is logged first. How many issues it saw is the run's parameter.
         """
         groups: dict[str, dict[str, float]] = {"validation": {}, figures.group: {}}
         for name, value in dataclasses.asdict(figures).items():

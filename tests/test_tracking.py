@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.errors import TitlerError, UsageError
 from pipeline.models import Shape, build
+from pipeline.models.contrast import ContrastFigures
 from pipeline.models.training import EpochFigures, fit
 from pipeline.predictor import Predictor
 from pipeline.text.vocabulary import Vocabularies, Vocabulary
@@ -92,6 +93,17 @@ def test_a_comparison_of_runs_shows_the_validation_loss_first(registry: Registry
         *("validation/loss", "validation/token_loss", "validation/token_accuracy"),
         *("train/learning_rate", "train/loss", "train/token_loss", "train/token_accuracy", "train/seconds"),
     ]
+
+
+def test_what_is_learned_before_titles_is_listed_apart(registry: Registry) -> None:
+    with registry.tracking.training_run("contrast", {"epochs": 1}, {}) as run:
+        run.epoch(ContrastFigures(1, 10, 0.7, 0.9, 2.0))
+        run.epoch(figures(1, 5.0))
+    metrics = registry.tracking._client.get_run(run.id).data.metrics
+    assert {name: value for name, value in metrics.items() if name.startswith("contrast/")} == {
+        **{"contrast/loss": 0.7, "contrast/accuracy": 0.9, "contrast/seconds": 2.0},
+    }
+    assert metrics["train/loss"] == 5.0
 
 
 def test_mlflow_knows_the_experiment_as_one_of_trained_models_and_says_what_is_in_it(registry: Registry) -> None:
