@@ -1,0 +1,88 @@
+"""A training's run: figures, tables, pictures and files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+Row = Mapping[str, Any]
+
+
+class Epoch(Protocol):
+    """An epoch's figures: any dataclass with these and more numbers."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def validation_loss(self) -> float: ...
+
+
+class Run:
+    """A training's run, to be written to while it goes on."""
+
+    def __init__(self, client: MlflowClient, run_id: str) -> None:
+        self._client = client
+        self.id = run_id
+
+    def metrics(self, figures: Mapping[str, float], step: int = 0) -> None:
+        """Numbers by name, at an epoch."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        self._client.log_batch(self.id, metrics=[Metric(name, float(value), now, step) for name, value in figures.items()])
+
+    def epoch(self, figures: Epoch) -> None:
+        """An epoch's figures as train/NAME and validation/NAME: MLflow gives every such group a section of its own.
+
+        Validation comes first: what is logged first is what a comparison of runs shows first. How many issues an epoch saw
+        does not change: it is a parameter of the run.
+        """
+        groups: dict[str, dict[str, float]] = {"validation": {}, "train": {}}
+        for name, value in dataclasses.asdict(figures).items():
+            if name not in ("epoch", "issues"):
+                groups["validation" if name.startswith("validation_") else "train"][name.removeprefix("validation_")] = value
+        self.metrics({f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}, figures.epoch)
+
+    def dataset(self, name: str, digest: str, **profile: int) -> None:
+        """What the run learned from, for the column Dataset of the list of runs; `profile` are its sizes."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        found = Dataset(name, digest[:8], "titler", json.dumps({"days": "days.json"}), profile=json.dumps(profile))
+        self._client.log_inputs(self.id, [DatasetInput(found, [InputTag("mlflow.data.context", "training")])])
+
+    def loss_picture(self, history: Sequence[Epoch]) -> None:
+        """losses.png: every loss by epoch, the best epoch marked."""
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
+
+        columns = [dataclasses.asdict(figures) for figures in history]
+        figure = Figure(figsize=(7, 4), layout="constrained")
+        axes = figure.add_subplot(xlabel="epoch", ylabel="cross-entropy")
+        for name in (name for name in columns[0] if name.endswith("loss")):
+            style = "-" if name.startswith("validation") else "--"
+            axes.plot([row["epoch"] for row in columns], [row[name] for row in columns], style, marker="o", label=name.replace("_", " "))
+        axes.axvline(min(history, key=lambda figures: figures.validation_loss).epoch, color="grey", linestyle=":", label="best")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend()
+        self._client.log_figure(self.id, figure, "losses.png")
+
+    def table(self, file: str, rows: Sequence[Row]) -> None:
+        """Rows of the same keys as one of MLflow's tables, `file`.json; one of the same name is replaced."""
+        columns = list(rows[0]) if rows else []
+        self._client.log_dict(self.id, {"columns": columns, "data": [[row[name] for name in columns] for row in rows]}, file)
+        tables = json.loads(self._client.get_run(self.id).data.tags.get("mlflow.loggedArtifacts", "[]"))
+        if (entry := {"path": file, "type": "table"}) not in tables:
+            self._client.set_tag(self.id, "mlflow.loggedArtifacts", json.dumps([*tables, entry]))
+
+    def artifacts(self, directory: Path, name: str) -> None:
+        """A folder's files, under `name`."""
+        self._client.log_artifacts(self.id, str(directory), name)
