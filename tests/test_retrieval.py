@@ -39,7 +39,7 @@ def test_what_is_no_number_is_refused() -> None:
 
 
 def test_figures_of_ranks() -> None:
-    assert retrieval(np.array([1, 2, 10, 11])) == Retrieval(0.25, 0.5, 0.75, pytest.approx((1 + 1 / 2 + 1 / 10 + 1 / 11) / 4))
+    assert retrieval(np.array([1, 2, 8, 16])) == Retrieval(0.25, 0.5, 0.75, (1 + 1 / 2 + 1 / 8 + 1 / 16) / 4)
 
 
 def test_unit_rows_have_length_1_and_zeros_stay() -> None:
