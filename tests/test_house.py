@@ -34,7 +34,7 @@ FLOORS = [
     {"lake"},
     {"contracts", "faults", "shape"},
     {"settings"},
-    {"errors", "progress", "who"},
+    {"errors", "progress", "who", "memory", "revision"},
 ]
 ROOMS_OF = {
     "tensorflow": set(),
