@@ -110,7 +110,7 @@ class Built:
             self.members[table.name] = tuple(self.batch(table.name, **owner, day=day.day) for day in pinned)
         self.members["index"] = (self.batch("index", release="r"),)
         for about in (self.model, self.release):
-            about.open(pinned, {**FACTS, "predictor": self.predictor.folder})
+            about.open(pinned, {**FACTS, "predictor": self.predictor.folder} if about is self.release else {"model": {}})
             for table_name, batches in self.members.items():
                 about.set_members(table_name, batches)
         self.release.set_members(SOURCE_HEALTH.name, [self.lake.manifest(day.health) for day in pinned])
@@ -242,6 +242,13 @@ def test_an_evaluation_read_the_champion_too(built: Built) -> None:
     Pinned(built.lake, "models", "champion").set_members("predictor", [built.batch("predictor", model="champion")])
     told = built.told("evaluate", built.model, {"champion": "champion"})
     assert [part["dimensions"] for part in told["inputs"][2]["partitions"]] == [{"model": "m"}, {"model": "champion"}]
+
+
+def test_a_training_that_sets_a_threshold_read_the_authors_titles_too(built: Built) -> None:
+    careful = Pinned(built.lake, "models", "careful")
+    careful.open(built.model.plan().days, {"model": {"abstain_precision": 0.5}})
+    names = [dataset.name.rpartition("/")[2] for dataset in lineage.inputs("train", built.lake, built.settings, careful, built.predictor)]
+    assert names == [ISSUES.name, TOKENS.name]
 
 
 def test_a_plan_that_opened_nothing_read_and_wrote_nothing(built: Built) -> None:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pipeline import memory
+from pipeline.confidence import threshold
 from pipeline.contracts import VECTORS
 from pipeline.lake import Lake, Manifest
 from pipeline.pins import Pinned
+from pipeline.predictor import Predictor
 from pipeline.progress import track
+from pipeline.revision import revision
 from pipeline.settings import Settings
 from pipeline.stages.shards import Batches, Ids
 from pipeline.stages.vocab import VOCABULARY, vocabularies_of
 from pipeline.tracking import Tracking
 
+if TYPE_CHECKING:
+    from pipeline.models.training import History
+
 PREDICTOR = "predictor"
-AFTERWARDS = {"promotion_margin", "sample_titles", "inference_batch_size"}
+AFTERWARDS = {"promotion_margin", "promotion_retrieval_margin", "sample_titles", "inference_batch_size"}
 """Settings of the model that training does not read: left out of the run's parameters."""
 
 
@@ -52,8 +60,8 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
         return _keep(model, found, checkpoint)
 
     from pipeline.models import Shape, build
+    from pipeline.models.device import peak_memory
     from pipeline.models.training import EpochFigures, best_epoch, fit
-    from pipeline.predictor import Predictor
 
     vocabularies = vocabularies_of(lake, vocabulary)
     lengths = (vocabularies.body.length, vocabularies.title.length)
@@ -80,7 +88,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
     tracking = tracking_of(settings, lake)
     with tempfile.TemporaryDirectory(prefix="titler-") as scratch:
         folder = Path(scratch)
-        with tracking.training_run(model.name, parameters, {"titler.vocabulary": vocabulary.figures["id"]}) as run:
+        with tracking.training_run(model.name, parameters, {"titler.vocabulary": vocabulary.figures["id"], **_code()}) as run:
             run.dataset(f"{plan.days[0].day} to {plan.days[-1].day}", vocabulary.digest, **sizes)
             network = build(hyper["variant"], shape, seed=hyper["seed"])
             batch = hyper["batch_size"]
@@ -110,9 +118,15 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
                 abstain_below=hyper["abstain_below"],
                 batch_size=hyper["inference_batch_size"],
             )
+            if precision := hyper.get("abstain_precision", 0.0):
+                least = max(predictor.abstain_below, _threshold(predictor, model, precision))
+                predictor = dataclasses.replace(predictor, abstain_below=least)
             predictor.save(folder / "predictor")
+            run.metrics(_resources(history, peak_memory()))
             run.loss_picture(history)
             run.table("days.json", [asdict(day) for day in plan.days])
+            run.table("batches.json", [_batch(manifest) for manifest in (vocabulary, *vectors)])
+            run.json("settings.json", {**settings.public(), "text": plan.facts["text"], "model": hyper})
             vocabularies.save(folder / "vocabulary")
             run.artifacts(folder / "vocabulary", "vocabulary")
             run_id = run.id
@@ -129,10 +143,47 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
                 "version": version,
                 "epochs": len(history),
                 "validation_loss": best_epoch(history).validation_loss,
+                "abstain_below": predictor.abstain_below,
                 **sizes,
             }
         )
     return _keep(model, manifest, checkpoint)
+
+
+def _threshold(predictor: Predictor, model: Pinned, precision: float) -> float:
+    """The confidence that titles need so that `precision` of those given on the model's validation issues are alike the authors'."""
+    from pipeline.stages.validation import answers, validation  # ROUGE is a second to import, and most verbs import this module
+
+    examples = list(validation(model.lake, model))
+    found = answers(predictor, [example.body for example in examples])
+    return threshold(*found.told([example.title.lower() for example in examples]), precision)
+
+
+def _code() -> dict[str, str]:
+    """A run's tags about the code: MLflow shows the commit beside the run's source."""
+    here = revision()
+    tags = {"titler.version": here.version}
+    return {**tags, "mlflow.source.git.commit": here.commit, "titler.changed": str(here.changed).lower()} if here.commit else tags
+
+
+def _resources(history: History, gpu: float | None) -> dict[str, float]:
+    """What the training took. Its seconds are those of all epochs, also of epochs before it was killed and went on."""
+    seconds = sum(figures.seconds for figures in history)
+    rate = sum(figures.issues for figures in history) / max(seconds, 1e-9)
+    told = {"train_seconds": seconds, "train_issues_a_second": rate, "train_peak_mib": memory.peak()}
+    return {f"resources/{name}": value for name, value in (told if gpu is None else {**told, "train_gpu_peak_mib": gpu}).items()}
+
+
+def _batch(manifest: Manifest) -> dict[str, Any]:
+    """A batch that the model was made of, as a row of batches.json."""
+    return {
+        "table": manifest.table,
+        "day": manifest.partition.get("day", ""),
+        "batch_id": manifest.batch_id,
+        "rows": manifest.rows,
+        "digest": manifest.digest,
+        "folder": manifest.folder,
+    }
 
 
 def _keep(model: Pinned, manifest: Manifest, checkpoint: Path) -> Manifest:

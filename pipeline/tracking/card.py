@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ EXPERIMENT_TAGS = {
         "Titler's trainings: one run a model, named as the model is. A run's description says what it learned from and how good "
         "its titles are.\n\n"
         "Sort by `titles/rougeL`, and hold it against `titles/floor_rougeL` of the same run: a model under its floor is worse than "
-        "copying the body's first words. To compare trainings, tick their runs and press *Compare*."
+        "copying the body's first words. `retrieval/recall_at_10` says the same of its embeddings, with a "
+        "floor of its own. To compare trainings, tick their runs and press *Compare*."
     ),
 }
 """MLflow would take an experiment without the first for one of generative AI, and open it on an empty page about traces."""
@@ -28,13 +30,37 @@ The alias `champion` is the version that the nightly refresh uses, `previous` th
     mlflow.set_tracking_uri("ADDRESS")
     mlflow.pyfunc.load_model("models:/NAME@champion").predict(["The window closes when I press Enter twice"])
 """
-CARD_ROWS = (("ROUGE-1", "rouge1"), ("ROUGE-2", "rouge2"), ("ROUGE-L", "rougeL"), ("BLEU", "bleu"))
+CARD_ROWS = (
+    ("ROUGE-1", "titles", "rouge1", ".2f"),
+    ("ROUGE-2", "titles", "rouge2", ".2f"),
+    ("ROUGE-L", "titles", "rougeL", ".2f"),
+    ("BLEU", "titles", "bleu", ".2f"),
+    ("R@1", "retrieval", "recall_at_1", ".3f"),
+    ("R@5", "retrieval", "recall_at_5", ".3f"),
+    ("R@10", "retrieval", "recall_at_10", ".3f"),
+    ("MRR", "retrieval", "mrr", ".3f"),
+)
+"""What a card's row is called, the figure's group and name in the run, and its form."""
+USES = (
+    "**For:** suggesting a title to whoever opens or sorts an issue, and finding issues that resemble one another. "
+    "**Not for:** putting a title in an author's place unseen, or judging authors."
+)
+LIMITS = (
+    "**Limits.** *Languages:* no issue was left out for its language, and which share is not in English was not counted; ROUGE sees only "
+    "words of a to z and digits, so of other scripts these figures say nothing. *Private data:* it learned from public issues alone, but "
+    "names and secrets that authors wrote stand in those, too; cleaning replaces e-mail addresses, URLs and telephone numbers, nothing "
+    "else is filtered, and what is frequent enough may come back in a title. *Templates:* headings and questions of issue forms were "
+    "learned from like any text, so a title may repeat a form's words instead of what the author filled in."
+)
 MONOTONOUS = 0.1
 """Share of distinct titles under which a model's card warns; authors repeat few of theirs."""
+UNTOLD = 0.55
+"""AUC of the confidence under which a model's card warns."""
 
 
 def card(run: RunData) -> str:
-    """How good a run's model is, what it learned from, and where to look further, in Markdown; the first line says the most."""
+    """What a run's model is good for, what it learned from, its figures with their floors, its limits, in Markdown; the first line says
+    the most."""
     known, figures = run.params, run.metrics
     learned = ""
     if "train_issues" in known:
@@ -46,26 +72,60 @@ def card(run: RunData) -> str:
     if "titles/rougeL" not in figures:
         return f"Not evaluated yet:  `titler evaluate {run.tags[MODEL_TAG]}`\n\n{learned}".rstrip()
     own, floor = figures["titles/rougeL"], figures["titles/floor_rougeL"]
-    heads = {"": "model", "floor_": "floor", **({"champion_": "champion then"} if "titles/champion_rougeL" in figures else {})}
-    lines = [
+    paragraphs = [
         f"ROUGE-L {own:.2f}, {'above' if own > floor else 'NOT above'} its floor of {floor:.2f}, which copies the body's first words.",
-        "",
         learned,
-        "",
+        USES,
         f"On {figures['titles/issues']:,.0f} issues of repositories that it did not learn from:",
-        "",
-        f"| | {' | '.join(heads.values())} |",
-        f"|:---|{' ---: |' * len(heads)}",
+        _table(figures),
+        _retrieval(figures),
+        _confidence(figures, float(known.get("abstain_precision", 0))),
+        _said(figures),
+        LIMITS,
+        "Artifacts: `losses.png`; `confidence.png` and `confidence.json`, what a confidence is worth; `sample_titles.json`, its titles "
+        "beside the authors'; `days.json` and `batches.json`, what it was made of, with digests; `settings.json`; `vocabulary`.",
     ]
-    for head, name in CARD_ROWS:
-        cells = [f"{figures[key]:.2f}" if (key := f"titles/{prefix}{name}") in figures else "" for prefix in heads]
-        lines.append(f"| {head} | {' | '.join(cells)} |")
-    distinct = figures["titles/distinct"]
-    lines += [
-        "",
-        f"{distinct:.0%} of its titles are distinct{': it says nearly the same of everything' if distinct < MONOTONOUS else ''}; "
-        f"it abstained from {figures['titles/abstained']:.0%}.",
-        "",
-        "Artifacts: `losses.png`; `sample_titles.json`, its titles beside the authors'; `days.json`, the pinned days; `vocabulary`.",
-    ]
+    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+
+
+def _table(figures: Mapping[str, float]) -> str:
+    heads = {"": "model", "floor_": "floor", **({"champion_": "champion then"} if "titles/champion_rougeL" in figures else {})}
+    lines = [f"| | {' | '.join(heads.values())} |", f"|:---|{' ---: |' * len(heads)}"]
+    for head, group, name, form in CARD_ROWS:
+        if f"{group}/{name}" in figures:
+            cells = [format(figures[key], form) if (key := f"{group}/{prefix}{name}") in figures else "" for prefix in heads]
+            lines.append(f"| {head} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _retrieval(figures: Mapping[str, float]) -> str:
+    if "retrieval/issues" not in figures:
+        return ""
+    issues = figures["retrieval/issues"]
+    return (
+        f"R@k: how often an issue's title, asked as `titler similar` asks, finds its own body among the k nearest of {issues:,.0f}. "
+        f"Their floor is TF-IDF, the words that both share; by chance R@10 is {min(1, 10 / issues):.3f}."
+    )
+
+
+def _confidence(figures: Mapping[str, float], precision: float) -> str:
+    if "confidence/alike" not in figures:
+        return ""
+    text = (
+        f"Confidence: {figures['confidence/alike']:.0%} of its titles have a ROUGE-L over 0.3 with the author's, "
+        f"{figures['confidence/alike_least_sure']:.0%} of the fifth it is least sure of and "
+        f"{figures['confidence/alike_most_sure']:.0%} of the fifth it is surest of (AUC {figures['confidence/auc']:.2f})"
+        f"{'' if figures['confidence/auc'] > UNTOLD else ': it tells good titles from poor ones hardly better than chance'}."
+    )
+    if (least := figures["confidence/abstain_below"]) > 0:
+        text += f" It gives no title under a confidence of {least:.2f}"
+        text += f", which was set on these same issues for a share of {precision:.0%}." if precision else "."
+    return text
+
+
+def _said(figures: Mapping[str, float]) -> str:
+    distinct = figures["titles/distinct"]
+    return (
+        f"{distinct:.0%} of its titles are distinct{': it says nearly the same of everything' if distinct < MONOTONOUS else ''}; "
+        f"it abstained from {figures['titles/abstained']:.0%}."
+    )

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from pipeline.errors import LakeError, UsageError
 from pipeline.faults import check_listening, of_mlflow
 from pipeline.tracking.card import EXPERIMENT_TAGS, MODEL_NOTE, MODEL_TAG, NOTE_TAG, card
-from pipeline.tracking.run import Row, Run
+from pipeline.tracking.pictures import Row
+from pipeline.tracking.run import Run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -177,13 +178,17 @@ class Tracking:
         self._client.set_registered_model_alias(self.model_name, CHAMPION, version.version)
         return version.version
 
+    def run(self, run_id: str) -> Run:
+        """A run to add to, finished or not."""
+        return Run(self._client, run_id)
+
     def log_metrics(self, run_id: str, figures: Mapping[str, float]) -> None:
         """Adds figures to a run, finished or not."""
-        Run(self._client, run_id).metrics(figures)
+        self.run(run_id).metrics(figures)
 
     def log_table(self, run_id: str, rows: Sequence[Row], file: str) -> None:
         """Adds a table to a run, finished or not."""
-        Run(self._client, run_id).table(file, rows)
+        self.run(run_id).table(file, rows)
 
     @cached_property
     def _client(self) -> MlflowClient:

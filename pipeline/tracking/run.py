@@ -7,23 +7,13 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING
+
+from pipeline.tracking import pictures
+from pipeline.tracking.pictures import Epoch, Row
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-Row = Mapping[str, Any]
-
-
-class Epoch(Protocol):
-    """An epoch's figures: any dataclass with these and more numbers."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def epoch(self) -> int: ...
-    @property
-    def validation_loss(self) -> float: ...
 
 
 class Run:
@@ -61,19 +51,15 @@ class Run:
 
     def loss_picture(self, history: Sequence[Epoch]) -> None:
         """losses.png: every loss by epoch, the best epoch marked."""
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
+        self._client.log_figure(self.id, pictures.losses(history), "losses.png")
 
-        columns = [dataclasses.asdict(figures) for figures in history]
-        figure = Figure(figsize=(7, 4), layout="constrained")
-        axes = figure.add_subplot(xlabel="epoch", ylabel="cross-entropy")
-        for name in (name for name in columns[0] if name.endswith("loss")):
-            style = "-" if name.startswith("validation") else "--"
-            axes.plot([row["epoch"] for row in columns], [row[name] for row in columns], style, marker="o", label=name.replace("_", " "))
-        axes.axvline(min(history, key=lambda figures: figures.validation_loss).epoch, color="grey", linestyle=":", label="best")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend()
-        self._client.log_figure(self.id, figure, "losses.png")
+    def confidence_picture(self, bins: Sequence[Row]) -> None:
+        """confidence.png: what share of titles is alike their authors', by confidence; see `pictures.confidence`."""
+        self._client.log_figure(self.id, pictures.confidence(bins), "confidence.png")
+
+    def json(self, file: str, value: Row) -> None:
+        """A JSON object as an artifact."""
+        self._client.log_dict(self.id, dict(value), file)
 
     def table(self, file: str, rows: Sequence[Row]) -> None:
         """Rows of the same keys as one of MLflow's tables, `file`.json; one of the same name is replaced."""
