@@ -359,9 +359,9 @@ def test_a_run_says_what_its_model_is_worth_and_what_it_took(published, settings
     assert found["retrieval/floor_recall_at_10"] > 10 / issues  # words that both share are better than chance
     assert sum(row["titles"] for row in rows_of(artifacts / "confidence.json")) == found["confidence/titles"] <= issues
     history = train.tracking_of(settings, published)._client.get_metric_history(run.info.run_id, "train/seconds")
-    assert found["resources/train_seconds"] == pytest.approx(sum(metric.value for metric in history))
+    assert found["usage/train_seconds"] == pytest.approx(sum(metric.value for metric in history))
     took = ("train_issues_a_second", "train_peak_mib", "evaluate_issues_a_second", "evaluate_peak_mib", "evaluate_seconds")
-    assert all(found[f"resources/{name}"] > 0 for name in took)
+    assert all(found[f"usage/{name}"] > 0 for name in took)
 
 
 def test_a_model_gives_only_the_titles_that_keep_to_the_precision_asked_for(published, settings):

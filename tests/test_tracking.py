@@ -18,7 +18,7 @@ from pipeline.models.training import EpochFigures, fit
 from pipeline.predictor import Predictor
 from pipeline.text.vocabulary import Vocabularies, Vocabulary
 from pipeline.tracking import Tracking, Version
-from pipeline.tracking.card import LIMITS
+from pipeline.tracking.card import LIMITS, USES
 from pipeline.tracking.pictures import confidence, wilson
 
 WORDS = ("crash", "window", "close", "number", "error", "theme")
@@ -149,13 +149,11 @@ def test_a_version_is_described_by_its_card_before_and_after_the_evaluation(regi
     card = str(tracking._client.get_model_version("titler", version).description)
     assert tracking._client.get_run(run.id).data.tags["mlflow.note.content"] == card
     assert card.splitlines() == [
-        "ROUGE-L 11.00, NOT above its floor of 12.00, which copies the body's first words.",
+        "ROUGE-L 11.00, NOT above its floor of 12.00, which copies the body's first words. "
+        "R@10 0.250, NOT above its floor of 0.900, which counts shared words.",
         "",
         "Learned from **1,989 issues**, days 2015-06-01 to 2015-08-29 (90): the network `gru` with a state of 300, "
         "8,002 words of bodies and 3,346 of titles.",
-        "",
-        "**For:** suggesting a title to whoever opens or sorts an issue, and finding issues that resemble one another. "
-        "**Not for:** putting a title in an author's place unseen, or judging authors.",
         "",
         "On 160 issues of repositories that it did not learn from:",
         "",
@@ -171,10 +169,12 @@ def test_a_version_is_described_by_its_card_before_and_after_the_evaluation(regi
         "R@k: how often an issue's title, asked as `titler similar` asks, finds its own body among the k nearest of 160. "
         "Their floor is TF-IDF, the words that both share; by chance R@10 is 0.062.",
         "",
-        "Confidence: 35% of its titles have a ROUGE-L over 0.3 with the author's, 19% of the fifth it is least sure of "
+        "Confidence: 35% of its titles are alike the author's, that is have a ROUGE-L over 0.3, 19% of the fifth it is least sure of "
         "and 52% of the fifth it is surest of (AUC 0.62).",
         "",
         "6% of its titles are distinct: it says nearly the same of everything; it abstained from 0%.",
+        "",
+        USES,
         "",
         LIMITS,
         "",

@@ -122,7 +122,6 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
                 least = max(predictor.abstain_below, _threshold(predictor, model, precision))
                 predictor = dataclasses.replace(predictor, abstain_below=least)
             predictor.save(folder / "predictor")
-            run.metrics(_resources(history, peak_memory()))
             run.loss_picture(history)
             run.table("days.json", [asdict(day) for day in plan.days])
             run.table("batches.json", [_batch(manifest) for manifest in (vocabulary, *vectors)])
@@ -131,6 +130,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
             run.artifacts(folder / "vocabulary", "vocabulary")
             run_id = run.id
             version = tracking.register(run_id, folder / "predictor", model.name)
+            run.metrics(_usage(history, peak_memory()))  # before, MLflow would show them as figures of the registered model
         draft = lake.draft(PREDICTOR, {"model": model.name}, inputs, hyper)
         for path in sorted((folder / "predictor").iterdir()):
             draft.write_file(path.name, path.read_bytes())
@@ -162,16 +162,18 @@ def _threshold(predictor: Predictor, model: Pinned, precision: float) -> float:
 def _code() -> dict[str, str]:
     """A run's tags about the code: MLflow shows the commit beside the run's source."""
     here = revision()
-    tags = {"titler.version": here.version}
-    return {**tags, "mlflow.source.git.commit": here.commit, "titler.changed": str(here.changed).lower()} if here.commit else tags
+    told = {"titler.version": here.version}
+    if here.commit:
+        told |= {"mlflow.source.git.commit": here.commit, "titler.uncommitted_changes": str(here.changed).lower()}
+    return told
 
 
-def _resources(history: History, gpu: float | None) -> dict[str, float]:
+def _usage(history: History, gpu: float | None) -> dict[str, float]:
     """What the training took. Its seconds are those of all epochs, also of epochs before it was killed and went on."""
     seconds = sum(figures.seconds for figures in history)
     rate = sum(figures.issues for figures in history) / max(seconds, 1e-9)
     told = {"train_seconds": seconds, "train_issues_a_second": rate, "train_peak_mib": memory.peak()}
-    return {f"resources/{name}": value for name, value in (told if gpu is None else {**told, "train_gpu_peak_mib": gpu}).items()}
+    return {f"usage/{name}": value for name, value in (told if gpu is None else {**told, "train_gpu_peak_mib": gpu}).items()}
 
 
 def _batch(manifest: Manifest) -> dict[str, Any]:

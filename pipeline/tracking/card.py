@@ -73,19 +73,27 @@ def card(run: RunData) -> str:
         return f"Not evaluated yet:  `titler evaluate {run.tags[MODEL_TAG]}`\n\n{learned}".rstrip()
     own, floor = figures["titles/rougeL"], figures["titles/floor_rougeL"]
     paragraphs = [
-        f"ROUGE-L {own:.2f}, {'above' if own > floor else 'NOT above'} its floor of {floor:.2f}, which copies the body's first words.",
+        f"ROUGE-L {own:.2f}, {'above' if own > floor else 'NOT above'} its floor of {floor:.2f}, which copies the body's first words."
+        f"{_nearest(figures)}",
         learned,
-        USES,
         f"On {figures['titles/issues']:,.0f} issues of repositories that it did not learn from:",
         _table(figures),
         _retrieval(figures),
         _confidence(figures, float(known.get("abstain_precision", 0))),
         _said(figures),
+        USES,
         LIMITS,
         "Artifacts: `losses.png`; `confidence.png` and `confidence.json`, what a confidence is worth; `sample_titles.json`, its titles "
         "beside the authors'; `days.json` and `batches.json`, what it was made of, with digests; `settings.json`; `vocabulary`.",
     ]
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+
+
+def _nearest(figures: Mapping[str, float]) -> str:
+    if "retrieval/recall_at_10" not in figures:
+        return ""
+    own, floor = figures["retrieval/recall_at_10"], figures["retrieval/floor_recall_at_10"]
+    return f" R@10 {own:.3f}, {'above' if own > floor else 'NOT above'} its floor of {floor:.3f}, which counts shared words."
 
 
 def _table(figures: Mapping[str, float]) -> str:
@@ -112,7 +120,7 @@ def _confidence(figures: Mapping[str, float], precision: float) -> str:
     if "confidence/alike" not in figures:
         return ""
     text = (
-        f"Confidence: {figures['confidence/alike']:.0%} of its titles have a ROUGE-L over 0.3 with the author's, "
+        f"Confidence: {figures['confidence/alike']:.0%} of its titles are alike the author's, that is have a ROUGE-L over 0.3, "
         f"{figures['confidence/alike_least_sure']:.0%} of the fifth it is least sure of and "
         f"{figures['confidence/alike_most_sure']:.0%} of the fifth it is surest of (AUC {figures['confidence/auc']:.2f})"
         f"{'' if figures['confidence/auc'] > UNTOLD else ': it tells good titles from poor ones hardly better than chance'}."

@@ -53,11 +53,12 @@ def confidence(bins: Sequence[Row]) -> Figure:
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     lefts, widths = [one["low"] for one in bins], [one["high"] - one["low"] for one in bins]
     above.bar(lefts, [one["alike"] for one in bins], widths, align="edge", edgecolor="white", label="titles of validation issues")
-    for one in bins:
-        above.vlines((one["low"] + one["high"]) / 2, *wilson(one["alike"], one["titles"]), color="black", linewidth=1)
+    lows, highs = ([wilson(one["alike"], one["titles"])[side] for one in bins] for side in (0, 1))
+    middles = [(one["low"] + one["high"]) / 2 for one in bins]
+    above.vlines(middles, lows, highs, color="black", linewidth=1, label="95% interval")
     above.plot([0, 1], [0, 1], color="grey", linestyle=":", label="where a confidence were a probability")
     above.set(ylabel="share with ROUGE-L over 0.3", ylim=(0, 1), xlim=(0, 1))
-    above.legend(loc="upper left")
+    figure.legend(loc="outside upper center", ncols=3)
     bars = below.bar(lefts, [one["titles"] for one in bins], widths, align="edge", edgecolor="white", color="grey")
     below.bar_label(bars, [f"{one['titles']:,}" for one in bins], fontsize="small")
     below.set(xlabel="confidence", ylabel="titles")
