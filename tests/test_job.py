@@ -294,7 +294,7 @@ def test_a_worse_model_is_promoted_only_by_force_and_the_former_champion_is_kept
         with pytest.raises(promote.WorseError, match=rf"challenger is worse than the champion {former}: {told}"):
             promote.run(published, settings, challenger)
     challenger.note(evaluate.EVALUATION, {name: value for name, value in equal.items() if name != "retrieval"})
-    with pytest.raises(UsageError, match="challenger was held against less than an evaluation measures now"):
+    with pytest.raises(UsageError, match="challenger was evaluated by an earlier Titler, which did not measure retrieval"):
         promote.run(published, settings, challenger)
     assert answers.status(published, settings)["model"]["name"] == former
     assert promote.run(published, settings, challenger, force_because="a test")["moved"]

@@ -34,10 +34,14 @@ def run(lake: Lake, settings: Settings, model: Pinned, *, force_because: str = "
     if champion is not None and champion.model == model.name:
         return {"model": model.name, "version": champion.version, "moved": False}
     if champion is not None and not force_because:
-        if figures["champion"] != champion.model or "retrieval" not in figures:
-            held = figures["champion"] if "retrieval" in figures else "less than an evaluation measures now"
+        if figures["champion"] != champion.model:
             raise UsageError(
-                f"{model.name} was held against {held or 'no champion'}, but the champion is now {champion.model}.",
+                f"{model.name} was held against {figures['champion'] or 'no champion'}, but the champion is now {champion.model}.",
+                f"Evaluate it again: titler evaluate {model.name}",
+            )
+        if "retrieval" not in figures:
+            raise UsageError(
+                f"{model.name} was evaluated by an earlier Titler, which did not measure retrieval.",
                 f"Evaluate it again: titler evaluate {model.name}",
             )
         if worse := _worse(figures, settings.model):
