@@ -132,7 +132,7 @@ SCORES = {
 }  # fmt: skip
 NEAR = {"recall_at_1": 0.1, "recall_at_10": 0.25, "floor_recall_at_1": 0.5, "floor_recall_at_10": 0.9, "issues": 160}
 SURE = {"alike": 0.35, "alike_least_sure": 0.19, "alike_most_sure": 0.52, "auc": 0.62, "abstain_below": 0.0}
-GROUPS = {"titles": SCORES, "retrieval": NEAR, "confidence": SURE}
+GROUPS = {"titles": SCORES, "retrieval": NEAR, "titles_confidence": SURE}
 FIGURES = {f"{group}/{name}": value for group, found in GROUPS.items() for name, value in found.items()}
 
 
@@ -186,9 +186,9 @@ def test_a_version_is_described_by_its_card_before_and_after_the_evaluation(regi
 @pytest.mark.parametrize(
     ("figures", "said"),
     [
-        ({"confidence/auc": 0.51}, "(AUC 0.51): it tells good titles from poor ones hardly better than chance."),
+        ({"titles_confidence/auc": 0.51}, "(AUC 0.51): it tells good titles from poor ones hardly better than chance."),
         (
-            {"confidence/abstain_below": 0.4},
+            {"titles_confidence/abstain_below": 0.4},
             "no title under a confidence of 0.40, which was set on these same issues for a share of 60%.",
         ),
     ],

@@ -117,15 +117,15 @@ def _retrieval(figures: Mapping[str, float]) -> str:
 
 
 def _confidence(figures: Mapping[str, float], precision: float) -> str:
-    if "confidence/alike" not in figures:
+    if "titles_confidence/alike" not in figures:
         return ""
     text = (
-        f"Confidence: {figures['confidence/alike']:.0%} of its titles are alike the author's, that is have a ROUGE-L over 0.3, "
-        f"{figures['confidence/alike_least_sure']:.0%} of the fifth it is least sure of and "
-        f"{figures['confidence/alike_most_sure']:.0%} of the fifth it is surest of (AUC {figures['confidence/auc']:.2f})"
-        f"{'' if figures['confidence/auc'] > UNTOLD else ': it tells good titles from poor ones hardly better than chance'}."
+        f"Confidence: {figures['titles_confidence/alike']:.0%} of its titles are alike the author's, that is have a ROUGE-L over 0.3, "
+        f"{figures['titles_confidence/alike_least_sure']:.0%} of the fifth it is least sure of and "
+        f"{figures['titles_confidence/alike_most_sure']:.0%} of the fifth it is surest of (AUC {figures['titles_confidence/auc']:.2f})"
+        f"{'' if figures['titles_confidence/auc'] > UNTOLD else ': it tells good titles from poor ones hardly better than chance'}."
     )
-    if (least := figures["confidence/abstain_below"]) > 0:
+    if (least := figures["titles_confidence/abstain_below"]) > 0:
         text += f" It gives no title under a confidence of {least:.2f}"
         text += f", which was set on these same issues for a share of {precision:.0%}." if precision else "."
     return text

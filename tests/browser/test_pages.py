@@ -94,7 +94,7 @@ def test_a_run_says_how_good_it_is_and_what_it_learned_from(site, browser):
 
 
 def test_the_figures_and_curves_of_a_run_stand_in_groups(site, browser):
-    groups = ("confidence\n(", "retrieval\n(", "titles\n(", "train\n(", "usage\n(", "validation\n(")
+    groups = ("retrieval\n(", "titles\n(", "titles_confidence\n(", "train\n(", "usage\n(", "validation\n(")
     browser.open(f"{site['mlflow']}/experiments/1/runs/{site['runs']['second']}/model-metrics", *groups)
 
 
