@@ -25,9 +25,11 @@ RUNTIME = [
     "rich",
     "rouge-score",
     "sacrebleu",
+    "scikit-learn",  # the small models of `titler evaluate --downstream`; MLflow and textacy bring it anyway
     "sqlglot",
     "tensorflow-cpu",  # half the size of `tensorflow`; infra's GPU image replaces it
     "textacy==0.6.2",
+    "tokenizers",  # subwords: byte-pair units for text mixed with code, quick in Rust
     "typer",
     "unidecode",  # ktext's engine needs it (through textacy)
 ]
@@ -50,7 +52,6 @@ DEVELOPMENT = [
     "pytest-timeout",
     "pytest-xdist",
     "ruff",
-    "scikit-learn",  # TF-IDF, the benchmarks' floor; MLflow and textacy bring it, too
     "setuptools",
     "uv",
     "wheel",

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.bag import unit
 from pipeline.errors import TitlerError
 
 Ranks = npt.NDArray[np.int64]
@@ -56,12 +57,6 @@ def own_ranks(questions: npt.NDArray[Any], answers: npt.NDArray[Any]) -> Ranks:
         own = similarity[np.arange(len(similarity)), np.arange(start, start + len(similarity))]
         found.append((similarity >= own[:, None] - EQUAL).sum(axis=1))
     return np.concatenate(found).astype(np.int64) if found else np.zeros(0, np.int64)
-
-
-def unit(vectors: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The same rows (n, size) with length 1, so that the dot product is the cosine; rows of zeros stay."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(lengths == 0, 1, lengths))
 
 
 def lexical_ranks(questions: Sequence[Sequence[str]], answers: Sequence[Sequence[str]]) -> Ranks:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import TitlerError
-from pipeline.retrieval import QUERIES_TOGETHER, Retrieval, lexical_ranks, own_ranks, retrieval, unit
+from pipeline.retrieval import QUERIES_TOGETHER, Retrieval, lexical_ranks, own_ranks, retrieval
 
 BODIES = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
 
@@ -40,10 +40,6 @@ def test_what_is_no_number_is_refused() -> None:
 
 def test_figures_of_ranks() -> None:
     assert retrieval(np.array([1, 2, 8, 16])) == Retrieval(0.25, 0.5, 0.75, (1 + 1 / 2 + 1 / 8 + 1 / 16) / 4)
-
-
-def test_unit_rows_have_length_1_and_zeros_stay() -> None:
-    assert unit(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist() == [[0.6, 0.8], [0.0, 0.0]]
 
 
 def test_the_floor_finds_a_body_by_the_words_it_shares_and_by_rare_ones_first() -> None:

@@ -18,7 +18,7 @@ from pipeline.models.training import EpochFigures, fit
 from pipeline.predictor import Predictor
 from pipeline.text.vocabulary import Vocabularies, Vocabulary
 from pipeline.tracking import Tracking, Version
-from pipeline.tracking.card import LIMITS, USES
+from pipeline.tracking.card import LANGUAGES, PRIVATE, TEMPLATES, USES
 from pipeline.tracking.pictures import confidence, wilson
 
 WORDS = ("crash", "window", "close", "number", "error", "theme")
@@ -37,10 +37,11 @@ class Registry:
 
 def trained(folder: Path) -> Predictor:
     """A tiny network that learned to repeat bodies of two words."""
-    vocabularies = Vocabularies(Vocabulary(WORDS, 4, "pre", False), Vocabulary(("_start_", "_end_", *WORDS), 5, "post", True))
+    body, title = Vocabulary(WORDS, 4, "pre", False), Vocabulary(("_start_", "_end_", *WORDS), 5, "post", True)
+    vocabularies = Vocabularies(body, title)
     rng = np.random.default_rng(0)
     texts = [[WORDS[number] for number in pair] for pair in rng.integers(0, len(WORDS), (64, 2))]
-    batch = vocabularies.body.ids(texts), vocabularies.title.ids(texts)
+    batch = body.ids(texts), title.ids(texts)
     network = build("gru", Shape(8, 10, 4, 5, embedding_size=6, hidden_size=6), seed=1)
     fit(network, lambda _: iter([batch]), lambda _: iter([batch]), epochs=25, learning_rate=0.05, patience=25, checkpoint=folder,
         on_epoch=lambda _: None, seed=1)  # fmt: skip
@@ -176,7 +177,9 @@ def test_a_version_is_described_by_its_card_before_and_after_the_evaluation(regi
         "",
         USES,
         "",
-        LIMITS,
+        f"**Limits.** {LANGUAGES} *Private data:* it learned from public text alone, but names and secrets that authors wrote stand in "
+        f"that, too; {PRIVATE['words']} *Templates:* {TEMPLATES['words']}, so a title may repeat a form's words instead of what the author "
+        "filled in.",
         "",
         "Artifacts: `losses.png`; `confidence.png` and `confidence.json`, what a confidence is worth; `sample_titles.json`, its titles "
         "beside the authors'; `days.json` and `batches.json`, what it was made of, with digests; `settings.json`; `vocabulary`.",
@@ -206,6 +209,22 @@ def test_a_model_of_an_earlier_evaluation_has_a_shorter_card(registry: Registry)
     registry.tracking.describe(run.id)
     card = registry.tracking._client.get_run(run.id).data.tags["mlflow.note.content"]
     assert [word in card for word in ("BLEU", "R@", "Confidence:", "Limits")] == [True, False, False, True]
+
+
+def test_a_card_of_a_model_that_copies_says_what_it_may_copy(registry: Registry) -> None:
+    with registry.tracking.training_run("copies", {**LEARNED, "variant": "copy"}, {}) as run:
+        run.metrics(FIGURES)
+    registry.tracking.describe(run.id)
+    card = registry.tracking._client.get_run(run.id).data.tags["mlflow.note.content"]
+    assert "8,002 subwords of bodies" in card
+    assert "what stands in a body may be copied into its title." in card
+
+
+def test_the_seconds_of_a_training_that_was_killed_count_every_epoch_once(registry: Registry) -> None:
+    with registry.tracking.training_run("seconds", {}, {}) as run:
+        for epoch in (1, 2, 2, 3):  # each took two seconds; the second was told twice
+            run.epoch(figures(epoch, 5.0))
+    assert (run.total("train/seconds"), run.total("contrast/seconds")) == (6.0, 0)
 
 
 def test_a_card_names_the_champion_of_its_time(registry: Registry) -> None:

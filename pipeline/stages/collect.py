@@ -37,7 +37,7 @@ def _young(pinned: Pinned, now: datetime) -> bool:
 
 def _pins(pinned: Pinned) -> set[str]:
     plan = pinned.plan()
-    folders = {folder for day in plan.days for folder in (day.issues, day.tokens, day.health)}
+    folders = {folder for day in plan.days for folder in (day.issues, day.tokens, day.health) if folder}
     if pinned.kind == "releases":
         folders.add(plan.facts["predictor"])
     for file in pinned.lake.names(f"{pinned.kind}/{pinned.name}/members"):
@@ -78,7 +78,7 @@ def _collect(lake: Lake, settings: Settings, now: datetime) -> Collected:
     batches = 0
     for table in (*BY_DAY, *BY_OWNER):
         for partition in _partitions(lake, table):
-            batches += _sweep(lake, partition, named, now, keep_current=table in BY_DAY)
+            batches += _sweep(lake, partition, named, now, keep_current=table in BY_DAY and "/day=" in partition)
     for left in lake.names(ASIDE):  # by processes that were killed
         if now - lake.modified(f"{ASIDE}/{left}") >= GRACE:
             lake.delete(f"{ASIDE}/{left}")

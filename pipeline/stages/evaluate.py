@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
 from pipeline import memory
 from pipeline.confidence import ALIKE, bins, confidence
 from pipeline.errors import UsageError
+from pipeline.examples import read_pairs
 from pipeline.lake import Lake
 from pipeline.metrics import score
 from pipeline.pins import Pinned
@@ -29,7 +27,6 @@ from pipeline.stages.validation import Answers, Example, answers, asked, validat
 from pipeline.text.engine import tokenizer
 
 EVALUATION = "evaluation"
-TITLE_COLUMNS = ("title", "issue_title")
 
 
 RETRIEVAL_ISSUES = 10_000
@@ -132,55 +129,14 @@ def champion(lake: Lake, settings: Settings) -> str:
     return found.model
 
 
-def from_file(lake: Lake, settings: Settings, path: Path) -> dict[str, Any]:
-    """Figures of the champion on a file of titles and bodies. Raises UsageError for a file that is none, and where there is no champion."""
+def from_file(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> dict[str, Any]:
+    """Figures of a model, by default the champion, on a file of titles and bodies.
+
+    Raises UsageError for a file that is none, for a model that was not trained, and where there is no champion.
+    """
     pairs = list(read_pairs(path))
-    name = champion(lake, settings)
+    name = name or champion(lake, settings)
     manifest = Pinned(lake, "models", name).members(PREDICTOR, "train")[0]
     predictions = load_predictor(lake, manifest.folder).predict([body for _, body in pairs])
     figures = asdict(score([prediction.title for prediction in predictions], [title.lower() for title, _ in pairs]))
     return {**figures, "model": name}
-
-
-def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
-    """(title, body) of JSON lines, Parquet or CSV with a title (`title` or `issue_title`) and a `body`.
-
-    A body that is not there is empty. Raises UsageError for anything else.
-    """
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file.", "Give JSON lines, Parquet or CSV with a title and a body.")
-    number = 0
-    try:
-        for number, row in enumerate(_rows(path), start=1):
-            yield _pair(row, f"{path}, row {number}")
-    except (ValueError, OSError, csv.Error) as error:
-        raise UsageError(f"{path} cannot be read: {error}", "Expected JSON lines, Parquet (.parquet) or CSV (.csv).") from None
-    if not number:
-        raise UsageError(f"{path} has no rows.", "Give JSON lines, Parquet or CSV with a title and a body.")
-
-
-def _rows(path: Path) -> Iterator[Any]:
-    """The file's rows; UTF-8 with or without a byte order mark."""
-    if path.suffix == ".parquet":
-        names = [name for name in pq.read_schema(path).names if name in (*TITLE_COLUMNS, "body")]
-        yield from pq.read_table(path, columns=names).to_pylist()
-    elif path.suffix == ".csv":
-        csv.field_size_limit(2**31 - 1)
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            yield from csv.DictReader(file)
-    else:
-        with path.open(encoding="utf-8-sig") as file:
-            yield from (json.loads(line) for line in file if line.strip())
-
-
-def _pair(row: object, where: str) -> tuple[str, str]:
-    found = row if isinstance(row, dict) else {}
-    title = next((found[name] for name in TITLE_COLUMNS if found.get(name) is not None), None)
-    if title is None or "body" not in found:
-        names = ", ".join(name for name in found if name is not None)  # under None are a CSV row's surplus values
-        raise UsageError(f"{where}: found {names or 'neither'}; expected a title (title or issue_title) and a body.")
-    body = "" if found["body"] is None else found["body"]
-    for name, value in (("title", title), ("body", body)):
-        if not isinstance(value, str):
-            raise UsageError(f"{where}: the {name} is {value!r:.60}; expected text.")
-    return title, body

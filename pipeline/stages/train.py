@@ -15,20 +15,20 @@ from pipeline import memory
 from pipeline.confidence import threshold
 from pipeline.contracts import VECTORS
 from pipeline.lake import Lake, Manifest
-from pipeline.pins import Pinned
+from pipeline.pins import Pinned, Plan
 from pipeline.predictor import Predictor
 from pipeline.progress import track
 from pipeline.revision import revision
 from pipeline.settings import Settings
-from pipeline.stages.shards import Batches, Ids
+from pipeline.stages.shards import TOGETHER, Batches, Ids
 from pipeline.stages.vocab import VOCABULARY, vocabularies_of
-from pipeline.tracking import Tracking
+from pipeline.tracking import Run, Tracking
 
 if TYPE_CHECKING:
     from pipeline.models.training import History
 
 PREDICTOR = "predictor"
-AFTERWARDS = {"promotion_margin", "promotion_retrieval_margin", "sample_titles", "inference_batch_size"}
+AFTERWARDS = {"promotion_margin", "promotion_retrieval_margin", "sample_titles", "inference_batch_size", "beam_width"}
 """Settings of the model that training does not read: left out of the run's parameters."""
 
 
@@ -61,7 +61,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
 
     from pipeline.models import Shape, build
     from pipeline.models.device import peak_memory
-    from pipeline.models.training import EpochFigures, best_epoch, fit
+    from pipeline.models.training import Figures, best_epoch, fit
 
     vocabularies = vocabularies_of(lake, vocabulary)
     lengths = (vocabularies.body.length, vocabularies.title.length)
@@ -74,11 +74,10 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
         hidden_size=hyper["hidden_size"],
     )
     sizes = {part: vocabulary.figures[part] for part in ("train", "validation", "test")}
+    data, data_name, data_digest = learned_from(model, plan, vocabulary)
     parameters: dict[str, Any] = {
         **{name: value for name, value in hyper.items() if name not in AFTERWARDS},
-        "days": len(plan.days),
-        "first_day": plan.days[0].day,
-        "last_day": plan.days[-1].day,
+        **data,
         "body_vocabulary": shape.body_vocabulary,
         "title_vocabulary": shape.title_vocabulary,
         "body_length": shape.body_length,
@@ -89,15 +88,16 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
     with tempfile.TemporaryDirectory(prefix="titler-") as scratch:
         folder = Path(scratch)
         with tracking.training_run(model.name, parameters, {"titler.vocabulary": vocabulary.figures["id"], **_code()}) as run:
-            run.dataset(f"{plan.days[0].day} to {plan.days[-1].day}", vocabulary.digest, **sizes)
+            run.dataset(data_name, data_digest, **sizes)
             network = build(hyper["variant"], shape, seed=hyper["seed"])
             batch = hyper["batch_size"]
 
-            def report(figures: EpochFigures) -> None:
+            def report(figures: Figures) -> None:
                 run.epoch(figures)
                 on_epoch(figures)
 
             training = Batches(lake, vectors, plan, "train", lengths, batch, hyper["seed"])
+            grouped = Batches(lake, vectors, plan, "train", lengths, batch, hyper["seed"], TOGETHER)
             validation = Batches(lake, vectors, plan, "validation", lengths, batch)
             history = fit(
                 network,
@@ -109,6 +109,8 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
                 checkpoint=checkpoint,
                 on_epoch=report,
                 seed=hyper["seed"],
+                contrast=watched(grouped, sizes["train"], batch, "contrast"),
+                contrast_epochs=hyper["contrast_epochs"],
             )
             predictor = Predictor(
                 name=model.name,
@@ -117,6 +119,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
                 engine=plan.facts["text"]["engine"],
                 abstain_below=hyper["abstain_below"],
                 batch_size=hyper["inference_batch_size"],
+                beam_width=hyper["beam_width"],
             )
             if precision := hyper.get("abstain_precision", 0.0):
                 least = max(predictor.abstain_below, _threshold(predictor, model, precision))
@@ -130,7 +133,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
             run.artifacts(folder / "vocabulary", "vocabulary")
             run_id = run.id
             version = tracking.register(run_id, folder / "predictor", model.name)
-            run.metrics(_usage(history, peak_memory()))  # before, MLflow would show them as figures of the registered model
+            run.metrics(_usage(run, history, peak_memory()))  # before, MLflow would show them as figures of the registered model
         draft = lake.draft(PREDICTOR, {"model": model.name}, inputs, hyper)
         for path in sorted((folder / "predictor").iterdir()):
             draft.write_file(path.name, path.read_bytes())
@@ -148,6 +151,15 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
             }
         )
     return _keep(model, manifest, checkpoint)
+
+
+def learned_from(model: Pinned, plan: Plan, vocabulary: Manifest) -> tuple[dict[str, Any], str, str]:
+    """What MLflow is told of the data: parameters, a name and a digest."""
+    first, last = plan.days[0], plan.days[-1]
+    if digest := plan.facts["asked"].get("file"):
+        name = model.issues(first).figures["file"]
+        return {"file": name, "file_sha256": digest}, name, digest
+    return {"days": len(plan.days), "first_day": first.day, "last_day": last.day}, f"{first.day} to {last.day}", vocabulary.digest
 
 
 def _threshold(predictor: Predictor, model: Pinned, precision: float) -> float:
@@ -168,10 +180,10 @@ def _code() -> dict[str, str]:
     return told
 
 
-def _usage(history: History, gpu: float | None) -> dict[str, float]:
-    """What the training took. Its seconds are those of all epochs, also of epochs before it was killed and went on."""
-    seconds = sum(figures.seconds for figures in history)
-    rate = sum(figures.issues for figures in history) / max(seconds, 1e-9)
+def _usage(run: Run, history: History, gpu: float | None) -> dict[str, float]:
+    """What the training took. Its seconds are those of all its epochs, also of those before it was killed and went on."""
+    rate = sum(figures.issues for figures in history) / max(sum(figures.seconds for figures in history), 1e-9)
+    seconds = run.total("contrast/seconds") + run.total("train/seconds")
     told = {"train_seconds": seconds, "train_issues_a_second": rate, "train_peak_mib": memory.peak()}
     return {f"usage/{name}": value for name, value in (told if gpu is None else {**told, "train_gpu_peak_mib": gpu}).items()}
 

@@ -14,7 +14,6 @@ from pipeline.metrics import lead, rouge_l
 from pipeline.pins import Pinned, keep_mask
 from pipeline.predictor import Predictor
 from pipeline.split import part_of
-from pipeline.text.vocabulary import UNKNOWN
 
 Floats = npt.NDArray[Any]
 
@@ -56,7 +55,7 @@ class Answers:
     confidences: npt.NDArray[np.float64]
     """(n,)"""
     embeddings: Floats
-    """(n, size): the bodies'; zeros where the model knows no word, as in embeddings_v1"""
+    """(n, size): of the bodies alone, also where the model reads titles, too; zeros where it knows nothing of one"""
 
     def told(self, references: Sequence[str]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Confidence and ROUGE-L, 0 to 100, of the titles that have a word (m,), withheld or not."""
@@ -70,14 +69,14 @@ def answers(predictor: Predictor, bodies: Sequence[str]) -> Answers:
     found = dataclasses.replace(predictor, abstain_below=0.0).title_vectors(ids)
     shown = zip(found.titles, found.confidences, strict=True)
     given = ["" if confidence < predictor.abstain_below else title for title, confidence in shown]
-    return Answers(found.titles, given, found.confidences, _known(ids, found.embeddings))
+    return Answers(found.titles, given, found.confidences, _known(predictor, ids, found.embeddings))
 
 
 def asked(predictor: Predictor, texts: Sequence[str]) -> Floats:
-    """(n, size): what `titler similar TEXT` looks for; zeros where the model knows no word of a text."""
+    """(n, size): what `titler similar TEXT` looks for; zeros where the model knows nothing of a text."""
     ids = predictor.vectors(texts)
-    return _known(ids, predictor.embed_vectors(ids))
+    return _known(predictor, ids, predictor.embed_vectors(ids))
 
 
-def _known(ids: npt.NDArray[np.int32], embeddings: Floats) -> Floats:
-    return np.where((ids > UNKNOWN).any(axis=1, keepdims=True), embeddings, 0)
+def _known(predictor: Predictor, ids: npt.NDArray[np.int32], embeddings: Floats) -> Floats:
+    return np.where(predictor.vocabularies.body.known(ids)[:, None], embeddings, 0)

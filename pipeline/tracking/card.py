@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from pipeline.shape import units_of
+
 if TYPE_CHECKING:
     from mlflow.entities import RunData
 
@@ -45,13 +47,20 @@ USES = (
     "**For:** suggesting a title to whoever opens or sorts an issue, and finding issues that resemble one another. "
     "**Not for:** putting a title in an author's place unseen, or judging authors."
 )
-LIMITS = (
-    "**Limits.** *Languages:* no issue was left out for its language, and which share is not in English was not counted; ROUGE sees only "
-    "words of a to z and digits, so of other scripts these figures say nothing. *Private data:* it learned from public issues alone, but "
-    "names and secrets that authors wrote stand in those, too; cleaning replaces e-mail addresses, URLs and telephone numbers, nothing "
-    "else is filtered, and what is frequent enough may come back in a title. *Templates:* headings and questions of issue forms were "
-    "learned from like any text, so a title may repeat a form's words instead of what the author filled in."
+LANGUAGES = (
+    "*Languages:* no issue was left out for its language, and which share is not in English was not counted; ROUGE sees only words of "
+    "a to z and digits, so of other scripts these figures say nothing."
 )
+PRIVATE = {
+    "words": "cleaning replaces e-mail addresses, URLs and telephone numbers, nothing else is filtered, and a word that many wrote may "
+    "come back in a title.",
+    "subwords": "cleaning replaces URLs and long numbers, nothing else is filtered, and what stands in a body may be copied into its "
+    "title.",
+}
+TEMPLATES = {
+    "words": "comments, headings and questions of issue forms were learned from like any text",
+    "subwords": "comments and empty answers of issue forms were left out, their headings and questions learned from like any text",
+}
 MONOTONOUS = 0.1
 """Share of distinct titles under which a model's card warns; authors repeat few of theirs."""
 UNTOLD = 0.55
@@ -64,10 +73,11 @@ def card(run: RunData) -> str:
     known, figures = run.params, run.metrics
     learned = ""
     if "train_issues" in known:
+        days = f"days {known['first_day']} to {known['last_day']} ({known['days']})" if "days" in known else f"the file `{known['file']}`"
         learned = (
-            f"Learned from **{int(known['train_issues']):,} issues**, days {known['first_day']} to {known['last_day']} ({known['days']}): "
-            f"the network `{known['variant']}` with a state of {known['hidden_size']}, {int(known['body_vocabulary']):,} words of bodies "
-            f"and {int(known['title_vocabulary']):,} of titles."
+            f"Learned from **{int(known['train_issues']):,} issues**, {days}: "
+            f"the network `{known['variant']}` with a state of {known['hidden_size']}, "
+            f"{int(known['body_vocabulary']):,} {units_of(known['variant'])} of bodies and {int(known['title_vocabulary']):,} of titles."
         )
     if "titles/rougeL" not in figures:
         return f"Not evaluated yet:  `titler evaluate {run.tags[MODEL_TAG]}`\n\n{learned}".rstrip()
@@ -82,7 +92,7 @@ def card(run: RunData) -> str:
         _confidence(figures, float(known.get("abstain_precision", 0))),
         _said(figures),
         USES,
-        LIMITS,
+        _limits(units_of(known["variant"]) if "variant" in known else "words"),
         "Artifacts: `losses.png`; `confidence.png` and `confidence.json`, what a confidence is worth; `sample_titles.json`, its titles "
         "beside the authors'; `days.json` and `batches.json`, what it was made of, with digests; `settings.json`; `vocabulary`.",
     ]
@@ -136,4 +146,12 @@ def _said(figures: Mapping[str, float]) -> str:
     return (
         f"{distinct:.0%} of its titles are distinct{': it says nearly the same of everything' if distinct < MONOTONOUS else ''}; "
         f"it abstained from {figures['titles/abstained']:.0%}."
+    )
+
+
+def _limits(units: str) -> str:
+    return (
+        f"**Limits.** {LANGUAGES} *Private data:* it learned from public text alone, but names and secrets that authors wrote stand in "
+        f"that, too; {PRIVATE[units]} *Templates:* {TEMPLATES[units]}, so a title may repeat a form's words instead of what the author "
+        "filled in."
     )

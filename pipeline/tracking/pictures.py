@@ -21,10 +21,18 @@ class Epoch(Protocol):
     @property
     def epoch(self) -> int: ...
     @property
+    def group(self) -> str:
+        """What its figures are listed under, but for those of validation."""
+
+
+class Validated(Epoch, Protocol):
+    """One that was held against issues it did not learn from."""
+
+    @property
     def validation_loss(self) -> float: ...
 
 
-def losses(history: Sequence[Epoch]) -> Figure:
+def losses(history: Sequence[Validated]) -> Figure:
     """Every loss by epoch, the best epoch marked."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

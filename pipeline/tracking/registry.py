@@ -28,7 +28,8 @@ CHAMPION = "champion"
 PREVIOUS = "previous"
 VARIANT_TAG = "titler.variant"
 BECAUSE_TAG = "titler.promoted_because"
-REQUIREMENTS = ("mlflow", "numpy", "pandas", "keras", "tensorflow-cpu", "tensorflow", "jax", "torch", "ftfy", "unidecode", "more-itertools")
+BACKENDS = ("tensorflow-cpu", "tensorflow", "jax", "torch")
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "tokenizers", "keras", *BACKENDS, "ftfy", "unidecode", "more-itertools")
 """What the registered model needs of what is installed here. Its own code travels with it.
 
 The last three are for text.engine = ktext. ktext and textacy themselves are left out: ktext 0.40 pins keras 2.2.4, and

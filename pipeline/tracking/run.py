@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.tracking import pictures
-from pipeline.tracking.pictures import Epoch, Row
+from pipeline.tracking.pictures import Epoch, Row, Validated
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,16 +31,20 @@ class Run:
         self._client.log_batch(self.id, metrics=[Metric(name, float(value), now, step) for name, value in figures.items()])
 
     def epoch(self, figures: Epoch) -> None:
-        """An epoch's figures as train/NAME and validation/NAME: MLflow gives every such group a section of its own.
+        """An epoch's figures as train/NAME, or what its group is, and validation/NAME: MLflow gives every group a section of its own.
 
         Validation comes first: what is logged first is what a comparison of runs shows first. How many issues an epoch saw
         does not change: it is a parameter of the run.
         """
-        groups: dict[str, dict[str, float]] = {"validation": {}, "train": {}}
+        groups: dict[str, dict[str, float]] = {"validation": {}, figures.group: {}}
         for name, value in dataclasses.asdict(figures).items():
             if name not in ("epoch", "issues"):
-                groups["validation" if name.startswith("validation_") else "train"][name.removeprefix("validation_")] = value
+                groups["validation" if name.startswith("validation_") else figures.group][name.removeprefix("validation_")] = value
         self.metrics({f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}, figures.epoch)
+
+    def total(self, name: str) -> float:
+        """The sum of a figure over its epochs: of one that was told twice, for the training was killed, the later."""
+        return sum({told.step: told.value for told in self._client.get_metric_history(self.id, name)}.values())
 
     def dataset(self, name: str, digest: str, **profile: int) -> None:
         """What the run learned from, for the column Dataset of the list of runs; `profile` are its sizes."""
@@ -49,7 +53,7 @@ class Run:
         found = Dataset(name, digest[:8], "titler", json.dumps({"days": "days.json"}), profile=json.dumps(profile))
         self._client.log_inputs(self.id, [DatasetInput(found, [InputTag("mlflow.data.context", "training")])])
 
-    def loss_picture(self, history: Sequence[Epoch]) -> None:
+    def loss_picture(self, history: Sequence[Validated]) -> None:
         """losses.png: every loss by epoch, the best epoch marked."""
         self._client.log_figure(self.id, pictures.losses(history), "losses.png")
 

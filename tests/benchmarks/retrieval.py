@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.retrieval import Retrieval, retrieval, unit
+from pipeline.bag import unit
+from pipeline.retrieval import Retrieval, retrieval
 from tests.benchmarks.parts import test_data
 
 Embed = Callable[[pa.Table], Any]
@@ -63,11 +64,16 @@ def ranks(vectors: Any, pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.int6
 
 
 def by_model(folder: Path) -> Embed:
-    """The embedding of a saved model: it reads bodies alone. Raises LakeError as `Predictor.load`."""
+    """The embedding of a saved model: it reads bodies, and titles where its network does. Raises LakeError as `Predictor.load`."""
     from pipeline.predictor import Predictor
 
     predictor = Predictor.load(folder)
-    return lambda issues: unit(predictor.embed_vectors(predictor.vectors(issues["body"].to_pylist())))
+
+    def embed(issues: pa.Table) -> npt.NDArray[np.floating]:
+        bodies, titles = (issues[name].to_pylist() for name in ("body", "title"))
+        return unit(predictor.embed_vectors(predictor.vectors(bodies), predictor.title_ids(titles)))
+
+    return embed
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ network = build({variant!r}, Shape(9, 8, 4, 5, 3, 3), seed=1)
 batch = np.array([[0, 2, 3, 4]], np.int32), np.array([[2, 4, 5, 3, 0]], np.int32)
 history = fit(network, lambda _: iter([batch]), lambda _: iter([batch]), epochs=1, learning_rate=0.01, patience=1,
               checkpoint=Path(mkdtemp()), on_epoch=lambda _: None, seed=1)
-decoded = network.greedy(batch[0], start=2, end=3)
+decoded = network.decode(batch[0], start=2, end=3)
 print(keras.config.backend(), history[0].issues, history[0].loss > 0, decoded.ids.shape, np.isfinite(decoded.states).all())
 """
 
