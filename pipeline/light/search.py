@@ -38,9 +38,9 @@ def search(network: Steps, body: Ids, shape: Shape, start: int, end: int, width:
     before = np.zeros_like(last)
     sums = np.tile(np.array([0, *[NEVER] * (width - 1)], np.float32), (len(body), 1))
     title, best = titles[:, 0].copy(), np.full(len(body), NEVER)
-    done = np.zeros(len(body), np.int32)
+    ended, going_on = np.zeros(len(body), np.int32), np.ones(len(body), bool)
     for step in range(shape.steps):
-        if (done >= width).all():
+        if not going_on.any():
             break
         logs, state = network.step(memory, state, last)
         logs[:, :, [PAD, UNKNOWN, start]] += NEVER
@@ -54,14 +54,15 @@ def search(network: Steps, body: Ids, shape: Shape, start: int, end: int, width:
         grown[:, :, step] = token
 
         ends = token == end
-        counts = ends & (np.arange(2 * width) < width) & (done < width)[:, None]
+        counts = ends & (np.arange(2 * width) < width) & going_on[:, None]
         title, best = _better(title, best, grown, np.where(counts, candidates / np.float32(step + 1), NEVER))
-        done += counts.sum(axis=1, dtype=np.int32)
+        ended += counts.sum(axis=1, dtype=np.int32)
 
         sums, going = _top(np.where(ends, 2 * NEVER, candidates), width)
         parent = parent[issues, going]
         titles, state, before, last = grown[issues, going], state[issues, parent], last[issues, parent], token[issues, going]
-    title, best = _better(title, best, titles, np.where((done < width)[:, None], sums / np.float32(shape.steps), NEVER))
+        going_on &= (ended < width) | ((width > 1) & (sums.max(axis=1) / np.float32(step + 1) > best))
+    title, best = _better(title, best, titles, np.where(going_on[:, None], sums / np.float32(shape.steps), NEVER))
     return title, ((title != PAD) & (title != end)).sum(axis=1, dtype=np.int32), best, network.embedded(body, first)
 
 

@@ -1,10 +1,10 @@
 """Beam search for the titles of a batch of issues, one compiled function for every variant; of width 1 it is greedy.
 
-Each step lengthens the k best beginnings of an issue's title by every word and keeps the k best. A title that ends among them is done;
-an issue is done with k titles, or where there is no more room. Of its titles, unfinished ones included where there was no more room, it
-gets the one whose tokens have the highest mean log probability: sums alone favour short titles (Wu et al. 2016, "Google's Neural
-Machine Translation System", 7, with alpha = 1). Three tokens that a title has already written in this order are not written
-again (Paulus et al. 2018, "A Deep Reinforced Model for Abstractive Summarization", 2.5).
+Each step lengthens the k best beginnings of an issue's title by every word and keeps the k best; one that ends among them is a title.
+An issue is done where there is no more room, or with k titles, once none of its beginnings is better than the best of them. Better is
+what has the higher mean log probability: sums alone favour short titles (Wu et al. 2016, "Google's Neural Machine Translation
+System", 7, with alpha = 1). Where there was no more room, beginnings count as titles. Three tokens that a title has already written in
+this order are not written again (Paulus et al. 2018, "A Deep Reinforced Model for Abstractive Summarization", 2.5).
 """
 
 from __future__ import annotations
@@ -56,10 +56,12 @@ class Search(keras.Model):
         sums = ops.zeros_like(last, dtype="float32") + np.array([0.0, *[NEVER] * (width - 1)], np.float32)
         best = ops.full_like(sums[:, 0], NEVER)
 
-        def unfinished(step: Any, done: Any, *_: Any) -> Any:
-            return ops.logical_and(step < self._room, ops.any(done < width))
+        def unfinished(step: Any, ended: Any, going_on: Any, *_: Any) -> Any:
+            return ops.logical_and(step < self._room, ops.any(going_on))
 
-        def write(step: Any, done: Any, best: Any, title: Any, titles: Any, before: Any, last: Any, sums: Any, state: Any) -> Any:
+        def write(
+            step: Any, ended: Any, going_on: Any, best: Any, title: Any, titles: Any, before: Any, last: Any, sums: Any, state: Any
+        ) -> Any:
             logs, state = self._steps.step(memory, state, last)
             logs = ops.cast(logs, "float32") + self._barred
             if self._once:
@@ -70,19 +72,22 @@ class Search(keras.Model):
             grown = ops.where(places == step, token[:, :, None], chosen(titles, parent))
 
             ends = token == self._end
-            counts = ops.logical_and(ends, ops.logical_and(np.arange(2 * width) < width, (done < width)[:, None]))
-            means = ops.where(counts, candidates / ops.cast(step + 1, "float32"), NEVER)
-            title, best = better(title, best, grown, means)
-            done = done + ops.sum(ops.cast(counts, "int32"), axis=1)
+            counts = ops.logical_and(ends, ops.logical_and(np.arange(2 * width) < width, going_on[:, None]))
+            tokens = ops.cast(step + 1, "float32")
+            title, best = better(title, best, grown, ops.where(counts, candidates / tokens, NEVER))
+            ended = ended + ops.sum(ops.cast(counts, "int32"), axis=1)
 
             sums, going = ops.top_k(ops.where(ends, 2 * NEVER, candidates), width)
             state, titles = chosen(state, chosen(parent, going)), chosen(grown, going)
-            return step + 1, done, best, title, titles, chosen(last, chosen(parent, going)), chosen(token, going), sums, state
+            # greedy takes the first end there is
+            hopeful = ended < width if width == 1 else ops.logical_or(ended < width, ops.max(sums, axis=1) / tokens > best)
+            going_on = ops.logical_and(going_on, hopeful)
+            return step + 1, ended, going_on, best, title, titles, chosen(last, chosen(parent, going)), chosen(token, going), sums, state
 
-        step, done = ops.zeros((), "int32"), ops.zeros_like(last[:, 0])
-        begun = step, done, best, titles[:, 0], titles, ops.zeros_like(last), last, sums, state
-        step, done, best, title, titles, _, _, sums, _ = ops.while_loop(unfinished, write, begun)
-        means = ops.where((done < width)[:, None], sums / self._room, NEVER)
+        step, ended = ops.zeros((), "int32"), ops.zeros_like(last[:, 0])
+        begun = step, ended, ended == 0, best, titles[:, 0], titles, ops.zeros_like(last), last, sums, state
+        step, ended, going_on, best, title, titles, _, _, sums, _ = ops.while_loop(unfinished, write, begun)
+        means = ops.where(going_on[:, None], sums / self._room, NEVER)
         title, best = better(title, best, titles, means)
         words = ops.sum(ops.cast(ops.logical_and(title != PAD, title != self._end), "int32"), axis=1)
         return title, words, best, first
