@@ -136,8 +136,11 @@ def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> N
         f"best validation loss {figures['validation_loss']:.4f} "
         f"-> {lake.path(manifest.folder)}"
     )
-    if figures.get("abstain_below"):
-        say(f"    it gives no title under a confidence of {figures['abstain_below']:.2f}")
+    least = figures.get("abstain_below", 0)
+    if least > 1:
+        say("    it gives NO title at all: no confidence led to the share of model.abstain_precision; train another with a lower one")
+    elif least > 0:
+        say(f"    it gives no title under a confidence of {least:.2f}")
     say(
         f"    MLflow run {figures['mlflow_run']}, version {figures['version']} of {settings.tracking.model_name} -> {settings.tracking_uri}"
     )

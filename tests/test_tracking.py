@@ -191,6 +191,10 @@ def test_a_version_is_described_by_its_card_before_and_after_the_evaluation(regi
     [
         ({"titles_confidence/auc": 0.51}, "(AUC 0.51): it tells good titles from poor ones hardly better than chance."),
         (
+            {"titles_confidence/abstain_below": 2.0},
+            "It gives NO title at all, for no confidence led to the share of 60% that was asked for.",
+        ),
+        (
             {"titles_confidence/abstain_below": 0.4},
             "no title under a confidence of 0.40, which was set on these same issues for a share of 60%.",
         ),

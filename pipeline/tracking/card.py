@@ -135,7 +135,10 @@ def _confidence(figures: Mapping[str, float], precision: float) -> str:
         f"{figures['titles_confidence/alike_most_sure']:.0%} of the fifth it is surest of (AUC {figures['titles_confidence/auc']:.2f})"
         f"{'' if figures['titles_confidence/auc'] > UNTOLD else ': it tells good titles from poor ones hardly better than chance'}."
     )
-    if (least := figures["titles_confidence/abstain_below"]) > 0:
+    least = figures["titles_confidence/abstain_below"]
+    if least > 1:
+        text += f" It gives NO title at all, for no confidence led to the share of {precision:.0%} that was asked for."
+    elif least > 0:
         text += f" It gives no title under a confidence of {least:.2f}"
         text += f", which was set on these same issues for a share of {precision:.0%}." if precision else "."
     return text
