@@ -137,6 +137,11 @@ def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> N
         f"best validation loss {figures['validation_loss']:.4f} "
         f"-> {lake.path(manifest.folder)}"
     )
+    least = figures.get("abstain_below", 0)
+    if least > 1:
+        say("    it gives NO title at all: no confidence led to the share of model.abstain_precision; train another with a lower one")
+    elif least > 0:
+        say(f"    it gives no title under a confidence of {least:.2f}")
     say(
         f"    MLflow run {figures['mlflow_run']}, version {figures['version']} of {settings.tracking.model_name} -> {settings.tracking_uri}"
     )
@@ -160,8 +165,21 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
     )
     if "lead_rougeL" in figures:
         say(f"    first words of the body: {figures['lead_rouge1']:.2f}/{figures['lead_rouge2']:.2f}/{figures['lead_rougeL']:.2f}")
+    near = figures.get("retrieval")
+    if near:
+        say(
+            f"    titles find their own bodies among {count(near['issues'], 'issue')}: "
+            f"R@1/5/10 {near['recall_at_1']:.3f}/{near['recall_at_5']:.3f}/{near['recall_at_10']:.3f}, MRR {near['mrr']:.3f}; "
+            f"by shared words R@10 {near['floor_recall_at_10']:.3f}"
+        )
+    if sure := figures.get("confidence"):
+        say(
+            f"    ROUGE-L over 0.3: {sure['alike']:.1%} of titles, {sure['alike_least_sure']:.1%} of the least sure fifth, "
+            f"{sure['alike_most_sure']:.1%} of the surest"
+        )
     if figures.get("champion"):
-        say(f"    champion {figures['champion']} on the same issues: ROUGE-L {figures['champion_rougeL']:.2f}")
+        theirs = f", R@10 {near['champion_recall_at_10']:.3f}" if near else ""
+        say(f"    champion {figures['champion']} on the same issues: ROUGE-L {figures['champion_rougeL']:.2f}{theirs}")
     for sample in figures.get("samples", [])[:5]:
         say(f"    {sample['title']!r} -> {sample['predicted']!r} ({sample['confidence']:.2f})")
 
