@@ -80,7 +80,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, asked: Asked) -> Manifest
     counted = map_shards(count_part, list(lake.parts(tokens)), lake, plan, label="vocab", compute=settings.compute, heavy=heavy)
     sizes = {part: sum(counts[2][part] for counts in counted) for part in ("train", "validation", "test")}
     if not sizes["train"] or not sizes["validation"]:
-        lake.delete(f"models/{model.name}")
+        lake.delete_folder(f"models/{model.name}")
         raise UsageError(
             f"{sizes['train']} trainable issues to learn from and {sizes['validation']} to validate with in {len(plan.days)} days; "
             f"both are needed, and whole repositories go to one side.",
