@@ -24,13 +24,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline import stores
 from pipeline.contracts import Table
 from pipeline.errors import LakeError
-from pipeline.stores import FREE, open_store
 
 MANIFEST = "manifest.json"
 ROWS_A_GROUP = 50_000
@@ -100,11 +99,7 @@ def fingerprint(table: str, partition: Mapping[str, str], inputs: Iterable[str],
 
 def read_parquet(path: str) -> pa.Table:
     """A Parquet file by what `Lake.path` gave for it. Raises LakeError where it cannot be read."""
-    try:
-        with fsspec.open(path, "rb") as file:
-            return pq.read_table(file)
-    except OSError as error:
-        raise LakeError(f"{path} cannot be read: {error.strerror or error}.", "Check lake.root: titler doctor") from error
+    return pq.read_table(io.BytesIO(stores.read(path)))
 
 
 class Lake:
@@ -112,7 +107,7 @@ class Lake:
 
     def __init__(self, root: str) -> None:
         self.root = root if "://" in root else str(Path(root).absolute())
-        self._store = open_store(self.root)
+        self._store = stores.open_store(self.root)
 
     def __reduce__(self) -> tuple[type[Lake], tuple[str]]:
         return Lake, (self.root,)
@@ -290,7 +285,7 @@ class Lake:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise LakeError(f"{folder} cannot be written: {error.strerror or error}.", FREE) from error
+            raise LakeError(f"{folder} cannot be written: {error.strerror or error}.", stores.FREE) from error
         return folder
 
 

@@ -84,6 +84,15 @@ def open_store(root: str) -> Store:
     return Bucket(root, filesystem, base)
 
 
+def read(address: str) -> bytes:
+    """An object by its address, or a file by its path. Raises LakeError where it is not there or cannot be read."""
+    folder, _, name = address.rpartition("/")
+    data = open_store(folder or "/").get(name)
+    if data is None:
+        raise LakeError(f"{address} is not there.", CHECK)
+    return data
+
+
 class Folder:
     """A folder of this machine."""
 

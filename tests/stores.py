@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -96,13 +96,13 @@ def _gcs_server(folder: Path, home: Path) -> Iterator[str]:
     port = free_port()
     (home / BUCKET).mkdir(parents=True)
     address = f"http://{LOOPBACK}:{port}"
-    command = [folder / "fake-gcs-server", "-scheme", "http", "-host", LOOPBACK, "-port", str(port), "-filesystem-root", str(home)]
+    command: list[str | Path] = [folder / "fake-gcs-server", "-scheme", "http", "-host", LOOPBACK, "-port", str(port), "-filesystem-root", str(home)]
     with _server([*command, "-log-level", "error"], {}, port, "/_internal/healthcheck"):
         yield address
 
 
 @contextmanager
-def _server(command: list[str | Path], environment: Mapping[str, str], port: int, path: str) -> Iterator[None]:
+def _server(command: Sequence[str | Path], environment: Mapping[str, str], port: int, path: str) -> Iterator[None]:
     with tempfile.TemporaryFile() as written:
         server = subprocess.Popen(
             ["setpriv", "--pdeathsig=KILL", *map(str, command)], env={**os.environ, **environment}, stdout=written, stderr=written

@@ -38,7 +38,7 @@ ROOMS_OF = {
     "textacy": {"text"},
     "rouge_score": {"metrics"},
     "sacrebleu": {"metrics"},
-    "fsspec": {"lake", "source", "stores"},
+    "fsspec": {"source", "stores"},
     "typer": {"cli"},
     "airflow": set(),
     "openlineage": set(),
