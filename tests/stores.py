@@ -29,7 +29,12 @@ MISSING = "needs object stores: infra/install_stores.sh"
 PATIENCE = 60  # seconds for a server to start
 BUCKET = "titler"
 KEY = "titler-test"
-NO_OTHERS = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+NO_OTHERS = {
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "NO_GCE_CHECK": "true",
+}
 """Nothing is looked up outside this machine, nor in whoever's home this is."""
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "expect", "content-length"}
 COPIES = re.compile(r"/(rewriteTo|copyTo|moveTo|compose)(/|$|\?)")
@@ -96,7 +101,17 @@ def _gcs_server(folder: Path, home: Path) -> Iterator[str]:
     port = free_port()
     (home / BUCKET).mkdir(parents=True)
     address = f"http://{LOOPBACK}:{port}"
-    command: list[str | Path] = [folder / "fake-gcs-server", "-scheme", "http", "-host", LOOPBACK, "-port", str(port), "-filesystem-root", str(home)]
+    command: list[str | Path] = [
+        folder / "fake-gcs-server",
+        "-scheme",
+        "http",
+        "-host",
+        LOOPBACK,
+        "-port",
+        str(port),
+        "-filesystem-root",
+        str(home),
+    ]
     with _server([*command, "-log-level", "error"], {}, port, "/_internal/healthcheck"):
         yield address
 
