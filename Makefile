@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 PYTHON_FILES := pipeline dags infra tests setup.py
 
-.PHONY: help install emulator stores postgres demo up test test-all lock clean
+.PHONY: help install emulator stores postgres lint demo up server test test-all lock clean
 
 help:  ## shows this list (the default)
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -20,11 +20,18 @@ stores:  ## builds the object stores for the tests; needs Go; quick when they ar
 postgres:  ## installs PostgreSQL for the tests, as root where it is missing; quick when it is there
 	@infra/install_postgres.sh
 
+lint: install  ## installs what reads infra/ in the tests: Dockerfiles, YAML, shell, Terraform; quick when it is there
+	@infra/install_lint.sh
+
 demo: install  ## the whole job once, in ./demo; HOURS=DIR: from hour files; DAY=2015-01-01: from GH Archive
 	@exec .venv/bin/python infra/demo.py $(if $(HOURS),--hours "$(HOURS)") $(if $(DAY),--day "$(DAY)")
 
 up: install  ## Airflow and MLflow on loopback, on the lake ./lake, until Ctrl-C; CLOCK=1: as scheduled; AIRFLOW_PORT=8080 MLFLOW_PORT=5000
 	@exec .venv/bin/python infra/up.py $(if $(AIRFLOW_PORT),--airflow-port $(AIRFLOW_PORT)) $(if $(MLFLOW_PORT),--mlflow-port $(MLFLOW_PORT)) $(if $(CLOCK),--clock)
+
+server:  ## the same for a team, in containers (Docker): on PostgreSQL, with an object store and Dask; infra/README.md
+	@infra/compose_env.py
+	docker compose --file infra/compose.yaml up --build --detach --wait
 
 test: install  ## style, types, and all tests that need neither root nor a server
 	.venv/bin/ruff check $(PYTHON_FILES)
@@ -32,17 +39,15 @@ test: install  ## style, types, and all tests that need neither root nor a serve
 	.venv/bin/mypy
 	-infra/install_emulator.sh
 	-infra/install_stores.sh
+	-infra/install_lint.sh
 	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-all: emulator stores postgres test  ## the same, and pages in a real browser; installs PostgreSQL and Chromium, so as root where one is missing
 	infra/install_browser.sh
 	.venv/bin/pytest -m browser
 
-lock: install  ## renews the locks from setup.py and infra/bootstrap.in
-	.venv/bin/uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --python-version 3.11 \
-	  --extra dev --override infra/lock-overrides.txt --output-file requirements.lock setup.py
-	.venv/bin/uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.11 \
-	  --output-file infra/bootstrap.lock infra/bootstrap.in
+lock: install  ## renews the locks from setup.py, infra/bootstrap.in and infra/lint/lint.in
+	@infra/lock.sh
 
 clean:  ## removes .venv, the demonstration and caches; a lake stays
 	rm -rf .venv demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-wanted=$(cat infra/install.sh infra/bootstrap.lock requirements.lock setup.py | sha256sum)
+wanted=$(cat infra/install.sh infra/annoy_flags.sh infra/bootstrap.lock requirements.lock setup.py | sha256sum)
 [ "$(cat .venv/.installed 2>/dev/null)" = "$wanted" ] && exit 0
 
 python=${PYTHON:-}
@@ -29,9 +29,7 @@ if ! .venv/bin/uv --version >/dev/null 2>&1; then
   "$python" -m venv .venv
   .venv/bin/python -m pip install --quiet --require-hashes -r infra/bootstrap.lock
 fi
-# Annoy's default, -march=native, dies with an illegal instruction on an older processor than the one it was built on.
-export ANNOY_COMPILER_ARGS=-O3,-ffast-math,-fno-associative-math,-fpermissive,-DANNOYLIB_MULTITHREADED_BUILD,-std=c++14
-[ "$(uname -m)" = x86_64 ] && ANNOY_COMPILER_ARGS+=,-march=x86-64-v3
+. infra/annoy_flags.sh
 # Byte code now, once: TensorFlow imports in 8 s with it and 21 s without.
 .venv/bin/uv pip sync --quiet --require-hashes --no-build-isolation --compile-bytecode requirements.lock
 .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from pipeline.errors import TitlerError
 from pipeline.progress import track
@@ -14,6 +16,7 @@ from pipeline.settings import Compute
 
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")
+PATIENCE = 10  # seconds that a scheduler may take to answer
 
 
 def map_shards(
@@ -41,6 +44,23 @@ def map_shards(
         return [results[position] for position in range(len(futures))]
 
 
+def look(address: str) -> None:
+    """Returns where something listens at a scheduler's address, like tcp://dask-scheduler:8786. Raises TitlerError where nothing does."""
+    parts = urlsplit(address)
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 8786), timeout=PATIENCE):
+            return
+    except (OSError, ValueError) as error:
+        raise _absent(address, error) from None
+
+
+def _absent(address: str, error: Exception) -> TitlerError:
+    return TitlerError(
+        f"{address}: no Dask scheduler answers there ({error}).",
+        "Start one (dask scheduler), or leave compute.scheduler_address empty for a local cluster.",
+    )
+
+
 @contextmanager
 def _client(compute: Compute, shards: int) -> Iterator[Any]:
     from distributed import Client, LocalCluster
@@ -48,12 +68,9 @@ def _client(compute: Compute, shards: int) -> Iterator[Any]:
     logging.getLogger("distributed").setLevel(logging.ERROR)
     if compute.scheduler_address:
         try:
-            client = Client(compute.scheduler_address, timeout=10)
+            client = Client(compute.scheduler_address, timeout=PATIENCE)
         except OSError as error:
-            raise TitlerError(
-                f"{compute.scheduler_address}: no Dask scheduler answers there ({error}).",
-                "Start one (dask scheduler), or leave compute.scheduler_address empty for a local cluster.",
-            ) from None
+            raise _absent(compute.scheduler_address, error) from None
         with client:
             yield client
         return

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib import metadata
 
-from pipeline import source, warehouse
+from pipeline import compute, source, warehouse
 from pipeline.errors import TitlerError
 from pipeline.lake import Lake
 from pipeline.settings import Settings
 from pipeline.stages.train import tracking_of
 
-PACKAGES = ("apache-airflow", "mlflow", "tensorflow-cpu", "keras", "dask", "pyarrow", "duckdb", "annoy", "ktext")
+PACKAGES = ("apache-airflow", "mlflow", "tensorflow-cpu tensorflow", "keras", "dask", "pyarrow", "duckdb", "annoy", "ktext")  # one of each
 FREE_GIB_WANTED = 5
 
 
@@ -38,6 +38,7 @@ def run(settings: Settings) -> list[Finding]:
         "installed": _installed,
         "lake": _lake,
         "source": _source,
+        "compute": _compute,
         "tracking": _tracking,
         "warehouse": _warehouse,
     }
@@ -65,11 +66,15 @@ def _settings(settings: Settings) -> Iterator[Finding]:
 
 def _installed(settings: Settings) -> Iterator[Finding]:
     versions, missing = [f"python {platform.python_version()}"], []
-    for name in PACKAGES:
-        try:
-            versions.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            missing.append(name)
+    for names in PACKAGES:
+        for name in names.split():
+            try:
+                versions.append(f"{name} {metadata.version(name)}")
+                break
+            except metadata.PackageNotFoundError:
+                continue
+        else:
+            missing.append(names.split()[0])
     yield Finding("installed", True, ", ".join(versions))
     if missing:
         yield Finding("installed", False, f"not found: {', '.join(missing)}", "Install from the lock: make install")
@@ -98,6 +103,12 @@ def _source(settings: Settings) -> Iterator[Finding]:
     yesterday = date.today() - timedelta(days=1)
     found = source.look(settings.source.hours, yesterday)
     yield Finding("source", True, f"{settings.source.hours} answers: {len(found.found)} of 24 hours of {yesterday}")
+
+
+def _compute(settings: Settings) -> Iterator[Finding]:
+    if address := settings.compute.scheduler_address:
+        compute.look(address)
+        yield Finding("compute", True, f"{address} answers")
 
 
 def _tracking(settings: Settings) -> Iterator[Finding]:

@@ -1,0 +1,18 @@
+output "settings" {
+  description = "What infra/cloud.toml calls lake.root, warehouse.project and warehouse.dataset here."
+  value = {
+    TITLER_LAKE__ROOT         = "gs://${google_storage_bucket.lake.name}/lake"
+    TITLER_WAREHOUSE__PROJECT = var.project
+    TITLER_WAREHOUSE__DATASET = google_bigquery_dataset.titler.dataset_id
+  }
+}
+
+output "database_address" {
+  description = "PostgreSQL, from within the cluster: infra/kubernetes/mlflow.yaml and make_secrets.py want it."
+  value       = local.gke ? google_sql_database_instance.titler[0].private_ip_address : null
+}
+
+output "images" {
+  description = "Where images are pushed to."
+  value       = "${google_artifact_registry_repository.images.location}-docker.pkg.dev/${var.project}/${google_artifact_registry_repository.images.repository_id}"
+}

@@ -1,0 +1,132 @@
+"""infra/terraform is formatted, is what the provider takes, and names what the settings name."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+
+from pipeline import settings
+from tests.infra.google_schema import REFERENCE, Schema
+from tests.infra.lint import INFRA, ROOT, program, programs, run
+
+FOLDER = INFRA / "terraform"
+FILES = sorted(FOLDER.glob("*.tf"))
+TEXT = "\n".join(path.read_text() for path in FILES)
+PLACEHOLDER = "my-project"
+
+
+def unquoted(name: str) -> str:
+    return name.strip('"')
+
+
+@pytest.fixture(scope="module")
+def blocks() -> dict[str, list[Any]]:
+    """All files' blocks, by their kind."""
+    found: dict[str, list[Any]] = {}
+    for path in FILES:
+        done = subprocess.run([program("hcl2tojson"), path], capture_output=True, text=True, check=True)
+        for kind, bodies in json.loads(done.stdout).items():
+            found.setdefault(kind, []).extend(bodies)
+    return found
+
+
+@pytest.fixture(scope="module")
+def schema() -> Schema:
+    return Schema(next(programs().parent.glob("lib/python*/site-packages/cdktn_provider_google/_jsii/*.jsii.tgz")))
+
+
+@pytest.fixture(scope="module")
+def resources(blocks) -> list[tuple[str, str, dict[str, Any]]]:
+    """Type, name and body of each resource; a data source's type begins with `data.`."""
+    found = []
+    for kind, prefix in (("resource", ""), ("data", "data.")):
+        for block in blocks.get(kind, []):
+            for type_, named in block.items():
+                found += [(prefix + unquoted(type_), unquoted(name), body) for name, body in named.items()]
+    return found
+
+
+def test_it_is_formatted():
+    if not shutil.which("terraform"):
+        pytest.skip("needs terraform on the PATH")
+    run("terraform", "fmt", "-check", "-diff", FOLDER)
+
+
+def test_each_resource_is_one_of_the_providers_with_arguments_that_it_takes(schema, resources):
+    assert len(resources) > 30
+    assert [f"{name}: {mistake}" for type_, name, body in resources for mistake in schema.mistakes(type_, body)] == []
+
+
+def test_what_a_resource_reads_of_another_is_there(schema, resources):
+    declared = {(type_, name) for type_, name, _ in resources}
+    for found in REFERENCE.finditer(re.sub(r"depends_on\s*=\s*\[[^]]*\]", "", TEXT)):
+        type_ = (found["data"] or "") + f"google_{found['type']}"
+        assert (type_, found["name"]) in declared, found[0]
+        assert found["attribute"] in schema.attributes(type_), found[0]
+
+
+def test_the_schema_is_that_of_the_version_that_is_asked_for(schema):
+    asked = re.search(r'version = "~> (\d+)\.(\d+)"', TEXT)
+    assert asked is not None
+    assert schema.version.split(".")[:2] == [asked[1], asked[2]]
+
+
+def test_the_schema_finds_mistakes(schema):
+    body = {
+        "name": '"a"',
+        "colour": '"blue"',
+        "versioning": '"on"',
+        "lifecycle_rule": [{"action": [{"__is_block__": True}], "__is_block__": True}],
+    }
+    assert set(schema.mistakes("google_storage_bucket", body)) == {
+        "google_storage_bucket: no argument colour",
+        "google_storage_bucket: location is missing",
+        "google_storage_bucket: versioning is a block",
+        "google_storage_bucket.lifecycle_rule.action: type is missing",
+        "google_storage_bucket.lifecycle_rule: condition is missing",
+    }
+    assert list(schema.mistakes("google_storage_buckets", {})) == ["google_storage_buckets: no such resource"]
+
+
+def test_variables_are_declared_and_used(blocks):
+    declared = {unquoted(name) for block in blocks["variable"] for name in block}
+    assert set(re.findall(r"\bvar\.(\w+)", TEXT)) == declared
+
+
+def test_no_table_and_no_view_is_made(resources):
+    assert {type_ for type_, _, _ in resources} & {"google_bigquery_table", "google_bigquery_routine"} == set()
+
+
+def test_the_lake_and_the_data_set_are_those_of_cloud_toml(resources, blocks):
+    cloud = settings.load(INFRA / "cloud.toml")
+    assert cloud.warehouse.project == PLACEHOLDER
+    (bucket,) = re.findall(r'lake_bucket\s*= "(.*)"', TEXT)
+    assert cloud.lake.root == f"gs://{bucket.replace('${var.project}', PLACEHOLDER)}/lake"
+    defaults = {unquoted(name): body.get("default") for block in blocks["variable"] for name, body in block.items()}
+    assert (unquoted(defaults["dataset"]), unquoted(defaults["location"])) == (cloud.warehouse.dataset, cloud.warehouse.location)
+
+
+def test_environment_variables_of_tasks_are_settings(monkeypatch):
+    for name in set(re.findall(r"TITLER_\w+", TEXT)):
+        monkeypatch.setenv(name, "duckdb" if name.endswith("KIND") else "x")
+    assert settings.load().lake.root == "x"
+
+
+def test_no_value_of_a_secret_passes_through_it(resources):
+    assert "google_secret_manager_secret" in {type_ for type_, _, _ in resources}
+    assert {type_ for type_, _, _ in resources} & {
+        "google_secret_manager_secret_version",
+        "google_sql_user",
+        "google_service_account_key",
+    } == set()
+
+
+def test_analysts_get_views_and_functions_and_no_data_set(resources):
+    given = {type_ for type_, _, body in resources if "var.analysts" in json.dumps(body)}
+    assert given == {"google_project_iam_member", "google_bigquery_table_iam_member", "google_bigquery_routine_iam_member"}
+    assert sorted(path.stem for path in (ROOT / "sql" / "views").glob("*.sql"))  # what local.views is made of
