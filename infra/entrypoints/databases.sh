@@ -11,6 +11,7 @@ make_database() {
 \getenv name NAME
 \getenv password PASSWORD
 SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', :'name', :'password') WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'name') \gexec
+GRANT :"name" TO CURRENT_USER; -- a managed server's administrator is no superuser, and gives a database to none but itself and its roles
 SELECT format('CREATE DATABASE %I OWNER %I', :'name', :'name') WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \gexec
 SELECT format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC', :'name') \gexec
 SQL

@@ -118,7 +118,8 @@ resource "google_container_node_pool" "tasks" {
     service_account = google_service_account.node[0].email
     oauth_scopes    = ["https://www.googleapis.com/auth/cloud-platform"] # what it may do is its roles'
     shielded_instance_config {
-      enable_secure_boot = true
+      enable_secure_boot          = true
+      enable_integrity_monitoring = true
     }
     workload_metadata_config {
       mode = "GKE_METADATA"
@@ -152,7 +153,8 @@ resource "google_container_node_pool" "gpu" {
       }
     }
     shielded_instance_config {
-      enable_secure_boot = true
+      enable_secure_boot          = true
+      enable_integrity_monitoring = true
     }
     workload_metadata_config {
       mode = "GKE_METADATA"
@@ -192,6 +194,13 @@ resource "google_sql_database_instance" "titler" {
     backup_configuration {
       enabled                        = true
       point_in_time_recovery_enabled = true
+    }
+    dynamic "database_flags" {
+      for_each = toset(["log_checkpoints", "log_connections", "log_disconnections", "log_lock_waits"])
+      content {
+        name  = database_flags.value
+        value = "on"
+      }
     }
     ip_configuration {
       ipv4_enabled    = false

@@ -1,4 +1,4 @@
-"""The schema of Terraform's provider hashicorp/google, out of the package that infra/install_lint.sh installs, and how files are held to it.
+"""The schema of Terraform's provider hashicorp/google, out of a package that infra/install_lint.sh installs, and how files are held to it.
 
 It stands in for `terraform validate`, which asks the provider itself, and that is on no package registry. It knows which resources and
 arguments there are, which must be given, and which are blocks; not which values are allowed.

@@ -5,8 +5,9 @@ Airflow's own way asks for the provider of each cloud; this one goes through fss
 
     [logging]
     logging_config_class = titler_logs.LOGGING_CONFIG
-    remote_logging = True
     remote_base_log_folder = gs://my-project-titler-logs/airflow
+
+`remote_logging` stays False: it is the switch of Airflow's own way, which stops without the provider.
 """
 
 from __future__ import annotations
@@ -74,10 +75,11 @@ class Bucket:
 
 
 def _from_configuration() -> RemoteLogIO | None:
-    if not conf.getboolean("logging", "remote_logging", fallback=False):
+    base = conf.get("logging", "remote_base_log_folder", fallback="")
+    if not base:
         return None
     return Bucket(
-        conf.get_mandatory_value("logging", "remote_base_log_folder"),
+        base,
         Path(conf.get_mandatory_value("logging", "base_log_folder")),
         keep_local=not conf.getboolean("logging", "delete_local_logs", fallback=False),
     )

@@ -1,0 +1,61 @@
+"""infra/cloud.toml holds what differs from a laptop, and the doctor says what is missing for it, in the order in which it is needed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from pipeline import doctor, settings
+from tests.infra.lint import INFRA, ROOT
+
+FILE = INFRA / "cloud.toml"
+NOWHERE = "127.0.0.1:9"  # nobody listens there
+
+
+def differing(path: Path) -> dict[str, object]:
+    """Settings that are not a laptop's."""
+    here, there = (settings.load(file).model_dump() for file in (None, path))
+    return {f"{section}.{key}": value for section in there for key, value in there[section].items() if value != here[section][key]}
+
+
+def test_it_differs_from_a_laptop_in_this():
+    assert differing(FILE) == {
+        "lake.root": "gs://my-project-titler-lake/lake",
+        "warehouse.kind": "bigquery",
+        "warehouse.project": "my-project",
+        "tracking.uri": "http://mlflow:5000",
+        "compute.scheduler_address": "tcp://dask-scheduler:8786",
+        "model.batch_size": 1200,
+    }
+
+
+def test_the_doctor_lists_what_is_missing_in_order(monkeypatch, tmp_path):
+    monkeypatch.setenv("TITLER_LAKE__ROOT", "/proc/no-lake")
+    monkeypatch.setenv("TITLER_TRACKING__URI", f"http://{NOWHERE}")
+    monkeypatch.setenv("TITLER_COMPUTE__SCHEDULER_ADDRESS", f"tcp://{NOWHERE}")
+    monkeypatch.setenv("TITLER_WAREHOUSE__CREDENTIALS_FILE", str(tmp_path / "none.json"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    done = subprocess.run(
+        [Path(sys.executable).parent / "titler", "--settings", FILE, "doctor"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert re.findall(r"(?m)^WRONG  (\w+)", done.stdout) == ["lake", "compute", "tracking", "warehouse"]
+    assert f"tcp://{NOWHERE}: no Dask scheduler answers there ([Errno 111] Connection refused)." in done.stdout
+    assert "Start one (dask scheduler), or leave compute.scheduler_address empty for a local cluster." in done.stdout
+
+
+def test_the_doctor_takes_tensorflow_for_gpus_as_well(monkeypatch, tmp_path):
+    def version(name: str) -> str:
+        if name == "tensorflow-cpu":
+            raise metadata.PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr("pipeline.doctor.metadata.version", version)
+    monkeypatch.setattr("pipeline.doctor._source", lambda _: iter(()))  # asks the network
+    monkeypatch.chdir(tmp_path)
+    found = [finding for finding in doctor.run(settings.load()) if finding.subject == "installed"]
+    assert all(finding.good for finding in found)
+    assert "tensorflow 1.0" in found[0].found

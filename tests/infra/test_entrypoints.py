@@ -1,0 +1,246 @@
+"""What the images start, started here: on loopback, with the environment that infra/compose.yaml gives it where that can be."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import psycopg2
+import pytest
+import yaml
+
+from local_airflow import LOOPBACK, free_port
+from tests import postgres
+from tests.infra.lint import INFRA, ROOT
+
+ENTRYPOINTS = INFRA / "entrypoints"
+SERVICES = yaml.safe_load((INFRA / "compose.yaml").read_text())["services"]
+PROGRAMS = Path(sys.executable).parent
+PATIENCE = 120  # seconds that a program may take to answer
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's own, without what would configure Airflow or titler, with the image's PATH."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "TITLER_", "MLFLOW_"))}
+    return {**inherited, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}", **more}
+
+
+def healthy(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ENTRYPOINTS / "healthy.py", *arguments], env=environment(**more), capture_output=True, text=True, check=False
+    )
+
+
+@contextmanager
+def started(log: Path, *command: str | Path, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A program in the repository, as the image's WORKDIR is; its whole group ends with the `with`."""
+    with log.open("wb") as written:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(**more), stdout=written, stderr=written, start_new_session=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def wait_until_healthy(process: subprocess.Popen[bytes], log: Path, *arguments: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while healthy(*arguments).returncode != 0:
+        assert process.poll() is None, log.read_text()[-2000:]
+        assert time.monotonic() < deadline, log.read_text()[-2000:]
+        time.sleep(0.3)
+
+
+def asked(url: str, body: object = None, **headers: str) -> tuple[int, Any]:
+    """Status and JSON of an answer."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, headers={"Content-Type": "application/json", **headers})
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, None
+
+
+@pytest.fixture
+def page():
+    """Serves what is set as its `answer`."""
+
+    class Page(BaseHTTPRequestHandler):
+        answer = (200, "{}")
+
+        def do_GET(self) -> None:
+            self.send_response(type(self).answer[0])
+            self.end_headers()
+            self.wfile.write(type(self).answer[1].encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer((LOOPBACK, 0), Page)
+    Thread(target=server.serve_forever, daemon=True).start()
+    Page.address = f"http://{LOOPBACK}:{server.server_address[1]}/"  # type: ignore[attr-defined]
+    yield Page
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "parts", "code"),
+    [
+        ((200, "OK"), [], 0),
+        ((500, "OK"), [], 1),
+        ((200, '{"workers": 2}'), ["workers"], 0),
+        ((200, '{"workers": 0}'), ["workers"], 1),
+        ((200, '{"scheduler": {"status": "healthy"}, "triggerer": {"status": null}}'), ["scheduler"], 0),
+        ((200, '{"scheduler": {"status": "healthy"}, "triggerer": {"status": null}}'), ["scheduler", "triggerer"], 1),
+        ((200, "{}"), ["scheduler"], 1),
+        ((200, "not JSON"), ["scheduler"], 1),
+    ],
+)
+def test_a_service_is_healthy_when_it_says_so(page, answer, parts, code):
+    page.answer = answer
+    done = healthy(page.address, *parts)
+    assert done.returncode == code, done.stderr
+    assert bool(done.stderr) == bool(code)
+
+
+def test_a_service_that_is_down_is_not_healthy():
+    assert healthy(f"http://{LOOPBACK}:{free_port()}/").returncode == 1
+
+
+def test_an_image_that_serves_nothing_is_healthy():
+    assert healthy(HEALTH_URL="").returncode == 0
+    assert healthy(HEALTH_URL=f"http://{LOOPBACK}:{free_port()}/").returncode == 1
+
+
+def test_folders_and_buckets_are_made_once(tmp_path):
+    command = (sys.executable, ENTRYPOINTS / "buckets.py", f"file://{tmp_path}/titler")
+    told = [subprocess.run(command, check=True, capture_output=True, text=True).stdout for _ in range(2)]
+    assert told == [f"file://{tmp_path}/titler made\n", f"file://{tmp_path}/titler is there\n"]
+
+
+def test_entrypoint_becomes_what_it_is_given():
+    done = subprocess.run([ENTRYPOINTS / "entrypoint.sh", "bash", "-c", "exit 7"], check=False)
+    assert done.returncode == 7
+
+
+def test_an_unknown_component_is_refused():
+    refused = subprocess.run([ENTRYPOINTS / "airflow.sh", "webserver"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("airflow.sh: found 'webserver', expected init, api-server, scheduler, dag-processor or triggerer.")
+
+
+def test_databases_have_owners_who_can_enter_no_other(tmp_path):
+    folder = postgres.programs()
+    if folder is None:
+        pytest.skip(postgres.MISSING)
+    with postgres.running(folder) as address:
+        found = re.fullmatch(r"postgresql://(\w+):(\w+)@([\d.]+):(\d+)/postgres", address)
+        assert found is not None
+        user, _, host, port = found.groups()
+        with psycopg2.connect(address) as own_connection, own_connection.cursor() as cursor:
+            cursor.execute(
+                "CREATE ROLE administrator SUPERUSER LOGIN PASSWORD 'secret'"
+            )  # the server's is called as one of those to be made
+        with psycopg2.connect(host=host, port=port, user="administrator", password="secret", dbname="postgres") as connection:
+            connection.cursor().execute(f"ALTER ROLE {user} RENAME TO formerly")
+        own = {"AIRFLOW_DATABASE_PASSWORD": "it's", "MLFLOW_DATABASE_PASSWORD": 'a "b"'}
+        server = {"PGHOST": host, "PGPORT": port, "PGUSER": "administrator", "PGPASSWORD": "secret"}
+        for _ in range(2):  # the second time it leaves all as it is
+            subprocess.run([ENTRYPOINTS / "databases.sh"], env=environment(**server, **own), check=True, capture_output=True)
+        psycopg2.connect(host=host, port=port, user="airflow", password="it's", dbname="airflow").close()
+        psycopg2.connect(host=host, port=port, user="mlflow", password='a "b"', dbname="mlflow").close()
+        with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+            psycopg2.connect(host=host, port=port, user="airflow", password="it's", dbname="mlflow")
+
+
+def test_the_api_server_lets_in_who_has_the_password(tmp_path):
+    port, log = free_port(), tmp_path / "log"
+    passwords = tmp_path / "passwords.json"
+    airflow = {
+        **{
+            name: value for name, value in SERVICES["airflow-api-server"]["environment"].items() if "$" not in value and "/opt" not in value
+        },
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__API__HOST": LOOPBACK,
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__SECRET_KEY": "a" * 64,
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API_AUTH__JWT_SECRET": "b" * 64,
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
+    }
+    script = ENTRYPOINTS / "airflow.sh"
+    subprocess.run([script, "init"], cwd=ROOT, env=environment(**airflow), check=True, capture_output=True)
+    (tmp_path / "password").write_text("open sesame\n")
+    with started(log, script, "api-server", **airflow, AIRFLOW_ADMIN_PASSWORD_FILE=str(tmp_path / "password")) as server:
+        address = f"http://{LOOPBACK}:{port}"
+        wait_until_healthy(server, log, f"{address}/api/v2/monitor/health", "metadatabase")
+        assert passwords.stat().st_mode & 0o77 == 0
+        assert asked(f"{address}/auth/token", {"username": "admin", "password": "admin"})[0] == 401
+        status, token = asked(f"{address}/auth/token", {"username": "admin", "password": "open sesame"})
+        assert status == 201
+        pools = asked(f"{address}/api/v2/pools/gpu", Authorization=f"Bearer {token['access_token']}")
+        assert pools[1]["slots"] == 1
+        assert healthy(f"{address}/api/v2/monitor/health", "scheduler").returncode == 1  # none runs
+
+
+def test_mlflow_answers_to_its_own_names_alone(tmp_path):
+    service, port, log = SERVICES["mlflow"], free_port(), tmp_path / "log"
+    mlflow = {name: value for name, value in service["environment"].items() if name.startswith("MLFLOW_")}
+    mlflow |= {
+        "MLFLOW_ARTIFACTS_DESTINATION": str(tmp_path / "artifacts"),
+        "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{tmp_path}/mlflow.db",
+        "MLFLOW_HOST": LOOPBACK,
+        "MLFLOW_PORT": str(port),
+        "MLFLOW_WORKERS": "1",
+    }
+    with started(log, *service["command"], **mlflow) as server:
+        wait_until_healthy(server, log, f"http://{LOOPBACK}:{port}/health")
+        search = f"http://{LOOPBACK}:{port}/api/2.0/mlflow/experiments/search"
+        assert [asked(search, {"max_results": 1}, Host=host)[0] for host in ("mlflow:5000", "localhost:5000", "example.com")] == [
+            200,
+            200,
+            403,
+        ]
+        assert healthy(f"http://{LOOPBACK}:{port}/health").returncode == 0
+
+
+def test_dask_answers_by_the_names_of_its_chart_and_the_doctor_finds_it(tmp_path):
+    port, dashboard = free_port(), free_port()
+    address, page = f"tcp://{LOOPBACK}:{port}", f"http://{LOOPBACK}:{dashboard}"
+    settings = {
+        "TITLER_COMPUTE__SCHEDULER_ADDRESS": address,
+        "TITLER_LAKE__ROOT": str(tmp_path / "lake"),
+        "TITLER_SOURCE__HOURS": str(tmp_path),
+    }
+    scheduler = (ENTRYPOINTS / "dask-scheduler", "--host", LOOPBACK, f"--port={port}", f"--dashboard-address={LOOPBACK}:{dashboard}")
+    worker = (ENTRYPOINTS / "dask-worker", address, "--nthreads", "1", "--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0")
+    with started(tmp_path / "scheduler", *scheduler) as first:
+        wait_until_healthy(first, tmp_path / "scheduler", f"{page}/health")
+        assert healthy(f"{page}/json/counts.json", "workers").returncode == 1  # none yet
+        with started(tmp_path / "worker", *worker) as second:
+            wait_until_healthy(second, tmp_path / "worker", f"{page}/json/counts.json", "workers")
+            report = subprocess.run(
+                [PROGRAMS / "titler", "doctor"], env=environment(**settings), cwd=ROOT, capture_output=True, text=True, check=False
+            ).stdout
+    assert f"ok     compute      {address} answers" in report

@@ -1,0 +1,162 @@
+"""infra/kubernetes: values name what there is; the environment of tasks is infra/cloud.toml's; manifests are Kubernetes's."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import yaml
+from airflow.configuration import conf
+
+import _pod
+from pipeline import settings
+from tests.infra.lint import INFRA, ROOT, program, run
+
+FOLDER = INFRA / "kubernetes"
+AIRFLOW: dict[str, Any] = yaml.safe_load((FOLDER / "airflow.yaml").read_text())
+DASK: dict[str, Any] = yaml.safe_load((FOLDER / "dask.yaml").read_text())
+MLFLOW: dict[str, Any] = yaml.safe_load((FOLDER / "mlflow.yaml").read_text())
+MANIFESTS: list[dict[str, Any]] = list(yaml.safe_load_all((FOLDER / "titler.yaml").read_text()))
+TERRAFORM = "\n".join(path.read_text() for path in (INFRA / "terraform").glob("*.tf"))
+LOCK = (ROOT / "requirements.lock").read_text()
+# Of the chart's values those that are set here; a key that the chart does not know it passes over in silence. From its values.yaml, 1.22.
+CHART = {
+    *(
+        "airflowVersion",
+        "executor",
+        "images",
+        "fernetKeySecretName",
+        "apiSecretKeySecretName",
+        "jwtSecretName",
+        "data",
+        "postgresql",
+        "redis",
+    ),
+    *("statsd", "createUserJob", "securityContexts", "networkPolicies", "rbac", "env", "config", "dags", "scheduler", "apiServer"),
+    *("dagProcessor", "triggerer", "migrateDatabaseJob", "workers"),
+}
+COMPONENTS = ("scheduler", "apiServer", "dagProcessor", "triggerer")
+
+
+def test_the_values_are_those_that_the_chart_knows():
+    assert set(AIRFLOW) == CHART
+
+
+def test_the_environment_of_tasks_is_cloud_toml(monkeypatch):
+    cloud = settings.load(INFRA / "cloud.toml")
+    for variable in AIRFLOW["env"]:
+        monkeypatch.setenv(variable["name"], variable["value"])
+    assert settings.load().model_dump() == cloud.model_dump()
+
+
+def test_airflows_configuration_has_options_that_there_are():
+    for section, options in AIRFLOW["config"].items():
+        if section == "titler_pods":
+            continue
+        known = set(conf.configuration_description[section]["options"])
+        assert set(options) <= known, section
+
+
+def test_the_pods_of_training_are_as_the_values_say(monkeypatch):
+    for name, value in {**AIRFLOW["config"]["titler_pods"], **{"executor": AIRFLOW["executor"]}}.items():
+        section = "CORE" if name == "executor" else "TITLER_PODS"
+        monkeypatch.setenv(f"AIRFLOW__{section}__{name.upper()}", value)
+    spec = _pod.executor_config("train")["pod_override"].spec
+    assert spec.containers[0].image == "us-docker.pkg.dev/my-project/titler/titler-gpu:latest"
+    assert spec.node_selector == {"cloud.google.com/gke-accelerator": "nvidia-l4"}
+    assert re.search(r'type\s+= "nvidia-l4"', TERRAFORM)
+    assert [toleration.key for toleration in spec.tolerations] == ["nvidia.com/gpu"]
+
+
+def test_versions_are_those_of_the_lock():
+    assert f"\napache-airflow=={AIRFLOW['airflowVersion']} " in LOCK
+
+
+def test_commands_are_programs_of_the_image():
+    started = [AIRFLOW[component]["args"] for component in (*COMPONENTS, "migrateDatabaseJob")]
+    for shell, option, line in started:
+        assert (shell, option) == ("bash", "-c")
+        script = line.split()[1]
+        assert line.startswith("exec ")
+        assert (ROOT / script).is_file()
+    assert (INFRA / "entrypoints" / DASK["worker"]["image"]["dask_worker"]).is_file()
+
+
+def test_addresses_are_those_of_cloud_toml():
+    cloud = settings.load(INFRA / "cloud.toml")
+    assert f"tcp://{DASK['fullnameOverride']}-scheduler:8786" == cloud.compute.scheduler_address
+    assert f"http://{MLFLOW['fullnameOverride']}:5000" == cloud.tracking.uri
+    assert "mlflow:5000" in MLFLOW["extraEnvVars"]["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+
+
+def test_buckets_and_accounts_are_those_that_terraform_makes():
+    named = "\n".join(path.read_text() for path in FOLDER.glob("*.yaml"))
+    buckets = {name.replace("my-project", "${var.project}") for name in re.findall(r"my-project-titler-\w+", named)}
+    assert buckets == set(re.findall(r"\$\{var\.project\}-titler-\w+", TERRAFORM))
+    for account in set(re.findall(r"([\w-]+)@my-project\.iam", named)):
+        assert f'account_id   = "{account}"' in TERRAFORM
+    for account in [
+        *(AIRFLOW[component]["serviceAccount"]["name"] for component in COMPONENTS),
+        MLFLOW["serviceAccount"]["name"],
+        "titler-task",
+    ]:
+        assert re.search(rf'"{account}"\s+= google_service_account', TERRAFORM), account
+
+
+def test_each_account_of_kubernetes_has_one_identity_of_google():
+    pairs = dict(re.findall(r'^\s+"([\w-]+)"\s+= google_service_account\.(\w+)\.name', TERRAFORM, re.MULTILINE))
+    for component in COMPONENTS:
+        account = AIRFLOW[component]["serviceAccount"]
+        assert (
+            account["annotations"]["iam.gke.io/gcp-service-account"]
+            == f"titler-{pairs[account['name']]}@my-project.iam.gserviceaccount.com"
+        )
+
+
+def test_secrets_are_those_that_the_script_makes(tmp_path):
+    file = tmp_path / "env"
+    subprocess.run([sys.executable, INFRA / "compose_env.py", file], check=True, capture_output=True)
+    made = subprocess.run([sys.executable, FOLDER / "make_secrets.py", file, "10.64.0.2"], check=True, capture_output=True, text=True)
+    keys = {item["metadata"]["name"]: set(item["stringData"]) for item in json.loads(made.stdout)["items"]}
+    assert keys == {
+        AIRFLOW["data"]["metadataSecretName"]: {"connection"},
+        AIRFLOW["fernetKeySecretName"]: {"fernet-key"},
+        AIRFLOW["apiSecretKeySecretName"]: {"api-secret-key"},
+        AIRFLOW["jwtSecretName"]: {"jwt-secret"},
+        AIRFLOW["apiServer"]["extraVolumes"][0]["secret"]["secretName"]: {"password"},
+        MLFLOW["backendStore"]["existingDatabaseSecret"]["name"]: {"username", "password"},
+    }
+
+
+def test_secrets_of_an_incomplete_file_are_refused(tmp_path):
+    (tmp_path / "env").write_text("AIRFLOW_DATABASE_PASSWORD=a\n")
+    refused = subprocess.run(
+        [sys.executable, FOLDER / "make_secrets.py", tmp_path / "env", "10.0.0.1"], check=False, capture_output=True, text=True
+    )
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "has no AIRFLOW_FERNET_KEY, and the cluster needs it" in refused.stderr
+
+
+def test_nothing_runs_as_root():
+    assert AIRFLOW["securityContexts"]["pod"]["runAsNonRoot"]
+    assert DASK["scheduler"]["securityContext"] == DASK["worker"]["securityContext"]
+    assert DASK["worker"]["securityContext"]["runAsNonRoot"]
+    assert MLFLOW["securityContext"]["runAsNonRoot"]
+
+
+def test_a_policy_lets_nobody_in_but_those_that_another_names():
+    policies = {document["metadata"]["name"]: document["spec"] for document in MANIFESTS if document["kind"] == "NetworkPolicy"}
+    assert policies["nobody"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
+    assert set(policies) == {"nobody", "airflow-api-server", "mlflow", "dask"}
+
+
+def test_manifests_are_kubernetes_own(tmp_path):
+    run(program("kubernetes-validate"), "--strict", FOLDER / "titler.yaml")
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text((FOLDER / "titler.yaml").read_text().replace("podSelector:", "podSelectors:"))
+    with pytest.raises(AssertionError, match="podSelectors"):
+        run(program("kubernetes-validate"), "--strict", wrong)
