@@ -74,7 +74,9 @@ def running(folder: Path) -> Iterator[Stores]:
     """Both stores, each with an empty bucket `BUCKET`; their servers end with the `with` and with this process."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="titler-stores-")))
-        s3, secret = stack.enter_context(s3_server(folder, home / "s3"))
+        secret = secrets.token_hex(16)
+        (home / "s3" / BUCKET).mkdir(parents=True)
+        s3 = stack.enter_context(s3_server(folder, home / "s3", KEY, secret))
         gs = stack.enter_context(_gcs_server(folder, home / "gs"))
         proxies = {"s3": stack.enter_context(_proxied(s3)), "gs": stack.enter_context(_proxied(gs))}
         environment = {**credentials(proxies["s3"].address, secret), "STORAGE_EMULATOR_HOST": proxies["gs"].address}
@@ -87,13 +89,13 @@ def credentials(address: str, secret: str) -> dict[str, str]:
 
 
 @contextmanager
-def s3_server(folder: Path, home: Path, port: int = 0, secret: str = "") -> Iterator[tuple[str, str]]:
-    """The address of an S3 server that keeps its objects in `home`, with a bucket `BUCKET`, and the secret to `KEY`."""
-    port, secret = port or free_port(), secret or secrets.token_hex(16)
-    (home / BUCKET).mkdir(parents=True)  # a folder is a bucket
-    environment = {"ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": secret}
-    with _server([folder / "versitygw", "--port", f"{LOOPBACK}:{port}", "--quiet", "posix", str(home)], environment, port, "/"):
-        yield f"http://{LOOPBACK}:{port}", secret
+def s3_server(folder: Path, home: Path, key: str, secret: str, host: str = LOOPBACK, port: int = 0) -> Iterator[str]:
+    """The address of an S3 server whose buckets are the folders in `home`."""
+    port = port or free_port()
+    environment = {"ROOT_ACCESS_KEY": key, "ROOT_SECRET_KEY": secret}
+    command: list[str | Path] = [folder / "versitygw", "--port", f"{host}:{port}", "--quiet", "posix", str(home)]
+    with _server(command, environment, host, port, "/"):
+        yield f"http://{host}:{port}"
 
 
 @contextmanager
@@ -112,12 +114,12 @@ def _gcs_server(folder: Path, home: Path) -> Iterator[str]:
         "-filesystem-root",
         str(home),
     ]
-    with _server([*command, "-log-level", "error"], {}, port, "/_internal/healthcheck"):
+    with _server([*command, "-log-level", "error"], {}, LOOPBACK, port, "/_internal/healthcheck"):
         yield address
 
 
 @contextmanager
-def _server(command: Sequence[str | Path], environment: Mapping[str, str], port: int, path: str) -> Iterator[None]:
+def _server(command: Sequence[str | Path], environment: Mapping[str, str], host: str, port: int, path: str) -> Iterator[None]:
     with tempfile.TemporaryFile() as written:
         server = subprocess.Popen(
             ["setpriv", "--pdeathsig=KILL", *map(str, command)], env={**os.environ, **environment}, stdout=written, stderr=written
@@ -127,7 +129,7 @@ def _server(command: Sequence[str | Path], environment: Mapping[str, str], port:
                 if server.poll() is not None:
                     written.seek(0)
                     raise RuntimeError(f"{command[0]} has ended with {server.returncode}: {written.read().decode()}")
-                if _answers(port, path):
+                if _answers(host, port, path):
                     break
                 time.sleep(0.02)
             else:
@@ -138,8 +140,8 @@ def _server(command: Sequence[str | Path], environment: Mapping[str, str], port:
             server.wait()
 
 
-def _answers(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PATIENCE)
+def _answers(host: str, port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=PATIENCE)
     try:
         connection.request("GET", path)
         connection.getresponse()
