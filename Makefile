@@ -42,9 +42,9 @@ test: install  ## style, types, and all tests that need neither root nor a serve
 	-infra/install_lint.sh
 	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-test-all: emulator stores postgres test  ## the same, and pages in a real browser; installs PostgreSQL and Chromium, so as root where one is missing
+test-all: emulator stores postgres test  ## the same, pages in a real browser, and a whole team's server; installs PostgreSQL and Chromium, so as root where one is missing
 	infra/install_browser.sh
-	.venv/bin/pytest -m browser
+	.venv/bin/pytest -m "browser or server"
 
 lock: install  ## renews the locks from setup.py, infra/bootstrap.in and infra/lint/lint.in
 	@infra/lock.sh

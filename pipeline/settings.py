@@ -37,7 +37,7 @@ class Warehouse(_Section):
     """Where analysts query, and for BigQuery where issues come from."""
 
     kind: Literal["duckdb", "bigquery"] = Field(default="duckdb", description="the embedded warehouse, or Google's")
-    path: str = Field(default="", description="DuckDB's file, on this machine; empty: warehouse.duckdb inside the lake, which then is a folder")
+    path: str = Field(default="", description="DuckDB's file, on this machine; empty: warehouse.duckdb inside the lake, a folder")
     project: str = Field(default="", description="BigQuery: the project that holds the data set and pays for queries")
     dataset: str = Field(default="titler", description="BigQuery: the data set; it must exist")
     location: str = Field(default="US", description="BigQuery: where the data set lies; GH Archive's lies in US")

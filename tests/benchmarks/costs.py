@@ -1,10 +1,12 @@
 """What a night costs in processor time and in storage, on real issues: the figures of docs/costs.md.
 
-    TITLER_TEST_DATA=FOLDER PYTHONPATH=. .venv/bin/python tests/benchmarks/costs.py [--first 10000] [--night 1000]
+    TITLER_TEST_DATA=FOLDER PYTHONPATH=. .venv/bin/python tests/benchmarks/costs.py [--first 10000] [--night 1000] [--indexed 10000 100000]
 
 A day of so many real issues is ingested, the article's network learns from it for one epoch, and a release is published; then a night
 comes with a second day. Each verb is a process of its own, whose processor time (user and system, its children's included) is what is
-printed: with the first day's and the night's issues, what a verb takes to start and what an issue takes can be told apart.
+printed: with the first day's and the night's issues, what a verb takes to start and what an issue takes can be told apart. Not so of
+`index`: it searches exactly among the oldest 10,000 issues, and builds anew what all days have. So Annoy is measured by itself, on vectors
+that are drawn.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -23,13 +26,16 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import ann
 from pipeline.lake import Lake
 from pipeline.pins import Pinned
+from pipeline.settings import Index, Model
 from tests.benchmarks.parts import GITHUB, read, test_data
 
 FIRST, NIGHT = date(2015, 1, 1), date(2015, 1, 2)
 RELEASES = ("first", "night")
 SEED = 7
+QUERIES = 200
 FOOTER = ("current.json", "keys", "manifest.json")
 
 
@@ -108,11 +114,27 @@ def stored(lake: Lake) -> dict[str, tuple[int, int, int]]:
     return dict(found)
 
 
+def indexed(count: int) -> tuple[float, int, float]:
+    """Of an index of `count` drawn vectors: processor seconds to build it, its bytes, and processor seconds of a query."""
+    size, settings = Model().hidden_size, Index()
+    vectors = np.random.default_rng(SEED).standard_normal((count, size), dtype=np.float32)
+    with tempfile.TemporaryDirectory(prefix="titler-costs-") as folder:
+        path = Path(folder, "issues.ann")
+        began = time.process_time()
+        ann.build([vectors], size, path, trees=settings.trees, seed=SEED)
+        built = time.process_time()
+        index = ann.Index(path, size)
+        for vector in vectors[:QUERIES]:
+            index.nearest(vector, settings.neighbours, settings.search_k)
+        return built - began, path.stat().st_size, (time.process_time() - built) / QUERIES
+
+
 def main() -> None:
-    """Prints both tables."""
+    """Prints three tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--first", type=int, default=10_000, help="issues of the first day")
     parser.add_argument("--night", type=int, default=1_000, help="issues of the night's day")
+    parser.add_argument("--indexed", type=int, nargs="*", default=[10_000, 100_000], help="vectors in an index")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="titler-costs-") as folder:
         hours = Path(folder, "hours")
@@ -142,6 +164,10 @@ def main() -> None:
     for table, (rows, total, files) in sorted(tables.items()):
         print(f"{table:24} {rows:10,} {total:12,} {total / max(rows, 1):12.1f} {files:8}")
     print(f"{'warehouse.duckdb':24} {'':10} {size:12,}")
+    print(f"\n{'vectors indexed':>15} {'s to build':>11} {'bytes a vector':>15} {'ms a query':>11}")
+    for count in chosen.indexed:
+        built, total, query = indexed(count)
+        print(f"{count:15,} {built:11.1f} {total / count:15.0f} {1000 * query:11.2f}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,10 @@ from tests import postgres, stores
 from tests.compose import Server
 from tests.readme import SMALL
 
-pytestmark = pytest.mark.timeout(900)  # a database, a store, MLflow, Dask and four of Airflow's components, and a training
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.timeout(900),
+]  # a database, a store, MLflow, Dask and four of Airflow's components, and a training
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     if stores.programs() is None:
         pytest.skip(stores.MISSING)
     home = tmp_path_factory.mktemp("server")
-    sample.write(home / "hours", days=2, seed=1, issues_per_day=100)
+    sample.write(home / "hours", days=3, seed=1, issues_per_day=100)  # of the last day an hour is missing
     # by hand alone: the clock would ask for yesterday, which the sample lacks
     with Server(home, {**SMALL, "TITLER_SOURCE__HOURS": str(home / "hours"), "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False"}) as found:
         for day in ("2024-01-01", "2024-01-02"):
