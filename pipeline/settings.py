@@ -31,14 +31,14 @@ class Source(_Section):
 class LakeSettings(_Section):
     """Where the lake is."""
 
-    root: str = Field(default="./lake", description="folder or bucket; the embedded warehouse publishes from a folder alone")
+    root: str = Field(default="./lake", description="folder, s3://BUCKET/... or gs://BUCKET/... (docs/lake.md)")
 
 
 class Warehouse(_Section):
     """Where analysts query, and for BigQuery where issues come from."""
 
     kind: Literal["duckdb", "bigquery"] = Field(default="duckdb", description="the embedded warehouse, or Google's")
-    path: str = Field(default="", description="DuckDB's file, on this machine; empty: warehouse.duckdb inside the lake")
+    path: str = Field(default="", description="DuckDB's file, on this machine; empty: warehouse.duckdb inside the lake, a folder")
     project: str = Field(default="", description="BigQuery: the project that holds the data set and pays for queries")
     dataset: str = Field(default="titler", description="BigQuery: the data set; it must exist")
     location: str = Field(default="US", description="BigQuery: where the data set lies; GH Archive's lies in US")
