@@ -27,9 +27,11 @@ RUNTIME = [
     "rouge-score",
     "s3fs>=2026",
     "sacrebleu",
+    "scikit-learn",  # the small models of `titler evaluate --downstream`; MLflow and textacy bring it anyway
     "sqlglot",
     "tensorflow-cpu",  # half the size of `tensorflow`; infra's GPU image replaces it
     "textacy==0.6.2",
+    "tokenizers",  # subwords: byte-pair units for text mixed with code, quick in Rust
     "typer",
     "unidecode",  # ktext's engine needs it (through textacy)
 ]
@@ -52,7 +54,6 @@ DEVELOPMENT = [
     "pytest-timeout",
     "pytest-xdist",
     "ruff",
-    "scikit-learn",  # TF-IDF, the benchmarks' floor; MLflow and textacy bring it, too
     "setuptools",
     "uv",
     "wheel",

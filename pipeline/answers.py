@@ -26,7 +26,6 @@ from pipeline.stages.embed import load_light_predictor
 from pipeline.stages.extract import parameters_of, question
 from pipeline.stages.index import INDEX
 from pipeline.stages.train import PREDICTOR, tracking_of
-from pipeline.text.vocabulary import UNKNOWN
 from pipeline.warehouse.price import usd
 
 HEALTH_KEYS = ("day", "hours_found", "events", "malformed", "issues", "trainable", "verdict")
@@ -138,7 +137,7 @@ def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list
             predictor = load_light_predictor(lake, release.plan().facts["predictor"])
             body_ids = predictor.vectors([query])
             vector = predictor.embed_vectors(body_ids)[0]
-            if not (body_ids > UNKNOWN).any():
+            if not predictor.vocabularies.body.known(body_ids).all():
                 raise UsageError("Not one word of the text is in the model's vocabulary.", "Give more of it, or an issue's URL.")
         found = others(index, vector, item, neighbours, settings.index.search_k)
     rows = ids.take(pa.array([other for other, _ in found], pa.int64())).to_pylist()

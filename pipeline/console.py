@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.lake import Lake, Manifest
@@ -18,7 +19,7 @@ from pipeline.warehouse.price import priced, size
 
 if TYPE_CHECKING:
     from pipeline.doctor import Finding
-    from pipeline.models.training import EpochFigures
+    from pipeline.models.training import Figures
     from pipeline.sample import Sample
     from pipeline.stages import Outcome
     from pipeline.stages.collect import Collected
@@ -49,11 +50,11 @@ def took(verb: str, seconds: float, own: float, worker: float) -> None:
     say(f"    {verb} took {seconds:.1f} s; peak memory {own:,.0f} MiB{f', of a worker {worker:,.0f} MiB' if worker else ''}")
 
 
-def batches(lake: Lake, verb: str, outcome: Outcome) -> None:
+def batches(lake: Lake, verb: str, outcome: Outcome, thing: str = "day") -> None:
     found = len(outcome.manifests) - outcome.made
     where = lake.path(outcome.manifests[0].table) if outcome.manifests else lake.root
-    there = f", {count(found, 'day')} there already" if found else ""
-    say(f"{verb}: {count(outcome.rows, 'row')}, {count(outcome.made, 'day')} made{there} -> {where}")
+    there = f", {count(found, thing)} there already" if found else ""
+    say(f"{verb}: {count(outcome.rows, 'row')}, {count(outcome.made, thing)} made{there} -> {where}")
 
 
 def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dict[str, Any]]) -> None:
@@ -66,11 +67,7 @@ def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dic
     say(
         f"    {count(sum(row['events'] for row in health), 'event')}; {trainable:,} of the issues are trainable; days: " + _counts(verdicts)
     )
-    why: Counter[str] = Counter()
-    for manifest in outcome.manifests:
-        why.update(manifest.figures["untrainable"])
-    if why.total():
-        say("    not trainable: " + _counts(Counter({name.replace("_", " "): number for name, number in why.items()})))
+    _untrainable(outcome.manifests)
     for manifest in outcome.manifests:
         if manifest.figures["malformed"]:
             say(
@@ -88,6 +85,26 @@ def _counts(counter: Counter[str]) -> str:
     return ", ".join(f"{number:,} {name}" for name, number in counter.items() if number)
 
 
+def _untrainable(issues: Sequence[Manifest]) -> None:
+    why: Counter[str] = Counter()
+    for manifest in issues:
+        why.update(manifest.figures["untrainable"])
+    if why.total():
+        say("    not trainable: " + _counts(Counter({name.replace("_", " "): number for name, number in why.items()})))
+
+
+def taken(lake: Lake, path: Path, issues: Manifest, made: bool) -> None:
+    """What was read of a file that a model learns from."""
+    figures = issues.figures
+    again = "" if made else ", there already"
+    say(f"take: {count(issues.rows, 'row')} of {path}, {figures['trainable']:,} trainable{again} -> {lake.path(issues.folder)}")
+    _untrainable([issues])
+    if figures["repeated"]:
+        say(f"    {count(figures['repeated'], 'row')} left out: the address, or the text without one, was there before")
+    if figures["by_row"]:
+        say("    too few repositories for whole ones to learn and to validate: split by row, which flatters the figures")
+
+
 def nothing_to_learn_from() -> None:
     say("vocab: no model opened: no day is cleaned yet")
 
@@ -101,7 +118,12 @@ def vocabulary(lake: Lake, model: str, manifest: Manifest) -> None:
     say(f"    {figures['validation']:,} more validate, {figures['test']:,} are kept for testing")
 
 
-def epoch(figures: EpochFigures) -> None:
+def epoch(figures: Figures) -> None:
+    from pipeline.models.contrast import ContrastFigures  # whoever has figures has imported it
+
+    if isinstance(figures, ContrastFigures):
+        say(f"    contrast {figures.epoch}: loss {figures.loss:.4f}, own body nearest {figures.accuracy:.1%}, {figures.seconds:.0f} s")
+        return
     say(
         f"    epoch {figures.epoch}: loss {figures.loss:.4f}, validation loss {figures.validation_loss:.4f}, "
         f"next words right {figures.validation_token_accuracy:.1%}, {figures.seconds:.0f} s"
@@ -115,9 +137,18 @@ def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> N
         f"best validation loss {figures['validation_loss']:.4f} "
         f"-> {lake.path(manifest.folder)}"
     )
+    least = figures.get("abstain_below", 0)
+    if least > 1:
+        say("    it gives NO title at all: no confidence led to the share of model.abstain_precision; train another with a lower one")
+    elif least > 0:
+        say(f"    it gives no title under a confidence of {least:.2f}")
     say(
         f"    MLflow run {figures['mlflow_run']}, version {figures['version']} of {settings.tracking.model_name} -> {settings.tracking_uri}"
     )
+
+
+def learned(model: str) -> None:
+    say(f"    next: titler evaluate {model}; then titler promote {model}")
 
 
 def evaluated(figures: dict[str, Any], as_json: bool) -> None:
@@ -134,10 +165,43 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
     )
     if "lead_rougeL" in figures:
         say(f"    first words of the body: {figures['lead_rouge1']:.2f}/{figures['lead_rouge2']:.2f}/{figures['lead_rougeL']:.2f}")
+    near = figures.get("retrieval")
+    if near:
+        say(
+            f"    titles find their own bodies among {count(near['issues'], 'issue')}: "
+            f"R@1/5/10 {near['recall_at_1']:.3f}/{near['recall_at_5']:.3f}/{near['recall_at_10']:.3f}, MRR {near['mrr']:.3f}; "
+            f"by shared words R@10 {near['floor_recall_at_10']:.3f}"
+        )
+    if sure := figures.get("confidence"):
+        say(
+            f"    ROUGE-L over 0.3: {sure['alike']:.1%} of titles, {sure['alike_least_sure']:.1%} of the least sure fifth, "
+            f"{sure['alike_most_sure']:.1%} of the surest"
+        )
     if figures.get("champion"):
-        say(f"    champion {figures['champion']} on the same issues: ROUGE-L {figures['champion_rougeL']:.2f}")
+        theirs = f", R@10 {near['champion_recall_at_10']:.3f}" if near else ""
+        say(f"    champion {figures['champion']} on the same issues: ROUGE-L {figures['champion_rougeL']:.2f}{theirs}")
     for sample in figures.get("samples", [])[:5]:
         say(f"    {sample['title']!r} -> {sample['predicted']!r} ({sample['confidence']:.2f})")
+
+
+def downstream(found: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        answer(found)
+        return
+    pulls = found["pull_requests"]
+    left_out = f", {count(pulls, 'pull request')} left out" if pulls else ""
+    say(f"evaluate: downstream of model {found['model']}, {count(found['issues'], 'issue')} of {found['file']}{left_out}")
+    for task, figures in found["tasks"].items():
+        name = task.replace("_", " ")
+        if figures["skipped"]:
+            say(f"    {name}: no figures: {figures['skipped']}")
+            continue
+        shares = [(figures[f"positives_{side}"], figures[side]) for side in ("train", "test")]
+        sides = [f"{rows:,}" if positives is None else f"{rows:,} ({positives:,} are)" for positives, rows in shares]
+        say(f"    {name}: {sides[0]} train, {sides[1]} test, split by {figures['split']}")
+        for figure in figures["embedding"]:
+            values = ", ".join(f"{way.replace('_', ' ')} {figures[way][figure]:.3f}" for way in ("embedding", "bag_of_words", "majority"))
+            say(f"        {figure.replace('_', ' '):<28}{values}")
 
 
 def promoted(result: dict[str, Any]) -> None:

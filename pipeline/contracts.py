@@ -89,18 +89,18 @@ REPO = column("repo", pa.string(), "owner/name at the time")
 
 ISSUES = Table(
     name="issues_v1",
-    prose="An issue as it was opened; later edits are not followed.",
+    prose="An issue as it was opened; later edits are not followed. A file that a model learns from is a partition `file` of its own.",
     schema=pa.schema(
         [
             ISSUE_ID,
             column("issue_url", pa.string(), "its page on GitHub"),
             REPO,
-            column("number", pa.int64(), "its number in the repository"),
+            column("number", pa.int64(), "its number in the repository; 0 where a file does not say"),
             column("author", pa.string(), "login of who opened it", null=True),
             column("title", pa.string(), "as its author wrote it"),
             column("body", pa.string(), "as its author wrote it; NULL where there is none", null=True),
-            column("created_at", WHEN, "when the opened event happened"),
-            column("event_id", pa.string(), "GH Archive's id of the opened event"),
+            column("created_at", WHEN, "when the opened event happened; 1970-01-01 where a file does not say"),
+            column("event_id", pa.string(), "GH Archive's id of the opened event; empty for a file's row"),
             column("trainable", pa.bool_(), "long and short enough to learn from; see settings text.*"),
         ]
     ),
@@ -158,8 +158,16 @@ VECTORS = Table(
             ISSUE_ID,
             REPO,
             column("trainable", pa.bool_(), "as in issues_v1"),
-            column("body", pa.list_(pa.int32()), "text.body_length ids, padded in front, cut at the end"),
-            column("title", pa.list_(pa.int32()), "text.title_length ids with _start_ and _end_, padded at the end"),
+            column(
+                "body",
+                pa.list_(pa.int32()),
+                "its ids, cut at the end: text.body_length of words, padded in front; text.body_units of subwords, padded at the end",
+            ),
+            column(
+                "title",
+                pa.list_(pa.int32()),
+                "its ids with _start_ and _end_, padded at the end: text.title_length of words, text.title_units of subwords",
+            ),
         ]
     ),
     key=("issue_id",),

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import console, notify
+from pipeline import console, memory, notify
 from pipeline.lake import Lake
-from pipeline.pins import Pinned, new_id
+from pipeline.pins import Pinned, PinnedDay, new_id
 from pipeline.settings import Settings
 from pipeline.stages.train import tracking_of
 
@@ -24,26 +23,11 @@ if TYPE_CHECKING:
 def timed(verb: str, *, sharded: bool = False) -> Iterator[None]:
     """Prints the stage's wall time and this process's highest resident memory during it; where it is `sharded`, its workers' too."""
     start = time.perf_counter()
-    with suppress(OSError):  # Linux: begins the process's high-water mark anew (proc(5), clear_refs)
-        Path("/proc/self/clear_refs").write_text("5")
-    before = _workers_peak()
+    memory.begin()
+    before = memory.workers_peak()
     yield
-    after = _workers_peak()
-    console.took(verb, time.perf_counter() - start, _peak(), after if sharded and after > before else 0.0)
-
-
-def _workers_peak() -> float:
-    """MiB: the highest of any process that this one started and that has ended."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-
-
-def _peak() -> float:
-    """MiB."""
-    with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    after = memory.workers_peak()
+    console.took(verb, time.perf_counter() - start, memory.peak(), after if sharded and after > before else 0.0)
 
 
 def run(lake: Lake, settings: Settings, days: Sequence[date], *, retrain: bool, variant: str | None, epochs: int | None) -> None:
@@ -74,19 +58,50 @@ def run(lake: Lake, settings: Settings, days: Sequence[date], *, retrain: bool, 
         raise worse
 
 
-def _train(lake: Lake, settings: Settings, model: Pinned, asked: Asked) -> None:
-    from pipeline.stages import evaluate, promote, train, vectorize, vocab
+def learn(lake: Lake, settings: Settings, path: Path, *, name: str | None, variant: str | None, epochs: int | None) -> str:
+    """Trains a model on a file of titles and bodies, from the file to MLflow; its name. Raises what the stages raise.
 
-    with timed("vocab", sharded=True):
-        console.vocabulary(lake, model.name, vocab.run(lake, settings, model, asked))
-    with timed("vectorize", sharded=True):
-        console.batches(lake, "vectorize", vectorize.run(lake, settings, model))
-    with timed("train"):
-        console.trained(lake, settings, model.name, train.run(lake, settings, model, console.epoch))
+    Without a `name` it has one that stands for the file and the settings, so the same command goes on where it was.
+    """
+    from pipeline.stages import clean, from_file
+    from pipeline.stages.vocab import Asked
+
+    digest = from_file.digest_of(path)
+    asked = Asked(variant=variant, epochs=epochs, file=digest)
+    asked.check()
+    model = Pinned(lake, "models", name or from_file.model_name(settings, digest, variant, epochs))
+    with timed("take"):
+        issues, made = from_file.run(lake, settings, path)
+        console.taken(lake, path, issues, made)
+    with timed("clean", sharded=True):
+        cleaned = clean.clean_batches(lake, settings, [issues])
+        console.batches(lake, "clean", cleaned, "file")
+    _make(lake, settings, model, asked, [from_file.pinned(issues, *cleaned.manifests)])
+    console.learned(model.name)
+    return model.name
+
+
+def _train(lake: Lake, settings: Settings, model: Pinned, asked: Asked) -> None:
+    from pipeline.stages import evaluate, promote
+
+    _make(lake, settings, model, asked)
     with timed("evaluate"):
         console.evaluated(evaluate.run(lake, settings, model), as_json=False)
     with timed("promote"):
         console.promoted(promote.run(lake, settings, model))
+
+
+def _make(lake: Lake, settings: Settings, model: Pinned, asked: Asked, taken: Sequence[PinnedDay] = ()) -> None:
+    """Vocabulary, vectors and network of a model."""
+    from pipeline.stages import train, vectorize, vocab
+
+    thing = "file" if taken else "day"
+    with timed("vocab", sharded=True):
+        console.vocabulary(lake, model.name, vocab.run(lake, settings, model, asked, taken))
+    with timed("vectorize", sharded=True):
+        console.batches(lake, "vectorize", vectorize.run(lake, settings, model), thing)
+    with timed("train"):
+        console.trained(lake, settings, model.name, train.run(lake, settings, model, console.epoch))
 
 
 def _refresh(lake: Lake, settings: Settings, release: Pinned) -> None:

@@ -72,8 +72,8 @@ class Manifest:
 
     @property
     def day(self) -> str:
-        """The source day it belongs to."""
-        return self.partition["day"]
+        """The source day it belongs to; of a file that a model learns from, what stands for the file."""
+        return self.partition.get("day") or self.partition["file"]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1, ensure_ascii=False)

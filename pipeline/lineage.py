@@ -38,6 +38,7 @@ from pipeline.lake import Lake, Manifest
 from pipeline.pins import Pinned, Plan
 from pipeline.release import EMBEDDINGS_TABLE, PUBLISHED_TABLES
 from pipeline.settings import Settings
+from pipeline.shape import units_of
 from pipeline.warehouse.types import in_bigquery
 
 T = TypeVar("T")
@@ -62,7 +63,7 @@ READS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "publish": (ISSUES.name, *PUBLISHED_TABLES, INDEX),
     },
 }
-"""Per verb, the tables whose batches a model's or a release's plan and stages have fixed for it."""
+"""Per verb, the tables whose batches a model's or a release's plan and stages have fixed for it; for subwords, issues in tokens' place."""
 LISTED = 31
 """Partitions that are told one by one."""
 
@@ -212,6 +213,12 @@ def _fixed(pinned: Pinned, plan: Plan, table: str) -> list[str]:
     return pinned.member_folders(table)
 
 
+def _of_subwords(lake: Lake, pinned: Pinned, plan: Plan) -> bool:
+    """Whether the network of a model or of a release's model reads subwords, which are made of the issues themselves."""
+    known = plan.facts["model"] if pinned.kind == "models" else lake.manifest(plan.facts["predictor"]).figures
+    return units_of(known["variant"]) == "subwords"
+
+
 def inputs(verb: str, lake: Lake, settings: Settings, about: About, result: Any) -> list[Dataset]:
     """What a verb has read. Where it failed, `result` is None: what it was to read, as far as that was fixed before."""
     if not isinstance(about, Pinned):
@@ -224,8 +231,12 @@ def inputs(verb: str, lake: Lake, settings: Settings, about: About, result: Any)
         return []
     plan = about.plan()
     tables = [*READS[about.kind][verb]]
+    if verb in ("vocab", "vectorize") and _of_subwords(lake, about, plan):
+        tables = [ISSUES.name if table == TOKENS.name else table for table in tables]
     if verb == "publish" and settings.warehouse.embeddings:
         tables.append(EMBEDDINGS_TABLE)
+    if verb == "train" and plan.facts["model"].get("abstain_precision"):  # its threshold is set on the authors' own titles
+        tables += [ISSUES.name, TOKENS.name]
     folders = [folder for table in tables for folder in _fixed(about, plan, table)]
     if verb == "evaluate" and result and result["champion"]:
         folders += Pinned(lake, "models", result["champion"]).member_folders(PREDICTOR)

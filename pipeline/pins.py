@@ -34,7 +34,10 @@ def new_id() -> str:
 
 @dataclass(frozen=True)
 class PinnedDay:
-    """A source day: the folders of its batches of issues, tokens and health, and what stands for their content."""
+    """A source day: the folders of its batches of issues, tokens and health, and what stands for their content.
+
+    Of a file that a model learns from (`pipeline.stages.from_file`) `day` is what stands for the file, and there is no health.
+    """
 
     day: str
     issues: str

@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import LakeError, TitlerError
-from pipeline.shape import AGAIN, Floats, Ids
+from pipeline.shape import AGAIN, Floats, Ids, units_of
 from pipeline.text.engine import Engine, tokenizer
-from pipeline.text.vocabulary import UNKNOWN, Vocabularies
+from pipeline.text.subword import Subwords
+from pipeline.text.vocabulary import Vocabularies, Vocabulary
 
 if TYPE_CHECKING:
     from pipeline.light import LightNetwork
@@ -40,7 +41,7 @@ class Titles:
     """The same of n bodies, a column each.
 
     A title is empty exactly where the model abstained: the body has no word that the vocabulary knows, decoding wrote no
-    word, or the confidence was under `abstain_below`.
+    text, or the confidence was under `abstain_below`.
     """
 
     titles: list[str]
@@ -62,14 +63,22 @@ class Model:
     network: Network | LightNetwork
     vocabularies: Vocabularies
     engine: Engine
-    """what makes the tokens"""
+    """what makes the tokens, where the vocabularies are of words"""
     abstain_below: float
     """confidence under which no title is given"""
     batch_size: int
     """issues decoded together"""
+    beam_width: int = 0
+    """titles followed while one is written; 0: the variant's own number"""
 
     def __post_init__(self) -> None:
         shape, body, title = self.network.shape, self.vocabularies.body, self.vocabularies.title
+        if units_of(self.network.variant) != self.vocabularies.units:
+            raise LakeError(
+                f"{self.name}: vocabularies of {self.vocabularies.units}, where its network, {self.network.variant}, "
+                f"reads {units_of(self.network.variant)}.",
+                AGAIN,
+            )
         sizes = (shape.body_vocabulary, shape.title_vocabulary, shape.body_length, shape.title_length)
         found = (body.size, title.size, body.length, title.length)
         if sizes != found:
@@ -87,24 +96,42 @@ class Model:
 
     def vectors(self, bodies: Sequence[str | None]) -> Ids:
         """The ids (n, body_length) of bodies as their authors wrote them."""
-        return self.vocabularies.body.ids(tokenizer(self.engine)([body or "" for body in bodies]))
+        return self._ids(self.vocabularies.body, [body or "" for body in bodies])
 
-    def embed_vectors(self, body_ids: Ids) -> Floats:
-        """The embeddings (n, hidden_size) of bodies (n, body_length)."""
-        return self.network.encode(body_ids, self.batch_size)
+    def title_ids(self, titles: Sequence[str]) -> Ids:
+        """The ids (n, title_length) of titles as their authors wrote them."""
+        return self._ids(self.vocabularies.title, titles)
+
+    def _ids(self, vocabulary: Vocabulary | Subwords, texts: Sequence[str]) -> Ids:
+        return vocabulary.ids(texts) if isinstance(vocabulary, Subwords) else vocabulary.ids(tokenizer(self.engine)(texts))
+
+    @property
+    def reads_titles(self) -> bool:
+        """Whether the embedding is the title's, too."""
+        return units_of(self.network.variant) == "subwords"
+
+    def embed_vectors(self, body_ids: Ids, title_ids: Ids | None = None) -> Floats:
+        """The embeddings (n, hidden_size) of bodies (n, body_length), with titles (n, title_length) where `reads_titles`."""
+        return self.network.encode(body_ids, self.batch_size, title_ids=title_ids if self.reads_titles else None)
+
+    def known(self, body_ids: Ids, title_ids: Ids) -> npt.NDArray[np.bool_]:
+        """(n,): whether there is a known word, or a unit, in what `embed_vectors` reads."""
+        known = self.vocabularies.body.known(body_ids)
+        return known | self.vocabularies.title.known(title_ids) if self.reads_titles else known
 
     def title_vectors(self, body_ids: Ids) -> Titles:
         """Titles and embeddings of bodies (n, body_length). Raises TitlerError where the network gives what is no number."""
         title = self.vocabularies.title
-        decoded = self.network.greedy(body_ids, title.start, title.end, self.batch_size)
+        decoded = self.network.decode(body_ids, title.start, title.end, self.batch_size, self.beam_width)
         if not np.isfinite(decoded.log_probability).all():
             raise TitlerError(
                 f"{self.name} gives probabilities that are not numbers.", "Train another model with a lower model.learning_rate."
             )
-        told = (body_ids > UNKNOWN).any(axis=1) & (decoded.lengths > 0)
+        written = [title.text_of(ids) for ids in decoded.ids]
+        told = self.vocabularies.body.known(body_ids) & np.array([text != "" for text in written], dtype=bool)
         confidences = np.where(told, np.exp(decoded.log_probability.astype(np.float64)), 0.0)
         abstained = ~told | (confidences < self.abstain_below)
-        titles = ["" if silent else " ".join(title.words_of(ids)) for ids, silent in zip(decoded.ids, abstained, strict=True)]
+        titles = ["" if silent else text for text, silent in zip(written, abstained, strict=True)]
         return Titles(titles, confidences, abstained, decoded.states)
 
 
@@ -120,7 +147,8 @@ class Predictor(Model):
 
         store.save(self.network, directory)
         self.vocabularies.save(directory)
-        about = {"name": self.name, "engine": self.engine, "abstain_below": self.abstain_below, "batch_size": self.batch_size}
+        told = ("name", "engine", "abstain_below", "batch_size", "beam_width")
+        about = {name: getattr(self, name) for name in told}
         (directory / FILE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -130,7 +158,7 @@ class Predictor(Model):
         from pipeline.models import store
 
         vocabularies = Vocabularies.load(directory)
-        return cls(about.name, store.load(directory), vocabularies, about.engine, about.abstain_below, about.batch_size)
+        return cls(about.name, store.load(directory), vocabularies, about.engine, about.abstain_below, about.batch_size, about.beam_width)
 
 
 @dataclass(frozen=True)
@@ -146,7 +174,7 @@ class LightPredictor(Model):
         from pipeline.light import LightNetwork
 
         network, vocabularies = LightNetwork.load(directory), Vocabularies.load(directory)
-        return cls(about.name, network, vocabularies, about.engine, about.abstain_below, about.batch_size)
+        return cls(about.name, network, vocabularies, about.engine, about.abstain_below, about.batch_size, about.beam_width)
 
 
 @dataclass(frozen=True)
@@ -157,6 +185,7 @@ class _About:
     engine: Engine
     abstain_below: float
     batch_size: int
+    beam_width: int
 
     @classmethod
     def read(cls, directory: Path) -> _About:
@@ -165,6 +194,7 @@ class _About:
             about = json.loads((directory / FILE).read_text(encoding="utf-8"))
             name, engine, abstain_below, batch_size = (about[key] for key in ("name", "engine", "abstain_below", "batch_size"))
             tokenizer(engine)
-            return cls(name, engine, float(abstain_below), int(batch_size))
+            beam_width = int(about.get("beam_width", 1))  # files of before beam search do not say
+            return cls(name, engine, float(abstain_below), int(batch_size), beam_width)
         except (OSError, ValueError, KeyError, TypeError, TitlerError) as error:
             raise LakeError(f"{directory / FILE} is missing or damaged: {error}", AGAIN) from None

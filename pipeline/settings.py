@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -75,6 +76,9 @@ class Text(_Section):
     title_words: int = Field(default=4500, ge=1, description="words kept in the titles' vocabulary")
     body_length: int = Field(default=70, ge=1, description="ids a body")
     title_length: int = Field(default=12, ge=3, description="ids a title, _start_ and _end_ included")
+    subwords: int = Field(default=8000, ge=257, description="units kept, where the network reads subwords; 256 of them are the bytes")
+    body_units: int = Field(default=256, ge=1, description="ids a body there")
+    title_units: int = Field(default=24, ge=3, description="ids a title there, _start_ and _end_ included")
     min_body_words: int = Field(default=6, ge=0, description="trainable: at least so many runs of non-white-space in the body")
     min_title_words: int = Field(default=3, ge=0, description="trainable: at least so many in the title")
     max_title_characters: int = Field(default=400, ge=1, description="trainable: at most so many characters in the title")
@@ -91,9 +95,15 @@ class Model(_Section):
     batch_size: int = Field(default=64, ge=1, description="issues a training step; a large GPU wants 1200, the article's")
     epochs: int = Field(default=7, ge=1, description="at most")
     patience: int = Field(default=2, ge=1, description="epochs without a better validation loss before training stops")
+    contrast_epochs: int = Field(default=6, ge=1, description="copy: epochs in which the embedding is learned, before titles are")
     inference_batch_size: int = Field(default=512, ge=1, description="issues decoded together")
+    beam_width: int = Field(default=0, ge=0, description="titles followed while one is written; 0: the variant's own (gru 1, copy 4)")
     promotion_margin: float = Field(default=0.5, ge=0, description="ROUGE-L points a challenger may be under the champion")
+    promotion_retrieval_margin: float = Field(default=0.02, ge=0, le=1, description="R@10, 0 to 1, it may be under the champion")
     abstain_below: float = Field(default=0.0, ge=0, le=1, description="confidence under which no title is given")
+    abstain_precision: float = Field(
+        default=0.0, ge=0, le=1, description="training raises abstain_below until this share of titles has ROUGE-L over 0.3 on validation"
+    )
     seed: int = Field(default=42, ge=0, description="of initial weights and shuffling")
     sample_titles: int = Field(default=50, ge=0, description="validation titles logged to MLflow")
 
@@ -195,12 +205,26 @@ class Settings(BaseSettings):
         """DuckDB's file, with the default worked out. Raises UsageError where it must be set: the lake is no folder."""
         return self.warehouse.path or f"{self._folder('warehouse.path', 'a file on this machine')}/warehouse.duckdb"
 
+    def public(self) -> dict[str, Any]:
+        """Every setting by section, as JSON has them, without what lets somebody in: secrets, and logins and queries in addresses."""
+        return {
+            section: {name: _public(value) for name, value in values.items()} for section, values in self.model_dump(mode="json").items()
+        }
+
     def _folder(self, setting: str, value: str) -> str:
         """The lake's folder, absolute. Raises UsageError where it is none, so that `setting` has no default."""
         root = self.lake.root.removeprefix("file://")
         if "://" in root:
             raise UsageError(f"lake.root = {root} is not a folder, so {setting} has no default.", f"Set {setting} to {value}.")
         return str(Path(root).absolute())
+
+
+def _public(value: Any) -> Any:
+    """An address loses user, password, query and fragment; anything else stays."""
+    if not isinstance(value, str) or "://" not in value:
+        return value
+    address = urlsplit(value)
+    return f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"
 
 
 def load(path: Path | None = None) -> Settings:

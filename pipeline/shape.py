@@ -6,8 +6,11 @@ Knows no library of networks: what trains a network (`pipeline.models`) and what
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +24,19 @@ WEIGHTS = "network.keras"
 SHAPE = "shape.json"
 AGAIN = "Take the model's files whole, or train again:  titler train MODEL"
 
+Unit = Literal["words", "subwords"]
+UNITS: Mapping[str, Unit] = MappingProxyType({"gru": "words", "gru_cudnn": "words", "copy": "subwords"})
+"""What an id stands for, by the network's variant."""
+
 Ids = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
+
+
+def units_of(variant: str) -> Unit:
+    """What the ids that a variant reads and writes stand for. Raises UsageError for a variant that there is not."""
+    if variant not in UNITS:
+        raise UsageError(f"{variant!r} is no variant of the network.", f"Set model.variant to one of: {', '.join(UNITS)}")
+    return UNITS[variant]
 
 
 @dataclass(frozen=True)
@@ -64,6 +78,18 @@ class Shape:
         if ids.size and not 0 <= ids.min() <= ids.max() < self.body_vocabulary:
             raise UsageError(
                 f"Ids from {ids.min()} to {ids.max()}; this network knows 0 to {self.body_vocabulary - 1}.",
+                "Use the vocabulary that travels with the model.",
+            )
+        return ids
+
+    def checked_titles(self, title_ids: npt.ArrayLike, bodies: int) -> Ids:
+        """Titles as (bodies, title_length) int32. Raises UsageError for another shape and for ids that the network does not know."""
+        ids = np.asarray(title_ids, dtype=np.int32)
+        if ids.shape != (bodies, self.title_length):
+            raise UsageError(f"Titles of shape {ids.shape}; to {bodies} bodies this network reads ({bodies}, {self.title_length}) ids.")
+        if ids.size and not 0 <= ids.min() <= ids.max() < self.title_vocabulary:
+            raise UsageError(
+                f"Ids from {ids.min()} to {ids.max()}; this network knows 0 to {self.title_vocabulary - 1}.",
                 "Use the vocabulary that travels with the model.",
             )
         return ids

@@ -263,6 +263,13 @@ def test_the_page_on_bigquery_types_verbs_and_names_settings_that_there_are():
     assert (len(lines) > 2, len(named) > 5) == (True, True)
 
 
+def test_the_page_on_models_types_verbs_that_there_are():
+    (block,) = fenced((ROOT / "docs" / "models.md").read_text(encoding="utf-8"), "console")
+    for line in block.splitlines():
+        verb, *rest = shlex.split(line.removeprefix("$ titler "))
+        verbs_page.group().commands[verb].make_context(verb, rest)
+
+
 def test_the_readme_leads_to_every_page():
     assert [path.name for path in (ROOT / "docs").glob("*.md") if f"](docs/{path.name})" not in README] == []
 

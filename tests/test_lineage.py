@@ -20,7 +20,7 @@ from pipeline.stages import Outcome, clean, extract
 from pipeline.stages.plan import Planned
 from tests.warehouse.events import DAY, opened, write_hour
 
-FACTS = {"model": "m", "model_version": "3", "mlflow_run": "run", "predictor": ""}
+FACTS = {"model_version": "3", "mlflow_run": "run", "predictor": ""}
 BIGQUERY = Warehouse(kind="bigquery", project="my-project")
 
 
@@ -92,7 +92,8 @@ def test_the_version_is_the_batch_and_of_several_batches_stands_for_all_of_them(
 class Built:
     """A lake with a model and a release of two days, in which every stage has left its batches."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, variant: str = "gru") -> None:
+        self.variant = variant
         self.lake = Lake(str(folder / "lake"))
         self.settings = Settings(lake=LakeSettings(root=str(folder / "lake")), lineage=Lineage(file=str(folder / "told.json")))
         self.model, self.release = Pinned(self.lake, "models", "m"), Pinned(self.lake, "releases", "r")
@@ -109,8 +110,8 @@ class Built:
             owner = {"vocabulary": "v"} if table is VECTORS else {"model": "m"}
             self.members[table.name] = tuple(self.batch(table.name, **owner, day=day.day) for day in pinned)
         self.members["index"] = (self.batch("index", release="r"),)
-        for about in (self.model, self.release):
-            about.open(pinned, {**FACTS, "predictor": self.predictor.folder})
+        for about, model in ((self.model, {"variant": variant}), (self.release, "m")):
+            about.open(pinned, {**FACTS, "model": model, "predictor": self.predictor.folder})
             for table_name, batches in self.members.items():
                 about.set_members(table_name, batches)
         self.release.set_members(SOURCE_HEALTH.name, [self.lake.manifest(day.health) for day in pinned])
@@ -121,7 +122,7 @@ class Built:
             draft.write_table("part-00000.parquet", ISSUES.empty(), ISSUES)
         else:
             draft.write_file("part-00000.parquet", b"12345", rows=2)
-        return draft.commit({"version": "3", "mlflow_run": "run"})
+        return draft.commit({"version": "3", "mlflow_run": "run", "variant": self.variant})
 
     def told(self, verb: str, about: lineage.About, result: Any) -> dict[str, list[dict[str, Any]]]:
         """What the verb writes once its stage has returned `result`."""
@@ -190,6 +191,14 @@ def test_of_a_release(built: Built, verb: str, inputs: list[str], outputs: list[
     assert built.names(verb, built.release, results[verb]) == (inputs, outputs)
 
 
+def test_subwords_are_made_of_issues(tmp_path: Path) -> None:
+    built = Built(tmp_path, variant="copy")
+    vectors = Outcome(built.members[VECTORS.name], 0)
+    assert built.names("vocab", built.model, built.members["vocabulary"][0])[0] == ["issues_v1"]
+    assert built.names("vectorize", built.model, vectors)[0] == ["issues_v1", "vocabulary"]
+    assert built.names("vectorize", built.release, vectors)[0] == ["issues_v1", "predictor"]
+
+
 def test_a_batch_that_was_there_is_told_as_if_it_had_been_made_just_now(built: Built) -> None:
     made, found = (built.told("embed", built.release, Outcome(built.members[EMBEDDINGS.name], made)) for made in (2, 0))
     assert made == found
@@ -242,6 +251,13 @@ def test_an_evaluation_read_the_champion_too(built: Built) -> None:
     Pinned(built.lake, "models", "champion").set_members("predictor", [built.batch("predictor", model="champion")])
     told = built.told("evaluate", built.model, {"champion": "champion"})
     assert [part["dimensions"] for part in told["inputs"][2]["partitions"]] == [{"model": "m"}, {"model": "champion"}]
+
+
+def test_a_training_that_sets_a_threshold_read_the_authors_titles_too(built: Built) -> None:
+    careful = Pinned(built.lake, "models", "careful")
+    careful.open(built.model.plan().days, {"model": {"abstain_precision": 0.5}})
+    names = [dataset.name.rpartition("/")[2] for dataset in lineage.inputs("train", built.lake, built.settings, careful, built.predictor)]
+    assert names == [ISSUES.name, TOKENS.name]
 
 
 def test_a_plan_that_opened_nothing_read_and_wrote_nothing(built: Built) -> None:

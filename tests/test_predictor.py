@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +16,10 @@ from hypothesis import strategies as st
 from pipeline.errors import LakeError, TitlerError
 from pipeline.models import Shape, build
 from pipeline.predictor import Predictor
+from pipeline.shape import Decoded, Floats, Ids
+from pipeline.stages.embed import embed_part
+from pipeline.stages.vectorize import id_lists
+from pipeline.text.subword import Subwords, Units
 from pipeline.text.vocabulary import Vocabularies, Vocabulary
 
 WORDS = ("crash", "window", "close", "number", "error", "theme")
@@ -118,14 +124,25 @@ def test_embeddings_fit_float16(predictor: Predictor) -> None:
 
 
 def test_a_predictor_comes_back_as_it_was_saved(predictor: Predictor, tmp_path: Path) -> None:
-    dataclasses.replace(predictor, abstain_below=0.1).save(tmp_path)
+    dataclasses.replace(predictor, abstain_below=0.1, beam_width=1).save(tmp_path)
     names = ["body_vocabulary.json", "network.keras", "predictor.json", "shape.json", "title_vocabulary.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     loaded = Predictor.load(tmp_path)
-    assert (loaded.name, loaded.engine, loaded.abstain_below, loaded.batch_size) == ("m1", "titler", 0.1, 16)
+    assert (loaded.name, loaded.engine, loaded.abstain_below, loaded.batch_size, loaded.beam_width) == ("m1", "titler", 0.1, 16, 1)
     bodies = ["crash window", "error 3 theme"]
     for one, other in zip(loaded.predict(bodies), predictor.predict(bodies), strict=True):
         assert (one.title, one.confidence, one.embedding.tolist()) == (other.title, other.confidence, other.embedding.tolist())
+
+
+@pytest.mark.parametrize(("kept", "told"), [({"beam_width": 3}, 3), ({"beam_width": 0}, 0), ({}, 1)])
+def test_a_file_that_does_not_say_how_many_titles_are_followed_is_of_before_and_greedy(
+    predictor: Predictor, tmp_path: Path, kept: dict[str, int], told: int
+) -> None:
+    predictor.save(tmp_path)
+    about = json.loads((tmp_path / "predictor.json").read_text())
+    del about["beam_width"]
+    (tmp_path / "predictor.json").write_text(json.dumps({**about, **kept}))
+    assert Predictor.load(tmp_path).beam_width == told
 
 
 @pytest.mark.parametrize("content", [None, "{}", "nonsense", '{"name": "m", "engine": "spacy", "abstain_below": 0, "batch_size": 1}'])
@@ -151,3 +168,62 @@ def test_a_network_that_diverged_says_so() -> None:
     other.network.model.set_weights([weight * np.nan for weight in other.network.model.get_weights()])
     with pytest.raises(TitlerError, match="m1 gives probabilities that are not numbers"):
         other.predict(["crash"])
+
+
+UNITS = Units.fit(["the window crash", "a crash of the window"], 280)
+OF_UNITS = Vocabularies(Subwords(UNITS, 8, start_end=False), Subwords(UNITS, 8, start_end=True))
+
+
+class Copying:
+    """A network of subwords reduced to what its predictor sees: a title is the body, an embedding the number of ids that it was given."""
+
+    variant = "copy"
+    shape = Shape(OF_UNITS.body.size, OF_UNITS.title.size, 8, 8, embedding_size=1, hidden_size=1)
+
+    def encode(self, body_ids: Ids, batch_size: int, *, title_ids: Ids | None) -> Floats:
+        given = body_ids if title_ids is None else np.concatenate([body_ids, title_ids], axis=1)
+        return (given > 0).sum(axis=1, keepdims=True).astype(np.float32)
+
+    def decode(self, body_ids: Ids, start: int, end: int, batch_size: int, beam_width: int) -> Decoded:
+        ids = np.where(body_ids == 0, end, body_ids)[:, :7]
+        lengths = (body_ids > 0).sum(axis=1).astype(np.int32)
+        return Decoded(ids, lengths, np.zeros(len(ids), np.float32), self.encode(body_ids, batch_size, title_ids=None))
+
+
+@pytest.fixture
+def copying() -> Predictor:
+    return Predictor("m2", cast(Any, Copying()), OF_UNITS, "titler", 0.0, 16)
+
+
+def test_subwords_are_read_from_raw_text_and_written_as_text(copying: Predictor) -> None:
+    found = copying.predict(["**The** `CrashWindow`!", "<!-- nothing -->", None])
+    assert [(prediction.title, prediction.abstained) for prediction in found] == [("the crashwindow!", False), ("", True), ("", True)]
+
+
+def test_subwords_that_are_no_text_are_an_abstention(copying: Predictor) -> None:
+    blank, half = (UNITS.texts.index(unit) + 4 for unit in ("\n", "\xc3"))
+    found = copying.title_vectors(np.array([[blank, half, 0, 0, 0, 0, 0, 0]], np.int32))
+    assert (found.titles, found.confidences.tolist(), found.abstained.tolist()) == ([""], [0.0], [True])
+
+
+def test_titles_are_embedded_where_the_network_reads_them(predictor: Predictor, copying: Predictor) -> None:
+    bodies, titles = copying.vectors(["the crash", ""]), copying.title_ids(["the window", ""])
+    assert copying.embed_vectors(bodies).tolist() == [[2.0], [0.0]]
+    assert copying.embed_vectors(bodies, titles).tolist() == [[6.0], [2.0]]  # with _start_ and _end_
+    ids = predictor.vectors(["crash"])
+    assert predictor.embed_vectors(ids, predictor.title_ids(["theme"])).tolist() == predictor.embed_vectors(ids).tolist()
+
+
+def test_embeddings_are_zeros_where_nothing_that_is_read_is_known(predictor: Predictor, copying: Predictor) -> None:
+    def embedded(by: Predictor) -> list[bool]:
+        bodies, titles = by.vectors(["crash", None, "", "!"]), by.title_ids(["", "crash", "!", "theme"])
+        vectors = pa.table({"issue_id": [1, 2, 3, 4], "body": id_lists(bodies), "title": id_lists(titles)})
+        return [any(row) for row in embed_part(vectors, by).column("embedding").to_pylist()]
+
+    assert embedded(predictor) == [True, False, False, False]
+    assert embedded(copying) == [True, True, False, True]
+
+
+def test_a_network_of_subwords_refuses_words() -> None:
+    with pytest.raises(LakeError, match="m2: vocabularies of words, where its network, copy, reads subwords"):
+        Predictor("m2", cast(Any, Copying()), Vocabularies(BODY, TITLE), "titler", 0.0, 16)

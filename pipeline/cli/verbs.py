@@ -112,14 +112,34 @@ def vectorize(
 
 
 @app.command()
-def train(model: Model) -> None:
-    """Train a model on its vectors; a training that was killed goes on from its last checkpoint.
+def train(
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="The model; with --from-file a name for it, by default the file's.")
+    ] = None,
+    from_file: Annotated[
+        Path | None, typer.Option("--from-file", metavar="FILE", help="Make a model, vocabulary included, of JSON lines, Parquet or CSV.")
+    ] = None,
+    variant: Variant = None,
+    epochs: Epochs = None,
+) -> None:
+    """Train a model on its vectors, or a new one on a file. A training that was killed goes on from its last checkpoint.
 
-    Example: titler train 20150104T031200Z
+    Example: titler train --from-file issues.csv --epochs 3
     """
+    here = context()
+    if from_file is not None:
+        from pipeline import job
+
+        job.learn(here.lake, here.settings, from_file, name=model, variant=variant, epochs=epochs)
+        return
+    if model is None:
+        raise UsageError(
+            "Which model?", "titler train MODEL trains one that `titler vocab` opened; titler train --from-file FILE makes one."
+        )
+    if variant is not None or epochs is not None:
+        raise UsageError("A model's variant and epochs are fixed when it is opened.", "titler vocab --variant V --epochs N")
     from pipeline.stages import train as stage
 
-    here = context()
     pinned = here.model(model)
     with here.told("train", pinned) as kept:
         manifest = kept(stage.run(here.lake, here.settings, pinned, console.epoch))
@@ -130,21 +150,33 @@ def train(model: Model) -> None:
 def evaluate(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="The model; default: the champion.")] = None,
     from_file: Annotated[
-        Path | None, typer.Option("--from-file", metavar="FILE", help="Score the champion on JSON lines, Parquet or CSV instead.")
+        Path | None, typer.Option("--from-file", metavar="FILE", help="Score on JSON lines, Parquet or CSV instead.")
     ] = None,
+    other_uses: Annotated[
+        bool,
+        typer.Option("--downstream", help="With --from-file: what its embeddings tell of labels and of days open, instead of titles."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Score a model's titles against the titles that authors wrote.
+    """Score a model's titles against the titles that authors wrote, or its embeddings on other questions.
 
-    Example: titler evaluate --from-file issues.csv --json
+    Example: titler evaluate --downstream --from-file issues.csv --json
     """
+    here = context()
+    if other_uses:
+        from pipeline.stages import downstream
+
+        if from_file is None:
+            raise UsageError(
+                "--downstream needs a file: an issue that was just opened has no labels and was not closed.",
+                "titler evaluate --downstream --from-file FILE of title, body and where there are repo, labels, created_at, closed_at",
+            )
+        console.downstream(downstream.run(here.lake, here.settings, from_file, model), as_json)
+        return
     from pipeline.stages import evaluate as stage
 
-    here = context()
     if from_file is not None:
-        if model is not None:
-            raise UsageError("--from-file scores the champion, not a model by name.", f"titler evaluate --from-file {from_file}")
-        figures = stage.from_file(here.lake, here.settings, from_file)
+        figures = stage.from_file(here.lake, here.settings, from_file, model)
     else:
         pinned = here.model(model or stage.champion(here.lake, here.settings))
         with here.told("evaluate", pinned) as kept:
@@ -163,7 +195,7 @@ def promote(
     from pipeline.stages import promote as stage
 
     here = context()
-    if force != bool(because):
+    if force != bool(because.strip()):
         raise UsageError("--force needs a reason, and a reason needs --force.", f'titler promote {model} --force --because "..."')
     pinned = here.model(model)
     with here.told("promote", pinned) as kept:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline.models import quiet  # isort: skip  # first: it imports Keras
-from pipeline.models.network import Network
-from pipeline.models.variants import VARIANTS, build, check
+from pipeline.models.network import Network, build
+from pipeline.models.variants import VARIANTS, check
 from pipeline.shape import Decoded, Shape
 
 __all__ = ["VARIANTS", "Decoded", "Network", "Shape", "build", "check", "quiet"]

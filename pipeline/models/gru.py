@@ -12,12 +12,15 @@ masked, as in the article: the encoder reads the zeros in front of a short body 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 from keras import KerasTensor, layers, ops
 
-from pipeline.shape import Shape
+from pipeline.models.lesson import Batch, Lesson
+from pipeline.shape import PAD, Ids, Shape
 
 
 @keras.saving.register_keras_serializable(package="titler", name="hard_sigmoid_of_keras_2")
@@ -49,3 +52,63 @@ def _network(name: str, shape: Shape, **gates: Any) -> keras.Model:
     told = layers.BatchNormalization(name="decoder_norm")(told)
     logits = layers.Dense(shape.title_vocabulary, name="words")(told)
     return keras.Model([body, title], logits, name=name)
+
+
+class GruSteps:
+    """Its parts, as `search` takes them. There is nothing to remember beside the state, which is the issue's embedding."""
+
+    def __init__(self, model: keras.Model) -> None:
+        layer = model.get_layer
+        self._encoder = keras.Model(layer("body").output, layer("encoder").output[1], name="encode")
+        self._embedding, self._norm, self._cell = layer("title_embedding"), layer("title_norm"), layer("decoder").cell
+        self._state_norm, self._words = layer("decoder_norm"), layer("words")
+
+    def begin(self, body: KerasTensor) -> tuple[tuple[()], KerasTensor]:
+        """Bodies (B, body_length) -> states (B, hidden_size)."""
+        return (), self._encoder(body, training=False)
+
+    def step(self, memory: tuple[()], state: KerasTensor, token: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
+        """States (B, k, hidden_size) and the tokens (B, k) last written -> log p of the next (B, k, title_vocabulary), states."""
+        told = self._norm(self._embedding(token), training=False)
+        flat = [ops.reshape(each, (-1, each.shape[-1])) for each in (told, state)]
+        state = ops.reshape(self._cell(flat[0], [flat[1]])[0], ops.shape(state))
+        logits = self._words(self._state_norm(state, training=False))
+        return logits - ops.logsumexp(logits, axis=-1, keepdims=True), state
+
+
+def lesson(model: keras.Model) -> Lesson:
+    """The article's: the mean cross-entropy over all places of a title, padding included."""
+    return Lesson(
+        model=keras.Model(model.inputs, model.outputs, name="teacher_forcing"),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[_TokenLoss(), _TokenAccuracy()],
+        loss_over="issues",
+        batches=_batches,
+    )
+
+
+def _batches(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[Batch]:
+    for bodies, titles in batches:
+        targets = titles[:, 1:]
+        yield Batch([bodies, titles[:, :-1]], targets, len(bodies), int(np.count_nonzero(targets != PAD)))
+
+
+class _TokenLoss(keras.metrics.Mean):
+    """Mean cross-entropy over the positions that are no padding."""
+
+    def __init__(self) -> None:
+        super().__init__(name="token_loss")
+
+    def update_state(self, y_true: KerasTensor, y_pred: KerasTensor, sample_weight: None = None) -> Any:
+        losses = keras.losses.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
+        return super().update_state(losses, sample_weight=ops.cast(y_true != PAD, losses.dtype))
+
+
+class _TokenAccuracy(keras.metrics.SparseCategoricalAccuracy):
+    """Share of the positions that are no padding whose token is the likeliest one."""
+
+    def __init__(self) -> None:
+        super().__init__(name="token_accuracy")
+
+    def update_state(self, y_true: KerasTensor, y_pred: KerasTensor, sample_weight: None = None) -> Any:
+        return super().update_state(y_true, y_pred, sample_weight=ops.cast(y_true != PAD, y_pred.dtype))

@@ -7,83 +7,82 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 import numpy.typing as npt
-from keras import KerasTensor, ops
+from keras import KerasTensor
 
-from pipeline.shape import BATCH_SIZE, PAD, UNKNOWN, Decoded, Floats, Ids, Shape
+from pipeline.models.lengths import lengths, trimmed
+from pipeline.models.search import Search, Steps
+from pipeline.models.variants import VARIANTS, check
+from pipeline.shape import BATCH_SIZE, Decoded, Floats, Ids, Shape
 
 SMALL_BATCHES = (1, 8, 64)
 """Fewer issues than a batch are padded to the next of these: few sizes, so few compilations, and one issue costs one issue."""
 
 
 class Network:
-    """A variant of the network with its weights.
-
-    `model` takes [body (B, body_length), title (B, steps)] int32 and gives logits (B, steps, title_vocabulary) float32. Its
-    layers are called body_embedding, body_norm, encoder, title_embedding, title_norm, decoder, decoder_norm and words.
-    """
+    """A variant of the network with its weights, which are those of `model`; `VARIANTS` says what that is and does."""
 
     def __init__(self, variant: str, shape: Shape, model: keras.Model) -> None:
         self.variant = variant
         self.shape = shape
         self.model = model
-        self._encoder = keras.Model(model.get_layer("body").output, model.get_layer("encoder").output[1], name="encode")
-        self._decoders: dict[tuple[int, int], _Greedy] = {}
+        self._kind = VARIANTS[variant]
+        self._steps = self._kind.steps(model)
+        self._first = _First(self._steps)
+        self._searches: dict[tuple[int, int, int], Search] = {}
 
-    def encode(self, body_ids: npt.ArrayLike, batch_size: int = BATCH_SIZE) -> Floats:
-        """The embeddings (n, hidden_size) of bodies (n, body_length)."""
-        batches = padded_batches(self.shape.checked(body_ids), batch_size)
-        states = [np.asarray(self._encoder.predict_on_batch(batch))[:rows] for batch, rows in batches]
+    def encode(self, body_ids: npt.ArrayLike, batch_size: int = BATCH_SIZE, *, title_ids: npt.ArrayLike | None = None) -> Floats:
+        """The embeddings (n, hidden_size) of bodies (n, body_length), and of titles (n, title_length) where the variant reads them."""
+        ids = self.shape.checked(body_ids)
+        if self._kind.embed is not None:
+            return self._kind.embed(self.model)(ids, None if title_ids is None else self.shape.checked_titles(title_ids, len(ids)))
+        states = [np.asarray(self._first.predict_on_batch(batch))[:rows] for batch, rows in padded_batches(ids, batch_size)]
         return np.concatenate(states) if states else self.shape.no_titles().states
 
-    def greedy(self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE) -> Decoded:
-        """The likeliest next token, again and again, for all issues of a batch at once; `start` and `end` are the ids of _start_ and _end_.
+    def decode(self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE, beam_width: int = 0) -> Decoded:
+        """Titles by beam search, of width 1 by taking the likeliest next token again and again; 0 is the variant's own width.
 
-        Never writes 0 (padding), 1 (unknown) or `start`: their probabilities are passed over, not shared out among the
-        other words, so a title that needs a word the model does not know is told with less confidence.
+        `start` and `end` are the ids of _start_ and _end_. Never writes 0 (padding), 1 (unknown) or `start`: their probabilities
+        are passed over, not shared out among the other words, so a title that needs a word the model does not know is told with
+        less confidence.
         """
-        if (start, end) not in self._decoders:
-            self._decoders[start, end] = _Greedy(self._encoder, self.model, self.shape, start, end)
-        decoder = self._decoders[start, end]
-        batches = padded_batches(self.shape.checked(body_ids), batch_size)
-        parts = [[np.asarray(part)[:rows] for part in decoder.predict_on_batch(batch)] for batch, rows in batches]
-        return Decoded(*(np.concatenate(part) for part in zip(*parts, strict=True))) if parts else self.shape.no_titles()
+        width = beam_width or self._kind.beam_width
+        if (start, end, width) not in self._searches:
+            once = width > 1 or not self._kind.repeats
+            self._searches[start, end, width] = Search(self._steps, self.shape, start, end, width, once)
+        search = self._searches[start, end, width]
+        ids = self.shape.checked(body_ids)
+        # issues of like length together, where that saves steps; as they came, else
+        order = np.argsort(lengths(ids), kind="stable") if self._kind.trims else np.arange(len(ids))
+        parts = []
+        for batch, rows in padded_batches(ids[order], batch_size):
+            found = search.predict_on_batch(trimmed(batch) if self._kind.trims else batch)
+            parts.append([np.asarray(part)[:rows] for part in found])
+        if not parts:
+            return self.shape.no_titles()
+        back = np.argsort(order)
+        titles, words, means, states = (np.concatenate(part)[back] for part in zip(*parts, strict=True))
+        return Decoded(titles, words, means, states if self._kind.embed is None else self._kind.embed(self.model)(ids, None))
 
 
-class _Greedy(keras.Model):
-    """Bodies (B, body_length) -> the four arrays of Decoded; the steps are unrolled into one compiled function."""
+def build(variant: str, shape: Shape, seed: int) -> Network:
+    """A network with fresh weights; the same seed gives the same ones.
 
-    def __init__(self, encoder: keras.Model, model: keras.Model, shape: Shape, start: int, end: int) -> None:
-        super().__init__(name="greedy")
-        self.encoder = encoder
-        self.embedding = model.get_layer("title_embedding")
-        self.norm = model.get_layer("title_norm")
-        self.cell = model.get_layer("decoder").cell
-        self.state_norm = model.get_layer("decoder_norm")
-        self.words = model.get_layer("words")
-        self._steps = shape.steps
-        self._start, self._end = start, end
-        barred = np.zeros((1, shape.title_vocabulary), np.float32)
-        barred[0, [PAD, UNKNOWN, start]] = -np.inf
-        self._barred = barred
+    Seeds Python, NumPy and the backend. Raises UsageError for a variant that there is not, and for a shape that it cannot have.
+    """
+    check(variant)
+    keras.utils.set_random_seed(seed)
+    return Network(variant, shape, VARIANTS[variant].build(shape))
 
-    def call(self, body: KerasTensor) -> tuple[KerasTensor, KerasTensor, KerasTensor, KerasTensor]:
-        state = hidden = self.encoder(body, training=False)
-        token = ops.full_like(body[:, 0], self._start)
-        writing = ops.ones_like(hidden[:, 0])  # 1 while a title is being written, 0 after its _end_
-        total, tokens, words = ops.zeros_like(writing), ops.zeros_like(writing), ops.zeros_like(writing)
-        title = []
-        for _ in range(self._steps):
-            told = self.norm(self.embedding(token[:, None]), training=False)[:, 0]
-            hidden, _ = self.cell(told, [hidden])
-            logits = self.words(self.state_norm(hidden[:, None], training=False))[:, 0]
-            token = ops.cast(ops.argmax(logits + self._barred, axis=-1), "int32")
-            chosen = ops.take_along_axis(logits, token[:, None], axis=-1)[:, 0] - ops.logsumexp(logits, axis=-1)
-            token = token * ops.cast(writing, "int32")
-            total, tokens = total + writing * chosen, tokens + writing
-            writing = writing * ops.cast(token != self._end, writing.dtype)
-            words = words + writing
-            title.append(token)
-        return ops.stack(title, axis=1), ops.cast(words, "int32"), total / tokens, state
+
+class _First(keras.Model):
+    """Bodies (B, body_length) -> the decoder's first states (B, hidden_size)."""
+
+    def __init__(self, steps: Steps) -> None:
+        super().__init__(name="first")
+        self._steps = steps
+
+    def call(self, body: KerasTensor) -> KerasTensor:
+        return self._steps.begin(body)[1]
 
 
 def padded_batches(ids: Ids, batch_size: int) -> Iterator[tuple[Ids, int]]:

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import LakeError, UsageError
-from pipeline.models.network import Network
-from pipeline.models.variants import build
+from pipeline.models.network import Network, build
 from pipeline.shape import AGAIN, SHAPE, WEIGHTS, read_about, write_about
 
 

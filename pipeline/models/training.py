@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import numpy.typing as npt
-from keras import KerasTensor, ops
+from keras import ops
 
 from pipeline.errors import LakeError, TitlerError, UsageError
 from pipeline.models.checkpoint import Arrays, Checkpoint, assign, values
+from pipeline.models.contrast import Contrast, ContrastFigures
+from pipeline.models.lesson import Lesson
 from pipeline.models.network import Network
+from pipeline.models.variants import VARIANTS
 from pipeline.models.warmup import Warmup
-from pipeline.shape import PAD
+from pipeline.shape import Ids
 
 CHECKPOINT = "checkpoint.npz"
-Ids = npt.NDArray[np.int32]
 Data = Callable[[int], Iterator[tuple[Ids, Ids]]]
 """Called with the number of the epoch, from 1: batches of bodies (B, body_length) and titles (B, title_length)."""
 
@@ -30,8 +30,8 @@ Data = Callable[[int], Iterator[tuple[Ids, Ids]]]
 class EpochFigures:
     """An epoch, training and validation. Losses are natural logarithms.
 
-    `loss` is the article's: the mean cross-entropy over all positions of a title, padding included, so it falls by merely
-    learning where titles end. `token_loss` and `token_accuracy` count only the words and `_end_`.
+    `loss` is what is minimized. The article's is the mean cross-entropy over all positions of a title, padding included, so it falls
+    by merely learning where titles end. `token_loss` and `token_accuracy` count only the words and `_end_`.
     """
 
     epoch: int
@@ -47,7 +47,13 @@ class EpochFigures:
     validation_token_accuracy: float
     seconds: float = field(compare=False)
 
+    @property
+    def group(self) -> str:
+        """What the figures are listed under, validation's apart."""
+        return "train"
 
+
+Figures = EpochFigures | ContrastFigures
 History = tuple[EpochFigures, ...]
 
 
@@ -65,45 +71,52 @@ def fit(
     learning_rate: float,
     patience: int,
     checkpoint: Path,
-    on_epoch: Callable[[EpochFigures], None],
+    on_epoch: Callable[[Figures], None],
     seed: int,
+    contrast: Data | None = None,
+    contrast_epochs: int = 6,
 ) -> History:
     """Trains `network` in place and leaves it with the weights of the epoch whose validation loss was lowest.
 
-    Nadam and sparse cross-entropy, as in the article. The learning rate is halved after each epoch that brought no gain;
-    training stops after `epochs`, or once `patience` epochs in a row brought none. After every epoch `on_epoch` is called, then
-    a checkpoint is written into the folder `checkpoint`; where one is there already, training goes on behind its last epoch, with the
-    same figures as if it had never been interrupted (an epoch may be reported twice). `seed` is the one that `network` and the data's
-    order were made from: a checkpoint of another is refused.
+    A variant that has something to learn before titles learns that first, for `contrast_epochs` epochs, from the batches of
+    `contrast`, by default those of `train`; its epoch 0 is a look at all of them. Then titles, with Nadam, as in the article, and the
+    variant's own lesson. The learning rate is halved after each epoch that brought no gain; training stops after `epochs`, or
+    once `patience` epochs in a row brought none.
+
+    After every epoch of either kind `on_epoch` is called, then a checkpoint is written into the folder `checkpoint`; where one is there
+    already, training goes on behind its last epoch, with the same figures as if it had never been interrupted (an epoch may be
+    reported twice). `seed` is the one that `network` and the data's order were made from: a checkpoint of another is refused.
 
     Raises UsageError where there is nothing to train or to validate on, LakeError for a checkpoint that is damaged or of
     another training, TitlerError where the loss is no longer a number.
     """
-    model = keras.Model(network.model.inputs, network.model.outputs, name="teacher_forcing")
-    optimizer = keras.optimizers.Nadam(learning_rate)
-    # XLA is left to Keras, which takes it on accelerators only: on CPU it is a tenth quicker, after seconds of compiling every batch size.
-    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=[_TokenLoss(), _TokenAccuracy()])
-    optimizer.build(network.model.trainable_variables)
+    kind = VARIANTS[network.variant]
     about = {"variant": network.variant, "shape": asdict(network.shape), "learning_rate": learning_rate, "seed": seed}
+    kept = _Kept(checkpoint / CHECKPOINT, {**about, "contrast_epochs": contrast_epochs} if kind.contrast else about, network)
+    history, best = kept.history, kept.best
+    if kind.contrast is not None and not history:
+        _contrast(kind.contrast(network.model), contrast or train, contrast_epochs, on_epoch, kept)
 
-    history: History = ()
-    best: Arrays = []
-    file = checkpoint / CHECKPOINT
-    if file.exists():
-        history, best = _resume(file, about, network, optimizer)
-    learn = Warmup(network.model, int(ops.convert_to_numpy(optimizer.iterations))).wrap(model.train_on_batch)
+    lesson = kind.lesson(network.model)
+    optimizer = keras.optimizers.Nadam(learning_rate, global_clipnorm=lesson.clip)
+    # XLA is left to Keras, which takes it on accelerators only: on CPU it is a tenth quicker, after seconds of compiling every batch size.
+    lesson.model.compile(optimizer, lesson.loss, metrics=lesson.metrics)
+    optimizer.build(lesson.model.trainable_variables)
+    if history:
+        assign(optimizer.variables, kept.optimizer)
+    learn = Warmup(network.model, int(ops.convert_to_numpy(optimizer.iterations))).wrap(lesson.model.train_on_batch)
     while len(history) < epochs and _epochs_without_gain(history) < patience:
         epoch = len(history) + 1
         optimizer.learning_rate = _learning_rate(learning_rate, history)
         began = time.monotonic()
-        trained, issues = _pass(model, learn, train(epoch), "train", network)
+        trained, issues = _pass(lesson, learn, train(epoch), "train", network)
         if not math.isfinite(trained["loss"]):
             raise TitlerError(
                 f"The training loss of epoch {epoch} is {trained['loss']}.",
                 f"Lower model.learning_rate, now {learning_rate}, and train a new model.",
                 final=True,
             )
-        validated, _ = _pass(model, model.test_on_batch, validation(epoch), "validate", network)
+        validated, _ = _pass(lesson, lesson.model.test_on_batch, validation(epoch), "validate", network)
         figures = EpochFigures(
             epoch=epoch,
             issues=issues,
@@ -117,14 +130,67 @@ def fit(
         weights = values(network.model.variables)
         if best_epoch(history) is figures:
             best = weights
-        facts = {"about": about, "history": [asdict(figures) for figures in history]}
-        Checkpoint(facts, weights, values(optimizer.variables), [] if best is weights else best).write(file)
+        kept.history = history
+        kept.write(weights, optimizer, [] if best is weights else best)
     assign(network.model.variables, best)
     return history
 
 
+class _Kept:
+    """What the checkpoint says, where there is one: its weights are the network's from here on."""
+
+    def __init__(self, path: Path, about: dict[str, Any], network: Network) -> None:
+        self._path, self._about, self._network = path, about, network
+        self.contrast: tuple[ContrastFigures, ...] = ()
+        self.history: History = ()
+        self.optimizer: Arrays = []
+        self.best: Arrays = []
+        if not path.exists():
+            return
+        found = Checkpoint.read(path)
+        if found.facts.get("about") != about:
+            raise LakeError(
+                f"{path} is of another training: {found.facts.get('about')}; this one is {about}.", f"Train from the beginning:  rm {path}"
+            )
+        self.contrast = tuple(ContrastFigures(**figures) for figures in found.facts.get("contrast", []))
+        self.history = tuple(EpochFigures(**figures) for figures in found.facts["history"])
+        self.optimizer, self.best = found.optimizer, found.best or found.weights
+        assign(network.model.variables, found.weights)
+
+    def write(self, weights: Arrays, optimizer: keras.Optimizer, best: Arrays) -> None:
+        """Keeps the state after an epoch."""
+        contrast, history = ([asdict(figures) for figures in epochs] for epochs in (self.contrast, self.history))
+        facts = {"about": self._about, "contrast": contrast, "history": history}
+        Checkpoint(facts, weights, values(optimizer.variables), best).write(self._path)
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """The network's."""
+        return list(self._network.model.variables)
+
+
+def _contrast(learning: Contrast, data: Data, epochs: int, on_epoch: Callable[[Figures], None], kept: _Kept) -> None:
+    """What is left of the epochs before titles."""
+    if kept.contrast:
+        assign(learning.optimizer.variables, kept.optimizer)
+    else:
+        learning.begin(data(0))
+    for epoch in range(len(kept.contrast) + 1, epochs + 1):
+        figures = learning.epoch(epoch, data(epoch))
+        if not figures.issues:
+            raise _nothing("train")
+        if not math.isfinite(figures.loss):
+            raise TitlerError(
+                f"The contrast loss of epoch {epoch} is {figures.loss}.", "Train a new model with another model.seed.", final=True
+            )
+        on_epoch(figures)
+        kept.contrast = (*kept.contrast, figures)
+        kept.write(values(kept.variables), learning.optimizer, [])
+    learning.finish()
+
+
 def _pass(
-    model: keras.Model, step: Callable[..., Any], batches: Iterator[tuple[Ids, Ids]], what: str, network: Network
+    lesson: Lesson, step: Callable[..., Any], batches: Iterator[tuple[Ids, Ids]], what: str, network: Network
 ) -> tuple[dict[str, float], int]:
     """One epoch's figures by name, and its issues.
 
@@ -132,20 +198,30 @@ def _pass(
     """
     sums = {"loss": 0.0, "token_loss": 0.0, "token_accuracy": 0.0}
     issues = tokens = 0
-    for bodies, titles in batches:
-        if not issues:
-            _check(bodies, titles, network)
-        targets = titles[:, 1:]
-        model.reset_metrics()
-        logs = step([bodies, titles[:, :-1]], targets, return_dict=True)
-        counted = int(np.count_nonzero(targets != PAD))
+    for batch in lesson.batches(_checked(batches, network)):
+        lesson.model.reset_metrics()
+        logs = step(batch.inputs, batch.targets, return_dict=True)
         for name in sums:
-            sums[name] += float(logs[name]) * (len(bodies) if name == "loss" else counted)
-        issues += len(bodies)
-        tokens += counted
+            sums[name] += float(logs[name]) * (batch.issues if name == "loss" and lesson.loss_over == "issues" else batch.tokens)
+        issues += batch.issues
+        tokens += batch.tokens
     if not issues:
-        raise UsageError(f"There is no issue to {what} on.", "Take more days:  titler vocab --from DAY --to DAY")
-    return {name: total / (issues if name == "loss" else max(1, tokens)) for name, total in sums.items()}, issues
+        raise _nothing(what)
+    over = {**dict.fromkeys(sums, max(1, tokens)), **({"loss": issues} if lesson.loss_over == "issues" else {})}
+    return {name: total / over[name] for name, total in sums.items()}, issues
+
+
+def _nothing(what: str) -> UsageError:
+    return UsageError(f"There is no issue to {what} on.", "Take more days:  titler vocab --from DAY --to DAY")
+
+
+def _checked(batches: Iterator[tuple[Ids, Ids]], network: Network) -> Iterator[tuple[Ids, Ids]]:
+    """The batches. Raises UsageError for a first one of another shape."""
+    first = next(batches, None)
+    if first is not None:
+        _check(*first, network)
+        yield first
+        yield from batches
 
 
 def _check(bodies: Ids, titles: Ids, network: Network) -> None:
@@ -157,19 +233,6 @@ def _check(bodies: Ids, titles: Ids, network: Network) -> None:
         )
 
 
-def _resume(path: Path, about: dict[str, Any], network: Network, optimizer: keras.Optimizer) -> tuple[History, Arrays]:
-    """Takes over the checkpoint's weights and optimizer; gives its history and the best epoch's weights."""
-    found = Checkpoint.read(path)
-    if found.facts.get("about") != about:
-        raise LakeError(
-            f"{path} is of another training: {found.facts.get('about')}; this one is {about}.", f"Train from the beginning:  rm {path}"
-        )
-    history = tuple(EpochFigures(**figures) for figures in found.facts["history"])
-    assign(network.model.variables, found.weights)
-    assign(optimizer.variables, found.optimizer)
-    return history, found.best or found.weights
-
-
 def _epochs_without_gain(history: History) -> int:
     return history[-1].epoch - best_epoch(history).epoch if history else 0
 
@@ -178,24 +241,3 @@ def _learning_rate(first: float, history: History) -> float:
     """Halved for each epoch so far that was not better than all before it."""
     fruitless = sum(_epochs_without_gain(history[:epoch]) > 0 for epoch in range(1, len(history) + 1))
     return float(first * 0.5**fruitless)
-
-
-class _TokenLoss(keras.metrics.Mean):
-    """Mean cross-entropy over the positions that are no padding."""
-
-    def __init__(self) -> None:
-        super().__init__(name="token_loss")
-
-    def update_state(self, y_true: KerasTensor, y_pred: KerasTensor, sample_weight: None = None) -> Any:
-        losses = keras.losses.sparse_categorical_crossentropy(y_true, y_pred, from_logits=True)
-        return super().update_state(losses, sample_weight=ops.cast(y_true != PAD, losses.dtype))
-
-
-class _TokenAccuracy(keras.metrics.SparseCategoricalAccuracy):
-    """Share of the positions that are no padding whose token is the likeliest one."""
-
-    def __init__(self) -> None:
-        super().__init__(name="token_accuracy")
-
-    def update_state(self, y_true: KerasTensor, y_pred: KerasTensor, sample_weight: None = None) -> Any:
-        return super().update_state(y_true, y_pred, sample_weight=ops.cast(y_true != PAD, y_pred.dtype))

@@ -1,32 +1,53 @@
-"""The variants of the network by name."""
+"""The variants of the network by name: what builds each, how it is taught, how it reads and writes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import keras
 
 from pipeline.errors import UsageError
-from pipeline.models.gru import gru, gru_cudnn
-from pipeline.models.network import Network
-from pipeline.shape import Shape
+from pipeline.models import copy, gru
+from pipeline.models.contrast import Contrast
+from pipeline.models.lesson import Lesson
+from pipeline.models.search import Steps
+from pipeline.shape import Floats, Ids, Shape
 
-VARIANTS: Mapping[str, Callable[[Shape], keras.Model]] = MappingProxyType({"gru": gru, "gru_cudnn": gru_cudnn})
-"""What builds each variant, with the inputs, output and layer names that `Network` expects."""
+
+@dataclass(frozen=True)
+class Variant:
+    """Each function but the first takes what the first made."""
+
+    build: Callable[[Shape], keras.Model]
+    lesson: Callable[[Any], Lesson]
+    steps: Callable[[Any], Steps]
+    beam_width: int
+    """where the setting does not say"""
+    repeats: bool
+    """whether greedy decoding may write three tokens twice, as the article's does"""
+    trims: bool
+    """whether padding behind a body may be cut off"""
+    embed: Callable[[Any], Callable[[Ids, Ids | None], Floats]] | None = None
+    """gives the function from bodies and titles to embeddings; none: the embedding is the decoder's first state"""
+    contrast: Callable[[Any], Contrast] | None = None
+    """what is learned before titles are"""
+
+
+VARIANTS: Mapping[str, Variant] = MappingProxyType(
+    {
+        "gru": Variant(gru.gru, gru.lesson, gru.GruSteps, beam_width=1, repeats=True, trims=False),
+        "gru_cudnn": Variant(gru.gru_cudnn, gru.lesson, gru.GruSteps, beam_width=1, repeats=True, trims=False),
+        "copy": Variant(
+            copy.copy, copy.lesson, lambda model: model, beam_width=4, repeats=False, trims=True, embed=copy.embed, contrast=Contrast
+        ),
+    }
+)
 
 
 def check(variant: str) -> None:
     """Raises UsageError for a variant that there is not, naming those there are."""
     if variant not in VARIANTS:
         raise UsageError(f"{variant!r} is no variant of the network.", f"Set model.variant to one of: {', '.join(VARIANTS)}")
-
-
-def build(variant: str, shape: Shape, seed: int) -> Network:
-    """A network with fresh weights; the same seed gives the same ones.
-
-    Seeds Python, NumPy and the backend. Raises UsageError for a variant that there is not.
-    """
-    check(variant)
-    keras.utils.set_random_seed(seed)
-    return Network(variant, shape, VARIANTS[variant](shape))

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from pipeline.contracts import ISSUES, TOKENS
 from pipeline.errors import UsageError
-from pipeline.lake import Lake
+from pipeline.lake import Lake, Manifest
 from pipeline.settings import Settings
 from pipeline.stages import Job, Outcome, map_batches
 from pipeline.text.engine import Engine, tokenizer
@@ -31,10 +31,16 @@ def clean_part(issues: pa.Table, engine: Engine) -> pa.Table:
 
 def run(lake: Lake, settings: Settings, days: Sequence[str]) -> Outcome:
     """Cleans the current issues of these days. Raises UsageError for a day that was not extracted."""
-    jobs = []
+    found = []
     for day in days:
         issues = lake.current(ISSUES.name, {"day": day})
         if issues is None:
             raise UsageError(f"{day} was not extracted.", f"Extract it first: titler extract --day {day}")
-        jobs.append(Job(issues, {"day": day}, (issues.digest,), {"engine": settings.text.engine}))
+        found.append(issues)
+    return clean_batches(lake, settings, found)
+
+
+def clean_batches(lake: Lake, settings: Settings, found: Sequence[Manifest]) -> Outcome:
+    """Cleans these batches of issues, of days or of a file, each into the partition of its name."""
+    jobs = [Job(issues, issues.partition, (issues.digest,), {"engine": settings.text.engine}) for issues in found]
     return map_batches(lake, TOKENS, jobs, clean_part, settings.text.engine, label="clean", compute=settings.compute)

@@ -38,7 +38,7 @@ def _young(pinned: Pinned, now: datetime) -> bool:
 
 def _pins(pinned: Pinned) -> set[str]:
     plan = pinned.plan()
-    folders = {folder for day in plan.days for folder in (day.issues, day.tokens, day.health)}
+    folders = {folder for day in plan.days for folder in (day.issues, day.tokens, day.health) if folder}
     if pinned.kind == "releases":
         folders.add(plan.facts["predictor"])
     for table in (*BY_DAY, *BY_OWNER):  # each asked for by name: a listing may lack what was written just now
@@ -79,7 +79,7 @@ def _collect(lake: Lake, settings: Settings, now: datetime) -> Collected:
     batches = 0
     for table in (*BY_DAY, *BY_OWNER):
         for partition in _partitions(lake, table):
-            batches += _sweep(lake, partition, named, now, keep_current=table in BY_DAY)
+            batches += _sweep(lake, partition, named, now, keep_current=table in BY_DAY and "/day=" in partition)
     for left in lake.names(ASIDE):  # by processes that were killed
         if _old(lake, f"{ASIDE}/{left}", now):
             lake.delete(f"{ASIDE}/{left}")

@@ -18,7 +18,6 @@ from pipeline.predictor import LightPredictor, Predictor
 from pipeline.progress import track
 from pipeline.stages import Outcome
 from pipeline.stages.vectorize import id_matrix
-from pipeline.text.vocabulary import UNKNOWN
 
 ROWS_TOGETHER = 8192
 
@@ -35,10 +34,11 @@ class Asked:
 
 
 def embed_part(vectors: pa.Table, predictor: Any) -> pa.Table:
-    """Ids in, embeddings out, row for row; all zeros where a body has no known word."""
+    """Ids in, embeddings out, row for row; all zeros where nothing that the model reads is known to it."""
     bodies = id_matrix(vectors.column("body"), predictor.vocabularies.body.length)
-    states = predictor.embed_vectors(bodies).astype(np.float16)
-    states[~(bodies > UNKNOWN).any(axis=1)] = 0
+    titles = id_matrix(vectors.column("title"), predictor.vocabularies.title.length)
+    states = predictor.embed_vectors(bodies, titles).astype(np.float16)
+    states[~predictor.known(bodies, titles)] = 0
     return pa.table({"issue_id": vectors.column("issue_id"), "embedding": as_lists(states)})
 
 

@@ -41,17 +41,22 @@ def untrainable(issues: pa.Table, limits: Mapping[str, int]) -> dict[str, int]:
     """How many issues each threshold keeps from training; an issue counts under the first that it fails."""
     counts = dict.fromkeys(REASONS, 0)
     for title, body in zip(issues.column("title").to_pylist(), issues.column("body").to_pylist(), strict=True):
-        if not (body or "").strip():
-            counts["no_body"] += 1
-        elif len(body.split()) < limits["min_body_words"]:
-            counts["short_body"] += 1
-        elif len(title.split()) < limits["min_title_words"]:
-            counts["short_title"] += 1
-        elif len(title) > limits["max_title_characters"]:
-            counts["long_title"] += 1
-        elif len(body) > limits["max_body_characters"]:
-            counts["long_body"] += 1
+        if found := reason(title, body or "", limits):
+            counts[found] += 1
     return counts
+
+
+def reason(title: str, body: str, limits: Mapping[str, int]) -> str:
+    """The first of REASONS that keeps an issue from training; empty where none does."""
+    if not body.strip():
+        return "no_body"
+    if len(body.split()) < limits["min_body_words"]:
+        return "short_body"
+    if len(title.split()) < limits["min_title_words"]:
+        return "short_title"
+    if len(title) > limits["max_title_characters"]:
+        return "long_title"
+    return "long_body" if len(body) > limits["max_body_characters"] else ""
 
 
 def question(settings: Settings) -> warehouse.Query:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -13,28 +14,33 @@ from pipeline.split import Part, part_of
 from pipeline.stages.vectorize import id_matrix
 
 Ids = npt.NDArray[np.int32]
+Rows = tuple[Ids, Ids, npt.NDArray[np.int64]]
+"""bodies, titles, and a number (n,) for each one's repository"""
 ROWS_SHUFFLED = 100_000
+TOGETHER = 64
+"""issues of a repository that come in a run where issues are held against each other: those that are alike are hard to tell apart"""
 
 
 def chosen(
     lake: Lake, manifests: Sequence[Manifest], plan: Plan, part: Part, lengths: tuple[int, int]
-) -> Iterator[tuple[Ids, Ids, npt.NDArray[np.int64]]]:
-    """Per Parquet file: bodies (n, lengths[0]), titles (n, lengths[1]), issue ids (n,) of the trainable issues in a part of the split."""
+) -> Iterator[tuple[Ids, Ids, list[str]]]:
+    """Per Parquet file: bodies (n, lengths[0]), titles (n, lengths[1]) and repositories of a part's trainable issues."""
     for manifest, file in lake.parts(manifests):
         table = lake.read_part(manifest, file)
         ids = table.column("issue_id").to_numpy()
-        inside = np.array([part_of(repo) == part for repo in table.column("repo").to_pylist()], dtype=bool)
+        repos = table.column("repo").to_pylist()
+        inside = np.array([part_of(repo) == part for repo in repos], dtype=bool)
         mask = inside & table.column("trainable").to_numpy() & keep_mask(plan, manifest.day, ids)
         if mask.any():
             bodies, titles = id_matrix(table.column("body"), lengths[0]), id_matrix(table.column("title"), lengths[1])
-            yield bodies[mask], titles[mask], ids[mask]
+            yield bodies[mask], titles[mask], [repos[row] for row in np.flatnonzero(mask)]
 
 
 class Batches:
     """(bodies, titles) of `batch_size` issues, the last one smaller; call with the number of the epoch.
 
     With a seed the parts are taken in another order every epoch, and rows are shuffled within ROWS_SHUFFLED of them;
-    the same seed and epoch give the same batches.
+    the same seed and epoch give the same batches. With `together` issues of a repository come in runs of so many.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class Batches:
         lengths: tuple[int, int],
         batch_size: int,
         seed: int | None = None,
+        together: int = 1,
     ) -> None:
         self._lake = lake
         self._manifests = [manifest for manifest in manifests if manifest.rows]
@@ -54,6 +61,7 @@ class Batches:
         self._lengths = lengths
         self._batch_size = batch_size
         self._seed = seed
+        self._together = together
 
     def __call__(self, epoch: int) -> Iterator[tuple[Ids, Ids]]:
         order = list(self._manifests)
@@ -61,28 +69,35 @@ class Batches:
         if self._seed is not None:
             random = np.random.default_rng([self._seed, epoch])
             order = [order[position] for position in random.permutation(len(order))]
-        bodies: list[Ids] = []
-        titles: list[Ids] = []
-        waiting = 0
-        for body, title, _ in chosen(self._lake, order, self._plan, self._part, self._lengths):
-            bodies.append(body)
-            titles.append(title)
-            waiting += len(body)
-            if waiting >= ROWS_SHUFFLED:
-                whole = waiting - waiting % self._batch_size
-                body, title = _shuffled(np.concatenate(bodies), np.concatenate(titles), random)
-                yield from self._cut(body[:whole], title[:whole])
-                bodies, titles, waiting = [body[whole:]], [title[whole:]], waiting - whole
+        waiting: list[Rows] = []
+        for bodies, titles, repos in chosen(self._lake, order, self._plan, self._part, self._lengths):
+            groups = np.array([zlib.crc32(repo.encode()) for repo in repos], dtype=np.int64)
+            waiting.append((bodies, titles, groups))
+            if sum(len(rows[0]) for rows in waiting) >= ROWS_SHUFFLED:
+                rows = self._shuffled(waiting, random)
+                whole = len(rows[0]) - len(rows[0]) % self._batch_size
+                yield from self._cut(*(each[:whole] for each in rows[:2]))
+                bodies, titles, groups = rows
+                waiting = [(bodies[whole:], titles[whole:], groups[whole:])]
         if waiting:
-            yield from self._cut(*_shuffled(np.concatenate(bodies), np.concatenate(titles), random))
+            yield from self._cut(*self._shuffled(waiting, random)[:2])
 
     def _cut(self, bodies: Ids, titles: Ids) -> Iterator[tuple[Ids, Ids]]:
         for start in range(0, len(bodies), self._batch_size):
             yield bodies[start : start + self._batch_size], titles[start : start + self._batch_size]
 
+    def _shuffled(self, waiting: list[Rows], random: np.random.Generator | None) -> Rows:
+        bodies, titles, groups = (np.concatenate(part) for part in zip(*waiting, strict=True))
+        if random is None:
+            return bodies, titles, groups
+        order = random.permutation(len(bodies)) if self._together == 1 else in_runs(groups, self._together, random)
+        return bodies[order], titles[order], groups[order]
 
-def _shuffled(bodies: Ids, titles: Ids, random: np.random.Generator | None) -> tuple[Ids, Ids]:
-    if random is None:
-        return bodies, titles
-    order = random.permutation(len(bodies))
-    return bodies[order], titles[order]
+
+def in_runs(groups: npt.NDArray[np.int64], length: int, random: np.random.Generator) -> npt.NDArray[np.int64]:
+    """A random order of rows (n,) in which `length` of a group stand together, the last ones of each group fewer."""
+    order = random.permutation(len(groups))
+    order = order[np.argsort(groups[order], kind="stable")]
+    first = np.searchsorted(groups[order], groups[order])
+    run = np.cumsum((np.arange(len(order)) - first) % length == 0) - 1
+    return order[np.argsort(random.permutation(len(order))[run], kind="stable")]

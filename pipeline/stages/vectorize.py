@@ -1,9 +1,10 @@
-"""vectorize: tokens_v1 -> vectors_v1, in the vocabulary of a model that trains or of a release's model."""
+"""vectorize: tokens_v1, or for subwords issues_v1, -> vectors_v1, in the vocabulary of a model that trains or of a release's model."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.contracts import VECTORS
 from pipeline.lake import Lake
@@ -26,15 +27,18 @@ def id_matrix(column: pa.ChunkedArray, length: int) -> np.ndarray:
     return np.concatenate(values).reshape(-1, length) if values else np.zeros((0, length), dtype=np.int32)
 
 
-def vectorize_part(tokens: pa.Table, vocabularies: Vocabularies) -> pa.Table:
-    """Tokens in, padded ids out, row for row."""
+def vectorize_part(rows: pa.Table, vocabularies: Vocabularies) -> pa.Table:
+    """Tokens in, for subwords issues as they were written, padded ids out, row for row."""
+    bodies, titles = rows.column("body"), rows.column("title")
+    if vocabularies.units == "subwords":
+        bodies = pc.fill_null(bodies, "")
     return pa.table(
         {
-            "issue_id": tokens.column("issue_id"),
-            "repo": tokens.column("repo"),
-            "trainable": tokens.column("trainable"),
-            "body": id_lists(vocabularies.body.ids(tokens.column("body").to_pylist())),
-            "title": id_lists(vocabularies.title.ids(tokens.column("title").to_pylist())),
+            "issue_id": rows.column("issue_id"),
+            "repo": rows.column("repo"),
+            "trainable": rows.column("trainable"),
+            "body": id_lists(vocabularies.body.ids(bodies.to_pylist())),
+            "title": id_lists(vocabularies.title.ids(titles.to_pylist())),
         }
     )
 
@@ -46,8 +50,8 @@ def run(lake: Lake, settings: Settings, pinned: Pinned) -> Outcome:
     vocabularies = vocabularies_of(lake, made)
     jobs = []
     for day in plan.days:
-        tokens = pinned.tokens(day)
-        jobs.append(Job(tokens, {"vocabulary": vocabularies.id, "day": day.day}, (tokens.digest,), {}))
+        rows = pinned.issues(day) if vocabularies.units == "subwords" else pinned.tokens(day)
+        jobs.append(Job(rows, {"vocabulary": vocabularies.id, **rows.partition}, (rows.digest,), {}))
     outcome = map_batches(lake, VECTORS, jobs, vectorize_part, vocabularies, label="vectorize", compute=settings.compute)
     pinned.set_members(VECTORS.name, outcome.manifests)
     return outcome

@@ -1,5 +1,7 @@
 """From tokens to ids: counting words, choosing those that get an id, padding, and the JSON in which they travel.
 
+A model has two vocabularies, of words or of subwords (`pipeline.text.subword`): what follows is said of words.
+
 Ids are ktext 0.40's: 0 pads, 1 is every word not kept, and the words kept follow from 2, by count, ties by first appearance
 in document order. Titles are framed by `_start_` and `_end_`, which are counted as words of theirs.
 """
@@ -10,7 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -20,6 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import LakeError, UsageError
+from pipeline.shape import Unit
+from pipeline.text.subword import Subwords
 
 PAD: Final = 0
 UNKNOWN: Final = 1
@@ -140,6 +144,14 @@ class Vocabulary:
             row[begin : begin + len(known)] = known
         return array
 
+    def known(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """(n,): whether a document has a known word at all; of titles, `_start_` and `_end_` are words."""
+        return np.asarray((ids > UNKNOWN).any(axis=1), dtype=np.bool_)
+
+    def text_of(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> str:
+        """`words_of` with blanks between them."""
+        return " ".join(self.words_of(ids))
+
     def words_of(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> list[str]:
         """The words of one document's ids. Padding in front and `_start_` are passed over; `_end_` or padding behind stops;
         id 1 reads `*unknown*`.
@@ -196,10 +208,15 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Vocabularies:
-    """The two vocabularies that travel with a model."""
+    """The two vocabularies that travel with a model, both of words, or both of subwords and then of the same ones."""
 
-    body: Vocabulary
-    title: Vocabulary
+    body: Vocabulary | Subwords
+    title: Vocabulary | Subwords
+
+    @property
+    def units(self) -> Unit:
+        """What an id stands for."""
+        return "subwords" if isinstance(self.body, Subwords) else "words"
 
     @property
     def id(self) -> str:
@@ -214,13 +231,20 @@ class Vocabularies:
 
     @classmethod
     def load(cls, directory: Path) -> Vocabularies:
-        """What `save` wrote. Raises LakeError, naming the file, where one is missing or damaged."""
-        return cls(_read(directory / "body_vocabulary.json"), _read(directory / "title_vocabulary.json"))
+        """What `save` wrote. Raises LakeError, naming the file, where one is missing or damaged, and where the two are not of one model."""
+        body, title = _read(directory / "body_vocabulary.json"), _read(directory / "title_vocabulary.json")
+        if isinstance(body, Subwords) and isinstance(title, Subwords) and body.units == title.units:
+            return cls(body, replace(title, units=body.units))  # one table in memory, with what it remembers
+        if isinstance(body, Subwords) or isinstance(title, Subwords):
+            raise LakeError(f"{directory}: the vocabularies of bodies and titles do not have the same subwords.", _AGAIN)
+        return cls(body, title)
 
 
-def _read(path: Path) -> Vocabulary:
+def _read(path: Path) -> Vocabulary | Subwords:
+    """What is there; a field that only subwords have tells them."""
     try:
-        return Vocabulary.from_json(path.read_text(encoding="ascii"))
+        text = path.read_text(encoding="ascii")
+        return Subwords.from_json(text) if '"merges":' in text else Vocabulary.from_json(text)
     except (OSError, UnicodeDecodeError) as error:
         raise LakeError(f"{path} cannot be read: {error}.", _AGAIN) from error
     except LakeError as error:

@@ -1,8 +1,9 @@
-"""Our tokens against the real ktext 0.40's: texts a second on one core, in the same run.
+"""Our tokens against the real ktext 0.40's, and our subwords: texts a second on one core, in the same run.
 
     TITLER_TEST_DATA=... python tests/benchmarks/text.py [--rounds 3]
 
-Rounds alternate between the engines, so that a busy machine slows both; the best round of each counts.
+Rounds alternate between the engines, so that a busy machine slows both; the best round of each counts. Subwords are learned from the
+texts themselves, by the settings' sizes; `fresh` is the first round, in which no word is remembered, `units` are of one body on average.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ import gzip
 import json
 import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 
-from pipeline.text.engine import Tokenizer, tokenizer
+from pipeline.settings import Text
+from pipeline.text.engine import tokenizer
+from pipeline.text.markup import prepare
+from pipeline.text.subword import Subwords, Units
 
 
 def bodies(name: str) -> list[str]:
@@ -26,25 +31,43 @@ def bodies(name: str) -> list[str]:
         return [json.loads(line)["body"] for line in lines]
 
 
-def per_second(engine: Tokenizer, texts: list[str]) -> float:
+def per_second(engine: Callable[[list[str]], object], texts: list[str]) -> float:
     begin = perf_counter()
     engine(texts)
     return len(texts) / (perf_counter() - begin)
+
+
+def subwords(names: Sequence[str], rounds: int) -> None:
+    """Prints a row a kind of body."""
+    print(f"\n{'bodies':<8}{'learned in':>12}{'prepared/s':>12}{'fresh/s':>10}{'ids/s':>10}{'units':>8}{'characters a unit':>19}")
+    for name in names:
+        texts = bodies(name)
+        prepared = [prepare(text) for text in texts]
+        begin = perf_counter()
+        body = Subwords(Units.fit(prepared, Text().subwords), Text().body_units, start_end=False)
+        learned = perf_counter() - begin
+        alone = max(per_second(lambda texts: [prepare(text) for text in texts], texts) for _ in range(rounds))
+        fresh, *warm = (per_second(body.ids, texts) for _ in range(rounds + 1))
+        units = sum(map(len, body.units.encode(prepared)))
+        average, width = units / len(texts), sum(map(len, prepared)) / units
+        print(f"{name:<8}{learned:>10.1f} s{alone:>12,.0f}{fresh:>10,.0f}{max(warm):>10,.0f}{average:>8.0f}{width:>19.2f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     rounds = range(parser.parse_args().rounds)
+    kinds = ("real", "hard")
     ours, theirs = tokenizer("titler"), tokenizer("ktext")
     print(f"{'bodies':<8}{'number':>8}{'characters':>12}{'ktext/s':>10}{'titler/s':>10}{'ratio':>8}{'equal':>7}")
-    for name in ("real", "hard"):
+    for name in kinds:
         texts = bodies(name)
         figures = [(per_second(theirs, texts), per_second(ours, texts)) for _ in rounds]
         slow, fast = (max(column) for column in zip(*figures, strict=True))
         characters = sum(map(len, texts)) / len(texts)
         equal = "yes" if ours(texts) == theirs(texts) else "NO"
         print(f"{name:<8}{len(texts):>8}{characters:>12.0f}{slow:>10,.0f}{fast:>10,.0f}{fast / slow:>8.1f}{equal:>7}")
+    subwords(kinds, len(rounds))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@
     PYTHONPATH=. TITLER_TEST_DATA=... python tests/benchmarks/titles.py --on validation         what choices are made on
 
 `parts.py` says which issues those are. Titles are lower-cased; ROUGE is F1 with stemming, BLEU the corpus's (`pipeline.metrics`).
-Floors: the first 15 cleaned words of the body; the title of the training issue that is nearest by TF-IDF; the article's network,
-learned from the same training issues, with the epoch that was best on validation.
+Floors: the first 15 cleaned words of the body; the title of the training issue that is nearest by TF-IDF. Beside them a network that
+learns from the same training issues, with the epoch that was best on validation.
 """
 
 from __future__ import annotations
@@ -75,13 +75,14 @@ def main() -> None:
     """Prints a table a part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=int, default=ALL, help="issues to learn from, drawn from all")
-    parser.add_argument("--validate", type=int, default=2000, help="issues that choose the article's epoch")
+    parser.add_argument("--validate", type=int, default=2000, help="issues that choose the epoch")
     parser.add_argument("--scored", type=int, default=ALL, help="issues scored a table, drawn from all")
     parser.add_argument("--on", choices=("tests", "validation"), default="tests", help="choices read validation, the table reads the tests")
-    parser.add_argument("--epochs", type=int, default=4, help="of the article's network; 0: leave it out")
+    parser.add_argument("--epochs", type=int, default=4, help="of a network that learns now; 0: none does")
     parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--variant", default="gru", help="gru_cudnn is its quicker form on a GPU")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="save the article's network there")
+    parser.add_argument("--pieces", type=int, default=1, help="epochs that a pass over the issues is parted into")
+    parser.add_argument("--variant", default="gru", help="the network that learns: gru is the article's")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="save it there")
     parser.add_argument("--model", type=Path, nargs="+", default=[], metavar="DIR", help="models that `Predictor.save` wrote")
     chosen = parser.parse_args()
 
@@ -90,11 +91,11 @@ def main() -> None:
     print(f"Floors learn from {len(train):,} of {len(all_parts.train):,} issues", flush=True)
     titlers: dict[str, Titler] = {f"first {LEAD_WORDS} words": first_words, "nearest by TF-IDF": nearest_title(train)}
     if chosen.epochs:
-        how = Learning(chosen.variant, chosen.epochs, chosen.batch)
-        article = learn(train, parts.sample(all_parts.validation, chosen.validate), how, "article")
-        titlers[f"the article's, {chosen.variant}"] = by_model(article)
+        how = Learning(chosen.variant, chosen.epochs, chosen.batch, pieces=chosen.pieces)
+        learned = learn(train, parts.sample(all_parts.validation, chosen.validate), how, chosen.variant)
+        titlers[chosen.variant] = by_model(learned)
         if chosen.keep:
-            article.save(chosen.keep)
+            learned.save(chosen.keep)
     titlers |= {folder.name: by_model(Predictor.load(folder)) for folder in chosen.model}
     for name in TESTS if chosen.on == "tests" else ("validation",):
         part = getattr(all_parts, name)

@@ -43,7 +43,7 @@ def step_by_step(network: Network, body: np.ndarray) -> tuple[list[int], float]:
 
 def test_a_batch_is_decoded_as_the_whole_network_would_word_by_word(network: Network) -> None:
     many = bodies(12)
-    decoded = network.greedy(many, START, END)
+    decoded = network.decode(many, START, END)
     for row, body in enumerate(many):
         tokens, log_probability = step_by_step(network, body)
         assert decoded.ids[row].tolist() == tokens + [0] * (4 - len(tokens))
@@ -52,24 +52,24 @@ def test_a_batch_is_decoded_as_the_whole_network_would_word_by_word(network: Net
 
 
 def test_some_of_these_titles_end_early_and_some_do_not(network: Network) -> None:
-    assert set(network.greedy(bodies(200), START, END).lengths.tolist()) == {0, 1, 2, 3, 4}
+    assert set(network.decode(bodies(200), START, END).lengths.tolist()) == {0, 1, 2, 3, 4}
 
 
 def test_the_states_of_decoding_are_those_of_encoding(network: Network) -> None:
     many = bodies(12)
-    np.testing.assert_allclose(network.greedy(many, START, END).states, network.encode(many), atol=1e-6)
+    np.testing.assert_allclose(network.decode(many, START, END).states, network.encode(many), atol=1e-6)
 
 
 @settings(max_examples=25, deadline=None)
 @given(count=st.integers(1, 30), batch_size=st.sampled_from([1, 7, 16]))
 def test_an_issue_is_decoded_the_same_whatever_stands_beside_it(network: Network, count: int, batch_size: int) -> None:
-    everything, some = network.greedy(bodies(30), START, END), network.greedy(bodies(30)[:count], START, END, batch_size)
+    everything, some = network.decode(bodies(30), START, END), network.decode(bodies(30)[:count], START, END, batch_size)
     assert some.ids.tolist() == everything.ids[:count].tolist()
     np.testing.assert_allclose(some.log_probability, everything.log_probability[:count], atol=1e-5)
 
 
 def test_padding_unknown_and_start_are_never_written(network: Network) -> None:
-    decoded = network.greedy(bodies(300), START, END)
+    decoded = network.decode(bodies(300), START, END)
     written = decoded.ids[np.arange(4) < decoded.lengths[:, None]]
     assert not set(written.tolist()) & {0, 1, START, END}
 
@@ -84,7 +84,7 @@ def test_bodies_of_any_number_are_computed_in_few_sizes(count: int, batch_size: 
 
 
 def test_no_bodies_give_no_titles_and_no_embeddings(network: Network) -> None:
-    decoded = network.greedy(np.zeros((0, 6), np.int32), START, END)
+    decoded = network.decode(np.zeros((0, 6), np.int32), START, END)
     shapes = [decoded.ids.shape, decoded.lengths.shape, decoded.log_probability.shape, decoded.states.shape]
     assert shapes == [(0, 4), (0,), (0,), (0, 5)]
     assert network.encode(np.zeros((0, 6), np.int32)).shape == (0, 5)

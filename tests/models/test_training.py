@@ -12,7 +12,8 @@ import pytest
 
 from pipeline.errors import LakeError, TitlerError, UsageError
 from pipeline.models import Network, Shape, build
-from pipeline.models.training import EpochFigures, History, best_epoch, fit
+from pipeline.models.contrast import ContrastFigures
+from pipeline.models.training import EpochFigures, Figures, History, best_epoch, fit
 
 SHAPE = Shape(12, 12, body_length=5, title_length=6, embedding_size=8, hidden_size=8)
 START, END = 2, 3
@@ -40,19 +41,33 @@ class Copying:
             yield self.bodies[rows], self.titles[rows]
 
 
-def quiet(_: EpochFigures) -> None:
+def quiet(_: Figures) -> None:
     """Reports to nobody."""
 
 
 def train(
     network: Network, folder: Path, *, epochs: int, rate: float = 0.01, patience: int = 9, seed: int = 1, kill_after: int = 0
 ) -> History:
-    def report(figures: EpochFigures) -> None:
-        if kill_after and figures.epoch > kill_after:
+    def report(figures: Figures) -> None:
+        if kill_after and figures.group == "train" and figures.epoch > kill_after:
             raise KilledError
 
-    data = {"train": Copying(64), "validation": Copying(16, seed=1)}
-    return fit(network, **data, epochs=epochs, learning_rate=rate, patience=patience, checkpoint=folder, on_epoch=report, seed=seed)
+    data = Copying(64), Copying(16, seed=1)
+    return fit(network, *data, epochs=epochs, learning_rate=rate, patience=patience, checkpoint=folder, on_epoch=report, seed=seed)
+
+
+def copying(network: Network, folder: Path, kill_at: int = 0) -> list[Figures]:
+    """What the variant `copy` reports of 3 epochs of contrast and 2 of titles, until it is killed at that report."""
+    reported: list[Figures] = []
+
+    def report(figures: Figures) -> None:
+        reported.append(figures)
+        if len(reported) == kill_at:
+            raise KilledError
+
+    data = Copying(64), Copying(16, seed=1)
+    fit(network, *data, epochs=2, learning_rate=0.01, patience=9, checkpoint=folder, on_epoch=report, seed=1, contrast_epochs=3)
+    return reported
 
 
 def weights(network: Network) -> list[list[float]]:
@@ -86,7 +101,7 @@ def test_it_learns_to_copy_two_words(tmp_path: Path) -> None:
     network = build("gru", SHAPE, seed=1)
     data = Copying(700, batch_size=35)
     fit(network, data, Copying(35, 35, seed=1), epochs=18, learning_rate=0.02, patience=9, checkpoint=tmp_path, on_epoch=quiet, seed=1)
-    decoded = network.greedy(data.bodies[:50], START, END)
+    decoded = network.decode(data.bodies[:50], START, END)
     assert np.mean((decoded.ids[:, :3] == data.titles[:50, 1:4]).all(axis=1)) > 0.9
 
 
@@ -104,11 +119,38 @@ def test_the_same_seed_and_data_give_the_same_weights(straight: Trained, tmp_pat
     assert weights(network) == weights(straight.network)
 
 
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, list[Figures]]:
+    """`copy`, trained without an interruption, and what it reported."""
+    network = build("copy", SHAPE, seed=1)
+    return network, copying(network, tmp_path_factory.mktemp("copied"))
+
+
+def test_copy_reports_epochs_of_contrast_before_those_of_titles(copied: tuple[Network, list[Figures]]) -> None:
+    assert [(figures.group, figures.epoch) for figures in copied[1]] == [
+        *(("contrast", 1), ("contrast", 2), ("contrast", 3)),
+        *(("train", 1), ("train", 2)),
+    ]
+    assert [type(figures) for figures in copied[1][2:4]] == [ContrastFigures, EpochFigures]
+
+
+@pytest.mark.parametrize(("kill_at", "left"), [(1, 5), (3, 3), (4, 2), (5, 1)])
+def test_copy_killed_in_any_epoch_goes_on_to_the_same_figures_and_weights(
+    copied: tuple[Network, list[Figures]], tmp_path: Path, kill_at: int, left: int
+) -> None:
+    network, reported = copied
+    with pytest.raises(KilledError):
+        copying(build("copy", SHAPE, seed=1), tmp_path, kill_at)
+    again = build("copy", SHAPE, seed=1 if kill_at == 1 else 99)  # from the first checkpoint on, first weights do not matter
+    assert copying(again, tmp_path) == reported[-left:]
+    assert weights(again) == weights(network)
+
+
 def test_a_finished_training_is_not_repeated(straight: Trained) -> None:
     again = build("gru", SHAPE, seed=1)
-    reported: list[EpochFigures] = []
-    data = {"train": Copying(64), "validation": Copying(16)}
-    history = fit(again, **data, epochs=4, learning_rate=0.01, patience=9, checkpoint=straight.folder, on_epoch=reported.append, seed=1)
+    reported: list[Figures] = []
+    data = Copying(64), Copying(16)
+    history = fit(again, *data, epochs=4, learning_rate=0.01, patience=9, checkpoint=straight.folder, on_epoch=reported.append, seed=1)
     assert (history, reported) == (straight.history, [])
     assert weights(again) == weights(straight.network)
 
@@ -149,9 +191,9 @@ def test_nothing_but_the_checkpoint_is_left_beside_it(straight: Trained) -> None
 
 @pytest.mark.parametrize(("issues", "validated", "what"), [(0, 5, "train"), (5, 0, "validate")])
 def test_no_issues_are_a_users_mistake(tmp_path: Path, issues: int, validated: int, what: str) -> None:
-    data = {"train": Copying(issues), "validation": Copying(validated)}
+    data = Copying(issues), Copying(validated)
     with pytest.raises(UsageError, match=f"no issue to {what} on"):
-        fit(build("gru", SHAPE, seed=1), **data, epochs=1, learning_rate=0.01, patience=1, checkpoint=tmp_path, on_epoch=quiet, seed=1)
+        fit(build("gru", SHAPE, seed=1), *data, epochs=1, learning_rate=0.01, patience=1, checkpoint=tmp_path, on_epoch=quiet, seed=1)
 
 
 def test_titles_of_another_length_are_refused(tmp_path: Path) -> None:

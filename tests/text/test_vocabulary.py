@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import LakeError, UsageError
+from pipeline.text.subword import Subwords, Units
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
 DOCUMENTS = [["b", "a", "b"], ["c", "a"], [], ["d"]]
@@ -80,6 +81,14 @@ def test_ids_read_back_as_words():
     assert BODY.words_of(BODY.ids([["a", "b"]])[0]) == ["a", "b"]
 
 
+def test_ids_read_back_as_text():
+    assert TITLE.text_of([2, 3, 5, 4]) == "fix bug"
+
+
+def test_known_is_what_has_a_word():
+    assert BODY.known(BODY.ids([["a"], ["x"], [], ["x", "b"]])).tolist() == [True, False, False, True]
+
+
 def test_an_id_of_another_vocabulary_is_refused():
     with pytest.raises(UsageError, match="Id 6 in a document, where the vocabulary has 0 to 5"):
         TITLE.words_of([2, 6])
@@ -131,6 +140,25 @@ def test_both_vocabularies_travel_in_two_files(tmp_path):
     Vocabularies(BODY, TITLE).save(tmp_path / "new")
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["body_vocabulary.json", "title_vocabulary.json"]
     assert Vocabularies.load(tmp_path / "new") == Vocabularies(BODY, TITLE)
+
+
+UNITS = Units.fit(["the tree", "the tree"], 300)
+SUBWORDS = Vocabularies(Subwords(UNITS, 9, start_end=False), Subwords(UNITS, 5, start_end=True))
+
+
+def test_subwords_travel_in_the_same_files_and_are_told_from_words(tmp_path):
+    SUBWORDS.save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["body_vocabulary.json", "title_vocabulary.json"]
+    loaded = Vocabularies.load(tmp_path)
+    assert (loaded, loaded.id, loaded.units) == (SUBWORDS, SUBWORDS.id, "subwords")
+    assert Vocabularies(BODY, TITLE).units == "words"
+
+
+@pytest.mark.parametrize("title", [TITLE, Subwords(Units.fit(["a crash", "a crash"], 300), 5, start_end=True)])
+def test_two_vocabularies_that_share_no_units_are_refused(tmp_path, title):
+    Vocabularies(SUBWORDS.body, title).save(tmp_path)
+    with pytest.raises(LakeError, match="bodies and titles do not have the same subwords"):
+        Vocabularies.load(tmp_path)
 
 
 def test_the_id_names_the_contents():

@@ -1,11 +1,14 @@
 """Files of titles and bodies: three forms, one meaning; anything else is refused with what was found."""
 
+import json
+from datetime import UTC, date, datetime
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.stages.evaluate import read_pairs
+from pipeline.examples import Example, read, read_pairs
 
 PAIRS = [("First title", "first body,\nwith a line"), ("Второй", "")]
 
@@ -23,6 +26,47 @@ def test_json_lines_parquet_and_csv_mean_the_same(tmp_path):
 def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path, name, content):
     (tmp_path / name).write_text(content, encoding="utf-8-sig")
     assert list(read_pairs(tmp_path / name)) == [("T", "b")]
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"issue_url": '"https://github.com/O/r/issues/7"'}, ("https://github.com/O/r/issues/7", "O/r", 7, False)),
+        (
+            {"html_url": "https://github.com/o/r/pull/8", "url": "https://api.github.com/repos/o/r/issues/8"},
+            ("https://github.com/o/r/pull/8", "o/r", 8, True),
+        ),
+        ({"url": "https://bugs.example.org/9", "repo": "o/tracker"}, ("https://bugs.example.org/9", "o/tracker", 0, False)),
+        ({"url": 7, "repo": {"name": "o/r"}, "pull_request": {"url": "u"}}, ("", "", 0, True)),
+        ({"url": "u\ud83d"}, ("u\ufffd", "", 0, False)),
+        ({}, ("", "", 0, False)),
+    ],
+)
+def test_where_a_row_is_from(tmp_path, more, expected):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"title": "T", "body": "b", **more}) + "\n")
+    (row,) = read(tmp_path / "a.jsonl")
+    assert (row.url, row.repo, row.number, row.is_pull_request) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ("2015-01-02T03:04:05Z", datetime(2015, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2015-01-02 05:04:05+02:00", datetime(2015, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        (datetime(2015, 1, 2), datetime(2015, 1, 2, tzinfo=UTC)),
+        (date(2015, 1, 2), datetime(2015, 1, 2, tzinfo=UTC)),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_time_however_it_is_written(found, expected):
+    assert Example("t", "b", more={"created_at": found}).when("created_at") == expected
+
+
+@pytest.mark.parametrize("found", ["yesterday", 1420070400000, "2015-13-01"])
+def test_a_time_that_is_none_is_refused(found):
+    with pytest.raises(UsageError, match=r"a\.csv, row 1: created_at is .*; expected a time like"):
+        Example("t", "b", "a.csv, row 1", {"created_at": found}).when("created_at")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,91 @@
+"""The network that copies: `pipeline.models.copy` in NumPy, where its diagram and sources stand."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.bag import embedding
+from pipeline.light.cells import CUDNNS, Cell, sigmoid
+from pipeline.light.file import Sizes, Weights, check
+from pipeline.shape import PAD, Floats, Ids, Shape
+
+TINY = np.float32(1e-20)
+"""under every probability, as in `pipeline.models.copy`"""
+Memory = tuple[Ids, Floats, Floats]
+"""a batch's bodies (B, S), what the encoder made of each place, and the keys of the attention, both (B, S, H)"""
+
+
+class Copy:
+    """The network as `search` takes it. Raises ValueError for weights that do not fit the shape."""
+
+    def __init__(self, shape: Shape, weights: Weights) -> None:
+        check(weights, _sizes(shape))
+        (self._units,), (self._table,), (self._keys,) = (weights[name] for name in ("units", "table", "keys"))
+        self._ahead, self._back, self._writer = (Cell(CUDNNS, *weights[name]) for name in ("forward_half", "backward_half", "writer"))
+        self._dense = {name: weights[name] for name in ("bridge", "combine", "project", "gate")}
+
+    def embed(self, body: Ids, title: Ids | None) -> Floats:
+        """The embeddings (B, hidden_size) of bodies (B, body_length) and titles (B, title_length), or of bodies alone."""
+        return embedding(self._table, body, title)
+
+    def embedded(self, body: Ids, state: Floats) -> Floats:
+        """As `search.Steps`."""
+        return embedding(self._table, body, None)
+
+    def begin(self, body: Ids) -> tuple[Memory, Floats]:
+        """As `search.Steps`."""
+        body = body[:, : max(1, np.flatnonzero((body != PAD).any(axis=0)).max(initial=0) + 1)]
+        read, ends = zip(self._read(body, self._ahead, 1), self._read(body, self._back, -1), strict=True)
+        places = np.concatenate(read, axis=-1)
+        return (body, places, places @ self._keys), np.tanh(self._apply("bridge", np.concatenate(ends, axis=-1)))
+
+    def _read(self, body: Ids, cell: Cell, direction: int) -> tuple[Floats, Floats]:
+        """A GRU's state at each place (B, S, H / 2), and the last one; it stands still at padding."""
+        state = np.zeros((len(body), self._keys.shape[0] // 2), np.float32)
+        states = np.zeros((*body.shape, state.shape[1]), np.float32)
+        for place in range(body.shape[1])[::direction]:
+            ids = body[:, place]
+            state = np.where((ids != PAD)[:, None], cell.step(self._units[ids], state), state)
+            states[:, place] = state
+        return states, state
+
+    def step(self, memory: Memory, state: Floats, token: Ids) -> tuple[Floats, Floats]:
+        """As `search.Steps`."""
+        body, places, keys = memory
+        told = self._units[token]
+        size = state.shape[-1]
+        state = self._writer.step(told.reshape(-1, size), state.reshape(-1, size)).reshape(state.shape)
+        scores = state @ keys.swapaxes(1, 2)
+        attention = _softmax(np.where((body != PAD)[:, None], scores, scores - np.float32(1e9)))
+        seen = np.concatenate([state, attention @ places], axis=-1)
+        gate = sigmoid(self._apply("gate", np.concatenate([seen, told], axis=-1)))
+        logits = self._apply("project", np.tanh(self._apply("combine", seen))) @ self._units.T
+        p = gate * _softmax(logits)
+        issue, beginning, _ = np.ogrid[: p.shape[0], : p.shape[1], :1]
+        np.add.at(p, (issue, beginning, body[:, None]), (1 - gate) * attention)
+        return np.log(p + TINY), state
+
+    def _apply(self, name: str, x: Floats) -> Floats:
+        kernel, bias = self._dense[name]
+        return x @ kernel + bias
+
+
+def _softmax(x: Floats) -> Floats:
+    powers = np.exp(x - x.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def _sizes(shape: Shape) -> Sizes:
+    words, size = shape.title_vocabulary, shape.hidden_size
+    return {
+        "units": [(words, size)],
+        "forward_half": CUDNNS.sizes(size, size // 2),
+        "backward_half": CUDNNS.sizes(size, size // 2),
+        "bridge": [(size, size), (size,)],
+        "writer": CUDNNS.sizes(size, size),
+        "keys": [(size, size)],
+        "combine": [(2 * size, size), (size,)],
+        "project": [(size, size), (size,)],
+        "gate": [(3 * size, 1), (1,)],
+        "table": [(words, size)],
+    }
