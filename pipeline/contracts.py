@@ -181,7 +181,11 @@ EMBEDDINGS = Table(
     schema=pa.schema(
         [
             ISSUE_ID,
-            column("embedding", pa.list_(pa.float16()), "model.hidden_size numbers: the encoder's last state"),
+            column(
+                "embedding",
+                pa.list_(pa.float16()),
+                "model.hidden_size numbers: copy's of the title and the body, gru's of the body; zeros where the model knows nothing of them",
+            ),
         ]
     ),
     key=("issue_id",),

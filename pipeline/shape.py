@@ -47,7 +47,7 @@ class Shape:
     """
 
     body_vocabulary: int
-    """ids a body may hold: 0 pads, 1 is unknown, words from 2"""
+    """ids a body may hold: 0 pads, 1 is unknown, then words or units"""
     title_vocabulary: int
     """ids a title may hold, likewise"""
     body_length: int = 70
@@ -55,9 +55,9 @@ class Shape:
     title_length: int = 12
     """ids a title, _start_ and _end_ included"""
     embedding_size: int = 300
-    """numbers a word"""
+    """numbers a word or a unit"""
     hidden_size: int = 300
-    """numbers an issue: the encoder's state"""
+    """numbers an issue: the embedding"""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -112,7 +112,7 @@ class Decoded:
     log_probability: Floats
     """(n,): mean natural logarithm of the probabilities of the tokens, _end_ included"""
     states: Floats
-    """(n, hidden_size): the encoder's state, the issue's embedding"""
+    """(n, hidden_size): the issue's embedding, by its body alone"""
 
 
 def write_about(directory: Path, variant: str, shape: Shape) -> None:

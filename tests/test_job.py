@@ -22,7 +22,7 @@ from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH
 from pipeline.errors import StoppedError, TitlerError, UsageError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned
-from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source
+from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Text
 from pipeline.stages import clean, collect, embed, evaluate, extract, index, plan, predict, promote, publish, train, vectorize, vocab
 
 ONE, TWO, THREE, FOUR = (date(2024, 1, day) for day in range(1, 5))
@@ -42,7 +42,8 @@ def settings(hours, tmp_path_factory) -> Settings:
         source=Source(hours=str(hours)),
         lake=LakeSettings(root=str(tmp_path_factory.mktemp("lake"))),
         compute=Compute(workers=2),
-        model=Model(embedding_size=24, hidden_size=24, epochs=2, batch_size=64, learning_rate=0.01, sample_titles=5),
+        text=Text(subwords=600, body_units=64),
+        model=Model(embedding_size=24, hidden_size=24, contrast_epochs=1, epochs=2, batch_size=64, learning_rate=0.01, sample_titles=5),
         index=Index(trees=20),
     )
 
