@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 PYTHON_FILES := pipeline dags infra tests setup.py
 
-.PHONY: help install emulator postgres lint demo up server test test-all lock clean
+.PHONY: help install emulator stores postgres lint demo up server test test-all lock clean
 
 help:  ## shows this list (the default)
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -13,6 +13,9 @@ install:  ## sets up .venv from requirements.lock; quick when nothing has change
 
 emulator:  ## builds BigQuery's emulator for the tests; needs Go; quick when it is there
 	@infra/install_emulator.sh
+
+stores:  ## builds the object stores for the tests; needs Go; quick when they are there
+	@infra/install_stores.sh
 
 postgres:  ## installs PostgreSQL for the tests, as root where it is missing; quick when it is there
 	@infra/install_postgres.sh
@@ -35,12 +38,13 @@ test: install  ## style, types, and all tests that need neither root nor a serve
 	.venv/bin/ruff format --check $(PYTHON_FILES)
 	.venv/bin/mypy
 	-infra/install_emulator.sh
+	-infra/install_stores.sh
 	-infra/install_lint.sh
 	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-test-all: emulator postgres test  ## the same, and pages in a real browser; installs PostgreSQL and Chromium, so as root where one is missing
+test-all: emulator stores postgres test  ## the same, pages in a real browser, and a whole team's server; installs PostgreSQL and Chromium, so as root where one is missing
 	infra/install_browser.sh
-	.venv/bin/pytest -m browser
+	.venv/bin/pytest -m "browser or server"
 
 lock: install  ## renews the locks from setup.py, infra/bootstrap.in and infra/lint/lint.in
 	@infra/lock.sh

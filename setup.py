@@ -5,6 +5,7 @@ from setuptools import find_packages, setup
 RUNTIME = [
     "annoy==1.17.3",
     "apache-airflow[postgres]==3.3.*",  # with the drivers for its metadata in production
+    "boto3",  # MLflow reads and writes a bucket's artifacts with it
     "dask",
     "distributed",
     "duckdb",
@@ -24,6 +25,7 @@ RUNTIME = [
     "pydantic-settings",
     "rich",
     "rouge-score",
+    "s3fs>=2026",
     "sacrebleu",
     "scikit-learn",  # the small models of `titler evaluate --downstream`; MLflow and textacy bring it anyway
     "sqlglot",

@@ -4,8 +4,8 @@
 |---|---|---|---|
 | `vocab` | learns the units that the text of the days to learn from is made of (`gru`: counts its words, keeps the most frequent) | seconds | the range has no day that is cleaned, or too few repositories: `titler status` |
 | `vectorize` | turns issues (`gru`: their tokens) into padded ids by that vocabulary | seconds a month | clear it: finished days are not done twice |
-| `train` | trains the network, embeddings first, then titles; one at a time (pool `gpu`) | on two cores TODO minutes for 14,500 issues | clear it: it goes on from its last checkpoint |
-| `evaluate` | ROUGE and BLEU on repositories that it did not learn from | minutes | clear it |
+| `train` | trains the network, embeddings first, then titles; one at a time (pool `gpu`) | on two cores 10 minutes for 14,500 issues | clear it: it goes on from its last checkpoint |
+| `evaluate` | titles, embeddings and confidence on repositories that it did not learn from | minutes | clear it |
 | `promote` | makes it the champion, which the next refresh uses for every issue | seconds; then one long night | a model that is worse than the champion is not tried again: leave it, or promote it by hand with a reason |
 
 The model is named by the run's time, its run in MLflow too. **By hand** with the button *Trigger* (a form; empty: as the settings say) or

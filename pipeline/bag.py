@@ -45,8 +45,8 @@ def bag(ids: Ids, vocabulary: int) -> Bag:
 
 def unit(vectors: Floats) -> Floats:
     """The rows scaled to length 1; rows of zeros stay."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1)
+    lengths: Floats = np.sqrt(np.square(vectors).sum(axis=-1, keepdims=True))
+    return np.divide(vectors, np.maximum(lengths, np.float32(1e-30)))
 
 
 def vectors_of(table: Floats, ids: Ids) -> Floats:

@@ -19,8 +19,7 @@ from pipeline.warehouse.price import priced, size
 
 if TYPE_CHECKING:
     from pipeline.doctor import Finding
-    from pipeline.models.contrast import ContrastFigures
-    from pipeline.models.training import EpochFigures
+    from pipeline.models.training import Figures
     from pipeline.sample import Sample
     from pipeline.stages import Outcome
     from pipeline.stages.collect import Collected
@@ -119,8 +118,10 @@ def vocabulary(lake: Lake, model: str, manifest: Manifest) -> None:
     say(f"    {figures['validation']:,} more validate, {figures['test']:,} are kept for testing")
 
 
-def epoch(figures: EpochFigures | ContrastFigures) -> None:
-    if not hasattr(figures, "validation_loss"):
+def epoch(figures: Figures) -> None:
+    from pipeline.models.contrast import ContrastFigures  # whoever has figures has imported it
+
+    if isinstance(figures, ContrastFigures):
         say(f"    contrast {figures.epoch}: loss {figures.loss:.4f}, own body nearest {figures.accuracy:.1%}, {figures.seconds:.0f} s")
         return
     say(
@@ -136,6 +137,11 @@ def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> N
         f"best validation loss {figures['validation_loss']:.4f} "
         f"-> {lake.path(manifest.folder)}"
     )
+    least = figures.get("abstain_below", 0)
+    if least > 1:
+        say("    it gives NO title at all: no confidence led to the share of model.abstain_precision; train another with a lower one")
+    elif least > 0:
+        say(f"    it gives no title under a confidence of {least:.2f}")
     say(
         f"    MLflow run {figures['mlflow_run']}, version {figures['version']} of {settings.tracking.model_name} -> {settings.tracking_uri}"
     )
@@ -159,8 +165,21 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
     )
     if "lead_rougeL" in figures:
         say(f"    first words of the body: {figures['lead_rouge1']:.2f}/{figures['lead_rouge2']:.2f}/{figures['lead_rougeL']:.2f}")
+    near = figures.get("retrieval")
+    if near:
+        say(
+            f"    titles find their own bodies among {count(near['issues'], 'issue')}: "
+            f"R@1/5/10 {near['recall_at_1']:.3f}/{near['recall_at_5']:.3f}/{near['recall_at_10']:.3f}, MRR {near['mrr']:.3f}; "
+            f"by shared words R@10 {near['floor_recall_at_10']:.3f}"
+        )
+    if sure := figures.get("confidence"):
+        say(
+            f"    ROUGE-L over 0.3: {sure['alike']:.1%} of titles, {sure['alike_least_sure']:.1%} of the least sure fifth, "
+            f"{sure['alike_most_sure']:.1%} of the surest"
+        )
     if figures.get("champion"):
-        say(f"    champion {figures['champion']} on the same issues: ROUGE-L {figures['champion_rougeL']:.2f}")
+        theirs = f", R@10 {near['champion_recall_at_10']:.3f}" if near else ""
+        say(f"    champion {figures['champion']} on the same issues: ROUGE-L {figures['champion_rougeL']:.2f}{theirs}")
     for sample in figures.get("samples", [])[:5]:
         say(f"    {sample['title']!r} -> {sample['predicted']!r} ({sample['confidence']:.2f})")
 

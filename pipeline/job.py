@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import console, notify
+from pipeline import console, memory, notify
 from pipeline.lake import Lake
 from pipeline.pins import Pinned, PinnedDay, new_id
 from pipeline.settings import Settings
@@ -24,26 +23,11 @@ if TYPE_CHECKING:
 def timed(verb: str, *, sharded: bool = False) -> Iterator[None]:
     """Prints the stage's wall time and this process's highest resident memory during it; where it is `sharded`, its workers' too."""
     start = time.perf_counter()
-    with suppress(OSError):  # Linux: begins the process's high-water mark anew (proc(5), clear_refs)
-        Path("/proc/self/clear_refs").write_text("5")
-    before = _workers_peak()
+    memory.begin()
+    before = memory.workers_peak()
     yield
-    after = _workers_peak()
-    console.took(verb, time.perf_counter() - start, _peak(), after if sharded and after > before else 0.0)
-
-
-def _workers_peak() -> float:
-    """MiB: the highest of any process that this one started and that has ended."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-
-
-def _peak() -> float:
-    """MiB."""
-    with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    after = memory.workers_peak()
+    console.took(verb, time.perf_counter() - start, memory.peak(), after if sharded and after > before else 0.0)
 
 
 def run(lake: Lake, settings: Settings, days: Sequence[date], *, retrain: bool, variant: str | None, epochs: int | None) -> None:

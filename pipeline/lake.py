@@ -1,9 +1,9 @@
-"""The lake: batches, manifests and pointers over fsspec.
+"""The lake: batches, manifests and pointers, in a folder or a bucket.
 
 A batch is a folder of files under an id of its own, with `manifest.json` written last; what has no manifest does not
 exist. A batch never changes. Two kinds of small file point at batches: `current.json`, a partition's batch, and
-`keys/KEY.json`, the batch made of these inputs with these parameters. Nothing relies on listing or on renaming a folder: a
-single small file is replaced in one step, which a local file system (rename) and an object store (put) both do.
+`keys/KEY.json`, the batch made of these inputs with these parameters. Nothing relies on a listing or on renaming a folder: a
+single small file is replaced in one step (pipeline/stores.py).
 
     ROOT/TABLE/day=2015-01-01/BATCH/part-00000.parquet, manifest.json
     ROOT/TABLE/day=2015-01-01/current.json, keys/KEY.json
@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import posixpath
 import tempfile
 import uuid
@@ -25,17 +24,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
-from fsspec.implementations.local import LocalFileSystem
 
+from pipeline import stores
 from pipeline.contracts import Table
 from pipeline.errors import LakeError
 
 MANIFEST = "manifest.json"
-ASIDE = ".aside"
-"""Where a file is written before it is renamed into its place: what a killed process leaves there, no reader lists."""
 ROWS_A_GROUP = 50_000
 
 
@@ -103,11 +99,7 @@ def fingerprint(table: str, partition: Mapping[str, str], inputs: Iterable[str],
 
 def read_parquet(path: str) -> pa.Table:
     """A Parquet file by what `Lake.path` gave for it. Raises LakeError where it cannot be read."""
-    try:
-        with fsspec.open(path, "rb") as file:
-            return pq.read_table(file)
-    except OSError as error:
-        raise LakeError(f"{path} cannot be read: {error.strerror or error}.", "Check lake.root: titler doctor") from error
+    return pq.read_table(io.BytesIO(stores.read(path)))
 
 
 class Lake:
@@ -115,8 +107,7 @@ class Lake:
 
     def __init__(self, root: str) -> None:
         self.root = root if "://" in root else str(Path(root).absolute())
-        self._fs, self._base = fsspec.core.url_to_fs(self.root)
-        self._local = isinstance(self._fs, LocalFileSystem)
+        self._store = stores.open_store(self.root)
 
     def __reduce__(self) -> tuple[type[Lake], tuple[str]]:
         return Lake, (self.root,)
@@ -125,49 +116,31 @@ class Lake:
         """The full path or address of something in the lake."""
         return posixpath.join(self.root, relative)
 
-    def _at(self, relative: str) -> str:
-        return posixpath.join(self._base, relative)
-
-    # Small files
+    # Files. Each raises LakeError where the lake cannot be read or written: full, read-only, gone, no such bucket, no rights.
 
     def put(self, relative: str, data: bytes) -> None:
-        """Writes or replaces one file in one step: readers see the old one or the new one.
-
-        Raises LakeError where the lake cannot be written: full, read-only, gone.
-        """
-        try:
-            if not self._local:
-                self._fs.pipe_file(self._at(relative), data)
-                return
-            target = Path(self._at(relative))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            aside = Path(self._at(ASIDE), uuid.uuid4().hex)
-            aside.parent.mkdir(exist_ok=True)
-            try:
-                aside.write_bytes(data)
-                os.replace(aside, target)
-            finally:
-                aside.unlink(missing_ok=True)
-        except OSError as error:
-            raise self._unwritable(relative, error) from error
+        """Writes or replaces one file in one step: readers see the old one or the new one."""
+        self._store.put(relative, data)
 
     def get(self, relative: str) -> bytes | None:
         """A file's bytes; None where there is none."""
-        try:
-            return bytes(self._fs.cat_file(self._at(relative)))
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise self._unreadable(relative, error) from error
+        return self._store.get(relative)
 
-    def _unreadable(self, relative: str, error: OSError) -> LakeError:
-        return LakeError(f"{self.path(relative)} cannot be read: {error.strerror or error}.", "Check lake.root: titler doctor")
+    def delete(self, relative: str) -> None:
+        """Deletes one file, where there is one."""
+        self._store.delete(relative)
 
-    def _unwritable(self, relative: str, error: OSError) -> LakeError:
-        return LakeError(
-            f"{self.path(relative)} cannot be written: {error.strerror or error}.",
-            "Free space or rights there, then run the same command again.",
-        )
+    def names(self, relative: str) -> list[str]:
+        """Names in a folder, sorted; none where there is no folder. A bucket's may lack what was written just now."""
+        return self._store.names(relative)
+
+    def modified(self, relative: str) -> datetime | None:
+        """When the newest file of a folder was written; None where none is listed."""
+        return self._store.modified(relative)
+
+    def delete_folder(self, relative: str) -> None:
+        """Deletes a folder and all that is listed in it; nothing where there is none."""
+        self._store.delete_folder(relative)
 
     def put_json(self, relative: str, value: Any) -> None:
         self.put(relative, (json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode())
@@ -181,30 +154,6 @@ class Lake:
             return json.loads(data)
         except ValueError:
             raise LakeError(f"{self.path(relative)} is not JSON.", "Delete that file, then run the stage that writes it again.") from None
-
-    def names(self, relative: str) -> list[str]:
-        """Names in a folder, sorted; none where there is no folder."""
-        try:
-            return sorted(posixpath.basename(path.rstrip("/")) for path in self._fs.ls(self._at(relative), detail=False, refresh=True))
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise self._unreadable(relative, error) from error
-
-    def modified(self, relative: str) -> datetime:
-        """When the newest file of a folder was written; for one that holds none yet, when it was made."""
-        path = self._at(relative)
-        files = list(self._fs.find(path)) or ([path] if self._fs.exists(path) else [])
-        times = [self._fs.modified(file) for file in files]
-        return max((when if when.tzinfo else when.replace(tzinfo=UTC) for when in times), default=datetime.min.replace(tzinfo=UTC))
-
-    def delete(self, relative: str) -> None:
-        """Deletes a file, or a folder and all in it; nothing where there is none. Raises LakeError where the lake cannot be written."""
-        try:
-            if self._fs.exists(self._at(relative)):
-                self._fs.rm(self._at(relative), recursive=True)
-        except OSError as error:
-            raise self._unwritable(relative, error) from error
 
     # Batches
 
@@ -314,8 +263,8 @@ class Lake:
 
         Raises LakeError where a file is missing or of another size than the manifest says.
         """
-        if self._local:
-            folder = Path(self._at(manifest.folder))
+        if self._store.folder is not None:
+            folder = self._store.folder / manifest.folder
             for file in manifest.files:
                 path = folder / file.name
                 if not path.is_file() or path.stat().st_size != file.bytes:
@@ -332,11 +281,11 @@ class Lake:
 
         Raises LakeError where it cannot be made.
         """
-        folder = Path(self._at(relative)) if self._local else Path(tempfile.gettempdir(), "titler", relative)
+        folder = self._store.folder / relative if self._store.folder else Path(tempfile.gettempdir(), "titler", relative)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise self._unwritable(relative, error) from error
+            raise LakeError(f"{folder} cannot be written: {error.strerror or error}.", stores.FREE) from error
         return folder
 
 

@@ -236,6 +236,8 @@ def inputs(verb: str, lake: Lake, settings: Settings, about: About, result: Any)
         tables = [ISSUES.name if table == TOKENS.name else table for table in tables]
     if verb == "publish" and settings.warehouse.embeddings:
         tables.append(EMBEDDINGS_TABLE)
+    if verb == "train" and plan.facts["model"].get("abstain_precision"):  # its threshold is set on the authors' own titles
+        tables += [ISSUES.name, TOKENS.name]
     folders = [folder for table in tables for folder in _fixed(about, plan, table)]
     if verb == "evaluate" and result and result["champion"]:
         folders += Pinned(lake, "models", result["champion"]).member_folders(PREDICTOR)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics.bleu import BLEU
 
@@ -42,6 +44,13 @@ class Scores:
     """share of titles that were not given, so are empty, 0 to 1"""
     issues: int
     """titles scored"""
+
+
+def rouge_l(predicted: Sequence[str], references: Sequence[str]) -> npt.NDArray[np.float64]:
+    """(n,): each title's own ROUGE-L against its reference, 0 to 100; see `Scores`."""
+    scorer = RougeScorer(["rougeL"], use_stemmer=True)
+    pairs = zip(predicted, references, strict=True)
+    return np.array([100 * scorer.score(reference, title)["rougeL"].fmeasure for title, reference in pairs], dtype=np.float64)
 
 
 def score(predicted: Sequence[str], references: Sequence[str]) -> Scores:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -52,13 +52,6 @@ class Titles:
     """(n,)"""
     embeddings: Floats
     """(n, hidden_size)"""
-
-
-class ReadsTitles(Protocol):
-    """What a network of subwords has beside the others' surface."""
-
-    def encode(self, body_ids: Ids, batch_size: int, *, title_ids: Ids | None) -> Floats:
-        """The embeddings (n, hidden_size) of bodies (n, body_length) and, where they are given, titles (n, title_length)."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +112,7 @@ class Model:
 
     def embed_vectors(self, body_ids: Ids, title_ids: Ids | None = None) -> Floats:
         """The embeddings (n, hidden_size) of bodies (n, body_length), with titles (n, title_length) where `reads_titles`."""
-        if not self.reads_titles:
-            return self.network.encode(body_ids, self.batch_size)
-        return cast(ReadsTitles, self.network).encode(body_ids, self.batch_size, title_ids=title_ids)
+        return self.network.encode(body_ids, self.batch_size, title_ids=title_ids if self.reads_titles else None)
 
     def known(self, body_ids: Ids, title_ids: Ids) -> npt.NDArray[np.bool_]:
         """(n,): whether there is a known word, or a unit, in what `embed_vectors` reads: in the title alone, too, where `reads_titles`."""

@@ -8,10 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline import warehouse
 from pipeline.contracts import RELEASE_MEMBERS, RELEASES
 from pipeline.errors import UsageError
 from pipeline.lake import Lake, Manifest
 from pipeline.pins import Pinned
+from pipeline.settings import Settings
 from pipeline.warehouse import Batch
 
 CURRENT = "releases/current.json"
@@ -31,9 +33,13 @@ def record(lake: Lake, name: str) -> dict[str, Any] | None:
     return value if value is None else dict(value)
 
 
-def published(lake: Lake) -> list[dict[str, Any]]:
-    """Records of the releases that were published, in the order in which they last became current."""
-    records = [found for found in (record(lake, name) for name in names(lake)) if found is not None]
+def published(lake: Lake, settings: Settings) -> list[dict[str, Any]]:
+    """Records of the releases that were published, in the order in which they last became current.
+
+    Those that the warehouse shows are among them whether the lake lists them or not: a bucket's listing may lack the newest.
+    """
+    shown = [str(row["release_id"]) for row in warehouse.connect(settings, "status").records(RELEASES)]
+    records = [found for found in (record(lake, name) for name in sorted({*names(lake), *shown})) if found is not None]
     return sorted(records, key=lambda found: (found["published_at"], found["release_id"]))
 
 
@@ -57,10 +63,10 @@ def point(lake: Lake, name: str) -> None:
         lake.put_json(CURRENT, {"release_id": name})
 
 
-def kept(lake: Lake, now: str | None, keep: int) -> list[str]:
-    """The current release, `now`, and the `keep` - 1 others that were current last."""
-    others = [found["release_id"] for found in published(lake) if found["release_id"] != now]
-    return ([now] if now else []) + others[::-1][: keep - 1]
+def kept(lake: Lake, settings: Settings, now: str | None) -> list[str]:
+    """The current release, `now`, and the `release.keep` - 1 others that were current last."""
+    others = [found["release_id"] for found in published(lake, settings) if found["release_id"] != now]
+    return ([now] if now else []) + others[::-1][: settings.release.keep - 1]
 
 
 def releases_table(records: list[dict[str, Any]], now: str) -> pa.Table:

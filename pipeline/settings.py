@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -30,14 +31,14 @@ class Source(_Section):
 class LakeSettings(_Section):
     """Where the lake is."""
 
-    root: str = Field(default="./lake", description="folder or bucket; the embedded warehouse publishes from a folder alone")
+    root: str = Field(default="./lake", description="folder, s3://BUCKET/... or gs://BUCKET/... (docs/lake.md)")
 
 
 class Warehouse(_Section):
     """Where analysts query, and for BigQuery where issues come from."""
 
     kind: Literal["duckdb", "bigquery"] = Field(default="duckdb", description="the embedded warehouse, or Google's")
-    path: str = Field(default="", description="DuckDB's file, on this machine; empty: warehouse.duckdb inside the lake")
+    path: str = Field(default="", description="DuckDB's file, on this machine; empty: warehouse.duckdb inside the lake, a folder")
     project: str = Field(default="", description="BigQuery: the project that holds the data set and pays for queries")
     dataset: str = Field(default="titler", description="BigQuery: the data set; it must exist")
     location: str = Field(default="US", description="BigQuery: where the data set lies; GH Archive's lies in US")
@@ -100,7 +101,11 @@ class Model(_Section):
     inference_batch_size: int = Field(default=512, ge=1, description="issues decoded together")
     beam_width: int = Field(default=0, ge=0, description="titles followed while one is written; 0: the variant's own (gru 1, copy 4)")
     promotion_margin: float = Field(default=0.5, ge=0, description="ROUGE-L points a challenger may be under the champion")
+    promotion_retrieval_margin: float = Field(default=0.02, ge=0, le=1, description="R@10, 0 to 1, it may be under the champion")
     abstain_below: float = Field(default=0.0, ge=0, le=1, description="confidence under which no title is given")
+    abstain_precision: float = Field(
+        default=0.0, ge=0, le=1, description="training raises abstain_below until this share of titles has ROUGE-L over 0.3 on validation"
+    )
     seed: int = Field(default=42, ge=0, description="of initial weights and shuffling")
     sample_titles: int = Field(default=50, ge=0, description="validation titles logged to MLflow")
 
@@ -202,12 +207,26 @@ class Settings(BaseSettings):
         """DuckDB's file, with the default worked out. Raises UsageError where it must be set: the lake is no folder."""
         return self.warehouse.path or f"{self._folder('warehouse.path', 'a file on this machine')}/warehouse.duckdb"
 
+    def public(self) -> dict[str, Any]:
+        """Every setting by section, as JSON has them, without what lets somebody in: secrets, and logins and queries in addresses."""
+        return {
+            section: {name: _public(value) for name, value in values.items()} for section, values in self.model_dump(mode="json").items()
+        }
+
     def _folder(self, setting: str, value: str) -> str:
         """The lake's folder, absolute. Raises UsageError where it is none, so that `setting` has no default."""
         root = self.lake.root.removeprefix("file://")
         if "://" in root:
             raise UsageError(f"lake.root = {root} is not a folder, so {setting} has no default.", f"Set {setting} to {value}.")
         return str(Path(root).absolute())
+
+
+def _public(value: Any) -> Any:
+    """An address loses user, password, query and fragment; anything else stays."""
+    if not isinstance(value, str) or "://" not in value:
+        return value
+    address = urlsplit(value)
+    return f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"
 
 
 def load(path: Path | None = None) -> Settings:

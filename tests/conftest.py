@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
+import fsspec
 import pytest
 
-from tests import postgres
+from tests import postgres, stores
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -21,6 +22,21 @@ def airflow_database(request: pytest.FixtureRequest) -> Iterator[str | None]:
         pytest.skip(postgres.MISSING)
     with postgres.running(programs) as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def object_stores() -> Iterator[stores.Stores]:
+    """An S3 and a Google Cloud Storage server, which this process and those that it starts find by the environment."""
+    programs = stores.programs()
+    if programs is None:
+        pytest.skip(stores.MISSING)
+    with stores.running(programs) as running, pytest.MonkeyPatch.context() as patch:
+        for name, value in running.environment.items():
+            patch.setenv(name, value)
+        yield running
+        for protocol in running.proxies:
+            fsspec.get_filesystem_class(protocol).clear_instance_cache()  # they know these servers' addresses
+        assert running.copies() == []
 
 
 @pytest.fixture(autouse=True, scope="module")

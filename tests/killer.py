@@ -37,7 +37,8 @@ class Steps:
     def watch(self, patch: Patch, *, training: bool) -> None:
         """Wraps the calls, by `patch`. Imports the networks' library for a `training`."""
         self._wrap(patch, Lake, "put", self._torn_put)
-        self._wrap(patch, Lake, "delete", self._torn_delete)
+        self._wrap(patch, Lake, "delete")
+        self._wrap(patch, Lake, "delete_folder", self._torn_delete)
         self._wrap(patch, StagedFile, "make_current")
         if training:
             from mlflow import MlflowClient

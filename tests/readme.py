@@ -20,6 +20,7 @@ SMALL = {
     "TITLER_MODEL__EPOCHS": "1",
     "TITLER_MODEL__BATCH_SIZE": "16",
     "TITLER_MODEL__PROMOTION_MARGIN": "100",  # after an epoch a better model is luck
+    "TITLER_MODEL__PROMOTION_RETRIEVAL_MARGIN": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 """A network that is trained in seconds."""

@@ -66,6 +66,7 @@ def test_a_verb_has_help_with_an_example_that_parses(verb):
         (["evaluate", "--downstream"], "--downstream needs a file"),
         (["vectorize"], "For a model or for a release?"),
         (["promote", "m", "--force"], "--force needs a reason"),
+        (["promote", "m", "--force", "--because", " "], "--force needs a reason"),
         (["publish", "--release", "r", "--accept", "2015-01-01"], "--accept needs a reason"),
         (["similar", "x"], "No release is published"),
         (["title", "x"], "No release is published"),

@@ -19,7 +19,7 @@ import pytest
 
 from pipeline import answers, job, release, sample
 from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
-from pipeline.errors import StoppedError, TitlerError, UsageError
+from pipeline.errors import StoppedError, UsageError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned
 from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Text
@@ -282,13 +282,102 @@ def test_a_worse_model_is_promoted_only_by_force_and_the_former_champion_is_kept
         promote.run(published, settings, challenger)
     figures = evaluate.run(published, settings, challenger)
     assert figures["champion"] == former
-    challenger.note(evaluate.EVALUATION, {**figures, "rougeL": figures["champion_rougeL"] - 5})
-    with pytest.raises(TitlerError, match="where the champion"):
+    near = figures["retrieval"]
+    equal = {**figures, "rougeL": figures["champion_rougeL"] - 0.5, "retrieval": {**near, "recall_at_10": near["champion_recall_at_10"]}}
+    for worse, told in (
+        ({"rougeL": figures["champion_rougeL"] - 5}, r"ROUGE-L .* where it has .* 0\.5 less is allowed \(model\.promotion_margin\)\."),
+        (
+            {"retrieval": {**near, "recall_at_10": near["champion_recall_at_10"] - 0.03}},
+            r"R@10 -?\d\.\d{3} among \d+ .* 0\.02 less is allowed \(model\.promotion_retrieval_margin\)\.",
+        ),
+    ):
+        challenger.note(evaluate.EVALUATION, {**equal, **worse})
+        with pytest.raises(promote.WorseError, match=rf"challenger is worse than the champion {former}: {told}"):
+            promote.run(published, settings, challenger)
+    challenger.note(evaluate.EVALUATION, {name: value for name, value in equal.items() if name != "retrieval"})
+    with pytest.raises(UsageError, match="challenger was evaluated by an earlier Titler, which did not measure retrieval"):
         promote.run(published, settings, challenger)
     assert answers.status(published, settings)["model"]["name"] == former
     assert promote.run(published, settings, challenger, force_because="a test")["moved"]
-    assert [version.model for version in train.tracking_of(settings, published).aliased()] == ["challenger", former]
-    train.tracking_of(settings, published).promote(former)
+    tracking = train.tracking_of(settings, published)
+    assert [version.model for version in tracking.aliased()] == ["challenger", former]
+    tracking.promote(former)
+    challenger.note(evaluate.EVALUATION, equal)
+    assert promote.run(published, settings, challenger)["moved"]
+    tracking.promote(former)
+
+
+def run_of(lake: Lake, settings: Settings, model: str) -> tuple[Any, Path]:
+    """A model's run in MLflow, and the folder of its artifacts."""
+    manifest = Pinned(lake, "models", model).members("predictor", "train")[0]
+    client = train.tracking_of(settings, lake)._client
+    run = client.get_run(manifest.figures["mlflow_run"])
+    return run, Path(run.info.artifact_uri.removeprefix("file://"))
+
+
+def rows_of(file: Path) -> list[dict[str, Any]]:
+    """One of MLflow's tables."""
+    table = json.loads(file.read_text())
+    return [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+
+
+def test_a_run_holds_all_that_its_model_was_made_of(published, settings):
+    name = answers.status(published, settings)["model"]["name"]
+    run, artifacts = run_of(published, settings, name)
+    model = Pinned(published, "models", name)
+    plan = model.plan()
+    vectors, vocabulary = model.members("vectors_v1", "vectorize"), model.members("vocabulary", "vocab")
+    assert [(row["day"], row["tokens_digest"]) for row in rows_of(artifacts / "days.json")] == [
+        (day.day, day.tokens_digest) for day in plan.days
+    ]
+    assert [(row["table"], row["batch_id"], row["digest"]) for row in rows_of(artifacts / "batches.json")] == [
+        (batch.table, batch.batch_id, batch.digest) for batch in (*vocabulary, *vectors)
+    ]
+    shown = json.loads((artifacts / "settings.json").read_text())
+    assert (shown["model"], shown["text"], shown["index"]["trees"]) == (plan.facts["model"], plan.facts["text"], 20)
+    assert run.data.tags["titler.version"]
+    assert sorted(path.name for path in artifacts.iterdir()) == [
+        *(
+            "batches.json",
+            "confidence.json",
+            "confidence.png",
+            "days.json",
+            "losses.png",
+            "sample_titles.json",
+            "settings.json",
+            "vocabulary",
+        ),
+    ]
+
+
+def test_a_run_says_what_its_model_is_worth_and_what_it_took(published, settings):
+    name = answers.status(published, settings)["model"]["name"]
+    run, artifacts = run_of(published, settings, name)
+    found = run.data.metrics
+    issues = found["titles/issues"]
+    assert found["retrieval/issues"] == issues
+    assert 0 <= found["retrieval/recall_at_1"] <= found["retrieval/recall_at_5"] <= found["retrieval/recall_at_10"] <= 1
+    assert found["retrieval/floor_recall_at_10"] > 10 / issues  # words that both share are better than chance
+    assert sum(row["titles"] for row in rows_of(artifacts / "confidence.json")) == found["titles_confidence/titles"] <= issues
+    history = train.tracking_of(settings, published)._client.get_metric_history(run.info.run_id, "train/seconds")
+    assert found["usage/train_seconds"] == pytest.approx(sum(metric.value for metric in history))
+    took = ("train_issues_a_second", "train_peak_mib", "evaluate_issues_a_second", "evaluate_peak_mib", "evaluate_seconds")
+    assert all(found[f"usage/{name}"] > 0 for name in took)
+
+
+def test_a_model_gives_only_the_titles_that_keep_to_the_precision_asked_for(published, settings):
+    careful = settings.model_copy(update={"model": settings.model.model_copy(update={"abstain_precision": 0.5})})
+    model = Pinned(published, "models", "careful")
+    vocab.run(published, careful, model, vocab.Asked())
+    vectorize.run(published, careful, model)
+    manifest = train.run(published, careful, model)
+    figures = evaluate.run(published, careful, model)
+    least, sure = manifest.figures["abstain_below"], figures["confidence"]
+    assert sure["abstain_below"] == least > 0
+    assert sure["alike"] < 0.5
+    assert (figures["abstained"] == 1) == (sure["alike_given"] is None)
+    assert sure["alike_given"] is None or sure["alike_given"] >= 0.5
+    assert 0 < figures["abstained"] <= 1
 
 
 def test_collect_removes_what_nobody_names_and_readers_notice_nothing(published, settings):

@@ -170,7 +170,8 @@ def content(lake: Lake) -> Content:
     with contextlib.closing(sqlite3.connect(root / "mlflow.db")) as database:
         found["runs"] = database.execute("SELECT name, status FROM runs ORDER BY name").fetchall()
         metrics = "SELECT DISTINCT r.name, m.key, m.step, m.value FROM metrics AS m JOIN runs AS r USING (run_uuid)"
-        found["metrics"] = sorted(row for row in database.execute(metrics).fetchall() if not row[1].endswith("seconds"))
+        own = [row for row in database.execute(metrics).fetchall() if not row[1].startswith("usage/") and not row[1].endswith("seconds")]
+        found["metrics"] = sorted(own)
         versions = "SELECT v.version, r.name FROM model_versions AS v JOIN runs AS r ON r.run_uuid = v.run_id ORDER BY v.version"
         found["versions"] = database.execute(versions).fetchall()
     return found

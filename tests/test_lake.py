@@ -1,22 +1,34 @@
-"""The lake: what is not committed does not exist; what is committed never changes."""
+"""The lake: what is not committed does not exist; what is committed never changes. The same in a folder, in S3 and in Google's storage."""
 
 import pickle
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.contracts import EMBEDDINGS, SOURCE_HEALTH, TOKENS
 from pipeline.errors import ContractError, LakeError
 from pipeline.lake import Lake
+from tests.stores import BUCKET
 
 DAY = {"day": "2015-01-01"}
 ROWS = pa.table({"issue_id": [7], "repo": ["a/b"], "trainable": [True], "body": [["one", "two"]], "title": [["three"]]})
 
 
+@pytest.fixture(params=["folder", "s3", "gs"])
+def root(request, tmp_path) -> str:
+    """Where an empty lake may lie."""
+    if request.param == "folder":
+        return str(tmp_path / "lake")
+    request.getfixturevalue("object_stores")
+    return f"{request.param}://{BUCKET}/{uuid.uuid4().hex}"
+
+
 @pytest.fixture
-def lake(tmp_path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
+def lake(root) -> Lake:
+    return Lake(root)
 
 
 def written(lake: Lake, rows: pa.Table = ROWS, inputs: tuple[str, ...] = ("abc",)):
@@ -69,17 +81,24 @@ def test_the_digest_stands_for_the_content_alone(lake):
     assert written(lake, ROWS.slice(0, 0)).commit().digest != one.digest
 
 
-def test_a_truncated_file_is_refused(lake, tmp_path):
+def test_a_truncated_file_is_refused(lake):
     manifest = written(lake).commit()
-    path = tmp_path / "lake" / manifest.folder / "part-00000.parquet"
-    path.write_bytes(path.read_bytes()[:-10])
+    part = f"{manifest.folder}/part-00000.parquet"
+    lake.put(part, lake.get(part)[:-10])
     with pytest.raises(LakeError, match=r"part-00000.parquet is \d+ bytes with another digest, expected"):
         lake.read(manifest, TOKENS)
 
 
-def test_a_damaged_manifest_is_refused(lake, tmp_path):
+def test_a_file_that_is_gone_is_named(lake):
     manifest = written(lake).commit()
-    (tmp_path / "lake" / manifest.folder / "manifest.json").write_text('{"table": "tok')
+    lake.delete(f"{manifest.folder}/part-00000.parquet")
+    with pytest.raises(LakeError, match=r"part-00000.parquet is missing, expected \d+ bytes"):
+        lake.read(manifest, TOKENS)
+
+
+def test_a_damaged_manifest_is_refused(lake):
+    manifest = written(lake).commit()
+    lake.put(f"{manifest.folder}/manifest.json", b'{"table": "tok')
     with pytest.raises(LakeError, match=r"manifest\.json is damaged"):
         lake.current(TOKENS.name, DAY)
 
@@ -90,26 +109,52 @@ def test_a_lake_that_cannot_be_written_is_one_clear_error(tmp_path):
         Lake(str(tmp_path / "lake")).put("x.json", b"{}")
 
 
-def test_replacing_a_file_leaves_nothing_beside_it(lake, tmp_path):
-    lake.put("pointer.json", b"old")
-    lake.put("pointer.json", b"new")
-    assert lake.get("pointer.json") == b"new"
-    assert [path.name for path in (tmp_path / "lake").rglob("*") if path.is_file()] == ["pointer.json"]
+def test_replacing_a_file_leaves_nothing_beside_it(lake):
+    lake.put("pointers/pointer.json", b"old")
+    lake.put("pointers/pointer.json", b"new")
+    assert lake.get("pointers/pointer.json") == b"new"
+    assert lake.names("pointers") == ["pointer.json"]
+
+
+def test_what_is_written_aside_in_a_folder_is_gone(tmp_path):
+    Lake(str(tmp_path)).put("pointer.json", b"new")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["pointer.json"]
+
+
+def test_a_file_is_deleted_once_and_again(lake):
+    lake.put("pointers/pointer.json", b"old")
+    lake.delete("pointers/pointer.json")
+    lake.delete("pointers/pointer.json")
+    assert lake.get("pointers/pointer.json") is None
+
+
+def test_a_folder_is_deleted_with_all_in_it_and_nothing_beside_it(lake):
+    manifest = written(lake).commit()
+    lake.put("tokens_v1_of_others/x.json", b"{}")
+    lake.delete_folder(TOKENS.name)
+    lake.delete_folder(TOKENS.name)
+    assert lake.days(TOKENS.name) == []
+    assert lake.get(f"{manifest.folder}/manifest.json") is None
+    assert [name for name in lake.names("") if not name.startswith(".")] == ["tokens_v1_of_others"]
+
+
+def test_names_are_sorted_and_of_one_folder_alone(lake):
+    for name in ("day=2015-01-02/b.json", "day=2015-01-01/a.json", "day=2015-01-01/keys/k.json"):
+        lake.put(f"tokens_v1/{name}", b"{}")
+    assert lake.days(TOKENS.name) == ["2015-01-01", "2015-01-02"]
+    assert lake.names("tokens_v1/day=2015-01-01") == ["a.json", "keys"]
+    assert lake.names("tokens_v2") == []
+
+
+def test_a_batch_has_a_local_copy_for_what_opens_paths(lake):
+    manifest = written(lake).commit()
+    with lake.local_copy(manifest) as folder:
+        assert pq.read_table(folder / "part-00000.parquet").num_rows == 1
 
 
 def test_a_lake_travels_to_a_worker(lake):
     manifest = written(lake).commit()
     assert pickle.loads(pickle.dumps(lake)).current(TOKENS.name, DAY) == manifest
-
-
-def test_the_same_batches_work_in_an_object_store():
-    lake = Lake("memory://lake")
-    manifest = written(lake).commit()
-    assert lake.current(TOKENS.name, DAY) == manifest
-    with lake.local_copy(manifest) as folder:
-        assert [path.name for path in folder.iterdir()] == ["part-00000.parquet"]
-    lake.delete("tokens_v1")
-    assert lake.days(TOKENS.name) == []
 
 
 def test_a_contract_names_table_column_and_types():
@@ -133,7 +178,14 @@ def test_every_column_of_every_table_has_a_line_of_prose():
     assert all(field.metadata[b"description"] for field in SOURCE_HEALTH.schema)
 
 
-def test_a_folder_that_holds_nothing_yet_is_as_old_as_it_is(lake, tmp_path):
+def test_a_folder_is_as_old_as_its_newest_file(lake):
+    written(lake).commit()
+    assert lake.modified("tokens_v1") > datetime.now(UTC) - timedelta(days=1)
+    assert lake.modified("tokens_v2") is None
+
+
+def test_a_folder_that_holds_nothing_yet_is_as_old_as_it_is(tmp_path):
     (tmp_path / "lake" / "tokens_v1" / "draft").mkdir(parents=True)
-    assert lake.modified("tokens_v1/draft") > datetime.now(UTC) - timedelta(days=1)
-    assert lake.modified("tokens_v1/none") == datetime.min.replace(tzinfo=UTC)
+    modified = Lake(str(tmp_path / "lake")).modified("tokens_v1/draft")
+    assert modified is not None
+    assert modified > datetime.now(UTC) - timedelta(days=1)

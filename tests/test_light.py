@@ -23,7 +23,9 @@ from pipeline.models.training import fit
 from pipeline.pins import Pinned
 from pipeline.predictor import LightPredictor, Predictor
 from pipeline.release import point
+from pipeline.shape import units_of
 from pipeline.text.engine import tokenizer
+from pipeline.text.subword import Subwords, Units
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
 ARTICLES = Shape(40, 30, body_length=9, title_length=7, embedding_size=8, hidden_size=12)
@@ -166,12 +168,16 @@ def test_weights_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
 
 def small(variant: str) -> Predictor:
     words = ("crash", "window", "close", "number", "error", "theme", "open", "page")
-    vocabularies = Vocabularies(Vocabulary(words, 9, "pre", False), Vocabulary(("_start_", "_end_", *words), 7, "post", True))
-    shape = Shape(vocabularies.body.size, vocabularies.title.size, 9, 7, embedding_size=6, hidden_size=5)
+    if units_of(variant) == "subwords":
+        units = Units.fit(["the window crashed", "error close theme", "open page open page"], 280)
+        vocabularies = Vocabularies(Subwords(units, 9, start_end=False), Subwords(units, 7, start_end=True))
+    else:
+        vocabularies = Vocabularies(Vocabulary(words, 9, "pre", False), Vocabulary(("_start_", "_end_", *words), 7, "post", True))
+    shape = Shape(vocabularies.body.size, vocabularies.title.size, 9, 7, embedding_size=6, hidden_size=6)
     return Predictor("m1", shaken(variant, shape), vocabularies, "titler", 0.2, 16)
 
 
-@pytest.mark.parametrize("variant", ["gru", "gru_cudnn"])
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_a_light_predictor_predicts_what_the_predictor_does(tmp_path: Path, variant: str) -> None:
     predictor = small(variant)
     predictor.save(tmp_path)

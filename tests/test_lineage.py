@@ -258,6 +258,13 @@ def test_an_evaluation_read_the_champion_too(built: Built) -> None:
     assert [part["dimensions"] for part in told["inputs"][2]["partitions"]] == [{"model": "m"}, {"model": "champion"}]
 
 
+def test_a_training_that_sets_a_threshold_read_the_authors_titles_too(built: Built) -> None:
+    careful = Pinned(built.lake, "models", "careful")
+    careful.open(built.model.plan().days, {"model": {"abstain_precision": 0.5}})
+    names = [dataset.name.rpartition("/")[2] for dataset in lineage.inputs("train", built.lake, built.settings, careful, built.predictor)]
+    assert names == [ISSUES.name, TOKENS.name]
+
+
 def test_a_plan_that_opened_nothing_read_and_wrote_nothing(built: Built) -> None:
     assert built.told("plan", Pinned(built.lake, "releases", "s"), Planned(None, "nothing is new")) == {"inputs": [], "outputs": []}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.metrics import lead, score
+from pipeline.metrics import lead, rouge_l, score
 
 
 def test_a_published_systems_titles_score_what_was_published() -> None:
@@ -29,6 +29,12 @@ def test_the_references_themselves_score_full_marks() -> None:
 def test_half_the_words_in_order_score_half() -> None:
     scores = score(["fix crash"], ["fix crash on startup now today"])
     assert scores.rouge1 == pytest.approx(100 * 2 * (1 * 2 / 6) / (1 + 2 / 6))
+
+
+def test_each_titles_own_rouge_is_what_the_mean_is_of() -> None:
+    predicted, references = ["fix crash", "", "dark theme"], ["fix crash on startup now today", "a", "Dark themes"]
+    assert rouge_l(predicted, references).tolist() == pytest.approx([50, 0, 100])
+    assert score(predicted, references).rougeL == pytest.approx(50)
 
 
 def test_stems_and_case_do_not_matter_to_rouge() -> None:

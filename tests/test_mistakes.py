@@ -351,7 +351,7 @@ def shown_is_pointed_at(root: Path) -> dict[str, str]:
         statuses = dict(connection.sql("SELECT release_id, status FROM releases").fetchall())
         shown = connection.sql("SELECT release_id, table_name, batch_id FROM release_members_v1").fetchall()
     assert [release_id for release_id, status in statuses.items() if status == "current"] == [name]
-    assert sorted(statuses) == sorted(row["release_id"] for row in release.published(lake))
+    assert sorted(statuses) == sorted(row["release_id"] for row in release.published(lake, Settings(lake=LakeSettings(root=str(root)))))
     members = release.Members(lake).table(list(statuses), release.PUBLISHED_TABLES).to_pylist()
     assert sorted(shown) == sorted((row["release_id"], row["table_name"], row["batch_id"]) for row in members)
     return statuses

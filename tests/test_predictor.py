@@ -124,14 +124,25 @@ def test_embeddings_fit_float16(predictor: Predictor) -> None:
 
 
 def test_a_predictor_comes_back_as_it_was_saved(predictor: Predictor, tmp_path: Path) -> None:
-    dataclasses.replace(predictor, abstain_below=0.1).save(tmp_path)
+    dataclasses.replace(predictor, abstain_below=0.1, beam_width=1).save(tmp_path)
     names = ["body_vocabulary.json", "network.keras", "predictor.json", "shape.json", "title_vocabulary.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     loaded = Predictor.load(tmp_path)
-    assert (loaded.name, loaded.engine, loaded.abstain_below, loaded.batch_size) == ("m1", "titler", 0.1, 16)
+    assert (loaded.name, loaded.engine, loaded.abstain_below, loaded.batch_size, loaded.beam_width) == ("m1", "titler", 0.1, 16, 1)
     bodies = ["crash window", "error 3 theme"]
     for one, other in zip(loaded.predict(bodies), predictor.predict(bodies), strict=True):
         assert (one.title, one.confidence, one.embedding.tolist()) == (other.title, other.confidence, other.embedding.tolist())
+
+
+@pytest.mark.parametrize(("kept", "told"), [({"beam_width": 3}, 3), ({"beam_width": 0}, 0), ({}, 1)])
+def test_a_file_that_does_not_say_how_many_titles_are_followed_is_of_before_and_greedy(
+    predictor: Predictor, tmp_path: Path, kept: dict[str, int], told: int
+) -> None:
+    predictor.save(tmp_path)
+    about = json.loads((tmp_path / "predictor.json").read_text())
+    del about["beam_width"]
+    (tmp_path / "predictor.json").write_text(json.dumps({**about, **kept}))
+    assert Predictor.load(tmp_path).beam_width == told
 
 
 @pytest.mark.parametrize("content", [None, "{}", "nonsense", '{"name": "m", "engine": "spacy", "abstain_below": 0, "batch_size": 1}'])
@@ -173,7 +184,7 @@ class Copying:
         given = body_ids if title_ids is None else np.concatenate([body_ids, title_ids], axis=1)
         return (given > 0).sum(axis=1, keepdims=True).astype(np.float32)
 
-    def greedy(self, body_ids: Ids, start: int, end: int, batch_size: int) -> Decoded:
+    def decode(self, body_ids: Ids, start: int, end: int, batch_size: int, beam_width: int) -> Decoded:
         ids = np.where(body_ids == 0, end, body_ids)[:, :7]
         lengths = (body_ids > 0).sum(axis=1).astype(np.int32)
         return Decoded(ids, lengths, np.zeros(len(ids), np.float32), self.encode(body_ids, batch_size, title_ids=None))

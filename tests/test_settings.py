@@ -1,6 +1,9 @@
 """Settings: defaults are one laptop; what is not known is refused by name."""
 
+import json
+
 import pytest
+from pydantic import SecretStr
 
 import settings_page
 from pipeline import settings
@@ -87,6 +90,18 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 def test_settings_are_frozen():
     with pytest.raises(ValueError, match="frozen"):
         settings.load().lake.root = "/elsewhere"
+
+
+def test_what_is_shown_of_settings_lets_nobody_in():
+    made = settings.Settings(
+        source=settings.Source(hours="https://me:secret@mirror:8443/gh?signature=secret"),
+        tracking=settings.Tracking(uri="postgresql://me:secret@mlflow:5432/runs?sslkey=secret"),
+        alerts=settings.Alerts(kind="webhook", webhook_url=SecretStr("https://chat/hooks/secret")),
+    )
+    shown = made.public()
+    assert (shown["source"]["hours"], shown["tracking"]["uri"]) == ("https://mirror:8443/gh", "postgresql://mlflow:5432/runs")
+    assert (shown["lake"]["root"], shown["model"]["epochs"], shown["alerts"]["webhook_url"]) == ("./lake", 7, "**********")
+    assert "secret" not in json.dumps(shown)
 
 
 def test_the_page_of_settings_is_up_to_date():

@@ -14,10 +14,13 @@ import pytest
 
 from pipeline.errors import TitlerError, UsageError
 from pipeline.models import Shape, build
+from pipeline.models.contrast import ContrastFigures
 from pipeline.models.training import EpochFigures, fit
 from pipeline.predictor import Predictor
 from pipeline.text.vocabulary import Vocabularies, Vocabulary
 from pipeline.tracking import Tracking, Version
+from pipeline.tracking.card import LANGUAGES, PRIVATE, TEMPLATES, USES
+from pipeline.tracking.pictures import confidence, wilson
 
 WORDS = ("crash", "window", "close", "number", "error", "theme")
 BODIES = ["The window did not close", None, "error 404: crash!", "nothing known"]
@@ -94,6 +97,17 @@ def test_a_comparison_of_runs_shows_the_validation_loss_first(registry: Registry
     ]
 
 
+def test_what_is_learned_before_titles_is_listed_apart(registry: Registry) -> None:
+    with registry.tracking.training_run("contrast", {"epochs": 1}, {}) as run:
+        run.epoch(ContrastFigures(1, 10, 0.7, 0.9, 2.0))
+        run.epoch(figures(1, 5.0))
+    metrics = registry.tracking._client.get_run(run.id).data.metrics
+    assert {name: value for name, value in metrics.items() if name.startswith("contrast/")} == {
+        **{"contrast/loss": 0.7, "contrast/accuracy": 0.9, "contrast/seconds": 2.0},
+    }
+    assert metrics["train/loss"] == 5.0
+
+
 def test_mlflow_knows_the_experiment_as_one_of_trained_models_and_says_what_is_in_it(registry: Registry) -> None:
     (tags,) = (found.tags for found in registry.tracking._client.search_experiments() if found.name == "titler")
     assert tags["mlflow.experimentKind"] == "custom_model_development"
@@ -129,6 +143,10 @@ SCORES = {
     "rouge1": 12.25, "rouge2": 1.5, "rougeL": 11.0, "bleu": 0.5, "issues": 160, "distinct": 0.0625, "abstained": 0.0,
     "floor_rouge1": 13.0, "floor_rouge2": 2.0, "floor_rougeL": 12.0,
 }  # fmt: skip
+NEAR = {"recall_at_1": 0.1, "recall_at_10": 0.25, "floor_recall_at_1": 0.5, "floor_recall_at_10": 0.9, "issues": 160}
+SURE = {"alike": 0.35, "alike_least_sure": 0.19, "alike_most_sure": 0.52, "auc": 0.62, "abstain_below": 0.0}
+GROUPS = {"titles": SCORES, "retrieval": NEAR, "titles_confidence": SURE}
+FIGURES = {f"{group}/{name}": value for group, found in GROUPS.items() for name, value in found.items()}
 
 
 def test_a_version_is_described_by_its_card_before_and_after_the_evaluation(registry: Registry) -> None:
@@ -139,12 +157,13 @@ def test_a_version_is_described_by_its_card_before_and_after_the_evaluation(regi
     assert str(tracking._client.get_model_version("titler", version).description).startswith(
         "Not evaluated yet:  `titler evaluate card`\n\nLearned"
     )
-    tracking.log_metrics(run.id, {f"titles/{name}": value for name, value in SCORES.items()})
+    tracking.log_metrics(run.id, FIGURES)
     tracking.describe(run.id)
     card = str(tracking._client.get_model_version("titler", version).description)
     assert tracking._client.get_run(run.id).data.tags["mlflow.note.content"] == card
     assert card.splitlines() == [
-        "ROUGE-L 11.00, NOT above its floor of 12.00, which copies the body's first words.",
+        "ROUGE-L 11.00, NOT above its floor of 12.00, which copies the body's first words. "
+        "R@10 0.250, NOT above its floor of 0.900, which counts shared words.",
         "",
         "Learned from **1,989 issues**, days 2015-06-01 to 2015-08-29 (90): the network `gru` with a state of 300, "
         "8,002 words of bodies and 3,346 of titles.",
@@ -157,21 +176,89 @@ def test_a_version_is_described_by_its_card_before_and_after_the_evaluation(regi
         "| ROUGE-2 | 1.50 | 2.00 |",
         "| ROUGE-L | 11.00 | 12.00 |",
         "| BLEU | 0.50 |  |",
+        "| R@1 | 0.100 | 0.500 |",
+        "| R@10 | 0.250 | 0.900 |",
+        "",
+        "R@k: how often an issue's title, asked as `titler similar` asks, finds its own body among the k nearest of 160. "
+        "Their floor is TF-IDF, the words that both share; by chance R@10 is 0.062.",
+        "",
+        "Confidence: 35% of its titles are alike the author's, that is have a ROUGE-L over 0.3, 19% of the fifth it is least sure of "
+        "and 52% of the fifth it is surest of (AUC 0.62).",
         "",
         "6% of its titles are distinct: it says nearly the same of everything; it abstained from 0%.",
         "",
-        "Artifacts: `losses.png`; `sample_titles.json`, its titles beside the authors'; `days.json`, the pinned days; `vocabulary`.",
+        USES,
+        "",
+        f"**Limits.** {LANGUAGES} *Private data:* it learned from public text alone, but names and secrets that authors wrote stand in "
+        f"that, too; {PRIVATE['words']} *Templates:* {TEMPLATES['words']}, so a title may repeat a form's words instead of what the author "
+        "filled in.",
+        "",
+        "Artifacts: `losses.png`; `confidence.png` and `confidence.json`, what a confidence is worth; `sample_titles.json`, its titles "
+        "beside the authors'; `days.json` and `batches.json`, what it was made of, with digests; `settings.json`; `vocabulary`.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        ({"titles_confidence/auc": 0.51}, "(AUC 0.51): it tells good titles from poor ones hardly better than chance."),
+        (
+            {"titles_confidence/abstain_below": 2.0},
+            "It gives NO title at all, for no confidence led to the share of 60% that was asked for.",
+        ),
+        (
+            {"titles_confidence/abstain_below": 0.4},
+            "no title under a confidence of 0.40, which was set on these same issues for a share of 60%.",
+        ),
+    ],
+)
+def test_a_card_says_what_the_confidence_is_good_for(registry: Registry, figures: dict[str, float], said: str) -> None:
+    with registry.tracking.training_run(f"sure-{said}", {**LEARNED, "abstain_precision": 0.6}, {}) as run:
+        run.metrics({**FIGURES, **figures})
+    registry.tracking.describe(run.id)
+    assert said in registry.tracking._client.get_run(run.id).data.tags["mlflow.note.content"]
+
+
+def test_a_model_of_an_earlier_evaluation_has_a_shorter_card(registry: Registry) -> None:
+    with registry.tracking.training_run("earlier", LEARNED, {}) as run:
+        run.metrics({f"titles/{name}": value for name, value in SCORES.items()})
+    registry.tracking.describe(run.id)
+    card = registry.tracking._client.get_run(run.id).data.tags["mlflow.note.content"]
+    assert [word in card for word in ("BLEU", "R@", "Confidence:", "Limits")] == [True, False, False, True]
+
+
+def test_a_card_of_a_model_that_copies_says_what_it_may_copy(registry: Registry) -> None:
+    with registry.tracking.training_run("copies", {**LEARNED, "variant": "copy"}, {}) as run:
+        run.metrics(FIGURES)
+    registry.tracking.describe(run.id)
+    card = registry.tracking._client.get_run(run.id).data.tags["mlflow.note.content"]
+    assert "8,002 subwords of bodies" in card
+    assert "what stands in a body may be copied into its title." in card
+
+
+def test_the_seconds_of_a_training_that_was_killed_count_every_epoch_once(registry: Registry) -> None:
+    with registry.tracking.training_run("seconds", {}, {}) as run:
+        for epoch in (1, 2, 2, 3):  # each took two seconds; the second was told twice
+            run.epoch(figures(epoch, 5.0))
+    assert (run.total("train/seconds"), run.total("contrast/seconds")) == (6.0, 0)
 
 
 def test_a_card_names_the_champion_of_its_time(registry: Registry) -> None:
     with registry.tracking.training_run("challenger", LEARNED, {}) as run:
         pass
-    registry.tracking.log_metrics(run.id, {f"titles/{name}": value for name, value in SCORES.items()} | {"titles/champion_rougeL": 10.5})
+    registry.tracking.log_metrics(run.id, FIGURES | {"titles/champion_rougeL": 10.5, "retrieval/champion_recall_at_10": 0.2})
     registry.tracking.describe(run.id)
     card = registry.tracking._client.get_run(run.id).data.tags["mlflow.note.content"].splitlines()
-    assert card[6] == "| | model | floor | champion then |"
-    assert card[10] == "| ROUGE-L | 11.00 | 12.00 | 10.50 |"
+    assert [line for line in card if line.count("|") == 5] == [
+        "| | model | floor | champion then |",
+        "|:---| ---: | ---: | ---: |",
+        "| ROUGE-1 | 12.25 | 13.00 |  |",
+        "| ROUGE-2 | 1.50 | 2.00 |  |",
+        "| ROUGE-L | 11.00 | 12.00 | 10.50 |",
+        "| BLEU | 0.50 |  |  |",
+        "| R@1 | 0.100 | 0.500 |  |",
+        "| R@10 | 0.250 | 0.900 | 0.200 |",
+    ]
 
 
 def test_the_registered_model_says_what_it_is_and_how_to_load_it(registry: Registry) -> None:
@@ -184,10 +271,22 @@ def test_the_registered_model_says_what_it_is_and_how_to_load_it(registry: Regis
 def test_pictures_tables_and_files_lie_in_the_artifact_root(registry: Registry) -> None:
     with registry.tracking.training_run("files", {}, {}) as run:
         run.loss_picture([figures(1, 5.0), figures(2, 4.0), figures(3, 4.5)])
+        run.confidence_picture([{"low": 0.3, "high": 0.4, "titles": 12, "confidence": 0.33, "alike": 0.5}])
+        run.json("settings.json", {"model": {"epochs": 3}})
         run.artifacts(registry.root / "predictor", "predictor")
     folder = registry.root / "new" / "mlflow" / run.id / "artifacts"
-    assert (folder / "losses.png").read_bytes()[:4] == b"\x89PNG"
+    assert [(folder / name).read_bytes()[:4] for name in ("losses.png", "confidence.png")] == [b"\x89PNG"] * 2
+    assert json.loads((folder / "settings.json").read_text()) == {"model": {"epochs": 3}}
     assert (folder / "predictor" / "shape.json").read_bytes() == (registry.root / "predictor" / "shape.json").read_bytes()
+
+
+def test_a_picture_of_no_title_at_all_is_an_empty_one() -> None:
+    assert [axes.get_xlabel() for axes in confidence([]).axes] == ["", "confidence"]
+
+
+@pytest.mark.parametrize(("share", "count", "low", "high"), [(0.5, 10, 0.237, 0.763), (0.0, 4, 0.0, 0.490), (1.0, 4, 0.510, 1.0)])
+def test_a_share_of_few_is_uncertain(share: float, count: int, low: float, high: float) -> None:
+    assert wilson(share, count) == pytest.approx((low, high), abs=1e-3)
 
 
 def test_a_table_written_twice_is_there_once(registry: Registry) -> None:

@@ -27,7 +27,7 @@ def main(urls: list[str]) -> int:
     for url in urls:
         try:
             print(make(url), flush=True)
-        except (OSError, ImportError) as error:
+        except Exception as error:  # the library behind each store has its own
             print(f"{url} cannot be made: {error}\nCheck AWS_ENDPOINT_URL and the key, then run it again.", file=sys.stderr)
             return 1
     return 0

@@ -32,6 +32,7 @@ def configure(
     """Reads nothing yet; says where settings come from."""
     CURRENT.set(Context(settings_file))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of functions compiled anew: one a network and batch size, as meant
 
 
 def main() -> None:

@@ -195,7 +195,7 @@ def promote(
     from pipeline.stages import promote as stage
 
     here = context()
-    if force != bool(because):
+    if force != bool(because.strip()):
         raise UsageError("--force needs a reason, and a reason needs --force.", f'titler promote {model} --force --because "..."')
     pinned = here.model(model)
     with here.told("promote", pinned) as kept:

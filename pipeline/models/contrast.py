@@ -78,21 +78,22 @@ class Pairs(keras.Model):
     (P, 2): each pair's loss, and whether its title's nearest body is its own."""
 
     def __init__(self, table: keras.layers.Embedding) -> None:
-        super().__init__(name="pairs")
+        super().__init__(name="pairs", dtype="float32")  # whatever the policy: its matrices are small
         self.table = table
 
     def call(self, inputs: list[KerasTensor]) -> KerasTensor:
         *bags, pair = inputs
-        titles, bodies = self.vectors(*bags[:3], pair), self.vectors(*bags[3:], pair)
+        titles, bodies = self.vectors(bags[:3], pair), self.vectors(bags[3:], pair)
         cosines = ops.matmul(titles, ops.transpose(bodies)) / TEMPERATURE
         right = ops.sum(titles * bodies, axis=-1) / TEMPERATURE
         loss = (ops.logsumexp(cosines, axis=0) + ops.logsumexp(cosines, axis=1)) / 2 - right
         nearest = ops.cast(ops.argmax(cosines, axis=1), "int32") == pair
         return ops.stack([loss, ops.cast(nearest, loss.dtype)], axis=-1)
 
-    def vectors(self, texts: KerasTensor, units: KerasTensor, weights: KerasTensor, pair: KerasTensor) -> KerasTensor:
+    def vectors(self, bags: list[KerasTensor], pair: KerasTensor) -> KerasTensor:
         """(P, size), each of length 1, or 0 for a text without units."""
-        weighted = ops.cast(self.table(units), "float32") * weights[:, None]
+        texts, units, weights = bags
+        weighted = self.table(units) * weights[:, None]
         sums = ops.segment_sum(weighted, texts, ops.shape(pair)[0])
         return sums * ops.rsqrt(ops.sum(ops.square(sums), axis=-1, keepdims=True) + 1e-12)
 

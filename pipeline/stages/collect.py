@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from pipeline import warehouse
 from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS, TOKENS, VECTORS
-from pipeline.lake import ASIDE, MANIFEST, Lake
+from pipeline.lake import MANIFEST, Lake
 from pipeline.pins import Pinned
 from pipeline.release import RECORD, kept, names, record
 from pipeline.settings import Settings
@@ -15,6 +15,7 @@ from pipeline.stages.index import INDEX
 from pipeline.stages.publish import settled
 from pipeline.stages.train import PREDICTOR, tracking_of
 from pipeline.stages.vocab import VOCABULARY
+from pipeline.stores import ASIDE
 
 GRACE = timedelta(days=2)  # what was opened later may still be at work
 BY_DAY = (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name, "quarantine")
@@ -40,8 +41,8 @@ def _pins(pinned: Pinned) -> set[str]:
     folders = {folder for day in plan.days for folder in (day.issues, day.tokens, day.health) if folder}
     if pinned.kind == "releases":
         folders.add(plan.facts["predictor"])
-    for file in pinned.lake.names(f"{pinned.kind}/{pinned.name}/members"):
-        folders.update(pinned.member_folders(file.removesuffix(".json")))
+    for table in (*BY_DAY, *BY_OWNER):  # each asked for by name: a listing may lack what was written just now
+        folders.update(pinned.member_folders(table))
     return folders
 
 
@@ -54,12 +55,12 @@ def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collecte
 def _collect(lake: Lake, settings: Settings, now: datetime) -> Collected:
     """Removes releases beyond `release.keep`, models that no kept release uses and that are neither champion nor previous,
     and every batch that is then named by nobody. What is younger than GRACE stays."""
-    keep = set(kept(lake, settled(lake, settings), settings.release.keep))
-    released = {name: Pinned(lake, "releases", name) for name in names(lake)}
+    keep = set(kept(lake, settings, settled(lake, settings)))
+    released = {name: Pinned(lake, "releases", name) for name in {*names(lake), *keep}}
     stay = {name for name, pinned in released.items() if name in keep or (record(lake, name) is None and _young(pinned, now))}
     in_use = {released[name].plan().facts["model"] for name in stay}
     in_use |= {version.model for version in tracking_of(settings, lake).aliased()}
-    models = {name: Pinned(lake, "models", name) for name in lake.names("models")}
+    models = {name: Pinned(lake, "models", name) for name in {*lake.names("models"), *in_use}}
     models_stay = {name for name, pinned in models.items() if name in in_use or _young(pinned, now)}
 
     named: set[str] = set()
@@ -72,15 +73,15 @@ def _collect(lake: Lake, settings: Settings, now: datetime) -> Collected:
     gone_models = tuple(sorted(set(models) - models_stay))
     for name in gone_releases:
         lake.delete(f"releases/{name}/{RECORD}.json")  # first: what has one is asked for its plan
-        lake.delete(f"releases/{name}")
+        lake.delete_folder(f"releases/{name}")
     for name in gone_models:
-        lake.delete(f"models/{name}")
+        lake.delete_folder(f"models/{name}")
     batches = 0
     for table in (*BY_DAY, *BY_OWNER):
         for partition in _partitions(lake, table):
             batches += _sweep(lake, partition, named, now, keep_current=table in BY_DAY and "/day=" in partition)
     for left in lake.names(ASIDE):  # by processes that were killed
-        if now - lake.modified(f"{ASIDE}/{left}") >= GRACE:
+        if _old(lake, f"{ASIDE}/{left}", now):
             lake.delete(f"{ASIDE}/{left}")
 
     house = warehouse.connect(settings, "collect")
@@ -88,6 +89,12 @@ def _collect(lake: Lake, settings: Settings, now: datetime) -> Collected:
     for folder in named:
         kept_batches.setdefault(folder.split("/", 1)[0], set()).add(folder.rsplit("/", 1)[1])
     return Collected(gone_releases, gone_models, batches, house.collect(kept_batches))
+
+
+def _old(lake: Lake, path: str, now: datetime) -> bool:
+    """Whether the newest file below a path is older than GRACE. What nothing is listed of may be at work."""
+    modified = lake.modified(path)
+    return modified is not None and now - modified >= GRACE
 
 
 def _partitions(lake: Lake, folder: str) -> list[str]:
@@ -107,7 +114,7 @@ def _sweep(lake: Lake, partition: str, named: set[str], now: datetime, *, keep_c
         folder = f"{partition}/{name}"
         if name in ("keys", "current.json") or folder in named or (keep_current and name == current):
             continue
-        if now - lake.modified(folder) >= GRACE:
+        if _old(lake, folder, now):
             gone.add(name)
     # Pointers first: nothing may lead to a batch that is half gone.
     for key in lake.names(f"{partition}/keys"):
@@ -118,5 +125,5 @@ def _sweep(lake: Lake, partition: str, named: set[str], now: datetime, *, keep_c
         lake.delete(f"{partition}/current.json")
     for name in sorted(gone):
         lake.delete(f"{partition}/{name}/{MANIFEST}")
-        lake.delete(f"{partition}/{name}")
+        lake.delete_folder(f"{partition}/{name}")
     return len(gone)

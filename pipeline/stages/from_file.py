@@ -109,7 +109,7 @@ def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
                 "by_row": by_row,
             }
             return draft.commit(figures), True
-        lake.delete(draft.folder)
+        lake.delete_folder(draft.folder)
     raise UsageError(_too_few(path, reading), "What may be learned from: the settings text.min_* and text.max_* (docs/settings.md).")
 
 

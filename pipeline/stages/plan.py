@@ -69,7 +69,7 @@ def _open(lake: Lake, settings: Settings, release: Pinned) -> Planned:
     }
     if before is not None and _same(before, facts, days):
         return Planned(None, f"nothing is new since release {now}", kept, left_out, judged)
-    for found in published(lake):
+    for found in published(lake, settings):
         if found.get("rolled_back") and _same(Pinned(lake, "releases", found["release_id"]).plan(), facts, days):
             return Planned(None, f"nothing is new since release {found['release_id']}, which was rolled back", kept, left_out, judged)
     release.open(days, facts)

@@ -38,12 +38,12 @@ def settled(lake: Lake, settings: Settings) -> str | None:
     return name
 
 
-def acceptances(lake: Lake, release: Pinned, accepted: Mapping[str, str]) -> list[dict[str, str]]:
+def acceptances(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, str]) -> list[dict[str, str]]:
     """Who took which collapsed day of the release, when and why: now, or for an earlier release that had the day with the same figures."""
     digests = {day.day: day.health_digest for day in release.plan().days}
     found = {
         entry["day"]: entry
-        for row in published(lake)
+        for row in published(lake, settings)
         for entry in json.loads(row["accepted"])
         if digests.get(entry["day"]) == entry["health"]
     }
@@ -58,7 +58,7 @@ def acceptances(lake: Lake, release: Pinned, accepted: Mapping[str, str]) -> lis
 def audit(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, str]) -> dict[str, Any]:
     """The release's row. Raises StoppedError for a collapsed day that nobody accepted, or a recall that is too low."""
     plan = release.plan()
-    taken = acceptances(lake, release, accepted)
+    taken = acceptances(lake, settings, release, accepted)
     days_taken = {entry["day"] for entry in taken}
     members = release.members(SOURCE_HEALTH.name, "plan")
     collapsed = [manifest for manifest in members if manifest.figures["verdict"] == "collapsed" and manifest.day not in days_taken]
@@ -108,7 +108,7 @@ def make_current(lake: Lake, settings: Settings, row: dict[str, Any]) -> dict[st
     release = Pinned(lake, "releases", row["release_id"])
     house = warehouse.connect(settings, "publish", release_id=release.name)
     row = {**row, "rolled_back": False, "published_at": datetime.now(UTC).isoformat(timespec="microseconds")}
-    records = [found for found in published(lake) if found["release_id"] != row["release_id"]] + [row]
+    records = [found for found in published(lake, settings) if found["release_id"] != row["release_id"]] + [row]
     kept = [found["release_id"] for found in records]
     members = Members(lake)
     batches = {table: members.batches(kept, table) for table in _tables(settings)}
@@ -172,11 +172,11 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
 def _roll_back(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
     row = record(lake, release_id)
     if row is None:
-        known = ", ".join(found["release_id"] for found in published(lake)) or "none"
+        known = ", ".join(found["release_id"] for found in published(lake, settings)) or "none"
         raise UsageError(f"{release_id} was never published (published: {known}).", "titler rollback RELEASE, one of those.")
     if settled(lake, settings) == release_id:
         return row
-    later = [found for found in published(lake) if found["published_at"] > row["published_at"]]
+    later = [found for found in published(lake, settings) if found["published_at"] > row["published_at"]]
     for found in later:
         Pinned(lake, "releases", found["release_id"]).note(RECORD, {**found, "rolled_back": True})
     try:

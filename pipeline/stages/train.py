@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pipeline import memory
+from pipeline.confidence import threshold
 from pipeline.contracts import VECTORS
 from pipeline.lake import Lake, Manifest
 from pipeline.pins import Pinned, Plan
+from pipeline.predictor import Predictor
 from pipeline.progress import track
+from pipeline.revision import revision
 from pipeline.settings import Settings
 from pipeline.stages.shards import TOGETHER, Batches, Ids
 from pipeline.stages.vocab import VOCABULARY, vocabularies_of
-from pipeline.tracking import Tracking
+from pipeline.tracking import Run, Tracking
+
+if TYPE_CHECKING:
+    from pipeline.models.training import History
 
 PREDICTOR = "predictor"
-AFTERWARDS = {"promotion_margin", "sample_titles", "inference_batch_size", "beam_width"}
+AFTERWARDS = {"promotion_margin", "promotion_retrieval_margin", "sample_titles", "inference_batch_size", "beam_width"}
 """Settings of the model that training does not read: left out of the run's parameters."""
 
 
@@ -52,8 +60,8 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
         return _keep(model, found, checkpoint)
 
     from pipeline.models import Shape, build
+    from pipeline.models.device import peak_memory
     from pipeline.models.training import Figures, best_epoch, fit
-    from pipeline.predictor import Predictor
 
     vocabularies = vocabularies_of(lake, vocabulary)
     lengths = (vocabularies.body.length, vocabularies.title.length)
@@ -79,7 +87,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
     tracking = tracking_of(settings, lake)
     with tempfile.TemporaryDirectory(prefix="titler-") as scratch:
         folder = Path(scratch)
-        with tracking.training_run(model.name, parameters, {"titler.vocabulary": vocabulary.figures["id"]}) as run:
+        with tracking.training_run(model.name, parameters, {"titler.vocabulary": vocabulary.figures["id"], **_code()}) as run:
             run.dataset(data_name, data_digest, **sizes)
             network = build(hyper["variant"], shape, seed=hyper["seed"])
             batch = hyper["batch_size"]
@@ -113,13 +121,19 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
                 batch_size=hyper["inference_batch_size"],
                 beam_width=hyper["beam_width"],
             )
+            if precision := hyper.get("abstain_precision", 0.0):
+                least = max(predictor.abstain_below, _threshold(predictor, model, precision))
+                predictor = dataclasses.replace(predictor, abstain_below=least)
             predictor.save(folder / "predictor")
             run.loss_picture(history)
             run.table("days.json", [asdict(day) for day in plan.days])
+            run.table("batches.json", [_batch(manifest) for manifest in (vocabulary, *vectors)])
+            run.json("settings.json", {**settings.public(), "text": plan.facts["text"], "model": hyper})
             vocabularies.save(folder / "vocabulary")
             run.artifacts(folder / "vocabulary", "vocabulary")
             run_id = run.id
             version = tracking.register(run_id, folder / "predictor", model.name)
+            run.metrics(_usage(run, history, peak_memory()))  # before, MLflow would show them as figures of the registered model
         draft = lake.draft(PREDICTOR, {"model": model.name}, inputs, hyper)
         for path in sorted((folder / "predictor").iterdir()):
             draft.write_file(path.name, path.read_bytes())
@@ -132,6 +146,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
                 "version": version,
                 "epochs": len(history),
                 "validation_loss": best_epoch(history).validation_loss,
+                "abstain_below": predictor.abstain_below,
                 **sizes,
             }
         )
@@ -145,6 +160,44 @@ def learned_from(model: Pinned, plan: Plan, vocabulary: Manifest) -> tuple[dict[
         name = model.issues(first).figures["file"]
         return {"file": name, "file_sha256": digest}, name, digest
     return {"days": len(plan.days), "first_day": first.day, "last_day": last.day}, f"{first.day} to {last.day}", vocabulary.digest
+
+
+def _threshold(predictor: Predictor, model: Pinned, precision: float) -> float:
+    """The confidence that titles need so that `precision` of those given on the model's validation issues are alike the authors'."""
+    from pipeline.stages.validation import answers, validation  # ROUGE is a second to import, and most verbs import this module
+
+    examples = list(validation(model.lake, model))
+    found = answers(predictor, [example.body for example in examples])
+    return threshold(*found.told([example.title.lower() for example in examples]), precision)
+
+
+def _code() -> dict[str, str]:
+    """A run's tags about the code: MLflow shows the commit beside the run's source."""
+    here = revision()
+    told = {"titler.version": here.version}
+    if here.commit:
+        told |= {"mlflow.source.git.commit": here.commit, "titler.uncommitted_changes": str(here.changed).lower()}
+    return told
+
+
+def _usage(run: Run, history: History, gpu: float | None) -> dict[str, float]:
+    """What the training took. Its seconds are those of all its epochs, also of those before it was killed and went on."""
+    rate = sum(figures.issues for figures in history) / max(sum(figures.seconds for figures in history), 1e-9)
+    seconds = run.total("contrast/seconds") + run.total("train/seconds")
+    told = {"train_seconds": seconds, "train_issues_a_second": rate, "train_peak_mib": memory.peak()}
+    return {f"usage/{name}": value for name, value in (told if gpu is None else {**told, "train_gpu_peak_mib": gpu}).items()}
+
+
+def _batch(manifest: Manifest) -> dict[str, Any]:
+    """A batch that the model was made of, as a row of batches.json."""
+    return {
+        "table": manifest.table,
+        "day": manifest.partition.get("day", ""),
+        "batch_id": manifest.batch_id,
+        "rows": manifest.rows,
+        "digest": manifest.digest,
+        "folder": manifest.folder,
+    }
 
 
 def _keep(model: Pinned, manifest: Manifest, checkpoint: Path) -> Manifest:

@@ -148,7 +148,7 @@ def _checked(lake: Lake, model: Pinned, plan: Plan, parts: Sequence[Sizes]) -> S
     """The sizes together. Raises UsageError, and forgets the model, where one of those that a training needs is 0."""
     sizes: Sizes = {part: sum(size[part] for size in parts) for part in PARTS}
     if not sizes["train"] or not sizes["validation"]:
-        lake.delete(f"models/{model.name}")
+        lake.delete_folder(f"models/{model.name}")
         raise UsageError(
             f"{sizes['train']} trainable issues to learn from and {sizes['validation']} to validate with in {len(plan.days)} days; "
             f"both are needed, and whole repositories go to one side.",

@@ -1,6 +1,7 @@
 """The embedded warehouse: extraction in memory, and a file of views over the current release's Parquet files.
 
 DuckDB allows one writer and many tasks run at a time, so the file is never written to: a release is a new one, renamed onto the old.
+Whoever opens it needs DuckDB alone: where the lake is a bucket, the files are copied beside it (`warehouse.duckdb.files`).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shutil
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -20,7 +22,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pipeline import contracts
+from pipeline import contracts, stores
 from pipeline.errors import TitlerError, UsageError
 from pipeline.warehouse import MALFORMED, MALFORMED_KEPT, TEXT_KEPT, Batch, Extraction, Failure, Query, current_of, suffix
 from pipeline.warehouse.dialect import scan_condition, table_function, translate
@@ -84,7 +86,19 @@ class DuckDBWarehouse:
         return Extraction(contracts.ISSUES.conform(issues).to_reader(ROWS_A_BATCH), reader.events, broken, left_out)
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
-        """Nothing: the files are the rows."""
+        """Copies the files of a bucket beside its own, each once: a batch never changes. Files of this machine are the rows as they lie."""
+        for batch in batches:
+            for file in batch.files:
+                copy = _here(self.path, table.name, batch, file)
+                if "://" not in file.removeprefix("file://") or copy.is_file():
+                    continue
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                aside = copy.with_name(f"{copy.name}.{secrets.token_hex(4)}.tmp")
+                try:
+                    aside.write_bytes(stores.read(file))
+                    os.replace(aside, copy)
+                finally:
+                    aside.unlink(missing_ok=True)
 
     def stage(self, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]) -> StagedFile:
         release, releases, members = current_of(releases, members)
@@ -125,10 +139,14 @@ class DuckDBWarehouse:
             return _run(connection, query)
 
     def collect(self, kept_batches: Mapping[str, Collection[str]]) -> int:
-        """0: it holds no rows. What a killed publication left beside the file goes once it is ABANDONED_AFTER seconds old."""
+        """0: it holds no rows. Copies of other batches, and what a killed publication left beside the file, go once they are
+        ABANDONED_AFTER seconds old: until then someone may have an older file open."""
         for aside in self.path.parent.glob(f"{self.path.name}.*.tmp"):
-            if time.time() - aside.stat().st_mtime > ABANDONED_AFTER:
+            if _abandoned(aside):
                 aside.unlink(missing_ok=True)
+        for batch in _copies(self.path).glob("*/*"):
+            if batch.name not in kept_batches.get(batch.parent.name, ()) and _abandoned(batch):
+                shutil.rmtree(batch)
         return 0
 
 
@@ -142,7 +160,7 @@ class StagedFile:
         self._current = False
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _write(self.aside, releases, members, batches)
+            _write(self.aside, path, releases, members, batches)
         except BaseException:
             self.aside.unlink(missing_ok=True)
             raise
@@ -201,12 +219,27 @@ def _run(connection: duckdb.DuckDBPyConnection, query: Query) -> pa.Table:
         raise UsageError(f"{query.name} does not run: {error}", f"The views are: {views}\nThe table functions: {functions}") from None
 
 
-def _write(path: Path, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]) -> None:
+def _copies(path: Path) -> Path:
+    """The folder of a warehouse file's copies: TABLE/BATCH/FILE."""
+    return path.with_name(f"{path.name}.files")
+
+
+def _here(path: Path, table: str, batch: Batch, file: str) -> Path:
+    """Where the warehouse at `path` reads a batch's file: where that lies, absolute, or its copy."""
+    local = file.removeprefix("file://")
+    return (_copies(path) / table / batch.batch_id / Path(file).name if "://" in local else Path(local)).absolute()
+
+
+def _abandoned(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > ABANDONED_AFTER
+
+
+def _write(aside: Path, path: Path, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]) -> None:
     """A new warehouse file: the two small tables as rows, the others as views over Parquet, `sql/views` and `sql/functions` on top."""
     known = {name for name, table in contracts.TABLES.items() if "warehouse" in table.lives_in}
     if surplus := sorted(set(batches) - known):
         raise UsageError(f"{surplus[0]} does not live in the warehouse, which has: {', '.join(sorted(known))}.")
-    connection = duckdb.connect(str(path))
+    connection = duckdb.connect(str(aside))
     try:
         for table, rows in ((contracts.RELEASES, releases), (contracts.RELEASE_MEMBERS, members)):
             connection.register("rows_given", rows)
@@ -214,7 +247,9 @@ def _write(path: Path, releases: pa.Table, members: pa.Table, batches: Mapping[s
             connection.unregister("rows_given")
             known.discard(table.name)
         for name in sorted(known):
-            connection.execute(_view_of_files(contracts.TABLES[name], batches.get(name, ())))
+            found = batches.get(name, ())
+            files = [_quoted(str(_here(path, name, batch, file))) for batch in found for file in batch.files]
+            connection.execute(_view_of_files(contracts.TABLES[name], files))
         for view in Query.folder("views"):
             connection.execute(f"CREATE VIEW {view.stem} AS {translate(view.sql).sql}")
         for query in Query.folder("functions"):
@@ -228,8 +263,7 @@ def _write(path: Path, releases: pa.Table, members: pa.Table, batches: Mapping[s
         connection.close()
 
 
-def _view_of_files(table: contracts.Table, batches: Sequence[Batch]) -> str:
-    files = [_quoted(_local(file)) for batch in batches for file in batch.files]
+def _view_of_files(table: contracts.Table, files: Sequence[str]) -> str:
     if not files:
         nulls = ", ".join(f"CAST(NULL AS {in_duckdb(field.type)}) AS {_name(field.name)}" for field in table.in_warehouse)
         return f"CREATE VIEW {table.name} AS SELECT {nulls} WHERE FALSE"
@@ -250,17 +284,6 @@ def _view_of_files(table: contracts.Table, batches: Sequence[Batch]) -> str:
 
 def _cast_columns(table: contracts.Table) -> str:
     return ", ".join(f"CAST({_name(field.name)} AS {in_duckdb(field.type)}) AS {_name(field.name)}" for field in table.schema)
-
-
-def _local(file: str) -> str:
-    """The absolute path of a file on this machine. Raises UsageError for one elsewhere: who opens the warehouse could not read it."""
-    path = file.removeprefix("file://")
-    if "://" in path:
-        raise UsageError(
-            f"The embedded warehouse shows files of this machine; found {file}.",
-            "Set lake.root to a folder.",
-        )
-    return str(Path(path).absolute())
 
 
 def _name(identifier: str) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +19,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.bag import unit
+from pipeline.retrieval import Retrieval, retrieval
 from tests.benchmarks.parts import test_data
 
 Embed = Callable[[pa.Table], Any]
 """Issues (n rows of number, title, body) -> (n, size), dense or SciPy's sparse. Issues are near where the dot product is large."""
 QUERIES_TOGETHER = 128
-
-
-@dataclass(frozen=True)
-class Retrieval:
-    """Figures over pairs."""
-
-    recall_at_1: float
-    """share of pairs whose older issue is the nearest, 0 to 1"""
-    recall_at_5: float
-    recall_at_10: float
-    mrr: float
-    """mean reciprocal rank, 0 to 1 (Voorhees 1999)"""
-    pairs: int
 
 
 def read(folder: Path) -> tuple[pa.Table, list[tuple[int, int]]]:
@@ -56,9 +44,7 @@ def evaluate(issues: pa.Table, pairs: Sequence[tuple[int, int]], embed: Embed) -
     """
     row_of = {number: row for row, number in enumerate(issues["number"].to_pylist())}
     rows = [(row_of[newer], row_of[older]) for newer, older in pairs]
-    found = ranks(embed(issues), rows)
-    first, five, ten = (float(np.mean(found <= most)) for most in (1, 5, 10))
-    return Retrieval(first, five, ten, mrr=float(np.mean(1 / found)), pairs=len(pairs))
+    return retrieval(ranks(embed(issues), rows))
 
 
 def ranks(vectors: Any, pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.int64]:
@@ -75,12 +61,6 @@ def ranks(vectors: Any, pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.int6
             raise ValueError("an embedding holds what is no number")
         found += [np.count_nonzero(row[:newer] >= row[older]) for row, (newer, older) in zip(similarity, some, strict=True)]
     return np.array(found, dtype=np.int64)
-
-
-def unit(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """The same rows (n, size) with length 1, so that the dot product is the cosine; rows of zeros stay."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths == 0, 1, lengths)
 
 
 def by_model(folder: Path) -> Embed:

@@ -15,18 +15,29 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.metrics import LEAD_WORDS, Scores, lead, score
-from pipeline.predictor import Predictor
+from pipeline.confidence import bins, confidence
+from pipeline.metrics import LEAD_WORDS, Scores, lead, rouge_l, score
+from pipeline.predictor import Prediction, Predictor
 from pipeline.text.engine import tokenizer
 from tests.benchmarks import parts
 from tests.benchmarks.learning import Learning, learn
 
 Titler = Callable[[Sequence[str]], list[str]]
 """Bodies in; a title a body out, empty where none is given."""
+
+
+class Predicts(Protocol):
+    """A model, as far as it says titles."""
+
+    def predict(self, bodies: Sequence[str | None]) -> list[Prediction]: ...
+
+
 TESTS = ("test_repositories", "test_time")
 ALL = 10**9
 HEADS = ("R-1", "R-2", "R-L", "BLEU", "exact", "distinct", "abstained", "words")
@@ -42,11 +53,6 @@ def nearest_title(train: pa.Table) -> Titler:
     from tests.benchmarks.tfidf import NearestTitle
 
     return NearestTitle(train["body"].to_pylist(), pc.utf8_lower(train["title"]).to_pylist())
-
-
-def by_model(predictor: Predictor) -> Titler:
-    """What a model says."""
-    return lambda bodies: [prediction.title for prediction in predictor.predict(bodies)]
 
 
 def scores(titlers: Mapping[str, Titler], issues: pa.Table) -> dict[str, Scores]:
@@ -65,6 +71,27 @@ def table(found: Mapping[str, Scores]) -> str:
         figures = (row.rouge1, row.rouge2, row.rougeL, row.bleu, *shares, row.mean_length)
         lines.append(" ".join([f"{name:{width}}", *(f"{figure:9.2f}" for figure in figures)]))
     return "\n".join(lines)
+
+
+def by_models(models: Mapping[str, Predicts], issues: pa.Table) -> tuple[dict[str, Scores], list[str]]:
+    """Each model's figures on `issues`, and what its confidence is worth there: a line of all its titles, then a line a bin."""
+    references = pc.utf8_lower(issues["title"]).to_pylist()
+    found: dict[str, Scores] = {}
+    lines: list[str] = []
+    for name, predictor in models.items():
+        predictions = predictor.predict(issues["body"].to_pylist())
+        found[name] = score([prediction.title for prediction in predictions], references)
+        told = [(said, reference) for said, reference in zip(predictions, references, strict=True) if said.title]
+        if told:
+            sure = np.array([said.confidence for said, _ in told])
+            rouge = rouge_l([said.title for said, _ in told], [reference for _, reference in told])
+            worth = confidence(sure, rouge)
+            lines.append(
+                f"{name}: ROUGE-L over 0.3 has {worth.alike:.0%} of its titles, {worth.alike_least_sure:.0%} of the least sure fifth, "
+                f"{worth.alike_most_sure:.0%} of the surest; AUC {worth.auc:.2f}"
+            )
+            lines += [f"  confidence {one.low:.1f} to {one.high:.1f}: {one.alike:4.0%} of {one.titles:,}" for one in bins(sure, rouge)]
+    return found, lines
 
 
 def repositories(issues: pa.Table) -> int:
@@ -90,18 +117,20 @@ def main() -> None:
     train = parts.sample(all_parts.train, chosen.train)
     print(f"Floors learn from {len(train):,} of {len(all_parts.train):,} issues", flush=True)
     titlers: dict[str, Titler] = {f"first {LEAD_WORDS} words": first_words, "nearest by TF-IDF": nearest_title(train)}
+    models: dict[str, Predictor] = {}
     if chosen.epochs:
         how = Learning(chosen.variant, chosen.epochs, chosen.batch, pieces=chosen.pieces)
         learned = learn(train, parts.sample(all_parts.validation, chosen.validate), how, chosen.variant)
-        titlers[chosen.variant] = by_model(learned)
+        models[chosen.variant] = learned
         if chosen.keep:
             learned.save(chosen.keep)
-    titlers |= {folder.name: by_model(Predictor.load(folder)) for folder in chosen.model}
+    models |= {folder.name: Predictor.load(folder) for folder in chosen.model}
     for name in TESTS if chosen.on == "tests" else ("validation",):
         part = getattr(all_parts, name)
         issues = parts.sample(part, chosen.scored)
         print(f"\n{name}: {len(issues):,} of {len(part):,} issues, {repositories(issues):,} repositories")
-        print(table(scores(titlers, issues)), flush=True)
+        found, lines = by_models(models, issues)
+        print("\n".join([table(scores(titlers, issues) | found), *lines]), flush=True)
 
 
 if __name__ == "__main__":

@@ -92,11 +92,21 @@ def test_a_run_says_how_good_it_is_and_what_it_learned_from(site, browser):
     browser.open(
         f"{site['mlflow']}/experiments/1/runs/{site['runs']['second']}",
         *("titler train second", "ROUGE-L ", "its floor of ", "Learned from ", "titles/rougeL", "titles/floor_rougeL"),
+        *("R@10 ", "retrieval/floor_recall_at_10", "Confidence: ", "Limits.", "usage/train_peak_mib"),
     )
 
 
-def test_the_curves_of_a_run_stand_in_three_groups(site, browser):
-    browser.open(f"{site['mlflow']}/experiments/1/runs/{site['runs']['second']}/model-metrics", "titles\n(", "train\n(", "validation\n(")
+def test_the_figures_and_curves_of_a_run_stand_in_groups(site, browser):
+    groups = ("retrieval\n(", "titles\n(", "titles_confidence\n(", "train\n(", "usage\n(", "validation\n(")
+    browser.open(f"{site['mlflow']}/experiments/1/runs/{site['runs']['second']}/model-metrics", *groups)
+
+
+def test_the_picture_of_the_confidence_is_shown_beside_the_other_artifacts(site, browser):
+    artifacts = f"{site['mlflow']}/experiments/1/runs/{site['runs']['second']}/artifacts/confidence.png"
+    browser.open(artifacts, "batches.json", "days.json", "sample_titles.json", "settings.json", "Path: ")
+    shown = "return [...document.images].some(image => image.naturalWidth > 600 && image.complete)"
+    browser.settle()
+    assert browser.run(shown)
 
 
 def test_two_trainings_can_be_compared_by_titles_and_parameters(site, browser):

@@ -166,7 +166,7 @@ def night(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Night
 
     embedded = settings_of({**MODELS, "TITLER_LAKE__ROOT": str(folder / "lake"), "TITLER_SOURCE__HOURS": str(hours)})
     lake = Lake(str(folder / "lake"))
-    publish.make_current(lake, embedded, release.published(lake)[-1])
+    publish.make_current(lake, embedded, release.published(lake, embedded)[-1])
     return Night(folder, account, {dag_id: airflow.states(dag_id) for dag_id in TASKS}, hours, lake, on_bigquery, embedded)
 
 

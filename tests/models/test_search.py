@@ -44,7 +44,7 @@ class Table:
         return self.begin(body)[1]
 
 
-def decoded(rows: dict[int, dict[int, float]], width: int, room: int = 5, once: bool = True) -> tuple[list[int], float]:
+def decoded(rows: dict[int, dict[int, float]], width: int, room: int = 5, once: bool = True) -> tuple[Any, Any]:
     """The title that both searches find, and exp of its mean log probability."""
     shape = Shape(7, 7, body_length=2, title_length=room + 1)
     keras = [np.asarray(part) for part in Search(Table(rows), shape, START, END, width, once).predict_on_batch(BODY)]

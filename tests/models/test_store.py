@@ -13,20 +13,23 @@ from pipeline.errors import LakeError
 from pipeline.models import VARIANTS, Shape, build, store
 
 SHAPE = Shape(20, 9, body_length=6, title_length=5, embedding_size=4, hidden_size=5)
-BODY = [[0, 0, 2, 9, 19, 4]]
+SHAPES = {"gru": SHAPE, "gru_cudnn": SHAPE, "copy": Shape(20, 20, body_length=6, title_length=5, embedding_size=4, hidden_size=4)}
+BODY = [[9, 2, 9, 19, 4, 0]]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_network_comes_back_as_it_was_saved(tmp_path: Path, variant: str) -> None:
-    network = build(variant, SHAPE, seed=5)
+    network = build(variant, SHAPES[variant], seed=5)
     store.save(network, tmp_path / "new")
     loaded = store.load(tmp_path / "new")
-    assert (loaded.variant, loaded.shape) == (variant, SHAPE)
+    assert (loaded.variant, loaded.shape) == (variant, SHAPES[variant])
     assert loaded.encode(BODY).tolist() == network.encode(BODY).tolist()
+    assert [weight.tolist() for weight in loaded.model.get_weights()] == [weight.tolist() for weight in network.model.get_weights()]
 
 
-def test_the_files_are_keras_and_json_and_hold_no_optimizer(tmp_path: Path) -> None:
-    network = build("gru", SHAPE, seed=5)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_files_are_keras_and_json_and_hold_no_optimizer(tmp_path: Path, variant: str) -> None:
+    network = build(variant, SHAPES[variant], seed=5)
     store.save(network, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["network.keras", "shape.json"]
     assert not keras.saving.load_model(tmp_path / "network.keras", safe_mode=True).compiled

@@ -52,8 +52,8 @@ def train(
         if kill_after and figures.group == "train" and figures.epoch > kill_after:
             raise KilledError
 
-    data = {"train": Copying(64), "validation": Copying(16, seed=1)}
-    return fit(network, **data, epochs=epochs, learning_rate=rate, patience=patience, checkpoint=folder, on_epoch=report, seed=seed)
+    data = Copying(64), Copying(16, seed=1)
+    return fit(network, *data, epochs=epochs, learning_rate=rate, patience=patience, checkpoint=folder, on_epoch=report, seed=seed)
 
 
 def copying(network: Network, folder: Path, kill_at: int = 0) -> list[Figures]:
@@ -65,8 +65,8 @@ def copying(network: Network, folder: Path, kill_at: int = 0) -> list[Figures]:
         if len(reported) == kill_at:
             raise KilledError
 
-    data = {"train": Copying(64), "validation": Copying(16, seed=1)}
-    fit(network, **data, epochs=2, learning_rate=0.01, patience=9, checkpoint=folder, on_epoch=report, seed=1, contrast_epochs=3)
+    data = Copying(64), Copying(16, seed=1)
+    fit(network, *data, epochs=2, learning_rate=0.01, patience=9, checkpoint=folder, on_epoch=report, seed=1, contrast_epochs=3)
     return reported
 
 
@@ -149,8 +149,8 @@ def test_copy_killed_in_any_epoch_goes_on_to_the_same_figures_and_weights(
 def test_a_finished_training_is_not_repeated(straight: Trained) -> None:
     again = build("gru", SHAPE, seed=1)
     reported: list[Figures] = []
-    data = {"train": Copying(64), "validation": Copying(16)}
-    history = fit(again, **data, epochs=4, learning_rate=0.01, patience=9, checkpoint=straight.folder, on_epoch=reported.append, seed=1)
+    data = Copying(64), Copying(16)
+    history = fit(again, *data, epochs=4, learning_rate=0.01, patience=9, checkpoint=straight.folder, on_epoch=reported.append, seed=1)
     assert (history, reported) == (straight.history, [])
     assert weights(again) == weights(straight.network)
 
@@ -191,9 +191,9 @@ def test_nothing_but_the_checkpoint_is_left_beside_it(straight: Trained) -> None
 
 @pytest.mark.parametrize(("issues", "validated", "what"), [(0, 5, "train"), (5, 0, "validate")])
 def test_no_issues_are_a_users_mistake(tmp_path: Path, issues: int, validated: int, what: str) -> None:
-    data = {"train": Copying(issues), "validation": Copying(validated)}
+    data = Copying(issues), Copying(validated)
     with pytest.raises(UsageError, match=f"no issue to {what} on"):
-        fit(build("gru", SHAPE, seed=1), **data, epochs=1, learning_rate=0.01, patience=1, checkpoint=tmp_path, on_epoch=quiet, seed=1)
+        fit(build("gru", SHAPE, seed=1), *data, epochs=1, learning_rate=0.01, patience=1, checkpoint=tmp_path, on_epoch=quiet, seed=1)
 
 
 def test_titles_of_another_length_are_refused(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from pipeline.warehouse.bigquery import BigQueryWarehouse
 from pipeline.warehouse.bigquery import client as google
 from pipeline.warehouse.duckdb import DuckDBWarehouse
 from tests.emulator import PROJECT, Emulator, program, running
+from tests.stores import BUCKET
+from tests.warehouse.events import Lake
 
 REAL_PROJECT = os.environ.get("TITLER_TEST_BIGQUERY_PROJECT", "")
 
@@ -66,10 +68,13 @@ def bigquery_warehouse(bigquery_settings: Settings) -> BigQueryWarehouse:
     return BigQueryWarehouse(bigquery_settings, "test")
 
 
-@pytest.fixture(params=["duckdb", "bigquery"])
-def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
+@pytest.fixture(params=["duckdb", "duckdb of a bucket", "bigquery"])
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
     if request.param == "bigquery":
         found = request.getfixturevalue("bigquery_warehouse")
         assert isinstance(found, BigQueryWarehouse)
         return found
+    if request.param == "duckdb of a bucket":
+        request.getfixturevalue("object_stores")
+        monkeypatch.setattr(Lake, "bucket", f"s3://{BUCKET}/{uuid.uuid4().hex}")
     return DuckDBWarehouse(str(tmp_path / "lake" / "warehouse.duckdb"))

@@ -6,12 +6,13 @@ import gzip
 import json
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import contracts
+from pipeline.stores import open_store
 from pipeline.warehouse import Batch, Query, Warehouse
 
 DAY = date(2015, 1, 3)
@@ -100,7 +101,9 @@ def release(release_id: str, status: str = "current", **values: Any) -> dict[str
 
 
 class Lake:
-    """Batches as files under `folder`, and the members that name them."""
+    """Batches as files under `folder`, and the members that name them. Where `bucket` is an address, the files are moved to it."""
+
+    bucket: ClassVar[str] = ""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -112,9 +115,15 @@ class Lake:
         path = self.folder / table.name / batch_id / "part-0.parquet"
         path.parent.mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+        address = str(path)
+        if self.bucket:
+            relative = path.relative_to(self.folder).as_posix()
+            open_store(self.bucket).put(relative, path.read_bytes())
+            path.unlink()
+            address = f"{self.bucket}/{relative}"
         member = {"release_id": release_id, "table_name": table.name, "day": day, "batch_id": batch_id, "digest": "d", "rows": len(rows)}
         self.members.append(member)
-        self.batches.setdefault(table.name, []).append(Batch(batch_id, day, len(rows), (str(path),)))
+        self.batches.setdefault(table.name, []).append(Batch(batch_id, day, len(rows), (address,)))
         return self
 
     def share(self, batch_id: str, release_id: str) -> Lake:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import uuid
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from pipeline.contracts import TITLE_PREDICTIONS
-from pipeline.errors import TitlerError, UsageError
+from pipeline.errors import LakeError, TitlerError, UsageError
 from pipeline.settings import Settings
 from pipeline.settings import Warehouse as WarehouseSettings
 from pipeline.warehouse import Batch, Query, connect
 from pipeline.warehouse.duckdb import DuckDBWarehouse
+from tests import stores
 from tests.warehouse.events import DAY, Lake, prediction, release
+from tests.warehouse.events import publish as publish_checked
 
 
 def publish(path: Path, lake: Lake, release_id: str = "r1") -> None:
@@ -57,12 +60,47 @@ def test_nothing_is_left_beside_the_file(path: Path, tmp_path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["warehouse.duckdb"]
 
 
-def test_files_elsewhere_are_refused(path: Path, tmp_path: Path) -> None:
-    releases, members, _ = Lake(tmp_path).release()
-    with pytest.raises(UsageError, match=r"found gs://bucket/t1/part-0\.parquet"):
-        DuckDBWarehouse(str(path)).stage(
-            releases, members, {"title_predictions_v1": [Batch("t1", DAY, 1, ("gs://bucket/t1/part-0.parquet",))]}
-        )
+@pytest.fixture
+def of_a_bucket(path: Path, object_stores: stores.Stores, monkeypatch: pytest.MonkeyPatch) -> DuckDBWarehouse:
+    """A warehouse whose lake is a bucket."""
+    monkeypatch.setattr(Lake, "bucket", f"s3://{stores.BUCKET}/{uuid.uuid4().hex}")
+    return DuckDBWarehouse(str(path))
+
+
+def copies(path: Path) -> list[str]:
+    folder = path.with_name("warehouse.duckdb.files")
+    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+
+
+def test_files_of_a_bucket_are_copied_beside_the_file_once(of_a_bucket: DuckDBWarehouse, path: Path, tmp_path: Path) -> None:
+    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)])
+    publish_checked(of_a_bucket, lake)
+    copied = path.parent / "warehouse.duckdb.files/title_predictions_v1/t1/part-0.parquet"
+    before = copied.stat()
+    publish_checked(of_a_bucket, lake)
+    assert copied.stat() == before
+    assert copies(path) == ["title_predictions_v1/t1/part-0.parquet"]
+    connection = duckdb.connect(str(path), read_only=True)  # as an analyst does, without any key to the bucket
+    assert connection.execute("SELECT issue_id, batch_id FROM title_predictions").fetchall() == [(1, "t1")]
+    connection.close()
+
+
+def test_copies_that_nobody_names_go_once_they_are_old(of_a_bucket: DuckDBWarehouse, path: Path, tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    for batch_id in ("kept", "0ld", "y0ung"):
+        lake.add(TITLE_PREDICTIONS, batch_id, [prediction(1)])
+    of_a_bucket.load(TITLE_PREDICTIONS, lake.batches["title_predictions_v1"])
+    for batch_id in ("kept", "0ld"):
+        os.utime(path.parent / "warehouse.duckdb.files/title_predictions_v1" / batch_id, (0, 0))
+    of_a_bucket.collect({"title_predictions_v1": {"kept"}})
+    assert copies(path) == ["title_predictions_v1/kept/part-0.parquet", "title_predictions_v1/y0ung/part-0.parquet"]
+
+
+def test_a_file_that_is_gone_from_the_bucket_is_named(of_a_bucket: DuckDBWarehouse, path: Path) -> None:
+    gone = Batch("t1", DAY, 1, (f"{Lake.bucket}/t1/part-0.parquet",))
+    with pytest.raises(LakeError, match=rf"{Lake.bucket}/t1/part-0\.parquet is not there"):
+        of_a_bucket.load(TITLE_PREDICTIONS, [gone])
+    assert copies(path) == []
 
 
 def test_a_warehouse_in_a_bucket_is_refused() -> None:

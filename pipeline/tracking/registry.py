@@ -1,40 +1,33 @@
-"""MLflow: runs, and the registry whose alias `champion` says which model the nights use.
-
-MLflow takes two seconds to import, so it is imported where it is first needed.
-"""
+"""Trainings' runs, the registered model's versions, and its aliases."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import json
 import logging
 import os
 import sqlite3
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stderr
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING
 
 from pipeline.errors import LakeError, UsageError
 from pipeline.faults import check_listening, of_mlflow
-from pipeline.shape import units_of
+from pipeline.tracking.card import EXPERIMENT_TAGS, MODEL_NOTE, MODEL_TAG, NOTE_TAG, card
+from pipeline.tracking.pictures import Row
+from pipeline.tracking.run import Run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import RunData
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
-MODEL_TAG = "titler.model"
 VARIANT_TAG = "titler.variant"
 BECAUSE_TAG = "titler.promoted_because"
-NOTE_TAG = "mlflow.note.content"
-"""MLflow shows it, as Markdown, under Description."""
 BACKENDS = ("tensorflow-cpu", "tensorflow", "jax", "torch")
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "tokenizers", "keras", *BACKENDS, "ftfy", "unidecode", "more-itertools")
 """What the registered model needs of what is installed here. Its own code travels with it.
@@ -52,47 +45,6 @@ SWITCHES = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
 """MLflow's own switches, read when it is imported: it sends nothing anywhere, prints nothing, and gives up within minutes."""
-EXPERIMENT_TAGS = {
-    "mlflow.experimentKind": "custom_model_development",
-    NOTE_TAG: (
-        "Titler's trainings: one run a model, named as the model is. A run's description says what it learned from and how good "
-        "its titles are.\n\n"
-        "Sort by `titles/rougeL`, and hold it against `titles/floor_rougeL` of the same run: a model under its floor is worse than "
-        "copying the body's first words. To compare trainings, tick their runs and press *Compare*."
-    ),
-}
-"""MLflow would take an experiment without the first for one of generative AI, and open it on an empty page about traces."""
-MODEL_NOTE = """Predicts the title of a GitHub issue from its body, with a confidence, and embeds the body.
-
-The alias `champion` is the version that the nightly refresh uses, `previous` the one before it; `titler promote MODEL` moves both.
-
-    import mlflow
-    mlflow.set_tracking_uri("ADDRESS")
-    mlflow.pyfunc.load_model("models:/NAME@champion").predict(["The window closes when I press Enter twice"])
-"""
-CARD_ROWS = (("ROUGE-1", "rouge1"), ("ROUGE-2", "rouge2"), ("ROUGE-L", "rougeL"), ("BLEU", "bleu"))
-MONOTONOUS = 0.1
-"""Share of distinct titles under which a model's card warns; authors repeat few of theirs."""
-Row = Mapping[str, Any]
-
-
-class Epoch(Protocol):
-    """An epoch's figures: any dataclass with these and more numbers."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def epoch(self) -> int: ...
-    @property
-    def group(self) -> str:
-        """What its figures are listed under, but for those of validation."""
-
-
-class Validated(Epoch, Protocol):
-    """One that was held against issues it did not learn from."""
-
-    @property
-    def validation_loss(self) -> float: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,68 +55,6 @@ class Version:
     version: str
     run_id: str
     variant: str
-
-
-class Run:
-    """A training's run, to be written to while it goes on."""
-
-    def __init__(self, client: MlflowClient, run_id: str) -> None:
-        self._client = client
-        self.id = run_id
-
-    def metrics(self, figures: Mapping[str, float], step: int = 0) -> None:
-        """Numbers by name, at an epoch."""
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        self._client.log_batch(self.id, metrics=[Metric(name, float(value), now, step) for name, value in figures.items()])
-
-    def epoch(self, figures: Epoch) -> None:
-        """An epoch's figures as train/NAME, or what its group is, and validation/NAME: MLflow gives every group a section of its own.
-
-        Validation comes first: what is logged first is what a comparison of runs shows first. How many issues an epoch saw
-        does not change: it is a parameter of the run.
-        """
-        groups: dict[str, dict[str, float]] = {"validation": {}, figures.group: {}}
-        for name, value in dataclasses.asdict(figures).items():
-            if name not in ("epoch", "issues"):
-                groups["validation" if name.startswith("validation_") else figures.group][name.removeprefix("validation_")] = value
-        self.metrics({f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}, figures.epoch)
-
-    def dataset(self, name: str, digest: str, **profile: int) -> None:
-        """What the run learned from, for the column Dataset of the list of runs; `profile` are its sizes."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        found = Dataset(name, digest[:8], "titler", json.dumps({"days": "days.json"}), profile=json.dumps(profile))
-        self._client.log_inputs(self.id, [DatasetInput(found, [InputTag("mlflow.data.context", "training")])])
-
-    def loss_picture(self, history: Sequence[Validated]) -> None:
-        """losses.png: every loss by epoch, the best epoch marked."""
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-
-        columns = [dataclasses.asdict(figures) for figures in history]
-        figure = Figure(figsize=(7, 4), layout="constrained")
-        axes = figure.add_subplot(xlabel="epoch", ylabel="cross-entropy")
-        for name in (name for name in columns[0] if name.endswith("loss")):
-            style = "-" if name.startswith("validation") else "--"
-            axes.plot([row["epoch"] for row in columns], [row[name] for row in columns], style, marker="o", label=name.replace("_", " "))
-        axes.axvline(min(history, key=lambda figures: figures.validation_loss).epoch, color="grey", linestyle=":", label="best")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend()
-        self._client.log_figure(self.id, figure, "losses.png")
-
-    def table(self, file: str, rows: Sequence[Row]) -> None:
-        """Rows of the same keys as one of MLflow's tables, `file`.json; one of the same name is replaced."""
-        columns = list(rows[0]) if rows else []
-        self._client.log_dict(self.id, {"columns": columns, "data": [[row[name] for name in columns] for row in rows]}, file)
-        tables = json.loads(self._client.get_run(self.id).data.tags.get("mlflow.loggedArtifacts", "[]"))
-        if (entry := {"path": file, "type": "table"}) not in tables:
-            self._client.set_tag(self.id, "mlflow.loggedArtifacts", json.dumps([*tables, entry]))
-
-    def artifacts(self, directory: Path, name: str) -> None:
-        """A folder's files, under `name`."""
-        self._client.log_artifacts(self.id, str(directory), name)
 
 
 class Tracking:
@@ -221,7 +111,7 @@ class Tracking:
         from mlflow.types import ColSpec, DataType, Schema
         from mlflow.types.schema import Array
 
-        package = Path(__file__).parent
+        package = Path(__file__).parents[1]
         inputs = Schema([ColSpec(DataType.string)])  # without a name: takes a list as well as a column
         outputs = Schema(
             [
@@ -253,10 +143,10 @@ class Tracking:
 
     def describe(self, run_id: str) -> None:
         """Writes the model's card, made of what the run holds by now, as the description of the run and of its version."""
-        card = _card(self._client.get_run(run_id).data)
-        self._client.set_tag(run_id, NOTE_TAG, card)
+        written = card(self._client.get_run(run_id).data)
+        self._client.set_tag(run_id, NOTE_TAG, written)
         for version in self._versions(f"run_id = '{run_id}'"):
-            self._client.update_model_version(self.model_name, version.version, card)
+            self._client.update_model_version(self.model_name, version.version, written)
 
     def version_of(self, model: str) -> Version | None:
         """The newest registered version of a model; None where it has none."""
@@ -289,13 +179,17 @@ class Tracking:
         self._client.set_registered_model_alias(self.model_name, CHAMPION, version.version)
         return version.version
 
+    def run(self, run_id: str) -> Run:
+        """A run to add to, finished or not."""
+        return Run(self._client, run_id)
+
     def log_metrics(self, run_id: str, figures: Mapping[str, float]) -> None:
         """Adds figures to a run, finished or not."""
-        Run(self._client, run_id).metrics(figures)
+        self.run(run_id).metrics(figures)
 
     def log_table(self, run_id: str, rows: Sequence[Row], file: str) -> None:
         """Adds a table to a run, finished or not."""
-        Run(self._client, run_id).table(file, rows)
+        self.run(run_id).table(file, rows)
 
     @cached_property
     def _client(self) -> MlflowClient:
@@ -340,45 +234,6 @@ class Tracking:
 
     def _versions(self, which: str) -> list[ModelVersion]:
         return list(self._client.search_model_versions(f"name = '{self.model_name}' and {which}"))
-
-
-def _card(run: RunData) -> str:
-    """How good a run's model is, what it learned from, and where to look further, in Markdown; the first line says the most."""
-    known, figures = run.params, run.metrics
-    learned = ""
-    if "train_issues" in known:
-        days = f"days {known['first_day']} to {known['last_day']} ({known['days']})" if "days" in known else f"the file `{known['file']}`"
-        learned = (
-            f"Learned from **{int(known['train_issues']):,} issues**, {days}: "
-            f"the network `{known['variant']}` with a state of {known['hidden_size']}, "
-            f"{int(known['body_vocabulary']):,} {units_of(known['variant'])} of bodies and {int(known['title_vocabulary']):,} of titles."
-        )
-    if "titles/rougeL" not in figures:
-        return f"Not evaluated yet:  `titler evaluate {run.tags[MODEL_TAG]}`\n\n{learned}".rstrip()
-    own, floor = figures["titles/rougeL"], figures["titles/floor_rougeL"]
-    heads = {"": "model", "floor_": "floor", **({"champion_": "champion then"} if "titles/champion_rougeL" in figures else {})}
-    lines = [
-        f"ROUGE-L {own:.2f}, {'above' if own > floor else 'NOT above'} its floor of {floor:.2f}, which copies the body's first words.",
-        "",
-        learned,
-        "",
-        f"On {figures['titles/issues']:,.0f} issues of repositories that it did not learn from:",
-        "",
-        f"| | {' | '.join(heads.values())} |",
-        f"|:---|{' ---: |' * len(heads)}",
-    ]
-    for head, name in CARD_ROWS:
-        cells = [f"{figures[key]:.2f}" if (key := f"titles/{prefix}{name}") in figures else "" for prefix in heads]
-        lines.append(f"| {head} | {' | '.join(cells)} |")
-    distinct = figures["titles/distinct"]
-    lines += [
-        "",
-        f"{distinct:.0%} of its titles are distinct{': it says nearly the same of everything' if distinct < MONOTONOUS else ''}; "
-        f"it abstained from {figures['titles/abstained']:.0%}.",
-        "",
-        "Artifacts: `losses.png`; `sample_titles.json`, its titles beside the authors'; `days.json`, the pinned days; `vocabulary`.",
-    ]
-    return "\n".join(lines)
 
 
 def _version(found: ModelVersion) -> Version:
