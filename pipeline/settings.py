@@ -116,7 +116,9 @@ class Index(_Section):
     trees: int = Field(default=50, ge=1, description="Annoy's trees; more: better recall, a larger file")
     search_k: int = Field(default=10_000, ge=-1, description="nodes inspected a query; more: better recall, slower; -1: trees x neighbours")
     neighbours: int = Field(default=10, ge=1, description="neighbours stored an issue")
-    near_duplicate_distance: float = Field(default=0.35, ge=0, description="angular distance under which two issues are near-duplicates")
+    near_duplicate_distance: float = Field(
+        default=0, ge=0, description="angular distance under which issues are near-duplicates; 0: the variant's own (gru 0.35, copy 0.7)"
+    )
     min_recall: float = Field(default=0.8, ge=0, le=1, description="recall@10 under which a release is stopped")
     seed: int = Field(default=42, ge=0, description="of Annoy's random planes")
 

@@ -132,6 +132,26 @@ def test_an_issue_answers_with_its_neighbours_and_a_text_too(published, settings
     assert len(answers.similar(published, settings, "the parser crashes when the file is empty", 2)) == 2
 
 
+def test_an_issue_without_a_body_has_neighbours_by_its_title_and_no_title_is_made_up_for_it(published, settings):
+    name = release.pointed(published)
+    assert name is not None
+    pinned = Pinned(published, "releases", name)
+    rows = published.read(pinned.issues(pinned.plan().days[0]), ISSUES).to_pylist()
+    url = next(row["issue_url"] for row in rows if row["body"] is None)
+    assert len(answers.similar(published, settings, url, 3)) == 3
+    found = query(settings, f"SELECT predicted_title, abstained FROM title_predictions WHERE issue_url = '{url}'")
+    assert found == [("", True)]
+
+
+def test_a_near_duplicate_is_nearer_than_the_networks_own_distance_or_than_what_is_set(published, settings):
+    assert query(settings, "SELECT COUNT(*) FROM similar_issues WHERE near_duplicate <> (distance < 0.7)") == [(0,)]
+    url = query(settings, "SELECT issue_url FROM similar_issues WHERE NOT near_duplicate LIMIT 1")[0][0]
+    wide = settings.model_copy(update={"index": settings.index.model_copy(update={"near_duplicate_distance": 3})})
+    assert [row["near_duplicate"] for row in answers.similar(published, wide, url, 3)] == [True] * 3
+    own = answers.similar(published, settings, url, 3)
+    assert [row["near_duplicate"] for row in own] == [row["distance"] < 0.7 for row in own]
+
+
 def test_a_title_comes_with_its_confidence(published):
     answer = answers.title(published, "the scheduler crashes after the upgrade and nothing helps")
     assert list(answer) == ["title", "confidence", "abstained"]

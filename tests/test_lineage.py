@@ -215,7 +215,7 @@ def test_a_table_is_told_with_its_columns_and_its_batches(built: Built) -> None:
         {
             "name": "embedding",
             "type": "list<item: halffloat>",
-            "description": "model.hidden_size numbers: copy's of the title and the body, gru's of the body; "
+            "description": "model.hidden_size numbers: copy's of title and body, gru's of the body; "
             "zeros where the model knows nothing of them",
         },
     ]
