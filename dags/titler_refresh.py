@@ -3,7 +3,7 @@
 | task | does | costs | when it fails |
 |---|---|---|---|
 | `plan` | pins the champion and the batch of every day; with nothing new, or no champion yet, all else is skipped | seconds | `titler status`: a day has no verdict, or the warehouse does not answer |
-| `vectorize` | tokens to ids by the champion's vocabulary, days without them only | seconds a day | clear it: finished days are not done twice |
+| `vectorize` | issues (of a champion of words: tokens) to ids by the champion's vocabulary, days without them only | seconds a day | clear it: finished days are not done twice |
 | `embed` | 300 numbers an issue | on two cores 13 s for 23,000 issues | the same |
 | `predict` | a title and its confidence an issue | on two cores 19 s for 23,000 issues | the same |
 | `index` | Annoy over all issues, its recall, and the neighbours of the new ones | on two cores 51 s for 23,000 issues | a recall that is too low is not tried again: the end of its log says which settings |

@@ -2,15 +2,15 @@
 
 | task | does | costs | when it fails |
 |---|---|---|---|
-| `vocab` | counts the words of the days to learn from, keeps the most frequent | seconds | the range has no day that is cleaned, or too few repositories: `titler status` |
-| `vectorize` | turns tokens into padded ids by that vocabulary | seconds a month | clear it: finished days are not done twice |
-| `train` | trains the network; one at a time (pool `gpu`) | on two cores 6 minutes for 14,500 issues | clear it: it goes on from its last checkpoint |
+| `vocab` | learns the units that the text of the days to learn from is made of (`gru`: counts its words, keeps the most frequent) | seconds | the range has no day that is cleaned, or too few repositories: `titler status` |
+| `vectorize` | turns issues (`gru`: their tokens) into padded ids by that vocabulary | seconds a month | clear it: finished days are not done twice |
+| `train` | trains the network, embeddings first, then titles; one at a time (pool `gpu`) | on two cores 10 minutes for 14,500 issues | clear it: it goes on from its last checkpoint |
 | `evaluate` | titles, embeddings and confidence on repositories that it did not learn from | minutes | clear it |
 | `promote` | makes it the champion, which the next refresh uses for every issue | seconds; then one long night | a model that is worse than the champion is not tried again: leave it, or promote it by hand with a reason |
 
 The model is named by the run's time, its run in MLflow too. **By hand** with the button *Trigger* (a form; empty: as the settings say) or
 
-    airflow dags trigger titler_train --conf '{"variant": "gru", "epochs": 7, "from": "2015-01-01", "to": "2015-03-31"}'
+    airflow dags trigger titler_train --conf '{"variant": "copy", "epochs": 7, "from": "2015-01-01", "to": "2015-03-31"}'
 
 Needed once, or `train` is never started: `airflow pools set gpu 1 "one training at a time"`.
 **When it fails.** The champion stays what it was, and nights go on with it; `titler rollback RELEASE` goes back after a promotion.

@@ -140,13 +140,14 @@ def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list
             if not predictor.vocabularies.body.known(body_ids).all():
                 raise UsageError("Not one word of the text is in the model's vocabulary.", "Give more of it, or an issue's URL.")
         found = others(index, vector, item, neighbours, settings.index.search_k)
+    near = settings.index.near_duplicate_distance or release.plan().facts["near_duplicate_distance"]
     rows = ids.take(pa.array([other for other, _ in found], pa.int64())).to_pylist()
     return [
         {
             "issue_url": row["issue_url"],
             "title": row["title"],
             "distance": distance,
-            "near_duplicate": distance < settings.index.near_duplicate_distance,
+            "near_duplicate": distance < near,
         }
         for row, (_, distance) in zip(rows, found, strict=True)
     ]

@@ -126,7 +126,7 @@ def epoch(figures: Figures) -> None:
         return
     say(
         f"    epoch {figures.epoch}: loss {figures.loss:.4f}, validation loss {figures.validation_loss:.4f}, "
-        f"next words right {figures.validation_token_accuracy:.1%}, {figures.seconds:.0f} s"
+        f"next tokens right {figures.validation_token_accuracy:.1%}, {figures.seconds:.0f} s"
     )
 
 

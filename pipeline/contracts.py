@@ -181,7 +181,11 @@ EMBEDDINGS = Table(
     schema=pa.schema(
         [
             ISSUE_ID,
-            column("embedding", pa.list_(pa.float16()), "model.hidden_size numbers: the encoder's last state"),
+            column(
+                "embedding",
+                pa.list_(pa.float16()),
+                "model.hidden_size numbers: copy's of title and body, gru's of the body; zeros where the model knows nothing of them",
+            ),
         ]
     ),
     key=("issue_id",),
@@ -228,7 +232,7 @@ SIMILAR_ISSUES = Table(
             column("similar_title", pa.string(), "the neighbour's title"),
             column("distance", pa.float64(), "angular: sqrt(2(1 - cosine)), 0 to 2"),
             column("same_repo", pa.bool_(), "both in one repository"),
-            column("near_duplicate", pa.bool_(), "distance under index.near_duplicate_distance"),
+            column("near_duplicate", pa.bool_(), "distance under index.near_duplicate_distance, or under the network's own"),
         ]
     ),
     key=("issue_id", "rank"),

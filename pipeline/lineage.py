@@ -63,7 +63,8 @@ READS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "publish": (ISSUES.name, *PUBLISHED_TABLES, INDEX),
     },
 }
-"""Per verb, the tables whose batches a model's or a release's plan and stages have fixed for it; for subwords, issues in tokens' place."""
+"""Per verb, the tables whose batches a model's or a release's plan and stages have fixed for it; `vocab` and `vectorize` of subwords read
+issues in tokens' place."""
 LISTED = 31
 """Partitions that are told one by one."""
 

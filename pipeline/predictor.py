@@ -115,7 +115,7 @@ class Model:
         return self.network.encode(body_ids, self.batch_size, title_ids=title_ids if self.reads_titles else None)
 
     def known(self, body_ids: Ids, title_ids: Ids) -> npt.NDArray[np.bool_]:
-        """(n,): whether there is a known word, or a unit, in what `embed_vectors` reads."""
+        """(n,): whether there is a known word, or a unit, in what `embed_vectors` reads: in the title alone, too, where `reads_titles`."""
         known = self.vocabularies.body.known(body_ids)
         return known | self.vocabularies.title.known(title_ids) if self.reads_titles else known
 

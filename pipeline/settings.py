@@ -69,16 +69,18 @@ class Compute(_Section):
 
 
 class Text(_Section):
-    """What text becomes. The lengths and vocabulary sizes are the article's."""
+    """What text becomes: units of subwords for the network `copy`, words for the article's, in the article's numbers."""
 
-    engine: Literal["titler", "ktext"] = Field(default="titler", description="our ktext, or PyPI's ktext 0.40 (slower; the judge)")
-    body_words: int = Field(default=8000, ge=1, description="words kept in the bodies' vocabulary")
-    title_words: int = Field(default=4500, ge=1, description="words kept in the titles' vocabulary")
-    body_length: int = Field(default=70, ge=1, description="ids a body")
-    title_length: int = Field(default=12, ge=3, description="ids a title, _start_ and _end_ included")
-    subwords: int = Field(default=8000, ge=257, description="units kept, where the network reads subwords; 256 of them are the bytes")
+    subwords: int = Field(default=8000, ge=257, description="units kept, the same for bodies and titles; 256 of them are the bytes")
     body_units: int = Field(default=256, ge=1, description="ids a body there")
     title_units: int = Field(default=24, ge=3, description="ids a title there, _start_ and _end_ included")
+    engine: Literal["titler", "ktext"] = Field(
+        default="titler", description="what cleans text into words: our ktext, or PyPI's ktext 0.40 (slower; the judge)"
+    )
+    body_words: int = Field(default=8000, ge=1, description="words kept in the bodies' vocabulary")
+    title_words: int = Field(default=4500, ge=1, description="words kept in the titles' vocabulary")
+    body_length: int = Field(default=70, ge=1, description="ids a body of words")
+    title_length: int = Field(default=12, ge=3, description="ids a title of words, _start_ and _end_ included")
     min_body_words: int = Field(default=6, ge=0, description="trainable: at least so many runs of non-white-space in the body")
     min_title_words: int = Field(default=3, ge=0, description="trainable: at least so many in the title")
     max_title_characters: int = Field(default=400, ge=1, description="trainable: at most so many characters in the title")
@@ -88,8 +90,8 @@ class Text(_Section):
 class Model(_Section):
     """What learns, and how. Sizes are the article's."""
 
-    variant: str = Field(default="gru", description="the network, by its name in pipeline/models")
-    embedding_size: int = Field(default=300, ge=1, description="numbers a word")
+    variant: str = Field(default="copy", description="the network: copy; gru, the article's; gru_cudnn, the same with cuDNN's gates")
+    embedding_size: int = Field(default=300, ge=1, description="numbers a unit or a word; copy: the same as hidden_size")
     hidden_size: int = Field(default=300, ge=1, description="numbers an issue: the embedding")
     learning_rate: float = Field(default=0.001, gt=0, description="Nadam's")
     batch_size: int = Field(default=64, ge=1, description="issues a training step; a large GPU wants 1200, the article's")
@@ -114,7 +116,9 @@ class Index(_Section):
     trees: int = Field(default=50, ge=1, description="Annoy's trees; more: better recall, a larger file")
     search_k: int = Field(default=10_000, ge=-1, description="nodes inspected a query; more: better recall, slower; -1: trees x neighbours")
     neighbours: int = Field(default=10, ge=1, description="neighbours stored an issue")
-    near_duplicate_distance: float = Field(default=0.35, ge=0, description="angular distance under which two issues are near-duplicates")
+    near_duplicate_distance: float = Field(
+        default=0, ge=0, description="angular distance under which issues are near-duplicates; 0: the variant's own (gru 0.35, copy 0.7)"
+    )
     min_recall: float = Field(default=0.8, ge=0, le=1, description="recall@10 under which a release is stopped")
     seed: int = Field(default=42, ge=0, description="of Annoy's random planes")
 

@@ -27,6 +27,9 @@ AGAIN = "Take the model's files whole, or train again:  titler train MODEL"
 Unit = Literal["words", "subwords"]
 UNITS: Mapping[str, Unit] = MappingProxyType({"gru": "words", "gru_cudnn": "words", "copy": "subwords"})
 """What an id stands for, by the network's variant."""
+NEAR_DUPLICATES: Mapping[str, float] = MappingProxyType({"gru": 0.35, "gru_cudnn": 0.35, "copy": 0.7})
+"""Angular distance under which an embedding of the variant tells of a near-duplicate. Copy's vectors lie far apart: of 15,815 issues of
+rust-lang/rust a twentieth have an older one under 0.7, mostly the same failure reported again, and of those from 0.75 on few do."""
 
 Ids = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
@@ -47,7 +50,7 @@ class Shape:
     """
 
     body_vocabulary: int
-    """ids a body may hold: 0 pads, 1 is unknown, words from 2"""
+    """ids a body may hold: 0 pads, 1 is unknown, then words or units"""
     title_vocabulary: int
     """ids a title may hold, likewise"""
     body_length: int = 70
@@ -55,9 +58,9 @@ class Shape:
     title_length: int = 12
     """ids a title, _start_ and _end_ included"""
     embedding_size: int = 300
-    """numbers a word"""
+    """numbers a word or a unit"""
     hidden_size: int = 300
-    """numbers an issue: the encoder's state"""
+    """numbers an issue: the embedding"""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -112,7 +115,7 @@ class Decoded:
     log_probability: Floats
     """(n,): mean natural logarithm of the probabilities of the tokens, _end_ included"""
     states: Floats
-    """(n, hidden_size): the encoder's state, the issue's embedding"""
+    """(n, hidden_size): the issue's embedding, by its body alone"""
 
 
 def write_about(directory: Path, variant: str, shape: Shape) -> None:

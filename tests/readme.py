@@ -11,9 +11,12 @@ README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding=
 NAME = r"\d{8}T\d{6}Z"  # of a model or a release
 SMALL = {
     "TITLER_COMPUTE__WORKERS": "1",
+    "TITLER_TEXT__SUBWORDS": "600",
+    "TITLER_TEXT__BODY_UNITS": "64",
     "TITLER_INDEX__NEIGHBOURS": "30",  # near-duplicates are among an issue's neighbours, which a poor network puts far down
     "TITLER_MODEL__EMBEDDING_SIZE": "24",
     "TITLER_MODEL__HIDDEN_SIZE": "24",
+    "TITLER_MODEL__CONTRAST_EPOCHS": "1",
     "TITLER_MODEL__EPOCHS": "1",
     "TITLER_MODEL__BATCH_SIZE": "16",
     "TITLER_MODEL__PROMOTION_MARGIN": "100",  # after an epoch a better model is luck

@@ -22,7 +22,7 @@ from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH
 from pipeline.errors import StoppedError, UsageError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned
-from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source
+from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Text
 from pipeline.stages import clean, collect, embed, evaluate, extract, index, plan, predict, promote, publish, train, vectorize, vocab
 
 ONE, TWO, THREE, FOUR = (date(2024, 1, day) for day in range(1, 5))
@@ -42,7 +42,8 @@ def settings(hours, tmp_path_factory) -> Settings:
         source=Source(hours=str(hours)),
         lake=LakeSettings(root=str(tmp_path_factory.mktemp("lake"))),
         compute=Compute(workers=2),
-        model=Model(embedding_size=24, hidden_size=24, epochs=2, batch_size=64, learning_rate=0.01, sample_titles=5),
+        text=Text(subwords=600, body_units=64),
+        model=Model(embedding_size=24, hidden_size=24, contrast_epochs=1, epochs=2, batch_size=64, learning_rate=0.01, sample_titles=5),
         index=Index(trees=20),
     )
 
@@ -129,6 +130,26 @@ def test_an_issue_answers_with_its_neighbours_and_a_text_too(published, settings
     assert list(found[0]) == ["issue_url", "title", "distance", "near_duplicate"]
     assert found == sorted(found, key=lambda row: row["distance"])
     assert len(answers.similar(published, settings, "the parser crashes when the file is empty", 2)) == 2
+
+
+def test_an_issue_without_a_body_has_neighbours_by_its_title_and_no_title_is_made_up_for_it(published, settings):
+    name = release.pointed(published)
+    assert name is not None
+    pinned = Pinned(published, "releases", name)
+    rows = published.read(pinned.issues(pinned.plan().days[0]), ISSUES).to_pylist()
+    url = next(row["issue_url"] for row in rows if row["body"] is None)
+    assert len(answers.similar(published, settings, url, 3)) == 3
+    found = query(settings, f"SELECT predicted_title, abstained FROM title_predictions WHERE issue_url = '{url}'")
+    assert found == [("", True)]
+
+
+def test_a_near_duplicate_is_nearer_than_the_networks_own_distance_or_than_what_is_set(published, settings):
+    assert query(settings, "SELECT COUNT(*) FROM similar_issues WHERE near_duplicate <> (distance < 0.7)") == [(0,)]
+    url = query(settings, "SELECT issue_url FROM similar_issues WHERE NOT near_duplicate LIMIT 1")[0][0]
+    wide = settings.model_copy(update={"index": settings.index.model_copy(update={"near_duplicate_distance": 3})})
+    assert [row["near_duplicate"] for row in answers.similar(published, wide, url, 3)] == [True] * 3
+    own = answers.similar(published, settings, url, 3)
+    assert [row["near_duplicate"] for row in own] == [row["distance"] < 0.7 for row in own]
 
 
 def test_a_title_comes_with_its_confidence(published):

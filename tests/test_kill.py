@@ -35,8 +35,11 @@ from tests import killer
 from tests.tables import Content, batch, differences, ingested, without_volatile
 
 SMALL = {
+    "TITLER_TEXT__SUBWORDS": "600",
+    "TITLER_TEXT__BODY_UNITS": "64",
     "TITLER_MODEL__EMBEDDING_SIZE": "16",
     "TITLER_MODEL__HIDDEN_SIZE": "16",
+    "TITLER_MODEL__CONTRAST_EPOCHS": "1",
     "TITLER_MODEL__EPOCHS": "2",
     "TITLER_MODEL__BATCH_SIZE": "32",
     "TITLER_MODEL__LEARNING_RATE": "0.01",
@@ -75,8 +78,8 @@ KILLS = {
     "extract": 2, "clean": 1, "vocab": 1, "vectorize": 1, "train": 1, "embed": 1, "predict": 1, "index": 2, "publish": 3, "collect": 2
 }  # fmt: skip
 OF_THE_NETWORK = ("train", "embed", "predict")
-SECOND_EPOCH = (4, 5)
-"""The steps of a training behind its first checkpoint, before its second."""
+SECOND_EPOCH = (6, 7)
+"""The steps of a training behind its checkpoints of contrast and of its first epoch of titles, before that of the second."""
 LONG_AGO = time.time() - 30 * 24 * 3600
 
 
@@ -270,6 +273,7 @@ def test_a_verb_that_was_killed_and_run_again_leaves_what_a_quiet_run_does(verb,
 def test_a_training_killed_in_its_second_epoch_goes_on_behind_its_first(quiet, tmp_path):
     dice = random.Random("second epoch")
     printed = killed_and_repeated(quiet, "train", dice.choice(SECOND_EPOCH), dice.choice(killer.MOMENTS[:2]), tmp_path / "lake")
+    assert "contrast 1:" not in printed
     assert "epoch 1:" not in printed
     assert "epoch 2:" in printed
 

@@ -21,7 +21,7 @@ from pipeline.contracts import ISSUES, TOKENS, VECTORS
 from pipeline.errors import UsageError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned
-from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source
+from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Text
 from pipeline.stages import collect, downstream, evaluate, from_file, promote
 from pipeline.stages.train import PREDICTOR
 
@@ -29,6 +29,9 @@ DAY = date(2024, 1, 1)
 WORDS = ("crash", "window", "close", "open", "button", "theme", "error", "login", "parser", "network", "file", "page", "menu", "cursor")
 SMALL = {
     "TITLER_COMPUTE__WORKERS": "1",
+    "TITLER_TEXT__SUBWORDS": "400",
+    "TITLER_TEXT__BODY_UNITS": "32",
+    "TITLER_MODEL__CONTRAST_EPOCHS": "1",
     "TITLER_MODEL__EMBEDDING_SIZE": "16",
     "TITLER_MODEL__HIDDEN_SIZE": "16",
     "TITLER_MODEL__BATCH_SIZE": "32",
@@ -57,7 +60,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         source=Source(hours=str(hours)),
         lake=LakeSettings(root=str(tmp_path_factory.mktemp("lake"))),
         compute=Compute(workers=1),
-        model=Model(embedding_size=16, hidden_size=16, epochs=2, batch_size=32, learning_rate=0.01, sample_titles=2),
+        text=Text(subwords=400, body_units=32),
+        model=Model(embedding_size=16, hidden_size=16, contrast_epochs=1, epochs=2, batch_size=32, learning_rate=0.01, sample_titles=2),
         index=Index(trees=20),
     )
 
@@ -92,7 +96,7 @@ def test_mlflow_knows_the_file(lake: Lake, settings: Settings, model: str, file:
         "issues.csv",
     )
     assert "days" not in run.data.params
-    assert "the file `issues.csv`: the network `gru`" in run.data.tags["mlflow.note.content"]
+    assert "the file `issues.csv`: the network `copy`" in run.data.tags["mlflow.note.content"]
 
 
 def test_the_same_command_finds_it_done(lake: Lake, settings: Settings, model: str, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,7 +158,7 @@ def test_killed_and_typed_again_it_goes_on(tmp_path: Path, file: Path, step: int
     lake = Lake(str(tmp_path / "lake"))
     (name,) = lake.names("models")
     assert Pinned(lake, "models", name).members(PREDICTOR, "train")[0].rows == 0
-    assert f"train: model {name} (gru), 1 epoch" in again.stdout
+    assert f"train: model {name} (copy), 1 epoch" in again.stdout
 
 
 @pytest.mark.parametrize(

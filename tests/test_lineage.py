@@ -212,7 +212,12 @@ def test_a_table_is_told_with_its_columns_and_its_batches(built: Built) -> None:
     assert told["description"] == "An issue's vector."
     assert told["schema"] == [
         {"name": "issue_id", "type": "int64", "description": "GitHub's id of the issue: its identity"},
-        {"name": "embedding", "type": "list<item: halffloat>", "description": "model.hidden_size numbers: the encoder's last state"},
+        {
+            "name": "embedding",
+            "type": "list<item: halffloat>",
+            "description": "model.hidden_size numbers: copy's of title and body, gru's of the body; "
+            "zeros where the model knows nothing of them",
+        },
     ]
     assert told["partitions"] == [
         {"dimensions": {"model": "m", "day": "2015-01-01"}, "identifier": embeddings[0].batch_id},

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.models import VARIANTS
-from pipeline.shape import UNITS, units_of
+from pipeline.shape import NEAR_DUPLICATES, UNITS, units_of
 
 
 def test_the_variant_decides_what_an_id_stands_for() -> None:
@@ -13,6 +13,10 @@ def test_the_variant_decides_what_an_id_stands_for() -> None:
 
 def test_every_variant_reads_something() -> None:
     assert set(VARIANTS) <= set(UNITS)
+
+
+def test_every_variant_says_what_is_near() -> None:
+    assert list(NEAR_DUPLICATES) == list(UNITS)
 
 
 def test_a_variant_that_there_is_not_is_refused() -> None:

@@ -32,7 +32,7 @@ EXACT_BELOW = 10_000
 def items(lake: Lake, release: Pinned, size: int) -> tuple[pa.Table, npt.NDArray[np.float32]]:
     """What the index holds: a row an issue (IDS_COLUMNS and day), and its vector, in the same order.
 
-    Superseded issues and those without a known word (a zero vector) are left out.
+    Superseded issues and those of which the model knows nothing (a zero vector) are left out.
     """
     plan = release.plan()
     tables, vectors = [], []

@@ -13,6 +13,7 @@ from pipeline.lake import Lake
 from pipeline.pins import Pinned, PinnedDay, Plan, pin
 from pipeline.release import published
 from pipeline.settings import Settings
+from pipeline.shape import NEAR_DUPLICATES
 from pipeline.stages.extract import judge_again
 from pipeline.stages.publish import settled
 from pipeline.stages.train import PREDICTOR, tracking_of
@@ -65,7 +66,7 @@ def _open(lake: Lake, settings: Settings, release: Pinned) -> Planned:
         "predictor": predictor.folder,
         "predictor_digest": predictor.digest,
         "neighbours": settings.index.neighbours,
-        "near_duplicate_distance": settings.index.near_duplicate_distance,
+        "near_duplicate_distance": settings.index.near_duplicate_distance or NEAR_DUPLICATES[predictor.figures["variant"]],
     }
     if before is not None and _same(before, facts, days):
         return Planned(None, f"nothing is new since release {now}", kept, left_out, judged)

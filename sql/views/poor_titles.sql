@@ -9,7 +9,7 @@
 --   vague      one or two words, or only words that any issue could have; words are not counted where they have no blanks between them
 --   far        `own` and the suggestion share no word of four letters or more; by the first four, so that `crash` and `crashes` are one
 --
--- The threshold, 0.5: each word is, in the mean, at least as probable to the model as all other words together.
+-- The threshold, 0.5: what comes next in it is, in the mean, at least as probable to the model as all else together.
 WITH shown AS (
   SELECT
     t.issue_id,

@@ -20,8 +20,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 UP = Path(__file__).resolve().parents[2] / "infra" / "up.py"
 DAY_RUN = "backfill__2024-01-02T00:00:00+00:00"  # of 2024-01-01: Airflow names a run by the end of its day
 SMALL = {
+    "TITLER_TEXT__SUBWORDS": "600",
+    "TITLER_TEXT__BODY_UNITS": "64",
     "TITLER_MODEL__HIDDEN_SIZE": "16",
     "TITLER_MODEL__EMBEDDING_SIZE": "16",
+    "TITLER_MODEL__CONTRAST_EPOCHS": "1",
     "TITLER_MODEL__EPOCHS": "2",
     "TITLER_MODEL__BATCH_SIZE": "16",
 }

@@ -15,7 +15,7 @@ from pipeline import answers, console, job, release
 from pipeline.errors import StoppedError
 from pipeline.lake import Lake
 from pipeline.pins import Pinned
-from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source
+from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Text
 from pipeline.stages import extract, publish
 from tests.replay import replay
 
@@ -47,7 +47,8 @@ def settings(hours: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
         source=Source(hours=str(hours)),
         lake=LakeSettings(root=str(tmp_path_factory.mktemp("lake"))),
         compute=Compute(workers=2),
-        model=Model(embedding_size=24, hidden_size=24, epochs=1, batch_size=64, sample_titles=1),
+        text=Text(subwords=600, body_units=64),
+        model=Model(embedding_size=24, hidden_size=24, contrast_epochs=1, epochs=1, batch_size=64, sample_titles=1),
         index=Index(trees=20),
     )
 
