@@ -1,0 +1,60 @@
+"""What comes next is made while what is there is worked on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+AHEAD = 8
+"""batches: enough that a part of the lake is read while they are trained on, few enough for any memory"""
+
+
+def ahead(items: Iterator[Item], count: int = AHEAD) -> AbstractContextManager[Iterator[Item]]:
+    """`items`, made in a thread, at most `count` of them before they are asked for:  with ahead(items) as items: ...
+
+    What making one raises, asking for it raises. Leaving early ends the thread, and closes `items` in it.
+    """
+    return closing(_ahead(items, count))
+
+
+def _ahead(items: Iterator[Item], count: int) -> Any:
+    made: SimpleQueue[Callable[[], Item]] = SimpleQueue()
+    room, left = threading.Semaphore(count), threading.Event()
+    thread = threading.Thread(target=_make, args=(items, made, room, left), name="ahead", daemon=True)
+    thread.start()
+    try:
+        while True:
+            try:
+                item = made.get()()
+            except StopIteration:
+                return
+            room.release()
+            yield item
+    finally:
+        left.set()
+        room.release()
+        thread.join()
+
+
+def _make(items: Iterator[Item], made: SimpleQueue[Callable[[], Item]], room: threading.Semaphore, left: threading.Event) -> None:
+    try:
+        while room.acquire() and not left.is_set():
+            item = next(items)
+            made.put(lambda item=item: item)
+    except BaseException as error:  # the end, StopIteration, as well
+        made.put(_Raise(error))
+    finally:
+        if close := getattr(items, "close", None):
+            close()
+
+
+class _Raise:
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __call__(self) -> Any:
+        raise self._error
