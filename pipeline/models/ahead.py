@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, closing
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import TypeVar
 
 Item = TypeVar("Item")
 AHEAD = 8
@@ -21,40 +21,35 @@ def ahead(items: Iterator[Item], count: int = AHEAD) -> AbstractContextManager[I
     return closing(_ahead(items, count))
 
 
-def _ahead(items: Iterator[Item], count: int) -> Any:
-    made: SimpleQueue[Callable[[], Item]] = SimpleQueue()
+Made = SimpleQueue[tuple[Item] | BaseException]
+
+
+def _ahead(items: Iterator[Item], count: int) -> Generator[Item, None, None]:
+    made: Made[Item] = SimpleQueue()
     room, left = threading.Semaphore(count), threading.Event()
     thread = threading.Thread(target=_make, args=(items, made, room, left), name="ahead", daemon=True)
     thread.start()
     try:
         while True:
-            try:
-                item = made.get()()
-            except StopIteration:
+            found = made.get()
+            if isinstance(found, StopIteration):
                 return
+            if isinstance(found, BaseException):
+                raise found
             room.release()
-            yield item
+            yield found[0]
     finally:
         left.set()
         room.release()
         thread.join()
 
 
-def _make(items: Iterator[Item], made: SimpleQueue[Callable[[], Item]], room: threading.Semaphore, left: threading.Event) -> None:
+def _make(items: Iterator[Item], made: Made[Item], room: threading.Semaphore, left: threading.Event) -> None:
     try:
         while room.acquire() and not left.is_set():
-            item = next(items)
-            made.put(lambda item=item: item)
+            made.put((next(items),))
     except BaseException as error:  # the end, StopIteration, as well
-        made.put(_Raise(error))
+        made.put(error)
     finally:
         if close := getattr(items, "close", None):
             close()
-
-
-class _Raise:
-    def __init__(self, error: BaseException) -> None:
-        self._error = error
-
-    def __call__(self) -> Any:
-        raise self._error
