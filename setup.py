@@ -48,6 +48,7 @@ DEVELOPMENT = [
     *LINEAGE,
     "cryptography",
     "hypothesis",
+    "jax",  # on CPU: pipeline.models runs on it too, and it alone on several devices
     "mypy",
     "pandas-stubs",
     "pytest",

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from keras import KerasTensor, ops
 
 from pipeline.bag import Bag, bag, rarity
+from pipeline.models.ahead import ahead
 from pipeline.shape import Ids
 
 PAIRS = 512
@@ -120,17 +121,14 @@ class Contrast:
         """Learns from every pair once."""
         began = time.monotonic()
         issues, loss, accuracy = 0, 0.0, 0.0
-        for bodies, titles in regrouped(batches):
-            self._pairs.reset_metrics()
-            inputs = [
-                *packed(bag(titles, self._vocabulary)),
-                *packed(bag(bodies, self._vocabulary)),
-                np.arange(len(bodies), dtype=np.int32),
-            ]
-            logs = self._pairs.train_on_batch(inputs, np.zeros((len(bodies), 1), np.float32), return_dict=True)
-            issues += len(bodies)
-            loss += float(logs["loss"]) * len(bodies)
-            accuracy += float(logs["accuracy"]) * len(bodies)
+        with ahead(steps(batches, self._vocabulary)) as made:
+            for inputs in made:
+                pairs = len(inputs[-1])
+                self._pairs.reset_metrics()
+                logs = self._pairs.train_on_batch(inputs, np.zeros((pairs, 1), np.float32), return_dict=True)
+                issues += pairs
+                loss += float(logs["loss"]) * pairs
+                accuracy += float(logs["accuracy"]) * pairs
         return ContrastFigures(number, issues, loss / max(1, issues), accuracy / max(1, issues), time.monotonic() - began)
 
     def finish(self) -> None:
@@ -139,6 +137,12 @@ class Contrast:
         rows = np.asarray(ops.convert_to_numpy(self._model.table.embeddings))
         rows = rows - rows.mean(axis=0)
         self._model.units.embeddings.assign(rows * (INITIAL_RMS / np.sqrt(np.mean(rows**2, axis=1, keepdims=True) + 1e-12)))
+
+
+def steps(batches: Iterator[tuple[Ids, Ids]], vocabulary: int) -> Iterator[list[npt.NDArray[Any]]]:
+    """What `Pairs` takes, a step at a time."""
+    for bodies, titles in regrouped(batches):
+        yield [*packed(bag(titles, vocabulary)), *packed(bag(bodies, vocabulary)), np.arange(len(bodies), dtype=np.int32)]
 
 
 def regrouped(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[tuple[Ids, Ids]]:

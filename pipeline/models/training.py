@@ -13,6 +13,7 @@ import keras
 from keras import ops
 
 from pipeline.errors import LakeError, TitlerError, UsageError
+from pipeline.models.ahead import ahead
 from pipeline.models.checkpoint import Arrays, Checkpoint, assign, values
 from pipeline.models.contrast import Contrast, ContrastFigures
 from pipeline.models.lesson import Lesson
@@ -198,13 +199,14 @@ def _pass(
     """
     sums = {"loss": 0.0, "token_loss": 0.0, "token_accuracy": 0.0}
     issues = tokens = 0
-    for batch in lesson.batches(_checked(batches, network)):
-        lesson.model.reset_metrics()
-        logs = step(batch.inputs, batch.targets, return_dict=True)
-        for name in sums:
-            sums[name] += float(logs[name]) * (batch.issues if name == "loss" and lesson.loss_over == "issues" else batch.tokens)
-        issues += batch.issues
-        tokens += batch.tokens
+    with ahead(lesson.batches(_checked(batches, network))) as made:
+        for batch in made:
+            lesson.model.reset_metrics()
+            logs = step(batch.inputs, batch.targets, return_dict=True)
+            for name in sums:
+                sums[name] += float(logs[name]) * (batch.issues if name == "loss" and lesson.loss_over == "issues" else batch.tokens)
+            issues += batch.issues
+            tokens += batch.tokens
     if not issues:
         raise _nothing(what)
     over = {**dict.fromkeys(sums, max(1, tokens)), **({"loss": issues} if lesson.loss_over == "issues" else {})}

@@ -17,7 +17,7 @@ from pipeline.contracts import VECTORS
 from pipeline.lake import Lake, Manifest
 from pipeline.pins import Pinned, Plan
 from pipeline.predictor import Predictor
-from pipeline.progress import track
+from pipeline.progress import say, track
 from pipeline.revision import revision
 from pipeline.settings import Settings
 from pipeline.stages.shards import TOGETHER, Batches, Ids
@@ -60,7 +60,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
         return _keep(model, found, checkpoint)
 
     from pipeline.models import Shape, build
-    from pipeline.models.device import peak_memory
+    from pipeline.models.devices import peak_memory, spread
     from pipeline.models.training import Figures, best_epoch, fit
 
     vocabularies = vocabularies_of(lake, vocabulary)
@@ -85,8 +85,11 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
         **{f"{part}_issues": size for part, size in sizes.items()},
     }
     tracking = tracking_of(settings, lake)
-    with tempfile.TemporaryDirectory(prefix="titler-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="titler-") as scratch, spread(hyper["batch_size"]) as devices:
         folder = Path(scratch)
+        parameters["devices"] = max(1, len(devices))
+        if devices:
+            say(f"    on {len(devices)} devices, each with its part of every batch: {', '.join(devices)}")
         with tracking.training_run(model.name, parameters, {"titler.vocabulary": vocabulary.figures["id"], **_code()}) as run:
             run.dataset(data_name, data_digest, **sizes)
             network = build(hyper["variant"], shape, seed=hyper["seed"])

@@ -2,7 +2,7 @@
 
 import keras
 
-from pipeline.models.device import peak_memory
+from pipeline.models.devices import peak_memory
 
 
 def test_an_accelerator_tells_what_it_has_held_and_a_cpu_has_no_memory_of_its_own():
