@@ -35,7 +35,7 @@ FLOORS = [
     },
     {"lake", "bag"},
     {"stores"},
-    {"contracts", "faults", "shape"},
+    {"contracts", "faults", "shape", "order"},
     {"settings"},
     {"errors", "progress", "who", "memory", "revision"},
 ]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from pipeline.lake import Lake, Manifest
+from pipeline.order import in_runs
 from pipeline.pins import Plan, keep_mask
 from pipeline.split import Part, part_of
 from pipeline.stages.vectorize import id_matrix
@@ -18,8 +19,6 @@ Ids = npt.NDArray[np.int32]
 Rows = tuple[Ids, Ids, npt.NDArray[np.int64]]
 """bodies, titles, and a number (n,) for each one's repository"""
 ROWS_SHUFFLED = 100_000
-TOGETHER = 64
-"""issues of a repository that come in a run where issues are held against each other: those that are alike are hard to tell apart"""
 
 
 def chosen(lake: Lake, manifests: Sequence[Manifest], plan: Plan, part: Part, lengths: tuple[int, int]) -> Iterator[Rows]:
@@ -93,12 +92,3 @@ class Batches:
             return bodies, titles, groups
         order = random.permutation(len(bodies)) if self._together == 1 else in_runs(groups, self._together, random)
         return bodies[order], titles[order], groups[order]
-
-
-def in_runs(groups: npt.NDArray[np.int64], length: int, random: np.random.Generator) -> npt.NDArray[np.int64]:
-    """A random order of rows (n,) in which `length` of a group stand together, the last ones of each group fewer."""
-    order = random.permutation(len(groups))
-    order = order[np.argsort(groups[order], kind="stable")]
-    first = np.searchsorted(groups[order], groups[order])
-    run = np.cumsum((np.arange(len(order)) - first) % length == 0) - 1
-    return order[np.argsort(random.permutation(len(order))[run], kind="stable")]

@@ -15,12 +15,13 @@ from pipeline import memory
 from pipeline.confidence import threshold
 from pipeline.contracts import VECTORS
 from pipeline.lake import Lake, Manifest
+from pipeline.order import TOGETHER
 from pipeline.pins import Pinned, Plan
 from pipeline.predictor import Predictor
 from pipeline.progress import say, track
 from pipeline.revision import revision
 from pipeline.settings import Settings
-from pipeline.stages.shards import TOGETHER, Batches, Ids
+from pipeline.stages.shards import Batches, Ids
 from pipeline.stages.vocab import VOCABULARY, vocabularies_of
 from pipeline.tracking import Run, Tracking
 

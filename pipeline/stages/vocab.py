@@ -20,15 +20,12 @@ from pipeline.shape import units_of
 from pipeline.split import Part, part_of
 from pipeline.stages import ROWS_WORTH_A_CLUSTER
 from pipeline.text.markup import prepare
-from pipeline.text.subword import Subwords, Units
+from pipeline.text.subword import ISSUES_READ, Subwords, Units
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
 VOCABULARY = "vocabulary"
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 Sizes = dict[str, int]
-ISSUES_READ = 100_000
-"""Issues that subwords are learned from: of a quarter of these, 8,000 units part texts into as few (within 0.1%). Their texts, which are
-held in memory together, come to about 65 MB."""
 
 
 def count_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> tuple[Counts, Counts, Sizes]:

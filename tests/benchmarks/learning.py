@@ -16,17 +16,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.order import TOGETHER, in_runs
 from pipeline.predictor import Predictor
-from pipeline.settings import Text
 from pipeline.shape import Ids, Shape, units_of
-from pipeline.stages.shards import TOGETHER, in_runs
-from pipeline.stages.vocab import ISSUES_READ
 from pipeline.text.engine import tokenizer
 from pipeline.text.markup import prepare
-from pipeline.text.subword import Subwords, Units
+from pipeline.text.subword import ISSUES_READ, Subwords, Units
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
-TEXT = Text()
+BODY_WORDS, TITLE_WORDS, BODY_LENGTH, TITLE_LENGTH = 8000, 4500, 70, 12
+SUBWORDS, BODY_UNITS, TITLE_UNITS = 8000, 256, 24
 
 
 @dataclass(frozen=True)
@@ -105,15 +104,15 @@ def _groups(issues: pa.Table) -> npt.NDArray[np.int64]:
 
 def _words(train: pa.Table, validation: pa.Table) -> Learned:
     tokens = [[tokenizer("titler")(part[name].to_pylist()) for name in ("body", "title")] for part in (train, validation)]
-    body = Vocabulary.fit(Counts.of(tokens[0][0]), TEXT.body_words, TEXT.body_length, "pre", start_end=False)
-    title = Vocabulary.fit(Counts.of(tokens[0][1]), TEXT.title_words, TEXT.title_length, "post", start_end=True)
+    body = Vocabulary.fit(Counts.of(tokens[0][0]), BODY_WORDS, BODY_LENGTH, "pre", start_end=False)
+    title = Vocabulary.fit(Counts.of(tokens[0][1]), TITLE_WORDS, TITLE_LENGTH, "post", start_end=True)
     first, second = ((body.ids(bodies), title.ids(titles)) for bodies, titles in tokens)
     return Vocabularies(body, title), first, second
 
 
 def _subwords(train: pa.Table, validation: pa.Table) -> Learned:
     read = train.take(np.arange(0, len(train), -(-len(train) // ISSUES_READ)))
-    units = Units.fit((prepare(text) for name in ("title", "body") for text in read[name].to_pylist()), TEXT.subwords)
-    body, title = Subwords(units, TEXT.body_units, start_end=False), Subwords(units, TEXT.title_units, start_end=True)
+    units = Units.fit((prepare(text) for name in ("title", "body") for text in read[name].to_pylist()), SUBWORDS)
+    body, title = Subwords(units, BODY_UNITS, start_end=False), Subwords(units, TITLE_UNITS, start_end=True)
     first, second = ((body.ids(part["body"].to_pylist()), title.ids(part["title"].to_pylist())) for part in (train, validation))
     return Vocabularies(body, title), first, second

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pytest
 
 from pipeline.predictor import Prediction, Predictor
+from pipeline.settings import Text
+from tests.benchmarks import learning
 from tests.benchmarks.learning import Learning, learn
 from tests.benchmarks.tfidf import NearestTitle
 from tests.benchmarks.titles import by_models, first_words, scores, table
@@ -36,6 +38,17 @@ def test_a_table_has_a_row_a_titler_and_ignores_case():
         "right     100.00    100.00    100.00      0.00    100.00    100.00      0.00      2.00",
         "silent     50.00     50.00     50.00      0.00     50.00    100.00     50.00      1.00",
     ]
+
+
+def test_a_network_learns_with_the_settings_sizes():
+    text = Text()
+    assert (text.body_words, text.title_words, text.body_length, text.title_length) == (
+        learning.BODY_WORDS,
+        learning.TITLE_WORDS,
+        learning.BODY_LENGTH,
+        learning.TITLE_LENGTH,
+    )
+    assert (text.subwords, text.body_units, text.title_units) == (learning.SUBWORDS, learning.BODY_UNITS, learning.TITLE_UNITS)
 
 
 def test_a_network_learns_from_a_part_and_is_read_again(tmp_path):
