@@ -32,10 +32,11 @@ from pipeline.models import Shape, build
 from pipeline.models.contrast import Contrast, steps
 from pipeline.models.lesson import Batch
 from pipeline.models.variants import VARIANTS
+from pipeline.order import TOGETHER
 from pipeline.pins import Pinned
 from pipeline.settings import LakeSettings, Settings
 from pipeline.stages import clean, from_file, vectorize, vocab
-from pipeline.stages.shards import TOGETHER, Batches
+from pipeline.stages.shards import Batches
 from pipeline.stages.vocab import VOCABULARY
 from tests.benchmarks import parts
 
