@@ -4,8 +4,8 @@
 |---|---|---|---|
 | `plan` | pins the champion and the batch of every day; with nothing new, or no champion yet, all else is skipped | seconds | `titler status`: a day has no verdict, or the warehouse does not answer |
 | `vectorize` | issues (of a champion of words: tokens) to ids by the champion's vocabulary, days without them only | seconds a day | clear it: finished days are not done twice |
-| `embed` | 300 numbers an issue | on two cores 13 s for 23,000 issues | the same |
-| `predict` | a title and its confidence an issue | on two cores 19 s for 23,000 issues | the same |
+| `embed` | 300 numbers an issue | on two cores 15 s for 23,000 issues | the same |
+| `predict` | a title and its confidence an issue | on two cores 3 minutes for 23,000 issues | the same |
 | `index` | Annoy over all issues, its recall, and the neighbours of the new ones | on two cores 51 s for 23,000 issues | a recall that is too low is not tried again: the end of its log says which settings |
 | `publish` | checks the release, then makes it current in one step | seconds; with BigQuery its loads are free, its checks less than a cent | a failed check is not tried again: the end of its log says which, and what to type |
 | `collect` | removes what no kept release needs | seconds | clear it; the release is current already |

@@ -379,8 +379,10 @@ def test_a_run_says_what_its_model_is_worth_and_what_it_took(published, settings
     assert 0 <= found["retrieval/recall_at_1"] <= found["retrieval/recall_at_5"] <= found["retrieval/recall_at_10"] <= 1
     assert found["retrieval/floor_recall_at_10"] > 10 / issues  # words that both share are better than chance
     assert sum(row["titles"] for row in rows_of(artifacts / "confidence.json")) == found["titles_confidence/titles"] <= issues
-    history = train.tracking_of(settings, published)._client.get_metric_history(run.info.run_id, "train/seconds")
-    assert found["usage/train_seconds"] == pytest.approx(sum(metric.value for metric in history))
+    client = train.tracking_of(settings, published)._client
+    epochs = [client.get_metric_history(run.info.run_id, f"{group}/seconds") for group in ("contrast", "train")]
+    assert [len(history) for history in epochs] == [1, 2]
+    assert found["usage/train_seconds"] == pytest.approx(sum(metric.value for history in epochs for metric in history))
     took = ("train_issues_a_second", "train_peak_mib", "evaluate_issues_a_second", "evaluate_peak_mib", "evaluate_seconds")
     assert all(found[f"usage/{name}"] > 0 for name in took)
 

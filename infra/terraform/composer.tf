@@ -24,7 +24,7 @@ resource "google_composer_environment" "titler" {
     workloads_config {
       worker {
         cpu       = 2
-        memory_gb = 8 # four tasks of 1.5 GiB at most
+        memory_gb = 8 # four tasks: one that trains and one that writes titles, of 2.5 GiB at most, two of 1.5
         min_count = 1
         max_count = 3
       }
