@@ -77,6 +77,11 @@ class Copy(keras.Model):
     def get_config(self) -> dict[str, Any]:
         return dict(self.config)
 
+    def build_from_config(self, config: Any) -> None:
+        """Makes the weights, whatever the shapes were that Keras keeps of its first call: they depend on none."""
+        body, title, target = (np.zeros(size, np.int32) for size in ((1, 2), (1, self.config["title_length"] - 1), (1, 1)))
+        self([body, title, target, target[0]])
+
     def read(self, body: KerasTensor, training: bool = False) -> tuple[Memory, KerasTensor]:
         """What the attention looks at, and the decoder's first state (B, H)."""
         units = self.drop(self.units(body), training=training)
@@ -150,8 +155,7 @@ def copy(shape: Shape) -> Copy:
             "Set both to the same:  TITLER_MODEL__EMBEDDING_SIZE=300 TITLER_MODEL__HIDDEN_SIZE=300",
         )
     model = Copy(**asdict(shape))
-    body, title, target = (np.zeros(size, np.int32) for size in ((1, 2), (1, shape.steps), (1, 1)))
-    model([body, title, target, target[0]])  # makes the weights
+    model.build_from_config(None)
     return model
 
 

@@ -1,7 +1,11 @@
-"""Imports Keras and its backend with standard error held back: TensorFlow writes notes there that no setting silences."""
+"""Imports Keras and its backend with standard error held back: TensorFlow writes notes there that no setting silences.
+
+And passes over one note that it writes later, of something that is meant to be so.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
@@ -28,6 +32,13 @@ def held_back() -> Iterator[None]:
             os.dup2(saved, 2)
             os.close(saved)
 
+
+def _is_wanted(record: logging.LogRecord) -> bool:
+    """Not where TensorFlow finds that a function is compiled often: a training's first batches come in the few sizes that there are."""
+    return "triggered tf.function retracing" not in record.getMessage()
+
+
+logging.getLogger("tensorflow").addFilter(_is_wanted)
 
 with held_back():
     import keras

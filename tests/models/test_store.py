@@ -32,7 +32,9 @@ def test_the_files_are_keras_and_json_and_hold_no_optimizer(tmp_path: Path, vari
     network = build(variant, SHAPES[variant], seed=5)
     store.save(network, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["network.keras", "shape.json"]
-    assert not keras.saving.load_model(tmp_path / "network.keras", safe_mode=True).compiled
+    loaded = keras.saving.load_model(tmp_path / "network.keras", safe_mode=True)
+    assert not loaded.compiled
+    assert [weight.tolist() for weight in loaded.get_weights()] == [weight.tolist() for weight in network.model.get_weights()]
 
 
 @pytest.mark.parametrize("name", ["network.keras", "shape.json"])
