@@ -16,8 +16,8 @@ from airflow.executors.executor_loader import ExecutorLoader
 
 CORES = "2"  # what the figures below were measured on
 
-# What the pod of a verb gets, and its peak in MiB over a year of 22,841 issues with the network gru: room for more of them, for Airflow's own
-# 170 MiB, and for copy, which writes 512 titles at a time in 1157 MiB beside what it takes to load it.
+# What the pod of a verb gets, and its peak in MiB over a year of 22,841 issues with the network gru: room for more of them, for
+# Airflow's own 170 MiB, and for copy, which writes 512 titles at a time in 1157 MiB beside what it takes to load it.
 MEMORY = {
     "ready": "1Gi",
     "extract": "1536Mi",  # 267, and 287 a Dask worker
