@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests import executors
 from tests.readme import fenced
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
@@ -54,20 +54,12 @@ Configure = Callable[..., None]
 @pytest.fixture
 def configure(monkeypatch: pytest.MonkeyPatch) -> Configure:
     """Airflow's `[core] executor` and settings of [titler_pods], for one test."""
-    from airflow.executors import executor_loader
 
     def set_up(executor: str, **settings: str) -> None:
         monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", executor)
         for name, value in settings.items():
             monkeypatch.setenv(f"AIRFLOW__TITLER_PODS__{name.upper()}", value)
-        for name in (
-            "_executor_names",
-            *(f"_{by}_to_executors_per_team" for by in ("alias", "module", "classname")),
-            "_team_name_to_executors",
-        ):
-            empty = copy.copy(getattr(executor_loader, name))  # Airflow reads its executors once a process
-            empty.clear()
-            monkeypatch.setattr(executor_loader, name, empty)
+        executors.read_again(monkeypatch)
 
     return set_up
 

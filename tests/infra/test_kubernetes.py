@@ -14,6 +14,7 @@ from airflow.configuration import conf
 
 import _pod
 from pipeline import settings
+from tests import executors
 from tests.infra.lint import INFRA, ROOT, program, run
 
 FOLDER = INFRA / "kubernetes"
@@ -65,6 +66,7 @@ def test_the_pods_of_training_are_as_the_values_say(monkeypatch):
     for name, value in {**AIRFLOW["config"]["titler_pods"], **{"executor": AIRFLOW["executor"]}}.items():
         section = "CORE" if name == "executor" else "TITLER_PODS"
         monkeypatch.setenv(f"AIRFLOW__{section}__{name.upper()}", value)
+    executors.read_again(monkeypatch)
     spec = _pod.executor_config("train")["pod_override"].spec
     assert spec.containers[0].image == "us-docker.pkg.dev/my-project/titler/titler-gpu:latest"
     assert spec.node_selector == {"cloud.google.com/gke-accelerator": "nvidia-l4"}
