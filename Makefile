@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 PYTHON_FILES := pipeline dags infra tests setup.py
 
-.PHONY: help install emulator stores postgres lint demo up server test test-all lock clean
+.PHONY: help install emulator stores postgres lint demo up server test test-all test-server lock clean
 
 help:  ## shows this list (the default)
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -42,9 +42,12 @@ test: install  ## style, types, and all tests that need neither root nor a serve
 	-infra/install_lint.sh
 	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-test-all: emulator stores postgres test  ## the same, pages in a real browser, and a whole team's server; installs PostgreSQL and Chromium, so as root where one is missing
+test-all: emulator stores postgres test  ## the same, and pages in a real browser; installs PostgreSQL and Chromium, so as root where one is missing
 	infra/install_browser.sh
-	.venv/bin/pytest -m "browser or server"
+	.venv/bin/pytest -m browser
+
+test-server: install stores postgres  ## starts infra/compose.yaml's services as plain processes and publishes a release through them; minutes
+	.venv/bin/pytest -m server
 
 lock: install  ## renews the locks from setup.py, infra/bootstrap.in and infra/lint/lint.in
 	@infra/lock.sh
