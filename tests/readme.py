@@ -13,7 +13,8 @@ SMALL = {
     "TITLER_COMPUTE__WORKERS": "1",
     "TITLER_TEXT__SUBWORDS": "600",
     "TITLER_TEXT__BODY_UNITS": "64",
-    "TITLER_INDEX__NEIGHBOURS": "30",  # near-duplicates are among an issue's neighbours, which a poor network puts far down
+    "TITLER_INDEX__NEIGHBOURS": "300",  # near-duplicates are among neighbours, which a poor network puts far down
+    "TITLER_INDEX__NEAR_DUPLICATE_DISTANCE": "1.5",  # and far away
     "TITLER_MODEL__EMBEDDING_SIZE": "24",
     "TITLER_MODEL__HIDDEN_SIZE": "24",
     "TITLER_MODEL__CONTRAST_EPOCHS": "1",
