@@ -38,15 +38,15 @@ test: install  ## style, types, and all tests that need neither root nor a serve
 	.venv/bin/ruff format --check $(PYTHON_FILES)
 	.venv/bin/mypy
 	-infra/install_emulator.sh
-	-infra/install_stores.sh
 	-infra/install_lint.sh
 	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-test-all: emulator stores postgres test  ## the same, and pages in a real browser; installs PostgreSQL and Chromium, so as root where one is missing
+test-all: emulator postgres test  ## the same, and pages in a real browser; installs PostgreSQL and Chromium, so as root where one is missing
 	infra/install_browser.sh
 	.venv/bin/pytest -m browser
 
-test-server: install stores postgres  ## starts infra/compose.yaml's services as plain processes and publishes a release through them; minutes
+test-server: install stores postgres  ## a lake in two object stores, and infra/compose.yaml's services as plain processes; builds for minutes
+	.venv/bin/pytest tests/test_lake.py tests/test_stores.py tests/test_buckets.py
 	.venv/bin/pytest -m server
 
 lock: install  ## renews the locks from setup.py, infra/bootstrap.in and infra/lint/lint.in
