@@ -14,7 +14,7 @@ from pipeline import answers, job, release, sample
 from pipeline.contracts import EMBEDDINGS, ISSUES
 from pipeline.lake import Lake
 from pipeline.pins import Pinned
-from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Tracking, Warehouse
+from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Text, Tracking, Warehouse
 from pipeline.stages import clean, collect, extract, plan, publish
 from pipeline.stages.train import PREDICTOR
 from tests.stores import BUCKET, Stores
@@ -39,7 +39,8 @@ def settings(request, object_stores, hours, tmp_path_factory) -> Settings:
         warehouse=Warehouse(path=f"{folder}/warehouse.duckdb"),
         tracking=Tracking(uri=f"sqlite:///{folder}/mlflow.db"),
         compute=Compute(workers=1),
-        model=Model(embedding_size=8, hidden_size=8, epochs=1, batch_size=64, learning_rate=0.01, sample_titles=5),
+        text=Text(subwords=600, body_units=64),
+        model=Model(embedding_size=8, hidden_size=8, contrast_epochs=1, epochs=1, batch_size=64, learning_rate=0.01, sample_titles=5),
         index=Index(trees=5, min_recall=0),
     )
 
