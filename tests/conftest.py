@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import fsspec
 import pytest
 
+from pipeline.lake import Lake
 from tests import postgres, stores
 
 
@@ -37,6 +40,21 @@ def object_stores() -> Iterator[stores.Stores]:
         for protocol in running.proxies:
             fsspec.get_filesystem_class(protocol).clear_instance_cache()  # they know these servers' addresses
         assert running.copies() == []
+
+
+@pytest.fixture(params=["folder", "s3", "gs"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where an empty lake may lie: one suite for all stores."""
+    if request.param == "folder":
+        return str(tmp_path / "lake")
+    request.getfixturevalue("object_stores")
+    return f"{request.param}://{stores.BUCKET}/{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def lake(root: str) -> Lake:
+    """An empty one there."""
+    return Lake(root)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -1,7 +1,6 @@
 """The lake: what is not committed does not exist; what is committed never changes. The same in a folder, in S3 and in Google's storage."""
 
 import pickle
-import uuid
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -11,24 +10,9 @@ import pytest
 from pipeline.contracts import EMBEDDINGS, SOURCE_HEALTH, TOKENS
 from pipeline.errors import ContractError, LakeError
 from pipeline.lake import Lake
-from tests.stores import BUCKET
 
 DAY = {"day": "2015-01-01"}
 ROWS = pa.table({"issue_id": [7], "repo": ["a/b"], "trainable": [True], "body": [["one", "two"]], "title": [["three"]]})
-
-
-@pytest.fixture(params=["folder", "s3", "gs"])
-def root(request, tmp_path) -> str:
-    """Where an empty lake may lie."""
-    if request.param == "folder":
-        return str(tmp_path / "lake")
-    request.getfixturevalue("object_stores")
-    return f"{request.param}://{BUCKET}/{uuid.uuid4().hex}"
-
-
-@pytest.fixture
-def lake(root) -> Lake:
-    return Lake(root)
 
 
 def written(lake: Lake, rows: pa.Table = ROWS, inputs: tuple[str, ...] = ("abc",)):

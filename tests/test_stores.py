@@ -54,19 +54,6 @@ if not killed:
 PUTS = ("the first file", "the second file", "the manifest", "what it is found by", "the partition's pointer")
 
 
-@pytest.fixture(params=["folder", "s3", "gs"])
-def root(request, tmp_path) -> str:
-    if request.param == "folder":
-        return str(tmp_path / "lake")
-    request.getfixturevalue("object_stores")
-    return f"{request.param}://{BUCKET}/{uuid.uuid4().hex}"
-
-
-@pytest.fixture
-def lake(root) -> Lake:
-    return Lake(root)
-
-
 @pytest.fixture(params=["s3", "gs"])
 def bucket(request, object_stores) -> str:
     return f"{request.param}://{BUCKET}/{uuid.uuid4().hex}"

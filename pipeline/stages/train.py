@@ -20,7 +20,7 @@ from pipeline.pins import Pinned, Plan
 from pipeline.predictor import Predictor
 from pipeline.progress import say, track
 from pipeline.revision import revision
-from pipeline.settings import Settings
+from pipeline.settings import Model, Settings
 from pipeline.stages.shards import Batches, Ids
 from pipeline.stages.vocab import VOCABULARY, vocabularies_of
 from pipeline.tracking import Run, Tracking
@@ -53,7 +53,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
     vectors = model.members(VECTORS.name, "vectorize")
     if model.has_members(PREDICTOR):
         return model.members(PREDICTOR, "train")[0]
-    hyper = plan.facts["model"]
+    hyper = Model(**plan.facts["model"]).model_dump()  # a plan of before a setting existed has its default
     inputs = [vocabulary.digest, *(manifest.digest for manifest in vectors)]
     checkpoint = lake.scratch(f"models/{model.name}/checkpoint")
     found = lake.find(PREDICTOR, {"model": model.name}, inputs, hyper)
