@@ -1,6 +1,6 @@
 """What else an embedding is good for: small models on it, beside the same on a bag of words and beside no model at all.
 
-The embedding is frozen: only the small model on top learns. The bag of words is of the same text, TF-IDF of the same cleaned tokens
+The embedding is frozen: only the small model on top learns. The bag of words is of the same text, TF-IDF of its cleaned tokens
 (scikit-learn's, sublinear, tokens of two documents or more), and the floor says of every row what the training rows have most of, or
 their median. A model's one regularisation is chosen on the training rows alone, by three folds in the rows' order.
 """
@@ -36,7 +36,7 @@ DAYS_FIGURES = ("median_absolute_error_days", "r2_log_days")
 
 @dataclass(frozen=True)
 class Features:
-    """n rows: the embeddings (n, hidden_size) and the cleaned tokens of the same bodies."""
+    """n rows: the embeddings (n, hidden_size) and the cleaned tokens of the same texts."""
 
     embeddings: npt.NDArray[np.float32]
     tokens: Sequence[Sequence[str]]

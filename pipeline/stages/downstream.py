@@ -19,6 +19,7 @@ from pipeline.errors import UsageError
 from pipeline.examples import Example
 from pipeline.lake import Lake
 from pipeline.pins import Pinned
+from pipeline.predictor import Predictor
 from pipeline.settings import Settings
 from pipeline.split import part_of
 from pipeline.stages.embed import load_predictor
@@ -88,12 +89,19 @@ def run(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> 
         for issue in issues:
             task.value(issue)
     predictor = load_predictor(lake, manifest.folder)
-    bodies = [issue.body for issue in issues]
-    features = Features(predictor.embed_vectors(predictor.vectors(bodies)), tokenizer(predictor.engine)(bodies))
+    features = features_of(predictor, issues)
     tasks = {task.name: figures_of(task, issues, features) for task in TASKS}
     found = {"model": name, "file": path.name, "issues": len(issues), "pull_requests": len(rows) - len(issues), "tasks": tasks}
     _keep(lake, settings, manifest.figures["mlflow_run"], found)
     return found
+
+
+def features_of(predictor: Predictor, issues: Sequence[Example]) -> Features:
+    """The embeddings as a release has them, and the words of the same text: bodies, and titles where the model reads them."""
+    titles, bodies = [issue.title for issue in issues], [issue.body for issue in issues]
+    embeddings = predictor.embed_vectors(predictor.vectors(bodies), predictor.title_ids(titles))
+    texts = [f"{title}\n{body}" for title, body in zip(titles, bodies, strict=True)] if predictor.reads_titles else bodies
+    return Features(embeddings, tokenizer(predictor.engine)(texts))
 
 
 def split(issues: Sequence[Example], lacking: Callable[[Mask], str]) -> tuple[str, Mask, str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from pipeline.downstream import Features
 from pipeline.examples import Example
-from pipeline.stages.downstream import TASKS, days_open, figures_of, is_bug, is_useless, split
+from pipeline.predictor import Predictor
+from pipeline.stages.downstream import TASKS, days_open, features_of, figures_of, is_bug, is_useless, split
+from tests.test_predictor import OF_UNITS, Copying, made
 
 BUG, USELESS, DAYS = TASKS
 
@@ -111,3 +113,13 @@ def test_the_keys_are_the_same_whether_a_question_is_answered_or_not() -> None:
     assert (answered["skipped"], answered["split"], answered["positives_test"]) == ("", "time", 6)
     assert list(answered) == list(skipped)
     assert [list(answered[way]) for way in ("embedding", "bag_of_words", "majority")] == [list(skipped["embedding"])] * 3
+
+
+def test_the_bag_of_words_is_of_the_text_that_the_embedding_reads() -> None:
+    issues = [Example("The window", "the crash")]
+    both = features_of(Predictor("m", cast(Any, Copying()), OF_UNITS, "titler", 0.0, 16), issues)
+    assert (both.embeddings.tolist(), both.tokens) == ([[6.0]], [["the", "window", "the", "crash"]])
+    words = made()
+    body = features_of(words, issues)
+    assert body.tokens == [["the", "crash"]]
+    assert body.embeddings.tolist() == words.embed_vectors(words.vectors(["the crash"])).tolist()
