@@ -34,7 +34,7 @@ from pipeline.bag import embedding
 from pipeline.errors import UsageError
 from pipeline.models.lengths import alike, trimmed
 from pipeline.models.lesson import Batch, Lesson
-from pipeline.models.search import spread
+from pipeline.models.search import put, spread
 from pipeline.shape import PAD, Floats, Ids, Shape
 
 DROPOUT = 0.2
@@ -126,20 +126,27 @@ class Copy(keras.Model):
         likeliest = ops.maximum(written, ops.max(there, axis=-1, keepdims=True))
         return ops.concatenate([right, likeliest], axis=-1)
 
-    def begin(self, body: KerasTensor) -> tuple[Memory, KerasTensor]:
-        """As `search.Steps`."""
-        return self.read(body)
+    def begin(self, body: KerasTensor) -> tuple[tuple[Memory, KerasTensor], KerasTensor]:
+        """As `search.Steps`. Beside the memory, the first place at which each place's unit stands (B, S)."""
+        memory, state = self.read(body)
+        return (memory, ops.cast(ops.argmax(body[:, :, None] == body[:, None, :], axis=1), "int32")), state
 
-    def step(self, memory: Memory, state: KerasTensor, token: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
+    def step(self, begun: tuple[Memory, KerasTensor], state: KerasTensor, token: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
         """As `search.Steps`."""
+        memory, first = begun
         told = self.units(token)
         flat = [ops.reshape(each, (-1, each.shape[-1])) for each in (told, state)]
         state = ops.reshape(self.writer.cell(flat[0], [flat[1]])[0], ops.shape(state))
         combined, gate, attention = self.look(memory, state, told)
-        source = ops.broadcast_to(memory[0][:, None], ops.shape(attention))
-        generate = ops.sigmoid(gate)
-        p = generate * ops.softmax(self.logits(combined), axis=-1) + (1 - generate) * spread(source, attention, self.words)
-        return ops.log(p + TINY), state
+        logits = self.logits(combined)
+        logs = logits + (ops.log_sigmoid(gate) - ops.logsumexp(logits, axis=-1, keepdims=True))
+
+        # only a body's units are copied: where one stands first is what all its places get, and 0 elsewhere
+        places = ops.shape(first)[1]
+        copied = spread(ops.broadcast_to(first[:, None], ops.shape(attention)), attention, places)
+        units = ops.broadcast_to(ops.where(first == ops.arange(places), memory[0], PAD)[:, None], ops.shape(attention))
+        there = ops.logaddexp(ops.take_along_axis(logs, units, axis=-1), ops.log_sigmoid(-gate) + ops.log(copied + TINY))
+        return put(logs, units, there), state
 
 
 def copy(shape: Shape) -> Copy:

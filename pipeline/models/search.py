@@ -41,9 +41,6 @@ class Search(keras.Model):
         self._room, self._words = shape.steps, shape.title_vocabulary
         self._start, self._end, self._width = start, end, width
         self._once = once and shape.steps > 3
-        barred = np.zeros(shape.title_vocabulary, np.float32)
-        barred[[PAD, UNKNOWN, start]] = NEVER
-        self._barred = barred
 
     def call(self, body: KerasTensor) -> tuple[KerasTensor, KerasTensor, KerasTensor, KerasTensor]:
         memory, first = self._steps.begin(body)
@@ -63,24 +60,25 @@ class Search(keras.Model):
             step: Any, ended: Any, going_on: Any, best: Any, title: Any, titles: Any, before: Any, last: Any, sums: Any, state: Any
         ) -> Any:
             logs, state = self._steps.step(memory, state, last)
-            logs = ops.cast(logs, "float32") + self._barred
-            if self._once:
-                logs = logs + self._repeated(titles, before, last)
-            # twice the width: as many may end, and as many must go on
-            candidates, places_of = ops.top_k(ops.reshape(sums[:, :, None] + logs, (-1, width * self._words)), 2 * width)
-            parent, token = places_of // self._words, places_of % self._words
+            barred = self._barred(titles, before, last)
+            logs = put(ops.cast(logs, "float32"), barred, ops.full_like(barred, NEVER, dtype="float32"))
+            # twice the width: as many may end, and as many must go on; the best of all are among the best of each beginning
+            most = min(2 * width, self._words)
+            candidates, tokens = ops.top_k(logs, most)
+            candidates, places_of = ops.top_k(ops.reshape(sums[:, :, None] + candidates, (-1, width * most)), 2 * width)
+            parent, token = places_of // most, ops.take_along_axis(ops.reshape(tokens, (-1, width * most)), places_of, axis=1)
             grown = ops.where(places == step, token[:, :, None], chosen(titles, parent))
 
             ends = token == self._end
             counts = ops.logical_and(ends, ops.logical_and(np.arange(2 * width) < width, going_on[:, None]))
-            tokens = ops.cast(step + 1, "float32")
-            title, best = better(title, best, grown, ops.where(counts, candidates / tokens, NEVER))
+            length = ops.cast(step + 1, "float32")
+            title, best = better(title, best, grown, ops.where(counts, candidates / length, NEVER))
             ended = ended + ops.sum(ops.cast(counts, "int32"), axis=1)
 
             sums, going = ops.top_k(ops.where(ends, 2 * NEVER, candidates), width)
             state, titles = chosen(state, chosen(parent, going)), chosen(grown, going)
             # greedy takes the first end there is
-            hopeful = ended < width if width == 1 else ops.logical_or(ended < width, ops.max(sums, axis=1) / tokens > best)
+            hopeful = ended < width if width == 1 else ops.logical_or(ended < width, ops.max(sums, axis=1) / length > best)
             going_on = ops.logical_and(going_on, hopeful)
             return step + 1, ended, going_on, best, title, titles, chosen(last, chosen(parent, going)), chosen(token, going), sums, state
 
@@ -92,10 +90,13 @@ class Search(keras.Model):
         words = ops.sum(ops.cast(ops.logical_and(title != PAD, title != self._end), "int32"), axis=1)
         return title, words, best, first
 
-    def _repeated(self, titles: KerasTensor, before: KerasTensor, last: KerasTensor) -> KerasTensor:
-        """(B, k, words): NEVER where the two last tokens and this one stand in the title already, else 0."""
+    def _barred(self, titles: KerasTensor, before: KerasTensor, last: KerasTensor) -> KerasTensor:
+        """(B, k, n): what may not be written next, PAD again and again among it: no title, or the third of three tokens once more."""
+        never = ops.zeros_like(last)[:, :, None] + np.array([PAD, UNKNOWN, self._start], np.int32)
+        if not self._once:
+            return never
         same = ops.logical_and(titles[:, :, :-2] == before[:, :, None], titles[:, :, 1:-1] == last[:, :, None])
-        return ops.minimum(spread(titles[:, :, 2:], ops.cast(same, "float32"), self._words), 1.0) * NEVER
+        return ops.concatenate([never, ops.where(same, titles[:, :, 2:], PAD)], axis=-1)
 
 
 def chosen(values: KerasTensor, index: KerasTensor) -> KerasTensor:
@@ -118,3 +119,11 @@ def spread(ids: KerasTensor, values: KerasTensor, size: int) -> KerasTensor:
     places = ids + size * ops.reshape(ops.arange(rows * width, dtype="int32"), (-1, width, 1))
     sums = ops.segment_sum(ops.reshape(values, (-1,)), ops.reshape(places, (-1,)), rows * width * size)
     return ops.reshape(sums, (-1, width, size))
+
+
+def put(values: KerasTensor, ids: KerasTensor, others: KerasTensor) -> KerasTensor:
+    """The values (B, k, size) with others (B, k, n) at the ids (B, k, n), of which those that are the same have the same other."""
+    rows, (width, size) = ops.shape(ids)[0], values.shape[1:]
+    places = ids + size * ops.reshape(ops.arange(rows * width, dtype="int32"), (-1, width, 1))
+    flat = ops.scatter_update(ops.reshape(values, (-1,)), ops.reshape(places, (-1, 1)), ops.reshape(others, (-1,)))
+    return ops.reshape(flat, (-1, width, size))

@@ -11,7 +11,7 @@ import pytest
 from keras import ops
 
 from pipeline.light.search import search as in_numpy
-from pipeline.models.search import Search, chosen, spread
+from pipeline.models.search import Search, chosen, put, spread
 from pipeline.shape import Shape
 
 START, END, A, B, C = 2, 3, 4, 5, 6
@@ -85,6 +85,10 @@ def test_no_three_words_are_written_twice(width: int) -> None:
     assert decoded(rows, width, room=8)[0][-3:] != [A, B, C]
 
 
+def test_a_beam_may_be_wider_than_half_the_vocabulary() -> None:
+    assert decoded(GARDEN_PATH, width=5) == decoded(GARDEN_PATH, width=2)
+
+
 def test_what_has_no_room_left_is_a_title_without_an_end() -> None:
     rows = {START: {A: 1.0}, A: {B: 1.0}, B: {C: 1.0}, C: {A: 1.0}}
     assert decoded(rows, width=2, room=3) == ([A, B, C], pytest.approx(1.0))
@@ -98,6 +102,12 @@ def test_padding_unknown_and_start_are_passed_over() -> None:
 def test_values_of_one_id_are_added_up() -> None:
     ids, values = np.array([[[0, 2, 2], [1, 1, 1]]], np.int32), np.array([[[1, 2, 3], [4, 5, 6]]], np.float32)
     assert np.asarray(spread(ops.convert_to_tensor(ids), ops.convert_to_tensor(values), 4)).tolist() == [[[1, 0, 5, 0], [0, 15, 0, 0]]]
+
+
+def test_values_are_put_at_ids_and_the_others_stay() -> None:
+    values, ids = np.array([[[1, 2, 3], [4, 5, 6]]], np.float32), np.array([[[2, 2], [0, 1]]], np.int32)
+    others = np.array([[[9, 9], [7, 8]]], np.float32)
+    assert np.asarray(put(*map(ops.convert_to_tensor, (values, ids, others)))).tolist() == [[[1, 2, 9], [7, 8, 6]]]
 
 
 def test_each_row_is_chosen_from_by_its_own_index() -> None:
