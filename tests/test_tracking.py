@@ -232,7 +232,7 @@ def test_a_card_of_a_model_that_copies_says_what_it_may_copy(registry: Registry)
         run.metrics(FIGURES)
     registry.tracking.describe(run.id)
     card = registry.tracking._client.get_run(run.id).data.tags["mlflow.note.content"]
-    assert "8,002 subwords of bodies" in card
+    assert "a state of 300, 8,002 subwords." in card
     assert "what stands in a body may be copied into its title." in card
 
 

@@ -74,10 +74,12 @@ def card(run: RunData) -> str:
     learned = ""
     if "train_issues" in known:
         days = f"days {known['first_day']} to {known['last_day']} ({known['days']})" if "days" in known else f"the file `{known['file']}`"
+        sizes = f"{int(known['body_vocabulary']):,} words of bodies and {int(known['title_vocabulary']):,} of titles"
+        if units_of(known["variant"]) == "subwords":
+            sizes = f"{int(known['body_vocabulary']):,} subwords"
         learned = (
             f"Learned from **{int(known['train_issues']):,} issues**, {days}: "
-            f"the network `{known['variant']}` with a state of {known['hidden_size']}, "
-            f"{int(known['body_vocabulary']):,} {units_of(known['variant'])} of bodies and {int(known['title_vocabulary']):,} of titles."
+            f"the network `{known['variant']}` with a state of {known['hidden_size']}, {sizes}."
         )
     if "titles/rougeL" not in figures:
         return f"Not evaluated yet:  `titler evaluate {run.tags[MODEL_TAG]}`\n\n{learned}".rstrip()
