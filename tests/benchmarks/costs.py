@@ -1,8 +1,8 @@
 """What a night costs in processor time and in storage, on real issues: the figures of docs/costs.md.
 
-    TITLER_TEST_DATA=FOLDER PYTHONPATH=. .venv/bin/python tests/benchmarks/costs.py [--first 10000] [--night 1000] [--indexed 10000 100000]
+    TITLER_TEST_DATA=FOLDER PYTHONPATH=. .venv/bin/python tests/benchmarks/costs.py [--first 10000] [--night 1000] [--variant gru]
 
-A day of so many real issues is ingested, the article's network learns from it for one epoch, and a release is published; then a night
+A day of so many real issues is ingested, a network learns from it for one epoch, and a release is published; then a night
 comes with a second day. Each verb is a process of its own, whose processor time (user and system, its children's included) is what is
 printed: with the first day's and the night's issues, what a verb takes to start and what an issue takes can be told apart. Not so of
 `index`: it searches exactly among the oldest 10,000 issues, and builds anew what all days have. So Annoy is measured by itself, on vectors
@@ -134,6 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--first", type=int, default=10_000, help="issues of the first day")
     parser.add_argument("--night", type=int, default=1_000, help="issues of the night's day")
+    parser.add_argument("--variant", default=Model().variant, help="the network")
     parser.add_argument("--indexed", type=int, nargs="*", default=[10_000, 100_000], help="vectors in an index")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="titler-costs-") as folder:
@@ -145,13 +146,14 @@ def main() -> None:
         settings = {
             "TITLER_SOURCE__HOURS": str(hours),
             "TITLER_LAKE__ROOT": f"{folder}/lake",
+            "TITLER_MODEL__VARIANT": chosen.variant,
             "TITLER_MODEL__EPOCHS": "1",
             "TITLER_INDEX__MIN_RECALL": "0",
         }
         took = run({**kept, **settings})
         tables = stored(Lake(f"{folder}/lake"))
         size = Path(folder, "lake", "warehouse.duckdb").stat().st_size
-    print(f"{chosen.first:,} issues on the first day, {chosen.night:,} in the night; processor seconds")
+    print(f"{chosen.first:,} issues on the first day, {chosen.night:,} in the night, {chosen.variant}; processor seconds")
     print(f"{'verb':24} {'first day':>10} {'night':>10} {'to start':>10} {'1,000 issues':>13}")
     for verb, first in took[RELEASES[0]].items():
         night = took[RELEASES[1]].get(verb)
