@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.bag import embedding
 from pipeline.light.cells import CUDNNS, Cell, sigmoid
@@ -21,7 +22,8 @@ class Copy:
     def __init__(self, shape: Shape, weights: Weights) -> None:
         check(weights, _sizes(shape))
         (self._units,), (self._table,), (self._keys,) = (weights[name] for name in ("units", "table", "keys"))
-        self._ahead, self._back, self._writer = (Cell(CUDNNS, *weights[name]) for name in ("forward_half", "backward_half", "writer"))
+        self._readers = [[Cell(CUDNNS, *weights[f"{way}_{layer}"]) for way in ("forward", "backward")] for layer in ("lower", "upper")]
+        self._writer = Cell(CUDNNS, *weights["writer"])
         self._dense = {name: weights[name] for name in ("bridge", "combine", "project", "gate")}
 
     def embed(self, body: Ids, title: Ids | None) -> Floats:
@@ -35,19 +37,23 @@ class Copy:
     def begin(self, body: Ids) -> tuple[Memory, Floats]:
         """As `search.Steps`."""
         body = body[:, : max(1, np.flatnonzero((body != PAD).any(axis=0)).max(initial=0) + 1)]
-        read, ends = zip(self._read(body, self._ahead, 1), self._read(body, self._back, -1), strict=True)
-        places = np.concatenate(read, axis=-1)
-        return (body, places, places @ self._keys), np.tanh(self._apply("bridge", np.concatenate(ends, axis=-1)))
+        lower, upper = self._readers
+        first, _ = self._read(self._units[body], body != PAD, lower)
+        second, last = self._read(first, body != PAD, upper)
+        places = first + second
+        return (body, places, places @ self._keys), np.tanh(self._apply("bridge", last))
 
-    def _read(self, body: Ids, cell: Cell, direction: int) -> tuple[Floats, Floats]:
-        """A GRU's state at each place (B, S, H / 2), and the last one; it stands still at padding."""
-        state = np.zeros((len(body), self._keys.shape[0] // 2), np.float32)
-        states = np.zeros((*body.shape, state.shape[1]), np.float32)
-        for place in range(body.shape[1])[::direction]:
-            ids = body[:, place]
-            state = np.where((ids != PAD)[:, None], cell.step(self._units[ids], state), state)
-            states[:, place] = state
-        return states, state
+    def _read(self, given: Floats, told: npt.NDArray[np.bool_], ways: list[Cell]) -> tuple[Floats, Floats]:
+        """The states of two GRUs, one each way, at each place (B, S, H), and the last ones (B, H); they stand still at padding."""
+        states, half = np.zeros(given.shape, np.float32), given.shape[-1] // 2
+        lasts: list[Floats] = []
+        for number, (cell, direction) in enumerate(zip(ways, (1, -1), strict=True)):
+            state = np.zeros((len(given), half), np.float32)
+            for place in range(given.shape[1])[::direction]:
+                np.copyto(state, cell.step(given[:, place], state), where=told[:, place, None])
+                states[:, place, number * half : (number + 1) * half] = state
+            lasts.append(state)
+        return states, np.concatenate(lasts, axis=-1)
 
     def step(self, memory: Memory, state: Floats, token: Ids) -> tuple[Floats, Floats]:
         """As `search.Steps`."""
@@ -79,8 +85,7 @@ def _sizes(shape: Shape) -> Sizes:
     words, size = shape.title_vocabulary, shape.hidden_size
     return {
         "units": [(words, size)],
-        "forward_half": CUDNNS.sizes(size, size // 2),
-        "backward_half": CUDNNS.sizes(size, size // 2),
+        **{f"{way}_{layer}": CUDNNS.sizes(size, size // 2) for way in ("forward", "backward") for layer in ("lower", "upper")},
         "bridge": [(size, size), (size,)],
         "writer": CUDNNS.sizes(size, size),
         "keys": [(size, size)],

@@ -1,9 +1,11 @@
 """A network that writes a title from its vocabulary or copies it from the body, over one table of units for both.
 
-    body (B, S) --> units --> GRU, both ways --> read (B, S, H) --> keys = W read
-                                |                      |
-                          tanh(Dense)          attention = softmax(h . keys) over the body's places, padding left out
-                                |                      |
+    body (B, S) --> units --> GRU, both ways --> GRU, both ways --(+ the first one's)--> read (B, S, H) --> keys = W read
+                                                       |                                   |
+                                                 tanh(Dense)             attention = softmax(h . keys) over the body's places,
+                                                       |                                   |               padding left out
+                                +----------------------+                                   |
+                                |                      +-----------------------------------+
     title (B, T) -> units --> GRU --> h (B, T, H) --> context = sum of attention x read
                       |                |               |
                       |            tanh(Dense[h; context]) --> Dense --> logits = units transposed (B, T, V)
@@ -15,9 +17,10 @@
 Sources: See, Liu and Manning 2017, "Get To The Point: Summarization with Pointer-Generator Networks", 2.2, equations 8 and 9
 (no coverage); Luong, Pham and Manning 2015, "Effective Approaches to Attention-based Neural Machine Translation", 3.1, the general score,
 and equation 5 (attention stays outside the recurrence: no input feeding, so all places of a title are computed at once);
-Press and Wolf 2017, "Using the Output Embedding to Improve Language Models" (one table for input and output). The GRUs are such as
-cuDNN computes. Padding behind a text is passed over, so a body may be cut to its length. Beside that network, and apart from it,
-stands the table of `pipeline.bag`, whose vectors are the embedding.
+Press and Wolf 2017, "Using the Output Embedding to Improve Language Models" (one table for input and output); Wu et al. 2016, "Google's
+Neural Machine Translation System", 3.1 (what a layer reads is added to what it makes). The GRUs are such as cuDNN computes. Padding behind
+a text is passed over, so a body may be cut to its length. Beside that network, and apart from it, stands the table of `pipeline.bag`,
+whose vectors are the embedding.
 """
 
 from __future__ import annotations
@@ -61,8 +64,8 @@ class Copy(keras.Model):
         size, self.words = shape["hidden_size"], shape["title_vocabulary"]
         self.units = layers.ReversibleEmbedding(self.words, size, name="units")
         self.drop = layers.Dropout(DROPOUT, name="drop")
-        half = layers.GRU(size // 2, return_sequences=True, return_state=True, name="half")
-        self.reader = layers.Bidirectional(half, name="reader")
+        lower, upper = (layers.GRU(size // 2, return_sequences=True, return_state=True, name=name) for name in ("lower", "upper"))
+        self.reader, self.rereader = layers.Bidirectional(lower, name="reader"), layers.Bidirectional(upper, name="rereader")
         self.bridge = layers.Dense(size, activation="tanh", name="bridge")
         self.writer = layers.GRU(size, return_sequences=True, name="writer")
         self.keys = layers.Dense(size, use_bias=False, name="keys")
@@ -85,7 +88,9 @@ class Copy(keras.Model):
     def read(self, body: KerasTensor, training: bool = False) -> tuple[Memory, KerasTensor]:
         """What the attention looks at, and the decoder's first state (B, H)."""
         units = self.drop(self.units(body), training=training)
-        read, ahead, back = self.reader(units, mask=body != PAD)
+        first, *_ = self.reader(units, mask=body != PAD)
+        second, ahead, back = self.rereader(self.drop(first, training=training), mask=body != PAD)
+        read = first + second
         return (body, read, self.keys(read)), self.bridge(ops.concatenate([ahead, back], axis=-1))
 
     def look(self, memory: Memory, hidden: KerasTensor, told: KerasTensor) -> tuple[KerasTensor, KerasTensor, KerasTensor]:
@@ -191,6 +196,7 @@ def lesson(model: Copy) -> Lesson:
         loss_over="tokens",
         batches=_batches,
         clip=CLIP,
+        cools=True,
     )
 
 

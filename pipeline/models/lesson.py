@@ -38,3 +38,5 @@ class Lesson:
     """of bodies (B, body_length) and titles (B, title_length)"""
     clip: float | None = None
     """the norm that all gradients together are cut to"""
+    cools: bool = False
+    """whether the learning rate falls in the second half of the epochs, and not only after one that brought no gain"""

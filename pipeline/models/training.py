@@ -81,8 +81,9 @@ def fit(
 
     A variant that has something to learn before titles learns that first, for `contrast_epochs` epochs, from the batches of
     `contrast`, by default those of `train`; its epoch 0 is a look at all of them. Then titles, with Nadam, as in the article, and the
-    variant's own lesson. The learning rate is halved after each epoch that brought no gain; training stops after `epochs`, or
-    once `patience` epochs in a row brought none.
+    variant's own lesson. The learning rate is halved after each epoch that brought no gain, and falls over the second half of `epochs`
+    where the lesson says so (Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", 3);
+    training stops after `epochs`, or once `patience` epochs in a row brought no gain.
 
     After every epoch of either kind `on_epoch` is called, then a checkpoint is written into the folder `checkpoint`; where one is there
     already, training goes on behind its last epoch, with the same figures as if it had never been interrupted (an epoch may be
@@ -108,7 +109,7 @@ def fit(
     learn = Warmup(network.model, int(ops.convert_to_numpy(optimizer.iterations))).wrap(lesson.model.train_on_batch)
     while len(history) < epochs and _epochs_without_gain(history) < patience:
         epoch = len(history) + 1
-        optimizer.learning_rate = _learning_rate(learning_rate, history)
+        optimizer.learning_rate = _learning_rate(learning_rate, history, epochs if lesson.cools else None)
         began = time.monotonic()
         trained, issues = _pass(lesson, learn, train(epoch), "train", network)
         if not math.isfinite(trained["loss"]):
@@ -239,7 +240,8 @@ def _epochs_without_gain(history: History) -> int:
     return history[-1].epoch - best_epoch(history).epoch if history else 0
 
 
-def _learning_rate(first: float, history: History) -> float:
-    """Halved for each epoch so far that was not better than all before it."""
+def _learning_rate(first: float, history: History, cooled_after: int | None) -> float:
+    """Halved for each epoch so far that was not better than all before it; in a straight line towards 0 over the second half of epochs."""
     fruitless = sum(_epochs_without_gain(history[:epoch]) > 0 for epoch in range(1, len(history) + 1))
-    return float(first * 0.5**fruitless)
+    left = 1.0 if cooled_after is None else min(1.0, 2 * (1 - len(history) / cooled_after))
+    return float(first * left * 0.5**fruitless)
