@@ -40,7 +40,7 @@ class Copy:
         lower, upper = self._readers
         first, _ = self._read(self._units[body], body != PAD, lower)
         second, last = self._read(first, body != PAD, upper)
-        places = first + second
+        places: Floats = first + second
         return (body, places, places @ self._keys), np.tanh(self._apply("bridge", last))
 
     def _read(self, given: Floats, told: npt.NDArray[np.bool_], ways: list[Cell]) -> tuple[Floats, Floats]:

@@ -96,8 +96,8 @@ def products(variant: str, batch: int, places: int, work: str) -> Iterator[tuple
     shape, size = SHAPES[variant], SHAPES[variant].hidden_size
     if variant == "copy":
         half = size // 2
-        yield 2, [((batch * places, size), (size, 3 * half))]
-        yield 2 * places, [((batch, half), (half, 3 * half))]
+        yield 4, [((batch * places, size), (size, 3 * half))]  # two layers, both ways
+        yield 4 * places, [((batch, half), (half, 3 * half))]
         yield 1, [((batch, size), (size, size)), ((batch * places, size), (size, size))]
     else:
         yield 1, [((batch * places, size), (size, 3 * size))]

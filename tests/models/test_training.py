@@ -164,6 +164,13 @@ def test_a_rate_far_too_high_is_halved_and_training_stops_with_the_best_weights(
     assert predicted(network, Copying(16, seed=1))[0].mean() == pytest.approx(best.validation_loss, rel=1e-4)
 
 
+def test_the_rate_of_copy_falls_in_a_straight_line_over_the_second_half_of_the_epochs(tmp_path: Path) -> None:
+    network, data = build("copy", SHAPE, seed=1), (Copying(64), Copying(16))
+    history = fit(network, *data, epochs=6, learning_rate=0.003, patience=9, checkpoint=tmp_path, on_epoch=quiet, seed=1)
+    assert [epoch.validation_loss for epoch in history] == sorted((epoch.validation_loss for epoch in history), reverse=True)
+    assert [epoch.learning_rate for epoch in history] == pytest.approx([0.003, 0.003, 0.003, 0.003, 0.002, 0.001])
+
+
 def test_losses_are_means_over_issues_and_those_of_tokens_leave_padding_out(tmp_path: Path) -> None:
     network = build("gru", SHAPE, seed=1)
     data = Copying(20)  # in batches of 16 and 4
