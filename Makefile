@@ -38,13 +38,11 @@ test: install  ## style, types, and all tests that need neither root nor a serve
 	-infra/install_lint.sh
 	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-test-all: emulator postgres test  ## the same, and pages in a real browser; installs PostgreSQL and Chromium, so as root where one is missing
+test-all:  ## the same, a team's server, and pages in a real browser; installs PostgreSQL and Chromium, so as root where one is missing
+	@$(MAKE) --no-print-directory --jobs emulators postgres install  # one waits for the network while another compiles
 	infra/install_browser.sh
-	.venv/bin/pytest -m browser
-
-test-server: install stores postgres  ## a lake in two object stores, and infra/compose.yaml's services as plain processes; builds for minutes
-	.venv/bin/pytest tests/test_lake.py tests/test_stores.py tests/test_buckets.py
-	.venv/bin/pytest -m server
+	@$(MAKE) --no-print-directory test
+	.venv/bin/pytest -n 2 --dist loadfile -m "browser or server"
 
 lock: install  ## renews the locks from setup.py, infra/bootstrap.in and infra/lint/lint.in
 	@infra/lock.sh
