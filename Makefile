@@ -1,9 +1,9 @@
-# Two commands need nothing but Debian's Python 3.11, g++ and make: `make demo` and `make test` (with Go, it tests BigQuery, too).
+# Two commands need nothing but Debian's Python 3.11, g++ and make: `make demo` and `make test` (with Go, it tests BigQuery and buckets, too).
 
 SHELL := /bin/bash
 PYTHON_FILES := pipeline dags infra tests setup.py
 
-.PHONY: help install emulator stores postgres lint demo up server test test-all test-server lock clean
+.PHONY: help install emulators postgres lint demo up server test test-all lock clean
 
 help:  ## shows this list (the default)
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -11,11 +11,8 @@ help:  ## shows this list (the default)
 install:  ## sets up .venv from requirements.lock; quick when nothing has changed
 	@infra/install.sh
 
-emulator:  ## builds BigQuery's emulator for the tests; needs Go; quick when it is there
-	@infra/install_emulator.sh
-
-stores:  ## builds the object stores for the tests; needs Go; quick when they are there
-	@infra/install_stores.sh
+emulators:  ## builds what stands for BigQuery, S3 and Google Cloud Storage in the tests; needs Go; quick when it is there
+	@infra/install_emulators.sh
 
 postgres:  ## installs PostgreSQL for the tests, as root where it is missing; quick when it is there
 	@infra/install_postgres.sh
@@ -37,17 +34,15 @@ test: install  ## style, types, and all tests that need neither root nor a serve
 	.venv/bin/ruff check $(PYTHON_FILES)
 	.venv/bin/ruff format --check $(PYTHON_FILES)
 	.venv/bin/mypy
-	-infra/install_emulator.sh
+	-infra/install_emulators.sh
 	-infra/install_lint.sh
 	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-test-all: emulator postgres test  ## the same, and pages in a real browser; installs PostgreSQL and Chromium, so as root where one is missing
+test-all:  ## the same, a team's server, and pages in a real browser; installs PostgreSQL and Chromium, so as root where one is missing
+	@$(MAKE) --no-print-directory --jobs emulators postgres install  # one waits for the network while another compiles
 	infra/install_browser.sh
-	.venv/bin/pytest -m browser
-
-test-server: install stores postgres  ## a lake in two object stores, and infra/compose.yaml's services as plain processes; builds for minutes
-	.venv/bin/pytest tests/test_lake.py tests/test_stores.py tests/test_buckets.py
-	.venv/bin/pytest -m server
+	@$(MAKE) --no-print-directory test
+	.venv/bin/pytest -n 2 --dist loadfile -m "browser or server"
 
 lock: install  ## renews the locks from setup.py, infra/bootstrap.in and infra/lint/lint.in
 	@infra/lock.sh

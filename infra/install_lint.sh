@@ -22,7 +22,9 @@ fi
 if [ ! -x "$folder/bin/compose-spec" ] && [ "${1:-}" != --find ]; then
   if command -v go >/dev/null; then
     echo "Building compose-go's program (once; a minute on two cores)" >&2
-    CGO_ENABLED=0 go build -trimpath -o "$folder/bin/compose-spec.$$" github.com/compose-spec/compose-go/v2/cmd
+    # shellcheck source=infra/go_flags.sh
+    . ../go_flags.sh
+    go build -o "$folder/bin/compose-spec.$$" github.com/compose-spec/compose-go/v2/cmd
     mv "$folder/bin/compose-spec.$$" "$folder/bin/compose-spec"
   else
     echo "Go was not found, so compose-go is not built; without it, infra/compose.yaml is not held to Compose's schema." >&2

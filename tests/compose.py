@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +30,7 @@ from tests import postgres, stores
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "infra" / "compose.yaml"
 HERE = "/opt/titler"  # the image's working directory
-PATIENCE = 240  # seconds for a service to be healthy
+PATIENCE = 240  # looks at a service, a second or more apart, until it is healthy
 VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 MARK = "COMPOSE_PROJECT_NAME"
 
@@ -40,7 +40,7 @@ class ComposeError(Exception):
 
 
 class Server:
-    """The services, started by `with` in the order of the file, in `home`. `more` is set on top for those that have titler's settings."""
+    """The services, started by `with` as the file says, in `home`. `more` is set on top for those that have titler's settings."""
 
     def __init__(self, home: Path, more: Mapping[str, str]) -> None:
         self.home = home.resolve()
@@ -53,14 +53,12 @@ class Server:
         network = f"127.{random.randint(16, 250)}.{random.randint(0, 250)}"
         self.hosts = {name: f"{network}.{number}" for number, name in enumerate(self.services, start=1)}
         self._started: dict[str, subprocess.Popen[bytes]] = {}
-        self._done: set[str] = set()
         self._stack = ExitStack()
         self._token = ""
 
     def __enter__(self) -> Server:
         try:
-            for name in self.services:
-                self._up(name)
+            self._up()
         except BaseException:
             self._end()
             raise
@@ -99,37 +97,47 @@ class Server:
 
     # Starting, waiting, ending
 
-    def _up(self, name: str) -> None:
-        """Starts a service once those that it waits for are as it wants them, and waits until it is healthy or done."""
-        if name in self._done:
-            return
-        service = self.services[name]
-        for other in service.get("depends_on", {}):
-            self._up(other)
-        host, environment = self.hosts[name], self.environment(name)
-        if name == "postgres":
-            programs = postgres.programs()
-            assert programs is not None, postgres.MISSING
-            password = environment["POSTGRES_PASSWORD"]
-            self._stack.enter_context(postgres.running(programs, "postgres", password, host, 5432))
-            admin = {**environment, "PGHOST": host, "PGUSER": "postgres", "PGPASSWORD": password}
-            subprocess.run([ROOT / "infra/entrypoints/databases.sh"], env=admin, check=True, capture_output=True)
-        elif name == "minio":
-            programs = stores.programs()
-            assert programs is not None, stores.MISSING
-            key, secret = environment["MINIO_ROOT_USER"], environment["MINIO_ROOT_PASSWORD"]
-            (self.home / "volumes" / "minio").mkdir(parents=True, exist_ok=True)
-            self._stack.enter_context(stores.s3_server(programs, self.home / "volumes" / "minio", key, secret, host, 9000))
-        else:
-            self._start(name)
-            if service.get("restart") == "on-failure":  # one that ends
-                self._until(name, lambda: self._started[name].poll() == 0)
-            else:
-                test = self.command(name, service["healthcheck"]["test"][1:])
-                self._until(name, lambda: subprocess.run(test, cwd=ROOT, env=environment, capture_output=True, check=False).returncode == 0)
-        self._done.add(name)
+    def _up(self) -> None:
+        """Starts each service once those that it waits for are well or done, as many at a time as that allows, and waits for all."""
+        waiting, starting = dict(self.services), dict.fromkeys(self.services, PATIENCE)
+        while starting:
+            for name, service in list(waiting.items()):
+                if not starting.keys() & service.get("depends_on", {}).keys():
+                    self._start(name)
+                    del waiting[name]
+            for name in [name for name in starting if name not in waiting]:
+                if self._well(name):
+                    del starting[name]
+                    continue
+                starting[name] -= 1
+                if not starting[name] or self._started[name].poll() not in (None, 0):
+                    raise ComposeError(f"{name} is not well: {tail(self.log(name).read_text(errors='replace'))}")
+            time.sleep(1)
 
     def _start(self, name: str) -> None:
+        if name == "postgres":
+            self._start_postgres()
+        elif name == "minio":
+            self._start_store()
+        else:
+            self._start_process(name)
+
+    def _start_postgres(self) -> None:
+        programs, host, environment = postgres.programs(), self.hosts["postgres"], self.environment("postgres")
+        assert programs is not None, postgres.MISSING
+        password = environment["POSTGRES_PASSWORD"]
+        self._stack.enter_context(postgres.running(programs, "postgres", password, host, 5432))
+        admin = {**environment, "PGHOST": host, "PGUSER": "postgres", "PGPASSWORD": password}
+        subprocess.run([ROOT / "infra/entrypoints/databases.sh"], env=admin, check=True, capture_output=True)
+
+    def _start_store(self) -> None:
+        programs, environment = stores.programs(), self.environment("minio")
+        assert programs is not None, stores.MISSING
+        key, secret = environment["MINIO_ROOT_USER"], environment["MINIO_ROOT_PASSWORD"]
+        (self.home / "volumes" / "minio").mkdir(parents=True, exist_ok=True)
+        self._stack.enter_context(stores.s3_server(programs, self.home / "volumes" / "minio", key, secret, self.hosts["minio"], 9000))
+
+    def _start_process(self, name: str) -> None:
         command = self.command(name, self.services[name]["command"])
         with self.log(name).open("wb") as log:
             self._started[name] = subprocess.Popen(
@@ -144,14 +152,15 @@ class Server:
     def log(self, name: str) -> Path:
         return self.home / f"{name}.log"
 
-    def _until(self, name: str, well: Callable[[], bool]) -> None:
-        for _ in range(PATIENCE * 2):
-            if well():
-                return
-            if self._started[name].poll() not in (None, 0):
-                break
-            time.sleep(0.5)
-        raise ComposeError(f"{name} is not well: {tail(self.log(name).read_text(errors='replace'))}")
+    def _well(self, name: str) -> bool:
+        """Whether a service is healthy by its own check, or done where it is one that ends."""
+        if name not in self._started:  # PostgreSQL and the store answer once they are started
+            return True
+        service = self.services[name]
+        if service.get("restart") == "on-failure":
+            return self._started[name].poll() == 0
+        test = self.command(name, service["healthcheck"]["test"][1:])
+        return subprocess.run(test, cwd=ROOT, env=self.environment(name), capture_output=True, check=False).returncode == 0
 
     def _end(self) -> None:
         """Ends every process of these services, tasks included, which have sessions of their own; then the database and the store."""
@@ -164,7 +173,7 @@ class Server:
                         family.append(process)
                 except psutil.Error:  # ended meanwhile, or someone else's
                     continue
-            psutil.wait_procs(family, timeout=10)
+            psutil.wait_procs(family, timeout=5)
         for started in self._started.values():
             started.wait()
         self._stack.close()
@@ -178,18 +187,24 @@ class Server:
             raise ComposeError(f"{' '.join(command)}: exit code {done.returncode}\n{tail(done.stdout + done.stderr)}")
         return done.stdout
 
-    def get(self, path: str) -> Any:
-        """The JSON answer of Airflow's REST API at `/api/v2/PATH`, logged in as the admin of the file."""
+    def ask(self, path: str, **sent: Any) -> Any:
+        """The JSON answer of Airflow's REST API at `/api/v2/PATH`, to its admin; with `sent`, what a POST of that is answered."""
         address = f"http://{self.hosts['airflow-api-server']}:8080"
         if not self._token:
             login = {"username": "admin", "password": self.secrets["AIRFLOW_ADMIN_PASSWORD"]}
             self._token = _asked(f"{address}/auth/token", {"Content-Type": "application/json"}, json.dumps(login).encode())["access_token"]
-        return _asked(f"{address}/api/v2/{path}", {"Authorization": f"Bearer {self._token}"})
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        return _asked(f"{address}/api/v2/{path}", headers, json.dumps(sent).encode() if sent else None)
+
+    def artifact(self, run_id: str, path: str) -> bytes:
+        """What MLflow's page shows of a run's file."""
+        with _opened(f"http://{self.hosts['mlflow']}:5000/get-artifact?run_uuid={run_id}&path={path}", {}) as answer:
+            return bytes(answer.read())
 
     def finish(self, dag: str, seconds: int = 3600) -> None:
         """Waits until every run of a DAG is done. Raises ComposeError, with the task and its log, for one that failed."""
         for _ in range(seconds):
-            states = [run["state"] for run in self.get(f"dags/{dag}/dagRuns?limit=500")["dag_runs"]]
+            states = [run["state"] for run in self.ask(f"dags/{dag}/dagRuns?limit=500")["dag_runs"]]
             if "failed" in states:
                 raise ComposeError(f"{dag} has failed:\n{self._failure(dag)}")
             if states and set(states) == {"success"}:
@@ -198,12 +213,16 @@ class Server:
         raise ComposeError(f"{dag} is not done: {states}")
 
     def _failure(self, dag: str) -> str:
-        tasks = self.get(f"dags/{dag}/dagRuns/~/taskInstances?state=failed&limit=1")["task_instances"]
+        tasks = self.ask(f"dags/{dag}/dagRuns/~/taskInstances?state=failed&limit=1")["task_instances"]
         logs = sorted((self.home / "volumes" / "airflow" / "logs").rglob(f"task_id={tasks[0]['task_id']}/*.log")) if tasks else []
         return tail(logs[-1].read_text()) if logs else str(tasks)
 
 
 def _asked(url: str, headers: Mapping[str, str], data: bytes | None = None) -> Any:
-    request = urllib.request.Request(url, data=data, headers=dict(headers))
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+    with _opened(url, headers, data) as answer:
         return json.load(answer)
+
+
+def _opened(url: str, headers: Mapping[str, str], data: bytes | None = None) -> Any:
+    request = urllib.request.Request(url, data=data, headers=dict(headers))
+    return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60)

@@ -23,7 +23,8 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests import stores
+
 PROJECT = "titler-test"
 SOURCE_PROJECT = "githubarchive"
 UNCOLLECTED = {"GOGC": "off", "GOMEMLIMIT": "6GiB"}
@@ -217,9 +218,9 @@ class Emulator:
 
 
 def program() -> str | None:
-    """The emulator's program; None where it was not built (make emulator)."""
-    found = subprocess.run([ROOT / "infra" / "install_emulator.sh", "--find"], capture_output=True, text=True, check=False)
-    return found.stdout.strip() or None
+    """The emulator's program; None where it was not built (make emulators)."""
+    folder = stores.programs()
+    return str(folder / "bigquery-emulator") if folder else None
 
 
 @contextmanager

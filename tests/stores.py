@@ -25,7 +25,7 @@ from urllib.parse import unquote, urlsplit
 from local_airflow import LOOPBACK, free_port
 
 ROOT = Path(__file__).resolve().parents[1]
-MISSING = "needs object stores: infra/install_stores.sh"
+MISSING = "needs object stores: make emulators"
 PATIENCE = 60  # seconds for a server to start
 BUCKET = "titler"
 KEY = "titler-test"
@@ -41,8 +41,8 @@ COPIES = re.compile(r"/(rewriteTo|copyTo|moveTo|compose)(/|$|\?)")
 
 
 def programs() -> Path | None:
-    """The folder of the servers; None where they are not built."""
-    found = subprocess.run([ROOT / "infra" / "install_stores.sh", "--find"], capture_output=True, text=True, check=False)
+    """The folder of what stands for the clouds; None where it was not built."""
+    found = subprocess.run([ROOT / "infra" / "install_emulators.sh", "--find"], capture_output=True, text=True, check=False)
     return Path(found.stdout.strip()) if found.returncode == 0 else None
 
 
@@ -93,7 +93,7 @@ def s3_server(folder: Path, home: Path, key: str, secret: str, host: str = LOOPB
     """The address of an S3 server whose buckets are the folders in `home`."""
     port = port or free_port()
     environment = {"ROOT_ACCESS_KEY": key, "ROOT_SECRET_KEY": secret}
-    command: list[str | Path] = [folder / "versitygw", "--port", f"{host}:{port}", "--quiet", "posix", str(home)]
+    command: list[str | Path] = [folder / "s3-server", f"{host}:{port}", str(home)]
     with _server(command, environment, host, port, "/"):
         yield f"http://{host}:{port}"
 

@@ -24,11 +24,18 @@ resource "google_storage_bucket_iam_member" "objects" {
     "a task writes its log"                 = [google_storage_bucket.logs.name, google_service_account.task.member]
     "Airflow notes what it has told"        = [google_storage_bucket.lake.name, google_service_account.airflow.member]
     "Airflow shows logs, a triggerer's too" = [google_storage_bucket.logs.name, google_service_account.airflow.member]
-    "MLflow keeps models"                   = [google_storage_bucket.mlflow.name, google_service_account.mlflow.member]
+    "MLflow keeps what others log"          = [google_storage_bucket.mlflow.name, google_service_account.mlflow.member]
   }
   bucket = each.value[0]
   role   = "roles/storage.objectUser"
   member = each.value[1]
+}
+
+# Trainings' files lie in the lake, where tasks put them; MLflow's server shows them.
+resource "google_storage_bucket_iam_member" "mlflow_reads_lake" {
+  bucket = google_storage_bucket.lake.name
+  role   = "roles/storage.objectViewer"
+  member = google_service_account.mlflow.member
 }
 
 # Kubernetes's accounts, by the names that infra/kubernetes gives them in the namespace titler.

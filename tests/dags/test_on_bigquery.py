@@ -135,7 +135,7 @@ class Airflow:
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     path = program()
     if path is None:
-        pytest.skip("needs BigQuery's emulator: make emulator")
+        pytest.skip("needs BigQuery's emulator: make emulators")
     with running(path, tmp_path_factory.mktemp("emulator")) as found:
         yield found
 

@@ -49,7 +49,7 @@ def googlesql_engine(googlesql: GoogleSQL) -> Engine:
 def emulator_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     path = emulator.program()
     if path is None:
-        pytest.skip("needs BigQuery's emulator: make emulator")
+        pytest.skip("needs BigQuery's emulator: make emulators")
     with emulator.running(path, tmp_path_factory.mktemp("emulator")) as running:
         yield Emulator(running.endpoint)
 

@@ -27,7 +27,7 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
     """One for each test: where two data sets have a table of one name, the emulator may read the other's."""
     path = program()
     if path is None:
-        pytest.skip("needs BigQuery's emulator: make emulator")
+        pytest.skip("needs BigQuery's emulator: make emulators")
     folder = tmp_path / "emulator"
     folder.mkdir()
     with running(path, folder) as found:
