@@ -78,6 +78,13 @@ def test_greedy_that_may_repeat_itself_goes_round_in_a_circle() -> None:
 
 
 @pytest.mark.parametrize("width", [1, 2])
+def test_no_word_is_written_twice_in_a_row(width: int) -> None:
+    rows = {START: {A: 1.0}, A: {A: 0.9, B: 0.1}, B: {B: 0.5, A: 0.3, END: 0.2}}
+    assert decoded(rows, width, room=3)[0] == [A, B, A]
+    assert decoded(rows, width, room=3, once=False)[0] == [A, A, A]
+
+
+@pytest.mark.parametrize("width", [1, 2])
 def test_no_three_words_are_written_twice(width: int) -> None:
     # A B C is written; A B may come again, as a pair, but C behind it would be the same three words
     rows = {**LOOP, B: {C: 0.9, END: 0.1}}
