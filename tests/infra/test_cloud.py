@@ -7,6 +7,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 from pipeline import doctor, settings
 from tests.infra.lint import INFRA, ROOT
@@ -53,7 +54,8 @@ def test_the_doctor_takes_tensorflow_for_gpus_as_well(monkeypatch, tmp_path):
             raise metadata.PackageNotFoundError(name)
         return "1.0"
 
-    monkeypatch.setattr("pipeline.doctor.metadata.version", version)
+    # the doctor's alone: others ask for versions while they are imported
+    monkeypatch.setattr("pipeline.doctor.metadata", SimpleNamespace(version=version, PackageNotFoundError=metadata.PackageNotFoundError))
     monkeypatch.setattr("pipeline.doctor._source", lambda _: iter(()))  # asks the network
     monkeypatch.chdir(tmp_path)
     found = [finding for finding in doctor.run(settings.load()) if finding.subject == "installed"]
