@@ -4,9 +4,9 @@
 
 A day of so many real issues is ingested, a network learns from it for one epoch, and a release is published; then a night
 comes with a second day. Each verb is a process of its own, whose processor time (user and system, its children's included) is what is
-printed: with the first day's and the night's issues, what a verb takes to start and what an issue takes can be told apart. Not so of
-`index`: it searches exactly among the oldest 10,000 issues, and builds anew what all days have. So Annoy is measured by itself, on vectors
-that are drawn.
+printed, beside the memory of the largest of its processes: with the first day's and the night's issues, what a verb takes to start and what
+an issue takes can be told apart. Not so of `index`: it searches exactly among the oldest 10,000 issues, and builds anew what all days have.
+So Annoy is measured by itself, on vectors that are drawn.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -22,7 +23,7 @@ import time
 from collections import defaultdict
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,6 +51,12 @@ def days(first: int, night: int) -> dict[date, list[dict[str, Any]]]:
     return {FIRST: chosen[:first], NIGHT: chosen[first:]}
 
 
+def write_days(folder: Path, first: int, night: int) -> None:
+    """The hour files of both."""
+    for number, (day, issues) in enumerate(days(first, night).items()):
+        write(folder, day, issues, 1 + number * first)
+
+
 def write(folder: Path, day: date, issues: list[dict[str, Any]], begin: int) -> None:
     """A day's 24 hour files, the issues spread over them."""
     hours: dict[int, list[str]] = {hour: [] for hour in range(24)}
@@ -69,8 +76,15 @@ def write(folder: Path, day: date, issues: list[dict[str, Any]], begin: int) -> 
         (folder / f"{day}-{hour}.json.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
 
 
-def titler(environment: dict[str, str], *arguments: str) -> float:
-    """Processor seconds of a verb. Ends the process, with what the verb said, where it fails."""
+class Took(NamedTuple):
+    """A verb's processor seconds, and the peak of the largest of its processes in MiB."""
+
+    seconds: float
+    memory: float
+
+
+def titler(environment: dict[str, str], *arguments: str) -> Took:
+    """What a verb takes. Ends the process, with what the verb said, where it fails."""
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen([Path(sys.executable).with_name("titler"), *arguments], env=environment, stdout=said, stderr=said)
         _, status, usage = os.wait4(process.pid, 0)
@@ -78,12 +92,12 @@ def titler(environment: dict[str, str], *arguments: str) -> float:
         if process.returncode != 0:
             said.seek(0)
             sys.exit(f"titler {' '.join(arguments)}: exit code {process.returncode}\n{said.read().decode()}")
-    return usage.ru_utime + usage.ru_stime
+    return Took(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def run(environment: dict[str, str]) -> dict[str, dict[str, float]]:
-    """Processor seconds by verb, for the first day and for the night."""
-    took: dict[str, dict[str, float]] = {release: {} for release in RELEASES}
+def run(environment: dict[str, str]) -> dict[str, dict[str, Took]]:
+    """What each verb took for the first day and for the night."""
+    took: dict[str, dict[str, Took]] = {release: {} for release in RELEASES}
     training = (("vocab", "model"), ("vectorize", "--model", "model"), ("train", "model"), ("evaluate", "model"))
     for release, day in zip(RELEASES, (FIRST, NIGHT), strict=True):
         for verb in ("extract", "clean"):
@@ -140,8 +154,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="titler-costs-") as folder:
         hours = Path(folder, "hours")
         hours.mkdir()
-        for number, (day, issues) in enumerate(days(chosen.first, chosen.night).items()):
-            write(hours, day, issues, 1 + number * chosen.first)
+        # in a process of its own: a child's peak begins with the memory of the one that started it
+        reader = multiprocessing.get_context("spawn").Process(target=write_days, args=(hours, chosen.first, chosen.night))
+        reader.start()
+        reader.join()
+        if reader.exitcode:
+            sys.exit(reader.exitcode)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("TITLER_")}
         settings = {
             "TITLER_SOURCE__HOURS": str(hours),
@@ -154,14 +172,16 @@ def main() -> None:
         tables = stored(Lake(f"{folder}/lake"))
         size = Path(folder, "lake", "warehouse.duckdb").stat().st_size
     print(f"{chosen.first:,} issues on the first day, {chosen.night:,} in the night, {chosen.variant}; processor seconds")
-    print(f"{'verb':24} {'first day':>10} {'night':>10} {'to start':>10} {'1,000 issues':>13}")
+    print(f"{'verb':24} {'first day':>10} {'night':>10} {'to start':>10} {'1,000 issues':>13} {'peak MiB':>9}")
     for verb, first in took[RELEASES[0]].items():
         night = took[RELEASES[1]].get(verb)
         if night is None:
-            print(f"{verb:24} {first:10.1f}")
+            print(f"{verb:24} {first.seconds:10.1f} {'':35} {first.memory:9,.0f}")
             continue
-        an_issue = max(0.0, (first - night) / (chosen.first - chosen.night))
-        print(f"{verb:24} {first:10.1f} {night:10.1f} {max(0.0, night - an_issue * chosen.night):10.1f} {1000 * an_issue:13.2f}")
+        an_issue = max(0.0, (first.seconds - night.seconds) / (chosen.first - chosen.night))
+        to_start = max(0.0, night.seconds - an_issue * chosen.night)
+        times = f"{first.seconds:10.1f} {night.seconds:10.1f} {to_start:10.1f} {1000 * an_issue:13.2f}"
+        print(f"{verb:24} {times} {max(first.memory, night.memory):9,.0f}")
     print(f"\n{'table':24} {'rows':>10} {'bytes':>12} {'bytes a row':>12} {'objects':>8}")
     for table, (rows, total, files) in sorted(tables.items()):
         print(f"{table:24} {rows:10,} {total:12,} {total / max(rows, 1):12.1f} {files:8}")
