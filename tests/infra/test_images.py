@@ -93,6 +93,11 @@ def test_both_differ_in_nothing_but_what_they_are_for():
     }  # for probes: the GPU's image runs a task alone
 
 
+def test_a_driver_that_gke_mounts_is_found():
+    (variables,) = [line for line in instructions(GPU) if line.startswith("ENV ")]
+    assert "LD_LIBRARY_PATH=/usr/local/nvidia/lib64" in variables.split()
+
+
 def test_the_images_have_what_setup_asks_for(monkeypatch):
     asked: dict[str, list[str]] = {}
     monkeypatch.setattr("setuptools.setup", lambda **given: asked.update(run=given["install_requires"], **given["extras_require"]))
