@@ -59,7 +59,17 @@ def test_what_is_copied_is_there_and_not_ignored(path):
 
 def test_secrets_and_a_lake_never_enter_a_build():
     assert all(
-        ignored(name) for name in ("infra/.env", "lake", ".git", ".venv", "infra/terraform/main.tf", "infra/kubernetes/airflow.yaml")
+        ignored(name)
+        for name in (
+            "infra/.env",
+            "titler.env",
+            "infra/titler.env",
+            "lake",
+            ".git",
+            ".venv",
+            "infra/terraform/main.tf",
+            "infra/kubernetes/airflow.yaml",
+        )
     )
 
 
