@@ -55,8 +55,8 @@ variable "billing_account" {
   type        = string
 }
 
-variable "budget_usd" {
-  description = "US dollars a month: a message at a half, at nine tenths, at all of it, and when a forecast says so. Nothing is switched off."
+variable "budget" {
+  description = "A month's, in the billing account's currency: a message at a half, at nine tenths, at all of it, and when a forecast says so. Nothing is switched off."
   type        = number
   default     = 300
 }
@@ -82,6 +82,11 @@ variable "administrators" {
   description = "Addresses that may reach the cluster's API, by a name: { office = \"203.0.113.0/24\" }."
   type        = map(string)
   default     = {}
+
+  validation {
+    condition     = var.orchestrator != "gke" || length(var.administrators) > 0
+    error_message = "administrators: expected one address or more, by a name; kubectl and helm could not reach the cluster from anywhere."
+  }
 }
 
 variable "composer_image" {

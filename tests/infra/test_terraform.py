@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import _pod
 from pipeline import settings
 from tests.infra.google_schema import REFERENCE, Schema
 from tests.infra.lint import INFRA, ROOT, program, programs, run
@@ -91,6 +92,28 @@ def test_the_schema_finds_mistakes(schema):
         "google_storage_bucket.lifecycle_rule: condition is missing",
     }
     assert list(schema.mistakes("google_storage_buckets", {})) == ["google_storage_buckets: no such resource"]
+
+
+def test_kubectl_reaches_the_cluster_after_the_readmes_commands():
+    readme = (INFRA / "README.md").read_text()
+    (apply,) = re.findall(r"terraform -chdir=\S+ apply (.*\\\n.*)", readme)
+    given = set(re.findall(r"-var '?(\w+)=", apply))
+    assert given == {"project", "billing_account", "alert_email", "administrators"}
+    assert 'var.orchestrator != "gke" || length(var.administrators) > 0' in TEXT
+    (cluster, place) = re.findall(r"clusters get-credentials (\w+) --location=(\S+)", readme)[0]
+    assert re.search(rf'"google_container_cluster" "titler" {{\n.*\n\s+name\s+= "{cluster}"\n\s+location\s+= "\$\{{var.region\}}-a"', TEXT)
+    assert f'default     = "{place.removesuffix("-a")}"' in TEXT
+
+
+def test_what_terraform_itself_asks_is_switched_on_before():
+    (enabled,) = re.findall(r"gcloud services enable (.*)", (INFRA / "README.md").read_text())
+    assert set(enabled.split()) == {"cloudresourcemanager.googleapis.com", "serviceusage.googleapis.com"}
+    assert all(f'"{name}"' in TEXT for name in enabled.split())
+
+
+def test_a_node_has_room_for_the_largest_pod():
+    largest = max(int(memory.removesuffix("Gi")) for verb, memory in _pod.MEMORY.items() if verb != "train" and memory.endswith("Gi"))
+    assert f"the largest task, {largest} GiB (dags/_pod.py)" in TEXT
 
 
 def test_variables_are_declared_and_used(blocks):
