@@ -89,8 +89,19 @@ variable "administrators" {
   }
 }
 
+variable "tracking_uri" {
+  description = "With composer, which has no MLflow: the address of a server that its workers reach, tracking.uri."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.orchestrator != "composer" || can(regex("^https?://", var.tracking_uri))
+    error_message = "tracking_uri: expected an MLflow server's address, like https://mlflow.example.com; many workers share no SQLite file."
+  }
+}
+
 variable "composer_image" {
-  description = "Composer's version, of an Airflow like requirements.lock's."
+  description = "Composer's version, of an Airflow that setup.py allows."
   type        = string
   default     = "composer-3-airflow-3"
 }

@@ -117,6 +117,16 @@ def test_the_images_have_what_setup_asks_for(monkeypatch):
     assert wanted - pins(INFRA / "image-gpu.txt").keys() == {"tensorflow-cpu"}, RENEW
 
 
+def test_a_wheel_has_the_sql_that_the_package_reads(monkeypatch):
+    given: dict[str, list[str]] = {}
+    monkeypatch.setattr("setuptools.setup", lambda **arguments: given.update(arguments))
+    monkeypatch.chdir(ROOT)
+    exec(compile((ROOT / "setup.py").read_text(), "setup.py", "exec"), {})
+    folders = {file.parent.relative_to(ROOT).as_posix().replace("/", ".") for file in (ROOT / "sql").rglob("*.sql")}
+    assert folders - set(given["packages"]) == set()
+    assert given["package_data"] == {"": ["*.sql"]}
+
+
 def test_versions_are_the_locks():
     lock = pins(ROOT / "requirements.lock")
     assert pins(INFRA / "image.txt").items() <= lock.items(), RENEW

@@ -140,6 +140,24 @@ def test_environment_variables_of_tasks_are_settings(monkeypatch):
     assert settings.load().lake.root == "x"
 
 
+def test_all_rights_on_the_data_set_are_of_one_kind_for_two_would_undo_each_other(resources):
+    kinds = {type_ for type_, _, _ in resources if type_.startswith("google_bigquery_dataset_")}
+    assert kinds == {"google_bigquery_dataset_access"}
+    assert re.search(r'role\s+= "WRITER".*\n\s+user_by_email = google_service_account.task.email', TEXT)
+
+
+def test_tasks_in_composer_have_the_settings_that_many_machines_need(resources):
+    (body,) = [body for type_, _, body in resources if type_ == "google_composer_environment"]
+    (software,) = body["config"][0]["software_config"]
+    assert set(software["env_variables"]) >= {"TITLER_LAKE__ROOT", "TITLER_TRACKING__URI", "TITLER_WAREHOUSE__PROJECT"}
+    assert set(software["airflow_config_overrides"]) == {
+        "celery-worker_concurrency",
+        "core-parallelism",
+        "core-dags_are_paused_at_creation",
+    }  # Composer refuses others, like core-plugins_folder
+    assert 'var.orchestrator != "composer" || can(regex("^https?://", var.tracking_uri))' in TEXT
+
+
 def test_no_value_of_a_secret_passes_through_it(resources):
     assert "google_secret_manager_secret" in {type_ for type_, _, _ in resources}
     assert {type_ for type_, _, _ in resources} & {
