@@ -56,7 +56,7 @@ variable "billing_account" {
 }
 
 variable "budget" {
-  description = "A month's, in the billing account's currency: a message at a half, at nine tenths, at all of it, and when a forecast says so. Nothing is switched off."
+  description = "A month's, in the billing account's currency: messages at a half, nine tenths, all of it, and by forecast. It stops nothing."
   type        = number
   default     = 300
 }
