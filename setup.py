@@ -1,6 +1,6 @@
 """Titler's package. `requirements.lock` pins all of this with hashes; `make lock` renews it."""
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, find_packages, setup
 
 RUNTIME = [
     "annoy==1.17.3",
@@ -66,7 +66,8 @@ setup(
     version="0.1.0",
     description="GitHub's public issues as a nightly data product: titles, embeddings, similar issues",
     python_requires=">=3.11,<3.13",
-    packages=find_packages(include=["pipeline", "pipeline.*"]),
+    packages=[*find_packages(include=["pipeline", "pipeline.*"]), *find_namespace_packages(include=["sql", "sql.*"])],
+    package_data={"": ["*.sql"]},  # beside pipeline/, in a wheel as here
     install_requires=RUNTIME,
     extras_require={"dev": DEVELOPMENT, "kubernetes": KUBERNETES, "lineage": LINEAGE},
     entry_points={"console_scripts": ["titler = pipeline.cli:command"]},

@@ -88,7 +88,7 @@ class Server:
         given = {name: self._filled(value, service) for name, value in self.services[service].get("environment", {}).items()}
         more = self.more if "TITLER_LAKE__ROOT" in given else {}
         paths = [Path(sys.executable).parent, ROOT / "infra" / "entrypoints", "/usr/bin", "/bin"]
-        image = {"PATH": ":".join(map(str, paths)), "HOME": str(self.home), "PYTHONPATH": f"{ROOT / 'infra' / 'airflow'}:{ROOT}"}
+        image = {"PATH": ":".join(map(str, paths)), "HOME": str(self.home), "PYTHONPATH": f"{ROOT / 'infra' / 'task_logs'}:{ROOT}"}
         return {**image, **stores.NO_OTHERS, MARK: self.name, "SPT_NOENV": "1", **given, **more}
 
     def command(self, service: str, words: list[str]) -> list[str]:

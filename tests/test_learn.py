@@ -97,6 +97,7 @@ def test_mlflow_knows_the_file(lake: Lake, settings: Settings, model: str, file:
     )
     assert "days" not in run.data.params
     assert run.data.params["devices"] == "1"
+    assert run.data.tags["titler.device"] in ("cpu:0", "gpu:0")
     assert "the file `issues.csv`: the network `copy`" in run.data.tags["mlflow.note.content"]
 
 

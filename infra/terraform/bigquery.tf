@@ -9,10 +9,11 @@ resource "google_bigquery_dataset" "titler" {
   depends_on                 = [google_project_service.used]
 }
 
-resource "google_bigquery_dataset_iam_member" "task_writes" {
-  dataset_id = google_bigquery_dataset.titler.dataset_id
-  role       = "roles/bigquery.dataEditor"
-  member     = google_service_account.task.member
+# All rights on the data set are of this kind: its roles by IAM would take away those of views and functions, below.
+resource "google_bigquery_dataset_access" "task_writes" {
+  dataset_id    = google_bigquery_dataset.titler.dataset_id
+  role          = "WRITER" # roles/bigquery.dataEditor, as the data set itself calls it
+  user_by_email = google_service_account.task.email
 }
 
 resource "google_project_iam_member" "task_queries" {

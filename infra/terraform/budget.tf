@@ -18,8 +18,7 @@ resource "google_billing_budget" "titler" {
   }
   amount {
     specified_amount {
-      currency_code = "USD"
-      units         = tostring(var.budget_usd)
+      units = tostring(var.budget)
     }
   }
   dynamic "threshold_rules" {

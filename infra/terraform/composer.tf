@@ -1,5 +1,6 @@
-# Google's own Airflow instead of a cluster: orchestrator = "composer". It trains on the CPU. Its workers need `titler` on their PATH
-# (docs/airflow.md): the package and its dependencies are installed with gcloud, from the lock; infra/README.md says how.
+# Google's own Airflow instead of a cluster: orchestrator = "composer". It trains on the CPU. `titler` is a package of the repository below;
+# infra/README.md has the commands that bring it there, with the DAGs and the pool `gpu`. The plugin of dags/plugins is left out: Composer's
+# scheduler takes none.
 
 resource "google_composer_environment" "titler" {
   count  = local.composer ? 1 : 0
@@ -15,18 +16,20 @@ resource "google_composer_environment" "titler" {
         TITLER_WAREHOUSE__PROJECT  = var.project
         TITLER_WAREHOUSE__DATASET  = var.dataset
         TITLER_WAREHOUSE__LOCATION = var.location
+        TITLER_TRACKING__URI       = var.tracking_uri
       }
       airflow_config_overrides = {
-        core-plugins_folder   = "/home/airflow/gcs/dags/plugins"
-        core-default_timezone = "utc"
+        celery-worker_concurrency        = "3"
+        core-parallelism                 = "9"
+        core-dags_are_paused_at_creation = "False"
       }
     }
     workloads_config {
       worker {
         cpu       = 2
-        memory_gb = 8 # four tasks: one that trains and one that writes titles, of 2.5 GiB at most, two of 1.5
+        memory_gb = 8 # three tasks: one that trains and one that writes titles, of 2.5 GiB at most, one of 1.5 (docs/airflow.md)
         min_count = 1
-        max_count = 3
+        max_count = 3 # with three tasks each: core-parallelism
       }
     }
     node_config {
@@ -41,4 +44,20 @@ resource "google_project_iam_member" "composer_worker" {
   project = var.project
   role    = "roles/composer.worker"
   member  = google_service_account.task.member
+}
+
+resource "google_artifact_registry_repository" "python" {
+  count         = local.composer ? 1 : 0
+  repository_id = "titler-python"
+  location      = lower(var.location)
+  format        = "PYTHON"
+  depends_on    = [google_project_service.used]
+}
+
+resource "google_artifact_registry_repository_iam_member" "composer_installs" {
+  count      = local.composer ? 1 : 0
+  repository = google_artifact_registry_repository.python[0].name
+  location   = google_artifact_registry_repository.python[0].location
+  role       = "roles/artifactregistry.reader"
+  member     = google_service_account.task.member
 }

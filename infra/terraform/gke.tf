@@ -114,7 +114,7 @@ resource "google_container_node_pool" "tasks" {
     auto_upgrade = true
   }
   node_config {
-    machine_type    = "e2-standard-4" # 16 GiB: Airflow, MLflow and Dask, and room for a night's largest task, 3 GiB (dags/_pod.py)
+    machine_type    = "e2-standard-4" # 16 GiB: Airflow, MLflow and Dask, and room for the largest task, 4 GiB (dags/_pod.py)
     service_account = google_service_account.node[0].email
     oauth_scopes    = ["https://www.googleapis.com/auth/cloud-platform"] # what it may do is its roles'
     shielded_instance_config {

@@ -31,7 +31,8 @@ locals {
   functions   = toset([for file in fileset("${path.module}/../../sql/functions", "*.sql") : trimsuffix(file, ".sql")])
   services = concat([
     "artifactregistry.googleapis.com", "bigquery.googleapis.com", "bigquerystorage.googleapis.com", "billingbudgets.googleapis.com",
-    "iam.googleapis.com", "monitoring.googleapis.com", "secretmanager.googleapis.com", "storage.googleapis.com",
+    "cloudresourcemanager.googleapis.com", "iam.googleapis.com", "iamcredentials.googleapis.com", "monitoring.googleapis.com",
+    "secretmanager.googleapis.com", "serviceusage.googleapis.com", "storage.googleapis.com",
     ], local.composer ? ["composer.googleapis.com"] : [
     "compute.googleapis.com", "container.googleapis.com", "servicenetworking.googleapis.com", "sqladmin.googleapis.com",
   ])

@@ -8,7 +8,7 @@ output "settings" {
 }
 
 output "database_address" {
-  description = "PostgreSQL, from within the cluster: infra/kubernetes/mlflow.yaml and make_secrets.py want it."
+  description = "PostgreSQL, from within the cluster: databases.sh, make_secrets.py and MLflow's chart want it."
   value       = local.gke ? google_sql_database_instance.titler[0].private_ip_address : null
 }
 

@@ -55,8 +55,8 @@ variable "billing_account" {
   type        = string
 }
 
-variable "budget_usd" {
-  description = "US dollars a month: a message at a half, at nine tenths, at all of it, and when a forecast says so. Nothing is switched off."
+variable "budget" {
+  description = "A month's, in the billing account's currency: messages at a half, nine tenths, all of it, and by forecast. It stops nothing."
   type        = number
   default     = 300
 }
@@ -82,10 +82,26 @@ variable "administrators" {
   description = "Addresses that may reach the cluster's API, by a name: { office = \"203.0.113.0/24\" }."
   type        = map(string)
   default     = {}
+
+  validation {
+    condition     = var.orchestrator != "gke" || length(var.administrators) > 0
+    error_message = "administrators: expected one address or more, by a name; kubectl and helm could not reach the cluster from anywhere."
+  }
+}
+
+variable "tracking_uri" {
+  description = "With composer, which has no MLflow: the address of a server that its workers reach, tracking.uri."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.orchestrator != "composer" || can(regex("^https?://", var.tracking_uri))
+    error_message = "tracking_uri: expected an MLflow server's address, like https://mlflow.example.com; many workers share no SQLite file."
+  }
 }
 
 variable "composer_image" {
-  description = "Composer's version, of an Airflow like requirements.lock's."
+  description = "Composer's version, of an Airflow that setup.py allows."
   type        = string
   default     = "composer-3-airflow-3"
 }

@@ -52,6 +52,14 @@ def spread(batch_size: int) -> Iterator[tuple[str, ...]]:
         yield devices
 
 
+def device() -> str:
+    """Where a network is trained that is not spread: on `gpu:0`, where the backend finds one, or on `cpu:0`."""
+    name = keras.config.backend()
+    if name == "torch":  # for which Keras lists none
+        return "gpu:0" if sys.modules[name].cuda.is_available() else "cpu:0"
+    return str(keras.distribution.list_devices()[0])
+
+
 def peak_memory() -> float | None:
     """MiB: the most that the first accelerator has held since this process began; None on a CPU, and where the backend does not tell.
 

@@ -61,7 +61,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
         return _keep(model, found, checkpoint)
 
     from pipeline.models import Shape, build
-    from pipeline.models.devices import peak_memory, spread
+    from pipeline.models.devices import device, peak_memory, spread
     from pipeline.models.training import Figures, best_epoch, fit
 
     vocabularies = vocabularies_of(lake, vocabulary)
@@ -89,9 +89,10 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
     with tempfile.TemporaryDirectory(prefix="titler-") as scratch, spread(hyper["batch_size"]) as devices:
         folder = Path(scratch)
         parameters["devices"] = max(1, len(devices))
-        if devices:
-            say(f"    on {len(devices)} devices, each with its part of every batch: {', '.join(devices)}")
-        with tracking.training_run(model.name, parameters, {"titler.vocabulary": vocabulary.figures["id"], **_code()}) as run:
+        where = ", ".join(devices) or device()  # a backend that finds no driver says nothing and takes the CPU
+        say(f"    on {len(devices)} devices, each with its part of every batch: {where}" if devices else f"    on {where}")
+        tags = {"titler.vocabulary": vocabulary.figures["id"], "titler.device": where, **_code()}
+        with tracking.training_run(model.name, parameters, tags) as run:
             run.dataset(data_name, data_digest, **sizes)
             network = build(hyper["variant"], shape, seed=hyper["seed"])
             batch = hyper["batch_size"]

@@ -150,6 +150,6 @@ def test_secrets_of_a_running_server_are_left_alone(tmp_path):
 def test_secrets_are_never_committed():
     if not shutil.which("git") or not (ROOT / ".git").exists():
         return
-    secret = ["infra/.env", "infra/terraform/terraform.tfstate"]
+    secret = ["infra/.env", "titler.env", "infra/terraform/terraform.tfstate"]
     ignored = subprocess.run(["git", "check-ignore", *secret], cwd=ROOT, check=False, capture_output=True, text=True)
     assert ignored.stdout.split() == secret

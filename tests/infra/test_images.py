@@ -6,6 +6,7 @@ import fnmatch
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,17 @@ def test_what_is_copied_is_there_and_not_ignored(path):
 
 def test_secrets_and_a_lake_never_enter_a_build():
     assert all(
-        ignored(name) for name in ("infra/.env", "lake", ".git", ".venv", "infra/terraform/main.tf", "infra/kubernetes/airflow.yaml")
+        ignored(name)
+        for name in (
+            "infra/.env",
+            "titler.env",
+            "infra/titler.env",
+            "lake",
+            ".git",
+            ".venv",
+            "infra/terraform/main.tf",
+            "infra/kubernetes/airflow.yaml",
+        )
     )
 
 
@@ -93,6 +104,11 @@ def test_both_differ_in_nothing_but_what_they_are_for():
     }  # for probes: the GPU's image runs a task alone
 
 
+def test_a_driver_that_gke_mounts_is_found():
+    (variables,) = [line for line in instructions(GPU) if line.startswith("ENV ")]
+    assert "LD_LIBRARY_PATH=/usr/local/nvidia/lib64" in variables.split()
+
+
 def test_the_images_have_what_setup_asks_for(monkeypatch):
     asked: dict[str, list[str]] = {}
     monkeypatch.setattr("setuptools.setup", lambda **given: asked.update(run=given["install_requires"], **given["extras_require"]))
@@ -100,6 +116,16 @@ def test_the_images_have_what_setup_asks_for(monkeypatch):
     wanted = {re.split(r"[\[=<>]", name)[0].lower() for kind in ("run", *EXTRAS) for name in asked[kind]}
     assert wanted - pins(INFRA / "image.txt").keys() == set(), RENEW
     assert wanted - pins(INFRA / "image-gpu.txt").keys() == {"tensorflow-cpu"}, RENEW
+
+
+def test_a_wheel_has_the_sql_that_the_package_reads(monkeypatch):
+    given: dict[str, Any] = {}
+    monkeypatch.setattr("setuptools.setup", lambda **arguments: given.update(arguments))
+    monkeypatch.chdir(ROOT)
+    exec(compile((ROOT / "setup.py").read_text(), "setup.py", "exec"), {})
+    folders = {file.parent.relative_to(ROOT).as_posix().replace("/", ".") for file in (ROOT / "sql").rglob("*.sql")}
+    assert folders - set(given["packages"]) == set()
+    assert given["package_data"] == {"": ["*.sql"]}
 
 
 def test_versions_are_the_locks():

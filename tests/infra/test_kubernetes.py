@@ -23,8 +23,9 @@ DASK: dict[str, Any] = yaml.safe_load((FOLDER / "dask.yaml").read_text())
 MLFLOW: dict[str, Any] = yaml.safe_load((FOLDER / "mlflow.yaml").read_text())
 MANIFESTS: list[dict[str, Any]] = list(yaml.safe_load_all((FOLDER / "titler.yaml").read_text()))
 TERRAFORM = "\n".join(path.read_text() for path in (INFRA / "terraform").glob("*.tf"))
+README = (INFRA / "README.md").read_text()
 LOCK = (ROOT / "requirements.lock").read_text()
-# Of the chart's values those that are set here; a key that the chart does not know it passes over in silence. From its values.yaml, 1.22.
+# Of the chart's values those that are set here, from its values.yaml, 1.22: its schema refuses a key that it does not know.
 CHART = {
     *(
         "airflowVersion",
@@ -54,6 +55,39 @@ def test_the_environment_of_tasks_is_cloud_toml(monkeypatch):
     assert settings.load().model_dump() == cloud.model_dump()
 
 
+def test_a_tag_that_moves_is_pulled_by_nobody_and_the_readme_gives_the_real_one():
+    images = {
+        "images.airflow.tag": AIRFLOW["images"]["airflow"]["tag"],
+        "config.titler_pods.gpu_image": AIRFLOW["config"]["titler_pods"]["gpu_image"].rpartition(":")[2],
+        "scheduler.image.tag": DASK["scheduler"]["image"]["tag"],
+        "worker.image.tag": DASK["worker"]["image"]["tag"],
+        "image.tag": MLFLOW["image"]["tag"],
+    }
+    assert set(images.values()) == {"revision"}
+    given = dict(re.findall(r'--set-string ([\w.]+)="([^"]+)"', README))
+    assert given == {
+        **dict.fromkeys(images, "$REV"),
+        "config.titler_pods.gpu_image": "$IMAGES/titler-gpu:$REV",
+        "backendStore.postgres.host": "$HOST",
+    }
+    assert "host" not in MLFLOW["backendStore"]["postgres"]
+
+
+def test_every_chart_has_a_version_that_its_values_name():
+    values = "\n".join(path.read_text() for path in FOLDER.glob("*.yaml"))
+    charts = re.findall(r"helm upgrade --install \w+ (\S+) --version (\S+) ", README)
+    assert len(charts) == README.count("helm upgrade") == 3
+    assert [chart for chart in charts if f"({chart[0]} {chart[1]})" not in values] == []
+
+
+def test_what_is_scheduled_is_not_paused_and_has_time_to_start():
+    compose = yaml.safe_load((INFRA / "compose.yaml").read_text())
+    airflow = compose["services"]["airflow-api-server"]["environment"]
+    assert AIRFLOW["config"]["core"]["dags_are_paused_at_creation"] == airflow["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] == "False"
+    assert AIRFLOW["config"]["api"]["workers"] == airflow["AIRFLOW__API__WORKERS"]
+    assert f"{AIRFLOW['apiServer']['startupProbe']['failureThreshold'] * 10}s" == compose["x-patience"]["start_period"]
+
+
 def test_airflows_configuration_has_options_that_there_are():
     for section, options in AIRFLOW["config"].items():
         if section == "titler_pods":
@@ -68,7 +102,7 @@ def test_the_pods_of_training_are_as_the_values_say(monkeypatch):
         monkeypatch.setenv(f"AIRFLOW__{section}__{name.upper()}", value)
     executors.read_again(monkeypatch)
     spec = _pod.executor_config("train")["pod_override"].spec
-    assert spec.containers[0].image == "us-docker.pkg.dev/my-project/titler/titler-gpu:latest"
+    assert spec.containers[0].image == "us-docker.pkg.dev/my-project/titler/titler-gpu:revision"
     assert spec.node_selector == {"cloud.google.com/gke-accelerator": "nvidia-l4"}
     assert re.search(r'type\s+= "nvidia-l4"', TERRAFORM)
     assert [toleration.key for toleration in spec.tolerations] == ["nvidia.com/gpu"]

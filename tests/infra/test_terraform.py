@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import _pod
 from pipeline import settings
 from tests.infra.google_schema import REFERENCE, Schema
 from tests.infra.lint import INFRA, ROOT, program, programs, run
@@ -93,6 +94,28 @@ def test_the_schema_finds_mistakes(schema):
     assert list(schema.mistakes("google_storage_buckets", {})) == ["google_storage_buckets: no such resource"]
 
 
+def test_kubectl_reaches_the_cluster_after_the_readmes_commands():
+    readme = (INFRA / "README.md").read_text()
+    (apply,) = re.findall(r"terraform -chdir=\S+ apply (.*\\\n.*)", readme)
+    given = set(re.findall(r"-var '?(\w+)=", apply))
+    assert given == {"project", "billing_account", "alert_email", "administrators"}
+    assert 'var.orchestrator != "gke" || length(var.administrators) > 0' in TEXT
+    (cluster, place) = re.findall(r"clusters get-credentials (\w+) --location=(\S+)", readme)[0]
+    assert re.search(rf'"google_container_cluster" "titler" {{\n.*\n\s+name\s+= "{cluster}"\n\s+location\s+= "\$\{{var.region\}}-a"', TEXT)
+    assert f'default     = "{place.removesuffix("-a")}"' in TEXT
+
+
+def test_what_terraform_itself_asks_is_switched_on_before():
+    (enabled,) = re.findall(r"gcloud services enable (.*)", (INFRA / "README.md").read_text())
+    assert set(enabled.split()) == {"cloudresourcemanager.googleapis.com", "serviceusage.googleapis.com"}
+    assert all(f'"{name}"' in TEXT for name in enabled.split())
+
+
+def test_a_node_has_room_for_the_largest_pod():
+    largest = max(int(memory.removesuffix("Gi")) for verb, memory in _pod.MEMORY.items() if verb != "train" and memory.endswith("Gi"))
+    assert f"the largest task, {largest} GiB (dags/_pod.py)" in TEXT
+
+
 def test_variables_are_declared_and_used(blocks):
     declared = {unquoted(name) for block in blocks["variable"] for name in block}
     assert set(re.findall(r"\bvar\.(\w+)", TEXT)) == declared
@@ -115,6 +138,24 @@ def test_environment_variables_of_tasks_are_settings(monkeypatch):
     for name in set(re.findall(r"TITLER_\w+", TEXT)):
         monkeypatch.setenv(name, "duckdb" if name.endswith("KIND") else "x")
     assert settings.load().lake.root == "x"
+
+
+def test_all_rights_on_the_data_set_are_of_one_kind_for_two_would_undo_each_other(resources):
+    kinds = {type_ for type_, _, _ in resources if type_.startswith("google_bigquery_dataset_")}
+    assert kinds == {"google_bigquery_dataset_access"}
+    assert re.search(r'role\s+= "WRITER".*\n\s+user_by_email = google_service_account.task.email', TEXT)
+
+
+def test_tasks_in_composer_have_the_settings_that_many_machines_need(resources):
+    (body,) = [body for type_, _, body in resources if type_ == "google_composer_environment"]
+    (software,) = body["config"][0]["software_config"]
+    assert set(software["env_variables"]) >= {"TITLER_LAKE__ROOT", "TITLER_TRACKING__URI", "TITLER_WAREHOUSE__PROJECT"}
+    assert set(software["airflow_config_overrides"]) == {
+        "celery-worker_concurrency",
+        "core-parallelism",
+        "core-dags_are_paused_at_creation",
+    }  # Composer refuses others, like core-plugins_folder
+    assert 'var.orchestrator != "composer" || can(regex("^https?://", var.tracking_uri))' in TEXT
 
 
 def test_no_value_of_a_secret_passes_through_it(resources):

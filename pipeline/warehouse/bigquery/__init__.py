@@ -137,17 +137,24 @@ class BigQueryWarehouse:
         return gone
 
     def show(self) -> None:
-        """Makes the views of `sql/views` and the table functions of `sql/functions`, as their SQL is now."""
+        """Makes the views of `sql/views` and the table functions of `sql/functions`, as their SQL is now.
+
+        What is there in the same words stays: BigQuery may forget that a view may read the tables for whoever asks once it is replaced.
+        """
         parts = []
         for view in Query.folder("views"):
-            described = f"OPTIONS (description = {quoted(view.prose)})"
-            parts.append(f"CREATE OR REPLACE VIEW {self.names[view.stem]} {described} AS\n{renamed(view.sql, self.names)}")
+            text = renamed(view.sql, self.names)
+            if self._view(view.stem) != (text.strip(), view.prose):
+                described = f"OPTIONS (description = {quoted(view.prose)})"
+                parts.append(f"CREATE OR REPLACE VIEW {self.names[view.stem]} {described} AS\n{text}")
         for function in Query.folder("functions"):
             body = table_function(function.sql)
-            arguments = ", ".join(f"{name} STRING" for name in body.arguments)
             text = renamed(body.bigquery, self.names)
-            parts.append(f"CREATE OR REPLACE TABLE FUNCTION {self.names[function.stem]}({arguments}) AS\n{text}")
-        self.jobs.define("making the views", ";\n".join(parts))
+            if self._function(function.stem) != (text.strip(), body.arguments):
+                arguments = ", ".join(f"{name} STRING" for name in body.arguments)
+                parts.append(f"CREATE OR REPLACE TABLE FUNCTION {self.names[function.stem]}({arguments}) AS\n{text}")
+        if parts:
+            self.jobs.define("making the views", ";\n".join(parts))
 
     def index_vectors(self) -> None:
         """Makes the vector index of `embeddings_v1`, which VECTOR_SEARCH uses and BigQuery keeps; not below INDEX_ROWS rows."""
@@ -206,6 +213,24 @@ class BigQueryWarehouse:
             except exceptions.NotFound:
                 return False
         return True
+
+    def _view(self, name: str) -> tuple[str, str] | None:
+        """A view's SQL and prose as BigQuery has them; None where there is none."""
+        with google.told(self.settings, f"looking at {name}"):
+            try:
+                found = self.jobs.client.get_table(self.tables.address(name), timeout=google.REQUEST)
+            except exceptions.NotFound:
+                return None
+        return (found.view_query or "").strip(), found.description or ""
+
+    def _function(self, name: str) -> tuple[str, tuple[str, ...]] | None:
+        """A table function's SQL and the names of its arguments as BigQuery has them; None where there is none."""
+        with google.told(self.settings, f"looking at {name}"):
+            try:
+                found = self.jobs.client.get_routine(self.tables.address(name), timeout=google.REQUEST)
+            except exceptions.NotFound:
+                return None
+        return (found.body or "").strip(), tuple(argument.name for argument in found.arguments)
 
     def _batches(self, table: contracts.Table) -> dict[str, int]:
         """Rows of every batch that a table holds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,11 @@ def uploads(emulator: Emulator, table: str) -> list[dict[str, Any]]:
     """The load jobs that were asked for, of a table."""
     asked = [request.json for request in emulator.proxy.requests if "/upload/" in request.path and request.json]
     return [job for job in asked if job["configuration"]["load"]["destinationTable"]["tableId"] == table]
+
+
+def definitions(emulator: Emulator) -> list[list[str]]:
+    """The statements of each job that made views."""
+    return [job["configuration"]["query"]["query"].split(";\n") for job in jobs_started(emulator, "CREATE OR REPLACE ")]
 
 
 def test_a_table_has_its_contracts_columns_prose_partition_and_clusters(bigquery_warehouse: BigQueryWarehouse) -> None:
@@ -188,3 +194,37 @@ def test_a_query_of_an_analyst_is_labelled_and_bounded(bigquery_warehouse: BigQu
     bigquery_warehouse.query(Query("ask", "SELECT release_id FROM releases"))
     job = jobs_started(emulator, "SELECT release_id FROM")[-1]["configuration"]
     assert (job["labels"]["verb"], int(job["query"]["maximumBytesBilled"]) > 0) == ("test", True)
+
+
+def test_a_view_that_is_there_in_the_same_words_is_left_alone(
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path
+) -> None:
+    publish(bigquery_warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
+    (first,) = definitions(emulator)
+    views = {view.stem: (view.prose, text) for view, text in zip(Query.folder("views"), first, strict=False)}
+    functions = {query.stem: text for query, text in zip(Query.folder("functions"), first[len(views) :], strict=True)}
+
+    def as_bigquery_keeps_them(request: Request, ask: Any) -> Answer | None:
+        """The emulator gives back a view in other words, and no function at all."""
+        name = request.path.partition("?")[0].rpartition("/")[2]
+        if request.method != "GET" or name not in {*views, *functions}:
+            return None
+        place = {"projectId": "p", "datasetId": "d"}
+        if name in views:
+            prose, text = views[name]
+            query = text.partition(" AS\n")[2]
+            return Answer.of({"tableReference": {**place, "tableId": name}, "description": prose, "view": {"query": query}})
+        head, _, body = functions[name].partition(" AS\n")
+        arguments = [{"name": word} for word in re.findall(r"(\w+) STRING", head)]
+        return Answer.of({"routineReference": {**place, "routineId": name}, "definitionBody": body, "arguments": arguments})
+
+    with emulator.proxy.intervene(as_bigquery_keeps_them):
+        bigquery_warehouse.show()
+        assert len(definitions(emulator)) == 1
+        views["releases"] = ("another prose", views["releases"][1])
+        functions["what_changed"] = functions["what_changed"].replace("before", "earlier")
+        bigquery_warehouse.show()
+    assert [re.findall(r"^CREATE OR REPLACE (?:VIEW|TABLE FUNCTION) `[^`]*\.(\w+)`", text)[0] for text in definitions(emulator)[1]] == [
+        "releases",
+        "what_changed",
+    ]
