@@ -16,20 +16,20 @@ from airflow.executors.executor_loader import ExecutorLoader
 
 CORES = "2"  # what the figures below were measured on
 
-# What the pod of a verb gets, and its peak in MiB over a year of 22,841 issues with the network gru: room for more of them, for
-# Airflow's own 170 MiB, and for copy, which writes 512 titles at a time in 1157 MiB beside what it takes to load it.
+# What the pod of a verb gets, with room and with Airflow's own 170 MiB, and its peak in MiB: over a year of 22,841 issues with the network
+# gru or, where that was more, over two days of 11,000 with copy (docs/costs.md).
 MEMORY = {
     "ready": "1Gi",
-    "extract": "1536Mi",  # 267, and 287 a Dask worker
-    "clean": "1Gi",  # 359
+    "extract": "1536Mi",  # 937 for a day of 10,000 issues, and 287 a Dask worker
+    "clean": "1Gi",  # 403
     "vocab": "1Gi",  # 442
     "vectorize": "1Gi",  # 442
-    "train": "8Gi",  # 1489 on the CPU; CUDA's libraries come on top, not measured
-    "evaluate": "4Gi",  # 1387
+    "train": "8Gi",  # 2410 on the CPU; CUDA's libraries come on top, not measured
+    "evaluate": "4Gi",  # 2363
     "promote": "3Gi",  # not measured; it loads what `evaluate` does
     "plan": "3Gi",  # 1397
     "embed": "3Gi",  # 1436
-    "predict": "4Gi",  # 1435
+    "predict": "4Gi",  # 2184
     "index": "3Gi",  # 1515, and it grows with the issues of all days
     "publish": "3Gi",  # 1435
     "collect": "3Gi",  # 1371
