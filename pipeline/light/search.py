@@ -43,12 +43,12 @@ def search(network: Steps, body: Ids, shape: Shape, start: int, end: int, width:
         if not going_on.any():
             break
         logs, state = network.step(memory, state, last)
-        logs[:, :, [PAD, UNKNOWN, start]] = NEVER
+        logs[:, :, [PAD, UNKNOWN, start]] += NEVER
         if once:
             same = (titles[:, :, :-2] == before[:, :, None]) & (titles[:, :, 1:-1] == last[:, :, None])
             issue, beginning, place = np.nonzero(same)
-            logs[issue, beginning, titles[issue, beginning, place + 2]] = NEVER
-            logs[issues, np.arange(width), last] = NEVER
+            logs[issue, beginning, titles[issue, beginning, place + 2]] += NEVER
+            logs[issues, np.arange(width), last] += NEVER
         candidates, places = _top((sums[:, :, None] + logs).reshape(len(body), width * words), 2 * width)
         parent, token = places // words, (places % words).astype(np.int32)
         grown = titles[issues, parent]

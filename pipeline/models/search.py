@@ -62,7 +62,8 @@ class Search(keras.Model):
         ) -> Any:
             logs, state = self._steps.step(memory, state, last)
             barred = self._barred(titles, before, last)
-            logs = put(ops.cast(logs, "float32"), barred, ops.full_like(barred, NEVER, dtype="float32"))
+            # added, so that what is no number stays none, and is told
+            logs = put(ops.cast(logs, "float32"), barred, ops.full_like(barred, NEVER, dtype="float32"), reduction="add")
             # twice the width: as many may end, and as many must go on; the best of all are among the best of each beginning
             most = min(2 * width, self._words)
             candidates, tokens = ops.top_k(logs, most)
@@ -122,9 +123,12 @@ def spread(ids: KerasTensor, values: KerasTensor, size: int) -> KerasTensor:
     return ops.reshape(sums, (-1, width, size))
 
 
-def put(values: KerasTensor, ids: KerasTensor, others: KerasTensor) -> KerasTensor:
-    """The values (B, k, size) with others (B, k, n) at the ids (B, k, n), of which those that are the same have the same other."""
-    rows, (width, size) = ops.shape(ids)[0], values.shape[1:]
+def put(values: KerasTensor, ids: KerasTensor, others: KerasTensor, reduction: str | None = None) -> KerasTensor:
+    """The values (B, k, size) with others (B, k, n) in their place, or added to them, at the ids (B, k, n).
+
+    Where an id is there twice, and nothing is added, it has the same other twice.
+    """
+    rows, (width, size) = ops.shape(values)[0], values.shape[1:]
     places = ids + size * ops.reshape(ops.arange(rows * width, dtype="int32"), (-1, width, 1))
-    flat = ops.scatter_update(ops.reshape(values, (-1,)), ops.reshape(places, (-1, 1)), ops.reshape(others, (-1,)))
+    flat = ops.scatter_update(ops.reshape(values, (-1,)), ops.reshape(places, (-1, 1)), ops.reshape(others, (-1,)), reduction)
     return ops.reshape(flat, (-1, width, size))

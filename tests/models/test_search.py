@@ -111,10 +111,21 @@ def test_values_of_one_id_are_added_up() -> None:
     assert np.asarray(spread(ops.convert_to_tensor(ids), ops.convert_to_tensor(values), 4)).tolist() == [[[1, 0, 5, 0], [0, 15, 0, 0]]]
 
 
+@pytest.mark.parametrize("width", [1, 3])
+def test_probabilities_that_are_no_numbers_are_not_passed_over(width: int) -> None:
+    broken = Table({})
+    broken.logs = broken.logs * np.nan
+    shape = Shape(7, 7, body_length=2, title_length=5)
+    found = [Search(broken, shape, START, END, width, True).predict_on_batch(BODY), in_numpy(broken, BODY, shape, START, END, width, True)]
+    assert [np.isnan(np.asarray(each[2])).all() for each in found] == [True, True]
+
+
 def test_values_are_put_at_ids_and_the_others_stay() -> None:
     values, ids = np.array([[[1, 2, 3], [4, 5, 6]]], np.float32), np.array([[[2, 2], [0, 1]]], np.int32)
     others = np.array([[[9, 9], [7, 8]]], np.float32)
-    assert np.asarray(put(*map(ops.convert_to_tensor, (values, ids, others)))).tolist() == [[[1, 2, 9], [7, 8, 6]]]
+    values, ids, others = (ops.convert_to_tensor(each) for each in (values, ids, others))
+    assert np.asarray(put(values, ids, others)).tolist() == [[[1, 2, 9], [7, 8, 6]]]
+    assert np.asarray(put(values, ids, others, reduction="add")).tolist() == [[[1, 2, 21], [11, 13, 6]]]
 
 
 def test_each_row_is_chosen_from_by_its_own_index() -> None:
