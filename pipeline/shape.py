@@ -61,6 +61,8 @@ class Shape:
     """numbers a word or a unit"""
     hidden_size: int = 300
     """numbers an issue: the embedding"""
+    layers: int = 2
+    """that read a body, in `copy`: 1 or 2"""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -131,6 +133,6 @@ def read_about(directory: Path) -> tuple[str, Shape]:
             raise LakeError(f"{directory / name} is missing.", AGAIN)
     try:
         about = json.loads((directory / SHAPE).read_text(encoding="utf-8"))
-        return str(about["variant"]), Shape(**about["shape"])
+        return str(about["variant"]), Shape(**{"layers": 1, **about["shape"]})  # files of before there were two do not say
     except (ValueError, KeyError, TypeError, TitlerError) as error:
         raise LakeError(f"{directory / SHAPE} is damaged: {error}", AGAIN) from None

@@ -147,6 +147,18 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
         LightNetwork.load(tmp_path)
 
 
+def test_a_model_of_before_there_were_two_layers_is_read_as_it_was_written(tmp_path: Path) -> None:
+    old = shaken("copy", dataclasses.replace(SHAPES["copy"], layers=1))
+    store.save(old, tmp_path)
+    about = json.loads((tmp_path / "shape.json").read_text())
+    assert about["shape"].pop("layers") == 1
+    (tmp_path / "shape.json").write_text(json.dumps(about))
+    expected = old.decode(bodies(50, "copy"), START, END).ids.tolist()
+    for found in (store.load(tmp_path), LightNetwork.load(tmp_path)):
+        assert found.decode(bodies(50, "copy"), START, END, 128, 4).ids.tolist() == expected
+    assert expected != shaken("copy").decode(bodies(50, "copy"), START, END).ids.tolist()
+
+
 def test_weights_of_another_variant_are_refused(tmp_path: Path) -> None:
     store.save(build("gru", ARTICLES, seed=5), tmp_path)
     about = json.loads((tmp_path / "shape.json").read_text())

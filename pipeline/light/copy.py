@@ -12,6 +12,8 @@ from pipeline.shape import PAD, Floats, Ids, Shape
 
 TINY = np.float32(1e-20)
 """under every probability, as in `pipeline.models.copy`"""
+READERS = (("forward_half", "backward_half"), ("forward_upper_half", "backward_upper_half"))
+"""the layers that read, each of a GRU for either way"""
 Memory = tuple[Ids, Floats, Floats]
 """a batch's bodies (B, S), what the encoder made of each place, and the keys of the attention, both (B, S, H)"""
 
@@ -22,7 +24,7 @@ class Copy:
     def __init__(self, shape: Shape, weights: Weights) -> None:
         check(weights, _sizes(shape))
         (self._units,), (self._table,), (self._keys,) = (weights[name] for name in ("units", "table", "keys"))
-        self._readers = [[Cell(CUDNNS, *weights[f"{way}_{layer}"]) for way in ("forward", "backward")] for layer in ("lower", "upper")]
+        self._readers = [[Cell(CUDNNS, *weights[name]) for name in names] for names in READERS[: shape.layers]]
         self._writer = Cell(CUDNNS, *weights["writer"])
         self._dense = {name: weights[name] for name in ("bridge", "combine", "project", "gate")}
 
@@ -37,10 +39,10 @@ class Copy:
     def begin(self, body: Ids) -> tuple[Memory, Floats]:
         """As `search.Steps`."""
         body = body[:, : max(1, np.flatnonzero((body != PAD).any(axis=0)).max(initial=0) + 1)]
-        lower, upper = self._readers
-        first, _ = self._read(self._units[body], body != PAD, lower)
-        second, last = self._read(first, body != PAD, upper)
-        places: Floats = first + second
+        places, last = self._read(self._units[body], body != PAD, self._readers[0])
+        for reader in self._readers[1:]:
+            more, last = self._read(places, body != PAD, reader)
+            places = places + more
         return (body, places, places @ self._keys), np.tanh(self._apply("bridge", last))
 
     def _read(self, given: Floats, told: npt.NDArray[np.bool_], ways: list[Cell]) -> tuple[Floats, Floats]:
@@ -85,7 +87,7 @@ def _sizes(shape: Shape) -> Sizes:
     words, size = shape.title_vocabulary, shape.hidden_size
     return {
         "units": [(words, size)],
-        **{f"{way}_{layer}": CUDNNS.sizes(size, size // 2) for way in ("forward", "backward") for layer in ("lower", "upper")},
+        **{name: CUDNNS.sizes(size, size // 2) for names in READERS[: shape.layers] for name in names},
         "bridge": [(size, size), (size,)],
         "writer": CUDNNS.sizes(size, size),
         "keys": [(size, size)],

@@ -64,8 +64,9 @@ class Copy(keras.Model):
         size, self.words = shape["hidden_size"], shape["title_vocabulary"]
         self.units = layers.ReversibleEmbedding(self.words, size, name="units")
         self.drop = layers.Dropout(DROPOUT, name="drop")
-        lower, upper = (layers.GRU(size // 2, return_sequences=True, return_state=True, name=name) for name in ("lower", "upper"))
-        self.reader, self.rereader = layers.Bidirectional(lower, name="reader"), layers.Bidirectional(upper, name="rereader")
+        half, upper = (layers.GRU(size // 2, return_sequences=True, return_state=True, name=name) for name in ("half", "upper_half"))
+        self.reader = layers.Bidirectional(half, name="reader")
+        self.rereader = layers.Bidirectional(upper, name="rereader") if shape["layers"] == 2 else None
         self.bridge = layers.Dense(size, activation="tanh", name="bridge")
         self.writer = layers.GRU(size, return_sequences=True, name="writer")
         self.keys = layers.Dense(size, use_bias=False, name="keys")
@@ -88,9 +89,10 @@ class Copy(keras.Model):
     def read(self, body: KerasTensor, training: bool = False) -> tuple[Memory, KerasTensor]:
         """What the attention looks at, and the decoder's first state (B, H)."""
         units = self.drop(self.units(body), training=training)
-        first, *_ = self.reader(units, mask=body != PAD)
-        second, ahead, back = self.rereader(self.drop(first, training=training), mask=body != PAD)
-        read = first + second
+        read, ahead, back = self.reader(units, mask=body != PAD)
+        if self.rereader is not None:
+            second, ahead, back = self.rereader(self.drop(read, training=training), mask=body != PAD)
+            read = read + second
         return (body, read, self.keys(read)), self.bridge(ops.concatenate([ahead, back], axis=-1))
 
     def look(self, memory: Memory, hidden: KerasTensor, told: KerasTensor) -> tuple[KerasTensor, KerasTensor, KerasTensor]:
@@ -166,6 +168,8 @@ def copy(shape: Shape) -> Copy:
             f"the variant copy has one size, an even number.",
             "Set both to the same:  TITLER_MODEL__EMBEDDING_SIZE=300 TITLER_MODEL__HIDDEN_SIZE=300",
         )
+    if shape.layers > 2:
+        raise UsageError(f"layers = {shape.layers}; the variant copy reads bodies by 1 or 2.")
     model = Copy(**asdict(shape))
     model.build_from_config(None)
     return model
