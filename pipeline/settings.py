@@ -93,7 +93,7 @@ class Model(_Section):
     variant: str = Field(default="copy", description="the network: copy; gru, the article's; gru_cudnn, the same with cuDNN's gates")
     embedding_size: int = Field(default=300, ge=1, description="numbers a unit or a word; copy: the same as hidden_size")
     hidden_size: int = Field(default=300, ge=1, description="numbers an issue: the embedding")
-    learning_rate: float = Field(default=0.001, gt=0, description="Nadam's")
+    learning_rate: float = Field(default=0.001, gt=0, description="Nadam's; copy's falls over the second half of the epochs")
     batch_size: int = Field(default=64, ge=1, description="issues a training step; a large GPU wants 1200, the article's")
     epochs: int = Field(default=7, ge=1, description="at most")
     patience: int = Field(default=2, ge=1, description="epochs without a better validation loss before training stops")

@@ -126,7 +126,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
                 batch_size=hyper["inference_batch_size"],
                 beam_width=hyper["beam_width"],
             )
-            if precision := hyper.get("abstain_precision", 0.0):
+            if precision := hyper["abstain_precision"]:
                 least = max(predictor.abstain_below, _threshold(predictor, model, precision))
                 predictor = dataclasses.replace(predictor, abstain_below=least)
             predictor.save(folder / "predictor")
