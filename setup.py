@@ -48,7 +48,7 @@ DEVELOPMENT = [
     *LINEAGE,
     "cryptography",
     "hypothesis",
-    "jax",  # on CPU: pipeline.models runs on it too, and it alone on several devices
+    "jax",  # on CPU: pipeline.networks.in_keras runs on it too, and it alone on several devices
     "mypy",
     "pandas-stubs",
     "pytest",

@@ -8,10 +8,10 @@ from pathlib import Path
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
-from pipeline.cli import answers, app, verbs
+from pipeline.cli import app, query_commands, stage_commands
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "verbs.md"
-SECTIONS = {"The whole job, and what answers": answers, "The stages, in the order of the data's way": verbs}
+SECTIONS = {"The whole job, and what answers": query_commands, "The stages, in the order of the data's way": stage_commands}
 
 
 def group() -> TyperGroup:

@@ -10,8 +10,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from pipeline.lake import Lake
-from tests import postgres, stores
+from pipeline.lake.batches import Lake
+from tests.support import postgres, stores
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -22,7 +22,7 @@ import verbs_page
 from pipeline import cli, sample
 from pipeline.settings import Warehouse as WarehouseSettings
 from pipeline.warehouse.dialect import translate
-from tests.readme import NAME, README, SMALL, analysts_queries, fenced, poor_titles_beside_any_suggestion, title_of
+from tests.support.readme import NAME, README, SMALL, analysts_queries, fenced, poor_titles_beside_any_suggestion, title_of
 
 ROOT = Path(__file__).resolve().parents[1]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")

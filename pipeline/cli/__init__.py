@@ -12,12 +12,13 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline import console, faults, notify
-from pipeline.cli import answers, verbs
+from pipeline import alerts
+from pipeline.cli import console, query_commands, stage_commands
 from pipeline.cli.options import CURRENT, Context, app
 from pipeline.errors import TitlerError
+from pipeline.tracking import faults
 
-__all__ = ["answers", "app", "command", "main", "verbs"]
+__all__ = ["app", "command", "main", "query_commands", "stage_commands"]
 
 INTERRUPTED = 130
 
@@ -50,7 +51,7 @@ def main() -> None:
         if debug:
             raise
         if error.event:
-            notify.tell_error(CURRENT.get().lake, CURRENT.get().settings.alerts, error)
+            alerts.tell_error(CURRENT.get().lake, CURRENT.get().settings.alerts, error)
         console.error(str(error))
         code = error.exit_code
     except typer.TyperException as error:

@@ -11,10 +11,11 @@ from typing import Annotated
 
 import typer
 
-from pipeline import lineage, settings
+from pipeline import settings
+from pipeline.cli import lineage
 from pipeline.errors import UsageError
-from pipeline.lake import Lake
-from pipeline.pins import Pinned
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned
 
 app = typer.Typer(
     name="titler",

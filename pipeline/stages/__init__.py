@@ -13,9 +13,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.compute import map_shards
+from pipeline.compute.cluster import map_shards
 from pipeline.contracts import Table
-from pipeline.lake import Draft, File, Lake, Manifest
+from pipeline.lake.batches import Draft, File, Lake, Manifest
 from pipeline.settings import Compute
 
 ROWS_WORTH_A_CLUSTER = 100_000  # a cluster starts in the time that one process takes for about half as many

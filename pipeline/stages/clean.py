@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from pipeline.contracts import ISSUES, TOKENS
 from pipeline.errors import UsageError
-from pipeline.lake import Lake, Manifest
+from pipeline.lake.batches import Lake, Manifest
 from pipeline.settings import Settings
 from pipeline.stages import Job, Outcome, map_batches
 from pipeline.text.engine import Engine, tokenizer

@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 from pipeline import warehouse
 from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS, TOKENS, VECTORS
-from pipeline.lake import MANIFEST, Lake
-from pipeline.pins import Pinned
-from pipeline.release import RECORD, kept, names, record
+from pipeline.lake.batches import MANIFEST, Lake
+from pipeline.lake.pinned import Pinned
+from pipeline.lake.stores import ASIDE
+from pipeline.releases.release import RECORD, kept, names, record
 from pipeline.settings import Settings
 from pipeline.stages.index import INDEX
 from pipeline.stages.publish import settled
 from pipeline.stages.train import PREDICTOR, tracking_of
 from pipeline.stages.vocab import VOCABULARY
-from pipeline.stores import ASIDE
 
 GRACE = timedelta(days=2)  # what was opened later may still be at work
 BY_DAY = (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name, "quarantine")

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.contracts import EMBEDDINGS, VECTORS, Table
-from pipeline.lake import Draft, File, Lake, Manifest
-from pipeline.pins import Pinned
-from pipeline.predictor import LightPredictor, Predictor
+from pipeline.lake.batches import Draft, File, Lake, Manifest
+from pipeline.lake.list_columns import list_column, list_matrix
+from pipeline.lake.pinned import Pinned
+from pipeline.predictor.predictor import LightPredictor, Predictor
 from pipeline.progress import track
 from pipeline.stages import Outcome
-from pipeline.stages.vectorize import id_matrix
 
 ROWS_TOGETHER = 8192
 
@@ -35,17 +34,11 @@ class Asked:
 
 def embed_part(vectors: pa.Table, predictor: Any) -> pa.Table:
     """Ids in, embeddings out, row for row; all zeros where nothing that the model reads is known to it."""
-    bodies = id_matrix(vectors.column("body"), predictor.vocabularies.body.length)
-    titles = id_matrix(vectors.column("title"), predictor.vocabularies.title.length)
+    bodies = list_matrix(vectors.column("body"), predictor.vocabularies.body.length)
+    titles = list_matrix(vectors.column("title"), predictor.vocabularies.title.length)
     states = predictor.embed_vectors(bodies, titles).astype(np.float16)
     states[~predictor.known(bodies, titles)] = 0
-    return pa.table({"issue_id": vectors.column("issue_id"), "embedding": as_lists(states)})
-
-
-def as_lists(matrix: npt.NDArray[Any]) -> pa.ListArray:
-    """An (n, size) array as a column of lists."""
-    rows, size = matrix.shape
-    return pa.ListArray.from_arrays(pa.array(np.arange(rows + 1, dtype=np.int32) * size), pa.array(matrix.reshape(-1)))
+    return pa.table({"issue_id": vectors.column("issue_id"), "embedding": list_column(states)})
 
 
 def answer_days(

@@ -12,15 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import memory
-from pipeline.confidence import ALIKE, bins, confidence
 from pipeline.errors import UsageError
-from pipeline.examples import read_pairs
-from pipeline.lake import Lake
-from pipeline.metrics import score
-from pipeline.pins import Pinned
-from pipeline.predictor import Predictor
-from pipeline.retrieval import Ranks, lexical_ranks, own_ranks, retrieval
+from pipeline.evaluation.calibration import ALIKE, bins, confidence
+from pipeline.evaluation.retrieval import Ranks, lexical_ranks, own_ranks, retrieval
+from pipeline.evaluation.title_scores import score
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned
+from pipeline.predictor.predictor import Predictor
 from pipeline.settings import Settings
+from pipeline.source.issue_files import read_pairs
 from pipeline.stages.embed import load_predictor
 from pipeline.stages.train import PREDICTOR, tracking_of
 from pipeline.stages.validation import Answers, Example, answers, asked, validation

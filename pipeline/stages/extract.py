@@ -14,11 +14,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import health, source, warehouse
-from pipeline.compute import map_shards
+from pipeline import warehouse
+from pipeline.compute.cluster import map_shards
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
-from pipeline.lake import Lake, Manifest
+from pipeline.lake.batches import Lake, Manifest
 from pipeline.settings import Settings, Text
+from pipeline.source import day_verdict, hour_files
 from pipeline.stages import Outcome
 
 QUARANTINE = "quarantine"
@@ -64,7 +65,7 @@ def question(settings: Settings) -> warehouse.Query:
     return warehouse.Query.from_file("extract_issues", **thresholds(settings.text))
 
 
-def parameters_of(query: warehouse.Query, found: warehouse.SourceTable | source.SourceDay) -> dict[str, Any]:
+def parameters_of(query: warehouse.Query, found: warehouse.SourceTable | hour_files.SourceDay) -> dict[str, Any]:
     """What a day's batch is made by: the query, and what the source has of the day (hour files, or the rows of its table)."""
     if isinstance(found, warehouse.SourceTable):
         made_of: dict[str, Any] = {"table": found.name, "table_rows": found.rows}
@@ -95,7 +96,7 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run: str
     `run` names the command, for what it spends.
     """
     house = warehouse.connect(settings, "extract", run)
-    found = house.source_day(day) or source.look(settings.source.hours, day)
+    found = house.source_day(day) or hour_files.look(settings.source.hours, day)
     query = question(settings)
     partition = {"day": day.isoformat()}
     parameters = parameters_of(query, found)
@@ -110,16 +111,16 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run: str
     draft = lake.draft(ISSUES.name, partition, (), parameters)
     trainable, untrained = 0, Counter(dict.fromkeys(REASONS, 0))
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
-        files = source.fetch(found, Path(folder)) if isinstance(found, source.SourceDay) else []
+        files = hour_files.fetch(found, Path(folder)) if isinstance(found, hour_files.SourceDay) else []
         extraction = house.extract(query, day, files, attempt=taken.batch_id if again and taken else "")
         for number, part in enumerate(parts_of(extraction.issues)):
             draft.write_table(f"part-{number:05d}.parquet", part, ISSUES)
             trainable += pc.sum(part.column("trainable")).as_py() or 0
             untrained.update(untrainable(part, thresholds(settings.text)))
-    hours = [hour.hour for hour in found.found] if isinstance(found, source.SourceDay) else list(extraction.hours)
+    hours = [hour.hour for hour in found.found] if isinstance(found, hour_files.SourceDay) else list(extraction.hours)
     figures: dict[str, Any] = {
         "hours_found": len(hours),
-        "hours_missing": [hour for hour in source.HOURS if hour not in hours],
+        "hours_missing": [hour for hour in hour_files.HOURS if hour not in hours],
         "events": extraction.events,
         "malformed": len(extraction.malformed) + extraction.left_out,
         "trainable": trainable,
@@ -151,15 +152,15 @@ def parts_of(issues: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(waiting)
 
 
-class History(Mapping[date, health.Judged]):
+class History(Mapping[date, day_verdict.Judged]):
     """The verdicts in the lake, each read when it is asked for, and those given just now."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._there = set(lake.days(SOURCE_HEALTH.name))
-        self._known: dict[date, health.Judged] = {}
+        self._known: dict[date, day_verdict.Judged] = {}
 
-    def __getitem__(self, day: date) -> health.Judged:
+    def __getitem__(self, day: date) -> day_verdict.Judged:
         if day not in self._known:
             batch = self._lake.current(SOURCE_HEALTH.name, {"day": str(day)}) if str(day) in self._there else None
             if batch is None or "verdict" not in batch.figures:
@@ -168,7 +169,7 @@ class History(Mapping[date, health.Judged]):
         return self._known[day]
 
     def add(self, day: date, figures: Mapping[str, Any]) -> None:
-        self._known[day] = health.Judged(figures["verdict"], figures["events"], figures["issues"])
+        self._known[day] = day_verdict.Judged(figures["verdict"], figures["events"], figures["issues"])
         self._there.add(str(day))
 
     def __iter__(self) -> Iterator[date]:
@@ -178,9 +179,9 @@ class History(Mapping[date, health.Judged]):
         return len(self._there)
 
 
-def held_against(history: History, day: date, counted: health.Counted) -> dict[str, Any]:
+def held_against(history: History, day: date, counted: day_verdict.Counted) -> dict[str, Any]:
     """The columns of source_health_v1 that depend on the days before."""
-    judged = health.judge(day, counted, history)
+    judged = day_verdict.judge(day, counted, history)
     return {
         "usual_events": judged.usual.events if judged.usual else None,
         "verdict": judged.verdict,
@@ -193,7 +194,7 @@ def held_against(history: History, day: date, counted: health.Counted) -> dict[s
 def judge(lake: Lake, manifest: Manifest, history: History) -> dict[str, Any]:
     """Writes the day's source_health_v1, held against `history`, and adds it there; returns its row."""
     day, figures = date.fromisoformat(manifest.day), manifest.figures
-    counted = health.Counted(figures["hours_found"], figures["events"], figures["malformed"], manifest.rows)
+    counted = day_verdict.Counted(figures["hours_found"], figures["events"], figures["malformed"], manifest.rows)
     found = held_against(history, day, counted)
     row: dict[str, Any] = {
         "day": day,
@@ -226,7 +227,7 @@ def judge_again(lake: Lake) -> tuple[str, ...]:
         if before is None or "verdict" not in before.figures:
             continue
         day, row = date.fromisoformat(name), before.figures
-        found = held_against(history, day, health.Counted(row["hours_found"], row["events"], row["malformed"], row["issues"]))
+        found = held_against(history, day, day_verdict.Counted(row["hours_found"], row["events"], row["malformed"], row["issues"]))
         same = found == {column: row.get(column) for column in found}
         issues = None if same else lake.current(ISSUES.name, {"day": name})
         if issues is not None and issues.digest in before.inputs:  # otherwise it is being extracted, and judged, at this moment

@@ -13,14 +13,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import ann
 from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES
 from pipeline.errors import StoppedError
-from pipeline.lake import Lake, Manifest
-from pipeline.pins import Pinned, keep_mask
+from pipeline.index import annoy_index
+from pipeline.lake.batches import Lake, Manifest
+from pipeline.lake.list_columns import list_matrix
+from pipeline.lake.pinned import Pinned, keep_mask
 from pipeline.progress import track
 from pipeline.settings import Index
-from pipeline.stages.vectorize import id_matrix
 
 INDEX = "index"
 IDS_COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at"]
@@ -38,7 +38,7 @@ def items(lake: Lake, release: Pinned, size: int) -> tuple[pa.Table, npt.NDArray
     tables, vectors = [], []
     for day, manifest in zip(plan.days, release.members(EMBEDDINGS.name, "embed"), strict=True):
         issues = lake.read(release.issues(day), ISSUES, IDS_COLUMNS)
-        matrix = id_matrix(lake.read(manifest, EMBEDDINGS).column("embedding"), size).astype(np.float32)
+        matrix = list_matrix(lake.read(manifest, EMBEDDINGS).column("embedding"), size).astype(np.float32)
         mask = keep_mask(plan, day.day, issues.column("issue_id").to_numpy()) & matrix.any(axis=1)
         tables.append(issues.filter(mask).append_column("day", pa.array([day.day] * int(mask.sum()), pa.string())))
         vectors.append(matrix[mask])
@@ -60,7 +60,7 @@ def check_recall(release: Pinned, index: Manifest, settings: Index) -> None:
 class Neighbours:
     """Nearest older issues. What is older is said by the time of opening, then by the issue's id."""
 
-    def __init__(self, ids: pa.Table, vectors: npt.NDArray[np.float32], index: ann.Index, search_k: int) -> None:
+    def __init__(self, ids: pa.Table, vectors: npt.NDArray[np.float32], index: annoy_index.Index, search_k: int) -> None:
         self._ids = ids
         self._vectors = vectors
         self._index = index
@@ -124,15 +124,15 @@ def run(lake: Lake, release: Pinned, settings: Index) -> Manifest:
     ids, vectors = items(lake, release, size)
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         path = Path(folder) / "issues.ann"
-        ann.build([vectors], size, path, trees=settings.trees, seed=settings.seed)
-        index = ann.Index(path, size)
+        annoy_index.build([vectors], size, path, trees=settings.trees, seed=settings.seed)
+        index = annoy_index.Index(path, size)
         draft = lake.draft(INDEX, {"release": release.name}, inputs, parameters)
         draft.write_file("issues.ann", path.read_bytes())
         buffer = io.BytesIO()
         pq.write_table(ids, buffer, compression="zstd")
         draft.write_file("ids.parquet", buffer.getvalue(), len(ids))
         queries = np.sort(np.random.default_rng(settings.seed).permutation(len(ids))[:RECALL_QUERIES])
-        recall = ann.recall(index, vectors, queries, search_k=settings.search_k)
+        recall = annoy_index.recall(index, vectors, queries, search_k=settings.search_k)
         found = draft.commit({"items": len(ids), "size": size, "recall_at_10": recall, "recall_queries": len(queries)})
         check_recall(release, found, settings)
         _store_neighbours(lake, release, ids, Neighbours(ids, vectors, index, settings.search_k))

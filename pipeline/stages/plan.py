@@ -9,11 +9,11 @@ from typing import Any
 from pipeline import warehouse
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
 from pipeline.errors import UsageError
-from pipeline.lake import Lake
-from pipeline.pins import Pinned, PinnedDay, Plan, pin
-from pipeline.release import published
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned, PinnedDay, Plan, pin
+from pipeline.networks.shape import NEAR_DUPLICATES
+from pipeline.releases.release import published
 from pipeline.settings import Settings
-from pipeline.shape import NEAR_DUPLICATES
 from pipeline.stages.extract import judge_again
 from pipeline.stages.publish import settled
 from pipeline.stages.train import PREDICTOR, tracking_of

@@ -11,18 +11,18 @@ import pyarrow as pa
 
 from pipeline.contracts import TITLE_PREDICTIONS, VECTORS
 from pipeline.errors import LakeError
-from pipeline.lake import File, Lake, Manifest
-from pipeline.pins import Pinned
+from pipeline.lake.batches import File, Lake, Manifest
+from pipeline.lake.list_columns import list_matrix
+from pipeline.lake.pinned import Pinned
 from pipeline.stages import Outcome
 from pipeline.stages.embed import Asked, answer_days
-from pipeline.stages.vectorize import id_matrix
 
 COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at"]
 
 
 def predict_part(rows: pa.Table, predictor: Any, constants: Mapping[str, Any]) -> pa.Table:
     """Ids in (column `body`), titles out, row for row; other columns stay, `constants` are those that are the same for all."""
-    titles = predictor.title_vectors(id_matrix(rows.column("body"), predictor.vocabularies.body.length))
+    titles = predictor.title_vectors(list_matrix(rows.column("body"), predictor.vocabularies.body.length))
     predicted = {"predicted_title": titles.titles, "confidence": titles.confidences, "abstained": titles.abstained}
     same = {name: pa.repeat(value, len(rows)) for name, value in constants.items()}
     return pa.table({**{name: rows.column(name) for name in rows.column_names if name != "body"}, **predicted, **same})

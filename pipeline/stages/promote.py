@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.errors import FINAL, TitlerError, UsageError
-from pipeline.lake import Lake
-from pipeline.pins import Pinned
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned
 from pipeline.settings import Model, Settings
 from pipeline.stages.evaluate import EVALUATION
 from pipeline.stages.train import PREDICTOR, tracking_of

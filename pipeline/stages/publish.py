@@ -10,12 +10,22 @@ from typing import Any
 from pipeline import warehouse
 from pipeline.contracts import RELEASE_MEMBERS, RELEASES, SOURCE_HEALTH, TABLES
 from pipeline.errors import StoppedError, UsageError
-from pipeline.lake import Lake, Manifest
-from pipeline.pins import Pinned
-from pipeline.release import EMBEDDINGS_TABLE, PUBLISHED_TABLES, RECORD, Members, point, published, record, record_of, releases_table
+from pipeline.lake.batches import Lake, Manifest
+from pipeline.lake.pinned import Pinned
+from pipeline.provenance import user_name
+from pipeline.releases.release import (
+    EMBEDDINGS_TABLE,
+    PUBLISHED_TABLES,
+    RECORD,
+    Members,
+    point,
+    published,
+    record,
+    record_of,
+    releases_table,
+)
 from pipeline.settings import Settings
 from pipeline.stages.index import INDEX, check_recall
-from pipeline.who import who
 
 VERBS = {"source_health_v1": "plan", "title_predictions_v1": "predict", "similar_issues_v1": "index", "embeddings_v1": "embed"}
 
@@ -51,7 +61,7 @@ def acceptances(lake: Lake, settings: Settings, release: Pinned, accepted: Mappi
     for day, reason in accepted.items():
         if day not in digests:
             raise UsageError(f"{day} is not in release {release.name}, so there is nothing to accept.", "titler status shows the days.")
-        found[day] = {"day": day, "because": reason, "by": who(), "at": now, "health": digests[day]}
+        found[day] = {"day": day, "because": reason, "by": user_name(), "at": now, "health": digests[day]}
     return [found[day] for day in sorted(found)]
 
 
@@ -69,7 +79,7 @@ def audit(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str
     superseded = sum(len(ids) for ids in plan.superseded.values())
     return {
         "release_id": release.name,
-        "published_by": who(),
+        "published_by": user_name(),
         "model": plan.facts["model"],
         "model_version": plan.facts["model_version"],
         "vocabulary": plan.facts["vocabulary"],

@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import memory
-from pipeline.confidence import threshold
 from pipeline.contracts import VECTORS
-from pipeline.lake import Lake, Manifest
-from pipeline.order import TOGETHER
-from pipeline.pins import Pinned, Plan
-from pipeline.predictor import Predictor
+from pipeline.dataset.repository_runs import TOGETHER
+from pipeline.dataset.training_batches import Batches, Ids
+from pipeline.evaluation.calibration import threshold
+from pipeline.lake.batches import Lake, Manifest
+from pipeline.lake.pinned import Pinned, Plan
+from pipeline.predictor.predictor import Predictor
 from pipeline.progress import say, track
-from pipeline.revision import revision
+from pipeline.provenance import revision
 from pipeline.settings import Model, Settings
-from pipeline.stages.shards import Batches, Ids
 from pipeline.stages.vocab import VOCABULARY, vocabularies_of
 from pipeline.tracking import Run, Tracking
 
 if TYPE_CHECKING:
-    from pipeline.models.training import History
+    from pipeline.networks.in_keras.training import History
 
 PREDICTOR = "predictor"
 AFTERWARDS = {"promotion_margin", "promotion_retrieval_margin", "sample_titles", "inference_batch_size", "beam_width"}
@@ -60,9 +60,9 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
     if found is not None:
         return _keep(model, found, checkpoint)
 
-    from pipeline.models import Shape, build
-    from pipeline.models.devices import device, peak_memory, spread
-    from pipeline.models.training import Figures, best_epoch, fit
+    from pipeline.networks.in_keras import Shape, build
+    from pipeline.networks.in_keras.devices import device, peak_memory, spread
+    from pipeline.networks.in_keras.training import Figures, best_epoch, fit
 
     vocabularies = vocabularies_of(lake, vocabulary)
     lengths = (vocabularies.body.length, vocabularies.title.length)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.lake import Lake
-from pipeline.metrics import lead, rouge_l
-from pipeline.pins import Pinned, keep_mask
-from pipeline.predictor import Predictor
-from pipeline.split import part_of
+from pipeline.dataset.split import part_of
+from pipeline.evaluation.title_scores import lead, rouge_l
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned, keep_mask
+from pipeline.predictor.predictor import Predictor
 
 Floats = npt.NDArray[Any]
 

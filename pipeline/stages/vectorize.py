@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.contracts import VECTORS
-from pipeline.lake import Lake
-from pipeline.pins import Pinned
+from pipeline.lake.batches import Lake
+from pipeline.lake.list_columns import list_column
+from pipeline.lake.pinned import Pinned
 from pipeline.settings import Settings
 from pipeline.stages import Job, Outcome, map_batches
 from pipeline.stages.vocab import VOCABULARY, vocabularies_of
 from pipeline.text.vocabulary import Vocabularies
-
-
-def id_lists(ids: np.ndarray) -> pa.ListArray:
-    """An (n, length) array of ids as a column of lists."""
-    rows, length = ids.shape
-    return pa.ListArray.from_arrays(pa.array(np.arange(rows + 1, dtype=np.int32) * length), pa.array(ids.reshape(-1)))
-
-
-def id_matrix(column: pa.ChunkedArray, length: int) -> np.ndarray:
-    """A column of equally long lists as an (n, length) array."""
-    values = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
-    return np.concatenate(values).reshape(-1, length) if values else np.zeros((0, length), dtype=np.int32)
 
 
 def vectorize_part(rows: pa.Table, vocabularies: Vocabularies) -> pa.Table:
@@ -37,8 +25,8 @@ def vectorize_part(rows: pa.Table, vocabularies: Vocabularies) -> pa.Table:
             "issue_id": rows.column("issue_id"),
             "repo": rows.column("repo"),
             "trainable": rows.column("trainable"),
-            "body": id_lists(vocabularies.body.ids(bodies.to_pylist())),
-            "title": id_lists(vocabularies.title.ids(titles.to_pylist())),
+            "body": list_column(vocabularies.body.ids(bodies.to_pylist())),
+            "title": list_column(vocabularies.title.ids(titles.to_pylist())),
         }
     )
 

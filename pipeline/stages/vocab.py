@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipeline.compute import map_shards
+from pipeline.compute.cluster import map_shards
+from pipeline.dataset.split import Part, part_of
 from pipeline.errors import UsageError
-from pipeline.lake import File, Lake, Manifest
-from pipeline.pins import Pinned, PinnedDay, Plan, check_days, keep_mask, pin
+from pipeline.lake.batches import File, Lake, Manifest
+from pipeline.lake.pinned import Pinned, PinnedDay, Plan, check_days, keep_mask, pin
+from pipeline.networks.shape import units_of
 from pipeline.settings import Settings, Text
-from pipeline.shape import units_of
-from pipeline.split import Part, part_of
 from pipeline.stages import ROWS_WORTH_A_CLUSTER
 from pipeline.text.markup import prepare
-from pipeline.text.subword import ISSUES_READ, Subwords, Units
+from pipeline.text.subwords import ISSUES_READ, Subwords, Units
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
 VOCABULARY = "vocabulary"
@@ -71,7 +71,7 @@ class Asked:
     def check(self) -> None:
         """Raises UsageError for a variant that there is not. Imports the networks' library only where one was asked for."""
         if self.variant is not None:
-            from pipeline.models import check
+            from pipeline.networks.in_keras import check
 
             check(self.variant)
 

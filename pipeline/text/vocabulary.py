@@ -1,6 +1,6 @@
 """From tokens to ids: counting words, choosing those that get an id, padding, and the JSON in which they travel.
 
-A model has two vocabularies, of words or of subwords (`pipeline.text.subword`): what follows is said of words.
+A model has two vocabularies, of words or of subwords (`pipeline.text.subwords`): what follows is said of words.
 
 Ids are ktext 0.40's: 0 pads, 1 is every word not kept, and the words kept follow from 2, by count, ties by first appearance
 in document order. Titles are framed by `_start_` and `_end_`, which are counted as words of theirs.
@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import LakeError, UsageError
-from pipeline.shape import Unit
-from pipeline.text.subword import Subwords
+from pipeline.networks.shape import Unit
+from pipeline.text.subwords import Subwords
 
 PAD: Final = 0
 UNKNOWN: Final = 1

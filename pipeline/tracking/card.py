@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pipeline.shape import units_of
+from pipeline.networks.shape import units_of
 
 if TYPE_CHECKING:
     from mlflow.entities import RunData

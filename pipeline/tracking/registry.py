@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import LakeError, UsageError
-from pipeline.faults import check_listening, of_mlflow
 from pipeline.tracking.card import EXPERIMENT_TAGS, MODEL_NOTE, MODEL_TAG, NOTE_TAG, card
+from pipeline.tracking.faults import check_listening, of_mlflow
 from pipeline.tracking.pictures import Row
 from pipeline.tracking.run import Run
 
@@ -99,7 +99,7 @@ class Tracking:
         self._client.set_terminated(run_id, "FINISHED")
 
     def register(self, run_id: str, directory: Path, model: str) -> str:
-        """Registers a predictor's folder as the run's model, as code (`pipeline/pyfunc.py`) with files; its version.
+        """Registers a predictor's folder as the run's model, as code (`pipeline/predictor/mlflow_model.py`) with files; its version.
 
         A run has one version: asked again, that one is given.
         """
@@ -125,7 +125,7 @@ class Tracking:
         with mlflow.start_run(run_id=run_id) as run:
             logged = mlflow.pyfunc.log_model(
                 name="predictor",
-                python_model=str(package / "pyfunc.py"),
+                python_model=str(package / "predictor" / "mlflow_model.py"),
                 artifacts={"predictor": str(directory)},
                 code_paths=[str(package)],
                 signature=ModelSignature(inputs, outputs),

@@ -22,8 +22,9 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pipeline import contracts, stores
+from pipeline import contracts
 from pipeline.errors import TitlerError, UsageError
+from pipeline.lake import stores
 from pipeline.warehouse import MALFORMED, MALFORMED_KEPT, TEXT_KEPT, Batch, Extraction, Failure, Query, current_of, suffix
 from pipeline.warehouse.dialect import scan_condition, table_function, translate
 from pipeline.warehouse.hours import HourReader

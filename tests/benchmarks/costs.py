@@ -27,9 +27,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline import ann
-from pipeline.lake import Lake
-from pipeline.pins import Pinned
+from pipeline.index import annoy_index
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned
 from pipeline.settings import Index, Model
 from tests.benchmarks.parts import GITHUB, read, test_data
 
@@ -135,9 +135,9 @@ def indexed(count: int) -> tuple[float, int, float]:
     with tempfile.TemporaryDirectory(prefix="titler-costs-") as folder:
         path = Path(folder, "issues.ann")
         began = time.process_time()
-        ann.build([vectors], size, path, trees=settings.trees, seed=SEED)
+        annoy_index.build([vectors], size, path, trees=settings.trees, seed=SEED)
         built = time.process_time()
-        index = ann.Index(path, size)
+        index = annoy_index.Index(path, size)
         for vector in vectors[:QUERIES]:
             index.nearest(vector, settings.neighbours, settings.search_k)
         return built - began, path.stat().st_size, (time.process_time() - built) / QUERIES

@@ -23,9 +23,9 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.models import VARIANTS, Network, Shape, build
-from pipeline.models.lengths import lengths, trimmed
-from pipeline.models.search import Steps
+from pipeline.networks.in_keras import VARIANTS, Network, Shape, build
+from pipeline.networks.in_keras.beam_search import Steps
+from pipeline.networks.in_keras.body_lengths import lengths, trimmed
 
 ARTICLES = Shape(8002, 4502)
 SHAPES = {"gru": ARTICLES, "gru_cudnn": ARTICLES, "copy": Shape(8000, 8000, body_length=256, title_length=24)}

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import examples
-from pipeline.downstream import WAYS
-from pipeline.predictor import Predictor
-from pipeline.stages.downstream import TASKS, Task, features_of, figures_of
+from pipeline.evaluation.downstream_tasks import WAYS
+from pipeline.predictor.predictor import Predictor
+from pipeline.source import issue_files
+from pipeline.stages.evaluate_downstream import TASKS, Task, features_of, figures_of
 from tests.benchmarks.parts import test_data
 
 FILES = ("ai_frameworks_issues", "llm_app_issues", "hf_datasets", "rust")
@@ -41,7 +41,7 @@ def main() -> None:
     models = {folder.name: Predictor.load(folder) for folder in chosen.model}
     print("model | file | question | train | test | split by | " + "; ".join(f"{task.name}: {', '.join(task.figures)}" for task in TASKS))
     for file in chosen.files:
-        rows = examples.read(test_data() / "issues" / f"{file}.parquet")
+        rows = issue_files.read(test_data() / "issues" / f"{file}.parquet")
         issues = [row for row in rows if not row.is_pull_request]
         for name, predictor in models.items():
             features = features_of(predictor, issues)

@@ -27,16 +27,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.lake import Lake, Manifest
-from pipeline.models import Shape, build
-from pipeline.models.contrast import Contrast, steps
-from pipeline.models.lesson import Batch
-from pipeline.models.variants import VARIANTS
-from pipeline.order import TOGETHER
-from pipeline.pins import Pinned
+from pipeline.dataset.repository_runs import TOGETHER
+from pipeline.dataset.training_batches import Batches
+from pipeline.lake.batches import Lake, Manifest
+from pipeline.lake.pinned import Pinned
+from pipeline.networks.in_keras import Shape, build
+from pipeline.networks.in_keras.contrastive_training import Contrast, steps
+from pipeline.networks.in_keras.teacher_forcing import Batch
+from pipeline.networks.in_keras.variants import VARIANTS
 from pipeline.settings import LakeSettings, Settings
-from pipeline.stages import clean, from_file, vectorize, vocab
-from pipeline.stages.shards import Batches
+from pipeline.stages import clean, extract_file, vectorize, vocab
 from pipeline.stages.vocab import VOCABULARY
 from tests.benchmarks import parts
 
@@ -86,12 +86,12 @@ class Source:
 def source(root: Path, file: Path, variant: str) -> Source:
     """What `titler train --from-file` makes before it trains."""
     settings = Settings(lake=LakeSettings(root=str(root)))
-    lake, digest = Lake(str(root)), from_file.digest_of(file)
-    taken, _ = from_file.run(lake, settings, file)
+    lake, digest = Lake(str(root)), extract_file.digest_of(file)
+    taken, _ = extract_file.run(lake, settings, file)
     cleaned = clean.clean_batches(lake, settings, [taken])
     model = Pinned(lake, "models", variant)
     asked = vocab.Asked(variant=variant, file=digest)
-    vocab.run(lake, settings, model, asked, [from_file.pinned(taken, *cleaned.manifests)])
+    vocab.run(lake, settings, model, asked, [extract_file.pinned(taken, *cleaned.manifests)])
     vectors = vectorize.run(lake, settings, model).manifests
     found = vocab.vocabularies_of(lake, model.members(VOCABULARY, "vocab")[0])
     return Source(lake, model, vectors, Shape(found.body.size, found.title.size, found.body.length, found.title.length))

@@ -3,7 +3,7 @@
     KERAS_BACKEND=jax PYTHONPATH=. python tests/benchmarks/gpu.py            1,584,000 pairs: the article's count
     KERAS_BACKEND=jax PYTHONPATH=. python tests/benchmarks/gpu.py --pairs 3000 --batches 256   a trial on a CPU
 
-Imports `pipeline.models` and NumPy alone, so that it runs where only Keras and a backend are installed. Pairs are generated, words drawn
+Imports `pipeline.networks.in_keras` and NumPy alone, so that it runs where only Keras and a backend are installed. Pairs are generated, words drawn
 by Zipf's law: for the article's network 70 and 12 ids at its vocabularies of 8,002 and 4,502, for `copy` 8,000 units, at most 256 and 24
 of them, 140 and 12 on average. The article's epoch took 263 s on a V100.
 """
@@ -20,9 +20,9 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.models import VARIANTS, Network, Shape, build
-from pipeline.models.contrast import ContrastFigures
-from pipeline.models.training import EpochFigures, Figures, fit
+from pipeline.networks.in_keras import VARIANTS, Network, Shape, build
+from pipeline.networks.in_keras.contrastive_training import ContrastFigures
+from pipeline.networks.in_keras.training import EpochFigures, Figures, fit
 
 Ids = npt.NDArray[np.int32]
 ARTICLES = Shape(8002, 4502)

@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.order import TOGETHER, in_runs
-from pipeline.predictor import Predictor
-from pipeline.shape import Ids, Shape, units_of
+from pipeline.dataset.repository_runs import TOGETHER, in_runs
+from pipeline.networks.shape import Ids, Shape, units_of
+from pipeline.predictor.predictor import Predictor
 from pipeline.text.engine import tokenizer
 from pipeline.text.markup import prepare
-from pipeline.text.subword import ISSUES_READ, Subwords, Units
+from pipeline.text.subwords import ISSUES_READ, Subwords, Units
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
 BODY_WORDS, TITLE_WORDS, BODY_LENGTH, TITLE_LENGTH = 8000, 4500, 70, 12
@@ -70,8 +70,8 @@ def learn(train: pa.Table, validation: pa.Table, how: Learning, name: str, on_ep
 
     It never abstains by its confidence. Raises UsageError where either part is empty.
     """
-    from pipeline.models import build
-    from pipeline.models.training import fit
+    from pipeline.networks.in_keras import build
+    from pipeline.networks.in_keras.training import fit
 
     vocabularies, *ids = _subwords(train, validation) if units_of(how.variant) == "subwords" else _words(train, validation)
     learned, held = (Pairs(*pair, _groups(part), how.batch_size, how.seed) for pair, part in zip(ids, (train, validation), strict=True))

@@ -5,7 +5,7 @@
 | part | whose | opened | kinds |
 |---|---|---|---|
 | train | every repository but those that validate or test | before CUTOFF | GitHub's issues and pull requests, other trackers' reports |
-| validation | repositories that `pipeline.split` lets validate | ever | GitHub's issues |
+| validation | repositories that `pipeline.dataset.split` lets validate | ever | GitHub's issues |
 | test_repositories | repositories that it keeps for testing | ever | GitHub's issues |
 | test_time | repositories that train | from CUTOFF on | GitHub's issues |
 
@@ -30,7 +30,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.split import Part, part_of
+from pipeline.dataset.split import Part, part_of
 
 COLUMNS = ("source", "repo", "kind", "url", "title", "body", "created_at")
 GITHUB = "https://github.com/"

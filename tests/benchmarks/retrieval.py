@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.bag import unit
-from pipeline.retrieval import Retrieval, retrieval
+from pipeline.evaluation.retrieval import Retrieval, retrieval
+from pipeline.networks.bag_of_units import unit
 from tests.benchmarks.parts import test_data
 
 Embed = Callable[[pa.Table], Any]
@@ -65,7 +65,7 @@ def ranks(vectors: Any, pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.int6
 
 def by_model(folder: Path) -> Embed:
     """The embedding of a saved model: it reads bodies, and titles where its network does. Raises LakeError as `Predictor.load`."""
-    from pipeline.predictor import Predictor
+    from pipeline.predictor.predictor import Predictor
 
     predictor = Predictor.load(folder)
 

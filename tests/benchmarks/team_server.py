@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from local_airflow import end_on_signals
-from tests.compose import Server
+from tests.support.compose import Server
 
 SETTINGS = {
     "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",  # the clock would ask for yesterday

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.retrieval import Retrieval
+from pipeline.evaluation.retrieval import Retrieval
 from tests.benchmarks import tfidf
 from tests.benchmarks.retrieval import evaluate, ranks, read
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.predictor import Prediction, Predictor
+from pipeline.predictor.predictor import Prediction, Predictor
 from pipeline.settings import Text
 from tests.benchmarks import learning
 from tests.benchmarks.learning import Learning, learn

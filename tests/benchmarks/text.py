@@ -20,7 +20,7 @@ from time import perf_counter
 from pipeline.settings import Text
 from pipeline.text.engine import tokenizer
 from pipeline.text.markup import prepare
-from pipeline.text.subword import Subwords, Units
+from pipeline.text.subwords import Subwords, Units
 
 
 def bodies(name: str) -> list[str]:

@@ -16,8 +16,8 @@ from time import perf_counter
 
 BODY = "It crashes whenever I open the settings page on Android 5"
 ANSWER = f"""
-from pipeline.lake import Lake
-from pipeline.release import require_current
+from pipeline.lake.batches import Lake
+from pipeline.releases.release import require_current
 from pipeline.stages.embed import load_light_predictor, load_predictor
 import sys
 lake = Lake(sys.argv[1])

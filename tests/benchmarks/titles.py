@@ -5,7 +5,7 @@
     PYTHONPATH=. TITLER_TEST_DATA=... python tests/benchmarks/titles.py --epochs 0 --model DIR  a saved model beside the floors
     PYTHONPATH=. TITLER_TEST_DATA=... python tests/benchmarks/titles.py --on validation         what choices are made on
 
-`parts.py` says which issues those are. Titles are lower-cased; ROUGE is F1 with stemming, BLEU the corpus's (`pipeline.metrics`).
+`parts.py` says which issues those are. Titles are lower-cased; ROUGE is F1 with stemming, BLEU the corpus's (`pipeline.evaluation.title_scores`).
 Floors: the first 15 cleaned words of the body; the title of the training issue that is nearest by TF-IDF. Beside them a network that
 learns from the same training issues, with the epoch that was best on validation.
 """
@@ -21,9 +21,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.confidence import bins, confidence
-from pipeline.metrics import LEAD_WORDS, Scores, lead, rouge_l, score
-from pipeline.predictor import Prediction, Predictor
+from pipeline.evaluation.calibration import bins, confidence
+from pipeline.evaluation.title_scores import LEAD_WORDS, Scores, lead, rouge_l, score
+from pipeline.predictor.predictor import Prediction, Predictor
 from pipeline.text.engine import tokenizer
 from tests.benchmarks import parts
 from tests.benchmarks.learning import Learning, learn
@@ -56,7 +56,7 @@ def nearest_title(train: pa.Table) -> Titler:
 
 
 def scores(titlers: Mapping[str, Titler], issues: pa.Table) -> dict[str, Scores]:
-    """Each titler's figures on `issues` (title, body); see `pipeline.metrics.score`."""
+    """Each titler's figures on `issues` (title, body); see `pipeline.evaluation.title_scores.score`."""
     references = pc.utf8_lower(issues["title"]).to_pylist()
     bodies = issues["body"].to_pylist()
     return {name: score(titler(bodies), references) for name, titler in titlers.items()}

@@ -23,11 +23,11 @@ import pytest
 
 from local_airflow import COMPONENTS, LocalAirflow
 from pipeline.contracts import ISSUES, TOKENS
-from pipeline.lake import Lake
-from tests import fates, killer, postgres
-from tests.readme import SMALL
-from tests.replay import replay
-from tests.tables import differences, ingested
+from pipeline.lake.batches import Lake
+from tests.support import fates, killer, postgres
+from tests.support.readme import SMALL
+from tests.support.replay import replay
+from tests.support.tables import differences, ingested
 
 pytestmark = pytest.mark.timeout(1800)  # its fixture runs more than two hundred tasks
 
@@ -100,7 +100,7 @@ def backfill(hours: Path, tmp_path_factory: pytest.TempPathFactory) -> Backfill:
     quiet, lake = Lake(str(folder / "quiet")), Lake(str(folder / "lake"))
     stand_in = folder / "bin" / "titler"
     stand_in.parent.mkdir()
-    stand_in.write_text(f'#!/bin/bash\nexec {sys.executable} -m tests.fates "$@"\n')
+    stand_in.write_text(f'#!/bin/bash\nexec {sys.executable} -m tests.support.fates "$@"\n')
     stand_in.chmod(0o755)
     (folder / "fates").write_text(json.dumps(drawn()))
     environment = {

@@ -14,8 +14,8 @@ import pytest
 
 from demo import Watch
 from local_airflow import AirflowError, LocalAirflow
-from tests.receivers import Webhook, serving
-from tests.standin import stand_in
+from tests.support.receivers import Webhook, serving
+from tests.support.standin import stand_in
 
 ROOT = Path(__file__).resolve().parents[2]
 NIGHT = "2015-01-04T04:00:00+00:00"

@@ -19,17 +19,18 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipeline import release, sample, settings, warehouse
+from pipeline import sample, settings, warehouse
 from pipeline.contracts import ISSUES
 from pipeline.errors import UsageError
-from pipeline.lake import Lake, Manifest, read_parquet
-from pipeline.pins import Pinned
+from pipeline.lake.batches import Lake, Manifest, read_parquet
+from pipeline.lake.pinned import Pinned
+from pipeline.releases import release
 from pipeline.settings import Settings
 from pipeline.stages import extract, plan, publish
 from pipeline.warehouse import Query
 from pipeline.warehouse.bigquery import client as google
-from tests.emulator import PROJECT, Emulator, program, running, secrets_of, service_account
-from tests.readme import NAME, SMALL, analysts_queries, fenced, poor_titles_beside_any_suggestion, title_of
+from tests.support.emulator import PROJECT, Emulator, program, running, secrets_of, service_account
+from tests.support.readme import NAME, SMALL, analysts_queries, fenced, poor_titles_beside_any_suggestion, title_of
 from tests.warehouse.events import opened
 from tests.warehouse.source import load_day
 

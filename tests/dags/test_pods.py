@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests import executors
-from tests.readme import fenced
+from tests.support import executors
+from tests.support.readme import fenced
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 PAGE = DAGS.parent / "docs" / "airflow.md"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local_airflow import LocalAirflow
-from tests.standin import stand_in
+from tests.support.standin import stand_in
 
 PATIENCE = 180  # seconds for runs that are under way
 

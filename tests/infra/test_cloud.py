@@ -9,7 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
-from pipeline import doctor, settings
+from pipeline import settings
+from pipeline.cli import doctor
 from tests.infra.lint import INFRA, ROOT
 
 FILE = INFRA / "cloud.toml"
@@ -55,8 +56,10 @@ def test_the_doctor_takes_tensorflow_for_gpus_as_well(monkeypatch, tmp_path):
         return "1.0"
 
     # the doctor's alone: others ask for versions while they are imported
-    monkeypatch.setattr("pipeline.doctor.metadata", SimpleNamespace(version=version, PackageNotFoundError=metadata.PackageNotFoundError))
-    monkeypatch.setattr("pipeline.doctor._source", lambda _: iter(()))  # asks the network
+    monkeypatch.setattr(
+        "pipeline.cli.doctor.metadata", SimpleNamespace(version=version, PackageNotFoundError=metadata.PackageNotFoundError)
+    )
+    monkeypatch.setattr("pipeline.cli.doctor._source", lambda _: iter(()))  # asks the network
     monkeypatch.chdir(tmp_path)
     found = [finding for finding in doctor.run(settings.load()) if finding.subject == "installed"]
     assert all(finding.good for finding in found)

@@ -10,9 +10,9 @@ import duckdb
 import pytest
 
 from pipeline import sample
-from tests import postgres, stores
-from tests.compose import Server
-from tests.readme import SMALL
+from tests.support import postgres, stores
+from tests.support.compose import Server
+from tests.support.readme import SMALL
 
 pytestmark = [
     pytest.mark.server,

@@ -23,8 +23,8 @@ import pytest
 import yaml
 
 from local_airflow import LOOPBACK, free_port
-from tests import postgres
 from tests.infra.lint import INFRA, ROOT
+from tests.support import postgres
 
 ENTRYPOINTS = INFRA / "entrypoints"
 SERVICES = yaml.safe_load((INFRA / "compose.yaml").read_text())["services"]

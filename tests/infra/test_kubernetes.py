@@ -14,8 +14,8 @@ from airflow.configuration import conf
 
 import _pod
 from pipeline import settings
-from tests import executors
 from tests.infra.lint import INFRA, ROOT, program, run
+from tests.support import executors
 
 FOLDER = INFRA / "kubernetes"
 AIRFLOW: dict[str, Any] = yaml.safe_load((FOLDER / "airflow.yaml").read_text())

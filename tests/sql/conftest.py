@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import emulator
 from tests.sql.engines import DuckDB, Emulator, Engine, Evaluator, Events
 from tests.sql.googlesql import GoogleSQL
+from tests.support import emulator
 
 RealHours = dict[str, Events]  # name, as "2015-01-01-1" -> lines of that hour
 

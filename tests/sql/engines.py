@@ -23,8 +23,8 @@ from pipeline.warehouse.dialect import scan_condition, translate
 from pipeline.warehouse.duckdb import DuckDBWarehouse, StagedFile
 from pipeline.warehouse.hours import HourReader
 from pipeline.warehouse.types import in_bigquery
-from tests import emulator
 from tests.sql.googlesql import EVENTS, EVENTS_SCHEMA, PARAMETERS, SUFFIX, GoogleSQL, Row, Tables, parameters, warehouse_schemas
+from tests.support import emulator
 from tests.warehouse.events import DAY, EXTRACT, Lake, opened, write_hour
 
 Events = Sequence[dict[str, Any] | bytes]  # well-formed lines of an hour file

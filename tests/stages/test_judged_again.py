@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
-from pipeline.lake import Lake, Manifest
+from pipeline.lake.batches import Lake, Manifest
 from pipeline.stages.extract import History, judge, judge_again
 
 DAYS = [f"2015-01-{number:02d}" for number in range(1, 11)]

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import console, sample
+from pipeline import sample
+from pipeline.cli import console
 from pipeline.contracts import ISSUES
-from pipeline.lake import Lake, Manifest
+from pipeline.lake.batches import Lake, Manifest
 from pipeline.settings import Compute, LakeSettings, Settings, Source
 from pipeline.stages import extract
 

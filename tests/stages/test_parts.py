@@ -7,13 +7,14 @@ import pyarrow as pa
 import pytest
 
 from pipeline.contracts import ISSUES, TOKENS, VECTORS
-from pipeline.lake import Lake
-from pipeline.pins import Plan
+from pipeline.dataset.training_batches import Batches
+from pipeline.lake.batches import Lake
+from pipeline.lake.list_columns import list_column, list_matrix
+from pipeline.lake.pinned import Plan
 from pipeline.stages import extract
 from pipeline.stages.clean import clean_part
 from pipeline.stages.extract import untrainable
-from pipeline.stages.shards import Batches
-from pipeline.stages.vectorize import id_lists, id_matrix, vectorize_part
+from pipeline.stages.vectorize import vectorize_part
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
 LIMITS = {"min_body_words": 3, "min_title_words": 2, "max_title_characters": 20, "max_body_characters": 40}
@@ -64,7 +65,7 @@ def test_tokens_become_padded_ids():
 
 def test_lists_of_ids_and_arrays_are_the_same():
     ids = np.arange(12, dtype=np.int32).reshape(3, 4)
-    assert id_matrix(pa.chunked_array([id_lists(ids[:2]), id_lists(ids[2:])]), 4).tolist() == ids.tolist()
+    assert list_matrix(pa.chunked_array([list_column(ids[:2]), list_column(ids[2:])]), 4).tolist() == ids.tolist()
 
 
 def test_an_issue_counts_under_the_first_threshold_that_it_fails():

@@ -11,13 +11,15 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipeline import answers, console, job, release
+from pipeline.cli import console, whole_job
 from pipeline.errors import StoppedError
-from pipeline.lake import Lake
-from pipeline.pins import Pinned
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned
+from pipeline.releases import release
+from pipeline.serving import queries
 from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Text
 from pipeline.stages import extract, publish
-from tests.replay import replay
+from tests.support.replay import replay
 
 FIRST, LAST = date(2019, 12, 2), date(2020, 1, 12)  # a Monday, a Sunday
 DAYS = [FIRST + timedelta(days=number) for number in range((LAST - FIRST).days + 1)]
@@ -63,7 +65,7 @@ def told(lake: Lake, settings: Settings) -> str:
     """What `titler run` says of the last week, once the others are extracted, and how it ends."""
     extract.run(lake, settings, DAYS[:-7])
     with pytest.raises(StoppedError) as stopped:
-        job.run(lake, settings, DAYS[-7:], retrain=False, variant=None, epochs=None)
+        whole_job.run(lake, settings, DAYS[-7:], retrain=False, variant=None, epochs=None)
     return str(stopped.value)
 
 
@@ -84,12 +86,12 @@ def test_the_release_stops_and_says_why_and_what_to_type(told: str, lake: Lake) 
 
 
 def test_of_all_days_these_two_are_not_complete(told: str, lake: Lake, settings: Settings) -> None:
-    verdicts = {day["day"]: day["verdict"] for day in answers.status(lake, settings)["days"]}
+    verdicts = {day["day"]: day["verdict"] for day in queries.status(lake, settings)["days"]}
     assert (len(verdicts), {day: verdict for day, verdict in verdicts.items() if verdict != "complete"}) == (
         42,
         {"2020-01-08": "partial", "2020-01-09": "collapsed"},
     )
-    assert answers.reasons(lake, verdicts) == {
+    assert queries.reasons(lake, verdicts) == {
         "2020-01-08": "21 of 24 hours found",
         "2020-01-09": "1 issue where 27 are usual for a Thursday",
     }
@@ -101,7 +103,7 @@ def test_extract_and_status_say_why(told: str, lake: Lake, settings: Settings, c
         "    2020-01-08 is partial: 21 of 24 hours found",
         "    2020-01-09 is collapsed: 1 issue where 27 are usual for a Thursday (24 of 24 hours found)",
     ]
-    console.status(answers.status(lake, settings, str(EMPTIED), str(EMPTIED)), False, answers.reasons(lake, [str(EMPTIED)]))
+    console.status(queries.status(lake, settings, str(EMPTIED), str(EMPTIED)), False, queries.reasons(lake, [str(EMPTIED)]))
     assert capsys.readouterr().out.splitlines()[:3] == [
         "days      1 collapsed",
         "          day         hours   events  malformed   issues  trainable  verdict",

@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
 from pipeline.errors import StoppedError
-from pipeline.lake import Lake
-from pipeline.pins import Pinned, PinnedDay
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned, PinnedDay
 from pipeline.settings import Settings
 from pipeline.stages.publish import audit
 

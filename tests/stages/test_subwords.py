@@ -10,12 +10,12 @@ import pytest
 
 from pipeline.contracts import ISSUES, SOURCE_HEALTH, VECTORS
 from pipeline.errors import UsageError
-from pipeline.lake import Lake, Manifest
-from pipeline.pins import Pinned, Plan, pin
+from pipeline.lake.batches import Lake, Manifest
+from pipeline.lake.pinned import Pinned, Plan, pin
 from pipeline.settings import LakeSettings, Model, Settings, Text
 from pipeline.stages import clean, vectorize, vocab
 from pipeline.stages.vocab import Asked, prepare_part, vocabularies_of
-from pipeline.text.subword import Subwords
+from pipeline.text.subwords import Subwords
 from tests.stages.test_parts import issue
 
 TRAIN, VALIDATE = "golang/go", "opencv/opencv"

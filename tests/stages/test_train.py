@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.pins import Pinned
+from pipeline.lake.pinned import Pinned
 from pipeline.settings import Model
 from pipeline.stages import train, vectorize
 from pipeline.stages.embed import load_predictor

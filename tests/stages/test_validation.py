@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pipeline.models import Shape, build
-from pipeline.predictor import Predictor
+from pipeline.networks.in_keras import Shape, build
+from pipeline.predictor.predictor import Predictor
 from pipeline.stages.evaluate import RETRIEVAL_ISSUES, drawn
 from pipeline.stages.validation import answers, asked
 from pipeline.text.vocabulary import Vocabularies, Vocabulary

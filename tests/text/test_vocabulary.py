@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import LakeError, UsageError
-from pipeline.text.subword import Subwords, Units
+from pipeline.text.subwords import Subwords, Units
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
 DOCUMENTS = [["b", "a", "b"], ["c", "a"], [], ["d"]]

@@ -15,8 +15,8 @@ from pipeline.warehouse import Warehouse
 from pipeline.warehouse.bigquery import BigQueryWarehouse
 from pipeline.warehouse.bigquery import client as google
 from pipeline.warehouse.duckdb import DuckDBWarehouse
-from tests.emulator import PROJECT, Emulator, program, running
-from tests.stores import BUCKET
+from tests.support.emulator import PROJECT, Emulator, program, running
+from tests.support.stores import BUCKET
 from tests.warehouse.events import Lake
 
 REAL_PROJECT = os.environ.get("TITLER_TEST_BIGQUERY_PROJECT", "")

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import contracts
-from pipeline.stores import open_store
+from pipeline.lake.stores import open_store
 from pipeline.warehouse import Batch, Query, Warehouse
 
 DAY = date(2015, 1, 3)

@@ -14,7 +14,7 @@ from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
-from tests.emulator import SOURCE_PROJECT, Emulator
+from tests.support.emulator import SOURCE_PROJECT, Emulator
 
 DATASET = f"{SOURCE_PROJECT}.day"
 VIEW = "yesterday"  # a wildcard that matches a view fails on the real service, which has this one

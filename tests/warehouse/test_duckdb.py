@@ -15,7 +15,7 @@ from pipeline.settings import Settings
 from pipeline.settings import Warehouse as WarehouseSettings
 from pipeline.warehouse import Batch, Query, connect
 from pipeline.warehouse.duckdb import DuckDBWarehouse
-from tests import stores
+from tests.support import stores
 from tests.warehouse.events import DAY, Lake, prediction, release
 from tests.warehouse.events import publish as publish_checked
 

@@ -19,9 +19,9 @@ from google.api_core import exceptions
 from google.cloud import bigquery
 
 from pipeline.errors import TitlerError, WarehouseError
+from pipeline.provenance import user_name
 from pipeline.warehouse.bigquery import client as google
 from pipeline.warehouse.bigquery.jobs import Jobs
-from pipeline.who import who
 
 NAME = "titler_alone"
 LASTS = timedelta(minutes=5)
@@ -58,7 +58,7 @@ def _taken(jobs: Jobs, address: str, token: str) -> bool:
     """Whether the lease is ours now."""
     table = bigquery.Table(address, schema=[bigquery.SchemaField("nothing", "STRING", description="no rows come here")])
     table.expires = datetime.now(UTC) + LASTS
-    table.description = f"{who()} on {socket.gethostname()}, titler {jobs.verb}"
+    table.description = f"{user_name()} on {socket.gethostname()}, titler {jobs.verb}"
     table.labels = {"app": "titler", "holder": token}
     with google.told(jobs.settings, f"making {address}"):
         try:

@@ -15,11 +15,11 @@ from typing import Any
 
 from pipeline.contracts import SPEND
 from pipeline.errors import BudgetError, TitlerError
+from pipeline.provenance import user_name
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse import Query
 from pipeline.warehouse.dialect import renamed
 from pipeline.warehouse.price import priced, size, usd
-from pipeline.who import who
 
 Run = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]
 """Runs a statement with its named parameters; its rows."""
@@ -97,7 +97,7 @@ class Ledger:
             "release_id": reservation.release_id,
             "bytes": count,
             "usd": usd(self.settings, count),
-            "by": who(),
+            "by": user_name(),
         }
         columns = SPEND.schema.names
         given = [name for name in columns if row[name] is not None]

@@ -14,7 +14,7 @@ from google.cloud.bigquery.job import LoadJob
 
 from pipeline import contracts
 from pipeline.errors import WarehouseError
-from pipeline.lake import read_parquet
+from pipeline.lake.batches import read_parquet
 from pipeline.warehouse import Batch
 from pipeline.warehouse.bigquery import client as google
 from pipeline.warehouse.bigquery.jobs import Jobs, Statement, fingerprint

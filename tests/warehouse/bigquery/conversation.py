@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tests.emulator import Answer, Emulator, Intervention, Request
+from tests.support.emulator import Answer, Emulator, Intervention, Request
 
 
 def jobs_started(emulator: Emulator, words: str = "") -> list[dict[str, Any]]:

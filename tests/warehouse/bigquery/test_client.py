@@ -8,14 +8,15 @@ import pytest
 from google.api_core import exceptions
 from google.auth.exceptions import RefreshError, TransportError
 
-from pipeline import doctor, settings
+from pipeline import settings
+from pipeline.cli import doctor
 from pipeline.errors import TitlerError, UsageError, WarehouseError
 from pipeline.settings import Settings as AllSettings
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse.bigquery import BigQueryWarehouse
 from pipeline.warehouse.bigquery import client as google
 from pipeline.warehouse.bigquery.rights import look
-from tests.emulator import CANARY, Answer, Emulator, Request, secrets_of, service_account
+from tests.support.emulator import CANARY, Answer, Emulator, Request, secrets_of, service_account
 
 
 def test_without_a_project_it_says_which_setting_is_missing() -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import answers, console
-from pipeline.lake import Lake
+from pipeline.cli import console
+from pipeline.lake.batches import Lake
+from pipeline.serving import queries
 from pipeline.settings import LakeSettings
 from pipeline.settings import Settings as AllSettings
 from pipeline.settings import Warehouse as Settings
 from pipeline.stages import extract
-from tests.emulator import Emulator
+from tests.support.emulator import Emulator
 from tests.warehouse.bigquery.conversation import costing, jobs_started
 from tests.warehouse.events import DAY, opened, write_hour
 from tests.warehouse.source import load_day
@@ -35,7 +36,7 @@ def test_each_day_is_priced_and_what_the_lake_has_is_free(settings: AllSettings,
     extract.run(lake, settings, [DAY])
     started = len(jobs_started(emulator, "SELECT"))
     with emulator.proxy.intervene(costing(TIB, "WITH issues AS"), costing(0, "EXTRACT(HOUR")):
-        found = answers.cost(lake, settings, [DAY, NEXT_DAY, THIRD_DAY])
+        found = queries.cost(lake, settings, [DAY, NEXT_DAY, THIRD_DAY])
     assert found == {
         "days": [
             {"day": str(DAY), "in_lake": True, "bytes": 0, "usd": 0.0},
@@ -63,7 +64,7 @@ def test_more_than_a_budget_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_hour_files_cost_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = AllSettings(lake=LakeSettings(root=str(tmp_path)))
-    value = answers.cost(Lake(settings.lake.root), settings, [DAY])
+    value = queries.cost(Lake(settings.lake.root), settings, [DAY])
     assert (value["bytes"], value["days"][0]["in_lake"]) == (0, False)
     console.cost(settings, value, as_json=False)
     assert "hour files, which are free" in capsys.readouterr().out

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
-from pipeline.lake import Lake
+from pipeline.lake.batches import Lake
 from pipeline.settings import LakeSettings
 from pipeline.settings import Settings as AllSettings
 from pipeline.settings import Warehouse as Settings
 from pipeline.stages import extract
 from pipeline.warehouse.bigquery import BigQueryWarehouse
 from pipeline.warehouse.duckdb import DuckDBWarehouse
-from tests.emulator import Emulator
+from tests.support.emulator import Emulator
 from tests.warehouse.bigquery.conversation import jobs_started
 from tests.warehouse.events import DAY, EXTRACT, event, opened, write_hour
 from tests.warehouse.source import load_day

@@ -13,7 +13,7 @@ from pipeline.errors import BudgetError, WarehouseError
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse.bigquery import BigQueryWarehouse
 from pipeline.warehouse.bigquery.jobs import Statement
-from tests.emulator import Answer, Emulator, Request
+from tests.support.emulator import Answer, Emulator, Request
 from tests.warehouse.bigquery.conversation import always, failed, jobs_started, once
 
 DAY = date(2015, 1, 3)

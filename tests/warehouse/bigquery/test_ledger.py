@@ -12,7 +12,7 @@ from pipeline.errors import BudgetError
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse.bigquery import BigQueryWarehouse
 from pipeline.warehouse.bigquery.jobs import Statement, billable
-from tests.emulator import Emulator
+from tests.support.emulator import Emulator
 from tests.warehouse.bigquery.conversation import costing, jobs_started
 
 MB = 2**20  # what BigQuery rounds to; it bills 10 of them at the least

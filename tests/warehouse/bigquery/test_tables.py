@@ -16,7 +16,7 @@ from pipeline.errors import WarehouseError
 from pipeline.warehouse import Query
 from pipeline.warehouse.bigquery import BigQueryWarehouse
 from pipeline.warehouse.bigquery.tables import columns_of
-from tests.emulator import Answer, Emulator, Request
+from tests.support.emulator import Answer, Emulator, Request
 from tests.warehouse.bigquery.conversation import jobs_started
 from tests.warehouse.events import Lake, ask, neighbour, prediction, publish
 

@@ -1,0 +1,388 @@
+"""Mistakes and faults, at the command itself: one clear answer with the next step, an exit code, no traceback, nothing torn."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipeline import sample
+from pipeline.cli import whole_job
+from pipeline.contracts import ISSUES
+from pipeline.lake.batches import Lake, Manifest
+from pipeline.lake.pinned import Pinned
+from pipeline.releases import release
+from pipeline.settings import Compute, LakeSettings, Model, Settings, Source, Text
+from pipeline.stages import clean, extract
+from pipeline.stages.index import INDEX
+
+DAYS = [date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)]
+SMALL = {
+    "TITLER_COMPUTE__WORKERS": "1",
+    "TITLER_MODEL__EMBEDDING_SIZE": "16",
+    "TITLER_MODEL__HIDDEN_SIZE": "16",
+    "TITLER_TEXT__SUBWORDS": "600",
+    "TITLER_TEXT__BODY_UNITS": "64",
+}
+REFRESH = """
+import sys
+from pipeline.cli import app
+for verb in ("plan", "vectorize", "embed", "predict", "index", "publish"):
+    app([verb, "--release", sys.argv[1]], standalone_mode=False)
+"""
+
+
+def environment(lake: Path, hours: Path, **more: str) -> dict[str, str]:
+    return {**os.environ, "TITLER_LAKE__ROOT": str(lake), "TITLER_SOURCE__HOURS": str(hours), **SMALL, **more}
+
+
+def titler(lake: Path, *arguments: str, hours: Path = Path("none"), given: bytes = b"", **more: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "pipeline.cli", *arguments]
+    return subprocess.run(command, env=environment(lake, hours, **more), input=given, capture_output=True, check=False)
+
+
+def refused(done: subprocess.CompletedProcess[bytes], code: int, *parts: str) -> None:
+    """It ended with `code`, printed nothing, and said one thing: what was found, and what to do about it."""
+    said = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (code, b""), said
+    assert said.startswith("titler: ")
+    assert "Traceback" not in said
+    assert "fault of Titler" not in said
+    assert len(said.splitlines()) >= 2
+    for part in parts:
+        assert part in said
+
+
+@pytest.fixture(scope="module")
+def hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hours")
+    sample.write(folder, days=3, seed=3, issues_per_day=60)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def settings(hours: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(
+        source=Source(hours=str(hours)),
+        lake=LakeSettings(root=str(tmp_path_factory.mktemp("lake"))),
+        compute=Compute(workers=1),
+        text=Text(subwords=600, body_units=64),
+        model=Model(embedding_size=16, hidden_size=16, contrast_epochs=1, epochs=1, batch_size=32, learning_rate=0.01, sample_titles=2),
+    )
+
+
+@pytest.fixture(scope="module")
+def published(settings: Settings) -> Path:
+    """A lake with a day, a champion and a release."""
+    whole_job.run(Lake(settings.lake.root), settings, DAYS[:1], retrain=False, variant=None, epochs=None)
+    return Path(settings.lake.root)
+
+
+@pytest.fixture
+def copied(published: Path, tmp_path: Path) -> Path:
+    """The same lake, to be spoilt."""
+    return Path(shutil.copytree(published, tmp_path / "copied"))
+
+
+def current(root: Path) -> Pinned:
+    return release.require_current(Lake(str(root)))
+
+
+def cut(root: Path, manifest: Manifest, name: str) -> None:
+    path = root / manifest.folder / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+# The source
+
+
+def write_hour(folder: Path, day: str, chunks: Iterator[bytes], hour: int = 0) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{day}-{hour}.json.gz"
+    packer = zlib.compressobj(wbits=31)
+    with path.open("wb") as file:
+        for chunk in chunks:
+            file.write(packer.compress(chunk))
+        file.write(packer.flush())
+    return path
+
+
+def test_a_folder_without_hour_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").touch()
+    done = titler(tmp_path / "lake", "extract", "--day", "2015-01-01", hours=tmp_path / "photos")
+    refused(done, 1, "holds no hour files: 1 entries, none named like 2015-01-01-3.json.gz", "titler sample DIR")
+    assert not (tmp_path / "lake").exists()
+
+
+def test_hours_of_before_2015_are_refused_with_the_first_day_there_is(tmp_path: Path) -> None:
+    event = json.dumps({"actor": "someone", "type": "PushEvent", "created_at": "2014-01-01T00:00:00Z", "payload": {}}).encode()
+    write_hour(tmp_path / "old", "2014-01-01", iter([event + b"\n"] * 20))
+    done = titler(tmp_path / "lake", "extract", "--day", "2014-01-01", hours=tmp_path / "old")
+    refused(done, 3, "2014-01-01-0.json.gz has an event of the Timeline API", "titler extract --from 2015-01-01")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--from", "2015-01-02", "--to", "2999-01-01"], "--to 2999-01-01 is in the future"),
+        (["--from", "2015-01-02"], "Which days?"),
+        (["--day", "yesterday"], "Days are written YYYY-MM-DD"),
+    ],
+    ids=" ".join,
+)
+def test_days_that_are_none_are_refused_by_the_whole_job(tmp_path: Path, options: list[str], message: str) -> None:
+    refused(titler(tmp_path / "lake", "run", *options), 2, message)
+
+
+def test_an_hour_cut_in_half_gives_the_day_and_says_what_is_missing(tmp_path: Path, hours: Path) -> None:
+    shutil.copytree(hours, tmp_path / "hours")
+    path = tmp_path / "hours" / "2024-01-01-7.json.gz"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    done = titler(tmp_path / "lake", "extract", "--day", "2024-01-01", hours=tmp_path / "hours")
+    assert done.returncode == 0, done.stderr
+    manifest = Lake(str(tmp_path / "lake")).current(ISSUES.name, {"day": "2024-01-01"})
+    assert manifest is not None
+    kept = (tmp_path / "lake" / manifest.figures["quarantine"] / "malformed.jsonl").read_text()
+    assert "the file is cut here: its gzip stream has no end" in kept
+
+
+BOMBS = {
+    "zeros": lambda: (bytes(2**20) for _ in range(300)),
+    "one endless line": lambda: (b"x" * 2**20 for _ in range(100)),
+    "more lines than an hour has": lambda: (b"0\n" * 2**20 for _ in range(4)),
+    "broken lines": lambda: (b"broken\n" for _ in range(20_000)),
+}
+
+
+def test_hours_that_inflate_a_thousandfold_cost_little_memory_and_little_quarantine(tmp_path: Path) -> None:
+    for hour, chunks in enumerate(BOMBS.values()):
+        write_hour(tmp_path / "hours", "2024-01-01", chunks(), hour)
+    code = "import sys; from pathlib import Path; from pipeline.cli import app; app(sys.argv[1:], standalone_mode=False); " + (
+        "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"  # ru_maxrss would begin with the parent's
+    )
+    command = [sys.executable, "-c", code, "extract", "--day", "2024-01-01"]
+    done = subprocess.run(command, env=environment(tmp_path / "lake", tmp_path / "hours"), capture_output=True, check=True)
+    assert int(done.stdout.split()[-1]) < 700_000  # KiB
+    manifest = Lake(str(tmp_path / "lake")).current(ISSUES.name, {"day": "2024-01-01"})
+    assert manifest is not None
+    assert (manifest.rows, manifest.figures["malformed"]) == (0, 20_003)
+    rows = [json.loads(line) for line in (tmp_path / "lake" / manifest.figures["quarantine"] / "malformed.jsonl").open()]
+    assert [sum(row["file"] == f"2024-01-01-{hour}.json.gz" for row in rows) for hour in range(4)] == [1, 1, 1, 200]
+    assert re.fullmatch(r"the file inflates from [\d,]+ bytes to more than 268,435,456, expected an hour of GH Archive", rows[0]["reason"])
+    assert (rows[1]["reason"][:9], len(rows[1]["text"])) == ("not JSON:", 10_000)
+    assert rows[2]["reason"] == "the file has more than 2,000,000 lines, expected an hour of GH Archive"
+
+
+def test_damage_that_still_inflates_to_json_fails_the_checksum(tmp_path: Path, hours: Path) -> None:
+    whole = gzip.decompress((hours / "2024-01-01-7.json.gz").read_bytes())
+    packed = bytearray(gzip.compress(whole))
+    packed[-8] ^= 1  # of the checksum itself
+    shutil.copytree(hours, tmp_path / "hours")
+    (tmp_path / "hours" / "2024-01-01-7.json.gz").write_bytes(packed)
+    extract.run(Lake(str(tmp_path / "lake")), Settings(source=Source(hours=str(tmp_path / "hours"))), DAYS[:1])
+    manifest = Lake(str(tmp_path / "lake")).current(ISSUES.name, {"day": "2024-01-01"})
+    assert manifest is not None
+    kept = (tmp_path / "lake" / manifest.figures["quarantine"] / "malformed.jsonl").read_text()
+    assert "the file is damaged here: Error -3 while decompressing data: incorrect data check" in kept
+
+
+# What is typed
+
+
+@pytest.mark.parametrize(
+    ("verb", "given", "message"),
+    [
+        ("title", b"a" * 2 * 2**20, "The text is longer than 262,144 bytes, expected an issue's"),
+        ("title", "it crashes".encode("utf-16"), "The text holds NUL bytes, expected UTF-8"),
+        ("similar", b"it \0 crashes", "| titler similar -"),
+        ("title", b"", "The body is empty, so there is nothing to title"),
+        ("title", b" \n", "titler title -"),
+        ("similar", b"", "Nothing was asked for"),
+    ],
+    ids=["2 MB", "UTF-16", "NUL", "nothing", "white space", "no query"],
+)
+def test_a_text_that_is_no_issue_is_refused(published: Path, verb: str, given: bytes, message: str) -> None:
+    refused(titler(published, verb, "-", given=given), 2, message)
+
+
+def test_half_a_character_is_read_as_the_replacement_character(published: Path) -> None:
+    command = [sys.executable.encode(), b"-m", b"pipeline.cli", b"title", b"the parser crashes \xed\xa0\xbd on \xff start", b"--json"]
+    done = subprocess.run(command, env=environment(published, Path("none")), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list(json.loads(done.stdout)) == ["title", "confidence", "abstained"]
+
+
+def test_a_setting_of_the_wrong_type_is_named_with_what_was_found(tmp_path: Path) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text("[model]\nepochs = 'many'\n")
+    refused(titler(tmp_path / "lake", "--settings", str(file), "status"), 2, "model.epochs = 'many': ", "docs/settings.md")
+
+
+def test_an_unknown_setting_of_the_environment_is_named_with_the_nearest(tmp_path: Path) -> None:
+    done = titler(tmp_path / "lake", "status", TITLER_LAKE__ROT="x")
+    refused(done, 2, "TITLER_LAKE__ROT: no such setting; the nearest is TITLER_LAKE__ROOT.")
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    done = titler(tmp_path / "lake", "--debug", "similar", "x")
+    assert done.returncode == 1
+    assert b"Traceback" in done.stderr
+    assert b"No release is published" in done.stderr
+
+
+# What lies in the lake
+
+
+def test_a_truncated_table_is_named_and_a_repeated_extract_and_clean_mend_it(copied: Path, hours: Path) -> None:
+    lake = Lake(str(copied))
+    manifest = lake.current(ISSUES.name, {"day": "2024-01-01"})
+    assert manifest is not None
+    cut(copied, manifest, "part-00000.parquet")
+    done = titler(copied, "clean", "--day", "2024-01-01", hours=hours, TITLER_TEXT__ENGINE="ktext")
+    refused(done, 1, f"{manifest.folder}/part-00000.parquet is ", "with another digest, expected", "Delete ")
+    assert titler(copied, "extract", "--day", "2024-01-01", "--again", hours=hours).returncode == 0
+    assert titler(copied, "clean", "--day", "2024-01-01", hours=hours).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["issues.ann", "ids.parquet"])
+def test_a_truncated_index_is_named(copied: Path, name: str) -> None:
+    cut(copied, current(copied).members(INDEX, "index")[0], name)
+    refused(titler(copied, "similar", "the parser crashes"), 1, f"/{name} is ", " bytes", "expected", "Delete ")
+
+
+def test_a_vocabulary_that_does_not_fit_the_model_is_refused(copied: Path) -> None:
+    lake = Lake(str(copied))
+    manifest = lake.manifest(current(copied).plan().facts["predictor"])
+    path = copied / manifest.folder / "body_vocabulary.json"
+    whole = json.loads(path.read_text())
+    path.write_text(json.dumps({**whole, "merges": whole["merges"][:-1]}, indent=0))
+    refused(titler(copied, "title", "the parser crashes"), 1, "body_vocabulary.json is ", "expected")
+
+
+# What is beneath
+
+
+def test_a_full_disk_is_said_and_nothing_else(tmp_path: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "pipeline.cli", "status", "--json"]
+        done = subprocess.run(command, env=environment(tmp_path / "lake", tmp_path), stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr.decode().splitlines()[0]) == (1, "titler: No space left on device.")
+
+
+def test_a_file_that_may_not_grow_is_named(tmp_path: Path) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    command = [sys.executable, "-m", "pipeline.cli", "sample", str(tmp_path / "hours"), "--days", "1"]
+    done = subprocess.run(command, env=environment(tmp_path, tmp_path), capture_output=True, preexec_fn=limit, check=False)
+    refused(done, 1, "File too large", "run the same command again")
+
+
+def test_an_mlflow_database_that_someone_holds_is_waited_for_a_while(copied: Path) -> None:
+    with closing(sqlite3.connect(copied / "mlflow.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        done = titler(copied, "status")
+    refused(done, 1, "its database is locked", "Wait until that is done")
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [("ffffffffffff", "is of a newer MLflow (schema ffffffffffff, expected "), ("451aebb31d03", "mlflow db upgrade sqlite:///")],
+    ids=["newer", "older"],
+)
+def test_an_mlflow_database_of_another_version_is_refused(copied: Path, schema: str, message: str) -> None:
+    with closing(sqlite3.connect(copied / "mlflow.db", isolation_level=None)) as database:
+        database.execute("UPDATE alembic_version SET version_num = ?", [schema])
+    refused(titler(copied, "status"), 1, message)
+
+
+def test_a_tracking_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    done = titler(tmp_path / "lake", "status", TITLER_TRACKING__URI="http://127.0.0.1:9")
+    refused(done, 1, "MLflow at http://127.0.0.1:9 does not answer: ", "Connection refused", "titler doctor")
+
+
+# Two at once
+
+
+def counts(root: Path) -> tuple[int, int]:
+    """Issues and current releases, as an analyst sees them at this moment."""
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(f"ATTACH '{root}/warehouse.duckdb' AS w (READ_ONLY)")
+        sql = "SELECT (SELECT COUNT(*) FROM w.title_predictions), (SELECT COUNT(*) FROM w.releases WHERE status = 'current')"
+        issues, releases = connection.sql(sql).fetchall()[0]
+    return issues, releases
+
+
+def at_once(lake: Path, hours: Path, *commands: list[str]) -> set[tuple[int, int]]:
+    """Runs Python with each list of arguments, all at once, to their good ends; what an analyst saw meanwhile."""
+    env = environment(lake, hours)
+    running = [
+        subprocess.Popen([sys.executable, *command], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for command in commands
+    ]
+    seen = set()
+    try:
+        while any(process.poll() is None for process in running):
+            seen.add(counts(lake))
+        ends = [(process.returncode, process.communicate()[1].decode()) for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    assert [code for code, _ in ends] == [0] * len(commands), ends
+    return seen
+
+
+def shown_is_pointed_at(root: Path) -> dict[str, str]:
+    """The status of each release, where the lake's pointer, its records and the warehouse say the same."""
+    name, lake = release.pointed(Lake(str(root))), Lake(str(root))
+    with duckdb.connect(str(root / "warehouse.duckdb"), read_only=True) as connection:
+        statuses = dict(connection.sql("SELECT release_id, status FROM releases").fetchall())
+        shown = connection.sql("SELECT release_id, table_name, batch_id FROM release_members_v1").fetchall()
+    assert [release_id for release_id, status in statuses.items() if status == "current"] == [name]
+    assert sorted(statuses) == sorted(row["release_id"] for row in release.published(lake, Settings(lake=LakeSettings(root=str(root)))))
+    members = release.Members(lake).table(list(statuses), release.PUBLISHED_TABLES).to_pylist()
+    assert sorted(shown) == sorted((row["release_id"], row["table_name"], row["batch_id"]) for row in members)
+    return statuses
+
+
+def test_two_refreshes_under_one_name_at_once_make_one_whole_release(published: Path, settings: Settings, hours: Path) -> None:
+    lake = Lake(str(published))
+    extract.run(lake, settings, [DAYS[1]])
+    clean.run(lake, settings, [DAYS[1].isoformat()])
+    before, _ = counts(published)
+    seen = at_once(published, hours, ["-c", REFRESH, "both"], ["-c", REFRESH, "both"])
+    after = counts(published)
+    assert seen <= {(before, 1), after}
+    row = release.record(lake, "both")
+    assert row is not None
+    assert after == (row["issues"], 1)
+    assert after[0] > before
+    assert shown_is_pointed_at(published)["both"] == "current"
+
+
+def test_two_releases_published_at_once_are_both_recorded_and_one_is_current(published: Path, hours: Path) -> None:
+    source = current(published)
+    for name in ("one", "two"):
+        pinned = Pinned(source.lake, "releases", name)
+        pinned.open(source.plan().days, source.plan().facts)
+        for table in ("issues_v1", *release.PUBLISHED_TABLES, release.EMBEDDINGS_TABLE, INDEX):
+            pinned.set_members(table, source.members(table, "plan"))
+    before = counts(published)
+    publish = ["-m", "pipeline.cli", "publish", "--release"]
+    assert at_once(published, hours, [*publish, "one"], [*publish, "two"]) <= {before}
+    statuses = shown_is_pointed_at(published)
+    assert sorted([statuses["one"], statuses["two"]]) == ["current", "published"]

@@ -1,0 +1,226 @@
+"""`titler train --from-file`: a model from a file, which is evaluated, promoted and used for days as any other is."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+from mlflow import MlflowClient
+
+from pipeline import sample
+from pipeline.cli import console, whole_job
+from pipeline.contracts import ISSUES, TOKENS, VECTORS
+from pipeline.errors import UsageError
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned
+from pipeline.serving import queries
+from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Text
+from pipeline.stages import collect, evaluate, evaluate_downstream, extract_file, promote
+from pipeline.stages.train import PREDICTOR
+
+DAY = date(2024, 1, 1)
+WORDS = ("crash", "window", "close", "open", "button", "theme", "error", "login", "parser", "network", "file", "page", "menu", "cursor")
+SMALL = {
+    "TITLER_COMPUTE__WORKERS": "1",
+    "TITLER_TEXT__SUBWORDS": "400",
+    "TITLER_TEXT__BODY_UNITS": "32",
+    "TITLER_MODEL__CONTRAST_EPOCHS": "1",
+    "TITLER_MODEL__EMBEDDING_SIZE": "16",
+    "TITLER_MODEL__HIDDEN_SIZE": "16",
+    "TITLER_MODEL__BATCH_SIZE": "32",
+}
+
+
+def article(path: Path, issues: int = 300) -> Path:
+    """CSV as the article's data set has it, of 30 repositories; every tenth title is too short to learn from."""
+    chance = random.Random(0)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["issue_url", "issue_title", "body"])
+        for number in range(issues):
+            one, two, three = chance.sample(WORDS, 3)
+            title = "help" if number % 10 == 0 else f"the {one} breaks the {two}"
+            url = f'"https://github.com/o{number % 30}/r/issues/{number}"'
+            writer.writerow([url, title, f"when I {one} the {two} then there is no {three} any more"])
+    return path
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    hours = tmp_path_factory.mktemp("hours")
+    sample.write(hours, days=1, seed=1, issues_per_day=60)
+    return Settings(
+        source=Source(hours=str(hours)),
+        lake=LakeSettings(root=str(tmp_path_factory.mktemp("lake"))),
+        compute=Compute(workers=1),
+        text=Text(subwords=400, body_units=32),
+        model=Model(embedding_size=16, hidden_size=16, contrast_epochs=1, epochs=2, batch_size=32, learning_rate=0.01, sample_titles=2),
+        index=Index(trees=20),
+    )
+
+
+@pytest.fixture(scope="module")
+def lake(settings: Settings) -> Lake:
+    return Lake(settings.lake.root)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return article(tmp_path_factory.mktemp("file") / "issues.csv")
+
+
+@pytest.fixture(scope="module")
+def model(lake: Lake, settings: Settings, file: Path) -> str:
+    return whole_job.learn(lake, settings, file, name=None, variant=None, epochs=1)
+
+
+def test_it_is_no_day(lake: Lake, settings: Settings, model: str) -> None:
+    assert [lake.days(table) for table in (ISSUES.name, TOKENS.name, VECTORS.name)] == [[], [], []]
+    assert queries.status(lake, settings)["days"] == []
+
+
+def test_mlflow_knows_the_file(lake: Lake, settings: Settings, model: str, file: Path) -> None:
+    run = MlflowClient(settings.tracking_uri).get_run(Pinned(lake, "models", model).members(PREDICTOR, "train")[0].figures["mlflow_run"])
+    assert run.inputs is not None
+    (data,) = run.inputs.dataset_inputs
+    assert (run.data.params["file"], run.data.params["file_sha256"][:8], data.dataset.name) == (
+        "issues.csv",
+        data.dataset.digest,
+        "issues.csv",
+    )
+    assert "days" not in run.data.params
+    assert run.data.params["devices"] == "1"
+    assert run.data.tags["titler.device"] in ("cpu:0", "gpu:0")
+    assert "the file `issues.csv`: the network `copy`" in run.data.tags["mlflow.note.content"]
+
+
+def test_the_same_command_finds_it_done(lake: Lake, settings: Settings, model: str, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = lake.names("models")
+    assert whole_job.learn(lake, settings, file, name=None, variant=None, epochs=1) == model
+    told = capsys.readouterr().out
+    assert "take: 300 rows of " in told
+    assert "270 trainable, there already" in told
+    assert "not trainable: 30 short title" in told
+    assert "vectorize: 300 rows, 0 files made, 1 file there already" in told
+    assert lake.names("models") == before
+
+
+def test_a_name_that_is_taken_by_another_training_is_refused(lake: Lake, settings: Settings, model: str, file: Path) -> None:
+    with pytest.raises(UsageError, match="is open already"):
+        whole_job.learn(lake, settings, file, name=model, variant=None, epochs=3)
+    with pytest.raises(UsageError, match="is open already"):
+        whole_job.learn(lake, settings, article(file.with_name("other.csv"), 290), name=model, variant=None, epochs=1)
+
+
+def test_it_is_evaluated_promoted_kept_by_collect_and_titles_days(lake: Lake, settings: Settings, model: str, file: Path) -> None:
+    pinned = Pinned(lake, "models", model)
+    figures = evaluate.run(lake, settings, pinned)
+    assert figures["issues"] == pinned.members("vocabulary", "vocab")[0].figures["validation"]
+    assert promote.run(lake, settings, pinned)["moved"]
+    assert evaluate.from_file(lake, settings, file)["model"] == model
+    whole_job.run(lake, settings, [DAY], retrain=False, variant=None, epochs=None)
+    status = queries.status(lake, settings)
+    assert ([day["day"] for day in status["days"]], status["model"]["name"]) == (["2024-01-01"], model)
+    with duckdb.connect(settings.warehouse_path, read_only=True) as connection:
+        rows = connection.sql("SELECT DISTINCT model, source_day FROM title_predictions").fetchall()
+    assert rows == [(model, DAY)]
+    folders = [pinned.plan().days[0].issues, pinned.plan().days[0].tokens, *pinned.member_folders(VECTORS.name)]
+    collect.run(lake, settings, datetime.now(UTC) + timedelta(days=30))
+    assert [lake.manifest(folder).folder for folder in folders] == folders
+
+
+def test_what_no_model_learned_from_is_collected(tmp_path: Path, settings: Settings, file: Path) -> None:
+    other = Settings(**{**settings.model_dump(), "lake": LakeSettings(root=str(tmp_path))})
+    lake = Lake(str(tmp_path))
+    manifest, _ = extract_file.run(lake, other, file)
+    collect.run(lake, other, datetime.now(UTC) + timedelta(days=30))
+    assert lake.names(f"{ISSUES.name}/file={manifest.day}/{manifest.batch_id}") == []
+
+
+@pytest.mark.parametrize(("step", "moment"), [(3, "after"), (23, "before")], ids=["in the file", "in the training"])
+def test_killed_and_typed_again_it_goes_on(tmp_path: Path, file: Path, step: int, moment: str) -> None:
+    environment = {**os.environ, **SMALL, "TITLER_LAKE__ROOT": str(tmp_path / "lake"), "PYTHONPATH": os.getcwd()}
+    command = ["train", "--from-file", str(file), "--epochs", "1"]
+    killed = subprocess.run(
+        [sys.executable, "tests/support/killer.py", str(step), moment, *command],
+        env=environment,
+        capture_output=True,
+        start_new_session=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    again = subprocess.run([sys.executable, "-m", "pipeline.cli", *command], env=environment, capture_output=True, text=True, check=True)
+    lake = Lake(str(tmp_path / "lake"))
+    (name,) = lake.names("models")
+    assert Pinned(lake, "models", name).members(PREDICTOR, "train")[0].rows == 0
+    assert f"train: model {name} (copy), 1 epoch" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("name,text\na,b\n", [], "row 1: found name, text; expected a title"),
+        ("title,body\nt,b\n", [], "0 of 1 rows are trainable (not: 1 short body)"),
+        (None, [], "cannot be read: No such file or directory"),
+        ("title,body\n", ["--variant", "none"], "none"),
+    ],
+)
+def test_a_mistake_is_one_clear_answer_and_opens_no_model(tmp_path: Path, content: str | None, options: list[str], message: str) -> None:
+    path = tmp_path / "a.csv"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    environment = {**os.environ, **SMALL, "TITLER_LAKE__ROOT": str(tmp_path / "lake")}
+    command = [sys.executable, "-m", "pipeline.cli", "train", "--from-file", str(path), *options]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("titler: ")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "lake" / "models").exists()
+
+
+def labelled(path: Path) -> Path:
+    """JSON lines of 120 issues of one repository, every third of them a bug that was closed the next day; and a pull request."""
+    rows = [
+        {
+            "title": "the parser breaks",
+            "body": f"when I {'crash' if number % 3 == 0 else 'open'} the parser then there is no page any more",
+            "html_url": f"https://github.com/o/r/issues/{number}",
+            "labels": [{"name": "bug" if number % 3 == 0 else "question"}],
+            "state": "closed",
+            "created_at": f"2015-01-01T{number // 60:02d}:{number % 60:02d}:00Z",
+            "closed_at": "2015-01-02T00:00:00Z",
+        }
+        for number in range(120)
+    ]
+    pull = {"title": "fix", "body": "fix", "pull_request": {"url": "u"}}
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, pull]), encoding="utf-8")
+    return path
+
+
+def test_its_embeddings_answer_other_questions(
+    lake: Lake, settings: Settings, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = evaluate_downstream.run(lake, settings, labelled(tmp_path / "a.jsonl"), model)
+    assert (found["issues"], found["pull_requests"], list(found["tasks"])) == (120, 1, ["bug", "useless", "days_open"])
+    assert [(task["rows"], task["split"], task["train"], task["test"]) for task in found["tasks"].values()] == [(120, "time", 96, 24)] * 3
+    assert found["tasks"]["bug"]["bag_of_words"]["roc_auc"] == 1
+    console.downstream(found, as_json=True)
+    assert json.loads(capsys.readouterr().out) == found
+    console.downstream(found, as_json=False)
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        f"evaluate: downstream of model {model}, 120 issues of a.jsonl, 1 pull request left out",
+        "    bug: 96 (32 are) train, 24 (8 are) test, split by time",
+    ]
+    run = MlflowClient(settings.tracking_uri).get_run(Pinned(lake, "models", model).members(PREDICTOR, "train")[0].figures["mlflow_run"])
+    assert run.data.metrics["downstream/bug_bag_of_words_roc_auc"] == 1
+    assert "downstream.json" in run.data.tags["mlflow.loggedArtifacts"]

@@ -1,0 +1,22 @@
+"""The split: by repository, the same everywhere."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.dataset.split import part_of
+
+
+def test_known_repositories_stay_where_they_are():
+    assert [part_of(repo) for repo in ("rust-lang/rust", "golang/go", "opencv/opencv")] == ["train", "train", "validation"]
+
+
+def test_about_a_tenth_validates_and_a_tenth_tests():
+    parts = [part_of(f"owner/{number}") for number in range(10_000)]
+    assert 900 < parts.count("validation") < 1100
+    assert 900 < parts.count("test") < 1100
+
+
+@given(st.text())
+def test_any_name_has_one_part(repo):
+    assert part_of(repo) == part_of(repo)
+    assert part_of(repo) in ("train", "validation", "test")

@@ -1,0 +1,101 @@
+"""The article's network, counted and computed by hand."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.networks.in_keras import VARIANTS, Shape, build
+from pipeline.networks.in_keras.gru import hard_sigmoid
+
+ONE_STEP = """
+from pathlib import Path
+from tempfile import mkdtemp
+import keras, numpy as np
+from pipeline.networks.in_keras import Shape, build
+from pipeline.networks.in_keras.training import fit
+network = build({variant!r}, Shape(9, {titles}, 4, 5, 4, 4), seed=1)
+batch = np.array([[4, 5, 4, 0]], np.int32), np.array([[2, 4, 5, 3, 0]], np.int32)
+history = fit(network, lambda _: iter([batch]), lambda _: iter([batch]), epochs=1, learning_rate=0.01, patience=1,
+              checkpoint=Path(mkdtemp()), on_epoch=lambda _: None, seed=1)
+decoded = network.decode(batch[0], start=2, end=3, beam_width=2)
+print(keras.config.backend(), history[0].issues, history[0].loss > 0, decoded.ids.shape, np.isfinite(decoded.states).all())
+"""
+
+
+def test_the_articles_network_has_6191702_parameters_at_its_vocabularies() -> None:
+    assert build("gru", Shape(8002, 4502), seed=1).model.count_params() == 6_191_702
+
+
+def test_cudnns_variant_has_a_second_bias_in_each_of_its_two_grus() -> None:
+    assert build("gru_cudnn", Shape(8002, 4502), seed=1).model.count_params() == 6_191_702 + 2 * 900
+
+
+def test_the_hard_sigmoid_is_keras_2s() -> None:
+    assert np.asarray(hard_sigmoid(np.array([-9.0, -2.5, -1.0, 0.0, 1.0, 2.5, 9.0]))).tolist() == pytest.approx([0, 0, 0.3, 0.5, 0.7, 1, 1])
+
+
+def test_the_encoder_resets_before_the_matrix_product_and_reads_padding_as_words() -> None:
+    network = build("gru", Shape(9, 8, body_length=4, title_length=5, embedding_size=3, hidden_size=2), seed=3)
+    rng = np.random.default_rng(0)
+    network.model.set_weights(
+        [
+            rng.uniform(0.2, 1.0, weight.shape) * rng.choice([-1, 1], weight.shape) ** (weight.ndim > 1)
+            for weight in network.model.get_weights()
+        ]
+    )
+    layer = network.model.get_layer
+    table, norm = layer("body_embedding").get_weights()[0], layer("body_norm")
+    gamma, beta, mean, variance = norm.get_weights()
+    kernel, recurrent, bias = layer("encoder").get_weights()
+
+    state = np.zeros(2)
+    for word in [0, 0, 5, 7]:
+        x = gamma * (table[word] - mean) / np.sqrt(variance + norm.epsilon) + beta
+        update, reset, candidate = np.split(x @ kernel + bias, 3)
+        z = np.clip(0.2 * (update + state @ recurrent[:, :2]) + 0.5, 0, 1)
+        r = np.clip(0.2 * (reset + state @ recurrent[:, 2:4]) + 0.5, 0, 1)
+        state = z * state + (1 - z) * np.tanh(candidate + (r * state) @ recurrent[:, 4:])
+
+    assert network.encode([[0, 0, 5, 7]])[0].tolist() == pytest.approx(state.tolist(), abs=1e-5)
+
+
+def test_the_same_seed_gives_the_same_first_weights() -> None:
+    weights = [build("gru", Shape(9, 8), seed=seed).model.get_weights() for seed in (1, 1, 2)]
+    same = [all((a == b).all() for a, b in zip(weights[0], other, strict=True)) for other in weights[1:]]
+    assert same == [True, False]
+
+
+def test_an_unknown_variant_is_refused_naming_those_there_are() -> None:
+    with pytest.raises(UsageError, match=r"(?s)'lstm' is no variant.*gru, gru_cudnn, copy"):
+        build("lstm", Shape(9, 8), seed=1)
+
+
+def test_a_size_of_zero_is_refused_by_name() -> None:
+    with pytest.raises(UsageError, match="hidden_size = 0"):
+        Shape(9, 8, hidden_size=0)
+
+
+# the other variants are trained on TensorFlow by all other tests, on JAX by test_devices.py
+ELSEWHERE = [("tensorflow", "gru_cudnn"), ("jax", "gru"), *(("torch", variant) for variant in VARIANTS)]
+
+
+@pytest.mark.parametrize(("backend", "variant"), ELSEWHERE)
+def test_one_training_step_runs_on_every_backend(backend: str, variant: str) -> None:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_STEP.format(variant=variant, titles=9 if variant == "copy" else 8)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == f"{backend} 1 True (1, 4) True\n", done.stderr

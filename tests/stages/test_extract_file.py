@@ -1,0 +1,149 @@
+"""A file that a model learns from: literal rows in, the rows of issues_v1 out, in a partition that no day is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.contracts import ISSUES
+from pipeline.errors import UsageError
+from pipeline.lake.batches import Lake
+from pipeline.settings import Model, Settings, Text
+from pipeline.stages import extract_file
+
+BODY = "it crashes whenever I open the settings page"
+SETTINGS = Settings(text=Text(max_body_characters=200))
+
+
+def lines(path: Path, *rows: Mapping[str, Any]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def others(count: int = 40) -> list[dict[str, Any]]:
+    """Rows of enough repositories to be split."""
+    return [{"title": f"Title number {n}", "body": f"{BODY} {n}", "repo": f"o/r{n}"} for n in range(count)]
+
+
+def taken(folder: Path, path: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    lake = Lake(str(folder / "lake"))
+    manifest, made = extract_file.run(lake, SETTINGS, path)
+    assert made
+    return lake.read(manifest, ISSUES).to_pylist(), manifest.figures
+
+
+def test_the_articles_csv_gives_repository_and_number_by_the_quoted_address(tmp_path: Path) -> None:
+    rows = [f'"""https://github.com/o/r{n}/issues/{n + 7}""",Title number {n},{BODY} {n}\n' for n in range(40)]
+    (tmp_path / "a.csv").write_text("issue_url,issue_title,body\n" + "".join(rows), encoding="utf-8")
+    (first, *_), figures = taken(tmp_path, tmp_path / "a.csv")
+    assert {**first, "issue_id": 0} == {
+        "issue_id": 0,
+        "issue_url": "https://github.com/o/r0/issues/7",
+        "repo": "o/r0",
+        "number": 7,
+        "author": None,
+        "title": "Title number 0",
+        "body": f"{BODY} 0",
+        "created_at": extract_file.NO_DAY,
+        "event_id": "",
+        "trainable": True,
+    }
+    assert (figures["file"], figures["trainable"], figures["by_row"]) == ("a.csv", 40, False)
+
+
+def test_pull_requests_are_rows_like_others(tmp_path: Path) -> None:
+    pull = {"title": "Fix the parser", "body": BODY, "html_url": "https://github.com/o/r/pull/3", "created_at": "2015-01-02T03:04:05Z"}
+    (first, *_), _ = taken(tmp_path, lines(tmp_path / "a.jsonl", pull, *others()))
+    assert (first["issue_url"], first["repo"], first["number"], first["created_at"], first["trainable"]) == (
+        "https://github.com/o/r/pull/3",
+        "o/r",
+        3,
+        datetime(2015, 1, 2, 3, 4, 5, tzinfo=UTC),
+        True,
+    )
+
+
+def test_a_row_without_a_repository_or_an_address_is_known_by_its_text(tmp_path: Path) -> None:
+    path = lines(tmp_path / "a.jsonl", *[{"title": f"Title number {n}", "body": f"{BODY} {n}"} for n in range(40)])
+    rows, _ = taken(tmp_path, path)
+    assert [row["repo"] == row["issue_url"] and len(row["repo"]) == 64 for row in rows] == [True] * 40
+    assert len({row["repo"] for row in rows}) == 40
+
+
+def test_what_comes_twice_counts_once_and_what_is_not_trainable_is_kept_and_counted(tmp_path: Path) -> None:
+    more: list[dict[str, Any]] = [
+        {"title": "Title number 0", "body": f"{BODY} 0", "url": "u"},
+        {"title": "Another title now", "body": f"{BODY} other", "url": "u"},
+        {"title": "A short body", "body": "it crashes"},
+        {"title": "No body at all", "body": None},
+        {"title": "short title", "body": BODY},
+        {"title": "A long body indeed", "body": f"{BODY} " * 20},
+    ]
+    rows, figures = taken(tmp_path, lines(tmp_path / "a.jsonl", *others(), *more))
+    assert [(row["title"], row["trainable"]) for row in rows[40:]] == [
+        ("Title number 0", True),
+        ("A short body", False),
+        ("No body at all", False),
+        ("short title", False),
+        ("A long body indeed", False),
+    ]
+    assert (figures["trainable"], figures["repeated"]) == (41, 1)
+    assert figures["untrainable"] == {"no_body": 1, "short_body": 1, "short_title": 1, "long_title": 0, "long_body": 1}
+
+
+def test_a_file_of_one_repository_is_split_by_row_and_says_so(tmp_path: Path) -> None:
+    rows, figures = taken(tmp_path, lines(tmp_path / "a.jsonl", *({**row, "repo": "o/r"} for row in others())))
+    assert (figures["by_row"], len({row["repo"] for row in rows})) == (True, 40)
+
+
+def test_half_a_character_becomes_the_replacement_character(tmp_path: Path) -> None:
+    rows, _ = taken(tmp_path, lines(tmp_path / "a.jsonl", {"title": "Half \ud83d of it", "body": f"{BODY} \ude00"}, *others()))
+    assert (rows[0]["title"], rows[0]["body"][-1]) == ("Half \ufffd of it", "\ufffd")
+
+
+def test_the_same_content_is_taken_once_whatever_the_file_is_called(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    first, made = extract_file.run(lake, SETTINGS, lines(tmp_path / "a.jsonl", *others()))
+    again, made_again = extract_file.run(lake, SETTINGS, lines(tmp_path / "b.jsonl", *others()))
+    assert (made, made_again, again.batch_id) == (True, False, first.batch_id)
+    stricter = Settings(text=Text(min_body_words=9))
+    other, made_other = extract_file.run(lake, stricter, tmp_path / "a.jsonl")
+    assert (made_other, other.batch_id == first.batch_id) == (True, False)
+    assert lake.days(ISSUES.name) == []
+
+
+def test_a_large_file_has_several_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extract_file, "ROWS_A_PART", 16)
+    pq.write_table(pa.Table.from_pylist(others()), tmp_path / "a.parquet")
+    manifest, _ = extract_file.run(Lake(str(tmp_path / "lake")), SETTINGS, tmp_path / "a.parquet")
+    assert [file.rows for file in manifest.files] == [16, 16, 8]
+
+
+def test_a_file_without_trainable_rows_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    path = lines(tmp_path / "a.jsonl", {"title": "A short body", "body": "it crashes"}, {"title": "No body", "body": ""})
+    with pytest.raises(UsageError, match=r"a\.jsonl: 0 of 2 rows are trainable \(not: 1 no body, 1 short body\), 0 to learn from"):
+        extract_file.run(lake, SETTINGS, path)
+    assert lake.names(ISSUES.name) in ([], [f"file={extract_file.digest_of(path)[:16]}"])
+    assert lake.current(ISSUES.name, {"file": extract_file.digest_of(path)[:16]}) is None
+
+
+def test_a_time_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = lines(tmp_path / "a.jsonl", {"title": "A title here", "body": BODY, "created_at": "yesterday"})
+    with pytest.raises(UsageError, match=r"row 1: created_at is 'yesterday'; expected a time like"):
+        extract_file.run(Lake(str(tmp_path / "lake")), SETTINGS, path)
+
+
+def test_a_models_name_is_the_same_for_the_same_training_alone() -> None:
+    def name(settings: Settings = SETTINGS, digest: str = "ab", epochs: int | None = None) -> str:
+        return extract_file.model_name(settings, digest, None, epochs)
+
+    assert name() == name(Settings(text=Text(max_body_characters=200), model=Model(sample_titles=1)))
+    assert len({name(), name(Settings()), name(digest="cd"), name(epochs=2)}) == 4

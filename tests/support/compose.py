@@ -1,0 +1,228 @@
+"""A team's server as plain processes: the services of infra/compose.yaml, each by its own command, environment, health check and order.
+
+What a container has of its own, each service has here, too: an address (of loopback's 16 million, so that ports stay as they are), the
+folders that are mounted, and no environment but what the file and the image give. Two images are not Titler's: PostgreSQL is Debian's,
+and in the place of MinIO, which no registry of packages has, stands another S3 server.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psutil
+import yaml
+
+from local_airflow import tail
+from tests.support import postgres, stores
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / "infra" / "compose.yaml"
+HERE = "/opt/titler"  # the image's working directory
+PATIENCE = 240  # looks at a service, a second or more apart, until it is healthy
+VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
+MARK = "COMPOSE_PROJECT_NAME"
+
+
+class ComposeError(Exception):
+    """A service did not start, or ended; the message holds the tail of what it wrote."""
+
+
+class Server:
+    """The services, started by `with` as the file says, in `home`. `more` is set on top for those that have titler's settings."""
+
+    def __init__(self, home: Path, more: Mapping[str, str]) -> None:
+        self.home = home.resolve()
+        self.more = dict(more)
+        self.name = f"titler-{os.getpid()}-{random.getrandbits(32):08x}"
+        subprocess.run([sys.executable, ROOT / "infra" / "compose_env.py", self.home / "env"], check=True, capture_output=True)
+        lines = (line.partition("=") for line in (self.home / "env").read_text().splitlines() if not line.startswith("#"))
+        self.secrets = {name: value for name, _, value in lines}
+        self.services: dict[str, dict[str, Any]] = yaml.safe_load(FILE.read_text())["services"]
+        network = f"127.{random.randint(16, 250)}.{random.randint(0, 250)}"
+        self.hosts = {name: f"{network}.{number}" for number, name in enumerate(self.services, start=1)}
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
+        self._stack = ExitStack()
+        self._token = ""
+
+    def __enter__(self) -> Server:
+        try:
+            self._up()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._end()
+
+    # What the file says of a service, as it is here
+
+    def _filled(self, value: object, service: str) -> str:
+        """A value of the file: variables filled in, and names of services, paths and addresses as they are here."""
+        text = VARIABLE.sub(lambda found: self.secrets.get(found[1], found[3] if found[2] == "-" else ""), str(value))
+        for volume in self.services[service].get("volumes", []):
+            source, target = volume.split(":")[:2]
+            folder = FILE.parent / source if source.startswith(".") else self.home / "volumes" / source
+            if not source.startswith("."):
+                folder.mkdir(parents=True, exist_ok=True)
+            text = text.replace(target, str(folder))
+        text = text.replace(HERE, str(ROOT)).replace("/opt/venv/bin", str(Path(sys.executable).parent))
+        for name in sorted(self.hosts, key=len, reverse=True):  # names begin with one another
+            text = re.sub(rf"(?<![\w.-]){name}(?=:\d{{4,5}}\b)", self.hosts[name], text)
+        return re.sub(r"\b(0\.0\.0\.0|127\.0\.0\.1)\b", self.hosts[service], text)
+
+    def environment(self, service: str) -> dict[str, str]:
+        """What the processes of a service get, and no more."""
+        given = {name: self._filled(value, service) for name, value in self.services[service].get("environment", {}).items()}
+        more = self.more if "TITLER_LAKE__ROOT" in given else {}
+        paths = [Path(sys.executable).parent, ROOT / "infra" / "entrypoints", "/usr/bin", "/bin"]
+        image = {"PATH": ":".join(map(str, paths)), "HOME": str(self.home), "PYTHONPATH": f"{ROOT / 'infra' / 'task_logs'}:{ROOT}"}
+        return {**image, **stores.NO_OTHERS, MARK: self.name, "SPT_NOENV": "1", **given, **more}
+
+    def command(self, service: str, words: list[str]) -> list[str]:
+        first, *others = (self._filled(word, service) for word in words)
+        return [str(ROOT / first) if "/" in first else first, *others]
+
+    # Starting, waiting, ending
+
+    def _up(self) -> None:
+        """Starts each service once those that it waits for are well or done, as many at a time as that allows, and waits for all."""
+        waiting, starting = dict(self.services), dict.fromkeys(self.services, PATIENCE)
+        while starting:
+            for name, service in list(waiting.items()):
+                if not starting.keys() & service.get("depends_on", {}).keys():
+                    self._start(name)
+                    del waiting[name]
+            for name in [name for name in starting if name not in waiting]:
+                if self._well(name):
+                    del starting[name]
+                    continue
+                starting[name] -= 1
+                if not starting[name] or self._started[name].poll() not in (None, 0):
+                    raise ComposeError(f"{name} is not well: {tail(self.log(name).read_text(errors='replace'))}")
+            time.sleep(1)
+
+    def _start(self, name: str) -> None:
+        if name == "postgres":
+            self._start_postgres()
+        elif name == "minio":
+            self._start_store()
+        else:
+            self._start_process(name)
+
+    def _start_postgres(self) -> None:
+        programs, host, environment = postgres.programs(), self.hosts["postgres"], self.environment("postgres")
+        assert programs is not None, postgres.MISSING
+        password = environment["POSTGRES_PASSWORD"]
+        self._stack.enter_context(postgres.running(programs, "postgres", password, host, 5432))
+        admin = {**environment, "PGHOST": host, "PGUSER": "postgres", "PGPASSWORD": password}
+        subprocess.run([ROOT / "infra/entrypoints/databases.sh"], env=admin, check=True, capture_output=True)
+
+    def _start_store(self) -> None:
+        programs, environment = stores.programs(), self.environment("minio")
+        assert programs is not None, stores.MISSING
+        key, secret = environment["MINIO_ROOT_USER"], environment["MINIO_ROOT_PASSWORD"]
+        (self.home / "volumes" / "minio").mkdir(parents=True, exist_ok=True)
+        self._stack.enter_context(stores.s3_server(programs, self.home / "volumes" / "minio", key, secret, self.hosts["minio"], 9000))
+
+    def _start_process(self, name: str) -> None:
+        command = self.command(name, self.services[name]["command"])
+        with self.log(name).open("wb") as log:
+            self._started[name] = subprocess.Popen(
+                ["setpriv", "--pdeathsig=TERM", *command],
+                cwd=ROOT,
+                env=self.environment(name),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def log(self, name: str) -> Path:
+        return self.home / f"{name}.log"
+
+    def _well(self, name: str) -> bool:
+        """Whether a service is healthy by its own check, or done where it is one that ends."""
+        if name not in self._started:  # PostgreSQL and the store answer once they are started
+            return True
+        service = self.services[name]
+        if service.get("restart") == "on-failure":
+            return self._started[name].poll() == 0
+        test = self.command(name, service["healthcheck"]["test"][1:])
+        return subprocess.run(test, cwd=ROOT, env=self.environment(name), capture_output=True, check=False).returncode == 0
+
+    def _end(self) -> None:
+        """Ends every process of these services, tasks included, which have sessions of their own; then the database and the store."""
+        for ask in (psutil.Process.terminate, psutil.Process.kill, psutil.Process.kill):
+            family = []
+            for process in psutil.process_iter():
+                try:
+                    if process.environ().get(MARK) == self.name:
+                        ask(process)
+                        family.append(process)
+                except psutil.Error:  # ended meanwhile, or someone else's
+                    continue
+            psutil.wait_procs(family, timeout=5)
+        for started in self._started.values():
+            started.wait()
+        self._stack.close()
+
+    # What a person does with it
+
+    def run(self, service: str, *command: str) -> str:
+        """Standard output of a command in a service's environment, as by `docker compose exec`. Raises ComposeError where it fails."""
+        done = subprocess.run(command, cwd=ROOT, env=self.environment(service), capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise ComposeError(f"{' '.join(command)}: exit code {done.returncode}\n{tail(done.stdout + done.stderr)}")
+        return done.stdout
+
+    def ask(self, path: str, **sent: Any) -> Any:
+        """The JSON answer of Airflow's REST API at `/api/v2/PATH`, to its admin; with `sent`, what a POST of that is answered."""
+        address = f"http://{self.hosts['airflow-api-server']}:8080"
+        if not self._token:
+            login = {"username": "admin", "password": self.secrets["AIRFLOW_ADMIN_PASSWORD"]}
+            self._token = _asked(f"{address}/auth/token", {"Content-Type": "application/json"}, json.dumps(login).encode())["access_token"]
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        return _asked(f"{address}/api/v2/{path}", headers, json.dumps(sent).encode() if sent else None)
+
+    def artifact(self, run_id: str, path: str) -> bytes:
+        """What MLflow's page shows of a run's file."""
+        with _opened(f"http://{self.hosts['mlflow']}:5000/get-artifact?run_uuid={run_id}&path={path}", {}) as answer:
+            return bytes(answer.read())
+
+    def finish(self, dag: str, seconds: int = 3600) -> None:
+        """Waits until every run of a DAG is done. Raises ComposeError, with the task and its log, for one that failed."""
+        for _ in range(seconds):
+            states = [run["state"] for run in self.ask(f"dags/{dag}/dagRuns?limit=500")["dag_runs"]]
+            if "failed" in states:
+                raise ComposeError(f"{dag} has failed:\n{self._failure(dag)}")
+            if states and set(states) == {"success"}:
+                return
+            time.sleep(1)
+        raise ComposeError(f"{dag} is not done: {states}")
+
+    def _failure(self, dag: str) -> str:
+        tasks = self.ask(f"dags/{dag}/dagRuns/~/taskInstances?state=failed&limit=1")["task_instances"]
+        logs = sorted((self.home / "volumes" / "airflow" / "logs").rglob(f"task_id={tasks[0]['task_id']}/*.log")) if tasks else []
+        return tail(logs[-1].read_text()) if logs else str(tasks)
+
+
+def _asked(url: str, headers: Mapping[str, str], data: bytes | None = None) -> Any:
+    with _opened(url, headers, data) as answer:
+        return json.load(answer)
+
+
+def _opened(url: str, headers: Mapping[str, str], data: bytes | None = None) -> Any:
+    request = urllib.request.Request(url, data=data, headers=dict(headers))
+    return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60)

@@ -1,0 +1,106 @@
+"""Runs a command of Titler that kills its own process group at a chosen step: `python tests/support/killer.py STEP MOMENT VERB ...`.
+
+A step is a call that leaves something behind: a file put into the lake or deleted from it, the warehouse's swap, and in a training
+the checkpoint and what MLflow is told. MOMENT is `before` it, `torn` (halfway through it), or `after` it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pipeline.lake.batches import Lake
+from pipeline.tracking import Run, Tracking
+from pipeline.warehouse.duckdb import StagedFile
+
+MOMENTS = ("before", "torn", "after")
+Patch = Callable[[object, str, Callable[..., Any]], None]
+
+
+def die() -> NoReturn:
+    os.killpg(0, signal.SIGKILL)
+    raise AssertionError("still alive")
+
+
+class Steps:
+    """Counts the steps; at the one that is `last` the process dies, at `moment`. It lives on where `last` is 0."""
+
+    def __init__(self, last: int = 0, moment: str = "") -> None:
+        self.count = 0
+        self._last = last
+        self._moment = moment
+
+    def watch(self, patch: Patch, *, training: bool) -> None:
+        """Wraps the calls, by `patch`. Imports the networks' library for a `training`."""
+        self._wrap(patch, Lake, "put", self._torn_put)
+        self._wrap(patch, Lake, "delete")
+        self._wrap(patch, Lake, "delete_folder", self._torn_delete)
+        self._wrap(patch, StagedFile, "make_current")
+        if training:
+            from mlflow import MlflowClient
+
+            from pipeline.networks.in_keras.checkpoint import Checkpoint
+
+            self._wrap(patch, Checkpoint, "write", self._torn_checkpoint)
+            self._wrap(patch, MlflowClient, "create_run")
+            self._wrap(patch, Run, "epoch")
+            self._wrap(patch, Run, "artifacts")
+            self._wrap(patch, Tracking, "register")
+
+    def _wrap(self, patch: Patch, owner: type, name: str, torn: Callable[..., None] = lambda *_: None) -> None:
+        original = getattr(owner, name)
+
+        def step(subject: Any, *arguments: Any, **options: Any) -> Any:
+            self.count += 1
+            moment = self._moment if self.count == self._last else ""
+            if moment == "torn":
+                torn(subject, *arguments, **options)
+            if moment in ("before", "torn"):
+                die()
+            result = original(subject, *arguments, **options)
+            if moment == "after":
+                die()
+            return result
+
+        patch(owner, name, step)
+
+    @staticmethod
+    def _torn_put(lake: Lake, relative: str, data: bytes) -> None:
+        whole = Path.write_bytes
+
+        def half(path: Path, data: bytes) -> int:
+            whole(path, data[: len(data) // 2])
+            die()
+
+        Path.write_bytes = half  # type: ignore[method-assign,assignment]  # this process ends here
+        lake.put(relative, data)
+
+    @staticmethod
+    def _torn_delete(lake: Lake, relative: str) -> None:
+        files = sorted(path for path in Path(lake.path(relative)).rglob("*") if path.is_file())
+        for path in files[: (len(files) + 1) // 2]:
+            path.unlink()
+
+    @staticmethod
+    def _torn_checkpoint(checkpoint: Any, path: Path) -> None:
+        import numpy as np
+
+        def half(file: Any, **_: Any) -> None:
+            file.write(b"PK\x03\x04 and no more")
+            file.flush()
+            die()
+
+        np.savez = half  # type: ignore[assignment]  # this process ends here
+        checkpoint.write(path)
+
+
+if __name__ == "__main__":
+    from pipeline.cli import main
+
+    Steps(int(sys.argv[1]), sys.argv[2]).watch(setattr, training=sys.argv[3] == "train")
+    del sys.argv[1:3]
+    main()

@@ -1,0 +1,112 @@
+"""The architecture, enforced: imports go strictly down the layers, and each heavy library has one home."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+PIPELINE = Path(__file__).parents[1] / "pipeline"
+LAYERS = [  # from top to bottom; what stands on one line does not import each other
+    "cli",
+    "serving",
+    "stages",
+    "releases index predictor",
+    "warehouse text dataset evaluation tracking source compute alerts sample",
+    "lake networks",
+    "contracts",
+    "settings",
+    "errors progress memory provenance",
+]
+HOMES = {  # library -> the folders or modules of pipeline/ that may import it
+    "tensorflow": "",
+    "keras": "networks/in_keras",
+    "h5py": "networks/in_numpy",
+    "mlflow": "tracking predictor/mlflow_model",
+    "matplotlib": "tracking",
+    "dask": "compute",
+    "distributed": "compute",
+    "duckdb": "warehouse",
+    "grpc": "warehouse",
+    "sqlglot": "warehouse",
+    "google": "warehouse/bigquery",
+    "annoy": "index",
+    "ktext": "text",
+    "textacy": "text",
+    "tokenizers": "text",
+    "rouge_score": "evaluation",
+    "sacrebleu": "evaluation",
+    "sklearn": "evaluation",
+    "fsspec": "source lake",
+    "typer": "cli",
+    "rich": "cli progress",
+    "airflow": "",
+    "openlineage": "",
+}
+MODULES = sorted(path for path in PIPELINE.rglob("*.py") if path != PIPELINE / "__init__.py")
+
+
+def name_of(path: Path) -> str:
+    """networks/in_keras/copy, for example."""
+    return str(path.relative_to(PIPELINE).with_suffix(""))
+
+
+def layer_of(subject: str) -> int:
+    """The number of the layer of a folder or a module directly in pipeline/, 0 at the top."""
+    return next(number for number, layer in enumerate(LAYERS) if subject in layer.split())
+
+
+def imports_of(path: Path) -> set[str]:
+    """Dotted names that a module imports, inside functions too, except those under TYPE_CHECKING."""
+    names: set[str] = set()
+    tree = ast.parse(path.read_text())
+    only_for_types = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for child in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in only_for_types:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "pipeline" else {node.module}
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_go_strictly_down(path):
+    subject = name_of(path).split("/")[0]
+    for name in imports_of(path):
+        if name.startswith("pipeline.") and (imported := name.split(".")[1]) != subject:
+            assert layer_of(imported) > layer_of(subject), f"{subject} imports {imported}, which is not below it"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_heavy_library_has_one_home(path):
+    for library in {name.split(".")[0] for name in imports_of(path)} & HOMES.keys():
+        homes = HOMES[library].split()
+        assert any(name_of(path) == home or name_of(path).startswith(f"{home}/") for home in homes), (
+            f"{library} may be imported in {homes} only"
+        )
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_stays_under_400_lines(path):
+    assert len(path.read_text().splitlines()) <= 400
+
+
+def test_the_networks_need_only_keras_and_numpy():
+    """A GPU machine without the rest of Titler's dependencies can train and benchmark them."""
+    allowed = {*sys.stdlib_module_names, "keras", "numpy", "pipeline"}
+    for path in (PIPELINE / "networks" / "in_keras").glob("*.py"):
+        names = imports_of(path)
+        assert {name.split(".")[0] for name in names} <= allowed, path
+        assert {name.split(".")[1] for name in names if name.startswith("pipeline.")} <= {"networks", "errors"}, path
+
+
+def test_no_module_lies_loose_in_the_package_unless_it_is_shared_by_all():
+    loose = {path.stem for path in PIPELINE.glob("*.py")} - {"__init__"}
+    assert loose == {"alerts", "contracts", "errors", "memory", "progress", "provenance", "settings"}

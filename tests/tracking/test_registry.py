@@ -1,0 +1,385 @@
+"""Runs, versions and aliases in a real MLflow on SQLite."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.errors import TitlerError, UsageError
+from pipeline.networks.in_keras import Shape, build
+from pipeline.networks.in_keras.contrastive_training import ContrastFigures
+from pipeline.networks.in_keras.training import EpochFigures, fit
+from pipeline.predictor.predictor import Predictor
+from pipeline.text.vocabulary import Vocabularies, Vocabulary
+from pipeline.tracking import Tracking, Version
+from pipeline.tracking.card import LANGUAGES, PRIVATE, TEMPLATES, USES
+from pipeline.tracking.pictures import confidence, wilson
+
+WORDS = ("crash", "window", "close", "number", "error", "theme")
+BODIES = ["The window did not close", None, "error 404: crash!", "nothing known"]
+
+
+@dataclass(frozen=True)
+class Registry:
+    """An MLflow with two registered versions, m1 and m2, of one trained predictor."""
+
+    tracking: Tracking
+    root: Path
+    predictor: Predictor
+    runs: dict[str, str]
+
+
+def trained(folder: Path) -> Predictor:
+    """A tiny network that learned to repeat bodies of two words."""
+    body, title = Vocabulary(WORDS, 4, "pre", False), Vocabulary(("_start_", "_end_", *WORDS), 5, "post", True)
+    vocabularies = Vocabularies(body, title)
+    rng = np.random.default_rng(0)
+    texts = [[WORDS[number] for number in pair] for pair in rng.integers(0, len(WORDS), (64, 2))]
+    batch = body.ids(texts), title.ids(texts)
+    network = build("gru", Shape(8, 10, 4, 5, embedding_size=6, hidden_size=6), seed=1)
+    fit(network, lambda _: iter([batch]), lambda _: iter([batch]), epochs=25, learning_rate=0.05, patience=25, checkpoint=folder,
+        on_epoch=lambda _: None, seed=1)  # fmt: skip
+    return Predictor("m1", network, vocabularies, "titler", 0.0, 8)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    root = tmp_path_factory.mktemp("lake")
+    tracking = Tracking(f"sqlite:///{root}/new/mlflow.db", "titler", "titler", str(root / "new" / "mlflow"))
+    assert (tracking.champion(), tracking.aliased(), tracking.version_of("m1")) == (None, [], None)
+    predictor = trained(root / "checkpoint")
+    predictor.save(root / "predictor")
+    runs = {}
+    for model, variant in (("m1", "gru"), ("m2", "gru_cudnn")):
+        with tracking.training_run(model, {"variant": variant, "epochs": 3}, {"titler.vocabulary": "abc"}) as run:
+            runs[model] = run.id
+        tracking.register(run.id, root / "predictor", model)
+    return Registry(tracking, root, predictor, runs)
+
+
+def figures(epoch: int, loss: float) -> EpochFigures:
+    return EpochFigures(epoch, 10, 0.001, loss, loss, 0.5, loss + 1, loss + 1, 0.25, 2.0)
+
+
+def test_importing_it_does_not_import_mlflow() -> None:
+    command = "import sys, pipeline.tracking; print([name for name in ('mlflow', 'keras', 'matplotlib', 'pandas') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_run_keeps_parameters_tags_and_the_figures_of_every_epoch(registry: Registry) -> None:
+    with registry.tracking.training_run("kept", {"epochs": 2, "variant": "gru"}, {"titler.vocabulary": "abc"}) as run:
+        run.epoch(figures(1, 5.0))
+        run.epoch(figures(2, 4.0))
+    found = registry.tracking._client.get_run(run.id)
+    assert (found.info.run_name, found.info.status) == ("kept", "FINISHED")
+    assert found.data.params == {"epochs": "2", "variant": "gru"}
+    assert (found.data.tags["titler.model"], found.data.tags["titler.vocabulary"]) == ("kept", "abc")
+    assert [(metric.step, metric.value) for metric in registry.tracking._client.get_metric_history(run.id, "validation/loss")] == [
+        (1, 6),
+        (2, 5),
+    ]
+    assert found.data.metrics["train/loss"] == 4.0
+
+
+def test_a_comparison_of_runs_shows_the_validation_loss_first(registry: Registry) -> None:
+    with registry.tracking.training_run("order", {"epochs": 1}, {}) as run:
+        run.epoch(figures(1, 5.0))
+    assert list(registry.tracking._client.get_run(run.id).data.metrics) == [
+        *("validation/loss", "validation/token_loss", "validation/token_accuracy"),
+        *("train/learning_rate", "train/loss", "train/token_loss", "train/token_accuracy", "train/seconds"),
+    ]
+
+
+def test_what_is_learned_before_titles_is_listed_apart(registry: Registry) -> None:
+    with registry.tracking.training_run("contrast", {"epochs": 1}, {}) as run:
+        run.epoch(ContrastFigures(1, 10, 0.7, 0.9, 2.0))
+        run.epoch(figures(1, 5.0))
+    metrics = registry.tracking._client.get_run(run.id).data.metrics
+    assert {name: value for name, value in metrics.items() if name.startswith("contrast/")} == {
+        **{"contrast/loss": 0.7, "contrast/accuracy": 0.9, "contrast/seconds": 2.0},
+    }
+    assert metrics["train/loss"] == 5.0
+
+
+def test_mlflow_knows_the_experiment_as_one_of_trained_models_and_says_what_is_in_it(registry: Registry) -> None:
+    (tags,) = (found.tags for found in registry.tracking._client.search_experiments() if found.name == "titler")
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    assert tags["mlflow.note.content"].startswith("Titler's trainings: one run a model, named as the model is.")
+
+
+def test_an_experiment_that_was_made_elsewhere_is_described_and_keeps_its_own_words(tmp_path: Path) -> None:
+    tracking = Tracking(f"sqlite:///{tmp_path}/mlflow.db", "shared", "titler", str(tmp_path / "mlflow"))
+    tracking._client.create_experiment("shared", tags={"mlflow.note.content": "ours"})
+    with tracking.training_run("m1", {}, {}):
+        pass
+    (tags,) = (found.tags for found in tracking._client.search_experiments() if found.name == "shared")
+    assert (tags["mlflow.experimentKind"], tags["mlflow.note.content"]) == ("custom_model_development", "ours")
+
+
+def test_a_run_names_its_command_and_the_days_it_learned_from(registry: Registry) -> None:
+    with registry.tracking.training_run("named", {}, {}) as run:
+        for _ in range(2):  # a training that is resumed says it again
+            run.dataset("2015-01-01 to 2015-01-02", "0123456789abcdef", train=30, validation=4)
+    found = registry.tracking._client.get_run(run.id)
+    assert found.inputs is not None
+    (learned,) = found.inputs.dataset_inputs
+    assert (learned.dataset.name, learned.dataset.digest) == ("2015-01-01 to 2015-01-02", "01234567")
+    assert json.loads(str(learned.dataset.profile)) == {"train": 30, "validation": 4}
+    assert found.data.tags["mlflow.source.name"] == "titler train named"
+
+
+LEARNED = {
+    "variant": "gru", "hidden_size": 300, "days": 90, "first_day": "2015-06-01", "last_day": "2015-08-29",
+    "train_issues": 1989, "body_vocabulary": 8002, "title_vocabulary": 3346,
+}  # fmt: skip
+SCORES = {
+    "rouge1": 12.25, "rouge2": 1.5, "rougeL": 11.0, "bleu": 0.5, "issues": 160, "distinct": 0.0625, "abstained": 0.0,
+    "floor_rouge1": 13.0, "floor_rouge2": 2.0, "floor_rougeL": 12.0,
+}  # fmt: skip
+NEAR = {"recall_at_1": 0.1, "recall_at_10": 0.25, "floor_recall_at_1": 0.5, "floor_recall_at_10": 0.9, "issues": 160}
+SURE = {"alike": 0.35, "alike_least_sure": 0.19, "alike_most_sure": 0.52, "auc": 0.62, "abstain_below": 0.0}
+GROUPS = {"titles": SCORES, "retrieval": NEAR, "titles_confidence": SURE}
+FIGURES = {f"{group}/{name}": value for group, found in GROUPS.items() for name, value in found.items()}
+
+
+def test_a_version_is_described_by_its_card_before_and_after_the_evaluation(registry: Registry) -> None:
+    tracking = registry.tracking
+    with tracking.training_run("card", LEARNED, {}) as run:
+        pass
+    version = tracking.register(run.id, registry.root / "predictor", "card")
+    assert str(tracking._client.get_model_version("titler", version).description).startswith(
+        "Not evaluated yet:  `titler evaluate card`\n\nLearned"
+    )
+    tracking.log_metrics(run.id, FIGURES)
+    tracking.describe(run.id)
+    card = str(tracking._client.get_model_version("titler", version).description)
+    assert tracking._client.get_run(run.id).data.tags["mlflow.note.content"] == card
+    assert card.splitlines() == [
+        "ROUGE-L 11.00, NOT above its floor of 12.00, which copies the body's first words. "
+        "R@10 0.250, NOT above its floor of 0.900, which counts shared words.",
+        "",
+        "Learned from **1,989 issues**, days 2015-06-01 to 2015-08-29 (90): the network `gru` with a state of 300, "
+        "8,002 words of bodies and 3,346 of titles.",
+        "",
+        "On 160 issues of repositories that it did not learn from:",
+        "",
+        "| | model | floor |",
+        "|:---| ---: | ---: |",
+        "| ROUGE-1 | 12.25 | 13.00 |",
+        "| ROUGE-2 | 1.50 | 2.00 |",
+        "| ROUGE-L | 11.00 | 12.00 |",
+        "| BLEU | 0.50 |  |",
+        "| R@1 | 0.100 | 0.500 |",
+        "| R@10 | 0.250 | 0.900 |",
+        "",
+        "R@k: how often an issue's title, asked as `titler similar` asks, finds its own body among the k nearest of 160. "
+        "Their floor is TF-IDF, the words that both share; by chance R@10 is 0.062.",
+        "",
+        "Confidence: 35% of its titles are alike the author's, that is have a ROUGE-L over 0.3, 19% of the fifth it is least sure of "
+        "and 52% of the fifth it is surest of (AUC 0.62).",
+        "",
+        "6% of its titles are distinct: it says nearly the same of everything; it abstained from 0%.",
+        "",
+        USES,
+        "",
+        f"**Limits.** {LANGUAGES} *Private data:* it learned from public text alone, but names and secrets that authors wrote stand in "
+        f"that, too; {PRIVATE['words']} *Templates:* {TEMPLATES['words']}, so a title may repeat a form's words instead of what the author "
+        "filled in.",
+        "",
+        "Artifacts: `losses.png`; `confidence.png` and `confidence.json`, what a confidence is worth; `sample_titles.json`, its titles "
+        "beside the authors'; `days.json` and `batches.json`, what it was made of, with digests; `settings.json`; `vocabulary`.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        ({"titles_confidence/auc": 0.51}, "(AUC 0.51): it tells good titles from poor ones hardly better than chance."),
+        (
+            {"titles_confidence/abstain_below": 2.0},
+            "It gives NO title at all, for no confidence led to the share of 60% that was asked for.",
+        ),
+        (
+            {"titles_confidence/abstain_below": 0.4},
+            "no title under a confidence of 0.40, which was set on these same issues for a share of 60%.",
+        ),
+    ],
+)
+def test_a_card_says_what_the_confidence_is_good_for(registry: Registry, figures: dict[str, float], said: str) -> None:
+    with registry.tracking.training_run(f"sure-{said}", {**LEARNED, "abstain_precision": 0.6}, {}) as run:
+        run.metrics({**FIGURES, **figures})
+    registry.tracking.describe(run.id)
+    assert said in registry.tracking._client.get_run(run.id).data.tags["mlflow.note.content"]
+
+
+def test_a_model_of_an_earlier_evaluation_has_a_shorter_card(registry: Registry) -> None:
+    with registry.tracking.training_run("earlier", LEARNED, {}) as run:
+        run.metrics({f"titles/{name}": value for name, value in SCORES.items()})
+    registry.tracking.describe(run.id)
+    card = registry.tracking._client.get_run(run.id).data.tags["mlflow.note.content"]
+    assert [word in card for word in ("BLEU", "R@", "Confidence:", "Limits")] == [True, False, False, True]
+
+
+def test_a_card_of_a_model_that_copies_says_what_it_may_copy(registry: Registry) -> None:
+    with registry.tracking.training_run("copies", {**LEARNED, "variant": "copy"}, {}) as run:
+        run.metrics(FIGURES)
+    registry.tracking.describe(run.id)
+    card = registry.tracking._client.get_run(run.id).data.tags["mlflow.note.content"]
+    assert "a state of 300, 8,002 subwords." in card
+    assert "what stands in a body may be copied into its title." in card
+
+
+def test_the_seconds_of_a_training_that_was_killed_count_every_epoch_once(registry: Registry) -> None:
+    with registry.tracking.training_run("seconds", {}, {}) as run:
+        for epoch in (1, 2, 2, 3):  # each took two seconds; the second was told twice
+            run.epoch(figures(epoch, 5.0))
+    assert (run.total("train/seconds"), run.total("contrast/seconds")) == (6.0, 0)
+
+
+def test_a_card_names_the_champion_of_its_time(registry: Registry) -> None:
+    with registry.tracking.training_run("challenger", LEARNED, {}) as run:
+        pass
+    registry.tracking.log_metrics(run.id, FIGURES | {"titles/champion_rougeL": 10.5, "retrieval/champion_recall_at_10": 0.2})
+    registry.tracking.describe(run.id)
+    card = registry.tracking._client.get_run(run.id).data.tags["mlflow.note.content"].splitlines()
+    assert [line for line in card if line.count("|") == 5] == [
+        "| | model | floor | champion then |",
+        "|:---| ---: | ---: | ---: |",
+        "| ROUGE-1 | 12.25 | 13.00 |  |",
+        "| ROUGE-2 | 1.50 | 2.00 |  |",
+        "| ROUGE-L | 11.00 | 12.00 | 10.50 |",
+        "| BLEU | 0.50 |  |  |",
+        "| R@1 | 0.100 | 0.500 |  |",
+        "| R@10 | 0.250 | 0.900 | 0.200 |",
+    ]
+
+
+def test_the_registered_model_says_what_it_is_and_how_to_load_it(registry: Registry) -> None:
+    note = str(registry.tracking._client.get_registered_model("titler").description)
+    assert note.startswith("Predicts the title of a GitHub issue from its body")
+    assert f'mlflow.set_tracking_uri("{registry.tracking.uri}")' in note
+    assert 'load_model("models:/titler@champion")' in note
+
+
+def test_pictures_tables_and_files_lie_in_the_artifact_root(registry: Registry) -> None:
+    with registry.tracking.training_run("files", {}, {}) as run:
+        run.loss_picture([figures(1, 5.0), figures(2, 4.0), figures(3, 4.5)])
+        run.confidence_picture([{"low": 0.3, "high": 0.4, "titles": 12, "confidence": 0.33, "alike": 0.5}])
+        run.json("settings.json", {"model": {"epochs": 3}})
+        run.artifacts(registry.root / "predictor", "predictor")
+    folder = registry.root / "new" / "mlflow" / run.id / "artifacts"
+    assert [(folder / name).read_bytes()[:4] for name in ("losses.png", "confidence.png")] == [b"\x89PNG"] * 2
+    assert json.loads((folder / "settings.json").read_text()) == {"model": {"epochs": 3}}
+    assert (folder / "predictor" / "shape.json").read_bytes() == (registry.root / "predictor" / "shape.json").read_bytes()
+
+
+def test_a_picture_of_no_title_at_all_is_an_empty_one() -> None:
+    assert [axes.get_xlabel() for axes in confidence([]).axes] == ["", "confidence"]
+
+
+@pytest.mark.parametrize(("share", "count", "low", "high"), [(0.5, 10, 0.237, 0.763), (0.0, 4, 0.0, 0.490), (1.0, 4, 0.510, 1.0)])
+def test_a_share_of_few_is_uncertain(share: float, count: int, low: float, high: float) -> None:
+    assert wilson(share, count) == pytest.approx((low, high), abs=1e-3)
+
+
+def test_a_table_written_twice_is_there_once(registry: Registry) -> None:
+    with registry.tracking.training_run("table", {}, {}) as run:
+        run.table("data.json", [{"day": "old", "rows": 0}])
+    registry.tracking.log_table(run.id, [{"day": "2015-01-01", "rows": 3}, {"day": "2015-01-02", "rows": 4}], "data.json")
+    client = registry.tracking._client
+    table = client.load_table(client.get_run(run.id).info.experiment_id, "data.json", [run.id])
+    assert table.to_dict("records") == [{"day": "2015-01-01", "rows": 3}, {"day": "2015-01-02", "rows": 4}]
+    assert json.loads(client.get_run(run.id).data.tags["mlflow.loggedArtifacts"]) == [{"path": "data.json", "type": "table"}]
+
+
+def test_figures_can_be_added_to_a_finished_run(registry: Registry) -> None:
+    registry.tracking.log_metrics(registry.runs["m1"], {"titles/rougeL": 16.8})
+    assert registry.tracking._client.get_run(registry.runs["m1"]).data.metrics["titles/rougeL"] == 16.8
+
+
+@pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "KILLED"), (ValueError, "FAILED")])
+def test_a_training_that_broke_off_goes_on_in_the_same_run(registry: Registry, error: type[BaseException], status: str) -> None:
+    name = f"broken-{status}"
+    with pytest.raises(error), registry.tracking.training_run(name, {"epochs": 3}, {}) as first:
+        raise error
+    assert registry.tracking._client.get_run(first.id).info.status == status
+    with registry.tracking.training_run(name, {"epochs": 3}, {}) as second:
+        assert registry.tracking._client.get_run(second.id).info.status == "RUNNING"
+    assert second.id == first.id
+
+
+def test_other_parameters_make_a_new_run(registry: Registry) -> None:
+    with pytest.raises(ValueError, match="stop"), registry.tracking.training_run("again", {"epochs": 3}, {}) as first:
+        raise ValueError("stop")
+    with registry.tracking.training_run("again", {"epochs": 4}, {}) as second:
+        pass
+    assert first.id != second.id
+
+
+def test_registering_a_run_again_gives_the_version_it_has(registry: Registry) -> None:
+    assert registry.tracking.register(registry.runs["m2"], registry.root / "predictor", "m2") == "2"
+    assert registry.tracking.version_of("m2") == Version("m2", "2", registry.runs["m2"], "gru_cudnn")
+
+
+def test_promoting_moves_the_aliases_and_rolls_back_as_well(registry: Registry) -> None:
+    tracking = registry.tracking
+    moves = []
+    for model in ("m1", "m2", "m2", "m1"):
+        version = tracking.promote(model, because="holiday" if model == "m2" else "")
+        moves.append((version, [found.model for found in tracking.aliased()]))
+    assert moves == [("1", ["m1"]), ("2", ["m2", "m1"]), ("2", ["m2", "m1"]), ("1", ["m1", "m2"])]
+    assert tracking.champion() == Version("m1", "1", registry.runs["m1"], "gru")
+    assert tracking._client.get_model_version("titler", "2").tags["titler.promoted_because"] == "holiday"
+
+
+def test_a_model_that_was_never_registered_cannot_be_promoted(registry: Registry) -> None:
+    with pytest.raises(UsageError, match=r"(?s)m9 has no version of 'titler'.*titler train m9"):
+        registry.tracking.promote("m9")
+
+
+@pytest.mark.parametrize("column", [True, False])
+def test_mlflow_loads_the_champion_and_titles_raw_bodies_as_the_predictor_does(registry: Registry, column: bool) -> None:
+    import mlflow
+
+    registry.tracking.promote("m1")
+    mlflow.set_tracking_uri(registry.tracking.uri)
+    loaded = mlflow.pyfunc.load_model("models:/titler@champion")
+    found = loaded.predict(pd.DataFrame({"body": BODIES}) if column else BODIES)
+    expected = registry.predictor.predict(BODIES)
+    assert found["title"].tolist() == [prediction.title for prediction in expected]
+    assert any(found["title"])
+    assert found["confidence"].tolist() == pytest.approx([prediction.confidence for prediction in expected])
+    assert found["abstained"].tolist() == [prediction.abstained for prediction in expected]
+    np.testing.assert_allclose(found["embedding"].tolist(), [prediction.embedding for prediction in expected], atol=1e-6)
+
+
+def test_the_registered_model_is_code_and_files_without_pickles_and_says_what_it_needs(registry: Registry) -> None:
+    client = registry.tracking._client
+    logged = client.get_logged_model(str(client.get_model_version("titler", "1").source).removeprefix("models:/"))
+    folder = Path(logged.artifact_location.removeprefix("file://"))
+    assert json.loads(logged.tags["mlflow.modelVersions"]) == [{"name": "titler", "version": 1}]
+    assert folder.is_relative_to(registry.root / "new" / "mlflow")
+    assert (folder / "code" / "pipeline" / "predictor.py").is_file()
+    assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pickle", ".pyc")]
+    needs = {line.partition("==")[0] for line in (folder / "requirements.txt").read_text().split()}
+    assert {"mlflow", "keras", "numpy", "ftfy", "unidecode", "more-itertools"} <= needs
+
+
+def test_training_and_registering_print_nothing(registry: Registry, capfd: pytest.CaptureFixture[str]) -> None:
+    with registry.tracking.training_run("quiet", {"variant": "gru"}, {}) as run:
+        run.epoch(figures(1, 5.0))
+    registry.tracking.register(run.id, registry.root / "predictor", "quiet")
+    said = capfd.readouterr()
+    assert (said.out, "titler" in said.err) == ("", False)
+
+
+def test_an_mlflow_that_is_not_there_says_where_it_was_looked_for() -> None:
+    with pytest.raises(TitlerError, match=r"(?s)MLflow at sqlite:////proc/none.db does not answer.*titler doctor"):
+        Tracking("sqlite:////proc/none.db", "titler", "titler", "/proc").champion()
