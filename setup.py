@@ -66,7 +66,10 @@ setup(
     version="0.1.0",
     description="GitHub's public issues as a nightly data product: titles, embeddings, similar issues",
     python_requires=">=3.11,<3.13",
-    packages=[*find_packages(include=["pipeline", "pipeline.*"]), *find_namespace_packages(include=["sql", "sql.*"])],
+    packages=[
+        *find_packages(include=["pipeline", "pipeline.*"]),
+        *find_namespace_packages(include=["sql", "sql.*"]),
+    ],
     package_data={"": ["*.sql"]},  # beside pipeline/, in a wheel as here
     install_requires=RUNTIME,
     extras_require={"dev": DEVELOPMENT, "kubernetes": KUBERNETES, "lineage": LINEAGE},

@@ -14,7 +14,9 @@ from urllib.parse import quote
 
 from airflow.configuration import conf
 from airflow.sdk import Context
-from airflow.sdk.definitions.callback import SyncCallback  # airflow.sdk has these three, but its types leave them out
+from airflow.sdk.definitions.callback import (
+    SyncCallback,
+)  # airflow.sdk has these three, but its types leave them out
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 ATTEMPT = "{{ ti.dag_id }}/{{ ti.run_id }}/{{ ti.task_id }}/{{ ti.try_number }}"
@@ -29,10 +31,16 @@ def failed(context: Context) -> None:
     """
     if "ti" not in context:  # a run that failed without a task that did
         dag_id, run_id = context["dag"].dag_id, context["run_id"]
-        _alert(what=f"{dag_id}: the run {run_id} has failed", link=_page(dag_id, run_id), dedupe=f"{dag_id}/{run_id}/failed")
+        _alert(
+            what=f"{dag_id}: the run {run_id} has failed",
+            link=_page(dag_id, run_id),
+            dedupe=f"{dag_id}/{run_id}/failed",
+        )
         return
     task, ti = context["task"], context["ti"]
-    began = getattr(ti, "start_date", None) or datetime.now(UTC)  # Airflow does not know it of a task that was killed
+    began = getattr(ti, "start_date", None) or datetime.now(
+        UTC
+    )  # Airflow does not know it of a task that was killed
     _alert(
         what=f"{ti.dag_id}: the task {ti.task_id} has failed, attempt {ti.try_number}",
         since=f"{began:%Y-%m-%d %H:%M} UTC",
@@ -69,12 +77,22 @@ def due(**after: float) -> DeadlineAlert | None:
     The callback runs in a LocalExecutor: where there is none, Airflow logs that and goes on, whereas other executors may
     take no callbacks at all, which would end the scheduler.
     """
-    if sys.argv[1:3] == ["dags", "test"]:  # Airflow 3.3 ends such a run of a DAG with deadlines by a traceback, though all of it succeeded
+    if sys.argv[1:3] == [
+        "dags",
+        "test",
+    ]:  # Airflow 3.3 ends such a run of a DAG with deadlines by a traceback, though all of it succeeded
         return None
     callback = SyncCallback(late, executor="LocalExecutor")
-    return DeadlineAlert(reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=timedelta(**after), callback=callback)
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=timedelta(**after), callback=callback
+    )
 
 
 def _alert(**options: str) -> None:
     """Types `titler alert`; says why itself when it cannot send."""
-    subprocess.run(["titler", "alert", *(f"--{name}={value}" for name, value in options.items())], cwd=FOLDER, check=False, timeout=60)
+    subprocess.run(
+        ["titler", "alert", *(f"--{name}={value}" for name, value in options.items())],
+        cwd=FOLDER,
+        check=False,
+        timeout=60,
+    )

@@ -53,19 +53,27 @@ class BashOperatorWithLineage(BashOperator):
         from openlineage.client.facet_v2 import base_subset_dataset as subset
         from openlineage.client.facet_v2 import output_statistics_output_dataset as statistics
 
-        account: dict[str, list[dict[str, Any]]] = json.loads(self.account or b'{"inputs": [], "outputs": []}')
+        account: dict[str, list[dict[str, Any]]] = json.loads(
+            self.account or b'{"inputs": [], "outputs": []}'
+        )
         inputs, outputs = [], []
         for told in account["inputs"]:
             part = condition(told)
             of_input: dict[str, Any] = {"subset": subset.InputSubsetInputDatasetFacet(part)} if part else {}
-            inputs.append(InputDataset(told["namespace"], told["name"], facets=facets(told), inputFacets=of_input))
+            inputs.append(
+                InputDataset(told["namespace"], told["name"], facets=facets(told), inputFacets=of_input)
+            )
         for told in account["outputs"]:
             of_output: dict[str, Any] = {}
             if part := condition(told):
                 of_output["subset"] = subset.OutputSubsetOutputDatasetFacet(part)
             if "statistics" in told:
-                of_output["outputStatistics"] = statistics.OutputStatisticsOutputDatasetFacet(**told["statistics"])
-            outputs.append(OutputDataset(told["namespace"], told["name"], facets=facets(told), outputFacets=of_output))
+                of_output["outputStatistics"] = statistics.OutputStatisticsOutputDatasetFacet(
+                    **told["statistics"]
+                )
+            outputs.append(
+                OutputDataset(told["namespace"], told["name"], facets=facets(told), outputFacets=of_output)
+            )
         return OperatorLineage(inputs=inputs, outputs=outputs)
 
 
@@ -94,7 +102,11 @@ def condition(told: dict[str, Any]) -> BaseSubsetCondition | None:
         return subset.LocationSubsetCondition(told["locations"])
     found: BaseSubsetCondition | None = None
     for column, (least, greatest) in told.get("between", {}).items():
-        sides = {"EQUAL": least} if least == greatest else {"GREATER_EQUAL_THAN": least, "LESS_EQUAL_THAN": greatest}
+        sides = (
+            {"EQUAL": least}
+            if least == greatest
+            else {"GREATER_EQUAL_THAN": least, "LESS_EQUAL_THAN": greatest}
+        )
         for comparison, value in sides.items():
             field, literal = subset.FieldBaseCompareExpression(column), subset.LiteralCompareExpression(value)
             compared = subset.CompareSubsetCondition(field, literal, comparison)

@@ -57,11 +57,19 @@ SETTINGS = {
     "image": Setting("", IMAGE, "an image, like registry.example.com/titler:1.0"),
     "gpu_image": Setting("", IMAGE, "an image, like registry.example.com/titler-gpu:1.0"),
     "gpus": Setting("1", "[01]", "1, or 0 to train on the CPU: the network trains on one"),
-    "gpu_selector": Setting("", some(f"{LABEL}={NAME}"), "labels of nodes, like cloud.google.com/gke-accelerator=nvidia-l4"),
-    "gpu_taints": Setting(
-        "nvidia.com/gpu", some(f"{LABEL}(={NAME})?"), "taints of nodes without their effect, like nvidia.com/gpu,pool=gpu"
+    "gpu_selector": Setting(
+        "", some(f"{LABEL}={NAME}"), "labels of nodes, like cloud.google.com/gke-accelerator=nvidia-l4"
     ),
-    "memory": Setting("", some(rf"({'|'.join(MEMORY)})=[1-9]\d*[MG]i"), f"a verb's, like index=16Gi,train=12Gi; verbs: {' '.join(MEMORY)}"),
+    "gpu_taints": Setting(
+        "nvidia.com/gpu",
+        some(f"{LABEL}(={NAME})?"),
+        "taints of nodes without their effect, like nvidia.com/gpu,pool=gpu",
+    ),
+    "memory": Setting(
+        "",
+        some(rf"({'|'.join(MEMORY)})=[1-9]\d*[MG]i"),
+        f"a verb's, like index=16Gi,train=12Gi; verbs: {' '.join(MEMORY)}",
+    ),
 }
 
 
@@ -70,7 +78,9 @@ def executor_config(verb: str) -> dict[str, Any]:
 
     Raises AirflowConfigException, which Airflow shows as the DAG's import error, for a setting of [titler_pods] that is unknown or wrong.
     """
-    executors = ExecutorLoader.get_executor_names(validate_teams=False)  # teams are rows of a database, which a DAG file does not read
+    executors = ExecutorLoader.get_executor_names(
+        validate_teams=False
+    )  # teams are rows of a database, which a DAG file does not read
     if not any(executor.module_path.endswith(".KubernetesExecutor") for executor in executors):
         return {}
     return {"pod_override": _pod(verb, _settings())}
@@ -91,14 +101,20 @@ def _pod(verb: str, settings: dict[str, str]) -> Any:
     container = client.V1Container(
         name="base",  # as Airflow calls the container of the task
         image=(gpu and settings["gpu_image"]) or settings["image"] or None,
-        resources=client.V1ResourceRequirements(requests=resources, limits={**resources, "nvidia.com/gpu": "1"} if gpu else resources),
-        env=[client.V1EnvVar(name="TITLER_COMPUTE__WORKERS", value=CORES)],  # Dask would start one for each core of the node
+        resources=client.V1ResourceRequirements(
+            requests=resources, limits={**resources, "nvidia.com/gpu": "1"} if gpu else resources
+        ),
+        env=[
+            client.V1EnvVar(name="TITLER_COMPUTE__WORKERS", value=CORES)
+        ],  # Dask would start one for each core of the node
     )
     spec = client.V1PodSpec(containers=[container])
     if gpu:
         spec.node_selector = _pairs(settings["gpu_selector"]) or None
         spec.tolerations = [
-            client.V1Toleration(key=key, operator="Equal", value=value) if value else client.V1Toleration(key=key, operator="Exists")
+            client.V1Toleration(key=key, operator="Equal", value=value)
+            if value
+            else client.V1Toleration(key=key, operator="Exists")
             for key, value in _pairs(settings["gpu_taints"]).items()
         ]
     return client.V1Pod(spec=spec)
@@ -112,7 +128,10 @@ def _settings() -> dict[str, str]:
             f"[{SECTION}] {unknown[0]}: no such setting, expected one of {', '.join(SETTINGS)}.\n"
             f"Rename or remove it, in airflow.cfg or {_variable(unknown[0])}: see docs/airflow.md."
         )
-    found = {name: conf.get(SECTION, name, fallback="").strip() or setting.default for name, setting in SETTINGS.items()}
+    found = {
+        name: conf.get(SECTION, name, fallback="").strip() or setting.default
+        for name, setting in SETTINGS.items()
+    }
     for name, value in found.items():
         if value and not re.fullmatch(SETTINGS[name].form, value, re.ASCII):
             raise AirflowConfigException(
@@ -128,4 +147,7 @@ def _variable(name: str) -> str:
 
 def _pairs(text: str) -> dict[str, str]:
     """`a=b, c` as {"a": "b", "c": ""}."""
-    return {key.strip(): value.strip() for key, _, value in (item.partition("=") for item in text.split(",") if item)}
+    return {
+        key.strip(): value.strip()
+        for key, _, value in (item.partition("=") for item in text.split(",") if item)
+    }

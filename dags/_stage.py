@@ -15,7 +15,9 @@ from _alert import ATTEMPT, FOLDER, failed
 from _lineage import BashOperatorWithLineage
 from _pod import executor_config
 
-DAYS = Asset("titler_days", group="titler")  # updated whenever a day has been ingested, a backfilled one included
+DAYS = Asset(
+    "titler_days", group="titler"
+)  # updated whenever a day has been ingested, a backfilled one included
 
 # The source day of a run: its logical date; where a person asked for none, or for today, the day before. Not `data_interval_start`: Airflow
 # makes that of the time now, whatever the logical date of a run that is triggered by hand.
@@ -57,7 +59,9 @@ class Stage(BashOperatorWithLineage):
             raise
         except AirflowException as error:
             if self.exit_code in FINAL:
-                raise AirflowFailException(f"{error} It is not tried again: the lines above say what to do.") from None
+                raise AirflowFailException(
+                    f"{error} It is not tried again: the lines above say what to do."
+                ) from None
             raise
         for asset in self.outlets:
             context["outlet_events"][asset].extra = {"made by": str(self.bash_command)}
@@ -115,8 +119,14 @@ def stage(verb: str, arguments: str, operator: type[Stage] = Stage, **task: Any)
 
 def explain(dag: DAG) -> None:
     """Gives each task its row of the DAG's table as its own page: what it does, what it costs, what to do when it fails."""
-    names, *rows = (re.findall(r"(?<=\|)[^|]+(?=\|)", line) for line in (dag.doc_md or "").splitlines() if line.startswith("|"))
+    names, *rows = (
+        re.findall(r"(?<=\|)[^|]+(?=\|)", line)
+        for line in (dag.doc_md or "").splitlines()
+        if line.startswith("|")
+    )
     pages = {row[0].strip(" `"): dict(zip(names[1:], row[1:], strict=True)) for row in rows[1:]}
     for task in map(dag.get_task, pages):
         assert isinstance(task, Stage)
-        task.doc_md = "\n\n".join(f"**{name.strip().capitalize()}:** {text.strip()}" for name, text in pages[task.task_id].items())
+        task.doc_md = "\n\n".join(
+            f"**{name.strip().capitalize()}:** {text.strip()}" for name, text in pages[task.task_id].items()
+        )

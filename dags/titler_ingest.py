@@ -43,7 +43,14 @@ with DAG(
     default_args=defaults(retries=3, priority=2, execution_timeout=timedelta(hours=2)),
     tags=["titler", "1 daily: issues in"],
 ) as dag:
-    wait = stage("ready", f"--day {DAY}", Wait, task_id="wait", patience=timedelta(hours=12), execution_timeout=timedelta(minutes=10))
+    wait = stage(
+        "ready",
+        f"--day {DAY}",
+        Wait,
+        task_id="wait",
+        patience=timedelta(hours=12),
+        execution_timeout=timedelta(minutes=10),
+    )
     extract = stage("extract", f"--day {DAY}")
     clean = stage("clean", f"--day {DAY}", outlets=[DAYS])
 

@@ -28,7 +28,8 @@ from _alert import failed
 from _stage import NAME, defaults, explain, stage
 
 CHOICES = "".join(
-    f"{{% if params['{name}'] %}} --{name} {{{{ params['{name}'] }}}}{{% endif %}}" for name in ("from", "to", "variant", "epochs")
+    f"{{% if params['{name}'] %}} --{name} {{{{ params['{name}'] }}}}{{% endif %}}"
+    for name in ("from", "to", "variant", "epochs")
 )
 
 with DAG(
@@ -42,10 +43,27 @@ with DAG(
     on_failure_callback=failed,
     default_args=defaults(retries=1, priority=1, execution_timeout=timedelta(days=1)),
     params={
-        "variant": Param(None, type=["null", "string"], pattern=r"^[a-z0-9_]+$(?!\n)", description="the network; empty: model.variant"),
-        "epochs": Param(None, type=["null", "integer"], minimum=1, description="at most so many; empty: model.epochs"),
-        "from": Param(None, type=["null", "string"], format="date", description="first day to learn from; empty: the first there is"),
-        "to": Param(None, type=["null", "string"], format="date", description="last day to learn from; empty: the last there is"),
+        "variant": Param(
+            None,
+            type=["null", "string"],
+            pattern=r"^[a-z0-9_]+$(?!\n)",
+            description="the network; empty: model.variant",
+        ),
+        "epochs": Param(
+            None, type=["null", "integer"], minimum=1, description="at most so many; empty: model.epochs"
+        ),
+        "from": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            description="first day to learn from; empty: the first there is",
+        ),
+        "to": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            description="last day to learn from; empty: the last there is",
+        ),
     },
     tags=["titler", "2 weekly: a model"],
 ) as dag:

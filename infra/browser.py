@@ -45,23 +45,41 @@ class Browser:
 
     def __enter__(self) -> Browser:
         if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
-            raise BrowserError("chromium and chromedriver were not found. Install them:  infra/install_browser.sh")
+            raise BrowserError(
+                "chromium and chromedriver were not found. Install them:  infra/install_browser.sh"
+            )
         self._profile = tempfile.TemporaryDirectory(prefix="titler-chromium-", ignore_cleanup_errors=True)
-        self._driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._driver = subprocess.Popen(
+            ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         self._session = ""
         try:
             assert self._driver.stdout is not None
-            port = next((found[1] for line in self._driver.stdout if (found := re.search(r"started successfully on port (\d+)", line))), "")
+            port = next(
+                (
+                    found[1]
+                    for line in self._driver.stdout
+                    if (found := re.search(r"started successfully on port (\d+)", line))
+                ),
+                "",
+            )
             self._address = f"http://127.0.0.1:{port}"
-            options = {"binary": shutil.which("chromium"), "args": [*SWITCHES, f"--user-data-dir={self._profile.name}"]}
-            wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
+            options = {
+                "binary": shutil.which("chromium"),
+                "args": [*SWITCHES, f"--user-data-dir={self._profile.name}"],
+            }
+            wanted = {
+                "capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}
+            }
             self._session = f"/session/{self._ask('POST', '/session', wanted)['sessionId']}"
         except BaseException:
             self._end()
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._end()
 
     def open(self, url: str, *expected: str, seconds: float = 60) -> str:
@@ -101,9 +119,13 @@ class Browser:
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self._address}{path}", data, {"Content-Type": "application/json"}, method=method)
+        request = urllib.request.Request(
+            f"{self._address}{path}", data, {"Content-Type": "application/json"}, method=method
+        )
         try:
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=120) as answer:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+                request, timeout=120
+            ) as answer:
                 return json.load(answer)["value"]
         except urllib.error.HTTPError as error:
             raise BrowserError(json.load(error)["value"]["message"].splitlines()[0]) from None

@@ -46,7 +46,9 @@ class Watch:
         with Console().status(f"{self.dag_id} is queued") as spinner:  # on a terminal only
             while True:
                 self.airflow.check()
-                left = self._runs("queued", "running")  # asked first: what ends after this is told in the next round
+                left = self._runs(
+                    "queued", "running"
+                )  # asked first: what ends after this is told in the next round
                 for task in self._tasks("failed", "up_for_retry"):
                     raise AirflowError(self._log(task))
                 for task in reversed(self._tasks("success", "skipped")):
@@ -66,7 +68,9 @@ class Watch:
     def _tasks(self, *states: str) -> list[dict[str, Any]]:
         """The hundred that ended last, the last one first."""
         query = urllib.parse.urlencode({"state": states, "order_by": "-end_date", "limit": 100}, doseq=True)
-        tasks: list[dict[str, Any]] = self.airflow.get(f"dags/{self.dag_id}/dagRuns/~/taskInstances?{query}")["task_instances"]
+        tasks: list[dict[str, Any]] = self.airflow.get(f"dags/{self.dag_id}/dagRuns/~/taskInstances?{query}")[
+            "task_instances"
+        ]
         return tasks
 
     def _tell(self, task: dict[str, Any]) -> None:
@@ -82,7 +86,9 @@ class Watch:
     def _log(self, task: dict[str, Any]) -> str:
         run = urllib.parse.quote(task["dag_run_id"], safe="")
         path = f"dags/{self.dag_id}/dagRuns/{run}/taskInstances/{task['task_id']}/logs/1"  # seen well before a second try
-        lines = [line["event"] for line in self.airflow.get(path)["content"] if not line["event"].startswith("::")]
+        lines = [
+            line["event"] for line in self.airflow.get(path)["content"] if not line["event"].startswith("::")
+        ]
         log = "\n".join(lines).rpartition("\nOutput:\n")[2]  # the command's own words where there are any
         return f"{self.dag_id}: the task {task['task_id']} failed. The end of its log:\n{tail(log)}"
 
@@ -94,9 +100,13 @@ def day(text: str) -> str:
 
 def days_in(folder: Path) -> list[str]:
     """The days, in order, of which `folder` holds hour files. Raises AirflowError when there is none."""
-    days = sorted({found[1] for path in folder.glob("*.json.gz") if (found := HOUR_FILE.fullmatch(path.name))})
+    days = sorted(
+        {found[1] for path in folder.glob("*.json.gz") if (found := HOUR_FILE.fullmatch(path.name))}
+    )
     if not days:
-        raise AirflowError(f"{folder}: no hour files. Expected names like 2015-01-01-12.json.gz, as GH Archive gives them.")
+        raise AirflowError(
+            f"{folder}: no hour files. Expected names like 2015-01-01-12.json.gz, as GH Archive gives them."
+        )
     return days
 
 
@@ -109,7 +119,13 @@ def _titler(airflow: LocalAirflow, *arguments: str) -> None:
 
 def _epochs(airflow: LocalAirflow) -> int:
     """As many as come to STEPS, from 3 to 20, by the number of issues that may be learned from."""
-    status = subprocess.run(["titler", "status", "--json"], cwd=REPOSITORY, env=airflow.environment, stdout=subprocess.PIPE, check=False)
+    status = subprocess.run(
+        ["titler", "status", "--json"],
+        cwd=REPOSITORY,
+        env=airflow.environment,
+        stdout=subprocess.PIPE,
+        check=False,
+    )
     if status.returncode != 0:
         raise AirflowError(f"titler status: exit code {status.returncode}")
     trainable = sum(day["trainable"] for day in json.loads(status.stdout)["days"])
@@ -123,8 +139,14 @@ def _airflow(airflow: LocalAirflow, *arguments: str) -> None:
 
 def _demonstrate(hours: Path | None, one_day: str | None) -> None:
     if hours and hours.is_relative_to(DEMO):
-        raise AirflowError(f"{hours} would be removed: a demonstration begins with an empty {DEMO}. Move it elsewhere first.")
-    environment = {"TITLER_LAKE__ROOT": str(LAKE), "TITLER_MODEL__BATCH_SIZE": str(BATCH), "MLFLOW_DISABLE_TELEMETRY": "true"}
+        raise AirflowError(
+            f"{hours} would be removed: a demonstration begins with an empty {DEMO}. Move it elsewhere first."
+        )
+    environment = {
+        "TITLER_LAKE__ROOT": str(LAKE),
+        "TITLER_MODEL__BATCH_SIZE": str(BATCH),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
     if not one_day:
         environment["TITLER_SOURCE__HOURS"] = str(hours or SAMPLE)
     days = [one_day] if one_day else days_in(hours) if hours else []
@@ -142,7 +164,9 @@ def _demonstrate(hours: Path | None, one_day: str | None) -> None:
         span = ("--from-date", days[0], "--to-date", days[-1])
         _airflow(airflow, "backfill", "create", "--dag-id", "titler_ingest", *span, "--max-active-runs", "2")
         Watch(airflow, "titler_ingest").until_done()
-        _airflow(airflow, "dags", "trigger", "titler_train", "--conf", json.dumps({"epochs": _epochs(airflow)}))
+        _airflow(
+            airflow, "dags", "trigger", "titler_train", "--conf", json.dumps({"epochs": _epochs(airflow)})
+        )
         Watch(airflow, "titler_train").until_done()
         _airflow(airflow, "dags", "trigger", "titler_refresh")
         Watch(airflow, "titler_refresh").until_done()
@@ -151,7 +175,9 @@ def _demonstrate(hours: Path | None, one_day: str | None) -> None:
 
 def main() -> int:
     """Returns the exit code: 0, or 1 when something failed, with the end of its log on standard error."""
-    parser = argparse.ArgumentParser(prog="demo.py", description="Titler's whole job once, through a real Airflow, in ./demo.")
+    parser = argparse.ArgumentParser(
+        prog="demo.py", description="Titler's whole job once, through a real Airflow, in ./demo."
+    )
     parser.add_argument("--hours", metavar="DIR", type=Path, help="a folder of GH Archive's hour files")
     parser.add_argument("--day", metavar="D", type=day, help="a day to fetch from GH Archive, as 2015-01-01")
     chosen = parser.parse_args()
@@ -162,7 +188,10 @@ def main() -> int:
     try:
         _demonstrate(chosen.hours and chosen.hours.resolve(), chosen.day)
     except (AirflowError, OSError) as error:
-        print(f"\n{error}\n\nThe demonstration stopped; all that it started has ended. Its files: {DEMO}", file=sys.stderr)
+        print(
+            f"\n{error}\n\nThe demonstration stopped; all that it started has ended. Its files: {DEMO}",
+            file=sys.stderr,
+        )
         return 1
     print(f"\nDone in {time.monotonic() - began:.0f} s; all that was started has ended.")
     return 0

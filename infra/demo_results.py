@@ -34,7 +34,9 @@ def print_results(lake: Path, airflow: Path) -> None:
 
     print("\nFive issues: the title that their author gave, the title that the model gives, its confidence")
     for repo, title, predicted, confidence in titles:
-        print(f"\n  {repo}\n    author  {_line(title)}\n    model   {_line(predicted) or '(abstained)'}  ({confidence:.2f})")
+        print(
+            f"\n  {repo}\n    author  {_line(title)}\n    model   {_line(predicted) or '(abstained)'}  ({confidence:.2f})"
+        )
 
     print("\nThree issues with their nearest neighbours, by angular distance (0 to 2)")
     above = ""

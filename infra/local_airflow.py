@@ -77,7 +77,13 @@ class LocalAirflow:
     """Airflow in `home`, started by `with`; `environment` is what its tasks get on top of this process's own."""
 
     def __init__(
-        self, home: Path, environment: Mapping[str, str], port: int = 0, database: str | None = None, *, clock: bool = False
+        self,
+        home: Path,
+        environment: Mapping[str, str],
+        port: int = 0,
+        database: str | None = None,
+        *,
+        clock: bool = False,
     ) -> None:
         """`port` 0 takes a free one. `database` is SQLAlchemy's address of an empty or migrated one; without it, SQLite in `home`.
 
@@ -85,7 +91,9 @@ class LocalAirflow:
         """
         self.clock = clock
         self.home = home.resolve()
-        self.database = database or f"sqlite:///{self.home}/airflow.db?timeout=60"  # seconds that a writer waits; five are the default
+        self.database = (
+            database or f"sqlite:///{self.home}/airflow.db?timeout=60"
+        )  # seconds that a writer waits; five are the default
         self.port = port or free_port()
         self.address = f"http://{LOOPBACK}:{self.port}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
@@ -115,7 +123,9 @@ class LocalAirflow:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.end()
 
     def run(self, *arguments: str) -> str:
@@ -125,11 +135,20 @@ class LocalAirflow:
         the timeout: Airflow takes back what it had created until then.
         """
         for _ in range(LOCKED_TRIES):
-            done = subprocess.run(["airflow", *arguments], cwd=self.home, env=self.environment, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                ["airflow", *arguments],
+                cwd=self.home,
+                env=self.environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             if done.returncode == 0 or LOCKED not in done.stderr:
                 break
         if done.returncode != 0:
-            raise AirflowError(f"airflow {' '.join(arguments)}: exit code {done.returncode}\n{tail(done.stdout + done.stderr)}")
+            raise AirflowError(
+                f"airflow {' '.join(arguments)}: exit code {done.returncode}\n{tail(done.stdout + done.stderr)}"
+            )
         return done.stdout
 
     def start(self, name: str, *command: str) -> None:
@@ -149,7 +168,9 @@ class LocalAirflow:
         """Raises AirflowError, with the tail of its log, for a program that has ended by itself."""
         for name, process in self._started.items():
             if process.poll() is not None:
-                raise AirflowError(f"{name} ended by itself\n{tail(self._log(name).read_text(errors='replace'))}")
+                raise AirflowError(
+                    f"{name} ended by itself\n{tail(self._log(name).read_text(errors='replace'))}"
+                )
 
     def processes(self) -> list[psutil.Process]:
         """All processes of this Airflow, known by their AIRFLOW_HOME: a task has a session of its own and outlives a killed parent."""

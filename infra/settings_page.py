@@ -20,7 +20,15 @@ def page() -> str:
     for name, section in Settings.model_fields.items():
         kind = section.annotation
         assert kind is not None
-        lines += ["", f"## {name}", "", (kind.__doc__ or "").strip(), "", "| setting | default | meaning |", "|---|---|---|"]
+        lines += [
+            "",
+            f"## {name}",
+            "",
+            (kind.__doc__ or "").strip(),
+            "",
+            "| setting | default | meaning |",
+            "|---|---|---|",
+        ]
         for key, field in kind.model_fields.items():
             default = str(field.default) or "(empty)"
             lines.append(f"| `{name}.{key}` | `{default}` | {field.description} |")

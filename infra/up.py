@@ -24,17 +24,24 @@ from pipeline.errors import TitlerError
 from pipeline.settings import Settings, load
 from pipeline.tracking import SWITCHES
 
-MLFLOW_PAGE = "#/experiments?workflowType=machine_learning"  # without it MLflow shows its side for generative AI first
+MLFLOW_PAGE = (
+    "#/experiments?workflowType=machine_learning"  # without it MLflow shows its side for generative AI first
+)
 BY_HAND = "DAGs are started by hand here, not by the clock: the button Trigger of a DAG's page, a backfill in the same menu."
 BY_CLOCK = "DAGs start as they are scheduled: yesterday's issues now, a release after each day that came, all of it every night."
 READY = 120  # seconds that MLflow may take; ten are usual
-QUIET = {**SWITCHES, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # its jobs judge traces, of which Titler has none
+QUIET = {
+    **SWITCHES,
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+}  # its jobs judge traces, of which Titler has none
 
 
 def check_port(port: int, option: str) -> None:
     """Raises AirflowError where something listens at `port` already; `option` is what names another one."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port of which only closed connections are left is free
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # a port of which only closed connections are left is free
         try:
             probe.bind((LOOPBACK, port))
         except OSError as error:
@@ -103,7 +110,11 @@ def _serve(airflow_port: int, mlflow_port: int, clock: bool) -> NoReturn:
 
 def _run(airflow: LocalAirflow, store: str, mlflow_port: int, lake: str) -> NoReturn:
     with airflow:
-        mlflow = _start_mlflow(airflow, store, mlflow_port) if store.startswith("sqlite:///") else store.rstrip("/")
+        mlflow = (
+            _start_mlflow(airflow, store, mlflow_port)
+            if store.startswith("sqlite:///")
+            else store.rstrip("/")
+        )
         print(
             f"\nAirflow  {airflow.address}   no password: whoever opens it is the user Anonymous, an admin"
             f"\nMLflow   {mlflow}/{MLFLOW_PAGE}   no user, no password"
@@ -120,10 +131,14 @@ def _run(airflow: LocalAirflow, store: str, mlflow_port: int, lake: str) -> NoRe
 
 def main() -> int:
     """Returns 1 or 2, with one clear line, when something failed; otherwise it goes on until a signal."""
-    parser = argparse.ArgumentParser(prog="up.py", description="Airflow and MLflow on loopback, until Ctrl-C.")
+    parser = argparse.ArgumentParser(
+        prog="up.py", description="Airflow and MLflow on loopback, until Ctrl-C."
+    )
     parser.add_argument("--airflow-port", metavar="PORT", type=int, default=8080, help="8080")
     parser.add_argument("--mlflow-port", metavar="PORT", type=int, default=5000, help="5000")
-    parser.add_argument("--clock", action="store_true", help="start DAGs as they are scheduled, not by hand alone")
+    parser.add_argument(
+        "--clock", action="store_true", help="start DAGs as they are scheduled, not by hand alone"
+    )
     chosen = parser.parse_args()
     end_on_signals()
     try:

@@ -11,7 +11,10 @@ from typer.main import get_command
 from pipeline.cli import app, query_commands, stage_commands
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "verbs.md"
-SECTIONS = {"The whole job, and what answers": query_commands, "The stages, in the order of the data's way": stage_commands}
+SECTIONS = {
+    "The whole job, and what answers": query_commands,
+    "The stages, in the order of the data's way": stage_commands,
+}
 
 
 def group() -> TyperGroup:
@@ -43,7 +46,15 @@ def page() -> str:
 def _verb(name: str, command: TyperCommand) -> list[str]:
     prose, example = (command.help or "").split("\n\nExample: ")
     table = _table(command)
-    return ["", f"### {name}", "", " ".join(prose.split()), "", f"    {example}", *(["", *table] if table else [])]
+    return [
+        "",
+        f"### {name}",
+        "",
+        " ".join(prose.split()),
+        "",
+        f"    {example}",
+        *(["", *table] if table else []),
+    ]
 
 
 def _table(command: TyperCommand | TyperGroup) -> list[str]:
@@ -55,9 +66,17 @@ def _table(command: TyperCommand | TyperGroup) -> list[str]:
             shown = ", ".join(parameter.opts) + ("" if parameter.is_flag else f" {parameter.metavar or 'N'}")
         else:
             continue
-        default = parameter.default if isinstance(parameter.default, int) and not isinstance(parameter.default, bool) else None
+        default = (
+            parameter.default
+            if isinstance(parameter.default, int) and not isinstance(parameter.default, bool)
+            else None
+        )
         text = (parameter.help or "") + ("" if default is None else f" Default: {default}.")
-        rows.append(f"| `{shown}` | {'needed' if parameter.required else ''} | {text} |".replace("URL|TEXT|-", "URL\\|TEXT\\|-"))
+        rows.append(
+            f"| `{shown}` | {'needed' if parameter.required else ''} | {text} |".replace(
+                "URL|TEXT|-", "URL\\|TEXT\\|-"
+            )
+        )
     return ["| takes | | meaning |", "|---|---|---|", *rows] if rows else []
 
 

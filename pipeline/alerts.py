@@ -39,7 +39,9 @@ class Message:
     def text(self) -> str:
         """For a person: a line a part, its first line alone says what happened."""
         link = [f"Link:  {self.link}"] if self.link else []
-        return "\n".join([self.what, f"Since: {self.since}", *link, "Next:  " + self.next.replace("\n", "\n       ")])
+        return "\n".join(
+            [self.what, f"Since: {self.since}", *link, "Next:  " + self.next.replace("\n", "\n       ")]
+        )
 
 
 def now() -> str:
@@ -71,7 +73,9 @@ def tell_days(lake: Lake, alerts: Alerts, health: Iterable[Mapping[str, Any]]) -
         if verdict != "complete":
             command = f"titler status --day {day}" if verdict == "collapsed" else f"titler run --day {day}"
             message = Message(describe_day(row), day, alerts.link, command)
-            tell(lake, alerts.model_copy(update={"task": ""}), message, f"day/{day}/{verdict}")  # no task fails of it
+            tell(
+                lake, alerts.model_copy(update={"task": ""}), message, f"day/{day}/{verdict}"
+            )  # no task fails of it
 
 
 def describe_day(row: Mapping[str, Any]) -> str:
@@ -89,7 +93,9 @@ def send(alerts: Alerts, message: Message) -> bool:
     try:
         {"log": _log, "webhook": _post, "email": _mail}[alerts.kind](alerts, message)
     except Exception as error:  # whatever it is: the work that it tells of goes on
-        _line(f"titler: No alert could be sent by {alerts.kind} ({_reason(error)}). It would have said: {message.what}")
+        _line(
+            f"titler: No alert could be sent by {alerts.kind} ({_reason(error)}). It would have said: {message.what}"
+        )
         return False
     return True
 
@@ -102,7 +108,9 @@ def _log(alerts: Alerts, message: Message) -> None:
 def _post(alerts: Alerts, message: Message) -> None:
     body = json.dumps({"text": message.text, **asdict(message)}, ensure_ascii=False).encode()
     request = urllib.request.Request(
-        alerts.webhook_url.get_secret_value().strip(), body, {"Content-Type": "application/json; charset=utf-8", "User-Agent": "titler"}
+        alerts.webhook_url.get_secret_value().strip(),
+        body,
+        {"Content-Type": "application/json; charset=utf-8", "User-Agent": "titler"},
     )
     with urllib.request.build_opener(_Stay).open(request, timeout=PATIENCE):
         pass
@@ -111,7 +119,15 @@ def _post(alerts: Alerts, message: Message) -> None:
 class _Stay(urllib.request.HTTPRedirectHandler):
     """Follows no redirect: it would turn the message into a GET, which the other side answers with 200 and forgets."""
 
-    def redirect_request(self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str) -> None:
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> None:
         return None
 
 
@@ -139,7 +155,12 @@ def _reason(error: BaseException) -> str:
         return f"SMTP {error.smtp_code}"
     if isinstance(error, TimeoutError):
         return f"no answer within {PATIENCE} s"
-    if isinstance(error, OSError) and error.errno and error.errno > 0 and type(error).__module__ == "builtins":
+    if (
+        isinstance(error, OSError)
+        and error.errno
+        and error.errno > 0
+        and type(error).__module__ == "builtins"
+    ):
         return os.strerror(error.errno)
     return type(error).__name__
 
@@ -153,17 +174,25 @@ def _sent(lake: Lake) -> dict[str, str]:
     try:
         found = lake.get_json(SENT)
     except Exception as error:  # the lake may be what the message is about
-        _line(f"titler: Which alerts were sent before cannot be read ({type(error).__name__}): {lake.path(SENT)}")
+        _line(
+            f"titler: Which alerts were sent before cannot be read ({type(error).__name__}): {lake.path(SENT)}"
+        )
         return {}
     return {str(event): str(at) for event, at in found.items()} if isinstance(found, dict) else {}
 
 
 def _remember(lake: Lake, sent: Mapping[str, str], events: Iterable[str]) -> None:
-    added = {event: datetime.now(UTC).isoformat(timespec="seconds") for event in events if event and event not in sent}
+    added = {
+        event: datetime.now(UTC).isoformat(timespec="seconds")
+        for event in events
+        if event and event not in sent
+    }
     if not added:
         return
     newest = sorted({**sent, **added}.items(), key=lambda item: item[1])[-REMEMBERED:]
     try:
         lake.put_json(SENT, dict(newest))
     except Exception as error:  # as above
-        _line(f"titler: That an alert was sent cannot be remembered ({type(error).__name__}): {lake.path(SENT)}")
+        _line(
+            f"titler: That an alert was sent cannot be remembered ({type(error).__name__}): {lake.path(SENT)}"
+        )

@@ -32,11 +32,15 @@ class Table:
         """
         surplus = [name for name in table.column_names if name not in self.schema.names]
         if surplus:
-            raise ContractError(f"{self.name}: column {surplus[0]!r} is not in the contract, which has {', '.join(self.schema.names)}.")
+            raise ContractError(
+                f"{self.name}: column {surplus[0]!r} is not in the contract, which has {', '.join(self.schema.names)}."
+            )
         columns = []
         for field in self.schema:
             if field.name not in table.column_names:
-                raise ContractError(f"{self.name}: column {field.name!r} ({field.type}) is missing; found {', '.join(table.column_names)}.")
+                raise ContractError(
+                    f"{self.name}: column {field.name!r} ({field.type}) is missing; found {', '.join(table.column_names)}."
+                )
             column = table.column(field.name)
             if column.type != field.type:
                 try:
@@ -46,7 +50,9 @@ class Table:
                         f"{self.name}: column {field.name!r} is {column.type}, expected {field.type}; it does not cast: {error}"
                     ) from None
             if not field.nullable and column.null_count:
-                raise ContractError(f"{self.name}: column {field.name!r} ({field.type}) has {column.null_count} NULLs, expected none.")
+                raise ContractError(
+                    f"{self.name}: column {field.name!r} ({field.type}) has {column.null_count} NULLs, expected none."
+                )
             columns.append(column)
         return pa.table(columns, schema=self.schema)
 
@@ -99,7 +105,9 @@ ISSUES = Table(
             column("author", pa.string(), "login of who opened it", null=True),
             column("title", pa.string(), "as its author wrote it"),
             column("body", pa.string(), "as its author wrote it; NULL where there is none", null=True),
-            column("created_at", WHEN, "when the opened event happened; 1970-01-01 where a file does not say"),
+            column(
+                "created_at", WHEN, "when the opened event happened; 1970-01-01 where a file does not say"
+            ),
             column("event_id", pa.string(), "GH Archive's id of the opened event; empty for a file's row"),
             column("trainable", pa.bool_(), "long and short enough to learn from; see settings text.*"),
         ]
@@ -121,10 +129,25 @@ SOURCE_HEALTH = Table(
             column("malformed", pa.int64(), "lines put into quarantine"),
             column("issues", pa.int64(), "issues opened, each counted once"),
             column("trainable", pa.int64(), "of these, what may be learned from"),
-            column("usual_events", pa.int64(), "median events of the days it was held against; NULL where they were too few", null=True),
+            column(
+                "usual_events",
+                pa.int64(),
+                "median events of the days it was held against; NULL where they were too few",
+                null=True,
+            ),
             column("verdict", pa.string(), "complete, partial, collapsed or missing"),
-            column("usual_issues", pa.int64(), "median issues of the days it was held against; NULL where they were too few", null=True),
-            column("compared_with", pa.string(), "weekday or month: of which complete days; NULL where they were too few", null=True),
+            column(
+                "usual_issues",
+                pa.int64(),
+                "median issues of the days it was held against; NULL where they were too few",
+                null=True,
+            ),
+            column(
+                "compared_with",
+                pa.string(),
+                "weekday or month: of which complete days; NULL where they were too few",
+                null=True,
+            ),
             column("reason", pa.string(), "why it is not complete; NULL where it is", null=True),
         ]
     ),
@@ -232,7 +255,11 @@ SIMILAR_ISSUES = Table(
             column("similar_title", pa.string(), "the neighbour's title"),
             column("distance", pa.float64(), "angular: sqrt(2(1 - cosine)), 0 to 2"),
             column("same_repo", pa.bool_(), "both in one repository"),
-            column("near_duplicate", pa.bool_(), "distance under index.near_duplicate_distance, or under the network's own"),
+            column(
+                "near_duplicate",
+                pa.bool_(),
+                "distance under index.near_duplicate_distance, or under the network's own",
+            ),
         ]
     ),
     key=("issue_id", "rank"),
@@ -256,7 +283,9 @@ RELEASES = Table(
             column("days", pa.int64(), "source days in it"),
             column("issues", pa.int64(), "issues in it"),
             column("index_items", pa.int64(), "vectors in its index"),
-            column("recall_at_10", pa.float64(), "share of the 10 exact nearest neighbours that the index finds"),
+            column(
+                "recall_at_10", pa.float64(), "share of the 10 exact nearest neighbours that the index finds"
+            ),
             column("accepted", pa.string(), "collapsed days accepted: by whom, when and why (JSON)"),
         ]
     ),

@@ -20,7 +20,9 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def track(items: Iterable[Item], label: str, total: int, size: Callable[[Item], int] = lambda item: 1) -> Iterator[Item]:
+def track(
+    items: Iterable[Item], label: str, total: int, size: Callable[[Item], int] = lambda item: 1
+) -> Iterator[Item]:
     """Yields `items`, moving a bar of `total` steps, `size(item)` each, on standard error while it is a terminal."""
     if not sys.stderr.isatty():
         yield from items

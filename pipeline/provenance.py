@@ -40,13 +40,17 @@ def revision(package: Path = Path(__file__).parent) -> Revision:
     if top is None or Path(top) != package.resolve().parent or not _git(package, "ls-files", "__init__.py"):
         return Revision(version)
     commit = _git(package, "rev-parse", "HEAD")
-    return Revision(version, commit or "", bool(commit and _git(package, "status", "--porcelain", "--untracked-files=no")))
+    return Revision(
+        version, commit or "", bool(commit and _git(package, "status", "--porcelain", "--untracked-files=no"))
+    )
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
     """What git prints; None where it is not installed, refuses, or does not answer."""
     try:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

@@ -20,7 +20,10 @@ from pipeline.settings import Alerts
 from tests.support.receivers import Relay, Webhook, serving
 
 MESSAGE = Message(
-    "2015-01-03 is partial: 23 of 24 hours, 560 events", "2015-01-03", "http://airflow/log", "titler run --day 2015-01-03\ntitler status"
+    "2015-01-03 is partial: 23 of 24 hours, 560 events",
+    "2015-01-03",
+    "http://airflow/log",
+    "titler run --day 2015-01-03\ntitler status",
 )
 TEXT = """\
 2015-01-03 is partial: 23 of 24 hours, 560 events
@@ -68,7 +71,13 @@ def test_by_default_it_is_one_line_on_standard_error(capsys):
 def test_a_webhook_gets_the_parts_and_a_text_that_chats_show(webhook, capsys):
     assert alerts.send(by_webhook(webhook.address), MESSAGE)
     assert webhook.all() == [
-        {"text": TEXT, "what": MESSAGE.what, "since": MESSAGE.since, "link": MESSAGE.link, "next": MESSAGE.next},
+        {
+            "text": TEXT,
+            "what": MESSAGE.what,
+            "since": MESSAGE.since,
+            "link": MESSAGE.link,
+            "next": MESSAGE.next,
+        },
     ]
     assert capsys.readouterr() == ("", "")
 
@@ -84,26 +93,43 @@ def test_a_mail_says_in_its_subject_what_happened(relay, capsys):
 
 
 def test_a_message_without_a_link_has_no_line_for_it():
-    assert Message("it is late", "now", "", "titler status").text == "it is late\nSince: now\nNext:  titler status"
+    assert (
+        Message("it is late", "now", "", "titler status").text
+        == "it is late\nSince: now\nNext:  titler status"
+    )
 
 
 @pytest.mark.parametrize(
     ("status", "reason"),
-    [(500, "HTTP 500"), (404, "HTTP 404"), (302, "HTTP 302")],  # a redirect would be followed as a GET, and the message lost
+    [
+        (500, "HTTP 500"),
+        (404, "HTTP 404"),
+        (302, "HTTP 302"),
+    ],  # a redirect would be followed as a GET, and the message lost
 )
 def test_a_webhook_that_does_not_take_it_is_one_line(webhook, capsys, status, reason):
     webhook.status = status
     assert not alerts.send(by_webhook(webhook.address), MESSAGE)
-    assert capsys.readouterr() == ("", f"titler: No alert could be sent by webhook ({reason}). It would have said: {MESSAGE.what}\n")
+    assert capsys.readouterr() == (
+        "",
+        f"titler: No alert could be sent by webhook ({reason}). It would have said: {MESSAGE.what}\n",
+    )
 
 
 @pytest.mark.parametrize(
     ("address", "reason"),
-    [("http://127.0.0.1:9", "Connection refused"), ("http://", "URLError"), ("http://127.0.0.1:port", "InvalidURL")],
+    [
+        ("http://127.0.0.1:9", "Connection refused"),
+        ("http://", "URLError"),
+        ("http://127.0.0.1:port", "InvalidURL"),
+    ],
 )
 def test_an_address_that_leads_nowhere_is_one_line_without_the_address(capsys, address, reason):
     assert not alerts.send(by_webhook(address), MESSAGE)
-    assert capsys.readouterr().err == f"titler: No alert could be sent by webhook ({reason}). It would have said: {MESSAGE.what}\n"
+    assert (
+        capsys.readouterr().err
+        == f"titler: No alert could be sent by webhook ({reason}). It would have said: {MESSAGE.what}\n"
+    )
 
 
 def test_a_recipient_that_the_relay_refuses_is_one_line(relay, capsys):
@@ -137,13 +163,21 @@ def test_an_error_tells_for_the_task_that_fails_of_it_and_for_each_of_its_attemp
 
 def test_an_error_that_is_no_event_wakes_nobody(webhook, lake):
     alerts.tell_error(lake, by_webhook(webhook.address), UsageError("Which days?", "Give --day"))
-    alerts.tell_error(lake, by_webhook(webhook.address), BudgetError("too much", "less", event="budget/2015-01-03/x"))
+    alerts.tell_error(
+        lake, by_webhook(webhook.address), BudgetError("too much", "less", event="budget/2015-01-03/x")
+    )
     assert [message["what"] for message in webhook.all()] == ["too much"]
 
 
 def test_events_long_past_are_forgotten_the_oldest_first(lake):
     old = datetime(2015, 1, 1, tzinfo=UTC)
-    lake.put_json(alerts.SENT, {f"event-{number}": (old + timedelta(days=number)).isoformat() for number in range(alerts.REMEMBERED)})
+    lake.put_json(
+        alerts.SENT,
+        {
+            f"event-{number}": (old + timedelta(days=number)).isoformat()
+            for number in range(alerts.REMEMBERED)
+        },
+    )
     alerts.tell(lake, Alerts(), MESSAGE, "the newest")
     told = [event for event in ("event-0", "event-1", "the newest") if alerts.was_told(lake, event)]
     assert told == ["event-1", "the newest"]
@@ -165,8 +199,19 @@ def test_a_lake_that_cannot_be_written_keeps_no_message_back(webhook, tmp_path, 
 
 
 def titler(lake: Lake, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[1]), "TITLER_LAKE__ROOT": lake.root, **more}
-    return subprocess.run([sys.executable, "-m", "pipeline.cli", *arguments], capture_output=True, text=True, check=False, env=environment)
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "TITLER_LAKE__ROOT": lake.root,
+        **more,
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
 
 
 def to(webhook: Webhook) -> dict[str, str]:
@@ -174,7 +219,18 @@ def to(webhook: Webhook) -> dict[str, str]:
 
 
 def test_the_verb_sends_what_it_is_given_and_an_event_once(webhook, lake):
-    words = ["--what", "it is\nlate", "--since", "04:00", "--link", "http://airflow", "--next", "titler status", "--dedupe", "night"]
+    words = [
+        "--what",
+        "it is\nlate",
+        "--since",
+        "04:00",
+        "--link",
+        "http://airflow",
+        "--next",
+        "titler status",
+        "--dedupe",
+        "night",
+    ]
     first, second = (titler(lake, "alert", *words, **to(webhook)) for _ in range(2))
     assert (first.returncode, first.stdout) == (0, "alert: sent by webhook\n")
     assert (second.returncode, second.stdout) == (0, "alert: nothing sent: this event was told before\n")
@@ -210,12 +266,20 @@ def hours(tmp_path_factory) -> Path:
 
 def test_a_day_that_is_not_complete_is_told_once_with_its_command(webhook, lake, hours):
     for _ in range(2):
-        given = {**to(webhook), "TITLER_SOURCE__HOURS": str(hours), "TITLER_ALERTS__LINK": "http://airflow/log"}
+        given = {
+            **to(webhook),
+            "TITLER_SOURCE__HOURS": str(hours),
+            "TITLER_ALERTS__LINK": "http://airflow/log",
+        }
         done = titler(lake, "extract", "--from", "2024-01-01", "--to", "2024-01-02", **given)
         assert (done.returncode, done.stderr) == (0, "")
     partial, missing = webhook.all()
     assert partial["what"] == "2024-01-01 is partial: 23 of 24 hours found"
-    assert (partial["since"], partial["link"], partial["next"]) == ("2024-01-01", "http://airflow/log", "titler run --day 2024-01-01")
+    assert (partial["since"], partial["link"], partial["next"]) == (
+        "2024-01-01",
+        "http://airflow/log",
+        "titler run --day 2024-01-01",
+    )
     assert missing["what"] == "2024-01-02 is missing: no hour of 24 found"
 
 
@@ -223,7 +287,9 @@ def test_a_notifier_that_fails_does_not_fail_the_work(webhook, lake, hours):
     webhook.status = 500
     done = titler(lake, "extract", "--day", "2024-01-01", **to(webhook), TITLER_SOURCE__HOURS=str(hours))
     assert done.returncode == 0
-    assert done.stderr.startswith("titler: No alert could be sent by webhook (HTTP 500). It would have said: 2024-01-01 is partial")
+    assert done.stderr.startswith(
+        "titler: No alert could be sent by webhook (HTTP 500). It would have said: 2024-01-01 is partial"
+    )
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -263,8 +329,14 @@ def test_the_secret_is_in_no_message_about_the_settings(tmp_path, toml):
     ("given", "message"),
     [
         ({"KIND": "webhook"}, "kind = webhook needs alerts.webhook_url"),
-        ({"KIND": "webhook", "WEBHOOK_URL": "file:///etc/hostname"}, "an address that starts with https:// or http://"),
-        ({"KIND": "email", "EMAIL_TO": "ada@example.org"}, "kind = email needs alerts.email_to and alerts.email_from"),
+        (
+            {"KIND": "webhook", "WEBHOOK_URL": "file:///etc/hostname"},
+            "an address that starts with https:// or http://",
+        ),
+        (
+            {"KIND": "email", "EMAIL_TO": "ada@example.org"},
+            "kind = email needs alerts.email_to and alerts.email_from",
+        ),
         ({"SMTP": "relay"}, r"alerts\.smtp = 'relay'"),
     ],
 )

@@ -72,7 +72,11 @@ def imports_of(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "pipeline" else {node.module}
+            names |= (
+                {f"{node.module}.{alias.name}" for alias in node.names}
+                if node.module == "pipeline"
+                else {node.module}
+            )
     return names
 
 
@@ -81,7 +85,9 @@ def test_imports_go_strictly_down(path):
     subject = name_of(path).split("/")[0]
     for name in imports_of(path):
         if name.startswith("pipeline.") and (imported := name.split(".")[1]) != subject:
-            assert layer_of(imported) > layer_of(subject), f"{subject} imports {imported}, which is not below it"
+            assert layer_of(imported) > layer_of(subject), (
+                f"{subject} imports {imported}, which is not below it"
+            )
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -104,7 +110,10 @@ def test_the_networks_need_only_keras_and_numpy():
     for path in (PIPELINE / "networks" / "in_keras").glob("*.py"):
         names = imports_of(path)
         assert {name.split(".")[0] for name in names} <= allowed, path
-        assert {name.split(".")[1] for name in names if name.startswith("pipeline.")} <= {"networks", "errors"}, path
+        assert {name.split(".")[1] for name in names if name.startswith("pipeline.")} <= {
+            "networks",
+            "errors",
+        }, path
 
 
 def test_no_module_lies_loose_in_the_package_unless_it_is_shared_by_all():

@@ -22,7 +22,15 @@ import verbs_page
 from pipeline import cli, sample
 from pipeline.settings import Warehouse as WarehouseSettings
 from pipeline.warehouse.dialect import translate
-from tests.support.readme import NAME, README, SMALL, analysts_queries, fenced, poor_titles_beside_any_suggestion, title_of
+from tests.support.readme import (
+    NAME,
+    README,
+    SMALL,
+    analysts_queries,
+    fenced,
+    poor_titles_beside_any_suggestion,
+    title_of,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -33,7 +41,13 @@ ELSEWHERE = {  # first word -> why it is not run here, and what is
     "mlflow": "serves until Ctrl-C; MLflow's own parser reads it",
     "gh": "asks GitHub; what follows the pipe is run",
 }
-MODELS_OWN = {"predicted_title", "predicted_after", "confidence", "distance", "vocabulary"}  # columns that no two trainings agree on
+MODELS_OWN = {
+    "predicted_title",
+    "predicted_after",
+    "confidence",
+    "distance",
+    "vocabulary",
+}  # columns that no two trainings agree on
 RUNS_OWN = {"release_id", "issues_batch"}
 BODY = "The settings page crashes on Android whenever I open it twice"
 
@@ -216,9 +230,13 @@ def readme(tmp_path_factory, small) -> tuple[Path, list[Done]]:
     done = []
     for command in readme_commands():
         done += run_all(folder, [command], shell)
-        if command.line.endswith("titler status"):  # a lake is there, so what the page leaves open has a value
+        if command.line.endswith(
+            "titler status"
+        ):  # a lake is there, so what the page leaves open has a value
             with duckdb.connect(str(folder / "lake" / "warehouse.duckdb"), read_only=True) as connection:
-                release, url = connection.sql("SELECT release_id, MIN(issue_url) FROM similar_issues GROUP BY 1").fetchall()[0]
+                release, url = connection.sql(
+                    "SELECT release_id, MIN(issue_url) FROM similar_issues GROUP BY 1"
+                ).fetchall()[0]
             shell.placeholders = {"RELEASE": release, "https://github.com/OWNER/REPO/issues/123": url}
     return folder, done
 
@@ -246,19 +264,26 @@ def test_the_commands_of_the_readme_run(readme):
 def test_operations_print_what_the_page_shows(operations, section):
     names, sections = operations
     for done in sections[section]:
-        assert re.fullmatch(pattern(done.command.shown, names), done.output), f"$ {done.command.line}\n{done.output}"
+        assert re.fullmatch(pattern(done.command.shown, names), done.output), (
+            f"$ {done.command.line}\n{done.output}"
+        )
         assert bool(done.code) == ("WRONG" in done.output or "titler: " in done.output), done
 
 
 def test_the_page_on_bigquery_types_verbs_and_names_settings_that_there_are():
     page = (ROOT / "docs" / "bigquery.md").read_text(encoding="utf-8")
     lines = [
-        line.removeprefix("$ titler ") for block in fenced(page, "console") for line in block.splitlines() if line.startswith("$ titler ")
+        line.removeprefix("$ titler ")
+        for block in fenced(page, "console")
+        for line in block.splitlines()
+        if line.startswith("$ titler ")
     ]
     for line in lines:
         verb, *rest = shlex.split(line)
         verbs_page.group().commands[verb].make_context(verb, rest)
-    named = set(re.findall(r"`warehouse\.(\w+)", page)) | {name.lower() for name in re.findall(r"TITLER_WAREHOUSE__(\w+)", page)}
+    named = set(re.findall(r"`warehouse\.(\w+)", page)) | {
+        name.lower() for name in re.findall(r"TITLER_WAREHOUSE__(\w+)", page)
+    }
     assert named <= set(WarehouseSettings.model_fields)
     assert (len(lines) > 2, len(named) > 5) == (True, True)
 
@@ -275,7 +300,9 @@ def test_the_readme_leads_to_every_page():
 
 
 def test_every_verb_is_on_its_page_once():
-    assert verbs_page.PAGE.read_text(encoding="utf-8") == verbs_page.page(), "run .venv/bin/python infra/verbs_page.py"
+    assert verbs_page.PAGE.read_text(encoding="utf-8") == verbs_page.page(), (
+        "run .venv/bin/python infra/verbs_page.py"
+    )
     assert sorted(re.findall(r"(?m)^### (.+)$", verbs_page.page())) == sorted(verbs_page.group().commands)
 
 
@@ -293,8 +320,12 @@ def night_after(readme, tmp_path_factory) -> Path:
 @pytest.mark.parametrize(("sql", "header", "shown"), analysts_queries(), ids=title_of)
 def test_an_analysts_query_returns_what_the_readme_shows(night_after, sql, header, shown):
     with duckdb.connect(str(night_after), read_only=True) as connection:
-        connection.execute(f"CREATE TEMP VIEW poor_titles AS {translate(poor_titles_beside_any_suggestion()).sql}")
-        releases = [row[0] for row in connection.sql("SELECT release_id FROM releases ORDER BY release_id").fetchall()]
+        connection.execute(
+            f"CREATE TEMP VIEW poor_titles AS {translate(poor_titles_beside_any_suggestion()).sql}"
+        )
+        releases = [
+            row[0] for row in connection.sql("SELECT release_id FROM releases ORDER BY release_id").fetchall()
+        ]
         for name, real in zip(sorted(set(re.findall(NAME, sql))), releases, strict=False):
             sql = sql.replace(name, real)
         limited = connection.sql(sql)
@@ -354,7 +385,9 @@ def test_mlflow_understands_its_commands():
         command.make_context("mlflow", rest)
 
 
-@pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize(
+    "page", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+)
 def test_a_link_to_a_file_leads_to_one(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", text)

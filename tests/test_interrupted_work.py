@@ -162,7 +162,9 @@ def content(lake: Lake) -> Content:
     for kind in ("models", "releases"):
         for name in lake.names(kind):
             if not name.endswith(".json"):
-                found[f"{kind} {name}"] = pinned(Pinned(lake, "models" if kind == "models" else "releases", name))
+                found[f"{kind} {name}"] = pinned(
+                    Pinned(lake, "models" if kind == "models" else "releases", name)
+                )
     found["pointed"] = release.pointed(lake)
     root = Path(lake.root)
     with contextlib.closing(duckdb.connect(str(root / "warehouse.duckdb"), read_only=True)) as connection:
@@ -171,8 +173,14 @@ def content(lake: Lake) -> Content:
             found[f"view {view}"] = sorted(rows, key=repr)
     with contextlib.closing(sqlite3.connect(root / "mlflow.db")) as database:
         found["runs"] = database.execute("SELECT name, status FROM runs ORDER BY name").fetchall()
-        metrics = "SELECT DISTINCT r.name, m.key, m.step, m.value FROM metrics AS m JOIN runs AS r USING (run_uuid)"
-        own = [row for row in database.execute(metrics).fetchall() if not row[1].startswith("usage/") and not row[1].endswith("seconds")]
+        metrics = (
+            "SELECT DISTINCT r.name, m.key, m.step, m.value FROM metrics AS m JOIN runs AS r USING (run_uuid)"
+        )
+        own = [
+            row
+            for row in database.execute(metrics).fetchall()
+            if not row[1].startswith("usage/") and not row[1].endswith("seconds")
+        ]
         found["metrics"] = sorted(own)
         versions = "SELECT v.version, r.name FROM model_versions AS v JOIN runs AS r ON r.run_uuid = v.run_id ORDER BY v.version"
         found["versions"] = database.execute(versions).fetchall()
@@ -181,7 +189,9 @@ def content(lake: Lake) -> Content:
 
 def pinned(item: Pinned) -> Content:
     members = [name.removesuffix(".json") for name in item.lake.names(f"{item.kind}/{item.name}/members")]
-    found: Content = {table: [batch(item.lake, manifest) for manifest in item.members(table, "")] for table in members}
+    found: Content = {
+        table: [batch(item.lake, manifest) for manifest in item.members(table, "")] for table in members
+    }
     found["days"] = [(day.day, day.issues_digest, day.tokens_digest) for day in item.plan().days]
     found["names"] = item.lake.names(f"{item.kind}/{item.name}")
     row = item.noted(release.RECORD)
@@ -251,7 +261,11 @@ def killed_and_repeated(quiet: Quiet, verb: str, step: int, moment: str, root: P
             printed = quiet.here(root, VERBS[verb])
         else:
             again = command(quiet, root, "-m", "pipeline.cli", *VERBS[verb])
-            told = [line for line in again.stderr.splitlines() if not line.startswith("titler alert: 2024-01-03 is partial: ")]
+            told = [
+                line
+                for line in again.stderr.splitlines()
+                if not line.startswith("titler alert: 2024-01-03 is partial: ")
+            ]
             assert (again.returncode, told) == (0, [])
             printed = again.stdout
     assert differences(content(Lake(str(root))), quiet.after[verb]) == set()
@@ -262,19 +276,30 @@ def command(quiet: Quiet, root: Path, *arguments: str) -> subprocess.CompletedPr
     """Python in a process group of its own."""
     environment = {**os.environ, **quiet.environment(root)}
     return subprocess.run(
-        [sys.executable, *arguments], env=environment, capture_output=True, text=True, start_new_session=True, check=False
+        [sys.executable, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        check=False,
     )
 
 
-@pytest.mark.parametrize(("verb", "number"), [(verb, number) for verb, kills in KILLS.items() for number in range(kills)])
+@pytest.mark.parametrize(
+    ("verb", "number"), [(verb, number) for verb, kills in KILLS.items() for number in range(kills)]
+)
 def test_a_verb_that_was_killed_and_run_again_leaves_what_a_quiet_run_does(verb, number, quiet, tmp_path):
     dice = random.Random(f"{verb} {number}")
-    killed_and_repeated(quiet, verb, dice.randint(1, quiet.steps[verb]), dice.choice(killer.MOMENTS), tmp_path / "lake")
+    killed_and_repeated(
+        quiet, verb, dice.randint(1, quiet.steps[verb]), dice.choice(killer.MOMENTS), tmp_path / "lake"
+    )
 
 
 def test_a_training_killed_in_its_second_epoch_goes_on_behind_its_first(quiet, tmp_path):
     dice = random.Random("second epoch")
-    printed = killed_and_repeated(quiet, "train", dice.choice(SECOND_EPOCH), dice.choice(killer.MOMENTS[:2]), tmp_path / "lake")
+    printed = killed_and_repeated(
+        quiet, "train", dice.choice(SECOND_EPOCH), dice.choice(killer.MOMENTS[:2]), tmp_path / "lake"
+    )
     assert "contrast 1:" not in printed
     assert "epoch 1:" not in printed
     assert "epoch 2:" in printed
@@ -306,17 +331,30 @@ mv "$WORK/after" "$LAKE"
 def may_mount() -> bool:
     """Whether a process here may have a name space and a temporary disk of its own."""
     command = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"]
-    return shutil.which("unshare") is not None and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return (
+        shutil.which("unshare") is not None
+        and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    )
 
 
 @pytest.mark.skipif(not may_mount(), reason="no name space of its own may be had here, so no disk to fill")
-@pytest.mark.parametrize(("verb", "free"), [("extract", "8K"), ("index", "64K"), ("publish", "16K"), ("train", "300K")])
-def test_a_full_disk_and_a_read_only_lake_are_one_clear_line_and_then_the_verb_completes(verb, free, quiet, tmp_path):
+@pytest.mark.parametrize(
+    ("verb", "free"), [("extract", "8K"), ("index", "64K"), ("publish", "16K"), ("train", "300K")]
+)
+def test_a_full_disk_and_a_read_only_lake_are_one_clear_line_and_then_the_verb_completes(
+    verb, free, quiet, tmp_path
+):
     root = tmp_path / "lake"
     quiet.copy(verb, root)
     script = ["unshare", "-rm", "sh", "-c", DISK, "disk", sys.executable, "-m", "pipeline.cli", *VERBS[verb]]
     places = {"LAKE": str(root), "WORK": str(tmp_path), "FREE": free}
-    done = subprocess.run(script, env={**os.environ, **quiet.environment(root), **places}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        script,
+        env={**os.environ, **quiet.environment(root), **places},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     for name, said in (("readonly", "read-?only"), ("full", "space")):
         error = (tmp_path / f"{name}.err").read_text()
@@ -357,7 +395,9 @@ def test_what_a_killed_write_leaves_behind_is_listed_by_nobody(tmp_path, monkeyp
     assert lake.get("releases/current.json") == b"{}"
 
 
-def test_a_release_swapped_in_by_a_killed_process_is_recorded_by_whoever_asks_next(quiet, tmp_path, monkeypatch):
+def test_a_release_swapped_in_by_a_killed_process_is_recorded_by_whoever_asks_next(
+    quiet, tmp_path, monkeypatch
+):
     root = tmp_path / "lake"
     quiet.copy("publish", root)
     lake, here = Lake(str(root)), quiet.settings(root)

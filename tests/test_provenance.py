@@ -47,7 +47,9 @@ def test_a_folder_that_the_checkout_does_not_know_is_at_none_of_its_commits(pack
     assert revision(package).commit == ""
 
 
-def test_outside_any_checkout_there_is_a_version_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_any_checkout_there_is_a_version_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = revision(tmp_path)
     assert (found.commit, bool(found.version)) == ("", True)
     monkeypatch.setenv("PATH", "")

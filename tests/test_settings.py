@@ -12,7 +12,11 @@ from pipeline.errors import UsageError
 
 def test_without_a_file_it_is_one_laptop():
     found = settings.load()
-    assert (found.source.hours, found.lake.root, found.warehouse.path) == ("https://data.gharchive.org", "./lake", "")
+    assert (found.source.hours, found.lake.root, found.warehouse.path) == (
+        "https://data.gharchive.org",
+        "./lake",
+        "",
+    )
 
 
 def test_a_file_changes_what_it_names_and_the_environment_has_the_last_word(tmp_path, monkeypatch):
@@ -66,7 +70,10 @@ def test_the_tests_own_variables_are_no_mistake(monkeypatch, name):
 def test_mlflow_and_the_warehouse_lie_in_the_lakes_folder(monkeypatch, root):
     monkeypatch.setenv("TITLER_LAKE__ROOT", root)
     found = settings.load()
-    assert (found.tracking_uri, found.warehouse_path) == ("sqlite:////x/lake/mlflow.db", "/x/lake/warehouse.duckdb")
+    assert (found.tracking_uri, found.warehouse_path) == (
+        "sqlite:////x/lake/mlflow.db",
+        "/x/lake/warehouse.duckdb",
+    )
 
 
 @pytest.mark.parametrize("root", ["gs://bucket/lake", "s3://bucket/lake", "memory://lake"])
@@ -99,13 +106,22 @@ def test_what_is_shown_of_settings_lets_nobody_in():
         alerts=settings.Alerts(kind="webhook", webhook_url=SecretStr("https://chat/hooks/secret")),
     )
     shown = made.public()
-    assert (shown["source"]["hours"], shown["tracking"]["uri"]) == ("https://mirror:8443/gh", "postgresql://mlflow:5432/runs")
-    assert (shown["lake"]["root"], shown["model"]["epochs"], shown["alerts"]["webhook_url"]) == ("./lake", 7, "**********")
+    assert (shown["source"]["hours"], shown["tracking"]["uri"]) == (
+        "https://mirror:8443/gh",
+        "postgresql://mlflow:5432/runs",
+    )
+    assert (shown["lake"]["root"], shown["model"]["epochs"], shown["alerts"]["webhook_url"]) == (
+        "./lake",
+        7,
+        "**********",
+    )
     assert "secret" not in json.dumps(shown)
 
 
 def test_the_page_of_settings_is_up_to_date():
-    assert settings_page.PAGE.read_text() == settings_page.page(), "run .venv/bin/python infra/settings_page.py"
+    assert settings_page.PAGE.read_text() == settings_page.page(), (
+        "run .venv/bin/python infra/settings_page.py"
+    )
 
 
 def test_cloud_toml_loads_and_holds_only_what_differs():

@@ -28,7 +28,10 @@ def main(urls: list[str]) -> int:
         try:
             print(make(url), flush=True)
         except Exception as error:  # the library behind each store has its own
-            print(f"{url} cannot be made: {error}\nCheck AWS_ENDPOINT_URL and the key, then run it again.", file=sys.stderr)
+            print(
+                f"{url} cannot be made: {error}\nCheck AWS_ENDPOINT_URL and the key, then run it again.",
+                file=sys.stderr,
+            )
             return 1
     return 0
 

@@ -21,7 +21,11 @@ def ill(answer: Any, parts: list[str]) -> str:
     """What is wrong with the first part that is not well; empty where all are."""
     for part in parts:
         found = answer.get(part) if isinstance(answer, dict) else None
-        well = found["status"] == "healthy" if isinstance(found, dict) and "status" in found else isinstance(found, int) and found > 0
+        well = (
+            found["status"] == "healthy"
+            if isinstance(found, dict) and "status" in found
+            else isinstance(found, int) and found > 0
+        )
         if not well:
             return f"{part} is {json.dumps(found)}, expected a number above 0 or a status of healthy"
     return ""
@@ -32,7 +36,9 @@ def main(arguments: list[str]) -> int:
     if not url:
         return 0
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=SECONDS) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            url, timeout=SECONDS
+        ) as answer:
             body = answer.read()
         problem = ill(json.loads(body), parts) if parts else ""
     except (OSError, ValueError) as error:

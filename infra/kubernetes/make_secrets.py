@@ -16,14 +16,19 @@ NAMESPACE = "titler"
 def read(text: str) -> dict[str, str]:
     """NAME=VALUE a line; comments and empty lines are passed over."""
     lines = (line.strip() for line in text.splitlines())
-    return {name: value for name, _, value in (line.partition("=") for line in lines if line and not line.startswith("#"))}
+    return {
+        name: value
+        for name, _, value in (line.partition("=") for line in lines if line and not line.startswith("#"))
+    }
 
 
 def secrets(env: dict[str, str], host: str) -> dict[str, dict[str, str]]:
     """Keys and values by the name of each Secret. Raises KeyError for what `env` lacks."""
     return {
         # No sslmode: asyncpg, which Airflow gives the same address, knows none. Both drivers encrypt where the server wants it: gke.tf.
-        "titler-airflow-metadata": {"connection": f"postgresql://airflow:{env['AIRFLOW_DATABASE_PASSWORD']}@{host}:5432/airflow"},
+        "titler-airflow-metadata": {
+            "connection": f"postgresql://airflow:{env['AIRFLOW_DATABASE_PASSWORD']}@{host}:5432/airflow"
+        },
         "titler-fernet-key": {"fernet-key": env["AIRFLOW_FERNET_KEY"]},
         "titler-api-secret-key": {"api-secret-key": env["AIRFLOW_SECRET_KEY"]},
         "titler-jwt-secret": {"jwt-secret": env["AIRFLOW_JWT_SECRET"]},
@@ -35,7 +40,13 @@ def secrets(env: dict[str, str], host: str) -> dict[str, dict[str, str]]:
 def manifest(env: dict[str, str], host: str) -> dict[str, object]:
     """All of them, as one list for kubectl, which takes JSON as well as YAML."""
     items = [
-        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}, "type": "Opaque", "stringData": data}
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "type": "Opaque",
+            "stringData": data,
+        }
         for name, data in secrets(env, host).items()
     ]
     return {"apiVersion": "v1", "kind": "List", "items": items}
@@ -43,17 +54,25 @@ def manifest(env: dict[str, str], host: str) -> dict[str, object]:
 
 def main(arguments: list[str]) -> int:
     if len(arguments) != 2:
-        print("Usage: infra/kubernetes/make_secrets.py FILE DATABASE_HOST | kubectl apply --filename -", file=sys.stderr)
+        print(
+            "Usage: infra/kubernetes/make_secrets.py FILE DATABASE_HOST | kubectl apply --filename -",
+            file=sys.stderr,
+        )
         return 2
     file, host = arguments
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
         print(json.dumps(manifest(read(text), host), indent=2))
     except OSError as error:
-        print(f"{file} cannot be read: {error.strerror}. Make it:  infra/compose_env.py {file}", file=sys.stderr)
+        print(
+            f"{file} cannot be read: {error.strerror}. Make it:  infra/compose_env.py {file}", file=sys.stderr
+        )
         return 1
     except KeyError as error:
-        print(f"{file} has no {error.args[0]}, and the cluster needs it. Make another file:  infra/compose_env.py NEW", file=sys.stderr)
+        print(
+            f"{file} has no {error.args[0]}, and the cluster needs it. Make another file:  infra/compose_env.py NEW",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -44,7 +44,9 @@ class Bucket:
             return
         store, folder = fsspec.url_to_fs(self.base)
         content = self._before(relative, written) + written.read_bytes()
-        store.makedirs(posixpath.dirname(f"{folder}/{relative}"), exist_ok=True)  # a bucket has no folders, and takes this for done
+        store.makedirs(
+            posixpath.dirname(f"{folder}/{relative}"), exist_ok=True
+        )  # a bucket has no folders, and takes this for done
         store.pipe_file(f"{folder}/{relative}", content)
         if not self.keep_local:
             written.unlink()
@@ -56,7 +58,9 @@ class Bucket:
             with fsspec.open(address, "rt", encoding="utf-8", errors="replace") as log:
                 return [address], [log.read()]
         except FileNotFoundError:
-            return [f"{address} is not there: the task is running, or its pod ended before it could be written."], None
+            return [
+                f"{address} is not there: the task is running, or its pod ended before it could be written."
+            ], None
         except OSError as error:
             return [f"{address} cannot be read: {error}"], None
 

@@ -26,14 +26,17 @@ INTERRUPTED = 130
 @app.callback()
 def configure(
     settings_file: Annotated[
-        Path | None, typer.Option("--settings", metavar="FILE", help="A TOML file with what differs from a laptop.")
+        Path | None,
+        typer.Option("--settings", metavar="FILE", help="A TOML file with what differs from a laptop."),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Reads nothing yet; says where settings come from."""
     CURRENT.set(Context(settings_file))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of functions compiled anew: one a network and batch size, as meant
+    logging.getLogger("tensorflow").setLevel(
+        logging.ERROR
+    )  # it warns of functions compiled anew: one a network and batch size, as meant
 
 
 def main() -> None:

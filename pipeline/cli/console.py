@@ -47,7 +47,9 @@ def count(number: int, thing: str) -> str:
 
 def took(verb: str, seconds: float, own: float, worker: float) -> None:
     """`own` and `worker` in MiB; 0 where there was no worker."""
-    say(f"    {verb} took {seconds:.1f} s; peak memory {own:,.0f} MiB{f', of a worker {worker:,.0f} MiB' if worker else ''}")
+    say(
+        f"    {verb} took {seconds:.1f} s; peak memory {own:,.0f} MiB{f', of a worker {worker:,.0f} MiB' if worker else ''}"
+    )
 
 
 def batches(lake: Lake, verb: str, outcome: Outcome, thing: str = "day") -> None:
@@ -61,11 +63,14 @@ def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dic
     batches(lake, "extract", outcome)
     costs = [manifest.figures["cost"] for manifest in outcome.manifests if "cost" in manifest.figures]
     if costs:
-        say(f"    BigQuery billed {priced(settings.warehouse, sum(cost['bytes_billed'] for cost in costs))} for these days, once")
+        say(
+            f"    BigQuery billed {priced(settings.warehouse, sum(cost['bytes_billed'] for cost in costs))} for these days, once"
+        )
     verdicts = Counter(row["verdict"] for row in health)
     trainable = sum(row["trainable"] for row in health)
     say(
-        f"    {count(sum(row['events'] for row in health), 'event')}; {trainable:,} of the issues are trainable; days: " + _counts(verdicts)
+        f"    {count(sum(row['events'] for row in health), 'event')}; {trainable:,} of the issues are trainable; days: "
+        + _counts(verdicts)
     )
     _untrainable(outcome.manifests)
     for manifest in outcome.manifests:
@@ -90,19 +95,28 @@ def _untrainable(issues: Sequence[Manifest]) -> None:
     for manifest in issues:
         why.update(manifest.figures["untrainable"])
     if why.total():
-        say("    not trainable: " + _counts(Counter({name.replace("_", " "): number for name, number in why.items()})))
+        say(
+            "    not trainable: "
+            + _counts(Counter({name.replace("_", " "): number for name, number in why.items()}))
+        )
 
 
 def taken(lake: Lake, path: Path, issues: Manifest, made: bool) -> None:
     """What was read of a file that a model learns from."""
     figures = issues.figures
     again = "" if made else ", there already"
-    say(f"take: {count(issues.rows, 'row')} of {path}, {figures['trainable']:,} trainable{again} -> {lake.path(issues.folder)}")
+    say(
+        f"take: {count(issues.rows, 'row')} of {path}, {figures['trainable']:,} trainable{again} -> {lake.path(issues.folder)}"
+    )
     _untrainable([issues])
     if figures["repeated"]:
-        say(f"    {count(figures['repeated'], 'row')} left out: the address, or the text without one, was there before")
+        say(
+            f"    {count(figures['repeated'], 'row')} left out: the address, or the text without one, was there before"
+        )
     if figures["by_row"]:
-        say("    too few repositories for whole ones to learn and to validate: split by row, which flatters the figures")
+        say(
+            "    too few repositories for whole ones to learn and to validate: split by row, which flatters the figures"
+        )
 
 
 def nothing_to_learn_from() -> None:
@@ -119,10 +133,14 @@ def vocabulary(lake: Lake, model: str, manifest: Manifest) -> None:
 
 
 def epoch(figures: Figures) -> None:
-    from pipeline.networks.in_keras.contrastive_training import ContrastFigures  # whoever has figures has imported it
+    from pipeline.networks.in_keras.contrastive_training import (
+        ContrastFigures,
+    )  # whoever has figures has imported it
 
     if isinstance(figures, ContrastFigures):
-        say(f"    contrast {figures.epoch}: loss {figures.loss:.4f}, own body nearest {figures.accuracy:.1%}, {figures.seconds:.0f} s")
+        say(
+            f"    contrast {figures.epoch}: loss {figures.loss:.4f}, own body nearest {figures.accuracy:.1%}, {figures.seconds:.0f} s"
+        )
         return
     say(
         f"    epoch {figures.epoch}: loss {figures.loss:.4f}, validation loss {figures.validation_loss:.4f}, "
@@ -139,7 +157,9 @@ def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> N
     )
     least = figures.get("abstain_below", 0)
     if least > 1:
-        say("    it gives NO title at all: no confidence led to the share of model.abstain_precision; train another with a lower one")
+        say(
+            "    it gives NO title at all: no confidence led to the share of model.abstain_precision; train another with a lower one"
+        )
     elif least > 0:
         say(f"    it gives no title under a confidence of {least:.2f}")
     say(
@@ -164,7 +184,9 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
         f"{figures['mean_length']:.1f} words a title"
     )
     if "lead_rougeL" in figures:
-        say(f"    first words of the body: {figures['lead_rouge1']:.2f}/{figures['lead_rouge2']:.2f}/{figures['lead_rougeL']:.2f}")
+        say(
+            f"    first words of the body: {figures['lead_rouge1']:.2f}/{figures['lead_rouge2']:.2f}/{figures['lead_rougeL']:.2f}"
+        )
     near = figures.get("retrieval")
     if near:
         say(
@@ -179,7 +201,9 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
         )
     if figures.get("champion"):
         theirs = f", R@10 {near['champion_recall_at_10']:.3f}" if near else ""
-        say(f"    champion {figures['champion']} on the same issues: ROUGE-L {figures['champion_rougeL']:.2f}{theirs}")
+        say(
+            f"    champion {figures['champion']} on the same issues: ROUGE-L {figures['champion_rougeL']:.2f}{theirs}"
+        )
     for sample in figures.get("samples", [])[:5]:
         say(f"    {sample['title']!r} -> {sample['predicted']!r} ({sample['confidence']:.2f})")
 
@@ -190,17 +214,25 @@ def downstream(found: dict[str, Any], as_json: bool) -> None:
         return
     pulls = found["pull_requests"]
     left_out = f", {count(pulls, 'pull request')} left out" if pulls else ""
-    say(f"evaluate: downstream of model {found['model']}, {count(found['issues'], 'issue')} of {found['file']}{left_out}")
+    say(
+        f"evaluate: downstream of model {found['model']}, {count(found['issues'], 'issue')} of {found['file']}{left_out}"
+    )
     for task, figures in found["tasks"].items():
         name = task.replace("_", " ")
         if figures["skipped"]:
             say(f"    {name}: no figures: {figures['skipped']}")
             continue
         shares = [(figures[f"positives_{side}"], figures[side]) for side in ("train", "test")]
-        sides = [f"{rows:,}" if positives is None else f"{rows:,} ({positives:,} are)" for positives, rows in shares]
+        sides = [
+            f"{rows:,}" if positives is None else f"{rows:,} ({positives:,} are)"
+            for positives, rows in shares
+        ]
         say(f"    {name}: {sides[0]} train, {sides[1]} test, split by {figures['split']}")
         for figure in figures["embedding"]:
-            values = ", ".join(f"{way.replace('_', ' ')} {figures[way][figure]:.3f}" for way in ("embedding", "bag_of_words", "majority"))
+            values = ", ".join(
+                f"{way.replace('_', ' ')} {figures[way][figure]:.3f}"
+                for way in ("embedding", "bag_of_words", "majority")
+            )
             say(f"        {figure.replace('_', ' '):<28}{values}")
 
 
@@ -214,7 +246,9 @@ def planned(release: str, result: Planned) -> None:
         say(f"plan: no release opened: {result.reason}")
     else:
         days = result.plan.days
-        say(f"plan: release {release}, model {result.plan.facts['model']}, {count(len(days), 'day')} from {days[0].day} to {days[-1].day}")
+        say(
+            f"plan: release {release}, model {result.plan.facts['model']}, {count(len(days), 'day')} from {days[0].day} to {days[-1].day}"
+        )
         doubled = sum(len(ids) for ids in result.plan.superseded.values())
         if doubled:
             say(f"    {count(doubled, 'issue')} opened again on a later day: the earliest counts")
@@ -232,7 +266,9 @@ def _some(days: tuple[str, ...]) -> str:
 
 def indexed(lake: Lake, manifest: Manifest) -> None:
     figures = manifest.figures
-    say(f"index: {count(figures['items'], 'vector')}, recall@10 {figures['recall_at_10']:.3f} -> {lake.path(manifest.folder)}")
+    say(
+        f"index: {count(figures['items'], 'vector')}, recall@10 {figures['recall_at_10']:.3f} -> {lake.path(manifest.folder)}"
+    )
 
 
 def published(settings: Settings, row: dict[str, Any], verb: str = "publish") -> None:
@@ -245,7 +281,9 @@ def published(settings: Settings, row: dict[str, Any], verb: str = "publish") ->
 def rolled_back(settings: Settings, row: dict[str, Any], champion: Version | None) -> None:
     published(settings, row, "rollback")
     if champion is not None and champion.model != row["model"]:
-        say(f"    the champion is {champion.model}, and the next refresh will use it; to stay with {row['model']}:")
+        say(
+            f"    the champion is {champion.model}, and the next refresh will use it; to stay with {row['model']}:"
+        )
         say(f'    titler promote {row["model"]} --force --because "..."')
 
 
@@ -281,10 +319,16 @@ def status(value: dict[str, Any], as_json: bool, reasons: Mapping[str, str] | No
                 f"{day['issues']:>9,} {day['trainable']:>9,}  {day['verdict']}{why}"
             )
     if never := gaps([day["day"] for day in days]):
-        listed = ", ".join(first if first == last else f"{first} to {last}" for first, last in never[:GAPS_LISTED])
+        listed = ", ".join(
+            first if first == last else f"{first} to {last}" for first, last in never[:GAPS_LISTED]
+        )
         say(f"          never taken: {listed}{' ...' if len(never) > GAPS_LISTED else ''}")
     model, release = value["model"], value["release"]
-    say(f"model     {model['name']}, version {model['version']}, variant {model['variant']}" if model else "model     none is champion")
+    say(
+        f"model     {model['name']}, version {model['version']}, variant {model['variant']}"
+        if model
+        else "model     none is champion"
+    )
     if release:
         say(
             f"release   {release['id']}, published {release['published_at'][:19]} UTC: {count(release['issues'], 'issue')}, "
@@ -332,7 +376,9 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
         return
     house, days = settings.warehouse, value["days"]
     there = sum(day["in_lake"] for day in days)
-    say(f"cost: {priced(house, value['bytes'])} for {count(len(days) - there, 'day')}{f', {there} more are in the lake' if there else ''}")
+    say(
+        f"cost: {priced(house, value['bytes'])} for {count(len(days) - there, 'day')}{f', {there} more are in the lake' if there else ''}"
+    )
     for day in days[:DAYS_LISTED]:
         price = priced(house, day["bytes"]) if day["bytes"] else "not in GH Archive"
         say(f"    {day['day']}  {'in the lake' if day['in_lake'] else price}")
@@ -340,7 +386,9 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
         say(f"    ... {len(days) - DAYS_LISTED} more: --json lists them")
     for setting in ("max_bytes_per_run", "max_bytes_per_day"):
         if value["bytes"] > value[setting]:
-            say(f"    more than warehouse.{setting} = {value[setting]:,} bytes ({size(value[setting])}), so that much would be refused")
+            say(
+                f"    more than warehouse.{setting} = {value[setting]:,} bytes ({size(value[setting])}), so that much would be refused"
+            )
 
 
 def title(value: dict[str, Any], as_json: bool) -> None:
@@ -357,7 +405,9 @@ def similar(rows: list[dict[str, Any]], as_json: bool) -> None:
         answer(rows)
         return
     for row in rows:
-        say(f"{row['distance']:.3f}  {row['issue_url']}  {row['title']}{'  (near-duplicate)' if row['near_duplicate'] else ''}")
+        say(
+            f"{row['distance']:.3f}  {row['issue_url']}  {row['title']}{'  (near-duplicate)' if row['near_duplicate'] else ''}"
+        )
 
 
 def doctor(findings: list[Finding]) -> bool:

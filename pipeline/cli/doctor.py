@@ -19,7 +19,17 @@ from pipeline.settings import Settings
 from pipeline.source import hour_files
 from pipeline.stages.train import tracking_of
 
-PACKAGES = ("apache-airflow", "mlflow", "tensorflow-cpu tensorflow", "keras", "dask", "pyarrow", "duckdb", "annoy", "ktext")  # one of each
+PACKAGES = (
+    "apache-airflow",
+    "mlflow",
+    "tensorflow-cpu tensorflow",
+    "keras",
+    "dask",
+    "pyarrow",
+    "duckdb",
+    "annoy",
+    "ktext",
+)  # one of each
 FREE_GIB_WANTED = 5
 
 
@@ -51,7 +61,14 @@ def run(settings: Settings) -> list[Finding]:
         except TitlerError as error:
             findings.append(Finding(subject, False, error.message, error.hint))
         except Exception as error:
-            findings.append(Finding(subject, False, f"{type(error).__name__}: {error}", f"Check the settings under {subject}.*"))
+            findings.append(
+                Finding(
+                    subject,
+                    False,
+                    f"{type(error).__name__}: {error}",
+                    f"Check the settings under {subject}.*",
+                )
+            )
     return findings
 
 
@@ -79,7 +96,9 @@ def _installed(settings: Settings) -> Iterator[Finding]:
             missing.append(names.split()[0])
     yield Finding("installed", True, ", ".join(versions))
     if missing:
-        yield Finding("installed", False, f"not found: {', '.join(missing)}", "Install from the lock: make install")
+        yield Finding(
+            "installed", False, f"not found: {', '.join(missing)}", "Install from the lock: make install"
+        )
     yield Finding("cores", True, f"{len(os.sched_getaffinity(0))}")
 
 
@@ -104,7 +123,9 @@ def _source(settings: Settings) -> Iterator[Finding]:
         return  # issues come from its own tables
     yesterday = date.today() - timedelta(days=1)
     found = hour_files.look(settings.source.hours, yesterday)
-    yield Finding("source", True, f"{settings.source.hours} answers: {len(found.found)} of 24 hours of {yesterday}")
+    yield Finding(
+        "source", True, f"{settings.source.hours} answers: {len(found.found)} of 24 hours of {yesterday}"
+    )
 
 
 def _compute(settings: Settings) -> Iterator[Finding]:
@@ -116,7 +137,12 @@ def _compute(settings: Settings) -> Iterator[Finding]:
 def _tracking(settings: Settings) -> Iterator[Finding]:
     champion = tracking_of(settings, Lake(settings.lake.root)).champion()
     name = f"champion {champion.model}, version {champion.version}" if champion else "no champion yet"
-    yield Finding("tracking", True, f"{settings.tracking_uri}: {name}", "" if champion else "Train one: titler run --from D --to D")
+    yield Finding(
+        "tracking",
+        True,
+        f"{settings.tracking_uri}: {name}",
+        "" if champion else "Train one: titler run --from D --to D",
+    )
 
 
 def _warehouse(settings: Settings) -> Iterator[Finding]:

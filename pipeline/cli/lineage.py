@@ -110,14 +110,21 @@ class Dataset:
             "name": self.name,
             "version": self.version,
             "description": self.prose,
-            "schema": [{"name": name, "type": kind, "description": prose} for name, kind, prose in self.columns],
+            "schema": [
+                {"name": name, "type": kind, "description": prose} for name, kind, prose in self.columns
+            ],
             "locations": list(self.locations),
             "statistics": dict(self.statistics),
         }
         if len(self.parts) <= LISTED:
-            found["partitions"] = [{"dimensions": dict(part.dimensions), "identifier": part.identifier} for part in self.parts]
+            found["partitions"] = [
+                {"dimensions": dict(part.dimensions), "identifier": part.identifier} for part in self.parts
+            ]
         else:
-            values = {name: sorted({part.dimensions[name] for part in self.parts}) for name in self.parts[0].dimensions}
+            values = {
+                name: sorted({part.dimensions[name] for part in self.parts})
+                for name in self.parts[0].dimensions
+            }
             found["between"] = {name: [several[0], several[-1]] for name, several in values.items()}
         return {name: value for name, value in found.items() if value}
 
@@ -137,14 +144,18 @@ def _host(address: str) -> str:
 
 
 def _columns(schema: pa.Schema, kind: Any = str) -> tuple[tuple[str, str, str], ...]:
-    return tuple((column.name, kind(column.type), column.metadata[b"description"].decode()) for column in schema)
+    return tuple(
+        (column.name, kind(column.type), column.metadata[b"description"].decode()) for column in schema
+    )
 
 
 def _bigquerys(kind: pa.DataType) -> str:
     return f"ARRAY<{in_bigquery(kind.value_type)}>" if pa.types.is_list(kind) else in_bigquery(kind)
 
 
-def in_lake(lake: Lake, table: str, parts: Iterable[Part], statistics: Mapping[str, int] | None = None) -> Dataset:
+def in_lake(
+    lake: Lake, table: str, parts: Iterable[Part], statistics: Mapping[str, int] | None = None
+) -> Dataset:
     """A table of the lake: the folder of its partitions."""
     contract = TABLES.get(table)
     prose, columns = (contract.prose, _columns(contract.schema)) if contract else ("", ())
@@ -164,8 +175,19 @@ def of_manifests(lake: Lake, manifests: Sequence[Manifest]) -> list[Dataset]:
     if not manifests:
         return []
     files = [file for manifest in manifests for file in manifest.files]
-    statistics = {"rowCount": sum(file.rows for file in files), "size": sum(file.bytes for file in files), "fileCount": len(files)}
-    return [in_lake(lake, manifests[0].table, [Part(manifest.partition, manifest.batch_id) for manifest in manifests], statistics)]
+    statistics = {
+        "rowCount": sum(file.rows for file in files),
+        "size": sum(file.bytes for file in files),
+        "fileCount": len(files),
+    }
+    return [
+        in_lake(
+            lake,
+            manifests[0].table,
+            [Part(manifest.partition, manifest.batch_id) for manifest in manifests],
+            statistics,
+        )
+    ]
 
 
 def source_day(settings: Settings, day: date, made_by: Mapping[str, Any] | None = None) -> Dataset:
@@ -181,8 +203,12 @@ def source_day(settings: Settings, day: date, made_by: Mapping[str, Any] | None 
 def registered(settings: Settings, model: str, version: str, run: str) -> Dataset:
     """MLflow's registered model, by MLflow's own address of it, and the version that `run` trained."""
     uri = settings.tracking_uri
-    address = f"{urlsplit(uri).scheme}://{_host(uri)}{urlsplit(uri).path}".rstrip("/") if "://" in uri else uri
-    return Dataset(address, f"models:/{settings.tracking.model_name}", (Part({"model": model, "version": version}, run),))
+    address = (
+        f"{urlsplit(uri).scheme}://{_host(uri)}{urlsplit(uri).path}".rstrip("/") if "://" in uri else uri
+    )
+    return Dataset(
+        address, f"models:/{settings.tracking.model_name}", (Part({"model": model, "version": version}, run),)
+    )
 
 
 def in_warehouse(settings: Settings, release: Pinned) -> list[Dataset]:
@@ -194,9 +220,13 @@ def in_warehouse(settings: Settings, release: Pinned) -> list[Dataset]:
     for table in (*_published(settings), RELEASES.name, RELEASE_MEMBERS.name):
         contract = TABLES[table]
         batches = [Part.of(folder) for folder in release.member_folders(table)]
-        parts = tuple(Part({str(contract.day_column): batch.dimensions["day"]}, batch.identifier) for batch in batches) or (this,)
+        parts = tuple(
+            Part({str(contract.day_column): batch.dimensions["day"]}, batch.identifier) for batch in batches
+        ) or (this,)
         name = f"{settings.warehouse.project}.{settings.warehouse.dataset}.{table}"
-        found.append(Dataset("bigquery", name, parts, contract.prose, _columns(contract.in_warehouse, _bigquerys)))
+        found.append(
+            Dataset("bigquery", name, parts, contract.prose, _columns(contract.in_warehouse, _bigquerys))
+        )
     return found
 
 
@@ -227,7 +257,11 @@ def inputs(verb: str, lake: Lake, settings: Settings, about: About, result: Any)
             made_by = {manifest.day: manifest.parameters for manifest in result.manifests} if result else {}
             return [source_day(settings, day, made_by.get(str(day))) for day in about]
         days = [Part({"day": str(day)}) for day in about]
-        return of_folders(lake, [source.folder for source in result.sources]) if result else [in_lake(lake, ISSUES.name, days)]
+        return (
+            of_folders(lake, [source.folder for source in result.sources])
+            if result
+            else [in_lake(lake, ISSUES.name, days)]
+        )
     if not about.is_open():
         return []
     plan = about.plan()
@@ -236,14 +270,18 @@ def inputs(verb: str, lake: Lake, settings: Settings, about: About, result: Any)
         tables = [ISSUES.name if table == TOKENS.name else table for table in tables]
     if verb == "publish" and settings.warehouse.embeddings:
         tables.append(EMBEDDINGS_TABLE)
-    if verb == "train" and plan.facts["model"].get("abstain_precision"):  # its threshold is set on the authors' own titles
+    if verb == "train" and plan.facts["model"].get(
+        "abstain_precision"
+    ):  # its threshold is set on the authors' own titles
         tables += [ISSUES.name, TOKENS.name]
     folders = [folder for table in tables for folder in _fixed(about, plan, table)]
     if verb == "evaluate" and result and result["champion"]:
         folders += Pinned(lake, "models", result["champion"]).member_folders(PREDICTOR)
     found = of_folders(lake, folders)
     if verb == "plan":
-        found.append(registered(settings, *(plan.facts[name] for name in ("model", "model_version", "mlflow_run"))))
+        found.append(
+            registered(settings, *(plan.facts[name] for name in ("model", "model_version", "mlflow_run")))
+        )
     return found
 
 
@@ -252,7 +290,10 @@ def outputs(verb: str, lake: Lake, settings: Settings, about: About, result: Any
     if result is None or (verb == "plan" and result.plan is None):
         return []
     if not isinstance(about, Pinned):
-        return [*of_manifests(lake, result.manifests), *(_verdicts(lake, result.manifests) if verb == "extract" else ())]
+        return [
+            *of_manifests(lake, result.manifests),
+            *(_verdicts(lake, result.manifests) if verb == "extract" else ()),
+        ]
     if verb in ("plan", "publish"):
         release = in_lake(lake, "releases", [Part({"release_id": about.name}, about.name)])
         return [release, *(in_warehouse(settings, about) if verb == "publish" else ())]
@@ -271,7 +312,9 @@ def _verdicts(lake: Lake, issues: Sequence[Manifest]) -> list[Dataset]:
     """What extract writes beside the issues: the verdicts on their days, and malformed lines."""
     verdicts = [(manifest, lake.current(SOURCE_HEALTH.name, manifest.partition)) for manifest in issues]
     quarantined = [manifest.figures["quarantine"] for manifest in issues if "quarantine" in manifest.figures]
-    judged = [verdict for manifest, verdict in verdicts if verdict is not None and manifest.digest in verdict.inputs]
+    judged = [
+        verdict for manifest, verdict in verdicts if verdict is not None and manifest.digest in verdict.inputs
+    ]
     return [*of_manifests(lake, judged), *of_folders(lake, quarantined)]
 
 
@@ -302,7 +345,14 @@ def told(verb: str, lake: Lake, settings: Settings, about: About) -> Iterator[Ke
 def _write(file: Path, verb: str, lake: Lake, settings: Settings, about: About, result: Any) -> None:
     try:
         sides = {"inputs": inputs, "outputs": outputs}
-        found = {side: [dataset.to_json() for dataset in of(verb, lake, settings, about, result)] for side, of in sides.items()}
+        found = {
+            side: [dataset.to_json() for dataset in of(verb, lake, settings, about, result)]
+            for side, of in sides.items()
+        }
         file.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
     except Exception as error:  # whatever it is: the work that it tells of is done, or has its own error
-        print(f"titler: What {verb} read and wrote could not be told: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        print(
+            f"titler: What {verb} read and wrote could not be told: {' '.join(str(error).split())}",
+            file=sys.stderr,
+            flush=True,
+        )

@@ -26,14 +26,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
-Day = Annotated[str | None, typer.Option("--day", metavar="DATE", help="One source day, for example 2015-01-01.")]
+Day = Annotated[
+    str | None, typer.Option("--day", metavar="DATE", help="One source day, for example 2015-01-01.")
+]
 First = Annotated[str | None, typer.Option("--from", metavar="DATE", help="First source day.")]
 Last = Annotated[str | None, typer.Option("--to", metavar="DATE", help="Last source day, included.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
-ReleaseId = Annotated[str, typer.Option("--release", metavar="RELEASE", help="The release, by the name it was planned under.")]
+ReleaseId = Annotated[
+    str, typer.Option("--release", metavar="RELEASE", help="The release, by the name it was planned under.")
+]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="The model, by the name it was opened under.")]
 Variant = Annotated[str | None, typer.Option(help="The network; default: the setting model.variant.")]
-Epochs = Annotated[int | None, typer.Option(min=1, help="At most so many epochs; default: the setting model.epochs.")]
+Epochs = Annotated[
+    int | None, typer.Option(min=1, help="At most so many epochs; default: the setting model.epochs.")
+]
 Because = Annotated[str, typer.Option("--because", metavar="REASON", help="Why; it is recorded.")]
 
 
@@ -77,9 +83,13 @@ def parse_day(text: str, option: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{option} {text}: not a day.", "Days are written YYYY-MM-DD, for example 2015-01-01.") from None
+        raise UsageError(
+            f"{option} {text}: not a day.", "Days are written YYYY-MM-DD, for example 2015-01-01."
+        ) from None
     if day > date.today():
-        raise UsageError(f"{option} {text} is in the future; today is {date.today()}.", "Ask for days that are over.")
+        raise UsageError(
+            f"{option} {text} is in the future; today is {date.today()}.", "Ask for days that are over."
+        )
     return day
 
 
@@ -91,5 +101,7 @@ def parse_days(day: str | None, first: str | None, last: str | None) -> list[dat
         raise UsageError("Which days?", "Give --day 2015-01-01, or --from 2015-01-01 --to 2015-01-07.")
     start, stop = parse_day(first, "--from"), parse_day(last, "--to")
     if start > stop:
-        raise UsageError(f"--from {start} comes after --to {stop}.", f"Turn them round: --from {stop} --to {start}")
+        raise UsageError(
+            f"--from {start} comes after --to {stop}.", f"Turn them round: --from {stop} --to {start}"
+        )
     return [date.fromordinal(number) for number in range(start.toordinal(), stop.toordinal() + 1)]

@@ -23,7 +23,9 @@ def run(
     day: Day = None,
     first: First = None,
     last: Last = None,
-    retrain: Annotated[bool, typer.Option("--train", help="Train a new model though there is a champion.")] = False,
+    retrain: Annotated[
+        bool, typer.Option("--train", help="Train a new model though there is a champion.")
+    ] = False,
     variant: Variant = None,
     epochs: Epochs = None,
 ) -> None:
@@ -48,7 +50,9 @@ def status(day: Day = None, first: First = None, last: Last = None, as_json: Jso
 
     here = context()
     value = queries.status(here.lake, here.settings, *_bounds(day, first, last))
-    shown = [found["day"] for found in value["days"][-console.DAYS_LISTED :] if found["verdict"] != "complete"]
+    shown = [
+        found["day"] for found in value["days"][-console.DAYS_LISTED :] if found["verdict"] != "complete"
+    ]
     console.status(value, as_json, {} if as_json else queries.reasons(here.lake, shown))
     if value["release"] and value["release"]["stale"]:
         console.stale(value["release"], here.settings.alerts.stale_after_hours)
@@ -91,7 +95,8 @@ def cost(day: Day = None, first: First = None, last: Last = None, as_json: Json 
 
 @app.command()
 def title(
-    body: Annotated[str, typer.Argument(metavar="BODY|-", help="An issue's body; - reads standard input.")], as_json: Json = False
+    body: Annotated[str, typer.Argument(metavar="BODY|-", help="An issue's body; - reads standard input.")],
+    as_json: Json = False,
 ) -> None:
     """A title for a body, by the current release's model.
 
@@ -105,7 +110,11 @@ def title(
 @app.command()
 def similar(
     query: Annotated[
-        str, typer.Argument(metavar="URL|TEXT|-", help="An issue of the release by its URL, or any text; - reads standard input.")
+        str,
+        typer.Argument(
+            metavar="URL|TEXT|-",
+            help="An issue of the release by its URL, or any text; - reads standard input.",
+        ),
     ],
     neighbours: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many.")] = 10,
     as_json: Json = False,
@@ -117,7 +126,9 @@ def similar(
     from pipeline.serving import queries
 
     here = context()
-    console.similar(queries.similar(here.lake, here.settings, _read(query, "titler similar"), neighbours), as_json)
+    console.similar(
+        queries.similar(here.lake, here.settings, _read(query, "titler similar"), neighbours), as_json
+    )
 
 
 def _read(text: str, example: str) -> str:
@@ -132,7 +143,10 @@ def _read(text: str, example: str) -> str:
             f"Give its beginning: head -c 65536 FILE | {example} -",
         )
     if b"\0" in data:
-        raise UsageError("The text holds NUL bytes, expected UTF-8.", f"Turn it into that: iconv -f UTF-16 -t UTF-8 FILE | {example} -")
+        raise UsageError(
+            "The text holds NUL bytes, expected UTF-8.",
+            f"Turn it into that: iconv -f UTF-16 -t UTF-8 FILE | {example} -",
+        )
     return data.decode("utf-8", errors="replace")
 
 
@@ -155,9 +169,16 @@ def sample(
 def alert(
     what: Annotated[str, typer.Option("--what", metavar="TEXT", help="What happened, in one line.")],
     since: Annotated[str, typer.Option("--since", metavar="TIME", help="Since when; default: now.")] = "",
-    link: Annotated[str, typer.Option("--link", metavar="URL", help="Where to look; default: the setting alerts.link.")] = "",
-    next_command: Annotated[str, typer.Option("--next", metavar="COMMAND", help="What to type next.")] = "titler status",
-    dedupe: Annotated[str, typer.Option("--dedupe", metavar="KEY", help="The event: sent once, however often it is repeated.")] = "",
+    link: Annotated[
+        str, typer.Option("--link", metavar="URL", help="Where to look; default: the setting alerts.link.")
+    ] = "",
+    next_command: Annotated[
+        str, typer.Option("--next", metavar="COMMAND", help="What to type next.")
+    ] = "titler status",
+    dedupe: Annotated[
+        str,
+        typer.Option("--dedupe", metavar="KEY", help="The event: sent once, however often it is repeated."),
+    ] = "",
 ) -> None:
     """Send one message to whom the settings name: alerts.kind and what belongs to it.
 
@@ -165,9 +186,13 @@ def alert(
     """
     here = context()
     settings = here.settings.alerts
-    message = alerts.Message(" ".join(what.split()), since or alerts.now(), link or settings.link, next_command)
+    message = alerts.Message(
+        " ".join(what.split()), since or alerts.now(), link or settings.link, next_command
+    )
     told = bool(dedupe) and alerts.was_told(here.lake, dedupe)
-    if not told and not (alerts.tell(here.lake, settings, message, dedupe) if dedupe else alerts.send(settings, message)):
+    if not told and not (
+        alerts.tell(here.lake, settings, message, dedupe) if dedupe else alerts.send(settings, message)
+    ):
         raise typer.Exit(1)
     console.alerted(settings.kind, told)
 

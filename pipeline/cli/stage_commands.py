@@ -68,12 +68,16 @@ def clean(day: Day = None, first: First = None, last: Last = None) -> None:
 
 @app.command()
 def vocab(
-    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="A name for the new model; default: the time now.")] = None,
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="A name for the new model; default: the time now.")
+    ] = None,
     first: First = None,
     last: Last = None,
     variant: Variant = None,
     epochs: Epochs = None,
-    skip_code: Annotated[int, typer.Option(help="Exit code when no day at all is cleaned yet, for schedulers; 0: an error.")] = 0,
+    skip_code: Annotated[
+        int, typer.Option(help="Exit code when no day at all is cleaned yet, for schedulers; 0: an error.")
+    ] = 0,
 ) -> None:
     """Open a model: pin its days (all cleaned ones by default) and make its vocabularies.
 
@@ -86,16 +90,27 @@ def vocab(
     if skip_code and not here.lake.days(TOKENS.name):
         console.nothing_to_learn_from()
         raise typer.Exit(skip_code)
-    since, until = (parse_day(text, option).isoformat() if text else None for text, option in ((first, "--from"), (last, "--to")))
+    since, until = (
+        parse_day(text, option).isoformat() if text else None
+        for text, option in ((first, "--from"), (last, "--to"))
+    )
     with here.told("vocab", pinned) as kept:
-        manifest = kept(stage.run(here.lake, here.settings, pinned, stage.Asked(since, until, variant, epochs)))
+        manifest = kept(
+            stage.run(here.lake, here.settings, pinned, stage.Asked(since, until, variant, epochs))
+        )
     console.vocabulary(here.lake, pinned.name, manifest)
 
 
 @app.command()
 def vectorize(
-    model: Annotated[str | None, typer.Option("--model", metavar="MODEL", help="A model that was opened by `titler vocab`.")] = None,
-    release: Annotated[str | None, typer.Option("--release", metavar="RELEASE", help="A release that was opened by `titler plan`.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="MODEL", help="A model that was opened by `titler vocab`."),
+    ] = None,
+    release: Annotated[
+        str | None,
+        typer.Option("--release", metavar="RELEASE", help="A release that was opened by `titler plan`."),
+    ] = None,
 ) -> None:
     """Turn tokens into padded ids, for a model that trains or for a release.
 
@@ -115,10 +130,18 @@ def vectorize(
 @app.command()
 def train(
     model: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help="The model; with --from-file a name for it, by default the file's.")
+        str | None,
+        typer.Argument(
+            metavar="MODEL", help="The model; with --from-file a name for it, by default the file's."
+        ),
     ] = None,
     from_file: Annotated[
-        Path | None, typer.Option("--from-file", metavar="FILE", help="Make a model, vocabulary included, of JSON lines, Parquet or CSV.")
+        Path | None,
+        typer.Option(
+            "--from-file",
+            metavar="FILE",
+            help="Make a model, vocabulary included, of JSON lines, Parquet or CSV.",
+        ),
     ] = None,
     variant: Variant = None,
     epochs: Epochs = None,
@@ -135,10 +158,13 @@ def train(
         return
     if model is None:
         raise UsageError(
-            "Which model?", "titler train MODEL trains one that `titler vocab` opened; titler train --from-file FILE makes one."
+            "Which model?",
+            "titler train MODEL trains one that `titler vocab` opened; titler train --from-file FILE makes one.",
         )
     if variant is not None or epochs is not None:
-        raise UsageError("A model's variant and epochs are fixed when it is opened.", "titler vocab --variant V --epochs N")
+        raise UsageError(
+            "A model's variant and epochs are fixed when it is opened.", "titler vocab --variant V --epochs N"
+        )
     from pipeline.stages import train as stage
 
     pinned = here.model(model)
@@ -149,13 +175,19 @@ def train(
 
 @app.command()
 def evaluate(
-    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="The model; default: the champion.")] = None,
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="The model; default: the champion.")
+    ] = None,
     from_file: Annotated[
-        Path | None, typer.Option("--from-file", metavar="FILE", help="Score on JSON lines, Parquet or CSV instead.")
+        Path | None,
+        typer.Option("--from-file", metavar="FILE", help="Score on JSON lines, Parquet or CSV instead."),
     ] = None,
     other_uses: Annotated[
         bool,
-        typer.Option("--downstream", help="With --from-file: what its embeddings tell of labels and of days open, instead of titles."),
+        typer.Option(
+            "--downstream",
+            help="With --from-file: what its embeddings tell of labels and of days open, instead of titles.",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -187,7 +219,9 @@ def evaluate(
 
 @app.command()
 def promote(
-    model: Model, force: Annotated[bool, typer.Option("--force", help="Even if it is worse.")] = False, because: Because = ""
+    model: Model,
+    force: Annotated[bool, typer.Option("--force", help="Even if it is worse.")] = False,
+    because: Because = "",
 ) -> None:
     """Make a model the champion, unless it is worse than the one there is.
 
@@ -197,7 +231,10 @@ def promote(
 
     here = context()
     if force != bool(because.strip()):
-        raise UsageError("--force needs a reason, and a reason needs --force.", f'titler promote {model} --force --because "..."')
+        raise UsageError(
+            "--force needs a reason, and a reason needs --force.",
+            f'titler promote {model} --force --because "..."',
+        )
     pinned = here.model(model)
     with here.told("promote", pinned) as kept:
         result = kept(stage.run(here.lake, here.settings, pinned, force_because=because))
@@ -207,9 +244,14 @@ def promote(
 @app.command()
 def plan(
     release: Annotated[
-        str | None, typer.Option("--release", metavar="RELEASE", help="A name for the new release; default: the time now.")
+        str | None,
+        typer.Option(
+            "--release", metavar="RELEASE", help="A name for the new release; default: the time now."
+        ),
     ] = None,
-    skip_code: Annotated[int, typer.Option(help="Exit code when there is nothing to do, for schedulers.")] = 0,
+    skip_code: Annotated[
+        int, typer.Option(help="Exit code when there is nothing to do, for schedulers.")
+    ] = 0,
 ) -> None:
     """Open a release: pin the champion and every cleaned day. With nothing new it opens none.
 
@@ -275,7 +317,8 @@ def index(release: ReleaseId) -> None:
 def publish(
     release: ReleaseId,
     accept: Annotated[
-        list[str] | None, typer.Option("--accept", metavar="DATE", help="Take a collapsed day as it is; may be repeated.")
+        list[str] | None,
+        typer.Option("--accept", metavar="DATE", help="Take a collapsed day as it is; may be repeated."),
     ] = None,
     because: Because = "",
 ) -> None:
@@ -288,7 +331,8 @@ def publish(
     here = context()
     if bool(accept) != bool(because.strip()):
         raise UsageError(
-            "--accept needs a reason, and a reason needs --accept.", f'titler publish --release {release} --accept DAY --because "..."'
+            "--accept needs a reason, and a reason needs --accept.",
+            f'titler publish --release {release} --accept DAY --because "..."',
         )
     accepted = {parse_day(day, "--accept").isoformat(): because for day in accept or []}
     pinned = here.release(release)
@@ -298,7 +342,9 @@ def publish(
 
 
 @app.command()
-def rollback(release: Annotated[str, typer.Argument(metavar="RELEASE", help="A release that was published before.")]) -> None:
+def rollback(
+    release: Annotated[str, typer.Argument(metavar="RELEASE", help="A release that was published before.")],
+) -> None:
     """Make an earlier release current again, in one step. It stays so until a refresh finds something new.
 
     Example: titler rollback 20150103T031200Z

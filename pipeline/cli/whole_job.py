@@ -28,10 +28,20 @@ def timed(verb: str, *, sharded: bool = False) -> Iterator[None]:
     before = memory.workers_peak()
     yield
     after = memory.workers_peak()
-    console.took(verb, time.perf_counter() - start, memory.peak(), after if sharded and after > before else 0.0)
+    console.took(
+        verb, time.perf_counter() - start, memory.peak(), after if sharded and after > before else 0.0
+    )
 
 
-def run(lake: Lake, settings: Settings, days: Sequence[date], *, retrain: bool, variant: str | None, epochs: int | None) -> None:
+def run(
+    lake: Lake,
+    settings: Settings,
+    days: Sequence[date],
+    *,
+    retrain: bool,
+    variant: str | None,
+    epochs: int | None,
+) -> None:
     """Ingests the days; trains and promotes where there is no champion, or `retrain`; then refreshes. Raises what the stages raise.
 
     A challenger that is worse is told of at the end, by WorseError: the days are published with the champion all the same.
@@ -59,7 +69,9 @@ def run(lake: Lake, settings: Settings, days: Sequence[date], *, retrain: bool, 
         raise worse
 
 
-def learn(lake: Lake, settings: Settings, path: Path, *, name: str | None, variant: str | None, epochs: int | None) -> str:
+def learn(
+    lake: Lake, settings: Settings, path: Path, *, name: str | None, variant: str | None, epochs: int | None
+) -> str:
     """Trains a model on a file of titles and bodies, from the file to MLflow; its name. Raises what the stages raise.
 
     Without a `name` it has one that stands for the file and the settings, so the same command goes on where it was.
@@ -92,7 +104,9 @@ def _train(lake: Lake, settings: Settings, model: Pinned, asked: Asked) -> None:
         console.promoted(promote.run(lake, settings, model))
 
 
-def _make(lake: Lake, settings: Settings, model: Pinned, asked: Asked, taken: Sequence[PinnedDay] = ()) -> None:
+def _make(
+    lake: Lake, settings: Settings, model: Pinned, asked: Asked, taken: Sequence[PinnedDay] = ()
+) -> None:
     """Vocabulary, vectors and network of a model."""
     from pipeline.stages import train, vectorize, vocab
 

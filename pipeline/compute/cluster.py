@@ -20,7 +20,12 @@ PATIENCE = 10  # seconds that a scheduler may take to answer
 
 
 def map_shards(
-    work: Callable[..., Result], shards: Sequence[Shard], *arguments: Any, label: str, compute: Compute, heavy: bool = True
+    work: Callable[..., Result],
+    shards: Sequence[Shard],
+    *arguments: Any,
+    label: str,
+    compute: Compute,
+    heavy: bool = True,
 ) -> list[Result]:
     """`work(shard, *arguments)` for every shard, as Dask tasks; results in the order of the shards.
 
@@ -75,5 +80,8 @@ def _client(compute: Compute, shards: int) -> Iterator[Any]:
             yield client
         return
     workers = min(compute.workers or len(os.sched_getaffinity(0)), shards)
-    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+    with (
+        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
         yield client

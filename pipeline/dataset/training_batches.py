@@ -21,7 +21,9 @@ Rows = tuple[Ids, Ids, npt.NDArray[np.int64]]
 ROWS_SHUFFLED = 100_000
 
 
-def chosen(lake: Lake, manifests: Sequence[Manifest], plan: Plan, part: Part, lengths: tuple[int, int]) -> Iterator[Rows]:
+def chosen(
+    lake: Lake, manifests: Sequence[Manifest], plan: Plan, part: Part, lengths: tuple[int, int]
+) -> Iterator[Rows]:
     """Per Parquet file: bodies (n, lengths[0]), titles (n, lengths[1]) and repositories' numbers of a part's trainable issues."""
     for manifest, file in lake.parts(manifests):
         table = lake.read_part(manifest, file)
@@ -33,7 +35,10 @@ def chosen(lake: Lake, manifests: Sequence[Manifest], plan: Plan, part: Part, le
         mask = inside & table.column("trainable").to_numpy() & keep_mask(plan, manifest.day, ids)
         if mask.any():
             groups = np.array([zlib.crc32(name.encode()) for name in names], dtype=np.int64)
-            bodies, titles = list_matrix(table.column("body"), lengths[0]), list_matrix(table.column("title"), lengths[1])
+            bodies, titles = (
+                list_matrix(table.column("body"), lengths[0]),
+                list_matrix(table.column("title"), lengths[1]),
+            )
             yield bodies[mask], titles[mask], groups[repo[mask]]
 
 
@@ -90,5 +95,9 @@ class Batches:
         bodies, titles, groups = (np.concatenate(part) for part in zip(*waiting, strict=True))
         if random is None:
             return bodies, titles, groups
-        order = random.permutation(len(bodies)) if self._together == 1 else in_runs(groups, self._together, random)
+        order = (
+            random.permutation(len(bodies))
+            if self._together == 1
+            else in_runs(groups, self._together, random)
+        )
         return bodies[order], titles[order], groups[order]

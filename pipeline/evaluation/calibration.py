@@ -87,7 +87,9 @@ def _auc(confidences: Numbers, alike: npt.NDArray[np.bool_]) -> float:
     return float((above + equal / 2).sum() / (len(good) * len(bad)))
 
 
-def threshold(confidences: Numbers | Sequence[Any], rouge: Numbers | Sequence[Any], precision: float) -> float:
+def threshold(
+    confidences: Numbers | Sequence[Any], rouge: Numbers | Sequence[Any], precision: float
+) -> float:
     """The lowest confidence from which on at least `precision` (0 to 1) of the titles are alike: under it none should be given.
 
     0 where that holds of all the titles. NONE where it holds of no set of the surest: no title is given then.
@@ -95,7 +97,9 @@ def threshold(confidences: Numbers | Sequence[Any], rouge: Numbers | Sequence[An
     sure, alike = np.asarray(confidences, dtype=np.float64), np.asarray(rouge, dtype=np.float64) > ALIKE
     order = np.argsort(-sure, kind="stable")
     sure, shares = sure[order], np.cumsum(alike[order]) / np.arange(1, len(order) + 1)
-    last = np.append(sure[1:] != sure[:-1], True)[: len(sure)]  # titles of one confidence are given or withheld together
+    last = np.append(sure[1:] != sure[:-1], True)[
+        : len(sure)
+    ]  # titles of one confidence are given or withheld together
     reached = np.flatnonzero(last & (shares >= precision))
     if not len(reached):
         return 0.0 if not len(sure) or precision <= 0 else NONE

@@ -42,7 +42,10 @@ class Features:
     tokens: Sequence[Sequence[str]]
 
     def side(self, rows: Mask) -> Features:
-        return Features(self.embeddings[rows], [tokens for tokens, wanted in zip(self.tokens, rows, strict=True) if wanted])
+        return Features(
+            self.embeddings[rows],
+            [tokens for tokens, wanted in zip(self.tokens, rows, strict=True) if wanted],
+        )
 
 
 def lacking(labels: npt.NDArray[np.bool_], test: Mask) -> str:
@@ -70,7 +73,10 @@ def classify(features: Features, labels: npt.NDArray[np.bool_], test: Mask) -> d
     found: dict[str, Figures] = {}
     for way, (train_rows, test_rows) in _inputs(features, test).items():
         chosen = GridSearchCV(
-            LogisticRegression(class_weight="balanced", max_iter=2000), {"C": INVERSE_PENALTIES}, scoring="roc_auc", cv=FOLDS
+            LogisticRegression(class_weight="balanced", max_iter=2000),
+            {"C": INVERSE_PENALTIES},
+            scoring="roc_auc",
+            cv=FOLDS,
         ).fit(train_rows, labels[~test])
         scores = chosen.predict_proba(test_rows)[:, 1]
         found[way] = _class_figures(labels[test], scores, scores > 0.5)
@@ -88,7 +94,9 @@ def regress(features: Features, days: npt.NDArray[np.float64], test: Mask) -> di
     found: dict[str, Figures] = {}
     logs = np.log1p(days)
     for way, (train_rows, test_rows) in _inputs(features, test).items():
-        chosen = GridSearchCV(Ridge(solver="sparse_cg" if way == "bag_of_words" else "auto"), {"alpha": PENALTIES}, cv=FOLDS)
+        chosen = GridSearchCV(
+            Ridge(solver="sparse_cg" if way == "bag_of_words" else "auto"), {"alpha": PENALTIES}, cv=FOLDS
+        )
         found[way] = _days_figures(days[test], chosen.fit(train_rows, logs[~test]).predict(test_rows))
     found["majority"] = _days_figures(days[test], np.full(int(test.sum()), np.median(logs[~test])))
     return found
@@ -101,16 +109,25 @@ def _inputs(features: Features, test: Mask) -> Mapping[str, tuple[Any, Any]]:
         "bag_of_words": (_bag_of_words(), lambda side: side.tokens),
     }
     train_side, test_side = features.side(~test), features.side(test)
-    return {name: (made.fit_transform(of(train_side)), made.transform(of(test_side))) for name, (made, of) in ways.items()}
+    return {
+        name: (made.fit_transform(of(train_side)), made.transform(of(test_side)))
+        for name, (made, of) in ways.items()
+    }
 
 
 def _bag_of_words() -> Any:
     """Of tokens; nothing at all, a column of zeros, where no token is in two documents."""
-    with_a_column = FunctionTransformer(lambda texts: [["", *tokens] for tokens in texts])  # else scikit-learn refuses texts without words
-    return make_pipeline(with_a_column, TfidfVectorizer(analyzer=list, sublinear_tf=True, min_df=2, dtype=np.float32))
+    with_a_column = FunctionTransformer(
+        lambda texts: [["", *tokens] for tokens in texts]
+    )  # else scikit-learn refuses texts without words
+    return make_pipeline(
+        with_a_column, TfidfVectorizer(analyzer=list, sublinear_tf=True, min_df=2, dtype=np.float32)
+    )
 
 
-def _class_figures(labels: npt.NDArray[np.bool_], scores: npt.NDArray[np.float64], said: npt.NDArray[np.bool_]) -> Figures:
+def _class_figures(
+    labels: npt.NDArray[np.bool_], scores: npt.NDArray[np.float64], said: npt.NDArray[np.bool_]
+) -> Figures:
     return {
         "roc_auc": float(roc_auc_score(labels, scores)),
         "balanced_accuracy": float(balanced_accuracy_score(labels, said)),

@@ -53,7 +53,10 @@ def own_ranks(questions: npt.NDArray[Any], answers: npt.NDArray[Any]) -> Ranks:
     for start in range(0, len(asked), QUERIES_TOGETHER):
         similarity = asked[start : start + QUERIES_TOGETHER] @ among
         if not np.isfinite(similarity).all():
-            raise TitlerError("An embedding holds what is no number.", "Train another model with a lower model.learning_rate.")
+            raise TitlerError(
+                "An embedding holds what is no number.",
+                "Train another model with a lower model.learning_rate.",
+            )
         own = similarity[np.arange(len(similarity)), np.arange(start, start + len(similarity))]
         found.append((similarity >= own[:, None] - EQUAL).sum(axis=1))
     return np.concatenate(found).astype(np.int64) if found else np.zeros(0, np.int64)

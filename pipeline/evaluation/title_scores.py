@@ -50,13 +50,18 @@ def rouge_l(predicted: Sequence[str], references: Sequence[str]) -> npt.NDArray[
     """(n,): each title's own ROUGE-L against its reference, 0 to 100; see `Scores`."""
     scorer = RougeScorer(["rougeL"], use_stemmer=True)
     pairs = zip(predicted, references, strict=True)
-    return np.array([100 * scorer.score(reference, title)["rougeL"].fmeasure for title, reference in pairs], dtype=np.float64)
+    return np.array(
+        [100 * scorer.score(reference, title)["rougeL"].fmeasure for title, reference in pairs],
+        dtype=np.float64,
+    )
 
 
 def score(predicted: Sequence[str], references: Sequence[str]) -> Scores:
     """Scores `predicted[i]` against `references[i]`. Raises UsageError where there are none, or not as many of both."""
     if len(predicted) != len(references) or not predicted:
-        raise UsageError(f"{len(predicted)} titles and {len(references)} references; expected as many of both, and at least one.")
+        raise UsageError(
+            f"{len(predicted)} titles and {len(references)} references; expected as many of both, and at least one."
+        )
     count = len(predicted)
     pairs = list(zip(predicted, references, strict=True))
     scorer = RougeScorer(list(ROUGES), use_stemmer=True)
@@ -65,7 +70,10 @@ def score(predicted: Sequence[str], references: Sequence[str]) -> Scores:
     return Scores(
         **means,
         bleu=BLEU(lowercase=True).corpus_score(list(predicted), [list(references)]).score,
-        exact_match=sum(title.strip().casefold() == reference.strip().casefold() for title, reference in pairs) / count,
+        exact_match=sum(
+            title.strip().casefold() == reference.strip().casefold() for title, reference in pairs
+        )
+        / count,
         distinct=len(set(predicted)) / count,
         mean_length=sum(len(title.split()) for title in predicted) / count,
         abstained=sum(not title for title in predicted) / count,

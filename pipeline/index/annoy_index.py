@@ -40,7 +40,8 @@ class Index:
             self._index.load(str(path))
         except OSError as error:
             raise LakeError(
-                f"{path} is not an index of vectors of {size} numbers ({error}).", "Make it again: titler index --release R"
+                f"{path} is not an index of vectors of {size} numbers ({error}).",
+                "Make it again: titler index --release R",
             ) from None
 
     def __len__(self) -> int:
@@ -52,11 +53,20 @@ class Index:
 
     def nearest(self, vector: Vectors, neighbours: int, search_k: int = -1) -> list[tuple[int, float]]:
         """(item, angular distance) of the nearest items, nearest first. Angular distance is sqrt(2(1 - cosine)), 0 to 2."""
-        items, distances = self._index.get_nns_by_vector(vector, neighbours, search_k=search_k, include_distances=True)
+        items, distances = self._index.get_nns_by_vector(
+            vector, neighbours, search_k=search_k, include_distances=True
+        )
         return list(zip(items, distances, strict=True))
 
 
-def recall(index: Index, vectors: Vectors, queries: npt.NDArray[np.int64], *, neighbours: int = 10, search_k: int = -1) -> float:
+def recall(
+    index: Index,
+    vectors: Vectors,
+    queries: npt.NDArray[np.int64],
+    *,
+    neighbours: int = 10,
+    search_k: int = -1,
+) -> float:
     """Share of the exact nearest neighbours of `queries` (item numbers) that the index finds, 0 to 1.
 
     `vectors` are the indexed ones, shape (items, size), none of them zero. Exact search is a full cosine product. An item found

@@ -56,7 +56,9 @@ def vectors_of(table: Floats, ids: Ids) -> Floats:
         found = bag(ids[first : first + ROWS_TOGETHER], len(table))
         texts, starts = np.unique(found.texts, return_index=True)
         if len(texts):
-            vectors[first + texts] = np.add.reduceat(table[found.units] * found.weights[:, None], starts, axis=0)
+            vectors[first + texts] = np.add.reduceat(
+                table[found.units] * found.weights[:, None], starts, axis=0
+            )
     return unit(vectors)
 
 
@@ -74,6 +76,8 @@ def rarity(batches: Iterator[tuple[Ids, Ids]], vocabulary: int) -> Floats:
     issues, found = 0, np.zeros(vocabulary, np.int64)
     for bodies, titles in batches:
         issues += len(bodies)
-        found += np.bincount(bag(np.concatenate([bodies, titles], axis=1), vocabulary).units, minlength=vocabulary)
+        found += np.bincount(
+            bag(np.concatenate([bodies, titles], axis=1), vocabulary).units, minlength=vocabulary
+        )
     rare: Floats = (1 + np.log((1 + issues) / (1 + found))).astype(np.float32)
     return rare

@@ -38,7 +38,9 @@ Floats = npt.NDArray[np.float32]
 def units_of(variant: str) -> Unit:
     """What the ids that a variant reads and writes stand for. Raises UsageError for a variant that there is not."""
     if variant not in UNITS:
-        raise UsageError(f"{variant!r} is no variant of the network.", f"Set model.variant to one of: {', '.join(UNITS)}")
+        raise UsageError(
+            f"{variant!r} is no variant of the network.", f"Set model.variant to one of: {', '.join(UNITS)}"
+        )
     return UNITS[variant]
 
 
@@ -91,7 +93,9 @@ class Shape:
         """Titles as (bodies, title_length) int32. Raises UsageError for another shape and for ids that the network does not know."""
         ids = np.asarray(title_ids, dtype=np.int32)
         if ids.shape != (bodies, self.title_length):
-            raise UsageError(f"Titles of shape {ids.shape}; to {bodies} bodies this network reads ({bodies}, {self.title_length}) ids.")
+            raise UsageError(
+                f"Titles of shape {ids.shape}; to {bodies} bodies this network reads ({bodies}, {self.title_length}) ids."
+            )
         if ids.size and not 0 <= ids.min() <= ids.max() < self.title_vocabulary:
             raise UsageError(
                 f"Ids from {ids.min()} to {ids.max()}; this network knows 0 to {self.title_vocabulary - 1}.",
@@ -133,6 +137,8 @@ def read_about(directory: Path) -> tuple[str, Shape]:
             raise LakeError(f"{directory / name} is missing.", AGAIN)
     try:
         about = json.loads((directory / SHAPE).read_text(encoding="utf-8"))
-        return str(about["variant"]), Shape(**{"layers": 1, **about["shape"]})  # files of before there were two do not say
+        return str(about["variant"]), Shape(
+            **{"layers": 1, **about["shape"]}
+        )  # files of before there were two do not say
     except (ValueError, KeyError, TypeError, TitlerError) as error:
         raise LakeError(f"{directory / SHAPE} is damaged: {error}", AGAIN) from None

@@ -22,7 +22,9 @@ class TitlerModel(PythonModel):
         """Reads the predictor's files."""
         self._predictor = Predictor.load(Path(context.artifacts["predictor"]))
 
-    def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
         """A row a body: title, confidence, abstained and embedding (a list of hidden_size numbers).
 
         `model_input` has one column, the bodies; MLflow makes it of a list too. What is no text counts as no body.

@@ -91,7 +91,9 @@ class Model:
     def predict(self, bodies: Sequence[str | None]) -> list[Prediction]:
         """A prediction a body, as its author wrote it; None is a body that is not there."""
         found = self.title_vectors(self.vectors(bodies))
-        columns = zip(found.titles, found.confidences.tolist(), found.abstained.tolist(), found.embeddings, strict=True)
+        columns = zip(
+            found.titles, found.confidences.tolist(), found.abstained.tolist(), found.embeddings, strict=True
+        )
         return [Prediction(*row) for row in columns]
 
     def vectors(self, bodies: Sequence[str | None]) -> Ids:
@@ -103,7 +105,11 @@ class Model:
         return self._ids(self.vocabularies.title, titles)
 
     def _ids(self, vocabulary: Vocabulary | Subwords, texts: Sequence[str]) -> Ids:
-        return vocabulary.ids(texts) if isinstance(vocabulary, Subwords) else vocabulary.ids(tokenizer(self.engine)(texts))
+        return (
+            vocabulary.ids(texts)
+            if isinstance(vocabulary, Subwords)
+            else vocabulary.ids(tokenizer(self.engine)(texts))
+        )
 
     @property
     def reads_titles(self) -> bool:
@@ -112,7 +118,9 @@ class Model:
 
     def embed_vectors(self, body_ids: Ids, title_ids: Ids | None = None) -> Floats:
         """The embeddings (n, hidden_size) of bodies (n, body_length), with titles (n, title_length) where `reads_titles`."""
-        return self.network.encode(body_ids, self.batch_size, title_ids=title_ids if self.reads_titles else None)
+        return self.network.encode(
+            body_ids, self.batch_size, title_ids=title_ids if self.reads_titles else None
+        )
 
     def known(self, body_ids: Ids, title_ids: Ids) -> npt.NDArray[np.bool_]:
         """(n,): whether there is a known word, or a unit, in what `embed_vectors` reads: in the title alone, too, where `reads_titles`."""
@@ -125,7 +133,8 @@ class Model:
         decoded = self.network.decode(body_ids, title.start, title.end, self.batch_size, self.beam_width)
         if not np.isfinite(decoded.log_probability).all():
             raise TitlerError(
-                f"{self.name} gives probabilities that are not numbers.", "Train another model with a lower model.learning_rate."
+                f"{self.name} gives probabilities that are not numbers.",
+                "Train another model with a lower model.learning_rate.",
             )
         written = [title.text_of(ids) for ids in decoded.ids]
         told = self.vocabularies.body.known(body_ids) & np.array([text != "" for text in written], dtype=bool)
@@ -158,7 +167,15 @@ class Predictor(Model):
         from pipeline.networks.in_keras import saving
 
         vocabularies = Vocabularies.load(directory)
-        return cls(about.name, saving.load(directory), vocabularies, about.engine, about.abstain_below, about.batch_size, about.beam_width)
+        return cls(
+            about.name,
+            saving.load(directory),
+            vocabularies,
+            about.engine,
+            about.abstain_below,
+            about.batch_size,
+            about.beam_width,
+        )
 
 
 @dataclass(frozen=True)
@@ -174,7 +191,15 @@ class LightPredictor(Model):
         from pipeline.networks.in_numpy.network import LightNetwork
 
         network, vocabularies = LightNetwork.load(directory), Vocabularies.load(directory)
-        return cls(about.name, network, vocabularies, about.engine, about.abstain_below, about.batch_size, about.beam_width)
+        return cls(
+            about.name,
+            network,
+            vocabularies,
+            about.engine,
+            about.abstain_below,
+            about.batch_size,
+            about.beam_width,
+        )
 
 
 @dataclass(frozen=True)
@@ -192,7 +217,9 @@ class _About:
         """Raises LakeError where the file is missing or damaged."""
         try:
             about = json.loads((directory / FILE).read_text(encoding="utf-8"))
-            name, engine, abstain_below, batch_size = (about[key] for key in ("name", "engine", "abstain_below", "batch_size"))
+            name, engine, abstain_below, batch_size = (
+                about[key] for key in ("name", "engine", "abstain_below", "batch_size")
+            )
             tokenizer(engine)
             beam_width = int(about.get("beam_width", 1))  # files of before beam search do not say
             return cls(name, engine, float(abstain_below), int(batch_size), beam_width)

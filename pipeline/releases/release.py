@@ -39,7 +39,11 @@ def published(lake: Lake, settings: Settings) -> list[dict[str, Any]]:
     Those that the warehouse shows are among them whether the lake lists them or not: a bucket's listing may lack the newest.
     """
     shown = [str(row["release_id"]) for row in warehouse.connect(settings, "status").records(RELEASES)]
-    records = [found for found in (record(lake, name) for name in sorted({*names(lake), *shown})) if found is not None]
+    records = [
+        found
+        for found in (record(lake, name) for name in sorted({*names(lake), *shown}))
+        if found is not None
+    ]
     return sorted(records, key=lambda found: (found["published_at"], found["release_id"]))
 
 
@@ -53,7 +57,10 @@ def require_current(lake: Lake) -> Pinned:
     """The current release. Raises UsageError where nothing was published."""
     name = pointed(lake)
     if name is None:
-        raise UsageError(f"No release is published in {lake.root}.", "Make one: titler run --from 2015-01-01 --to 2015-01-01")
+        raise UsageError(
+            f"No release is published in {lake.root}.",
+            "Make one: titler run --from 2015-01-01 --to 2015-01-01",
+        )
     return Pinned(lake, "releases", name)
 
 
@@ -73,7 +80,13 @@ def releases_table(records: list[dict[str, Any]], now: str) -> pa.Table:
     """releases_v1: the published releases, `now` the current one."""
     rows = []
     for found in records:
-        status = "current" if found["release_id"] == now else "rolled_back" if found.get("rolled_back") else "published"
+        status = (
+            "current"
+            if found["release_id"] == now
+            else "rolled_back"
+            if found.get("rolled_back")
+            else "published"
+        )
         row = {name: found.get(name) for name in RELEASES.schema.names if name != "status"}
         rows.append({**row, "published_at": datetime.fromisoformat(found["published_at"]), "status": status})
     return pa.Table.from_pylist(rows, schema=RELEASES.schema)
@@ -81,7 +94,9 @@ def releases_table(records: list[dict[str, Any]], now: str) -> pa.Table:
 
 def record_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """The record behind a row of releases_v1."""
-    values = {name: value for name, value in row.items() if name in RELEASES.schema.names and name != "status"}
+    values = {
+        name: value for name, value in row.items() if name in RELEASES.schema.names and name != "status"
+    }
     published_at = row["published_at"].astimezone(UTC).isoformat(timespec="microseconds")
     return {**values, "rolled_back": row["status"] == "rolled_back", "published_at": published_at}
 
@@ -120,7 +135,11 @@ class Members:
 
     def batches(self, release_ids: Sequence[str], table: str) -> list[Batch]:
         """The batches of a table that any of these releases names, each once."""
-        found = {manifest.batch_id: manifest for release_id in release_ids for manifest in self.of(release_id, table)}
+        found = {
+            manifest.batch_id: manifest
+            for release_id in release_ids
+            for manifest in self.of(release_id, table)
+        }
         return [
             Batch(
                 manifest.batch_id,

@@ -48,7 +48,13 @@ class Sample:
     duplicates: list[tuple[str, str]]
 
 
-def write(directory: Path, days: int = 2, seed: int = 0, first_day: date = date(2024, 1, 1), issues_per_day: int = 600) -> Sample:
+def write(
+    directory: Path,
+    days: int = 2,
+    seed: int = 0,
+    first_day: date = date(2024, 1, 1),
+    issues_per_day: int = 600,
+) -> Sample:
     """Writes `days` days of hour files, `YYYY-MM-DD-H.json.gz`, and `planted.json`, which says what is hidden in them.
 
     One hour of the last day has no file. The same arguments give the same bytes; the same seed with a later first day gives new issues
@@ -62,7 +68,9 @@ def write(directory: Path, days: int = 2, seed: int = 0, first_day: date = date(
     holds a file for the hour that is to be missing.
     """
     if days < 1:
-        raise UsageError(f"A sample of {days} days was asked for, at least 1 is needed.", "titler sample DIR --days 2")
+        raise UsageError(
+            f"A sample of {days} days was asked for, at least 1 is needed.", "titler sample DIR --days 2"
+        )
     if not FEWEST <= issues_per_day <= MOST:
         raise UsageError(f"{issues_per_day} issues a day were asked for, {FEWEST} to {MOST} are possible.")
     random = Random(f"{seed}/{first_day}")
@@ -75,7 +83,11 @@ def write(directory: Path, days: int = 2, seed: int = 0, first_day: date = date(
     calendar = Calendar(random, World(Random(seed)), missing)
     files = events = 0
     for day in track(dates, "Writing the sample", len(dates)):
-        hours = _lines(random, calendar.day(day, issues_per_day, last=day == dates[-1]), first_id=day.toordinal() * IDS_A_DAY * 10)
+        hours = _lines(
+            random,
+            calendar.day(day, issues_per_day, last=day == dates[-1]),
+            first_id=day.toordinal() * IDS_A_DAY * 10,
+        )
         for number in range(24):
             hour = datetime.combine(day, time(number))
             if hour == missing:
@@ -111,9 +123,15 @@ def _path(directory: Path, hour: datetime) -> Path:
 
 def _prepare(directory: Path, missing: Path) -> None:
     if directory.exists() and not directory.is_dir():
-        raise UsageError(f"{directory} is a file, a folder is needed.", "titler sample DIR, with a DIR that is empty or does not exist")
+        raise UsageError(
+            f"{directory} is a file, a folder is needed.",
+            "titler sample DIR, with a DIR that is empty or does not exist",
+        )
     if missing.exists():
-        raise UsageError(f"{missing} is there, but this sample leaves that hour out.", "Give an empty folder, or remove the file.")
+        raise UsageError(
+            f"{missing} is there, but this sample leaves that hour out.",
+            "Give an empty folder, or remove the file.",
+        )
     directory.mkdir(parents=True, exist_ok=True)
 
 

@@ -14,10 +14,37 @@ from pipeline.sample.forms import FORMS, deck
 from pipeline.sample.problems import Problem, invent, invent_new
 from pipeline.sample.world import Repository, World
 
-NUMBERS_A_DAY = 100  # an issue's number begins here times the days since EPOCH: later days have higher numbers
+NUMBERS_A_DAY = (
+    100  # an issue's number begins here times the days since EPOCH: later days have higher numbers
+)
 IDS_A_DAY = 100_000
 EPOCH = date(2020, 1, 1)
-BUSY = (5, 4, 4, 4, 4, 5, 6, 8, 9, 10, 10, 9, 9, 11, 12, 12, 11, 10, 9, 9, 8, 8, 7, 6)  # an hour's share of a day (UTC)
+BUSY = (
+    5,
+    4,
+    4,
+    4,
+    4,
+    5,
+    6,
+    8,
+    9,
+    10,
+    10,
+    9,
+    9,
+    11,
+    12,
+    12,
+    11,
+    10,
+    9,
+    9,
+    8,
+    8,
+    7,
+    6,
+)  # an hour's share of a day (UTC)
 
 TOLD_AGAIN = ("plain", "template", "log")  # forms in which near-duplicates come
 EVERY = 12  # of the issues in these forms, one in so many is told again
@@ -69,7 +96,11 @@ class Calendar:
         opened: list[Issue] = []
         kinds = list(NOISE)
         weights = [parts for parts, _ in NOISE.values()]
-        moments = [(m, "issue") for m in issue_moments] + [(m, "pull") for m in pull_moments] + [(m, "noise") for m in noise_moments]
+        moments = (
+            [(m, "issue") for m in issue_moments]
+            + [(m, "pull") for m in pull_moments]
+            + [(m, "noise") for m in noise_moments]
+        )
         for moment, what in sorted(moments):
             if what == "issue":
                 issue = self._open(next(names), next(ids), moment)
@@ -147,7 +178,11 @@ class Calendar:
         early = [issue for issue in opened[: len(opened) // 2] if issue.body]
         for place, issue in enumerate(self.random.sample(early, OPENED_TWICE + (not last))):
             tomorrow = place == OPENED_TWICE
-            moment = self._moments(day + timedelta(days=1), 1)[0] if tomorrow else self._moments(day, 1, after=issue.opened)[0]
+            moment = (
+                self._moments(day + timedelta(days=1), 1)[0]
+                if tomorrow
+                else self._moments(day, 1, after=issue.opened)[0]
+            )
             self.opened_twice.append(issue.url)
             if tomorrow:
                 self.opened_again_next_day.append(issue.url)

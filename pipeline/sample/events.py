@@ -195,23 +195,40 @@ def pull_request(random: Random, repo: Repository, actor: Actor, number: int, mo
 
 def branch(random: Random, repo: Repository, actor: Actor) -> Payload:
     name = f"{actor.login}/{random.choice(FUNCTIONS)}-{random.choice(MODULES)}"
-    return {"ref": name, "ref_type": "branch", "master_branch": "main", "description": None, "pusher_type": "user"}
+    return {
+        "ref": name,
+        "ref_type": "branch",
+        "master_branch": "main",
+        "description": None,
+        "pusher_type": "user",
+    }
 
 
 def fork(random: Random, repo: Repository, actor: Actor) -> Payload:
     name = repo.name.split("/")[1]
-    forkee = {"id": random.randrange(10**9), "name": name, "full_name": f"{actor.login}/{name}", "owner": user(actor), "fork": True}
+    forkee = {
+        "id": random.randrange(10**9),
+        "name": name,
+        "full_name": f"{actor.login}/{name}",
+        "owner": user(actor),
+        "fork": True,
+    }
     return {"forkee": forkee}
 
 
 def wiki(random: Random, repo: Repository, actor: Actor) -> Payload:
     page = random.choice(MODULES).capitalize()
-    return {"pages": [{"page_name": page, "title": page, "summary": None, "action": "edited", "sha": sha(random)}]}
+    return {
+        "pages": [{"page_name": page, "title": page, "summary": None, "action": "edited", "sha": sha(random)}]
+    }
 
 
 def release(random: Random, repo: Repository, actor: Actor) -> Payload:
     tag = f"v{random.randint(0, 6)}.{random.randint(0, 19)}.0"
-    return {"action": "published", "release": {"html_url": f"{repo.url}/releases/tag/{tag}", "tag_name": tag, "name": tag, "body": None}}
+    return {
+        "action": "published",
+        "release": {"html_url": f"{repo.url}/releases/tag/{tag}", "tag_name": tag, "name": tag, "body": None},
+    }
 
 
 def watch(random: Random, repo: Repository, actor: Actor) -> Payload:

@@ -49,13 +49,22 @@ def template(random: Random, problem: Problem, repo: Repository, voice: int) -> 
     teller = Teller(random, problem, voice)
     parts = [
         random.choice(
-            ("<!-- Please search the existing issues first. -->\n", "<!--\nThank you for your report!\nDo not delete this form.\n-->\n", "")
+            (
+                "<!-- Please search the existing issues first. -->\n",
+                "<!--\nThank you for your report!\nDo not delete this form.\n-->\n",
+                "",
+            )
         ),
         "### Describe the problem\n\n" + " ".join([teller.opening(), *teller.extras(2)]) + "\n",
     ]
     if problem.symptom.subject == "bug":
-        parts += [f"### Steps to reproduce\n\n{steps(random)}\n", f"### Expected behavior\n\n{teller.expected()}\n"]
-    parts.append(f"### Environment\n\n- [x] I use the latest version\n- OS: {problem.slots['os']}\n- Version: {problem.slots['v']}\n")
+        parts += [
+            f"### Steps to reproduce\n\n{steps(random)}\n",
+            f"### Expected behavior\n\n{teller.expected()}\n",
+        ]
+    parts.append(
+        f"### Environment\n\n- [x] I use the latest version\n- OS: {problem.slots['os']}\n- Version: {problem.slots['v']}\n"
+    )
     return Text(habitual(random, teller, repo), "\n".join(parts))
 
 
@@ -85,19 +94,26 @@ def html(random: Random, problem: Problem, repo: Repository, voice: int) -> Text
 
 def tabled(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
     teller = Teller(random, problem, voice)
-    return Text(habitual(random, teller, repo), f"{teller.opening()}\n\n{table(random)}\n\n{' '.join(teller.extras(2))}")
+    return Text(
+        habitual(random, teller, repo),
+        f"{teller.opening()}\n\n{table(random)}\n\n{' '.join(teller.extras(2))}",
+    )
 
 
 def endless(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
     """Over 2,000 characters."""
     teller = Teller(random, problem, voice)
-    body = " ".join([teller.opening(), *teller.extras(3)]) + "\n\n" + fence(log(random, random.randint(35, 80)))
+    body = (
+        " ".join([teller.opening(), *teller.extras(3)]) + "\n\n" + fence(log(random, random.randint(35, 80)))
+    )
     return Text(habitual(random, teller, repo), body)
 
 
 def terse(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
     """A body of a word or five."""
-    return Text(habitual(random, Teller(random, problem, voice), repo), fill(random, random.choice(SHORT_BODIES)))
+    return Text(
+        habitual(random, Teller(random, problem, voice), repo), fill(random, random.choice(SHORT_BODIES))
+    )
 
 
 def poor(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
@@ -141,7 +157,10 @@ def backslashes(random: Random, problem: Problem, repo: Repository, voice: int) 
 def addresses(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
     told = plain(random, problem, repo, voice)
     links = "https://docs.example.org/a_(b)?q=1&r=[2]#top, www.example.com, first.last+tag@mail.example.net, +1 555 010 9999, 12,50 €"
-    return Text(told.title, f"{told.body}\n\nSee [the page](https://example.org/{repo.kind}/{random.randint(1, 99)}) and {links}")
+    return Text(
+        told.title,
+        f"{told.body}\n\nSee [the page](https://example.org/{repo.kind}/{random.randint(1, 99)}) and {links}",
+    )
 
 
 def lone_surrogate(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
@@ -158,7 +177,10 @@ def nul(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
 
 def bot(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
     """What a program opens: always in the same words."""
-    package, old = random.choice(("left-lantern", "kettle-core", "anvil", "pepper-http", "thimble")), problem.slots["old"]
+    package, old = (
+        random.choice(("left-lantern", "kettle-core", "anvil", "pepper-http", "thimble")),
+        problem.slots["old"],
+    )
     new, where = problem.slots["v"], problem.component
     return random.choice(
         (
@@ -188,7 +210,10 @@ def foreign(language: str) -> Form:
         slots = {"c": random.choice(tongue.components), "v": problem.slots["v"], "os": random.choice(SYSTEMS)}
         title, opening = random.choice(tongue.problems)
         sentences = [opening, *random.sample(tongue.extras, random.randint(1, len(tongue.extras)))]
-        return Text(capital(title.format(**slots)), " ".join(capital(sentence.format(**slots)) for sentence in sentences))
+        return Text(
+            capital(title.format(**slots)),
+            " ".join(capital(sentence.format(**slots)) for sentence in sentences),
+        )
 
     return told
 

@@ -63,7 +63,9 @@ def python_trace(random: Random, name: str, message: str) -> str:
     lines = ["Traceback (most recent call last):"]
     for _ in range(random.randint(2, 5)):
         function = random.choice(FUNCTIONS)
-        lines.append(f'  File "/srv/app/{random.choice(MODULES)}.py", line {random.randint(8, 900)}, in {function}')
+        lines.append(
+            f'  File "/srv/app/{random.choice(MODULES)}.py", line {random.randint(8, 900)}, in {function}'
+        )
         lines.append(f"    return self._{function}(*args, **kwargs)")
     return "\n".join([*lines, f"{name}: {message}"])
 
@@ -72,7 +74,9 @@ def java_trace(random: Random, name: str, message: str) -> str:
     lines = [f'Exception in thread "main" java.lang.{name}: {message}']
     for _ in range(random.randint(3, 8)):
         module = random.choice(MODULES).capitalize()
-        lines.append(f"\tat org.example.{module}.{random.choice(FUNCTIONS)}({module}.java:{random.randint(8, 900)})")
+        lines.append(
+            f"\tat org.example.{module}.{random.choice(FUNCTIONS)}({module}.java:{random.randint(8, 900)})"
+        )
     return "\n".join(lines)
 
 
@@ -96,7 +100,9 @@ def go_trace(random: Random, name: str, message: str) -> str:
     lines = [f"panic: {message}", "", f"goroutine {random.randint(1, 99)} [running]:"]
     for _ in range(random.randint(2, 4)):
         module = random.choice(MODULES)
-        lines.append(f"example.com/lantern/{module}.{random.choice(FUNCTIONS).capitalize()}(0xc{random.getrandbits(36):09x})")
+        lines.append(
+            f"example.com/lantern/{module}.{random.choice(FUNCTIONS).capitalize()}(0xc{random.getrandbits(36):09x})"
+        )
         lines.append(f"\t/src/{module}/{module}.go:{random.randint(8, 900)} +0x{random.getrandbits(10):x}")
     return "\n".join([*lines, "exit status 2"])
 
@@ -119,7 +125,9 @@ def log(random: Random, lines: int) -> str:
         clock = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}.{random.randrange(1000):03}"
         level = random.choice(("INFO", "DEBUG", "WARN", "ERROR"))
         place = f"{random.choice(MODULES)}.{random.choice(FUNCTIONS)}"
-        rows.append(f"{clock} {level:5} [{place}] request={random.getrandbits(32):08x} took={random.randrange(9000)}ms")
+        rows.append(
+            f"{clock} {level:5} [{place}] request={random.getrandbits(32):08x} took={random.randrange(9000)}ms"
+        )
     return "\n".join(rows)
 
 
@@ -129,7 +137,10 @@ def fence(text: str, language: str = "") -> str:
 
 def table(random: Random) -> str:
     """A Markdown table of timings."""
-    rows = [f"| {random.choice(MODULES)} | {random.randrange(9000)} | {random.random():.3f} |" for _ in range(random.randint(2, 6))]
+    rows = [
+        f"| {random.choice(MODULES)} | {random.randrange(9000)} | {random.random():.3f} |"
+        for _ in range(random.randint(2, 6))
+    ]
     return "\n".join(["| part | calls | seconds |", "|------|------:|--------:|", *rows])
 
 

@@ -20,13 +20,38 @@ COMPONENTS: dict[str, dict[str, Words]] = {
         "search box": ("search box", "search field", "box for searching", "search bar at the top"),
         "dashboard": ("dashboard", "overview page", "start page with all the charts", "dashboard view"),
         "file upload": ("file upload", "upload dialog", "form for sending files", "attachment upload"),
-        "password reset": ("password reset", "reset link for a forgotten password", "forgot-password mail", "reset form"),
-        "comment editor": ("comment editor", "editor for comments", "text field under a post", "comment form"),
+        "password reset": (
+            "password reset",
+            "reset link for a forgotten password",
+            "forgot-password mail",
+            "reset form",
+        ),
+        "comment editor": (
+            "comment editor",
+            "editor for comments",
+            "text field under a post",
+            "comment form",
+        ),
     },
     "cli": {
-        "config file": ("config file", "configuration file", "settings in the home folder", "configuration loader"),
-        "progress bar": ("progress bar", "progress display", "bar that shows the progress", "progress output"),
-        "shell completion": ("shell completion", "tab completion", "completion script", "completion for bash and zsh"),
+        "config file": (
+            "config file",
+            "configuration file",
+            "settings in the home folder",
+            "configuration loader",
+        ),
+        "progress bar": (
+            "progress bar",
+            "progress display",
+            "bar that shows the progress",
+            "progress output",
+        ),
+        "shell completion": (
+            "shell completion",
+            "tab completion",
+            "completion script",
+            "completion for bash and zsh",
+        ),
         "plugin loader": ("plugin loader", "code that loads plugins", "plugin system", "plugin discovery"),
         "log output": ("log output", "logging", "log file that is written", "verbose output"),
         "update check": ("update check", "check for a new version", "self-update", "updater"),
@@ -34,30 +59,90 @@ COMPONENTS: dict[str, dict[str, Words]] = {
     "library": {
         "parser": ("parser", "parsing code", "part that parses the input", "parser module"),
         "cache": ("cache", "caching layer", "cache on disk", "part that keeps earlier results"),
-        "HTTP client": ("HTTP client", "client for HTTP requests", "request layer", "part that sends requests"),
-        "date formatter": ("date formatter", "formatting of dates", "function that prints dates", "date helper"),
-        "serializer": ("serializer", "JSON serialization", "code that writes objects out", "serialization layer"),
+        "HTTP client": (
+            "HTTP client",
+            "client for HTTP requests",
+            "request layer",
+            "part that sends requests",
+        ),
+        "date formatter": (
+            "date formatter",
+            "formatting of dates",
+            "function that prints dates",
+            "date helper",
+        ),
+        "serializer": (
+            "serializer",
+            "JSON serialization",
+            "code that writes objects out",
+            "serialization layer",
+        ),
         "event loop": ("event loop", "main loop", "loop that dispatches events", "event dispatcher"),
     },
     "data": {
-        "CSV import": ("CSV import", "import of CSV files", "importer for comma-separated files", "CSV reader"),
+        "CSV import": (
+            "CSV import",
+            "import of CSV files",
+            "importer for comma-separated files",
+            "CSV reader",
+        ),
         "query planner": ("query planner", "planner", "optimizer that plans queries", "planning of a query"),
         "backup job": ("backup job", "nightly backup", "job that writes the backups", "backup task"),
-        "migration tool": ("migration tool", "schema migration", "tool that migrates the tables", "migration script"),
-        "connection pool": ("connection pool", "pool of database connections", "pooling code", "pool that hands out connections"),
-        "index builder": ("index builder", "building of an index", "code that creates indexes", "index creation"),
+        "migration tool": (
+            "migration tool",
+            "schema migration",
+            "tool that migrates the tables",
+            "migration script",
+        ),
+        "connection pool": (
+            "connection pool",
+            "pool of database connections",
+            "pooling code",
+            "pool that hands out connections",
+        ),
+        "index builder": (
+            "index builder",
+            "building of an index",
+            "code that creates indexes",
+            "index creation",
+        ),
     },
     "infra": {
         "Docker image": ("Docker image", "container image", "image from the registry", "official container"),
-        "Helm chart": ("Helm chart", "chart for Kubernetes", "Kubernetes chart", "chart in the deploy folder"),
+        "Helm chart": (
+            "Helm chart",
+            "chart for Kubernetes",
+            "Kubernetes chart",
+            "chart in the deploy folder",
+        ),
         "scheduler": ("scheduler", "job scheduler", "part that schedules the jobs", "scheduling of tasks"),
         "health check": ("health check", "health endpoint", "endpoint that reports health", "liveness probe"),
-        "load balancer": ("load balancer", "balancing of requests", "proxy in front of the nodes", "balancer"),
-        "worker queue": ("worker queue", "queue of the workers", "task queue", "queue that feeds the workers"),
+        "load balancer": (
+            "load balancer",
+            "balancing of requests",
+            "proxy in front of the nodes",
+            "balancer",
+        ),
+        "worker queue": (
+            "worker queue",
+            "queue of the workers",
+            "task queue",
+            "queue that feeds the workers",
+        ),
     },
     "mobile": {
-        "photo gallery": ("photo gallery", "gallery with the pictures", "screen that shows photos", "picture gallery"),
-        "push notification": ("push notification", "notification on the phone", "message pushed to the phone", "notification"),
+        "photo gallery": (
+            "photo gallery",
+            "gallery with the pictures",
+            "screen that shows photos",
+            "picture gallery",
+        ),
+        "push notification": (
+            "push notification",
+            "notification on the phone",
+            "message pushed to the phone",
+            "notification",
+        ),
         "offline mode": ("offline mode", "mode without a network", "offline support", "offline storage"),
         "map view": ("map view", "map", "screen with the map", "map widget"),
         "audio player": ("audio player", "player for music", "music playback", "player at the bottom"),
@@ -68,47 +153,110 @@ COMPONENTS: dict[str, dict[str, Words]] = {
         "code generator": ("code generator", "code generation", "back end that emits code", "generator"),
         "linker": ("linker", "linking step", "step that links the objects", "link stage"),
         "formatter": ("formatter", "source formatter", "tool that formats the source", "formatting command"),
-        "language server": ("language server", "editor integration", "server that talks to the editor", "LSP server"),
-        "package manager": ("package manager", "package tool", "tool that fetches packages", "dependency manager"),
+        "language server": (
+            "language server",
+            "editor integration",
+            "server that talks to the editor",
+            "LSP server",
+        ),
+        "package manager": (
+            "package manager",
+            "package tool",
+            "tool that fetches packages",
+            "dependency manager",
+        ),
     },
     "learning": {
         "training loop": ("training loop", "training", "loop that trains the model", "fit method"),
-        "data loader": ("data loader", "loading of batches", "loader that reads the data set", "input pipeline"),
+        "data loader": (
+            "data loader",
+            "loading of batches",
+            "loader that reads the data set",
+            "input pipeline",
+        ),
         "tokenizer": ("tokenizer", "tokenization", "part that splits text into tokens", "token encoder"),
-        "model export": ("model export", "export of a trained model", "function that saves the model", "exporter"),
-        "GPU kernel": ("GPU kernel", "CUDA kernel", "kernel that runs on the graphics card", "code on the GPU"),
-        "evaluation script": ("evaluation script", "script that computes the scores", "evaluation", "benchmark script"),
+        "model export": (
+            "model export",
+            "export of a trained model",
+            "function that saves the model",
+            "exporter",
+        ),
+        "GPU kernel": (
+            "GPU kernel",
+            "CUDA kernel",
+            "kernel that runs on the graphics card",
+            "code on the GPU",
+        ),
+        "evaluation script": (
+            "evaluation script",
+            "script that computes the scores",
+            "evaluation",
+            "benchmark script",
+        ),
     },
 }
 
 # in a title, in a body
 CIRCUMSTANCES: tuple[tuple[Words, Words], ...] = (
-    (("on Windows", "under Windows 11"), ("on my Windows 11 machine", "on Windows, while Linux is fine", "on a fresh Windows install")),
+    (
+        ("on Windows", "under Windows 11"),
+        ("on my Windows 11 machine", "on Windows, while Linux is fine", "on a fresh Windows install"),
+    ),
     (("on macOS", "on Apple silicon"), ("on a MacBook with an M2", "on macOS 14", "on my Mac")),
-    (("after upgrade", "since {v}"), ("since I upgraded to {v}", "after we moved from {old} to {v}", "since the update to {v}")),
+    (
+        ("after upgrade", "since {v}"),
+        ("since I upgraded to {v}", "after we moved from {old} to {v}", "since the update to {v}"),
+    ),
     (("on ARM", "on Raspberry Pi"), ("on a Raspberry Pi 4", "on our ARM servers", "on an aarch64 board")),
-    (("behind a proxy", "behind proxy"), ("behind our company's proxy", "when all traffic has to pass a proxy", "when HTTPS_PROXY is set")),
+    (
+        ("behind a proxy", "behind proxy"),
+        ("behind our company's proxy", "when all traffic has to pass a proxy", "when HTTPS_PROXY is set"),
+    ),
     (
         ("with large files", "for large files"),
         ("as soon as a file has more than {n} MB", "with really big files", "once the input is {n} GB"),
     ),
-    (("with empty input", "for empty input"), ("when the input is empty", "if there is nothing in the file", "with a file of zero bytes")),
+    (
+        ("with empty input", "for empty input"),
+        ("when the input is empty", "if there is nothing in the file", "with a file of zero bytes"),
+    ),
     (
         ("without network", "when offline"),
         ("as soon as the wifi is gone", "when there is no network", "on the train, without a connection"),
     ),
-    (("in Docker", "inside a container"), ("when it runs in a container", "in Docker, never outside of it", "inside our compose setup")),
-    (("on startup", "at start"), ("right after the start", "in the first seconds after launching", "each time it starts")),
+    (
+        ("in Docker", "inside a container"),
+        ("when it runs in a container", "in Docker, never outside of it", "inside our compose setup"),
+    ),
+    (
+        ("on startup", "at start"),
+        ("right after the start", "in the first seconds after launching", "each time it starts"),
+    ),
     (("on shutdown", "at exit"), ("when I close the program", "on the way out", "after Ctrl-C")),
-    (("under load", "with many users"), ("with more than {n} users at once", "when traffic is high", "during our load test")),
-    (("with {runtime}", "on {runtime}"), ("with {runtime}", "when {runtime} is used", "after switching to {runtime}")),
+    (
+        ("under load", "with many users"),
+        ("with more than {n} users at once", "when traffic is high", "during our load test"),
+    ),
+    (
+        ("with {runtime}", "on {runtime}"),
+        ("with {runtime}", "when {runtime} is used", "after switching to {runtime}"),
+    ),
     (
         ("when run in parallel", "with several threads"),
         ("with two of them at the same time", "from {n} threads", "when two processes share a folder"),
     ),
-    (("after sleep", "after resume"), ("after my laptop wakes up", "when the machine comes back from sleep", "after resuming")),
-    (("when disk is full", "on full disk"), ("when no space is left", "on a full disk", "once /var has filled up")),
-    (("with dark theme", "in dark mode"), ("with the dark theme switched on", "in dark mode", "when the system theme is dark")),
+    (
+        ("after sleep", "after resume"),
+        ("after my laptop wakes up", "when the machine comes back from sleep", "after resuming"),
+    ),
+    (
+        ("when disk is full", "on full disk"),
+        ("when no space is left", "on a full disk", "once /var has filled up"),
+    ),
+    (
+        ("with dark theme", "in dark mode"),
+        ("with the dark theme switched on", "in dark mode", "when the system theme is dark"),
+    ),
     (
         ("with spaces in path", "for paths with spaces"),
         ("if the path has a space in it", "in a folder called 'My Files'", "with blanks in the file name"),
@@ -130,8 +278,30 @@ WISHES: tuple[tuple[str, Words], ...] = (
     ("rate limit", ("a limit on requests a second", "throttling")),
 )
 
-KNOBS = ("timeout", "log_level", "max_retries", "cache_dir", "proxy", "batch_size", "theme", "port", "locale", "workers")
-TOOLS = ("Redis", "nginx", "Kubernetes", "Postgres", "Kafka", "Webpack", "Jupyter", "Terraform", "GraphQL", "systemd")
+KNOBS = (
+    "timeout",
+    "log_level",
+    "max_retries",
+    "cache_dir",
+    "proxy",
+    "batch_size",
+    "theme",
+    "port",
+    "locale",
+    "workers",
+)
+TOOLS = (
+    "Redis",
+    "nginx",
+    "Kubernetes",
+    "Postgres",
+    "Kafka",
+    "Webpack",
+    "Jupyter",
+    "Terraform",
+    "GraphQL",
+    "systemd",
+)
 
 EXTRAS = (
     "It worked in {old}.",

@@ -32,7 +32,12 @@ class Problem:
     @property
     def identity(self) -> tuple[str, str]:
         """Two problems of one repository that agree in this are the same problem."""
-        detail = {"wish": self.wish[0], "error": self.error[0], "ignored": self.slots["knob"], "how": self.slots["tool"]}
+        detail = {
+            "wish": self.wish[0],
+            "error": self.error[0],
+            "ignored": self.slots["knob"],
+            "how": self.slots["tool"],
+        }
         return self.component, f"{self.symptom.name} {detail.get(self.symptom.name, '')}"
 
 
@@ -104,7 +109,10 @@ class Teller:
     def _fill(self, text: str) -> str:
         problem = self.problem
         short, long = problem.circumstance
-        when, how = (self.pick(words).format(n=self.random.choice((2, 5, 50)), **problem.slots) for words in (short, long))
+        when, how = (
+            self.pick(words).format(n=self.random.choice((2, 5, 50)), **problem.slots)
+            for words in (short, long)
+        )
         return fill(
             self.random,
             text,
@@ -130,4 +138,6 @@ class Teller:
 
     def extras(self, most: int) -> list[str]:
         """Up to `most` sentences that add little, as sentences in issues do."""
-        return [capital(self._fill(text)) for text in self.random.sample(EXTRAS, self.random.randint(0, most))]
+        return [
+            capital(self._fill(text)) for text in self.random.sample(EXTRAS, self.random.randint(0, most))
+        ]

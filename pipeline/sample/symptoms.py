@@ -47,7 +47,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "wish",
         "request",
-        ("add {wish} to {c}", "feature request: {wish} for {c}", "add {wish} to {c}", "{c} should support {wish}"),
+        (
+            "add {wish} to {c}",
+            "feature request: {wish} for {c}",
+            "add {wish} to {c}",
+            "{c} should support {wish}",
+        ),
         (
             "It would be great if the {b} had {want}.",
             "I am missing {want} in the {b}.",
@@ -59,7 +64,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "slow",
         "bug",
-        ("{c} is very slow {when}", "slow {c} {when}", "{c} is too slow {when}", "bad performance of {c} {when}"),
+        (
+            "{c} is very slow {when}",
+            "slow {c} {when}",
+            "{c} is too slow {when}",
+            "bad performance of {c} {when}",
+        ),
         (
             "The {b} takes ages {long}.",
             "The {b} needs {n} seconds {long}, half a second would be fine.",
@@ -71,7 +81,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "regression",
         "bug",
-        ("{c} stopped working {when}", "{c} is broken {when}", "{c} no longer works {when}", "{c} broken {when}"),
+        (
+            "{c} stopped working {when}",
+            "{c} is broken {when}",
+            "{c} no longer works {when}",
+            "{c} broken {when}",
+        ),
         (
             "The {b} used to be fine, now nothing happens {long}.",
             "The {b} does not work at all {long}; last month all was well.",
@@ -83,7 +98,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "docs",
         "docs",
-        ("documentation for {c} is missing", "document the {c}", "no documentation for {c}", "docs for {c} are out of date"),
+        (
+            "documentation for {c} is missing",
+            "document the {c}",
+            "no documentation for {c}",
+            "docs for {c} are out of date",
+        ),
         (
             "I could not find a page that explains the {b}.",
             "The README mentions the {b} once and then never again. How is it meant to be used?",
@@ -112,7 +132,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "build",
         "bug",
-        ("cannot install {c} {when}", "build of {c} fails {when}", "installation of {c} fails {when}", "{c} does not build {when}"),
+        (
+            "cannot install {c} {when}",
+            "build of {c} fails {when}",
+            "installation of {c} fails {when}",
+            "{c} does not build {when}",
+        ),
         (
             "I tried to set up the {b} {long} and the installer stops half way.",
             "Compiling the {b} {long} ends with an error.",
@@ -124,7 +149,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "how",
         "question",
-        ("how to use {c} with {tool}?", "does {c} work with {tool}?", "how to combine {c} and {tool}?", "question about {c} and {tool}"),
+        (
+            "how to use {c} with {tool}?",
+            "does {c} work with {tool}?",
+            "how to combine {c} and {tool}?",
+            "question about {c} and {tool}",
+        ),
         (
             "I would like to run the {b} together with {tool}. What do I have to configure?",
             "Has anybody got the {b} and {tool} to work in the same project?",
@@ -136,7 +166,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "memory",
         "bug",
-        ("memory leak in {c} {when}", "{c} uses too much memory {when}", "{c} leaks memory {when}", "high memory usage of {c} {when}"),
+        (
+            "memory leak in {c} {when}",
+            "{c} uses too much memory {when}",
+            "{c} leaks memory {when}",
+            "high memory usage of {c} {when}",
+        ),
         (
             "Memory grows without end as long as the {b} is in use {long}.",
             "The {b} eats {n} GB of RAM {long} until the kernel kills it.",
@@ -160,7 +195,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "ignored",
         "bug",
-        ("{c} ignores {knob} setting", "{knob} has no effect on {c}", "{c} ignores {knob}", "{knob} setting not used by {c}"),
+        (
+            "{c} ignores {knob} setting",
+            "{knob} has no effect on {c}",
+            "{c} ignores {knob}",
+            "{knob} setting not used by {c}",
+        ),
         (
             "I set `{knob}` but the {b} does not care {long}.",
             "Changing `{knob}` makes no difference to the {b} {long}.",
@@ -172,7 +212,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "empty",
         "bug",
-        ("{c} is empty {when}", "{c} shows nothing {when}", "empty {c} {when}", "nothing visible in {c} {when}"),
+        (
+            "{c} is empty {when}",
+            "{c} shows nothing {when}",
+            "empty {c} {when}",
+            "nothing visible in {c} {when}",
+        ),
         (
             "I only get a blank area where the {b} should be {long}.",
             "There is nothing to see in the {b} {long}, just white.",
@@ -184,7 +229,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "timeout",
         "bug",
-        ("{c} times out {when}", "timeout in {c} {when}", "{c} times out {when}", "{c} runs into a timeout {when}"),
+        (
+            "{c} times out {when}",
+            "timeout in {c} {when}",
+            "{c} times out {when}",
+            "{c} runs into a timeout {when}",
+        ),
         (
             "The {b} gives up after {n} seconds {long}.",
             "The {b} waits and waits {long} until the connection is closed by the other side.",
@@ -196,7 +246,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "typo",
         "docs",
-        ("typo in documentation of {c}", "spelling mistake in {c} docs", "typo in {c} docs", "wrong word in {c} docs"),
+        (
+            "typo in documentation of {c}",
+            "spelling mistake in {c} docs",
+            "typo in {c} docs",
+            "wrong word in {c} docs",
+        ),
         (
             "In the manual's chapter on the {b} there is a spelling mistake.",
             "The text about the {b} says 'recieve' instead of 'receive'.",
@@ -208,7 +263,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "encoding",
         "bug",
-        ("{c} breaks non-ASCII text", "wrong encoding in {c}", "{c} garbles umlauts and accents", "encoding problem in {c}"),
+        (
+            "{c} breaks non-ASCII text",
+            "wrong encoding in {c}",
+            "{c} garbles umlauts and accents",
+            "encoding problem in {c}",
+        ),
         (
             "Names like Zoë or Łukasz come out of the {b} as question marks {long}.",
             "The {b} seems to assume latin-1: é turns into Ã© {long}.",
@@ -220,7 +280,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "loss",
         "bug",
-        ("{c} loses data {when}", "data loss in {c} {when}", "{c} loses entries {when}", "entries missing from {c} {when}"),
+        (
+            "{c} loses data {when}",
+            "data loss in {c} {when}",
+            "{c} loses entries {when}",
+            "entries missing from {c} {when}",
+        ),
         (
             "Some of what I saved is gone from the {b} {long}.",
             "The {b} drops {n} of a thousand records {long}.",
@@ -232,7 +297,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "permission",
         "bug",
-        ("permission denied in {c} {when}", "{c} needs root {when}", "{c} gets permission denied {when}", "{c} should not need root"),
+        (
+            "permission denied in {c} {when}",
+            "{c} needs root {when}",
+            "{c} gets permission denied {when}",
+            "{c} should not need root",
+        ),
         (
             "The {b} is not allowed to write its files {long}.",
             "The {b} only runs as administrator {long}.",
@@ -244,7 +314,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "twice",
         "bug",
-        ("{c} does everything twice {when}", "duplicate output from {c} {when}", "{c} runs twice {when}", "duplicates from {c} {when}"),
+        (
+            "{c} does everything twice {when}",
+            "duplicate output from {c} {when}",
+            "{c} runs twice {when}",
+            "duplicates from {c} {when}",
+        ),
         (
             "Each action of the {b} happens two times {long}.",
             "I see the same entry from the {b} again and again {long}.",
@@ -256,7 +331,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "deprecated",
         "bug",
-        ("deprecation warning from {c}", "{c} uses deprecated function", "deprecation warnings in {c}", "{c} relies on deprecated API"),
+        (
+            "deprecation warning from {c}",
+            "{c} uses deprecated function",
+            "deprecation warnings in {c}",
+            "{c} relies on deprecated API",
+        ),
         (
             "The {b} prints a page of warnings about functions that will be removed soon {long}.",
             "The next release of {tool} removes a function that the {b} still calls.",
@@ -268,7 +348,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "flaky",
         "bug",
-        ("flaky test for {c}", "test of {c} fails now and then", "flaky test in {c}", "random test failures in {c}"),
+        (
+            "flaky test for {c}",
+            "test of {c} fails now and then",
+            "flaky test in {c}",
+            "random test failures in {c}",
+        ),
         (
             "CI goes red about every tenth run because of the test that covers the {b}.",
             "The test for the {b} passes when it is run again, so it must depend on timing.",
@@ -280,7 +365,12 @@ SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "secret",
         "bug",
-        ("{c} writes passwords to log", "password visible in {c}", "{c} logs passwords", "secrets leak from {c}"),
+        (
+            "{c} writes passwords to log",
+            "password visible in {c}",
+            "{c} logs passwords",
+            "secrets leak from {c}",
+        ),
         (
             "When the {b} is run with debug output, the access token ends up in plain text in the log {long}.",
             "I can read my credentials in what the {b} prints {long}.",

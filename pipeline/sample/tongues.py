@@ -22,48 +22,104 @@ TONGUES: dict[str, Tongue] = {
     "spanish": Tongue(
         ("el servidor", "el buscador", "el formulario", "el instalador", "el panel"),
         (
-            ("{c} se cierra al arrancar", "Cuando abro la aplicación, {c} se cierra sin ningún mensaje de error."),
-            ("{c} es muy lento con archivos grandes", "Con archivos de más de 100 MB {c} tarda varios minutos en responder."),
-            ("falta documentación sobre {c}", "No encuentro ninguna página del manual donde se explique cómo funciona {c}."),
-            ("{c} no muestra los acentos", "Las letras con tilde, como á o ñ, salen como signos de interrogación en {c}."),
+            (
+                "{c} se cierra al arrancar",
+                "Cuando abro la aplicación, {c} se cierra sin ningún mensaje de error.",
+            ),
+            (
+                "{c} es muy lento con archivos grandes",
+                "Con archivos de más de 100 MB {c} tarda varios minutos en responder.",
+            ),
+            (
+                "falta documentación sobre {c}",
+                "No encuentro ninguna página del manual donde se explique cómo funciona {c}.",
+            ),
+            (
+                "{c} no muestra los acentos",
+                "Las letras con tilde, como á o ñ, salen como signos de interrogación en {c}.",
+            ),
         ),
-        ("Uso la versión {v} en {os}.", "Antes funcionaba sin problemas.", "¿Alguien sabe cómo arreglarlo? ¡Gracias!"),
+        (
+            "Uso la versión {v} en {os}.",
+            "Antes funcionaba sin problemas.",
+            "¿Alguien sabe cómo arreglarlo? ¡Gracias!",
+        ),
     ),
     "portuguese": Tongue(
         ("o servidor", "o formulário", "o instalador", "o painel", "o leitor de CSV"),
         (
-            ("{c} trava depois da atualização", "Desde que atualizei para a versão {v}, {c} trava e preciso reiniciar tudo."),
-            ("{c} não funciona no Windows", "No Linux está tudo bem, mas no Windows {c} simplesmente não abre."),
-            ("adicionar modo escuro para {c}", "Seria ótimo se {c} tivesse um tema escuro para trabalhar à noite."),
+            (
+                "{c} trava depois da atualização",
+                "Desde que atualizei para a versão {v}, {c} trava e preciso reiniciar tudo.",
+            ),
+            (
+                "{c} não funciona no Windows",
+                "No Linux está tudo bem, mas no Windows {c} simplesmente não abre.",
+            ),
+            (
+                "adicionar modo escuro para {c}",
+                "Seria ótimo se {c} tivesse um tema escuro para trabalhar à noite.",
+            ),
         ),
         ("Estou usando {os}.", "Já tentei reinstalar, não mudou nada.", "Obrigado pelo projeto!"),
     ),
     "french": Tongue(
         ("le serveur", "le formulaire", "le lecteur audio", "le planificateur", "le cache"),
         (
-            ("{c} plante au démarrage", "À chaque lancement de l'application, {c} s'arrête avec une erreur inconnue."),
-            ("{c} consomme trop de mémoire", "Après quelques heures, {c} occupe plusieurs gigaoctets de mémoire vive."),
+            (
+                "{c} plante au démarrage",
+                "À chaque lancement de l'application, {c} s'arrête avec une erreur inconnue.",
+            ),
+            (
+                "{c} consomme trop de mémoire",
+                "Après quelques heures, {c} occupe plusieurs gigaoctets de mémoire vive.",
+            ),
             ("documenter {c}", "Je n'ai trouvé aucune page qui explique comment configurer {c}."),
-            ("{c} ignore le fuseau horaire", "L'heure affichée par {c} est toujours en UTC, même si j'ai choisi Paris."),
+            (
+                "{c} ignore le fuseau horaire",
+                "L'heure affichée par {c} est toujours en UTC, même si j'ai choisi Paris.",
+            ),
         ),
         ("Version {v} sous {os}.", "Cela marchait avant la mise à jour.", "Merci d'avance pour votre aide."),
     ),
     "german": Tongue(
         ("der Server", "der Parser", "der Kalender", "der Installer", "der Zwischenspeicher"),
         (
-            ("{c} stürzt beim Start ab", "Direkt nach dem Start beendet sich das Programm, weil {c} abstürzt."),
-            ("{c} ist sehr langsam bei großen Dateien", "Bei Dateien über 50 MB braucht man viel Geduld, denn {c} rechnet minutenlang."),
-            ("{c} zeigt Umlaute falsch an", "Statt ä, ö und ü sehe ich nur Fragezeichen, sobald {c} im Spiel ist."),
+            (
+                "{c} stürzt beim Start ab",
+                "Direkt nach dem Start beendet sich das Programm, weil {c} abstürzt.",
+            ),
+            (
+                "{c} ist sehr langsam bei großen Dateien",
+                "Bei Dateien über 50 MB braucht man viel Geduld, denn {c} rechnet minutenlang.",
+            ),
+            (
+                "{c} zeigt Umlaute falsch an",
+                "Statt ä, ö und ü sehe ich nur Fragezeichen, sobald {c} im Spiel ist.",
+            ),
             ("Dokumentation fehlt: {c}", "Im Handbuch steht leider nicht, was {c} eigentlich macht."),
         ),
-        ("Ich benutze Version {v} unter {os}.", "Mit der alten Version ging es noch.", "Vielen Dank für die Mühe!"),
+        (
+            "Ich benutze Version {v} unter {os}.",
+            "Mit der alten Version ging es noch.",
+            "Vielen Dank für die Mühe!",
+        ),
     ),
     "russian": Tongue(
         ("сервер", "парсер", "планировщик", "установщик", "поиск"),
         (
-            ("{c} падает при запуске", "После обновления до версии {v} сразу при запуске {c} падает с ошибкой."),
-            ("{c} работает очень медленно", "На больших файлах {c} работает несколько минут, раньше было быстрее."),
-            ("{c} не понимает кириллицу", "Если в имени файла есть русские буквы, {c} выдаёт пустой результат."),
+            (
+                "{c} падает при запуске",
+                "После обновления до версии {v} сразу при запуске {c} падает с ошибкой.",
+            ),
+            (
+                "{c} работает очень медленно",
+                "На больших файлах {c} работает несколько минут, раньше было быстрее.",
+            ),
+            (
+                "{c} не понимает кириллицу",
+                "Если в имени файла есть русские буквы, {c} выдаёт пустой результат.",
+            ),
         ),
         ("Система: {os}.", "Переустановка не помогла.", "Спасибо за проект!"),
     ),
@@ -89,7 +145,10 @@ TONGUES: dict[str, Tongue] = {
     "korean": Tongue(
         ("로그인 화면", "파서", "캐시 서버", "검색 창"),
         (
-            ("{c} 시작할 때 오류 발생", "버전 {v} 업데이트 후 프로그램을 실행하면 바로 {c} 쪽에서 오류가 발생합니다."),
+            (
+                "{c} 시작할 때 오류 발생",
+                "버전 {v} 업데이트 후 프로그램을 실행하면 바로 {c} 쪽에서 오류가 발생합니다.",
+            ),
             ("{c} 속도가 너무 느림", "큰 파일을 열면 {c} 응답까지 몇 분씩 걸려서 사용할 수 없습니다."),
         ),
         ("환경은 {os} 입니다.", "다시 설치해도 같습니다.", "감사합니다!"),
@@ -97,9 +156,15 @@ TONGUES: dict[str, Tongue] = {
     "arabic": Tongue(
         ("الخادم", "المحلل", "التطبيق", "محرك البحث", "المجدول"),
         (
-            ("{c} يتوقف عند بدء التشغيل", "بعد التحديث إلى الإصدار {v} أصبح {c} يتوقف مباشرة عند بدء التشغيل."),
+            (
+                "{c} يتوقف عند بدء التشغيل",
+                "بعد التحديث إلى الإصدار {v} أصبح {c} يتوقف مباشرة عند بدء التشغيل.",
+            ),
             ("{c} بطيء جدا مع الملفات الكبيرة", "عند فتح ملف كبير يحتاج {c} إلى عدة دقائق حتى يستجيب."),
-            ("{c} لا يعرض النص العربي", "الحروف العربية تظهر كعلامات استفهام لأن {c} لا يدعم الكتابة من اليمين إلى اليسار."),
+            (
+                "{c} لا يعرض النص العربي",
+                "الحروف العربية تظهر كعلامات استفهام لأن {c} لا يدعم الكتابة من اليمين إلى اليسار.",
+            ),
         ),
         ("أستخدم نظام {os}.", "كان كل شيء يعمل من قبل.", "شكرا لكم!"),
     ),

@@ -12,7 +12,20 @@ REPOSITORIES = 240
 PEOPLE = 900
 
 OWNERS = ("pretend", "imaginary", "fictional", "makebelieve", "invented")
-ANIMALS = ("otter", "heron", "badger", "gecko", "walrus", "lynx", "finch", "beetle", "marmot", "newt", "ibis", "mole")
+ANIMALS = (
+    "otter",
+    "heron",
+    "badger",
+    "gecko",
+    "walrus",
+    "lynx",
+    "finch",
+    "beetle",
+    "marmot",
+    "newt",
+    "ibis",
+    "mole",
+)
 THINGS = (
     "lantern",
     "kettle",
@@ -123,7 +136,9 @@ class World:
 
     def neighbour(self, random: Random, repo: Repository) -> Repository:
         """Another repository of the same kind."""
-        return random.choice([other for other in self.repositories if other.kind == repo.kind and other != repo])
+        return random.choice(
+            [other for other in self.repositories if other.kind == repo.kind and other != repo]
+        )
 
     def person(self, random: Random) -> Actor:
         return random.choice(self.people)

@@ -34,7 +34,9 @@ HEALTH_KEYS = ("day", "hours_found", "events", "malformed", "issues", "trainable
 CONNECTIONS = 8
 
 
-def status(lake: Lake, settings: Settings, first: str | None = None, last: str | None = None) -> dict[str, Any]:
+def status(
+    lake: Lake, settings: Settings, first: str | None = None, last: str | None = None
+) -> dict[str, Any]:
     """Days with their health, the champion and the current release with its age; the keys do not change."""
     days = []
     for day in lake.days(SOURCE_HEALTH.name):
@@ -67,21 +69,33 @@ def status(lake: Lake, settings: Settings, first: str | None = None, last: str |
 def reasons(lake: Lake, days: Iterable[str]) -> dict[str, str]:
     """Why these days are not complete, in words, where that is known."""
     found = {day: lake.current(SOURCE_HEALTH.name, {"day": day}) for day in days}
-    return {day: health.figures["reason"] for day, health in found.items() if health and health.figures.get("reason")}
+    return {
+        day: health.figures["reason"]
+        for day, health in found.items()
+        if health and health.figures.get("reason")
+    }
 
 
 def ready(settings: Settings, day: date) -> dict[str, Any]:
     """Whether the source has a day's last hour, after which none will come. The keys do not change."""
-    found = warehouse.connect(settings, "ready").source_day(day) or hour_files.look(settings.source.hours, day)
+    found = warehouse.connect(settings, "ready").source_day(day) or hour_files.look(
+        settings.source.hours, day
+    )
     place = found.name if isinstance(found, warehouse.SourceTable) else settings.source.hours
-    return {"day": str(day), "ready": has_last_hour(found, day), "source": f"hour {hour_files.HOURS[-1]} in {place}"}
+    return {
+        "day": str(day),
+        "ready": has_last_hour(found, day),
+        "source": f"hour {hour_files.HOURS[-1]} in {place}",
+    }
 
 
 def has_last_hour(found: warehouse.SourceTable | hour_files.SourceDay, day: date) -> bool:
     """Whether the day's last hour is there: its file, or its events in the table, to which GH Archive adds each hour once it is over."""
     if isinstance(found, hour_files.SourceDay):
         return hour_files.HOURS[-1] not in found.missing
-    return found.changed is not None and found.changed >= datetime.combine(day, time(), UTC) + timedelta(days=1)
+    return found.changed is not None and found.changed >= datetime.combine(day, time(), UTC) + timedelta(
+        days=1
+    )
 
 
 def cost(lake: Lake, settings: Settings, days: Sequence[date]) -> dict[str, Any]:
@@ -91,14 +105,20 @@ def cost(lake: Lake, settings: Settings, days: Sequence[date]) -> dict[str, Any]
 
     def ask(day: date) -> dict[str, Any]:
         table = house.source_day(day)
-        there = table is not None and lake.find(ISSUES.name, {"day": str(day)}, (), parameters_of(query, table)) is not None
+        there = (
+            table is not None
+            and lake.find(ISSUES.name, {"day": str(day)}, (), parameters_of(query, table)) is not None
+        )
         count = 0 if table is None or there else house.estimate(query, day)
         return {"day": str(day), "in_lake": there, "bytes": count, "usd": usd(settings.warehouse, count)}
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         rows = list(track(pool.map(ask, days), "cost", len(days)))
     total = sum(row["bytes"] for row in rows)
-    budgets = {"max_bytes_per_run": settings.warehouse.max_bytes_per_run, "max_bytes_per_day": settings.warehouse.max_bytes_per_day}
+    budgets = {
+        "max_bytes_per_run": settings.warehouse.max_bytes_per_run,
+        "max_bytes_per_day": settings.warehouse.max_bytes_per_day,
+    }
     return {"days": rows, "bytes": total, "usd": usd(settings.warehouse, total), **budgets}
 
 
@@ -116,7 +136,11 @@ def title(lake: Lake, body: str) -> dict[str, Any]:
         )
     release = require_current(lake)
     prediction = load_light_predictor(lake, release.plan().facts["predictor"]).predict([body])[0]
-    return {"title": prediction.title, "confidence": float(prediction.confidence), "abstained": bool(prediction.abstained)}
+    return {
+        "title": prediction.title,
+        "confidence": float(prediction.confidence),
+        "abstained": bool(prediction.abstained),
+    }
 
 
 def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list[dict[str, Any]]:
@@ -140,7 +164,10 @@ def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list
             body_ids = predictor.vectors([query])
             vector = predictor.embed_vectors(body_ids)[0]
             if not predictor.vocabularies.body.known(body_ids).all():
-                raise UsageError("Not one word of the text is in the model's vocabulary.", "Give more of it, or an issue's URL.")
+                raise UsageError(
+                    "Not one word of the text is in the model's vocabulary.",
+                    "Give more of it, or an issue's URL.",
+                )
         found = others(index, vector, item, neighbours, settings.index.search_k)
     near = settings.index.near_duplicate_distance or release.plan().facts["near_duplicate_distance"]
     rows = ids.take(pa.array([other for other, _ in found], pa.int64())).to_pylist()
@@ -180,8 +207,14 @@ def find_item(release: Pinned, ids: pa.Table, url: str) -> int:
     if len(items):
         return int(items[-1])
     for day in release.plan().days:
-        if pc.any(pc.equal(release.lake.read(release.issues(day), ISSUES, ["issue_url"]).column("issue_url"), url)).as_py():
-            raise UsageError(f"{url} has no word that the model knows, so it has no neighbours.", 'Ask with a text: titler similar "TEXT"')
+        if pc.any(
+            pc.equal(release.lake.read(release.issues(day), ISSUES, ["issue_url"]).column("issue_url"), url)
+        ).as_py():
+            raise UsageError(
+                f"{url} has no word that the model knows, so it has no neighbours.",
+                'Ask with a text: titler similar "TEXT"',
+            )
     raise UsageError(
-        f"{url} is not in release {release.name}.", "Look for one that is: titler status shows the days in it; or ask with a text."
+        f"{url} is not in release {release.name}.",
+        "Look for one that is: titler status shows the days in it; or ask with a text.",
     )

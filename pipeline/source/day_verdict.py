@@ -83,7 +83,9 @@ def judge(day: date, counted: Counted, history: Mapping[date, Judged]) -> Judgem
         return Judgement("missing", (f"no hour of {HOURS_A_DAY} found",), usual)
     if reasons := (*_fallen(day, counted, usual), *_broken(counted, COLLAPSED_WHEN_MALFORMED)):
         return Judgement("collapsed", reasons, usual)
-    lost = () if counted.hours_found >= HOURS_A_DAY else (f"{counted.hours_found} of {HOURS_A_DAY} hours found",)
+    lost = (
+        () if counted.hours_found >= HOURS_A_DAY else (f"{counted.hours_found} of {HOURS_A_DAY} hours found",)
+    )
     if reasons := (*lost, *_broken(counted, PARTIAL_WHEN_MALFORMED)):
         return Judgement("partial", reasons, usual)
     return Judgement("complete", (), usual)
@@ -103,7 +105,10 @@ def usual_for(day: date, history: Mapping[date, Judged]) -> Usual | None:
 
 
 def _medians(days: Sequence[Judged], compared_with: Compared) -> Usual:
-    events, issues = (int(statistics.median(counts)) for counts in ([one.events for one in days], [one.issues for one in days]))
+    events, issues = (
+        int(statistics.median(counts))
+        for counts in ([one.events for one in days], [one.issues for one in days])
+    )
     return Usual(events, issues, compared_with)
 
 
@@ -137,7 +142,10 @@ def _fallen(day: date, counted: Counted, usual: Usual | None) -> Iterator[str]:
     if usual is None:
         return
     when = f" for a {day:%A}" if usual.compared_with == "weekday" else ""
-    for thing, found, expected in (("event", counted.events, usual.events), ("issue", counted.issues, usual.issues)):
+    for thing, found, expected in (
+        ("event", counted.events, usual.events),
+        ("issue", counted.issues, usual.issues),
+    ):
         if expected >= USUAL_AT_LEAST and found / expected <= COLLAPSED_AT_MOST:
             yield f"{found:,} {thing}{'' if found == 1 else 's'} where {expected:,} are usual{when}"
 

@@ -18,7 +18,17 @@ HOURS = range(24)
 CONNECTIONS = 8
 
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-(1?\d|2[0-3])\.json\.gz")
-_STAMPS = ("ETag", "etag", "generation", "md5Hash", "Content-MD5", "Last-Modified", "LastModified", "updated", "mtime")
+_STAMPS = (
+    "ETag",
+    "etag",
+    "generation",
+    "md5Hash",
+    "Content-MD5",
+    "Last-Modified",
+    "LastModified",
+    "updated",
+    "mtime",
+)
 _ABSENT = (404, 410)
 _PROTOCOLS = ("file", "gs", "https", "http")
 
@@ -52,10 +62,19 @@ def look(base: str, day: date) -> SourceDay:
     names = {hour: f"{day:%Y-%m-%d}-{hour}.json.gz" for hour in HOURS}
     if _is_web(filesystem):
         with ThreadPoolExecutor(CONNECTIONS) as pool:
-            infos = dict(zip(HOURS, pool.map(lambda hour: _ask(filesystem, base, f"{root}/{names[hour]}"), HOURS), strict=True))
+            infos = dict(
+                zip(
+                    HOURS,
+                    pool.map(lambda hour: _ask(filesystem, base, f"{root}/{names[hour]}"), HOURS),
+                    strict=True,
+                )
+            )
     else:
         # asked by name: a folder may hold years of hours, and listing it for each day would cost more than reading the day
-        infos = {hour: filesystem.info(f"{root}/{name}") if filesystem.isfile(f"{root}/{name}") else None for hour, name in names.items()}
+        infos = {
+            hour: filesystem.info(f"{root}/{name}") if filesystem.isfile(f"{root}/{name}") else None
+            for hour, name in names.items()
+        }
         if not any(infos.values()):
             _list(filesystem, base, root)
     found = []
@@ -98,11 +117,17 @@ def _list(filesystem: fsspec.AbstractFileSystem, base: str, root: str) -> dict[s
     try:
         entries = filesystem.ls(root, detail=True)
     except (FileNotFoundError, NotADirectoryError):
-        raise SourceError(f"{base}: no such folder of hour files.", "Set source.hours, or make a sample: titler sample DIR") from None
+        raise SourceError(
+            f"{base}: no such folder of hour files.", "Set source.hours, or make a sample: titler sample DIR"
+        ) from None
     except Exception as error:  # each remote filesystem raises its own
-        raise SourceError(f"{base} cannot be reached: {error}", "Check source.hours and the network: titler doctor") from None
+        raise SourceError(
+            f"{base} cannot be reached: {error}", "Check source.hours and the network: titler doctor"
+        ) from None
     listed = {entry["name"].rstrip("/").rsplit("/", 1)[-1]: entry for entry in entries}
-    hours = {name: entry for name, entry in listed.items() if _NAME.fullmatch(name) and entry["type"] == "file"}
+    hours = {
+        name: entry for name, entry in listed.items() if _NAME.fullmatch(name) and entry["type"] == "file"
+    }
     if not hours:
         raise SourceError(
             f"{base} holds no hour files: {len(listed)} entries, none named like 2015-01-01-3.json.gz.",
@@ -120,7 +145,9 @@ def _ask(filesystem: fsspec.AbstractFileSystem, base: str, url: str) -> dict[str
         cause = error.__cause__
         if cause is None or getattr(cause, "status", None) in _ABSENT:
             return None
-        raise SourceError(f"{base} cannot be reached: {cause}", "Check source.hours and the network: titler doctor") from None
+        raise SourceError(
+            f"{base} cannot be reached: {cause}", "Check source.hours and the network: titler doctor"
+        ) from None
 
 
 def _stamp(info: dict[str, Any]) -> str:
@@ -138,6 +165,8 @@ def _fetch(file: HourFile, folder: Path) -> Path:
         filesystem.get_file(path, str(aside))
     except Exception as error:  # each remote filesystem raises its own
         aside.unlink(missing_ok=True)
-        raise SourceError(f"{file.path} did not come whole: {error or type(error).__name__}", "Try again later.") from None
+        raise SourceError(
+            f"{file.path} did not come whole: {error or type(error).__name__}", "Try again later."
+        ) from None
     aside.replace(target)
     return target

@@ -85,9 +85,15 @@ class Example:
         if found is None or found == "":
             return None
         try:
-            time = found if isinstance(found, datetime) else datetime.fromisoformat(found.isoformat() if isinstance(found, date) else found)
+            time = (
+                found
+                if isinstance(found, datetime)
+                else datetime.fromisoformat(found.isoformat() if isinstance(found, date) else found)
+            )
         except (TypeError, ValueError):
-            raise UsageError(f"{self.where}: {name} is {found!r:.60}; expected a time like 2015-01-01T12:00:00Z.") from None
+            raise UsageError(
+                f"{self.where}: {name} is {found!r:.60}; expected a time like 2015-01-01T12:00:00Z."
+            ) from None
         return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
@@ -144,8 +150,12 @@ def _example(row: object, where: str) -> Example:
     found = row if isinstance(row, dict) else {}
     title = next((found[name] for name in TITLES if found.get(name) is not None), None)
     if title is None or "body" not in found:
-        names = ", ".join(name for name in found if name is not None)  # under None are a CSV row's surplus values
-        raise UsageError(f"{where}: found {names or 'neither'}; expected a title (title or issue_title) and a body.")
+        names = ", ".join(
+            name for name in found if name is not None
+        )  # under None are a CSV row's surplus values
+        raise UsageError(
+            f"{where}: found {names or 'neither'}; expected a title (title or issue_title) and a body."
+        )
     body = "" if found["body"] is None else found["body"]
     for name, value in (("title", title), ("body", body)):
         if not isinstance(value, str):

@@ -50,14 +50,24 @@ class Job:
 
 
 def _work_on_part(
-    shard: tuple[Manifest, File, str], lake: Lake, contract: Table, work: Callable[..., pa.Table], arguments: tuple[Any, ...]
+    shard: tuple[Manifest, File, str],
+    lake: Lake,
+    contract: Table,
+    work: Callable[..., pa.Table],
+    arguments: tuple[Any, ...],
 ) -> File:
     manifest, file, folder = shard
     return lake.write_table(folder, file.name, work(lake.read_part(manifest, file), *arguments), contract)
 
 
 def map_batches(
-    lake: Lake, contract: Table, jobs: Sequence[Job], work: Callable[..., pa.Table], *arguments: Any, label: str, compute: Compute
+    lake: Lake,
+    contract: Table,
+    jobs: Sequence[Job],
+    work: Callable[..., pa.Table],
+    *arguments: Any,
+    label: str,
+    compute: Compute,
 ) -> Outcome:
     """For every job the batch that is already there, or a new one: `work(part, *arguments)` for every file of its source, over Dask."""
     found = [lake.reuse(contract.name, job.partition, job.inputs, job.parameters) for job in jobs]
@@ -75,9 +85,15 @@ def map_batches(
                 owners.append(draft)
                 rows += file.rows
     heavy = rows > ROWS_WORTH_A_CLUSTER
-    files = map_shards(_work_on_part, shards, lake, contract, work, arguments, label=label, compute=compute, heavy=heavy)
+    files = map_shards(
+        _work_on_part, shards, lake, contract, work, arguments, label=label, compute=compute, heavy=heavy
+    )
     for draft, file in zip(owners, files, strict=True):
         draft.files.append(file)
-    done = [draft.commit() if draft is not None else there for draft, there in zip(drafts, found, strict=True)]
+    done = [
+        draft.commit() if draft is not None else there for draft, there in zip(drafts, found, strict=True)
+    ]
     manifests = tuple(manifest for manifest in done if manifest is not None)
-    return Outcome(manifests, sum(draft is not None for draft in drafts), sources=tuple(job.source for job in jobs))
+    return Outcome(
+        manifests, sum(draft is not None for draft in drafts), sources=tuple(job.source for job in jobs)
+    )

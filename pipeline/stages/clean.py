@@ -42,5 +42,9 @@ def run(lake: Lake, settings: Settings, days: Sequence[str]) -> Outcome:
 
 def clean_batches(lake: Lake, settings: Settings, found: Sequence[Manifest]) -> Outcome:
     """Cleans these batches of issues, of days or of a file, each into the partition of its name."""
-    jobs = [Job(issues, issues.partition, (issues.digest,), {"engine": settings.text.engine}) for issues in found]
-    return map_batches(lake, TOKENS, jobs, clean_part, settings.text.engine, label="clean", compute=settings.compute)
+    jobs = [
+        Job(issues, issues.partition, (issues.digest,), {"engine": settings.text.engine}) for issues in found
+    ]
+    return map_batches(
+        lake, TOKENS, jobs, clean_part, settings.text.engine, label="clean", compute=settings.compute
+    )

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pipeline import warehouse
-from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS, TOKENS, VECTORS
+from pipeline.contracts import (
+    EMBEDDINGS,
+    ISSUES,
+    SIMILAR_ISSUES,
+    SOURCE_HEALTH,
+    TITLE_PREDICTIONS,
+    TOKENS,
+    VECTORS,
+)
 from pipeline.lake.batches import MANIFEST, Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.lake.stores import ASIDE
@@ -19,7 +27,15 @@ from pipeline.stages.vocab import VOCABULARY
 
 GRACE = timedelta(days=2)  # what was opened later may still be at work
 BY_DAY = (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name, "quarantine")
-BY_OWNER = (VECTORS.name, EMBEDDINGS.name, TITLE_PREDICTIONS.name, SIMILAR_ISSUES.name, INDEX, VOCABULARY, PREDICTOR)
+BY_OWNER = (
+    VECTORS.name,
+    EMBEDDINGS.name,
+    TITLE_PREDICTIONS.name,
+    SIMILAR_ISSUES.name,
+    INDEX,
+    VOCABULARY,
+    PREDICTOR,
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +73,11 @@ def _collect(lake: Lake, settings: Settings, now: datetime) -> Collected:
     and every batch that is then named by nobody. What is younger than GRACE stays."""
     keep = set(kept(lake, settings, settled(lake, settings)))
     released = {name: Pinned(lake, "releases", name) for name in {*names(lake), *keep}}
-    stay = {name for name, pinned in released.items() if name in keep or (record(lake, name) is None and _young(pinned, now))}
+    stay = {
+        name
+        for name, pinned in released.items()
+        if name in keep or (record(lake, name) is None and _young(pinned, now))
+    }
     in_use = {released[name].plan().facts["model"] for name in stay}
     in_use |= {version.model for version in tracking_of(settings, lake).aliased()}
     models = {name: Pinned(lake, "models", name) for name in {*lake.names("models"), *in_use}}
@@ -79,7 +99,9 @@ def _collect(lake: Lake, settings: Settings, now: datetime) -> Collected:
     batches = 0
     for table in (*BY_DAY, *BY_OWNER):
         for partition in _partitions(lake, table):
-            batches += _sweep(lake, partition, named, now, keep_current=table in BY_DAY and "/day=" in partition)
+            batches += _sweep(
+                lake, partition, named, now, keep_current=table in BY_DAY and "/day=" in partition
+            )
     for left in lake.names(ASIDE):  # by processes that were killed
         if _old(lake, f"{ASIDE}/{left}", now):
             lake.delete(f"{ASIDE}/{left}")

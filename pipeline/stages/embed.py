@@ -42,7 +42,12 @@ def embed_part(vectors: pa.Table, predictor: Any) -> pa.Table:
 
 
 def answer_days(
-    lake: Lake, release: Pinned, contract: Table, days: Sequence[Asked], answer: Callable[[pa.Table, Any], pa.Table], verb: str
+    lake: Lake,
+    release: Pinned,
+    contract: Table,
+    days: Sequence[Asked],
+    answer: Callable[[pa.Table, Any], pa.Table],
+    verb: str,
 ) -> Outcome:
     """A batch of `contract` a day: the one that is there, or `answer(rows, predictor)`, row for row.
 

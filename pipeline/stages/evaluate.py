@@ -53,7 +53,11 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
     figures: dict[str, Any] = asdict(score(own.given, references))
     leads = asdict(score([example.lead for example in examples], references))
     figures |= {f"lead_{name}": value for name, value in leads.items() if name.startswith("rouge")}
-    near = asdict(retrieval(_ranks(predictor, examples, own, rows))) | _floor(predictor, examples, rows) | {"issues": len(rows)}
+    near = (
+        asdict(retrieval(_ranks(predictor, examples, own, rows)))
+        | _floor(predictor, examples, rows)
+        | {"issues": len(rows)}
+    )
     confidences, rouge = own.told(references)
     sure = _sure(predictor, confidences, rouge)
 
@@ -101,24 +105,36 @@ def drawn(count: int) -> npt.NDArray[np.int64]:
     return np.sort(np.random.default_rng(0).choice(count, RETRIEVAL_ISSUES, replace=False))
 
 
-def _ranks(predictor: Predictor, examples: Sequence[Example], found: Answers, rows: npt.NDArray[np.int64]) -> Ranks:
+def _ranks(
+    predictor: Predictor, examples: Sequence[Example], found: Answers, rows: npt.NDArray[np.int64]
+) -> Ranks:
     return own_ranks(asked(predictor, [examples[row].title for row in rows]), found.embeddings[rows])
 
 
-def _floor(predictor: Predictor, examples: Sequence[Example], rows: npt.NDArray[np.int64]) -> dict[str, float]:
+def _floor(
+    predictor: Predictor, examples: Sequence[Example], rows: npt.NDArray[np.int64]
+) -> dict[str, float]:
     """The same by shared words, of titles and bodies as the predictor's engine cleans them."""
     tokens = tokenizer(predictor.engine)
-    ranks = lexical_ranks(tokens([examples[row].title for row in rows]), tokens([examples[row].body for row in rows]))
+    ranks = lexical_ranks(
+        tokens([examples[row].title for row in rows]), tokens([examples[row].body for row in rows])
+    )
     return {f"floor_{name}": value for name, value in asdict(retrieval(ranks)).items()}
 
 
-def _sure(predictor: Predictor, confidences: npt.NDArray[np.float64], rouge: npt.NDArray[np.float64]) -> dict[str, Any]:
+def _sure(
+    predictor: Predictor, confidences: npt.NDArray[np.float64], rouge: npt.NDArray[np.float64]
+) -> dict[str, Any]:
     """What the confidence is worth; `alike_given` is the share among the titles that the threshold lets pass. Empty without a title."""
     if not len(confidences):
         return {}
     given = rouge[confidences >= predictor.abstain_below]
     alike = float((given > ALIKE).mean()) if len(given) else None
-    return {**asdict(confidence(confidences, rouge)), "abstain_below": predictor.abstain_below, "alike_given": alike}
+    return {
+        **asdict(confidence(confidences, rouge)),
+        "abstain_below": predictor.abstain_below,
+        "alike_given": alike,
+    }
 
 
 def champion(lake: Lake, settings: Settings) -> str:
@@ -138,5 +154,7 @@ def from_file(lake: Lake, settings: Settings, path: Path, name: str | None = Non
     name = name or champion(lake, settings)
     manifest = Pinned(lake, "models", name).members(PREDICTOR, "train")[0]
     predictions = load_predictor(lake, manifest.folder).predict([body for _, body in pairs])
-    figures = asdict(score([prediction.title for prediction in predictions], [title.lower() for title, _ in pairs]))
+    figures = asdict(
+        score([prediction.title for prediction in predictions], [title.lower() for title, _ in pairs])
+    )
     return {**figures, "model": name}

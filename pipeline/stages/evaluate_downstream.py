@@ -59,7 +59,9 @@ class Task:
 
 def says(labels: Sequence[str], words: set[str]) -> bool:
     """Whether a label holds one of the words: `C-bug`, `type: bug`, `kind/regression`; not `not a bug`, and not `debug`."""
-    return any(found & words and "not" not in found for found in ({*WORD.findall(label.lower())} for label in labels))
+    return any(
+        found & words and "not" not in found for found in ({*WORD.findall(label.lower())} for label in labels)
+    )
 
 
 def is_bug(issue: Example) -> float | None:
@@ -102,7 +104,13 @@ def run(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> 
     predictor = load_predictor(lake, manifest.folder)
     features = features_of(predictor, issues)
     tasks = {task.name: figures_of(task, issues, features) for task in TASKS}
-    found = {"model": name, "file": path.name, "issues": len(issues), "pull_requests": len(rows) - len(issues), "tasks": tasks}
+    found = {
+        "model": name,
+        "file": path.name,
+        "issues": len(issues),
+        "pull_requests": len(rows) - len(issues),
+        "tasks": tasks,
+    }
     _keep(lake, settings, manifest.figures["mlflow_run"], found)
     return found
 
@@ -111,7 +119,11 @@ def features_of(predictor: Predictor, issues: Sequence[Example]) -> Features:
     """The embeddings as a release has them, and the words of the same text: bodies, and titles where the model reads them."""
     titles, bodies = [issue.title for issue in issues], [issue.body for issue in issues]
     embeddings = predictor.embed_vectors(predictor.vectors(bodies), predictor.title_ids(titles))
-    texts = [f"{title}\n{body}" for title, body in zip(titles, bodies, strict=True)] if predictor.reads_titles else bodies
+    texts = (
+        [f"{title}\n{body}" for title, body in zip(titles, bodies, strict=True)]
+        if predictor.reads_titles
+        else bodies
+    )
     return Features(embeddings, tokenizer(predictor.engine)(texts))
 
 
@@ -135,7 +147,11 @@ def split(issues: Sequence[Example], lacking: Callable[[Mask], str]) -> tuple[st
         if not (why := lacking(test)):
             return "time", test, ""
         lacks.append(f"by time {why}")
-    return "", np.zeros(len(issues), dtype=bool), "; ".join(lacks) or "neither repositories nor dates to split them by"
+    return (
+        "",
+        np.zeros(len(issues), dtype=bool),
+        "; ".join(lacks) or "neither repositories nor dates to split them by",
+    )
 
 
 def figures_of(task: Task, issues: Sequence[Example], features: Features) -> dict[str, Any]:
@@ -146,7 +162,13 @@ def figures_of(task: Task, issues: Sequence[Example], features: Features) -> dic
     values, features = values[known], features.side(known)
     a_class = task.figures == CLASS_FIGURES
     labels = values > 0.5
-    found: dict[str, Any] = {"rows": len(told), "train": 0, "test": 0, "positives_train": None, "positives_test": None}
+    found: dict[str, Any] = {
+        "rows": len(told),
+        "train": 0,
+        "test": 0,
+        "positives_train": None,
+        "positives_test": None,
+    }
     found |= {"split": None, "skipped": "", **{way: dict.fromkeys(task.figures) for way in WAYS}}
     if len(told) < LEAST_ROWS:
         return {**found, "skipped": f"{len(told)} issues tell {task.needs}, at least {LEAST_ROWS} are needed"}
@@ -179,5 +201,7 @@ def _keep(lake: Lake, settings: Settings, run_id: str, found: dict[str, Any]) ->
     ]
     tracking = tracking_of(settings, lake)
     if rows:
-        tracking.log_metrics(run_id, {f"downstream/{row['task']}_{row['way']}_{row['figure']}": row["value"] for row in rows})
+        tracking.log_metrics(
+            run_id, {f"downstream/{row['task']}_{row['way']}_{row['figure']}": row["value"] for row in rows}
+        )
         tracking.log_table(run_id, rows, TABLE)

@@ -41,7 +41,9 @@ def thresholds(text: Text) -> dict[str, int]:
 def untrainable(issues: pa.Table, limits: Mapping[str, int]) -> dict[str, int]:
     """How many issues each threshold keeps from training; an issue counts under the first that it fails."""
     counts = dict.fromkeys(REASONS, 0)
-    for title, body in zip(issues.column("title").to_pylist(), issues.column("body").to_pylist(), strict=True):
+    for title, body in zip(
+        issues.column("title").to_pylist(), issues.column("body").to_pylist(), strict=True
+    ):
         if found := reason(title, body or "", limits):
             counts[found] += 1
     return counts
@@ -65,7 +67,9 @@ def question(settings: Settings) -> warehouse.Query:
     return warehouse.Query.from_file("extract_issues", **thresholds(settings.text))
 
 
-def parameters_of(query: warehouse.Query, found: warehouse.SourceTable | hour_files.SourceDay) -> dict[str, Any]:
+def parameters_of(
+    query: warehouse.Query, found: warehouse.SourceTable | hour_files.SourceDay
+) -> dict[str, Any]:
     """What a day's batch is made by: the query, and what the source has of the day (hour files, or the rows of its table)."""
     if isinstance(found, warehouse.SourceTable):
         made_of: dict[str, Any] = {"table": found.name, "table_rows": found.rows}
@@ -80,7 +84,9 @@ def lost(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     Both are `parameters_of`; those of another query, or of another kind of source, cannot be compared and count as nothing lost.
     """
     counted = ("hours", "table_rows")
-    same, other = ({name: value for name, value in made_of.items() if name not in counted} for made_of in (now, then))
+    same, other = (
+        {name: value for name, value in made_of.items() if name not in counted} for made_of in (now, then)
+    )
     if same != other or {*then} != {*now}:
         return ""
     if "hours" in now:
@@ -90,7 +96,9 @@ def lost(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return f"{rows:,} of the {more:,} events" if rows < more else ""
 
 
-def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run: str) -> tuple[Manifest, bool, str]:
+def extract_day(
+    day: date, lake: Lake, settings: Settings, again: bool, run: str
+) -> tuple[Manifest, bool, str]:
     """The day's issues batch, whether it was made just now, and what is left of a day that stays as it was, for the source has less of it.
 
     `run` names the command, for what it spends.
@@ -117,7 +125,11 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run: str
             draft.write_table(f"part-{number:05d}.parquet", part, ISSUES)
             trainable += pc.sum(part.column("trainable")).as_py() or 0
             untrained.update(untrainable(part, thresholds(settings.text)))
-    hours = [hour.hour for hour in found.found] if isinstance(found, hour_files.SourceDay) else list(extraction.hours)
+    hours = (
+        [hour.hour for hour in found.found]
+        if isinstance(found, hour_files.SourceDay)
+        else list(extraction.hours)
+    )
     figures: dict[str, Any] = {
         "hours_found": len(hours),
         "hours_missing": [hour for hour in hour_files.HOURS if hour not in hours],
@@ -130,7 +142,9 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run: str
         figures["cost"] = dict(extraction.cost)
     if len(extraction.malformed):
         quarantine = lake.draft(QUARANTINE, partition, (), {"issues_batch": draft.batch_id})
-        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in extraction.malformed.to_pylist())
+        lines = "".join(
+            json.dumps(row, ensure_ascii=False) + "\n" for row in extraction.malformed.to_pylist()
+        )
         quarantine.write_file("malformed.jsonl", lines.encode(errors="replace"), len(extraction.malformed))
         figures["quarantine"] = quarantine.commit().folder
     return draft.commit(figures), True, ""
@@ -162,7 +176,9 @@ class History(Mapping[date, day_verdict.Judged]):
 
     def __getitem__(self, day: date) -> day_verdict.Judged:
         if day not in self._known:
-            batch = self._lake.current(SOURCE_HEALTH.name, {"day": str(day)}) if str(day) in self._there else None
+            batch = (
+                self._lake.current(SOURCE_HEALTH.name, {"day": str(day)}) if str(day) in self._there else None
+            )
             if batch is None or "verdict" not in batch.figures:
                 raise KeyError(day)
             self.add(day, batch.figures)
@@ -194,7 +210,9 @@ def held_against(history: History, day: date, counted: day_verdict.Counted) -> d
 def judge(lake: Lake, manifest: Manifest, history: History) -> dict[str, Any]:
     """Writes the day's source_health_v1, held against `history`, and adds it there; returns its row."""
     day, figures = date.fromisoformat(manifest.day), manifest.figures
-    counted = day_verdict.Counted(figures["hours_found"], figures["events"], figures["malformed"], manifest.rows)
+    counted = day_verdict.Counted(
+        figures["hours_found"], figures["events"], figures["malformed"], manifest.rows
+    )
     found = held_against(history, day, counted)
     row: dict[str, Any] = {
         "day": day,
@@ -211,7 +229,9 @@ def judge(lake: Lake, manifest: Manifest, history: History) -> dict[str, Any]:
     parameters = {**found, "issues_batch": manifest.batch_id}
     if lake.reuse(SOURCE_HEALTH.name, partition, (manifest.digest,), parameters) is None:
         draft = lake.draft(SOURCE_HEALTH.name, partition, (manifest.digest,), parameters)
-        draft.write_table("part-00000.parquet", pa.Table.from_pylist([row], schema=SOURCE_HEALTH.schema), SOURCE_HEALTH)
+        draft.write_table(
+            "part-00000.parquet", pa.Table.from_pylist([row], schema=SOURCE_HEALTH.schema), SOURCE_HEALTH
+        )
         draft.commit({**row, "day": manifest.day})
     return row
 
@@ -227,10 +247,16 @@ def judge_again(lake: Lake) -> tuple[str, ...]:
         if before is None or "verdict" not in before.figures:
             continue
         day, row = date.fromisoformat(name), before.figures
-        found = held_against(history, day, day_verdict.Counted(row["hours_found"], row["events"], row["malformed"], row["issues"]))
+        found = held_against(
+            history,
+            day,
+            day_verdict.Counted(row["hours_found"], row["events"], row["malformed"], row["issues"]),
+        )
         same = found == {column: row.get(column) for column in found}
         issues = None if same else lake.current(ISSUES.name, {"day": name})
-        if issues is not None and issues.digest in before.inputs:  # otherwise it is being extracted, and judged, at this moment
+        if (
+            issues is not None and issues.digest in before.inputs
+        ):  # otherwise it is being extracted, and judged, at this moment
             judge(lake, issues, history)
             changed.append(name)
         else:
@@ -238,7 +264,9 @@ def judge_again(lake: Lake) -> tuple[str, ...]:
     return tuple(changed)
 
 
-def run(lake: Lake, settings: Settings, days: Sequence[date], *, again: bool = False) -> tuple[Outcome, list[dict[str, Any]]]:
+def run(
+    lake: Lake, settings: Settings, days: Sequence[date], *, again: bool = False
+) -> tuple[Outcome, list[dict[str, Any]]]:
     """Extracts the days that are not there yet (all of them with `again`); returns their batches and their health.
 
     A day of which the source has less now than when it was taken stays as it is, but with `again`.
@@ -256,6 +284,10 @@ def run(lake: Lake, settings: Settings, days: Sequence[date], *, again: bool = F
         heavy=len(days) > HEAVY_DAYS,
     )
     history = History(lake)
-    rows = [judge(lake, manifest, history) for manifest, *_ in sorted(results, key=lambda result: result[0].day)]
+    rows = [
+        judge(lake, manifest, history) for manifest, *_ in sorted(results, key=lambda result: result[0].day)
+    ]
     kept = {manifest.day: left for manifest, _, left in results if left}
-    return Outcome(tuple(manifest for manifest, *_ in results), sum(made for _, made, _ in results), kept), rows
+    return Outcome(
+        tuple(manifest for manifest, *_ in results), sum(made for _, made, _ in results), kept
+    ), rows

@@ -72,7 +72,8 @@ def digest_of(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be read: {error.strerror or error}.", f"Give {issue_files.FORMS} with a title and a body."
+            f"{path} cannot be read: {error.strerror or error}.",
+            f"Give {issue_files.FORMS} with a title and a body.",
         ) from None
 
 
@@ -112,7 +113,10 @@ def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
             }
             return draft.commit(figures), True
         lake.delete_folder(draft.folder)
-    raise UsageError(_too_few(path, reading), "What may be learned from: the settings text.min_* and text.max_* (docs/settings.md).")
+    raise UsageError(
+        _too_few(path, reading),
+        "What may be learned from: the settings text.min_* and text.max_* (docs/settings.md).",
+    )
 
 
 def pinned(issues: Manifest, tokens: Manifest) -> PinnedDay:
@@ -152,7 +156,9 @@ def _parts(rows: Iterator[dict[str, Any]]) -> Iterator[pa.Table]:
 
 def _too_few(path: Path, reading: _Reading) -> str:
     sizes, rows = reading.sizes, len(reading.seen)
-    why = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in reading.untrainable.items() if count)
+    why = ", ".join(
+        f"{count:,} {name.replace('_', ' ')}" for name, count in reading.untrainable.items() if count
+    )
     return (
         f"{path}: {sizes.total():,} of {rows:,} rows are trainable{f' (not: {why})' if why else ''}, {sizes['train']:,} to learn from and "
         f"{sizes['validation']:,} to validate with; expected some of both, so some tens of rows."

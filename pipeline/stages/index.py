@@ -40,7 +40,9 @@ def items(lake: Lake, release: Pinned, size: int) -> tuple[pa.Table, npt.NDArray
         issues = lake.read(release.issues(day), ISSUES, IDS_COLUMNS)
         matrix = list_matrix(lake.read(manifest, EMBEDDINGS).column("embedding"), size).astype(np.float32)
         mask = keep_mask(plan, day.day, issues.column("issue_id").to_numpy()) & matrix.any(axis=1)
-        tables.append(issues.filter(mask).append_column("day", pa.array([day.day] * int(mask.sum()), pa.string())))
+        tables.append(
+            issues.filter(mask).append_column("day", pa.array([day.day] * int(mask.sum()), pa.string()))
+        )
         vectors.append(matrix[mask])
     return pa.concat_tables(tables), np.concatenate(vectors)
 
@@ -60,7 +62,9 @@ def check_recall(release: Pinned, index: Manifest, settings: Index) -> None:
 class Neighbours:
     """Nearest older issues. What is older is said by the time of opening, then by the issue's id."""
 
-    def __init__(self, ids: pa.Table, vectors: npt.NDArray[np.float32], index: annoy_index.Index, search_k: int) -> None:
+    def __init__(
+        self, ids: pa.Table, vectors: npt.NDArray[np.float32], index: annoy_index.Index, search_k: int
+    ) -> None:
         self._ids = ids
         self._vectors = vectors
         self._index = index
@@ -88,7 +92,9 @@ class Neighbours:
         near = self._index.nearest(self._vectors[item], candidates, max(self._search_k, 2 * candidates))
         return [(other, distance) for other, distance in near if self._age[other] < older][:wanted]
 
-    def rows(self, wanted: npt.NDArray[np.int64], neighbours: int, near_duplicate_distance: float) -> Iterator[dict[str, object]]:
+    def rows(
+        self, wanted: npt.NDArray[np.int64], neighbours: int, near_duplicate_distance: float
+    ) -> Iterator[dict[str, object]]:
         """Rows of similar_issues_v1 for the items `wanted`."""
         for item in wanted.tolist():
             found = self.older(item, neighbours)
@@ -117,7 +123,11 @@ def run(lake: Lake, release: Pinned, settings: Index) -> Manifest:
     parameters = {"settings": settings.model_dump(), "superseded": plan.superseded}
     inputs = [manifest.digest for manifest in embeddings]
     found = lake.find(INDEX, {"release": release.name}, inputs, parameters)
-    if found is not None and release.member_folders(INDEX) == [found.folder] and release.has_members(SIMILAR_ISSUES.name):
+    if (
+        found is not None
+        and release.member_folders(INDEX) == [found.folder]
+        and release.has_members(SIMILAR_ISSUES.name)
+    ):
         return found
 
     size = lake.manifest(plan.facts["predictor"]).figures["hidden_size"]
@@ -133,7 +143,9 @@ def run(lake: Lake, release: Pinned, settings: Index) -> Manifest:
         draft.write_file("ids.parquet", buffer.getvalue(), len(ids))
         queries = np.sort(np.random.default_rng(settings.seed).permutation(len(ids))[:RECALL_QUERIES])
         recall = annoy_index.recall(index, vectors, queries, search_k=settings.search_k)
-        found = draft.commit({"items": len(ids), "size": size, "recall_at_10": recall, "recall_queries": len(queries)})
+        found = draft.commit(
+            {"items": len(ids), "size": size, "recall_at_10": recall, "recall_queries": len(queries)}
+        )
         check_recall(release, found, settings)
         _store_neighbours(lake, release, ids, Neighbours(ids, vectors, index, settings.search_k))
     release.set_members(INDEX, [found])
@@ -152,7 +164,9 @@ def _store_neighbours(lake: Lake, release: Pinned, ids: pa.Table, search: Neighb
         if manifest is None:
             rows = list(search.rows(np.flatnonzero(days == embedded.day), **chosen))
             draft = lake.draft(SIMILAR_ISSUES.name, partition, (embedded.digest,), chosen)
-            draft.write_table("part-00000.parquet", pa.Table.from_pylist(rows, schema=SIMILAR_ISSUES.schema), SIMILAR_ISSUES)
+            draft.write_table(
+                "part-00000.parquet", pa.Table.from_pylist(rows, schema=SIMILAR_ISSUES.schema), SIMILAR_ISSUES
+            )
             manifest = draft.commit()
         manifests.append(manifest)
     release.set_members(SIMILAR_ISSUES.name, manifests)

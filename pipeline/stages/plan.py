@@ -55,7 +55,9 @@ def _open(lake: Lake, settings: Settings, release: Pinned) -> Planned:
     judged = judge_again(lake)
     days, kept, left_out = _days(lake, before)
     if not days:
-        return Planned(None, "no day is cleaned yet: titler extract, then titler clean", kept, left_out, judged)
+        return Planned(
+            None, "no day is cleaned yet: titler extract, then titler clean", kept, left_out, judged
+        )
 
     predictor = Pinned(lake, "models", champion.model).members(PREDICTOR, "train")[0]
     facts: dict[str, Any] = {
@@ -66,13 +68,22 @@ def _open(lake: Lake, settings: Settings, release: Pinned) -> Planned:
         "predictor": predictor.folder,
         "predictor_digest": predictor.digest,
         "neighbours": settings.index.neighbours,
-        "near_duplicate_distance": settings.index.near_duplicate_distance or NEAR_DUPLICATES[predictor.figures["variant"]],
+        "near_duplicate_distance": settings.index.near_duplicate_distance
+        or NEAR_DUPLICATES[predictor.figures["variant"]],
     }
     if before is not None and _same(before, facts, days):
         return Planned(None, f"nothing is new since release {now}", kept, left_out, judged)
     for found in published(lake, settings):
-        if found.get("rolled_back") and _same(Pinned(lake, "releases", found["release_id"]).plan(), facts, days):
-            return Planned(None, f"nothing is new since release {found['release_id']}, which was rolled back", kept, left_out, judged)
+        if found.get("rolled_back") and _same(
+            Pinned(lake, "releases", found["release_id"]).plan(), facts, days
+        ):
+            return Planned(
+                None,
+                f"nothing is new since release {found['release_id']}, which was rolled back",
+                kept,
+                left_out,
+                judged,
+            )
     release.open(days, facts)
     _name_members(release)
     return Planned(release.plan(), "", kept, left_out, judged)

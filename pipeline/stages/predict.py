@@ -23,9 +23,15 @@ COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at"]
 def predict_part(rows: pa.Table, predictor: Any, constants: Mapping[str, Any]) -> pa.Table:
     """Ids in (column `body`), titles out, row for row; other columns stay, `constants` are those that are the same for all."""
     titles = predictor.title_vectors(list_matrix(rows.column("body"), predictor.vocabularies.body.length))
-    predicted = {"predicted_title": titles.titles, "confidence": titles.confidences, "abstained": titles.abstained}
+    predicted = {
+        "predicted_title": titles.titles,
+        "confidence": titles.confidences,
+        "abstained": titles.abstained,
+    }
     same = {name: pa.repeat(value, len(rows)) for name, value in constants.items()}
-    return pa.table({**{name: rows.column(name) for name in rows.column_names if name != "body"}, **predicted, **same})
+    return pa.table(
+        {**{name: rows.column(name) for name in rows.column_names if name != "body"}, **predicted, **same}
+    )
 
 
 def read_rows(file: File, lake: Lake, vectors: Manifest, issues: Manifest) -> pa.Table:
@@ -62,4 +68,11 @@ def run(lake: Lake, release: Pinned) -> Outcome:
             )
         )
     constants = {name: facts[name] for name in ("model", "model_version", "vocabulary", "mlflow_run")}
-    return answer_days(lake, release, TITLE_PREDICTIONS, days, functools.partial(predict_part, constants=constants), "predict")
+    return answer_days(
+        lake,
+        release,
+        TITLE_PREDICTIONS,
+        days,
+        functools.partial(predict_part, constants=constants),
+        "predict",
+    )

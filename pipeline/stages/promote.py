@@ -28,7 +28,9 @@ def run(lake: Lake, settings: Settings, model: Pinned, *, force_because: str = "
     manifest = model.members(PREDICTOR, "train")[0]
     figures = model.noted(EVALUATION)
     if figures is None:
-        raise UsageError(f"{model.name} was not evaluated.", f"Evaluate it first: titler evaluate {model.name}")
+        raise UsageError(
+            f"{model.name} was not evaluated.", f"Evaluate it first: titler evaluate {model.name}"
+        )
     tracking = tracking_of(settings, lake)
     champion = tracking.champion()
     if champion is not None and champion.model == model.name:

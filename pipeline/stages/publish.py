@@ -27,7 +27,12 @@ from pipeline.releases.release import (
 from pipeline.settings import Settings
 from pipeline.stages.index import INDEX, check_recall
 
-VERBS = {"source_health_v1": "plan", "title_predictions_v1": "predict", "similar_issues_v1": "index", "embeddings_v1": "embed"}
+VERBS = {
+    "source_health_v1": "plan",
+    "title_predictions_v1": "predict",
+    "similar_issues_v1": "index",
+    "embeddings_v1": "embed",
+}
 
 
 def current(lake: Lake, settings: Settings) -> str | None:
@@ -48,7 +53,9 @@ def settled(lake: Lake, settings: Settings) -> str | None:
     return name
 
 
-def acceptances(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, str]) -> list[dict[str, str]]:
+def acceptances(
+    lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, str]
+) -> list[dict[str, str]]:
     """Who took which collapsed day of the release, when and why: now, or for an earlier release that had the day with the same figures."""
     digests = {day.day: day.health_digest for day in release.plan().days}
     found = {
@@ -60,7 +67,10 @@ def acceptances(lake: Lake, settings: Settings, release: Pinned, accepted: Mappi
     now = datetime.now(UTC).isoformat(timespec="seconds")
     for day, reason in accepted.items():
         if day not in digests:
-            raise UsageError(f"{day} is not in release {release.name}, so there is nothing to accept.", "titler status shows the days.")
+            raise UsageError(
+                f"{day} is not in release {release.name}, so there is nothing to accept.",
+                "titler status shows the days.",
+            )
         found[day] = {"day": day, "because": reason, "by": user_name(), "at": now, "health": digests[day]}
     return [found[day] for day in sorted(found)]
 
@@ -71,7 +81,11 @@ def audit(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str
     taken = acceptances(lake, settings, release, accepted)
     days_taken = {entry["day"] for entry in taken}
     members = release.members(SOURCE_HEALTH.name, "plan")
-    collapsed = [manifest for manifest in members if manifest.figures["verdict"] == "collapsed" and manifest.day not in days_taken]
+    collapsed = [
+        manifest
+        for manifest in members
+        if manifest.figures["verdict"] == "collapsed" and manifest.day not in days_taken
+    ]
     if collapsed:
         raise _stopped(release, collapsed)
     index = release.members(INDEX, "index")[0]
@@ -85,7 +99,8 @@ def audit(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str
         "vocabulary": plan.facts["vocabulary"],
         "mlflow_run": plan.facts["mlflow_run"],
         "days": len(plan.days),
-        "issues": sum(manifest.rows for manifest in release.members("title_predictions_v1", "predict")) - superseded,
+        "issues": sum(manifest.rows for manifest in release.members("title_predictions_v1", "predict"))
+        - superseded,
         "index_items": index.figures["items"],
         "recall_at_10": index.figures["recall_at_10"],
         "accepted": json.dumps(taken, ensure_ascii=False),
@@ -118,14 +133,18 @@ def make_current(lake: Lake, settings: Settings, row: dict[str, Any]) -> dict[st
     release = Pinned(lake, "releases", row["release_id"])
     house = warehouse.connect(settings, "publish", release_id=release.name)
     row = {**row, "rolled_back": False, "published_at": datetime.now(UTC).isoformat(timespec="microseconds")}
-    records = [found for found in published(lake, settings) if found["release_id"] != row["release_id"]] + [row]
+    records = [found for found in published(lake, settings) if found["release_id"] != row["release_id"]] + [
+        row
+    ]
     kept = [found["release_id"] for found in records]
     members = Members(lake)
     batches = {table: members.batches(kept, table) for table in _tables(settings)}
     for table, found in batches.items():
         release.members(table, VERBS[table])  # all of it is there
         house.load(TABLES[table], found)
-    with house.stage(releases_table(records, row["release_id"]), members.table(kept, _tables(settings)), batches) as staged:
+    with house.stage(
+        releases_table(records, row["release_id"]), members.table(kept, _tables(settings)), batches
+    ) as staged:
         for failure in staged.check():
             raise StoppedError(
                 f"Release {row['release_id']}: {failure.count} rows fail the check {failure.check} ({failure.prose}); the first: "
@@ -169,7 +188,9 @@ def _shows_members(lake: Lake, settings: Settings, release: Pinned) -> bool:
         [row for row in shown if row["release_id"] == release.name],
         Members(lake).table([release.name], _tables(settings)).to_pylist(),
     ]
-    shown_rows, member_rows = (sorted(tuple(str(row[name]) for name in columns) for row in rows) for rows in sides)
+    shown_rows, member_rows = (
+        sorted(tuple(str(row[name]) for name in columns) for row in rows) for rows in sides
+    )
     return shown_rows == member_rows
 
 
@@ -183,7 +204,10 @@ def _roll_back(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any
     row = record(lake, release_id)
     if row is None:
         known = ", ".join(found["release_id"] for found in published(lake, settings)) or "none"
-        raise UsageError(f"{release_id} was never published (published: {known}).", "titler rollback RELEASE, one of those.")
+        raise UsageError(
+            f"{release_id} was never published (published: {known}).",
+            "titler rollback RELEASE, one of those.",
+        )
     if settled(lake, settings) == release_id:
         return row
     later = [found for found in published(lake, settings) if found["published_at"] > row["published_at"]]

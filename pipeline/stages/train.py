@@ -29,21 +29,33 @@ if TYPE_CHECKING:
     from pipeline.networks.in_keras.training import History
 
 PREDICTOR = "predictor"
-AFTERWARDS = {"promotion_margin", "promotion_retrieval_margin", "sample_titles", "inference_batch_size", "beam_width"}
+AFTERWARDS = {
+    "promotion_margin",
+    "promotion_retrieval_margin",
+    "sample_titles",
+    "inference_batch_size",
+    "beam_width",
+}
 """Settings of the model that training does not read: left out of the run's parameters."""
 
 
 def tracking_of(settings: Settings, lake: Lake) -> Tracking:
     """MLflow as the settings say, artifacts inside the lake."""
-    return Tracking(settings.tracking_uri, settings.tracking.experiment, settings.tracking.model_name, lake.path("mlflow"))
+    return Tracking(
+        settings.tracking_uri, settings.tracking.experiment, settings.tracking.model_name, lake.path("mlflow")
+    )
 
 
-def watched(batches: Batches, issues: int, batch_size: int, what: str) -> Callable[[int], Iterator[tuple[Ids, Ids]]]:
+def watched(
+    batches: Batches, issues: int, batch_size: int, what: str
+) -> Callable[[int], Iterator[tuple[Ids, Ids]]]:
     """The same batches with a progress bar an epoch."""
     return lambda epoch: track(batches(epoch), f"{what}, epoch {epoch}", math.ceil(issues / batch_size))
 
 
-def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any], None] = lambda figures: None) -> Manifest:
+def run(
+    lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any], None] = lambda figures: None
+) -> Manifest:
     """The model's predictor, trained once; a killed training goes on from its last checkpoint. `on_epoch` is told each epoch's figures.
 
     Raises UsageError where the model was not vectorized.
@@ -89,8 +101,14 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
     with tempfile.TemporaryDirectory(prefix="titler-") as scratch, spread(hyper["batch_size"]) as devices:
         folder = Path(scratch)
         parameters["devices"] = max(1, len(devices))
-        where = ", ".join(devices) or device()  # a backend that finds no driver says nothing and takes the CPU
-        say(f"    on {len(devices)} devices, each with its part of every batch: {where}" if devices else f"    on {where}")
+        where = (
+            ", ".join(devices) or device()
+        )  # a backend that finds no driver says nothing and takes the CPU
+        say(
+            f"    on {len(devices)} devices, each with its part of every batch: {where}"
+            if devices
+            else f"    on {where}"
+        )
         tags = {"titler.vocabulary": vocabulary.figures["id"], "titler.device": where, **_code()}
         with tracking.training_run(model.name, parameters, tags) as run:
             run.dataset(data_name, data_digest, **sizes)
@@ -138,7 +156,9 @@ def run(lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any],
             run.artifacts(folder / "vocabulary", "vocabulary")
             run_id = run.id
             version = tracking.register(run_id, folder / "predictor", model.name)
-            run.metrics(_usage(run, history, peak_memory()))  # before, MLflow would show them as figures of the registered model
+            run.metrics(
+                _usage(run, history, peak_memory())
+            )  # before, MLflow would show them as figures of the registered model
         draft = lake.draft(PREDICTOR, {"model": model.name}, inputs, hyper)
         for path in sorted((folder / "predictor").iterdir()):
             draft.write_file(path.name, path.read_bytes())
@@ -164,12 +184,19 @@ def learned_from(model: Pinned, plan: Plan, vocabulary: Manifest) -> tuple[dict[
     if digest := plan.facts["asked"].get("file"):
         name = model.issues(first).figures["file"]
         return {"file": name, "file_sha256": digest}, name, digest
-    return {"days": len(plan.days), "first_day": first.day, "last_day": last.day}, f"{first.day} to {last.day}", vocabulary.digest
+    return (
+        {"days": len(plan.days), "first_day": first.day, "last_day": last.day},
+        f"{first.day} to {last.day}",
+        vocabulary.digest,
+    )
 
 
 def _threshold(predictor: Predictor, model: Pinned, precision: float) -> float:
     """The confidence that titles need so that `precision` of those given on the model's validation issues are alike the authors'."""
-    from pipeline.stages.validation import answers, validation  # ROUGE is a second to import, and most verbs import this module
+    from pipeline.stages.validation import (
+        answers,
+        validation,
+    )  # ROUGE is a second to import, and most verbs import this module
 
     examples = list(validation(model.lake, model))
     found = answers(predictor, [example.body for example in examples])
@@ -181,7 +208,10 @@ def _code() -> dict[str, str]:
     here = revision()
     told = {"titler.version": here.version}
     if here.commit:
-        told |= {"mlflow.source.git.commit": here.commit, "titler.uncommitted_changes": str(here.changed).lower()}
+        told |= {
+            "mlflow.source.git.commit": here.commit,
+            "titler.uncommitted_changes": str(here.changed).lower(),
+        }
     return told
 
 
@@ -190,7 +220,10 @@ def _usage(run: Run, history: History, gpu: float | None) -> dict[str, float]:
     rate = sum(figures.issues for figures in history) / max(sum(figures.seconds for figures in history), 1e-9)
     seconds = run.total("contrast/seconds") + run.total("train/seconds")
     told = {"train_seconds": seconds, "train_issues_a_second": rate, "train_peak_mib": memory.peak()}
-    return {f"usage/{name}": value for name, value in (told if gpu is None else {**told, "train_gpu_peak_mib": gpu}).items()}
+    return {
+        f"usage/{name}": value
+        for name, value in (told if gpu is None else {**told, "train_gpu_peak_mib": gpu}).items()
+    }
 
 
 def _batch(manifest: Manifest) -> dict[str, Any]:

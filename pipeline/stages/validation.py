@@ -36,9 +36,15 @@ def validation(lake: Lake, model: Pinned) -> Iterator[Example]:
         issues, tokens = model.issues(day), model.tokens(day)
         for file, token_file in zip(issues.files, tokens.files, strict=True):
             cleaned = lake.read_part(tokens, token_file, ["body", "trainable", "repo"])
-            inside = np.array([part_of(repo) == "validation" for repo in cleaned.column("repo").to_pylist()], dtype=bool)
+            inside = np.array(
+                [part_of(repo) == "validation" for repo in cleaned.column("repo").to_pylist()], dtype=bool
+            )
             table = lake.read_part(issues, file)
-            mask = inside & cleaned.column("trainable").to_numpy() & keep_mask(plan, day.day, table.column("issue_id").to_numpy())
+            mask = (
+                inside
+                & cleaned.column("trainable").to_numpy()
+                & keep_mask(plan, day.day, table.column("issue_id").to_numpy())
+            )
             leads = cleaned.filter(mask).column("body").to_pylist()
             for row, words in zip(table.filter(mask).to_pylist(), leads, strict=True):
                 yield Example(row["issue_id"], row["issue_url"], row["title"], row["body"], lead(words))
@@ -60,7 +66,9 @@ class Answers:
     def told(self, references: Sequence[str]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Confidence and ROUGE-L, 0 to 100, of the titles that have a word (m,), withheld or not."""
         rows = [row for row, title in enumerate(self.titles) if title]
-        return self.confidences[rows], rouge_l([self.titles[row] for row in rows], [references[row] for row in rows])
+        return self.confidences[rows], rouge_l(
+            [self.titles[row] for row in rows], [references[row] for row in rows]
+        )
 
 
 def answers(predictor: Predictor, bodies: Sequence[str]) -> Answers:

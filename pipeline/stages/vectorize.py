@@ -34,12 +34,18 @@ def vectorize_part(rows: pa.Table, vocabularies: Vocabularies) -> pa.Table:
 def run(lake: Lake, settings: Settings, pinned: Pinned) -> Outcome:
     """Vectorizes the pinned days of a model or a release. Raises UsageError where its vocabulary was not made."""
     plan = pinned.plan()
-    made = pinned.members(VOCABULARY, "vocab")[0] if pinned.kind == "models" else lake.manifest(plan.facts["predictor"])
+    made = (
+        pinned.members(VOCABULARY, "vocab")[0]
+        if pinned.kind == "models"
+        else lake.manifest(plan.facts["predictor"])
+    )
     vocabularies = vocabularies_of(lake, made)
     jobs = []
     for day in plan.days:
         rows = pinned.issues(day) if vocabularies.units == "subwords" else pinned.tokens(day)
         jobs.append(Job(rows, {"vocabulary": vocabularies.id, **rows.partition}, (rows.digest,), {}))
-    outcome = map_batches(lake, VECTORS, jobs, vectorize_part, vocabularies, label="vectorize", compute=settings.compute)
+    outcome = map_batches(
+        lake, VECTORS, jobs, vectorize_part, vocabularies, label="vectorize", compute=settings.compute
+    )
     pinned.set_members(VECTORS.name, outcome.manifests)
     return outcome

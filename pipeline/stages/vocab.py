@@ -31,7 +31,11 @@ Sizes = dict[str, int]
 def count_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> tuple[Counts, Counts, Sizes]:
     """Counts of the words of bodies and of titles that may be learned from, and how many issues each part of the split has."""
     training, sizes = _learnable(shard, lake, plan, ["body", "title"])
-    return Counts.of(training.column("body").to_pylist()), Counts.of(training.column("title").to_pylist()), sizes
+    return (
+        Counts.of(training.column("body").to_pylist()),
+        Counts.of(training.column("title").to_pylist()),
+        sizes,
+    )
 
 
 def size_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> Sizes:
@@ -46,11 +50,15 @@ def prepare_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan, every: in
     return [prepare(text or "") for name in ("title", "body") for text in chosen.column(name).to_pylist()]
 
 
-def _learnable(shard: tuple[Manifest, File], lake: Lake, plan: Plan, columns: list[str]) -> tuple[pa.Table, Sizes]:
+def _learnable(
+    shard: tuple[Manifest, File], lake: Lake, plan: Plan, columns: list[str]
+) -> tuple[pa.Table, Sizes]:
     """These columns of the trainable issues that train, and how many trainable ones each part of the split has."""
     manifest, file = shard
     table = lake.read_part(manifest, file, ["issue_id", "repo", "trainable", *columns])
-    wanted = table.column("trainable").to_numpy(zero_copy_only=False) & keep_mask(plan, manifest.day, table.column("issue_id").to_numpy())
+    wanted = table.column("trainable").to_numpy(zero_copy_only=False) & keep_mask(
+        plan, manifest.day, table.column("issue_id").to_numpy()
+    )
     table = table.filter(wanted)
     parts = [part_of(repo) for repo in table.column("repo").to_pylist()]
     sizes: Sizes = {part: parts.count(part) for part in PARTS}
@@ -76,15 +84,25 @@ class Asked:
             check(self.variant)
 
 
-def open_model(lake: Lake, settings: Settings, model: Pinned, asked: Asked, taken: Sequence[PinnedDay] = ()) -> Plan:
+def open_model(
+    lake: Lake, settings: Settings, model: Pinned, asked: Asked, taken: Sequence[PinnedDay] = ()
+) -> Plan:
     """The model's plan, fixed when it is first opened: days, or what was `taken` of a file, and the settings of text and network.
 
     Raises UsageError where it is open already and something else is asked for now.
     """
     if not model.is_open():
         asked.check()
-        chosen = {name: value for name, value in (("variant", asked.variant), ("epochs", asked.epochs)) if value is not None}
-        facts = {"asked": asdict(asked), "text": settings.text.model_dump(), "model": {**settings.model.model_dump(), **chosen}}
+        chosen = {
+            name: value
+            for name, value in (("variant", asked.variant), ("epochs", asked.epochs))
+            if value is not None
+        }
+        facts = {
+            "asked": asdict(asked),
+            "text": settings.text.model_dump(),
+            "model": {**settings.model.model_dump(), **chosen},
+        }
         return model.open(taken or pin(lake, check_days(lake, asked.first, asked.last)), facts)
     plan = model.plan()
     before = plan.facts["asked"]
@@ -93,7 +111,9 @@ def open_model(lake: Lake, settings: Settings, model: Pinned, asked: Asked, take
     return plan
 
 
-def run(lake: Lake, settings: Settings, model: Pinned, asked: Asked, taken: Sequence[PinnedDay] = ()) -> Manifest:
+def run(
+    lake: Lake, settings: Settings, model: Pinned, asked: Asked, taken: Sequence[PinnedDay] = ()
+) -> Manifest:
     """Opens the model and makes its vocabularies, once. It learns from the days asked for or, where it is a file's, from what was `taken`.
 
     Raises UsageError where nothing is there to learn from, or to validate with.
@@ -105,36 +125,73 @@ def run(lake: Lake, settings: Settings, model: Pinned, asked: Asked, taken: Sequ
     read = [model.issues(day) if subwords else model.tokens(day) for day in plan.days]
     learn = _subwords if subwords else _words
     vocabularies, sizes = learn(lake, settings, model, plan, read)
-    draft = lake.draft(VOCABULARY, {"model": model.name}, [manifest.digest for manifest in read], plan.facts["text"])
+    draft = lake.draft(
+        VOCABULARY, {"model": model.name}, [manifest.digest for manifest in read], plan.facts["text"]
+    )
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         vocabularies.save(Path(folder))
         for path in sorted(Path(folder).iterdir()):
             draft.write_file(path.name, path.read_bytes())
-    manifest = draft.commit({"id": vocabularies.id, "body_size": vocabularies.body.size, "title_size": vocabularies.title.size, **sizes})
+    manifest = draft.commit(
+        {
+            "id": vocabularies.id,
+            "body_size": vocabularies.body.size,
+            "title_size": vocabularies.title.size,
+            **sizes,
+        }
+    )
     model.set_members(VOCABULARY, [manifest])
     return manifest
 
 
-def _words(lake: Lake, settings: Settings, model: Pinned, plan: Plan, tokens: Sequence[Manifest]) -> tuple[Vocabularies, Sizes]:
+def _words(
+    lake: Lake, settings: Settings, model: Pinned, plan: Plan, tokens: Sequence[Manifest]
+) -> tuple[Vocabularies, Sizes]:
     """The most frequent words of all tokens that may be learned from."""
     text = Text(**plan.facts["text"])
-    counted = map_shards(count_part, list(lake.parts(tokens)), lake, plan, label="vocab", compute=settings.compute, heavy=_heavy(tokens))
+    counted = map_shards(
+        count_part,
+        list(lake.parts(tokens)),
+        lake,
+        plan,
+        label="vocab",
+        compute=settings.compute,
+        heavy=_heavy(tokens),
+    )
     sizes = _checked(lake, model, plan, [counts[2] for counts in counted])
     return Vocabularies(
-        body=Vocabulary.fit(Counts.merge([counts[0] for counts in counted]), text.body_words, text.body_length, "pre", start_end=False),
-        title=Vocabulary.fit(Counts.merge([counts[1] for counts in counted]), text.title_words, text.title_length, "post", start_end=True),
+        body=Vocabulary.fit(
+            Counts.merge([counts[0] for counts in counted]),
+            text.body_words,
+            text.body_length,
+            "pre",
+            start_end=False,
+        ),
+        title=Vocabulary.fit(
+            Counts.merge([counts[1] for counts in counted]),
+            text.title_words,
+            text.title_length,
+            "post",
+            start_end=True,
+        ),
     ), sizes
 
 
-def _subwords(lake: Lake, settings: Settings, model: Pinned, plan: Plan, issues: Sequence[Manifest]) -> tuple[Vocabularies, Sizes]:
+def _subwords(
+    lake: Lake, settings: Settings, model: Pinned, plan: Plan, issues: Sequence[Manifest]
+) -> tuple[Vocabularies, Sizes]:
     """The units of ISSUES_READ issues that may be learned from, taken evenly over the days."""
     text, shards, heavy = Text(**plan.facts["text"]), list(lake.parts(issues)), _heavy(issues)
     sized = map_shards(size_part, shards, lake, plan, label="vocab", compute=settings.compute, heavy=heavy)
     sizes = _checked(lake, model, plan, sized)
     every = -(-sizes["train"] // ISSUES_READ)
-    prepared = map_shards(prepare_part, shards, lake, plan, every, label="vocab, units", compute=settings.compute, heavy=heavy)
+    prepared = map_shards(
+        prepare_part, shards, lake, plan, every, label="vocab, units", compute=settings.compute, heavy=heavy
+    )
     units = Units.fit(chain.from_iterable(prepared), text.subwords)
-    return Vocabularies(Subwords(units, text.body_units, start_end=False), Subwords(units, text.title_units, start_end=True)), sizes
+    return Vocabularies(
+        Subwords(units, text.body_units, start_end=False), Subwords(units, text.title_units, start_end=True)
+    ), sizes
 
 
 def _heavy(manifests: Sequence[Manifest]) -> bool:

@@ -39,7 +39,9 @@ def tokenizer(engine: Engine) -> Tokenizer:
     if engine == "ktext":
         process: Tokenizer = _real_ktext().processor().process_text
         return process
-    raise UsageError(f"text.engine is {engine!r}, expected titler or ktext.", "Set it:  TITLER_TEXT__ENGINE=titler")
+    raise UsageError(
+        f"text.engine is {engine!r}, expected titler or ktext.", "Set it:  TITLER_TEXT__ENGINE=titler"
+    )
 
 
 def _titler(texts: Sequence[str]) -> list[list[str]]:
@@ -89,7 +91,9 @@ def _text_to_word_sequence(text: str) -> list[str]:
 
 _STAND_INS: dict[str, Callable[[], Any]] = {
     "textacy.preprocess": textacy_preprocess,
-    "keras.preprocessing.text": lambda: SimpleNamespace(text_to_word_sequence=_text_to_word_sequence, Tokenizer=object),
+    "keras.preprocessing.text": lambda: SimpleNamespace(
+        text_to_word_sequence=_text_to_word_sequence, Tokenizer=object
+    ),
     # only imported by name: Titler pads its own ids, and runs ktext in the worker that calls it, without pools
     "keras.preprocessing.sequence": lambda: SimpleNamespace(pad_sequences=None),
     "pathos.multiprocessing": lambda: SimpleNamespace(Pool=None, cpu_count=os.cpu_count),

@@ -77,7 +77,9 @@ def _replace(text: str, spans: Iterator[Span], mark: str) -> str:
 # --- addresses ----------------------------------------------------------------------------------------------------
 
 _FREE: Final = re.compile(r"(?<![\w/.])")  # where an address may begin
-_HOST: Final = re.compile(r"\w++(?:-\w++)*")  # a run of word characters and single hyphens; the same read backwards
+_HOST: Final = re.compile(
+    r"\w++(?:-\w++)*"
+)  # a run of word characters and single hyphens; the same read backwards
 _SHORT_TAIL: Final = re.compile(
     r"\.(?<=\w\.)(?=([a-z]{2,12}(?:\.[a-z]{2,12}){0,2}/[^\s.,?!'\"|+]{2,12})(?![\w?!+&/]))",
     re.IGNORECASE,
@@ -121,7 +123,8 @@ _GAP: Final = re.compile(r"\s")
 _AFTER_HOST: Final = r"(?::\d{2,5})?(?:/\S*)?(?![\w?!+&/])"
 _PUBLIC_IP: Final = re.compile(
     r"(?!(?:10|127)(?:\.\d{1,3}){3})(?!(?:169\.254|192\.168)(?:\.\d{1,3}){2})(?!172\.(?:1[6-9]|2\d|3[0-1])(?:\.\d{1,3}){2})"
-    r"(?:[1-9]\d?|1\d\d|2[01]\d|22[0-3])(?:\.(?:1?\d{1,2}|2[0-4]\d|25[0-5])){2}(?:\.(?:[1-9]\d?|1\d\d|2[0-4]\d|25[0-4]))" + _AFTER_HOST
+    r"(?:[1-9]\d?|1\d\d|2[01]\d|22[0-3])(?:\.(?:1?\d{1,2}|2[0-4]\d|25[0-5])){2}(?:\.(?:[1-9]\d?|1\d\d|2[0-4]\d|25[0-4]))"
+    + _AFTER_HOST
 )
 _LETTER: Final = r"a-z\u00a1-\uffff"
 _LABEL: Final = rf"[{_LETTER}0-9]++(?:-[{_LETTER}0-9]++)*"
@@ -135,7 +138,9 @@ class _Hosts:
     def __init__(self, text: str) -> None:
         self.text = text
         self.begin = self.stop = 0  # the labels looked at last
-        self.dot = self.end = -1  # their last dot with a top-level domain after it, and where that address ends
+        self.dot = (
+            self.end
+        ) = -1  # their last dot with a top-level domain after it, and where that address ends
 
     def end_of(self, start: int) -> int:
         """The end of the address whose host starts at `start`; -1 where there is no host."""
@@ -231,7 +236,9 @@ _NUMBER: Final = re.compile(
 # --- words --------------------------------------------------------------------------------------------------------
 
 _KERAS_FILTERS: Final = frozenset('!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n')  # text_to_word_sequence's default
-_CASE_IGNORABLE: Final = frozenset("^`")  # decide whether a Σ before them is final, so they stay until after lower()
+_CASE_IGNORABLE: Final = frozenset(
+    "^`"
+)  # decide whether a Σ before them is final, so they stay until after lower()
 
 
 class _Characters(dict[int, str | None]):
@@ -249,7 +256,9 @@ class _Characters(dict[int, str | None]):
 
 
 _CHARACTERS: Final = _Characters()
-_ASCII: Final = {code: " " if chr(code) in _KERAS_FILTERS | {"'"} else chr(code).lower() for code in range(128)}
+_ASCII: Final = {
+    code: " " if chr(code) in _KERAS_FILTERS | {"'"} else chr(code).lower() for code in range(128)
+}
 
 
 def _words(text: str) -> list[str]:

@@ -40,7 +40,11 @@ def prepare(text: str) -> str:
     text = _without_markup(text)
     text = _without_numbers(text)
     text = _BEFORE_CAPITAL.sub(_parted, text).lower()
-    return "\n".join(line for line in (" ".join(line.split()) for line in text.split("\n")) if _TELLS.search(line) and line != _NO_ANSWER)
+    return "\n".join(
+        line
+        for line in (" ".join(line.split()) for line in text.split("\n"))
+        if _TELLS.search(line) and line != _NO_ANSWER
+    )
 
 
 _TELLS: Final = re.compile(r"[^\W_]")  # a line without a letter or a digit is decoration
@@ -54,7 +58,9 @@ def _parted(capital: re.Match[str]) -> str:
 
 # --- characters ---------------------------------------------------------------------------------------------------
 
-_INVISIBLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ud800-\udfff]+")
+_INVISIBLE: Final = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ud800-\udfff]+"
+)
 _MARKS: Final = re.compile(r"([^\w\s\x00-\x7f]{30})[^\w\s\x00-\x7f]+")
 
 
@@ -66,7 +72,9 @@ def _plain_characters(text: str) -> str:
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", _MARKS.sub(r"\1", text.replace("\u2028", "\n").replace("\u2029", "\n")))
+        text = unicodedata.normalize(
+            "NFKC", _MARKS.sub(r"\1", text.replace("\u2028", "\n").replace("\u2029", "\n"))
+        )
     return _INVISIBLE.sub("", text)
 
 
@@ -114,7 +122,9 @@ def _with_short_code(lines: Sequence[str]) -> Iterator[str]:
 def _short(code: Sequence[str]) -> Iterator[str]:
     """The first lines of a block; then the first and the last line that name an error."""
     told = [line[:LINE_CHARACTERS] for line in code if _TELLS.search(line)]
-    errors = [number for number, line in enumerate(told) if number >= CODE_LINES and _NAMES_AN_ERROR.search(line)]
+    errors = [
+        number for number, line in enumerate(told) if number >= CODE_LINES and _NAMES_AN_ERROR.search(line)
+    ]
     yield from told[:CODE_LINES]
     yield from (told[number] for number in dict.fromkeys((*errors[:1], *errors[-1:])))
 
@@ -123,7 +133,9 @@ _FRAME: Final = re.compile(
     r'[ \t>]*+(?:File "[^"]*+", line \d|\.\.\. \d++ (?:more|common)|#\d++ +0x|\d++: +0x|stack backtrace:|goroutine \d)'
 )
 _FRAME_AT: Final = re.compile(r"[ \t>]*+at \S")  # of Java, JavaScript and C#, where it ends like
-_PLACE: Final = re.compile(r"(?::(?:line )?\d{1,9}\)?|\((?:Native Method|Unknown Source|<anonymous>|native)\))\s*+\Z")
+_PLACE: Final = re.compile(
+    r"(?::(?:line )?\d{1,9}\)?|\((?:Native Method|Unknown Source|<anonymous>|native)\))\s*+\Z"
+)
 _TRACEBACK: Final = "Traceback (most recent call last)"
 
 
@@ -152,12 +164,23 @@ _TAG_NAMES: Final = (
 )
 _TAG: Final = re.compile(rf"<(?:/|(?=[a-z]))(?:{_TAG_NAMES})(?:[\s/][^<>]*+)?>", re.IGNORECASE)
 _LINK: Final = re.compile(r"!?\[([^\[\]\n]*+)\]\([^()\n]*+\)")
-_ADDRESS: Final = re.compile(r"(?:https?|ftp|file)://[^\s<>()\[\]\"'`|]*+|(?<![\w.])www\.[^\s<>()\[\]\"'`|]++", re.IGNORECASE)
-_LINE_START: Final = re.compile(r"^[ \t]*+(?:>[ \t]*+)*+(?:#{1,6}[ \t]++|[-*+•][ \t]++)?+(?:\[[ xX]?\](?!\()[ \t]*+)?+", re.MULTILINE)
+_ADDRESS: Final = re.compile(
+    r"(?:https?|ftp|file)://[^\s<>()\[\]\"'`|]*+|(?<![\w.])www\.[^\s<>()\[\]\"'`|]++", re.IGNORECASE
+)
+_LINE_START: Final = re.compile(
+    r"^[ \t]*+(?:>[ \t]*+)*+(?:#{1,6}[ \t]++|[-*+•][ \t]++)?+(?:\[[ xX]?\](?!\()[ \t]*+)?+", re.MULTILINE
+)
 _STARS: Final = re.compile(r"(?<![\w*])\*++(?=[^\s*./])|(?<=[^\s*])\*++(?!\w|[./]\w)")  # neither a*b nor *.py
 _UNDERSCORES: Final = re.compile(r"(?<!\w)_([^_\s][^_\n]*+)_(?!\w)")
 _RUN: Final = re.compile(r"([\W_])(?<=\S)\1\1++")
-_ENTITIES: Final = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'", "&nbsp;": " ", "&amp;": "&"}  # &amp; last: &amp;lt; is &lt;
+_ENTITIES: Final = {
+    "&lt;": "<",
+    "&gt;": ">",
+    "&quot;": '"',
+    "&#39;": "'",
+    "&nbsp;": " ",
+    "&amp;": "&",
+}  # &amp; last: &amp;lt; is &lt;
 
 
 def _without_markup(text: str) -> str:

@@ -40,7 +40,9 @@ LONGEST_UNIT: Final = 16
 REMEMBERED: Final = 200_000
 """Words whose units are kept at hand, about 60 MB: a worker sees the same ones again and again."""
 
-_WORDS: Final = re.compile(rf"\n| ?[^\W\d_]{{1,32}}| ?\d{{1,8}}| ?(?:[^\w\s{JOINER}]|_){{1,8}}")  # bounded: some text is one endless word
+_WORDS: Final = re.compile(
+    rf"\n| ?[^\W\d_]{{1,32}}| ?\d{{1,8}}| ?(?:[^\w\s{JOINER}]|_){{1,8}}"
+)  # bounded: some text is one endless word
 _FIELDS: Final = {"length", "merges", "start_end"}
 
 # Our own processes are the parallel ones, a core each; and threads of the library's would be lost where one of them forks.
@@ -50,7 +52,11 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 def words(prepared: str) -> list[str]:
     """The words of a text as `prepare` makes it, each with its blank; a character of theirs is a byte of UTF-8."""
     text = f" {prepared}".replace("\n", "\n ")
-    return _WORDS.findall(text) if text.isascii() else [word.encode().decode("latin-1") for word in _WORDS.findall(text)]
+    return (
+        _WORDS.findall(text)
+        if text.isascii()
+        else [word.encode().decode("latin-1") for word in _WORDS.findall(text)]
+    )
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,11 @@ class Units:
         engine = Tokenizer(models.BPE())
         engine.pre_tokenizer = pre_tokenizers.Split(JOINER, "removed")  # no byte is a joiner
         trainer = trainers.BpeTrainer(
-            vocab_size=keep, min_frequency=2, show_progress=False, initial_alphabet=_alphabet(), max_token_length=LONGEST_UNIT
+            vocab_size=keep,
+            min_frequency=2,
+            show_progress=False,
+            initial_alphabet=_alphabet(),
+            max_token_length=LONGEST_UNIT,
         )
         engine.train_from_iterator((JOINER.join(words(text)) for text in prepared), trainer)
         merges = json.loads(engine.to_str())["model"]["merges"]
@@ -110,7 +120,9 @@ class Units:
             known.clear()
             new = list(set(found))
         encoded = self._engine.encode_batch_fast(new, add_special_tokens=False)
-        known.update(zip(new, ([number + FIRST_UNIT for number in each.ids] for each in encoded), strict=True))
+        known.update(
+            zip(new, ([number + FIRST_UNIT for number in each.ids] for each in encoded), strict=True)
+        )
 
     @cached_property
     def _ids_of(self) -> dict[str, list[int]]:
@@ -118,7 +130,9 @@ class Units:
 
     @cached_property
     def _engine(self) -> Tokenizer:
-        return Tokenizer(models.BPE({unit: number for number, unit in enumerate(self.texts)}, list(self.merges)))
+        return Tokenizer(
+            models.BPE({unit: number for number, unit in enumerate(self.texts)}, list(self.merges))
+        )
 
     def __reduce__(self) -> tuple[type[Units], tuple[Any, ...]]:
         return Units, (self.merges,)  # without what is at hand
@@ -157,8 +171,12 @@ class Subwords:
         """The ids of n texts as their authors wrote them, shape (n, length)."""
         array = np.full((len(texts), self.length), PAD, dtype=np.int32)
         room = self.length - 1 if self.start_end else self.length
-        reach = 2 * LONGEST_UNIT * self.length  # characters that so many units can be made of, if a joiner follows each
-        for row, found in zip(array, self.units.encode([prepare(text)[:reach] for text in texts]), strict=True):
+        reach = (
+            2 * LONGEST_UNIT * self.length
+        )  # characters that so many units can be made of, if a joiner follows each
+        for row, found in zip(
+            array, self.units.encode([prepare(text)[:reach] for text in texts]), strict=True
+        ):
             kept = [START_ID, *found[:room], END_ID][: self.length] if self.start_end else found[:room]
             row[: len(kept)] = kept
         return array
@@ -187,7 +205,9 @@ class Subwords:
 
     def to_json(self) -> str:
         """One JSON object in ASCII; the same vocabulary always gives the same text."""
-        return json.dumps({"length": self.length, "start_end": self.start_end, "merges": self.units.merges}, indent=0)
+        return json.dumps(
+            {"length": self.length, "start_end": self.start_end, "merges": self.units.merges}, indent=0
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Subwords:
@@ -198,7 +218,9 @@ class Subwords:
             raise LakeError(f"A vocabulary of subwords is not JSON: {error}.", AGAIN) from error
         if not isinstance(found, dict) or set(found) != _FIELDS:
             seen = ", ".join(sorted(found)) if isinstance(found, dict) else type(found).__name__
-            raise LakeError(f"A vocabulary of subwords has {seen}, expected {', '.join(sorted(_FIELDS))}.", AGAIN)
+            raise LakeError(
+                f"A vocabulary of subwords has {seen}, expected {', '.join(sorted(_FIELDS))}.", AGAIN
+            )
         merges, length, start_end = found["merges"], found["length"], found["start_end"]
         if type(length) is not int or length < 1 or type(start_end) is not bool:
             raise LakeError(
@@ -214,7 +236,14 @@ def _merges(found: Any) -> Iterator[tuple[str, str]]:
     if not isinstance(found, list) or not found:
         raise LakeError("A vocabulary of subwords has no list of merges with at least one.", AGAIN)
     for number, pair in enumerate(found):
-        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(part, str) and part in there for part in pair):
-            raise LakeError(f"A vocabulary of subwords has {pair!r} as merge {number}, expected two units that come before it.", AGAIN)
+        if (
+            not isinstance(pair, list)
+            or len(pair) != 2
+            or not all(isinstance(part, str) and part in there for part in pair)
+        ):
+            raise LakeError(
+                f"A vocabulary of subwords has {pair!r} as merge {number}, expected two units that come before it.",
+                AGAIN,
+            )
         there.add(pair[0] + pair[1])
         yield pair[0], pair[1]

@@ -99,7 +99,9 @@ class Vocabulary:
         Raises UsageError where there are no words to keep, or so few are kept that `_start_` or `_end_` is not among them.
         """
         counts = counts.framed() if start_end else counts
-        order = sorted(range(len(counts.words)), key=counts.counts.__getitem__, reverse=True)  # stable: ties stay in order
+        order = sorted(
+            range(len(counts.words)), key=counts.counts.__getitem__, reverse=True
+        )  # stable: ties stay in order
         words = tuple(counts.words[position] for position in order[:keep])
         if not words:
             raise UsageError(
@@ -178,7 +180,15 @@ class Vocabulary:
 
     def to_json(self) -> str:
         """One JSON object in ASCII, a word a line; the same vocabulary always gives the same text."""
-        return json.dumps({"length": self.length, "padding": self.padding, "start_end": self.start_end, "words": self.words}, indent=0)
+        return json.dumps(
+            {
+                "length": self.length,
+                "padding": self.padding,
+                "start_end": self.start_end,
+                "words": self.words,
+            },
+            indent=0,
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Vocabulary:
@@ -190,12 +200,22 @@ class Vocabulary:
         if not isinstance(found, dict) or set(found) != _FIELDS:
             seen = ", ".join(sorted(found)) if isinstance(found, dict) else type(found).__name__
             raise LakeError(f"A vocabulary has {seen}, expected {', '.join(sorted(_FIELDS))}.", _AGAIN)
-        words, length, padding, start_end = found["words"], found["length"], found["padding"], found["start_end"]
+        words, length, padding, start_end = (
+            found["words"],
+            found["length"],
+            found["padding"],
+            found["start_end"],
+        )
         if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
             raise LakeError("A vocabulary's words are not a list of strings with at least one.", _AGAIN)
         if len(set(words)) != len(words):
             raise LakeError("A vocabulary has a word twice, expected one id a word.", _AGAIN)
-        if type(length) is not int or length < 1 or padding not in ("pre", "post") or type(start_end) is not bool:
+        if (
+            type(length) is not int
+            or length < 1
+            or padding not in ("pre", "post")
+            or type(start_end) is not bool
+        ):
             raise LakeError(
                 f"A vocabulary has length {length!r}, padding {padding!r}, start_end {start_end!r}, "
                 "expected a positive number, pre or post, true or false.",
@@ -236,7 +256,9 @@ class Vocabularies:
         if isinstance(body, Subwords) and isinstance(title, Subwords) and body.units == title.units:
             return cls(body, replace(title, units=body.units))  # one table in memory, with what it remembers
         if isinstance(body, Subwords) or isinstance(title, Subwords):
-            raise LakeError(f"{directory}: the vocabularies of bodies and titles do not have the same subwords.", _AGAIN)
+            raise LakeError(
+                f"{directory}: the vocabularies of bodies and titles do not have the same subwords.", _AGAIN
+            )
         return cls(body, title)
 
 

@@ -73,7 +73,11 @@ def card(run: RunData) -> str:
     known, figures = run.params, run.metrics
     learned = ""
     if "train_issues" in known:
-        days = f"days {known['first_day']} to {known['last_day']} ({known['days']})" if "days" in known else f"the file `{known['file']}`"
+        days = (
+            f"days {known['first_day']} to {known['last_day']} ({known['days']})"
+            if "days" in known
+            else f"the file `{known['file']}`"
+        )
         sizes = f"{int(known['body_vocabulary']):,} words of bodies and {int(known['title_vocabulary']):,} of titles"
         if units_of(known["variant"]) == "subwords":
             sizes = f"{int(known['body_vocabulary']):,} subwords"
@@ -109,11 +113,18 @@ def _nearest(figures: Mapping[str, float]) -> str:
 
 
 def _table(figures: Mapping[str, float]) -> str:
-    heads = {"": "model", "floor_": "floor", **({"champion_": "champion then"} if "titles/champion_rougeL" in figures else {})}
+    heads = {
+        "": "model",
+        "floor_": "floor",
+        **({"champion_": "champion then"} if "titles/champion_rougeL" in figures else {}),
+    }
     lines = [f"| | {' | '.join(heads.values())} |", f"|:---|{' ---: |' * len(heads)}"]
     for head, group, name, form in CARD_ROWS:
         if f"{group}/{name}" in figures:
-            cells = [format(figures[key], form) if (key := f"{group}/{prefix}{name}") in figures else "" for prefix in heads]
+            cells = [
+                format(figures[key], form) if (key := f"{group}/{prefix}{name}") in figures else ""
+                for prefix in heads
+            ]
             lines.append(f"| {head} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -13,7 +13,16 @@ from urllib.parse import urlsplit
 from pipeline.errors import TitlerError
 
 PATIENCE = 10  # seconds
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.EIO)
+_OF_THE_DISK = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EMFILE,
+    errno.EIO,
+)
 _SCHEMA = re.compile(r"database schema \(found version (\w+), but expected (\w+)\)")
 
 
@@ -21,7 +30,9 @@ def explained(error: BaseException) -> TitlerError | None:
     """What a disk or MLflow did in the midst of work, for a person; None for anything else."""
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
         place = f"{error.filename}: " if error.filename else ""
-        return TitlerError(f"{place}{error.strerror}.", "Free space or rights there, then run the same command again.")
+        return TitlerError(
+            f"{place}{error.strerror}.", "Free space or rights there, then run the same command again."
+        )
     if type(error).__module__.startswith(("mlflow.", "sqlalchemy.")):
         return of_mlflow("MLflow", error)
     return None
@@ -46,15 +57,22 @@ def of_mlflow(where: str, error: BaseException) -> TitlerError:
             f"{where}: its database is of a newer MLflow (schema {version}, expected {expected}).",
             "Install that MLflow, or take the copy from before it was upgraded: TITLER_TRACKING__URI=sqlite:///COPY",
         )
-    return TitlerError(f"{where} does not answer: {text.splitlines()[0]}", "Check tracking.uri:  titler doctor")
+    return TitlerError(
+        f"{where} does not answer: {text.splitlines()[0]}", "Check tracking.uri:  titler doctor"
+    )
 
 
 def _migrates_from(version: str) -> bool:
     """Whether the installed MLflow knows a schema: it then is an older one. Does not import MLflow."""
     found = find_spec("mlflow")
     folders = found.submodule_search_locations if found and found.submodule_search_locations else []
-    files = [file for folder in folders for file in Path(folder, "store", "db_migrations", "versions").glob("*.py")]
-    return any(re.search(rf"^revision\b.*[\"']{version}[\"']", file.read_text(encoding="utf-8"), re.MULTILINE) for file in files)
+    files = [
+        file for folder in folders for file in Path(folder, "store", "db_migrations", "versions").glob("*.py")
+    ]
+    return any(
+        re.search(rf"^revision\b.*[\"']{version}[\"']", file.read_text(encoding="utf-8"), re.MULTILINE)
+        for file in files
+    )
 
 
 def check_listening(address: str) -> None:
@@ -67,4 +85,6 @@ def check_listening(address: str) -> None:
         return
     if parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.netloc):
         return
-    socket.create_connection((parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)), PATIENCE).close()
+    socket.create_connection(
+        (parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)), PATIENCE
+    ).close()

@@ -42,8 +42,19 @@ def losses(history: Sequence[Validated]) -> Figure:
     axes = figure.add_subplot(xlabel="epoch", ylabel="cross-entropy")
     for name in (name for name in columns[0] if name.endswith("loss")):
         style = "-" if name.startswith("validation") else "--"
-        axes.plot([row["epoch"] for row in columns], [row[name] for row in columns], style, marker="o", label=name.replace("_", " "))
-    axes.axvline(min(history, key=lambda figures: figures.validation_loss).epoch, color="grey", linestyle=":", label="best")
+        axes.plot(
+            [row["epoch"] for row in columns],
+            [row[name] for row in columns],
+            style,
+            marker="o",
+            label=name.replace("_", " "),
+        )
+    axes.axvline(
+        min(history, key=lambda figures: figures.validation_loss).epoch,
+        color="grey",
+        linestyle=":",
+        label="best",
+    )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     return figure
@@ -60,14 +71,23 @@ def confidence(bins: Sequence[Row]) -> Figure:
     figure = Figure(figsize=(7, 5), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     lefts, widths = [one["low"] for one in bins], [one["high"] - one["low"] for one in bins]
-    above.bar(lefts, [one["alike"] for one in bins], widths, align="edge", edgecolor="white", label="titles of validation issues")
+    above.bar(
+        lefts,
+        [one["alike"] for one in bins],
+        widths,
+        align="edge",
+        edgecolor="white",
+        label="titles of validation issues",
+    )
     lows, highs = ([wilson(one["alike"], one["titles"])[side] for one in bins] for side in (0, 1))
     middles = [(one["low"] + one["high"]) / 2 for one in bins]
     above.vlines(middles, lows, highs, color="black", linewidth=1, label="95% interval")
     above.plot([0, 1], [0, 1], color="grey", linestyle=":", label="where a confidence were a probability")
     above.set(ylabel="share with ROUGE-L over 0.3", ylim=(0, 1), xlim=(0, 1))
     figure.legend(loc="outside upper center", ncols=3)
-    bars = below.bar(lefts, [one["titles"] for one in bins], widths, align="edge", edgecolor="white", color="grey")
+    bars = below.bar(
+        lefts, [one["titles"] for one in bins], widths, align="edge", edgecolor="white", color="grey"
+    )
     below.bar_label(bars, [f"{one['titles']:,}" for one in bins], fontsize="small")
     below.set(xlabel="confidence", ylabel="titles")
     below.margins(y=0.3)
@@ -77,5 +97,8 @@ def confidence(bins: Sequence[Row]) -> Figure:
 def wilson(share: float, count: int) -> tuple[float, float]:
     """The 95% interval of a share, 0 to 1, that was found in `count` draws (Wilson 1927)."""
     z = 1.96
-    middle, width = share + z * z / (2 * count), z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    middle, width = (
+        share + z * z / (2 * count),
+        z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count)),
+    )
     return max(0.0, (middle - width) / (1 + z * z / count)), min(1.0, (middle + width) / (1 + z * z / count))

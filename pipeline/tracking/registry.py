@@ -29,7 +29,17 @@ PREVIOUS = "previous"
 VARIANT_TAG = "titler.variant"
 BECAUSE_TAG = "titler.promoted_because"
 BACKENDS = ("tensorflow-cpu", "tensorflow", "jax", "torch")
-REQUIREMENTS = ("mlflow", "numpy", "pandas", "tokenizers", "keras", *BACKENDS, "ftfy", "unidecode", "more-itertools")
+REQUIREMENTS = (
+    "mlflow",
+    "numpy",
+    "pandas",
+    "tokenizers",
+    "keras",
+    *BACKENDS,
+    "ftfy",
+    "unidecode",
+    "more-itertools",
+)
 """What the registered model needs of what is installed here. Its own code travels with it.
 
 The last three are for text.engine = ktext. ktext and textacy themselves are left out: ktext 0.40 pins keras 2.2.4, and
@@ -82,13 +92,17 @@ class Tracking:
         wanted = {key: str(value) for key, value in parameters.items()}
         experiment = self._experiment_id()
         for found in self._client.search_runs([experiment], f"tags.`{MODEL_TAG}` = '{name}'"):
-            if found.data.params.items() <= wanted.items():  # fewer where it was killed before it had told them all
+            if (
+                found.data.params.items() <= wanted.items()
+            ):  # fewer where it was killed before it had told them all
                 run_id = found.info.run_id
                 self._client.update_run(run_id, status="RUNNING")
                 break
         else:
             source = {"mlflow.source.name": f"titler train {name}", "mlflow.source.type": "LOCAL"}
-            run_id = self._client.create_run(experiment, run_name=name, tags={MODEL_TAG: name, **source}).info.run_id
+            run_id = self._client.create_run(
+                experiment, run_name=name, tags={MODEL_TAG: name, **source}
+            ).info.run_id
         told = [Param(key, value) for key, value in wanted.items()]
         self._client.log_batch(run_id, params=told, tags=[RunTag(key, value) for key, value in tags.items()])
         try:
@@ -168,7 +182,10 @@ class Tracking:
         """
         version = self.version_of(model)
         if version is None:
-            raise UsageError(f"{model} has no version of {self.model_name!r} in MLflow at {self.uri}.", f"Train it:  titler train {model}")
+            raise UsageError(
+                f"{model} has no version of {self.model_name!r} in MLflow at {self.uri}.",
+                f"Train it:  titler train {model}",
+            )
         champion = self.champion()
         if champion is not None and champion.version == version.version:
             return version.version
@@ -214,7 +231,8 @@ class Tracking:
             return str(self._client.create_experiment(self.experiment, self._artifacts, tags=EXPERIMENT_TAGS))
         if found.lifecycle_stage != "active":
             raise LakeError(
-                f"MLflow's experiment {self.experiment!r} was deleted.", "Name another one:  TITLER_TRACKING__EXPERIMENT=titler2"
+                f"MLflow's experiment {self.experiment!r} was deleted.",
+                "Name another one:  TITLER_TRACKING__EXPERIMENT=titler2",
             )
         for key, value in EXPERIMENT_TAGS.items():  # one that was made in MLflow, or by an earlier Titler
             if key not in found.tags:
@@ -228,7 +246,10 @@ class Tracking:
         try:
             return _version(client.get_model_version_by_alias(self.model_name, alias))
         except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):  # no such model; no such alias
+            if error.error_code in (
+                "RESOURCE_DOES_NOT_EXIST",
+                "INVALID_PARAMETER_VALUE",
+            ):  # no such model; no such alias
                 return None
             raise
 

@@ -28,7 +28,9 @@ class Run:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        self._client.log_batch(self.id, metrics=[Metric(name, float(value), now, step) for name, value in figures.items()])
+        self._client.log_batch(
+            self.id, metrics=[Metric(name, float(value), now, step) for name, value in figures.items()]
+        )
 
     def epoch(self, figures: Epoch) -> None:
         """An epoch's figures as train/NAME, or what its group is, and validation/NAME: MLflow gives every group a section of its own.
@@ -39,18 +41,27 @@ class Run:
         groups: dict[str, dict[str, float]] = {"validation": {}, figures.group: {}}
         for name, value in dataclasses.asdict(figures).items():
             if name not in ("epoch", "issues"):
-                groups["validation" if name.startswith("validation_") else figures.group][name.removeprefix("validation_")] = value
-        self.metrics({f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}, figures.epoch)
+                groups["validation" if name.startswith("validation_") else figures.group][
+                    name.removeprefix("validation_")
+                ] = value
+        self.metrics(
+            {f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()},
+            figures.epoch,
+        )
 
     def total(self, name: str) -> float:
         """The sum of a figure over its epochs: of one that was told twice, for the training was killed, the later."""
-        return sum({told.step: told.value for told in self._client.get_metric_history(self.id, name)}.values())
+        return sum(
+            {told.step: told.value for told in self._client.get_metric_history(self.id, name)}.values()
+        )
 
     def dataset(self, name: str, digest: str, **profile: int) -> None:
         """What the run learned from, for the column Dataset of the list of runs; `profile` are its sizes."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        found = Dataset(name, digest[:8], "titler", json.dumps({"days": "days.json"}), profile=json.dumps(profile))
+        found = Dataset(
+            name, digest[:8], "titler", json.dumps({"days": "days.json"}), profile=json.dumps(profile)
+        )
         self._client.log_inputs(self.id, [DatasetInput(found, [InputTag("mlflow.data.context", "training")])])
 
     def loss_picture(self, history: Sequence[Validated]) -> None:
@@ -68,7 +79,9 @@ class Run:
     def table(self, file: str, rows: Sequence[Row]) -> None:
         """Rows of the same keys as one of MLflow's tables, `file`.json; one of the same name is replaced."""
         columns = list(rows[0]) if rows else []
-        self._client.log_dict(self.id, {"columns": columns, "data": [[row[name] for name in columns] for row in rows]}, file)
+        self._client.log_dict(
+            self.id, {"columns": columns, "data": [[row[name] for name in columns] for row in rows]}, file
+        )
         tables = json.loads(self._client.get_run(self.id).data.tags.get("mlflow.loggedArtifacts", "[]"))
         if (entry := {"path": file, "type": "table"}) not in tables:
             self._client.set_tag(self.id, "mlflow.loggedArtifacts", json.dumps([*tables, entry]))

@@ -51,7 +51,9 @@ class Query:
     @classmethod
     def folder(cls, name: str, **parameters: Any) -> list[Query]:
         """The statements of `sql/NAME/`, by name."""
-        return [cls.from_file(f"{name}/{file.stem}", **parameters) for file in sorted((SQL / name).glob("*.sql"))]
+        return [
+            cls.from_file(f"{name}/{file.stem}", **parameters) for file in sorted((SQL / name).glob("*.sql"))
+        ]
 
     @property
     def stem(self) -> str:
@@ -68,7 +70,9 @@ class Query:
         values = {**self.parameters, **more}
         for name in sorted(names):
             if name not in values:
-                raise UsageError(f"{self.name}: parameter @{name} has no value; given: {', '.join(sorted(values)) or 'none'}.")
+                raise UsageError(
+                    f"{self.name}: parameter @{name} has no value; given: {', '.join(sorted(values)) or 'none'}."
+                )
         return {name: values[name] for name in names}
 
 
@@ -128,7 +132,9 @@ class Staged(Protocol):
 
     def __enter__(self) -> Staged: ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
     def check(self) -> list[Failure]:
         """What `sql/checks` finds wrong with it; healthy: nothing."""
@@ -213,7 +219,8 @@ def connect(settings: Settings, verb: str, run: str = "", release_id: str | None
     local = settings.warehouse_path.removeprefix("file://")
     if "://" in local:
         raise UsageError(
-            f"warehouse.path = {settings.warehouse_path}: DuckDB's file lies on this machine.", "Set warehouse.path to a local path."
+            f"warehouse.path = {settings.warehouse_path}: DuckDB's file lies on this machine.",
+            "Set warehouse.path to a local path.",
         )
     from pipeline.warehouse.duckdb import DuckDBWarehouse
 
@@ -227,9 +234,15 @@ def current_of(releases: pa.Table, members: pa.Table) -> tuple[str, pa.Table, pa
     """
     releases = contracts.RELEASES.conform(releases)
     members = contracts.RELEASE_MEMBERS.conform(members)
-    current = [row["release_id"] for row in releases.select(["release_id", "status"]).to_pylist() if row["status"] == "current"]
+    current = [
+        row["release_id"]
+        for row in releases.select(["release_id", "status"]).to_pylist()
+        if row["status"] == "current"
+    ]
     if len(current) != 1:
-        raise UsageError(f"A warehouse shows one release; found {len(current)} with status current: {', '.join(current) or 'none'}.")
+        raise UsageError(
+            f"A warehouse shows one release; found {len(current)} with status current: {', '.join(current) or 'none'}."
+        )
     return current[0], releases, members
 
 

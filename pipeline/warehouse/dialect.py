@@ -58,12 +58,24 @@ def scan_condition(sql: str) -> Translation:
     """
     tree = _parse(sql)
     scans = [table for table in tree.find_all(exp.Table) if _is_wildcard(table)]
-    if len(scans) != 1 or not isinstance(select := scans[0].find_ancestor(exp.Select), exp.Select) or select.args.get("joins"):
+    if (
+        len(scans) != 1
+        or not isinstance(select := scans[0].find_ancestor(exp.Select), exp.Select)
+        or select.args.get("joins")
+    ):
         raise UsageError(f"An extraction reads one wildcard table in one SELECT; found {len(scans)}:\n{sql}")
     where = select.args.get("where")
-    conjuncts = list(where.this.copy().flatten()) if where and isinstance(where.this, exp.And) else [where.this.copy()] if where else []
+    conjuncts = (
+        list(where.this.copy().flatten())
+        if where and isinstance(where.this, exp.And)
+        else [where.this.copy()]
+        if where
+        else []
+    )
     condition: exp.Expr = exp.true()
-    for conjunct in reversed(conjuncts):  # DuckDB works out both sides of an AND, but a CASE's THEN only for the rows that get there
+    for conjunct in reversed(
+        conjuncts
+    ):  # DuckDB works out both sides of an AND, but a CASE's THEN only for the rows that get there
         condition = exp.Case(ifs=[exp.If(this=_adapt(conjunct), true=condition)], default=exp.false())
     return _render(condition)
 
@@ -81,7 +93,9 @@ def renamed(sql: str, names: Mapping[str, str]) -> str:
     for table in tree.find_all(exp.Table):
         if not table.db and table.name in names and table.name not in own:
             alias = "" if table.alias or isinstance(table.this, exp.Anonymous) else f" AS {table.name}"
-            places.append((table.this.meta["start"], table.this.meta["end"] + 1, f"{names[table.name]}{alias}"))
+            places.append(
+                (table.this.meta["start"], table.this.meta["end"] + 1, f"{names[table.name]}{alias}")
+            )
     for start, end, text in sorted(places, reverse=True):
         sql = sql[:start] + text + sql[end:]
     return sql
@@ -131,7 +145,10 @@ def _rule(node: exp.Expr) -> exp.Expr:
         return node
     if isinstance(node, exp.JSONExtract):
         node.set("this", _json(node.this))
-        return exp.cast(exp.Nullif(this=exp.paren(node.copy()), expression=exp.cast(exp.Literal.string("null"), "JSON")), "TEXT")
+        return exp.cast(
+            exp.Nullif(this=exp.paren(node.copy()), expression=exp.cast(exp.Literal.string("null"), "JSON")),
+            "TEXT",
+        )
     if isinstance(node, exp.TryCast) and node.to.is_type(exp.DType.BIGINT) and _is_text(node.this):
         return _whole(node)
     if isinstance(node, exp.Trim) and node.expression is None:
@@ -145,12 +162,18 @@ def _is_wildcard(table: exp.Table) -> bool:
 
 def _is_text(node: exp.Expr) -> bool:
     """As far as can be seen without the columns' types."""
-    return isinstance(node, exp.JSONExtractScalar) or node.is_string or (isinstance(node, exp.Cast) and node.to.is_type(exp.DType.TEXT))
+    return (
+        isinstance(node, exp.JSONExtractScalar)
+        or node.is_string
+        or (isinstance(node, exp.Cast) and node.to.is_type(exp.DType.TEXT))
+    )
 
 
 def _whole(cast: exp.TryCast) -> exp.Expr:
     arguments = [cast.this.copy(), exp.Literal.string(WHOLE_NUMBER)]
-    return exp.Case(ifs=[exp.If(this=exp.Anonymous(this="regexp_full_match", expressions=arguments), true=cast.copy())])
+    return exp.Case(
+        ifs=[exp.If(this=exp.Anonymous(this="regexp_full_match", expressions=arguments), true=cast.copy())]
+    )
 
 
 def _json(text: exp.Expr) -> exp.Expr:
@@ -160,5 +183,10 @@ def _json(text: exp.Expr) -> exp.Expr:
 def _trim(node: exp.Trim) -> exp.Expr:
     ends = {"LEADING": [f"^{WHITE_SPACE}+"], "TRAILING": [f"{WHITE_SPACE}+$"]}
     pattern = "|".join(ends.get(str(node.args.get("position") or ""), [*ends["LEADING"], *ends["TRAILING"]]))
-    arguments = [node.this.copy(), exp.Literal.string(pattern), exp.Literal.string(""), exp.Literal.string("g")]
+    arguments = [
+        node.this.copy(),
+        exp.Literal.string(pattern),
+        exp.Literal.string(""),
+        exp.Literal.string("g"),
+    ]
     return exp.Anonymous(this="regexp_replace", expressions=arguments)

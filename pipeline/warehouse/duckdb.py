@@ -25,7 +25,17 @@ import pyarrow as pa
 from pipeline import contracts
 from pipeline.errors import TitlerError, UsageError
 from pipeline.lake import stores
-from pipeline.warehouse import MALFORMED, MALFORMED_KEPT, TEXT_KEPT, Batch, Extraction, Failure, Query, current_of, suffix
+from pipeline.warehouse import (
+    MALFORMED,
+    MALFORMED_KEPT,
+    TEXT_KEPT,
+    Batch,
+    Extraction,
+    Failure,
+    Query,
+    current_of,
+    suffix,
+)
 from pipeline.warehouse.dialect import scan_condition, table_function, translate
 from pipeline.warehouse.hours import HourReader
 from pipeline.warehouse.types import in_duckdb
@@ -75,7 +85,9 @@ class DuckDBWarehouse:
         reader = HourReader(connection, condition, query.binding(names, **bounds), suffix(day))
         reader.read(files)
         translated = translate(query.sql)
-        issues = connection.sql(translated.sql, params=query.binding(translated.parameters, **bounds)).to_arrow_table()
+        issues = connection.sql(
+            translated.sql, params=query.binding(translated.parameters, **bounds)
+        ).to_arrow_table()
         translated = translate(malformed.sql)
         sql = _MALFORMED_EVENTS.format(sql=translated.sql)
         incomplete = connection.sql(sql, params=malformed.binding(translated.parameters, **bounds))
@@ -84,7 +96,9 @@ class DuckDBWarehouse:
         connection.execute("DROP TABLE events")
         broken = pa.concat_tables([reader.malformed(), rows.select(MALFORMED.names).cast(MALFORMED)])
         broken = broken.sort_by([("file", "ascending"), ("line", "ascending")])
-        return Extraction(contracts.ISSUES.conform(issues).to_reader(ROWS_A_BATCH), reader.events, broken, left_out)
+        return Extraction(
+            contracts.ISSUES.conform(issues).to_reader(ROWS_A_BATCH), reader.events, broken, left_out
+        )
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
         """Copies the files of a bucket beside its own, each once: a batch never changes. Files of this machine are the rows as they lie."""
@@ -101,7 +115,9 @@ class DuckDBWarehouse:
                 finally:
                     aside.unlink(missing_ok=True)
 
-    def stage(self, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]) -> StagedFile:
+    def stage(
+        self, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]
+    ) -> StagedFile:
         release, releases, members = current_of(releases, members)
         return StagedFile(self.path, release, releases, members, batches)
 
@@ -126,7 +142,9 @@ class DuckDBWarehouse:
     def current_release(self) -> str | None:
         if not self.path.is_file():
             return None
-        return next(str(row["release_id"]) for row in self.records(contracts.RELEASES) if row["status"] == "current")
+        return next(
+            str(row["release_id"]) for row in self.records(contracts.RELEASES) if row["status"] == "current"
+        )
 
     def records(self, table: contracts.Table) -> list[dict[str, Any]]:
         if not self.path.is_file():
@@ -135,7 +153,9 @@ class DuckDBWarehouse:
 
     def query(self, query: Query) -> pa.Table:
         if not self.path.is_file():
-            raise UsageError(f"{self.path}: no release has been published yet.", "Publish one: titler run --from D --to D")
+            raise UsageError(
+                f"{self.path}: no release has been published yet.", "Publish one: titler run --from D --to D"
+            )
         with _attached(self.path) as connection:
             return _run(connection, query)
 
@@ -154,7 +174,14 @@ class DuckDBWarehouse:
 class StagedFile:
     """A warehouse file beside the current one, which `make_current` renames onto it."""
 
-    def __init__(self, path: Path, release: str, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        release: str,
+        releases: pa.Table,
+        members: pa.Table,
+        batches: Mapping[str, Sequence[Batch]],
+    ) -> None:
         self.path = path
         self.release = release
         self.aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
@@ -169,7 +196,9 @@ class StagedFile:
     def __enter__(self) -> StagedFile:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.aside.unlink(missing_ok=True)
 
     def check(self) -> list[Failure]:
@@ -178,7 +207,9 @@ class StagedFile:
             for query in Query.folder("checks", release=self.release):
                 rows = _run(connection, query)
                 if rows.num_rows:
-                    failures.append(Failure(query.stem, query.prose, rows.num_rows, rows.slice(0, FAILURES_KEPT)))
+                    failures.append(
+                        Failure(query.stem, query.prose, rows.num_rows, rows.slice(0, FAILURES_KEPT))
+                    )
         return failures
 
     def query(self, query: Query) -> pa.Table:
@@ -206,7 +237,10 @@ def _attached(path: Path) -> duckdb.DuckDBPyConnection:
         connection.execute("USE warehouse")
     except duckdb.Error as error:
         connection.close()
-        raise TitlerError(f"{path} is not a warehouse file of this DuckDB: {error}", "Publish again: titler publish --release R") from None
+        raise TitlerError(
+            f"{path} is not a warehouse file of this DuckDB: {error}",
+            "Publish again: titler publish --release R",
+        ) from None
     return connection
 
 
@@ -216,8 +250,12 @@ def _run(connection: duckdb.DuckDBPyConnection, query: Query) -> pa.Table:
         return connection.sql(translated.sql, params=query.binding(translated.parameters)).to_arrow_table()
     except duckdb.Error as error:
         views = ", ".join(view.stem for view in Query.folder("views"))
-        functions = ", ".join(f"{one.stem}({', '.join(table_function(one.sql).arguments)})" for one in Query.folder("functions"))
-        raise UsageError(f"{query.name} does not run: {error}", f"The views are: {views}\nThe table functions: {functions}") from None
+        functions = ", ".join(
+            f"{one.stem}({', '.join(table_function(one.sql).arguments)})" for one in Query.folder("functions")
+        )
+        raise UsageError(
+            f"{query.name} does not run: {error}", f"The views are: {views}\nThe table functions: {functions}"
+        ) from None
 
 
 def _copies(path: Path) -> Path:
@@ -228,18 +266,24 @@ def _copies(path: Path) -> Path:
 def _here(path: Path, table: str, batch: Batch, file: str) -> Path:
     """Where the warehouse at `path` reads a batch's file: where that lies, absolute, or its copy."""
     local = file.removeprefix("file://")
-    return (_copies(path) / table / batch.batch_id / Path(file).name if "://" in local else Path(local)).absolute()
+    return (
+        _copies(path) / table / batch.batch_id / Path(file).name if "://" in local else Path(local)
+    ).absolute()
 
 
 def _abandoned(path: Path) -> bool:
     return time.time() - path.stat().st_mtime > ABANDONED_AFTER
 
 
-def _write(aside: Path, path: Path, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]) -> None:
+def _write(
+    aside: Path, path: Path, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]
+) -> None:
     """A new warehouse file: the two small tables as rows, the others as views over Parquet, `sql/views` and `sql/functions` on top."""
     known = {name for name, table in contracts.TABLES.items() if "warehouse" in table.lives_in}
     if surplus := sorted(set(batches) - known):
-        raise UsageError(f"{surplus[0]} does not live in the warehouse, which has: {', '.join(sorted(known))}.")
+        raise UsageError(
+            f"{surplus[0]} does not live in the warehouse, which has: {', '.join(sorted(known))}."
+        )
     connection = duckdb.connect(str(aside))
     try:
         for table, rows in ((contracts.RELEASES, releases), (contracts.RELEASE_MEMBERS, members)):
@@ -255,10 +299,13 @@ def _write(aside: Path, path: Path, releases: pa.Table, members: pa.Table, batch
             connection.execute(f"CREATE VIEW {view.stem} AS {translate(view.sql).sql}")
         for query in Query.folder("functions"):
             function = table_function(query.sql)
-            connection.execute(f"CREATE MACRO {query.stem}({', '.join(function.arguments)}) AS TABLE {function.duckdb}")
+            connection.execute(
+                f"CREATE MACRO {query.stem}({', '.join(function.arguments)}) AS TABLE {function.duckdb}"
+            )
     except duckdb.Error as error:
         raise TitlerError(
-            f"The batches cannot be shown as a release: {error}", "See that their files are there, then publish again."
+            f"The batches cannot be shown as a release: {error}",
+            "See that their files are there, then publish again.",
         ) from None
     finally:
         connection.close()
@@ -266,7 +313,9 @@ def _write(aside: Path, path: Path, releases: pa.Table, members: pa.Table, batch
 
 def _view_of_files(table: contracts.Table, files: Sequence[str]) -> str:
     if not files:
-        nulls = ", ".join(f"CAST(NULL AS {in_duckdb(field.type)}) AS {_name(field.name)}" for field in table.in_warehouse)
+        nulls = ", ".join(
+            f"CAST(NULL AS {in_duckdb(field.type)}) AS {_name(field.name)}" for field in table.in_warehouse
+        )
         return f"CREATE VIEW {table.name} AS SELECT {nulls} WHERE FALSE"
     columns = f"{_cast_columns(table)}, PARSE_PATH(filename)[-2] AS batch_id"
     source = f"READ_PARQUET([{', '.join(files)}], filename = TRUE)"
@@ -284,7 +333,10 @@ def _view_of_files(table: contracts.Table, files: Sequence[str]) -> str:
 
 
 def _cast_columns(table: contracts.Table) -> str:
-    return ", ".join(f"CAST({_name(field.name)} AS {in_duckdb(field.type)}) AS {_name(field.name)}" for field in table.schema)
+    return ", ".join(
+        f"CAST({_name(field.name)} AS {in_duckdb(field.type)}) AS {_name(field.name)}"
+        for field in table.schema
+    )
 
 
 def _name(identifier: str) -> str:

@@ -22,7 +22,16 @@ import pyarrow as pa
 
 from pipeline.errors import SourceError, TitlerError
 from pipeline.warehouse import MALFORMED, MALFORMED_KEPT, TEXT_KEPT
-from pipeline.warehouse.lines import LONGEST_LINE, TIMELINE, UNREADABLE, DamagedError, OversizedError, examine, gauge, whole_lines
+from pipeline.warehouse.lines import (
+    LONGEST_LINE,
+    TIMELINE,
+    UNREADABLE,
+    DamagedError,
+    OversizedError,
+    examine,
+    gauge,
+    whole_lines,
+)
 
 GROUP_BYTES = 128 * 2**20  # compressed; DuckDB reads a group's files side by side
 MENDED = "mended.jsonl"
@@ -101,7 +110,13 @@ class HourReader:
     well-formed ones of all types.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, condition: str, parameters: Mapping[str, Any], suffix: str) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        condition: str,
+        parameters: Mapping[str, Any],
+        suffix: str,
+    ) -> None:
         self.connection = connection
         self.condition = condition
         self.parameters = dict(parameters)
@@ -115,11 +130,16 @@ class HourReader:
     def read(self, files: Sequence[Path]) -> None:
         """Reads all of `files`. Raises SourceError for one of before 2015."""
         self.connection.execute(_EVENTS)
-        with tempfile.TemporaryDirectory(prefix="titler-hours-") as name, ThreadPoolExecutor(READ_TOGETHER) as pool:
+        with (
+            tempfile.TemporaryDirectory(prefix="titler-hours-") as name,
+            ThreadPoolExecutor(READ_TOGETHER) as pool,
+        ):
             folder = Path(name)
             for group in _groups(files):
                 damages = dict(zip(group, pool.map(_damage, group), strict=True))
-                self._read({str(path): path.name for path, damage in damages.items() if damage is None}, folder)
+                self._read(
+                    {str(path): path.name for path, damage in damages.items() if damage is None}, folder
+                )
                 for path, damage in damages.items():
                     if isinstance(damage, OversizedError):
                         self._quarantine(path.name, 1, str(damage), b"")
@@ -140,7 +160,9 @@ class HourReader:
         try:
             self._fill_lines(list(names), compression)
         except duckdb.Error as error:
-            if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in str(error):  # no fault of the file's
+            if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in str(
+                error
+            ):  # no fault of the file's
                 raise TitlerError(
                     f"DuckDB could not hold {', '.join(names.values())}: {error}",
                     f"Free memory, or space in {tempfile.gettempdir()}, or point TMPDIR to where there is some; then run the same again.",
@@ -156,7 +178,9 @@ class HourReader:
         sizes = dict(self.connection.execute(_SIZES).fetchall())
         unsound, before = 0, self._mark(folder)
         for path, name in names.items():
-            places = np.asarray(self.connection.execute(_UNSOUND, {"path": path}).fetchnumpy()["line"], dtype=np.int64)
+            places = np.asarray(
+                self.connection.execute(_UNSOUND, {"path": path}).fetchnumpy()["line"], dtype=np.int64
+            )
             if not len(places):
                 continue
             try:
@@ -170,7 +194,9 @@ class HourReader:
         self.events += sum(sizes.values()) - unsound
         self._keep(_KEEP, pa.table({"path": list(names), "file": list(names.values())}))
 
-    def _look_at(self, path: Path, name: str, places: npt.NDArray[np.int64], size: int, compression: str, folder: Path) -> None:
+    def _look_at(
+        self, path: Path, name: str, places: npt.NDArray[np.int64], size: int, compression: str, folder: Path
+    ) -> None:
         """Quarantines the lines of a file at `places`, or sets them aside mended. Raises DamagedError and SourceError as `_inspect`."""
         with (folder / MENDED).open("ab") as aside:
             for line, text, mended, reason in _inspect(path, name, places, size, compression):
@@ -213,7 +239,9 @@ class HourReader:
             return
         path = folder / MENDED
         self._fill_lines([str(path)], "none")
-        sound = self.connection.execute("SELECT sound FROM lines ORDER BY rowid").fetchnumpy()["sound"].tolist()
+        sound = (
+            self.connection.execute("SELECT sound FROM lines ORDER BY rowid").fetchnumpy()["sound"].tolist()
+        )
         places = []
         with path.open("rb") as file:
             for place, ((name, line), good, text) in enumerate(zip(self._mended, sound, file, strict=True)):
@@ -228,7 +256,9 @@ class HourReader:
         self._mended.clear()
 
     def _fill_lines(self, paths: list[str], compression: str) -> None:
-        sql = _LINES.format(condition=self.condition, compression=compression, longest=LONGEST_LINE, repo=_REPO, actor=_ACTOR)
+        sql = _LINES.format(
+            condition=self.condition, compression=compression, longest=LONGEST_LINE, repo=_REPO, actor=_ACTOR
+        )
         self.connection.execute(sql, {**self.parameters, "suffix": self.suffix, "paths": paths})
 
     def _keep(self, sql: str, arrived: pa.Table) -> None:
@@ -253,7 +283,9 @@ def _damage(path: Path) -> OversizedError | DamagedError | None:
     return None
 
 
-def _inspect(path: Path, name: str, places: npt.NDArray[np.int64], size: int, compression: str) -> Iterator[tuple[int, bytes, bytes, str]]:
+def _inspect(
+    path: Path, name: str, places: npt.NDArray[np.int64], size: int, compression: str
+) -> Iterator[tuple[int, bytes, bytes, str]]:
     """The lines at `places` (ascending): place, text, mended text or nothing, reason.
 
     Raises DamagedError when the file is, and SourceError when most of its `size` lines are of before 2015.

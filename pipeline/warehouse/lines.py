@@ -25,7 +25,10 @@ _PIECE = 64  # a damaged file loses at most what one of these held
 _INFLATED = 2**20
 _BOM = b"\xef\xbb\xbf"
 # one escape after another, so that the backslash of `\\ud83d` is not taken for the start of `\ud83d`
-_ESCAPES = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}(\\u[dD][c-fC-F][0-9a-fA-F]{2})?|(u[dD][c-fC-F][0-9a-fA-F]{2})|.)", re.DOTALL)
+_ESCAPES = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}(\\u[dD][c-fC-F][0-9a-fA-F]{2})?|(u[dD][c-fC-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 _HALVES = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -54,9 +57,13 @@ def gauge(path: Path) -> None:
         size += len(chunk)
         lines += chunk.count(b"\n")
         if size > limit:
-            raise OversizedError(f"the file inflates from {packed:,} bytes to more than {limit:,}, expected an hour of GH Archive")
+            raise OversizedError(
+                f"the file inflates from {packed:,} bytes to more than {limit:,}, expected an hour of GH Archive"
+            )
         if lines > MOST_LINES:
-            raise OversizedError(f"the file has more than {MOST_LINES:,} lines, expected an hour of GH Archive")
+            raise OversizedError(
+                f"the file has more than {MOST_LINES:,} lines, expected an hour of GH Archive"
+            )
 
 
 def whole_lines(path: Path, compression: str) -> Iterator[bytes]:
@@ -139,7 +146,9 @@ def _begins_as_timeline(line: bytes) -> bool:
 
 
 def _kind(value: Any) -> str:
-    return {list: "an array", dict: "an object", str: "a string", bool: "a boolean", type(None): "null"}.get(type(value), "a number")
+    return {list: "an array", dict: "an object", str: "a string", bool: "a boolean", type(None): "null"}.get(
+        type(value), "a number"
+    )
 
 
 def _plain(path: Path) -> Iterator[bytes]:
@@ -165,13 +174,19 @@ def _inflated(path: Path) -> Iterator[bytes]:
                 except zlib.error as error:
                     yield from _up_to_damage(before, chunk)
                     strange = not inflated and "header check" in str(error)
-                    raise DamagedError(f"the file is {'not gzip' if strange else 'damaged here'}: {error}") from None
+                    raise DamagedError(
+                        f"the file is {'not gzip' if strange else 'damaged here'}: {error}"
+                    ) from None
                 inflated += len(data)
                 if data:
                     yield data
                 chunk = member.unused_data if member.eof else member.unconsumed_tail
         if not member.eof:
-            raise DamagedError("the file is cut here: its gzip stream has no end" if file.tell() else "the file is empty: no gzip stream")
+            raise DamagedError(
+                "the file is cut here: its gzip stream has no end"
+                if file.tell()
+                else "the file is empty: no gzip stream"
+            )
 
 
 def _up_to_damage(member: Any, chunk: bytes) -> Iterator[bytes]:

@@ -43,9 +43,15 @@ FOOTER = ("current.json", "keys", "manifest.json")
 def days(first: int, night: int) -> dict[date, list[dict[str, Any]]]:
     """Real issues of GitHub, drawn: so many for each day."""
     table = read(test_data())
-    rows = [row for row in table.to_pylist() if (row["url"] or "").startswith(GITHUB) and row["kind"] == "issue" and row["title"]]
+    rows = [
+        row
+        for row in table.to_pylist()
+        if (row["url"] or "").startswith(GITHUB) and row["kind"] == "issue" and row["title"]
+    ]
     if len(rows) < first + night:
-        sys.exit(f"{len(rows)} issues of GitHub in {test_data()}, expected {first + night}: ask for fewer (--first, --night).")
+        sys.exit(
+            f"{len(rows)} issues of GitHub in {test_data()}, expected {first + night}: ask for fewer (--first, --night)."
+        )
     order = np.random.default_rng(SEED).permutation(len(rows))[: first + night]
     chosen = [rows[position] for position in order]
     return {FIRST: chosen[:first], NIGHT: chosen[first:]}
@@ -62,7 +68,13 @@ def write(folder: Path, day: date, issues: list[dict[str, Any]], begin: int) -> 
     hours: dict[int, list[str]] = {hour: [] for hour in range(24)}
     for number, row in enumerate(issues):
         at = datetime(day.year, day.month, day.day) + timedelta(seconds=number * 86_000 // len(issues))
-        issue = {"id": begin + number, "number": number + 1, "html_url": row["url"], "title": row["title"], "body": row["body"]}
+        issue = {
+            "id": begin + number,
+            "number": number + 1,
+            "html_url": row["url"],
+            "title": row["title"],
+            "body": row["body"],
+        }
         event = {
             "id": str(begin + number),
             "type": "IssuesEvent",
@@ -86,7 +98,9 @@ class Took(NamedTuple):
 def titler(environment: dict[str, str], *arguments: str) -> Took:
     """What a verb takes. Ends the process, with what the verb said, where it fails."""
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen([Path(sys.executable).with_name("titler"), *arguments], env=environment, stdout=said, stderr=said)
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("titler"), *arguments], env=environment, stdout=said, stderr=said
+        )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
@@ -98,7 +112,12 @@ def titler(environment: dict[str, str], *arguments: str) -> Took:
 def run(environment: dict[str, str]) -> dict[str, dict[str, Took]]:
     """What each verb took for the first day and for the night."""
     took: dict[str, dict[str, Took]] = {release: {} for release in RELEASES}
-    training = (("vocab", "model"), ("vectorize", "--model", "model"), ("train", "model"), ("evaluate", "model"))
+    training = (
+        ("vocab", "model"),
+        ("vectorize", "--model", "model"),
+        ("train", "model"),
+        ("evaluate", "model"),
+    )
     for release, day in zip(RELEASES, (FIRST, NIGHT), strict=True):
         for verb in ("extract", "clean"):
             took[release][verb] = titler(environment, verb, "--day", str(day))
@@ -145,17 +164,23 @@ def indexed(count: int) -> tuple[float, int, float]:
 
 def main() -> None:
     """Prints three tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--first", type=int, default=10_000, help="issues of the first day")
     parser.add_argument("--night", type=int, default=1_000, help="issues of the night's day")
     parser.add_argument("--variant", default=Model().variant, help="the network")
-    parser.add_argument("--indexed", type=int, nargs="*", default=[10_000, 100_000], help="vectors in an index")
+    parser.add_argument(
+        "--indexed", type=int, nargs="*", default=[10_000, 100_000], help="vectors in an index"
+    )
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="titler-costs-") as folder:
         hours = Path(folder, "hours")
         hours.mkdir()
         # in a process of its own: a child's peak begins with the memory of the one that started it
-        reader = multiprocessing.get_context("spawn").Process(target=write_days, args=(hours, chosen.first, chosen.night))
+        reader = multiprocessing.get_context("spawn").Process(
+            target=write_days, args=(hours, chosen.first, chosen.night)
+        )
         reader.start()
         reader.join()
         if reader.exitcode:
@@ -171,8 +196,12 @@ def main() -> None:
         took = run({**kept, **settings})
         tables = stored(Lake(f"{folder}/lake"))
         size = Path(folder, "lake", "warehouse.duckdb").stat().st_size
-    print(f"{chosen.first:,} issues on the first day, {chosen.night:,} in the night, {chosen.variant}; processor seconds")
-    print(f"{'verb':24} {'first day':>10} {'night':>10} {'to start':>10} {'1,000 issues':>13} {'peak MiB':>9}")
+    print(
+        f"{chosen.first:,} issues on the first day, {chosen.night:,} in the night, {chosen.variant}; processor seconds"
+    )
+    print(
+        f"{'verb':24} {'first day':>10} {'night':>10} {'to start':>10} {'1,000 issues':>13} {'peak MiB':>9}"
+    )
     for verb, first in took[RELEASES[0]].items():
         night = took[RELEASES[1]].get(verb)
         if night is None:

@@ -107,8 +107,15 @@ def products(variant: str, batch: int, places: int, work: str) -> Iterator[tuple
         rows = batch * width
         step: list[Product] = [((rows, size), (size, 3 * size)), *recurrence(variant, rows, size)]
         if variant == "copy":
-            step += [((batch, width, size), (batch, size, places)), ((batch, width, places), (batch, places, size))]
-            step += [((rows, 3 * size), (3 * size, 1)), ((rows, 2 * size), (2 * size, size)), ((rows, size), (size, size))]
+            step += [
+                ((batch, width, size), (batch, size, places)),
+                ((batch, width, places), (batch, places, size)),
+            ]
+            step += [
+                ((rows, 3 * size), (3 * size, 1)),
+                ((rows, 2 * size), (2 * size, size)),
+                ((rows, size), (size, size)),
+            ]
         yield shape.steps, [*step, ((rows, size), (size, shape.title_vocabulary))]
 
 
@@ -124,7 +131,9 @@ def bare(variant: str, issues: Ids, size: int, work: str) -> float:
     sorted_ = issues[np.argsort(lengths(issues), kind="stable")]
     seconds, random = 0.0, np.random.default_rng(0)
     for first in range(0, len(issues), size):
-        places = trimmed(sorted_[first : first + size]).shape[1] if VARIANTS[variant].trims else issues.shape[1]
+        places = (
+            trimmed(sorted_[first : first + size]).shape[1] if VARIANTS[variant].trims else issues.shape[1]
+        )
         for times, some in products(variant, size, places, work):
             pairs = [tuple(random.random(shape, np.float32) for shape in product) for product in some]
             outs = [np.matmul(*pair) for pair in pairs]
@@ -146,23 +155,33 @@ def rate(work: Callable[..., object], issues: Ids, size: int) -> float:
 
 def main() -> None:
     """Prints one table a variant."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), choices=list(SIZES))
     chosen = parser.parse_args()
     for variant in chosen.variants:
         network, issues = build(variant, SHAPES[variant], seed=0), bodies(variant, max(SIZES.values()))
         work: dict[str, Callable[..., object]] = {"encode": network.encode}
-        work |= {name: partial(network.decode, start=START, end=END, beam_width=width) for name, width in WIDTHS.items()}
+        work |= {
+            name: partial(network.decode, start=START, end=END, beam_width=width)
+            for name, width in WIDTHS.items()
+        }
         loop = article_s_loop(network, issues)
         print(f"\n{variant:14} " + " ".join(f"{name + '/s':>9} {'loop':>6} {'bare':>5}" for name in work))
-        print(f"{'one by one':14} " + " ".join(f"{loop[name]:9.1f} {1:6.1f} {'':>5}" for name in work), flush=True)
+        print(
+            f"{'one by one':14} " + " ".join(f"{loop[name]:9.1f} {1:6.1f} {'':>5}" for name in work),
+            flush=True,
+        )
         for size in chosen.sizes:
             cells = []
             for name, each in work.items():
                 some = issues[: SIZES[size]]
                 now, limit = rate(each, some, size), bare(variant, some, size, name)
-                cells.append(f"{now:9.1f} {now / loop[name]:6.1f} {f'{now / limit:.0%}' if limit else '-':>5}")
+                cells.append(
+                    f"{now:9.1f} {now / loop[name]:6.1f} {f'{now / limit:.0%}' if limit else '-':>5}"
+                )
             print(f"batches of {size:3} " + " ".join(cells), flush=True)
 
 

@@ -27,19 +27,27 @@ def line(model: str, file: str, task: Task, found: Mapping[str, Any]) -> str:
     """A row of the table."""
     counts = [found["train"], found["test"]]
     if found["positives_train"] is not None:
-        counts = [f"{rows} ({found[f'positives_{side}']})" for rows, side in zip(counts, ("train", "test"), strict=True)]
+        counts = [
+            f"{rows} ({found[f'positives_{side}']})"
+            for rows, side in zip(counts, ("train", "test"), strict=True)
+        ]
     cells = [" / ".join(f"{found[way][figure]:.3f}" for way in WAYS) for figure in task.figures]
     return " | ".join([model, file, task.name, *map(str, counts), found["split"], *cells])
 
 
 def main() -> None:
     """Prints one table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", type=Path, nargs="+", required=True, metavar="DIR")
     parser.add_argument("--files", nargs="+", default=list(FILES))
     chosen = parser.parse_args()
     models = {folder.name: Predictor.load(folder) for folder in chosen.model}
-    print("model | file | question | train | test | split by | " + "; ".join(f"{task.name}: {', '.join(task.figures)}" for task in TASKS))
+    print(
+        "model | file | question | train | test | split by | "
+        + "; ".join(f"{task.name}: {', '.join(task.figures)}" for task in TASKS)
+    )
     for file in chosen.files:
         rows = issue_files.read(test_data() / "issues" / f"{file}.parquet")
         issues = [row for row in rows if not row.is_pull_request]

@@ -58,7 +58,9 @@ def generated(count: int, seed: int = 0) -> pa.Table:
         drawn = words[random.zipf(1.2, sizes.sum()) % len(words)]
         return [" ".join(text) for text in np.split(drawn, np.cumsum(sizes)[:-1])]
 
-    return pa.table({"repo": [f"owner/{number}" for number in repos], "title": texts(7, 3, 30), "body": texts(60, 6, 250)})
+    return pa.table(
+        {"repo": [f"owner/{number}" for number in repos], "title": texts(7, 3, 30), "body": texts(60, 6, 250)}
+    )
 
 
 def issues(count: int) -> pa.Table:
@@ -94,7 +96,9 @@ def source(root: Path, file: Path, variant: str) -> Source:
     vocab.run(lake, settings, model, asked, [extract_file.pinned(taken, *cleaned.manifests)])
     vectors = vectorize.run(lake, settings, model).manifests
     found = vocab.vocabularies_of(lake, model.members(VOCABULARY, "vocab")[0])
-    return Source(lake, model, vectors, Shape(found.body.size, found.title.size, found.body.length, found.title.length))
+    return Source(
+        lake, model, vectors, Shape(found.body.size, found.title.size, found.body.length, found.title.length)
+    )
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,9 @@ def issues_of(step: Any) -> int:
 
 def fed(epoch: Epoch, rounds: int) -> Took:
     """The quickest of some epochs' inputs, by the seconds of cores."""
-    return min((timed(lambda: sum(map(issues_of, epoch()))) for _ in range(rounds)), key=lambda took: took.cpu)
+    return min(
+        (timed(lambda: sum(map(issues_of, epoch()))) for _ in range(rounds)), key=lambda took: took.cpu
+    )
 
 
 def trained(epoch: Epoch, learn: Callable[[Any], object], count: int) -> Took:
@@ -158,13 +164,17 @@ def lines(variant: str, found: Source, size: int, count: int, rounds: int) -> It
         )
         learning.finish()
     lesson = kind.lesson(network.model)
-    lesson.model.compile(keras.optimizers.Nadam(0.001, global_clipnorm=lesson.clip), lesson.loss, metrics=lesson.metrics)
+    lesson.model.compile(
+        keras.optimizers.Nadam(0.001, global_clipnorm=lesson.clip), lesson.loss, metrics=lesson.metrics
+    )
     batches = found.batches(size)
     yield row(
         f"{variant}, titles",
         fed(lambda: lesson.batches(batches(1)), rounds),
         trained(
-            lambda: lesson.batches(batches(1)), lambda step: lesson.model.train_on_batch(step.inputs, step.targets, return_dict=True), count
+            lambda: lesson.batches(batches(1)),
+            lambda step: lesson.model.train_on_batch(step.inputs, step.targets, return_dict=True),
+            count,
         ),
     )
 
@@ -181,11 +191,16 @@ def row(name: str, made: Took, learned: Took) -> str:
 
 def main() -> None:
     """Prints one table, a row as soon as it is known."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--issues", type=int, default=60_000)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument(
-        "--steps", type=int, default=200, help="trained on and timed; of the contrast, which has 512 issues each, a quarter"
+        "--steps",
+        type=int,
+        default=200,
+        help="trained on and timed; of the contrast, which has 512 issues each, a quarter",
     )
     parser.add_argument("--rounds", type=int, default=3, help="epochs of input, of which the quickest counts")
     parser.add_argument("--variants", nargs="+", default=["gru", "copy"])
@@ -198,10 +213,30 @@ def main() -> None:
             root.mkdir(parents=True, exist_ok=True)
             pq.write_table(issues(chosen.issues), file)
         sources = {variant: source(root / "lake", file, variant) for variant in chosen.variants}
-        print(f"\n{chosen.issues:,} issues, those that train by {chosen.batch}; {keras.config.backend()} on {os.cpu_count()} cores")
-        print(f"{'':29} {'input':>15} {'training':>19} {'input share':>15} {'input issues/s':>21} {'training':>9} {'cores for':>9}")
-        heads = ("issues", 8), ("s", 7), ("cpu", 7), ("s", 9), ("cpu", 9), ("s", 7), ("cpu", 7), ("a clock", 10), ("a core", 10)
-        print(f"{'':20} " + " ".join(f"{name:>{width}}" for name, width in (*heads, ("issues/s", 9), (f"{NEEDED / 1000:.0f}k/s", 9))))
+        print(
+            f"\n{chosen.issues:,} issues, those that train by {chosen.batch}; {keras.config.backend()} on {os.cpu_count()} cores"
+        )
+        print(
+            f"{'':29} {'input':>15} {'training':>19} {'input share':>15} {'input issues/s':>21} {'training':>9} {'cores for':>9}"
+        )
+        heads = (
+            ("issues", 8),
+            ("s", 7),
+            ("cpu", 7),
+            ("s", 9),
+            ("cpu", 9),
+            ("s", 7),
+            ("cpu", 7),
+            ("a clock", 10),
+            ("a core", 10),
+        )
+        print(
+            f"{'':20} "
+            + " ".join(
+                f"{name:>{width}}"
+                for name, width in (*heads, ("issues/s", 9), (f"{NEEDED / 1000:.0f}k/s", 9))
+            )
+        )
         for variant, found in sources.items():
             for line in lines(variant, found, chosen.batch, chosen.steps, chosen.rounds):
                 print(line, flush=True)

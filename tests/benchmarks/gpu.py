@@ -46,7 +46,10 @@ def bodies_of(variant: str, count: int, seed: int) -> Ids:
     random, shape = np.random.default_rng(seed), SHAPES[variant]
     ids = words(random, count, shape.body_length, shape.body_vocabulary)
     if VARIANTS[variant].trims:
-        ids[np.arange(shape.body_length) >= np.clip(random.lognormal(4.85, 0.75, count), 10, shape.body_length)[:, None]] = 0
+        ids[
+            np.arange(shape.body_length)
+            >= np.clip(random.lognormal(4.85, 0.75, count), 10, shape.body_length)[:, None]
+        ] = 0
     return ids
 
 
@@ -99,7 +102,12 @@ def train(variant: str, precision: str, batch: int, count: int) -> tuple[Network
     for _ in data(EPOCHS):
         pass
     contrast = [epoch.issues / epoch.seconds for epoch in reported if isinstance(epoch, ContrastFigures)]
-    return network, figures, (time.perf_counter() - began) / figures.seconds, contrast[-1] if contrast else 0.0
+    return (
+        network,
+        figures,
+        (time.perf_counter() - began) / figures.seconds,
+        contrast[-1] if contrast else 0.0,
+    )
 
 
 def rates(network: Network, bodies: Ids, batch: int) -> list[float]:
@@ -119,7 +127,9 @@ def rates(network: Network, bodies: Ids, batch: int) -> list[float]:
 
 def main() -> None:
     """Prints one table: a row for each variant, precision and batch size."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--pairs", type=int, default=PAIRS)
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS))
@@ -130,7 +140,9 @@ def main() -> None:
         for precision in chosen.precisions:
             for batch in chosen.batches:
                 network, figures, input_share, contrast = train(variant, precision, batch, chosen.pairs)
-                embedded, greedy, beam = rates(network, bodies_of(variant, min(chosen.pairs, 40 * batch), 3), batch)
+                embedded, greedy, beam = rates(
+                    network, bodies_of(variant, min(chosen.pairs, 40 * batch), 3), batch
+                )
                 tflops = figures.issues * FLOP_A_PAIR[variant] / figures.seconds / 1e12
                 rows.append(
                     f"{variant:10} {precision:15} {batch:6} {figures.seconds:9.1f} {figures.loss:8.4f} {input_share:7.1%} {tflops:8.2f} "
@@ -144,7 +156,10 @@ def main() -> None:
         ("TFLOP/s", 8),
         *((f"{name}/s", 10) for name in ("contrast", "embed", "greedy", "beam 4")),
     )
-    print(f"{'variant':10} {'precision':15} {'batch':>6} " + " ".join(f"{name:>{width}}" for name, width in heads))
+    print(
+        f"{'variant':10} {'precision':15} {'batch':>6} "
+        + " ".join(f"{name:>{width}}" for name, width in heads)
+    )
     print("\n".join(rows))
 
 

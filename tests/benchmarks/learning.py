@@ -59,13 +59,17 @@ class Pairs:
 
     def __call__(self, epoch: int) -> Iterator[tuple[Ids, Ids]]:
         passed, piece = divmod(max(0, epoch - 1), self.pieces)
-        order = in_runs(self.groups, self.together, np.random.default_rng([self.seed, passed]))[piece :: self.pieces]
+        order = in_runs(self.groups, self.together, np.random.default_rng([self.seed, passed]))[
+            piece :: self.pieces
+        ]
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
             yield self.bodies[rows], self.titles[rows]
 
 
-def learn(train: pa.Table, validation: pa.Table, how: Learning, name: str, on_epoch: Callable[[Any], None] = print) -> Predictor:
+def learn(
+    train: pa.Table, validation: pa.Table, how: Learning, name: str, on_epoch: Callable[[Any], None] = print
+) -> Predictor:
     """A model that learned titles from bodies of `train`, with the weights of the epoch that was best on `validation`.
 
     It never abstains by its confidence. Raises UsageError where either part is empty.
@@ -73,8 +77,13 @@ def learn(train: pa.Table, validation: pa.Table, how: Learning, name: str, on_ep
     from pipeline.networks.in_keras import build
     from pipeline.networks.in_keras.training import fit
 
-    vocabularies, *ids = _subwords(train, validation) if units_of(how.variant) == "subwords" else _words(train, validation)
-    learned, held = (Pairs(*pair, _groups(part), how.batch_size, how.seed) for pair, part in zip(ids, (train, validation), strict=True))
+    vocabularies, *ids = (
+        _subwords(train, validation) if units_of(how.variant) == "subwords" else _words(train, validation)
+    )
+    learned, held = (
+        Pairs(*pair, _groups(part), how.batch_size, how.seed)
+        for pair, part in zip(ids, (train, validation), strict=True)
+    )
     body, title = vocabularies.body, vocabularies.title
     network = build(how.variant, Shape(body.size, title.size, body.length, title.length), how.seed)
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
@@ -99,11 +108,16 @@ Learned = tuple[Vocabularies, tuple[Ids, Ids], tuple[Ids, Ids]]
 
 
 def _groups(issues: pa.Table) -> npt.NDArray[np.int64]:
-    return np.array([zlib.crc32((repo or "").encode()) for repo in issues["repo"].to_pylist()], dtype=np.int64)
+    return np.array(
+        [zlib.crc32((repo or "").encode()) for repo in issues["repo"].to_pylist()], dtype=np.int64
+    )
 
 
 def _words(train: pa.Table, validation: pa.Table) -> Learned:
-    tokens = [[tokenizer("titler")(part[name].to_pylist()) for name in ("body", "title")] for part in (train, validation)]
+    tokens = [
+        [tokenizer("titler")(part[name].to_pylist()) for name in ("body", "title")]
+        for part in (train, validation)
+    ]
     body = Vocabulary.fit(Counts.of(tokens[0][0]), BODY_WORDS, BODY_LENGTH, "pre", start_end=False)
     title = Vocabulary.fit(Counts.of(tokens[0][1]), TITLE_WORDS, TITLE_LENGTH, "post", start_end=True)
     first, second = ((body.ids(bodies), title.ids(titles)) for bodies, titles in tokens)
@@ -112,7 +126,12 @@ def _words(train: pa.Table, validation: pa.Table) -> Learned:
 
 def _subwords(train: pa.Table, validation: pa.Table) -> Learned:
     read = train.take(np.arange(0, len(train), -(-len(train) // ISSUES_READ)))
-    units = Units.fit((prepare(text) for name in ("title", "body") for text in read[name].to_pylist()), SUBWORDS)
+    units = Units.fit(
+        (prepare(text) for name in ("title", "body") for text in read[name].to_pylist()), SUBWORDS
+    )
     body, title = Subwords(units, BODY_UNITS, start_end=False), Subwords(units, TITLE_UNITS, start_end=True)
-    first, second = ((body.ids(part["body"].to_pylist()), title.ids(part["title"].to_pylist())) for part in (train, validation))
+    first, second = (
+        (body.ids(part["body"].to_pylist()), title.ids(part["title"].to_pylist()))
+        for part in (train, validation)
+    )
     return Vocabularies(body, title), first, second

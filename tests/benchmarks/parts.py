@@ -81,7 +81,11 @@ def make(issues: pa.Table, cutoff: datetime = CUTOFF) -> Parts:
     issues = issues.filter(_first_of_each(issues["url"].to_pylist()))
     part = _parts_of(issues)
     scored = np.array(
-        [kind == "issue" and (url or "").startswith(GITHUB) for kind, url in zip(*_lists(issues, "kind", "url"), strict=True)], dtype=bool
+        [
+            kind == "issue" and (url or "").startswith(GITHUB)
+            for kind, url in zip(*_lists(issues, "kind", "url"), strict=True)
+        ],
+        dtype=bool,
     )
     before, since = _opened(issues, cutoff)
     return _parted(
@@ -138,7 +142,11 @@ def _parts_of(issues: pa.Table) -> npt.NDArray[np.str_]:
     """Each row's part by its repository, the strictest of the spellings that GitHub takes for one; where it is on no GitHub, it trains."""
     repos, urls = _lists(issues, "repo", "url")
     rank: dict[str, int] = {}
-    for repo in {repo for repo, url in zip(repos, urls, strict=True) if repo and (url is None or url.startswith(GITHUB))}:
+    for repo in {
+        repo
+        for repo, url in zip(repos, urls, strict=True)
+        if repo and (url is None or url.startswith(GITHUB))
+    }:
         rank[repo.lower()] = max(rank.get(repo.lower(), 0), STRICTEST.index(part_of(repo)))
     return np.array([STRICTEST[rank.get((repo or "").lower(), 0)] for repo in repos])
 
@@ -147,7 +155,9 @@ def _opened(issues: pa.Table, cutoff: datetime) -> tuple[npt.NDArray[np.bool_], 
     """Whether each row was opened before the cutoff, and whether not before; neither where that is not known."""
     before = pc.less(issues["created_at"], pa.scalar(cutoff, issues["created_at"].type))
     known = [source for source, latest in UNDATED.items() if latest <= cutoff]
-    undated = pc.and_(pc.is_null(issues["created_at"]), pc.is_in(issues["source"], pa.array(known, pa.string())))
+    undated = pc.and_(
+        pc.is_null(issues["created_at"]), pc.is_in(issues["source"], pa.array(known, pa.string()))
+    )
     since = pc.fill_null(pc.invert(before), False)
     return pc.or_(pc.fill_null(before, False), undated).to_numpy(), since.to_numpy()
 

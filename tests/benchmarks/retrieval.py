@@ -59,7 +59,10 @@ def ranks(vectors: Any, pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.int6
         similarity = np.asarray(product.toarray() if hasattr(product, "toarray") else product)
         if not np.isfinite(similarity).all():
             raise ValueError("an embedding holds what is no number")
-        found += [np.count_nonzero(row[:newer] >= row[older]) for row, (newer, older) in zip(similarity, some, strict=True)]
+        found += [
+            np.count_nonzero(row[:newer] >= row[older])
+            for row, (newer, older) in zip(similarity, some, strict=True)
+        ]
     return np.array(found, dtype=np.int64)
 
 
@@ -80,12 +83,16 @@ def main() -> None:
     """Prints one table."""
     from tests.benchmarks import tfidf
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", type=Path, nargs="+", default=[], metavar="DIR")
     models = parser.parse_args().model
     issues, pairs = read(test_data())
     rows: dict[str, Embed] = {
-        "TF-IDF, title and body": lambda issues: tfidf.embed([f"{row['title']}\n{row['body']}" for row in issues.to_pylist()]),
+        "TF-IDF, title and body": lambda issues: tfidf.embed(
+            [f"{row['title']}\n{row['body']}" for row in issues.to_pylist()]
+        ),
         "TF-IDF, body": lambda issues: tfidf.embed(issues["body"].to_pylist()),
         **{folder.name: by_model(folder) for folder in models},
     }
@@ -93,7 +100,9 @@ def main() -> None:
     print(f"{'':24} {'R@1':>6} {'R@5':>6} {'R@10':>6} {'MRR':>6}")
     for name, embed in rows.items():
         found = evaluate(issues, pairs, embed)
-        print(f"{name:24} {found.recall_at_1:6.3f} {found.recall_at_5:6.3f} {found.recall_at_10:6.3f} {found.mrr:6.3f}")
+        print(
+            f"{name:24} {found.recall_at_1:6.3f} {found.recall_at_5:6.3f} {found.recall_at_10:6.3f} {found.mrr:6.3f}"
+        )
 
 
 if __name__ == "__main__":

@@ -35,14 +35,20 @@ def timed(step: str) -> Iterator[None]:
 
 def stored(bucket: Path) -> Iterator[tuple[str, int, int]]:
     """Objects and bytes below each folder of the bucket and of the lake in it."""
-    folders = [folder for folder in [*bucket.iterdir(), *(bucket / "lake").iterdir()] if folder.is_dir() and folder.name != "lake"]
+    folders = [
+        folder
+        for folder in [*bucket.iterdir(), *(bucket / "lake").iterdir()]
+        if folder.is_dir() and folder.name != "lake"
+    ]
     for folder in sorted(folders):
         sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
         yield folder.relative_to(bucket).as_posix(), len(sizes), sum(sizes)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("hours", type=Path, help="a folder of hour files")
     parser.add_argument("--from", dest="first", required=True, help="first day")
     parser.add_argument("--to", dest="last", required=True, help="last day, included")
@@ -50,7 +56,9 @@ def main() -> None:
     end_on_signals()
     with tempfile.TemporaryDirectory(prefix="titler-server-") as folder:
         began = time.perf_counter()
-        with Server(Path(folder), {**SETTINGS, "TITLER_SOURCE__HOURS": str(chosen.hours.resolve())}) as server:
+        with Server(
+            Path(folder), {**SETTINGS, "TITLER_SOURCE__HOURS": str(chosen.hours.resolve())}
+        ) as server:
             print(f"{'all services healthy':40} {(time.perf_counter() - began) / 60:8.1f} min", flush=True)
             with timed("titler_ingest, a backfill"):
                 span = ("--from-date", chosen.first, "--to-date", chosen.last)
@@ -64,7 +72,9 @@ def main() -> None:
                 server.run(TASKS, "airflow", "dags", "trigger", "titler_refresh")
                 server.finish("titler_refresh")
             status = json.loads(server.run(TASKS, "titler", "status", "--json"))
-            print(f"\n{len(status['days'])} days: {sorted({day['verdict'] for day in status['days']})}, release {status['release']}\n")
+            print(
+                f"\n{len(status['days'])} days: {sorted({day['verdict'] for day in status['days']})}, release {status['release']}\n"
+            )
             print(f"{'in the object store':40} {'objects':>8} {'bytes':>14}")
             for name, objects, size in stored(server.home / "volumes" / "minio" / "titler"):
                 print(f"{name:40} {objects:8,} {size:14,}")

@@ -34,7 +34,9 @@ def test_what_is_no_number_is_refused():
 
 
 def test_more_pairs_than_are_asked_together_keep_their_order():
-    assert ranks(np.arange(300.0)[:, None], [(299, row) for row in range(299)]).tolist() == list(range(299, 0, -1))
+    assert ranks(np.arange(300.0)[:, None], [(299, row) for row in range(299)]).tolist() == list(
+        range(299, 0, -1)
+    )
 
 
 def test_figures_of_any_embedding():
@@ -52,7 +54,11 @@ def test_the_floor_on_real_duplicates():
     if "TITLER_TEST_DATA" not in os.environ:
         pytest.skip("TITLER_TEST_DATA is not set: no duplicates to retrieve")
     issues, pairs = read(Path(os.environ["TITLER_TEST_DATA"]))
-    found = evaluate(issues, pairs, lambda issues: tfidf.embed([f"{row['title']}\n{row['body']}" for row in issues.to_pylist()]))
+    found = evaluate(
+        issues,
+        pairs,
+        lambda issues: tfidf.embed([f"{row['title']}\n{row['body']}" for row in issues.to_pylist()]),
+    )
     assert (len(issues), len(pairs)) == (15_815, 1_360)
     assert [found.recall_at_1, found.recall_at_5, found.recall_at_10, found.mrr] == pytest.approx(
         [0.1985, 0.3934, 0.4757, 0.2917], abs=1e-3

@@ -17,22 +17,37 @@ from tests.benchmarks.learning import Learning, learn
 from tests.benchmarks.tfidf import NearestTitle
 from tests.benchmarks.titles import by_models, first_words, scores, table
 
-BODIES = ["the window closes at once", "the printer prints nothing at all", "a window opens and closes", "nothing prints"]
+BODIES = [
+    "the window closes at once",
+    "the printer prints nothing at all",
+    "a window opens and closes",
+    "nothing prints",
+]
 TITLES = ["window closes", "no print", "Flickering", "silence"]
 
 
 def test_the_nearest_bodys_title_is_said_and_none_where_no_word_is_shared():
     nearest = NearestTitle(BODIES, TITLES)
-    assert nearest(["my printer prints nothing", "closes the window at once", "unheard of"]) == ["silence", "window closes", ""]
+    assert nearest(["my printer prints nothing", "closes the window at once", "unheard of"]) == [
+        "silence",
+        "window closes",
+        "",
+    ]
 
 
 def test_the_first_words_are_cleaned():
-    assert first_words(["See https://example.com/z, PLEASE! " + "x " * 20, ""]) == ["see url please" + " x" * 12, ""]
+    assert first_words(["See https://example.com/z, PLEASE! " + "x " * 20, ""]) == [
+        "see url please" + " x" * 12,
+        "",
+    ]
 
 
 def test_a_table_has_a_row_a_titler_and_ignores_case():
     issues = pa.table({"title": ["Window closes", "No print"], "body": BODIES[:2]})
-    found = scores({"right": lambda bodies: ["window closes", "no print"], "silent": lambda bodies: ["", "no print"]}, issues)
+    found = scores(
+        {"right": lambda bodies: ["window closes", "no print"], "silent": lambda bodies: ["", "no print"]},
+        issues,
+    )
     assert table(found).splitlines() == [
         "             R-1       R-2       R-L      BLEU     exact  distinct abstained     words",
         "right     100.00    100.00    100.00      0.00    100.00    100.00      0.00      2.00",
@@ -48,13 +63,19 @@ def test_a_network_learns_with_the_settings_sizes():
         learning.BODY_LENGTH,
         learning.TITLE_LENGTH,
     )
-    assert (text.subwords, text.body_units, text.title_units) == (learning.SUBWORDS, learning.BODY_UNITS, learning.TITLE_UNITS)
+    assert (text.subwords, text.body_units, text.title_units) == (
+        learning.SUBWORDS,
+        learning.BODY_UNITS,
+        learning.TITLE_UNITS,
+    )
 
 
 def test_a_network_learns_from_a_part_and_is_read_again(tmp_path):
     data = pa.table({"title": TITLES * 8, "body": BODIES * 8, "repo": ["a/b"] * 32})
     said: list[int] = []
-    model = learn(data, data, Learning(epochs=2, batch_size=16), "small", lambda figures: said.append(figures.epoch))
+    model = learn(
+        data, data, Learning(epochs=2, batch_size=16), "small", lambda figures: said.append(figures.epoch)
+    )
     assert (said, model.name, model.vocabularies.title.length) == ([1, 2], "small", 12)
     model.save(tmp_path / "m")
     issues = data.slice(0, len(TITLES))
@@ -66,7 +87,10 @@ def test_what_a_confidence_is_worth_is_told_by_bins():
     class Sure:
         def predict(self, bodies: Sequence[str | None]) -> list[Prediction]:
             said = [("window closes", 0.95), ("no print", 0.12), ("", 0.0)]
-            return [Prediction(title, confidence, title == "", np.zeros(1, np.float32)) for title, confidence in said]
+            return [
+                Prediction(title, confidence, title == "", np.zeros(1, np.float32))
+                for title, confidence in said
+            ]
 
     issues = pa.table({"title": ["Window closes", "It is slow", "Hm"], "body": BODIES[:3]})
     found, lines = by_models({"sure": Sure()}, issues)
@@ -84,8 +108,24 @@ def test_both_tables_are_printed():
     if "TITLER_TEST_DATA" not in os.environ:
         pytest.skip("TITLER_TEST_DATA is not set: no issues to title")
     root = Path(__file__).parents[2]
-    command = [sys.executable, "tests/benchmarks/titles.py", "--train", "500", "--scored", "20", "--epochs", "0"]
-    done = subprocess.run(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True, text=True, check=True)
+    command = [
+        sys.executable,
+        "tests/benchmarks/titles.py",
+        "--train",
+        "500",
+        "--scored",
+        "20",
+        "--epochs",
+        "0",
+    ]
+    done = subprocess.run(
+        command,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     blocks = [block.splitlines() for block in done.stdout.split("\n\n")]
     assert [block[0] for block in blocks] == [
         "Floors learn from 500 of 239,381 issues",

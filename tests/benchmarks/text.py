@@ -39,7 +39,9 @@ def per_second(engine: Callable[[list[str]], object], texts: list[str]) -> float
 
 def subwords(names: Sequence[str], rounds: int) -> None:
     """Prints a row a kind of body."""
-    print(f"\n{'bodies':<8}{'learned in':>12}{'prepared/s':>12}{'fresh/s':>10}{'ids/s':>10}{'units':>8}{'characters a unit':>19}")
+    print(
+        f"\n{'bodies':<8}{'learned in':>12}{'prepared/s':>12}{'fresh/s':>10}{'ids/s':>10}{'units':>8}{'characters a unit':>19}"
+    )
     for name in names:
         texts = bodies(name)
         prepared = [prepare(text) for text in texts]
@@ -50,7 +52,9 @@ def subwords(names: Sequence[str], rounds: int) -> None:
         fresh, *warm = (per_second(body.ids, texts) for _ in range(rounds + 1))
         units = sum(map(len, body.units.encode(prepared)))
         average, width = units / len(texts), sum(map(len, prepared)) / units
-        print(f"{name:<8}{learned:>10.1f} s{alone:>12,.0f}{fresh:>10,.0f}{max(warm):>10,.0f}{average:>8.0f}{width:>19.2f}")
+        print(
+            f"{name:<8}{learned:>10.1f} s{alone:>12,.0f}{fresh:>10,.0f}{max(warm):>10,.0f}{average:>8.0f}{width:>19.2f}"
+        )
 
 
 def main() -> None:
@@ -59,14 +63,18 @@ def main() -> None:
     rounds = range(parser.parse_args().rounds)
     kinds = ("real", "hard")
     ours, theirs = tokenizer("titler"), tokenizer("ktext")
-    print(f"{'bodies':<8}{'number':>8}{'characters':>12}{'ktext/s':>10}{'titler/s':>10}{'ratio':>8}{'equal':>7}")
+    print(
+        f"{'bodies':<8}{'number':>8}{'characters':>12}{'ktext/s':>10}{'titler/s':>10}{'ratio':>8}{'equal':>7}"
+    )
     for name in kinds:
         texts = bodies(name)
         figures = [(per_second(theirs, texts), per_second(ours, texts)) for _ in rounds]
         slow, fast = (max(column) for column in zip(*figures, strict=True))
         characters = sum(map(len, texts)) / len(texts)
         equal = "yes" if ours(texts) == theirs(texts) else "NO"
-        print(f"{name:<8}{len(texts):>8}{characters:>12.0f}{slow:>10,.0f}{fast:>10,.0f}{fast / slow:>8.1f}{equal:>7}")
+        print(
+            f"{name:<8}{len(texts):>8}{characters:>12.0f}{slow:>10,.0f}{fast:>10,.0f}{fast / slow:>8.1f}{equal:>7}"
+        )
     subwords(kinds, len(rounds))
 
 

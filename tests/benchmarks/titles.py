@@ -81,7 +81,9 @@ def by_models(models: Mapping[str, Predicts], issues: pa.Table) -> tuple[dict[st
     for name, predictor in models.items():
         predictions = predictor.predict(issues["body"].to_pylist())
         found[name] = score([prediction.title for prediction in predictions], references)
-        told = [(said, reference) for said, reference in zip(predictions, references, strict=True) if said.title]
+        told = [
+            (said, reference) for said, reference in zip(predictions, references, strict=True) if said.title
+        ]
         if told:
             sure = np.array([said.confidence for said, _ in told])
             rouge = rouge_l([said.title for said, _ in told], [reference for _, reference in told])
@@ -90,7 +92,10 @@ def by_models(models: Mapping[str, Predicts], issues: pa.Table) -> tuple[dict[st
                 f"{name}: ROUGE-L over 0.3 has {worth.alike:.0%} of its titles, {worth.alike_least_sure:.0%} of the least sure fifth, "
                 f"{worth.alike_most_sure:.0%} of the surest; AUC {worth.auc:.2f}"
             )
-            lines += [f"  confidence {one.low:.1f} to {one.high:.1f}: {one.alike:4.0%} of {one.titles:,}" for one in bins(sure, rouge)]
+            lines += [
+                f"  confidence {one.low:.1f} to {one.high:.1f}: {one.alike:4.0%} of {one.titles:,}"
+                for one in bins(sure, rouge)
+            ]
     return found, lines
 
 
@@ -100,23 +105,37 @@ def repositories(issues: pa.Table) -> int:
 
 def main() -> None:
     """Prints a table a part."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--train", type=int, default=ALL, help="issues to learn from, drawn from all")
     parser.add_argument("--validate", type=int, default=2000, help="issues that choose the epoch")
     parser.add_argument("--scored", type=int, default=ALL, help="issues scored a table, drawn from all")
-    parser.add_argument("--on", choices=("tests", "validation"), default="tests", help="choices read validation, the table reads the tests")
+    parser.add_argument(
+        "--on",
+        choices=("tests", "validation"),
+        default="tests",
+        help="choices read validation, the table reads the tests",
+    )
     parser.add_argument("--epochs", type=int, default=4, help="of a network that learns now; 0: none does")
     parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--pieces", type=int, default=1, help="epochs that a pass over the issues is parted into")
+    parser.add_argument(
+        "--pieces", type=int, default=1, help="epochs that a pass over the issues is parted into"
+    )
     parser.add_argument("--variant", default="gru", help="the network that learns: gru is the article's")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="save it there")
-    parser.add_argument("--model", type=Path, nargs="+", default=[], metavar="DIR", help="models that `Predictor.save` wrote")
+    parser.add_argument(
+        "--model", type=Path, nargs="+", default=[], metavar="DIR", help="models that `Predictor.save` wrote"
+    )
     chosen = parser.parse_args()
 
     all_parts = parts.make(parts.read(parts.test_data()))
     train = parts.sample(all_parts.train, chosen.train)
     print(f"Floors learn from {len(train):,} of {len(all_parts.train):,} issues", flush=True)
-    titlers: dict[str, Titler] = {f"first {LEAD_WORDS} words": first_words, "nearest by TF-IDF": nearest_title(train)}
+    titlers: dict[str, Titler] = {
+        f"first {LEAD_WORDS} words": first_words,
+        "nearest by TF-IDF": nearest_title(train),
+    }
     models: dict[str, Predictor] = {}
     if chosen.epochs:
         how = Learning(chosen.variant, chosen.epochs, chosen.batch, pieces=chosen.pieces)

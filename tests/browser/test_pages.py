@@ -35,10 +35,20 @@ def site(tmp_path_factory):
     """Addresses of both, where `make up` serves a lake with two trainings and an ingested day."""
     folder = tmp_path_factory.mktemp("pages")
     lake = folder / "lake"
-    environment = {**os.environ, **SMALL, "TITLER_LAKE__ROOT": str(lake), "TITLER_SOURCE__HOURS": str(folder / "hours")}
+    environment = {
+        **os.environ,
+        **SMALL,
+        "TITLER_LAKE__ROOT": str(lake),
+        "TITLER_SOURCE__HOURS": str(folder / "hours"),
+    }
 
     def titler(*arguments: str) -> None:
-        subprocess.run([sys.executable, "-m", "pipeline.cli", *arguments], env=environment, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, "-m", "pipeline.cli", *arguments],
+            env=environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
 
     write(folder / "hours", days=1, issues_per_day=80)
     titler("run", "--from", "2024-01-01", "--to", "2024-01-01")
@@ -54,9 +64,20 @@ def site(tmp_path_factory):
         while "Ctrl-C ends both" not in told and (line := started.stdout.readline()):
             told += line
         served = LocalAirflow(lake / "airflow", {}, airflow)
-        served.run("backfill", "create", "--dag-id", "titler_ingest", "--from-date", "2024-01-01", "--to-date", "2024-01-01")
+        served.run(
+            "backfill",
+            "create",
+            "--dag-id",
+            "titler_ingest",
+            "--from-date",
+            "2024-01-01",
+            "--to-date",
+            "2024-01-01",
+        )
         Watch(served, "titler_ingest").until_done()
-        runs = Tracking(f"sqlite:///{lake}/mlflow.db", "titler", "titler", str(lake / "mlflow"))._client.search_runs(["1"])
+        runs = Tracking(
+            f"sqlite:///{lake}/mlflow.db", "titler", "titler", str(lake / "mlflow")
+        )._client.search_runs(["1"])
         yield {
             "health": served.get("monitor/health"),
             "airflow": f"http://{LOOPBACK}:{airflow}",
@@ -83,7 +104,10 @@ def test_the_printed_address_of_mlflow_leads_to_the_experiment(site, browser):
 
 def test_the_experiment_opens_on_its_trainings_with_what_they_learned_from(site, browser):
     page = browser.open(
-        f"{site['mlflow']}/experiments/1?workflowType=machine_learning", "Run Name", "Titler's trainings", "2024-01-01 to 2024-01-01"
+        f"{site['mlflow']}/experiments/1?workflowType=machine_learning",
+        "Run Name",
+        "Titler's trainings",
+        "2024-01-01 to 2024-01-01",
     )
     assert "second" in page
 
@@ -91,7 +115,14 @@ def test_the_experiment_opens_on_its_trainings_with_what_they_learned_from(site,
 def test_a_run_says_how_good_it_is_and_what_it_learned_from(site, browser):
     browser.open(
         f"{site['mlflow']}/experiments/1/runs/{site['runs']['second']}",
-        *("titler train second", "ROUGE-L ", "its floor of ", "Learned from ", "titles/rougeL", "titles/floor_rougeL"),
+        *(
+            "titler train second",
+            "ROUGE-L ",
+            "its floor of ",
+            "Learned from ",
+            "titles/rougeL",
+            "titles/floor_rougeL",
+        ),
         *("R@10 ", "retrieval/floor_recall_at_10", "Confidence: ", "Limits.", "usage/train_peak_mib"),
     )
 
@@ -111,11 +142,18 @@ def test_the_picture_of_the_confidence_is_shown_beside_the_other_artifacts(site,
 
 def test_two_trainings_can_be_compared_by_titles_and_parameters(site, browser):
     runs = ",".join(f"%22{run}%22" for run in site["runs"].values())
-    browser.open(f"{site['mlflow']}/compare-runs?runs=[{runs}]&experiments=[%221%22]", "Comparing 2 Runs", "second", "gru_cudnn")
+    browser.open(
+        f"{site['mlflow']}/compare-runs?runs=[{runs}]&experiments=[%221%22]",
+        "Comparing 2 Runs",
+        "second",
+        "gru_cudnn",
+    )
 
 
 def test_the_model_page_says_what_it_is_and_which_version_is_champion(site, browser):
-    browser.open(f"{site['mlflow']}/models/titler", "Predicts the title of a GitHub issue", "champion", "Version 2")
+    browser.open(
+        f"{site['mlflow']}/models/titler", "Predicts the title of a GitHub issue", "champion", "Version 2"
+    )
 
 
 def test_a_version_shows_its_card(site, browser):
@@ -128,7 +166,13 @@ def test_airflow_is_healthy_in_all_its_parts(site, browser):
 
 
 def test_the_list_of_dags_tells_what_each_is_for(site, browser):
-    browser.open(f"{site['airflow']}/dags", "titler_ingest", "1 daily: issues in", "2 weekly: a model", "3 nightly: a release")
+    browser.open(
+        f"{site['airflow']}/dags",
+        "titler_ingest",
+        "1 daily: issues in",
+        "2 weekly: a model",
+        "3 nightly: a release",
+    )
 
 
 def test_a_dag_page_shows_its_tasks_in_a_grid(site, browser):
@@ -137,4 +181,6 @@ def test_a_dag_page_shows_its_tasks_in_a_grid(site, browser):
 
 def test_a_task_log_ends_with_what_the_verb_did(site, browser):
     address = f"{site['airflow']}/dags/titler_ingest/runs/{DAY_RUN}/tasks/extract"
-    browser.open(address, "titler extract --day 2024-01-01", "extract: 80 rows", "Command exited with return code 0")
+    browser.open(
+        address, "titler extract --day 2024-01-01", "extract: 80 rows", "Command exited with return code 0"
+    )

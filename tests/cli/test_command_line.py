@@ -29,7 +29,11 @@ VERBS = [
 
 def titler(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", *arguments], capture_output=True, text=True, check=False, env=environment or None
+        [sys.executable, "-m", "pipeline.cli", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment or None,
     )
 
 
@@ -122,7 +126,11 @@ def test_days_are_read_as_they_are_typed():
 
 
 def test_numbers_read_as_words():
-    assert [console.count(1, "issue"), console.count(2, "batch"), console.count(1234, "day")] == ["1 issue", "2 batches", "1,234 days"]
+    assert [console.count(1, "issue"), console.count(2, "batch"), console.count(1234, "day")] == [
+        "1 issue",
+        "2 batches",
+        "1,234 days",
+    ]
 
 
 ENDS = """

@@ -11,7 +11,15 @@ import pytest
 
 from pipeline.cli import lineage
 from pipeline.cli.lineage import Dataset, Part
-from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS, TOKENS, VECTORS
+from pipeline.contracts import (
+    EMBEDDINGS,
+    ISSUES,
+    SIMILAR_ISSUES,
+    SOURCE_HEALTH,
+    TITLE_PREDICTIONS,
+    TOKENS,
+    VECTORS,
+)
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake, Manifest
 from pipeline.lake.pinned import Pinned, PinnedDay
@@ -33,7 +41,11 @@ BIGQUERY = Warehouse(kind="bigquery", project="my-project")
         ("gcs://bucket/issues_v1", "gs://bucket", "issues_v1"),
         ("s3://bucket", "s3://bucket", "/"),
         ("https://data.gharchive.org/2015-01-01", "https://data.gharchive.org", "2015-01-01"),
-        ("https://me:secret@mirror:8443/gh/2015-01-01?signature=secret", "https://mirror:8443", "gh/2015-01-01"),
+        (
+            "https://me:secret@mirror:8443/gh/2015-01-01?signature=secret",
+            "https://mirror:8443",
+            "gh/2015-01-01",
+        ),
     ],
 )
 def test_an_address_is_a_namespace_and_a_name(address: str, namespace: str, name: str) -> None:
@@ -66,12 +78,18 @@ def test_a_registered_model_is_mlflows_address_of_it_without_a_login() -> None:
 
 def days(count: int, *, model: str = "m") -> tuple[Part, ...]:
     first = date(2015, 1, 1).toordinal()
-    return tuple(Part({"model": model, "day": str(date.fromordinal(first + number))}, f"batch-{number}") for number in range(count))
+    return tuple(
+        Part({"model": model, "day": str(date.fromordinal(first + number))}, f"batch-{number}")
+        for number in range(count)
+    )
 
 
 def test_a_month_of_partitions_is_told_one_by_one() -> None:
     told = Dataset("file", "/lake/embeddings_v1", days(31)).to_json()
-    assert told["partitions"][30] == {"dimensions": {"model": "m", "day": "2015-01-31"}, "identifier": "batch-30"}
+    assert told["partitions"][30] == {
+        "dimensions": {"model": "m", "day": "2015-01-31"},
+        "identifier": "batch-30",
+    }
     assert "between" not in told
 
 
@@ -95,13 +113,17 @@ class Built:
     def __init__(self, folder: Path, variant: str = "gru") -> None:
         self.variant = variant
         self.lake = Lake(str(folder / "lake"))
-        self.settings = Settings(lake=LakeSettings(root=str(folder / "lake")), lineage=Lineage(file=str(folder / "told.json")))
+        self.settings = Settings(
+            lake=LakeSettings(root=str(folder / "lake")), lineage=Lineage(file=str(folder / "told.json"))
+        )
         self.model, self.release = Pinned(self.lake, "models", "m"), Pinned(self.lake, "releases", "r")
         self.predictor = self.batch("predictor", model="m")
         pinned = []
         for day in ("2015-01-01", "2015-01-02"):
             found = [self.batch(table, day=day) for table in (ISSUES.name, TOKENS.name, SOURCE_HEALTH.name)]
-            pinned.append(PinnedDay(day, *(batch.folder for batch in found), *(batch.digest for batch in found)))
+            pinned.append(
+                PinnedDay(day, *(batch.folder for batch in found), *(batch.digest for batch in found))
+            )
         self.members: dict[str, tuple[Manifest, ...]] = {
             "predictor": (self.predictor,),
             "vocabulary": (self.batch("vocabulary", model="m"),),
@@ -134,7 +156,9 @@ class Built:
     def names(self, verb: str, about: lineage.About, result: Any) -> tuple[list[str], list[str]]:
         """Of what it read and of what it wrote, by their last word."""
         told = self.told(verb, about, result)
-        inputs, outputs = ([dataset["name"].rpartition("/")[2] for dataset in told[side]] for side in ("inputs", "outputs"))
+        inputs, outputs = (
+            [dataset["name"].rpartition("/")[2] for dataset in told[side]] for side in ("inputs", "outputs")
+        )
         return inputs, outputs
 
 
@@ -200,7 +224,9 @@ def test_subwords_are_made_of_issues(tmp_path: Path) -> None:
 
 
 def test_a_batch_that_was_there_is_told_as_if_it_had_been_made_just_now(built: Built) -> None:
-    made, found = (built.told("embed", built.release, Outcome(built.members[EMBEDDINGS.name], made)) for made in (2, 0))
+    made, found = (
+        built.told("embed", built.release, Outcome(built.members[EMBEDDINGS.name], made)) for made in (2, 0)
+    )
     assert made == found
     assert made["outputs"][0]["statistics"] == {"rowCount": 4, "size": 10, "fileCount": 2}
 
@@ -232,7 +258,9 @@ def test_what_one_verb_writes_has_the_version_that_the_next_one_reads(built: Bui
 
 
 def test_bigquerys_tables_are_told_by_their_own_columns(built: Built) -> None:
-    settings = built.settings.model_copy(update={"warehouse": BIGQUERY.model_copy(update={"embeddings": True})})
+    settings = built.settings.model_copy(
+        update={"warehouse": BIGQUERY.model_copy(update={"embeddings": True})}
+    )
     told = [dataset.to_json() for dataset in lineage.in_warehouse(settings, built.release)]
     assert [dataset["name"] for dataset in told] == [
         "my-project.titler.source_health_v1",
@@ -243,7 +271,10 @@ def test_bigquerys_tables_are_told_by_their_own_columns(built: Built) -> None:
         "my-project.titler.release_members_v1",
     ]
     assert {dataset["namespace"] for dataset in told} == {"bigquery"}
-    assert [part["dimensions"] for part in told[3]["partitions"]] == [{"source_day": "2015-01-01"}, {"source_day": "2015-01-02"}]
+    assert [part["dimensions"] for part in told[3]["partitions"]] == [
+        {"source_day": "2015-01-01"},
+        {"source_day": "2015-01-02"},
+    ]
     assert [(column["name"], column["type"]) for column in told[3]["schema"]] == [
         ("issue_id", "INT64"),
         ("embedding", "ARRAY<FLOAT64>"),
@@ -253,27 +284,41 @@ def test_bigquerys_tables_are_told_by_their_own_columns(built: Built) -> None:
 
 
 def test_an_evaluation_read_the_champion_too(built: Built) -> None:
-    Pinned(built.lake, "models", "champion").set_members("predictor", [built.batch("predictor", model="champion")])
+    Pinned(built.lake, "models", "champion").set_members(
+        "predictor", [built.batch("predictor", model="champion")]
+    )
     told = built.told("evaluate", built.model, {"champion": "champion"})
-    assert [part["dimensions"] for part in told["inputs"][2]["partitions"]] == [{"model": "m"}, {"model": "champion"}]
+    assert [part["dimensions"] for part in told["inputs"][2]["partitions"]] == [
+        {"model": "m"},
+        {"model": "champion"},
+    ]
 
 
 def test_a_training_that_sets_a_threshold_read_the_authors_titles_too(built: Built) -> None:
     careful = Pinned(built.lake, "models", "careful")
     careful.open(built.model.plan().days, {"model": {"abstain_precision": 0.5}})
-    names = [dataset.name.rpartition("/")[2] for dataset in lineage.inputs("train", built.lake, built.settings, careful, built.predictor)]
+    names = [
+        dataset.name.rpartition("/")[2]
+        for dataset in lineage.inputs("train", built.lake, built.settings, careful, built.predictor)
+    ]
     assert names == [ISSUES.name, TOKENS.name]
 
 
 def test_a_plan_that_opened_nothing_read_and_wrote_nothing(built: Built) -> None:
-    assert built.told("plan", Pinned(built.lake, "releases", "s"), Planned(None, "nothing is new")) == {"inputs": [], "outputs": []}
+    assert built.told("plan", Pinned(built.lake, "releases", "s"), Planned(None, "nothing is new")) == {
+        "inputs": [],
+        "outputs": [],
+    }
 
 
 def test_a_stage_that_failed_names_what_was_fixed_for_it_and_wrote_nothing(built: Built) -> None:
     with pytest.raises(UsageError), lineage.told("publish", built.lake, built.settings, built.release):
         raise UsageError("stopped")
     told = json.loads(Path(built.settings.lineage.file).read_text())
-    assert [dataset["name"].rpartition("/")[2] for dataset in told["inputs"]][-2:] == ["similar_issues_v1", "index"]
+    assert [dataset["name"].rpartition("/")[2] for dataset in told["inputs"]][-2:] == [
+        "similar_issues_v1",
+        "index",
+    ]
     assert told["outputs"] == []
 
 
@@ -281,7 +326,10 @@ def test_a_stage_that_failed_names_what_was_fixed_for_it_and_wrote_nothing(built
     ("verb", "dataset"),
     [
         ("extract", {"namespace": "bigquery", "name": "githubarchive.day.20150103"}),
-        ("clean", {"name": "issues_v1", "partitions": [{"dimensions": {"day": "2015-01-03"}, "identifier": ""}]}),
+        (
+            "clean",
+            {"name": "issues_v1", "partitions": [{"dimensions": {"day": "2015-01-03"}, "identifier": ""}]},
+        ),
     ],
 )
 def test_an_ingest_that_failed_names_its_day(tmp_path: Path, verb: str, dataset: dict[str, Any]) -> None:
@@ -298,14 +346,20 @@ def test_of_an_ingest(tmp_path: Path) -> None:
     hours.mkdir()
     write_hour(hours, opened(), b"{broken")
     lake = Lake(str(tmp_path / "lake"))
-    settings = Settings(source=Source(hours=str(hours)), lake=LakeSettings(root=lake.root), lineage=Lineage(file=str(file)))
+    settings = Settings(
+        source=Source(hours=str(hours)), lake=LakeSettings(root=lake.root), lineage=Lineage(file=str(file))
+    )
 
     with lineage.told("extract", lake, settings, [DAY]) as kept:
         outcome, _ = extract.run(lake, settings, [DAY])
         kept(outcome)
     told = json.loads(file.read_text())
     (source,), (issues, health, quarantine) = told["inputs"], told["outputs"]
-    assert source == {"namespace": "file", "name": f"{hours}/2015-01-03", "locations": [f"{hours}/2015-01-03-5.json.gz"]}
+    assert source == {
+        "namespace": "file",
+        "name": f"{hours}/2015-01-03",
+        "locations": [f"{hours}/2015-01-03-5.json.gz"],
+    }
     names = [dataset["name"] for dataset in (issues, health, quarantine)]
     assert names == [f"{lake.root}/issues_v1", f"{lake.root}/source_health_v1", f"{lake.root}/quarantine"]
     assert issues["version"] == outcome.manifests[0].batch_id
@@ -318,7 +372,9 @@ def test_of_an_ingest(tmp_path: Path) -> None:
     assert (tokens["name"], tokens["statistics"]["rowCount"]) == (f"{lake.root}/tokens_v1", 1)
 
 
-def test_nobody_is_told_unless_the_setting_says_where(built: Built, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nobody_is_told_unless_the_setting_says_where(
+    built: Built, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = built.settings.model_copy(update={"lineage": Lineage()})
     with lineage.told("promote", built.lake, settings, built.model) as kept:
         assert kept({"moved": True}) == {"moved": True}
@@ -327,7 +383,11 @@ def test_nobody_is_told_unless_the_setting_says_where(built: Built, capsys: pyte
 
 
 def test_what_cannot_be_told_fails_nothing(built: Built, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = built.settings.model_copy(update={"lineage": Lineage(file=f"{built.lake.root}/no/such/folder")})
+    settings = built.settings.model_copy(
+        update={"lineage": Lineage(file=f"{built.lake.root}/no/such/folder")}
+    )
     with lineage.told("promote", built.lake, settings, built.model) as kept:
         kept({"moved": True})
-    assert capsys.readouterr().err.startswith("titler: What promote read and wrote could not be told: [Errno 2]")
+    assert capsys.readouterr().err.startswith(
+        "titler: What promote read and wrote could not be told: [Errno 2]"
+    )

@@ -50,9 +50,13 @@ def environment(lake: Path, hours: Path, **more: str) -> dict[str, str]:
     return {**os.environ, "TITLER_LAKE__ROOT": str(lake), "TITLER_SOURCE__HOURS": str(hours), **SMALL, **more}
 
 
-def titler(lake: Path, *arguments: str, hours: Path = Path("none"), given: bytes = b"", **more: str) -> subprocess.CompletedProcess[bytes]:
+def titler(
+    lake: Path, *arguments: str, hours: Path = Path("none"), given: bytes = b"", **more: str
+) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "pipeline.cli", *arguments]
-    return subprocess.run(command, env=environment(lake, hours, **more), input=given, capture_output=True, check=False)
+    return subprocess.run(
+        command, env=environment(lake, hours, **more), input=given, capture_output=True, check=False
+    )
 
 
 def refused(done: subprocess.CompletedProcess[bytes], code: int, *parts: str) -> None:
@@ -81,7 +85,15 @@ def settings(hours: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
         lake=LakeSettings(root=str(tmp_path_factory.mktemp("lake"))),
         compute=Compute(workers=1),
         text=Text(subwords=600, body_units=64),
-        model=Model(embedding_size=16, hidden_size=16, contrast_epochs=1, epochs=1, batch_size=32, learning_rate=0.01, sample_titles=2),
+        model=Model(
+            embedding_size=16,
+            hidden_size=16,
+            contrast_epochs=1,
+            epochs=1,
+            batch_size=32,
+            learning_rate=0.01,
+            sample_titles=2,
+        ),
     )
 
 
@@ -125,15 +137,21 @@ def test_a_folder_without_hour_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").touch()
     done = titler(tmp_path / "lake", "extract", "--day", "2015-01-01", hours=tmp_path / "photos")
-    refused(done, 1, "holds no hour files: 1 entries, none named like 2015-01-01-3.json.gz", "titler sample DIR")
+    refused(
+        done, 1, "holds no hour files: 1 entries, none named like 2015-01-01-3.json.gz", "titler sample DIR"
+    )
     assert not (tmp_path / "lake").exists()
 
 
 def test_hours_of_before_2015_are_refused_with_the_first_day_there_is(tmp_path: Path) -> None:
-    event = json.dumps({"actor": "someone", "type": "PushEvent", "created_at": "2014-01-01T00:00:00Z", "payload": {}}).encode()
+    event = json.dumps(
+        {"actor": "someone", "type": "PushEvent", "created_at": "2014-01-01T00:00:00Z", "payload": {}}
+    ).encode()
     write_hour(tmp_path / "old", "2014-01-01", iter([event + b"\n"] * 20))
     done = titler(tmp_path / "lake", "extract", "--day", "2014-01-01", hours=tmp_path / "old")
-    refused(done, 3, "2014-01-01-0.json.gz has an event of the Timeline API", "titler extract --from 2015-01-01")
+    refused(
+        done, 3, "2014-01-01-0.json.gz has an event of the Timeline API", "titler extract --from 2015-01-01"
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,7 +163,9 @@ def test_hours_of_before_2015_are_refused_with_the_first_day_there_is(tmp_path: 
     ],
     ids=" ".join,
 )
-def test_days_that_are_none_are_refused_by_the_whole_job(tmp_path: Path, options: list[str], message: str) -> None:
+def test_days_that_are_none_are_refused_by_the_whole_job(
+    tmp_path: Path, options: list[str], message: str
+) -> None:
     refused(titler(tmp_path / "lake", "run", *options), 2, message)
 
 
@@ -172,18 +192,34 @@ BOMBS = {
 def test_hours_that_inflate_a_thousandfold_cost_little_memory_and_little_quarantine(tmp_path: Path) -> None:
     for hour, chunks in enumerate(BOMBS.values()):
         write_hour(tmp_path / "hours", "2024-01-01", chunks(), hour)
-    code = "import sys; from pathlib import Path; from pipeline.cli import app; app(sys.argv[1:], standalone_mode=False); " + (
-        "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"  # ru_maxrss would begin with the parent's
+    code = (
+        "import sys; from pathlib import Path; from pipeline.cli import app; app(sys.argv[1:], standalone_mode=False); "
+        + (
+            "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"  # ru_maxrss would begin with the parent's
+        )
     )
     command = [sys.executable, "-c", code, "extract", "--day", "2024-01-01"]
-    done = subprocess.run(command, env=environment(tmp_path / "lake", tmp_path / "hours"), capture_output=True, check=True)
+    done = subprocess.run(
+        command, env=environment(tmp_path / "lake", tmp_path / "hours"), capture_output=True, check=True
+    )
     assert int(done.stdout.split()[-1]) < 700_000  # KiB
     manifest = Lake(str(tmp_path / "lake")).current(ISSUES.name, {"day": "2024-01-01"})
     assert manifest is not None
     assert (manifest.rows, manifest.figures["malformed"]) == (0, 20_003)
-    rows = [json.loads(line) for line in (tmp_path / "lake" / manifest.figures["quarantine"] / "malformed.jsonl").open()]
-    assert [sum(row["file"] == f"2024-01-01-{hour}.json.gz" for row in rows) for hour in range(4)] == [1, 1, 1, 200]
-    assert re.fullmatch(r"the file inflates from [\d,]+ bytes to more than 268,435,456, expected an hour of GH Archive", rows[0]["reason"])
+    rows = [
+        json.loads(line)
+        for line in (tmp_path / "lake" / manifest.figures["quarantine"] / "malformed.jsonl").open()
+    ]
+    assert [sum(row["file"] == f"2024-01-01-{hour}.json.gz" for row in rows) for hour in range(4)] == [
+        1,
+        1,
+        1,
+        200,
+    ]
+    assert re.fullmatch(
+        r"the file inflates from [\d,]+ bytes to more than 268,435,456, expected an hour of GH Archive",
+        rows[0]["reason"],
+    )
     assert (rows[1]["reason"][:9], len(rows[1]["text"])) == ("not JSON:", 10_000)
     assert rows[2]["reason"] == "the file has more than 2,000,000 lines, expected an hour of GH Archive"
 
@@ -194,7 +230,9 @@ def test_damage_that_still_inflates_to_json_fails_the_checksum(tmp_path: Path, h
     packed[-8] ^= 1  # of the checksum itself
     shutil.copytree(hours, tmp_path / "hours")
     (tmp_path / "hours" / "2024-01-01-7.json.gz").write_bytes(packed)
-    extract.run(Lake(str(tmp_path / "lake")), Settings(source=Source(hours=str(tmp_path / "hours"))), DAYS[:1])
+    extract.run(
+        Lake(str(tmp_path / "lake")), Settings(source=Source(hours=str(tmp_path / "hours"))), DAYS[:1]
+    )
     manifest = Lake(str(tmp_path / "lake")).current(ISSUES.name, {"day": "2024-01-01"})
     assert manifest is not None
     kept = (tmp_path / "lake" / manifest.figures["quarantine"] / "malformed.jsonl").read_text()
@@ -221,7 +259,14 @@ def test_a_text_that_is_no_issue_is_refused(published: Path, verb: str, given: b
 
 
 def test_half_a_character_is_read_as_the_replacement_character(published: Path) -> None:
-    command = [sys.executable.encode(), b"-m", b"pipeline.cli", b"title", b"the parser crashes \xed\xa0\xbd on \xff start", b"--json"]
+    command = [
+        sys.executable.encode(),
+        b"-m",
+        b"pipeline.cli",
+        b"title",
+        b"the parser crashes \xed\xa0\xbd on \xff start",
+        b"--json",
+    ]
     done = subprocess.run(command, env=environment(published, Path("none")), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert list(json.loads(done.stdout)) == ["title", "confidence", "abstained"]
@@ -230,7 +275,12 @@ def test_half_a_character_is_read_as_the_replacement_character(published: Path) 
 def test_a_setting_of_the_wrong_type_is_named_with_what_was_found(tmp_path: Path) -> None:
     file = tmp_path / "s.toml"
     file.write_text("[model]\nepochs = 'many'\n")
-    refused(titler(tmp_path / "lake", "--settings", str(file), "status"), 2, "model.epochs = 'many': ", "docs/settings.md")
+    refused(
+        titler(tmp_path / "lake", "--settings", str(file), "status"),
+        2,
+        "model.epochs = 'many': ",
+        "docs/settings.md",
+    )
 
 
 def test_an_unknown_setting_of_the_environment_is_named_with_the_nearest(tmp_path: Path) -> None:
@@ -248,7 +298,9 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 # What lies in the lake
 
 
-def test_a_truncated_table_is_named_and_a_repeated_extract_and_clean_mend_it(copied: Path, hours: Path) -> None:
+def test_a_truncated_table_is_named_and_a_repeated_extract_and_clean_mend_it(
+    copied: Path, hours: Path
+) -> None:
     lake = Lake(str(copied))
     manifest = lake.current(ISSUES.name, {"day": "2024-01-01"})
     assert manifest is not None
@@ -262,7 +314,9 @@ def test_a_truncated_table_is_named_and_a_repeated_extract_and_clean_mend_it(cop
 @pytest.mark.parametrize("name", ["issues.ann", "ids.parquet"])
 def test_a_truncated_index_is_named(copied: Path, name: str) -> None:
     cut(copied, current(copied).members(INDEX, "index")[0], name)
-    refused(titler(copied, "similar", "the parser crashes"), 1, f"/{name} is ", " bytes", "expected", "Delete ")
+    refused(
+        titler(copied, "similar", "the parser crashes"), 1, f"/{name} is ", " bytes", "expected", "Delete "
+    )
 
 
 def test_a_vocabulary_that_does_not_fit_the_model_is_refused(copied: Path) -> None:
@@ -280,7 +334,13 @@ def test_a_vocabulary_that_does_not_fit_the_model_is_refused(copied: Path) -> No
 def test_a_full_disk_is_said_and_nothing_else(tmp_path: Path) -> None:
     with open("/dev/full", "wb") as full:
         command = [sys.executable, "-m", "pipeline.cli", "status", "--json"]
-        done = subprocess.run(command, env=environment(tmp_path / "lake", tmp_path), stdout=full, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(
+            command,
+            env=environment(tmp_path / "lake", tmp_path),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
     assert (done.returncode, done.stderr.decode().splitlines()[0]) == (1, "titler: No space left on device.")
 
 
@@ -289,7 +349,9 @@ def test_a_file_that_may_not_grow_is_named(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
     command = [sys.executable, "-m", "pipeline.cli", "sample", str(tmp_path / "hours"), "--days", "1"]
-    done = subprocess.run(command, env=environment(tmp_path, tmp_path), capture_output=True, preexec_fn=limit, check=False)
+    done = subprocess.run(
+        command, env=environment(tmp_path, tmp_path), capture_output=True, preexec_fn=limit, check=False
+    )
     refused(done, 1, "File too large", "run the same command again")
 
 
@@ -302,7 +364,10 @@ def test_an_mlflow_database_that_someone_holds_is_waited_for_a_while(copied: Pat
 
 @pytest.mark.parametrize(
     ("schema", "message"),
-    [("ffffffffffff", "is of a newer MLflow (schema ffffffffffff, expected "), ("451aebb31d03", "mlflow db upgrade sqlite:///")],
+    [
+        ("ffffffffffff", "is of a newer MLflow (schema ffffffffffff, expected "),
+        ("451aebb31d03", "mlflow db upgrade sqlite:///"),
+    ],
     ids=["newer", "older"],
 )
 def test_an_mlflow_database_of_another_version_is_refused(copied: Path, schema: str, message: str) -> None:
@@ -332,7 +397,10 @@ def at_once(lake: Path, hours: Path, *commands: list[str]) -> set[tuple[int, int
     """Runs Python with each list of arguments, all at once, to their good ends; what an analyst saw meanwhile."""
     env = environment(lake, hours)
     running = [
-        subprocess.Popen([sys.executable, *command], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for command in commands
+        subprocess.Popen(
+            [sys.executable, *command], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        for command in commands
     ]
     seen = set()
     try:
@@ -353,13 +421,17 @@ def shown_is_pointed_at(root: Path) -> dict[str, str]:
         statuses = dict(connection.sql("SELECT release_id, status FROM releases").fetchall())
         shown = connection.sql("SELECT release_id, table_name, batch_id FROM release_members_v1").fetchall()
     assert [release_id for release_id, status in statuses.items() if status == "current"] == [name]
-    assert sorted(statuses) == sorted(row["release_id"] for row in release.published(lake, Settings(lake=LakeSettings(root=str(root)))))
+    assert sorted(statuses) == sorted(
+        row["release_id"] for row in release.published(lake, Settings(lake=LakeSettings(root=str(root))))
+    )
     members = release.Members(lake).table(list(statuses), release.PUBLISHED_TABLES).to_pylist()
     assert sorted(shown) == sorted((row["release_id"], row["table_name"], row["batch_id"]) for row in members)
     return statuses
 
 
-def test_two_refreshes_under_one_name_at_once_make_one_whole_release(published: Path, settings: Settings, hours: Path) -> None:
+def test_two_refreshes_under_one_name_at_once_make_one_whole_release(
+    published: Path, settings: Settings, hours: Path
+) -> None:
     lake = Lake(str(published))
     extract.run(lake, settings, [DAYS[1]])
     clean.run(lake, settings, [DAYS[1].isoformat()])
@@ -374,7 +446,9 @@ def test_two_refreshes_under_one_name_at_once_make_one_whole_release(published: 
     assert shown_is_pointed_at(published)["both"] == "current"
 
 
-def test_two_releases_published_at_once_are_both_recorded_and_one_is_current(published: Path, hours: Path) -> None:
+def test_two_releases_published_at_once_are_both_recorded_and_one_is_current(
+    published: Path, hours: Path
+) -> None:
     source = current(published)
     for name in ("one", "two"):
         pinned = Pinned(source.lake, "releases", name)

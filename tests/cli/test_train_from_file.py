@@ -28,7 +28,22 @@ from pipeline.stages import collect, evaluate, evaluate_downstream, extract_file
 from pipeline.stages.train import PREDICTOR
 
 DAY = date(2024, 1, 1)
-WORDS = ("crash", "window", "close", "open", "button", "theme", "error", "login", "parser", "network", "file", "page", "menu", "cursor")
+WORDS = (
+    "crash",
+    "window",
+    "close",
+    "open",
+    "button",
+    "theme",
+    "error",
+    "login",
+    "parser",
+    "network",
+    "file",
+    "page",
+    "menu",
+    "cursor",
+)
 SMALL = {
     "TITLER_COMPUTE__WORKERS": "1",
     "TITLER_TEXT__SUBWORDS": "400",
@@ -63,7 +78,15 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         lake=LakeSettings(root=str(tmp_path_factory.mktemp("lake"))),
         compute=Compute(workers=1),
         text=Text(subwords=400, body_units=32),
-        model=Model(embedding_size=16, hidden_size=16, contrast_epochs=1, epochs=2, batch_size=32, learning_rate=0.01, sample_titles=2),
+        model=Model(
+            embedding_size=16,
+            hidden_size=16,
+            contrast_epochs=1,
+            epochs=2,
+            batch_size=32,
+            learning_rate=0.01,
+            sample_titles=2,
+        ),
         index=Index(trees=20),
     )
 
@@ -89,7 +112,9 @@ def test_it_is_no_day(lake: Lake, settings: Settings, model: str) -> None:
 
 
 def test_mlflow_knows_the_file(lake: Lake, settings: Settings, model: str, file: Path) -> None:
-    run = MlflowClient(settings.tracking_uri).get_run(Pinned(lake, "models", model).members(PREDICTOR, "train")[0].figures["mlflow_run"])
+    run = MlflowClient(settings.tracking_uri).get_run(
+        Pinned(lake, "models", model).members(PREDICTOR, "train")[0].figures["mlflow_run"]
+    )
     assert run.inputs is not None
     (data,) = run.inputs.dataset_inputs
     assert (run.data.params["file"], run.data.params["file_sha256"][:8], data.dataset.name) == (
@@ -103,7 +128,9 @@ def test_mlflow_knows_the_file(lake: Lake, settings: Settings, model: str, file:
     assert "the file `issues.csv`: the network `copy`" in run.data.tags["mlflow.note.content"]
 
 
-def test_the_same_command_finds_it_done(lake: Lake, settings: Settings, model: str, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_command_finds_it_done(
+    lake: Lake, settings: Settings, model: str, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = lake.names("models")
     assert whole_job.learn(lake, settings, file, name=None, variant=None, epochs=1) == model
     told = capsys.readouterr().out
@@ -114,14 +141,20 @@ def test_the_same_command_finds_it_done(lake: Lake, settings: Settings, model: s
     assert lake.names("models") == before
 
 
-def test_a_name_that_is_taken_by_another_training_is_refused(lake: Lake, settings: Settings, model: str, file: Path) -> None:
+def test_a_name_that_is_taken_by_another_training_is_refused(
+    lake: Lake, settings: Settings, model: str, file: Path
+) -> None:
     with pytest.raises(UsageError, match="is open already"):
         whole_job.learn(lake, settings, file, name=model, variant=None, epochs=3)
     with pytest.raises(UsageError, match="is open already"):
-        whole_job.learn(lake, settings, article(file.with_name("other.csv"), 290), name=model, variant=None, epochs=1)
+        whole_job.learn(
+            lake, settings, article(file.with_name("other.csv"), 290), name=model, variant=None, epochs=1
+        )
 
 
-def test_it_is_evaluated_promoted_kept_by_collect_and_titles_days(lake: Lake, settings: Settings, model: str, file: Path) -> None:
+def test_it_is_evaluated_promoted_kept_by_collect_and_titles_days(
+    lake: Lake, settings: Settings, model: str, file: Path
+) -> None:
     pinned = Pinned(lake, "models", model)
     figures = evaluate.run(lake, settings, pinned)
     assert figures["issues"] == pinned.members("vocabulary", "vocab")[0].figures["validation"]
@@ -133,7 +166,11 @@ def test_it_is_evaluated_promoted_kept_by_collect_and_titles_days(lake: Lake, se
     with duckdb.connect(settings.warehouse_path, read_only=True) as connection:
         rows = connection.sql("SELECT DISTINCT model, source_day FROM title_predictions").fetchall()
     assert rows == [(model, DAY)]
-    folders = [pinned.plan().days[0].issues, pinned.plan().days[0].tokens, *pinned.member_folders(VECTORS.name)]
+    folders = [
+        pinned.plan().days[0].issues,
+        pinned.plan().days[0].tokens,
+        *pinned.member_folders(VECTORS.name),
+    ]
     collect.run(lake, settings, datetime.now(UTC) + timedelta(days=30))
     assert [lake.manifest(folder).folder for folder in folders] == folders
 
@@ -146,9 +183,16 @@ def test_what_no_model_learned_from_is_collected(tmp_path: Path, settings: Setti
     assert lake.names(f"{ISSUES.name}/file={manifest.day}/{manifest.batch_id}") == []
 
 
-@pytest.mark.parametrize(("step", "moment"), [(3, "after"), (23, "before")], ids=["in the file", "in the training"])
+@pytest.mark.parametrize(
+    ("step", "moment"), [(3, "after"), (23, "before")], ids=["in the file", "in the training"]
+)
 def test_killed_and_typed_again_it_goes_on(tmp_path: Path, file: Path, step: int, moment: str) -> None:
-    environment = {**os.environ, **SMALL, "TITLER_LAKE__ROOT": str(tmp_path / "lake"), "PYTHONPATH": os.getcwd()}
+    environment = {
+        **os.environ,
+        **SMALL,
+        "TITLER_LAKE__ROOT": str(tmp_path / "lake"),
+        "PYTHONPATH": os.getcwd(),
+    }
     command = ["train", "--from-file", str(file), "--epochs", "1"]
     killed = subprocess.run(
         [sys.executable, "tests/support/killer.py", str(step), moment, *command],
@@ -158,7 +202,13 @@ def test_killed_and_typed_again_it_goes_on(tmp_path: Path, file: Path, step: int
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    again = subprocess.run([sys.executable, "-m", "pipeline.cli", *command], env=environment, capture_output=True, text=True, check=True)
+    again = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", *command],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     lake = Lake(str(tmp_path / "lake"))
     (name,) = lake.names("models")
     assert Pinned(lake, "models", name).members(PREDICTOR, "train")[0].rows == 0
@@ -174,7 +224,9 @@ def test_killed_and_typed_again_it_goes_on(tmp_path: Path, file: Path, step: int
         ("title,body\n", ["--variant", "none"], "none"),
     ],
 )
-def test_a_mistake_is_one_clear_answer_and_opens_no_model(tmp_path: Path, content: str | None, options: list[str], message: str) -> None:
+def test_a_mistake_is_one_clear_answer_and_opens_no_model(
+    tmp_path: Path, content: str | None, options: list[str], message: str
+) -> None:
     path = tmp_path / "a.csv"
     if content is not None:
         path.write_text(content, encoding="utf-8")
@@ -211,8 +263,14 @@ def test_its_embeddings_answer_other_questions(
     lake: Lake, settings: Settings, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = evaluate_downstream.run(lake, settings, labelled(tmp_path / "a.jsonl"), model)
-    assert (found["issues"], found["pull_requests"], list(found["tasks"])) == (120, 1, ["bug", "useless", "days_open"])
-    assert [(task["rows"], task["split"], task["train"], task["test"]) for task in found["tasks"].values()] == [(120, "time", 96, 24)] * 3
+    assert (found["issues"], found["pull_requests"], list(found["tasks"])) == (
+        120,
+        1,
+        ["bug", "useless", "days_open"],
+    )
+    assert [
+        (task["rows"], task["split"], task["train"], task["test"]) for task in found["tasks"].values()
+    ] == [(120, "time", 96, 24)] * 3
     assert found["tasks"]["bug"]["bag_of_words"]["roc_auc"] == 1
     console.downstream(found, as_json=True)
     assert json.loads(capsys.readouterr().out) == found
@@ -221,6 +279,8 @@ def test_its_embeddings_answer_other_questions(
         f"evaluate: downstream of model {model}, 120 issues of a.jsonl, 1 pull request left out",
         "    bug: 96 (32 are) train, 24 (8 are) test, split by time",
     ]
-    run = MlflowClient(settings.tracking_uri).get_run(Pinned(lake, "models", model).members(PREDICTOR, "train")[0].figures["mlflow_run"])
+    run = MlflowClient(settings.tracking_uri).get_run(
+        Pinned(lake, "models", model).members(PREDICTOR, "train")[0].figures["mlflow_run"]
+    )
     assert run.data.metrics["downstream/bug_bag_of_words_roc_auc"] == 1
     assert "downstream.json" in run.data.tags["mlflow.loggedArtifacts"]

@@ -26,7 +26,21 @@ from pipeline.lake.pinned import Pinned
 from pipeline.releases import release
 from pipeline.serving import queries
 from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Text
-from pipeline.stages import clean, collect, embed, evaluate, extract, index, plan, predict, promote, publish, train, vectorize, vocab
+from pipeline.stages import (
+    clean,
+    collect,
+    embed,
+    evaluate,
+    extract,
+    index,
+    plan,
+    predict,
+    promote,
+    publish,
+    train,
+    vectorize,
+    vocab,
+)
 
 ONE, TWO, THREE, FOUR = (date(2024, 1, day) for day in range(1, 5))
 LATER = datetime.now(UTC) + timedelta(days=30)
@@ -46,7 +60,15 @@ def settings(hours, tmp_path_factory) -> Settings:
         lake=LakeSettings(root=str(tmp_path_factory.mktemp("lake"))),
         compute=Compute(workers=2),
         text=Text(subwords=600, body_units=64),
-        model=Model(embedding_size=24, hidden_size=24, contrast_epochs=1, epochs=2, batch_size=64, learning_rate=0.01, sample_titles=5),
+        model=Model(
+            embedding_size=24,
+            hidden_size=24,
+            contrast_epochs=1,
+            epochs=2,
+            batch_size=64,
+            learning_rate=0.01,
+            sample_titles=5,
+        ),
         index=Index(trees=20),
     )
 
@@ -84,12 +106,15 @@ def test_every_opened_issue_has_one_title_whoever_its_model_and_source(published
     status = queries.status(published, settings)
     assert status["release"]["issues"] == len(issues)
     assert [day["verdict"] for day in status["days"]] == ["complete", "complete"]
-    assert query(settings, "SELECT COUNT(*) FROM title_predictions WHERE abstained <> (predicted_title = '')") == [(0,)]
+    assert query(
+        settings, "SELECT COUNT(*) FROM title_predictions WHERE abstained <> (predicted_title = '')"
+    ) == [(0,)]
 
 
 def test_a_row_leads_back_to_its_model_and_its_source(published, settings):
     url, day, batch, model, version = query(
-        settings, "SELECT issue_url, source_day, issues_batch, model, model_version FROM title_predictions ORDER BY issue_id LIMIT 1"
+        settings,
+        "SELECT issue_url, source_day, issues_batch, model, model_version FROM title_predictions ORDER BY issue_id LIMIT 1",
     )[0]
     manifest = published.manifest(f"{ISSUES.name}/day={day}/{batch}")
     assert url in published.read(manifest, ISSUES).column("issue_url").to_pylist()
@@ -121,7 +146,10 @@ def test_the_same_stages_again_do_nothing(published, settings):
 
 def test_a_second_refresh_with_nothing_new_opens_no_release(published, settings):
     planned = plan.run(published, settings, Pinned(published, "releases", "second"))
-    assert (planned.plan, planned.reason) == (None, f"nothing is new since release {release.pointed(published)}")
+    assert (planned.plan, planned.reason) == (
+        None,
+        f"nothing is new since release {release.pointed(published)}",
+    )
     assert "second" not in release.names(published)
 
 
@@ -135,21 +163,29 @@ def test_an_issue_answers_with_its_neighbours_and_a_text_too(published, settings
     assert len(queries.similar(published, settings, "the parser crashes when the file is empty", 2)) == 2
 
 
-def test_an_issue_without_a_body_has_neighbours_by_its_title_and_no_title_is_made_up_for_it(published, settings):
+def test_an_issue_without_a_body_has_neighbours_by_its_title_and_no_title_is_made_up_for_it(
+    published, settings
+):
     name = release.pointed(published)
     assert name is not None
     pinned = Pinned(published, "releases", name)
     rows = published.read(pinned.issues(pinned.plan().days[0]), ISSUES).to_pylist()
     url = next(row["issue_url"] for row in rows if row["body"] is None)
     assert len(queries.similar(published, settings, url, 3)) == 3
-    found = query(settings, f"SELECT predicted_title, abstained FROM title_predictions WHERE issue_url = '{url}'")
+    found = query(
+        settings, f"SELECT predicted_title, abstained FROM title_predictions WHERE issue_url = '{url}'"
+    )
     assert found == [("", True)]
 
 
 def test_a_near_duplicate_is_nearer_than_the_networks_own_distance_or_than_what_is_set(published, settings):
-    assert query(settings, "SELECT COUNT(*) FROM similar_issues WHERE near_duplicate <> (distance < 0.7)") == [(0,)]
+    assert query(
+        settings, "SELECT COUNT(*) FROM similar_issues WHERE near_duplicate <> (distance < 0.7)"
+    ) == [(0,)]
     url = query(settings, "SELECT issue_url FROM similar_issues WHERE NOT near_duplicate LIMIT 1")[0][0]
-    wide = settings.model_copy(update={"index": settings.index.model_copy(update={"near_duplicate_distance": 3})})
+    wide = settings.model_copy(
+        update={"index": settings.index.model_copy(update={"near_duplicate_distance": 3})}
+    )
     assert [row["near_duplicate"] for row in queries.similar(published, wide, url, 3)] == [True] * 3
     own = queries.similar(published, settings, url, 3)
     assert [row["near_duplicate"] for row in own] == [row["distance"] < 0.7 for row in own]
@@ -171,13 +207,21 @@ def test_the_following_day_is_embedded_alone_and_rollback_goes_back(published, s
     before = release.pointed(published)
     assert before is not None
     old = query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id")
-    monkeypatch.setattr(whole_job, "new_id", lambda: "20991231T000000Z")  # a name of its own within the same second
+    monkeypatch.setattr(
+        whole_job, "new_id", lambda: "20991231T000000Z"
+    )  # a name of its own within the same second
     whole_job.run(published, settings, [THREE], retrain=False, variant=None, epochs=None)
     now = Pinned(published, "releases", "20991231T000000Z")
     assert release.pointed(published) == now.name
     first = Pinned(published, "releases", before)
-    for table, verb in ((EMBEDDINGS.name, "embed"), (TITLE_PREDICTIONS.name, "predict"), (SIMILAR_ISSUES.name, "index")):
-        assert [m.batch_id for m in now.members(table, verb)][:2] == [m.batch_id for m in first.members(table, verb)]
+    for table, verb in (
+        (EMBEDDINGS.name, "embed"),
+        (TITLE_PREDICTIONS.name, "predict"),
+        (SIMILAR_ISSUES.name, "index"),
+    ):
+        assert [m.batch_id for m in now.members(table, verb)][:2] == [
+            m.batch_id for m in first.members(table, verb)
+        ]
         assert len(now.members(table, verb)) == 3
     publish.rollback(published, settings, before)
     assert query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id") == old
@@ -190,14 +234,26 @@ def test_the_following_day_is_embedded_alone_and_rollback_goes_back(published, s
 def collapsed(lake: Lake, settings: Settings, source: Pinned, name: str) -> Pinned:
     """A release like `source`, whose first day has collapsed."""
     why = "31 issues where 412 are usual for a Monday"
-    figures = {**source.members(SOURCE_HEALTH.name, "plan")[0].figures, "verdict": "collapsed", "usual_issues": 412, "reason": why}
+    figures = {
+        **source.members(SOURCE_HEALTH.name, "plan")[0].figures,
+        "verdict": "collapsed",
+        "usual_issues": 412,
+        "reason": why,
+    }
     draft = lake.draft(SOURCE_HEALTH.name, {"day": ONE.isoformat()}, ("collapsed",))
-    draft.write_table("part-00000.parquet", pa.Table.from_pylist([{**figures, "day": ONE}], schema=SOURCE_HEALTH.schema), SOURCE_HEALTH)
+    draft.write_table(
+        "part-00000.parquet",
+        pa.Table.from_pylist([{**figures, "day": ONE}], schema=SOURCE_HEALTH.schema),
+        SOURCE_HEALTH,
+    )
     health = draft.commit(figures)
     extract.run(lake, settings, [ONE])  # the day itself stays as it is
     first, *others = source.plan().days
     pinned = Pinned(lake, "releases", name)
-    pinned.open([dataclasses.replace(first, health=health.folder, health_digest=health.digest), *others], source.plan().facts)
+    pinned.open(
+        [dataclasses.replace(first, health=health.folder, health_digest=health.digest), *others],
+        source.plan().facts,
+    )
     for table in ("issues_v1", "embeddings_v1", "title_predictions_v1", "similar_issues_v1", "index"):
         pinned.set_members(table, source.members(table, "plan"))
     pinned.set_members(SOURCE_HEALTH.name, [health, *source.members(SOURCE_HEALTH.name, "plan")[1:]])
@@ -226,7 +282,9 @@ def test_a_collapsed_day_stops_a_release_until_someone_takes_it_and_then_stays_t
     rows = dict(query(settings, "SELECT release_id, accepted FROM releases"))
     taken, later = (json.loads(rows[release_id]) for release_id in ("stopped", "the-night-after"))
     assert taken == later
-    assert [(one["day"], one["because"], one["by"]) for one in taken] == [("2024-01-01", "a holiday", getpass.getuser())]
+    assert [(one["day"], one["because"], one["by"]) for one in taken] == [
+        ("2024-01-01", "a holiday", getpass.getuser())
+    ]
     assert before <= datetime.fromisoformat(taken[0]["at"]) <= datetime.now(UTC)
     publish.rollback(published, settings, name)
 
@@ -234,7 +292,9 @@ def test_a_collapsed_day_stops_a_release_until_someone_takes_it_and_then_stays_t
 def test_publishing_a_release_that_others_have_followed_is_refused(published, settings):
     now = release.pointed(published)
     with pytest.raises(UsageError, match="To go back: titler rollback stopped"):
-        publish.run(published, settings, Pinned(published, "releases", "stopped"), {"2024-01-01": "a holiday"})
+        publish.run(
+            published, settings, Pinned(published, "releases", "stopped"), {"2024-01-01": "a holiday"}
+        )
     assert publish.current(published, settings) == now
 
 
@@ -274,7 +334,11 @@ def test_the_oldest_issues_have_all_their_elders_as_neighbours(published, settin
     name = release.pointed(published)
     assert name is not None
     ids = queries.index_ids(published, Pinned(published, "releases", name).members("index", "index")[0])
-    oldest = ids.sort_by([("created_at", "ascending"), ("issue_id", "ascending")]).column("issue_id").to_pylist()[1:10]
+    oldest = (
+        ids.sort_by([("created_at", "ascending"), ("issue_id", "ascending")])
+        .column("issue_id")
+        .to_pylist()[1:10]
+    )
     assert sorted(row[0] for row in ages) == sorted(oldest)
 
 
@@ -298,7 +362,10 @@ def test_a_worse_model_is_promoted_only_by_force_and_the_former_champion_is_kept
     vocab.run(published, settings, challenger, asked)
     with pytest.raises(UsageError, match="challenger is open already"):
         vocab.run(published, settings, challenger, vocab.Asked(epochs=2))
-    assert vocab.run(published, settings, challenger, vocab.Asked()).rows == vocab.run(published, settings, challenger, asked).rows
+    assert (
+        vocab.run(published, settings, challenger, vocab.Asked()).rows
+        == vocab.run(published, settings, challenger, asked).rows
+    )
     vectorize.run(published, settings, challenger)
     train.run(published, settings, challenger)
     with pytest.raises(UsageError, match="challenger was not evaluated"):
@@ -306,19 +373,32 @@ def test_a_worse_model_is_promoted_only_by_force_and_the_former_champion_is_kept
     figures = evaluate.run(published, settings, challenger)
     assert figures["champion"] == former
     near = figures["retrieval"]
-    equal = {**figures, "rougeL": figures["champion_rougeL"] - 0.5, "retrieval": {**near, "recall_at_10": near["champion_recall_at_10"]}}
+    equal = {
+        **figures,
+        "rougeL": figures["champion_rougeL"] - 0.5,
+        "retrieval": {**near, "recall_at_10": near["champion_recall_at_10"]},
+    }
     for worse, told in (
-        ({"rougeL": figures["champion_rougeL"] - 5}, r"ROUGE-L .* where it has .* 0\.5 less is allowed \(model\.promotion_margin\)\."),
+        (
+            {"rougeL": figures["champion_rougeL"] - 5},
+            r"ROUGE-L .* where it has .* 0\.5 less is allowed \(model\.promotion_margin\)\.",
+        ),
         (
             {"retrieval": {**near, "recall_at_10": near["champion_recall_at_10"] - 0.03}},
             r"R@10 -?\d\.\d{3} among \d+ .* 0\.02 less is allowed \(model\.promotion_retrieval_margin\)\.",
         ),
     ):
         challenger.note(evaluate.EVALUATION, {**equal, **worse})
-        with pytest.raises(promote.WorseError, match=rf"challenger is worse than the champion {former}: {told}"):
+        with pytest.raises(
+            promote.WorseError, match=rf"challenger is worse than the champion {former}: {told}"
+        ):
             promote.run(published, settings, challenger)
-    challenger.note(evaluate.EVALUATION, {name: value for name, value in equal.items() if name != "retrieval"})
-    with pytest.raises(UsageError, match="challenger was evaluated by an earlier Titler, which did not measure retrieval"):
+    challenger.note(
+        evaluate.EVALUATION, {name: value for name, value in equal.items() if name != "retrieval"}
+    )
+    with pytest.raises(
+        UsageError, match="challenger was evaluated by an earlier Titler, which did not measure retrieval"
+    ):
         promote.run(published, settings, challenger)
     assert queries.status(published, settings)["model"]["name"] == former
     assert promote.run(published, settings, challenger, force_because="a test")["moved"]
@@ -353,11 +433,15 @@ def test_a_run_holds_all_that_its_model_was_made_of(published, settings):
     assert [(row["day"], row["tokens_digest"]) for row in rows_of(artifacts / "days.json")] == [
         (day.day, day.tokens_digest) for day in plan.days
     ]
-    assert [(row["table"], row["batch_id"], row["digest"]) for row in rows_of(artifacts / "batches.json")] == [
-        (batch.table, batch.batch_id, batch.digest) for batch in (*vocabulary, *vectors)
-    ]
+    assert [
+        (row["table"], row["batch_id"], row["digest"]) for row in rows_of(artifacts / "batches.json")
+    ] == [(batch.table, batch.batch_id, batch.digest) for batch in (*vocabulary, *vectors)]
     shown = json.loads((artifacts / "settings.json").read_text())
-    assert (shown["model"], shown["text"], shown["index"]["trees"]) == (plan.facts["model"], plan.facts["text"], 20)
+    assert (shown["model"], shown["text"], shown["index"]["trees"]) == (
+        plan.facts["model"],
+        plan.facts["text"],
+        20,
+    )
     assert run.data.tags["titler.version"]
     assert sorted(path.name for path in artifacts.iterdir()) == [
         *(
@@ -379,19 +463,41 @@ def test_a_run_says_what_its_model_is_worth_and_what_it_took(published, settings
     found = run.data.metrics
     issues = found["titles/issues"]
     assert found["retrieval/issues"] == issues
-    assert 0 <= found["retrieval/recall_at_1"] <= found["retrieval/recall_at_5"] <= found["retrieval/recall_at_10"] <= 1
+    assert (
+        0
+        <= found["retrieval/recall_at_1"]
+        <= found["retrieval/recall_at_5"]
+        <= found["retrieval/recall_at_10"]
+        <= 1
+    )
     assert found["retrieval/floor_recall_at_10"] > 10 / issues  # words that both share are better than chance
-    assert sum(row["titles"] for row in rows_of(artifacts / "confidence.json")) == found["titles_confidence/titles"] <= issues
+    assert (
+        sum(row["titles"] for row in rows_of(artifacts / "confidence.json"))
+        == found["titles_confidence/titles"]
+        <= issues
+    )
     client = train.tracking_of(settings, published)._client
-    epochs = [client.get_metric_history(run.info.run_id, f"{group}/seconds") for group in ("contrast", "train")]
+    epochs = [
+        client.get_metric_history(run.info.run_id, f"{group}/seconds") for group in ("contrast", "train")
+    ]
     assert [len(history) for history in epochs] == [1, 2]
-    assert found["usage/train_seconds"] == pytest.approx(sum(metric.value for history in epochs for metric in history))
-    took = ("train_issues_a_second", "train_peak_mib", "evaluate_issues_a_second", "evaluate_peak_mib", "evaluate_seconds")
+    assert found["usage/train_seconds"] == pytest.approx(
+        sum(metric.value for history in epochs for metric in history)
+    )
+    took = (
+        "train_issues_a_second",
+        "train_peak_mib",
+        "evaluate_issues_a_second",
+        "evaluate_peak_mib",
+        "evaluate_seconds",
+    )
     assert all(found[f"usage/{name}"] > 0 for name in took)
 
 
 def test_a_model_gives_only_the_titles_that_keep_to_the_precision_asked_for(published, settings):
-    careful = settings.model_copy(update={"model": settings.model.model_copy(update={"abstain_precision": 0.5})})
+    careful = settings.model_copy(
+        update={"model": settings.model.model_copy(update={"abstain_precision": 0.5})}
+    )
     model = Pinned(published, "models", "careful")
     vocab.run(published, careful, model, vocab.Asked())
     vectorize.run(published, careful, model)
@@ -415,7 +521,9 @@ def test_collect_removes_what_nobody_names_and_readers_notice_nothing(published,
     collected = collect.run(published, tight, now=LATER)
     assert collected.batches >= 1
     assert release.names(published) == [current]
-    assert query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id") == rows
+    assert (
+        query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id") == rows
+    )
     assert collect.run(published, tight, now=LATER).batches == 0
     assert queries.similar(published, settings, "the parser crashes when the file is empty", 2)
 
@@ -432,9 +540,17 @@ def test_extraction_again_of_the_same_hours_changes_nothing_downstream(published
 
 def test_the_command_answers_in_json_and_refuses_in_one_line(published, settings, hours):
     def titler(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "TITLER_LAKE__ROOT": settings.lake.root, "TITLER_SOURCE__HOURS": str(hours)}
+        environment = {
+            **os.environ,
+            "TITLER_LAKE__ROOT": settings.lake.root,
+            "TITLER_SOURCE__HOURS": str(hours),
+        }
         return subprocess.run(
-            [sys.executable, "-m", "pipeline.cli", *arguments], env=environment, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "pipeline.cli", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     status = titler("status", "--json")
@@ -448,14 +564,14 @@ def test_the_command_answers_in_json_and_refuses_in_one_line(published, settings
 
 
 def test_embeddings_are_published_where_the_settings_say_so(published, settings, monkeypatch):
-    counts = (
-        "SELECT (SELECT COUNT(*) FROM title_predictions), (SELECT COUNT(*) FROM embeddings), (SELECT MAX(LEN(embedding)) FROM embeddings)"
-    )
+    counts = "SELECT (SELECT COUNT(*) FROM title_predictions), (SELECT COUNT(*) FROM embeddings), (SELECT MAX(LEN(embedding)) FROM embeddings)"
     name = release.pointed(published)
     assert name is not None
     issues = query(settings, counts)[0][0]
     assert query(settings, counts) == [(issues, 0, None)]
-    with_embeddings = settings.model_copy(update={"warehouse": settings.warehouse.model_copy(update={"embeddings": True})})
+    with_embeddings = settings.model_copy(
+        update={"warehouse": settings.warehouse.model_copy(update={"embeddings": True})}
+    )
     publish.run(published, with_embeddings, Pinned(published, "releases", name), {})
     assert query(settings, counts) == [(issues, issues, 24)]
     monkeypatch.setattr(whole_job, "new_id", lambda: "29991231T000000Z")

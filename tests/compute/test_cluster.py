@@ -54,14 +54,36 @@ def test_a_scheduler_that_is_not_there_is_one_clear_error():
 def test_an_existing_cluster_over_tcp_does_the_work(tmp_path):
     processes = []
     try:
-        command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-        scheduler = subprocess.Popen([*command, "--scheduler-file", str(tmp_path / "s.json")], stderr=subprocess.PIPE, text=True)
+        command = [
+            sys.executable,
+            "-m",
+            "distributed.cli.dask_scheduler",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--no-dashboard",
+        ]
+        scheduler = subprocess.Popen(
+            [*command, "--scheduler-file", str(tmp_path / "s.json")], stderr=subprocess.PIPE, text=True
+        )
         processes.append(scheduler)
         assert scheduler.stderr is not None
         address = next(line.split("at:")[1].strip() for line in scheduler.stderr if "Scheduler at:" in line)
-        worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-nanny", "--nthreads", "1", "--no-dashboard"]
+        worker = [
+            sys.executable,
+            "-m",
+            "distributed.cli.dask_worker",
+            address,
+            "--no-nanny",
+            "--nthreads",
+            "1",
+            "--no-dashboard",
+        ]
         processes += [subprocess.Popen(worker, stderr=subprocess.DEVNULL, text=True) for _ in range(2)]
-        results = map_shards(where, list(range(20)), 100, label="test", compute=Compute(scheduler_address=address))
+        results = map_shards(
+            where, list(range(20)), 100, label="test", compute=Compute(scheduler_address=address)
+        )
         assert [value for value, _ in results] == list(range(100, 120))
         assert {process for _, process in results} <= {process.pid for process in processes[1:]}
     finally:

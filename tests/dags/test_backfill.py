@@ -94,7 +94,9 @@ def backfill(hours: Path, tmp_path_factory: pytest.TempPathFactory) -> Backfill:
     Between them, while Airflow comes to call one completed, a release; and the same days by a quiet run, in one process a verb.
     """
     programs = postgres.programs()
-    if programs is None:  # on SQLite `airflow backfill create` of so many days finds "database is locked" now and then
+    if (
+        programs is None
+    ):  # on SQLite `airflow backfill create` of so many days finds "database is locked" now and then
         pytest.skip(postgres.MISSING)
     folder = tmp_path_factory.mktemp("backfill")
     quiet, lake = Lake(str(folder / "quiet")), Lake(str(folder / "lake"))
@@ -116,7 +118,15 @@ def backfill(hours: Path, tmp_path_factory: pytest.TempPathFactory) -> Backfill:
         postgres.running(programs) as database,
         LocalAirflow(folder / "airflow", environment, database=database) as airflow,
     ):
-        airflow.run("dags", "trigger", "titler_ingest", "--run-id", "night", "--logical-date", f"{NIGHT}T00:00:00+00:00")
+        airflow.run(
+            "dags",
+            "trigger",
+            "titler_ingest",
+            "--run-id",
+            "night",
+            "--logical-date",
+            f"{NIGHT}T00:00:00+00:00",
+        )
         until(airflow, lambda: left(airflow) == 0)
         night = pointers(lake, NIGHT)
         create(airflow, DAYS)
@@ -126,7 +136,10 @@ def backfill(hours: Path, tmp_path_factory: pytest.TempPathFactory) -> Backfill:
         found = Backfill(
             lake=lake,
             quiet=quiet,
-            tries={f"{task['task_id']} {task['logical_date'][:10]}": task["try_number"] for task in tasks(airflow)},
+            tries={
+                f"{task['task_id']} {task['logical_date'][:10]}": task["try_number"]
+                for task in tasks(airflow)
+            },
             states=Counter((task["task_id"], task["state"]) for task in tasks(airflow)),
             met=(folder / "fates.met").read_text().splitlines(),
             lost=lost,
@@ -144,14 +157,21 @@ def backfill(hours: Path, tmp_path_factory: pytest.TempPathFactory) -> Backfill:
 def again(airflow: LocalAirflow, found: Backfill, days: list[str], *options: str) -> None:
     """Another backfill, to its end, once Airflow takes one: it looks every half a minute whether the one before is completed."""
     found.note(airflow)
-    until(airflow, lambda: all(one["completed_at"] for one in airflow.get("backfills?dag_id=titler_ingest")["backfills"]))
+    until(
+        airflow,
+        lambda: all(
+            one["completed_at"] for one in airflow.get("backfills?dag_id=titler_ingest")["backfills"]
+        ),
+    )
     create(airflow, days, *options)
     until(airflow, lambda: left(airflow) == 0)
 
 
 def titler(environment: dict[str, str], *arguments: str) -> str:
     command = [sys.executable, "-m", "pipeline.cli", *arguments]
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
 
 
 def create(airflow: LocalAirflow, days: list[str], *options: str) -> None:
@@ -225,7 +245,9 @@ def pointers(lake: Lake, day: str) -> dict[str, Any]:
 
 
 def manifests(lake: Lake) -> int:
-    return sum(1 for table in (ISSUES.name, TOKENS.name) for _ in Path(lake.path(table)).rglob("manifest.json"))
+    return sum(
+        1 for table in (ISSUES.name, TOKENS.name) for _ in Path(lake.path(table)).rglob("manifest.json")
+    )
 
 
 def test_every_task_of_every_day_succeeds_in_the_end(backfill: Backfill) -> None:
@@ -233,11 +255,15 @@ def test_every_task_of_every_day_succeeds_in_the_end(backfill: Backfill) -> None
     assert [day for day, _, _ in backfill.runs[0]] == DAYS
 
 
-def test_tasks_their_verbs_and_their_supervisors_were_killed_at_all_sorts_of_steps(backfill: Backfill) -> None:
+def test_tasks_their_verbs_and_their_supervisors_were_killed_at_all_sorts_of_steps(
+    backfill: Backfill,
+) -> None:
     planned = {f"{fate} {victims}" for fate, (victims, _, _) in drawn().items()}
     assert {line.split()[-1] for line in backfill.met} == set(fates.VICTIMS)
     assert set(backfill.met) <= planned
-    assert len(planned) - len(backfill.met) <= PARALLELISM  # what the scheduler took along had no time to meet its fate
+    assert (
+        len(planned) - len(backfill.met) <= PARALLELISM
+    )  # what the scheduler took along had no time to meet its fate
 
 
 def test_a_task_that_was_killed_is_tried_again(backfill: Backfill) -> None:
@@ -247,12 +273,16 @@ def test_a_task_that_was_killed_is_tried_again(backfill: Backfill) -> None:
 
 def test_tasks_that_a_lost_scheduler_took_along_are_tried_again_by_the_next_one(backfill: Backfill) -> None:
     assert backfill.lost
-    assert [one for one in backfill.lost if backfill.tries[one.rpartition(" ")[0]] <= int(one.split()[2])] == []
+    assert [
+        one for one in backfill.lost if backfill.tries[one.rpartition(" ")[0]] <= int(one.split()[2])
+    ] == []
 
 
 def test_the_tables_are_those_of_a_quiet_run(backfill: Backfill) -> None:
     expected = ingested(backfill.quiet)
-    assert sorted(expected) == sorted(f"{table} {day}" for table in ("issues_v1", "source_health_v1", "tokens_v1") for day in DAYS)
+    assert sorted(expected) == sorted(
+        f"{table} {day}" for table in ("issues_v1", "source_health_v1", "tokens_v1") for day in DAYS
+    )
     assert differences(ingested(backfill.lake), expected) == set()
 
 
@@ -262,7 +292,9 @@ def test_a_day_that_a_night_ingested_is_left_alone(backfill: Backfill) -> None:
 
 
 def test_the_days_enter_with_the_next_release(backfill: Backfill) -> None:
-    assert re.search(rf"^plan: release \S+, model \S+, 60 days from {DAYS[0]} to {DAYS[-1]}$", backfill.release, re.M)
+    assert re.search(
+        rf"^plan: release \S+, model \S+, 60 days from {DAYS[0]} to {DAYS[-1]}$", backfill.release, re.M
+    )
     assert re.search(r"^publish: release \S+ is current: 1,476 issues of 60 days", backfill.release, re.M)
 
 
@@ -273,5 +305,7 @@ def test_the_same_backfill_again_runs_nothing(backfill: Backfill) -> None:
 
 def test_days_that_are_reprocessed_run_again_and_make_nothing_new(backfill: Backfill) -> None:
     _, before, after = backfill.runs
-    assert [day for (day, _, began), (_, _, earlier) in zip(after, before, strict=True) if began != earlier] == TWICE
+    assert [
+        day for (day, _, began), (_, _, earlier) in zip(after, before, strict=True) if began != earlier
+    ] == TWICE
     assert len(set(backfill.batches)) == 1

@@ -18,7 +18,20 @@ from airflow.sdk.execution_time import macros
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 
-HEAVY = ["pipeline", "tensorflow", "keras", "mlflow", "dask", "distributed", "duckdb", "annoy", "pyarrow", "sqlglot", "numpy", "kubernetes"]
+HEAVY = [
+    "pipeline",
+    "tensorflow",
+    "keras",
+    "mlflow",
+    "dask",
+    "distributed",
+    "duckdb",
+    "annoy",
+    "pyarrow",
+    "sqlglot",
+    "numpy",
+    "kubernetes",
+]
 
 COMMANDS = {
     "titler_ingest": [
@@ -43,7 +56,9 @@ COMMANDS = {
         "titler collect",
     ],
 }
-WITH_PARAMETERS = "titler vocab 20150104T031200Z --from 2015-01-01 --to 2015-01-03 --variant gru --epochs 4 --skip-code 99"
+WITH_PARAMETERS = (
+    "titler vocab 20150104T031200Z --from 2015-01-01 --to 2015-01-03 --variant gru --epochs 4 --skip-code 99"
+)
 
 
 AT = datetime(2015, 1, 4, 3, 12, tzinfo=UTC)
@@ -58,7 +73,9 @@ def rendered(dag, times=None, **parameters):
         **(times or {}),
     }
     tasks = [task for task in dag.topological_sort() if hasattr(task, "bash_command")]
-    return [task.render_template(task.bash_command, context, jinja_env=dag.get_template_env()) for task in tasks]
+    return [
+        task.render_template(task.bash_command, context, jinja_env=dag.get_template_env()) for task in tasks
+    ]
 
 
 def test_airflow_finds_exactly_the_three_dags(airflow_dags):
@@ -71,7 +88,9 @@ def test_the_dags_import_without_the_pipeline_and_its_libraries(tmp_path):
         f"print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}} & set({HEAVY}))))"
     )
     environment = {"AIRFLOW_HOME": str(tmp_path), "PYTHONPATH": str(DAGS), "PATH": "/usr/bin:/bin"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     assert json.loads(done.stdout.splitlines()[-1]) == []
 
 
@@ -84,13 +103,18 @@ def test_a_run_comes_to_these_commands(airflow_dags, dag_id):
     ("times", "day"),
     [
         ({"logical_date": datetime(2015, 1, 3, tzinfo=UTC)}, "2015-01-03"),  # the night's
-        ({"logical_date": datetime(2014, 7, 1, tzinfo=UTC)}, "2014-07-01"),  # a backfill's, or asked for by hand
+        (
+            {"logical_date": datetime(2014, 7, 1, tzinfo=UTC)},
+            "2014-07-01",
+        ),  # a backfill's, or asked for by hand
         ({"logical_date": AT}, "2015-01-03"),  # by hand, with what Airflow's form proposes
         ({}, "2015-01-03"),  # by hand, without a date
     ],
 )
 def test_the_day_of_a_run(airflow_dags, times, day):
-    assert rendered(airflow_dags["titler_ingest"], times) == [f"titler {verb} --day {day}" for verb in ("ready", "extract", "clean")]
+    assert rendered(airflow_dags["titler_ingest"], times) == [
+        f"titler {verb} --day {day}" for verb in ("ready", "extract", "clean")
+    ]
 
 
 def test_parameters_of_a_training_reach_its_first_command(airflow_dags):
@@ -98,7 +122,9 @@ def test_parameters_of_a_training_reach_its_first_command(airflow_dags):
     assert rendered(airflow_dags["titler_train"], **chosen)[0] == WITH_PARAMETERS
 
 
-@pytest.mark.parametrize("command", [*(command for commands in COMMANDS.values() for command in commands), WITH_PARAMETERS])
+@pytest.mark.parametrize(
+    "command", [*(command for commands in COMMANDS.values() for command in commands), WITH_PARAMETERS]
+)
 def test_the_command_line_understands_every_command(command):
     from pipeline.cli import app
 
@@ -130,12 +156,19 @@ def test_a_training_refuses_a_parameter_that_a_shell_could_read_otherwise(airflo
 @pytest.mark.parametrize("dag_id", ["titler_ingest", "titler_train", "titler_refresh"])
 def test_the_tasks_of_a_dag_are_one_chain(airflow_dags, dag_id):
     tasks = airflow_dags[dag_id].topological_sort()
-    assert [sorted(task.downstream_task_ids) for task in tasks] == [*([task.task_id] for task in tasks[1:]), []]
+    assert [sorted(task.downstream_task_ids) for task in tasks] == [
+        *([task.task_id] for task in tasks[1:]),
+        [],
+    ]
 
 
 def test_ingest_covers_the_utc_day_that_is_over(airflow_dags):
     schedule = airflow_dags["titler_ingest"].schedule
-    assert (type(schedule).__name__, schedule.expression, str(schedule.timezone)) == ("CronDataIntervalTimetable", "0 0 * * *", "UTC")
+    assert (type(schedule).__name__, schedule.expression, str(schedule.timezone)) == (
+        "CronDataIntervalTimetable",
+        "0 0 * * *",
+        "UTC",
+    )
 
 
 def test_ingest_waits_until_noon_for_the_sources_last_hour(airflow_dags):
@@ -153,7 +186,11 @@ def test_refresh_runs_nightly_or_when_a_day_was_ingested(airflow_dags):
     schedule = airflow_dags["titler_refresh"].schedule
     written = airflow_dags["titler_ingest"].get_task("clean").outlets
     assert schedule.timetable.expression == "0 4 * * *"
-    assert [asset.name for asset in schedule.asset_condition.objects] == [asset.name for asset in written] == ["titler_days"]
+    assert (
+        [asset.name for asset in schedule.asset_condition.objects]
+        == [asset.name for asset in written]
+        == ["titler_days"]
+    )
 
 
 @pytest.mark.parametrize("dag_id", ["titler_train", "titler_refresh"])
@@ -185,13 +222,23 @@ def test_a_night_goes_before_a_training_and_that_before_a_backfill(airflow_dags,
 
 
 def test_only_training_takes_the_gpu_pool(airflow_dags):
-    assert {task.task_id for dag in airflow_dags.values() for task in dag.tasks if task.pool == "gpu"} == {"train"}
+    assert {task.task_id for dag in airflow_dags.values() for task in dag.tasks if task.pool == "gpu"} == {
+        "train"
+    }
 
 
 def test_every_task_ends_at_some_time(airflow_dags):
-    limits = {f"{dag_id}.{task.task_id}": task.execution_timeout for dag_id, dag in airflow_dags.items() for task in dag.tasks}
+    limits = {
+        f"{dag_id}.{task.task_id}": task.execution_timeout
+        for dag_id, dag in airflow_dags.items()
+        for task in dag.tasks
+    }
     assert limits.pop("titler_ingest.wait") == timedelta(minutes=10)  # each time it asks
-    expected = {"titler_ingest": timedelta(hours=2), "titler_refresh": timedelta(hours=12), "titler_train": timedelta(days=1)}
+    expected = {
+        "titler_ingest": timedelta(hours=2),
+        "titler_refresh": timedelta(hours=12),
+        "titler_train": timedelta(days=1),
+    }
     assert limits == {name: expected[name.partition(".")[0]] for name in limits}
 
 
@@ -207,7 +254,9 @@ def test_what_is_tried_again_waits_twice_as_long_each_time(airflow_dags):
 @pytest.mark.parametrize("dag_id", COMMANDS)
 def test_every_task_has_a_page_that_is_its_row_of_the_dags_own(airflow_dags, dag_id):
     for task in airflow_dags[dag_id].tasks:
-        page = re.fullmatch(r"\*\*Does:\*\* (.+)\n\n\*\*Costs:\*\* (.+)\n\n\*\*When it fails:\*\* (.+)", task.doc_md)
+        page = re.fullmatch(
+            r"\*\*Does:\*\* (.+)\n\n\*\*Costs:\*\* (.+)\n\n\*\*When it fails:\*\* (.+)", task.doc_md
+        )
         assert page is not None, task.doc_md
         assert f"| `{task.task_id}` | {page[1]} | {page[2]} | {page[3]} |" in airflow_dags[dag_id].doc_md
 

@@ -61,7 +61,15 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             "AIRFLOW__CORE__DAGS_FOLDER": str(impatient(folder / "dags")),
         }
         with LocalAirflow(folder / "home", environment) as airflow:
-            airflow.run("dags", "trigger", "titler_ingest", "--logical-date", datetime.now(UTC).isoformat(), "--run-id", "late")
+            airflow.run(
+                "dags",
+                "trigger",
+                "titler_ingest",
+                "--logical-date",
+                datetime.now(UTC).isoformat(),
+                "--run-id",
+                "late",
+            )
             airflow.run("dags", "trigger", "titler_ingest", "--logical-date", NIGHT, "--run-id", "long-ago")
             airflow.run("dags", "trigger", "titler_refresh", "--logical-date", NIGHT, "--run-id", "night")
             with pytest.raises(AirflowError, match="the task publish failed"):
@@ -75,7 +83,14 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             days = [event["extra"] for event in airflow.get("assets/events")["asset_events"]]
         messages += webhook.all()
     stages = [line.split() for line in (folder / "stages").read_text().splitlines()]
-    return {"messages": messages, "stages": stages, "folder": folder, "address": airflow.address, "ended": ended, "days": days}
+    return {
+        "messages": messages,
+        "stages": stages,
+        "folder": folder,
+        "address": airflow.address,
+        "ended": ended,
+        "days": days,
+    }
 
 
 def impatient(folder: Path) -> Path:
@@ -83,7 +98,11 @@ def impatient(folder: Path) -> Path:
     folder.mkdir()
     texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "dags").glob("*.py")}
     for name, before, after in (
-        ("titler_ingest.py", "patience=timedelta(hours=12)", "patience=timedelta(days=3), poll=timedelta(seconds=3)"),
+        (
+            "titler_ingest.py",
+            "patience=timedelta(hours=12)",
+            "patience=timedelta(days=3), poll=timedelta(seconds=3)",
+        ),
         ("titler_refresh.py", "due(hours=3)", "due(seconds=1)"),
     ):
         assert before in texts[name]
@@ -106,7 +125,11 @@ def wait_for(airflow: LocalAirflow, path: str, state: str) -> dict[str, Any]:
 
 def attempts(night: dict[str, Any], run: str) -> list[str]:
     """VERB/ATTEMPT in the order in which they were typed."""
-    return ["/".join((verb, attempt.rpartition("/")[2])) for verb, attempt, _ in night["stages"] if f"/{run}/" in attempt]
+    return [
+        "/".join((verb, attempt.rpartition("/")[2]))
+        for verb, attempt, _ in night["stages"]
+        if f"/{run}/" in attempt
+    ]
 
 
 def test_a_day_whose_source_is_late_waits_for_it_without_a_slot_and_goes_on(night: dict[str, Any]) -> None:
@@ -127,7 +150,10 @@ def test_a_day_that_ended_long_ago_is_not_waited_for(night: dict[str, Any]) -> N
 def test_what_is_stopped_is_not_tried_again_and_what_may_pass_is(night: dict[str, Any]) -> None:
     assert attempts(night, "night")[-1] == "publish/1"
     assert attempts(night, "killed")[-3:] == ["publish/1", "publish/2", "publish/3"]
-    assert {run: found["state"] for run, found in night["ended"].items()} == {"late": "success", "long-ago": "success"}
+    assert {run: found["state"] for run, found in night["ended"].items()} == {
+        "late": "success",
+        "long-ago": "success",
+    }
 
 
 def about(night: dict[str, Any], words: str) -> list[dict[str, Any]]:
@@ -141,7 +167,9 @@ def test_a_failed_task_is_one_message_with_its_log_and_its_command(night: dict[s
     assert re.fullmatch(r"titler publish --release \d{8}T\d{6}Z", message["next"])
 
 
-def test_a_task_whose_process_was_killed_is_tried_again_and_then_the_same_message(night: dict[str, Any]) -> None:
+def test_a_task_whose_process_was_killed_is_tried_again_and_then_the_same_message(
+    night: dict[str, Any],
+) -> None:
     _, message = about(night, "has failed")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", message["since"])
     assert message["what"] == "titler_refresh: the task publish has failed, attempt 3"
@@ -151,12 +179,19 @@ def test_a_task_whose_process_was_killed_is_tried_again_and_then_the_same_messag
 
 def test_a_missed_deadline_is_one_message_with_its_run(night: dict[str, Any]) -> None:
     for run, message in zip(("night", "killed"), about(night, "is late"), strict=True):
-        assert re.fullmatch(r"titler_refresh is late: the run of .+ UTC is running, not done", message["what"])
-        assert (message["link"], message["next"]) == (f"{night['address']}/dags/titler_refresh/runs/{run}", "titler status")
+        assert re.fullmatch(
+            r"titler_refresh is late: the run of .+ UTC is running, not done", message["what"]
+        )
+        assert (message["link"], message["next"]) == (
+            f"{night['address']}/dags/titler_refresh/runs/{run}",
+            "titler status",
+        )
 
 
 @pytest.mark.parametrize("state", ["failed", "success"])
-def test_a_run_that_has_ended_by_its_deadline_is_not_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+def test_a_run_that_has_ended_by_its_deadline_is_not_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
     from _alert import late
 
     monkeypatch.setenv("PATH", stand_in(tmp_path, f"touch {tmp_path}/typed"))
@@ -184,7 +219,9 @@ def test_no_secret_is_in_anything_that_airflow_left_behind(night: dict[str, Any]
     assert [path for path in files if b"secret-of-the-channel" in path.read_bytes()] == []
 
 
-def test_a_run_that_failed_without_a_task_that_did_is_told_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_failed_without_a_task_that_did_is_told_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from _alert import failed
 
     monkeypatch.setenv("PATH", stand_in(tmp_path, f'printf "%s\\n" "$@" > {tmp_path}/given'))
@@ -207,9 +244,9 @@ def test_a_night_is_due_three_hours_after_it_was_queued(airflow_dags: Any) -> No
 def test_every_task_tells_when_it_has_failed_for_good(airflow_dags: Any, dag_id: str) -> None:
     dag = airflow_dags[dag_id]
     assert dag.on_failure_callback.__name__ == "failed"
-    assert {task.task_id: [callback.__name__ for callback in task.on_failure_callback] for task in dag.tasks} == {
-        task_id: ["failed"] for task_id in dag.task_ids
-    }
+    assert {
+        task.task_id: [callback.__name__ for callback in task.on_failure_callback] for task in dag.tasks
+    } == {task_id: ["failed"] for task_id in dag.task_ids}
 
 
 @pytest.mark.parametrize("dag_id", ["titler_ingest", "titler_train", "titler_refresh"])

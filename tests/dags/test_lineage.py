@@ -22,7 +22,11 @@ ISSUES = {
     "schema": [{"name": "issue_id", "type": "int64", "description": "its identity"}],
     "partitions": [{"dimensions": {"day": "2015-01-01"}, "identifier": "90e6779a0f1e"}],
 }
-HOURS = {"namespace": "https://data.gharchive.org", "name": "2015-01-01", "locations": ["2015-01-01-0.json.gz"]}
+HOURS = {
+    "namespace": "https://data.gharchive.org",
+    "name": "2015-01-01",
+    "locations": ["2015-01-01-0.json.gz"],
+}
 
 
 def told(inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], code: int = 0) -> tuple[Any, Any]:
@@ -32,7 +36,9 @@ def told(inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], code: int 
     from _stage import Stage
 
     account = json.dumps({"inputs": inputs, "outputs": outputs})
-    stage = Stage(task_id="a", bash_command='cat > "$TITLER_LINEAGE__FILE" <<< "$ACCOUNT"; exit $CODE', append_env=True)
+    stage = Stage(
+        task_id="a", bash_command='cat > "$TITLER_LINEAGE__FILE" <<< "$ACCOUNT"; exit $CODE', append_env=True
+    )
     stage.env = {"ACCOUNT": account, "CODE": str(code)}
     if code:
         with pytest.raises(AirflowFailException):
@@ -79,7 +85,16 @@ def test_a_source_day_has_its_hour_files() -> None:
 
 @pytest.mark.usefixtures("_listened_to")
 def test_many_partitions_are_a_condition_on_their_columns() -> None:
-    (_, (titles,)) = told([], [{"namespace": "file", "name": "/t", "between": {"model": ["m", "m"], "day": ["2015-01-01", "2023-03-19"]}}])
+    (_, (titles,)) = told(
+        [],
+        [
+            {
+                "namespace": "file",
+                "name": "/t",
+                "between": {"model": ["m", "m"], "day": ["2015-01-01", "2023-03-19"]},
+            }
+        ],
+    )
 
     def written(condition: Any) -> str:
         if condition.type == "binary":
@@ -120,13 +135,17 @@ def test_an_account_that_was_left_unfinished_changes_nothing_about_the_task() ->
 
 
 @pytest.mark.parametrize("provider", ["without the provider", "without a transport"])
-def test_a_command_is_asked_for_nothing_where_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: str) -> None:
+def test_a_command_is_asked_for_nothing_where_nobody_listens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: str
+) -> None:
     from _stage import Stage
 
     if provider == "without the provider":
         monkeypatch.setenv(TRANSPORT, '{"type": "console"}')
         monkeypatch.setitem(sys.modules, "airflow.providers.openlineage.conf", None)
-    Stage(task_id="a", bash_command=f'echo "${{TITLER_LINEAGE__FILE-not asked}}" > {tmp_path}/asked').execute({})
+    Stage(task_id="a", bash_command=f'echo "${{TITLER_LINEAGE__FILE-not asked}}" > {tmp_path}/asked').execute(
+        {}
+    )
     assert (tmp_path / "asked").read_text() == "not asked\n"
 
 

@@ -30,11 +30,20 @@ from pipeline.stages import extract, plan, publish
 from pipeline.warehouse import Query
 from pipeline.warehouse.bigquery import client as google
 from tests.support.emulator import PROJECT, Emulator, program, running, secrets_of, service_account
-from tests.support.readme import NAME, SMALL, analysts_queries, fenced, poor_titles_beside_any_suggestion, title_of
+from tests.support.readme import (
+    NAME,
+    SMALL,
+    analysts_queries,
+    fenced,
+    poor_titles_beside_any_suggestion,
+    title_of,
+)
 from tests.warehouse.events import opened
 from tests.warehouse.source import load_day
 
-pytestmark = pytest.mark.timeout(600)  # its fixture runs fifteen tasks: two minutes on two idle cores, more beside other tests
+pytestmark = pytest.mark.timeout(
+    600
+)  # its fixture runs fifteen tasks: two minutes on two idle cores, more beside other tests
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = date(2024, 1, 1)
@@ -58,7 +67,10 @@ MODEL = [*WAY[:2], "lake vocabulary", "lake predictor", "lake embeddings_v1"]
 CHAMPION = [*WAY[:3], "mlflow models:/titler", "lake releases"]
 FLOOR = [*WAY[:2], "lake tokens_v1", "mlflow models:/titler"]
 SIDES = ("inputs", "outputs")
-WAREHOUSE = [f"warehouse {table}_v1" for table in ("source_health", "title_predictions", "similar_issues", "releases", "release_members")]
+WAREHOUSE = [
+    f"warehouse {table}_v1"
+    for table in ("source_health", "title_predictions", "similar_issues", "releases", "release_members")
+]
 FAILED = "returned a non-zero exit code"  # a command's, in a task's log; Airflow would try again five minutes later
 
 
@@ -81,14 +93,21 @@ class Night:
     def events(self, kind: str) -> dict[str, dict[str, Any]]:
         """OpenLineage's events of a kind, by task: titler_ingest.extract."""
         events = map(json.loads, (self.folder / "events.jsonl").read_text().splitlines())
-        return {event["job"]["name"]: event for event in events if event["eventType"] == kind and "." in event["job"]["name"]}
+        return {
+            event["job"]["name"]: event
+            for event in events
+            if event["eventType"] == kind and "." in event["job"]["name"]
+        }
 
     def dataset(self, told: Mapping[str, Any]) -> str:
         """A dataset of an event, as WAY writes it."""
         places = {f"file {self.lake.root}/": "lake ", f"bigquery {PROJECT}.titler.": "warehouse "}
         places[f"sqlite:///{self.lake.root}/mlflow.db "] = "mlflow "
         name = f"{told['namespace']} {told['name']}"
-        return next((short + name.removeprefix(place) for place, short in places.items() if name.startswith(place)), name)
+        return next(
+            (short + name.removeprefix(place) for place, short in places.items() if name.startswith(place)),
+            name,
+        )
 
 
 class Airflow:
@@ -96,7 +115,9 @@ class Airflow:
 
     def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
         self.home = home
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "TITLER_"))}
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "TITLER_"))
+        }
         self.environment = {
             **inherited,
             "AIRFLOW_HOME": str(home),
@@ -115,7 +136,12 @@ class Airflow:
         command = [sys.executable, "-m", "airflow", *arguments]
         lines = []
         with subprocess.Popen(
-            command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         ) as process:
             assert process.stdout is not None
             for line in process.stdout:
@@ -129,7 +155,11 @@ class Airflow:
     def states(self, dag_id: str) -> dict[str, str]:
         """Those of the tasks of a DAG's only run."""
         with sqlite3.connect(self.home / "airflow.db") as database:
-            return dict(database.execute("SELECT task_id, state FROM task_instance WHERE dag_id = ? ORDER BY start_date", [dag_id]))
+            return dict(
+                database.execute(
+                    "SELECT task_id, state FROM task_instance WHERE dag_id = ? ORDER BY start_date", [dag_id]
+                )
+            )
 
 
 @pytest.fixture(scope="module")
@@ -162,14 +192,26 @@ def night(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Night
     google.connect(on_bigquery.warehouse).create_dataset("titler")
 
     transport = {"type": "file", "log_file_path": str(folder / "events.jsonl"), "append": True}
-    airflow = Airflow(folder / "airflow", {**environment, "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport)})
+    airflow = Airflow(
+        folder / "airflow", {**environment, "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport)}
+    )
     for dag_id in TASKS:
         airflow.run("dags", "test", dag_id, str(DAY))
 
-    embedded = settings_of({**MODELS, "TITLER_LAKE__ROOT": str(folder / "lake"), "TITLER_SOURCE__HOURS": str(hours)})
+    embedded = settings_of(
+        {**MODELS, "TITLER_LAKE__ROOT": str(folder / "lake"), "TITLER_SOURCE__HOURS": str(hours)}
+    )
     lake = Lake(str(folder / "lake"))
     publish.make_current(lake, embedded, release.published(lake, embedded)[-1])
-    return Night(folder, account, {dag_id: airflow.states(dag_id) for dag_id in TASKS}, hours, lake, on_bigquery, embedded)
+    return Night(
+        folder,
+        account,
+        {dag_id: airflow.states(dag_id) for dag_id in TASKS},
+        hours,
+        lake,
+        on_bigquery,
+        embedded,
+    )
 
 
 def write_hours(folder: Path) -> Path:
@@ -192,7 +234,11 @@ def issues_of(lake: Lake) -> tuple[Manifest, list[dict[str, Any]]]:
     """The manifest of the day's issues, and its rows."""
     manifest = lake.current(ISSUES.name, {"day": DAY.isoformat()})
     assert manifest is not None
-    return manifest, [row for file in manifest.files for row in read_parquet(lake.path(f"{manifest.folder}/{file.name}")).to_pylist()]
+    return manifest, [
+        row
+        for file in manifest.files
+        for row in read_parquet(lake.path(f"{manifest.folder}/{file.name}")).to_pylist()
+    ]
 
 
 def ask(configured: Settings, sql: str) -> list[dict[str, Any]]:
@@ -205,7 +251,11 @@ def test_every_task_of_a_dag_succeeds_in_its_order(night: Night, dag_id: str) ->
 
 
 def test_what_is_published_is_current_in_the_warehouse_and_in_the_lake(night: Night) -> None:
-    assert warehouse.connect(night.bigquery, "test").current_release() == release.pointed(night.lake) == release.names(night.lake)[-1]
+    assert (
+        warehouse.connect(night.bigquery, "test").current_release()
+        == release.pointed(night.lake)
+        == release.names(night.lake)[-1]
+    )
 
 
 def test_a_day_extracted_from_bigquery_is_the_day_of_the_hour_files(night: Night, tmp_path: Path) -> None:
@@ -216,13 +266,24 @@ def test_a_day_extracted_from_bigquery_is_the_day_of_the_hour_files(night: Night
     assert found == expected
     assert len(found) == ISSUES_A_DAY
     compared = ["hours_found", "hours_missing", "events", "trainable", "untrainable"]
-    assert {name: from_bigquery.figures[name] for name in compared} == {name: from_hours.figures[name] for name in compared}
+    assert {name: from_bigquery.figures[name] for name in compared} == {
+        name: from_hours.figures[name] for name in compared
+    }
     # a line that is no event is in no table
-    assert (from_bigquery.figures["malformed"], from_hours.figures["malformed"]) == (1, 1 + len(sample.MALFORMED))
+    assert (from_bigquery.figures["malformed"], from_hours.figures["malformed"]) == (
+        1,
+        1 + len(sample.MALFORMED),
+    )
 
 
 def test_no_secret_is_in_anything_that_it_left_behind(night: Night) -> None:
-    assert {path.name for path in night.folder.rglob("*")} >= {"mlflow.db", "airflow.db", "printed.log", "events.jsonl", "manifest.json"}
+    assert {path.name for path in night.folder.rglob("*")} >= {
+        "mlflow.db",
+        "airflow.db",
+        "printed.log",
+        "events.jsonl",
+        "manifest.json",
+    }
     secrets = [secret.encode() for secret in secrets_of(night.account)]
     files = [path for path in night.folder.rglob("*") if path.is_file()]
     assert [path for path in files if any(secret in path.read_bytes() for secret in secrets)] == []
@@ -230,7 +291,9 @@ def test_no_secret_is_in_anything_that_it_left_behind(night: Night) -> None:
 
 @pytest.mark.parametrize("sql", [sql for sql, _, _ in analysts_queries()], ids=title_of)
 def test_an_analysts_query_returns_what_the_embedded_warehouse_returns(night: Night, sql: str) -> None:
-    names = re.findall(NAME, sql)  # the first stays one that is none, so that the night has changed something: all of it is new
+    names = re.findall(
+        NAME, sql
+    )  # the first stays one that is none, so that the night has changed something: all of it is new
     sql = sql.replace(names[-1], release.names(night.lake)[-1]) if names else sql
     if "FROM poor_titles" in sql:
         sql = f"WITH poor_titles AS (\n{poor_titles_beside_any_suggestion()}\n)\n{sql}"
@@ -239,7 +302,9 @@ def test_an_analysts_query_returns_what_the_embedded_warehouse_returns(night: Ni
     try:
         found = ask(night.bigquery, sql)
     except UsageError as error:
-        if "wasm trap" in error.message:  # after many queries the emulator's analyser falls over the largest of them
+        if (
+            "wasm trap" in error.message
+        ):  # after many queries the emulator's analyser falls over the largest of them
             pytest.skip(f"Needs an emulator whose analyser bears this query: {error.message}")
         raise
     assert found == [pytest.approx(row) for row in expected]
@@ -250,7 +315,9 @@ def test_every_task_tells_openlineage_when_it_starts_and_when_it_is_done(night: 
     assert list(night.events("START")) == list(night.events("COMPLETE")) == tasks
 
 
-@pytest.mark.parametrize("way", [WAY, TITLES, MODEL, CHAMPION, FLOOR], ids=lambda way: way[-1] if way is not MODEL else "predictor")
+@pytest.mark.parametrize(
+    "way", [WAY, TITLES, MODEL, CHAMPION, FLOOR], ids=lambda way: way[-1] if way is not MODEL else "predictor"
+)
 def test_the_lineage_leads_from_a_source_day_to_the_release(night: Night, way: list[str]) -> None:
     steps = {
         (night.dataset(read), night.dataset(written))
@@ -262,12 +329,22 @@ def test_the_lineage_leads_from_a_source_day_to_the_release(night: Night, way: l
 
 
 def test_what_a_task_says_that_it_read_is_what_its_batches_are_made_of(night: Night) -> None:
-    manifests = {path.parent.name: Manifest.from_json(path.read_text()) for path in Path(night.lake.root).rglob("manifest.json")}
+    manifests = {
+        path.parent.name: Manifest.from_json(path.read_text())
+        for path in Path(night.lake.root).rglob("manifest.json")
+    }
     told = set()
     for event in night.events("COMPLETE").values():
-        inputs, outputs = batches_in_the_lake(event["inputs"]), batches_in_the_lake(event["outputs"]) & set(manifests)
-        known = {manifests[batch].digest for batch in (inputs | outputs) & set(manifests)}  # a verdict is made of the issues beside it
-        assert [manifests[batch].folder for batch in outputs if not known.issuperset(manifests[batch].inputs)] == []
+        inputs, outputs = (
+            batches_in_the_lake(event["inputs"]),
+            batches_in_the_lake(event["outputs"]) & set(manifests),
+        )
+        known = {
+            manifests[batch].digest for batch in (inputs | outputs) & set(manifests)
+        }  # a verdict is made of the issues beside it
+        assert [
+            manifests[batch].folder for batch in outputs if not known.issuperset(manifests[batch].inputs)
+        ] == []
         told |= outputs
     assert told == set(manifests)
 
@@ -277,7 +354,10 @@ def test_the_page_on_lineage_lists_what_each_task_reads_and_writes(night: Night)
     rows = re.findall(r"(?m)^\| `(titler_\w+\.\w+)` \| (.*) \| (.*) \|$", page)
     listed = {task: [set(re.findall(r"`(.+?)`", cell)) for cell in cells] for task, *cells in rows}
     told = {
-        task: [{name.split()[-1] for name in map(night.dataset, event[side]) if name not in (WAY[0], *WAREHOUSE)} for side in SIDES]
+        task: [
+            {name.split()[-1] for name in map(night.dataset, event[side]) if name not in (WAY[0], *WAREHOUSE)}
+            for side in SIDES
+        ]
         for task, event in night.events("COMPLETE").items()
         if event["outputs"]
     }
@@ -285,9 +365,13 @@ def test_the_page_on_lineage_lists_what_each_task_reads_and_writes(night: Night)
 
 
 def test_the_page_on_lineage_follows_a_title_back_to_its_source_day(night: Night) -> None:
-    of_a_row, of_a_batch = (sql.rstrip().rstrip(";") for sql in fenced((ROOT / "docs" / "lineage.md").read_text(), "sql"))
+    of_a_row, of_a_batch = (
+        sql.rstrip().rstrip(";") for sql in fenced((ROOT / "docs" / "lineage.md").read_text(), "sql")
+    )
     (row,) = ask(night.bigquery, of_a_row)
-    of_a_batch = of_a_batch.replace("events.jsonl", str(night.folder / "events.jsonl")).replace("90e6779a0f1e", row["issues_batch"])
+    of_a_batch = of_a_batch.replace("events.jsonl", str(night.folder / "events.jsonl")).replace(
+        "90e6779a0f1e", row["issues_batch"]
+    )
     told = duckdb.execute(f"SELECT task, namespace || ' ' || name FROM ({of_a_batch})").fetchall()
     assert (row["source_day"], told) == (DAY, [("titler_ingest.extract", WAY[0])])
 

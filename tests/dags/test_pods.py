@@ -18,13 +18,19 @@ from tests.support.readme import fenced
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 PAGE = DAGS.parent / "docs" / "airflow.md"
 
-GPU_POOL = {"gpu_image": "registry.example.com/titler-gpu:1.0", "gpu_selector": "cloud.google.com/gke-accelerator=nvidia-l4"}
+GPU_POOL = {
+    "gpu_image": "registry.example.com/titler-gpu:1.0",
+    "gpu_selector": "cloud.google.com/gke-accelerator=nvidia-l4",
+}
 EXTRACT: dict[str, Any] = {
     "spec": {
         "containers": [
             {
                 "name": "base",
-                "resources": {"requests": {"cpu": "2", "memory": "1536Mi"}, "limits": {"cpu": "2", "memory": "1536Mi"}},
+                "resources": {
+                    "requests": {"cpu": "2", "memory": "1536Mi"},
+                    "limits": {"cpu": "2", "memory": "1536Mi"},
+                },
                 "env": [{"name": "TITLER_COMPUTE__WORKERS", "value": "2"}],
             }
         ]
@@ -141,27 +147,44 @@ def test_training_without_a_gpu_is_a_task_like_others(configure):
     assert asked("train") == {
         "spec": {
             "containers": [
-                {**EXTRACT["spec"]["containers"][0], "image": "titler:1", "resources": {"requests": limits, "limits": limits}},
+                {
+                    **EXTRACT["spec"]["containers"][0],
+                    "image": "titler:1",
+                    "resources": {"requests": limits, "limits": limits},
+                },
             ]
         }
     }
 
 
 def test_the_pool_may_have_several_labels_and_taints(configure):
-    configure("KubernetesExecutor", gpu_selector="pool=gpu, example.com/card=h100", gpu_taints="nvidia.com/gpu, pool=gpu")
+    configure(
+        "KubernetesExecutor",
+        gpu_selector="pool=gpu, example.com/card=h100",
+        gpu_taints="nvidia.com/gpu, pool=gpu",
+    )
     spec = asked("train")["spec"]
     assert spec["nodeSelector"] == {"pool": "gpu", "example.com/card": "h100"}
-    assert spec["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists"}, {"key": "pool", "operator": "Equal", "value": "gpu"}]
+    assert spec["tolerations"] == [
+        {"key": "nvidia.com/gpu", "operator": "Exists"},
+        {"key": "pool", "operator": "Equal", "value": "gpu"},
+    ]
 
 
 def test_one_image_is_every_tasks_when_training_has_none_of_its_own(configure):
     configure("KubernetesExecutor", image="titler:1")
-    assert [asked(verb)["spec"]["containers"][0]["image"] for verb in ("ready", "train")] == ["titler:1", "titler:1"]
+    assert [asked(verb)["spec"]["containers"][0]["image"] for verb in ("ready", "train")] == [
+        "titler:1",
+        "titler:1",
+    ]
 
 
 def test_a_cluster_gives_a_verb_other_memory(configure):
     configure("KubernetesExecutor", memory="index=16Gi, extract=2048Mi")
-    memory = [asked(verb)["spec"]["containers"][0]["resources"]["limits"]["memory"] for verb in ("index", "extract", "publish")]
+    memory = [
+        asked(verb)["spec"]["containers"][0]["resources"]["limits"]["memory"]
+        for verb in ("index", "extract", "publish")
+    ]
     assert memory == ["16Gi", "2048Mi", "3Gi"]
 
 
@@ -170,7 +193,9 @@ def test_every_task_has_the_memory_of_its_verb(configure):
     assert bag.import_errors == {}
     memory = {
         dag_id: [
-            sent(task.executor_config["pod_override"])["spec"]["containers"][0]["resources"]["requests"]["memory"]
+            sent(task.executor_config["pod_override"])["spec"]["containers"][0]["resources"]["requests"][
+                "memory"
+            ]
             for task in dag.topological_sort()
         ]
         for dag_id, dag in bag.dags.items()
@@ -184,7 +209,11 @@ def test_every_task_has_the_memory_of_its_verb(configure):
 
 def test_only_training_asks_for_a_gpu(configure):
     tasks = [task for dag in dags_in_pods(configure).dags.values() for task in dag.tasks]
-    with_gpu = [task.task_id for task in tasks if "nvidia.com/gpu" in json.dumps(sent(task.executor_config["pod_override"]))]
+    with_gpu = [
+        task.task_id
+        for task in tasks
+        if "nvidia.com/gpu" in json.dumps(sent(task.executor_config["pod_override"]))
+    ]
     assert with_gpu == ["train"]
 
 
@@ -214,7 +243,9 @@ def test_a_pod_that_airflow_makes_of_its_template_keeps_what_is_not_asked_for(co
     from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
 
     configure("KubernetesExecutor", **GPU_POOL)
-    template = PodGenerator.deserialize_model_file(f"{pod_template_file_examples.__path__[0]}/dags_in_image_template.yaml")
+    template = PodGenerator.deserialize_model_file(
+        f"{pod_template_file_examples.__path__[0]}/dags_in_image_template.yaml"
+    )
 
     def made(verb: str) -> Any:
         pod = PodGenerator.construct_pod(
@@ -234,9 +265,15 @@ def test_a_pod_that_airflow_makes_of_its_template_keeps_what_is_not_asked_for(co
     assert train["containers"][0]["resources"] == TRAIN["spec"]["containers"][0]["resources"]
     assert train["nodeSelector"] == {"cloud.google.com/gke-accelerator": "nvidia-l4"}
     assert train["serviceAccountName"] == "RELEASE-NAME-worker-serviceaccount"
-    assert [mount["name"] for mount in train["containers"][0]["volumeMounts"]] == ["airflow-logs", "airflow-config"]
+    assert [mount["name"] for mount in train["containers"][0]["volumeMounts"]] == [
+        "airflow-logs",
+        "airflow-config",
+    ]
     names = [variable["name"] for variable in train["containers"][0]["env"]]
-    assert (names[0], names[-1]) == ("AIRFLOW__CORE__EXECUTOR", "TITLER_COMPUTE__WORKERS")  # Kubernetes takes the last of two
+    assert (names[0], names[-1]) == (
+        "AIRFLOW__CORE__EXECUTOR",
+        "TITLER_COMPUTE__WORKERS",
+    )  # Kubernetes takes the last of two
 
 
 def test_titler_understands_what_a_pod_sets(configure, monkeypatch):
@@ -274,7 +311,10 @@ def test_a_wrong_setting_is_named_with_what_was_expected(configure, name, value,
 def test_an_unknown_setting_is_an_import_error_of_each_dag(configure):
     errors = dags_in_pods(configure, gpu_label="pool=gpu").import_errors
     assert sorted(errors) == ["titler_ingest.py", "titler_refresh.py", "titler_train.py"]
-    assert "[titler_pods] gpu_label: no such setting, expected one of image, gpu_image, gpus," in errors["titler_ingest.py"]
+    assert (
+        "[titler_pods] gpu_label: no such setting, expected one of image, gpu_image, gpus,"
+        in errors["titler_ingest.py"]
+    )
 
 
 def test_settings_stand_in_airflows_own_file_too(configure):
@@ -314,5 +354,10 @@ def test_the_configuration_that_the_page_shows_is_one_of_airflows(configure):
     shown.read_string(fenced(PAGE.read_text(encoding="utf-8"), "ini")[0])
     configure(shown["core"]["executor"], **shown["titler_pods"])
     assert asked("train") == TRAIN
-    options = [(section, option) for section in shown.sections() if section != "titler_pods" for option in shown[section]]
+    options = [
+        (section, option)
+        for section in shown.sections()
+        if section != "titler_pods"
+        for option in shown[section]
+    ]
     assert [option for option in options if not conf.get_default_value(*option)] == []

@@ -29,25 +29,35 @@ def first_minutes(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], 
     with LocalAirflow(folder / "home", environment, clock=True) as airflow:
         while True:
             runs = airflow.get("dags/titler_refresh/dagRuns")["dag_runs"]
-            if {"asset_triggered", "scheduled"} <= {run["run_type"] for run in runs if run["state"] == "success"}:
+            if {"asset_triggered", "scheduled"} <= {
+                run["run_type"] for run in runs if run["state"] == "success"
+            }:
                 return (folder / "calls").read_text().splitlines(), runs
             assert time.monotonic() < deadline, runs
             time.sleep(0.5)
 
 
-def test_the_clock_starts_yesterday_whose_source_is_asked_first(first_minutes: tuple[list[str], list[dict[str, Any]]]) -> None:
+def test_the_clock_starts_yesterday_whose_source_is_asked_first(
+    first_minutes: tuple[list[str], list[dict[str, Any]]],
+) -> None:
     day, *_ = days = sorted({call.split()[-1] for call in first_minutes[0] if "--day" in call})
     today = datetime.now(UTC).date()
-    assert set(days) <= {str(today - timedelta(days=back)) for back in (1, 2)}  # midnight may have passed meanwhile
+    assert set(days) <= {
+        str(today - timedelta(days=back)) for back in (1, 2)
+    }  # midnight may have passed meanwhile
     calls = [call.split()[0] for call in first_minutes[0] if call.endswith(f"--day {day}")]
     assert calls in (["ready", "extract", "clean"], ["extract", "clean"])  # after noon it is not asked
 
 
-def test_a_release_follows_the_clock_and_the_day_that_came(first_minutes: tuple[list[str], list[dict[str, Any]]]) -> None:
+def test_a_release_follows_the_clock_and_the_day_that_came(
+    first_minutes: tuple[list[str], list[dict[str, Any]]],
+) -> None:
     assert {run["run_type"] for run in first_minutes[1]} == {"asset_triggered", "scheduled"}
 
 
-def test_a_release_with_nothing_new_ends_with_its_plan(first_minutes: tuple[list[str], list[dict[str, Any]]]) -> None:
+def test_a_release_with_nothing_new_ends_with_its_plan(
+    first_minutes: tuple[list[str], list[dict[str, Any]]],
+) -> None:
     assert {call.split()[0] for call in first_minutes[0] if "--release" in call} == {"plan"}
 
 

@@ -14,4 +14,7 @@ def test_issues_of_a_repository_come_in_runs_and_each_comes_once():
 
 def test_runs_of_one_are_a_random_order():
     groups = np.zeros(6, dtype=np.int64)
-    assert in_runs(groups, 1, np.random.default_rng(1)).tolist() != in_runs(groups, 1, np.random.default_rng(2)).tolist()
+    assert (
+        in_runs(groups, 1, np.random.default_rng(1)).tolist()
+        != in_runs(groups, 1, np.random.default_rng(2)).tolist()
+    )

@@ -7,7 +7,11 @@ from pipeline.dataset.split import part_of
 
 
 def test_known_repositories_stay_where_they_are():
-    assert [part_of(repo) for repo in ("rust-lang/rust", "golang/go", "opencv/opencv")] == ["train", "train", "validation"]
+    assert [part_of(repo) for repo in ("rust-lang/rust", "golang/go", "opencv/opencv")] == [
+        "train",
+        "train",
+        "validation",
+    ]
 
 
 def test_about_a_tenth_validates_and_a_tenth_tests():

@@ -12,7 +12,11 @@ GOOD, POOR = 31.0, 30.0  # ROUGE-L: over 30 is alike
 
 def test_bins_hold_their_titles_confidence_and_share() -> None:
     found = bins(np.array([0.3125, 0.375, 1.0, 0.9375, 0.0]), np.array([GOOD, POOR, GOOD, GOOD, POOR]))
-    assert found == [Bin(0.0, 0.1, 1, 0.0, 0.0), Bin(0.3, 0.4, 2, 0.34375, 0.5), Bin(0.9, 1.0, 2, 0.96875, 1.0)]
+    assert found == [
+        Bin(0.0, 0.1, 1, 0.0, 0.0),
+        Bin(0.3, 0.4, 2, 0.34375, 0.5),
+        Bin(0.9, 1.0, 2, 0.96875, 1.0),
+    ]
 
 
 def test_a_confidence_that_tells_good_titles_from_poor_ones() -> None:
@@ -21,7 +25,9 @@ def test_a_confidence_that_tells_good_titles_from_poor_ones() -> None:
     found = confidence(sure, rouge)
     assert (found.alike, found.alike_least_sure, found.alike_most_sure, found.titles) == (0.5, 0.0, 1.0, 10)
     assert found.auc == 23 / 25  # of 25 pairs the two of 0.4 with 0.5 and 0.6 stand the wrong way round
-    assert found.calibration_error == pytest.approx((0.1 + 0.2 + 0.3 + 0.6 + 0.5 + 0.6 + 0.3 + 0.2 + 0.1 + 0.0) / 10)
+    assert found.calibration_error == pytest.approx(
+        (0.1 + 0.2 + 0.3 + 0.6 + 0.5 + 0.6 + 0.3 + 0.2 + 0.1 + 0.0) / 10
+    )
 
 
 def test_a_confidence_that_is_the_same_of_everything_says_nothing() -> None:
@@ -57,5 +63,7 @@ def test_titles_of_one_confidence_are_given_or_withheld_together() -> None:
 
 
 @pytest.mark.parametrize(("sure", "rouge", "precision"), [([], [], 0.9), ([0.3], [POOR], 0.0)])
-def test_nothing_to_judge_by_and_nothing_asked_for_withhold_nothing(sure: list[float], rouge: list[float], precision: float) -> None:
+def test_nothing_to_judge_by_and_nothing_asked_for_withhold_nothing(
+    sure: list[float], rouge: list[float], precision: float
+) -> None:
     assert threshold(sure, rouge, precision) == 0.0

@@ -50,8 +50,14 @@ def test_days_are_learned_as_logarithms_and_told_in_days() -> None:
     ("labels", "why"),
     [
         ([True] * 5 + [False] * 5 + [True] * 5 + [False] * 5, ""),
-        ([True] * 5 + [False] * 5 + [True] * 4 + [False] * 6, "4 that are and 6 that are not would test, at least 5 of each are needed"),
-        ([True] * 10 + [False] * 10, "10 that are and 0 that are not would train, at least 5 of each are needed"),
+        (
+            [True] * 5 + [False] * 5 + [True] * 4 + [False] * 6,
+            "4 that are and 6 that are not would test, at least 5 of each are needed",
+        ),
+        (
+            [True] * 10 + [False] * 10,
+            "10 that are and 0 that are not would train, at least 5 of each are needed",
+        ),
     ],
 )
 def test_a_side_without_a_class_is_told(labels: list[bool], why: str) -> None:

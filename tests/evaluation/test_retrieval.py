@@ -60,4 +60,7 @@ def test_the_floor_is_scikit_learns_tf_idf() -> None:
     titles = [[f"w{n}" for n in rng.zipf(1.5, 4) % 50] for _ in range(40)]
     vectorizer = TfidfVectorizer(sublinear_tf=True, analyzer=lambda words: words)
     answers = vectorizer.fit_transform(bodies).toarray()
-    assert lexical_ranks(titles, bodies).tolist() == own_ranks(vectorizer.transform(titles).toarray(), answers).tolist()
+    assert (
+        lexical_ranks(titles, bodies).tolist()
+        == own_ranks(vectorizer.transform(titles).toarray(), answers).tolist()
+    )

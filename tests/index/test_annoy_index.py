@@ -36,7 +36,9 @@ def test_recall_is_whole_when_everything_is_inspected_and_less_when_little_is(tm
 
 
 def test_distance_is_angular(tmp_path):
-    annoy_index.build([np.array([[1, 0], [0, 1], [-1, 0]], dtype=np.float32)], 2, tmp_path / "a.ann", trees=3, seed=1)
+    annoy_index.build(
+        [np.array([[1, 0], [0, 1], [-1, 0]], dtype=np.float32)], 2, tmp_path / "a.ann", trees=3, seed=1
+    )
     found = dict(annoy_index.Index(tmp_path / "a.ann", 2).nearest(np.array([1, 0], dtype=np.float32), 3))
     assert found == {0: pytest.approx(0), 1: pytest.approx(2**0.5), 2: pytest.approx(2)}
 

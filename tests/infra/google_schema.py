@@ -14,9 +14,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-WHERE = re.compile(r"hashicorp/google/(?P<version>[\d.]+)/docs/(?P<kind>resources|data-sources)/(?P<name>\w+)#(?P<argument>\w+) ")
+WHERE = re.compile(
+    r"hashicorp/google/(?P<version>[\d.]+)/docs/(?P<kind>resources|data-sources)/(?P<name>\w+)#(?P<argument>\w+) "
+)
 META = {"for_each", "count", "depends_on", "lifecycle", "provider", "__is_block__"}
-REFERENCE = re.compile(r"(?<![\w.])(?P<data>data\.)?google_(?P<type>\w+)\.(?P<name>\w+)(?:\[\w+\])?\.(?P<attribute>\w+)")
+REFERENCE = re.compile(
+    r"(?<![\w.])(?P<data>data\.)?google_(?P<type>\w+)\.(?P<name>\w+)(?:\[\w+\])?\.(?P<attribute>\w+)"
+)
 
 
 class Argument(NamedTuple):
@@ -45,25 +49,39 @@ class Schema:
             if "TerraformMetaArguments" in str(declared.get("interfaces")):
                 for own in declared.get("properties", []):
                     if place := WHERE.search(own["docs"].get("remarks", "")):
-                        found[("data." if place["kind"] == "data-sources" else "") + f"google_{place['name']}"] = name
+                        found[
+                            ("data." if place["kind"] == "data-sources" else "") + f"google_{place['name']}"
+                        ] = name
                         break
         return found
 
     @property
     def version(self) -> str:
         """That of the provider, like 8.7.0."""
-        places = (WHERE.search(own["docs"].get("remarks", "")) for type_ in self.types.values() for own in type_.get("properties", []))
+        places = (
+            WHERE.search(own["docs"].get("remarks", ""))
+            for type_ in self.types.values()
+            for own in type_.get("properties", [])
+        )
         return next(place["version"] for place in places if place)
 
     def arguments(self, type_: str) -> dict[str, Argument]:
         """What may stand in a resource or a block."""
         found = {}
         for own in self.types[type_].get("properties", []):
-            place = WHERE.search(own["docs"].get("remarks", "") + " ") or WHERE.search(own["docs"].get("summary", ""))
+            place = WHERE.search(own["docs"].get("remarks", "") + " ") or WHERE.search(
+                own["docs"].get("summary", "")
+            )
             name = place["argument"] if place else snake(own["name"])
-            inside = [name for name in re.findall(r"'fqn': '([^']+)'", str(own["type"])) if name in self.types and "google" in name]
+            inside = [
+                name
+                for name in re.findall(r"'fqn': '([^']+)'", str(own["type"]))
+                if name in self.types and "google" in name
+            ]
             found[name] = Argument(
-                not own.get("optional"), own["docs"].get("summary", "").endswith(" block."), inside[0] if inside else None
+                not own.get("optional"),
+                own["docs"].get("summary", "").endswith(" block."),
+                inside[0] if inside else None,
             )
         return found
 
@@ -89,7 +107,9 @@ class Schema:
                     yield f"{where}: {name} is missing"
                 continue
             blocks = given[name] if isinstance(given[name], list) else [given[name]]
-            if argument.is_block != all(isinstance(block, dict) and "__is_block__" in block for block in blocks):
+            if argument.is_block != all(
+                isinstance(block, dict) and "__is_block__" in block for block in blocks
+            ):
                 yield f"{where}: {name} {'is a block' if argument.is_block else 'is no block'}"
             elif argument.is_block and argument.inside:
                 for block in blocks:

@@ -20,7 +20,12 @@ NOWHERE = "127.0.0.1:9"  # nobody listens there
 def differing(path: Path) -> dict[str, object]:
     """Settings that are not a laptop's."""
     here, there = (settings.load(file).model_dump() for file in (None, path))
-    return {f"{section}.{key}": value for section in there for key, value in there[section].items() if value != here[section][key]}
+    return {
+        f"{section}.{key}": value
+        for section in there
+        for key, value in there[section].items()
+        if value != here[section][key]
+    }
 
 
 def test_it_differs_from_a_laptop_in_this():
@@ -41,12 +46,21 @@ def test_the_doctor_lists_what_is_missing_in_order(monkeypatch, tmp_path):
     monkeypatch.setenv("TITLER_WAREHOUSE__CREDENTIALS_FILE", str(tmp_path / "none.json"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     done = subprocess.run(
-        [Path(sys.executable).parent / "titler", "--settings", FILE, "doctor"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [Path(sys.executable).parent / "titler", "--settings", FILE, "doctor"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 1
     assert re.findall(r"(?m)^WRONG  (\w+)", done.stdout) == ["lake", "compute", "tracking", "warehouse"]
-    assert f"tcp://{NOWHERE}: no Dask scheduler answers there ([Errno 111] Connection refused)." in done.stdout
-    assert "Start one (dask scheduler), or leave compute.scheduler_address empty for a local cluster." in done.stdout
+    assert (
+        f"tcp://{NOWHERE}: no Dask scheduler answers there ([Errno 111] Connection refused)." in done.stdout
+    )
+    assert (
+        "Start one (dask scheduler), or leave compute.scheduler_address empty for a local cluster."
+        in done.stdout
+    )
 
 
 def test_the_doctor_takes_tensorflow_for_gpus_as_well(monkeypatch, tmp_path):
@@ -57,7 +71,8 @@ def test_the_doctor_takes_tensorflow_for_gpus_as_well(monkeypatch, tmp_path):
 
     # the doctor's alone: others ask for versions while they are imported
     monkeypatch.setattr(
-        "pipeline.cli.doctor.metadata", SimpleNamespace(version=version, PackageNotFoundError=metadata.PackageNotFoundError)
+        "pipeline.cli.doctor.metadata",
+        SimpleNamespace(version=version, PackageNotFoundError=metadata.PackageNotFoundError),
     )
     monkeypatch.setattr("pipeline.cli.doctor._source", lambda _: iter(()))  # asks the network
     monkeypatch.chdir(tmp_path)

@@ -29,7 +29,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("server")
     sample.write(home / "hours", days=3, seed=1, issues_per_day=100)  # of the last day an hour is missing
     # by hand alone: the clock would ask for yesterday, which the sample lacks
-    with Server(home, {**SMALL, "TITLER_SOURCE__HOURS": str(home / "hours"), "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False"}) as found:
+    with Server(
+        home,
+        {
+            **SMALL,
+            "TITLER_SOURCE__HOURS": str(home / "hours"),
+            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
+        },
+    ) as found:
         days = ("--from-date", "2024-01-01", "--to-date", "2024-01-02")
         found.run("airflow-scheduler", "airflow", "backfill", "create", "--dag-id", "titler_ingest", *days)
         found.finish("titler_ingest")
@@ -45,7 +52,9 @@ def test_a_release_is_published_with_the_lake_in_the_object_store(server: Server
     assert status["release"]["issues"] == 200
     bucket = server.home / "volumes" / "minio" / "titler"
     assert (bucket / "lake" / "releases" / "current.json").is_file()
-    assert not (Path(server.environment("airflow-scheduler")["TITLER_WAREHOUSE__PATH"]).parent / "releases").exists()
+    assert not (
+        Path(server.environment("airflow-scheduler")["TITLER_WAREHOUSE__PATH"]).parent / "releases"
+    ).exists()
 
 
 def test_an_analyst_opens_the_warehouse_without_a_key_to_the_store(server: Server):

@@ -36,24 +36,37 @@ def test_compose_takes_it(tmp_path):
     run(compose, "-no-interpolation", FILE)
     wrong = tmp_path / "compose.yaml"
     wrong.write_text(TEXT.replace("restart: on-failure", "restarts: on-failure"))
-    refused = subprocess.run([compose, "-no-interpolation", wrong], capture_output=True, text=True, check=False)
+    refused = subprocess.run(
+        [compose, "-no-interpolation", wrong], capture_output=True, text=True, check=False
+    )
     assert "restarts" in refused.stderr
 
 
 def test_there_is_all_that_a_team_needs():
     assert set(SERVICES) == {
         *("postgres", "minio", "buckets", "mlflow", "dask-scheduler", "dask-worker"),
-        *("airflow-init", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"),
+        *(
+            "airflow-init",
+            "airflow-api-server",
+            "airflow-scheduler",
+            "airflow-dag-processor",
+            "airflow-triggerer",
+        ),
     }
 
 
 def test_commands_are_programs_that_there_are():
     scripts = Path(sys.executable).parent
     for name, service in OURS.items():
-        words = [service["command"], *([service["healthcheck"]["test"][1:]] if "test" in service["healthcheck"] else [])]
+        words = [
+            service["command"],
+            *([service["healthcheck"]["test"][1:]] if "test" in service["healthcheck"] else []),
+        ]
         for command in words:
             program, *arguments = command
-            assert (ROOT / program).is_file() if "/" in program else (scripts / program).exists(), f"{name}: {program}"
+            assert (ROOT / program).is_file() if "/" in program else (scripts / program).exists(), (
+                f"{name}: {program}"
+            )
             if program == "python":
                 assert (ROOT / arguments[0]).is_file(), f"{name}: {arguments[0]}"
 
@@ -66,7 +79,10 @@ def test_what_is_built_is_the_cpu_image():
 
 def test_titlers_variables_are_settings(monkeypatch):
     given = {
-        name: value for service in OURS.values() for name, value in service.get("environment", {}).items() if name.startswith("TITLER_")
+        name: value
+        for service in OURS.values()
+        for name, value in service.get("environment", {}).items()
+        if name.startswith("TITLER_")
     }
     assert given["TITLER_ALERTS__KIND"] == "${ALERTS_KIND:-log}"
     for name, value in given.items():
@@ -77,7 +93,12 @@ def test_titlers_variables_are_settings(monkeypatch):
 
 
 def test_airflows_variables_are_its_options():
-    named = {name for service in OURS.values() for name in service.get("environment", {}) if name.startswith("AIRFLOW__")}
+    named = {
+        name
+        for service in OURS.values()
+        for name in service.get("environment", {})
+        if name.startswith("AIRFLOW__")
+    }
     assert len(named) > 10
     for name in named:
         _, section, option = name.lower().split("__")
@@ -85,7 +106,11 @@ def test_airflows_variables_are_its_options():
 
 
 def test_all_of_airflows_components_share_keys_and_database():
-    shared = ("AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")
+    shared = (
+        "AIRFLOW__CORE__FERNET_KEY",
+        "AIRFLOW__API_AUTH__JWT_SECRET",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
+    )
     components = [service["environment"] for name, service in SERVICES.items() if name.startswith("airflow-")]
     assert len({tuple(environment[name] for name in shared) for environment in components}) == 1
 
@@ -112,7 +137,9 @@ def test_whoever_is_waited_for_tells_when_it_is_ready():
 
 def test_what_keeps_something_keeps_it_in_a_volume():
     declared = set(yaml.safe_load(TEXT)["volumes"])
-    mounted = {volume.partition(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
+    mounted = {
+        volume.partition(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])
+    }
     assert mounted == {*declared, "./entrypoints/databases.sh"}
     assert (INFRA / "entrypoints" / "databases.sh").is_file()
 
@@ -142,7 +169,12 @@ def test_secrets_differ_each_time_and_nobody_else_may_read_them(tmp_path):
 
 def test_secrets_of_a_running_server_are_left_alone(tmp_path):
     before = made(tmp_path)
-    told = subprocess.run([sys.executable, INFRA / "compose_env.py", tmp_path / ".env"], check=True, capture_output=True, text=True).stdout
+    told = subprocess.run(
+        [sys.executable, INFRA / "compose_env.py", tmp_path / ".env"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     assert made(tmp_path) == before
     assert told.endswith("is there and stays as it is: the databases were made with its passwords.\n")
 
@@ -151,5 +183,7 @@ def test_secrets_are_never_committed():
     if not shutil.which("git") or not (ROOT / ".git").exists():
         return
     secret = ["infra/.env", "titler.env", "infra/terraform/terraform.tfstate"]
-    ignored = subprocess.run(["git", "check-ignore", *secret], cwd=ROOT, check=False, capture_output=True, text=True)
+    ignored = subprocess.run(
+        ["git", "check-ignore", *secret], cwd=ROOT, check=False, capture_output=True, text=True
+    )
     assert ignored.stdout.split() == secret

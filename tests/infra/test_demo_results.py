@@ -32,7 +32,9 @@ def printed(capsys, lake):
 
 
 def test_a_title_stands_under_its_authors(capsys, lake):
-    assert "  ada/engine\n    author  It crashes on start\n    model   crash on startup  (0.46)\n" in printed(capsys, lake)
+    assert "  ada/engine\n    author  It crashes on start\n    model   crash on startup  (0.46)\n" in printed(
+        capsys, lake
+    )
 
 
 def test_an_abstention_says_so(capsys, lake):
@@ -40,9 +42,9 @@ def test_an_abstention_says_so(capsys, lake):
 
 
 def test_neighbours_stand_under_their_issue_nearest_first(capsys, lake):
-    assert ("  It crashes on start\n    0.123  Crash at start  (near-duplicate)\n    0.500  Crash\n    0.750  Slow start\n") in printed(
-        capsys, lake
-    )
+    assert (
+        "  It crashes on start\n    0.123  Crash at start  (near-duplicate)\n    0.500  Crash\n    0.750  Slow start\n"
+    ) in printed(capsys, lake)
 
 
 def test_it_says_where_everything_lies_and_how_to_open_the_pages(capsys, lake):

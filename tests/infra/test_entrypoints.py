@@ -34,13 +34,21 @@ PATIENCE = 120  # seconds that a program may take to answer
 
 def environment(**more: str) -> dict[str, str]:
     """This process's own, without what would configure Airflow or titler, with the image's PATH."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "TITLER_", "MLFLOW_"))}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AIRFLOW", "TITLER_", "MLFLOW_"))
+    }
     return {**inherited, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}", **more}
 
 
 def healthy(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, ENTRYPOINTS / "healthy.py", *arguments], env=environment(**more), capture_output=True, text=True, check=False
+        [sys.executable, ENTRYPOINTS / "healthy.py", *arguments],
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -48,7 +56,9 @@ def healthy(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
 def started(log: Path, *command: str | Path, **more: str) -> Iterator[subprocess.Popen[bytes]]:
     """A program in the repository, as the image's WORKDIR is; its whole group ends with the `with`."""
     with log.open("wb") as written:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment(**more), stdout=written, stderr=written, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment(**more), stdout=written, stderr=written, start_new_session=True
+        )
     try:
         yield process
     finally:
@@ -111,7 +121,11 @@ def page():
         ((200, '{"workers": 2}'), ["workers"], 0),
         ((200, '{"workers": 0}'), ["workers"], 1),
         ((200, '{"scheduler": {"status": "healthy"}, "triggerer": {"status": null}}'), ["scheduler"], 0),
-        ((200, '{"scheduler": {"status": "healthy"}, "triggerer": {"status": null}}'), ["scheduler", "triggerer"], 1),
+        (
+            (200, '{"scheduler": {"status": "healthy"}, "triggerer": {"status": null}}'),
+            ["scheduler", "triggerer"],
+            1,
+        ),
         ((200, "{}"), ["scheduler"], 1),
         ((200, "not JSON"), ["scheduler"], 1),
     ],
@@ -144,9 +158,13 @@ def test_entrypoint_becomes_what_it_is_given():
 
 
 def test_an_unknown_component_is_refused():
-    refused = subprocess.run([ENTRYPOINTS / "airflow.sh", "webserver"], capture_output=True, text=True, check=False)
+    refused = subprocess.run(
+        [ENTRYPOINTS / "airflow.sh", "webserver"], capture_output=True, text=True, check=False
+    )
     assert refused.returncode == 2
-    assert refused.stderr.startswith("airflow.sh: found 'webserver', expected init, api-server, scheduler, dag-processor or triggerer.")
+    assert refused.stderr.startswith(
+        "airflow.sh: found 'webserver', expected init, api-server, scheduler, dag-processor or triggerer."
+    )
 
 
 def test_databases_have_owners_who_can_enter_no_other(tmp_path):
@@ -161,13 +179,22 @@ def test_databases_have_owners_who_can_enter_no_other(tmp_path):
             cursor.execute(
                 "CREATE ROLE administrator SUPERUSER LOGIN PASSWORD 'secret'"
             )  # the server's is called as one of those to be made
-        with psycopg2.connect(host=host, port=port, user="administrator", password="secret", dbname="postgres") as connection:
+        with psycopg2.connect(
+            host=host, port=port, user="administrator", password="secret", dbname="postgres"
+        ) as connection:
             connection.cursor().execute(f"ALTER ROLE {user} RENAME TO formerly")
         own = {"AIRFLOW_DATABASE_PASSWORD": "it's", "MLFLOW_DATABASE_PASSWORD": 'a "b"'}
         server = {"PGHOST": host, "PGPORT": port, "PGUSER": "administrator", "PGPASSWORD": "secret"}
-        subprocess.run([ENTRYPOINTS / "databases.sh"], env=environment(**server, **own), check=True, capture_output=True)
+        subprocess.run(
+            [ENTRYPOINTS / "databases.sh"], env=environment(**server, **own), check=True, capture_output=True
+        )
         # the second time, on standard input, as infra/README.md hands it to a pod, it leaves all as it is
-        subprocess.run(["bash"], stdin=(ENTRYPOINTS / "databases.sh").open(), env=environment(**server, **own), check=True)
+        subprocess.run(
+            ["bash"],
+            stdin=(ENTRYPOINTS / "databases.sh").open(),
+            env=environment(**server, **own),
+            check=True,
+        )
         psycopg2.connect(host=host, port=port, user="airflow", password="it's", dbname="airflow").close()
         psycopg2.connect(host=host, port=port, user="mlflow", password='a "b"', dbname="mlflow").close()
         with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
@@ -179,7 +206,9 @@ def test_the_api_server_lets_in_who_has_the_password(tmp_path):
     passwords = tmp_path / "passwords.json"
     airflow = {
         **{
-            name: value for name, value in SERVICES["airflow-api-server"]["environment"].items() if "$" not in value and "/opt" not in value
+            name: value
+            for name, value in SERVICES["airflow-api-server"]["environment"].items()
+            if "$" not in value and "/opt" not in value
         },
         "AIRFLOW_HOME": str(tmp_path),
         "AIRFLOW__API__HOST": LOOPBACK,
@@ -193,7 +222,9 @@ def test_the_api_server_lets_in_who_has_the_password(tmp_path):
     script = ENTRYPOINTS / "airflow.sh"
     subprocess.run([script, "init"], cwd=ROOT, env=environment(**airflow), check=True, capture_output=True)
     (tmp_path / "password").write_text("open sesame\n")
-    with started(log, script, "api-server", **airflow, AIRFLOW_ADMIN_PASSWORD_FILE=str(tmp_path / "password")) as server:
+    with started(
+        log, script, "api-server", **airflow, AIRFLOW_ADMIN_PASSWORD_FILE=str(tmp_path / "password")
+    ) as server:
         address = f"http://{LOOPBACK}:{port}"
         wait_until_healthy(server, log, f"{address}/api/v2/monitor/health", "metadatabase")
         assert passwords.stat().st_mode & 0o77 == 0
@@ -218,7 +249,10 @@ def test_mlflow_answers_to_its_own_names_alone(tmp_path):
     with started(log, *service["command"], **mlflow) as server:
         wait_until_healthy(server, log, f"http://{LOOPBACK}:{port}/health")
         search = f"http://{LOOPBACK}:{port}/api/2.0/mlflow/experiments/search"
-        assert [asked(search, {"max_results": 1}, Host=host)[0] for host in ("mlflow:5000", "localhost:5000", "example.com")] == [
+        assert [
+            asked(search, {"max_results": 1}, Host=host)[0]
+            for host in ("mlflow:5000", "localhost:5000", "example.com")
+        ] == [
             200,
             200,
             403,
@@ -234,14 +268,33 @@ def test_dask_answers_by_the_names_of_its_chart_and_the_doctor_finds_it(tmp_path
         "TITLER_LAKE__ROOT": str(tmp_path / "lake"),
         "TITLER_SOURCE__HOURS": str(tmp_path),
     }
-    scheduler = (ENTRYPOINTS / "dask-scheduler", "--host", LOOPBACK, f"--port={port}", f"--dashboard-address={LOOPBACK}:{dashboard}")
-    worker = (ENTRYPOINTS / "dask-worker", address, "--nthreads", "1", "--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0")
+    scheduler = (
+        ENTRYPOINTS / "dask-scheduler",
+        "--host",
+        LOOPBACK,
+        f"--port={port}",
+        f"--dashboard-address={LOOPBACK}:{dashboard}",
+    )
+    worker = (
+        ENTRYPOINTS / "dask-worker",
+        address,
+        "--nthreads",
+        "1",
+        "--no-dashboard",
+        "--dashboard-address",
+        f"{LOOPBACK}:0",
+    )
     with started(tmp_path / "scheduler", *scheduler) as first:
         wait_until_healthy(first, tmp_path / "scheduler", f"{page}/health")
         assert healthy(f"{page}/json/counts.json", "workers").returncode == 1  # none yet
         with started(tmp_path / "worker", *worker) as second:
             wait_until_healthy(second, tmp_path / "worker", f"{page}/json/counts.json", "workers")
             report = subprocess.run(
-                [PROGRAMS / "titler", "doctor"], env=environment(**settings), cwd=ROOT, capture_output=True, text=True, check=False
+                [PROGRAMS / "titler", "doctor"],
+                env=environment(**settings),
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
             ).stdout
     assert f"ok     compute      {address} answers" in report

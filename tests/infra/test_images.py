@@ -30,7 +30,12 @@ def instructions(path: Path) -> list[str]:
 
 def copied(path: Path) -> list[str]:
     """What comes out of this repository."""
-    return [word for line in instructions(path) if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]]
+    return [
+        word
+        for line in instructions(path)
+        if line.startswith("COPY ") and "--from" not in line
+        for word in line.split()[1:-1]
+    ]
 
 
 def ignored(name: str) -> bool:
@@ -111,7 +116,10 @@ def test_a_driver_that_gke_mounts_is_found():
 
 def test_the_images_have_what_setup_asks_for(monkeypatch):
     asked: dict[str, list[str]] = {}
-    monkeypatch.setattr("setuptools.setup", lambda **given: asked.update(run=given["install_requires"], **given["extras_require"]))
+    monkeypatch.setattr(
+        "setuptools.setup",
+        lambda **given: asked.update(run=given["install_requires"], **given["extras_require"]),
+    )
     exec(compile((ROOT / "setup.py").read_text(), "setup.py", "exec"), {})
     wanted = {re.split(r"[\[=<>]", name)[0].lower() for kind in ("run", *EXTRAS) for name in asked[kind]}
     assert wanted - pins(INFRA / "image.txt").keys() == set(), RENEW
@@ -123,7 +131,9 @@ def test_a_wheel_has_the_sql_that_the_package_reads(monkeypatch):
     monkeypatch.setattr("setuptools.setup", lambda **arguments: given.update(arguments))
     monkeypatch.chdir(ROOT)
     exec(compile((ROOT / "setup.py").read_text(), "setup.py", "exec"), {})
-    folders = {file.parent.relative_to(ROOT).as_posix().replace("/", ".") for file in (ROOT / "sql").rglob("*.sql")}
+    folders = {
+        file.parent.relative_to(ROOT).as_posix().replace("/", ".") for file in (ROOT / "sql").rglob("*.sql")
+    }
     assert folders - set(given["packages"]) == set()
     assert given["package_data"] == {"": ["*.sql"]}
 
@@ -148,7 +158,9 @@ def test_every_version_has_a_hash():
 
 
 def test_an_image_of_another_kind_is_refused():
-    refused = subprocess.run([INFRA / "install_image.sh", "tpu", "/tmp/none"], capture_output=True, text=True, check=False)
+    refused = subprocess.run(
+        [INFRA / "install_image.sh", "tpu", "/tmp/none"], capture_output=True, text=True, check=False
+    )
     assert refused.returncode == 2
     assert refused.stderr.startswith("install_image.sh: found 'tpu', expected cpu or gpu")
 

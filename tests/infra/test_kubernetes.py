@@ -38,7 +38,18 @@ CHART = {
         "postgresql",
         "redis",
     ),
-    *("statsd", "createUserJob", "securityContexts", "networkPolicies", "rbac", "env", "config", "dags", "scheduler", "apiServer"),
+    *(
+        "statsd",
+        "createUserJob",
+        "securityContexts",
+        "networkPolicies",
+        "rbac",
+        "env",
+        "config",
+        "dags",
+        "scheduler",
+        "apiServer",
+    ),
     *("dagProcessor", "triggerer", "migrateDatabaseJob", "workers"),
 }
 COMPONENTS = ("scheduler", "apiServer", "dagProcessor", "triggerer")
@@ -83,9 +94,16 @@ def test_every_chart_has_a_version_that_its_values_name():
 def test_what_is_scheduled_is_not_paused_and_has_time_to_start():
     compose = yaml.safe_load((INFRA / "compose.yaml").read_text())
     airflow = compose["services"]["airflow-api-server"]["environment"]
-    assert AIRFLOW["config"]["core"]["dags_are_paused_at_creation"] == airflow["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] == "False"
+    assert (
+        AIRFLOW["config"]["core"]["dags_are_paused_at_creation"]
+        == airflow["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"]
+        == "False"
+    )
     assert AIRFLOW["config"]["api"]["workers"] == airflow["AIRFLOW__API__WORKERS"]
-    assert f"{AIRFLOW['apiServer']['startupProbe']['failureThreshold'] * 10}s" == compose["x-patience"]["start_period"]
+    assert (
+        f"{AIRFLOW['apiServer']['startupProbe']['failureThreshold'] * 10}s"
+        == compose["x-patience"]["start_period"]
+    )
 
 
 def test_airflows_configuration_has_options_that_there_are():
@@ -131,7 +149,9 @@ def test_addresses_are_those_of_cloud_toml():
 
 def test_buckets_and_accounts_are_those_that_terraform_makes():
     named = "\n".join(path.read_text() for path in FOLDER.glob("*.yaml"))
-    buckets = {name.replace("my-project", "${var.project}") for name in re.findall(r"my-project-titler-\w+", named)}
+    buckets = {
+        name.replace("my-project", "${var.project}") for name in re.findall(r"my-project-titler-\w+", named)
+    }
     assert buckets == set(re.findall(r"\$\{var\.project\}-titler-\w+", TERRAFORM))
     for account in set(re.findall(r"([\w-]+)@my-project\.iam", named)):
         assert f'account_id   = "{account}"' in TERRAFORM
@@ -144,7 +164,9 @@ def test_buckets_and_accounts_are_those_that_terraform_makes():
 
 
 def test_each_account_of_kubernetes_has_one_identity_of_google():
-    pairs = dict(re.findall(r'^\s+"([\w-]+)"\s+= google_service_account\.(\w+)\.name', TERRAFORM, re.MULTILINE))
+    pairs = dict(
+        re.findall(r'^\s+"([\w-]+)"\s+= google_service_account\.(\w+)\.name', TERRAFORM, re.MULTILINE)
+    )
     for component in COMPONENTS:
         account = AIRFLOW[component]["serviceAccount"]
         assert (
@@ -156,7 +178,12 @@ def test_each_account_of_kubernetes_has_one_identity_of_google():
 def test_secrets_are_those_that_the_script_makes(tmp_path):
     file = tmp_path / "env"
     subprocess.run([sys.executable, INFRA / "compose_env.py", file], check=True, capture_output=True)
-    made = subprocess.run([sys.executable, FOLDER / "make_secrets.py", file, "10.64.0.2"], check=True, capture_output=True, text=True)
+    made = subprocess.run(
+        [sys.executable, FOLDER / "make_secrets.py", file, "10.64.0.2"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     keys = {item["metadata"]["name"]: set(item["stringData"]) for item in json.loads(made.stdout)["items"]}
     assert keys == {
         AIRFLOW["data"]["metadataSecretName"]: {"connection"},
@@ -171,7 +198,10 @@ def test_secrets_are_those_that_the_script_makes(tmp_path):
 def test_secrets_of_an_incomplete_file_are_refused(tmp_path):
     (tmp_path / "env").write_text("AIRFLOW_DATABASE_PASSWORD=a\n")
     refused = subprocess.run(
-        [sys.executable, FOLDER / "make_secrets.py", tmp_path / "env", "10.0.0.1"], check=False, capture_output=True, text=True
+        [sys.executable, FOLDER / "make_secrets.py", tmp_path / "env", "10.0.0.1"],
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "has no AIRFLOW_FERNET_KEY, and the cluster needs it" in refused.stderr
@@ -185,7 +215,11 @@ def test_nothing_runs_as_root():
 
 
 def test_a_policy_lets_nobody_in_but_those_that_another_names():
-    policies = {document["metadata"]["name"]: document["spec"] for document in MANIFESTS if document["kind"] == "NetworkPolicy"}
+    policies = {
+        document["metadata"]["name"]: document["spec"]
+        for document in MANIFESTS
+        if document["kind"] == "NetworkPolicy"
+    }
     assert policies["nobody"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
     assert set(policies) == {"nobody", "airflow-api-server", "mlflow", "dask"}
 

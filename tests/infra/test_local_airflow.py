@@ -39,11 +39,24 @@ def night(tmp_path_factory, airflow_database):
     stand_in.write_text(STAND_IN)
     stand_in.chmod(0o755)
     path = f"{stand_in.parent}:{Path(sys.executable).parent}:/usr/bin:/bin"
-    environment = {"PATH": path, "CALLS": str(folder / "calls"), "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1"}
+    environment = {
+        "PATH": path,
+        "CALLS": str(folder / "calls"),
+        "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
+    }
     airflow = LocalAirflow(folder / "home", environment, database=airflow_database)
     found: dict[str, object] = {}
     with airflow:
-        airflow.run("backfill", "create", "--dag-id", "titler_ingest", "--from-date", "2015-01-01", "--to-date", "2015-01-02")
+        airflow.run(
+            "backfill",
+            "create",
+            "--dag-id",
+            "titler_ingest",
+            "--from-date",
+            "2015-01-01",
+            "--to-date",
+            "2015-01-02",
+        )
         while airflow.get("dags/titler_ingest/dagRuns?state=queued&state=running")["total_entries"]:
             airflow.check()
             time.sleep(0.5)
@@ -60,7 +73,9 @@ def night(tmp_path_factory, airflow_database):
             for connection in process.net_connections("tcp")
             if connection.status == psutil.CONN_LISTEN
         }
-        refreshed = airflow.get("dags/titler_refresh/dagRuns/~/taskInstances?order_by=start_date")["task_instances"]
+        refreshed = airflow.get("dags/titler_refresh/dagRuns/~/taskInstances?order_by=start_date")[
+            "task_instances"
+        ]
         found["states"] = [task["state"] for task in refreshed]
     with create_engine(airflow.database).connect() as connection:
         found["runs"] = connection.scalar(text("SELECT COUNT(*) FROM dag_run"))
@@ -84,7 +99,15 @@ def test_a_backfill_extracts_and_cleans_both_ends_of_its_range_and_tries_again_w
 def test_a_refresh_runs_its_verbs_in_order_on_one_release(night):
     start = next(number for number, call in enumerate(night["calls"]) if call[1] == "plan")
     verbs = night["calls"][start : start + 7]
-    assert [call[1] for call in verbs] == ["plan", "vectorize", "embed", "predict", "index", "publish", "collect"]
+    assert [call[1] for call in verbs] == [
+        "plan",
+        "vectorize",
+        "embed",
+        "predict",
+        "index",
+        "publish",
+        "collect",
+    ]
     assert len({call[3] for call in verbs if "--release" in call}) == 1
 
 
@@ -105,7 +128,9 @@ def test_its_metadata_is_in_the_database_that_it_was_given(night, airflow_databa
 
 def test_the_password_of_its_database_is_in_its_configuration_alone(night, airflow_database):
     secret = (make_url(airflow_database).password if airflow_database else None) or "no password"
-    assert [name for name, content in night["files"].items() if secret.encode() in content] == ["airflow.cfg"] * bool(airflow_database)
+    assert [name for name, content in night["files"].items() if secret.encode() in content] == [
+        "airflow.cfg"
+    ] * bool(airflow_database)
 
 
 def test_airflow_listens_on_loopback_only(night):
@@ -128,7 +153,13 @@ def test_ctrl_c_ends_airflow_and_all_its_processes(tmp_path):
 
 
 def test_the_days_of_a_folder_are_those_of_its_hour_files(tmp_path):
-    for name in ("2015-01-02-0.json.gz", "2015-01-01-23.json.gz", "2015-01-01-3.json.gz", "notes.json.gz", "2015-01-03-1.json"):
+    for name in (
+        "2015-01-02-0.json.gz",
+        "2015-01-01-23.json.gz",
+        "2015-01-01-3.json.gz",
+        "notes.json.gz",
+        "2015-01-03-1.json",
+    ):
         (tmp_path / name).touch()
     assert days_in(tmp_path) == ["2015-01-01", "2015-01-02"]
 

@@ -38,7 +38,9 @@ def blocks() -> dict[str, list[Any]]:
 
 @pytest.fixture(scope="module")
 def schema() -> Schema:
-    return Schema(next(programs().parent.glob("lib/python*/site-packages/cdktn_provider_google/_jsii/*.jsii.tgz")))
+    return Schema(
+        next(programs().parent.glob("lib/python*/site-packages/cdktn_provider_google/_jsii/*.jsii.tgz"))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,9 @@ def test_it_is_formatted():
 
 def test_each_resource_is_one_of_the_providers_with_arguments_that_it_takes(schema, resources):
     assert len(resources) > 30
-    assert [f"{name}: {mistake}" for type_, name, body in resources for mistake in schema.mistakes(type_, body)] == []
+    assert [
+        f"{name}: {mistake}" for type_, name, body in resources for mistake in schema.mistakes(type_, body)
+    ] == []
 
 
 def test_what_a_resource_reads_of_another_is_there(schema, resources):
@@ -101,7 +105,10 @@ def test_kubectl_reaches_the_cluster_after_the_readmes_commands():
     assert given == {"project", "billing_account", "alert_email", "administrators"}
     assert 'var.orchestrator != "gke" || length(var.administrators) > 0' in TEXT
     (cluster, place) = re.findall(r"clusters get-credentials (\w+) --location=(\S+)", readme)[0]
-    assert re.search(rf'"google_container_cluster" "titler" {{\n.*\n\s+name\s+= "{cluster}"\n\s+location\s+= "\$\{{var.region\}}-a"', TEXT)
+    assert re.search(
+        rf'"google_container_cluster" "titler" {{\n.*\n\s+name\s+= "{cluster}"\n\s+location\s+= "\$\{{var.region\}}-a"',
+        TEXT,
+    )
     assert f'default     = "{place.removesuffix("-a")}"' in TEXT
 
 
@@ -112,7 +119,11 @@ def test_what_terraform_itself_asks_is_switched_on_before():
 
 
 def test_a_node_has_room_for_the_largest_pod():
-    largest = max(int(memory.removesuffix("Gi")) for verb, memory in _pod.MEMORY.items() if verb != "train" and memory.endswith("Gi"))
+    largest = max(
+        int(memory.removesuffix("Gi"))
+        for verb, memory in _pod.MEMORY.items()
+        if verb != "train" and memory.endswith("Gi")
+    )
     assert f"the largest task, {largest} GiB (dags/_pod.py)" in TEXT
 
 
@@ -122,7 +133,10 @@ def test_variables_are_declared_and_used(blocks):
 
 
 def test_no_table_and_no_view_is_made(resources):
-    assert {type_ for type_, _, _ in resources} & {"google_bigquery_table", "google_bigquery_routine"} == set()
+    assert {type_ for type_, _, _ in resources} & {
+        "google_bigquery_table",
+        "google_bigquery_routine",
+    } == set()
 
 
 def test_the_lake_and_the_data_set_are_those_of_cloud_toml(resources, blocks):
@@ -130,8 +144,13 @@ def test_the_lake_and_the_data_set_are_those_of_cloud_toml(resources, blocks):
     assert cloud.warehouse.project == PLACEHOLDER
     (bucket,) = re.findall(r'lake_bucket\s*= "(.*)"', TEXT)
     assert cloud.lake.root == f"gs://{bucket.replace('${var.project}', PLACEHOLDER)}/lake"
-    defaults = {unquoted(name): body.get("default") for block in blocks["variable"] for name, body in block.items()}
-    assert (unquoted(defaults["dataset"]), unquoted(defaults["location"])) == (cloud.warehouse.dataset, cloud.warehouse.location)
+    defaults = {
+        unquoted(name): body.get("default") for block in blocks["variable"] for name, body in block.items()
+    }
+    assert (unquoted(defaults["dataset"]), unquoted(defaults["location"])) == (
+        cloud.warehouse.dataset,
+        cloud.warehouse.location,
+    )
 
 
 def test_environment_variables_of_tasks_are_settings(monkeypatch):
@@ -149,7 +168,11 @@ def test_all_rights_on_the_data_set_are_of_one_kind_for_two_would_undo_each_othe
 def test_tasks_in_composer_have_the_settings_that_many_machines_need(resources):
     (body,) = [body for type_, _, body in resources if type_ == "google_composer_environment"]
     (software,) = body["config"][0]["software_config"]
-    assert set(software["env_variables"]) >= {"TITLER_LAKE__ROOT", "TITLER_TRACKING__URI", "TITLER_WAREHOUSE__PROJECT"}
+    assert set(software["env_variables"]) >= {
+        "TITLER_LAKE__ROOT",
+        "TITLER_TRACKING__URI",
+        "TITLER_WAREHOUSE__PROJECT",
+    }
     assert set(software["airflow_config_overrides"]) == {
         "celery-worker_concurrency",
         "core-parallelism",
@@ -169,5 +192,9 @@ def test_no_value_of_a_secret_passes_through_it(resources):
 
 def test_analysts_get_views_and_functions_and_no_data_set(resources):
     given = {type_ for type_, _, body in resources if "var.analysts" in json.dumps(body)}
-    assert given == {"google_project_iam_member", "google_bigquery_table_iam_member", "google_bigquery_routine_iam_member"}
+    assert given == {
+        "google_project_iam_member",
+        "google_bigquery_table_iam_member",
+        "google_bigquery_routine_iam_member",
+    }
     assert sorted(path.stem for path in (ROOT / "sql" / "views").glob("*.sql"))  # what local.views is made of

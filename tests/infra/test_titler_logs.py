@@ -30,7 +30,9 @@ def loaded(home: Path, **more: str) -> list[str]:
         "AIRFLOW__LOGGING__LOGGING_CONFIG_CLASS": "titler_logs.LOGGING_CONFIG",
         **more,
     }
-    done = subprocess.run([sys.executable, "-c", LOADED], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED], env=environment, capture_output=True, text=True, check=True
+    )
     return done.stdout.splitlines()[-2:]
 
 
@@ -45,7 +47,8 @@ def write(folder: Path, text: str) -> None:
 
 def test_airflow_and_its_tasks_find_it(tmp_path):
     assert (
-        loaded(tmp_path, AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER=f"file://{tmp_path}/bucket") == [f"Bucket file://{tmp_path}/bucket"] * 2
+        loaded(tmp_path, AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER=f"file://{tmp_path}/bucket")
+        == [f"Bucket file://{tmp_path}/bucket"] * 2
     )
 
 

@@ -35,7 +35,9 @@ def start(lake: Path, *options: str) -> subprocess.Popen[str]:
 
 
 def page(port: int, path: str) -> str:
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"http://{LOOPBACK}:{port}{path}", timeout=30) as answer:
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+        f"http://{LOOPBACK}:{port}{path}", timeout=30
+    ) as answer:
         return str(answer.read().decode())
 
 
@@ -64,14 +66,20 @@ def stay(tmp_path_factory):
             "ports": (airflow, mlflow),
             "airflow": page(airflow, "/"),
             "mlflow": page(mlflow, "/"),
-            "running": {name for name in ("scheduler", "triggerer", "mlflow") if any(name in command for command in commands)},
+            "running": {
+                name
+                for name in ("scheduler", "triggerer", "mlflow")
+                if any(name in command for command in commands)
+            },
             "addresses": {
                 connection.laddr.ip
                 for process in family
                 for connection in process.net_connections("tcp")
                 if connection.status == psutil.CONN_LISTEN
             },
-            "second": start(lake, "--airflow-port", str(free_port()), "--mlflow-port", str(free_port())).communicate()[0],
+            "second": start(
+                lake, "--airflow-port", str(free_port()), "--mlflow-port", str(free_port())
+            ).communicate()[0],
             "taken": start(lake, "--airflow-port", str(airflow)).communicate()[0],
         }
     finally:
@@ -92,7 +100,10 @@ def test_it_prints_the_addresses_the_user_and_the_lake(stay):
 
 
 def test_both_pages_answer(stay):
-    assert ("<title>Airflow</title>" in stay["airflow"], "<title>MLflow</title>" in stay["mlflow"]) == (True, True)
+    assert ("<title>Airflow</title>" in stay["airflow"], "<title>MLflow</title>" in stay["mlflow"]) == (
+        True,
+        True,
+    )
 
 
 def test_everything_runs_and_listens_on_loopback_only(stay):
@@ -119,7 +130,9 @@ def test_a_port_in_use_is_one_clear_line(stay):
 
 def test_a_setting_that_is_none_is_answered_as_everywhere(tmp_path):
     environment = {**os.environ, "TITLER_LAKE__ROOTS": "x"}
-    done = subprocess.run([sys.executable, str(SCRIPT)], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT)], env=environment, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("TITLER_LAKE__ROOTS: no such setting; the nearest is TITLER_LAKE__ROOT.\n")
 
@@ -128,13 +141,18 @@ def test_a_free_port_passes():
     check_port(free_port(), "AIRFLOW_PORT")
 
 
-@pytest.mark.parametrize(("root", "home"), [("/data/lake", "/data/lake/airflow"), ("file:///data/lake", "/data/lake/airflow")])
+@pytest.mark.parametrize(
+    ("root", "home"), [("/data/lake", "/data/lake/airflow"), ("file:///data/lake", "/data/lake/airflow")]
+)
 def test_airflow_lies_inside_the_lake(root, home):
     assert airflow_home(Settings(lake=LakeSettings(root=root))) == Path(home)
 
 
 def test_airflow_lies_here_where_the_lake_is_a_bucket():
-    assert airflow_home(Settings(lake=LakeSettings(root="gs://bucket/lake"))) == SCRIPT.parents[1] / "lake" / "airflow"
+    assert (
+        airflow_home(Settings(lake=LakeSettings(root="gs://bucket/lake")))
+        == SCRIPT.parents[1] / "lake" / "airflow"
+    )
 
 
 def test_a_folder_is_held_only_as_long_as_needed(tmp_path):

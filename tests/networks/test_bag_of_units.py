@@ -22,7 +22,11 @@ def rows_of(found: Bag) -> list[tuple[int, int, float]]:
 
 
 def test_what_occurs_three_times_counts_once_and_weighs_one_and_the_logarithm_of_three() -> None:
-    assert rows_of(bag(ids([6, 5, 6, 6], [7]), VOCABULARY)) == [(0, 5, 1), (0, 6, pytest.approx(1 + math.log(3))), (1, 7, 1)]
+    assert rows_of(bag(ids([6, 5, 6, 6], [7]), VOCABULARY)) == [
+        (0, 5, 1),
+        (0, 6, pytest.approx(1 + math.log(3))),
+        (1, 7, 1),
+    ]
 
 
 def test_padding_unknown_start_and_end_are_no_units() -> None:

@@ -42,17 +42,30 @@ class Served:
     predictor: Predictor
 
     def ask(self, content: Any) -> Any:
-        request = urllib.request.Request(f"{self.address}/invocations", json.dumps(content).encode(), {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            f"{self.address}/invocations", json.dumps(content).encode(), {"Content-Type": "application/json"}
+        )
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read())
 
 
 def made() -> Predictor:
     """An untrained network whose weights were shaken, so that titles differ."""
-    vocabularies = Vocabularies(Vocabulary(WORDS, 5, "pre", False), Vocabulary(("_start_", "_end_", *WORDS), 6, "post", True))
-    network = build("gru", Shape(vocabularies.body.size, vocabularies.title.size, 5, 6, embedding_size=4, hidden_size=5), seed=4)
+    vocabularies = Vocabularies(
+        Vocabulary(WORDS, 5, "pre", False), Vocabulary(("_start_", "_end_", *WORDS), 6, "post", True)
+    )
+    network = build(
+        "gru",
+        Shape(vocabularies.body.size, vocabularies.title.size, 5, 6, embedding_size=4, hidden_size=5),
+        seed=4,
+    )
     rng = np.random.default_rng(4)
-    network.model.set_weights([weight + rng.normal(0, 1, weight.shape) * (weight.ndim > 1) for weight in network.model.get_weights()])
+    network.model.set_weights(
+        [
+            weight + rng.normal(0, 1, weight.shape) * (weight.ndim > 1)
+            for weight in network.model.get_weights()
+        ]
+    )
     return Predictor("m1", network, vocabularies, "titler", 0.2, 16)
 
 
@@ -69,12 +82,29 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = ["mlflow", "models", "serve", "-m", "models:/titler@champion", "--env-manager", "local", "--port", str(port)]
+    command = [
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        "models:/titler@champion",
+        "--env-manager",
+        "local",
+        "--port",
+        str(port),
+    ]
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": programs, "MLFLOW_TRACKING_URI": tracking.uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment = {
+        **os.environ,
+        "PATH": programs,
+        "MLFLOW_TRACKING_URI": tracking.uri,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
     log = root / "server.log"
     with log.open("wb") as output:
-        server = subprocess.Popen(command, cwd=root, env=environment, stdout=output, stderr=output, start_new_session=True)
+        server = subprocess.Popen(
+            command, cwd=root, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
     try:
         wait(f"http://127.0.0.1:{port}/ping", server, log)
         yield Served(f"http://127.0.0.1:{port}", predictor)
@@ -99,15 +129,23 @@ def wait(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
 def assert_like(rows: list[dict[str, Any]], served: Served, bodies: list[str | None]) -> None:
     """Rows of an answer are the predictor's own predictions."""
     expected = served.predictor.predict(bodies)
-    assert [(row["title"], row["abstained"]) for row in rows] == [(one.title, one.abstained) for one in expected]
-    assert [row["confidence"] for row in rows] == pytest.approx([one.confidence for one in expected], abs=1e-6)
-    np.testing.assert_allclose([row["embedding"] for row in rows], [one.embedding for one in expected], atol=1e-6)
+    assert [(row["title"], row["abstained"]) for row in rows] == [
+        (one.title, one.abstained) for one in expected
+    ]
+    assert [row["confidence"] for row in rows] == pytest.approx(
+        [one.confidence for one in expected], abs=1e-6
+    )
+    np.testing.assert_allclose(
+        [row["embedding"] for row in rows], [one.embedding for one in expected], atol=1e-6
+    )
 
 
 def test_a_list_of_bodies_gets_titles_confidences_and_embeddings(served: Served) -> None:
     answer = served.ask({"inputs": BODIES})
     assert len({row["title"] for row in answer["predictions"]}) > 2
-    assert [sorted(row) for row in answer["predictions"]] == [["abstained", "confidence", "embedding", "title"]] * 4
+    assert [sorted(row) for row in answer["predictions"]] == [
+        ["abstained", "confidence", "embedding", "title"]
+    ] * 4
     assert_like(answer["predictions"], served, [*BODIES])
 
 

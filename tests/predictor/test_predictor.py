@@ -31,7 +31,12 @@ def made() -> Predictor:
     """An untrained network whose weights were shaken, so that titles differ."""
     network = build("gru", Shape(BODY.size, TITLE.size, 5, 6, embedding_size=4, hidden_size=5), seed=4)
     rng = np.random.default_rng(4)
-    network.model.set_weights([weight + rng.normal(0, 1, weight.shape) * (weight.ndim > 1) for weight in network.model.get_weights()])
+    network.model.set_weights(
+        [
+            weight + rng.normal(0, 1, weight.shape) * (weight.ndim > 1)
+            for weight in network.model.get_weights()
+        ]
+    )
     return Predictor("m1", network, Vocabularies(BODY, TITLE), "titler", 0.0, 16)
 
 
@@ -77,7 +82,9 @@ def test_text_that_needs_unknown_words_is_told_with_less_confidence() -> None:
 
 
 @pytest.mark.parametrize("body", [None, "", "  ", "???", "words nobody kept"])
-def test_a_body_without_a_known_word_gets_no_title_but_an_embedding(predictor: Predictor, body: str | None) -> None:
+def test_a_body_without_a_known_word_gets_no_title_but_an_embedding(
+    predictor: Predictor, body: str | None
+) -> None:
     prediction = predictor.predict([body])[0]
     assert (prediction.title, prediction.confidence, prediction.abstained) == ("", 0.0, True)
     assert np.isfinite(prediction.embedding).all()
@@ -97,10 +104,14 @@ def test_a_title_under_the_threshold_is_withheld_with_its_confidence() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    bodies=st.lists(st.none() | st.text(max_size=30) | st.lists(st.sampled_from(WORDS)).map(" ".join), max_size=6),
+    bodies=st.lists(
+        st.none() | st.text(max_size=30) | st.lists(st.sampled_from(WORDS)).map(" ".join), max_size=6
+    ),
     threshold=st.floats(0, 1),
 )
-def test_a_title_is_empty_exactly_when_the_model_abstained(predictor: Predictor, bodies: list[str | None], threshold: float) -> None:
+def test_a_title_is_empty_exactly_when_the_model_abstained(
+    predictor: Predictor, bodies: list[str | None], threshold: float
+) -> None:
     predictions = dataclasses.replace(predictor, abstain_below=threshold).predict(bodies)
     assert len(predictions) == len(bodies)
     for prediction in predictions:
@@ -114,12 +125,18 @@ def test_titles_of_vectors_are_those_of_the_bodies(predictor: Predictor) -> None
     ids = BODY.ids([["crash", "window"], [], ["error", "error", "close"]])
     found = predictor.title_vectors(ids)
     assert found.titles == [prediction.title for prediction in predictor.predict(bodies)]
-    assert (found.confidences.dtype.name, found.abstained.dtype.name, found.abstained.tolist()[1]) == ("float64", "bool", True)
+    assert (found.confidences.dtype.name, found.abstained.dtype.name, found.abstained.tolist()[1]) == (
+        "float64",
+        "bool",
+        True,
+    )
     np.testing.assert_allclose(found.embeddings, predictor.embed_vectors(ids), atol=1e-6)
 
 
 def test_embeddings_fit_float16(predictor: Predictor) -> None:
-    states = predictor.embed_vectors(np.random.default_rng(0).integers(0, BODY.size, (50, 5)).astype(np.int32))
+    states = predictor.embed_vectors(
+        np.random.default_rng(0).integers(0, BODY.size, (50, 5)).astype(np.int32)
+    )
     assert np.abs(states).max() <= 1
 
 
@@ -128,10 +145,20 @@ def test_a_predictor_comes_back_as_it_was_saved(predictor: Predictor, tmp_path: 
     names = ["body_vocabulary.json", "network.keras", "predictor.json", "shape.json", "title_vocabulary.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     loaded = Predictor.load(tmp_path)
-    assert (loaded.name, loaded.engine, loaded.abstain_below, loaded.batch_size, loaded.beam_width) == ("m1", "titler", 0.1, 16, 1)
+    assert (loaded.name, loaded.engine, loaded.abstain_below, loaded.batch_size, loaded.beam_width) == (
+        "m1",
+        "titler",
+        0.1,
+        16,
+        1,
+    )
     bodies = ["crash window", "error 3 theme"]
     for one, other in zip(loaded.predict(bodies), predictor.predict(bodies), strict=True):
-        assert (one.title, one.confidence, one.embedding.tolist()) == (other.title, other.confidence, other.embedding.tolist())
+        assert (one.title, one.confidence, one.embedding.tolist()) == (
+            other.title,
+            other.confidence,
+            other.embedding.tolist(),
+        )
 
 
 @pytest.mark.parametrize(("kept", "told"), [({"beam_width": 3}, 3), ({"beam_width": 0}, 0), ({}, 1)])
@@ -145,8 +172,13 @@ def test_a_file_that_does_not_say_how_many_titles_are_followed_is_of_before_and_
     assert Predictor.load(tmp_path).beam_width == told
 
 
-@pytest.mark.parametrize("content", [None, "{}", "nonsense", '{"name": "m", "engine": "spacy", "abstain_below": 0, "batch_size": 1}'])
-def test_a_predictor_file_that_is_missing_or_damaged_is_named(predictor: Predictor, tmp_path: Path, content: str | None) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [None, "{}", "nonsense", '{"name": "m", "engine": "spacy", "abstain_below": 0, "batch_size": 1}'],
+)
+def test_a_predictor_file_that_is_missing_or_damaged_is_named(
+    predictor: Predictor, tmp_path: Path, content: str | None
+) -> None:
     predictor.save(tmp_path)
     (tmp_path / "predictor.json").unlink()
     if content is not None:
@@ -187,7 +219,9 @@ class Copying:
     def decode(self, body_ids: Ids, start: int, end: int, batch_size: int, beam_width: int) -> Decoded:
         ids = np.where(body_ids == 0, end, body_ids)[:, :7]
         lengths = (body_ids > 0).sum(axis=1).astype(np.int32)
-        return Decoded(ids, lengths, np.zeros(len(ids), np.float32), self.encode(body_ids, batch_size, title_ids=None))
+        return Decoded(
+            ids, lengths, np.zeros(len(ids), np.float32), self.encode(body_ids, batch_size, title_ids=None)
+        )
 
 
 @pytest.fixture
@@ -197,7 +231,11 @@ def copying() -> Predictor:
 
 def test_subwords_are_read_from_raw_text_and_written_as_text(copying: Predictor) -> None:
     found = copying.predict(["**The** `CrashWindow`!", "<!-- nothing -->", None])
-    assert [(prediction.title, prediction.abstained) for prediction in found] == [("the crashwindow!", False), ("", True), ("", True)]
+    assert [(prediction.title, prediction.abstained) for prediction in found] == [
+        ("the crashwindow!", False),
+        ("", True),
+        ("", True),
+    ]
 
 
 def test_subwords_that_are_no_text_are_an_abstention(copying: Predictor) -> None:
@@ -211,13 +249,20 @@ def test_titles_are_embedded_where_the_network_reads_them(predictor: Predictor, 
     assert copying.embed_vectors(bodies).tolist() == [[2.0], [0.0]]
     assert copying.embed_vectors(bodies, titles).tolist() == [[6.0], [2.0]]  # with _start_ and _end_
     ids = predictor.vectors(["crash"])
-    assert predictor.embed_vectors(ids, predictor.title_ids(["theme"])).tolist() == predictor.embed_vectors(ids).tolist()
+    assert (
+        predictor.embed_vectors(ids, predictor.title_ids(["theme"])).tolist()
+        == predictor.embed_vectors(ids).tolist()
+    )
 
 
-def test_embeddings_are_zeros_where_nothing_that_is_read_is_known(predictor: Predictor, copying: Predictor) -> None:
+def test_embeddings_are_zeros_where_nothing_that_is_read_is_known(
+    predictor: Predictor, copying: Predictor
+) -> None:
     def embedded(by: Predictor) -> list[bool]:
         bodies, titles = by.vectors(["crash", None, "", "!"]), by.title_ids(["", "crash", "!", "theme"])
-        vectors = pa.table({"issue_id": [1, 2, 3, 4], "body": list_column(bodies), "title": list_column(titles)})
+        vectors = pa.table(
+            {"issue_id": [1, 2, 3, 4], "body": list_column(bodies), "title": list_column(titles)}
+        )
         return [any(row) for row in embed_part(vectors, by).column("embedding").to_pylist()]
 
     assert embedded(predictor) == [True, False, False, False]

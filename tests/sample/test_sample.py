@@ -47,7 +47,11 @@ class Read:
 
     @property
     def opened(self) -> list[Event]:
-        return [event for event in self.events if event["type"] == "IssuesEvent" and event["payload"]["action"] == "opened"]
+        return [
+            event
+            for event in self.events
+            if event["type"] == "IssuesEvent" and event["payload"]["action"] == "opened"
+        ]
 
     @property
     def issues(self) -> list[dict[str, Any]]:
@@ -113,7 +117,9 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_hash_seed_is(tmp_path: 
 
 def test_another_seed_gives_other_repositories_and_other_issues(tmp_path: Path) -> None:
     one, other = (read(write(tmp_path / str(seed), days=1, seed=seed, issues_per_day=60)) for seed in (1, 2))
-    assert {event["repo"]["name"] for event in one.opened} != {event["repo"]["name"] for event in other.opened}
+    assert {event["repo"]["name"] for event in one.opened} != {
+        event["repo"]["name"] for event in other.opened
+    }
     assert [issue["body"] for issue in one.issues] != [issue["body"] for issue in other.issues]
 
 
@@ -122,7 +128,9 @@ def test_a_sample_is_continued_by_the_same_seed_and_a_later_first_day(tmp_path: 
     second = read(write(tmp_path / "b", days=1, seed=1, first_day=date(2024, 1, 2), issues_per_day=60))
     assert {event["id"] for event in first.events}.isdisjoint(event["id"] for event in second.events)
     assert {issue["id"] for issue in first.issues}.isdisjoint(issue["id"] for issue in second.issues)
-    assert {issue["html_url"] for issue in first.issues}.isdisjoint(issue["html_url"] for issue in second.issues)
+    assert {issue["html_url"] for issue in first.issues}.isdisjoint(
+        issue["html_url"] for issue in second.issues
+    )
     assert {event["repo"]["id"] for event in first.opened} & {event["repo"]["id"] for event in second.opened}
 
 
@@ -157,7 +165,9 @@ def test_every_event_has_the_fields_of_gh_archive(two_days: Read) -> None:
     fields = {"id", "type", "actor", "repo", "payload", "public", "created_at"}
     assert [event for event in two_days.events if set(event) != fields] == []
     assert [
-        event for event in two_days.events if not {"id", "login"} <= set(event["actor"]) or not {"id", "name"} <= set(event["repo"])
+        event
+        for event in two_days.events
+        if not {"id", "login"} <= set(event["actor"]) or not {"id", "name"} <= set(event["repo"])
     ] == []
 
 
@@ -182,7 +192,11 @@ def test_numbers_rise_in_each_repository(two_days: Read) -> None:
 
 def test_counts_are_those_that_write_returns(two_days: Read) -> None:
     sample = two_days.sample
-    assert (sample.files, sample.events, sample.issues) == (len(two_days.hours), len(two_days.events), len(two_days.issues))
+    assert (sample.files, sample.events, sample.issues) == (
+        len(two_days.hours),
+        len(two_days.events),
+        len(two_days.issues),
+    )
     assert sample.days == [date(2024, 1, 1), date(2024, 1, 2)]
     assert sample.issues == 1200
 
@@ -222,14 +236,21 @@ def test_lines_are_partly_ascii_and_partly_utf_8(two_days: Read) -> None:
 def test_repositories_are_a_hundred_and_more_and_all_invented(two_days: Read) -> None:
     names = {event["repo"]["name"] for event in two_days.opened}
     assert len(names) >= 100
-    assert [name for name in names if not re.match(r"(pretend|imaginary|fictional|makebelieve|invented)-[a-z]+/[a-z]+-[a-z]+$", name)] == []
+    assert [
+        name
+        for name in names
+        if not re.match(r"(pretend|imaginary|fictional|makebelieve|invented)-[a-z]+/[a-z]+-[a-z]+$", name)
+    ] == []
 
 
 def test_most_issues_can_be_learned_from(two_days: Read) -> None:
     good = [
         issue
         for issue in two_days.issues
-        if words(issue["body"]) >= 6 and words(issue["title"]) >= 3 and len(issue["body"]) <= 2000 and len(issue["title"]) <= 400
+        if words(issue["body"]) >= 6
+        and words(issue["title"]) >= 3
+        and len(issue["body"]) <= 2000
+        and len(issue["title"]) <= 400
     ]
     assert 0.6 < len(good) / len(two_days.issues) < 0.9
 
@@ -265,7 +286,10 @@ def test_every_kind_of_text_is_there(two_days: Read, form: str, pattern: str) ->
     assert re.search(pattern, body)
 
 
-@pytest.mark.parametrize("start", ["Traceback (most", 'Exception in thread "main"', "    at ", "thread 'main' panicked", "goroutine "])
+@pytest.mark.parametrize(
+    "start",
+    ["Traceback (most", 'Exception in thread "main"', "    at ", "thread 'main' panicked", "goroutine "],
+)
 def test_stack_traces_come_from_five_languages(two_days: Read, start: str) -> None:
     assert any(start in (issue["body"] or "") for issue in two_days.issues)
 
@@ -281,7 +305,11 @@ def test_null_bodies_are_null(two_days: Read) -> None:
 
 
 def test_bots_open_issues_under_their_own_names(two_days: Read) -> None:
-    bots = {event["payload"]["issue"]["html_url"] for event in two_days.opened if event["actor"]["login"].endswith("[bot]")}
+    bots = {
+        event["payload"]["issue"]["html_url"]
+        for event in two_days.opened
+        if event["actor"]["login"].endswith("[bot]")
+    }
     assert bots == set(two_days.planted["forms"]["bot"])
 
 
@@ -317,7 +345,9 @@ def test_near_duplicates_are_told_in_other_words(two_days: Read) -> None:
 def test_issues_opened_twice_have_one_id_two_events_and_two_titles(two_days: Read) -> None:
     times = Counter(event["payload"]["issue"]["id"] for event in two_days.opened)
     twice = {number for number, count in times.items() if count > 1}
-    events = [event["payload"]["issue"] for event in two_days.opened if event["payload"]["issue"]["id"] in twice]
+    events = [
+        event["payload"]["issue"] for event in two_days.opened if event["payload"]["issue"]["id"] in twice
+    ]
     assert {issue["html_url"] for issue in events} == set(two_days.planted["opened_twice"])
     assert len(events) == 2 * len(two_days.planted["opened_twice"]) == 14
     for number in twice:
@@ -327,7 +357,9 @@ def test_issues_opened_twice_have_one_id_two_events_and_two_titles(two_days: Rea
 
 def test_one_issue_is_opened_again_on_the_following_day(two_days: Read) -> None:
     [url] = two_days.planted["opened_again_next_day"]
-    days = [event["created_at"][:10] for event in two_days.opened if event["payload"]["issue"]["html_url"] == url]
+    days = [
+        event["created_at"][:10] for event in two_days.opened if event["payload"]["issue"]["html_url"] == url
+    ]
     assert days == ["2024-01-01", "2024-01-02"]
 
 
@@ -366,7 +398,9 @@ def test_a_deck_has_as_many_forms_as_asked_and_each_at_least_once(count: int, se
 
 def test_all_wordings_come_in_two_voices() -> None:
     wordings = [words for names in COMPONENTS.values() for words in names.values()]
-    wordings += [words for symptom in SYMPTOMS for words in (symptom.titles, symptom.openings, symptom.expected)]
+    wordings += [
+        words for symptom in SYMPTOMS for words in (symptom.titles, symptom.openings, symptom.expected)
+    ]
     wordings += [words for pair in CIRCUMSTANCES for words in pair] + [words for _, words in WISHES]
     assert [words for words in wordings if len(words) < 2 or set(words[::2]) & set(words[1::2])] == []
     assert len(set(EXTRAS)) == len(EXTRAS)

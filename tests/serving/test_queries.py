@@ -18,20 +18,33 @@ URL = "https://github.com/owner/repo/issues/12"
 
 
 @pytest.mark.parametrize(
-    "typed", [URL, f" {URL}\r\n", f"{URL}/", f"{URL}#issuecomment-1", f"{URL}?x=y", f"{URL}/?x=/#top/\n", URL.replace("https", "http")]
+    "typed",
+    [
+        URL,
+        f" {URL}\r\n",
+        f"{URL}/",
+        f"{URL}#issuecomment-1",
+        f"{URL}?x=y",
+        f"{URL}/?x=/#top/\n",
+        URL.replace("https", "http"),
+    ],
 )
 def test_an_issues_url_is_known_however_a_shell_or_a_browser_gives_it(typed):
     assert canonical(typed) == URL
 
 
-@pytest.mark.parametrize("typed", ["crash when opening", f"{URL} crashes", f"see {URL}", "https", f"{URL}\n{URL}"])
+@pytest.mark.parametrize(
+    "typed", ["crash when opening", f"{URL} crashes", f"see {URL}", "https", f"{URL}\n{URL}"]
+)
 def test_anything_else_is_a_text(typed):
     assert canonical(typed) is None
 
 
 @pytest.fixture
 def index(tmp_path):
-    annoy_index.build([np.array([[1, 0], [1, 1], [0, 1]], dtype=np.float32)], 2, tmp_path / "a.ann", trees=3, seed=1)
+    annoy_index.build(
+        [np.array([[1, 0], [1, 1], [0, 1]], dtype=np.float32)], 2, tmp_path / "a.ann", trees=3, seed=1
+    )
     return annoy_index.Index(tmp_path / "a.ann", 2)
 
 
@@ -53,7 +66,10 @@ OVER = datetime(2015, 1, 2, tzinfo=UTC)
         (SourceDay(date(2015, 1, 1), (), tuple(range(23))), True),  # the others will not come any more
         (SourceDay(date(2015, 1, 1), (), (23,)), False),
         (SourceTable("githubarchive.day.20150101", 10, OVER + timedelta(minutes=8)), True),
-        (SourceTable("githubarchive.day.20150101", 10, OVER - timedelta(minutes=52)), False),  # it has hour 22
+        (
+            SourceTable("githubarchive.day.20150101", 10, OVER - timedelta(minutes=52)),
+            False,
+        ),  # it has hour 22
         (SourceTable("githubarchive.day.20150101", None), False),
     ],
 )
@@ -73,4 +89,7 @@ def test_status_lists_the_days_that_nobody_took(capsys: pytest.CaptureFixture[st
     row = {"hours_found": 24, "events": 9, "malformed": 0, "issues": 5, "trainable": 3, "verdict": "complete"}
     days = ["2015-02-27", "2015-03-01", "2015-03-02", "2015-03-05"]
     console.status({"days": [{"day": day, **row} for day in days], "model": None, "release": None}, False)
-    assert capsys.readouterr().out.splitlines()[6] == "          never taken: 2015-02-28, 2015-03-03 to 2015-03-04"
+    assert (
+        capsys.readouterr().out.splitlines()[6]
+        == "          never taken: 2015-02-28, 2015-03-03 to 2015-03-04"
+    )

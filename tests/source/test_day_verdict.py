@@ -17,7 +17,9 @@ def counted(hours_found: int = 24, events: int = 1000, malformed: int = 0, issue
     return Counted(hours_found, events, malformed, issues)
 
 
-def before(day: date, days: Iterable[int], events: int = 1000, issues: int = 100, verdict: str = "complete") -> dict[date, Judged]:
+def before(
+    day: date, days: Iterable[int], events: int = 1000, issues: int = 100, verdict: str = "complete"
+) -> dict[date, Judged]:
     """Days so many before `day`, all alike."""
     return {day - timedelta(days=back): Judged(verdict, events, issues) for back in days}
 
@@ -34,7 +36,11 @@ MONTH = before(SATURDAY, range(1, 29), events=2000, issues=200)
         (counted(events=100), "collapsed", ("100 events where 1,000 are usual for a Saturday",)),
         (counted(issues=11), "complete", ()),
         (counted(issues=10), "collapsed", ("10 issues where 100 are usual for a Saturday",)),
-        (counted(events=5000, issues=1), "collapsed", ("1 issue where 100 are usual for a Saturday",)),  # May 2025: the pushes stay
+        (
+            counted(events=5000, issues=1),
+            "collapsed",
+            ("1 issue where 100 are usual for a Saturday",),
+        ),  # May 2025: the pushes stay
         (
             counted(events=1, issues=0),
             "collapsed",
@@ -43,11 +49,23 @@ MONTH = before(SATURDAY, range(1, 29), events=2000, issues=200)
         (counted(events=9000, issues=900), "complete", ()),  # growth is no fault
         (counted(23), "partial", ("23 of 24 hours found",)),
         (counted(12, events=500, issues=50), "partial", ("12 of 24 hours found",)),
-        (counted(2, events=90), "collapsed", ("90 events where 1,000 are usual for a Saturday",)),  # what is left is no day
+        (
+            counted(2, events=90),
+            "collapsed",
+            ("90 events where 1,000 are usual for a Saturday",),
+        ),  # what is left is no day
         (counted(0, events=0, issues=0), "missing", ("no hour of 24 found",)),
         (counted(events=960, malformed=39), "complete", ()),
-        (counted(events=920, malformed=40), "partial", ("40 of 960 lines malformed",)),  # as many as an hour has
-        (counted(23, events=500, malformed=500), "partial", ("23 of 24 hours found", "500 of 1,000 lines malformed")),
+        (
+            counted(events=920, malformed=40),
+            "partial",
+            ("40 of 960 lines malformed",),
+        ),  # as many as an hour has
+        (
+            counted(23, events=500, malformed=500),
+            "partial",
+            ("23 of 24 hours found", "500 of 1,000 lines malformed"),
+        ),
         (counted(events=101, malformed=899), "partial", ("899 of 1,000 lines malformed",)),
         (
             counted(events=100, malformed=900),
@@ -56,13 +74,18 @@ MONTH = before(SATURDAY, range(1, 29), events=2000, issues=200)
         ),
     ],
 )
-def test_a_saturday_where_1000_events_and_100_issues_are_usual(found: Counted, verdict: str, reasons: tuple[str, ...]) -> None:
+def test_a_saturday_where_1000_events_and_100_issues_are_usual(
+    found: Counted, verdict: str, reasons: tuple[str, ...]
+) -> None:
     assert judge(SATURDAY, found, EIGHT_WEEKS) == Judgement(verdict, reasons, Usual(1000, 100, "weekday"))  # type: ignore[arg-type]
 
 
 def test_reasons_read_as_one_sentence() -> None:
     assert judge(SATURDAY, counted(), EIGHT_WEEKS).reason is None
-    assert judge(SATURDAY, counted(23, malformed=250), EIGHT_WEEKS).reason == "23 of 24 hours found, 250 of 1,250 lines malformed"
+    assert (
+        judge(SATURDAY, counted(23, malformed=250), EIGHT_WEEKS).reason
+        == "23 of 24 hours found, 250 of 1,250 lines malformed"
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,7 +94,11 @@ def test_reasons_read_as_one_sentence() -> None:
         (counted(events=1, issues=1), "complete", ()),  # nobody knows better
         (counted(events=0, issues=0), "complete", ()),
         (counted(3, events=1, issues=1), "partial", ("3 of 24 hours found",)),
-        (counted(events=100, malformed=900), "collapsed", ("900 of 1,000 lines malformed",)),  # the lines themselves say what is lost
+        (
+            counted(events=100, malformed=900),
+            "collapsed",
+            ("900 of 1,000 lines malformed",),
+        ),  # the lines themselves say what is lost
         (counted(events=0, malformed=9), "complete", ()),  # fewer than ten lines say nothing
     ],
 )
@@ -98,7 +125,9 @@ def test_of_fewer_than_three_of_the_weekday_the_month_decides(weeks: int, expect
 
 @pytest.mark.parametrize(("days", "known"), [(7, True), (6, False)])
 def test_a_month_needs_seven_complete_days(days: int, known: bool) -> None:
-    assert usual_for(SATURDAY, before(SATURDAY, range(1, days + 1))) == (Usual(1000, 100, "month") if known else None)
+    assert usual_for(SATURDAY, before(SATURDAY, range(1, days + 1))) == (
+        Usual(1000, 100, "month") if known else None
+    )
 
 
 def test_a_month_does_not_say_for_which_weekday_it_is_usual() -> None:
@@ -155,8 +184,14 @@ def calls(first: date, counts: Iterable[Counted], history: dict[date, Judged]) -
 
 
 @pytest.mark.parametrize("days_known", [7, 20, 60, 365])
-@pytest.mark.parametrize("fallen", [counted(events=50), counted(issues=5), counted(20, issues=5)], ids=["events", "issues", "hours too"])
-def test_a_collapse_that_lasts_a_year_never_becomes_usual_and_ends_with_the_first_whole_day(days_known: int, fallen: Counted) -> None:
+@pytest.mark.parametrize(
+    "fallen",
+    [counted(events=50), counted(issues=5), counted(20, issues=5)],
+    ids=["events", "issues", "hours too"],
+)
+def test_a_collapse_that_lasts_a_year_never_becomes_usual_and_ends_with_the_first_whole_day(
+    days_known: int, fallen: Counted
+) -> None:
     history: dict[date, Judged] = {}
     assert calls(date(2024, 5, 1), [USUAL] * days_known, history) == ["complete"] * days_known
     after = date(2024, 5, 1) + timedelta(days=days_known)

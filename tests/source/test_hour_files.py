@@ -25,7 +25,13 @@ class _Quiet(SimpleHTTPRequestHandler):
 def folder(tmp_path: Path) -> Path:
     hours = tmp_path / "hours"
     hours.mkdir()
-    for name in ("2015-01-03-0.json.gz", "2015-01-03-13.json.gz", "2015-01-03-3.json.gz", "2015-01-04-0.json.gz", "2015-01-03-07.json.gz"):
+    for name in (
+        "2015-01-03-0.json.gz",
+        "2015-01-03-13.json.gz",
+        "2015-01-03-3.json.gz",
+        "2015-01-04-0.json.gz",
+        "2015-01-03-07.json.gz",
+    ):
         (hours / name).write_bytes(name.encode())
     return hours
 
@@ -45,11 +51,15 @@ def test_a_folder_tells_found_and_missing_hours(folder: Path) -> None:
 
 
 def test_a_file_address_is_a_folder(folder: Path) -> None:
-    assert fetch(look(folder.as_uri(), DAY), folder / "none") == fetch(look(str(folder), DAY), folder / "none")
+    assert fetch(look(folder.as_uri(), DAY), folder / "none") == fetch(
+        look(str(folder), DAY), folder / "none"
+    )
 
 
 def test_a_local_day_is_read_where_it_lies(folder: Path, tmp_path: Path) -> None:
-    assert fetch(look(str(folder), DAY), tmp_path / "down") == [folder / f"2015-01-03-{hour}.json.gz" for hour in (0, 3, 13)]
+    assert fetch(look(str(folder), DAY), tmp_path / "down") == [
+        folder / f"2015-01-03-{hour}.json.gz" for hour in (0, 3, 13)
+    ]
     assert not (tmp_path / "down").exists()
 
 
@@ -77,9 +87,13 @@ def test_a_folder_without_hour_files_is_refused(tmp_path: Path) -> None:
         look(str(tmp_path), DAY)
 
 
-@pytest.mark.parametrize("base", ["nonsense://x", "ftp://127.0.0.1/hours", "s3://bucket/hours", "simplecache::https://127.0.0.1"])
+@pytest.mark.parametrize(
+    "base", ["nonsense://x", "ftp://127.0.0.1/hours", "s3://bucket/hours", "simplecache::https://127.0.0.1"]
+)
 def test_an_address_of_another_kind_is_refused_with_those_there_are(base: str) -> None:
-    with pytest.raises(SourceError, match=r"(?s)not an address of hour files.*a folder, file://, gs://, https:// or http://"):
+    with pytest.raises(
+        SourceError, match=r"(?s)not an address of hour files.*a folder, file://, gs://, https:// or http://"
+    ):
         look(base, DAY)
 
 

@@ -17,12 +17,23 @@ def test_json_lines_parquet_and_csv_mean_the_same(tmp_path):
     (tmp_path / "a.jsonl").write_text(
         '{"title": "First title", "body": "first body,\\nwith a line"}\n\n{"title": "Второй", "body": null}\n'
     )
-    pq.write_table(pa.table({"issue_title": [p[0] for p in PAIRS], "body": [PAIRS[0][1], None], "x": [1, 2]}), tmp_path / "a.parquet")
-    (tmp_path / "a.csv").write_text('issue_url,issue_title,body\nu,First title,"first body,\nwith a line"\nu,Второй,\n')
-    assert [list(read_pairs(tmp_path / name)) for name in ("a.jsonl", "a.parquet", "a.csv")] == [PAIRS, PAIRS, PAIRS]
+    pq.write_table(
+        pa.table({"issue_title": [p[0] for p in PAIRS], "body": [PAIRS[0][1], None], "x": [1, 2]}),
+        tmp_path / "a.parquet",
+    )
+    (tmp_path / "a.csv").write_text(
+        'issue_url,issue_title,body\nu,First title,"first body,\nwith a line"\nu,Второй,\n'
+    )
+    assert [list(read_pairs(tmp_path / name)) for name in ("a.jsonl", "a.parquet", "a.csv")] == [
+        PAIRS,
+        PAIRS,
+        PAIRS,
+    ]
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.csv", "title,body\nT,b\n"), ("a.jsonl", '{"title": "T", "body": "b"}\n')])
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.csv", "title,body\nT,b\n"), ("a.jsonl", '{"title": "T", "body": "b"}\n')]
+)
 def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path, name, content):
     (tmp_path / name).write_text(content, encoding="utf-8-sig")
     assert list(read_pairs(tmp_path / name)) == [("T", "b")]
@@ -31,12 +42,18 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path, name, content)
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        ({"issue_url": '"https://github.com/O/r/issues/7"'}, ("https://github.com/O/r/issues/7", "O/r", 7, False)),
+        (
+            {"issue_url": '"https://github.com/O/r/issues/7"'},
+            ("https://github.com/O/r/issues/7", "O/r", 7, False),
+        ),
         (
             {"html_url": "https://github.com/o/r/pull/8", "url": "https://api.github.com/repos/o/r/issues/8"},
             ("https://github.com/o/r/pull/8", "o/r", 8, True),
         ),
-        ({"url": "https://bugs.example.org/9", "repo": "o/tracker"}, ("https://bugs.example.org/9", "o/tracker", 0, False)),
+        (
+            {"url": "https://bugs.example.org/9", "repo": "o/tracker"},
+            ("https://bugs.example.org/9", "o/tracker", 0, False),
+        ),
         ({"url": 7, "repo": {"name": "o/r"}, "pull_request": {"url": "u"}}, ("", "", 0, True)),
         ({"url": "u\ud83d"}, ("u\ufffd", "", 0, False)),
         ({}, ("", "", 0, False)),
@@ -77,7 +94,11 @@ def test_a_time_that_is_none_is_refused(found):
         ("a.jsonl", b"[1, 2]\n", r"a\.jsonl, row 1: found neither; expected a title"),
         ("a.csv", b"name,text\na,b,c,d\n", r"a\.csv, row 1: found name, text; expected a title"),
         ("a.jsonl", b'{"title": 7, "body": "b"}\n', r"a\.jsonl, row 1: the title is 7; expected text"),
-        ("a.jsonl", b'{"title": "t", "body": ["b"]}\n', r"a\.jsonl, row 1: the body is \['b'\]; expected text"),
+        (
+            "a.jsonl",
+            b'{"title": "t", "body": ["b"]}\n',
+            r"a\.jsonl, row 1: the body is \['b'\]; expected text",
+        ),
         ("a.jsonl", b'{"title": "t", "body": 0}\n', r"a\.jsonl, row 1: the body is 0; expected text"),
         ("a.jsonl", b"\xff\xfe\n", r"a\.jsonl cannot be read"),
         ("a.parquet", b"not parquet", r"a\.parquet cannot be read"),

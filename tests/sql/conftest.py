@@ -22,7 +22,10 @@ def real_hours() -> RealHours:
     if not folder:
         pytest.skip("needs two real hours of GH Archive: set TITLER_TEST_DATA")
     files = sorted((Path(folder) / "gharchive").glob("*.json.gz"))
-    return {file.name.removesuffix(".json.gz"): _sampled(gzip.decompress(file.read_bytes()).splitlines()) for file in files}
+    return {
+        file.name.removesuffix(".json.gz"): _sampled(gzip.decompress(file.read_bytes()).splitlines())
+        for file in files
+    }
 
 
 def _sampled(lines: list[bytes]) -> Events:

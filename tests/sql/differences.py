@@ -33,7 +33,8 @@ DIFFERENCES: dict[tuple[str, str], Difference] = {  # (engine, case)
         ],
     ),
     ("emulator", "text as issue"): Difference(
-        "a step into a string is the string itself to the emulator: here it sees a pull request, where BigQuery sees nothing", None
+        "a step into a string is the string itself to the emulator: here it sees a pull request, where BigQuery sees nothing",
+        None,
     ),
     ("emulator", "a confidence that is no number"): Difference(
         "the emulator's SQLite has no NaN and keeps NULL, which no check calls wrong", []
@@ -49,7 +50,13 @@ DIFFERENCES: dict[tuple[str, str], Difference] = {  # (engine, case)
     ),
     ("duckdb", "an event without a time"): Difference(
         "nor is a line without a time",
-        [{"event_id": "100", "reason": "created_at is missing", "text": json.dumps({**opened(7), "created_at": None})}],
+        [
+            {
+                "event_id": "100",
+                "reason": "created_at is missing",
+                "text": json.dumps({**opened(7), "created_at": None}),
+            }
+        ],
     ),
 }
 

@@ -23,12 +23,25 @@ from pipeline.warehouse.dialect import scan_condition, translate
 from pipeline.warehouse.duckdb import DuckDBWarehouse, StagedFile
 from pipeline.warehouse.hours import HourReader
 from pipeline.warehouse.types import in_bigquery
-from tests.sql.googlesql import EVENTS, EVENTS_SCHEMA, PARAMETERS, SUFFIX, GoogleSQL, Row, Tables, parameters, warehouse_schemas
+from tests.sql.googlesql import (
+    EVENTS,
+    EVENTS_SCHEMA,
+    PARAMETERS,
+    SUFFIX,
+    GoogleSQL,
+    Row,
+    Tables,
+    parameters,
+    warehouse_schemas,
+)
 from tests.support import emulator
 from tests.warehouse.events import DAY, EXTRACT, Lake, opened, write_hour
 
 Events = Sequence[dict[str, Any] | bytes]  # well-formed lines of an hour file
-OTHER_DAYS = (date(2014, 12, 31), date(2016, 1, 1))  # of which GH Archive's tables hold an issue that no engine may give
+OTHER_DAYS = (
+    date(2014, 12, 31),
+    date(2016, 1, 1),
+)  # of which GH Archive's tables hold an issue that no engine may give
 DATA_SET = f"{emulator.PROJECT}.titler"  # one alone: the emulator takes a bare name for a table of the data set that it saw first
 BOUNDS = {"first_suffix": suffix(DAY), "last_suffix": suffix(DAY)}
 
@@ -74,15 +87,22 @@ class DuckDB:
     def malformed(self, events: Events) -> list[Row]:
         table = DuckDBWarehouse("nowhere").extract(EXTRACT, DAY, self._hour(events)).malformed
         ids = [event_row(event)["id"] for event in events]
-        rows = [{"event_id": ids[row["line"] - 1], "reason": row["reason"], "text": row["text"]} for row in table.to_pylist()]
+        rows = [
+            {"event_id": ids[row["line"] - 1], "reason": row["reason"], "text": row["text"]}
+            for row in table.to_pylist()
+        ]
         return sorted(rows, key=lambda row: str(row["event_id"]))
 
     def scan(self, sql: str, events: Events, **values: Any) -> list[Row]:
         connection = duckdb.connect()
         connection.execute("SET TimeZone = 'UTC'")
         condition, query, whole = scan_condition(sql), Query("scan", sql, values), translate(sql)
-        HourReader(connection, condition.sql, query.binding(condition.parameters), suffix(DAY)).read(self._hour(events))
-        return _plain(connection.sql(whole.sql, params=query.binding(whole.parameters)).to_arrow_table().to_pylist())
+        HourReader(connection, condition.sql, query.binding(condition.parameters), suffix(DAY)).read(
+            self._hour(events)
+        )
+        return _plain(
+            connection.sql(whole.sql, params=query.binding(whole.parameters)).to_arrow_table().to_pylist()
+        )
 
     def rows(self, sql: str, tables: Tables, **values: Any) -> list[Row]:
         if tables is not self._tables:
@@ -95,10 +115,16 @@ class DuckDB:
         for name, rows in tables.items():
             table = contracts.TABLES[name]
             for batch_id in {row["batch_id"]: None for row in rows} if table.partition else ():
-                batch = [{name: row[name] for name in table.schema.names} for row in rows if row["batch_id"] == batch_id]
+                batch = [
+                    {name: row[name] for name in table.schema.names}
+                    for row in rows
+                    if row["batch_id"] == batch_id
+                ]
                 lake.add(table, batch_id, batch)
         lake.members = list(tables[contracts.RELEASE_MEMBERS.name])
-        return DuckDBWarehouse(str(folder / "w.duckdb")).stage(*lake.release(*tables[contracts.RELEASES.name]))
+        return DuckDBWarehouse(str(folder / "w.duckdb")).stage(
+            *lake.release(*tables[contracts.RELEASES.name])
+        )
 
     def _hour(self, events: Events) -> list[Path]:
         return write_hour(self._new_folder(), *events)
@@ -121,7 +147,10 @@ class Evaluator:
         return self._scan(query.sql, events, {**query.parameters, **BOUNDS})
 
     def malformed(self, events: Events) -> list[Row]:
-        return sorted(self._scan(Query.from_file("extract_malformed").sql, events, BOUNDS), key=lambda row: str(row["event_id"]))
+        return sorted(
+            self._scan(Query.from_file("extract_malformed").sql, events, BOUNDS),
+            key=lambda row: str(row["event_id"]),
+        )
 
     def scan(self, sql: str, events: Events, **values: Any) -> list[Row]:
         return self._scan(sql, events, values)
@@ -153,7 +182,10 @@ class Emulator:
         return self._scan(query.sql, events, {**query.parameters, **BOUNDS})
 
     def malformed(self, events: Events) -> list[Row]:
-        return sorted(self._scan(Query.from_file("extract_malformed").sql, events, BOUNDS), key=lambda row: str(row["event_id"]))
+        return sorted(
+            self._scan(Query.from_file("extract_malformed").sql, events, BOUNDS),
+            key=lambda row: str(row["event_id"]),
+        )
 
     def scan(self, sql: str, events: Events, **values: Any) -> list[Row]:
         return self._scan(sql, events, values)
@@ -177,7 +209,12 @@ class Emulator:
 
     def _load_day(self, day: date, events: Events) -> None:
         schema = pa.schema([field for field in EVENTS_SCHEMA if field.name != SUFFIX])
-        self._load(self._source, f"{emulator.SOURCE_PROJECT}.day.{day:%Y%m%d}", schema, [event_row(event) for event in events])
+        self._load(
+            self._source,
+            f"{emulator.SOURCE_PROJECT}.day.{day:%Y%m%d}",
+            schema,
+            [event_row(event) for event in events],
+        )
 
     def _load(self, client: bigquery.Client, table: str, schema: pa.Schema, rows: Sequence[Row]) -> None:
         fields = [_field(field) for field in schema]
@@ -185,13 +222,20 @@ class Emulator:
             client.delete_table(table, not_found_ok=True)
             client.create_table(bigquery.Table(table, schema=fields))
             return
-        config = bigquery.LoadJobConfig(schema=fields, source_format="NEWLINE_DELIMITED_JSON", write_disposition="WRITE_TRUNCATE")
+        config = bigquery.LoadJobConfig(
+            schema=fields, source_format="NEWLINE_DELIMITED_JSON", write_disposition="WRITE_TRUNCATE"
+        )
         data = "\n".join(json.dumps(row, default=_json) for row in _plain(rows)).encode()
         client.load_table_from_file(io.BytesIO(data), table, job_config=config).result()
 
     def _ask(self, client: bigquery.Client, sql: str, values: Mapping[str, Any], **options: Any) -> list[Row]:
-        given = [bigquery.ScalarQueryParameter(name, in_bigquery(PARAMETERS[name]), values[name]) for name in parameters(sql)]
-        job = client.query(sql, job_config=bigquery.QueryJobConfig(query_parameters=given, **options), job_retry=None)
+        given = [
+            bigquery.ScalarQueryParameter(name, in_bigquery(PARAMETERS[name]), values[name])
+            for name in parameters(sql)
+        ]
+        job = client.query(
+            sql, job_config=bigquery.QueryJobConfig(query_parameters=given, **options), job_retry=None
+        )
         return _plain([dict(row) for row in job.result()])
 
 
@@ -203,13 +247,21 @@ def event_row(event: dict[str, Any] | bytes) -> Row:
     start += len(line[start:]) - len(line[start:].lstrip())
     _, end = json.JSONDecoder().raw_decode(line, start)
     row = {name: values.get(name) for name in EVENTS_SCHEMA.names if name != SUFFIX}
-    created_at = datetime.fromisoformat(values["created_at"]).astimezone(UTC) if values.get("created_at") else None
+    created_at = (
+        datetime.fromisoformat(values["created_at"]).astimezone(UTC) if values.get("created_at") else None
+    )
     event_id = None if values.get("id") is None else str(values["id"])
     return {**row, "payload": line[start:end], "created_at": created_at, "id": event_id}
 
 
 def _plain(rows: Sequence[Row]) -> list[Row]:
-    return [{name: "NaN" if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()} for row in rows]
+    return [
+        {
+            name: "NaN" if isinstance(value, float) and math.isnan(value) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
 
 
 def _json(value: Any) -> str:

@@ -32,7 +32,13 @@ Columns = dict[str, str]  # a query's columns: name -> GoogleSQL's type
 
 EVENTS = "githubarchive.day.20*"
 SUFFIX = "_TABLE_SUFFIX"
-_WHO = [("id", pa.int64()), ("login", pa.string()), ("gravatar_id", pa.string()), ("avatar_url", pa.string()), ("url", pa.string())]
+_WHO = [
+    ("id", pa.int64()),
+    ("login", pa.string()),
+    ("gravatar_id", pa.string()),
+    ("avatar_url", pa.string()),
+    ("url", pa.string()),
+]
 EVENTS_SCHEMA = pa.schema(
     [
         ("type", pa.string()),
@@ -97,7 +103,9 @@ class WrongSQLError(Exception):
 
 def warehouse_schemas() -> dict[str, pa.Schema]:
     """The tables of the warehouse."""
-    return {table.name: table.in_warehouse for table in contracts.TABLES.values() if "warehouse" in table.lives_in}
+    return {
+        table.name: table.in_warehouse for table in contracts.TABLES.values() if "warehouse" in table.lives_in
+    }
 
 
 def statements(folder: str) -> dict[str, str]:
@@ -118,7 +126,9 @@ def parameters(sql: str) -> list[str]:
 class GoogleSQL:
     """`tables` by name. `views` and `functions`: name -> SELECT; a view may read others, a function's arguments are its parameters."""
 
-    def __init__(self, tables: Mapping[str, pa.Schema], views: Mapping[str, str], functions: Mapping[str, str]) -> None:
+    def __init__(
+        self, tables: Mapping[str, pa.Schema], views: Mapping[str, str], functions: Mapping[str, str]
+    ) -> None:
         self._client = _client()
         features = service.LanguageOptionsRequest(maximum_features=True)
         self._language = self._call("GetLanguageOptions", features, options_pb2.LanguageOptionsProto)
@@ -134,7 +144,9 @@ class GoogleSQL:
     @classmethod
     def of_titler(cls) -> GoogleSQL:
         """With GH Archive's events, the tables of the warehouse, and the views and functions of `sql/`."""
-        return cls({EVENTS: EVENTS_SCHEMA, **warehouse_schemas()}, statements("views"), statements("functions"))
+        return cls(
+            {EVENTS: EVENTS_SCHEMA, **warehouse_schemas()}, statements("views"), statements("functions")
+        )
 
     def analyse(self, sql: str) -> Columns:
         """The columns that a statement gives. Raises WrongSQLError; KeyError for a parameter that is not in PARAMETERS."""
@@ -142,7 +154,9 @@ class GoogleSQL:
 
     def evaluate(self, sql: str, tables: Tables, values: Mapping[str, Any] | None = None) -> list[Row]:
         """A statement's rows, of which `tables` are the tables (or views) that it reads. Raises WrongSQLError as `analyse`."""
-        request = service.EvaluateQueryRequest(sql=sql, simple_catalog=self._catalog, options=self._options(sql))
+        request = service.EvaluateQueryRequest(
+            sql=sql, simple_catalog=self._catalog, options=self._options(sql)
+        )
         for table in self._catalog.table:
             content = request.table_content[table.name].table_data
             content.SetInParent()
@@ -172,8 +186,12 @@ class GoogleSQL:
         return options
 
     def _columns(self, sql: str) -> dict[str, Any]:
-        request = service.AnalyzeRequest(sql_statement=sql, simple_catalog=self._catalog, options=self._options(sql))
-        statement = self._call("Analyze", request, service.AnalyzeResponse).resolved_statement.resolved_query_stmt_node
+        request = service.AnalyzeRequest(
+            sql_statement=sql, simple_catalog=self._catalog, options=self._options(sql)
+        )
+        statement = self._call(
+            "Analyze", request, service.AnalyzeResponse
+        ).resolved_statement.resolved_query_stmt_node
         return {column.name: column.column.type for column in statement.output_column_list}
 
     def _add_table(self, name: str, columns: Mapping[str, Any]) -> None:
@@ -195,9 +213,13 @@ class GoogleSQL:
 
     def _add_function(self, name: str, sql: str) -> None:
         columns = self._columns(sql)
-        function = self._catalog.custom_tvf.add(name_path=[name], type=enums.FunctionEnums.FIXED_OUTPUT_SCHEMA_TVF)
+        function = self._catalog.custom_tvf.add(
+            name_path=[name], type=enums.FunctionEnums.FIXED_OUTPUT_SCHEMA_TVF
+        )
         for parameter in parameters(sql):
-            argument = function.signature.argument.add(kind=enums.ARG_TYPE_FIXED, type=_type(PARAMETERS[parameter]), num_occurrences=1)
+            argument = function.signature.argument.add(
+                kind=enums.ARG_TYPE_FIXED, type=_type(PARAMETERS[parameter]), num_occurrences=1
+            )
             argument.options.argument_name = parameter
         function.signature.return_type.kind = enums.ARG_TYPE_RELATION
         for column, kind in columns.items():
@@ -228,8 +250,12 @@ def _type(kind: pa.DataType) -> Any:
         element = type_pb2.ArrayTypeProto(element_type=_type(kind.value_type))
         return type_pb2.TypeProto(type_kind=type_pb2.TYPE_ARRAY, array_type=element)
     if pa.types.is_struct(kind):
-        fields = [type_pb2.StructFieldProto(field_name=field.name, field_type=_type(field.type)) for field in kind]
-        return type_pb2.TypeProto(type_kind=type_pb2.TYPE_STRUCT, struct_type=type_pb2.StructTypeProto(field=fields))
+        fields = [
+            type_pb2.StructFieldProto(field_name=field.name, field_type=_type(field.type)) for field in kind
+        ]
+        return type_pb2.TypeProto(
+            type_kind=type_pb2.TYPE_STRUCT, struct_type=type_pb2.StructTypeProto(field=fields)
+        )
     return type_pb2.TypeProto(type_kind=_KINDS[kind])
 
 

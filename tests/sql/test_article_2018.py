@@ -27,14 +27,25 @@ def article(engine: Engine, events: Events) -> list[Row]:
 
 
 def test_only_the_years_differ_from_the_articles_query() -> None:
-    assert "FROM\n    `githubarchive.day.20*`\n  WHERE\n    _TABLE_SUFFIX BETWEEN '150101' AND '151231'\n" in QUERY
+    assert (
+        "FROM\n    `githubarchive.day.20*`\n  WHERE\n    _TABLE_SUFFIX BETWEEN '150101' AND '151231'\n"
+        in QUERY
+    )
 
 
-CASES: list[tuple[tuple[str, ...], str, str, bool, bool]] = [  # flaws, title, body, whether the article keeps it, whether we do
+CASES: list[
+    tuple[tuple[str, ...], str, str, bool, bool]
+] = [  # flaws, title, body, whether the article keeps it, whether we do
     ((), "it does not start", SIX, True, True),
     ((), "it fails", SIX, False, False),
     (("quotes",), "Web ssh ", SIX, True, False),
-    (("quotes",), "it does not start", f"{SIX} " + "x" * 1972, False, True),  # 2,000 characters, and two quotes
+    (
+        ("quotes",),
+        "it does not start",
+        f"{SIX} " + "x" * 1972,
+        False,
+        True,
+    ),  # 2,000 characters, and two quotes
     (("escapes",), "it does not start", f"{SIX} \r\r\r\r\r" + "x" * 1964, False, True),
     (("quotes", "escapes"), "it does not start", f"{SIX} \r\r\r\r\r" + "x" * 1967, False, True),
     (("torn",), r"c:\path\new fails", SIX, True, False),
@@ -45,7 +56,9 @@ CASES: list[tuple[tuple[str, ...], str, str, bool, bool]] = [  # flaws, title, b
 
 
 @pytest.mark.parametrize(("flaws", "title", "body", "kept", "trainable"), CASES)
-def test_a_flaw_explains_a_difference(flaws: tuple[str, ...], title: str, body: str, kept: bool, trainable: bool) -> None:
+def test_a_flaw_explains_a_difference(
+    flaws: tuple[str, ...], title: str, body: str, kept: bool, trainable: bool
+) -> None:
     assert keeps(title, body) == kept
     assert keeps(title, body, FLAWS) == trainable
     assert explain(title, body, trainable) == flaws
@@ -56,7 +69,9 @@ def test_the_engines_choose_as_the_cases_say(engine: Engine) -> None:
         opened(number, event_id=f"{number}", html_url=f"u{number}", title=title, body=body)
         for number, (_, title, body, _, _) in enumerate(CASES)
     ]
-    assert {row["url"] for row in article(engine, events)} == {f'"u{number}"' for number, case in enumerate(CASES) if case[3]}
+    assert {row["url"] for row in article(engine, events)} == {
+        f'"u{number}"' for number, case in enumerate(CASES) if case[3]
+    }
     assert [row["trainable"] for row in engine.issues(events)] == [case[4] for case in CASES]
 
 
@@ -97,12 +112,20 @@ class Hour(NamedTuple):
 
 HOURS = {
     "2015-01-01-1": Hour(218, 136, 138, {("escapes",): 1}, {("quotes",): 2, ("escapes",): 1}),
-    "2015-01-01-12": Hour(236, 125, 134, {("escapes",): 1}, {("quotes",): 4, ("markup",): 4, ("escapes",): 1, ("escapes", "markup"): 1}),
+    "2015-01-01-12": Hour(
+        236,
+        125,
+        134,
+        {("escapes",): 1},
+        {("quotes",): 4, ("markup",): 4, ("escapes",): 1, ("escapes", "markup"): 1},
+    ),
 }
 
 
 @pytest.mark.parametrize("name", HOURS)
-def test_on_a_real_hour_every_difference_is_explained(engine: Engine, duckdb_engine: Engine, real_hours: RealHours, name: str) -> None:
+def test_on_a_real_hour_every_difference_is_explained(
+    engine: Engine, duckdb_engine: Engine, real_hours: RealHours, name: str
+) -> None:
     events = real_hours[name]
     ours = engine.issues(events)
     theirs = article(engine, events)
@@ -111,10 +134,14 @@ def test_on_a_real_hour_every_difference_is_explained(engine: Engine, duckdb_eng
     only: dict[bool, Counter[Any]] = {True: Counter(), False: Counter()}
     for issue in ours:
         title, body, trainable = issue["title"], issue["body"], issue["trainable"]
-        assert keeps(title, body) == (issue["issue_url"] in chosen), "the article in Python is not the article"
+        assert keeps(title, body) == (issue["issue_url"] in chosen), (
+            "the article in Python is not the article"
+        )
         assert keeps(title, body, FLAWS) == trainable, "there is a flaw that is not listed"
         if trainable != (issue["issue_url"] in chosen):
             only[trainable][explain(title, body, trainable)] += 1
-    counts = Hour(len(ours), sum(issue["trainable"] for issue in ours), len(theirs), dict(only[True]), dict(only[False]))
+    counts = Hour(
+        len(ours), sum(issue["trainable"] for issue in ours), len(theirs), dict(only[True]), dict(only[False])
+    )
     assert counts == HOURS[name]
     assert in_order(theirs) == in_order(article(duckdb_engine, events))

@@ -22,8 +22,14 @@ def found(folder: Path, lake: Lake) -> dict[str, int]:
 
 
 def healthy(folder: Path) -> Lake:
-    lake = Lake(folder).add(TITLE_PREDICTIONS, "t1", [prediction(1), prediction(2, predicted_title="", abstained=True), prediction(3)])
-    return lake.add(SIMILAR_ISSUES, "s1", [neighbour(2, 1), neighbour(3, 2, 1), neighbour(3, 1, 2)]).add(SOURCE_HEALTH, "h1", [health()])
+    lake = Lake(folder).add(
+        TITLE_PREDICTIONS,
+        "t1",
+        [prediction(1), prediction(2, predicted_title="", abstained=True), prediction(3)],
+    )
+    return lake.add(SIMILAR_ISSUES, "s1", [neighbour(2, 1), neighbour(3, 2, 1), neighbour(3, 1, 2)]).add(
+        SOURCE_HEALTH, "h1", [health()]
+    )
 
 
 def test_a_healthy_release_passes_every_check(tmp_path: Path) -> None:
@@ -31,7 +37,13 @@ def test_a_healthy_release_passes_every_check(tmp_path: Path) -> None:
 
 
 def test_a_healthy_release_with_embeddings_passes_every_check(tmp_path: Path) -> None:
-    assert found(tmp_path, healthy(tmp_path).add(EMBEDDINGS, "e1", [embedding(number, 0.5) for number in (1, 2, 3)])) == {}
+    assert (
+        found(
+            tmp_path,
+            healthy(tmp_path).add(EMBEDDINGS, "e1", [embedding(number, 0.5) for number in (1, 2, 3)]),
+        )
+        == {}
+    )
 
 
 class Fault(NamedTuple):
@@ -50,7 +62,13 @@ def by_number(issue_id: int, **values: Any) -> dict[str, Any]:
 
 
 FAULTS = [
-    Fault("title_predictions_key", "twice", TITLE_PREDICTIONS, [prediction(8), prediction(8)], [by_number(8, found=2)]),
+    Fault(
+        "title_predictions_key",
+        "twice",
+        TITLE_PREDICTIONS,
+        [prediction(8), prediction(8)],
+        [by_number(8, found=2)],
+    ),
     Fault(
         "title_predictions_confidence",
         "over 1",
@@ -107,8 +125,20 @@ FAULTS = [
         [prediction(8, vocabulary="v2")],
         [by_number(8, model="titler", model_version="1")],
     ),
-    Fault("embeddings_key", "twice", EMBEDDINGS, [embedding(8, 0.5), embedding(8, 0.25)], [by_number(8, found=2)]),
-    Fault("similar_issues_key", "twice", SIMILAR_ISSUES, [neighbour(9, 1), neighbour(9, 2)], [by_number(9, rank=1, found=2)]),
+    Fault(
+        "embeddings_key",
+        "twice",
+        EMBEDDINGS,
+        [embedding(8, 0.5), embedding(8, 0.25)],
+        [by_number(8, found=2)],
+    ),
+    Fault(
+        "similar_issues_key",
+        "twice",
+        SIMILAR_ISSUES,
+        [neighbour(9, 1), neighbour(9, 2)],
+        [by_number(9, rank=1, found=2)],
+    ),
     Fault("similar_issues_self", "itself", SIMILAR_ISSUES, [neighbour(9, 9)], [by_number(9, rank=1)]),
     Fault(
         "similar_issues_younger",
@@ -181,7 +211,11 @@ def test_a_batch_that_never_arrived_is_found(tmp_path: Path) -> None:
 
 
 def test_an_embedding_that_is_missing_among_others_is_found(tmp_path: Path) -> None:
-    lake = healthy(tmp_path).add(EMBEDDINGS, "e1", [embedding(1, 0.5)]).add(EMBEDDINGS, "e2", [embedding(2, 0.5)])
+    lake = (
+        healthy(tmp_path)
+        .add(EMBEDDINGS, "e1", [embedding(1, 0.5)])
+        .add(EMBEDDINGS, "e2", [embedding(2, 0.5)])
+    )
     lake.batches["embeddings_v1"].pop()
     assert found(tmp_path, lake) == {"members_rows": 1}
 
@@ -194,4 +228,6 @@ def test_a_batch_named_twice_is_found(tmp_path: Path) -> None:
 
 def test_every_check_has_a_fault_here() -> None:
     of_members = {"members_rows", "members_key"}
-    assert {fault.check for fault in FAULTS} | of_members == {file.stem for file in (SQL / "checks").glob("*.sql")}
+    assert {fault.check for fault in FAULTS} | of_members == {
+        file.stem for file in (SQL / "checks").glob("*.sql")
+    }

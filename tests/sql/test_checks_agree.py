@@ -55,7 +55,10 @@ MEMBERS: list[tuple[str, str, list[Row], list[Row]]] = [  # check, release, its 
 
 # 20 was opened at 05:20 and has 21, of 05:21, as neighbour; one of the two was recorded a second time, which makes that right
 TWICE = {
-    "issue-twice": [[prediction(20), prediction(21)], [prediction(20, created_at=datetime(2015, 1, 3, 5, 30, tzinfo=UTC))]],
+    "issue-twice": [
+        [prediction(20), prediction(21)],
+        [prediction(20, created_at=datetime(2015, 1, 3, 5, 30, tzinfo=UTC))],
+    ],
     "neighbour-twice": [
         [prediction(20), prediction(21, created_at=datetime(2015, 1, 3, 5, 30, tzinfo=UTC))],
         [prediction(21, created_at=datetime(2015, 1, 3, 5, 10, tzinfo=UTC))],
@@ -67,9 +70,15 @@ def world() -> Tables:
     """Healthy releases and one for each fault, with all their batches in the same tables."""
     tables: dict[str, list[Row]] = {
         TITLE_PREDICTIONS.name: batch(
-            TITLE_PREDICTIONS, "t1", prediction(1), prediction(2, predicted_title="", abstained=True), prediction(3)
+            TITLE_PREDICTIONS,
+            "t1",
+            prediction(1),
+            prediction(2, predicted_title="", abstained=True),
+            prediction(3),
         ),
-        SIMILAR_ISSUES.name: batch(SIMILAR_ISSUES, "s1", neighbour(2, 1), neighbour(3, 2, 1), neighbour(3, 1, 2)),
+        SIMILAR_ISSUES.name: batch(
+            SIMILAR_ISSUES, "s1", neighbour(2, 1), neighbour(3, 2, 1), neighbour(3, 1, 2)
+        ),
         SOURCE_HEALTH.name: batch(SOURCE_HEALTH, "h1", health()),
         RELEASES.name: [release("healthy"), *(release(name, "published") for _, name, _, _ in MEMBERS)],
         RELEASE_MEMBERS.name: [*members("healthy"), *(row for _, _, rows, _ in MEMBERS for row in rows)],
@@ -87,7 +96,9 @@ def world() -> Tables:
         for number, predictions in enumerate(batches):
             tables[TITLE_PREDICTIONS.name] += batch(TITLE_PREDICTIONS, f"t-{name}-{number}", *predictions)
             day = DAY + timedelta(number)
-            tables[RELEASE_MEMBERS.name].append(member(name, TITLE_PREDICTIONS, f"t-{name}-{number}", day, len(predictions)))
+            tables[RELEASE_MEMBERS.name].append(
+                member(name, TITLE_PREDICTIONS, f"t-{name}-{number}", day, len(predictions))
+            )
     return tables
 
 
@@ -108,12 +119,18 @@ def test_an_opening_recorded_twice_counts_in_the_neighbours_favour(engine: Engin
     assert rows(engine, "checks/similar_issues_younger", release_id) == []
 
 
-@pytest.mark.parametrize(("number", "fault"), list(enumerate(FAULTS)), ids=[f"{fault.check}: {fault.why}" for fault in FAULTS])
+@pytest.mark.parametrize(
+    ("number", "fault"), list(enumerate(FAULTS)), ids=[f"{fault.check}: {fault.why}" for fault in FAULTS]
+)
 def test_a_fault_is_found(engine: Engine, number: int, fault: Fault) -> None:
     found = rows(engine, f"checks/{fault.check}", f"fault-{number}")
     assert [{**row, "batch_id": "bad"} for row in found] == accepted(engine.name, fault.why, fault.found)
 
 
-@pytest.mark.parametrize(("check", "release_id", "_", "expected"), MEMBERS, ids=[name for _, name, _, _ in MEMBERS])
-def test_a_fault_of_its_members_is_found(engine: Engine, check: str, release_id: str, _: object, expected: list[Row]) -> None:
+@pytest.mark.parametrize(
+    ("check", "release_id", "_", "expected"), MEMBERS, ids=[name for _, name, _, _ in MEMBERS]
+)
+def test_a_fault_of_its_members_is_found(
+    engine: Engine, check: str, release_id: str, _: object, expected: list[Row]
+) -> None:
     assert rows(engine, f"checks/{check}", release_id) == expected

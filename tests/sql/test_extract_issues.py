@@ -44,7 +44,11 @@ class Case(NamedTuple):
 CASES = [
     Case(
         "an opened issue is a row, as its author wrote it: not lower-cased, not trimmed",
-        [opened(7, event_id="100", number=3, title="It does not START", body="one two three four five six\r\n")],
+        [
+            opened(
+                7, event_id="100", number=3, title="It does not START", body="one two three four five six\r\n"
+            )
+        ],
         [
             {
                 "issue_id": 7,
@@ -62,10 +66,26 @@ CASES = [
     ),
     Case("no events, no rows", [event("PushEvent")], []),
     Case("closing is not opening", [event("IssuesEvent", payload={"action": "closed", "issue": ISSUE})], []),
-    Case("a second life is not a second issue", [event("IssuesEvent", payload={"action": "reopened", "issue": ISSUE})], []),
-    Case("an event of another type opens no issue", [event("IssueCommentEvent", payload={"action": "opened", "issue": ISSUE})], []),
-    Case("an event without an issue is passed over", [event("PushEvent", payload={"commits": []}), opened(9)], [issue(9)]),
-    Case("a pull request seen as an issue is none", [opened(8, pull_request={"url": "https://api.github.com/repos/a/b/pulls/1"})], []),
+    Case(
+        "a second life is not a second issue",
+        [event("IssuesEvent", payload={"action": "reopened", "issue": ISSUE})],
+        [],
+    ),
+    Case(
+        "an event of another type opens no issue",
+        [event("IssueCommentEvent", payload={"action": "opened", "issue": ISSUE})],
+        [],
+    ),
+    Case(
+        "an event without an issue is passed over",
+        [event("PushEvent", payload={"commits": []}), opened(9)],
+        [issue(9)],
+    ),
+    Case(
+        "a pull request seen as an issue is none",
+        [opened(8, pull_request={"url": "https://api.github.com/repos/a/b/pulls/1"})],
+        [],
+    ),
     Case("an issue that says it is no pull request is one", [opened(9, pull_request=None)], [issue(9)]),
     Case(
         "an issue opened twice is kept once, as it was first",
@@ -77,7 +97,10 @@ CASES = [
     ),
     Case(
         "of two openings in one second the smaller event number wins",
-        [opened(7, event_id="100", title="one and zero zero"), opened(7, event_id="99", title="nine and nine")],
+        [
+            opened(7, event_id="100", title="one and zero zero"),
+            opened(7, event_id="99", title="nine and nine"),
+        ],
         [issue(7, event_id="99", title="nine and nine")],
     ),
     Case("an address used again is another issue", [opened(7), opened(8)], [issue(7), issue(8)]),
@@ -86,8 +109,16 @@ CASES = [
         [opened(3), opened(2), opened(9, at="2015-01-03T04:00:00Z")],
         [issue(9, created_at=datetime(2015, 1, 3, 4, tzinfo=UTC)), issue(2), issue(3)],
     ),
-    Case("a title that looks like a number is text", [opened(title="404")], [issue(title="404", trainable=False)]),
-    Case("a number where the title should be has its own digits", [opened(title=1.50)], [issue(title="1.5", trainable=False)]),
+    Case(
+        "a title that looks like a number is text",
+        [opened(title="404")],
+        [issue(title="404", trainable=False)],
+    ),
+    Case(
+        "a number where the title should be has its own digits",
+        [opened(title=1.50)],
+        [issue(title="1.5", trainable=False)],
+    ),
     Case("an issue may have no author", [{**opened(), "actor": None}], [issue(author=None)]),
     Case("a number as text is no number", [opened(number="1")], []),
     Case("a fraction is no number", [opened(7.5)], []),
@@ -100,19 +131,37 @@ CASES = [
     ),
     Case(
         "characters beyond ASCII",
-        [unescaped(opened(7, title="es läuft \U0001f600 nicht")), unescaped(opened(8, title="もし もし \U00020000"))],
+        [
+            unescaped(opened(7, title="es läuft \U0001f600 nicht")),
+            unescaped(opened(8, title="もし もし \U00020000")),
+        ],
         [issue(7, title="es läuft \U0001f600 nicht"), issue(8, title="もし もし \U00020000")],
     ),
     Case("escaped characters", [opened(title="es läuft もし nicht")], [issue(title="es läuft もし nicht")]),
-    Case("escaped pairs of surrogates", [opened(title="it \U0001f600 starts")], [issue(title="it \U0001f600 starts")]),
-    Case("the character of number zero", [opened(title="one two \0 three")], [issue(title="one two \0 three")]),
+    Case(
+        "escaped pairs of surrogates",
+        [opened(title="it \U0001f600 starts")],
+        [issue(title="it \U0001f600 starts")],
+    ),
+    Case(
+        "the character of number zero", [opened(title="one two \0 three")], [issue(title="one two \0 three")]
+    ),
     Case(
         "of a name that is there twice in an object the first counts",
         [unescaped(opened()).replace(b'"title": "it', b'"title": "it does start", "title": "it')],
         [issue(title="it does start")],
     ),
-    Case("white space in JSON is nothing", [json.dumps(opened(), indent=1).replace("\n", "\t").encode()], [issue()]),
-    Case("the thresholds are parameters", [opened(title="short", body="short")], [issue(title="short", body="short")], LAX),
+    Case(
+        "white space in JSON is nothing",
+        [json.dumps(opened(), indent=1).replace("\n", "\t").encode()],
+        [issue()],
+    ),
+    Case(
+        "the thresholds are parameters",
+        [opened(title="short", body="short")],
+        [issue(title="short", body="short")],
+        LAX,
+    ),
 ]
 
 TRAINABLE: list[tuple[str, str, str | None, bool]] = [
@@ -138,7 +187,12 @@ def test_the_extraction(engine: Engine, case: Case) -> None:
 
 
 def test_trainable_is_long_and_short_enough(engine: Engine) -> None:
-    events = [unescaped(opened(number, title=title, body=body)) for number, (_, title, body, _) in enumerate(TRAINABLE)]
+    events = [
+        unescaped(opened(number, title=title, body=body))
+        for number, (_, title, body, _) in enumerate(TRAINABLE)
+    ]
     rows = engine.issues(events)
     for number, ((why, title, body, trainable), row) in enumerate(zip(TRAINABLE, rows, strict=True)):
-        assert row == accepted(engine.name, why, issue(number, title=title, body=body, trainable=trainable)), why
+        assert row == accepted(
+            engine.name, why, issue(number, title=title, body=body, trainable=trainable)
+        ), why

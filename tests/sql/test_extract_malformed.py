@@ -21,7 +21,9 @@ NO_NUMBER = "opened issue: issue.number is not a whole number"
 NO_URL = "opened issue: issue.html_url is missing"
 NO_TITLE = "opened issue: issue.title is missing"
 
-CASES: list[tuple[str, dict[str, Any], str | None]] = [  # why, event, reason; None where the event is not malformed
+CASES: list[
+    tuple[str, dict[str, Any], str | None]
+] = [  # why, event, reason; None where the event is not malformed
     ("whole", opened(1), None),
     ("without a body", opened(2, body=None), None),
     ("with an empty title", opened(3, title=""), None),
@@ -44,7 +46,11 @@ CASES: list[tuple[str, dict[str, Any], str | None]] = [  # why, event, reason; N
     ("no repository", {**opened(12), "repo": None}, "opened issue: repo.name is missing"),
     ("several faults: the first is named", opened(None, title=None, html_url=None), NO_ID),
     ("a pull request without a title", opened(13, title=None, pull_request={"url": "u"}), None),
-    ("closed without a title", event("IssuesEvent", payload={"action": "closed", "issue": {**ISSUE, "title": None}}), None),
+    (
+        "closed without a title",
+        event("IssuesEvent", payload={"action": "closed", "issue": {**ISSUE, "title": None}}),
+        None,
+    ),
     ("of another type", event("IssueCommentEvent", payload={"action": "opened"}), None),
 ]
 OPENED_WHOLE = {"whole", "without a body", "with an empty title", "without an author"}
@@ -58,7 +64,10 @@ def test_each_event_has_its_reason_once_and_its_payload(engine: Engine) -> None:
         if (given := accepted(engine.name, why, reason))
     ]
     rows = engine.malformed(EVENTS)
-    assert [{"event_id": row["event_id"], "reason": row["reason"], "payload": json.loads(row["text"])} for row in rows] == expected
+    assert [
+        {"event_id": row["event_id"], "reason": row["reason"], "payload": json.loads(row["text"])}
+        for row in rows
+    ] == expected
 
 
 def test_the_others_are_issues(engine: Engine) -> None:
@@ -72,14 +81,28 @@ def test_the_others_are_issues(engine: Engine) -> None:
         (
             "an event without an id",
             [{**opened(7), "id": None}],
-            [{"event_id": None, "reason": "opened issue: the event has no id", "text": json.dumps(opened(7)["payload"])}],
+            [
+                {
+                    "event_id": None,
+                    "reason": "opened issue: the event has no id",
+                    "text": json.dumps(opened(7)["payload"]),
+                }
+            ],
         ),
         (
             "an event without a time",
             [{**opened(7), "created_at": None}],
-            [{"event_id": "100", "reason": "opened issue: the event has no created_at", "text": json.dumps(opened(7)["payload"])}],
+            [
+                {
+                    "event_id": "100",
+                    "reason": "opened issue: the event has no created_at",
+                    "text": json.dumps(opened(7)["payload"]),
+                }
+            ],
         ),
     ],
 )
-def test_an_event_that_is_none(engine: Engine, why: str, events: list[dict[str, Any]], rows: list[Row]) -> None:
+def test_an_event_that_is_none(
+    engine: Engine, why: str, events: list[dict[str, Any]], rows: list[Row]
+) -> None:
     assert engine.malformed(events) == accepted(engine.name, why, rows)

@@ -16,7 +16,10 @@ from tests.warehouse.events import health
 
 EXAMPLES = SQL / "examples"  # what BigQuery alone has
 FILES = sorted(str(path.relative_to(SQL)) for path in SQL.rglob("*.sql") if path.parent != EXAMPLES)
-PAGES = "".join((Path(__file__).parents[2] / page).read_text(encoding="utf-8") for page in ("README.md", "docs/bigquery.md"))
+PAGES = "".join(
+    (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+    for page in ("README.md", "docs/bigquery.md")
+)
 EXTRACT = (SQL / "extract_issues.sql").read_text(encoding="utf-8")
 
 
@@ -26,12 +29,18 @@ def test_a_statement_is_googlesql(googlesql: GoogleSQL, file: str) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.sql")), ids=lambda path: path.stem)
-def test_an_example_has_nothing_that_googlesql_lacks_but_what_bigquery_adds(googlesql: GoogleSQL, path: Path) -> None:
+def test_an_example_has_nothing_that_googlesql_lacks_but_what_bigquery_adds(
+    googlesql: GoogleSQL, path: Path
+) -> None:
     with pytest.raises(WrongSQLError, match="Table-valued function not found: VECTOR_SEARCH"):
         googlesql.analyse(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("sql", re.findall(r"(?ms)^```sql\n(.*?);?\s*^```$", PAGES), ids=lambda sql: sql.splitlines()[0].strip("- "))
+@pytest.mark.parametrize(
+    "sql",
+    re.findall(r"(?ms)^```sql\n(.*?);?\s*^```$", PAGES),
+    ids=lambda sql: sql.splitlines()[0].strip("- "),
+)
 def test_an_analysts_query_is_googlesql(googlesql: GoogleSQL, sql: str) -> None:
     assert googlesql.analyse(sql)
 
@@ -53,7 +62,9 @@ def test_the_extraction_gives_the_columns_of_its_contract(googlesql: GoogleSQL) 
 
 
 def test_a_views_columns_have_the_types_of_the_table_that_it_shows(googlesql: GoogleSQL) -> None:
-    assert googlesql.analyse("SELECT day, hours_missing, usual_events, usual_issues, verdict, reason, release_id FROM source_health") == {
+    assert googlesql.analyse(
+        "SELECT day, hours_missing, usual_events, usual_issues, verdict, reason, release_id FROM source_health"
+    ) == {
         "day": "DATE",
         "hours_missing": "ARRAY<INT64>",
         "usual_events": "INT64",
@@ -71,12 +82,28 @@ WRONG = [
     ("a field's name", "SELECT repo.title FROM `githubarchive.day.20*`", "Field name title does not exist"),
     ("another wildcard", "SELECT id FROM `githubarchive.day.*`", "Table not found"),
     ("two types", "SELECT issue_id = title FROM title_predictions", "No matching signature for operator ="),
-    ("a parameter's type", "SELECT issue_id FROM title_predictions WHERE issue_id = @release", "No matching signature for operator ="),
-    ("a function's name", "SELECT JSON_VALU(title, '$.a') FROM title_predictions", "Function not found: JSON_VALU"),
+    (
+        "a parameter's type",
+        "SELECT issue_id FROM title_predictions WHERE issue_id = @release",
+        "No matching signature for operator =",
+    ),
+    (
+        "a function's name",
+        "SELECT JSON_VALU(title, '$.a') FROM title_predictions",
+        "Function not found: JSON_VALU",
+    ),
     ("another dialect's function", "SELECT LIST(title) FROM title_predictions", "Function not found: LIST"),
-    ("another dialect's type", "SELECT CAST(title AS VARCHAR) FROM title_predictions", "Type not found: VARCHAR"),
+    (
+        "another dialect's type",
+        "SELECT CAST(title AS VARCHAR) FROM title_predictions",
+        "Type not found: VARCHAR",
+    ),
     ("a type of Google's own", "SELECT CAST(title AS INT32) FROM title_predictions", "Type not found: INT32"),
-    ("what is not grouped", "SELECT title, COUNT(*) FROM title_predictions", "neither grouped nor aggregated"),
+    (
+        "what is not grouped",
+        "SELECT title, COUNT(*) FROM title_predictions",
+        "neither grouped nor aggregated",
+    ),
     ("a word too many", "SELECT title FROM FROM title_predictions", "Syntax error"),
 ]
 
@@ -92,7 +119,10 @@ def test_what_is_wrong_is_found(googlesql: GoogleSQL, why: str, sql: str, error:
     [
         ("repo.name", "repo.nam"),
         ("actor.login", "actor"),  # a struct where issues_v1 has a string
-        ("SAFE_CAST(JSON_QUERY(payload, '$.issue.number') AS INT64)", "JSON_QUERY(payload, '$.issue.number')"),
+        (
+            "SAFE_CAST(JSON_QUERY(payload, '$.issue.number') AS INT64)",
+            "JSON_QUERY(payload, '$.issue.number')",
+        ),
         ("ARRAY_LENGTH", "ARRAY_SIZE"),
     ],
 )
@@ -139,5 +169,11 @@ def test_the_evaluator_gives_rows_of_every_type(googlesql: GoogleSQL) -> None:
     row = {**health(), "batch_id": "h1", "release_id": "r1"}
     sql = "SELECT day, hours_missing, usual_events, verdict || @release AS verdict, malformed / 2 AS half FROM source_health"
     assert googlesql.evaluate(sql, {"source_health": [row]}, {"release": "!"}) == [
-        {"day": date(2015, 1, 3), "hours_missing": [4], "usual_events": None, "verdict": "partial!", "half": 0.5}
+        {
+            "day": date(2015, 1, 3),
+            "hours_missing": [4],
+            "usual_events": None,
+            "verdict": "partial!",
+            "half": 0.5,
+        }
     ]

@@ -17,7 +17,10 @@ THIRD, FOURTH = date(2015, 1, 3), date(2015, 1, 4)
 
 
 def test_the_hours_of_a_day_that_have_events(engine: Engine) -> None:
-    events = [event("PushEvent", at=f"2015-01-03T{time}Z") for time in ("00:00:00", "05:00:00", "05:59:59", "23:59:59")]
+    events = [
+        event("PushEvent", at=f"2015-01-03T{time}Z")
+        for time in ("00:00:00", "05:00:00", "05:59:59", "23:59:59")
+    ]
     rows = engine.scan(Query.from_file("source_hours").sql, events, **BOUNDS)
     assert in_order(rows) == [{"hour": 0, "events": 1}, {"hour": 23, "events": 1}, {"hour": 5, "events": 2}]
 
@@ -52,6 +55,8 @@ SPENT = {
         (date(2015, 1, 5), "run3", {"of_day": 0, "of_run": 0}),
     ],
 )
-def test_what_counts_against_the_budgets(request: pytest.FixtureRequest, name: str, day: date, run: str, expected: Row) -> None:
+def test_what_counts_against_the_budgets(
+    request: pytest.FixtureRequest, name: str, day: date, run: str, expected: Row
+) -> None:
     engine: Engine = request.getfixturevalue(f"{name}_engine")
     assert engine.rows(Query.from_file("spent").sql, SPENT, day=day, run=run) == [expected]

@@ -26,14 +26,32 @@ WORLD: Tables = {
     HEALTH.name: [
         *batch(HEALTH, "h3", health(THIRD)),
         *batch(HEALTH, "h3-old", {**health(THIRD), "events": 7}),
-        *batch(HEALTH, "h4", {**health(FOURTH), "hours_missing": [], "usual_events": 90, "verdict": "complete", **WEEKDAY}),
+        *batch(
+            HEALTH,
+            "h4",
+            {**health(FOURTH), "hours_missing": [], "usual_events": 90, "verdict": "complete", **WEEKDAY},
+        ),
         *batch(HEALTH, "h9", health(date(2015, 1, 9))),  # of no release
     ],
     TITLES.name: [
-        *batch(TITLES, "t3", prediction(1, created_at=OPENED), prediction(2, created_at=OPENED, title="of the third")),
+        *batch(
+            TITLES,
+            "t3",
+            prediction(1, created_at=OPENED),
+            prediction(2, created_at=OPENED, title="of the third"),
+        ),
         *batch(TITLES, "t3-old", prediction(1, title="of r1"), prediction(9)),
-        *batch(TITLES, "t4", prediction(2, created_at=OPENED, title="recorded again"), prediction(3, created_at=OPENED, title="new")),
-        *batch(TITLES, "t5", prediction(3, created_at=datetime(2015, 1, 3, 4, tzinfo=UTC), title="opened earlier")),
+        *batch(
+            TITLES,
+            "t4",
+            prediction(2, created_at=OPENED, title="recorded again"),
+            prediction(3, created_at=OPENED, title="new"),
+        ),
+        *batch(
+            TITLES,
+            "t5",
+            prediction(3, created_at=datetime(2015, 1, 3, 4, tzinfo=UTC), title="opened earlier"),
+        ),
     ],
     SIMILAR.name: [
         *batch(SIMILAR, "s3", neighbour(2, 1, near_duplicate=False)),
@@ -153,18 +171,32 @@ SHOWN: dict[str, list[Row]] = {
 }  # fmt: skip
 
 
-FUNCTIONS: list[tuple[str, dict[str, str], list[Row]]] = [  # function, its arguments, its rows' columns issue_id and more
-    ("title_predictions_at", {"release": "r1"}, [{"issue_id": 1, "title": "of r1"}, {"issue_id": 9, "title": "it fails"}]),
+FUNCTIONS: list[
+    tuple[str, dict[str, str], list[Row]]
+] = [  # function, its arguments, its rows' columns issue_id and more
+    (
+        "title_predictions_at",
+        {"release": "r1"},
+        [{"issue_id": 1, "title": "of r1"}, {"issue_id": 9, "title": "it fails"}],
+    ),
     (
         "title_predictions_at",
         {"release": "r2"},
-        [{"issue_id": 1, "title": "it fails"}, {"issue_id": 2, "title": "of the third"}, {"issue_id": 3, "title": "opened earlier"}],
+        [
+            {"issue_id": 1, "title": "it fails"},
+            {"issue_id": 2, "title": "of the third"},
+            {"issue_id": 3, "title": "opened earlier"},
+        ],
     ),
     ("title_predictions_at", {"release": "r3"}, []),
     (
         "what_changed",
         {"before": "r1", "after": "r2"},
-        [{"issue_id": 2, "change": "added"}, {"issue_id": 3, "change": "added"}, {"issue_id": 9, "change": "removed"}],
+        [
+            {"issue_id": 2, "change": "added"},
+            {"issue_id": 3, "change": "added"},
+            {"issue_id": 9, "change": "removed"},
+        ],
     ),
     ("what_changed", {"before": "r2", "after": "r2"}, []),
 ]
@@ -176,7 +208,9 @@ def test_a_view_shows_the_current_release(engine: Engine, view: str) -> None:
 
 
 @pytest.mark.parametrize(("function", "arguments", "rows"), FUNCTIONS)
-def test_a_function_shows_a_kept_release(engine: Engine, function: str, arguments: dict[str, str], rows: list[Row]) -> None:
+def test_a_function_shows_a_kept_release(
+    engine: Engine, function: str, arguments: dict[str, str], rows: list[Row]
+) -> None:
     found = engine.rows(Query.from_file(f"functions/{function}").sql, WORLD, **arguments)
     names = rows[0].keys() if rows else ()
     assert in_order([{name: row[name] for name in names} for row in found]) == rows
@@ -184,14 +218,19 @@ def test_a_function_shows_a_kept_release(engine: Engine, function: str, argument
 
 def test_every_view_and_function_has_a_case_here() -> None:
     assert {query.name.removeprefix("views/") for query in Query.folder("views")} == set(SHOWN)
-    assert {query.name.removeprefix("functions/") for query in Query.folder("functions")} == {name for name, _, _ in FUNCTIONS}
+    assert {query.name.removeprefix("functions/") for query in Query.folder("functions")} == {
+        name for name, _, _ in FUNCTIONS
+    }
 
 
 POOR_WORLD: Tables = {
     TITLES.name: batch(
         TITLES,
         "t1",
-        *(prediction(number, title=title, predicted_title="settings page crashes") for number, (title, _) in enumerate(POOR)),
+        *(
+            prediction(number, title=title, predicted_title="settings page crashes")
+            for number, (title, _) in enumerate(POOR)
+        ),
     ),
     contracts.RELEASES.name: [release("r1")],
     contracts.RELEASE_MEMBERS.name: [member("r1", TITLES, "t1", rows=len(POOR))],
@@ -200,4 +239,6 @@ POOR_WORLD: Tables = {
 
 def test_a_title_is_poor_for_the_same_reason_everywhere(engine: Engine) -> None:
     found = engine.rows(Query.from_file("views/poor_titles").sql, POOR_WORLD)
-    assert {row["title"]: row["reason"] for row in found} == {title: reason for title, reason in POOR if reason}
+    assert {row["title"]: row["reason"] for row in found} == {
+        title: reason for title, reason in POOR if reason
+    }

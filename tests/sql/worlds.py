@@ -17,7 +17,14 @@ def batch(table: Table, batch_id: str, *rows: Row, day: date = DAY) -> list[Row]
 
 def member(release_id: str, table: Table, batch_id: str, day: date = DAY, rows: int = 1) -> Row:
     """A row of release_members_v1."""
-    return {"release_id": release_id, "table_name": table.name, "day": day, "batch_id": batch_id, "digest": "d", "rows": rows}
+    return {
+        "release_id": release_id,
+        "table_name": table.name,
+        "day": day,
+        "batch_id": batch_id,
+        "digest": "d",
+        "rows": rows,
+    }
 
 
 def in_order(rows: list[Row]) -> list[Row]:

@@ -10,7 +10,15 @@ import pytest
 from pipeline.evaluation.downstream_tasks import Features
 from pipeline.predictor.predictor import Predictor
 from pipeline.source.issue_files import Example
-from pipeline.stages.evaluate_downstream import TASKS, days_open, features_of, figures_of, is_bug, is_useless, split
+from pipeline.stages.evaluate_downstream import (
+    TASKS,
+    days_open,
+    features_of,
+    figures_of,
+    is_bug,
+    is_useless,
+    split,
+)
 from tests.predictor.test_predictor import OF_UNITS, Copying, made
 
 BUG, USELESS, DAYS = TASKS
@@ -53,7 +61,9 @@ def test_a_bug_by_its_labels(labels: Any, expected: float | None) -> None:
         ({"labels": [], "state": "closed"}, None),
     ],
 )
-def test_useless_is_what_was_closed_as_invalid_spam_or_a_question(more: dict[str, Any], expected: float | None) -> None:
+def test_useless_is_what_was_closed_as_invalid_spam_or_a_question(
+    more: dict[str, Any], expected: float | None
+) -> None:
     assert is_useless(issue(**more)) == expected
 
 
@@ -90,20 +100,32 @@ def test_what_cannot_be_split_says_why() -> None:
 
 
 def figures(task: Any, issues: list[Example]) -> dict[str, Any]:
-    return figures_of(task, issues, Features(np.zeros((len(issues), 2), dtype=np.float32), [[]] * len(issues)))
+    return figures_of(
+        task, issues, Features(np.zeros((len(issues), 2), dtype=np.float32), [[]] * len(issues))
+    )
 
 
 @pytest.mark.parametrize(
     ("task", "issues", "why"),
     [
         (BUG, [issue()] * 60, "0 issues tell labels, at least 50 are needed"),
-        (DAYS, [issue(created_at="2015-01-01")] * 60, "0 issues tell created_at and closed_at, at least 50 are needed"),
+        (
+            DAYS,
+            [issue(created_at="2015-01-01")] * 60,
+            "0 issues tell created_at and closed_at, at least 50 are needed",
+        ),
         (BUG, [issue(labels=["bug"])] * 60, "all of 60 labelled issues are"),
         (USELESS, [issue(labels=["bug"])] * 60, "none of 60 labelled issues are"),
-        (BUG, [issue(labels=["bug"]), issue(labels=["x"])] * 30, "neither repositories nor dates to split them by"),
+        (
+            BUG,
+            [issue(labels=["bug"]), issue(labels=["x"])] * 30,
+            "neither repositories nor dates to split them by",
+        ),
     ],
 )
-def test_a_question_that_the_file_does_not_answer_is_skipped_with_the_reason(task: Any, issues: list[Example], why: str) -> None:
+def test_a_question_that_the_file_does_not_answer_is_skipped_with_the_reason(
+    task: Any, issues: list[Example], why: str
+) -> None:
     assert figures(task, issues)["skipped"] == why
 
 
@@ -112,7 +134,9 @@ def test_the_keys_are_the_same_whether_a_question_is_answered_or_not() -> None:
     answered, skipped = figures(BUG, rows), figures(BUG, [])
     assert (answered["skipped"], answered["split"], answered["positives_test"]) == ("", "time", 6)
     assert list(answered) == list(skipped)
-    assert [list(answered[way]) for way in ("embedding", "bag_of_words", "majority")] == [list(skipped["embedding"])] * 3
+    assert [list(answered[way]) for way in ("embedding", "bag_of_words", "majority")] == [
+        list(skipped["embedding"])
+    ] * 3
 
 
 def test_the_bag_of_words_is_of_the_text_that_the_embedding_reads() -> None:

@@ -40,7 +40,9 @@ def taken(folder: Path, path: Path) -> tuple[list[dict[str, Any]], dict[str, Any
 
 
 def test_the_articles_csv_gives_repository_and_number_by_the_quoted_address(tmp_path: Path) -> None:
-    rows = [f'"""https://github.com/o/r{n}/issues/{n + 7}""",Title number {n},{BODY} {n}\n' for n in range(40)]
+    rows = [
+        f'"""https://github.com/o/r{n}/issues/{n + 7}""",Title number {n},{BODY} {n}\n' for n in range(40)
+    ]
     (tmp_path / "a.csv").write_text("issue_url,issue_title,body\n" + "".join(rows), encoding="utf-8")
     (first, *_), figures = taken(tmp_path, tmp_path / "a.csv")
     assert {**first, "issue_id": 0} == {
@@ -59,7 +61,12 @@ def test_the_articles_csv_gives_repository_and_number_by_the_quoted_address(tmp_
 
 
 def test_pull_requests_are_rows_like_others(tmp_path: Path) -> None:
-    pull = {"title": "Fix the parser", "body": BODY, "html_url": "https://github.com/o/r/pull/3", "created_at": "2015-01-02T03:04:05Z"}
+    pull = {
+        "title": "Fix the parser",
+        "body": BODY,
+        "html_url": "https://github.com/o/r/pull/3",
+        "created_at": "2015-01-02T03:04:05Z",
+    }
     (first, *_), _ = taken(tmp_path, lines(tmp_path / "a.jsonl", pull, *others()))
     assert (first["issue_url"], first["repo"], first["number"], first["created_at"], first["trainable"]) == (
         "https://github.com/o/r/pull/3",
@@ -71,7 +78,9 @@ def test_pull_requests_are_rows_like_others(tmp_path: Path) -> None:
 
 
 def test_a_row_without_a_repository_or_an_address_is_known_by_its_text(tmp_path: Path) -> None:
-    path = lines(tmp_path / "a.jsonl", *[{"title": f"Title number {n}", "body": f"{BODY} {n}"} for n in range(40)])
+    path = lines(
+        tmp_path / "a.jsonl", *[{"title": f"Title number {n}", "body": f"{BODY} {n}"} for n in range(40)]
+    )
     rows, _ = taken(tmp_path, path)
     assert [row["repo"] == row["issue_url"] and len(row["repo"]) == 64 for row in rows] == [True] * 40
     assert len({row["repo"] for row in rows}) == 40
@@ -95,16 +104,27 @@ def test_what_comes_twice_counts_once_and_what_is_not_trainable_is_kept_and_coun
         ("A long body indeed", False),
     ]
     assert (figures["trainable"], figures["repeated"]) == (41, 1)
-    assert figures["untrainable"] == {"no_body": 1, "short_body": 1, "short_title": 1, "long_title": 0, "long_body": 1}
+    assert figures["untrainable"] == {
+        "no_body": 1,
+        "short_body": 1,
+        "short_title": 1,
+        "long_title": 0,
+        "long_body": 1,
+    }
 
 
 def test_a_file_of_one_repository_is_split_by_row_and_says_so(tmp_path: Path) -> None:
-    rows, figures = taken(tmp_path, lines(tmp_path / "a.jsonl", *({**row, "repo": "o/r"} for row in others())))
+    rows, figures = taken(
+        tmp_path, lines(tmp_path / "a.jsonl", *({**row, "repo": "o/r"} for row in others()))
+    )
     assert (figures["by_row"], len({row["repo"] for row in rows})) == (True, 40)
 
 
 def test_half_a_character_becomes_the_replacement_character(tmp_path: Path) -> None:
-    rows, _ = taken(tmp_path, lines(tmp_path / "a.jsonl", {"title": "Half \ud83d of it", "body": f"{BODY} \ude00"}, *others()))
+    rows, _ = taken(
+        tmp_path,
+        lines(tmp_path / "a.jsonl", {"title": "Half \ud83d of it", "body": f"{BODY} \ude00"}, *others()),
+    )
     assert (rows[0]["title"], rows[0]["body"][-1]) == ("Half \ufffd of it", "\ufffd")
 
 
@@ -128,8 +148,15 @@ def test_a_large_file_has_several_parts(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_file_without_trainable_rows_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path / "lake"))
-    path = lines(tmp_path / "a.jsonl", {"title": "A short body", "body": "it crashes"}, {"title": "No body", "body": ""})
-    with pytest.raises(UsageError, match=r"a\.jsonl: 0 of 2 rows are trainable \(not: 1 no body, 1 short body\), 0 to learn from"):
+    path = lines(
+        tmp_path / "a.jsonl",
+        {"title": "A short body", "body": "it crashes"},
+        {"title": "No body", "body": ""},
+    )
+    with pytest.raises(
+        UsageError,
+        match=r"a\.jsonl: 0 of 2 rows are trainable \(not: 1 no body, 1 short body\), 0 to learn from",
+    ):
         extract_file.run(lake, SETTINGS, path)
     assert lake.names(ISSUES.name) in ([], [f"file={extract_file.digest_of(path)[:16]}"])
     assert lake.current(ISSUES.name, {"file": extract_file.digest_of(path)[:16]}) is None

@@ -18,7 +18,9 @@ EVENTS = {**dict.fromkeys(DAYS, 1000), "2015-01-10": 60}
 def issues_of(lake: Lake, day: str, events: int) -> Manifest:
     draft = lake.draft(ISSUES.name, {"day": day})
     draft.write_file("part-00000.parquet", str(events).encode())
-    return draft.commit({"hours_found": 24, "hours_missing": [], "events": events, "malformed": 0, "trainable": 0})
+    return draft.commit(
+        {"hours_found": 24, "hours_missing": [], "events": events, "malformed": 0, "trainable": 0}
+    )
 
 
 def ingested(folder: Path, days: list[str]) -> Lake:
@@ -45,7 +47,11 @@ def test_a_collapse_is_seen_once_the_days_before_it_are_there(tmp_path: Path) ->
     assert verdict(lake, "2015-01-10") == "collapsed"
 
 
-@pytest.mark.parametrize("order", [DAYS[::-1], DAYS[5:] + DAYS[:5], DAYS[::2] + DAYS[1::2]], ids=["backwards", "halves", "alternating"])
+@pytest.mark.parametrize(
+    "order",
+    [DAYS[::-1], DAYS[5:] + DAYS[:5], DAYS[::2] + DAYS[1::2]],
+    ids=["backwards", "halves", "alternating"],
+)
 def test_the_order_in_which_days_came_does_not_matter(tmp_path: Path, order: list[str]) -> None:
     lake = ingested(tmp_path / "any", order)
     judge_again(lake)

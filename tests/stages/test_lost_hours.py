@@ -23,7 +23,9 @@ def settings(tmp_path: Path) -> Settings:
     sample.write(tmp_path / "hours", days=2, issues_per_day=60)
     (tmp_path / "hours" / "2024-01-01-3.json.gz").rename(tmp_path / "late")
     return Settings(
-        source=Source(hours=str(tmp_path / "hours")), lake=LakeSettings(root=str(tmp_path / "lake")), compute=Compute(workers=1)
+        source=Source(hours=str(tmp_path / "hours")),
+        lake=LakeSettings(root=str(tmp_path / "lake")),
+        compute=Compute(workers=1),
     )
 
 
@@ -68,9 +70,21 @@ def test_an_hour_that_comes_is_taken_and_one_that_goes_is_kept(
         ({"table_rows": 9, "query": "a"}, {"table_rows": 10, "query": "a"}, ""),
         ({"table_rows": 1000, "query": "a"}, {"table_rows": 999, "query": "a"}, "999 of the 1,000 events"),
         ({"table_rows": 10, "query": "a"}, {"table_rows": None, "query": "a"}, "0 of the 10 events"),
-        ({"table_rows": 10, "query": "a"}, {"table_rows": 9, "query": "b"}, ""),  # another question has another answer
-        ({"table_rows": 10, "query": "a"}, {"hours": [[0, 1, "x"]], "query": "a"}, ""),  # another kind of source
-        ({"hours": [[0, 1, "x"], [1, 1, "x"]]}, {"hours": [[0, 1, "x"], [2, 1, "x"]]}, ""),  # not less, but other hours
+        (
+            {"table_rows": 10, "query": "a"},
+            {"table_rows": 9, "query": "b"},
+            "",
+        ),  # another question has another answer
+        (
+            {"table_rows": 10, "query": "a"},
+            {"hours": [[0, 1, "x"]], "query": "a"},
+            "",
+        ),  # another kind of source
+        (
+            {"hours": [[0, 1, "x"], [1, 1, "x"]]},
+            {"hours": [[0, 1, "x"], [2, 1, "x"]]},
+            "",
+        ),  # not less, but other hours
     ],
 )
 def test_what_is_lost(then: dict[str, object], now: dict[str, object], left: str) -> None:

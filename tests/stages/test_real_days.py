@@ -39,7 +39,9 @@ def hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
         kept = events[:1] if first else []
         first = first and not events
         pushed = [{**event, "type": "PushEvent", "payload": {}} for event in events[len(kept) :]]
-        path.write_bytes(gzip.compress("".join(json.dumps(event) + "\n" for event in [*kept, *pushed]).encode()))
+        path.write_bytes(
+            gzip.compress("".join(json.dumps(event) + "\n" for event in [*kept, *pushed]).encode())
+        )
     return folder
 
 
@@ -50,7 +52,9 @@ def settings(hours: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
         lake=LakeSettings(root=str(tmp_path_factory.mktemp("lake"))),
         compute=Compute(workers=2),
         text=Text(subwords=600, body_units=64),
-        model=Model(embedding_size=24, hidden_size=24, contrast_epochs=1, epochs=1, batch_size=64, sample_titles=1),
+        model=Model(
+            embedding_size=24, hidden_size=24, contrast_epochs=1, epochs=1, batch_size=64, sample_titles=1
+        ),
         index=Index(trees=20),
     )
 
@@ -97,13 +101,19 @@ def test_of_all_days_these_two_are_not_complete(told: str, lake: Lake, settings:
     }
 
 
-def test_extract_and_status_say_why(told: str, lake: Lake, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_extract_and_status_say_why(
+    told: str, lake: Lake, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     console.extracted(lake, settings, *extract.run(lake, settings, [LOST, EMPTIED, AFTER]))
     assert capsys.readouterr().out.splitlines()[-2:] == [
         "    2020-01-08 is partial: 21 of 24 hours found",
         "    2020-01-09 is collapsed: 1 issue where 27 are usual for a Thursday (24 of 24 hours found)",
     ]
-    console.status(queries.status(lake, settings, str(EMPTIED), str(EMPTIED)), False, queries.reasons(lake, [str(EMPTIED)]))
+    console.status(
+        queries.status(lake, settings, str(EMPTIED), str(EMPTIED)),
+        False,
+        queries.reasons(lake, [str(EMPTIED)]),
+    )
     assert capsys.readouterr().out.splitlines()[:3] == [
         "days      1 collapsed",
         "          day         hours   events  malformed   issues  trainable  verdict",
@@ -111,21 +121,36 @@ def test_extract_and_status_say_why(told: str, lake: Lake, settings: Settings, c
     ]
 
 
-def test_once_accepted_it_is_published_and_every_row_can_be_told_its_days_verdict(told: str, lake: Lake, settings: Settings) -> None:
+def test_once_accepted_it_is_published_and_every_row_can_be_told_its_days_verdict(
+    told: str, lake: Lake, settings: Settings
+) -> None:
     (name,) = release.names(lake)
     row = publish.run(lake, settings, Pinned(lake, "releases", name), {str(EMPTIED): "the source lost them"})
     (taken,) = json.loads(row["accepted"])
-    assert (release.pointed(lake), taken["day"], taken["because"]) == (name, "2020-01-09", "the source lost them")
+    assert (release.pointed(lake), taken["day"], taken["because"]) == (
+        name,
+        "2020-01-09",
+        "the source lost them",
+    )
     assert datetime.now(UTC) - datetime.fromisoformat(taken["at"]) < timedelta(minutes=1)
     columns = "day, verdict, usual_events, usual_issues, compared_with, reason"
-    assert query(settings, f"SELECT {columns} FROM source_health WHERE day BETWEEN '{LOST}' AND '{AFTER}' ORDER BY day") == [
+    assert query(
+        settings, f"SELECT {columns} FROM source_health WHERE day BETWEEN '{LOST}' AND '{AFTER}' ORDER BY day"
+    ) == [
         (LOST, "partial", 26, 26, "weekday", "21 of 24 hours found"),
         (EMPTIED, "collapsed", 27, 27, "weekday", "1 issue where 27 are usual for a Thursday"),
         (AFTER, "complete", 25, 25, "weekday", None),
     ]
-    titles = "SELECT verdict, COUNT(*) FROM title_predictions AS t JOIN source_health AS h ON h.day = t.source_day"
-    assert dict(query(settings, f"{titles} WHERE day BETWEEN '{EMPTIED}' AND '{AFTER}' GROUP BY verdict")) == {
+    titles = (
+        "SELECT verdict, COUNT(*) FROM title_predictions AS t JOIN source_health AS h ON h.day = t.source_day"
+    )
+    assert dict(
+        query(settings, f"{titles} WHERE day BETWEEN '{EMPTIED}' AND '{AFTER}' GROUP BY verdict")
+    ) == {
         "collapsed": 1,
         "complete": 25,
     }
-    assert query(settings, "SELECT COUNT(*) FROM title_predictions WHERE source_day NOT IN (SELECT day FROM source_health)") == [(0,)]
+    assert query(
+        settings,
+        "SELECT COUNT(*) FROM title_predictions WHERE source_day NOT IN (SELECT day FROM source_health)",
+    ) == [(0,)]

@@ -20,7 +20,9 @@ def stopped(folder: Path, days: dict[str, dict[str, Any]], name: str = "r") -> S
     lake, pinned, members = Lake(str(folder)), [], []
     for day, figures in days.items():
         issues = lake.draft(ISSUES.name, {"day": day}).commit()
-        health = lake.draft(SOURCE_HEALTH.name, {"day": day}).commit({"hours_found": 24, "events": 35, **figures})
+        health = lake.draft(SOURCE_HEALTH.name, {"day": day}).commit(
+            {"hours_found": 24, "events": 35, **figures}
+        )
         pinned.append(PinnedDay(day, issues.folder, "", health.folder, issues.digest, "", health.digest))
         members.append(health)
     release = Pinned(lake, "releases", name)
@@ -36,7 +38,10 @@ def told(folder: Path, days: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def test_one_day(tmp_path: Path) -> None:
-    assert told(tmp_path, {"2015-01-03": {"verdict": "collapsed", "reason": "31 issues where 412 are usual for a Saturday"}}) == [
+    assert told(
+        tmp_path,
+        {"2015-01-03": {"verdict": "collapsed", "reason": "31 issues where 412 are usual for a Saturday"}},
+    ) == [
         "2015-01-03: 31 issues where 412 are usual for a Saturday (24 of 24 hours found), so the day has collapsed and stops release r.",
         "See what the source gave:  titler status --day 2015-01-03",
         "Fetch it again:            titler extract --day 2015-01-03 --again; then clean it and plan another release",
@@ -46,19 +51,30 @@ def test_one_day(tmp_path: Path) -> None:
 
 def test_several_days_are_named_and_accepted_at_once(tmp_path: Path) -> None:
     fallen = {"verdict": "collapsed", "reason": "31 issues where 412 are usual"}
-    lines = told(tmp_path, {"2015-01-03": fallen, "2015-01-04": {"verdict": "partial"}, "2015-01-05": fallen, "2015-01-06": fallen})
+    lines = told(
+        tmp_path,
+        {
+            "2015-01-03": fallen,
+            "2015-01-04": {"verdict": "partial"},
+            "2015-01-05": fallen,
+            "2015-01-06": fallen,
+        },
+    )
     assert lines[1] == "Collapsed as well: 2015-01-05, 2015-01-06."
     assert lines[-1].endswith('--accept 2015-01-03 --accept 2015-01-05 --accept 2015-01-06 --because "..."')
 
 
 def test_a_day_of_before_there_were_reasons(tmp_path: Path) -> None:
     lines = told(tmp_path, {"2015-01-03": {"verdict": "collapsed", "events": 99, "usual_events": 1000}})
-    assert lines[0].startswith("2015-01-03: 99 events where 1,000 are usual (24 of 24 hours found), so the day has collapsed")
+    assert lines[0].startswith(
+        "2015-01-03: 99 events where 1,000 are usual (24 of 24 hours found), so the day has collapsed"
+    )
 
 
 def test_the_next_release_that_the_same_day_stops_wakes_nobody_again(tmp_path: Path) -> None:
     fallen = {"verdict": "collapsed", "reason": "31 issues where 412 are usual"}
     first, second, third = (
-        stopped(tmp_path / name, {"2015-01-03": {**fallen, "events": events}}, name) for name, events in (("a", 35), ("b", 35), ("c", 36))
+        stopped(tmp_path / name, {"2015-01-03": {**fallen, "events": events}}, name)
+        for name, events in (("a", 35), ("b", 35), ("c", 36))
     )
     assert first.event == second.event != third.event

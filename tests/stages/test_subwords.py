@@ -83,7 +83,10 @@ def test_issues_become_ids_as_they_were_written(here: Here) -> None:
     vocabularies = vocabularies_of(here.lake, model.members("vocabulary", "vocab")[0])
     rows = [row for manifest in manifests for row in here.lake.read(manifest, VECTORS).to_pylist()]
     body, title = vocabularies.body, vocabularies.title
-    assert [(row["issue_id"], row["trainable"], body.text_of(row["body"]), title.text_of(row["title"])) for row in rows] == [
+    assert [
+        (row["issue_id"], row["trainable"], body.text_of(row["body"]), title.text_of(row["title"]))
+        for row in rows
+    ] == [
         (1, True, "the treeview crashes", "treeview crash"),
         (3, True, "the view", "the crash"),
         (4, False, "", "zebr"),  # as far as six ids go
@@ -97,7 +100,10 @@ def test_a_rerun_and_a_release_find_what_was_vectorized(here: Here) -> None:
     first = vectorize.run(here.lake, here.settings, model)
     again = vectorize.run(here.lake, here.settings, model)
     release = Pinned(here.lake, "releases", "r")
-    release.open(pin(here.lake, ["2015-01-01", "2015-01-02"]), {"predictor": model.members("vocabulary", "vocab")[0].folder})
+    release.open(
+        pin(here.lake, ["2015-01-01", "2015-01-02"]),
+        {"predictor": model.members("vocabulary", "vocab")[0].folder},
+    )
     released = vectorize.run(here.lake, here.settings, release)
     assert (first.made, again.made, released.made) == (2, 0, 0)
     assert first.manifests == again.manifests == released.manifests
@@ -109,13 +115,18 @@ def test_a_day_whose_issues_are_others_is_vectorized_again(here: Here) -> None:
     vectorize.run(here.lake, here.settings, model)
     here.ingest("2015-01-02", [AGAIN])
     release = Pinned(here.lake, "releases", "r")
-    release.open(pin(here.lake, ["2015-01-01", "2015-01-02"]), {"predictor": model.members("vocabulary", "vocab")[0].folder})
+    release.open(
+        pin(here.lake, ["2015-01-01", "2015-01-02"]),
+        {"predictor": model.members("vocabulary", "vocab")[0].folder},
+    )
     assert vectorize.run(here.lake, here.settings, release).made == 1
 
 
 def test_of_many_issues_some_are_read_evenly(tmp_path: Path) -> None:
     here = Here(tmp_path)
-    rows = [issue(number, f"T{number}", None if number == 3 else f"B{number}", TRAIN) for number in range(1, 6)]
+    rows = [
+        issue(number, f"T{number}", None if number == 3 else f"B{number}", TRAIN) for number in range(1, 6)
+    ]
     manifest = here.ingest("2015-01-01", rows)
     plan = Plan((), {"2015-01-01": [2]}, {}, "")  # the second was opened on another day first
     assert prepare_part((manifest, manifest.files[0]), here.lake, plan, every=2) == ["t1", "t4", "b1", "b4"]

@@ -13,7 +13,9 @@ from tests.stages.test_subwords import AGAIN, CRASH, OTHER, Here
 
 def test_a_plan_of_before_a_setting_existed_trains_with_its_default(tmp_path: Path) -> None:
     here = Here(tmp_path, [CRASH, OTHER], [AGAIN])
-    small = here.settings.model.model_copy(update={"embedding_size": 4, "hidden_size": 4, "epochs": 1, "sample_titles": 0})
+    small = here.settings.model.model_copy(
+        update={"embedding_size": 4, "hidden_size": 4, "epochs": 1, "sample_titles": 0}
+    )
     here.settings = here.settings.model_copy(update={"model": small})
     model = here.model()
     vectorize.run(here.lake, here.settings, model)
@@ -28,5 +30,7 @@ def older(model: Pinned, *settings: str) -> None:
     """Takes settings out of the model's plan, as if they had not existed when it was pinned."""
     path = f"models/{model.name}/plan.json"
     plan = model.lake.get_json(path)
-    plan["facts"]["model"] = {name: value for name, value in plan["facts"]["model"].items() if name not in settings}
+    plan["facts"]["model"] = {
+        name: value for name, value in plan["facts"]["model"].items() if name not in settings
+    }
     model.lake.put_json(path, plan)

@@ -20,7 +20,10 @@ BODIES = ["crash window", "nothing known", "close close"]
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
     """One that says `crash` or `window`, each as likely, of whatever it knows a word of."""
-    body, title = Vocabulary(WORDS, 4, "pre", False), Vocabulary(("_start_", "_end_", *WORDS), 5, "post", True)
+    body, title = (
+        Vocabulary(WORDS, 4, "pre", False),
+        Vocabulary(("_start_", "_end_", *WORDS), 5, "post", True),
+    )
     network = build("gru", Shape(body.size, title.size, 4, 5, embedding_size=4, hidden_size=5), seed=4)
     words = network.model.get_layer("words")
     bias = np.full(title.size, -60.0, np.float32)
@@ -42,7 +45,9 @@ def test_titles_told_come_with_their_confidence_and_rouge(predictor: Predictor) 
     assert rouge.tolist() == pytest.approx([40, 0])
 
 
-def test_a_text_is_asked_as_a_body_is_embedded_and_one_without_a_known_word_has_no_vector(predictor: Predictor) -> None:
+def test_a_text_is_asked_as_a_body_is_embedded_and_one_without_a_known_word_has_no_vector(
+    predictor: Predictor,
+) -> None:
     found = answers(predictor, BODIES).embeddings
     np.testing.assert_allclose(asked(predictor, BODIES), found, atol=1e-6)
     assert [bool(row.any()) for row in found] == [True, False, True]

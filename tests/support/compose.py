@@ -46,8 +46,16 @@ class Server:
         self.home = home.resolve()
         self.more = dict(more)
         self.name = f"titler-{os.getpid()}-{random.getrandbits(32):08x}"
-        subprocess.run([sys.executable, ROOT / "infra" / "compose_env.py", self.home / "env"], check=True, capture_output=True)
-        lines = (line.partition("=") for line in (self.home / "env").read_text().splitlines() if not line.startswith("#"))
+        subprocess.run(
+            [sys.executable, ROOT / "infra" / "compose_env.py", self.home / "env"],
+            check=True,
+            capture_output=True,
+        )
+        lines = (
+            line.partition("=")
+            for line in (self.home / "env").read_text().splitlines()
+            if not line.startswith("#")
+        )
         self.secrets = {name: value for name, _, value in lines}
         self.services: dict[str, dict[str, Any]] = yaml.safe_load(FILE.read_text())["services"]
         network = f"127.{random.randint(16, 250)}.{random.randint(0, 250)}"
@@ -64,14 +72,18 @@ class Server:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._end()
 
     # What the file says of a service, as it is here
 
     def _filled(self, value: object, service: str) -> str:
         """A value of the file: variables filled in, and names of services, paths and addresses as they are here."""
-        text = VARIABLE.sub(lambda found: self.secrets.get(found[1], found[3] if found[2] == "-" else ""), str(value))
+        text = VARIABLE.sub(
+            lambda found: self.secrets.get(found[1], found[3] if found[2] == "-" else ""), str(value)
+        )
         for volume in self.services[service].get("volumes", []):
             source, target = volume.split(":")[:2]
             folder = FILE.parent / source if source.startswith(".") else self.home / "volumes" / source
@@ -85,10 +97,17 @@ class Server:
 
     def environment(self, service: str) -> dict[str, str]:
         """What the processes of a service get, and no more."""
-        given = {name: self._filled(value, service) for name, value in self.services[service].get("environment", {}).items()}
+        given = {
+            name: self._filled(value, service)
+            for name, value in self.services[service].get("environment", {}).items()
+        }
         more = self.more if "TITLER_LAKE__ROOT" in given else {}
         paths = [Path(sys.executable).parent, ROOT / "infra" / "entrypoints", "/usr/bin", "/bin"]
-        image = {"PATH": ":".join(map(str, paths)), "HOME": str(self.home), "PYTHONPATH": f"{ROOT / 'infra' / 'task_logs'}:{ROOT}"}
+        image = {
+            "PATH": ":".join(map(str, paths)),
+            "HOME": str(self.home),
+            "PYTHONPATH": f"{ROOT / 'infra' / 'task_logs'}:{ROOT}",
+        }
         return {**image, **stores.NO_OTHERS, MARK: self.name, "SPT_NOENV": "1", **given, **more}
 
     def command(self, service: str, words: list[str]) -> list[str]:
@@ -111,7 +130,9 @@ class Server:
                     continue
                 starting[name] -= 1
                 if not starting[name] or self._started[name].poll() not in (None, 0):
-                    raise ComposeError(f"{name} is not well: {tail(self.log(name).read_text(errors='replace'))}")
+                    raise ComposeError(
+                        f"{name} is not well: {tail(self.log(name).read_text(errors='replace'))}"
+                    )
             time.sleep(1)
 
     def _start(self, name: str) -> None:
@@ -123,7 +144,11 @@ class Server:
             self._start_process(name)
 
     def _start_postgres(self) -> None:
-        programs, host, environment = postgres.programs(), self.hosts["postgres"], self.environment("postgres")
+        programs, host, environment = (
+            postgres.programs(),
+            self.hosts["postgres"],
+            self.environment("postgres"),
+        )
         assert programs is not None, postgres.MISSING
         password = environment["POSTGRES_PASSWORD"]
         self._stack.enter_context(postgres.running(programs, "postgres", password, host, 5432))
@@ -135,7 +160,11 @@ class Server:
         assert programs is not None, stores.MISSING
         key, secret = environment["MINIO_ROOT_USER"], environment["MINIO_ROOT_PASSWORD"]
         (self.home / "volumes" / "minio").mkdir(parents=True, exist_ok=True)
-        self._stack.enter_context(stores.s3_server(programs, self.home / "volumes" / "minio", key, secret, self.hosts["minio"], 9000))
+        self._stack.enter_context(
+            stores.s3_server(
+                programs, self.home / "volumes" / "minio", key, secret, self.hosts["minio"], 9000
+            )
+        )
 
     def _start_process(self, name: str) -> None:
         command = self.command(name, self.services[name]["command"])
@@ -160,7 +189,12 @@ class Server:
         if service.get("restart") == "on-failure":
             return self._started[name].poll() == 0
         test = self.command(name, service["healthcheck"]["test"][1:])
-        return subprocess.run(test, cwd=ROOT, env=self.environment(name), capture_output=True, check=False).returncode == 0
+        return (
+            subprocess.run(
+                test, cwd=ROOT, env=self.environment(name), capture_output=True, check=False
+            ).returncode
+            == 0
+        )
 
     def _end(self) -> None:
         """Ends every process of these services, tasks included, which have sessions of their own; then the database and the store."""
@@ -182,9 +216,13 @@ class Server:
 
     def run(self, service: str, *command: str) -> str:
         """Standard output of a command in a service's environment, as by `docker compose exec`. Raises ComposeError where it fails."""
-        done = subprocess.run(command, cwd=ROOT, env=self.environment(service), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.environment(service), capture_output=True, text=True, check=False
+        )
         if done.returncode != 0:
-            raise ComposeError(f"{' '.join(command)}: exit code {done.returncode}\n{tail(done.stdout + done.stderr)}")
+            raise ComposeError(
+                f"{' '.join(command)}: exit code {done.returncode}\n{tail(done.stdout + done.stderr)}"
+            )
         return done.stdout
 
     def ask(self, path: str, **sent: Any) -> Any:
@@ -192,13 +230,17 @@ class Server:
         address = f"http://{self.hosts['airflow-api-server']}:8080"
         if not self._token:
             login = {"username": "admin", "password": self.secrets["AIRFLOW_ADMIN_PASSWORD"]}
-            self._token = _asked(f"{address}/auth/token", {"Content-Type": "application/json"}, json.dumps(login).encode())["access_token"]
+            self._token = _asked(
+                f"{address}/auth/token", {"Content-Type": "application/json"}, json.dumps(login).encode()
+            )["access_token"]
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         return _asked(f"{address}/api/v2/{path}", headers, json.dumps(sent).encode() if sent else None)
 
     def artifact(self, run_id: str, path: str) -> bytes:
         """What MLflow's page shows of a run's file."""
-        with _opened(f"http://{self.hosts['mlflow']}:5000/get-artifact?run_uuid={run_id}&path={path}", {}) as answer:
+        with _opened(
+            f"http://{self.hosts['mlflow']}:5000/get-artifact?run_uuid={run_id}&path={path}", {}
+        ) as answer:
             return bytes(answer.read())
 
     def finish(self, dag: str, seconds: int = 3600) -> None:
@@ -214,7 +256,11 @@ class Server:
 
     def _failure(self, dag: str) -> str:
         tasks = self.ask(f"dags/{dag}/dagRuns/~/taskInstances?state=failed&limit=1")["task_instances"]
-        logs = sorted((self.home / "volumes" / "airflow" / "logs").rglob(f"task_id={tasks[0]['task_id']}/*.log")) if tasks else []
+        logs = (
+            sorted((self.home / "volumes" / "airflow" / "logs").rglob(f"task_id={tasks[0]['task_id']}/*.log"))
+            if tasks
+            else []
+        )
         return tail(logs[-1].read_text()) if logs else str(tasks)
 
 

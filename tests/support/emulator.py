@@ -68,7 +68,16 @@ class Answer:
     @classmethod
     def error(cls, status: int, reason: str, message: str) -> Answer:
         """An error in BigQuery's form."""
-        return cls.of({"error": {"code": status, "message": message, "errors": [{"reason": reason, "message": message}]}}, status)
+        return cls.of(
+            {
+                "error": {
+                    "code": status,
+                    "message": message,
+                    "errors": [{"reason": reason, "message": message}],
+                }
+            },
+            status,
+        )
 
 
 CANARY = "canary-5b1f0e"
@@ -78,7 +87,9 @@ CANARY = "canary-5b1f0e"
 def service_account(folder: Path) -> Path:
     """The file of a service account that signs its own tokens, in a universe of its own: in Google's, its library would ask Google."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     path = folder / "service-account.json"
     account = {
         "type": "service_account",
@@ -158,7 +169,9 @@ class Proxy:
     def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         request = Request(method, path, _json(body))
         self.requests.append(request)
-        self.authorizations.add(next((value for name, value in headers.items() if name.lower() == "authorization"), ""))
+        self.authorizations.add(
+            next((value for name, value in headers.items() if name.lower() == "authorization"), "")
+        )
 
         def ask() -> Answer:
             try:
@@ -181,13 +194,19 @@ class Proxy:
             connection.request(method, path, body, passed)
             response = connection.getresponse()
             data = response.read()
-            kept = tuple((name, value) for name, value in response.getheaders() if name in ("Content-Type", "Location", "Range"))
+            kept = tuple(
+                (name, value)
+                for name, value in response.getheaders()
+                if name in ("Content-Type", "Location", "Range")
+            )
         finally:
             connection.close()
         return Answer(response.status, data, kept)
 
     def _corrected(self, answer: Answer) -> Answer:
-        headers = tuple((name, re.sub(r"^http://[^/]+", self.endpoint, value)) for name, value in answer.headers)
+        headers = tuple(
+            (name, re.sub(r"^http://[^/]+", self.endpoint, value)) for name, value in answer.headers
+        )
         value = _json(answer.body)
         if not isinstance(value, dict):
             return Answer(answer.status, answer.body, headers)
@@ -199,8 +218,12 @@ class Proxy:
         if answer.status >= 400 and "failed to analyze" in message:
             return Answer.error(400, "invalidQuery", message)
         status = value.get("status")
-        if isinstance(status, dict) and "failed to analyze" in str((status.get("errorResult") or {}).get("message", "")):
-            status["errorResult"]["reason"] = "notFound" if "Table not found" in status["errorResult"]["message"] else "invalidQuery"
+        if isinstance(status, dict) and "failed to analyze" in str(
+            (status.get("errorResult") or {}).get("message", "")
+        ):
+            status["errorResult"]["reason"] = (
+                "notFound" if "Table not found" in status["errorResult"]["message"] else "invalidQuery"
+            )
             return Answer(answer.status, json.dumps(value).encode(), headers)
         return Answer(answer.status, answer.body, headers)
 
@@ -230,7 +253,14 @@ def running(path: str, folder: Path) -> Iterator[Emulator]:
     data = folder / "projects.yaml"
     data.write_text(json.dumps({"projects": projects}))  # JSON is YAML
     port, grpc_port = _free_ports(2)
-    command = [path, "--host=127.0.0.1", f"--port={port}", f"--grpc-port={grpc_port}", f"--project={PROJECT}", f"--data-from-yaml={data}"]
+    command = [
+        path,
+        "--host=127.0.0.1",
+        f"--port={port}",
+        f"--grpc-port={grpc_port}",
+        f"--project={PROJECT}",
+        f"--data-from-yaml={data}",
+    ]
     with (folder / "emulator.log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **UNCOLLECTED})
     try:

@@ -6,7 +6,11 @@ import copy
 
 import pytest
 
-KEPT = ("_executor_names", *(f"_{by}_to_executors_per_team" for by in ("alias", "module", "classname")), "_team_name_to_executors")
+KEPT = (
+    "_executor_names",
+    *(f"_{by}_to_executors_per_team" for by in ("alias", "module", "classname")),
+    "_team_name_to_executors",
+)
 
 
 def read_again(monkeypatch: pytest.MonkeyPatch) -> None:

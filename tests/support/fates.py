@@ -20,7 +20,9 @@ from pipeline.cli import main
 VICTIMS = {
     "verb": (0,),
     "task": (1,),  # Airflow's process of the task: the verb goes on without it, while the task is tried again
-    "supervisor": (2,),  # and its worker, which tells Airflow how the task is: the task and its verb go on, and nobody learns of it
+    "supervisor": (
+        2,
+    ),  # and its worker, which tells Airflow how the task is: the task and its verb go on, and nobody learns of it
     "all": (2, 1, 0),  # as for want of memory
 }
 """Who dies, by the generations between them and the verb."""

@@ -51,7 +51,9 @@ class Steps:
             self._wrap(patch, Run, "artifacts")
             self._wrap(patch, Tracking, "register")
 
-    def _wrap(self, patch: Patch, owner: type, name: str, torn: Callable[..., None] = lambda *_: None) -> None:
+    def _wrap(
+        self, patch: Patch, owner: type, name: str, torn: Callable[..., None] = lambda *_: None
+    ) -> None:
         original = getattr(owner, name)
 
         def step(subject: Any, *arguments: Any, **options: Any) -> Any:

@@ -27,18 +27,24 @@ SETTINGS = {
 
 def programs() -> Path | None:
     """The folder of PostgreSQL's programs; None where it is not installed."""
-    found = subprocess.run([ROOT / "infra" / "install_postgres.sh", "--find"], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        [ROOT / "infra" / "install_postgres.sh", "--find"], capture_output=True, text=True, check=False
+    )
     return Path(found.stdout.strip()) if found.returncode == 0 else None
 
 
 @contextmanager
-def running(folder: Path, user: str = "airflow", password: str = "", host: str = LOOPBACK, port: int = 0) -> Iterator[str]:
+def running(
+    folder: Path, user: str = "airflow", password: str = "", host: str = LOOPBACK, port: int = 0
+) -> Iterator[str]:
     """SQLAlchemy's address of an empty database, whose server ends with the `with` and with this process. `folder` holds the programs.
 
     It belongs to `user`. Without a `password` one is made; `port` 0 takes a free one.
     """
     owner = OWNER if os.geteuid() == 0 else None
-    home = Path(tempfile.mkdtemp(prefix="titler-postgres-"))  # not below pytest's own folder, which its owner alone may enter
+    home = Path(
+        tempfile.mkdtemp(prefix="titler-postgres-")
+    )  # not below pytest's own folder, which its owner alone may enter
     data, log, password = home / "data", home / "server.log", password or secrets.token_hex(16)
     (home / "password").write_text(password)
     if owner:
@@ -51,10 +57,16 @@ def running(folder: Path, user: str = "airflow", password: str = "", host: str =
     )  # fmt: skip
     assert made.returncode == 0, made.stdout + made.stderr
     port = port or free_port()
-    settings = [f"-c{name}={value}" for name, value in {**SETTINGS, "listen_addresses": host, "port": str(port)}.items()]
+    settings = [
+        f"-c{name}={value}"
+        for name, value in {**SETTINGS, "listen_addresses": host, "port": str(port)}.items()
+    ]
     with log.open("w") as written:
         server = subprocess.Popen(
-            _as(owner, str(folder / "postgres"), "-D", str(data), *settings), cwd=home, stdout=written, stderr=written
+            _as(owner, str(folder / "postgres"), "-D", str(data), *settings),
+            cwd=home,
+            stdout=written,
+            stderr=written,
         )
     try:
         _wait(server, folder, host, port, log)
@@ -75,7 +87,10 @@ def _wait(server: subprocess.Popen[bytes], folder: Path, host: str, port: int, l
     for _ in range(PATIENCE * 20):
         if server.poll() is not None:
             raise RuntimeError(f"PostgreSQL has ended with {server.returncode}: {log.read_text()}")
-        if subprocess.run([folder / "pg_isready", "-q", "-h", host, "-p", str(port)], check=False).returncode == 0:
+        if (
+            subprocess.run([folder / "pg_isready", "-q", "-h", host, "-p", str(port)], check=False).returncode
+            == 0
+        ):
             return
         time.sleep(0.05)
     raise RuntimeError(f"PostgreSQL does not answer: {log.read_text()}")

@@ -35,7 +35,9 @@ def analysts_queries() -> list[tuple[str, list[str], list[list[str]]]]:
     """The page's queries, each with the columns and rows that are shown below it."""
     found = []
     for sql, table in re.findall(r"(?ms)^```sql\n(.*?)^```\n\n((?:^\|.*?\n)+)", README):
-        header, _, *rows = [[cell.strip() for cell in row.strip("|\n").split("|")] for row in table.splitlines()]
+        header, _, *rows = [
+            [cell.strip() for cell in row.strip("|\n").split("|")] for row in table.splitlines()
+        ]
         found.append((sql.rstrip().rstrip(";"), header, rows))
     assert len(found) == len(fenced(README, "sql"))
     return found

@@ -80,7 +80,9 @@ class _Smtp(socketserver.StreamRequestHandler):
             if command.upper() == "DATA":
                 self._say("354 go on")
                 lines = list(iter(self.rfile.readline, b".\r\n"))
-                cast(Relay, self.server).mails.put((recipients, message_from_bytes(b"".join(lines), policy=default)))
+                cast(Relay, self.server).mails.put(
+                    (recipients, message_from_bytes(b"".join(lines), policy=default))
+                )
                 self._say("250 taken")
             elif command.upper() == "QUIT":
                 self._say("221 bye")

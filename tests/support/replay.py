@@ -16,7 +16,18 @@ def replay(folder: Path, first: date, last: date) -> Path:
     data = os.environ.get("TITLER_TEST_DATA")
     program = Path(data or "", os.pardir, "tools", "replay_hours.py")
     if data is None or not program.is_file():
-        pytest.skip("needs real issues and what replays them: set TITLER_TEST_DATA to a folder beside tools/replay_hours.py")
-    command = [sys.executable, str(program), str(folder), "--from", str(first), "--to", str(last), "--every-hour"]
+        pytest.skip(
+            "needs real issues and what replays them: set TITLER_TEST_DATA to a folder beside tools/replay_hours.py"
+        )
+    command = [
+        sys.executable,
+        str(program),
+        str(folder),
+        "--from",
+        str(first),
+        "--to",
+        str(last),
+        "--every-hour",
+    ]
     subprocess.run(command, check=True, capture_output=True)
     return folder

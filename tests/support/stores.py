@@ -42,7 +42,9 @@ COPIES = re.compile(r"/(rewriteTo|copyTo|moveTo|compose)(/|$|\?)")
 
 def programs() -> Path | None:
     """The folder of what stands for the clouds; None where it was not built."""
-    found = subprocess.run([ROOT / "infra" / "install_emulators.sh", "--find"], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        [ROOT / "infra" / "install_emulators.sh", "--find"], capture_output=True, text=True, check=False
+    )
     return Path(found.stdout.strip()) if found.returncode == 0 else None
 
 
@@ -79,17 +81,27 @@ def running(folder: Path) -> Iterator[Stores]:
         s3 = stack.enter_context(s3_server(folder, home / "s3", KEY, secret))
         gs = stack.enter_context(_gcs_server(folder, home / "gs"))
         proxies = {"s3": stack.enter_context(_proxied(s3)), "gs": stack.enter_context(_proxied(gs))}
-        environment = {**credentials(proxies["s3"].address, secret), "STORAGE_EMULATOR_HOST": proxies["gs"].address}
+        environment = {
+            **credentials(proxies["s3"].address, secret),
+            "STORAGE_EMULATOR_HOST": proxies["gs"].address,
+        }
         yield Stores(environment, proxies)
 
 
 def credentials(address: str, secret: str) -> dict[str, str]:
     """What S3's clients read from the environment."""
-    return {**NO_OTHERS, "AWS_ENDPOINT_URL": address, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": secret}
+    return {
+        **NO_OTHERS,
+        "AWS_ENDPOINT_URL": address,
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": secret,
+    }
 
 
 @contextmanager
-def s3_server(folder: Path, home: Path, key: str, secret: str, host: str = LOOPBACK, port: int = 0) -> Iterator[str]:
+def s3_server(
+    folder: Path, home: Path, key: str, secret: str, host: str = LOOPBACK, port: int = 0
+) -> Iterator[str]:
     """The address of an S3 server whose buckets are the folders in `home`."""
     port = port or free_port()
     environment = {"ROOT_ACCESS_KEY": key, "ROOT_SECRET_KEY": secret}
@@ -119,16 +131,23 @@ def _gcs_server(folder: Path, home: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _server(command: Sequence[str | Path], environment: Mapping[str, str], host: str, port: int, path: str) -> Iterator[None]:
+def _server(
+    command: Sequence[str | Path], environment: Mapping[str, str], host: str, port: int, path: str
+) -> Iterator[None]:
     with tempfile.TemporaryFile() as written:
         server = subprocess.Popen(
-            ["setpriv", "--pdeathsig=KILL", *map(str, command)], env={**os.environ, **environment}, stdout=written, stderr=written
+            ["setpriv", "--pdeathsig=KILL", *map(str, command)],
+            env={**os.environ, **environment},
+            stdout=written,
+            stderr=written,
         )
         try:
             for _ in range(PATIENCE * 50):
                 if server.poll() is not None:
                     written.seek(0)
-                    raise RuntimeError(f"{command[0]} has ended with {server.returncode}: {written.read().decode()}")
+                    raise RuntimeError(
+                        f"{command[0]} has ended with {server.returncode}: {written.read().decode()}"
+                    )
                 if _answers(host, port, path):
                     break
                 time.sleep(0.02)
@@ -235,17 +254,23 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 _ENTRY = re.compile(
-    rb"<Contents>.*?<Key>(.*?)</Key>.*?</Contents>|<CommonPrefixes>.*?<Prefix>(.*?)</Prefix>.*?</CommonPrefixes>", re.DOTALL
+    rb"<Contents>.*?<Key>(.*?)</Key>.*?</Contents>|<CommonPrefixes>.*?<Prefix>(.*?)</Prefix>.*?</CommonPrefixes>",
+    re.DOTALL,
 )
 
 
 def _without(hidden: re.Pattern[str], content: bytes) -> bytes:
     """A listing without what is hidden; anything else as it is."""
     if b"<ListBucketResult" in content:
-        return _ENTRY.sub(lambda entry: b"" if hidden.search(unquote((entry[1] or entry[2]).decode())) else entry[0], content)
+        return _ENTRY.sub(
+            lambda entry: b"" if hidden.search(unquote((entry[1] or entry[2]).decode())) else entry[0],
+            content,
+        )
     if b'"storage#objects"' in content:
         listing = json.loads(content)
         listing["items"] = [item for item in listing.get("items") or [] if not hidden.search(item["name"])]
-        listing["prefixes"] = [prefix for prefix in listing.get("prefixes") or [] if not hidden.search(prefix)]
+        listing["prefixes"] = [
+            prefix for prefix in listing.get("prefixes") or [] if not hidden.search(prefix)
+        ]
         return json.dumps(listing).encode()
     return content

@@ -14,12 +14,18 @@ from pipeline.text.engine import tokenizer
 
 def python(code: str) -> str:
     """What `code` prints in a fresh interpreter."""
-    return subprocess.run([sys.executable, "-c", dedent(code)], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        [sys.executable, "-c", dedent(code)], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 @pytest.mark.parametrize("engine", ["titler", "ktext"])
 def test_an_engine_makes_token_lists_of_texts(engine):
-    assert tokenizer(engine)(["Fails on v2!", "", "see http://a.bc/d"]) == [["fails", "on", "v2"], [], ["see", "url"]]
+    assert tokenizer(engine)(["Fails on v2!", "", "see http://a.bc/d"]) == [
+        ["fails", "on", "v2"],
+        [],
+        ["see", "url"],
+    ]
 
 
 def test_an_unknown_engine_is_refused_by_name():

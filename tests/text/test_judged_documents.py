@@ -37,7 +37,9 @@ def test_the_ids_of_titles_are_ktexts(titles):
 @pytest.mark.parametrize("shards", [1, 2, 7])
 def test_the_number_of_shards_changes_no_id(titles, shards):
     size = ceil(len(titles.tokens) / shards)
-    counts = Counts.merge(Counts.of(titles.tokens[begin : begin + size]) for begin in range(0, len(titles.tokens), size))
+    counts = Counts.merge(
+        Counts.of(titles.tokens[begin : begin + size]) for begin in range(0, len(titles.tokens), size)
+    )
     vocabulary = Vocabulary.fit(counts, keep=4500, length=12, padding="post", start_end=True)
     assert dict(zip(vocabulary.words, range(2, vocabulary.size), strict=True)) == titles.word_ids
 

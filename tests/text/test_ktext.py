@@ -52,8 +52,23 @@ def test_the_articles_warm_up_sentences_have_number_as_a_word_and_ids_by_count()
     ]
     assert documents == REAL(sentences)
     vocabulary = Vocabulary.fit(Counts.of(documents), keep=8000, length=12, padding="pre", start_end=False)
-    assert vocabulary.words == ("the", "lazy", "dog", "quick", "brown", "fox", "jumped", "over", "number", "times", "is")
-    assert vocabulary.ids(documents).tolist() == [[0, 2, 5, 6, 7, 8, 9, 2, 3, 4, 10, 11], [0, 0, 0, 0, 0, 0, 0, 0, 2, 4, 12, 3]]
+    assert vocabulary.words == (
+        "the",
+        "lazy",
+        "dog",
+        "quick",
+        "brown",
+        "fox",
+        "jumped",
+        "over",
+        "number",
+        "times",
+        "is",
+    )
+    assert vocabulary.ids(documents).tolist() == [
+        [0, 2, 5, 6, 7, 8, 9, 2, 3, 4, 10, 11],
+        [0, 0, 0, 0, 0, 0, 0, 0, 2, 4, 12, 3],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +96,23 @@ def test_words_are_these(text, words):
 
 
 @settings(max_examples=800, deadline=None)
-@given(texts("http://", "HTTPS://", "ftp://", "www.", "www1.", ".com", ".co.uk/", "/xyz", "8.8.8.8", "10.0.0.1", ":80", "-a", "//"))
+@given(
+    texts(
+        "http://",
+        "HTTPS://",
+        "ftp://",
+        "www.",
+        "www1.",
+        ".com",
+        ".co.uk/",
+        "/xyz",
+        "8.8.8.8",
+        "10.0.0.1",
+        ":80",
+        "-a",
+        "//",
+    )
+)
 def test_addresses_are_textacys(text):
     assert ktext.replace_urls(text) == TEXTACY.replace_urls(text)
 
@@ -134,10 +165,14 @@ HOSTILE = {  # repeated to 200,000 characters: so many words
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("unit", HOSTILE)
-def test_a_hostile_text_takes_no_time_in_the_square_of_its_length(unit):  # that would be hours: the limit decides
+def test_a_hostile_text_takes_no_time_in_the_square_of_its_length(
+    unit,
+):  # that would be hours: the limit decides
     assert len(ktext.tokens(unit * (200_000 // len(unit)))) == HOSTILE[unit]
 
 
-@pytest.mark.parametrize("unit", HOSTILE)  # short: with each "www.a-" more, ktext itself takes 2.6 times as long
+@pytest.mark.parametrize(
+    "unit", HOSTILE
+)  # short: with each "www.a-" more, ktext itself takes 2.6 times as long
 def test_a_short_hostile_text_has_ktexts_words(unit):
     assert [ktext.tokens(unit * 6)] == REAL([unit * 6])

@@ -28,7 +28,11 @@ TypeError: x is not a function
     at new Tree (/srv/app/tree.js:10:3)
     at async load (file:///srv/app/load.mjs:4)
 ~~~"""
-LONG = "```\n" + "\n".join(f"step {number}" for number in range(9)) + "\nfatal: no space\nstep 10\nerror: gave up\nbye\n```"
+LONG = (
+    "```\n"
+    + "\n".join(f"step {number}" for number in range(9))
+    + "\nfatal: no space\nstep 10\nerror: gave up\nbye\n```"
+)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +59,10 @@ LONG = "```\n" + "\n".join(f"step {number}" for number in range(9)) + "\nfatal: 
         ("at https://example.com/a/b?c=d#e, or (www.example.com)", "at url or (url)"),
         # emphasis
         ("**Bold**, *slanted* and _this_, `code`, ~~gone~~", "bold, slanted and this, code, gone"),
-        ("a*b, 2 * 3, *.py, __init__, snake_case, **kwargs", "a*b, 2 * 3, *.py, __init__, snake_case, kwargs"),
+        (
+            "a*b, 2 * 3, *.py, __init__, snake_case, **kwargs",
+            "a*b, 2 * 3, *.py, __init__, snake_case, kwargs",
+        ),
         ("> > quoted\n>more", "quoted\nmore"),
         ("Title\n=====\n| a | b |\n|---|:-:|\n| 1 | 2 |", "title\n| a | b |\n| 1 | 2 |"),
         ("wait..... what ??? a -- b :tada:", "wait what a -- b :tada:"),
@@ -78,7 +85,10 @@ LONG = "```\n" + "\n".join(f"step {number}" for number in range(9)) + "\nfatal: 
         ("main.rs:10:20: unused", "main.rs:10:20: unused"),
         # words
         ("treeView HTTPServer getURL iPhone6 OpenAI", "tree|view http|server get|url i|phone6 open|ai"),
-        ("\uff26\uff55\uff4c\uff4c ﬁne \u200bzero\ufeff \ud800 ÄRGER Привет 日本語 👍🏽 ok", "full fine zero ärger привет 日本語 👍🏽 ok"),
+        (
+            "\uff26\uff55\uff4c\uff4c ﬁne \u200bzero\ufeff \ud800 ÄRGER Привет 日本語 👍🏽 ok",
+            "full fine zero ärger привет 日本語 👍🏽 ok",
+        ),
     ],
 )
 def test_a_text_is_prepared(raw, prepared):
@@ -95,15 +105,73 @@ def test_whatever_comes_in_lines_of_single_blanks_in_lower_case_come_out(raw):
 
 
 HOSTILE = [
-    *("a", "A", "Aa", "0", "0f", "f", "é\u0301", "\u0301\u0316", "👍", "\n", "\r", " ", "\t", "-", "_", " _a", "*a", "**é"),
-    *("`", "```\n", "```a\n", "~~~\n", "<", "<a ", "<a /", "<!--", "<!-- -->", "[", "[](", "![", "](", "[x]", "[a](b", "& ", "&amp;", "&#"),
-    *("http://", "www.", "://", ">", "> ", "# ", "- ", "- [ ] ", "1/", "1:", "11:11:", "1.", "12345.", "-aaaa", "12345678-", "2024-", "0x"),
+    *(
+        "a",
+        "A",
+        "Aa",
+        "0",
+        "0f",
+        "f",
+        "é\u0301",
+        "\u0301\u0316",
+        "👍",
+        "\n",
+        "\r",
+        " ",
+        "\t",
+        "-",
+        "_",
+        " _a",
+        "*a",
+        "**é",
+    ),
+    *(
+        "`",
+        "```\n",
+        "```a\n",
+        "~~~\n",
+        "<",
+        "<a ",
+        "<a /",
+        "<!--",
+        "<!-- -->",
+        "[",
+        "[](",
+        "![",
+        "](",
+        "[x]",
+        "[a](b",
+        "& ",
+        "&amp;",
+        "&#",
+    ),
+    *(
+        "http://",
+        "www.",
+        "://",
+        ">",
+        "> ",
+        "# ",
+        "- ",
+        "- [ ] ",
+        "1/",
+        "1:",
+        "11:11:",
+        "1.",
+        "12345.",
+        "-aaaa",
+        "12345678-",
+        "2024-",
+        "0x",
+    ),
     *("at a", "at a(:1)\n", 'File "', "Traceback (most recent call last)\n ", "\u2060", "x\u2060"),
 ]
 
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("unit", HOSTILE)
-def test_a_hostile_text_takes_no_time_in_the_square_of_its_length(unit):  # that would be hours: the limit decides
+def test_a_hostile_text_takes_no_time_in_the_square_of_its_length(
+    unit,
+):  # that would be hours: the limit decides
     prepare(unit * (1_000_000 // len(unit)))
     prepare("x " + unit * (1_000_000 // len(unit)) + " x")

@@ -29,7 +29,18 @@ def id_of(unit: str) -> int:
 
 
 def test_words_keep_their_blanks_and_part_where_a_joiner_a_digit_or_a_line_break_stands():
-    assert words("tree\u2060view 42x\nna_me(): é") == [" tree", "view", " 42", "x", "\n", " na", "_", "me", "():", " \xc3\xa9"]
+    assert words("tree\u2060view 42x\nna_me(): é") == [
+        " tree",
+        "view",
+        " 42",
+        "x",
+        "\n",
+        " na",
+        "_",
+        "me",
+        "():",
+        " \xc3\xa9",
+    ]
 
 
 def test_an_endless_word_is_parted():
@@ -48,8 +59,15 @@ def test_as_many_units_are_kept_as_were_asked_for():
 
 def test_the_same_texts_give_the_same_units_in_another_process_and_from_an_iterator():
     program = f"from pipeline.text.subwords import *; print(Subwords(Units.fit({TEXTS!r}, 300), 8, False).to_json(), end='')"
-    environment = {**os.environ, "PYTHONHASHSEED": "7", "TOKENIZERS_PARALLELISM": "true", "PYTHONPATH": os.pathsep.join(sys.path)}
-    found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, env=environment)
+    environment = {
+        **os.environ,
+        "PYTHONHASHSEED": "7",
+        "TOKENIZERS_PARALLELISM": "true",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    found = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=environment
+    )
     assert (found.stdout, found.stderr) == (BODY.to_json(), "")
     assert Units.fit(iter(TEXTS), 300) == UNITS
 
@@ -81,7 +99,11 @@ def test_titles_are_framed_padded_behind_and_lose_their_end_when_too_long():
 
 def test_bodies_and_titles_have_the_same_ids():
     assert (BODY.size, BODY.start, BODY.end) == (TITLE.size, 2, 3)
-    assert BODY.ids(["treeView"])[0, :2].tolist() == TITLE.ids(["treeView"])[0, 1:3].tolist() == [id_of(" tree"), id_of("view")]
+    assert (
+        BODY.ids(["treeView"])[0, :2].tolist()
+        == TITLE.ids(["treeView"])[0, 1:3].tolist()
+        == [id_of(" tree"), id_of("view")]
+    )
 
 
 def test_ids_of_no_texts_are_an_empty_array_of_the_same_width():
@@ -94,19 +116,27 @@ def test_known_is_what_has_a_unit():
 
 def test_ids_read_back_as_text_up_to_their_end_without_blanks_in_camel_case():
     assert TITLE.text_of([2, *TITLE.ids(["TreeView"])[0, 1:3], 3, id_of(" the")]) == "treeview"
-    assert TITLE.text_of([id_of("\n"), id_of(" the"), id_of(" "), id_of(" tree"), 0, id_of(" the")]) == "the tree"
+    assert (
+        TITLE.text_of([id_of("\n"), id_of(" the"), id_of(" "), id_of(" tree"), 0, id_of(" the")])
+        == "the tree"
+    )
     assert TITLE.text_of([2, 1, 3]) == ""
     assert TITLE.text_of([id_of(" the"), id_of("\xc3"), id_of("x")]) == "thex"  # half a character
 
 
 def test_an_id_of_another_vocabulary_is_refused():
-    with pytest.raises(UsageError, match=f"Id {BODY.size} in a document, where the vocabulary has 0 to {BODY.size - 1}"):
+    with pytest.raises(
+        UsageError, match=f"Id {BODY.size} in a document, where the vocabulary has 0 to {BODY.size - 1}"
+    ):
         BODY.text_of([2, BODY.size])
 
 
 @given(
     st.lists(
-        st.text(max_size=200) | st.lists(st.sampled_from(["the ", "tree", "View", "Ünï", "日本", "👍", "_", "\n", "0", "."])).map("".join)
+        st.text(max_size=200)
+        | st.lists(st.sampled_from(["the ", "tree", "View", "Ünï", "日本", "👍", "_", "\n", "0", "."])).map(
+            "".join
+        )
     )
 )
 def test_a_text_comes_back_from_its_ids(raw):
@@ -156,7 +186,9 @@ def test_a_damaged_vocabulary_is_refused_with_what_was_found(change, message):
         Subwords.from_json(json.dumps(json.loads(BODY.to_json()) | change))
 
 
-@pytest.mark.parametrize(("text", "message"), [("", "not JSON"), ("[1]", "has list"), (BODY.to_json()[:-9], "not JSON")])
+@pytest.mark.parametrize(
+    ("text", "message"), [("", "not JSON"), ("[1]", "has list"), (BODY.to_json()[:-9], "not JSON")]
+)
 def test_what_is_no_vocabulary_is_refused(text, message):
     with pytest.raises(LakeError, match=message):
         Subwords.from_json(text)

@@ -59,7 +59,11 @@ def test_counts_merge_in_any_grouping(first, second, third):
 
 
 def test_bodies_are_padded_in_front_and_cut_at_the_end():
-    assert BODY.ids([["a", "x"], ["a", "b", "b", "a", "x"], []]).tolist() == [[0, 0, 2, 1], [2, 3, 3, 2], [0, 0, 0, 0]]
+    assert BODY.ids([["a", "x"], ["a", "b", "b", "a", "x"], []]).tolist() == [
+        [0, 0, 2, 1],
+        [2, 3, 3, 2],
+        [0, 0, 0, 0],
+    ]
 
 
 def test_titles_are_framed_padded_at_the_end_and_lose_their_end_when_too_long():
@@ -104,7 +108,11 @@ def test_a_vocabulary_of_titles_without_start_and_end_is_refused():
         fit([["a", "a", "a"]], keep=2, start_end=True)
 
 
-@given(st.lists(st.text(min_size=1), min_size=1, unique=True), st.integers(1, 99), st.sampled_from(["pre", "post"]))
+@given(
+    st.lists(st.text(min_size=1), min_size=1, unique=True),
+    st.integers(1, 99),
+    st.sampled_from(["pre", "post"]),
+)
 def test_a_vocabulary_comes_back_from_json(words, length, padding):
     vocabulary = Vocabulary(tuple(words), length, padding, start_end=False)
     assert Vocabulary.from_json(vocabulary.to_json()) == vocabulary
@@ -122,7 +130,10 @@ def test_a_vocabulary_comes_back_from_json(words, length, padding):
         ({"padding": "both"}, "padding 'both'"),
         ({"start_end": 1}, "start_end 1"),
         ({"start_end": True}, "lacks _start_ or _end_"),
-        ({"engine": "x"}, "has engine, length, padding, start_end, words, expected length, padding, start_end, words"),
+        (
+            {"engine": "x"},
+            "has engine, length, padding, start_end, words, expected length, padding, start_end, words",
+        ),
     ],
 )
 def test_a_damaged_vocabulary_is_refused_with_what_was_found(change, message):
@@ -130,7 +141,9 @@ def test_a_damaged_vocabulary_is_refused_with_what_was_found(change, message):
         Vocabulary.from_json(json.dumps(json.loads(BODY.to_json()) | change))
 
 
-@pytest.mark.parametrize(("text", "message"), [("", "not JSON"), ("[1]", "has list"), (BODY.to_json()[:-9], "not JSON")])
+@pytest.mark.parametrize(
+    ("text", "message"), [("", "not JSON"), ("[1]", "has list"), (BODY.to_json()[:-9], "not JSON")]
+)
 def test_what_is_no_vocabulary_is_refused(text, message):
     with pytest.raises(LakeError, match=message):
         Vocabulary.from_json(text)
@@ -138,7 +151,10 @@ def test_what_is_no_vocabulary_is_refused(text, message):
 
 def test_both_vocabularies_travel_in_two_files(tmp_path):
     Vocabularies(BODY, TITLE).save(tmp_path / "new")
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["body_vocabulary.json", "title_vocabulary.json"]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
+        "body_vocabulary.json",
+        "title_vocabulary.json",
+    ]
     assert Vocabularies.load(tmp_path / "new") == Vocabularies(BODY, TITLE)
 
 
@@ -148,13 +164,18 @@ SUBWORDS = Vocabularies(Subwords(UNITS, 9, start_end=False), Subwords(UNITS, 5, 
 
 def test_subwords_travel_in_the_same_files_and_are_told_from_words(tmp_path):
     SUBWORDS.save(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["body_vocabulary.json", "title_vocabulary.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "body_vocabulary.json",
+        "title_vocabulary.json",
+    ]
     loaded = Vocabularies.load(tmp_path)
     assert (loaded, loaded.id, loaded.units) == (SUBWORDS, SUBWORDS.id, "subwords")
     assert Vocabularies(BODY, TITLE).units == "words"
 
 
-@pytest.mark.parametrize("title", [TITLE, Subwords(Units.fit(["a crash", "a crash"], 300), 5, start_end=True)])
+@pytest.mark.parametrize(
+    "title", [TITLE, Subwords(Units.fit(["a crash", "a crash"], 300), 5, start_end=True)]
+)
 def test_two_vocabularies_that_share_no_units_are_refused(tmp_path, title):
     Vocabularies(SUBWORDS.body, title).save(tmp_path)
     with pytest.raises(LakeError, match="bodies and titles do not have the same subwords"):

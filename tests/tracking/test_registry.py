@@ -38,7 +38,10 @@ class Registry:
 
 def trained(folder: Path) -> Predictor:
     """A tiny network that learned to repeat bodies of two words."""
-    body, title = Vocabulary(WORDS, 4, "pre", False), Vocabulary(("_start_", "_end_", *WORDS), 5, "post", True)
+    body, title = (
+        Vocabulary(WORDS, 4, "pre", False),
+        Vocabulary(("_start_", "_end_", *WORDS), 5, "post", True),
+    )
     vocabularies = Vocabularies(body, title)
     rng = np.random.default_rng(0)
     texts = [[WORDS[number] for number in pair] for pair in rng.integers(0, len(WORDS), (64, 2))]
@@ -58,7 +61,9 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     predictor.save(root / "predictor")
     runs = {}
     for model, variant in (("m1", "gru"), ("m2", "gru_cudnn")):
-        with tracking.training_run(model, {"variant": variant, "epochs": 3}, {"titler.vocabulary": "abc"}) as run:
+        with tracking.training_run(
+            model, {"variant": variant, "epochs": 3}, {"titler.vocabulary": "abc"}
+        ) as run:
             runs[model] = run.id
         tracking.register(run.id, root / "predictor", model)
     return Registry(tracking, root, predictor, runs)
@@ -70,18 +75,26 @@ def figures(epoch: int, loss: float) -> EpochFigures:
 
 def test_importing_it_does_not_import_mlflow() -> None:
     command = "import sys, pipeline.tracking; print([name for name in ('mlflow', 'keras', 'matplotlib', 'pandas') if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout
+        == "[]\n"
+    )
 
 
 def test_a_run_keeps_parameters_tags_and_the_figures_of_every_epoch(registry: Registry) -> None:
-    with registry.tracking.training_run("kept", {"epochs": 2, "variant": "gru"}, {"titler.vocabulary": "abc"}) as run:
+    with registry.tracking.training_run(
+        "kept", {"epochs": 2, "variant": "gru"}, {"titler.vocabulary": "abc"}
+    ) as run:
         run.epoch(figures(1, 5.0))
         run.epoch(figures(2, 4.0))
     found = registry.tracking._client.get_run(run.id)
     assert (found.info.run_name, found.info.status) == ("kept", "FINISHED")
     assert found.data.params == {"epochs": "2", "variant": "gru"}
     assert (found.data.tags["titler.model"], found.data.tags["titler.vocabulary"]) == ("kept", "abc")
-    assert [(metric.step, metric.value) for metric in registry.tracking._client.get_metric_history(run.id, "validation/loss")] == [
+    assert [
+        (metric.step, metric.value)
+        for metric in registry.tracking._client.get_metric_history(run.id, "validation/loss")
+    ] == [
         (1, 6),
         (2, 5),
     ]
@@ -108,10 +121,16 @@ def test_what_is_learned_before_titles_is_listed_apart(registry: Registry) -> No
     assert metrics["train/loss"] == 5.0
 
 
-def test_mlflow_knows_the_experiment_as_one_of_trained_models_and_says_what_is_in_it(registry: Registry) -> None:
-    (tags,) = (found.tags for found in registry.tracking._client.search_experiments() if found.name == "titler")
+def test_mlflow_knows_the_experiment_as_one_of_trained_models_and_says_what_is_in_it(
+    registry: Registry,
+) -> None:
+    (tags,) = (
+        found.tags for found in registry.tracking._client.search_experiments() if found.name == "titler"
+    )
     assert tags["mlflow.experimentKind"] == "custom_model_development"
-    assert tags["mlflow.note.content"].startswith("Titler's trainings: one run a model, named as the model is.")
+    assert tags["mlflow.note.content"].startswith(
+        "Titler's trainings: one run a model, named as the model is."
+    )
 
 
 def test_an_experiment_that_was_made_elsewhere_is_described_and_keeps_its_own_words(tmp_path: Path) -> None:
@@ -120,7 +139,10 @@ def test_an_experiment_that_was_made_elsewhere_is_described_and_keeps_its_own_wo
     with tracking.training_run("m1", {}, {}):
         pass
     (tags,) = (found.tags for found in tracking._client.search_experiments() if found.name == "shared")
-    assert (tags["mlflow.experimentKind"], tags["mlflow.note.content"]) == ("custom_model_development", "ours")
+    assert (tags["mlflow.experimentKind"], tags["mlflow.note.content"]) == (
+        "custom_model_development",
+        "ours",
+    )
 
 
 def test_a_run_names_its_command_and_the_days_it_learned_from(registry: Registry) -> None:
@@ -143,7 +165,13 @@ SCORES = {
     "rouge1": 12.25, "rouge2": 1.5, "rougeL": 11.0, "bleu": 0.5, "issues": 160, "distinct": 0.0625, "abstained": 0.0,
     "floor_rouge1": 13.0, "floor_rouge2": 2.0, "floor_rougeL": 12.0,
 }  # fmt: skip
-NEAR = {"recall_at_1": 0.1, "recall_at_10": 0.25, "floor_recall_at_1": 0.5, "floor_recall_at_10": 0.9, "issues": 160}
+NEAR = {
+    "recall_at_1": 0.1,
+    "recall_at_10": 0.25,
+    "floor_recall_at_1": 0.5,
+    "floor_recall_at_10": 0.9,
+    "issues": 160,
+}
 SURE = {"alike": 0.35, "alike_least_sure": 0.19, "alike_most_sure": 0.52, "auc": 0.62, "abstain_below": 0.0}
 GROUPS = {"titles": SCORES, "retrieval": NEAR, "titles_confidence": SURE}
 FIGURES = {f"{group}/{name}": value for group, found in GROUPS.items() for name, value in found.items()}
@@ -201,7 +229,10 @@ def test_a_version_is_described_by_its_card_before_and_after_the_evaluation(regi
 @pytest.mark.parametrize(
     ("figures", "said"),
     [
-        ({"titles_confidence/auc": 0.51}, "(AUC 0.51): it tells good titles from poor ones hardly better than chance."),
+        (
+            {"titles_confidence/auc": 0.51},
+            "(AUC 0.51): it tells good titles from poor ones hardly better than chance.",
+        ),
         (
             {"titles_confidence/abstain_below": 2.0},
             "It gives NO title at all, for no confidence led to the share of 60% that was asked for.",
@@ -212,7 +243,9 @@ def test_a_version_is_described_by_its_card_before_and_after_the_evaluation(regi
         ),
     ],
 )
-def test_a_card_says_what_the_confidence_is_good_for(registry: Registry, figures: dict[str, float], said: str) -> None:
+def test_a_card_says_what_the_confidence_is_good_for(
+    registry: Registry, figures: dict[str, float], said: str
+) -> None:
     with registry.tracking.training_run(f"sure-{said}", {**LEARNED, "abstain_precision": 0.6}, {}) as run:
         run.metrics({**FIGURES, **figures})
     registry.tracking.describe(run.id)
@@ -246,7 +279,9 @@ def test_the_seconds_of_a_training_that_was_killed_count_every_epoch_once(regist
 def test_a_card_names_the_champion_of_its_time(registry: Registry) -> None:
     with registry.tracking.training_run("challenger", LEARNED, {}) as run:
         pass
-    registry.tracking.log_metrics(run.id, FIGURES | {"titles/champion_rougeL": 10.5, "retrieval/champion_recall_at_10": 0.2})
+    registry.tracking.log_metrics(
+        run.id, FIGURES | {"titles/champion_rougeL": 10.5, "retrieval/champion_recall_at_10": 0.2}
+    )
     registry.tracking.describe(run.id)
     card = registry.tracking._client.get_run(run.id).data.tags["mlflow.note.content"].splitlines()
     assert [line for line in card if line.count("|") == 5] == [
@@ -277,14 +312,18 @@ def test_pictures_tables_and_files_lie_in_the_artifact_root(registry: Registry) 
     folder = registry.root / "new" / "mlflow" / run.id / "artifacts"
     assert [(folder / name).read_bytes()[:4] for name in ("losses.png", "confidence.png")] == [b"\x89PNG"] * 2
     assert json.loads((folder / "settings.json").read_text()) == {"model": {"epochs": 3}}
-    assert (folder / "predictor" / "shape.json").read_bytes() == (registry.root / "predictor" / "shape.json").read_bytes()
+    assert (folder / "predictor" / "shape.json").read_bytes() == (
+        registry.root / "predictor" / "shape.json"
+    ).read_bytes()
 
 
 def test_a_picture_of_no_title_at_all_is_an_empty_one() -> None:
     assert [axes.get_xlabel() for axes in confidence([]).axes] == ["", "confidence"]
 
 
-@pytest.mark.parametrize(("share", "count", "low", "high"), [(0.5, 10, 0.237, 0.763), (0.0, 4, 0.0, 0.490), (1.0, 4, 0.510, 1.0)])
+@pytest.mark.parametrize(
+    ("share", "count", "low", "high"), [(0.5, 10, 0.237, 0.763), (0.0, 4, 0.0, 0.490), (1.0, 4, 0.510, 1.0)]
+)
 def test_a_share_of_few_is_uncertain(share: float, count: int, low: float, high: float) -> None:
     assert wilson(share, count) == pytest.approx((low, high), abs=1e-3)
 
@@ -292,11 +331,15 @@ def test_a_share_of_few_is_uncertain(share: float, count: int, low: float, high:
 def test_a_table_written_twice_is_there_once(registry: Registry) -> None:
     with registry.tracking.training_run("table", {}, {}) as run:
         run.table("data.json", [{"day": "old", "rows": 0}])
-    registry.tracking.log_table(run.id, [{"day": "2015-01-01", "rows": 3}, {"day": "2015-01-02", "rows": 4}], "data.json")
+    registry.tracking.log_table(
+        run.id, [{"day": "2015-01-01", "rows": 3}, {"day": "2015-01-02", "rows": 4}], "data.json"
+    )
     client = registry.tracking._client
     table = client.load_table(client.get_run(run.id).info.experiment_id, "data.json", [run.id])
     assert table.to_dict("records") == [{"day": "2015-01-01", "rows": 3}, {"day": "2015-01-02", "rows": 4}]
-    assert json.loads(client.get_run(run.id).data.tags["mlflow.loggedArtifacts"]) == [{"path": "data.json", "type": "table"}]
+    assert json.loads(client.get_run(run.id).data.tags["mlflow.loggedArtifacts"]) == [
+        {"path": "data.json", "type": "table"}
+    ]
 
 
 def test_figures_can_be_added_to_a_finished_run(registry: Registry) -> None:
@@ -305,7 +348,9 @@ def test_figures_can_be_added_to_a_finished_run(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "KILLED"), (ValueError, "FAILED")])
-def test_a_training_that_broke_off_goes_on_in_the_same_run(registry: Registry, error: type[BaseException], status: str) -> None:
+def test_a_training_that_broke_off_goes_on_in_the_same_run(
+    registry: Registry, error: type[BaseException], status: str
+) -> None:
     name = f"broken-{status}"
     with pytest.raises(error), registry.tracking.training_run(name, {"epochs": 3}, {}) as first:
         raise error
@@ -316,7 +361,10 @@ def test_a_training_that_broke_off_goes_on_in_the_same_run(registry: Registry, e
 
 
 def test_other_parameters_make_a_new_run(registry: Registry) -> None:
-    with pytest.raises(ValueError, match="stop"), registry.tracking.training_run("again", {"epochs": 3}, {}) as first:
+    with (
+        pytest.raises(ValueError, match="stop"),
+        registry.tracking.training_run("again", {"epochs": 3}, {}) as first,
+    ):
         raise ValueError("stop")
     with registry.tracking.training_run("again", {"epochs": 4}, {}) as second:
         pass
@@ -345,7 +393,9 @@ def test_a_model_that_was_never_registered_cannot_be_promoted(registry: Registry
 
 
 @pytest.mark.parametrize("column", [True, False])
-def test_mlflow_loads_the_champion_and_titles_raw_bodies_as_the_predictor_does(registry: Registry, column: bool) -> None:
+def test_mlflow_loads_the_champion_and_titles_raw_bodies_as_the_predictor_does(
+    registry: Registry, column: bool
+) -> None:
     import mlflow
 
     registry.tracking.promote("m1")
@@ -357,12 +407,18 @@ def test_mlflow_loads_the_champion_and_titles_raw_bodies_as_the_predictor_does(r
     assert any(found["title"])
     assert found["confidence"].tolist() == pytest.approx([prediction.confidence for prediction in expected])
     assert found["abstained"].tolist() == [prediction.abstained for prediction in expected]
-    np.testing.assert_allclose(found["embedding"].tolist(), [prediction.embedding for prediction in expected], atol=1e-6)
+    np.testing.assert_allclose(
+        found["embedding"].tolist(), [prediction.embedding for prediction in expected], atol=1e-6
+    )
 
 
-def test_the_registered_model_is_code_and_files_without_pickles_and_says_what_it_needs(registry: Registry) -> None:
+def test_the_registered_model_is_code_and_files_without_pickles_and_says_what_it_needs(
+    registry: Registry,
+) -> None:
     client = registry.tracking._client
-    logged = client.get_logged_model(str(client.get_model_version("titler", "1").source).removeprefix("models:/"))
+    logged = client.get_logged_model(
+        str(client.get_model_version("titler", "1").source).removeprefix("models:/")
+    )
     folder = Path(logged.artifact_location.removeprefix("file://"))
     assert json.loads(logged.tags["mlflow.modelVersions"]) == [{"name": "titler", "version": 1}]
     assert folder.is_relative_to(registry.root / "new" / "mlflow")
@@ -372,7 +428,9 @@ def test_the_registered_model_is_code_and_files_without_pickles_and_says_what_it
     assert {"mlflow", "keras", "numpy", "ftfy", "unidecode", "more-itertools"} <= needs
 
 
-def test_training_and_registering_print_nothing(registry: Registry, capfd: pytest.CaptureFixture[str]) -> None:
+def test_training_and_registering_print_nothing(
+    registry: Registry, capfd: pytest.CaptureFixture[str]
+) -> None:
     with registry.tracking.training_run("quiet", {"variant": "gru"}, {}) as run:
         run.epoch(figures(1, 5.0))
     registry.tracking.register(run.id, registry.root / "predictor", "quiet")
@@ -381,5 +439,7 @@ def test_training_and_registering_print_nothing(registry: Registry, capfd: pytes
 
 
 def test_an_mlflow_that_is_not_there_says_where_it_was_looked_for() -> None:
-    with pytest.raises(TitlerError, match=r"(?s)MLflow at sqlite:////proc/none.db does not answer.*titler doctor"):
+    with pytest.raises(
+        TitlerError, match=r"(?s)MLflow at sqlite:////proc/none.db does not answer.*titler doctor"
+    ):
         Tracking("sqlite:////proc/none.db", "titler", "titler", "/proc").champion()

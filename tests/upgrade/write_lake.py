@@ -69,7 +69,9 @@ ANSWERS = {
 def titler(root: Path, settings: str, *arguments: str) -> str:
     """What `titler ARGUMENTS` prints. Raises CalledProcessError where it fails."""
     command = [sys.executable, "-m", "pipeline.cli", "--settings", str(root / settings), *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]).stdout
+    return subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+    ).stdout
 
 
 def main(archive: Path) -> None:
@@ -81,15 +83,22 @@ def main(archive: Path) -> None:
         (root / "settings.toml").write_text(SETTINGS.format(root=root, variant=""))
         (root / "words.toml").write_text(SETTINGS.format(root=root, variant=WORDS))
         issues = [
-            {"title": f"the parser fails on input {n}", "body": f"parser number {n} stops with an error and prints nothing"}
+            {
+                "title": f"the parser fails on input {n}",
+                "body": f"parser number {n} stops with an error and prints nothing",
+            }
             for n in range(60)
         ]
         (root / "issues.jsonl").write_text("".join(json.dumps(issue) + "\n" for issue in issues))
         for settings, command in COMMANDS:
             print(f"titler {command}")
             print(titler(root, settings, *command.format(root=root).split()))
-        expected = {name: json.loads(titler(root, "settings.toml", *arguments)) for name, arguments in ANSWERS.items()}
-        (root / "expected.json").write_text(json.dumps({"root": str(root), "written": str(date.today()), **expected}, indent=1))
+        expected = {
+            name: json.loads(titler(root, "settings.toml", *arguments)) for name, arguments in ANSWERS.items()
+        }
+        (root / "expected.json").write_text(
+            json.dumps({"root": str(root), "written": str(date.today()), **expected}, indent=1)
+        )
         with tarfile.open(archive, "w:xz", format=tarfile.PAX_FORMAT, preset=9) as tar:
             for path in sorted(root.rglob("*")):
                 tar.add(path, path.relative_to(root), recursive=False)

@@ -16,12 +16,22 @@ from pipeline.lake.stores import open_store
 from pipeline.warehouse import Batch, Query, Warehouse
 
 DAY = date(2015, 1, 3)
-THRESHOLDS = {"min_body_words": 6, "min_title_words": 3, "max_title_characters": 400, "max_body_characters": 2000}
+THRESHOLDS = {
+    "min_body_words": 6,
+    "min_title_words": 3,
+    "max_title_characters": 400,
+    "max_body_characters": 2000,
+}
 EXTRACT = Query.from_file("extract_issues", **THRESHOLDS)
 
 
 def opened(
-    issue_id: Any = 7, *, event_id: Any = "100", at: str = "2015-01-03T05:00:00Z", repo: str | None = "a/b", **issue: Any
+    issue_id: Any = 7,
+    *,
+    event_id: Any = "100",
+    at: str = "2015-01-03T05:00:00Z",
+    repo: str | None = "a/b",
+    **issue: Any,
 ) -> dict[str, Any]:
     """An event that opens an issue; `issue` overrides the issue's own values, None makes one a JSON null."""
     values = {
@@ -31,11 +41,22 @@ def opened(
         "title": "it does not start",
         "body": "one two three four five six",
     }
-    return event("IssuesEvent", event_id=event_id, at=at, repo=repo, payload={"action": "opened", "issue": {**values, **issue}})
+    return event(
+        "IssuesEvent",
+        event_id=event_id,
+        at=at,
+        repo=repo,
+        payload={"action": "opened", "issue": {**values, **issue}},
+    )
 
 
 def event(
-    kind: str, *, event_id: Any = "1", at: str = "2015-01-03T05:00:00Z", repo: str | None = "a/b", payload: Any = None
+    kind: str,
+    *,
+    event_id: Any = "1",
+    at: str = "2015-01-03T05:00:00Z",
+    repo: str | None = "a/b",
+    payload: Any = None,
 ) -> dict[str, Any]:
     """An event of any type."""
     return {
@@ -52,7 +73,11 @@ def event(
 def write_hour(folder: Path, *lines: dict[str, Any] | bytes, hour: int = 5) -> list[Path]:
     """An hour file of events and raw lines."""
     path = folder / f"{DAY}-{hour}.json.gz"
-    path.write_bytes(gzip.compress(b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines)))
+    path.write_bytes(
+        gzip.compress(
+            b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines)
+        )
+    )
     return [path]
 
 
@@ -110,7 +135,15 @@ class Lake:
         self.members: list[dict[str, Any]] = []
         self.batches: dict[str, list[Batch]] = {}
 
-    def add(self, table: contracts.Table, batch_id: str, rows: list[dict[str, Any]], *, release_id: str = "r1", day: date = DAY) -> Lake:
+    def add(
+        self,
+        table: contracts.Table,
+        batch_id: str,
+        rows: list[dict[str, Any]],
+        *,
+        release_id: str = "r1",
+        day: date = DAY,
+    ) -> Lake:
         """A batch with these rows, member of a release."""
         path = self.folder / table.name / batch_id / "part-0.parquet"
         path.parent.mkdir(parents=True)
@@ -121,7 +154,14 @@ class Lake:
             open_store(self.bucket).put(relative, path.read_bytes())
             path.unlink()
             address = f"{self.bucket}/{relative}"
-        member = {"release_id": release_id, "table_name": table.name, "day": day, "batch_id": batch_id, "digest": "d", "rows": len(rows)}
+        member = {
+            "release_id": release_id,
+            "table_name": table.name,
+            "day": day,
+            "batch_id": batch_id,
+            "digest": "d",
+            "rows": len(rows),
+        }
         self.members.append(member)
         self.batches.setdefault(table.name, []).append(Batch(batch_id, day, len(rows), (address,)))
         return self
@@ -135,7 +175,11 @@ class Lake:
     def release(self, *rows: dict[str, Any]) -> tuple[pa.Table, pa.Table, dict[str, list[Batch]]]:
         """What `stage` takes."""
         releases = pa.Table.from_pylist(list(rows) or [release("r1")], schema=contracts.RELEASES.schema)
-        return releases, pa.Table.from_pylist(self.members, schema=contracts.RELEASE_MEMBERS.schema), self.batches
+        return (
+            releases,
+            pa.Table.from_pylist(self.members, schema=contracts.RELEASE_MEMBERS.schema),
+            self.batches,
+        )
 
 
 def publish(warehouse: Warehouse, lake: Lake, *releases: dict[str, Any]) -> None:

@@ -25,7 +25,11 @@ _PERSON = [
     bigquery.SchemaField("avatar_url", "STRING"),
     bigquery.SchemaField("url", "STRING"),
 ]
-_REPO = [bigquery.SchemaField("id", "INTEGER"), bigquery.SchemaField("name", "STRING"), bigquery.SchemaField("url", "STRING")]
+_REPO = [
+    bigquery.SchemaField("id", "INTEGER"),
+    bigquery.SchemaField("name", "STRING"),
+    bigquery.SchemaField("url", "STRING"),
+]
 SCHEMA = [
     bigquery.SchemaField("type", "STRING"),
     bigquery.SchemaField("public", "BOOLEAN"),
@@ -42,7 +46,9 @@ SCHEMA = [
 def load_day(emulator: Emulator, day: date, files: Iterable[Path]) -> int:
     """Loads a day's hour files into the table named for the day, beside the view VIEW of it; how many events these are."""
     client = bigquery.Client(
-        project=SOURCE_PROJECT, credentials=AnonymousCredentials(), client_options=ClientOptions(api_endpoint=emulator.endpoint)
+        project=SOURCE_PROJECT,
+        credentials=AnonymousCredentials(),
+        client_options=ClientOptions(api_endpoint=emulator.endpoint),
     )
     rows = [_row(line, event) for path in files for line, event in events(path)]
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

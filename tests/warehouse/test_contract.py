@@ -28,10 +28,14 @@ def test_a_query_before_the_first_release_says_what_to_do(warehouse: Warehouse) 
         ask(warehouse, "SELECT * FROM title_predictions")
 
 
-def test_what_is_made_current_is_seen_with_its_batch_and_release(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_what_is_made_current_is_seen_with_its_batch_and_release(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
     publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
     assert warehouse.current_release() == "r1"
-    assert ask(warehouse, "SELECT * FROM title_predictions") == [{**prediction(1), "batch_id": "t1", "release_id": "r1"}]
+    assert ask(warehouse, "SELECT * FROM title_predictions") == [
+        {**prediction(1), "batch_id": "t1", "release_id": "r1"}
+    ]
 
 
 def test_what_is_staged_is_not_seen(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -46,7 +50,9 @@ def test_what_is_staged_is_not_seen(warehouse: Warehouse, tmp_path: Path) -> Non
     assert warehouse.current_release() == "r1"  # left without being made current
 
 
-def test_a_release_replaces_the_one_before_and_can_be_rolled_back(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_a_release_replaces_the_one_before_and_can_be_rolled_back(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
     first = Lake(tmp_path / "1").add(TITLE_PREDICTIONS, "t1", [prediction(1)])
     publish(warehouse, first)
     second = Lake(tmp_path / "2").add(TITLE_PREDICTIONS, "t2", [prediction(2)], release_id="r2")
@@ -65,7 +71,9 @@ def test_making_current_can_be_repeated(warehouse: Warehouse, tmp_path: Path) ->
     with warehouse.stage(*Lake(tmp_path).release()) as staged:
         staged.make_current()
         staged.make_current()
-        assert staged.query(Query("ask", "SELECT release_id FROM releases")).to_pylist() == [{"release_id": "r1"}]
+        assert staged.query(Query("ask", "SELECT release_id FROM releases")).to_pylist() == [
+            {"release_id": "r1"}
+        ]
     assert warehouse.current_release() == "r1"
 
 
@@ -77,7 +85,9 @@ def test_a_batch_loaded_twice_is_there_once(warehouse: Warehouse, tmp_path: Path
 
 
 @pytest.mark.parametrize("view", sorted(set(VIEWS) - {"releases"}))
-def test_a_view_of_a_table_without_batches_is_empty_with_all_its_columns(warehouse: Warehouse, tmp_path: Path, view: str) -> None:
+def test_a_view_of_a_table_without_batches_is_empty_with_all_its_columns(
+    warehouse: Warehouse, tmp_path: Path, view: str
+) -> None:
     publish(warehouse, Lake(tmp_path))
     rows = warehouse.query(Query("ask", f"SELECT * FROM {view}"))
     assert rows.num_rows == 0
@@ -85,19 +95,31 @@ def test_a_view_of_a_table_without_batches_is_empty_with_all_its_columns(warehou
 
 
 def test_a_batch_without_rows_is_fine(warehouse: Warehouse, tmp_path: Path) -> None:
-    publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", []).add(TITLE_PREDICTIONS, "t2", [prediction(2)], day=NEXT_DAY))
+    publish(
+        warehouse,
+        Lake(tmp_path)
+        .add(TITLE_PREDICTIONS, "t1", [])
+        .add(TITLE_PREDICTIONS, "t2", [prediction(2)], day=NEXT_DAY),
+    )
     assert ask(warehouse, "SELECT issue_id FROM title_predictions") == [{"issue_id": 2}]
 
 
 def test_an_issue_recorded_on_two_days_shows_its_earliest(warehouse: Warehouse, tmp_path: Path) -> None:
     later = prediction(3, created_at=prediction(59)["created_at"], source_day=NEXT_DAY)
     lake = Lake(tmp_path)
-    lake.add(TITLE_PREDICTIONS, "t2", [later], day=NEXT_DAY).add(TITLE_PREDICTIONS, "t1", [prediction(1), prediction(2), prediction(3)])
-    lake.add(SIMILAR_ISSUES, "s2", [neighbour(3, 1)], day=NEXT_DAY).add(SIMILAR_ISSUES, "s1", [neighbour(3, 2), neighbour(3, 1, 2)])
+    lake.add(TITLE_PREDICTIONS, "t2", [later], day=NEXT_DAY).add(
+        TITLE_PREDICTIONS, "t1", [prediction(1), prediction(2), prediction(3)]
+    )
+    lake.add(SIMILAR_ISSUES, "s2", [neighbour(3, 1)], day=NEXT_DAY).add(
+        SIMILAR_ISSUES, "s1", [neighbour(3, 2), neighbour(3, 1, 2)]
+    )
     publish(warehouse, lake)
     assert ask(warehouse, "SELECT batch_id FROM title_predictions WHERE issue_id = 3") == [{"batch_id": "t1"}]
     found = ask(warehouse, "SELECT rank, similar_issue_id, batch_id FROM similar_issues ORDER BY rank")
-    assert found == [{"rank": 1, "similar_issue_id": 2, "batch_id": "s1"}, {"rank": 2, "similar_issue_id": 1, "batch_id": "s1"}]
+    assert found == [
+        {"rank": 1, "similar_issue_id": 2, "batch_id": "s1"},
+        {"rank": 2, "similar_issue_id": 1, "batch_id": "s1"},
+    ]
 
 
 def test_near_duplicates_are_of_one_repository_and_near(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -134,20 +156,30 @@ POOR: list[tuple[str, str | None]] = [  # beside the suggestion `settings page c
 
 
 @pytest.mark.parametrize(("title", "reason"), POOR)
-def test_a_title_is_poor_for_a_reason(warehouse: Warehouse, tmp_path: Path, title: str, reason: str | None) -> None:
+def test_a_title_is_poor_for_a_reason(
+    warehouse: Warehouse, tmp_path: Path, title: str, reason: str | None
+) -> None:
     row = prediction(1, title=title, predicted_title="settings page crashes", confidence=0.5)
     publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [row]))
-    assert ask(warehouse, "SELECT title, reason FROM poor_titles") == ([{"title": title, "reason": reason}] if reason else [])
+    assert ask(warehouse, "SELECT title, reason FROM poor_titles") == (
+        [{"title": title, "reason": reason}] if reason else []
+    )
 
 
 def test_a_placeholder_is_not_a_word_shared_with_the_suggestion(warehouse: Warehouse, tmp_path: Path) -> None:
-    row = prediction(1, title="Feature request: JSON output for all commands", predicted_title="feature request dark theme")
+    row = prediction(
+        1, title="Feature request: JSON output for all commands", predicted_title="feature request dark theme"
+    )
     publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [row]))
     assert ask(warehouse, "SELECT reason FROM poor_titles") == [{"reason": "far"}]
 
 
-@pytest.mark.parametrize("unsure", [{"confidence": 0.49}, {"predicted_title": "", "confidence": 0.9, "abstained": True}])
-def test_a_title_is_poor_only_beside_a_suggestion_that_is_sure(warehouse: Warehouse, tmp_path: Path, unsure: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "unsure", [{"confidence": 0.49}, {"predicted_title": "", "confidence": 0.9, "abstained": True}]
+)
+def test_a_title_is_poor_only_beside_a_suggestion_that_is_sure(
+    warehouse: Warehouse, tmp_path: Path, unsure: dict[str, Any]
+) -> None:
     publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1, title="Error", **unsure)]))
     assert ask(warehouse, "SELECT * FROM poor_titles") == []
 
@@ -155,7 +187,9 @@ def test_a_title_is_poor_only_beside_a_suggestion_that_is_sure(warehouse: Wareho
 def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Warehouse, tmp_path: Path) -> None:
     sure = prediction(1, title="Error", predicted_title="settings page crashes", confidence=0.75)
     unsure = {**sure, "confidence": 0.25}
-    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t2", [sure, prediction(2, title="Error", confidence=0.25)], day=NEXT_DAY)
+    lake = Lake(tmp_path).add(
+        TITLE_PREDICTIONS, "t2", [sure, prediction(2, title="Error", confidence=0.25)], day=NEXT_DAY
+    )
     publish(warehouse, lake)
     assert ask(warehouse, "SELECT * FROM poor_titles") == [
         {
@@ -173,12 +207,18 @@ def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Wareh
             "release_id": "r1",
         }
     ]
-    publish(warehouse, lake.add(TITLE_PREDICTIONS, "t1", [unsure]))  # recorded on the day before, too: that row counts
+    publish(
+        warehouse, lake.add(TITLE_PREDICTIONS, "t1", [unsure])
+    )  # recorded on the day before, too: that row counts
     assert ask(warehouse, "SELECT * FROM poor_titles") == []
 
 
 def test_embeddings_are_shown_with_their_issues(warehouse: Warehouse, tmp_path: Path) -> None:
-    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]).add(EMBEDDINGS, "e1", [embedding(1, 0.5, -1.0)])
+    lake = (
+        Lake(tmp_path)
+        .add(TITLE_PREDICTIONS, "t1", [prediction(1)])
+        .add(EMBEDDINGS, "e1", [embedding(1, 0.5, -1.0)])
+    )
     publish(warehouse, lake)
     assert ask(warehouse, "SELECT * FROM embeddings") == [
         {
@@ -196,27 +236,48 @@ def test_embeddings_are_shown_with_their_issues(warehouse: Warehouse, tmp_path: 
     ]
 
 
-def test_an_issue_recorded_on_two_days_shows_the_embedding_of_its_earliest(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_an_issue_recorded_on_two_days_shows_the_embedding_of_its_earliest(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
     later = prediction(3, created_at=prediction(59)["created_at"], source_day=NEXT_DAY)
-    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t2", [later], day=NEXT_DAY).add(TITLE_PREDICTIONS, "t1", [prediction(3)])
-    publish(warehouse, lake.add(EMBEDDINGS, "e2", [embedding(3, 2.0)], day=NEXT_DAY).add(EMBEDDINGS, "e1", [embedding(3, 1.0)]))
-    assert ask(warehouse, "SELECT embedding, source_day FROM embeddings") == [{"embedding": [1.0], "source_day": DAY}]
+    lake = (
+        Lake(tmp_path)
+        .add(TITLE_PREDICTIONS, "t2", [later], day=NEXT_DAY)
+        .add(TITLE_PREDICTIONS, "t1", [prediction(3)])
+    )
+    publish(
+        warehouse,
+        lake.add(EMBEDDINGS, "e2", [embedding(3, 2.0)], day=NEXT_DAY).add(
+            EMBEDDINGS, "e1", [embedding(3, 1.0)]
+        ),
+    )
+    assert ask(warehouse, "SELECT embedding, source_day FROM embeddings") == [
+        {"embedding": [1.0], "source_day": DAY}
+    ]
 
 
 def two_releases(folder: Path, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Lake:
     """r1 has `before`; r2, of the model's next version, has `after`."""
     lake = Lake(folder).add(TITLE_PREDICTIONS, "t1", before, release_id="r1")
-    return lake.add(TITLE_PREDICTIONS, "t2", [{**row, "model_version": "2"} for row in after], release_id="r2")
+    return lake.add(
+        TITLE_PREDICTIONS, "t2", [{**row, "model_version": "2"} for row in after], release_id="r2"
+    )
 
 
-def test_an_earlier_release_can_be_asked_while_another_is_current(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_an_earlier_release_can_be_asked_while_another_is_current(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
     publish(warehouse, Lake(tmp_path / "1").add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
     shown = ask(warehouse, "SELECT * FROM title_predictions")
-    lake = two_releases(tmp_path / "2", [prediction(1)], [prediction(1, predicted_title="it fails twice"), prediction(2)])
+    lake = two_releases(
+        tmp_path / "2", [prediction(1)], [prediction(1, predicted_title="it fails twice"), prediction(2)]
+    )
     publish(warehouse, lake, release("r1", "published"), release("r2", model_version="2"))
     assert ask(warehouse, "SELECT * FROM title_predictions_at('r1')") == shown
     sql = "SELECT * FROM {} ORDER BY issue_id"
-    assert ask(warehouse, sql.format("title_predictions_at(@release)"), release="r2") == ask(warehouse, sql.format("title_predictions"))
+    assert ask(warehouse, sql.format("title_predictions_at(@release)"), release="r2") == ask(
+        warehouse, sql.format("title_predictions")
+    )
     assert ask(warehouse, "SELECT * FROM title_predictions_at('r3')") == []
 
 
@@ -231,12 +292,21 @@ def test_a_release_has_its_own_days_and_each_issue_once(warehouse: Warehouse, tm
         {"issue_id": 1, "batch_id": "t1", "release_id": "r2"},
         {"issue_id": 2, "batch_id": "t2", "release_id": "r2"},
     ]
-    assert ask(warehouse, "SELECT issue_id, change FROM what_changed('r1', 'r2')") == [{"issue_id": 2, "change": "added"}]
+    assert ask(warehouse, "SELECT issue_id, change FROM what_changed('r1', 'r2')") == [
+        {"issue_id": 2, "change": "added"}
+    ]
 
 
 def test_what_changed_between_two_releases(warehouse: Warehouse, tmp_path: Path) -> None:
     silent: dict[str, Any] = {"predicted_title": "", "abstained": True}
-    before = [prediction(1), prediction(2), prediction(3), prediction(4, **silent), prediction(5), prediction(6, **silent)]
+    before = [
+        prediction(1),
+        prediction(2),
+        prediction(3),
+        prediction(4, **silent),
+        prediction(5),
+        prediction(6, **silent),
+    ]
     after = [
         prediction(2, predicted_title="it fails twice", confidence=0.75),
         prediction(3, **silent),
@@ -245,7 +315,12 @@ def test_what_changed_between_two_releases(warehouse: Warehouse, tmp_path: Path)
         prediction(6, **silent),
         prediction(7),
     ]
-    publish(warehouse, two_releases(tmp_path, before, after), release("r1", "published"), release("r2", model_version="2"))
+    publish(
+        warehouse,
+        two_releases(tmp_path, before, after),
+        release("r1", "published"),
+        release("r2", model_version="2"),
+    )
     sql = "SELECT issue_id, change, predicted_before, predicted_after FROM what_changed('r1', 'r2') ORDER BY issue_id"
     assert [tuple(row.values()) for row in ask(warehouse, sql)] == [
         (1, "removed", "it fails", None),
@@ -254,7 +329,12 @@ def test_what_changed_between_two_releases(warehouse: Warehouse, tmp_path: Path)
         (4, "titled", "", "it fails now"),
         (7, "added", None, "it fails"),
     ]
-    assert ask(warehouse, "SELECT * FROM what_changed(@before, @after) WHERE change = 'retitled'", before="r1", after="r2") == [
+    assert ask(
+        warehouse,
+        "SELECT * FROM what_changed(@before, @after) WHERE change = 'retitled'",
+        before="r1",
+        after="r2",
+    ) == [
         {
             "issue_id": 2,
             "issue_url": "https://github.com/a/b/issues/2",
@@ -273,23 +353,41 @@ def test_what_changed_between_two_releases(warehouse: Warehouse, tmp_path: Path)
 
 def test_health_keeps_its_list(warehouse: Warehouse, tmp_path: Path) -> None:
     publish(warehouse, Lake(tmp_path).add(SOURCE_HEALTH, "h1", [health()]))
-    assert ask(warehouse, "SELECT hours_missing, verdict FROM source_health") == [{"hours_missing": [4], "verdict": "partial"}]
+    assert ask(warehouse, "SELECT hours_missing, verdict FROM source_health") == [
+        {"hours_missing": [4], "verdict": "partial"}
+    ]
 
 
-def test_a_batch_of_before_a_column_was_added_has_null_in_it_alone_and_beside_newer_ones(warehouse: Warehouse, tmp_path: Path) -> None:
-    names = [field.name for field in SOURCE_HEALTH.schema if field.name not in ("usual_issues", "compared_with", "reason")]
+def test_a_batch_of_before_a_column_was_added_has_null_in_it_alone_and_beside_newer_ones(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    names = [
+        field.name
+        for field in SOURCE_HEALTH.schema
+        if field.name not in ("usual_issues", "compared_with", "reason")
+    ]
     older = replace(SOURCE_HEALTH, schema=pa.schema([SOURCE_HEALTH.schema.field(name) for name in names]))
     lake = Lake(tmp_path).add(older, "h1", [health()])
     publish(warehouse, lake)
     sql = "SELECT day, verdict, usual_issues, reason FROM source_health ORDER BY day"
     old = {"day": DAY, "verdict": "partial", "usual_issues": None, "reason": None}
     assert ask(warehouse, sql) == [old]
-    publish(warehouse, lake.add(SOURCE_HEALTH, "h2", [{**health(NEXT_DAY), "usual_issues": 412}], day=NEXT_DAY))
-    assert ask(warehouse, sql) == [old, {"day": NEXT_DAY, "verdict": "partial", "usual_issues": 412, "reason": "23 of 24 hours found"}]
+    publish(
+        warehouse, lake.add(SOURCE_HEALTH, "h2", [{**health(NEXT_DAY), "usual_issues": 412}], day=NEXT_DAY)
+    )
+    assert ask(warehouse, sql) == [
+        old,
+        {"day": NEXT_DAY, "verdict": "partial", "usual_issues": 412, "reason": "23 of 24 hours found"},
+    ]
 
 
 def test_an_analyst_writes_bigquery_with_named_parameters(warehouse: Warehouse, tmp_path: Path) -> None:
-    publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1, confidence=0.25), prediction(2, confidence=0.75)]))
+    publish(
+        warehouse,
+        Lake(tmp_path).add(
+            TITLE_PREDICTIONS, "t1", [prediction(1, confidence=0.25), prediction(2, confidence=0.75)]
+        ),
+    )
     figures = "COUNTIF(confidence >= @floor) AS sure, SAFE_DIVIDE(SUM(confidence), COUNT(*)) AS mean"
     sql = f"SELECT repo, {figures} FROM title_predictions GROUP BY repo"
     assert ask(warehouse, sql, floor=0.5) == [{"repo": "a/b", "sure": 1, "mean": 0.5}]
@@ -303,14 +401,18 @@ def test_an_analyst_writes_bigquery_with_named_parameters(warehouse: Warehouse, 
         ("DROP TABLE releases_v1", "Expected one SELECT"),
     ],
 )
-def test_a_query_that_cannot_run_is_refused(warehouse: Warehouse, tmp_path: Path, sql: str, message: str) -> None:
+def test_a_query_that_cannot_run_is_refused(
+    warehouse: Warehouse, tmp_path: Path, sql: str, message: str
+) -> None:
     publish(warehouse, Lake(tmp_path))
     with pytest.raises(UsageError, match=message):
         ask(warehouse, sql)
 
 
 @pytest.mark.parametrize("releases", [[release("r1", "published")], [release("r1"), release("r2")]])
-def test_one_release_is_current_not_more_not_less(warehouse: Warehouse, tmp_path: Path, releases: list[dict[str, Any]]) -> None:
+def test_one_release_is_current_not_more_not_less(
+    warehouse: Warehouse, tmp_path: Path, releases: list[dict[str, Any]]
+) -> None:
     with pytest.raises(UsageError, match="A warehouse shows one release"):
         warehouse.stage(*Lake(tmp_path).release(*releases))
 

@@ -15,7 +15,9 @@ from pipeline.warehouse.dialect import scan_condition, table_function, translate
 
 def rows(sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
     connection = duckdb.connect()
-    connection.execute("CREATE TABLE events AS SELECT * FROM (VALUES ('150101', 'a'), ('150102', 'b')) AS t (_TABLE_SUFFIX, type)")
+    connection.execute(
+        "CREATE TABLE events AS SELECT * FROM (VALUES ('150101', 'a'), ('150102', 'b')) AS t (_TABLE_SUFFIX, type)"
+    )
     return connection.execute(translate(sql).sql, parameters).fetchall()
 
 
@@ -24,7 +26,10 @@ def rows(sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
     [
         ("SELECT JSON_VALUE('{\"a\": 1', '$.a')", None),  # malformed: DuckDB alone would abort
         ("SELECT JSON_QUERY('{', '$.a')", None),
-        (r"""SELECT JSON_VALUE('{"a": "q\\"\\n\\u00e9"}', '$.a')""", 'q"\né'),  # the content, without quotes and escapes
+        (
+            r"""SELECT JSON_VALUE('{"a": "q\\"\\n\\u00e9"}', '$.a')""",
+            'q"\né',
+        ),  # the content, without quotes and escapes
         ("""SELECT JSON_VALUE('{"a": {"b": 1}}', '$.a')""", None),  # not a scalar
         ("""SELECT JSON_VALUE('{"a": [1]}', '$.a')""", None),
         ("""SELECT JSON_VALUE('{"a": null}', '$.a')""", None),
@@ -65,7 +70,9 @@ def test_a_wildcard_table_is_the_relation_of_events_with_its_suffix() -> None:
 
 
 def test_a_wildcard_table_keeps_its_alias() -> None:
-    assert rows("SELECT e.type FROM `githubarchive.day.20*` AS e WHERE e._TABLE_SUFFIX = '150101'") == [("a",)]
+    assert rows("SELECT e.type FROM `githubarchive.day.20*` AS e WHERE e._TABLE_SUFFIX = '150101'") == [
+        ("a",)
+    ]
 
 
 def test_named_parameters_are_listed() -> None:
@@ -73,9 +80,13 @@ def test_named_parameters_are_listed() -> None:
 
 
 def test_the_condition_of_a_scan_is_its_where_with_its_own_parameters() -> None:
-    condition = scan_condition("WITH x AS (SELECT * FROM `d.20*` WHERE type = @kind AND _TABLE_SUFFIX = '150101') SELECT * FROM x LIMIT @n")
+    condition = scan_condition(
+        "WITH x AS (SELECT * FROM `d.20*` WHERE type = @kind AND _TABLE_SUFFIX = '150101') SELECT * FROM x LIMIT @n"
+    )
     connection = duckdb.connect()
-    kept = connection.execute(f"SELECT {condition.sql} FROM (SELECT 'a' AS type, '150101' AS _TABLE_SUFFIX)", {"kind": "a"}).fetchall()
+    kept = connection.execute(
+        f"SELECT {condition.sql} FROM (SELECT 'a' AS type, '150101' AS _TABLE_SUFFIX)", {"kind": "a"}
+    ).fetchall()
     assert kept == [(True,)]
     assert condition.parameters == {"kind"}
 
@@ -90,11 +101,18 @@ def test_a_query_that_scans_twice_is_refused() -> None:
 
 
 def test_a_table_function_has_arguments_where_the_select_has_parameters() -> None:
-    function = table_function("WITH x AS (SELECT TRIM(@second) AS s) -- not @this\nSELECT s, @first AS f FROM x WHERE s = @second")
+    function = table_function(
+        "WITH x AS (SELECT TRIM(@second) AS s) -- not @this\nSELECT s, @first AS f FROM x WHERE s = @second"
+    )
     assert function.arguments == ("second", "first")
-    assert function.bigquery == "WITH x AS (SELECT TRIM(second) AS s) SELECT s, first AS f FROM x WHERE s = second"
+    assert (
+        function.bigquery
+        == "WITH x AS (SELECT TRIM(second) AS s) SELECT s, first AS f FROM x WHERE s = second"
+    )
     duckdb.execute(f"CREATE OR REPLACE TEMP MACRO given(second, first) AS TABLE {function.duckdb}")
-    assert duckdb.execute(f"{translate('SELECT * FROM given(@a, @b)').sql}", {"a": "a", "b": "b"}).fetchall() == [("a", "b")]
+    assert duckdb.execute(
+        f"{translate('SELECT * FROM given(@a, @b)').sql}", {"a": "a", "b": "b"}
+    ).fetchall() == [("a", "b")]
 
 
 def test_the_table_functions_take_these_arguments() -> None:
@@ -109,7 +127,9 @@ def test_no_argument_is_called_as_a_column_which_it_would_hide() -> None:
 
 
 def test_what_only_bigquery_runs_is_its_dialect_all_the_same() -> None:
-    assert {query.stem: translate(query.sql).parameters for query in Query.folder("examples")} == {"nearest_issues": {"issue_url"}}
+    assert {query.stem: translate(query.sql).parameters for query in Query.folder("examples")} == {
+        "nearest_issues": {"issue_url"}
+    }
 
 
 @pytest.mark.parametrize("sql", ["SELECT FROM WHERE", "DROP TABLE x", "SELECT 1; SELECT 2", ""])

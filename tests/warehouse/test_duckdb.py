@@ -36,11 +36,16 @@ def test_who_has_the_old_release_open_goes_on_reading_it(path: Path, tmp_path: P
     publish(path, Lake(tmp_path / "2").add(TITLE_PREDICTIONS, "t2", [prediction(2)], release_id="r2"), "r2")
     new = DuckDBWarehouse(str(path))
     assert reader.execute("SELECT issue_id FROM title_predictions").fetchall() == [(1,)]
-    assert (new.current_release(), new.query(Query("q", "SELECT issue_id FROM title_predictions")).to_pylist()) == ("r2", [{"issue_id": 2}])
+    assert (
+        new.current_release(),
+        new.query(Query("q", "SELECT issue_id FROM title_predictions")).to_pylist(),
+    ) == ("r2", [{"issue_id": 2}])
     reader.close()
 
 
-def test_the_file_can_be_opened_from_any_folder(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_can_be_opened_from_any_folder(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     publish(path, Lake(Path("relative")).add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
     monkeypatch.chdir(path.parent)
@@ -72,7 +77,9 @@ def copies(path: Path) -> list[str]:
     return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
 
 
-def test_files_of_a_bucket_are_copied_beside_the_file_once(of_a_bucket: DuckDBWarehouse, path: Path, tmp_path: Path) -> None:
+def test_files_of_a_bucket_are_copied_beside_the_file_once(
+    of_a_bucket: DuckDBWarehouse, path: Path, tmp_path: Path
+) -> None:
     lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)])
     publish_checked(of_a_bucket, lake)
     copied = path.parent / "warehouse.duckdb.files/title_predictions_v1/t1/part-0.parquet"
@@ -80,12 +87,16 @@ def test_files_of_a_bucket_are_copied_beside_the_file_once(of_a_bucket: DuckDBWa
     publish_checked(of_a_bucket, lake)
     assert copied.stat() == before
     assert copies(path) == ["title_predictions_v1/t1/part-0.parquet"]
-    connection = duckdb.connect(str(path), read_only=True)  # as an analyst does, without any key to the bucket
+    connection = duckdb.connect(
+        str(path), read_only=True
+    )  # as an analyst does, without any key to the bucket
     assert connection.execute("SELECT issue_id, batch_id FROM title_predictions").fetchall() == [(1, "t1")]
     connection.close()
 
 
-def test_copies_that_nobody_names_go_once_they_are_old(of_a_bucket: DuckDBWarehouse, path: Path, tmp_path: Path) -> None:
+def test_copies_that_nobody_names_go_once_they_are_old(
+    of_a_bucket: DuckDBWarehouse, path: Path, tmp_path: Path
+) -> None:
     lake = Lake(tmp_path)
     for batch_id in ("kept", "0ld", "y0ung"):
         lake.add(TITLE_PREDICTIONS, batch_id, [prediction(1)])
@@ -93,7 +104,10 @@ def test_copies_that_nobody_names_go_once_they_are_old(of_a_bucket: DuckDBWareho
     for batch_id in ("kept", "0ld"):
         os.utime(path.parent / "warehouse.duckdb.files/title_predictions_v1" / batch_id, (0, 0))
     of_a_bucket.collect({"title_predictions_v1": {"kept"}})
-    assert copies(path) == ["title_predictions_v1/kept/part-0.parquet", "title_predictions_v1/y0ung/part-0.parquet"]
+    assert copies(path) == [
+        "title_predictions_v1/kept/part-0.parquet",
+        "title_predictions_v1/y0ung/part-0.parquet",
+    ]
 
 
 def test_a_file_that_is_gone_from_the_bucket_is_named(of_a_bucket: DuckDBWarehouse, path: Path) -> None:

@@ -88,7 +88,9 @@ def test_whatever_the_titles_each_comes_out_once(tmp_path: Path, titles: list[st
         (b"latin \xe9", "latin \ufffd"),
     ],
 )
-def test_half_a_character_becomes_the_replacement_character(tmp_path: Path, written: bytes, read: str) -> None:
+def test_half_a_character_becomes_the_replacement_character(
+    tmp_path: Path, written: bytes, read: str
+) -> None:
     line = json.dumps(opened(title="HERE")).encode().replace(b"HERE", written)
     extraction = extract(write_hour(tmp_path, opened(1), line))
     assert values(extraction, "title") == ["it does not start", read]
@@ -134,7 +136,9 @@ def test_broken_lines_are_counted_with_place_and_reason_and_stop_nothing(tmp_pat
         ({"repo": None}, "opened issue: repo.name is missing"),
     ],
 )
-def test_an_opened_issue_that_lacks_what_is_required_is_quarantined(tmp_path: Path, issue: dict[str, Any], reason: str) -> None:
+def test_an_opened_issue_that_lacks_what_is_required_is_quarantined(
+    tmp_path: Path, issue: dict[str, Any], reason: str
+) -> None:
     extraction = extract(write_hour(tmp_path, event("WatchEvent"), opened(**issue)))
     row = extraction.malformed.to_pylist()[0]
     assert (row["file"], row["line"], row["reason"]) == ("2015-01-03-5.json.gz", 2, reason)
@@ -143,7 +147,9 @@ def test_an_opened_issue_that_lacks_what_is_required_is_quarantined(tmp_path: Pa
 
 
 def test_the_same_incomplete_issue_on_two_lines_is_two_rows(tmp_path: Path) -> None:
-    assert [line for line, _ in broken(extract(write_hour(tmp_path, opened(title=None), opened(title=None))))] == [1, 2]
+    assert [
+        line for line, _ in broken(extract(write_hour(tmp_path, opened(title=None), opened(title=None))))
+    ] == [1, 2]
 
 
 def test_a_quarantined_text_is_cut(tmp_path: Path) -> None:
@@ -152,7 +158,9 @@ def test_a_quarantined_text_is_cut(tmp_path: Path) -> None:
 
 
 def test_blank_lines_and_a_byte_order_mark_are_nothing(tmp_path: Path) -> None:
-    extraction = extract(write_hour(tmp_path, b"\xef\xbb\xbf" + json.dumps(opened(1)).encode(), b"", b"  \t", opened(2), b""))
+    extraction = extract(
+        write_hour(tmp_path, b"\xef\xbb\xbf" + json.dumps(opened(1)).encode(), b"", b"  \t", opened(2), b"")
+    )
     assert (values(extraction, "issue_id"), extraction.events, broken(extraction)) == ([1, 2], 2, [])
 
 
@@ -161,11 +169,17 @@ def test_deep_nesting_stops_nothing(tmp_path: Path) -> None:
     deep = json.dumps(opened(1, event_id="1", labels="HERE")).encode().replace(b'"HERE"', nest)
     half = deep.replace(b"it does", rb"\ud83d")  # has to be mended, which Python cannot do that deep
     extraction = extract(write_hour(tmp_path, deep, half, opened(2)))
-    assert (values(extraction, "issue_id"), broken(extraction)) == ([1, 2], [(2, "not JSON: nested too deep")])
+    assert (values(extraction, "issue_id"), broken(extraction)) == (
+        [1, 2],
+        [(2, "not JSON: nested too deep")],
+    )
 
 
 def test_a_file_cut_in_half_gives_its_whole_lines_and_one_quarantined(tmp_path: Path) -> None:
-    (path,) = write_hour(tmp_path, *(opened(number, event_id=str(number), body=DICE.randbytes(200).hex()) for number in range(500)))
+    (path,) = write_hour(
+        tmp_path,
+        *(opened(number, event_id=str(number), body=DICE.randbytes(200).hex()) for number in range(500)),
+    )
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     extraction = extract([path])
     whole = extraction.issues.num_rows
@@ -188,21 +202,31 @@ def test_a_damaged_file_gives_the_lines_before_the_damage(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("data", "reason"), [(b"", "the file is empty: no gzip stream"), (b"<html>not found</html>", "the file is not gzip: .*")]
+    ("data", "reason"),
+    [(b"", "the file is empty: no gzip stream"), (b"<html>not found</html>", "the file is not gzip: .*")],
 )
-def test_a_file_that_is_not_gzip_is_one_quarantined_line_and_spares_the_others(tmp_path: Path, data: bytes, reason: str) -> None:
+def test_a_file_that_is_not_gzip_is_one_quarantined_line_and_spares_the_others(
+    tmp_path: Path, data: bytes, reason: str
+) -> None:
     bad = tmp_path / f"{DAY}-4.json.gz"
     bad.write_bytes(data)
     extraction = extract([bad, *write_hour(tmp_path, opened(1), b"broken", opened(2))])
     (first, second) = extraction.malformed.to_pylist()
-    assert (first["file"], first["line"], second["file"], second["line"]) == (bad.name, 1, f"{DAY}-5.json.gz", 2)
+    assert (first["file"], first["line"], second["file"], second["line"]) == (
+        bad.name,
+        1,
+        f"{DAY}-5.json.gz",
+        2,
+    )
     assert re.fullmatch(reason, first["reason"])
     assert (values(extraction, "issue_id"), extraction.events) == ([1, 2], 2)
 
 
 def test_archives_of_several_members_and_of_nothing_are_read(tmp_path: Path) -> None:
     several = tmp_path / f"{DAY}-1.json.gz"
-    several.write_bytes(b"".join(gzip.compress(json.dumps(opened(number)).encode() + b"\n") for number in (1, 2)))
+    several.write_bytes(
+        b"".join(gzip.compress(json.dumps(opened(number)).encode() + b"\n") for number in (1, 2))
+    )
     empty = tmp_path / f"{DAY}-2.json.gz"
     empty.write_bytes(gzip.compress(b""))
     extraction = extract([several, empty])
@@ -217,9 +241,14 @@ def test_a_day_without_files_has_no_issues() -> None:
 TIMELINE = b'{"created_at":"2012-03-10T22:00:00-08:00","payload":{"issue":1,"action":"opened"},"actor":"someone","type":"IssuesEvent"}'
 
 
-@pytest.mark.parametrize("lines", [[TIMELINE, TIMELINE], [TIMELINE + TIMELINE]], ids=["lines", "one behind the other"])
+@pytest.mark.parametrize(
+    "lines", [[TIMELINE, TIMELINE], [TIMELINE + TIMELINE]], ids=["lines", "one behind the other"]
+)
 def test_hours_of_before_2015_are_refused_by_their_shape(tmp_path: Path, lines: list[bytes]) -> None:
-    with pytest.raises(SourceError, match=r"2015-01-03-5\.json\.gz has an event of the Timeline API.*the first day.* is 2015-01-01"):
+    with pytest.raises(
+        SourceError,
+        match=r"2015-01-03-5\.json\.gz has an event of the Timeline API.*the first day.* is 2015-01-01",
+    ):
         extract(write_hour(tmp_path, *lines))
 
 
@@ -228,7 +257,9 @@ def test_one_line_in_the_old_form_does_not_refuse_an_hour(tmp_path: Path) -> Non
     assert (values(extraction, "issue_id"), [line for line, _ in broken(extraction)]) == ([1, 2], [2])
 
 
-@pytest.mark.parametrize(("hour", "events", "issues", "with_body"), [(12, 8273, 236, 190), (1, 7427, 218, 193)])
+@pytest.mark.parametrize(
+    ("hour", "events", "issues", "with_body"), [(12, 8273, 236, 190), (1, 7427, 218, 193)]
+)
 def test_real_hours_have_their_issues(hour: int, events: int, issues: int, with_body: int) -> None:
     folder = os.environ.get("TITLER_TEST_DATA")
     if not folder:
@@ -236,7 +267,12 @@ def test_real_hours_have_their_issues(hour: int, events: int, issues: int, with_
     path = Path(folder) / "gharchive" / f"2015-01-01-{hour}.json.gz"
     extraction = extract([path])
     bodies = [body for body in values(extraction, "body") if body]
-    assert (extraction.events, extraction.issues.num_rows, len(bodies), extraction.malformed.num_rows) == (events, issues, with_body, 0)
+    assert (extraction.events, extraction.issues.num_rows, len(bodies), extraction.malformed.num_rows) == (
+        events,
+        issues,
+        with_body,
+        0,
+    )
 
 
 def test_real_hours_read_side_by_side_keep_the_places_of_their_lines(tmp_path: Path) -> None:

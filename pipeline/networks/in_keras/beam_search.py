@@ -58,17 +58,36 @@ class Search(keras.Model):
             return ops.logical_and(step < self._room, ops.any(going_on))
 
         def write(
-            step: Any, ended: Any, going_on: Any, best: Any, title: Any, titles: Any, before: Any, last: Any, sums: Any, state: Any
+            step: Any,
+            ended: Any,
+            going_on: Any,
+            best: Any,
+            title: Any,
+            titles: Any,
+            before: Any,
+            last: Any,
+            sums: Any,
+            state: Any,
         ) -> Any:
             logs, state = self._steps.step(memory, state, last)
             barred = self._barred(titles, before, last)
             # added, so that what is no number stays none, and is told
-            logs = put(ops.cast(logs, "float32"), barred, ops.full_like(barred, NEVER, dtype="float32"), reduction="add")
+            logs = put(
+                ops.cast(logs, "float32"),
+                barred,
+                ops.full_like(barred, NEVER, dtype="float32"),
+                reduction="add",
+            )
             # twice the width: as many may end, and as many must go on; the best of all are among the best of each beginning
             most = min(2 * width, self._words)
             candidates, tokens = ops.top_k(logs, most)
-            candidates, places_of = ops.top_k(ops.reshape(sums[:, :, None] + candidates, (-1, width * most)), 2 * width)
-            parent, token = places_of // most, ops.take_along_axis(ops.reshape(tokens, (-1, width * most)), places_of, axis=1)
+            candidates, places_of = ops.top_k(
+                ops.reshape(sums[:, :, None] + candidates, (-1, width * most)), 2 * width
+            )
+            parent, token = (
+                places_of // most,
+                ops.take_along_axis(ops.reshape(tokens, (-1, width * most)), places_of, axis=1),
+            )
             grown = ops.where(places == step, token[:, :, None], chosen(titles, parent))
 
             ends = token == self._end
@@ -80,9 +99,24 @@ class Search(keras.Model):
             sums, going = ops.top_k(ops.where(ends, 2 * NEVER, candidates), width)
             state, titles = chosen(state, chosen(parent, going)), chosen(grown, going)
             # greedy takes the first end there is
-            hopeful = ended < width if width == 1 else ops.logical_or(ended < width, ops.max(sums, axis=1) / length > best)
+            hopeful = (
+                ended < width
+                if width == 1
+                else ops.logical_or(ended < width, ops.max(sums, axis=1) / length > best)
+            )
             going_on = ops.logical_and(going_on, hopeful)
-            return step + 1, ended, going_on, best, title, titles, chosen(last, chosen(parent, going)), chosen(token, going), sums, state
+            return (
+                step + 1,
+                ended,
+                going_on,
+                best,
+                title,
+                titles,
+                chosen(last, chosen(parent, going)),
+                chosen(token, going),
+                sums,
+                state,
+            )
 
         step, ended = ops.zeros((), "int32"), ops.zeros_like(last[:, 0])
         begun = step, ended, ended == 0, best, titles[:, 0], titles, ops.zeros_like(last), last, sums, state
@@ -97,7 +131,9 @@ class Search(keras.Model):
         never = ops.zeros_like(last)[:, :, None] + np.array([PAD, UNKNOWN, self._start], np.int32)
         if not self._once:
             return never
-        same = ops.logical_and(titles[:, :, :-2] == before[:, :, None], titles[:, :, 1:-1] == last[:, :, None])
+        same = ops.logical_and(
+            titles[:, :, :-2] == before[:, :, None], titles[:, :, 1:-1] == last[:, :, None]
+        )
         return ops.concatenate([never, last[:, :, None], ops.where(same, titles[:, :, 2:], PAD)], axis=-1)
 
 
@@ -108,7 +144,9 @@ def chosen(values: KerasTensor, index: KerasTensor) -> KerasTensor:
     return ops.take(flat, index + width * ops.arange(rows, dtype="int32")[:, None], axis=0)
 
 
-def better(title: KerasTensor, best: KerasTensor, titles: KerasTensor, means: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
+def better(
+    title: KerasTensor, best: KerasTensor, titles: KerasTensor, means: KerasTensor
+) -> tuple[KerasTensor, KerasTensor]:
     """Titles (B, T) and their means (B,), and candidates (B, j, T) with theirs (B, j) -> the better of each issue."""
     highest = ops.argmax(means, axis=1)
     found, mean = chosen(titles, highest[:, None])[:, 0], ops.max(means, axis=1)
@@ -123,12 +161,16 @@ def spread(ids: KerasTensor, values: KerasTensor, size: int) -> KerasTensor:
     return ops.reshape(sums, (-1, width, size))
 
 
-def put(values: KerasTensor, ids: KerasTensor, others: KerasTensor, reduction: str | None = None) -> KerasTensor:
+def put(
+    values: KerasTensor, ids: KerasTensor, others: KerasTensor, reduction: str | None = None
+) -> KerasTensor:
     """The values (B, k, size) with others (B, k, n) in their place, or added to them, at the ids (B, k, n).
 
     Where an id is there twice, and nothing is added, it has the same other twice.
     """
     rows, (width, size) = ops.shape(values)[0], values.shape[1:]
     places = ids + size * ops.reshape(ops.arange(rows * width, dtype="int32"), (-1, width, 1))
-    flat = ops.scatter_update(ops.reshape(values, (-1,)), ops.reshape(places, (-1, 1)), ops.reshape(others, (-1,)), reduction)
+    flat = ops.scatter_update(
+        ops.reshape(values, (-1,)), ops.reshape(places, (-1, 1)), ops.reshape(others, (-1,)), reduction
+    )
     return ops.reshape(flat, (-1, width, size))

@@ -33,7 +33,11 @@ class Checkpoint:
 
     def write(self, path: Path) -> None:
         """Writes the file aside and renames it, so that `path` is always whole. Raises LakeError where there is no room or no right."""
-        arrays = {f"{group}/{number:04}": array for group in GROUPS for number, array in enumerate(getattr(self, group))}
+        arrays = {
+            f"{group}/{number:04}": array
+            for group in GROUPS
+            for number, array in enumerate(getattr(self, group))
+        }
         aside = path.with_name(f"{path.name}.{os.getpid()}.aside")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,9 +61,14 @@ class Checkpoint:
         try:
             with np.load(path, allow_pickle=False) as file:
                 facts = json.loads(file["facts"].tobytes())
-                groups = {group: [file[name] for name in sorted(file.files) if name.startswith(f"{group}/")] for group in GROUPS}
+                groups = {
+                    group: [file[name] for name in sorted(file.files) if name.startswith(f"{group}/")]
+                    for group in GROUPS
+                }
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise LakeError(f"{path} is no checkpoint: {error}", f"Train from the beginning:  rm {path}") from None
+            raise LakeError(
+                f"{path} is no checkpoint: {error}", f"Train from the beginning:  rm {path}"
+            ) from None
         return cls(facts, **groups)
 
 

@@ -129,20 +129,28 @@ class Contrast:
                 issues += pairs
                 loss += float(logs["loss"]) * pairs
                 accuracy += float(logs["accuracy"]) * pairs
-        return ContrastFigures(number, issues, loss / max(1, issues), accuracy / max(1, issues), time.monotonic() - began)
+        return ContrastFigures(
+            number, issues, loss / max(1, issues), accuracy / max(1, issues), time.monotonic() - began
+        )
 
     def finish(self) -> None:
         """The table stays as it is from here on; the units of the network that writes titles begin with its directions."""
         self._model.table.trainable = False
         rows = np.asarray(ops.convert_to_numpy(self._model.table.embeddings))
         rows = rows - rows.mean(axis=0)
-        self._model.units.embeddings.assign(rows * (INITIAL_RMS / np.sqrt(np.mean(rows**2, axis=1, keepdims=True) + 1e-12)))
+        self._model.units.embeddings.assign(
+            rows * (INITIAL_RMS / np.sqrt(np.mean(rows**2, axis=1, keepdims=True) + 1e-12))
+        )
 
 
 def steps(batches: Iterator[tuple[Ids, Ids]], vocabulary: int) -> Iterator[list[npt.NDArray[Any]]]:
     """What `Pairs` takes, a step at a time."""
     for bodies, titles in regrouped(batches):
-        yield [*packed(bag(titles, vocabulary)), *packed(bag(bodies, vocabulary)), np.arange(len(bodies), dtype=np.int32)]
+        yield [
+            *packed(bag(titles, vocabulary)),
+            *packed(bag(bodies, vocabulary)),
+            np.arange(len(bodies), dtype=np.int32),
+        ]
 
 
 def regrouped(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[tuple[Ids, Ids]]:

@@ -64,7 +64,10 @@ class Copy(keras.Model):
         size, self.words = shape["hidden_size"], shape["title_vocabulary"]
         self.units = layers.ReversibleEmbedding(self.words, size, name="units")
         self.drop = layers.Dropout(DROPOUT, name="drop")
-        half, upper = (layers.GRU(size // 2, return_sequences=True, return_state=True, name=name) for name in ("half", "upper_half"))
+        half, upper = (
+            layers.GRU(size // 2, return_sequences=True, return_state=True, name=name)
+            for name in ("half", "upper_half")
+        )
         self.reader = layers.Bidirectional(half, name="reader")
         self.rereader = layers.Bidirectional(upper, name="rereader") if shape["layers"] == 2 else None
         self.bridge = layers.Dense(size, activation="tanh", name="bridge")
@@ -75,7 +78,9 @@ class Copy(keras.Model):
         self.project = layers.Dense(size, name="project")
         self.gate = layers.Dense(1, name="gate")
         initial = keras.initializers.RandomNormal(stddev=size**-0.5)
-        self.table = layers.Embedding(self.words, size, embeddings_initializer=initial, trainable=False, dtype="float32", name="table")
+        self.table = layers.Embedding(
+            self.words, size, embeddings_initializer=initial, trainable=False, dtype="float32", name="table"
+        )
         self.table.build()
 
     def get_config(self) -> dict[str, Any]:
@@ -83,7 +88,9 @@ class Copy(keras.Model):
 
     def build_from_config(self, config: Any) -> None:
         """Makes the weights, whatever the shapes were that Keras keeps of its first call: they depend on none."""
-        body, title, target = (np.zeros(size, np.int32) for size in ((1, 2), (1, self.config["title_length"] - 1), (1, 1)))
+        body, title, target = (
+            np.zeros(size, np.int32) for size in ((1, 2), (1, self.config["title_length"] - 1), (1, 1))
+        )
         self([body, title, target, target[0]])
 
     def read(self, body: KerasTensor, training: bool = False) -> tuple[Memory, KerasTensor]:
@@ -95,17 +102,23 @@ class Copy(keras.Model):
             read = read + second
         return (body, read, self.keys(read)), self.bridge(ops.concatenate([ahead, back], axis=-1))
 
-    def look(self, memory: Memory, hidden: KerasTensor, told: KerasTensor) -> tuple[KerasTensor, KerasTensor, KerasTensor]:
+    def look(
+        self, memory: Memory, hidden: KerasTensor, told: KerasTensor
+    ) -> tuple[KerasTensor, KerasTensor, KerasTensor]:
         """Decoder's states and units (B, T, H) -> attentional states (B, T, H), the gate's logit (B, T, 1), attention (B, T, S)."""
         body, read, keys = memory
-        context, attention = self.attention([hidden, read, keys], mask=[None, body != PAD], return_attention_scores=True)
+        context, attention = self.attention(
+            [hidden, read, keys], mask=[None, body != PAD], return_attention_scores=True
+        )
         seen = ops.concatenate([hidden, context], axis=-1)
         gate = self.gate(ops.concatenate([seen, told], axis=-1))
         return self.combine(seen), ops.cast(gate, "float32"), ops.cast(attention, "float32")
 
     def logits(self, combined: KerasTensor, training: bool = False) -> KerasTensor:
         """(..., H) -> (..., V)."""
-        return ops.cast(self.units(self.project(self.drop(combined, training=training)), reverse=True), "float32")
+        return ops.cast(
+            self.units(self.project(self.drop(combined, training=training)), reverse=True), "float32"
+        )
 
     def call(self, inputs: list[KerasTensor], training: bool = False) -> KerasTensor:
         body, title, target, place = inputs
@@ -114,10 +127,15 @@ class Copy(keras.Model):
         hidden = self.writer(told, initial_state=state)
         combined, gate, attention = self.look(memory, hidden, told)
         # what is copied of each place's unit in all, wherever else it stands: (B, T, S)
-        copied = ops.matmul(ops.stop_gradient(attention), ops.cast(body[:, :, None] == body[:, None, :], attention.dtype))
+        copied = ops.matmul(
+            ops.stop_gradient(attention), ops.cast(body[:, :, None] == body[:, None, :], attention.dtype)
+        )
 
         # from here on the targets alone: most of a title's places are padding, and logits are the largest of all arrays
-        packed = [ops.take(ops.reshape(each, (-1, ops.shape(each)[-1])), place, axis=0) for each in (combined, gate, attention, copied)]
+        packed = [
+            ops.take(ops.reshape(each, (-1, ops.shape(each)[-1])), place, axis=0)
+            for each in (combined, gate, attention, copied)
+        ]
         combined, gate, attention, copied = packed
         source = ops.take(body, place // title.shape[1], axis=0)
         logits = self.logits(combined, training)
@@ -125,10 +143,14 @@ class Copy(keras.Model):
         copy = ops.log_sigmoid(-gate)
 
         found = ops.sum(ops.where(source == target, attention, 0.0), axis=-1, keepdims=True)
-        right = ops.logaddexp(write + ops.take_along_axis(logits, target, axis=-1), copy + ops.log(found + TINY))
+        right = ops.logaddexp(
+            write + ops.take_along_axis(logits, target, axis=-1), copy + ops.log(found + TINY)
+        )
         # the likeliest unit is the likeliest of the vocabulary, or one of the body's
         write, copy, logits = (ops.stop_gradient(each) for each in (write, copy, logits))
-        there = ops.logaddexp(write + ops.take_along_axis(logits, source, axis=-1), copy + ops.log(copied + TINY))
+        there = ops.logaddexp(
+            write + ops.take_along_axis(logits, source, axis=-1), copy + ops.log(copied + TINY)
+        )
         written = write + ops.max(logits, axis=-1, keepdims=True)
         likeliest = ops.maximum(written, ops.max(there, axis=-1, keepdims=True))
         return ops.concatenate([right, likeliest], axis=-1)
@@ -138,7 +160,9 @@ class Copy(keras.Model):
         memory, state = self.read(body)
         return (memory, ops.cast(ops.argmax(body[:, :, None] == body[:, None, :], axis=1), "int32")), state
 
-    def step(self, begun: tuple[Memory, KerasTensor], state: KerasTensor, token: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
+    def step(
+        self, begun: tuple[Memory, KerasTensor], state: KerasTensor, token: KerasTensor
+    ) -> tuple[KerasTensor, KerasTensor]:
         """As `search.Steps`."""
         memory, first = begun
         told = self.units(token)
@@ -151,8 +175,12 @@ class Copy(keras.Model):
         # only a body's units are copied: where one stands first is what all its places get, and 0 elsewhere
         places = ops.shape(first)[1]
         copied = spread(ops.broadcast_to(first[:, None], ops.shape(attention)), attention, places)
-        units = ops.broadcast_to(ops.where(first == ops.arange(places), memory[0], PAD)[:, None], ops.shape(attention))
-        there = ops.logaddexp(ops.take_along_axis(logs, units, axis=-1), ops.log_sigmoid(-gate) + ops.log(copied + TINY))
+        units = ops.broadcast_to(
+            ops.where(first == ops.arange(places), memory[0], PAD)[:, None], ops.shape(attention)
+        )
+        there = ops.logaddexp(
+            ops.take_along_axis(logs, units, axis=-1), ops.log_sigmoid(-gate) + ops.log(copied + TINY)
+        )
         return put(logs, units, there), state
 
 

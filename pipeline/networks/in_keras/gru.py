@@ -48,7 +48,9 @@ def _network(name: str, shape: Shape, **gates: Any) -> keras.Model:
     title = keras.Input((shape.steps,), dtype="int32", name="title")
     told = layers.Embedding(shape.title_vocabulary, shape.embedding_size, name="title_embedding")(title)
     told = layers.BatchNormalization(name="title_norm")(told)
-    told = layers.GRU(shape.hidden_size, return_sequences=True, name="decoder", **gates)(told, initial_state=state)
+    told = layers.GRU(shape.hidden_size, return_sequences=True, name="decoder", **gates)(
+        told, initial_state=state
+    )
     told = layers.BatchNormalization(name="decoder_norm")(told)
     logits = layers.Dense(shape.title_vocabulary, name="words")(told)
     return keras.Model([body, title], logits, name=name)
@@ -60,14 +62,20 @@ class GruSteps:
     def __init__(self, model: keras.Model) -> None:
         layer = model.get_layer
         self._encoder = keras.Model(layer("body").output, layer("encoder").output[1], name="encode")
-        self._embedding, self._norm, self._cell = layer("title_embedding"), layer("title_norm"), layer("decoder").cell
+        self._embedding, self._norm, self._cell = (
+            layer("title_embedding"),
+            layer("title_norm"),
+            layer("decoder").cell,
+        )
         self._state_norm, self._words = layer("decoder_norm"), layer("words")
 
     def begin(self, body: KerasTensor) -> tuple[tuple[()], KerasTensor]:
         """Bodies (B, body_length) -> states (B, hidden_size)."""
         return (), self._encoder(body, training=False)
 
-    def step(self, memory: tuple[()], state: KerasTensor, token: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
+    def step(
+        self, memory: tuple[()], state: KerasTensor, token: KerasTensor
+    ) -> tuple[KerasTensor, KerasTensor]:
         """States (B, k, hidden_size) and the tokens (B, k) last written -> log p of the next (B, k, title_vocabulary), states."""
         told = self._norm(self._embedding(token), training=False)
         flat = [ops.reshape(each, (-1, each.shape[-1])) for each in (told, state)]

@@ -30,15 +30,24 @@ class Network:
         self._first = _First(self._steps)
         self._searches: dict[tuple[int, int, int], Search] = {}
 
-    def encode(self, body_ids: npt.ArrayLike, batch_size: int = BATCH_SIZE, *, title_ids: npt.ArrayLike | None = None) -> Floats:
+    def encode(
+        self, body_ids: npt.ArrayLike, batch_size: int = BATCH_SIZE, *, title_ids: npt.ArrayLike | None = None
+    ) -> Floats:
         """The embeddings (n, hidden_size) of bodies (n, body_length), and of titles (n, title_length) where the variant reads them."""
         ids = self.shape.checked(body_ids)
         if self._kind.embed is not None:
-            return self._kind.embed(self.model)(ids, None if title_ids is None else self.shape.checked_titles(title_ids, len(ids)))
-        states = [np.asarray(self._first.predict_on_batch(batch))[:rows] for batch, rows in padded_batches(ids, batch_size)]
+            return self._kind.embed(self.model)(
+                ids, None if title_ids is None else self.shape.checked_titles(title_ids, len(ids))
+            )
+        states = [
+            np.asarray(self._first.predict_on_batch(batch))[:rows]
+            for batch, rows in padded_batches(ids, batch_size)
+        ]
         return np.concatenate(states) if states else self.shape.no_titles().states
 
-    def decode(self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE, beam_width: int = 0) -> Decoded:
+    def decode(
+        self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE, beam_width: int = 0
+    ) -> Decoded:
         """Titles by beam search, of width 1 by taking the likeliest next token again and again; 0 is the variant's own width.
 
         `start` and `end` are the ids of _start_ and _end_. Never writes 0 (padding), 1 (unknown) or `start`: their probabilities
@@ -61,7 +70,12 @@ class Network:
             return self.shape.no_titles()
         back = np.argsort(order)
         titles, words, means, states = (np.concatenate(part)[back] for part in zip(*parts, strict=True))
-        return Decoded(titles, words, means, states if self._kind.embed is None else self._kind.embed(self.model)(ids, None))
+        return Decoded(
+            titles,
+            words,
+            means,
+            states if self._kind.embed is None else self._kind.embed(self.model)(ids, None),
+        )
 
 
 def build(variant: str, shape: Shape, seed: int) -> Network:
@@ -89,5 +103,9 @@ def padded_batches(ids: Ids, batch_size: int) -> Iterator[tuple[Ids, int]]:
     """The rows in batches that are padded with rows of zeros to one of few sizes, each with how many of its rows count."""
     for first in range(0, len(ids), batch_size):
         rows = ids[first : first + batch_size]
-        size = batch_size if first else min((size for size in SMALL_BATCHES if len(rows) <= size < batch_size), default=batch_size)
+        size = (
+            batch_size
+            if first
+            else min((size for size in SMALL_BATCHES if len(rows) <= size < batch_size), default=batch_size)
+        )
         yield np.pad(rows, ((0, size - len(rows)), (0, 0))), len(rows)

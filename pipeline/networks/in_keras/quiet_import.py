@@ -43,4 +43,6 @@ logging.getLogger("tensorflow").addFilter(_is_wanted)
 with held_back():
     import keras
 
-    keras.ops.transpose(keras.ops.ones((2, 2), "bool"))  # of its first one, oneDNN says that it leaves booleans to others
+    keras.ops.transpose(
+        keras.ops.ones((2, 2), "bool")
+    )  # of its first one, oneDNN says that it leaves booleans to others

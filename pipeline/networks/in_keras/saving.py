@@ -30,9 +30,13 @@ def load(directory: Path) -> Network:
         raise LakeError(f"{directory / SHAPE} is damaged: {error}", AGAIN) from None
     try:
         network.model.load_weights(directory / WEIGHTS)
-    except Exception as error:  # Keras and h5py raise whatever comes: ValueError, KeyError, OSError, BadZipFile, zlib.error
+    except (
+        Exception
+    ) as error:  # Keras and h5py raise whatever comes: ValueError, KeyError, OSError, BadZipFile, zlib.error
         first = (str(error) or type(error).__name__).splitlines()[0]
-        raise LakeError(f"{directory / WEIGHTS} is damaged, or does not fit the shape in {SHAPE}: {first}", AGAIN) from None
+        raise LakeError(
+            f"{directory / WEIGHTS} is damaged, or does not fit the shape in {SHAPE}: {first}", AGAIN
+        ) from None
     if not all(np.isfinite(variable).all() for variable in network.model.get_weights()):
         raise LakeError(f"{directory / WEIGHTS} holds weights that are not numbers.", AGAIN)
     return network

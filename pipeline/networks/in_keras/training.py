@@ -93,8 +93,17 @@ def fit(
     another training, TitlerError where the loss is no longer a number.
     """
     kind = VARIANTS[network.variant]
-    about = {"variant": network.variant, "shape": asdict(network.shape), "learning_rate": learning_rate, "seed": seed}
-    kept = _Kept(checkpoint / CHECKPOINT, {**about, "contrast_epochs": contrast_epochs} if kind.contrast else about, network)
+    about = {
+        "variant": network.variant,
+        "shape": asdict(network.shape),
+        "learning_rate": learning_rate,
+        "seed": seed,
+    }
+    kept = _Kept(
+        checkpoint / CHECKPOINT,
+        {**about, "contrast_epochs": contrast_epochs} if kind.contrast else about,
+        network,
+    )
     history, best = kept.history, kept.best
     if kind.contrast is not None and not history:
         _contrast(kind.contrast(network.model), contrast or train, contrast_epochs, on_epoch, kept)
@@ -106,7 +115,9 @@ def fit(
     optimizer.build(lesson.model.trainable_variables)
     if history:
         assign(optimizer.variables, kept.optimizer)
-    learn = Warmup(network.model, int(ops.convert_to_numpy(optimizer.iterations))).wrap(lesson.model.train_on_batch)
+    learn = Warmup(network.model, int(ops.convert_to_numpy(optimizer.iterations))).wrap(
+        lesson.model.train_on_batch
+    )
     while len(history) < epochs and _epochs_without_gain(history) < patience:
         epoch = len(history) + 1
         optimizer.learning_rate = _learning_rate(learning_rate, history, epochs if lesson.cools else None)
@@ -152,7 +163,8 @@ class _Kept:
         found = Checkpoint.read(path)
         if found.facts.get("about") != about:
             raise LakeError(
-                f"{path} is of another training: {found.facts.get('about')}; this one is {about}.", f"Train from the beginning:  rm {path}"
+                f"{path} is of another training: {found.facts.get('about')}; this one is {about}.",
+                f"Train from the beginning:  rm {path}",
             )
         self.contrast = tuple(ContrastFigures(**figures) for figures in found.facts.get("contrast", []))
         self.history = tuple(EpochFigures(**figures) for figures in found.facts["history"])
@@ -161,7 +173,9 @@ class _Kept:
 
     def write(self, weights: Arrays, optimizer: keras.Optimizer, best: Arrays) -> None:
         """Keeps the state after an epoch."""
-        contrast, history = ([asdict(figures) for figures in epochs] for epochs in (self.contrast, self.history))
+        contrast, history = (
+            [asdict(figures) for figures in epochs] for epochs in (self.contrast, self.history)
+        )
         facts = {"about": self._about, "contrast": contrast, "history": history}
         Checkpoint(facts, weights, values(optimizer.variables), best).write(self._path)
 
@@ -171,7 +185,9 @@ class _Kept:
         return list(self._network.model.variables)
 
 
-def _contrast(learning: Contrast, data: Data, epochs: int, on_epoch: Callable[[Figures], None], kept: _Kept) -> None:
+def _contrast(
+    learning: Contrast, data: Data, epochs: int, on_epoch: Callable[[Figures], None], kept: _Kept
+) -> None:
     """What is left of the epochs before titles."""
     if kept.contrast:
         assign(learning.optimizer.variables, kept.optimizer)
@@ -183,7 +199,9 @@ def _contrast(learning: Contrast, data: Data, epochs: int, on_epoch: Callable[[F
             raise _nothing("train")
         if not math.isfinite(figures.loss):
             raise TitlerError(
-                f"The contrast loss of epoch {epoch} is {figures.loss}.", "Train a new model with another model.seed.", final=True
+                f"The contrast loss of epoch {epoch} is {figures.loss}.",
+                "Train a new model with another model.seed.",
+                final=True,
             )
         on_epoch(figures)
         kept.contrast = (*kept.contrast, figures)
@@ -205,12 +223,17 @@ def _pass(
             lesson.model.reset_metrics()
             logs = step(batch.inputs, batch.targets, return_dict=True)
             for name in sums:
-                sums[name] += float(logs[name]) * (batch.issues if name == "loss" and lesson.loss_over == "issues" else batch.tokens)
+                sums[name] += float(logs[name]) * (
+                    batch.issues if name == "loss" and lesson.loss_over == "issues" else batch.tokens
+                )
             issues += batch.issues
             tokens += batch.tokens
     if not issues:
         raise _nothing(what)
-    over = {**dict.fromkeys(sums, max(1, tokens)), **({"loss": issues} if lesson.loss_over == "issues" else {})}
+    over = {
+        **dict.fromkeys(sums, max(1, tokens)),
+        **({"loss": issues} if lesson.loss_over == "issues" else {}),
+    }
     return {name: total / over[name] for name, total in sums.items()}, issues
 
 

@@ -39,9 +39,18 @@ class Variant:
 VARIANTS: Mapping[str, Variant] = MappingProxyType(
     {
         "gru": Variant(gru.gru, gru.lesson, gru.GruSteps, beam_width=1, repeats=True, trims=False),
-        "gru_cudnn": Variant(gru.gru_cudnn, gru.lesson, gru.GruSteps, beam_width=1, repeats=True, trims=False),
+        "gru_cudnn": Variant(
+            gru.gru_cudnn, gru.lesson, gru.GruSteps, beam_width=1, repeats=True, trims=False
+        ),
         "copy": Variant(
-            copy.copy, copy.lesson, lambda model: model, beam_width=4, repeats=False, trims=True, embed=copy.embed, contrast=Contrast
+            copy.copy,
+            copy.lesson,
+            lambda model: model,
+            beam_width=4,
+            repeats=False,
+            trims=True,
+            embed=copy.embed,
+            contrast=Contrast,
         ),
     }
 )
@@ -50,4 +59,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
 def check(variant: str) -> None:
     """Raises UsageError for a variant that there is not, naming those there are."""
     if variant not in VARIANTS:
-        raise UsageError(f"{variant!r} is no variant of the network.", f"Set model.variant to one of: {', '.join(VARIANTS)}")
+        raise UsageError(
+            f"{variant!r} is no variant of the network.",
+            f"Set model.variant to one of: {', '.join(VARIANTS)}",
+        )

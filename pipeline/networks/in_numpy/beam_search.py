@@ -28,7 +28,9 @@ class Steps(Protocol):
         """That, states (B, k, size), last tokens (B, k) -> log p of the next token (B, k, words), states."""
 
 
-def search(network: Steps, body: Ids, shape: Shape, start: int, end: int, width: int, once: bool) -> tuple[Ids, Ids, Floats, Floats]:
+def search(
+    network: Steps, body: Ids, shape: Shape, start: int, end: int, width: int, once: bool
+) -> tuple[Ids, Ids, Floats, Floats]:
     """Bodies (B, body_length) -> ids (B, shape.steps), words (B,), mean log probabilities (B,), embeddings (B, hidden_size)."""
     memory, first = network.begin(body)
     issues, words = np.arange(len(body))[:, None], shape.title_vocabulary
@@ -61,10 +63,22 @@ def search(network: Steps, body: Ids, shape: Shape, start: int, end: int, width:
 
         sums, going = _top(np.where(ends, 2 * NEVER, candidates), width)
         parent = parent[issues, going]
-        titles, state, before, last = grown[issues, going], state[issues, parent], last[issues, parent], token[issues, going]
+        titles, state, before, last = (
+            grown[issues, going],
+            state[issues, parent],
+            last[issues, parent],
+            token[issues, going],
+        )
         going_on &= (ended < width) | ((width > 1) & (sums.max(axis=1) / np.float32(step + 1) > best))
-    title, best = _better(title, best, titles, np.where(going_on[:, None], sums / np.float32(shape.steps), NEVER))
-    return title, ((title != PAD) & (title != end)).sum(axis=1, dtype=np.int32), best, network.embedded(body, first)
+    title, best = _better(
+        title, best, titles, np.where(going_on[:, None], sums / np.float32(shape.steps), NEVER)
+    )
+    return (
+        title,
+        ((title != PAD) & (title != end)).sum(axis=1, dtype=np.int32),
+        best,
+        network.embedded(body, first),
+    )
 
 
 def _top(values: Floats, count: int) -> tuple[Floats, npt.NDArray[np.int64]]:

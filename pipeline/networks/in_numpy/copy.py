@@ -24,7 +24,9 @@ class Copy:
     def __init__(self, shape: Shape, weights: Weights) -> None:
         check(weights, _sizes(shape))
         (self._units,), (self._table,), (self._keys,) = (weights[name] for name in ("units", "table", "keys"))
-        self._readers = [[Cell(CUDNNS, *weights[name]) for name in names] for names in READERS[: shape.layers]]
+        self._readers = [
+            [Cell(CUDNNS, *weights[name]) for name in names] for names in READERS[: shape.layers]
+        ]
         self._writer = Cell(CUDNNS, *weights["writer"])
         self._dense = {name: weights[name] for name in ("bridge", "combine", "project", "gate")}
 

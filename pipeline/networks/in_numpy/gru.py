@@ -21,7 +21,9 @@ class Gru:
         check(weights, _sizes(gates, shape))
         self._size = shape.hidden_size
         (self._body,), (self._title,) = weights["body_embedding"], weights["title_embedding"]
-        self._body_norm, self._title_norm, self._state_norm = (_norm(*weights[f"{name}_norm"]) for name in ("body", "title", "decoder"))
+        self._body_norm, self._title_norm, self._state_norm = (
+            _norm(*weights[f"{name}_norm"]) for name in ("body", "title", "decoder")
+        )
         self._encoder, self._decoder = (Cell(gates, *weights[name]) for name in ("encoder", "decoder"))
         self._words, self._words_bias = weights["words"]
 

@@ -59,5 +59,9 @@ class Cell:
         read = word @ self._kernel + self._bias
         gates = self._activation(read[:, : 2 * self._size] + state @ self._gate_kernel + self._gate_bias)
         update, reset = gates[:, : self._size], gates[:, self._size :]
-        told = reset * (state @ self._news_kernel + self._news_bias) if self._reset_after else (reset * state) @ self._news_kernel
+        told = (
+            reset * (state @ self._news_kernel + self._news_bias)
+            if self._reset_after
+            else (reset * state) @ self._news_kernel
+        )
         return update * state + (1 - update) * np.tanh(read[:, 2 * self._size :] + told)

@@ -60,17 +60,23 @@ class LightNetwork:
         """
         variant, shape = read_about(directory)
         if variant not in VARIANTS:
-            raise LakeError(f"{directory / SHAPE} is damaged: {variant!r} is no variant of the network.", AGAIN)
+            raise LakeError(
+                f"{directory / SHAPE} is damaged: {variant!r} is no variant of the network.", AGAIN
+            )
         try:
             network = cls(variant, shape, weights := read(directory / WEIGHTS))
         except Exception as error:  # zipfile and h5py raise whatever comes: BadZipFile, KeyError, OSError, RuntimeError, ValueError
             reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise LakeError(f"{directory / WEIGHTS} is damaged, or does not fit the shape in {SHAPE}: {reason}", AGAIN) from None
+            raise LakeError(
+                f"{directory / WEIGHTS} is damaged, or does not fit the shape in {SHAPE}: {reason}", AGAIN
+            ) from None
         if not all(np.isfinite(array).all() for arrays in weights.values() for array in arrays):
             raise LakeError(f"{directory / WEIGHTS} holds weights that are not numbers.", AGAIN)
         return network
 
-    def encode(self, body_ids: npt.ArrayLike, batch_size: int = BATCH_SIZE, *, title_ids: npt.ArrayLike | None = None) -> Floats:
+    def encode(
+        self, body_ids: npt.ArrayLike, batch_size: int = BATCH_SIZE, *, title_ids: npt.ArrayLike | None = None
+    ) -> Floats:
         """The embeddings (n, hidden_size) of bodies (n, body_length), and of titles (n, title_length) where the variant reads them.
 
         Raises UsageError for ids that do not fit the shape.
@@ -78,10 +84,14 @@ class LightNetwork:
         bodies = self.shape.checked(body_ids)
         titles = None if title_ids is None else self.shape.checked_titles(title_ids, len(bodies))
         parts = (slice(first, first + batch_size) for first in range(0, len(bodies), batch_size))
-        states = [self._network.embed(bodies[part], None if titles is None else titles[part]) for part in parts]
+        states = [
+            self._network.embed(bodies[part], None if titles is None else titles[part]) for part in parts
+        ]
         return np.concatenate(states) if states else self.shape.no_titles().states
 
-    def decode(self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE, beam_width: int = 0) -> Decoded:
+    def decode(
+        self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE, beam_width: int = 0
+    ) -> Decoded:
         """Titles as `pipeline.networks.in_keras.Network.decode` finds them."""
         width = beam_width or self._kind.beam_width
         once = width > 1 or not self._kind.repeats

@@ -32,7 +32,9 @@ def read(path: Path) -> Weights:
     def take(place: str, group: Any) -> None:
         if isinstance(group, h5py.Group) and "vars" in group and not place.endswith("cell"):
             variables = group["cell/vars"] if "cell" in group else group["vars"]
-            weights[str(group["vars"].attrs["name"])] = [np.asarray(variables[str(number)], np.float32) for number in range(len(variables))]
+            weights[str(group["vars"].attrs["name"])] = [
+                np.asarray(variables[str(number)], np.float32) for number in range(len(variables))
+            ]
 
     with h5py.File(io.BytesIO(content), "r") as file:
         file.visititems(take)
@@ -44,4 +46,6 @@ def check(weights: Weights, sizes: Sizes) -> None:
     for name, expected in sizes.items():
         found = [array.shape for array in weights.get(name, [])]
         if found != expected:
-            raise ValueError(f"the layer {name} has weights of the shapes {found}, where {expected} are expected")
+            raise ValueError(
+                f"the layer {name} has weights of the shapes {found}, where {expected} are expected"
+            )

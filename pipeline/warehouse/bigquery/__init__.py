@@ -70,7 +70,14 @@ class BigQueryWarehouse:
         self._ready()
         asked = []
         for statement in self._statements(query, day):
-            key = fingerprint(self.jobs.dataset, table.name, table.rows, statement.sql, sorted(statement.parameters.items()), attempt)
+            key = fingerprint(
+                self.jobs.dataset,
+                table.name,
+                table.rows,
+                statement.sql,
+                sorted(statement.parameters.items()),
+                attempt,
+            )
             asked.append(self.jobs.query_once(f"{day:%Y%m%d}_{key}", statement, day))
         counted, paid = asked
         found_hours = self.jobs.rows(counted)
@@ -79,17 +86,23 @@ class BigQueryWarehouse:
         with google.told(self.settings, f"reading the issues of {day}"):
             first, malformed, found = self._split(paid, table.name)
             issues = pa.RecordBatchReader.from_batches(contracts.ISSUES.schema, first)
-        return Extraction(issues, events, malformed, found - len(malformed), hours, cost_of(asked, self.settings))
+        return Extraction(
+            issues, events, malformed, found - len(malformed), hours, cost_of(asked, self.settings)
+        )
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
         self._ready()
         self.tables.load(table, batches)
 
-    def stage(self, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]) -> StagedTables:
+    def stage(
+        self, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]
+    ) -> StagedTables:
         release, releases, members = current_of(releases, members)
         known = {name for name, table in contracts.TABLES.items() if "warehouse" in table.lives_in}
         if surplus := sorted(set(batches) - known):
-            raise UsageError(f"{surplus[0]} does not live in the warehouse, which has: {', '.join(sorted(known))}.")
+            raise UsageError(
+                f"{surplus[0]} does not live in the warehouse, which has: {', '.join(sorted(known))}."
+            )
         self._ready()
         for name in sorted(known):
             self.tables.ensure(contracts.TABLES[name])
@@ -99,7 +112,14 @@ class BigQueryWarehouse:
         return lease.held(self.jobs)
 
     def current_release(self) -> str | None:
-        return next((str(row["release_id"]) for row in self.records(contracts.RELEASES) if row["status"] == "current"), None)
+        return next(
+            (
+                str(row["release_id"])
+                for row in self.records(contracts.RELEASES)
+                if row["status"] == "current"
+            ),
+            None,
+        )
 
     def records(self, table: contracts.Table) -> list[dict[str, Any]]:
         return self.tables.all_rows(table.name) or []
@@ -112,12 +132,19 @@ class BigQueryWarehouse:
         parameters = query.binding(parameters_of(query.sql))
         self._ready()
         if self.current_release() is None and names is None:
-            raise UsageError(f"{self.jobs.dataset}: no release has been published yet.", "Publish one: titler run --from D --to D")
+            raise UsageError(
+                f"{self.jobs.dataset}: no release has been published yet.",
+                "Publish one: titler run --from D --to D",
+            )
         try:
-            paid = self.jobs.query(Statement(f"the query {query.name}", renamed(query.sql, names or self.names), parameters))
+            paid = self.jobs.query(
+                Statement(f"the query {query.name}", renamed(query.sql, names or self.names), parameters)
+            )
         except google.RejectedError as error:
             views = ", ".join(view.stem for view in Query.folder("views"))
-            raise UsageError(f"{query.name} does not run: {error.message}", f"The views are: {views}") from None
+            raise UsageError(
+                f"{query.name} does not run: {error.message}", f"The views are: {views}"
+            ) from None
         with google.told(self.settings, f"reading what {query.name} gave"):
             return paid.job.to_arrow(create_bqstorage_client=False, timeout=self.settings.timeout)
 
@@ -132,7 +159,9 @@ class BigQueryWarehouse:
             for start in range(0, len(stale), DAYS_A_JOB):
                 some = stale[start : start + DAYS_A_JOB]
                 sql = f"DELETE FROM {self.names[table.name]} WHERE batch_id IN UNNEST(@gone)"
-                self.jobs.query(Statement(f"removing {len(some)} batches from {table.name}", sql, {"gone": some}))
+                self.jobs.query(
+                    Statement(f"removing {len(some)} batches from {table.name}", sql, {"gone": some})
+                )
                 gone += sum(held[batch] for batch in some)
         return gone
 
@@ -152,7 +181,9 @@ class BigQueryWarehouse:
             text = renamed(body.bigquery, self.names)
             if self._function(function.stem) != (text.strip(), body.arguments):
                 arguments = ", ".join(f"{name} STRING" for name in body.arguments)
-                parts.append(f"CREATE OR REPLACE TABLE FUNCTION {self.names[function.stem]}({arguments}) AS\n{text}")
+                parts.append(
+                    f"CREATE OR REPLACE TABLE FUNCTION {self.names[function.stem]}({arguments}) AS\n{text}"
+                )
         if parts:
             self.jobs.define("making the views", ";\n".join(parts))
 
@@ -160,7 +191,9 @@ class BigQueryWarehouse:
         """Makes the vector index of `embeddings_v1`, which VECTOR_SEARCH uses and BigQuery keeps; not below INDEX_ROWS rows."""
         table, column = contracts.EMBEDDINGS.name, contracts.EMBEDDINGS.schema.names[-1]
         with google.told(self.settings, f"looking at {table}"):
-            held = self.jobs.client.get_table(self.tables.address(table), timeout=google.REQUEST).num_rows or 0
+            held = (
+                self.jobs.client.get_table(self.tables.address(table), timeout=google.REQUEST).num_rows or 0
+            )
         if held < INDEX_ROWS:
             say(f"    no vector index yet: {table} has {held:,} rows, BigQuery wants {INDEX_ROWS:,}")
             return
@@ -200,11 +233,15 @@ class BigQueryWarehouse:
         found = int(str(broken[0]["found"])) if broken else 0
         return self._issues(first, batches), malformed_of(broken, table), found
 
-    def _issues(self, first: list[pa.RecordBatch], others: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def _issues(
+        self, first: list[pa.RecordBatch], others: Iterator[pa.RecordBatch]
+    ) -> Iterator[pa.RecordBatch]:
         with google.told(self.settings, "reading issues"):
             for part in (first, others):
                 for batch in part:
-                    yield from contracts.ISSUES.conform(pa.Table.from_batches([batch]).select(contracts.ISSUES.schema.names)).to_batches()
+                    yield from contracts.ISSUES.conform(
+                        pa.Table.from_batches([batch]).select(contracts.ISSUES.schema.names)
+                    ).to_batches()
 
     def _is_there(self, table: contracts.Table) -> bool:
         with google.told(self.settings, f"looking at {table.name}"):
@@ -235,7 +272,10 @@ class BigQueryWarehouse:
     def _batches(self, table: contracts.Table) -> dict[str, int]:
         """Rows of every batch that a table holds."""
         sql = f"SELECT batch_id, COUNT(*) AS found FROM {self.names[table.name]} GROUP BY batch_id"
-        return {row["batch_id"]: row["found"] for row in self.jobs.rows(self.jobs.query(Statement(f"listing {table.name}", sql)))}
+        return {
+            row["batch_id"]: row["found"]
+            for row in self.jobs.rows(self.jobs.query(Statement(f"listing {table.name}", sql)))
+        }
 
 
 class StagedTables:
@@ -255,7 +295,9 @@ class StagedTables:
     def __enter__(self) -> StagedTables:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Nothing: no reader sees the staged tables, and the next publication fills them anew."""
 
     @cached_property
@@ -268,13 +310,19 @@ class StagedTables:
         """All checks are counted in one query, since each query has 10 MB billed a table; only those that fail are asked for rows."""
         checks = {check.stem: check for check in Query.folder("checks", release=self.release)}
         texts = {name: renamed(check.sql, self._names) for name, check in checks.items()}
-        counts = "\nUNION ALL\n".join(f"SELECT '{name}' AS name, COUNT(*) AS found FROM (\n{text}\n)" for name, text in texts.items())
+        counts = "\nUNION ALL\n".join(
+            f"SELECT '{name}' AS name, COUNT(*) AS found FROM (\n{text}\n)" for name, text in texts.items()
+        )
         jobs, values = self.house.jobs, {"release": self.release}
         failures = []
         for row in jobs.rows(jobs.query(Statement(f"checks of release {self.release}", counts, values))):
             if row["found"]:
                 check = checks[row["name"]]
-                paid = jobs.query(Statement(f"rows that fail {check.stem}", f"{texts[check.stem]}\nLIMIT {FAILURES_KEPT}", values))
+                paid = jobs.query(
+                    Statement(
+                        f"rows that fail {check.stem}", f"{texts[check.stem]}\nLIMIT {FAILURES_KEPT}", values
+                    )
+                )
                 with google.told(self.house.settings, f"reading what {check.name} found"):
                     listed = paid.job.to_arrow(create_bqstorage_client=False)
                 failures.append(Failure(check.stem, check.prose, row["found"], listed))
@@ -290,7 +338,10 @@ class StagedTables:
         changes = []
         for table in SMALL:
             names = ", ".join(f"`{name}`" for name in table.in_warehouse.names)
-            address, mine = f"`{self.house.tables.address(table.name)}`", f"FROM {self._staged(table)} WHERE stage_id = @stage"
+            address, mine = (
+                f"`{self.house.tables.address(table.name)}`",
+                f"FROM {self._staged(table)} WHERE stage_id = @stage",
+            )
             changes.append(f"DELETE FROM {address} WHERE EXISTS (SELECT 1 {mine});")
             changes.append(f"INSERT INTO {address} ({names}) SELECT {names} {mine};")
         script = "\n".join(["BEGIN TRANSACTION;", *changes, "COMMIT TRANSACTION;"])

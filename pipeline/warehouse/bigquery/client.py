@@ -28,9 +28,21 @@ SCOPES = ("https://www.googleapis.com/auth/bigquery",)
 REQUEST = 60  # seconds for one request; `warehouse.timeout` is for whole jobs
 DOCTOR = "See what it can reach and which rights are missing: titler doctor"
 AGAIN = "Run the same command again: what is done is not done, or paid for, twice."
-TRANSIENT = ("backendError", "internalError", "jobBackendError", "jobInternalError", "rateLimitExceeded", "jobRateLimitExceeded")
+TRANSIENT = (
+    "backendError",
+    "internalError",
+    "jobBackendError",
+    "jobInternalError",
+    "rateLimitExceeded",
+    "jobRateLimitExceeded",
+)
 _QUOTA = ("quotaExceeded", "rateLimitExceeded", "jobRateLimitExceeded")
-_UNREACHED = (exceptions.RetryError, requests.exceptions.RequestException, concurrent.futures.TimeoutError, ConnectionError)
+_UNREACHED = (
+    exceptions.RetryError,
+    requests.exceptions.RequestException,
+    concurrent.futures.TimeoutError,
+    ConnectionError,
+)
 
 
 class UnansweredError(WarehouseError):
@@ -53,16 +65,27 @@ def credentials_of(settings: Settings) -> Credentials:
     """A service account's from its file, none for an emulator, else application default credentials. Raises UsageError without any."""
     try:
         if settings.credentials_file:
-            return service_account.Credentials.from_service_account_file(settings.credentials_file, scopes=SCOPES)
+            return service_account.Credentials.from_service_account_file(
+                settings.credentials_file, scopes=SCOPES
+            )
         if settings.endpoint:
             return AnonymousCredentials()
         return google.auth.default(scopes=SCOPES)[0]
     except FileNotFoundError:
-        raise UsageError(f"warehouse.credentials_file = {settings.credentials_file}: no such file.", DOCTOR) from None
+        raise UsageError(
+            f"warehouse.credentials_file = {settings.credentials_file}: no such file.", DOCTOR
+        ) from None
     except OSError as error:
-        raise UsageError(f"warehouse.credentials_file = {settings.credentials_file} cannot be read: {error.strerror}.", DOCTOR) from None
+        raise UsageError(
+            f"warehouse.credentials_file = {settings.credentials_file} cannot be read: {error.strerror}.",
+            DOCTOR,
+        ) from None
     except (ValueError, DefaultCredentialsError):  # their texts may quote the file, so they stay out of ours
-        found = f"warehouse.credentials_file = {settings.credentials_file} is" if settings.credentials_file else "There are"
+        found = (
+            f"warehouse.credentials_file = {settings.credentials_file} is"
+            if settings.credentials_file
+            else "There are"
+        )
         raise UsageError(
             f"{found} no credentials for Google Cloud.",
             "Make them: gcloud auth application-default login; or set warehouse.credentials_file to a service account's JSON file.",
@@ -78,7 +101,9 @@ def connect(settings: Settings) -> bigquery.Client:
         )
     options = ClientOptions(api_endpoint=settings.endpoint) if settings.endpoint else None
     credentials = credentials_of(settings)
-    return bigquery.Client(project=settings.project, credentials=credentials, location=settings.location, client_options=options)
+    return bigquery.Client(
+        project=settings.project, credentials=credentials, location=settings.location, client_options=options
+    )
 
 
 def connect_storage(settings: Settings) -> BigQueryReadClient | None:
@@ -87,7 +112,9 @@ def connect_storage(settings: Settings) -> BigQueryReadClient | None:
         return BigQueryReadClient(credentials=credentials_of(settings))
     if not settings.storage_endpoint:
         return None
-    return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=grpc.insecure_channel(settings.storage_endpoint)))
+    return BigQueryReadClient(
+        transport=BigQueryReadGrpcTransport(channel=grpc.insecure_channel(settings.storage_endpoint))
+    )
 
 
 @contextmanager
@@ -100,9 +127,15 @@ def told(settings: Settings, doing: str) -> Iterator[None]:
     except TransportError as error:
         raise UnansweredError(f"BigQuery did not answer while {doing}: {_short(error)}", AGAIN) from None
     except GoogleAuthError as error:
-        if error.retryable or isinstance(error.__cause__, TransportError):  # the server of a pod's own credentials may be late
-            raise UnansweredError(f"Google's credentials did not come while {doing}: {_short(error)}", AGAIN) from None
-        raise UsageError(f"BigQuery does not take the credentials while {doing}: {_short(error)}", DOCTOR) from None
+        if error.retryable or isinstance(
+            error.__cause__, TransportError
+        ):  # the server of a pod's own credentials may be late
+            raise UnansweredError(
+                f"Google's credentials did not come while {doing}: {_short(error)}", AGAIN
+            ) from None
+        raise UsageError(
+            f"BigQuery does not take the credentials while {doing}: {_short(error)}", DOCTOR
+        ) from None
     except exceptions.GoogleAPICallError as error:
         found = [str(one.get("reason", "")) for one in error.errors or () if isinstance(one, dict)]
         reason = next((one for one in found if one), "")
@@ -110,7 +143,12 @@ def told(settings: Settings, doing: str) -> Iterator[None]:
             raise UnansweredError(f"BigQuery failed while {doing}: {_short(error)}", AGAIN) from None
         denied = isinstance(error, (exceptions.Forbidden, exceptions.Unauthorized))
         missing = isinstance(error, exceptions.NotFound)
-        raise refusal(settings, doing, reason or ("accessDenied" if denied else "notFound" if missing else ""), _short(error)) from None
+        raise refusal(
+            settings,
+            doing,
+            reason or ("accessDenied" if denied else "notFound" if missing else ""),
+            _short(error),
+        ) from None
     except _UNREACHED as error:
         raise UnansweredError(f"BigQuery did not answer while {doing}: {_short(error)}", AGAIN) from None
 

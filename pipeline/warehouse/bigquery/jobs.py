@@ -29,7 +29,14 @@ LONGEST_PAUSE = 5  # seconds between two looks at a running job
 MIB = 2**20
 MINIMUM = 10 * MIB  # bytes billed a table
 LEDGER_BYTES = 10**9  # that a statement of the ledger may bill
-_TYPES = ((bool, "BOOL"), (int, "INT64"), (float, "FLOAT64"), (str, "STRING"), (datetime, "TIMESTAMP"), (date, "DATE"))
+_TYPES = (
+    (bool, "BOOL"),
+    (int, "INT64"),
+    (float, "FLOAT64"),
+    (str, "STRING"),
+    (datetime, "TIMESTAMP"),
+    (date, "DATE"),
+)
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,9 @@ class Jobs:
 
     def define(self, doing: str, sql: str) -> None:
         """Runs DDL, which reads no rows and costs nothing."""
-        failure = self._wait(self._start(self._name(uuid.uuid4().hex), Statement(doing, sql), None, MINIMUM), doing)
+        failure = self._wait(
+            self._start(self._name(uuid.uuid4().hex), Statement(doing, sql), None, MINIMUM), doing
+        )
         if failure is not None:
             raise failure
 
@@ -135,7 +144,10 @@ class Jobs:
         paid = _paid(job, estimated)
         # also for who began it and is gone: the ledger takes one figure a job
         today = datetime.now(UTC).date()
-        self.ledger.settle(reservation or Reservation(job.job_id, 0, 0, self.verb, source_day, self.release_id, today), paid.billed)
+        self.ledger.settle(
+            reservation or Reservation(job.job_id, 0, 0, self.verb, source_day, self.release_id, today),
+            paid.billed,
+        )
         return paid
 
     def load_once(self, key: str, doing: str, start: Callable[[str], LoadJob]) -> None:
@@ -164,7 +176,12 @@ class Jobs:
         """The ledger's own statements; begun again where many write at once."""
         failure: TitlerError | None = None
         for attempt in range(ATTEMPTS):
-            job = self._start(f"titler_ledger_{uuid.uuid4().hex}", Statement("keeping account", sql, parameters), None, LEDGER_BYTES)
+            job = self._start(
+                f"titler_ledger_{uuid.uuid4().hex}",
+                Statement("keeping account", sql, parameters),
+                None,
+                LEDGER_BYTES,
+            )
             failure = self._wait(job, "keeping account")
             if failure is None:
                 return self.rows(Paid(job, 0, 0)) if job.statement_type == "SELECT" else []
@@ -179,7 +196,9 @@ class Jobs:
         say(f"    BigQuery: {statement.doing}: {priced(self.settings, count)}")
         return self.ledger.reserve(name, count, source_day, self.release_id)
 
-    def _begin(self, name: str, statement: Statement, source_day: date | None, reservation: Reservation) -> QueryJob:
+    def _begin(
+        self, name: str, statement: Statement, source_day: date | None, reservation: Reservation
+    ) -> QueryJob:
         """Starts a query; what BigQuery refuses to begin costs nothing."""
         try:
             return self._start(name, statement, source_day, reservation.left)
@@ -194,7 +213,9 @@ class Jobs:
         config.maximum_bytes_billed = max(left, 1)
         with google.told(self.settings, statement.doing):
             try:
-                return self.client.query(statement.sql, job_id=name, job_config=config, job_retry=None, timeout=google.REQUEST)
+                return self.client.query(
+                    statement.sql, job_id=name, job_config=config, job_retry=None, timeout=google.REQUEST
+                )
             except exceptions.Conflict:  # it got there, though the answer did not come back
                 return self.taken(name)
 
@@ -208,11 +229,15 @@ class Jobs:
         raise google.UnansweredError(f"BigQuery has a job called {name} and does not find it.", google.AGAIN)
 
     def _config(self, parameters: Mapping[str, Any], source_day: date | None) -> bigquery.QueryJobConfig:
-        config = bigquery.QueryJobConfig(query_parameters=[_parameter(name, value) for name, value in parameters.items()])
+        config = bigquery.QueryJobConfig(
+            query_parameters=[_parameter(name, value) for name, value in parameters.items()]
+        )
         config.labels = self.labels(source_day)
         return config
 
-    def _once(self, name: str, doing: str, start: Callable[[str], Any], usable: Callable[[Any, bool], bool]) -> Any:
+    def _once(
+        self, name: str, doing: str, start: Callable[[str], Any], usable: Callable[[Any, bool], bool]
+    ) -> Any:
         """The job called `name`, or where that has failed or is of no use, `name_1`, `name_2` ...: found, or started.
 
         Waits until it has finished. `usable(job, done)` says whether it will do; `done`: it had finished when it was found.
@@ -254,9 +279,15 @@ class Jobs:
                     time.sleep(pause)
                     pause = min(2 * pause, LONGEST_PAUSE)
             except exceptions.ClientError as error:  # of asking, not of the job
-                raise google.UnansweredError(f"BigQuery does not say how {doing} ended: {error.message}", google.AGAIN) from None
+                raise google.UnansweredError(
+                    f"BigQuery does not say how {doing} ended: {error.message}", google.AGAIN
+                ) from None
         ended = job.error_result
-        return google.refusal(self.settings, doing, str(ended.get("reason", "")), str(ended.get("message", ""))) if ended else None
+        return (
+            google.refusal(self.settings, doing, str(ended.get("reason", "")), str(ended.get("message", "")))
+            if ended
+            else None
+        )
 
     def _has_rows(self, job: QueryJob) -> bool:
         """Whether the result is still there: BigQuery keeps it for a day."""

@@ -56,7 +56,9 @@ def held(jobs: Jobs) -> Iterator[None]:
 
 def _taken(jobs: Jobs, address: str, token: str) -> bool:
     """Whether the lease is ours now."""
-    table = bigquery.Table(address, schema=[bigquery.SchemaField("nothing", "STRING", description="no rows come here")])
+    table = bigquery.Table(
+        address, schema=[bigquery.SchemaField("nothing", "STRING", description="no rows come here")]
+    )
     table.expires = datetime.now(UTC) + LASTS
     table.description = f"{user_name()} on {socket.gethostname()}, titler {jobs.verb}"
     table.labels = {"app": "titler", "holder": token}
@@ -82,7 +84,9 @@ def _keep(jobs: Jobs, address: str, token: str, done: threading.Event) -> None:
     while not done.wait(LASTS.total_seconds() / 5):
         try:
             if _owner(jobs, address) != token:
-                logging.getLogger(__name__).warning("%s was lost: another process may publish at the same time", address)
+                logging.getLogger(__name__).warning(
+                    "%s was lost: another process may publish at the same time", address
+                )
                 return
             table = bigquery.Table(address)
             table.expires = datetime.now(UTC) + LASTS

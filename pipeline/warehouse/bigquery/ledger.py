@@ -48,7 +48,9 @@ class Ledger:
         self.run = run or uuid.uuid4().hex
         self._execute = execute
 
-    def reserve(self, job_id: str, count: int, source_day: date | None, release_id: str | None) -> Reservation:
+    def reserve(
+        self, job_id: str, count: int, source_day: date | None, release_id: str | None
+    ) -> Reservation:
         """Sets bytes aside. Raises BudgetError, with the figure and the setting's name, where they are more than is left."""
         today = datetime.now(UTC).date()
         reservation = Reservation(job_id, count, 0, self.verb, source_day, release_id, today)
@@ -60,7 +62,11 @@ class Ledger:
             raise
         budgets = {
             "warehouse.max_bytes_per_run": (self.settings.max_bytes_per_run, spent["of_run"], "this command"),
-            "warehouse.max_bytes_per_day": (self.settings.max_bytes_per_day, spent["of_day"], f"{today} (UTC)"),
+            "warehouse.max_bytes_per_day": (
+                self.settings.max_bytes_per_day,
+                spent["of_day"],
+                f"{today} (UTC)",
+            ),
         }
         for setting, (budget, taken, whose) in budgets.items():
             if taken > budget:
@@ -103,7 +109,9 @@ class Ledger:
         given = [name for name in columns if row[name] is not None]
         values = ", ".join(f"@{name}" for name in given)
         names = ", ".join(f"`{name}`" for name in given)
-        self._execute(f"INSERT INTO {self.address} ({names}) VALUES ({values})", {name: row[name] for name in given})
+        self._execute(
+            f"INSERT INTO {self.address} ({names}) VALUES ({values})", {name: row[name] for name in given}
+        )
 
 
 def _above(count: int) -> int:

@@ -36,18 +36,48 @@ def look(settings: Settings) -> Iterator[Probe]:
     yield Probe("bigquery", True, f"project {settings.project}, as {identity(settings)}")
     place = f"{settings.project}:{settings.dataset}"
     tries: list[tuple[str, str, str, Callable[[], str]]] = [
-        ("data sets", "bigquery.datasets.get", "roles/bigquery.metadataViewer on the project", lambda: _datasets(jobs)),
+        (
+            "data sets",
+            "bigquery.datasets.get",
+            "roles/bigquery.metadataViewer on the project",
+            lambda: _datasets(jobs),
+        ),
         ("queries", "bigquery.jobs.create", "roles/bigquery.jobUser on the project", lambda: _queries(jobs)),
-        ("data set", "bigquery.datasets.get", f"bq --location={settings.location} mk --dataset {place}", lambda: _dataset(jobs)),
-        ("tables", "bigquery.tables.create, .update, .delete", f"roles/bigquery.dataEditor on {place}", lambda: _tables(jobs)),
-        ("source", "bigquery.tables.getData on githubarchive", "GH Archive is public: see warehouse.location (US)", lambda: _source(jobs)),
-        ("results", "bigquery.readsessions.create", "roles/bigquery.readSessionUser on the project", lambda: _sessions(jobs)),
+        (
+            "data set",
+            "bigquery.datasets.get",
+            f"bq --location={settings.location} mk --dataset {place}",
+            lambda: _dataset(jobs),
+        ),
+        (
+            "tables",
+            "bigquery.tables.create, .update, .delete",
+            f"roles/bigquery.dataEditor on {place}",
+            lambda: _tables(jobs),
+        ),
+        (
+            "source",
+            "bigquery.tables.getData on githubarchive",
+            "GH Archive is public: see warehouse.location (US)",
+            lambda: _source(jobs),
+        ),
+        (
+            "results",
+            "bigquery.readsessions.create",
+            "roles/bigquery.readSessionUser on the project",
+            lambda: _sessions(jobs),
+        ),
     ]
     for subject, permission, grant, attempt in tries:
         try:
             yield Probe(subject, True, attempt())
         except TitlerError as error:
-            yield Probe(subject, False, error.message, f"Needs {permission}. {grant if ' mk ' in grant else f'Grant: {grant}'}")
+            yield Probe(
+                subject,
+                False,
+                error.message,
+                f"Needs {permission}. {grant if ' mk ' in grant else f'Grant: {grant}'}",
+            )
 
 
 def identity(settings: Settings) -> str:
@@ -61,7 +91,10 @@ def identity(settings: Settings) -> str:
 
 def _datasets(jobs: Jobs) -> str:
     with google.told(jobs.settings, "listing data sets"):
-        names = [found.dataset_id for found in jobs.client.list_datasets(max_results=DATASETS_LISTED, timeout=google.REQUEST)]
+        names = [
+            found.dataset_id
+            for found in jobs.client.list_datasets(max_results=DATASETS_LISTED, timeout=google.REQUEST)
+        ]
     return ", ".join(names) or "the project has none"
 
 
@@ -77,7 +110,10 @@ def _dataset(jobs: Jobs) -> str:
 
 
 def _tables(jobs: Jobs) -> str:
-    table = bigquery.Table(f"{jobs.dataset}.titler_doctor_{uuid.uuid4().hex[:8]}", schema=[bigquery.SchemaField("nothing", "STRING")])
+    table = bigquery.Table(
+        f"{jobs.dataset}.titler_doctor_{uuid.uuid4().hex[:8]}",
+        schema=[bigquery.SchemaField("nothing", "STRING")],
+    )
     table.expires = datetime.now(UTC) + timedelta(hours=1)
     with google.told(jobs.settings, "making a table"):
         made = jobs.client.create_table(table, timeout=google.REQUEST)
@@ -101,9 +137,17 @@ def _sessions(jobs: Jobs) -> str:
     if storage is None:
         return "come as pages of JSON: warehouse.storage_endpoint is empty"
     with google.told(jobs.settings, "opening a read session"):
-        tables = (found.reference for found in jobs.client.list_tables(jobs.dataset) if found.table_type == "TABLE")
+        tables = (
+            found.reference for found in jobs.client.list_tables(jobs.dataset) if found.table_type == "TABLE"
+        )
         table = next(tables, None)
         if table is not None:
             wanted = types.ReadSession(table=table.to_bqstorage(), data_format=types.DataFormat.ARROW)
-            storage.create_read_session(parent=f"projects/{jobs.settings.project}", read_session=wanted, max_stream_count=1)
-    return "come through the Storage Read API" if table is not None else "no table to try the Storage Read API on yet"
+            storage.create_read_session(
+                parent=f"projects/{jobs.settings.project}", read_session=wanted, max_stream_count=1
+            )
+    return (
+        "come through the Storage Read API"
+        if table is not None
+        else "no table to try the Storage Read API on yet"
+    )

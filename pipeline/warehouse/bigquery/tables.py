@@ -21,7 +21,9 @@ from pipeline.warehouse.bigquery.jobs import Jobs, Statement, fingerprint
 from pipeline.warehouse.types import in_bigquery
 
 LABELS = {"app": "titler"}
-ROWS_A_JOB = 500_000  # what one load job takes: a data set's first release must stay under 1,500 jobs a table and day
+ROWS_A_JOB = (
+    500_000  # what one load job takes: a data set's first release must stay under 1,500 jobs a table and day
+)
 DAYS_A_JOB = 1000  # partitions; BigQuery allows 4,000
 
 
@@ -76,17 +78,25 @@ class Tables:
                 def start(name: str, file: IO[bytes] = file) -> LoadJob:
                     return self._load(name, file, table.name, columns_of(table))
 
-                self._jobs.load_once(f"{table.name}_{key}", f"loading {len(group)} batches into {table.name}", start)
+                self._jobs.load_once(
+                    f"{table.name}_{key}", f"loading {len(group)} batches into {table.name}", start
+                )
 
     def fill(self, name: str, table: contracts.Table, rows: pa.Table, stage: str) -> None:
         """Replaces, in one step, what the table called `name` holds by these rows of `table`, each with its `stage_id`."""
-        columns = [*columns_of(table), bigquery.SchemaField("stage_id", "STRING", "REQUIRED", description="who put it here")]
+        columns = [
+            *columns_of(table),
+            bigquery.SchemaField("stage_id", "STRING", "REQUIRED", description="who put it here"),
+        ]
         made = bigquery.Table(self.address(name), schema=columns)
         made.description = f"What a publication sets up before it changes {table.name}; nothing to query."
         made.labels = LABELS
         stage_ids = pa.array([stage] * len(rows), pa.string())
         rows = _cast(rows, table).append_column(pa.field("stage_id", pa.string(), nullable=False), stage_ids)
-        with google.told(self._jobs.settings, f"setting up {name}"), tempfile.TemporaryFile(prefix="titler-load-") as file:
+        with (
+            google.told(self._jobs.settings, f"setting up {name}"),
+            tempfile.TemporaryFile(prefix="titler-load-") as file,
+        ):
             self._client.create_table(made, exists_ok=True, timeout=google.REQUEST)
             pq.write_table(rows, file)
             file.seek(0)
@@ -103,7 +113,9 @@ class Tables:
                 found = self._client.get_table(self.address(name), timeout=google.REQUEST)
                 return [dict(row) for row in self._client.list_rows(found, timeout=google.REQUEST)]
             except exceptions.NotFound:
-                self._client.get_dataset(self._jobs.dataset, timeout=google.REQUEST)  # raises where that is what is missing
+                self._client.get_dataset(
+                    self._jobs.dataset, timeout=google.REQUEST
+                )  # raises where that is what is missing
                 return None
 
     def _made(self, table: contracts.Table) -> bigquery.Table:
@@ -113,7 +125,9 @@ class Tables:
         if table.day_column:
             made.time_partitioning = bigquery.TimePartitioning(field=table.day_column)
         if table.partition:
-            made.clustering_fields = ["batch_id", *[name for name in table.key if name != table.day_column]][:4]
+            made.clustering_fields = ["batch_id", *[name for name in table.key if name != table.day_column]][
+                :4
+            ]
         return made
 
     def _add_columns(self, table: contracts.Table, found: bigquery.Table) -> None:
@@ -125,11 +139,19 @@ class Tables:
             "the lake has all of its rows."
         )
         if surplus := [name for name in there if name not in wanted]:
-            raise WarehouseError(f"{where}: column {surplus[0]} is not in the contract, which has {', '.join(wanted)}.", hint, final=True)
+            raise WarehouseError(
+                f"{where}: column {surplus[0]} is not in the contract, which has {', '.join(wanted)}.",
+                hint,
+                final=True,
+            )
         for name, field in wanted.items():
             if name not in there:
                 if field.mode == "REQUIRED":
-                    raise WarehouseError(f"{where}: column {name} ({field.field_type}, {field.mode}) is missing.", hint, final=True)
+                    raise WarehouseError(
+                        f"{where}: column {name} ({field.field_type}, {field.mode}) is missing.",
+                        hint,
+                        final=True,
+                    )
                 kind = f"ARRAY<{field.field_type}>" if field.mode == "REPEATED" else field.field_type
                 said = f"OPTIONS (description = {quoted(field.description)})"
                 sql = f"ALTER TABLE `{self.address(table.name)}` ADD COLUMN IF NOT EXISTS `{name}` {kind} {said}"
@@ -137,14 +159,20 @@ class Tables:
                 continue
             expected, seen = (field.field_type, field.mode), (there[name].field_type, there[name].mode)
             if _standard(*expected) != _standard(*seen):
-                raise WarehouseError(f"{where}: column {name} is {' '.join(seen)}, expected {' '.join(expected)}.", hint, final=True)
+                raise WarehouseError(
+                    f"{where}: column {name} is {' '.join(seen)}, expected {' '.join(expected)}.",
+                    hint,
+                    final=True,
+                )
 
     def _held(self, table: contracts.Table, batch_ids: Sequence[str]) -> dict[str, int]:
         """Rows a batch that the table holds."""
         if not batch_ids:
             return {}
         sql = f"SELECT batch_id, COUNT(*) AS found FROM `{self.address(table.name)}` WHERE batch_id IN UNNEST(@wanted) GROUP BY batch_id"
-        paid = self._jobs.query(Statement(f"looking for batches in {table.name}", sql, {"wanted": list(batch_ids)}))
+        paid = self._jobs.query(
+            Statement(f"looking for batches in {table.name}", sql, {"wanted": list(batch_ids)})
+        )
         return {row["batch_id"]: row["found"] for row in self._jobs.rows(paid)}
 
     def _load(
@@ -168,7 +196,12 @@ class Tables:
         with google.told(self._jobs.settings, f"loading into {self.address(name)}"):
             try:
                 return self._client.load_table_from_file(
-                    file, self.address(name), rewind=True, job_id=job_id, job_config=config, timeout=google.REQUEST
+                    file,
+                    self.address(name),
+                    rewind=True,
+                    job_id=job_id,
+                    job_config=config,
+                    timeout=google.REQUEST,
                 )
             except exceptions.Conflict:
                 return self._jobs.taken(job_id)
@@ -206,14 +239,18 @@ def _write(target: IO[bytes], table: contracts.Table, batches: Sequence[Batch]) 
                 rows = table.conform(table.extended(read_parquet(path)))
                 for name in table.in_warehouse.names[len(table.schema) :]:
                     value: object = batch.batch_id if name == "batch_id" else batch.day
-                    rows = rows.append_column(name, pa.array([value] * len(rows), table.in_warehouse.field(name).type))
+                    rows = rows.append_column(
+                        name, pa.array([value] * len(rows), table.in_warehouse.field(name).type)
+                    )
                 writer.write_table(_cast(rows, table))
 
 
 def _arrow(table: contracts.Table) -> pa.Schema:
     """The columns as BigQuery reads them from Parquet: it has no half precision."""
     half, double = pa.list_(pa.float16()), pa.list_(pa.float64())
-    return pa.schema([field.with_type(double) if field.type == half else field for field in table.in_warehouse])
+    return pa.schema(
+        [field.with_type(double) if field.type == half else field for field in table.in_warehouse]
+    )
 
 
 def _cast(rows: pa.Table, table: contracts.Table) -> pa.Table:

@@ -6,7 +6,10 @@ import pytest
 
 from pipeline.networks.in_keras.batch_norm_warmup import Warmup
 
-BATCHES = [np.array([[1.0], [3.0]], np.float32), np.array([[5.0], [9.0]], np.float32)]  # means 2 and 7, variances 1 and 4
+BATCHES = [
+    np.array([[1.0], [3.0]], np.float32),
+    np.array([[5.0], [9.0]], np.float32),
+]  # means 2 and 7, variances 1 and 4
 
 
 def trained(warm: bool, steps: int = 0) -> tuple[list[float], list[float], list[float]]:
@@ -17,7 +20,10 @@ def trained(warm: bool, steps: int = 0) -> tuple[list[float], list[float], list[
     model.compile(keras.optimizers.SGD(0.1), "mse")
     step = Warmup(model, steps).wrap(model.train_on_batch) if warm else model.train_on_batch
     losses = [float(step(batch, batch)) for batch in BATCHES]
-    mean, variance = (np.asarray(keras.ops.convert_to_numpy(value)).tolist() for value in (norm.moving_mean, norm.moving_variance))
+    mean, variance = (
+        np.asarray(keras.ops.convert_to_numpy(value)).tolist()
+        for value in (norm.moving_mean, norm.moving_variance)
+    )
     return mean, variance, losses
 
 

@@ -32,10 +32,14 @@ class Table:
         self.logs: npt.NDArray[np.float32] = np.log(p)
 
     def begin(self, body: Any) -> tuple[Any, Any]:
-        return (), body[:, :1] * np.float32(1) if isinstance(body, np.ndarray) else ops.cast(body[:, :1], "float32")
+        return (), body[:, :1] * np.float32(1) if isinstance(body, np.ndarray) else ops.cast(
+            body[:, :1], "float32"
+        )
 
     def step(self, memory: Any, state: Any, token: Any) -> tuple[Any, Any]:
-        return (self.logs[token] if isinstance(token, np.ndarray) else ops.take(self.logs, token, axis=0)), state
+        return (
+            self.logs[token] if isinstance(token, np.ndarray) else ops.take(self.logs, token, axis=0)
+        ), state
 
     def embedded(self, body: Any, state: Any) -> Any:
         return state
@@ -44,10 +48,15 @@ class Table:
         return self.begin(body)[1]
 
 
-def decoded(rows: dict[int, dict[int, float]], width: int, room: int = 5, once: bool = True) -> tuple[Any, Any]:
+def decoded(
+    rows: dict[int, dict[int, float]], width: int, room: int = 5, once: bool = True
+) -> tuple[Any, Any]:
     """The title that both searches find, and exp of its mean log probability."""
     shape = Shape(7, 7, body_length=2, title_length=room + 1)
-    keras = [np.asarray(part) for part in Search(Table(rows), shape, START, END, width, once).predict_on_batch(BODY)]
+    keras = [
+        np.asarray(part)
+        for part in Search(Table(rows), shape, START, END, width, once).predict_on_batch(BODY)
+    ]
     numpy = in_numpy(Table(rows), BODY, shape, START, END, width, once)
     assert keras[0].tolist() == numpy[0].tolist()
     np.testing.assert_allclose(keras[2], numpy[2], rtol=1e-5)
@@ -108,7 +117,9 @@ def test_padding_unknown_and_start_are_passed_over() -> None:
 
 def test_values_of_one_id_are_added_up() -> None:
     ids, values = np.array([[[0, 2, 2], [1, 1, 1]]], np.int32), np.array([[[1, 2, 3], [4, 5, 6]]], np.float32)
-    assert np.asarray(spread(ops.convert_to_tensor(ids), ops.convert_to_tensor(values), 4)).tolist() == [[[1, 0, 5, 0], [0, 15, 0, 0]]]
+    assert np.asarray(spread(ops.convert_to_tensor(ids), ops.convert_to_tensor(values), 4)).tolist() == [
+        [[1, 0, 5, 0], [0, 15, 0, 0]]
+    ]
 
 
 @pytest.mark.parametrize("width", [1, 3])
@@ -116,7 +127,10 @@ def test_probabilities_that_are_no_numbers_are_not_passed_over(width: int) -> No
     broken = Table({})
     broken.logs = broken.logs * np.nan
     shape = Shape(7, 7, body_length=2, title_length=5)
-    found = [Search(broken, shape, START, END, width, True).predict_on_batch(BODY), in_numpy(broken, BODY, shape, START, END, width, True)]
+    found = [
+        Search(broken, shape, START, END, width, True).predict_on_batch(BODY),
+        in_numpy(broken, BODY, shape, START, END, width, True),
+    ]
     assert [np.isnan(np.asarray(each[2])).all() for each in found] == [True, True]
 
 
@@ -130,4 +144,7 @@ def test_values_are_put_at_ids_and_the_others_stay() -> None:
 
 def test_each_row_is_chosen_from_by_its_own_index() -> None:
     values, index = np.array([[10, 11, 12], [20, 21, 22]], np.int32), np.array([[2, 2], [0, 1]], np.int32)
-    assert np.asarray(chosen(ops.convert_to_tensor(values), ops.convert_to_tensor(index))).tolist() == [[12, 12], [20, 21]]
+    assert np.asarray(chosen(ops.convert_to_tensor(values), ops.convert_to_tensor(index))).tolist() == [
+        [12, 12],
+        [20, 21],
+    ]

@@ -24,8 +24,12 @@ def test_batches_hold_bodies_of_like_length_and_every_issue_once() -> None:
     rng = np.random.default_rng(0)
     bodies = np.array([body(length) for length in rng.integers(1, 100, 8 * POOL + 3)], np.int32)
     titles = np.arange(len(bodies), dtype=np.int32)[:, None]
-    batches = list(alike((bodies[first : first + 4], titles[first : first + 4]) for first in range(0, len(bodies), 4)))
-    assert sorted(number for _, heads in batches for number in heads[:, 0].tolist()) == list(range(len(bodies)))
+    batches = list(
+        alike((bodies[first : first + 4], titles[first : first + 4]) for first in range(0, len(bodies), 4))
+    )
+    assert sorted(number for _, heads in batches for number in heads[:, 0].tolist()) == list(
+        range(len(bodies))
+    )
     assert all((bodies[heads[:, 0]] == batch).all() for batch, heads in batches)
     assert np.median([np.ptp(lengths(batch)) for batch, _ in batches]) < 5
     assert {len(batch) for batch, _ in batches} == {4, 3}
@@ -35,7 +39,9 @@ def test_short_and_long_batches_come_in_no_order() -> None:
     bodies = np.array([body(length) for length in range(1, 81)], np.int32)
     means = [
         lengths(batch).mean()
-        for batch, _ in alike(iter([(bodies[first : first + 8], bodies[first : first + 8]) for first in range(0, 80, 8)]))
+        for batch, _ in alike(
+            iter([(bodies[first : first + 8], bodies[first : first + 8]) for first in range(0, 80, 8)])
+        )
     ]
     assert sorted(means) == [4.5 + 8 * number for number in range(10)]
     assert means != sorted(means)

@@ -20,7 +20,9 @@ SUBJECTS = np.random.default_rng(9).permutation(np.arange(4, 60)).reshape(28, 2)
 
 def pairs(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Issues of two subjects each. Bodies and titles have no word in common."""
-    subjects = np.array([np.random.default_rng([seed, issue]).choice(28, 2, replace=False) for issue in range(count)])
+    subjects = np.array(
+        [np.random.default_rng([seed, issue]).choice(28, 2, replace=False) for issue in range(count)]
+    )
     bodies, titles = np.zeros((count, 8), np.int32), np.zeros((count, 6), np.int32)
     bodies[:, :2], titles[:, 1:3] = SUBJECTS[subjects, 1], SUBJECTS[subjects, 0]
     titles[:, 0], titles[:, 3] = 2, 3
@@ -60,7 +62,9 @@ def test_the_units_of_titles_begin_with_the_tables_directions_and_the_table_rest
     rows, units = (np.asarray(layer.embeddings) for layer in (model.table, model.units))
     centred = rows - rows.mean(axis=0)
     np.testing.assert_allclose(
-        units / np.linalg.norm(units, axis=1)[:, None], centred / np.linalg.norm(centred, axis=1)[:, None], atol=1e-4
+        units / np.linalg.norm(units, axis=1)[:, None],
+        centred / np.linalg.norm(centred, axis=1)[:, None],
+        atol=1e-4,
     )
     assert np.sqrt((units**2).mean(axis=1)).tolist() == pytest.approx([0.05 / 3**0.5] * 60, rel=1e-4)
     assert all(variable is not model.table.embeddings for variable in model.trainable_variables)
@@ -70,7 +74,12 @@ def test_pairs_are_regrouped_whatever_the_batches_were() -> None:
     numbers = np.arange(PAIRS * 2 + 5, dtype=np.int32)[:, None]
 
     def batches(size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        return iter([(numbers[first : first + size], -numbers[first : first + size]) for first in range(0, len(numbers), size)])
+        return iter(
+            [
+                (numbers[first : first + size], -numbers[first : first + size])
+                for first in range(0, len(numbers), size)
+            ]
+        )
 
     for size in (7, PAIRS, 1000, 5000):
         found = list(regrouped(batches(size)))

@@ -50,10 +50,15 @@ def test_teacher_forcing_knows_the_likelihoods_that_writing_word_by_word_does() 
     network, told = shaken(), np.array([[START, 5, 20, 8, END, 0]] * 6, np.int32)
     (batch,) = lesson(network.model).batches(iter([(bodies(6), told)]))
     found = np.asarray(network.model(batch.inputs))[: batch.tokens].reshape(6, 4, 2)
-    order = [int(np.flatnonzero((bodies(6) == np.pad(body, (0, 40 - len(body)))).all(axis=1))[0]) for body in batch.inputs[0]]
+    order = [
+        int(np.flatnonzero((bodies(6) == np.pad(body, (0, 40 - len(body)))).all(axis=1))[0])
+        for body in batch.inputs[0]
+    ]
     for row, issue in enumerate(order):
         logs = step_by_step(network, bodies(6)[issue], [START, 5, 20, 8])
-        assert found[row, :, 0].tolist() == pytest.approx([logs[place, unit] for place, unit in enumerate((5, 20, 8, END))], rel=1e-4)
+        assert found[row, :, 0].tolist() == pytest.approx(
+            [logs[place, unit] for place, unit in enumerate((5, 20, 8, END))], rel=1e-4
+        )
         assert found[row, :, 1].tolist() == pytest.approx(logs.max(axis=1).tolist(), rel=1e-4)
 
 
@@ -75,7 +80,11 @@ def test_an_issue_is_titled_the_same_whatever_stands_beside_it() -> None:
 def test_the_loss_is_the_mean_over_tokens() -> None:
     titles = np.array([[START, 5, END, 0, 0, 0], [START, 6, 7, 8, 9, END]], np.int32)
     (batch,) = lesson(build("copy", SHAPE, seed=1).model).batches(iter([(bodies(2), titles)]))
-    assert (batch.tokens, batch.issues, sorted(batch.targets[:7, 0].tolist())) == (7, 2, [3, 3, 5, 6, 7, 8, 9])
+    assert (batch.tokens, batch.issues, sorted(batch.targets[:7, 0].tolist())) == (
+        7,
+        2,
+        [3, 3, 5, 6, 7, 8, 9],
+    )
     assert set(batch.targets[7:, 0].tolist()) == {0}
 
 
@@ -95,11 +104,16 @@ class Marked:
 
     def __call__(self, epoch: int) -> Iterator[Batch]:
         order = np.random.default_rng(epoch).permutation(len(self.bodies))
-        return ((self.bodies[order[first : first + 32]], self.titles[order[first : first + 32]]) for first in range(0, len(order), 32))
+        return (
+            (self.bodies[order[first : first + 32]], self.titles[order[first : first + 32]])
+            for first in range(0, len(order), 32)
+        )
 
 
 def test_it_learns_to_copy_the_unit_behind_a_mark(tmp_path: Path) -> None:
-    network = build("copy", Shape(30, 30, body_length=20, title_length=4, embedding_size=32, hidden_size=32), seed=1)
+    network = build(
+        "copy", Shape(30, 30, body_length=20, title_length=4, embedding_size=32, hidden_size=32), seed=1
+    )
     fit(network, Marked(1600, seed=0), Marked(64, seed=1), epochs=3, learning_rate=0.01, patience=3, checkpoint=tmp_path,
         on_epoch=print, seed=1, contrast_epochs=1)  # fmt: skip
     unseen = Marked(100, seed=2)
@@ -121,7 +135,8 @@ def test_sizes_that_it_cannot_have_are_refused(shape: Shape, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("titles", "said"), [(np.zeros((1, 6)), r"\(1, 6\); to 2 bodies .* \(2, 6\)"), (np.full((2, 6), 30), "knows 0 to 29")]
+    ("titles", "said"),
+    [(np.zeros((1, 6)), r"\(1, 6\); to 2 bodies .* \(2, 6\)"), (np.full((2, 6), 30), "knows 0 to 29")],
 )
 def test_titles_that_do_not_fit_are_refused(titles: np.ndarray, said: str) -> None:
     with pytest.raises(UsageError, match=said):

@@ -61,7 +61,11 @@ except UsageError as error:
     refused = str(error)
 print(json.dumps({"one": one, "many": many, "devices": devices, "given": sorted(given, key=str), "refused": refused}))
 """
-FOUR = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+FOUR = {
+    "KERAS_BACKEND": "jax",
+    "JAX_PLATFORMS": "cpu",
+    "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+}
 
 
 @pytest.fixture(scope="module", params=["gru_cudnn", "copy"])
@@ -69,7 +73,13 @@ def found(request: pytest.FixtureRequest) -> Any:
     if importlib.util.find_spec("jax") is None:
         pytest.skip("jax is not installed")
     environment = {**os.environ, **FOUR}
-    done = subprocess.run([sys.executable, "-c", TRAIN, request.param], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN, request.param],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -95,7 +105,10 @@ def test_every_device_gets_a_quarter_of_a_batch_and_the_whole_of_one_that_does_n
 
 def test_a_batch_that_never_parts_is_refused_with_one_that_does(found: Any) -> None:
     assert found["devices"] == ["cpu:0", "cpu:1", "cpu:2", "cpu:3"]
-    assert "batch_size = 18 does not part into equal parts for 4 devices (cpu:0, cpu:1, cpu:2, cpu:3)" in found["refused"]
+    assert (
+        "batch_size = 18 does not part into equal parts for 4 devices (cpu:0, cpu:1, cpu:2, cpu:3)"
+        in found["refused"]
+    )
     assert "TITLER_MODEL__BATCH_SIZE=20" in found["refused"]
 
 

@@ -38,11 +38,15 @@ def test_cudnns_variant_has_a_second_bias_in_each_of_its_two_grus() -> None:
 
 
 def test_the_hard_sigmoid_is_keras_2s() -> None:
-    assert np.asarray(hard_sigmoid(np.array([-9.0, -2.5, -1.0, 0.0, 1.0, 2.5, 9.0]))).tolist() == pytest.approx([0, 0, 0.3, 0.5, 0.7, 1, 1])
+    assert np.asarray(
+        hard_sigmoid(np.array([-9.0, -2.5, -1.0, 0.0, 1.0, 2.5, 9.0]))
+    ).tolist() == pytest.approx([0, 0, 0.3, 0.5, 0.7, 1, 1])
 
 
 def test_the_encoder_resets_before_the_matrix_product_and_reads_padding_as_words() -> None:
-    network = build("gru", Shape(9, 8, body_length=4, title_length=5, embedding_size=3, hidden_size=2), seed=3)
+    network = build(
+        "gru", Shape(9, 8, body_length=4, title_length=5, embedding_size=3, hidden_size=2), seed=3
+    )
     rng = np.random.default_rng(0)
     network.model.set_weights(
         [

@@ -19,7 +19,9 @@ START, END = 3, 5
 def network() -> Network:
     made = build("gru", SHAPE, seed=7)
     rng = np.random.default_rng(7)
-    made.model.set_weights([weight + rng.normal(0, 1, weight.shape) * (weight.ndim > 1) for weight in made.model.get_weights()])
+    made.model.set_weights(
+        [weight + rng.normal(0, 1, weight.shape) * (weight.ndim > 1) for weight in made.model.get_weights()]
+    )
     return made
 
 
@@ -32,7 +34,9 @@ def step_by_step(network: Network, body: np.ndarray) -> tuple[list[int], float]:
     title, logs = [START], []
     while len(title) < 5 and title[-1] != END:
         told = np.array([title + [0] * (4 - len(title))], np.int32)
-        logits = np.asarray(network.model([body[None], told], training=False))[0, len(title) - 1].astype(np.float64)
+        logits = np.asarray(network.model([body[None], told], training=False))[0, len(title) - 1].astype(
+            np.float64
+        )
         probabilities = np.exp(logits - logits.max())
         probabilities /= probabilities.sum()
         allowed = [word for word in range(9) if word not in (0, 1, START)]
@@ -62,8 +66,13 @@ def test_the_states_of_decoding_are_those_of_encoding(network: Network) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(count=st.integers(1, 30), batch_size=st.sampled_from([1, 7, 16]))
-def test_an_issue_is_decoded_the_same_whatever_stands_beside_it(network: Network, count: int, batch_size: int) -> None:
-    everything, some = network.decode(bodies(30), START, END), network.decode(bodies(30)[:count], START, END, batch_size)
+def test_an_issue_is_decoded_the_same_whatever_stands_beside_it(
+    network: Network, count: int, batch_size: int
+) -> None:
+    everything, some = (
+        network.decode(bodies(30), START, END),
+        network.decode(bodies(30)[:count], START, END, batch_size),
+    )
     assert some.ids.tolist() == everything.ids[:count].tolist()
     np.testing.assert_allclose(some.log_probability, everything.log_probability[:count], atol=1e-5)
 
@@ -78,7 +87,9 @@ def test_padding_unknown_and_start_are_never_written(network: Network) -> None:
 def test_bodies_of_any_number_are_computed_in_few_sizes(count: int, batch_size: int) -> None:
     ids = np.arange(1, count + 1, dtype=np.int32)[:, None]
     batches = list(padded_batches(ids, batch_size))
-    assert [number for batch, rows in batches for number in batch[:rows, 0].tolist()] == list(range(1, count + 1))
+    assert [number for batch, rows in batches for number in batch[:rows, 0].tolist()] == list(
+        range(1, count + 1)
+    )
     assert {len(batch) for batch, _ in batches} <= {*SMALL_BATCHES, batch_size}
     assert len({len(batch) for batch, _ in batches}) <= 1
 

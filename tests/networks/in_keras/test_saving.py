@@ -13,7 +13,11 @@ from pipeline.errors import LakeError
 from pipeline.networks.in_keras import VARIANTS, Shape, build, saving
 
 SHAPE = Shape(20, 9, body_length=6, title_length=5, embedding_size=4, hidden_size=5)
-SHAPES = {"gru": SHAPE, "gru_cudnn": SHAPE, "copy": Shape(20, 20, body_length=6, title_length=5, embedding_size=4, hidden_size=4)}
+SHAPES = {
+    "gru": SHAPE,
+    "gru_cudnn": SHAPE,
+    "copy": Shape(20, 20, body_length=6, title_length=5, embedding_size=4, hidden_size=4),
+}
 BODY = [[9, 2, 9, 19, 4, 0]]
 
 
@@ -24,7 +28,9 @@ def test_a_network_comes_back_as_it_was_saved(tmp_path: Path, variant: str) -> N
     loaded = saving.load(tmp_path / "new")
     assert (loaded.variant, loaded.shape) == (variant, SHAPES[variant])
     assert loaded.encode(BODY).tolist() == network.encode(BODY).tolist()
-    assert [weight.tolist() for weight in loaded.model.get_weights()] == [weight.tolist() for weight in network.model.get_weights()]
+    assert [weight.tolist() for weight in loaded.model.get_weights()] == [
+        weight.tolist() for weight in network.model.get_weights()
+    ]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -34,7 +40,9 @@ def test_the_files_are_keras_and_json_and_hold_no_optimizer(tmp_path: Path, vari
     assert sorted(path.name for path in tmp_path.iterdir()) == ["network.keras", "shape.json"]
     loaded = keras.saving.load_model(tmp_path / "network.keras", safe_mode=True)
     assert not loaded.compiled
-    assert [weight.tolist() for weight in loaded.get_weights()] == [weight.tolist() for weight in network.model.get_weights()]
+    assert [weight.tolist() for weight in loaded.get_weights()] == [
+        weight.tolist() for weight in network.model.get_weights()
+    ]
 
 
 @pytest.mark.parametrize("name", ["network.keras", "shape.json"])

@@ -31,7 +31,9 @@ class Copying:
         rng = np.random.default_rng(seed)
         self.bodies = rng.integers(4, 12, (issues, 5)).astype(np.int32)
         ends = np.full((issues, 1), END)
-        self.titles = np.hstack([np.full((issues, 1), START), self.bodies[:, 3:], ends, 0 * ends, 0 * ends]).astype(np.int32)
+        self.titles = np.hstack(
+            [np.full((issues, 1), START), self.bodies[:, 3:], ends, 0 * ends, 0 * ends]
+        ).astype(np.int32)
         self.batch_size = batch_size
 
     def __call__(self, epoch: int) -> Iterator[Batch]:
@@ -46,14 +48,30 @@ def quiet(_: Figures) -> None:
 
 
 def train(
-    network: Network, folder: Path, *, epochs: int, rate: float = 0.01, patience: int = 9, seed: int = 1, kill_after: int = 0
+    network: Network,
+    folder: Path,
+    *,
+    epochs: int,
+    rate: float = 0.01,
+    patience: int = 9,
+    seed: int = 1,
+    kill_after: int = 0,
 ) -> History:
     def report(figures: Figures) -> None:
         if kill_after and figures.group == "train" and figures.epoch > kill_after:
             raise KilledError
 
     data = Copying(64), Copying(16, seed=1)
-    return fit(network, *data, epochs=epochs, learning_rate=rate, patience=patience, checkpoint=folder, on_epoch=report, seed=seed)
+    return fit(
+        network,
+        *data,
+        epochs=epochs,
+        learning_rate=rate,
+        patience=patience,
+        checkpoint=folder,
+        on_epoch=report,
+        seed=seed,
+    )
 
 
 def copying(network: Network, folder: Path, kill_at: int = 0) -> list[Figures]:
@@ -66,7 +84,17 @@ def copying(network: Network, folder: Path, kill_at: int = 0) -> list[Figures]:
             raise KilledError
 
     data = Copying(64), Copying(16, seed=1)
-    fit(network, *data, epochs=2, learning_rate=0.01, patience=9, checkpoint=folder, on_epoch=report, seed=1, contrast_epochs=3)
+    fit(
+        network,
+        *data,
+        epochs=2,
+        learning_rate=0.01,
+        patience=9,
+        checkpoint=folder,
+        on_epoch=report,
+        seed=1,
+        contrast_epochs=3,
+    )
     return reported
 
 
@@ -100,12 +128,24 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def test_it_learns_to_copy_two_words(tmp_path: Path) -> None:
     network = build("gru", SHAPE, seed=1)
     data = Copying(700, batch_size=35)
-    fit(network, data, Copying(35, 35, seed=1), epochs=18, learning_rate=0.02, patience=9, checkpoint=tmp_path, on_epoch=quiet, seed=1)
+    fit(
+        network,
+        data,
+        Copying(35, 35, seed=1),
+        epochs=18,
+        learning_rate=0.02,
+        patience=9,
+        checkpoint=tmp_path,
+        on_epoch=quiet,
+        seed=1,
+    )
     decoded = network.decode(data.bodies[:50], START, END)
     assert np.mean((decoded.ids[:, :3] == data.titles[:50, 1:4]).all(axis=1)) > 0.9
 
 
-def test_a_training_killed_in_its_third_epoch_goes_on_to_the_same_figures_and_weights(straight: Trained, tmp_path: Path) -> None:
+def test_a_training_killed_in_its_third_epoch_goes_on_to_the_same_figures_and_weights(
+    straight: Trained, tmp_path: Path
+) -> None:
     with pytest.raises(KilledError):
         train(build("gru", SHAPE, seed=1), tmp_path, epochs=4, kill_after=2)
     again = build("gru", SHAPE, seed=99)  # its first weights do not matter: the checkpoint has them
@@ -126,7 +166,9 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, list[Figu
     return network, copying(network, tmp_path_factory.mktemp("copied"))
 
 
-def test_copy_reports_epochs_of_contrast_before_those_of_titles(copied: tuple[Network, list[Figures]]) -> None:
+def test_copy_reports_epochs_of_contrast_before_those_of_titles(
+    copied: tuple[Network, list[Figures]],
+) -> None:
     assert [(figures.group, figures.epoch) for figures in copied[1]] == [
         *(("contrast", 1), ("contrast", 2), ("contrast", 3)),
         *(("train", 1), ("train", 2)),
@@ -141,7 +183,9 @@ def test_copy_killed_in_any_epoch_goes_on_to_the_same_figures_and_weights(
     network, reported = copied
     with pytest.raises(KilledError):
         copying(build("copy", SHAPE, seed=1), tmp_path, kill_at)
-    again = build("copy", SHAPE, seed=1 if kill_at == 1 else 99)  # from the first checkpoint on, first weights do not matter
+    again = build(
+        "copy", SHAPE, seed=1 if kill_at == 1 else 99
+    )  # from the first checkpoint on, first weights do not matter
     assert copying(again, tmp_path) == reported[-left:]
     assert weights(again) == weights(network)
 
@@ -150,7 +194,16 @@ def test_a_finished_training_is_not_repeated(straight: Trained) -> None:
     again = build("gru", SHAPE, seed=1)
     reported: list[Figures] = []
     data = Copying(64), Copying(16)
-    history = fit(again, *data, epochs=4, learning_rate=0.01, patience=9, checkpoint=straight.folder, on_epoch=reported.append, seed=1)
+    history = fit(
+        again,
+        *data,
+        epochs=4,
+        learning_rate=0.01,
+        patience=9,
+        checkpoint=straight.folder,
+        on_epoch=reported.append,
+        seed=1,
+    )
     assert (history, reported) == (straight.history, [])
     assert weights(again) == weights(straight.network)
 
@@ -160,21 +213,39 @@ def test_a_rate_far_too_high_is_halved_and_training_stops_with_the_best_weights(
     history = train(network, tmp_path, epochs=40, rate=0.6, patience=2)
     best = best_epoch(history)
     assert len(history) == best.epoch + 2 < 40
-    assert [epoch.learning_rate / history[best.epoch - 1].learning_rate for epoch in history[best.epoch :]] == pytest.approx([1, 0.5])
+    assert [
+        epoch.learning_rate / history[best.epoch - 1].learning_rate for epoch in history[best.epoch :]
+    ] == pytest.approx([1, 0.5])
     assert predicted(network, Copying(16, seed=1))[0].mean() == pytest.approx(best.validation_loss, rel=1e-4)
 
 
 def test_the_rate_of_copy_falls_in_a_straight_line_over_the_second_half_of_the_epochs(tmp_path: Path) -> None:
     network, data = build("copy", SHAPE, seed=1), (Copying(64), Copying(16))
-    history = fit(network, *data, epochs=6, learning_rate=0.003, patience=9, checkpoint=tmp_path, on_epoch=quiet, seed=1)
-    assert [epoch.validation_loss for epoch in history] == sorted((epoch.validation_loss for epoch in history), reverse=True)
-    assert [epoch.learning_rate for epoch in history] == pytest.approx([0.003, 0.003, 0.003, 0.003, 0.002, 0.001])
+    history = fit(
+        network, *data, epochs=6, learning_rate=0.003, patience=9, checkpoint=tmp_path, on_epoch=quiet, seed=1
+    )
+    assert [epoch.validation_loss for epoch in history] == sorted(
+        (epoch.validation_loss for epoch in history), reverse=True
+    )
+    assert [epoch.learning_rate for epoch in history] == pytest.approx(
+        [0.003, 0.003, 0.003, 0.003, 0.002, 0.001]
+    )
 
 
 def test_losses_are_means_over_issues_and_those_of_tokens_leave_padding_out(tmp_path: Path) -> None:
     network = build("gru", SHAPE, seed=1)
     data = Copying(20)  # in batches of 16 and 4
-    last = fit(network, data, data, epochs=2, learning_rate=0.01, patience=9, checkpoint=tmp_path, on_epoch=quiet, seed=1)[-1]
+    last = fit(
+        network,
+        data,
+        data,
+        epochs=2,
+        learning_rate=0.01,
+        patience=9,
+        checkpoint=tmp_path,
+        on_epoch=quiet,
+        seed=1,
+    )[-1]
     losses, hits = predicted(network, data)
     assert last.validation_loss == pytest.approx(losses.mean(), rel=1e-4)
     assert last.validation_token_loss == pytest.approx(losses[:, :3].mean(), rel=1e-4)
@@ -200,7 +271,16 @@ def test_nothing_but_the_checkpoint_is_left_beside_it(straight: Trained) -> None
 def test_no_issues_are_a_users_mistake(tmp_path: Path, issues: int, validated: int, what: str) -> None:
     data = Copying(issues), Copying(validated)
     with pytest.raises(UsageError, match=f"no issue to {what} on"):
-        fit(build("gru", SHAPE, seed=1), *data, epochs=1, learning_rate=0.01, patience=1, checkpoint=tmp_path, on_epoch=quiet, seed=1)
+        fit(
+            build("gru", SHAPE, seed=1),
+            *data,
+            epochs=1,
+            learning_rate=0.01,
+            patience=1,
+            checkpoint=tmp_path,
+            on_epoch=quiet,
+            seed=1,
+        )
 
 
 def test_titles_of_another_length_are_refused(tmp_path: Path) -> None:
@@ -209,7 +289,15 @@ def test_titles_of_another_length_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match=r"titles of \(2, 4\); this network trains on \(B, 5\) and \(B, 6\)"):
         fit(
-            build("gru", SHAPE, seed=1), short, short, epochs=1, learning_rate=0.01, patience=1, checkpoint=tmp_path, on_epoch=quiet, seed=1
+            build("gru", SHAPE, seed=1),
+            short,
+            short,
+            epochs=1,
+            learning_rate=0.01,
+            patience=1,
+            checkpoint=tmp_path,
+            on_epoch=quiet,
+            seed=1,
         )
 
 

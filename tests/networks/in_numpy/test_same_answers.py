@@ -29,7 +29,11 @@ from pipeline.text.subwords import Subwords, Units
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
 ARTICLES = Shape(40, 30, body_length=9, title_length=7, embedding_size=8, hidden_size=12)
-SHAPES = {"gru": ARTICLES, "gru_cudnn": ARTICLES, "copy": Shape(40, 40, body_length=9, title_length=7, embedding_size=12, hidden_size=12)}
+SHAPES = {
+    "gru": ARTICLES,
+    "gru_cudnn": ARTICLES,
+    "copy": Shape(40, 40, body_length=9, title_length=7, embedding_size=12, hidden_size=12),
+}
 START, END = 2, 3
 
 
@@ -40,7 +44,11 @@ def shaken(variant: str, shape: Shape | None = None) -> Network:
     for layer in network.model.layers:
         if layer.name.endswith("_norm"):
             size = len(layer.get_weights()[0])
-            gamma, beta, mean, variance = rng.normal(1, 0.3, size), *rng.normal(0, 0.2, (2, size)), rng.uniform(0.1, 1, size)
+            gamma, beta, mean, variance = (
+                rng.normal(1, 0.3, size),
+                *rng.normal(0, 0.2, (2, size)),
+                rng.uniform(0.1, 1, size),
+            )
             layer.set_weights([gamma, beta, mean, variance])
         else:
             layer.set_weights([rng.normal(0, 0.7, weight.shape) for weight in layer.get_weights()])
@@ -62,7 +70,9 @@ def lengthen(network: Network, by: float) -> None:
 
 
 @pytest.fixture(scope="module", params=VARIANTS)
-def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, LightNetwork]:
+def pair(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Network, LightNetwork]:
     folder = tmp_path_factory.mktemp(request.param)
     network = shaken(request.param)
     saving.save(network, folder)
@@ -75,7 +85,9 @@ def bodies(count: int, variant: str = "gru") -> np.ndarray:
     ids = rng.integers(0, ARTICLES.body_vocabulary, (count, ARTICLES.body_length)).astype(np.int32)
     if variant != "copy":
         return ids
-    return np.where(np.arange(ARTICLES.body_length) < rng.integers(0, ARTICLES.body_length + 1, (count, 1)), ids, 0).astype(np.int32)
+    return np.where(
+        np.arange(ARTICLES.body_length) < rng.integers(0, ARTICLES.body_length + 1, (count, 1)), ids, 0
+    ).astype(np.int32)
 
 
 def titles(count: int) -> np.ndarray:
@@ -106,16 +118,26 @@ def test_titles_and_their_probabilities_are_those_of_keras(pair, beam_width):
 
 def test_left_to_itself_each_decodes_with_the_same_width(pair):
     network, network = pair
-    assert network.decode(bodies(20), START, END).ids.tolist() == network.decode(bodies(20), START, END).ids.tolist()
+    assert (
+        network.decode(bodies(20), START, END).ids.tolist()
+        == network.decode(bodies(20), START, END).ids.tolist()
+    )
 
 
 def test_no_bodies_get_no_titles(pair):
     decoded = pair[1].decode(bodies(0), START, END)
-    assert [getattr(decoded, field.name).shape for field in dataclasses.fields(decoded)] == [(0, 6), (0,), (0,), (0, 12)]
+    assert [getattr(decoded, field.name).shape for field in dataclasses.fields(decoded)] == [
+        (0, 6),
+        (0,),
+        (0,),
+        (0, 12),
+    ]
     assert pair[1].encode(bodies(0)).shape == (0, 12)
 
 
-@pytest.mark.parametrize(("ids", "said"), [([[1, 2]], r"\(1, 2\); this network reads \(n, 9\)"), ([[40] * 9], "knows 0 to 39")])
+@pytest.mark.parametrize(
+    ("ids", "said"), [([[1, 2]], r"\(1, 2\); this network reads \(n, 9\)"), ([[40] * 9], "knows 0 to 39")]
+)
 def test_ids_that_do_not_fit_are_refused(pair, ids, said):
     with pytest.raises(UsageError, match=said):
         pair[1].encode(ids)
@@ -143,7 +165,10 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     about = json.loads((tmp_path / "shape.json").read_text())
     about["shape"]["title_vocabulary"] = 31
     (tmp_path / "shape.json").write_text(json.dumps(about))
-    with pytest.raises(LakeError, match=r"does not fit the shape in shape.json: the layer title_embedding .*\(30, 8\).*\(31, 8\)"):
+    with pytest.raises(
+        LakeError,
+        match=r"does not fit the shape in shape.json: the layer title_embedding .*\(30, 8\).*\(31, 8\)",
+    ):
         LightNetwork.load(tmp_path)
 
 
@@ -184,7 +209,9 @@ def small(variant: str) -> Predictor:
         units = Units.fit(["the window crashed", "error close theme", "open page open page"], 280)
         vocabularies = Vocabularies(Subwords(units, 9, start_end=False), Subwords(units, 7, start_end=True))
     else:
-        vocabularies = Vocabularies(Vocabulary(words, 9, "pre", False), Vocabulary(("_start_", "_end_", *words), 7, "post", True))
+        vocabularies = Vocabularies(
+            Vocabulary(words, 9, "pre", False), Vocabulary(("_start_", "_end_", *words), 7, "post", True)
+        )
     shape = Shape(vocabularies.body.size, vocabularies.title.size, 9, 7, embedding_size=6, hidden_size=6)
     return Predictor("m1", shaken(variant, shape), vocabularies, "titler", 0.2, 16)
 
@@ -194,7 +221,15 @@ def test_a_light_predictor_predicts_what_the_predictor_does(tmp_path: Path, vari
     predictor = small(variant)
     predictor.save(tmp_path)
     network = LightPredictor.load(tmp_path)
-    texts = ["The window crashed.", None, "", "words nobody kept", "error 404: crash!", "open page open page", "close theme"]
+    texts = [
+        "The window crashed.",
+        None,
+        "",
+        "words nobody kept",
+        "error 404: crash!",
+        "open page open page",
+        "close theme",
+    ]
     for one, other in zip(network.predict(texts), predictor.predict(texts), strict=True):
         assert (one.title, one.abstained) == (other.title, other.abstained)
         assert one.confidence == pytest.approx(other.confidence, abs=1e-4)
@@ -222,7 +257,9 @@ def test_titler_title_needs_neither_keras_nor_tensorflow(tmp_path: Path) -> None
     point(lake, "r1")
     command = [sys.executable, "-c", TITLE]
     settings = {"TITLER_LAKE__ROOT": lake.root, "TITLER_SOURCE__HOURS": str(tmp_path)}
-    said = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **settings}).stdout.splitlines()
+    said = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={**os.environ, **settings}
+    ).stdout.splitlines()
     assert said[0].startswith(Predictor.load(tmp_path / "m1").predict(["The window crashed"])[0].title)
     assert said[-1] == "0 []"
 
@@ -235,7 +272,9 @@ def real_issues(count: int) -> tuple[list[str], list[str]]:
     rows = []
     for path in files:
         table = pq.read_table(path, columns=["title", "body"])
-        rows += [row for row in table.slice(0, 3 * count).to_pylist() if row["title"] and row["body"]][: count // len(files) + 1]
+        rows += [row for row in table.slice(0, 3 * count).to_pylist() if row["title"] and row["body"]][
+            : count // len(files) + 1
+        ]
     order = np.random.default_rng(0).permutation(len(rows))[:count]
     return [rows[number]["body"][:2000] for number in order], [rows[number]["title"] for number in order]
 
@@ -247,7 +286,11 @@ def test_2000_real_issues_get_the_same_titles(tmp_path: Path) -> None:
     body = Vocabulary.fit(Counts.of(told), 2000, 40, "pre", start_end=False)
     title = Vocabulary.fit(Counts.of(heads), 1000, 12, "post", start_end=True)
     vocabularies, ids = Vocabularies(body, title), (body.ids(told), title.ids(heads))
-    network = build("gru", Shape(vocabularies.body.size, vocabularies.title.size, 40, 12, embedding_size=48, hidden_size=48), seed=1)
+    network = build(
+        "gru",
+        Shape(vocabularies.body.size, vocabularies.title.size, 40, 12, embedding_size=48, hidden_size=48),
+        seed=1,
+    )
 
     def batches(last: int):
         return iter([(ids[0][row : row + 32], ids[1][row : row + 32]) for row in range(0, last, 32)])
@@ -259,5 +302,9 @@ def test_2000_real_issues_get_the_same_titles(tmp_path: Path) -> None:
     expected, found = predictor.predict(texts), LightPredictor.load(tmp_path).predict(texts)
     assert len({prediction.title for prediction in expected}) > 500
     assert [one.title for one in found] == [one.title for one in expected]
-    np.testing.assert_allclose([one.confidence for one in found], [one.confidence for one in expected], atol=1e-4)
-    np.testing.assert_allclose([one.embedding for one in found], [one.embedding for one in expected], atol=1e-4)
+    np.testing.assert_allclose(
+        [one.confidence for one in found], [one.confidence for one in expected], atol=1e-4
+    )
+    np.testing.assert_allclose(
+        [one.embedding for one in found], [one.embedding for one in expected], atol=1e-4
+    )

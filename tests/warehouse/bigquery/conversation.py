@@ -13,7 +13,9 @@ from tests.support.emulator import Answer, Emulator, Intervention, Request
 def jobs_started(emulator: Emulator, words: str = "") -> list[dict[str, Any]]:
     """The query jobs that were asked for, dry runs left out, whose SQL has these words."""
     return [
-        request.json for request in emulator.proxy.requests if is_job(request, words) and not request.json["configuration"].get("dryRun")
+        request.json
+        for request in emulator.proxy.requests
+        if is_job(request, words) and not request.json["configuration"].get("dryRun")
     ]
 
 
@@ -33,7 +35,9 @@ def costing(count: int, words: str) -> Intervention:
         answer = ask()
         value = json.loads(answer.body)
         value.setdefault("statistics", {})["totalBytesProcessed"] = str(count)
-        value["statistics"].setdefault("query", {}).update({"totalBytesProcessed": str(count), "totalBytesBilled": str(count)})
+        value["statistics"].setdefault("query", {}).update(
+            {"totalBytesProcessed": str(count), "totalBytesBilled": str(count)}
+        )
         return replace(answer, body=json.dumps(value).encode())
 
     return intervene
@@ -61,4 +65,6 @@ def failed(job: dict[str, Any], reason: str, message: str) -> Answer:
     """A job that was begun and failed at once."""
     error = {"reason": reason, "message": message}
     status = {"state": "DONE", "errorResult": error, "errors": [error]}
-    return Answer.of({**job, "status": status, "statistics": {"creationTime": "1", "startTime": "1", "endTime": "1"}})
+    return Answer.of(
+        {**job, "status": status, "statistics": {"creationTime": "1", "startTime": "1", "endTime": "1"}}
+    )

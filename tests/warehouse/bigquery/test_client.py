@@ -25,7 +25,9 @@ def test_without_a_project_it_says_which_setting_is_missing() -> None:
     assert "TITLER_WAREHOUSE__PROJECT=" in raised.value.hint
 
 
-def test_without_credentials_it_says_how_to_make_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_credentials_it_says_how_to_make_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "")
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
@@ -34,7 +36,9 @@ def test_without_credentials_it_says_how_to_make_them(monkeypatch: pytest.Monkey
     assert "gcloud auth application-default login" in raised.value.hint
 
 
-@pytest.mark.parametrize("content", ["not json", '{"type": "service_account", "private_key": "canary-5b1f0e"}', "{}"])
+@pytest.mark.parametrize(
+    "content", ["not json", '{"type": "service_account", "private_key": "canary-5b1f0e"}', "{}"]
+)
 def test_a_file_that_is_no_service_account_is_named_and_not_quoted(tmp_path: Path, content: str) -> None:
     path = tmp_path / "key.json"
     path.write_text(content)
@@ -48,14 +52,20 @@ def test_a_file_of_credentials_that_is_not_there_is_named() -> None:
         google.connect(Settings(kind="bigquery", project="p", credentials_file="nowhere.json"))
 
 
-def test_a_service_account_asks_with_its_token(bigquery_settings: Settings, emulator: Emulator, tmp_path: Path) -> None:
+def test_a_service_account_asks_with_its_token(
+    bigquery_settings: Settings, emulator: Emulator, tmp_path: Path
+) -> None:
     account = service_account(tmp_path)
     found = bigquery_settings.model_copy(update={"credentials_file": str(account)})
     emulator.proxy.authorizations.clear()
     assert BigQueryWarehouse(found, "test").current_release() is None
     (token,) = emulator.proxy.authorizations
     assert token.startswith("Bearer ey")
-    assert not [secret for secret in secrets_of(account) if secret in repr(found) + repr(settings.Settings(warehouse=found))]
+    assert not [
+        secret
+        for secret in secrets_of(account)
+        if secret in repr(found) + repr(settings.Settings(warehouse=found))
+    ]
 
 
 def test_an_unknown_server_is_not_waited_for_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,20 +75,38 @@ def test_an_unknown_server_is_not_waited_for_in_vain(monkeypatch: pytest.MonkeyP
         house.current_release()
 
 
-def test_doctor_says_project_identity_data_sets_and_rights(bigquery_settings: Settings, emulator: Emulator, tmp_path: Path) -> None:
+def test_doctor_says_project_identity_data_sets_and_rights(
+    bigquery_settings: Settings, emulator: Emulator, tmp_path: Path
+) -> None:
     account = service_account(tmp_path)
     probes = list(look(bigquery_settings.model_copy(update={"credentials_file": str(account)})))
-    assert [probe.subject for probe in probes] == ["bigquery", "data sets", "queries", "data set", "tables", "source", "results"]
+    assert [probe.subject for probe in probes] == [
+        "bigquery",
+        "data sets",
+        "queries",
+        "data set",
+        "tables",
+        "source",
+        "results",
+    ]
     assert all(probe.good for probe in probes)
     assert probes[0].found == "project titler-test, as titler@titler-test.iam.gserviceaccount.com"
     assert bigquery_settings.dataset in probes[1].found
 
 
 def test_doctor_names_the_permission_that_is_missing(bigquery_settings: Settings, emulator: Emulator) -> None:
-    denied = Answer.error(403, "accessDenied", "Access Denied: Permission bigquery.tables.create denied on dataset titler-test:d")
+    denied = Answer.error(
+        403,
+        "accessDenied",
+        "Access Denied: Permission bigquery.tables.create denied on dataset titler-test:d",
+    )
 
     def deny(request: Request, ask: object) -> Answer | None:
-        return denied if request.method == "POST" and request.path.partition("?")[0].endswith("/tables") else None
+        return (
+            denied
+            if request.method == "POST" and request.path.partition("?")[0].endswith("/tables")
+            else None
+        )
 
     with emulator.proxy.intervene(deny):
         wrong = [probe for probe in look(bigquery_settings) if not probe.good]
@@ -91,13 +119,17 @@ def test_doctor_names_the_permission_that_is_missing(bigquery_settings: Settings
 
 
 def test_doctor_says_how_to_make_a_data_set_that_is_not_there(bigquery_settings: Settings) -> None:
-    wrong = [probe for probe in look(bigquery_settings.model_copy(update={"dataset": "nowhere"})) if not probe.good]
+    wrong = [
+        probe for probe in look(bigquery_settings.model_copy(update={"dataset": "nowhere"})) if not probe.good
+    ]
     assert [probe.subject for probe in wrong] == ["data set", "tables", "results"]
     assert wrong[0].advice == "Needs bigquery.datasets.get. bq --location=US mk --dataset titler-test:nowhere"
 
 
 def test_the_command_shows_it(bigquery_settings: Settings, tmp_path: Path) -> None:
-    found = {finding.subject: finding for finding in doctor._warehouse(AllSettings(warehouse=bigquery_settings))}
+    found = {
+        finding.subject: finding for finding in doctor._warehouse(AllSettings(warehouse=bigquery_settings))
+    }
     assert found["warehouse"].found == f"BigQuery, titler-test.{bigquery_settings.dataset}: no release yet"
 
 

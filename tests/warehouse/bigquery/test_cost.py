@@ -28,7 +28,9 @@ def settings(bigquery_settings: Settings, tmp_path: Path) -> AllSettings:
     return AllSettings(lake=LakeSettings(root=str(tmp_path / "lake")), warehouse=bigquery_settings)
 
 
-def test_each_day_is_priced_and_what_the_lake_has_is_free(settings: AllSettings, emulator: Emulator, tmp_path: Path) -> None:
+def test_each_day_is_priced_and_what_the_lake_has_is_free(
+    settings: AllSettings, emulator: Emulator, tmp_path: Path
+) -> None:
     lake = Lake(settings.lake.root)
     hours = write_hour(tmp_path, opened(7))
     load_day(emulator, DAY, hours)
@@ -53,7 +55,13 @@ def test_each_day_is_priced_and_what_the_lake_has_is_free(settings: AllSettings,
 
 def test_more_than_a_budget_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     days = [{"day": "2015-01-03", "in_lake": False, "bytes": 150 * 10**9, "usd": 0.85}]
-    value = {"days": days, "bytes": 150 * 10**9, "usd": 0.85, "max_bytes_per_run": 100 * 10**9, "max_bytes_per_day": 200 * 10**9}
+    value = {
+        "days": days,
+        "bytes": 150 * 10**9,
+        "usd": 0.85,
+        "max_bytes_per_run": 100 * 10**9,
+        "max_bytes_per_day": 200 * 10**9,
+    }
     console.cost(AllSettings(warehouse=Settings(kind="bigquery")), value, as_json=False)
     assert capsys.readouterr().out == (
         "cost: 150.0 GB, $0.85 for 1 day\n"

@@ -29,7 +29,9 @@ from tests.warehouse.source import load_day
 READING = "WITH issues AS"  # how the query for a day's issues begins
 
 
-def issues(house: BigQueryWarehouse | DuckDBWarehouse, day: date = DAY, files: tuple[Path, ...] = ()) -> list[dict[str, Any]]:
+def issues(
+    house: BigQueryWarehouse | DuckDBWarehouse, day: date = DAY, files: tuple[Path, ...] = ()
+) -> list[dict[str, Any]]:
     return list(house.extract(EXTRACT, day, files).issues.read_all().to_pylist())
 
 
@@ -38,7 +40,11 @@ def test_issues_come_in_order_and_what_lacks_something_goes_to_quarantine(
 ) -> None:
     late = opened(9, event_id="9", at="2015-01-03T23:00:00Z", title='"quoted" \\ é 👩‍👩‍👧', body="one\r\ntwo")
     broken = opened(8, event_id="8", title=None)
-    load_day(emulator, DAY, write_hour(tmp_path, late, broken, event("WatchEvent"), opened(7, event_id="7", body=None)))
+    load_day(
+        emulator,
+        DAY,
+        write_hour(tmp_path, late, broken, event("WatchEvent"), opened(7, event_id="7", body=None)),
+    )
     extraction = bigquery_warehouse.extract(EXTRACT, DAY)
     rows = extraction.issues.read_all()
     assert rows.schema == ISSUES.schema
@@ -48,20 +54,41 @@ def test_issues_come_in_order_and_what_lacks_something_goes_to_quarantine(
     ]
     assert (extraction.events, extraction.hours) == (4, (5, 23))
     (row,) = extraction.malformed.to_pylist()
-    assert (row["file"], row["line"], row["reason"]) == ("githubarchive.day.20150103", 8, "opened issue: issue.title is missing")
+    assert (row["file"], row["line"], row["reason"]) == (
+        "githubarchive.day.20150103",
+        8,
+        "opened issue: issue.title is missing",
+    )
 
 
 def test_of_many_malformed_events_the_first_are_kept_and_all_are_counted(
     bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path
 ) -> None:
-    load_day(emulator, DAY, write_hour(tmp_path, *(opened(number, event_id=str(number), number=None) for number in range(1000, 1250))))
+    load_day(
+        emulator,
+        DAY,
+        write_hour(
+            tmp_path, *(opened(number, event_id=str(number), number=None) for number in range(1000, 1250))
+        ),
+    )
     extraction = bigquery_warehouse.extract(EXTRACT, DAY)
-    assert (extraction.malformed.num_rows, extraction.left_out, extraction.issues.read_all().num_rows) == (200, 50, 0)
+    assert (extraction.malformed.num_rows, extraction.left_out, extraction.issues.read_all().num_rows) == (
+        200,
+        50,
+        0,
+    )
 
 
-def test_a_day_without_a_table_is_missing_and_costs_nothing(bigquery_warehouse: BigQueryWarehouse, emulator: Emulator) -> None:
+def test_a_day_without_a_table_is_missing_and_costs_nothing(
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator
+) -> None:
     extraction = bigquery_warehouse.extract(EXTRACT, DAY)
-    assert (extraction.issues.read_all().num_rows, extraction.events, extraction.hours, dict(extraction.cost)) == (0, 0, (), {})
+    assert (
+        extraction.issues.read_all().num_rows,
+        extraction.events,
+        extraction.hours,
+        dict(extraction.cost),
+    ) == (0, 0, (), {})
     assert jobs_started(emulator, "SELECT") == []
 
 
@@ -73,14 +100,24 @@ def test_a_day_whose_table_has_no_issues_is_a_day_without_issues(
     assert (extraction.issues.read_all().num_rows, extraction.events, extraction.hours) == (0, 1, (5,))
 
 
-def test_without_the_storage_api_rows_come_as_pages(bigquery_settings: Settings, emulator: Emulator, tmp_path: Path) -> None:
+def test_without_the_storage_api_rows_come_as_pages(
+    bigquery_settings: Settings, emulator: Emulator, tmp_path: Path
+) -> None:
     load_day(emulator, DAY, write_hour(tmp_path, opened(7), opened(8)))
     house = BigQueryWarehouse(bigquery_settings.model_copy(update={"storage_endpoint": ""}), "test")
     assert [row["issue_id"] for row in issues(house)] == [7, 8]
 
 
-def test_a_stream_that_breaks_is_taken_up_where_it_broke(bigquery_settings: Settings, emulator: Emulator, tmp_path: Path) -> None:
-    load_day(emulator, DAY, write_hour(tmp_path, *(opened(number, event_id=str(number), body="x" * 2000) for number in range(1, 301))))
+def test_a_stream_that_breaks_is_taken_up_where_it_broke(
+    bigquery_settings: Settings, emulator: Emulator, tmp_path: Path
+) -> None:
+    load_day(
+        emulator,
+        DAY,
+        write_hour(
+            tmp_path, *(opened(number, event_id=str(number), body="x" * 2000) for number in range(1, 301))
+        ),
+    )
     with breaking(emulator.storage_endpoint, after=200_000) as (endpoint, breaks):
         house = BigQueryWarehouse(bigquery_settings.model_copy(update={"storage_endpoint": endpoint}), "test")
         assert [row["issue_id"] for row in issues(house)] == list(range(1, 301))
@@ -92,19 +129,31 @@ def settings(bigquery_settings: Settings, tmp_path: Path) -> AllSettings:
     return AllSettings(lake=LakeSettings(root=str(tmp_path / "lake")), warehouse=bigquery_settings)
 
 
-def test_a_day_in_the_lake_is_not_paid_for_again(settings: AllSettings, emulator: Emulator, tmp_path: Path) -> None:
+def test_a_day_in_the_lake_is_not_paid_for_again(
+    settings: AllSettings, emulator: Emulator, tmp_path: Path
+) -> None:
     lake = Lake(settings.lake.root)
     load_day(emulator, DAY, write_hour(tmp_path, opened(7)))
     first, (health,) = extract.run(lake, settings, [DAY])
     again, _ = extract.run(lake, settings, [DAY])
     assert (first.made, again.made, again.manifests) == (1, 0, first.manifests)
     assert len(jobs_started(emulator, READING)) == 1
-    assert (health["hours_found"], health["events"], health["issues"], health["verdict"]) == (1, 1, 1, "partial")
+    assert (health["hours_found"], health["events"], health["issues"], health["verdict"]) == (
+        1,
+        1,
+        1,
+        "partial",
+    )
     cost = first.manifests[0].figures["cost"]
-    assert (cost["job_id"], cost["bytes_estimated"] > 0) == (jobs_started(emulator, READING)[0]["jobReference"]["jobId"], True)
+    assert (cost["job_id"], cost["bytes_estimated"] > 0) == (
+        jobs_started(emulator, READING)[0]["jobReference"]["jobId"],
+        True,
+    )
 
 
-def test_a_day_is_read_again_when_asked_for_or_when_its_table_has_grown(settings: AllSettings, emulator: Emulator, tmp_path: Path) -> None:
+def test_a_day_is_read_again_when_asked_for_or_when_its_table_has_grown(
+    settings: AllSettings, emulator: Emulator, tmp_path: Path
+) -> None:
     lake = Lake(settings.lake.root)
     load_day(emulator, DAY, write_hour(tmp_path, opened(7)))
     extract.run(lake, settings, [DAY])
@@ -121,7 +170,9 @@ def test_a_day_without_a_table_is_recorded_as_missing(settings: AllSettings, emu
     assert Lake(settings.lake.root).current(SOURCE_HEALTH.name, {"day": str(DAY)}) is not None
 
 
-def test_real_hours_give_the_same_from_a_table_and_from_files(bigquery_warehouse: BigQueryWarehouse, emulator: Emulator) -> None:
+def test_real_hours_give_the_same_from_a_table_and_from_files(
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator
+) -> None:
     folder = os.environ.get("TITLER_TEST_DATA")
     if not folder:
         pytest.skip("needs two real hours of GH Archive: set TITLER_TEST_DATA")
@@ -130,7 +181,11 @@ def test_real_hours_give_the_same_from_a_table_and_from_files(bigquery_warehouse
     extraction = bigquery_warehouse.extract(EXTRACT, day)
     expected = DuckDBWarehouse("nowhere").extract(EXTRACT, day, files)
     assert extraction.issues.read_all().to_pylist() == expected.issues.read_all().to_pylist()
-    assert (extraction.events, extraction.hours, extraction.malformed.num_rows) == (expected.events, (1, 12), expected.malformed.num_rows)
+    assert (extraction.events, extraction.hours, extraction.malformed.num_rows) == (
+        expected.events,
+        (1, 12),
+        expected.malformed.num_rows,
+    )
 
 
 @contextmanager
@@ -165,7 +220,9 @@ def breaking(endpoint: str, after: int) -> Iterator[tuple[str, list[int]]]:
                 return
             upstream = socket.create_connection((host, int(port)))
             threading.Thread(target=pass_on, args=(client, upstream, None), daemon=True).start()
-            threading.Thread(target=pass_on, args=(upstream, client, after if first else None), daemon=True).start()
+            threading.Thread(
+                target=pass_on, args=(upstream, client, after if first else None), daemon=True
+            ).start()
             first = False
 
     threading.Thread(target=serve, daemon=True).start()

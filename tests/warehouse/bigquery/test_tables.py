@@ -27,16 +27,23 @@ def made(house: BigQueryWarehouse, name: str) -> bigquery.Table:
 
 def uploads(emulator: Emulator, table: str) -> list[dict[str, Any]]:
     """The load jobs that were asked for, of a table."""
-    asked = [request.json for request in emulator.proxy.requests if "/upload/" in request.path and request.json]
+    asked = [
+        request.json for request in emulator.proxy.requests if "/upload/" in request.path and request.json
+    ]
     return [job for job in asked if job["configuration"]["load"]["destinationTable"]["tableId"] == table]
 
 
 def definitions(emulator: Emulator) -> list[list[str]]:
     """The statements of each job that made views."""
-    return [job["configuration"]["query"]["query"].split(";\n") for job in jobs_started(emulator, "CREATE OR REPLACE ")]
+    return [
+        job["configuration"]["query"]["query"].split(";\n")
+        for job in jobs_started(emulator, "CREATE OR REPLACE ")
+    ]
 
 
-def test_a_table_has_its_contracts_columns_prose_partition_and_clusters(bigquery_warehouse: BigQueryWarehouse) -> None:
+def test_a_table_has_its_contracts_columns_prose_partition_and_clusters(
+    bigquery_warehouse: BigQueryWarehouse,
+) -> None:
     bigquery_warehouse.tables.ensure(SIMILAR_ISSUES)
     table = made(bigquery_warehouse, "similar_issues_v1")
     assert [(field.name, field.field_type, field.mode) for field in table.schema[-3:]] == [
@@ -68,12 +75,20 @@ def test_a_contracts_type_is_bigquerys(table: Any, column: str, kind: str, mode:
 def test_a_batch_in_several_files_is_one_job_and_comes_once(
     bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path
 ) -> None:
-    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]).add(TITLE_PREDICTIONS, "t2", [prediction(2)])
+    lake = (
+        Lake(tmp_path)
+        .add(TITLE_PREDICTIONS, "t1", [prediction(1)])
+        .add(TITLE_PREDICTIONS, "t2", [prediction(2)])
+    )
     bigquery_warehouse.load(TITLE_PREDICTIONS, lake.batches["title_predictions_v1"])
     bigquery_warehouse.load(TITLE_PREDICTIONS, lake.batches["title_predictions_v1"])
     (job,) = uploads(emulator, "title_predictions_v1")
     load = job["configuration"]["load"]
-    assert (load["sourceFormat"], load["writeDisposition"], load["createDisposition"]) == ("PARQUET", "WRITE_APPEND", "CREATE_NEVER")
+    assert (load["sourceFormat"], load["writeDisposition"], load["createDisposition"]) == (
+        "PARQUET",
+        "WRITE_APPEND",
+        "CREATE_NEVER",
+    )
     assert job["configuration"]["labels"] == {"app": "titler", "verb": "test"}
 
 
@@ -82,7 +97,9 @@ def test_rows_that_are_gone_are_loaded_again_though_their_job_has_finished(
 ) -> None:
     batches = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]).batches["title_predictions_v1"]
     bigquery_warehouse.load(TITLE_PREDICTIONS, batches)
-    monkeypatch.setattr(bigquery_warehouse.tables, "_held", lambda table, wanted: {})  # as after a table was set aside
+    monkeypatch.setattr(
+        bigquery_warehouse.tables, "_held", lambda table, wanted: {}
+    )  # as after a table was set aside
     bigquery_warehouse.load(TITLE_PREDICTIONS, batches)
     names = [job["jobReference"]["jobId"] for job in uploads(emulator, "title_predictions_v1")]
     assert names == [names[0], f"{names[0]}_1"]
@@ -90,7 +107,10 @@ def test_rows_that_are_gone_are_loaded_again_though_their_job_has_finished(
 
 def test_a_new_nullable_column_is_added(bigquery_warehouse: BigQueryWarehouse, emulator: Emulator) -> None:
     bigquery_warehouse.tables.ensure(RELEASES)
-    grown = replace(RELEASES, schema=pa.schema([*RELEASES.schema, column("weather", pa.string(), "how it was", null=True)]))
+    grown = replace(
+        RELEASES,
+        schema=pa.schema([*RELEASES.schema, column("weather", pa.string(), "how it was", null=True)]),
+    )
     BigQueryWarehouse(bigquery_warehouse.settings, "test").tables.ensure(grown)
     (job,) = jobs_started(emulator, "ALTER TABLE")
     address = bigquery_warehouse.tables.address("releases_v1")
@@ -102,7 +122,10 @@ def test_a_new_nullable_column_is_added(bigquery_warehouse: BigQueryWarehouse, e
     ("schema", "message"),
     [
         (lambda fields: fields[1:], r"column release_id \(STRING, REQUIRED\) is missing"),
-        (lambda fields: [*fields, bigquery.SchemaField("mine", "STRING")], "column mine is not in the contract"),
+        (
+            lambda fields: [*fields, bigquery.SchemaField("mine", "STRING")],
+            "column mine is not in the contract",
+        ),
         (
             lambda fields: [bigquery.SchemaField("release_id", "INT64", "REQUIRED"), *fields[1:]],
             "column release_id is INT64 REQUIRED, expected STRING REQUIRED",
@@ -123,17 +146,25 @@ def test_a_table_that_someone_changed_by_hand_is_named_and_left_alone(
     assert f"ALTER TABLE {address} RENAME TO" in raised.value.hint
 
 
-def test_a_data_set_that_is_not_there_is_said_with_the_command_that_makes_it(bigquery_warehouse: BigQueryWarehouse) -> None:
+def test_a_data_set_that_is_not_there_is_said_with_the_command_that_makes_it(
+    bigquery_warehouse: BigQueryWarehouse,
+) -> None:
     settings = bigquery_warehouse.settings.model_copy(update={"dataset": "nowhere"})
     with pytest.raises(WarehouseError, match="nowhere") as raised:
         BigQueryWarehouse(settings, "test").current_release()
     assert f"bq --location=US mk --dataset {settings.project}:nowhere" in raised.value.hint
 
 
-def test_a_publication_that_fails_replaces_nothing(bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path) -> None:
+def test_a_publication_that_fails_replaces_nothing(
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path
+) -> None:
     publish(bigquery_warehouse, Lake(tmp_path / "1").add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
     second = Lake(tmp_path / "2").add(TITLE_PREDICTIONS, "t2", [prediction(2)])
-    denied = Answer.error(403, "accessDenied", "Access Denied: Permission bigquery.tables.updateData denied on table releases_v1")
+    denied = Answer.error(
+        403,
+        "accessDenied",
+        "Access Denied: Permission bigquery.tables.updateData denied on table releases_v1",
+    )
 
     def deny(request: Request, ask: Any) -> Answer | None:
         return denied if request.json and "BEGIN TRANSACTION" in str(request.json) else None
@@ -145,8 +176,14 @@ def test_a_publication_that_fails_replaces_nothing(bigquery_warehouse: BigQueryW
     assert ask(bigquery_warehouse, "SELECT issue_id FROM title_predictions") == [{"issue_id": 2}]
 
 
-def test_what_is_collected_is_what_no_kept_release_names(bigquery_warehouse: BigQueryWarehouse, tmp_path: Path) -> None:
-    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1), prediction(2)]).add(SIMILAR_ISSUES, "s1", [neighbour(2, 1)])
+def test_what_is_collected_is_what_no_kept_release_names(
+    bigquery_warehouse: BigQueryWarehouse, tmp_path: Path
+) -> None:
+    lake = (
+        Lake(tmp_path)
+        .add(TITLE_PREDICTIONS, "t1", [prediction(1), prediction(2)])
+        .add(SIMILAR_ISSUES, "s1", [neighbour(2, 1)])
+    )
     publish(bigquery_warehouse, lake)
     assert bigquery_warehouse.collect({"title_predictions_v1": {"t1"}, "similar_issues_v1": {"s1"}}) == 0
     assert bigquery_warehouse.collect({"title_predictions_v1": {"t1"}}) == 1
@@ -154,12 +191,17 @@ def test_what_is_collected_is_what_no_kept_release_names(bigquery_warehouse: Big
     assert ask(bigquery_warehouse, "SELECT COUNT(*) AS n FROM title_predictions") == [{"n": 2}]
 
 
-def test_who_publishes_is_alone(bigquery_warehouse: BigQueryWarehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_publishes_is_alone(
+    bigquery_warehouse: BigQueryWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("pipeline.warehouse.bigquery.lease.PATIENCE", 0)
     monkeypatch.setattr("pipeline.warehouse.bigquery.lease.PAUSE", 0)
     with bigquery_warehouse.alone():
         other = BigQueryWarehouse(bigquery_warehouse.settings, "plan")
-        with pytest.raises(WarehouseError, match=r"titler test holds .*titler_alone") as raised, other.alone():
+        with (
+            pytest.raises(WarehouseError, match=r"titler test holds .*titler_alone") as raised,
+            other.alone(),
+        ):
             pass
     assert "bq rm -f -t" in raised.value.hint
     with BigQueryWarehouse(bigquery_warehouse.settings, "plan").alone():
@@ -167,12 +209,21 @@ def test_who_publishes_is_alone(bigquery_warehouse: BigQueryWarehouse, monkeypat
 
 
 def test_the_vector_index_is_asked_for_once_there_are_rows_enough(
-    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bigquery_warehouse: BigQueryWarehouse,
+    emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def answer(request: Request, ask: Any) -> Answer | None:  # the emulator has no CREATE VECTOR INDEX
         if not (request.json and "VECTOR INDEX" in str(request.json)):
             return None
-        return Answer.of({**request.json, "status": {"state": "DONE"}, "statistics": {"query": {"statementType": "CREATE_INDEX"}}})
+        return Answer.of(
+            {
+                **request.json,
+                "status": {"state": "DONE"},
+                "statistics": {"query": {"statementType": "CREATE_INDEX"}},
+            }
+        )
 
     bigquery_warehouse.tables.ensure(EMBEDDINGS)
     bigquery_warehouse.index_vectors()
@@ -189,7 +240,9 @@ def test_the_vector_index_is_asked_for_once_there_are_rows_enough(
     )
 
 
-def test_a_query_of_an_analyst_is_labelled_and_bounded(bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path) -> None:
+def test_a_query_of_an_analyst_is_labelled_and_bounded(
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path
+) -> None:
     publish(bigquery_warehouse, Lake(tmp_path))
     bigquery_warehouse.query(Query("ask", "SELECT release_id FROM releases"))
     job = jobs_started(emulator, "SELECT release_id FROM")[-1]["configuration"]
@@ -202,7 +255,9 @@ def test_a_view_that_is_there_in_the_same_words_is_left_alone(
     publish(bigquery_warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
     (first,) = definitions(emulator)
     views = {view.stem: (view.prose, text) for view, text in zip(Query.folder("views"), first, strict=False)}
-    functions = {query.stem: text for query, text in zip(Query.folder("functions"), first[len(views) :], strict=True)}
+    functions = {
+        query.stem: text for query, text in zip(Query.folder("functions"), first[len(views) :], strict=True)
+    }
 
     def as_bigquery_keeps_them(request: Request, ask: Any) -> Answer | None:
         """The emulator gives back a view in other words, and no function at all."""
@@ -213,10 +268,14 @@ def test_a_view_that_is_there_in_the_same_words_is_left_alone(
         if name in views:
             prose, text = views[name]
             query = text.partition(" AS\n")[2]
-            return Answer.of({"tableReference": {**place, "tableId": name}, "description": prose, "view": {"query": query}})
+            return Answer.of(
+                {"tableReference": {**place, "tableId": name}, "description": prose, "view": {"query": query}}
+            )
         head, _, body = functions[name].partition(" AS\n")
         arguments = [{"name": word} for word in re.findall(r"(\w+) STRING", head)]
-        return Answer.of({"routineReference": {**place, "routineId": name}, "definitionBody": body, "arguments": arguments})
+        return Answer.of(
+            {"routineReference": {**place, "routineId": name}, "definitionBody": body, "arguments": arguments}
+        )
 
     with emulator.proxy.intervene(as_bigquery_keeps_them):
         bigquery_warehouse.show()
@@ -224,7 +283,10 @@ def test_a_view_that_is_there_in_the_same_words_is_left_alone(
         views["releases"] = ("another prose", views["releases"][1])
         functions["what_changed"] = functions["what_changed"].replace("before", "earlier")
         bigquery_warehouse.show()
-    assert [re.findall(r"^CREATE OR REPLACE (?:VIEW|TABLE FUNCTION) `[^`]*\.(\w+)`", text)[0] for text in definitions(emulator)[1]] == [
+    assert [
+        re.findall(r"^CREATE OR REPLACE (?:VIEW|TABLE FUNCTION) `[^`]*\.(\w+)`", text)[0]
+        for text in definitions(emulator)[1]
+    ] == [
         "releases",
         "what_changed",
     ]
