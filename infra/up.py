@@ -22,7 +22,7 @@ from typing import NoReturn
 from local_airflow import LOOPBACK, REPOSITORY, AirflowError, LocalAirflow, end_on_signals
 from pipeline.errors import TitlerError
 from pipeline.settings import Settings, load
-from pipeline.tracking import SWITCHES
+from pipeline.tracking import MLFLOW_ENVIRONMENT
 
 MLFLOW_PAGE = (
     "#/experiments?workflowType=machine_learning"  # without it MLflow shows its side for generative AI first
@@ -31,7 +31,7 @@ BY_HAND = "DAGs are started by hand here, not by the clock: the button Trigger o
 BY_CLOCK = "DAGs start as they are scheduled: yesterday's issues now, a release after each day that came, all of it every night."
 READY = 120  # seconds that MLflow may take; ten are usual
 QUIET = {
-    **SWITCHES,
+    **MLFLOW_ENVIRONMENT,
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }  # its jobs judge traces, of which Titler has none
 

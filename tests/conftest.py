@@ -11,7 +11,10 @@ import fsspec
 import pytest
 
 from pipeline.lake.batches import Lake
+from pipeline.tracking import configure_mlflow
 from tests.support import postgres, stores
+
+configure_mlflow()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

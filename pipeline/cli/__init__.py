@@ -16,7 +16,7 @@ from pipeline import alerts
 from pipeline.cli import console, query_commands, stage_commands
 from pipeline.cli.options import CURRENT, Context, app
 from pipeline.errors import TitlerError
-from pipeline.tracking import faults
+from pipeline.tracking import configure_mlflow, faults
 
 __all__ = ["app", "command", "main", "query_commands", "stage_commands"]
 
@@ -33,6 +33,7 @@ def configure(
 ) -> None:
     """Reads nothing yet; says where settings come from."""
     CURRENT.set(Context(settings_file))
+    configure_mlflow()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("tensorflow").setLevel(
         logging.ERROR

@@ -1,9 +1,10 @@
-"""MLflow: runs, and the registry whose alias `champion` says which model the nights use.
+"""MLflow: one run per training, and the registry whose alias `champion` names the model that nightly releases use.
 
-MLflow takes two seconds to import, so it is imported where it is first needed.
+Importing MLflow takes two seconds, so it is imported only when it is first needed.
 """
 
-from pipeline.tracking.registry import SWITCHES, Tracking, Version
+from pipeline.tracking.mlflow_environment import MLFLOW_ENVIRONMENT, configure_mlflow
+from pipeline.tracking.registry import Tracking, Version, open_tracking
 from pipeline.tracking.run import Run
 
-__all__ = ["SWITCHES", "Run", "Tracking", "Version"]
+__all__ = ["MLFLOW_ENVIRONMENT", "Run", "Tracking", "Version", "configure_mlflow", "open_tracking"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import logging
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, redirect_stderr
@@ -23,6 +22,9 @@ from pipeline.tracking.run import Run
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
+
+    from pipeline.lake.batches import Lake
+    from pipeline.settings import Settings
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
@@ -46,15 +48,6 @@ The last three are for text.engine = ktext. ktext and textacy themselves are lef
 textacy 0.6.2 ftfy below 5 and numpy below 2, so pip finds no versions that go together. A model of that engine therefore
 loads only where Titler's own lock is installed, which sets those pins aside.
 """
-SWITCHES = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_DISABLE_AGENT_HINT": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-}
-"""MLflow's own switches, read when it is imported: it sends nothing anywhere, prints nothing, and gives up within minutes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +71,6 @@ class Tracking:
         self.experiment = experiment
         self.model_name = model_name
         self._artifacts = artifacts if "://" in artifacts else Path(artifacts).absolute().as_uri()
-        for switch, value in SWITCHES.items():
-            os.environ.setdefault(switch, value)
 
     @contextmanager
     def training_run(self, name: str, parameters: Row, tags: Mapping[str, str]) -> Iterator[Run]:
@@ -255,6 +246,15 @@ class Tracking:
 
     def _versions(self, which: str) -> list[ModelVersion]:
         return list(self._client.search_model_versions(f"name = '{self.model_name}' and {which}"))
+
+
+def open_tracking(settings: Settings, lake: Lake) -> Tracking:
+    """The experiment and the registered model that `settings.tracking` names. New artifacts go to `mlflow` in the lake.
+
+    Nothing is contacted before the first call. Raises UsageError if tracking.uri is needed: see `Settings.tracking_uri`.
+    """
+    names = settings.tracking
+    return Tracking(settings.tracking_uri, names.experiment, names.model_name, lake.path("mlflow"))
 
 
 def _version(found: ModelVersion) -> Version:

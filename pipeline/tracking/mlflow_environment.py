@@ -1,0 +1,24 @@
+"""The environment variables that MLflow reads when it is imported."""
+
+from __future__ import annotations
+
+import os
+
+MLFLOW_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_DISABLE_AGENT_HINT": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+"""MLflow sends no telemetry, prints nothing, and gives up on a server that does not answer within minutes."""
+
+
+def configure_mlflow() -> None:
+    """Sets MLFLOW_ENVIRONMENT in this process; a variable that is already set keeps its value.
+
+    Call it once when a process starts, before anything imports MLflow.
+    """
+    for name, value in MLFLOW_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
