@@ -1,4 +1,4 @@
-"""How much memory this process has needed."""
+"""Peak memory of this process and of its child processes, in MiB."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def begin() -> None:
-    """Linux: begins this process's high-water mark anew (proc(5), clear_refs); elsewhere it stays that of the whole process."""
+def reset_peak() -> None:
+    """Linux: resets this process's peak (proc(5), clear_refs). Elsewhere the peak stays that of the process's life."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak() -> float:
-    """MiB: this process's highest resident memory since `begin`, or since it began."""
+    """MiB: this process's highest resident memory since `reset_peak`, or since it started."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -22,6 +22,6 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def workers_peak() -> float:
-    """MiB: the highest of any process that this one started and that has ended."""
+def child_peak() -> float:
+    """MiB: the highest resident memory of any child process that has ended."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

@@ -1,4 +1,4 @@
-"""The highest memory that a process has needed."""
+"""The peak memory of a process."""
 
 import numpy as np
 
@@ -7,11 +7,11 @@ from pipeline import memory
 MIB = 2**20
 
 
-def test_memory_that_was_given_back_still_counts_until_one_begins_anew():
-    memory.begin()
+def test_freed_memory_counts_in_the_peak_until_the_peak_is_reset():
+    memory.reset_peak()
     before = memory.peak()
     np.ones(200 * MIB // 8)
-    most = memory.peak()
-    memory.begin()
-    assert 150 < most - before < 400
-    assert most - memory.peak() > 100
+    highest = memory.peak()
+    memory.reset_peak()
+    assert 150 < highest - before < 400
+    assert highest - memory.peak() > 100

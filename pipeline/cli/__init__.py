@@ -15,8 +15,8 @@ import typer
 from pipeline import alerts
 from pipeline.cli import console, query_commands, stage_commands
 from pipeline.cli.options import CURRENT, Context, app
-from pipeline.errors import TitlerError
-from pipeline.tracking import configure_mlflow, faults
+from pipeline.errors import TitlerError, disk_error
+from pipeline.tracking import configure_mlflow, mlflow_error
 
 __all__ = ["app", "command", "main", "query_commands", "stage_commands"]
 
@@ -69,7 +69,7 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        known = faults.explained(error)
+        known = disk_error(error) or mlflow_error(error)
         console.error(
             str(known)
             if known

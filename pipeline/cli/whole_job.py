@@ -14,7 +14,7 @@ from pipeline.cli import console
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, PinnedDay, new_id
 from pipeline.settings import Settings
-from pipeline.stages.train import tracking_of
+from pipeline.tracking import open_tracking
 
 if TYPE_CHECKING:
     from pipeline.stages.vocab import Asked
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 def timed(verb: str, *, sharded: bool = False) -> Iterator[None]:
     """Prints the stage's wall time and this process's highest resident memory during it; where it is `sharded`, its workers' too."""
     start = time.perf_counter()
-    memory.begin()
-    before = memory.workers_peak()
+    memory.reset_peak()
+    before = memory.child_peak()
     yield
-    after = memory.workers_peak()
+    after = memory.child_peak()
     console.took(
         verb, time.perf_counter() - start, memory.peak(), after if sharded and after > before else 0.0
     )
@@ -59,7 +59,7 @@ def run(
     with timed("clean", sharded=True):
         console.batches(lake, "clean", clean.run(lake, settings, [day.isoformat() for day in days]))
     worse = None
-    if retrain or tracking_of(settings, lake).champion() is None:
+    if retrain or open_tracking(settings, lake).champion() is None:
         try:
             _train(lake, settings, Pinned(lake, "models", new_id()), asked)
         except WorseError as error:

@@ -4,7 +4,16 @@ Importing MLflow takes two seconds, so it is imported only when it is first need
 """
 
 from pipeline.tracking.mlflow_environment import MLFLOW_ENVIRONMENT, configure_mlflow
+from pipeline.tracking.mlflow_errors import mlflow_error
 from pipeline.tracking.registry import Tracking, Version, open_tracking
 from pipeline.tracking.run import Run
 
-__all__ = ["MLFLOW_ENVIRONMENT", "Run", "Tracking", "Version", "configure_mlflow", "open_tracking"]
+__all__ = [
+    "MLFLOW_ENVIRONMENT",
+    "Run",
+    "Tracking",
+    "Version",
+    "configure_mlflow",
+    "mlflow_error",
+    "open_tracking",
+]

@@ -1,4 +1,4 @@
-"""Trainings' runs, the registered model's versions, and its aliases."""
+"""MLflow's experiment with its runs, and the registered model with its versions and aliases."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import importlib.metadata
 import logging
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, redirect_stderr
 from functools import cached_property
 from io import StringIO
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import LakeError, UsageError
 from pipeline.tracking.card import EXPERIMENT_TAGS, MODEL_NOTE, MODEL_TAG, NOTE_TAG, card
-from pipeline.tracking.faults import check_listening, of_mlflow
-from pipeline.tracking.pictures import Row
+from pipeline.tracking.figures import Row
+from pipeline.tracking.mlflow_errors import check_listening, explain
 from pipeline.tracking.run import Run
 
 if TYPE_CHECKING:
@@ -42,17 +42,17 @@ REQUIREMENTS = (
     "unidecode",
     "more-itertools",
 )
-"""What the registered model needs of what is installed here. Its own code travels with it.
+"""The installed packages that the registered model requires. Its own code is stored with it.
 
-The last three are for text.engine = ktext. ktext and textacy themselves are left out: ktext 0.40 pins keras 2.2.4, and
-textacy 0.6.2 ftfy below 5 and numpy below 2, so pip finds no versions that go together. A model of that engine therefore
-loads only where Titler's own lock is installed, which sets those pins aside.
+The last three are for text.engine = ktext. ktext and textacy themselves are left out: ktext 0.40 pins keras 2.2.4,
+and textacy 0.6.2 pins ftfy below 5 and numpy below 2, so pip cannot resolve them together. A model of that engine
+therefore loads only where Titler's own lock file, which overrides those pins, is installed.
 """
 
 
 @dataclasses.dataclass(frozen=True)
 class Version:
-    """A registered version: the model's name in the lake, its number in the registry, the run that trained it."""
+    """A version of the registered model: the model's name in the lake, the version's number, the run that trained it."""
 
     model: str
     version: str
@@ -61,9 +61,10 @@ class Version:
 
 
 class Tracking:
-    """One experiment and one registered model of an MLflow server, or of its SQLite file.
+    """One experiment and one registered model, on an MLflow server or in a SQLite file.
 
-    `artifacts` is where a new experiment keeps its files: a folder, or an address such as gs://bucket/mlflow.
+    `artifacts` is where a new experiment stores its files: a folder, or an address such as gs://bucket/mlflow.
+    MLflow is contacted on first use, not by the constructor.
     """
 
     def __init__(self, uri: str, experiment: str, model_name: str, artifacts: str) -> None:
@@ -74,28 +75,19 @@ class Tracking:
 
     @contextmanager
     def training_run(self, name: str, parameters: Row, tags: Mapping[str, str]) -> Iterator[Run]:
-        """The run of the model called `name`; it ends as finished, or as failed with whatever was raised.
+        """The run of the model `name`. Ends as FINISHED; on an exception as FAILED, on an interrupt as KILLED.
 
-        One of that name with the same parameters goes on, so a killed training stays one run.
+        Resumes an existing run of that name with the same parameters, so that a killed training stays one run.
         """
         from mlflow.entities import Param, RunTag
 
-        wanted = {key: str(value) for key, value in parameters.items()}
-        experiment = self._experiment_id()
-        for found in self._client.search_runs([experiment], f"tags.`{MODEL_TAG}` = '{name}'"):
-            if (
-                found.data.params.items() <= wanted.items()
-            ):  # fewer where it was killed before it had told them all
-                run_id = found.info.run_id
-                self._client.update_run(run_id, status="RUNNING")
-                break
-        else:
-            source = {"mlflow.source.name": f"titler train {name}", "mlflow.source.type": "LOCAL"}
-            run_id = self._client.create_run(
-                experiment, run_name=name, tags={MODEL_TAG: name, **source}
-            ).info.run_id
-        told = [Param(key, value) for key, value in wanted.items()]
-        self._client.log_batch(run_id, params=told, tags=[RunTag(key, value) for key, value in tags.items()])
+        values = {key: str(value) for key, value in parameters.items()}
+        run_id = self._resume_run(name, values) or self._create_run(name)
+        self._client.log_batch(
+            run_id,
+            params=[Param(key, value) for key, value in values.items()],
+            tags=[RunTag(key, value) for key, value in tags.items()],
+        )
         try:
             yield Run(self._client, run_id)
         except BaseException as error:
@@ -103,13 +95,38 @@ class Tracking:
             raise
         self._client.set_terminated(run_id, "FINISHED")
 
-    def register(self, run_id: str, directory: Path, model: str) -> str:
-        """Registers a predictor's folder as the run's model, as code (`pipeline/predictor/mlflow_model.py`) with files; its version.
+    def _resume_run(self, name: str, parameters: Mapping[str, str]) -> str | None:
+        """Sets the existing run of `name` with these parameters to RUNNING and returns its id; None if there is none.
 
-        A run has one version: asked again, that one is given.
+        A training that was killed early may have logged only some of its parameters.
         """
-        for found in self._versions(f"run_id = '{run_id}'"):
-            return str(found.version)
+        for run in self._client.search_runs([self._experiment_id()], f"tags.`{MODEL_TAG}` = '{name}'"):
+            if run.data.params.items() <= parameters.items():
+                self._client.update_run(run.info.run_id, status="RUNNING")
+                return str(run.info.run_id)
+        return None
+
+    def _create_run(self, name: str) -> str:
+        source = {"mlflow.source.name": f"titler train {name}", "mlflow.source.type": "LOCAL"}
+        run = self._client.create_run(self._experiment_id(), run_name=name, tags={MODEL_TAG: name, **source})
+        return str(run.info.run_id)
+
+    def register(self, run_id: str, directory: Path, model: str) -> str:
+        """Registers the predictor in `directory` as the run's model and returns the version's number.
+
+        The model is stored as code (`pipeline/predictor/mlflow_model.py`) with files, without pickles. A run has at
+        most one version: if it has one already, that one is returned.
+        """
+        for version in self._versions(f"run_id = '{run_id}'"):
+            return str(version.version)
+        number = self._log_and_register(run_id, directory, model)
+        if not self._client.get_registered_model(self.model_name).description:
+            note = MODEL_NOTE.replace("ADDRESS", self.uri).replace("NAME", self.model_name)
+            self._client.update_registered_model(self.model_name, note)
+        self.write_card(run_id)
+        return number
+
+    def _log_and_register(self, run_id: str, directory: Path, model: str) -> str:
         import mlflow
         import pandas as pd
         from mlflow.models import ModelSignature
@@ -117,7 +134,7 @@ class Tracking:
         from mlflow.types.schema import Array
 
         package = Path(__file__).parents[1]
-        inputs = Schema([ColSpec(DataType.string)])  # without a name: takes a list as well as a column
+        inputs = Schema([ColSpec(DataType.string)])  # without a name: accepts a list as well as a column
         outputs = Schema(
             [
                 ColSpec(DataType.string, "title"),
@@ -138,38 +155,34 @@ class Tracking:
                 pip_requirements=_requirements(),
             )
         tags = {MODEL_TAG: model, VARIANT_TAG: run.data.params.get("variant", "")}
-        with redirect_stderr(StringIO()):  # it tells of its success there
-            version = str(mlflow.register_model(logged.model_uri, self.model_name, tags=tags).version)
-        if not self._client.get_registered_model(self.model_name).description:
-            note = MODEL_NOTE.replace("ADDRESS", self.uri).replace("NAME", self.model_name)
-            self._client.update_registered_model(self.model_name, note)
-        self.describe(run_id)
-        return version
+        with redirect_stderr(StringIO()):  # MLflow reports success on standard error
+            return str(mlflow.register_model(logged.model_uri, self.model_name, tags=tags).version)
 
-    def describe(self, run_id: str) -> None:
-        """Writes the model's card, made of what the run holds by now, as the description of the run and of its version."""
-        written = card(self._client.get_run(run_id).data)
-        self._client.set_tag(run_id, NOTE_TAG, written)
+    def write_card(self, run_id: str) -> None:
+        """Writes the model's card, from what the run has logged so far, as the description of the run and its version."""
+        text = card(self._client.get_run(run_id).data)
+        self._client.set_tag(run_id, NOTE_TAG, text)
         for version in self._versions(f"run_id = '{run_id}'"):
-            self._client.update_model_version(self.model_name, version.version, written)
+            self._client.update_model_version(self.model_name, version.version, text)
 
     def version_of(self, model: str) -> Version | None:
-        """The newest registered version of a model; None where it has none."""
-        found = self._versions(f"tag.`{MODEL_TAG}` = '{model}'")
-        return _version(max(found, key=lambda version: int(version.version))) if found else None
+        """A model's newest registered version; None if it has none."""
+        versions = self._versions(f"tag.`{MODEL_TAG}` = '{model}'")
+        return _version(max(versions, key=lambda version: int(version.version))) if versions else None
 
     def champion(self) -> Version | None:
-        """The model that the nights use; None before the first promotion."""
+        """The model that nightly releases use; None before the first promotion."""
         return self._by_alias(CHAMPION)
 
-    def aliased(self) -> list[Version]:
-        """The champion and its predecessor, as far as there are any."""
+    def champion_and_previous(self) -> list[Version]:
+        """The champion and the champion before it; shorter if there is no champion or no previous one."""
         return [version for alias in (CHAMPION, PREVIOUS) if (version := self._by_alias(alias)) is not None]
 
     def promote(self, model: str, because: str = "") -> str:
-        """Makes a model's newest version the champion, and the former champion `previous`; gives that version.
+        """Makes a model's newest version the champion, and the former champion `previous`. Returns the version's number.
 
-        `because` is kept with the version. The champion itself stays as it is. Raises UsageError for a model without a version.
+        `because`, if any, is stored in a tag of the version. Changes nothing if the version is the champion already.
+        Raises UsageError if the model has no version.
         """
         version = self.version_of(model)
         if version is None:
@@ -188,47 +201,40 @@ class Tracking:
         return version.version
 
     def run(self, run_id: str) -> Run:
-        """A run to add to, finished or not."""
+        """An existing run, finished or not, to log more in."""
         return Run(self._client, run_id)
-
-    def log_metrics(self, run_id: str, figures: Mapping[str, float]) -> None:
-        """Adds figures to a run, finished or not."""
-        self.run(run_id).metrics(figures)
-
-    def log_table(self, run_id: str, rows: Sequence[Row], file: str) -> None:
-        """Adds a table to a run, finished or not."""
-        self.run(run_id).table(file, rows)
 
     @cached_property
     def _client(self) -> MlflowClient:
-        """Raises TitlerError where MLflow is not to be had: see `faults.of_mlflow`."""
+        """Raises TitlerError if MLflow does not answer: see `mlflow_errors.explain`."""
         from mlflow import MlflowClient
 
-        for noisy in ("mlflow", "alembic"):
-            logging.getLogger(noisy).setLevel(logging.CRITICAL)  # it logs the traceback of what it raises
+        for library in ("mlflow", "alembic"):  # they log the traceback of every error that they raise
+            logging.getLogger(library).setLevel(logging.CRITICAL)
         try:
             check_listening(self.uri)
             if self.uri.startswith("sqlite:///"):
                 _open_sqlite(Path(self.uri.removeprefix("sqlite:///")))
             client = MlflowClient(self.uri, self.uri)
             client.get_experiment_by_name(self.experiment)
-        except Exception as error:  # MlflowException, or whatever the database or the connection raises
-            raise of_mlflow(f"MLflow at {self.uri}", error) from error
+        except Exception as error:  # MlflowException, or any error of the database or the connection
+            raise explain(f"MLflow at {self.uri}", error) from error
         return client
 
     def _experiment_id(self) -> str:
-        found = self._client.get_experiment_by_name(self.experiment)
-        if found is None:
+        """The id of the experiment, which is created if missing. Raises LakeError if it was deleted in MLflow."""
+        experiment = self._client.get_experiment_by_name(self.experiment)
+        if experiment is None:
             return str(self._client.create_experiment(self.experiment, self._artifacts, tags=EXPERIMENT_TAGS))
-        if found.lifecycle_stage != "active":
+        if experiment.lifecycle_stage != "active":
             raise LakeError(
                 f"MLflow's experiment {self.experiment!r} was deleted.",
-                "Name another one:  TITLER_TRACKING__EXPERIMENT=titler2",
+                "Choose another name:  TITLER_TRACKING__EXPERIMENT=titler2",
             )
-        for key, value in EXPERIMENT_TAGS.items():  # one that was made in MLflow, or by an earlier Titler
-            if key not in found.tags:
-                self._client.set_experiment_tag(found.experiment_id, key, value)
-        return str(found.experiment_id)
+        for key, value in EXPERIMENT_TAGS.items():  # missing if somebody else created the experiment
+            if key not in experiment.tags:
+                self._client.set_experiment_tag(experiment.experiment_id, key, value)
+        return str(experiment.experiment_id)
 
     def _by_alias(self, alias: str) -> Version | None:
         client = self._client
@@ -237,38 +243,37 @@ class Tracking:
         try:
             return _version(client.get_model_version_by_alias(self.model_name, alias))
         except MlflowException as error:
-            if error.error_code in (
-                "RESOURCE_DOES_NOT_EXIST",
-                "INVALID_PARAMETER_VALUE",
-            ):  # no such model; no such alias
-                return None
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None  # there is no such model, or no such alias
             raise
 
-    def _versions(self, which: str) -> list[ModelVersion]:
-        return list(self._client.search_model_versions(f"name = '{self.model_name}' and {which}"))
+    def _versions(self, condition: str) -> list[ModelVersion]:
+        return list(self._client.search_model_versions(f"name = '{self.model_name}' and {condition}"))
 
 
 def open_tracking(settings: Settings, lake: Lake) -> Tracking:
-    """The experiment and the registered model that `settings.tracking` names. New artifacts go to `mlflow` in the lake.
+    """The experiment and the registered model that `settings.tracking` names; new artifacts go to `mlflow` in the lake.
 
-    Nothing is contacted before the first call. Raises UsageError if tracking.uri is needed: see `Settings.tracking_uri`.
+    Raises UsageError if tracking.uri has no default, because the lake is a bucket.
     """
     names = settings.tracking
     return Tracking(settings.tracking_uri, names.experiment, names.model_name, lake.path("mlflow"))
 
 
-def _version(found: ModelVersion) -> Version:
-    return Version(found.tags[MODEL_TAG], str(found.version), str(found.run_id), found.tags[VARIANT_TAG])
+def _version(entity: ModelVersion) -> Version:
+    tags = entity.tags
+    return Version(tags[MODEL_TAG], str(entity.version), str(entity.run_id), tags[VARIANT_TAG])
 
 
 def _open_sqlite(path: Path) -> None:
-    """Fails at once where MLflow would try again for minutes."""
+    """Raises sqlite3.Error at once if the file cannot be opened. MLflow would retry for minutes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA schema_version")
 
 
 def _requirements() -> list[str]:
+    """REQUIREMENTS with their installed versions; packages that are not installed are left out."""
     requirements = []
     for name in REQUIREMENTS:
         try:

@@ -1,4 +1,4 @@
-"""A training's run: figures, tables, pictures and files."""
+"""One MLflow run, the record of one training: metrics, tables, figures and files."""
 
 from __future__ import annotations
 
@@ -9,83 +9,85 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.tracking import pictures
-from pipeline.tracking.pictures import Epoch, Row, Validated
+from pipeline.tracking import figures
+from pipeline.tracking.figures import Epoch, Row, ValidatedEpoch
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
 class Run:
-    """A training's run, to be written to while it goes on."""
+    """An MLflow run. It can be written to while the training runs and after it has finished."""
 
     def __init__(self, client: MlflowClient, run_id: str) -> None:
         self._client = client
         self.id = run_id
 
-    def metrics(self, figures: Mapping[str, float], step: int = 0) -> None:
-        """Numbers by name, at an epoch."""
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Logs numbers by name. `step` is the epoch, 0 for numbers of the whole run."""
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
+        milliseconds = int(time.time() * 1000)
         self._client.log_batch(
-            self.id, metrics=[Metric(name, float(value), now, step) for name, value in figures.items()]
+            self.id,
+            metrics=[Metric(name, float(value), milliseconds, step) for name, value in metrics.items()],
         )
 
-    def epoch(self, figures: Epoch) -> None:
-        """An epoch's figures as train/NAME, or what its group is, and validation/NAME: MLflow gives every group a section of its own.
+    def log_epoch(self, epoch: Epoch) -> None:
+        """Logs an epoch's numbers as GROUP/NAME, or as validation/NAME if their name starts with `validation_`.
 
-        Validation comes first: what is logged first is what a comparison of runs shows first. How many issues an epoch saw
-        does not change: it is a parameter of the run.
+        MLflow shows one section per group. Validation is logged first because a comparison of runs shows first
+        what was logged first. The number of issues is left out: it is the same in every epoch, and a parameter.
         """
-        groups: dict[str, dict[str, float]] = {"validation": {}, figures.group: {}}
-        for name, value in dataclasses.asdict(figures).items():
+        groups: dict[str, dict[str, float]] = {"validation": {}, epoch.group: {}}
+        for name, value in dataclasses.asdict(epoch).items():
             if name not in ("epoch", "issues"):
-                groups["validation" if name.startswith("validation_") else figures.group][
-                    name.removeprefix("validation_")
-                ] = value
-        self.metrics(
+                group = "validation" if name.startswith("validation_") else epoch.group
+                groups[group][name.removeprefix("validation_")] = value
+        self.log_metrics(
             {f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()},
-            figures.epoch,
+            epoch.epoch,
         )
 
-    def total(self, name: str) -> float:
-        """The sum of a figure over its epochs: of one that was told twice, for the training was killed, the later."""
-        return sum(
-            {told.step: told.value for told in self._client.get_metric_history(self.id, name)}.values()
-        )
+    def sum_over_epochs(self, name: str) -> float:
+        """The sum of a metric over the epochs.
 
-    def dataset(self, name: str, digest: str, **profile: int) -> None:
-        """What the run learned from, for the column Dataset of the list of runs; `profile` are its sizes."""
+        An epoch that was logged twice, because the training was killed and resumed, counts once, with its later value.
+        """
+        by_epoch = {metric.step: metric.value for metric in self._client.get_metric_history(self.id, name)}
+        return sum(by_epoch.values())
+
+    def log_dataset(self, name: str, digest: str, **sizes: int) -> None:
+        """Logs the training data, for the column Dataset of MLflow's list of runs."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        found = Dataset(
-            name, digest[:8], "titler", json.dumps({"days": "days.json"}), profile=json.dumps(profile)
+        source = json.dumps({"days": "days.json"})
+        dataset = Dataset(name, digest[:8], "titler", source, profile=json.dumps(sizes))
+        self._client.log_inputs(
+            self.id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
         )
-        self._client.log_inputs(self.id, [DatasetInput(found, [InputTag("mlflow.data.context", "training")])])
 
-    def loss_picture(self, history: Sequence[Validated]) -> None:
-        """losses.png: every loss by epoch, the best epoch marked."""
-        self._client.log_figure(self.id, pictures.losses(history), "losses.png")
+    def log_loss_figure(self, history: Sequence[ValidatedEpoch]) -> None:
+        """Writes losses.png: every loss by epoch, with the best epoch marked."""
+        self._client.log_figure(self.id, figures.losses(history), "losses.png")
 
-    def confidence_picture(self, bins: Sequence[Row]) -> None:
-        """confidence.png: what share of titles is alike their authors', by confidence; see `pictures.confidence`."""
-        self._client.log_figure(self.id, pictures.confidence(bins), "confidence.png")
+    def log_confidence_figure(self, bins: Sequence[Row]) -> None:
+        """Writes confidence.png: how good titles are, by confidence; see `figures.confidence`."""
+        self._client.log_figure(self.id, figures.confidence(bins), "confidence.png")
 
-    def json(self, file: str, value: Row) -> None:
-        """A JSON object as an artifact."""
+    def log_json(self, file: str, value: Row) -> None:
+        """Writes a JSON object as an artifact."""
         self._client.log_dict(self.id, dict(value), file)
 
-    def table(self, file: str, rows: Sequence[Row]) -> None:
-        """Rows of the same keys as one of MLflow's tables, `file`.json; one of the same name is replaced."""
+    def log_table(self, file: str, rows: Sequence[Row]) -> None:
+        """Writes rows with the same keys as one of MLflow's tables, artifact `file`. Replaces a table of that name."""
         columns = list(rows[0]) if rows else []
-        self._client.log_dict(
-            self.id, {"columns": columns, "data": [[row[name] for name in columns] for row in rows]}, file
-        )
+        data = [[row[name] for name in columns] for row in rows]
+        self._client.log_dict(self.id, {"columns": columns, "data": data}, file)
         tables = json.loads(self._client.get_run(self.id).data.tags.get("mlflow.loggedArtifacts", "[]"))
         if (entry := {"path": file, "type": "table"}) not in tables:
             self._client.set_tag(self.id, "mlflow.loggedArtifacts", json.dumps([*tables, entry]))
 
-    def artifacts(self, directory: Path, name: str) -> None:
-        """A folder's files, under `name`."""
+    def log_folder(self, directory: Path, name: str) -> None:
+        """Copies a folder's files into the artifact folder `name`."""
         self._client.log_artifacts(self.id, str(directory), name)

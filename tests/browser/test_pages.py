@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from browser import Browser
 from demo import Watch
 from local_airflow import LOOPBACK, LocalAirflow, free_port
 from pipeline.sample import write
-from pipeline.tracking import Tracking
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 UP = Path(__file__).resolve().parents[2] / "infra" / "up.py"
@@ -75,9 +75,7 @@ def site(tmp_path_factory):
             "2024-01-01",
         )
         Watch(served, "titler_ingest").until_done()
-        runs = Tracking(
-            f"sqlite:///{lake}/mlflow.db", "titler", "titler", str(lake / "mlflow")
-        )._client.search_runs(["1"])
+        runs = MlflowClient(f"sqlite:///{lake}/mlflow.db").search_runs(["1"])
         yield {
             "health": served.get("monitor/health"),
             "airflow": f"http://{LOOPBACK}:{airflow}",

@@ -47,8 +47,8 @@ class Steps:
 
             self._wrap(patch, Checkpoint, "write", self._torn_checkpoint)
             self._wrap(patch, MlflowClient, "create_run")
-            self._wrap(patch, Run, "epoch")
-            self._wrap(patch, Run, "artifacts")
+            self._wrap(patch, Run, "log_epoch")
+            self._wrap(patch, Run, "log_folder")
             self._wrap(patch, Tracking, "register")
 
     def _wrap(

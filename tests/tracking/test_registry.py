@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from pipeline.errors import TitlerError, UsageError
 from pipeline.networks.in_keras import Shape, build
@@ -20,7 +21,7 @@ from pipeline.predictor.predictor import Predictor
 from pipeline.text.vocabulary import Vocabularies, Vocabulary
 from pipeline.tracking import Tracking, Version
 from pipeline.tracking.card import LANGUAGES, PRIVATE, TEMPLATES, USES
-from pipeline.tracking.pictures import confidence, wilson
+from pipeline.tracking.figures import confidence, wilson_interval
 
 WORDS = ("crash", "window", "close", "number", "error", "theme")
 BODIES = ["The window did not close", None, "error 404: crash!", "nothing known"]
@@ -34,6 +35,11 @@ class Registry:
     root: Path
     predictor: Predictor
     runs: dict[str, str]
+
+    @property
+    def client(self) -> MlflowClient:
+        """MLflow's own client, to check what was written."""
+        return MlflowClient(self.tracking.uri)
 
 
 def trained(folder: Path) -> Predictor:
@@ -56,7 +62,11 @@ def trained(folder: Path) -> Predictor:
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     root = tmp_path_factory.mktemp("lake")
     tracking = Tracking(f"sqlite:///{root}/new/mlflow.db", "titler", "titler", str(root / "new" / "mlflow"))
-    assert (tracking.champion(), tracking.aliased(), tracking.version_of("m1")) == (None, [], None)
+    assert (tracking.champion(), tracking.champion_and_previous(), tracking.version_of("m1")) == (
+        None,
+        [],
+        None,
+    )
     predictor = trained(root / "checkpoint")
     predictor.save(root / "predictor")
     runs = {}
@@ -85,15 +95,15 @@ def test_a_run_keeps_parameters_tags_and_the_figures_of_every_epoch(registry: Re
     with registry.tracking.training_run(
         "kept", {"epochs": 2, "variant": "gru"}, {"titler.vocabulary": "abc"}
     ) as run:
-        run.epoch(figures(1, 5.0))
-        run.epoch(figures(2, 4.0))
-    found = registry.tracking._client.get_run(run.id)
+        run.log_epoch(figures(1, 5.0))
+        run.log_epoch(figures(2, 4.0))
+    found = registry.client.get_run(run.id)
     assert (found.info.run_name, found.info.status) == ("kept", "FINISHED")
     assert found.data.params == {"epochs": "2", "variant": "gru"}
     assert (found.data.tags["titler.model"], found.data.tags["titler.vocabulary"]) == ("kept", "abc")
     assert [
         (metric.step, metric.value)
-        for metric in registry.tracking._client.get_metric_history(run.id, "validation/loss")
+        for metric in registry.client.get_metric_history(run.id, "validation/loss")
     ] == [
         (1, 6),
         (2, 5),
@@ -103,8 +113,8 @@ def test_a_run_keeps_parameters_tags_and_the_figures_of_every_epoch(registry: Re
 
 def test_a_comparison_of_runs_shows_the_validation_loss_first(registry: Registry) -> None:
     with registry.tracking.training_run("order", {"epochs": 1}, {}) as run:
-        run.epoch(figures(1, 5.0))
-    assert list(registry.tracking._client.get_run(run.id).data.metrics) == [
+        run.log_epoch(figures(1, 5.0))
+    assert list(registry.client.get_run(run.id).data.metrics) == [
         *("validation/loss", "validation/token_loss", "validation/token_accuracy"),
         *("train/learning_rate", "train/loss", "train/token_loss", "train/token_accuracy", "train/seconds"),
     ]
@@ -112,9 +122,9 @@ def test_a_comparison_of_runs_shows_the_validation_loss_first(registry: Registry
 
 def test_what_is_learned_before_titles_is_listed_apart(registry: Registry) -> None:
     with registry.tracking.training_run("contrast", {"epochs": 1}, {}) as run:
-        run.epoch(ContrastFigures(1, 10, 0.7, 0.9, 2.0))
-        run.epoch(figures(1, 5.0))
-    metrics = registry.tracking._client.get_run(run.id).data.metrics
+        run.log_epoch(ContrastFigures(1, 10, 0.7, 0.9, 2.0))
+        run.log_epoch(figures(1, 5.0))
+    metrics = registry.client.get_run(run.id).data.metrics
     assert {name: value for name, value in metrics.items() if name.startswith("contrast/")} == {
         **{"contrast/loss": 0.7, "contrast/accuracy": 0.9, "contrast/seconds": 2.0},
     }
@@ -124,9 +134,7 @@ def test_what_is_learned_before_titles_is_listed_apart(registry: Registry) -> No
 def test_mlflow_knows_the_experiment_as_one_of_trained_models_and_says_what_is_in_it(
     registry: Registry,
 ) -> None:
-    (tags,) = (
-        found.tags for found in registry.tracking._client.search_experiments() if found.name == "titler"
-    )
+    (tags,) = (found.tags for found in registry.client.search_experiments() if found.name == "titler")
     assert tags["mlflow.experimentKind"] == "custom_model_development"
     assert tags["mlflow.note.content"].startswith(
         "Titler's trainings: one run a model, named as the model is."
@@ -135,10 +143,11 @@ def test_mlflow_knows_the_experiment_as_one_of_trained_models_and_says_what_is_i
 
 def test_an_experiment_that_was_made_elsewhere_is_described_and_keeps_its_own_words(tmp_path: Path) -> None:
     tracking = Tracking(f"sqlite:///{tmp_path}/mlflow.db", "shared", "titler", str(tmp_path / "mlflow"))
-    tracking._client.create_experiment("shared", tags={"mlflow.note.content": "ours"})
+    client = MlflowClient(tracking.uri)
+    client.create_experiment("shared", tags={"mlflow.note.content": "ours"})
     with tracking.training_run("m1", {}, {}):
         pass
-    (tags,) = (found.tags for found in tracking._client.search_experiments() if found.name == "shared")
+    (tags,) = (found.tags for found in client.search_experiments() if found.name == "shared")
     assert (tags["mlflow.experimentKind"], tags["mlflow.note.content"]) == (
         "custom_model_development",
         "ours",
@@ -148,8 +157,8 @@ def test_an_experiment_that_was_made_elsewhere_is_described_and_keeps_its_own_wo
 def test_a_run_names_its_command_and_the_days_it_learned_from(registry: Registry) -> None:
     with registry.tracking.training_run("named", {}, {}) as run:
         for _ in range(2):  # a training that is resumed says it again
-            run.dataset("2015-01-01 to 2015-01-02", "0123456789abcdef", train=30, validation=4)
-    found = registry.tracking._client.get_run(run.id)
+            run.log_dataset("2015-01-01 to 2015-01-02", "0123456789abcdef", train=30, validation=4)
+    found = registry.client.get_run(run.id)
     assert found.inputs is not None
     (learned,) = found.inputs.dataset_inputs
     assert (learned.dataset.name, learned.dataset.digest) == ("2015-01-01 to 2015-01-02", "01234567")
@@ -182,13 +191,13 @@ def test_a_version_is_described_by_its_card_before_and_after_the_evaluation(regi
     with tracking.training_run("card", LEARNED, {}) as run:
         pass
     version = tracking.register(run.id, registry.root / "predictor", "card")
-    assert str(tracking._client.get_model_version("titler", version).description).startswith(
+    assert str(registry.client.get_model_version("titler", version).description).startswith(
         "Not evaluated yet:  `titler evaluate card`\n\nLearned"
     )
-    tracking.log_metrics(run.id, FIGURES)
-    tracking.describe(run.id)
-    card = str(tracking._client.get_model_version("titler", version).description)
-    assert tracking._client.get_run(run.id).data.tags["mlflow.note.content"] == card
+    tracking.run(run.id).log_metrics(FIGURES)
+    tracking.write_card(run.id)
+    card = str(registry.client.get_model_version("titler", version).description)
+    assert registry.client.get_run(run.id).data.tags["mlflow.note.content"] == card
     assert card.splitlines() == [
         "ROUGE-L 11.00, NOT above its floor of 12.00, which copies the body's first words. "
         "R@10 0.250, NOT above its floor of 0.900, which counts shared words.",
@@ -247,24 +256,24 @@ def test_a_card_says_what_the_confidence_is_good_for(
     registry: Registry, figures: dict[str, float], said: str
 ) -> None:
     with registry.tracking.training_run(f"sure-{said}", {**LEARNED, "abstain_precision": 0.6}, {}) as run:
-        run.metrics({**FIGURES, **figures})
-    registry.tracking.describe(run.id)
-    assert said in registry.tracking._client.get_run(run.id).data.tags["mlflow.note.content"]
+        run.log_metrics({**FIGURES, **figures})
+    registry.tracking.write_card(run.id)
+    assert said in registry.client.get_run(run.id).data.tags["mlflow.note.content"]
 
 
 def test_a_model_of_an_earlier_evaluation_has_a_shorter_card(registry: Registry) -> None:
     with registry.tracking.training_run("earlier", LEARNED, {}) as run:
-        run.metrics({f"titles/{name}": value for name, value in SCORES.items()})
-    registry.tracking.describe(run.id)
-    card = registry.tracking._client.get_run(run.id).data.tags["mlflow.note.content"]
+        run.log_metrics({f"titles/{name}": value for name, value in SCORES.items()})
+    registry.tracking.write_card(run.id)
+    card = registry.client.get_run(run.id).data.tags["mlflow.note.content"]
     assert [word in card for word in ("BLEU", "R@", "Confidence:", "Limits")] == [True, False, False, True]
 
 
 def test_a_card_of_a_model_that_copies_says_what_it_may_copy(registry: Registry) -> None:
     with registry.tracking.training_run("copies", {**LEARNED, "variant": "copy"}, {}) as run:
-        run.metrics(FIGURES)
-    registry.tracking.describe(run.id)
-    card = registry.tracking._client.get_run(run.id).data.tags["mlflow.note.content"]
+        run.log_metrics(FIGURES)
+    registry.tracking.write_card(run.id)
+    card = registry.client.get_run(run.id).data.tags["mlflow.note.content"]
     assert "a state of 300, 8,002 subwords." in card
     assert "what stands in a body may be copied into its title." in card
 
@@ -272,18 +281,18 @@ def test_a_card_of_a_model_that_copies_says_what_it_may_copy(registry: Registry)
 def test_the_seconds_of_a_training_that_was_killed_count_every_epoch_once(registry: Registry) -> None:
     with registry.tracking.training_run("seconds", {}, {}) as run:
         for epoch in (1, 2, 2, 3):  # each took two seconds; the second was told twice
-            run.epoch(figures(epoch, 5.0))
-    assert (run.total("train/seconds"), run.total("contrast/seconds")) == (6.0, 0)
+            run.log_epoch(figures(epoch, 5.0))
+    assert (run.sum_over_epochs("train/seconds"), run.sum_over_epochs("contrast/seconds")) == (6.0, 0)
 
 
 def test_a_card_names_the_champion_of_its_time(registry: Registry) -> None:
     with registry.tracking.training_run("challenger", LEARNED, {}) as run:
         pass
-    registry.tracking.log_metrics(
-        run.id, FIGURES | {"titles/champion_rougeL": 10.5, "retrieval/champion_recall_at_10": 0.2}
+    registry.tracking.run(run.id).log_metrics(
+        FIGURES | {"titles/champion_rougeL": 10.5, "retrieval/champion_recall_at_10": 0.2}
     )
-    registry.tracking.describe(run.id)
-    card = registry.tracking._client.get_run(run.id).data.tags["mlflow.note.content"].splitlines()
+    registry.tracking.write_card(run.id)
+    card = registry.client.get_run(run.id).data.tags["mlflow.note.content"].splitlines()
     assert [line for line in card if line.count("|") == 5] == [
         "| | model | floor | champion then |",
         "|:---| ---: | ---: | ---: |",
@@ -297,7 +306,7 @@ def test_a_card_names_the_champion_of_its_time(registry: Registry) -> None:
 
 
 def test_the_registered_model_says_what_it_is_and_how_to_load_it(registry: Registry) -> None:
-    note = str(registry.tracking._client.get_registered_model("titler").description)
+    note = str(registry.client.get_registered_model("titler").description)
     assert note.startswith("Predicts the title of a GitHub issue from its body")
     assert f'mlflow.set_tracking_uri("{registry.tracking.uri}")' in note
     assert 'load_model("models:/titler@champion")' in note
@@ -305,10 +314,10 @@ def test_the_registered_model_says_what_it_is_and_how_to_load_it(registry: Regis
 
 def test_pictures_tables_and_files_lie_in_the_artifact_root(registry: Registry) -> None:
     with registry.tracking.training_run("files", {}, {}) as run:
-        run.loss_picture([figures(1, 5.0), figures(2, 4.0), figures(3, 4.5)])
-        run.confidence_picture([{"low": 0.3, "high": 0.4, "titles": 12, "confidence": 0.33, "alike": 0.5}])
-        run.json("settings.json", {"model": {"epochs": 3}})
-        run.artifacts(registry.root / "predictor", "predictor")
+        run.log_loss_figure([figures(1, 5.0), figures(2, 4.0), figures(3, 4.5)])
+        run.log_confidence_figure([{"low": 0.3, "high": 0.4, "titles": 12, "confidence": 0.33, "alike": 0.5}])
+        run.log_json("settings.json", {"model": {"epochs": 3}})
+        run.log_folder(registry.root / "predictor", "predictor")
     folder = registry.root / "new" / "mlflow" / run.id / "artifacts"
     assert [(folder / name).read_bytes()[:4] for name in ("losses.png", "confidence.png")] == [b"\x89PNG"] * 2
     assert json.loads((folder / "settings.json").read_text()) == {"model": {"epochs": 3}}
@@ -325,16 +334,16 @@ def test_a_picture_of_no_title_at_all_is_an_empty_one() -> None:
     ("share", "count", "low", "high"), [(0.5, 10, 0.237, 0.763), (0.0, 4, 0.0, 0.490), (1.0, 4, 0.510, 1.0)]
 )
 def test_a_share_of_few_is_uncertain(share: float, count: int, low: float, high: float) -> None:
-    assert wilson(share, count) == pytest.approx((low, high), abs=1e-3)
+    assert wilson_interval(share, count) == pytest.approx((low, high), abs=1e-3)
 
 
 def test_a_table_written_twice_is_there_once(registry: Registry) -> None:
     with registry.tracking.training_run("table", {}, {}) as run:
-        run.table("data.json", [{"day": "old", "rows": 0}])
-    registry.tracking.log_table(
-        run.id, [{"day": "2015-01-01", "rows": 3}, {"day": "2015-01-02", "rows": 4}], "data.json"
+        run.log_table("data.json", [{"day": "old", "rows": 0}])
+    registry.tracking.run(run.id).log_table(
+        "data.json", [{"day": "2015-01-01", "rows": 3}, {"day": "2015-01-02", "rows": 4}]
     )
-    client = registry.tracking._client
+    client = registry.client
     table = client.load_table(client.get_run(run.id).info.experiment_id, "data.json", [run.id])
     assert table.to_dict("records") == [{"day": "2015-01-01", "rows": 3}, {"day": "2015-01-02", "rows": 4}]
     assert json.loads(client.get_run(run.id).data.tags["mlflow.loggedArtifacts"]) == [
@@ -343,8 +352,8 @@ def test_a_table_written_twice_is_there_once(registry: Registry) -> None:
 
 
 def test_figures_can_be_added_to_a_finished_run(registry: Registry) -> None:
-    registry.tracking.log_metrics(registry.runs["m1"], {"titles/rougeL": 16.8})
-    assert registry.tracking._client.get_run(registry.runs["m1"]).data.metrics["titles/rougeL"] == 16.8
+    registry.tracking.run(registry.runs["m1"]).log_metrics({"titles/rougeL": 16.8})
+    assert registry.client.get_run(registry.runs["m1"]).data.metrics["titles/rougeL"] == 16.8
 
 
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "KILLED"), (ValueError, "FAILED")])
@@ -354,9 +363,9 @@ def test_a_training_that_broke_off_goes_on_in_the_same_run(
     name = f"broken-{status}"
     with pytest.raises(error), registry.tracking.training_run(name, {"epochs": 3}, {}) as first:
         raise error
-    assert registry.tracking._client.get_run(first.id).info.status == status
+    assert registry.client.get_run(first.id).info.status == status
     with registry.tracking.training_run(name, {"epochs": 3}, {}) as second:
-        assert registry.tracking._client.get_run(second.id).info.status == "RUNNING"
+        assert registry.client.get_run(second.id).info.status == "RUNNING"
     assert second.id == first.id
 
 
@@ -381,10 +390,10 @@ def test_promoting_moves_the_aliases_and_rolls_back_as_well(registry: Registry) 
     moves = []
     for model in ("m1", "m2", "m2", "m1"):
         version = tracking.promote(model, because="holiday" if model == "m2" else "")
-        moves.append((version, [found.model for found in tracking.aliased()]))
+        moves.append((version, [found.model for found in tracking.champion_and_previous()]))
     assert moves == [("1", ["m1"]), ("2", ["m2", "m1"]), ("2", ["m2", "m1"]), ("1", ["m1", "m2"])]
     assert tracking.champion() == Version("m1", "1", registry.runs["m1"], "gru")
-    assert tracking._client.get_model_version("titler", "2").tags["titler.promoted_because"] == "holiday"
+    assert registry.client.get_model_version("titler", "2").tags["titler.promoted_because"] == "holiday"
 
 
 def test_a_model_that_was_never_registered_cannot_be_promoted(registry: Registry) -> None:
@@ -415,14 +424,14 @@ def test_mlflow_loads_the_champion_and_titles_raw_bodies_as_the_predictor_does(
 def test_the_registered_model_is_code_and_files_without_pickles_and_says_what_it_needs(
     registry: Registry,
 ) -> None:
-    client = registry.tracking._client
+    client = registry.client
     logged = client.get_logged_model(
         str(client.get_model_version("titler", "1").source).removeprefix("models:/")
     )
     folder = Path(logged.artifact_location.removeprefix("file://"))
     assert json.loads(logged.tags["mlflow.modelVersions"]) == [{"name": "titler", "version": 1}]
     assert folder.is_relative_to(registry.root / "new" / "mlflow")
-    assert (folder / "code" / "pipeline" / "predictor.py").is_file()
+    assert (folder / "code" / "pipeline" / "predictor" / "predictor.py").is_file()
     assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pickle", ".pyc")]
     needs = {line.partition("==")[0] for line in (folder / "requirements.txt").read_text().split()}
     assert {"mlflow", "keras", "numpy", "ftfy", "unidecode", "more-itertools"} <= needs
@@ -432,7 +441,7 @@ def test_training_and_registering_print_nothing(
     registry: Registry, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with registry.tracking.training_run("quiet", {"variant": "gru"}, {}) as run:
-        run.epoch(figures(1, 5.0))
+        run.log_epoch(figures(1, 5.0))
     registry.tracking.register(run.id, registry.root / "predictor", "quiet")
     said = capfd.readouterr()
     assert (said.out, "titler" in said.err) == ("", False)

@@ -1,0 +1,78 @@
+"""MLflow's errors as TitlerErrors, each with the next step."""
+
+from __future__ import annotations
+
+import re
+import socket
+import urllib.request
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pipeline.errors import TitlerError
+
+CONNECT_TIMEOUT = 10  # seconds
+_SCHEMA_MISMATCH = re.compile(r"database schema \(found version (\w+), but expected (\w+)\)")
+
+
+def mlflow_error(error: BaseException) -> TitlerError | None:
+    """What MLflow or its database raised, as a TitlerError; None for any other error."""
+    if type(error).__module__.startswith(("mlflow.", "sqlalchemy.")):
+        return explain("MLflow", error)
+    return None
+
+
+def explain(server: str, error: BaseException) -> TitlerError:
+    """A TitlerError for `error`, which an operation on MLflow raised. `server` names MLflow, with its address if known.
+
+    Recognises a locked database and a database of another MLflow version; anything else reads "does not answer".
+    """
+    text = str(error) or type(error).__name__
+    if "database is locked" in text:
+        return TitlerError(
+            f"{server}: its database is locked: another process is writing to it, or has it open.",
+            "Wait until that process ends, then run the same command again. "
+            "If many processes write, start an MLflow server and set tracking.uri.",
+        )
+    if mismatch := _SCHEMA_MISMATCH.search(text):
+        version, expected = mismatch.groups()
+        if _is_in_installed_mlflow(version):
+            return TitlerError(
+                f"{server}: its database is of an older MLflow (schema {version}, expected {expected}).",
+                "Copy the database, then: .venv/bin/mlflow db upgrade sqlite:///LAKE/mlflow.db",
+            )
+        return TitlerError(
+            f"{server}: its database is of a newer MLflow (schema {version}, expected {expected}).",
+            "Install that MLflow, or use the copy from before the upgrade: TITLER_TRACKING__URI=sqlite:///COPY",
+        )
+    return TitlerError(
+        f"{server} does not answer: {text.splitlines()[0]}", "Check tracking.uri:  titler doctor"
+    )
+
+
+def _is_in_installed_mlflow(schema_version: str) -> bool:
+    """Whether the installed MLflow has a migration to this schema, so that the schema is older than MLflow's own.
+
+    Reads MLflow's migration files; does not import MLflow.
+    """
+    spec = find_spec("mlflow")
+    folders = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
+    files = [
+        file for folder in folders for file in Path(folder, "store", "db_migrations", "versions").glob("*.py")
+    ]
+    revision = re.compile(rf"^revision\b.*[\"']{schema_version}[\"']", re.MULTILINE)
+    return any(revision.search(file.read_text(encoding="utf-8")) for file in files)
+
+
+def check_listening(address: str) -> None:
+    """Raises OSError if nothing listens at an http or https address. MLflow's own client would retry for minutes.
+
+    Does nothing for an address that is reached over a proxy or has another scheme.
+    """
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return
+    if parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(parts.netloc):
+        return
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    socket.create_connection((parts.hostname, port), CONNECT_TIMEOUT).close()
