@@ -1,4 +1,5 @@
-"""Errors for people: what was found, what was expected, which command to type next; and the exit codes of `titler`."""
+"""Errors for people: what was found, what was expected, which command to type next; and the exit codes of
+`titler`."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ _MEANINGS = {
 
 
 class TitlerError(Exception):
-    """A failure that a person can act on. The command prints it without a traceback and exits with `exit_code`.
+    """A failure that a person can act on. The command prints it without a traceback and exits with
+    `exit_code`.
 
     `message` says what was found and what was expected. `hint`, if any, is the next step, a command where
     possible. `event`, if any, names the alert that the command sends once. With `final`, trying again cannot

@@ -1,4 +1,5 @@
-"""MLflow: one run per training, and the registry whose alias `champion` names the model that nightly releases use.
+"""MLflow: one run per training, and the registry whose alias `champion` names the model that nightly releases
+use.
 
 Importing MLflow takes two seconds, so it is imported only when it is first needed.
 """

@@ -1,4 +1,4 @@
-"""What MLflow's pages say in words: of the experiment, of the registered model, and of each model its card."""
+"""The descriptions that MLflow shows: of the experiment, of the registered model, and one card per model."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ if TYPE_CHECKING:
 
 MODEL_TAG = "titler.model"
 NOTE_TAG = "mlflow.note.content"
-"""MLflow shows it, as Markdown, under Description."""
+"""MLflow shows this tag, as Markdown, under Description."""
 EXPERIMENT_TAGS = {
     "mlflow.experimentKind": "custom_model_development",
     NOTE_TAG: (
-        "Titler's trainings: one run a model, named as the model is. A run's description says what it learned from and how good "
-        "its titles are.\n\n"
-        "Sort by `titles/rougeL`, and hold it against `titles/floor_rougeL` of the same run: a model under its floor is worse than "
-        "copying the body's first words. `retrieval/recall_at_10` says the same of its embeddings, with a "
-        "floor of its own. To compare trainings, tick their runs and press *Compare*."
+        "Titler's training runs: one run per model, with the model's name. A run's description says what the "
+        "model was trained on and how good its titles are.\n\nSort by `titles/rougeL` and compare it with "
+        "`titles/floor_rougeL` of the same run: a model below its floor is worse than copying the first "
+        "words of the body. `retrieval/recall_at_10` and its floor say the same of the embeddings. To "
+        "compare runs, select them and press *Compare*."
     ),
 }
-"""MLflow would take an experiment without the first for one of generative AI, and open it on an empty page about traces."""
+"""Without the first tag MLflow shows the experiment as generative AI, on an empty page of traces."""
 MODEL_NOTE = """Predicts the title of a GitHub issue from its body, with a confidence, and embeds the body.
 
-The alias `champion` is the version that the nightly refresh uses, `previous` the one before it; `titler promote MODEL` moves both.
+The alias `champion` is the version that nightly releases use; `previous` is the one before it.
+`titler promote MODEL` moves both.
 
     import mlflow
     mlflow.set_tracking_uri("ADDRESS")
@@ -42,132 +43,156 @@ CARD_ROWS = (
     ("R@10", "retrieval", "recall_at_10", ".3f"),
     ("MRR", "retrieval", "mrr", ".3f"),
 )
-"""What a card's row is called, the figure's group and name in the run, and its form."""
+"""The rows of a card's table: heading, the metric's group and name in the run, number format."""
 USES = (
-    "**For:** suggesting a title to whoever opens or sorts an issue, and finding issues that resemble one another. "
-    "**Not for:** putting a title in an author's place unseen, or judging authors."
+    "**Use it for** suggesting a title to the author or triager of an issue, and for finding similar issues. "
+    "**Do not use it for** replacing an author's title without review, or for judging authors."
 )
 LANGUAGES = (
-    "*Languages:* no issue was left out for its language, and which share is not in English was not counted; ROUGE sees only words of "
-    "a to z and digits, so of other scripts these figures say nothing."
+    "*Languages:* issues in every language were used; the share that is not in English was not measured. "
+    "ROUGE counts only words of the letters a to z and digits, so these figures say nothing about text in "
+    "other scripts."
 )
-PRIVATE = {
-    "words": "cleaning replaces e-mail addresses, URLs and telephone numbers, nothing else is filtered, and a word that many wrote may "
-    "come back in a title.",
-    "subwords": "cleaning replaces URLs and long numbers, nothing else is filtered, and what stands in a body may be copied into its "
-    "title.",
+PRIVATE_DATA = {
+    "words": "cleaning replaces e-mail addresses, URLs and telephone numbers but filters nothing else, and "
+    "a word that many authors used can appear in a title.",
+    "subwords": "cleaning replaces URLs and long numbers but filters nothing else, and any text of a body "
+    "may be copied into its title.",
 }
 TEMPLATES = {
-    "words": "comments, headings and questions of issue forms were learned from like any text",
-    "subwords": "comments and empty answers of issue forms were left out, their headings and questions learned from like any text",
+    "words": "the comments, headings and questions of issue forms were used for training like any other text",
+    "subwords": "the comments and empty answers of issue forms were removed, but their headings and "
+    "questions were used for training like any other text",
 }
-MONOTONOUS = 0.1
-"""Share of distinct titles under which a model's card warns; authors repeat few of theirs."""
-UNTOLD = 0.55
-"""AUC of the confidence under which a model's card warns."""
+LOW_DISTINCT_SHARE = 0.1
+"""Share of distinct titles below which a card warns. Authors repeat few titles."""
+LOW_CONFIDENCE_AUC = 0.55
+"""AUC of the confidence up to which a card warns; 0.5 is chance."""
 
 
 def card(run: RunData) -> str:
-    """What a run's model is good for, what it learned from, its figures with their floors, its limits, in Markdown; the first line says
-    the most."""
-    known, figures = run.params, run.metrics
-    learned = ""
-    if "train_issues" in known:
-        days = (
-            f"days {known['first_day']} to {known['last_day']} ({known['days']})"
-            if "days" in known
-            else f"the file `{known['file']}`"
-        )
-        sizes = f"{int(known['body_vocabulary']):,} words of bodies and {int(known['title_vocabulary']):,} of titles"
-        if units_of(known["variant"]) == "subwords":
-            sizes = f"{int(known['body_vocabulary']):,} subwords"
-        learned = (
-            f"Learned from **{int(known['train_issues']):,} issues**, {days}: "
-            f"the network `{known['variant']}` with a state of {known['hidden_size']}, {sizes}."
-        )
-    if "titles/rougeL" not in figures:
-        return f"Not evaluated yet:  `titler evaluate {run.tags[MODEL_TAG]}`\n\n{learned}".rstrip()
-    own, floor = figures["titles/rougeL"], figures["titles/floor_rougeL"]
+    """A model's card in Markdown: summary (first line), training data, scores with floors, uses, limits."""
+    parameters, metrics = run.params, run.metrics
+    training = _training_data(parameters)
+    if "titles/rougeL" not in metrics:
+        return f"Not evaluated yet:  `titler evaluate {run.tags[MODEL_TAG]}`\n\n{training}".rstrip()
     paragraphs = [
-        f"ROUGE-L {own:.2f}, {'above' if own > floor else 'NOT above'} its floor of {floor:.2f}, which copies the body's first words."
-        f"{_nearest(figures)}",
-        learned,
-        f"On {figures['titles/issues']:,.0f} issues of repositories that it did not learn from:",
-        _table(figures),
-        _retrieval(figures),
-        _confidence(figures, float(known.get("abstain_precision", 0))),
-        _said(figures),
+        _summary(metrics),
+        training,
+        f"Evaluated on {metrics['titles/issues']:,.0f} issues of repositories that were not used for "
+        "training:",
+        _score_table(metrics),
+        _retrieval(metrics),
+        _confidence(metrics, float(parameters.get("abstain_precision", 0))),
+        _variety(metrics),
         USES,
-        _limits(units_of(known["variant"]) if "variant" in known else "words"),
-        "Artifacts: `losses.png`; `confidence.png` and `confidence.json`, what a confidence is worth; `sample_titles.json`, its titles "
-        "beside the authors'; `days.json` and `batches.json`, what it was made of, with digests; `settings.json`; `vocabulary`.",
+        _limits(units_of(parameters["variant"]) if "variant" in parameters else "words"),
+        "Artifacts: `losses.png`; `confidence.png` and `confidence.json` (how good titles are, by "
+        "confidence); `sample_titles.json` (its titles next to the authors'); `days.json` and "
+        "`batches.json` (its training data, with digests); `settings.json`; `vocabulary`.",
     ]
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
 
 
-def _nearest(figures: Mapping[str, float]) -> str:
-    if "retrieval/recall_at_10" not in figures:
+def _training_data(parameters: Mapping[str, str]) -> str:
+    """What the model was trained on, and its size; empty if the run has not logged it yet."""
+    if "train_issues" not in parameters:
         return ""
-    own, floor = figures["retrieval/recall_at_10"], figures["retrieval/floor_recall_at_10"]
-    return f" R@10 {own:.3f}, {'above' if own > floor else 'NOT above'} its floor of {floor:.3f}, which counts shared words."
-
-
-def _table(figures: Mapping[str, float]) -> str:
-    heads = {
-        "": "model",
-        "floor_": "floor",
-        **({"champion_": "champion then"} if "titles/champion_rougeL" in figures else {}),
-    }
-    lines = [f"| | {' | '.join(heads.values())} |", f"|:---|{' ---: |' * len(heads)}"]
-    for head, group, name, form in CARD_ROWS:
-        if f"{group}/{name}" in figures:
-            cells = [
-                format(figures[key], form) if (key := f"{group}/{prefix}{name}") in figures else ""
-                for prefix in heads
-            ]
-            lines.append(f"| {head} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _retrieval(figures: Mapping[str, float]) -> str:
-    if "retrieval/issues" not in figures:
-        return ""
-    issues = figures["retrieval/issues"]
+    data = (
+        f"the file `{parameters['file']}`"
+        if "days" not in parameters
+        else (f"days {parameters['first_day']} to {parameters['last_day']} ({parameters['days']})")
+    )
+    body, title = int(parameters["body_vocabulary"]), int(parameters["title_vocabulary"])
+    vocabulary = f"vocabularies of {body:,} body words and {title:,} title words"
+    if units_of(parameters["variant"]) == "subwords":
+        vocabulary = f"a vocabulary of {body:,} subwords"
     return (
-        f"R@k: how often an issue's title, asked as `titler similar` asks, finds its own body among the k nearest of {issues:,.0f}. "
-        f"Their floor is TF-IDF, the words that both share; by chance R@10 is {min(1, 10 / issues):.3f}."
+        f"Trained on **{int(parameters['train_issues']):,} issues**, {data}: network "
+        f"`{parameters['variant']}`, hidden size {parameters['hidden_size']}, {vocabulary}."
     )
 
 
-def _confidence(figures: Mapping[str, float], precision: float) -> str:
-    if "titles_confidence/alike" not in figures:
-        return ""
+def _summary(metrics: Mapping[str, float]) -> str:
+    rouge, floor = metrics["titles/rougeL"], metrics["titles/floor_rougeL"]
     text = (
-        f"Confidence: {figures['titles_confidence/alike']:.0%} of its titles are alike the author's, that is have a ROUGE-L over 0.3, "
-        f"{figures['titles_confidence/alike_least_sure']:.0%} of the fifth it is least sure of and "
-        f"{figures['titles_confidence/alike_most_sure']:.0%} of the fifth it is surest of (AUC {figures['titles_confidence/auc']:.2f})"
-        f"{'' if figures['titles_confidence/auc'] > UNTOLD else ': it tells good titles from poor ones hardly better than chance'}."
+        f"ROUGE-L {rouge:.2f}, {_above(rouge, floor)} its floor of {floor:.2f} "
+        "(copying the body's first words)."
     )
-    least = figures["titles_confidence/abstain_below"]
-    if least > 1:
-        text += f" It gives NO title at all, for no confidence led to the share of {precision:.0%} that was asked for."
-    elif least > 0:
-        text += f" It gives no title under a confidence of {least:.2f}"
-        text += f", which was set on these same issues for a share of {precision:.0%}." if precision else "."
+    if "retrieval/recall_at_10" in metrics:
+        recall, floor = metrics["retrieval/recall_at_10"], metrics["retrieval/floor_recall_at_10"]
+        text += (
+            f" R@10 {recall:.3f}, {_above(recall, floor)} its floor of {floor:.3f} (counting shared words)."
+        )
     return text
 
 
-def _said(figures: Mapping[str, float]) -> str:
-    distinct = figures["titles/distinct"]
+def _above(value: float, floor: float) -> str:
+    return "above" if value > floor else "NOT above"
+
+
+def _score_table(metrics: Mapping[str, float]) -> str:
+    headings = {"": "model", "floor_": "floor"}
+    if "titles/champion_rougeL" in metrics:
+        headings["champion_"] = "champion at that time"
+    lines = [f"| | {' | '.join(headings.values())} |", f"|:---|{' ---: |' * len(headings)}"]
+    for heading, group, name, number_format in CARD_ROWS:
+        if f"{group}/{name}" in metrics:
+            keys = [f"{group}/{prefix}{name}" for prefix in headings]
+            cells = [format(metrics[key], number_format) if key in metrics else "" for key in keys]
+            lines.append(f"| {heading} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _retrieval(metrics: Mapping[str, float]) -> str:
+    if "retrieval/issues" not in metrics:
+        return ""
+    issues = metrics["retrieval/issues"]
     return (
-        f"{distinct:.0%} of its titles are distinct{': it says nearly the same of everything' if distinct < MONOTONOUS else ''}; "
-        f"it abstained from {figures['titles/abstained']:.0%}."
+        "R@k: how often a search for an issue's title, as `titler similar` does it, finds the issue's own "
+        f"body among the k nearest of {issues:,.0f}. The floor is TF-IDF, which counts the words that title "
+        f"and body share. By chance R@10 is {min(1, 10 / issues):.3f}."
+    )
+
+
+def _confidence(metrics: Mapping[str, float], precision: float) -> str:
+    if "titles_confidence/alike" not in metrics:
+        return ""
+    auc = metrics["titles_confidence/auc"]
+    warning = (
+        ""
+        if auc > LOW_CONFIDENCE_AUC
+        else ": it separates good titles from poor ones hardly better than chance"
+    )
+    text = (
+        f"Confidence: {metrics['titles_confidence/alike']:.0%} of its titles are close to the author's "
+        f"(ROUGE-L over 0.3): {metrics['titles_confidence/alike_least_sure']:.0%} of the fifth with the "
+        f"lowest confidence, {metrics['titles_confidence/alike_most_sure']:.0%} of the fifth with the "
+        f"highest (AUC {auc:.2f}){warning}."
+    )
+    threshold = metrics["titles_confidence/abstain_below"]
+    if threshold > 1:
+        text += (
+            f" It ALWAYS abstains: no threshold reached model.abstain_precision, a share of {precision:.0%}."
+        )
+    elif threshold > 0:
+        text += f" It abstains below a confidence of {threshold:.2f}"
+        text += f", chosen on these same issues for a share of {precision:.0%}." if precision else "."
+    return text
+
+
+def _variety(metrics: Mapping[str, float]) -> str:
+    distinct = metrics["titles/distinct"]
+    warning = ": it gives nearly every issue the same title" if distinct < LOW_DISTINCT_SHARE else ""
+    abstained = metrics["titles/abstained"]
+    return (
+        f"{distinct:.0%} of its titles are distinct{warning}; it abstained on {abstained:.0%} of the issues."
     )
 
 
 def _limits(units: str) -> str:
     return (
-        f"**Limits.** {LANGUAGES} *Private data:* it learned from public text alone, but names and secrets that authors wrote stand in "
-        f"that, too; {PRIVATE[units]} *Templates:* {TEMPLATES[units]}, so a title may repeat a form's words instead of what the author "
-        "filled in."
+        f"**Limits.** {LANGUAGES} *Private data:* it was trained only on public text, which can contain "
+        f"names and secrets; {PRIVATE_DATA[units]} *Templates:* {TEMPLATES[units]}, so a title may repeat a "
+        "form's words instead of the author's answers."
     )

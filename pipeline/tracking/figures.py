@@ -56,10 +56,11 @@ def losses(history: Sequence[ValidatedEpoch]) -> Figure:
 
 
 def confidence(bins: Sequence[Row]) -> Figure:
-    """Above: the share of titles close to their authors' by confidence. Below: the number of titles in each bin.
+    """Above: the share of titles close to their authors' by confidence. Below: the number of titles in each
+    bin.
 
-    `bins` have the keys low, high, titles, confidence and alike. A black line is a share's 95% interval. The dotted
-    line shows where the points of a calibrated confidence, one that equals the share, would lie.
+    `bins` have the keys low, high, titles, confidence and alike. A black line is a share's 95% interval. The
+    dotted line shows where the points of a calibrated confidence, one that equals the share, would lie.
     """
     from matplotlib.figure import Figure
 

@@ -23,9 +23,11 @@ def mlflow_error(error: BaseException) -> TitlerError | None:
 
 
 def explain(server: str, error: BaseException) -> TitlerError:
-    """A TitlerError for `error`, which an operation on MLflow raised. `server` names MLflow, with its address if known.
+    """A TitlerError for `error`, which an operation on MLflow raised. `server` names MLflow, with its address
+    if known.
 
-    Recognises a locked database and a database of another MLflow version; anything else reads "does not answer".
+    Recognises a locked database and a database of another MLflow version; anything else reads "does not
+    answer".
     """
     text = str(error) or type(error).__name__
     if "database is locked" in text:
@@ -43,7 +45,8 @@ def explain(server: str, error: BaseException) -> TitlerError:
             )
         return TitlerError(
             f"{server}: its database is of a newer MLflow (schema {version}, expected {expected}).",
-            "Install that MLflow, or use the copy from before the upgrade: TITLER_TRACKING__URI=sqlite:///COPY",
+            "Install that MLflow, or use the copy from before the upgrade: "
+            "TITLER_TRACKING__URI=sqlite:///COPY",
         )
     return TitlerError(
         f"{server} does not answer: {text.splitlines()[0]}", "Check tracking.uri:  titler doctor"
@@ -51,7 +54,8 @@ def explain(server: str, error: BaseException) -> TitlerError:
 
 
 def _is_in_installed_mlflow(schema_version: str) -> bool:
-    """Whether the installed MLflow has a migration to this schema, so that the schema is older than MLflow's own.
+    """Whether the installed MLflow has a migration to this schema, so that the schema is older than MLflow's
+    own.
 
     Reads MLflow's migration files; does not import MLflow.
     """
@@ -65,7 +69,8 @@ def _is_in_installed_mlflow(schema_version: str) -> bool:
 
 
 def check_listening(address: str) -> None:
-    """Raises OSError if nothing listens at an http or https address. MLflow's own client would retry for minutes.
+    """Raises OSError if nothing listens at an http or https address. MLflow's own client would retry for
+    minutes.
 
     Does nothing for an address that is reached over a proxy or has another scheme.
     """

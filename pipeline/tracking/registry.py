@@ -44,15 +44,16 @@ REQUIREMENTS = (
 )
 """The installed packages that the registered model requires. Its own code is stored with it.
 
-The last three are for text.engine = ktext. ktext and textacy themselves are left out: ktext 0.40 pins keras 2.2.4,
-and textacy 0.6.2 pins ftfy below 5 and numpy below 2, so pip cannot resolve them together. A model of that engine
-therefore loads only where Titler's own lock file, which overrides those pins, is installed.
+The last three are for text.engine = ktext. ktext and textacy themselves are left out: ktext 0.40 pins keras
+2.2.4, and textacy 0.6.2 pins ftfy below 5 and numpy below 2, so pip cannot resolve them together. A model of
+that engine therefore loads only where Titler's own lock file, which overrides those pins, is installed.
 """
 
 
 @dataclasses.dataclass(frozen=True)
 class Version:
-    """A version of the registered model: the model's name in the lake, the version's number, the run that trained it."""
+    """A version of the registered model: the model's name in the lake, the version's number, the run that
+    trained it."""
 
     model: str
     version: str
@@ -63,8 +64,8 @@ class Version:
 class Tracking:
     """One experiment and one registered model, on an MLflow server or in a SQLite file.
 
-    `artifacts` is where a new experiment stores its files: a folder, or an address such as gs://bucket/mlflow.
-    MLflow is contacted on first use, not by the constructor.
+    `artifacts` is where a new experiment stores its files: a folder, or an address such as
+    gs://bucket/mlflow. MLflow is contacted on first use, not by the constructor.
     """
 
     def __init__(self, uri: str, experiment: str, model_name: str, artifacts: str) -> None:
@@ -75,9 +76,11 @@ class Tracking:
 
     @contextmanager
     def training_run(self, name: str, parameters: Row, tags: Mapping[str, str]) -> Iterator[Run]:
-        """The run of the model `name`. Ends as FINISHED; on an exception as FAILED, on an interrupt as KILLED.
+        """The run of the model `name`. Ends as FINISHED; on an exception as FAILED, on an interrupt as
+        KILLED.
 
-        Resumes an existing run of that name with the same parameters, so that a killed training stays one run.
+        Resumes an existing run of that name with the same parameters, so that a killed training stays one
+        run.
         """
         from mlflow.entities import Param, RunTag
 
@@ -96,7 +99,8 @@ class Tracking:
         self._client.set_terminated(run_id, "FINISHED")
 
     def _resume_run(self, name: str, parameters: Mapping[str, str]) -> str | None:
-        """Sets the existing run of `name` with these parameters to RUNNING and returns its id; None if there is none.
+        """Sets the existing run of `name` with these parameters to RUNNING and returns its id; None if there
+        is none.
 
         A training that was killed early may have logged only some of its parameters.
         """
@@ -114,8 +118,8 @@ class Tracking:
     def register(self, run_id: str, directory: Path, model: str) -> str:
         """Registers the predictor in `directory` as the run's model and returns the version's number.
 
-        The model is stored as code (`pipeline/predictor/mlflow_model.py`) with files, without pickles. A run has at
-        most one version: if it has one already, that one is returned.
+        The model is stored as code (`pipeline/predictor/mlflow_model.py`) with files, without pickles. A run
+        has at most one version: if it has one already, that one is returned.
         """
         for version in self._versions(f"run_id = '{run_id}'"):
             return str(version.version)
@@ -159,7 +163,8 @@ class Tracking:
             return str(mlflow.register_model(logged.model_uri, self.model_name, tags=tags).version)
 
     def write_card(self, run_id: str) -> None:
-        """Writes the model's card, from what the run has logged so far, as the description of the run and its version."""
+        """Writes the model's card, from what the run has logged so far, as the description of the run and its
+        version."""
         text = card(self._client.get_run(run_id).data)
         self._client.set_tag(run_id, NOTE_TAG, text)
         for version in self._versions(f"run_id = '{run_id}'"):
@@ -179,10 +184,11 @@ class Tracking:
         return [version for alias in (CHAMPION, PREVIOUS) if (version := self._by_alias(alias)) is not None]
 
     def promote(self, model: str, because: str = "") -> str:
-        """Makes a model's newest version the champion, and the former champion `previous`. Returns the version's number.
+        """Makes a model's newest version the champion, and the former champion `previous`. Returns the
+        version's number.
 
-        `because`, if any, is stored in a tag of the version. Changes nothing if the version is the champion already.
-        Raises UsageError if the model has no version.
+        `because`, if any, is stored in a tag of the version. Changes nothing if the version is the champion
+        already. Raises UsageError if the model has no version.
         """
         version = self.version_of(model)
         if version is None:
@@ -222,7 +228,8 @@ class Tracking:
         return client
 
     def _experiment_id(self) -> str:
-        """The id of the experiment, which is created if missing. Raises LakeError if it was deleted in MLflow."""
+        """The id of the experiment, which is created if missing. Raises LakeError if it was deleted in
+        MLflow."""
         experiment = self._client.get_experiment_by_name(self.experiment)
         if experiment is None:
             return str(self._client.create_experiment(self.experiment, self._artifacts, tags=EXPERIMENT_TAGS))
@@ -252,7 +259,8 @@ class Tracking:
 
 
 def open_tracking(settings: Settings, lake: Lake) -> Tracking:
-    """The experiment and the registered model that `settings.tracking` names; new artifacts go to `mlflow` in the lake.
+    """The experiment and the registered model that `settings.tracking` names; new artifacts go to `mlflow` in
+    the lake.
 
     Raises UsageError if tracking.uri has no default, because the lake is a bucket.
     """

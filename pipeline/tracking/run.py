@@ -34,10 +34,12 @@ class Run:
         )
 
     def log_epoch(self, epoch: Epoch) -> None:
-        """Logs an epoch's numbers as GROUP/NAME, or as validation/NAME if their name starts with `validation_`.
+        """Logs an epoch's numbers as GROUP/NAME, or as validation/NAME if their name starts with
+        `validation_`.
 
-        MLflow shows one section per group. Validation is logged first because a comparison of runs shows first
-        what was logged first. The number of issues is left out: it is the same in every epoch, and a parameter.
+        MLflow shows one section per group. Validation is logged first because a comparison of runs shows
+        first what was logged first. The number of issues is left out: it is the same in every epoch, and a
+        parameter.
         """
         groups: dict[str, dict[str, float]] = {"validation": {}, epoch.group: {}}
         for name, value in dataclasses.asdict(epoch).items():
@@ -52,7 +54,8 @@ class Run:
     def sum_over_epochs(self, name: str) -> float:
         """The sum of a metric over the epochs.
 
-        An epoch that was logged twice, because the training was killed and resumed, counts once, with its later value.
+        An epoch that was logged twice, because the training was killed and resumed, counts once, with its
+        later value.
         """
         by_epoch = {metric.step: metric.value for metric in self._client.get_metric_history(self.id, name)}
         return sum(by_epoch.values())
@@ -80,7 +83,8 @@ class Run:
         self._client.log_dict(self.id, dict(value), file)
 
     def log_table(self, file: str, rows: Sequence[Row]) -> None:
-        """Writes rows with the same keys as one of MLflow's tables, artifact `file`. Replaces a table of that name."""
+        """Writes rows with the same keys as one of MLflow's tables, artifact `file`. Replaces a table of that
+        name."""
         columns = list(rows[0]) if rows else []
         data = [[row[name] for name in columns] for row in rows]
         self._client.log_dict(self.id, {"columns": columns, "data": data}, file)

@@ -97,14 +97,14 @@ def browser(site):
 
 def test_the_printed_address_of_mlflow_leads_to_the_experiment(site, browser):
     address = next(line.split()[1] for line in site["told"].splitlines() if line.startswith("MLflow"))
-    browser.open(address, "titler", "Titler's trainings")
+    browser.open(address, "titler", "Titler's training runs")
 
 
 def test_the_experiment_opens_on_its_trainings_with_what_they_learned_from(site, browser):
     page = browser.open(
         f"{site['mlflow']}/experiments/1?workflowType=machine_learning",
         "Run Name",
-        "Titler's trainings",
+        "Titler's training runs",
         "2024-01-01 to 2024-01-01",
     )
     assert "second" in page
@@ -117,7 +117,7 @@ def test_a_run_says_how_good_it_is_and_what_it_learned_from(site, browser):
             "titler train second",
             "ROUGE-L ",
             "its floor of ",
-            "Learned from ",
+            "Trained on ",
             "titles/rougeL",
             "titles/floor_rougeL",
         ),
@@ -155,7 +155,7 @@ def test_the_model_page_says_what_it_is_and_which_version_is_champion(site, brow
 
 
 def test_a_version_shows_its_card(site, browser):
-    browser.open(f"{site['mlflow']}/models/titler/versions/2", "ROUGE-L ", "its floor of ", "Learned from ")
+    browser.open(f"{site['mlflow']}/models/titler/versions/2", "ROUGE-L ", "its floor of ", "Trained on ")
 
 
 def test_airflow_is_healthy_in_all_its_parts(site, browser):

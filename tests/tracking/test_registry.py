@@ -20,7 +20,7 @@ from pipeline.networks.in_keras.training import EpochFigures, fit
 from pipeline.predictor.predictor import Predictor
 from pipeline.text.vocabulary import Vocabularies, Vocabulary
 from pipeline.tracking import Tracking, Version
-from pipeline.tracking.card import LANGUAGES, PRIVATE, TEMPLATES, USES
+from pipeline.tracking.card import LANGUAGES, PRIVATE_DATA, TEMPLATES, USES
 from pipeline.tracking.figures import confidence, wilson_interval
 
 WORDS = ("crash", "window", "close", "number", "error", "theme")
@@ -43,7 +43,7 @@ class Registry:
 
 
 def trained(folder: Path) -> Predictor:
-    """A tiny network that learned to repeat bodies of two words."""
+    """A tiny network that was trained to repeat bodies of two words."""
     body, title = (
         Vocabulary(WORDS, 4, "pre", False),
         Vocabulary(("_start_", "_end_", *WORDS), 5, "post", True),
@@ -53,8 +53,17 @@ def trained(folder: Path) -> Predictor:
     texts = [[WORDS[number] for number in pair] for pair in rng.integers(0, len(WORDS), (64, 2))]
     batch = body.ids(texts), title.ids(texts)
     network = build("gru", Shape(8, 10, 4, 5, embedding_size=6, hidden_size=6), seed=1)
-    fit(network, lambda _: iter([batch]), lambda _: iter([batch]), epochs=25, learning_rate=0.05, patience=25, checkpoint=folder,
-        on_epoch=lambda _: None, seed=1)  # fmt: skip
+    fit(
+        network,
+        lambda _: iter([batch]),
+        lambda _: iter([batch]),
+        epochs=25,
+        learning_rate=0.05,
+        patience=25,
+        checkpoint=folder,
+        on_epoch=lambda _: None,
+        seed=1,
+    )
     return Predictor("m1", network, vocabularies, "titler", 0.0, 8)
 
 
@@ -83,24 +92,25 @@ def figures(epoch: int, loss: float) -> EpochFigures:
     return EpochFigures(epoch, 10, 0.001, loss, loss, 0.5, loss + 1, loss + 1, 0.25, 2.0)
 
 
-def test_importing_it_does_not_import_mlflow() -> None:
-    command = "import sys, pipeline.tracking; print([name for name in ('mlflow', 'keras', 'matplotlib', 'pandas') if name in sys.modules])"
-    assert (
-        subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout
-        == "[]\n"
+def test_importing_the_package_does_not_import_mlflow() -> None:
+    command = (
+        "import sys, pipeline.tracking; "
+        "print([name for name in ('mlflow', 'keras', 'matplotlib', 'pandas') if name in sys.modules])"
     )
+    process = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+    assert process.stdout == "[]\n"
 
 
-def test_a_run_keeps_parameters_tags_and_the_figures_of_every_epoch(registry: Registry) -> None:
+def test_a_run_stores_parameters_tags_and_the_metrics_of_every_epoch(registry: Registry) -> None:
     with registry.tracking.training_run(
         "kept", {"epochs": 2, "variant": "gru"}, {"titler.vocabulary": "abc"}
     ) as run:
         run.log_epoch(figures(1, 5.0))
         run.log_epoch(figures(2, 4.0))
-    found = registry.client.get_run(run.id)
-    assert (found.info.run_name, found.info.status) == ("kept", "FINISHED")
-    assert found.data.params == {"epochs": "2", "variant": "gru"}
-    assert (found.data.tags["titler.model"], found.data.tags["titler.vocabulary"]) == ("kept", "abc")
+    logged = registry.client.get_run(run.id)
+    assert (logged.info.run_name, logged.info.status) == ("kept", "FINISHED")
+    assert logged.data.params == {"epochs": "2", "variant": "gru"}
+    assert (logged.data.tags["titler.model"], logged.data.tags["titler.vocabulary"]) == ("kept", "abc")
     assert [
         (metric.step, metric.value)
         for metric in registry.client.get_metric_history(run.id, "validation/loss")
@@ -108,7 +118,7 @@ def test_a_run_keeps_parameters_tags_and_the_figures_of_every_epoch(registry: Re
         (1, 6),
         (2, 5),
     ]
-    assert found.data.metrics["train/loss"] == 4.0
+    assert logged.data.metrics["train/loss"] == 4.0
 
 
 def test_a_comparison_of_runs_shows_the_validation_loss_first(registry: Registry) -> None:
@@ -120,7 +130,7 @@ def test_a_comparison_of_runs_shows_the_validation_loss_first(registry: Registry
     ]
 
 
-def test_what_is_learned_before_titles_is_listed_apart(registry: Registry) -> None:
+def test_contrastive_training_is_logged_in_a_group_of_its_own(registry: Registry) -> None:
     with registry.tracking.training_run("contrast", {"epochs": 1}, {}) as run:
         run.log_epoch(ContrastFigures(1, 10, 0.7, 0.9, 2.0))
         run.log_epoch(figures(1, 5.0))
@@ -131,81 +141,87 @@ def test_what_is_learned_before_titles_is_listed_apart(registry: Registry) -> No
     assert metrics["train/loss"] == 5.0
 
 
-def test_mlflow_knows_the_experiment_as_one_of_trained_models_and_says_what_is_in_it(
+def test_a_new_experiment_has_a_kind_and_a_description(
     registry: Registry,
 ) -> None:
-    (tags,) = (found.tags for found in registry.client.search_experiments() if found.name == "titler")
-    assert tags["mlflow.experimentKind"] == "custom_model_development"
-    assert tags["mlflow.note.content"].startswith(
-        "Titler's trainings: one run a model, named as the model is."
+    (tags,) = (
+        experiment.tags for experiment in registry.client.search_experiments() if experiment.name == "titler"
     )
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    assert tags["mlflow.note.content"].startswith("Titler's training runs: one run per model")
 
 
-def test_an_experiment_that_was_made_elsewhere_is_described_and_keeps_its_own_words(tmp_path: Path) -> None:
+def test_an_existing_experiment_gets_missing_tags_and_keeps_its_own(tmp_path: Path) -> None:
     tracking = Tracking(f"sqlite:///{tmp_path}/mlflow.db", "shared", "titler", str(tmp_path / "mlflow"))
     client = MlflowClient(tracking.uri)
     client.create_experiment("shared", tags={"mlflow.note.content": "ours"})
     with tracking.training_run("m1", {}, {}):
         pass
-    (tags,) = (found.tags for found in client.search_experiments() if found.name == "shared")
+    (tags,) = (experiment.tags for experiment in client.search_experiments() if experiment.name == "shared")
     assert (tags["mlflow.experimentKind"], tags["mlflow.note.content"]) == (
         "custom_model_development",
         "ours",
     )
 
 
-def test_a_run_names_its_command_and_the_days_it_learned_from(registry: Registry) -> None:
+def test_a_run_stores_its_command_and_its_training_data_once(registry: Registry) -> None:
     with registry.tracking.training_run("named", {}, {}) as run:
-        for _ in range(2):  # a training that is resumed says it again
+        for _ in range(2):  # a resumed training logs it again
             run.log_dataset("2015-01-01 to 2015-01-02", "0123456789abcdef", train=30, validation=4)
-    found = registry.client.get_run(run.id)
-    assert found.inputs is not None
-    (learned,) = found.inputs.dataset_inputs
-    assert (learned.dataset.name, learned.dataset.digest) == ("2015-01-01 to 2015-01-02", "01234567")
-    assert json.loads(str(learned.dataset.profile)) == {"train": 30, "validation": 4}
-    assert found.data.tags["mlflow.source.name"] == "titler train named"
+    logged = registry.client.get_run(run.id)
+    assert logged.inputs is not None
+    (dataset,) = logged.inputs.dataset_inputs
+    assert (dataset.dataset.name, dataset.dataset.digest) == ("2015-01-01 to 2015-01-02", "01234567")
+    assert json.loads(str(dataset.dataset.profile)) == {"train": 30, "validation": 4}
+    assert logged.data.tags["mlflow.source.name"] == "titler train named"
 
 
-LEARNED = {
+PARAMETERS = {
     "variant": "gru", "hidden_size": 300, "days": 90, "first_day": "2015-06-01", "last_day": "2015-08-29",
     "train_issues": 1989, "body_vocabulary": 8002, "title_vocabulary": 3346,
 }  # fmt: skip
 SCORES = {
-    "rouge1": 12.25, "rouge2": 1.5, "rougeL": 11.0, "bleu": 0.5, "issues": 160, "distinct": 0.0625, "abstained": 0.0,
-    "floor_rouge1": 13.0, "floor_rouge2": 2.0, "floor_rougeL": 12.0,
+    "rouge1": 12.25, "rouge2": 1.5, "rougeL": 11.0, "bleu": 0.5, "issues": 160, "distinct": 0.0625,
+    "abstained": 0.0, "floor_rouge1": 13.0, "floor_rouge2": 2.0, "floor_rougeL": 12.0,
 }  # fmt: skip
-NEAR = {
+RETRIEVAL = {
     "recall_at_1": 0.1,
     "recall_at_10": 0.25,
     "floor_recall_at_1": 0.5,
     "floor_recall_at_10": 0.9,
     "issues": 160,
 }
-SURE = {"alike": 0.35, "alike_least_sure": 0.19, "alike_most_sure": 0.52, "auc": 0.62, "abstain_below": 0.0}
-GROUPS = {"titles": SCORES, "retrieval": NEAR, "titles_confidence": SURE}
-FIGURES = {f"{group}/{name}": value for group, found in GROUPS.items() for name, value in found.items()}
+CONFIDENCE = {
+    "alike": 0.35,
+    "alike_least_sure": 0.19,
+    "alike_most_sure": 0.52,
+    "auc": 0.62,
+    "abstain_below": 0.0,
+}
+GROUPS = {"titles": SCORES, "retrieval": RETRIEVAL, "titles_confidence": CONFIDENCE}
+METRICS = {f"{group}/{name}": value for group, scores in GROUPS.items() for name, value in scores.items()}
 
 
 def test_a_version_is_described_by_its_card_before_and_after_the_evaluation(registry: Registry) -> None:
     tracking = registry.tracking
-    with tracking.training_run("card", LEARNED, {}) as run:
+    with tracking.training_run("card", PARAMETERS, {}) as run:
         pass
     version = tracking.register(run.id, registry.root / "predictor", "card")
     assert str(registry.client.get_model_version("titler", version).description).startswith(
-        "Not evaluated yet:  `titler evaluate card`\n\nLearned"
+        "Not evaluated yet:  `titler evaluate card`\n\nTrained on"
     )
-    tracking.run(run.id).log_metrics(FIGURES)
+    tracking.run(run.id).log_metrics(METRICS)
     tracking.write_card(run.id)
     card = str(registry.client.get_model_version("titler", version).description)
     assert registry.client.get_run(run.id).data.tags["mlflow.note.content"] == card
     assert card.splitlines() == [
-        "ROUGE-L 11.00, NOT above its floor of 12.00, which copies the body's first words. "
-        "R@10 0.250, NOT above its floor of 0.900, which counts shared words.",
+        "ROUGE-L 11.00, NOT above its floor of 12.00 (copying the body's first words). "
+        "R@10 0.250, NOT above its floor of 0.900 (counting shared words).",
         "",
-        "Learned from **1,989 issues**, days 2015-06-01 to 2015-08-29 (90): the network `gru` with a state of 300, "
-        "8,002 words of bodies and 3,346 of titles.",
+        "Trained on **1,989 issues**, days 2015-06-01 to 2015-08-29 (90): network `gru`, hidden size 300, "
+        "vocabularies of 8,002 body words and 3,346 title words.",
         "",
-        "On 160 issues of repositories that it did not learn from:",
+        "Evaluated on 160 issues of repositories that were not used for training:",
         "",
         "| | model | floor |",
         "|:---| ---: | ---: |",
@@ -216,85 +232,90 @@ def test_a_version_is_described_by_its_card_before_and_after_the_evaluation(regi
         "| R@1 | 0.100 | 0.500 |",
         "| R@10 | 0.250 | 0.900 |",
         "",
-        "R@k: how often an issue's title, asked as `titler similar` asks, finds its own body among the k nearest of 160. "
-        "Their floor is TF-IDF, the words that both share; by chance R@10 is 0.062.",
+        "R@k: how often a search for an issue's title, as `titler similar` does it, finds the issue's own "
+        "body among the k nearest of 160. The floor is TF-IDF, which counts the words that title and body "
+        "share. By chance R@10 is 0.062.",
         "",
-        "Confidence: 35% of its titles are alike the author's, that is have a ROUGE-L over 0.3, 19% of the fifth it is least sure of "
-        "and 52% of the fifth it is surest of (AUC 0.62).",
+        "Confidence: 35% of its titles are close to the author's (ROUGE-L over 0.3): 19% of the fifth with "
+        "the lowest confidence, 52% of the fifth with the highest (AUC 0.62).",
         "",
-        "6% of its titles are distinct: it says nearly the same of everything; it abstained from 0%.",
+        "6% of its titles are distinct: it gives nearly every issue the same title; it abstained on 0% of "
+        "the issues.",
         "",
         USES,
         "",
-        f"**Limits.** {LANGUAGES} *Private data:* it learned from public text alone, but names and secrets that authors wrote stand in "
-        f"that, too; {PRIVATE['words']} *Templates:* {TEMPLATES['words']}, so a title may repeat a form's words instead of what the author "
-        "filled in.",
+        f"**Limits.** {LANGUAGES} *Private data:* it was trained only on public text, which can contain "
+        f"names and secrets; {PRIVATE_DATA['words']} *Templates:* {TEMPLATES['words']}, so a title may "
+        "repeat a form's words instead of the author's answers.",
         "",
-        "Artifacts: `losses.png`; `confidence.png` and `confidence.json`, what a confidence is worth; `sample_titles.json`, its titles "
-        "beside the authors'; `days.json` and `batches.json`, what it was made of, with digests; `settings.json`; `vocabulary`.",
+        "Artifacts: `losses.png`; `confidence.png` and `confidence.json` (how good titles are, by "
+        "confidence); `sample_titles.json` (its titles next to the authors'); `days.json` and "
+        "`batches.json` (its training data, with digests); `settings.json`; `vocabulary`.",
     ]
 
 
 @pytest.mark.parametrize(
-    ("figures", "said"),
+    ("figures", "expected"),
     [
         (
             {"titles_confidence/auc": 0.51},
-            "(AUC 0.51): it tells good titles from poor ones hardly better than chance.",
+            "(AUC 0.51): it separates good titles from poor ones hardly better than chance.",
         ),
         (
             {"titles_confidence/abstain_below": 2.0},
-            "It gives NO title at all, for no confidence led to the share of 60% that was asked for.",
+            "It ALWAYS abstains: no threshold reached model.abstain_precision, a share of 60%.",
         ),
         (
             {"titles_confidence/abstain_below": 0.4},
-            "no title under a confidence of 0.40, which was set on these same issues for a share of 60%.",
+            "It abstains below a confidence of 0.40, chosen on these same issues for a share of 60%.",
         ),
     ],
 )
-def test_a_card_says_what_the_confidence_is_good_for(
-    registry: Registry, figures: dict[str, float], said: str
+def test_a_card_warns_about_the_confidence_and_names_the_threshold(
+    registry: Registry, figures: dict[str, float], expected: str
 ) -> None:
-    with registry.tracking.training_run(f"sure-{said}", {**LEARNED, "abstain_precision": 0.6}, {}) as run:
-        run.log_metrics({**FIGURES, **figures})
+    with registry.tracking.training_run(
+        f"confidence-{expected}", {**PARAMETERS, "abstain_precision": 0.6}, {}
+    ) as run:
+        run.log_metrics({**METRICS, **figures})
     registry.tracking.write_card(run.id)
-    assert said in registry.client.get_run(run.id).data.tags["mlflow.note.content"]
+    assert expected in registry.client.get_run(run.id).data.tags["mlflow.note.content"]
 
 
 def test_a_model_of_an_earlier_evaluation_has_a_shorter_card(registry: Registry) -> None:
-    with registry.tracking.training_run("earlier", LEARNED, {}) as run:
+    with registry.tracking.training_run("earlier", PARAMETERS, {}) as run:
         run.log_metrics({f"titles/{name}": value for name, value in SCORES.items()})
     registry.tracking.write_card(run.id)
     card = registry.client.get_run(run.id).data.tags["mlflow.note.content"]
     assert [word in card for word in ("BLEU", "R@", "Confidence:", "Limits")] == [True, False, False, True]
 
 
-def test_a_card_of_a_model_that_copies_says_what_it_may_copy(registry: Registry) -> None:
-    with registry.tracking.training_run("copies", {**LEARNED, "variant": "copy"}, {}) as run:
-        run.log_metrics(FIGURES)
+def test_a_card_of_the_copy_network_says_what_it_may_copy(registry: Registry) -> None:
+    with registry.tracking.training_run("copies", {**PARAMETERS, "variant": "copy"}, {}) as run:
+        run.log_metrics(METRICS)
     registry.tracking.write_card(run.id)
     card = registry.client.get_run(run.id).data.tags["mlflow.note.content"]
-    assert "a state of 300, 8,002 subwords." in card
-    assert "what stands in a body may be copied into its title." in card
+    assert "hidden size 300, a vocabulary of 8,002 subwords." in card
+    assert "any text of a body may be copied into its title." in card
 
 
-def test_the_seconds_of_a_training_that_was_killed_count_every_epoch_once(registry: Registry) -> None:
+def test_an_epoch_that_was_logged_twice_counts_once_in_the_sum(registry: Registry) -> None:
     with registry.tracking.training_run("seconds", {}, {}) as run:
-        for epoch in (1, 2, 2, 3):  # each took two seconds; the second was told twice
+        for epoch in (1, 2, 2, 3):  # each took two seconds; epoch 2 is logged twice
             run.log_epoch(figures(epoch, 5.0))
     assert (run.sum_over_epochs("train/seconds"), run.sum_over_epochs("contrast/seconds")) == (6.0, 0)
 
 
-def test_a_card_names_the_champion_of_its_time(registry: Registry) -> None:
-    with registry.tracking.training_run("challenger", LEARNED, {}) as run:
+def test_a_card_compares_with_the_champion_at_evaluation_time(registry: Registry) -> None:
+    with registry.tracking.training_run("challenger", PARAMETERS, {}) as run:
         pass
     registry.tracking.run(run.id).log_metrics(
-        FIGURES | {"titles/champion_rougeL": 10.5, "retrieval/champion_recall_at_10": 0.2}
+        METRICS | {"titles/champion_rougeL": 10.5, "retrieval/champion_recall_at_10": 0.2}
     )
     registry.tracking.write_card(run.id)
     card = registry.client.get_run(run.id).data.tags["mlflow.note.content"].splitlines()
     assert [line for line in card if line.count("|") == 5] == [
-        "| | model | floor | champion then |",
+        "| | model | floor | champion at that time |",
         "|:---| ---: | ---: | ---: |",
         "| ROUGE-1 | 12.25 | 13.00 |  |",
         "| ROUGE-2 | 1.50 | 2.00 |  |",
@@ -305,14 +326,14 @@ def test_a_card_names_the_champion_of_its_time(registry: Registry) -> None:
     ]
 
 
-def test_the_registered_model_says_what_it_is_and_how_to_load_it(registry: Registry) -> None:
+def test_the_registered_model_is_described_with_the_code_that_loads_it(registry: Registry) -> None:
     note = str(registry.client.get_registered_model("titler").description)
     assert note.startswith("Predicts the title of a GitHub issue from its body")
     assert f'mlflow.set_tracking_uri("{registry.tracking.uri}")' in note
     assert 'load_model("models:/titler@champion")' in note
 
 
-def test_pictures_tables_and_files_lie_in_the_artifact_root(registry: Registry) -> None:
+def test_figures_json_and_folders_are_written_to_the_artifact_root(registry: Registry) -> None:
     with registry.tracking.training_run("files", {}, {}) as run:
         run.log_loss_figure([figures(1, 5.0), figures(2, 4.0), figures(3, 4.5)])
         run.log_confidence_figure([{"low": 0.3, "high": 0.4, "titles": 12, "confidence": 0.33, "alike": 0.5}])
@@ -326,18 +347,18 @@ def test_pictures_tables_and_files_lie_in_the_artifact_root(registry: Registry) 
     ).read_bytes()
 
 
-def test_a_picture_of_no_title_at_all_is_an_empty_one() -> None:
+def test_a_confidence_figure_without_titles_is_empty() -> None:
     assert [axes.get_xlabel() for axes in confidence([]).axes] == ["", "confidence"]
 
 
 @pytest.mark.parametrize(
     ("share", "count", "low", "high"), [(0.5, 10, 0.237, 0.763), (0.0, 4, 0.0, 0.490), (1.0, 4, 0.510, 1.0)]
 )
-def test_a_share_of_few_is_uncertain(share: float, count: int, low: float, high: float) -> None:
+def test_the_wilson_interval_of_a_share(share: float, count: int, low: float, high: float) -> None:
     assert wilson_interval(share, count) == pytest.approx((low, high), abs=1e-3)
 
 
-def test_a_table_written_twice_is_there_once(registry: Registry) -> None:
+def test_a_table_that_is_written_twice_is_replaced(registry: Registry) -> None:
     with registry.tracking.training_run("table", {}, {}) as run:
         run.log_table("data.json", [{"day": "old", "rows": 0}])
     registry.tracking.run(run.id).log_table(
@@ -351,13 +372,13 @@ def test_a_table_written_twice_is_there_once(registry: Registry) -> None:
     ]
 
 
-def test_figures_can_be_added_to_a_finished_run(registry: Registry) -> None:
+def test_metrics_can_be_added_to_a_finished_run(registry: Registry) -> None:
     registry.tracking.run(registry.runs["m1"]).log_metrics({"titles/rougeL": 16.8})
     assert registry.client.get_run(registry.runs["m1"]).data.metrics["titles/rougeL"] == 16.8
 
 
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "KILLED"), (ValueError, "FAILED")])
-def test_a_training_that_broke_off_goes_on_in_the_same_run(
+def test_an_interrupted_training_resumes_the_same_run(
     registry: Registry, error: type[BaseException], status: str
 ) -> None:
     name = f"broken-{status}"
@@ -369,7 +390,7 @@ def test_a_training_that_broke_off_goes_on_in_the_same_run(
     assert second.id == first.id
 
 
-def test_other_parameters_make_a_new_run(registry: Registry) -> None:
+def test_different_parameters_start_a_new_run(registry: Registry) -> None:
     with (
         pytest.raises(ValueError, match="stop"),
         registry.tracking.training_run("again", {"epochs": 3}, {}) as first,
@@ -380,29 +401,29 @@ def test_other_parameters_make_a_new_run(registry: Registry) -> None:
     assert first.id != second.id
 
 
-def test_registering_a_run_again_gives_the_version_it_has(registry: Registry) -> None:
+def test_registering_a_run_twice_returns_the_existing_version(registry: Registry) -> None:
     assert registry.tracking.register(registry.runs["m2"], registry.root / "predictor", "m2") == "2"
     assert registry.tracking.version_of("m2") == Version("m2", "2", registry.runs["m2"], "gru_cudnn")
 
 
-def test_promoting_moves_the_aliases_and_rolls_back_as_well(registry: Registry) -> None:
+def test_promoting_moves_both_aliases_forward_and_back(registry: Registry) -> None:
     tracking = registry.tracking
     moves = []
     for model in ("m1", "m2", "m2", "m1"):
         version = tracking.promote(model, because="holiday" if model == "m2" else "")
-        moves.append((version, [found.model for found in tracking.champion_and_previous()]))
+        moves.append((version, [champion.model for champion in tracking.champion_and_previous()]))
     assert moves == [("1", ["m1"]), ("2", ["m2", "m1"]), ("2", ["m2", "m1"]), ("1", ["m1", "m2"])]
     assert tracking.champion() == Version("m1", "1", registry.runs["m1"], "gru")
     assert registry.client.get_model_version("titler", "2").tags["titler.promoted_because"] == "holiday"
 
 
-def test_a_model_that_was_never_registered_cannot_be_promoted(registry: Registry) -> None:
+def test_promoting_a_model_without_a_version_is_an_error(registry: Registry) -> None:
     with pytest.raises(UsageError, match=r"(?s)m9 has no version of 'titler'.*titler train m9"):
         registry.tracking.promote("m9")
 
 
 @pytest.mark.parametrize("column", [True, False])
-def test_mlflow_loads_the_champion_and_titles_raw_bodies_as_the_predictor_does(
+def test_mlflow_loads_the_champion_and_predicts_the_same_as_the_predictor(
     registry: Registry, column: bool
 ) -> None:
     import mlflow
@@ -410,18 +431,20 @@ def test_mlflow_loads_the_champion_and_titles_raw_bodies_as_the_predictor_does(
     registry.tracking.promote("m1")
     mlflow.set_tracking_uri(registry.tracking.uri)
     loaded = mlflow.pyfunc.load_model("models:/titler@champion")
-    found = loaded.predict(pd.DataFrame({"body": BODIES}) if column else BODIES)
+    predictions = loaded.predict(pd.DataFrame({"body": BODIES}) if column else BODIES)
     expected = registry.predictor.predict(BODIES)
-    assert found["title"].tolist() == [prediction.title for prediction in expected]
-    assert any(found["title"])
-    assert found["confidence"].tolist() == pytest.approx([prediction.confidence for prediction in expected])
-    assert found["abstained"].tolist() == [prediction.abstained for prediction in expected]
+    assert predictions["title"].tolist() == [prediction.title for prediction in expected]
+    assert any(predictions["title"])
+    assert predictions["confidence"].tolist() == pytest.approx(
+        [prediction.confidence for prediction in expected]
+    )
+    assert predictions["abstained"].tolist() == [prediction.abstained for prediction in expected]
     np.testing.assert_allclose(
-        found["embedding"].tolist(), [prediction.embedding for prediction in expected], atol=1e-6
+        predictions["embedding"].tolist(), [prediction.embedding for prediction in expected], atol=1e-6
     )
 
 
-def test_the_registered_model_is_code_and_files_without_pickles_and_says_what_it_needs(
+def test_the_registered_model_holds_code_files_and_requirements_but_no_pickles(
     registry: Registry,
 ) -> None:
     client = registry.client
@@ -443,11 +466,11 @@ def test_training_and_registering_print_nothing(
     with registry.tracking.training_run("quiet", {"variant": "gru"}, {}) as run:
         run.log_epoch(figures(1, 5.0))
     registry.tracking.register(run.id, registry.root / "predictor", "quiet")
-    said = capfd.readouterr()
-    assert (said.out, "titler" in said.err) == ("", False)
+    output = capfd.readouterr()
+    assert (output.out, "titler" in output.err) == ("", False)
 
 
-def test_an_mlflow_that_is_not_there_says_where_it_was_looked_for() -> None:
+def test_the_error_for_an_unreachable_mlflow_names_its_address() -> None:
     with pytest.raises(
         TitlerError, match=r"(?s)MLflow at sqlite:////proc/none.db does not answer.*titler doctor"
     ):
