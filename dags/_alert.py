@@ -1,6 +1,6 @@
-"""What Airflow itself has to tell: a task that failed for good, a run that is late.
+"""Alerts that Airflow itself raises: a task that failed after its last retry, and a run that is late.
 
-Who is told, and how, is Titler's to know: the callbacks here only type `titler alert`.
+The callbacks only run `titler alert`; Titler's settings (`alerts.*`) decide who gets the message, and how.
 """
 
 from __future__ import annotations
@@ -14,85 +14,87 @@ from urllib.parse import quote
 
 from airflow.configuration import conf
 from airflow.sdk import Context
-from airflow.sdk.definitions.callback import (
-    SyncCallback,
-)  # airflow.sdk has these three, but its types leave them out
+
+# airflow.sdk exports these three as well, but its type stubs leave them out.
+from airflow.sdk.definitions.callback import SyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
-ATTEMPT = "{{ ti.dag_id }}/{{ ti.run_id }}/{{ ti.task_id }}/{{ ti.try_number }}"
-FOLDER = str(Path(__file__).resolve().parent.parent)
+ATTEMPT_ID = "{{ ti.dag_id }}/{{ ti.run_id }}/{{ ti.task_id }}/{{ ti.try_number }}"
+PROJECT_FOLDER = str(Path(__file__).resolve().parent.parent)
 
 
-def failed(context: Context) -> None:
-    """on_failure_callback: a task has failed for good, after its retries. The next command is the task's own, to see why.
+def alert_failure(context: Context) -> None:
+    """on_failure_callback of tasks and of DAGs: a task has failed after its last retry.
 
-    A DAG's, too, for Airflow calls the task's from the task's own process: one that was killed (memory, a lost machine) cannot.
-    Both are one message, by the attempt.
+    The message's next command is the task's own command, which prints the reason again. Airflow calls a
+    task's callback in the task's process, so a task that was killed (out of memory, a lost machine) cannot
+    send it: the DAG's callback does. If both run, they name the same attempt, and `titler alert` sends the
+    message once.
     """
-    if "ti" not in context:  # a run that failed without a task that did
+    if "ti" not in context:  # the run failed, but none of its tasks did
         dag_id, run_id = context["dag"].dag_id, context["run_id"]
-        _alert(
+        _send_alert(
             what=f"{dag_id}: the run {run_id} has failed",
-            link=_page(dag_id, run_id),
+            link=_run_url(dag_id, run_id),
             dedupe=f"{dag_id}/{run_id}/failed",
         )
         return
     task, ti = context["task"], context["ti"]
-    began = getattr(ti, "start_date", None) or datetime.now(
-        UTC
-    )  # Airflow does not know it of a task that was killed
-    _alert(
+    # Airflow gives no start date for a task that was killed.
+    started = getattr(ti, "start_date", None) or datetime.now(UTC)
+    _send_alert(
         what=f"{ti.dag_id}: the task {ti.task_id} has failed, attempt {ti.try_number}",
-        since=f"{began:%Y-%m-%d %H:%M} UTC",
+        since=f"{started:%Y-%m-%d %H:%M} UTC",
         link=ti.log_url,
         next=task.render_template(getattr(task, "bash_command", "titler doctor"), context),
-        dedupe=task.render_template(ATTEMPT, context),
+        dedupe=task.render_template(ATTEMPT_ID, context),
     )
 
 
+# Do not rename: Airflow's database stores this name with every pending deadline.
 def late(context: dict[str, Any]) -> None:
-    """A deadline's callback: a run has not ended in time. One that has failed meanwhile was told of."""
+    """Callback of a deadline: the run has not ended in time. Sends nothing if the run has ended meanwhile."""
     run = context["dag_run"]
     if run["state"] in ("failed", "success"):
         return
-    began = datetime.fromisoformat(run["run_after"])
-    _alert(
-        what=f"{run['dag_id']} is late: the run of {began:%Y-%m-%d %H:%M} UTC is {run['state']}, not done",
-        since=f"{began:%Y-%m-%d %H:%M} UTC",
-        link=_page(run["dag_id"], run["dag_run_id"]),
+    run_time = datetime.fromisoformat(run["run_after"])
+    _send_alert(
+        what=f"{run['dag_id']} is late: the run of {run_time:%Y-%m-%d %H:%M} UTC is {run['state']}, not done",
+        since=f"{run_time:%Y-%m-%d %H:%M} UTC",
+        link=_run_url(run["dag_id"], run["dag_run_id"]),
         next="titler status",
         dedupe=f"{run['dag_id']}/{run['dag_run_id']}/late",
     )
 
 
-def _page(dag_id: str, run_id: str) -> str:
-    """Where Airflow shows a run."""
+def _run_url(dag_id: str, run_id: str) -> str:
+    """The address of a run's page in Airflow."""
     base = conf.get("api", "base_url", fallback="http://localhost:8080").rstrip("/")
     return f"{base}/dags/{dag_id}/runs/{quote(run_id)}"
 
 
-def due(**after: float) -> DeadlineAlert | None:
-    """`late` so long after a run was queued; of its own time nothing is asked, for one that was started by an asset has none.
+def deadline_after(**delay: float) -> DeadlineAlert | None:
+    """A deadline that calls `late` this long after a run was queued, for example `hours=3`.
 
-    The callback runs in a LocalExecutor: where there is none, Airflow logs that and goes on, whereas other executors may
-    take no callbacks at all, which would end the scheduler.
+    It counts from the queueing, because a run that an asset started has no scheduled time. The callback runs
+    in a LocalExecutor. Without one, Airflow logs that and goes on; an executor that supports no callbacks
+    could stop the scheduler.
     """
-    if sys.argv[1:3] == [
-        "dags",
-        "test",
-    ]:  # Airflow 3.3 ends such a run of a DAG with deadlines by a traceback, though all of it succeeded
+    # In Airflow 3.3, `airflow dags test` of a DAG with a deadline ends with a traceback, though the run
+    # succeeded.
+    if sys.argv[1:3] == ["dags", "test"]:
         return None
     callback = SyncCallback(late, executor="LocalExecutor")
     return DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=timedelta(**after), callback=callback
+        reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=timedelta(**delay), callback=callback
     )
 
 
-def _alert(**options: str) -> None:
-    """Types `titler alert`; says why itself when it cannot send."""
+def _send_alert(**options: str) -> None:
+    """Runs `titler alert`, which prints the reason itself if it cannot send the message."""
     subprocess.run(
         ["titler", "alert", *(f"--{name}={value}" for name, value in options.items())],
-        cwd=FOLDER,
+        cwd=PROJECT_FOLDER,
         check=False,
         timeout=60,
     )

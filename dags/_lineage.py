@@ -1,6 +1,7 @@
-"""What OpenLineage is told of a task: the datasets that its `titler` read and wrote, by titler's own account.
+"""Lineage for OpenLineage: the datasets that a task read and wrote, as its `titler` command reports them.
 
-Without the provider, or with no transport in `[openlineage]`, titler is not asked and nobody is told: docs/lineage.md.
+Nothing is collected or sent without Airflow's OpenLineage provider, or if `[openlineage]` names no transport:
+see docs/lineage.md.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
     from openlineage.client.facet_v2 import DatasetFacet
     from openlineage.client.generated.base_subset_dataset import BaseSubsetCondition
 
-FILE = "TITLER_LINEAGE__FILE"
+LINEAGE_FILE_VARIABLE = "TITLER_LINEAGE__FILE"
 
 
-def wanted() -> bool:
-    """Whether the provider is installed and has someone to tell."""
+def lineage_enabled() -> bool:
+    """Whether the OpenLineage provider is installed and has a transport."""
     try:
         from airflow.providers.openlineage.conf import is_disabled
     except ImportError:
@@ -31,84 +32,106 @@ def wanted() -> bool:
 
 
 class BashOperatorWithLineage(BashOperator):
-    """A BashOperator whose command writes what it read and wrote into the file that FILE names, for OpenLineage's events."""
+    """A BashOperator whose command writes the datasets it read and wrote into a JSON file.
 
-    account = b""
+    The environment variable TITLER_LINEAGE__FILE tells the command where.
+    """
+
+    lineage_json = b""
 
     def execute(self, context: Context) -> Any:
-        if not wanted():
+        if not lineage_enabled():
             return super().execute(context)
         with tempfile.TemporaryDirectory(prefix="titler-") as folder:
             file = Path(folder, "lineage.json")
-            self.env = {**(self.env or {}), FILE: str(file)}
+            self.env = {**(self.env or {}), LINEAGE_FILE_VARIABLE: str(file)}
             try:
                 return super().execute(context)
             finally:
-                self.account = file.read_bytes() if file.exists() else b""
+                self.lineage_json = file.read_bytes() if file.exists() else b""
 
     def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Any, Any]:
-        """What the provider asks for when the task has ended, well or not. Raises ValueError for an account that was left unfinished."""
+        """The provider calls this when the task has ended, successfully or not.
+
+        Raises ValueError if the JSON is incomplete.
+        """
         from airflow.providers.openlineage.extractors import OperatorLineage
         from openlineage.client.event_v2 import InputDataset, OutputDataset
         from openlineage.client.facet_v2 import base_subset_dataset as subset
         from openlineage.client.facet_v2 import output_statistics_output_dataset as statistics
 
-        account: dict[str, list[dict[str, Any]]] = json.loads(
-            self.account or b'{"inputs": [], "outputs": []}'
+        datasets: dict[str, list[dict[str, Any]]] = json.loads(
+            self.lineage_json or b'{"inputs": [], "outputs": []}'
         )
         inputs, outputs = [], []
-        for told in account["inputs"]:
-            part = condition(told)
-            of_input: dict[str, Any] = {"subset": subset.InputSubsetInputDatasetFacet(part)} if part else {}
-            inputs.append(
-                InputDataset(told["namespace"], told["name"], facets=facets(told), inputFacets=of_input)
+        for dataset in datasets["inputs"]:
+            condition = subset_condition(dataset)
+            input_facets: dict[str, Any] = (
+                {"subset": subset.InputSubsetInputDatasetFacet(condition)} if condition else {}
             )
-        for told in account["outputs"]:
-            of_output: dict[str, Any] = {}
-            if part := condition(told):
-                of_output["subset"] = subset.OutputSubsetOutputDatasetFacet(part)
-            if "statistics" in told:
-                of_output["outputStatistics"] = statistics.OutputStatisticsOutputDatasetFacet(
-                    **told["statistics"]
+            inputs.append(
+                InputDataset(
+                    dataset["namespace"],
+                    dataset["name"],
+                    facets=dataset_facets(dataset),
+                    inputFacets=input_facets,
+                )
+            )
+        for dataset in datasets["outputs"]:
+            output_facets: dict[str, Any] = {}
+            if condition := subset_condition(dataset):
+                output_facets["subset"] = subset.OutputSubsetOutputDatasetFacet(condition)
+            if "statistics" in dataset:
+                output_facets["outputStatistics"] = statistics.OutputStatisticsOutputDatasetFacet(
+                    **dataset["statistics"]
                 )
             outputs.append(
-                OutputDataset(told["namespace"], told["name"], facets=facets(told), outputFacets=of_output)
+                OutputDataset(
+                    dataset["namespace"],
+                    dataset["name"],
+                    facets=dataset_facets(dataset),
+                    outputFacets=output_facets,
+                )
             )
         return OperatorLineage(inputs=inputs, outputs=outputs)
 
 
-def facets(told: dict[str, Any]) -> dict[str, DatasetFacet]:
-    """What is the same of a dataset wherever it is read or written."""
+def dataset_facets(dataset: dict[str, Any]) -> dict[str, DatasetFacet]:
+    """The facets that a dataset has both as an input and as an output: version, documentation, schema."""
     from openlineage.client.facet_v2 import dataset_version_dataset, documentation_dataset, schema_dataset
 
-    found: dict[str, DatasetFacet] = {}
-    if "version" in told:
-        found["version"] = dataset_version_dataset.DatasetVersionDatasetFacet(told["version"])
-    if "description" in told:
-        found["documentation"] = documentation_dataset.DocumentationDatasetFacet(told["description"])
-    if "schema" in told:
-        fields = [schema_dataset.SchemaDatasetFacetFields(**column) for column in told["schema"]]
-        found["schema"] = schema_dataset.SchemaDatasetFacet(fields=fields)
-    return found
+    facets: dict[str, DatasetFacet] = {}
+    if "version" in dataset:
+        facets["version"] = dataset_version_dataset.DatasetVersionDatasetFacet(dataset["version"])
+    if "description" in dataset:
+        facets["documentation"] = documentation_dataset.DocumentationDatasetFacet(dataset["description"])
+    if "schema" in dataset:
+        fields = [schema_dataset.SchemaDatasetFacetFields(**column) for column in dataset["schema"]]
+        facets["schema"] = schema_dataset.SchemaDatasetFacet(fields=fields)
+    return facets
 
 
-def condition(told: dict[str, Any]) -> BaseSubsetCondition | None:
-    """Which part of a dataset it was: partitions, files, or columns between two values; None for all of it."""
+def subset_condition(dataset: dict[str, Any]) -> BaseSubsetCondition | None:
+    """The subset of a dataset that was read or written; None if it was all of it.
+
+    A subset is a list of partitions, a list of files, or a range of values per column.
+    """
     from openlineage.client.facet_v2 import base_subset_dataset as subset
 
-    if "partitions" in told:
-        return subset.PartitionSubsetCondition([subset.Partition(**part) for part in told["partitions"]])
-    if "locations" in told:
-        return subset.LocationSubsetCondition(told["locations"])
-    found: BaseSubsetCondition | None = None
-    for column, (least, greatest) in told.get("between", {}).items():
-        sides = (
-            {"EQUAL": least}
-            if least == greatest
-            else {"GREATER_EQUAL_THAN": least, "LESS_EQUAL_THAN": greatest}
+    if "partitions" in dataset:
+        partitions = [subset.Partition(**partition) for partition in dataset["partitions"]]
+        return subset.PartitionSubsetCondition(partitions)
+    if "locations" in dataset:
+        return subset.LocationSubsetCondition(dataset["locations"])
+    condition: BaseSubsetCondition | None = None
+    for column, (lowest, highest) in dataset.get("between", {}).items():
+        comparisons = (
+            {"EQUAL": lowest}
+            if lowest == highest
+            else {"GREATER_EQUAL_THAN": lowest, "LESS_EQUAL_THAN": highest}
         )
-        for comparison, value in sides.items():
+        for comparison, value in comparisons.items():
             field, literal = subset.FieldBaseCompareExpression(column), subset.LiteralCompareExpression(value)
             compared = subset.CompareSubsetCondition(field, literal, comparison)
-            found = subset.BinarySubsetCondition(found, compared, "AND") if found else compared
-    return found
+            condition = subset.BinarySubsetCondition(condition, compared, "AND") if condition else compared
+    return condition

@@ -1,24 +1,29 @@
-"""### One source day in: hours of GH Archive become issues, issues become tokens
+"""### Ingest one source day: hours of GH Archive become issues, issues become tokens
 
 | task | does | costs | when it fails |
 |---|---|---|---|
-| `wait` | waits for the file of the day's 24th hour, or that hour in the day's table in BigQuery; no longer than noon UTC, and not at all for a day that ended before | no slot while it waits | a mistake in the settings: `titler doctor`; a source that cannot be reached is asked again until noon |
-| `extract` | reads the day's hours, writes `issues_v1` and the verdict on the day, `source_health_v1` | a minute; with BigQuery the price of one scan, not twice: `titler cost` | `titler doctor`, then clear it; a spent budget waits for you, see the end of its log |
-| `clean` | writes `tokens_v1`, then tells `titler_refresh` that there is a new day | seconds | clear it: what `extract` did is not done twice |
+| `wait` | waits until the source has the day's last hour: its hour file or, with BigQuery, that hour in the day's table. It waits until noon UTC at the latest, and not at all for a day that ended earlier | no task slot while it waits | run `titler doctor`, correct the setting it names, clear the task. A source that cannot be reached is not a failure: it is checked every 5 minutes until noon |
+| `extract` | reads the day's hours; writes `issues_v1` and the day's verdict, `source_health_v1` | about a minute; with BigQuery one scan, which is not paid for twice: `titler cost --day DAY` | run `titler doctor`, correct what it names, clear the task. After a spent budget the end of the log says which setting to raise |
+| `clean` | writes `tokens_v1`; its success starts `titler_refresh` | seconds | clear the task; `extract` does not run again |
 
-A run is one UTC day, its logical date: the day before the one that Airflow calls the run by. Triggered by hand with no date, yesterday.
-**Backfill** any range, both ends included. With BigQuery ask first what it will cost; nothing is read for the answer:
+A run ingests one UTC day, its logical date. Airflow shows the run at the time when the day ended: the run of
+2015-01-02 is the day 2015-01-01. A manual run without a date takes yesterday.
+
+**Backfill:** any range, both ends included. With BigQuery, look at the price first; that reads nothing:
 
     titler cost --from 2015-01-01 --to 2015-01-31
     airflow backfill create --dag-id titler_ingest --from-date 2015-01-01 --to-date 2015-01-31 --max-active-runs 2
 
-Days that Airflow has run already are left alone; those that failed, too: `--reprocess-behavior failed` takes these up, `completed` all of them. What is unchanged costs
-nothing: a stage whose inputs already have a batch returns it. Its tasks go after those of a night, its days into the next release.
+Airflow skips days that it has run before. Add `--reprocess-behavior failed` to run the failed ones again,
+`completed` to run all of them. Unchanged days are not computed again. The tasks of a backfill get slots after
+those of a night; its days enter the next release.
 
-**When it fails.** A missing hour or a broken line fails nothing: `titler status` shows them, and the day says `partial`. What
-may pass is tried three times more; a mistake or a spent budget is not.
+**When it fails:** open the log: its last lines say what to type. Then clear the task: in the grid, click its
+square, then *Clear*. Airflow has already retried it three times, unless the settings are wrong or the budget
+is spent. A missing hour or a malformed line fails nothing: `titler status --day DAY` then says `partial`.
 
-**What alerts.** A task that has failed for good, and a day that is partial, collapsed or missing: one message each.
+**Who is alerted:** the receiver that the setting `alerts.kind` chooses. One message per task that failed
+after its last retry, and per day that is partial, collapsed or missing.
 """
 
 from __future__ import annotations
@@ -28,31 +33,24 @@ from datetime import timedelta
 from airflow.sdk import DAG, CronDataIntervalTimetable
 from pendulum import datetime
 
-from _alert import failed
-from _stage import DAY, DAYS, Wait, defaults, explain, stage
+from _alert import alert_failure
+from _titler_task import DAY, INGESTED_DAYS, WaitForSourceOperator, add_task_docs, default_args, titler_task
 
 with DAG(
     dag_id="titler_ingest",
-    description="A source day: extract its issues, clean their text",
+    description="Ingest a source day: extract its issues and clean their text",
     doc_md=__doc__,
     schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
     start_date=datetime(2015, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=2,
-    on_failure_callback=failed,
-    default_args=defaults(retries=3, priority=2, execution_timeout=timedelta(hours=2)),
+    on_failure_callback=alert_failure,
+    default_args=default_args(retries=3, priority=2, execution_timeout=timedelta(hours=2)),
     tags=["titler", "1 daily: issues in"],
 ) as dag:
-    wait = stage(
-        "ready",
-        f"--day {DAY}",
-        Wait,
-        task_id="wait",
-        patience=timedelta(hours=12),
-        execution_timeout=timedelta(minutes=10),
-    )
-    extract = stage("extract", f"--day {DAY}")
-    clean = stage("clean", f"--day {DAY}", outlets=[DAYS])
-
+    limits = {"max_wait": timedelta(hours=12), "execution_timeout": timedelta(minutes=10)}
+    wait = titler_task("ready", f"--day {DAY}", WaitForSourceOperator, task_id="wait", **limits)
+    extract = titler_task("extract", f"--day {DAY}")
+    clean = titler_task("clean", f"--day {DAY}", outlets=[INGESTED_DAYS])
     wait >> extract >> clean
-    explain(dag)
+    add_task_docs(dag)

@@ -1,23 +1,25 @@
-"""### The nightly release: every new issue gets its title, its embedding and its neighbours
+"""### The nightly release: titles, embeddings and neighbours for every new issue
 
 | task | does | costs | when it fails |
 |---|---|---|---|
-| `plan` | pins the champion and the batch of every day; with nothing new, or no champion yet, all else is skipped | seconds | `titler status`: a day has no verdict, or the warehouse does not answer |
-| `vectorize` | issues (of a champion of words: tokens) to ids by the champion's vocabulary, days without them only | seconds a day | clear it: finished days are not done twice |
-| `embed` | 300 numbers an issue | on two cores 15 s for 23,000 issues | the same |
-| `predict` | a title and its confidence an issue | on two cores 3 minutes for 23,000 issues | the same |
-| `index` | Annoy over all issues, its recall, and the neighbours of the new ones | on two cores 51 s for 23,000 issues | a recall that is too low is not tried again: the end of its log says which settings |
-| `publish` | checks the release, then makes it current in one step | seconds; with BigQuery its loads are free, its checks less than a cent | a failed check is not tried again: the end of its log says which, and what to type |
-| `collect` | removes what no kept release needs | seconds | clear it; the release is current already |
+| `plan` | opens a release: pins the champion and the batches of every cleaned day. If nothing is new, or there is no champion yet, all tasks are skipped | seconds | run `titler status` and `titler doctor`: a day has no verdict, or the warehouse does not answer. Then clear the task |
+| `vectorize` | turns the text of days that have no vectors yet into padded ids of the champion's vocabulary (a network of words reads `tokens_v1`) | seconds per day | clear the task; finished days are reused |
+| `embed` | computes an embedding, 300 numbers, for each new issue | 15 s for 23,000 issues on two cores | clear the task; finished days are reused |
+| `predict` | writes a title and its confidence for each new issue | 3 minutes for 23,000 issues on two cores | clear the task; finished days are reused |
+| `index` | builds the Annoy index of all issues, measures its recall, stores the neighbours of the new issues | 51 s for 23,000 issues on two cores | if the recall is too low, the end of the log says which settings to change; it is not retried. Otherwise clear the task |
+| `publish` | checks the release, then makes it current in one step | seconds; with BigQuery loads are free and the checks cost less than a cent | if a check fails, the end of the log says which one and what to type; it is not retried. Otherwise clear the task |
+| `collect` | removes the files that no retained release needs | seconds | clear the task; the release is already current |
 
-Runs at 04:00 UTC and whenever `titler_ingest` has finished a day, one run at a time; days that came meanwhile enter together.
-A run with nothing to do ends in seconds. The release is named by the run's time: its verbs take `--release 20150104T040000Z`.
+Runs at 04:00 UTC and after `titler_ingest` has finished a day, one run at a time: days that arrive meanwhile
+go into the next run together. A run with nothing to do ends in seconds. The release is named after the run's
+time, for example `titler publish --release 20150104T040000Z`.
 
-**When it fails.** Readers still see the last good release. What may pass is tried twice more. `titler status` shows what is current,
-`titler rollback RELEASE` goes back, until a run finds something new.
+**When it fails:** readers still see the last good release. Open the log: its last lines say what to type.
+Then clear the task: in the grid, click its square, then *Clear*. It has been retried twice if that could help.
+`titler rollback RELEASE` makes an earlier release current again, until a run finds something new.
 
-**What alerts.** A task that has failed for good, a release that is stopped, a budget that is spent, and a run that is not done
-three hours after it was queued: at 07:00 UTC for the nightly one.
+**Who is alerted:** the receiver that the setting `alerts.kind` chooses. One message per task that failed
+after its last retry, stopped release, spent budget, and run that is not done three hours after it was queued.
 """
 
 from __future__ import annotations
@@ -27,30 +29,31 @@ from datetime import timedelta
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable
 from pendulum import datetime
 
-from _alert import due, failed
-from _stage import DAYS, NAME, defaults, explain, stage
+from _alert import alert_failure, deadline_after
+from _titler_task import INGESTED_DAYS, RUN_NAME, add_task_docs, default_args, titler_task
 
 with DAG(
     dag_id="titler_refresh",
-    description="A release: embeddings, titles, neighbours of all that is new; then current",
+    description="Publish a release: embeddings, titles and neighbours of the new issues",
     doc_md=__doc__,
-    schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("0 4 * * *", timezone="UTC"), assets=[DAYS]),
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable("0 4 * * *", timezone="UTC"), assets=[INGESTED_DAYS]
+    ),
     start_date=datetime(2015, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
-    on_failure_callback=failed,
-    default_args=defaults(retries=2, priority=3, execution_timeout=timedelta(hours=12)),
-    deadline=due(hours=3),
+    on_failure_callback=alert_failure,
+    default_args=default_args(retries=2, priority=3, execution_timeout=timedelta(hours=12)),
+    deadline=deadline_after(hours=3),
     tags=["titler", "3 nightly: a release"],
 ) as dag:
-    release = f"--release {NAME}"
-    plan = stage("plan", f"{release} --skip-code 99")
-    vectorize = stage("vectorize", release)
-    embed = stage("embed", release)
-    predict = stage("predict", release)
-    index = stage("index", release)
-    publish = stage("publish", release)
-    collect = stage("collect", "")
-
+    release = f"--release {RUN_NAME}"
+    plan = titler_task("plan", f"{release} --skip-code 99")
+    vectorize = titler_task("vectorize", release)
+    embed = titler_task("embed", release)
+    predict = titler_task("predict", release)
+    index = titler_task("index", release)
+    publish = titler_task("publish", release)
+    collect = titler_task("collect", "")
     plan >> vectorize >> embed >> predict >> index >> publish >> collect
-    explain(dag)
+    add_task_docs(dag)

@@ -1,77 +1,58 @@
-"""### A new model, weekly or by hand
+"""### A new model: weekly, or by hand
 
 | task | does | costs | when it fails |
 |---|---|---|---|
-| `vocab` | learns the units that the text of the days to learn from is made of (`gru`: counts its words, keeps the most frequent) | seconds | the range has no day that is cleaned, or too few repositories: `titler status` |
-| `vectorize` | turns issues (`gru`: their tokens) into padded ids by that vocabulary | seconds a month | clear it: finished days are not done twice |
-| `train` | trains the network, embeddings first, then titles; one at a time (pool `gpu`) | on two cores 10 minutes for 14,500 issues | clear it: it goes on from its last checkpoint |
-| `evaluate` | titles, embeddings and confidence on repositories that it did not learn from | minutes | clear it |
-| `promote` | makes it the champion, which the next refresh uses for every issue | seconds; then one long night | a model that is worse than the champion is not tried again: leave it, or promote it by hand with a reason |
+| `vocab` | opens a model: pins its training days and learns its vocabulary from their text (`gru` counts words and keeps the most frequent). While no day is cleaned, all tasks are skipped | seconds | the range has no cleaned day, or too few repositories: look at `titler status`, then trigger the DAG with another range |
+| `vectorize` | turns the text into padded ids of that vocabulary (`gru` reads `tokens_v1`) | seconds per month of days | clear the task; finished days are reused |
+| `train` | trains the network: first the embeddings, then the titles; one training at a time (pool `gpu`) | 10 minutes for 14,500 issues on two cores | clear the task; it resumes from its last checkpoint |
+| `evaluate` | scores titles, embeddings and confidence on repositories that are held out from training | minutes | clear the task |
+| `promote` | makes the model the champion; the next refresh uses it for every issue | seconds, and one long night: every issue is embedded and titled again | a model that is worse than the champion is refused and not retried. Leave it, or `titler promote MODEL --force --because "REASON"` |
 
-The model is named by the run's time, its run in MLflow too. **By hand** with the button *Trigger* (a form; empty: as the settings say) or
+Every Sunday at 06:00 UTC. The model and its MLflow run are named after the run's time: `20150104T060000Z`.
+
+**By hand:** the *Trigger* button opens a form; an empty field means the default. Or, from a shell:
 
     airflow dags trigger titler_train --conf '{"variant": "copy", "epochs": 7, "from": "2015-01-01", "to": "2015-03-31"}'
 
-Needed once, or `train` is never started: `airflow pools set gpu 1 "one training at a time"`.
-**When it fails.** The champion stays what it was, and nights go on with it; `titler rollback RELEASE` goes back after a promotion.
-**What alerts.** A task that has failed for good.
+**Set up once:** `airflow pools set gpu 1 "one training at a time"`. Without this pool `train` never starts.
+
+**When it fails:** the champion stays, and nightly runs go on with it. Open the log: its last lines say what
+to type. Then clear the task: in the grid, click its square, then *Clear*. To undo a promotion, see
+`titler rollback RELEASE` and `titler promote MODEL --force`.
+
+**Who is alerted:** the receiver that the setting `alerts.kind` chooses. One message per task that failed
+after its last retry.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param
+from airflow.sdk import DAG, CronTriggerTimetable
 from pendulum import datetime
 
-from _alert import failed
-from _stage import NAME, defaults, explain, stage
-
-CHOICES = "".join(
-    f"{{% if params['{name}'] %}} --{name} {{{{ params['{name}'] }}}}{{% endif %}}"
-    for name in ("from", "to", "variant", "epochs")
-)
+from _alert import alert_failure
+from _titler_task import RUN_NAME, add_task_docs, default_args, titler_task
+from _training_form import OPTIONS, PARAMS
 
 with DAG(
     dag_id="titler_train",
-    description="A model: vocabulary, training, evaluation, promotion",
+    description="Train a model: vocabulary, training, evaluation, promotion",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("0 6 * * 0", timezone="UTC"),
     start_date=datetime(2015, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,
-    on_failure_callback=failed,
-    default_args=defaults(retries=1, priority=1, execution_timeout=timedelta(days=1)),
-    params={
-        "variant": Param(
-            None,
-            type=["null", "string"],
-            pattern=r"^[a-z0-9_]+$(?!\n)",
-            description="the network; empty: model.variant",
-        ),
-        "epochs": Param(
-            None, type=["null", "integer"], minimum=1, description="at most so many; empty: model.epochs"
-        ),
-        "from": Param(
-            None,
-            type=["null", "string"],
-            format="date",
-            description="first day to learn from; empty: the first there is",
-        ),
-        "to": Param(
-            None,
-            type=["null", "string"],
-            format="date",
-            description="last day to learn from; empty: the last there is",
-        ),
-    },
+    on_failure_callback=alert_failure,
+    default_args=default_args(retries=1, priority=1, execution_timeout=timedelta(days=1)),
+    params=PARAMS,
     tags=["titler", "2 weekly: a model"],
 ) as dag:
-    vocab = stage("vocab", f"{NAME}{CHOICES} --skip-code 99")
-    vectorize = stage("vectorize", f"--model {NAME}")
-    train = stage("train", NAME, pool="gpu")
-    evaluate = stage("evaluate", NAME)
-    promote = stage("promote", NAME)
+    vocab = titler_task("vocab", f"{RUN_NAME}{OPTIONS} --skip-code 99")
+    vectorize = titler_task("vectorize", f"--model {RUN_NAME}")
+    train = titler_task("train", RUN_NAME, pool="gpu")
+    evaluate = titler_task("evaluate", RUN_NAME)
+    promote = titler_task("promote", RUN_NAME)
 
     vocab >> vectorize >> train >> evaluate >> promote
-    explain(dag)
+    add_task_docs(dag)

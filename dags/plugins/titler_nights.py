@@ -1,4 +1,7 @@
-"""Airflow's plugin for the order of tasks that wait for a slot: set its `plugins_folder` here, or copy this file to where it looks."""
+"""Airflow plugin: tasks of a nightly run get a slot before tasks of a backfill.
+
+Set Airflow's `[core] plugins_folder` to this folder, or copy this file into the existing plugins folder.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,18 @@ from airflow.task.priority_strategy import PriorityWeightStrategy
 if TYPE_CHECKING:
     from airflow.models.taskinstance import TaskInstance
 
-BACKFILL = "backfill__"  # how Airflow begins the run_id of a backfill's run
+BACKFILL_PREFIX = "backfill__"  # Airflow starts the run_id of every backfill run with it
 
 
 class NightsFirst(PriorityWeightStrategy):
-    """A task of a backfill goes after every other: Airflow alone would let the oldest day go first.
+    """Gives a backfill's tasks the lowest priority. Without it Airflow runs the oldest day first.
 
-    A run that a backfill takes up again keeps its name and so its rank: Airflow asks before it calls it a backfill's.
+    A run that a backfill reprocesses keeps its run_id, so it keeps its priority too: Airflow asks for the
+    weight before it marks the run as part of the backfill.
     """
 
     def get_weight(self, ti: TaskInstance) -> int:
-        return 0 if not ti.task or ti.run_id.startswith(BACKFILL) else ti.task.priority_weight
+        return 0 if not ti.task or ti.run_id.startswith(BACKFILL_PREFIX) else ti.task.priority_weight
 
 
 class TitlerNights(AirflowPlugin):

@@ -173,7 +173,7 @@ def test_ingest_covers_the_utc_day_that_is_over(airflow_dags):
 
 def test_ingest_waits_until_noon_for_the_sources_last_hour(airflow_dags):
     wait = airflow_dags["titler_ingest"].get_task("wait")
-    assert (wait.patience, wait.poll) == (timedelta(hours=12), timedelta(minutes=5))
+    assert (wait.max_wait, wait.poll_interval) == (timedelta(hours=12), timedelta(minutes=5))
     assert wait.upstream_task_ids == set()
 
 

@@ -100,10 +100,10 @@ def impatient(folder: Path) -> Path:
     for name, before, after in (
         (
             "titler_ingest.py",
-            "patience=timedelta(hours=12)",
-            "patience=timedelta(days=3), poll=timedelta(seconds=3)",
+            '"max_wait": timedelta(hours=12)',
+            '"max_wait": timedelta(days=3), "poll_interval": timedelta(seconds=3)',
         ),
-        ("titler_refresh.py", "due(hours=3)", "due(seconds=1)"),
+        ("titler_refresh.py", "deadline_after(hours=3)", "deadline_after(seconds=1)"),
     ):
         assert before in texts[name]
         texts[name] = texts[name].replace(before, after)
@@ -222,10 +222,10 @@ def test_no_secret_is_in_anything_that_airflow_left_behind(night: dict[str, Any]
 def test_a_run_that_failed_without_a_task_that_did_is_told_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from _alert import failed
+    from _alert import alert_failure
 
     monkeypatch.setenv("PATH", stand_in(tmp_path, f'printf "%s\\n" "$@" > {tmp_path}/given'))
-    failed({"dag": SimpleNamespace(dag_id="titler_refresh"), "run_id": "a+b"})  # type: ignore[typeddict-item]
+    alert_failure({"dag": SimpleNamespace(dag_id="titler_refresh"), "run_id": "a+b"})  # type: ignore[typeddict-item]
     assert (tmp_path / "given").read_text().splitlines() == [
         "alert",
         "--what=titler_refresh: the run a+b has failed",
@@ -243,12 +243,12 @@ def test_a_night_is_due_three_hours_after_it_was_queued(airflow_dags: Any) -> No
 @pytest.mark.parametrize("dag_id", ["titler_ingest", "titler_train", "titler_refresh"])
 def test_every_task_tells_when_it_has_failed_for_good(airflow_dags: Any, dag_id: str) -> None:
     dag = airflow_dags[dag_id]
-    assert dag.on_failure_callback.__name__ == "failed"
+    assert dag.on_failure_callback.__name__ == "alert_failure"
     assert {
         task.task_id: [callback.__name__ for callback in task.on_failure_callback] for task in dag.tasks
-    } == {task_id: ["failed"] for task_id in dag.task_ids}
+    } == {task_id: ["alert_failure"] for task_id in dag.task_ids}
 
 
 @pytest.mark.parametrize("dag_id", ["titler_ingest", "titler_train", "titler_refresh"])
 def test_the_page_of_a_dag_says_what_alerts(airflow_dags: Any, dag_id: str) -> None:
-    assert "**What alerts.**" in airflow_dags[dag_id].doc_md
+    assert "**Who is alerted:**" in airflow_dags[dag_id].doc_md

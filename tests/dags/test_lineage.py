@@ -33,10 +33,10 @@ def told(inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], code: int 
     """What the provider takes for inputs and outputs of a task whose command writes these down and ends with `code`."""
     from airflow.providers.openlineage.extractors.base import DefaultExtractor
 
-    from _stage import Stage
+    from _titler_task import TitlerOperator
 
     account = json.dumps({"inputs": inputs, "outputs": outputs})
-    stage = Stage(
+    stage = TitlerOperator(
         task_id="a", bash_command='cat > "$TITLER_LINEAGE__FILE" <<< "$ACCOUNT"; exit $CODE', append_env=True
     )
     stage.env = {"ACCOUNT": account, "CODE": str(code)}
@@ -114,9 +114,9 @@ def test_a_task_that_failed_names_what_it_was_to_read() -> None:
 
 @pytest.mark.usefixtures("_listened_to")
 def test_a_command_that_tells_nothing_has_no_datasets() -> None:
-    from _stage import Stage
+    from _titler_task import TitlerOperator
 
-    stage = Stage(task_id="a", bash_command="true")
+    stage = TitlerOperator(task_id="a", bash_command="true")
     stage.execute({})
     lineage = stage.get_openlineage_facets_on_complete(None)
     assert (lineage.inputs, lineage.outputs) == ([], [])
@@ -126,9 +126,9 @@ def test_a_command_that_tells_nothing_has_no_datasets() -> None:
 def test_an_account_that_was_left_unfinished_changes_nothing_about_the_task() -> None:
     from airflow.providers.openlineage.extractors.base import DefaultExtractor
 
-    from _stage import Stage
+    from _titler_task import TitlerOperator
 
-    stage = Stage(task_id="a", bash_command='printf "{" > "$TITLER_LINEAGE__FILE"; exit 3')
+    stage = TitlerOperator(task_id="a", bash_command='printf "{" > "$TITLER_LINEAGE__FILE"; exit 3')
     with pytest.raises(AirflowFailException, match="exit code 3"):
         stage.execute({})
     assert DefaultExtractor(stage).extract_on_failure(None) is None
@@ -138,14 +138,14 @@ def test_an_account_that_was_left_unfinished_changes_nothing_about_the_task() ->
 def test_a_command_is_asked_for_nothing_where_nobody_listens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: str
 ) -> None:
-    from _stage import Stage
+    from _titler_task import TitlerOperator
 
     if provider == "without the provider":
         monkeypatch.setenv(TRANSPORT, '{"type": "console"}')
         monkeypatch.setitem(sys.modules, "airflow.providers.openlineage.conf", None)
-    Stage(task_id="a", bash_command=f'echo "${{TITLER_LINEAGE__FILE-not asked}}" > {tmp_path}/asked').execute(
-        {}
-    )
+    TitlerOperator(
+        task_id="a", bash_command=f'echo "${{TITLER_LINEAGE__FILE-not asked}}" > {tmp_path}/asked'
+    ).execute({})
     assert (tmp_path / "asked").read_text() == "not asked\n"
 
 

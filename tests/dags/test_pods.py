@@ -290,12 +290,12 @@ def test_titler_understands_what_a_pod_sets(configure, monkeypatch):
     [
         ("image", "titler latest", "expected an image, like"),
         ("gpus", "2", "expected 1, or 0 to train on the CPU"),
-        ("gpu_selector", "nvidia-l4", "expected labels of nodes, like"),
-        ("gpu_selector", "a=b=c", "expected labels of nodes, like"),
-        ("gpu_taints", "nvidia.com/gpu:NoSchedule", "expected taints of nodes without their effect, like"),
-        ("memory", "3Gi", "expected a verb's, like index=16Gi"),
-        ("memory", "trian=3Gi", "expected a verb's, like index=16Gi"),
-        ("memory", "train=3G", "expected a verb's, like index=16Gi"),
+        ("gpu_selector", "nvidia-l4", "expected node labels, like"),
+        ("gpu_selector", "a=b=c", "expected node labels, like"),
+        ("gpu_taints", "nvidia.com/gpu:NoSchedule", "expected node taints without their effect, like"),
+        ("memory", "3Gi", "expected VERB=MEMORY pairs, like index=16Gi"),
+        ("memory", "trian=3Gi", "expected VERB=MEMORY pairs, like index=16Gi"),
+        ("memory", "train=3G", "expected VERB=MEMORY pairs, like index=16Gi"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_was_expected(configure, name, value, expected):

@@ -1,0 +1,159 @@
+"""What the three DAGs share: tasks that run one `titler VERB` each, and names derived from the run's time."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.plugins_manager import get_priority_weight_strategy_plugins
+from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+from airflow.sdk import DAG, Asset, Context
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from _alert import ATTEMPT_ID, PROJECT_FOLDER, alert_failure
+from _lineage import BashOperatorWithLineage
+from _pod import executor_config
+
+# Updated by every run of titler_ingest, backfills included.
+INGESTED_DAYS = Asset("titler_days", group="titler")
+
+# A template for the source day of a run: its logical date. A manual run without a date, or with today's,
+# takes the day before. Not `data_interval_start`: for a manual run Airflow derives it from the current time,
+# whatever the logical date.
+DAY = (
+    "{{ [logical_date if logical_date is defined else dag_run.run_after,"
+    " dag_run.run_after - macros.timedelta(days=1)] | min | ds }}"
+)
+# A template for the name of a model or a release. Every kind of run has a `run_after`.
+RUN_NAME = "{{ dag_run.run_after.strftime('%Y%m%dT%H%M%SZ') }}"
+
+# Exit codes of titler. A retry cannot help after 2 (misuse, such as a wrong setting) or 3 (a person has to
+# decide).
+SKIP_CODE = 99
+NO_RETRY_CODES = (2, 3)
+
+# From dags/plugins. If Airflow's plugins_folder lacks it, a DAG's runs get slots in the order of their dates.
+NIGHTS_FIRST = "titler_nights.NightsFirst"
+
+
+def default_args(retries: int, priority: int, **task_arguments: Any) -> dict[str, Any]:
+    """The `default_args` of a DAG whose tasks are retried, and send an alert when the last retry has failed.
+
+    The first retry comes after Airflow's `default_task_retry_delay`; the delay doubles from retry to retry.
+    """
+    return {
+        "owner": "titler",
+        "retries": retries,
+        "retry_exponential_backoff": 2.0,
+        "priority_weight": priority,
+        "weight_rule": NIGHTS_FIRST if NIGHTS_FIRST in get_priority_weight_strategy_plugins() else "absolute",
+        "on_failure_callback": alert_failure,
+        **task_arguments,
+    }
+
+
+class TitlerOperator(BashOperatorWithLineage):
+    """Runs `titler VERB ARGUMENTS` in the folder above `dags/`.
+
+    Relative paths in the settings therefore mean the same as at a shell.
+
+    Exit code 99 skips the task. Any other code than 0 fails it; it is retried unless a retry cannot help (2
+    and 3).
+    """
+
+    @property
+    def exit_code(self) -> int | None:
+        """The command's exit code; None if it was never started."""
+        return getattr(self.subprocess_hook.sub_process, "returncode", None)
+
+    def execute(self, context: Context) -> None:
+        try:
+            super().execute(context)
+        except AirflowSkipException:
+            raise
+        except AirflowException as error:
+            if self.exit_code in NO_RETRY_CODES:
+                raise AirflowFailException(
+                    f"{error} Not retried: a retry would fail again. The lines above say what to do."
+                ) from None
+            raise
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = {"made by": str(self.bash_command)}
+
+
+class WaitForSourceOperator(TitlerOperator):
+    """Waits until `titler ready --day DAY` reports that the source has the day's last hour.
+
+    Checks every `poll_interval`, and holds no task slot between checks: a triggerer does the waiting.
+    Succeeds without the last hour once `max_wait` has passed after the end of the day: `extract` then records
+    the missing hours, or fails with the reason if the source cannot be reached. A day that ended longer ago,
+    such as a backfill's, is not waited for.
+    """
+
+    template_fields = (*TitlerOperator.template_fields, "day")
+
+    def __init__(
+        self, *, max_wait: timedelta, poll_interval: timedelta = timedelta(minutes=5), **task_arguments: Any
+    ) -> None:
+        super().__init__(**task_arguments)
+        self.day = DAY
+        self.max_wait = max_wait
+        self.poll_interval = poll_interval
+
+    def execute(self, context: Context, event: Any = None) -> None:
+        end_of_day = datetime.fromisoformat(f"{self.day}T00:00:00+00:00") + timedelta(days=1)
+        give_up_at = end_of_day + self.max_wait
+        remaining = give_up_at - datetime.now(UTC)
+        if remaining <= timedelta(0):
+            self.log.info("Not waiting for the last hour of %s: the wait ended at %s.", self.day, give_up_at)
+            return
+        try:
+            super().execute(context)
+        except AirflowFailException:
+            raise
+        except AirflowException:  # the hour is not there yet, or the source cannot be reached at the moment
+            self.log.info("Checking again in %s, until %s.", self.poll_interval, give_up_at)
+            self.defer(
+                trigger=TimeDeltaTrigger(self.poll_interval),
+                method_name="execute",
+                timeout=remaining + self.poll_interval,
+            )
+
+
+def titler_task(
+    verb: str, arguments: str, operator: type[TitlerOperator] = TitlerOperator, **task_arguments: Any
+) -> TitlerOperator:
+    """The task that runs `titler VERB ARGUMENTS`; on KubernetesExecutor, in the pod of this verb.
+
+    `arguments` is a Jinja template. A shell reads it, so it must not contain free text from a caller.
+    `task_arguments` are any operator's: pool, retries, outlets. `titler` must be on the PATH wherever tasks
+    run. An alert that the verb sends itself links to the task's log, and `alert_failure` does not repeat it.
+    """
+    return operator(
+        task_id=task_arguments.pop("task_id", verb),
+        bash_command=f"titler {verb} {arguments}".rstrip(),
+        env={"TITLER_ALERTS__LINK": "{{ ti.log_url }}", "TITLER_ALERTS__TASK": ATTEMPT_ID},
+        append_env=True,
+        cwd=PROJECT_FOLDER,
+        do_xcom_push=False,
+        skip_on_exit_code=SKIP_CODE,
+        executor_config=executor_config(verb),
+        **task_arguments,
+    )
+
+
+def add_task_docs(dag: DAG) -> None:
+    """Turns each row of the table in the DAG's `doc_md` into the `doc_md` of the task that it describes."""
+    header, _, *rows = (
+        re.findall(r"(?<=\|)[^|]+(?=\|)", line)
+        for line in (dag.doc_md or "").splitlines()
+        if line.startswith("|")
+    )
+    for task_cell, *cells in rows:
+        task = dag.get_task(task_cell.strip(" `"))
+        assert isinstance(task, TitlerOperator)
+        task.doc_md = "\n\n".join(
+            f"**{name.strip().capitalize()}:** {text.strip()}"
+            for name, text in zip(header[1:], cells, strict=True)
+        )
