@@ -9,6 +9,7 @@ RUNTIME = [
     "dask",
     "distributed",
     "duckdb",
+    "filelock",  # locks between processes, in place of hand-written ones
     "fsspec[http]",
     "ftfy",  # ktext's engine needs it (through textacy)
     "gcsfs",
@@ -29,6 +30,7 @@ RUNTIME = [
     "sacrebleu",
     "scikit-learn",  # the small models of `titler evaluate --downstream`; MLflow and textacy bring it anyway
     "sqlglot",
+    "tenacity",  # retries with increasing waits, in place of hand-written loops
     "tensorflow-cpu",  # half the size of `tensorflow`; infra's GPU image replaces it
     "textacy==0.6.2",
     "tokenizers",  # subwords: byte-pair units for text mixed with code, quick in Rust
@@ -47,15 +49,19 @@ DEVELOPMENT = [
     *KUBERNETES,
     *LINEAGE,
     "cryptography",
+    "furo",  # the documentation site's theme
     "hypothesis",
     "jax",  # on CPU: pipeline.networks.in_keras runs on it too, and it alone on several devices
     "mypy",
+    "myst-parser",  # the documentation site: Markdown for Sphinx
     "pandas-stubs",
+    "pre-commit",
     "pytest",
     "pytest-timeout",
     "pytest-xdist",
     "ruff",
     "setuptools",
+    "sphinx",  # the documentation site
     "uv",
     "wheel",
     "zetasql",  # GoogleSQL's own analyser and reference evaluator, which judge sql/
@@ -70,7 +76,10 @@ setup(
         *find_packages(include=["pipeline", "pipeline.*"]),
         *find_namespace_packages(include=["sql", "sql.*"]),
     ],
-    package_data={"": ["*.sql"]},  # beside pipeline/, in a wheel as here
+    package_data={
+        "": ["*.sql"],  # sql/ lies beside pipeline/, in a wheel as in the repository
+        "pipeline": ["py.typed"],  # type checkers read the package's annotations
+    },
     install_requires=RUNTIME,
     extras_require={"dev": DEVELOPMENT, "kubernetes": KUBERNETES, "lineage": LINEAGE},
     entry_points={"console_scripts": ["titler = pipeline.cli:command"]},
