@@ -1,6 +1,6 @@
-"""A real browser, Debian's Chromium, driven over W3C WebDriver: what tests look at pages with.
+"""A real browser, Debian's Chromium, driven over W3C WebDriver. Tests use it to read web pages.
 
-.venv/bin/python infra/browser.py URL FILE.png        a picture of a page, as a person sees it
+.venv/bin/python infra/browser.py URL FILE.png        saves a screenshot of a page
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 SWITCHES = (
     "--headless",
-    "--no-sandbox",  # the sandbox does not work as root
+    "--no-sandbox",  # the sandbox does not work for root
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -30,18 +30,18 @@ SWITCHES = (
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # no page reaches anything but this machine
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # pages cannot reach any other machine
     "--window-size=1500,1000",
 )
-SETTLE = 1.5  # seconds without a change of the text after which a page is taken for complete
+SETTLED_AFTER = 1.5  # seconds; a page whose text has not changed for so long counts as complete
 
 
 class BrowserError(Exception):
-    """A page, or the browser itself, did not do what was asked; the message says what was seen."""
+    """A page, or the browser itself, did not do what was expected. The message says what was found."""
 
 
 class Browser:
-    """One Chromium with a profile of its own, both gone after `with`."""
+    """One Chromium with its own profile. A `with` block starts it, stops it, and deletes the profile."""
 
     def __enter__(self) -> Browser:
         if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
@@ -57,9 +57,9 @@ class Browser:
             assert self._driver.stdout is not None
             port = next(
                 (
-                    found[1]
+                    match[1]
                     for line in self._driver.stdout
-                    if (found := re.search(r"started successfully on port (\d+)", line))
+                    if (match := re.search(r"started successfully on port (\d+)", line))
                 ),
                 "",
             )
@@ -68,41 +68,45 @@ class Browser:
                 "binary": shutil.which("chromium"),
                 "args": [*SWITCHES, f"--user-data-dir={self._profile.name}"],
             }
-            wanted = {
-                "capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}
-            }
-            self._session = f"/session/{self._ask('POST', '/session', wanted)['sessionId']}"
+            capabilities = {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}
+            session = self._send("POST", "/session", {"capabilities": capabilities})
+            self._session = f"/session/{session['sessionId']}"
         except BaseException:
-            self._end()
+            self._stop()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end()
+        self._stop()
 
     def open(self, url: str, *expected: str, seconds: float = 60) -> str:
-        """The visible text of the page at `url`, once it holds every text of `expected`. Raises BrowserError with what is there instead."""
-        self._ask("POST", f"{self._session}/url", {"url": url})
+        """Opens `url` and returns the page's visible text as soon as it contains every text of `expected`.
+
+        Raises BrowserError, with the page's text, if it does not within `seconds`.
+        """
+        self._send("POST", f"{self._session}/url", {"url": url})
         deadline = time.monotonic() + seconds
         while True:
             text = self.text()
-            missing = [wanted for wanted in expected if wanted not in text]
+            missing = [phrase for phrase in expected if phrase not in text]
             if not missing:
                 return text
             if time.monotonic() > deadline:
-                raise BrowserError(f"{url}: no {missing} after {seconds:.0f} s. The page says:\n{text}")
+                raise BrowserError(
+                    f"{url}: {missing} not found within {seconds:.0f} s. The page's text:\n{text}"
+                )
             time.sleep(0.2)
 
     def settle(self, seconds: float = 20) -> str:
-        """The visible text of the page, once it has stayed the same for a while."""
+        """Waits, `seconds` at most, until the page's visible text stays the same, and returns it."""
         deadline = time.monotonic() + seconds
-        text, since = self.text(), time.monotonic()
-        while time.monotonic() < min(deadline, since + SETTLE):
+        text, unchanged_since = self.text(), time.monotonic()
+        while time.monotonic() < min(deadline, unchanged_since + SETTLED_AFTER):
             time.sleep(0.2)
-            if (now := self.text()) != text:
-                text, since = now, time.monotonic()
+            if (new_text := self.text()) != text:
+                text, unchanged_since = new_text, time.monotonic()
         return text
 
     def text(self) -> str:
@@ -110,14 +114,14 @@ class Browser:
         return str(self.run("return document.body ? document.body.innerText : ''"))
 
     def run(self, script: str) -> Any:
-        """What a JavaScript function's body returns."""
-        return self._ask("POST", f"{self._session}/execute/sync", {"script": script, "args": []})
+        """Runs `script`, the body of a JavaScript function, in the page and returns its result."""
+        return self._send("POST", f"{self._session}/execute/sync", {"script": script, "args": []})
 
     def screenshot(self, path: Path) -> None:
-        """A PNG of what is in the window."""
-        path.write_bytes(base64.b64decode(self._ask("GET", f"{self._session}/screenshot")))
+        """Saves a PNG of the visible part of the page."""
+        path.write_bytes(base64.b64decode(self._send("GET", f"{self._session}/screenshot")))
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def _send(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(
             f"{self._address}{path}", data, {"Content-Type": "application/json"}, method=method
@@ -125,15 +129,15 @@ class Browser:
         try:
             with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
                 request, timeout=120
-            ) as answer:
-                return json.load(answer)["value"]
+            ) as response:
+                return json.load(response)["value"]
         except urllib.error.HTTPError as error:
             raise BrowserError(json.load(error)["value"]["message"].splitlines()[0]) from None
 
-    def _end(self) -> None:
+    def _stop(self) -> None:
         try:
             if self._session:
-                self._ask("DELETE", self._session)
+                self._send("DELETE", self._session)
         finally:
             self._driver.terminate()
             self._driver.communicate()

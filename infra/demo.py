@@ -1,4 +1,4 @@
-"""`make demo`: the whole job once, through a real Airflow, in the folder `demo`; then what came of it.
+"""`make demo`: the whole job once, through a real Airflow, in the folder `demo`. Then it prints some results.
 
 .venv/bin/python infra/demo.py                      the generated sample, two days
 .venv/bin/python infra/demo.py --hours DIR          the days whose hour files are in DIR
@@ -23,102 +23,105 @@ from typing import Any
 from rich.console import Console
 
 from demo_results import print_results
-from local_airflow import REPOSITORY, AirflowError, LocalAirflow, end_on_signals, tail
+from local_airflow import REPOSITORY, AirflowError, LocalAirflow, exit_on_signals, tail
 
 DEMO = REPOSITORY / "demo"
 LAKE = DEMO / "lake"
 SAMPLE = DEMO / "hours"
-BATCH = 16  # many small steps, for little data in little time; the setting's own is for a night
-STEPS = 500  # with which all of it takes about two minutes on two cores
+TRAINING_BATCH = 16  # issues per training batch; far below the setting's default, which suits more data
+TRAINING_STEPS = 500  # with these the whole demonstration takes about two minutes on two cores
 HOUR_FILE = re.compile(r"(\d{4}-\d{2}-\d{2})-\d{1,2}\.json\.gz")
 
 
-class Watch:
+class DagWatcher:
     """Follows all runs of one DAG and prints a line for every task that ends."""
 
     def __init__(self, airflow: LocalAirflow, dag_id: str) -> None:
         self.airflow = airflow
         self.dag_id = dag_id
-        self._told: set[str] = set()
+        self._printed: set[str] = set()
 
-    def until_done(self) -> None:
-        """Returns when no run is left. Raises AirflowError, with the end of its log, when a task fails, be it to be retried."""
-        with Console().status(f"{self.dag_id} is queued") as spinner:  # on a terminal only
+    def wait_until_done(self) -> None:
+        """Returns when no run is queued or running.
+
+        Raises AirflowError, with the end of the task's log, as soon as a task fails, even if Airflow would
+        retry it.
+        """
+        with Console().status(f"{self.dag_id} is queued") as spinner:  # visible on a terminal only
             while True:
                 self.airflow.check()
-                left = self._runs(
-                    "queued", "running"
-                )  # asked first: what ends after this is told in the next round
+                # Counted before the tasks are listed: a task that ends in between appears in the next round.
+                active_runs = self._count_runs("queued", "running")
                 for task in self._tasks("failed", "up_for_retry"):
-                    raise AirflowError(self._log(task))
+                    raise AirflowError(self._describe_failure(task))
                 for task in reversed(self._tasks("success", "skipped")):
-                    self._tell(task)
-                if not left:
+                    self._print_once(task)
+                if not active_runs:
                     break
                 running = [f"{task['task_id']} {self._day(task)}".rstrip() for task in self._tasks("running")]
-                spinner.update(f"{', '.join(running) or 'the next task'} ...")
+                spinner.update(f"running: {', '.join(running)}" if running else "waiting for the next task")
                 time.sleep(1)
-        if self._runs("failed") or not self._runs("success"):
-            raise AirflowError(f"{self.dag_id}: no run succeeded; its logs: {self.airflow.home}/logs")
+        if self._count_runs("failed") or not self._count_runs("success"):
+            raise AirflowError(f"{self.dag_id}: no run succeeded. Its logs: {self.airflow.home}/logs")
 
-    def _runs(self, *states: str) -> int:
+    def _count_runs(self, *states: str) -> int:
         query = urllib.parse.urlencode({"state": states, "limit": 1}, doseq=True)
         return int(self.airflow.get(f"dags/{self.dag_id}/dagRuns?{query}")["total_entries"])
 
     def _tasks(self, *states: str) -> list[dict[str, Any]]:
-        """The hundred that ended last, the last one first."""
+        """The task instances in these states: the hundred that ended last, newest first."""
         query = urllib.parse.urlencode({"state": states, "order_by": "-end_date", "limit": 100}, doseq=True)
         tasks: list[dict[str, Any]] = self.airflow.get(f"dags/{self.dag_id}/dagRuns/~/taskInstances?{query}")[
             "task_instances"
         ]
         return tasks
 
-    def _tell(self, task: dict[str, Any]) -> None:
-        if task["id"] in self._told:
+    def _print_once(self, task: dict[str, Any]) -> None:
+        if task["id"] in self._printed:
             return
-        self._told.add(task["id"])
-        took = "skipped" if task["state"] == "skipped" else f"{task['duration']:.1f} s"
-        print(f"    {took:>8}  {task['task_id']} {self._day(task)}".rstrip(), flush=True)
+        self._printed.add(task["id"])
+        duration = "skipped" if task["state"] == "skipped" else f"{task['duration']:.1f} s"
+        print(f"    {duration:>8}  {task['task_id']} {self._day(task)}".rstrip(), flush=True)
 
     def _day(self, task: dict[str, Any]) -> str:
         return str(task["logical_date"])[:10] if self.dag_id == "titler_ingest" else ""
 
-    def _log(self, task: dict[str, Any]) -> str:
+    def _describe_failure(self, task: dict[str, Any]) -> str:
         run = urllib.parse.quote(task["dag_run_id"], safe="")
-        path = f"dags/{self.dag_id}/dagRuns/{run}/taskInstances/{task['task_id']}/logs/1"  # seen well before a second try
+        # The log of attempt 1: a failure is noticed long before a second attempt.
+        path = f"dags/{self.dag_id}/dagRuns/{run}/taskInstances/{task['task_id']}/logs/1"
         lines = [
             line["event"] for line in self.airflow.get(path)["content"] if not line["event"].startswith("::")
         ]
-        log = "\n".join(lines).rpartition("\nOutput:\n")[2]  # the command's own words where there are any
+        log = "\n".join(lines).rpartition("\nOutput:\n")[2]  # the command's output, if it printed anything
         return f"{self.dag_id}: the task {task['task_id']} failed. The end of its log:\n{tail(log)}"
 
 
-def day(text: str) -> str:
-    """`text`, if it is a date as 2015-01-01; ValueError otherwise."""
+def parse_day(text: str) -> str:
+    """Returns `text` if it is a date like 2015-01-01. Raises ValueError otherwise."""
     return date.fromisoformat(text).isoformat()
 
 
 def days_in(folder: Path) -> list[str]:
-    """The days, in order, of which `folder` holds hour files. Raises AirflowError when there is none."""
-    days = sorted(
-        {found[1] for path in folder.glob("*.json.gz") if (found := HOUR_FILE.fullmatch(path.name))}
-    )
+    """The days, in order, that have hour files in `folder`. Raises AirflowError if there is none."""
+    matches = (HOUR_FILE.fullmatch(path.name) for path in folder.glob("*.json.gz"))
+    days = sorted({match[1] for match in matches if match})
     if not days:
         raise AirflowError(
-            f"{folder}: no hour files. Expected names like 2015-01-01-12.json.gz, as GH Archive gives them."
+            f"{folder}: no hour files. Expected names like 2015-01-01-12.json.gz, as GH Archive uses them."
         )
     return days
 
 
-def _titler(airflow: LocalAirflow, *arguments: str) -> None:
-    print(f"\n$ titler {shlex.join(arguments)}", flush=True)
-    done = subprocess.run(["titler", *arguments], cwd=REPOSITORY, env=airflow.environment, check=False)
-    if done.returncode != 0:
-        raise AirflowError(f"titler {arguments[0]}: exit code {done.returncode}")
+def _run_titler(airflow: LocalAirflow, *arguments: str) -> None:
+    print(f"$ titler {shlex.join(arguments)}", flush=True)
+    process = subprocess.run(["titler", *arguments], cwd=REPOSITORY, env=airflow.environment, check=False)
+    if process.returncode != 0:
+        raise AirflowError(f"titler {arguments[0]} failed with exit code {process.returncode}")
 
 
-def _epochs(airflow: LocalAirflow) -> int:
-    """As many as come to STEPS, from 3 to 20, by the number of issues that may be learned from."""
+def _choose_epochs(airflow: LocalAirflow) -> int:
+    """As many epochs as TRAINING_STEPS allow for the trainable issues, but at least 3 and at most 20."""
     status = subprocess.run(
         ["titler", "status", "--json"],
         cwd=REPOSITORY,
@@ -127,73 +130,83 @@ def _epochs(airflow: LocalAirflow) -> int:
         check=False,
     )
     if status.returncode != 0:
-        raise AirflowError(f"titler status: exit code {status.returncode}")
+        raise AirflowError(f"titler status failed with exit code {status.returncode}")
     trainable = sum(day["trainable"] for day in json.loads(status.stdout)["days"])
-    return min(20, max(3, STEPS * BATCH // max(trainable, 1)))
+    return min(20, max(3, TRAINING_STEPS * TRAINING_BATCH // max(trainable, 1)))
 
 
-def _airflow(airflow: LocalAirflow, *arguments: str) -> None:
-    print(f"\n$ airflow {shlex.join(arguments)}", flush=True)
+def _run_airflow(airflow: LocalAirflow, *arguments: str) -> None:
+    print(f"$ airflow {shlex.join(arguments)}", flush=True)
     airflow.run(*arguments)
 
 
-def _demonstrate(hours: Path | None, one_day: str | None) -> None:
+def _print_step(text: str) -> None:
+    print(f"\n{text}", flush=True)
+
+
+def _run_demo(hours: Path | None, one_day: str | None) -> None:
     if hours and hours.is_relative_to(DEMO):
         raise AirflowError(
-            f"{hours} would be removed: a demonstration begins with an empty {DEMO}. Move it elsewhere first."
+            f"{hours} is inside {DEMO}, which the demonstration deletes before it starts.\n"
+            "Move the hour files elsewhere first."
         )
     environment = {
         "TITLER_LAKE__ROOT": str(LAKE),
-        "TITLER_MODEL__BATCH_SIZE": str(BATCH),
+        "TITLER_MODEL__BATCH_SIZE": str(TRAINING_BATCH),
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     if not one_day:
         environment["TITLER_SOURCE__HOURS"] = str(hours or SAMPLE)
     days = [one_day] if one_day else days_in(hours) if hours else []
     airflow = LocalAirflow(DEMO / "airflow", environment)
-    airflow.end()  # an earlier demonstration that was killed outright
+    airflow.stop()  # an earlier demonstration may have been killed and left processes
     shutil.rmtree(DEMO, ignore_errors=True)
     DEMO.mkdir()
     if not days:
-        _titler(airflow, "sample", str(SAMPLE), "--days", "2")
+        _print_step("Generating two days of sample issues, as GH Archive's hour files")
+        _run_titler(airflow, "sample", str(SAMPLE), "--days", "2")
         days = days_in(SAMPLE)
 
-    print("\nAirflow starts: scheduler, DAG processor, triggerer and API server, on loopback", flush=True)
+    _print_step("Starting Airflow on this machine: scheduler, DAG processor, triggerer and API server")
     with airflow:
         print(f"    {airflow.address}", flush=True)
+        _print_step("Ingesting the days, as a backfill: extract the issues, clean their text")
         span = ("--from-date", days[0], "--to-date", days[-1])
-        _airflow(airflow, "backfill", "create", "--dag-id", "titler_ingest", *span, "--max-active-runs", "2")
-        Watch(airflow, "titler_ingest").until_done()
-        _airflow(
-            airflow, "dags", "trigger", "titler_train", "--conf", json.dumps({"epochs": _epochs(airflow)})
+        _run_airflow(
+            airflow, "backfill", "create", "--dag-id", "titler_ingest", *span, "--max-active-runs", "2"
         )
-        Watch(airflow, "titler_train").until_done()
-        _airflow(airflow, "dags", "trigger", "titler_refresh")
-        Watch(airflow, "titler_refresh").until_done()
+        DagWatcher(airflow, "titler_ingest").wait_until_done()
+        _print_step("Training a model; it becomes the champion")
+        options = json.dumps({"epochs": _choose_epochs(airflow)})
+        _run_airflow(airflow, "dags", "trigger", "titler_train", "--conf", options)
+        DagWatcher(airflow, "titler_train").wait_until_done()
+        _print_step("Publishing a release: titles, embeddings and neighbours of all issues")
+        _run_airflow(airflow, "dags", "trigger", "titler_refresh")
+        DagWatcher(airflow, "titler_refresh").wait_until_done()
     print_results(LAKE, DEMO / "airflow")
 
 
 def main() -> int:
-    """Returns the exit code: 0, or 1 when something failed, with the end of its log on standard error."""
+    """Returns the exit code: 0, or 1 if something failed; the end of its log is then on standard error."""
     parser = argparse.ArgumentParser(
         prog="demo.py", description="Titler's whole job once, through a real Airflow, in ./demo."
     )
     parser.add_argument("--hours", metavar="DIR", type=Path, help="a folder of GH Archive's hour files")
-    parser.add_argument("--day", metavar="D", type=day, help="a day to fetch from GH Archive, as 2015-01-01")
-    chosen = parser.parse_args()
-    if chosen.hours and chosen.day:
+    parser.add_argument("--day", metavar="DATE", type=parse_day, help="a day to fetch, like 2015-01-01")
+    options = parser.parse_args()
+    if options.hours and options.day:
         parser.error("give HOURS or DAY, not both")
-    end_on_signals()
-    began = time.monotonic()
+    exit_on_signals()
+    started = time.monotonic()
     try:
-        _demonstrate(chosen.hours and chosen.hours.resolve(), chosen.day)
+        _run_demo(options.hours and options.hours.resolve(), options.day)
     except (AirflowError, OSError) as error:
         print(
-            f"\n{error}\n\nThe demonstration stopped; all that it started has ended. Its files: {DEMO}",
+            f"\n{error}\n\nThe demonstration failed. All its processes are stopped; its files are in {DEMO}",
             file=sys.stderr,
         )
         return 1
-    print(f"\nDone in {time.monotonic() - began:.0f} s; all that was started has ended.")
+    print(f"\nDone in {time.monotonic() - started:.0f} s. All processes of the demonstration are stopped.")
     return 0
 
 

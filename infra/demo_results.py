@@ -1,4 +1,4 @@
-"""What `make demo` prints at the end, read the way an analyst reads it: from the views of the DuckDB warehouse."""
+"""What `make demo` prints at the end. It queries the DuckDB warehouse's views, as an analyst would."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-# A fixed but arbitrary choice: neither the best nor the worst.
+# Ordered by a hash: a fixed but arbitrary choice, neither the best nor the worst rows.
 TITLES = """
 SELECT repo, title, predicted_title, confidence
 FROM title_predictions
@@ -16,46 +16,51 @@ ORDER BY HASH(issue_id)
 LIMIT 5
 """
 NEIGHBOURS = """
-SELECT asked.title, found.similar_title, found.distance, found.near_duplicate
-FROM similar_issues AS found
-JOIN title_predictions AS asked USING (issue_id)
-WHERE found.rank <= 3 AND found.issue_id IN (
-  SELECT issue_id FROM similar_issues GROUP BY issue_id HAVING COUNT(*) >= 3 ORDER BY HASH(issue_id) DESC LIMIT 3
+SELECT issue.title, neighbour.similar_title, neighbour.distance, neighbour.near_duplicate
+FROM similar_issues AS neighbour
+JOIN title_predictions AS issue USING (issue_id)
+WHERE neighbour.rank <= 3 AND neighbour.issue_id IN (
+  SELECT issue_id FROM similar_issues GROUP BY issue_id HAVING COUNT(*) >= 3
+  ORDER BY HASH(issue_id) DESC LIMIT 3
 )
-ORDER BY HASH(found.issue_id), found.rank
+ORDER BY HASH(neighbour.issue_id), neighbour.rank
 """
 
 
 def print_results(lake: Path, airflow: Path) -> None:
-    """Five titles, three neighbourhoods, where everything lies, and the commands that open the pages."""
+    """Prints five titles, three issues with their neighbours, the paths, and how to open the pages."""
     with duckdb.connect(str(lake / "warehouse.duckdb"), read_only=True) as warehouse:
         titles = warehouse.execute(TITLES).fetchall()
         neighbours = warehouse.execute(NEIGHBOURS).fetchall()
 
-    print("\nFive issues: the title that their author gave, the title that the model gives, its confidence")
+    print("\nFive issues: the author's title, the model's title, and the model's confidence in it (0 to 1)")
     for repo, title, predicted, confidence in titles:
-        print(
-            f"\n  {repo}\n    author  {_line(title)}\n    model   {_line(predicted) or '(abstained)'}  ({confidence:.2f})"
-        )
+        model_title = _shorten(predicted) or "(abstained)"
+        print(f"\n  {repo}\n    author  {_shorten(title)}\n    model   {model_title}  ({confidence:.2f})")
 
-    print("\nThree issues with their nearest neighbours, by angular distance (0 to 2)")
-    above = ""
-    for asked, similar, distance, near_duplicate in neighbours:
-        if asked != above:
-            print(f"\n  {_line(asked)}")
-        above = asked
-        print(f"    {distance:.3f}  {_line(similar)}{'  (near-duplicate)' if near_duplicate else ''}")
+    print("\nThree issues, each with its three nearest older issues and their angular distance (0 to 2)")
+    previous = ""
+    for title, similar, distance, near_duplicate in neighbours:
+        if title != previous:
+            print(f"\n  {_shorten(title)}")
+        previous = title
+        print(f"    {distance:.3f}  {_shorten(similar)}{'  (near-duplicate)' if near_duplicate else ''}")
 
-    record = f"sqlite:///{lake}/mlflow.db"
-    start = f"TITLER_LAKE__ROOT={shlex.quote(str(lake))} .venv/bin/python infra/local_airflow.py {shlex.quote(str(airflow))}"
+    lake_path, airflow_path = shlex.quote(str(lake)), shlex.quote(str(airflow))
+    tracking = f"sqlite:///{lake}/mlflow.db"
+    start_airflow = f"TITLER_LAKE__ROOT={lake_path} .venv/bin/python infra/local_airflow.py {airflow_path}"
+    start_mlflow = (
+        f".venv/bin/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri {shlex.quote(tracking)}"
+    )
     print(f"""
 Lake:       {lake}
 Warehouse:  {lake}/warehouse.duckdb
-MLflow:     {record}
+MLflow:     {tracking}
 
-Airflow's pages:  {start}
-MLflow's pages:   .venv/bin/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri {shlex.quote(record)}""")
+To look at the pages of Airflow or MLflow, run one of these; Ctrl-C stops it:
+    {start_airflow}
+    {start_mlflow}""")
 
 
-def _line(text: str) -> str:
+def _shorten(text: str) -> str:
     return textwrap.shorten(text, 110, placeholder="...")

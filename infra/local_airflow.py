@@ -1,8 +1,9 @@
-"""A real Airflow on this machine alone: scheduler, DAG processor, triggerer and API server on loopback; SQLite or another database.
+"""A real Airflow on this machine alone: scheduler, DAG processor, triggerer and API server, on loopback.
 
-    .venv/bin/python infra/local_airflow.py FOLDER        until Ctrl-C
+    .venv/bin/python infra/local_airflow.py FOLDER        runs until Ctrl-C
 
-`infra/demo.py` runs the demonstration in one. Whatever it starts, tasks and their children included, ends with it.
+Its database is SQLite or any other that Airflow supports. `infra/demo.py` runs the demonstration in it. When
+it stops, it stops every process that it started, tasks and their children included.
 """
 
 from __future__ import annotations
@@ -25,17 +26,20 @@ from typing import Any, NoReturn
 import psutil
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-COMPONENTS = {  # the scheduler last: a task that it starts before the API server answers has failed
+# The scheduler comes last: a task that it starts before the API server responds fails.
+COMPONENTS = {
     "api-server": ("api-server",),
     "dag-processor": ("dag-processor",),
-    "triggerer": ("triggerer", "--skip-serve-logs"),  # a run's first task waits in it
-    "scheduler": ("scheduler", "--skip-serve-logs"),  # its log server would listen on every address
+    "triggerer": ("triggerer", "--skip-serve-logs"),  # titler_ingest's task `wait` needs it
+    "scheduler": ("scheduler", "--skip-serve-logs"),  # its log server would listen on all addresses
 }
 LOOPBACK = "127.0.0.1"
-LOCKED, LOCKED_TRIES = "database is locked", 5
+DATABASE_LOCKED = "database is locked"
+MAX_ATTEMPTS = 5  # of an `airflow` command that SQLite refuses with DATABASE_LOCKED
 
-# use_job_schedule: without it nothing starts by the clock, nor by a new day; with it Airflow fetches yesterday as soon as it is up.
-# parallelism: at Airflow's own 32 SQLite answers "database is locked".
+# use_job_schedule: if False, neither the schedule nor an asset starts a run; if True, Airflow ingests
+# yesterday as soon as it is up. parallelism: with Airflow's default of 32, SQLite fails with "database is
+# locked".
 CONFIGURATION = """\
 [core]
 dags_folder = {dags}
@@ -61,7 +65,7 @@ jwt_secret = {jwt_secret}
 [logging]
 base_log_folder = {home}/logs
 [scheduler]
-use_job_schedule = {clock}
+use_job_schedule = {scheduled}
 scheduler_idle_sleep_time = 0.5
 [dag_processor]
 parsing_processes = 1
@@ -70,11 +74,14 @@ min_file_process_interval = 300
 
 
 class AirflowError(Exception):
-    """Airflow did not do what was asked; the message holds the tail of its own words."""
+    """Airflow, or a program beside it, failed. The message ends with the tail of its output."""
 
 
 class LocalAirflow:
-    """Airflow in `home`, started by `with`; `environment` is what its tasks get on top of this process's own."""
+    """Airflow in the folder `home`; a `with` block starts and stops it.
+
+    Its tasks get this process's environment, without AIRFLOW_ variables, and on top of it `environment`.
+    """
 
     def __init__(
         self,
@@ -83,17 +90,18 @@ class LocalAirflow:
         port: int = 0,
         database: str | None = None,
         *,
-        clock: bool = False,
+        scheduled: bool = False,
     ) -> None:
-        """`port` 0 takes a free one. `database` is SQLAlchemy's address of an empty or migrated one; without it, SQLite in `home`.
+        """Configures Airflow; nothing starts yet.
 
-        `clock`: DAGs start as they are scheduled; otherwise by hand alone.
+        `port`: the API server's; 0 takes a free one. `database`: SQLAlchemy's address of a database that is
+        empty or has Airflow's tables; default: SQLite in `home`. `scheduled`: whether DAGs run on their
+        schedules; otherwise only when triggered.
         """
-        self.clock = clock
+        self.scheduled = scheduled
         self.home = home.resolve()
-        self.database = (
-            database or f"sqlite:///{self.home}/airflow.db?timeout=60"
-        )  # seconds that a writer waits; five are the default
+        # timeout: seconds that a writer waits for a lock; SQLite's default is five.
+        self.database = database or f"sqlite:///{self.home}/airflow.db?timeout=60"
         self.port = port or free_port()
         self.address = f"http://{LOOPBACK}:{self.port}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
@@ -101,41 +109,43 @@ class LocalAirflow:
             **inherited,
             "AIRFLOW_HOME": str(self.home),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-            "SPT_NOENV": "1",  # keeps /proc/PID/environ readable although Airflow renames its processes: see processes
+            # Keeps /proc/PID/environ readable, though Airflow renames its processes: see `processes`.
+            "SPT_NOENV": "1",
             **environment,
         }
-        self._started: dict[str, subprocess.Popen[bytes]] = {}
+        self._programs: dict[str, subprocess.Popen[bytes]] = {}
         self._token = ""
 
     def __enter__(self) -> LocalAirflow:
         try:
-            self.end()  # what an earlier one, killed outright, may have left here
+            self.stop()  # an earlier Airflow in this folder may have been killed and left processes
             self._configure()
             self.run("db", "migrate")
             self.run("pools", "set", "gpu", "1", "one training at a time")
             for component, command in COMPONENTS.items():
                 if component == "scheduler":
-                    self._wait_until_ready(self._answers)
+                    self._wait_until_ready(self._api_server_responds)
                 self.start(component, "airflow", *command)
             self._wait_until_ready(self._is_ready)
         except BaseException:
-            self.end()
+            self.stop()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.end()
+        self.stop()
 
     def run(self, *arguments: str) -> str:
-        """Standard output of `airflow ARGUMENTS`. Raises AirflowError with what it wrote when it fails.
+        """Runs `airflow ARGUMENTS` and returns its standard output. Raises AirflowError if it fails.
 
-        It is typed again where a busy SQLite refused it, which it does at once when another wrote since the transaction read, whatever
-        the timeout: Airflow takes back what it had created until then.
+        Repeats the command if SQLite was locked. SQLite refuses a write at once, whatever its timeout, if
+        another process has written since the transaction's first read; Airflow then rolls the whole command
+        back.
         """
-        for _ in range(LOCKED_TRIES):
-            done = subprocess.run(
+        for _ in range(MAX_ATTEMPTS):
+            process = subprocess.run(
                 ["airflow", *arguments],
                 cwd=self.home,
                 env=self.environment,
@@ -143,64 +153,72 @@ class LocalAirflow:
                 text=True,
                 check=False,
             )
-            if done.returncode == 0 or LOCKED not in done.stderr:
+            if process.returncode == 0 or DATABASE_LOCKED not in process.stderr:
                 break
-        if done.returncode != 0:
+        if process.returncode != 0:
             raise AirflowError(
-                f"airflow {' '.join(arguments)}: exit code {done.returncode}\n{tail(done.stdout + done.stderr)}"
+                f"`airflow {' '.join(arguments)}` failed with exit code {process.returncode}\n"
+                f"{tail(process.stdout + process.stderr)}"
             )
-        return done.stdout
+        return process.stdout
 
     def start(self, name: str, *command: str) -> None:
-        """Starts a program that runs beside Airflow and ends with it; what it writes is in NAME.log."""
+        """Starts a program that is stopped with Airflow. Its output goes to NAME.log in `home`."""
         with self._log(name).open("wb") as log:
-            self._started[name] = subprocess.Popen(
+            self._programs[name] = subprocess.Popen(
                 command, cwd=self.home, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
 
     def get(self, path: str) -> Any:
-        """The JSON answer of Airflow's REST API at `/api/v2/PATH`."""
+        """The JSON that Airflow's REST API returns for GET `/api/v2/PATH`."""
         if not self._token:
             self._token = _fetch(f"{self.address}/auth/token", "")["access_token"]
         return _fetch(f"{self.address}/api/v2/{path}", self._token)
 
     def check(self) -> None:
-        """Raises AirflowError, with the tail of its log, for a program that has ended by itself."""
-        for name, process in self._started.items():
+        """Raises AirflowError, with the tail of its log, if a started program has ended by itself."""
+        for name, process in self._programs.items():
             if process.poll() is not None:
                 raise AirflowError(
-                    f"{name} ended by itself\n{tail(self._log(name).read_text(errors='replace'))}"
+                    f"{name} ended unexpectedly. The end of its log, {self._log(name)}:\n"
+                    f"{tail(self._log(name).read_text(errors='replace'))}"
                 )
 
     def processes(self) -> list[psutil.Process]:
-        """All processes of this Airflow, known by their AIRFLOW_HOME: a task has a session of its own and outlives a killed parent."""
+        """All processes of this Airflow, recognised by AIRFLOW_HOME in their environment.
+
+        The process tree is not enough: a task has its own session and outlives a parent that is killed.
+        """
         family = []
         for process in psutil.process_iter():
             try:
                 if process.pid != os.getpid() and process.environ().get("AIRFLOW_HOME") == str(self.home):
                     family.append(process)
-            except psutil.Error:  # ended meanwhile, or someone else's
+            except psutil.Error:  # it has ended meanwhile, or belongs to another user
                 continue
         return family
 
-    def end(self) -> None:
-        """Ends all processes of this Airflow, tasks and what they started included: asks first, kills after five seconds."""
-        for ask in (psutil.Process.terminate, psutil.Process.kill, psutil.Process.kill):
+    def stop(self) -> None:
+        """Stops all processes of this Airflow, tasks and their children included.
+
+        Sends SIGTERM, and after five seconds SIGKILL.
+        """
+        for send_signal in (psutil.Process.terminate, psutil.Process.kill, psutil.Process.kill):
             family = self.processes()
             for process in family:
                 try:
-                    ask(process)
+                    send_signal(process)
                 except psutil.NoSuchProcess:
                     continue
             psutil.wait_procs(family, timeout=5)
-        self._started.clear()
+        self._programs.clear()
 
     def _configure(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         configuration = CONFIGURATION.format(
             address=self.address,
-            clock=self.clock,
-            database=self.database.replace("%", "%%"),  # what ConfigParser reads as one per cent sign
+            scheduled=self.scheduled,
+            database=self.database.replace("%", "%%"),  # ConfigParser reads %% as one per cent sign
             dags=REPOSITORY / "dags",
             fernet_key=base64.urlsafe_b64encode(os.urandom(32)).decode(),
             home=self.home,
@@ -210,7 +228,7 @@ class LocalAirflow:
             secret_key=secrets.token_hex(32),
         )
         path = self.home / "airflow.cfg"
-        path.touch(mode=0o600)  # it holds keys, and perhaps a password
+        path.touch(mode=0o600)  # it holds keys, and perhaps the database's password
         path.write_text(configuration, encoding="utf-8")
 
     def _log(self, name: str) -> Path:
@@ -226,36 +244,44 @@ class LocalAirflow:
             except OSError:  # not listening yet
                 pass
             time.sleep(0.5)
-        raise AirflowError(f"Airflow was not ready after {seconds:.0f} s. Its logs: {self.home}/*.log")
+        raise AirflowError(f"Airflow was not ready within {seconds:.0f} s. Its logs: {self.home}/*.log")
 
-    def _answers(self) -> bool:
+    def _api_server_responds(self) -> bool:
         return bool(self.get("version"))
 
     def _is_ready(self) -> bool:
-        """Whether all DAGs are known and the scheduler is up. Raises AirflowError for a DAG that does not import."""
+        """Whether all DAGs are loaded and the scheduler is healthy.
+
+        Raises AirflowError if a DAG cannot be imported.
+        """
         errors = self.get("importErrors")["import_errors"]
         if errors:
-            raise AirflowError(f"{errors[0]['filename']} does not import\n{tail(errors[0]['stack_trace'])}")
+            raise AirflowError(
+                f"{errors[0]['filename']} cannot be imported:\n{tail(errors[0]['stack_trace'])}"
+            )
         expected = {path.stem for path in (REPOSITORY / "dags").glob("titler_*.py")}
-        known = {dag["dag_id"] for dag in self.get("dags")["dags"]}
-        return expected <= known and self.get("monitor/health")["scheduler"]["status"] == "healthy"
+        loaded = {dag["dag_id"] for dag in self.get("dags")["dags"]}
+        return expected <= loaded and self.get("monitor/health")["scheduler"]["status"] == "healthy"
 
 
-def end_on_signals() -> None:
-    """Turns the signals that end a process into SystemExit, so that every `with` is left properly; a second one is ignored."""
-    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+def exit_on_signals() -> None:
+    """Makes SIGTERM, SIGHUP and SIGINT raise SystemExit, so that every `with` block is left properly.
 
-    def leave(number: int, frame: FrameType | None) -> NoReturn:
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
+    Further signals are ignored.
+    """
+    signals = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+    def exit_once(number: int, frame: FrameType | None) -> NoReturn:
+        for other in signals:
+            signal.signal(other, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
-    for number in numbers:
-        signal.signal(number, leave)
+    for number in signals:
+        signal.signal(number, exit_once)
 
 
 def free_port() -> int:
-    """One that nobody listens at now."""
+    """A port of the loopback address on which nothing listens at the moment."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
@@ -263,8 +289,8 @@ def free_port() -> int:
 
 def _fetch(url: str, token: str) -> Any:
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
-        return json.load(answer)
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as response:
+        return json.load(response)
 
 
 def tail(text: str, lines: int = 30) -> str:
@@ -276,10 +302,10 @@ def main(arguments: Sequence[str]) -> int:
     if len(arguments) != 1:
         print("Usage: .venv/bin/python infra/local_airflow.py FOLDER", file=sys.stderr)
         return 2
-    end_on_signals()
+    exit_on_signals()
     try:
         with LocalAirflow(Path(arguments[0]), {}) as airflow:
-            print(f"Airflow: {airflow.address} (no password; Ctrl-C ends it)", flush=True)
+            print(f"Airflow: {airflow.address} (no password; press Ctrl-C to stop it)", flush=True)
             while True:
                 airflow.check()
                 time.sleep(1)

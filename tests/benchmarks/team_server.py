@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from local_airflow import end_on_signals
+from local_airflow import exit_on_signals
 from tests.support.compose import Server
 
 SETTINGS = {
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--from", dest="first", required=True, help="first day")
     parser.add_argument("--to", dest="last", required=True, help="last day, included")
     chosen = parser.parse_args()
-    end_on_signals()
+    exit_on_signals()
     with tempfile.TemporaryDirectory(prefix="titler-server-") as folder:
         began = time.perf_counter()
         with Server(

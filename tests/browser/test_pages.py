@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from browser import Browser
-from demo import Watch
+from demo import DagWatcher
 from local_airflow import LOOPBACK, LocalAirflow, free_port
 from pipeline.sample import write
 
@@ -61,7 +61,7 @@ def site(tmp_path_factory):
     assert started.stdout is not None
     try:
         told = ""
-        while "Ctrl-C ends both" not in told and (line := started.stdout.readline()):
+        while "Press Ctrl-C" not in told and (line := started.stdout.readline()):
             told += line
         served = LocalAirflow(lake / "airflow", {}, airflow)
         served.run(
@@ -74,7 +74,7 @@ def site(tmp_path_factory):
             "--to-date",
             "2024-01-01",
         )
-        Watch(served, "titler_ingest").until_done()
+        DagWatcher(served, "titler_ingest").wait_until_done()
         runs = MlflowClient(f"sqlite:///{lake}/mlflow.db").search_runs(["1"])
         yield {
             "health": served.get("monitor/health"),

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from demo import Watch
+from demo import DagWatcher
 from local_airflow import AirflowError, LocalAirflow
 from tests.support.receivers import Webhook, serving
 from tests.support.standin import stand_in
@@ -73,7 +73,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             airflow.run("dags", "trigger", "titler_ingest", "--logical-date", NIGHT, "--run-id", "long-ago")
             airflow.run("dags", "trigger", "titler_refresh", "--logical-date", NIGHT, "--run-id", "night")
             with pytest.raises(AirflowError, match="the task publish failed"):
-                Watch(airflow, "titler_refresh").until_done()
+                DagWatcher(airflow, "titler_refresh").wait_until_done()
             messages = [webhook.messages.get(timeout=PATIENCE) for _ in range(2)]
             airflow.run("dags", "trigger", "titler_refresh", "--run-id", "killed")
             messages += [webhook.messages.get(timeout=PATIENCE) for _ in range(2)]

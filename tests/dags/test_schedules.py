@@ -26,7 +26,7 @@ def first_minutes(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], 
     folder = tmp_path_factory.mktemp("clock")
     environment = {"PATH": stand_in(folder, STAND_IN), "CALLS": str(folder / "calls")}
     deadline = time.monotonic() + PATIENCE
-    with LocalAirflow(folder / "home", environment, clock=True) as airflow:
+    with LocalAirflow(folder / "home", environment, scheduled=True) as airflow:
         while True:
             runs = airflow.get("dags/titler_refresh/dagRuns")["dag_runs"]
             if {"asset_triggered", "scheduled"} <= {

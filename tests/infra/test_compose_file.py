@@ -176,7 +176,7 @@ def test_secrets_of_a_running_server_are_left_alone(tmp_path):
         text=True,
     ).stdout
     assert made(tmp_path) == before
-    assert told.endswith("is there and stays as it is: the databases were made with its passwords.\n")
+    assert told.endswith("exists already and is not changed: the databases use its passwords.\n")
 
 
 def test_secrets_are_never_committed():

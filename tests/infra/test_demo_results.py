@@ -49,11 +49,12 @@ def test_neighbours_stand_under_their_issue_nearest_first(capsys, lake):
 
 def test_it_says_where_everything_lies_and_how_to_open_the_pages(capsys, lake):
     lines = printed(capsys, lake).splitlines()
-    assert lines[-6:] == [
+    assert lines[-7:] == [
         f"Lake:       {lake}",
         f"Warehouse:  {lake}/warehouse.duckdb",
         f"MLflow:     sqlite:///{lake}/mlflow.db",
         "",
-        f"Airflow's pages:  TITLER_LAKE__ROOT={lake} .venv/bin/python infra/local_airflow.py /srv/demo/airflow",
-        f"MLflow's pages:   .venv/bin/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///{lake}/mlflow.db",
+        "To look at the pages of Airflow or MLflow, run one of these; Ctrl-C stops it:",
+        f"    TITLER_LAKE__ROOT={lake} .venv/bin/python infra/local_airflow.py /srv/demo/airflow",
+        f"    .venv/bin/mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///{lake}/mlflow.db",
     ]

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from demo import Watch, days_in
+from demo import DagWatcher, days_in
 from local_airflow import AirflowError, LocalAirflow
 
 # The first time one day is extracted, the task's process is killed, as for want of memory; `publish` leaves a child behind in a session
@@ -62,10 +62,10 @@ def night(tmp_path_factory, airflow_database):
             time.sleep(0.5)
         for _ in range(2):
             airflow.run("dags", "trigger", "titler_refresh")
-            Watch(airflow, "titler_refresh").until_done()
+            DagWatcher(airflow, "titler_refresh").wait_until_done()
         airflow.run("dags", "trigger", "titler_train")
         with pytest.raises(AirflowError) as failure:
-            Watch(airflow, "titler_train").until_done()
+            DagWatcher(airflow, "titler_train").wait_until_done()
         found["failure"] = str(failure.value)
         found["addresses"] = {
             connection.laddr.ip

@@ -16,7 +16,7 @@ import pytest
 
 from local_airflow import LOOPBACK, AirflowError, LocalAirflow, free_port
 from pipeline.settings import LakeSettings, Settings
-from up import airflow_home, alone, check_port
+from up import airflow_home, check_port, exclusive_lock
 
 SCRIPT = Path(__file__).resolve().parents[2] / "infra" / "up.py"
 
@@ -57,7 +57,7 @@ def stay(tmp_path_factory):
     try:
         for line in started.stdout:  # ends with the process, should it fail
             told.append(line)
-            if "Ctrl-C ends both" in line:
+            if "Press Ctrl-C" in line:
                 break
         family = LocalAirflow(lake / "airflow", {}).processes()
         commands = [" ".join(process.cmdline()) for process in family]
@@ -112,7 +112,7 @@ def test_everything_runs_and_listens_on_loopback_only(stay):
 
 def test_ctrl_c_ends_all_of_it_and_frees_both_ports(stay):
     assert (stay["code"], stay["left"], stay["listening"]) == (130, [], [])
-    assert stay["last"].splitlines()[-1] == "All that was started has ended."
+    assert stay["last"].splitlines()[-1] == "Airflow and MLflow are stopped."
 
 
 def test_a_second_one_on_the_same_lake_leaves_the_first_alone(stay):
@@ -156,7 +156,8 @@ def test_airflow_lies_here_where_the_lake_is_a_bucket():
 
 
 def test_a_folder_is_held_only_as_long_as_needed(tmp_path):
-    with alone(tmp_path), pytest.raises(AirflowError, match="Another `make up` runs on"), alone(tmp_path):
+    running = pytest.raises(AirflowError, match="Another `make up` runs on")
+    with exclusive_lock(tmp_path), running, exclusive_lock(tmp_path):
         pass
-    with alone(tmp_path):
+    with exclusive_lock(tmp_path):
         pass
