@@ -16,10 +16,14 @@ from pathlib import Path
 
 FILE = Path(__file__).resolve().with_name(".env")
 OPTIONS = """\
-# Optional. Uncomment and change, then run `docker compose --file infra/compose.yaml up --detach --wait`
-# again. BIND=127.0.0.1             the address on which Airflow, MLflow and MinIO are published
-# AIRFLOW_PORT=8080 MLFLOW_PORT=5000 S3_PORT=9000 ALERTS_KIND=webhook        how alerts are sent:
-# docs/operations.md ALERTS_WEBHOOK_URL=https://...
+# Optional. Uncomment what you change, then run
+# `docker compose --file infra/compose.yaml up --detach --wait` again.
+# BIND=127.0.0.1             the address on which Airflow, MLflow and MinIO are published
+# AIRFLOW_PORT=8080
+# MLFLOW_PORT=5000
+# S3_PORT=9000
+# ALERTS_KIND=webhook        how alerts are sent: docs/operations.md
+# ALERTS_WEBHOOK_URL=https://...
 """
 
 

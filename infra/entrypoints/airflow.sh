@@ -1,24 +1,28 @@
 #!/usr/bin/env bash
-# Starts one component of Airflow, in the foreground, as the process that signals reach: airflow.sh COMPONENT [OPTIONS]
-# COMPONENT is one of Airflow's (api-server, scheduler, dag-processor, triggerer), or `init`, which makes the database and the pool `gpu`,
-# and ends. Run it again after an upgrade: it brings the database up to date. The API server's login is `admin` with AIRFLOW_ADMIN_PASSWORD, or
-# with what the file AIRFLOW_ADMIN_PASSWORD_FILE holds.
+# Starts one component of Airflow: airflow.sh COMPONENT [OPTIONS]
+#
+# COMPONENT is api-server, scheduler, dag-processor or triggerer. It runs in the foreground and replaces this
+# process, so that it receives signals. `init` creates Airflow's tables and the pool `gpu`, then
+# exits; run it again after an upgrade, to migrate the database. The API server's user is `admin`; the password
+# is AIRFLOW_ADMIN_PASSWORD, or the content of the file that AIRFLOW_ADMIN_PASSWORD_FILE names.
 set -euo pipefail
 
 case "${1:-}" in
   init)
     airflow db migrate
-    airflow pools set gpu 1 "one training at a time" # without it `train` is never started
+    airflow pools set gpu 1 "one training at a time" # without this pool `train` never starts
     ;;
   api-server)
-    # Airflow's simple login reads passwords from a file that it may write, and invents those that are not there.
+    # Airflow's simple auth manager reads passwords from a file. It must be writable: missing passwords are
+    # generated.
     if [ -n "${AIRFLOW_ADMIN_PASSWORD_FILE:-}" ]; then
       AIRFLOW_ADMIN_PASSWORD=$(cat "$AIRFLOW_ADMIN_PASSWORD_FILE")
       export AIRFLOW_ADMIN_PASSWORD
     fi
     if [ -n "${AIRFLOW_ADMIN_PASSWORD:-}" ]; then
-      file=${AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE:?names the file that AIRFLOW_ADMIN_PASSWORD is written into}
-      (umask 077 && python -c 'import json, os, sys; json.dump({"admin": os.environ["AIRFLOW_ADMIN_PASSWORD"]}, sys.stdout)' >"$file")
+      file=${AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE:?must name the file for AIRFLOW_ADMIN_PASSWORD}
+      dump='import json, os, sys; json.dump({"admin": os.environ["AIRFLOW_ADMIN_PASSWORD"]}, sys.stdout)'
+      (umask 077 && python -c "$dump" >"$file")
       unset AIRFLOW_ADMIN_PASSWORD
     fi
     exec airflow "$@"
@@ -27,7 +31,8 @@ case "${1:-}" in
     exec airflow "$@"
     ;;
   *)
-    echo "airflow.sh: found '${1:-}', expected init, api-server, scheduler, dag-processor or triggerer. Anything else: airflow ${*:-COMMAND}" >&2
+    echo "airflow.sh: found '${1:-}', expected init, api-server, scheduler, dag-processor or triggerer." >&2
+    echo "For any other command of Airflow type: airflow ${*:-COMMAND}" >&2
     exit 2
     ;;
 esac

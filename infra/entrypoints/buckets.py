@@ -1,7 +1,7 @@
 #!/usr/bin/env python
-"""Makes buckets, or folders, that are not there yet: buckets.py s3://titler [...]
+"""Creates buckets, or folders, that do not exist yet: buckets.py s3://titler [...]
 
-Whose store, and with which key, s3fs reads from AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+For s3://, the store and its key come from AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ import sys
 import fsspec
 
 
-def make(url: str) -> str:
-    """What was done about `url`, in a line."""
+def create(url: str) -> str:
+    """Creates the bucket or folder if it does not exist. Returns a line that says what was done."""
     store, path = fsspec.url_to_fs(url)
     if store.exists(path):
-        return f"{url} is there"
+        return f"{url} exists already"
     store.makedirs(path, exist_ok=True)
-    return f"{url} made"
+    return f"{url} created"
 
 
 def main(urls: list[str]) -> int:
     if not urls:
-        print("buckets.py: found no address, expected one or more, like s3://titler.", file=sys.stderr)
+        print("Usage: buckets.py URL [URL ...], for example buckets.py s3://titler", file=sys.stderr)
         return 2
     for url in urls:
         try:
-            print(make(url), flush=True)
-        except Exception as error:  # the library behind each store has its own
+            print(create(url), flush=True)
+        except Exception as error:  # each store's library raises its own exceptions
             print(
-                f"{url} cannot be made: {error}\nCheck AWS_ENDPOINT_URL and the key, then run it again.",
+                f"{url} cannot be created: {error}\nCheck AWS_ENDPOINT_URL and the key, then run this again.",
                 file=sys.stderr,
             )
             return 1

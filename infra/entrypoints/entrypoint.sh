@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# /entrypoint of the image, as which Airflow's chart calls that of its own image: runs what it is given, in place of itself.
+# The image's /entrypoint: replaces itself by the command in its arguments. Airflow's chart expects it,
+# because Airflow's own image has an entry point of this name.
 set -euo pipefail
-: "${1:?expected a command: /entrypoint airflow jobs check}"
+: "${1:?expected a command, for example: /entrypoint airflow jobs check}"
 exec "$@"

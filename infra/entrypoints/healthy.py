@@ -1,9 +1,10 @@
 #!/usr/bin/env python
-"""Asks a service how it is, for a container's health check: healthy.py URL [PART ...]
+"""A container's health check: healthy.py URL [KEY ...]
 
-Exit code 0 when URL answers with 2xx and, of its JSON, every PART is well: a number above 0, or {"status": "healthy"}. Otherwise 1 and a
-line that says what was found. Without URL it asks $HEALTH_URL, and is well where that is empty: a command that serves nothing. The standard
-library alone, for it runs every few seconds.
+Exits with 0 if URL responds with a 2xx status and, in its JSON, the value of every KEY is healthy: a number
+above 0, or {"status": "healthy"}. Otherwise exits with 1 and prints what was found. Without arguments it
+checks $HEALTH_URL; if that is empty, the container serves nothing and counts as healthy. It runs every few
+seconds, so it imports only the standard library.
 """
 
 from __future__ import annotations
@@ -14,33 +15,33 @@ import sys
 import urllib.request
 from typing import Any
 
-SECONDS = 8  # under the ten that whoever runs it waits
+TIMEOUT = 8  # seconds; less than the ten after which the container engine gives up
 
 
-def ill(answer: Any, parts: list[str]) -> str:
-    """What is wrong with the first part that is not well; empty where all are."""
-    for part in parts:
-        found = answer.get(part) if isinstance(answer, dict) else None
-        well = (
-            found["status"] == "healthy"
-            if isinstance(found, dict) and "status" in found
-            else isinstance(found, int) and found > 0
+def find_problem(document: Any, keys: list[str]) -> str:
+    """Says what is wrong with the first key that is not healthy; empty if all are."""
+    for key in keys:
+        value = document.get(key) if isinstance(document, dict) else None
+        healthy = (
+            value["status"] == "healthy"
+            if isinstance(value, dict) and "status" in value
+            else isinstance(value, int) and value > 0
         )
-        if not well:
-            return f"{part} is {json.dumps(found)}, expected a number above 0 or a status of healthy"
+        if not healthy:
+            return f"{key} is {json.dumps(value)}, expected a number above 0 or the status healthy"
     return ""
 
 
 def main(arguments: list[str]) -> int:
-    url, *parts = arguments or [os.environ.get("HEALTH_URL", "")]
+    url, *keys = arguments or [os.environ.get("HEALTH_URL", "")]
     if not url:
         return 0
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-            url, timeout=SECONDS
-        ) as answer:
-            body = answer.read()
-        problem = ill(json.loads(body), parts) if parts else ""
+            url, timeout=TIMEOUT
+        ) as response:
+            body = response.read()
+        problem = find_problem(json.loads(body), keys) if keys else ""
     except (OSError, ValueError) as error:
         problem = str(error)
     if problem:

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""Prints the Secrets that infra/kubernetes wants, for kubectl: make_secrets.py FILE DATABASE_HOST | kubectl apply --filename -
+"""Prints the Kubernetes Secrets that the values files of this folder refer to:
 
-FILE is made by infra/compose_env.py and kept in Secret Manager as titler-env; `-` reads it from standard input. Needs Python alone.
+    make_secrets.py FILE DATABASE_HOST | kubectl apply --filename -
+
+infra/compose_env.py writes FILE; Secret Manager stores it as titler-env. `-` reads it from standard input.
+Needs only Python's standard library.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ NAMESPACE = "titler"
 
 
 def read(text: str) -> dict[str, str]:
-    """NAME=VALUE a line; comments and empty lines are passed over."""
+    """Parses lines of NAME=VALUE; ignores comments and empty lines."""
     lines = (line.strip() for line in text.splitlines())
     return {
         name: value
@@ -23,9 +26,10 @@ def read(text: str) -> dict[str, str]:
 
 
 def secrets(env: dict[str, str], host: str) -> dict[str, dict[str, str]]:
-    """Keys and values by the name of each Secret. Raises KeyError for what `env` lacks."""
+    """The keys and values of each Secret, by its name. Raises KeyError if `env` lacks a variable."""
     return {
-        # No sslmode: asyncpg, which Airflow gives the same address, knows none. Both drivers encrypt where the server wants it: gke.tf.
+        # Without sslmode: Airflow passes the same address to asyncpg, which does not accept it. Both drivers
+        # encrypt if the server requires it, and it does: gke.tf.
         "titler-airflow-metadata": {
             "connection": f"postgresql://airflow:{env['AIRFLOW_DATABASE_PASSWORD']}@{host}:5432/airflow"
         },
@@ -38,7 +42,7 @@ def secrets(env: dict[str, str], host: str) -> dict[str, dict[str, str]]:
 
 
 def manifest(env: dict[str, str], host: str) -> dict[str, object]:
-    """All of them, as one list for kubectl, which takes JSON as well as YAML."""
+    """All Secrets as one Kubernetes List. kubectl accepts JSON as well as YAML."""
     items = [
         {
             "apiVersion": "v1",
@@ -65,12 +69,14 @@ def main(arguments: list[str]) -> int:
         print(json.dumps(manifest(read(text), host), indent=2))
     except OSError as error:
         print(
-            f"{file} cannot be read: {error.strerror}. Make it:  infra/compose_env.py {file}", file=sys.stderr
+            f"{file} cannot be read: {error.strerror}. Create it:  infra/compose_env.py {file}",
+            file=sys.stderr,
         )
         return 1
     except KeyError as error:
         print(
-            f"{file} has no {error.args[0]}, and the cluster needs it. Make another file:  infra/compose_env.py NEW",
+            f"{file} has no {error.args[0]}, which the cluster needs. "
+            "Create a new file:  infra/compose_env.py NEW",
             file=sys.stderr,
         )
         return 1

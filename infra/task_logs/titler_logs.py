@@ -1,13 +1,14 @@
-"""Task logs in a bucket, for an Airflow whose tasks are pods: a log would end with its pod.
+"""Stores task logs in a bucket. An Airflow whose tasks are pods needs it: a pod's disk is lost with the pod.
 
-Airflow's own way asks for the provider of each cloud; this one goes through fsspec, as the lake does, so that any of its stores will do
-(gs://, s3://, file://). With this folder on PYTHONPATH, in all components:
+Airflow's own remote logging needs each cloud's provider package. This one uses fsspec, as the lake does, and
+works with all of its stores (gs://, s3://, file://). Put this folder on the PYTHONPATH of all components, and
+configure:
 
     [logging]
     logging_config_class = titler_logs.LOGGING_CONFIG
     remote_base_log_folder = gs://my-project-titler-logs/airflow
 
-`remote_logging` stays False: it is the switch of Airflow's own way, which stops without the provider.
+`remote_logging` stays False: it switches Airflow's own remote logging on, which fails without the provider.
 """
 
 from __future__ import annotations
@@ -26,56 +27,64 @@ if TYPE_CHECKING:
 
 
 class Bucket:
-    """Airflow's RemoteLogIO: a log lies at the same path below `base` as below the local log folder."""
+    """Airflow's RemoteLogIO. A log has the same path below `base` as below the local log folder."""
 
     processors = ()
 
     def __init__(self, base: str, local: Path, *, keep_local: bool = True) -> None:
-        """`base`: an address of fsspec's. `local`: where Airflow writes logs first; they are removed from there unless `keep_local`."""
+        """`base`: an fsspec URL. `local`: the folder into which Airflow writes logs first.
+
+        With `keep_local` False, a log is removed from there as soon as it is in the bucket.
+        """
         self.base = base.rstrip("/")
         self.local = local
         self.keep_local = keep_local
 
     def upload(self, path: os.PathLike[str] | str, ti: Any = None) -> None:
-        """Called when an attempt of a task has ended; a task that goes on later (a deferred one) writes on in the same file."""
+        """Copies a log into the bucket. Airflow calls it when an attempt of a task has ended or was deferred.
+
+        A deferred task continues the same log later, possibly in another pod.
+        """
         relative = self._relative(path)
-        written = self.local / relative
-        if not written.is_file():
+        local_log = self.local / relative
+        if not local_log.is_file():
             return
         store, folder = fsspec.url_to_fs(self.base)
-        content = self._before(relative, written) + written.read_bytes()
-        store.makedirs(
-            posixpath.dirname(f"{folder}/{relative}"), exist_ok=True
-        )  # a bucket has no folders, and takes this for done
+        content = self._uploaded_earlier(relative, local_log) + local_log.read_bytes()
+        # For file://; in a bucket, which has no folders, this does nothing.
+        store.makedirs(posixpath.dirname(f"{folder}/{relative}"), exist_ok=True)
         store.pipe_file(f"{folder}/{relative}", content)
         if not self.keep_local:
-            written.unlink()
+            local_log.unlink()
 
     def read(self, relative_path: str, ti: Any = None) -> tuple[list[str], list[str] | None]:
-        """Where it was read and what is there, as Airflow's pages show it: the address, and the text; or what went wrong, and None."""
+        """Returns what Airflow's pages show: the log's address and its text, or an error message and None."""
         address = f"{self.base}/{self._relative(relative_path)}"
         try:
             with fsspec.open(address, "rt", encoding="utf-8", errors="replace") as log:
                 return [address], [log.read()]
         except FileNotFoundError:
             return [
-                f"{address} is not there: the task is running, or its pod ended before it could be written."
+                f"{address} does not exist: the task is running, or its pod ended before the log was stored."
             ], None
         except OSError as error:
             return [f"{address} cannot be read: {error}"], None
 
-    def _before(self, relative: str, written: Path) -> bytes:
-        """What an earlier part of the same attempt left in the bucket: a deferred task goes on in another pod, with an empty disk."""
+    def _uploaded_earlier(self, relative: str, local_log: Path) -> bytes:
+        """The part of the log that only the bucket has.
+
+        A deferred task may continue in another pod, whose disk has no beginning of the log.
+        """
         try:
             with fsspec.open(f"{self.base}/{relative}", "rb") as log:
-                found: bytes = log.read()
+                uploaded: bytes = log.read()
         except FileNotFoundError:
             return b""
-        return b"" if written.read_bytes().startswith(found) else found
+        return b"" if local_log.read_bytes().startswith(uploaded) else uploaded
 
     def _relative(self, path: os.PathLike[str] | str) -> str:
-        plain = Path(path)
-        return (plain.relative_to(self.local) if plain.is_absolute() else plain).as_posix()
+        log_path = Path(path)
+        return (log_path.relative_to(self.local) if log_path.is_absolute() else log_path).as_posix()
 
 
 def _from_configuration() -> RemoteLogIO | None:

@@ -149,7 +149,7 @@ def test_an_image_that_serves_nothing_is_healthy():
 def test_folders_and_buckets_are_made_once(tmp_path):
     command = (sys.executable, ENTRYPOINTS / "buckets.py", f"file://{tmp_path}/titler")
     told = [subprocess.run(command, check=True, capture_output=True, text=True).stdout for _ in range(2)]
-    assert told == [f"file://{tmp_path}/titler made\n", f"file://{tmp_path}/titler is there\n"]
+    assert told == [f"file://{tmp_path}/titler created\n", f"file://{tmp_path}/titler exists already\n"]
 
 
 def test_entrypoint_becomes_what_it_is_given():

@@ -78,4 +78,6 @@ def test_a_deferred_task_that_goes_on_in_another_pod_keeps_its_beginning(tmp_pat
 def test_a_log_that_is_not_there_yet_says_why(tmp_path):
     told, log = bucket(tmp_path).read(PATH)
     assert log is None
-    assert told[0].endswith("is not there: the task is running, or its pod ended before it could be written.")
+    assert told[0].endswith(
+        "does not exist: the task is running, or its pod ended before the log was stored."
+    )
