@@ -1,4 +1,8 @@
-"""What a confidence is worth: how the share of titles that an author could have written grows with it."""
+"""What a confidence is worth: how the share of good titles grows with it, and the threshold below which to
+abstain.
+
+A title counts as good, `alike`, if its ROUGE-L against the author's title is over ROUGE_THRESHOLD.
+"""
 
 from __future__ import annotations
 
@@ -10,97 +14,103 @@ import numpy as np
 import numpy.typing as npt
 
 Numbers = npt.NDArray[np.float64]
-ALIKE = 30
-"""ROUGE-L, 0 to 100, over which a title counts as alike its author's: about one word of three is the same, in the same order."""
+ROUGE_THRESHOLD = 30
+"""ROUGE-L, 0 to 100, over which a title counts as close to its author's: about one word in three is the same,
+in the same order."""
 BINS = 10
 FIFTHS = 5
-NONE = 2.0
+ALWAYS_ABSTAIN = 2.0
 """A threshold above any confidence."""
 
 
 @dataclass(frozen=True)
-class Bin:
-    """The titles whose confidence is from `low` to below `high`; the last bin holds 1, too."""
+class ConfidenceBin:
+    """The titles whose confidence is at least `low` and below `high`; the last bin includes 1."""
 
     low: float
     high: float
     titles: int
     confidence: float
-    """the mean"""
+    """mean"""
     alike: float
-    """share with ROUGE-L over ALIKE, 0 to 1"""
+    """share with ROUGE-L over ROUGE_THRESHOLD, 0 to 1"""
 
 
 @dataclass(frozen=True)
-class Confidence:
-    """Figures over the titles that a model has, withheld or not; shares are 0 to 1."""
+class ConfidenceScores:
+    """Scores over all titles that a model decoded, withheld or not. Shares are 0 to 1."""
 
     alike: float
-    """share with ROUGE-L over ALIKE"""
+    """share with ROUGE-L over ROUGE_THRESHOLD"""
     alike_least_sure: float
-    """the same of the fifth with the lowest confidence"""
+    """that share in the fifth with the lowest confidence"""
     alike_most_sure: float
-    """the same of the fifth with the highest"""
+    """that share in the fifth with the highest confidence"""
     auc: float
-    """how often, of a title that is alike and one that is not, the first has the higher confidence, ties half: 0.5 says nothing
-    (Hanley and McNeil 1982); 0.5, too, where all are alike or none is"""
+    """probability that a title over ROUGE_THRESHOLD has a higher confidence than one that is not, ties count
+    half (Hanley and McNeil 1982): 0.5 is chance; also 0.5 if all titles are over it or none is"""
     calibration_error: float
-    """mean distance between a bin's confidence and its share, weighed by titles (Naeini 2015): 0 where a confidence is a probability"""
+    """mean distance between a bin's mean confidence and its share, weighted by titles (Naeini 2015): 0 if the
+    confidence equals the probability"""
     titles: int
 
 
-def bins(confidences: Numbers, rouge: Numbers) -> list[Bin]:
-    """Ten bins of equal width that hold titles, lowest first, of confidences and ROUGE-L (n,)."""
-    alike = rouge > ALIKE
-    number = np.minimum((confidences * BINS).astype(int), BINS - 1)
-    found = []
-    for one in range(BINS):
-        inside = number == one
+def confidence_bins(confidences: Numbers, rouge: Numbers) -> list[ConfidenceBin]:
+    """Up to ten bins of equal width, lowest first, of confidences and ROUGE-L (n,). Empty bins are left out.
+
+    scikit-learn's `calibration_curve` does not count the titles of a bin.
+    """
+    alike = rouge > ROUGE_THRESHOLD
+    numbers = np.minimum((confidences * BINS).astype(int), BINS - 1)
+    bins = []
+    for number in range(BINS):
+        inside = numbers == number
         if inside.any():
             means = float(confidences[inside].mean()), float(alike[inside].mean())
-            found.append(Bin(one / BINS, (one + 1) / BINS, int(inside.sum()), *means))
-    return found
+            bins.append(ConfidenceBin(number / BINS, (number + 1) / BINS, int(inside.sum()), *means))
+    return bins
 
 
-def confidence(confidences: Numbers, rouge: Numbers) -> Confidence:
-    """The figures of confidences and ROUGE-L (n,), n at least 1. Of equal confidences the earlier title counts as the less sure."""
-    alike = rouge > ALIKE
+def score_confidence(confidences: Numbers, rouge: Numbers) -> ConfidenceScores:
+    """The scores of confidences and ROUGE-L (n,), n at least 1.
+
+    Titles of equal confidence are ordered by position: the earlier one counts as the less sure.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    alike = rouge > ROUGE_THRESHOLD
     order = np.argsort(confidences, kind="stable")
     fifth = max(1, len(order) // FIFTHS)
-    error = sum(one.titles * abs(one.alike - one.confidence) for one in bins(confidences, rouge)) / len(order)
-    return Confidence(
+    errors = (row.titles * abs(row.alike - row.confidence) for row in confidence_bins(confidences, rouge))
+    both_classes = alike.any() and not alike.all()  # else the AUC is not defined
+    return ConfidenceScores(
         alike=float(alike.mean()),
         alike_least_sure=float(alike[order[:fifth]].mean()),
         alike_most_sure=float(alike[order[-fifth:]].mean()),
-        auc=_auc(confidences, alike),
-        calibration_error=error,
+        auc=float(roc_auc_score(alike, confidences)) if both_classes else 0.5,
+        calibration_error=sum(errors) / len(order),
         titles=len(order),
     )
 
 
-def _auc(confidences: Numbers, alike: npt.NDArray[np.bool_]) -> float:
-    good, bad = np.sort(confidences[alike]), confidences[~alike]
-    if not len(good) or not len(bad):
-        return 0.5
-    above = len(good) - np.searchsorted(good, bad, side="right")
-    equal = len(good) - np.searchsorted(good, bad, side="left") - above
-    return float((above + equal / 2).sum() / (len(good) * len(bad)))
-
-
-def threshold(
+def abstention_threshold(
     confidences: Numbers | Sequence[Any], rouge: Numbers | Sequence[Any], precision: float
 ) -> float:
-    """The lowest confidence from which on at least `precision` (0 to 1) of the titles are alike: under it none should be given.
+    """The lowest confidence such that, of the titles with at least that confidence, a share of `precision` is
+    good.
 
-    0 where that holds of all the titles. NONE where it holds of no set of the surest: no title is given then.
+    Returns 0 if that holds for all titles, ALWAYS_ABSTAIN if it holds for no confidence. Titles of equal
+    confidence are shown or withheld together. `precision` is 0 to 1.
     """
-    sure, alike = np.asarray(confidences, dtype=np.float64), np.asarray(rouge, dtype=np.float64) > ALIKE
-    order = np.argsort(-sure, kind="stable")
-    sure, shares = sure[order], np.cumsum(alike[order]) / np.arange(1, len(order) + 1)
-    last = np.append(sure[1:] != sure[:-1], True)[
-        : len(sure)
-    ]  # titles of one confidence are given or withheld together
-    reached = np.flatnonzero(last & (shares >= precision))
+    from sklearn.metrics import precision_recall_curve
+
+    alike = np.asarray(rouge, dtype=np.float64) > ROUGE_THRESHOLD
+    if not len(alike) or precision <= 0:
+        return 0.0
+    if not alike.any():
+        return ALWAYS_ABSTAIN
+    precisions, _, thresholds = precision_recall_curve(alike, np.asarray(confidences, dtype=np.float64))
+    reached = np.flatnonzero(precisions[:-1] >= precision)  # the last precision, 1, belongs to no threshold
     if not len(reached):
-        return 0.0 if not len(sure) or precision <= 0 else NONE
-    return 0.0 if reached[-1] == len(sure) - 1 else float(sure[reached[-1]])
+        return ALWAYS_ABSTAIN
+    return 0.0 if reached[0] == 0 else float(thresholds[reached[0]])

@@ -1,8 +1,11 @@
-"""What else an embedding is good for: small models on it, beside the same on a bag of words and beside no model at all.
+"""What else an embedding is good for: small models on it, compared with the same models on a bag of words and
+with no model.
 
-The embedding is frozen: only the small model on top learns. The bag of words is of the same text, TF-IDF of its cleaned tokens
-(scikit-learn's, sublinear, tokens of two documents or more), and the floor says of every row what the training rows have most of, or
-their median. A model's one regularisation is chosen on the training rows alone, by three folds in the rows' order.
+The embedding is frozen; only the small model on top is trained. The bag of words is TF-IDF of the cleaned
+tokens of the same text (scikit-learn's, sublinear, tokens that occur in at least two documents). The floor,
+`majority`, predicts the majority class or the median of the training rows. The one regularisation parameter
+of a model is chosen on the training rows alone, by cross-validation with three folds in the order of the
+rows.
 """
 
 from __future__ import annotations
@@ -15,21 +18,24 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import balanced_accuracy_score, f1_score, r2_score, roc_auc_score
+from sklearn.metrics import balanced_accuracy_score, f1_score, median_absolute_error, r2_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 Mask = npt.NDArray[np.bool_]
+Days = npt.NDArray[np.float64]
 Figures = dict[str, float | None]
-LEAST_ROWS = 50
-"""Rows of a task under which its figures would say nothing."""
-LEAST_A_SIDE, LEAST_OF_A_CLASS = 10, 5
-"""Rows that both sides of a split must have, and rows of either class."""
+MIN_ROWS = 50
+"""Rows below which a task is skipped: its figures would say nothing."""
+MIN_ROWS_PER_SIDE = 10
+"""Rows that the training side and the test side of a split need."""
+MIN_ROWS_PER_CLASS = 5
+"""Rows of either class that each side of a split needs."""
 FOLDS = 3
 INVERSE_PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0)
 PENALTIES = (1.0, 10.0, 100.0, 1000.0, 10_000.0)
-WAYS = ("embedding", "bag_of_words", "majority")
+METHODS = ("embedding", "bag_of_words", "majority")
 CLASS_FIGURES = ("roc_auc", "balanced_accuracy", "f1")
 DAYS_FIGURES = ("median_absolute_error_days", "r2_log_days")
 
@@ -41,104 +47,106 @@ class Features:
     embeddings: npt.NDArray[np.float32]
     tokens: Sequence[Sequence[str]]
 
-    def side(self, rows: Mask) -> Features:
-        return Features(
-            self.embeddings[rows],
-            [tokens for tokens, wanted in zip(self.tokens, rows, strict=True) if wanted],
-        )
+    def rows(self, mask: Mask) -> Features:
+        """The rows where `mask` (n,) is true."""
+        tokens = [tokens for tokens, selected in zip(self.tokens, mask, strict=True) if selected]
+        return Features(self.embeddings[mask], tokens)
 
 
-def lacking(labels: npt.NDArray[np.bool_], test: Mask) -> str:
-    """Which side of a split has too few rows of a class to give figures; empty where none has."""
-    for side, rows in (("train", ~test), ("test", test)):
-        found = int(labels[rows].sum()), int((~labels[rows]).sum())
-        if min(found) < LEAST_OF_A_CLASS:
-            return f"{found[0]} that are and {found[1]} that are not would {side}, at least {LEAST_OF_A_CLASS} of each are needed"
+def class_shortage(labels: Mask, test: Mask) -> str:
+    """Why the classes of a split are too small to give figures; empty if they are not."""
+    for side, rows in (("training", ~test), ("test", test)):
+        positives, negatives = int(labels[rows].sum()), int((~labels[rows]).sum())
+        if min(positives, negatives) < MIN_ROWS_PER_CLASS:
+            return (
+                f"{positives} positive and {negatives} negative {side} rows, "
+                f"at least {MIN_ROWS_PER_CLASS} of each are needed"
+            )
     return ""
 
 
-def few(test: Mask) -> str:
-    """The same for rows without classes."""
-    sides = int((~test).sum()), int(test.sum())
-    if min(sides) >= LEAST_A_SIDE:
+def row_shortage(test: Mask) -> str:
+    """Why a split has too few rows to give figures; empty if it has enough."""
+    train_rows, test_rows = int((~test).sum()), int(test.sum())
+    if min(train_rows, test_rows) >= MIN_ROWS_PER_SIDE:
         return ""
-    return f"{sides[0]} would train and {sides[1]} test, at least {LEAST_A_SIDE} of each are needed"
+    return f"{train_rows} training and {test_rows} test rows, at least {MIN_ROWS_PER_SIDE} of each are needed"
 
 
-def classify(features: Features, labels: npt.NDArray[np.bool_], test: Mask) -> dict[str, Figures]:
-    """Logistic regression, classes weighed alike: CLASS_FIGURES on the `test` rows, 0 to 1, by each of WAYS.
+def classify(features: Features, labels: Mask, test: Mask) -> dict[str, Figures]:
+    """Logistic regression with balanced classes: CLASS_FIGURES on the `test` rows, 0 to 1, for each of
+    METHODS.
 
-    `labels`, `test`: (n,), of which `lacking` says that they will do. The F1 is of the rows that are.
+    `labels`, `test`: (n,), with no `class_shortage`. F1 is that of the positive class.
     """
-    found: dict[str, Figures] = {}
-    for way, (train_rows, test_rows) in _inputs(features, test).items():
-        chosen = GridSearchCV(
+    figures: dict[str, Figures] = {}
+    for method, (train_rows, test_rows) in _inputs(features, test).items():
+        search = GridSearchCV(
             LogisticRegression(class_weight="balanced", max_iter=2000),
             {"C": INVERSE_PENALTIES},
             scoring="roc_auc",
             cv=FOLDS,
         ).fit(train_rows, labels[~test])
-        scores = chosen.predict_proba(test_rows)[:, 1]
-        found[way] = _class_figures(labels[test], scores, scores > 0.5)
-    most = bool(labels[~test].mean() > 0.5)
-    said = np.full(int(test.sum()), most)
-    found["majority"] = _class_figures(labels[test], said.astype(float), said)
-    return found
+        scores = search.predict_proba(test_rows)[:, 1]
+        figures[method] = _class_figures(labels[test], scores, scores > 0.5)
+    majority = np.full(int(test.sum()), bool(labels[~test].mean() > 0.5))
+    figures["majority"] = _class_figures(labels[test], majority.astype(float), majority)
+    return figures
 
 
-def regress(features: Features, days: npt.NDArray[np.float64], test: Mask) -> dict[str, Figures]:
-    """Ridge on log(1 + days): DAYS_FIGURES on the `test` rows by each of WAYS, of which `majority` says the training rows' median.
+def regress(features: Features, days: Days, test: Mask) -> dict[str, Figures]:
+    """Ridge regression of log(1 + days): DAYS_FIGURES on the `test` rows for each of METHODS.
 
-    `days`: (n,), 0 or more. R² is 1 for a perfect prediction, and 0 for the test rows' own mean.
+    `days`: (n,), 0 or more. `majority` predicts the median of the training rows. R² is 1 for a perfect
+    prediction and 0 for the mean of the test rows.
     """
-    found: dict[str, Figures] = {}
+    figures: dict[str, Figures] = {}
     logs = np.log1p(days)
-    for way, (train_rows, test_rows) in _inputs(features, test).items():
-        chosen = GridSearchCV(
-            Ridge(solver="sparse_cg" if way == "bag_of_words" else "auto"), {"alpha": PENALTIES}, cv=FOLDS
-        )
-        found[way] = _days_figures(days[test], chosen.fit(train_rows, logs[~test]).predict(test_rows))
-    found["majority"] = _days_figures(days[test], np.full(int(test.sum()), np.median(logs[~test])))
-    return found
+    for method, (train_rows, test_rows) in _inputs(features, test).items():
+        solver = "sparse_cg" if method == "bag_of_words" else "auto"
+        search = GridSearchCV(Ridge(solver=solver), {"alpha": PENALTIES}, cv=FOLDS)
+        predictions = search.fit(train_rows, logs[~test]).predict(test_rows)
+        figures[method] = _days_figures(days[test], predictions)
+    figures["majority"] = _days_figures(days[test], np.full(int(test.sum()), np.median(logs[~test])))
+    return figures
 
 
 def _inputs(features: Features, test: Mask) -> Mapping[str, tuple[Any, Any]]:
-    """Per way the rows to train with and those to test with, by what the first alone have taught."""
-    ways = {
-        "embedding": (StandardScaler(), lambda side: side.embeddings),
-        "bag_of_words": (_bag_of_words(), lambda side: side.tokens),
-    }
-    train_side, test_side = features.side(~test), features.side(test)
+    """Per method the training rows and the test rows; scaling and vocabulary are fitted on the training rows
+    alone.
+    """
+    train_side, test_side = features.rows(~test), features.rows(test)
+    scaler, bag_of_words = StandardScaler(), _bag_of_words()
     return {
-        name: (made.fit_transform(of(train_side)), made.transform(of(test_side)))
-        for name, (made, of) in ways.items()
+        "embedding": (scaler.fit_transform(train_side.embeddings), scaler.transform(test_side.embeddings)),
+        "bag_of_words": (
+            bag_of_words.fit_transform(train_side.tokens),
+            bag_of_words.transform(test_side.tokens),
+        ),
     }
 
 
 def _bag_of_words() -> Any:
-    """Of tokens; nothing at all, a column of zeros, where no token is in two documents."""
-    with_a_column = FunctionTransformer(
+    """TF-IDF of tokens; one column of zeros if no token occurs in two documents."""
+    with_empty_token = FunctionTransformer(  # scikit-learn refuses texts without words
         lambda texts: [["", *tokens] for tokens in texts]
-    )  # else scikit-learn refuses texts without words
+    )
     return make_pipeline(
-        with_a_column, TfidfVectorizer(analyzer=list, sublinear_tf=True, min_df=2, dtype=np.float32)
+        with_empty_token, TfidfVectorizer(analyzer=list, sublinear_tf=True, min_df=2, dtype=np.float32)
     )
 
 
-def _class_figures(
-    labels: npt.NDArray[np.bool_], scores: npt.NDArray[np.float64], said: npt.NDArray[np.bool_]
-) -> Figures:
+def _class_figures(labels: Mask, scores: npt.NDArray[np.float64], predictions: Mask) -> Figures:
     return {
         "roc_auc": float(roc_auc_score(labels, scores)),
-        "balanced_accuracy": float(balanced_accuracy_score(labels, said)),
-        "f1": float(f1_score(labels, said, zero_division=0)),
+        "balanced_accuracy": float(balanced_accuracy_score(labels, predictions)),
+        "f1": float(f1_score(labels, predictions, zero_division=0)),
     }
 
 
-def _days_figures(days: npt.NDArray[np.float64], said: npt.NDArray[np.float64]) -> Figures:
-    """`said` are logarithms."""
-    logs = np.log1p(days)
+def _days_figures(days: Days, predicted_logs: Days) -> Figures:
+    predicted_days = np.expm1(np.maximum(predicted_logs, 0))
     return {
-        "median_absolute_error_days": float(np.median(np.abs(np.expm1(np.maximum(said, 0)) - days))),
-        "r2_log_days": float(r2_score(logs, said)),
+        "median_absolute_error_days": float(median_absolute_error(days, predicted_days)),
+        "r2_log_days": float(r2_score(np.log1p(days), predicted_logs)),
     }

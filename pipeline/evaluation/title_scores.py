@@ -1,4 +1,4 @@
-"""How good titles are, against those their authors wrote."""
+"""How good titles are, compared with those that the authors wrote."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ LEAD_WORDS = 15
 
 
 def lead(words: Sequence[str]) -> str:
-    """The floor that needs no model: the first LEAD_WORDS of a body's cleaned words as its title."""
+    """The floor that needs no model (Lead-15): a body's first LEAD_WORDS cleaned words as its title."""
     return " ".join(words[:LEAD_WORDS])
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Figures over a list of titles.
+    """Scores over a list of titles.
 
-    ROUGE is the mean over titles of F1 with Porter's stemming (Lin 2004, google-research's rouge-score), BLEU the
-    corpus's (Papineni 2002, sacreBLEU with its 13a tokens): 0 to 100, case ignored. A title that was not given scores 0;
-    so does any where the reference has no letter of a to z and no digit, for ROUGE has no other words.
+    ROUGE is the mean over titles of F1 with Porter stemming (Lin 2004, google-research's rouge-score). BLEU
+    is the corpus's (Papineni 2002, sacreBLEU with its 13a tokenizer). Both are 0 to 100 and ignore case. A
+    withheld title scores 0; so does any title whose reference has no letter of a to z and no digit, because
+    ROUGE has no other words.
     """
 
     rouge1: float
@@ -35,13 +36,13 @@ class Scores:
     rougeL: float  # noqa: N815  # the field's own name for it
     bleu: float
     exact_match: float
-    """share of titles that are the reference, case and white space at the ends ignored, 0 to 1"""
+    """share of titles that equal the reference, ignoring case and white space at the ends, 0 to 1"""
     distinct: float
-    """distinct titles a title, 0 to 1: near 0 where a model says the same of everything"""
+    """distinct titles per title, 0 to 1: near 0 if the model gives every issue the same title"""
     mean_length: float
-    """words a title"""
+    """words per title"""
     abstained: float
-    """share of titles that were not given, so are empty, 0 to 1"""
+    """share of withheld titles, which are empty, 0 to 1"""
     issues: int
     """titles scored"""
 
@@ -56,24 +57,25 @@ def rouge_l(predicted: Sequence[str], references: Sequence[str]) -> npt.NDArray[
     )
 
 
-def score(predicted: Sequence[str], references: Sequence[str]) -> Scores:
-    """Scores `predicted[i]` against `references[i]`. Raises UsageError where there are none, or not as many of both."""
+def score_titles(predicted: Sequence[str], references: Sequence[str]) -> Scores:
+    """Scores `predicted[i]` against `references[i]`.
+
+    Raises UsageError if both are empty or their lengths differ.
+    """
     if len(predicted) != len(references) or not predicted:
         raise UsageError(
-            f"{len(predicted)} titles and {len(references)} references; expected as many of both, and at least one."
+            f"{len(predicted)} titles and {len(references)} references; expected equal numbers, at least one."
         )
     count = len(predicted)
     pairs = list(zip(predicted, references, strict=True))
     scorer = RougeScorer(list(ROUGES), use_stemmer=True)
     rouges = [scorer.score(reference, title) for title, reference in pairs]
     means = {name: 100 * sum(rouge[name].fmeasure for rouge in rouges) / count for name in ROUGES}
+    exact = sum(title.strip().casefold() == reference.strip().casefold() for title, reference in pairs)
     return Scores(
         **means,
         bleu=BLEU(lowercase=True).corpus_score(list(predicted), [list(references)]).score,
-        exact_match=sum(
-            title.strip().casefold() == reference.strip().casefold() for title, reference in pairs
-        )
-        / count,
+        exact_match=exact / count,
         distinct=len(set(predicted)) / count,
         mean_length=sum(len(title.split()) for title in predicted) / count,
         abstained=sum(not title for title in predicted) / count,
