@@ -102,7 +102,7 @@ def test_what_is_scheduled_is_not_paused_and_has_time_to_start():
     assert AIRFLOW["config"]["api"]["workers"] == airflow["AIRFLOW__API__WORKERS"]
     assert (
         f"{AIRFLOW['apiServer']['startupProbe']['failureThreshold'] * 10}s"
-        == compose["x-patience"]["start_period"]
+        == compose["x-healthcheck"]["start_period"]
     )
 
 
