@@ -3,13 +3,16 @@
 SHELL := /bin/bash
 PYTHON_FILES := pipeline dags infra tests setup.py
 
-.PHONY: help install emulators postgres lint demo up server test test-all lock clean
+.PHONY: help install hooks emulators postgres lint docs demo up server test test-all lock clean
 
 help:  ## shows this list (the default)
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 install:  ## sets up .venv from requirements.lock; quick when nothing has changed
 	@infra/install.sh
+
+hooks: install  ## makes git run the checks of .pre-commit-config.yaml before each commit
+	.venv/bin/pre-commit install
 
 emulators:  ## builds what stands for BigQuery, S3 and Google Cloud Storage in the tests; needs Go; quick when it is there
 	@infra/install_emulators.sh
@@ -19,6 +22,10 @@ postgres:  ## installs PostgreSQL for the tests, as root where it is missing; qu
 
 lint: install  ## installs what reads infra/ in the tests: Dockerfiles, YAML, shell, Terraform; quick when it is there
 	@infra/install_lint.sh
+
+docs: install  ## builds the documentation site in build/docs, without a network; a broken link is an error
+	.venv/bin/sphinx-build --fail-on-warning --keep-going --quiet -c infra/docs_site -d build/docs_cache . build/docs
+	@echo "Open build/docs/index.html"
 
 demo: install  ## the whole job once, in ./demo; HOURS=DIR: from hour files; DAY=2015-01-01: from GH Archive
 	@exec .venv/bin/python infra/demo.py $(if $(HOURS),--hours "$(HOURS)") $(if $(DAY),--day "$(DAY)")

@@ -1,0 +1,48 @@
+"""A Sphinx extension for links to files and folders of the repository that are not pages of the site.
+
+If `repository_url` is set, such a link leads to that address. If it is empty, the site contains a copy of
+each linked file, and a link to a folder becomes plain text. MyST warns about links to what does not exist.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Registers the setting and the event handler."""
+    app.add_config_value("repository_url", "", "env", str)
+    app.connect("doctree-read", resolve_repository_links)
+    return {"version": "1", "parallel_read_safe": True}
+
+
+def resolve_repository_links(app: Sphinx, document: nodes.document) -> None:
+    """Replaces the links of a page that lead to files or folders of the repository.
+
+    MyST represents a link to a file as `download_reference`, and a link to a folder as `pending_xref` without
+    a domain. Logs a warning for a link to something outside the repository.
+    """
+    repository, base_url = Path(app.srcdir), app.config.repository_url.rstrip("/")
+    page_folder = Path(app.env.doc2path(app.env.docname)).parent
+    links = [*document.findall(addnodes.pending_xref), *document.findall(addnodes.download_reference)]
+    for link in links:
+        if link.get("reftype") != "myst" or link.get("refdomain"):
+            continue
+        target = (page_folder / link["reftarget"].partition("#")[0]).resolve()
+        if not target.exists():
+            continue
+        if not target.is_relative_to(repository):
+            logger.warning("%s is outside the repository", link["reftarget"], location=link)
+        elif base_url:
+            address = f"{base_url}/{target.relative_to(repository).as_posix()}"
+            link.replace_self(nodes.reference("", "", *link.children, refuri=address))
+        elif target.is_dir():
+            link.replace_self(nodes.inline("", "", *link.children))
