@@ -1,7 +1,11 @@
-"""Writes docs/settings.md from `pipeline/settings.py`, where every setting is declared: .venv/bin/python infra/settings_page.py"""
+"""Writes docs/settings.md from the settings declared in `pipeline/settings.py`.
+
+.venv/bin/python infra/settings_page.py
+"""
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 from pipeline.settings import PREFIX, Settings
@@ -10,12 +14,13 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 
 
 def page() -> str:
-    """The page: a table a section."""
+    """The page in Markdown: one table per section."""
     lines = [
         "# Settings",
         "",
-        "The defaults are one laptop. A TOML file says what differs (`titler --settings FILE VERB`), and the environment",
-        f"has the last word: `{PREFIX}LAKE__ROOT=/data/lake`. A setting that is not listed is an error.",
+        "The defaults suit one laptop. A TOML file (`titler --settings FILE VERB`) changes them, and the environment",
+        f"overrides both: `{PREFIX}LAKE__ROOT=/data/lake`. Any other key, and any other variable that starts with",
+        f"`{PREFIX}`, is an error.",
     ]
     for name, section in Settings.model_fields.items():
         kind = section.annotation
@@ -24,7 +29,7 @@ def page() -> str:
             "",
             f"## {name}",
             "",
-            (kind.__doc__ or "").strip(),
+            inspect.cleandoc(kind.__doc__ or ""),
             "",
             "| setting | default | meaning |",
             "|---|---|---|",

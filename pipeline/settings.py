@@ -1,4 +1,7 @@
-"""One frozen, typed `Settings`. Its defaults are one laptop; a TOML file or the environment says what differs."""
+"""The settings: one frozen, typed `Settings`.
+
+The defaults suit one laptop; a TOML file or the environment changes them.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,9 @@ from pydantic_settings import (
 from pipeline.errors import UsageError
 
 PREFIX = "TITLER_"
-NO_SETTINGS = {"TITLER_TEST_DATA", "TITLER_TEST_BIGQUERY_PROJECT"}  # the tests' own
-SECRET = "alerts.webhook_url"  # whoever knows it can write into the channel
+DOCUMENTED = "All settings and their defaults: docs/settings.md"
+TEST_VARIABLES = {"TITLER_TEST_DATA", "TITLER_TEST_BIGQUERY_PROJECT"}  # only the tests read these
+SECRET = "alerts.webhook_url"  # whoever has it can post to the channel
 
 
 class _Section(BaseModel):
@@ -31,7 +35,8 @@ class Source(_Section):
     """Where the hour files are."""
 
     hours: str = Field(
-        default="https://data.gharchive.org", description="folder, file://, gs:// or https base of hour files"
+        default="https://data.gharchive.org",
+        description="folder or base address (file://, gs://, https://) of hour files",
     )
 
 
@@ -44,205 +49,200 @@ class LakeSettings(_Section):
 
 
 class Warehouse(_Section):
-    """Where analysts query, and for BigQuery where issues come from."""
+    """Where analysts run queries, and with BigQuery also where issues are extracted from."""
 
-    kind: Literal["duckdb", "bigquery"] = Field(
-        default="duckdb", description="the embedded warehouse, or Google's"
-    )
+    kind: Literal["duckdb", "bigquery"] = Field(default="duckdb", description="DuckDB, embedded, or BigQuery")
     path: str = Field(
         default="",
-        description="DuckDB's file, on this machine; empty: warehouse.duckdb inside the lake, a folder",
+        description="DuckDB's file, on this machine; empty: warehouse.duckdb in the lake, if it is a folder",
     )
-    project: str = Field(
-        default="", description="BigQuery: the project that holds the data set and pays for queries"
-    )
+    project: str = Field(default="", description="BigQuery: project of the data set; it pays for queries")
     dataset: str = Field(default="titler", description="BigQuery: the data set; it must exist")
-    location: str = Field(
-        default="US", description="BigQuery: where the data set lies; GH Archive's lies in US"
-    )
+    location: str = Field(default="US", description="BigQuery: the data set's location; GH Archive's is US")
     credentials_file: str = Field(
-        default="", description="BigQuery: a service account's file; empty: application default credentials"
+        default="",
+        description="BigQuery: key file of a service account; empty: application default credentials",
     )
     max_bytes_per_run: int = Field(
-        default=100 * 10**9, ge=0, description="BigQuery: bytes that one command may have billed"
+        default=100 * 10**9, ge=0, description="BigQuery: most bytes billed per command"
     )
     max_bytes_per_day: int = Field(
-        default=200 * 10**9,
-        ge=0,
-        description="BigQuery: bytes that all commands of a UTC day may have billed",
+        default=200 * 10**9, ge=0, description="BigQuery: most bytes billed per UTC day"
     )
     usd_per_tib: float = Field(
-        default=6.25, ge=0, description="BigQuery: price of 2^40 bytes billed; on-demand, US"
+        default=6.25, ge=0, description="BigQuery: USD per 2^40 bytes billed (US, on demand)"
     )
-    timeout: int = Field(default=1800, ge=1, description="BigQuery: seconds for one job")
-    embeddings: bool = Field(default=False, description="publish embeddings, too: about 2.4 kB an issue")
-    vector_index: bool = Field(
-        default=False, description="BigQuery: keep a vector index on the embeddings, for VECTOR_SEARCH"
-    )
+    timeout: int = Field(default=1800, ge=1, description="BigQuery: longest time for one job, in seconds")
+    embeddings: bool = Field(default=False, description="publish the embeddings too: about 2.4 kB per issue")
+    vector_index: bool = Field(default=False, description="BigQuery: maintain an index for VECTOR_SEARCH")
     endpoint: str = Field(
-        default="", description="BigQuery: address of an emulator, without credentials; empty: Google's"
+        default="", description="BigQuery: an emulator's address, no credentials; empty: Google's"
     )
-    storage_endpoint: str = Field(
-        default="", description="BigQuery: HOST:PORT of that emulator's Storage API"
-    )
+    storage_endpoint: str = Field(default="", description="BigQuery: HOST:PORT of the emulator's Storage API")
 
 
 class Tracking(_Section):
-    """Where runs and models are recorded."""
+    """Where training runs and models are recorded."""
 
-    uri: str = Field(default="", description="MLflow's address; empty: SQLite inside the lake")
+    uri: str = Field(default="", description="MLflow's address; empty: SQLite in the lake, if it is a folder")
     experiment: str = Field(default="titler", description="MLflow's experiment")
-    model_name: str = Field(default="titler", description="the registered model's name")
+    model_name: str = Field(default="titler", description="name of the registered model")
 
 
 class Compute(_Section):
-    """Where shards are worked on."""
+    """Where parallel work runs."""
 
-    scheduler_address: str = Field(
-        default="", description="an existing Dask scheduler; empty: a local cluster"
-    )
-    workers: int = Field(default=0, ge=0, description="worker processes of the local cluster; 0: one a core")
+    scheduler_address: str = Field(default="", description="existing Dask scheduler; empty: local cluster")
+    workers: int = Field(default=0, ge=0, description="processes of the local cluster; 0: one per core")
 
 
 class Text(_Section):
-    """What text becomes: units of subwords for the network `copy`, words for the article's, in the article's numbers."""
+    """How text becomes ids: subwords for the network `copy`, words for the article's networks.
+
+    The sizes for words are the article's.
+    """
 
     subwords: int = Field(
         default=8000,
         ge=257,
-        description="units kept, the same for bodies and titles; 256 of them are the bytes",
+        description="units in the vocabulary that bodies and titles share; 256 of them are the single bytes",
     )
-    body_units: int = Field(default=256, ge=1, description="ids a body there")
-    title_units: int = Field(default=24, ge=3, description="ids a title there, _start_ and _end_ included")
+    body_units: int = Field(default=256, ge=1, description="ids per body of subwords")
+    title_units: int = Field(default=24, ge=3, description="ids per title of subwords with _start_ and _end_")
     engine: Literal["titler", "ktext"] = Field(
         default="titler",
-        description="what cleans text into words: our ktext, or PyPI's ktext 0.40 (slower; the judge)",
+        description="what splits text into words: our own code, or ktext 0.40 from PyPI (same words, slower)",
     )
-    body_words: int = Field(default=8000, ge=1, description="words kept in the bodies' vocabulary")
-    title_words: int = Field(default=4500, ge=1, description="words kept in the titles' vocabulary")
-    body_length: int = Field(default=70, ge=1, description="ids a body of words")
-    title_length: int = Field(
-        default=12, ge=3, description="ids a title of words, _start_ and _end_ included"
-    )
+    body_words: int = Field(default=8000, ge=1, description="words in the vocabulary of bodies")
+    title_words: int = Field(default=4500, ge=1, description="words in the vocabulary of titles")
+    body_length: int = Field(default=70, ge=1, description="ids per body of words")
+    title_length: int = Field(default=12, ge=3, description="ids per title of words, with _start_ and _end_")
     min_body_words: int = Field(
-        default=6, ge=0, description="trainable: at least so many runs of non-white-space in the body"
+        default=6, ge=0, description="trainable: fewest words, split at white space, in a body"
     )
-    min_title_words: int = Field(default=3, ge=0, description="trainable: at least so many in the title")
-    max_title_characters: int = Field(
-        default=400, ge=1, description="trainable: at most so many characters in the title"
+    min_title_words: int = Field(
+        default=3, ge=0, description="trainable: fewest words, split at white space, in a title"
     )
-    max_body_characters: int = Field(
-        default=2000, ge=1, description="trainable: at most so many characters in the body"
-    )
+    max_title_characters: int = Field(default=400, ge=1, description="trainable: most characters in a title")
+    max_body_characters: int = Field(default=2000, ge=1, description="trainable: most characters in a body")
 
 
 class Model(_Section):
-    """What learns, and how. Sizes are the article's."""
+    """Which network is trained, and how. The sizes are the article's."""
 
     variant: str = Field(
         default="copy",
-        description="the network: copy; gru, the article's; gru_cudnn, the same with cuDNN's gates",
+        description="the network: copy; gru (the article's); gru_cudnn (the same for cuDNN on a GPU)",
     )
     embedding_size: int = Field(
-        default=300, ge=1, description="numbers a unit or a word; copy: the same as hidden_size"
+        default=300, ge=1, description="size of a word's or unit's vector; copy: same as hidden_size"
     )
-    hidden_size: int = Field(default=300, ge=1, description="numbers an issue: the embedding")
+    hidden_size: int = Field(default=300, ge=1, description="size of an issue's embedding")
     learning_rate: float = Field(
-        default=0.001, gt=0, description="Nadam's; copy's falls over the second half of the epochs"
+        default=0.001,
+        gt=0,
+        description="Nadam's initial learning rate; for copy it falls over the second half of the epochs",
     )
-    batch_size: int = Field(
-        default=64, ge=1, description="issues a training step; a large GPU wants 1200, the article's"
-    )
-    epochs: int = Field(default=7, ge=1, description="at most")
+    batch_size: int = Field(default=64, ge=1, description="issues per training batch; for a large GPU: 1200")
+    epochs: int = Field(default=7, ge=1, description="most epochs of training")
     patience: int = Field(
-        default=2, ge=1, description="epochs without a better validation loss before training stops"
+        default=2, ge=1, description="epochs without a lower validation loss, then it stops"
     )
     contrast_epochs: int = Field(
-        default=6, ge=1, description="copy: epochs in which the embedding is learned, before titles are"
+        default=6, ge=1, description="copy: epochs of training its embedding, which come first"
     )
     inference_batch_size: int = Field(default=512, ge=1, description="issues decoded together")
     beam_width: int = Field(
         default=0,
         ge=0,
-        description="titles followed while one is written; 0: the variant's own (gru 1, copy 4)",
+        description="candidates kept at each step of decoding; 0: the network's default (gru 1, copy 4)",
     )
     promotion_margin: float = Field(
-        default=0.5, ge=0, description="ROUGE-L points a challenger may be under the champion"
+        default=0.5, ge=0, description="largest allowed drop in ROUGE-L (0 to 100) compared with the champion"
     )
     promotion_retrieval_margin: float = Field(
-        default=0.02, ge=0, le=1, description="R@10, 0 to 1, it may be under the champion"
+        default=0.02,
+        ge=0,
+        le=1,
+        description="largest allowed drop in R@10 (0 to 1) compared with the champion",
     )
     abstain_below: float = Field(
-        default=0.0, ge=0, le=1, description="confidence under which no title is given"
+        default=0.0, ge=0, le=1, description="confidence below which it predicts no title"
     )
     abstain_precision: float = Field(
         default=0.0,
         ge=0,
         le=1,
-        description="training raises abstain_below until this share of titles has ROUGE-L over 0.3 on validation",
+        description="training raises abstain_below until this share of validation titles has ROUGE-L > 0.3",
     )
-    seed: int = Field(default=42, ge=0, description="of initial weights and shuffling")
-    sample_titles: int = Field(default=50, ge=0, description="validation titles logged to MLflow")
+    seed: int = Field(default=42, ge=0, description="random seed of the initial weights and of shuffling")
+    sample_titles: int = Field(default=50, ge=0, description="predicted validation titles logged to MLflow")
+
+
+NOT_TRAINING_SETTINGS = frozenset(
+    {"promotion_margin", "promotion_retrieval_margin", "sample_titles", "inference_batch_size", "beam_width"}
+)
+"""Settings under `model.*` that training does not read. They are not parameters of its run in MLflow."""
 
 
 class Index(_Section):
-    """Similar issues."""
+    """The search for similar issues."""
 
     trees: int = Field(default=50, ge=1, description="Annoy's trees; more: better recall, a larger file")
     search_k: int = Field(
         default=10_000,
         ge=-1,
-        description="nodes inspected a query; more: better recall, slower; -1: trees x neighbours",
+        description="nodes inspected per query; more: better recall, slower; -1: trees x neighbours",
     )
-    neighbours: int = Field(default=10, ge=1, description="neighbours stored an issue")
+    neighbours: int = Field(default=10, ge=1, description="similar issues stored per issue")
     near_duplicate_distance: float = Field(
         default=0,
         ge=0,
-        description="angular distance under which issues are near-duplicates; 0: the variant's own (gru 0.35, copy 0.7)",
+        description="angular distance below which issues are near-duplicates; 0: gru 0.35, copy 0.7",
     )
-    min_recall: float = Field(
-        default=0.8, ge=0, le=1, description="recall@10 under which a release is stopped"
-    )
-    seed: int = Field(default=42, ge=0, description="of Annoy's random planes")
+    min_recall: float = Field(default=0.8, ge=0, le=1, description="recall@10 below which a release stops")
+    seed: int = Field(default=42, ge=0, description="random seed of Annoy's planes")
 
 
 class Release(_Section):
-    """What is kept."""
+    """How long releases are kept."""
 
     keep: int = Field(
-        default=3, ge=1, description="published releases that `collect` keeps, the current one included"
+        default=3, ge=1, description="published releases that `collect` keeps, including the current one"
     )
 
 
 class Alerts(_Section):
-    """Who is told when something needs a person."""
+    """Who is alerted if something needs a person."""
 
     kind: Literal["log", "webhook", "email"] = Field(
-        default="log", description="log: a line on standard error"
+        default="log", description="log: one line on standard error"
     )
     webhook_url: SecretStr = Field(
         default=SecretStr(""),
-        description="webhook: takes a POST of JSON; a secret, so set it in the environment",
+        description="webhook: address that gets a POST with JSON; a secret, so set it in the environment",
     )
-    email_to: str = Field(default="", description="email: who gets it; several with commas")
+    email_to: str = Field(default="", description="email: recipients, separated by commas")
     email_from: str = Field(default="", description="email: the sender's address")
     smtp: str = Field(
         default="localhost:25",
         pattern=r"^.+:\d+$",
-        description="email: HOST:PORT of a relay that asks this machine for no login",
+        description="email: HOST:PORT of an SMTP relay that needs no login",
     )
-    link: str = Field(default="", description="where a message leads; the DAGs set it to the task's log")
+    link: str = Field(default="", description="link in an alert; the DAGs set it to the task's log")
     task: str = Field(
         default="",
-        description="the task that runs the command, so that its failure is not told twice; the DAGs set it",
+        description="the task that runs the command: its failure is not alerted twice; the DAGs set it",
     )
     stale_after_hours: float = Field(
-        default=30, ge=0, description="age of the current release at which `titler status` exits 1; 0: never"
+        default=30,
+        ge=0,
+        description="age of the current release from which `titler status` exits with 1; 0: never",
     )
 
     @model_validator(mode="after")
-    def _complete(self) -> Self:
-        """A notifier that lacks its address is found out now, not at night."""
+    def _check_address(self) -> Self:
+        """Refuses a notifier without an address when settings are read, not when an alert is due."""
         if self.kind == "webhook" and not self.webhook_url.get_secret_value().startswith(
             ("https://", "http://")
         ):
@@ -255,18 +255,15 @@ class Alerts(_Section):
 
 
 class Lineage(_Section):
-    """Who is told what a verb read and wrote."""
+    """Where a verb records what it read and wrote."""
 
-    file: str = Field(
-        default="",
-        description="a file that a verb writes it into, as JSON; the DAGs set it; empty: nobody is told",
-    )
+    file: str = Field(default="", description="file for the lineage (JSON); the DAGs set it; empty: none")
 
 
 class Settings(BaseSettings):
-    """Every setting of Titler. Only `cli.py` builds one.
+    """Every setting of Titler. `load` reads them for a command; tests build them directly.
 
-    Order: environment (`TITLER_LAKE__ROOT=...`), then the TOML file, then the defaults.
+    The environment (`TITLER_LAKE__ROOT=...`) overrides the TOML file, which overrides the defaults.
     """
 
     model_config = SettingsConfigDict(
@@ -298,47 +295,54 @@ class Settings(BaseSettings):
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's address, with the default worked out. Raises UsageError where it must be set: the lake is no folder."""
-        return (
-            self.tracking.uri
-            or f"sqlite:///{self._folder('tracking.uri', 'an MLflow server, like http://mlflow:5000')}/mlflow.db"
-        )
+        """MLflow's address, with the default filled in.
+
+        Raises UsageError if it has no default: the lake is a bucket.
+        """
+        example = "an MLflow server, like http://mlflow:5000"
+        return self.tracking.uri or f"sqlite:///{self._lake_folder('tracking.uri', example)}/mlflow.db"
 
     @property
     def warehouse_name(self) -> str:
-        """The warehouse, as a person would call it."""
+        """The warehouse's name in messages: project and data set, or DuckDB's file."""
         if self.warehouse.kind == "bigquery":
             return f"BigQuery, {self.warehouse.project}.{self.warehouse.dataset}"
         return self.warehouse_path
 
     @property
     def warehouse_path(self) -> str:
-        """DuckDB's file, with the default worked out. Raises UsageError where it must be set: the lake is no folder."""
-        return (
-            self.warehouse.path
-            or f"{self._folder('warehouse.path', 'a file on this machine')}/warehouse.duckdb"
-        )
+        """DuckDB's file, with the default filled in.
+
+        Raises UsageError if it has no default: the lake is a bucket.
+        """
+        example = "a file on this machine"
+        return self.warehouse.path or f"{self._lake_folder('warehouse.path', example)}/warehouse.duckdb"
 
     def public(self) -> dict[str, Any]:
-        """Every setting by section, as JSON has them, without what lets somebody in: secrets, and logins and queries in addresses."""
+        """Every setting by section, as JSON values, without credentials: secrets, and logins and queries in
+        addresses.
+        """
         return {
             section: {name: _public(value) for name, value in values.items()}
             for section, values in self.model_dump(mode="json").items()
         }
 
-    def _folder(self, setting: str, value: str) -> str:
-        """The lake's folder, absolute. Raises UsageError where it is none, so that `setting` has no default."""
+    def _lake_folder(self, setting: str, example: str) -> str:
+        """The lake's folder, absolute.
+
+        Raises UsageError, which asks to set `setting`, if the lake is not a folder.
+        """
         root = self.lake.root.removeprefix("file://")
         if "://" in root:
             raise UsageError(
                 f"lake.root = {root} is not a folder, so {setting} has no default.",
-                f"Set {setting} to {value}.",
+                f"Set {setting} to {example}.",
             )
         return str(Path(root).absolute())
 
 
 def _public(value: Any) -> Any:
-    """An address loses user, password, query and fragment; anything else stays."""
+    """An address without user, password, query and fragment; any other value unchanged."""
     if not isinstance(value, str) or "://" not in value:
         return value
     address = urlsplit(value)
@@ -346,30 +350,20 @@ def _public(value: Any) -> Any:
 
 
 def load(path: Path | None = None) -> Settings:
-    """Settings from a TOML file, the environment and the defaults.
+    """Reads the settings from a TOML file, the environment and the defaults.
 
-    Raises UsageError, naming it, for a key or a `TITLER_` variable that is unknown or of the wrong type.
+    Raises UsageError, which names the key or the `TITLER_` variable, if one is unknown or has the wrong type.
     """
     if path is not None and not path.is_file():
         raise UsageError(
             f"{path}: no such settings file.",
-            "Give a TOML file like infra/cloud.toml, or leave --settings out.",
+            "Give a TOML file like infra/cloud.toml, or omit --settings.",
         )
 
     class FromFile(Settings):
         model_config = SettingsConfigDict(toml_file=path)
 
-    sections = {name: type(field.default) for name, field in Settings.model_fields.items()}
-    known = [
-        f"{PREFIX}{name}__{key}".upper() for name, section in sections.items() for key in section.model_fields
-    ]
-    for name in sorted(os.environ):
-        if name.upper().startswith(PREFIX) and name.upper() not in {*known, *NO_SETTINGS}:
-            nearest = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0)[0]
-            raise UsageError(
-                f"{name}: no such setting; the nearest is {nearest}.",
-                "All settings and their defaults: docs/settings.md",
-            )
+    _check_variables()
     try:
         return FromFile()
     except ValidationError as error:
@@ -379,8 +373,22 @@ def load(path: Path | None = None) -> Settings:
             if problem["type"] == "extra_forbidden":
                 lines.append(f"{key}: no such setting.")
             else:
-                found = "" if SECRET.startswith(key) else f" = {problem['input']!r}"
-                lines.append(f"{key}{found}: {problem['msg'].removeprefix('Value error, ')}.")
-        raise UsageError("\n".join(lines), "All settings and their defaults: docs/settings.md") from None
+                value = "" if SECRET.startswith(key) else f" = {problem['input']!r}"
+                lines.append(f"{key}{value}: {problem['msg'].removeprefix('Value error, ')}.")
+        raise UsageError("\n".join(lines), DOCUMENTED) from None
     except ValueError as error:  # tomllib.TOMLDecodeError
-        raise UsageError(f"{path} is not TOML: {error}", "See infra/cloud.toml for the form.") from None
+        raise UsageError(f"{path} is not TOML: {error}", "See infra/cloud.toml for an example.") from None
+
+
+def _check_variables() -> None:
+    """Raises UsageError for a `TITLER_` variable that is not a setting. pydantic-settings ignores such a
+    variable.
+    """
+    sections = {name: type(field.default) for name, field in Settings.model_fields.items()}
+    variables = [
+        f"{PREFIX}{name}__{key}".upper() for name, section in sections.items() for key in section.model_fields
+    ]
+    for name in sorted(os.environ):
+        if name.upper().startswith(PREFIX) and name.upper() not in {*variables, *TEST_VARIABLES}:
+            nearest = difflib.get_close_matches(name.upper(), variables, n=1, cutoff=0)[0]
+            raise UsageError(f"{name}: no such setting; the nearest is {nearest}.", DOCUMENTED)

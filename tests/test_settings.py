@@ -1,4 +1,4 @@
-"""Settings: defaults are one laptop; what is not known is refused by name."""
+"""Settings: the defaults suit one laptop, and an unknown setting is an error that names it."""
 
 import json
 
@@ -10,21 +10,21 @@ from pipeline import settings
 from pipeline.errors import UsageError
 
 
-def test_without_a_file_it_is_one_laptop():
-    found = settings.load()
-    assert (found.source.hours, found.lake.root, found.warehouse.path) == (
+def test_the_defaults_suit_one_laptop():
+    loaded = settings.load()
+    assert (loaded.source.hours, loaded.lake.root, loaded.warehouse.path) == (
         "https://data.gharchive.org",
         "./lake",
         "",
     )
 
 
-def test_a_file_changes_what_it_names_and_the_environment_has_the_last_word(tmp_path, monkeypatch):
+def test_a_file_overrides_defaults_and_the_environment_overrides_the_file(tmp_path, monkeypatch):
     file = tmp_path / "s.toml"
-    file.write_text('[lake]\nroot = "/here"\n[model]\nepochs = 3\n')
+    file.write_text('[lake]\nroot = "/data"\n[model]\nepochs = 3\n')
     monkeypatch.setenv("TITLER_MODEL__EPOCHS", "5")
-    found = settings.load(file)
-    assert (found.lake.root, found.model.epochs, found.model.batch_size) == ("/here", 5, 64)
+    loaded = settings.load(file)
+    assert (loaded.lake.root, loaded.model.epochs, loaded.model.batch_size) == ("/data", 5, 64)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_file_changes_what_it_names_and_the_environment_has_the_last_word(tmp_
         ("[lake\n", "is not TOML"),
     ],
 )
-def test_a_mistake_in_the_file_is_named(tmp_path, toml, message):
+def test_the_error_for_a_file_names_the_key(tmp_path, toml, message):
     file = tmp_path / "s.toml"
     file.write_text(toml)
     with pytest.raises(UsageError, match=message):
@@ -54,30 +54,30 @@ def test_a_mistake_in_the_file_is_named(tmp_path, toml, message):
         ("TITLER_POND__ROOT", "TITLER_LAKE__ROOT"),
     ],
 )
-def test_an_unknown_variable_is_named_with_the_nearest_there_is(monkeypatch, name, nearest):
+def test_the_error_for_an_unknown_variable_names_the_nearest_setting(monkeypatch, name, nearest):
     monkeypatch.setenv(name, "x")
     with pytest.raises(UsageError, match=f"{name}: no such setting; the nearest is {nearest}\\."):
         settings.load()
 
 
 @pytest.mark.parametrize("name", ["TITLER_TEST_DATA", "TITLER_TEST_BIGQUERY_PROJECT"])
-def test_the_tests_own_variables_are_no_mistake(monkeypatch, name):
+def test_the_variables_of_the_tests_are_allowed(monkeypatch, name):
     monkeypatch.setenv(name, "x")
     assert settings.load().model_fields_set == set()
 
 
 @pytest.mark.parametrize("root", ["/x/lake", "/x/lake/", "file:///x/lake"])
-def test_mlflow_and_the_warehouse_lie_in_the_lakes_folder(monkeypatch, root):
+def test_mlflow_and_the_warehouse_default_to_files_in_the_lake(monkeypatch, root):
     monkeypatch.setenv("TITLER_LAKE__ROOT", root)
-    found = settings.load()
-    assert (found.tracking_uri, found.warehouse_path) == (
+    loaded = settings.load()
+    assert (loaded.tracking_uri, loaded.warehouse_path) == (
         "sqlite:////x/lake/mlflow.db",
         "/x/lake/warehouse.duckdb",
     )
 
 
 @pytest.mark.parametrize("root", ["gs://bucket/lake", "s3://bucket/lake", "memory://lake"])
-def test_beside_a_lake_that_is_no_folder_both_must_be_set(monkeypatch, root):
+def test_both_must_be_set_if_the_lake_is_a_bucket(monkeypatch, root):
     monkeypatch.setenv("TITLER_LAKE__ROOT", root)
     with pytest.raises(UsageError, match=r"Set tracking\.uri"):
         _ = settings.load().tracking_uri
@@ -85,11 +85,11 @@ def test_beside_a_lake_that_is_no_folder_both_must_be_set(monkeypatch, root):
         _ = settings.load().warehouse_path
     monkeypatch.setenv("TITLER_TRACKING__URI", "http://mlflow:5000")
     monkeypatch.setenv("TITLER_WAREHOUSE__PATH", "w.duckdb")
-    found = settings.load()
-    assert (found.tracking_uri, found.warehouse_path) == ("http://mlflow:5000", "w.duckdb")
+    loaded = settings.load()
+    assert (loaded.tracking_uri, loaded.warehouse_path) == ("http://mlflow:5000", "w.duckdb")
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_settings_file_is_an_error(tmp_path):
     with pytest.raises(UsageError, match=r"none.toml: no such settings file"):
         settings.load(tmp_path / "none.toml")
 
@@ -99,23 +99,23 @@ def test_settings_are_frozen():
         settings.load().lake.root = "/elsewhere"
 
 
-def test_what_is_shown_of_settings_lets_nobody_in():
-    made = settings.Settings(
+def test_public_settings_contain_no_credentials():
+    configured = settings.Settings(
         source=settings.Source(hours="https://me:secret@mirror:8443/gh?signature=secret"),
         tracking=settings.Tracking(uri="postgresql://me:secret@mlflow:5432/runs?sslkey=secret"),
         alerts=settings.Alerts(kind="webhook", webhook_url=SecretStr("https://chat/hooks/secret")),
     )
-    shown = made.public()
-    assert (shown["source"]["hours"], shown["tracking"]["uri"]) == (
+    public = configured.public()
+    assert (public["source"]["hours"], public["tracking"]["uri"]) == (
         "https://mirror:8443/gh",
         "postgresql://mlflow:5432/runs",
     )
-    assert (shown["lake"]["root"], shown["model"]["epochs"], shown["alerts"]["webhook_url"]) == (
+    assert (public["lake"]["root"], public["model"]["epochs"], public["alerts"]["webhook_url"]) == (
         "./lake",
         7,
         "**********",
     )
-    assert "secret" not in json.dumps(shown)
+    assert "secret" not in json.dumps(public)
 
 
 def test_the_page_of_settings_is_up_to_date():
@@ -124,8 +124,10 @@ def test_the_page_of_settings_is_up_to_date():
     )
 
 
-def test_cloud_toml_loads_and_holds_only_what_differs():
-    here, cloud = settings.load(), settings.load(settings_page.PAGE.parents[1] / "infra" / "cloud.toml")
-    written = {section: values for section, values in cloud.model_dump(exclude_unset=True).items() if values}
-    for section, values in written.items():
-        assert all(getattr(getattr(here, section), key) != value for key, value in values.items())
+def test_cloud_toml_loads_and_repeats_no_default():
+    defaults, cloud = settings.load(), settings.load(settings_page.PAGE.parents[1] / "infra" / "cloud.toml")
+    differences = {
+        section: values for section, values in cloud.model_dump(exclude_unset=True).items() if values
+    }
+    for section, values in differences.items():
+        assert all(getattr(getattr(defaults, section), key) != value for key, value in values.items())
