@@ -18,9 +18,9 @@ def page() -> str:
     lines = [
         "# Settings",
         "",
-        "The defaults suit one laptop. A TOML file (`titler --settings FILE VERB`) changes them, and the environment",
-        f"overrides both: `{PREFIX}LAKE__ROOT=/data/lake`. Any other key, and any other variable that starts with",
-        f"`{PREFIX}`, is an error.",
+        "The defaults suit one laptop. A TOML file (`titler --settings FILE VERB`) changes them, and the",
+        f"environment overrides both: `{PREFIX}LAKE__ROOT=/data/lake`. Any other key, and any other variable that",
+        f"starts with `{PREFIX}`, is an error.",
     ]
     for name, section in Settings.model_fields.items():
         kind = section.annotation

@@ -51,7 +51,7 @@ class LakeSettings(_Section):
 class Warehouse(_Section):
     """Where analysts run queries, and with BigQuery also where issues are extracted from."""
 
-    kind: Literal["duckdb", "bigquery"] = Field(default="duckdb", description="DuckDB, embedded, or BigQuery")
+    kind: Literal["duckdb", "bigquery"] = Field(default="duckdb", description="duckdb (embedded) or bigquery")
     path: str = Field(
         default="",
         description="DuckDB's file, on this machine; empty: warehouse.duckdb in the lake, if it is a folder",
@@ -216,7 +216,7 @@ class Alerts(_Section):
     """Who is alerted if something needs a person."""
 
     kind: Literal["log", "webhook", "email"] = Field(
-        default="log", description="log: one line on standard error"
+        default="log", description="log (one line on standard error), webhook or email"
     )
     webhook_url: SecretStr = Field(
         default=SecretStr(""),
