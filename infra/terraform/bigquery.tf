@@ -1,18 +1,19 @@
-# The data set alone: the pipeline makes its tables, views and functions.
+# The dataset only: the pipeline creates its tables, views and functions.
 
 resource "google_bigquery_dataset" "titler" {
   dataset_id                 = var.dataset
   location                   = var.location
   friendly_name              = "Titler"
-  description                = "Predicted titles, embeddings and similar issues of GitHub's public issues: query the views, which have no version."
+  description                = "Titles, embeddings and similar issues of GitHub's public issues. Query the views."
   delete_contents_on_destroy = false
   depends_on                 = [google_project_service.used]
 }
 
-# All rights on the data set are of this kind: its roles by IAM would take away those of views and functions, below.
+# All permissions on the dataset are google_bigquery_dataset_access: IAM resources for the dataset would
+# remove those of the views and functions below.
 resource "google_bigquery_dataset_access" "task_writes" {
   dataset_id    = google_bigquery_dataset.titler.dataset_id
-  role          = "WRITER" # roles/bigquery.dataEditor, as the data set itself calls it
+  role          = "WRITER" # the dataset's own name for roles/bigquery.dataEditor
   user_by_email = google_service_account.task.email
 }
 
@@ -30,7 +31,8 @@ resource "google_project_iam_member" "analyst_queries" {
   member   = each.value
 }
 
-# An analyst reads views and functions; these read the tables in the analyst's place, for the data set has authorised them.
+# Analysts read views and functions only. The dataset authorises these to read the tables on the analysts'
+# behalf.
 resource "google_bigquery_table_iam_member" "analyst_reads_view" {
   for_each   = { for pair in setproduct(local.views, var.analysts) : join(" ", pair) => pair if var.published }
   dataset_id = google_bigquery_dataset.titler.dataset_id

@@ -1,4 +1,5 @@
-# Tells; it stops nothing. BigQuery's own budgets are titler's: warehouse.max_bytes_per_run and max_bytes_per_day.
+# A budget that sends e-mails; it stops nothing. To limit BigQuery, set warehouse.max_bytes_per_run and
+# warehouse.max_bytes_per_day in Titler's settings.
 
 resource "google_monitoring_notification_channel" "owner" {
   display_name = "Titler's owner"

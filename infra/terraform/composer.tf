@@ -1,6 +1,7 @@
-# Google's own Airflow instead of a cluster: orchestrator = "composer". It trains on the CPU. `titler` is a package of the repository below;
-# infra/README.md has the commands that bring it there, with the DAGs and the pool `gpu`. The plugin of dags/plugins is left out: Composer's
-# scheduler takes none.
+# For orchestrator = "composer": Google's managed Airflow instead of a cluster. It trains on the CPU. `titler`
+# is installed as a package from the repository below; infra/README.md has the commands that upload it and the
+# DAGs, and create the pool `gpu`. The plugin in dags/plugins is left out, because Composer's scheduler loads
+# no plugins.
 
 resource "google_composer_environment" "titler" {
   count  = local.composer ? 1 : 0
@@ -26,10 +27,11 @@ resource "google_composer_environment" "titler" {
     }
     workloads_config {
       worker {
-        cpu       = 2
-        memory_gb = 8 # three tasks: one that trains and one that writes titles, of 2.5 GiB at most, one of 1.5 (docs/airflow.md)
+        cpu = 2
+        # Three tasks: `train` and `predict` with at most 2.5 GiB each, another with 1.5 (docs/airflow.md).
+        memory_gb = 8
         min_count = 1
-        max_count = 3 # with three tasks each: core-parallelism
+        max_count = 3 # with three tasks each, which makes core-parallelism
       }
     }
     node_config {

@@ -1,4 +1,5 @@
-# A private cluster, two pools of nodes (the GPU's has none while nothing trains), and PostgreSQL for Airflow and MLflow.
+# For orchestrator = "gke": a private cluster, two node pools, and PostgreSQL for Airflow and MLflow. The GPU
+# pool has no nodes while nothing trains.
 
 resource "google_compute_network" "titler" {
   count                   = local.gke ? 1 : 0
@@ -24,7 +25,7 @@ resource "google_compute_subnetwork" "titler" {
   }
 }
 
-# Nodes have no address of their own; an issue's hour files and alerts go out through this.
+# Nodes have no public address: they fetch hour files and send alerts through this NAT gateway.
 resource "google_compute_router" "titler" {
   count   = local.gke ? 1 : 0
   name    = "titler"
@@ -44,7 +45,7 @@ resource "google_compute_router_nat" "titler" {
 resource "google_service_account" "node" {
   count        = local.gke ? 1 : 0
   account_id   = "titler-node"
-  display_name = "Titler's nodes: pulls images, writes metrics and logs, nothing else"
+  display_name = "Titler's nodes: pull images, write metrics and logs, nothing else"
   depends_on   = [google_project_service.used]
 }
 
@@ -66,12 +67,12 @@ resource "google_artifact_registry_repository_iam_member" "node_pulls" {
 resource "google_container_cluster" "titler" {
   count                    = local.gke ? 1 : 0
   name                     = "titler"
-  location                 = "${var.region}-a" # one zone: a second control plane costs more than this job is worth
+  location                 = "${var.region}-a" # one zone: a regional cluster would cost too much
   network                  = google_compute_network.titler[0].id
   subnetwork               = google_compute_subnetwork.titler[0].id
   remove_default_node_pool = true
   initial_node_count       = 1
-  datapath_provider        = "ADVANCED_DATAPATH" # holds infra/kubernetes/titler.yaml's network policies
+  datapath_provider        = "ADVANCED_DATAPATH" # enforces network policies: infra/kubernetes/titler.yaml
   deletion_protection      = true
 
   ip_allocation_policy {
@@ -114,9 +115,10 @@ resource "google_container_node_pool" "tasks" {
     auto_upgrade = true
   }
   node_config {
-    machine_type    = "e2-standard-4" # 16 GiB: Airflow, MLflow and Dask, and room for the largest task, 4 GiB (dags/_pod.py)
+    # 16 GiB: Airflow, MLflow and Dask, and room for the largest task, 4 GiB (dags/_pod.py).
+    machine_type    = "e2-standard-4"
     service_account = google_service_account.node[0].email
-    oauth_scopes    = ["https://www.googleapis.com/auth/cloud-platform"] # what it may do is its roles'
+    oauth_scopes    = ["https://www.googleapis.com/auth/cloud-platform"] # its IAM roles limit what it may do
     shielded_instance_config {
       enable_secure_boot          = true
       enable_integrity_monitoring = true
@@ -142,11 +144,12 @@ resource "google_container_node_pool" "gpu" {
     auto_upgrade = true
   }
   node_config {
-    machine_type    = "g2-standard-4" # 16 GiB for `train`'s 8 GiB; GKE taints such nodes nvidia.com/gpu, which [titler_pods] tolerates
+    # 16 GiB, for the 8 GiB of `train`. GKE taints GPU nodes with nvidia.com/gpu: [titler_pods] gpu_taints.
+    machine_type    = "g2-standard-4"
     service_account = google_service_account.node[0].email
     oauth_scopes    = ["https://www.googleapis.com/auth/cloud-platform"]
     guest_accelerator {
-      type  = "nvidia-l4" # [titler_pods] gpu_selector
+      type  = "nvidia-l4" # must match [titler_pods] gpu_selector
       count = 1
       gpu_driver_installation_config {
         gpu_driver_version = "LATEST"
@@ -179,7 +182,7 @@ resource "google_service_networking_connection" "database" {
   reserved_peering_ranges = [google_compute_global_address.database[0].name]
 }
 
-# Its databases and users are infra/entrypoints/databases.sh's, as for infra/compose.yaml.
+# infra/entrypoints/databases.sh creates its databases and users, as for infra/compose.yaml.
 resource "google_sql_database_instance" "titler" {
   count               = local.gke ? 1 : 0
   name                = "titler"

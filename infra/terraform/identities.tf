@@ -1,4 +1,5 @@
-# One account for each thing that runs, with what it needs and no key: pods get them by workload identity, people by acting as them.
+# One service account per role, with the permissions it needs and without keys. Pods use them by workload
+# identity, people by impersonation.
 
 resource "google_service_account" "task" {
   account_id   = "titler-task"
@@ -31,14 +32,15 @@ resource "google_storage_bucket_iam_member" "objects" {
   member = each.value[1]
 }
 
-# Trainings' files lie in the lake, where tasks put them; MLflow's server shows them.
+# Tasks store the artifacts of trainings in the lake; MLflow's server shows them.
 resource "google_storage_bucket_iam_member" "mlflow_reads_lake" {
   bucket = google_storage_bucket.lake.name
   role   = "roles/storage.objectViewer"
   member = google_service_account.mlflow.member
 }
 
-# Kubernetes's accounts, by the names that infra/kubernetes gives them in the namespace titler.
+# Maps Kubernetes service accounts of the namespace titler, as infra/kubernetes names them, to the accounts
+# above.
 resource "google_service_account_iam_member" "pod" {
   for_each = local.gke ? {
     "titler-task"           = google_service_account.task.name
@@ -51,10 +53,11 @@ resource "google_service_account_iam_member" "pod" {
   service_account_id = each.value
   role               = "roles/iam.workloadIdentityUser"
   member             = "serviceAccount:${var.project}.svc.id.goog[titler/${each.key}]"
-  depends_on         = [google_container_cluster.titler] # which makes the pool of identities
+  depends_on         = [google_container_cluster.titler] # the cluster creates the workload identity pool
 }
 
-# An operator types `titler` as the task's account (gcloud auth application-default login --impersonate-service-account), and no more.
+# Operators may run `titler` as the tasks' account:
+# gcloud auth application-default login --impersonate-service-account
 resource "google_service_account_iam_member" "operator_acts_as_task" {
   for_each           = var.operators
   service_account_id = google_service_account.task.name
@@ -76,8 +79,9 @@ resource "google_project_iam_member" "operator_reaches_cluster" {
   member   = each.value
 }
 
-# What infra/compose_env.py makes: passwords and keys, which infra/kubernetes/make_secrets.py hands to the cluster. No value passes through
-# Terraform, whose state would keep it:  gcloud secrets versions add titler-env --data-file=FILE
+# The passwords and keys that infra/compose_env.py writes and infra/kubernetes/make_secrets.py passes to the
+# cluster. Their values never go through Terraform, because its state would contain them. To store them:
+# gcloud secrets versions add titler-env --data-file=FILE
 resource "google_secret_manager_secret" "env" {
   secret_id = "titler-env"
   replication {

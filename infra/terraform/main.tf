@@ -1,5 +1,6 @@
-# Titler on Google Cloud: what the pipeline writes into, who may, and what it runs on. Tables, views and functions are the pipeline's own
-# (pipeline/contracts.py, sql/): none is made here. infra/README.md has the commands.
+# Titler on Google Cloud: where the pipeline writes, who has which permissions, and what it runs on. The
+# pipeline creates tables, views and functions itself (pipeline/contracts.py, sql/). infra/README.md has the
+# commands.
 
 terraform {
   required_version = ">= 1.9"
@@ -9,7 +10,8 @@ terraform {
       version = "~> 8.7"
     }
   }
-  # terraform init -backend-config=bucket=my-project-titler-state: a bucket made once by hand, with versions, for it cannot make itself.
+  # Terraform's state is in a versioned bucket, which you create once by hand:
+  # terraform init -backend-config=bucket=my-project-titler-state
   backend "gcs" {
     prefix = "titler"
   }
@@ -19,27 +21,29 @@ provider "google" {
   project               = var.project
   region                = var.region
   billing_project       = var.project
-  user_project_override = true # the API of budgets wants to know who asks
+  user_project_override = true # the budget API needs a project to charge its quota to
 }
 
 locals {
   composer = var.orchestrator == "composer"
   gke      = var.orchestrator == "gke"
-  # One of each, by the names that infra/cloud.toml and infra/kubernetes use.
+  # The names must match infra/cloud.toml and infra/kubernetes.
   lake_bucket = "${var.project}-titler-lake"
   views       = toset([for file in fileset("${path.module}/../../sql/views", "*.sql") : trimsuffix(file, ".sql")])
   functions   = toset([for file in fileset("${path.module}/../../sql/functions", "*.sql") : trimsuffix(file, ".sql")])
   services = concat([
-    "artifactregistry.googleapis.com", "bigquery.googleapis.com", "bigquerystorage.googleapis.com", "billingbudgets.googleapis.com",
-    "cloudresourcemanager.googleapis.com", "iam.googleapis.com", "iamcredentials.googleapis.com", "monitoring.googleapis.com",
-    "secretmanager.googleapis.com", "serviceusage.googleapis.com", "storage.googleapis.com",
+    "artifactregistry.googleapis.com", "bigquery.googleapis.com", "bigquerystorage.googleapis.com",
+    "billingbudgets.googleapis.com", "cloudresourcemanager.googleapis.com", "iam.googleapis.com",
+    "iamcredentials.googleapis.com", "monitoring.googleapis.com", "secretmanager.googleapis.com",
+    "serviceusage.googleapis.com", "storage.googleapis.com",
     ], local.composer ? ["composer.googleapis.com"] : [
-    "compute.googleapis.com", "container.googleapis.com", "servicenetworking.googleapis.com", "sqladmin.googleapis.com",
+    "compute.googleapis.com", "container.googleapis.com", "servicenetworking.googleapis.com",
+    "sqladmin.googleapis.com",
   ])
 }
 
 resource "google_project_service" "used" {
   for_each           = toset(local.services)
   service            = each.value
-  disable_on_destroy = false # others in the project may use it
+  disable_on_destroy = false # others in the project may use the service
 }

@@ -1,5 +1,5 @@
 output "settings" {
-  description = "What infra/cloud.toml calls lake.root, warehouse.project and warehouse.dataset here."
+  description = "The values of lake.root, warehouse.project and warehouse.dataset for infra/cloud.toml."
   value = {
     TITLER_LAKE__ROOT         = "gs://${google_storage_bucket.lake.name}/lake"
     TITLER_WAREHOUSE__PROJECT = var.project
@@ -8,11 +8,11 @@ output "settings" {
 }
 
 output "database_address" {
-  description = "PostgreSQL, from within the cluster: databases.sh, make_secrets.py and MLflow's chart want it."
+  description = "PostgreSQL's private address, for databases.sh, make_secrets.py and MLflow's chart."
   value       = local.gke ? google_sql_database_instance.titler[0].private_ip_address : null
 }
 
 output "images" {
-  description = "Where images are pushed to."
+  description = "The registry to push images to."
   value       = "${google_artifact_registry_repository.images.location}-docker.pkg.dev/${var.project}/${google_artifact_registry_repository.images.repository_id}"
 }

@@ -1,4 +1,5 @@
-# Three buckets. The lake's files never change but for its pointers and keys, so old versions cost little and undo a mistake.
+# Three buckets and the image registry. Files in the lake never change, except pointers and keys, so keeping
+# old versions costs little and allows to undo a mistake.
 
 resource "google_storage_bucket" "lake" {
   name                        = local.lake_bucket
@@ -9,7 +10,7 @@ resource "google_storage_bucket" "lake" {
   versioning {
     enabled = true
   }
-  lifecycle_rule { # what `titler collect` removed, and pointers that were replaced
+  lifecycle_rule { # files that `titler collect` removed, and replaced pointers
     condition {
       days_since_noncurrent_time = 30
       with_state                 = "ARCHIVED"
@@ -18,7 +19,7 @@ resource "google_storage_bucket" "lake" {
       type = "Delete"
     }
   }
-  lifecycle_rule { # a killed task's
+  lifecycle_rule { # uploads of killed tasks
     condition {
       age = 7
     }
@@ -72,7 +73,7 @@ resource "google_storage_bucket" "logs" {
 
 resource "google_artifact_registry_repository" "images" {
   repository_id = "titler"
-  location      = lower(var.location) # us-docker.pkg.dev, as infra/kubernetes names it
+  location      = lower(var.location) # us-docker.pkg.dev, the host in infra/kubernetes
   format        = "DOCKER"
 
   cleanup_policies {

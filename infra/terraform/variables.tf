@@ -1,28 +1,28 @@
 variable "project" {
-  description = "The project that holds everything and pays for it; infra/cloud.toml calls it my-project."
+  description = "The Google Cloud project for everything, which also pays; my-project in infra/cloud.toml."
   type        = string
 }
 
 variable "region" {
-  description = "Where machines run. In warehouse.location, or a night reads its lake across an ocean."
+  description = "The machines' region. It should be in warehouse.location: every night reads the lake."
   type        = string
   default     = "us-central1"
 }
 
 variable "location" {
-  description = "Where the data set and the buckets lie: warehouse.location. GH Archive's data set lies in US, and BigQuery joins nothing across."
+  description = "Location of the dataset and buckets: warehouse.location. GH Archive can be read only from US."
   type        = string
   default     = "US"
 }
 
 variable "dataset" {
-  description = "The data set: warehouse.dataset."
+  description = "The BigQuery dataset: warehouse.dataset."
   type        = string
   default     = "titler"
 }
 
 variable "orchestrator" {
-  description = "What Airflow runs on: gke (a cluster with a GPU pool, and Airflow's chart) or composer (Google's own Airflow, no GPU)."
+  description = "What Airflow runs on: gke (with a GPU pool) or composer (Google's managed Airflow, no GPU)."
   type        = string
   default     = "gke"
 
@@ -33,75 +33,75 @@ variable "orchestrator" {
 }
 
 variable "operators" {
-  description = "Who runs it: members like group:data@example.com. They may act as the task's account, read logs and secrets, and reach the cluster."
+  description = "May act as the tasks' account, read logs and secrets, use the cluster: group:ops@example.com"
   type        = set(string)
   default     = []
 }
 
 variable "analysts" {
-  description = "Who queries it: members like group:analysts@example.com. They may query, and read the views and functions alone."
+  description = "May run queries and read the views and functions only: group:analysts@example.com"
   type        = set(string)
   default     = []
 }
 
 variable "published" {
-  description = "Whether a first release is published. Its views exist from then on, and analysts are let in to them: apply once more with true."
+  description = "Set to true after the first release has created the views: gives analysts access."
   type        = bool
   default     = false
 }
 
 variable "billing_account" {
-  description = "The billing account that the budget watches, like 012345-6789AB-CDEF01."
+  description = "The billing account of the budget, like 012345-6789AB-CDEF01."
   type        = string
 }
 
 variable "budget" {
-  description = "A month's, in the billing account's currency: messages at a half, nine tenths, all of it, and by forecast. It stops nothing."
+  description = "Per month, in the billing currency. E-mails at 50, 90 and 100% and a forecast of 100%. Stops nothing."
   type        = number
   default     = 300
 }
 
 variable "alert_email" {
-  description = "Who gets the budget's messages."
+  description = "The address for the budget's e-mails."
   type        = string
 }
 
 variable "gpu_nodes" {
-  description = "GPU nodes at most; at least, and almost always, there are none. One training runs at a time (the pool gpu)."
+  description = "Maximum number of GPU nodes; the minimum is 0. One training runs at a time (pool gpu)."
   type        = number
   default     = 1
 }
 
 variable "task_nodes" {
-  description = "Nodes for everything else, at most."
+  description = "Maximum number of nodes for everything else; the minimum is 1."
   type        = number
   default     = 4
 }
 
 variable "administrators" {
-  description = "Addresses that may reach the cluster's API, by a name: { office = \"203.0.113.0/24\" }."
+  description = "Address ranges that may reach the cluster's API, by name: { office = \"203.0.113.0/24\" }."
   type        = map(string)
   default     = {}
 
   validation {
     condition     = var.orchestrator != "gke" || length(var.administrators) > 0
-    error_message = "administrators: expected one address or more, by a name; kubectl and helm could not reach the cluster from anywhere."
+    error_message = "administrators: expected an address range; otherwise kubectl cannot reach the cluster."
   }
 }
 
 variable "tracking_uri" {
-  description = "With composer, which has no MLflow: the address of a server that its workers reach, tracking.uri."
+  description = "Only for composer: the address of an MLflow server that its workers can reach (tracking.uri)."
   type        = string
   default     = ""
 
   validation {
     condition     = var.orchestrator != "composer" || can(regex("^https?://", var.tracking_uri))
-    error_message = "tracking_uri: expected an MLflow server's address, like https://mlflow.example.com; many workers share no SQLite file."
+    error_message = "tracking_uri: expected an MLflow server's address, like https://mlflow.example.com."
   }
 }
 
 variable "composer_image" {
-  description = "Composer's version, of an Airflow that setup.py allows."
+  description = "Composer's image version, with an Airflow version that setup.py allows."
   type        = string
   default     = "composer-3-airflow-3"
 }

@@ -1,8 +1,10 @@
-// An S3 server over a folder, for the tests: Versity's gateway as a library, for its own command brings in three clouds and its tests.
+// An S3 server on a folder, for the tests. It uses Versity's gateway as a library, because the gateway's own
+// command also brings in the code of three clouds and its tests.
 //
 //	s3-server HOST:PORT FOLDER
 //
-// A folder in FOLDER is a bucket. The only key is ROOT_ACCESS_KEY with ROOT_SECRET_KEY.
+// Each folder in FOLDER is a bucket. The environment variables ROOT_ACCESS_KEY and ROOT_SECRET_KEY are the
+// only key.
 package main
 
 import (
@@ -17,7 +19,7 @@ import (
 
 func serve(address, folder string) error {
 	if err := (meta.XattrMeta{}).Test(folder); err != nil {
-		return fmt.Errorf("%s keeps no extended attributes: %w", folder, err)
+		return fmt.Errorf("%s: the file system does not support extended attributes: %w", folder, err)
 	}
 	store, err := posix.New(folder, meta.XattrMeta{}, posix.PosixOpts{})
 	if err != nil {
@@ -29,7 +31,7 @@ func serve(address, folder string) error {
 		RootUserSecret:    os.Getenv("ROOT_SECRET_KEY"),
 		MaxConnections:    1000,
 		MaxRequests:       1000,
-		MultipartMaxParts: 10000, // S3's own
+		MultipartMaxParts: 10000, // S3's limit
 		Quiet:             true,
 	})
 }
