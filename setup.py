@@ -1,49 +1,49 @@
-"""Titler's package. `requirements.lock` pins all of this with hashes; `make lock` renews it."""
+"""Titler's package and its dependencies. `requirements.lock` pins them with hashes; `make lock` updates it."""
 
 from setuptools import find_namespace_packages, find_packages, setup
 
 RUNTIME = [
     "annoy==1.17.3",
-    "apache-airflow[postgres]==3.3.*",  # with the drivers for its metadata in production
-    "boto3",  # MLflow reads and writes a bucket's artifacts with it
+    "apache-airflow[postgres]==3.3.*",  # with the driver for its metadata database in production
+    "boto3",  # MLflow needs it for artifacts in an S3 bucket
     "dask",
     "distributed",
     "duckdb",
     "filelock",  # locks between processes, in place of hand-written ones
     "fsspec[http]",
-    "ftfy",  # ktext's engine needs it (through textacy)
+    "ftfy",  # for the text engine `ktext`, through textacy
     "gcsfs",
-    "h5py",  # the light network reads the weights in Keras's file
+    "h5py",  # reads Keras's weights without Keras
     "google-cloud-bigquery",
-    "google-cloud-bigquery-storage",  # rows come as Arrow
+    "google-cloud-bigquery-storage",  # returns rows as Arrow tables
     "keras==3.15.*",
     "ktext==0.40",
     "matplotlib",
     "mlflow==3.17.*",
     "numpy",
-    "psutil",  # infra/local_airflow.py ends what it started
+    "psutil",  # infra/local_airflow.py ends the processes that it started
     "pyarrow",
     "pydantic-settings",
     "rich",
     "rouge-score",
     "s3fs>=2026",
     "sacrebleu",
-    "scikit-learn",  # the small models of `titler evaluate --downstream`; MLflow and textacy bring it anyway
+    "scikit-learn",  # the small models of `titler evaluate --downstream`; MLflow and textacy depend on it anyway
     "sqlglot",
     "tenacity",  # retries with increasing waits, in place of hand-written loops
-    "tensorflow-cpu",  # half the size of `tensorflow`; infra's GPU image replaces it
+    "tensorflow-cpu",  # half the size of `tensorflow`; the GPU image replaces it
     "textacy==0.6.2",
-    "tokenizers",  # subwords: byte-pair units for text mixed with code, quick in Rust
+    "tokenizers",  # byte-pair encoding, in Rust
     "typer",
-    "unidecode",  # ktext's engine needs it (through textacy)
+    "unidecode",  # for the text engine `ktext`, through textacy
 ]
 
-KUBERNETES = [  # for images of an Airflow on KubernetesExecutor
+KUBERNETES = [  # for an Airflow with KubernetesExecutor
     "apache-airflow-providers-cncf-kubernetes",
     "kubernetes",
 ]
 
-LINEAGE = ["apache-airflow-providers-openlineage"]  # an operator's choice: docs/lineage.md
+LINEAGE = ["apache-airflow-providers-openlineage"]  # optional: docs/lineage.md
 
 DEVELOPMENT = [
     *KUBERNETES,
@@ -51,7 +51,7 @@ DEVELOPMENT = [
     "cryptography",
     "furo",  # the documentation site's theme
     "hypothesis",
-    "jax",  # on CPU: pipeline.networks.in_keras runs on it too, and it alone on several devices
+    "jax",  # on CPU, in the tests: the second Keras backend, and the only one for several devices
     "mypy",
     "myst-parser",  # the documentation site: Markdown for Sphinx
     "pandas-stubs",
@@ -64,7 +64,7 @@ DEVELOPMENT = [
     "sphinx",  # the documentation site
     "uv",
     "wheel",
-    "zetasql",  # GoogleSQL's own analyser and reference evaluator, which judge sql/
+    "zetasql",  # GoogleSQL's own analyser and reference evaluator; the tests check sql/ with them
 ]
 
 setup(

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes .venv from the lock, with hashes, without root. Called by the Makefile; returns at once when nothing changed.
+# Installs the locked packages into .venv, with their hashes checked; needs no root. Returns at once if nothing changed. Called by the Makefile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-wanted=$(cat infra/install.sh infra/annoy_flags.sh infra/bootstrap.lock requirements.lock setup.py | sha256sum)
-[ "$(cat .venv/.installed 2>/dev/null)" = "$wanted" ] && exit 0
+inputs_digest=$(cat infra/install.sh infra/annoy_flags.sh infra/bootstrap.lock requirements.lock setup.py | sha256sum)
+[ "$(cat .venv/.installed 2>/dev/null)" = "$inputs_digest" ] && exit 0
 
 python=${PYTHON:-}
 for candidate in python3.11 python3 /usr/bin/python3; do
@@ -14,15 +14,15 @@ for candidate in python3.11 python3 /usr/bin/python3; do
   fi
 done
 if [ -z "$python" ]; then
-  echo "No Python 3.11 with venv was found. On Debian 12: apt-get install python3 python3-venv" >&2
+  echo "Python 3.11 with venv is missing. On Debian 12: apt-get install python3 python3-venv" >&2
   exit 1
 fi
 if ! command -v g++ >/dev/null; then
-  echo "g++ was not found, and Annoy is compiled here. On Debian: apt-get install g++" >&2
+  echo "g++ is missing, and Annoy has to be compiled. On Debian: apt-get install g++" >&2
   exit 1
 fi
 
-echo "Installing into .venv (once; a few minutes)"
+echo "Installing into .venv. The first time takes a few minutes."
 rm -f .venv/.installed
 if ! .venv/bin/uv --version >/dev/null 2>&1; then
   rm -rf .venv
@@ -30,8 +30,8 @@ if ! .venv/bin/uv --version >/dev/null 2>&1; then
   .venv/bin/python -m pip install --quiet --require-hashes -r infra/bootstrap.lock
 fi
 . infra/annoy_flags.sh
-# Byte code now, once: TensorFlow imports in 8 s with it and 21 s without.
+# Compiles byte code now: TensorFlow takes 8 s to import with it and 21 s without.
 .venv/bin/uv pip sync --quiet --require-hashes --no-build-isolation --compile-bytecode requirements.lock
 .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
-echo "$wanted" >.venv/.installed
+echo "$inputs_digest" >.venv/.installed
 echo "Installed: $(du -sh .venv | cut -f1) in .venv"
