@@ -24,6 +24,7 @@ lint: install  ## installs the linters for infra/: Dockerfiles, YAML, shell, Ter
 	@infra/install_lint.sh
 
 docs: install  ## builds the documentation site in build/docs, without a network; fails for a broken link
+	@rm -rf build/docs build/docs_cache  # an update would keep deleted pages, and the old navigation on others
 	.venv/bin/sphinx-build --fail-on-warning --keep-going --quiet -c infra/docs_site -d build/docs_cache . build/docs
 	@echo "Open build/docs/index.html"
 
