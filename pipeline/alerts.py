@@ -1,4 +1,5 @@
-"""What wakes a person: one message an event, over the notifier that the settings choose. Its failure never fails the work."""
+"""Alerts: one message per event, sent by the notifier of the settings. A failure to send never fails the
+work."""
 
 from __future__ import annotations
 
@@ -21,14 +22,16 @@ from pipeline.errors import TitlerError
 from pipeline.lake.batches import Lake
 from pipeline.settings import Alerts
 
-SENT = "alerts/sent.json"
-REMEMBERED = 1000  # events; older ones are forgotten
-PATIENCE = 10  # seconds that a server may take
+SENT_FILE = "alerts/sent.json"
+MAX_REMEMBERED = 1000
+"""Events whose alerts are remembered; older ones are forgotten."""
+TIMEOUT = 10  # seconds that a server may take to answer
 
 
 @dataclass(frozen=True)
 class Message:
-    """What happened, since when, where to look, what to type next: `next` may have several lines, `link` may be empty."""
+    """What happened, since when, where to look and what to type next. `next` may have several lines; `link`
+    may be empty."""
 
     what: str
     since: str
@@ -37,64 +40,68 @@ class Message:
 
     @property
     def text(self) -> str:
-        """For a person: a line a part, its first line alone says what happened."""
+        """The message as text, one field per line. The first line alone says what happened."""
         link = [f"Link:  {self.link}"] if self.link else []
-        return "\n".join(
-            [self.what, f"Since: {self.since}", *link, "Next:  " + self.next.replace("\n", "\n       ")]
-        )
+        next_lines = "Next:  " + self.next.replace("\n", "\n       ")
+        return "\n".join([self.what, f"Since: {self.since}", *link, next_lines])
 
 
 def now() -> str:
+    """The current time, as messages show it."""
     return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def tell(lake: Lake, alerts: Alerts, message: Message, event: str) -> bool:
-    """Sends a message unless its event has been told already. False where it could not be sent: the next call tries again.
+def send_once(lake: Lake, alerts: Alerts, message: Message, event: str) -> bool:
+    """Sends a message unless one was sent for its event before. Returns False if sending fails; the next call
+    tries again.
 
-    What an error tells counts for `alerts.task`, the task that fails of it, too: one event is one message.
+    Also records that the alert of the failing task, `alerts.task`, was sent, so that one event is one
+    message.
     """
-    sent = _sent(lake)
+    sent = _sent_events(lake)
     if event not in sent and not send(alerts, message):
         return False
     _remember(lake, sent, [event, alerts.task])
     return True
 
 
-def tell_error(lake: Lake, alerts: Alerts, error: TitlerError) -> None:
-    """Tells of an error that is an event."""
+def alert_about_error(lake: Lake, alerts: Alerts, error: TitlerError) -> None:
+    """Sends an alert for an error that has an event."""
     if error.event:
-        tell(lake, alerts, Message(error.message, now(), alerts.link, error.hint), error.event)
+        send_once(lake, alerts, Message(error.message, now(), alerts.link, error.hint), error.event)
 
 
-def tell_days(lake: Lake, alerts: Alerts, health: Iterable[Mapping[str, Any]]) -> None:
-    """Tells of every day that is not complete, once a day and verdict. `health` are rows of source_health_v1."""
+def alert_about_days(lake: Lake, alerts: Alerts, health: Iterable[Mapping[str, Any]]) -> None:
+    """Sends an alert for every day that is not complete, once per day and verdict. `health` are rows of
+    source_health_v1."""
+    no_task = alerts.model_copy(update={"task": ""})  # no task fails because of such a day
     for row in health:
         day, verdict = str(row["day"]), row["verdict"]
         if verdict != "complete":
             command = f"titler status --day {day}" if verdict == "collapsed" else f"titler run --day {day}"
             message = Message(describe_day(row), day, alerts.link, command)
-            tell(
-                lake, alerts.model_copy(update={"task": ""}), message, f"day/{day}/{verdict}"
-            )  # no task fails of it
+            send_once(lake, no_task, message, f"day/{day}/{verdict}")
 
 
 def describe_day(row: Mapping[str, Any]) -> str:
-    """`2015-01-03 is partial: 23 of 24 hours found`."""
-    found = f" ({row['hours_found']} of 24 hours found)" if row["verdict"] == "collapsed" else ""
-    return f"{row['day']} is {row['verdict']}: {row['reason']}{found}"
+    """One line about a row of source_health_v1: `2015-01-03 is partial: 23 of 24 hours found`."""
+    hours = f" ({row['hours_found']} of 24 hours found)" if row["verdict"] == "collapsed" else ""
+    return f"{row['day']} is {row['verdict']}: {row['reason']}{hours}"
 
 
-def was_told(lake: Lake, event: str) -> bool:
-    return event in _sent(lake)
+def was_sent(lake: Lake, event: str) -> bool:
+    """Whether an alert was sent for this event."""
+    return event in _sent_events(lake)
 
 
 def send(alerts: Alerts, message: Message) -> bool:
-    """Sends one message. False, with one line on standard error that names no secret, where the notifier fails."""
+    """Sends a message. If the notifier fails, prints one line without secrets on standard error and returns
+    False."""
     try:
         {"log": _log, "webhook": _post, "email": _mail}[alerts.kind](alerts, message)
-    except Exception as error:  # whatever it is: the work that it tells of goes on
-        _line(
-            f"titler: No alert could be sent by {alerts.kind} ({_reason(error)}). It would have said: {message.what}"
+    except Exception as error:  # any failure: the work that the alert is about goes on
+        _print_error(
+            f"titler: No alert could be sent by {alerts.kind} ({_reason(error)}). The alert: {message.what}"
         )
         return False
     return True
@@ -102,7 +109,7 @@ def send(alerts: Alerts, message: Message) -> bool:
 
 def _log(alerts: Alerts, message: Message) -> None:
     link = f" | {message.link}" if message.link else ""
-    _line(f"titler alert: {message.what} | since {message.since}{link} | next: {message.next}")
+    _print_error(f"titler alert: {message.what} | since {message.since}{link} | next: {message.next}")
 
 
 def _post(alerts: Alerts, message: Message) -> None:
@@ -112,12 +119,13 @@ def _post(alerts: Alerts, message: Message) -> None:
         body,
         {"Content-Type": "application/json; charset=utf-8", "User-Agent": "titler"},
     )
-    with urllib.request.build_opener(_Stay).open(request, timeout=PATIENCE):
+    with urllib.request.build_opener(_NoRedirects).open(request, timeout=TIMEOUT):
         pass
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: it would turn the message into a GET, which the other side answers with 200 and forgets."""
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: it would turn the POST into a GET, which the server answers with 200 without
+    taking the message."""
 
     def redirect_request(
         self,
@@ -137,14 +145,15 @@ def _mail(alerts: Alerts, message: Message) -> None:
     mail["Date"], mail["Message-ID"] = localtime(), make_msgid(domain=alerts.email_from.rpartition("@")[2])
     mail.set_content(message.text)
     host, _, port = alerts.smtp.rpartition(":")
-    with smtplib.SMTP(host, int(port), local_hostname=socket.gethostname(), timeout=PATIENCE) as server:
+    with smtplib.SMTP(host, int(port), local_hostname=socket.gethostname(), timeout=TIMEOUT) as server:
         refused = server.send_message(mail)
     if refused:
         raise smtplib.SMTPRecipientsRefused(refused)
 
 
 def _reason(error: BaseException) -> str:
-    """In a few words, none of which the other side or the address chose."""
+    """The kind of failure in a few words. Contains nothing from the server or the address, which may hold
+    secrets."""
     if isinstance(error, urllib.error.HTTPError):
         return f"HTTP {error.code}"
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, BaseException):
@@ -154,45 +163,42 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
         return f"SMTP {error.smtp_code}"
     if isinstance(error, TimeoutError):
-        return f"no answer within {PATIENCE} s"
-    if (
-        isinstance(error, OSError)
-        and error.errno
-        and error.errno > 0
-        and type(error).__module__ == "builtins"
-    ):
-        return os.strerror(error.errno)
+        return f"no answer within {TIMEOUT} s"
+    if isinstance(error, OSError) and type(error).__module__ == "builtins" and (error.errno or 0) > 0:
+        return os.strerror(error.errno or 0)
     return type(error).__name__
 
 
-def _line(text: str) -> None:
+def _print_error(text: str) -> None:
     print(" ".join(text.split()), file=sys.stderr, flush=True)
 
 
-def _sent(lake: Lake) -> dict[str, str]:
-    """Events that were told, with when; none where they cannot be read: twice is better than never."""
+def _sent_events(lake: Lake) -> dict[str, str]:
+    """Events for which an alert was sent, with the time; empty if that cannot be read: twice is better than
+    never."""
     try:
-        found = lake.get_json(SENT)
-    except Exception as error:  # the lake may be what the message is about
-        _line(
-            f"titler: Which alerts were sent before cannot be read ({type(error).__name__}): {lake.path(SENT)}"
+        events = lake.get_json(SENT_FILE)
+    except Exception as error:  # the alert may be about the lake itself
+        reason = type(error).__name__
+        _print_error(
+            f"titler: The record of sent alerts, {lake.path(SENT_FILE)}, cannot be read ({reason}): "
+            "an alert may be sent twice."
         )
         return {}
-    return {str(event): str(at) for event, at in found.items()} if isinstance(found, dict) else {}
+    return {str(event): str(at) for event, at in events.items()} if isinstance(events, dict) else {}
 
 
 def _remember(lake: Lake, sent: Mapping[str, str], events: Iterable[str]) -> None:
-    added = {
-        event: datetime.now(UTC).isoformat(timespec="seconds")
-        for event in events
-        if event and event not in sent
-    }
-    if not added:
+    sent_at = datetime.now(UTC).isoformat(timespec="seconds")
+    new = {event: sent_at for event in events if event and event not in sent}
+    if not new:
         return
-    newest = sorted({**sent, **added}.items(), key=lambda item: item[1])[-REMEMBERED:]
+    newest = sorted({**sent, **new}.items(), key=lambda item: item[1])[-MAX_REMEMBERED:]
     try:
-        lake.put_json(SENT, dict(newest))
-    except Exception as error:  # as above
-        _line(
-            f"titler: That an alert was sent cannot be remembered ({type(error).__name__}): {lake.path(SENT)}"
+        lake.put_json(SENT_FILE, dict(newest))
+    except Exception as error:  # the alert may be about the lake itself
+        reason = type(error).__name__
+        _print_error(
+            f"titler: The record of sent alerts, {lake.path(SENT_FILE)}, cannot be written ({reason}): "
+            "the alert may be sent again."
         )

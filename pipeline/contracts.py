@@ -335,6 +335,12 @@ SPEND = Table(
     lives_in=("warehouse",),
 )
 
+# Batches that hold files without a contract of their own.
+VOCABULARY = "vocabulary"
+PREDICTOR = "predictor"
+INDEX = "index"
+QUARANTINE = "quarantine"
+
 TABLES = {
     table.name: table
     for table in (

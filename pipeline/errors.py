@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import dataclass
 from enum import IntEnum
 
 
@@ -91,6 +92,16 @@ class StoppedError(TitlerError):
 
 class WarehouseError(TitlerError):
     """A warehouse that refuses or fails: permissions, quotas, tables that somebody changed."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of a check of `titler doctor`. `advice` says what to do if it failed."""
+
+    subject: str
+    passed: bool
+    message: str
+    advice: str = ""
 
 
 _DISK_ERRORS = (

@@ -1,4 +1,5 @@
-"""`titler`: one verb a stage, and the verbs that answer. The only place that builds Settings and configures logging."""
+"""`titler`: one verb per stage, and the verbs that answer questions. Only this package builds Settings and
+configures logging."""
 
 from __future__ import annotations
 
@@ -15,39 +16,55 @@ import typer
 from pipeline import alerts
 from pipeline.cli import console, query_commands, stage_commands
 from pipeline.cli.options import CURRENT, Context, app
-from pipeline.errors import TitlerError, disk_error
+from pipeline.errors import ExitCode, TitlerError, disk_error
+from pipeline.progress import say
+from pipeline.provenance import revision
 from pipeline.tracking import configure_mlflow, mlflow_error
 
 __all__ = ["app", "command", "main", "query_commands", "stage_commands"]
 
-INTERRUPTED = 130
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        code = revision()
+        commit = (
+            f" ({code.commit[:12]}{', with uncommitted changes' if code.changed else ''})"
+            if code.commit
+            else ""
+        )
+        say(f"titler {code.version}{commit}")
+        raise typer.Exit
 
 
 @app.callback()
 def configure(
     settings_file: Annotated[
         Path | None,
-        typer.Option("--settings", metavar="FILE", help="A TOML file with what differs from a laptop."),
+        typer.Option(
+            "--settings", metavar="FILE", help="A TOML file with the settings that differ from the defaults."
+        ),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
 ) -> None:
-    """Reads nothing yet; says where settings come from."""
+    """Prepares the context. Reads no settings yet."""
     CURRENT.set(Context(settings_file))
     configure_mlflow()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("tensorflow").setLevel(
-        logging.ERROR
-    )  # it warns of functions compiled anew: one a network and batch size, as meant
+    # TensorFlow warns when it compiles a function again. The networks do so on purpose, once per size of
+    # training batch.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def main() -> None:
-    """Runs the command line. An error is one clear line, with --debug its traceback.
-
-    Exit codes: 0 done, 1 a failure that may pass, 2 misuse, 3 stopped until a person decides.
-    """
+    """Runs the command line and exits with an `ExitCode`. An error is printed in one line, with --debug as a
+    traceback."""
     arguments: list[Any] = sys.argv[1:]
     debug = "--debug" in arguments
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's start-up notes
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # silences TensorFlow's start-up messages
     try:
         code = app(args=arguments, standalone_mode=False)
         sys.stdout.flush()
@@ -55,50 +72,57 @@ def main() -> None:
         if debug:
             raise
         if error.event:
-            alerts.tell_error(CURRENT.get().lake, CURRENT.get().settings.alerts, error)
+            alerts.alert_about_error(CURRENT.get().lake, CURRENT.get().settings.alerts, error)
         console.error(str(error))
         code = error.exit_code
     except typer.TyperException as error:
-        console.error(f"{error.format_message()}\nWhat there is: titler --help, titler VERB --help")
-        code = 2
+        console.error(f"{error.format_message()}\nFor help: titler --help, titler VERB --help")
+        code = ExitCode.MISUSE
     except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
+        code = ExitCode.INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+        code = ExitCode.RETRYABLE
     except Exception as error:
         if debug:
             raise
-        known = disk_error(error) or mlflow_error(error)
-        console.error(
-            str(known)
-            if known
-            else f"Unexpected {type(error).__name__}: {error}\nThis is a fault of Titler's. "
-            f"See where it happened: titler --debug {' '.join(arguments)}"
-        )
-        code = 1
-    if code == INTERRUPTED:
-        console.error("Interrupted; the same command goes on where it was.")
-    sys.exit(code if isinstance(code, int) else 0)
+        console.error(_unexpected(error, arguments))
+        code = ExitCode.RETRYABLE
+    if code == ExitCode.INTERRUPTED:
+        console.error("Interrupted; the same command continues where it stopped.")
+    sys.exit(int(code) if isinstance(code, int) else 0)
+
+
+def _unexpected(error: Exception, arguments: list[Any]) -> str:
+    """A message for an error of a disk or of MLflow, or for a bug."""
+    explained = disk_error(error) or mlflow_error(error)
+    if explained:
+        return str(explained)
+    return (
+        f"Unexpected {type(error).__name__}: {error}\nThis is a bug in Titler. "
+        f"To see where it happened: titler --debug {' '.join(arguments)}"
+    )
 
 
 def command() -> None:
-    """`titler`, as a process of its own."""
-    ended = [1]  # as Python ends on an exception
-    atexit.register(_leave, ended)
+    """Runs `titler` as a process of its own."""
+    exit_code = [1]  # as Python exits after an exception
+    atexit.register(_exit_process, exit_code)
     try:
         main()
-    except SystemExit as left:
-        ended[0] = left.code if isinstance(left.code, int) else 1
+    except SystemExit as error:
+        exit_code[0] = error.code if isinstance(error.code, int) else 1
         raise
 
 
-def _leave(ended: list[int]) -> None:
-    """Ends the process after all else that was registered to run at its end (the last registered runs first), with this code.
+def _exit_process(exit_code: list[int]) -> None:
+    """Ends the process with this code, after everything else that was registered to run at exit (the last one
+    runs first).
 
-    It never comes to the destructors of C++: those of Arrow abort now and then while a thread of its pool is at work (apache/arrow#34314).
+    Skips C++ destructors: Arrow's abort now and then while a thread of its pool is working
+    (apache/arrow#34314).
     """
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):  # main has told of it, if anyone can still hear
+        with contextlib.suppress(OSError):  # main has reported it, if anyone can still read it
             stream.flush()
-    os._exit(ended[0])
+    os._exit(exit_code[0])

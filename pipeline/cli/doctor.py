@@ -1,4 +1,4 @@
-"""doctor: what is configured, installed and reachable, and what to do about the rest."""
+"""doctor: checks what is configured, installed and reachable, and says what to do about the rest."""
 
 from __future__ import annotations
 
@@ -7,52 +7,42 @@ import platform
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib import metadata
 
 from pipeline import warehouse
 from pipeline.compute import cluster
-from pipeline.errors import TitlerError
+from pipeline.errors import Finding, TitlerError
 from pipeline.lake.batches import Lake
 from pipeline.settings import Settings
 from pipeline.source import hour_files
-from pipeline.stages.train import tracking_of
+from pipeline.tracking import open_tracking
 
 PACKAGES = (
-    "apache-airflow",
-    "mlflow",
-    "tensorflow-cpu tensorflow",
-    "keras",
-    "dask",
-    "pyarrow",
-    "duckdb",
-    "annoy",
-    "ktext",
-)  # one of each
-FREE_GIB_WANTED = 5
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report; `advice` says what to do about it."""
-
-    subject: str
-    good: bool
-    found: str
-    advice: str = ""
+    ("apache-airflow",),
+    ("mlflow",),
+    ("tensorflow-cpu", "tensorflow"),
+    ("keras",),
+    ("dask",),
+    ("pyarrow",),
+    ("duckdb",),
+    ("annoy",),
+    ("ktext",),
+)
+"""Installed packages to report: the first of each group that is there."""
+MIN_FREE_GIB = 5
 
 
 def run(settings: Settings) -> list[Finding]:
-    """Every check; none raises."""
+    """The findings of every check. Raises nothing: a check that fails is a finding."""
     checks: dict[str, Callable[[Settings], Iterator[Finding]]] = {
-        "settings": _settings,
-        "installed": _installed,
-        "lake": _lake,
-        "source": _source,
-        "compute": _compute,
-        "tracking": _tracking,
-        "warehouse": _warehouse,
+        "settings": _check_settings,
+        "installed": _check_packages,
+        "lake": _check_lake,
+        "source": _check_source,
+        "compute": _check_compute,
+        "tracking": _check_tracking,
+        "warehouse": _check_warehouse,
     }
     findings = []
     for subject, check in checks.items():
@@ -61,18 +51,12 @@ def run(settings: Settings) -> list[Finding]:
         except TitlerError as error:
             findings.append(Finding(subject, False, error.message, error.hint))
         except Exception as error:
-            findings.append(
-                Finding(
-                    subject,
-                    False,
-                    f"{type(error).__name__}: {error}",
-                    f"Check the settings under {subject}.*",
-                )
-            )
+            message, advice = f"{type(error).__name__}: {error}", f"Check the settings under {subject}.*"
+            findings.append(Finding(subject, False, message, advice))
     return findings
 
 
-def _settings(settings: Settings) -> Iterator[Finding]:
+def _check_settings(settings: Settings) -> Iterator[Finding]:
     defaults = Settings.model_construct()
     changed = [
         f"{section}.{name}={value!r}"
@@ -83,26 +67,26 @@ def _settings(settings: Settings) -> Iterator[Finding]:
     yield Finding("settings", True, ", ".join(changed) or "all defaults: one laptop")
 
 
-def _installed(settings: Settings) -> Iterator[Finding]:
+def _check_packages(settings: Settings) -> Iterator[Finding]:
     versions, missing = [f"python {platform.python_version()}"], []
-    for names in PACKAGES:
-        for name in names.split():
+    for alternatives in PACKAGES:
+        for name in alternatives:
             try:
                 versions.append(f"{name} {metadata.version(name)}")
                 break
             except metadata.PackageNotFoundError:
                 continue
         else:
-            missing.append(names.split()[0])
+            missing.append(alternatives[0])
     yield Finding("installed", True, ", ".join(versions))
     if missing:
         yield Finding(
-            "installed", False, f"not found: {', '.join(missing)}", "Install from the lock: make install"
+            "installed", False, f"missing: {', '.join(missing)}", "Install from the lock: make install"
         )
     yield Finding("cores", True, f"{len(os.sched_getaffinity(0))}")
 
 
-def _lake(settings: Settings) -> Iterator[Finding]:
+def _check_lake(settings: Settings) -> Iterator[Finding]:
     lake = Lake(settings.lake.root)
     name = f".doctor-{uuid.uuid4().hex[:8]}"
     lake.put(name, b"")
@@ -110,47 +94,39 @@ def _lake(settings: Settings) -> Iterator[Finding]:
     yield Finding("lake", True, f"{lake.root} can be written")
     if "://" not in lake.root:
         free = shutil.disk_usage(lake.root).free / 2**30
-        yield Finding(
-            "disk",
-            free >= FREE_GIB_WANTED,
-            f"{free:.0f} GiB free",
-            "" if free >= FREE_GIB_WANTED else f"Free some: {FREE_GIB_WANTED} GiB are wanted.",
-        )
+        enough = free >= MIN_FREE_GIB
+        advice = "" if enough else f"Free disk space: at least {MIN_FREE_GIB} GiB are recommended."
+        yield Finding("disk", enough, f"{free:.0f} GiB free", advice)
 
 
-def _source(settings: Settings) -> Iterator[Finding]:
+def _check_source(settings: Settings) -> Iterator[Finding]:
     if settings.warehouse.kind == "bigquery":
-        return  # issues come from its own tables
+        return  # issues come from BigQuery's own tables
     yesterday = date.today() - timedelta(days=1)
-    found = hour_files.look(settings.source.hours, yesterday)
+    day = hour_files.find_hours(settings.source.hours, yesterday)
     yield Finding(
-        "source", True, f"{settings.source.hours} answers: {len(found.found)} of 24 hours of {yesterday}"
+        "source", True, f"{settings.source.hours} answers: {len(day.files)} of 24 hours of {yesterday}"
     )
 
 
-def _compute(settings: Settings) -> Iterator[Finding]:
+def _check_compute(settings: Settings) -> Iterator[Finding]:
     if address := settings.compute.scheduler_address:
-        cluster.look(address)
+        cluster.check_scheduler(address)
         yield Finding("compute", True, f"{address} answers")
 
 
-def _tracking(settings: Settings) -> Iterator[Finding]:
-    champion = tracking_of(settings, Lake(settings.lake.root)).champion()
+def _check_tracking(settings: Settings) -> Iterator[Finding]:
+    champion = open_tracking(settings, Lake(settings.lake.root)).champion()
     name = f"champion {champion.model}, version {champion.version}" if champion else "no champion yet"
-    yield Finding(
-        "tracking",
-        True,
-        f"{settings.tracking_uri}: {name}",
-        "" if champion else "Train one: titler run --from D --to D",
-    )
+    advice = "" if champion else "Train one: titler run --from D --to D"
+    yield Finding("tracking", True, f"{settings.tracking_uri}: {name}", advice)
 
 
-def _warehouse(settings: Settings) -> Iterator[Finding]:
+def _check_warehouse(settings: Settings) -> Iterator[Finding]:
     if settings.warehouse.kind == "bigquery":
-        from pipeline.warehouse.bigquery import rights
+        from pipeline.warehouse.bigquery import permissions
 
-        for probe in rights.look(settings.warehouse):
-            yield Finding(probe.subject, probe.good, probe.found, probe.advice)
+        yield from permissions.check_permissions(settings.warehouse)
     release = warehouse.connect(settings, "doctor").current_release()
     shown = f"release {release}" if release else "no release yet"
     kind = "DuckDB, " if settings.warehouse.kind == "duckdb" else ""

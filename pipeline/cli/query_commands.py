@@ -1,8 +1,7 @@
-"""The whole job, and the verbs that answer."""
+"""The whole job, and the verbs that answer questions."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +9,23 @@ from typing import Annotated
 import typer
 
 from pipeline import alerts
-from pipeline.cli import console
-from pipeline.cli.options import Day, Epochs, First, Json, Last, Variant, app, context, parse_day, parse_days
-from pipeline.errors import UsageError
+from pipeline.cli import console, query_reports
+from pipeline.cli.options import (
+    Day,
+    Epochs,
+    First,
+    Json,
+    Last,
+    Variant,
+    app,
+    context,
+    parse_day,
+    parse_days,
+)
+from pipeline.errors import ExitCode, UsageError
 
-NOT_YET = os.EX_TEMPFAIL  # 75: ask again later
-LONGEST_BODY = 4 * 65_536  # bytes: GitHub takes so many characters, and UTF-8 has up to four a character
+MAX_BODY_BYTES = 4 * 65_536
+"""GitHub accepts 65,536 characters, and UTF-8 needs up to four bytes for each."""
 
 
 @app.command()
@@ -24,7 +34,7 @@ def run(
     first: First = None,
     last: Last = None,
     retrain: Annotated[
-        bool, typer.Option("--train", help="Train a new model though there is a champion.")
+        bool, typer.Option("--train", help="Train a new model even if there is a champion.")
     ] = False,
     variant: Variant = None,
     epochs: Epochs = None,
@@ -35,32 +45,32 @@ def run(
     """
     from pipeline.cli import whole_job
 
-    here = context()
     days = parse_days(day, first, last)
-    whole_job.run(here.lake, here.settings, days, retrain=retrain, variant=variant, epochs=epochs)
+    whole_job.run(context(), days, retrain=retrain, variant=variant, epochs=epochs)
 
 
 @app.command()
 def status(day: Day = None, first: First = None, last: Last = None, as_json: Json = False) -> None:
-    """What is there: source days with their verdicts, the champion, the current release. Exits 1 where the release is too old.
+    """Show source days with their verdicts, the champion and the current release. Exits 1 if the release is
+    too old.
 
     Example: titler status --from 2015-01-01 --to 2015-01-31
     """
-    from pipeline.serving import queries
+    from pipeline.serving import status as serving
 
-    here = context()
-    value = queries.status(here.lake, here.settings, *_bounds(day, first, last))
-    shown = [
-        found["day"] for found in value["days"][-console.DAYS_LISTED :] if found["verdict"] != "complete"
-    ]
-    console.status(value, as_json, {} if as_json else queries.reasons(here.lake, shown))
+    current = context()
+    value = serving.status(current.lake, current.settings, *_bounds(day, first, last))
+    listed = value["days"][-console.DAYS_LISTED :]
+    incomplete = [] if as_json else [row["day"] for row in listed if row["verdict"] != "complete"]
+    query_reports.status(value, as_json, serving.verdict_reasons(current.lake, incomplete))
     if value["release"] and value["release"]["stale"]:
-        console.stale(value["release"], here.settings.alerts.stale_after_hours)
-        raise typer.Exit(1)
+        query_reports.stale(value["release"], current.settings.alerts.stale_after_hours)
+        raise typer.Exit(ExitCode.RETRYABLE)
 
 
 def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str | None, str | None]:
-    """The first and the last day to show, in ISO form; --from or --to alone leaves the other open. Raises UsageError as `parse_days`."""
+    """The first and the last day to show, in ISO form; None is open. Raises UsageError as `parse_days`
+    does."""
     if day or (first and last):
         days = parse_days(day, first, last)
         return str(days[0]), str(days[-1])
@@ -69,28 +79,30 @@ def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str |
 
 @app.command()
 def ready(day: Day = None, as_json: Json = False) -> None:
-    """Whether the source has a day's last hour: its file, or that hour in BigQuery. Exits 75 where it does not yet.
+    """Check whether the source has a day's last hour: its file, or that hour in BigQuery. Exits 75 if it does
+    not yet.
 
     Example: titler ready --day 2015-01-01
     """
-    from pipeline.serving import queries
+    from pipeline.serving import source_checks
 
-    value = queries.ready(context().settings, parse_days(day, None, None)[0])
-    console.ready(value, as_json)
+    value = source_checks.ready(context().settings, parse_days(day, None, None)[0])
+    query_reports.ready(value, as_json)
     if not value["ready"]:
-        raise typer.Exit(NOT_YET)
+        raise typer.Exit(ExitCode.NOT_READY)
 
 
 @app.command()
 def cost(day: Day = None, first: First = None, last: Last = None, as_json: Json = False) -> None:
-    """What extracting source days from BigQuery would cost. Dry runs alone: nothing is read, nothing is billed.
+    """Estimate what extracting source days from BigQuery would cost. Uses dry runs only, which are free.
 
     Example: titler cost --from 2015-01-01 --to 2015-01-31
     """
-    from pipeline.serving import queries
+    from pipeline.serving import source_checks
 
-    here = context()
-    console.cost(here.settings, queries.cost(here.lake, here.settings, parse_days(day, first, last)), as_json)
+    current = context()
+    value = source_checks.cost(current.lake, current.settings, parse_days(day, first, last))
+    query_reports.cost(current.settings, value, as_json)
 
 
 @app.command()
@@ -98,13 +110,13 @@ def title(
     body: Annotated[str, typer.Argument(metavar="BODY|-", help="An issue's body; - reads standard input.")],
     as_json: Json = False,
 ) -> None:
-    """A title for a body, by the current release's model.
+    """Suggest a title for a body, with the current release's model.
 
     Example: titler title "It crashes whenever I open the settings page on Android 5"
     """
     from pipeline.serving import queries
 
-    console.title(queries.title(context().lake, _read(body, "titler title")), as_json)
+    query_reports.title(queries.title(context().lake, _read_text(body, "titler title")), as_json)
 
 
 @app.command()
@@ -113,39 +125,42 @@ def similar(
         str,
         typer.Argument(
             metavar="URL|TEXT|-",
-            help="An issue of the release by its URL, or any text; - reads standard input.",
+            help="The URL of an issue of the release, or any text; - reads standard input.",
         ),
     ],
-    neighbours: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many.")] = 10,
+    neighbours: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many issues to show.")] = 10,
     as_json: Json = False,
 ) -> None:
-    """The issues of the current release that are nearest to an issue or a text.
+    """Find the issues of the current release that are nearest to an issue or a text.
 
     Example: titler similar "crash when opening the settings page" -k 5
     """
     from pipeline.serving import queries
 
-    here = context()
-    console.similar(
-        queries.similar(here.lake, here.settings, _read(query, "titler similar"), neighbours), as_json
-    )
+    current = context()
+    text = _read_text(query, "titler similar")
+    query_reports.similar(queries.similar(current.lake, current.settings, text, neighbours), as_json)
 
 
-def _read(text: str, example: str) -> str:
-    """What was given as an argument or stands on standard input; half a character becomes U+FFFD.
+def _read_text(argument: str, example: str) -> str:
+    """The argument, or standard input for `-`. Bytes that are not UTF-8 become U+FFFD.
 
-    Raises UsageError for what is no issue's text: longer than LONGEST_BODY, or with NUL bytes. `example` is the verb to type.
+    Raises UsageError for text that cannot be an issue's: more than MAX_BODY_BYTES, or with NUL bytes.
+    `example` is the command to show.
     """
-    data = sys.stdin.buffer.read(LONGEST_BODY + 1) if text == "-" else text.encode(errors="surrogateescape")
-    if len(data) > LONGEST_BODY:
+    if argument == "-":
+        data = sys.stdin.buffer.read(MAX_BODY_BYTES + 1)
+    else:
+        data = argument.encode(errors="surrogateescape")
+    if len(data) > MAX_BODY_BYTES:
         raise UsageError(
-            f"The text is longer than {LONGEST_BODY:,} bytes, expected an issue's: GitHub takes 65,536 characters.",
+            f"The text is longer than {MAX_BODY_BYTES:,} bytes; GitHub accepts at most 65,536 characters.",
             f"Give its beginning: head -c 65536 FILE | {example} -",
         )
     if b"\0" in data:
         raise UsageError(
-            "The text holds NUL bytes, expected UTF-8.",
-            f"Turn it into that: iconv -f UTF-16 -t UTF-8 FILE | {example} -",
+            "The text has NUL bytes, so it is not UTF-8.",
+            f"Convert it: iconv -f UTF-16 -t UTF-8 FILE | {example} -",
         )
     return data.decode("utf-8", errors="replace")
 
@@ -160,9 +175,9 @@ def sample(
 
     Example: titler sample hours --days 2
     """
-    from pipeline import sample as stage
+    from pipeline import sample as generator
 
-    console.sampled(stage.write(directory, days=days, seed=seed))
+    query_reports.sampled(generator.write(directory, days=days, seed=seed))
 
 
 @app.command()
@@ -173,37 +188,40 @@ def alert(
         str, typer.Option("--link", metavar="URL", help="Where to look; default: the setting alerts.link.")
     ] = "",
     next_command: Annotated[
-        str, typer.Option("--next", metavar="COMMAND", help="What to type next.")
+        str, typer.Option("--next", metavar="COMMAND", help="The command to type next.")
     ] = "titler status",
     dedupe: Annotated[
         str,
-        typer.Option("--dedupe", metavar="KEY", help="The event: sent once, however often it is repeated."),
+        typer.Option("--dedupe", metavar="KEY", help="A name for the event: only one alert is sent for it."),
     ] = "",
 ) -> None:
-    """Send one message to whom the settings name: alerts.kind and what belongs to it.
+    """Send an alert by the notifier of the settings (alerts.kind).
 
     Example: titler alert --what "This is a test" --next "titler status"
     """
-    here = context()
-    settings = here.settings.alerts
+    current = context()
+    settings = current.settings.alerts
     message = alerts.Message(
         " ".join(what.split()), since or alerts.now(), link or settings.link, next_command
     )
-    told = bool(dedupe) and alerts.was_told(here.lake, dedupe)
-    if not told and not (
-        alerts.tell(here.lake, settings, message, dedupe) if dedupe else alerts.send(settings, message)
-    ):
-        raise typer.Exit(1)
-    console.alerted(settings.kind, told)
+    sent_before = bool(dedupe) and alerts.was_sent(current.lake, dedupe)
+    if not sent_before:
+        if dedupe:
+            sent = alerts.send_once(current.lake, settings, message, dedupe)
+        else:
+            sent = alerts.send(settings, message)
+        if not sent:
+            raise typer.Exit(ExitCode.RETRYABLE)
+    query_reports.alert_sent(settings.kind, sent_before)
 
 
 @app.command()
 def doctor() -> None:
-    """What is configured, installed and reachable, and what to do about the rest.
+    """Check what is configured, installed and reachable, and what to do about the rest.
 
     Example: titler doctor
     """
     from pipeline.cli import doctor as checks
 
-    if not console.doctor(checks.run(context().settings)):
-        raise typer.Exit(1)
+    if not query_reports.doctor(checks.run(context().settings)):
+        raise typer.Exit(ExitCode.RETRYABLE)

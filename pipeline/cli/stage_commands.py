@@ -1,4 +1,4 @@
-"""The verbs of the stages, in the order of the data's way."""
+"""The verbs of the stages, in the order in which the data passes through them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import alerts
-from pipeline.cli import console
+from pipeline.cli import query_reports, stage_reports, stage_runs
 from pipeline.cli.options import (
     Because,
     Day,
@@ -34,21 +33,13 @@ def extract(
     day: Day = None,
     first: First = None,
     last: Last = None,
-    again: Annotated[bool, typer.Option("--again", help="Also days that are there.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Extract days again that are in the lake.")] = False,
 ) -> None:
     """Read the hour files of source days: opened issues and the verdict on each day.
 
     Example: titler extract --from 2015-01-01 --to 2015-01-07
     """
-    from pipeline.stages import extract as stage
-
-    here = context()
-    days = parse_days(day, first, last)
-    with here.told("extract", days) as kept:
-        outcome, health = stage.run(here.lake, here.settings, days, again=again)
-        kept(outcome)
-    console.extracted(here.lake, here.settings, outcome, health)
-    alerts.tell_days(here.lake, here.settings.alerts, health)
+    stage_runs.extract(context(), parse_days(day, first, last), again=again)
 
 
 @app.command()
@@ -57,48 +48,37 @@ def clean(day: Day = None, first: First = None, last: Last = None) -> None:
 
     Example: titler clean --day 2015-01-01
     """
-    from pipeline.stages import clean as stage
-
-    here = context()
-    days = parse_days(day, first, last)
-    with here.told("clean", days) as kept:
-        outcome = kept(stage.run(here.lake, here.settings, [day.isoformat() for day in days]))
-    console.batches(here.lake, "clean", outcome)
+    stage_runs.clean(context(), parse_days(day, first, last))
 
 
 @app.command()
 def vocab(
     model: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help="A name for the new model; default: the time now.")
+        str | None,
+        typer.Argument(metavar="MODEL", help="A name for the new model; default: the current time."),
     ] = None,
     first: First = None,
     last: Last = None,
     variant: Variant = None,
     epochs: Epochs = None,
     skip_code: Annotated[
-        int, typer.Option(help="Exit code when no day at all is cleaned yet, for schedulers; 0: an error.")
+        int, typer.Option(help="For schedulers: exit code if no day is cleaned yet; 0: report an error.")
     ] = 0,
 ) -> None:
-    """Open a model: pin its days (all cleaned ones by default) and make its vocabularies.
+    """Open a model: pin its days (default: all cleaned days) and build its vocabularies.
 
     Example: titler vocab 20150104T031200Z --from 2015-01-01 --to 2015-01-03
     """
-    from pipeline.stages import vocab as stage
+    from pipeline.stages.vocab import ModelRequest
 
-    here = context()
-    pinned = here.model(model or new_id())
-    if skip_code and not here.lake.days(TOKENS.name):
-        console.nothing_to_learn_from()
+    current = context()
+    pinned = current.model(model or new_id())
+    if skip_code and not current.lake.days(TOKENS.name):
+        stage_reports.no_day_is_cleaned()
         raise typer.Exit(skip_code)
-    since, until = (
-        parse_day(text, option).isoformat() if text else None
-        for text, option in ((first, "--from"), (last, "--to"))
-    )
-    with here.told("vocab", pinned) as kept:
-        manifest = kept(
-            stage.run(here.lake, here.settings, pinned, stage.Asked(since, until, variant, epochs))
-        )
-    console.vocabulary(here.lake, pinned.name, manifest)
+    since = parse_day(first, "--from").isoformat() if first else None
+    until = parse_day(last, "--to").isoformat() if last else None
+    stage_runs.vocab(current, pinned, ModelRequest(since, until, variant, epochs))
 
 
 @app.command()
@@ -112,19 +92,14 @@ def vectorize(
         typer.Option("--release", metavar="RELEASE", help="A release that was opened by `titler plan`."),
     ] = None,
 ) -> None:
-    """Turn tokens into padded ids, for a model that trains or for a release.
+    """Turn text into padded ids, for training a model or for a release.
 
     Example: titler vectorize --release 20150104T031200Z
     """
-    from pipeline.stages import vectorize as stage
-
-    here = context()
     if (model is None) == (release is None):
-        raise UsageError("For a model or for a release?", "Give one of --model MODEL and --release RELEASE.")
-    pinned = here.model(model) if model else here.release(release or "")
-    with here.told("vectorize", pinned) as kept:
-        outcome = kept(stage.run(here.lake, here.settings, pinned))
-    console.batches(here.lake, "vectorize", outcome)
+        raise UsageError("Give one of --model and --release.", "titler vectorize --release RELEASE")
+    current = context()
+    stage_runs.vectorize(current, current.model(model) if model else current.release(release or ""))
 
 
 @app.command()
@@ -132,7 +107,7 @@ def train(
     model: Annotated[
         str | None,
         typer.Argument(
-            metavar="MODEL", help="The model; with --from-file a name for it, by default the file's."
+            metavar="MODEL", help="The model; with --from-file, a name for it (default: from the file)."
         ),
     ] = None,
     from_file: Annotated[
@@ -140,37 +115,33 @@ def train(
         typer.Option(
             "--from-file",
             metavar="FILE",
-            help="Make a model, vocabulary included, of JSON lines, Parquet or CSV.",
+            help="Make a new model from JSON lines, Parquet or CSV, vocabulary included.",
         ),
     ] = None,
     variant: Variant = None,
     epochs: Epochs = None,
 ) -> None:
-    """Train a model on its vectors, or a new one on a file. A training that was killed goes on from its last checkpoint.
+    """Train a model on its vectors, or a new model on a file. An interrupted training resumes from its last
+    checkpoint.
 
     Example: titler train --from-file issues.csv --epochs 3
     """
-    here = context()
+    current = context()
     if from_file is not None:
         from pipeline.cli import whole_job
 
-        whole_job.learn(here.lake, here.settings, from_file, name=model, variant=variant, epochs=epochs)
+        whole_job.train_from_file(current, from_file, name=model, variant=variant, epochs=epochs)
         return
     if model is None:
         raise UsageError(
-            "Which model?",
-            "titler train MODEL trains one that `titler vocab` opened; titler train --from-file FILE makes one.",
+            "No model was given.",
+            "titler train MODEL trains a model that `titler vocab` opened; titler train --from-file FILE makes one.",
         )
     if variant is not None or epochs is not None:
         raise UsageError(
             "A model's variant and epochs are fixed when it is opened.", "titler vocab --variant V --epochs N"
         )
-    from pipeline.stages import train as stage
-
-    pinned = here.model(model)
-    with here.told("train", pinned) as kept:
-        manifest = kept(stage.run(here.lake, here.settings, pinned, console.epoch))
-    console.trained(here.lake, here.settings, model, manifest)
+    stage_runs.train(current, current.model(model))
 
 
 @app.command()
@@ -182,63 +153,56 @@ def evaluate(
         Path | None,
         typer.Option("--from-file", metavar="FILE", help="Score on JSON lines, Parquet or CSV instead."),
     ] = None,
-    other_uses: Annotated[
+    downstream: Annotated[
         bool,
         typer.Option(
             "--downstream",
-            help="With --from-file: what its embeddings tell of labels and of days open, instead of titles.",
+            help="With --from-file: score the embeddings on labels and days open, instead of the titles.",
         ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Score a model's titles against the titles that authors wrote, or its embeddings on other questions.
+    """Score a model's titles against the titles that authors wrote, or its embeddings on other tasks.
 
     Example: titler evaluate --downstream --from-file issues.csv --json
     """
-    here = context()
-    if other_uses:
+    from pipeline.stages import evaluate as stage
+
+    current = context()
+    if downstream:
         from pipeline.stages import evaluate_downstream
 
         if from_file is None:
             raise UsageError(
-                "--downstream needs a file: an issue that was just opened has no labels and was not closed.",
-                "titler evaluate --downstream --from-file FILE of title, body and where there are repo, labels, created_at, closed_at",
+                "--downstream needs --from-file: issues that were just opened have no labels and are not closed.",
+                "titler evaluate --downstream --from-file FILE, with title, body, labels, created_at and closed_at",
             )
-        console.downstream(evaluate_downstream.run(here.lake, here.settings, from_file, model), as_json)
-        return
-    from pipeline.stages import evaluate as stage
-
-    if from_file is not None:
-        figures = stage.from_file(here.lake, here.settings, from_file, model)
+        figures = evaluate_downstream.run(current.lake, current.settings, from_file, model)
+        query_reports.downstream(figures, as_json)
+    elif from_file is not None:
+        figures = stage.evaluate_file(current.lake, current.settings, from_file, model)
+        stage_reports.evaluated(figures, as_json)
     else:
-        pinned = here.model(model or stage.champion(here.lake, here.settings))
-        with here.told("evaluate", pinned) as kept:
-            figures = kept(stage.run(here.lake, here.settings, pinned))
-    console.evaluated(figures, as_json)
+        name = model or stage.champion_name(current.lake, current.settings)
+        stage_runs.evaluate(current, current.model(name), as_json=as_json)
 
 
 @app.command()
 def promote(
     model: Model,
-    force: Annotated[bool, typer.Option("--force", help="Even if it is worse.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Promote it even if it is worse.")] = False,
     because: Because = "",
 ) -> None:
-    """Make a model the champion, unless it is worse than the one there is.
+    """Make a model the champion, unless it is worse than the current champion.
 
     Example: titler promote 20150104T031200Z
     """
-    from pipeline.stages import promote as stage
-
-    here = context()
     if force != bool(because.strip()):
         raise UsageError(
-            "--force needs a reason, and a reason needs --force.",
-            f'titler promote {model} --force --because "..."',
+            "--force and --because belong together.", f'titler promote {model} --force --because "..."'
         )
-    pinned = here.model(model)
-    with here.told("promote", pinned) as kept:
-        result = kept(stage.run(here.lake, here.settings, pinned, force_because=because))
-    console.promoted(result)
+    current = context()
+    stage_runs.promote(current, current.model(model), force_because=because)
 
 
 @app.command()
@@ -246,25 +210,17 @@ def plan(
     release: Annotated[
         str | None,
         typer.Option(
-            "--release", metavar="RELEASE", help="A name for the new release; default: the time now."
+            "--release", metavar="RELEASE", help="A name for the new release; default: the current time."
         ),
     ] = None,
-    skip_code: Annotated[
-        int, typer.Option(help="Exit code when there is nothing to do, for schedulers.")
-    ] = 0,
+    skip_code: Annotated[int, typer.Option(help="For schedulers: exit code if there is nothing to do.")] = 0,
 ) -> None:
-    """Open a release: pin the champion and every cleaned day. With nothing new it opens none.
+    """Open a release: pin the champion and every cleaned day. If nothing is new, open none.
 
     Example: titler plan --release 20150104T031200Z
     """
-    from pipeline.stages import plan as stage
-
-    here = context()
-    pinned = here.release(release or new_id())
-    with here.told("plan", pinned) as kept:
-        planned = kept(stage.run(here.lake, here.settings, pinned))
-    console.planned(pinned.name, planned)
-    if planned.plan is None:
+    current = context()
+    if stage_runs.plan(current, current.release(release or new_id())).plan is None:
         raise typer.Exit(skip_code)
 
 
@@ -274,43 +230,25 @@ def embed(release: ReleaseId) -> None:
 
     Example: titler embed --release 20150104T031200Z
     """
-    from pipeline.stages import embed as stage
-
-    here = context()
-    pinned = here.release(release)
-    with here.told("embed", pinned) as kept:
-        outcome = kept(stage.run(here.lake, pinned))
-    console.batches(here.lake, "embed", outcome)
+    stage_runs.embed(context(), context().release(release))
 
 
 @app.command()
 def predict(release: ReleaseId) -> None:
-    """Title the issues of a release that its model has not titled yet.
+    """Predict titles for the issues of a release that its model has not titled yet.
 
     Example: titler predict --release 20150104T031200Z
     """
-    from pipeline.stages import predict as stage
-
-    here = context()
-    pinned = here.release(release)
-    with here.told("predict", pinned) as kept:
-        outcome = kept(stage.run(here.lake, pinned))
-    console.batches(here.lake, "predict", outcome)
+    stage_runs.predict(context(), context().release(release))
 
 
 @app.command()
 def index(release: ReleaseId) -> None:
-    """Build a release's index, measure its recall and store new issues' neighbours.
+    """Build a release's index, measure its recall and store the neighbours of new issues.
 
     Example: titler index --release 20150104T031200Z
     """
-    from pipeline.stages import index as stage
-
-    here = context()
-    pinned = here.release(release)
-    with here.told("index", pinned) as kept:
-        manifest = kept(stage.run(here.lake, pinned, here.settings.index))
-    console.indexed(here.lake, manifest)
+    stage_runs.index(context(), context().release(release))
 
 
 @app.command()
@@ -318,7 +256,7 @@ def publish(
     release: ReleaseId,
     accept: Annotated[
         list[str] | None,
-        typer.Option("--accept", metavar="DATE", help="Take a collapsed day as it is; may be repeated."),
+        typer.Option("--accept", metavar="DATE", help="Accept a collapsed day as it is; may be repeated."),
     ] = None,
     because: Because = "",
 ) -> None:
@@ -326,44 +264,38 @@ def publish(
 
     Example: titler publish --release 20150104T031200Z
     """
-    from pipeline.stages import publish as stage
-
-    here = context()
     if bool(accept) != bool(because.strip()):
         raise UsageError(
-            "--accept needs a reason, and a reason needs --accept.",
+            "--accept and --because belong together.",
             f'titler publish --release {release} --accept DAY --because "..."',
         )
     accepted = {parse_day(day, "--accept").isoformat(): because for day in accept or []}
-    pinned = here.release(release)
-    with here.told("publish", pinned) as kept:
-        row = kept(stage.run(here.lake, here.settings, pinned, accepted))
-    console.published(here.settings, row)
+    stage_runs.publish(context(), context().release(release), accepted)
 
 
 @app.command()
 def rollback(
     release: Annotated[str, typer.Argument(metavar="RELEASE", help="A release that was published before.")],
 ) -> None:
-    """Make an earlier release current again, in one step. It stays so until a refresh finds something new.
+    """Make an earlier release current again, in one step. It stays current until a refresh finds something
+    new.
 
     Example: titler rollback 20150103T031200Z
     """
     from pipeline.stages import publish as stage
-    from pipeline.stages.train import tracking_of
+    from pipeline.tracking import open_tracking
 
-    here = context()
-    row = stage.rollback(here.lake, here.settings, release)
-    console.rolled_back(here.settings, row, tracking_of(here.settings, here.lake).champion())
+    current = context()
+    record = stage.rollback(current.lake, current.settings, release)
+    champion = open_tracking(current.settings, current.lake).champion()
+    stage_reports.rolled_back(current.settings, record, champion)
 
 
 @app.command()
 def collect() -> None:
-    """Remove what no kept release, model in use or current day names; nothing younger than two days.
+    """Remove what no retained release, model in use or current day refers to. Keeps everything younger than
+    two days.
 
     Example: titler collect
     """
-    from pipeline.stages import collect as stage
-
-    here = context()
-    console.collected(here.settings, stage.run(here.lake, here.settings))
+    stage_runs.collect(context())

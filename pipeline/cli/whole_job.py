@@ -1,141 +1,89 @@
-"""`titler run`: every stage in order, without Airflow, with what each took."""
+"""`titler run`: every stage in order, without Airflow. `titler train --from-file`: every stage from a file to
+a model."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import alerts, memory
-from pipeline.cli import console
-from pipeline.lake.batches import Lake
+from pipeline.cli import stage_reports, stage_runs
+from pipeline.cli.options import Context
 from pipeline.lake.pinned import Pinned, PinnedDay, new_id
-from pipeline.settings import Settings
 from pipeline.tracking import open_tracking
 
 if TYPE_CHECKING:
-    from pipeline.stages.vocab import Asked
-
-
-@contextmanager
-def timed(verb: str, *, sharded: bool = False) -> Iterator[None]:
-    """Prints the stage's wall time and this process's highest resident memory during it; where it is `sharded`, its workers' too."""
-    start = time.perf_counter()
-    memory.reset_peak()
-    before = memory.child_peak()
-    yield
-    after = memory.child_peak()
-    console.took(
-        verb, time.perf_counter() - start, memory.peak(), after if sharded and after > before else 0.0
-    )
+    from pipeline.stages.vocab import ModelRequest
 
 
 def run(
-    lake: Lake,
-    settings: Settings,
-    days: Sequence[date],
-    *,
-    retrain: bool,
-    variant: str | None,
-    epochs: int | None,
+    context: Context, days: Sequence[date], *, retrain: bool, variant: str | None, epochs: int | None
 ) -> None:
-    """Ingests the days; trains and promotes where there is no champion, or `retrain`; then refreshes. Raises what the stages raise.
+    """Ingests the days; trains and promotes if there is no champion or with `retrain`; then makes and
+    publishes a release.
 
-    A challenger that is worse is told of at the end, by WorseError: the days are published with the champion all the same.
+    If the new model is worse than the champion, the days are published with the champion, and WorseError is
+    raised at the end.
     """
-    from pipeline.stages import clean, extract
     from pipeline.stages.promote import WorseError
-    from pipeline.stages.vocab import Asked
+    from pipeline.stages.vocab import ModelRequest
 
-    asked = Asked(variant=variant, epochs=epochs)
-    asked.check()
-    with timed("extract", sharded=True):
-        outcome, health = extract.run(lake, settings, days)
-        console.extracted(lake, settings, outcome, health)
-    alerts.tell_days(lake, settings.alerts, health)
-    with timed("clean", sharded=True):
-        console.batches(lake, "clean", clean.run(lake, settings, [day.isoformat() for day in days]))
+    request = ModelRequest(variant=variant, epochs=epochs)
+    request.check_variant()
+    context.timed = True
+    stage_runs.extract(context, days)
+    stage_runs.clean(context, days)
     worse = None
-    if retrain or open_tracking(settings, lake).champion() is None:
+    if retrain or open_tracking(context.settings, context.lake).champion() is None:
+        model = context.model(new_id())
         try:
-            _train(lake, settings, Pinned(lake, "models", new_id()), asked)
+            _train(context, model, request)
+            stage_runs.evaluate(context, model)
+            stage_runs.promote(context, model)
         except WorseError as error:
             worse = error
-    _refresh(lake, settings, Pinned(lake, "releases", new_id()))
+    _refresh(context, context.release(new_id()))
     if worse is not None:
         raise worse
 
 
-def learn(
-    lake: Lake, settings: Settings, path: Path, *, name: str | None, variant: str | None, epochs: int | None
+def train_from_file(
+    context: Context, path: Path, *, name: str | None, variant: str | None, epochs: int | None
 ) -> str:
-    """Trains a model on a file of titles and bodies, from the file to MLflow; its name. Raises what the stages raise.
+    """Trains a model on a file of titles and bodies; returns its name.
 
-    Without a `name` it has one that stands for the file and the settings, so the same command goes on where it was.
+    Without `name`, the name stands for the file and the settings, so the same command resumes where it
+    stopped.
     """
-    from pipeline.stages import clean, extract_file
-    from pipeline.stages.vocab import Asked
+    from pipeline.stages import extract_file
+    from pipeline.stages.vocab import ModelRequest
 
-    digest = extract_file.digest_of(path)
-    asked = Asked(variant=variant, epochs=epochs, file=digest)
-    asked.check()
-    model = Pinned(lake, "models", name or extract_file.model_name(settings, digest, variant, epochs))
-    with timed("take"):
-        issues, made = extract_file.run(lake, settings, path)
-        console.taken(lake, path, issues, made)
-    with timed("clean", sharded=True):
-        cleaned = clean.clean_batches(lake, settings, [issues])
-        console.batches(lake, "clean", cleaned, "file")
-    _make(lake, settings, model, asked, [extract_file.pinned(issues, *cleaned.manifests)])
-    console.learned(model.name)
+    digest = extract_file.file_digest(path)
+    request = ModelRequest(variant=variant, epochs=epochs, file=digest)
+    request.check_variant()
+    model = context.model(name or extract_file.model_name(context.settings, digest, variant, epochs))
+    context.timed = True
+    issues = stage_runs.extract_file(context, path)
+    tokens = stage_runs.clean_file(context, issues)
+    _train(context, model, request, [extract_file.pinned_file(issues, tokens)])
+    stage_reports.next_after_training(model.name)
     return model.name
 
 
-def _train(lake: Lake, settings: Settings, model: Pinned, asked: Asked) -> None:
-    from pipeline.stages import evaluate, promote
-
-    _make(lake, settings, model, asked)
-    with timed("evaluate"):
-        console.evaluated(evaluate.run(lake, settings, model), as_json=False)
-    with timed("promote"):
-        console.promoted(promote.run(lake, settings, model))
-
-
-def _make(
-    lake: Lake, settings: Settings, model: Pinned, asked: Asked, taken: Sequence[PinnedDay] = ()
+def _train(
+    context: Context, model: Pinned, request: ModelRequest, file_days: Sequence[PinnedDay] = ()
 ) -> None:
     """Vocabulary, vectors and network of a model."""
-    from pipeline.stages import train, vectorize, vocab
-
-    thing = "file" if taken else "day"
-    with timed("vocab", sharded=True):
-        console.vocabulary(lake, model.name, vocab.run(lake, settings, model, asked, taken))
-    with timed("vectorize", sharded=True):
-        console.batches(lake, "vectorize", vectorize.run(lake, settings, model), thing)
-    with timed("train"):
-        console.trained(lake, settings, model.name, train.run(lake, settings, model, console.epoch))
+    stage_runs.vocab(context, model, request, file_days)
+    stage_runs.vectorize(context, model, "file" if file_days else "day")
+    stage_runs.train(context, model)
 
 
-def _refresh(lake: Lake, settings: Settings, release: Pinned) -> None:
-    from pipeline.stages import collect, embed, index, plan, predict, publish, vectorize
-
-    with timed("plan"):
-        planned = plan.run(lake, settings, release)
-        console.planned(release.name, planned)
-    if planned.plan is None:
+def _refresh(context: Context, release: Pinned) -> None:
+    if stage_runs.plan(context, release).plan is None:
         return
-    with timed("vectorize", sharded=True):
-        console.batches(lake, "vectorize", vectorize.run(lake, settings, release))
-    with timed("embed"):
-        console.batches(lake, "embed", embed.run(lake, release))
-    with timed("predict"):
-        console.batches(lake, "predict", predict.run(lake, release))
-    with timed("index"):
-        console.indexed(lake, index.run(lake, release, settings.index))
-    with timed("publish"):
-        console.published(settings, publish.run(lake, settings, release, {}))
-    with timed("collect"):
-        console.collected(settings, collect.run(lake, settings))
+    for run_stage in stage_runs.RELEASE_STAGES:
+        run_stage(context, release)
+    stage_runs.publish(context, release, {})
+    stage_runs.collect(context)

@@ -1,4 +1,4 @@
-"""Dask: where shards are worked on."""
+"""Runs work in parallel over Dask: on a local cluster, or on an existing scheduler."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from pipeline.settings import Compute
 
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")
-PATIENCE = 10  # seconds that a scheduler may take to answer
+CONNECT_TIMEOUT = 10  # seconds
+DEFAULT_PORT = 8786
 
 
 def map_shards(
@@ -25,15 +26,16 @@ def map_shards(
     *arguments: Any,
     label: str,
     compute: Compute,
-    heavy: bool = True,
+    worth_a_cluster: bool = True,
 ) -> list[Result]:
     """`work(shard, *arguments)` for every shard, as Dask tasks; results in the order of the shards.
 
-    On the scheduler at `compute.scheduler_address`, else on a local cluster. One shard alone, or shards that are not
-    `heavy` (together less work than a cluster takes to start), are worked on here, without Dask, whose import takes as long as a day does.
-    Raises TitlerError where the scheduler cannot be reached; an error of `work` comes through as it is.
+    Uses the scheduler at `compute.scheduler_address`, otherwise a local cluster. Without a scheduler address,
+    a single shard or work that is not `worth_a_cluster` runs in this process, because importing Dask and
+    starting a cluster takes longer. Raises TitlerError if the scheduler cannot be reached. Errors of `work`
+    are passed on unchanged.
     """
-    if not compute.scheduler_address and (len(shards) < 2 or not heavy):
+    if not compute.scheduler_address and (len(shards) < 2 or not worth_a_cluster):
         return list(track((work(shard, *arguments) for shard in shards), label, len(shards)))
 
     from distributed import as_completed
@@ -41,28 +43,30 @@ def map_shards(
     with _client(compute, len(shards)) as client:
         shared = client.scatter(list(arguments), broadcast=True, hash=False) if arguments else []
         futures = client.map(work, shards, *([argument] * len(shards) for argument in shared), pure=False)
-        order = {future.key: position for position, future in enumerate(futures)}
+        positions = {future.key: position for position, future in enumerate(futures)}
         results: dict[int, Result] = {}
         for future in track(as_completed(futures), label, len(futures)):
-            results[order[future.key]] = future.result()
+            results[positions[future.key]] = future.result()
             future.release()
         return [results[position] for position in range(len(futures))]
 
 
-def look(address: str) -> None:
-    """Returns where something listens at a scheduler's address, like tcp://dask-scheduler:8786. Raises TitlerError where nothing does."""
+def check_scheduler(address: str) -> None:
+    """Raises TitlerError if nothing listens at a scheduler's address, such as tcp://dask-scheduler:8786."""
     parts = urlsplit(address)
     try:
-        with socket.create_connection((parts.hostname or "", parts.port or 8786), timeout=PATIENCE):
+        with socket.create_connection(
+            (parts.hostname or "", parts.port or DEFAULT_PORT), timeout=CONNECT_TIMEOUT
+        ):
             return
     except (OSError, ValueError) as error:
-        raise _absent(address, error) from None
+        raise _unreachable(address, error) from None
 
 
-def _absent(address: str, error: Exception) -> TitlerError:
+def _unreachable(address: str, error: Exception) -> TitlerError:
     return TitlerError(
-        f"{address}: no Dask scheduler answers there ({error}).",
-        "Start one (dask scheduler), or leave compute.scheduler_address empty for a local cluster.",
+        f"No Dask scheduler answers at {address} ({error}).",
+        "Start one (dask scheduler), or leave compute.scheduler_address empty to use a local cluster.",
     )
 
 
@@ -73,9 +77,9 @@ def _client(compute: Compute, shards: int) -> Iterator[Any]:
     logging.getLogger("distributed").setLevel(logging.ERROR)
     if compute.scheduler_address:
         try:
-            client = Client(compute.scheduler_address, timeout=PATIENCE)
+            client = Client(compute.scheduler_address, timeout=CONNECT_TIMEOUT)
         except OSError as error:
-            raise _absent(compute.scheduler_address, error) from None
+            raise _unreachable(compute.scheduler_address, error) from None
         with client:
             yield client
         return

@@ -1,4 +1,5 @@
-"""Which part of the data an issue belongs to: by its repository, so that no repository is on two sides."""
+"""The split into training, validation and test, by repository: all issues of a repository are in the same
+part."""
 
 from __future__ import annotations
 
@@ -9,9 +10,10 @@ Part = Literal["train", "validation", "test"]
 
 
 def part_of(repo: str) -> Part:
-    """80% of repositories train, 10% validate, 10% test.
+    """The part of a repository, `owner/name`: 80% of repositories train, 10% validate, 10% test.
 
-    The first 8 bytes of the SHA-256 of `repo`, as a fraction of 2^64, decide: the same on every machine and day.
+    Decided by the first 8 bytes of the SHA-256 of `repo`, as a fraction of 2^64: the same on every machine
+    and day.
     """
     fraction = int.from_bytes(hashlib.sha256(repo.encode()).digest()[:8], "big") / 2**64
     if fraction < 0.8:

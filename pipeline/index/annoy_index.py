@@ -1,4 +1,4 @@
-"""Annoy: an index of vectors, its neighbours, and how many of the true ones it finds."""
+"""Annoy: builds an index file of vectors, opens it and asks it for neighbours."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ Vectors = npt.NDArray[np.float32]
 
 
 def build(vectors: Iterable[Vectors], size: int, path: Path, *, trees: int, seed: int) -> int:
-    """Writes an index of all rows of `vectors` (arrays of shape (n, size)), item i being the i-th row; returns their number.
+    """Writes an index of all rows of `vectors`, arrays of shape (n, size); returns their number. Item i is
+    the i-th row.
 
-    One build thread and a fixed seed: the same vectors give the same bytes.
+    With one build thread and a fixed seed, the same vectors give the same bytes.
     """
     index = AnnoyIndex(size, "angular")
     index.set_seed(seed)
@@ -32,7 +33,8 @@ def build(vectors: Iterable[Vectors], size: int, path: Path, *, trees: int, seed
 
 
 class Index:
-    """An index on disk, memory-mapped."""
+    """An index file, memory-mapped. Raises LakeError for a file that is not an index of vectors of this
+    size."""
 
     def __init__(self, path: Path, size: int) -> None:
         self._index = AnnoyIndex(size, "angular")
@@ -41,7 +43,7 @@ class Index:
         except OSError as error:
             raise LakeError(
                 f"{path} is not an index of vectors of {size} numbers ({error}).",
-                "Make it again: titler index --release R",
+                "Build it again: titler index --release RELEASE",
             ) from None
 
     def __len__(self) -> int:
@@ -52,34 +54,11 @@ class Index:
         return np.asarray(self._index.get_item_vector(item), dtype=np.float32)
 
     def nearest(self, vector: Vectors, neighbours: int, search_k: int = -1) -> list[tuple[int, float]]:
-        """(item, angular distance) of the nearest items, nearest first. Angular distance is sqrt(2(1 - cosine)), 0 to 2."""
+        """(item, angular distance) of the nearest items, nearest first.
+
+        The angular distance is sqrt(2 (1 - cosine)), from 0 to 2.
+        """
         items, distances = self._index.get_nns_by_vector(
             vector, neighbours, search_k=search_k, include_distances=True
         )
         return list(zip(items, distances, strict=True))
-
-
-def recall(
-    index: Index,
-    vectors: Vectors,
-    queries: npt.NDArray[np.int64],
-    *,
-    neighbours: int = 10,
-    search_k: int = -1,
-) -> float:
-    """Share of the exact nearest neighbours of `queries` (item numbers) that the index finds, 0 to 1.
-
-    `vectors` are the indexed ones, shape (items, size), none of them zero. Exact search is a full cosine product. An item found
-    counts when it is no farther than the last exact neighbour, so that ties are no misses (as ann-benchmarks counts recall).
-    """
-    if not len(queries):
-        return 1.0
-    neighbours = min(neighbours, len(vectors))
-    norms = np.linalg.norm(vectors, axis=1)
-    found = 0
-    for query in queries:
-        cosines = vectors @ vectors[query] / (norms * norms[query])
-        threshold = np.partition(cosines, -neighbours)[-neighbours] - 1e-5
-        items = [item for item, _ in index.nearest(vectors[query], neighbours, search_k)]
-        found += int((cosines[items] >= threshold).sum())
-    return found / (neighbours * len(queries))

@@ -1,7 +1,8 @@
-"""What a model or a release is made of, fixed when it is opened: days, batches, and the batches that its stages add.
+"""What a model or a release is made of: the batches that were pinned when it was opened, and those its stages
+added.
 
-`titler vocab` opens a model and `titler plan` a release. Both pin the batch of every day, so that a backfill or another
-promotion in between mixes nothing; every later stage reads only what is pinned here.
+`titler vocab` opens a model and `titler plan` opens a release. Both pin the batch of every day. Every later
+stage reads only pinned batches, so a backfill or a promotion that happens in between changes nothing.
 
     ROOT/models/MODEL/plan.json, members/TABLE.json
     ROOT/releases/RELEASE/plan.json, members/TABLE.json
@@ -11,32 +12,63 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS
+from pipeline.contracts import (
+    EMBEDDINGS,
+    INDEX,
+    ISSUES,
+    PREDICTOR,
+    SIMILAR_ISSUES,
+    SOURCE_HEALTH,
+    TITLE_PREDICTIONS,
+    TOKENS,
+    VECTORS,
+    VOCABULARY,
+)
 from pipeline.errors import UsageError
-from pipeline.lake.batches import Lake, Manifest
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
 
 Kind = Literal["models", "releases"]
-ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+MADE_BY: Mapping[str, str] = MappingProxyType(
+    {
+        ISSUES.name: "plan",
+        SOURCE_HEALTH.name: "plan",
+        VOCABULARY: "vocab",
+        VECTORS.name: "vectorize",
+        PREDICTOR: "train",
+        EMBEDDINGS.name: "embed",
+        TITLE_PREDICTIONS.name: "predict",
+        INDEX: "index",
+        SIMILAR_ISSUES.name: "index",
+    }
+)
+"""The verb that adds the batches of a table to a model or a release."""
+LATEST_LISTED = 5
 
 
 def new_id() -> str:
-    """The time now, as an id: 20150104T031200Z."""
+    """A name for a new model or release: the current time, 20150104T031200Z."""
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 @dataclass(frozen=True)
 class PinnedDay:
-    """A source day: the folders of its batches of issues, tokens and health, and what stands for their content.
+    """A source day: the folders of its pinned batches, and their content digests.
 
-    Of a file that a model learns from (`pipeline.stages.extract_file`) `day` is what stands for the file, and there is no health.
+    A model that learns from a user's file has one "day", named by the file's identifier and without source
+    health.
     """
 
     day: str
@@ -49,90 +81,157 @@ class PinnedDay:
 
     @property
     def content(self) -> tuple[str, ...]:
-        """The same for the same content, whichever batches hold it."""
+        """Equal for equal content, whichever batches hold it."""
         return self.day, self.issues_digest, self.tokens_digest, self.health_digest
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What was fixed. `superseded` are issues whose earlier `opened` event stands in another of the days."""
+    """What was pinned when a model or a release was opened.
+
+    `superseded` lists, per day, the issues to skip because their earliest `opened` event is in another pinned
+    day.
+    """
 
     days: tuple[PinnedDay, ...]
     superseded: dict[str, list[int]]
     facts: dict[str, Any]
     opened_at: str
 
+    def keep_mask(self, day: str, issue_ids: Any) -> Any:
+        """A boolean array like `issue_ids`: True for the issues of `day` that are not superseded."""
+        return ~np.isin(issue_ids, np.asarray(self.superseded.get(day, []), dtype=np.int64))
+
+
+class Members(Mapping[str, Sequence[Manifest]]):
+    """The batches that belong to a model or a release, by table name. Each table is read once and
+    remembered."""
+
+    def __init__(self, pinned: Pinned) -> None:
+        self._pinned = pinned
+        self._manifests: dict[str, Sequence[Manifest]] = {}
+
+    def __getitem__(self, table: str) -> Sequence[Manifest]:
+        """One manifest per day or file. Raises UsageError, naming the verb to run, if the table has no
+        batches yet."""
+        if table not in self._manifests:
+            folders = self._pinned.lake.get_json(self._file(table))
+            if folders is None:
+                raise UsageError(
+                    f"{self._pinned.name} has no {table} yet.", f"Run first: {self._command(table)}"
+                )
+            self._manifests[table] = [self._pinned.lake.manifest(folder) for folder in folders]
+        return self._manifests[table]
+
+    def __contains__(self, table: object) -> bool:
+        return table in self._manifests or self._pinned.lake.get(self._file(str(table))) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return (table for table in MADE_BY if table in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def folders(self, table: str) -> list[str]:
+        """The folders of a table's batches; empty if its stage has not run. Reads no manifest."""
+        return list(self._pinned.lake.get_json(self._file(table)) or [])
+
+    def put(self, table: str, manifests: Iterable[Manifest]) -> None:
+        """Records the batches of a table, replacing those recorded before."""
+        self._manifests[table] = list(manifests)
+        folders = [manifest.folder for manifest in self._manifests[table]]
+        self._pinned.lake.put_json(self._file(table), folders)
+
+    def _file(self, table: str) -> str:
+        return self._pinned.file(f"members/{table}.json")
+
+    def _command(self, table: str) -> str:
+        verb, name = MADE_BY[table], self._pinned.name
+        if self._pinned.kind == "releases":
+            return f"titler {verb} --release {name}"
+        return f"titler {verb} {'--model ' if verb == 'vectorize' else ''}{name}"
+
 
 class Pinned:
-    """A model or a release in the lake: its plan, and the batches its stages have added so far."""
+    """A model or a release in the lake: its plan, and the batches that belong to it.
+
+    `plan` and `members` are read when they are first used and remembered.
+    """
 
     def __init__(self, lake: Lake, kind: Kind, name: str) -> None:
-        if not ID.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise UsageError(
-                f"{name!r} is no name for one of the {kind}: letters, digits, '_', '.' and '-' only.", f"For example {new_id()}."
+                f"{name!r} is not a valid {kind.removesuffix('s')} name: use letters, digits, '_', '.' and '-' only.",
+                f"For example {new_id()}.",
             )
         self.lake = lake
         self.kind = kind
         self.name = name
+        self.members = Members(self)
 
-    def _file(self, name: str) -> str:
+    def file(self, name: str) -> str:
+        """The path of one of its files, relative to the root of the lake."""
         return posixpath.join(self.kind, self.name, name)
 
     def open(self, days: Sequence[PinnedDay], facts: dict[str, Any]) -> Plan:
-        """Fixes the plan; one that is there already stays as it is."""
+        """Writes the plan; a plan that exists already stays as it is."""
         if not self.is_open():
-            plan = Plan(tuple(days), superseded(self.lake, days), facts, datetime.now(UTC).isoformat(timespec="seconds"))
-            self.lake.put_json(self._file("plan.json"), asdict(plan))
-        return self.plan()
+            opened_at = datetime.now(UTC).isoformat(timespec="seconds")
+            plan = Plan(tuple(days), superseded_issues(self.lake, days), facts, opened_at)
+            self.lake.put_json(self.file("plan.json"), asdict(plan))
+        return self.plan
 
     def is_open(self) -> bool:
-        return self.lake.get(self._file("plan.json")) is not None
+        """Whether it has a plan."""
+        return self.lake.get(self.file("plan.json")) is not None
 
+    @cached_property
     def plan(self) -> Plan:
-        """Raises UsageError where nothing was opened under this name."""
-        values = self.lake.get_json(self._file("plan.json"))
+        """The plan. Raises UsageError if there is none under this name."""
+        values = self.lake.get_json(self.file("plan.json"))
         if values is None:
-            known = ", ".join([name for name in self.lake.names(self.kind) if not name.endswith(".json")][-5:]) or "none"
+            kind = self.kind.removesuffix("s")
+            latest = ", ".join(pinned_names(self.lake, self.kind)[-LATEST_LISTED:]) or "none"
             opener = "titler vocab MODEL" if self.kind == "models" else "titler plan --release RELEASE"
             raise UsageError(
-                f"{self.name}: nothing was opened under this name among the {self.kind} (latest: {known}).", f"Open it: {opener}"
+                f"No {kind} is named {self.name} (latest: {latest}).", f"Open it first: {opener}"
             )
         days = tuple(PinnedDay(**day) for day in values.pop("days"))
         return Plan(days=days, **values)
 
     def issues(self, day: PinnedDay) -> Manifest:
+        """The pinned batch of issues of a day."""
         return self.lake.manifest(day.issues)
 
     def tokens(self, day: PinnedDay) -> Manifest:
+        """The pinned batch of tokens of a day."""
         return self.lake.manifest(day.tokens)
 
-    def set_members(self, table: str, manifests: Iterable[Manifest]) -> None:
-        """Records the batches of `table` that belong here, one a day."""
-        self.lake.put_json(self._file(f"members/{table}.json"), [manifest.folder for manifest in manifests])
+    def write_note(self, name: str, value: Any) -> None:
+        """Stores a small JSON value beside the plan."""
+        self.lake.put_json(self.file(f"{name}.json"), value)
 
-    def has_members(self, table: str) -> bool:
-        return self.lake.get(self._file(f"members/{table}.json")) is not None
+    def read_note(self, name: str) -> Any:
+        """A value from `write_note`, or None."""
+        return self.lake.get_json(self.file(f"{name}.json"))
 
-    def member_folders(self, table: str) -> list[str]:
-        folders = self.lake.get_json(self._file(f"members/{table}.json"))
-        return list(folders or [])
+    def scratch_folder(self, name: str) -> Path:
+        """A local folder for interruptible work on it, such as a training's checkpoint."""
+        return self.lake.scratch(self.file(name))
 
-    def members(self, table: str, verb: str) -> list[Manifest]:
-        """The batches of `table` that belong here. Raises UsageError, naming the verb that makes them, where there are none yet."""
-        if not self.has_members(table):
-            option = f"--release {self.name}" if self.kind == "releases" else f"{'--model ' if verb == 'vectorize' else ''}{self.name}"
-            raise UsageError(f"{self.name} has no {table} yet.", f"Make them first: titler {verb} {option}")
-        return [self.lake.manifest(folder) for folder in self.member_folders(table)]
-
-    def note(self, name: str, value: Any) -> None:
-        """Keeps a small JSON value beside the plan."""
-        self.lake.put_json(self._file(f"{name}.json"), value)
-
-    def noted(self, name: str) -> Any:
-        return self.lake.get_json(self._file(f"{name}.json"))
+    def delete(self, first: str = "") -> None:
+        """Deletes it. The batches stay. The note `first` goes before everything else."""
+        if first:
+            self.lake.delete(self.file(f"{first}.json"))
+        self.lake.delete_folder(posixpath.join(self.kind, self.name))
 
 
-def pin(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
+def pinned_names(lake: Lake, kind: Kind) -> list[str]:
+    """The names of all models or releases that were opened, sorted."""
+    return [name for name in lake.names(kind) if not name.endswith(".json")]
+
+
+def pin_days(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
     """The current batches of these days. Raises UsageError for a day that was not extracted and cleaned."""
     pinned = []
     for day in days:
@@ -140,23 +239,27 @@ def pin(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
         tokens = lake.current(TOKENS.name, {"day": day})
         health = lake.current(SOURCE_HEALTH.name, {"day": day})
         if issues is None or health is None or issues.digest not in health.inputs:
-            raise UsageError(
-                f"{day} has no current {'issues' if issues is None else 'verdict'}.", f"Make it first: titler extract --day {day}"
-            )
+            missing = "issues" if issues is None else "verdict"
+            raise UsageError(f"{day} has no current {missing}.", f"Run first: titler extract --day {day}")
         if tokens is None or issues.digest not in tokens.inputs:
-            raise UsageError(f"{day} has no current tokens.", f"Make them first: titler clean --day {day}")
+            raise UsageError(f"{day} has no current tokens.", f"Run first: titler clean --day {day}")
         digests = (issues.digest, tokens.digest, health.digest)
         pinned.append(PinnedDay(day, issues.folder, tokens.folder, health.folder, *digests))
     return pinned
 
 
-def superseded(lake: Lake, days: Sequence[PinnedDay]) -> dict[str, list[int]]:
-    """Per day, the issues whose earliest `opened` event (by time, then event id) stands in another day."""
+def superseded_issues(lake: Lake, days: Sequence[PinnedDay]) -> dict[str, list[int]]:
+    """Per day, the ids of issues whose earliest `opened` event is in another of the days.
+
+    The earliest event is the one with the smallest time, then the smallest event id.
+    """
     columns = ["issue_id", "created_at", "event_id"]
     tables = []
     for position, day in enumerate(days):
         table = lake.read(lake.manifest(day.issues), ISSUES, columns)
-        tables.append(table.append_column("position", pa.array(np.full(len(table), position, dtype=np.int32))))
+        tables.append(
+            table.append_column("position", pa.array(np.full(len(table), position, dtype=np.int32)))
+        )
     if not tables:
         return {}
     rows = pa.concat_tables(tables)
@@ -165,26 +268,24 @@ def superseded(lake: Lake, days: Sequence[PinnedDay]) -> dict[str, list[int]]:
         return {}
     rows = rows.sort_by([("issue_id", "ascending"), ("created_at", "ascending"), ("event_id", "ascending")])
     ids = rows.column("issue_id").to_numpy()
-    later = np.concatenate([[False], ids[1:] == ids[:-1]])
-    result: dict[str, list[int]] = {}
-    for issue_id, position in zip(ids[later].tolist(), rows.column("position").to_numpy()[later].tolist(), strict=True):
-        result.setdefault(days[position].day, []).append(issue_id)
-    return {day: sorted(set(found)) for day, found in sorted(result.items())}
+    repeated = np.concatenate([[False], ids[1:] == ids[:-1]])
+    positions = rows.column("position").to_numpy()
+    superseded: dict[str, set[int]] = {}
+    for issue_id, position in zip(ids[repeated].tolist(), positions[repeated].tolist(), strict=True):
+        superseded.setdefault(days[position].day, set()).add(issue_id)
+    return {day: sorted(issue_ids) for day, issue_ids in sorted(superseded.items())}
 
 
-def keep_mask(plan: Plan, day: str, issue_ids: Any) -> Any:
-    """True for the issues of `day` that are not superseded; shape as `issue_ids`."""
-    return ~np.isin(issue_ids, np.asarray(plan.superseded.get(day, []), dtype=np.int64))
-
-
-def check_days(lake: Lake, first: str | None, last: str | None) -> list[str]:
-    """The cleaned days within [first, last]. Raises UsageError for a range backwards, and where there is none."""
+def cleaned_days(lake: Lake, first: str | None, last: str | None) -> list[str]:
+    """The cleaned days within [first, last]. Raises UsageError if there is none, or if first comes after
+    last."""
     if first and last and first > last:
-        raise UsageError(f"--from {first} comes after --to {last}.", f"Turn them round: --from {last} --to {first}")
+        raise UsageError(f"--from {first} comes after --to {last}.", f"Swap them: --from {last} --to {first}")
     days = [day for day in lake.days(TOKENS.name) if (first or "") <= day <= (last or "9999")]
     if not days:
+        span = f"{f' from {first}' if first else ''}{f' to {last}' if last else ''}"
         raise UsageError(
-            f"No cleaned days{f' from {first}' if first else ''}{f' to {last}' if last else ''} in {lake.root}.",
+            f"The lake {lake.root} has no cleaned days{span}.",
             "Ingest some first: titler run --from 2015-01-01 --to 2015-01-01",
         )
     return days

@@ -1,4 +1,5 @@
-"""The predictor as MLflow serves it: `mlflow.pyfunc.load_model("models:/titler@champion").predict(["a raw body"])`.
+"""The predictor as an MLflow model: `mlflow.pyfunc.load_model("models:/titler@champion").predict(["a raw
+body"])`.
 
 MLflow stores this file beside the model's files and runs it when the model is loaded.
 """
@@ -16,26 +17,26 @@ from pipeline.predictor.predictor import Predictor
 
 
 class TitlerModel(PythonModel):
-    """Raw bodies in; titles, confidences, abstentions and embeddings out."""
+    """Takes raw bodies; returns titles, confidences, abstentions and embeddings."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Reads the predictor's files."""
+        """Loads the predictor from its files."""
         self._predictor = Predictor.load(Path(context.artifacts["predictor"]))
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """A row a body: title, confidence, abstained and embedding (a list of hidden_size numbers).
+        """One row per body: title, confidence, abstained and embedding (a list of hidden_size numbers).
 
-        `model_input` has one column, the bodies; MLflow makes it of a list too. What is no text counts as no body.
+        `model_input` has one column, the bodies; MLflow also accepts a list. A value that is not text counts
+        as a missing body.
         """
         bodies = model_input.iloc[:, 0]
         predictions = self._predictor.predict([body if isinstance(body, str) else None for body in bodies])
+        columns = ("title", "confidence", "abstained")
         return pd.DataFrame(
             {
-                "title": [prediction.title for prediction in predictions],
-                "confidence": [prediction.confidence for prediction in predictions],
-                "abstained": [prediction.abstained for prediction in predictions],
+                **{name: [getattr(prediction, name) for prediction in predictions] for name in columns},
                 "embedding": [prediction.embedding.tolist() for prediction in predictions],
             }
         )

@@ -1,4 +1,5 @@
-"""A model as it is used: text, vocabularies, network and decoding in one. A body in; title, confidence and embedding out."""
+"""A model as it is used: text preparation, vocabularies, network and decoding in one. A body in; title,
+confidence and embedding out."""
 
 from __future__ import annotations
 
@@ -12,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import LakeError, TitlerError
-from pipeline.networks.shape import AGAIN, Floats, Ids, units_of
+from pipeline.networks.shape import REPLACE_OR_RETRAIN, Floats, Ids
+from pipeline.networks.variants import variant_of
 from pipeline.text.engine import Engine, tokenizer
-from pipeline.text.subwords import Subwords
+from pipeline.text.subwords import SubwordVocabulary
 from pipeline.text.vocabulary import Vocabularies, Vocabulary
 
 if TYPE_CHECKING:
-    from pipeline.networks.in_keras import Network
+    from pipeline.networks.in_keras.network import Network
     from pipeline.networks.in_numpy.network import LightNetwork
 
 FILE = "predictor.json"
@@ -26,11 +28,11 @@ FILE = "predictor.json"
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one body. `title` is empty exactly when `abstained`."""
+    """What a model predicts for one body. `title` is empty exactly if the model `abstained`."""
 
     title: str
     confidence: float
-    """0 to 1; see `Titles`"""
+    """0 to 1, see `Titles`"""
     abstained: bool
     embedding: Floats
     """(hidden_size,)"""
@@ -38,16 +40,17 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Titles:
-    """The same of n bodies, a column each.
+    """What a model predicts for n bodies, as columns.
 
-    A title is empty exactly where the model abstained: the body has no word that the vocabulary knows, decoding wrote no
-    text, or the confidence was under `abstain_below`.
+    A title is empty exactly if the model abstained: the body has no word of the vocabulary, decoding wrote no
+    text, or the confidence is below `abstain_below`.
     """
 
     titles: list[str]
     confidences: npt.NDArray[np.float64]
-    """(n,): exp(mean log probability of the title's tokens, its `_end_` included), 0 to 1: the geometric mean of their
-    probabilities. Where the threshold withheld a title it is that title's; where there was none to give, it is 0."""
+    """(n,): exp(mean log probability of the title's tokens, `_end_` included), 0 to 1: the geometric mean of
+    their probabilities. For a title withheld by the threshold it is the confidence of that title; without
+    any title it is 0."""
     abstained: npt.NDArray[np.bool_]
     """(n,)"""
     embeddings: Floats
@@ -56,155 +59,146 @@ class Titles:
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network of either kind with its vocabularies. Raises LakeError where they do not belong together."""
+    """A trained network of either kind with its vocabularies. Raises LakeError if they do not belong
+    together."""
 
     name: str
-    """the model's"""
+    """the name of the model"""
     network: Network | LightNetwork
     vocabularies: Vocabularies
     engine: Engine
-    """what makes the tokens, where the vocabularies are of words"""
+    """what makes the tokens, if the vocabularies are of words"""
     abstain_below: float
-    """confidence under which no title is given"""
+    """confidence below which no title is given"""
     batch_size: int
     """issues decoded together"""
     beam_width: int = 0
-    """titles followed while one is written; 0: the variant's own number"""
+    """candidates kept at each step of decoding; 0: the variant's default"""
 
     def __post_init__(self) -> None:
         shape, body, title = self.network.shape, self.vocabularies.body, self.vocabularies.title
-        if units_of(self.network.variant) != self.vocabularies.units:
+        units = variant_of(self.network.variant).units
+        if units != self.vocabularies.units:
             raise LakeError(
-                f"{self.name}: vocabularies of {self.vocabularies.units}, where its network, {self.network.variant}, "
-                f"reads {units_of(self.network.variant)}.",
-                AGAIN,
+                f"{self.name}: the vocabularies are of {self.vocabularies.units}, but its network, "
+                f"{self.network.variant}, reads {units}.",
+                REPLACE_OR_RETRAIN,
             )
-        sizes = (shape.body_vocabulary, shape.title_vocabulary, shape.body_length, shape.title_length)
-        found = (body.size, title.size, body.length, title.length)
-        if sizes != found:
+        of_network = (shape.body_vocabulary, shape.title_vocabulary, shape.body_length, shape.title_length)
+        of_vocabularies = (body.size, title.size, body.length, title.length)
+        if of_network != of_vocabularies:
             raise LakeError(
-                f"{self.name}: vocabularies of {body.size} and {title.size} ids in {body.length} and {title.length} places, "
-                f"where its network has {sizes[0]} and {sizes[1]} in {sizes[2]} and {sizes[3]}.",
-                AGAIN,
+                f"{self.name}: the vocabularies have {body.size} and {title.size} ids, padded to {body.length} and "
+                f"{title.length}; its network expects {of_network[0]} and {of_network[1]} ids, padded to "
+                f"{of_network[2]} and {of_network[3]}.",
+                REPLACE_OR_RETRAIN,
             )
 
     def predict(self, bodies: Sequence[str | None]) -> list[Prediction]:
-        """A prediction a body, as its author wrote it; None is a body that is not there."""
-        found = self.title_vectors(self.vectors(bodies))
-        columns = zip(
-            found.titles, found.confidences.tolist(), found.abstained.tolist(), found.embeddings, strict=True
-        )
-        return [Prediction(*row) for row in columns]
+        """One prediction per body, as its author wrote it. None is a missing body."""
+        titles = self.title_vectors(self.vectors(bodies))
+        columns = (titles.titles, titles.confidences.tolist(), titles.abstained.tolist(), titles.embeddings)
+        return [Prediction(*row) for row in zip(*columns, strict=True)]
 
     def vectors(self, bodies: Sequence[str | None]) -> Ids:
-        """The ids (n, body_length) of bodies as their authors wrote them."""
+        """The padded ids (n, body_length) of bodies as their authors wrote them."""
         return self._ids(self.vocabularies.body, [body or "" for body in bodies])
 
     def title_ids(self, titles: Sequence[str]) -> Ids:
-        """The ids (n, title_length) of titles as their authors wrote them."""
+        """The padded ids (n, title_length) of titles as their authors wrote them."""
         return self._ids(self.vocabularies.title, titles)
 
-    def _ids(self, vocabulary: Vocabulary | Subwords, texts: Sequence[str]) -> Ids:
-        return (
-            vocabulary.ids(texts)
-            if isinstance(vocabulary, Subwords)
-            else vocabulary.ids(tokenizer(self.engine)(texts))
-        )
+    def _ids(self, vocabulary: Vocabulary | SubwordVocabulary, texts: Sequence[str]) -> Ids:
+        if isinstance(vocabulary, SubwordVocabulary):
+            return vocabulary.ids(texts)
+        return vocabulary.ids(tokenizer(self.engine)(texts))
 
     @property
     def reads_titles(self) -> bool:
-        """Whether the embedding is the title's, too."""
-        return units_of(self.network.variant) == "subwords"
+        """Whether the embedding is of body and title together."""
+        return variant_of(self.network.variant).embedding_reads_titles
 
     def embed_vectors(self, body_ids: Ids, title_ids: Ids | None = None) -> Floats:
-        """The embeddings (n, hidden_size) of bodies (n, body_length), with titles (n, title_length) where `reads_titles`."""
+        """The embeddings (n, hidden_size) of bodies (n, body_length), with titles (n, title_length) if
+        `reads_titles`."""
         return self.network.encode(
             body_ids, self.batch_size, title_ids=title_ids if self.reads_titles else None
         )
 
     def known(self, body_ids: Ids, title_ids: Ids) -> npt.NDArray[np.bool_]:
-        """(n,): whether there is a known word, or a unit, in what `embed_vectors` reads: in the title alone, too, where `reads_titles`."""
-        known = self.vocabularies.body.known(body_ids)
-        return known | self.vocabularies.title.known(title_ids) if self.reads_titles else known
+        """(n,): whether the vocabulary knows anything of what `embed_vectors` reads: the body and, if
+        `reads_titles`, the title."""
+        known = self.vocabularies.body.has_known(body_ids)
+        return known | self.vocabularies.title.has_known(title_ids) if self.reads_titles else known
 
     def title_vectors(self, body_ids: Ids) -> Titles:
-        """Titles and embeddings of bodies (n, body_length). Raises TitlerError where the network gives what is no number."""
+        """Titles and embeddings of bodies (n, body_length). Raises TitlerError if the network computes NaN or
+        infinity."""
         title = self.vocabularies.title
         decoded = self.network.decode(body_ids, title.start, title.end, self.batch_size, self.beam_width)
         if not np.isfinite(decoded.log_probability).all():
             raise TitlerError(
-                f"{self.name} gives probabilities that are not numbers.",
+                f"{self.name} computes probabilities that are not finite numbers.",
                 "Train another model with a lower model.learning_rate.",
             )
-        written = [title.text_of(ids) for ids in decoded.ids]
-        told = self.vocabularies.body.known(body_ids) & np.array([text != "" for text in written], dtype=bool)
-        confidences = np.where(told, np.exp(decoded.log_probability.astype(np.float64)), 0.0)
-        abstained = ~told | (confidences < self.abstain_below)
-        titles = ["" if silent else text for text, silent in zip(written, abstained, strict=True)]
+        texts = [title.text_of(ids) for ids in decoded.ids]
+        has_title = self.vocabularies.body.has_known(body_ids) & np.array(
+            [text != "" for text in texts], dtype=bool
+        )
+        confidences = np.where(has_title, np.exp(decoded.log_probability.astype(np.float64)), 0.0)
+        abstained = ~has_title | (confidences < self.abstain_below)
+        titles = ["" if withheld else text for text, withheld in zip(texts, abstained, strict=True)]
         return Titles(titles, confidences, abstained, decoded.states)
 
 
 @dataclass(frozen=True)
 class Predictor(Model):
-    """The one that trains, saves, and answers for many issues at a time. It needs the networks' library, seconds to import."""
+    """A model in Keras: it trains, saves, and predicts for many issues at a time. Importing Keras takes
+    seconds."""
 
     network: Network
 
     def save(self, directory: Path) -> None:
-        """Writes network.keras, shape.json, body_vocabulary.json, title_vocabulary.json and predictor.json into `directory`."""
+        """Writes network.keras, shape.json, body_vocabulary.json, title_vocabulary.json and
+        predictor.json."""
         from pipeline.networks.in_keras import saving
 
         saving.save(self.network, directory)
         self.vocabularies.save(directory)
-        told = ("name", "engine", "abstain_below", "batch_size", "beam_width")
-        about = {name: getattr(self, name) for name in told}
-        (directory / FILE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        fields = ("name", "engine", "abstain_below", "batch_size", "beam_width")
+        values = {name: getattr(self, name) for name in fields}
+        (directory / FILE).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, directory: Path) -> Predictor:
-        """What `save` wrote. Raises LakeError for a file that is missing or damaged, or that belongs to another model."""
-        about = _About.read(directory)
+        """The predictor that `save` wrote. Raises LakeError if a file is missing, damaged or of another
+        model."""
+        fields = _PredictorFile.read(directory)
         from pipeline.networks.in_keras import saving
 
-        vocabularies = Vocabularies.load(directory)
-        return cls(
-            about.name,
-            saving.load(directory),
-            vocabularies,
-            about.engine,
-            about.abstain_below,
-            about.batch_size,
-            about.beam_width,
-        )
+        return cls(network=saving.load(directory), vocabularies=Vocabularies.load(directory), **vars(fields))
 
 
 @dataclass(frozen=True)
 class LightPredictor(Model):
-    """The same files and the same answers, ready in a fraction of a second: for one issue."""
+    """The same model in NumPy, from the same files and with the same predictions: ready at once, for a few
+    issues."""
 
     network: LightNetwork
 
     @classmethod
     def load(cls, directory: Path) -> LightPredictor:
-        """What `Predictor.save` wrote. Raises LakeError as `Predictor.load`."""
-        about = _About.read(directory)
+        """The predictor that `Predictor.save` wrote. Raises LakeError as `Predictor.load` does."""
+        fields = _PredictorFile.read(directory)
         from pipeline.networks.in_numpy.network import LightNetwork
 
-        network, vocabularies = LightNetwork.load(directory), Vocabularies.load(directory)
-        return cls(
-            about.name,
-            network,
-            vocabularies,
-            about.engine,
-            about.abstain_below,
-            about.batch_size,
-            about.beam_width,
-        )
+        network = LightNetwork.load(directory)
+        return cls(network=network, vocabularies=Vocabularies.load(directory), **vars(fields))
 
 
 @dataclass(frozen=True)
-class _About:
-    """predictor.json."""
+class _PredictorFile:
+    """The fields of predictor.json."""
 
     name: str
     engine: Engine
@@ -213,15 +207,19 @@ class _About:
     beam_width: int
 
     @classmethod
-    def read(cls, directory: Path) -> _About:
-        """Raises LakeError where the file is missing or damaged."""
+    def read(cls, directory: Path) -> _PredictorFile:
+        """Raises LakeError if the file is missing or damaged."""
         try:
-            about = json.loads((directory / FILE).read_text(encoding="utf-8"))
-            name, engine, abstain_below, batch_size = (
-                about[key] for key in ("name", "engine", "abstain_below", "batch_size")
+            values = json.loads((directory / FILE).read_text(encoding="utf-8"))
+            tokenizer(values["engine"])
+            return cls(
+                name=values["name"],
+                engine=values["engine"],
+                abstain_below=float(values["abstain_below"]),
+                batch_size=int(values["batch_size"]),
+                beam_width=int(values.get("beam_width", 1)),  # files from before beam search lack it
             )
-            tokenizer(engine)
-            beam_width = int(about.get("beam_width", 1))  # files of before beam search do not say
-            return cls(name, engine, float(abstain_below), int(batch_size), beam_width)
         except (OSError, ValueError, KeyError, TypeError, TitlerError) as error:
-            raise LakeError(f"{directory / FILE} is missing or damaged: {error}", AGAIN) from None
+            raise LakeError(
+                f"{directory / FILE} is missing or damaged: {error}", REPLACE_OR_RETRAIN
+            ) from None

@@ -1,4 +1,5 @@
-"""What a source day is worth: `complete`, `partial`, `collapsed` or `missing`, held against the days before it."""
+"""The verdict on a source day: `complete`, `partial`, `collapsed` or `missing`, compared with the days before
+it."""
 
 from __future__ import annotations
 
@@ -9,31 +10,40 @@ from datetime import date, timedelta
 from typing import Literal
 
 Verdict = Literal["complete", "partial", "collapsed", "missing"]
-Compared = Literal["weekday", "month"]
+ComparedWith = Literal["weekday", "month"]
 
-HOURS_A_DAY = 24
+HOURS_PER_DAY = 24
 DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
-# Of what is usual, at most. Of 1,392 days of public trackers the quietest kept a fifth (2 issues of 10, and 3 of 14 on a Christmas); what
-# GH Archive lost in May 2025 left between a tenth and a hundredth.
-COLLAPSED_AT_MOST = 0.10
-# Fewer a day, and chance alone brings a tenth of them: one or none where ten are usual comes once in 2,000 days (Poisson).
-USUAL_AT_LEAST = 10
-# Share of the lines, at least: an hour's part of the day, so that an hour of broken lines is as bad as an hour without a file.
-PARTIAL_WHEN_MALFORMED = 1 / HOURS_A_DAY
-# Share of the lines, at least: a tenth can be read, which is a collapse that needs no history to be seen.
-COLLAPSED_WHEN_MALFORMED = 1 - COLLAPSED_AT_MOST
 
-WEEKDAYS = 8  # two months: a median that one holiday does not move, and that follows GitHub's growth
-WEEKDAYS_AT_LEAST = 3  # of fewer, one odd day is the median
-MONTH_DAYS = 28  # whole weeks, so that each weekday counts as often as another
-MONTH_AT_LEAST = 7  # a week: its median is a working day's, and a weekend keeps well above a tenth of that
-# Same weekdays in a row that were never extracted: what lies beyond such a hole is another time, and says nothing of this one.
-HOLE_WEEKS = 8
+MAX_COLLAPSED_SHARE = 0.10
+"""A day has collapsed if at most this share of its usual count is left. Of 1,392 days of public trackers the
+quietest had a fifth of the usual count (2 issues of 10, and 3 of 14 on a Christmas). What GH Archive lost
+in May 2025 left 1% to 10%."""
+MIN_USUAL = 10
+"""Below this usual count a drop to a tenth can be chance: at 10 it happens once in 2,000 days (Poisson)."""
+MIN_PARTIAL_MALFORMED_SHARE = 1 / HOURS_PER_DAY
+"""From this share of malformed lines a day is partial: an hour of broken lines counts like an hour without a
+file."""
+MIN_COLLAPSED_MALFORMED_SHARE = 1 - MAX_COLLAPSED_SHARE
+"""From this share of malformed lines a day has collapsed: at most a tenth is readable. This needs no
+history."""
+
+MAX_WEEKDAYS = 8
+"""Two months: one holiday does not move the median, and the median follows GitHub's growth."""
+MIN_WEEKDAYS = 3
+"""With fewer, one odd day would be the median."""
+MONTH_DAYS = 28
+"""Whole weeks, so that each weekday counts equally often."""
+MIN_MONTH_DAYS = 7
+"""A week: its median is a working day, and a weekend stays well above a tenth of that."""
+MAX_MISSING_WEEKS = 8
+"""After this many consecutive same weekdays that were never extracted, older days are too old to compare
+with."""
 
 
 @dataclass(frozen=True)
-class Counted:
-    """What was counted on a day: hours found of 24, events of all types, lines in quarantine, issues opened."""
+class DayCounts:
+    """The counts of a day: hours found (of 24), events of all types, malformed lines, issues opened."""
 
     hours_found: int
     events: int
@@ -42,8 +52,8 @@ class Counted:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A day before: its events and opened issues, and what it was called."""
+class JudgedDay:
+    """An earlier day: its verdict, events and opened issues."""
 
     verdict: str
     events: int
@@ -51,106 +61,111 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Usual:
-    """Medians of the days that a day is held against: the same `weekday`, or those of the `month` before."""
+class UsualCounts:
+    """The medians of the days that a day is compared with: days of the same `weekday`, or of the `month`
+    before."""
 
     events: int
     issues: int
-    compared_with: Compared
+    compared_with: ComparedWith
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict, why it is not `complete`, in words, and what is usual (None while too few days are known)."""
+    """A verdict, the reasons if it is not `complete`, and the usual counts (None if too few days are
+    known)."""
 
     verdict: Verdict
     reasons: tuple[str, ...] = ()
-    usual: Usual | None = None
+    usual: UsualCounts | None = None
 
     @property
     def reason(self) -> str | None:
+        """The reasons in one line, or None."""
         return ", ".join(self.reasons) or None
 
 
-def judge(day: date, counted: Counted, history: Mapping[date, Judged]) -> Judgement:
-    """The verdict on a day. `history` holds the days judged so far, of which only those before `day` count.
+def judge(day: date, counts: DayCounts, history: Mapping[date, JudgedDay]) -> Judgement:
+    """The verdict on a day. `history` holds judged days, of which only those before `day` count.
 
-    `missing` has no hour file; `collapsed` at most a tenth of its usual events, its usual issues, or its lines; `partial` less than 24
-    hours, or an hour's part of its lines broken. Reasons are those of the verdict alone: a collapsed day may lack hours, too.
+    `missing`: no hour file. `collapsed`: at most a tenth of the usual events, the usual issues or the lines
+    is left. `partial`: fewer than 24 hours, or at least an hour's share of malformed lines. Only the reasons
+    for the verdict itself are given: a collapsed day may lack hours as well.
     """
-    usual = usual_for(day, history)
-    if counted.hours_found == 0:
-        return Judgement("missing", (f"no hour of {HOURS_A_DAY} found",), usual)
-    if reasons := (*_fallen(day, counted, usual), *_broken(counted, COLLAPSED_WHEN_MALFORMED)):
-        return Judgement("collapsed", reasons, usual)
-    lost = (
-        () if counted.hours_found >= HOURS_A_DAY else (f"{counted.hours_found} of {HOURS_A_DAY} hours found",)
-    )
-    if reasons := (*lost, *_broken(counted, PARTIAL_WHEN_MALFORMED)):
-        return Judgement("partial", reasons, usual)
+    usual = usual_counts(day, history)
+    if counts.hours_found == 0:
+        return Judgement("missing", (f"no hour of {HOURS_PER_DAY} found",), usual)
+    collapsed = (*_collapsed_counts(day, counts, usual), *_malformed(counts, MIN_COLLAPSED_MALFORMED_SHARE))
+    if collapsed:
+        return Judgement("collapsed", collapsed, usual)
+    missing_hours: tuple[str, ...] = ()
+    if counts.hours_found < HOURS_PER_DAY:
+        missing_hours = (f"{counts.hours_found} of {HOURS_PER_DAY} hours found",)
+    if partial := (*missing_hours, *_malformed(counts, MIN_PARTIAL_MALFORMED_SHARE)):
+        return Judgement("partial", partial, usual)
     return Judgement("complete", (), usual)
 
 
-def usual_for(day: date, history: Mapping[date, Judged]) -> Usual | None:
-    """What is usual on `day`: by the last 8 of its weekday that were complete, at least 3 of them; else by the complete days, at least 7,
-    among the 28 before; None where there are fewer.
+def usual_counts(day: date, history: Mapping[date, JudgedDay]) -> UsualCounts | None:
+    """The usual counts of `day`, or None if too few complete days are known.
 
-    Days that collapsed or are missing are stepped over, however many: a collapse that lasts does not become what is usual.
+    These are the medians of the last 8 complete days of the same weekday, if there are at least 3; otherwise
+    of the complete days among the 28 days before, if there are at least 7. Collapsed and missing days are
+    skipped, however many there are, so a collapse that lasts does not become usual.
     """
     weekdays = list(_complete_weekdays(day, history))
-    if len(weekdays) >= WEEKDAYS_AT_LEAST:
+    if len(weekdays) >= MIN_WEEKDAYS:
         return _medians(weekdays, "weekday")
     month = list(_complete_month(day, history))
-    return _medians(month, "month") if len(month) >= MONTH_AT_LEAST else None
+    return _medians(month, "month") if len(month) >= MIN_MONTH_DAYS else None
 
 
-def _medians(days: Sequence[Judged], compared_with: Compared) -> Usual:
-    events, issues = (
-        int(statistics.median(counts))
-        for counts in ([one.events for one in days], [one.issues for one in days])
-    )
-    return Usual(events, issues, compared_with)
+def _medians(days: Sequence[JudgedDay], compared_with: ComparedWith) -> UsualCounts:
+    events = int(statistics.median([day.events for day in days]))
+    issues = int(statistics.median([day.issues for day in days]))
+    return UsualCounts(events, issues, compared_with)
 
 
-def _complete_weekdays(day: date, history: Mapping[date, Judged]) -> Iterator[Judged]:
-    """Complete days of the same weekday, latest first: WEEKDAYS at most."""
-    left, hole = WEEKDAYS, 0
-    while left and hole < HOLE_WEEKS and day - date.min > WEEK:
+def _complete_weekdays(day: date, history: Mapping[date, JudgedDay]) -> Iterator[JudgedDay]:
+    """Complete days of the same weekday, latest first: at most MAX_WEEKDAYS."""
+    remaining, missing_weeks = MAX_WEEKDAYS, 0
+    while remaining and missing_weeks < MAX_MISSING_WEEKS and day - date.min > WEEK:
         day -= WEEK
-        before = history.get(day)
-        hole = 0 if before else hole + 1
-        if before and before.verdict == "complete":
-            left -= 1
-            yield before
+        judged = history.get(day)
+        missing_weeks = 0 if judged else missing_weeks + 1
+        if judged and judged.verdict == "complete":
+            remaining -= 1
+            yield judged
 
 
-def _complete_month(day: date, history: Mapping[date, Judged]) -> Iterator[Judged]:
-    """Complete days among the MONTH_DAYS before, latest first; days on which the source failed are not among them."""
-    left = MONTH_DAYS
-    while left and day > date.min:
+def _complete_month(day: date, history: Mapping[date, JudgedDay]) -> Iterator[JudgedDay]:
+    """Complete days among the MONTH_DAYS days before, latest first. Collapsed and missing days do not count
+    as days."""
+    remaining = MONTH_DAYS
+    while remaining and day > date.min:
         day -= DAY
-        before = history.get(day)
-        if before and before.verdict in ("collapsed", "missing"):
+        judged = history.get(day)
+        if judged and judged.verdict in ("collapsed", "missing"):
             continue
-        left -= 1
-        if before and before.verdict == "complete":
-            yield before
+        remaining -= 1
+        if judged and judged.verdict == "complete":
+            yield judged
 
 
-def _fallen(day: date, counted: Counted, usual: Usual | None) -> Iterator[str]:
-    """What is left of it, for each count that has collapsed. Issues for themselves: the pushes may all be there."""
+def _collapsed_counts(day: date, counts: DayCounts, usual: UsualCounts | None) -> Iterator[str]:
+    """A reason for each count that has collapsed. Issues count separately: they can be lost while pushes are
+    not."""
     if usual is None:
         return
-    when = f" for a {day:%A}" if usual.compared_with == "weekday" else ""
-    for thing, found, expected in (
-        ("event", counted.events, usual.events),
-        ("issue", counted.issues, usual.issues),
-    ):
-        if expected >= USUAL_AT_LEAST and found / expected <= COLLAPSED_AT_MOST:
-            yield f"{found:,} {thing}{'' if found == 1 else 's'} where {expected:,} are usual{when}"
+    weekday = f" for a {day:%A}" if usual.compared_with == "weekday" else ""
+    pairs = (("event", counts.events, usual.events), ("issue", counts.issues, usual.issues))
+    for name, count, expected in pairs:
+        if expected >= MIN_USUAL and count / expected <= MAX_COLLAPSED_SHARE:
+            yield f"{count:,} {name}{'' if count == 1 else 's'} where {expected:,} are usual{weekday}"
 
 
-def _broken(counted: Counted, share: float) -> Iterator[str]:
-    lines = counted.events + counted.malformed
-    if lines >= USUAL_AT_LEAST and counted.malformed / lines >= share:
-        yield f"{counted.malformed:,} of {lines:,} lines malformed"
+def _malformed(counts: DayCounts, share: float) -> Iterator[str]:
+    """A reason if at least `share` of the lines are malformed."""
+    lines = counts.events + counts.malformed
+    if lines >= MIN_USUAL and counts.malformed / lines >= share:
+        yield f"{counts.malformed:,} of {lines:,} lines malformed"

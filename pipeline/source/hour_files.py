@@ -1,4 +1,4 @@
-"""GH Archive's hour files: which of a day exist, which are missing, and a local path to each."""
+"""GH Archive's hour files: which of a day exist, which are missing, and a local copy of each."""
 
 from __future__ import annotations
 
@@ -29,13 +29,16 @@ _STAMPS = (
     "updated",
     "mtime",
 )
-_ABSENT = (404, 410)
+"""What a file system may report that changes when a file does, best first."""
+_NOT_FOUND = (404, 410)
 _PROTOCOLS = ("file", "gs", "https", "http")
+_CHECK_HINT = "Check source.hours and the network: titler doctor"
 
 
 @dataclass(frozen=True)
 class HourFile:
-    """One hour file. `size` is in bytes (0 where a server does not tell); `stamp` changes when the file does."""
+    """One hour file. `size` is in bytes, 0 if the server does not report it; `stamp` changes when the file
+    does."""
 
     day: date
     hour: int
@@ -46,63 +49,64 @@ class HourFile:
 
 @dataclass(frozen=True)
 class SourceDay:
-    """The hour files of a UTC day, by hour, and the hours without one."""
+    """The hour files of a UTC day, in the order of the hours, and the hours without a file."""
 
     day: date
-    found: tuple[HourFile, ...]
+    files: tuple[HourFile, ...]
     missing: tuple[int, ...]
 
 
-def look(base: str, day: date) -> SourceDay:
-    """Which of a day's 24 hour files there are under `base`: a folder, file://, gs://, https:// or http://.
+def find_hours(base: str, day: date) -> SourceDay:
+    """Which of a day's 24 hour files exist under `base`: a folder, file://, gs://, https:// or http://.
 
-    Raises SourceError when the base is another kind of address, does not exist or cannot be reached, or is a folder without any hour file.
+    Raises SourceError if the base is another kind of address, does not exist, cannot be reached, or is a
+    folder without any hour file.
     """
     filesystem, root = _open(base)
     names = {hour: f"{day:%Y-%m-%d}-{hour}.json.gz" for hour in HOURS}
     if _is_web(filesystem):
+
+        def web_info(hour: int) -> dict[str, Any] | None:
+            return _web_info(filesystem, base, f"{root}/{names[hour]}")
+
         with ThreadPoolExecutor(CONNECTIONS) as pool:
-            infos = dict(
-                zip(
-                    HOURS,
-                    pool.map(lambda hour: _ask(filesystem, base, f"{root}/{names[hour]}"), HOURS),
-                    strict=True,
-                )
-            )
+            infos = dict(zip(HOURS, pool.map(web_info, HOURS), strict=True))
     else:
-        # asked by name: a folder may hold years of hours, and listing it for each day would cost more than reading the day
+        # By name, without a listing: a folder may hold years of hours, and listing it would cost more than
+        # reading the day.
+        paths = {hour: f"{root}/{name}" for hour, name in names.items()}
         infos = {
-            hour: filesystem.info(f"{root}/{name}") if filesystem.isfile(f"{root}/{name}") else None
-            for hour, name in names.items()
+            hour: filesystem.info(path) if filesystem.isfile(path) else None for hour, path in paths.items()
         }
         if not any(infos.values()):
-            _list(filesystem, base, root)
-    found = []
+            _check_folder(filesystem, base, root)
+    files = []
     for hour, info in infos.items():
         if info:
             path = filesystem.unstrip_protocol(f"{root}/{names[hour]}")
-            found.append(HourFile(day, hour, path, int(info.get("size") or 0), _stamp(info)))
-    return SourceDay(day, tuple(found), tuple(hour for hour in HOURS if not infos[hour]))
+            files.append(HourFile(day, hour, path, int(info.get("size") or 0), _stamp(info)))
+    return SourceDay(day, tuple(files), tuple(hour for hour in HOURS if not infos[hour]))
 
 
 def fetch(day: SourceDay, folder: Path) -> list[Path]:
-    """Local paths of the day's hour files, by hour: as they are where the base is local, else downloaded into `folder`.
+    """Local paths of the day's hour files: the files themselves if the base is local, otherwise downloads in
+    `folder`.
 
-    Raises SourceError when a file cannot be had whole.
+    Raises SourceError if a file cannot be downloaded completely.
     """
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        return list(pool.map(lambda file: _fetch(file, folder), day.found))
+        return list(pool.map(lambda file: _fetch(file, folder), day.files))
 
 
 def _open(base: str) -> tuple[fsspec.AbstractFileSystem, str]:
     try:
         protocol, separator, _ = base.partition("://")
         if separator and protocol not in _PROTOCOLS:
-            raise ValueError(f"{protocol}:// is not read")
+            raise ValueError(f"{protocol}:// is not supported")
         filesystem, root = url_to_fs(base)
     except (ValueError, ImportError) as error:
         hint = "Set source.hours to a folder, file://, gs://, https:// or http://."
-        raise SourceError(f"{base}: not an address of hour files: {error}", hint) from None
+        raise SourceError(f"{base} is not an address of hour files: {error}", hint) from None
     return filesystem, str(root).rstrip("/")
 
 
@@ -111,8 +115,9 @@ def _is_web(filesystem: fsspec.AbstractFileSystem) -> bool:
     return "https" in ((protocol,) if isinstance(protocol, str) else protocol)
 
 
-def _list(filesystem: fsspec.AbstractFileSystem, base: str, root: str) -> dict[str, dict[str, Any]]:
-    """Hour files in a folder by name. Never from a cache: a backfill may look again minutes later."""
+def _check_folder(filesystem: fsspec.AbstractFileSystem, base: str, root: str) -> None:
+    """Raises SourceError unless the folder exists and has hour files. Bypasses caches: a backfill may check
+    again soon."""
     filesystem.invalidate_cache()
     try:
         entries = filesystem.ls(root, detail=True)
@@ -120,34 +125,26 @@ def _list(filesystem: fsspec.AbstractFileSystem, base: str, root: str) -> dict[s
         raise SourceError(
             f"{base}: no such folder of hour files.", "Set source.hours, or make a sample: titler sample DIR"
         ) from None
-    except Exception as error:  # each remote filesystem raises its own
+    except Exception as error:  # every remote file system raises its own kind
+        raise SourceError(f"{base} cannot be reached: {error}", _CHECK_HINT) from None
+    names = {entry["name"].rstrip("/").rsplit("/", 1)[-1] for entry in entries if entry["type"] == "file"}
+    if not any(_NAME.fullmatch(name) for name in names):
         raise SourceError(
-            f"{base} cannot be reached: {error}", "Check source.hours and the network: titler doctor"
-        ) from None
-    listed = {entry["name"].rstrip("/").rsplit("/", 1)[-1]: entry for entry in entries}
-    hours = {
-        name: entry for name, entry in listed.items() if _NAME.fullmatch(name) and entry["type"] == "file"
-    }
-    if not hours:
-        raise SourceError(
-            f"{base} holds no hour files: {len(listed)} entries, none named like 2015-01-01-3.json.gz.",
-            "Set source.hours to the folder that holds them, or make a sample: titler sample DIR",
+            f"{base} has no hour files: {len(entries)} entries, none named like 2015-01-01-3.json.gz.",
+            "Set source.hours to the folder that has them, or make a sample: titler sample DIR",
         )
-    return hours
 
 
-def _ask(filesystem: fsspec.AbstractFileSystem, base: str, url: str) -> dict[str, Any] | None:
-    """What a web server says of a file; None where it has none."""
+def _web_info(filesystem: fsspec.AbstractFileSystem, base: str, url: str) -> dict[str, Any] | None:
+    """What a web server reports about a file, or None if it does not exist."""
     try:
         return dict(filesystem.info(url))
     except FileNotFoundError as error:
-        # fsspec says "not found" for whatever goes wrong; what did is the cause
+        # fsspec reports every failure as "not found"; the real one is the cause.
         cause = error.__cause__
-        if cause is None or getattr(cause, "status", None) in _ABSENT:
+        if cause is None or getattr(cause, "status", None) in _NOT_FOUND:
             return None
-        raise SourceError(
-            f"{base} cannot be reached: {cause}", "Check source.hours and the network: titler doctor"
-        ) from None
+        raise SourceError(f"{base} cannot be reached: {cause}", _CHECK_HINT) from None
 
 
 def _stamp(info: dict[str, Any]) -> str:
@@ -159,14 +156,15 @@ def _fetch(file: HourFile, folder: Path) -> Path:
     if "file" in filesystem.protocol:
         return Path(path)
     target = folder / path.rsplit("/", 1)[-1]
-    aside = target.with_suffix(".part")
+    unfinished = target.with_suffix(".part")
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        filesystem.get_file(path, str(aside))
-    except Exception as error:  # each remote filesystem raises its own
-        aside.unlink(missing_ok=True)
+        filesystem.get_file(path, str(unfinished))
+    except Exception as error:  # every remote file system raises its own kind
+        unfinished.unlink(missing_ok=True)
+        reason = error or type(error).__name__
         raise SourceError(
-            f"{file.path} did not come whole: {error or type(error).__name__}", "Try again later."
+            f"{file.path} was not downloaded completely: {reason}", "Try again later."
         ) from None
-    aside.replace(target)
+    unfinished.replace(target)
     return target

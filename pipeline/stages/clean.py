@@ -1,4 +1,4 @@
-"""clean: issues_v1 -> tokens_v1, a part of a day a task."""
+"""clean: issues_v1 -> tokens_v1. One Dask task per Parquet file."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from pipeline.compute.derived_batches import Derivation, Outcome, derive_batches
 from pipeline.contracts import ISSUES, TOKENS
 from pipeline.errors import UsageError
-from pipeline.lake.batches import Lake, Manifest
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
 from pipeline.settings import Settings
-from pipeline.stages import Job, Outcome, map_batches
 from pipeline.text.engine import Engine, tokenizer
 
 
 def clean_part(issues: pa.Table, engine: Engine) -> pa.Table:
-    """Issues in, their tokens out, row for row."""
+    """Turns issues into their tokens, row by row."""
     tokens = tokenizer(engine)
     return pa.table(
         {
@@ -31,20 +32,21 @@ def clean_part(issues: pa.Table, engine: Engine) -> pa.Table:
 
 def run(lake: Lake, settings: Settings, days: Sequence[str]) -> Outcome:
     """Cleans the current issues of these days. Raises UsageError for a day that was not extracted."""
-    found = []
+    batches = []
     for day in days:
         issues = lake.current(ISSUES.name, {"day": day})
         if issues is None:
-            raise UsageError(f"{day} was not extracted.", f"Extract it first: titler extract --day {day}")
-        found.append(issues)
-    return clean_batches(lake, settings, found)
+            raise UsageError(f"{day} was not extracted.", f"Run first: titler extract --day {day}")
+        batches.append(issues)
+    return clean_batches(lake, settings, batches)
 
 
-def clean_batches(lake: Lake, settings: Settings, found: Sequence[Manifest]) -> Outcome:
-    """Cleans these batches of issues, of days or of a file, each into the partition of its name."""
-    jobs = [
-        Job(issues, issues.partition, (issues.digest,), {"engine": settings.text.engine}) for issues in found
+def clean_batches(lake: Lake, settings: Settings, batches: Sequence[Manifest]) -> Outcome:
+    """Cleans these batches of issues, each into the partition of the same name."""
+    engine = settings.text.engine
+    derivations = [
+        Derivation(issues, issues.partition, (issues.digest,), {"engine": engine}) for issues in batches
     ]
-    return map_batches(
-        lake, TOKENS, jobs, clean_part, settings.text.engine, label="clean", compute=settings.compute
+    return derive_batches(
+        lake, TOKENS, derivations, clean_part, engine, label="clean", compute=settings.compute
     )

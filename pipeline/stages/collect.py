@@ -1,4 +1,4 @@
-"""collect: removes what no kept release, no model in use and no current day names."""
+"""collect: removes what no retained release, no model in use and no current day refers to."""
 
 from __future__ import annotations
 
@@ -8,26 +8,30 @@ from datetime import UTC, datetime, timedelta
 from pipeline import warehouse
 from pipeline.contracts import (
     EMBEDDINGS,
+    INDEX,
     ISSUES,
+    PREDICTOR,
+    QUARANTINE,
     SIMILAR_ISSUES,
     SOURCE_HEALTH,
     TITLE_PREDICTIONS,
     TOKENS,
     VECTORS,
+    VOCABULARY,
 )
-from pipeline.lake.batches import MANIFEST, Lake
-from pipeline.lake.pinned import Pinned
-from pipeline.lake.stores import ASIDE
-from pipeline.releases.release import RECORD, kept, names, record
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned, pinned_names
+from pipeline.lake.sweep import sweep_batches, sweep_unfinished_files
+from pipeline.releases.current import reconcile_current
+from pipeline.releases.records import RECORD, read_record
+from pipeline.releases.retention import retained_releases
 from pipeline.settings import Settings
-from pipeline.stages.index import INDEX
-from pipeline.stages.publish import settled
-from pipeline.stages.train import PREDICTOR, tracking_of
-from pipeline.stages.vocab import VOCABULARY
+from pipeline.tracking import open_tracking
 
-GRACE = timedelta(days=2)  # what was opened later may still be at work
-BY_DAY = (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name, "quarantine")
-BY_OWNER = (
+GRACE_PERIOD = timedelta(days=2)
+"""What is younger may still be in use by a running command."""
+TABLES_BY_DAY = (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name, QUARANTINE)
+TABLES_BY_OWNER = (
     VECTORS.name,
     EMBEDDINGS.name,
     TITLE_PREDICTIONS.name,
@@ -45,107 +49,79 @@ class Collected:
     releases: tuple[str, ...]
     models: tuple[str, ...]
     batches: int
-    warehouse_rows: int
-
-
-def _young(pinned: Pinned, now: datetime) -> bool:
-    return pinned.is_open() and now - datetime.fromisoformat(pinned.plan().opened_at) < GRACE
-
-
-def _pins(pinned: Pinned) -> set[str]:
-    plan = pinned.plan()
-    folders = {folder for day in plan.days for folder in (day.issues, day.tokens, day.health) if folder}
-    if pinned.kind == "releases":
-        folders.add(plan.facts["predictor"])
-    for table in (*BY_DAY, *BY_OWNER):  # each asked for by name: a listing may lack what was written just now
-        folders.update(pinned.member_folders(table))
-    return folders
 
 
 def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collected:
-    """As `_collect`, while nobody plans or publishes: what they are about to name would be removed."""
-    with warehouse.connect(settings, "collect").alone():
-        return _collect(lake, settings, now or datetime.now(UTC))
+    """Removes releases beyond `release.keep`, models that no retained release uses and that are neither
+    champion nor previous champion, and every batch that nothing refers to any more. Keeps what is younger
+    than GRACE_PERIOD.
+
+    Holds the publish lock, so that nobody plans or publishes at the same time.
+    """
+    now = now or datetime.now(UTC)
+    with warehouse.connect(settings, "collect").exclusive_lock():
+        releases, removed_releases = _sort_releases(lake, settings, now)
+        models, removed_models = _sort_models(lake, settings, releases, now)
+        referenced = {folder for pinned in (*releases, *models) for folder in _referenced_folders(pinned)}
+        for pinned in removed_releases:
+            pinned.delete(first=RECORD)  # the record first: a release with a record must have a plan
+        for pinned in removed_models:
+            pinned.delete()
+        tables = (*TABLES_BY_DAY, *TABLES_BY_OWNER)
+        batches = sweep_batches(lake, tables, referenced, GRACE_PERIOD, now, keep_current_of=TABLES_BY_DAY)
+        sweep_unfinished_files(lake, GRACE_PERIOD, now)
+        retained: dict[str, set[str]] = {}
+        for folder in referenced:
+            retained.setdefault(folder.split("/", 1)[0], set()).add(folder.rsplit("/", 1)[1])
+        warehouse.connect(settings, "collect").delete_batches_except(retained)
+    return Collected(
+        tuple(sorted(pinned.name for pinned in removed_releases)),
+        tuple(sorted(pinned.name for pinned in removed_models)),
+        batches,
+    )
 
 
-def _collect(lake: Lake, settings: Settings, now: datetime) -> Collected:
-    """Removes releases beyond `release.keep`, models that no kept release uses and that are neither champion nor previous,
-    and every batch that is then named by nobody. What is younger than GRACE stays."""
-    keep = set(kept(lake, settings, settled(lake, settings)))
-    released = {name: Pinned(lake, "releases", name) for name in {*names(lake), *keep}}
-    stay = {
-        name
-        for name, pinned in released.items()
-        if name in keep or (record(lake, name) is None and _young(pinned, now))
-    }
-    in_use = {released[name].plan().facts["model"] for name in stay}
-    in_use |= {version.model for version in tracking_of(settings, lake).aliased()}
-    models = {name: Pinned(lake, "models", name) for name in {*lake.names("models"), *in_use}}
-    models_stay = {name for name, pinned in models.items() if name in in_use or _young(pinned, now)}
-
-    named: set[str] = set()
-    for name in stay:
-        named |= _pins(released[name])
-    for name in models_stay:
-        if models[name].is_open():
-            named |= _pins(models[name])
-    gone_releases = tuple(sorted(set(released) - stay))
-    gone_models = tuple(sorted(set(models) - models_stay))
-    for name in gone_releases:
-        lake.delete(f"releases/{name}/{RECORD}.json")  # first: what has one is asked for its plan
-        lake.delete_folder(f"releases/{name}")
-    for name in gone_models:
-        lake.delete_folder(f"models/{name}")
-    batches = 0
-    for table in (*BY_DAY, *BY_OWNER):
-        for partition in _partitions(lake, table):
-            batches += _sweep(
-                lake, partition, named, now, keep_current=table in BY_DAY and "/day=" in partition
-            )
-    for left in lake.names(ASIDE):  # by processes that were killed
-        if _old(lake, f"{ASIDE}/{left}", now):
-            lake.delete(f"{ASIDE}/{left}")
-
-    house = warehouse.connect(settings, "collect")
-    kept_batches: dict[str, set[str]] = {}
-    for folder in named:
-        kept_batches.setdefault(folder.split("/", 1)[0], set()).add(folder.rsplit("/", 1)[1])
-    return Collected(gone_releases, gone_models, batches, house.collect(kept_batches))
+def _sort_releases(lake: Lake, settings: Settings, now: datetime) -> tuple[list[Pinned], list[Pinned]]:
+    """The releases to keep, and those to remove. A young release that was never published may be in the
+    making."""
+    retained = set(retained_releases(lake, settings, reconcile_current(lake, settings)))
+    keep: list[Pinned] = []
+    remove: list[Pinned] = []
+    for name in sorted({*pinned_names(lake, "releases"), *retained}):
+        release = Pinned(lake, "releases", name)
+        unpublished = read_record(lake, name) is None
+        wanted = name in retained or (unpublished and _is_young(release, now))
+        (keep if wanted else remove).append(release)
+    return keep, remove
 
 
-def _old(lake: Lake, path: str, now: datetime) -> bool:
-    """Whether the newest file below a path is older than GRACE. What nothing is listed of may be at work."""
-    modified = lake.modified(path)
-    return modified is not None and now - modified >= GRACE
+def _sort_models(
+    lake: Lake, settings: Settings, releases: list[Pinned], now: datetime
+) -> tuple[list[Pinned], list[Pinned]]:
+    """The models to keep, and those to remove."""
+    in_use = {release.plan.facts["model"] for release in releases}
+    in_use |= {version.model for version in open_tracking(settings, lake).champion_and_previous()}
+    keep: list[Pinned] = []
+    remove: list[Pinned] = []
+    for name in sorted({*pinned_names(lake, "models"), *in_use}):
+        model = Pinned(lake, "models", name)
+        (keep if name in in_use or _is_young(model, now) else remove).append(model)
+    return keep, remove
 
 
-def _partitions(lake: Lake, folder: str) -> list[str]:
-    """Folders of a table's partitions: those whose names say KEY=VALUE, down to the last."""
-    below = [name for name in lake.names(folder) if "=" in name]
-    if not below:
-        return [folder] if "=" in folder else []
-    return [found for name in below for found in _partitions(lake, f"{folder}/{name}")]
+def _is_young(pinned: Pinned, now: datetime) -> bool:
+    return pinned.is_open() and now - datetime.fromisoformat(pinned.plan.opened_at) < GRACE_PERIOD
 
 
-def _sweep(lake: Lake, partition: str, named: set[str], now: datetime, *, keep_current: bool) -> int:
-    """Removes the batches of a partition that nobody names, and the pointers that led to them; returns their number."""
-    pointer = lake.get_json(f"{partition}/current.json")
-    current = pointer["batch_id"] if pointer else None
-    gone = set()
-    for name in lake.names(partition):
-        folder = f"{partition}/{name}"
-        if name in ("keys", "current.json") or folder in named or (keep_current and name == current):
-            continue
-        if _old(lake, folder, now):
-            gone.add(name)
-    # Pointers first: nothing may lead to a batch that is half gone.
-    for key in lake.names(f"{partition}/keys"):
-        target = lake.get_json(f"{partition}/keys/{key}")
-        if target and target["batch_id"] in gone:
-            lake.delete(f"{partition}/keys/{key}")
-    if current in gone:
-        lake.delete(f"{partition}/current.json")
-    for name in sorted(gone):
-        lake.delete(f"{partition}/{name}/{MANIFEST}")
-        lake.delete_folder(f"{partition}/{name}")
-    return len(gone)
+def _referenced_folders(pinned: Pinned) -> set[str]:
+    """The folders of all batches that a model or a release refers to."""
+    if not pinned.is_open():
+        return set()
+    plan = pinned.plan
+    folders = {folder for day in plan.days for folder in (day.issues, day.tokens, day.health) if folder}
+    if pinned.kind == "releases":
+        folders.add(plan.facts["predictor"])
+    # Each table is read by name: a listing of a bucket may lack what was written just now.
+    for table in (*TABLES_BY_DAY, *TABLES_BY_OWNER):
+        folders.update(pinned.members.folders(table))
+    return folders

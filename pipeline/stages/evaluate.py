@@ -1,10 +1,11 @@
-"""evaluate: a model's titles on its validation issues against the titles their authors wrote; or any file of titles and bodies."""
+"""evaluate: a model's titles on its held-out issues, compared with the titles their authors wrote; or on any
+file of issues."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,149 +13,197 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline import memory
+from pipeline.contracts import PREDICTOR
 from pipeline.errors import UsageError
-from pipeline.evaluation.calibration import ALIKE, bins, confidence
-from pipeline.evaluation.retrieval import Ranks, lexical_ranks, own_ranks, retrieval
-from pipeline.evaluation.title_scores import score
+from pipeline.evaluation.calibration import ROUGE_THRESHOLD, confidence_bins, score_confidence
+from pipeline.evaluation.retrieval import Ranks, embedding_ranks, score_ranks, tfidf_ranks
+from pipeline.evaluation.title_scores import score_titles
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
+from pipeline.predictor.held_out import (
+    HeldOutIssue,
+    HeldOutPredictions,
+    embed_queries,
+    held_out_issues,
+    predict_held_out,
+)
+from pipeline.predictor.loading import load_predictor
 from pipeline.predictor.predictor import Predictor
 from pipeline.settings import Settings
 from pipeline.source.issue_files import read_pairs
-from pipeline.stages.embed import load_predictor
-from pipeline.stages.train import PREDICTOR, tracking_of
-from pipeline.stages.validation import Answers, Example, answers, asked, validation
 from pipeline.text.engine import tokenizer
+from pipeline.tracking import Tracking, open_tracking
 
 EVALUATION = "evaluation"
-
-
 RETRIEVAL_ISSUES = 10_000
-"""Issues that retrieval is measured on: where more validate, so many of them, drawn with a fixed seed. Figures among more
-candidates are lower, so that a cap also keeps the figures of large months alike."""
+"""Most issues that retrieval is measured on; if more are held out, a sample with a fixed seed. Figures fall
+as candidates increase, so the cap also keeps figures of large months comparable."""
+
+
+@dataclass(frozen=True)
+class HeldOutSet:
+    """The held-out issues of a model, with what several figures need of them."""
+
+    issues: Sequence[HeldOutIssue]
+
+    @property
+    def references(self) -> list[str]:
+        """The authors' titles, in lower case."""
+        return [issue.title.lower() for issue in self.issues]
+
+    @property
+    def bodies(self) -> list[str]:
+        """The bodies as their authors wrote them."""
+        return [issue.body for issue in self.issues]
+
+    @property
+    def retrieval_rows(self) -> npt.NDArray[np.int64]:
+        """The rows that retrieval is measured on."""
+        return sample_rows(len(self.issues))
+
+    def ranks(self, predictor: Predictor, predictions: HeldOutPredictions) -> Ranks:
+        """The rank of each issue's own body when its title is the query."""
+        rows = self.retrieval_rows
+        queries = embed_queries(predictor, [self.issues[row].title for row in rows])
+        return embedding_ranks(queries, predictions.embeddings[rows])
+
+    def lexical_floor(self, predictor: Predictor) -> dict[str, float]:
+        """The same figures by words in common, as the predictor's engine cleans titles and bodies."""
+        tokens, issues = tokenizer(predictor.engine), [self.issues[row] for row in self.retrieval_rows]
+        ranks = tfidf_ranks(
+            tokens([issue.title for issue in issues]), tokens([issue.body for issue in issues])
+        )
+        return {f"floor_{name}": value for name, value in asdict(score_ranks(ranks)).items()}
 
 
 def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
-    """Figures of the model, of the floors and of the champion on the same issues; kept with the model and in MLflow.
+    """Figures of the model, of the floors and of the champion on the same issues; stored with the model and
+    in MLflow.
 
-    Raises UsageError where the model was not trained.
+    Raises UsageError if the model was not trained.
     """
-    began = time.perf_counter()
-    manifest = model.members(PREDICTOR, "train")[0]
-    examples = list(validation(lake, model))
-    references = [example.title.lower() for example in examples]
-    bodies = [example.body for example in examples]
-    rows = drawn(len(examples))
-
+    started = time.perf_counter()
+    manifest = model.members[PREDICTOR][0]
+    held_out = HeldOutSet(list(held_out_issues(lake, model)))
     predictor = load_predictor(lake, manifest.folder)
-    starts = time.perf_counter()
-    own = answers(predictor, bodies)
-    rate = len(bodies) / (time.perf_counter() - starts)
-    figures: dict[str, Any] = asdict(score(own.given, references))
-    leads = asdict(score([example.lead for example in examples], references))
+    predicting = time.perf_counter()
+    predictions = predict_held_out(predictor, held_out.bodies)
+    rate = len(held_out.issues) / (time.perf_counter() - predicting)
+
+    figures: dict[str, Any] = asdict(score_titles(predictions.titles, held_out.references))
+    leads = asdict(score_titles([issue.lead for issue in held_out.issues], held_out.references))
     figures |= {f"lead_{name}": value for name, value in leads.items() if name.startswith("rouge")}
-    near = (
-        asdict(retrieval(_ranks(predictor, examples, own, rows)))
-        | _floor(predictor, examples, rows)
-        | {"issues": len(rows)}
-    )
-    confidences, rouge = own.told(references)
-    sure = _sure(predictor, confidences, rouge)
-
-    tracking = tracking_of(settings, lake)
-    best = tracking.champion()
+    near = asdict(score_ranks(held_out.ranks(predictor, predictions))) | held_out.lexical_floor(predictor)
+    near["issues"] = len(held_out.retrieval_rows)
+    tracking = open_tracking(settings, lake)
     figures["champion"] = None
-    if best is not None and best.model != model.name:
-        other = load_predictor(lake, Pinned(lake, "models", best.model).members(PREDICTOR, "train")[0].folder)
-        theirs = answers(other, bodies)
-        figures["champion"] = best.model
-        figures["champion_rougeL"] = score(theirs.given, references).rougeL
-        near["champion_recall_at_10"] = retrieval(_ranks(other, examples, theirs, rows)).recall_at_10
-    figures |= {"retrieval": near, "confidence": sure}
-    model.note(EVALUATION, figures)
+    figures |= _champion_figures(lake, tracking, model, held_out, near)
+    confidences, rouge = predictions.confidences_and_rouge(held_out.references)
+    figures |= {"retrieval": near, "confidence": _confidence_figures(predictor, confidences, rouge)}
+    model.write_note(EVALUATION, figures)
 
-    run = tracking.run(manifest.figures["mlflow_run"])
-    groups: dict[str, dict[str, Any]] = {
-        "titles": {name.replace("lead_", "floor_"): value for name, value in figures.items()},
-        "retrieval": near,
-        "titles_confidence": sure,  # MLflow shows groups by the alphabet: behind the titles
-        "usage": {
-            "evaluate_seconds": time.perf_counter() - began,
-            "evaluate_issues_a_second": rate,
-            "evaluate_peak_mib": memory.peak(),
-        },
+    usage = {
+        "evaluate_seconds": time.perf_counter() - started,
+        "evaluate_issues_a_second": rate,
+        "evaluate_peak_mib": memory.peak(),
     }
-    numbers = {f"{group}/{name}": value for group, found in groups.items() for name, value in found.items()}
-    run.metrics({name: value for name, value in numbers.items() if isinstance(value, int | float)})
-    found_bins = [asdict(one) for one in bins(confidences, rouge)]
-    run.table("confidence.json", found_bins)
-    run.confidence_picture(found_bins)
     samples = [
-        {"url": example.url, "title": example.title, "predicted": title, "confidence": float(confidence)}
-        for example, title, confidence in zip(examples, own.given, own.confidences, strict=True)
+        {"url": issue.url, "title": issue.title, "predicted": title, "confidence": float(confidence)}
+        for issue, title, confidence in zip(
+            held_out.issues, predictions.titles, predictions.confidences, strict=True
+        )
     ][: settings.model.sample_titles]
-    run.table("sample_titles.json", samples)
-    tracking.describe(run.id)
+    bins = [asdict(one) for one in confidence_bins(confidences, rouge)]
+    _log_evaluation(tracking, manifest.figures["mlflow_run"], figures, usage, bins, samples)
     return {**figures, "samples": samples}
 
 
-def drawn(count: int) -> npt.NDArray[np.int64]:
-    """The rows, in order, of `count` issues that retrieval is measured on: all, or RETRIEVAL_ISSUES of them, always the same."""
+def _champion_figures(
+    lake: Lake, tracking: Tracking, model: Pinned, held_out: HeldOutSet, near: dict[str, Any]
+) -> dict[str, Any]:
+    """The champion's name and ROUGE-L on the same issues; adds its recall@10 to `near`. Empty if `model` is
+    the champion."""
+    champion = tracking.champion()
+    if champion is None or champion.model == model.name:
+        return {}
+    folder = Pinned(lake, "models", champion.model).members[PREDICTOR][0].folder
+    predictor = load_predictor(lake, folder)
+    predictions = predict_held_out(predictor, held_out.bodies)
+    near["champion_recall_at_10"] = score_ranks(held_out.ranks(predictor, predictions)).recall_at_10
+    rouge = score_titles(predictions.titles, held_out.references).rougeL
+    return {"champion": champion.model, "champion_rougeL": rouge}
+
+
+def _confidence_figures(
+    predictor: Predictor, confidences: npt.NDArray[np.float64], rouge: npt.NDArray[np.float64]
+) -> dict[str, Any]:
+    """How well the confidence predicts a good title; empty if no title was decoded.
+
+    `alike_given` is the share with ROUGE-L above the threshold among the titles whose confidence is high
+    enough.
+    """
+    if not len(confidences):
+        return {}
+    given = rouge[confidences >= predictor.abstain_below]
+    share = float((given > ROUGE_THRESHOLD).mean()) if len(given) else None
+    return {
+        **asdict(score_confidence(confidences, rouge)),
+        "abstain_below": predictor.abstain_below,
+        "alike_given": share,
+    }
+
+
+def _log_evaluation(
+    tracking: Tracking,
+    run_id: str,
+    figures: dict[str, Any],
+    usage: dict[str, float],
+    bins: list[dict[str, Any]],
+    samples: list[dict[str, Any]],
+) -> None:
+    """Adds the figures to the model's run in MLflow and renews the model's card."""
+    groups: dict[str, dict[str, Any]] = {
+        "titles": {name.replace("lead_", "floor_"): value for name, value in figures.items()},
+        "retrieval": figures["retrieval"],
+        "titles_confidence": figures[
+            "confidence"
+        ],  # MLflow sorts groups by name: this one follows the titles
+        "usage": usage,
+    }
+    metrics = {f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}
+    run = tracking.run(run_id)
+    run.log_metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)})
+    run.log_table("confidence.json", bins)
+    run.log_confidence_figure(bins)
+    run.log_table("sample_titles.json", samples)
+    tracking.write_card(run_id)
+
+
+def sample_rows(count: int) -> npt.NDArray[np.int64]:
+    """The rows, in order, of `count` issues that retrieval is measured on: at most RETRIEVAL_ISSUES, always
+    the same ones."""
     if count <= RETRIEVAL_ISSUES:
         return np.arange(count)
     return np.sort(np.random.default_rng(0).choice(count, RETRIEVAL_ISSUES, replace=False))
 
 
-def _ranks(
-    predictor: Predictor, examples: Sequence[Example], found: Answers, rows: npt.NDArray[np.int64]
-) -> Ranks:
-    return own_ranks(asked(predictor, [examples[row].title for row in rows]), found.embeddings[rows])
-
-
-def _floor(
-    predictor: Predictor, examples: Sequence[Example], rows: npt.NDArray[np.int64]
-) -> dict[str, float]:
-    """The same by shared words, of titles and bodies as the predictor's engine cleans them."""
-    tokens = tokenizer(predictor.engine)
-    ranks = lexical_ranks(
-        tokens([examples[row].title for row in rows]), tokens([examples[row].body for row in rows])
-    )
-    return {f"floor_{name}": value for name, value in asdict(retrieval(ranks)).items()}
-
-
-def _sure(
-    predictor: Predictor, confidences: npt.NDArray[np.float64], rouge: npt.NDArray[np.float64]
-) -> dict[str, Any]:
-    """What the confidence is worth; `alike_given` is the share among the titles that the threshold lets pass. Empty without a title."""
-    if not len(confidences):
-        return {}
-    given = rouge[confidences >= predictor.abstain_below]
-    alike = float((given > ALIKE).mean()) if len(given) else None
-    return {
-        **asdict(confidence(confidences, rouge)),
-        "abstain_below": predictor.abstain_below,
-        "alike_given": alike,
-    }
-
-
-def champion(lake: Lake, settings: Settings) -> str:
-    """The champion's name. Raises UsageError where there is none."""
-    found = tracking_of(settings, lake).champion()
-    if found is None:
+def champion_name(lake: Lake, settings: Settings) -> str:
+    """The champion's name. Raises UsageError if no model is champion."""
+    champion = open_tracking(settings, lake).champion()
+    if champion is None:
         raise UsageError("No model is champion yet.", "Train one, then: titler promote MODEL")
-    return found.model
+    return champion.model
 
 
-def from_file(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> dict[str, Any]:
+def evaluate_file(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> dict[str, Any]:
     """Figures of a model, by default the champion, on a file of titles and bodies.
 
-    Raises UsageError for a file that is none, for a model that was not trained, and where there is no champion.
+    Raises UsageError for a file that cannot be read as issues, for a model that was not trained, and if no
+    model is champion.
     """
     pairs = list(read_pairs(path))
-    name = name or champion(lake, settings)
-    manifest = Pinned(lake, "models", name).members(PREDICTOR, "train")[0]
+    name = name or champion_name(lake, settings)
+    manifest = Pinned(lake, "models", name).members[PREDICTOR][0]
     predictions = load_predictor(lake, manifest.folder).predict([body for _, body in pairs])
-    figures = asdict(
-        score([prediction.title for prediction in predictions], [title.lower() for title, _ in pairs])
-    )
-    return {**figures, "model": name}
+    titles = [prediction.title for prediction in predictions]
+    return {**asdict(score_titles(titles, [title.lower() for title, _ in pairs])), "model": name}

@@ -1,6 +1,8 @@
-"""downstream: what a model's embeddings say of issues beside their titles, on a file that tells labels and dates.
+"""downstream: what a model's embeddings say of issues beside their titles, on a file that tells labels and
+dates.
 
-An issue as GH Archive tells it when it is opened has neither, so a file is read: see `pipeline.source.issue_files`. Pull requests are left out.
+An issue as GH Archive tells it when it is opened has neither, so a file is read: see
+`pipeline.source.issue_files`. Pull requests are left out.
 """
 
 from __future__ import annotations
@@ -13,30 +15,31 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.contracts import PREDICTOR
 from pipeline.dataset.split import part_of
 from pipeline.errors import UsageError
 from pipeline.evaluation.downstream_tasks import (
     CLASS_FIGURES,
     DAYS_FIGURES,
-    LEAST_ROWS,
-    WAYS,
+    METHODS,
+    MIN_ROWS,
     Features,
     Mask,
+    class_shortage,
     classify,
-    few,
-    lacking,
     regress,
+    row_shortage,
 )
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
+from pipeline.predictor.loading import load_predictor
 from pipeline.predictor.predictor import Predictor
 from pipeline.settings import Settings
 from pipeline.source import issue_files
-from pipeline.source.issue_files import Example
-from pipeline.stages.embed import load_predictor
-from pipeline.stages.evaluate import champion
-from pipeline.stages.train import PREDICTOR, tracking_of
+from pipeline.source.issue_files import FileIssue
+from pipeline.stages.evaluate import champion_name
 from pipeline.text.engine import tokenizer
+from pipeline.tracking import open_tracking
 
 WORD = re.compile(r"[^\W\d_]+")
 BUG = {"bug", "bugs", "defect", "defects", "regression", "regressions"}
@@ -49,32 +52,34 @@ TABLE = "downstream.json"
 
 @dataclass(frozen=True)
 class Task:
-    """A question about issues. `value`: True or False, or days; None where an issue does not tell. `needs` says what it must tell."""
+    """A question about issues. `value`: True or False, or days; None where an issue does not tell. `needs`
+    says what it must tell."""
 
     name: str
-    value: Callable[[Example], float | None]
+    value: Callable[[FileIssue], float | None]
     needs: str
     figures: tuple[str, ...]
 
 
 def says(labels: Sequence[str], words: set[str]) -> bool:
-    """Whether a label holds one of the words: `C-bug`, `type: bug`, `kind/regression`; not `not a bug`, and not `debug`."""
+    """Whether a label holds one of the words: `C-bug`, `type: bug`, `kind/regression`; not `not a bug`, and
+    not `debug`."""
     return any(
         found & words and "not" not in found for found in ({*WORD.findall(label.lower())} for label in labels)
     )
 
 
-def is_bug(issue: Example) -> float | None:
+def is_bug(issue: FileIssue) -> float | None:
     return float(says(issue.labels, BUG)) if issue.labels else None
 
 
-def is_useless(issue: Example) -> float | None:
+def is_useless(issue: FileIssue) -> float | None:
     """Among labelled issues that were closed, as far as that is told."""
     return float(says(issue.labels, USELESS)) if issue.labels and issue.closed is not False else None
 
 
-def days_open(issue: Example) -> float | None:
-    opened, closed = issue.when("created_at"), issue.when("closed_at")
+def days_open(issue: FileIssue) -> float | None:
+    opened, closed = issue.time("created_at"), issue.time("closed_at")
     if opened is None or closed is None or closed < opened:
         return None
     return (closed - opened).total_seconds() / DAY
@@ -88,12 +93,14 @@ TASKS = (
 
 
 def run(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> dict[str, Any]:
-    """Per task the figures by each of WAYS, or why there are none (`skipped`); kept in the model's run in MLflow. The keys do not change.
+    """Per task the figures by each of METHODS, or why there are none (`skipped`); kept in the model's run in
+    MLflow. The keys do not change.
 
-    Raises UsageError for a file that is none or has no issues, for a model that was not trained, and where there is no champion.
+    Raises UsageError for a file that is none or has no issues, for a model that was not trained, and where
+    there is no champion.
     """
-    name = name or champion(lake, settings)
-    manifest = Pinned(lake, "models", name).members(PREDICTOR, "train")[0]
+    name = name or champion_name(lake, settings)
+    manifest = Pinned(lake, "models", name).members[PREDICTOR][0]
     rows = list(issue_files.read(path))
     issues = [row for row in rows if not row.is_pull_request]
     if not issues:
@@ -115,8 +122,9 @@ def run(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> 
     return found
 
 
-def features_of(predictor: Predictor, issues: Sequence[Example]) -> Features:
-    """The embeddings as a release has them, and the words of the same text: bodies, and titles where the model reads them."""
+def features_of(predictor: Predictor, issues: Sequence[FileIssue]) -> Features:
+    """The embeddings as a release has them, and the words of the same text: bodies, and titles where the
+    model reads them."""
     titles, bodies = [issue.title for issue in issues], [issue.body for issue in issues]
     embeddings = predictor.embed_vectors(predictor.vectors(bodies), predictor.title_ids(titles))
     texts = (
@@ -127,11 +135,12 @@ def features_of(predictor: Predictor, issues: Sequence[Example]) -> Features:
     return Features(embeddings, tokenizer(predictor.engine)(texts))
 
 
-def split(issues: Sequence[Example], lacking: Callable[[Mask], str]) -> tuple[str, Mask, str]:
-    """How the issues are split, which are for testing, and else why they are not: what a way is `lacking` with these for testing.
+def split(issues: Sequence[FileIssue], lacking: Callable[[Mask], str]) -> tuple[str, Mask, str]:
+    """How the issues are split, which are for testing, and else why they are not: what a way is `lacking`
+    with these for testing.
 
-    By repository, as a training is, or else by time, the latest for testing. Never at random: issues of one repository and of one
-    week know each other's answers.
+    By repository, as a training is, or else by time, the latest for testing. Never at random: issues of one
+    repository and of one week know each other's answers.
     """
     lacks = []
     repos = {issue.repo for issue in issues}
@@ -140,7 +149,7 @@ def split(issues: Sequence[Example], lacking: Callable[[Mask], str]) -> tuple[st
         if not (why := lacking(test)):
             return "repository", test, ""
         lacks.append(f"by repository {why}")
-    times = [time.timestamp() for time in (issue.when("created_at") for issue in issues) if time is not None]
+    times = [moment.timestamp() for moment in (issue.time("created_at") for issue in issues) if moment]
     if len(times) == len(issues):
         test = np.zeros(len(issues), dtype=bool)
         test[np.argsort(times, kind="stable")[len(issues) - round(TEST_SHARE * len(issues)) :]] = True
@@ -154,12 +163,12 @@ def split(issues: Sequence[Example], lacking: Callable[[Mask], str]) -> tuple[st
     )
 
 
-def figures_of(task: Task, issues: Sequence[Example], features: Features) -> dict[str, Any]:
+def figures_of(task: Task, issues: Sequence[FileIssue], features: Features) -> dict[str, Any]:
     """The task's figures on the issues that tell it, or under `skipped` why there are none."""
     values = np.array([np.nan if (value := task.value(issue)) is None else value for issue in issues])
     known = ~np.isnan(values)
     told = [issue for issue, wanted in zip(issues, known, strict=True) if wanted]
-    values, features = values[known], features.side(known)
+    values, features = values[known], features.rows(known)
     a_class = task.figures == CLASS_FIGURES
     labels = values > 0.5
     found: dict[str, Any] = {
@@ -169,12 +178,12 @@ def figures_of(task: Task, issues: Sequence[Example], features: Features) -> dic
         "positives_train": None,
         "positives_test": None,
     }
-    found |= {"split": None, "skipped": "", **{way: dict.fromkeys(task.figures) for way in WAYS}}
-    if len(told) < LEAST_ROWS:
-        return {**found, "skipped": f"{len(told)} issues tell {task.needs}, at least {LEAST_ROWS} are needed"}
+    found |= {"split": None, "skipped": "", **{way: dict.fromkeys(task.figures) for way in METHODS}}
+    if len(told) < MIN_ROWS:
+        return {**found, "skipped": f"{len(told)} issues tell {task.needs}, at least {MIN_ROWS} are needed"}
     if a_class and len(np.unique(labels)) < 2:
         return {**found, "skipped": f"{'all' if labels[0] else 'none'} of {len(told):,} labelled issues are"}
-    how, test, why = split(told, lambda test: lacking(labels, test) if a_class else few(test))
+    how, test, why = split(told, lambda test: class_shortage(labels, test) if a_class else row_shortage(test))
     if why:
         return {**found, "skipped": why}
     found |= {"split": how, "train": int((~test).sum()), "test": int(test.sum())}
@@ -195,13 +204,13 @@ def _keep(lake: Lake, settings: Settings, run_id: str, found: dict[str, Any]) ->
             "test": figures["test"],
         }
         for task, figures in found["tasks"].items()
-        for way in WAYS
+        for way in METHODS
         for name, value in figures[way].items()
         if value is not None
     ]
-    tracking = tracking_of(settings, lake)
+    run = open_tracking(settings, lake).run(run_id)
     if rows:
-        tracking.log_metrics(
-            run_id, {f"downstream/{row['task']}_{row['way']}_{row['figure']}": row["value"] for row in rows}
+        run.log_metrics(
+            {f"downstream/{row['task']}_{row['way']}_{row['figure']}": row["value"] for row in rows}
         )
-        tracking.log_table(run_id, rows, TABLE)
+        run.log_table(TABLE, rows)

@@ -1,7 +1,8 @@
-"""from_file: a file of titles and bodies -> issues_v1 in a partition of the file's own, which days, plans and releases never see.
+"""extract --from-file: a file of titles and bodies -> issues_v1, in a partition of its own that days and
+releases never see.
 
-The partition's name is the file's content, so the same file is taken once. A model that learns from it pins it where others pin days;
-everything after that, `clean` first, is what it is for a day.
+The partition is named by the file's content, so the same file is read once. A model that learns from the file
+pins this batch in the place of days. All later stages, beginning with `clean`, treat it like a day.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,147 +21,148 @@ import pyarrow as pa
 from pipeline.contracts import ISSUES
 from pipeline.dataset.split import part_of
 from pipeline.errors import UsageError
-from pipeline.lake.batches import Lake, Manifest, fingerprint
+from pipeline.lake.batches import Lake
+from pipeline.lake.fingerprint import fingerprint
+from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import PinnedDay
-from pipeline.settings import Settings
+from pipeline.settings import NOT_TRAINING_SETTINGS, Settings
 from pipeline.source import issue_files
-from pipeline.source.issue_files import Example
-from pipeline.stages.extract import REASONS, reason, thresholds
-from pipeline.stages.train import AFTERWARDS
+from pipeline.source.trainable import REASONS, thresholds, untrainable_reason
 
-FORM = 1  # of the batch that is made of a file; another number makes it anew
-ROWS_A_PART = 100_000
-NO_DAY = datetime(1970, 1, 1, tzinfo=UTC)
+FORMAT = 1
+"""Part of the batch's key: a higher number reads every file again."""
+ROWS_PER_PART = 100_000
+NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass
-class _Reading:
-    """One passage through a file: what it has seen, for the figures."""
+class _FileReader:
+    """Reads a file once and counts what it sees. With `by_row` every row counts as a repository of its
+    own."""
 
     limits: dict[str, int]
     by_row: bool
-    seen: set[int] = field(default_factory=set)
+    issue_ids: set[int] = field(default_factory=set)
     repeated: int = 0
     untrainable: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(REASONS, 0)))
-    sizes: Counter[str] = field(default_factory=Counter)
+    part_sizes: Counter[str] = field(default_factory=Counter)
 
     def rows(self, path: Path) -> Iterator[dict[str, Any]]:
-        """Rows of issues_v1, each issue once: its id stands for its address or, where it has none, for its text."""
-        for example in issue_files.read(path):
-            key = example.url or _digest(example.title + "\0" + example.body)
+        """Rows of issues_v1, each issue once. The id is a hash of the issue's address or, if it has none, of
+        its text."""
+        for issue in issue_files.read(path):
+            key = issue.url or _sha256(issue.title + "\0" + issue.body)
             issue_id = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") >> 1
-            if issue_id in self.seen:
+            if issue_id in self.issue_ids:
                 self.repeated += 1
                 continue
-            self.seen.add(issue_id)
-            why = reason(example.title, example.body, self.limits)
-            repo = key if self.by_row else example.repo or key
-            if why:
-                self.untrainable[why] += 1
+            self.issue_ids.add(issue_id)
+            reason = untrainable_reason(issue.title, issue.body, self.limits)
+            repo = key if self.by_row else issue.repo or key
+            if reason:
+                self.untrainable[reason] += 1
             else:
-                self.sizes[part_of(repo)] += 1
-            yield _row(example, issue_id, key, repo, not why)
+                self.part_sizes[part_of(repo)] += 1
+            yield {
+                "issue_id": issue_id,
+                "issue_url": key,
+                "repo": repo,
+                "number": issue.number,
+                "author": None,
+                "title": issue.title,
+                "body": issue.body or None,
+                "created_at": issue.time("created_at") or NO_DATE,
+                "event_id": "",
+                "trainable": not reason,
+            }
 
     @property
-    def one_sided(self) -> bool:
-        return not (self.sizes["train"] and self.sizes["validation"])
+    def lacks_a_part(self) -> bool:
+        """Whether there is nothing to learn from, or nothing to validate with."""
+        return not (self.part_sizes["train"] and self.part_sizes["validation"])
 
 
-def digest_of(path: Path) -> str:
-    """The SHA-256 of a file's content. Raises UsageError where it cannot be read."""
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file's content. Raises UsageError if it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror or error}.",
-            f"Give {issue_files.FORMS} with a title and a body.",
+            f"Give {issue_files.FORMATS} with a title and a body.",
         ) from None
 
 
 def model_name(settings: Settings, digest: str, variant: str | None, epochs: int | None) -> str:
-    """The model that this file makes with these settings: the same command goes on with it, or finds it done."""
-    network = {name: value for name, value in settings.model.model_dump().items() if name not in AFTERWARDS}
+    """The name of the model of this file and these settings, so that the same command resumes or reuses
+    it."""
+    network = {
+        name: value
+        for name, value in settings.model.model_dump().items()
+        if name not in NOT_TRAINING_SETTINGS
+    }
     made_of = {"text": settings.text.model_dump(), "model": network, "variant": variant, "epochs": epochs}
     return f"file-{fingerprint('models', {'file': digest}, (), made_of)[:12]}"
 
 
 def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
-    """The file's batch of issues_v1, and whether it was made just now.
+    """The file's batch of issues_v1, and whether it is new.
 
-    Its rows are split by repository, as issues of days are. Where that leaves nobody to learn from, or to validate with, because
-    there are too few repositories, each row counts as a repository of its own (`by_row` of the figures).
-    Raises UsageError for a file that is none, and where it has no trainable rows, or too few to be split.
+    The rows are split by repository, like issues of days. If there are too few repositories for a training
+    and a validation part, every row counts as a repository of its own (figure `by_row`). Raises UsageError
+    for a file that cannot be read as issues, or that has too few trainable rows to be split.
     """
-    digest = digest_of(path)
+    digest = file_digest(path)
     partition = {"file": digest[:16]}
     limits = thresholds(settings.text)
-    parameters = {"file_sha256": digest, "form": FORM, **limits}
-    there = lake.reuse(ISSUES.name, partition, (), parameters)
-    if there is not None:
-        return there, False
+    parameters = {"file_sha256": digest, "form": FORMAT, **limits}
+    existing = lake.reuse(ISSUES.name, partition, (), parameters)
+    if existing is not None:
+        return existing, False
     for by_row in (False, True):
-        reading = _Reading(limits, by_row)
+        reader = _FileReader(limits, by_row)
         draft = lake.draft(ISSUES.name, partition, (), parameters)
-        for number, part in enumerate(_parts(reading.rows(path))):
+        for number, rows in enumerate(_chunks(reader.rows(path))):
+            part = pa.Table.from_pylist(rows, schema=ISSUES.schema)
             draft.write_table(f"part-{number:05d}.parquet", part, ISSUES)
-        if not reading.one_sided:
+        if not reader.lacks_a_part:
             figures = {
                 "file": path.name,
-                "trainable": reading.sizes.total(),
-                "untrainable": dict(reading.untrainable),
-                "repeated": reading.repeated,
+                "trainable": reader.part_sizes.total(),
+                "untrainable": dict(reader.untrainable),
+                "repeated": reader.repeated,
                 "by_row": by_row,
             }
             return draft.commit(figures), True
-        lake.delete_folder(draft.folder)
+        draft.discard()
     raise UsageError(
-        _too_few(path, reading),
-        "What may be learned from: the settings text.min_* and text.max_* (docs/settings.md).",
+        _too_few_rows(path, reader),
+        "The settings text.min_* and text.max_* decide which rows are trainable (docs/settings.md).",
     )
 
 
-def pinned(issues: Manifest, tokens: Manifest) -> PinnedDay:
-    """What a model pins of a file, in a day's place; there is no verdict on it."""
+def pinned_file(issues: Manifest, tokens: Manifest) -> PinnedDay:
+    """What a model pins for a file, in the place of a day. It has no verdict."""
     return PinnedDay(issues.day, issues.folder, tokens.folder, "", issues.digest, tokens.digest, "")
 
 
-def _digest(text: str) -> str:
+def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _row(example: Example, issue_id: int, key: str, repo: str, trainable: bool) -> dict[str, Any]:
-    return {
-        "issue_id": issue_id,
-        "issue_url": key,
-        "repo": repo,
-        "number": example.number,
-        "author": None,
-        "title": example.title,
-        "body": example.body or None,
-        "created_at": example.when("created_at") or NO_DAY,
-        "event_id": "",
-        "trainable": trainable,
-    }
+def _chunks(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """The rows in lists of ROWS_PER_PART."""
+    while chunk := list(islice(rows, ROWS_PER_PART)):
+        yield chunk
 
 
-def _parts(rows: Iterator[dict[str, Any]]) -> Iterator[pa.Table]:
-    waiting: list[dict[str, Any]] = []
-    for row in rows:
-        waiting.append(row)
-        if len(waiting) == ROWS_A_PART:
-            yield pa.Table.from_pylist(waiting, schema=ISSUES.schema)
-            waiting = []
-    if waiting:
-        yield pa.Table.from_pylist(waiting, schema=ISSUES.schema)
-
-
-def _too_few(path: Path, reading: _Reading) -> str:
-    sizes, rows = reading.sizes, len(reading.seen)
-    why = ", ".join(
-        f"{count:,} {name.replace('_', ' ')}" for name, count in reading.untrainable.items() if count
-    )
+def _too_few_rows(path: Path, reader: _FileReader) -> str:
+    sizes, rows = reader.part_sizes, len(reader.issue_ids)
+    counts = [(name.replace("_", " "), count) for name, count in reader.untrainable.items() if count]
+    reasons = ", ".join(f"{count:,} {name}" for name, count in counts)
     return (
-        f"{path}: {sizes.total():,} of {rows:,} rows are trainable{f' (not: {why})' if why else ''}, {sizes['train']:,} to learn from and "
-        f"{sizes['validation']:,} to validate with; expected some of both, so some tens of rows."
+        f"{path}: {sizes.total():,} of {rows:,} rows are trainable{f' (not: {reasons})' if reasons else ''}, "
+        f"{sizes['train']:,} to learn from and {sizes['validation']:,} to validate with. "
+        "Both are needed: give at least some tens of rows."
     )

@@ -1,4 +1,4 @@
-"""plan: opens a release. The only stage that asks what is current and who is champion."""
+"""plan: opens a release. The only stage that looks up what is current and which model is champion."""
 
 from __future__ import annotations
 
@@ -7,60 +7,72 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import warehouse
-from pipeline.contracts import ISSUES, SOURCE_HEALTH
+from pipeline.contracts import ISSUES, PREDICTOR, SOURCE_HEALTH
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
-from pipeline.lake.pinned import Pinned, PinnedDay, Plan, pin
-from pipeline.networks.shape import NEAR_DUPLICATES
-from pipeline.releases.release import published
+from pipeline.lake.pinned import Pinned, PinnedDay, Plan, pin_days
+from pipeline.networks.variants import variant_of
+from pipeline.releases.current import reconcile_current
+from pipeline.releases.records import published_records
 from pipeline.settings import Settings
-from pipeline.stages.extract import judge_again
-from pipeline.stages.publish import settled
-from pipeline.stages.train import PREDICTOR, tracking_of
+from pipeline.source.verdict_history import judge_all_again
+from pipeline.tracking import Version, open_tracking
 
 
 @dataclass(frozen=True)
-class Planned:
-    """The plan, or the reason why none was opened.
+class PlanOutcome:
+    """The plan of the release that was opened, or the reason why none was.
 
-    `kept` are days that are being ingested again and enter as the current release has them; `left_out` are new days that are not
-    cleaned yet; `judged` are days whose verdict, or what is usual, is another one since earlier days came.
+    `days_as_before` are days that are being ingested again; they are pinned as the current release has them.
+    `days_not_ready` are new days that are not cleaned yet. `days_judged_again` are days whose verdict, or
+    usual counts, changed because earlier days arrived.
     """
 
     plan: Plan | None
     reason: str
-    kept: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
-    judged: tuple[str, ...] = ()
+    days_as_before: tuple[str, ...] = ()
+    days_not_ready: tuple[str, ...] = ()
+    days_judged_again: tuple[str, ...] = ()
 
 
-def run(lake: Lake, settings: Settings, release: Pinned) -> Planned:
+def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
     """Opens `release`: pins the champion, its vocabulary and the batches of every cleaned day.
 
-    With no champion yet, or nothing new since the current release or one that was rolled back, it opens none and says why.
+    If there is no champion, or nothing is new since the current release or since one that was rolled back,
+    opens none and gives the reason.
     """
-    with warehouse.connect(settings, "plan").alone():
-        return _open(lake, settings, release)
+    with warehouse.connect(settings, "plan").exclusive_lock():
+        if release.is_open():
+            _put_day_members(release)
+            return PlanOutcome(release.plan, "it was opened before")
+        champion = open_tracking(settings, lake).champion()
+        if champion is None:
+            return PlanOutcome(None, "no model is champion yet: titler train, then titler promote")
+        return _open(lake, settings, release, champion)
 
 
-def _open(lake: Lake, settings: Settings, release: Pinned) -> Planned:
-    if release.is_open():
-        _name_members(release)
-        return Planned(release.plan(), "it was opened before")
-    champion = tracking_of(settings, lake).champion()
-    if champion is None:
-        return Planned(None, "no model is champion yet: titler train, then titler promote")
-    now = settled(lake, settings)
-    before = Pinned(lake, "releases", now).plan() if now else None
-    judged = judge_again(lake)
-    days, kept, left_out = _days(lake, before)
+def _open(lake: Lake, settings: Settings, release: Pinned, champion: Version) -> PlanOutcome:
+    current = reconcile_current(lake, settings)
+    before = Pinned(lake, "releases", current).plan if current else None
+    judged_again = judge_all_again(lake)
+    days, as_before, not_ready = _days_to_pin(lake, before)
     if not days:
-        return Planned(
-            None, "no day is cleaned yet: titler extract, then titler clean", kept, left_out, judged
-        )
+        reason = "no day is cleaned yet: titler extract, then titler clean"
+        return PlanOutcome(None, reason, as_before, not_ready, judged_again)
+    facts = _facts(lake, settings, champion)
+    reason = _nothing_new(lake, settings, current, before, facts, days)
+    if reason:
+        return PlanOutcome(None, reason, as_before, not_ready, judged_again)
+    release.open(days, facts)
+    _put_day_members(release)
+    return PlanOutcome(release.plan, "", as_before, not_ready, judged_again)
 
-    predictor = Pinned(lake, "models", champion.model).members(PREDICTOR, "train")[0]
-    facts: dict[str, Any] = {
+
+def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
+    """What the release pins besides its days."""
+    predictor = Pinned(lake, "models", champion.model).members[PREDICTOR][0]
+    default_distance = variant_of(predictor.figures["variant"]).near_duplicate_distance
+    return {
         "model": champion.model,
         "model_version": champion.version,
         "mlflow_run": champion.run_id,
@@ -68,48 +80,52 @@ def _open(lake: Lake, settings: Settings, release: Pinned) -> Planned:
         "predictor": predictor.folder,
         "predictor_digest": predictor.digest,
         "neighbours": settings.index.neighbours,
-        "near_duplicate_distance": settings.index.near_duplicate_distance
-        or NEAR_DUPLICATES[predictor.figures["variant"]],
+        "near_duplicate_distance": settings.index.near_duplicate_distance or default_distance,
     }
-    if before is not None and _same(before, facts, days):
-        return Planned(None, f"nothing is new since release {now}", kept, left_out, judged)
-    for found in published(lake, settings):
-        if found.get("rolled_back") and _same(
-            Pinned(lake, "releases", found["release_id"]).plan(), facts, days
-        ):
-            return Planned(
-                None,
-                f"nothing is new since release {found['release_id']}, which was rolled back",
-                kept,
-                left_out,
-                judged,
-            )
-    release.open(days, facts)
-    _name_members(release)
-    return Planned(release.plan(), "", kept, left_out, judged)
 
 
-def _days(lake: Lake, before: Plan | None) -> tuple[list[PinnedDay], tuple[str, ...], tuple[str, ...]]:
-    """The days to pin, those of them that are pinned as the release before has them, and those that are not ready."""
-    there = {day.day: day for day in before.days} if before else {}
-    days, kept, left_out = [], [], []
-    for day in sorted({*lake.days(ISSUES.name), *there}):
+def _nothing_new(
+    lake: Lake,
+    settings: Settings,
+    current: str | None,
+    before: Plan | None,
+    facts: dict[str, Any],
+    days: Sequence[PinnedDay],
+) -> str:
+    """Why no release is needed, or an empty string if one is: the same plan is current or was rolled back."""
+    if before is not None and _is_same(before, facts, days):
+        return f"nothing is new since release {current}"
+    for record in published_records(lake, settings):
+        if record.get("rolled_back"):
+            release_id = record["release_id"]
+            if _is_same(Pinned(lake, "releases", release_id).plan, facts, days):
+                return f"nothing is new since release {release_id}, which was rolled back"
+    return ""
+
+
+def _days_to_pin(lake: Lake, before: Plan | None) -> tuple[list[PinnedDay], tuple[str, ...], tuple[str, ...]]:
+    """The days to pin, those of them that are pinned as in the release before, and new days that are not
+    ready."""
+    pinned_before = {day.day: day for day in before.days} if before else {}
+    days, as_before, not_ready = [], [], []
+    for day in sorted({*lake.days(ISSUES.name), *pinned_before}):
         try:
-            days += pin(lake, [day])
+            days += pin_days(lake, [day])
         except UsageError:
-            if day in there:
-                days.append(there[day])
-                kept.append(day)
+            if day in pinned_before:
+                days.append(pinned_before[day])
+                as_before.append(day)
             else:
-                left_out.append(day)
-    return days, tuple(kept), tuple(left_out)
+                not_ready.append(day)
+    return days, tuple(as_before), tuple(not_ready)
 
 
-def _same(plan: Plan, facts: dict[str, Any], days: Sequence[PinnedDay]) -> bool:
+def _is_same(plan: Plan, facts: dict[str, Any], days: Sequence[PinnedDay]) -> bool:
     return plan.facts == facts and [day.content for day in plan.days] == [day.content for day in days]
 
 
-def _name_members(release: Pinned) -> None:
-    days = release.plan().days
-    release.set_members(ISSUES.name, [release.lake.manifest(day.issues) for day in days])
-    release.set_members(SOURCE_HEALTH.name, [release.lake.manifest(day.health) for day in days])
+def _put_day_members(release: Pinned) -> None:
+    """Records the pinned batches of issues and health as the release's members."""
+    lake, days = release.lake, release.plan.days
+    release.members.put(ISSUES.name, [lake.manifest(day.issues) for day in days])
+    release.members.put(SOURCE_HEALTH.name, [lake.manifest(day.health) for day in days])

@@ -1,4 +1,4 @@
-"""predict: vectors_v1 and issues_v1 -> title_predictions_v1, with the release's model."""
+"""predict: vectors_v1 and issues_v1 -> title_predictions_v1, with the model of the release."""
 
 from __future__ import annotations
 
@@ -9,42 +9,46 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.compute.derived_batches import Outcome
 from pipeline.contracts import TITLE_PREDICTIONS, VECTORS
 from pipeline.errors import LakeError
-from pipeline.lake.batches import File, Lake, Manifest
+from pipeline.lake.batches import Lake
 from pipeline.lake.list_columns import list_matrix
+from pipeline.lake.manifest import File, Manifest
 from pipeline.lake.pinned import Pinned
-from pipeline.stages import Outcome
-from pipeline.stages.embed import Asked, answer_days
+from pipeline.predictor.batch_inference import InferenceDay, infer_days
+from pipeline.predictor.predictor import Predictor
 
-COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at"]
+ISSUE_COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at"]
 
 
-def predict_part(rows: pa.Table, predictor: Any, constants: Mapping[str, Any]) -> pa.Table:
-    """Ids in (column `body`), titles out, row for row; other columns stay, `constants` are those that are the same for all."""
+def predict_part(rows: pa.Table, predictor: Predictor, constants: Mapping[str, Any]) -> pa.Table:
+    """Turns padded ids (column `body`) into titles, row by row. Other columns stay; `constants` are added to
+    every row."""
     titles = predictor.title_vectors(list_matrix(rows.column("body"), predictor.vocabularies.body.length))
-    predicted = {
-        "predicted_title": titles.titles,
-        "confidence": titles.confidences,
-        "abstained": titles.abstained,
-    }
-    same = {name: pa.repeat(value, len(rows)) for name, value in constants.items()}
     return pa.table(
-        {**{name: rows.column(name) for name in rows.column_names if name != "body"}, **predicted, **same}
+        {
+            **{name: rows.column(name) for name in rows.column_names if name != "body"},
+            "predicted_title": titles.titles,
+            "confidence": titles.confidences,
+            "abstained": titles.abstained,
+            **{name: pa.repeat(value, len(rows)) for name, value in constants.items()},
+        }
     )
 
 
 def read_rows(file: File, lake: Lake, vectors: Manifest, issues: Manifest) -> pa.Table:
-    """The issues of a file of `vectors` with their ids and where they come from.
+    """The issues of one file of `vectors`, with their padded ids, source day and batch.
 
-    Raises LakeError where `issues` does not hold the same ones in the same order in the file of the same name.
+    Raises LakeError if the file of the same name in `issues` does not hold the same issues in the same order.
     """
     ids = lake.read_part(vectors, file, ["issue_id", "body"])
-    table = lake.read_part(issues, next(found for found in issues.files if found.name == file.name), COLUMNS)
+    issue_file = next(one for one in issues.files if one.name == file.name)
+    table = lake.read_part(issues, issue_file, ISSUE_COLUMNS)
     if not ids.column("issue_id").equals(table.column("issue_id")):
         raise LakeError(
             f"{issues.day}: {issues.folder} and {vectors.folder} do not hold the same issues.",
-            f"Clean it again: titler clean --day {issues.day}",
+            f"Clean the day again: titler clean --day {issues.day}",
         )
     table = table.append_column("body", ids.column("body"))
     table = table.append_column("source_day", pa.repeat(date.fromisoformat(issues.day), len(table)))
@@ -52,14 +56,15 @@ def read_rows(file: File, lake: Lake, vectors: Manifest, issues: Manifest) -> pa
 
 
 def run(lake: Lake, release: Pinned) -> Outcome:
-    """Titles what the release's model has not titled yet. Raises UsageError where the release was not vectorized."""
-    plan = release.plan()
+    """Predicts titles for the days that the model has not seen yet. Raises UsageError if the release was not
+    vectorized."""
+    plan = release.plan
     facts = plan.facts
     days = []
-    for day, vectors in zip(plan.days, release.members(VECTORS.name, "vectorize"), strict=True):
-        issues = release.issues(day)
+    for day, vectors in zip(plan.days, release.members[VECTORS.name], strict=True):
+        issues = lake.manifest(day.issues)
         days.append(
-            Asked(
+            InferenceDay(
                 vectors,
                 functools.partial(read_rows, lake=lake, vectors=vectors, issues=issues),
                 {"model": facts["model"], "day": day.day},
@@ -68,11 +73,5 @@ def run(lake: Lake, release: Pinned) -> Outcome:
             )
         )
     constants = {name: facts[name] for name in ("model", "model_version", "vocabulary", "mlflow_run")}
-    return answer_days(
-        lake,
-        release,
-        TITLE_PREDICTIONS,
-        days,
-        functools.partial(predict_part, constants=constants),
-        "predict",
-    )
+    infer = functools.partial(predict_part, constants=constants)
+    return infer_days(lake, release, TITLE_PREDICTIONS, days, infer, "predict")

@@ -1,4 +1,5 @@
-"""train: vectors_v1 -> a predictor (vocabularies and network) in the lake, its run and its version in MLflow."""
+"""train: vectors_v1 -> a predictor (vocabularies and network) in the lake, with a run and a model version in
+MLflow."""
 
 from __future__ import annotations
 
@@ -6,228 +7,290 @@ import dataclasses
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import memory
-from pipeline.contracts import VECTORS
-from pipeline.dataset.repository_runs import TOGETHER
-from pipeline.dataset.training_batches import Batches, Ids
-from pipeline.evaluation.calibration import threshold
-from pipeline.lake.batches import Lake, Manifest
+from pipeline.contracts import PREDICTOR, VECTORS, VOCABULARY
+from pipeline.dataset.repository_runs import RUN_LENGTH
+from pipeline.dataset.split import Part
+from pipeline.dataset.training_batches import Ids, TrainingBatches
+from pipeline.evaluation.calibration import abstention_threshold
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned, Plan
+from pipeline.networks.shape import Shape
 from pipeline.predictor.predictor import Predictor
 from pipeline.progress import say, track
 from pipeline.provenance import revision
-from pipeline.settings import Model, Settings
-from pipeline.stages.vocab import VOCABULARY, vocabularies_of
-from pipeline.tracking import Run, Tracking
+from pipeline.settings import NOT_TRAINING_SETTINGS, Model, Settings
+from pipeline.text.stored_vocabularies import load_vocabularies
+from pipeline.text.vocabulary import Vocabularies
+from pipeline.tracking import Run, open_tracking
 
 if TYPE_CHECKING:
-    from pipeline.networks.in_keras.training import History
-
-PREDICTOR = "predictor"
-AFTERWARDS = {
-    "promotion_margin",
-    "promotion_retrieval_margin",
-    "sample_titles",
-    "inference_batch_size",
-    "beam_width",
-}
-"""Settings of the model that training does not read: left out of the run's parameters."""
+    from pipeline.networks.in_keras.network import Network
+    from pipeline.networks.in_keras.training import Figures, History
 
 
-def tracking_of(settings: Settings, lake: Lake) -> Tracking:
-    """MLflow as the settings say, artifacts inside the lake."""
-    return Tracking(
-        settings.tracking_uri, settings.tracking.experiment, settings.tracking.model_name, lake.path("mlflow")
-    )
+@dataclass(frozen=True)
+class TrainingInputs:
+    """What a training reads: the plan, the vocabularies and the vectors of a model."""
 
+    lake: Lake
+    model: Pinned
+    plan: Plan
+    vocabulary: Manifest
+    vectors: Sequence[Manifest]
 
-def watched(
-    batches: Batches, issues: int, batch_size: int, what: str
-) -> Callable[[int], Iterator[tuple[Ids, Ids]]]:
-    """The same batches with a progress bar an epoch."""
-    return lambda epoch: track(batches(epoch), f"{what}, epoch {epoch}", math.ceil(issues / batch_size))
+    @property
+    def network_settings(self) -> dict[str, Any]:
+        """The settings `model.*` that the model was opened with; settings added since have their defaults."""
+        return Model(**self.plan.facts["model"]).model_dump()
+
+    @cached_property
+    def vocabularies(self) -> Vocabularies:
+        """The vocabularies, loaded once."""
+        return load_vocabularies(self.lake, self.vocabulary)
+
+    @property
+    def part_sizes(self) -> dict[str, int]:
+        """Trainable issues in each part of the split."""
+        return {part: self.vocabulary.figures[part] for part in ("train", "validation", "test")}
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the network."""
+        return Shape(
+            body_vocabulary=self.vocabularies.body.size,
+            title_vocabulary=self.vocabularies.title.size,
+            body_length=self.vocabularies.body.length,
+            title_length=self.vocabularies.title.length,
+            embedding_size=self.network_settings["embedding_size"],
+            hidden_size=self.network_settings["hidden_size"],
+        )
+
+    def batches(
+        self, part: Part, label: str, run_length: int = 1
+    ) -> Callable[[int], Iterator[tuple[Ids, Ids]]]:
+        """The training batches of a part of the split, with a progress bar per epoch. Only the part `train`
+        is shuffled."""
+        settings = self.network_settings
+        batches = TrainingBatches(
+            self.lake,
+            self.vectors,
+            self.plan,
+            part,
+            (self.vocabularies.body.length, self.vocabularies.title.length),
+            settings["batch_size"],
+            settings["seed"] if part == "train" else None,
+            run_length,
+        )
+        total = math.ceil(self.part_sizes[part] / settings["batch_size"])
+        return lambda epoch: track(batches(epoch), f"{label}, epoch {epoch}", total)
 
 
 def run(
     lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any], None] = lambda figures: None
 ) -> Manifest:
-    """The model's predictor, trained once; a killed training goes on from its last checkpoint. `on_epoch` is told each epoch's figures.
+    """Trains the model's predictor, once; an interrupted training resumes from its last checkpoint.
 
-    Raises UsageError where the model was not vectorized.
+    `on_epoch` is called with the figures of each epoch. Raises UsageError if the model was not vectorized.
     """
-    plan = model.plan()
-    vocabulary = model.members(VOCABULARY, "vocab")[0]
-    vectors = model.members(VECTORS.name, "vectorize")
-    if model.has_members(PREDICTOR):
-        return model.members(PREDICTOR, "train")[0]
-    hyper = Model(**plan.facts["model"]).model_dump()  # a plan of before a setting existed has its default
-    inputs = [vocabulary.digest, *(manifest.digest for manifest in vectors)]
-    checkpoint = lake.scratch(f"models/{model.name}/checkpoint")
-    found = lake.find(PREDICTOR, {"model": model.name}, inputs, hyper)
-    if found is not None:
-        return _keep(model, found, checkpoint)
-
-    from pipeline.networks.in_keras import Shape, build
-    from pipeline.networks.in_keras.devices import device, peak_memory, spread
-    from pipeline.networks.in_keras.training import Figures, best_epoch, fit
-
-    vocabularies = vocabularies_of(lake, vocabulary)
-    lengths = (vocabularies.body.length, vocabularies.title.length)
-    shape = Shape(
-        body_vocabulary=vocabularies.body.size,
-        title_vocabulary=vocabularies.title.size,
-        body_length=lengths[0],
-        title_length=lengths[1],
-        embedding_size=hyper["embedding_size"],
-        hidden_size=hyper["hidden_size"],
+    inputs = TrainingInputs(
+        lake, model, model.plan, model.members[VOCABULARY][0], model.members[VECTORS.name]
     )
-    sizes = {part: vocabulary.figures[part] for part in ("train", "validation", "test")}
-    data, data_name, data_digest = learned_from(model, plan, vocabulary)
-    parameters: dict[str, Any] = {
-        **{name: value for name, value in hyper.items() if name not in AFTERWARDS},
-        **data,
+    if PREDICTOR in model.members:
+        return model.members[PREDICTOR][0]
+    digests = [inputs.vocabulary.digest, *(manifest.digest for manifest in inputs.vectors)]
+    partition, parameters = {"model": model.name}, inputs.network_settings
+    checkpoint = model.scratch_folder("checkpoint")
+    manifest = lake.find(PREDICTOR, partition, digests, parameters)
+    if manifest is None:
+        draft = lake.draft(PREDICTOR, partition, digests, parameters)
+        with tempfile.TemporaryDirectory(prefix="titler-") as folder:
+            figures = _train(inputs, settings, Path(folder), checkpoint, on_epoch)
+            draft.write_folder(Path(folder, "predictor"))
+        manifest = draft.commit(figures)
+    shutil.rmtree(
+        checkpoint
+    )  # before the predictor becomes the model's: afterwards nobody looks for a checkpoint
+    model.members.put(PREDICTOR, [manifest])
+    return manifest
+
+
+def _train(
+    inputs: TrainingInputs,
+    settings: Settings,
+    folder: Path,
+    checkpoint: Path,
+    on_epoch: Callable[[Any], None],
+) -> dict[str, Any]:
+    """Trains, writes `predictor` into `folder` and registers it in MLflow; returns the figures for the
+    manifest."""
+    from pipeline.networks.in_keras import build
+    from pipeline.networks.in_keras.devices import data_parallel, default_device, peak_memory
+    from pipeline.networks.in_keras.training import best_epoch
+
+    network_settings = inputs.network_settings
+    tracking = open_tracking(settings, inputs.lake)
+    with data_parallel(network_settings["batch_size"]) as devices:
+        place = (
+            ", ".join(devices) or default_device()
+        )  # named, because a backend that finds no driver silently uses the CPU
+        say(
+            f"    on {len(devices)} devices, each with its share of every training batch: {place}"
+            if devices
+            else f"    on {place}"
+        )
+        data, data_name, data_digest = describe_training_data(inputs)
+        parameters = {**_run_parameters(inputs), **data, "devices": max(1, len(devices))}
+        tags = {
+            "titler.vocabulary": inputs.vocabulary.figures["id"],
+            "titler.device": place,
+            **_revision_tags(),
+        }
+        with tracking.training_run(inputs.model.name, parameters, tags) as run:
+            run.log_dataset(data_name, data_digest, **inputs.part_sizes)
+            network = build(network_settings["variant"], inputs.shape, seed=network_settings["seed"])
+            history = _fit(inputs, network, run, checkpoint, on_epoch)
+            predictor = _predictor(inputs, network)
+            predictor.save(folder / "predictor")
+            _log_artifacts(inputs, settings, run, folder, history)
+            version = tracking.register(run.id, folder / "predictor", inputs.model.name)
+            # After registering: otherwise MLflow would show these as figures of the registered model.
+            run.log_metrics(_resource_usage(run, history, peak_memory()))
+    return {
+        "variant": network_settings["variant"],
+        "vocabulary": inputs.vocabulary.figures["id"],
+        "hidden_size": inputs.shape.hidden_size,
+        "mlflow_run": run.id,
+        "version": version,
+        "epochs": len(history),
+        "validation_loss": best_epoch(history).validation_loss,
+        "abstain_below": predictor.abstain_below,
+        **inputs.part_sizes,
+    }
+
+
+def _fit(
+    inputs: TrainingInputs, network: Network, run: Run, checkpoint: Path, on_epoch: Callable[[Any], None]
+) -> History:
+    from pipeline.networks.in_keras.training import fit
+
+    def report(figures: Figures) -> None:
+        run.log_epoch(figures)
+        on_epoch(figures)
+
+    settings = inputs.network_settings
+    return fit(
+        network,
+        inputs.batches("train", "train"),
+        inputs.batches("validation", "validate"),
+        epochs=settings["epochs"],
+        learning_rate=settings["learning_rate"],
+        patience=settings["patience"],
+        checkpoint=checkpoint,
+        on_epoch=report,
+        seed=settings["seed"],
+        contrast=inputs.batches("train", "contrast", RUN_LENGTH),
+        contrast_epochs=settings["contrast_epochs"],
+    )
+
+
+def _predictor(inputs: TrainingInputs, network: Network) -> Predictor:
+    """The predictor, with the confidence threshold that `model.abstain_precision` leads to."""
+    settings = inputs.network_settings
+    predictor = Predictor(
+        name=inputs.model.name,
+        network=network,
+        vocabularies=inputs.vocabularies,
+        engine=inputs.plan.facts["text"]["engine"],
+        abstain_below=settings["abstain_below"],
+        batch_size=settings["inference_batch_size"],
+        beam_width=settings["beam_width"],
+    )
+    if precision := settings["abstain_precision"]:
+        least = max(predictor.abstain_below, _confidence_threshold(predictor, inputs.model, precision))
+        predictor = dataclasses.replace(predictor, abstain_below=least)
+    return predictor
+
+
+def _confidence_threshold(predictor: Predictor, model: Pinned, precision: float) -> float:
+    """The confidence from which at least `precision` of the titles on the held-out issues are similar to the
+    authors'."""
+    # Imported here, because ROUGE takes a second to import and most verbs import this module.
+    from pipeline.predictor.held_out import held_out_issues, predict_held_out
+
+    issues = list(held_out_issues(model.lake, model))
+    predictions = predict_held_out(predictor, [issue.body for issue in issues])
+    references = [issue.title.lower() for issue in issues]
+    return abstention_threshold(*predictions.confidences_and_rouge(references), precision)
+
+
+def describe_training_data(inputs: TrainingInputs) -> tuple[dict[str, Any], str, str]:
+    """What MLflow records about the data: parameters, a name and a digest."""
+    plan = inputs.plan
+    first, last = plan.days[0], plan.days[-1]
+    if digest := plan.facts["asked"].get("file"):
+        name = inputs.model.issues(first).figures["file"]
+        return {"file": name, "file_sha256": digest}, name, digest
+    parameters = {"days": len(plan.days), "first_day": first.day, "last_day": last.day}
+    return parameters, f"{first.day} to {last.day}", inputs.vocabulary.digest
+
+
+def _run_parameters(inputs: TrainingInputs) -> dict[str, Any]:
+    """The parameters of the run in MLflow, except those about the data."""
+    shape, settings = inputs.shape, inputs.network_settings
+    return {
+        **{name: value for name, value in settings.items() if name not in NOT_TRAINING_SETTINGS},
         "body_vocabulary": shape.body_vocabulary,
         "title_vocabulary": shape.title_vocabulary,
         "body_length": shape.body_length,
         "title_length": shape.title_length,
-        **{f"{part}_issues": size for part, size in sizes.items()},
-    }
-    tracking = tracking_of(settings, lake)
-    with tempfile.TemporaryDirectory(prefix="titler-") as scratch, spread(hyper["batch_size"]) as devices:
-        folder = Path(scratch)
-        parameters["devices"] = max(1, len(devices))
-        where = (
-            ", ".join(devices) or device()
-        )  # a backend that finds no driver says nothing and takes the CPU
-        say(
-            f"    on {len(devices)} devices, each with its part of every batch: {where}"
-            if devices
-            else f"    on {where}"
-        )
-        tags = {"titler.vocabulary": vocabulary.figures["id"], "titler.device": where, **_code()}
-        with tracking.training_run(model.name, parameters, tags) as run:
-            run.dataset(data_name, data_digest, **sizes)
-            network = build(hyper["variant"], shape, seed=hyper["seed"])
-            batch = hyper["batch_size"]
-
-            def report(figures: Figures) -> None:
-                run.epoch(figures)
-                on_epoch(figures)
-
-            training = Batches(lake, vectors, plan, "train", lengths, batch, hyper["seed"])
-            grouped = Batches(lake, vectors, plan, "train", lengths, batch, hyper["seed"], TOGETHER)
-            validation = Batches(lake, vectors, plan, "validation", lengths, batch)
-            history = fit(
-                network,
-                watched(training, sizes["train"], batch, "train"),
-                watched(validation, sizes["validation"], batch, "validate"),
-                epochs=hyper["epochs"],
-                learning_rate=hyper["learning_rate"],
-                patience=hyper["patience"],
-                checkpoint=checkpoint,
-                on_epoch=report,
-                seed=hyper["seed"],
-                contrast=watched(grouped, sizes["train"], batch, "contrast"),
-                contrast_epochs=hyper["contrast_epochs"],
-            )
-            predictor = Predictor(
-                name=model.name,
-                network=network,
-                vocabularies=vocabularies,
-                engine=plan.facts["text"]["engine"],
-                abstain_below=hyper["abstain_below"],
-                batch_size=hyper["inference_batch_size"],
-                beam_width=hyper["beam_width"],
-            )
-            if precision := hyper["abstain_precision"]:
-                least = max(predictor.abstain_below, _threshold(predictor, model, precision))
-                predictor = dataclasses.replace(predictor, abstain_below=least)
-            predictor.save(folder / "predictor")
-            run.loss_picture(history)
-            run.table("days.json", [asdict(day) for day in plan.days])
-            run.table("batches.json", [_batch(manifest) for manifest in (vocabulary, *vectors)])
-            run.json("settings.json", {**settings.public(), "text": plan.facts["text"], "model": hyper})
-            vocabularies.save(folder / "vocabulary")
-            run.artifacts(folder / "vocabulary", "vocabulary")
-            run_id = run.id
-            version = tracking.register(run_id, folder / "predictor", model.name)
-            run.metrics(
-                _usage(run, history, peak_memory())
-            )  # before, MLflow would show them as figures of the registered model
-        draft = lake.draft(PREDICTOR, {"model": model.name}, inputs, hyper)
-        for path in sorted((folder / "predictor").iterdir()):
-            draft.write_file(path.name, path.read_bytes())
-        manifest = draft.commit(
-            {
-                "variant": hyper["variant"],
-                "vocabulary": vocabulary.figures["id"],
-                "hidden_size": shape.hidden_size,
-                "mlflow_run": run_id,
-                "version": version,
-                "epochs": len(history),
-                "validation_loss": best_epoch(history).validation_loss,
-                "abstain_below": predictor.abstain_below,
-                **sizes,
-            }
-        )
-    return _keep(model, manifest, checkpoint)
-
-
-def learned_from(model: Pinned, plan: Plan, vocabulary: Manifest) -> tuple[dict[str, Any], str, str]:
-    """What MLflow is told of the data: parameters, a name and a digest."""
-    first, last = plan.days[0], plan.days[-1]
-    if digest := plan.facts["asked"].get("file"):
-        name = model.issues(first).figures["file"]
-        return {"file": name, "file_sha256": digest}, name, digest
-    return (
-        {"days": len(plan.days), "first_day": first.day, "last_day": last.day},
-        f"{first.day} to {last.day}",
-        vocabulary.digest,
-    )
-
-
-def _threshold(predictor: Predictor, model: Pinned, precision: float) -> float:
-    """The confidence that titles need so that `precision` of those given on the model's validation issues are alike the authors'."""
-    from pipeline.stages.validation import (
-        answers,
-        validation,
-    )  # ROUGE is a second to import, and most verbs import this module
-
-    examples = list(validation(model.lake, model))
-    found = answers(predictor, [example.body for example in examples])
-    return threshold(*found.told([example.title.lower() for example in examples]), precision)
-
-
-def _code() -> dict[str, str]:
-    """A run's tags about the code: MLflow shows the commit beside the run's source."""
-    here = revision()
-    told = {"titler.version": here.version}
-    if here.commit:
-        told |= {
-            "mlflow.source.git.commit": here.commit,
-            "titler.uncommitted_changes": str(here.changed).lower(),
-        }
-    return told
-
-
-def _usage(run: Run, history: History, gpu: float | None) -> dict[str, float]:
-    """What the training took. Its seconds are those of all its epochs, also of those before it was killed and went on."""
-    rate = sum(figures.issues for figures in history) / max(sum(figures.seconds for figures in history), 1e-9)
-    seconds = run.total("contrast/seconds") + run.total("train/seconds")
-    told = {"train_seconds": seconds, "train_issues_a_second": rate, "train_peak_mib": memory.peak()}
-    return {
-        f"usage/{name}": value
-        for name, value in (told if gpu is None else {**told, "train_gpu_peak_mib": gpu}).items()
+        **{f"{part}_issues": size for part, size in inputs.part_sizes.items()},
     }
 
 
-def _batch(manifest: Manifest) -> dict[str, Any]:
-    """A batch that the model was made of, as a row of batches.json."""
+def _log_artifacts(
+    inputs: TrainingInputs, settings: Settings, run: Run, folder: Path, history: History
+) -> None:
+    """Logs what the model was made from, and its losses, to MLflow."""
+    run.log_loss_figure(history)
+    run.log_table("days.json", [asdict(day) for day in inputs.plan.days])
+    run.log_table("batches.json", [_batch_row(manifest) for manifest in (inputs.vocabulary, *inputs.vectors)])
+    text = inputs.plan.facts["text"]
+    run.log_json("settings.json", {**settings.public(), "text": text, "model": inputs.network_settings})
+    inputs.vocabularies.save(folder / "vocabulary")
+    run.log_folder(folder / "vocabulary", "vocabulary")
+
+
+def _revision_tags() -> dict[str, str]:
+    """Tags that name the code. MLflow shows the commit beside the source of the run."""
+    code = revision()
+    tags = {"titler.version": code.version}
+    if code.commit:
+        tags["mlflow.source.git.commit"] = code.commit
+        tags["titler.uncommitted_changes"] = str(code.changed).lower()
+    return tags
+
+
+def _resource_usage(run: Run, history: History, gpu_peak: float | None) -> dict[str, float]:
+    """Time and memory of the training. The seconds include epochs before an interruption."""
+    seconds = max(sum(figures.seconds for figures in history), 1e-9)
+    usage = {
+        "usage/train_seconds": run.sum_over_epochs("contrast/seconds") + run.sum_over_epochs("train/seconds"),
+        "usage/train_issues_a_second": sum(figures.issues for figures in history) / seconds,
+        "usage/train_peak_mib": memory.peak(),
+    }
+    return usage if gpu_peak is None else {**usage, "usage/train_gpu_peak_mib": gpu_peak}
+
+
+def _batch_row(manifest: Manifest) -> dict[str, Any]:
+    """A row of batches.json: a batch that the model was made from."""
     return {
         "table": manifest.table,
         "day": manifest.partition.get("day", ""),
@@ -236,10 +299,3 @@ def _batch(manifest: Manifest) -> dict[str, Any]:
         "digest": manifest.digest,
         "folder": manifest.folder,
     }
-
-
-def _keep(model: Pinned, manifest: Manifest, checkpoint: Path) -> Manifest:
-    """The model's predictor from here on. The checkpoint goes first: once the predictor is the model's, nobody looks for one again."""
-    shutil.rmtree(checkpoint)
-    model.set_members(PREDICTOR, [manifest])
-    return manifest

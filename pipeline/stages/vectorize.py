@@ -1,22 +1,23 @@
-"""vectorize: tokens_v1, or for subwords issues_v1, -> vectors_v1, in the vocabulary of a model that trains or of a release's model."""
+"""vectorize: tokens_v1, or issues_v1 for subwords, -> vectors_v1, with the vocabularies of a model or of a
+release's model."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.contracts import VECTORS
+from pipeline.compute.derived_batches import Derivation, Outcome, derive_batches
+from pipeline.contracts import VECTORS, VOCABULARY
 from pipeline.lake.batches import Lake
 from pipeline.lake.list_columns import list_column
 from pipeline.lake.pinned import Pinned
 from pipeline.settings import Settings
-from pipeline.stages import Job, Outcome, map_batches
-from pipeline.stages.vocab import VOCABULARY, vocabularies_of
+from pipeline.text.stored_vocabularies import load_vocabularies
 from pipeline.text.vocabulary import Vocabularies
 
 
 def vectorize_part(rows: pa.Table, vocabularies: Vocabularies) -> pa.Table:
-    """Tokens in, for subwords issues as they were written, padded ids out, row for row."""
+    """Turns tokens (for subwords: issues as they were written) into padded ids, row by row."""
     bodies, titles = rows.column("body"), rows.column("title")
     if vocabularies.units == "subwords":
         bodies = pc.fill_null(bodies, "")
@@ -32,20 +33,21 @@ def vectorize_part(rows: pa.Table, vocabularies: Vocabularies) -> pa.Table:
 
 
 def run(lake: Lake, settings: Settings, pinned: Pinned) -> Outcome:
-    """Vectorizes the pinned days of a model or a release. Raises UsageError where its vocabulary was not made."""
-    plan = pinned.plan()
-    made = (
-        pinned.members(VOCABULARY, "vocab")[0]
-        if pinned.kind == "models"
-        else lake.manifest(plan.facts["predictor"])
-    )
-    vocabularies = vocabularies_of(lake, made)
-    jobs = []
+    """Vectorizes the pinned days of a model or a release. Raises UsageError if the model has no vocabulary
+    yet."""
+    plan = pinned.plan
+    if pinned.kind == "models":
+        vocabulary = pinned.members[VOCABULARY][0]
+    else:
+        vocabulary = lake.manifest(plan.facts["predictor"])
+    vocabularies = load_vocabularies(lake, vocabulary)
+    derivations = []
     for day in plan.days:
-        rows = pinned.issues(day) if vocabularies.units == "subwords" else pinned.tokens(day)
-        jobs.append(Job(rows, {"vocabulary": vocabularies.id, **rows.partition}, (rows.digest,), {}))
-    outcome = map_batches(
-        lake, VECTORS, jobs, vectorize_part, vocabularies, label="vectorize", compute=settings.compute
+        rows = lake.manifest(day.issues if vocabularies.units == "subwords" else day.tokens)
+        partition = {"vocabulary": vocabularies.id, **rows.partition}
+        derivations.append(Derivation(rows, partition, (rows.digest,), {}))
+    outcome = derive_batches(
+        lake, VECTORS, derivations, vectorize_part, vocabularies, label="vectorize", compute=settings.compute
     )
-    pinned.set_members(VECTORS.name, outcome.manifests)
+    pinned.members.put(VECTORS.name, outcome.manifests)
     return outcome

@@ -1,7 +1,8 @@
-"""vocab: opens a model. Pins its days, and makes its vocabularies from what it may learn from."""
+"""vocab: opens a model. Pins its days and builds its vocabularies from the issues it may learn from."""
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,126 +13,60 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.compute.cluster import map_shards
+from pipeline.compute.derived_batches import worth_a_cluster
+from pipeline.contracts import VOCABULARY
 from pipeline.dataset.split import Part, part_of
 from pipeline.errors import UsageError
-from pipeline.lake.batches import File, Lake, Manifest
-from pipeline.lake.pinned import Pinned, PinnedDay, Plan, check_days, keep_mask, pin
-from pipeline.networks.shape import units_of
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import File, Manifest
+from pipeline.lake.pinned import Pinned, PinnedDay, Plan, cleaned_days, pin_days
+from pipeline.networks.variants import variant_of
 from pipeline.settings import Settings, Text
-from pipeline.stages import ROWS_WORTH_A_CLUSTER
 from pipeline.text.markup import prepare
-from pipeline.text.subwords import ISSUES_READ, Subwords, Units
+from pipeline.text.subwords import MAX_TRAINING_ISSUES, BytePairEncoding, SubwordVocabulary
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
-VOCABULARY = "vocabulary"
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
-Sizes = dict[str, int]
-
-
-def count_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> tuple[Counts, Counts, Sizes]:
-    """Counts of the words of bodies and of titles that may be learned from, and how many issues each part of the split has."""
-    training, sizes = _learnable(shard, lake, plan, ["body", "title"])
-    return (
-        Counts.of(training.column("body").to_pylist()),
-        Counts.of(training.column("title").to_pylist()),
-        sizes,
-    )
-
-
-def size_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> Sizes:
-    """How many issues each part of the split has."""
-    return _learnable(shard, lake, plan, [])[1]
-
-
-def prepare_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan, every: int) -> list[str]:
-    """The titles and bodies of one in `every` issue that may be learned from, prepared for units."""
-    training, _ = _learnable(shard, lake, plan, ["body", "title"])
-    chosen = training.take(np.arange(0, len(training), every))
-    return [prepare(text or "") for name in ("title", "body") for text in chosen.column(name).to_pylist()]
-
-
-def _learnable(
-    shard: tuple[Manifest, File], lake: Lake, plan: Plan, columns: list[str]
-) -> tuple[pa.Table, Sizes]:
-    """These columns of the trainable issues that train, and how many trainable ones each part of the split has."""
-    manifest, file = shard
-    table = lake.read_part(manifest, file, ["issue_id", "repo", "trainable", *columns])
-    wanted = table.column("trainable").to_numpy(zero_copy_only=False) & keep_mask(
-        plan, manifest.day, table.column("issue_id").to_numpy()
-    )
-    table = table.filter(wanted)
-    parts = [part_of(repo) for repo in table.column("repo").to_pylist()]
-    sizes: Sizes = {part: parts.count(part) for part in PARTS}
-    return table.filter(np.array([part == "train" for part in parts], dtype=bool)), sizes
+PartSizes = dict[str, int]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a model is opened with; None is what the settings say, for the days all cleaned ones."""
+class ModelRequest:
+    """What a model is opened with. None means: as the settings say; for days: all cleaned days."""
 
     first: str | None = None
     last: str | None = None
     variant: str | None = None
     epochs: int | None = None
     file: str | None = None
-    """SHA-256 of the file to learn from, where it is one instead of days"""
+    """SHA-256 of the file to learn from, if the model learns from a file instead of days"""
 
-    def check(self) -> None:
-        """Raises UsageError for a variant that there is not. Imports the networks' library only where one was asked for."""
+    def check_variant(self) -> None:
+        """Raises UsageError for an unknown variant."""
         if self.variant is not None:
-            from pipeline.networks.in_keras import check
-
-            check(self.variant)
-
-
-def open_model(
-    lake: Lake, settings: Settings, model: Pinned, asked: Asked, taken: Sequence[PinnedDay] = ()
-) -> Plan:
-    """The model's plan, fixed when it is first opened: days, or what was `taken` of a file, and the settings of text and network.
-
-    Raises UsageError where it is open already and something else is asked for now.
-    """
-    if not model.is_open():
-        asked.check()
-        chosen = {
-            name: value
-            for name, value in (("variant", asked.variant), ("epochs", asked.epochs))
-            if value is not None
-        }
-        facts = {
-            "asked": asdict(asked),
-            "text": settings.text.model_dump(),
-            "model": {**settings.model.model_dump(), **chosen},
-        }
-        return model.open(taken or pin(lake, check_days(lake, asked.first, asked.last)), facts)
-    plan = model.plan()
-    before = plan.facts["asked"]
-    if any(value is not None and value != before.get(name) for name, value in asdict(asked).items()):
-        raise UsageError(f"{model.name} is open already, with {before}.", "Open another model: titler vocab")
-    return plan
+            variant_of(self.variant)
 
 
 def run(
-    lake: Lake, settings: Settings, model: Pinned, asked: Asked, taken: Sequence[PinnedDay] = ()
+    lake: Lake, settings: Settings, model: Pinned, request: ModelRequest, file_days: Sequence[PinnedDay] = ()
 ) -> Manifest:
-    """Opens the model and makes its vocabularies, once. It learns from the days asked for or, where it is a file's, from what was `taken`.
+    """Opens the model and builds its vocabularies, once; returns their batch.
 
-    Raises UsageError where nothing is there to learn from, or to validate with.
+    The model learns from the requested days or, if it learns from a file, from `file_days`.
+    Raises UsageError if there is nothing to learn from or to validate with.
     """
-    plan = open_model(lake, settings, model, asked, taken)
-    if model.has_members(VOCABULARY):
-        return model.members(VOCABULARY, "vocab")[0]
-    subwords = units_of(plan.facts["model"]["variant"]) == "subwords"
-    read = [model.issues(day) if subwords else model.tokens(day) for day in plan.days]
-    learn = _subwords if subwords else _words
-    vocabularies, sizes = learn(lake, settings, model, plan, read)
-    draft = lake.draft(
-        VOCABULARY, {"model": model.name}, [manifest.digest for manifest in read], plan.facts["text"]
-    )
+    plan = open_model(lake, settings, model, request, file_days)
+    if VOCABULARY in model.members:
+        return model.members[VOCABULARY][0]
+    uses_subwords = variant_of(plan.facts["model"]["variant"]).units == "subwords"
+    sources = [lake.manifest(day.issues if uses_subwords else day.tokens) for day in plan.days]
+    fit = _fit_subwords if uses_subwords else _fit_words
+    vocabularies, sizes = fit(lake, settings, model, plan, sources)
+    inputs = [manifest.digest for manifest in sources]
+    draft = lake.draft(VOCABULARY, {"model": model.name}, inputs, plan.facts["text"])
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         vocabularies.save(Path(folder))
-        for path in sorted(Path(folder).iterdir()):
-            draft.write_file(path.name, path.read_bytes())
+        draft.write_folder(Path(folder))
     manifest = draft.commit(
         {
             "id": vocabularies.id,
@@ -140,14 +75,76 @@ def run(
             **sizes,
         }
     )
-    model.set_members(VOCABULARY, [manifest])
+    model.members.put(VOCABULARY, [manifest])
     return manifest
 
 
-def _words(
+def open_model(
+    lake: Lake, settings: Settings, model: Pinned, request: ModelRequest, file_days: Sequence[PinnedDay] = ()
+) -> Plan:
+    """The model's plan. It is written when the model is first opened: the pinned days, and the settings of
+    text and network.
+
+    Raises UsageError if the model is open already with another request.
+    """
+    if not model.is_open():
+        request.check_variant()
+        overrides = {"variant": request.variant, "epochs": request.epochs}
+        network = {name: value for name, value in overrides.items() if value is not None}
+        facts = {
+            "asked": asdict(request),
+            "text": settings.text.model_dump(),
+            "model": {**settings.model.model_dump(), **network},
+        }
+        days = file_days or pin_days(lake, cleaned_days(lake, request.first, request.last))
+        return model.open(days, facts)
+    plan = model.plan
+    opened_with = plan.facts["asked"]
+    if any(value is not None and value != opened_with.get(name) for name, value in asdict(request).items()):
+        raise UsageError(
+            f"{model.name} is open already, with {opened_with}.", "Open another model: titler vocab"
+        )
+    return plan
+
+
+def count_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> tuple[Counts, Counts, PartSizes]:
+    """Word counts of the bodies and of the titles of the training part, and the size of each part of the
+    split."""
+    training, sizes = _training_rows(shard, lake, plan, ["body", "title"])
+    body, title = (Counts.of(training.column(name).to_pylist()) for name in ("body", "title"))
+    return body, title, sizes
+
+
+def size_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> PartSizes:
+    """The size of each part of the split."""
+    return _training_rows(shard, lake, plan, [])[1]
+
+
+def prepare_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan, step: int) -> list[str]:
+    """The titles, then the bodies, of every `step`-th training issue, prepared for subwords."""
+    training, _ = _training_rows(shard, lake, plan, ["body", "title"])
+    sample = training.take(np.arange(0, len(training), step))
+    return [prepare(text or "") for name in ("title", "body") for text in sample.column(name).to_pylist()]
+
+
+def _training_rows(
+    shard: tuple[Manifest, File], lake: Lake, plan: Plan, columns: list[str]
+) -> tuple[pa.Table, PartSizes]:
+    """`columns` of the trainable issues of the training part, and the number of trainable issues in each
+    part."""
+    manifest, file = shard
+    table = lake.read_part(manifest, file, ["issue_id", "repo", "trainable", *columns])
+    trainable = table.column("trainable").to_numpy(zero_copy_only=False)
+    table = table.filter(trainable & plan.keep_mask(manifest.day, table.column("issue_id").to_numpy()))
+    parts = [part_of(repo) for repo in table.column("repo").to_pylist()]
+    sizes: PartSizes = {part: parts.count(part) for part in PARTS}
+    return table.filter(np.array([part == "train" for part in parts], dtype=bool)), sizes
+
+
+def _fit_words(
     lake: Lake, settings: Settings, model: Pinned, plan: Plan, tokens: Sequence[Manifest]
-) -> tuple[Vocabularies, Sizes]:
-    """The most frequent words of all tokens that may be learned from."""
+) -> tuple[Vocabularies, PartSizes]:
+    """Vocabularies of the most frequent words of the training part."""
     text = Text(**plan.facts["text"])
     counted = map_shards(
         count_part,
@@ -156,65 +153,46 @@ def _words(
         plan,
         label="vocab",
         compute=settings.compute,
-        heavy=_heavy(tokens),
+        worth_a_cluster=worth_a_cluster(tokens),
     )
-    sizes = _checked(lake, model, plan, [counts[2] for counts in counted])
+    sizes = _total_sizes(model, plan, [sizes for *_, sizes in counted])
+    body, title = (
+        Counts.merge(column) for column in zip(*[(body, title) for body, title, _ in counted], strict=True)
+    )
     return Vocabularies(
-        body=Vocabulary.fit(
-            Counts.merge([counts[0] for counts in counted]),
-            text.body_words,
-            text.body_length,
-            "pre",
-            start_end=False,
-        ),
-        title=Vocabulary.fit(
-            Counts.merge([counts[1] for counts in counted]),
-            text.title_words,
-            text.title_length,
-            "post",
-            start_end=True,
-        ),
+        body=Vocabulary.fit(body, text.body_words, text.body_length, "pre", start_end=False),
+        title=Vocabulary.fit(title, text.title_words, text.title_length, "post", start_end=True),
     ), sizes
 
 
-def _subwords(
+def _fit_subwords(
     lake: Lake, settings: Settings, model: Pinned, plan: Plan, issues: Sequence[Manifest]
-) -> tuple[Vocabularies, Sizes]:
-    """The units of ISSUES_READ issues that may be learned from, taken evenly over the days."""
-    text, shards, heavy = Text(**plan.facts["text"]), list(lake.parts(issues)), _heavy(issues)
-    sized = map_shards(size_part, shards, lake, plan, label="vocab", compute=settings.compute, heavy=heavy)
-    sizes = _checked(lake, model, plan, sized)
-    every = -(-sizes["train"] // ISSUES_READ)
-    prepared = map_shards(
-        prepare_part, shards, lake, plan, every, label="vocab, units", compute=settings.compute, heavy=heavy
+) -> tuple[Vocabularies, PartSizes]:
+    """Vocabularies of the subwords of at most MAX_TRAINING_ISSUES training issues, sampled evenly over the
+    days."""
+    text, shards = Text(**plan.facts["text"]), list(lake.parts(issues))
+    on_cluster = functools.partial(
+        map_shards, compute=settings.compute, worth_a_cluster=worth_a_cluster(issues)
     )
-    units = Units.fit(chain.from_iterable(prepared), text.subwords)
+    sizes = _total_sizes(model, plan, on_cluster(size_part, shards, lake, plan, label="vocab"))
+    step = -(-sizes["train"] // MAX_TRAINING_ISSUES)
+    prepared = on_cluster(prepare_part, shards, lake, plan, step, label="vocab, units")
+    units = BytePairEncoding.fit(chain.from_iterable(prepared), text.subwords)
     return Vocabularies(
-        Subwords(units, text.body_units, start_end=False), Subwords(units, text.title_units, start_end=True)
+        SubwordVocabulary(units, text.body_units, start_end=False),
+        SubwordVocabulary(units, text.title_units, start_end=True),
     ), sizes
 
 
-def _heavy(manifests: Sequence[Manifest]) -> bool:
-    return sum(manifest.rows for manifest in manifests) > ROWS_WORTH_A_CLUSTER
-
-
-def _checked(lake: Lake, model: Pinned, plan: Plan, parts: Sequence[Sizes]) -> Sizes:
-    """The sizes together. Raises UsageError, and forgets the model, where one of those that a training needs is 0."""
-    sizes: Sizes = {part: sum(size[part] for size in parts) for part in PARTS}
+def _total_sizes(model: Pinned, plan: Plan, sizes_by_shard: Sequence[PartSizes]) -> PartSizes:
+    """The sizes of the parts over all shards. If one that training needs is 0, deletes the model and raises
+    UsageError."""
+    sizes: PartSizes = {part: sum(one[part] for one in sizes_by_shard) for part in PARTS}
     if not sizes["train"] or not sizes["validation"]:
-        lake.delete_folder(f"models/{model.name}")
+        model.delete()
         raise UsageError(
-            f"{sizes['train']} trainable issues to learn from and {sizes['validation']} to validate with in {len(plan.days)} days; "
-            f"both are needed, and whole repositories go to one side.",
+            f"{len(plan.days)} days have {sizes['train']} trainable issues to learn from and {sizes['validation']} to "
+            "validate with. Both are needed, and all issues of a repository go to the same part.",
             f"Ingest more days, of more repositories, than {plan.days[0].day} to {plan.days[-1].day}.",
         )
     return sizes
-
-
-def vocabularies_of(lake: Lake, manifest: Manifest) -> Vocabularies:
-    """The vocabularies in a batch of them, or in a predictor's."""
-    with tempfile.TemporaryDirectory(prefix="titler-") as folder:
-        for file in manifest.files:
-            if file.name.endswith("_vocabulary.json"):
-                (Path(folder) / file.name).write_bytes(lake.read_file(manifest, file))
-        return Vocabularies.load(Path(folder))

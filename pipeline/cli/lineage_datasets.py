@@ -1,0 +1,195 @@
+"""The datasets of the lineage graph: tables of the lake and the warehouse, source days, and registered
+models.
+
+Names are OpenLineage's (openlineage.io/docs/spec/naming): namespace and name together are an address. A
+dataset is a table, not one day of it, so a release of 3,000 days reads five datasets and its event stays a
+few kilobytes. The days are the dataset's partitions, listed one by one while they are few, otherwise by the
+first and the last (OpenLineage's proposal 3392). The version stands for the batches: two datasets of the same
+version hold the same batches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+
+from pipeline.contracts import RELEASE_MEMBERS, RELEASES, TABLES
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pinned import Pinned
+from pipeline.releases.members import published_tables
+from pipeline.settings import Settings
+from pipeline.warehouse.column_types import in_bigquery
+
+PARTITIONS_LISTED = 31
+"""Most partitions that are listed one by one."""
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A partition: the values of its columns, and an identifier of its content, such as the batch id; empty
+    if unknown."""
+
+    dimensions: Mapping[str, str]
+    identifier: str = ""
+
+    @classmethod
+    def of_folder(cls, folder: str) -> Partition:
+        """The partition of a batch's folder in the lake: issues_v1/day=2015-01-01/BATCH."""
+        _, *dimensions, batch = folder.split("/")
+        return cls(dict(value.split("=", 1) for value in dimensions), batch)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One node of the graph.
+
+    `columns` are (name, type, description). `locations` are names of files. `statistics` may have rowCount,
+    size (bytes) and fileCount.
+    """
+
+    namespace: str
+    name: str
+    partitions: tuple[Partition, ...] = ()
+    prose: str = ""
+    columns: tuple[tuple[str, str, str], ...] = ()
+    locations: tuple[str, ...] = ()
+    statistics: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """The batch id; for several batches, 12 hex digits that stand for them all; empty if one is
+        unknown."""
+        batches = sorted(partition.identifier for partition in self.partitions)
+        if len(batches) < 2:
+            return "".join(batches)
+        return hashlib.sha256("\n".join(batches).encode()).hexdigest()[:12] if all(batches) else ""
+
+    def to_json(self) -> dict[str, Any]:
+        """What is known about it. More than PARTITIONS_LISTED partitions are given by the lowest and highest
+        value per column."""
+        values: dict[str, Any] = {
+            "namespace": self.namespace,
+            "name": self.name,
+            "version": self.version,
+            "description": self.prose,
+            "schema": [
+                {"name": name, "type": kind, "description": prose} for name, kind, prose in self.columns
+            ],
+            "locations": list(self.locations),
+            "statistics": dict(self.statistics),
+        }
+        if len(self.partitions) <= PARTITIONS_LISTED:
+            values["partitions"] = [
+                {"dimensions": dict(partition.dimensions), "identifier": partition.identifier}
+                for partition in self.partitions
+            ]
+        else:
+            names = self.partitions[0].dimensions
+            dimensions = {name: sorted({one.dimensions[name] for one in self.partitions}) for name in names}
+            values["between"] = {name: [several[0], several[-1]] for name, several in dimensions.items()}
+        return {name: value for name, value in values.items() if value}
+
+
+def split_address(address: str) -> tuple[str, str]:
+    """Namespace and name of a path or an address, without credentials and query strings."""
+    if "://" not in address:
+        return "file", str(Path(address).absolute())
+    url = urlsplit(address)
+    if url.scheme == "file":
+        return "file", url.path
+    scheme = "gs" if url.scheme == "gcs" else url.scheme
+    return f"{scheme}://{_host(address)}", url.path.strip("/") or "/"
+
+
+def _host(address: str) -> str:
+    return urlsplit(address).netloc.rpartition("@")[2]
+
+
+def _columns(schema: pa.Schema, type_name: Any = str) -> tuple[tuple[str, str, str], ...]:
+    return tuple(
+        (column.name, type_name(column.type), column.metadata[b"description"].decode()) for column in schema
+    )
+
+
+def _bigquery_type(kind: pa.DataType) -> str:
+    return f"ARRAY<{in_bigquery(kind.value_type)}>" if pa.types.is_list(kind) else in_bigquery(kind)
+
+
+def lake_table(
+    lake: Lake, table: str, partitions: Iterable[Partition], statistics: Mapping[str, int] | None = None
+) -> Dataset:
+    """A table of the lake: the folder of its partitions."""
+    contract = TABLES.get(table)
+    prose, columns = (contract.prose, _columns(contract.schema)) if contract else ("", ())
+    address = split_address(lake.path(table))
+    return Dataset(*address, tuple(partitions), prose, columns, statistics=statistics or {})
+
+
+def tables_of_folders(lake: Lake, folders: Iterable[str]) -> list[Dataset]:
+    """The tables whose batches are in these folders of the lake."""
+    tables: dict[str, list[Partition]] = {}
+    for folder in folders:
+        tables.setdefault(folder.split("/", 1)[0], []).append(Partition.of_folder(folder))
+    return [lake_table(lake, table, partitions) for table, partitions in tables.items()]
+
+
+def table_of_manifests(lake: Lake, manifests: Sequence[Manifest]) -> list[Dataset]:
+    """The table of these batches, with their rows, bytes and files; an empty list for no batches."""
+    if not manifests:
+        return []
+    files = [file for manifest in manifests for file in manifest.files]
+    statistics = {
+        "rowCount": sum(file.rows for file in files),
+        "size": sum(file.bytes for file in files),
+        "fileCount": len(files),
+    }
+    partitions = [Partition(manifest.partition, manifest.batch_id) for manifest in manifests]
+    return [lake_table(lake, manifests[0].table, partitions, statistics)]
+
+
+def source_day(settings: Settings, day: date, parameters: Mapping[str, Any] | None = None) -> Dataset:
+    """A day of GH Archive: BigQuery's table or the hour files. `parameters` are those of the batch that was
+    extracted from it."""
+    if settings.warehouse.kind == "bigquery":
+        return Dataset("bigquery", f"githubarchive.day.{day:%Y%m%d}")
+    base = settings.source.hours.rstrip("/")
+    namespace, name = split_address(f"{base}/{day}")
+    files = tuple(f"{name}-{hour}.json.gz" for hour, *_ in (parameters or {}).get("hours", ()))
+    return Dataset(namespace, name, locations=files)
+
+
+def registered_model(settings: Settings, model: str, version: str, run: str) -> Dataset:
+    """The registered model at MLflow's address, and the version that `run` trained."""
+    uri = settings.tracking_uri
+    address = (
+        f"{urlsplit(uri).scheme}://{_host(uri)}{urlsplit(uri).path}".rstrip("/") if "://" in uri else uri
+    )
+    partition = Partition({"model": model, "version": version}, run)
+    return Dataset(address, f"models:/{settings.tracking.model_name}", (partition,))
+
+
+def warehouse_tables(settings: Settings, release: Pinned) -> list[Dataset]:
+    """What analysts see of a published release: BigQuery's tables, or DuckDB's file of views."""
+    own = Partition({"release_id": release.name}, release.name)
+    if settings.warehouse.kind != "bigquery":
+        return [Dataset(*split_address(settings.warehouse_path), (own,))]
+    datasets = []
+    for table in (*published_tables(settings), RELEASES.name, RELEASE_MEMBERS.name):
+        contract = TABLES[table]
+        batches = [Partition.of_folder(folder) for folder in release.members.folders(table)]
+        partitions = tuple(
+            Partition({str(contract.day_column): batch.dimensions["day"]}, batch.identifier)
+            for batch in batches
+        )
+        name = f"{settings.warehouse.project}.{settings.warehouse.dataset}.{table}"
+        columns = _columns(contract.in_warehouse, _bigquery_type)
+        datasets.append(Dataset("bigquery", name, partitions or (own,), contract.prose, columns))
+    return datasets

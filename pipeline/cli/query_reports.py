@@ -1,0 +1,195 @@
+"""What the verbs that answer print: status, cost, titles, similar issues and the other queries."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from pipeline.cli.console import DAYS_LISTED, count, counts, error, print_json, print_table
+from pipeline.errors import Finding
+from pipeline.progress import say
+from pipeline.settings import Settings
+from pipeline.warehouse.price import format_bytes, format_price
+
+if TYPE_CHECKING:
+    from pipeline.sample import Sample
+
+GAPS_LISTED = 5
+INDENT = 10
+STATUS_COLUMNS = (
+    ("day", "left"),
+    ("hours", "right"),
+    ("events", "right"),
+    ("malformed", "right"),
+    ("issues", "right"),
+    ("trainable", "right"),
+    ("verdict", "left"),
+)
+
+
+def status(value: dict[str, Any], as_json: bool, reasons: Mapping[str, str] | None = None) -> None:
+    """`value` is from `serving.status`; `reasons` maps a day to why it is not complete."""
+    if as_json:
+        print_json(value)
+        return
+    _days(value["days"], reasons or {})
+    model, release = value["model"], value["release"]
+    if model:
+        say(f"model     {model['name']}, version {model['version']}, variant {model['variant']}")
+    else:
+        say("model     none is champion")
+    if release:
+        say(
+            f"release   {release['id']}, published {release['published_at'][:19]} UTC: "
+            f"{count(release['issues'], 'issue')}, {release['index_items']:,} in the index, "
+            f"recall@10 {release['recall_at_10']:.3f}, {release['age_hours']:,.1f} hours old"
+        )
+    else:
+        say("release   none is published")
+
+
+def _days(days: Sequence[Mapping[str, Any]], reasons: Mapping[str, str]) -> None:
+    say(f"days      {counts(Counter(day['verdict'] for day in days)) or 'none'}")
+    if len(days) > DAYS_LISTED:
+        say(f"{' ' * INDENT}{len(days) - DAYS_LISTED:,} earlier days are not shown: use --from and --to")
+    rows = [
+        (
+            day["day"],
+            f"{day['hours_found']}/24",
+            *(f"{day[name]:,}" for name in ("events", "malformed", "issues", "trainable")),
+            day["verdict"] + (f": {reasons[day['day']]}" if day["day"] in reasons else ""),
+        )
+        for day in days[-DAYS_LISTED:]
+    ]
+    if rows:
+        print_table(STATUS_COLUMNS, rows, INDENT)
+    if missing := gaps([day["day"] for day in days]):
+        spans = [first if first == last else f"{first} to {last}" for first, last in missing[:GAPS_LISTED]]
+        more = " ..." if len(missing) > GAPS_LISTED else ""
+        say(f"{' ' * INDENT}never extracted: {', '.join(spans)}{more}")
+
+
+def gaps(days: Sequence[str]) -> list[tuple[str, str]]:
+    """The first and last day of each gap between ordered days. Airflow does not make up for days on which it
+    was down."""
+    missing = []
+    for before, after in pairwise(map(date.fromisoformat, days)):
+        if after - before > timedelta(days=1):
+            missing.append((str(before + timedelta(days=1)), str(after - timedelta(days=1))))
+    return missing
+
+
+def stale(release: dict[str, Any], hours: float) -> None:
+    """One line on standard error: the release is too old, and how to make a new one."""
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    error(
+        f"release {release['id']} is {release['age_hours']:,.1f} hours old, expected at most {hours:g} "
+        f"(alerts.stale_after_hours); make a new one: titler run --day {yesterday}"
+    )
+
+
+def ready(value: dict[str, Any], as_json: bool) -> None:
+    """Whether the source has a day's last hour."""
+    if as_json:
+        print_json(value)
+        return
+    state = "has arrived" if value["ready"] else "has not arrived yet"
+    say(f"ready: {value['day']}: {value['source']} {state}")
+
+
+def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
+    """What extracting days would cost."""
+    if as_json:
+        print_json(value)
+        return
+    warehouse, days = settings.warehouse, value["days"]
+    if warehouse.kind != "bigquery":
+        say("cost: nothing: issues come from hour files, which are free (warehouse.kind is duckdb)")
+        return
+    in_lake = sum(day["in_lake"] for day in days)
+    also = f", {in_lake} more are in the lake" if in_lake else ""
+    say(f"cost: {format_price(warehouse, value['bytes'])} for {count(len(days) - in_lake, 'day')}{also}")
+    for day in days[:DAYS_LISTED]:
+        price = format_price(warehouse, day["bytes"]) if day["bytes"] else "not in GH Archive"
+        say(f"    {day['day']}  {'in the lake' if day['in_lake'] else price}")
+    if len(days) > DAYS_LISTED:
+        say(f"    {len(days) - DAYS_LISTED} more days are not shown: use --json")
+    for setting in ("max_bytes_per_run", "max_bytes_per_day"):
+        if value["bytes"] > (limit := value[setting]):
+            say(
+                f"    above warehouse.{setting} = {limit:,} bytes ({format_bytes(limit)}): it would be refused"
+            )
+
+
+def title(value: dict[str, Any], as_json: bool) -> None:
+    """A title with its confidence."""
+    if as_json:
+        print_json(value)
+    elif value["abstained"]:
+        say(f"(no title: the model abstains at confidence {value['confidence']:.2f})")
+    else:
+        say(f"{value['title']}  ({value['confidence']:.2f})")
+
+
+def similar(rows: list[dict[str, Any]], as_json: bool) -> None:
+    """Similar issues, nearest first."""
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        mark = "  (near-duplicate)" if row["near_duplicate"] else ""
+        say(f"{row['distance']:.3f}  {row['issue_url']}  {row['title']}{mark}")
+
+
+def downstream(value: dict[str, Any], as_json: bool) -> None:
+    """What a model's embeddings say about labels and days open."""
+    if as_json:
+        print_json(value)
+        return
+    pulls = value["pull_requests"]
+    also = f", {count(pulls, 'pull request')} left out" if pulls else ""
+    issues = f"{count(value['issues'], 'issue')} of {value['file']}{also}"
+    say(f"evaluate: downstream tasks of model {value['model']}, {issues}")
+    for task, figures in value["tasks"].items():
+        name = task.replace("_", " ")
+        if figures["skipped"]:
+            say(f"    {name}: no figures: {figures['skipped']}")
+            continue
+        sides = []
+        for side in ("train", "test"):
+            positives = figures[f"positives_{side}"]
+            share = "" if positives is None else f" ({positives:,} positive)"
+            sides.append(f"{figures[side]:,}{share}")
+        say(f"    {name}: {sides[0]} train, {sides[1]} test, split by {figures['split']}")
+        for figure in figures["embedding"]:
+            values = ", ".join(
+                f"{features.replace('_', ' ')} {figures[features][figure]:.3f}"
+                for features in ("embedding", "bag_of_words", "majority")
+            )
+            say(f"        {figure.replace('_', ' '):<28}{values}")
+
+
+def sampled(result: Sample) -> None:
+    """The generated sample."""
+    say(
+        f"sample: {count(result.files, 'hour file')}, {result.days[0]} to {result.days[-1]}, "
+        f"{count(result.events, 'event')}, {count(result.issues, 'opened issue')}, "
+        f"{count(len(result.duplicates), 'planted duplicate')} -> {result.directory}"
+    )
+
+
+def alert_sent(kind: str, sent_before: bool) -> None:
+    """Whether an alert was sent."""
+    say("alert: not sent: this event was sent before" if sent_before else f"alert: sent by {kind}")
+
+
+def doctor(findings: list[Finding]) -> bool:
+    """The findings of `titler doctor`. Returns True if nothing is wrong."""
+    for finding in findings:
+        say(f"{'ok   ' if finding.passed else 'WRONG'}  {finding.subject:<12} {finding.message}")
+        if finding.advice:
+            say(f"{'':<20}{finding.advice}")
+    return all(finding.passed for finding in findings)

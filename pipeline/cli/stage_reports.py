@@ -1,0 +1,226 @@
+"""What each stage prints when it is done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.alerts import describe_day
+from pipeline.cli.console import DAYS_LISTED, count, counts, print_json, some_days
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
+from pipeline.progress import say
+from pipeline.settings import Settings
+from pipeline.warehouse.price import format_price
+
+if TYPE_CHECKING:
+    from pipeline.compute.derived_batches import Outcome
+    from pipeline.stages.collect import Collected
+    from pipeline.stages.plan import PlanOutcome
+    from pipeline.tracking import Version
+
+SAMPLES_LISTED = 5
+
+
+def timing(verb: str, seconds: float, peak: float, worker_peak: float) -> None:
+    """The time of a stage and its peak memory in MiB; `worker_peak` is 0 if no worker process ran."""
+    worker = f", of a worker {worker_peak:,.0f} MiB" if worker_peak else ""
+    say(f"    {verb} took {seconds:.1f} s; peak memory {peak:,.0f} MiB{worker}")
+
+
+def batches(lake: Lake, verb: str, outcome: Outcome, partition: str = "day") -> None:
+    """How many batches a stage made, and how many it reused. `partition` names what a batch is of."""
+    reused = len(outcome.manifests) - outcome.made
+    place = lake.path(outcome.manifests[0].table) if outcome.manifests else lake.root
+    also = f", {count(reused, partition)} reused" if reused else ""
+    say(f"{verb}: {count(outcome.rows, 'row')}, {count(outcome.made, partition)} made{also} -> {place}")
+
+
+def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dict[str, Any]]) -> None:
+    """What `extract` read, and the days that need attention. `health` are rows of source_health_v1."""
+    batches(lake, "extract", outcome)
+    costs = [manifest.figures["cost"] for manifest in outcome.manifests if "cost" in manifest.figures]
+    if costs:
+        billed = sum(cost["bytes_billed"] for cost in costs)
+        say(f"    BigQuery billed {format_price(settings.warehouse, billed)} for these days, once")
+    events = sum(row["events"] for row in health)
+    trainable = sum(row["trainable"] for row in health)
+    verdicts = counts(Counter(row["verdict"] for row in health))
+    say(f"    {count(events, 'event')}; {trainable:,} of the issues are trainable; days: {verdicts}")
+    _untrainable(outcome.manifests)
+    for manifest in outcome.manifests:
+        if manifest.figures["malformed"]:
+            lines = count(manifest.figures["malformed"], "line")
+            say(f"    {manifest.day}: {lines} in quarantine -> {lake.path(manifest.figures['quarantine'])}")
+    for day, available in list(outcome.unchanged_days.items())[:DAYS_LISTED]:
+        say(f"    {day} kept: the source now has only {available} that were extracted before.")
+        say(f"    Extract it anyway: titler extract --day {day} --again")
+    for row in [row for row in health if row["verdict"] != "complete"][:DAYS_LISTED]:
+        say(f"    {describe_day(row)}")
+
+
+def _untrainable(issues: Sequence[Manifest]) -> None:
+    reasons: Counter[str] = Counter()
+    for manifest in issues:
+        reasons.update(manifest.figures["untrainable"])
+    if reasons.total():
+        named = Counter({name.replace("_", " "): number for name, number in reasons.items()})
+        say(f"    not trainable: {counts(named)}")
+
+
+def file_extracted(lake: Lake, path: Path, issues: Manifest, is_new: bool) -> None:
+    """What was read from a user's file."""
+    figures = issues.figures
+    reused = "" if is_new else ", reused"
+    say(
+        f"extract: {count(issues.rows, 'row')} of {path}, {figures['trainable']:,} trainable{reused} "
+        f"-> {lake.path(issues.folder)}"
+    )
+    _untrainable([issues])
+    if figures["repeated"]:
+        say(f"    {count(figures['repeated'], 'row')} left out: same address, or same text, as a row before")
+    if figures["by_row"]:
+        say("    too few repositories to split by repository: split by row, so the figures will be too good")
+
+
+def no_day_is_cleaned() -> None:
+    """Why `vocab` opened no model."""
+    say("vocab: no model opened: no day is cleaned yet")
+
+
+def vocabulary(lake: Lake, model: str, manifest: Manifest) -> None:
+    """The vocabulary of a model."""
+    figures = manifest.figures
+    say(
+        f"vocab: model {model}, vocabulary {figures['id']} of {figures['body_size']:,} body and "
+        f"{figures['title_size']:,} title ids from {count(figures['train'], 'issue')} -> {lake.path(manifest.folder)}"
+    )
+    say(f"    {figures['validation']:,} issues held out for validation, {figures['test']:,} for testing")
+
+
+def epoch(figures: Any) -> None:
+    """The figures of an epoch of training, or of contrastive pre-training (`EpochFigures`,
+    `ContrastFigures`)."""
+    number, loss, seconds = figures.epoch, figures.loss, figures.seconds
+    if figures.group == "contrast":
+        accuracy = f"own body nearest {figures.accuracy:.1%}"
+        say(f"    contrast {number}: loss {loss:.4f}, {accuracy}, {seconds:.0f} s")
+        return
+    accuracy = f"next token right {figures.validation_token_accuracy:.1%}"
+    validation_loss = f"validation loss {figures.validation_loss:.4f}"
+    say(f"    epoch {number}: loss {loss:.4f}, {validation_loss}, {accuracy}, {seconds:.0f} s")
+
+
+def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> None:
+    """A trained model, and its version in MLflow."""
+    figures = manifest.figures
+    say(
+        f"train: model {model} ({figures['variant']}), {count(figures['epochs'], 'epoch')}, "
+        f"best validation loss {figures['validation_loss']:.4f} -> {lake.path(manifest.folder)}"
+    )
+    threshold = figures.get("abstain_below", 0)
+    if threshold > 1:
+        say(
+            "    it will always abstain: no threshold reached model.abstain_precision; train another with a lower one"
+        )
+    elif threshold > 0:
+        say(f"    it abstains below a confidence of {threshold:.2f}")
+    version = f"version {figures['version']} of {settings.tracking.model_name}"
+    say(f"    MLflow run {figures['mlflow_run']}, {version} -> {settings.tracking_uri}")
+
+
+def next_after_training(model: str) -> None:
+    """The commands to type after a training on a file."""
+    say(f"    next: titler evaluate {model}; then titler promote {model}")
+
+
+def evaluated(figures: dict[str, Any], as_json: bool) -> None:
+    """The figures of `evaluate`."""
+    if as_json:
+        print_json({name: value for name, value in figures.items() if name != "samples"})
+        return
+    rouge = f"{figures['rouge1']:.2f}/{figures['rouge2']:.2f}/{figures['rougeL']:.2f}"
+    say(f"evaluate: ROUGE-1/2/L {rouge}, BLEU {figures['bleu']:.2f}, {count(figures['issues'], 'issue')}")
+    say(
+        f"    {figures['exact_match']:.1%} exact, {figures['distinct']:.1%} distinct, "
+        f"{figures['abstained']:.1%} abstained, {figures['mean_length']:.1f} words per title"
+    )
+    if "lead_rougeL" in figures:
+        lead = f"{figures['lead_rouge1']:.2f}/{figures['lead_rouge2']:.2f}/{figures['lead_rougeL']:.2f}"
+        say(f"    first words of the body: {lead}")
+    near = figures.get("retrieval")
+    if near:
+        recall = f"{near['recall_at_1']:.3f}/{near['recall_at_5']:.3f}/{near['recall_at_10']:.3f}"
+        say(
+            f"    titles find their own bodies among {count(near['issues'], 'issue')}: R@1/5/10 {recall}, "
+            f"MRR {near['mrr']:.3f}; by words in common R@10 {near['floor_recall_at_10']:.3f}"
+        )
+    if confidence := figures.get("confidence"):
+        say(
+            f"    ROUGE-L over 0.3: {confidence['alike']:.1%} of titles, {confidence['alike_least_sure']:.1%} of the "
+            f"fifth with the lowest confidence, {confidence['alike_most_sure']:.1%} of the fifth with the highest"
+        )
+    if figures.get("champion"):
+        recall = f", R@10 {near['champion_recall_at_10']:.3f}" if near else ""
+        rouge_l = f"ROUGE-L {figures['champion_rougeL']:.2f}"
+        say(f"    champion {figures['champion']} on the same issues: {rouge_l}{recall}")
+    for sample in figures.get("samples", [])[:SAMPLES_LISTED]:
+        say(f"    {sample['title']!r} -> {sample['predicted']!r} ({sample['confidence']:.2f})")
+
+
+def promoted(result: dict[str, Any]) -> None:
+    """Which model is champion."""
+    verb = "is now" if result["moved"] else "was already"
+    say(f"promote: model {result['model']} (version {result['version']}) {verb} champion")
+
+
+def planned(release: str, outcome: PlanOutcome) -> None:
+    """The release that `plan` opened, or why it opened none."""
+    if outcome.plan is None:
+        say(f"plan: no release opened: {outcome.reason}")
+    else:
+        days = outcome.plan.days
+        span = f"{count(len(days), 'day')} from {days[0].day} to {days[-1].day}"
+        say(f"plan: release {release}, model {outcome.plan.facts['model']}, {span}")
+        superseded = sum(len(ids) for ids in outcome.plan.superseded.values())
+        if superseded:
+            say(f"    {count(superseded, 'issue')} opened again on a later day: the earliest event counts")
+    if outcome.days_as_before:
+        say(f"    being ingested again, so pinned as before: {some_days(outcome.days_as_before)}")
+    if outcome.days_not_ready:
+        say(f"    not cleaned yet, so left out: {some_days(outcome.days_not_ready)}")
+    if outcome.days_judged_again:
+        say(f"    judged again, because earlier days arrived: {some_days(outcome.days_judged_again)}")
+
+
+def indexed(lake: Lake, manifest: Manifest) -> None:
+    """The index of a release."""
+    figures = manifest.figures
+    recall = f"recall@10 {figures['recall_at_10']:.3f}"
+    say(f"index: {count(figures['items'], 'vector')}, {recall} -> {lake.path(manifest.folder)}")
+
+
+def published(settings: Settings, record: dict[str, Any], verb: str = "publish") -> None:
+    """The release that is current now."""
+    say(
+        f"{verb}: release {record['release_id']} is current: {count(record['issues'], 'issue')} of "
+        f"{count(record['days'], 'day')}, model {record['model']} -> {settings.warehouse_name}"
+    )
+
+
+def rolled_back(settings: Settings, record: dict[str, Any], champion: Version | None) -> None:
+    """The release that is current again, and what the next refresh will do."""
+    published(settings, record, "rollback")
+    if champion is not None and champion.model != record["model"]:
+        say(f"    The champion is {champion.model}; the next refresh will use it. To keep {record['model']}:")
+        say(f'    titler promote {record["model"]} --force --because "..."')
+
+
+def collected(settings: Settings, result: Collected) -> None:
+    """What `collect` removed."""
+    say(
+        f"collect: removed {count(len(result.releases), 'release')}, {count(len(result.models), 'model')}, "
+        f"{count(result.batches, 'batch')}; release.keep is {settings.release.keep}"
+    )

@@ -1,0 +1,191 @@
+"""Runs each stage for the command line: recorded for lineage, its result printed and, in `titler run`, timed.
+
+A verb of `titler` and the whole job of `titler run` call the same functions, so their output and lineage are
+the same. Stages are imported when they run, because some import Keras or MLflow.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import alerts, memory
+from pipeline.cli import stage_reports
+from pipeline.cli.lineage import StageRecord, Subject
+from pipeline.cli.options import Context
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pinned import Pinned, PinnedDay
+
+if TYPE_CHECKING:
+    from pipeline.compute.derived_batches import Outcome
+    from pipeline.stages.plan import PlanOutcome
+    from pipeline.stages.vocab import ModelRequest
+
+
+@contextmanager
+def recorded(context: Context, verb: str, subject: Subject) -> Iterator[StageRecord]:
+    """Around a stage: records its lineage and, if the context is timed, prints its wall time and peak
+    memory."""
+    started, workers_before = time.perf_counter(), memory.child_peak()
+    if context.timed:
+        memory.reset_peak()
+    with context.lineage.stage(verb, subject) as record:
+        yield record
+    if context.timed:
+        workers = memory.child_peak()
+        worker_peak = workers if workers > workers_before else 0.0
+        stage_reports.timing(verb, time.perf_counter() - started, memory.peak(), worker_peak)
+
+
+def extract(context: Context, days: Sequence[date], *, again: bool = False) -> None:
+    """Runs `extract`, and sends an alert for every day that is not complete."""
+    from pipeline.stages import extract as stage
+
+    with recorded(context, "extract", days) as record:
+        outcome, health = stage.run(context.lake, context.settings, days, again=again)
+        record.result = outcome
+        stage_reports.extracted(context.lake, context.settings, outcome, health)
+    alerts.alert_about_days(context.lake, context.settings.alerts, health)
+
+
+def extract_file(context: Context, path: Path) -> Manifest:
+    """Reads a user's file into a batch of issues."""
+    from pipeline.stages import extract_file as stage
+
+    with recorded(context, "extract", path) as record:
+        record.result, is_new = stage.run(context.lake, context.settings, path)
+        stage_reports.file_extracted(context.lake, path, record.result, is_new)
+    return record.result
+
+
+def clean(context: Context, days: Sequence[date]) -> None:
+    """Runs `clean` on days."""
+    from pipeline.stages import clean as stage
+
+    with recorded(context, "clean", days) as record:
+        record.result = stage.run(context.lake, context.settings, [day.isoformat() for day in days])
+        stage_reports.batches(context.lake, "clean", record.result)
+
+
+def clean_file(context: Context, issues: Manifest) -> Manifest:
+    """Runs `clean` on a user's file."""
+    from pipeline.stages import clean as stage
+
+    with recorded(context, "clean", ()) as record:
+        outcome: Outcome = stage.clean_batches(context.lake, context.settings, [issues])
+        record.result = outcome
+        stage_reports.batches(context.lake, "clean", outcome, "file")
+    return outcome.manifests[0]
+
+
+def vocab(
+    context: Context, model: Pinned, request: ModelRequest, file_days: Sequence[PinnedDay] = ()
+) -> None:
+    """Runs `vocab`."""
+    from pipeline.stages import vocab as stage
+
+    with recorded(context, "vocab", model) as record:
+        record.result = stage.run(context.lake, context.settings, model, request, file_days)
+        stage_reports.vocabulary(context.lake, model.name, record.result)
+
+
+def vectorize(context: Context, pinned: Pinned, partition: str = "day") -> None:
+    """Runs `vectorize` for a model or a release. `partition` names what a batch is of, `day` or `file`."""
+    from pipeline.stages import vectorize as stage
+
+    with recorded(context, "vectorize", pinned) as record:
+        record.result = stage.run(context.lake, context.settings, pinned)
+        stage_reports.batches(context.lake, "vectorize", record.result, partition)
+
+
+def train(context: Context, model: Pinned) -> None:
+    """Runs `train`."""
+    from pipeline.stages import train as stage
+
+    with recorded(context, "train", model) as record:
+        record.result = stage.run(context.lake, context.settings, model, stage_reports.epoch)
+        stage_reports.trained(context.lake, context.settings, model.name, record.result)
+
+
+def evaluate(context: Context, model: Pinned, *, as_json: bool = False) -> None:
+    """Runs `evaluate` on the model's held-out issues."""
+    from pipeline.stages import evaluate as stage
+
+    with recorded(context, "evaluate", model) as record:
+        record.result = stage.run(context.lake, context.settings, model)
+        stage_reports.evaluated(record.result, as_json)
+
+
+def promote(context: Context, model: Pinned, *, force_because: str = "") -> None:
+    """Runs `promote`."""
+    from pipeline.stages import promote as stage
+
+    with recorded(context, "promote", model) as record:
+        record.result = stage.run(context.lake, context.settings, model, force_because=force_because)
+        stage_reports.promoted(record.result)
+
+
+def plan(context: Context, release: Pinned) -> PlanOutcome:
+    """Runs `plan`; returns what it opened, or why it opened nothing."""
+    from pipeline.stages import plan as stage
+
+    with recorded(context, "plan", release) as record:
+        planned: PlanOutcome = stage.run(context.lake, context.settings, release)
+        record.result = planned
+        stage_reports.planned(release.name, planned)
+    return planned
+
+
+def embed(context: Context, release: Pinned) -> None:
+    """Runs `embed`."""
+    from pipeline.stages import embed as stage
+
+    with recorded(context, "embed", release) as record:
+        record.result = stage.run(context.lake, release)
+        stage_reports.batches(context.lake, "embed", record.result)
+
+
+def predict(context: Context, release: Pinned) -> None:
+    """Runs `predict`."""
+    from pipeline.stages import predict as stage
+
+    with recorded(context, "predict", release) as record:
+        record.result = stage.run(context.lake, release)
+        stage_reports.batches(context.lake, "predict", record.result)
+
+
+def index(context: Context, release: Pinned) -> None:
+    """Runs `index`."""
+    from pipeline.stages import index as stage
+
+    with recorded(context, "index", release) as record:
+        record.result = stage.run(context.lake, release, context.settings.index)
+        stage_reports.indexed(context.lake, record.result)
+
+
+def publish(context: Context, release: Pinned, accepted: Mapping[str, str]) -> None:
+    """Runs `publish`. `accepted` maps collapsed days to the reason for accepting them."""
+    from pipeline.stages import publish as stage
+
+    with recorded(context, "publish", release) as record:
+        record.result = stage.run(context.lake, context.settings, release, accepted)
+        stage_reports.published(context.settings, record.result)
+
+
+def collect(context: Context) -> None:
+    """Runs `collect`. It changes no dataset, so it has no lineage."""
+    from pipeline.stages import collect as stage
+
+    started = time.perf_counter()
+    stage_reports.collected(context.settings, stage.run(context.lake, context.settings))
+    if context.timed:
+        stage_reports.timing("collect", time.perf_counter() - started, memory.peak(), 0.0)
+
+
+ForRelease = Callable[[Context, Pinned], Any]
+RELEASE_STAGES: tuple[ForRelease, ...] = (vectorize, embed, predict, index)
+"""The stages between `plan` and `publish`, in order."""

@@ -1,0 +1,107 @@
+"""Makes batches from other batches, file by file over Dask, and reuses those that exist already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.compute.cluster import map_shards
+from pipeline.contracts import Table
+from pipeline.lake.batches import Draft, Lake
+from pipeline.lake.manifest import File, Manifest
+from pipeline.settings import Compute
+
+ROWS_WORTH_A_CLUSTER = 100_000
+"""Rows from which a local cluster pays off: it starts in the time one process needs for about half as
+many."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The batches that a stage returns, one per day in the order of the days, and how many of them are new.
+
+    `unchanged_days` are the days that `extract` did not extract again because the source now has less of
+    them, each with what the source still has. `sources` are the batches that these were made from, if each
+    was made from one.
+    """
+
+    manifests: tuple[Manifest, ...]
+    made: int
+    unchanged_days: Mapping[str, str] = field(default_factory=dict)
+    sources: tuple[Manifest, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """The rows of all batches."""
+        return sum(manifest.rows for manifest in self.manifests)
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """A batch to make from `source`: its partition, and the inputs and parameters that its key is made of."""
+
+    source: Manifest
+    partition: dict[str, str]
+    inputs: tuple[str, ...]
+    parameters: dict[str, Any]
+
+
+def worth_a_cluster(batches: Sequence[Manifest]) -> bool:
+    """Whether the rows of these batches are enough work for a cluster."""
+    return sum(manifest.rows for manifest in batches) > ROWS_WORTH_A_CLUSTER
+
+
+def derive_batches(
+    lake: Lake,
+    contract: Table,
+    derivations: Sequence[Derivation],
+    work: Callable[..., pa.Table],
+    *arguments: Any,
+    label: str,
+    compute: Compute,
+) -> Outcome:
+    """Returns the existing batch of each derivation, or makes it: one Dask task per file of its source.
+
+    A task writes `work(rows, *arguments)`, where `rows` are the rows of the file.
+    """
+    manifests = [lake.reuse(contract.name, one.partition, one.inputs, one.parameters) for one in derivations]
+    drafts: dict[int, Draft] = {}
+    tasks: list[tuple[Manifest, File, str]] = []
+    task_drafts: list[Draft] = []
+    for position, (existing, one) in enumerate(zip(manifests, derivations, strict=True)):
+        if existing is None:
+            draft = lake.draft(contract.name, one.partition, one.inputs, one.parameters)
+            drafts[position] = draft
+            tasks += [(one.source, file, draft.folder) for file in one.source.files]
+            task_drafts += [draft] * len(one.source.files)
+    files = map_shards(
+        _derive_file,
+        tasks,
+        lake,
+        contract,
+        work,
+        arguments,
+        label=label,
+        compute=compute,
+        worth_a_cluster=sum(file.rows for _, file, _ in tasks) > ROWS_WORTH_A_CLUSTER,
+    )
+    for draft, file in zip(task_drafts, files, strict=True):
+        draft.files.append(file)
+    for position, draft in drafts.items():
+        manifests[position] = draft.commit()
+    sources = tuple(one.source for one in derivations)
+    return Outcome(tuple(manifest for manifest in manifests if manifest), len(drafts), sources=sources)
+
+
+def _derive_file(
+    task: tuple[Manifest, File, str],
+    lake: Lake,
+    contract: Table,
+    work: Callable[..., pa.Table],
+    arguments: tuple[Any, ...],
+) -> File:
+    source, file, folder = task
+    return lake.write_table(folder, file.name, work(lake.read_part(source, file), *arguments), contract)

@@ -1,0 +1,79 @@
+"""The stored neighbours of an issue: the nearest issues that were opened before it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.index.annoy_index import Index
+
+OVERSAMPLING = 10
+"""Older candidates to expect for each neighbour that is wanted."""
+EXACT_BELOW = 10_000
+"""Older items below which the search is exact: asking the index for that many candidates would read most of
+it."""
+
+
+class OlderNeighbours:
+    """Finds the nearest older items of an item. Age is the time of opening, then the issue's id.
+
+    `items` has one row per item and `vectors` (items, size) their vectors; `index` is the Annoy index of
+    these vectors.
+    """
+
+    def __init__(
+        self, items: pa.Table, vectors: npt.NDArray[np.float32], index: Index, search_k: int
+    ) -> None:
+        self._items = items
+        self._vectors = vectors
+        self._index = index
+        self._search_k = search_k
+        by_age = np.lexsort((items.column("issue_id").to_numpy(), items.column("created_at").to_numpy()))
+        self._age_rank = np.empty(len(items), dtype=np.int64)
+        self._age_rank[by_age] = np.arange(len(items))
+        self._oldest = by_age[:EXACT_BELOW]
+        oldest = vectors[self._oldest]
+        self._oldest_unit = oldest / np.linalg.norm(oldest, axis=1, keepdims=True)
+
+    def nearest_older(self, item: int, neighbours: int) -> list[tuple[int, float]]:
+        """Up to `neighbours` items older than `item`, nearest first, with their angular distances.
+
+        Asks the index for so many candidates that OVERSAMPLING times `neighbours` of them should be older.
+        With fewer than EXACT_BELOW older items the search is exact.
+        """
+        older = int(self._age_rank[item])
+        if older < EXACT_BELOW:
+            cosines = self._oldest_unit[:older] @ self._oldest_unit[older]
+            nearest = np.argsort(-cosines, kind="stable")[:neighbours]
+            distances = np.sqrt(np.maximum(0, 2 - 2 * cosines[nearest]))
+            return list(zip(self._oldest[nearest].tolist(), distances.tolist(), strict=True))
+        candidates = min(len(self._items), neighbours * OVERSAMPLING * math.ceil(len(self._items) / older))
+        search_k = max(self._search_k, 2 * candidates)
+        nearest_items = self._index.nearest(self._vectors[item], candidates, search_k)
+        return [(other, distance) for other, distance in nearest_items if self._age_rank[other] < older][
+            :neighbours
+        ]
+
+    def rows(
+        self, items: npt.NDArray[np.int64], neighbours: int, near_duplicate_distance: float
+    ) -> Iterator[dict[str, object]]:
+        """Rows of similar_issues_v1 for these items."""
+        for item in items.tolist():
+            nearest = self.nearest_older(item, neighbours)
+            own, *others = self._items.take(pa.array([item, *(other for other, _ in nearest)])).to_pylist()
+            for rank, (other, (_, distance)) in enumerate(zip(others, nearest, strict=True), start=1):
+                yield {
+                    "issue_id": own["issue_id"],
+                    "issue_url": own["issue_url"],
+                    "rank": rank,
+                    "similar_issue_id": other["issue_id"],
+                    "similar_issue_url": other["issue_url"],
+                    "similar_title": other["title"],
+                    "distance": distance,
+                    "same_repo": own["repo"] == other["repo"],
+                    "near_duplicate": distance < near_duplicate_distance,
+                }

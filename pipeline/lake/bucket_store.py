@@ -1,0 +1,133 @@
+"""A lake in a bucket, through fsspec."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.errors import LakeError
+from pipeline.lake.stores import CHECK_HINT
+
+_CREDENTIALS_HINTS = {
+    "s3": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this machine a role. "
+    "For an S3 server of your own, set AWS_ENDPOINT_URL as well.",
+    "gs": "Log in: gcloud auth application-default login; or give this machine a service account.",
+}
+
+
+class BucketStore:
+    """A `Store` in a bucket or in a folder of a bucket.
+
+    `filesystem` is fsspec's file system, and `base` is the root in fsspec's notation.
+    """
+
+    folder = None
+
+    def __init__(self, root: str, filesystem: Any, base: str) -> None:
+        self.root = root.rstrip("/")
+        self._filesystem = filesystem
+        self._base = base.rstrip("/")
+        self._bucket_exists = False
+        logging.getLogger("gcsfs").setLevel(
+            logging.CRITICAL
+        )  # it logs every error that it raises, with a traceback
+
+    def put(self, path: str, data: bytes) -> None:
+        with self._translated_errors(path, "written"):
+            self._filesystem.pipe_file(self._full_path(path), data)
+
+    def get(self, path: str) -> bytes | None:
+        with self._translated_errors(path, "read"):
+            try:
+                return bytes(self._filesystem.cat_file(self._full_path(path)))
+            except FileNotFoundError:
+                self._check_bucket()
+                return None
+
+    def delete(self, path: str) -> None:
+        with self._translated_errors(path, "deleted"):
+            try:
+                self._filesystem.rm_file(self._full_path(path))
+            except FileNotFoundError:
+                self._check_bucket()
+
+    def names(self, folder: str) -> list[str]:
+        top = self._full_path(folder)
+        with self._translated_errors(folder, "listed"):
+            try:
+                paths = self._filesystem.ls(top, detail=False)
+            except FileNotFoundError:
+                self._check_bucket()
+                return []
+        return sorted({path.rstrip("/").rpartition("/")[2] for path in paths if path.rstrip("/") != top})
+
+    def modified(self, folder: str) -> datetime | None:
+        with self._translated_errors(folder, "listed"):
+            return max((_written_at(info) for info in self._objects(folder).values()), default=None)
+
+    def delete_folder(self, folder: str) -> None:
+        with self._translated_errors(folder, "deleted"):
+            paths = sorted(self._objects(folder))
+        for path in paths:
+            self.delete(path.removeprefix(f"{self._base}/"))
+
+    def _objects(self, folder: str) -> dict[str, Mapping[str, Any]]:
+        entries = self._filesystem.find(self._full_path(folder), detail=True)
+        # A server on top of a file system may list folders as well.
+        return {path: info for path, info in entries.items() if info["type"] == "file"}
+
+    def _full_path(self, path: str) -> str:
+        return f"{self._base}/{path}" if path else self._base
+
+    def _check_bucket(self) -> None:
+        """Raises FileNotFoundError if the whole bucket is missing, which would look like an empty lake.
+        Checks once."""
+        if not self._bucket_exists:
+            self._filesystem.info(self._base.partition("/")[0])
+            self._bucket_exists = True
+
+    @contextmanager
+    def _translated_errors(self, path: str, action: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # every library behind fsspec raises its own kind
+            raise self._explain(f"{self.root}/{path}".rstrip("/"), action, error) from error
+
+    def _explain(self, address: str, action: str, error: Exception) -> LakeError:
+        """The store's error as a LakeError with the next step."""
+        bucket = self._base.partition("/")[0]
+        kind, protocol = type(error).__name__, self.root.partition("://")[0]
+        reason = (str(error).strip() or kind).splitlines()[0].rstrip(".")
+        failure = f"{address} cannot be {action}"
+        if isinstance(error, FileNotFoundError):
+            return LakeError(
+                f"{failure}: there is no bucket {bucket}.",
+                "Create the bucket, or set lake.root to another: titler doctor",
+            )
+        if "Credentials" in kind or "DefaultCredentialsError" in kind:
+            return LakeError(f"{failure}: {reason}.", _CREDENTIALS_HINTS.get(protocol, CHECK_HINT))
+        if isinstance(error, PermissionError) or "Forbidden" in reason:
+            return LakeError(
+                f"{failure}: the store refuses access: {reason}.",
+                f"Allow this identity to list the bucket {bucket} and to read, write and delete in it; then: titler doctor",
+            )
+        if isinstance(error, ConnectionError) or any(
+            word in kind for word in ("Connect", "Timeout", "Endpoint")
+        ):
+            return LakeError(
+                f"{failure}: the store does not answer: {reason}.", "Run the same command again when it does."
+            )
+        return LakeError(f"{failure}: {kind}: {reason}.", CHECK_HINT)
+
+
+def _written_at(info: Mapping[str, Any]) -> datetime:
+    """When an object was written, from fsspec's information about it: S3's, Google's or fsspec's own
+    memory's."""
+    value = info.get("LastModified") or info.get("updated") or info.get("created")
+    time = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if not isinstance(time, datetime):
+        return datetime.max.replace(tzinfo=UTC)  # unknown: treat it as new, so that it is never swept
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -1,0 +1,70 @@
+"""The manifest of a batch: its files, what it was made from, and its figures."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a batch. `rows` is 0 if the file is not a table."""
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A finished batch, as its `manifest.json` describes it.
+
+    `inputs` are the digests of the batches it was made from. `key` is the fingerprint of inputs, parameters
+    and table version; `digest` is the digest of the content (`pipeline/lake/fingerprint.py`). `figures` are
+    counts and measurements that later stages and reports read without opening the files.
+    """
+
+    table: str
+    partition: dict[str, str]
+    batch_id: str
+    key: str
+    digest: str
+    rows: int
+    files: tuple[File, ...]
+    inputs: tuple[str, ...]
+    parameters: dict[str, Any]
+    figures: dict[str, Any]
+    created_at: str
+
+    @property
+    def folder(self) -> str:
+        """The batch's folder, relative to the root of the lake."""
+        return posixpath.join(partition_folder(self.table, self.partition), self.batch_id)
+
+    @property
+    def day(self) -> str:
+        """The source day of the batch. A batch made from a user's file has the file's identifier instead."""
+        return self.partition.get("day") or self.partition["file"]
+
+    def to_json(self) -> str:
+        """The text of `manifest.json`."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """The manifest in `text`. Raises ValueError, TypeError or KeyError if it is not one."""
+        values = json.loads(text)
+        values["files"] = tuple(File(**file) for file in values["files"])
+        values["inputs"] = tuple(values["inputs"])
+        return cls(**values)
+
+
+def partition_folder(table: str, partition: Mapping[str, str]) -> str:
+    """The folder of a partition, relative to the root of the lake: issues_v1/day=2015-01-01."""
+    return posixpath.join(table, *(f"{name}={value}" for name, value in partition.items()))

@@ -1,0 +1,89 @@
+"""Removes batches that nothing refers to any more."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
+
+from pipeline.lake.batches import CURRENT, KEYS, Lake
+from pipeline.lake.manifest import MANIFEST
+from pipeline.lake.stores import UNFINISHED
+
+
+def sweep_batches(
+    lake: Lake,
+    tables: Collection[str],
+    referenced: Collection[str],
+    older_than: timedelta,
+    now: datetime,
+    *,
+    keep_current_of: Collection[str],
+) -> int:
+    """Removes the batches of `tables` that nothing refers to; returns how many.
+
+    `referenced` are folders of batches to keep. Also kept are batches whose newest file is younger than
+    `older_than`, since a stage may still be writing them, and, in the partitions by day of `keep_current_of`,
+    the current batch.
+    """
+    removed = 0
+    for table in tables:
+        for partition in _partitions(lake, table):
+            keep_current = table in keep_current_of and "/day=" in partition
+            removed += _sweep_partition(
+                lake, partition, referenced, older_than, now, keep_current=keep_current
+            )
+    return removed
+
+
+def sweep_unfinished_files(lake: Lake, older_than: timedelta, now: datetime) -> None:
+    """Removes files that a killed process left before they were renamed into place."""
+    for name in lake.names(UNFINISHED):
+        if _is_older(lake, f"{UNFINISHED}/{name}", older_than, now):
+            lake.delete(f"{UNFINISHED}/{name}")
+
+
+def _is_older(lake: Lake, path: str, age: timedelta, now: datetime) -> bool:
+    """Whether the newest file below a path is older than `age`. A path without any listed file may be in use:
+    False."""
+    modified = lake.modified(path)
+    return modified is not None and now - modified >= age
+
+
+def _partitions(lake: Lake, folder: str) -> Iterator[str]:
+    """The folders of a table's partitions: the innermost of those that are named KEY=VALUE."""
+    inner = [name for name in lake.names(folder) if "=" in name]
+    if not inner and "=" in folder:
+        yield folder
+    for name in inner:
+        yield from _partitions(lake, f"{folder}/{name}")
+
+
+def _sweep_partition(
+    lake: Lake,
+    partition: str,
+    referenced: Collection[str],
+    older_than: timedelta,
+    now: datetime,
+    *,
+    keep_current: bool,
+) -> int:
+    pointer = lake.get_json(f"{partition}/{CURRENT}")
+    current = pointer["batch_id"] if pointer else None
+    removed = set()
+    for name in lake.names(partition):
+        folder = f"{partition}/{name}"
+        if name in (KEYS, CURRENT) or folder in referenced or (keep_current and name == current):
+            continue
+        if _is_older(lake, folder, older_than, now):
+            removed.add(name)
+    # Pointers go first: none may lead to a batch that is half removed.
+    for key in lake.names(f"{partition}/{KEYS}"):
+        target = lake.get_json(f"{partition}/{KEYS}/{key}")
+        if target and target["batch_id"] in removed:
+            lake.delete(f"{partition}/{KEYS}/{key}")
+    if current in removed:
+        lake.delete(f"{partition}/{CURRENT}")
+    for name in sorted(removed):
+        lake.delete(f"{partition}/{name}/{MANIFEST}")
+        lake.delete_folder(f"{partition}/{name}")
+    return len(removed)

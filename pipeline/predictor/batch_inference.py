@@ -1,0 +1,86 @@
+"""Runs a release's model over the days of the release, and reuses the batches of days that it has seen
+before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.compute.derived_batches import Outcome
+from pipeline.contracts import Table
+from pipeline.lake.batches import Draft, Lake
+from pipeline.lake.manifest import File, Manifest
+from pipeline.lake.pinned import Pinned
+from pipeline.predictor.loading import load_predictor
+from pipeline.progress import track
+
+ROWS_PER_CALL = 8192
+
+
+@dataclass(frozen=True)
+class InferenceDay:
+    """A day to run the model over.
+
+    `read` returns the rows of one file of `vectors`. The other fields are the partition of the resulting
+    batch, and the inputs and parameters that its key is made of.
+    """
+
+    vectors: Manifest
+    read: Callable[[File], pa.Table]
+    partition: dict[str, str]
+    inputs: tuple[str, ...]
+    parameters: dict[str, Any]
+
+
+def infer_days(
+    lake: Lake,
+    release: Pinned,
+    contract: Table,
+    days: Sequence[InferenceDay],
+    infer: Callable[[pa.Table, Any], pa.Table],
+    verb: str,
+) -> Outcome:
+    """One batch of `contract` per day: the existing one, or `infer(rows, predictor)`, row by row.
+
+    The files of small days are processed together, up to ROWS_PER_CALL rows per call, since a network takes
+    as long for a few issues as for a mini-batch of them. Each day is committed as soon as all its files are
+    written.
+    """
+    manifests: dict[str, Manifest] = {}
+    pending: list[tuple[Draft, InferenceDay]] = []
+    for day in days:
+        existing = lake.find(contract.name, day.partition, day.inputs, day.parameters)
+        if existing is not None:
+            manifests[day.vectors.day] = existing
+        else:
+            pending.append((lake.draft(contract.name, day.partition, day.inputs, day.parameters), day))
+    predictor = load_predictor(lake, release.plan.facts["predictor"]) if pending else None
+
+    group: list[tuple[Draft, InferenceDay, str, pa.Table]] = []
+
+    def process_group() -> None:
+        if group:
+            results = infer(pa.concat_tables([rows for *_, rows in group]), predictor)
+            start = 0
+            for draft, _, name, rows in group:
+                draft.write_table(name, results.slice(start, len(rows)), contract)
+                start += len(rows)
+        for draft, day in {id(draft): (draft, day) for draft, day, *_ in group}.values():
+            if len(draft.files) == len(day.vectors.files):
+                manifests[day.vectors.day] = draft.commit()
+        group.clear()
+
+    for draft, day in track(pending, verb, len(pending)):
+        if not day.vectors.files:
+            manifests[day.vectors.day] = draft.commit()
+        for file in day.vectors.files:
+            group.append((draft, day, file.name, day.read(file)))
+            if sum(len(rows) for *_, rows in group) >= ROWS_PER_CALL:
+                process_group()
+    process_group()
+    in_order = tuple(manifests[day.vectors.day] for day in days)
+    release.members.put(contract.name, in_order)
+    return Outcome(in_order, len(pending))

@@ -1,0 +1,116 @@
+"""The audit before a release is published: no collapsed day that nobody accepted, and enough recall of the
+index."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.contracts import INDEX, SOURCE_HEALTH, TITLE_PREDICTIONS
+from pipeline.errors import StoppedError, UsageError
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pinned import Pinned
+from pipeline.provenance import user_name
+from pipeline.releases.records import published_records
+from pipeline.settings import Index, Settings
+
+
+def audit(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, str]) -> dict[str, Any]:
+    """The record of a release that passes; it still lacks when it was published. `accepted` maps collapsed
+    days to reasons.
+
+    Raises StoppedError for a collapsed day that nobody accepted, or a recall that is too low.
+    """
+    plan = release.plan
+    acceptances = collect_acceptances(lake, settings, release, accepted)
+    accepted_days = {entry["day"] for entry in acceptances}
+    collapsed = [
+        manifest
+        for manifest in release.members[SOURCE_HEALTH.name]
+        if manifest.figures["verdict"] == "collapsed" and manifest.day not in accepted_days
+    ]
+    if collapsed:
+        raise _stopped_by_days(release.name, collapsed)
+    index = release.members[INDEX][0]
+    check_recall(release.name, index, settings.index)
+    superseded = sum(len(issue_ids) for issue_ids in plan.superseded.values())
+    titled = sum(manifest.rows for manifest in release.members[TITLE_PREDICTIONS.name])
+    return {
+        "release_id": release.name,
+        "published_by": user_name(),
+        "model": plan.facts["model"],
+        "model_version": plan.facts["model_version"],
+        "vocabulary": plan.facts["vocabulary"],
+        "mlflow_run": plan.facts["mlflow_run"],
+        "days": len(plan.days),
+        "issues": titled - superseded,
+        "index_items": index.figures["items"],
+        "recall_at_10": index.figures["recall_at_10"],
+        "accepted": json.dumps(acceptances, ensure_ascii=False),
+    }
+
+
+def collect_acceptances(
+    lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, str]
+) -> list[dict[str, str]]:
+    """Who accepted which collapsed day of the release, when and why.
+
+    An acceptance counts if it is given now, or if it was given for an earlier release that had the day with
+    equal figures. Raises UsageError for an accepted day that is not in the release.
+    """
+    digests = {day.day: day.health_digest for day in release.plan.days}
+    acceptances = {
+        entry["day"]: entry
+        for record in published_records(lake, settings)
+        for entry in json.loads(record["accepted"])
+        if digests.get(entry["day"]) == entry["health"]
+    }
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    for day, reason in accepted.items():
+        if day not in digests:
+            raise UsageError(
+                f"{day} is not in release {release.name}, so it cannot be accepted.",
+                "titler status lists the days.",
+            )
+        acceptances[day] = {
+            "day": day,
+            "because": reason,
+            "by": user_name(),
+            "at": now,
+            "health": digests[day],
+        }
+    return [acceptances[day] for day in sorted(acceptances)]
+
+
+def check_recall(release_id: str, index: Manifest, settings: Index) -> None:
+    """Raises StoppedError if an index finds too few of the true neighbours."""
+    recall = index.figures["recall_at_10"]
+    if recall < settings.min_recall:
+        raise StoppedError(
+            f"Release {release_id} is stopped: recall@10 over {index.figures['recall_queries']} issues is {recall:.3f}, "
+            f"expected at least {settings.min_recall} (index.min_recall).",
+            f"More trees raise it: TITLER_INDEX__TREES={settings.trees * 2} titler index --release {release_id}",
+            event=f"release/{release_id}/recall",
+        )
+
+
+def _stopped_by_days(release_id: str, collapsed: Sequence[Manifest]) -> StoppedError:
+    """The error for collapsed days: the first one in full, the others by name."""
+    first, *others = collapsed
+    health = first.figures
+    # Older versions of Titler judged a day by its events only, and stored no reason.
+    reason = health.get("reason") or f"{health['events']:,} events where {health['usual_events']:,} are usual"
+    also = f"\nAlso collapsed: {', '.join(manifest.day for manifest in others)}." if others else ""
+    accept = " ".join(f"--accept {manifest.day}" for manifest in collapsed)
+    return StoppedError(
+        f"{first.day}: {reason} ({health['hours_found']} of 24 hours found), so the day has collapsed and stops release "
+        f"{release_id}.{also}",
+        f"See what the source gave:  titler status --day {first.day}\n"
+        f"Fetch it again:            titler extract --day {first.day} --again; then clean it and plan another release\n"
+        f'Accept it as it is:        titler publish --release {release_id} {accept} --because "..."',
+        # The same days send one alert, however many releases they stop: a backfill may plan many.
+        event="stopped/" + ",".join(f"{manifest.day}={manifest.figures['events']}" for manifest in collapsed),
+    )

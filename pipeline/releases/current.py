@@ -1,0 +1,53 @@
+"""Which release is current. The warehouse's row decides; the lake's pointer and record follow it."""
+
+from __future__ import annotations
+
+from pipeline import warehouse
+from pipeline.contracts import RELEASES
+from pipeline.errors import UsageError
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned
+from pipeline.releases.records import read_record, record_from_row, write_record
+from pipeline.settings import Settings
+
+POINTER = "releases/current.json"
+
+
+def current_release_id(lake: Lake) -> str | None:
+    """The id of the release that the lake's pointer names, which readers of the lake use; None before the
+    first release."""
+    pointer = lake.get_json(POINTER)
+    return None if pointer is None else str(pointer["release_id"])
+
+
+def require_current(lake: Lake) -> Pinned:
+    """The current release. Raises UsageError if no release was published."""
+    release_id = current_release_id(lake)
+    if release_id is None:
+        raise UsageError(
+            f"No release is published in {lake.root}.",
+            "Publish one: titler run --from 2015-01-01 --to 2015-01-01",
+        )
+    return Pinned(lake, "releases", release_id)
+
+
+def point_to(lake: Lake, release_id: str) -> None:
+    """Makes the lake's pointer name this release."""
+    if current_release_id(lake) != release_id:
+        lake.put_json(POINTER, {"release_id": release_id})
+
+
+def reconcile_current(lake: Lake, settings: Settings) -> str | None:
+    """The id of the release that the warehouse shows, or None before the first release.
+
+    Repairs the release's record and the lake's pointer if a crash left them behind. The caller must hold the
+    publish lock.
+    """
+    connection = warehouse.connect(settings, "publish")
+    release_id = connection.current_release()
+    if release_id is not None:
+        row = next(row for row in connection.records(RELEASES) if row["release_id"] == release_id)
+        if read_record(lake, release_id) != record_from_row(row):
+            write_record(lake, record_from_row(row))
+        point_to(lake, release_id)
+    return release_id

@@ -1,0 +1,70 @@
+"""What the source has of a day, and what extracting days would cost. Reads no event."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from pipeline import warehouse
+from pipeline.contracts import ISSUES
+from pipeline.lake.batches import Lake
+from pipeline.progress import track
+from pipeline.settings import Settings
+from pipeline.source import hour_files
+from pipeline.stages.extract import batch_parameters, extraction_query
+from pipeline.warehouse.price import usd
+
+CONNECTIONS = 8
+
+
+def ready(settings: Settings, day: date) -> dict[str, Any]:
+    """Whether the source has a day's last hour, after which nothing more arrives. The keys never change."""
+    day_source = warehouse.connect(settings, "ready").source_day(day) or hour_files.find_hours(
+        settings.source.hours, day
+    )
+    place = day_source.name if isinstance(day_source, warehouse.SourceTable) else settings.source.hours
+    return {
+        "day": str(day),
+        "ready": has_last_hour(day_source, day),
+        "source": f"hour {hour_files.HOURS[-1]} in {place}",
+    }
+
+
+def has_last_hour(day_source: warehouse.SourceTable | hour_files.SourceDay, day: date) -> bool:
+    """Whether the day's last hour has arrived: its file, or its events in the day's table.
+
+    GH Archive adds each hour to the table after the hour is over, so a change after the end of the day means
+    that all hours are in it.
+    """
+    if isinstance(day_source, hour_files.SourceDay):
+        return hour_files.HOURS[-1] not in day_source.missing
+    end_of_day = datetime.combine(day, time(), UTC) + timedelta(days=1)
+    return day_source.changed is not None and day_source.changed >= end_of_day
+
+
+def cost(lake: Lake, settings: Settings, days: Sequence[date]) -> dict[str, Any]:
+    """What BigQuery would bill for extracting these days, by dry runs. Days in the lake cost nothing. The
+    keys never change."""
+    connection = warehouse.connect(settings, "cost")
+    query = extraction_query(settings)
+
+    def estimate(day: date) -> dict[str, Any]:
+        table, in_lake = connection.source_day(day), False
+        if table is not None:
+            parameters = batch_parameters(query, table)
+            in_lake = lake.find(ISSUES.name, {"day": str(day)}, (), parameters) is not None
+        size = 0 if table is None or in_lake else connection.estimate(query, day)
+        return {"day": str(day), "in_lake": in_lake, "bytes": size, "usd": usd(settings.warehouse, size)}
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        rows = list(track(pool.map(estimate, days), "cost", len(days)))
+    total = sum(row["bytes"] for row in rows)
+    return {
+        "days": rows,
+        "bytes": total,
+        "usd": usd(settings.warehouse, total),
+        "max_bytes_per_run": settings.warehouse.max_bytes_per_run,
+        "max_bytes_per_day": settings.warehouse.max_bytes_per_day,
+    }

@@ -1,0 +1,76 @@
+"""What the lake holds: source days with their verdicts, the champion, the current release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.contracts import PREDICTOR, SOURCE_HEALTH
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned
+from pipeline.releases.current import current_release_id
+from pipeline.releases.records import read_record
+from pipeline.settings import Settings
+from pipeline.tracking import open_tracking
+
+HEALTH_KEYS = ("day", "hours_found", "events", "malformed", "issues", "trainable", "verdict")
+
+
+def status(
+    lake: Lake, settings: Settings, first: str | None = None, last: str | None = None
+) -> dict[str, Any]:
+    """Days with their health, the champion, and the current release with its age. The keys never change."""
+    return {
+        "days": _days(lake, first, last),
+        "model": _champion(lake, settings),
+        "release": _current_release(lake, settings),
+    }
+
+
+def verdict_reasons(lake: Lake, days: Iterable[str]) -> dict[str, str]:
+    """Why these days are not complete, in words, as far as it is known."""
+    batches = {day: lake.current(SOURCE_HEALTH.name, {"day": day}) for day in days}
+    return {
+        day: health.figures["reason"]
+        for day, health in batches.items()
+        if health and health.figures.get("reason")
+    }
+
+
+def _days(lake: Lake, first: str | None, last: str | None) -> list[dict[str, Any]]:
+    days = []
+    for day in lake.days(SOURCE_HEALTH.name):
+        if (first or "") <= day <= (last or "9999"):
+            health = lake.current(SOURCE_HEALTH.name, {"day": day})
+            if health is not None:
+                days.append({key: health.figures[key] for key in HEALTH_KEYS})
+    return days
+
+
+def _champion(lake: Lake, settings: Settings) -> dict[str, Any] | None:
+    # MLflow's default database does not exist before the first training.
+    if not settings.tracking.uri and "mlflow.db" not in lake.names(""):
+        return None
+    champion = open_tracking(settings, lake).champion()
+    if champion is None:
+        return None
+    predictor = Pinned(lake, "models", champion.model).members[PREDICTOR][0]
+    return {"name": champion.model, "version": champion.version, "variant": predictor.figures["variant"]}
+
+
+def _current_release(lake: Lake, settings: Settings) -> dict[str, Any] | None:
+    release_id = current_release_id(lake)
+    record = read_record(lake, release_id) if release_id else None
+    if record is None:
+        return None
+    age = (datetime.now(UTC) - datetime.fromisoformat(record["published_at"])).total_seconds() / 3600
+    return {
+        "id": record["release_id"],
+        "issues": record["issues"],
+        "index_items": record["index_items"],
+        "recall_at_10": record["recall_at_10"],
+        "published_at": record["published_at"],
+        "age_hours": round(age, 1),
+        "stale": 0 < settings.alerts.stale_after_hours < age,
+    }

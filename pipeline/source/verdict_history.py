@@ -1,0 +1,113 @@
+"""The verdicts in the lake: each day is judged against the days before it, and judged again when earlier days
+arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.contracts import ISSUES, SOURCE_HEALTH
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
+from pipeline.source import day_verdict
+
+
+class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
+    """The verdicts in the lake, each read when it is first used, and those added since."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._days = set(lake.days(SOURCE_HEALTH.name))
+        self._judged: dict[date, day_verdict.JudgedDay] = {}
+
+    def __getitem__(self, day: date) -> day_verdict.JudgedDay:
+        if day not in self._judged:
+            batch = None
+            if str(day) in self._days:
+                batch = self._lake.current(SOURCE_HEALTH.name, {"day": str(day)})
+            if batch is None or "verdict" not in batch.figures:
+                raise KeyError(day)
+            self.add(day, batch.figures)
+        return self._judged[day]
+
+    def add(self, day: date, figures: Mapping[str, Any]) -> None:
+        """Adds a verdict that was just given. `figures` are a row of source_health_v1."""
+        self._judged[day] = day_verdict.JudgedDay(figures["verdict"], figures["events"], figures["issues"])
+        self._days.add(str(day))
+
+    def __iter__(self) -> Iterator[date]:
+        return map(date.fromisoformat, sorted(self._days))
+
+    def __len__(self) -> int:
+        return len(self._days)
+
+
+def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str, Any]:
+    """Judges the day of a batch of issues, writes its source_health_v1 and adds the verdict to `history`;
+    returns the row."""
+    day, figures = date.fromisoformat(issues.day), issues.figures
+    counts = day_verdict.DayCounts(
+        figures["hours_found"], figures["events"], figures["malformed"], issues.rows
+    )
+    verdict = _verdict_columns(history, day, counts)
+    row: dict[str, Any] = {
+        "day": day,
+        "hours_found": figures["hours_found"],
+        "hours_missing": figures["hours_missing"],
+        "events": figures["events"],
+        "malformed": figures["malformed"],
+        "issues": issues.rows,
+        "trainable": figures["trainable"],
+        **verdict,
+    }
+    history.add(day, row)
+    partition = {"day": issues.day}
+    parameters = {**verdict, "issues_batch": issues.batch_id}
+    if lake.reuse(SOURCE_HEALTH.name, partition, (issues.digest,), parameters) is None:
+        draft = lake.draft(SOURCE_HEALTH.name, partition, (issues.digest,), parameters)
+        table = pa.Table.from_pylist([row], schema=SOURCE_HEALTH.schema)
+        draft.write_table("part-00000.parquet", table, SOURCE_HEALTH)
+        draft.commit({**row, "day": issues.day})
+    return row
+
+
+def judge_all_again(lake: Lake) -> tuple[str, ...]:
+    """Judges every day again, oldest first, against the days that the lake has now; returns the days that
+    changed.
+
+    A day is first judged when it is extracted. A backfill and its retries extract days in any order; judging
+    again makes the order irrelevant.
+    """
+    history, changed = VerdictHistory(lake), []
+    for name in lake.days(SOURCE_HEALTH.name):
+        health = lake.current(SOURCE_HEALTH.name, {"day": name})
+        if health is None or "verdict" not in health.figures:
+            continue
+        day, row = date.fromisoformat(name), health.figures
+        counts = day_verdict.DayCounts(row["hours_found"], row["events"], row["malformed"], row["issues"])
+        verdict = _verdict_columns(history, day, counts)
+        unchanged = verdict == {column: row.get(column) for column in verdict}
+        issues = None if unchanged else lake.current(ISSUES.name, {"day": name})
+        # Otherwise the day is being extracted, and judged, at this moment.
+        if issues is not None and issues.digest in health.inputs:
+            judge_day(lake, issues, history)
+            changed.append(name)
+        else:
+            history.add(day, row)
+    return tuple(changed)
+
+
+def _verdict_columns(history: VerdictHistory, day: date, counts: day_verdict.DayCounts) -> dict[str, Any]:
+    """The columns of source_health_v1 that depend on the days before."""
+    judgement = day_verdict.judge(day, counts, history)
+    usual = judgement.usual
+    return {
+        "usual_events": usual.events if usual else None,
+        "verdict": judgement.verdict,
+        "usual_issues": usual.issues if usual else None,
+        "compared_with": usual.compared_with if usual else None,
+        "reason": judgement.reason,
+    }

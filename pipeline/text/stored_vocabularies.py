@@ -1,0 +1,19 @@
+"""Loads vocabularies from a batch of the lake."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
+from pipeline.text.vocabulary import Vocabularies
+
+
+def load_vocabularies(lake: Lake, manifest: Manifest) -> Vocabularies:
+    """The vocabularies in a batch of vocabularies or in a predictor's batch."""
+    with tempfile.TemporaryDirectory(prefix="titler-") as folder:
+        for file in manifest.files:
+            if file.name.endswith("_vocabulary.json"):
+                (Path(folder) / file.name).write_bytes(lake.read_file(manifest, file))
+        return Vocabularies.load(Path(folder))
