@@ -1,4 +1,4 @@
-"""What bytes cost, and how they are told to a person."""
+"""What BigQuery charges for bytes, and how bytes and prices are printed."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ TIB = 2**40
 
 
 def usd(settings: Settings, count: int) -> float:
-    """The price of so many bytes billed."""
+    """The price of `count` billed bytes."""
     return count / TIB * settings.usd_per_tib
 
 
-def size(count: int) -> str:
-    """Bytes for a person: 3.4 GB, by powers of 1,000."""
+def format_bytes(count: int) -> str:
+    """Bytes in the largest unit that fits, in powers of 1,000: `3.4 GB`."""
     value, units = float(count), ["B", "kB", "MB", "GB", "TB", "PB"]
     while value >= 999.95 and len(units) > 1:
         value, units = value / 1000, units[1:]
     return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"
 
 
-def priced(settings: Settings, count: int) -> str:
-    """`3.4 GB, $0.02`."""
+def format_price(settings: Settings, count: int) -> str:
+    """Billed bytes with their price: `3.4 GB, $0.02`."""
     price = usd(settings, count)
-    return f"{size(count)}, {'under $0.01' if 0 < price < 0.005 else f'${price:,.2f}'}"
+    return f"{format_bytes(count)}, {'under $0.01' if 0 < price < 0.005 else f'${price:,.2f}'}"

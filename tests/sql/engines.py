@@ -18,11 +18,11 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from pipeline import contracts
-from pipeline.warehouse import Query, suffix
-from pipeline.warehouse.dialect import scan_condition, translate
+from pipeline.warehouse import Query, table_suffix
+from pipeline.warehouse.column_types import in_bigquery
 from pipeline.warehouse.duckdb import DuckDBWarehouse, StagedFile
-from pipeline.warehouse.hours import HourReader
-from pipeline.warehouse.types import in_bigquery
+from pipeline.warehouse.duckdb.bigquery_sql_in_duckdb import scan_condition, translate
+from pipeline.warehouse.duckdb.hour_reader import HourReader
 from tests.sql.googlesql import (
     EVENTS,
     EVENTS_SCHEMA,
@@ -43,7 +43,7 @@ OTHER_DAYS = (
     date(2016, 1, 1),
 )  # of which GH Archive's tables hold an issue that no engine may give
 DATA_SET = f"{emulator.PROJECT}.titler"  # one alone: the emulator takes a bare name for a table of the data set that it saw first
-BOUNDS = {"first_suffix": suffix(DAY), "last_suffix": suffix(DAY)}
+BOUNDS = {"first_suffix": table_suffix(DAY), "last_suffix": table_suffix(DAY)}
 
 
 class Engine(Protocol):
@@ -97,7 +97,7 @@ class DuckDB:
         connection = duckdb.connect()
         connection.execute("SET TimeZone = 'UTC'")
         condition, query, whole = scan_condition(sql), Query("scan", sql, values), translate(sql)
-        HourReader(connection, condition.sql, query.binding(condition.parameters), suffix(DAY)).read(
+        HourReader(connection, condition.sql, query.binding(condition.parameters), table_suffix(DAY)).read(
             self._hour(events)
         )
         return _plain(
@@ -159,8 +159,8 @@ class Evaluator:
         return _plain(self._googlesql.evaluate(sql, tables, values))
 
     def _scan(self, sql: str, events: Events, values: Mapping[str, Any]) -> list[Row]:
-        rows = [{**event_row(event), SUFFIX: suffix(DAY)} for event in events]
-        rows += [{**event_row(opened(title="of another day")), SUFFIX: suffix(day)} for day in OTHER_DAYS]
+        rows = [{**event_row(event), SUFFIX: table_suffix(DAY)} for event in events]
+        rows += [{**event_row(opened(title="of another day")), SUFFIX: table_suffix(day)} for day in OTHER_DAYS]
         return _plain(self._googlesql.evaluate(sql, {EVENTS: rows}, values))
 
 

@@ -1,4 +1,4 @@
-"""Google's own analyser takes every statement of `sql/` and of the README, and gives them the types that the contracts name."""
+"""Google's own analyser takes every statement of `sql/` and of the analysts' page, and gives them the types that the contracts name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXAMPLES = SQL / "examples"  # what BigQuery alone has
 FILES = sorted(str(path.relative_to(SQL)) for path in SQL.rglob("*.sql") if path.parent != EXAMPLES)
 PAGES = "".join(
     (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
-    for page in ("README.md", "docs/bigquery.md")
+    for page in ("docs/querying.md", "docs/bigquery.md")
 )
 EXTRACT = (SQL / "extract_issues.sql").read_text(encoding="utf-8")
 

@@ -13,7 +13,7 @@ from google.cloud import bigquery
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse import Warehouse
 from pipeline.warehouse.bigquery import BigQueryWarehouse
-from pipeline.warehouse.bigquery import client as google
+from pipeline.warehouse.bigquery.client import connect
 from pipeline.warehouse.duckdb import DuckDBWarehouse
 from tests.support.emulator import PROJECT, Emulator, program, running
 from tests.support.stores import BUCKET
@@ -54,7 +54,7 @@ def bigquery_settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
             storage_endpoint=emulator.storage_endpoint,
             timeout=60,
         )
-    client = google.connect(settings)
+    client = connect(settings)
     made = bigquery.Dataset(f"{settings.project}.{dataset}")
     made.location = settings.location
     client.create_dataset(made)

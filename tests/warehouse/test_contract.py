@@ -431,7 +431,7 @@ def test_what_lives_in_the_lake_alone_is_not_staged(warehouse: Warehouse, tmp_pa
 
 def test_collecting_keeps_the_batches_that_are_named(warehouse: Warehouse, tmp_path: Path) -> None:
     publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
-    warehouse.collect({"title_predictions_v1": {"t1"}})
+    warehouse.delete_batches_except({"title_predictions_v1": {"t1"}})
     assert ask(warehouse, "SELECT issue_id FROM title_predictions") == [{"issue_id": 1}]
 
 

@@ -1,4 +1,6 @@
-"""BigQuery's jobs: a dry run and a reservation before each query, names by which a retried task finds its job, waiting."""
+"""BigQuery jobs: estimated and reserved before they run, named so that a retried task finds its job, and
+waited for.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,6 @@ import hashlib
 import itertools
 import json
 import re
-import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,18 +17,35 @@ from typing import Any
 from google.api_core import exceptions
 from google.cloud import bigquery
 from google.cloud.bigquery.job import LoadJob, QueryJob
+from tenacity import (
+    RetryCallState,
+    RetryError,
+    Retrying,
+    retry_if_result,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_exponential,
+)
 
 from pipeline.errors import TitlerError
 from pipeline.progress import say
 from pipeline.settings import Warehouse as Settings
-from pipeline.warehouse.bigquery import client as google
-from pipeline.warehouse.bigquery.ledger import Ledger, Reservation
-from pipeline.warehouse.price import priced, usd
+from pipeline.warehouse.bigquery.budgets import Reservation, SpendLedger
+from pipeline.warehouse.bigquery.client import REQUEST_TIMEOUT, connect
+from pipeline.warehouse.bigquery.errors import (
+    RERUN,
+    TRANSIENT_REASONS,
+    RefusedError,
+    UnansweredError,
+    refusal,
+    translated_errors,
+)
+from pipeline.warehouse.price import format_price, usd
 
-ATTEMPTS = 5  # jobs begun for one statement that fails for a moment
-LONGEST_PAUSE = 5  # seconds between two looks at a running job
+ATTEMPTS = 5  # jobs started for one statement that fails for a transient reason
+FIRST_POLL_INTERVAL, LONGEST_POLL_INTERVAL = 0.05, 5  # seconds between two checks of a running job
 MIB = 2**20
-MINIMUM = 10 * MIB  # bytes billed a table
+MINIMUM_BILLED = 10 * MIB  # bytes per table
 LEDGER_BYTES = 10**9  # that a statement of the ledger may bill
 _TYPES = (
     (bool, "BOOL"),
@@ -41,50 +59,53 @@ _TYPES = (
 
 @dataclass(frozen=True)
 class Statement:
-    """SQL with the values of its `@named` parameters. `doing` completes "BigQuery failed while ...": reading a day, checking.
+    """SQL with the values of its `@named` parameters.
 
-    `at_least` are bytes to reserve for what a dry run does not foresee: a script's.
+    `action` completes "BigQuery failed while ...": reading a day, checking.
+
+    `at_least` is the smallest number of bytes to reserve, for a script, whose bytes a dry run does not
+    estimate.
     """
 
-    doing: str
+    action: str
     sql: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     at_least: int = 0
 
 
 @dataclass(frozen=True)
-class Paid:
-    """A query's finished job and what it cost, in bytes."""
+class FinishedQuery:
+    """The job of a finished query, and its cost in bytes."""
 
     job: QueryJob
     estimated: int
     billed: int
 
 
-def cost_of(paid: Sequence[Paid], settings: Settings) -> dict[str, Any]:
-    """What queries cost together, as a manifest records it; `job_id` is the last one's."""
-    billed = sum(one.billed for one in paid)
+def cost_of(queries: Sequence[FinishedQuery], settings: Settings) -> dict[str, Any]:
+    """The total cost of queries, in the form that a manifest stores. `job_id` is that of the last query."""
+    billed = sum(query.billed for query in queries)
     return {
-        "job_id": paid[-1].job.job_id,
-        "bytes_estimated": sum(one.estimated for one in paid),
+        "job_id": queries[-1].job.job_id,
+        "bytes_estimated": sum(query.estimated for query in queries),
         "bytes_billed": billed,
         "usd": round(usd(settings, billed), 6),
     }
 
 
-def fingerprint(*parts: Any) -> str:
-    """16 hex digits that stand for these values."""
-    return hashlib.sha256(json.dumps(parts, default=str, sort_keys=True).encode()).hexdigest()[:16]
+def fingerprint(*values: Any) -> str:
+    """16 hex digits that identify these values."""
+    return hashlib.sha256(json.dumps(values, default=str, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class Jobs:
-    """Jobs of one command in one data set."""
+    """The jobs of one command in one data set."""
 
     def __init__(self, settings: Settings, verb: str, run: str, release_id: str | None = None) -> None:
         self.settings = settings
         self.verb = verb
-        self.client = google.connect(settings)
-        self.ledger = Ledger(settings, verb, run, self._unpaid)
+        self.client = connect(settings)
+        self.ledger = SpendLedger(settings, verb, run, self._execute_uncounted)
         self.release_id = release_id
 
     @property
@@ -92,76 +113,95 @@ class Jobs:
         return f"{self.settings.project}.{self.settings.dataset}"
 
     def estimate(self, statement: Statement) -> int:
-        """Bytes that a query would have billed, BigQuery's minimum a table included: a dry run, which is free."""
-        with google.told(self.settings, f"estimating the cost of {statement.doing}"):
+        """Bytes that a query would bill, including BigQuery's minimum per table.
+
+        Uses a dry run, which is free.
+        """
+        with translated_errors(self.settings, f"estimating the cost of {statement.action}"):
             config = self._config(statement.parameters, None)
             config.dry_run = True
             config.use_query_cache = False
-            job = self.client.query(statement.sql, job_config=config, job_retry=None, timeout=google.REQUEST)
+            job = self.client.query(statement.sql, job_config=config, job_retry=None, timeout=REQUEST_TIMEOUT)
             processed, tables = int(job.total_bytes_processed or 0), len(job.referenced_tables or ())
-        return max(billable(processed, tables), statement.at_least)
+        return max(billable_bytes(processed, tables), statement.at_least)
 
-    def query(self, statement: Statement, source_day: date | None = None) -> Paid:
-        """Runs a query, within the budgets. Raises BudgetError before it runs, or as `told`."""
-        name = self._name(uuid.uuid4().hex)
-        reservation = self._reserve(name, statement, source_day)
-        job = self._begin(name, statement, source_day, reservation)
-        failure = self._wait(job, statement.doing)
-        paid = _paid(job, reservation.bytes)
-        self.ledger.settle(reservation, paid.billed if failure is None else 0)
+    def query(self, statement: Statement, source_day: date | None = None) -> FinishedQuery:
+        """Runs a query within the budgets.
+
+        Raises BudgetError before it runs, or an error of `translated_errors`.
+        """
+        job_id = self._job_id(uuid.uuid4().hex)
+        reservation = self._reserve(job_id, statement, source_day)
+        job = self._start_reserved(job_id, statement, source_day, reservation)
+        failure = self._wait(job, statement.action)
+        query = _finished_query(job, reservation.bytes)
+        self.ledger.record_billed(reservation, query.billed if failure is None else 0)
         if failure is not None:
             raise failure
-        return paid
+        return query
 
-    def define(self, doing: str, sql: str) -> None:
+    def run_ddl(self, action: str, sql: str) -> None:
         """Runs DDL, which reads no rows and costs nothing."""
-        failure = self._wait(
-            self._start(self._name(uuid.uuid4().hex), Statement(doing, sql), None, MINIMUM), doing
-        )
+        job = self._start(self._job_id(uuid.uuid4().hex), Statement(action, sql), None, MINIMUM_BILLED)
+        failure = self._wait(job, action)
         if failure is not None:
             raise failure
 
-    def query_once(self, key: str, statement: Statement, source_day: date) -> Paid:
-        """Runs a query as the job that `key` names. One that is running or has finished is waited for instead, and paid for once."""
+    def query_once(self, key: str, statement: Statement, source_day: date) -> FinishedQuery:
+        """Runs a query as the job that `key` names.
+
+        If this job is running or has finished, waits for it instead of starting another: the query is paid
+        for once.
+        """
         reservation: Reservation | None = None
 
-        def start(name: str) -> QueryJob:
+        def start(job_id: str) -> QueryJob:
             nonlocal reservation
             if reservation is not None:  # of a job that failed
-                self.ledger.settle(reservation, 0)
-            reservation = self._reserve(name, statement, source_day)
-            return self._begin(name, statement, source_day, reservation)
+                self.ledger.record_billed(reservation, 0)
+            reservation = self._reserve(job_id, statement, source_day)
+            return self._start_reserved(job_id, statement, source_day, reservation)
 
         try:
-            job = self._once(self._name(key), statement.doing, start, lambda job, done: self._has_rows(job))
-        except google.UnansweredError:
-            raise  # it may be running: what was reserved counts
+            job = self._run_once(
+                self._job_id(key), statement.action, start, lambda job, was_finished: self._has_rows(job)
+            )
+        except UnansweredError:
+            raise  # the job may be running, so its reservation counts
         except TitlerError:
             if reservation is not None:
-                self.ledger.settle(reservation, 0)
+                self.ledger.record_billed(reservation, 0)
             raise
         estimated = reservation.bytes if reservation is not None else int(job.total_bytes_processed or 0)
-        paid = _paid(job, estimated)
-        # also for who began it and is gone: the ledger takes one figure a job
+        query = _finished_query(job, estimated)
+        # The process that started the job may have died before it recorded this. The ledger counts each job
+        # once.
         today = datetime.now(UTC).date()
-        self.ledger.settle(
+        self.ledger.record_billed(
             reservation or Reservation(job.job_id, 0, 0, self.verb, source_day, self.release_id, today),
-            paid.billed,
+            query.billed,
         )
-        return paid
+        return query
 
-    def load_once(self, key: str, doing: str, start: Callable[[str], LoadJob]) -> None:
-        """Loads, as the job that `key` names; one that is running is waited for instead. One that has finished is not enough: who asks has
-        looked, and its rows are not there."""
-        self._once(self._name(key), doing, start, lambda job, done: not done)
+    def load_once(self, key: str, action: str, start: Callable[[str], LoadJob]) -> None:
+        """Loads as the job that `key` names.
 
-    def rows(self, paid: Paid) -> list[dict[str, Any]]:
+        If this job is running, waits for it instead of starting another.
+
+        A job that had finished does not count: the caller has already checked that the rows are missing.
+        """
+        self._run_once(self._job_id(key), action, start, lambda job, was_finished: not was_finished)
+
+    def rows(self, query: FinishedQuery) -> list[dict[str, Any]]:
         """The rows of a small result."""
-        with google.told(self.settings, "reading a result"):
-            return [dict(row) for row in paid.job.result(job_retry=None, timeout=self.settings.timeout)]
+        with translated_errors(self.settings, "reading a result"):
+            return [dict(row) for row in query.job.result(job_retry=None, timeout=self.settings.timeout)]
 
     def labels(self, source_day: date | None = None) -> dict[str, str]:
-        """Of a job: who asked, for what. Lower case, as labels have to be."""
+        """The labels of a job: which verb started it, for which day and release.
+
+        In lower case, as BigQuery requires.
+        """
         labels = {"app": "titler", "verb": self.verb}
         if source_day:
             labels["day"] = source_day.isoformat()
@@ -169,64 +209,75 @@ class Jobs:
             labels["release"] = re.sub(r"[^a-z0-9_-]", "_", self.release_id.lower())[:63]
         return labels
 
-    def _name(self, key: str) -> str:
+    def find_started(self, job_id: str) -> Any:
+        """The job with an id that BigQuery calls taken. It may take BigQuery a moment to find the job.
+
+        Raises UnansweredError if it does not find it in ATTEMPTS attempts.
+        """
+        find = Retrying(
+            retry=retry_if_result(lambda job: job is None),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_exponential(),
+        )
+        try:
+            return find(self._find, job_id)
+        except RetryError:
+            raise UnansweredError(
+                f"BigQuery has a job called {job_id} and does not find it.", RERUN
+            ) from None
+
+    def _job_id(self, key: str) -> str:
         return f"titler_{self.verb}_{key}"
 
-    def _unpaid(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The ledger's own statements; begun again where many write at once."""
-        failure: TitlerError | None = None
-        for attempt in range(ATTEMPTS):
-            job = self._start(
-                f"titler_ledger_{uuid.uuid4().hex}",
-                Statement("keeping account", sql, parameters),
-                None,
-                LEDGER_BYTES,
-            )
-            failure = self._wait(job, "keeping account")
-            if failure is None:
-                return self.rows(Paid(job, 0, 0)) if job.statement_type == "SELECT" else []
-            if not _is_transient(failure):
-                raise failure
-            time.sleep(2**attempt)
-        assert failure is not None
-        raise failure
+    def _execute_uncounted(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Runs a statement of the ledger.
 
-    def _reserve(self, name: str, statement: Statement, source_day: date | None) -> Reservation:
+        Retries it if it fails for a transient reason, such as many concurrent writers.
+        """
+        statement = Statement("recording what was spent", sql, parameters)
+
+        def run() -> tuple[QueryJob, TitlerError | None]:
+            job = self._start(f"titler_ledger_{uuid.uuid4().hex}", statement, None, LEDGER_BYTES)
+            return job, self._wait(job, statement.action)
+
+        retry = Retrying(
+            retry=retry_if_result(lambda result: _is_transient(result[1])),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_exponential(),
+            retry_error_callback=_last_result,
+        )
+        job, failure = retry(run)
+        if failure is not None:
+            raise failure
+        return self.rows(FinishedQuery(job, 0, 0)) if job.statement_type == "SELECT" else []
+
+    def _reserve(self, job_id: str, statement: Statement, source_day: date | None) -> Reservation:
         count = self.estimate(statement)
-        say(f"    BigQuery: {statement.doing}: {priced(self.settings, count)}")
-        return self.ledger.reserve(name, count, source_day, self.release_id)
+        say(f"    BigQuery: {statement.action}: {format_price(self.settings, count)}")
+        return self.ledger.reserve(job_id, count, source_day, self.release_id)
 
-    def _begin(
-        self, name: str, statement: Statement, source_day: date | None, reservation: Reservation
+    def _start_reserved(
+        self, job_id: str, statement: Statement, source_day: date | None, reservation: Reservation
     ) -> QueryJob:
-        """Starts a query; what BigQuery refuses to begin costs nothing."""
+        """Starts a query. If BigQuery refuses to start it, records that it cost nothing."""
         try:
-            return self._start(name, statement, source_day, reservation.left)
-        except google.UnansweredError:
+            return self._start(job_id, statement, source_day, reservation.limit)
+        except UnansweredError:
             raise
         except TitlerError:
-            self.ledger.settle(reservation, 0)
+            self.ledger.record_billed(reservation, 0)
             raise
 
-    def _start(self, name: str, statement: Statement, source_day: date | None, left: int) -> QueryJob:
+    def _start(self, job_id: str, statement: Statement, source_day: date | None, limit: int) -> QueryJob:
         config = self._config(statement.parameters, source_day)
-        config.maximum_bytes_billed = max(left, 1)
-        with google.told(self.settings, statement.doing):
+        config.maximum_bytes_billed = max(limit, 1)
+        with translated_errors(self.settings, statement.action):
             try:
                 return self.client.query(
-                    statement.sql, job_id=name, job_config=config, job_retry=None, timeout=google.REQUEST
+                    statement.sql, job_id=job_id, job_config=config, job_retry=None, timeout=REQUEST_TIMEOUT
                 )
-            except exceptions.Conflict:  # it got there, though the answer did not come back
-                return self.taken(name)
-
-    def taken(self, name: str) -> Any:
-        """The job of a name that is taken; it may take BigQuery a moment to find it."""
-        for attempt in range(ATTEMPTS):
-            job = self._find(name)
-            if job is not None:
-                return job
-            time.sleep(2**attempt)
-        raise google.UnansweredError(f"BigQuery has a job called {name} and does not find it.", google.AGAIN)
+            except exceptions.Conflict:  # an earlier request started the job, but its answer was lost
+                return self.find_started(job_id)
 
     def _config(self, parameters: Mapping[str, Any], source_day: date | None) -> bigquery.QueryJobConfig:
         config = bigquery.QueryJobConfig(
@@ -235,84 +286,100 @@ class Jobs:
         config.labels = self.labels(source_day)
         return config
 
-    def _once(
-        self, name: str, doing: str, start: Callable[[str], Any], usable: Callable[[Any, bool], bool]
+    def _run_once(
+        self, job_id: str, action: str, start: Callable[[str], Any], is_usable: Callable[[Any, bool], bool]
     ) -> Any:
-        """The job called `name`, or where that has failed or is of no use, `name_1`, `name_2` ...: found, or started.
+        """Finds or starts the job `job_id`, and waits for it.
 
-        Waits until it has finished. `usable(job, done)` says whether it will do; `done`: it had finished when it was found.
+        If it failed or is not usable, goes on with `job_id`_1, _2 and so on.
+
+        `is_usable(job, was_finished)` decides about a job that succeeded; `was_finished` if it had finished
+        before this call. Starts at most ATTEMPTS jobs, and more than one only for transient failures.
         """
         started = 0
         for number in itertools.count():
-            current = f"{name}_{number}" if number else name
-            job = self._find(current)
-            found, done = job is not None, job is not None and job.state == "DONE"
+            numbered_id = f"{job_id}_{number}" if number else job_id
+            job = self._find(numbered_id)
+            existed = job is not None
+            was_finished = job is not None and job.state == "DONE"
             if job is None:
-                job = start(current)
+                job = start(numbered_id)
                 started += 1
-            failure = self._wait(job, doing)
-            if failure is None and usable(job, done):
+            failure = self._wait(job, action)
+            if failure is None and is_usable(job, was_finished):
                 return job
-            if failure is not None and not found and (started == ATTEMPTS or not _is_transient(failure)):
+            if failure is not None and not existed and (started == ATTEMPTS or not _is_transient(failure)):
                 raise failure
-        raise AssertionError  # a count has no end
+        raise AssertionError  # unreachable: the loop has no end
 
-    def _find(self, name: str) -> Any:
-        with google.told(self.settings, f"looking for the job {name}"):
+    def _find(self, job_id: str) -> Any:
+        with translated_errors(self.settings, f"looking for the job {job_id}"):
             try:
-                return self.client.get_job(name, location=self.settings.location, timeout=google.REQUEST)
+                return self.client.get_job(job_id, location=self.settings.location, timeout=REQUEST_TIMEOUT)
             except exceptions.NotFound:
                 return None
 
-    def _wait(self, job: Any, doing: str) -> TitlerError | None:
-        """Waits until a job has finished; what it failed of. Raises UnansweredError where nobody knows how it ends."""
-        until, pause = time.monotonic() + self.settings.timeout, 0.05
-        with google.told(self.settings, doing):
-            try:
-                while job.state != "DONE" and not job.done(timeout=google.REQUEST):
-                    if time.monotonic() > until:
-                        raise google.UnansweredError(
-                            f"BigQuery's job {job.job_id} has been running for more than warehouse.timeout = {self.settings.timeout} s: "
-                            f"{doing}.",
-                            f"It goes on. {google.AGAIN}",
-                        )
-                    time.sleep(pause)
-                    pause = min(2 * pause, LONGEST_PAUSE)
-            except exceptions.ClientError as error:  # of asking, not of the job
-                raise google.UnansweredError(
-                    f"BigQuery does not say how {doing} ended: {error.message}", google.AGAIN
-                ) from None
-        ended = job.error_result
-        return (
-            google.refusal(self.settings, doing, str(ended.get("reason", "")), str(ended.get("message", "")))
-            if ended
-            else None
+    def _wait(self, job: Any, action: str) -> TitlerError | None:
+        """Waits until a job has finished. Returns the error of a job that failed, None if it succeeded.
+
+        Raises UnansweredError if the job takes longer than warehouse.timeout, or if BigQuery does not report
+        its state.
+        """
+        poll = Retrying(
+            retry=retry_if_result(lambda is_finished: not is_finished),
+            stop=stop_after_delay(self.settings.timeout),
+            wait=wait_exponential(multiplier=FIRST_POLL_INTERVAL, max=LONGEST_POLL_INTERVAL),
         )
+        with translated_errors(self.settings, action):
+            try:
+                poll(lambda: job.state == "DONE" or job.done(timeout=REQUEST_TIMEOUT))
+            except RetryError:
+                raise UnansweredError(
+                    f"BigQuery's job {job.job_id} has been running for more than "
+                    f"warehouse.timeout = {self.settings.timeout} s: {action}.",
+                    f"It continues to run. {RERUN}",
+                ) from None
+            except exceptions.ClientError as error:  # the request for the state failed, not the job
+                raise UnansweredError(
+                    f"BigQuery does not report how {action} ended: {error.message}", RERUN
+                ) from None
+        error_result = job.error_result
+        if not error_result:
+            return None
+        reason, message = str(error_result.get("reason", "")), str(error_result.get("message", ""))
+        return refusal(self.settings, action, reason, message)
 
     def _has_rows(self, job: QueryJob) -> bool:
-        """Whether the result is still there: BigQuery keeps it for a day."""
-        with google.told(self.settings, "looking at a result"):
+        """Whether BigQuery still has the result: it stores results for a day."""
+        with translated_errors(self.settings, "looking for a result"):
             try:
-                self.client.get_table(job.destination, timeout=google.REQUEST)
+                self.client.get_table(job.destination, timeout=REQUEST_TIMEOUT)
             except exceptions.NotFound:
                 return False
         return True
 
 
-def billable(processed: int, tables: int) -> int:
-    """What BigQuery bills for bytes processed: whole MiB, and 10 MiB a table at the least (BigQuery's pricing, on-demand queries)."""
+def billable_bytes(processed: int, tables: int) -> int:
+    """What BigQuery bills for processed bytes: whole MiB, and at least 10 MiB per table (pricing of on-demand
+    queries).
+    """
     if not processed:
         return 0
-    return max(-(-processed // MIB) * MIB, MINIMUM * max(tables, 1))
+    return max(-(-processed // MIB) * MIB, MINIMUM_BILLED * max(tables, 1))
 
 
-def _is_transient(error: TitlerError) -> bool:
-    return isinstance(error, google.RefusedError) and error.reason in google.TRANSIENT
+def _is_transient(error: TitlerError | None) -> bool:
+    return isinstance(error, RefusedError) and error.reason in TRANSIENT_REASONS
 
 
-def _paid(job: QueryJob, estimated: int) -> Paid:
+def _last_result(state: RetryCallState) -> Any:
+    assert state.outcome is not None
+    return state.outcome.result()
+
+
+def _finished_query(job: QueryJob, estimated: int) -> FinishedQuery:
     billed = job.total_bytes_billed
-    return Paid(job, estimated, estimated if billed is None else int(billed))
+    return FinishedQuery(job, estimated, estimated if billed is None else int(billed))
 
 
 def _parameter(name: str, value: Any) -> Any:

@@ -1,7 +1,8 @@
-"""Mutual exclusion in BigQuery: a table that can be made once, and that its maker keeps from expiring.
+"""Mutual exclusion in BigQuery: a lease, which is a table that only one process can create.
 
-BigQuery has no locks, but making a table is one step that fails with a conflict where the table is there. BigQuery removes it once it
-has expired, minutes after its holder was killed. A token says whose it is.
+BigQuery has no locks. But creating a table is one step, which fails with a conflict if the table exists. The
+holder keeps the table from expiring; if the holder is killed, BigQuery removes the table minutes later. A
+token in a label names the holder.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,87 +17,101 @@ from datetime import UTC, datetime, timedelta
 
 from google.api_core import exceptions
 from google.cloud import bigquery
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from pipeline.errors import TitlerError, WarehouseError
 from pipeline.provenance import user_name
-from pipeline.warehouse.bigquery import client as google
+from pipeline.warehouse.bigquery.client import REQUEST_TIMEOUT
+from pipeline.warehouse.bigquery.errors import translated_errors
 from pipeline.warehouse.bigquery.jobs import Jobs
 
-NAME = "titler_alone"
-LASTS = timedelta(minutes=5)
-PATIENCE = 480  # seconds for others: a killed holder's five minutes, and then some
-PAUSE = 2  # seconds
+TABLE_NAME = "titler_alone"  # stays: versions of Titler that run at the same time must exclude each other
+DURATION = timedelta(minutes=5)  # until the lease of a killed process expires
+TIMEOUT = 480  # seconds to wait for the lease: more than DURATION
+POLL_INTERVAL = 2  # seconds
 
 
 @contextmanager
-def held(jobs: Jobs) -> Iterator[None]:
-    """Holds the lease until the `with` is left. Raises WarehouseError where another holds it for PATIENCE seconds."""
-    address, token = f"{jobs.dataset}.{NAME}", uuid.uuid4().hex
-    until = time.monotonic() + PATIENCE
-    while not _taken(jobs, address, token):
-        if time.monotonic() > until:
-            raise WarehouseError(
-                f"Another process has been planning or publishing for {PATIENCE} seconds: {_holder(jobs, address)} holds {address}.",
-                f"Where that process is gone: bq rm -f -t {address.replace('.', ':', 1)}; then run the same command again.",
-            )
-        time.sleep(PAUSE)
-    done = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(jobs, address, token, done), daemon=True)
-    keeper.start()
+def hold_lease(jobs: Jobs) -> Iterator[None]:
+    """Holds the lease within the `with`.
+
+    Raises WarehouseError if another process holds it for TIMEOUT seconds.
+    """
+    address, token = f"{jobs.dataset}.{TABLE_NAME}", uuid.uuid4().hex
+    acquire = Retrying(
+        retry=retry_if_result(lambda acquired: not acquired),
+        stop=stop_after_delay(TIMEOUT),
+        wait=wait_fixed(POLL_INTERVAL),
+    )
+    try:
+        acquire(_acquire, jobs, address, token)
+    except RetryError:
+        raise WarehouseError(
+            f"Another process has been planning or publishing for {TIMEOUT} seconds: "
+            f"{_holder(jobs, address)} holds {address}.",
+            f"If that process no longer runs: bq rm -f -t {address.replace('.', ':', 1)}; "
+            "then run the same command again.",
+        ) from None
+    released = threading.Event()
+    renewal = threading.Thread(target=_renew, args=(jobs, address, token, released), daemon=True)
+    renewal.start()
     try:
         yield
     finally:
-        done.set()
-        keeper.join()
-        if _owner(jobs, address) == token:
-            with google.told(jobs.settings, f"giving up {address}"):
-                jobs.client.delete_table(address, not_found_ok=True, timeout=google.REQUEST)
+        released.set()
+        renewal.join()
+        if _token(jobs, address) == token:
+            with translated_errors(jobs.settings, f"releasing {address}"):
+                jobs.client.delete_table(address, not_found_ok=True, timeout=REQUEST_TIMEOUT)
 
 
-def _taken(jobs: Jobs, address: str, token: str) -> bool:
-    """Whether the lease is ours now."""
+def _acquire(jobs: Jobs, address: str, token: str) -> bool:
+    """Tries to create the lease. Returns whether it is ours."""
     table = bigquery.Table(
-        address, schema=[bigquery.SchemaField("nothing", "STRING", description="no rows come here")]
+        address, schema=[bigquery.SchemaField("nothing", "STRING", description="this table has no rows")]
     )
-    table.expires = datetime.now(UTC) + LASTS
+    table.expires = datetime.now(UTC) + DURATION
     table.description = f"{user_name()} on {socket.gethostname()}, titler {jobs.verb}"
     table.labels = {"app": "titler", "holder": token}
-    with google.told(jobs.settings, f"making {address}"):
+    with translated_errors(jobs.settings, f"creating {address}"):
         try:
-            jobs.client.create_table(table, timeout=google.REQUEST)
+            jobs.client.create_table(table, timeout=REQUEST_TIMEOUT)
         except exceptions.Conflict:
-            return _owner(jobs, address) == token  # the answer to our own request may have been lost
+            return _token(jobs, address) == token  # the answer to our own request may have been lost
     return True
 
 
-def _owner(jobs: Jobs, address: str) -> str | None:
-    """The token of whoever holds the lease."""
-    with google.told(jobs.settings, f"looking at {address}"):
+def _token(jobs: Jobs, address: str) -> str | None:
+    """The token of the process that holds the lease. None if no process does."""
+    with translated_errors(jobs.settings, f"reading {address}"):
         try:
-            return (jobs.client.get_table(address, timeout=google.REQUEST).labels or {}).get("holder")
+            return (jobs.client.get_table(address, timeout=REQUEST_TIMEOUT).labels or {}).get("holder")
         except exceptions.NotFound:
             return None
 
 
-def _keep(jobs: Jobs, address: str, token: str, done: threading.Event) -> None:
-    """Keeps the lease from expiring; where BigQuery does not answer, the next look is soon enough."""
-    while not done.wait(LASTS.total_seconds() / 5):
+def _renew(jobs: Jobs, address: str, token: str, released: threading.Event) -> None:
+    """Extends the lease until `released` is set.
+
+    If BigQuery does not answer, the next extension is early enough.
+    """
+    while not released.wait(DURATION.total_seconds() / 5):
         try:
-            if _owner(jobs, address) != token:
+            if _token(jobs, address) != token:
                 logging.getLogger(__name__).warning(
                     "%s was lost: another process may publish at the same time", address
                 )
                 return
             table = bigquery.Table(address)
-            table.expires = datetime.now(UTC) + LASTS
-            with google.told(jobs.settings, f"keeping {address}"):
-                jobs.client.update_table(table, ["expires"], timeout=google.REQUEST)
+            table.expires = datetime.now(UTC) + DURATION
+            with translated_errors(jobs.settings, f"extending {address}"):
+                jobs.client.update_table(table, ["expires"], timeout=REQUEST_TIMEOUT)
         except TitlerError as error:
             logging.getLogger(__name__).warning("%s", error.message)
 
 
 def _holder(jobs: Jobs, address: str) -> str:
     try:
-        return jobs.client.get_table(address, timeout=google.REQUEST).description or "someone"
+        return jobs.client.get_table(address, timeout=REQUEST_TIMEOUT).description or "someone"
     except exceptions.GoogleAPICallError:
         return "someone"

@@ -1,4 +1,4 @@
-"""The contracts' tables in BigQuery: made, held to their schema, filled by load jobs."""
+"""The contracts' tables in BigQuery: created, checked against their contract, and filled by load jobs."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from google.cloud.bigquery.job import LoadJob
 from pipeline import contracts
 from pipeline.errors import WarehouseError
 from pipeline.lake.batches import read_parquet
-from pipeline.warehouse import Batch
-from pipeline.warehouse.bigquery import client as google
+from pipeline.warehouse.bigquery.client import REQUEST_TIMEOUT
+from pipeline.warehouse.bigquery.errors import translated_errors
 from pipeline.warehouse.bigquery.jobs import Jobs, Statement, fingerprint
-from pipeline.warehouse.types import in_bigquery
+from pipeline.warehouse.column_types import in_bigquery
+from pipeline.warehouse.protocol import Batch
 
 LABELS = {"app": "titler"}
-ROWS_A_JOB = (
-    500_000  # what one load job takes: a data set's first release must stay under 1,500 jobs a table and day
-)
-DAYS_A_JOB = 1000  # partitions; BigQuery allows 4,000
+# Rows per load job. BigQuery allows 1,500 jobs per table and day, and a data set's first release must need
+# fewer.
+ROWS_PER_JOB = 500_000
+DAYS_PER_JOB = 1000  # partitions; BigQuery allows 4,000
 
 
 def columns_of(table: contracts.Table) -> list[bigquery.SchemaField]:
-    """A table's columns as BigQuery has them, with their prose."""
-    return [_field(field) for field in table.in_warehouse]
+    """A table's columns in BigQuery's form, each with its description."""
+    return [_column(field) for field in table.in_warehouse]
 
 
-def _field(field: pa.Field) -> bigquery.SchemaField:
+def _column(field: pa.Field) -> bigquery.SchemaField:
     repeated = pa.types.is_list(field.type)
     kind = in_bigquery(field.type.value_type if repeated else field.type)
     mode = "REPEATED" if repeated else "NULLABLE" if field.nullable else "REQUIRED"
@@ -40,140 +41,152 @@ def _field(field: pa.Field) -> bigquery.SchemaField:
 
 
 class Tables:
-    """The tables of one data set. Each is looked at once a command."""
+    """The tables of one data set. Each is checked against its contract once per command."""
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
         self._client = jobs.client
-        self._seen: set[str] = set()
+        self._checked: set[str] = set()
 
     def ensure(self, table: contracts.Table) -> None:
-        """The table is there with the contract's columns; what lacks nullable columns gets them.
+        """Creates a table if it does not exist, and adds nullable columns that it lacks.
 
-        Raises WarehouseError, naming column, found and expected, for any other difference.
+        Raises WarehouseError, which names the column, its type and the expected type, for any other
+        difference.
         """
-        if table.name in self._seen:
+        if table.name in self._checked:
             return
-        with google.told(self._jobs.settings, f"looking at {table.name}"):
+        with translated_errors(self._jobs.settings, f"reading the schema of {table.name}"):
             try:
-                found = self._client.get_table(self.address(table.name), timeout=google.REQUEST)
+                existing_table = self._client.get_table(self.address(table.name), timeout=REQUEST_TIMEOUT)
             except exceptions.NotFound:
-                found = self._client.create_table(self._made(table), exists_ok=True, timeout=google.REQUEST)
-        self._add_columns(table, found)
-        self._seen.add(table.name)
+                existing_table = self._client.create_table(
+                    self._definition(table), exists_ok=True, timeout=REQUEST_TIMEOUT
+                )
+        self._reconcile_columns(table, existing_table)
+        self._checked.add(table.name)
 
     def address(self, name: str) -> str:
         return f"{self._jobs.dataset}.{name}"
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
-        """Brings in those batches that are not there, some to a job; a job that is running or done already is not begun again."""
+        """Loads the batches that the table lacks, several per job.
+
+        A job that is running or finished is not started again.
+        """
         self.ensure(table)
-        held = self._held(table, [batch.batch_id for batch in batches])
-        missing = [batch for batch in batches if batch.rows and held.get(batch.batch_id) is None]
+        row_counts = self._row_counts(table, [batch.batch_id for batch in batches])
+        missing = [batch for batch in batches if batch.rows and row_counts.get(batch.batch_id) is None]
         for group in _groups(missing):
             key = fingerprint(table.name, self._jobs.dataset, [batch.batch_id for batch in group])
             with tempfile.TemporaryFile(prefix="titler-load-") as file:
                 _write(file, table, group)
 
-                def start(name: str, file: IO[bytes] = file) -> LoadJob:
-                    return self._load(name, file, table.name, columns_of(table))
+                def start(job_id: str, file: IO[bytes] = file) -> LoadJob:
+                    return self._load(job_id, file, table.name, columns_of(table))
 
                 self._jobs.load_once(
                     f"{table.name}_{key}", f"loading {len(group)} batches into {table.name}", start
                 )
 
-    def fill(self, name: str, table: contracts.Table, rows: pa.Table, stage: str) -> None:
-        """Replaces, in one step, what the table called `name` holds by these rows of `table`, each with its `stage_id`."""
+    def overwrite(self, name: str, table: contracts.Table, rows: pa.Table, stage: str) -> None:
+        """Replaces all rows of the staging table `name` in one step: rows of `table`, each with the
+        `stage_id` `stage`.
+        """
         columns = [
             *columns_of(table),
-            bigquery.SchemaField("stage_id", "STRING", "REQUIRED", description="who put it here"),
+            bigquery.SchemaField(
+                "stage_id", "STRING", "REQUIRED", description="the publication that wrote the row"
+            ),
         ]
-        made = bigquery.Table(self.address(name), schema=columns)
-        made.description = f"What a publication sets up before it changes {table.name}; nothing to query."
-        made.labels = LABELS
+        definition = bigquery.Table(self.address(name), schema=columns)
+        definition.description = (
+            f"Rows that a publication prepares before it changes {table.name}. Not meant for queries."
+        )
+        definition.labels = LABELS
         stage_ids = pa.array([stage] * len(rows), pa.string())
         rows = _cast(rows, table).append_column(pa.field("stage_id", pa.string(), nullable=False), stage_ids)
         with (
-            google.told(self._jobs.settings, f"setting up {name}"),
+            translated_errors(self._jobs.settings, f"filling {name}"),
             tempfile.TemporaryFile(prefix="titler-load-") as file,
         ):
-            self._client.create_table(made, exists_ok=True, timeout=google.REQUEST)
+            self._client.create_table(definition, exists_ok=True, timeout=REQUEST_TIMEOUT)
             pq.write_table(rows, file)
             file.seek(0)
 
             def start(job_id: str) -> LoadJob:
                 return self._load(job_id, file, name, columns, bigquery.WriteDisposition.WRITE_TRUNCATE)
 
-            self._jobs.load_once(f"{name}_{stage}", f"setting up {name}", start)
+            self._jobs.load_once(f"{name}_{stage}", f"filling {name}", start)
 
     def all_rows(self, name: str) -> list[dict[str, Any]] | None:
-        """The rows of a small table, for nothing; None where there is no such table."""
-        with google.told(self._jobs.settings, f"reading {name}"):
+        """The rows of a small table, free of charge.
+
+        None if the table does not exist. Raises WarehouseError if the data set does not.
+        """
+        with translated_errors(self._jobs.settings, f"reading {name}"):
             try:
-                found = self._client.get_table(self.address(name), timeout=google.REQUEST)
-                return [dict(row) for row in self._client.list_rows(found, timeout=google.REQUEST)]
+                table = self._client.get_table(self.address(name), timeout=REQUEST_TIMEOUT)
+                return [dict(row) for row in self._client.list_rows(table, timeout=REQUEST_TIMEOUT)]
             except exceptions.NotFound:
-                self._client.get_dataset(
-                    self._jobs.dataset, timeout=google.REQUEST
-                )  # raises where that is what is missing
+                # raises NotFound again if the data set is what is missing
+                self._client.get_dataset(self._jobs.dataset, timeout=REQUEST_TIMEOUT)
                 return None
 
-    def _made(self, table: contracts.Table) -> bigquery.Table:
-        made = bigquery.Table(self.address(table.name), schema=columns_of(table))
-        made.description = table.prose
-        made.labels = LABELS
+    def _definition(self, table: contracts.Table) -> bigquery.Table:
+        definition = bigquery.Table(self.address(table.name), schema=columns_of(table))
+        definition.description = table.prose
+        definition.labels = LABELS
         if table.day_column:
-            made.time_partitioning = bigquery.TimePartitioning(field=table.day_column)
+            definition.time_partitioning = bigquery.TimePartitioning(field=table.day_column)
         if table.partition:
-            made.clustering_fields = ["batch_id", *[name for name in table.key if name != table.day_column]][
-                :4
-            ]
-        return made
+            keys = [name for name in table.key if name != table.day_column]
+            definition.clustering_fields = ["batch_id", *keys][:4]
+        return definition
 
-    def _add_columns(self, table: contracts.Table, found: bigquery.Table) -> None:
-        there = {field.name: field for field in found.schema}
-        wanted = {field.name: field for field in columns_of(table)}
-        where = f"{self.address(table.name)} is not what Titler made"
-        hint = (
-            f"Someone changed it. Set it aside (ALTER TABLE {self.address(table.name)} RENAME TO {table.name}_aside), then publish again: "
-            "the lake has all of its rows."
-        )
-        if surplus := [name for name in there if name not in wanted]:
-            raise WarehouseError(
-                f"{where}: column {surplus[0]} is not in the contract, which has {', '.join(wanted)}.",
-                hint,
-                final=True,
+    def _reconcile_columns(self, table: contracts.Table, existing_table: bigquery.Table) -> None:
+        """Adds the nullable columns that a table lacks.
+
+        Raises WarehouseError for any other difference from the contract.
+        """
+        address = self.address(table.name)
+        existing = {field.name: field for field in existing_table.schema}
+        expected = {field.name: field for field in columns_of(table)}
+        if surplus := [name for name in existing if name not in expected]:
+            raise _changed_table(
+                table.name,
+                address,
+                f"column {surplus[0]} is not in the contract, which has {', '.join(expected)}",
             )
-        for name, field in wanted.items():
-            if name not in there:
-                if field.mode == "REQUIRED":
-                    raise WarehouseError(
-                        f"{where}: column {name} ({field.field_type}, {field.mode}) is missing.",
-                        hint,
-                        final=True,
-                    )
+        for name, field in expected.items():
+            if name in existing:
+                kind, mode = _standard_type(field)
+                existing_type = existing[name].field_type, existing[name].mode
+                if (kind, mode) != _standard_type(existing[name]):
+                    expected_type = f"{field.field_type} {field.mode}"
+                    problem = f"column {name} is {' '.join(existing_type)}, expected {expected_type}"
+                    raise _changed_table(table.name, address, problem)
+            elif field.mode == "REQUIRED":
+                problem = f"column {name} ({field.field_type}, {field.mode}) is missing"
+                raise _changed_table(table.name, address, problem)
+            else:
                 kind = f"ARRAY<{field.field_type}>" if field.mode == "REPEATED" else field.field_type
-                said = f"OPTIONS (description = {quoted(field.description)})"
-                sql = f"ALTER TABLE `{self.address(table.name)}` ADD COLUMN IF NOT EXISTS `{name}` {kind} {said}"
-                self._jobs.define(f"adding the column {name} to {table.name}", sql)
-                continue
-            expected, seen = (field.field_type, field.mode), (there[name].field_type, there[name].mode)
-            if _standard(*expected) != _standard(*seen):
-                raise WarehouseError(
-                    f"{where}: column {name} is {' '.join(seen)}, expected {' '.join(expected)}.",
-                    hint,
-                    final=True,
+                self._jobs.run_ddl(
+                    f"adding the column {name} to {table.name}",
+                    f"ALTER TABLE `{address}` ADD COLUMN IF NOT EXISTS `{name}` {kind} "
+                    f"OPTIONS (description = {quote(field.description)})",
                 )
 
-    def _held(self, table: contracts.Table, batch_ids: Sequence[str]) -> dict[str, int]:
-        """Rows a batch that the table holds."""
+    def _row_counts(self, table: contracts.Table, batch_ids: Sequence[str]) -> dict[str, int]:
+        """Rows per batch, of those batches that the table has."""
         if not batch_ids:
             return {}
-        sql = f"SELECT batch_id, COUNT(*) AS found FROM `{self.address(table.name)}` WHERE batch_id IN UNNEST(@wanted) GROUP BY batch_id"
-        paid = self._jobs.query(
-            Statement(f"looking for batches in {table.name}", sql, {"wanted": list(batch_ids)})
+        sql = (
+            f"SELECT batch_id, COUNT(*) AS row_count FROM `{self.address(table.name)}` "
+            "WHERE batch_id IN UNNEST(@batch_ids) GROUP BY batch_id"
         )
-        return {row["batch_id"]: row["found"] for row in self._jobs.rows(paid)}
+        statement = Statement(f"looking for batches in {table.name}", sql, {"batch_ids": list(batch_ids)})
+        return {row["batch_id"]: row["row_count"] for row in self._jobs.rows(self._jobs.query(statement))}
 
     def _load(
         self,
@@ -184,7 +197,7 @@ class Tables:
         disposition: str = bigquery.WriteDisposition.WRITE_APPEND,
     ) -> LoadJob:
         options = bigquery.ParquetOptions()
-        options.enable_list_inference = True  # a Parquet list is an array, not a record
+        options.enable_list_inference = True  # a Parquet list becomes an array, not a record
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.PARQUET,
             schema=columns,
@@ -193,7 +206,7 @@ class Tables:
             parquet_options=options,
             labels=self._jobs.labels(),
         )
-        with google.told(self._jobs.settings, f"loading into {self.address(name)}"):
+        with translated_errors(self._jobs.settings, f"loading into {self.address(name)}"):
             try:
                 return self._client.load_table_from_file(
                     file,
@@ -201,28 +214,38 @@ class Tables:
                     rewind=True,
                     job_id=job_id,
                     job_config=config,
-                    timeout=google.REQUEST,
+                    timeout=REQUEST_TIMEOUT,
                 )
             except exceptions.Conflict:
-                return self._jobs.taken(job_id)
+                return self._jobs.find_started(job_id)
 
 
-def quoted(text: str) -> str:
-    """A string of GoogleSQL."""
+def quote(text: str) -> str:
+    """A string literal of GoogleSQL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _standard(kind: str, mode: str) -> tuple[str, str]:
-    legacy = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
-    return legacy.get(kind, kind), mode or "NULLABLE"
+def _changed_table(name: str, address: str, problem: str) -> WarehouseError:
+    return WarehouseError(
+        f"{address} does not have the columns that Titler created: {problem}.",
+        f"Someone changed the table. Rename it (ALTER TABLE {address} RENAME TO {name}_aside), "
+        "then publish again: the lake has all of its rows.",
+        final=True,
+    )
+
+
+def _standard_type(field: bigquery.SchemaField) -> tuple[str, str]:
+    """A column's type and mode. BigQuery may return the names of legacy SQL."""
+    standard_names = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
+    return standard_names.get(field.field_type, field.field_type), field.mode or "NULLABLE"
 
 
 def _groups(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """The batches in order, so many at a time as ROWS_A_JOB and DAYS_A_JOB allow."""
+    """The batches in order, in groups of at most DAYS_PER_JOB batches and about ROWS_PER_JOB rows."""
     group: list[Batch] = []
     rows = 0
     for batch in batches:
-        if group and (rows + batch.rows > ROWS_A_JOB or len(group) == DAYS_A_JOB):
+        if group and (rows + batch.rows > ROWS_PER_JOB or len(group) == DAYS_PER_JOB):
             yield group
             group, rows = [], 0
         group.append(batch)
@@ -232,7 +255,10 @@ def _groups(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
 
 
 def _write(target: IO[bytes], table: contracts.Table, batches: Sequence[Batch]) -> None:
-    """One Parquet file of the batches' rows, each with its day and batch; a file at a time in memory."""
+    """Writes the rows of batches into one Parquet file, each with its day and batch.
+
+    Holds one file of a batch in memory.
+    """
     with pq.ParquetWriter(target, _arrow(table)) as writer:
         for batch in batches:
             for path in batch.files:
@@ -246,7 +272,7 @@ def _write(target: IO[bytes], table: contracts.Table, batches: Sequence[Batch]) 
 
 
 def _arrow(table: contracts.Table) -> pa.Schema:
-    """The columns as BigQuery reads them from Parquet: it has no half precision."""
+    """The table's columns in types that BigQuery reads from Parquet: it has no half precision."""
     half, double = pa.list_(pa.float16()), pa.list_(pa.float64())
     return pa.schema(
         [field.with_type(double) if field.type == half else field for field in table.in_warehouse]

@@ -14,8 +14,9 @@ from pipeline.errors import TitlerError, UsageError, WarehouseError
 from pipeline.settings import Settings as AllSettings
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse.bigquery import BigQueryWarehouse
-from pipeline.warehouse.bigquery import client as google
-from pipeline.warehouse.bigquery.rights import look
+from pipeline.warehouse.bigquery.client import connect
+from pipeline.warehouse.bigquery.errors import translated_errors
+from pipeline.warehouse.bigquery.permissions import check_permissions
 from tests.support.emulator import CANARY, Answer, Emulator, Request, secrets_of, service_account
 
 
@@ -32,7 +33,7 @@ def test_without_credentials_it_says_how_to_make_them(
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     with pytest.raises(UsageError, match="There are no credentials") as raised:
-        google.connect(Settings(kind="bigquery", project="p"))
+        connect(Settings(kind="bigquery", project="p"))
     assert "gcloud auth application-default login" in raised.value.hint
 
 
@@ -43,13 +44,13 @@ def test_a_file_that_is_no_service_account_is_named_and_not_quoted(tmp_path: Pat
     path = tmp_path / "key.json"
     path.write_text(content)
     with pytest.raises(UsageError, match=r"key\.json is no credentials") as raised:
-        google.connect(Settings(kind="bigquery", project="p", credentials_file=str(path)))
+        connect(Settings(kind="bigquery", project="p", credentials_file=str(path)))
     assert CANARY not in str(raised.value)
 
 
 def test_a_file_of_credentials_that_is_not_there_is_named() -> None:
     with pytest.raises(UsageError, match=r"warehouse\.credentials_file = nowhere\.json: no such file"):
-        google.connect(Settings(kind="bigquery", project="p", credentials_file="nowhere.json"))
+        connect(Settings(kind="bigquery", project="p", credentials_file="nowhere.json"))
 
 
 def test_a_service_account_asks_with_its_token(
@@ -79,7 +80,7 @@ def test_doctor_says_project_identity_data_sets_and_rights(
     bigquery_settings: Settings, emulator: Emulator, tmp_path: Path
 ) -> None:
     account = service_account(tmp_path)
-    probes = list(look(bigquery_settings.model_copy(update={"credentials_file": str(account)})))
+    probes = list(check_permissions(bigquery_settings.model_copy(update={"credentials_file": str(account)})))
     assert [probe.subject for probe in probes] == [
         "bigquery",
         "data sets",
@@ -89,9 +90,9 @@ def test_doctor_says_project_identity_data_sets_and_rights(
         "source",
         "results",
     ]
-    assert all(probe.good for probe in probes)
-    assert probes[0].found == "project titler-test, as titler@titler-test.iam.gserviceaccount.com"
-    assert bigquery_settings.dataset in probes[1].found
+    assert all(probe.passed for probe in probes)
+    assert probes[0].message == "project titler-test, as titler@titler-test.iam.gserviceaccount.com"
+    assert bigquery_settings.dataset in probes[1].message
 
 
 def test_doctor_names_the_permission_that_is_missing(bigquery_settings: Settings, emulator: Emulator) -> None:
@@ -109,10 +110,10 @@ def test_doctor_names_the_permission_that_is_missing(bigquery_settings: Settings
         )
 
     with emulator.proxy.intervene(deny):
-        wrong = [probe for probe in look(bigquery_settings) if not probe.good]
+        wrong = [probe for probe in check_permissions(bigquery_settings) if not probe.passed]
     (probe,) = wrong
     assert probe.subject == "tables"
-    assert "bigquery.tables.create denied" in probe.found
+    assert "bigquery.tables.create denied" in probe.message
     assert probe.advice == (
         f"Needs bigquery.tables.create, .update, .delete. Grant: roles/bigquery.dataEditor on titler-test:{bigquery_settings.dataset}"
     )
@@ -120,7 +121,7 @@ def test_doctor_names_the_permission_that_is_missing(bigquery_settings: Settings
 
 def test_doctor_says_how_to_make_a_data_set_that_is_not_there(bigquery_settings: Settings) -> None:
     wrong = [
-        probe for probe in look(bigquery_settings.model_copy(update={"dataset": "nowhere"})) if not probe.good
+        probe for probe in check_permissions(bigquery_settings.model_copy(update={"dataset": "nowhere"})) if not probe.passed
     ]
     assert [probe.subject for probe in wrong] == ["data set", "tables", "results"]
     assert wrong[0].advice == "Needs bigquery.datasets.get. bq --location=US mk --dataset titler-test:nowhere"
@@ -128,9 +129,9 @@ def test_doctor_says_how_to_make_a_data_set_that_is_not_there(bigquery_settings:
 
 def test_the_command_shows_it(bigquery_settings: Settings, tmp_path: Path) -> None:
     found = {
-        finding.subject: finding for finding in doctor._warehouse(AllSettings(warehouse=bigquery_settings))
+        finding.subject: finding for finding in doctor._check_warehouse(AllSettings(warehouse=bigquery_settings))
     }
-    assert found["warehouse"].found == f"BigQuery, titler-test.{bigquery_settings.dataset}: no release yet"
+    assert found["warehouse"].message == f"BigQuery, titler-test.{bigquery_settings.dataset}: no release yet"
 
 
 def lost() -> RefreshError:
@@ -155,6 +156,6 @@ def lost() -> RefreshError:
     ],
 )
 def test_what_is_tried_again_is_what_may_pass(error: Exception, exit_code: int) -> None:
-    with pytest.raises(TitlerError) as raised, google.told(Settings(kind="bigquery", project="p"), "asking"):
+    with pytest.raises(TitlerError) as raised, translated_errors(Settings(kind="bigquery", project="p"), "asking"):
         raise error
     assert raised.value.exit_code == exit_code

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import console
+from pipeline.cli import query_reports
 from pipeline.lake.batches import Lake
-from pipeline.serving import queries
+from pipeline.serving import source_checks
 from pipeline.settings import LakeSettings
 from pipeline.settings import Settings as AllSettings
 from pipeline.settings import Warehouse as Settings
@@ -38,7 +38,7 @@ def test_each_day_is_priced_and_what_the_lake_has_is_free(
     extract.run(lake, settings, [DAY])
     started = len(jobs_started(emulator, "SELECT"))
     with emulator.proxy.intervene(costing(TIB, "WITH issues AS"), costing(0, "EXTRACT(HOUR")):
-        found = queries.cost(lake, settings, [DAY, NEXT_DAY, THIRD_DAY])
+        found = source_checks.cost(lake, settings, [DAY, NEXT_DAY, THIRD_DAY])
     assert found == {
         "days": [
             {"day": str(DAY), "in_lake": True, "bytes": 0, "usd": 0.0},
@@ -62,17 +62,17 @@ def test_more_than_a_budget_is_said(capsys: pytest.CaptureFixture[str]) -> None:
         "max_bytes_per_run": 100 * 10**9,
         "max_bytes_per_day": 200 * 10**9,
     }
-    console.cost(AllSettings(warehouse=Settings(kind="bigquery")), value, as_json=False)
+    query_reports.cost(AllSettings(warehouse=Settings(kind="bigquery")), value, as_json=False)
     assert capsys.readouterr().out == (
         "cost: 150.0 GB, $0.85 for 1 day\n"
         "    2015-01-03  150.0 GB, $0.85\n"
-        "    more than warehouse.max_bytes_per_run = 100,000,000,000 bytes (100.0 GB), so that much would be refused\n"
+        "    above warehouse.max_bytes_per_run = 100,000,000,000 bytes (100.0 GB): it would be refused\n"
     )
 
 
 def test_hour_files_cost_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = AllSettings(lake=LakeSettings(root=str(tmp_path)))
-    value = queries.cost(Lake(settings.lake.root), settings, [DAY])
+    value = source_checks.cost(Lake(settings.lake.root), settings, [DAY])
     assert (value["bytes"], value["days"][0]["in_lake"]) == (0, False)
-    console.cost(settings, value, as_json=False)
+    query_reports.cost(settings, value, as_json=False)
     assert "hour files, which are free" in capsys.readouterr().out

@@ -72,7 +72,7 @@ def test_of_many_malformed_events_the_first_are_kept_and_all_are_counted(
         ),
     )
     extraction = bigquery_warehouse.extract(EXTRACT, DAY)
-    assert (extraction.malformed.num_rows, extraction.left_out, extraction.issues.read_all().num_rows) == (
+    assert (extraction.malformed.num_rows, extraction.omitted_malformed, extraction.issues.read_all().num_rows) == (
         200,
         50,
         0,

@@ -98,8 +98,8 @@ def test_rows_that_are_gone_are_loaded_again_though_their_job_has_finished(
     batches = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]).batches["title_predictions_v1"]
     bigquery_warehouse.load(TITLE_PREDICTIONS, batches)
     monkeypatch.setattr(
-        bigquery_warehouse.tables, "_held", lambda table, wanted: {}
-    )  # as after a table was set aside
+        bigquery_warehouse.tables, "_row_counts", lambda table, batch_ids: {}
+    )  # as after a table was renamed
     bigquery_warehouse.load(TITLE_PREDICTIONS, batches)
     names = [job["jobReference"]["jobId"] for job in uploads(emulator, "title_predictions_v1")]
     assert names == [names[0], f"{names[0]}_1"]
@@ -185,8 +185,13 @@ def test_what_is_collected_is_what_no_kept_release_names(
         .add(SIMILAR_ISSUES, "s1", [neighbour(2, 1)])
     )
     publish(bigquery_warehouse, lake)
-    assert bigquery_warehouse.collect({"title_predictions_v1": {"t1"}, "similar_issues_v1": {"s1"}}) == 0
-    assert bigquery_warehouse.collect({"title_predictions_v1": {"t1"}}) == 1
+    assert (
+        bigquery_warehouse.delete_batches_except(
+            {"title_predictions_v1": {"t1"}, "similar_issues_v1": {"s1"}}
+        )
+        == 0
+    )
+    assert bigquery_warehouse.delete_batches_except({"title_predictions_v1": {"t1"}}) == 1
     assert ask(bigquery_warehouse, "SELECT issue_id FROM similar_issues") == []
     assert ask(bigquery_warehouse, "SELECT COUNT(*) AS n FROM title_predictions") == [{"n": 2}]
 
@@ -194,17 +199,17 @@ def test_what_is_collected_is_what_no_kept_release_names(
 def test_who_publishes_is_alone(
     bigquery_warehouse: BigQueryWarehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.warehouse.bigquery.lease.PATIENCE", 0)
-    monkeypatch.setattr("pipeline.warehouse.bigquery.lease.PAUSE", 0)
-    with bigquery_warehouse.alone():
+    monkeypatch.setattr("pipeline.warehouse.bigquery.lease.TIMEOUT", 0)
+    monkeypatch.setattr("pipeline.warehouse.bigquery.lease.POLL_INTERVAL", 0)
+    with bigquery_warehouse.exclusive_lock():
         other = BigQueryWarehouse(bigquery_warehouse.settings, "plan")
         with (
             pytest.raises(WarehouseError, match=r"titler test holds .*titler_alone") as raised,
-            other.alone(),
+            other.exclusive_lock(),
         ):
             pass
     assert "bq rm -f -t" in raised.value.hint
-    with BigQueryWarehouse(bigquery_warehouse.settings, "plan").alone():
+    with BigQueryWarehouse(bigquery_warehouse.settings, "plan").exclusive_lock():
         pass
 
 
@@ -226,12 +231,12 @@ def test_the_vector_index_is_asked_for_once_there_are_rows_enough(
         )
 
     bigquery_warehouse.tables.ensure(EMBEDDINGS)
-    bigquery_warehouse.index_vectors()
-    assert "no vector index yet: embeddings_v1 has 0 rows, BigQuery wants 5,000" in capsys.readouterr().out
+    bigquery_warehouse.create_vector_index()
+    assert "no vector index yet: embeddings_v1 has 0 rows, BigQuery needs 5,000" in capsys.readouterr().out
     assert jobs_started(emulator, "VECTOR INDEX") == []
-    monkeypatch.setattr("pipeline.warehouse.bigquery.INDEX_ROWS", 0)
+    monkeypatch.setattr("pipeline.warehouse.bigquery.warehouse.VECTOR_INDEX_ROWS", 0)
     with emulator.proxy.intervene(answer):
-        bigquery_warehouse.index_vectors()
+        bigquery_warehouse.create_vector_index()
     (job,) = jobs_started(emulator, "VECTOR INDEX")
     address = bigquery_warehouse.tables.address("embeddings_v1")
     assert job["configuration"]["query"]["query"] == (
@@ -249,44 +254,87 @@ def test_a_query_of_an_analyst_is_labelled_and_bounded(
     assert (job["labels"]["verb"], int(job["query"]["maximumBytesBilled"]) > 0) == ("test", True)
 
 
-def test_a_view_that_is_there_in_the_same_words_is_left_alone(
-    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path
-) -> None:
+class StoredDefinitions:
+    """Answers for BigQuery with the views and functions of a publication: the emulator rewrites views and returns no functions."""
+
+    def __init__(self, definitions: list[str]) -> None:
+        views, functions = Query.folder("views"), Query.folder("functions")
+        self.views = {
+            view.stem: (view.prose, text.partition(" AS\n")[2])
+            for view, text in zip(views, definitions, strict=False)
+        }
+        self.functions = {
+            query.stem: text for query, text in zip(functions, definitions[len(views) :], strict=True)
+        }
+        self.updates: list[tuple[str, Any]] = []
+
+    def __call__(self, request: Request, ask: Any) -> Answer | None:
+        name = request.path.partition("?")[0].rpartition("/")[2]
+        if request.method == "PATCH":
+            self.updates.append((name, request.json))
+            reference = {"projectId": "p", "datasetId": "d", "tableId": name}
+            return Answer.of({**request.json, "tableReference": reference})
+        if request.method != "GET" or name not in {*self.views, *self.functions}:
+            return None
+        dataset = {"projectId": "p", "datasetId": "d"}
+        if name in self.views:
+            prose, sql = self.views[name]
+            reference = {**dataset, "tableId": name}
+            return Answer.of({"tableReference": reference, "description": prose, "view": {"query": sql}})
+        head, _, body = self.functions[name].partition(" AS\n")
+        arguments = [{"name": word} for word in re.findall(r"(\w+) STRING", head)]
+        reference = {**dataset, "routineId": name}
+        return Answer.of({"routineReference": reference, "definitionBody": body, "arguments": arguments})
+
+
+@pytest.fixture
+def stored(bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path) -> StoredDefinitions:
+    """The definitions of one publication, the only one so far."""
     publish(bigquery_warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
     (first,) = definitions(emulator)
-    views = {view.stem: (view.prose, text) for view, text in zip(Query.folder("views"), first, strict=False)}
-    functions = {
-        query.stem: text for query, text in zip(Query.folder("functions"), first[len(views) :], strict=True)
-    }
+    return StoredDefinitions(first)
 
-    def as_bigquery_keeps_them(request: Request, ask: Any) -> Answer | None:
-        """The emulator gives back a view in other words, and no function at all."""
-        name = request.path.partition("?")[0].rpartition("/")[2]
-        if request.method != "GET" or name not in {*views, *functions}:
-            return None
-        place = {"projectId": "p", "datasetId": "d"}
-        if name in views:
-            prose, text = views[name]
-            query = text.partition(" AS\n")[2]
-            return Answer.of(
-                {"tableReference": {**place, "tableId": name}, "description": prose, "view": {"query": query}}
-            )
-        head, _, body = functions[name].partition(" AS\n")
-        arguments = [{"name": word} for word in re.findall(r"(\w+) STRING", head)]
-        return Answer.of(
-            {"routineReference": {**place, "routineId": name}, "definitionBody": body, "arguments": arguments}
-        )
 
-    with emulator.proxy.intervene(as_bigquery_keeps_them):
-        bigquery_warehouse.show()
-        assert len(definitions(emulator)) == 1
-        views["releases"] = ("another prose", views["releases"][1])
-        functions["what_changed"] = functions["what_changed"].replace("before", "earlier")
-        bigquery_warehouse.show()
-    assert [
-        re.findall(r"^CREATE OR REPLACE (?:VIEW|TABLE FUNCTION) `[^`]*\.(\w+)`", text)[0]
-        for text in definitions(emulator)[1]
-    ] == [
-        "releases",
+def test_unchanged_views_and_functions_are_not_replaced(
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, stored: StoredDefinitions
+) -> None:
+    with emulator.proxy.intervene(stored):
+        bigquery_warehouse.create_views()
+    assert (len(definitions(emulator)), stored.updates) == (1, [])
+
+
+def test_another_comment_or_layout_does_not_replace_a_view_or_function(
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, stored: StoredDefinitions
+) -> None:
+    for name, (prose, sql) in stored.views.items():
+        stored.views[name] = (prose, "-- an older comment\n" + sql.replace("  ", "    "))
+    stored.functions = {name: f"{text}\n-- an older comment" for name, text in stored.functions.items()}
+    with emulator.proxy.intervene(stored):
+        bigquery_warehouse.create_views()
+    assert (len(definitions(emulator)), stored.updates) == (1, [])
+
+
+def test_another_description_is_set_without_replacing_the_view(
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, stored: StoredDefinitions
+) -> None:
+    stored.views["releases"] = ("an older description", stored.views["releases"][1])
+    with emulator.proxy.intervene(stored):
+        bigquery_warehouse.create_views()
+    assert len(definitions(emulator)) == 1
+    ((name, update),) = stored.updates
+    assert (name, update["description"]) == ("releases", Query.from_file("views/releases").prose)
+
+
+def test_a_changed_view_or_function_is_replaced_and_no_other(
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, stored: StoredDefinitions
+) -> None:
+    prose, sql = stored.views["source_health"]
+    stored.views["source_health"] = (prose, sql.replace("'current'", "'published'"))
+    stored.functions["what_changed"] = stored.functions["what_changed"].replace("before", "earlier")
+    with emulator.proxy.intervene(stored):
+        bigquery_warehouse.create_views()
+    pattern = r"^CREATE OR REPLACE (?:VIEW|TABLE FUNCTION) `[^`]*\.(\w+)`"
+    assert [re.findall(pattern, text)[0] for text in definitions(emulator)[1]] == [
+        "source_health",
         "what_changed",
     ]

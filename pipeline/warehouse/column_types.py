@@ -1,4 +1,4 @@
-"""The contracts' types in a warehouse: the one place that maps them."""
+"""Maps the column types of the contracts to each warehouse's types. No other module does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _IN_BIGQUERY: dict[pa.DataType, str] = {
 
 
 def in_bigquery(kind: pa.DataType) -> str:
-    """BigQuery's name of a contract's type that is no list."""
+    """BigQuery's name of a contract's type. Lists have none: BigQuery marks the column as repeated."""
     return _IN_BIGQUERY[kind]
 
 

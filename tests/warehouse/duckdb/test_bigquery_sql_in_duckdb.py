@@ -10,7 +10,8 @@ import pytest
 from pipeline import contracts
 from pipeline.errors import UsageError
 from pipeline.warehouse import Query
-from pipeline.warehouse.dialect import scan_condition, table_function, translate
+from pipeline.warehouse.duckdb.bigquery_sql_in_duckdb import scan_condition, translate
+from pipeline.warehouse.sql_parser import table_function
 
 
 def rows(sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
@@ -106,10 +107,10 @@ def test_a_table_function_has_arguments_where_the_select_has_parameters() -> Non
     )
     assert function.arguments == ("second", "first")
     assert (
-        function.bigquery
+        function.sql
         == "WITH x AS (SELECT TRIM(second) AS s) SELECT s, first AS f FROM x WHERE s = second"
     )
-    duckdb.execute(f"CREATE OR REPLACE TEMP MACRO given(second, first) AS TABLE {function.duckdb}")
+    duckdb.execute(f"CREATE OR REPLACE TEMP MACRO given(second, first) AS TABLE {translate(function.sql).sql}")
     assert duckdb.execute(
         f"{translate('SELECT * FROM given(@a, @b)').sql}", {"a": "a", "b": "b"}
     ).fetchall() == [("a", "b")]

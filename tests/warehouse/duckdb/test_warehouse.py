@@ -103,7 +103,7 @@ def test_copies_that_nobody_names_go_once_they_are_old(
     of_a_bucket.load(TITLE_PREDICTIONS, lake.batches["title_predictions_v1"])
     for batch_id in ("kept", "0ld"):
         os.utime(path.parent / "warehouse.duckdb.files/title_predictions_v1" / batch_id, (0, 0))
-    of_a_bucket.collect({"title_predictions_v1": {"kept"}})
+    of_a_bucket.delete_batches_except({"title_predictions_v1": {"kept"}})
     assert copies(path) == [
         "title_predictions_v1/kept/part-0.parquet",
         "title_predictions_v1/y0ung/part-0.parquet",
@@ -135,5 +135,5 @@ def test_what_a_killed_publication_left_beside_the_file_is_collected_once_it_is_
     for file in (path, old, young):
         file.touch()
     os.utime(old, (0, 0))
-    DuckDBWarehouse(str(path)).collect({})
+    DuckDBWarehouse(str(path)).delete_batches_except({})
     assert sorted(path.parent.iterdir()) == [path, young]

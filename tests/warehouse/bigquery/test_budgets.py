@@ -11,7 +11,7 @@ from pipeline.contracts import SPEND
 from pipeline.errors import BudgetError
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse.bigquery import BigQueryWarehouse
-from pipeline.warehouse.bigquery.jobs import Statement, billable
+from pipeline.warehouse.bigquery.jobs import Statement, billable_bytes
 from tests.support.emulator import Emulator
 from tests.warehouse.bigquery.conversation import costing, jobs_started
 
@@ -57,8 +57,8 @@ def test_a_query_over_a_budget_is_refused_before_it_runs(
     house = opened(bigquery_settings, **{setting: 10 * MB - 1})
     with emulator.proxy.intervene(costing(10 * MB, ONE.sql)), pytest.raises(BudgetError) as raised:
         house.jobs.query(ONE)
-    assert f"of warehouse.{setting} = 10,485,759 bytes (10.5 MB)" in raised.value.message
-    assert "has 10.5 MB left. It was not run." in raised.value.message
+    assert f"10.5 MB of warehouse.{setting} = 10,485,759 bytes (10.5 MB) remains" in raised.value.message
+    assert "The query was not run." in raised.value.message
     assert f"TITLER_WAREHOUSE__{setting.upper()}=11000000;" in raised.value.hint
     assert raised.value.event == f"budget/{datetime.now(UTC).date()}/warehouse.{setting}"
     assert jobs_started(emulator, ONE.sql) == []
@@ -73,9 +73,9 @@ def test_a_day_is_shared_by_its_commands_and_a_run_by_its_processes(
 ) -> None:
     with emulator.proxy.intervene(costing(60 * MB, ONE.sql)):
         opened(bigquery_settings, "first").jobs.query(ONE)
-        with pytest.raises(BudgetError, match=r"has 41\.9 MB left"):
+        with pytest.raises(BudgetError, match=r"41\.9 MB of warehouse\.\w+ = .* remains"):
             opened(bigquery_settings, "second", max_bytes_per_day=100 * MB).jobs.query(ONE)
-        with pytest.raises(BudgetError, match=r"has 41\.9 MB left"):
+        with pytest.raises(BudgetError, match=r"41\.9 MB of warehouse\.\w+ = .* remains"):
             opened(bigquery_settings, "first", max_bytes_per_run=100 * MB).jobs.query(ONE)
         opened(bigquery_settings, "second", max_bytes_per_run=100 * MB).jobs.query(ONE)
 
@@ -118,4 +118,4 @@ def test_a_query_that_fails_takes_nothing_of_the_budget(
 def test_what_is_billed_is_whole_megabytes_and_ten_a_table_at_the_least(
     processed: int, tables: int, billed: int
 ) -> None:
-    assert billable(processed, tables) == billed * MB
+    assert billable_bytes(processed, tables) == billed * MB

@@ -1,0 +1,127 @@
+"""Where BigQuery's budgets are spent and refused: the table `spend_v1`, and the limits of the settings.
+
+The bytes of a query are reserved before it runs, and replaced by the billed bytes afterwards. A reservation
+is written first and the total is read next: two commands that start at the same time may both be refused, but
+can never exceed a budget together. The ledger's own statements (an INSERT of one row, a sum over a small
+table) are not counted.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from pipeline.contracts import SPEND
+from pipeline.errors import BudgetError, TitlerError
+from pipeline.provenance import user_name
+from pipeline.settings import Warehouse as Settings
+from pipeline.warehouse.price import format_bytes, format_price, usd
+from pipeline.warehouse.query import Query
+from pipeline.warehouse.sql_parser import replace_tables
+
+Execute = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]
+"""Runs a statement with its named parameters, and returns its rows."""
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """Bytes reserved for a job.
+
+    `limit` is what the job may bill at most: `bytes`, and what remains of the budgets.
+    """
+
+    job_id: str
+    bytes: int
+    limit: int
+    verb: str
+    source_day: date | None
+    release_id: str | None
+    day: date
+
+
+class SpendLedger:
+    """The table `spend_v1` of one data set, and the budgets of the settings.
+
+    `run` is the id of one command.
+    """
+
+    def __init__(self, settings: Settings, verb: str, run: str, execute: Execute) -> None:
+        self.settings = settings
+        self.address = f"`{settings.project}.{settings.dataset}.{SPEND.name}`"
+        self.verb = verb
+        self.run = run or uuid.uuid4().hex
+        self._execute = execute
+
+    def reserve(
+        self, job_id: str, count: int, source_day: date | None, release_id: str | None
+    ) -> Reservation:
+        """Reserves `count` bytes.
+
+        Raises BudgetError, which names the setting and its value, if a budget would be exceeded.
+        """
+        today = datetime.now(UTC).date()
+        reservation = Reservation(job_id, count, 0, self.verb, source_day, release_id, today)
+        self._write(reservation, "reserved", count)
+        try:
+            spent = self.spent(today)
+        except TitlerError:
+            self.record_billed(reservation, 0)
+            raise
+        settings = self.settings
+        budgets = [
+            ("warehouse.max_bytes_per_run", settings.max_bytes_per_run, spent["of_run"], "this command"),
+            ("warehouse.max_bytes_per_day", settings.max_bytes_per_day, spent["of_day"], f"{today} (UTC)"),
+        ]
+        for setting, budget, total, scope in budgets:
+            if total > budget:
+                self.record_billed(reservation, 0)
+                work = f"{self.verb} of {source_day}" if source_day else self.verb
+                remaining = format_bytes(max(budget - total + count, 0))
+                raise BudgetError(
+                    f"{work} would bill {format_price(settings, count)}; {remaining} of "
+                    f"{setting} = {budget:,} bytes ({format_bytes(budget)}) remains for {scope}. "
+                    "The query was not run.",
+                    f"Raise the budget: TITLER_{setting.replace('.', '__').upper()}={_round_up(total)}; "
+                    "or process fewer days.",
+                    event=f"budget/{today}/{setting}",
+                )
+        remaining_bytes = min(budget - total for _, budget, total, _ in budgets)
+        return replace(reservation, limit=remaining_bytes + count)
+
+    def record_billed(self, reservation: Reservation, billed: int) -> None:
+        """Replaces the reserved bytes by the billed bytes."""
+        self._write(reservation, "billed", billed)
+
+    def spent(self, day: date) -> dict[str, int]:
+        """Bytes that count against the budgets: `of_day` and `of_run`."""
+        query = Query.from_file("spent", day=day, run=self.run)
+        (row,) = self._execute(replace_tables(query.sql, {SPEND.name: self.address}), query.parameters)
+        return {name: int(value) for name, value in row.items()}
+
+    def _write(self, reservation: Reservation, state: str, count: int) -> None:
+        row = {
+            "job_id": reservation.job_id,
+            "state": state,
+            "at": datetime.now(UTC),
+            "day": reservation.day,
+            "run": self.run,
+            "verb": reservation.verb,
+            "source_day": reservation.source_day,
+            "release_id": reservation.release_id,
+            "bytes": count,
+            "usd": usd(self.settings, count),
+            "by": user_name(),
+        }
+        values = {name: row[name] for name in SPEND.schema.names if row[name] is not None}
+        columns = ", ".join(f"`{name}`" for name in values)
+        parameters = ", ".join(f"@{name}" for name in values)
+        self._execute(f"INSERT INTO {self.address} ({columns}) VALUES ({parameters})", values)
+
+
+def _round_up(count: int) -> int:
+    """The next number of two significant digits."""
+    step = 10 ** max(len(str(count)) - 2, 0)
+    return -(-count // step) * step

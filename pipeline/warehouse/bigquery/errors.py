@@ -1,0 +1,132 @@
+"""BigQuery's errors as errors that say in one line what failed, and what to type next."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import requests.exceptions
+from google.api_core import exceptions
+from google.auth.exceptions import GoogleAuthError, TransportError
+
+from pipeline.errors import BudgetError, TitlerError, UsageError, WarehouseError
+from pipeline.settings import Warehouse as Settings
+
+DOCTOR = "See what can be reached and which permissions are missing: titler doctor"
+RERUN = "Run the same command again: finished work is not repeated, and not paid for twice."
+TRANSIENT_REASONS = (
+    "backendError",
+    "internalError",
+    "jobBackendError",
+    "jobInternalError",
+    "rateLimitExceeded",
+    "jobRateLimitExceeded",
+)
+_QUOTA_REASONS = ("quotaExceeded", "rateLimitExceeded", "jobRateLimitExceeded")
+_UNREACHABLE = (
+    exceptions.RetryError,
+    requests.exceptions.RequestException,
+    concurrent.futures.TimeoutError,
+    ConnectionError,
+)
+
+
+class UnansweredError(WarehouseError):
+    """BigQuery did not answer, so the request may or may not have taken effect."""
+
+
+class RefusedError(WarehouseError):
+    """BigQuery refused a request.
+
+    `reason` is BigQuery's own code, like `accessDenied`; `final` is as for every error.
+    """
+
+    def __init__(self, reason: str, message: str, hint: str, *, final: bool = False) -> None:
+        super().__init__(message, hint, final=final)
+        self.reason = reason
+
+
+class RejectedError(RefusedError):
+    """A statement that is wrong, or that names something that does not exist."""
+
+
+@contextmanager
+def translated_errors(settings: Settings, action: str) -> Iterator[None]:
+    """Turns every error of BigQuery, of the network or of the credentials into a TitlerError with a hint.
+
+    `action` completes "BigQuery failed while ...".
+    """
+    try:
+        yield
+    except TitlerError:
+        raise
+    except TransportError as error:
+        raise _unanswered(action, error) from None
+    except GoogleAuthError as error:
+        # A metadata server, which issues the credentials of a pod, may answer late.
+        if error.retryable or isinstance(error.__cause__, TransportError):
+            raise UnansweredError(
+                f"Google's credentials did not arrive while {action}: {_first_line(error)}", RERUN
+            ) from None
+        raise UsageError(
+            f"BigQuery does not accept the credentials while {action}: {_first_line(error)}", DOCTOR
+        ) from None
+    except exceptions.GoogleAPICallError as error:
+        raise _api_error(settings, action, error) from None
+    except _UNREACHABLE as error:
+        raise _unanswered(action, error) from None
+
+
+def refusal(settings: Settings, action: str, reason: str, message: str) -> TitlerError:
+    """The error for what BigQuery answered, or for how a job failed: BigQuery's `reason` and `message`."""
+    message = message.strip().partition("\n")[
+        0
+    ]  # the lines after the first repeat the job's name and location
+    if reason == "bytesBilledLimitExceeded" or "bytes billed" in message:
+        return BudgetError(
+            f"BigQuery stopped {action}: it would have billed more than the rest of the budget: {message}",
+            "Estimate the cost: titler cost --day D. "
+            "The budgets: warehouse.max_bytes_per_run, warehouse.max_bytes_per_day.",
+            event=f"budget/{datetime.now(UTC).date()}/{action}",
+        )
+    if reason in _QUOTA_REASONS:
+        hint = f"Wait until the quota renews (most do within a day), or raise it in the project. {RERUN}"
+        return RefusedError(reason, f"BigQuery's quota stops {action}: {message}", hint)
+    if reason in TRANSIENT_REASONS:
+        return RefusedError(reason, f"BigQuery failed while {action}: {message}", RERUN)
+    if reason == "accessDenied":
+        return RefusedError(reason, f"BigQuery refuses {action}: {message}", DOCTOR, final=True)
+    if reason == "notFound":
+        dataset = f"{settings.project}:{settings.dataset}"
+        return RejectedError(
+            reason,
+            f"BigQuery does not find what {action} needs: {message}",
+            f"The data set must exist: bq --location={settings.location} mk --dataset {dataset}; "
+            "to see what else is missing: titler doctor",
+            final=True,
+        )
+    return RejectedError(reason, f"BigQuery rejects {action}: {message}", DOCTOR, final=True)
+
+
+def _unanswered(action: str, error: Exception) -> UnansweredError:
+    return UnansweredError(f"BigQuery did not answer while {action}: {_first_line(error)}", RERUN)
+
+
+def _api_error(settings: Settings, action: str, error: exceptions.GoogleAPICallError) -> TitlerError:
+    reasons = [str(detail.get("reason", "")) for detail in error.errors or () if isinstance(detail, dict)]
+    reason = next(filter(None, reasons), "")
+    is_server_error = isinstance(error, (exceptions.ServerError, exceptions.TooManyRequests))
+    if is_server_error and reason not in _QUOTA_REASONS:
+        return UnansweredError(f"BigQuery failed while {action}: {_first_line(error)}", RERUN)
+    if not reason and isinstance(error, (exceptions.Forbidden, exceptions.Unauthorized)):
+        reason = "accessDenied"
+    if not reason and isinstance(error, exceptions.NotFound):
+        reason = "notFound"
+    return refusal(settings, action, reason, _first_line(error))
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(getattr(error, "message", "") or error).strip()
+    return text.splitlines()[0][:500] if text else type(error).__name__

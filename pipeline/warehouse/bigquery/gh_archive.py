@@ -1,0 +1,90 @@
+"""A source day in GH Archive's data set: one query for its issues and for its malformed events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from pipeline import contracts
+from pipeline.warehouse.column_types import in_bigquery
+from pipeline.warehouse.protocol import MALFORMED_PER_FILE, MALFORMED_SCHEMA, MALFORMED_TEXT_LENGTH
+from pipeline.warehouse.query import Query
+
+SOURCE_TABLES = "githubarchive.day.20"  # and a table suffix
+EXTRACTED = [*contracts.ISSUES.schema.names, "reason", "text", "malformed_count"]
+
+# One statement, because both parts read the payload: BigQuery then bills each column once.
+_DAY = """
+WITH issues AS (
+{issues}
+),
+malformed AS (
+{malformed}
+)
+SELECT
+  {columns},
+  CAST(NULL AS STRING) AS reason,
+  CAST(NULL AS STRING) AS text,
+  CAST(NULL AS INT64) AS malformed_count
+FROM
+  issues
+UNION ALL
+SELECT
+  {nulls},
+  reason,
+  text,
+  malformed_count
+FROM (
+  SELECT
+    event_id,
+    reason,
+    SUBSTR(text, 1, {text_length}) AS text,
+    COUNT(*) OVER () AS malformed_count
+  FROM
+    malformed
+  WHERE
+    TRUE
+  QUALIFY
+    ROW_NUMBER() OVER (ORDER BY event_id) <= {limit}
+)
+ORDER BY
+  reason IS NULL,
+  created_at,
+  issue_id,
+  event_id
+"""
+
+
+def day_query(query: Query) -> str:
+    """`query` (sql/extract_issues.sql) and what it omits (sql/extract_malformed.sql): first malformed events,
+    then issues, sorted.
+    """
+    columns = contracts.ISSUES.schema.names
+    kinds = {field.name: in_bigquery(field.type) for field in contracts.ISSUES.schema}
+    nulls = [name if name == "event_id" else f"CAST(NULL AS {kinds[name]}) AS {name}" for name in columns]
+    return _DAY.format(
+        issues=query.sql,
+        malformed=Query.from_file("extract_malformed").sql,
+        columns=",\n  ".join(columns),
+        nulls=",\n  ".join(nulls),
+        text_length=MALFORMED_TEXT_LENGTH,
+        limit=MALFORMED_PER_FILE,
+    )
+
+
+def malformed_table(rows: Sequence[dict[str, object]], table: str) -> pa.Table:
+    """Rows of `day_query` that are not issues, in MALFORMED_SCHEMA.
+
+    Their line is the event's id, or 0 if it has none.
+    """
+    malformed = [
+        {
+            "file": table,
+            "line": int(str(row["event_id"])) if str(row["event_id"]).isdecimal() else 0,
+            "reason": row["reason"],
+            "text": row["text"] or "",
+        }
+        for row in rows
+    ]
+    return pa.Table.from_pylist(malformed, schema=MALFORMED_SCHEMA)

@@ -1,0 +1,132 @@
+"""What Titler is permitted to do in BigQuery: tries each operation harmlessly, and names the permissions that
+are missing.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from google.cloud import bigquery
+from google.cloud.bigquery_storage_v1 import types
+
+from pipeline.errors import Finding, TitlerError
+from pipeline.settings import Warehouse as Settings
+from pipeline.warehouse.bigquery.client import REQUEST_TIMEOUT, connect_storage, credentials_of
+from pipeline.warehouse.bigquery.errors import translated_errors
+from pipeline.warehouse.bigquery.gh_archive import SOURCE_TABLES
+from pipeline.warehouse.bigquery.jobs import Jobs, Statement
+from pipeline.warehouse.query import Query, table_suffix
+
+LISTED_DATASETS = 20
+
+
+def check_permissions(settings: Settings) -> Iterator[Finding]:
+    """Project, identity and data sets, then every permission that Titler needs.
+
+    Raises UsageError if the project is not set, or if there are no credentials.
+    """
+    jobs = Jobs(settings, "doctor", "")
+    yield Finding("bigquery", True, f"project {settings.project}, as {identity(settings)}")
+    dataset = f"{settings.project}:{settings.dataset}"
+    create_dataset = f"bq --location={settings.location} mk --dataset {dataset}"
+    attempts: list[tuple[str, Callable[[Jobs], str], str, str]] = [
+        (
+            "data sets",
+            _list_datasets,
+            "bigquery.datasets.get",
+            "Grant: roles/bigquery.metadataViewer on the project",
+        ),
+        ("queries", _run_query, "bigquery.jobs.create", "Grant: roles/bigquery.jobUser on the project"),
+        ("data set", _find_dataset, "bigquery.datasets.get", create_dataset),
+        (
+            "tables",
+            _change_tables,
+            "bigquery.tables.create, .update, .delete",
+            f"Grant: roles/bigquery.dataEditor on {dataset}",
+        ),
+        (
+            "source",
+            _read_source,
+            "bigquery.tables.getData on githubarchive",
+            "GH Archive is public, in the location US: check warehouse.location",
+        ),
+        (
+            "results",
+            _open_read_session,
+            "bigquery.readsessions.create",
+            "Grant: roles/bigquery.readSessionUser on the project",
+        ),
+    ]
+    for subject, attempt, permission, remedy in attempts:
+        try:
+            yield Finding(subject, True, attempt(jobs))
+        except TitlerError as error:
+            yield Finding(subject, False, error.message, f"Needs {permission}. {remedy}")
+
+
+def identity(settings: Settings) -> str:
+    """The account whose permissions are used. Never a secret."""
+    if settings.endpoint and not settings.credentials_file:
+        return f"nobody (an emulator at {settings.endpoint})"
+    credentials = credentials_of(settings)
+    email = getattr(credentials, "service_account_email", None) or getattr(credentials, "account", None)
+    return str(email or "application default credentials")
+
+
+def _list_datasets(jobs: Jobs) -> str:
+    with translated_errors(jobs.settings, "listing data sets"):
+        datasets = jobs.client.list_datasets(max_results=LISTED_DATASETS, timeout=REQUEST_TIMEOUT)
+        names = [dataset.dataset_id for dataset in datasets]
+    return ", ".join(names) or "the project has none"
+
+
+def _run_query(jobs: Jobs) -> str:
+    jobs.estimate(Statement("a query", "SELECT 1 AS one"))
+    return "may be run"
+
+
+def _find_dataset(jobs: Jobs) -> str:
+    with translated_errors(jobs.settings, "looking for the data set"):
+        dataset = jobs.client.get_dataset(jobs.dataset, timeout=REQUEST_TIMEOUT)
+    return f"{jobs.dataset}{f' in {dataset.location}' if dataset.location else ''}"
+
+
+def _change_tables(jobs: Jobs) -> str:
+    table = bigquery.Table(
+        f"{jobs.dataset}.titler_doctor_{uuid.uuid4().hex[:8]}",
+        schema=[bigquery.SchemaField("nothing", "STRING")],
+    )
+    table.expires = datetime.now(UTC) + timedelta(hours=1)
+    with translated_errors(jobs.settings, "creating a table"):
+        created_table = jobs.client.create_table(table, timeout=REQUEST_TIMEOUT)
+    with translated_errors(jobs.settings, "changing a table"):
+        created_table.description = "created by titler doctor"
+        jobs.client.update_table(created_table, ["description"], timeout=REQUEST_TIMEOUT)
+    with translated_errors(jobs.settings, "deleting a table"):
+        jobs.client.delete_table(created_table, timeout=REQUEST_TIMEOUT)
+    return "may be created, changed and deleted"
+
+
+def _read_source(jobs: Jobs) -> str:
+    day = datetime.now(UTC).date() - timedelta(days=2)
+    bounds = {"first_suffix": table_suffix(day), "last_suffix": table_suffix(day)}
+    jobs.estimate(Statement("GH Archive", Query.from_file("source_hours").sql, bounds))
+    return f"{SOURCE_TABLES}* may be read"
+
+
+def _open_read_session(jobs: Jobs) -> str:
+    storage = connect_storage(jobs.settings)
+    if storage is None:
+        return "come as pages of JSON: warehouse.storage_endpoint is empty"
+    with translated_errors(jobs.settings, "opening a read session"):
+        items = jobs.client.list_tables(jobs.dataset)
+        table = next((item.reference for item in items if item.table_type == "TABLE"), None)
+        if table is None:
+            return "no table to try the Storage Read API on yet"
+        session = types.ReadSession(table=table.to_bqstorage(), data_format=types.DataFormat.ARROW)
+        storage.create_read_session(
+            parent=f"projects/{jobs.settings.project}", read_session=session, max_stream_count=1
+        )
+    return "come through the Storage Read API"

@@ -1,0 +1,123 @@
+"""A release prepared in BigQuery beside the current one: checked, then made current in one transaction."""
+
+from __future__ import annotations
+
+import secrets
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from pipeline import contracts
+from pipeline.errors import TitlerError, WarehouseError
+from pipeline.progress import say
+from pipeline.warehouse.bigquery.errors import translated_errors
+from pipeline.warehouse.bigquery.jobs import MINIMUM_BILLED, Statement
+from pipeline.warehouse.protocol import FAILURE_ROWS, Failure
+from pipeline.warehouse.query import Query
+from pipeline.warehouse.sql_parser import replace_tables
+
+if TYPE_CHECKING:
+    from pipeline.warehouse.bigquery.warehouse import BigQueryWarehouse
+
+RELEASE_TABLES = (contracts.RELEASES, contracts.RELEASE_MEMBERS)
+
+
+class StagedTables:
+    """A release in two staging tables, which replace `releases_v1` and `release_members_v1` in its queries
+    until it is current.
+
+    Each publication overwrites both tables. The caller must hold the publish lock; if the lock is lost, rows
+    with another `stage_id` have no effect.
+    """
+
+    def __init__(
+        self, warehouse: BigQueryWarehouse, release: str, releases: pa.Table, members: pa.Table
+    ) -> None:
+        self.warehouse = warehouse
+        self.release = release
+        self.stage_id = secrets.token_hex(8)
+        self._current = False
+        for table, rows in zip(RELEASE_TABLES, (releases, members), strict=True):
+            warehouse.tables.overwrite(f"staged_{table.name}", table, rows, self.stage_id)
+
+    def __enter__(self) -> StagedTables:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Does nothing: no reader sees the staging tables, and the next publication overwrites them."""
+
+    @cached_property
+    def _replacements(self) -> dict[str, str]:
+        """What replaces each table and view in a query, so that this release looks as if it were current."""
+        addresses = {
+            **self.warehouse.addresses,
+            **{table.name: self._staging_address(table) for table in RELEASE_TABLES},
+        }
+        views = {view.stem: f"({replace_tables(view.sql, addresses)})" for view in Query.folder("views")}
+        return {**addresses, **views}
+
+    def check(self) -> list[Failure]:
+        """The failed checks of `sql/checks`, by name.
+
+        One query counts the rows of all checks, because each query bills at least 10 MB per table. Only for
+        failed checks a second query reads the rows.
+        """
+        checks = {check.stem: check for check in Query.folder("checks", release=self.release)}
+        texts = {name: replace_tables(check.sql, self._replacements) for name, check in checks.items()}
+        counts = "\nUNION ALL\n".join(
+            f"SELECT '{name}' AS name, COUNT(*) AS failing_rows FROM (\n{text}\n)"
+            for name, text in texts.items()
+        )
+        jobs, parameters = self.warehouse.jobs, {"release": self.release}
+        counted = jobs.query(Statement(f"checks of release {self.release}", counts, parameters))
+        failures = []
+        for row in jobs.rows(counted):
+            if row["failing_rows"]:
+                check = checks[row["name"]]
+                sql = f"{texts[check.stem]}\nLIMIT {FAILURE_ROWS}"
+                query = jobs.query(Statement(f"rows that fail {check.stem}", sql, parameters))
+                with translated_errors(self.warehouse.settings, f"reading the rows of {check.name}"):
+                    rows = query.job.to_arrow(create_bqstorage_client=False)
+                failures.append(Failure(check.stem, check.prose, row["failing_rows"], rows))
+        return sorted(failures, key=lambda failure: failure.check)
+
+    def query(self, query: Query) -> pa.Table:
+        return self.warehouse.run_query(query, None if self._current else self._replacements)
+
+    def make_current(self) -> None:
+        """Replaces the rows of the release tables in one transaction.
+
+        Raises WarehouseError if another process published at the same time.
+        """
+        if self._current:
+            return
+        self.warehouse.create_views()
+        changes = []
+        for table in RELEASE_TABLES:
+            columns = ", ".join(f"`{name}`" for name in table.in_warehouse.names)
+            address = f"`{self.warehouse.tables.address(table.name)}`"
+            staged_rows = f"FROM {self._staging_address(table)} WHERE stage_id = @stage"
+            changes.append(f"DELETE FROM {address} WHERE EXISTS (SELECT 1 {staged_rows});")
+            changes.append(f"INSERT INTO {address} ({columns}) SELECT {columns} {staged_rows};")
+        script = "\n".join(["BEGIN TRANSACTION;", *changes, "COMMIT TRANSACTION;"])
+        action, at_least = f"making release {self.release} current", MINIMUM_BILLED * 3 * len(RELEASE_TABLES)
+        self.warehouse.jobs.query(Statement(action, script, {"stage": self.stage_id}, at_least))
+        if self.warehouse.current_release() != self.release:
+            raise WarehouseError(
+                f"Release {self.release} did not become current in {self.warehouse.jobs.dataset}: "
+                "another process published at the same time.",
+                f"See which release is current: titler status; then: titler publish --release {self.release}",
+            )
+        self._current = True
+        if self.warehouse.settings.embeddings and self.warehouse.settings.vector_index:
+            try:
+                self.warehouse.create_vector_index()
+            except TitlerError as error:  # the release is current without the index
+                say(f"    no vector index: {error.message}")
+
+    def _staging_address(self, table: contracts.Table) -> str:
+        return f"`{self.warehouse.tables.address(f'staged_{table.name}')}`"

@@ -1,0 +1,76 @@
+"""The analysts' views and table functions in BigQuery, replaced only if their SQL has changed.
+
+BigQuery may forget that a view is authorised to read the tables when the view is replaced. So comments and
+layout do not count as a change, and a changed description is set without replacing the view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from google.api_core import exceptions
+from google.cloud import bigquery
+
+from pipeline.warehouse.bigquery.client import REQUEST_TIMEOUT
+from pipeline.warehouse.bigquery.errors import translated_errors
+from pipeline.warehouse.bigquery.jobs import Jobs
+from pipeline.warehouse.bigquery.tables import quote
+from pipeline.warehouse.query import Query, canonical_sql
+from pipeline.warehouse.sql_parser import replace_tables, table_function
+
+
+def create_views(jobs: Jobs, addresses: Mapping[str, str]) -> None:
+    """Creates the views of `sql/views` and the table functions of `sql/functions`.
+
+    Replaces those whose SQL has changed, and updates the description of the other views.
+    """
+    statements = []
+    for view in Query.folder("views"):
+        text = replace_tables(view.sql, addresses)
+        existing_sql, existing_description = _existing_view(jobs, view.stem) or (None, None)
+        if existing_sql != canonical_sql(text):
+            options = f"OPTIONS (description = {quote(view.prose)})"
+            statements.append(f"CREATE OR REPLACE VIEW {addresses[view.stem]} {options} AS\n{text}")
+        elif existing_description != view.prose:
+            _update_description(jobs, view)
+    for function in Query.folder("functions"):
+        body = table_function(function.sql)
+        text = replace_tables(body.sql, addresses)
+        if _existing_function(jobs, function.stem) != (canonical_sql(text), body.arguments):
+            arguments = ", ".join(f"{name} STRING" for name in body.arguments)
+            statements.append(
+                f"CREATE OR REPLACE TABLE FUNCTION {addresses[function.stem]}({arguments}) AS\n{text}"
+            )
+    if statements:
+        jobs.run_ddl("creating the views", ";\n".join(statements))
+
+
+def _update_description(jobs: Jobs, view: Query) -> None:
+    """Sets a view's description and nothing else."""
+    table = bigquery.Table(f"{jobs.dataset}.{view.stem}")
+    table.description = view.prose
+    with translated_errors(jobs.settings, f"describing {view.stem}"):
+        jobs.client.update_table(table, ["description"], timeout=REQUEST_TIMEOUT)
+
+
+def _existing_view(jobs: Jobs, name: str) -> tuple[str, str] | None:
+    """A view's SQL in canonical form, and its description. None if there is no such view."""
+    with translated_errors(jobs.settings, f"looking for {name}"):
+        try:
+            view = jobs.client.get_table(f"{jobs.dataset}.{name}", timeout=REQUEST_TIMEOUT)
+        except exceptions.NotFound:
+            return None
+    return canonical_sql(view.view_query or ""), view.description or ""
+
+
+def _existing_function(jobs: Jobs, name: str) -> tuple[str, tuple[str, ...]] | None:
+    """A table function's SQL in canonical form, and the names of its arguments.
+
+    None if there is no such function.
+    """
+    with translated_errors(jobs.settings, f"looking for {name}"):
+        try:
+            function = jobs.client.get_routine(f"{jobs.dataset}.{name}", timeout=REQUEST_TIMEOUT)
+        except exceptions.NotFound:
+            return None
+    return canonical_sql(function.body or ""), tuple(argument.name for argument in function.arguments)

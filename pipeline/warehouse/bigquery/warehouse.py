@@ -1,0 +1,261 @@
+"""BigQuery as a `Warehouse`: issues come from GH Archive's data set, batches and releases are stored in a
+data set of the user's.
+
+The tables have the rows of all batches, each row with its `batch_id`. `release_members_v1` lists the batches
+of each release, and `releases_v1` says which release is current. So nothing that readers see changes until
+one transaction updates these two small tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from google.api_core import exceptions
+
+from pipeline import contracts
+from pipeline.errors import UsageError
+from pipeline.progress import say, track
+from pipeline.settings import Warehouse as Settings
+from pipeline.warehouse.bigquery import views
+from pipeline.warehouse.bigquery.client import REQUEST_TIMEOUT, connect_storage
+from pipeline.warehouse.bigquery.errors import RejectedError, translated_errors
+from pipeline.warehouse.bigquery.gh_archive import EXTRACTED, SOURCE_TABLES, day_query, malformed_table
+from pipeline.warehouse.bigquery.jobs import FinishedQuery, Jobs, Statement, cost_of, fingerprint
+from pipeline.warehouse.bigquery.lease import hold_lease
+from pipeline.warehouse.bigquery.results import read_record_batches
+from pipeline.warehouse.bigquery.staged_release import StagedTables
+from pipeline.warehouse.bigquery.tables import DAYS_PER_JOB, Tables
+from pipeline.warehouse.protocol import (
+    WAREHOUSE_TABLES,
+    Batch,
+    Extraction,
+    SourceTable,
+    validate_release_tables,
+    validate_table_names,
+)
+from pipeline.warehouse.query import Query, canonical_sql, table_suffix
+from pipeline.warehouse.sql_parser import parameters_of, replace_tables
+
+VECTOR_INDEX_ROWS = 5000  # BigQuery builds no vector index for fewer rows
+
+
+class BigQueryWarehouse:
+    """One data set of one project.
+
+    What it spends is recorded under `verb`, `release_id` and `run`, the command's id.
+    """
+
+    def __init__(self, settings: Settings, verb: str, run: str = "", release_id: str | None = None) -> None:
+        self.settings = settings
+        self.jobs = Jobs(settings, verb, run, release_id)
+        self.tables = Tables(self.jobs)
+
+    @cached_property
+    def addresses(self) -> dict[str, str]:
+        """The address of every table, view and function, in backticks."""
+        defined = [query.stem for folder in ("views", "functions") for query in Query.folder(folder)]
+        return {name: f"`{self.tables.address(name)}`" for name in (*contracts.TABLES, *defined)}
+
+    def source_day(self, day: date) -> SourceTable:
+        name = f"{SOURCE_TABLES}{table_suffix(day)}"
+        with translated_errors(self.settings, f"looking for {name}"):
+            try:
+                table = self.jobs.client.get_table(name, timeout=REQUEST_TIMEOUT)
+                return SourceTable(name, int(table.num_rows or 0), table.modified)
+            except exceptions.NotFound:
+                return SourceTable(name, None)
+
+    def estimate(self, query: Query, day: date) -> int:
+        if self.source_day(day).rows is None:
+            return 0
+        return sum(self.jobs.estimate(statement) for statement in self._statements(query, day))
+
+    def extract(self, query: Query, day: date, files: Sequence[Path] = (), attempt: str = "") -> Extraction:
+        table = self.source_day(day)
+        if table.rows is None:
+            return Extraction(contracts.ISSUES.empty().to_reader(), 0, malformed_table([], table.name))
+        self._ensure_ledger()
+        queries = []
+        for statement in self._statements(query, day):
+            key = fingerprint(
+                self.jobs.dataset,
+                table.name,
+                table.rows,
+                canonical_sql(statement.sql),
+                sorted(statement.parameters.items()),
+                attempt,
+            )
+            queries.append(self.jobs.query_once(f"{day:%Y%m%d}_{key}", statement, day))
+        hours_query, issues_query = queries
+        hour_rows = self.jobs.rows(hours_query)
+        with translated_errors(self.settings, f"reading the issues of {day}"):
+            record_batches, malformed, malformed_count = self._split(issues_query, table.name)
+            issues = pa.RecordBatchReader.from_batches(contracts.ISSUES.schema, record_batches)
+        return Extraction(
+            issues,
+            events=sum(row["events"] for row in hour_rows),
+            malformed=malformed,
+            omitted_malformed=malformed_count - len(malformed),
+            hours=tuple(sorted(row["hour"] for row in hour_rows if row["hour"] is not None)),
+            cost=cost_of(queries, self.settings),
+        )
+
+    def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
+        self._ensure_ledger()
+        self.tables.load(table, batches)
+
+    def stage(
+        self, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]
+    ) -> StagedTables:
+        release, releases, members = validate_release_tables(releases, members)
+        validate_table_names(batches)
+        self._ensure_ledger()
+        for name in sorted(WAREHOUSE_TABLES):
+            self.tables.ensure(contracts.TABLES[name])
+        return StagedTables(self, release, releases, members)
+
+    def exclusive_lock(self) -> AbstractContextManager[None]:
+        return hold_lease(self.jobs)
+
+    def current_release(self) -> str | None:
+        rows = self.records(contracts.RELEASES)
+        return next((str(row["release_id"]) for row in rows if row["status"] == "current"), None)
+
+    def records(self, table: contracts.Table) -> list[dict[str, Any]]:
+        return self.tables.all_rows(table.name) or []
+
+    def query(self, query: Query) -> pa.Table:
+        return self.run_query(query)
+
+    def run_query(self, query: Query, replacements: Mapping[str, str] | None = None) -> pa.Table:
+        """The rows of a query whose tables and views are replaced as by `replace_tables` (default: by their
+        addresses).
+
+        Raises UsageError if the query does not run.
+        """
+        parameters = query.binding(parameters_of(query.sql))
+        self._ensure_ledger()
+        if self.current_release() is None and replacements is None:
+            raise UsageError(
+                f"{self.jobs.dataset}: no release has been published yet.",
+                "Publish one: titler run --from D --to D",
+            )
+        sql = replace_tables(query.sql, replacements or self.addresses)
+        try:
+            result = self.jobs.query(Statement(f"the query {query.name}", sql, parameters))
+        except RejectedError as error:
+            names = ", ".join(view.stem for view in Query.folder("views"))
+            raise UsageError(
+                f"{query.name} does not run: {error.message}", f"The views are: {names}"
+            ) from None
+        with translated_errors(self.settings, f"reading the result of {query.name}"):
+            return result.job.to_arrow(create_bqstorage_client=False, timeout=self.settings.timeout)
+
+    def delete_batches_except(self, retained_batches: Mapping[str, Collection[str]]) -> int:
+        deleted_rows = 0
+        self._ensure_ledger()
+        for table in contracts.TABLES.values():
+            if table.name not in WAREHOUSE_TABLES or not table.partition or not self._exists(table):
+                continue
+            row_counts = self._rows_per_batch(table)
+            stale = sorted(set(row_counts) - set(retained_batches.get(table.name, ())))
+            for start in range(0, len(stale), DAYS_PER_JOB):
+                batch_ids = stale[start : start + DAYS_PER_JOB]
+                sql = f"DELETE FROM {self.addresses[table.name]} WHERE batch_id IN UNNEST(@batch_ids)"
+                action = f"deleting {len(batch_ids)} batches from {table.name}"
+                self.jobs.query(Statement(action, sql, {"batch_ids": batch_ids}))
+                deleted_rows += sum(row_counts[batch_id] for batch_id in batch_ids)
+        return deleted_rows
+
+    def create_views(self) -> None:
+        """Creates the views of `sql/views` and the table functions of `sql/functions`.
+
+        Replaces those whose SQL has changed.
+        """
+        views.create_views(self.jobs, self.addresses)
+
+    def create_vector_index(self) -> None:
+        """Creates the vector index of `embeddings_v1`, which VECTOR_SEARCH uses and BigQuery maintains.
+
+        Does nothing if the table has fewer than VECTOR_INDEX_ROWS rows, or an index.
+        """
+        table, column = contracts.EMBEDDINGS.name, contracts.EMBEDDINGS.schema.names[-1]
+        with translated_errors(self.settings, f"counting the rows of {table}"):
+            embeddings = self.jobs.client.get_table(self.tables.address(table), timeout=REQUEST_TIMEOUT)
+        row_count = embeddings.num_rows or 0
+        if row_count < VECTOR_INDEX_ROWS:
+            say(
+                f"    no vector index yet: {table} has {row_count:,} rows, "
+                f"BigQuery needs {VECTOR_INDEX_ROWS:,}"
+            )
+            return
+        sql = (
+            f"CREATE VECTOR INDEX IF NOT EXISTS {table}_{column} ON {self.addresses[table]}({column}) "
+            "OPTIONS (index_type = 'IVF', distance_type = 'COSINE')"
+        )
+        self.jobs.run_ddl("creating the vector index", sql)
+
+    def _ensure_ledger(self) -> None:
+        """Creates the spend ledger if it does not exist. Without it no query may run."""
+        self.tables.ensure(contracts.SPEND)
+
+    def _statements(self, query: Query, day: date) -> list[Statement]:
+        """The two statements of an extraction: the events per hour of a day, then its issues and malformed
+        events.
+        """
+        bounds = {"first_suffix": table_suffix(day), "last_suffix": table_suffix(day)}
+        hours = Query.from_file("source_hours")
+        issues = day_query(query)
+        return [
+            Statement(f"counting the events of {day}", hours.sql, bounds),
+            Statement(f"reading the issues of {day}", issues, query.binding(parameters_of(issues), **bounds)),
+        ]
+
+    def _split(self, query: FinishedQuery, table: str) -> tuple[Iterator[pa.RecordBatch], pa.Table, int]:
+        """The result of a day's query: its issues as record batches, its first malformed events, and how many
+        of these there are.
+        """
+        with translated_errors(self.settings, "counting a result"):
+            result = self.jobs.client.get_table(query.job.destination, timeout=REQUEST_TIMEOUT)
+        stream = read_record_batches(self.jobs.client, connect_storage(self.settings), query.job)
+        progress = track(stream, f"issues of {table[-6:]}", result.num_rows or 0, len)
+        record_batches = (record_batch.select(EXTRACTED) for record_batch in progress)
+        malformed_rows: list[dict[str, object]] = []
+        first_issues: list[pa.RecordBatch] = []
+        for record_batch in record_batches:  # malformed events come first
+            malformed_in_batch = len(record_batch) - record_batch.column("reason").null_count
+            malformed_rows += record_batch.slice(0, malformed_in_batch).to_pylist()
+            if malformed_in_batch < len(record_batch):
+                first_issues.append(record_batch.slice(malformed_in_batch))
+                break
+        malformed_count = int(str(malformed_rows[0]["malformed_count"])) if malformed_rows else 0
+        malformed = malformed_table(malformed_rows, table)
+        return self._issues(first_issues, record_batches), malformed, malformed_count
+
+    def _issues(
+        self, first: list[pa.RecordBatch], following: Iterator[pa.RecordBatch]
+    ) -> Iterator[pa.RecordBatch]:
+        with translated_errors(self.settings, "reading issues"):
+            for record_batches in (first, following):
+                for record_batch in record_batches:
+                    rows = pa.Table.from_batches([record_batch]).select(contracts.ISSUES.schema.names)
+                    yield from contracts.ISSUES.conform(rows).to_batches()
+
+    def _exists(self, table: contracts.Table) -> bool:
+        with translated_errors(self.settings, f"looking for {table.name}"):
+            try:
+                self.jobs.client.get_table(self.tables.address(table.name), timeout=REQUEST_TIMEOUT)
+            except exceptions.NotFound:
+                return False
+        return True
+
+    def _rows_per_batch(self, table: contracts.Table) -> dict[str, int]:
+        sql = f"SELECT batch_id, COUNT(*) AS row_count FROM {self.addresses[table.name]} GROUP BY batch_id"
+        listing = self.jobs.query(Statement(f"listing {table.name}", sql))
+        return {row["batch_id"]: row["row_count"] for row in self.jobs.rows(listing)}

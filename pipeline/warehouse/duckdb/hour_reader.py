@@ -1,0 +1,367 @@
+"""Reads GH Archive's hour files into DuckDB: the events that meet a condition, and every line that is not an
+event.
+
+DuckDB parses the files. Only a line that it cannot read is examined in Python: lone surrogates and bytes that
+are not UTF-8 become U+FFFD and the line is read again; what cannot be repaired goes to quarantine. Of a cut
+or damaged file the whole lines are read. A file that is larger than an hour can be is not read. Memory use is
+bounded for every input.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.errors import SourceError, TitlerError
+from pipeline.warehouse.duckdb.malformed_lines import (
+    LONGEST_LINE,
+    TIMELINE,
+    UNREADABLE,
+    DamagedError,
+    OversizedError,
+    check_file,
+    repair,
+    whole_lines,
+)
+from pipeline.warehouse.protocol import MALFORMED_PER_FILE, MALFORMED_SCHEMA, MALFORMED_TEXT_LENGTH
+
+GROUP_BYTES = 128 * 2**20  # compressed; DuckDB reads the files of a group in parallel
+REPAIRED_FILE = "repaired.jsonl"
+CHECK_THREADS = 4
+
+_EVENTS = """
+CREATE OR REPLACE TEMP TABLE events (
+  file VARCHAR, line BIGINT, id VARCHAR, type VARCHAR, created_at TIMESTAMPTZ, payload JSON,
+  repo STRUCT(id BIGINT, name VARCHAR, url VARCHAR), actor STRUCT(id BIGINT, login VARCHAR, url VARCHAR),
+  _TABLE_SUFFIX VARCHAR
+)
+"""
+
+_REPO = (
+    "{'id': TRY_CAST(raw_repo ->> '$.id' AS BIGINT), 'name': raw_repo ->> '$.name',"
+    " 'url': raw_repo ->> '$.url'}"
+)
+_ACTOR = (
+    "{'id': TRY_CAST(raw_actor ->> '$.id' AS BIGINT), 'login': raw_actor ->> '$.login',"
+    " 'url': raw_actor ->> '$.url'}"
+)
+
+# One row per line, in the order of the files. Only selected rows have values: a CASE evaluates no others. The
+# inner SELECT has the structs for conditions that name them; DuckDB does not compute columns that nobody
+# names.
+_LINES = """
+CREATE OR REPLACE TEMP TABLE lines AS
+SELECT
+  filename,
+  well_formed,
+  CASE WHEN well_formed THEN COALESCE({condition}, FALSE) ELSE FALSE END AS selected,
+  CASE WHEN selected THEN id END AS id,
+  CASE WHEN selected THEN type END AS type,
+  CASE WHEN selected THEN created_at END AS created_at,
+  CASE WHEN selected THEN payload END AS payload,
+  CASE WHEN selected THEN {repo} END AS repo,
+  CASE WHEN selected THEN {actor} END AS actor
+FROM (
+  SELECT
+    filename, id, type, TRY_CAST(created_at AS TIMESTAMPTZ) AS created_at, payload, $suffix AS _TABLE_SUFFIX,
+    raw_repo, {repo} AS repo, raw_actor, {actor} AS actor,
+    id IS NOT NULL AND type IS NOT NULL AND TRY_CAST(created_at AS TIMESTAMPTZ) IS NOT NULL
+      AND COALESCE(STARTS_WITH(CAST(payload AS VARCHAR), '{{'), FALSE) AS well_formed
+  FROM
+    READ_JSON(
+      $paths, format = 'newline_delimited', compression = '{compression}', ignore_errors = TRUE,
+      filename = TRUE, maximum_object_size = {longest},
+      columns = {{
+        'id': 'VARCHAR', 'type': 'VARCHAR', 'created_at': 'VARCHAR', 'payload': 'JSON',
+        'repo': 'JSON', 'actor': 'JSON'
+      }}
+    ) AS raw (id, type, created_at, payload, raw_repo, raw_actor, filename)
+)
+"""
+
+_LINE_COUNTS = "SELECT filename, COUNT(*) FROM lines GROUP BY filename"
+
+# A line's number in its file: the distance of its row from the file's first row.
+_MALFORMED_LINES = """
+SELECT rowid - (SELECT MIN(rowid) FROM lines WHERE filename = $path) + 1 AS line
+FROM lines
+WHERE filename = $path AND NOT well_formed
+ORDER BY line
+"""
+
+_INSERT = """
+INSERT INTO events
+SELECT n.file, l.rowid - f.first + 1, l.id, l.type, l.created_at, l.payload, l.repo, l.actor, $suffix
+FROM lines AS l
+JOIN (SELECT filename, MIN(rowid) AS first FROM lines GROUP BY filename) AS f USING (filename)
+JOIN file_names AS n ON n.path = l.filename
+WHERE l.selected
+"""
+
+_INSERT_REPAIRED = """
+INSERT INTO events
+SELECT m.file, m.line, l.id, l.type, l.created_at, l.payload, l.repo, l.actor, $suffix
+FROM lines AS l JOIN repaired AS m ON m.position = l.rowid
+WHERE l.selected
+"""
+
+
+class HourReader:
+    """Reads hour files into the temporary table `events`: GH Archive's columns, with each event's file and
+    line.
+
+    Only events that meet `condition` (DuckDB's dialect, with the values of its `$` parameters) are stored.
+    `events` counts the well-formed events of all types, `omitted_malformed` the malformed lines that are
+    counted only.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        condition: str,
+        parameters: Mapping[str, Any],
+        suffix: str,
+    ) -> None:
+        self.connection = connection
+        self.condition = condition
+        self.parameters = dict(parameters)
+        self.suffix = suffix
+        self.events = 0
+        self.omitted_malformed = 0
+        self._malformed: list[dict[str, Any]] = []
+        self._malformed_per_file: Counter[str] = Counter()
+        self._repaired: list[tuple[str, int]] = []  # file and line of each line of REPAIRED_FILE
+
+    def read(self, files: Sequence[Path]) -> None:
+        """Reads all of `files`. Raises SourceError if one is from before 2015."""
+        self.connection.execute(_EVENTS)
+        with (
+            tempfile.TemporaryDirectory(prefix="titler-hours-") as name,
+            ThreadPoolExecutor(CHECK_THREADS) as pool,
+        ):
+            folder = Path(name)
+            for group in _groups(files):
+                damages = dict(zip(group, pool.map(_damage, group), strict=True))
+                intact = {str(path): path.name for path, damage in damages.items() if damage is None}
+                self._read(intact, folder)
+                for path, damage in damages.items():
+                    if isinstance(damage, OversizedError):
+                        self._quarantine(path.name, 1, str(damage), b"")
+                    elif damage is not None:
+                        self._read_whole_lines(str(path), path.name, folder)
+                self._read_repaired(folder)
+        self.connection.execute("DROP TABLE IF EXISTS lines")
+
+    def malformed(self) -> pa.Table:
+        """The lines that are not events, in the order of files and lines: MALFORMED_SCHEMA, at most
+        MALFORMED_PER_FILE per file.
+        """
+        rows = sorted(self._malformed, key=lambda row: (row["file"], row["line"]))
+        return pa.Table.from_pylist(rows, schema=MALFORMED_SCHEMA)
+
+    def _read(self, names: Mapping[str, str], folder: Path, compression: str = "gzip") -> None:
+        """Adds the events of files. `names` maps each path to the file name to report."""
+        if not names:
+            return
+        try:
+            self._fill_lines(list(names), compression)
+        except duckdb.Error as error:
+            self._read_refused(names, folder, compression, error)
+            return
+        line_counts = dict(self.connection.execute(_LINE_COUNTS).fetchall())
+        malformed_count, saved_state = 0, self._save_state(folder)
+        for path, name in names.items():
+            lines = np.asarray(
+                self.connection.execute(_MALFORMED_LINES, {"path": path}).fetchnumpy()["line"], dtype=np.int64
+            )
+            if not len(lines):
+                continue
+            try:
+                self._repair_or_quarantine(Path(path), name, lines, line_counts[path], compression, folder)
+            except DamagedError:
+                self._restore_state(saved_state, folder)
+                self._read_whole_lines(path, name, folder)
+                others = {file: name for file, name in names.items() if file != path}
+                self._read(others, folder)
+                return
+            malformed_count += len(lines)
+        self.events += sum(line_counts.values()) - malformed_count
+        file_names = pa.table({"path": list(names), "file": list(names.values())})
+        self._insert(_INSERT, "file_names", file_names)
+
+    def _read_refused(
+        self, names: Mapping[str, str], folder: Path, compression: str, error: duckdb.Error
+    ) -> None:
+        """Reads files of which DuckDB refuses at least one.
+
+        Raises TitlerError if memory or disk space ran out.
+        """
+        if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in str(error):
+            raise TitlerError(
+                f"DuckDB could not hold {', '.join(names.values())}: {error}",
+                f"Free memory, or disk space in {tempfile.gettempdir()}, or set TMPDIR to a folder with more "
+                "space. Then run the same command again.",
+            ) from None
+        if len(names) > 1:  # read them one by one to find the refused file
+            for path, name in names.items():
+                self._read({path: name}, folder, compression)
+        elif compression == "gzip":
+            self._read_whole_lines(*next(iter(names.items())), folder)
+        else:
+            self._quarantine(next(iter(names.values())), 1, f"{UNREADABLE}: {error}", b"")
+
+    def _repair_or_quarantine(
+        self,
+        path: Path,
+        name: str,
+        lines: npt.NDArray[np.int64],
+        line_count: int,
+        compression: str,
+        folder: Path,
+    ) -> None:
+        """Quarantines the given lines of a file, or appends them, repaired, to REPAIRED_FILE.
+
+        Raises DamagedError and SourceError as `_repair_lines` does.
+        """
+        with (folder / REPAIRED_FILE).open("ab") as repaired_file:
+            for line, text, repaired, reason in _repair_lines(path, name, lines, line_count, compression):
+                if repaired:
+                    repaired_file.write(repaired + b"\n")
+                    self._repaired.append((name, line))
+                else:
+                    self._quarantine(name, line, reason, text)
+
+    def _save_state(self, folder: Path) -> tuple[int, Counter[str], int, int, int]:
+        repaired_file = folder / REPAIRED_FILE
+        repaired_file.touch()
+        return (
+            len(self._malformed),
+            self._malformed_per_file.copy(),
+            self.omitted_malformed,
+            len(self._repaired),
+            repaired_file.stat().st_size,
+        )
+
+    def _restore_state(self, state: tuple[int, Counter[str], int, int, int], folder: Path) -> None:
+        """Discards the malformed and the repaired lines that were added since `_save_state`."""
+        malformed, self._malformed_per_file, self.omitted_malformed, repaired, size = state
+        del self._malformed[malformed:], self._repaired[repaired:]
+        os.truncate(folder / REPAIRED_FILE, size)
+
+    def _read_whole_lines(self, path: str, name: str, folder: Path) -> None:
+        """Reads the whole lines of a file that is damaged or that DuckDB refuses."""
+        whole_lines_file = folder / f"{name}.ndjson"
+        count = 0
+        with whole_lines_file.open("wb") as file:
+            try:
+                for line in whole_lines(Path(path), "gzip"):
+                    count += 1
+                    # a line that is too long for DuckDB is cut, so that it is quarantined as malformed
+                    file.write((line if len(line) < LONGEST_LINE else line[:MALFORMED_TEXT_LENGTH]) + b"\n")
+            except DamagedError as damage:
+                self._quarantine(name, count + 1, damage.reason, damage.remainder)
+        if count:
+            self._read({str(whole_lines_file): name}, folder, "none")
+        whole_lines_file.unlink()
+
+    def _read_repaired(self, folder: Path) -> None:
+        """Adds the lines of REPAIRED_FILE, and deletes it."""
+        if not self._repaired:
+            return
+        path = folder / REPAIRED_FILE
+        self._fill_lines([str(path)], "none")
+        well_formed = self.connection.execute("SELECT well_formed FROM lines ORDER BY rowid").fetchnumpy()
+        rows = []
+        with path.open("rb") as file:
+            lines = zip(self._repaired, well_formed["well_formed"].tolist(), file, strict=True)
+            for position, ((name, line), is_well_formed, text) in enumerate(lines):
+                if is_well_formed:
+                    rows.append({"position": position, "file": name, "line": line})
+                else:
+                    self._quarantine(name, line, UNREADABLE, text.rstrip(b"\n"))
+        self.events += len(rows)
+        schema = pa.schema([("position", pa.int64()), ("file", pa.string()), ("line", pa.int64())])
+        self._insert(_INSERT_REPAIRED, "repaired", pa.Table.from_pylist(rows, schema=schema))
+        path.unlink()
+        self._repaired.clear()
+
+    def _fill_lines(self, paths: list[str], compression: str) -> None:
+        """Replaces the temporary table `lines` with the lines of files."""
+        sql = _LINES.format(
+            condition=self.condition, compression=compression, longest=LONGEST_LINE, repo=_REPO, actor=_ACTOR
+        )
+        self.connection.execute(sql, {**self.parameters, "suffix": self.suffix, "paths": paths})
+
+    def _insert(self, sql: str, name: str, table: pa.Table) -> None:
+        """Runs an INSERT that reads `table` under `name`."""
+        self.connection.register(name, table)
+        self.connection.execute(sql, {"suffix": self.suffix})
+        self.connection.unregister(name)
+
+    def _quarantine(self, name: str, line: int, reason: str, text: bytes) -> None:
+        if self._malformed_per_file[name] == MALFORMED_PER_FILE:
+            self.omitted_malformed += 1
+            return
+        self._malformed_per_file[name] += 1
+        start = text[: 4 * MALFORMED_TEXT_LENGTH].decode("utf-8", "replace")[:MALFORMED_TEXT_LENGTH]
+        self._malformed.append({"file": name, "line": line, "reason": reason, "text": start})
+
+
+def _damage(path: Path) -> OversizedError | DamagedError | None:
+    try:
+        check_file(path)
+    except (OversizedError, DamagedError) as damage:
+        return damage
+    return None
+
+
+def _repair_lines(
+    path: Path, name: str, lines: npt.NDArray[np.int64], line_count: int, compression: str
+) -> Iterator[tuple[int, bytes, bytes, str]]:
+    """The lines with the numbers `lines` (ascending): number, text, repaired text or b"", reason.
+
+    Raises DamagedError if the file is damaged, and SourceError if most of its `line_count` lines are from
+    before 2015.
+    """
+    timeline_count = number = 0
+    numbers = iter(lines.tolist())
+    next_number = next(numbers)
+    for number, text in enumerate(whole_lines(path, compression), 1):
+        if number == next_number:
+            repaired, reason = repair(text)
+            timeline_count += reason == TIMELINE
+            yield number, text, repaired, reason
+            next_number = next(numbers, 0)
+    if 2 * timeline_count > line_count:
+        raise SourceError(
+            f"{name} has {TIMELINE}, without titles or bodies: the first day that can be read is 2015-01-01.",
+            "Extract days from then on: titler extract --from 2015-01-01 --to 2015-01-07",
+            final=True,
+        )
+    if number != line_count and compression == "gzip":
+        raise DamagedError(f"{line_count} lines read by DuckDB, the file has {number}")
+
+
+def _groups(files: Sequence[Path]) -> Iterator[list[Path]]:
+    """The files in order, in groups of at most GROUP_BYTES."""
+    group: list[Path] = []
+    total = 0
+    for path in files:
+        size = path.stat().st_size
+        if group and total + size > GROUP_BYTES:
+            yield group
+            group, total = [], 0
+        group.append(path)
+        total += size
+    if group:
+        yield group

@@ -1,0 +1,214 @@
+"""Lines of an hour file that DuckDB could not read: repaired if possible, else with the reason why they are
+malformed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+TIMELINE = "an event of the Timeline API, GH Archive's form before 2015-01-01"
+UNREADABLE = "JSON that DuckDB does not read"
+
+LONGEST_LINE = 32 * 2**20
+LARGEST_HOUR = 4 * 2**30  # bytes when decompressed; real hours have a quarter of it
+MOST_LINES = 2_000_000  # real hours have a tenth of it
+MOST_COMPRESSION = 100  # decompressed bytes per compressed byte; real hours have eight
+ALWAYS_ALLOWED = 256 * 2**20  # decompressed bytes; below this size a file may have any compression
+
+_CHUNK = 16 * 1024
+_PIECE = 64  # compressed bytes: a damaged file loses at most what one such piece held
+_DECOMPRESSED = 2**20
+_BOM = b"\xef\xbb\xbf"
+# Matches every escape in turn, so that the second backslash of `\\ud83d` is not read as the start of
+# `\ud83d`.
+_ESCAPES = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}(\\u[dD][c-fC-F][0-9a-fA-F]{2})?|(u[dD][c-fC-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+_SURROGATES = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+class OversizedError(Exception):
+    """A file that is larger than an hour of GH Archive can be."""
+
+
+class DamagedError(Exception):
+    """A file whose compressed stream is cut or broken: `reason`, and `remainder`, the bytes after the last
+    whole line.
+    """
+
+    def __init__(self, reason: str, remainder: bytes = b"") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remainder = remainder
+
+
+def check_file(path: Path) -> None:
+    """Decompresses a gzip file to its end and discards the content.
+
+    Raises OversizedError if it is too large, DamagedError if it is cut, broken or fails gzip's checksum. So a
+    file that grows a thousandfold is found before a reader loads it into memory.
+    """
+    compressed = path.stat().st_size
+    limit = min(LARGEST_HOUR, max(ALWAYS_ALLOWED, MOST_COMPRESSION * compressed))
+    size = lines = 0
+    for chunk in _decompressed_chunks(path):
+        size += len(chunk)
+        lines += chunk.count(b"\n")
+        if size > limit:
+            raise OversizedError(
+                f"the file inflates from {compressed:,} bytes to more than {limit:,}, "
+                "expected an hour of GH Archive"
+            )
+        if lines > MOST_LINES:
+            raise OversizedError(
+                f"the file has more than {MOST_LINES:,} lines, expected an hour of GH Archive"
+            )
+
+
+def whole_lines(path: Path, compression: str) -> Iterator[bytes]:
+    """The lines of a file that are not blank, without line ends.
+
+    A line longer than LONGEST_LINE is cut to about that length.
+
+    Raises DamagedError after the last whole line if the file is damaged.
+    """
+    pending: list[bytes] = []
+    length = 0
+    try:
+        for chunk in _decompressed_chunks(path) if compression == "gzip" else _chunks(path):
+            first, *following = chunk.split(b"\n")
+            if length <= LONGEST_LINE:
+                pending.append(first)
+                length += len(first)
+            for start in following:
+                line = b"".join(pending)
+                if line.strip():
+                    yield line
+                pending, length = [start], len(start)
+    except DamagedError as damage:
+        raise DamagedError(damage.reason, b"".join(pending)) from None
+    if (line := b"".join(pending)).strip():
+        yield line
+
+
+def repair(line: bytes) -> tuple[bytes, str]:
+    """(repaired line, "") if the line is an event, else (b"", reason).
+
+    Repairs lone surrogates, a byte order mark and broken UTF-8.
+    """
+    repaired = _repair_characters(line)
+    try:
+        event = json.loads(repaired)
+    except RecursionError:
+        return b"", "not JSON: nested too deep"
+    except ValueError as error:
+        return b"", TIMELINE if _begins_with_timeline_event(repaired) else f"not JSON: {error}"
+    reason = _malformed_reason(event)
+    return (b"", reason) if reason else (repaired, "")
+
+
+def _repair_characters(line: bytes) -> bytes:
+    line = line.removeprefix(_BOM).decode("utf-8", "replace").encode()
+    return _ESCAPES.sub(_repair_escape, line) if _SURROGATES.search(line) else line
+
+
+def _repair_escape(match: re.Match[bytes]) -> bytes:
+    escape = match.group()
+    is_lone_high_surrogate = len(escape) == 6 and match.group(1) is None
+    return rb"\ufffd" if is_lone_high_surrogate or match.group(2) else escape
+
+
+def _malformed_reason(event: Any) -> str:
+    """Why a JSON value is not an event. Empty if it is one."""
+    if not isinstance(event, dict):
+        return f"not an object but {_kind(event)}"
+    if _is_timeline(event):
+        return TIMELINE
+    for key in ("id", "type", "created_at", "payload"):
+        if event.get(key) is None:
+            return f"{key} is missing"
+    if not isinstance(event["payload"], dict):
+        return f"payload is {_kind(event['payload'])}, expected an object"
+    try:
+        datetime.fromisoformat(str(event["created_at"]))
+    except ValueError:
+        return f"created_at is not a time: {str(event['created_at'])[:40]!r}"
+    return ""
+
+
+def _is_timeline(event: dict[str, Any]) -> bool:
+    return isinstance(event.get("actor"), str) and "id" not in event
+
+
+def _begins_with_timeline_event(line: bytes) -> bool:
+    """Whether the first JSON value of a line is a Timeline event.
+
+    Hours of 2011 and 2012 have no line ends between events.
+    """
+    try:
+        event, _ = json.JSONDecoder().raw_decode(line.decode().lstrip())
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(event, dict) and _is_timeline(event)
+
+
+def _kind(value: Any) -> str:
+    return {list: "an array", dict: "an object", str: "a string", bool: "a boolean", type(None): "null"}.get(
+        type(value), "a number"
+    )
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_DECOMPRESSED):
+            yield chunk
+
+
+def _decompressed_chunks(path: Path) -> Iterator[bytes]:
+    """The content of a gzip file, which may have several members.
+
+    Raises DamagedError if the file is cut or broken.
+    """
+    with path.open("rb") as file:
+        member, size = zlib.decompressobj(wbits=31), 0
+        while chunk := file.read(_CHUNK):
+            while chunk:
+                if member.eof:
+                    chunk = chunk.lstrip(b"\0")  # padding after the last member is allowed
+                    if not chunk:
+                        break
+                    member = zlib.decompressobj(wbits=31)
+                undamaged = member.copy()
+                try:
+                    data = member.decompress(chunk, _DECOMPRESSED)
+                except zlib.error as error:
+                    yield from _up_to_damage(undamaged, chunk)
+                    is_not_gzip = not size and "header check" in str(error)
+                    raise DamagedError(
+                        f"the file is {'not gzip' if is_not_gzip else 'damaged here'}: {error}"
+                    ) from None
+                size += len(data)
+                if data:
+                    yield data
+                chunk = member.unused_data if member.eof else member.unconsumed_tail
+        if not member.eof:
+            raise DamagedError(
+                "the file is cut here: its gzip stream has no end"
+                if file.tell()
+                else "the file is empty: no gzip stream"
+            )
+
+
+def _up_to_damage(member: Any, chunk: bytes) -> Iterator[bytes]:
+    """What can be decompressed of a damaged chunk: decompresses piece by piece until it fails."""
+    with suppress(zlib.error):
+        for start in range(0, len(chunk), _PIECE):
+            yield member.decompress(chunk[start : start + _PIECE])

@@ -1,0 +1,180 @@
+"""A release as a DuckDB file: the release tables as rows, the other tables as views over the lake's Parquet
+files.
+
+DuckDB allows one writer per file while many tasks run at a time. So a file is never changed: each release is
+a new file, renamed onto the old one.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import duckdb
+import pyarrow as pa
+
+from pipeline import contracts
+from pipeline.errors import TitlerError
+from pipeline.warehouse.column_types import in_duckdb
+from pipeline.warehouse.duckdb.bigquery_sql_in_duckdb import translate
+from pipeline.warehouse.duckdb.connection import open_warehouse_file, quote, run_query
+from pipeline.warehouse.protocol import FAILURE_ROWS, WAREHOUSE_TABLES, Batch, Failure, validate_table_names
+from pipeline.warehouse.query import Query
+from pipeline.warehouse.sql_parser import table_function
+
+
+class StagedFile:
+    """A warehouse file beside the current one. `make_current` renames it onto the current one."""
+
+    def __init__(
+        self,
+        path: Path,
+        release: str,
+        releases: pa.Table,
+        members: pa.Table,
+        batches: Mapping[str, Sequence[Batch]],
+    ) -> None:
+        self.path = path
+        self.release = release
+        self.staged_path = temporary_path(path)
+        self._current = False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write(self.staged_path, path, releases, members, batches)
+        except BaseException:
+            self.staged_path.unlink(missing_ok=True)
+            raise
+
+    def __enter__(self) -> StagedFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.staged_path.unlink(missing_ok=True)
+
+    def check(self) -> list[Failure]:
+        failures = []
+        with open_warehouse_file(self.staged_path) as connection:
+            for query in Query.folder("checks", release=self.release):
+                rows = run_query(connection, query)
+                if rows.num_rows:
+                    failures.append(
+                        Failure(query.stem, query.prose, rows.num_rows, rows.slice(0, FAILURE_ROWS))
+                    )
+        return failures
+
+    def query(self, query: Query) -> pa.Table:
+        with open_warehouse_file(self.path if self._current else self.staged_path) as connection:
+            return run_query(connection, query)
+
+    def make_current(self) -> None:
+        if not self._current:
+            os.replace(self.staged_path, self.path)  # a reader that has the old file open keeps reading it
+            self._current = True
+
+
+def temporary_path(path: Path) -> Path:
+    """A new name beside `path` for a file that will be renamed onto it."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+def copies_folder(path: Path) -> Path:
+    """The folder beside a warehouse file for copies of a bucket's files: TABLE/BATCH/FILE."""
+    return path.with_name(f"{path.name}.files")
+
+
+def local_path(path: Path, table: str, batch: Batch, file: str) -> Path:
+    """Where the warehouse file at `path` reads a batch's file: the file itself, absolute, or its copy if the
+    lake is a bucket.
+    """
+    address = file.removeprefix("file://")
+    if "://" in address:
+        return (copies_folder(path) / table / batch.batch_id / Path(file).name).absolute()
+    return Path(address).absolute()
+
+
+def _write(
+    staged_path: Path,
+    path: Path,
+    releases: pa.Table,
+    members: pa.Table,
+    batches: Mapping[str, Sequence[Batch]],
+) -> None:
+    """Writes a warehouse file.
+
+    The views and functions of `sql/` stand on its tables. Raises TitlerError if a file is missing.
+    """
+    validate_table_names(batches)
+    release_tables = ((contracts.RELEASES, releases), (contracts.RELEASE_MEMBERS, members))
+    connection = duckdb.connect(str(staged_path))
+    try:
+        for table, rows in release_tables:
+            connection.register("release_rows", rows)
+            connection.execute(
+                f"CREATE TABLE {table.name} AS SELECT {_cast_columns(table)} FROM release_rows"
+            )
+            connection.unregister("release_rows")
+        for name in sorted(WAREHOUSE_TABLES - {table.name for table, _ in release_tables}):
+            files = [
+                quote(str(local_path(path, name, batch, file)))
+                for batch in batches.get(name, ())
+                for file in batch.files
+            ]
+            connection.execute(_view_of_files(contracts.TABLES[name], files))
+        for view in Query.folder("views"):
+            connection.execute(f"CREATE VIEW {view.stem} AS {translate(view.sql).sql}")
+        for query in Query.folder("functions"):
+            function = table_function(query.sql)
+            signature = f"{query.stem}({', '.join(function.arguments)})"
+            connection.execute(f"CREATE MACRO {signature} AS TABLE {translate(function.sql).sql}")
+    except duckdb.Error as error:
+        raise TitlerError(
+            f"The batches cannot be shown as a release: {error}",
+            "Check that their files exist, then publish again.",
+        ) from None
+    finally:
+        connection.close()
+
+
+def _view_of_files(table: contracts.Table, files: Sequence[str]) -> str:
+    """The statement that defines a table as a view over Parquet files (quoted paths), with their batch and
+    source day.
+    """
+    if not files:
+        nulls = ", ".join(_null_column(field) for field in table.in_warehouse)
+        return f"CREATE VIEW {table.name} AS SELECT {nulls} WHERE FALSE"
+    columns = f"{_cast_columns(table)}, PARSE_PATH(filename)[-2] AS batch_id"
+    source = f"READ_PARQUET([{', '.join(files)}], filename = TRUE)"
+    if nullable := [field for field in table.schema if field.nullable]:
+        # nullable columns may have been added later: some files, or all, lack them
+        nulls = ", ".join(_null_column(field) for field in nullable)
+        rows = f"SELECT * FROM READ_PARQUET([{', '.join(files)}], filename = TRUE, union_by_name = TRUE)"
+        source = f"({rows} UNION ALL BY NAME SELECT {nulls} WHERE FALSE)"
+    rows = f"SELECT {columns} FROM {source}"
+    if table.day_column in table.schema.names:
+        return f"CREATE VIEW {table.name} AS {rows}"
+    days = (
+        f"SELECT DISTINCT batch_id, day AS {table.day_column} FROM {contracts.RELEASE_MEMBERS.name} "
+        f"WHERE table_name = '{table.name}'"
+    )
+    names = ", ".join(_quote_name(name) for name in table.in_warehouse.names)
+    return f"CREATE VIEW {table.name} AS SELECT {names} FROM ({rows}) LEFT JOIN ({days}) USING (batch_id)"
+
+
+def _null_column(field: pa.Field) -> str:
+    return f"CAST(NULL AS {in_duckdb(field.type)}) AS {_quote_name(field.name)}"
+
+
+def _cast_columns(table: contracts.Table) -> str:
+    return ", ".join(
+        f"CAST({_quote_name(field.name)} AS {in_duckdb(field.type)}) AS {_quote_name(field.name)}"
+        for field in table.schema
+    )
+
+
+def _quote_name(name: str) -> str:
+    return f'"{name}"'

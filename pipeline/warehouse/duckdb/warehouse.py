@@ -1,0 +1,183 @@
+"""The embedded warehouse: extracts issues from hour files in memory, and publishes a release as a file of
+views.
+
+A reader of the file needs nothing but DuckDB: if the lake is a bucket, the batches' files are copied into a
+folder beside the warehouse file (`warehouse.duckdb.files`).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from filelock import FileLock, Timeout
+
+from pipeline import contracts
+from pipeline.errors import TitlerError, UsageError
+from pipeline.lake import stores
+from pipeline.warehouse.duckdb.bigquery_sql_in_duckdb import scan_condition, translate
+from pipeline.warehouse.duckdb.connection import open_in_memory, open_warehouse_file, run_query
+from pipeline.warehouse.duckdb.hour_reader import HourReader
+from pipeline.warehouse.duckdb.release_file import StagedFile, copies_folder, local_path, temporary_path
+from pipeline.warehouse.protocol import (
+    MALFORMED_PER_FILE,
+    MALFORMED_SCHEMA,
+    MALFORMED_TEXT_LENGTH,
+    Batch,
+    Extraction,
+    validate_release_tables,
+)
+from pipeline.warehouse.query import Query, table_suffix
+
+ROWS_PER_RECORD_BATCH = 10_000
+LOCK_TIMEOUT = 300  # seconds to wait for another process that publishes
+LOCK_POLL_INTERVAL = 0.1  # seconds
+ABANDONED_AFTER = 2 * 24 * 3600  # seconds
+
+# An event's id finds its line again. If a file has the same line twice, both are listed.
+_MALFORMED_EVENTS = f"""
+WITH malformed AS (
+  SELECT DISTINCT e.file, e.line, m.reason, LEFT(CAST(m.text AS VARCHAR), {MALFORMED_TEXT_LENGTH}) AS text
+  FROM ({{sql}}) AS m
+  JOIN events AS e ON e.id = m.event_id AND CAST(e.payload AS VARCHAR) = CAST(m.text AS VARCHAR)
+)
+SELECT file, line, reason, text, COUNT(*) OVER () AS total
+FROM malformed
+QUALIFY ROW_NUMBER() OVER (PARTITION BY file ORDER BY line, reason) <= {MALFORMED_PER_FILE}
+ORDER BY file, line
+"""
+
+
+class DuckDBWarehouse:
+    """DuckDB as a `Warehouse`. The file at `path` need not exist before the first release."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self._memory: duckdb.DuckDBPyConnection | None = None
+
+    def source_day(self, day: date) -> None:
+        """None: this warehouse reads hour files."""
+
+    def estimate(self, query: Query, day: date) -> int:
+        """0: hour files cost nothing."""
+        return 0
+
+    def extract(self, query: Query, day: date, files: Sequence[Path], attempt: str = "") -> Extraction:
+        if self._memory is None:
+            self._memory = open_in_memory()
+        connection = self._memory
+        bounds = {"first_suffix": table_suffix(day), "last_suffix": table_suffix(day)}
+        malformed_query = Query.from_file("extract_malformed")
+        conditions = [scan_condition(query.sql), scan_condition(malformed_query.sql)]
+        condition = " OR ".join(sorted({f"({condition.sql})" for condition in conditions}))
+        names = frozenset().union(*(condition.parameters for condition in conditions))
+        reader = HourReader(connection, condition, query.binding(names, **bounds), table_suffix(day))
+        reader.read(files)
+        issues_sql, malformed_sql = translate(query.sql), translate(malformed_query.sql)
+        issues = connection.sql(
+            issues_sql.sql, params=query.binding(issues_sql.parameters, **bounds)
+        ).to_arrow_table()
+        malformed_events = connection.sql(
+            _MALFORMED_EVENTS.format(sql=malformed_sql.sql),
+            params=malformed_query.binding(malformed_sql.parameters, **bounds),
+        ).to_arrow_table()
+        connection.execute("DROP TABLE events")
+        omitted = reader.omitted_malformed
+        if len(malformed_events):
+            omitted += malformed_events.column("total")[0].as_py() - len(malformed_events)
+        malformed_events = malformed_events.select(MALFORMED_SCHEMA.names).cast(MALFORMED_SCHEMA)
+        malformed = pa.concat_tables([reader.malformed(), malformed_events])
+        return Extraction(
+            contracts.ISSUES.conform(issues).to_reader(ROWS_PER_RECORD_BATCH),
+            reader.events,
+            malformed.sort_by([("file", "ascending"), ("line", "ascending")]),
+            omitted,
+        )
+
+    def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
+        """Copies a bucket's files beside the warehouse file, each once: a batch never changes.
+
+        Local files are read in place.
+        """
+        for batch in batches:
+            for file in batch.files:
+                copy = local_path(self.path, table.name, batch, file)
+                if "://" not in file.removeprefix("file://") or copy.is_file():
+                    continue
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                temporary = temporary_path(copy)
+                try:
+                    temporary.write_bytes(stores.read(file))
+                    os.replace(temporary, copy)
+                finally:
+                    temporary.unlink(missing_ok=True)
+
+    def stage(
+        self, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]
+    ) -> StagedFile:
+        release, releases, members = validate_release_tables(releases, members)
+        return StagedFile(self.path, release, releases, members, batches)
+
+    @contextmanager
+    def exclusive_lock(self) -> Iterator[None]:
+        lock = self.path.with_name(f"{self.path.name}.lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file_lock = FileLock(lock, timeout=LOCK_TIMEOUT, poll_interval=LOCK_POLL_INTERVAL)
+        try:
+            file_lock.acquire()
+        except Timeout:
+            raise TitlerError(
+                f"Another process has been planning or publishing for {LOCK_TIMEOUT} seconds: "
+                f"it holds {lock}.",
+                f"Find the process (fuser {lock}), stop it if it hangs, then run the same command again.",
+            ) from None
+        try:
+            yield
+        finally:
+            file_lock.release()
+
+    def current_release(self) -> str | None:
+        if not self.path.is_file():
+            return None
+        return next(
+            str(row["release_id"]) for row in self.records(contracts.RELEASES) if row["status"] == "current"
+        )
+
+    def records(self, table: contracts.Table) -> list[dict[str, Any]]:
+        if not self.path.is_file():
+            return []
+        return list(self.query(Query(table.name, f"SELECT * FROM {table.name}")).to_pylist())
+
+    def query(self, query: Query) -> pa.Table:
+        if not self.path.is_file():
+            raise UsageError(
+                f"{self.path}: no release has been published yet.", "Publish one: titler run --from D --to D"
+            )
+        with open_warehouse_file(self.path) as connection:
+            return run_query(connection, query)
+
+    def delete_batches_except(self, retained_batches: Mapping[str, Collection[str]]) -> int:
+        """Returns 0: the file stores no rows of batches.
+
+        Deletes copies of other batches, and what a killed publication left beside the file, once they are
+        ABANDONED_AFTER seconds old: until then a reader may have an older file open.
+        """
+        for temporary in self.path.parent.glob(f"{self.path.name}.*.tmp"):
+            if _is_abandoned(temporary):
+                temporary.unlink(missing_ok=True)
+        for batch in copies_folder(self.path).glob("*/*"):
+            if batch.name not in retained_batches.get(batch.parent.name, ()) and _is_abandoned(batch):
+                shutil.rmtree(batch)
+        return 0
+
+
+def _is_abandoned(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > ABANDONED_AFTER

@@ -1,0 +1,109 @@
+"""A statement of `sql/` with the values of its parameters, and its identity without comments."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UsageError
+
+SQL = Path(__file__).resolve().parents[2] / "sql"
+
+# GoogleSQL's lexical structure. A backslash and the character after it never end a literal, in raw literals
+# neither. https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical
+_TOKEN = re.compile(
+    r"""
+    (?P<ignored> \s+ | --[^\n]* | \#[^\n]* | /\*.*?\*/ )
+    | (?: [rRbB]{0,2} (?: '''(?:\\.|[^\\])*?''' | \"""(?:\\.|[^\\])*?\""" ) )
+    | (?: [rRbB]{0,2} (?: '(?:\\.|[^'\\\n])*' | "(?:\\.|[^"\\\n])*" ) )
+    | `(?:\\.|[^`\\])*`
+    | \w+
+    | .
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+# Version 0.1.0 stored the SHA-256 of a query's whole text, comments included, in the parameters of its
+# batches. An unchanged query keeps the digest of then: otherwise every day in an existing lake would be
+# extracted again.
+_DIGESTS_OF_0_1_0 = {"0f9e1a13e61e1b7e": "4ec12902ebd9f13e"}  # canonical digest -> digest stored by 0.1.0
+
+
+def canonical_sql(sql: str) -> str:
+    """The statement's tokens, each followed by one blank: without comments, and independent of the layout.
+
+    String literals and quoted names stay as they are. Written without a SQL library, so that the result does
+    not change with a library's version.
+    """
+    tokens = (match for match in _TOKEN.finditer(sql) if match.lastgroup != "ignored")
+    return " ".join(match.group() for match in tokens)
+
+
+@dataclass(frozen=True)
+class Query:
+    """A SELECT in BigQuery's dialect with the values of its `@named` parameters."""
+
+    name: str
+    sql: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_file(cls, name: str, **parameters: Any) -> Query:
+        """The statement of `sql/NAME.sql`.
+
+        Raises UsageError, which lists the existing names, if there is no such file.
+        """
+        path = SQL / f"{name}.sql"
+        if not path.is_file():
+            names = sorted(str(file.relative_to(SQL).with_suffix("")) for file in SQL.rglob("*.sql"))
+            raise UsageError(f"sql/{name}.sql: no such query.", f"There are: {', '.join(names)}")
+        return cls(name, path.read_text(encoding="utf-8"), parameters)
+
+    @classmethod
+    def folder(cls, name: str, **parameters: Any) -> list[Query]:
+        """The statements of `sql/NAME/`, sorted by name."""
+        return [
+            cls.from_file(f"{name}/{file.stem}", **parameters) for file in sorted((SQL / name).glob("*.sql"))
+        ]
+
+    @property
+    def stem(self) -> str:
+        """The name without the folder: the name of a view, a table function or a check."""
+        return self.name.rpartition("/")[2]
+
+    @property
+    def prose(self) -> str:
+        """The first comment, which states the grain."""
+        return self.sql.splitlines()[0].removeprefix("--").strip()
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that identify the statement.
+
+        Comments and white space outside string literals do not change them.
+        """
+        digest = hashlib.sha256(canonical_sql(self.sql).encode()).hexdigest()[:16]
+        return _DIGESTS_OF_0_1_0.get(digest, digest)
+
+    def binding(self, names: Collection[str], **values: Any) -> dict[str, Any]:
+        """The values of the parameters `names`, from `values`, else the query's own.
+
+        Raises UsageError if a parameter has no value.
+        """
+        available = {**self.parameters, **values}
+        for name in sorted(names):
+            if name not in available:
+                raise UsageError(
+                    f"{self.name}: parameter @{name} has no value; "
+                    f"parameters with a value: {', '.join(sorted(available)) or 'none'}."
+                )
+        return {name: available[name] for name in names}
+
+
+def table_suffix(day: date) -> str:
+    """What follows `githubarchive.day.20` in the name of a day's table."""
+    return f"{day:%y%m%d}"
