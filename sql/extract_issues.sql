@@ -1,11 +1,12 @@
 -- Grain: one row per issue_id, from its earliest `opened` event by created_at, then by event id.
 --
--- Values are as the author wrote them: JSON_VALUE gives a string's content without JSON's quotes and escapes, and NULL for a JSON null.
--- JSON_QUERY gives a number's own digits, and a string with its quotes, which is no number.
--- All opened issues come out; the thresholds only set `trainable`. What lacks a required value is in extract_malformed.sql instead.
--- The character class is Unicode's White_Space, negated: RE2's \S knows ASCII alone.
--- An issue with a `pull_request` is a pull request seen through the issues API; GH Archive should hold none under IssuesEvent.
--- Never `day.*`: the data set has views, and a wildcard that matches a view fails.
+-- Text is as its author wrote it: JSON_VALUE returns a string without JSON's quotes and escapes, and NULL for
+-- a JSON null. Numbers are read with JSON_QUERY, which returns a number's digits, and a string with its
+-- quotes, so that a string is not accepted as a number. The result has all opened issues; the thresholds only
+-- set `trainable`. An event that lacks a required value is in extract_malformed.sql instead. The character
+-- class is the complement of Unicode's White_Space, because RE2's \S covers ASCII only. An issue with a
+-- `pull_request` is a pull request as the issues API shows it. GH Archive should have none under IssuesEvent.
+-- The wildcard must not be `day.*`: the data set has views, and a wildcard that matches a view fails.
 WITH opened AS (
   SELECT
     SAFE_CAST(JSON_QUERY(payload, '$.issue.id') AS INT64) AS issue_id,

@@ -1,17 +1,24 @@
 -- Grain: one row per `opened` event of an issue that lacks a value which issues_v1 requires.
 --
--- The other half of extract_issues.sql: an opened event is in one of them, never in both and never in none.
+-- The counterpart of extract_issues.sql: each `opened` event is in exactly one of the two results.
 WITH opened AS (
   SELECT
     id AS event_id,
     CASE
-      WHEN id IS NULL THEN 'opened issue: the event has no id'
-      WHEN created_at IS NULL THEN 'opened issue: the event has no created_at'
-      WHEN SAFE_CAST(JSON_QUERY(payload, '$.issue.id') AS INT64) IS NULL THEN 'opened issue: issue.id is not a whole number'
-      WHEN SAFE_CAST(JSON_QUERY(payload, '$.issue.number') AS INT64) IS NULL THEN 'opened issue: issue.number is not a whole number'
-      WHEN JSON_VALUE(payload, '$.issue.html_url') IS NULL THEN 'opened issue: issue.html_url is missing'
-      WHEN JSON_VALUE(payload, '$.issue.title') IS NULL THEN 'opened issue: issue.title is missing'
-      WHEN repo.name IS NULL THEN 'opened issue: repo.name is missing'
+      WHEN id IS NULL
+        THEN 'opened issue: the event has no id'
+      WHEN created_at IS NULL
+        THEN 'opened issue: the event has no created_at'
+      WHEN SAFE_CAST(JSON_QUERY(payload, '$.issue.id') AS INT64) IS NULL
+        THEN 'opened issue: issue.id is not a whole number'
+      WHEN SAFE_CAST(JSON_QUERY(payload, '$.issue.number') AS INT64) IS NULL
+        THEN 'opened issue: issue.number is not a whole number'
+      WHEN JSON_VALUE(payload, '$.issue.html_url') IS NULL
+        THEN 'opened issue: issue.html_url is missing'
+      WHEN JSON_VALUE(payload, '$.issue.title') IS NULL
+        THEN 'opened issue: issue.title is missing'
+      WHEN repo.name IS NULL
+        THEN 'opened issue: repo.name is missing'
     END AS reason,
     payload
   FROM

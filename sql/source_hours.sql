@@ -1,6 +1,6 @@
 -- Grain: one row per UTC hour of the source days that has events.
 --
--- The cheapest look at a day: of its columns only created_at is read.
+-- The cheapest way to see what a day has: reads the column created_at only.
 SELECT
   EXTRACT(HOUR FROM created_at) AS hour,
   COUNT(*) AS events

@@ -1,6 +1,7 @@
--- Grain: one row: bytes that count against the budgets, of the UTC day @day and of the command @run.
+-- Grain: one row: the bytes that count against the budgets, of the UTC day @day and of the command @run.
 --
--- A job counts once, on the day and for the command that reserved it; what is reserved counts until what was billed is known.
+-- Each job counts once, for the day and the command that reserved it. Until the billed bytes are known, the
+-- reserved bytes count.
 WITH jobs AS (
   SELECT
     job_id,

@@ -1,4 +1,4 @@
--- Grain: one row per issue_id that a batch of embeddings_v1 holds more than once.
+-- Grain: one row per issue_id that occurs more than once in a batch of embeddings_v1.
 SELECT
   e.batch_id,
   e.issue_id,

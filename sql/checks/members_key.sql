@@ -1,4 +1,4 @@
--- Grain: one row per batch that the release names more than once: its rows would show twice.
+-- Grain: one row per batch that the release lists more than once, so that its rows would appear twice.
 SELECT
   table_name,
   batch_id,

@@ -1,4 +1,4 @@
--- Grain: one row per batch of the release of which the warehouse holds another number of rows than its manifest says.
+-- Grain: one row per batch of the release whose row count in the warehouse differs from its manifest.
 WITH held AS (
   SELECT
     'title_predictions_v1' AS table_name,

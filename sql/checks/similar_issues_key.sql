@@ -1,4 +1,4 @@
--- Grain: one row per issue_id and rank that a batch of similar_issues_v1 holds more than once.
+-- Grain: one row per issue_id and rank that occurs more than once in a batch of similar_issues_v1.
 SELECT
   s.batch_id,
   s.issue_id,

@@ -1,6 +1,8 @@
--- Grain: one row per neighbour whose distance is not within 0 and 2, or is smaller than that of the rank before, or whose rank leaves a gap.
+-- Grain: one row per neighbour with a wrong distance or rank.
 --
--- 1e-6 is what single precision loses in an angular distance.
+-- Wrong is a distance that is not between 0 and 2, or smaller than that of the rank before; and a rank that
+-- does not follow the rank before. The tolerance of 1e-6 is the rounding error of an angular distance in
+-- single precision.
 WITH ranked AS (
   SELECT
     s.batch_id,

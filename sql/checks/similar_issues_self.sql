@@ -1,4 +1,4 @@
--- Grain: one row per neighbour that is the issue itself.
+-- Grain: one row per issue that is listed as its own neighbour.
 SELECT
   s.batch_id,
   s.issue_id,

@@ -1,6 +1,6 @@
--- Grain: one row per neighbour that was opened after the issue: neighbours look back.
+-- Grain: one row per neighbour that was opened after the issue: neighbours must be older.
 --
--- An opening that was recorded twice counts in the neighbour's favour.
+-- For an opening that was recorded twice, the comparison uses the times that make the neighbour pass.
 WITH opened AS (
   SELECT
     t.issue_id,

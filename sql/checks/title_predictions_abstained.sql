@@ -1,4 +1,4 @@
--- Grain: one row per prediction that is empty without abstaining, or abstains with a title.
+-- Grain: one row per prediction with an empty title that did not abstain, or with a title that did.
 SELECT
   t.batch_id,
   t.issue_id,

@@ -1,4 +1,4 @@
--- Grain: one row per prediction whose confidence is not within 0 and 1 (NaN is not either).
+-- Grain: one row per prediction with a confidence that is not between 0 and 1, or not a number.
 SELECT
   t.batch_id,
   t.issue_id,

@@ -1,4 +1,4 @@
--- Grain: one row per issue_id that a batch of title_predictions_v1 holds more than once.
+-- Grain: one row per issue_id that occurs more than once in a batch of title_predictions_v1.
 SELECT
   t.batch_id,
   t.issue_id,

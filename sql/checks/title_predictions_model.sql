@@ -1,4 +1,4 @@
--- Grain: one row per prediction made by another model than the release's.
+-- Grain: one row per prediction by a model or vocabulary other than the release's.
 SELECT
   t.batch_id,
   t.issue_id,

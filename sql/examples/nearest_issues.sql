@@ -1,7 +1,8 @@
--- Grain: one row per issue of the current release among the ten that are nearest to the issue at @issue_url, nearest first.
+-- Grain: one row per issue of the current release among the ten nearest to the issue @issue_url, sorted.
 --
--- BigQuery's alone: its VECTOR_SEARCH takes the vector index where there is one (settings warehouse.embeddings and warehouse.vector_index).
--- The search takes in the batches of all kept releases and the issue itself, so it asks for more than the ten that remain.
+-- Runs on BigQuery only. VECTOR_SEARCH uses the vector index if there is one (settings warehouse.embeddings
+-- and warehouse.vector_index). The search covers the batches of all retained releases and the issue itself,
+-- so it asks for more than ten.
 SELECT
   e.issue_url,
   e.title,

@@ -1,6 +1,6 @@
--- Grain: one row per issue_id of a kept release: what the view title_predictions shows while @release is current.
+-- Grain: one row per issue_id of a retained release, as title_predictions shows it while @release is current.
 --
--- An issue whose opening was recorded on two days keeps its earliest.
+-- An issue whose opening was recorded on two days has the prediction of its earliest opening.
 SELECT
   t.issue_id,
   t.issue_url,

@@ -1,7 +1,12 @@
--- Grain: one row per issue_id whose predicted title, abstention or presence differs between two kept releases, @before and @after.
+-- Grain: one row per issue_id whose prediction differs between two retained releases, @before and @after.
 --
--- added and removed: in one of them alone. abstains and titled: the model lost or found its words. retitled: it has others.
--- Another confidence or model version alone is no change.
+-- change: the first that applies.
+--   added      only in @after
+--   removed    only in @before
+--   abstains   the model abstains in @after only
+--   titled     the model abstains in @before only
+--   retitled   another title
+-- A different confidence or model version is not a change.
 WITH earlier AS (
   SELECT
     t.issue_id,

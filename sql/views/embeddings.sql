@@ -1,6 +1,6 @@
--- Grain: one row per issue_id of the current release; none where the setting warehouse.embeddings is off.
+-- Grain: one row per issue_id of the current release; empty if the setting warehouse.embeddings is off.
 --
--- An issue whose opening was recorded on two days keeps its earliest.
+-- An issue whose opening was recorded on two days has the embedding of its earliest opening.
 SELECT
   e.issue_id,
   t.issue_url,

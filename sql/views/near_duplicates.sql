@@ -1,7 +1,8 @@
--- Grain: one row per issue_id and older issue of the same repository, of the current release, that it very likely repeats.
+-- Grain: one row per issue_id of the current release and older issue that it probably duplicates.
 --
--- What a triager reads first: nearest pairs, with what both say. All of them are in similar_issues, so an issue whose opening was
--- recorded on two days has those of its earliest, or none.
+-- The first list for triage: pairs of issues in one repository, with the titles of both. A subset of
+-- similar_issues: an issue whose opening was recorded on two days has the near duplicates of the earlier day,
+-- if any.
 SELECT
   s.issue_id,
   s.issue_url,

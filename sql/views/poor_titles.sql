@@ -1,15 +1,19 @@
--- Grain: one row per issue_id of the current release whose title says little, with a suggestion that the model is sure of.
+-- Grain: one row per issue_id of the current release with a poor title and a confident suggestion.
 --
--- Whom to suggest a title first. It is also the article's way of finding useless issues: a title that says nothing, or nothing of what
--- its body is about, marks an issue that takes a maintainer's time and that nobody finds again.
+-- Lists the issues whose authors should be offered a title first. It is also how the article finds issues of
+-- little use: a title that says nothing, or nothing about the body, costs maintainers time and cannot be
+-- found again.
 --
 -- reason: the first that applies.
---   templated  begins with a template's placeholder ([BUG], bug:, Feature request, <title>, Describe the bug), of which `own` is rid,
---              and what follows, if anything, is vague
---   vague      one or two words, or only words that any issue could have; words are not counted where they have no blanks between them
---   far        `own` and the suggestion share no word of four letters or more; by the first four, so that `crash` and `crashes` are one
+--   templated  begins with the placeholder of a template ([BUG], bug:, Feature request, <title>,
+--              Describe the bug), which `own` no longer has; the rest, if any, is vague
+--   vague      one or two words, or only words that fit any issue; words are not counted in languages
+--              that write no blanks between them
+--   far        `own` and the suggestion have no word of four letters or more in common; words are compared
+--              by their first four letters, so that `crash` and `crashes` match
 --
--- The threshold, 0.5: what comes next in it is, in the mean, at least as probable to the model as all else together.
+-- The confidence threshold is 0.5: on average (geometric mean), the model gave each token of the suggestion
+-- at least as much probability as all other tokens together.
 WITH shown AS (
   SELECT
     t.issue_id,

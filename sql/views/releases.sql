@@ -1,4 +1,4 @@
--- Grain: one row per kept release; the one with status `current` is what the other views show.
+-- Grain: one row per retained release; the other views show the release with status `current`.
 SELECT
   release_id,
   status,

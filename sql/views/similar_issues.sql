@@ -1,6 +1,6 @@
 -- Grain: one row per issue_id and rank of the current release.
 --
--- An issue whose opening was recorded on two days keeps the neighbours of its earliest.
+-- An issue whose opening was recorded on two days has the neighbours of the earlier day.
 SELECT
   s.issue_id,
   s.issue_url,

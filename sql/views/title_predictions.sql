@@ -1,6 +1,6 @@
 -- Grain: one row per issue_id of the current release.
 --
--- An issue whose opening was recorded on two days keeps its earliest.
+-- An issue whose opening was recorded on two days has the prediction of its earliest opening.
 SELECT
   t.issue_id,
   t.issue_url,

@@ -1,4 +1,4 @@
--- Grain: one row per `opened` event of an issue: the query of the article of 2018, to compare with. Nothing runs it but a test.
+-- Grain: one row per `opened` event of an issue. The query of the article of 2018, for comparison; only tests run it.
 SELECT
   url,
   REGEXP_REPLACE(title, r'\s{2,}', ' ') AS title,
