@@ -1,1 +1,6 @@
-"""Text to numbers: ktext's cleaning and tokens, and the vocabularies that turn tokens into ids."""
+"""From text to ids and back.
+
+Words, for the article's networks: `ktext` (how ktext's tokens are reproduced), `engine` (our code or ktext
+itself). Subwords, for the network `copy`: `markup` (what stays of an issue's text), `subwords` (the subword
+vocabulary). Both: `vocabulary` (the word vocabulary, the pair that a model uses), `padding`.
+"""

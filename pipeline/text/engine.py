@@ -1,9 +1,10 @@
-"""Which program makes the tokens: ours, or PyPI's ktext 0.40 itself, its judge.
+"""The two engines that split text into words: our code (`pipeline.text.ktext`), and ktext 0.40 from PyPI.
 
-ktext 0.40 imports what this environment does not have: Keras's text module (gone since Keras 3) and textacy 0.6.2's
-package, whose `__init__` wants spaCy and more. Nothing of `keras` or `textacy` in the process is touched: ktext's file
-runs with an import function of its own, which answers those names with a few lines of ours or with textacy's own
-`preprocess` under a private package name, and passes all others on.
+ktext 0.40 imports modules that this environment lacks: Keras's text module, which Keras 3 removed, and the
+package textacy 0.6.2, whose `__init__` needs spaCy and more. The modules `keras` and `textacy` of the process
+stay untouched. Instead, ktext's file is run with an import function of its own: it resolves those names to a
+few lines of ours, or to textacy's own `preprocess` under a private package name, and passes all other imports
+on.
 """
 
 from __future__ import annotations
@@ -30,9 +31,12 @@ _FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 
 
 def tokenizer(engine: Engine) -> Tokenizer:
-    """The function from n texts to their n token lists, without `_start_` and `_end_`; both engines give the same.
+    """The function from n texts to n token lists, without `_start_` and `_end_`.
 
-    Raises UsageError where `engine` is unknown, or is "ktext" and ktext 0.40 or textacy 0.6.2 is not installed.
+    Both engines give the same tokens.
+
+    Raises UsageError if `engine` is unknown, or if it is "ktext" and ktext 0.40 or textacy 0.6.2 is not
+    installed.
     """
     if engine == "titler":
         return _titler
@@ -49,7 +53,10 @@ def _titler(texts: Sequence[str]) -> list[list[str]]:
 
 
 def textacy_preprocess() -> ModuleType:
-    """textacy 0.6.2's `preprocess` module, loaded past its package. Raises UsageError where textacy is not installed."""
+    """textacy 0.6.2's module `preprocess`, loaded without its package.
+
+    Raises UsageError if textacy is missing.
+    """
     if _TEXTACY not in sys.modules:
         package = ModuleType(_TEXTACY)
         package.__path__ = [str(_folder("textacy"))]
@@ -59,7 +66,7 @@ def textacy_preprocess() -> ModuleType:
 
 @cache
 def _real_ktext() -> ModuleType:
-    """`ktext.preprocess`, run from its own file with the imports that it expects."""
+    """The module `ktext.preprocess`, run from its own file with the imports that it expects."""
     path = _folder("ktext") / "preprocess.py"
     module = ModuleType("_ktext_preprocess")
     module.__file__ = str(path)
@@ -69,11 +76,11 @@ def _real_ktext() -> ModuleType:
 
 
 def _folder(package: str) -> Path:
-    spec = importlib.util.find_spec(package)  # finds it without running it
+    spec = importlib.util.find_spec(package)  # does not import it
     if spec is None or not spec.submodule_search_locations:
         raise UsageError(
             f"text.engine is ktext, and {package} is not installed.",
-            "Install what requirements.lock names, or set TITLER_TEXT__ENGINE=titler (the same tokens, faster).",
+            "Install requirements.lock, or set TITLER_TEXT__ENGINE=titler (the same tokens, faster).",
         )
     return Path(next(iter(spec.submodule_search_locations)))
 
@@ -84,7 +91,9 @@ def _import_for_ktext(name: str, *scope: Any) -> Any:
 
 
 def _text_to_word_sequence(text: str) -> list[str]:
-    """Keras 2.2.4's function with its defaults: lower case, its filters to blanks, split at single blanks."""
+    """Keras 2.2.4's function with its defaults: lower case, filter characters become blanks, split at single
+    blanks.
+    """
     blanks = str.maketrans(_FILTERS, " " * len(_FILTERS))
     return [word for word in text.lower().translate(blanks).split(" ") if word]
 
@@ -94,7 +103,7 @@ _STAND_INS: dict[str, Callable[[], Any]] = {
     "keras.preprocessing.text": lambda: SimpleNamespace(
         text_to_word_sequence=_text_to_word_sequence, Tokenizer=object
     ),
-    # only imported by name: Titler pads its own ids, and runs ktext in the worker that calls it, without pools
+    # ktext only imports these: Titler pads ids itself, and calls ktext in its own workers, without pools
     "keras.preprocessing.sequence": lambda: SimpleNamespace(pad_sequences=None),
     "pathos.multiprocessing": lambda: SimpleNamespace(Pool=None, cpu_count=os.cpu_count),
 }

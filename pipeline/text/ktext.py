@@ -1,13 +1,15 @@
-"""The tokens that ktext 0.40 makes of a text, in time linear in its length.
+"""How ktext's tokens are reproduced: exactly those of ktext 0.40, in time linear in the length of the text.
 
-ktext cleans with textacy 0.6.2 and splits with Keras 2.2.4's `text_to_word_sequence`. In its order: short addresses,
-then addresses become `*URL*`; e-mail `*EMAIL*`; telephone numbers `*PHONE*`; numbers `*NUMBER*`; 15 currency symbols
-their ISO 4217 codes; then accents go, punctuation becomes blanks, letters become lower case, and blanks part the words.
+ktext cleans text with textacy 0.6.2 and splits it with Keras 2.2.4's `text_to_word_sequence`. The steps, in
+order: short URLs, then other URLs, become `*URL*`; e-mail addresses `*EMAIL*`; telephone numbers `*PHONE*`;
+numbers `*NUMBER*`; 15 currency symbols their ISO 4217 codes; accents are removed; punctuation becomes blanks;
+letters become lower case; the text is split at blanks.
 
-Its patterns for addresses and e-mail start again at every letter of a long word, which takes time in the square of the
-word's length, and the one for hosts tries every way to part each label, which more than doubles the time with each label
-of `www.a-www.a-www.a-`. Here the same language is found from the rare mark that it needs (`.`, `://`, `@`), and every
-stretch of text is looked at a bounded number of times. The tests hold each of these scans to textacy's own function.
+textacy's patterns for URLs and e-mail addresses restart at every letter of a long word, which takes quadratic
+time, and its pattern for hosts tries every way to split each label, which more than doubles the time with
+each further label of `www.a-www.a-www.a-`. The scans of this module accept the same strings but start at the
+rare character that each needs (`.`, `://`, `@`) and read every part of the text a bounded number of times.
+The tests compare each scan with textacy's function.
 """
 
 from __future__ import annotations
@@ -39,12 +41,12 @@ CURRENCIES: Final = {
 
 
 def tokens(text: str) -> list[str]:
-    """The words of `text`, cleaned, in order: exactly ktext 0.40's, without `_start_` and `_end_`."""
+    """The cleaned words of `text` in order, exactly those of ktext 0.40, without `_start_` and `_end_`."""
     return _words(replace_numbers(replace_phone_numbers(replace_emails(replace_urls(text)))))
 
 
 def replace_urls(text: str) -> str:
-    """`text` with short addresses (`bit.ly/x1`), then other addresses, replaced by `*URL*`."""
+    """`text` with short URLs (`bit.ly/x1`), then other URLs, replaced by `*URL*`."""
     if "/" in text:
         text = _replace(text, _short_urls(text), "*URL*")
     return _replace(text, _urls(text), "*URL*")
@@ -67,19 +69,18 @@ def replace_numbers(text: str) -> str:
 
 def _replace(text: str, spans: Iterator[Span], mark: str) -> str:
     parts: list[str] = []
-    done = 0
+    copied = 0
     for start, end in spans:
-        parts += text[done:start], mark
-        done = end
-    return "".join([*parts, text[done:]]) if parts else text
+        parts += text[copied:start], mark
+        copied = end
+    return "".join([*parts, text[copied:]]) if parts else text
 
 
-# --- addresses ----------------------------------------------------------------------------------------------------
+# --- URLs
+# ---------------------------------------------------------------------------------------------------------
 
-_FREE: Final = re.compile(r"(?<![\w/.])")  # where an address may begin
-_HOST: Final = re.compile(
-    r"\w++(?:-\w++)*"
-)  # a run of word characters and single hyphens; the same read backwards
+_FREE: Final = re.compile(r"(?<![\w/.])")  # where a URL may begin
+_HOST: Final = re.compile(r"\w++(?:-\w++)*")  # word characters and single hyphens; the same when reversed
 _SHORT_TAIL: Final = re.compile(
     r"\.(?<=\w\.)(?=([a-z]{2,12}(?:\.[a-z]{2,12}){0,2}/[^\s.,?!'\"|+]{2,12})(?![\w?!+&/]))",
     re.IGNORECASE,
@@ -90,21 +91,24 @@ _HTTP_BACKWARDS: Final = re.compile(r"//:s?ptth", re.IGNORECASE)
 def _short_urls(text: str) -> Iterator[Span]:
     """Spans of `[http[s]://]host.domain/2 to 12 characters`.
 
-    The tail, from a `.` on, is short and decides; the host before it holds no `.`, so hosts of two tails never overlap.
+    Searches for the tail, from the `.` on, which is short. The host before it contains no `.`, so the hosts
+    of two tails never overlap.
     """
-    done = position = 0
+    last_end = position = 0
     while tail := _SHORT_TAIL.search(text, position):
         dot = tail.start()
-        start = _short_url_start(text, max(done, text.rfind(".", done, dot) + 1), dot)
+        start = _short_url_start(text, max(last_end, text.rfind(".", last_end, dot) + 1), dot)
         if start is None:
             position = dot + 1
         else:
-            done = position = tail.end(1)
-            yield start, done
+            last_end = position = tail.end(1)
+            yield start, last_end
 
 
 def _short_url_start(text: str, floor: int, dot: int) -> int | None:
-    """Where the leftmost address begins whose host ends at `dot`; None where none may begin at or after `floor`."""
+    """The leftmost start, at or after `floor`, of a short URL whose host ends at `dot`; None if there is
+    none.
+    """
     host = _HOST.match(text[floor:dot][::-1])
     if host is None:
         return None
@@ -114,7 +118,7 @@ def _short_url_start(text: str, floor: int, dot: int) -> int | None:
         return begin - scheme.end()
     if _FREE.match(text, begin):
         return begin
-    hyphen = text.find("-", begin, dot)  # within the run, only what follows a hyphen is free
+    hyphen = text.find("-", begin, dot)  # within the host, a URL may only begin after a hyphen
     return None if hyphen < 0 else hyphen + 1
 
 
@@ -133,24 +137,22 @@ _TOP_LEVEL: Final = re.compile(rf"[{_LETTER}]{{2,}}{_AFTER_HOST}", re.IGNORECASE
 
 
 class _Hosts:
-    """Where what follows an address's scheme ends, remembering the last run of labels: addresses may share one."""
+    """Finds where a URL ends. Remembers the last host, because several schemes may precede one host."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.begin = self.stop = 0  # the labels looked at last
-        self.dot = (
-            self.end
-        ) = -1  # their last dot with a top-level domain after it, and where that address ends
+        self.begin = self.stop = 0  # the host that was scanned last
+        self.dot = self.end = -1  # its last dot before a top-level domain, and the end of that URL
 
     def end_of(self, start: int) -> int:
-        """The end of the address whose host starts at `start`; -1 where there is no host."""
+        """The end of the URL whose host starts at `start`; -1 if no host starts there."""
         if ip := _PUBLIC_IP.match(self.text, start):
             return ip.end()
         if not self.begin <= start < self.stop:
-            self._look_at(start)
+            self._scan(start)
         return self.end if self.dot > start else -1
 
-    def _look_at(self, start: int) -> None:
+    def _scan(self, start: int) -> None:
         labels = _LABELS.match(self.text, start)
         self.begin, self.stop = start, labels.end() if labels else start
         self.dot = self.text.rfind(".", self.begin, self.stop)
@@ -164,7 +166,8 @@ class _Hosts:
 def _urls(text: str) -> Iterator[Span]:
     """Spans of `scheme[user@]host[:port][/path]`, the scheme being `http://`, `https://`, `ftp://` or `www.`.
 
-    What stands before the last usable `@` of a stretch without white space is the user, for every scheme before it.
+    In a stretch without white space, everything before the last usable `@` is the user, for every scheme
+    before that `@`.
     """
     hosts = _Hosts(text)
     position, gap, at, at_end = 0, -1, -1, -1
@@ -183,7 +186,9 @@ def _urls(text: str) -> Iterator[Span]:
 
 
 def _last_usable_at(text: str, begin: int, end: int, hosts: _Hosts) -> Span:
-    """The last `@` in `text[begin:end]` with a host after it, and where that address ends; (-1, -1) where none has one."""
+    """The last `@` in `text[begin:end]` that a host follows, and the end of that URL; (-1, -1) if there is
+    none.
+    """
     at = text.rfind("@", begin, end)
     while at >= 0:
         if (at_end := hosts.end_of(at + 1)) >= 0:
@@ -192,7 +197,8 @@ def _last_usable_at(text: str, begin: int, end: int, hosts: _Hosts) -> Span:
     return -1, -1
 
 
-# --- e-mail -------------------------------------------------------------------------------------------------------
+# --- e-mail
+# -------------------------------------------------------------------------------------------------------
 
 _NO_EMAIL_BEFORE: Final = re.compile(r"(?<![\w@.)])")
 _LOCAL_BACKWARDS: Final = re.compile(r"[\w+-]++(?:\.[\w+-]++)*")
@@ -201,31 +207,37 @@ _DOMAIN: Final = re.compile(r"\w++(?:-\w++)*(?:\.[a-z]{2,}+(?!\w)){1,3}", re.IGN
 
 
 def _emails(text: str) -> Iterator[Span]:
-    """Spans of `local@host.domain`, from each `@` backwards and forwards; neither side holds another `@`."""
-    done = floor = 0
-    while (at := text.find("@", max(done, floor))) >= 0:
+    """Spans of `local@host.domain`, found from each `@` backwards and forwards; neither side contains another
+    `@`.
+    """
+    last_end = floor = 0
+    while (at := text.find("@", max(last_end, floor))) >= 0:
         domain = _DOMAIN.match(text, at + 1)
-        local = _LOCAL_BACKWARDS.match(text[max(done, floor) : at][::-1]) if domain else None
+        local = _LOCAL_BACKWARDS.match(text[max(last_end, floor) : at][::-1]) if domain else None
         floor = at + 1
         if domain is None or local is None:
             continue
         begin = at - local.end()
         if not _NO_EMAIL_BEFORE.match(text, begin):
-            sign = _AFTER_SIGN.search(text, begin + 1, at)  # within the run, only what follows a sign is free
+            sign = _AFTER_SIGN.search(
+                text, begin + 1, at
+            )  # within it, an address may only begin after a sign
             if sign is None:
                 continue
             begin = sign.start()
-        done = domain.end()
-        yield begin, done
+        last_end = domain.end()
+        yield begin, last_end
 
 
-# --- telephone numbers and numbers: bounded, or they stop at the first difference -----------------------------------
+# --- telephone numbers and numbers: these patterns are bounded, or fail at the first mismatch
+# -----------------------
 
 _SEVEN_DIGITS: Final = re.compile(r"\d\d\d[ .-]?\d{4}")
 _PHONE: Final = re.compile(
-    r"(?<![\w)])(?:\+?1[ .-]?)?(?:\(?\d{3}\)?[ .-]?)?\d{3}[ .-]?\d{4}(?:\s?(?:ext\.?|[#x-])\s?\d{2,6})?(?!\w)",
+    r"(?<![\w)])(?:\+?1[ .-]?)?(?:\(?\d{3}\)?[ .-]?)?\d{3}[ .-]?\d{4}"
+    r"(?:\s?(?:ext\.?|[#x-])\s?\d{2,6})?(?!\w)"
 )
-# A pattern that begins with a character class skips quickly; what it took is then looked back at to choose the branch.
+# A search for a pattern that begins with a character class is fast; lookbehinds then choose the branch.
 _GROUPED: Final = r"\d{0,2}(?:(?:,\d{3})+(?:\.\d*)?|(?:[ .]\d{3})+(?:,\d*)?)"
 _NUMBER: Final = re.compile(
     r"[+–\-.,\d](?<![\w,.].)"  # noqa: RUF001 - the dash is textacy's
@@ -233,16 +245,19 @@ _NUMBER: Final = re.compile(
 )
 
 
-# --- words --------------------------------------------------------------------------------------------------------
+# --- words
+# --------------------------------------------------------------------------------------------------------
 
 _KERAS_FILTERS: Final = frozenset('!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n')  # text_to_word_sequence's default
 _CASE_IGNORABLE: Final = frozenset(
     "^`"
-)  # decide whether a Σ before them is final, so they stay until after lower()
+)  # they decide whether a Σ before them is final, so they are removed after lower()
 
 
 class _Characters(dict[int, str | None]):
-    """What becomes of a character: combining marks go, punctuation and Keras's filters become blanks."""
+    """Translation table: combining marks are removed, punctuation and Keras's filter characters become
+    blanks.
+    """
 
     def __missing__(self, code: int) -> str | None:
         character = chr(code)
@@ -262,7 +277,7 @@ _ASCII: Final = {
 
 
 def _words(text: str) -> list[str]:
-    """Currency symbols, accents, punctuation, case; then the words. One table does it all where the text is ASCII."""
+    """Replaces currency symbols, accents, punctuation and case, then splits. One table suffices for ASCII."""
     if text.isascii():
         return text.replace("$", "USD").translate(_ASCII).split()
     for symbol, code in CURRENCIES.items():

@@ -1,12 +1,14 @@
-"""An issue's raw text made ready for subword units: GitHub's markup, code and machine output reduced to what tells of the issue.
+"""Prepares an issue's raw text for subwords: removes GitHub's markup, shortens code and machine output.
 
-    prepare("### Bug\\r\\n<!-- Describe it -->\\nSee **`TreeView`** at https://example.com/a/b")  ->  "bug\\nsee tree\\u2060view at url"
+prepare("### Bug\\r\\n<!-- Describe it -->\\nSee **`TreeView`** at https://example.com/a/b") -> "bug\\nsee
+tree\\u2060view at url"
 
-An issue is short and its template, its logs and its stack traces are not, while a network reads a few hundred units: so what
-repeats in thousands of issues goes, and what names this one stays. Lines stay lines: an issue's first one often says it all.
+The author's own words are few; templates, logs and stack traces are long, while a network reads only a few
+hundred units. So text that repeats in thousands of issues is removed, and text that is specific to this issue
+stays. Line breaks stay, because the first line of an issue is often its summary.
 
-Everything here takes time linear in the text, whatever it holds: each pattern begins at a rare mark, and what follows a mark is
-read up to the next one, or a bounded number of characters.
+Every function takes time linear in the length of any text: each pattern begins at a rare character, and reads
+up to the next such character or a bounded number of characters.
 """
 
 from __future__ import annotations
@@ -17,18 +19,19 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 JOINER: Final = "\u2060"
-"""Marks where a word may be parted (camelCase) without a blank: U+2060 WORD JOINER, which the text itself loses first."""
+"""Marks a split inside a word (camelCase) that is not a blank: U+2060 WORD JOINER. It is first removed from
+the text itself."""
 CODE_LINES: Final = 3
-"""Lines that a fenced block keeps from its beginning, beside those that name an error."""
+"""Lines kept from the beginning of a fenced code block, besides lines that name an error."""
 LINE_CHARACTERS: Final = 300
-"""Of a line of code: what is longer was made by a machine, for machines."""
+"""Characters kept of a line of code: longer lines are machine output."""
 
 
 def prepare(text: str) -> str:
-    """`text` in lower case, an issue's line a line, without what only GitHub or a machine reads; see the module.
+    """`text` in lower case, line by line, without markup and machine output; see the module. Never raises.
 
-    JOINER stands where camelCase changes its case; without it, the characters are the text's own, or `url` and `0` in place of
-    addresses and of long numbers, hashes and moments. Never raises.
+    JOINER marks where camelCase changes its case. URLs become `url`; long numbers, hashes, dates and times
+    become `0`. All other characters are those of the text.
     """
     text = _plain_characters(text)
     if "<!--" in text:
@@ -39,24 +42,25 @@ def prepare(text: str) -> str:
     text = "\n".join(_without_frames(lines))
     text = _without_markup(text)
     text = _without_numbers(text)
-    text = _BEFORE_CAPITAL.sub(_parted, text).lower()
+    text = _BEFORE_CAPITAL.sub(_with_joiner, text).lower()
     return "\n".join(
         line
         for line in (" ".join(line.split()) for line in text.split("\n"))
-        if _TELLS.search(line) and line != _NO_ANSWER
+        if _LETTER_OR_DIGIT.search(line) and line != _NO_ANSWER
     )
 
 
-_TELLS: Final = re.compile(r"[^\W_]")  # a line without a letter or a digit is decoration
-_NO_ANSWER: Final = "no response"  # GitHub's, for a field of a form that was left empty
+_LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")  # a line without any letter or digit is decoration
+_NO_ANSWER: Final = "no response"  # GitHub writes this for an empty field of an issue form
 _BEFORE_CAPITAL: Final = re.compile(r"[A-Z](?:(?<=[a-z0-9].)|(?<=[A-Z].)(?=[a-z]))")  # treeView, HTTPServer
 
 
-def _parted(capital: re.Match[str]) -> str:
+def _with_joiner(capital: re.Match[str]) -> str:
     return JOINER + capital[0]
 
 
-# --- characters ---------------------------------------------------------------------------------------------------
+# --- characters
+# ---------------------------------------------------------------------------------------------------
 
 _INVISIBLE: Final = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ud800-\udfff]+"
@@ -65,10 +69,10 @@ _MARKS: Final = re.compile(r"([^\w\s\x00-\x7f]{30})[^\w\s\x00-\x7f]+")
 
 
 def _plain_characters(text: str) -> str:
-    """NFKC, one kind of line break, and nothing that is not seen.
+    """Normalises to NFKC and to one kind of line break, and removes invisible characters.
 
-    Normalising sorts a letter's combining marks in the square of their number, so that a run of marks (or of other symbols, which
-    nobody misses either) is cut first.
+    Unicode normalisation sorts the combining marks of a letter in quadratic time. So a run of marks, or of
+    other symbols, is cut first.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.isascii():
@@ -78,22 +82,26 @@ def _plain_characters(text: str) -> str:
     return _INVISIBLE.sub("", text)
 
 
-# --- comments, code, stack traces -----------------------------------------------------------------------------------
+# --- comments, code, stack traces
+# -----------------------------------------------------------------------------------
 
 
 def _without_comments(text: str) -> str:
-    """Without `<!-- ... -->`, what templates tell the author; one that is not closed ends with its paragraph."""
+    """Removes `<!-- ... -->`, a template's instructions to the author.
+
+    An unclosed comment ends with its paragraph.
+    """
     parts: list[str] = []
-    done = 0
+    copied = 0
     last_end = text.rfind("-->")
-    while (begin := text.find("<!--", done)) >= 0:
-        parts.append(text[done:begin])
+    while (begin := text.find("<!--", copied)) >= 0:
+        parts.append(text[copied:begin])
         if begin < last_end and (end := text.find("-->", begin + 4)) >= 0:
-            done = end + 3
+            copied = end + 3
         else:
             end = text.find("\n\n", begin)
-            done = end if end >= 0 else len(text)
-    return "".join([*parts, text[done:]])
+            copied = end if end >= 0 else len(text)
+    return "".join([*parts, text[copied:]])
 
 
 _FENCE: Final = re.compile(r"[ \t>]*+(`{3,}+|~{3,}+)(?![^`\n]*`)")
@@ -101,17 +109,17 @@ _NAMES_AN_ERROR: Final = re.compile(r"error|exception|panic|fatal|fault", re.IGN
 
 
 def _with_short_code(lines: Sequence[str]) -> Iterator[str]:
-    """Fenced blocks with their first lines and those that name an error alone; one that is never closed is no block."""
+    """Shortens fenced code blocks to their first lines and lines that name an error; not unclosed ones."""
     block: list[str] = []
     fence = ""
     for line in lines:
-        found = _FENCE.match(line) if "```" in line or "~~~" in line else None
+        marker = _FENCE.match(line) if "```" in line or "~~~" in line else None
         if not fence:
-            if found:
-                fence = found[1]
+            if marker:
+                fence = marker[1]
             else:
                 yield line
-        elif found and found[1].startswith(fence):
+        elif marker and marker[1].startswith(fence):
             yield from _short(list(_without_frames(block)))
             block, fence = [], ""
         else:
@@ -120,19 +128,20 @@ def _with_short_code(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _short(code: Sequence[str]) -> Iterator[str]:
-    """The first lines of a block; then the first and the last line that name an error."""
-    told = [line[:LINE_CHARACTERS] for line in code if _TELLS.search(line)]
+    """The first lines of a block, then the first and the last of the other lines that name an error."""
+    lines = [line[:LINE_CHARACTERS] for line in code if _LETTER_OR_DIGIT.search(line)]
     errors = [
-        number for number, line in enumerate(told) if number >= CODE_LINES and _NAMES_AN_ERROR.search(line)
+        number for number, line in enumerate(lines) if number >= CODE_LINES and _NAMES_AN_ERROR.search(line)
     ]
-    yield from told[:CODE_LINES]
-    yield from (told[number] for number in dict.fromkeys((*errors[:1], *errors[-1:])))
+    yield from lines[:CODE_LINES]
+    yield from (lines[number] for number in dict.fromkeys((*errors[:1], *errors[-1:])))
 
 
 _FRAME: Final = re.compile(
-    r'[ \t>]*+(?:File "[^"]*+", line \d|\.\.\. \d++ (?:more|common)|#\d++ +0x|\d++: +0x|stack backtrace:|goroutine \d)'
+    r'[ \t>]*+(?:File "[^"]*+", line \d|\.\.\. \d++ (?:more|common)|#\d++ +0x|\d++: +0x'
+    r"|stack backtrace:|goroutine \d)"
 )
-_FRAME_AT: Final = re.compile(r"[ \t>]*+at \S")  # of Java, JavaScript and C#, where it ends like
+_FRAME_AT: Final = re.compile(r"[ \t>]*+at \S")  # Java, JavaScript and C#; the line must also end like _PLACE
 _PLACE: Final = re.compile(
     r"(?::(?:line )?\d{1,9}\)?|\((?:Native Method|Unknown Source|<anonymous>|native)\))\s*+\Z"
 )
@@ -140,8 +149,11 @@ _TRACEBACK: Final = "Traceback (most recent call last)"
 
 
 def _without_frames(lines: Sequence[str]) -> Iterator[str]:
-    """Without the frames of stack traces, in code or out of it: the lines that name the exception stay."""
-    indent = -1  # of a Python traceback's head, while its frames pass
+    """Removes the frames of stack traces, inside and outside of code.
+
+    The lines that name the exception stay.
+    """
+    indent = -1  # of the first line of a Python traceback, while its frames are skipped
     for line in lines:
         if indent >= 0 and (not line.strip() or _indent(line) > indent):
             continue
@@ -156,7 +168,8 @@ def _indent(line: str) -> int:
     return len(line) - len(line.lstrip(" \t>"))
 
 
-# --- markup ---------------------------------------------------------------------------------------------------------
+# --- markup
+# ---------------------------------------------------------------------------------------------------------
 
 _TAG_NAMES: Final = (
     "details|summary|br|hr|p|div|span|img|a|b|i|u|s|em|strong|code|pre|kbd|samp|var|tt|ul|ol|li|dl|dt|dd|h[1-6]|table|thead|tbody"
@@ -184,7 +197,7 @@ _ENTITIES: Final = {
 
 
 def _without_markup(text: str) -> str:
-    """Without Markdown's and HTML's own characters; what is marked up stays."""
+    """Removes the markup of Markdown and HTML; the text inside it stays."""
     if "<" in text:
         text = _TAG.sub(" ", text)
     if "](" in text:
@@ -203,13 +216,14 @@ def _without_markup(text: str) -> str:
     return _RUN.sub(" ", text)
 
 
-# --- numbers --------------------------------------------------------------------------------------------------------
+# --- numbers
+# --------------------------------------------------------------------------------------------------------
 
 _HASH: Final = re.compile(
     r"[0-9a-f](?<![\w.].)(?:(?<=0)x[0-9a-f]++|(?:(?<=\d)|(?=[a-f]*+\d))[0-9a-f]{6,}+(?:-[0-9a-f]{4}){0,3}(?:-[0-9a-f]{12})?)(?!\w)",
     re.IGNORECASE,
 )
-_MOMENT: Final = re.compile(
+_DATE_OR_TIME: Final = re.compile(
     r"\d(?<!\d.)(?:\d{3}[-/]\d\d?[-/]\d\d?(?!\d)(?:[T ]\d\d?:\d\d)?|\d?:\d\d(?=:\d\d)|\d?/\d\d?/\d{4}(?!\d))"
     r"(?:(?::\d\d)*+(?:[.,]\d++)?(?: ?[AP]M\b|Z|[+-]\d\d:?\d\d)?+)",
     re.IGNORECASE,
@@ -218,8 +232,9 @@ _LONG_NUMBER: Final = re.compile(r"\d(?<![\d.].)(?:\d*+\.)?+\d{4,}+(?!\.?\d)")
 
 
 def _without_numbers(text: str) -> str:
-    """With `0` for hashes, addresses in memory, moments in time and numbers of five digits or more: none comes twice.
+    """Replaces hashes, memory addresses, dates, times and numbers of five digits or more by `0`: they rarely
+    repeat.
 
-    Versions (1.2.3), codes (404) and years stay: they name things.
+    Versions (1.2.3), codes (404) and years stay, because they are names.
     """
-    return _LONG_NUMBER.sub("0", _HASH.sub("0", _MOMENT.sub("0", text)))
+    return _LONG_NUMBER.sub("0", _HASH.sub("0", _DATE_OR_TIME.sub("0", text)))

@@ -1,12 +1,13 @@
-"""Subword units, for text mixed with code: byte pairs, after Sennrich et al. 2016 ("Neural Machine Translation of Rare Words with
-Subword Units"), on bytes as GPT-2 has it, so that no text is unknown.
+"""The subword vocabulary, for text mixed with code: byte-pair encoding (Sennrich et al. 2016, "Neural Machine
+Translation of Rare Words with Subword Units") on bytes, as in GPT-2, so that every text can be encoded.
 
-A text is parted into words: a run of letters, of digits or of other characters, with the blank in front of it, or a line break. A
-word's bytes are joined pair by pair, the pairs that were the most frequent in training first. What begins with a blank begins a
-word, so that units in a row are text again.
+A text is split into words: a run of letters, of digits or of other characters, with the blank in front of it,
+or a line break. The bytes of a word are merged pair by pair, in the order in which the merges were learned. A
+unit that starts with a blank starts a word, so that joining units gives text again.
 
-Ids: 0 pads, 1 is unknown and never comes, 2 is `_start_`, 3 `_end_`; the 256 bytes follow from 4, then what was joined, in order.
-One table serves bodies and titles, so that a network may copy from one into the other.
+Ids: 0 is padding, 1 is unknown and never occurs, 2 is `_start_`, 3 is `_end_`, the 256 bytes follow from 4,
+then the merged units in order. Bodies and titles share one table, so that a network can copy from a body into
+its title.
 """
 
 from __future__ import annotations
@@ -25,117 +26,120 @@ import numpy.typing as npt
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from pipeline.errors import LakeError, UsageError
-from pipeline.networks.shape import AGAIN, PAD
+from pipeline.networks.shape import PAD, REPLACE_OR_RETRAIN
 from pipeline.text.markup import JOINER, prepare
+from pipeline.text.padding import pad
 
 START_ID: Final = 2
 END_ID: Final = 3
 FIRST_UNIT: Final = 4
 BYTES: Final = 256
-ISSUES_READ: Final = 100_000
-"""Issues that units are learned from: of a quarter of these, 8,000 units part texts into as few (within 0.1%). Their texts, which are
-held in memory together, come to about 65 MB."""
-LONGEST_UNIT: Final = 16
-"""Bytes: a longer one is a phrase of somebody's template."""
-REMEMBERED: Final = 200_000
-"""Words whose units are kept at hand, about 60 MB: a worker sees the same ones again and again."""
+MAX_TRAINING_ISSUES: Final = 100_000
+"""Issues that merges are learned from. Merges learned from a quarter as many issues split texts into as few
+units (within 0.1%). The texts are in memory at the same time and take about 65 MB."""
+MAX_UNIT_BYTES: Final = 16
+"""A longer unit is a phrase of some issue template."""
+CACHED_WORDS: Final = 200_000
+"""Words whose ids are cached, in about 60 MB: a worker encodes the same words again and again."""
 
 _WORDS: Final = re.compile(
     rf"\n| ?[^\W\d_]{{1,32}}| ?\d{{1,8}}| ?(?:[^\w\s{JOINER}]|_){{1,8}}"
-)  # bounded: some text is one endless word
+)  # bounded: some texts are a single endless word
 _FIELDS: Final = {"length", "merges", "start_end"}
 
-# Our own processes are the parallel ones, a core each; and threads of the library's would be lost where one of them forks.
+# Titler runs one process per core already, and the library's threads would not survive a fork.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
-def words(prepared: str) -> list[str]:
-    """The words of a text as `prepare` makes it, each with its blank; a character of theirs is a byte of UTF-8."""
-    text = f" {prepared}".replace("\n", "\n ")
-    return (
-        _WORDS.findall(text)
-        if text.isascii()
-        else [word.encode().decode("latin-1") for word in _WORDS.findall(text)]
-    )
+def split_words(prepared: str) -> list[str]:
+    """The words of a text that `prepare` returned, each with the blank in front of it.
+
+    A character stands for a UTF-8 byte.
+    """
+    words = _WORDS.findall(f" {prepared}".replace("\n", "\n "))
+    return words if prepared.isascii() else [word.encode().decode("latin-1") for word in words]
 
 
 @dataclass(frozen=True)
-class Units:
-    """The table: `merges[i]` are the two units that, joined, are a unit, in the order in which they are joined.
+class BytePairEncoding:
+    """The learned merges: `merges[i]` are the two units that are merged into one, in the order of merging.
 
-    A unit is written as a text of which each character is a byte (Latin-1).
+    A unit is written as a string in which each character stands for a byte (Latin-1).
     """
 
     merges: tuple[tuple[str, str], ...]
 
     @classmethod
-    def fit(cls, prepared: Iterable[str], keep: int) -> Units:
-        """At most `keep` units, the 256 bytes among them, of texts as `prepare` makes them: the same texts give the same units.
+    def fit(cls, prepared: Iterable[str], max_units: int) -> BytePairEncoding:
+        """Learns merges from texts that `prepare` returned, up to `max_units` units including the 256 bytes.
 
-        Raises UsageError where the texts hold nothing to join, or `keep` leaves room for nothing but bytes.
+        Deterministic.
+
+        Raises UsageError if there is nothing to merge, or if `max_units` has no room for more than the bytes.
         """
         engine = Tokenizer(models.BPE())
-        engine.pre_tokenizer = pre_tokenizers.Split(JOINER, "removed")  # no byte is a joiner
+        engine.pre_tokenizer = pre_tokenizers.Split(JOINER, "removed")  # no byte is a JOINER
         trainer = trainers.BpeTrainer(
-            vocab_size=keep,
+            vocab_size=max_units,
             min_frequency=2,
             show_progress=False,
             initial_alphabet=_alphabet(),
-            max_token_length=LONGEST_UNIT,
+            max_token_length=MAX_UNIT_BYTES,
         )
-        engine.train_from_iterator((JOINER.join(words(text)) for text in prepared), trainer)
+        engine.train_from_iterator((JOINER.join(split_words(text)) for text in prepared), trainer)
         merges = json.loads(engine.to_str())["model"]["merges"]
         if not merges:
             raise UsageError(
-                f"No two bytes come together twice in the texts, or {keep} units have no room for more than the {BYTES} bytes.",
-                "See which days have trainable issues (titler status), or keep more:  TITLER_TEXT__SUBWORDS=8000",
+                f"No pair of bytes occurs twice in the texts, or {max_units} units leave no room beyond the "
+                f"{BYTES} bytes.",
+                "See which days have trainable issues (titler status), "
+                "or raise the limit:  TITLER_TEXT__SUBWORDS=8000",
             )
         return cls(tuple((left, right) for left, right in merges))
 
     @cached_property
-    def texts(self) -> tuple[str, ...]:
-        """The units in the order of their ids, from FIRST_UNIT."""
+    def units(self) -> tuple[str, ...]:
+        """The units in the order of their ids, from FIRST_UNIT on."""
         return tuple(dict.fromkeys((*_alphabet(), *(left + right for left, right in self.merges))))
 
     @property
     def size(self) -> int:
-        """How many ids there are."""
-        return FIRST_UNIT + len(self.texts)
+        """The number of ids."""
+        return FIRST_UNIT + len(self.units)
 
     def encode(self, prepared: Sequence[str]) -> Iterator[list[int]]:
-        """The ids of texts as `prepare` makes them, without `_start_` and `_end_`."""
-        known = self._ids_of
+        """The ids of texts that `prepare` returned, without `_start_` and `_end_`."""
+        cache = self._cache
         for text in prepared:
-            found = words(text)
+            words = split_words(text)
             try:
-                yield list(chain.from_iterable(map(known.__getitem__, found)))
+                yield list(chain.from_iterable(map(cache.__getitem__, words)))
             except KeyError:
-                self._remember(found)
-                yield list(chain.from_iterable(map(known.__getitem__, found)))
+                self._fill_cache(words)
+                yield list(chain.from_iterable(map(cache.__getitem__, words)))
 
-    def _remember(self, found: Sequence[str]) -> None:
-        known = self._ids_of
-        new = list({word for word in found if word not in known})
-        if len(known) + len(new) > REMEMBERED:
-            known.clear()
-            new = list(set(found))
-        encoded = self._engine.encode_batch_fast(new, add_special_tokens=False)
-        known.update(
-            zip(new, ([number + FIRST_UNIT for number in each.ids] for each in encoded), strict=True)
-        )
+    def _fill_cache(self, words: Sequence[str]) -> None:
+        cache = self._cache
+        missing = list({word for word in words if word not in cache})
+        if len(cache) + len(missing) > CACHED_WORDS:
+            cache.clear()
+            missing = list(set(words))
+        encodings = self._engine.encode_batch_fast(missing, add_special_tokens=False)
+        ids = ([number + FIRST_UNIT for number in encoding.ids] for encoding in encodings)
+        cache.update(zip(missing, ids, strict=True))
 
     @cached_property
-    def _ids_of(self) -> dict[str, list[int]]:
+    def _cache(self) -> dict[str, list[int]]:
         return {}
 
     @cached_property
     def _engine(self) -> Tokenizer:
         return Tokenizer(
-            models.BPE({unit: number for number, unit in enumerate(self.texts)}, list(self.merges))
+            models.BPE({unit: number for number, unit in enumerate(self.units)}, list(self.merges))
         )
 
-    def __reduce__(self) -> tuple[type[Units], tuple[Any, ...]]:
-        return Units, (self.merges,)  # without what is at hand
+    def __reduce__(self) -> tuple[type[BytePairEncoding], tuple[Any, ...]]:
+        return BytePairEncoding, (self.merges,)  # pickles without the cache
 
 
 def _alphabet() -> list[str]:
@@ -143,19 +147,21 @@ def _alphabet() -> list[str]:
 
 
 @dataclass(frozen=True)
-class Subwords:
-    """A vocabulary of units, and the shape of a document's ids: `length` of them, zeros behind; what is too long loses its end,
-    `_end_` included. With `start_end` every document is framed by `_start_` and `_end_`.
+class SubwordVocabulary:
+    """The ids of subwords, and the form of a document: `length` ids, padded at the end.
+
+    A document that is too long loses its end, `_end_` included. With `start_end` every document is framed by
+    `_start_` and `_end_`.
     """
 
-    units: Units
+    encoding: BytePairEncoding
     length: int
     start_end: bool
 
     @property
     def size(self) -> int:
-        """How many ids there are: the units and the four before them."""
-        return self.units.size
+        """The number of ids: the units and the four ids before them."""
+        return self.encoding.size
 
     @property
     def start(self) -> int:
@@ -168,82 +174,87 @@ class Subwords:
         return END_ID
 
     def ids(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
-        """The ids of n texts as their authors wrote them, shape (n, length)."""
-        array = np.full((len(texts), self.length), PAD, dtype=np.int32)
-        room = self.length - 1 if self.start_end else self.length
-        reach = (
-            2 * LONGEST_UNIT * self.length
-        )  # characters that so many units can be made of, if a joiner follows each
-        for row, found in zip(
-            array, self.units.encode([prepare(text)[:reach] for text in texts]), strict=True
-        ):
-            kept = [START_ID, *found[:room], END_ID][: self.length] if self.start_end else found[:room]
-            row[: len(kept)] = kept
-        return array
+        """(n, length): the ids of n texts as their authors wrote them."""
+        max_characters = (
+            2 * MAX_UNIT_BYTES * self.length
+        )  # of `length` units, with a JOINER after each character
+        encoded = self.encoding.encode([prepare(text)[:max_characters] for text in texts])
+        if self.start_end:
+            encoded = ([START_ID, *ids[: self.length - 1], END_ID] for ids in encoded)
+        return pad(encoded, len(texts), self.length, "post")
 
-    def known(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """(n,): whether a document has a unit at all."""
+    def has_known(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """(n,): whether a document of `ids` (n, length) has any unit."""
         return np.asarray((ids >= FIRST_UNIT).any(axis=1), dtype=np.bool_)
 
     def text_of(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> str:
-        """The text of one document's ids, up to its `_end_` or padding, with single blanks; bytes that are no character are left out.
+        """The text of one document's ids, up to `_end_` or padding, with single blanks.
 
-        Raises UsageError at an id that this vocabulary does not have.
+        Bytes that are not valid UTF-8 are left out. Raises UsageError for an id that is not in the
+        vocabulary.
         """
         units: list[str] = []
         for number in map(int, ids):
             if not 0 <= number < self.size:
-                raise UsageError(
-                    f"Id {number} in a document, where the vocabulary has 0 to {self.size - 1}.",
-                    "The ids were made with another vocabulary: make them again with this one (titler vectorize).",
-                )
+                raise unknown_id(number, self.size)
             if number in (PAD, END_ID):
                 break
             if number >= FIRST_UNIT:
-                units.append(self.units.texts[number - FIRST_UNIT])
+                units.append(self.encoding.units[number - FIRST_UNIT])
         return " ".join("".join(units).encode("latin-1").decode("utf-8", "ignore").split())
 
     def to_json(self) -> str:
-        """One JSON object in ASCII; the same vocabulary always gives the same text."""
+        """One JSON object in ASCII; equal vocabularies give the same text."""
         return json.dumps(
-            {"length": self.length, "start_end": self.start_end, "merges": self.units.merges}, indent=0
+            {"length": self.length, "start_end": self.start_end, "merges": self.encoding.merges}, indent=0
         )
 
     @classmethod
-    def from_json(cls, text: str) -> Subwords:
-        """What `to_json` wrote. Raises LakeError where it is anything else."""
+    def from_json(cls, text: str) -> SubwordVocabulary:
+        """Reads what `to_json` wrote. Raises LakeError for anything else."""
         try:
-            found = json.loads(text)
+            fields = json.loads(text)
         except ValueError as error:
-            raise LakeError(f"A vocabulary of subwords is not JSON: {error}.", AGAIN) from error
-        if not isinstance(found, dict) or set(found) != _FIELDS:
-            seen = ", ".join(sorted(found)) if isinstance(found, dict) else type(found).__name__
+            raise LakeError(f"A subword vocabulary is not JSON: {error}.", REPLACE_OR_RETRAIN) from error
+        if not isinstance(fields, dict) or set(fields) != _FIELDS:
+            names = ", ".join(sorted(fields)) if isinstance(fields, dict) else type(fields).__name__
             raise LakeError(
-                f"A vocabulary of subwords has {seen}, expected {', '.join(sorted(_FIELDS))}.", AGAIN
+                f"A subword vocabulary has {names}, expected {', '.join(sorted(_FIELDS))}.",
+                REPLACE_OR_RETRAIN,
             )
-        merges, length, start_end = found["merges"], found["length"], found["start_end"]
+        merges, length, start_end = fields["merges"], fields["length"], fields["start_end"]
         if type(length) is not int or length < 1 or type(start_end) is not bool:
             raise LakeError(
-                f"A vocabulary of subwords has length {length!r}, start_end {start_end!r}, expected a positive number, true or false.",
-                AGAIN,
+                f"A subword vocabulary has length {length!r}, start_end {start_end!r}, "
+                "expected a positive integer, true or false.",
+                REPLACE_OR_RETRAIN,
             )
-        return cls(Units(tuple(_merges(merges))), length, start_end)
+        return cls(BytePairEncoding(tuple(_check_merges(merges))), length, start_end)
 
 
-def _merges(found: Any) -> Iterator[tuple[str, str]]:
-    """The merges of a file. Raises LakeError where one is no pair of units that come before it."""
-    there = set(_alphabet())
-    if not isinstance(found, list) or not found:
-        raise LakeError("A vocabulary of subwords has no list of merges with at least one.", AGAIN)
-    for number, pair in enumerate(found):
+def _check_merges(merges: Any) -> Iterator[tuple[str, str]]:
+    """The merges of a file. Raises LakeError if one is not a pair of units that earlier merges made."""
+    units = set(_alphabet())
+    if not isinstance(merges, list) or not merges:
+        raise LakeError("A subword vocabulary has no list of merges, or an empty one.", REPLACE_OR_RETRAIN)
+    for number, pair in enumerate(merges):
         if (
             not isinstance(pair, list)
             or len(pair) != 2
-            or not all(isinstance(part, str) and part in there for part in pair)
+            or not all(isinstance(unit, str) and unit in units for unit in pair)
         ):
             raise LakeError(
-                f"A vocabulary of subwords has {pair!r} as merge {number}, expected two units that come before it.",
-                AGAIN,
+                f"A subword vocabulary has {pair!r} as merge {number}, "
+                "expected two units that come before it.",
+                REPLACE_OR_RETRAIN,
             )
-        there.add(pair[0] + pair[1])
+        units.add(pair[0] + pair[1])
         yield pair[0], pair[1]
+
+
+def unknown_id(number: int, size: int) -> UsageError:
+    """The error for an id that a vocabulary of `size` ids does not have."""
+    return UsageError(
+        f"Id {number} in a document, where the vocabulary has 0 to {size - 1}.",
+        "The ids were made with another vocabulary: make them again with this one (titler vectorize).",
+    )

@@ -1,4 +1,6 @@
-"""What the real ktext 0.40 made of real and of made-up documents, on its own Python and pins."""
+"""The output of the real ktext 0.40 for real and for constructed documents, with the Python and packages that
+it pins.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ import pytest
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Texts and what ktext 0.40 made of them; `vectors` are (documents, length)."""
+class KtextOutput:
+    """Texts with the tokens, ids (documents, length) and vocabulary that ktext 0.40 made from them."""
 
     texts: list[str]
     tokens: list[list[str]]
@@ -23,14 +25,14 @@ class Judged:
     word_ids: dict[str, int]
 
 
-def judged(name: str, field: str) -> Judged:
+def ktext_output(name: str, field: str) -> KtextOutput:
     root = os.environ.get("TITLER_TEST_DATA")
     if not root:
-        pytest.skip("TITLER_TEST_DATA is unset: it names the folder that holds ktext/real and ktext/hard")
+        pytest.skip("TITLER_TEST_DATA is not set: it names the folder that holds ktext/real and ktext/hard")
     folder = Path(root) / "ktext" / name
     with gzip.open(folder / "documents.jsonl.gz", "rt", encoding="utf-8") as lines:
         documents = [json.loads(line) for line in lines]
-    return Judged(
+    return KtextOutput(
         texts=[document[field] for document in documents],
         tokens=[document[f"{field}_tokens"] for document in documents],
         vectors=np.load(folder / "vectors.npz")[field],
@@ -39,15 +41,15 @@ def judged(name: str, field: str) -> Judged:
 
 
 @pytest.fixture(params=["real", "hard"])
-def bodies(request: pytest.FixtureRequest) -> Judged:
-    return judged(request.param, "body")
+def bodies(request: pytest.FixtureRequest) -> KtextOutput:
+    return ktext_output(request.param, "body")
 
 
 @pytest.fixture(params=["real", "hard"])
-def titles(request: pytest.FixtureRequest) -> Judged:
-    return judged(request.param, "title")
+def titles(request: pytest.FixtureRequest) -> KtextOutput:
+    return ktext_output(request.param, "title")
 
 
 @pytest.fixture
 def hard_texts() -> list[str]:
-    return judged("hard", "title").texts + judged("hard", "body").texts
+    return ktext_output("hard", "title").texts + ktext_output("hard", "body").texts

@@ -1,4 +1,4 @@
-"""The engines: ours and PyPI's ktext, side by side with today's Keras."""
+"""The engines: our code, and ktext from PyPI next to the Keras of today."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pipeline.text.engine import tokenizer
 
 
 def python(code: str) -> str:
-    """What `code` prints in a fresh interpreter."""
+    """The output of `code` in a new interpreter."""
     return subprocess.run(
         [sys.executable, "-c", dedent(code)], check=True, capture_output=True, text=True
     ).stdout.strip()
 
 
 @pytest.mark.parametrize("engine", ["titler", "ktext"])
-def test_an_engine_makes_token_lists_of_texts(engine):
+def test_an_engine_returns_a_token_list_per_text(engine):
     assert tokenizer(engine)(["Fails on v2!", "", "see http://a.bc/d"]) == [
         ["fails", "on", "v2"],
         [],
@@ -28,34 +28,36 @@ def test_an_engine_makes_token_lists_of_texts(engine):
     ]
 
 
-def test_an_unknown_engine_is_refused_by_name():
+def test_an_unknown_engine_is_an_error():
     with pytest.raises(UsageError, match="'spacy', expected titler or ktext"):
-        tokenizer("spacy")  # type: ignore[arg-type]  # that is the test
+        tokenizer("spacy")  # type: ignore[arg-type]  # the error under test
 
 
-def test_the_real_ktext_leaves_keras_and_textacy_as_they_were():
+def test_the_real_ktext_does_not_change_keras_or_textacy():
     code = """
         import sys
         sys.modules["keras"] = keras = object()
         from pipeline.text.engine import tokenizer
         tokenizer("ktext")(["a"])
-        print(sys.modules["keras"] is keras, [name for name in sys.modules if name.startswith(("keras.", "textacy", "pathos"))])
+        others = [name for name in sys.modules if name.startswith(("keras.", "textacy", "pathos"))]
+        print(sys.modules["keras"] is keras, others)
     """
     assert python(code) == "True []"
 
 
-def test_ours_loads_neither_ktext_nor_what_it_needs():
+def test_our_engine_imports_neither_ktext_nor_its_dependencies():
     code = """
         import sys
         from pipeline.text.engine import tokenizer
         tokenizer("titler")(["a"])
-        print([name for name in ("ktext", "_ktext_preprocess", "pandas", "ftfy", "unidecode") if name in sys.modules])
+        names = ("ktext", "_ktext_preprocess", "pandas", "ftfy", "unidecode")
+        print([name for name in names if name in sys.modules])
     """
     assert python(code) == "[]"
 
 
 @pytest.mark.parametrize("package", ["ktext", "textacy"])
-def test_a_missing_package_is_named_with_the_way_out(package):
+def test_the_error_for_a_missing_package_names_it(package):
     code = f"""
         import sys
         sys.modules[{package!r}] = None

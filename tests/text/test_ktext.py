@@ -1,4 +1,4 @@
-"""Our ktext: literal texts, textacy's own functions as the judge, and hostile texts."""
+"""Our version of ktext: literal texts, comparison with textacy's own functions, and hostile texts."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def texts(*pieces: str) -> st.SearchStrategy[str]:
     return st.lists(st.sampled_from([*pieces, *LETTERS_AND_MARKS]), max_size=10).map("".join)
 
 
-def test_the_articles_warm_up_sentences_have_number_as_a_word_and_ids_by_count():
-    # The article shows `*number*` and ids in the order in which words appear; ktext 0.40's code gives these.
+def test_the_two_example_sentences_of_the_article():
+    # The article shows `*number*` and ids by first appearance; the code of ktext 0.40 gives these.
     sentences = ["The quick brown fox jumped over the lazy dog 42 times.", "The dog is lazy."]
     documents = [ktext.tokens(sentence) for sentence in sentences]
     assert documents == [
@@ -51,7 +51,9 @@ def test_the_articles_warm_up_sentences_have_number_as_a_word_and_ids_by_count()
         ["the", "dog", "is", "lazy"],
     ]
     assert documents == REAL(sentences)
-    vocabulary = Vocabulary.fit(Counts.of(documents), keep=8000, length=12, padding="pre", start_end=False)
+    vocabulary = Vocabulary.fit(
+        Counts.of(documents), max_words=8000, length=12, padding="pre", start_end=False
+    )
     assert vocabulary.words == (
         "the",
         "lazy",
@@ -90,7 +92,7 @@ def test_the_articles_warm_up_sentences_have_number_as_a_word_and_ids_by_count()
         (" \n ", []),
     ],
 )
-def test_words_are_these(text, words):
+def test_words_of_a_text(text, words):
     assert ktext.tokens(text) == words
     assert REAL([text]) == [words]
 
@@ -113,35 +115,35 @@ def test_words_are_these(text, words):
         "//",
     )
 )
-def test_addresses_are_textacys(text):
+def test_urls_are_replaced_as_textacy_does(text):
     assert ktext.replace_urls(text) == TEXTACY.replace_urls(text)
 
 
 @settings(max_examples=800, deadline=None)
 @given(texts("@a", "a.b@", "@x-y.zz", ".com", "..", "+", "a@b.cc", "1"))
-def test_emails_are_textacys(text):
+def test_emails_are_replaced_as_textacy_does(text):
     assert ktext.replace_emails(text) == TEXTACY.replace_emails(text)
 
 
 @settings(max_examples=800, deadline=None)
 @given(texts("123", "4567", "555", "+1", "1 ", "ext.", "x", "#", "-", ".", " ", "٣"))
-def test_phone_numbers_are_textacys(text):
+def test_phone_numbers_are_replaced_as_textacy_does(text):
     assert ktext.replace_phone_numbers(text) == TEXTACY.replace_phone_numbers(text)
 
 
 @settings(max_examples=800, deadline=None)
 @given(texts("1", "12", "000", ",000", " 000", ".000", ".", ",", "+", "-", "٣", "½", "0"))
-def test_numbers_are_textacys(text):
+def test_numbers_are_replaced_as_textacy_does(text):
     assert ktext.replace_numbers(text) == TEXTACY.replace_numbers(text)
 
 
 @settings(max_examples=400, deadline=None)
 @given(st.text(max_size=60) | texts("Σ", "`", "^", "$", "zł", "İ", "'", "<", "\r"))
-def test_any_text_has_ktexts_words(text):
+def test_the_words_of_any_text_equal_those_of_ktext(text):
     assert [ktext.tokens(text)] == REAL([text])
 
 
-HOSTILE = {  # repeated to 200,000 characters: so many words
+HOSTILE = {  # text to repeat up to 200,000 characters: number of words then
     "a": 1,
     "a.": 100_000,
     "a-": 100_000,
@@ -165,14 +167,10 @@ HOSTILE = {  # repeated to 200,000 characters: so many words
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("unit", HOSTILE)
-def test_a_hostile_text_takes_no_time_in_the_square_of_its_length(
-    unit,
-):  # that would be hours: the limit decides
+def test_a_hostile_text_takes_linear_time(unit):  # quadratic time would be hours, over the time limit
     assert len(ktext.tokens(unit * (200_000 // len(unit)))) == HOSTILE[unit]
 
 
-@pytest.mark.parametrize(
-    "unit", HOSTILE
-)  # short: with each "www.a-" more, ktext itself takes 2.6 times as long
-def test_a_short_hostile_text_has_ktexts_words(unit):
+@pytest.mark.parametrize("unit", HOSTILE)  # short: each further "www.a-" takes ktext 2.6 times as long
+def test_the_words_of_a_short_hostile_text_equal_those_of_ktext(unit):
     assert [ktext.tokens(unit * 6)] == REAL([unit * 6])

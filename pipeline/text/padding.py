@@ -1,0 +1,24 @@
+"""Padding: documents of different lengths as one array of ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.networks.shape import PAD
+
+Padding = Literal["pre", "post"]
+"""The side on which a document is padded, in Keras's terms: in front or at the end."""
+
+
+def pad(documents: Iterable[Sequence[int]], count: int, length: int, side: Padding) -> npt.NDArray[np.int32]:
+    """(count, length): the ids of `count` documents, cut at the end and padded with PAD on `side`."""
+    array = np.full((count, length), PAD, dtype=np.int32)
+    for row, document in zip(array, documents, strict=True):
+        ids = document[:length]
+        begin = length - len(ids) if side == "pre" else 0
+        row[begin : begin + len(ids)] = ids
+    return array
