@@ -1,6 +1,9 @@
-"""Imports Keras and its backend with standard error held back: TensorFlow writes notes there that no setting silences.
+"""Imports Keras and its backend without TensorFlow's start-up notes on standard error.
 
-And passes over one note that it writes later, of something that is meant to be so.
+Settings of TensorFlow 2.21 do not silence them. While it is loaded it writes "oneDNN custom operations are
+on", whatever TF_CPP_MIN_LOG_LEVEL is (tensorflow/tensorflow#100442). TF_ENABLE_ONEDNN_OPTS=0 would silence
+this note, but it also switches oneDNN off, and the weights of a training would differ. Therefore file
+descriptor 2 is redirected during the import.
 """
 
 from __future__ import annotations
@@ -15,34 +18,35 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
-    """Keeps what is written to standard error, from C++ too, and passes it on only when an exception comes through."""
+def stderr_only_on_error() -> Iterator[None]:
+    """Collects what is written to standard error, from C++ too, and shows it only if an exception is
+    raised."""
     sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as notes:
-        os.dup2(notes.fileno(), 2)
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as collected:
+        os.dup2(collected.fileno(), 2)
         try:
             yield
         except BaseException:
-            os.dup2(saved, 2)
-            notes.seek(0)
-            shutil.copyfileobj(notes, sys.stderr.buffer)
+            os.dup2(original, 2)
+            collected.seek(0)
+            shutil.copyfileobj(collected, sys.stderr.buffer)
             raise
         finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+            os.dup2(original, 2)
+            os.close(original)
 
 
-def _is_wanted(record: logging.LogRecord) -> bool:
-    """Not where TensorFlow finds that a function is compiled often: a training's first batches come in the few sizes that there are."""
+def _is_no_retracing_warning(record: logging.LogRecord) -> bool:
+    """False for TensorFlow's warning that a function is compiled often. The training batches have a few
+    sizes, as intended, and each is compiled once."""
     return "triggered tf.function retracing" not in record.getMessage()
 
 
-logging.getLogger("tensorflow").addFilter(_is_wanted)
+logging.getLogger("tensorflow").addFilter(_is_no_retracing_warning)
 
-with held_back():
+with stderr_only_on_error():
     import keras
 
-    keras.ops.transpose(
-        keras.ops.ones((2, 2), "bool")
-    )  # of its first one, oneDNN says that it leaves booleans to others
+    # At the first transposition of booleans oneDNN notes, once per process, that it leaves them to Eigen.
+    keras.ops.transpose(keras.ops.ones((2, 2), "bool"))
