@@ -1,9 +1,10 @@
 """A text as a bag of its units, and the vector of a bag: the embedding of the variant `copy`.
 
-    ids (L,) -> units, each once, with how often -> sum of weight x row of a table (V, size) -> unit length
+    ids (L,) -> distinct units, counted -> sum of weight x row of a table (V, size) -> scaled to length 1
 
-A unit that occurs c times weighs 1 + ln c (Salton and Buckley 1988). Knows no library of networks: what trains the table
-(`pipeline.networks.in_keras.contrastive_training`) and what only reads it share this page.
+A unit that occurs c times has the weight 1 + ln c (Salton and Buckley 1988). Imports no library of networks:
+the training of the table (`pipeline.networks.in_keras.contrastive_training`) and the networks that only read
+it share this module.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ Ids = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 
 FIRST_UNIT = 4
-"""Ids under it are no text: padding, unknown, _start_ and _end_."""
-ROWS_TOGETHER = 256
-"""texts whose rows of the table are in memory at once"""
+"""Smaller ids are not text: padding, unknown, _start_ and _end_."""
+TEXTS_PER_CHUNK = 256
+"""number of texts whose rows of the table are in memory at once"""
 
 
 @dataclass(frozen=True)
 class Bag:
-    """The units of n texts, all in one row, text after text."""
+    """The units of n texts in flat arrays, one text after another."""
 
     texts: Ids
-    """(m,): the text's number, ascending"""
+    """(m,): index of the text, ascending"""
     units: Ids
     """(m,): rows of the table"""
     weights: Floats
@@ -36,48 +37,49 @@ class Bag:
 
 
 def bag(ids: Ids, vocabulary: int) -> Bag:
-    """The units of texts (n, L), ids under `vocabulary`."""
-    first = np.arange(len(ids), dtype=np.int64)[:, None] * vocabulary
-    keys, counts = np.unique((first + ids)[ids >= FIRST_UNIT], return_counts=True)
+    """The units of texts (n, L), whose ids are smaller than `vocabulary`."""
+    offsets = np.arange(len(ids), dtype=np.int64)[:, None] * vocabulary
+    keys, counts = np.unique((offsets + ids)[ids >= FIRST_UNIT], return_counts=True)
     weights = 1 + np.log(counts.astype(np.float32))
     return Bag((keys // vocabulary).astype(np.int32), (keys % vocabulary).astype(np.int32), weights)
 
 
 def unit(vectors: Floats) -> Floats:
-    """The rows scaled to length 1; rows of zeros stay."""
+    """The rows scaled to length 1; rows of zeros stay zeros."""
     lengths: Floats = np.sqrt(np.square(vectors).sum(axis=-1, keepdims=True))
     return np.divide(vectors, np.maximum(lengths, np.float32(1e-30)))
 
 
 def vectors_of(table: Floats, ids: Ids) -> Floats:
-    """The vectors (n, size) of texts (n, L), by a table (V, size); zeros for a text without units."""
+    """The vectors (n, size) of texts (n, L), from a table (V, size); zeros for a text without units."""
     vectors = np.zeros((len(ids), table.shape[1]), np.float32)
-    for first in range(0, len(ids), ROWS_TOGETHER):
-        found = bag(ids[first : first + ROWS_TOGETHER], len(table))
-        texts, starts = np.unique(found.texts, return_index=True)
+    for first in range(0, len(ids), TEXTS_PER_CHUNK):
+        chunk = bag(ids[first : first + TEXTS_PER_CHUNK], len(table))
+        texts, starts = np.unique(chunk.texts, return_index=True)
         if len(texts):
             vectors[first + texts] = np.add.reduceat(
-                table[found.units] * found.weights[:, None], starts, axis=0
+                table[chunk.units] * chunk.weights[:, None], starts, axis=0
             )
     return unit(vectors)
 
 
 def embedding(table: Floats, body_ids: Ids, title_ids: Ids | None) -> Floats:
-    """The issues' embeddings (n, size): unit(body's vector + title's vector); of one that is empty the other counts alone.
+    """The embeddings (n, size) of issues: unit(vector of the body + vector of the title).
 
-    Bodies (n, L), titles (n, M) in the same ids, or None where there are no titles.
+    Bodies (n, L), and titles (n, M) in the same ids, or None if there are no titles. If one of the two texts
+    is empty, the embedding is the vector of the other.
     """
     vectors = vectors_of(table, body_ids)
     return vectors if title_ids is None else unit(vectors + vectors_of(table, title_ids))
 
 
-def rarity(batches: Iterator[tuple[Ids, Ids]], vocabulary: int) -> Floats:
-    """idf (vocabulary,) = 1 + ln((1 + N) / (1 + df)): N issues, df of them with the unit in their body or their title."""
-    issues, found = 0, np.zeros(vocabulary, np.int64)
+def inverse_document_frequency(batches: Iterator[tuple[Ids, Ids]], vocabulary: int) -> Floats:
+    """idf (vocabulary,) = 1 + ln((1 + N) / (1 + df)): of N issues, df have the unit in their body or
+    title."""
+    issues, document_frequency = 0, np.zeros(vocabulary, np.int64)
     for bodies, titles in batches:
         issues += len(bodies)
-        found += np.bincount(
-            bag(np.concatenate([bodies, titles], axis=1), vocabulary).units, minlength=vocabulary
-        )
-    rare: Floats = (1 + np.log((1 + issues) / (1 + found))).astype(np.float32)
-    return rare
+        units = bag(np.concatenate([bodies, titles], axis=1), vocabulary).units
+        document_frequency += np.bincount(units, minlength=vocabulary)
+    idf: Floats = (1 + np.log((1 + issues) / (1 + document_frequency))).astype(np.float32)
+    return idf

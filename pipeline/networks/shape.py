@@ -1,16 +1,14 @@
-"""A network from outside: its sizes, the file that tells them, the ids that go in and the titles that come out.
+"""A network as its callers see it: sizes, the file that stores them, the ids it reads, the titles it writes.
 
-Knows no library of networks: what trains a network (`pipeline.networks.in_keras`) and what only runs one (`pipeline.networks.in_numpy.network`) share it.
+Imports no library of networks: `pipeline.networks.in_keras`, which trains, and `pipeline.networks.in_numpy`,
+which only runs a trained network, share this module.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from types import MappingProxyType
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,94 +18,91 @@ from pipeline.errors import LakeError, TitlerError, UsageError
 PAD = 0
 UNKNOWN = 1
 BATCH_SIZE = 512
-WEIGHTS = "network.keras"
-SHAPE = "shape.json"
-AGAIN = "Take the model's files whole, or train again:  titler train MODEL"
-
-Unit = Literal["words", "subwords"]
-UNITS: Mapping[str, Unit] = MappingProxyType({"gru": "words", "gru_cudnn": "words", "copy": "subwords"})
-"""What an id stands for, by the network's variant."""
-NEAR_DUPLICATES: Mapping[str, float] = MappingProxyType({"gru": 0.35, "gru_cudnn": 0.35, "copy": 0.7})
-"""Angular distance under which an embedding of the variant tells of a near-duplicate. Copy's vectors lie far apart: of 15,815 issues of
-rust-lang/rust a twentieth have an older one under 0.7, mostly the same failure reported again, and of those from 0.75 on few do."""
+WEIGHTS_FILE = "network.keras"
+SHAPE_FILE = "shape.json"
+REPLACE_OR_RETRAIN = "Copy all of the model's files again, or train again:  titler train MODEL"
 
 Ids = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 
 
-def units_of(variant: str) -> Unit:
-    """What the ids that a variant reads and writes stand for. Raises UsageError for a variant that there is not."""
-    if variant not in UNITS:
-        raise UsageError(
-            f"{variant!r} is no variant of the network.", f"Set model.variant to one of: {', '.join(UNITS)}"
-        )
-    return UNITS[variant]
-
-
 @dataclass(frozen=True)
 class Shape:
-    """What fixes a network's parameters. The defaults are the article's; its vocabularies had 8,002 and 4,502 ids.
+    """The sizes that determine a network's parameters.
 
-    Raises UsageError for a size that is no positive number.
+    The defaults are the article's; its vocabularies had 8,002 and 4,502 ids. Raises UsageError if a size is
+    not a positive integer.
     """
 
     body_vocabulary: int
-    """ids a body may hold: 0 pads, 1 is unknown, then words or units"""
+    """number of ids in bodies: 0 is padding, 1 is unknown, then words or subwords"""
     title_vocabulary: int
-    """ids a title may hold, likewise"""
+    """number of ids in titles, in the same order"""
     body_length: int = 70
-    """ids a body"""
+    """ids per body"""
     title_length: int = 12
-    """ids a title, _start_ and _end_ included"""
+    """ids per title, _start_ and _end_ included"""
     embedding_size: int = 300
-    """numbers a word or a unit"""
+    """numbers per word or subword"""
     hidden_size: int = 300
-    """numbers an issue: the embedding"""
+    """numbers per issue: the size of its embedding"""
     layers: int = 2
-    """that read a body, in `copy`: 1 or 2"""
+    """layers of the encoder of `copy`: 1 or 2"""
 
     def __post_init__(self) -> None:
         for field in fields(self):
             size = getattr(self, field.name)
             if not isinstance(size, int) or size < 1:
-                raise UsageError(f"{field.name} = {size!r}: a network's sizes are whole numbers from 1.")
+                raise UsageError(
+                    f"{field.name} = {size!r}: the sizes of a network are integers of at least 1."
+                )
 
     @property
-    def steps(self) -> int:
-        """Tokens the decoder writes at most: a title without its _start_."""
+    def decoder_steps(self) -> int:
+        """The largest number of tokens that the decoder writes: a title without its _start_."""
         return self.title_length - 1
 
-    def checked(self, body_ids: npt.ArrayLike) -> Ids:
-        """Bodies as (n, body_length) int32. Raises UsageError for another shape and for ids that the network does not know."""
+    def checked_bodies(self, body_ids: npt.ArrayLike) -> Ids:
+        """Bodies as (n, body_length) int32.
+
+        Raises UsageError for another shape, and for ids outside the vocabulary.
+        """
         ids = np.asarray(body_ids, dtype=np.int32)
         if ids.ndim != 2 or ids.shape[1] != self.body_length:
-            raise UsageError(f"Bodies of shape {ids.shape}; this network reads (n, {self.body_length}) ids.")
-        if ids.size and not 0 <= ids.min() <= ids.max() < self.body_vocabulary:
             raise UsageError(
-                f"Ids from {ids.min()} to {ids.max()}; this network knows 0 to {self.body_vocabulary - 1}.",
-                "Use the vocabulary that travels with the model.",
+                f"The bodies have the shape {ids.shape}; this network reads (n, {self.body_length}) ids."
             )
+        _check_ids(ids, self.body_vocabulary)
         return ids
 
     def checked_titles(self, title_ids: npt.ArrayLike, bodies: int) -> Ids:
-        """Titles as (bodies, title_length) int32. Raises UsageError for another shape and for ids that the network does not know."""
+        """Titles as (bodies, title_length) int32.
+
+        Raises UsageError for another shape, and for ids outside the vocabulary.
+        """
         ids = np.asarray(title_ids, dtype=np.int32)
         if ids.shape != (bodies, self.title_length):
             raise UsageError(
-                f"Titles of shape {ids.shape}; to {bodies} bodies this network reads ({bodies}, {self.title_length}) ids."
+                f"The titles have the shape {ids.shape}; with {bodies} bodies this network reads "
+                f"({bodies}, {self.title_length}) ids."
             )
-        if ids.size and not 0 <= ids.min() <= ids.max() < self.title_vocabulary:
-            raise UsageError(
-                f"Ids from {ids.min()} to {ids.max()}; this network knows 0 to {self.title_vocabulary - 1}.",
-                "Use the vocabulary that travels with the model.",
-            )
+        _check_ids(ids, self.title_vocabulary)
         return ids
 
-    def no_titles(self) -> Decoded:
-        """What decoding gives for no bodies at all."""
-        none = np.zeros((0,), np.int32)
+    def decoded_nothing(self) -> Decoded:
+        """The result of decoding zero bodies."""
+        no_ids = np.zeros((0,), np.int32)
         states = np.zeros((0, self.hidden_size), np.float32)
-        return Decoded(np.zeros((0, self.steps), np.int32), none, none.astype(np.float32), states)
+        return Decoded(np.zeros((0, self.decoder_steps), np.int32), no_ids, no_ids.astype(np.float32), states)
+
+
+def _check_ids(ids: Ids, vocabulary: int) -> None:
+    if ids.size and not 0 <= ids.min() <= ids.max() < vocabulary:
+        raise UsageError(
+            f"The ids range from {ids.min()} to {ids.max()}; "
+            f"the vocabulary of this network has 0 to {vocabulary - 1}.",
+            "Use the vocabulary that was stored with the model.",
+        )
 
 
 @dataclass(frozen=True)
@@ -115,30 +110,32 @@ class Decoded:
     """Titles of n issues as ids."""
 
     ids: Ids
-    """(n, shape.steps): the title's tokens, then _end_ where there was room for it, then 0"""
+    """(n, shape.decoder_steps): the title's tokens, then _end_ if it fits, then 0"""
     lengths: Ids
-    """(n,): tokens before _end_"""
+    """(n,): number of tokens before _end_"""
     log_probability: Floats
-    """(n,): mean natural logarithm of the probabilities of the tokens, _end_ included"""
+    """(n,): mean natural logarithm of the tokens' probabilities, _end_ included"""
     states: Floats
-    """(n, hidden_size): the issue's embedding, by its body alone"""
+    """(n, hidden_size): the issue's embedding, computed from its body alone"""
 
 
-def write_about(directory: Path, variant: str, shape: Shape) -> None:
+def write_shape(directory: Path, variant: str, shape: Shape) -> None:
     """Writes shape.json."""
-    about = {"variant": variant, "shape": asdict(shape)}
-    (directory / SHAPE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    content = {"variant": variant, "shape": asdict(shape)}
+    (directory / SHAPE_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def read_about(directory: Path) -> tuple[str, Shape]:
-    """The variant and the shape of the network in a folder. Raises LakeError where one of its files is missing or shape.json is damaged."""
-    for name in (SHAPE, WEIGHTS):
+def read_shape(directory: Path) -> tuple[str, Shape]:
+    """The variant and the shape of the network in a folder.
+
+    Raises LakeError if one of the network's files is missing, or if shape.json is damaged.
+    """
+    for name in (SHAPE_FILE, WEIGHTS_FILE):
         if not (directory / name).is_file():
-            raise LakeError(f"{directory / name} is missing.", AGAIN)
+            raise LakeError(f"{directory / name} is missing.", REPLACE_OR_RETRAIN)
     try:
-        about = json.loads((directory / SHAPE).read_text(encoding="utf-8"))
-        return str(about["variant"]), Shape(
-            **{"layers": 1, **about["shape"]}
-        )  # files of before there were two do not say
+        content = json.loads((directory / SHAPE_FILE).read_text(encoding="utf-8"))
+        # files written before `copy` could have two layers do not have this key
+        return str(content["variant"]), Shape(**{"layers": 1, **content["shape"]})
     except (ValueError, KeyError, TypeError, TitlerError) as error:
-        raise LakeError(f"{directory / SHAPE} is damaged: {error}", AGAIN) from None
+        raise LakeError(f"{directory / SHAPE_FILE} is damaged: {error}", REPLACE_OR_RETRAIN) from None

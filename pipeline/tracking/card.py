@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pipeline.networks.shape import units_of
+from pipeline.networks.variants import variant_of
 
 if TYPE_CHECKING:
     from mlflow.entities import RunData
@@ -86,7 +86,7 @@ def card(run: RunData) -> str:
         _confidence(metrics, float(parameters.get("abstain_precision", 0))),
         _variety(metrics),
         USES,
-        _limits(units_of(parameters["variant"]) if "variant" in parameters else "words"),
+        _limits(variant_of(parameters["variant"]).units if "variant" in parameters else "words"),
         "Artifacts: `losses.png`; `confidence.png` and `confidence.json` (how good titles are, by "
         "confidence); `sample_titles.json` (its titles next to the authors'); `days.json` and "
         "`batches.json` (its training data, with digests); `settings.json`; `vocabulary`.",
@@ -105,7 +105,7 @@ def _training_data(parameters: Mapping[str, str]) -> str:
     )
     body, title = int(parameters["body_vocabulary"]), int(parameters["title_vocabulary"])
     vocabulary = f"vocabularies of {body:,} body words and {title:,} title words"
-    if units_of(parameters["variant"]) == "subwords":
+    if variant_of(parameters["variant"]).units == "subwords":
         vocabulary = f"a vocabulary of {body:,} subwords"
     return (
         f"Trained on **{int(parameters['train_issues']):,} issues**, {data}: network "

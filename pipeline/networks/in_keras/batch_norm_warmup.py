@@ -1,8 +1,9 @@
-"""Batch normalisation's moving averages at the beginning of a training.
+"""The moving averages of batch normalisation during the first steps of a training.
 
-With Keras's momentum of 0.99 they are still mostly their initial values after a hundred steps, and a network that has learnt
-writes nothing useful, because inference normalises by them. As TensorFlow's ExponentialMovingAverage does with `num_updates`,
-step i (from 0) uses the momentum min(0.99, (1 + i) / (10 + i)); from step 890 on nothing differs.
+With Keras's momentum of 0.99 they are still mostly their initial values after a hundred steps. Inference
+normalises by them, so a network that has already learned would write useless titles. As in TensorFlow's
+ExponentialMovingAverage with `num_updates`, step i (from 0) uses the momentum min(0.99, (1 + i) / (10 + i));
+from step 890 on nothing differs.
 """
 
 from __future__ import annotations
@@ -19,22 +20,22 @@ class Warmup:
     """Corrects the moving averages of a model's BatchNormalization layers after each training step."""
 
     def __init__(self, model: keras.Model, steps: int) -> None:
-        """`steps` is how many the model has been trained for already."""
+        """`steps` is the number of steps that the model has already been trained for."""
         self._layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
         self._steps = steps
 
-    def wrap(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        """`step`, a function that trains on one batch, followed by the correction."""
+    def wrap(self, train_step: Callable[..., Any]) -> Callable[..., Any]:
+        """`train_step`, a function that trains on one batch, followed by the correction."""
 
         def corrected(*arguments: Any, **keywords: Any) -> Any:
-            wanted = (1 + self._steps) / (10 + self._steps)
-            layers = [layer for layer in self._layers if wanted < layer.momentum]
-            before = [self._averages(layer) for layer in layers]
-            result = step(*arguments, **keywords)
-            for layer, old in zip(layers, before, strict=True):
-                # what the step's batch had is what the layer's own momentum mixed in
-                seen = (self._averages(layer) - layer.momentum * old) / (1 - layer.momentum)
-                mean, variance = wanted * old + (1 - wanted) * seen
+            momentum = (1 + self._steps) / (10 + self._steps)
+            layers = [layer for layer in self._layers if momentum < layer.momentum]
+            old_averages = [self._averages(layer) for layer in layers]
+            result = train_step(*arguments, **keywords)
+            for layer, old in zip(layers, old_averages, strict=True):
+                # the layer mixed the statistics of the batch in with its own momentum: solve for them
+                batch_statistics = (self._averages(layer) - layer.momentum * old) / (1 - layer.momentum)
+                mean, variance = momentum * old + (1 - momentum) * batch_statistics
                 layer.moving_mean.assign(mean)
                 layer.moving_variance.assign(np.maximum(variance, 0))
             self._steps += 1

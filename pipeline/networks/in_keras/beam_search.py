@@ -1,16 +1,22 @@
-"""Beam search for the titles of a batch of issues, one compiled function for every variant; of width 1 it is greedy.
+"""Beam search for the titles of a batch of issues, one compiled function for all variants.
 
-Each step lengthens the k best beginnings of an issue's title by every word and keeps the k best; one that ends among them is a title.
-An issue is done where there is no more room, or with k titles, once none of its beginnings is better than the best of them. Better is
-what has the higher mean log probability: sums alone favour short titles (Wu et al. 2016, "Google's Neural Machine Translation
-System", 7, with alpha = 1). Where there was no more room, beginnings count as titles. Three tokens that a title has already written in
-this order are not written again (Paulus et al. 2018, "A Deep Reinforced Model for Abstractive Summarization", 2.5), nor is the last token
-at once: of authors' titles one in two hundred does that, of a network's that has seen little most do.
+With a beam width of 1 it is greedy.
+
+Each step extends the k best hypotheses (partial titles) of an issue by every token and keeps the k best
+results. A hypothesis that ends while it is among the k best is a finished title. The search for an issue ends
+at the maximum length, or with k finished titles, or as soon as no hypothesis scores better than the best
+finished title (greedy: with the first finished title). The score is the mean log probability, because sums
+favour short titles (Wu et al. 2016, "Google's Neural Machine Translation System", 7, with alpha = 1). At the
+maximum length hypotheses count as titles.
+
+Repetition is blocked: a trigram that a title already contains is not written again (Paulus et al. 2018, "A
+Deep Reinforced Model for Abstractive Summarization", 2.5), nor is a token written twice in a row. One in two
+hundred titles by authors does the latter, but most titles by a network after little training do.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import keras
 import numpy as np
@@ -18,159 +24,216 @@ from keras import KerasTensor, ops
 
 from pipeline.networks.shape import PAD, UNKNOWN, Shape
 
-NEVER = -1e9
-"""Added to the log probability of what may not be written; under every sum of those that may."""
+BLOCKED = -1e9
+"""Added to the log probability of blocked tokens; smaller than any sum of log probabilities of a title."""
 
 
-class Steps(Protocol):
-    """A network word by word. B issues, k beginnings of a title each."""
+class Decoder(Protocol):
+    """A network that writes titles token by token. B issues, k hypotheses each."""
 
     def begin(self, body: KerasTensor) -> tuple[Any, KerasTensor]:
-        """Bodies (B, length) -> what stays the same for all of an issue's titles, in any form; the decoder's first states (B, size)."""
+        """Bodies (B, length) -> a memory of any type, which all hypotheses of an issue share; the decoder's
+        initial states (B, size)."""
 
     def step(self, memory: Any, state: KerasTensor, token: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
-        """That, states (B, k, size), last tokens (B, k) -> log p of the next token (B, k, words), states."""
+        """The memory, states (B, k, size), last tokens (B, k) -> log p of the next token (B, k, tokens), next
+        states."""
 
 
-class Search(keras.Model):
-    """Bodies (B, length) -> ids (B, shape.steps), words (B,), mean log probabilities (B,), first states (B, size); see `Decoded`."""
+class _Beams(NamedTuple):
+    """The variables of the search loop."""
 
-    def __init__(self, steps: Steps, shape: Shape, start: int, end: int, width: int, once: bool) -> None:
-        """`once`: no token twice in a row, no three tokens twice."""
+    step: Any
+    """(): number of tokens written"""
+    finished: Any
+    """(B,): number of finished titles"""
+    active: Any
+    """(B,): whether the search for the issue goes on"""
+    best_score: Any
+    """(B,): mean log probability of the best finished title"""
+    best_title: Any
+    """(B, T)"""
+    hypotheses: Any
+    """(B, k, T)"""
+    second_last: Any
+    """(B, k): the token before the last one"""
+    last: Any
+    """(B, k)"""
+    sums: Any
+    """(B, k): log probabilities of the hypotheses"""
+    state: Any
+    """(B, k, size)"""
+
+
+class BeamSearch(keras.Model):
+    """Bodies (B, length) -> ids (B, T), lengths (B,), mean log probabilities (B,), initial states (B, size).
+
+    T is shape.decoder_steps; see `Decoded`.
+    """
+
+    def __init__(
+        self, decoder: Decoder, shape: Shape, start: int, end: int, width: int, block_repeats: bool
+    ) -> None:
+        """`start` and `end` are the ids of _start_ and _end_."""
         super().__init__(name="search")
-        self._steps = steps
-        self._room, self._words = shape.steps, shape.title_vocabulary
+        self._decoder = decoder
+        self._max_tokens, self._vocabulary = shape.decoder_steps, shape.title_vocabulary
         self._start, self._end, self._width = start, end, width
-        self._once = once
+        self._block_repeats = block_repeats
 
     def call(self, body: KerasTensor) -> tuple[KerasTensor, KerasTensor, KerasTensor, KerasTensor]:
-        memory, first = self._steps.begin(body)
-        width, places = self._width, np.arange(self._room)
-        # by sums, since they keep the number of beginnings known to the compiler
+        memory, initial_state = self._decoder.begin(body)
+
+        def unfinished(*variables: Any) -> Any:
+            beams = _Beams(*variables)
+            return ops.logical_and(beams.step < self._max_tokens, ops.any(beams.active))
+
+        def extended(*variables: Any) -> Any:
+            return self._extended(memory, _Beams(*variables))
+
+        beams = _Beams(*ops.while_loop(unfinished, extended, self._initial_beams(body, initial_state)))
+        scores = ops.where(beams.active[:, None], beams.sums / self._max_tokens, BLOCKED)
+        title, score = keep_better(beams.best_title, beams.best_score, beams.hypotheses, scores)
+        is_word = ops.logical_and(title != PAD, title != self._end)
+        return title, ops.sum(ops.cast(is_word, "int32"), axis=1), score, initial_state
+
+    def _initial_beams(self, body: KerasTensor, initial_state: KerasTensor) -> _Beams:
+        width = self._width
+        # shapes are made by sums, because these keep the number of hypotheses known to the compiler
         last = ops.zeros_like(body[:, 0])[:, None] + np.full((1, width), self._start, np.int32)
-        state = first[:, None] + ops.zeros((1, width, 1), first.dtype)
-        titles = ops.zeros_like(last)[:, :, None] + np.zeros((1, 1, self._room), np.int32)
-        # all beginnings are the same at first: one may go on
-        sums = ops.zeros_like(last, dtype="float32") + np.array([0.0, *[NEVER] * (width - 1)], np.float32)
-        best = ops.full_like(sums[:, 0], NEVER)
-
-        def unfinished(step: Any, ended: Any, going_on: Any, *_: Any) -> Any:
-            return ops.logical_and(step < self._room, ops.any(going_on))
-
-        def write(
-            step: Any,
-            ended: Any,
-            going_on: Any,
-            best: Any,
-            title: Any,
-            titles: Any,
-            before: Any,
-            last: Any,
-            sums: Any,
-            state: Any,
-        ) -> Any:
-            logs, state = self._steps.step(memory, state, last)
-            barred = self._barred(titles, before, last)
-            # added, so that what is no number stays none, and is told
-            logs = put(
-                ops.cast(logs, "float32"),
-                barred,
-                ops.full_like(barred, NEVER, dtype="float32"),
-                reduction="add",
-            )
-            # twice the width: as many may end, and as many must go on; the best of all are among the best of each beginning
-            most = min(2 * width, self._words)
-            candidates, tokens = ops.top_k(logs, most)
-            candidates, places_of = ops.top_k(
-                ops.reshape(sums[:, :, None] + candidates, (-1, width * most)), 2 * width
-            )
-            parent, token = (
-                places_of // most,
-                ops.take_along_axis(ops.reshape(tokens, (-1, width * most)), places_of, axis=1),
-            )
-            grown = ops.where(places == step, token[:, :, None], chosen(titles, parent))
-
-            ends = token == self._end
-            counts = ops.logical_and(ends, ops.logical_and(np.arange(2 * width) < width, going_on[:, None]))
-            length = ops.cast(step + 1, "float32")
-            title, best = better(title, best, grown, ops.where(counts, candidates / length, NEVER))
-            ended = ended + ops.sum(ops.cast(counts, "int32"), axis=1)
-
-            sums, going = ops.top_k(ops.where(ends, 2 * NEVER, candidates), width)
-            state, titles = chosen(state, chosen(parent, going)), chosen(grown, going)
-            # greedy takes the first end there is
-            hopeful = (
-                ended < width
-                if width == 1
-                else ops.logical_or(ended < width, ops.max(sums, axis=1) / length > best)
-            )
-            going_on = ops.logical_and(going_on, hopeful)
-            return (
-                step + 1,
-                ended,
-                going_on,
-                best,
-                title,
-                titles,
-                chosen(last, chosen(parent, going)),
-                chosen(token, going),
-                sums,
-                state,
-            )
-
-        step, ended = ops.zeros((), "int32"), ops.zeros_like(last[:, 0])
-        begun = step, ended, ended == 0, best, titles[:, 0], titles, ops.zeros_like(last), last, sums, state
-        step, ended, going_on, best, title, titles, _, _, sums, _ = ops.while_loop(unfinished, write, begun)
-        means = ops.where(going_on[:, None], sums / self._room, NEVER)
-        title, best = better(title, best, titles, means)
-        words = ops.sum(ops.cast(ops.logical_and(title != PAD, title != self._end), "int32"), axis=1)
-        return title, words, best, first
-
-    def _barred(self, titles: KerasTensor, before: KerasTensor, last: KerasTensor) -> KerasTensor:
-        """(B, k, n): what may not be written next: no title, the last token, the third of three tokens once more, or else PAD again."""
-        never = ops.zeros_like(last)[:, :, None] + np.array([PAD, UNKNOWN, self._start], np.int32)
-        if not self._once:
-            return never
-        same = ops.logical_and(
-            titles[:, :, :-2] == before[:, :, None], titles[:, :, 1:-1] == last[:, :, None]
+        hypotheses = ops.zeros_like(last)[:, :, None] + np.zeros((1, 1, self._max_tokens), np.int32)
+        # all hypotheses are the same at first, so only one of them is allowed
+        first_only = np.array([0.0, *[BLOCKED] * (width - 1)], np.float32)
+        sums = ops.zeros_like(last, dtype="float32") + first_only
+        finished = ops.zeros_like(last[:, 0])
+        return _Beams(
+            step=ops.zeros((), "int32"),
+            finished=finished,
+            active=finished == 0,
+            best_score=ops.full_like(sums[:, 0], BLOCKED),
+            best_title=hypotheses[:, 0],
+            hypotheses=hypotheses,
+            second_last=ops.zeros_like(last),
+            last=last,
+            sums=sums,
+            state=initial_state[:, None] + ops.zeros((1, width, 1), initial_state.dtype),
         )
-        return ops.concatenate([never, last[:, :, None], ops.where(same, titles[:, :, 2:], PAD)], axis=-1)
+
+    def _extended(self, memory: Any, beams: _Beams) -> _Beams:
+        """The beams after one more token."""
+        width = self._width
+        sums, parent, token, state = self._candidates(memory, beams)
+        is_new = np.arange(self._max_tokens) == beams.step
+        titles = ops.where(is_new, token[:, :, None], gather_beams(beams.hypotheses, parent))
+
+        ends = token == self._end
+        among_best = ops.logical_and(np.arange(2 * width) < width, beams.active[:, None])
+        finishes = ops.logical_and(ends, among_best)
+        length = ops.cast(beams.step + 1, "float32")
+        best_title, best_score = keep_better(
+            beams.best_title, beams.best_score, titles, ops.where(finishes, sums / length, BLOCKED)
+        )
+        finished = beams.finished + ops.sum(ops.cast(finishes, "int32"), axis=1)
+
+        sums, unended = ops.top_k(ops.where(ends, 2 * BLOCKED, sums), width)
+        parent = gather_beams(parent, unended)
+        promising = finished < width
+        if width > 1:
+            promising = ops.logical_or(promising, ops.max(sums, axis=1) / length > best_score)
+        return _Beams(
+            step=beams.step + 1,
+            finished=finished,
+            active=ops.logical_and(beams.active, promising),
+            best_score=best_score,
+            best_title=best_title,
+            hypotheses=gather_beams(titles, unended),
+            second_last=gather_beams(beams.last, parent),
+            last=gather_beams(token, unended),
+            sums=sums,
+            state=gather_beams(state, parent),
+        )
+
+    def _candidates(
+        self, memory: Any, beams: _Beams
+    ) -> tuple[KerasTensor, KerasTensor, KerasTensor, KerasTensor]:
+        """The 2k best extensions of an issue's hypotheses, because k of them may end, and k others must go
+        on.
+
+        Returns their sums, the indices of their hypotheses, their last tokens, all (B, 2k), and the next
+        states (B, k, size) of the hypotheses. They are among the 2k best extensions of each hypothesis.
+        """
+        logs, state = self._decoder.step(memory, beams.state, beams.last)
+        blocked = self._blocked_tokens(beams)
+        # added, not assigned, so that a NaN stays a NaN and is noticed
+        logs = scatter(
+            ops.cast(logs, "float32"),
+            blocked,
+            ops.full_like(blocked, BLOCKED, dtype="float32"),
+            reduction="add",
+        )
+        per_hypothesis = min(2 * self._width, self._vocabulary)
+        logs, tokens = ops.top_k(logs, per_hypothesis)
+        flat_size = self._width * per_hypothesis
+        sums = ops.reshape(beams.sums[:, :, None] + logs, (-1, flat_size))
+        sums, flat_index = ops.top_k(sums, 2 * self._width)
+        token = ops.take_along_axis(ops.reshape(tokens, (-1, flat_size)), flat_index, axis=1)
+        return sums, flat_index // per_hypothesis, token, state
+
+    def _blocked_tokens(self, beams: _Beams) -> KerasTensor:
+        """(B, k, n): tokens that may not be written next.
+
+        These are the tokens that no title has, the last token, and the tokens that would repeat a trigram;
+        the other places are filled with PAD.
+        """
+        titles, last = beams.hypotheses, beams.last
+        never = ops.zeros_like(last)[:, :, None] + np.array([PAD, UNKNOWN, self._start], np.int32)
+        if not self._block_repeats:
+            return never
+        same_bigram = ops.logical_and(
+            titles[:, :, :-2] == beams.second_last[:, :, None], titles[:, :, 1:-1] == last[:, :, None]
+        )
+        third_tokens = ops.where(same_bigram, titles[:, :, 2:], PAD)
+        return ops.concatenate([never, last[:, :, None], third_tokens], axis=-1)
 
 
-def chosen(values: KerasTensor, index: KerasTensor) -> KerasTensor:
+def gather_beams(values: KerasTensor, index: KerasTensor) -> KerasTensor:
     """values (B, k, ...) and an index (B, j) into the second axis -> (B, j, ...)."""
     rows, width = ops.shape(values)[0], values.shape[1]
     flat = ops.reshape(values, (-1, *values.shape[2:]))
     return ops.take(flat, index + width * ops.arange(rows, dtype="int32")[:, None], axis=0)
 
 
-def better(
-    title: KerasTensor, best: KerasTensor, titles: KerasTensor, means: KerasTensor
+def keep_better(
+    title: KerasTensor, score: KerasTensor, candidates: KerasTensor, candidate_scores: KerasTensor
 ) -> tuple[KerasTensor, KerasTensor]:
-    """Titles (B, T) and their means (B,), and candidates (B, j, T) with theirs (B, j) -> the better of each issue."""
-    highest = ops.argmax(means, axis=1)
-    found, mean = chosen(titles, highest[:, None])[:, 0], ops.max(means, axis=1)
-    return ops.where((mean > best)[:, None], found, title), ops.maximum(mean, best)
+    """Titles (B, T) with scores (B,), and candidates (B, j, T) with scores (B, j) -> the best title of each
+    issue, and its score."""
+    best_index = ops.argmax(candidate_scores, axis=1)
+    best_candidate = gather_beams(candidates, best_index[:, None])[:, 0]
+    candidate_score = ops.max(candidate_scores, axis=1)
+    best_title = ops.where((candidate_score > score)[:, None], best_candidate, title)
+    return best_title, ops.maximum(candidate_score, score)
 
 
-def spread(ids: KerasTensor, values: KerasTensor, size: int) -> KerasTensor:
-    """(B, k, size): the sums of the values (B, k, n) at their ids (B, k, n)."""
+def sum_by_id(ids: KerasTensor, values: KerasTensor, size: int) -> KerasTensor:
+    """(B, k, size): for each id the sum of its values, from ids (B, k, n) and values (B, k, n)."""
     width, rows = ids.shape[1], ops.shape(ids)[0]
-    places = ids + size * ops.reshape(ops.arange(rows * width, dtype="int32"), (-1, width, 1))
-    sums = ops.segment_sum(ops.reshape(values, (-1,)), ops.reshape(places, (-1,)), rows * width * size)
+    flat_ids = ids + size * ops.reshape(ops.arange(rows * width, dtype="int32"), (-1, width, 1))
+    sums = ops.segment_sum(ops.reshape(values, (-1,)), ops.reshape(flat_ids, (-1,)), rows * width * size)
     return ops.reshape(sums, (-1, width, size))
 
 
-def put(
-    values: KerasTensor, ids: KerasTensor, others: KerasTensor, reduction: str | None = None
+def scatter(
+    values: KerasTensor, ids: KerasTensor, updates: KerasTensor, reduction: str | None = None
 ) -> KerasTensor:
-    """The values (B, k, size) with others (B, k, n) in their place, or added to them, at the ids (B, k, n).
+    """The values (B, k, size), in which the updates (B, k, n) replace those at the ids (B, k, n), or are
+    added to them.
 
-    Where an id is there twice, and nothing is added, it has the same other twice.
+    When updates replace, an id that occurs twice must have the same update twice.
     """
     rows, (width, size) = ops.shape(values)[0], values.shape[1:]
-    places = ids + size * ops.reshape(ops.arange(rows * width, dtype="int32"), (-1, width, 1))
+    flat_ids = ids + size * ops.reshape(ops.arange(rows * width, dtype="int32"), (-1, width, 1))
     flat = ops.scatter_update(
-        ops.reshape(values, (-1,)), ops.reshape(places, (-1, 1)), ops.reshape(others, (-1,)), reduction
+        ops.reshape(values, (-1,)), ops.reshape(flat_ids, (-1, 1)), ops.reshape(updates, (-1,)), reduction
     )
     return ops.reshape(flat, (-1, width, size))

@@ -1,4 +1,5 @@
-"""A training's state after an epoch, in one file without pickle, so that a killed training goes on."""
+"""The state of a training after an epoch, in one file without pickle, so that an interrupted training can be
+resumed."""
 
 from __future__ import annotations
 
@@ -23,41 +24,48 @@ GROUPS = ("weights", "optimizer", "best")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All a training needs to go on: `facts` is JSON, the rest are variables' values in order."""
+    """Everything that is needed to resume a training.
+
+    `facts` is JSON; the other fields are values of variables, in order.
+    """
 
     facts: dict[str, Any]
     weights: Arrays
     optimizer: Arrays
     best: Arrays
-    """the weights of the best epoch; none where that is the last one, whose weights are `weights`"""
+    """the weights of the best epoch; empty if that is the last epoch, whose weights are `weights`"""
 
     def write(self, path: Path) -> None:
-        """Writes the file aside and renames it, so that `path` is always whole. Raises LakeError where there is no room or no right."""
+        """Writes a temporary file and renames it, so that `path` is always complete.
+
+        Raises LakeError if the disk is full or the permission is missing.
+        """
         arrays = {
             f"{group}/{number:04}": array
             for group in GROUPS
             for number, array in enumerate(getattr(self, group))
         }
-        aside = path.with_name(f"{path.name}.{os.getpid()}.aside")
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.aside")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                with aside.open("wb") as file:
+                with temporary.open("wb") as file:
                     np.savez(file, facts=np.frombuffer(json.dumps(self.facts).encode(), np.uint8), **arrays)
                     file.flush()
                     os.fsync(file.fileno())
-                aside.replace(path)
+                temporary.replace(path)
             finally:
-                aside.unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
         except OSError as error:
             raise LakeError(
                 f"{path} cannot be written: {error.strerror or error}.",
-                "Free space or rights there, then run the same command again: it goes on behind the last epoch that was kept.",
+                "Free disk space or grant the permission, then run the same command again: "
+                "it resumes after the last epoch with a checkpoint.",
             ) from error
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
-        """Raises LakeError for a file that is no checkpoint."""
+        """Raises LakeError if the file is not a checkpoint."""
         try:
             with np.load(path, allow_pickle=False) as file:
                 facts = json.loads(file["facts"].tobytes())
@@ -67,7 +75,7 @@ class Checkpoint:
                 }
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise LakeError(
-                f"{path} is no checkpoint: {error}", f"Train from the beginning:  rm {path}"
+                f"{path} is not a checkpoint: {error}", f"Train from the beginning:  rm {path}"
             ) from None
         return cls(facts, **groups)
 
@@ -78,6 +86,6 @@ def values(variables: Sequence[keras.Variable]) -> Arrays:
 
 
 def assign(variables: Sequence[keras.Variable], arrays: Arrays) -> None:
-    """Gives the variables these values, in order. Raises ValueError where their number or a shape differs."""
+    """Assigns the arrays to the variables, in order. Raises ValueError if their number or a shape differs."""
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)

@@ -1,9 +1,11 @@
-"""Training on all devices that the backend shows: each holds all the weights and computes its part of every batch.
+"""Data-parallel training on all devices of the backend.
 
-That is `keras.distribution.DataParallel`, and arrays keep their shapes: what a step computes is what one device would, whatever
-its inputs' first dimensions are (`copy` has issues in some, targets in others). `train_on_batch` and `test_on_batch` distribute as `fit`
-does; `predict_on_batch` and a call of a model do not. Keras 3.15 distributes on JAX alone: for PyTorch it has nothing, and what it has for
-TensorFlow says of itself that it is a prototype, not to be used.
+Each device holds all weights and computes a part of every batch. This is `keras.distribution.DataParallel`.
+Arrays keep their global shapes: a step computes what it would on one device, whatever the first dimensions of
+its inputs are (in `copy` some count issues and others count targets). `train_on_batch` and `test_on_batch`
+are distributed as Keras's `fit` is; `predict_on_batch` and calls of a model are not. Keras 3.15 distributes
+on JAX only: it has no distribution for PyTorch, and says that the one for TensorFlow is a prototype that
+should not be used.
 """
 
 from __future__ import annotations
@@ -19,10 +21,12 @@ from pipeline.errors import UsageError
 MIB = 2**20
 
 
-class Equally(keras.distribution.DataParallel):
-    """Rows in equal parts. An array whose rows cannot be parted so, the last batch of an epoch's, every device gets whole.
+class EvenDataParallel(keras.distribution.DataParallel):
+    """Splits the rows of an array into equal parts, one per device.
 
-    Rows to fill it up would count in what batch normalization learns of a batch, and the figures would be others.
+    If the rows cannot be split equally, as in the last batch of an epoch, every device gets all of them.
+    Padding such a batch with rows would change the statistics of batch normalisation, and with them the
+    figures.
     """
 
     def get_data_layout(self, data_shape: tuple[int, ...]) -> keras.distribution.TensorLayout:
@@ -32,46 +36,50 @@ class Equally(keras.distribution.DataParallel):
 
 
 @contextmanager
-def spread(batch_size: int) -> Iterator[tuple[str, ...]]:
-    """Within it, what is built and trained is on all devices, which it names; none where training takes the backend's own one.
+def data_parallel(batch_size: int) -> Iterator[tuple[str, ...]]:
+    """Within the block, networks are built and trained on all devices; yields their names.
 
-    The network has to be built in it, too: weights stay where they were made. Raises UsageError where not every device
-    would get as many of `batch_size` issues.
+    Yields () if training is not distributed and uses the backend's default device. The network must be built
+    within the block, too, because weights stay where they were created. Raises UsageError if `batch_size` is
+    not divisible by the number of devices.
     """
     devices = tuple(keras.distribution.list_devices()) if keras.config.backend() == "jax" else ()
     if len(devices) < 2:
         yield ()
         return
     if batch_size % len(devices):
-        more = batch_size + -batch_size % len(devices)
+        divisible_size = batch_size + -batch_size % len(devices)
         raise UsageError(
-            f"model.batch_size = {batch_size} does not part into equal parts for {len(devices)} devices ({', '.join(devices)}).",
-            f"Train a new model with TITLER_MODEL__BATCH_SIZE={more}, or show fewer devices:  CUDA_VISIBLE_DEVICES=0",
+            f"model.batch_size = {batch_size} is not divisible by the {len(devices)} devices "
+            f"({', '.join(devices)}).",
+            f"Train a new model with TITLER_MODEL__BATCH_SIZE={divisible_size}, "
+            "or make fewer devices visible:  CUDA_VISIBLE_DEVICES=0",
         )
-    with Equally(devices=devices).scope():
+    with EvenDataParallel(devices=devices).scope():
         yield devices
 
 
-def device() -> str:
-    """Where a network is trained that is not spread: on `gpu:0`, where the backend finds one, or on `cpu:0`."""
+def default_device() -> str:
+    """The device of a training that is not distributed: `gpu:0` if the backend has one, otherwise `cpu:0`."""
     name = keras.config.backend()
-    if name == "torch":  # for which Keras lists none
+    if name == "torch":  # Keras lists no devices for it
         return "gpu:0" if sys.modules[name].cuda.is_available() else "cpu:0"
     return str(keras.distribution.list_devices()[0])
 
 
 def peak_memory() -> float | None:
-    """MiB: the most that the first accelerator has held since this process began; None on a CPU, and where the backend does not tell.
+    """The largest amount of memory in MiB that the first accelerator has held since this process began.
 
-    Keras has no word for it, so the module that Keras has imported as its backend is asked; nothing is imported for it.
+    Returns None on a CPU, and if the backend does not report it. Keras has no function for it, so this calls
+    the backend's module, which Keras has already imported.
     """
     name = keras.config.backend()
     backend = sys.modules.get(name)
     if name == "tensorflow" and backend is not None and backend.config.list_logical_devices("GPU"):
         return float(backend.config.experimental.get_memory_info("GPU:0")["peak"]) / MIB
     if name == "jax" and backend is not None:
-        told = backend.local_devices()[0].memory_stats() or {}
-        return float(told["peak_bytes_in_use"]) / MIB if "peak_bytes_in_use" in told else None
+        statistics = backend.local_devices()[0].memory_stats() or {}
+        return float(statistics["peak_bytes_in_use"]) / MIB if "peak_bytes_in_use" in statistics else None
     if name == "torch" and backend is not None and backend.cuda.is_available():
         return float(backend.cuda.max_memory_allocated()) / MIB
     return None

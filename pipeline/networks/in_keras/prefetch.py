@@ -1,4 +1,4 @@
-"""What comes next is made while what is there is worked on."""
+"""Computes the next items in a background thread while the current one is in use."""
 
 from __future__ import annotations
 
@@ -9,47 +9,54 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 Item = TypeVar("Item")
-AHEAD = 8
-"""batches: enough that a part of the lake is read while they are trained on, few enough for any memory"""
+PREFETCHED_BATCHES = 8
+"""Enough to cover the reading of one file of the lake, few enough to fit in any memory."""
+THREAD_NAME = "prefetch"
 
 
-def ahead(items: Iterator[Item], count: int = AHEAD) -> AbstractContextManager[Iterator[Item]]:
-    """`items`, made in a thread, at most `count` of them before they are asked for:  with ahead(items) as items: ...
+def prefetch(
+    items: Iterator[Item], count: int = PREFETCHED_BATCHES
+) -> AbstractContextManager[Iterator[Item]]:
+    """The `items`, computed in a thread, at most `count` of them in advance.
 
-    What making one raises, asking for it raises. Leaving early ends the thread, and closes `items` in it.
+    Usage: `with prefetch(items) as items: ...`. If computing an item raises an exception, getting that item
+    raises it. Leaving the block early ends the thread, which closes `items`.
     """
-    return closing(_ahead(items, count))
+    return closing(_prefetched(items, count))
 
 
-Made = SimpleQueue[tuple[Item] | BaseException]
+Results = SimpleQueue[tuple[Item] | BaseException]
 
 
-def _ahead(items: Iterator[Item], count: int) -> Generator[Item, None, None]:
-    made: Made[Item] = SimpleQueue()
-    room, left = threading.Semaphore(count), threading.Event()
-    thread = threading.Thread(target=_make, args=(items, made, room, left), name="ahead", daemon=True)
+def _prefetched(items: Iterator[Item], count: int) -> Generator[Item, None, None]:
+    results: Results[Item] = SimpleQueue()
+    free_slots, stopped = threading.Semaphore(count), threading.Event()
+    arguments = (items, results, free_slots, stopped)
+    thread = threading.Thread(target=_compute, args=arguments, name=THREAD_NAME, daemon=True)
     thread.start()
     try:
         while True:
-            found = made.get()
-            if isinstance(found, StopIteration):
+            result = results.get()
+            if isinstance(result, StopIteration):
                 return
-            if isinstance(found, BaseException):
-                raise found
-            room.release()
-            yield found[0]
+            if isinstance(result, BaseException):
+                raise result
+            free_slots.release()
+            yield result[0]
     finally:
-        left.set()
-        room.release()
+        stopped.set()
+        free_slots.release()
         thread.join()
 
 
-def _make(items: Iterator[Item], made: Made[Item], room: threading.Semaphore, left: threading.Event) -> None:
+def _compute(
+    items: Iterator[Item], results: Results[Item], free_slots: threading.Semaphore, stopped: threading.Event
+) -> None:
     try:
-        while room.acquire() and not left.is_set():
-            made.put((next(items),))
-    except BaseException as error:  # the end, StopIteration, as well
-        made.put(error)
+        while free_slots.acquire() and not stopped.is_set():
+            results.put((next(items),))
+    except BaseException as error:  # StopIteration, the end of the items, too
+        results.put(error)
     finally:
         if close := getattr(items, "close", None):
             close()

@@ -8,35 +8,37 @@ import numpy as np
 
 from pipeline.errors import LakeError, UsageError
 from pipeline.networks.in_keras.network import Network, build
-from pipeline.networks.shape import AGAIN, SHAPE, WEIGHTS, read_about, write_about
+from pipeline.networks.shape import REPLACE_OR_RETRAIN, SHAPE_FILE, WEIGHTS_FILE, read_shape, write_shape
 
 
 def save(network: Network, directory: Path) -> None:
-    """Writes the two files into `directory`, which is made where it is missing."""
+    """Writes the two files into `directory`, which is created if it does not exist."""
     directory.mkdir(parents=True, exist_ok=True)
-    network.model.save(directory / WEIGHTS)
-    write_about(directory, network.variant, network.shape)
+    network.model.save(directory / WEIGHTS_FILE)
+    write_shape(directory, network.variant, network.shape)
 
 
 def load(directory: Path) -> Network:
-    """The network that `save` wrote. It is built from its shape and given the weights: no code is taken from the file.
+    """The network that `save` wrote. It is built from its shape, then given the weights: no code from the
+    file is run.
 
-    Raises LakeError for a file that is missing or damaged, for a variant that there is not, and for weights that do not fit the shape.
+    Raises LakeError if a file is missing or damaged, if there is no such variant, or if the weights do not
+    fit the shape.
     """
-    variant, shape = read_about(directory)
+    variant, shape = read_shape(directory)
     try:
         network = build(variant, shape, seed=0)
     except UsageError as error:
-        raise LakeError(f"{directory / SHAPE} is damaged: {error}", AGAIN) from None
+        raise LakeError(f"{directory / SHAPE_FILE} is damaged: {error}", REPLACE_OR_RETRAIN) from None
     try:
-        network.model.load_weights(directory / WEIGHTS)
-    except (
-        Exception
-    ) as error:  # Keras and h5py raise whatever comes: ValueError, KeyError, OSError, BadZipFile, zlib.error
-        first = (str(error) or type(error).__name__).splitlines()[0]
+        network.model.load_weights(directory / WEIGHTS_FILE)
+    # Keras and h5py raise many types: ValueError, KeyError, OSError, BadZipFile, zlib.error
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise LakeError(
-            f"{directory / WEIGHTS} is damaged, or does not fit the shape in {SHAPE}: {first}", AGAIN
+            f"{directory / WEIGHTS_FILE} is damaged, or does not fit the shape in {SHAPE_FILE}: {reason}",
+            REPLACE_OR_RETRAIN,
         ) from None
     if not all(np.isfinite(variable).all() for variable in network.model.get_weights()):
-        raise LakeError(f"{directory / WEIGHTS} holds weights that are not numbers.", AGAIN)
+        raise LakeError(f"{directory / WEIGHTS_FILE} has weights that are not numbers.", REPLACE_OR_RETRAIN)
     return network

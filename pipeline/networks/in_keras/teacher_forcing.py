@@ -1,4 +1,4 @@
-"""How a variant is taught to write titles: by teacher forcing, each in its own way, with the same figures."""
+"""What the training loop needs to know about a variant that learns to write titles by teacher forcing."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from pipeline.networks.shape import Ids
 
 
 @dataclass(frozen=True)
-class Batch:
-    """One training step's arrays."""
+class TrainingBatch:
+    """The arrays of one training step."""
 
     inputs: list[Ids]
-    """the lesson's model's"""
+    """the inputs of `TeacherForcing.model`"""
     targets: Ids
     issues: int
     tokens: int
-    """words and `_end_`: targets that are no padding"""
+    """number of targets that are not padding: words and `_end_`"""
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """What `fit` needs of a variant."""
+class TeacherForcing:
+    """How a variant is trained on titles."""
 
     model: keras.Model
-    """to be compiled and trained: it shares its weights with the network"""
+    """the model to compile and train; it shares its weights with the network"""
     loss: Callable[..., Any]
     metrics: list[keras.metrics.Metric]
     """token_loss and token_accuracy, means over the tokens of a batch"""
-    loss_over: Literal["issues", "tokens"]
-    """what the loss of a batch is a mean over"""
-    batches: Callable[[Iterator[tuple[Ids, Ids]]], Iterator[Batch]]
-    """of bodies (B, body_length) and titles (B, title_length)"""
-    clip: float | None = None
-    """the norm that all gradients together are cut to"""
-    cools: bool = False
-    """whether the learning rate falls in the second half of the epochs, and not only after one that brought no gain"""
+    loss_is_mean_over: Literal["issues", "tokens"]
+    training_batches: Callable[[Iterator[tuple[Ids, Ids]]], Iterator[TrainingBatch]]
+    """converts bodies (B, body_length) and titles (B, title_length)"""
+    gradient_norm_limit: float | None = None
+    """the global norm that gradients are clipped to; None: no clipping"""
+    decays_linearly: bool = False
+    """whether the learning rate decays linearly over the second half of the epochs, besides being halved
+    after an epoch without improvement"""

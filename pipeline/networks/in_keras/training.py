@@ -1,4 +1,7 @@
-"""Training with teacher forcing, from batches that need not fit in memory; a killed training goes on where it was."""
+"""Training with teacher forcing, from batches that need not fit in memory.
+
+An interrupted training is resumed from its checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 from keras import ops
@@ -15,30 +18,32 @@ from keras import ops
 from pipeline.errors import LakeError, TitlerError, UsageError
 from pipeline.networks.in_keras.batch_norm_warmup import Warmup
 from pipeline.networks.in_keras.checkpoint import Arrays, Checkpoint, assign, values
-from pipeline.networks.in_keras.contrastive_training import Contrast, ContrastFigures
+from pipeline.networks.in_keras.contrastive_training import ContrastFigures, ContrastiveTraining
+from pipeline.networks.in_keras.implementations import IMPLEMENTATIONS
 from pipeline.networks.in_keras.network import Network
-from pipeline.networks.in_keras.prefetch import ahead
-from pipeline.networks.in_keras.teacher_forcing import Lesson
-from pipeline.networks.in_keras.variants import VARIANTS
+from pipeline.networks.in_keras.prefetch import prefetch
 from pipeline.networks.shape import Ids
+from pipeline.networks.variants import variant_of
 
 CHECKPOINT = "checkpoint.npz"
 Data = Callable[[int], Iterator[tuple[Ids, Ids]]]
-"""Called with the number of the epoch, from 1: batches of bodies (B, body_length) and titles (B, title_length)."""
+"""Called with the number of the epoch, from 1; returns batches of bodies (B, body_length) and titles (B,
+title_length)."""
 
 
 @dataclass(frozen=True)
 class EpochFigures:
-    """An epoch, training and validation. Losses are natural logarithms.
+    """An epoch of training and validation. Losses are natural logarithms.
 
-    `loss` is what is minimized. The article's is the mean cross-entropy over all positions of a title, padding included, so it falls
-    by merely learning where titles end. `token_loss` and `token_accuracy` count only the words and `_end_`.
+    `loss` is what is minimized. The article's is the mean cross-entropy over all positions of a title,
+    padding included, so it falls as soon as the network learns where titles end. `token_loss` and
+    `token_accuracy` count only the words and `_end_`.
     """
 
     epoch: int
     """from 1"""
     issues: int
-    """trained on in the epoch"""
+    """number of issues trained on in the epoch"""
     learning_rate: float
     loss: float
     token_loss: float
@@ -50,7 +55,7 @@ class EpochFigures:
 
     @property
     def group(self) -> str:
-        """What the figures are listed under, validation's apart."""
+        """The heading that the figures are listed under, except those of the validation."""
         return "train"
 
 
@@ -59,7 +64,7 @@ History = tuple[EpochFigures, ...]
 
 
 def best_epoch(history: Sequence[EpochFigures]) -> EpochFigures:
-    """The epoch of the lowest validation loss, the earliest of equals."""
+    """The epoch with the lowest validation loss; the earliest in case of a tie."""
     return min(history, key=lambda figures: figures.validation_loss)
 
 
@@ -77,126 +82,107 @@ def fit(
     contrast: Data | None = None,
     contrast_epochs: int = 6,
 ) -> History:
-    """Trains `network` in place and leaves it with the weights of the epoch whose validation loss was lowest.
+    """Trains `network` in place. At the end it has the weights of the epoch with the lowest validation loss.
 
-    A variant that has something to learn before titles learns that first, for `contrast_epochs` epochs, from the batches of
-    `contrast`, by default those of `train`; its epoch 0 is a look at all of them. Then titles, with Nadam, as in the article, and the
-    variant's own lesson. The learning rate is halved after each epoch that brought no gain, and falls over the second half of `epochs`
-    where the lesson says so (Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", 3);
-    training stops after `epochs`, or once `patience` epochs in a row brought no gain.
+    A variant with contrastive pre-training starts with `contrast_epochs` epochs of that, on the batches of
+    `contrast`, by default those of `train`; it reads all of them once more in advance, as epoch 0. Then
+    titles are trained with Nadam, as in the article. The learning rate is halved after each epoch without
+    improvement. If the variant says so, it also decays linearly over the second half of `epochs` (Haegele et
+    al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", 3). Training stops
+    after `epochs`, or after `patience` epochs in a row without improvement.
 
-    After every epoch of either kind `on_epoch` is called, then a checkpoint is written into the folder `checkpoint`; where one is there
-    already, training goes on behind its last epoch, with the same figures as if it had never been interrupted (an epoch may be
-    reported twice). `seed` is the one that `network` and the data's order were made from: a checkpoint of another is refused.
+    After every epoch of either kind `on_epoch` is called, then a checkpoint is written into the folder
+    `checkpoint`. If the folder has a checkpoint, training resumes after its last epoch, with the same figures
+    as without the interruption (an epoch may be reported twice). `seed` is the one that `network` and the
+    order of the data were made with: a checkpoint of another seed is refused.
 
-    Raises UsageError where there is nothing to train or to validate on, LakeError for a checkpoint that is damaged or of
-    another training, TitlerError where the loss is no longer a number.
+    Raises UsageError if there is no issue to train or to validate on, LakeError if the checkpoint is damaged
+    or belongs to another training, TitlerError if the loss is not a finite number.
     """
-    kind = VARIANTS[network.variant]
-    about = {
+    pretrains = variant_of(network.variant).pretrains_contrastively
+    identity = {
         "variant": network.variant,
         "shape": asdict(network.shape),
         "learning_rate": learning_rate,
         "seed": seed,
+        **({"contrast_epochs": contrast_epochs} if pretrains else {}),
     }
-    kept = _Kept(
-        checkpoint / CHECKPOINT,
-        {**about, "contrast_epochs": contrast_epochs} if kind.contrast else about,
-        network,
-    )
-    history, best = kept.history, kept.best
-    if kind.contrast is not None and not history:
-        _contrast(kind.contrast(network.model), contrast or train, contrast_epochs, on_epoch, kept)
+    progress = _Progress(checkpoint / CHECKPOINT, identity, network)
+    if pretrains and not progress.history:
+        _pretrain(ContrastiveTraining(network.model), contrast or train, contrast_epochs, on_epoch, progress)
 
-    lesson = kind.lesson(network.model)
-    optimizer = keras.optimizers.Nadam(learning_rate, global_clipnorm=lesson.clip)
-    # XLA is left to Keras, which takes it on accelerators only: on CPU it is a tenth quicker, after seconds of compiling every batch size.
-    lesson.model.compile(optimizer, lesson.loss, metrics=lesson.metrics)
-    optimizer.build(lesson.model.trainable_variables)
-    if history:
-        assign(optimizer.variables, kept.optimizer)
-    learn = Warmup(network.model, int(ops.convert_to_numpy(optimizer.iterations))).wrap(
-        lesson.model.train_on_batch
-    )
-    while len(history) < epochs and _epochs_without_gain(history) < patience:
-        epoch = len(history) + 1
-        optimizer.learning_rate = _learning_rate(learning_rate, history, epochs if lesson.cools else None)
-        began = time.monotonic()
-        trained, issues = _pass(lesson, learn, train(epoch), "train", network)
-        if not math.isfinite(trained["loss"]):
-            raise TitlerError(
-                f"The training loss of epoch {epoch} is {trained['loss']}.",
-                f"Lower model.learning_rate, now {learning_rate}, and train a new model.",
-                final=True,
-            )
-        validated, _ = _pass(lesson, lesson.model.test_on_batch, validation(epoch), "validate", network)
-        figures = EpochFigures(
-            epoch=epoch,
-            issues=issues,
-            learning_rate=float(ops.convert_to_numpy(optimizer.learning_rate)),
-            **trained,
-            **{f"validation_{name}": value for name, value in validated.items()},
-            seconds=time.monotonic() - began,
-        )
-        history = (*history, figures)
+    training = _TitleTraining(network, learning_rate, progress)
+    while len(progress.history) < epochs and _epochs_without_improvement(progress.history) < patience:
+        figures = training.epoch(epochs, train, validation)
         on_epoch(figures)
         weights = values(network.model.variables)
-        if best_epoch(history) is figures:
-            best = weights
-        kept.history = history
-        kept.write(weights, optimizer, [] if best is weights else best)
-    assign(network.model.variables, best)
-    return history
+        if best_epoch((*progress.history, figures)) is figures:
+            progress.best = weights
+        progress.history = (*progress.history, figures)
+        progress.write(weights, training.optimizer)
+    assign(network.model.variables, progress.best)
+    return progress.history
 
 
-class _Kept:
-    """What the checkpoint says, where there is one: its weights are the network's from here on."""
+class _Progress:
+    """The state of a training. If there is a checkpoint, it is read, and the network gets its weights."""
 
-    def __init__(self, path: Path, about: dict[str, Any], network: Network) -> None:
-        self._path, self._about, self._network = path, about, network
+    def __init__(self, path: Path, identity: dict[str, Any], network: Network) -> None:
+        """`identity` is what a checkpoint must agree on.
+
+        Raises LakeError if it does not, or if it is damaged.
+        """
+        self._path, self._identity, self._network = path, identity, network
         self.contrast: tuple[ContrastFigures, ...] = ()
         self.history: History = ()
         self.optimizer: Arrays = []
         self.best: Arrays = []
+        """weights of the best epoch"""
         if not path.exists():
             return
-        found = Checkpoint.read(path)
-        if found.facts.get("about") != about:
+        checkpoint = Checkpoint.read(path)
+        if checkpoint.facts.get("about") != identity:
             raise LakeError(
-                f"{path} is of another training: {found.facts.get('about')}; this one is {about}.",
+                f"{path} belongs to another training: {checkpoint.facts.get('about')}; "
+                f"this one is {identity}.",
                 f"Train from the beginning:  rm {path}",
             )
-        self.contrast = tuple(ContrastFigures(**figures) for figures in found.facts.get("contrast", []))
-        self.history = tuple(EpochFigures(**figures) for figures in found.facts["history"])
-        self.optimizer, self.best = found.optimizer, found.best or found.weights
-        assign(network.model.variables, found.weights)
+        self.contrast = tuple(ContrastFigures(**figures) for figures in checkpoint.facts.get("contrast", []))
+        self.history = tuple(EpochFigures(**figures) for figures in checkpoint.facts["history"])
+        self.optimizer = checkpoint.optimizer
+        self.best = checkpoint.best or checkpoint.weights
+        assign(network.model.variables, checkpoint.weights)
 
-    def write(self, weights: Arrays, optimizer: keras.Optimizer, best: Arrays) -> None:
-        """Keeps the state after an epoch."""
+    def write(self, weights: Arrays, optimizer: keras.Optimizer) -> None:
+        """Writes the checkpoint after an epoch that ended with these weights."""
         contrast, history = (
             [asdict(figures) for figures in epochs] for epochs in (self.contrast, self.history)
         )
-        facts = {"about": self._about, "contrast": contrast, "history": history}
+        facts = {"about": self._identity, "contrast": contrast, "history": history}
+        best = [] if self.best is weights else self.best
         Checkpoint(facts, weights, values(optimizer.variables), best).write(self._path)
 
-    @property
-    def variables(self) -> list[keras.Variable]:
-        """The network's."""
-        return list(self._network.model.variables)
+    def weights(self) -> Arrays:
+        """Copies of the network's current weights."""
+        return values(self._network.model.variables)
 
 
-def _contrast(
-    learning: Contrast, data: Data, epochs: int, on_epoch: Callable[[Figures], None], kept: _Kept
+def _pretrain(
+    training: ContrastiveTraining,
+    data: Data,
+    epochs: int,
+    on_epoch: Callable[[Figures], None],
+    progress: _Progress,
 ) -> None:
-    """What is left of the epochs before titles."""
-    if kept.contrast:
-        assign(learning.optimizer.variables, kept.optimizer)
+    """The epochs of contrastive pre-training that the checkpoint does not have yet."""
+    if progress.contrast:
+        assign(training.optimizer.variables, progress.optimizer)
     else:
-        learning.begin(data(0))
-    for epoch in range(len(kept.contrast) + 1, epochs + 1):
-        figures = learning.epoch(epoch, data(epoch))
+        training.begin(data(0))
+    for epoch in range(len(progress.contrast) + 1, epochs + 1):
+        figures = training.epoch(epoch, data(epoch))
         if not figures.issues:
-            raise _nothing("train")
+            raise _no_issues("train")
         if not math.isfinite(figures.loss):
             raise TitlerError(
                 f"The contrast loss of epoch {epoch} is {figures.loss}.",
@@ -204,67 +190,117 @@ def _contrast(
                 final=True,
             )
         on_epoch(figures)
-        kept.contrast = (*kept.contrast, figures)
-        kept.write(values(kept.variables), learning.optimizer, [])
-    learning.finish()
+        progress.contrast = (*progress.contrast, figures)
+        progress.write(progress.weights(), training.optimizer)
+    training.finish()
 
 
-def _pass(
-    lesson: Lesson, step: Callable[..., Any], batches: Iterator[tuple[Ids, Ids]], what: str, network: Network
-) -> tuple[dict[str, float], int]:
-    """One epoch's figures by name, and its issues.
+class _TitleTraining:
+    """The training of a network on titles, epoch by epoch, resumed from `progress`."""
 
-    The means are taken here: Keras's own give a smaller last batch the weight of a full one.
-    """
-    sums = {"loss": 0.0, "token_loss": 0.0, "token_accuracy": 0.0}
-    issues = tokens = 0
-    with ahead(lesson.batches(_checked(batches, network))) as made:
-        for batch in made:
-            lesson.model.reset_metrics()
-            logs = step(batch.inputs, batch.targets, return_dict=True)
-            for name in sums:
-                sums[name] += float(logs[name]) * (
-                    batch.issues if name == "loss" and lesson.loss_over == "issues" else batch.tokens
-                )
-            issues += batch.issues
-            tokens += batch.tokens
-    if not issues:
-        raise _nothing(what)
-    over = {
-        **dict.fromkeys(sums, max(1, tokens)),
-        **({"loss": issues} if lesson.loss_over == "issues" else {}),
-    }
-    return {name: total / over[name] for name, total in sums.items()}, issues
+    def __init__(self, network: Network, learning_rate: float, progress: _Progress) -> None:
+        self._network, self._learning_rate, self._progress = network, learning_rate, progress
+        self._task = IMPLEMENTATIONS[network.variant].teacher_forcing(network.model)
+        model = self._task.model
+        self.optimizer = keras.optimizers.Nadam(learning_rate, global_clipnorm=self._task.gradient_norm_limit)
+        # Whether XLA is used is left to Keras, which uses it on accelerators only. On CPU it is a tenth
+        # faster, but compiling takes seconds for every batch size.
+        model.compile(self.optimizer, self._task.loss, metrics=self._task.metrics)
+        self.optimizer.build(model.trainable_variables)
+        if progress.history:
+            assign(self.optimizer.variables, progress.optimizer)
+        steps = int(ops.convert_to_numpy(self.optimizer.iterations))
+        self._train_step = Warmup(network.model, steps).wrap(model.train_on_batch)
+
+    def epoch(self, epochs: int, train: Data, validation: Data) -> EpochFigures:
+        """Trains and validates the next epoch of `epochs`.
+
+        Raises TitlerError if the training loss is not a finite number.
+        """
+        history = self._progress.history
+        epoch = len(history) + 1
+        decay_over = epochs if self._task.decays_linearly else None
+        self.optimizer.learning_rate = _scheduled_rate(self._learning_rate, history, decay_over)
+        began = time.monotonic()
+        trained, issues = self._pass(self._train_step, train(epoch), "train")
+        if not math.isfinite(trained["loss"]):
+            raise TitlerError(
+                f"The training loss of epoch {epoch} is {trained['loss']}.",
+                f"Train a new model with a lower model.learning_rate than {self._learning_rate}.",
+                final=True,
+            )
+        validated, _ = self._pass(self._task.model.test_on_batch, validation(epoch), "validate")
+        return EpochFigures(
+            epoch=epoch,
+            issues=issues,
+            learning_rate=float(ops.convert_to_numpy(self.optimizer.learning_rate)),
+            **trained,
+            **{f"validation_{name}": value for name, value in validated.items()},
+            seconds=time.monotonic() - began,
+        )
+
+    def _pass(
+        self,
+        step: Callable[..., Any],
+        batches: Iterator[tuple[Ids, Ids]],
+        purpose: Literal["train", "validate"],
+    ) -> tuple[dict[str, float], int]:
+        """One pass over the batches: figures by name, and the number of issues.
+
+        The means are computed here: Keras's own give a smaller last batch the same weight as a full batch.
+        """
+        sums = {"loss": 0.0, "token_loss": 0.0, "token_accuracy": 0.0}
+        counts = dict.fromkeys(sums, 0)
+        issues = 0
+        with prefetch(self._task.training_batches(_checked(batches, self._network))) as training_batches:
+            for batch in training_batches:
+                self._task.model.reset_metrics()
+                logs = step(batch.inputs, batch.targets, return_dict=True)
+                issues += batch.issues
+                for name in sums:
+                    over_issues = name == "loss" and self._task.loss_is_mean_over == "issues"
+                    weight = batch.issues if over_issues else batch.tokens
+                    sums[name] += float(logs[name]) * weight
+                    counts[name] += weight
+        if not issues:
+            raise _no_issues(purpose)
+        return {name: total / max(1, counts[name]) for name, total in sums.items()}, issues
 
 
-def _nothing(what: str) -> UsageError:
-    return UsageError(f"There is no issue to {what} on.", "Take more days:  titler vocab --from DAY --to DAY")
+def _no_issues(purpose: Literal["train", "validate"]) -> UsageError:
+    return UsageError(
+        f"There is no issue to {purpose} on.", "Use more days:  titler vocab --from DAY --to DAY"
+    )
 
 
 def _checked(batches: Iterator[tuple[Ids, Ids]], network: Network) -> Iterator[tuple[Ids, Ids]]:
-    """The batches. Raises UsageError for a first one of another shape."""
+    """The batches. Raises UsageError if the first one does not have the network's shape."""
     first = next(batches, None)
     if first is not None:
-        _check(*first, network)
+        _check_shape(*first, network)
         yield first
         yield from batches
 
 
-def _check(bodies: Ids, titles: Ids, network: Network) -> None:
+def _check_shape(bodies: Ids, titles: Ids, network: Network) -> None:
     shape = network.shape
     if bodies.shape[1:] != (shape.body_length,) or titles.shape[1:] != (shape.title_length,):
         raise UsageError(
-            f"Bodies of shape {bodies.shape} and titles of {titles.shape}; "
+            f"The bodies have the shape {bodies.shape} and the titles {titles.shape}; "
             f"this network trains on (B, {shape.body_length}) and (B, {shape.title_length})."
         )
 
 
-def _epochs_without_gain(history: History) -> int:
+def _epochs_without_improvement(history: History) -> int:
     return history[-1].epoch - best_epoch(history).epoch if history else 0
 
 
-def _learning_rate(first: float, history: History, cooled_after: int | None) -> float:
-    """Halved for each epoch so far that was not better than all before it; in a straight line towards 0 over the second half of epochs."""
-    fruitless = sum(_epochs_without_gain(history[:epoch]) > 0 for epoch in range(1, len(history) + 1))
-    left = 1.0 if cooled_after is None else min(1.0, 2 * (1 - len(history) / cooled_after))
-    return float(first * left * 0.5**fruitless)
+def _scheduled_rate(initial: float, history: History, decay_over: int | None) -> float:
+    """The learning rate of the next epoch.
+
+    It is halved for each epoch so far that was not better than all earlier epochs. If `decay_over` is a
+    number of epochs, the rate also decays linearly towards 0 over the second half of them.
+    """
+    halvings = sum(_epochs_without_improvement(history[:epoch]) > 0 for epoch in range(1, len(history) + 1))
+    decay = 1.0 if decay_over is None else min(1.0, 2 * (1 - len(history) / decay_over))
+    return float(initial * decay * 0.5**halvings)

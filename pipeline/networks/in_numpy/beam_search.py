@@ -1,4 +1,4 @@
-"""Beam search, as `pipeline.networks.in_keras.beam_search` does it, where it is explained."""
+"""Beam search in NumPy, with the results of `pipeline.networks.in_keras.beam_search`, which explains it."""
 
 from __future__ import annotations
 
@@ -9,88 +9,100 @@ import numpy.typing as npt
 
 from pipeline.networks.shape import PAD, UNKNOWN, Floats, Ids, Shape
 
-NEVER = np.float32(-1e9)
+BLOCKED = np.float32(-1e9)
+"""Added to the log probability of blocked tokens; smaller than any sum of log probabilities of a title."""
 
 
-class Steps(Protocol):
-    """A network word by word. B issues, k beginnings of a title each."""
+class Decoder(Protocol):
+    """A network that writes titles token by token, and embeds issues. B issues, k hypotheses each."""
 
     def embed(self, body: Ids, title: Ids | None) -> Floats:
-        """Bodies (B, body_length) and titles (B, title_length), or none -> embeddings (B, hidden_size)."""
+        """Bodies (B, body_length), and titles (B, title_length) or None -> embeddings (B, hidden_size)."""
 
-    def embedded(self, body: Ids, state: Floats) -> Floats:
-        """The embeddings of bodies alone, whose first states are known already."""
+    def embed_decoded(self, body: Ids, initial_state: Floats) -> Floats:
+        """The embeddings of bodies without titles, whose initial states (B, size) are already computed."""
 
     def begin(self, body: Ids) -> tuple[Any, Floats]:
-        """Bodies (B, body_length) -> what stays the same for all of an issue's titles; the decoder's first states (B, size)."""
+        """Bodies (B, body_length) -> a memory of any type, which all hypotheses of an issue share; the
+        decoder's initial states (B, size)."""
 
     def step(self, memory: Any, state: Floats, token: Ids) -> tuple[Floats, Floats]:
-        """That, states (B, k, size), last tokens (B, k) -> log p of the next token (B, k, words), states."""
+        """The memory, states (B, k, size), last tokens (B, k) -> log p of the next token (B, k, tokens), next
+        states."""
 
 
 def search(
-    network: Steps, body: Ids, shape: Shape, start: int, end: int, width: int, once: bool
+    network: Decoder, body: Ids, shape: Shape, start: int, end: int, width: int, block_repeats: bool
 ) -> tuple[Ids, Ids, Floats, Floats]:
-    """Bodies (B, body_length) -> ids (B, shape.steps), words (B,), mean log probabilities (B,), embeddings (B, hidden_size)."""
-    memory, first = network.begin(body)
-    issues, words = np.arange(len(body))[:, None], shape.title_vocabulary
-    state = np.repeat(first[:, None], width, axis=1)
-    titles = np.full((len(body), width, shape.steps), PAD, np.int32)
+    """Bodies (B, body_length) -> ids (B, T), lengths (B,), mean log probabilities (B,), embeddings (B,
+    hidden_size).
+
+    T is shape.decoder_steps.
+    """
+    memory, initial_state = network.begin(body)
+    issues, vocabulary = np.arange(len(body))[:, None], shape.title_vocabulary
+    state = np.repeat(initial_state[:, None], width, axis=1)
+    hypotheses = np.full((len(body), width, shape.decoder_steps), PAD, np.int32)
     last = np.full((len(body), width), start, np.int32)
-    before = np.zeros_like(last)
-    sums = np.tile(np.array([0, *[NEVER] * (width - 1)], np.float32), (len(body), 1))
-    title, best = titles[:, 0].copy(), np.full(len(body), NEVER)
-    ended, going_on = np.zeros(len(body), np.int32), np.ones(len(body), bool)
-    for step in range(shape.steps):
-        if not going_on.any():
+    second_last = np.zeros_like(last)
+    # all hypotheses are the same at first, so only one of them is allowed
+    sums = np.tile(np.array([0, *[BLOCKED] * (width - 1)], np.float32), (len(body), 1))
+    best_title, best_score = hypotheses[:, 0].copy(), np.full(len(body), BLOCKED)
+    finished, active = np.zeros(len(body), np.int32), np.ones(len(body), bool)
+    for step in range(shape.decoder_steps):
+        if not active.any():
             break
         logs, state = network.step(memory, state, last)
-        logs[:, :, [PAD, UNKNOWN, start]] += NEVER
-        if once:
-            same = (titles[:, :, :-2] == before[:, :, None]) & (titles[:, :, 1:-1] == last[:, :, None])
-            issue, beginning, place = np.nonzero(same)
-            logs[issue, beginning, titles[issue, beginning, place + 2]] += NEVER
-            logs[issues, np.arange(width), last] += NEVER
-        candidates, places = _top((sums[:, :, None] + logs).reshape(len(body), width * words), 2 * width)
-        parent, token = places // words, (places % words).astype(np.int32)
-        grown = titles[issues, parent]
-        grown[:, :, step] = token
+        logs[:, :, [PAD, UNKNOWN, start]] += BLOCKED
+        if block_repeats:
+            _block_repeats(logs, hypotheses, second_last, last)
+        flat = (sums[:, :, None] + logs).reshape(len(body), width * vocabulary)
+        candidates, flat_index = _highest(flat, 2 * width)
+        parent, token = flat_index // vocabulary, (flat_index % vocabulary).astype(np.int32)
+        titles = hypotheses[issues, parent]
+        titles[:, :, step] = token
 
         ends = token == end
-        counts = ends & (np.arange(2 * width) < width) & going_on[:, None]
-        title, best = _better(title, best, grown, np.where(counts, candidates / np.float32(step + 1), NEVER))
-        ended += counts.sum(axis=1, dtype=np.int32)
+        finishes = ends & (np.arange(2 * width) < width) & active[:, None]
+        scores = np.where(finishes, candidates / np.float32(step + 1), BLOCKED)
+        best_title, best_score = _keep_better(best_title, best_score, titles, scores)
+        finished += finishes.sum(axis=1, dtype=np.int32)
 
-        sums, going = _top(np.where(ends, 2 * NEVER, candidates), width)
-        parent = parent[issues, going]
-        titles, state, before, last = (
-            grown[issues, going],
-            state[issues, parent],
-            last[issues, parent],
-            token[issues, going],
-        )
-        going_on &= (ended < width) | ((width > 1) & (sums.max(axis=1) / np.float32(step + 1) > best))
-    title, best = _better(
-        title, best, titles, np.where(going_on[:, None], sums / np.float32(shape.steps), NEVER)
+        sums, unended = _highest(np.where(ends, 2 * BLOCKED, candidates), width)
+        parent = parent[issues, unended]
+        hypotheses, state = titles[issues, unended], state[issues, parent]
+        second_last, last = last[issues, parent], token[issues, unended]
+        promising = (width > 1) & (sums.max(axis=1) / np.float32(step + 1) > best_score)
+        active &= (finished < width) | promising
+    scores = np.where(active[:, None], sums / np.float32(shape.decoder_steps), BLOCKED)
+    title, score = _keep_better(best_title, best_score, hypotheses, scores)
+    lengths = ((title != PAD) & (title != end)).sum(axis=1, dtype=np.int32)
+    return title, lengths, score, network.embed_decoded(body, initial_state)
+
+
+def _block_repeats(logs: Floats, hypotheses: Ids, second_last: Ids, last: Ids) -> None:
+    """Blocks, in place, the last token and the tokens that would repeat a trigram."""
+    same_bigram = (hypotheses[:, :, :-2] == second_last[:, :, None]) & (
+        hypotheses[:, :, 1:-1] == last[:, :, None]
     )
-    return (
-        title,
-        ((title != PAD) & (title != end)).sum(axis=1, dtype=np.int32),
-        best,
-        network.embedded(body, first),
-    )
+    issue, hypothesis, position = np.nonzero(same_bigram)
+    logs[issue, hypothesis, hypotheses[issue, hypothesis, position + 2]] += BLOCKED
+    logs[np.arange(len(last))[:, None], np.arange(last.shape[1]), last] += BLOCKED
 
 
-def _top(values: Floats, count: int) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """The highest of each row (n, count), in order, and their places; of equals, the first."""
-    places = np.sort(np.argpartition(-values, count - 1, axis=1)[:, :count], axis=1)
-    found = np.take_along_axis(values, places, axis=1)
-    order = np.argsort(-found, axis=1, kind="stable")
-    return np.take_along_axis(found, order, axis=1), np.take_along_axis(places, order, axis=1)
+def _highest(values: Floats, count: int) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """The highest values of each row (n, count) in descending order, and their indices; ties in the order of
+    the indices."""
+    index = np.sort(np.argpartition(-values, count - 1, axis=1)[:, :count], axis=1)
+    highest = np.take_along_axis(values, index, axis=1)
+    order = np.argsort(-highest, axis=1, kind="stable")
+    return np.take_along_axis(highest, order, axis=1), np.take_along_axis(index, order, axis=1)
 
 
-def _better(title: Ids, best: Floats, titles: Ids, means: Floats) -> tuple[Ids, Floats]:
-    """Titles (B, T) and their means (B,), and candidates (B, j, T) with theirs (B, j) -> the better of each issue."""
-    rows, highest = np.arange(len(title)), means.argmax(axis=1)
-    mean = means[rows, highest]
-    return np.where((mean > best)[:, None], titles[rows, highest], title), np.maximum(mean, best)
+def _keep_better(title: Ids, score: Floats, candidates: Ids, scores: Floats) -> tuple[Ids, Floats]:
+    """Titles (B, T) with scores (B,), and candidates (B, j, T) with scores (B, j) -> the best title of each
+    issue, and its score."""
+    rows, best_index = np.arange(len(title)), scores.argmax(axis=1)
+    candidate_score = scores[rows, best_index]
+    is_better = (candidate_score > score)[:, None]
+    return np.where(is_better, candidates[rows, best_index], title), np.maximum(candidate_score, score)

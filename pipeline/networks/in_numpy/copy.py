@@ -1,4 +1,4 @@
-"""The network that copies: `pipeline.networks.in_keras.copy` in NumPy, where its diagram and sources stand."""
+"""The variant `copy` in NumPy; `pipeline.networks.in_keras.copy` has its diagram and sources."""
 
 from __future__ import annotations
 
@@ -6,73 +6,79 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.networks.bag_of_units import embedding
-from pipeline.networks.in_numpy.gru_cells import CUDNNS, Cell, sigmoid
-from pipeline.networks.in_numpy.saving import Sizes, Weights, check
+from pipeline.networks.in_numpy.gru_cells import CUDNN_GATES, GruCell, sigmoid
+from pipeline.networks.in_numpy.weights_file import Weights, WeightShapes, check_shapes
 from pipeline.networks.shape import PAD, Floats, Ids, Shape
 
 TINY = np.float32(1e-20)
-"""under every probability, as in `pipeline.networks.in_keras.copy`"""
-READERS = (("forward_half", "backward_half"), ("forward_upper_half", "backward_upper_half"))
-"""the layers that read, each of a GRU for either way"""
+"""added to probabilities before the logarithm, as in `pipeline.networks.in_keras.copy`"""
+ENCODER_LAYERS = (("forward_half", "backward_half"), ("forward_upper_half", "backward_upper_half"))
+"""names of the encoder's layers: a GRU forward and one backward in each"""
 Memory = tuple[Ids, Floats, Floats]
-"""a batch's bodies (B, S), what the encoder made of each place, and the keys of the attention, both (B, S, H)"""
+"""bodies (B, S), the encoder's outputs, and the keys of the attention, both (B, S, H)"""
 
 
 class Copy:
-    """The network as `search` takes it. Raises ValueError for weights that do not fit the shape."""
+    """The network as a `beam_search.Decoder`. Raises ValueError if the weights do not fit the shape."""
 
     def __init__(self, shape: Shape, weights: Weights) -> None:
-        check(weights, _sizes(shape))
+        check_shapes(weights, _weight_shapes(shape))
         (self._units,), (self._table,), (self._keys,) = (weights[name] for name in ("units", "table", "keys"))
-        self._readers = [
-            [Cell(CUDNNS, *weights[name]) for name in names] for names in READERS[: shape.layers]
+        self._encoder = [
+            [GruCell(CUDNN_GATES, *weights[name]) for name in names]
+            for names in ENCODER_LAYERS[: shape.layers]
         ]
-        self._writer = Cell(CUDNNS, *weights["writer"])
+        self._writer = GruCell(CUDNN_GATES, *weights["writer"])
         self._dense = {name: weights[name] for name in ("bridge", "combine", "project", "gate")}
 
     def embed(self, body: Ids, title: Ids | None) -> Floats:
-        """The embeddings (B, hidden_size) of bodies (B, body_length) and titles (B, title_length), or of bodies alone."""
+        """As in `beam_search.Decoder`."""
         return embedding(self._table, body, title)
 
-    def embedded(self, body: Ids, state: Floats) -> Floats:
-        """As `search.Steps`."""
+    def embed_decoded(self, body: Ids, initial_state: Floats) -> Floats:
+        """As in `beam_search.Decoder`."""
         return embedding(self._table, body, None)
 
     def begin(self, body: Ids) -> tuple[Memory, Floats]:
-        """As `search.Steps`."""
+        """As in `beam_search.Decoder`."""
         body = body[:, : max(1, np.flatnonzero((body != PAD).any(axis=0)).max(initial=0) + 1)]
-        places, last = self._read(self._units[body], body != PAD, self._readers[0])
-        for reader in self._readers[1:]:
-            more, last = self._read(places, body != PAD, reader)
-            places = places + more
-        return (body, places, places @ self._keys), np.tanh(self._apply("bridge", last))
+        encoded, last_states = self._bidirectional(self._units[body], body != PAD, self._encoder[0])
+        for cells in self._encoder[1:]:
+            outputs, last_states = self._bidirectional(encoded, body != PAD, cells)
+            encoded = encoded + outputs
+        return (body, encoded, encoded @ self._keys), np.tanh(self._apply("bridge", last_states))
 
-    def _read(self, given: Floats, told: npt.NDArray[np.bool_], ways: list[Cell]) -> tuple[Floats, Floats]:
-        """The states of two GRUs, one each way, at each place (B, S, H), and the last ones (B, H); they stand still at padding."""
-        states, half = np.zeros(given.shape, np.float32), given.shape[-1] // 2
-        lasts: list[Floats] = []
-        for number, (cell, direction) in enumerate(zip(ways, (1, -1), strict=True)):
-            state = np.zeros((len(given), half), np.float32)
-            for place in range(given.shape[1])[::direction]:
-                np.copyto(state, cell.step(given[:, place], state), where=told[:, place, None])
-                states[:, place, number * half : (number + 1) * half] = state
-            lasts.append(state)
-        return states, np.concatenate(lasts, axis=-1)
+    def _bidirectional(
+        self, inputs: Floats, is_token: npt.NDArray[np.bool_], cells: list[GruCell]
+    ) -> tuple[Floats, Floats]:
+        """The states of a forward and a backward GRU at each position (B, S, H), and the last ones (B, H).
+
+        A state does not change at padding.
+        """
+        states, half = np.zeros(inputs.shape, np.float32), inputs.shape[-1] // 2
+        last_states: list[Floats] = []
+        for number, (cell, direction) in enumerate(zip(cells, (1, -1), strict=True)):
+            state = np.zeros((len(inputs), half), np.float32)
+            for position in range(inputs.shape[1])[::direction]:
+                np.copyto(state, cell.step(inputs[:, position], state), where=is_token[:, position, None])
+                states[:, position, number * half : (number + 1) * half] = state
+            last_states.append(state)
+        return states, np.concatenate(last_states, axis=-1)
 
     def step(self, memory: Memory, state: Floats, token: Ids) -> tuple[Floats, Floats]:
-        """As `search.Steps`."""
-        body, places, keys = memory
-        told = self._units[token]
+        """As in `beam_search.Decoder`."""
+        body, encoded, keys = memory
+        embedded = self._units[token]
         size = state.shape[-1]
-        state = self._writer.step(told.reshape(-1, size), state.reshape(-1, size)).reshape(state.shape)
+        state = self._writer.step(embedded.reshape(-1, size), state.reshape(-1, size)).reshape(state.shape)
         scores = state @ keys.swapaxes(1, 2)
         attention = _softmax(np.where((body != PAD)[:, None], scores, scores - np.float32(1e9)))
-        seen = np.concatenate([state, attention @ places], axis=-1)
-        gate = sigmoid(self._apply("gate", np.concatenate([seen, told], axis=-1)))
-        logits = self._apply("project", np.tanh(self._apply("combine", seen))) @ self._units.T
+        state_and_context = np.concatenate([state, attention @ encoded], axis=-1)
+        gate = sigmoid(self._apply("gate", np.concatenate([state_and_context, embedded], axis=-1)))
+        logits = self._apply("project", np.tanh(self._apply("combine", state_and_context))) @ self._units.T
         p = gate * _softmax(logits)
-        issue, beginning, _ = np.ogrid[: p.shape[0], : p.shape[1], :1]
-        np.add.at(p, (issue, beginning, body[:, None]), (1 - gate) * attention)
+        issue, hypothesis, _ = np.ogrid[: p.shape[0], : p.shape[1], :1]
+        np.add.at(p, (issue, hypothesis, body[:, None]), (1 - gate) * attention)
         return np.log(p + TINY), state
 
     def _apply(self, name: str, x: Floats) -> Floats:
@@ -85,16 +91,17 @@ def _softmax(x: Floats) -> Floats:
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
-def _sizes(shape: Shape) -> Sizes:
-    words, size = shape.title_vocabulary, shape.hidden_size
+def _weight_shapes(shape: Shape) -> WeightShapes:
+    vocabulary, size = shape.title_vocabulary, shape.hidden_size
+    half = CUDNN_GATES.weight_shapes(size, size // 2)
     return {
-        "units": [(words, size)],
-        **{name: CUDNNS.sizes(size, size // 2) for names in READERS[: shape.layers] for name in names},
+        "units": [(vocabulary, size)],
+        **{name: half for names in ENCODER_LAYERS[: shape.layers] for name in names},
         "bridge": [(size, size), (size,)],
-        "writer": CUDNNS.sizes(size, size),
+        "writer": CUDNN_GATES.weight_shapes(size, size),
         "keys": [(size, size)],
         "combine": [(2 * size, size), (size,)],
         "project": [(size, size), (size,)],
         "gate": [(3 * size, 1), (1,)],
-        "table": [(words, size)],
+        "table": [(vocabulary, size)],
     }

@@ -1,4 +1,6 @@
-"""The GRU's step, with x the word, h the state, and the columns of W, U and b in the order z, r, g (Cho et al. 2014):
+"""One step of a GRU (Cho et al. 2014).
+
+x is the word, h the state; the columns of W, U and b are in the order z, r, g:
 
 z, r = s(x W + h U + b)     update and reset gate
 g    = tanh(x W + (r h) U + b)              gru: reset before the product; s(a) = clip(0.2 a + 0.5, 0, 1)
@@ -22,46 +24,50 @@ def hard_sigmoid(x: Floats) -> Floats:
 
 
 def sigmoid(x: Floats) -> Floats:
-    """1 / (1 + exp(-x)), elementwise, written so that nothing overflows."""
+    """1 / (1 + exp(-x)), elementwise, computed without overflow."""
     return np.float32(0.5) * (np.tanh(np.float32(0.5) * x) + np.float32(1))
 
 
 @dataclass(frozen=True)
 class Gates:
-    """How a GRU works."""
+    """The kind of a GRU."""
 
     activation: Callable[[Floats], Floats]
+    """s in the formulas"""
     reset_after: bool
+    """whether the reset gate is applied after the matrix product"""
 
-    def sizes(self, word: int, state: int) -> list[tuple[int, ...]]:
-        """The shapes of its weights."""
+    def weight_shapes(self, word: int, state: int) -> list[tuple[int, ...]]:
+        """The shapes of W, U and b for words and states of these sizes."""
         return [(word, 3 * state), (state, 3 * state), (2, 3 * state) if self.reset_after else (3 * state,)]
 
 
-ARTICLES = Gates(hard_sigmoid, reset_after=False)
-CUDNNS = Gates(sigmoid, reset_after=True)
+ARTICLE_GATES = Gates(hard_sigmoid, reset_after=False)
+CUDNN_GATES = Gates(sigmoid, reset_after=True)
 
 
-class Cell:
-    """Words (B, word size) and states (B, state size) in, states out."""
+class GruCell:
+    """Computes the next states (B, state size) from words (B, word size) and states."""
 
     def __init__(self, gates: Gates, kernel: Floats, recurrent: Floats, bias: Floats) -> None:
+        """`kernel` is W, `recurrent` is U, `bias` is b."""
         self._size = len(recurrent)
         self._activation, self._reset_after = gates.activation, gates.reset_after
         self._kernel = kernel
         self._bias: Floats = bias[0] if gates.reset_after else bias
-        self._gate_kernel, self._news_kernel = recurrent[:, : 2 * self._size], recurrent[:, 2 * self._size :]
+        split = 2 * self._size  # between the columns of the gates and those of the candidate g
+        self._gate_kernel, self._candidate_kernel = recurrent[:, :split], recurrent[:, split:]
         recurrent_bias: Floats = bias[1] if gates.reset_after else np.zeros_like(bias)
-        self._gate_bias, self._news_bias = recurrent_bias[: 2 * self._size], recurrent_bias[2 * self._size :]
+        self._gate_bias, self._candidate_bias = recurrent_bias[:split], recurrent_bias[split:]
 
     def step(self, word: Floats, state: Floats) -> Floats:
-        """The state after a word."""
-        read = word @ self._kernel + self._bias
-        gates = self._activation(read[:, : 2 * self._size] + state @ self._gate_kernel + self._gate_bias)
+        """The states after one word each."""
+        x = word @ self._kernel + self._bias
+        gates = self._activation(x[:, : 2 * self._size] + state @ self._gate_kernel + self._gate_bias)
         update, reset = gates[:, : self._size], gates[:, self._size :]
-        told = (
-            reset * (state @ self._news_kernel + self._news_bias)
+        recurrent = (
+            reset * (state @ self._candidate_kernel + self._candidate_bias)
             if self._reset_after
-            else (reset * state) @ self._news_kernel
+            else (reset * state) @ self._candidate_kernel
         )
-        return update * state + (1 - update) * np.tanh(read[:, 2 * self._size :] + told)
+        return update * state + (1 - update) * np.tanh(x[:, 2 * self._size :] + recurrent)

@@ -1,108 +1,105 @@
-"""A trained network at work without the library that trained it: NumPy and the very file that Keras wrote.
+"""A trained network in use without Keras: it needs NumPy and the file that Keras wrote.
 
-TensorFlow takes seconds to import and to compile, for milliseconds of work on one issue; many issues are quicker with
-`pipeline.networks.in_keras`. The same titles come out: `tests/networks/in_numpy/test_same_answers.py` holds it to that.
+TensorFlow takes seconds to import and to compile, for milliseconds of work on one issue; for many issues
+`pipeline.networks.in_keras` is faster. The titles are the same:
+`tests/networks/in_numpy/test_same_results_as_keras.py` checks it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.errors import LakeError
-from pipeline.networks.in_numpy.beam_search import Steps, search
-from pipeline.networks.in_numpy.copy import Copy
-from pipeline.networks.in_numpy.gru import Gru
-from pipeline.networks.in_numpy.gru_cells import ARTICLES, CUDNNS
-from pipeline.networks.in_numpy.saving import Weights, read
-from pipeline.networks.shape import AGAIN, BATCH_SIZE, SHAPE, WEIGHTS, Decoded, Floats, Ids, Shape, read_about
-
-
-@dataclass(frozen=True)
-class Variant:
-    """What makes a variant of its shape and weights, and how it decodes; as `pipeline.networks.in_keras.variants` has it."""
-
-    build: Callable[[Shape, Weights], Steps]
-    beam_width: int
-    repeats: bool
-
-
-VARIANTS: Mapping[str, Variant] = MappingProxyType(
-    {
-        "gru": Variant(partial(Gru, ARTICLES), beam_width=1, repeats=True),
-        "gru_cudnn": Variant(partial(Gru, CUDNNS), beam_width=1, repeats=True),
-        "copy": Variant(Copy, beam_width=4, repeats=False),
-    }
+from pipeline.errors import LakeError, UsageError
+from pipeline.networks.in_numpy.beam_search import search
+from pipeline.networks.in_numpy.implementations import IMPLEMENTATIONS
+from pipeline.networks.in_numpy.weights_file import Weights, read_weights
+from pipeline.networks.shape import (
+    BATCH_SIZE,
+    REPLACE_OR_RETRAIN,
+    SHAPE_FILE,
+    WEIGHTS_FILE,
+    Decoded,
+    Floats,
+    Ids,
+    Shape,
+    read_shape,
 )
+from pipeline.networks.variants import variant_of
 
 
 class LightNetwork:
-    """A variant of the network with its weights, for inference alone. Raises ValueError for weights that do not fit the shape."""
+    """A variant of the network with its weights, for inference only.
+
+    Raises ValueError if the weights do not fit the shape.
+    """
 
     def __init__(self, variant: str, shape: Shape, weights: Weights) -> None:
         self.variant = variant
         self.shape = shape
-        self._kind = VARIANTS[variant]
-        self._network = self._kind.build(shape, weights)
+        self._facts = variant_of(variant)
+        self._decoder = IMPLEMENTATIONS[variant](shape, weights)
 
     @classmethod
     def load(cls, directory: Path) -> LightNetwork:
         """The network that `pipeline.networks.in_keras.saving.save` wrote.
 
-        Raises LakeError for a file that is missing or damaged, for a variant that there is not, and for weights that do not fit
-        the shape or are not numbers.
+        Raises LakeError if a file is missing or damaged, if there is no such variant, or if the weights do
+        not fit the shape or are not numbers.
         """
-        variant, shape = read_about(directory)
-        if variant not in VARIANTS:
-            raise LakeError(
-                f"{directory / SHAPE} is damaged: {variant!r} is no variant of the network.", AGAIN
-            )
+        variant, shape = read_shape(directory)
         try:
-            network = cls(variant, shape, weights := read(directory / WEIGHTS))
-        except Exception as error:  # zipfile and h5py raise whatever comes: BadZipFile, KeyError, OSError, RuntimeError, ValueError
+            variant_of(variant)
+        except UsageError as error:
+            raise LakeError(f"{directory / SHAPE_FILE} is damaged: {error}", REPLACE_OR_RETRAIN) from None
+        try:
+            network = cls(variant, shape, weights := read_weights(directory / WEIGHTS_FILE))
+        # zipfile and h5py raise many types: BadZipFile, KeyError, OSError, RuntimeError, ValueError
+        except Exception as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise LakeError(
-                f"{directory / WEIGHTS} is damaged, or does not fit the shape in {SHAPE}: {reason}", AGAIN
+                f"{directory / WEIGHTS_FILE} is damaged, or does not fit the shape in {SHAPE_FILE}: {reason}",
+                REPLACE_OR_RETRAIN,
             ) from None
         if not all(np.isfinite(array).all() for arrays in weights.values() for array in arrays):
-            raise LakeError(f"{directory / WEIGHTS} holds weights that are not numbers.", AGAIN)
+            raise LakeError(
+                f"{directory / WEIGHTS_FILE} has weights that are not numbers.", REPLACE_OR_RETRAIN
+            )
         return network
 
     def encode(
         self, body_ids: npt.ArrayLike, batch_size: int = BATCH_SIZE, *, title_ids: npt.ArrayLike | None = None
     ) -> Floats:
-        """The embeddings (n, hidden_size) of bodies (n, body_length), and of titles (n, title_length) where the variant reads them.
+        """The embeddings (n, hidden_size) of bodies (n, body_length), and of titles (n, title_length) if the
+        variant reads them.
 
         Raises UsageError for ids that do not fit the shape.
         """
-        bodies = self.shape.checked(body_ids)
+        bodies = self.shape.checked_bodies(body_ids)
         titles = None if title_ids is None else self.shape.checked_titles(title_ids, len(bodies))
-        parts = (slice(first, first + batch_size) for first in range(0, len(bodies), batch_size))
+        batches = (slice(first, first + batch_size) for first in range(0, len(bodies), batch_size))
         states = [
-            self._network.embed(bodies[part], None if titles is None else titles[part]) for part in parts
+            self._decoder.embed(bodies[rows], None if titles is None else titles[rows]) for rows in batches
         ]
-        return np.concatenate(states) if states else self.shape.no_titles().states
+        return np.concatenate(states) if states else self.shape.decoded_nothing().states
 
     def decode(
         self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE, beam_width: int = 0
     ) -> Decoded:
-        """Titles as `pipeline.networks.in_keras.Network.decode` finds them."""
-        width = beam_width or self._kind.beam_width
-        once = width > 1 or not self._kind.repeats
-        parts = [
-            search(self._network, batch, self.shape, start, end, width, once)
-            for batch in _batches(self.shape.checked(body_ids), batch_size)
+        """The same titles as `pipeline.networks.in_keras.Network.decode`."""
+        width = beam_width or self._facts.beam_width
+        block_repeats = width > 1 or not self._facts.greedy_may_repeat
+        results = [
+            search(self._decoder, batch, self.shape, start, end, width, block_repeats)
+            for batch in _batches(self.shape.checked_bodies(body_ids), batch_size)
         ]
-        if not parts:
-            return self.shape.no_titles()
-        titles, words, means, states = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return Decoded(titles, words, means, states)
+        if not results:
+            return self.shape.decoded_nothing()
+        titles, lengths, scores, states = (np.concatenate(arrays) for arrays in zip(*results, strict=True))
+        return Decoded(titles, lengths, scores, states)
 
 
 def _batches(ids: Ids, size: int) -> Iterator[Ids]:

@@ -1,4 +1,4 @@
-"""The article's network, counted and computed by hand."""
+"""The article's network: its number of parameters, and its formulas computed step by step in NumPy."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.networks.in_keras import VARIANTS, Shape, build
+from pipeline.networks.in_keras import Shape, build
 from pipeline.networks.in_keras.gru import hard_sigmoid
+from pipeline.networks.variants import VARIANTS
 
 ONE_STEP = """
 from pathlib import Path
@@ -22,28 +23,29 @@ from pipeline.networks.in_keras import Shape, build
 from pipeline.networks.in_keras.training import fit
 network = build({variant!r}, Shape(9, {titles}, 4, 5, 4, 4), seed=1)
 batch = np.array([[4, 5, 4, 0]], np.int32), np.array([[2, 4, 5, 3, 0]], np.int32)
-history = fit(network, lambda _: iter([batch]), lambda _: iter([batch]), epochs=1, learning_rate=0.01, patience=1,
-              checkpoint=Path(mkdtemp()), on_epoch=lambda _: None, seed=1)
+history = fit(network, lambda _: iter([batch]), lambda _: iter([batch]), epochs=1, learning_rate=0.01,
+              patience=1, checkpoint=Path(mkdtemp()), on_epoch=lambda _: None, seed=1)
 decoded = network.decode(batch[0], start=2, end=3, beam_width=2)
-print(keras.config.backend(), history[0].issues, history[0].loss > 0, decoded.ids.shape, np.isfinite(decoded.states).all())
+print(keras.config.backend(), history[0].issues, history[0].loss > 0, decoded.ids.shape,
+      np.isfinite(decoded.states).all())
 """
 
 
-def test_the_articles_network_has_6191702_parameters_at_its_vocabularies() -> None:
+def test_the_articles_network_has_6191702_parameters_with_its_vocabularies() -> None:
     assert build("gru", Shape(8002, 4502), seed=1).model.count_params() == 6_191_702
 
 
-def test_cudnns_variant_has_a_second_bias_in_each_of_its_two_grus() -> None:
+def test_the_cudnn_variant_has_a_second_bias_in_each_of_its_two_grus() -> None:
     assert build("gru_cudnn", Shape(8002, 4502), seed=1).model.count_params() == 6_191_702 + 2 * 900
 
 
-def test_the_hard_sigmoid_is_keras_2s() -> None:
+def test_the_hard_sigmoid_is_that_of_keras_2() -> None:
     assert np.asarray(
         hard_sigmoid(np.array([-9.0, -2.5, -1.0, 0.0, 1.0, 2.5, 9.0]))
     ).tolist() == pytest.approx([0, 0, 0.3, 0.5, 0.7, 1, 1])
 
 
-def test_the_encoder_resets_before_the_matrix_product_and_reads_padding_as_words() -> None:
+def test_the_encoder_resets_before_the_matrix_product_and_does_not_mask_padding() -> None:
     network = build(
         "gru", Shape(9, 8, body_length=4, title_length=5, embedding_size=3, hidden_size=2), seed=3
     )
@@ -70,36 +72,42 @@ def test_the_encoder_resets_before_the_matrix_product_and_reads_padding_as_words
     assert network.encode([[0, 0, 5, 7]])[0].tolist() == pytest.approx(state.tolist(), abs=1e-5)
 
 
-def test_the_same_seed_gives_the_same_first_weights() -> None:
+def test_the_same_seed_gives_the_same_initial_weights() -> None:
     weights = [build("gru", Shape(9, 8), seed=seed).model.get_weights() for seed in (1, 1, 2)]
-    same = [all((a == b).all() for a, b in zip(weights[0], other, strict=True)) for other in weights[1:]]
-    assert same == [True, False]
+    are_equal = [
+        all((a == b).all() for a, b in zip(weights[0], compared, strict=True)) for compared in weights[1:]
+    ]
+    assert are_equal == [True, False]
 
 
-def test_an_unknown_variant_is_refused_naming_those_there_are() -> None:
-    with pytest.raises(UsageError, match=r"(?s)'lstm' is no variant.*gru, gru_cudnn, copy"):
+def test_an_unknown_variant_is_refused_with_a_list_of_the_variants() -> None:
+    with pytest.raises(UsageError, match=r"(?s)'lstm' is not a variant.*gru, gru_cudnn, copy"):
         build("lstm", Shape(9, 8), seed=1)
 
 
-def test_a_size_of_zero_is_refused_by_name() -> None:
+def test_a_size_of_zero_is_refused_with_its_name() -> None:
     with pytest.raises(UsageError, match="hidden_size = 0"):
         Shape(9, 8, hidden_size=0)
 
 
-# the other variants are trained on TensorFlow by all other tests, on JAX by test_devices.py
-ELSEWHERE = [("tensorflow", "gru_cudnn"), ("jax", "gru"), *(("torch", variant) for variant in VARIANTS)]
+# all other tests train the other variants on TensorFlow; test_devices.py trains them on JAX
+UNTESTED_ELSEWHERE = [
+    ("tensorflow", "gru_cudnn"),
+    ("jax", "gru"),
+    *(("torch", variant) for variant in VARIANTS),
+]
 
 
-@pytest.mark.parametrize(("backend", "variant"), ELSEWHERE)
+@pytest.mark.parametrize(("backend", "variant"), UNTESTED_ELSEWHERE)
 def test_one_training_step_runs_on_every_backend(backend: str, variant: str) -> None:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", ONE_STEP.format(variant=variant, titles=9 if variant == "copy" else 8)],
         env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.stdout == f"{backend} 1 True (1, 4) True\n", done.stderr
+    assert completed.stdout == f"{backend} 1 True (1, 4) True\n", completed.stderr

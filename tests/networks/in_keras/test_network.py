@@ -1,4 +1,4 @@
-"""Decoding and encoding, a batch at a time."""
+"""Encoding and decoding in batches."""
 
 from __future__ import annotations
 
@@ -17,24 +17,27 @@ START, END = 3, 5
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    made = build("gru", SHAPE, seed=7)
+    network = build("gru", SHAPE, seed=7)
     rng = np.random.default_rng(7)
-    made.model.set_weights(
-        [weight + rng.normal(0, 1, weight.shape) * (weight.ndim > 1) for weight in made.model.get_weights()]
+    network.model.set_weights(
+        [
+            weight + rng.normal(0, 1, weight.shape) * (weight.ndim > 1)
+            for weight in network.model.get_weights()
+        ]
     )
-    return made
+    return network
 
 
 def bodies(count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 20, (count, 6)).astype(np.int32)
 
 
-def step_by_step(network: Network, body: np.ndarray) -> tuple[list[int], float]:
-    """Greedy decoding the slow way: the whole network again for every token."""
+def decoded_token_by_token(network: Network, body: np.ndarray) -> tuple[list[int], float]:
+    """Greedy decoding that computes the whole network again for every token."""
     title, logs = [START], []
     while len(title) < 5 and title[-1] != END:
-        told = np.array([title + [0] * (4 - len(title))], np.int32)
-        logits = np.asarray(network.model([body[None], told], training=False))[0, len(title) - 1].astype(
+        padded = np.array([title + [0] * (4 - len(title))], np.int32)
+        logits = np.asarray(network.model([body[None], padded], training=False))[0, len(title) - 1].astype(
             np.float64
         )
         probabilities = np.exp(logits - logits.max())
@@ -45,36 +48,36 @@ def step_by_step(network: Network, body: np.ndarray) -> tuple[list[int], float]:
     return title[1:], float(np.mean(logs))
 
 
-def test_a_batch_is_decoded_as_the_whole_network_would_word_by_word(network: Network) -> None:
-    many = bodies(12)
-    decoded = network.decode(many, START, END)
-    for row, body in enumerate(many):
-        tokens, log_probability = step_by_step(network, body)
+def test_decoding_a_batch_writes_what_the_whole_network_predicts_token_by_token(network: Network) -> None:
+    batch = bodies(12)
+    decoded = network.decode(batch, START, END)
+    for row, body in enumerate(batch):
+        tokens, log_probability = decoded_token_by_token(network, body)
         assert decoded.ids[row].tolist() == tokens + [0] * (4 - len(tokens))
         assert decoded.log_probability[row] == pytest.approx(log_probability, abs=1e-5)
         assert decoded.lengths[row] == sum(token != END for token in tokens)
 
 
-def test_some_of_these_titles_end_early_and_some_do_not(network: Network) -> None:
+def test_the_test_network_writes_titles_of_every_length(network: Network) -> None:
     assert set(network.decode(bodies(200), START, END).lengths.tolist()) == {0, 1, 2, 3, 4}
 
 
-def test_the_states_of_decoding_are_those_of_encoding(network: Network) -> None:
-    many = bodies(12)
-    np.testing.assert_allclose(network.decode(many, START, END).states, network.encode(many), atol=1e-6)
+def test_decoding_and_encoding_return_the_same_embeddings(network: Network) -> None:
+    batch = bodies(12)
+    np.testing.assert_allclose(network.decode(batch, START, END).states, network.encode(batch), atol=1e-6)
 
 
 @settings(max_examples=25, deadline=None)
 @given(count=st.integers(1, 30), batch_size=st.sampled_from([1, 7, 16]))
-def test_an_issue_is_decoded_the_same_whatever_stands_beside_it(
+def test_the_title_of_an_issue_does_not_depend_on_the_rest_of_its_batch(
     network: Network, count: int, batch_size: int
 ) -> None:
-    everything, some = (
+    all_titles, titles = (
         network.decode(bodies(30), START, END),
         network.decode(bodies(30)[:count], START, END, batch_size),
     )
-    assert some.ids.tolist() == everything.ids[:count].tolist()
-    np.testing.assert_allclose(some.log_probability, everything.log_probability[:count], atol=1e-5)
+    assert titles.ids.tolist() == all_titles.ids[:count].tolist()
+    np.testing.assert_allclose(titles.log_probability, all_titles.log_probability[:count], atol=1e-5)
 
 
 def test_padding_unknown_and_start_are_never_written(network: Network) -> None:
@@ -84,7 +87,7 @@ def test_padding_unknown_and_start_are_never_written(network: Network) -> None:
 
 
 @given(count=st.integers(0, 1300), batch_size=st.integers(1, 600))
-def test_bodies_of_any_number_are_computed_in_few_sizes(count: int, batch_size: int) -> None:
+def test_any_number_of_bodies_is_computed_in_batches_of_a_few_sizes(count: int, batch_size: int) -> None:
     ids = np.arange(1, count + 1, dtype=np.int32)[:, None]
     batches = list(padded_batches(ids, batch_size))
     assert [number for batch, rows in batches for number in batch[:rows, 0].tolist()] == list(
@@ -94,7 +97,7 @@ def test_bodies_of_any_number_are_computed_in_few_sizes(count: int, batch_size: 
     assert len({len(batch) for batch, _ in batches}) <= 1
 
 
-def test_no_bodies_give_no_titles_and_no_embeddings(network: Network) -> None:
+def test_zero_bodies_give_zero_titles_and_zero_embeddings(network: Network) -> None:
     decoded = network.decode(np.zeros((0, 6), np.int32), START, END)
     shapes = [decoded.ids.shape, decoded.lengths.shape, decoded.log_probability.shape, decoded.states.shape]
     assert shapes == [(0, 4), (0,), (0,), (0, 5)]
@@ -107,5 +110,5 @@ def test_bodies_of_another_length_are_refused(network: Network) -> None:
 
 
 def test_ids_beyond_the_vocabulary_are_refused(network: Network) -> None:
-    with pytest.raises(UsageError, match="from 0 to 20; this network knows 0 to 19"):
+    with pytest.raises(UsageError, match="from 0 to 20; the vocabulary of this network has 0 to 19"):
         network.encode([[0, 0, 0, 0, 0, 20]])

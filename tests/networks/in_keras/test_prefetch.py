@@ -1,4 +1,4 @@
-"""A thread makes what comes next; nobody notices but the clock."""
+"""Prefetching in a thread yields the same items as iterating directly."""
 
 from __future__ import annotations
 
@@ -7,61 +7,61 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.networks.in_keras.prefetch import ahead
+from pipeline.networks.in_keras.prefetch import prefetch
 
 
-class Counted:
-    """Numbers from 0 on, and what became of them."""
+class Numbers:
+    """Yields the numbers from 0 on, and records how many, and the thread that closed it."""
 
     def __init__(self, count: int, fails_at: int | None = None) -> None:
-        self.made = 0
+        self.yielded = 0
         self.closed_in = ""
-        self.enough = threading.Event()
+        self.three_yielded = threading.Event()
         self._count, self._fails_at = count, fails_at
 
     def __iter__(self) -> Iterator[int]:
         try:
-            while self.made < self._count:
-                if self.made == self._fails_at:
-                    raise ValueError("the third part is damaged")
-                self.made += 1
-                if self.made == 3:
-                    self.enough.set()
-                yield self.made - 1
+            while self.yielded < self._count:
+                if self.yielded == self._fails_at:
+                    raise ValueError("the third item is damaged")
+                self.yielded += 1
+                if self.yielded == 3:
+                    self.three_yielded.set()
+                yield self.yielded - 1
         finally:
             self.closed_in = threading.current_thread().name
 
 
-def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name == "ahead"]
+def prefetch_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "prefetch"]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 50])
-def test_all_comes_in_order(count: int) -> None:
-    with ahead(iter(Counted(count)), 2) as made:
-        assert list(made) == list(range(count))
-    assert threads() == []
+def test_all_items_come_in_order(count: int) -> None:
+    with prefetch(iter(Numbers(count)), 2) as items:
+        assert list(items) == list(range(count))
+    assert prefetch_threads() == []
 
 
-def test_two_are_made_before_they_are_asked_for_and_no_more() -> None:
-    numbers = Counted(50)
-    with ahead(iter(numbers), 2) as made:
-        assert next(made) == 0
-        assert numbers.enough.wait(60)  # the one in use, and two more, without anybody asking
-        assert numbers.made == 3
+def test_no_more_than_the_given_number_of_items_is_computed_in_advance() -> None:
+    numbers = Numbers(50)
+    with prefetch(iter(numbers), 2) as items:
+        assert next(items) == 0
+        assert numbers.three_yielded.wait(60)  # the one in use, and two in advance
+        assert numbers.yielded == 3
 
 
-def test_what_is_raised_there_is_raised_here_after_what_was_made_before() -> None:
-    with ahead(iter(Counted(50, fails_at=2)), 8) as made:
-        assert [next(made), next(made)] == [0, 1]
-        with pytest.raises(ValueError, match="the third part is damaged"):
-            next(made)
-    assert threads() == []
+def test_an_exception_in_the_thread_is_raised_to_the_consumer_after_the_earlier_items() -> None:
+    with prefetch(iter(Numbers(50, fails_at=2)), 8) as items:
+        assert [next(items), next(items)] == [0, 1]
+        with pytest.raises(ValueError, match="the third item is damaged"):
+            next(items)
+    assert prefetch_threads() == []
 
 
-def test_who_leaves_early_leaves_no_thread_and_what_made_them_is_closed_in_it() -> None:
-    numbers = Counted(50)
-    with ahead(iter(numbers), 2) as made:
-        next(made)
-    assert threads() == []
-    assert numbers.closed_in == "ahead"
+def test_leaving_early_ends_the_thread_which_closes_the_items() -> None:
+    numbers = Numbers(50)
+    with prefetch(iter(numbers), 2) as items:
+        next(items)
+    assert prefetch_threads() == []
+    assert numbers.closed_in == "prefetch"

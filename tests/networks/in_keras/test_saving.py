@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import LakeError
-from pipeline.networks.in_keras import VARIANTS, Shape, build, saving
+from pipeline.networks.in_keras import Shape, build, saving
+from pipeline.networks.variants import VARIANTS
 
 SHAPE = Shape(20, 9, body_length=6, title_length=5, embedding_size=4, hidden_size=5)
 SHAPES = {
@@ -22,7 +23,7 @@ BODY = [[9, 2, 9, 19, 4, 0]]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_network_comes_back_as_it_was_saved(tmp_path: Path, variant: str) -> None:
+def test_a_loaded_network_equals_the_saved_network(tmp_path: Path, variant: str) -> None:
     network = build(variant, SHAPES[variant], seed=5)
     saving.save(network, tmp_path / "new")
     loaded = saving.load(tmp_path / "new")
@@ -34,7 +35,7 @@ def test_a_network_comes_back_as_it_was_saved(tmp_path: Path, variant: str) -> N
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_files_are_keras_and_json_and_hold_no_optimizer(tmp_path: Path, variant: str) -> None:
+def test_the_files_are_in_keras_format_and_json_without_the_optimizer(tmp_path: Path, variant: str) -> None:
     network = build(variant, SHAPES[variant], seed=5)
     saving.save(network, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["network.keras", "shape.json"]
@@ -54,20 +55,20 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["network.keras", "shape.json"])
-@pytest.mark.parametrize("keep", [0, 10, 300])
-def test_a_damaged_file_is_named(tmp_path: Path, name: str, keep: int) -> None:
+@pytest.mark.parametrize("size", [0, 10, 300])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str, size: int) -> None:
     saving.save(build("gru", SHAPE, seed=5), tmp_path)
     content = (tmp_path / name).read_bytes()
-    (tmp_path / name).write_bytes(content[: min(keep, len(content) - 10)])
+    (tmp_path / name).write_bytes(content[: min(size, len(content) - 10)])
     with pytest.raises(LakeError, match=f"{name} is damaged"):
         saving.load(tmp_path)
 
 
 def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     saving.save(build("gru", SHAPE, seed=5), tmp_path)
-    about = json.loads((tmp_path / "shape.json").read_text())
-    about["shape"]["title_vocabulary"] = 10
-    (tmp_path / "shape.json").write_text(json.dumps(about))
+    content = json.loads((tmp_path / "shape.json").read_text())
+    content["shape"]["title_vocabulary"] = 10
+    (tmp_path / "shape.json").write_text(json.dumps(content))
     with pytest.raises(LakeError, match="does not fit the shape"):
         saving.load(tmp_path)
 

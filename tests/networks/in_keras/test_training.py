@@ -1,4 +1,4 @@
-"""Training: it learns, it stops, it goes on after a kill."""
+"""Training learns, stops early, and resumes after an interruption."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ Batch = tuple[np.ndarray, np.ndarray]
 
 
 class KilledError(Exception):
-    """What stands for a kill."""
+    """Simulates the end of the process."""
 
 
-class Copying:
-    """Titles that repeat the last two words of their body: (B, 5) and (B, 6) ids, another order every epoch."""
+class CopyTask:
+    """Titles that repeat the last two words of their body: (B, 5) and (B, 6) ids, in a new order every
+    epoch."""
 
     def __init__(self, issues: int, batch_size: int = 16, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
@@ -43,8 +44,8 @@ class Copying:
             yield self.bodies[rows], self.titles[rows]
 
 
-def quiet(_: Figures) -> None:
-    """Reports to nobody."""
+def ignore(_: Figures) -> None:
+    """Does nothing with the figures of an epoch."""
 
 
 def train(
@@ -61,7 +62,7 @@ def train(
         if kill_after and figures.group == "train" and figures.epoch > kill_after:
             raise KilledError
 
-    data = Copying(64), Copying(16, seed=1)
+    data = CopyTask(64), CopyTask(16, seed=1)
     return fit(
         network,
         *data,
@@ -74,8 +75,8 @@ def train(
     )
 
 
-def copying(network: Network, folder: Path, kill_at: int = 0) -> list[Figures]:
-    """What the variant `copy` reports of 3 epochs of contrast and 2 of titles, until it is killed at that report."""
+def train_copy(network: Network, folder: Path, kill_at: int = 0) -> list[Figures]:
+    """The reports of 3 epochs of contrastive pre-training and 2 of titles, up to report number `kill_at`."""
     reported: list[Figures] = []
 
     def report(figures: Figures) -> None:
@@ -83,7 +84,7 @@ def copying(network: Network, folder: Path, kill_at: int = 0) -> list[Figures]:
         if len(reported) == kill_at:
             raise KilledError
 
-    data = Copying(64), Copying(16, seed=1)
+    data = CopyTask(64), CopyTask(16, seed=1)
     fit(
         network,
         *data,
@@ -102,8 +103,8 @@ def weights(network: Network) -> list[list[float]]:
     return [weight.ravel().tolist() for weight in network.model.get_weights()]
 
 
-def predicted(network: Network, data: Copying) -> tuple[np.ndarray, np.ndarray]:
-    """Per position (n, 5): the cross-entropy, and whether the likeliest token is the right one."""
+def predicted(network: Network, data: CopyTask) -> tuple[np.ndarray, np.ndarray]:
+    """For each position (n, 5) the cross-entropy, and whether the most probable token is the right one."""
     logits = np.asarray(network.model([data.bodies, data.titles[:, :-1]], training=False)).astype(np.float64)
     logs = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
     losses = -np.take_along_axis(logs, data.titles[:, 1:, None], axis=-1)[:, :, 0]
@@ -112,7 +113,7 @@ def predicted(network: Network, data: Copying) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Trained:
-    """Four epochs without an interruption."""
+    """A training of four epochs without an interruption."""
 
     network: Network
     history: History
@@ -120,95 +121,94 @@ class Trained:
 
 
 @pytest.fixture(scope="module")
-def straight(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    network, folder = build("gru", SHAPE, seed=1), tmp_path_factory.mktemp("straight")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    network, folder = build("gru", SHAPE, seed=1), tmp_path_factory.mktemp("uninterrupted")
     return Trained(network, train(network, folder, epochs=4), folder)
 
 
-def test_it_learns_to_copy_two_words(tmp_path: Path) -> None:
+def test_a_network_learns_to_copy_two_words(tmp_path: Path) -> None:
     network = build("gru", SHAPE, seed=1)
-    data = Copying(700, batch_size=35)
+    data = CopyTask(700, batch_size=35)
     fit(
         network,
         data,
-        Copying(35, 35, seed=1),
+        CopyTask(35, 35, seed=1),
         epochs=18,
         learning_rate=0.02,
         patience=9,
         checkpoint=tmp_path,
-        on_epoch=quiet,
+        on_epoch=ignore,
         seed=1,
     )
     decoded = network.decode(data.bodies[:50], START, END)
     assert np.mean((decoded.ids[:, :3] == data.titles[:50, 1:4]).all(axis=1)) > 0.9
 
 
-def test_a_training_killed_in_its_third_epoch_goes_on_to_the_same_figures_and_weights(
-    straight: Trained, tmp_path: Path
+def test_a_training_killed_in_its_third_epoch_resumes_with_the_same_figures_and_weights(
+    uninterrupted: Trained, tmp_path: Path
 ) -> None:
     with pytest.raises(KilledError):
         train(build("gru", SHAPE, seed=1), tmp_path, epochs=4, kill_after=2)
-    again = build("gru", SHAPE, seed=99)  # its first weights do not matter: the checkpoint has them
-    assert train(again, tmp_path, epochs=4) == straight.history
-    assert weights(again) == weights(straight.network)
+    resumed = build("gru", SHAPE, seed=99)  # another seed: the weights come from the checkpoint
+    assert train(resumed, tmp_path, epochs=4) == uninterrupted.history
+    assert weights(resumed) == weights(uninterrupted.network)
 
 
-def test_the_same_seed_and_data_give_the_same_weights(straight: Trained, tmp_path: Path) -> None:
+def test_the_same_seed_and_data_give_the_same_weights(uninterrupted: Trained, tmp_path: Path) -> None:
     network = build("gru", SHAPE, seed=1)
-    assert train(network, tmp_path, epochs=4) == straight.history
-    assert weights(network) == weights(straight.network)
+    assert train(network, tmp_path, epochs=4) == uninterrupted.history
+    assert weights(network) == weights(uninterrupted.network)
 
 
 @pytest.fixture(scope="module")
-def copied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, list[Figures]]:
-    """`copy`, trained without an interruption, and what it reported."""
+def trained_copy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, list[Figures]]:
+    """The variant `copy`, trained without an interruption, and its reports."""
     network = build("copy", SHAPE, seed=1)
-    return network, copying(network, tmp_path_factory.mktemp("copied"))
+    return network, train_copy(network, tmp_path_factory.mktemp("trained_copy"))
 
 
-def test_copy_reports_epochs_of_contrast_before_those_of_titles(
-    copied: tuple[Network, list[Figures]],
+def test_copy_reports_epochs_of_contrastive_pre_training_before_epochs_of_titles(
+    trained_copy: tuple[Network, list[Figures]],
 ) -> None:
-    assert [(figures.group, figures.epoch) for figures in copied[1]] == [
+    assert [(figures.group, figures.epoch) for figures in trained_copy[1]] == [
         *(("contrast", 1), ("contrast", 2), ("contrast", 3)),
         *(("train", 1), ("train", 2)),
     ]
-    assert [type(figures) for figures in copied[1][2:4]] == [ContrastFigures, EpochFigures]
+    assert [type(figures) for figures in trained_copy[1][2:4]] == [ContrastFigures, EpochFigures]
 
 
-@pytest.mark.parametrize(("kill_at", "left"), [(1, 5), (3, 3), (4, 2), (5, 1)])
-def test_copy_killed_in_any_epoch_goes_on_to_the_same_figures_and_weights(
-    copied: tuple[Network, list[Figures]], tmp_path: Path, kill_at: int, left: int
+@pytest.mark.parametrize(("kill_at", "remaining"), [(1, 5), (3, 3), (4, 2), (5, 1)])
+def test_copy_killed_in_any_epoch_resumes_with_the_same_figures_and_weights(
+    trained_copy: tuple[Network, list[Figures]], tmp_path: Path, kill_at: int, remaining: int
 ) -> None:
-    network, reported = copied
+    network, reported = trained_copy
     with pytest.raises(KilledError):
-        copying(build("copy", SHAPE, seed=1), tmp_path, kill_at)
-    again = build(
-        "copy", SHAPE, seed=1 if kill_at == 1 else 99
-    )  # from the first checkpoint on, first weights do not matter
-    assert copying(again, tmp_path) == reported[-left:]
-    assert weights(again) == weights(network)
+        train_copy(build("copy", SHAPE, seed=1), tmp_path, kill_at)
+    # killed at the first report, it has no checkpoint yet: only then the initial weights matter
+    resumed = build("copy", SHAPE, seed=1 if kill_at == 1 else 99)
+    assert train_copy(resumed, tmp_path) == reported[-remaining:]
+    assert weights(resumed) == weights(network)
 
 
-def test_a_finished_training_is_not_repeated(straight: Trained) -> None:
-    again = build("gru", SHAPE, seed=1)
+def test_a_finished_training_is_not_repeated(uninterrupted: Trained) -> None:
+    network = build("gru", SHAPE, seed=1)
     reported: list[Figures] = []
-    data = Copying(64), Copying(16)
+    data = CopyTask(64), CopyTask(16)
     history = fit(
-        again,
+        network,
         *data,
         epochs=4,
         learning_rate=0.01,
         patience=9,
-        checkpoint=straight.folder,
+        checkpoint=uninterrupted.folder,
         on_epoch=reported.append,
         seed=1,
     )
-    assert (history, reported) == (straight.history, [])
-    assert weights(again) == weights(straight.network)
+    assert (history, reported) == (uninterrupted.history, [])
+    assert weights(network) == weights(uninterrupted.network)
 
 
-def test_a_rate_far_too_high_is_halved_and_training_stops_with_the_best_weights(tmp_path: Path) -> None:
+def test_a_learning_rate_that_is_too_high_is_halved_and_the_best_weights_are_restored(tmp_path: Path) -> None:
     network = build("gru", SHAPE, seed=1)
     history = train(network, tmp_path, epochs=40, rate=0.6, patience=2)
     best = best_epoch(history)
@@ -216,13 +216,20 @@ def test_a_rate_far_too_high_is_halved_and_training_stops_with_the_best_weights(
     assert [
         epoch.learning_rate / history[best.epoch - 1].learning_rate for epoch in history[best.epoch :]
     ] == pytest.approx([1, 0.5])
-    assert predicted(network, Copying(16, seed=1))[0].mean() == pytest.approx(best.validation_loss, rel=1e-4)
+    assert predicted(network, CopyTask(16, seed=1))[0].mean() == pytest.approx(best.validation_loss, rel=1e-4)
 
 
-def test_the_rate_of_copy_falls_in_a_straight_line_over_the_second_half_of_the_epochs(tmp_path: Path) -> None:
-    network, data = build("copy", SHAPE, seed=1), (Copying(64), Copying(16))
+def test_the_learning_rate_of_copy_decays_linearly_over_the_second_half_of_the_epochs(tmp_path: Path) -> None:
+    network, data = build("copy", SHAPE, seed=1), (CopyTask(64), CopyTask(16))
     history = fit(
-        network, *data, epochs=6, learning_rate=0.003, patience=9, checkpoint=tmp_path, on_epoch=quiet, seed=1
+        network,
+        *data,
+        epochs=6,
+        learning_rate=0.003,
+        patience=9,
+        checkpoint=tmp_path,
+        on_epoch=ignore,
+        seed=1,
     )
     assert [epoch.validation_loss for epoch in history] == sorted(
         (epoch.validation_loss for epoch in history), reverse=True
@@ -232,9 +239,9 @@ def test_the_rate_of_copy_falls_in_a_straight_line_over_the_second_half_of_the_e
     )
 
 
-def test_losses_are_means_over_issues_and_those_of_tokens_leave_padding_out(tmp_path: Path) -> None:
+def test_losses_are_means_over_issues_and_token_losses_leave_padding_out(tmp_path: Path) -> None:
     network = build("gru", SHAPE, seed=1)
-    data = Copying(20)  # in batches of 16 and 4
+    data = CopyTask(20)  # in batches of 16 and 4
     last = fit(
         network,
         data,
@@ -243,7 +250,7 @@ def test_losses_are_means_over_issues_and_those_of_tokens_leave_padding_out(tmp_
         learning_rate=0.01,
         patience=9,
         checkpoint=tmp_path,
-        on_epoch=quiet,
+        on_epoch=ignore,
         seed=1,
     )[-1]
     losses, hits = predicted(network, data)
@@ -252,25 +259,29 @@ def test_losses_are_means_over_issues_and_those_of_tokens_leave_padding_out(tmp_
     assert last.validation_token_accuracy == pytest.approx(hits[:, :3].mean(), abs=1e-6)
 
 
-def test_a_checkpoint_of_another_seed_is_refused(straight: Trained) -> None:
+def test_a_checkpoint_of_another_seed_is_refused(uninterrupted: Trained) -> None:
     with pytest.raises(LakeError, match=r"(?s)another training.*rm "):
-        train(build("gru", SHAPE, seed=2), straight.folder, epochs=5, seed=2)
+        train(build("gru", SHAPE, seed=2), uninterrupted.folder, epochs=5, seed=2)
 
 
-def test_a_damaged_checkpoint_is_refused_saying_what_to_remove(straight: Trained, tmp_path: Path) -> None:
-    (tmp_path / "checkpoint.npz").write_bytes((straight.folder / "checkpoint.npz").read_bytes()[:1000])
-    with pytest.raises(LakeError, match=r"(?s)checkpoint.npz is no checkpoint.*rm "):
+def test_a_damaged_checkpoint_is_refused_with_the_command_that_removes_it(
+    uninterrupted: Trained, tmp_path: Path
+) -> None:
+    (tmp_path / "checkpoint.npz").write_bytes((uninterrupted.folder / "checkpoint.npz").read_bytes()[:1000])
+    with pytest.raises(LakeError, match=r"(?s)checkpoint.npz is not a checkpoint.*rm "):
         train(build("gru", SHAPE, seed=1), tmp_path, epochs=2)
 
 
-def test_nothing_but_the_checkpoint_is_left_beside_it(straight: Trained) -> None:
-    assert [path.name for path in straight.folder.iterdir()] == ["checkpoint.npz"]
+def test_the_folder_contains_only_the_checkpoint(uninterrupted: Trained) -> None:
+    assert [path.name for path in uninterrupted.folder.iterdir()] == ["checkpoint.npz"]
 
 
-@pytest.mark.parametrize(("issues", "validated", "what"), [(0, 5, "train"), (5, 0, "validate")])
-def test_no_issues_are_a_users_mistake(tmp_path: Path, issues: int, validated: int, what: str) -> None:
-    data = Copying(issues), Copying(validated)
-    with pytest.raises(UsageError, match=f"no issue to {what} on"):
+@pytest.mark.parametrize(("issues", "validation_issues", "purpose"), [(0, 5, "train"), (5, 0, "validate")])
+def test_training_or_validating_without_issues_is_a_usage_error(
+    tmp_path: Path, issues: int, validation_issues: int, purpose: str
+) -> None:
+    data = CopyTask(issues), CopyTask(validation_issues)
+    with pytest.raises(UsageError, match=f"no issue to {purpose} on"):
         fit(
             build("gru", SHAPE, seed=1),
             *data,
@@ -278,7 +289,7 @@ def test_no_issues_are_a_users_mistake(tmp_path: Path, issues: int, validated: i
             learning_rate=0.01,
             patience=1,
             checkpoint=tmp_path,
-            on_epoch=quiet,
+            on_epoch=ignore,
             seed=1,
         )
 
@@ -287,7 +298,9 @@ def test_titles_of_another_length_are_refused(tmp_path: Path) -> None:
     def short(_: int) -> Iterator[Batch]:
         yield np.ones((2, 5), np.int32), np.ones((2, 4), np.int32)
 
-    with pytest.raises(UsageError, match=r"titles of \(2, 4\); this network trains on \(B, 5\) and \(B, 6\)"):
+    with pytest.raises(
+        UsageError, match=r"the titles \(2, 4\); this network trains on \(B, 5\) and \(B, 6\)"
+    ):
         fit(
             build("gru", SHAPE, seed=1),
             short,
@@ -296,12 +309,12 @@ def test_titles_of_another_length_are_refused(tmp_path: Path) -> None:
             learning_rate=0.01,
             patience=1,
             checkpoint=tmp_path,
-            on_epoch=quiet,
+            on_epoch=ignore,
             seed=1,
         )
 
 
-def test_a_loss_that_is_no_number_ends_the_training_without_a_checkpoint(tmp_path: Path) -> None:
+def test_a_loss_that_is_not_a_number_ends_the_training_without_a_checkpoint(tmp_path: Path) -> None:
     network = build("gru", SHAPE, seed=1)
     network.model.set_weights([weight * math.nan for weight in network.model.get_weights()])
     with pytest.raises(TitlerError, match=r"loss of epoch 1 is nan"):

@@ -1,0 +1,59 @@
+"""Batches of bodies of similar length, cut to the longest of them.
+
+Only for networks that ignore padding behind a body. A recurrent network takes as many steps as a batch is
+wide. Widths are rounded up, so that few are compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pipeline.networks.shape import PAD, Ids
+
+WIDTH_MULTIPLE = 32
+"""Widths are multiples of it, up to the full length of a body."""
+POOLED_BATCHES = 50
+"""Number of training batches that are sorted together: enough that the bodies of a batch have one length, few
+enough that batches stay random."""
+
+
+def lengths(ids: Ids) -> Ids:
+    """(n,): number of positions up to the last one that is not padding."""
+    is_token = ids != PAD
+    after_last = ids.shape[1] - is_token[:, ::-1].argmax(axis=1)
+    return np.where(is_token.any(axis=1), after_last, 0).astype(np.int32)
+
+
+def trimmed(ids: Ids) -> Ids:
+    """The rows cut behind the longest of them; the width is a multiple of WIDTH_MULTIPLE, or the full
+    width."""
+    longest = max(1, int(lengths(ids).max(initial=0)))
+    return ids[:, : min(ids.shape[1], -(-longest // WIDTH_MULTIPLE) * WIDTH_MULTIPLE)]
+
+
+def bucketed(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[tuple[Ids, Ids]]:
+    """The same issues in batches of the same size, each with bodies of similar length.
+
+    Issues are sorted by length within POOLED_BATCHES batches; the sorted batches come in random order.
+    Deterministic.
+    """
+    random = np.random.default_rng(0)
+    pool: list[tuple[Ids, Ids]] = []
+    for batch in batches:
+        pool.append(batch)
+        if len(pool) == POOLED_BATCHES:
+            yield from _sorted(pool, random)
+            pool = []
+    if pool:
+        yield from _sorted(pool, random)
+
+
+def _sorted(pool: list[tuple[Ids, Ids]], random: np.random.Generator) -> Iterator[tuple[Ids, Ids]]:
+    size = len(pool[0][0])
+    bodies, titles = (np.concatenate(arrays) for arrays in zip(*pool, strict=True))
+    order = np.argsort(lengths(bodies), kind="stable")
+    for number in random.permutation(-(-len(order) // size)):
+        rows = order[number * size : (number + 1) * size]
+        yield bodies[rows], titles[rows]

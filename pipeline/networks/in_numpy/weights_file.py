@@ -1,0 +1,53 @@
+"""Reads the weights in a file that Keras wrote."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from pipeline.networks.shape import Floats
+
+Weights = Mapping[str, list[Floats]]
+"""The weights of each layer by its name, in Keras's order."""
+WeightShapes = dict[str, list[tuple[int, ...]]]
+"""The shapes of the weights of each layer by its name."""
+
+
+def read_weights(path: Path) -> Weights:
+    """The weights in a zip with an HDF5 file, in which the group of each layer has a group `vars` with its
+    name and its arrays.
+
+    The path of a layer's group depends on how Keras stores it: as a layer of the model, as a layer in another
+    layer, or as an attribute of the model. The arrays of a recurrent layer are one level lower, in the group
+    of its cell.
+    """
+    with zipfile.ZipFile(path) as archive:
+        content = archive.read("model.weights.h5")
+    weights: dict[str, list[Floats]] = {}
+
+    def collect(group_path: str, group: Any) -> None:
+        if isinstance(group, h5py.Group) and "vars" in group and not group_path.endswith("cell"):
+            variables = group["cell/vars"] if "cell" in group else group["vars"]
+            weights[str(group["vars"].attrs["name"])] = [
+                np.asarray(variables[str(number)], np.float32) for number in range(len(variables))
+            ]
+
+    with h5py.File(io.BytesIO(content), "r") as file:
+        file.visititems(collect)
+    return weights
+
+
+def check_shapes(weights: Weights, expected: WeightShapes) -> None:
+    """Raises ValueError if the weights of a layer are missing or have other shapes."""
+    for name, expected_shapes in expected.items():
+        shapes = [array.shape for array in weights.get(name, [])]
+        if shapes != expected_shapes:
+            raise ValueError(
+                f"the weights of the layer {name} have the shapes {shapes}, not {expected_shapes}"
+            )
