@@ -1,11 +1,12 @@
-"""Every figure that needs an accelerator, in one table.
+"""Measures everything that needs an accelerator, in one table.
 
-    KERAS_BACKEND=jax PYTHONPATH=. python tests/benchmarks/gpu.py            1,584,000 pairs: the article's count
-    KERAS_BACKEND=jax PYTHONPATH=. python tests/benchmarks/gpu.py --pairs 3000 --batches 256   a trial on a CPU
+    KERAS_BACKEND=jax PYTHONPATH=. python tests/benchmarks/gpu.py    1,584,000 pairs, as in the article
+    PYTHONPATH=. python tests/benchmarks/gpu.py --pairs 3000 --batches 256       a trial on a CPU
 
-Imports `pipeline.networks.in_keras` and NumPy alone, so that it runs where only Keras and a backend are installed. Pairs are generated, words drawn
-by Zipf's law: for the article's network 70 and 12 ids at its vocabularies of 8,002 and 4,502, for `copy` 8,000 units, at most 256 and 24
-of them, 140 and 12 on average. The article's epoch took 263 s on a V100.
+Imports only `pipeline.networks` and NumPy, so it runs on a machine that has only Keras and a backend. The
+pairs are generated with words that follow Zipf's law. For the article's network they have 70 and 12 ids from
+its vocabularies of 8,002 and 4,502; for `copy` they have at most 256 and 24 of 8,000 units, and 140 and 12 on
+average. The article's epoch took 263 s on a V100.
 """
 
 from __future__ import annotations
@@ -20,32 +21,38 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.networks.in_keras import VARIANTS, Network, Shape, build
+from pipeline.networks.in_keras import Network, Shape, build
 from pipeline.networks.in_keras.contrastive_training import ContrastFigures
 from pipeline.networks.in_keras.training import EpochFigures, Figures, fit
+from pipeline.networks.variants import VARIANTS
 
 Ids = npt.NDArray[np.int32]
-ARTICLES = Shape(8002, 4502)
-SHAPES = {"gru": ARTICLES, "gru_cudnn": ARTICLES, "copy": Shape(8000, 8000, body_length=256, title_length=24)}
-FLOP_A_PAIR = {"gru": 352e6, "gru_cudnn": 352e6, "copy": 1031e6}
-"""forward and backward: the GRUs' steps, the attention's keys, and the words' matrix where a title's places are no padding"""
+ARTICLE_SHAPE = Shape(8002, 4502)
+SHAPES = {
+    "gru": ARTICLE_SHAPE,
+    "gru_cudnn": ARTICLE_SHAPE,
+    "copy": Shape(8000, 8000, body_length=256, title_length=24),
+}
+FLOP_PER_PAIR = {"gru": 352e6, "gru_cudnn": 352e6, "copy": 1031e6}
+"""forward and backward: the steps of the GRUs, the keys of the attention, and the output matrix for the
+tokens of the title"""
 PAIRS = 1_584_000
 BATCHES = (1200, 4800)
-EPOCHS = 2  # the first compiles; the second is timed
+EPOCHS = 2  # the first one compiles; the second one is timed
 START, END = 2, 3
 
 
 def words(random: np.random.Generator, count: int, length: int, vocabulary: int) -> Ids:
-    """(count, length) ids from 4 on, common ones often."""
+    """(count, length) ids from 4 on, distributed by Zipf's law."""
     ids: Ids = (4 + random.zipf(1.3, (count, length)) % (vocabulary - 4)).astype(np.int32)
     return ids
 
 
 def bodies_of(variant: str, count: int, seed: int) -> Ids:
-    """Bodies as a variant reads them: full, or padded behind."""
+    """Bodies as the variant reads them: of full length, or with padding at the end."""
     random, shape = np.random.default_rng(seed), SHAPES[variant]
     ids = words(random, count, shape.body_length, shape.body_vocabulary)
-    if VARIANTS[variant].trims:
+    if VARIANTS[variant].trims_padding:
         ids[
             np.arange(shape.body_length)
             >= np.clip(random.lognormal(4.85, 0.75, count), 10, shape.body_length)[:, None]
@@ -54,13 +61,13 @@ def bodies_of(variant: str, count: int, seed: int) -> Ids:
 
 
 class Pairs:
-    """Bodies and titles in memory, in batches of one size."""
+    """Bodies and titles in memory; called with the number of an epoch, yields batches of one size."""
 
     def __init__(self, count: int, variant: str, batch: int, seed: int) -> None:
         random, shape = np.random.default_rng([seed, 1]), SHAPES[variant]
         self.bodies = bodies_of(variant, count, seed)
         self.titles = words(random, count, shape.title_length, shape.title_vocabulary)
-        if VARIANTS[variant].trims:
+        if VARIANTS[variant].trims_padding:
             self.titles[:, 0] = START
             ends = random.integers(6, 17, count)
             self.titles[np.arange(count), ends] = END
@@ -75,10 +82,14 @@ class Pairs:
 
 
 def train(variant: str, precision: str, batch: int, count: int) -> tuple[Network, EpochFigures, float, float]:
-    """The trained network, its last epoch, the share of that epoch that making its batches alone takes, and pairs a second of contrast."""
+    """Trains a network.
+
+    Returns it, its last epoch, the time to read that epoch's batches as a share of the epoch's time, and the
+    pairs per second of contrastive pre-training (0 if there is none).
+    """
     keras.config.set_dtype_policy(precision)
     network = build(variant, SHAPES[variant], seed=0)
-    data, check = Pairs(count, variant, batch, seed=1), Pairs(batch, variant, batch, seed=2)
+    data, validation = Pairs(count, variant, batch, seed=1), Pairs(batch, variant, batch, seed=2)
     reported: list[Figures] = []
 
     def report(figures: Figures) -> None:
@@ -89,7 +100,7 @@ def train(variant: str, precision: str, batch: int, count: int) -> tuple[Network
         figures = fit(
             network,
             data,
-            check,
+            validation,
             epochs=EPOCHS,
             learning_rate=0.001,
             patience=EPOCHS,
@@ -111,8 +122,9 @@ def train(variant: str, precision: str, batch: int, count: int) -> tuple[Network
 
 
 def rates(network: Network, bodies: Ids, batch: int) -> list[float]:
-    """Issues embedded, titled greedily and titled with a beam of 4 a second, `batch` at a time."""
-    found = []
+    """Issues per second that are embedded, titled greedily, and titled with a beam width of 4, in batches of
+    `batch`."""
+    issues_per_second = []
     for work in (
         lambda ids: network.encode(ids, batch),
         lambda ids: network.decode(ids, START, END, batch, beam_width=1),
@@ -121,12 +133,12 @@ def rates(network: Network, bodies: Ids, batch: int) -> list[float]:
         work(bodies[:batch])
         began = time.perf_counter()
         work(bodies)
-        found.append(len(bodies) / (time.perf_counter() - began))
-    return found
+        issues_per_second.append(len(bodies) / (time.perf_counter() - began))
+    return issues_per_second
 
 
 def main() -> None:
-    """Prints one table: a row for each variant, precision and batch size."""
+    """Prints one table with a row per variant, precision and batch size."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -134,22 +146,23 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS))
     parser.add_argument("--precisions", nargs="+", default=["float32", "mixed_bfloat16"])
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     rows = []
-    for variant in chosen.variants:
-        for precision in chosen.precisions:
-            for batch in chosen.batches:
-                network, figures, input_share, contrast = train(variant, precision, batch, chosen.pairs)
+    for variant in arguments.variants:
+        for precision in arguments.precisions:
+            for batch in arguments.batches:
+                network, figures, input_share, contrast = train(variant, precision, batch, arguments.pairs)
                 embedded, greedy, beam = rates(
-                    network, bodies_of(variant, min(chosen.pairs, 40 * batch), 3), batch
+                    network, bodies_of(variant, min(arguments.pairs, 40 * batch), 3), batch
                 )
-                tflops = figures.issues * FLOP_A_PAIR[variant] / figures.seconds / 1e12
+                tflops = figures.issues * FLOP_PER_PAIR[variant] / figures.seconds / 1e12
                 rows.append(
-                    f"{variant:10} {precision:15} {batch:6} {figures.seconds:9.1f} {figures.loss:8.4f} {input_share:7.1%} {tflops:8.2f} "
-                    f"{contrast:10.0f} {embedded:10.0f} {greedy:10.0f} {beam:10.0f}"
+                    f"{variant:10} {precision:15} {batch:6} {figures.seconds:9.1f} {figures.loss:8.4f} "
+                    f"{input_share:7.1%} {tflops:8.2f} {contrast:10.0f} "
+                    f"{embedded:10.0f} {greedy:10.0f} {beam:10.0f}"
                 )
-    print(f"\n{chosen.pairs:,} pairs, Keras {keras.__version__} on {keras.config.backend()}")
-    heads = (
+    print(f"\n{arguments.pairs:,} pairs, Keras {keras.__version__} on {keras.config.backend()}")
+    headings = (
         ("s/epoch", 9),
         ("loss", 8),
         ("input", 7),
@@ -158,7 +171,7 @@ def main() -> None:
     )
     print(
         f"{'variant':10} {'precision':15} {'batch':>6} "
-        + " ".join(f"{name:>{width}}" for name, width in heads)
+        + " ".join(f"{name:>{width}}" for name, width in headings)
     )
     print("\n".join(rows))
 

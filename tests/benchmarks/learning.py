@@ -1,6 +1,7 @@
-"""A network that learns from a part of the benchmark as `titler train` learns from the lake, with the settings' vocabularies.
+"""Trains a network on a part of the benchmark as `titler train` trains on the lake, with the default
+vocabulary sizes.
 
-Imports Keras when a network is built, and nothing else that is heavier than NumPy and Arrow.
+Before a network is built, imports nothing heavier than NumPy and Arrow; then also Keras.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.dataset.repository_runs import TOGETHER, in_runs
-from pipeline.networks.shape import Ids, Shape, units_of
+from pipeline.dataset.repository_runs import RUN_LENGTH, order_in_runs
+from pipeline.networks.shape import Ids, Shape
+from pipeline.networks.variants import variant_of
 from pipeline.predictor.predictor import Predictor
 from pipeline.text.engine import tokenizer
 from pipeline.text.markup import prepare
-from pipeline.text.subwords import ISSUES_READ, Subwords, Units
+from pipeline.text.subwords import MAX_TRAINING_ISSUES, BytePairEncoding, SubwordVocabulary
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
 BODY_WORDS, TITLE_WORDS, BODY_LENGTH, TITLE_LENGTH = 8000, 4500, 70, 12
@@ -30,7 +32,7 @@ SUBWORDS, BODY_UNITS, TITLE_UNITS = 8000, 256, 24
 
 @dataclass(frozen=True)
 class Learning:
-    """What a training takes, beside its data."""
+    """The settings of a training."""
 
     variant: str = "gru"
     epochs: int = 4
@@ -39,27 +41,31 @@ class Learning:
     seed: int = 42
     contrast_epochs: int = 6
     pieces: int = 1
-    """epochs that a pass over the issues is parted into, so that the best of few passes can be chosen"""
+    """number of epochs that one pass over the issues is split into: with few passes, more epochs to choose
+    the best from"""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Bodies (n, body length) and titles (n, title length) in memory; called with the number of an epoch, batches in that epoch's order."""
+    """Bodies (n, body length) and titles (n, title length) in memory.
+
+    Called with the number of an epoch, yields training batches in that epoch's order.
+    """
 
     bodies: Ids
     titles: Ids
     groups: npt.NDArray[np.int64]
-    """(n,): a number for each one's repository"""
+    """(n,): a number for the repository of each issue"""
     batch_size: int
     seed: int
-    together: int = 1
-    """issues of a repository in a row"""
-
+    run_length: int = 1
+    """number of consecutive issues of the same repository"""
     pieces: int = 1
+    """as in `Learning`"""
 
     def __call__(self, epoch: int) -> Iterator[tuple[Ids, Ids]]:
-        passed, piece = divmod(max(0, epoch - 1), self.pieces)
-        order = in_runs(self.groups, self.together, np.random.default_rng([self.seed, passed]))[
+        pass_number, piece = divmod(max(0, epoch - 1), self.pieces)
+        order = order_in_runs(self.groups, self.run_length, np.random.default_rng([self.seed, pass_number]))[
             piece :: self.pieces
         ]
         for start in range(0, len(order), self.batch_size):
@@ -68,55 +74,61 @@ class Pairs:
 
 
 def learn(
-    train: pa.Table, validation: pa.Table, how: Learning, name: str, on_epoch: Callable[[Any], None] = print
+    train: pa.Table,
+    validation: pa.Table,
+    settings: Learning,
+    name: str,
+    on_epoch: Callable[[Any], None] = print,
 ) -> Predictor:
-    """A model that learned titles from bodies of `train`, with the weights of the epoch that was best on `validation`.
+    """A model trained on `train`, with the weights of the epoch that was best on `validation`.
 
-    It never abstains by its confidence. Raises UsageError where either part is empty.
+    It does not abstain because of low confidence. Raises UsageError if either table is empty.
     """
     from pipeline.networks.in_keras import build
     from pipeline.networks.in_keras.training import fit
 
     vocabularies, *ids = (
-        _subwords(train, validation) if units_of(how.variant) == "subwords" else _words(train, validation)
+        _subwords(train, validation)
+        if variant_of(settings.variant).units == "subwords"
+        else _words(train, validation)
     )
-    learned, held = (
-        Pairs(*pair, _groups(part), how.batch_size, how.seed)
-        for pair, part in zip(ids, (train, validation), strict=True)
+    training_pairs, validation_pairs = (
+        Pairs(*pair, _repository_numbers(issues), settings.batch_size, settings.seed)
+        for pair, issues in zip(ids, (train, validation), strict=True)
     )
     body, title = vocabularies.body, vocabularies.title
-    network = build(how.variant, Shape(body.size, title.size, body.length, title.length), how.seed)
+    network = build(settings.variant, Shape(body.size, title.size, body.length, title.length), settings.seed)
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         fit(
             network,
-            replace(learned, pieces=how.pieces),
-            held,
-            epochs=how.epochs,
-            learning_rate=how.learning_rate,
-            patience=how.epochs,
+            replace(training_pairs, pieces=settings.pieces),
+            validation_pairs,
+            epochs=settings.epochs,
+            learning_rate=settings.learning_rate,
+            patience=settings.epochs,
             checkpoint=Path(folder),
             on_epoch=on_epoch,
-            seed=how.seed,
-            contrast=replace(learned, together=TOGETHER),
-            contrast_epochs=how.contrast_epochs,
+            seed=settings.seed,
+            contrast=replace(training_pairs, run_length=RUN_LENGTH),
+            contrast_epochs=settings.contrast_epochs,
         )
     return Predictor(name, network, vocabularies, "titler", abstain_below=0.0, batch_size=512)
 
 
-Learned = tuple[Vocabularies, tuple[Ids, Ids], tuple[Ids, Ids]]
-"""Vocabularies of what trains; ids of bodies and titles of what trains, and of what validates."""
+VocabulariesAndIds = tuple[Vocabularies, tuple[Ids, Ids], tuple[Ids, Ids]]
+"""Vocabularies of the training issues; ids of bodies and titles for training, and for validation"""
 
 
-def _groups(issues: pa.Table) -> npt.NDArray[np.int64]:
+def _repository_numbers(issues: pa.Table) -> npt.NDArray[np.int64]:
     return np.array(
         [zlib.crc32((repo or "").encode()) for repo in issues["repo"].to_pylist()], dtype=np.int64
     )
 
 
-def _words(train: pa.Table, validation: pa.Table) -> Learned:
+def _words(train: pa.Table, validation: pa.Table) -> VocabulariesAndIds:
     tokens = [
-        [tokenizer("titler")(part[name].to_pylist()) for name in ("body", "title")]
-        for part in (train, validation)
+        [tokenizer("titler")(issues[name].to_pylist()) for name in ("body", "title")]
+        for issues in (train, validation)
     ]
     body = Vocabulary.fit(Counts.of(tokens[0][0]), BODY_WORDS, BODY_LENGTH, "pre", start_end=False)
     title = Vocabulary.fit(Counts.of(tokens[0][1]), TITLE_WORDS, TITLE_LENGTH, "post", start_end=True)
@@ -124,14 +136,17 @@ def _words(train: pa.Table, validation: pa.Table) -> Learned:
     return Vocabularies(body, title), first, second
 
 
-def _subwords(train: pa.Table, validation: pa.Table) -> Learned:
-    read = train.take(np.arange(0, len(train), -(-len(train) // ISSUES_READ)))
-    units = Units.fit(
+def _subwords(train: pa.Table, validation: pa.Table) -> VocabulariesAndIds:
+    read = train.take(np.arange(0, len(train), -(-len(train) // MAX_TRAINING_ISSUES)))
+    units = BytePairEncoding.fit(
         (prepare(text) for name in ("title", "body") for text in read[name].to_pylist()), SUBWORDS
     )
-    body, title = Subwords(units, BODY_UNITS, start_end=False), Subwords(units, TITLE_UNITS, start_end=True)
+    body, title = (
+        SubwordVocabulary(units, BODY_UNITS, start_end=False),
+        SubwordVocabulary(units, TITLE_UNITS, start_end=True),
+    )
     first, second = (
-        (body.ids(part["body"].to_pylist()), title.ids(part["title"].to_pylist()))
-        for part in (train, validation)
+        (body.ids(issues["body"].to_pylist()), title.ids(issues["title"].to_pylist()))
+        for issues in (train, validation)
     )
     return Vocabularies(body, title), first, second

@@ -1,4 +1,4 @@
-"""The benchmark's parts: nothing that is scored on was learned from."""
+"""The parts of the benchmark: no issue that is scored was trained on."""
 
 from __future__ import annotations
 
@@ -14,10 +14,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.benchmarks.parts import COLUMNS, CUTOFF, LETTERS, UNDATED, Parts, make, near, read, sample
+from tests.benchmarks.parts import (
+    COLUMNS,
+    CUTOFF,
+    LETTERS,
+    UNDATED,
+    Parts,
+    make,
+    near_duplicate_keys,
+    read,
+    sample,
+)
 
 PULL, JIRA = "pull_request", "https://issues.apache.org/jira/browse/X"
-TRAINS, VALIDATES, TESTS = "rust-lang/rust", "opencv/opencv", "ray-project/ray"
+TRAIN, VALIDATION, TEST = "rust-lang/rust", "opencv/opencv", "ray-project/ray"
 EARLY, LATE = CUTOFF - timedelta(days=1), CUTOFF
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in COLUMNS[:-1]] + [("created_at", pa.timestamp("ms", "UTC"))]
@@ -25,7 +35,7 @@ SCHEMA = pa.schema(
 NUMBERS = count()
 
 
-def issue(repo: str, title: str, opened: datetime | None = EARLY, **other: str | None) -> dict[str, object]:
+def issue(repo: str, title: str, opened: datetime | None = EARLY, **columns: str | None) -> dict[str, object]:
     url = f"https://github.com/{repo}/issues/{next(NUMBERS)}"
     return {
         "source": "s",
@@ -35,7 +45,7 @@ def issue(repo: str, title: str, opened: datetime | None = EARLY, **other: str |
         "title": title,
         "body": "b",
         "created_at": opened,
-        **other,
+        **columns,
     }
 
 
@@ -43,16 +53,16 @@ def parts(*rows: dict[str, object]) -> Parts:
     return make(pa.Table.from_pylist(list(rows), SCHEMA))
 
 
-def titles(made: Parts) -> dict[str, list[str]]:
-    return {name: part["title"].to_pylist() for name, part in made}
+def titles(parts: Parts) -> dict[str, list[str]]:
+    return {name: table["title"].to_pylist() for name, table in parts}
 
 
-def test_a_repository_decides_then_the_time():
-    made = parts(
-        issue(TRAINS, "one"), issue(TRAINS, "two", LATE), issue(VALIDATES, "three"), issue(VALIDATES, "four", LATE),
-        issue(TESTS, "five"), issue(TESTS, "six", LATE),
+def test_the_repository_decides_the_part_then_the_time():
+    split = parts(
+        issue(TRAIN, "one"), issue(TRAIN, "two", LATE), issue(VALIDATION, "three"),
+        issue(VALIDATION, "four", LATE), issue(TEST, "five"), issue(TEST, "six", LATE),
     )  # fmt: skip
-    assert titles(made) == {
+    assert titles(split) == {
         "train": ["one"],
         "validation": ["three", "four"],
         "test_repositories": ["five", "six"],
@@ -60,12 +70,13 @@ def test_a_repository_decides_then_the_time():
     }
 
 
-def test_pull_requests_and_other_trackers_are_learned_from_and_not_scored_on():
-    made = parts(
-        issue(TRAINS, "one", kind=PULL), issue(TRAINS, "two", LATE, kind=PULL), issue(VALIDATES, "three", kind=PULL),
-        issue(TESTS, "four", url=f"{JIRA}-1"), issue(TESTS, "five", LATE, url=f"{JIRA}-2"),
+def test_pull_requests_and_other_trackers_are_trained_on_but_not_scored():
+    split = parts(
+        issue(TRAIN, "one", kind=PULL), issue(TRAIN, "two", LATE, kind=PULL),
+        issue(VALIDATION, "three", kind=PULL),
+        issue(TEST, "four", url=f"{JIRA}-1"), issue(TEST, "five", LATE, url=f"{JIRA}-2"),
     )  # fmt: skip
-    assert titles(made) == {
+    assert titles(split) == {
         "train": ["one", "four"],
         "validation": [],
         "test_repositories": [],
@@ -73,16 +84,18 @@ def test_pull_requests_and_other_trackers_are_learned_from_and_not_scored_on():
     }
 
 
-def test_another_tracker_of_a_repository_that_tests_is_not_learned_from():
-    made = parts(issue(TESTS, "one"), issue(TESTS, "two", url=f"{JIRA}-1"))
-    assert titles(made) == {"train": [], "validation": [], "test_repositories": ["one"], "test_time": []}
+def test_another_tracker_of_a_test_repository_is_not_trained_on():
+    split = parts(issue(TEST, "one"), issue(TEST, "two", url=f"{JIRA}-1"))
+    assert titles(split) == {"train": [], "validation": [], "test_repositories": ["one"], "test_time": []}
 
 
-def test_without_a_date_an_issue_is_learned_from_where_its_source_is_known_to_be_old():
-    made = parts(
-        issue(TRAINS, "one", None), issue(TRAINS, "two", None, source="kubeflow"), issue(TESTS, "three", None)
+def test_an_issue_without_a_date_is_trained_on_if_its_source_is_known_to_be_old():
+    split = parts(
+        issue(TRAIN, "one", None),
+        issue(TRAIN, "two", None, source="kubeflow"),
+        issue(TEST, "three", None),
     )
-    assert titles(made) == {
+    assert titles(split) == {
         "train": ["two"],
         "validation": [],
         "test_repositories": ["three"],
@@ -90,56 +103,62 @@ def test_without_a_date_an_issue_is_learned_from_where_its_source_is_known_to_be
     }
 
 
-def test_without_an_address_an_issue_is_learned_from_unless_its_repository_tests():
-    made = parts(
+def test_an_issue_without_a_url_is_trained_on_if_its_repository_is_not_held_out():
+    split = parts(
         *(
             issue(repo, title, url=None)
-            for repo, title in ((TRAINS, "one"), (VALIDATES, "two"), (TESTS, "three"))
+            for repo, title in ((TRAIN, "one"), (VALIDATION, "two"), (TEST, "three"))
         )
     )
-    assert titles(made) == {"train": ["one"], "validation": [], "test_repositories": [], "test_time": []}
+    assert titles(split) == {"train": ["one"], "validation": [], "test_repositories": [], "test_time": []}
 
 
 def test_an_issue_without_a_title_or_a_body_is_in_no_part():
-    made = parts(
-        issue(TRAINS, " "),
-        issue(TRAINS, "one", body=None),
-        issue(TRAINS, "two", body="\n"),
-        issue(TESTS, "three", body=""),
+    split = parts(
+        issue(TRAIN, " "),
+        issue(TRAIN, "one", body=None),
+        issue(TRAIN, "two", body="\n"),
+        issue(TEST, "three", body=""),
     )
-    assert [len(part) for _, part in made] == [0, 0, 0, 0]
+    assert [len(table) for _, table in split] == [0, 0, 0, 0]
 
 
-def test_an_address_counts_the_first_time_in_any_case_and_under_pull():
+def test_of_equal_urls_the_first_counts_ignoring_case_and_the_pull_path():
     urls = [
         "https://github.com/A/b/pull/1",
         "https://github.com/a/B/issues/1",
         "https://github.com/a/b/issues/11",
     ]
-    made = parts(
-        *(issue(TRAINS, title, url=url) for title, url in zip(("one", "two", "three"), urls, strict=True))
+    split = parts(
+        *(issue(TRAIN, title, url=url) for title, url in zip(("one", "two", "three"), urls, strict=True))
     )
-    assert titles(made)["train"] == ["one", "three"]
+    assert titles(split)["train"] == ["one", "three"]
 
 
-def test_spellings_of_a_repository_are_one_and_the_strictest_decides():
-    """Each of the others alone would train."""
-    made = parts(
+def test_spellings_of_a_repository_count_as_one_and_the_strictest_part_decides():
+    """Each of the other spellings alone would be for training."""
+    split = parts(
         *(
             issue(repo, repo[:3])
-            for repo in ("Ray-project/ray", "RAY-project/ray", TESTS, "rAy-project/ray", "raY-project/ray")
+            for repo in (
+                "Ray-project/ray",
+                "RAY-project/ray",
+                TEST,
+                "rAy-project/ray",
+                "raY-project/ray",
+            )
         )
     )
-    assert titles(made)["test_repositories"] == ["Ray", "RAY", "ray", "rAy", "raY"]
+    assert titles(split)["test_repositories"] == ["Ray", "RAY", "ray", "rAy", "raY"]
 
 
-def test_who_comes_later_gives_up_a_title_that_is_near():
+def test_a_near_duplicate_title_is_removed_from_the_later_part():
     title = "The window closes twice"
-    made = parts(
-        issue(TRAINS, title), issue(TRAINS, title, LATE), issue(VALIDATES, title), issue(TESTS, title),
-        issue(TRAINS, "the windows close twice"), issue(TRAINS, "The door closes twice"),
+    split = parts(
+        issue(TRAIN, title), issue(TRAIN, title, LATE), issue(VALIDATION, title), issue(TEST, title),
+        issue(TRAIN, "the windows close twice"), issue(TRAIN, "The door closes twice"),
     )  # fmt: skip
-    assert titles(made) == {
+    assert titles(split) == {
         "train": ["the windows close twice"],
         "validation": [],
         "test_repositories": [title],
@@ -148,7 +167,7 @@ def test_who_comes_later_gives_up_a_title_that_is_near():
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         ("Crash on startup", "crash on start-up!"),
         ("Bump x from 1.2 to 1.3", "Bump X from 2.0 to 10"),
@@ -159,12 +178,12 @@ def test_who_comes_later_gives_up_a_title_that_is_near():
         ("???", "1.0"),
     ],
 )
-def test_titles_are_near(one, other):
-    assert near(one) & near(other)
+def test_titles_are_near_duplicates(first, second):
+    assert near_duplicate_keys(first) & near_duplicate_keys(second)
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         ("Crash on startup", "Hang on startup"),
         ("Crash when opening the settings", "Hang when closing the settings"),
@@ -172,24 +191,24 @@ def test_titles_are_near(one, other):
         ("启动时崩溃", "关闭时崩溃"),
     ],
 )
-def test_titles_are_not_near(one, other):
-    assert not near(one) & near(other)
+def test_titles_are_not_near_duplicates(first, second):
+    assert not near_duplicate_keys(first) & near_duplicate_keys(second)
 
 
-def edits(one: list[str], other: list[str]) -> int:
-    """Words to add, drop or replace (Levenshtein)."""
-    row = list(range(len(other) + 1))
-    for number, word in enumerate(one, 1):
-        last, row = row, [number]
-        for place, against in enumerate(other, 1):
-            row.append(min(row[-1] + 1, last[place] + 1, last[place - 1] + (word != against)))
+def edit_distance(first: list[str], second: list[str]) -> int:
+    """The number of words to add, drop or replace (Levenshtein)."""
+    row = list(range(len(second) + 1))
+    for number, word in enumerate(first, 1):
+        previous, row = row, [number]
+        for column, compared in enumerate(second, 1):
+            row.append(min(row[-1] + 1, previous[column] + 1, previous[column - 1] + (word != compared)))
     return row[-1]
 
 
-def alike(one: str, other: str) -> bool:
-    """One word of four differs, at the most."""
-    first, second = LETTERS.findall(one.lower()), LETTERS.findall(other.lower())
-    return edits(first, second) <= (max(len(first), len(second)) >= 4)
+def differ_in_one_word(first: str, second: str) -> bool:
+    """Whether at most one word differs; in titles of fewer than four words none may differ."""
+    first_words, second_words = LETTERS.findall(first.lower()), LETTERS.findall(second.lower())
+    return edit_distance(first_words, second_words) <= (max(len(first_words), len(second_words)) >= 4)
 
 
 TITLES = st.builds(
@@ -203,7 +222,7 @@ TITLES = st.builds(
 ISSUES = st.lists(
     st.builds(
         issue,
-        st.sampled_from([TRAINS, VALIDATES, TESTS, "golang/go", "Ray-Project/ray", "OPENCV/opencv"]),
+        st.sampled_from([TRAIN, VALIDATION, TEST, "golang/go", "Ray-Project/ray", "OPENCV/opencv"]),
         TITLES,
         st.none() | st.integers(-2, 2).map(lambda hours: CUTOFF + timedelta(hours=hours)),
         source=st.sampled_from(["s", *UNDATED]),
@@ -220,22 +239,24 @@ ISSUES = st.lists(
 )
 
 
-def hold_to_the_rules(made: Parts) -> None:
-    rows = {name: part.to_pylist() for name, part in made}
-    repos = {name: {row["repo"].lower() for row in part} for name, part in rows.items()}
+def assert_rules(parts: Parts) -> None:
+    rows = {name: table.to_pylist() for name, table in parts}
+    repos = {name: {row["repo"].lower() for row in rows_of_part} for name, rows_of_part in rows.items()}
     assert not repos["test_repositories"] & (repos["train"] | repos["validation"] | repos["test_time"])
     assert not repos["validation"] & (repos["train"] | repos["test_time"])
     assert all(
         row["created_at"] < CUTOFF if row["created_at"] else row["source"] in UNDATED for row in rows["train"]
     )
     assert all(row["created_at"] >= CUTOFF for row in rows["test_time"])
-    assert all(row["title"].strip() and row["body"].strip() for part in rows.values() for row in part)
+    assert all(
+        row["title"].strip() and row["body"].strip() for rows_of_part in rows.values() for row in rows_of_part
+    )
     scored = rows["validation"] + rows["test_repositories"] + rows["test_time"]
     assert all(row["kind"] == "issue" and row["url"].startswith("https://github.com/") for row in scored)
     urls = [
         row["url"].lower().replace("/pull/", "/issues/")
-        for part in rows.values()
-        for row in part
+        for rows_of_part in rows.values()
+        for row in rows_of_part
         if row["url"]
     ]
     assert len(urls) == len(set(urls))
@@ -243,26 +264,28 @@ def hold_to_the_rules(made: Parts) -> None:
 
 @settings(deadline=None)
 @given(ISSUES)
-def test_whatever_the_issues_the_parts_keep_the_rules(rows):
-    made = parts(*rows)
-    hold_to_the_rules(made)
-    for one, other in combinations(titles(made).values(), 2):
-        assert not any(alike(title, against) for title in one for against in other)
+def test_the_parts_of_any_issues_follow_the_rules(rows):
+    split = parts(*rows)
+    assert_rules(split)
+    for first_titles, second_titles in combinations(titles(split).values(), 2):
+        assert not any(
+            differ_in_one_word(first, second) for first in first_titles for second in second_titles
+        )
 
 
-def test_the_parts_of_the_real_issues():
+def test_the_sizes_of_the_parts_of_the_real_issues():
     if "TITLER_TEST_DATA" not in os.environ:
-        pytest.skip("TITLER_TEST_DATA is not set: no real issues to part")
-    made = make(read(Path(os.environ["TITLER_TEST_DATA"])))
-    assert {name: len(part) for name, part in made} == {
+        pytest.skip("TITLER_TEST_DATA is not set: no real issues")
+    split = make(read(Path(os.environ["TITLER_TEST_DATA"])))
+    assert {name: len(table) for name, table in split} == {
         "train": 239_381, "validation": 6_528, "test_repositories": 6_287, "test_time": 6_092
     }  # fmt: skip
-    hold_to_the_rules(made)
-    shared = [set().union(*map(near, names)) for names in titles(made).values()]
-    assert [one & other for one, other in combinations(shared, 2)] == [set()] * 6
+    assert_rules(split)
+    keys = [set().union(*map(near_duplicate_keys, names)) for names in titles(split).values()]
+    assert [first & second for first, second in combinations(keys, 2)] == [set()] * 6
 
 
-def test_a_sample_is_the_same_again_in_the_tables_order():
+def test_a_sample_is_deterministic_and_in_the_order_of_the_table():
     rows = pa.table({"number": list(range(100))})
     drawn = sample(rows, 10)["number"].to_pylist()
     assert drawn == sample(rows, 10)["number"].to_pylist() == sorted(set(drawn))
@@ -273,15 +296,16 @@ def test_a_sample_is_the_same_again_in_the_tables_order():
     ) == (10, True, True)
 
 
-def test_no_files_are_said_to_be_none(tmp_path):
-    with pytest.raises(FileNotFoundError, match="issues holds no Parquet file"):
+def test_a_folder_without_files_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="issues contains no Parquet file"):
         read(tmp_path)
 
 
-def test_a_machine_with_numpy_and_arrow_alone_makes_parts_learns_and_retrieves():
-    """Keras comes when a network is built."""
-    code = "import sys, tests.benchmarks.parts, tests.benchmarks.learning, tests.benchmarks.retrieval; print(*sys.modules)"
-    done = subprocess.run(
+def test_importing_parts_learning_and_retrieval_imports_no_heavy_library():
+    """Keras is imported when a network is built."""
+    modules = "tests.benchmarks.parts, tests.benchmarks.learning, tests.benchmarks.retrieval"
+    code = f"import sys, {modules}; print(*sys.modules)"
+    completed = subprocess.run(
         [sys.executable, "-c", code],
         cwd=Path(__file__).parents[2],
         capture_output=True,
@@ -301,4 +325,4 @@ def test_a_machine_with_numpy_and_arrow_alone_makes_parts_learns_and_retrieves()
         "dask",
         "duckdb",
     }
-    assert not heavy & set(done.stdout.split())
+    assert not heavy & set(completed.stdout.split())
