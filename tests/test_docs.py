@@ -1,8 +1,7 @@
-"""README and docs are true: their commands run, print what is shown, and every verb and every page has its place."""
+"""README and docs are true: their commands run and print what is shown; no verb and no page is missing."""
 
 import errno
 import gzip
-import io
 import json
 import os
 import re
@@ -11,18 +10,31 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
 
 import duckdb
 import pytest
 
 import verbs_page
-from pipeline import cli, sample
+from pipeline import sample
 from pipeline.settings import Warehouse as WarehouseSettings
-from pipeline.warehouse.dialect import translate
+from pipeline.warehouse.duckdb.bigquery_sql_in_duckdb import translate
+from tests.support.page_commands import (
+    Command,
+    Done,
+    Shell,
+    agrees,
+    commands_of,
+    followed_commands,
+    indented,
+    is_python,
+    parse,
+    pattern,
+    sessions,
+    words,
+)
 from tests.support.readme import (
+    FOLLOWED,
     NAME,
     README,
     SMALL,
@@ -35,12 +47,6 @@ from tests.support.readme import (
 ROOT = Path(__file__).resolve().parents[1]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 ISSUES_A_DAY = 100
-ELSEWHERE = {  # first word -> why it is not run here, and what is
-    "make": "installs or tests all of it; make itself says whether the target is there",
-    "airflow": "needs a server; Airflow's own parser reads it",
-    "mlflow": "serves until Ctrl-C; MLflow's own parser reads it",
-    "gh": "asks GitHub; what follows the pipe is run",
-}
 MODELS_OWN = {
     "predicted_title",
     "predicted_after",
@@ -49,126 +55,15 @@ MODELS_OWN = {
     "vocabulary",
 }  # columns that no two trainings agree on
 RUNS_OWN = {"release_id", "issues_batch"}
-BODY = "The settings page crashes on Android whenever I open it twice"
-
-
-class Command(NamedTuple):
-    """`shown` is what the page shows of its output; None where it shows nothing."""
-
-    line: str
-    shown: str | None = None
-
-
-class Done(NamedTuple):
-    command: Command
-    code: int
-    output: str
-
-
-def indented(page: str) -> Iterator[list[str]]:
-    """Blocks of lines that stand four spaces in, outside fences."""
-    block: list[str] = []
-    for line in [*re.sub(r"(?ms)^```.*?^```$", "", page).splitlines(), ""]:
-        if line.startswith("    "):
-            block.append(line[4:])
-        elif block:
-            yield block
-            block = []
-
-
-def is_python(block: list[str]) -> bool:
-    return block[0].startswith("import ")
-
-
-def readme_commands() -> list[Command]:
-    return [Command(line) for block in indented(README) if not is_python(block) for line in block]
-
-
-def sessions(section: str) -> list[Command]:
-    """The commands of a section's console blocks, with what they print."""
-    found = []
-    for block in fenced(section, "console"):
-        for part in re.split(r"(?m)^\$ ", block)[1:]:
-            line, _, shown = part.partition("\n")
-            found.append(Command(line, shown))
-    return found
-
-
-SECTIONS = {part.partition("\n")[0]: part for part in re.split(r"(?m)^## ", OPERATIONS)[1:]}
-
-
-def words(line: str) -> tuple[dict[str, str], list[str]]:
-    """Settings before a command, and the command's words, `.venv/bin/` taken off."""
-    found = shlex.split(line, comments=True)
-    environment = {}
-    while "=" in found[0]:
-        name, _, environment[name] = found.pop(0).partition("=")
-    return environment, [found[0].removeprefix(".venv/bin/"), *found[1:]]
-
-
-class Shell:
-    """Runs `titler` in this process, for TensorFlow's import takes longer than most verbs; names of the page become those of the run."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, placeholders: dict[str, str]) -> None:
-        self.monkeypatch = monkeypatch
-        self.placeholders = placeholders
-        self.names: dict[str, str] = {}  # in the page -> in the run
-
-    def run(self, command: Command) -> Done | None:
-        """None for what runs elsewhere."""
-        line = command.line
-        for shown, real in [*self.placeholders.items(), *self.names.items()]:
-            line = line.replace(shown, real)
-        environment, argv = words(line)
-        stdin = ""
-        if "|" in argv:
-            stdin, argv = BODY, argv[argv.index("|") + 1 :]
-        if argv[0] == "titler":
-            return self._titler(command, environment, argv, stdin)
-        if argv[0] == "df":
-            return Done(command, subprocess.run(argv, check=False, capture_output=True).returncode, "")
-        assert argv[0] in ELSEWHERE, f"{argv[0]} is neither run nor known to run elsewhere"
-        return None
-
-    def _titler(self, command: Command, environment: dict[str, str], argv: list[str], stdin: str) -> Done:
-        output = io.StringIO()
-        with self.monkeypatch.context() as patch, redirect_stdout(output), redirect_stderr(output):
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            patch.setattr(sys, "argv", argv)
-            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
-            with pytest.raises(SystemExit) as ended:
-                cli.main()
-        done = Done(command, int(ended.value.code or 0), output.getvalue())
-        self._learn(done)
-        return done
-
-    def _learn(self, done: Done) -> None:
-        match = re.fullmatch(pattern(done.command.shown or "", self.names), done.output)
-        for group, real in (match.groupdict() if match else {}).items():
-            self.names[group.removeprefix("_")] = real
-
-
-def pattern(shown: str, names: dict[str, str]) -> str:
-    """What an output must match: `...` alone on a line is any lines, within a line any text; a name seen before is the same again."""
-    seen = set()
-
-    def token(found: re.Match[str]) -> str:
-        name = found[0]
-        if name in names:
-            return re.escape(names[name])
-        if name in seen:
-            return f"(?P=_{name})"
-        seen.add(name)
-        return f"(?P<_{name}>{NAME})"
-
-    lines = []
-    for line in shown.splitlines(keepends=True):
-        if line.strip() == "...":
-            lines.append(r"(?:.*\n)*?")
-        else:
-            lines.append(re.sub(NAME, token, re.escape(line).replace(r"\.\.\.", ".*")))
-    return "".join(lines)
+DEMO = [  # stands for `make demo`: the same sample without Airflow, and a network that trains in seconds
+    "titler sample hours --days 2",
+    "TITLER_SOURCE__HOURS=hours titler run --from 2024-01-01 --to 2024-01-02",
+]
+SECTIONS = {
+    part.partition("\n")[0]: part
+    for part in re.split(r"(?m)^## ", OPERATIONS)[1:]
+    if fenced(part, "console")
+}
 
 
 def incident(section: str, hours: Path, patch: pytest.MonkeyPatch) -> None:
@@ -192,7 +87,7 @@ def incident(section: str, hours: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def fill(releases: Path, patch: pytest.MonkeyPatch) -> None:
-    """A disk that is full as long as it holds all the releases it holds now: a file can be made, and nothing written into it."""
+    """A disk that is full until a release is removed: files can be created, but nothing written into them."""
     usage, write = shutil.disk_usage(releases), Path.write_bytes
     there = set(releases.iterdir())
 
@@ -223,27 +118,22 @@ def small() -> Iterator[pytest.MonkeyPatch]:
 
 
 @pytest.fixture(scope="module")
-def readme(tmp_path_factory, small) -> tuple[Path, list[Done]]:
-    """The folder in which README's commands have run, and what they did."""
+def readme(tmp_path_factory, small) -> tuple[Path, dict[str, str], list[Done]]:
+    """The folder in which the followed pages' commands ran, the run's names, and what the commands did."""
     folder = tmp_path_factory.mktemp("readme")
     shell = Shell(small, {})
-    done = []
-    for command in readme_commands():
-        done += run_all(folder, [command], shell)
-        if command.line.endswith(
-            "titler status"
-        ):  # a lake is there, so what the page leaves open has a value
-            with duckdb.connect(str(folder / "lake" / "warehouse.duckdb"), read_only=True) as connection:
-                release, url = connection.sql(
-                    "SELECT release_id, MIN(issue_url) FROM similar_issues GROUP BY 1"
-                ).fetchall()[0]
-            shell.placeholders = {"RELEASE": release, "https://github.com/OWNER/REPO/issues/123": url}
-    return folder, done
+    assert [done.code for done in run_all(folder, [Command(line) for line in DEMO], shell)] == [0, 0]
+    with duckdb.connect(str(folder / "lake" / "warehouse.duckdb"), read_only=True) as connection:
+        release, url = connection.sql(
+            "SELECT release_id, MIN(issue_url) FROM similar_issues GROUP BY 1"
+        ).fetchall()[0]
+    shell.placeholders = {"RELEASE": release, "https://github.com/OWNER/REPO/issues/123": url}
+    return folder, shell.names, run_all(folder, followed_commands(), shell)
 
 
 @pytest.fixture(scope="module")
 def operations(tmp_path_factory, small) -> tuple[dict[str, str], dict[str, list[Done]]]:
-    """The names that the page's names stand for, and what the commands of each section of it did, one section after another."""
+    """The names that the page's names stand for, and what each section's commands did, in order."""
     folder = tmp_path_factory.mktemp("operations")
     sample.write(folder / "hours", days=11, issues_per_day=ISSUES_A_DAY)
     shell = Shell(small, {})
@@ -256,8 +146,16 @@ def operations(tmp_path_factory, small) -> tuple[dict[str, str], dict[str, list[
 
 
 def test_the_commands_of_the_readme_run(readme):
-    assert [(done.command.line, done.output) for done in readme[1] if done.code] == []
-    assert [done.command.line for done in readme[1] if not done.output] == []
+    commands = readme[2]
+    assert [(done.command.line, done.output) for done in commands if done.code] == []
+    assert [done.command.line for done in commands if not done.output] == []
+
+
+def test_the_readme_shows_what_its_commands_print(readme):
+    _, names, commands = readme
+    shown = [done for done in commands if done.command.shown]
+    assert [(done.command.line, done.output) for done in shown if not agrees(done, names)] == []
+    assert {words(done.command.line)[1][1] for done in shown} == {"status", "title", "similar", "-c"}
 
 
 @pytest.mark.parametrize("section", SECTIONS)
@@ -288,11 +186,13 @@ def test_the_page_on_bigquery_types_verbs_and_names_settings_that_there_are():
     assert (len(lines) > 2, len(named) > 5) == (True, True)
 
 
-def test_the_page_on_models_types_verbs_that_there_are():
-    (block,) = fenced((ROOT / "docs" / "models.md").read_text(encoding="utf-8"), "console")
-    for line in block.splitlines():
-        verb, *rest = shlex.split(line.removeprefix("$ titler "))
-        verbs_page.group().commands[verb].make_context(verb, rest)
+@pytest.mark.parametrize("name", ["choosing-a-network", "quality"])
+def test_a_page_on_models_types_verbs_that_there_are(name):
+    commands = commands_of((ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8"))
+    lines = [argv for _, argv in (words(command.line) for command in commands) if argv[0] == "titler"]
+    for argv in lines:
+        parse(argv)
+    assert lines
 
 
 def test_the_readme_leads_to_every_page():
@@ -342,7 +242,7 @@ def test_an_analysts_query_returns_what_the_readme_shows(night_after, sql, heade
 
 
 def test_the_readmes_python_runs(readme):
-    blocks = [block for block in indented(README) if is_python(block)]
+    blocks = [block for page in FOLLOWED for block in indented(page) if is_python(block)]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(readme[0])
         patch.setenv("MLFLOW_TRACKING_URI", "")  # as it was, afterwards
@@ -352,9 +252,9 @@ def test_the_readmes_python_runs(readme):
 
 
 def elsewhere(word: str) -> list[list[str]]:
-    """The commands of both pages that run elsewhere and begin with a word."""
-    both = [command.line for command in readme_commands() + sessions(OPERATIONS)]
-    return [argv[1:] for argv in (words(line)[1] for line in both) if argv[0] == word]
+    """The commands of all these pages that run elsewhere and begin with a word."""
+    lines = [command.line for command in followed_commands() + sessions(OPERATIONS)]
+    return [argv[1:] for argv in (words(line)[1] for line in lines) if argv[0] == word]
 
 
 def test_make_has_the_targets():
@@ -363,7 +263,10 @@ def test_make_has_the_targets():
 
 
 def test_airflow_understands_its_commands(tmp_path):
-    code = "import json, sys; from airflow.cli.cli_parser import get_parser as p; [p().parse_args(a) for a in json.load(sys.stdin)]"
+    code = (
+        "import json, sys; from airflow.cli.cli_parser import get_parser as p; "
+        "[p().parse_args(a) for a in json.load(sys.stdin)]"
+    )
     subprocess.run(
         [sys.executable, "-c", code],
         input=json.dumps(elsewhere("airflow")),

@@ -1,4 +1,6 @@
-"""Google's own analyser takes every statement of `sql/` and of the analysts' page, and gives them the types that the contracts name."""
+"""Google's own analyser takes every statement of `sql/` and of the analysts' page, and gives them the types
+that the contracts name.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,8 @@ def test_the_extraction_gives_the_columns_of_its_contract(googlesql: GoogleSQL) 
 
 def test_a_views_columns_have_the_types_of_the_table_that_it_shows(googlesql: GoogleSQL) -> None:
     assert googlesql.analyse(
-        "SELECT day, hours_missing, usual_events, usual_issues, verdict, reason, release_id FROM source_health"
+        "SELECT day, hours_missing, usual_events, usual_issues, verdict, reason, release_id "
+        "FROM source_health"
     ) == {
         "day": "DATE",
         "hours_missing": "ARRAY<INT64>",
@@ -108,8 +111,8 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("why", "sql", "error"), WRONG, ids=[why for why, _, _ in WRONG])
-def test_what_is_wrong_is_found(googlesql: GoogleSQL, why: str, sql: str, error: str) -> None:
+@pytest.mark.parametrize(("case", "sql", "error"), WRONG, ids=[case for case, _, _ in WRONG])
+def test_what_is_wrong_is_found(googlesql: GoogleSQL, case: str, sql: str, error: str) -> None:
     with pytest.raises(WrongSQLError, match=error):
         googlesql.analyse(sql)
 
@@ -167,7 +170,10 @@ def test_the_catalogue_has_every_view_and_function(googlesql: GoogleSQL) -> None
 
 def test_the_evaluator_gives_rows_of_every_type(googlesql: GoogleSQL) -> None:
     row = {**health(), "batch_id": "h1", "release_id": "r1"}
-    sql = "SELECT day, hours_missing, usual_events, verdict || @release AS verdict, malformed / 2 AS half FROM source_health"
+    sql = (
+        "SELECT day, hours_missing, usual_events, verdict || @release AS verdict, malformed / 2 AS half "
+        "FROM source_health"
+    )
     assert googlesql.evaluate(sql, {"source_health": [row]}, {"release": "!"}) == [
         {
             "day": date(2015, 1, 3),

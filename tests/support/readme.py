@@ -1,4 +1,4 @@
-"""README's analyst queries, for the tests that run them."""
+"""The pages that a newcomer follows, and the analysts' queries in them, for the tests that run both."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from pathlib import Path
 
 from pipeline.warehouse import Query
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+QUERYING = (ROOT / "docs" / "querying.md").read_text(encoding="utf-8")
+FOLLOWED = [README, QUERYING, (ROOT / "docs" / "mlflow.md").read_text(encoding="utf-8")]
+"""Pages whose commands run in one folder, one page after another."""
 NAME = r"\d{8}T\d{6}Z"  # of a model or a release
 SMALL = {
     "TITLER_COMPUTE__WORKERS": "1",
@@ -32,15 +36,16 @@ def fenced(page: str, language: str) -> list[str]:
 
 
 def analysts_queries() -> list[tuple[str, list[str], list[list[str]]]]:
-    """The page's queries, each with the columns and rows that are shown below it."""
-    found = []
-    for sql, table in re.findall(r"(?ms)^```sql\n(.*?)^```\n\n((?:^\|.*?\n)+)", README):
+    """The queries of docs/querying.md, each with the columns and rows that are shown below it."""
+    queries = []
+    for sql, table in re.findall(r"(?ms)^```sql\n(.*?)^```\n\n((?:^\|.*?\n)+)", QUERYING):
         header, _, *rows = [
             [cell.strip() for cell in row.strip("|\n").split("|")] for row in table.splitlines()
         ]
-        found.append((sql.rstrip().rstrip(";"), header, rows))
-    assert len(found) == len(fenced(README, "sql"))
-    return found
+        queries.append((sql.rstrip().rstrip(";"), header, rows))
+    assert len(queries) == len(fenced(QUERYING, "sql")) > 0
+    assert fenced(README, "sql") == []
+    return queries
 
 
 def title_of(value: object) -> str:
