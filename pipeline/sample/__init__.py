@@ -1,7 +1,8 @@
-"""The generated sample: hour files in GH Archive's shape, quirks included, with issues that a small network can learn from.
+"""The generated sample: hour files like GH Archive's, quirks included, with issues that a small network can
+learn from.
 
-Nothing in it is anybody's: repositories, people and problems are invented. What was planted is written beside the hours,
-in `planted.json`, so that tests can ask for it.
+All repositories, people and problems are invented. `planted.json`, next to the hour files, lists what was
+planted in them (near-duplicates, malformed lines and so on), for tests.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from random import Random
 
 from pipeline.errors import UsageError
 from pipeline.progress import track
-from pipeline.sample.days import IDS_A_DAY, Calendar
+from pipeline.sample.days import IDS_PER_DAY, Calendar
 from pipeline.sample.events import Event
-from pipeline.sample.world import World
+from pipeline.sample.repositories_and_people import World
 
-FEWEST, MOST = 60, 10_000  # issues a day: below, not every form of issue has one; above, ids run out
-MALFORMED = (
+MIN_ISSUES_PER_DAY, MAX_ISSUES_PER_DAY = (
+    60,
+    10_000,
+)  # fewer: some forms of issues would be missing; more: ids would run out
+MALFORMED_LINES = (
     b'{"id":"99999999999","type":"PushEvent","actor":{"id":1,"login":"nobody-cut-off","url":"https://api.gith\n',
     b'{"id":"99999999998","type":"IssuesEvent","payload":{"action":"opened","issue":{"title":"cut off he\n',
     b"<html><body><h1>502 Bad Gateway</h1></body></html>\n",
@@ -34,10 +38,10 @@ MALFORMED = (
 
 @dataclass(frozen=True)
 class Sample:
-    """What `write` wrote.
+    """The output of `write`.
 
-    `events` counts lines that are events, `issues` counts different issues opened, `duplicates` holds planted near-duplicates
-    as (newer address, older address).
+    `events` counts the lines that are events, `issues` the distinct issues opened. `duplicates` are the
+    planted near-duplicates as (newer URL, older URL).
     """
 
     directory: Path
@@ -55,24 +59,27 @@ def write(
     first_day: date = date(2024, 1, 1),
     issues_per_day: int = 600,
 ) -> Sample:
-    """Writes `days` days of hour files, `YYYY-MM-DD-H.json.gz`, and `planted.json`, which says what is hidden in them.
+    """Writes hour files for `days` days, `YYYY-MM-DD-H.json.gz`, and `planted.json`, the list of what was
+    planted in them.
 
-    One hour of the last day has no file. The same arguments give the same bytes; the same seed with a later first day gives new issues
-    of the same repositories, so that a sample can be continued (`planted.json` then speaks of the last call only).
+    One hour of the last day has no file. Equal arguments give equal bytes. The same seed with a later first
+    day gives new issues of the same repositories, so a sample can be continued; `planted.json` then describes
+    only the last call.
 
-    planted.json: `days`; `duplicates` (newer address, older address); `missing_hours` and `malformed_hours` ("2024-01-01-13");
-    `malformed_lines` (how many); `opened_twice` (addresses of issues with two opened events, the second with another title), of which
-    `opened_again_next_day` had the second on the following day; `forms` (a form of issue, such as "null body", and its addresses).
+    Keys of planted.json: `days`; `duplicates` (newer URL, older URL); `missing_hours` and `malformed_hours`
+    ("2024-01-01-13"); `malformed_lines` (their number); `opened_twice` (URLs of issues with two opened
+    events, the second with another title); `opened_again_next_day` (those of them whose second event is on
+    the next day); `forms` (URLs by form, such as "null body").
 
-    Raises UsageError for fewer than one day, an issues_per_day outside 60 to 10,000, and a directory that is a file or
-    holds a file for the hour that is to be missing.
+    Raises UsageError for fewer than one day, for an issues_per_day outside 60 to 10,000, and for a directory
+    that is a file or contains a file for the hour that must be missing.
     """
     if days < 1:
+        raise UsageError(f"A sample needs at least 1 day, not {days}.", "titler sample DIR --days 2")
+    if not MIN_ISSUES_PER_DAY <= issues_per_day <= MAX_ISSUES_PER_DAY:
         raise UsageError(
-            f"A sample of {days} days was asked for, at least 1 is needed.", "titler sample DIR --days 2"
+            f"{issues_per_day} issues per day: expected {MIN_ISSUES_PER_DAY} to {MAX_ISSUES_PER_DAY}."
         )
-    if not FEWEST <= issues_per_day <= MOST:
-        raise UsageError(f"{issues_per_day} issues a day were asked for, {FEWEST} to {MOST} are possible.")
     random = Random(f"{seed}/{first_day}")
     dates = [first_day + timedelta(days=number) for number in range(days)]
     absent, broken = random.sample(range(24), 2)
@@ -86,7 +93,7 @@ def write(
         hours = _lines(
             random,
             calendar.day(day, issues_per_day, last=day == dates[-1]),
-            first_id=day.toordinal() * IDS_A_DAY * 10,
+            first_id=day.toordinal() * IDS_PER_DAY * 10,
         )
         for number in range(24):
             hour = datetime.combine(day, time(number))
@@ -95,7 +102,7 @@ def write(
             lines = hours[number]
             files, events = files + 1, events + len(lines)
             if hour == malformed:
-                for line in MALFORMED:
+                for line in MALFORMED_LINES:
                     lines.insert(random.randrange(len(lines) + 1), line)
             _write(_path(directory, hour), lines)
 
@@ -104,7 +111,7 @@ def write(
         "duplicates": calendar.duplicates,
         "missing_hours": [_name(missing)],
         "malformed_hours": [_name(malformed)],
-        "malformed_lines": len(MALFORMED),
+        "malformed_lines": len(MALFORMED_LINES),
         "opened_twice": calendar.opened_twice,
         "opened_again_next_day": calendar.opened_again_next_day,
         "forms": calendar.by_form,
@@ -124,19 +131,22 @@ def _path(directory: Path, hour: datetime) -> Path:
 def _prepare(directory: Path, missing: Path) -> None:
     if directory.exists() and not directory.is_dir():
         raise UsageError(
-            f"{directory} is a file, a folder is needed.",
+            f"{directory} is a file, expected a folder.",
             "titler sample DIR, with a DIR that is empty or does not exist",
         )
     if missing.exists():
         raise UsageError(
-            f"{missing} is there, but this sample leaves that hour out.",
+            f"{missing} exists, but this sample must not have a file for that hour.",
             "Give an empty folder, or remove the file.",
         )
     directory.mkdir(parents=True, exist_ok=True)
 
 
 def _lines(random: Random, events: Iterable[Event], first_id: int) -> dict[int, list[bytes]]:
-    """hour -> lines; ids rise with time, lines are partly in ASCII and partly in UTF-8."""
+    """The lines by hour.
+
+    Event ids increase with time. About half of the lines are ASCII, the others UTF-8.
+    """
     hours: dict[int, list[bytes]] = defaultdict(list)
     ids = count(first_id)
     for event in events:
@@ -145,6 +155,6 @@ def _lines(random: Random, events: Iterable[Event], first_id: int) -> dict[int, 
 
 
 def _write(path: Path, lines: Iterable[bytes]) -> None:
-    # neither a name nor a time in the header: the same lines, the same bytes
+    # no name and no time in the gzip header, so that equal lines give equal bytes
     with path.open("wb") as file, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as archive:
         archive.writelines(lines)

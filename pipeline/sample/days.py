@@ -1,4 +1,4 @@
-"""A day of events: issues opened, what follows on them, and what else goes on."""
+"""The events of a day: issues opened, their comments, closings and reopenings, and unrelated events."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from datetime import date, datetime, time, timedelta
 from itertools import count
 from random import Random
 
-from pipeline.sample.events import NOISE, Event, Issue, comment_event, issue_event, pull_request
-from pipeline.sample.forms import FORMS, deck
-from pipeline.sample.problems import Problem, invent, invent_new
-from pipeline.sample.world import Repository, World
+from pipeline.sample.events import OTHER_EVENTS, Event, Issue, comment_event, issue_event, pull_request
+from pipeline.sample.issue_forms import FORMS, shuffled_forms
+from pipeline.sample.issue_problems import Problem, invent_new_problem, invent_problem
+from pipeline.sample.repositories_and_people import Repository, World
 
-NUMBERS_A_DAY = (
-    100  # an issue's number begins here times the days since EPOCH: later days have higher numbers
+NUMBERS_PER_DAY = (
+    100  # issue numbers start at this times the days since EPOCH, so that they increase from day to day
 )
-IDS_A_DAY = 100_000
+IDS_PER_DAY = 100_000
 EPOCH = date(2020, 1, 1)
-BUSY = (
+HOURLY_ACTIVITY = (
     5,
     4,
     4,
@@ -44,17 +44,17 @@ BUSY = (
     8,
     7,
     6,
-)  # an hour's share of a day (UTC)
+)  # weight of each hour of the day (UTC)
 
-TOLD_AGAIN = ("plain", "template", "log")  # forms in which near-duplicates come
-EVERY = 12  # of the issues in these forms, one in so many is told again
-WAITING = 8  # problems that wait to be told again
-OPENED_TWICE = 3  # issues a day
+FORMS_WITH_DUPLICATES = ("plain", "template", "log")  # the forms that near-duplicates have
+DUPLICATE_EVERY = 12  # one in this many issues of these forms is a near-duplicate
+MAX_CANDIDATES = 8  # problems that a later issue may repeat
+OPENED_TWICE_PER_DAY = 3  # issues per day
 
 
 @dataclass(frozen=True)
-class Told:
-    """A problem that may be told again: where it was told, and in which voice."""
+class DuplicateCandidate:
+    """A problem that a later issue may repeat: the repository, voice and URL of its first issue."""
 
     problem: Problem
     repo: Repository
@@ -64,10 +64,10 @@ class Told:
 
 @dataclass
 class Calendar:
-    """Writes one day after another; what reaches into the next day is kept for it.
+    """Generates one day after another, and carries events over to the next day.
 
-    `missing` is an hour in which nothing may happen. What was planted is found in `duplicates` (newer address, older address),
-    `opened_twice` and `by_form` (the name of a form -> addresses).
+    No event may happen in the hour `missing`. `duplicates` (newer URL, older URL), `opened_twice` and
+    `by_form` (form -> URLs) list what was planted.
     """
 
     random: Random
@@ -79,89 +79,99 @@ class Calendar:
     by_form: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     _carried: dict[date, list[Event]] = field(default_factory=lambda: defaultdict(list))
     _numbers: dict[str, int] = field(default_factory=dict)
-    _known: set[tuple[str, tuple[str, str]]] = field(default_factory=set)
-    _waiting: list[Told] = field(default_factory=list)
-    _candidates: count[int] = field(default_factory=count)
+    _used_problems: set[tuple[str, tuple[str, str]]] = field(default_factory=set)
+    _duplicate_candidates: list[DuplicateCandidate] = field(default_factory=list)
+    _counter: count[int] = field(default_factory=count)
 
     def day(self, day: date, issues: int, last: bool) -> list[Event]:
-        """The day's events in the order of their moments, with `issues` new issues.
+        """The day's events in order of time, with `issues` new issues.
 
-        Anything that happens later than this day is dropped when it is the `last`.
+        Events that would happen after the `last` day are dropped.
         """
         issue_moments, noise_moments = self._moments(day, issues), self._moments(day, issues * 3)
         pull_moments = self._moments(day, issues // 2)
-        names = iter(deck(self.random, issues))
-        ids = count((day.toordinal() * IDS_A_DAY) + 1)
+        names = iter(shuffled_forms(self.random, issues))
+        ids = count((day.toordinal() * IDS_PER_DAY) + 1)
         events: list[Event] = []
         opened: list[Issue] = []
-        kinds = list(NOISE)
-        weights = [parts for parts, _ in NOISE.values()]
+        kinds = list(OTHER_EVENTS)
+        weights = [parts for parts, _ in OTHER_EVENTS.values()]
         moments = (
             [(m, "issue") for m in issue_moments]
             + [(m, "pull") for m in pull_moments]
             + [(m, "noise") for m in noise_moments]
         )
-        for moment, what in sorted(moments):
-            if what == "issue":
+        for moment, subject in sorted(moments):
+            if subject == "issue":
                 issue = self._open(next(names), next(ids), moment)
                 opened.append(issue)
                 events.append(issue_event("opened", issue, moment, issue.author))
                 continue
             repo, actor = self.world.repository(self.random), self.world.person(self.random)
-            if what == "pull":
+            if subject == "pull":
                 payload = pull_request(self.random, repo, actor, self._number(repo, moment), moment)
                 events.append(Event(moment, "PullRequestEvent", actor, repo, payload))
             else:
                 kind = self.random.choices(kinds, weights)[0]
-                events.append(Event(moment, kind, actor, repo, NOISE[kind][1](self.random, repo, actor)))
+                events.append(
+                    Event(moment, kind, actor, repo, OTHER_EVENTS[kind][1](self.random, repo, actor))
+                )
         later = [event for issue in opened for event in self._follow(issue)]
         later += self._open_again(opened, day, last)
         for event in later:
-            if self._exists(event.moment):
+            if self._has_file(event.moment):
                 self._carried[event.moment.date()].append(event)
         return sorted(events + self._carried.pop(day, []), key=lambda event: event.moment)
 
-    def _exists(self, moment: datetime) -> bool:
+    def _has_file(self, moment: datetime) -> bool:
         return not self.missing <= moment < self.missing + timedelta(hours=1)
 
-    def _moments(self, day: date, number: int, after: datetime = datetime.min) -> list[datetime]:
-        """So many different seconds of the day, sorted, none in the missing hour."""
+    def _moments(self, day: date, number: int, earliest: datetime = datetime.min) -> list[datetime]:
+        """`number` distinct seconds of the day, sorted, after `earliest`, outside the missing hour."""
         midnight = datetime.combine(day, time())
-        found: set[datetime] = set()
-        while len(found) < number:
-            hour = self.random.choices(range(24), BUSY)[0]
+        moments: set[datetime] = set()
+        while len(moments) < number:
+            hour = self.random.choices(range(24), HOURLY_ACTIVITY)[0]
             moment = midnight + timedelta(hours=hour, seconds=self.random.randrange(3600))
-            if self._exists(moment) and moment > after:
-                found.add(moment)
-        return sorted(found)
+            if self._has_file(moment) and moment > earliest:
+                moments.add(moment)
+        return sorted(moments)
 
     def _number(self, repo: Repository, moment: datetime) -> int:
-        start = repo.first_number + max(0, (moment.date() - EPOCH).days) * NUMBERS_A_DAY
+        start = repo.first_number + max(0, (moment.date() - EPOCH).days) * NUMBERS_PER_DAY
         self._numbers[repo.name] = max(start, self._numbers.get(repo.name, 0) + 1)
         return self._numbers[repo.name]
 
     def _open(self, form: str, issue_id: int, moment: datetime) -> Issue:
         random, world = self.random, self.world
-        again = form in TOLD_AGAIN and bool(self._waiting) and next(self._candidates) % EVERY == EVERY - 1
-        if again:
-            older = self._waiting.pop(random.randrange(len(self._waiting)))
+        is_duplicate = (
+            form in FORMS_WITH_DUPLICATES
+            and bool(self._duplicate_candidates)
+            and next(self._counter) % DUPLICATE_EVERY == DUPLICATE_EVERY - 1
+        )
+        if is_duplicate:
+            older = self._duplicate_candidates.pop(random.randrange(len(self._duplicate_candidates)))
             repo = older.repo if random.random() < 0.9 else world.neighbour(random, older.repo)
             problem, voice = older.problem, 1 - older.voice
         else:
             repo, voice = world.repository(random), int(random.random() < 0.3)
-            problem = invent_new(random, repo, self._known) if form != "bot" else invent(random, repo)
+            problem = (
+                invent_new_problem(random, repo, self._used_problems)
+                if form != "bot"
+                else invent_problem(random, repo)
+            )
         text = FORMS[form][1](random, problem, repo, voice)
         author = world.bot(random) if form == "bot" else world.person(random)
         issue = Issue(issue_id, self._number(repo, moment), repo, text.title, text.body, author, moment)
         self.by_form[form].append(issue.url)
-        if again:
+        if is_duplicate:
             self.duplicates.append((issue.url, older.url))
-        elif form in TOLD_AGAIN and len(self._waiting) < WAITING:
-            self._waiting.append(Told(problem, repo, voice, issue.url))
+        elif form in FORMS_WITH_DUPLICATES and len(self._duplicate_candidates) < MAX_CANDIDATES:
+            self._duplicate_candidates.append(DuplicateCandidate(problem, repo, voice, issue.url))
         return issue
 
     def _follow(self, issue: Issue) -> Iterable[Event]:
-        """Comments, and for some a close and a reopening."""
+        """Comments, and for some issues a closing and a reopening."""
         random, moment = self.random, issue.opened
         for _ in range(random.choices((0, 1, 2, 3, 4), (50, 25, 13, 8, 4))[0]):
             moment += timedelta(seconds=1 + int(random.expovariate(1 / 7200)))
@@ -174,14 +184,14 @@ class Calendar:
                 yield issue_event("reopened", issue, moment, issue.author)
 
     def _open_again(self, opened: list[Issue], day: date, last: bool) -> Iterable[Event]:
-        """Second `opened` events of issues, with another title: today's, and one tomorrow."""
+        """Second `opened` events, with another title: some on the same day, one on the next day."""
         early = [issue for issue in opened[: len(opened) // 2] if issue.body]
-        for place, issue in enumerate(self.random.sample(early, OPENED_TWICE + (not last))):
-            tomorrow = place == OPENED_TWICE
+        for place, issue in enumerate(self.random.sample(early, OPENED_TWICE_PER_DAY + (not last))):
+            tomorrow = place == OPENED_TWICE_PER_DAY
             moment = (
                 self._moments(day + timedelta(days=1), 1)[0]
                 if tomorrow
-                else self._moments(day, 1, after=issue.opened)[0]
+                else self._moments(day, 1, earliest=issue.opened)[0]
             )
             self.opened_twice.append(issue.url)
             if tomorrow:

@@ -1,4 +1,4 @@
-"""Events in GH Archive's shape (as since 2015): the envelope, and a payload for each type."""
+"""Events as in GH Archive since 2015: the envelope, and one payload per event type."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from pipeline.sample.fragments import FUNCTIONS, MODULES
-from pipeline.sample.phrases import COMMENTS, COMPONENTS, SYSTEMS
-from pipeline.sample.problems import fill
-from pipeline.sample.world import Actor, Repository
+from pipeline.sample.code_and_logs import FUNCTIONS, MODULES
+from pipeline.sample.english_phrases import COMMENTS, COMPONENTS, SYSTEMS
+from pipeline.sample.issue_problems import fill
+from pipeline.sample.repositories_and_people import Actor, Repository
 
 Payload = dict[str, Any]
 API = "https://api.github.com"
@@ -19,7 +19,7 @@ API = "https://api.github.com"
 
 @dataclass
 class Issue:
-    """An issue as it stands; `comments` counts those so far."""
+    """The current state of an issue; `comments` counts the comments so far."""
 
     id: int
     number: int
@@ -37,7 +37,7 @@ class Issue:
 
 @dataclass(frozen=True)
 class Event:
-    """An event without its id: ids are given in the order of the moments."""
+    """An event without its id. Ids are assigned later, in order of time."""
 
     moment: datetime
     kind: str
@@ -46,7 +46,9 @@ class Event:
     payload: Payload
 
     def line(self, event_id: int, ascii_only: bool) -> bytes:
-        """The event as a line of an hour file, in ASCII if asked or if UTF-8 cannot say it (a lone surrogate)."""
+        """The event as a line of an hour file: in ASCII with `ascii_only`, or if it contains a lone
+        surrogate.
+        """
         value = {
             "id": str(event_id),
             "type": self.kind,
@@ -123,7 +125,7 @@ def comment_text(random: Random) -> str:
 
 
 def comment_event(random: Random, issue: Issue, moment: datetime, actor: Actor) -> Event:
-    """A comment; like GitHub's, it carries the whole issue."""
+    """A comment. As at GitHub, its payload contains the issue."""
     issue.comments += 1
     comment_id = random.randrange(10**9, 2 * 10**9)
     comment = {
@@ -171,7 +173,7 @@ def push(random: Random, repo: Repository, actor: Actor) -> Payload:
 
 
 def pull_request(random: Random, repo: Repository, actor: Actor, number: int, moment: datetime) -> Payload:
-    """A pull request opened: its action is called as an issue's is."""
+    """The payload of an opened pull request; its action has the same name as that of an issue."""
     return {
         "action": "opened",
         "number": number,
@@ -239,8 +241,8 @@ def nothing(random: Random, repo: Repository, actor: Actor) -> Payload:
     return {}
 
 
-# type -> (how many a thousand, its payload); pull requests take a number and come besides
-NOISE = {
+# event type -> (events per thousand, payload); pull requests need a number and are generated apart
+OTHER_EVENTS = {
     "PushEvent": (480, push),
     "WatchEvent": (240, watch),
     "CreateEvent": (110, branch),

@@ -21,13 +21,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
-from pipeline.sample import FEWEST, Sample, write
-from pipeline.sample.forms import FORMS, deck
-from pipeline.sample.fragments import CODE, ERRORS, RUNTIMES, TRACES
-from pipeline.sample.phrases import CIRCUMSTANCES, COMPONENTS, EXTRAS, WISHES
-from pipeline.sample.problems import Teller, invent
-from pipeline.sample.symptoms import SYMPTOMS
-from pipeline.sample.world import LANGUAGES, World
+from pipeline.sample import MIN_ISSUES_PER_DAY, Sample, write
+from pipeline.sample.code_and_logs import CODE, ERRORS, RUNTIMES, TRACES
+from pipeline.sample.english_phrases import CIRCUMSTANCES, COMPONENTS, EXTRAS, WISHES
+from pipeline.sample.english_symptoms import SYMPTOMS
+from pipeline.sample.issue_forms import FORMS, shuffled_forms
+from pipeline.sample.issue_problems import Writer, invent_problem
+from pipeline.sample.repositories_and_people import LANGUAGES, World
 
 Event = dict[str, Any]
 
@@ -107,23 +107,28 @@ def words(text: str | None) -> int:
 # the same and not the same
 
 
-def test_the_same_seed_gives_the_same_bytes_whatever_the_hash_seed_is(tmp_path: Path) -> None:
-    write(tmp_path / "here", days=2, seed=3, issues_per_day=80)
-    program = "import sys, pathlib; from pipeline.sample import write; write(pathlib.Path(sys.argv[1]), days=2, seed=3, issues_per_day=80)"
+def test_the_same_seed_gives_the_same_bytes_with_any_hash_seed(tmp_path: Path) -> None:
+    write(tmp_path / "first", days=2, seed=3, issues_per_day=80)
+    program = (
+        "import sys, pathlib; from pipeline.sample import write; "
+        "write(pathlib.Path(sys.argv[1]), days=2, seed=3, issues_per_day=80)"
+    )
     environment = os.environ | {"PYTHONHASHSEED": "77", "PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, "-c", program, str(tmp_path / "there")], check=True, env=environment)
-    assert contents(tmp_path / "here") == contents(tmp_path / "there")
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "second")], check=True, env=environment)
+    assert contents(tmp_path / "first") == contents(tmp_path / "second")
 
 
-def test_another_seed_gives_other_repositories_and_other_issues(tmp_path: Path) -> None:
-    one, other = (read(write(tmp_path / str(seed), days=1, seed=seed, issues_per_day=60)) for seed in (1, 2))
-    assert {event["repo"]["name"] for event in one.opened} != {
-        event["repo"]["name"] for event in other.opened
+def test_another_seed_gives_different_repositories_and_issues(tmp_path: Path) -> None:
+    first, second = (
+        read(write(tmp_path / str(seed), days=1, seed=seed, issues_per_day=60)) for seed in (1, 2)
+    )
+    assert {event["repo"]["name"] for event in first.opened} != {
+        event["repo"]["name"] for event in second.opened
     }
-    assert [issue["body"] for issue in one.issues] != [issue["body"] for issue in other.issues]
+    assert [issue["body"] for issue in first.issues] != [issue["body"] for issue in second.issues]
 
 
-def test_a_sample_is_continued_by_the_same_seed_and_a_later_first_day(tmp_path: Path) -> None:
+def test_the_same_seed_with_a_later_first_day_continues_a_sample(tmp_path: Path) -> None:
     first = read(write(tmp_path / "a", days=1, seed=1, issues_per_day=60))
     second = read(write(tmp_path / "b", days=1, seed=1, first_day=date(2024, 1, 2), issues_per_day=60))
     assert {event["id"] for event in first.events}.isdisjoint(event["id"] for event in second.events)
@@ -137,7 +142,7 @@ def test_a_sample_is_continued_by_the_same_seed_and_a_later_first_day(tmp_path: 
 # files and lines
 
 
-def test_there_are_24_hours_a_day_but_for_the_missing_one(two_days: Read) -> None:
+def test_every_day_has_24_hour_files_except_the_missing_one(two_days: Read) -> None:
     every = [f"2024-01-{day:02}-{hour}" for day in (1, 2) for hour in range(24)]
     [missing] = two_days.planted["missing_hours"]
     assert missing.startswith("2024-01-02-")
@@ -145,7 +150,7 @@ def test_there_are_24_hours_a_day_but_for_the_missing_one(two_days: Read) -> Non
     assert two_days.planted["days"] == ["2024-01-01", "2024-01-02"]
 
 
-def test_a_single_day_has_its_hour_missing_too(tmp_path: Path) -> None:
+def test_a_sample_of_one_day_has_a_missing_hour(tmp_path: Path) -> None:
     only = read(write(tmp_path, days=1, seed=5, first_day=date(2023, 12, 31), issues_per_day=60))
     [missing] = only.planted["missing_hours"]
     assert missing.startswith("2023-12-31-")
@@ -153,7 +158,7 @@ def test_a_single_day_has_its_hour_missing_too(tmp_path: Path) -> None:
     assert only.planted["opened_again_next_day"] == []
 
 
-def test_malformed_lines_stand_in_one_hour_and_are_cut_off_no_json_and_an_array(two_days: Read) -> None:
+def test_malformed_lines_are_in_one_hour(two_days: Read) -> None:
     [hour] = two_days.planted["malformed_hours"]
     assert list(two_days.malformed) == [hour]
     lines = two_days.malformed[hour]
@@ -178,19 +183,19 @@ def test_every_event_happens_in_the_hour_of_its_file(two_days: Read) -> None:
             assert f"{created:%Y-%m-%d}-{created.hour}" == hour
 
 
-def test_ids_of_events_rise_with_time(two_days: Read) -> None:
+def test_event_ids_increase_with_time(two_days: Read) -> None:
     ids = [int(event["id"]) for event in two_days.events]
     assert all(earlier < later for earlier, later in pairwise(ids))
 
 
-def test_numbers_rise_in_each_repository(two_days: Read) -> None:
+def test_issue_numbers_increase_in_each_repository(two_days: Read) -> None:
     numbers: dict[str, list[int]] = {}
     for issue in two_days.issues:
         numbers.setdefault(issue["html_url"].split("/issues/")[0], []).append(issue["number"])
-    assert [repo for repo, found in numbers.items() if found != sorted(set(found))] == []
+    assert [repo for repo, opened in numbers.items() if opened != sorted(set(opened))] == []
 
 
-def test_counts_are_those_that_write_returns(two_days: Read) -> None:
+def test_the_counts_that_write_returns(two_days: Read) -> None:
     sample = two_days.sample
     assert (sample.files, sample.events, sample.issues) == (
         len(two_days.hours),
@@ -201,7 +206,7 @@ def test_counts_are_those_that_write_returns(two_days: Read) -> None:
     assert sample.issues == 1200
 
 
-def test_events_are_of_many_types_and_five_to_eight_times_the_issues(two_days: Read) -> None:
+def test_events_have_many_types_and_are_five_to_eight_times_as_many_as_issues(two_days: Read) -> None:
     kinds = Counter((event["type"], event["payload"].get("action")) for event in two_days.events)
     assert {
         ("IssuesEvent", "closed"),
@@ -216,7 +221,7 @@ def test_events_are_of_many_types_and_five_to_eight_times_the_issues(two_days: R
     assert 5 < len(two_days.events) / len(two_days.issues) < 8
 
 
-def test_a_day_is_smaller_than_a_megabyte_and_a_half(two_days: Read) -> None:
+def test_a_day_is_smaller_than_1_5_megabytes(two_days: Read) -> None:
     sizes: Counter[str] = Counter()
     for path in two_days.sample.directory.glob("*.json.gz"):
         sizes[moment(path)[0]] += path.stat().st_size
@@ -233,7 +238,7 @@ def test_lines_are_partly_ascii_and_partly_utf_8(two_days: Read) -> None:
 # issues
 
 
-def test_repositories_are_a_hundred_and_more_and_all_invented(two_days: Read) -> None:
+def test_there_are_more_than_100_repositories_all_invented(two_days: Read) -> None:
     names = {event["repo"]["name"] for event in two_days.opened}
     assert len(names) >= 100
     assert [
@@ -243,7 +248,7 @@ def test_repositories_are_a_hundred_and_more_and_all_invented(two_days: Read) ->
     ] == []
 
 
-def test_most_issues_can_be_learned_from(two_days: Read) -> None:
+def test_most_issues_are_trainable(two_days: Read) -> None:
     good = [
         issue
         for issue in two_days.issues
@@ -280,7 +285,7 @@ def test_most_issues_can_be_learned_from(two_days: Read) -> None:
         ("bot", "program|nightly build|vulnerability"),
     ],
 )
-def test_every_kind_of_text_is_there(two_days: Read, form: str, pattern: str) -> None:
+def test_every_form_of_issue_occurs(two_days: Read, form: str, pattern: str) -> None:
     body = two_days.body(form)
     assert body is not None
     assert re.search(pattern, body)
@@ -294,7 +299,7 @@ def test_stack_traces_come_from_five_languages(two_days: Read, start: str) -> No
     assert any(start in (issue["body"] or "") for issue in two_days.issues)
 
 
-def test_template_comments_are_left_standing(two_days: Read) -> None:
+def test_template_comments_stay(two_days: Read) -> None:
     assert any((issue["body"] or "").startswith("<!--") for issue in two_days.issues)
 
 
@@ -313,7 +318,7 @@ def test_bots_open_issues_under_their_own_names(two_days: Read) -> None:
     assert bots == set(two_days.planted["forms"]["bot"])
 
 
-def test_titles_seldom_stand_in_the_body(two_days: Read) -> None:
+def test_titles_rarely_occur_in_the_body(two_days: Read) -> None:
     copied = [issue for issue in two_days.issues if issue["title"].lower() in (issue["body"] or "").lower()]
     assert len(copied) < 0.02 * len(two_days.issues)
 
@@ -331,15 +336,15 @@ def test_near_duplicates_point_from_the_newer_issue_to_the_older(two_days: Read)
 
 def test_near_duplicates_are_mostly_but_not_always_in_one_repository(tmp_path: Path) -> None:
     pairs = write(tmp_path, days=4, seed=0).duplicates
-    same = [newer.split("/issues/")[0] == older.split("/issues/")[0] for newer, older in pairs]
-    assert 0.7 < sum(same) / len(same) < 1
+    same_repository = [newer.split("/issues/")[0] == older.split("/issues/")[0] for newer, older in pairs]
+    assert 0.7 < sum(same_repository) / len(same_repository) < 1
 
 
-def test_near_duplicates_are_told_in_other_words(two_days: Read) -> None:
-    told = {issue["html_url"]: (issue["title"].lower(), issue["body"]) for issue in two_days.issues}
+def test_near_duplicates_use_different_words(two_days: Read) -> None:
+    texts = {issue["html_url"]: (issue["title"].lower(), issue["body"]) for issue in two_days.issues}
     for newer, older in two_days.planted["duplicates"]:
-        assert told[newer][0] != told[older][0]
-        assert told[newer][1] != told[older][1]
+        assert texts[newer][0] != texts[older][0]
+        assert texts[newer][1] != texts[older][1]
 
 
 def test_issues_opened_twice_have_one_id_two_events_and_two_titles(two_days: Read) -> None:
@@ -366,20 +371,20 @@ def test_one_issue_is_opened_again_on_the_following_day(two_days: Read) -> None:
 # misuse
 
 
-def test_a_file_for_the_missing_hour_is_refused(tmp_path: Path) -> None:
+def test_an_existing_file_for_the_missing_hour_is_an_error(tmp_path: Path) -> None:
     write(tmp_path, days=1, seed=1, issues_per_day=60)
-    with pytest.raises(UsageError, match="this sample leaves that hour out"):
+    with pytest.raises(UsageError, match="this sample must not have a file for that hour"):
         write(tmp_path, days=1, seed=2, issues_per_day=60)
 
 
-def test_a_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
+def test_a_directory_that_is_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="is a file, a folder is needed"):
+    with pytest.raises(UsageError, match="is a file, expected a folder"):
         write(tmp_path / "file")
 
 
-@pytest.mark.parametrize(("days", "issues"), [(0, 600), (-1, 600), (1, FEWEST - 1), (1, 10_001)])
-def test_too_few_days_or_issues_are_refused(tmp_path: Path, days: int, issues: int) -> None:
+@pytest.mark.parametrize(("days", "issues"), [(0, 600), (-1, 600), (1, MIN_ISSUES_PER_DAY - 1), (1, 10_001)])
+def test_too_few_days_or_issues_are_an_error(tmp_path: Path, days: int, issues: int) -> None:
     with pytest.raises(UsageError):
         write(tmp_path / "none", days=days, issues_per_day=issues)
     assert not (tmp_path / "none").exists()
@@ -388,15 +393,15 @@ def test_too_few_days_or_issues_are_refused(tmp_path: Path, days: int, issues: i
 # the grammar
 
 
-@given(count=st.integers(FEWEST, 3000), seed=st.integers(0, 99))
+@given(count=st.integers(MIN_ISSUES_PER_DAY, 3000), seed=st.integers(0, 99))
 @settings(max_examples=100, deadline=None)
-def test_a_deck_has_as_many_forms_as_asked_and_each_at_least_once(count: int, seed: int) -> None:
-    drawn = deck(Random(seed), count)
+def test_shuffled_forms_have_the_requested_number_and_every_form(count: int, seed: int) -> None:
+    drawn = shuffled_forms(Random(seed), count)
     assert len(drawn) == count
     assert set(drawn) == set(FORMS)
 
 
-def test_all_wordings_come_in_two_voices() -> None:
+def test_all_wordings_have_two_voices() -> None:
     wordings = [words for names in COMPONENTS.values() for words in names.values()]
     wordings += [
         words for symptom in SYMPTOMS for words in (symptom.titles, symptom.openings, symptom.expected)
@@ -412,10 +417,10 @@ def test_every_language_has_errors_runtimes_code_and_traces() -> None:
 
 @given(seed=st.integers(0, 10_000), voice=st.sampled_from((0, 1)))
 @settings(max_examples=200, deadline=None)
-def test_a_problem_told_leaves_no_slot_open(seed: int, voice: int) -> None:
+def test_a_text_about_a_problem_has_no_empty_slot(seed: int, voice: int) -> None:
     random = Random(seed)
-    teller = Teller(random, invent(random, WORLD.repository(random)), voice)
-    text = " ".join([teller.title(), teller.opening(), teller.expected(), *teller.extras(4)])
+    writer = Writer(random, invent_problem(random, WORLD.repository(random)), voice)
+    text = " ".join([writer.title(), writer.opening(), writer.expected(), *writer.extras(4)])
     assert not re.search(r"[{}]", text)
 
 

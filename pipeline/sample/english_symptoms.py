@@ -1,15 +1,15 @@
-"""What goes wrong or is asked for in English issues, in two voices; voices and slots are explained in `phrases`."""
+"""The bugs and requests of English issues, in two voices; `english_phrases` explains voices and slots."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.sample.phrases import Words
+from pipeline.sample.english_phrases import Words
 
 
 @dataclass(frozen=True)
 class Symptom:
-    """One thing that goes wrong or is asked for. `subject` is what kind of issue it makes: bug, request, docs or question."""
+    """A bug or a request. `subject` is the kind of issue: bug, request, docs or question."""
 
     name: str
     subject: str
@@ -372,7 +372,8 @@ SYMPTOMS: tuple[Symptom, ...] = (
             "secrets leak from {c}",
         ),
         (
-            "When the {b} is run with debug output, the access token ends up in plain text in the log {long}.",
+            "When the {b} is run with debug output, "
+            "the access token ends up in plain text in the log {long}.",
             "I can read my credentials in what the {b} prints {long}.",
             "The {b} prints the whole connection string, with the password, {long}.",
             "The {b} does not hide secrets {long}.",

@@ -1,4 +1,4 @@
-"""What stands in issues beside sentences: stack traces, logs, tables, code, templates' sections."""
+"""The parts of issues that are not sentences: stack traces, logs, tables, code, steps to reproduce."""
 
 from __future__ import annotations
 
@@ -51,11 +51,25 @@ RUNTIMES: dict[str, tuple[str, ...]] = {
 }
 
 CODE: dict[str, str] = {
-    "Python": "client = Client(retries={n})\nfor row in client.rows():\n    print(row['id'], row.get(\"name\"))",
-    "Java": 'try (var client = Client.open("file.cfg")) {{\n\tclient.rows().limit({n}).forEach(System.out::println);\n}}',
-    "JavaScript": "const client = await open({{ retries: {n} }});\nfor (const row of client.rows) console.log(`${{row.id}}`);",
-    "Rust": 'fn main() -> Result<(), Box<dyn Error>> {{\n    println!("{{:?}}", Client::new({n})?.rows());\n    Ok(())\n}}',
-    "Go": 'client, err := lantern.Open("file.cfg", {n})\nif err != nil {{\n\tlog.Fatal(err)\n}}\ndefer client.Close()',
+    "Python": (
+        "client = Client(retries={n})\nfor row in client.rows():\n    print(row['id'], row.get(\"name\"))"
+    ),
+    "Java": (
+        'try (var client = Client.open("file.cfg")) {{\n'
+        "\tclient.rows().limit({n}).forEach(System.out::println);\n}}"
+    ),
+    "JavaScript": (
+        "const client = await open({{ retries: {n} }});\n"
+        "for (const row of client.rows) console.log(`${{row.id}}`);"
+    ),
+    "Rust": (
+        "fn main() -> Result<(), Box<dyn Error>> {{\n"
+        '    println!("{{:?}}", Client::new({n})?.rows());\n    Ok(())\n}}'
+    ),
+    "Go": (
+        'client, err := lantern.Open("file.cfg", {n})\n'
+        "if err != nil {{\n\tlog.Fatal(err)\n}}\ndefer client.Close()"
+    ),
 }
 
 
@@ -117,7 +131,7 @@ TRACES: dict[str, Callable[[Random, str, str], str]] = {
 
 
 def log(random: Random, lines: int) -> str:
-    """Lines of a log, a second or so apart."""
+    """Lines of a log, about one second apart."""
     second = random.randrange(80_000)
     rows = []
     for _ in range(lines):
@@ -126,7 +140,8 @@ def log(random: Random, lines: int) -> str:
         level = random.choice(("INFO", "DEBUG", "WARN", "ERROR"))
         place = f"{random.choice(MODULES)}.{random.choice(FUNCTIONS)}"
         rows.append(
-            f"{clock} {level:5} [{place}] request={random.getrandbits(32):08x} took={random.randrange(9000)}ms"
+            f"{clock} {level:5} [{place}] "
+            f"request={random.getrandbits(32):08x} took={random.randrange(9000)}ms"
         )
     return "\n".join(rows)
 

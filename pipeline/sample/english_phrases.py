@@ -1,11 +1,15 @@
-"""What English issues talk about: components, circumstances, wishes, asides. What is wrong with them is in `symptoms`.
+"""The phrases of English issues: components, circumstances, feature requests, filler sentences.
 
-Wordings come in two voices: those at even places of a tuple and those at odd ones. A problem told in one voice and again in
-the other shares its meaning and few of its words; that is how near-duplicates are planted. So every tuple has two entries or more.
-The first rows of a table are the most frequent, so that a small network has something to learn from.
+`english_symptoms` has the problems.
 
-Slots: {c} a component as titles name it, {b} as bodies name it, {when} a circumstance in a title, {long} in a body,
-{E} an error's name, {wish} something asked for, {want} the same in a body, {knob} a setting, {tool} another program.
+Wordings have two voices: the even and the odd entries of a tuple. Two issues about the same problem in
+different voices have the same meaning but few words in common; so near-duplicates are planted. Every tuple
+therefore has at least two entries. The first entries of a table are the most frequent, so that a small
+network can learn them.
+
+Slots: {c} a component as named in titles, {b} as named in bodies, {when} a circumstance in a title, {long} in
+a body, {E} the name of an error, {wish} a requested feature, {want} the same in a body, {knob} a setting,
+{tool} another program.
 """
 
 from __future__ import annotations
@@ -278,7 +282,7 @@ WISHES: tuple[tuple[str, Words], ...] = (
     ("rate limit", ("a limit on requests a second", "throttling")),
 )
 
-KNOBS = (
+OPTION_NAMES = (
     "timeout",
     "log_level",
     "max_retries",

@@ -1,4 +1,4 @@
-"""Who takes part: invented repositories and people. Their names say that they are invented."""
+"""Invented repositories and people, with names that show that they are invented."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
 
-from pipeline.sample.phrases import COMPONENTS
+from pipeline.sample.english_phrases import COMPONENTS
 
 REPOSITORIES = 240
 PEOPLE = 900
@@ -26,7 +26,7 @@ ANIMALS = (
     "ibis",
     "mole",
 )
-THINGS = (
+OBJECTS = (
     "lantern",
     "kettle",
     "compass",
@@ -87,7 +87,9 @@ class Actor:
 
 @dataclass(frozen=True)
 class Repository:
-    """`kind` is a key of COMPONENTS; `habit` is how titles are written there; `first_number` is where its issues begin."""
+    """`kind` is a key of COMPONENTS, `habit` the style of its titles, `first_number` the number of its first
+    issue.
+    """
 
     id: int
     name: str
@@ -102,7 +104,7 @@ class Repository:
 
 
 class World:
-    """Repositories (few busy, many quiet), people and bots."""
+    """Repositories (few active, many quiet), people and bots."""
 
     def __init__(self, random: Random) -> None:
         kinds = tuple(COMPONENTS)
@@ -110,7 +112,7 @@ class World:
         while len(names) < REPOSITORIES:
             kind = kinds[len(names) % len(kinds)]
             owner = f"{random.choice(OWNERS)}-{random.choice(ANIMALS)}"
-            names.setdefault(f"{owner}/{random.choice(THINGS)}-{random.choice(SUFFIXES[kind])}", kind)
+            names.setdefault(f"{owner}/{random.choice(OBJECTS)}-{random.choice(SUFFIXES[kind])}", kind)
         ids = random.sample(range(1_000_000, 900_000_000), REPOSITORIES)
         self.repositories = [
             Repository(
@@ -131,13 +133,17 @@ class World:
         self.bots = actors[PEOPLE:]
 
     def repository(self, random: Random) -> Repository:
-        """One of them, the busy ones more often."""
+        """A random repository; active ones are more frequent."""
         return random.choices(self.repositories, cum_weights=self._busy)[0]
 
     def neighbour(self, random: Random, repo: Repository) -> Repository:
         """Another repository of the same kind."""
         return random.choice(
-            [other for other in self.repositories if other.kind == repo.kind and other != repo]
+            [
+                candidate
+                for candidate in self.repositories
+                if candidate.kind == repo.kind and candidate != repo
+            ]
         )
 
     def person(self, random: Random) -> Actor:

@@ -1,4 +1,4 @@
-"""A problem, before anybody tells it, and its telling in one of two voices."""
+"""The problem that an issue is about, and sentences about it in one of two voices."""
 
 from __future__ import annotations
 
@@ -7,19 +7,28 @@ from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
 
-from pipeline.sample.fragments import ERRORS, RUNTIMES
-from pipeline.sample.phrases import CIRCUMSTANCES, COMPONENTS, EXTRAS, KNOBS, SYSTEMS, TOOLS, WISHES, Words
-from pipeline.sample.symptoms import SYMPTOMS, Symptom
-from pipeline.sample.world import Repository
+from pipeline.sample.code_and_logs import ERRORS, RUNTIMES
+from pipeline.sample.english_phrases import (
+    CIRCUMSTANCES,
+    COMPONENTS,
+    EXTRAS,
+    OPTION_NAMES,
+    SYSTEMS,
+    TOOLS,
+    WISHES,
+    Words,
+)
+from pipeline.sample.english_symptoms import SYMPTOMS, Symptom
+from pipeline.sample.repositories_and_people import Repository
 
 Option = TypeVar("Option")
 
-TRIES = 50
+MAX_ATTEMPTS = 50
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong, in no words yet: a component (by its name in titles), a symptom, a circumstance, and what fills the slots."""
+    """A problem as data: component (its name in titles), symptom, circumstance, and values for the slots."""
 
     component: str
     names: Words
@@ -31,7 +40,7 @@ class Problem:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """Two problems of one repository that agree in this are the same problem."""
+        """Two problems of one repository with the same identity are the same problem."""
         detail = {
             "wish": self.wish[0],
             "error": self.error[0],
@@ -41,46 +50,46 @@ class Problem:
         return self.component, f"{self.symptom.name} {detail.get(self.symptom.name, '')}"
 
 
-def favourite(random: Random, options: Sequence[Option]) -> Option:
-    """One of them; the first is the most frequent, the n-th has 1/n of its share (Zipf's law)."""
+def zipf_choice(random: Random, options: Sequence[Option]) -> Option:
+    """A random option. The first is the most frequent, the n-th has 1/n of its probability (Zipf's law)."""
     return random.choices(options, [1 / place for place in range(1, len(options) + 1)])[0]
 
 
-def invent(random: Random, repo: Repository) -> Problem:
-    """A problem that such a repository may have."""
-    component, names = favourite(random, tuple(COMPONENTS[repo.kind].items()))
+def invent_problem(random: Random, repo: Repository) -> Problem:
+    """A problem that fits the kind of repository."""
+    component, names = zipf_choice(random, tuple(COMPONENTS[repo.kind].items()))
     major, minor, patch = random.randint(0, 6), random.randint(1, 19), random.randint(0, 9)
     slots = {
         "v": f"{major}.{minor}.{patch}",
         "old": f"{major}.{minor - 1}.{random.randint(0, 9)}",
         "os": random.choice(SYSTEMS),
         "runtime": random.choice(RUNTIMES[repo.language]),
-        "knob": random.choice(KNOBS),
+        "knob": random.choice(OPTION_NAMES),
         "tool": random.choice(TOOLS),
     }
     return Problem(
         component=component,
         names=names,
-        symptom=favourite(random, SYMPTOMS),
-        circumstance=favourite(random, CIRCUMSTANCES),
+        symptom=zipf_choice(random, SYMPTOMS),
+        circumstance=zipf_choice(random, CIRCUMSTANCES),
         error=random.choice(ERRORS[repo.language]),
-        wish=favourite(random, WISHES),
+        wish=zipf_choice(random, WISHES),
         slots=slots,
     )
 
 
-def invent_new(random: Random, repo: Repository, known: set[tuple[str, tuple[str, str]]]) -> Problem:
-    """A problem that the repository has not had yet, unless it has had nearly all; `known` is added to."""
-    for _ in range(TRIES):
-        problem = invent(random, repo)
-        if (repo.name, problem.identity) not in known:
+def invent_new_problem(random: Random, repo: Repository, used: set[tuple[str, tuple[str, str]]]) -> Problem:
+    """A problem that the repository has not had yet, unless it has had nearly all; `used` is added to."""
+    for _ in range(MAX_ATTEMPTS):
+        problem = invent_problem(random, repo)
+        if (repo.name, problem.identity) not in used:
             break
-    known.add((repo.name, problem.identity))
+    used.add((repo.name, problem.identity))
     return problem
 
 
 def fill(random: Random, text: str, **slots: str) -> str:
-    """The text with its slots filled: those given, and numbers, addresses and names drawn anew."""
+    """The text with its slots filled: by `slots`, and by random numbers, references and names."""
     return text.format(
         **slots,
         n=random.choice((2, 3, 5, 8, 12, 30, 50, 90, 100, 500)),
@@ -91,13 +100,13 @@ def fill(random: Random, text: str, **slots: str) -> str:
 
 
 def capital(text: str) -> str:
-    """With a capital first letter (`str.capitalize` would make the others small)."""
+    """The text with a capital first letter (`str.capitalize` would lower the others)."""
     return text[:1].upper() + text[1:]
 
 
 @dataclass(frozen=True)
-class Teller:
-    """Tells one problem in one voice (0 or 1): in even or odd wordings, see `phrases`."""
+class Writer:
+    """Writes about one problem in one voice, 0 or 1: with even or odd wordings, see `english_phrases`."""
 
     random: Random
     problem: Problem
@@ -109,7 +118,7 @@ class Teller:
     def _fill(self, text: str) -> str:
         problem = self.problem
         short, long = problem.circumstance
-        when, how = (
+        when, circumstances = (
             self.pick(words).format(n=self.random.choice((2, 5, 50)), **problem.slots)
             for words in (short, long)
         )
@@ -119,7 +128,7 @@ class Teller:
             c=problem.component,
             b=self.pick(problem.names),
             when=when,
-            long=how,
+            long=circumstances,
             E=problem.error[0],
             wish=problem.wish[0],
             want=self.pick(problem.wish[1]),
@@ -130,14 +139,14 @@ class Teller:
         return self._fill(self.pick(self.problem.symptom.titles))
 
     def opening(self) -> str:
-        """The sentence that says it all."""
+        """The sentence that states the problem."""
         return capital(self._fill(self.pick(self.problem.symptom.openings)))
 
     def expected(self) -> str:
         return self.pick(self.problem.symptom.expected)
 
-    def extras(self, most: int) -> list[str]:
-        """Up to `most` sentences that add little, as sentences in issues do."""
+    def extras(self, maximum: int) -> list[str]:
+        """Up to `maximum` sentences that add little information, as in real issues."""
         return [
-            capital(self._fill(text)) for text in self.random.sample(EXTRAS, self.random.randint(0, most))
+            capital(self._fill(text)) for text in self.random.sample(EXTRAS, self.random.randint(0, maximum))
         ]

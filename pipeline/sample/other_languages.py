@@ -1,7 +1,8 @@
-# ruff: noqa: RUF001  (letters of other alphabets are the point here)
-"""What issues in other languages than English say: for each, names of components and pairs of title and body.
+# ruff: noqa: RUF001 - letters of other alphabets are intended
+"""The phrases of issues in languages other than English: names of components, and pairs of title and body.
 
-{c} is a component, in the nominative and of one gender throughout, so that every sentence agrees with every component.
+{c} is a component. Per language all components are in the nominative and of one gender, so that they fit
+every sentence.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Tongue:
+class OtherLanguage:
     """One language: components, then (title, first sentence of the body), then sentences that may follow."""
 
     components: tuple[str, ...]
@@ -18,8 +19,8 @@ class Tongue:
     extras: tuple[str, ...]
 
 
-TONGUES: dict[str, Tongue] = {
-    "spanish": Tongue(
+OTHER_LANGUAGES: dict[str, OtherLanguage] = {
+    "spanish": OtherLanguage(
         ("el servidor", "el buscador", "el formulario", "el instalador", "el panel"),
         (
             (
@@ -45,7 +46,7 @@ TONGUES: dict[str, Tongue] = {
             "¿Alguien sabe cómo arreglarlo? ¡Gracias!",
         ),
     ),
-    "portuguese": Tongue(
+    "portuguese": OtherLanguage(
         ("o servidor", "o formulário", "o instalador", "o painel", "o leitor de CSV"),
         (
             (
@@ -63,7 +64,7 @@ TONGUES: dict[str, Tongue] = {
         ),
         ("Estou usando {os}.", "Já tentei reinstalar, não mudou nada.", "Obrigado pelo projeto!"),
     ),
-    "french": Tongue(
+    "french": OtherLanguage(
         ("le serveur", "le formulaire", "le lecteur audio", "le planificateur", "le cache"),
         (
             (
@@ -82,7 +83,7 @@ TONGUES: dict[str, Tongue] = {
         ),
         ("Version {v} sous {os}.", "Cela marchait avant la mise à jour.", "Merci d'avance pour votre aide."),
     ),
-    "german": Tongue(
+    "german": OtherLanguage(
         ("der Server", "der Parser", "der Kalender", "der Installer", "der Zwischenspeicher"),
         (
             (
@@ -105,7 +106,7 @@ TONGUES: dict[str, Tongue] = {
             "Vielen Dank für die Mühe!",
         ),
     ),
-    "russian": Tongue(
+    "russian": OtherLanguage(
         ("сервер", "парсер", "планировщик", "установщик", "поиск"),
         (
             (
@@ -123,7 +124,7 @@ TONGUES: dict[str, Tongue] = {
         ),
         ("Система: {os}.", "Переустановка не помогла.", "Спасибо за проект!"),
     ),
-    "chinese": Tongue(
+    "chinese": OtherLanguage(
         ("登录页面", "解析器", "缓存", "调度器", "镜像"),
         (
             ("升级到 {v} 后{c}崩溃", "升级到 {v} 以后，{c}一启动就崩溃，之前的版本没有问题。"),
@@ -133,7 +134,7 @@ TONGUES: dict[str, Tongue] = {
         ),
         ("系统是 {os}。", "重新安装也没有用。", "谢谢！"),
     ),
-    "japanese": Tongue(
+    "japanese": OtherLanguage(
         ("ログイン画面", "パーサー", "キャッシュ", "スケジューラ", "検索"),
         (
             ("{c}が起動時にクラッシュする", "バージョン {v} に更新してから、{c}が起動直後に落ちます。"),
@@ -142,7 +143,7 @@ TONGUES: dict[str, Tongue] = {
         ),
         ("環境は {os} です。", "以前のバージョンでは問題ありませんでした。", "よろしくお願いします。"),
     ),
-    "korean": Tongue(
+    "korean": OtherLanguage(
         ("로그인 화면", "파서", "캐시 서버", "검색 창"),
         (
             (
@@ -153,7 +154,7 @@ TONGUES: dict[str, Tongue] = {
         ),
         ("환경은 {os} 입니다.", "다시 설치해도 같습니다.", "감사합니다!"),
     ),
-    "arabic": Tongue(
+    "arabic": OtherLanguage(
         ("الخادم", "المحلل", "التطبيق", "محرك البحث", "المجدول"),
         (
             (
@@ -168,7 +169,7 @@ TONGUES: dict[str, Tongue] = {
         ),
         ("أستخدم نظام {os}.", "كان كل شيء يعمل من قبل.", "شكرا لكم!"),
     ),
-    "hebrew": Tongue(
+    "hebrew": OtherLanguage(
         ("השרת", "המנתח", "היישום", "מנוע החיפוש", "המתזמן"),
         (
             ("{c} קורס בזמן ההפעלה", "מאז העדכון לגרסה {v} בכל הפעלה {c} קורס בלי שום הודעה."),
