@@ -1,4 +1,7 @@
-"""The article's choice of issues (article_2018.sql) in Python, with each of its flaws to be corrected by itself."""
+"""The article's choice of issues (article_2018.sql) in Python.
+
+Each of its flaws can be corrected separately.
+"""
 
 from __future__ import annotations
 
@@ -11,25 +14,28 @@ from pathlib import Path
 SQL_2018 = (Path(__file__).parent / "article_2018.sql").read_text(encoding="utf-8")
 
 FLAWS = {
-    "quotes": "JSON_EXTRACT keeps JSON's quotes: they lengthen the text, and one beside a blank counts as a word",
+    "quotes": "JSON_EXTRACT keeps JSON's quotes: they count as characters, and as a word beside a blank",
     "escapes": r"and its escapes: each \r or \" lengthens the text, and \r counts as a word",
     "torn": r"the replacement of \n knows no escapes: it tears c:\path\new, which is c:\\path\\new in JSON",
     "markup": "what stands before and after a bracket, a star, a hash or a backtick counts as two words",
-    "blanks": "SPLIT on one blank: of two blanks the second makes an empty word, and a tab or an ideographic space parts none",
+    "blanks": "SPLIT on one blank: two blanks make an empty word; tabs and ideographic spaces do not split",
 }
 _MARKUP = re.compile(r"[()\[\]#*`]")
 _WORD = re.compile(r"[^\t-\r\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000 ]+")
 
 
 def of_hours_of(year: int) -> str:
-    """The article's query, over the days of another year than 2017: only the wildcard and the suffixes differ."""
-    century, rest = divmod(year, 100)
+    """The article's query for another year than 2017: only the wildcard and the suffixes differ."""
+    century, year_in_century = divmod(year, 100)
     sql = SQL_2018.replace("day.2017*", f"day.{century}*")
-    return sql.replace("'0101'", f"'{rest}0101'").replace("'1231'", f"'{rest}1231'")
+    return sql.replace("'0101'", f"'{year_in_century}0101'").replace("'1231'", f"'{year_in_century}1231'")
 
 
-def keeps(title: str, body: str | None, corrected: Collection[str] = ()) -> bool:
-    """Whether the article learns from an issue, once the flaws `corrected` are; with all of them, whether we do."""
+def learns_from(title: str, body: str | None, corrected: Collection[str] = ()) -> bool:
+    """Whether the article learns from an issue after the flaws `corrected` are corrected.
+
+    With all flaws corrected: whether Titler learns from it.
+    """
     if body is None:
         return False
     shown_title, shown_body = _shown(title, corrected), _shown(body, corrected)
@@ -42,10 +48,10 @@ def keeps(title: str, body: str | None, corrected: Collection[str] = ()) -> bool
 
 
 def explain(title: str, body: str | None, trainable: bool) -> tuple[str, ...] | None:
-    """The fewest flaws without which the article would choose as we do; None where none of them explains it."""
+    """The fewest flaws whose correction makes the article choose as we do. None if no set of flaws does."""
     for count in range(len(FLAWS) + 1):
         for corrected in combinations(FLAWS, count):
-            if keeps(title, body, corrected) == trainable:
+            if learns_from(title, body, corrected) == trainable:
                 return corrected
     return None
 

@@ -1,4 +1,4 @@
-"""What is slow to start, once a session; the three engines, each test in each of them."""
+"""Fixtures that start slowly, shared by a session, and the three engines, which run each test."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def real_hours() -> RealHours:
 
 
 def _sampled(lines: list[bytes]) -> Events:
-    """The events of issues and, for time's sake, a tenth of the others, of which none may come out."""
+    """The issue events and, to save time, a tenth of the others, none of which may be extracted."""
     return [line for number, line in enumerate(lines) if b'"type":"IssuesEvent"' in line or number % 10 == 0]
 
 
@@ -48,7 +48,7 @@ def googlesql_engine(googlesql: GoogleSQL) -> Engine:
     return Evaluator(googlesql)
 
 
-@pytest.fixture(scope="module")  # it leaks, and dies of that after a few hundred queries
+@pytest.fixture(scope="module")  # it leaks memory, and crashes after a few hundred queries
 def emulator_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     path = emulator.program()
     if path is None:
@@ -59,5 +59,5 @@ def emulator_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine
 
 @pytest.fixture(params=["duckdb", "googlesql", "emulator"])
 def engine(request: pytest.FixtureRequest) -> Engine:
-    found: Engine = request.getfixturevalue(f"{request.param}_engine")
-    return found
+    engine: Engine = request.getfixturevalue(f"{request.param}_engine")
+    return engine

@@ -1,4 +1,7 @@
-"""What an engine gives otherwise than BigQuery does, and why that is accepted. In everything else the three agree."""
+"""Where an engine's result differs from BigQuery's, and why that is accepted.
+
+Everywhere else the three agree.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from tests.warehouse.events import opened
 
 class Difference(NamedTuple):
     reason: str
-    gives: Any
+    expected: Any
 
 
 DIFFERENCES: dict[tuple[str, str], Difference] = {  # (engine, case)
@@ -33,7 +36,8 @@ DIFFERENCES: dict[tuple[str, str], Difference] = {  # (engine, case)
         ],
     ),
     ("emulator", "text as issue"): Difference(
-        "a step into a string is the string itself to the emulator: here it sees a pull request, where BigQuery sees nothing",
+        "a JSON path into a string returns the string itself on the emulator: it sees a pull request, "
+        "BigQuery sees nothing",
         None,
     ),
     ("emulator", "a confidence that is no number"): Difference(
@@ -41,11 +45,12 @@ DIFFERENCES: dict[tuple[str, str], Difference] = {  # (engine, case)
     ),
     ("emulator", "a distance that is no number"): Difference("as above", []),
     ("emulator", "JSON_EXTRACT compared with text"): Difference(
-        "its JSON_EXTRACT gives JSON, even of a STRING, which it does not compare with text: so this is put for that (by re.sub)",
+        "its JSON_EXTRACT of a STRING returns JSON, which it does not compare with text: "
+        "re.sub replaces the call",
         (r"JSON_EXTRACT\((payload, '[^']+')\)", r"NULLIF(TO_JSON_STRING(JSON_EXTRACT(\1)), 'null')"),
     ),
     ("duckdb", "an event without an id"): Difference(
-        "a line without an id is no event to the embedded warehouse: it is in quarantine before any SQL sees it, whole",
+        "the embedded warehouse quarantines the whole line without an id before any SQL reads it",
         [{"event_id": None, "reason": "id is missing", "text": json.dumps({**opened(7), "id": None})}],
     ),
     ("duckdb", "an event without a time"): Difference(
@@ -62,6 +67,6 @@ DIFFERENCES: dict[tuple[str, str], Difference] = {  # (engine, case)
 
 
 def accepted(engine: str, case: str, expected: Any) -> Any:
-    """What `engine` is to give for `case`."""
+    """The result that `engine` must return for `case`."""
     difference = DIFFERENCES.get((engine, case))
-    return expected if difference is None else difference.gives
+    return expected if difference is None else difference.expected

@@ -1,4 +1,4 @@
-"""Three engines that run `sql/`: DuckDB through our translation, GoogleSQL's reference evaluator, BigQuery's emulator by its client."""
+"""Three engines run `sql/`: DuckDB, with our translation, GoogleSQL's evaluator, and BigQuery's emulator."""
 
 from __future__ import annotations
 
@@ -41,35 +41,36 @@ Events = Sequence[dict[str, Any] | bytes]  # well-formed lines of an hour file
 OTHER_DAYS = (
     date(2014, 12, 31),
     date(2016, 1, 1),
-)  # of which GH Archive's tables hold an issue that no engine may give
-DATA_SET = f"{emulator.PROJECT}.titler"  # one alone: the emulator takes a bare name for a table of the data set that it saw first
+)  # GH Archive's tables have an issue of these days, which no engine may return
+# only one data set: the emulator resolves a bare name to the first data set with such a table
+DATA_SET = f"{emulator.PROJECT}.titler"
 BOUNDS = {"first_suffix": table_suffix(DAY), "last_suffix": table_suffix(DAY)}
 
 
 class Engine(Protocol):
-    """Rows come with Python's values; a float that is no number as "NaN", so that rows can be compared."""
+    """Rows have Python's values. A float that is not a number becomes "NaN", so that rows can be compared."""
 
     name: str
 
     def issues(self, events: Events, query: Query = EXTRACT) -> list[Row]:
-        """What an extraction gives of events of DAY."""
+        """The result of an extraction from events of DAY."""
         ...
 
     def malformed(self, events: Events) -> list[Row]:
-        """What sql/extract_malformed.sql gives of them: event_id, reason, text; by event_id."""
+        """The result of sql/extract_malformed.sql, sorted by event_id: event_id, reason, text."""
         ...
 
     def scan(self, sql: str, events: Events, **values: Any) -> list[Row]:
-        """What any statement over the events of DAY gives, which names their table as `githubarchive.day.20*`."""
+        """The rows of a statement that reads the events of DAY as `githubarchive.day.20*`."""
         ...
 
     def rows(self, sql: str, tables: Tables, **values: Any) -> list[Row]:
-        """What a statement over the warehouse's tables gives, in no order."""
+        """The rows of a statement on the warehouse's tables, in no order."""
         ...
 
 
 class DuckDB:
-    """Events are read from hour files, tables are the batches of a staged release: as the embedded warehouse has them."""
+    """The embedded warehouse: events come from hour files, tables are the batches of a staged release."""
 
     name = "duckdb"
 
@@ -96,12 +97,14 @@ class DuckDB:
     def scan(self, sql: str, events: Events, **values: Any) -> list[Row]:
         connection = duckdb.connect()
         connection.execute("SET TimeZone = 'UTC'")
-        condition, query, whole = scan_condition(sql), Query("scan", sql, values), translate(sql)
+        condition, query, translation = scan_condition(sql), Query("scan", sql, values), translate(sql)
         HourReader(connection, condition.sql, query.binding(condition.parameters), table_suffix(DAY)).read(
             self._hour(events)
         )
         return _plain(
-            connection.sql(whole.sql, params=query.binding(whole.parameters)).to_arrow_table().to_pylist()
+            connection.sql(translation.sql, params=query.binding(translation.parameters))
+            .to_arrow_table()
+            .to_pylist()
         )
 
     def rows(self, sql: str, tables: Tables, **values: Any) -> list[Row]:
@@ -160,12 +163,14 @@ class Evaluator:
 
     def _scan(self, sql: str, events: Events, values: Mapping[str, Any]) -> list[Row]:
         rows = [{**event_row(event), SUFFIX: table_suffix(DAY)} for event in events]
-        rows += [{**event_row(opened(title="of another day")), SUFFIX: table_suffix(day)} for day in OTHER_DAYS]
+        rows += [
+            {**event_row(opened(title="of another day")), SUFFIX: table_suffix(day)} for day in OTHER_DAYS
+        ]
         return _plain(self._googlesql.evaluate(sql, {EVENTS: rows}, values))
 
 
 class Emulator:
-    """BigQuery's emulator, asked through Google's client."""
+    """BigQuery's emulator, through Google's client."""
 
     name = "emulator"
 
@@ -196,7 +201,7 @@ class Emulator:
             for name, schema in warehouse_schemas().items():
                 self._load(self._warehouse, f"{DATA_SET}.{name}", schema, tables.get(name, ()))
             self._tables = tables
-        return self._ask(self._warehouse, sql, values, default_dataset=DATA_SET)
+        return self._query(self._warehouse, sql, values, default_dataset=DATA_SET)
 
     def _scan(self, sql: str, events: Events, values: Mapping[str, Any]) -> list[Row]:
         if events is not self._events:
@@ -205,7 +210,7 @@ class Emulator:
                 for day in OTHER_DAYS:
                     self._load_day(day, [opened(title="of another day")])
             self._events = events
-        return self._ask(self._source, sql, values)
+        return self._query(self._source, sql, values)
 
     def _load_day(self, day: date, events: Events) -> None:
         schema = pa.schema([field for field in EVENTS_SCHEMA if field.name != SUFFIX])
@@ -228,19 +233,21 @@ class Emulator:
         data = "\n".join(json.dumps(row, default=_json) for row in _plain(rows)).encode()
         client.load_table_from_file(io.BytesIO(data), table, job_config=config).result()
 
-    def _ask(self, client: bigquery.Client, sql: str, values: Mapping[str, Any], **options: Any) -> list[Row]:
-        given = [
+    def _query(
+        self, client: bigquery.Client, sql: str, values: Mapping[str, Any], **options: Any
+    ) -> list[Row]:
+        rows = [
             bigquery.ScalarQueryParameter(name, in_bigquery(PARAMETERS[name]), values[name])
             for name in parameters(sql)
         ]
         job = client.query(
-            sql, job_config=bigquery.QueryJobConfig(query_parameters=given, **options), job_retry=None
+            sql, job_config=bigquery.QueryJobConfig(query_parameters=rows, **options), job_retry=None
         )
         return _plain([dict(row) for row in job.result()])
 
 
 def event_row(event: dict[str, Any] | bytes) -> Row:
-    """An event as a row of GH Archive's table in BigQuery: `payload` is its text as it stands in the hour file."""
+    """An event as a row of GH Archive's table in BigQuery. `payload` has the text of the hour file."""
     line = event.decode() if isinstance(event, bytes) else json.dumps(event)
     values = json.loads(line)
     start = line.index('"payload":') + len('"payload":')

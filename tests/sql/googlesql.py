@@ -1,4 +1,5 @@
-"""GoogleSQL itself, by PyPI's `zetasql`: its analyser and its reference evaluator over a catalogue of what `sql/` reads.
+"""GoogleSQL's own analyser and reference evaluator, from PyPI's `zetasql`, over a catalogue of what `sql/`
+reads.
 
 The package is Google's own C++ as WebAssembly, which takes half a minute to compile the first time.
 """
@@ -32,7 +33,7 @@ Columns = dict[str, str]  # a query's columns: name -> GoogleSQL's type
 
 EVENTS = "githubarchive.day.20*"
 SUFFIX = "_TABLE_SUFFIX"
-_WHO = [
+_ACCOUNT_FIELDS = [
     ("id", pa.int64()),
     ("login", pa.string()),
     ("gravatar_id", pa.string()),
@@ -45,8 +46,8 @@ EVENTS_SCHEMA = pa.schema(
         ("public", pa.bool_()),
         ("payload", pa.string()),
         ("repo", pa.struct([("id", pa.int64()), ("name", pa.string()), ("url", pa.string())])),
-        ("actor", pa.struct(_WHO)),
-        ("org", pa.struct(_WHO)),
+        ("actor", pa.struct(_ACCOUNT_FIELDS)),
+        ("org", pa.struct(_ACCOUNT_FIELDS)),
         ("created_at", contracts.WHEN),
         ("id", pa.string()),
         ("other", pa.string()),
@@ -70,9 +71,9 @@ PARAMETERS: dict[str, pa.DataType] = {
 
 _KINDS: dict[pa.DataType, int] = {
     pa.int64(): type_pb2.TYPE_INT64,
-    pa.int32(): type_pb2.TYPE_INT64,  # there is no other integer
+    pa.int32(): type_pb2.TYPE_INT64,  # BigQuery has no other integer
     pa.float64(): type_pb2.TYPE_DOUBLE,
-    pa.float16(): type_pb2.TYPE_DOUBLE,  # there is no other float
+    pa.float16(): type_pb2.TYPE_DOUBLE,  # BigQuery has no other float
     pa.string(): type_pb2.TYPE_STRING,
     pa.bool_(): type_pb2.TYPE_BOOL,
     pa.date32(): type_pb2.TYPE_DATE,
@@ -98,7 +99,7 @@ _EPOCH = date(1970, 1, 1)
 
 
 class WrongSQLError(Exception):
-    """What GoogleSQL says of a statement that it does not take."""
+    """GoogleSQL rejects a statement."""
 
 
 def warehouse_schemas() -> dict[str, pa.Schema]:
@@ -119,12 +120,15 @@ def types(schema: pa.Schema) -> Columns:
 
 
 def parameters(sql: str) -> list[str]:
-    """The names of a statement's parameters, in the order in which they first occur."""
+    """The names of a statement's parameters, in the order of their first use."""
     return list(dict.fromkeys(re.findall(r"@(\w+)", re.sub(r"--.*", "", sql))))
 
 
 class GoogleSQL:
-    """`tables` by name. `views` and `functions`: name -> SELECT; a view may read others, a function's arguments are its parameters."""
+    """GoogleSQL with a catalogue: `tables` by name, and SELECTs by name for `views` and `functions`.
+
+    A view may read other views. The arguments of a function are the parameters of its SELECT.
+    """
 
     def __init__(
         self, tables: Mapping[str, pa.Schema], views: Mapping[str, str], functions: Mapping[str, str]
@@ -149,11 +153,14 @@ class GoogleSQL:
         )
 
     def analyse(self, sql: str) -> Columns:
-        """The columns that a statement gives. Raises WrongSQLError; KeyError for a parameter that is not in PARAMETERS."""
+        """The columns of a statement's result.
+
+        Raises WrongSQLError, and KeyError if a parameter is not in PARAMETERS.
+        """
         return {name: _name(kind) for name, kind in self._columns(sql).items()}
 
     def evaluate(self, sql: str, tables: Tables, values: Mapping[str, Any] | None = None) -> list[Row]:
-        """A statement's rows, of which `tables` are the tables (or views) that it reads. Raises WrongSQLError as `analyse`."""
+        """The rows of a statement that reads `tables` (or views). Raises WrongSQLError as `analyse`."""
         request = service.EvaluateQueryRequest(
             sql=sql, simple_catalog=self._catalog, options=self._options(sql)
         )
@@ -166,16 +173,16 @@ class GoogleSQL:
                     _encode(row[column.name], column.type, cells.add())
         for name in parameters(sql):
             _encode((values or {})[name], _type(PARAMETERS[name]), request.params.add(name=name).value)
-        answer = self._call("EvaluateQuery", request, service.EvaluateQueryResponse)
-        columns = answer.prepared.columns
+        response = self._call("EvaluateQuery", request, service.EvaluateQueryResponse)
+        columns = response.prepared.columns
         return [
             {column.name: _decode(cell, column.type) for column, cell in zip(columns, row.cell, strict=True)}
-            for row in answer.content.table_data.row
+            for row in response.content.table_data.row
         ]
 
-    def _call(self, method: str, request: Any, answer: Any) -> Any:
+    def _call(self, method: str, request: Any, response: Any) -> Any:
         try:
-            return self._client.call_grpc_func(f"ZetaSqlLocalService_{method}", request, answer)
+            return self._client.call_grpc_func(f"ZetaSqlLocalService_{method}", request, response)
         except ServerError as error:
             raise WrongSQLError(str(error)) from None
 
@@ -200,16 +207,16 @@ class GoogleSQL:
             table.column.add(name=column, type=kind, is_pseudo_column=column == SUFFIX)
 
     def _add_views(self, views: Mapping[str, str]) -> None:
-        wrong: dict[str, WrongSQLError] = {}
+        errors: dict[str, WrongSQLError] = {}
         for name, sql in views.items():
             try:
                 self._add_table(name, self._columns(sql))
             except WrongSQLError as error:
-                wrong[name] = error
-        if len(wrong) == len(views) > 0:  # none of them waits for another
-            raise next(iter(wrong.values()))
-        if wrong:
-            self._add_views({name: views[name] for name in wrong})
+                errors[name] = error
+        if len(errors) == len(views) > 0:  # no view was added, so none failed because it reads another
+            raise next(iter(errors.values()))
+        if errors:
+            self._add_views({name: views[name] for name in errors})
 
     def _add_function(self, name: str, sql: str) -> None:
         columns = self._columns(sql)
@@ -227,7 +234,10 @@ class GoogleSQL:
 
 
 def _client() -> WasmClient:
-    """The package's, but compiled once a machine (Wasmtime's own cache), and with memory copied at once instead of byte by byte."""
+    """The package's client, compiled once per machine (Wasmtime's cache).
+
+    It copies memory in one call instead of byte by byte.
+    """
 
     class Config(wasmtime.Config):
         def __init__(self) -> None:
@@ -263,12 +273,13 @@ def _name(kind: Any) -> str:
     if kind.type_kind == type_pb2.TYPE_ARRAY:
         return f"ARRAY<{_name(kind.array_type.element_type)}>"
     if kind.type_kind == type_pb2.TYPE_STRUCT:
-        return f"STRUCT<{', '.join(f'{field.field_name} {_name(field.field_type)}' for field in kind.struct_type.field)}>"
+        fields = (f"{field.field_name} {_name(field.field_type)}" for field in kind.struct_type.field)
+        return f"STRUCT<{', '.join(fields)}>"
     return _NAMES[kind.type_kind]
 
 
 def _encode(value: Any, kind: Any, cell: Any) -> None:
-    """Sets `cell`, a ValueProto; one that is not set is NULL."""
+    """Sets `cell`, a ValueProto. A cell that is not set is NULL."""
     if value is None:
         return
     if kind.type_kind == type_pb2.TYPE_ARRAY:

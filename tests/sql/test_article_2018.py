@@ -1,4 +1,6 @@
-"""The article's query of 2018 beside ours: whatever one learns from and the other does not is explained by a flaw of the article's."""
+"""The article's query of 2018 beside ours: each difference in their choice is explained by a flaw of the
+article.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.sql.article import FLAWS, explain, keeps, of_hours_of
+from tests.sql.article import FLAWS, explain, learns_from, of_hours_of
 from tests.sql.conftest import RealHours
 from tests.sql.differences import accepted
 from tests.sql.engines import Engine, Events
@@ -35,7 +37,7 @@ def test_only_the_years_differ_from_the_articles_query() -> None:
 
 CASES: list[
     tuple[tuple[str, ...], str, str, bool, bool]
-] = [  # flaws, title, body, whether the article keeps it, whether we do
+] = [  # flaws, title, body, whether the article chooses it, whether we do
     ((), "it does not start", SIX, True, True),
     ((), "it fails", SIX, False, False),
     (("quotes",), "Web ssh ", SIX, True, False),
@@ -55,12 +57,12 @@ CASES: list[
 ]
 
 
-@pytest.mark.parametrize(("flaws", "title", "body", "kept", "trainable"), CASES)
+@pytest.mark.parametrize(("flaws", "title", "body", "chosen_by_article", "trainable"), CASES)
 def test_a_flaw_explains_a_difference(
-    flaws: tuple[str, ...], title: str, body: str, kept: bool, trainable: bool
+    flaws: tuple[str, ...], title: str, body: str, chosen_by_article: bool, trainable: bool
 ) -> None:
-    assert keeps(title, body) == kept
-    assert keeps(title, body, FLAWS) == trainable
+    assert learns_from(title, body) == chosen_by_article
+    assert learns_from(title, body, FLAWS) == trainable
     assert explain(title, body, trainable) == flaws
 
 
@@ -101,7 +103,7 @@ def test_the_article_has_an_issue_twice_that_was_opened_twice(engine: Engine) ->
 
 
 class Hour(NamedTuple):
-    """Counts of one hour; of the differences by the fewest flaws that explain each."""
+    """Counts of one hour. Differences are counted by the fewest flaws that explain them."""
 
     opened: int
     trainable: int
@@ -134,10 +136,10 @@ def test_on_a_real_hour_every_difference_is_explained(
     only: dict[bool, Counter[Any]] = {True: Counter(), False: Counter()}
     for issue in ours:
         title, body, trainable = issue["title"], issue["body"], issue["trainable"]
-        assert keeps(title, body) == (issue["issue_url"] in chosen), (
+        assert learns_from(title, body) == (issue["issue_url"] in chosen), (
             "the article in Python is not the article"
         )
-        assert keeps(title, body, FLAWS) == trainable, "there is a flaw that is not listed"
+        assert learns_from(title, body, FLAWS) == trainable, "there is a flaw that is not listed"
         if trainable != (issue["issue_url"] in chosen):
             only[trainable][explain(title, body, trainable)] += 1
     counts = Hour(

@@ -16,7 +16,7 @@ from tests.warehouse.events import Lake, embedding, health, neighbour, predictio
 NAN = float("nan")
 
 
-def found(folder: Path, lake: Lake) -> dict[str, int]:
+def failed_checks(folder: Path, lake: Lake) -> dict[str, int]:
     with DuckDBWarehouse(str(folder / "w.duckdb")).stage(*lake.release()) as staged:
         return {failure.check: failure.count for failure in staged.check()}
 
@@ -33,12 +33,12 @@ def healthy(folder: Path) -> Lake:
 
 
 def test_a_healthy_release_passes_every_check(tmp_path: Path) -> None:
-    assert found(tmp_path, healthy(tmp_path)) == {}
+    assert failed_checks(tmp_path, healthy(tmp_path)) == {}
 
 
 def test_a_healthy_release_with_embeddings_passes_every_check(tmp_path: Path) -> None:
     assert (
-        found(
+        failed_checks(
             tmp_path,
             healthy(tmp_path).add(EMBEDDINGS, "e1", [embedding(number, 0.5) for number in (1, 2, 3)]),
         )
@@ -47,17 +47,17 @@ def test_a_healthy_release_with_embeddings_passes_every_check(tmp_path: Path) ->
 
 
 class Fault(NamedTuple):
-    """A batch `bad` that a release has besides its healthy ones, and the rows that the check finds."""
+    """A batch `bad` that is added to a healthy release, and the rows that the check finds."""
 
     check: str
-    why: str
+    case: str
     table: Table
     rows: list[dict[str, Any]]
-    found: list[dict[str, Any]]
+    rows_found: list[dict[str, Any]]
 
 
 def by_number(issue_id: int, **values: Any) -> dict[str, Any]:
-    """What the checks say of a neighbour or a prediction."""
+    """The columns that checks return for a neighbour or a prediction."""
     return {"batch_id": "bad", "issue_id": issue_id, **values}
 
 
@@ -193,21 +193,21 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.check}: {fault.why}")
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.check}: {fault.case}")
 def test_a_check_finds_its_fault(tmp_path: Path, fault: Fault) -> None:
-    assert fault.check in found(tmp_path, healthy(tmp_path).add(fault.table, "bad", fault.rows))
+    assert fault.check in failed_checks(tmp_path, healthy(tmp_path).add(fault.table, "bad", fault.rows))
 
 
 def test_a_batch_with_other_rows_than_its_manifest_says_is_found(tmp_path: Path) -> None:
     lake = healthy(tmp_path)
     lake.members[0]["rows"] = 4
-    assert found(tmp_path, lake) == {"members_rows": 1}
+    assert failed_checks(tmp_path, lake) == {"members_rows": 1}
 
 
 def test_a_batch_that_never_arrived_is_found(tmp_path: Path) -> None:
     lake = healthy(tmp_path)
     del lake.batches["similar_issues_v1"]
-    assert found(tmp_path, lake) == {"members_rows": 1}
+    assert failed_checks(tmp_path, lake) == {"members_rows": 1}
 
 
 def test_an_embedding_that_is_missing_among_others_is_found(tmp_path: Path) -> None:
@@ -217,13 +217,13 @@ def test_an_embedding_that_is_missing_among_others_is_found(tmp_path: Path) -> N
         .add(EMBEDDINGS, "e2", [embedding(2, 0.5)])
     )
     lake.batches["embeddings_v1"].pop()
-    assert found(tmp_path, lake) == {"members_rows": 1}
+    assert failed_checks(tmp_path, lake) == {"members_rows": 1}
 
 
 def test_a_batch_named_twice_is_found(tmp_path: Path) -> None:
     lake = healthy(tmp_path)
     lake.members.append(lake.members[0])
-    assert found(tmp_path, lake)["members_key"] == 1
+    assert failed_checks(tmp_path, lake)["members_key"] == 1
 
 
 def test_every_check_has_a_fault_here() -> None:

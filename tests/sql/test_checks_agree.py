@@ -1,4 +1,4 @@
-"""Each check finds the same rows in the three engines: its fault, and nothing else in the releases beside it."""
+"""Each check finds the same rows in the three engines: its own fault, and no fault of another release."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ CHECKS = [query.name for query in Query.folder("checks")]
 
 
 def members(name: str, **rows: int) -> list[Row]:
-    """Those of a healthy release; `rows` are what a batch's manifest says."""
+    """The members of a healthy release. `rows` overrides the row counts of their manifests."""
     counts = {"t1": 3, "s1": 3, "h1": 1, **rows}
     batches = {"t1": TITLE_PREDICTIONS, "s1": SIMILAR_ISSUES, "h1": SOURCE_HEALTH}
     return [member(name, table, batch_id, rows=counts[batch_id]) for batch_id, table in batches.items()]
 
 
-MEMBERS: list[tuple[str, str, list[Row], list[Row]]] = [  # check, release, its members, what is found
+MEMBERS: list[tuple[str, str, list[Row], list[Row]]] = [  # check, release, its members, the expected rows
     (
         "members_rows",
         "other-count",
@@ -53,7 +53,8 @@ MEMBERS: list[tuple[str, str, list[Row], list[Row]]] = [  # check, release, its 
     ),
 ]
 
-# 20 was opened at 05:20 and has 21, of 05:21, as neighbour; one of the two was recorded a second time, which makes that right
+# Issue 20, opened at 05:20, has the younger issue 21 as neighbour. One of the two was recorded a second time,
+# at a time that makes this correct.
 TWICE = {
     "issue-twice": [
         [prediction(20), prediction(21)],
@@ -120,11 +121,13 @@ def test_an_opening_recorded_twice_counts_in_the_neighbours_favour(engine: Engin
 
 
 @pytest.mark.parametrize(
-    ("number", "fault"), list(enumerate(FAULTS)), ids=[f"{fault.check}: {fault.why}" for fault in FAULTS]
+    ("number", "fault"), list(enumerate(FAULTS)), ids=[f"{fault.check}: {fault.case}" for fault in FAULTS]
 )
 def test_a_fault_is_found(engine: Engine, number: int, fault: Fault) -> None:
-    found = rows(engine, f"checks/{fault.check}", f"fault-{number}")
-    assert [{**row, "batch_id": "bad"} for row in found] == accepted(engine.name, fault.why, fault.found)
+    rows_found = rows(engine, f"checks/{fault.check}", f"fault-{number}")
+    assert [{**row, "batch_id": "bad"} for row in rows_found] == accepted(
+        engine.name, fault.case, fault.rows_found
+    )
 
 
 @pytest.mark.parametrize(

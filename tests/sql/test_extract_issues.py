@@ -1,4 +1,4 @@
-"""The extraction's decisions: events in, rows out, and why. Each holds in DuckDB, in GoogleSQL and in BigQuery's emulator."""
+"""The decisions of the extraction: events in, rows out, and why. Each holds in the three engines."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ SIX = "one two three four five six"
 def issue(issue_id: int = 7, **values: Any) -> Row:
     """The row of `opened(issue_id)`."""
     row = {
-        "issue_id": issue_id, "issue_url": "https://github.com/a/b/issues/1", "repo": "a/b", "number": 1, "author": "someone",
+        "issue_id": issue_id, "issue_url": "https://github.com/a/b/issues/1", "repo": "a/b", "number": 1,
+        "author": "someone",
         "title": "it does not start", "body": SIX, "created_at": FIVE, "event_id": "100", "trainable": True,
     }  # fmt: skip
     return {**row, **values}
 
 
 def unescaped(event: dict[str, Any]) -> bytes:
-    """An event's line with its characters as they are; JSON's writers differ in what they escape."""
+    """An event's line with unescaped characters: JSON writers differ in what they escape."""
     return json.dumps(event, ensure_ascii=False).encode()
 
 
 class Case(NamedTuple):
-    why: str
+    case: str
     events: Events
     rows: list[Row]
     query: Query = EXTRACT
@@ -181,9 +182,9 @@ TRAINABLE: list[tuple[str, str, str | None, bool]] = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.why)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.case)
 def test_the_extraction(engine: Engine, case: Case) -> None:
-    assert engine.issues(case.events, case.query) == accepted(engine.name, case.why, case.rows)
+    assert engine.issues(case.events, case.query) == accepted(engine.name, case.case, case.rows)
 
 
 def test_trainable_is_long_and_short_enough(engine: Engine) -> None:
@@ -192,7 +193,7 @@ def test_trainable_is_long_and_short_enough(engine: Engine) -> None:
         for number, (_, title, body, _) in enumerate(TRAINABLE)
     ]
     rows = engine.issues(events)
-    for number, ((why, title, body, trainable), row) in enumerate(zip(TRAINABLE, rows, strict=True)):
+    for number, ((case, title, body, trainable), row) in enumerate(zip(TRAINABLE, rows, strict=True)):
         assert row == accepted(
-            engine.name, why, issue(number, title=title, body=body, trainable=trainable)
-        ), why
+            engine.name, case, issue(number, title=title, body=body, trainable=trainable)
+        ), case

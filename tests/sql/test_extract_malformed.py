@@ -1,6 +1,6 @@
-"""What opens an issue but lacks what issues_v1 requires: events in, reasons out. Each holds in the three engines.
+"""Events that open an issue but lack what issues_v1 requires: events in, reasons out.
 
-An opened event comes out of one of the two extractions, never of both and never of none.
+Each test holds in the three engines. An opened event is in exactly one of the two extractions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NO_TITLE = "opened issue: issue.title is missing"
 
 CASES: list[
     tuple[str, dict[str, Any], str | None]
-] = [  # why, event, reason; None where the event is not malformed
+] = [  # case, event, reason; None where the event is not malformed
     ("whole", opened(1), None),
     ("without a body", opened(2, body=None), None),
     ("with an empty title", opened(3, title=""), None),
@@ -54,14 +54,14 @@ CASES: list[
     ("of another type", event("IssueCommentEvent", payload={"action": "opened"}), None),
 ]
 OPENED_WHOLE = {"whole", "without a body", "with an empty title", "without an author"}
-EVENTS = [{**found, "id": f"{number:03}"} for number, (_, found, _) in enumerate(CASES)]
+EVENTS = [{**event, "id": f"{number:03}"} for number, (_, event, _) in enumerate(CASES)]
 
 
 def test_each_event_has_its_reason_once_and_its_payload(engine: Engine) -> None:
     expected = [
-        {"event_id": found["id"], "reason": given, "payload": found["payload"]}
-        for found, (why, _, reason) in zip(EVENTS, CASES, strict=True)
-        if (given := accepted(engine.name, why, reason))
+        {"event_id": event["id"], "reason": expected_reason, "payload": event["payload"]}
+        for event, (case, _, reason) in zip(EVENTS, CASES, strict=True)
+        if (expected_reason := accepted(engine.name, case, reason))
     ]
     rows = engine.malformed(EVENTS)
     assert [
@@ -71,12 +71,12 @@ def test_each_event_has_its_reason_once_and_its_payload(engine: Engine) -> None:
 
 
 def test_the_others_are_issues(engine: Engine) -> None:
-    ids = {f"{number:03}" for number, (why, _, _) in enumerate(CASES) if why in OPENED_WHOLE}
+    ids = {f"{number:03}" for number, (case, _, _) in enumerate(CASES) if case in OPENED_WHOLE}
     assert {row["event_id"] for row in engine.issues(EVENTS)} == ids
 
 
 @pytest.mark.parametrize(
-    ("why", "events", "rows"),
+    ("case", "events", "rows"),
     [
         (
             "an event without an id",
@@ -102,7 +102,7 @@ def test_the_others_are_issues(engine: Engine) -> None:
         ),
     ],
 )
-def test_an_event_that_is_none(
-    engine: Engine, why: str, events: list[dict[str, Any]], rows: list[Row]
+def test_a_line_without_id_or_time(
+    engine: Engine, case: str, events: list[dict[str, Any]], rows: list[Row]
 ) -> None:
-    assert engine.malformed(events) == accepted(engine.name, why, rows)
+    assert engine.malformed(events) == accepted(engine.name, case, rows)

@@ -1,6 +1,4 @@
-"""Google's own analyser takes every statement of `sql/` and of the analysts' page, and gives them the types
-that the contracts name.
-"""
+"""Google's own analyser accepts every statement of `sql/` and of the docs, with the contracts' types."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from pipeline.warehouse import SQL
 from tests.sql.googlesql import GoogleSQL, WrongSQLError, parameters, statements, types
 from tests.warehouse.events import health
 
-EXAMPLES = SQL / "examples"  # what BigQuery alone has
+EXAMPLES = SQL / "examples"  # for BigQuery only
 FILES = sorted(str(path.relative_to(SQL)) for path in SQL.rglob("*.sql") if path.parent != EXAMPLES)
 PAGES = "".join(
     (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
@@ -31,9 +29,7 @@ def test_a_statement_is_googlesql(googlesql: GoogleSQL, file: str) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.sql")), ids=lambda path: path.stem)
-def test_an_example_has_nothing_that_googlesql_lacks_but_what_bigquery_adds(
-    googlesql: GoogleSQL, path: Path
-) -> None:
+def test_an_example_needs_only_what_bigquery_adds_to_googlesql(googlesql: GoogleSQL, path: Path) -> None:
     with pytest.raises(WrongSQLError, match="Table-valued function not found: VECTOR_SEARCH"):
         googlesql.analyse(path.read_text(encoding="utf-8"))
 
@@ -112,7 +108,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("case", "sql", "error"), WRONG, ids=[case for case, _, _ in WRONG])
-def test_what_is_wrong_is_found(googlesql: GoogleSQL, case: str, sql: str, error: str) -> None:
+def test_a_wrong_statement_is_rejected(googlesql: GoogleSQL, case: str, sql: str, error: str) -> None:
     with pytest.raises(WrongSQLError, match=error):
         googlesql.analyse(sql)
 
@@ -129,7 +125,7 @@ def test_what_is_wrong_is_found(googlesql: GoogleSQL, case: str, sql: str, error
         ("ARRAY_LENGTH", "ARRAY_SIZE"),
     ],
 )
-def test_a_fault_in_the_extraction_is_found(googlesql: GoogleSQL, right: str, wrong: str) -> None:
+def test_a_wrong_extraction_is_rejected(googlesql: GoogleSQL, right: str, wrong: str) -> None:
     assert right in EXTRACT
     with suppress(WrongSQLError):
         assert googlesql.analyse(EXTRACT.replace(right, wrong)) != types(contracts.ISSUES.schema)
@@ -151,7 +147,7 @@ def test_a_view_may_read_views_whatever_their_order_and_a_function_takes_its_par
         google.analyse("SELECT * FROM f('2015')")
 
 
-def test_views_of_which_one_is_wrong_are_refused() -> None:
+def test_a_set_of_views_with_a_wrong_one_is_rejected() -> None:
     with pytest.raises(WrongSQLError, match="Unrecognized name: c"):
         GoogleSQL({}, views={"a": "SELECT 1 AS n", "b": "SELECT c FROM a"}, functions={})
 

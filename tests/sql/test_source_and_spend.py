@@ -1,4 +1,4 @@
-"""What the warehouse in BigQuery asks for itself, of a source day and of what it spent: rows in, rows out."""
+"""The BigQuery warehouse's own queries, for a source day's hours and for spending: rows in, rows out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def test_the_hours_of_a_day_that_have_events(engine: Engine) -> None:
 
 def spent(job_id: str, state: str, size: int, day: date = THIRD, run: str = "run1") -> Row:
     return {
-        "job_id": job_id, "state": state, "at": datetime(2015, 1, 3, 5, tzinfo=UTC), "day": day, "run": run, "verb": "extract",
+        "job_id": job_id, "state": state, "at": datetime(2015, 1, 3, 5, tzinfo=UTC), "day": day, "run": run,
+        "verb": "extract",
         "source_day": None, "release_id": None, "bytes": size, "usd": 0.0, "by": "someone",
     }  # fmt: skip
 

@@ -21,7 +21,7 @@ HEALTH, TITLES, SIMILAR = contracts.SOURCE_HEALTH, contracts.TITLE_PREDICTIONS, 
 EMBEDDINGS = contracts.EMBEDDINGS
 OPENED = datetime(2015, 1, 3, 5, tzinfo=UTC)
 WEEKDAY = {"usual_issues": 4, "compared_with": "weekday", "reason": None}
-# r2 is current and has three days; r1 was current before it, with another batch of the third
+# r2 is current and has three days. r1 was current before, with another batch of the third day.
 WORLD: Tables = {
     HEALTH.name: [
         *batch(HEALTH, "h3", health(THIRD)),
@@ -31,7 +31,7 @@ WORLD: Tables = {
             "h4",
             {**health(FOURTH), "hours_missing": [], "usual_events": 90, "verdict": "complete", **WEEKDAY},
         ),
-        *batch(HEALTH, "h9", health(date(2015, 1, 9))),  # of no release
+        *batch(HEALTH, "h9", health(date(2015, 1, 9))),  # in no release
     ],
     TITLES.name: [
         *batch(
@@ -90,81 +90,107 @@ WORLD: Tables = {
 }
 URL = "https://github.com/a/b/issues/"
 RELEASED = {
-    "published_at": datetime(2015, 1, 4, tzinfo=UTC), "published_by": "someone", "model": "titler", "model_version": "1",
-    "vocabulary": "v1", "mlflow_run": "run", "days": 1, "issues": 1, "index_items": 1, "recall_at_10": 1.0, "accepted": "{}",
+    "published_at": datetime(2015, 1, 4, tzinfo=UTC), "published_by": "someone", "model": "titler",
+    "model_version": "1",
+    "vocabulary": "v1", "mlflow_run": "run", "days": 1, "issues": 1, "index_items": 1, "recall_at_10": 1.0,
+    "accepted": "{}",
 }  # fmt: skip
 
 SHOWN: dict[str, list[Row]] = {
     "source_health": [
         {
-            "day": THIRD, "hours_found": 23, "hours_missing": [4], "events": 100, "malformed": 1, "issues": 3, "trainable": 2,
-            "usual_events": None, "verdict": "partial", "usual_issues": None, "compared_with": None, "reason": "23 of 24 hours found",
+            "day": THIRD, "hours_found": 23, "hours_missing": [4], "events": 100, "malformed": 1,
+            "issues": 3, "trainable": 2,
+            "usual_events": None, "verdict": "partial", "usual_issues": None, "compared_with": None,
+            "reason": "23 of 24 hours rows_found",
             "batch_id": "h3", "release_id": "r2",
         },
         {
-            "day": FOURTH, "hours_found": 23, "hours_missing": [], "events": 100, "malformed": 1, "issues": 3, "trainable": 2,
+            "day": FOURTH, "hours_found": 23, "hours_missing": [], "events": 100, "malformed": 1,
+            "issues": 3, "trainable": 2,
             "usual_events": 90, "verdict": "complete", "batch_id": "h4", "release_id": "r2", **WEEKDAY,
         },
     ],
-    "releases": [{"release_id": "r1", "status": "published", **RELEASED}, {"release_id": "r2", "status": "current", **RELEASED}],
+    "releases": [{"release_id": "r1", "status": "published", **RELEASED}, {"release_id": "r2",
+    "status": "current", **RELEASED}],
     "title_predictions": [
         {**prediction(1, created_at=OPENED), "batch_id": "t3", "release_id": "r2"},
-        {**prediction(2, created_at=OPENED, title="of the third"), "batch_id": "t3", "release_id": "r2"},  # recorded twice: the earlier day
+        {**prediction(2, created_at=OPENED, title="of the third"), "batch_id": "t3",
+        "release_id": "r2"},  # recorded twice: the earlier day counts
         {
-            **prediction(3, created_at=datetime(2015, 1, 3, 4, tzinfo=UTC), title="opened earlier"), "batch_id": "t5", "release_id": "r2",
+            **prediction(3, created_at=datetime(2015, 1, 3, 4, tzinfo=UTC), title="opened earlier"),
+            "batch_id": "t5", "release_id": "r2",
         },
     ],
     "similar_issues": [
         {
-            "issue_id": 2, "issue_url": f"{URL}2", "rank": 1, "similar_issue_id": 1, "similar_issue_url": f"{URL}1",
-            "similar_title": "it fails too", "distance": 0.1, "same_repo": True, "near_duplicate": False, "source_day": THIRD,
+            "issue_id": 2, "issue_url": f"{URL}2", "rank": 1, "similar_issue_id": 1,
+            "similar_issue_url": f"{URL}1",
+            "similar_title": "it fails too", "distance": 0.1, "same_repo": True, "near_duplicate": False,
+            "source_day": THIRD,
             "model": "titler", "model_version": "1", "batch_id": "s3", "release_id": "r2",
         },
         {
-            "issue_id": 3, "issue_url": f"{URL}3", "rank": 1, "similar_issue_id": 2, "similar_issue_url": f"{URL}2",
-            "similar_title": "it fails too", "distance": 0.1, "same_repo": True, "near_duplicate": True, "source_day": FOURTH,
+            "issue_id": 3, "issue_url": f"{URL}3", "rank": 1, "similar_issue_id": 2,
+            "similar_issue_url": f"{URL}2",
+            "similar_title": "it fails too", "distance": 0.1, "same_repo": True, "near_duplicate": True,
+            "source_day": FOURTH,
             "model": "titler", "model_version": "1", "batch_id": "s4", "release_id": "r2",
         },
         {
-            "issue_id": 3, "issue_url": f"{URL}3", "rank": 2, "similar_issue_id": 1, "similar_issue_url": f"{URL}1",
-            "similar_title": "it fails too", "distance": 0.2, "same_repo": False, "near_duplicate": True, "source_day": FOURTH,
+            "issue_id": 3, "issue_url": f"{URL}3", "rank": 2, "similar_issue_id": 1,
+            "similar_issue_url": f"{URL}1",
+            "similar_title": "it fails too", "distance": 0.2, "same_repo": False, "near_duplicate": True,
+            "source_day": FOURTH,
             "model": "titler", "model_version": "1", "batch_id": "s4", "release_id": "r2",
         },
         {
-            "issue_id": 3, "issue_url": f"{URL}3", "rank": 3, "similar_issue_id": 9, "similar_issue_url": f"{URL}9",
-            "similar_title": "it fails too", "distance": 0.1 * 3, "same_repo": True, "near_duplicate": False, "source_day": FOURTH,
+            "issue_id": 3, "issue_url": f"{URL}3", "rank": 3, "similar_issue_id": 9,
+            "similar_issue_url": f"{URL}9",
+            "similar_title": "it fails too", "distance": 0.1 * 3, "same_repo": True,
+            "near_duplicate": False, "source_day": FOURTH,
             "model": "titler", "model_version": "1", "batch_id": "s4", "release_id": "r2",
         },
     ],
     "embeddings": [
         {
-            "issue_id": 1, "issue_url": f"{URL}1", "repo": "a/b", "title": "it fails", "embedding": [0.5, -1.0], "source_day": THIRD,
+            "issue_id": 1, "issue_url": f"{URL}1", "repo": "a/b", "title": "it fails",
+            "embedding": [0.5, -1.0], "source_day": THIRD,
             "model": "titler", "model_version": "1", "batch_id": "e3", "release_id": "r2",
         },
         {
-            "issue_id": 2, "issue_url": f"{URL}2", "repo": "a/b", "title": "of the third", "embedding": [0.25, 0.0], "source_day": THIRD,
+            "issue_id": 2, "issue_url": f"{URL}2", "repo": "a/b", "title": "of the third",
+            "embedding": [0.25, 0.0], "source_day": THIRD,
             "model": "titler", "model_version": "1", "batch_id": "e3", "release_id": "r2",
         },
     ],
     "poor_titles": [
         {
-            "issue_id": 1, "issue_url": f"{URL}1", "repo": "a/b", "title": "it fails", "predicted_title": "it fails", "confidence": 0.5,
-            "reason": "vague", "source_day": THIRD, "model": "titler", "model_version": "1", "batch_id": "t3", "release_id": "r2",
+            "issue_id": 1, "issue_url": f"{URL}1", "repo": "a/b", "title": "it fails",
+            "predicted_title": "it fails", "confidence": 0.5,
+            "reason": "vague", "source_day": THIRD, "model": "titler", "model_version": "1",
+            "batch_id": "t3", "release_id": "r2",
         },
         {
-            "issue_id": 2, "issue_url": f"{URL}2", "repo": "a/b", "title": "of the third", "predicted_title": "it fails", "confidence": 0.5,
-            "reason": "far", "source_day": THIRD, "model": "titler", "model_version": "1", "batch_id": "t3", "release_id": "r2",
+            "issue_id": 2, "issue_url": f"{URL}2", "repo": "a/b", "title": "of the third",
+            "predicted_title": "it fails", "confidence": 0.5,
+            "reason": "far", "source_day": THIRD, "model": "titler", "model_version": "1", "batch_id": "t3",
+            "release_id": "r2",
         },
         {
-            "issue_id": 3, "issue_url": f"{URL}3", "repo": "a/b", "title": "opened earlier", "predicted_title": "it fails",
-            "confidence": 0.5, "reason": "vague", "source_day": THIRD, "model": "titler", "model_version": "1", "batch_id": "t5",
+            "issue_id": 3, "issue_url": f"{URL}3", "repo": "a/b", "title": "opened earlier",
+            "predicted_title": "it fails",
+            "confidence": 0.5, "reason": "vague", "source_day": THIRD, "model": "titler",
+            "model_version": "1", "batch_id": "t5",
             "release_id": "r2",
         },
     ],
-    "near_duplicates": [  # neither of another repository, nor far, nor what the second recording of 2 found
+    "near_duplicates": [  # not of other repositories, of distant issues, or of the second recording of 2
         {
-            "issue_id": 3, "issue_url": f"{URL}3", "title": "new", "repo": "a/b", "created_at": OPENED, "similar_issue_id": 2,
-            "similar_issue_url": f"{URL}2", "similar_title": "it fails too", "distance": 0.1, "source_day": FOURTH,
+            "issue_id": 3, "issue_url": f"{URL}3", "title": "new", "repo": "a/b", "created_at": OPENED,
+            "similar_issue_id": 2,
+            "similar_issue_url": f"{URL}2", "similar_title": "it fails too", "distance": 0.1,
+            "source_day": FOURTH,
             "batch_id": "s4", "release_id": "r2",
         }
     ],
@@ -173,7 +199,7 @@ SHOWN: dict[str, list[Row]] = {
 
 FUNCTIONS: list[
     tuple[str, dict[str, str], list[Row]]
-] = [  # function, its arguments, its rows' columns issue_id and more
+] = [  # function, arguments, expected columns of its rows
     (
         "title_predictions_at",
         {"release": "r1"},
@@ -208,12 +234,12 @@ def test_a_view_shows_the_current_release(engine: Engine, view: str) -> None:
 
 
 @pytest.mark.parametrize(("function", "arguments", "rows"), FUNCTIONS)
-def test_a_function_shows_a_kept_release(
+def test_a_function_shows_a_retained_release(
     engine: Engine, function: str, arguments: dict[str, str], rows: list[Row]
 ) -> None:
-    found = engine.rows(Query.from_file(f"functions/{function}").sql, WORLD, **arguments)
+    rows_found = engine.rows(Query.from_file(f"functions/{function}").sql, WORLD, **arguments)
     names = rows[0].keys() if rows else ()
-    assert in_order([{name: row[name] for name in names} for row in found]) == rows
+    assert in_order([{name: row[name] for name in names} for row in rows_found]) == rows
 
 
 def test_every_view_and_function_has_a_case_here() -> None:
@@ -238,7 +264,7 @@ POOR_WORLD: Tables = {
 
 
 def test_a_title_is_poor_for_the_same_reason_everywhere(engine: Engine) -> None:
-    found = engine.rows(Query.from_file("views/poor_titles").sql, POOR_WORLD)
-    assert {row["title"]: row["reason"] for row in found} == {
+    rows_found = engine.rows(Query.from_file("views/poor_titles").sql, POOR_WORLD)
+    assert {row["title"]: row["reason"] for row in rows_found} == {
         title: reason for title, reason in POOR if reason
     }

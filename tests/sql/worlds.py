@@ -1,4 +1,4 @@
-"""Rows of the warehouse's tables as it holds them: with the batch that each came in."""
+"""Rows of the warehouse's tables, each with the id of its batch."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tests.warehouse.events import DAY
 
 
 def batch(table: Table, batch_id: str, *rows: Row, day: date = DAY) -> list[Row]:
-    """A batch's rows."""
-    source = {str(table.day_column): day}  # which a row may say itself
+    """The rows of a batch."""
+    source = {str(table.day_column): day}  # unless a row has its own
     return [{**source, **row, "batch_id": batch_id} for row in rows]
 
 
@@ -28,5 +28,5 @@ def member(release_id: str, table: Table, batch_id: str, day: date = DAY, rows: 
 
 
 def in_order(rows: list[Row]) -> list[Row]:
-    """Rows that come in no order, to compare."""
+    """Sorted rows, to compare rows that have no order."""
     return sorted(rows, key=str)

@@ -1,4 +1,6 @@
-"""The warehouses that the contract suite holds to their protocol: the embedded one, and BigQuery's on its emulator or the real service."""
+"""The warehouses that the contract suite tests: the embedded one, and BigQuery on its emulator or on the real
+service.
+"""
 
 from __future__ import annotations
 
@@ -24,21 +26,24 @@ REAL_PROJECT = os.environ.get("TITLER_TEST_BIGQUERY_PROJECT", "")
 
 @pytest.fixture
 def emulator(tmp_path: Path) -> Iterator[Emulator]:
-    """One for each test: where two data sets have a table of one name, the emulator may read the other's."""
+    """One emulator per test: if two data sets have a table of the same name, the emulator may read the wrong
+    one.
+    """
     path = program()
     if path is None:
         pytest.skip("needs BigQuery's emulator: make emulators")
     folder = tmp_path / "emulator"
     folder.mkdir()
-    with running(path, folder) as found:
-        yield found
+    with running(path, folder) as emulator:
+        yield emulator
 
 
 @pytest.fixture
 def bigquery_settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
-    """A data set of its own, on the real service where TITLER_TEST_BIGQUERY_PROJECT names a project, else on the emulator.
+    """A new data set: on the real service if TITLER_TEST_BIGQUERY_PROJECT names a project, else on the
+    emulator.
 
-    A test that takes the emulator's side in the conversation has the emulator.
+    A test that intercepts the emulator's traffic always gets the emulator.
     """
     real = REAL_PROJECT and "emulator" not in request.fixturenames
     dataset = f"titler_test_{uuid.uuid4().hex[:12]}"
@@ -55,12 +60,12 @@ def bigquery_settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
             timeout=60,
         )
     client = connect(settings)
-    made = bigquery.Dataset(f"{settings.project}.{dataset}")
-    made.location = settings.location
-    client.create_dataset(made)
+    created_dataset = bigquery.Dataset(f"{settings.project}.{dataset}")
+    created_dataset.location = settings.location
+    client.create_dataset(created_dataset)
     yield settings
-    if real:  # the emulator is gone after the test
-        client.delete_dataset(made, delete_contents=True)
+    if real:  # the emulator stops after the test anyway
+        client.delete_dataset(created_dataset, delete_contents=True)
 
 
 @pytest.fixture
@@ -71,9 +76,9 @@ def bigquery_warehouse(bigquery_settings: Settings) -> BigQueryWarehouse:
 @pytest.fixture(params=["duckdb", "duckdb of a bucket", "bigquery"])
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
     if request.param == "bigquery":
-        found = request.getfixturevalue("bigquery_warehouse")
-        assert isinstance(found, BigQueryWarehouse)
-        return found
+        warehouse = request.getfixturevalue("bigquery_warehouse")
+        assert isinstance(warehouse, BigQueryWarehouse)
+        return warehouse
     if request.param == "duckdb of a bucket":
         request.getfixturevalue("object_stores")
         monkeypatch.setattr(Lake, "bucket", f"s3://{BUCKET}/{uuid.uuid4().hex}")

@@ -33,7 +33,7 @@ def opened(
     repo: str | None = "a/b",
     **issue: Any,
 ) -> dict[str, Any]:
-    """An event that opens an issue; `issue` overrides the issue's own values, None makes one a JSON null."""
+    """An event that opens an issue. `issue` overrides the issue's values; None becomes a JSON null."""
     values = {
         "id": issue_id,
         "number": 1,
@@ -84,10 +84,12 @@ def write_hour(folder: Path, *lines: dict[str, Any] | bytes, hour: int = 5) -> l
 def prediction(issue_id: int, **values: Any) -> dict[str, Any]:
     """A row of title_predictions_v1."""
     row = {
-        "issue_id": issue_id, "issue_url": f"https://github.com/a/b/issues/{issue_id}", "repo": "a/b", "title": "it fails",
+        "issue_id": issue_id, "issue_url": f"https://github.com/a/b/issues/{issue_id}", "repo": "a/b",
+        "title": "it fails",
         "predicted_title": "it fails", "confidence": 0.5, "abstained": False,
         "created_at": datetime(2015, 1, 3, 5, issue_id % 60, tzinfo=UTC), "source_day": DAY,
-        "model": "titler", "model_version": "1", "vocabulary": "v1", "mlflow_run": "run", "issues_batch": "i1",
+        "model": "titler", "model_version": "1", "vocabulary": "v1", "mlflow_run": "run",
+        "issues_batch": "i1",
     }  # fmt: skip
     return {**row, **values}
 
@@ -95,8 +97,10 @@ def prediction(issue_id: int, **values: Any) -> dict[str, Any]:
 def neighbour(issue_id: int, similar: int, rank: int = 1, **values: Any) -> dict[str, Any]:
     """A row of similar_issues_v1."""
     row = {
-        "issue_id": issue_id, "issue_url": f"https://github.com/a/b/issues/{issue_id}", "rank": rank, "similar_issue_id": similar,
-        "similar_issue_url": f"https://github.com/a/b/issues/{similar}", "similar_title": "it fails too", "distance": 0.1 * rank,
+        "issue_id": issue_id, "issue_url": f"https://github.com/a/b/issues/{issue_id}", "rank": rank,
+        "similar_issue_id": similar,
+        "similar_issue_url": f"https://github.com/a/b/issues/{similar}", "similar_title": "it fails too",
+        "distance": 0.1 * rank,
         "same_repo": True, "near_duplicate": True,
     }  # fmt: skip
     return {**row, **values}
@@ -110,23 +114,30 @@ def embedding(issue_id: int, *numbers: float) -> dict[str, Any]:
 def health(day: date = DAY) -> dict[str, Any]:
     """A row of source_health_v1."""
     return {
-        "day": day, "hours_found": 23, "hours_missing": [4], "events": 100, "malformed": 1, "issues": 3, "trainable": 2,
-        "usual_events": None, "verdict": "partial", "usual_issues": None, "compared_with": None, "reason": "23 of 24 hours found",
+        "day": day, "hours_found": 23, "hours_missing": [4], "events": 100, "malformed": 1, "issues": 3,
+        "trainable": 2,
+        "usual_events": None, "verdict": "partial", "usual_issues": None, "compared_with": None,
+        "reason": "23 of 24 hours found",
     }  # fmt: skip
 
 
 def release(release_id: str, status: str = "current", **values: Any) -> dict[str, Any]:
     """A row of releases_v1."""
     row = {
-        "release_id": release_id, "status": status, "published_at": datetime(2015, 1, 4, tzinfo=UTC), "published_by": "someone",
-        "model": "titler", "model_version": "1", "vocabulary": "v1", "mlflow_run": "run", "days": 1, "issues": 1, "index_items": 1,
+        "release_id": release_id, "status": status, "published_at": datetime(2015, 1, 4, tzinfo=UTC),
+        "published_by": "someone",
+        "model": "titler", "model_version": "1", "vocabulary": "v1", "mlflow_run": "run", "days": 1,
+        "issues": 1, "index_items": 1,
         "recall_at_10": 1.0, "accepted": "{}",
     }  # fmt: skip
     return {**row, **values}
 
 
 class Lake:
-    """Batches as files under `folder`, and the members that name them. Where `bucket` is an address, the files are moved to it."""
+    """Batches as files under `folder`, and the members that name them.
+
+    Where `bucket` is an address, the files are moved to it.
+    """
 
     bucket: ClassVar[str] = ""
 
@@ -144,7 +155,7 @@ class Lake:
         release_id: str = "r1",
         day: date = DAY,
     ) -> Lake:
-        """A batch with these rows, member of a release."""
+        """Adds a batch with these rows to a release."""
         path = self.folder / table.name / batch_id / "part-0.parquet"
         path.parent.mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
@@ -167,13 +178,13 @@ class Lake:
         return self
 
     def share(self, batch_id: str, release_id: str) -> Lake:
-        """Makes a batch that is there a member of another release, too."""
+        """Adds an existing batch to another release."""
         shared = [member for member in self.members if member["batch_id"] == batch_id][:1]
         self.members += [{**member, "release_id": release_id} for member in shared]
         return self
 
     def release(self, *rows: dict[str, Any]) -> tuple[pa.Table, pa.Table, dict[str, list[Batch]]]:
-        """What `stage` takes."""
+        """The arguments of `Warehouse.stage`."""
         releases = pa.Table.from_pylist(list(rows) or [release("r1")], schema=contracts.RELEASES.schema)
         return (
             releases,
@@ -191,6 +202,6 @@ def publish(warehouse: Warehouse, lake: Lake, *releases: dict[str, Any]) -> None
         staged.make_current()
 
 
-def ask(warehouse: Warehouse, sql: str, **parameters: Any) -> list[dict[str, Any]]:
+def query_rows(warehouse: Warehouse, sql: str, **parameters: Any) -> list[dict[str, Any]]:
     """The rows of an analyst's query."""
     return list(warehouse.query(Query("ask", sql, parameters)).to_pylist())

@@ -1,4 +1,4 @@
-"""GH Archive's data set as the emulator holds it: a table a day, made of hour files, and a view beside them."""
+"""GH Archive's data set on the emulator: one table per day, filled from hour files, and a view."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ SCHEMA = [
 
 
 def load_day(emulator: Emulator, day: date, files: Iterable[Path]) -> int:
-    """Loads a day's hour files into the table named for the day, beside the view VIEW of it; how many events these are."""
+    """Loads a day's hour files into the day's table, and creates the view VIEW beside it.
+
+    Returns the number of events.
+    """
     client = bigquery.Client(
         project=SOURCE_PROJECT,
         credentials=AnonymousCredentials(),
@@ -55,7 +58,7 @@ def load_day(emulator: Emulator, day: date, files: Iterable[Path]) -> int:
     config = bigquery.LoadJobConfig(schema=SCHEMA, source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON)
     table = f"{DATASET}.{day:%Y%m%d}"
     client.load_table_from_file(io.BytesIO(text.encode()), table, job_config=config).result()
-    if VIEW not in {found.table_id for found in client.list_tables(DATASET)}:
+    if VIEW not in {table.table_id for table in client.list_tables(DATASET)}:
         view = bigquery.Table(f"{DATASET}.{VIEW}")
         view.view_query = f"SELECT * FROM `{table}`"
         client.create_table(view)
@@ -63,7 +66,7 @@ def load_day(emulator: Emulator, day: date, files: Iterable[Path]) -> int:
 
 
 def events(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """The lines of an hour file that are events; GH Archive's data set has no others."""
+    """The lines of an hour file that are events: GH Archive's data set has no other lines."""
     for line in gzip.decompress(path.read_bytes()).splitlines():
         try:
             value = json.loads(line)
@@ -74,8 +77,8 @@ def events(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
 
 
 def _row(line: bytes, event: dict[str, Any]) -> dict[str, Any]:
-    known = {field.name for field in SCHEMA}
-    other = {name: value for name, value in event.items() if name not in known}
+    columns = {field.name for field in SCHEMA}
+    other_values = {name: value for name, value in event.items() if name not in columns}
     return {
         "type": event["type"],
         "public": event["public"],
@@ -85,7 +88,7 @@ def _row(line: bytes, event: dict[str, Any]) -> dict[str, Any]:
         "org": _record(event["org"], _PERSON) if event.get("org") else None,
         "created_at": event["created_at"],
         "id": event["id"],
-        "other": json.dumps(other) if other else None,
+        "other": json.dumps(other_values) if other_values else None,
     }
 
 

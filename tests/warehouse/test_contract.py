@@ -1,4 +1,4 @@
-"""What every warehouse does, whichever it is."""
+"""The contract suite: every implementation of `Warehouse` must pass it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ import pytest
 from pipeline.contracts import EMBEDDINGS, SIMILAR_ISSUES, SOURCE_HEALTH, TABLES, TITLE_PREDICTIONS
 from pipeline.errors import ContractError, UsageError
 from pipeline.warehouse import Query, Warehouse
-from tests.warehouse.events import DAY, Lake, ask, embedding, health, neighbour, prediction, publish, release
+from tests.warehouse.events import (
+    DAY,
+    Lake,
+    embedding,
+    health,
+    neighbour,
+    prediction,
+    publish,
+    query_rows,
+    release,
+)
 
 NEXT_DAY = date(2015, 1, 4)
 VIEWS = [view.stem for view in Query.folder("views")]
@@ -25,7 +35,7 @@ def test_nothing_is_current_before_the_first_release(warehouse: Warehouse) -> No
 
 def test_a_query_before_the_first_release_says_what_to_do(warehouse: Warehouse) -> None:
     with pytest.raises(UsageError, match="no release has been published yet"):
-        ask(warehouse, "SELECT * FROM title_predictions")
+        query_rows(warehouse, "SELECT * FROM title_predictions")
 
 
 def test_what_is_made_current_is_seen_with_its_batch_and_release(
@@ -33,7 +43,7 @@ def test_what_is_made_current_is_seen_with_its_batch_and_release(
 ) -> None:
     publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
     assert warehouse.current_release() == "r1"
-    assert ask(warehouse, "SELECT * FROM title_predictions") == [
+    assert query_rows(warehouse, "SELECT * FROM title_predictions") == [
         {**prediction(1), "batch_id": "t1", "release_id": "r1"}
     ]
 
@@ -46,8 +56,8 @@ def test_what_is_staged_is_not_seen(warehouse: Warehouse, tmp_path: Path) -> Non
     with warehouse.stage(*lake.release(release("r2"))) as staged:
         sql = "SELECT issue_id FROM title_predictions"
         assert staged.query(Query("ask", sql)).to_pylist() == [{"issue_id": 2}]
-        assert (ask(warehouse, sql), warehouse.current_release()) == ([{"issue_id": 1}], "r1")
-    assert warehouse.current_release() == "r1"  # left without being made current
+        assert (query_rows(warehouse, sql), warehouse.current_release()) == ([{"issue_id": 1}], "r1")
+    assert warehouse.current_release() == "r1"  # r2 was discarded
 
 
 def test_a_release_replaces_the_one_before_and_can_be_rolled_back(
@@ -58,10 +68,10 @@ def test_a_release_replaces_the_one_before_and_can_be_rolled_back(
     second = Lake(tmp_path / "2").add(TITLE_PREDICTIONS, "t2", [prediction(2)], release_id="r2")
     publish(warehouse, second, release("r1", "published"), release("r2"))
     sql = "SELECT issue_id, release_id FROM title_predictions"
-    assert ask(warehouse, sql) == [{"issue_id": 2, "release_id": "r2"}]
+    assert query_rows(warehouse, sql) == [{"issue_id": 2, "release_id": "r2"}]
     publish(warehouse, first, release("r1"), release("r2", "rolled_back"))
-    assert ask(warehouse, sql) == [{"issue_id": 1, "release_id": "r1"}]
-    assert ask(warehouse, "SELECT release_id, status FROM releases ORDER BY release_id") == [
+    assert query_rows(warehouse, sql) == [{"issue_id": 1, "release_id": "r1"}]
+    assert query_rows(warehouse, "SELECT release_id, status FROM releases ORDER BY release_id") == [
         {"release_id": "r1", "status": "current"},
         {"release_id": "r2", "status": "rolled_back"},
     ]
@@ -81,7 +91,7 @@ def test_a_batch_loaded_twice_is_there_once(warehouse: Warehouse, tmp_path: Path
     lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)])
     publish(warehouse, lake)
     publish(warehouse, lake)
-    assert ask(warehouse, "SELECT COUNT(*) AS n FROM title_predictions") == [{"n": 1}]
+    assert query_rows(warehouse, "SELECT COUNT(*) AS n FROM title_predictions") == [{"n": 1}]
 
 
 @pytest.mark.parametrize("view", sorted(set(VIEWS) - {"releases"}))
@@ -101,7 +111,7 @@ def test_a_batch_without_rows_is_fine(warehouse: Warehouse, tmp_path: Path) -> N
         .add(TITLE_PREDICTIONS, "t1", [])
         .add(TITLE_PREDICTIONS, "t2", [prediction(2)], day=NEXT_DAY),
     )
-    assert ask(warehouse, "SELECT issue_id FROM title_predictions") == [{"issue_id": 2}]
+    assert query_rows(warehouse, "SELECT issue_id FROM title_predictions") == [{"issue_id": 2}]
 
 
 def test_an_issue_recorded_on_two_days_shows_its_earliest(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -114,9 +124,11 @@ def test_an_issue_recorded_on_two_days_shows_its_earliest(warehouse: Warehouse, 
         SIMILAR_ISSUES, "s1", [neighbour(3, 2), neighbour(3, 1, 2)]
     )
     publish(warehouse, lake)
-    assert ask(warehouse, "SELECT batch_id FROM title_predictions WHERE issue_id = 3") == [{"batch_id": "t1"}]
-    found = ask(warehouse, "SELECT rank, similar_issue_id, batch_id FROM similar_issues ORDER BY rank")
-    assert found == [
+    assert query_rows(warehouse, "SELECT batch_id FROM title_predictions WHERE issue_id = 3") == [
+        {"batch_id": "t1"}
+    ]
+    rows = query_rows(warehouse, "SELECT rank, similar_issue_id, batch_id FROM similar_issues ORDER BY rank")
+    assert rows == [
         {"rank": 1, "similar_issue_id": 2, "batch_id": "s1"},
         {"rank": 2, "similar_issue_id": 1, "batch_id": "s1"},
     ]
@@ -126,16 +138,16 @@ def test_near_duplicates_are_of_one_repository_and_near(warehouse: Warehouse, tm
     lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(number) for number in range(1, 5)])
     near = [neighbour(4, 3), neighbour(4, 2, 2, same_repo=False), neighbour(4, 1, 3, near_duplicate=False)]
     publish(warehouse, lake.add(SIMILAR_ISSUES, "s1", near))
-    found = ask(warehouse, "SELECT issue_id, title, similar_issue_id, source_day FROM near_duplicates")
-    assert found == [{"issue_id": 4, "title": "it fails", "similar_issue_id": 3, "source_day": DAY}]
+    rows = query_rows(warehouse, "SELECT issue_id, title, similar_issue_id, source_day FROM near_duplicates")
+    assert rows == [{"issue_id": 4, "title": "it fails", "similar_issue_id": 3, "source_day": DAY}]
 
 
 POOR: list[tuple[str, str | None]] = [  # beside the suggestion `settings page crashes`
     ("Error", "vague"),
     ("settings page", "vague"),  # two words
-    ("Error!!! ???", "vague"),  # what has no letter and no digit is no word
+    ("Error!!! ???", "vague"),  # a word has a letter or a digit
     ("", "vague"),
-    ("It doesn't work, please help", "vague"),  # words that any issue could have
+    ("It doesn't work, please help", "vague"),  # words that fit any issue
     ("[BUG]", "templated"),
     ("bug:", "templated"),
     ("[Bug]: it does not work", "templated"),
@@ -144,14 +156,14 @@ POOR: list[tuple[str, str | None]] = [  # beside the suggestion `settings page c
     ("<title>", "templated"),
     ("Issue title", "templated"),
     ("Describe the bug", "templated"),
-    ("Nothing happens after the upgrade", "far"),  # no word of the suggestion
-    ("[BUG] Nothing happens after the upgrade", "far"),  # says something after its placeholder
-    ("Crashing when the settings open", None),  # crash and crashing are one word
+    ("Nothing happens after the upgrade", "far"),  # no word in common
+    ("[BUG] Nothing happens after the upgrade", "far"),  # the placeholder does not count
+    ("Crashing when the settings open", None),  # crash and crashing match
     ("[BUG] The settings do not open on Android", None),
-    ("bug reports are lost in the settings", None),  # begins as a placeholder does and goes on
-    ("设置页面打开时应用崩溃", None),  # written without blanks: not one word
-    ("Приложение падает при открытии настроек", None),  # in other letters: not to be compared
-    ("UI is so bad", None),  # has no word of four letters to share
+    ("bug reports are lost in the settings", None),  # begins like a placeholder
+    ("设置页面打开时应用崩溃", None),  # no blanks between words: not one word
+    ("Приложение падает при открытии настроек", None),  # another script: not compared
+    ("UI is so bad", None),  # has no word of four letters
 ]
 
 
@@ -161,7 +173,7 @@ def test_a_title_is_poor_for_a_reason(
 ) -> None:
     row = prediction(1, title=title, predicted_title="settings page crashes", confidence=0.5)
     publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [row]))
-    assert ask(warehouse, "SELECT title, reason FROM poor_titles") == (
+    assert query_rows(warehouse, "SELECT title, reason FROM poor_titles") == (
         [{"title": title, "reason": reason}] if reason else []
     )
 
@@ -171,7 +183,7 @@ def test_a_placeholder_is_not_a_word_shared_with_the_suggestion(warehouse: Wareh
         1, title="Feature request: JSON output for all commands", predicted_title="feature request dark theme"
     )
     publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [row]))
-    assert ask(warehouse, "SELECT reason FROM poor_titles") == [{"reason": "far"}]
+    assert query_rows(warehouse, "SELECT reason FROM poor_titles") == [{"reason": "far"}]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +193,7 @@ def test_a_title_is_poor_only_beside_a_suggestion_that_is_sure(
     warehouse: Warehouse, tmp_path: Path, unsure: dict[str, Any]
 ) -> None:
     publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1, title="Error", **unsure)]))
-    assert ask(warehouse, "SELECT * FROM poor_titles") == []
+    assert query_rows(warehouse, "SELECT * FROM poor_titles") == []
 
 
 def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -191,7 +203,7 @@ def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Wareh
         TITLE_PREDICTIONS, "t2", [sure, prediction(2, title="Error", confidence=0.25)], day=NEXT_DAY
     )
     publish(warehouse, lake)
-    assert ask(warehouse, "SELECT * FROM poor_titles") == [
+    assert query_rows(warehouse, "SELECT * FROM poor_titles") == [
         {
             "issue_id": 1,
             "issue_url": "https://github.com/a/b/issues/1",
@@ -209,8 +221,8 @@ def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Wareh
     ]
     publish(
         warehouse, lake.add(TITLE_PREDICTIONS, "t1", [unsure])
-    )  # recorded on the day before, too: that row counts
-    assert ask(warehouse, "SELECT * FROM poor_titles") == []
+    )  # the opening was also recorded on the day before, and the earlier row counts
+    assert query_rows(warehouse, "SELECT * FROM poor_titles") == []
 
 
 def test_embeddings_are_shown_with_their_issues(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -220,7 +232,7 @@ def test_embeddings_are_shown_with_their_issues(warehouse: Warehouse, tmp_path: 
         .add(EMBEDDINGS, "e1", [embedding(1, 0.5, -1.0)])
     )
     publish(warehouse, lake)
-    assert ask(warehouse, "SELECT * FROM embeddings") == [
+    assert query_rows(warehouse, "SELECT * FROM embeddings") == [
         {
             "issue_id": 1,
             "issue_url": "https://github.com/a/b/issues/1",
@@ -251,34 +263,34 @@ def test_an_issue_recorded_on_two_days_shows_the_embedding_of_its_earliest(
             EMBEDDINGS, "e1", [embedding(3, 1.0)]
         ),
     )
-    assert ask(warehouse, "SELECT embedding, source_day FROM embeddings") == [
+    assert query_rows(warehouse, "SELECT embedding, source_day FROM embeddings") == [
         {"embedding": [1.0], "source_day": DAY}
     ]
 
 
-def two_releases(folder: Path, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Lake:
-    """r1 has `before`; r2, of the model's next version, has `after`."""
-    lake = Lake(folder).add(TITLE_PREDICTIONS, "t1", before, release_id="r1")
+def two_releases(folder: Path, rows_of_r1: list[dict[str, Any]], rows_of_r2: list[dict[str, Any]]) -> Lake:
+    """r1 has `rows_of_r1`; r2, by the next version of the model, has `rows_of_r2`."""
+    lake = Lake(folder).add(TITLE_PREDICTIONS, "t1", rows_of_r1, release_id="r1")
     return lake.add(
-        TITLE_PREDICTIONS, "t2", [{**row, "model_version": "2"} for row in after], release_id="r2"
+        TITLE_PREDICTIONS, "t2", [{**row, "model_version": "2"} for row in rows_of_r2], release_id="r2"
     )
 
 
-def test_an_earlier_release_can_be_asked_while_another_is_current(
+def test_an_earlier_release_can_be_queried_while_another_is_current(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
     publish(warehouse, Lake(tmp_path / "1").add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
-    shown = ask(warehouse, "SELECT * FROM title_predictions")
+    shown = query_rows(warehouse, "SELECT * FROM title_predictions")
     lake = two_releases(
         tmp_path / "2", [prediction(1)], [prediction(1, predicted_title="it fails twice"), prediction(2)]
     )
     publish(warehouse, lake, release("r1", "published"), release("r2", model_version="2"))
-    assert ask(warehouse, "SELECT * FROM title_predictions_at('r1')") == shown
+    assert query_rows(warehouse, "SELECT * FROM title_predictions_at('r1')") == shown
     sql = "SELECT * FROM {} ORDER BY issue_id"
-    assert ask(warehouse, sql.format("title_predictions_at(@release)"), release="r2") == ask(
+    assert query_rows(warehouse, sql.format("title_predictions_at(@release)"), release="r2") == query_rows(
         warehouse, sql.format("title_predictions")
     )
-    assert ask(warehouse, "SELECT * FROM title_predictions_at('r3')") == []
+    assert query_rows(warehouse, "SELECT * FROM title_predictions_at('r3')") == []
 
 
 def test_a_release_has_its_own_days_and_each_issue_once(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -287,19 +299,19 @@ def test_a_release_has_its_own_days_and_each_issue_once(warehouse: Warehouse, tm
     lake.add(TITLE_PREDICTIONS, "t2", [later, prediction(2)], release_id="r2", day=NEXT_DAY)
     publish(warehouse, lake, release("r1", "published"), release("r2"))
     sql = "SELECT issue_id, batch_id, release_id FROM title_predictions_at(@release) ORDER BY issue_id"
-    assert ask(warehouse, sql, release="r1") == [{"issue_id": 1, "batch_id": "t1", "release_id": "r1"}]
-    assert ask(warehouse, sql, release="r2") == [
+    assert query_rows(warehouse, sql, release="r1") == [{"issue_id": 1, "batch_id": "t1", "release_id": "r1"}]
+    assert query_rows(warehouse, sql, release="r2") == [
         {"issue_id": 1, "batch_id": "t1", "release_id": "r2"},
         {"issue_id": 2, "batch_id": "t2", "release_id": "r2"},
     ]
-    assert ask(warehouse, "SELECT issue_id, change FROM what_changed('r1', 'r2')") == [
+    assert query_rows(warehouse, "SELECT issue_id, change FROM what_changed('r1', 'r2')") == [
         {"issue_id": 2, "change": "added"}
     ]
 
 
 def test_what_changed_between_two_releases(warehouse: Warehouse, tmp_path: Path) -> None:
     silent: dict[str, Any] = {"predicted_title": "", "abstained": True}
-    before = [
+    rows_of_r1 = [
         prediction(1),
         prediction(2),
         prediction(3),
@@ -307,29 +319,32 @@ def test_what_changed_between_two_releases(warehouse: Warehouse, tmp_path: Path)
         prediction(5),
         prediction(6, **silent),
     ]
-    after = [
+    rows_of_r2 = [
         prediction(2, predicted_title="it fails twice", confidence=0.75),
         prediction(3, **silent),
         prediction(4, predicted_title="it fails now"),
-        prediction(5, confidence=0.75),  # another confidence alone
+        prediction(5, confidence=0.75),  # only another confidence
         prediction(6, **silent),
         prediction(7),
     ]
     publish(
         warehouse,
-        two_releases(tmp_path, before, after),
+        two_releases(tmp_path, rows_of_r1, rows_of_r2),
         release("r1", "published"),
         release("r2", model_version="2"),
     )
-    sql = "SELECT issue_id, change, predicted_before, predicted_after FROM what_changed('r1', 'r2') ORDER BY issue_id"
-    assert [tuple(row.values()) for row in ask(warehouse, sql)] == [
+    sql = (
+        "SELECT issue_id, change, predicted_before, predicted_after "
+        "FROM what_changed('r1', 'r2') ORDER BY issue_id"
+    )
+    assert [tuple(row.values()) for row in query_rows(warehouse, sql)] == [
         (1, "removed", "it fails", None),
         (2, "retitled", "it fails", "it fails twice"),
         (3, "abstains", "it fails", ""),
         (4, "titled", "", "it fails now"),
         (7, "added", None, "it fails"),
     ]
-    assert ask(
+    assert query_rows(
         warehouse,
         "SELECT * FROM what_changed(@before, @after) WHERE change = 'retitled'",
         before="r1",
@@ -348,19 +363,17 @@ def test_what_changed_between_two_releases(warehouse: Warehouse, tmp_path: Path)
             "model_version_after": "2",
         }
     ]
-    assert ask(warehouse, "SELECT * FROM what_changed('r2', 'r2')") == []
+    assert query_rows(warehouse, "SELECT * FROM what_changed('r2', 'r2')") == []
 
 
-def test_health_keeps_its_list(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_source_health_has_the_list_of_missing_hours(warehouse: Warehouse, tmp_path: Path) -> None:
     publish(warehouse, Lake(tmp_path).add(SOURCE_HEALTH, "h1", [health()]))
-    assert ask(warehouse, "SELECT hours_missing, verdict FROM source_health") == [
+    assert query_rows(warehouse, "SELECT hours_missing, verdict FROM source_health") == [
         {"hours_missing": [4], "verdict": "partial"}
     ]
 
 
-def test_a_batch_of_before_a_column_was_added_has_null_in_it_alone_and_beside_newer_ones(
-    warehouse: Warehouse, tmp_path: Path
-) -> None:
+def test_an_old_batch_without_a_new_column_has_null_in_it(warehouse: Warehouse, tmp_path: Path) -> None:
     names = [
         field.name
         for field in SOURCE_HEALTH.schema
@@ -371,11 +384,11 @@ def test_a_batch_of_before_a_column_was_added_has_null_in_it_alone_and_beside_ne
     publish(warehouse, lake)
     sql = "SELECT day, verdict, usual_issues, reason FROM source_health ORDER BY day"
     old = {"day": DAY, "verdict": "partial", "usual_issues": None, "reason": None}
-    assert ask(warehouse, sql) == [old]
+    assert query_rows(warehouse, sql) == [old]
     publish(
         warehouse, lake.add(SOURCE_HEALTH, "h2", [{**health(NEXT_DAY), "usual_issues": 412}], day=NEXT_DAY)
     )
-    assert ask(warehouse, sql) == [
+    assert query_rows(warehouse, sql) == [
         old,
         {"day": NEXT_DAY, "verdict": "partial", "usual_issues": 412, "reason": "23 of 24 hours found"},
     ]
@@ -390,7 +403,7 @@ def test_an_analyst_writes_bigquery_with_named_parameters(warehouse: Warehouse, 
     )
     figures = "COUNTIF(confidence >= @floor) AS sure, SAFE_DIVIDE(SUM(confidence), COUNT(*)) AS mean"
     sql = f"SELECT repo, {figures} FROM title_predictions GROUP BY repo"
-    assert ask(warehouse, sql, floor=0.5) == [{"repo": "a/b", "sure": 1, "mean": 0.5}]
+    assert query_rows(warehouse, sql, floor=0.5) == [{"repo": "a/b", "sure": 1, "mean": 0.5}]
 
 
 @pytest.mark.parametrize(
@@ -406,11 +419,11 @@ def test_a_query_that_cannot_run_is_refused(
 ) -> None:
     publish(warehouse, Lake(tmp_path))
     with pytest.raises(UsageError, match=message):
-        ask(warehouse, sql)
+        query_rows(warehouse, sql)
 
 
 @pytest.mark.parametrize("releases", [[release("r1", "published")], [release("r1"), release("r2")]])
-def test_one_release_is_current_not_more_not_less(
+def test_exactly_one_release_must_be_current(
     warehouse: Warehouse, tmp_path: Path, releases: list[dict[str, Any]]
 ) -> None:
     with pytest.raises(UsageError, match="A warehouse shows one release"):
@@ -423,18 +436,18 @@ def test_a_release_that_breaks_its_contract_is_refused(warehouse: Warehouse, tmp
         warehouse.stage(releases, members.drop_columns(["batch_id"]), batches)
 
 
-def test_what_lives_in_the_lake_alone_is_not_staged(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_a_table_that_lives_only_in_the_lake_is_refused(warehouse: Warehouse, tmp_path: Path) -> None:
     releases, members, _ = Lake(tmp_path).release()
     with pytest.raises(UsageError, match="tokens_v1 does not live in the warehouse"):
         warehouse.stage(releases, members, {"tokens_v1": []})
 
 
-def test_collecting_keeps_the_batches_that_are_named(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_retained_batches_are_not_deleted(warehouse: Warehouse, tmp_path: Path) -> None:
     publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
     warehouse.delete_batches_except({"title_predictions_v1": {"t1"}})
-    assert ask(warehouse, "SELECT issue_id FROM title_predictions") == [{"issue_id": 1}]
+    assert query_rows(warehouse, "SELECT issue_id FROM title_predictions") == [{"issue_id": 1}]
 
 
-def test_an_unknown_query_file_lists_those_there_are() -> None:
+def test_an_unknown_query_name_lists_the_existing_names() -> None:
     with pytest.raises(UsageError, match="extract_issues"):
         Query.from_file("nothing")

@@ -28,7 +28,7 @@ def test_comments_and_layout_do_not_change_the_digest(sql: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "another"),
+    ("first", "second"),
     [
         ("SELECT 10", "SELECT 11"),
         ("SELECT 'x'", "SELECT 'y'"),
@@ -48,8 +48,8 @@ def test_comments_and_layout_do_not_change_the_digest(sql: str) -> None:
         ("SELECT A", "SELECT a"),
     ],
 )
-def test_another_statement_has_another_digest(one: str, another: str) -> None:
-    assert digest(one) != digest(another)
+def test_another_statement_has_another_digest(first: str, second: str) -> None:
+    assert digest(first) != digest(second)
 
 
 def test_the_extraction_keeps_the_digest_that_version_0_1_0_stored() -> None:

@@ -1,4 +1,4 @@
-"""Nothing is spent beyond the budgets, and everything that is spent is written down."""
+"""No query exceeds a budget, and everything that is spent is recorded."""
 
 from __future__ import annotations
 
@@ -13,102 +13,104 @@ from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse.bigquery import BigQueryWarehouse
 from pipeline.warehouse.bigquery.jobs import Statement, billable_bytes
 from tests.support.emulator import Emulator
-from tests.warehouse.bigquery.conversation import costing, jobs_started
+from tests.warehouse.bigquery.conversation import billing, jobs_started
 
-MB = 2**20  # what BigQuery rounds to; it bills 10 of them at the least
-ONE = Statement("a question", "SELECT 1 AS one")
+MB = 2**20  # BigQuery bills whole units of it, at least 10
+STATEMENT = Statement("a query", "SELECT 1 AS one")
 
 
 def opened(settings: Settings, run: str = "run", /, **budgets: int) -> BigQueryWarehouse:
-    house = BigQueryWarehouse(settings.model_copy(update=budgets), "test", run)
-    house.tables.ensure(SPEND)
-    return house
+    warehouse = BigQueryWarehouse(settings.model_copy(update=budgets), "test", run)
+    warehouse.tables.ensure(SPEND)
+    return warehouse
 
 
-def written(house: BigQueryWarehouse) -> list[tuple[Any, ...]]:
+def written(warehouse: BigQueryWarehouse) -> list[tuple[Any, ...]]:
     return [
         (row["state"], row["verb"], row["run"], row["bytes"])
-        for row in house.tables.all_rows(SPEND.name) or []
+        for row in warehouse.tables.all_rows(SPEND.name) or []
     ]
 
 
 def test_a_query_is_reserved_before_it_runs_and_billed_after(
     bigquery_settings: Settings, emulator: Emulator
 ) -> None:
-    house = opened(bigquery_settings)
-    with emulator.proxy.intervene(costing(10 * MB, ONE.sql)):
-        house.jobs.query(ONE)
-    assert written(house) == [("reserved", "test", "run", 10 * MB), ("billed", "test", "run", 10 * MB)]
+    warehouse = opened(bigquery_settings)
+    with emulator.proxy.intervene(billing(10 * MB, STATEMENT.sql)):
+        warehouse.jobs.query(STATEMENT)
+    assert written(warehouse) == [("reserved", "test", "run", 10 * MB), ("billed", "test", "run", 10 * MB)]
 
 
 def test_what_it_costs_is_printed_before(
     bigquery_settings: Settings, emulator: Emulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    house = opened(bigquery_settings)
-    with emulator.proxy.intervene(costing(3_400_000_000, ONE.sql)):
-        house.jobs.query(ONE)
-    assert "    BigQuery: a question: 3.4 GB, $0.02\n" in capsys.readouterr().out
+    warehouse = opened(bigquery_settings)
+    with emulator.proxy.intervene(billing(3_400_000_000, STATEMENT.sql)):
+        warehouse.jobs.query(STATEMENT)
+    assert "    BigQuery: a query: 3.4 GB, $0.02\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("setting", ["max_bytes_per_run", "max_bytes_per_day"])
 def test_a_query_over_a_budget_is_refused_before_it_runs(
     bigquery_settings: Settings, emulator: Emulator, setting: str
 ) -> None:
-    house = opened(bigquery_settings, **{setting: 10 * MB - 1})
-    with emulator.proxy.intervene(costing(10 * MB, ONE.sql)), pytest.raises(BudgetError) as raised:
-        house.jobs.query(ONE)
+    warehouse = opened(bigquery_settings, **{setting: 10 * MB - 1})
+    with emulator.proxy.intervene(billing(10 * MB, STATEMENT.sql)), pytest.raises(BudgetError) as raised:
+        warehouse.jobs.query(STATEMENT)
     assert f"10.5 MB of warehouse.{setting} = 10,485,759 bytes (10.5 MB) remains" in raised.value.message
     assert "The query was not run." in raised.value.message
     assert f"TITLER_WAREHOUSE__{setting.upper()}=11000000;" in raised.value.hint
     assert raised.value.event == f"budget/{datetime.now(UTC).date()}/warehouse.{setting}"
-    assert jobs_started(emulator, ONE.sql) == []
-    assert written(house) == [
+    assert jobs_started(emulator, STATEMENT.sql) == []
+    assert written(warehouse) == [
         ("reserved", "test", "run", 10 * MB),
         ("billed", "test", "run", 0),
-    ]  # what was refused takes nothing
+    ]  # a refused query spends nothing
 
 
 def test_a_day_is_shared_by_its_commands_and_a_run_by_its_processes(
     bigquery_settings: Settings, emulator: Emulator
 ) -> None:
-    with emulator.proxy.intervene(costing(60 * MB, ONE.sql)):
-        opened(bigquery_settings, "first").jobs.query(ONE)
+    with emulator.proxy.intervene(billing(60 * MB, STATEMENT.sql)):
+        opened(bigquery_settings, "first").jobs.query(STATEMENT)
         with pytest.raises(BudgetError, match=r"41\.9 MB of warehouse\.\w+ = .* remains"):
-            opened(bigquery_settings, "second", max_bytes_per_day=100 * MB).jobs.query(ONE)
+            opened(bigquery_settings, "second", max_bytes_per_day=100 * MB).jobs.query(STATEMENT)
         with pytest.raises(BudgetError, match=r"41\.9 MB of warehouse\.\w+ = .* remains"):
-            opened(bigquery_settings, "first", max_bytes_per_run=100 * MB).jobs.query(ONE)
-        opened(bigquery_settings, "second", max_bytes_per_run=100 * MB).jobs.query(ONE)
+            opened(bigquery_settings, "first", max_bytes_per_run=100 * MB).jobs.query(STATEMENT)
+        opened(bigquery_settings, "second", max_bytes_per_run=100 * MB).jobs.query(STATEMENT)
 
 
 def test_two_that_begin_together_never_overspend_together(
     bigquery_settings: Settings, emulator: Emulator
 ) -> None:
-    house = opened(bigquery_settings, max_bytes_per_day=100 * MB)
-    house.jobs.ledger.reserve("of another", 60 * MB, None, None)  # reserved, and not yet billed
-    with emulator.proxy.intervene(costing(60 * MB, ONE.sql)), pytest.raises(BudgetError):
-        house.jobs.query(ONE)
+    warehouse = opened(bigquery_settings, max_bytes_per_day=100 * MB)
+    warehouse.jobs.ledger.reserve("of another", 60 * MB, None, None)  # reserved, but not billed yet
+    with emulator.proxy.intervene(billing(60 * MB, STATEMENT.sql)), pytest.raises(BudgetError):
+        warehouse.jobs.query(STATEMENT)
 
 
 def test_the_most_that_a_job_may_bill_is_what_the_budget_has_left(
     bigquery_settings: Settings, emulator: Emulator
 ) -> None:
-    house = opened(bigquery_settings, max_bytes_per_run=50 * MB, max_bytes_per_day=80 * MB)
-    with emulator.proxy.intervene(costing(10 * MB, ONE.sql)):
-        house.jobs.query(ONE)
-        house.jobs.query(ONE)
-    bounds = [job["configuration"]["query"]["maximumBytesBilled"] for job in jobs_started(emulator, ONE.sql)]
+    warehouse = opened(bigquery_settings, max_bytes_per_run=50 * MB, max_bytes_per_day=80 * MB)
+    with emulator.proxy.intervene(billing(10 * MB, STATEMENT.sql)):
+        warehouse.jobs.query(STATEMENT)
+        warehouse.jobs.query(STATEMENT)
+    bounds = [
+        job["configuration"]["query"]["maximumBytesBilled"] for job in jobs_started(emulator, STATEMENT.sql)
+    ]
     assert bounds == [str(50 * MB), str(40 * MB)]
 
 
 def test_a_query_that_fails_takes_nothing_of_the_budget(
     bigquery_settings: Settings, emulator: Emulator
 ) -> None:
-    house = opened(bigquery_settings)
-    house.jobs.ledger.reserve("of another", 5 * MB, None, None)
-    wrong = Statement("a question", "SELECT ERROR('no') AS one")
-    with emulator.proxy.intervene(costing(10 * MB, wrong.sql)), pytest.raises(Exception, match="no"):
-        house.jobs.query(wrong)
-    assert written(house)[-2:] == [("reserved", "test", "run", 10 * MB), ("billed", "test", "run", 0)]
+    warehouse = opened(bigquery_settings)
+    warehouse.jobs.ledger.reserve("of another", 5 * MB, None, None)
+    wrong = Statement("a query", "SELECT ERROR('no') AS one")
+    with emulator.proxy.intervene(billing(10 * MB, wrong.sql)), pytest.raises(Exception, match="no"):
+        warehouse.jobs.query(wrong)
+    assert written(warehouse)[-2:] == [("reserved", "test", "run", 10 * MB), ("billed", "test", "run", 0)]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Whose rights it has, what it can do with them, and that nobody gets to read the secret behind them."""
+"""Credentials and permissions: which account is used, what it may do, and that no secret is readable."""
 
 from __future__ import annotations
 
@@ -57,26 +57,28 @@ def test_a_service_account_asks_with_its_token(
     bigquery_settings: Settings, emulator: Emulator, tmp_path: Path
 ) -> None:
     account = service_account(tmp_path)
-    found = bigquery_settings.model_copy(update={"credentials_file": str(account)})
+    configured = bigquery_settings.model_copy(update={"credentials_file": str(account)})
     emulator.proxy.authorizations.clear()
-    assert BigQueryWarehouse(found, "test").current_release() is None
+    assert BigQueryWarehouse(configured, "test").current_release() is None
     (token,) = emulator.proxy.authorizations
     assert token.startswith("Bearer ey")
     assert not [
         secret
         for secret in secrets_of(account)
-        if secret in repr(found) + repr(settings.Settings(warehouse=found))
+        if secret in repr(configured) + repr(settings.Settings(warehouse=configured))
     ]
 
 
 def test_an_unknown_server_is_not_waited_for_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("google.cloud.bigquery.retry.DEFAULT_RETRY._timeout", 0.1)
-    house = BigQueryWarehouse(Settings(kind="bigquery", project="p", endpoint="http://127.0.0.1:9"), "test")
+    warehouse = BigQueryWarehouse(
+        Settings(kind="bigquery", project="p", endpoint="http://127.0.0.1:9"), "test"
+    )
     with pytest.raises(WarehouseError, match="BigQuery did not answer while reading releases_v1"):
-        house.current_release()
+        warehouse.current_release()
 
 
-def test_doctor_says_project_identity_data_sets_and_rights(
+def test_doctor_says_project_identity_data_sets_and_permissions(
     bigquery_settings: Settings, emulator: Emulator, tmp_path: Path
 ) -> None:
     account = service_account(tmp_path)
@@ -102,7 +104,7 @@ def test_doctor_names_the_permission_that_is_missing(bigquery_settings: Settings
         "Access Denied: Permission bigquery.tables.create denied on dataset titler-test:d",
     )
 
-    def deny(request: Request, ask: object) -> Answer | None:
+    def deny(request: Request, forward: object) -> Answer | None:
         return (
             denied
             if request.method == "POST" and request.path.partition("?")[0].endswith("/tables")
@@ -115,37 +117,48 @@ def test_doctor_names_the_permission_that_is_missing(bigquery_settings: Settings
     assert probe.subject == "tables"
     assert "bigquery.tables.create denied" in probe.message
     assert probe.advice == (
-        f"Needs bigquery.tables.create, .update, .delete. Grant: roles/bigquery.dataEditor on titler-test:{bigquery_settings.dataset}"
+        "Needs bigquery.tables.create, .update, .delete. "
+        f"Grant: roles/bigquery.dataEditor on titler-test:{bigquery_settings.dataset}"
     )
 
 
-def test_doctor_says_how_to_make_a_data_set_that_is_not_there(bigquery_settings: Settings) -> None:
+def test_doctor_says_how_to_create_a_missing_data_set(bigquery_settings: Settings) -> None:
     wrong = [
-        probe for probe in check_permissions(bigquery_settings.model_copy(update={"dataset": "nowhere"})) if not probe.passed
+        probe
+        for probe in check_permissions(bigquery_settings.model_copy(update={"dataset": "nowhere"}))
+        if not probe.passed
     ]
     assert [probe.subject for probe in wrong] == ["data set", "tables", "results"]
     assert wrong[0].advice == "Needs bigquery.datasets.get. bq --location=US mk --dataset titler-test:nowhere"
 
 
 def test_the_command_shows_it(bigquery_settings: Settings, tmp_path: Path) -> None:
-    found = {
-        finding.subject: finding for finding in doctor._check_warehouse(AllSettings(warehouse=bigquery_settings))
+    findings = {
+        finding.subject: finding
+        for finding in doctor._check_warehouse(AllSettings(warehouse=bigquery_settings))
     }
-    assert found["warehouse"].message == f"BigQuery, titler-test.{bigquery_settings.dataset}: no release yet"
+    assert (
+        findings["warehouse"].message == f"BigQuery, titler-test.{bigquery_settings.dataset}: no release yet"
+    )
 
 
-def lost() -> RefreshError:
-    """What Google's library makes of a metadata server that does not answer, which serves a pod's own credentials."""
+def metadata_server_error() -> RefreshError:
+    """The error of Google's library if the metadata server, which issues a pod's credentials, does not
+    answer.
+    """
     error = RefreshError("Failed to retrieve the token")
     error.__cause__ = TransportError("connection refused")
     return error
 
 
 @pytest.mark.parametrize(
-    ("error", "exit_code"),  # 1: Airflow tries again; 2: a mistake; 3: a person has to decide
+    (
+        "error",
+        "exit_code",
+    ),  # 1: Airflow retries; 2: a mistake in the command or settings; 3: a person must decide
     [
         (TransportError("connection refused"), 1),
-        (lost(), 1),
+        (metadata_server_error(), 1),
         (RefreshError("server error", retryable=True), 1),
         (RefreshError("invalid_grant: the account was deleted"), 2),
         (exceptions.ServiceUnavailable("back soon"), 1),
@@ -155,7 +168,10 @@ def lost() -> RefreshError:
         (exceptions.NotFound("no such data set", errors=[{"reason": "notFound"}]), 3),
     ],
 )
-def test_what_is_tried_again_is_what_may_pass(error: Exception, exit_code: int) -> None:
-    with pytest.raises(TitlerError) as raised, translated_errors(Settings(kind="bigquery", project="p"), "asking"):
+def test_only_transient_errors_are_retried(error: Exception, exit_code: int) -> None:
+    with (
+        pytest.raises(TitlerError) as raised,
+        translated_errors(Settings(kind="bigquery", project="p"), "asking"),
+    ):
         raise error
     assert raised.value.exit_code == exit_code

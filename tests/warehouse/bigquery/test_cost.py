@@ -1,4 +1,4 @@
-"""`titler cost` says what a backfill would cost, and does nothing else."""
+"""`titler cost` estimates the cost of a backfill, and starts no query."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.settings import Settings as AllSettings
 from pipeline.settings import Warehouse as Settings
 from pipeline.stages import extract
 from tests.support.emulator import Emulator
-from tests.warehouse.bigquery.conversation import costing, jobs_started
+from tests.warehouse.bigquery.conversation import billing, jobs_started
 from tests.warehouse.events import DAY, opened, write_hour
 from tests.warehouse.source import load_day
 
@@ -28,18 +28,18 @@ def settings(bigquery_settings: Settings, tmp_path: Path) -> AllSettings:
     return AllSettings(lake=LakeSettings(root=str(tmp_path / "lake")), warehouse=bigquery_settings)
 
 
-def test_each_day_is_priced_and_what_the_lake_has_is_free(
+def test_each_day_has_a_price_and_days_in_the_lake_are_free(
     settings: AllSettings, emulator: Emulator, tmp_path: Path
 ) -> None:
     lake = Lake(settings.lake.root)
     hours = write_hour(tmp_path, opened(7))
     load_day(emulator, DAY, hours)
-    load_day(emulator, NEXT_DAY, hours)  # and THIRD_DAY has no table
+    load_day(emulator, NEXT_DAY, hours)  # THIRD_DAY has no table
     extract.run(lake, settings, [DAY])
     started = len(jobs_started(emulator, "SELECT"))
-    with emulator.proxy.intervene(costing(TIB, "WITH issues AS"), costing(0, "EXTRACT(HOUR")):
-        found = source_checks.cost(lake, settings, [DAY, NEXT_DAY, THIRD_DAY])
-    assert found == {
+    with emulator.proxy.intervene(billing(TIB, "WITH issues AS"), billing(0, "EXTRACT(HOUR")):
+        estimate = source_checks.cost(lake, settings, [DAY, NEXT_DAY, THIRD_DAY])
+    assert estimate == {
         "days": [
             {"day": str(DAY), "in_lake": True, "bytes": 0, "usd": 0.0},
             {"day": str(NEXT_DAY), "in_lake": False, "bytes": TIB, "usd": 6.25},
@@ -50,10 +50,10 @@ def test_each_day_is_priced_and_what_the_lake_has_is_free(
         "max_bytes_per_run": 100 * 10**9,
         "max_bytes_per_day": 200 * 10**9,
     }
-    assert len(jobs_started(emulator, "SELECT")) == started  # dry runs alone
+    assert len(jobs_started(emulator, "SELECT")) == started  # only dry runs
 
 
-def test_more_than_a_budget_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_estimate_over_a_budget_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     days = [{"day": "2015-01-03", "in_lake": False, "bytes": 150 * 10**9, "usd": 0.85}]
     value = {
         "days": days,

@@ -1,4 +1,4 @@
-"""A source day out of GH Archive's own table: what the embedded warehouse reads from hour files, paid for once."""
+"""Extracting a source day from GH Archive's own table: the same issues as from hour files, paid for once."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from tests.warehouse.bigquery.conversation import jobs_started
 from tests.warehouse.events import DAY, EXTRACT, event, opened, write_hour
 from tests.warehouse.source import load_day
 
-READING = "WITH issues AS"  # how the query for a day's issues begins
+READING = "WITH issues AS"  # the start of the query for a day's issues
 
 
 def issues(
-    house: BigQueryWarehouse | DuckDBWarehouse, day: date = DAY, files: tuple[Path, ...] = ()
+    warehouse: BigQueryWarehouse | DuckDBWarehouse, day: date = DAY, files: tuple[Path, ...] = ()
 ) -> list[dict[str, Any]]:
-    return list(house.extract(EXTRACT, day, files).issues.read_all().to_pylist())
+    return list(warehouse.extract(EXTRACT, day, files).issues.read_all().to_pylist())
 
 
 def test_issues_come_in_order_and_what_lacks_something_goes_to_quarantine(
@@ -72,7 +72,11 @@ def test_of_many_malformed_events_the_first_are_kept_and_all_are_counted(
         ),
     )
     extraction = bigquery_warehouse.extract(EXTRACT, DAY)
-    assert (extraction.malformed.num_rows, extraction.omitted_malformed, extraction.issues.read_all().num_rows) == (
+    assert (
+        extraction.malformed.num_rows,
+        extraction.omitted_malformed,
+        extraction.issues.read_all().num_rows,
+    ) == (
         200,
         50,
         0,
@@ -104,8 +108,8 @@ def test_without_the_storage_api_rows_come_as_pages(
     bigquery_settings: Settings, emulator: Emulator, tmp_path: Path
 ) -> None:
     load_day(emulator, DAY, write_hour(tmp_path, opened(7), opened(8)))
-    house = BigQueryWarehouse(bigquery_settings.model_copy(update={"storage_endpoint": ""}), "test")
-    assert [row["issue_id"] for row in issues(house)] == [7, 8]
+    warehouse = BigQueryWarehouse(bigquery_settings.model_copy(update={"storage_endpoint": ""}), "test")
+    assert [row["issue_id"] for row in issues(warehouse)] == [7, 8]
 
 
 def test_a_stream_that_breaks_is_taken_up_where_it_broke(
@@ -118,9 +122,11 @@ def test_a_stream_that_breaks_is_taken_up_where_it_broke(
             tmp_path, *(opened(number, event_id=str(number), body="x" * 2000) for number in range(1, 301))
         ),
     )
-    with breaking(emulator.storage_endpoint, after=200_000) as (endpoint, breaks):
-        house = BigQueryWarehouse(bigquery_settings.model_copy(update={"storage_endpoint": endpoint}), "test")
-        assert [row["issue_id"] for row in issues(house)] == list(range(1, 301))
+    with breaking(emulator.storage_endpoint, byte_limit=200_000) as (endpoint, breaks):
+        warehouse = BigQueryWarehouse(
+            bigquery_settings.model_copy(update={"storage_endpoint": endpoint}), "test"
+        )
+        assert [row["issue_id"] for row in issues(warehouse)] == list(range(1, 301))
     assert breaks == [1]
 
 
@@ -135,8 +141,8 @@ def test_a_day_in_the_lake_is_not_paid_for_again(
     lake = Lake(settings.lake.root)
     load_day(emulator, DAY, write_hour(tmp_path, opened(7)))
     first, (health,) = extract.run(lake, settings, [DAY])
-    again, _ = extract.run(lake, settings, [DAY])
-    assert (first.made, again.made, again.manifests) == (1, 0, first.manifests)
+    repeated, _ = extract.run(lake, settings, [DAY])
+    assert (first.made, repeated.made, repeated.manifests) == (1, 0, first.manifests)
     assert len(jobs_started(emulator, READING)) == 1
     assert (health["hours_found"], health["events"], health["issues"], health["verdict"]) == (
         1,
@@ -189,8 +195,10 @@ def test_real_hours_give_the_same_from_a_table_and_from_files(
 
 
 @contextmanager
-def breaking(endpoint: str, after: int) -> Iterator[tuple[str, list[int]]]:
-    """A way to `endpoint` that is cut once so many bytes have come back over its first connection; each cut is listed."""
+def breaking(endpoint: str, byte_limit: int) -> Iterator[tuple[str, list[int]]]:
+    """A proxy to `endpoint` that cuts its first connection after `byte_limit` bytes, and the list of these
+    cuts.
+    """
     host, port = endpoint.split(":")
     breaks: list[int] = []
     server = socket.create_server(("127.0.0.1", 0))
@@ -206,10 +214,10 @@ def breaking(endpoint: str, after: int) -> Iterator[tuple[str, list[int]]]:
                 target.sendall(data)
         except OSError:
             pass
-        for one in (source, target):
-            with suppress(OSError):  # close alone would wait for the other thread, which reads
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+        for connection in (source, target):
+            with suppress(OSError):  # close() would wait for the other thread, which reads
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
 
     def serve() -> None:
         first = True
@@ -221,7 +229,7 @@ def breaking(endpoint: str, after: int) -> Iterator[tuple[str, list[int]]]:
             upstream = socket.create_connection((host, int(port)))
             threading.Thread(target=pass_on, args=(client, upstream, None), daemon=True).start()
             threading.Thread(
-                target=pass_on, args=(upstream, client, after if first else None), daemon=True
+                target=pass_on, args=(upstream, client, byte_limit if first else None), daemon=True
             ).start()
             first = False
 

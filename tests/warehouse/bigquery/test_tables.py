@@ -1,4 +1,4 @@
-"""Tables are made from the contracts, grow by nullable columns alone, and take batches once."""
+"""Tables are created from the contracts, gain nullable columns, and each batch is loaded once."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from pipeline.warehouse.bigquery import BigQueryWarehouse
 from pipeline.warehouse.bigquery.tables import columns_of
 from tests.support.emulator import Answer, Emulator, Request
 from tests.warehouse.bigquery.conversation import jobs_started
-from tests.warehouse.events import Lake, ask, neighbour, prediction, publish
+from tests.warehouse.events import Lake, neighbour, prediction, publish, query_rows
 
 
-def made(house: BigQueryWarehouse, name: str) -> bigquery.Table:
-    return house.jobs.client.get_table(house.tables.address(name))
+def stored_table(warehouse: BigQueryWarehouse, name: str) -> bigquery.Table:
+    return warehouse.jobs.client.get_table(warehouse.tables.address(name))
 
 
 def uploads(emulator: Emulator, table: str) -> list[dict[str, Any]]:
-    """The load jobs that were asked for, of a table."""
-    asked = [
+    """The load jobs that the client started for a table."""
+    requests = [
         request.json for request in emulator.proxy.requests if "/upload/" in request.path and request.json
     ]
-    return [job for job in asked if job["configuration"]["load"]["destinationTable"]["tableId"] == table]
+    return [job for job in requests if job["configuration"]["load"]["destinationTable"]["tableId"] == table]
 
 
 def definitions(emulator: Emulator) -> list[list[str]]:
-    """The statements of each job that made views."""
+    """The statements of each job that created views."""
     return [
         job["configuration"]["query"]["query"].split(";\n")
         for job in jobs_started(emulator, "CREATE OR REPLACE ")
@@ -45,7 +45,7 @@ def test_a_table_has_its_contracts_columns_prose_partition_and_clusters(
     bigquery_warehouse: BigQueryWarehouse,
 ) -> None:
     bigquery_warehouse.tables.ensure(SIMILAR_ISSUES)
-    table = made(bigquery_warehouse, "similar_issues_v1")
+    table = stored_table(bigquery_warehouse, "similar_issues_v1")
     assert [(field.name, field.field_type, field.mode) for field in table.schema[-3:]] == [
         ("near_duplicate", "BOOL", "REQUIRED"),
         ("source_day", "DATE", "REQUIRED"),
@@ -92,14 +92,14 @@ def test_a_batch_in_several_files_is_one_job_and_comes_once(
     assert job["configuration"]["labels"] == {"app": "titler", "verb": "test"}
 
 
-def test_rows_that_are_gone_are_loaded_again_though_their_job_has_finished(
+def test_missing_rows_are_loaded_again_although_their_job_has_finished(
     bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]).batches["title_predictions_v1"]
     bigquery_warehouse.load(TITLE_PREDICTIONS, batches)
     monkeypatch.setattr(
         bigquery_warehouse.tables, "_row_counts", lambda table, batch_ids: {}
-    )  # as after a table was renamed
+    )  # as if the table had been renamed
     bigquery_warehouse.load(TITLE_PREDICTIONS, batches)
     names = [job["jobReference"]["jobId"] for job in uploads(emulator, "title_predictions_v1")]
     assert names == [names[0], f"{names[0]}_1"]
@@ -114,7 +114,10 @@ def test_a_new_nullable_column_is_added(bigquery_warehouse: BigQueryWarehouse, e
     BigQueryWarehouse(bigquery_warehouse.settings, "test").tables.ensure(grown)
     (job,) = jobs_started(emulator, "ALTER TABLE")
     address = bigquery_warehouse.tables.address("releases_v1")
-    expected = f"ALTER TABLE `{address}` ADD COLUMN IF NOT EXISTS `weather` STRING OPTIONS (description = 'how it was')"
+    expected = (
+        f"ALTER TABLE `{address}` ADD COLUMN IF NOT EXISTS `weather` STRING "
+        "OPTIONS (description = 'how it was')"
+    )
     assert job["configuration"]["query"]["query"] == expected
 
 
@@ -136,7 +139,7 @@ def test_a_new_nullable_column_is_added(bigquery_warehouse: BigQueryWarehouse, e
         ),
     ],
 )
-def test_a_table_that_someone_changed_by_hand_is_named_and_left_alone(
+def test_a_table_that_someone_changed_is_named_and_not_written(
     bigquery_warehouse: BigQueryWarehouse, schema: Any, message: str
 ) -> None:
     address = bigquery_warehouse.tables.address("releases_v1")
@@ -146,7 +149,7 @@ def test_a_table_that_someone_changed_by_hand_is_named_and_left_alone(
     assert f"ALTER TABLE {address} RENAME TO" in raised.value.hint
 
 
-def test_a_data_set_that_is_not_there_is_said_with_the_command_that_makes_it(
+def test_a_missing_data_set_is_reported_with_the_command_that_creates_it(
     bigquery_warehouse: BigQueryWarehouse,
 ) -> None:
     settings = bigquery_warehouse.settings.model_copy(update={"dataset": "nowhere"})
@@ -166,17 +169,17 @@ def test_a_publication_that_fails_replaces_nothing(
         "Access Denied: Permission bigquery.tables.updateData denied on table releases_v1",
     )
 
-    def deny(request: Request, ask: Any) -> Answer | None:
+    def deny(request: Request, forward: Any) -> Answer | None:
         return denied if request.json and "BEGIN TRANSACTION" in str(request.json) else None
 
     with emulator.proxy.intervene(deny), pytest.raises(WarehouseError, match=r"bigquery\.tables\.updateData"):
         publish(bigquery_warehouse, second)
-    assert ask(bigquery_warehouse, "SELECT issue_id FROM title_predictions") == [{"issue_id": 1}]
+    assert query_rows(bigquery_warehouse, "SELECT issue_id FROM title_predictions") == [{"issue_id": 1}]
     publish(bigquery_warehouse, second)
-    assert ask(bigquery_warehouse, "SELECT issue_id FROM title_predictions") == [{"issue_id": 2}]
+    assert query_rows(bigquery_warehouse, "SELECT issue_id FROM title_predictions") == [{"issue_id": 2}]
 
 
-def test_what_is_collected_is_what_no_kept_release_names(
+def test_only_batches_that_are_not_retained_are_deleted(
     bigquery_warehouse: BigQueryWarehouse, tmp_path: Path
 ) -> None:
     lake = (
@@ -192,20 +195,20 @@ def test_what_is_collected_is_what_no_kept_release_names(
         == 0
     )
     assert bigquery_warehouse.delete_batches_except({"title_predictions_v1": {"t1"}}) == 1
-    assert ask(bigquery_warehouse, "SELECT issue_id FROM similar_issues") == []
-    assert ask(bigquery_warehouse, "SELECT COUNT(*) AS n FROM title_predictions") == [{"n": 2}]
+    assert query_rows(bigquery_warehouse, "SELECT issue_id FROM similar_issues") == []
+    assert query_rows(bigquery_warehouse, "SELECT COUNT(*) AS n FROM title_predictions") == [{"n": 2}]
 
 
-def test_who_publishes_is_alone(
+def test_the_lease_excludes_a_second_publication(
     bigquery_warehouse: BigQueryWarehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.warehouse.bigquery.lease.TIMEOUT", 0)
     monkeypatch.setattr("pipeline.warehouse.bigquery.lease.POLL_INTERVAL", 0)
     with bigquery_warehouse.exclusive_lock():
-        other = BigQueryWarehouse(bigquery_warehouse.settings, "plan")
+        second_warehouse = BigQueryWarehouse(bigquery_warehouse.settings, "plan")
         with (
             pytest.raises(WarehouseError, match=r"titler test holds .*titler_alone") as raised,
-            other.exclusive_lock(),
+            second_warehouse.exclusive_lock(),
         ):
             pass
     assert "bq rm -f -t" in raised.value.hint
@@ -213,13 +216,13 @@ def test_who_publishes_is_alone(
         pass
 
 
-def test_the_vector_index_is_asked_for_once_there_are_rows_enough(
+def test_the_vector_index_is_created_once_there_are_enough_rows(
     bigquery_warehouse: BigQueryWarehouse,
     emulator: Emulator,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def answer(request: Request, ask: Any) -> Answer | None:  # the emulator has no CREATE VECTOR INDEX
+    def answer(request: Request, forward: Any) -> Answer | None:  # the emulator has no CREATE VECTOR INDEX
         if not (request.json and "VECTOR INDEX" in str(request.json)):
             return None
         return Answer.of(
@@ -245,7 +248,7 @@ def test_the_vector_index_is_asked_for_once_there_are_rows_enough(
     )
 
 
-def test_a_query_of_an_analyst_is_labelled_and_bounded(
+def test_an_analysts_query_has_labels_and_a_byte_limit(
     bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path
 ) -> None:
     publish(bigquery_warehouse, Lake(tmp_path))
@@ -255,7 +258,9 @@ def test_a_query_of_an_analyst_is_labelled_and_bounded(
 
 
 class StoredDefinitions:
-    """Answers for BigQuery with the views and functions of a publication: the emulator rewrites views and returns no functions."""
+    """Answers for BigQuery with the views and functions of a publication: the emulator rewrites views and
+    returns no functions.
+    """
 
     def __init__(self, definitions: list[str]) -> None:
         views, functions = Query.folder("views"), Query.folder("functions")
@@ -268,7 +273,7 @@ class StoredDefinitions:
         }
         self.updates: list[tuple[str, Any]] = []
 
-    def __call__(self, request: Request, ask: Any) -> Answer | None:
+    def __call__(self, request: Request, forward: Any) -> Answer | None:
         name = request.path.partition("?")[0].rpartition("/")[2]
         if request.method == "PATCH":
             self.updates.append((name, request.json))

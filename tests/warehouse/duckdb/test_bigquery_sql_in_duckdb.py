@@ -1,4 +1,4 @@
-"""BigQuery's SQL in, DuckDB's rows out: one literal case for each rule that sqlglot lacks."""
+"""BigQuery's SQL in, DuckDB's rows out: one literal case for each rule that is added to sqlglot's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from pipeline.warehouse.sql_parser import table_function
 def rows(sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
     connection = duckdb.connect()
     connection.execute(
-        "CREATE TABLE events AS SELECT * FROM (VALUES ('150101', 'a'), ('150102', 'b')) AS t (_TABLE_SUFFIX, type)"
+        "CREATE TABLE events AS "
+        "SELECT * FROM (VALUES ('150101', 'a'), ('150102', 'b')) AS t (_TABLE_SUFFIX, type)"
     )
     return connection.execute(translate(sql).sql, parameters).fetchall()
 
@@ -25,7 +26,7 @@ def rows(sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize(
     ("sql", "expected"),
     [
-        ("SELECT JSON_VALUE('{\"a\": 1', '$.a')", None),  # malformed: DuckDB alone would abort
+        ("SELECT JSON_VALUE('{\"a\": 1', '$.a')", None),  # malformed: DuckDB itself would abort
         ("SELECT JSON_QUERY('{', '$.a')", None),
         (
             r"""SELECT JSON_VALUE('{"a": "q\\"\\n\\u00e9"}', '$.a')""",
@@ -36,7 +37,7 @@ def rows(sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         ("""SELECT JSON_VALUE('{"a": null}', '$.a')""", None),
         ("""SELECT JSON_VALUE('{"a": true}', '$.a')""", "true"),
         ("""SELECT JSON_EXTRACT_SCALAR('{"a": 12}', '$.a')""", "12"),
-        ("""SELECT JSON_QUERY('{"a": null}', '$.a')""", None),  # DuckDB alone: the JSON null
+        ("""SELECT JSON_QUERY('{"a": null}', '$.a')""", None),  # DuckDB itself returns the JSON null
         ("""SELECT JSON_EXTRACT('{"a": null}', '$.a')""", None),
         ("""SELECT JSON_QUERY('{"a": "null"}', '$.a')""", '"null"'),
         ("""SELECT JSON_QUERY('{"a": {"b":1}}', '$.a')""", '{"b":1}'),
@@ -61,7 +62,7 @@ def rows(sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         ("SELECT TRIM('\u200b a')", "\u200b a"),  # a zero width space is not White_Space
     ],
 )
-def test_a_function_gives_what_bigquery_gives(sql: str, expected: Any) -> None:
+def test_a_function_returns_what_bigquery_returns(sql: str, expected: Any) -> None:
     assert rows(sql) == [(expected,)]
 
 
@@ -82,17 +83,18 @@ def test_named_parameters_are_listed() -> None:
 
 def test_the_condition_of_a_scan_is_its_where_with_its_own_parameters() -> None:
     condition = scan_condition(
-        "WITH x AS (SELECT * FROM `d.20*` WHERE type = @kind AND _TABLE_SUFFIX = '150101') SELECT * FROM x LIMIT @n"
+        "WITH x AS (SELECT * FROM `d.20*` WHERE type = @kind AND _TABLE_SUFFIX = '150101') "
+        "SELECT * FROM x LIMIT @n"
     )
     connection = duckdb.connect()
-    kept = connection.execute(
+    rows = connection.execute(
         f"SELECT {condition.sql} FROM (SELECT 'a' AS type, '150101' AS _TABLE_SUFFIX)", {"kind": "a"}
     ).fetchall()
-    assert kept == [(True,)]
+    assert rows == [(True,)]
     assert condition.parameters == {"kind"}
 
 
-def test_a_scan_without_a_where_keeps_everything() -> None:
+def test_a_scan_without_a_where_selects_everything() -> None:
     assert duckdb.execute(f"SELECT {scan_condition('SELECT id FROM `d.20*`').sql}").fetchall() == [(True,)]
 
 
@@ -106,34 +108,31 @@ def test_a_table_function_has_arguments_where_the_select_has_parameters() -> Non
         "WITH x AS (SELECT TRIM(@second) AS s) -- not @this\nSELECT s, @first AS f FROM x WHERE s = @second"
     )
     assert function.arguments == ("second", "first")
-    assert (
-        function.sql
-        == "WITH x AS (SELECT TRIM(second) AS s) SELECT s, first AS f FROM x WHERE s = second"
-    )
-    duckdb.execute(f"CREATE OR REPLACE TEMP MACRO given(second, first) AS TABLE {translate(function.sql).sql}")
+    assert function.sql == "WITH x AS (SELECT TRIM(second) AS s) SELECT s, first AS f FROM x WHERE s = second"
+    duckdb.execute(f"CREATE OR REPLACE TEMP MACRO echo(second, first) AS TABLE {translate(function.sql).sql}")
     assert duckdb.execute(
-        f"{translate('SELECT * FROM given(@a, @b)').sql}", {"a": "a", "b": "b"}
+        f"{translate('SELECT * FROM echo(@a, @b)').sql}", {"a": "a", "b": "b"}
     ).fetchall() == [("a", "b")]
 
 
 def test_the_table_functions_take_these_arguments() -> None:
-    found = {query.stem: table_function(query.sql).arguments for query in Query.folder("functions")}
-    assert found == {"title_predictions_at": ("release",), "what_changed": ("before", "after")}
+    arguments = {query.stem: table_function(query.sql).arguments for query in Query.folder("functions")}
+    assert arguments == {"title_predictions_at": ("release",), "what_changed": ("before", "after")}
 
 
-def test_no_argument_is_called_as_a_column_which_it_would_hide() -> None:
+def test_no_argument_has_the_name_of_a_column_because_it_would_hide_it() -> None:
     columns = {name for table in contracts.TABLES.values() for name in table.in_warehouse.names}
     arguments = {name for query in Query.folder("functions") for name in table_function(query.sql).arguments}
     assert arguments & columns == set()
 
 
-def test_what_only_bigquery_runs_is_its_dialect_all_the_same() -> None:
+def test_the_examples_for_bigquery_only_parse_too() -> None:
     assert {query.stem: translate(query.sql).parameters for query in Query.folder("examples")} == {
         "nearest_issues": {"issue_url"}
     }
 
 
 @pytest.mark.parametrize("sql", ["SELECT FROM WHERE", "DROP TABLE x", "SELECT 1; SELECT 2", ""])
-def test_what_is_not_one_select_is_refused(sql: str) -> None:
+def test_anything_but_one_select_is_refused(sql: str) -> None:
     with pytest.raises(UsageError):
         translate(sql)

@@ -70,7 +70,7 @@ def test_a_text_comes_out_as_its_author_wrote_it(tmp_path: Path, text: str, asci
 @given(st.lists(st.text(), max_size=5), st.booleans())
 def test_whatever_the_titles_each_comes_out_once(tmp_path: Path, titles: list[str], ascii_only: bool) -> None:
     events = [opened(number, event_id=str(number), title=title) for number, title in enumerate(titles)]
-    lines = [json.dumps(one, ensure_ascii=ascii_only).encode(errors="surrogatepass") for one in events]
+    lines = [json.dumps(event, ensure_ascii=ascii_only).encode(errors="surrogatepass") for event in events]
     extraction = extract(write_hour(tmp_path, *lines))
     assert values(extraction, "title") == titles
     assert (extraction.events, extraction.malformed.num_rows) == (len(titles), 0)
@@ -88,7 +88,7 @@ def test_whatever_the_titles_each_comes_out_once(tmp_path: Path, titles: list[st
         (b"latin \xe9", "latin \ufffd"),
     ],
 )
-def test_half_a_character_becomes_the_replacement_character(
+def test_a_lone_surrogate_becomes_the_replacement_character(
     tmp_path: Path, written: bytes, read: str
 ) -> None:
     line = json.dumps(opened(title="HERE")).encode().replace(b"HERE", written)
@@ -97,7 +97,7 @@ def test_half_a_character_becomes_the_replacement_character(
     assert (extraction.events, extraction.malformed.num_rows) == (2, 0)
 
 
-def test_broken_lines_are_counted_with_place_and_reason_and_stop_nothing(tmp_path: Path) -> None:
+def test_malformed_lines_are_listed_and_do_not_stop_the_extraction(tmp_path: Path) -> None:
     lines: list[dict[str, Any] | bytes] = [
         opened(1),
         b"not json",
@@ -157,17 +157,17 @@ def test_a_quarantined_text_is_cut(tmp_path: Path) -> None:
     assert [len(text) for text in extraction.malformed.column("text").to_pylist()] == [10_000, 10_000]
 
 
-def test_blank_lines_and_a_byte_order_mark_are_nothing(tmp_path: Path) -> None:
+def test_blank_lines_and_a_byte_order_mark_are_ignored(tmp_path: Path) -> None:
     extraction = extract(
         write_hour(tmp_path, b"\xef\xbb\xbf" + json.dumps(opened(1)).encode(), b"", b"  \t", opened(2), b"")
     )
     assert (values(extraction, "issue_id"), extraction.events, broken(extraction)) == ([1, 2], 2, [])
 
 
-def test_deep_nesting_stops_nothing(tmp_path: Path) -> None:
+def test_deep_nesting_does_not_stop_the_extraction(tmp_path: Path) -> None:
     nest = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
     deep = json.dumps(opened(1, event_id="1", labels="HERE")).encode().replace(b'"HERE"', nest)
-    half = deep.replace(b"it does", rb"\ud83d")  # has to be mended, which Python cannot do that deep
+    half = deep.replace(b"it does", rb"\ud83d")  # needs a repair, but Python cannot parse JSON that deep
     extraction = extract(write_hour(tmp_path, deep, half, opened(2)))
     assert (values(extraction, "issue_id"), broken(extraction)) == (
         [1, 2],
@@ -182,10 +182,10 @@ def test_a_file_cut_in_half_gives_its_whole_lines_and_one_quarantined(tmp_path: 
     )
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     extraction = extract([path])
-    whole = extraction.issues.num_rows
-    assert 200 < whole < 300
-    assert values(extraction, "issue_id") == list(range(whole))
-    assert broken(extraction) == [(whole + 1, "the file is cut here: its gzip stream has no end")]
+    issue_count = extraction.issues.num_rows
+    assert 200 < issue_count < 300
+    assert values(extraction, "issue_id") == list(range(issue_count))
+    assert broken(extraction) == [(issue_count + 1, "the file is cut here: its gzip stream has no end")]
 
 
 def test_a_damaged_file_gives_the_lines_before_the_damage(tmp_path: Path) -> None:
@@ -195,9 +195,9 @@ def test_a_damaged_file_gives_the_lines_before_the_damage(tmp_path: Path) -> Non
     data[middle : middle + 64] = bytes(64)
     path.write_bytes(data)
     extraction = extract([path])
-    whole = extraction.issues.num_rows
-    assert whole > 1000
-    assert values(extraction, "issue_id") == list(range(whole))
+    issue_count = extraction.issues.num_rows
+    assert issue_count > 1000
+    assert values(extraction, "issue_id") == list(range(issue_count))
     assert broken(extraction)[-1][1].startswith("the file is damaged here: ")
 
 
@@ -238,7 +238,10 @@ def test_a_day_without_files_has_no_issues() -> None:
     assert (extraction.issues.num_rows, extraction.events, extraction.malformed.num_rows) == (0, 0, 0)
 
 
-TIMELINE = b'{"created_at":"2012-03-10T22:00:00-08:00","payload":{"issue":1,"action":"opened"},"actor":"someone","type":"IssuesEvent"}'
+TIMELINE = (
+    b'{"created_at":"2012-03-10T22:00:00-08:00","payload":{"issue":1,"action":"opened"},'
+    b'"actor":"someone","type":"IssuesEvent"}'
+)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
-"""What is the embedded warehouse's own: a file of views, never written to, replaced whole."""
+"""The embedded warehouse: a file of views that is never changed, only replaced."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -30,7 +32,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "o'brien" / "warehouse.duckdb"
 
 
-def test_who_has_the_old_release_open_goes_on_reading_it(path: Path, tmp_path: Path) -> None:
+def test_a_reader_with_the_old_release_open_keeps_reading_it(path: Path, tmp_path: Path) -> None:
     publish(path, Lake(tmp_path / "1").add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
     reader = duckdb.connect(str(path), read_only=True)
     publish(path, Lake(tmp_path / "2").add(TITLE_PREDICTIONS, "t2", [prediction(2)], release_id="r2"), "r2")
@@ -59,9 +61,9 @@ def test_nothing_is_left_beside_the_file(path: Path, tmp_path: Path) -> None:
     with DuckDBWarehouse(str(path)).stage(*Lake(tmp_path).release()) as staged:
         staged.check()
     releases, members, _ = Lake(tmp_path).release()
-    gone = Batch("b", DAY, 1, (str(tmp_path / "b" / "gone.parquet"),))
+    missing_batch = Batch("b", DAY, 1, (str(tmp_path / "b" / "gone.parquet"),))
     with pytest.raises(TitlerError, match=r"cannot be shown as a release: .*gone\.parquet"):
-        DuckDBWarehouse(str(path)).stage(releases, members, {"title_predictions_v1": [gone]})
+        DuckDBWarehouse(str(path)).stage(releases, members, {"title_predictions_v1": [missing_batch]})
     assert [file.name for file in path.parent.iterdir()] == ["warehouse.duckdb"]
 
 
@@ -83,18 +85,18 @@ def test_files_of_a_bucket_are_copied_beside_the_file_once(
     lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)])
     publish_checked(of_a_bucket, lake)
     copied = path.parent / "warehouse.duckdb.files/title_predictions_v1/t1/part-0.parquet"
-    before = copied.stat()
+    first_stat = copied.stat()
     publish_checked(of_a_bucket, lake)
-    assert copied.stat() == before
+    assert copied.stat() == first_stat
     assert copies(path) == ["title_predictions_v1/t1/part-0.parquet"]
     connection = duckdb.connect(
         str(path), read_only=True
-    )  # as an analyst does, without any key to the bucket
+    )  # as an analyst opens it, without credentials for the bucket
     assert connection.execute("SELECT issue_id, batch_id FROM title_predictions").fetchall() == [(1, "t1")]
     connection.close()
 
 
-def test_copies_that_nobody_names_go_once_they_are_old(
+def test_unused_copies_are_deleted_once_they_are_old(
     of_a_bucket: DuckDBWarehouse, path: Path, tmp_path: Path
 ) -> None:
     lake = Lake(tmp_path)
@@ -110,10 +112,10 @@ def test_copies_that_nobody_names_go_once_they_are_old(
     ]
 
 
-def test_a_file_that_is_gone_from_the_bucket_is_named(of_a_bucket: DuckDBWarehouse, path: Path) -> None:
-    gone = Batch("t1", DAY, 1, (f"{Lake.bucket}/t1/part-0.parquet",))
-    with pytest.raises(LakeError, match=rf"{Lake.bucket}/t1/part-0\.parquet is not there"):
-        of_a_bucket.load(TITLE_PREDICTIONS, [gone])
+def test_a_file_that_is_missing_in_the_bucket_is_named(of_a_bucket: DuckDBWarehouse, path: Path) -> None:
+    missing_batch = Batch("t1", DAY, 1, (f"{Lake.bucket}/t1/part-0.parquet",))
+    with pytest.raises(LakeError, match=rf"{Lake.bucket}/t1/part-0\.parquet does not exist"):
+        of_a_bucket.load(TITLE_PREDICTIONS, [missing_batch])
     assert copies(path) == []
 
 
@@ -122,14 +124,14 @@ def test_a_warehouse_in_a_bucket_is_refused() -> None:
         connect(Settings(warehouse=WarehouseSettings(path="gs://bucket/warehouse.duckdb")), "publish")
 
 
-def test_a_file_that_is_no_warehouse_is_named(path: Path) -> None:
+def test_a_file_that_is_not_a_warehouse_is_named(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"x" * 5000)
     with pytest.raises(TitlerError, match=r"warehouse\.duckdb is not a warehouse file"):
         DuckDBWarehouse(str(path)).current_release()
 
 
-def test_what_a_killed_publication_left_beside_the_file_is_collected_once_it_is_old(path: Path) -> None:
+def test_files_of_a_killed_publication_are_deleted_once_they_are_old(path: Path) -> None:
     path.parent.mkdir()
     old, young = (path.with_name(f"{path.name}.{name}.tmp") for name in ("0ld", "y0ung"))
     for file in (path, old, young):
@@ -137,3 +139,25 @@ def test_what_a_killed_publication_left_beside_the_file_is_collected_once_it_is_
     os.utime(old, (0, 0))
     DuckDBWarehouse(str(path)).delete_batches_except({})
     assert sorted(path.parent.iterdir()) == [path, young]
+
+
+def test_the_lock_excludes_another_process_until_it_is_released(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = (
+        "import sys; from pipeline.warehouse.duckdb import DuckDBWarehouse\n"
+        "with DuckDBWarehouse(sys.argv[1]).exclusive_lock(): print('locked', flush=True); sys.stdin.read()"
+    )
+    monkeypatch.setattr("pipeline.warehouse.duckdb.warehouse.LOCK_TIMEOUT", 0)
+    command = [sys.executable, "-c", holder, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        with (
+            pytest.raises(TitlerError, match=r"it holds .*warehouse\.duckdb\.lock"),
+            DuckDBWarehouse(str(path)).exclusive_lock(),
+        ):
+            pass
+        process.kill()  # the lock of a process that died is free
+    with DuckDBWarehouse(str(path)).exclusive_lock():
+        pass
