@@ -1,5 +1,4 @@
-"""The variants `gru` and `gru_cudnn`: the article's network. One GRU reads the body, a second writes the
-title.
+"""The variants `gru` and `gru_cudnn`: the article's network. One GRU reads bodies, another writes titles.
 
     body (B, 70)  -> Embedding -> BatchNorm -> GRU ------------> state (B, 300): the issue's embedding
                                                                    |
