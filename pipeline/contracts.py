@@ -1,4 +1,4 @@
-"""Every table that Titler writes, declared once: columns with a line of prose each, key, partition, where it lives."""
+"""Every table that Titler writes, declared once: columns with descriptions, key, partition, storage."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pyarrow as pa
 
 from pipeline.errors import ContractError
 
-WHEN = pa.timestamp("us", tz="UTC")
+TIMESTAMP = pa.timestamp("us", tz="UTC")
 Place = Literal["lake", "warehouse"]
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table. `partition` names what a batch's folder is keyed by; `key` is unique within a partition."""
+    """One table. `partition` are the dimensions of a batch's folder; `key` is unique within a partition."""
 
     name: str
     prose: str
@@ -25,21 +25,23 @@ class Table:
     lives_in: tuple[Place, ...]
 
     def conform(self, table: pa.Table) -> pa.Table:
-        """The same rows with exactly this table's columns, order and types.
+        """The same rows with exactly this table's columns, in its order and with its types.
 
-        Raises ContractError for a missing or surplus column, a type that does not cast without loss, or a NULL where
-        none may be; it names the table, the column, the expected and the found type.
+        Raises ContractError for a missing or unexpected column, a type that does not cast without loss, or a
+        NULL in a NOT NULL column; the message names the table, the column, the expected and the actual type.
         """
-        surplus = [name for name in table.column_names if name not in self.schema.names]
-        if surplus:
+        unexpected = [name for name in table.column_names if name not in self.schema.names]
+        if unexpected:
             raise ContractError(
-                f"{self.name}: column {surplus[0]!r} is not in the contract, which has {', '.join(self.schema.names)}."
+                f"{self.name}: column {unexpected[0]!r} is not in the contract, "
+                f"which has {', '.join(self.schema.names)}."
             )
         columns = []
         for field in self.schema:
             if field.name not in table.column_names:
                 raise ContractError(
-                    f"{self.name}: column {field.name!r} ({field.type}) is missing; found {', '.join(table.column_names)}."
+                    f"{self.name}: column {field.name!r} ({field.type}) is missing; "
+                    f"found {', '.join(table.column_names)}."
                 )
             column = table.column(field.name)
             if column.type != field.type:
@@ -47,17 +49,21 @@ class Table:
                     column = column.cast(field.type)
                 except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                     raise ContractError(
-                        f"{self.name}: column {field.name!r} is {column.type}, expected {field.type}; it does not cast: {error}"
+                        f"{self.name}: column {field.name!r} is {column.type}, expected {field.type}; "
+                        f"it does not cast: {error}"
                     ) from None
             if not field.nullable and column.null_count:
                 raise ContractError(
-                    f"{self.name}: column {field.name!r} ({field.type}) has {column.null_count} NULLs, expected none."
+                    f"{self.name}: column {field.name!r} ({field.type}) has {column.null_count} NULLs, "
+                    "expected none."
                 )
             columns.append(column)
         return pa.table(columns, schema=self.schema)
 
-    def extended(self, table: pa.Table) -> pa.Table:
-        """The same rows, with NULL in the nullable columns that the contract got after they were written."""
+    def add_missing_columns(self, table: pa.Table) -> pa.Table:
+        """The same rows with NULL in the nullable columns that were added to the contract after they were
+        written.
+        """
         for field in self.schema:
             if field.nullable and field.name not in table.column_names:
                 table = table.append_column(field, pa.nulls(len(table), field.type))
@@ -65,51 +71,69 @@ class Table:
 
     @property
     def day_column(self) -> str | None:
-        """The column that says which source day a row is of; None for a table that is not kept by day."""
+        """The column with a row's source day; None if the table is not partitioned by day."""
         if "day" not in self.partition:
             return None
         return "day" if "day" in self.schema.names else "source_day"
 
     @property
-    def in_warehouse(self) -> pa.Schema:
-        """The columns of its rows in a warehouse: its own, its source day and, where it comes in batches, its batch."""
+    def warehouse_schema(self) -> pa.Schema:
+        """The columns in a warehouse: the table's own, the source day, and the batch if the table has
+        batches.
+        """
         fields = list(self.schema)
         if self.day_column and self.day_column not in self.schema.names:
-            fields.append(column(self.day_column, pa.date32(), "the day of GH Archive it was read from"))
+            fields.append(
+                column(self.day_column, pa.date32(), "the day of GH Archive that the issue was read from")
+            )
         if self.partition:
-            fields.append(column("batch_id", pa.string(), "the batch that it belongs to"))
+            fields.append(column("batch_id", pa.string(), "the batch that the row belongs to"))
         return pa.schema(fields)
 
     def empty(self) -> pa.Table:
-        """No rows."""
+        """The table without rows."""
         return self.schema.empty_table()
 
 
 def column(name: str, kind: pa.DataType, prose: str, *, null: bool = False) -> pa.Field:
-    """A column with its line of prose; NOT NULL unless said."""
+    """A column with its description; NOT NULL unless `null`."""
     return pa.field(name, kind, nullable=null, metadata={"description": prose})
 
 
-ISSUE_ID = column("issue_id", pa.int64(), "GitHub's id of the issue: its identity")
-REPO = column("repo", pa.string(), "owner/name at the time")
+ISSUE_ID = column("issue_id", pa.int64(), "GitHub's id of the issue, which identifies it")
+REPO = column("repo", pa.string(), "owner/name of the repository when the issue was opened")
 
 ISSUES = Table(
     name="issues_v1",
-    prose="An issue as it was opened; later edits are not followed. A file that a model learns from is a partition `file` of its own.",
+    prose="An issue as it was opened, without later edits. A training file is a partition `file` of its own.",
     schema=pa.schema(
         [
             ISSUE_ID,
-            column("issue_url", pa.string(), "its page on GitHub"),
+            column("issue_url", pa.string(), "the issue's page on GitHub"),
             REPO,
-            column("number", pa.int64(), "its number in the repository; 0 where a file does not say"),
-            column("author", pa.string(), "login of who opened it", null=True),
-            column("title", pa.string(), "as its author wrote it"),
-            column("body", pa.string(), "as its author wrote it; NULL where there is none", null=True),
             column(
-                "created_at", WHEN, "when the opened event happened; 1970-01-01 where a file does not say"
+                "number",
+                pa.int64(),
+                "the issue's number in its repository; 0 if a training file does not have it",
             ),
-            column("event_id", pa.string(), "GH Archive's id of the opened event; empty for a file's row"),
-            column("trainable", pa.bool_(), "long and short enough to learn from; see settings text.*"),
+            column("author", pa.string(), "login of the account that opened it", null=True),
+            column("title", pa.string(), "the title as its author wrote it"),
+            column("body", pa.string(), "the body as its author wrote it; NULL if there is none", null=True),
+            column(
+                "created_at",
+                TIMESTAMP,
+                "time of the opened event; 1970-01-01 if a training file does not have it",
+            ),
+            column(
+                "event_id",
+                pa.string(),
+                "GH Archive's id of the opened event; empty for a row of a training file",
+            ),
+            column(
+                "trainable",
+                pa.bool_(),
+                "whether the lengths of title and body are in the limits for training (settings text.*)",
+            ),
         ]
     ),
     key=("issue_id",),
@@ -119,36 +143,36 @@ ISSUES = Table(
 
 SOURCE_HEALTH = Table(
     name="source_health_v1",
-    prose="The verdict on a source day.",
+    prose="How complete a source day is.",
     schema=pa.schema(
         [
             column("day", pa.date32(), "the source day (UTC)"),
-            column("hours_found", pa.int64(), "hour files found, of 24"),
+            column("hours_found", pa.int64(), "number of hour files found, of 24"),
             column("hours_missing", pa.list_(pa.int64()), "hours without a file"),
-            column("events", pa.int64(), "events of all types that were read"),
-            column("malformed", pa.int64(), "lines put into quarantine"),
-            column("issues", pa.int64(), "issues opened, each counted once"),
-            column("trainable", pa.int64(), "of these, what may be learned from"),
+            column("events", pa.int64(), "number of events of all types"),
+            column("malformed", pa.int64(), "number of lines quarantined because they are malformed"),
+            column("issues", pa.int64(), "number of distinct issues opened"),
+            column("trainable", pa.int64(), "number of these issues that are trainable"),
             column(
                 "usual_events",
                 pa.int64(),
-                "median events of the days it was held against; NULL where they were too few",
+                "median number of events of the comparison days; NULL if there were too few such days",
                 null=True,
             ),
             column("verdict", pa.string(), "complete, partial, collapsed or missing"),
             column(
                 "usual_issues",
                 pa.int64(),
-                "median issues of the days it was held against; NULL where they were too few",
+                "median number of issues of the comparison days; NULL if there were too few such days",
                 null=True,
             ),
             column(
                 "compared_with",
                 pa.string(),
-                "weekday or month: of which complete days; NULL where they were too few",
+                "which complete days it was compared with: weekday or month; NULL if there were too few",
                 null=True,
             ),
-            column("reason", pa.string(), "why it is not complete; NULL where it is", null=True),
+            column("reason", pa.string(), "why the day is not complete; NULL if it is", null=True),
         ]
     ),
     key=("day",),
@@ -158,13 +182,13 @@ SOURCE_HEALTH = Table(
 
 TOKENS = Table(
     name="tokens_v1",
-    prose="An issue's cleaned tokens.",
+    prose="The cleaned tokens of an issue.",
     schema=pa.schema(
         [
             ISSUE_ID,
             REPO,
             column("trainable", pa.bool_(), "as in issues_v1"),
-            column("body", pa.list_(pa.string()), "cleaned tokens of the body; none where there is no body"),
+            column("body", pa.list_(pa.string()), "cleaned tokens of the body; empty if there is no body"),
             column("title", pa.list_(pa.string()), "cleaned tokens of the title"),
         ]
     ),
@@ -175,7 +199,7 @@ TOKENS = Table(
 
 VECTORS = Table(
     name="vectors_v1",
-    prose="An issue's padded ids in one vocabulary: 0 pads, 1 is unknown.",
+    prose="The padded ids of an issue in one vocabulary: 0 is padding, 1 is unknown.",
     schema=pa.schema(
         [
             ISSUE_ID,
@@ -184,12 +208,14 @@ VECTORS = Table(
             column(
                 "body",
                 pa.list_(pa.int32()),
-                "its ids, cut at the end: text.body_length of words, padded in front; text.body_units of subwords, padded at the end",
+                "ids of the body, cut at the end: text.body_length words padded in front, "
+                "or text.body_units subwords padded at the end",
             ),
             column(
                 "title",
                 pa.list_(pa.int32()),
-                "its ids with _start_ and _end_, padded at the end: text.title_length of words, text.title_units of subwords",
+                "ids of the title with _start_ and _end_, padded at the end: "
+                "text.title_length words or text.title_units subwords",
             ),
         ]
     ),
@@ -200,39 +226,44 @@ VECTORS = Table(
 
 EMBEDDINGS = Table(
     name="embeddings_v1",
-    prose="An issue's vector.",
+    prose="The embedding of an issue.",
     schema=pa.schema(
         [
             ISSUE_ID,
             column(
                 "embedding",
                 pa.list_(pa.float16()),
-                "model.hidden_size numbers: copy's of title and body, gru's of the body; zeros where the model knows nothing of them",
+                "model.hidden_size numbers: copy embeds title and body, gru the body; "
+                "zeros if no word of them is in the vocabulary",
             ),
         ]
     ),
     key=("issue_id",),
     partition=("model", "day"),
-    lives_in=("lake", "warehouse"),  # there where warehouse.embeddings is set
+    lives_in=("lake", "warehouse"),  # in the warehouse if warehouse.embeddings is set
 )
 
 TITLE_PREDICTIONS = Table(
     name="title_predictions_v1",
-    prose="The title that a model gives an issue, and where that title comes from.",
+    prose="The title that a model predicts for an issue, and its lineage.",
     schema=pa.schema(
         [
             ISSUE_ID,
-            column("issue_url", pa.string(), "its page on GitHub"),
+            column("issue_url", pa.string(), "the issue's page on GitHub"),
             REPO,
-            column("title", pa.string(), "as its author wrote it"),
-            column("predicted_title", pa.string(), "the model's; empty exactly when it abstained"),
+            column("title", pa.string(), "the title as its author wrote it"),
+            column("predicted_title", pa.string(), "the model's title; empty if and only if it abstained"),
             column("confidence", pa.float64(), "exp(mean log probability of the title's tokens), 0 to 1"),
-            column("abstained", pa.bool_(), "no title was worth giving"),
-            column("created_at", WHEN, "when the issue was opened"),
-            column("source_day", pa.date32(), "the day of GH Archive it was read from"),
+            column(
+                "abstained",
+                pa.bool_(),
+                "whether the model gave no title",
+            ),
+            column("created_at", TIMESTAMP, "when the issue was opened"),
+            column("source_day", pa.date32(), "the day of GH Archive that the issue was read from"),
             column("model", pa.string(), "the model's name"),
-            column("model_version", pa.string(), "its version in MLflow's registry"),
-            column("vocabulary", pa.string(), "its vocabulary"),
+            column("model_version", pa.string(), "the model's version in MLflow's registry"),
+            column("vocabulary", pa.string(), "id of the model's vocabulary"),
             column("mlflow_run", pa.string(), "the MLflow run that trained it"),
             column("issues_batch", pa.string(), "the batch of issues_v1 that holds the issue"),
         ]
@@ -244,21 +275,21 @@ TITLE_PREDICTIONS = Table(
 
 SIMILAR_ISSUES = Table(
     name="similar_issues_v1",
-    prose="A neighbour that was open before the issue, found when the issue was first embedded by the model.",
+    prose="A similar issue that was opened earlier, found when the model first embedded the issue.",
     schema=pa.schema(
         [
             ISSUE_ID,
-            column("issue_url", pa.string(), "its page on GitHub"),
-            column("rank", pa.int64(), "1 is nearest"),
-            column("similar_issue_id", pa.int64(), "the neighbour"),
-            column("similar_issue_url", pa.string(), "the neighbour's page"),
-            column("similar_title", pa.string(), "the neighbour's title"),
+            column("issue_url", pa.string(), "the issue's page on GitHub"),
+            column("rank", pa.int64(), "1 is the most similar issue"),
+            column("similar_issue_id", pa.int64(), "GitHub's id of the similar issue"),
+            column("similar_issue_url", pa.string(), "the similar issue's page on GitHub"),
+            column("similar_title", pa.string(), "the similar issue's title"),
             column("distance", pa.float64(), "angular: sqrt(2(1 - cosine)), 0 to 2"),
-            column("same_repo", pa.bool_(), "both in one repository"),
+            column("same_repo", pa.bool_(), "whether both issues are in the same repository"),
             column(
                 "near_duplicate",
                 pa.bool_(),
-                "distance under index.near_duplicate_distance, or under the network's own",
+                "whether the distance is below index.near_duplicate_distance or the network's default",
             ),
         ]
     ),
@@ -269,24 +300,30 @@ SIMILAR_ISSUES = Table(
 
 RELEASES = Table(
     name="releases_v1",
-    prose="A release: one model, its vocabulary, index, titles and neighbours, published in one step.",
+    prose="A release: a model with its vocabulary, index, titles and similar issues, published in one step.",
     schema=pa.schema(
         [
-            column("release_id", pa.string(), "its name, by the time it was opened"),
-            column("status", pa.string(), "current, published (and kept) or rolled_back"),
-            column("published_at", WHEN, "when it last became current"),
-            column("published_by", pa.string(), "who did it"),
-            column("model", pa.string(), "the model's name"),
-            column("model_version", pa.string(), "its version in MLflow's registry"),
-            column("vocabulary", pa.string(), "its vocabulary"),
-            column("mlflow_run", pa.string(), "the MLflow run that trained it"),
-            column("days", pa.int64(), "source days in it"),
-            column("issues", pa.int64(), "issues in it"),
-            column("index_items", pa.int64(), "vectors in its index"),
+            column("release_id", pa.string(), "name of the release: the time when it was opened"),
             column(
-                "recall_at_10", pa.float64(), "share of the 10 exact nearest neighbours that the index finds"
+                "status", pa.string(), "current, published (an earlier release that is kept) or rolled_back"
             ),
-            column("accepted", pa.string(), "collapsed days accepted: by whom, when and why (JSON)"),
+            column("published_at", TIMESTAMP, "when the release last became current"),
+            column("published_by", pa.string(), "user who published it"),
+            column("model", pa.string(), "the model's name"),
+            column("model_version", pa.string(), "the model's version in MLflow's registry"),
+            column("vocabulary", pa.string(), "id of the model's vocabulary"),
+            column("mlflow_run", pa.string(), "the MLflow run that trained it"),
+            column("days", pa.int64(), "number of source days"),
+            column("issues", pa.int64(), "number of issues"),
+            column("index_items", pa.int64(), "number of vectors in the index"),
+            column(
+                "recall_at_10",
+                pa.float64(),
+                "share of the 10 exact nearest neighbours that the index finds, 0 to 1",
+            ),
+            column(
+                "accepted", pa.string(), "collapsed days that were accepted: by whom, when and why (JSON)"
+            ),
         ]
     ),
     key=("release_id",),
@@ -296,15 +333,15 @@ RELEASES = Table(
 
 RELEASE_MEMBERS = Table(
     name="release_members_v1",
-    prose="Which batch of which table and day belongs to which release.",
+    prose="The batches that belong to a release, by table and source day.",
     schema=pa.schema(
         [
             column("release_id", pa.string(), "the release"),
             column("table_name", pa.string(), "the table"),
             column("day", pa.date32(), "the source day"),
             column("batch_id", pa.string(), "the batch"),
-            column("digest", pa.string(), "of the batch's content"),
-            column("rows", pa.int64(), "rows in it"),
+            column("digest", pa.string(), "digest of the batch's content"),
+            column("rows", pa.int64(), "number of rows"),
         ]
     ),
     key=("release_id", "table_name", "day"),
@@ -314,20 +351,22 @@ RELEASE_MEMBERS = Table(
 
 SPEND = Table(
     name="spend_v1",
-    prose="Bytes that a query of Titler's had billed: reserved before it ran, then what they were.",
+    prose="Bytes billed for a query: one row reserves them before it runs, one row has the actual number.",
     schema=pa.schema(
         [
-            column("job_id", pa.string(), "BigQuery's job"),
-            column("state", pa.string(), "reserved or billed; billed replaces reserved"),
-            column("at", WHEN, "when that was known"),
-            column("day", pa.date32(), "the UTC day whose budget it counts against"),
-            column("run", pa.string(), "the command whose budget it counts against"),
-            column("verb", pa.string(), "the verb that asked"),
-            column("source_day", pa.date32(), "the source day it read, where it was one", null=True),
-            column("release_id", pa.string(), "the release it worked for, where it was one", null=True),
-            column("bytes", pa.int64(), "bytes billed, or to be"),
-            column("usd", pa.float64(), "their price by warehouse.usd_per_tib"),
-            column("by", pa.string(), "who ran the command"),
+            column("job_id", pa.string(), "id of BigQuery's job"),
+            column("state", pa.string(), "reserved or billed; a billed row replaces the reserved row"),
+            column("at", TIMESTAMP, "time of the reservation or of the bill"),
+            column("day", pa.date32(), "UTC day whose budget is charged"),
+            column("run", pa.string(), "command whose budget is charged"),
+            column("verb", pa.string(), "the command's verb"),
+            column(
+                "source_day", pa.date32(), "the source day that was read, if it was a single one", null=True
+            ),
+            column("release_id", pa.string(), "the release that the query was for, if any", null=True),
+            column("bytes", pa.int64(), "bytes billed or reserved"),
+            column("usd", pa.float64(), "their price in USD by warehouse.usd_per_tib"),
+            column("by", pa.string(), "user who ran the command"),
         ]
     ),
     key=("job_id", "state"),
@@ -344,7 +383,15 @@ QUARANTINE = "quarantine"
 TABLES = {
     table.name: table
     for table in (
-        ISSUES, SOURCE_HEALTH, TOKENS, VECTORS, EMBEDDINGS, TITLE_PREDICTIONS, SIMILAR_ISSUES, RELEASES, RELEASE_MEMBERS,
+        ISSUES,
+        SOURCE_HEALTH,
+        TOKENS,
+        VECTORS,
+        EMBEDDINGS,
+        TITLE_PREDICTIONS,
+        SIMILAR_ISSUES,
+        RELEASES,
+        RELEASE_MEMBERS,
         SPEND,
     )
-}  # fmt: skip
+}
