@@ -102,7 +102,7 @@ SHOWN: dict[str, list[Row]] = {
             "day": THIRD, "hours_found": 23, "hours_missing": [4], "events": 100, "malformed": 1,
             "issues": 3, "trainable": 2,
             "usual_events": None, "verdict": "partial", "usual_issues": None, "compared_with": None,
-            "reason": "23 of 24 hours rows_found",
+            "reason": "23 of 24 hours found",
             "batch_id": "h3", "release_id": "r2",
         },
         {
