@@ -1,7 +1,4 @@
-"""Writes docs/settings.md from the settings declared in `pipeline/settings.py`.
-
-.venv/bin/python infra/settings_page.py
-"""
+"""Writes docs/settings.md from `pipeline/settings.py`: .venv/bin/python infra/settings_page.py"""
 
 from __future__ import annotations
 
@@ -19,8 +16,8 @@ def page() -> str:
         "# Settings",
         "",
         "The defaults suit one laptop. A TOML file (`titler --settings FILE VERB`) changes them, and the",
-        f"environment overrides both: `{PREFIX}LAKE__ROOT=/data/lake`. Any other key, and any other variable that",
-        f"starts with `{PREFIX}`, is an error.",
+        f"environment overrides both: `{PREFIX}LAKE__ROOT=/data/lake`. Any other key is an error, and so is",
+        f"any other variable that starts with `{PREFIX}`.",
     ]
     for name, section in Settings.model_fields.items():
         kind = section.annotation

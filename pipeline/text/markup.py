@@ -1,7 +1,7 @@
 """Prepares an issue's raw text for subwords: removes GitHub's markup, shortens code and machine output.
 
-prepare("### Bug\\r\\n<!-- Describe it -->\\nSee **`TreeView`** at https://example.com/a/b") -> "bug\\nsee
-tree\\u2060view at url"
+    prepare("### Bug\\r\\n<!-- Describe it -->\\nSee **`TreeView`** at https://example.com/a/b")
+    -> "bug\\nsee tree\\u2060view at url"
 
 The author's own words are few; templates, logs and stack traces are long, while a network reads only a few
 hundred units. So text that repeats in thousands of issues is removed, and text that is specific to this issue

@@ -1,9 +1,10 @@
-"""How near duplicates lie: for an issue that a maintainer called a duplicate, the rank of the older one among all older issues.
+"""How well duplicates are found: the rank of the older issue of a pair among all older issues.
 
     PYTHONPATH=. TITLER_TEST_DATA=... python tests/benchmarks/retrieval.py [--model DIR ...]
 
-1,360 pairs of rust-lang/rust; candidates are all issues of a lower number, whatever their length. DIR is a folder that a model
-was saved in: `titles.py --keep DIR` writes one. `evaluate` takes any function that embeds and needs NumPy and Arrow alone.
+1,360 pairs of rust-lang/rust in which a maintainer marked the newer issue as a duplicate; candidates are all
+issues with a lower number, of any length. DIR is the folder of a saved model, as `titles.py --keep DIR`
+writes it. `evaluate` takes any embedding function.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.evaluation.retrieval import Retrieval, retrieval
+from pipeline.evaluation.retrieval import RetrievalScores, score_ranks
 from pipeline.networks.bag_of_units import unit
 from tests.benchmarks.parts import test_data
 
 Embed = Callable[[pa.Table], Any]
-"""Issues (n rows of number, title, body) -> (n, size), dense or SciPy's sparse. Issues are near where the dot product is large."""
-QUERIES_TOGETHER = 128
+"""Issues (n rows of number, title, body) -> (n, size), dense or sparse. A large dot product means similar."""
+QUERIES_PER_BLOCK = 128
 
 
 def read(folder: Path) -> tuple[pa.Table, list[tuple[int, int]]]:
-    """Rust's issues by number (number, title, body; a body that is not there is empty), and the pairs (newer, older)."""
+    """Rust's issues by number (number, title, body; empty if missing), and the pairs (newer, older)."""
     issues = pq.read_table(folder / "issues" / "rust.parquet", columns=["number", "kind", "title", "body"])
     issues = issues.filter(pc.equal(issues["kind"], "issue")).drop_columns("kind").sort_by("number")
     issues = issues.set_column(2, "body", pc.fill_null(issues["body"], ""))
@@ -37,37 +38,41 @@ def read(folder: Path) -> tuple[pa.Table, list[tuple[int, int]]]:
     return issues, [(int(newer), int(older)) for newer, older in (line.split("\t") for line in lines)]
 
 
-def evaluate(issues: pa.Table, pairs: Sequence[tuple[int, int]], embed: Embed) -> Retrieval:
-    """The figures of an embedding of `issues`, which come by number.
+def evaluate(issues: pa.Table, pairs: Sequence[tuple[int, int]], embed: Embed) -> RetrievalScores:
+    """The scores of an embedding of `issues`, which are in order of number.
 
-    Raises ValueError for an embedding with what is no number, KeyError for a pair whose issue is not there.
+    Raises ValueError for an embedding that is not finite, KeyError for a pair with an unknown issue.
     """
     row_of = {number: row for row, number in enumerate(issues["number"].to_pylist())}
     rows = [(row_of[newer], row_of[older]) for newer, older in pairs]
-    return retrieval(ranks(embed(issues), rows))
+    return score_ranks(ranks(embed(issues), rows))
 
 
 def ranks(vectors: Any, pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.int64]:
-    """(len(pairs),): from 1, where `vectors[older]` stands among `vectors[:newer]`, nearest to `vectors[newer]` first.
+    """(len(pairs),): the rank, from 1, of `vectors[older]` among `vectors[:newer]` by similarity to
+    `vectors[newer]`.
 
-    The last of equals, so that an embedding which is the same of everything gains nothing by it.
+    Ties take the worst rank, so that an embedding that is the same for every text gains nothing by it.
     """
-    found = []
-    for start in range(0, len(pairs), QUERIES_TOGETHER):
-        some = pairs[start : start + QUERIES_TOGETHER]
-        product = vectors[[newer for newer, _ in some]] @ vectors.T
+    ranked: list[int] = []
+    for start in range(0, len(pairs), QUERIES_PER_BLOCK):
+        block = pairs[start : start + QUERIES_PER_BLOCK]
+        product = vectors[[newer for newer, _ in block]] @ vectors.T
         similarity = np.asarray(product.toarray() if hasattr(product, "toarray") else product)
         if not np.isfinite(similarity).all():
-            raise ValueError("an embedding holds what is no number")
-        found += [
-            np.count_nonzero(row[:newer] >= row[older])
-            for row, (newer, older) in zip(similarity, some, strict=True)
+            raise ValueError("an embedding has values that are not finite numbers")
+        ranked += [
+            int(np.count_nonzero(row[:newer] >= row[older]))
+            for row, (newer, older) in zip(similarity, block, strict=True)
         ]
-    return np.array(found, dtype=np.int64)
+    return np.array(ranked, dtype=np.int64)
 
 
 def by_model(folder: Path) -> Embed:
-    """The embedding of a saved model: it reads bodies, and titles where its network does. Raises LakeError as `Predictor.load`."""
+    """The embedding of a saved model, of bodies and, if the network reads them, titles.
+
+    Raises LakeError like `Predictor.load`.
+    """
     from pipeline.predictor.predictor import Predictor
 
     predictor = Predictor.load(folder)
@@ -99,9 +104,10 @@ def main() -> None:
     print(f"{len(pairs):,} pairs among {len(issues):,} issues of rust-lang/rust")
     print(f"{'':24} {'R@1':>6} {'R@5':>6} {'R@10':>6} {'MRR':>6}")
     for name, embed in rows.items():
-        found = evaluate(issues, pairs, embed)
+        scores = evaluate(issues, pairs, embed)
         print(
-            f"{name:24} {found.recall_at_1:6.3f} {found.recall_at_5:6.3f} {found.recall_at_10:6.3f} {found.mrr:6.3f}"
+            f"{name:24} {scores.recall_at_1:6.3f} {scores.recall_at_5:6.3f} {scores.recall_at_10:6.3f} "
+            f"{scores.mrr:6.3f}"
         )
 
 

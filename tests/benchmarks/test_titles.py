@@ -1,4 +1,4 @@
-"""The table of titles and its floors."""
+"""The benchmark of titles."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ BODIES = [
 TITLES = ["window closes", "no print", "Flickering", "silence"]
 
 
-def test_the_nearest_bodys_title_is_said_and_none_where_no_word_is_shared():
+def test_the_title_of_the_most_similar_body_or_none_if_no_word_is_shared():
     nearest = NearestTitle(BODIES, TITLES)
     assert nearest(["my printer prints nothing", "closes the window at once", "unheard of"]) == [
         "silence",
@@ -42,20 +42,20 @@ def test_the_first_words_are_cleaned():
     ]
 
 
-def test_a_table_has_a_row_a_titler_and_ignores_case():
+def test_a_table_has_one_row_per_titler_and_ignores_case():
     issues = pa.table({"title": ["Window closes", "No print"], "body": BODIES[:2]})
-    found = scores(
+    rows = scores(
         {"right": lambda bodies: ["window closes", "no print"], "silent": lambda bodies: ["", "no print"]},
         issues,
     )
-    assert table(found).splitlines() == [
+    assert table(rows).splitlines() == [
         "             R-1       R-2       R-L      BLEU     exact  distinct abstained     words",
         "right     100.00    100.00    100.00      0.00    100.00    100.00      0.00      2.00",
         "silent     50.00     50.00     50.00      0.00     50.00    100.00     50.00      1.00",
     ]
 
 
-def test_a_network_learns_with_the_settings_sizes():
+def test_the_benchmark_uses_the_sizes_of_the_settings():
     text = Text()
     assert (text.body_words, text.title_words, text.body_length, text.title_length) == (
         learning.BODY_WORDS,
@@ -70,34 +70,35 @@ def test_a_network_learns_with_the_settings_sizes():
     )
 
 
-def test_a_network_learns_from_a_part_and_is_read_again(tmp_path):
+def test_a_trained_network_is_saved_and_loaded(tmp_path):
     data = pa.table({"title": TITLES * 8, "body": BODIES * 8, "repo": ["a/b"] * 32})
-    said: list[int] = []
+    epochs: list[int] = []
     model = learn(
-        data, data, Learning(epochs=2, batch_size=16), "small", lambda figures: said.append(figures.epoch)
+        data, data, Learning(epochs=2, batch_size=16), "small", lambda figures: epochs.append(figures.epoch)
     )
-    assert (said, model.name, model.vocabularies.title.length) == ([1, 2], "small", 12)
+    assert (epochs, model.name, model.vocabularies.title.length) == ([1, 2], "small", 12)
     model.save(tmp_path / "m")
     issues = data.slice(0, len(TITLES))
-    read = Predictor.load(tmp_path / "m")
-    assert by_models({"small": read}, issues) == by_models({"small": model}, issues)
+    loaded = Predictor.load(tmp_path / "m")
+    assert by_models({"small": loaded}, issues) == by_models({"small": model}, issues)
 
 
-def test_what_a_confidence_is_worth_is_told_by_bins():
-    class Sure:
+def test_the_confidence_is_reported_by_bins():
+    class Fixed:
         def predict(self, bodies: Sequence[str | None]) -> list[Prediction]:
-            said = [("window closes", 0.95), ("no print", 0.12), ("", 0.0)]
+            predictions = [("window closes", 0.95), ("no print", 0.12), ("", 0.0)]
             return [
                 Prediction(title, confidence, title == "", np.zeros(1, np.float32))
-                for title, confidence in said
+                for title, confidence in predictions
             ]
 
     issues = pa.table({"title": ["Window closes", "It is slow", "Hm"], "body": BODIES[:3]})
-    found, lines = by_models({"sure": Sure()}, issues)
-    assert (round(found["sure"].rougeL, 2), lines) == (
+    scores_of, lines = by_models({"sure": Fixed()}, issues)
+    assert (round(scores_of["sure"].rougeL, 2), lines) == (
         33.33,
         [
-            "sure: ROUGE-L over 0.3 has 50% of its titles, 0% of the least sure fifth, 100% of the surest; AUC 1.00",
+            "sure: ROUGE-L over 0.3: 50% of its titles, 0% of the fifth with the lowest confidence, "
+            "100% of the fifth with the highest; AUC 1.00",
             "  confidence 0.1 to 0.2:   0% of 1",
             "  confidence 0.9 to 1.0: 100% of 1",
         ],
@@ -118,7 +119,7 @@ def test_both_tables_are_printed():
         "--epochs",
         "0",
     ]
-    done = subprocess.run(
+    process = subprocess.run(
         command,
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(root)},
@@ -126,9 +127,9 @@ def test_both_tables_are_printed():
         text=True,
         check=True,
     )
-    blocks = [block.splitlines() for block in done.stdout.split("\n\n")]
+    blocks = [block.splitlines() for block in process.stdout.split("\n\n")]
     assert [block[0] for block in blocks] == [
-        "Floors learn from 500 of 239,381 issues",
+        "Floors use 500 of 239,381 issues",
         "test_repositories: 20 of 6,287 issues, 15 repositories",
         "test_time: 20 of 6,092 issues, 14 repositories",
     ]

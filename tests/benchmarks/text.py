@@ -1,9 +1,10 @@
-"""Our tokens against the real ktext 0.40's, and our subwords: texts a second on one core, in the same run.
+"""Speed of our tokens, of the real ktext 0.40 and of our subwords: texts per second on one core, in one run.
 
     TITLER_TEST_DATA=... python tests/benchmarks/text.py [--rounds 3]
 
-Rounds alternate between the engines, so that a busy machine slows both; the best round of each counts. Subwords are learned from the
-texts themselves, by the settings' sizes; `fresh` is the first round, in which no word is remembered, `units` are of one body on average.
+The engines alternate, so that other load on the machine slows both; the best of the rounds counts. Subwords
+are learned from the same texts, with the sizes of the settings. `fresh` is the first round, with an empty
+cache; `units` is the average per body.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from time import perf_counter
 from pipeline.settings import Text
 from pipeline.text.engine import tokenizer
 from pipeline.text.markup import prepare
-from pipeline.text.subwords import Subwords, Units
+from pipeline.text.subwords import BytePairEncoding, SubwordVocabulary
 
 
 def bodies(name: str) -> list[str]:
     root = os.environ.get("TITLER_TEST_DATA")
     if not root:
-        sys.exit("TITLER_TEST_DATA is unset: it names the folder that holds ktext/real and ktext/hard")
+        sys.exit("TITLER_TEST_DATA is not set: it names the folder that holds ktext/real and ktext/hard")
     with gzip.open(Path(root) / "ktext" / name / "documents.jsonl.gz", "rt", encoding="utf-8") as lines:
         return [json.loads(line)["body"] for line in lines]
 
@@ -38,22 +39,28 @@ def per_second(engine: Callable[[list[str]], object], texts: list[str]) -> float
 
 
 def subwords(names: Sequence[str], rounds: int) -> None:
-    """Prints a row a kind of body."""
+    """Prints one row per kind of body."""
     print(
-        f"\n{'bodies':<8}{'learned in':>12}{'prepared/s':>12}{'fresh/s':>10}{'ids/s':>10}{'units':>8}{'characters a unit':>19}"
+        f"\n{'bodies':<8}{'learned in':>12}{'prepared/s':>12}{'fresh/s':>10}{'ids/s':>10}{'units':>8}"
+        f"{'characters/unit':>19}"
     )
     for name in names:
         texts = bodies(name)
         prepared = [prepare(text) for text in texts]
         begin = perf_counter()
-        body = Subwords(Units.fit(prepared, Text().subwords), Text().body_units, start_end=False)
+        body = SubwordVocabulary(
+            BytePairEncoding.fit(prepared, Text().subwords), Text().body_units, start_end=False
+        )
         learned = perf_counter() - begin
-        alone = max(per_second(lambda texts: [prepare(text) for text in texts], texts) for _ in range(rounds))
+        prepared_rate = max(
+            per_second(lambda texts: [prepare(text) for text in texts], texts) for _ in range(rounds)
+        )
         fresh, *warm = (per_second(body.ids, texts) for _ in range(rounds + 1))
-        units = sum(map(len, body.units.encode(prepared)))
+        units = sum(map(len, body.encoding.encode(prepared)))
         average, width = units / len(texts), sum(map(len, prepared)) / units
         print(
-            f"{name:<8}{learned:>10.1f} s{alone:>12,.0f}{fresh:>10,.0f}{max(warm):>10,.0f}{average:>8.0f}{width:>19.2f}"
+            f"{name:<8}{learned:>10.1f} s{prepared_rate:>12,.0f}{fresh:>10,.0f}{max(warm):>10,.0f}"
+            f"{average:>8.0f}{width:>19.2f}"
         )
 
 
@@ -61,21 +68,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     rounds = range(parser.parse_args().rounds)
-    kinds = ("real", "hard")
+    names = ("real", "hard")
     ours, theirs = tokenizer("titler"), tokenizer("ktext")
     print(
         f"{'bodies':<8}{'number':>8}{'characters':>12}{'ktext/s':>10}{'titler/s':>10}{'ratio':>8}{'equal':>7}"
     )
-    for name in kinds:
+    for name in names:
         texts = bodies(name)
         figures = [(per_second(theirs, texts), per_second(ours, texts)) for _ in rounds]
         slow, fast = (max(column) for column in zip(*figures, strict=True))
         characters = sum(map(len, texts)) / len(texts)
         equal = "yes" if ours(texts) == theirs(texts) else "NO"
         print(
-            f"{name:<8}{len(texts):>8}{characters:>12.0f}{slow:>10,.0f}{fast:>10,.0f}{fast / slow:>8.1f}{equal:>7}"
+            f"{name:<8}{len(texts):>8}{characters:>12.0f}{slow:>10,.0f}{fast:>10,.0f}"
+            f"{fast / slow:>8.1f}{equal:>7}"
         )
-    subwords(kinds, len(rounds))
+    subwords(names, len(rounds))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""What one title costs: the whole command, and one answer inside it, with the light network and with Keras's.
+"""What one title costs: the command, and a prediction without the command, with NumPy and with Keras.
 
     .venv/bin/python tests/benchmarks/title.py LAKE [--rounds 5]
 
-LAKE is one with a published release. A row is a fresh process, so that imports, loading and compilation count; the rows take
-turns, so that a busy machine slows all; the best round of each counts.
+LAKE must have a published release. Each measurement is a new process, so that imports, loading and
+compilation count. The commands alternate, so that other load on the machine slows all of them; the best of
+the rounds counts.
 """
 
 from __future__ import annotations
@@ -18,19 +19,20 @@ BODY = "It crashes whenever I open the settings page on Android 5"
 ANSWER = f"""
 from pipeline.lake.batches import Lake
 from pipeline.releases.release import require_current
-from pipeline.stages.embed import load_light_predictor, load_predictor
+from pipeline.predictor.loading import load_light_predictor, load_predictor
 import sys
 lake = Lake(sys.argv[1])
-folder = require_current(lake).plan().facts["predictor"]
-print({{"keras": load_predictor, "light": load_light_predictor}}[sys.argv[2]](lake, folder).predict([{BODY!r}])[0].title)
+folder = require_current(lake).plan.facts["predictor"]
+load = {{"keras": load_predictor, "light": load_light_predictor}}[sys.argv[2]]
+print(load(lake, folder).predict([{BODY!r}])[0].title)
 """
 
 
 def rows(lake: str) -> dict[str, list[str]]:
-    """The commands to time by what they do."""
+    """The commands to time, by description."""
     python, titler = [sys.executable, "-c"], [sys.executable, "-m", "pipeline.cli"]
     return {
-        "python that does nothing": [*python, "pass"],
+        "python without work": [*python, "pass"],
         "titler --help": [*titler, "--help"],
         "load and answer, keras": [*python, ANSWER, lake, "keras"],
         "load and answer, light": [*python, ANSWER, lake, "light"],
@@ -41,10 +43,13 @@ def rows(lake: str) -> dict[str, list[str]]:
 
 def seconds(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
     """Wall and CPU seconds of a process."""
-    before, began = os.times(), perf_counter()
+    started, began = os.times(), perf_counter()
     subprocess.run(command, env=environment, check=True, capture_output=True)
-    wall, after = perf_counter() - began, os.times()
-    return wall, after.children_user + after.children_system - before.children_user - before.children_system
+    wall, finished = perf_counter() - began, os.times()
+    return (
+        wall,
+        finished.children_user + finished.children_system - started.children_user - started.children_system,
+    )
 
 
 def main() -> None:
@@ -52,15 +57,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lake")
     parser.add_argument("--rounds", type=int, default=5)
-    asked = parser.parse_args()
-    environment = {**os.environ, "TITLER_LAKE__ROOT": asked.lake, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    commands = rows(asked.lake)
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
-    for _ in range(asked.rounds):
+    arguments = parser.parse_args()
+    environment = {**os.environ, "TITLER_LAKE__ROOT": arguments.lake, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    commands = rows(arguments.lake)
+    times_of: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+    for _ in range(arguments.rounds):
         for name, command in commands.items():
-            found[name].append(seconds(command, environment))
-    print(f"{'best of ' + str(asked.rounds):26} {'wall s':>7} {'CPU s':>7}")
-    for name, times in found.items():
+            times_of[name].append(seconds(command, environment))
+    print(f"{'best of ' + str(arguments.rounds):26} {'wall s':>7} {'CPU s':>7}")
+    for name, times in times_of.items():
         print(f"{name:26} {min(wall for wall, _ in times):7.2f} {min(cpu for _, cpu in times):7.2f}")
 
 

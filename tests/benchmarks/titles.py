@@ -1,13 +1,14 @@
-"""Titles against those their authors wrote, on repositories that nobody learned from and on issues later than all that was learned from.
+"""Predicted titles compared with the authors', on repositories and on later issues not used for training.
 
-    PYTHONPATH=. TITLER_TEST_DATA=... python tests/benchmarks/titles.py                         all issues: hours on a CPU
+    PYTHONPATH=. TITLER_TEST_DATA=... python tests/benchmarks/titles.py            all issues: hours on a CPU
     PYTHONPATH=. TITLER_TEST_DATA=... python tests/benchmarks/titles.py --train 8000 --scored 1000 --epochs 3
-    PYTHONPATH=. TITLER_TEST_DATA=... python tests/benchmarks/titles.py --epochs 0 --model DIR  a saved model beside the floors
-    PYTHONPATH=. TITLER_TEST_DATA=... python tests/benchmarks/titles.py --on validation         what choices are made on
+    PYTHONPATH=. TITLER_TEST_DATA=... python tests/benchmarks/titles.py --epochs 0 --model DIR a saved model
+    PYTHONPATH=. TITLER_TEST_DATA=... python tests/benchmarks/titles.py --on validation        to make choices
 
-`parts.py` says which issues those are. Titles are lower-cased; ROUGE is F1 with stemming, BLEU the corpus's (`pipeline.evaluation.title_scores`).
-Floors: the first 15 cleaned words of the body; the title of the training issue that is nearest by TF-IDF. Beside them a network that
-learns from the same training issues, with the epoch that was best on validation.
+`parts.py` splits the issues. Titles are lower-cased; ROUGE is F1 with stemming, BLEU the corpus's
+(`pipeline.evaluation.title_scores`). Floors: the first 15 cleaned words of the body; the title of the
+training issue that is most similar by TF-IDF. A network is trained on the same issues; its best epoch on
+validation counts.
 """
 
 from __future__ import annotations
@@ -21,19 +22,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.evaluation.calibration import bins, confidence
-from pipeline.evaluation.title_scores import LEAD_WORDS, Scores, lead, rouge_l, score
+from pipeline.evaluation.calibration import confidence_bins, score_confidence
+from pipeline.evaluation.title_scores import LEAD_WORDS, Scores, lead, rouge_l, score_titles
 from pipeline.predictor.predictor import Prediction, Predictor
 from pipeline.text.engine import tokenizer
 from tests.benchmarks import parts
 from tests.benchmarks.learning import Learning, learn
 
 Titler = Callable[[Sequence[str]], list[str]]
-"""Bodies in; a title a body out, empty where none is given."""
+"""From bodies to one title per body, empty if it abstains."""
 
 
 class Predicts(Protocol):
-    """A model, as far as it says titles."""
+    """A model that predicts titles."""
 
     def predict(self, bodies: Sequence[str | None]) -> list[Prediction]: ...
 
@@ -44,26 +45,28 @@ HEADS = ("R-1", "R-2", "R-L", "BLEU", "exact", "distinct", "abstained", "words")
 
 
 def first_words(bodies: Sequence[str]) -> list[str]:
-    """The floor that needs nothing."""
+    """The floor without training: the first words of the body."""
     return [lead(words) for words in tokenizer("titler")(bodies)]
 
 
 def nearest_title(train: pa.Table) -> Titler:
-    """The floor that remembers, from `train`'s bodies and titles."""
+    """The floor that looks up the title of the most similar body in `train`."""
     from tests.benchmarks.tfidf import NearestTitle
 
     return NearestTitle(train["body"].to_pylist(), pc.utf8_lower(train["title"]).to_pylist())
 
 
 def scores(titlers: Mapping[str, Titler], issues: pa.Table) -> dict[str, Scores]:
-    """Each titler's figures on `issues` (title, body); see `pipeline.evaluation.title_scores.score`."""
+    """The scores of each titler on `issues` (title, body); see
+    `pipeline.evaluation.title_scores.score_titles`.
+    """
     references = pc.utf8_lower(issues["title"]).to_pylist()
     bodies = issues["body"].to_pylist()
-    return {name: score(titler(bodies), references) for name, titler in titlers.items()}
+    return {name: score_titles(titler(bodies), references) for name, titler in titlers.items()}
 
 
 def table(found: Mapping[str, Scores]) -> str:
-    """The figures, a row a titler; shares in %."""
+    """The scores, one row per titler; shares in %."""
     width = max(map(len, found))
     lines = [" ".join([f"{'':{width}}", *(f"{head:>9}" for head in HEADS)])]
     for name, row in found.items():
@@ -74,27 +77,30 @@ def table(found: Mapping[str, Scores]) -> str:
 
 
 def by_models(models: Mapping[str, Predicts], issues: pa.Table) -> tuple[dict[str, Scores], list[str]]:
-    """Each model's figures on `issues`, and what its confidence is worth there: a line of all its titles, then a line a bin."""
+    """The scores of each model on `issues`, and lines about its confidence: one for all titles, then one per
+    bin.
+    """
     references = pc.utf8_lower(issues["title"]).to_pylist()
     found: dict[str, Scores] = {}
     lines: list[str] = []
     for name, predictor in models.items():
         predictions = predictor.predict(issues["body"].to_pylist())
-        found[name] = score([prediction.title for prediction in predictions], references)
-        told = [
-            (said, reference) for said, reference in zip(predictions, references, strict=True) if said.title
-        ]
-        if told:
-            sure = np.array([said.confidence for said, _ in told])
-            rouge = rouge_l([said.title for said, _ in told], [reference for _, reference in told])
-            worth = confidence(sure, rouge)
+        found[name] = score_titles([prediction.title for prediction in predictions], references)
+        shown = [pair for pair in zip(predictions, references, strict=True) if pair[0].title]
+        if shown:
+            confidences = np.array([prediction.confidence for prediction, _ in shown])
+            rouge = rouge_l(
+                [prediction.title for prediction, _ in shown], [reference for _, reference in shown]
+            )
+            scores = score_confidence(confidences, rouge)
             lines.append(
-                f"{name}: ROUGE-L over 0.3 has {worth.alike:.0%} of its titles, {worth.alike_least_sure:.0%} of the least sure fifth, "
-                f"{worth.alike_most_sure:.0%} of the surest; AUC {worth.auc:.2f}"
+                f"{name}: ROUGE-L over 0.3: {scores.alike:.0%} of its titles, "
+                f"{scores.alike_least_sure:.0%} of the fifth with the lowest confidence, "
+                f"{scores.alike_most_sure:.0%} of the fifth with the highest; AUC {scores.auc:.2f}"
             )
             lines += [
-                f"  confidence {one.low:.1f} to {one.high:.1f}: {one.alike:4.0%} of {one.titles:,}"
-                for one in bins(sure, rouge)
+                f"  confidence {row.low:.1f} to {row.high:.1f}: {row.alike:4.0%} of {row.titles:,}"
+                for row in confidence_bins(confidences, rouge)
             ]
     return found, lines
 
@@ -104,49 +110,49 @@ def repositories(issues: pa.Table) -> int:
 
 
 def main() -> None:
-    """Prints a table a part."""
+    """Prints one table per part."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--train", type=int, default=ALL, help="issues to learn from, drawn from all")
-    parser.add_argument("--validate", type=int, default=2000, help="issues that choose the epoch")
-    parser.add_argument("--scored", type=int, default=ALL, help="issues scored a table, drawn from all")
+    parser.add_argument("--train", type=int, default=ALL, help="number of training issues, a sample of all")
+    parser.add_argument("--validate", type=int, default=2000, help="number of issues that choose the epoch")
+    parser.add_argument("--scored", type=int, default=ALL, help="number of issues per table, a sample of all")
     parser.add_argument(
         "--on",
         choices=("tests", "validation"),
         default="tests",
-        help="choices read validation, the table reads the tests",
+        help="use validation for choices, the tests for the table",
     )
-    parser.add_argument("--epochs", type=int, default=4, help="of a network that learns now; 0: none does")
+    parser.add_argument("--epochs", type=int, default=4, help="of the network to train; 0: train none")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument(
-        "--pieces", type=int, default=1, help="epochs that a pass over the issues is parted into"
+        "--pieces", type=int, default=1, help="number of epochs that one pass over the issues is split into"
     )
-    parser.add_argument("--variant", default="gru", help="the network that learns: gru is the article's")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="save it there")
+    parser.add_argument("--variant", default="gru", help="the network to train; gru is the article's")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="save the trained model in DIR")
     parser.add_argument(
-        "--model", type=Path, nargs="+", default=[], metavar="DIR", help="models that `Predictor.save` wrote"
+        "--model", type=Path, nargs="+", default=[], metavar="DIR", help="folders of saved models"
     )
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
 
     all_parts = parts.make(parts.read(parts.test_data()))
-    train = parts.sample(all_parts.train, chosen.train)
-    print(f"Floors learn from {len(train):,} of {len(all_parts.train):,} issues", flush=True)
+    train = parts.sample(all_parts.train, arguments.train)
+    print(f"Floors use {len(train):,} of {len(all_parts.train):,} issues", flush=True)
     titlers: dict[str, Titler] = {
         f"first {LEAD_WORDS} words": first_words,
         "nearest by TF-IDF": nearest_title(train),
     }
     models: dict[str, Predictor] = {}
-    if chosen.epochs:
-        how = Learning(chosen.variant, chosen.epochs, chosen.batch, pieces=chosen.pieces)
-        learned = learn(train, parts.sample(all_parts.validation, chosen.validate), how, chosen.variant)
-        models[chosen.variant] = learned
-        if chosen.keep:
-            learned.save(chosen.keep)
-    models |= {folder.name: Predictor.load(folder) for folder in chosen.model}
-    for name in TESTS if chosen.on == "tests" else ("validation",):
+    if arguments.epochs:
+        how = Learning(arguments.variant, arguments.epochs, arguments.batch, pieces=arguments.pieces)
+        learned = learn(train, parts.sample(all_parts.validation, arguments.validate), how, arguments.variant)
+        models[arguments.variant] = learned
+        if arguments.keep:
+            learned.save(arguments.keep)
+    models |= {folder.name: Predictor.load(folder) for folder in arguments.model}
+    for name in TESTS if arguments.on == "tests" else ("validation",):
         part = getattr(all_parts, name)
-        issues = parts.sample(part, chosen.scored)
+        issues = parts.sample(part, arguments.scored)
         print(f"\n{name}: {len(issues):,} of {len(part):,} issues, {repositories(issues):,} repositories")
         found, lines = by_models(models, issues)
         print("\n".join([table(scores(titlers, issues) | found), *lines]), flush=True)
