@@ -15,7 +15,8 @@ from pipeline.alerts import Message
 from pipeline.errors import BudgetError, StoppedError, UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
-from pipeline.releases.release import RECORD, point
+from pipeline.releases.current import point_to
+from pipeline.releases.records import RECORD
 from pipeline.settings import Alerts
 from tests.support.receivers import Relay, Webhook, serving
 
@@ -140,30 +141,30 @@ def test_a_recipient_that_the_relay_refuses_is_one_line(relay, capsys):
 
 def test_an_event_is_told_once(webhook, lake):
     for _ in range(2):
-        assert alerts.tell(lake, by_webhook(webhook.address), MESSAGE, "day/2015-01-03/partial")
+        assert alerts.send_once(lake, by_webhook(webhook.address), MESSAGE, "day/2015-01-03/partial")
     assert len(webhook.all()) == 1
 
 
 def test_what_could_not_be_told_is_told_the_next_time(webhook, lake, capsys):
     webhook.status = 500
-    assert not alerts.tell(lake, by_webhook(webhook.address), MESSAGE, "event")
+    assert not alerts.send_once(lake, by_webhook(webhook.address), MESSAGE, "event")
     webhook.status = 200
-    assert alerts.tell(lake, by_webhook(webhook.address), MESSAGE, "event")
+    assert alerts.send_once(lake, by_webhook(webhook.address), MESSAGE, "event")
     assert len(webhook.all()) == 2
 
 
 def test_an_error_tells_for_the_task_that_fails_of_it_and_for_each_of_its_attempts(webhook, lake):
     error = StoppedError("r1 is stopped", "titler publish --release r1", event="release/r1/recall")
     for attempt in ("refresh/r1/publish/1", "refresh/r1/publish/2"):
-        alerts.tell_error(lake, by_webhook(webhook.address, task=attempt), error)
-        assert alerts.was_told(lake, attempt)
+        alerts.alert_about_error(lake, by_webhook(webhook.address, task=attempt), error)
+        assert alerts.was_sent(lake, attempt)
     (message,) = webhook.all()
     assert (message["what"], message["next"]) == ("r1 is stopped", "titler publish --release r1")
 
 
 def test_an_error_that_is_no_event_wakes_nobody(webhook, lake):
-    alerts.tell_error(lake, by_webhook(webhook.address), UsageError("Which days?", "Give --day"))
-    alerts.tell_error(
+    alerts.alert_about_error(lake, by_webhook(webhook.address), UsageError("Which days?", "Give --day"))
+    alerts.alert_about_error(
         lake, by_webhook(webhook.address), BudgetError("too much", "less", event="budget/2015-01-03/x")
     )
     assert [message["what"] for message in webhook.all()] == ["too much"]
@@ -172,28 +173,28 @@ def test_an_error_that_is_no_event_wakes_nobody(webhook, lake):
 def test_events_long_past_are_forgotten_the_oldest_first(lake):
     old = datetime(2015, 1, 1, tzinfo=UTC)
     lake.put_json(
-        alerts.SENT,
+        alerts.SENT_FILE,
         {
             f"event-{number}": (old + timedelta(days=number)).isoformat()
-            for number in range(alerts.REMEMBERED)
+            for number in range(alerts.MAX_REMEMBERED)
         },
     )
-    alerts.tell(lake, Alerts(), MESSAGE, "the newest")
-    told = [event for event in ("event-0", "event-1", "the newest") if alerts.was_told(lake, event)]
+    alerts.send_once(lake, Alerts(), MESSAGE, "the newest")
+    told = [event for event in ("event-0", "event-1", "the newest") if alerts.was_sent(lake, event)]
     assert told == ["event-1", "the newest"]
 
 
 @pytest.mark.parametrize("content", [b"{torn", b"[]"])
 def test_a_memory_that_is_damaged_keeps_no_message_back(webhook, lake, content):
-    lake.put(alerts.SENT, content)
-    assert alerts.tell(lake, by_webhook(webhook.address), MESSAGE, "event")
-    assert alerts.was_told(lake, "event")
+    lake.put(alerts.SENT_FILE, content)
+    assert alerts.send_once(lake, by_webhook(webhook.address), MESSAGE, "event")
+    assert alerts.was_sent(lake, "event")
     assert len(webhook.all()) == 1
 
 
 def test_a_lake_that_cannot_be_written_keeps_no_message_back(webhook, tmp_path, capsys):
     (tmp_path / "file").write_text("no folder")
-    assert alerts.tell(Lake(str(tmp_path / "file" / "lake")), by_webhook(webhook.address), MESSAGE, "event")
+    assert alerts.send_once(Lake(str(tmp_path / "file" / "lake")), by_webhook(webhook.address), MESSAGE, "event")
     assert len(webhook.all()) == 1
     assert "titler: That an alert was sent cannot be remembered (LakeError)" in capsys.readouterr().err
 
@@ -351,8 +352,8 @@ def published(lake: Lake, hours_ago: float) -> None:
     """A release that became current so long ago."""
     record = {"release_id": "r1", "issues": 3, "index_items": 3, "recall_at_10": 1.0}
     record["published_at"] = (datetime.now(UTC) - timedelta(hours=hours_ago)).isoformat()
-    Pinned(lake, "releases", "r1").note(RECORD, record)
-    point(lake, "r1")
+    Pinned(lake, "releases", "r1").notes[RECORD] = record
+    point_to(lake, "r1")
 
 
 @pytest.mark.parametrize(

@@ -28,12 +28,14 @@ from pipeline import sample, settings
 from pipeline.cli import app
 from pipeline.contracts import ISSUES
 from pipeline.lake.batches import Lake
-from pipeline.lake.pinned import Pinned
-from pipeline.releases import release
-from pipeline.serving import queries
+from pipeline.lake.pinned import Notes, Pinned
+from pipeline.releases.current import current_release_id
+from pipeline.releases.records import RECORD
+from pipeline.serving import status as serving_status
 from pipeline.stages import publish
 from pipeline.tracking import Tracking
-from tests.support import killer
+from tests.support import kill_at_step
+from tests.support.republish import republish
 from tests.support.tables import Content, batch, differences, ingested, without_volatile
 
 SMALL = {
@@ -116,11 +118,9 @@ class Quiet:
         """The lake as it was before the verb, at `root`; the warehouse's views show the files there."""
         shutil.copytree(self.folder / verb, root)
         lake = Lake(str(root))
-        name = release.pointed(lake)
+        name = current_release_id(lake)
         assert name is not None
-        row = release.record(lake, name)
-        assert row is not None
-        publish.make_current(lake, self.settings(root), row)
+        republish(lake, self.settings(root), name)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Quiet:
     root = tmp_path_factory.mktemp("quiet") / "lake"
     lake = Lake(str(root))
     with pytest.MonkeyPatch.context() as patch:
-        steps = killer.Steps()
+        steps = kill_at_step.Steps()
         steps.watch(patch.setattr, training=True)
         for arguments in PREPARED:
             quiet.here(root, arguments)
@@ -165,7 +165,7 @@ def content(lake: Lake) -> Content:
                 found[f"{kind} {name}"] = pinned(
                     Pinned(lake, "models" if kind == "models" else "releases", name)
                 )
-    found["pointed"] = release.pointed(lake)
+    found["pointed"] = current_release_id(lake)
     root = Path(lake.root)
     with contextlib.closing(duckdb.connect(str(root / "warehouse.duckdb"), read_only=True)) as connection:
         for (view,) in connection.sql("SELECT DISTINCT table_name FROM information_schema.tables").fetchall():
@@ -190,11 +190,11 @@ def content(lake: Lake) -> Content:
 def pinned(item: Pinned) -> Content:
     members = [name.removesuffix(".json") for name in item.lake.names(f"{item.kind}/{item.name}/members")]
     found: Content = {
-        table: [batch(item.lake, manifest) for manifest in item.members(table, "")] for table in members
+        table: [batch(item.lake, manifest) for manifest in item.members[table]] for table in members
     }
-    found["days"] = [(day.day, day.issues_digest, day.tokens_digest) for day in item.plan().days]
+    found["days"] = [(day.day, day.issues_digest, day.tokens_digest) for day in item.plan.days]
     found["names"] = item.lake.names(f"{item.kind}/{item.name}")
-    row = item.noted(release.RECORD)
+    row = item.notes[RECORD]
     found["record"] = row and without_volatile([row])
     return found
 
@@ -216,7 +216,7 @@ class Reader(threading.Thread):
         self.errors: list[Exception] = []
 
     def look(self) -> None:
-        status = queries.status(self._lake, self._settings)["release"]
+        status = serving_status.status(self._lake, self._settings)["release"]
         self.seen.add(("status", status and status["id"], status and status["issues"]))
         with contextlib.closing(duckdb.connect(self._settings.warehouse_path, read_only=True)) as connection:
             self.seen.add(("warehouse", *connection.sql(SEEN).fetchall()[0]))
@@ -255,7 +255,7 @@ def killed_and_repeated(quiet: Quiet, verb: str, step: int, moment: str, root: P
     """The verb killed there and run again, under readers' eyes; what the second run printed."""
     quiet.copy(verb, root)
     with reading(Lake(str(root)), quiet.settings(root)):
-        killed = command(quiet, root, killer.__file__, str(step), moment, *VERBS[verb])
+        killed = command(quiet, root, kill_at_step.__file__, str(step), moment, *VERBS[verb])
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         if verb in OF_THE_NETWORK:
             printed = quiet.here(root, VERBS[verb])
@@ -291,14 +291,14 @@ def command(quiet: Quiet, root: Path, *arguments: str) -> subprocess.CompletedPr
 def test_a_verb_that_was_killed_and_run_again_leaves_what_a_quiet_run_does(verb, number, quiet, tmp_path):
     dice = random.Random(f"{verb} {number}")
     killed_and_repeated(
-        quiet, verb, dice.randint(1, quiet.steps[verb]), dice.choice(killer.MOMENTS), tmp_path / "lake"
+        quiet, verb, dice.randint(1, quiet.steps[verb]), dice.choice(kill_at_step.MOMENTS), tmp_path / "lake"
     )
 
 
 def test_a_training_killed_in_its_second_epoch_goes_on_behind_its_first(quiet, tmp_path):
     dice = random.Random("second epoch")
     printed = killed_and_repeated(
-        quiet, "train", dice.choice(SECOND_EPOCH), dice.choice(killer.MOMENTS[:2]), tmp_path / "lake"
+        quiet, "train", dice.choice(SECOND_EPOCH), dice.choice(kill_at_step.MOMENTS[:2]), tmp_path / "lake"
     )
     assert "contrast 1:" not in printed
     assert "epoch 1:" not in printed
@@ -362,7 +362,7 @@ def test_a_full_disk_and_a_read_only_lake_are_one_clear_line_and_then_the_verb_c
         assert (tmp_path / f"{name}.rc").read_text() == "1\n"
     warehouse = [(tmp_path / name / "warehouse.duckdb").read_bytes() for name in ("before", "full")]
     assert warehouse[0] == warehouse[1]
-    assert release.pointed(Lake(str(tmp_path / "full"))) == "r1"
+    assert current_release_id(Lake(str(tmp_path / "full"))) == "r1"
     assert (tmp_path / "again.rc").read_text() == "0\n", (tmp_path / "again.err").read_text()
     assert differences(content(Lake(str(root))), quiet.after[verb]) == set()
 
@@ -401,11 +401,11 @@ def test_a_release_swapped_in_by_a_killed_process_is_recorded_by_whoever_asks_ne
     root = tmp_path / "lake"
     quiet.copy("publish", root)
     lake, here = Lake(str(root)), quiet.settings(root)
-    monkeypatch.setattr(Pinned, "note", interrupt)
+    monkeypatch.setattr(Notes, "__setitem__", interrupt)
     with pytest.raises(KeyboardInterrupt):
         publish.run(lake, here, Pinned(lake, "releases", "r2"), {})
     monkeypatch.undo()
-    assert queries.status(lake, here)["release"]["id"] == "r1"
+    assert serving_status.status(lake, here)["release"]["id"] == "r1"
     assert publish.current(lake, here) == "r2"
-    assert queries.status(lake, here)["release"]["id"] == "r2"
+    assert serving_status.status(lake, here)["release"]["id"] == "r2"
     assert differences(content(lake), quiet.after["publish"]) == set()

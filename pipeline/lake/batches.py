@@ -33,6 +33,7 @@ from pipeline.errors import LakeError
 from pipeline.lake import stores
 from pipeline.lake.fingerprint import content_digest, fingerprint
 from pipeline.lake.manifest import MANIFEST, File, Manifest, partition_folder
+from pipeline.lake.store import FREE_SPACE_HINT
 
 ROWS_PER_ROW_GROUP = 50_000
 CURRENT = "current.json"
@@ -253,7 +254,7 @@ class Lake:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LakeError(
-                f"{folder} cannot be written: {error.strerror or error}.", stores.FREE_SPACE_HINT
+                f"{folder} cannot be written: {error.strerror or error}.", FREE_SPACE_HINT
             ) from error
         return folder
 

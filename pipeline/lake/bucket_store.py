@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.errors import LakeError
-from pipeline.lake.stores import CHECK_HINT
+from pipeline.lake.store import CHECK_HINT
 
 _CREDENTIALS_HINTS = {
     "s3": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this machine a role. "

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.errors import LakeError
-from pipeline.lake.stores import CHECK_HINT, FREE_SPACE_HINT, UNFINISHED
+from pipeline.lake.store import CHECK_HINT, FREE_SPACE_HINT, UNFINISHED
 
 
 class FolderStore:

@@ -103,12 +103,28 @@ class Plan:
         return ~np.isin(issue_ids, np.asarray(self.superseded.get(day, []), dtype=np.int64))
 
 
-class Members(Mapping[str, Sequence[Manifest]]):
-    """The batches that belong to a model or a release, by table name. Each table is read once and
-    remembered."""
+class Notes:
+    """Small JSON values beside the plan of a model or a release, by name. A note that was never set is None."""
 
     def __init__(self, pinned: Pinned) -> None:
         self._pinned = pinned
+
+    def __getitem__(self, name: str) -> Any:
+        return self._pinned.lake.get_json(self._pinned.file(f"{name}.json"))
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._pinned.lake.put_json(self._pinned.file(f"{name}.json"), value)
+
+
+class Members(Mapping[str, Sequence[Manifest]]):
+    """The batches that belong to a model or a release, by table name. Each table is read once and remembered.
+
+    Releases that are opened with the same `manifests` share them, so that each is read once.
+    """
+
+    def __init__(self, pinned: Pinned, manifests: dict[str, Manifest]) -> None:
+        self._pinned = pinned
+        self._by_folder = manifests
         self._manifests: dict[str, Sequence[Manifest]] = {}
 
     def __getitem__(self, table: str) -> Sequence[Manifest]:
@@ -120,7 +136,10 @@ class Members(Mapping[str, Sequence[Manifest]]):
                 raise UsageError(
                     f"{self._pinned.name} has no {table} yet.", f"Run first: {self._command(table)}"
                 )
-            self._manifests[table] = [self._pinned.lake.manifest(folder) for folder in folders]
+            for folder in folders:
+                if folder not in self._by_folder:
+                    self._by_folder[folder] = self._pinned.lake.manifest(folder)
+            self._manifests[table] = [self._by_folder[folder] for folder in folders]
         return self._manifests[table]
 
     def __contains__(self, table: object) -> bool:
@@ -155,10 +174,13 @@ class Members(Mapping[str, Sequence[Manifest]]):
 class Pinned:
     """A model or a release in the lake: its plan, and the batches that belong to it.
 
-    `plan` and `members` are read when they are first used and remembered.
+    `plan` and `members` are read when they are first used and remembered; `notes` are read every time.
+    `manifests` are those that were read already, by folder.
     """
 
-    def __init__(self, lake: Lake, kind: Kind, name: str) -> None:
+    def __init__(
+        self, lake: Lake, kind: Kind, name: str, manifests: dict[str, Manifest] | None = None
+    ) -> None:
         if not NAME.fullmatch(name):
             raise UsageError(
                 f"{name!r} is not a valid {kind.removesuffix('s')} name: use letters, digits, '_', '.' and '-' only.",
@@ -167,7 +189,8 @@ class Pinned:
         self.lake = lake
         self.kind = kind
         self.name = name
-        self.members = Members(self)
+        self.members = Members(self, {} if manifests is None else manifests)
+        self.notes = Notes(self)
 
     def file(self, name: str) -> str:
         """The path of one of its files, relative to the root of the lake."""
@@ -207,20 +230,12 @@ class Pinned:
         """The pinned batch of tokens of a day."""
         return self.lake.manifest(day.tokens)
 
-    def write_note(self, name: str, value: Any) -> None:
-        """Stores a small JSON value beside the plan."""
-        self.lake.put_json(self.file(f"{name}.json"), value)
-
-    def read_note(self, name: str) -> Any:
-        """A value from `write_note`, or None."""
-        return self.lake.get_json(self.file(f"{name}.json"))
-
     def scratch_folder(self, name: str) -> Path:
         """A local folder for interruptible work on it, such as a training's checkpoint."""
         return self.lake.scratch(self.file(name))
 
     def delete(self, first: str = "") -> None:
-        """Deletes it. The batches stay. The note `first` goes before everything else."""
+        """Deletes it. The batches stay. The note `first` is deleted before everything else."""
         if first:
             self.lake.delete(self.file(f"{first}.json"))
         self.lake.delete_folder(posixpath.join(self.kind, self.name))

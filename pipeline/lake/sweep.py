@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from pipeline.lake.batches import CURRENT, KEYS, Lake
 from pipeline.lake.manifest import MANIFEST
-from pipeline.lake.stores import UNFINISHED
+from pipeline.lake.store import UNFINISHED
 
 
 def sweep_batches(

@@ -10,22 +10,26 @@ from typing import Any
 
 from pipeline.contracts import INDEX, SOURCE_HEALTH, TITLE_PREDICTIONS
 from pipeline.errors import StoppedError, UsageError
-from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.provenance import user_name
-from pipeline.releases.records import published_records
 from pipeline.settings import Index, Settings
 
 
-def audit(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, str]) -> dict[str, Any]:
-    """The record of a release that passes; it still lacks when it was published. `accepted` maps collapsed
-    days to reasons.
+def audit(
+    settings: Settings,
+    release: Pinned,
+    accepted: Mapping[str, str],
+    published: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The record of a release that passes; it still lacks the time of publication.
+
+    `accepted` maps collapsed days to reasons; `published` are the records of all published releases.
 
     Raises StoppedError for a collapsed day that nobody accepted, or a recall that is too low.
     """
     plan = release.plan
-    acceptances = collect_acceptances(lake, settings, release, accepted)
+    acceptances = collect_acceptances(release, accepted, published)
     accepted_days = {entry["day"] for entry in acceptances}
     collapsed = [
         manifest
@@ -54,7 +58,7 @@ def audit(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str
 
 
 def collect_acceptances(
-    lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, str]
+    release: Pinned, accepted: Mapping[str, str], published: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, str]]:
     """Who accepted which collapsed day of the release, when and why.
 
@@ -64,7 +68,7 @@ def collect_acceptances(
     digests = {day.day: day.health_digest for day in release.plan.days}
     acceptances = {
         entry["day"]: entry
-        for record in published_records(lake, settings)
+        for record in published
         for entry in json.loads(record["accepted"])
         if digests.get(entry["day"]) == entry["health"]
     }

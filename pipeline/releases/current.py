@@ -7,7 +7,7 @@ from pipeline.contracts import RELEASES
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
-from pipeline.releases.records import read_record, record_from_row, write_record
+from pipeline.releases.records import RECORD, record_from_row
 from pipeline.settings import Settings
 
 POINTER = "releases/current.json"
@@ -47,7 +47,8 @@ def reconcile_current(lake: Lake, settings: Settings) -> str | None:
     release_id = connection.current_release()
     if release_id is not None:
         row = next(row for row in connection.records(RELEASES) if row["release_id"] == release_id)
-        if read_record(lake, release_id) != record_from_row(row):
-            write_record(lake, record_from_row(row))
+        release, record = Pinned(lake, "releases", release_id), record_from_row(row)
+        if release.notes[RECORD] != record:
+            release.notes[RECORD] = record
         point_to(lake, release_id)
     return release_id

@@ -1,23 +1,17 @@
-"""The batches that belong to releases, as rows of release_members_v1 and as what the warehouse loads."""
+"""What a release has in the warehouse: its rows of release_members_v1, and the batches to load."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
-import pyarrow as pa
-
-from pipeline.contracts import (
-    EMBEDDINGS,
-    ISSUES,
-    RELEASE_MEMBERS,
-    SIMILAR_ISSUES,
-    SOURCE_HEALTH,
-    TITLE_PREDICTIONS,
-)
+from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
+from pipeline.releases.records import published_records
 from pipeline.settings import Settings
 from pipeline.warehouse import Batch
 
@@ -29,51 +23,71 @@ def published_tables(settings: Settings) -> tuple[str, ...]:
     return (*PUBLISHED_TABLES, EMBEDDINGS.name) if settings.warehouse.embeddings else PUBLISHED_TABLES
 
 
-class ReleaseBatches:
-    """The batches of several releases. Each manifest is read once, however many releases name it."""
+@dataclass(frozen=True)
+class ReleaseContent:
+    """What a release has in the warehouse.
 
-    def __init__(self, lake: Lake) -> None:
-        self._lake = lake
-        self._manifests: dict[str, Manifest] = {}
+    `members` are its rows of release_members_v1: its batches of issues and of the published tables. `batches`
+    are those of the published tables, by table name, as the warehouse loads them.
+    """
 
-    def manifests(self, release_id: str, table: str) -> list[Manifest]:
-        """The batches of a table that belong to a release; empty if its stage has not run."""
-        folders = Pinned(self._lake, "releases", release_id).members.folders(table)
-        for folder in folders:
-            if folder not in self._manifests:
-                self._manifests[folder] = self._lake.manifest(folder)
-        return [self._manifests[folder] for folder in folders]
+    members: Sequence[Mapping[str, Any]]
+    batches: Mapping[str, Sequence[Batch]]
 
-    def member_rows(self, release_ids: Sequence[str], published: Sequence[str]) -> pa.Table:
-        """release_members_v1 of these releases: their batches of issues and of the `published` tables."""
-        rows = [
-            {
-                "release_id": release_id,
-                "table_name": table,
-                "day": date.fromisoformat(manifest.day),
-                "batch_id": manifest.batch_id,
-                "digest": manifest.digest,
-                "rows": manifest.rows,
-            }
-            for release_id in release_ids
-            for table in (ISSUES.name, *published)
-            for manifest in self.manifests(release_id, table)
-        ]
-        return pa.Table.from_pylist(rows, schema=RELEASE_MEMBERS.schema)
+    @property
+    def keys(self) -> set[tuple[str, str, str]]:
+        """(table, day, batch id) of every member."""
+        return member_keys(self.members)
 
-    def batches(self, release_ids: Sequence[str], table: str) -> list[Batch]:
-        """The batches of a table that any of these releases names, each once, as the warehouse loads them."""
-        manifests = {
-            manifest.batch_id: manifest
-            for release_id in release_ids
-            for manifest in self.manifests(release_id, table)
-        }
-        return [
-            Batch(
-                manifest.batch_id,
-                date.fromisoformat(manifest.day),
-                manifest.rows,
-                tuple(self._lake.path(f"{manifest.folder}/{file.name}") for file in manifest.files),
+
+def member_keys(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
+    """(table, day, batch id) of rows of release_members_v1."""
+    return {(row["table_name"], str(row["day"]), row["batch_id"]) for row in rows}
+
+
+def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -> ReleaseContent:
+    """What a release has of these tables in the warehouse.
+
+    If it must be `complete`, raises UsageError for a table without batches, naming the verb to run; otherwise
+    such a table is empty.
+    """
+    members: list[dict[str, Any]] = []
+    batches: dict[str, list[Batch]] = {}
+    for table in (ISSUES.name, *tables):
+        manifests = release.members[table] if complete or table in release.members else ()
+        for manifest in manifests:
+            members.append(
+                {
+                    "release_id": release.name,
+                    "table_name": table,
+                    "day": date.fromisoformat(manifest.day),
+                    "batch_id": manifest.batch_id,
+                    "digest": manifest.digest,
+                    "rows": manifest.rows,
+                }
             )
-            for manifest in manifests.values()
-        ]
+        if table != ISSUES.name:
+            batches[table] = [
+                Batch(
+                    manifest.batch_id,
+                    date.fromisoformat(manifest.day),
+                    manifest.rows,
+                    tuple(release.lake.path(f"{manifest.folder}/{file.name}") for file in manifest.files),
+                )
+                for manifest in manifests
+            ]
+    return ReleaseContent(members, batches)
+
+
+def published_releases(lake: Lake, settings: Settings) -> list[tuple[dict[str, Any], ReleaseContent]]:
+    """The record and the content of every published release, in the order in which they last became current.
+
+    Each manifest is read once, however many releases name it.
+    """
+    manifests: dict[str, Manifest] = {}
+    tables = published_tables(settings)
+    releases = []
+    for record in published_records(lake, settings):
+        release = Pinned(lake, "releases", record["release_id"], manifests)
+        releases.append((record, release_content(release, tables, complete=False)))
+    return releases

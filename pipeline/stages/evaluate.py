@@ -100,7 +100,7 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
     figures |= _champion_figures(lake, tracking, model, held_out, near)
     confidences, rouge = predictions.confidences_and_rouge(held_out.references)
     figures |= {"retrieval": near, "confidence": _confidence_figures(predictor, confidences, rouge)}
-    model.write_note(EVALUATION, figures)
+    model.notes[EVALUATION] = figures
 
     usage = {
         "evaluate_seconds": time.perf_counter() - started,

@@ -28,7 +28,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, *, force_because: str = "
     reason.
     """
     manifest = model.members[PREDICTOR][0]
-    figures = model.read_note(EVALUATION)
+    figures = model.notes[EVALUATION]
     evaluate_again = f"Run first: titler evaluate {model.name}"
     if figures is None:
         raise UsageError(f"{model.name} was not evaluated.", evaluate_again)

@@ -15,7 +15,7 @@ from pipeline.cli.options import parse_day, parse_days
 from pipeline.contracts import SOURCE_HEALTH
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
-from pipeline.serving.queries import HEALTH_KEYS
+from pipeline.serving.status import HEALTH_KEYS
 
 COMMAND = get_command(app)
 assert isinstance(COMMAND, TyperGroup)

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.cli import lineage
-from pipeline.cli.lineage import Dataset, Part
+from pipeline.cli import lineage, lineage_datasets
+from pipeline.cli.lineage import LineageFile
+from pipeline.cli.lineage_datasets import Dataset, Partition
+from pipeline.compute.derived_batches import Outcome
 from pipeline.contracts import (
     EMBEDDINGS,
     ISSUES,
@@ -21,11 +23,12 @@ from pipeline.contracts import (
     VECTORS,
 )
 from pipeline.errors import UsageError
-from pipeline.lake.batches import Lake, Manifest
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned, PinnedDay
 from pipeline.settings import LakeSettings, Lineage, Settings, Source, Tracking, Warehouse
-from pipeline.stages import Outcome, clean, extract
-from pipeline.stages.plan import Planned
+from pipeline.stages import clean, extract
+from pipeline.stages.plan import PlanOutcome
 from tests.warehouse.events import DAY, opened, write_hour
 
 FACTS = {"model_version": "3", "mlflow_run": "run", "predictor": ""}
@@ -49,11 +52,13 @@ BIGQUERY = Warehouse(kind="bigquery", project="my-project")
     ],
 )
 def test_an_address_is_a_namespace_and_a_name(address: str, namespace: str, name: str) -> None:
-    assert lineage.place(address) == (namespace, name)
+    assert lineage_datasets.split_address(address) == (namespace, name)
 
 
 def test_a_source_day_is_its_hour_files() -> None:
-    day = lineage.source_day(Settings(), date(2015, 1, 1), {"hours": [[0, 17, "stamp"], [23, 4, "stamp"]]})
+    day = lineage_datasets.source_day(
+        Settings(), date(2015, 1, 1), {"hours": [[0, 17, "stamp"], [23, 4, "stamp"]]}
+    )
     assert day.to_json() == {
         "namespace": "https://data.gharchive.org",
         "name": "2015-01-01",
@@ -62,13 +67,13 @@ def test_a_source_day_is_its_hour_files() -> None:
 
 
 def test_a_source_day_is_bigquerys_table_of_it() -> None:
-    day = lineage.source_day(Settings(warehouse=BIGQUERY), date(2015, 1, 1))
+    day = lineage_datasets.source_day(Settings(warehouse=BIGQUERY), date(2015, 1, 1))
     assert day.to_json() == {"namespace": "bigquery", "name": "githubarchive.day.20150101"}
 
 
 def test_a_registered_model_is_mlflows_address_of_it_without_a_login() -> None:
     settings = Settings(tracking=Tracking(uri="postgresql://me:secret@mlflow:5432/runs?sslkey=secret"))
-    assert lineage.registered(settings, "m", "3", "run").to_json() == {
+    assert lineage_datasets.registered_model(settings, "m", "3", "run").to_json() == {
         "namespace": "postgresql://mlflow:5432/runs",
         "name": "models:/titler",
         "version": "run",
@@ -76,10 +81,10 @@ def test_a_registered_model_is_mlflows_address_of_it_without_a_login() -> None:
     }
 
 
-def days(count: int, *, model: str = "m") -> tuple[Part, ...]:
+def days(count: int, *, model: str = "m") -> tuple[Partition, ...]:
     first = date(2015, 1, 1).toordinal()
     return tuple(
-        Part({"model": model, "day": str(date.fromordinal(first + number))}, f"batch-{number}")
+        Partition({"model": model, "day": str(date.fromordinal(first + number))}, f"batch-{number}")
         for number in range(count)
     )
 
@@ -135,8 +140,8 @@ class Built:
         for about, model in ((self.model, {"variant": variant}), (self.release, "m")):
             about.open(pinned, {**FACTS, "model": model, "predictor": self.predictor.folder})
             for table_name, batches in self.members.items():
-                about.set_members(table_name, batches)
-        self.release.set_members(SOURCE_HEALTH.name, [self.lake.manifest(day.health) for day in pinned])
+                about.members.put(table_name, batches)
+        self.release.members.put(SOURCE_HEALTH.name, [self.lake.manifest(day.health) for day in pinned])
 
     def batch(self, table: str, **partition: str) -> Manifest:
         draft = self.lake.draft(table, partition)
@@ -146,14 +151,14 @@ class Built:
             draft.write_file("part-00000.parquet", b"12345", rows=2)
         return draft.commit({"version": "3", "mlflow_run": "run", "variant": self.variant})
 
-    def told(self, verb: str, about: lineage.About, result: Any) -> dict[str, list[dict[str, Any]]]:
+    def told(self, verb: str, about: lineage.Subject, result: Any) -> dict[str, list[dict[str, Any]]]:
         """What the verb writes once its stage has returned `result`."""
-        with lineage.told(verb, self.lake, self.settings, about) as kept:
-            kept(result)
+        with LineageFile(self.lake, self.settings).stage(verb, about) as record:
+            record.result = result
         found: dict[str, list[dict[str, Any]]] = json.loads(Path(self.settings.lineage.file).read_text())
         return found
 
-    def names(self, verb: str, about: lineage.About, result: Any) -> tuple[list[str], list[str]]:
+    def names(self, verb: str, about: lineage.Subject, result: Any) -> tuple[list[str], list[str]]:
         """Of what it read and of what it wrote, by their last word."""
         told = self.told(verb, about, result)
         inputs, outputs = (
@@ -205,7 +210,7 @@ def test_of_a_training(built: Built, verb: str, inputs: list[str], outputs: list
 )
 def test_of_a_release(built: Built, verb: str, inputs: list[str], outputs: list[str]) -> None:
     results: dict[str, Any] = {
-        "plan": Planned(built.release.plan(), ""),
+        "plan": PlanOutcome(built.release.plan, ""),
         "vectorize": Outcome(built.members[VECTORS.name], 0),
         "embed": Outcome(built.members[EMBEDDINGS.name], 0),
         "predict": Outcome(built.members[TITLE_PREDICTIONS.name], 2),
@@ -261,7 +266,7 @@ def test_bigquerys_tables_are_told_by_their_own_columns(built: Built) -> None:
     settings = built.settings.model_copy(
         update={"warehouse": BIGQUERY.model_copy(update={"embeddings": True})}
     )
-    told = [dataset.to_json() for dataset in lineage.in_warehouse(settings, built.release)]
+    told = [dataset.to_json() for dataset in lineage_datasets.warehouse_tables(settings, built.release)]
     assert [dataset["name"] for dataset in told] == [
         "my-project.titler.source_health_v1",
         "my-project.titler.title_predictions_v1",
@@ -284,7 +289,7 @@ def test_bigquerys_tables_are_told_by_their_own_columns(built: Built) -> None:
 
 
 def test_an_evaluation_read_the_champion_too(built: Built) -> None:
-    Pinned(built.lake, "models", "champion").set_members(
+    Pinned(built.lake, "models", "champion").members.put(
         "predictor", [built.batch("predictor", model="champion")]
     )
     told = built.told("evaluate", built.model, {"champion": "champion"})
@@ -296,7 +301,7 @@ def test_an_evaluation_read_the_champion_too(built: Built) -> None:
 
 def test_a_training_that_sets_a_threshold_read_the_authors_titles_too(built: Built) -> None:
     careful = Pinned(built.lake, "models", "careful")
-    careful.open(built.model.plan().days, {"model": {"abstain_precision": 0.5}})
+    careful.open(built.model.plan.days, {"model": {"abstain_precision": 0.5}})
     names = [
         dataset.name.rpartition("/")[2]
         for dataset in lineage.inputs("train", built.lake, built.settings, careful, built.predictor)
@@ -305,14 +310,14 @@ def test_a_training_that_sets_a_threshold_read_the_authors_titles_too(built: Bui
 
 
 def test_a_plan_that_opened_nothing_read_and_wrote_nothing(built: Built) -> None:
-    assert built.told("plan", Pinned(built.lake, "releases", "s"), Planned(None, "nothing is new")) == {
+    assert built.told("plan", Pinned(built.lake, "releases", "s"), PlanOutcome(None, "nothing is new")) == {
         "inputs": [],
         "outputs": [],
     }
 
 
 def test_a_stage_that_failed_names_what_was_fixed_for_it_and_wrote_nothing(built: Built) -> None:
-    with pytest.raises(UsageError), lineage.told("publish", built.lake, built.settings, built.release):
+    with pytest.raises(UsageError), LineageFile(built.lake, built.settings).stage("publish", built.release):
         raise UsageError("stopped")
     told = json.loads(Path(built.settings.lineage.file).read_text())
     assert [dataset["name"].rpartition("/")[2] for dataset in told["inputs"]][-2:] == [
@@ -335,7 +340,7 @@ def test_a_stage_that_failed_names_what_was_fixed_for_it_and_wrote_nothing(built
 def test_an_ingest_that_failed_names_its_day(tmp_path: Path, verb: str, dataset: dict[str, Any]) -> None:
     file = tmp_path / "told.json"
     settings = Settings(warehouse=BIGQUERY, lineage=Lineage(file=str(file)))
-    with pytest.raises(UsageError), lineage.told(verb, Lake(str(tmp_path)), settings, [DAY]):
+    with pytest.raises(UsageError), LineageFile(Lake(str(tmp_path)), settings).stage(verb, [DAY]):
         raise UsageError("no such day")
     (found,) = json.loads(file.read_text())["inputs"]
     assert {**found, "name": found["name"].rpartition("/")[2]}.items() >= dataset.items()
@@ -350,9 +355,8 @@ def test_of_an_ingest(tmp_path: Path) -> None:
         source=Source(hours=str(hours)), lake=LakeSettings(root=lake.root), lineage=Lineage(file=str(file))
     )
 
-    with lineage.told("extract", lake, settings, [DAY]) as kept:
-        outcome, _ = extract.run(lake, settings, [DAY])
-        kept(outcome)
+    with LineageFile(lake, settings).stage("extract", [DAY]) as record:
+        record.result = outcome = extract.run(lake, settings, [DAY])[0]
     told = json.loads(file.read_text())
     (source,), (issues, health, quarantine) = told["inputs"], told["outputs"]
     assert source == {
@@ -364,8 +368,8 @@ def test_of_an_ingest(tmp_path: Path) -> None:
     assert names == [f"{lake.root}/issues_v1", f"{lake.root}/source_health_v1", f"{lake.root}/quarantine"]
     assert issues["version"] == outcome.manifests[0].batch_id
 
-    with lineage.told("clean", lake, settings, [DAY]) as kept:
-        kept(clean.run(lake, settings, [str(DAY)]))
+    with LineageFile(lake, settings).stage("clean", [DAY]) as record:
+        record.result = clean.run(lake, settings, [str(DAY)])
     told = json.loads(file.read_text())
     (read,), (tokens,) = told["inputs"], told["outputs"]
     assert (read["name"], read["version"]) == (issues["name"], issues["version"])
@@ -376,8 +380,8 @@ def test_nobody_is_told_unless_the_setting_says_where(
     built: Built, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = built.settings.model_copy(update={"lineage": Lineage()})
-    with lineage.told("promote", built.lake, settings, built.model) as kept:
-        assert kept({"moved": True}) == {"moved": True}
+    with LineageFile(built.lake, settings).stage("promote", built.model) as record:
+        record.result = {"moved": True}
     assert not Path(built.settings.lineage.file).exists()
     assert capsys.readouterr().err == ""
 
@@ -386,8 +390,8 @@ def test_what_cannot_be_told_fails_nothing(built: Built, capsys: pytest.CaptureF
     settings = built.settings.model_copy(
         update={"lineage": Lineage(file=f"{built.lake.root}/no/such/folder")}
     )
-    with lineage.told("promote", built.lake, settings, built.model) as kept:
-        kept({"moved": True})
+    with LineageFile(built.lake, settings).stage("promote", built.model) as record:
+        record.result = {"moved": True}
     assert capsys.readouterr().err.startswith(
-        "titler: What promote read and wrote could not be told: [Errno 2]"
+        "titler: The lineage of promote could not be recorded: [Errno 2]"
     )

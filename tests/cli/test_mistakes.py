@@ -22,13 +22,16 @@ import pytest
 
 from pipeline import sample
 from pipeline.cli import whole_job
-from pipeline.contracts import ISSUES
-from pipeline.lake.batches import Lake, Manifest
+from pipeline.cli.options import Context
+from pipeline.contracts import EMBEDDINGS, INDEX, ISSUES
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
-from pipeline.releases import release
+from pipeline.releases.current import current_release_id, require_current
+from pipeline.releases.members import PUBLISHED_TABLES, release_content
+from pipeline.releases.records import published_records, read_record
 from pipeline.settings import Compute, LakeSettings, Model, Settings, Source, Text
 from pipeline.stages import clean, extract
-from pipeline.stages.index import INDEX
 
 DAYS = [date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)]
 SMALL = {
@@ -100,7 +103,7 @@ def settings(hours: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="module")
 def published(settings: Settings) -> Path:
     """A lake with a day, a champion and a release."""
-    whole_job.run(Lake(settings.lake.root), settings, DAYS[:1], retrain=False, variant=None, epochs=None)
+    whole_job.run(Context.of(settings), DAYS[:1], retrain=False, variant=None, epochs=None)
     return Path(settings.lake.root)
 
 
@@ -111,7 +114,7 @@ def copied(published: Path, tmp_path: Path) -> Path:
 
 
 def current(root: Path) -> Pinned:
-    return release.require_current(Lake(str(root)))
+    return require_current(Lake(str(root)))
 
 
 def cut(root: Path, manifest: Manifest, name: str) -> None:
@@ -313,7 +316,7 @@ def test_a_truncated_table_is_named_and_a_repeated_extract_and_clean_mend_it(
 
 @pytest.mark.parametrize("name", ["issues.ann", "ids.parquet"])
 def test_a_truncated_index_is_named(copied: Path, name: str) -> None:
-    cut(copied, current(copied).members(INDEX, "index")[0], name)
+    cut(copied, current(copied).members[INDEX][0], name)
     refused(
         titler(copied, "similar", "the parser crashes"), 1, f"/{name} is ", " bytes", "expected", "Delete "
     )
@@ -321,7 +324,7 @@ def test_a_truncated_index_is_named(copied: Path, name: str) -> None:
 
 def test_a_vocabulary_that_does_not_fit_the_model_is_refused(copied: Path) -> None:
     lake = Lake(str(copied))
-    manifest = lake.manifest(current(copied).plan().facts["predictor"])
+    manifest = lake.manifest(current(copied).plan.facts["predictor"])
     path = copied / manifest.folder / "body_vocabulary.json"
     whole = json.loads(path.read_text())
     path.write_text(json.dumps({**whole, "merges": whole["merges"][:-1]}, indent=0))
@@ -416,15 +419,21 @@ def at_once(lake: Path, hours: Path, *commands: list[str]) -> set[tuple[int, int
 
 def shown_is_pointed_at(root: Path) -> dict[str, str]:
     """The status of each release, where the lake's pointer, its records and the warehouse say the same."""
-    name, lake = release.pointed(Lake(str(root))), Lake(str(root))
+    name, lake = current_release_id(Lake(str(root))), Lake(str(root))
     with duckdb.connect(str(root / "warehouse.duckdb"), read_only=True) as connection:
         statuses = dict(connection.sql("SELECT release_id, status FROM releases").fetchall())
         shown = connection.sql("SELECT release_id, table_name, batch_id FROM release_members_v1").fetchall()
     assert [release_id for release_id, status in statuses.items() if status == "current"] == [name]
     assert sorted(statuses) == sorted(
-        row["release_id"] for row in release.published(lake, Settings(lake=LakeSettings(root=str(root))))
+        row["release_id"] for row in published_records(lake, Settings(lake=LakeSettings(root=str(root))))
     )
-    members = release.Members(lake).table(list(statuses), release.PUBLISHED_TABLES).to_pylist()
+    members = [
+        row
+        for release_id in statuses
+        for row in release_content(
+            Pinned(lake, "releases", release_id), PUBLISHED_TABLES, complete=True
+        ).members
+    ]
     assert sorted(shown) == sorted((row["release_id"], row["table_name"], row["batch_id"]) for row in members)
     return statuses
 
@@ -439,7 +448,7 @@ def test_two_refreshes_under_one_name_at_once_make_one_whole_release(
     seen = at_once(published, hours, ["-c", REFRESH, "both"], ["-c", REFRESH, "both"])
     after = counts(published)
     assert seen <= {(before, 1), after}
-    row = release.record(lake, "both")
+    row = read_record(lake, "both")
     assert row is not None
     assert after == (row["issues"], 1)
     assert after[0] > before
@@ -452,9 +461,9 @@ def test_two_releases_published_at_once_are_both_recorded_and_one_is_current(
     source = current(published)
     for name in ("one", "two"):
         pinned = Pinned(source.lake, "releases", name)
-        pinned.open(source.plan().days, source.plan().facts)
-        for table in ("issues_v1", *release.PUBLISHED_TABLES, release.EMBEDDINGS_TABLE, INDEX):
-            pinned.set_members(table, source.members(table, "plan"))
+        pinned.open(source.plan.days, source.plan.facts)
+        for table in ("issues_v1", *PUBLISHED_TABLES, EMBEDDINGS.name, INDEX):
+            pinned.members.put(table, source.members[table])
     before = counts(published)
     publish = ["-m", "pipeline.cli", "publish", "--release"]
     assert at_once(published, hours, [*publish, "one"], [*publish, "two"]) <= {before}

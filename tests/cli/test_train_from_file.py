@@ -17,15 +17,15 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline import sample
-from pipeline.cli import console, whole_job
-from pipeline.contracts import ISSUES, TOKENS, VECTORS
+from pipeline.cli import query_reports, whole_job
+from pipeline.cli.options import Context
+from pipeline.contracts import ISSUES, PREDICTOR, TOKENS, VECTORS
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
-from pipeline.serving import queries
+from pipeline.serving import status as serving_status
 from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Text
 from pipeline.stages import collect, evaluate, evaluate_downstream, extract_file, promote
-from pipeline.stages.train import PREDICTOR
 
 DAY = date(2024, 1, 1)
 WORDS = (
@@ -103,17 +103,17 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(lake: Lake, settings: Settings, file: Path) -> str:
-    return whole_job.learn(lake, settings, file, name=None, variant=None, epochs=1)
+    return whole_job.train_from_file(Context.of(settings), file, name=None, variant=None, epochs=1)
 
 
 def test_it_is_no_day(lake: Lake, settings: Settings, model: str) -> None:
     assert [lake.days(table) for table in (ISSUES.name, TOKENS.name, VECTORS.name)] == [[], [], []]
-    assert queries.status(lake, settings)["days"] == []
+    assert serving_status.status(lake, settings)["days"] == []
 
 
 def test_mlflow_knows_the_file(lake: Lake, settings: Settings, model: str, file: Path) -> None:
     run = MlflowClient(settings.tracking_uri).get_run(
-        Pinned(lake, "models", model).members(PREDICTOR, "train")[0].figures["mlflow_run"]
+        Pinned(lake, "models", model).members[PREDICTOR][0].figures["mlflow_run"]
     )
     assert run.inputs is not None
     (data,) = run.inputs.dataset_inputs
@@ -132,12 +132,12 @@ def test_the_same_command_finds_it_done(
     lake: Lake, settings: Settings, model: str, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = lake.names("models")
-    assert whole_job.learn(lake, settings, file, name=None, variant=None, epochs=1) == model
+    assert whole_job.train_from_file(Context.of(settings), file, name=None, variant=None, epochs=1) == model
     told = capsys.readouterr().out
     assert "take: 300 rows of " in told
-    assert "270 trainable, there already" in told
+    assert "270 trainable, reused" in told
     assert "not trainable: 30 short title" in told
-    assert "vectorize: 300 rows, 0 files made, 1 file there already" in told
+    assert "vectorize: 300 rows, 0 files made, 1 file reused" in told
     assert lake.names("models") == before
 
 
@@ -145,10 +145,14 @@ def test_a_name_that_is_taken_by_another_training_is_refused(
     lake: Lake, settings: Settings, model: str, file: Path
 ) -> None:
     with pytest.raises(UsageError, match="is open already"):
-        whole_job.learn(lake, settings, file, name=model, variant=None, epochs=3)
+        whole_job.train_from_file(Context.of(settings), file, name=model, variant=None, epochs=3)
     with pytest.raises(UsageError, match="is open already"):
-        whole_job.learn(
-            lake, settings, article(file.with_name("other.csv"), 290), name=model, variant=None, epochs=1
+        whole_job.train_from_file(
+            Context.of(settings),
+            article(file.with_name("other.csv"), 290),
+            name=model,
+            variant=None,
+            epochs=1,
         )
 
 
@@ -157,19 +161,19 @@ def test_it_is_evaluated_promoted_kept_by_collect_and_titles_days(
 ) -> None:
     pinned = Pinned(lake, "models", model)
     figures = evaluate.run(lake, settings, pinned)
-    assert figures["issues"] == pinned.members("vocabulary", "vocab")[0].figures["validation"]
+    assert figures["issues"] == pinned.members["vocabulary"][0].figures["validation"]
     assert promote.run(lake, settings, pinned)["moved"]
-    assert evaluate.from_file(lake, settings, file)["model"] == model
-    whole_job.run(lake, settings, [DAY], retrain=False, variant=None, epochs=None)
-    status = queries.status(lake, settings)
+    assert evaluate.evaluate_file(lake, settings, file)["model"] == model
+    whole_job.run(Context.of(settings), [DAY], retrain=False, variant=None, epochs=None)
+    status = serving_status.status(lake, settings)
     assert ([day["day"] for day in status["days"]], status["model"]["name"]) == (["2024-01-01"], model)
     with duckdb.connect(settings.warehouse_path, read_only=True) as connection:
         rows = connection.sql("SELECT DISTINCT model, source_day FROM title_predictions").fetchall()
     assert rows == [(model, DAY)]
     folders = [
-        pinned.plan().days[0].issues,
-        pinned.plan().days[0].tokens,
-        *pinned.member_folders(VECTORS.name),
+        pinned.plan.days[0].issues,
+        pinned.plan.days[0].tokens,
+        *pinned.members.folders(VECTORS.name),
     ]
     collect.run(lake, settings, datetime.now(UTC) + timedelta(days=30))
     assert [lake.manifest(folder).folder for folder in folders] == folders
@@ -195,7 +199,7 @@ def test_killed_and_typed_again_it_goes_on(tmp_path: Path, file: Path, step: int
     }
     command = ["train", "--from-file", str(file), "--epochs", "1"]
     killed = subprocess.run(
-        [sys.executable, "tests/support/killer.py", str(step), moment, *command],
+        [sys.executable, "tests/support/kill_at_step.py", str(step), moment, *command],
         env=environment,
         capture_output=True,
         start_new_session=True,
@@ -211,7 +215,7 @@ def test_killed_and_typed_again_it_goes_on(tmp_path: Path, file: Path, step: int
     )
     lake = Lake(str(tmp_path / "lake"))
     (name,) = lake.names("models")
-    assert Pinned(lake, "models", name).members(PREDICTOR, "train")[0].rows == 0
+    assert Pinned(lake, "models", name).members[PREDICTOR][0].rows == 0
     assert f"train: model {name} (copy), 1 epoch" in again.stdout
 
 
@@ -272,15 +276,15 @@ def test_its_embeddings_answer_other_questions(
         (task["rows"], task["split"], task["train"], task["test"]) for task in found["tasks"].values()
     ] == [(120, "time", 96, 24)] * 3
     assert found["tasks"]["bug"]["bag_of_words"]["roc_auc"] == 1
-    console.downstream(found, as_json=True)
+    query_reports.downstream(found, as_json=True)
     assert json.loads(capsys.readouterr().out) == found
-    console.downstream(found, as_json=False)
+    query_reports.downstream(found, as_json=False)
     assert capsys.readouterr().out.splitlines()[:2] == [
         f"evaluate: downstream of model {model}, 120 issues of a.jsonl, 1 pull request left out",
         "    bug: 96 (32 are) train, 24 (8 are) test, split by time",
     ]
     run = MlflowClient(settings.tracking_uri).get_run(
-        Pinned(lake, "models", model).members(PREDICTOR, "train")[0].figures["mlflow_run"]
+        Pinned(lake, "models", model).members[PREDICTOR][0].figures["mlflow_run"]
     )
     assert run.data.metrics["downstream/bug_bag_of_words_roc_auc"] == 1
     assert "downstream.json" in run.data.tags["mlflow.loggedArtifacts"]

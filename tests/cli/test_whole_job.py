@@ -16,15 +16,19 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
+from mlflow import MlflowClient
 
 from pipeline import sample
 from pipeline.cli import whole_job
+from pipeline.cli.options import Context
 from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
 from pipeline.errors import StoppedError, UsageError
+from pipeline.index.release_index import read_items
 from pipeline.lake.batches import Lake
-from pipeline.lake.pinned import Pinned
-from pipeline.releases import release
+from pipeline.lake.pinned import Pinned, pinned_names
+from pipeline.releases.current import POINTER, current_release_id
 from pipeline.serving import queries
+from pipeline.serving import status as serving_status
 from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Text
 from pipeline.stages import (
     clean,
@@ -41,6 +45,7 @@ from pipeline.stages import (
     vectorize,
     vocab,
 )
+from pipeline.tracking import open_tracking
 
 ONE, TWO, THREE, FOUR = (date(2024, 1, day) for day in range(1, 5))
 LATER = datetime.now(UTC) + timedelta(days=30)
@@ -81,7 +86,7 @@ def lake(settings) -> Lake:
 @pytest.fixture(scope="module")
 def published(lake, settings) -> Lake:
     """Two days in, a model trained and promoted, a release current."""
-    whole_job.run(lake, settings, [ONE, TWO], retrain=False, variant=None, epochs=None)
+    whole_job.run(Context.of(settings), [ONE, TWO], retrain=False, variant=None, epochs=None)
     return lake
 
 
@@ -103,7 +108,7 @@ def test_every_opened_issue_has_one_title_whoever_its_model_and_source(published
     opened = {issue_id for path in hours.glob("2024-01-0[12]-*.json.gz") for issue_id in opened_in(path)}
     issues = [row[0] for row in query(settings, "SELECT issue_id FROM title_predictions")]
     assert sorted(issues) == sorted(opened)
-    status = queries.status(published, settings)
+    status = serving_status.status(published, settings)
     assert status["release"]["issues"] == len(issues)
     assert [day["verdict"] for day in status["days"]] == ["complete", "complete"]
     assert query(
@@ -118,7 +123,7 @@ def test_a_row_leads_back_to_its_model_and_its_source(published, settings):
     )[0]
     manifest = published.manifest(f"{ISSUES.name}/day={day}/{batch}")
     assert url in published.read(manifest, ISSUES).column("issue_url").to_pylist()
-    assert (model, version) == (queries.status(published, settings)["model"]["name"], "1")
+    assert (model, version) == (serving_status.status(published, settings)["model"]["name"], "1")
 
 
 def test_a_neighbour_was_there_before(published, settings):
@@ -134,7 +139,7 @@ def test_a_neighbour_was_there_before(published, settings):
 
 def test_the_same_stages_again_do_nothing(published, settings):
     days = [ONE.isoformat(), TWO.isoformat()]
-    name = release.pointed(published)
+    name = current_release_id(published)
     assert name is not None
     current = Pinned(published, "releases", name)
     assert extract.run(published, settings, [ONE, TWO])[0].made == 0
@@ -148,9 +153,9 @@ def test_a_second_refresh_with_nothing_new_opens_no_release(published, settings)
     planned = plan.run(published, settings, Pinned(published, "releases", "second"))
     assert (planned.plan, planned.reason) == (
         None,
-        f"nothing is new since release {release.pointed(published)}",
+        f"nothing is new since release {current_release_id(published)}",
     )
-    assert "second" not in release.names(published)
+    assert "second" not in pinned_names(published, "releases")
 
 
 def test_an_issue_answers_with_its_neighbours_and_a_text_too(published, settings):
@@ -166,10 +171,10 @@ def test_an_issue_answers_with_its_neighbours_and_a_text_too(published, settings
 def test_an_issue_without_a_body_has_neighbours_by_its_title_and_no_title_is_made_up_for_it(
     published, settings
 ):
-    name = release.pointed(published)
+    name = current_release_id(published)
     assert name is not None
     pinned = Pinned(published, "releases", name)
-    rows = published.read(pinned.issues(pinned.plan().days[0]), ISSUES).to_pylist()
+    rows = published.read(pinned.issues(pinned.plan.days[0]), ISSUES).to_pylist()
     url = next(row["issue_url"] for row in rows if row["body"] is None)
     assert len(queries.similar(published, settings, url, 3)) == 3
     found = query(
@@ -204,38 +209,36 @@ def test_an_unknown_issue_is_one_clear_error(published, settings):
 
 
 def test_the_following_day_is_embedded_alone_and_rollback_goes_back(published, settings, monkeypatch):
-    before = release.pointed(published)
+    before = current_release_id(published)
     assert before is not None
     old = query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id")
     monkeypatch.setattr(
         whole_job, "new_id", lambda: "20991231T000000Z"
     )  # a name of its own within the same second
-    whole_job.run(published, settings, [THREE], retrain=False, variant=None, epochs=None)
+    whole_job.run(Context.of(settings), [THREE], retrain=False, variant=None, epochs=None)
     now = Pinned(published, "releases", "20991231T000000Z")
-    assert release.pointed(published) == now.name
+    assert current_release_id(published) == now.name
     first = Pinned(published, "releases", before)
     for table, verb in (
         (EMBEDDINGS.name, "embed"),
         (TITLE_PREDICTIONS.name, "predict"),
         (SIMILAR_ISSUES.name, "index"),
     ):
-        assert [m.batch_id for m in now.members(table, verb)][:2] == [
-            m.batch_id for m in first.members(table, verb)
-        ]
-        assert len(now.members(table, verb)) == 3
+        assert [m.batch_id for m in now.members[table]][:2] == [m.batch_id for m in first.members[table]]
+        assert len(now.members[table]) == 3
     publish.rollback(published, settings, before)
     assert query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id") == old
     statuses = dict(query(settings, "SELECT release_id, status FROM releases"))
     assert statuses == {before: "current", now.name: "rolled_back"}
     publish.rollback(published, settings, now.name)
-    assert release.pointed(published) == now.name
+    assert current_release_id(published) == now.name
 
 
 def collapsed(lake: Lake, settings: Settings, source: Pinned, name: str) -> Pinned:
     """A release like `source`, whose first day has collapsed."""
     why = "31 issues where 412 are usual for a Monday"
     figures = {
-        **source.members(SOURCE_HEALTH.name, "plan")[0].figures,
+        **source.members[SOURCE_HEALTH.name][0].figures,
         "verdict": "collapsed",
         "usual_issues": 412,
         "reason": why,
@@ -248,20 +251,20 @@ def collapsed(lake: Lake, settings: Settings, source: Pinned, name: str) -> Pinn
     )
     health = draft.commit(figures)
     extract.run(lake, settings, [ONE])  # the day itself stays as it is
-    first, *others = source.plan().days
+    first, *others = source.plan.days
     pinned = Pinned(lake, "releases", name)
     pinned.open(
         [dataclasses.replace(first, health=health.folder, health_digest=health.digest), *others],
-        source.plan().facts,
+        source.plan.facts,
     )
     for table in ("issues_v1", "embeddings_v1", "title_predictions_v1", "similar_issues_v1", "index"):
-        pinned.set_members(table, source.members(table, "plan"))
-    pinned.set_members(SOURCE_HEALTH.name, [health, *source.members(SOURCE_HEALTH.name, "plan")[1:]])
+        pinned.members.put(table, source.members[table])
+    pinned.members.put(SOURCE_HEALTH.name, [health, *source.members[SOURCE_HEALTH.name][1:]])
     return pinned
 
 
 def test_a_collapsed_day_stops_a_release_until_someone_takes_it_and_then_stays_taken(published, settings):
-    name = release.pointed(published)
+    name = current_release_id(published)
     assert name is not None
     source = Pinned(published, "releases", name)
     before = datetime.now(UTC).replace(microsecond=0)
@@ -276,7 +279,7 @@ def test_a_collapsed_day_stops_a_release_until_someone_takes_it_and_then_stays_t
         'Accept it as it is:        titler publish --release stopped --accept 2024-01-01 --because "..."',
     ]
     assert told.value.event == "stopped/2024-01-01=838"  # the day and its events, whichever release it stops
-    assert release.pointed(published) == name
+    assert current_release_id(published) == name
     publish.run(published, settings, stopped, {"2024-01-01": "a holiday"})
     publish.run(published, settings, collapsed(published, settings, source, "the-night-after"), {})
     rows = dict(query(settings, "SELECT release_id, accepted FROM releases"))
@@ -290,7 +293,7 @@ def test_a_collapsed_day_stops_a_release_until_someone_takes_it_and_then_stays_t
 
 
 def test_publishing_a_release_that_others_have_followed_is_refused(published, settings):
-    now = release.pointed(published)
+    now = current_release_id(published)
     with pytest.raises(UsageError, match="To go back: titler rollback stopped"):
         publish.run(
             published, settings, Pinned(published, "releases", "stopped"), {"2024-01-01": "a holiday"}
@@ -299,10 +302,10 @@ def test_publishing_a_release_that_others_have_followed_is_refused(published, se
 
 
 def test_the_row_decides_and_a_lost_pointer_is_set_again(published, settings):
-    now = release.pointed(published)
-    published.put_json(release.CURRENT, {"release_id": "stopped"})
+    now = current_release_id(published)
+    published.put_json(POINTER, {"release_id": "stopped"})
     assert publish.current(published, settings) == now
-    assert release.pointed(published) == now
+    assert current_release_id(published) == now
 
 
 def test_a_day_that_is_being_ingested_again_stays_in_the_release_as_it_was(published, settings):
@@ -312,28 +315,28 @@ def test_a_day_that_is_being_ingested_again_stays_in_the_release_as_it_was(publi
     changed = settings.model_copy(update={"text": settings.text.model_copy(update={"min_body_words": 30})})
     assert extract.run(published, changed, [TWO])[0].made == 1
     planned = plan.run(published, settings, Pinned(published, "releases", "between"))
-    assert (planned.plan, planned.kept, planned.left_out) == (None, (TWO.isoformat(),), ())
+    assert (planned.plan, planned.days_as_before, planned.days_not_ready) == (None, (TWO.isoformat(),), ())
     assert extract.run(published, settings, [TWO])[0].made == 0
     assert published.current(ISSUES.name, day) == before
-    assert plan.run(published, settings, Pinned(published, "releases", "after")).kept == ()
+    assert plan.run(published, settings, Pinned(published, "releases", "after")).days_as_before == ()
 
 
 def test_a_plan_cut_off_before_its_members_were_named_is_completed(published, settings):
-    name = release.pointed(published)
+    name = current_release_id(published)
     assert name is not None
-    source = Pinned(published, "releases", name).plan()
+    source = Pinned(published, "releases", name).plan
     cut = Pinned(published, "releases", "cut")
     cut.open(source.days, source.facts)
-    assert not cut.has_members(SOURCE_HEALTH.name)
+    assert SOURCE_HEALTH.name not in cut.members
     plan.run(published, settings, cut)
-    assert len(cut.members(SOURCE_HEALTH.name, "plan")) == len(source.days)
+    assert len(cut.members[SOURCE_HEALTH.name]) == len(source.days)
 
 
 def test_the_oldest_issues_have_all_their_elders_as_neighbours(published, settings):
     ages = query(settings, "SELECT issue_id FROM similar_issues GROUP BY issue_id HAVING COUNT(*) < 10")
-    name = release.pointed(published)
+    name = current_release_id(published)
     assert name is not None
-    ids = queries.index_ids(published, Pinned(published, "releases", name).members("index", "index")[0])
+    ids = read_items(published, Pinned(published, "releases", name).members["index"][0])
     oldest = (
         ids.sort_by([("created_at", "ascending"), ("issue_id", "ascending")])
         .column("issue_id")
@@ -343,27 +346,27 @@ def test_the_oldest_issues_have_all_their_elders_as_neighbours(published, settin
 
 
 def test_an_index_with_too_low_a_recall_stores_no_neighbours(published, settings):
-    name = release.pointed(published)
+    name = current_release_id(published)
     assert name is not None
     source = Pinned(published, "releases", name)
     low = Pinned(published, "releases", "low")
-    low.open(source.plan().days, source.plan().facts)
-    low.set_members(EMBEDDINGS.name, source.members(EMBEDDINGS.name, "embed"))
+    low.open(source.plan.days, source.plan.facts)
+    low.members.put(EMBEDDINGS.name, source.members[EMBEDDINGS.name])
     with pytest.raises(StoppedError, match=r"recall@10 is 0\.\d+ over 200 issues, expected at least 0\.99"):
         index.run(published, low, Index(trees=1, search_k=1, min_recall=0.99))
-    assert not low.has_members(SIMILAR_ISSUES.name)
+    assert SIMILAR_ISSUES.name not in low.members
     assert index.run(published, low, Index(trees=20)).figures["recall_at_10"] > 0.9
 
 
 def test_a_worse_model_is_promoted_only_by_force_and_the_former_champion_is_kept(published, settings):
-    former = queries.status(published, settings)["model"]["name"]
+    former = serving_status.status(published, settings)["model"]["name"]
     challenger = Pinned(published, "models", "challenger")
-    asked = vocab.Asked("2024-01-01", "2024-01-02", epochs=1)
+    asked = vocab.ModelRequest("2024-01-01", "2024-01-02", epochs=1)
     vocab.run(published, settings, challenger, asked)
     with pytest.raises(UsageError, match="challenger is open already"):
-        vocab.run(published, settings, challenger, vocab.Asked(epochs=2))
+        vocab.run(published, settings, challenger, vocab.ModelRequest(epochs=2))
     assert (
-        vocab.run(published, settings, challenger, vocab.Asked()).rows
+        vocab.run(published, settings, challenger, vocab.ModelRequest()).rows
         == vocab.run(published, settings, challenger, asked).rows
     )
     vectorize.run(published, settings, challenger)
@@ -388,32 +391,32 @@ def test_a_worse_model_is_promoted_only_by_force_and_the_former_champion_is_kept
             r"R@10 -?\d\.\d{3} among \d+ .* 0\.02 less is allowed \(model\.promotion_retrieval_margin\)\.",
         ),
     ):
-        challenger.note(evaluate.EVALUATION, {**equal, **worse})
+        challenger.notes[evaluate.EVALUATION] = {**equal, **worse}
         with pytest.raises(
             promote.WorseError, match=rf"challenger is worse than the champion {former}: {told}"
         ):
             promote.run(published, settings, challenger)
-    challenger.note(
-        evaluate.EVALUATION, {name: value for name, value in equal.items() if name != "retrieval"}
-    )
+    challenger.notes[evaluate.EVALUATION] = {
+        name: value for name, value in equal.items() if name != "retrieval"
+    }
     with pytest.raises(
         UsageError, match="challenger was evaluated by an earlier Titler, which did not measure retrieval"
     ):
         promote.run(published, settings, challenger)
-    assert queries.status(published, settings)["model"]["name"] == former
+    assert serving_status.status(published, settings)["model"]["name"] == former
     assert promote.run(published, settings, challenger, force_because="a test")["moved"]
-    tracking = train.tracking_of(settings, published)
-    assert [version.model for version in tracking.aliased()] == ["challenger", former]
+    tracking = open_tracking(settings, published)
+    assert [version.model for version in tracking.champion_and_previous()] == ["challenger", former]
     tracking.promote(former)
-    challenger.note(evaluate.EVALUATION, equal)
+    challenger.notes[evaluate.EVALUATION] = equal
     assert promote.run(published, settings, challenger)["moved"]
     tracking.promote(former)
 
 
 def run_of(lake: Lake, settings: Settings, model: str) -> tuple[Any, Path]:
     """A model's run in MLflow, and the folder of its artifacts."""
-    manifest = Pinned(lake, "models", model).members("predictor", "train")[0]
-    client = train.tracking_of(settings, lake)._client
+    manifest = Pinned(lake, "models", model).members["predictor"][0]
+    client = MlflowClient(open_tracking(settings, lake).uri)
     run = client.get_run(manifest.figures["mlflow_run"])
     return run, Path(run.info.artifact_uri.removeprefix("file://"))
 
@@ -425,11 +428,11 @@ def rows_of(file: Path) -> list[dict[str, Any]]:
 
 
 def test_a_run_holds_all_that_its_model_was_made_of(published, settings):
-    name = queries.status(published, settings)["model"]["name"]
+    name = serving_status.status(published, settings)["model"]["name"]
     run, artifacts = run_of(published, settings, name)
     model = Pinned(published, "models", name)
-    plan = model.plan()
-    vectors, vocabulary = model.members("vectors_v1", "vectorize"), model.members("vocabulary", "vocab")
+    plan = model.plan
+    vectors, vocabulary = model.members["vectors_v1"], model.members["vocabulary"]
     assert [(row["day"], row["tokens_digest"]) for row in rows_of(artifacts / "days.json")] == [
         (day.day, day.tokens_digest) for day in plan.days
     ]
@@ -458,7 +461,7 @@ def test_a_run_holds_all_that_its_model_was_made_of(published, settings):
 
 
 def test_a_run_says_what_its_model_is_worth_and_what_it_took(published, settings):
-    name = queries.status(published, settings)["model"]["name"]
+    name = serving_status.status(published, settings)["model"]["name"]
     run, artifacts = run_of(published, settings, name)
     found = run.data.metrics
     issues = found["titles/issues"]
@@ -476,7 +479,7 @@ def test_a_run_says_what_its_model_is_worth_and_what_it_took(published, settings
         == found["titles_confidence/titles"]
         <= issues
     )
-    client = train.tracking_of(settings, published)._client
+    client = MlflowClient(open_tracking(settings, published).uri)
     epochs = [
         client.get_metric_history(run.info.run_id, f"{group}/seconds") for group in ("contrast", "train")
     ]
@@ -499,7 +502,7 @@ def test_a_model_gives_only_the_titles_that_keep_to_the_precision_asked_for(publ
         update={"model": settings.model.model_copy(update={"abstain_precision": 0.5})}
     )
     model = Pinned(published, "models", "careful")
-    vocab.run(published, careful, model, vocab.Asked())
+    vocab.run(published, careful, model, vocab.ModelRequest())
     vectorize.run(published, careful, model)
     manifest = train.run(published, careful, model)
     figures = evaluate.run(published, careful, model)
@@ -512,7 +515,7 @@ def test_a_model_gives_only_the_titles_that_keep_to_the_precision_asked_for(publ
 
 
 def test_collect_removes_what_nobody_names_and_readers_notice_nothing(published, settings):
-    current = release.pointed(published)
+    current = current_release_id(published)
     rows = query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id")
     orphan = published.draft(ISSUES.name, {"day": "2024-01-01"})
     orphan.write_file("part-00000.parquet", b"never committed")
@@ -520,7 +523,7 @@ def test_collect_removes_what_nobody_names_and_readers_notice_nothing(published,
     tight = settings.model_copy(update={"release": settings.release.model_copy(update={"keep": 1})})
     collected = collect.run(published, tight, now=LATER)
     assert collected.batches >= 1
-    assert release.names(published) == [current]
+    assert pinned_names(published, "releases") == [current]
     assert (
         query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id") == rows
     )
@@ -554,7 +557,7 @@ def test_the_command_answers_in_json_and_refuses_in_one_line(published, settings
         )
 
     status = titler("status", "--json")
-    assert json.loads(status.stdout)["release"]["id"] == release.pointed(published)
+    assert json.loads(status.stdout)["release"]["id"] == current_release_id(published)
     assert status.returncode == 0
     nothing = titler("similar", "https://github.com/no/one/issues/1")
     assert (nothing.returncode, nothing.stdout) == (2, "")
@@ -565,7 +568,7 @@ def test_the_command_answers_in_json_and_refuses_in_one_line(published, settings
 
 def test_embeddings_are_published_where_the_settings_say_so(published, settings, monkeypatch):
     counts = "SELECT (SELECT COUNT(*) FROM title_predictions), (SELECT COUNT(*) FROM embeddings), (SELECT MAX(LEN(embedding)) FROM embeddings)"
-    name = release.pointed(published)
+    name = current_release_id(published)
     assert name is not None
     issues = query(settings, counts)[0][0]
     assert query(settings, counts) == [(issues, 0, None)]
@@ -575,7 +578,7 @@ def test_embeddings_are_published_where_the_settings_say_so(published, settings,
     publish.run(published, with_embeddings, Pinned(published, "releases", name), {})
     assert query(settings, counts) == [(issues, issues, 24)]
     monkeypatch.setattr(whole_job, "new_id", lambda: "29991231T000000Z")
-    whole_job.run(published, with_embeddings, [FOUR], retrain=False, variant=None, epochs=None)
+    whole_job.run(Context.of(with_embeddings), [FOUR], retrain=False, variant=None, epochs=None)
     more = query(settings, counts)[0][0]
     assert more > issues
     assert query(settings, counts) == [(more, more, 24)]

@@ -22,11 +22,13 @@ import pytest
 from pipeline import sample, settings, warehouse
 from pipeline.contracts import ISSUES
 from pipeline.errors import UsageError
-from pipeline.lake.batches import Lake, Manifest, read_parquet
-from pipeline.lake.pinned import Pinned
-from pipeline.releases import release
+from pipeline.lake.batches import Lake, read_parquet
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pinned import Pinned, pinned_names
+from pipeline.releases.current import current_release_id
+from pipeline.releases.records import published_records
 from pipeline.settings import Settings
-from pipeline.stages import extract, plan, publish
+from pipeline.stages import extract, plan
 from pipeline.warehouse import Query
 from pipeline.warehouse.bigquery import client as google
 from tests.support.emulator import PROJECT, Emulator, program, running, secrets_of, service_account
@@ -38,6 +40,7 @@ from tests.support.readme import (
     poor_titles_beside_any_suggestion,
     title_of,
 )
+from tests.support.republish import republish
 from tests.warehouse.events import opened
 from tests.warehouse.source import load_day
 
@@ -202,7 +205,7 @@ def night(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Night
         {**MODELS, "TITLER_LAKE__ROOT": str(folder / "lake"), "TITLER_SOURCE__HOURS": str(hours)}
     )
     lake = Lake(str(folder / "lake"))
-    publish.make_current(lake, embedded, release.published(lake, embedded)[-1])
+    republish(lake, embedded, published_records(lake, embedded)[-1]["release_id"])
     return Night(
         folder,
         account,
@@ -253,8 +256,8 @@ def test_every_task_of_a_dag_succeeds_in_its_order(night: Night, dag_id: str) ->
 def test_what_is_published_is_current_in_the_warehouse_and_in_the_lake(night: Night) -> None:
     assert (
         warehouse.connect(night.bigquery, "test").current_release()
-        == release.pointed(night.lake)
-        == release.names(night.lake)[-1]
+        == current_release_id(night.lake)
+        == pinned_names(night.lake, "releases")[-1]
     )
 
 
@@ -294,7 +297,7 @@ def test_an_analysts_query_returns_what_the_embedded_warehouse_returns(night: Ni
     names = re.findall(
         NAME, sql
     )  # the first stays one that is none, so that the night has changed something: all of it is new
-    sql = sql.replace(names[-1], release.names(night.lake)[-1]) if names else sql
+    sql = sql.replace(names[-1], pinned_names(night.lake, "releases")[-1]) if names else sql
     if "FROM poor_titles" in sql:
         sql = f"WITH poor_titles AS (\n{poor_titles_beside_any_suggestion()}\n)\n{sql}"
     expected = ask(night.embedded, sql)
@@ -390,4 +393,4 @@ def batches_in_the_lake(datasets: list[dict[str, Any]]) -> set[str]:
 def test_a_night_with_nothing_new_opens_no_release(night: Night) -> None:
     again = Pinned(night.lake, "releases", "again")
     assert plan.run(night.lake, night.bigquery, again).plan is None
-    assert release.names(night.lake) == [release.pointed(night.lake)]
+    assert pinned_names(night.lake, "releases") == [current_release_id(night.lake)]

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from pipeline.dataset.repository_runs import in_runs
+from pipeline.dataset.repository_runs import order_in_runs
 
 
 def test_issues_of_a_repository_come_in_runs_and_each_comes_once():
-    order = in_runs(np.array([1] * 4 + [2] * 2 + [3]), 2, np.random.default_rng(0))
+    order = order_in_runs(np.array([1] * 4 + [2] * 2 + [3]), 2, np.random.default_rng(0))
     groups = np.array([1] * 4 + [2] * 2 + [3])[order].tolist()
     assert sorted(order.tolist()) == [0, 1, 2, 3, 4, 5, 6]
     assert groups == [1, 1, 2, 2, 1, 1, 3]
@@ -15,6 +15,6 @@ def test_issues_of_a_repository_come_in_runs_and_each_comes_once():
 def test_runs_of_one_are_a_random_order():
     groups = np.zeros(6, dtype=np.int64)
     assert (
-        in_runs(groups, 1, np.random.default_rng(1)).tolist()
-        != in_runs(groups, 1, np.random.default_rng(2)).tolist()
+        order_in_runs(groups, 1, np.random.default_rng(1)).tolist()
+        != order_in_runs(groups, 1, np.random.default_rng(2)).tolist()
     )

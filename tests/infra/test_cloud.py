@@ -74,8 +74,8 @@ def test_the_doctor_takes_tensorflow_for_gpus_as_well(monkeypatch, tmp_path):
         "pipeline.cli.doctor.metadata",
         SimpleNamespace(version=version, PackageNotFoundError=metadata.PackageNotFoundError),
     )
-    monkeypatch.setattr("pipeline.cli.doctor._source", lambda _: iter(()))  # asks the network
+    monkeypatch.setattr("pipeline.cli.doctor._check_source", lambda _: iter(()))  # asks the network
     monkeypatch.chdir(tmp_path)
     found = [finding for finding in doctor.run(settings.load()) if finding.subject == "installed"]
-    assert all(finding.good for finding in found)
-    assert "tensorflow 1.0" in found[0].found
+    assert all(finding.passed for finding in found)
+    assert "tensorflow 1.0" in found[0].message

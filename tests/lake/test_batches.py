@@ -12,7 +12,9 @@ from pipeline.errors import ContractError, LakeError
 from pipeline.lake.batches import Lake
 
 DAY = {"day": "2015-01-01"}
-ROWS = pa.table({"issue_id": [7], "repo": ["a/b"], "trainable": [True], "body": [["one", "two"]], "title": [["three"]]})
+ROWS = pa.table(
+    {"issue_id": [7], "repo": ["a/b"], "trainable": [True], "body": [["one", "two"]], "title": [["three"]]}
+)
 
 
 def written(lake: Lake, rows: pa.Table = ROWS, inputs: tuple[str, ...] = ("abc",)):
@@ -148,12 +150,16 @@ def test_a_contract_names_table_column_and_types():
         TOKENS.conform(ROWS.drop_columns(["title"]))
     with pytest.raises(ContractError, match=r"tokens_v1: column 'extra' is not in the contract"):
         TOKENS.conform(ROWS.append_column("extra", pa.array([1])))
-    with pytest.raises(ContractError, match=r"tokens_v1: column 'repo' \(string\) has 1 NULLs, expected none"):
+    with pytest.raises(
+        ContractError, match=r"tokens_v1: column 'repo' \(string\) has 1 NULLs, expected none"
+    ):
         TOKENS.conform(ROWS.set_column(1, "repo", pa.array([None], pa.string())))
 
 
 def test_a_contract_casts_only_without_loss():
-    assert EMBEDDINGS.conform(pa.table({"issue_id": [1], "embedding": [[0.5, 2.0]]})).schema == EMBEDDINGS.schema
+    assert (
+        EMBEDDINGS.conform(pa.table({"issue_id": [1], "embedding": [[0.5, 2.0]]})).schema == EMBEDDINGS.schema
+    )
     with pytest.raises(ContractError, match="does not cast"):
         TOKENS.conform(ROWS.set_column(0, "issue_id", pa.array([0.5])))
 

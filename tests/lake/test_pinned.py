@@ -8,7 +8,7 @@ import pytest
 from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
-from pipeline.lake.pinned import Pinned, keep_mask, pin, superseded
+from pipeline.lake.pinned import Pinned, pin_days, superseded_issues
 
 
 def ingest(lake: Lake, day: str, *issues: tuple[int, int]) -> None:
@@ -43,9 +43,14 @@ def ingest(lake: Lake, day: str, *issues: tuple[int, int]) -> None:
         "verdict": "complete",
     }
     draft = lake.draft(SOURCE_HEALTH.name, {"day": day}, (source.digest,))
-    draft.write_table("part-00000.parquet", pa.Table.from_pylist([health], schema=SOURCE_HEALTH.schema), SOURCE_HEALTH)
+    draft.write_table(
+        "part-00000.parquet", pa.Table.from_pylist([health], schema=SOURCE_HEALTH.schema), SOURCE_HEALTH
+    )
     draft.commit()
-    tokens = [{"issue_id": number, "repo": "a/b", "trainable": False, "body": [], "title": ["t"]} for number, _ in issues]
+    tokens = [
+        {"issue_id": number, "repo": "a/b", "trainable": False, "body": [], "title": ["t"]}
+        for number, _ in issues
+    ]
     draft = lake.draft(TOKENS.name, {"day": day}, (source.digest,))
     draft.write_table("part-00000.parquet", pa.Table.from_pylist(tokens, schema=TOKENS.schema), TOKENS)
     draft.commit()
@@ -59,63 +64,63 @@ def lake(tmp_path) -> Lake:
 def test_the_earliest_opened_event_wins_in_whichever_day_it_stands(lake):
     ingest(lake, "2015-01-01", (1, 9), (2, 10))
     ingest(lake, "2015-01-02", (2, 8), (3, 9))
-    assert superseded(lake, pin(lake, ["2015-01-01", "2015-01-02"])) == {"2015-01-02": [2]}
+    assert superseded_issues(lake, pin_days(lake, ["2015-01-01", "2015-01-02"])) == {"2015-01-02": [2]}
 
 
 def test_a_backfilled_earlier_day_takes_the_issue_over(lake):
     ingest(lake, "2015-01-02", (2, 8))
     ingest(lake, "2015-01-01", (2, 10))
-    assert superseded(lake, pin(lake, ["2015-01-02", "2015-01-01"])) == {"2015-01-02": [2]}
+    assert superseded_issues(lake, pin_days(lake, ["2015-01-02", "2015-01-01"])) == {"2015-01-02": [2]}
 
 
 def test_the_mask_drops_what_is_superseded(lake):
     ingest(lake, "2015-01-01", (1, 9))
     ingest(lake, "2015-01-02", (1, 8), (3, 9))
-    plan = Pinned(lake, "releases", "r").open(pin(lake, ["2015-01-01", "2015-01-02"]), {})
-    assert keep_mask(plan, "2015-01-02", pa.array([1, 3]).to_numpy()).tolist() == [False, True]
-    assert keep_mask(plan, "2015-01-01", pa.array([1]).to_numpy()).tolist() == [True]
+    plan = Pinned(lake, "releases", "r").open(pin_days(lake, ["2015-01-01", "2015-01-02"]), {})
+    assert plan.keep_mask("2015-01-02", pa.array([1, 3]).to_numpy()).tolist() == [False, True]
+    assert plan.keep_mask("2015-01-01", pa.array([1]).to_numpy()).tolist() == [True]
 
 
 def test_a_plan_does_not_change_when_a_day_is_ingested_again(lake):
     ingest(lake, "2015-01-01", (1, 9))
     release = Pinned(lake, "releases", "r")
-    before = release.open(pin(lake, ["2015-01-01"]), {"model": "m"})
+    before = release.open(pin_days(lake, ["2015-01-01"]), {"model": "m"})
     ingest(lake, "2015-01-01", (1, 9), (5, 10))
-    assert release.open(pin(lake, ["2015-01-01"]), {"model": "other"}) == before
+    assert release.open(pin_days(lake, ["2015-01-01"]), {"model": "other"}) == before
     assert release.issues(before.days[0]).rows == 1
 
 
 def test_a_day_whose_tokens_are_of_older_issues_is_not_pinned(lake):
     ingest(lake, "2015-01-01", (1, 9))
-    (old,) = pin(lake, ["2015-01-01"])
+    (old,) = pin_days(lake, ["2015-01-01"])
     draft = lake.draft(ISSUES.name, {"day": "2015-01-01"})
     new = draft.commit()
     with pytest.raises(UsageError, match="2015-01-01 has no current verdict"):
-        pin(lake, ["2015-01-01"])
+        pin_days(lake, ["2015-01-01"])
     lake.draft(SOURCE_HEALTH.name, {"day": "2015-01-01"}, (new.digest,)).commit()
     with pytest.raises(UsageError, match="2015-01-01 has no current tokens"):
-        pin(lake, ["2015-01-01"])
+        pin_days(lake, ["2015-01-01"])
     assert lake.manifest(old.issues).rows == 1
 
 
 def test_what_was_never_opened_says_how_to_open_it(lake):
     with pytest.raises(UsageError, match="titler plan --release RELEASE"):
-        Pinned(lake, "releases", "r").plan()
+        Pinned(lake, "releases", "r").plan
 
 
 def test_what_was_never_opened_is_told_with_what_was(lake):
     ingest(lake, "2015-01-01", (1, 9))
-    Pinned(lake, "releases", "r").open(pin(lake, ["2015-01-01"]), {})
+    Pinned(lake, "releases", "r").open(pin_days(lake, ["2015-01-01"]), {})
     lake.put_json("releases/current.json", {"release_id": "r"})
     with pytest.raises(UsageError, match=r"\(latest: r\)"):
-        Pinned(lake, "releases", "other").plan()
+        Pinned(lake, "releases", "other").plan
 
 
 def test_a_stage_before_its_inputs_says_which_verb_makes_them(lake):
     with pytest.raises(UsageError, match="Make them first: titler embed --release r"):
-        Pinned(lake, "releases", "r").members("embeddings_v1", "embed")
+        Pinned(lake, "releases", "r").members["embeddings_v1"]
     with pytest.raises(UsageError, match="Make them first: titler vectorize --model m"):
-        Pinned(lake, "models", "m").members("vectors_v1", "vectorize")
+        Pinned(lake, "models", "m").members["vectors_v1"]
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "-x", "a b"])

@@ -13,7 +13,8 @@ import pytest
 
 from pipeline.contracts import TOKENS
 from pipeline.errors import LakeError
-from pipeline.lake.batches import Lake, Manifest
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
 from tests.support import stores
 from tests.support.stores import BUCKET
 
@@ -59,11 +60,15 @@ def bucket(request, object_stores) -> str:
     return f"{request.param}://{BUCKET}/{uuid.uuid4().hex}"
 
 
-def writer(root: str, *, day: str = DAY["day"], number: int = 1, commits: int = 1, killed: str = "") -> subprocess.Popen[str]:
+def writer(
+    root: str, *, day: str = DAY["day"], number: int = 1, commits: int = 1, killed: str = ""
+) -> subprocess.Popen[str]:
     """Another process, which commits batches of 100 rows. `killed`: for each of these days it forks one that dies by SIGKILL before it
     puts its first, second, ... file."""
     command = [sys.executable, "-c", WRITER, root, day, str(number), str(commits), killed]
-    return subprocess.Popen(command, cwd=stores.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=stores.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def ended(process: subprocess.Popen[str]) -> list[str]:
@@ -99,10 +104,18 @@ def test_what_another_process_writes_and_deletes_is_seen_at_once(root, lake):
 def test_a_writer_that_is_killed_leaves_what_was_current(root, lake):
     old = {day: lake.draft(TOKENS.name, {"day": day}).commit() for day in "12345"}
     ended(writer(root, killed="1 2 3 4 5"))
-    assert {PUTS[int(day) - 1]: lake.current(TOKENS.name, {"day": day}) for day in old} == dict(zip(PUTS, old.values(), strict=True))
+    assert {PUTS[int(day) - 1]: lake.current(TOKENS.name, {"day": day}) for day in old} == dict(
+        zip(PUTS, old.values(), strict=True)
+    )
     # of each, what was made is whole or does not exist
     found = [lake.find(TOKENS.name, {"day": day}, ("1.0",), {}) for day in old]
-    assert [None if manifest is None else lake.read(manifest, TOKENS).num_rows for manifest in found] == [None, None, None, None, 100]
+    assert [None if manifest is None else lake.read(manifest, TOKENS).num_rows for manifest in found] == [
+        None,
+        None,
+        None,
+        None,
+        100,
+    ]
     # and the same again goes on
     (again,) = ended(writer(root, day="3"))
     assert lake.current(TOKENS.name, {"day": "3"}).batch_id == again
@@ -116,7 +129,10 @@ def test_of_writers_at_the_same_time_the_last_one_wins_and_readers_see_whole_bat
         manifest = lake.current(TOKENS.name, DAY)
         seen[manifest.batch_id] = lake.read(manifest, TOKENS).column("issue_id").to_pylist()
     made = [ended(process) for process in writers]
-    numbers = {first.batch_id: [7], **{batch_id: [number] * 100 for number, ids in zip((1, 2), made, strict=True) for batch_id in ids}}
+    numbers = {
+        first.batch_id: [7],
+        **{batch_id: [number] * 100 for number, ids in zip((1, 2), made, strict=True) for batch_id in ids},
+    }
     assert seen == {batch_id: numbers[batch_id] for batch_id in seen}
     assert lake.current(TOKENS.name, DAY).batch_id in {ids[-1] for ids in made}
     assert lake.read(first, TOKENS).num_rows == 1
@@ -151,27 +167,46 @@ def test_a_commit_is_single_objects_written_one_after_another(bucket, object_sto
     requests = object_stores.proxies[bucket.partition(":")[0]].requests
     before = len(requests)
     batch(lake)
-    assert [request.partition(" ")[0] for request in requests[before:]] == {"s3": ["PUT"] * 4, "gs": ["POST"] * 4}[bucket[:2]]
+    assert [request.partition(" ")[0] for request in requests[before:]] == {
+        "s3": ["PUT"] * 4,
+        "gs": ["POST"] * 4,
+    }[bucket[:2]]
     assert object_stores.copies() == []
 
 
-@pytest.mark.parametrize("do", [lambda lake: lake.get("x"), lambda lake: lake.put("x", b""), lambda lake: lake.names("x")])
+@pytest.mark.parametrize(
+    "do", [lambda lake: lake.get("x"), lambda lake: lake.put("x", b""), lambda lake: lake.names("x")]
+)
 def test_a_bucket_that_is_missing_is_no_empty_lake(bucket, do):
     root = bucket.replace(BUCKET, "nowhere")
-    with pytest.raises(LakeError, match=rf"^{root}/x cannot be (read|written|listed): there is no bucket nowhere\.\nMake the bucket"):
+    with pytest.raises(
+        LakeError,
+        match=rf"^{root}/x cannot be (read|written|listed): there is no bucket nowhere\.\nMake the bucket",
+    ):
         do(Lake(root))
 
 
 def test_an_address_that_nothing_opens_is_refused():
-    with pytest.raises(LakeError, match=r"^ftps://host/lake is no folder and no bucket: .*\nSet lake.root to a folder, s3://"):
+    with pytest.raises(
+        LakeError, match=r"^ftps://host/lake is no folder and no bucket: .*\nSet lake.root to a folder, s3://"
+    ):
         Lake("ftps://host/lake")
 
 
 def titler(root: str, *arguments: str, **environment: str) -> tuple[int, str]:
     """`titler` as a process of its own: its exit code, and what it says on standard error."""
     kept = {name: value for name, value in os.environ.items() if name not in environment}
-    given = {"TITLER_LAKE__ROOT": root, "TITLER_WAREHOUSE__PATH": "/nowhere/warehouse.duckdb", "TITLER_TRACKING__URI": "sqlite://"}
-    environment = {**kept, **stores.NO_OTHERS, **given, **{name: value for name, value in environment.items() if value}}
+    given = {
+        "TITLER_LAKE__ROOT": root,
+        "TITLER_WAREHOUSE__PATH": "/nowhere/warehouse.duckdb",
+        "TITLER_TRACKING__URI": "sqlite://",
+    }
+    environment = {
+        **kept,
+        **stores.NO_OTHERS,
+        **given,
+        **{name: value for name, value in environment.items() if value},
+    }
     done = subprocess.run(
         [Path(sys.executable).with_name("titler"), *arguments],
         env=environment,

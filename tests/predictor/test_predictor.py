@@ -19,7 +19,7 @@ from pipeline.networks.in_keras import Shape, build
 from pipeline.networks.shape import Decoded, Floats, Ids
 from pipeline.predictor.predictor import Predictor
 from pipeline.stages.embed import embed_part
-from pipeline.text.subwords import Subwords, Units
+from pipeline.text.subwords import BytePairEncoding, SubwordVocabulary
 from pipeline.text.vocabulary import Vocabularies, Vocabulary
 
 WORDS = ("crash", "window", "close", "number", "error", "theme")
@@ -202,8 +202,8 @@ def test_a_network_that_diverged_says_so() -> None:
         other.predict(["crash"])
 
 
-UNITS = Units.fit(["the window crash", "a crash of the window"], 280)
-OF_UNITS = Vocabularies(Subwords(UNITS, 8, start_end=False), Subwords(UNITS, 8, start_end=True))
+UNITS = BytePairEncoding.fit(["the window crash", "a crash of the window"], 280)
+OF_UNITS = Vocabularies(SubwordVocabulary(UNITS, 8, start_end=False), SubwordVocabulary(UNITS, 8, start_end=True))
 
 
 class Copying:
@@ -239,7 +239,7 @@ def test_subwords_are_read_from_raw_text_and_written_as_text(copying: Predictor)
 
 
 def test_subwords_that_are_no_text_are_an_abstention(copying: Predictor) -> None:
-    blank, half = (UNITS.texts.index(unit) + 4 for unit in ("\n", "\xc3"))
+    blank, half = (UNITS.units.index(unit) + 4 for unit in ("\n", "\xc3"))
     found = copying.title_vectors(np.array([[blank, half, 0, 0, 0, 0, 0, 0]], np.int32))
     assert (found.titles, found.confidences.tolist(), found.abstained.tolist()) == ([""], [0.0], [True])
 

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from pipeline import sample
-from pipeline.cli import console
+from pipeline.cli import query_reports
 from pipeline.index import annoy_index
-from pipeline.serving.queries import canonical, has_last_hour, others, ready
+from pipeline.index.release_index import nearest_others
+from pipeline.serving.queries import canonical_url
+from pipeline.serving.source_checks import has_last_hour, ready
 from pipeline.settings import Settings, Source
 from pipeline.source.hour_files import SourceDay
 from pipeline.warehouse import SourceTable
@@ -30,14 +32,14 @@ URL = "https://github.com/owner/repo/issues/12"
     ],
 )
 def test_an_issues_url_is_known_however_a_shell_or_a_browser_gives_it(typed):
-    assert canonical(typed) == URL
+    assert canonical_url(typed) == URL
 
 
 @pytest.mark.parametrize(
     "typed", ["crash when opening", f"{URL} crashes", f"see {URL}", "https", f"{URL}\n{URL}"]
 )
 def test_anything_else_is_a_text(typed):
-    assert canonical(typed) is None
+    assert canonical_url(typed) is None
 
 
 @pytest.fixture
@@ -49,12 +51,12 @@ def index(tmp_path):
 
 
 def test_an_issue_is_not_its_own_neighbour(index):
-    assert [item for item, _ in others(index, index.vector(0), 0, 1, 100)] == [1]
+    assert [item for item, _ in nearest_others(index, index.vector(0), 0, 1, 100)] == [1]
 
 
 def test_asked_for_more_neighbours_than_there_are_all_are_given(index):
-    assert [item for item, _ in others(index, index.vector(0), 0, 1000, 100)] == [1, 2]
-    assert [item for item, _ in others(index, index.vector(0), None, 1000, 100)] == [0, 1, 2]
+    assert [item for item, _ in nearest_others(index, index.vector(0), 0, 1000, 100)] == [1, 2]
+    assert [item for item, _ in nearest_others(index, index.vector(0), None, 1000, 100)] == [0, 1, 2]
 
 
 OVER = datetime(2015, 1, 2, tzinfo=UTC)
@@ -88,7 +90,9 @@ def test_ready_names_the_hour_and_the_source(tmp_path: Path) -> None:
 def test_status_lists_the_days_that_nobody_took(capsys: pytest.CaptureFixture[str]) -> None:
     row = {"hours_found": 24, "events": 9, "malformed": 0, "issues": 5, "trainable": 3, "verdict": "complete"}
     days = ["2015-02-27", "2015-03-01", "2015-03-02", "2015-03-05"]
-    console.status({"days": [{"day": day, **row} for day in days], "model": None, "release": None}, False)
+    query_reports.status(
+        {"days": [{"day": day, **row} for day in days], "model": None, "release": None}, False
+    )
     assert (
         capsys.readouterr().out.splitlines()[6]
         == "          never taken: 2015-02-28, 2015-03-03 to 2015-03-04"

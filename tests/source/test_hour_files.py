@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.source.hour_files import fetch, look
+from pipeline.source.hour_files import fetch, find_hours
 
 DAY = date(2015, 1, 3)
 
@@ -45,46 +45,46 @@ def address(folder: Path) -> Iterator[str]:
 
 
 def test_a_folder_tells_found_and_missing_hours(folder: Path) -> None:
-    day = look(str(folder), DAY)
-    assert [file.hour for file in day.found] == [0, 3, 13]
+    day = find_hours(str(folder), DAY)
+    assert [file.hour for file in day.files] == [0, 3, 13]
     assert day.missing == tuple(hour for hour in range(24) if hour not in (0, 3, 13))
 
 
 def test_a_file_address_is_a_folder(folder: Path) -> None:
-    assert fetch(look(folder.as_uri(), DAY), folder / "none") == fetch(
-        look(str(folder), DAY), folder / "none"
+    assert fetch(find_hours(folder.as_uri(), DAY), folder / "none") == fetch(
+        find_hours(str(folder), DAY), folder / "none"
     )
 
 
 def test_a_local_day_is_read_where_it_lies(folder: Path, tmp_path: Path) -> None:
-    assert fetch(look(str(folder), DAY), tmp_path / "down") == [
+    assert fetch(find_hours(str(folder), DAY), tmp_path / "down") == [
         folder / f"2015-01-03-{hour}.json.gz" for hour in (0, 3, 13)
     ]
     assert not (tmp_path / "down").exists()
 
 
 def test_an_hour_says_how_large_it_is_and_changes_its_stamp_with_its_file(folder: Path) -> None:
-    before = look(str(folder), DAY).found[0]
+    before = find_hours(str(folder), DAY).files[0]
     (folder / "2015-01-03-0.json.gz").write_bytes(b"another")
-    after = look(str(folder), DAY).found[0]
+    after = find_hours(str(folder), DAY).files[0]
     assert (before.size, after.size) == (20, 7)
     assert before.stamp != after.stamp
 
 
 def test_a_day_without_files_in_a_folder_with_others_is_missing(folder: Path) -> None:
-    day = look(str(folder), date(2016, 1, 1))
-    assert (day.found, len(day.missing)) == ((), 24)
+    day = find_hours(str(folder), date(2016, 1, 1))
+    assert (day.files, len(day.missing)) == ((), 24)
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such folder of hour files"):
-        look(str(tmp_path / "nowhere"), DAY)
+        find_hours(str(tmp_path / "nowhere"), DAY)
 
 
 def test_a_folder_without_hour_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "readme.txt").write_text("")
     with pytest.raises(SourceError, match="1 entries, none named like"):
-        look(str(tmp_path), DAY)
+        find_hours(str(tmp_path), DAY)
 
 
 @pytest.mark.parametrize(
@@ -94,25 +94,25 @@ def test_an_address_of_another_kind_is_refused_with_those_there_are(base: str) -
     with pytest.raises(
         SourceError, match=r"(?s)not an address of hour files.*a folder, file://, gs://, https:// or http://"
     ):
-        look(base, DAY)
+        find_hours(base, DAY)
 
 
 def test_a_web_server_is_asked_for_each_hour(address: str) -> None:
-    day = look(address, DAY)
-    assert [(file.hour, file.size) for file in day.found] == [(0, 20), (3, 20), (13, 21)]
-    assert all(file.stamp for file in day.found)
+    day = find_hours(address, DAY)
+    assert [(file.hour, file.size) for file in day.files] == [(0, 20), (3, 20), (13, 21)]
+    assert all(file.stamp for file in day.files)
     assert len(day.missing) == 21
 
 
 def test_a_remote_day_is_downloaded(address: str, tmp_path: Path) -> None:
-    paths = fetch(look(f"{address}/", DAY), tmp_path / "down")
+    paths = fetch(find_hours(f"{address}/", DAY), tmp_path / "down")
     assert [path.name for path in paths] == [f"2015-01-03-{hour}.json.gz" for hour in (0, 3, 13)]
     assert [path.read_text() for path in paths] == [path.name for path in paths]
     assert sorted(path.name for path in (tmp_path / "down").iterdir()) == sorted(path.name for path in paths)
 
 
 def test_a_remote_file_that_went_away_is_named(address: str, folder: Path, tmp_path: Path) -> None:
-    day = look(address, DAY)
+    day = find_hours(address, DAY)
     (folder / "2015-01-03-3.json.gz").unlink()
     with pytest.raises(SourceError, match=r"2015-01-03-3\.json\.gz did not come whole"):
         fetch(day, tmp_path / "down")
@@ -120,4 +120,4 @@ def test_a_remote_file_that_went_away_is_named(address: str, folder: Path, tmp_p
 
 def test_a_web_server_that_does_not_answer_is_not_a_missing_day() -> None:
     with pytest.raises(SourceError, match="cannot be reached"):
-        look("http://127.0.0.1:9", DAY)
+        find_hours("http://127.0.0.1:9", DAY)

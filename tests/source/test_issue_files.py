@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.source.issue_files import Example, read, read_pairs
+from pipeline.source.issue_files import FileIssue, read, read_pairs
 
 PAIRS = [("First title", "first body,\nwith a line"), ("Второй", "")]
 
@@ -77,13 +77,13 @@ def test_where_a_row_is_from(tmp_path, more, expected):
     ],
 )
 def test_a_time_however_it_is_written(found, expected):
-    assert Example("t", "b", more={"created_at": found}).when("created_at") == expected
+    assert FileIssue("t", "b", columns={"created_at": found}).time("created_at") == expected
 
 
 @pytest.mark.parametrize("found", ["yesterday", 1420070400000, "2015-13-01"])
 def test_a_time_that_is_none_is_refused(found):
     with pytest.raises(UsageError, match=r"a\.csv, row 1: created_at is .*; expected a time like"):
-        Example("t", "b", "a.csv, row 1", {"created_at": found}).when("created_at")
+        FileIssue("t", "b", "a.csv, row 1", {"created_at": found}).time("created_at")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.evaluation.downstream_tasks import Features
 from pipeline.predictor.predictor import Predictor
-from pipeline.source.issue_files import Example
+from pipeline.source.issue_files import FileIssue
 from pipeline.stages.evaluate_downstream import (
     TASKS,
     days_open,
@@ -24,8 +24,8 @@ from tests.predictor.test_predictor import OF_UNITS, Copying, made
 BUG, USELESS, DAYS = TASKS
 
 
-def issue(**more: Any) -> Example:
-    return Example("t", "b", "a.csv, row 1", more)
+def issue(**more: Any) -> FileIssue:
+    return FileIssue("t", "b", "a.csv, row 1", more)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_what_cannot_be_split_says_why() -> None:
     assert split(dated, lambda test: "too few")[2] == "by repository too few; by time too few"
 
 
-def figures(task: Any, issues: list[Example]) -> dict[str, Any]:
+def figures(task: Any, issues: list[FileIssue]) -> dict[str, Any]:
     return figures_of(
         task, issues, Features(np.zeros((len(issues), 2), dtype=np.float32), [[]] * len(issues))
     )
@@ -124,7 +124,7 @@ def figures(task: Any, issues: list[Example]) -> dict[str, Any]:
     ],
 )
 def test_a_question_that_the_file_does_not_answer_is_skipped_with_the_reason(
-    task: Any, issues: list[Example], why: str
+    task: Any, issues: list[FileIssue], why: str
 ) -> None:
     assert figures(task, issues)["skipped"] == why
 
@@ -140,7 +140,7 @@ def test_the_keys_are_the_same_whether_a_question_is_answered_or_not() -> None:
 
 
 def test_the_bag_of_words_is_of_the_text_that_the_embedding_reads() -> None:
-    issues = [Example("The window", "the crash")]
+    issues = [FileIssue("The window", "the crash")]
     both = features_of(Predictor("m", cast(Any, Copying()), OF_UNITS, "titler", 0.0, 16), issues)
     assert (both.embeddings.tolist(), both.tokens) == ([[6.0]], [["the", "window", "the", "crash"]])
     words = made()

@@ -53,7 +53,7 @@ def test_the_articles_csv_gives_repository_and_number_by_the_quoted_address(tmp_
         "author": None,
         "title": "Title number 0",
         "body": f"{BODY} 0",
-        "created_at": extract_file.NO_DAY,
+        "created_at": extract_file.NO_DATE,
         "event_id": "",
         "trainable": True,
     }
@@ -140,7 +140,7 @@ def test_the_same_content_is_taken_once_whatever_the_file_is_called(tmp_path: Pa
 
 
 def test_a_large_file_has_several_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extract_file, "ROWS_A_PART", 16)
+    monkeypatch.setattr(extract_file, "ROWS_PER_PART", 16)
     pq.write_table(pa.Table.from_pylist(others()), tmp_path / "a.parquet")
     manifest, _ = extract_file.run(Lake(str(tmp_path / "lake")), SETTINGS, tmp_path / "a.parquet")
     assert [file.rows for file in manifest.files] == [16, 16, 8]
@@ -158,8 +158,8 @@ def test_a_file_without_trainable_rows_is_refused_and_leaves_nothing(tmp_path: P
         match=r"a\.jsonl: 0 of 2 rows are trainable \(not: 1 no body, 1 short body\), 0 to learn from",
     ):
         extract_file.run(lake, SETTINGS, path)
-    assert lake.names(ISSUES.name) in ([], [f"file={extract_file.digest_of(path)[:16]}"])
-    assert lake.current(ISSUES.name, {"file": extract_file.digest_of(path)[:16]}) is None
+    assert lake.names(ISSUES.name) in ([], [f"file={extract_file.file_digest(path)[:16]}"])
+    assert lake.current(ISSUES.name, {"file": extract_file.file_digest(path)[:16]}) is None
 
 
 def test_a_time_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
-from pipeline.lake.batches import Lake, Manifest
-from pipeline.stages.extract import History, judge, judge_again
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
+from pipeline.source.verdict_history import VerdictHistory, judge_all_again, judge_day
 
 DAYS = [f"2015-01-{number:02d}" for number in range(1, 11)]
 EVENTS = {**dict.fromkeys(DAYS, 1000), "2015-01-10": 60}
@@ -27,7 +28,7 @@ def ingested(folder: Path, days: list[str]) -> Lake:
     """A lake into which these days came in this order, each judged by those before."""
     lake = Lake(str(folder))
     for day in days:
-        judge(lake, issues_of(lake, day, EVENTS[day]), History(lake))
+        judge_day(lake, issues_of(lake, day, EVENTS[day]), VerdictHistory(lake))
     return lake
 
 
@@ -43,7 +44,7 @@ def verdict(lake: Lake, day: str) -> Any:
 def test_a_collapse_is_seen_once_the_days_before_it_are_there(tmp_path: Path) -> None:
     lake = ingested(tmp_path, ["2015-01-10", *DAYS[:9]])
     assert verdict(lake, "2015-01-10") == "complete"
-    assert judge_again(lake) == ("2015-01-10",)
+    assert judge_all_again(lake) == ("2015-01-10",)
     assert verdict(lake, "2015-01-10") == "collapsed"
 
 
@@ -54,17 +55,17 @@ def test_a_collapse_is_seen_once_the_days_before_it_are_there(tmp_path: Path) ->
 )
 def test_the_order_in_which_days_came_does_not_matter(tmp_path: Path, order: list[str]) -> None:
     lake = ingested(tmp_path / "any", order)
-    judge_again(lake)
+    judge_all_again(lake)
     assert rows(lake) == rows(ingested(tmp_path / "calendar", DAYS))
 
 
 def test_what_was_judged_in_the_order_of_the_days_stays_as_it_is(tmp_path: Path) -> None:
     lake = ingested(tmp_path, DAYS)
-    assert judge_again(lake) == ()
+    assert judge_all_again(lake) == ()
 
 
 def test_a_day_that_is_being_extracted_again_is_left_to_its_extraction(tmp_path: Path) -> None:
     lake = ingested(tmp_path, ["2015-01-10", *DAYS[:9]])
     issues_of(lake, "2015-01-10", 900)
-    assert judge_again(lake) == ()
+    assert judge_all_again(lake) == ()
     assert verdict(lake, "2015-01-10") == "complete"

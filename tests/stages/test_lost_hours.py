@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipeline import sample
-from pipeline.cli import console
+from pipeline.cli import stage_reports
 from pipeline.contracts import ISSUES
-from pipeline.lake.batches import Lake, Manifest
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
 from pipeline.settings import Compute, LakeSettings, Settings, Source
 from pipeline.stages import extract
 
@@ -52,16 +53,20 @@ def test_an_hour_that_comes_is_taken_and_one_that_goes_is_kept(
 
     hour(settings, 3).rename(tmp_path / "late")  # the source is as it was at first, of which there is a batch
     outcome, health = extract.run(lake, settings, [DAY])
-    assert (outcome.made, outcome.kept, current(settings)) == (0, {"2024-01-01": "23 of the 24 hours"}, whole)
+    assert (outcome.made, outcome.unchanged_days, current(settings)) == (
+        0,
+        {"2024-01-01": "23 of the 24 hours"},
+        whole,
+    )
     assert health[0]["verdict"] == "complete"
-    console.extracted(lake, settings, outcome, health)
+    stage_reports.extracted(lake, settings, outcome, health)
     assert [line for line in capsys.readouterr().out.splitlines() if "quarantine" not in line][-2:] == [
         "    2024-01-01 stays as it is: the source has 23 of the 24 hours that it was taken with.",
         "    Take it nonetheless: titler extract --day 2024-01-01 --again",
     ]
 
     outcome, health = extract.run(lake, settings, [DAY], again=True)
-    assert (outcome.made, outcome.kept, health[0]["verdict"]) == (1, {}, "partial")
+    assert (outcome.made, outcome.unchanged_days, health[0]["verdict"]) == (1, {}, "partial")
 
 
 @pytest.mark.parametrize(
@@ -88,4 +93,4 @@ def test_an_hour_that_comes_is_taken_and_one_that_goes_is_kept(
     ],
 )
 def test_what_is_lost(then: dict[str, object], now: dict[str, object], left: str) -> None:
-    assert extract.lost(then, now) == left
+    assert extract.lost_data(then, now) == left

@@ -7,13 +7,13 @@ import pyarrow as pa
 import pytest
 
 from pipeline.contracts import ISSUES, TOKENS, VECTORS
-from pipeline.dataset.training_batches import Batches
+from pipeline.dataset.training_batches import TrainingBatches
 from pipeline.lake.batches import Lake
 from pipeline.lake.list_columns import list_column, list_matrix
 from pipeline.lake.pinned import Plan
+from pipeline.source.trainable import count_untrainable
 from pipeline.stages import extract
 from pipeline.stages.clean import clean_part
-from pipeline.stages.extract import untrainable
 from pipeline.stages.vectorize import vectorize_part
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
@@ -87,7 +87,7 @@ def test_an_issue_counts_under_the_first_threshold_that_it_fails():
         issue(5, "a very very long title", "a good enough body"),
         issue(6, "a good title", "a body that goes on for far too long, really"),
     )
-    assert untrainable(rows, LIMITS) == {
+    assert count_untrainable(rows, LIMITS) == {
         "no_body": 1,
         "short_body": 1,
         "short_title": 1,
@@ -117,10 +117,12 @@ def test_batches_hold_the_trainable_issues_of_a_part_that_are_not_superseded(tmp
     ]
     day = vectors_of(lake, "2015-01-01", rows)
     plan = Plan(days=(), superseded={"2015-01-01": [5]}, facts={}, opened_at="")
-    assert [bodies.tolist() for bodies, _ in Batches(lake, [day], plan, "train", (2, 2), 10)(1)] == [[[2, 2]]]
-    assert [titles.tolist() for _, titles in Batches(lake, [day], plan, "validation", (2, 2), 10)(1)] == [
-        [[4, 4]]
+    assert [bodies.tolist() for bodies, _ in TrainingBatches(lake, [day], plan, "train", (2, 2), 10)(1)] == [
+        [[2, 2]]
     ]
+    assert [
+        titles.tolist() for _, titles in TrainingBatches(lake, [day], plan, "validation", (2, 2), 10)(1)
+    ] == [[[4, 4]]]
 
 
 def test_an_epoch_has_every_issue_once_in_an_order_of_its_own(tmp_path):
@@ -129,7 +131,7 @@ def test_an_epoch_has_every_issue_once_in_an_order_of_its_own(tmp_path):
         vectors_of(lake, f"2015-01-0{d}", [(10 * d + n, "golang/go", True) for n in range(5)])
         for d in (1, 2, 3)
     ]
-    batches = Batches(lake, days, Plan((), {}, {}, ""), "train", (2, 2), 4, seed=1)
+    batches = TrainingBatches(lake, days, Plan((), {}, {}, ""), "train", (2, 2), 4, seed=1)
 
     def order(epoch: int) -> list[int]:
         return [row[0] for bodies, _ in batches(epoch) for row in bodies.tolist()]
@@ -152,13 +154,13 @@ def test_an_epoch_has_every_issue_once_in_an_order_of_its_own(tmp_path):
     ],
 )
 def test_issues_that_stream_in_are_written_part_by_part(monkeypatch, batches, parts):
-    monkeypatch.setattr(extract, "ROWS_A_PART", 4)
+    monkeypatch.setattr(extract, "ROWS_PER_PART", 4)
     numbers = iter(range(100))
     stream = [
         pa.record_batch({"number": pa.array([next(numbers) for _ in range(rows)], pa.int64())})
         for rows in batches
     ]
-    found = list(extract.parts_of(stream))
+    found = list(extract.split_into_parts(stream))
     assert [len(part) for part in found] == parts
     assert [number for part in found for number in part.column("number").to_pylist()] == list(
         range(sum(batches))

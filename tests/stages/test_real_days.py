@@ -11,12 +11,13 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipeline.cli import console, whole_job
+from pipeline.cli import query_reports, stage_reports, whole_job
+from pipeline.cli.options import Context
 from pipeline.errors import StoppedError
 from pipeline.lake.batches import Lake
-from pipeline.lake.pinned import Pinned
-from pipeline.releases import release
-from pipeline.serving import queries
+from pipeline.lake.pinned import Pinned, pinned_names
+from pipeline.releases.current import current_release_id
+from pipeline.serving import status as serving_status
 from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Text
 from pipeline.stages import extract, publish
 from tests.support.replay import replay
@@ -69,7 +70,7 @@ def told(lake: Lake, settings: Settings) -> str:
     """What `titler run` says of the last week, once the others are extracted, and how it ends."""
     extract.run(lake, settings, DAYS[:-7])
     with pytest.raises(StoppedError) as stopped:
-        whole_job.run(lake, settings, DAYS[-7:], retrain=False, variant=None, epochs=None)
+        whole_job.run(Context.of(settings), DAYS[-7:], retrain=False, variant=None, epochs=None)
     return str(stopped.value)
 
 
@@ -79,23 +80,23 @@ def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
 
 
 def test_the_release_stops_and_says_why_and_what_to_type(told: str, lake: Lake) -> None:
-    (name,) = release.names(lake)
+    (name,) = pinned_names(lake, "releases")
     assert told.splitlines() == [
         f"2020-01-09: 1 issue where 27 are usual for a Thursday (24 of 24 hours found), so the day has collapsed and stops release {name}.",
         "See what the source gave:  titler status --day 2020-01-09",
         "Fetch it again:            titler extract --day 2020-01-09 --again; then clean it and plan another release",
         f'Accept it as it is:        titler publish --release {name} --accept 2020-01-09 --because "..."',
     ]
-    assert release.pointed(lake) is None
+    assert current_release_id(lake) is None
 
 
 def test_of_all_days_these_two_are_not_complete(told: str, lake: Lake, settings: Settings) -> None:
-    verdicts = {day["day"]: day["verdict"] for day in queries.status(lake, settings)["days"]}
+    verdicts = {day["day"]: day["verdict"] for day in serving_status.status(lake, settings)["days"]}
     assert (len(verdicts), {day: verdict for day, verdict in verdicts.items() if verdict != "complete"}) == (
         42,
         {"2020-01-08": "partial", "2020-01-09": "collapsed"},
     )
-    assert queries.reasons(lake, verdicts) == {
+    assert serving_status.verdict_reasons(lake, verdicts) == {
         "2020-01-08": "21 of 24 hours found",
         "2020-01-09": "1 issue where 27 are usual for a Thursday",
     }
@@ -104,15 +105,15 @@ def test_of_all_days_these_two_are_not_complete(told: str, lake: Lake, settings:
 def test_extract_and_status_say_why(
     told: str, lake: Lake, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    console.extracted(lake, settings, *extract.run(lake, settings, [LOST, EMPTIED, AFTER]))
+    stage_reports.extracted(lake, settings, *extract.run(lake, settings, [LOST, EMPTIED, AFTER]))
     assert capsys.readouterr().out.splitlines()[-2:] == [
         "    2020-01-08 is partial: 21 of 24 hours found",
         "    2020-01-09 is collapsed: 1 issue where 27 are usual for a Thursday (24 of 24 hours found)",
     ]
-    console.status(
-        queries.status(lake, settings, str(EMPTIED), str(EMPTIED)),
+    query_reports.status(
+        serving_status.status(lake, settings, str(EMPTIED), str(EMPTIED)),
         False,
-        queries.reasons(lake, [str(EMPTIED)]),
+        serving_status.verdict_reasons(lake, [str(EMPTIED)]),
     )
     assert capsys.readouterr().out.splitlines()[:3] == [
         "days      1 collapsed",
@@ -124,10 +125,10 @@ def test_extract_and_status_say_why(
 def test_once_accepted_it_is_published_and_every_row_can_be_told_its_days_verdict(
     told: str, lake: Lake, settings: Settings
 ) -> None:
-    (name,) = release.names(lake)
+    (name,) = pinned_names(lake, "releases")
     row = publish.run(lake, settings, Pinned(lake, "releases", name), {str(EMPTIED): "the source lost them"})
     (taken,) = json.loads(row["accepted"])
-    assert (release.pointed(lake), taken["day"], taken["because"]) == (
+    assert (current_release_id(lake), taken["day"], taken["because"]) == (
         name,
         "2020-01-09",
         "the source lost them",

@@ -11,8 +11,8 @@ from pipeline.contracts import ISSUES, SOURCE_HEALTH
 from pipeline.errors import StoppedError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, PinnedDay
+from pipeline.releases.audit import audit
 from pipeline.settings import Settings
-from pipeline.stages.publish import audit
 
 
 def stopped(folder: Path, days: dict[str, dict[str, Any]], name: str = "r") -> StoppedError:
@@ -27,9 +27,9 @@ def stopped(folder: Path, days: dict[str, dict[str, Any]], name: str = "r") -> S
         members.append(health)
     release = Pinned(lake, "releases", name)
     release.open(pinned, {})
-    release.set_members(SOURCE_HEALTH.name, members)
+    release.members.put(SOURCE_HEALTH.name, members)
     with pytest.raises(StoppedError) as raised:
-        audit(lake, Settings(), release, {})
+        audit(Settings(), release, {}, [])
     return raised.value
 
 

@@ -10,12 +10,14 @@ import pytest
 
 from pipeline.contracts import ISSUES, SOURCE_HEALTH, VECTORS
 from pipeline.errors import UsageError
-from pipeline.lake.batches import Lake, Manifest
-from pipeline.lake.pinned import Pinned, Plan, pin
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pinned import Pinned, Plan, pin_days
 from pipeline.settings import LakeSettings, Model, Settings, Text
 from pipeline.stages import clean, vectorize, vocab
-from pipeline.stages.vocab import Asked, prepare_part, vocabularies_of
-from pipeline.text.subwords import Subwords
+from pipeline.stages.vocab import ModelRequest, prepare_part
+from pipeline.text.stored_vocabularies import load_vocabularies
+from pipeline.text.subwords import SubwordVocabulary
 from tests.stages.test_parts import issue
 
 TRAIN, VALIDATE = "golang/go", "opencv/opencv"
@@ -45,7 +47,7 @@ class Here:
 
     def model(self, name: str = "m") -> Pinned:
         model = Pinned(self.lake, "models", name)
-        vocab.run(self.lake, self.settings, model, Asked())
+        vocab.run(self.lake, self.settings, model, ModelRequest())
         return model
 
 
@@ -55,12 +57,12 @@ def here(tmp_path: Path) -> Here:
 
 
 def test_units_are_learned_from_what_trains(here: Here) -> None:
-    made = here.model().members("vocabulary", "vocab")[0]
-    vocabularies = vocabularies_of(here.lake, made)
+    made = here.model().members["vocabulary"][0]
+    vocabularies = load_vocabularies(here.lake, made)
     body, title = vocabularies.body, vocabularies.title
-    assert isinstance(body, Subwords)
-    assert {" crash", " tree", "view"} <= set(body.units.texts)
-    assert not any("zebra" in unit for unit in body.units.texts)
+    assert isinstance(body, SubwordVocabulary)
+    assert {" crash", " tree", "view"} <= set(body.encoding.units)
+    assert not any("zebra" in unit for unit in body.encoding.units)
     assert (body.length, title.length, body.size) == (12, 6, title.size)
     assert made.figures == {
         "id": vocabularies.id,
@@ -73,14 +75,14 @@ def test_units_are_learned_from_what_trains(here: Here) -> None:
 
 
 def test_the_same_days_give_the_same_vocabulary(here: Here) -> None:
-    first, second = (here.model(name).members("vocabulary", "vocab")[0] for name in ("m", "n"))
+    first, second = (here.model(name).members["vocabulary"][0] for name in ("m", "n"))
     assert first.figures["id"] == second.figures["id"]
 
 
 def test_issues_become_ids_as_they_were_written(here: Here) -> None:
     model = here.model()
     manifests = vectorize.run(here.lake, here.settings, model).manifests
-    vocabularies = vocabularies_of(here.lake, model.members("vocabulary", "vocab")[0])
+    vocabularies = load_vocabularies(here.lake, model.members["vocabulary"][0])
     rows = [row for manifest in manifests for row in here.lake.read(manifest, VECTORS).to_pylist()]
     body, title = vocabularies.body, vocabularies.title
     assert [
@@ -101,8 +103,8 @@ def test_a_rerun_and_a_release_find_what_was_vectorized(here: Here) -> None:
     again = vectorize.run(here.lake, here.settings, model)
     release = Pinned(here.lake, "releases", "r")
     release.open(
-        pin(here.lake, ["2015-01-01", "2015-01-02"]),
-        {"predictor": model.members("vocabulary", "vocab")[0].folder},
+        pin_days(here.lake, ["2015-01-01", "2015-01-02"]),
+        {"predictor": model.members["vocabulary"][0].folder},
     )
     released = vectorize.run(here.lake, here.settings, release)
     assert (first.made, again.made, released.made) == (2, 0, 0)
@@ -116,8 +118,8 @@ def test_a_day_whose_issues_are_others_is_vectorized_again(here: Here) -> None:
     here.ingest("2015-01-02", [AGAIN])
     release = Pinned(here.lake, "releases", "r")
     release.open(
-        pin(here.lake, ["2015-01-01", "2015-01-02"]),
-        {"predictor": model.members("vocabulary", "vocab")[0].folder},
+        pin_days(here.lake, ["2015-01-01", "2015-01-02"]),
+        {"predictor": model.members["vocabulary"][0].folder},
     )
     assert vectorize.run(here.lake, here.settings, release).made == 1
 
@@ -129,8 +131,8 @@ def test_of_many_issues_some_are_read_evenly(tmp_path: Path) -> None:
     ]
     manifest = here.ingest("2015-01-01", rows)
     plan = Plan((), {"2015-01-01": [2]}, {}, "")  # the second was opened on another day first
-    assert prepare_part((manifest, manifest.files[0]), here.lake, plan, every=2) == ["t1", "t4", "b1", "b4"]
-    assert prepare_part((manifest, manifest.files[0]), here.lake, plan, every=1)[4:] == ["b1", "", "b4", "b5"]
+    assert prepare_part((manifest, manifest.files[0]), here.lake, plan, step=2) == ["t1", "t4", "b1", "b4"]
+    assert prepare_part((manifest, manifest.files[0]), here.lake, plan, step=1)[4:] == ["b1", "", "b4", "b5"]
 
 
 def test_days_without_an_issue_to_validate_with_are_refused(tmp_path: Path) -> None:

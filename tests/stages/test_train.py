@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.lake.pinned import Pinned
+from pipeline.predictor.loading import load_predictor
 from pipeline.settings import Model
 from pipeline.stages import train, vectorize
-from pipeline.stages.embed import load_predictor
 from tests.stages.test_subwords import AGAIN, CRASH, OTHER, Here
 
 

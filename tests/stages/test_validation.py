@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from pipeline.networks.in_keras import Shape, build
+from pipeline.predictor.held_out import embed_queries, predict_held_out
 from pipeline.predictor.predictor import Predictor
-from pipeline.stages.evaluate import RETRIEVAL_ISSUES, drawn
-from pipeline.stages.validation import answers, asked
+from pipeline.stages.evaluate import RETRIEVAL_ISSUES, sample_rows
 from pipeline.text.vocabulary import Vocabularies, Vocabulary
 
 WORDS = ("crash", "window", "close")
@@ -33,14 +33,16 @@ def predictor() -> Predictor:
 
 
 def test_a_title_that_the_threshold_withholds_is_known_all_the_same(predictor: Predictor) -> None:
-    found = answers(dataclasses.replace(predictor, abstain_below=0.6), BODIES)
-    assert found.given == ["", "", ""]
+    found = predict_held_out(dataclasses.replace(predictor, abstain_below=0.6), BODIES)
+    assert found.titles == ["", "", ""]
     assert found.titles == ["crash crash crash crash", "", "crash crash crash crash"]
     assert found.confidences.tolist() == pytest.approx([0.5, 0, 0.5])
 
 
 def test_titles_told_come_with_their_confidence_and_rouge(predictor: Predictor) -> None:
-    confidences, rouge = answers(predictor, BODIES).told(["crash", "nothing known", "other"])
+    confidences, rouge = predict_held_out(predictor, BODIES).confidences_and_rouge(
+        ["crash", "nothing known", "other"]
+    )
     assert confidences.tolist() == pytest.approx([0.5, 0.5])
     assert rouge.tolist() == pytest.approx([40, 0])
 
@@ -48,13 +50,13 @@ def test_titles_told_come_with_their_confidence_and_rouge(predictor: Predictor) 
 def test_a_text_is_asked_as_a_body_is_embedded_and_one_without_a_known_word_has_no_vector(
     predictor: Predictor,
 ) -> None:
-    found = answers(predictor, BODIES).embeddings
-    np.testing.assert_allclose(asked(predictor, BODIES), found, atol=1e-6)
+    found = predict_held_out(predictor, BODIES).embeddings
+    np.testing.assert_allclose(embed_queries(predictor, BODIES), found, atol=1e-6)
     assert [bool(row.any()) for row in found] == [True, False, True]
 
 
 def test_retrieval_is_measured_on_all_issues_up_to_a_number_and_then_on_the_same_draw() -> None:
-    assert drawn(5).tolist() == [0, 1, 2, 3, 4]
-    many = drawn(3 * RETRIEVAL_ISSUES)
+    assert sample_rows(5).tolist() == [0, 1, 2, 3, 4]
+    many = sample_rows(3 * RETRIEVAL_ISSUES)
     assert (len(many), many.tolist()) == (RETRIEVAL_ISSUES, sorted(set(many.tolist())))
-    assert drawn(3 * RETRIEVAL_ISSUES).tolist() == many.tolist()
+    assert sample_rows(3 * RETRIEVAL_ISSUES).tolist() == many.tolist()

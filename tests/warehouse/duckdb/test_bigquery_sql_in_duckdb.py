@@ -121,7 +121,7 @@ def test_the_table_functions_take_these_arguments() -> None:
 
 
 def test_no_argument_has_the_name_of_a_column_because_it_would_hide_it() -> None:
-    columns = {name for table in contracts.TABLES.values() for name in table.in_warehouse.names}
+    columns = {name for table in contracts.TABLES.values() for name in table.warehouse_schema.names}
     arguments = {name for query in Query.folder("functions") for name in table_function(query.sql).arguments}
     assert arguments & columns == set()
 

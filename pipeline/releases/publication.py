@@ -1,0 +1,71 @@
+"""Makes a release current in the warehouse and in the lake: load, stage, check, swap, record, pointer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline import warehouse
+from pipeline.contracts import RELEASE_MEMBERS, RELEASES, TABLES
+from pipeline.errors import StoppedError
+from pipeline.lake.pinned import Pinned
+from pipeline.releases.current import POINTER
+from pipeline.releases.members import ReleaseContent
+from pipeline.releases.records import RECORD
+from pipeline.settings import Settings
+
+
+def make_current(
+    settings: Settings,
+    release: Pinned,
+    content: ReleaseContent,
+    record: dict[str, Any],
+    published: Sequence[tuple[dict[str, Any], ReleaseContent]],
+) -> dict[str, Any]:
+    """Makes a release current; returns its record with the time of publication.
+
+    `content` is complete; `published` are the records and contents of all published releases.
+
+    The steps, in order: load the batches; stage the release beside the current one; run the checks of
+    `sql/checks`; swap, the one step that readers see; write the record; set the lake's pointer.
+    Raises StoppedError, naming the first failed check and its first row. The caller must hold the publish lock.
+    """
+    published_at = datetime.now(UTC).isoformat(timespec="microseconds")
+    record = {**record, "rolled_back": False, "published_at": published_at}
+    others = [one for one in published if one[0]["release_id"] != record["release_id"]]
+    records, contents = [*(one[0] for one in others), record], [*(one[1] for one in others), content]
+    members = pa.Table.from_pylist([row for one in contents for row in one.members], RELEASE_MEMBERS.schema)
+    batches = {
+        table: list({batch.batch_id: batch for one in contents for batch in one.batches[table]}.values())
+        for table in content.batches
+    }
+    connection = warehouse.connect(settings, "publish", release_id=record["release_id"])
+    for table, table_batches in batches.items():
+        connection.load(TABLES[table], table_batches)
+    with connection.stage(releases_table(records), members, batches) as staged:
+        for failure in staged.check():
+            raise StoppedError(
+                f"Release {record['release_id']}: {failure.count} rows fail the check {failure.check} "
+                f"({failure.prose}). The first: {failure.rows.slice(0, 1).to_pylist()[0]}.",
+                f"The current release stays current. The check: sql/checks/{failure.check}.sql",
+                event=f"release/{record['release_id']}/{failure.check}",
+            )
+        staged.make_current()
+    release.notes[RECORD] = record
+    release.lake.put_json(POINTER, {"release_id": record["release_id"]})
+    return record
+
+
+def releases_table(records: Sequence[dict[str, Any]]) -> pa.Table:
+    """releases_v1 with these records. The last one is the current release."""
+    rows = []
+    for record in records:
+        status = "rolled_back" if record.get("rolled_back") else "published"
+        row = {name: record.get(name) for name in RELEASES.schema.names if name != "status"}
+        published_at = datetime.fromisoformat(record["published_at"])
+        rows.append({**row, "published_at": published_at, "status": status})
+    rows[-1]["status"] = "current"
+    return pa.Table.from_pylist(rows, schema=RELEASES.schema)
