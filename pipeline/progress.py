@@ -1,4 +1,4 @@
-"""What is told while work goes on: progress bars on a terminal, silence in a pipe."""
+"""Output while a command runs: lines, and progress bars if standard error is a terminal."""
 
 from __future__ import annotations
 
@@ -12,18 +12,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 Item = TypeVar("Item")
 
-_live: list[Progress] = []  # one at a time can be drawn: what begins within another is a second bar in it
+_live: list[
+    Progress
+] = []  # rich draws one Progress at a time: a nested bar is added to the one that is drawn
 
 
 def say(line: str) -> None:
-    """A line on standard output; above the bars where there are any."""
+    """Prints a line on standard output, above any progress bars."""
     print(line, flush=True)
 
 
 def track(
     items: Iterable[Item], label: str, total: int, size: Callable[[Item], int] = lambda item: 1
 ) -> Iterator[Item]:
-    """Yields `items`, moving a bar of `total` steps, `size(item)` each, on standard error while it is a terminal."""
+    """Yields `items` and advances a bar of `total` steps by `size(item)` per item.
+
+    The bar is on standard error, and only if that is a terminal.
+    """
     if not sys.stderr.isatty():
         yield from items
         return

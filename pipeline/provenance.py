@@ -1,4 +1,5 @@
-"""Who runs the command, and which Titler it is: the installed version and, in a git checkout, the commit."""
+"""The user who runs the command, and the revision of the code: installed version and, in a git checkout,
+commit."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from pathlib import Path
 
 
 def user_name() -> str:
-    """The name of the user who runs this process, or `uid 1000` where the system has no name for it, as in a container."""
+    """The name of the user who runs this process; `uid 1000`, for example, if the user has no name, as in a
+    container."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -20,18 +22,21 @@ def user_name() -> str:
 
 @dataclass(frozen=True)
 class Revision:
-    """What can be told of the code that runs."""
+    """The revision of the code that runs."""
 
     version: str
-    """the package's; `none` where it is not installed"""
+    """version of the installed package; `none` if it is not installed"""
     commit: str = ""
-    """40 hex digits; empty where `pipeline` does not lie at the top of a git checkout, or git is not there"""
+    """40 hex digits; empty if `pipeline` is not at the top of a git checkout, or git is not installed"""
     changed: bool = False
-    """whether files that git knows differ from the commit"""
+    """whether tracked files differ from the commit"""
 
 
 def revision(package: Path = Path(__file__).parent) -> Revision:
-    """The revision of the code in a folder `pipeline`. An installed package inside somebody else's checkout is none of its commits."""
+    """The revision of the code in a folder `pipeline`.
+
+    An installed package inside another project's checkout has no commit.
+    """
     try:
         version = importlib.metadata.version("titler")
     except importlib.metadata.PackageNotFoundError:
@@ -46,11 +51,11 @@ def revision(package: Path = Path(__file__).parent) -> Revision:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What git prints; None where it is not installed, refuses, or does not answer."""
+    """The output of git; None if git is not installed, fails or does not answer within 10 seconds."""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return process.stdout.strip()

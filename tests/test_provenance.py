@@ -1,4 +1,4 @@
-"""Which commit a checkout is at, and that an installed package is at none."""
+"""The commit of a checkout; an installed package has none."""
 
 from __future__ import annotations
 
@@ -27,30 +27,28 @@ def package(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_checkout_is_at_its_commit(package: Path) -> None:
+def test_a_checkout_has_its_commit(package: Path) -> None:
     assert (revision(package).commit, revision(package).changed) == (git(package, "rev-parse", "HEAD"), False)
 
 
-def test_a_file_that_was_changed_since_is_told(package: Path) -> None:
+def test_a_changed_file_is_detected(package: Path) -> None:
     (package / "__init__.py").write_text("changed = 1")
     assert revision(package).changed
 
 
-def test_a_package_inside_another_checkout_is_at_none_of_its_commits(package: Path) -> None:
+def test_a_package_inside_another_checkout_has_no_commit(package: Path) -> None:
     installed = package.parent / ".venv" / "lib" / "pipeline"
     installed.mkdir(parents=True)
     assert (revision(installed).commit, revision(installed).changed) == ("", False)
 
 
-def test_a_folder_that_the_checkout_does_not_know_is_at_none_of_its_commits(package: Path) -> None:
+def test_an_untracked_folder_has_no_commit(package: Path) -> None:
     git(package, "rm", "-r", "--cached", ".")
     assert revision(package).commit == ""
 
 
-def test_outside_any_checkout_there_is_a_version_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = revision(tmp_path)
-    assert (found.commit, bool(found.version)) == ("", True)
+def test_outside_a_checkout_there_is_only_a_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = revision(tmp_path)
+    assert (outside.commit, bool(outside.version)) == ("", True)
     monkeypatch.setenv("PATH", "")
-    assert revision(tmp_path) == found
+    assert revision(tmp_path) == outside
