@@ -117,7 +117,7 @@ _DISK_ERRORS = (
 
 
 def disk_error(error: BaseException) -> TitlerError | None:
-    """A disk that is full, read-only, failing or not accessible, as a TitlerError; None for any other error."""
+    """A full, read-only, failing or inaccessible disk as a TitlerError; None for any other error."""
     if not isinstance(error, OSError) or error.errno not in _DISK_ERRORS:
         return None
     place = f"{error.filename}: " if error.filename else ""

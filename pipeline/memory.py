@@ -8,7 +8,8 @@ from pathlib import Path
 
 
 def reset_peak() -> None:
-    """Linux: resets this process's peak (proc(5), clear_refs). Elsewhere the peak stays that of the process's life."""
+    """Linux: resets this process's peak (proc(5), clear_refs). Elsewhere the peak stays that of the process's
+    life."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
