@@ -275,7 +275,7 @@ def test_a_day_extracted_from_bigquery_is_the_day_of_the_hour_files(night: Night
     # a line that is no event is in no table
     assert (from_bigquery.figures["malformed"], from_hours.figures["malformed"]) == (
         1,
-        1 + len(sample.MALFORMED),
+        1 + len(sample.MALFORMED_LINES),
     )
 
 
