@@ -1,0 +1,135 @@
+"""A lake that an earlier version wrote: every verb reads it, reuses its batches and answers as before."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import sample
+from pipeline.cli import app
+from pipeline.contracts import PREDICTOR
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned, pinned_names
+from pipeline.releases.current import current_release_id
+from tests.support.unpacked_lake import UnpackedLake, unpack
+from tests.upgrade.write_lake import BODY
+
+ARCHIVES = sorted(Path(__file__).parent.glob("lake-*.tar.xz"))
+Titler = Callable[..., str]
+
+
+@pytest.fixture(params=ARCHIVES, ids=lambda path: path.name.removesuffix(".tar.xz"))
+def old(request: pytest.FixtureRequest, tmp_path: Path) -> UnpackedLake:
+    return unpack(request.param, tmp_path)
+
+
+@pytest.fixture
+def titler(old: UnpackedLake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Titler:
+    """Runs a verb on the old lake; returns what it printed."""
+    monkeypatch.setenv("TITLER_ALERTS__STALE_AFTER_HOURS", "0")
+
+    def run(command: str, *arguments: str, settings: str = "settings.toml") -> str:
+        options = ["--settings", str(old.folder / settings)]
+        capsys.readouterr()
+        assert app(args=[*options, *command.split(), *arguments], standalone_mode=False) in (None, 0)
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_extracted_and_cleaned_days_are_reused(old: UnpackedLake, titler: Titler) -> None:
+    before = old.manifests()
+    assert "0 days made, 3 days reused" in titler("extract --from 2024-01-01 --to 2024-01-03")
+    assert "0 days made, 3 days reused" in titler("clean --from 2024-01-01 --to 2024-01-03")
+    assert old.manifests() == before
+
+
+@pytest.mark.parametrize(("settings", "days"), [("settings.toml", 2), ("words.toml", 3)], ids=["copy", "gru"])
+def test_a_model_is_reused_stage_by_stage(
+    old: UnpackedLake, titler: Titler, settings: str, days: int
+) -> None:
+    lake, before = Lake(str(old.folder / "lake")), old.manifests()
+    name = "words" if settings == "words.toml" else old.expected["status"]["model"]["name"]
+    predictor = Pinned(lake, "models", name).members[PREDICTOR][0]
+    lake.delete(f"models/{name}/members/{PREDICTOR}.json")  # so that it must be found by its fingerprint
+    titler(f"vocab {name}", settings=settings)
+    assert f"0 days made, {days} days reused" in titler(f"vectorize --model {name}", settings=settings)
+    titler(f"train {name}", settings=settings)
+    assert Pinned(lake, "models", name).members[PREDICTOR][0] == predictor
+    assert old.manifests() == before
+
+
+def test_a_model_of_a_file_is_reused(old: UnpackedLake, titler: Titler) -> None:
+    before = old.manifests()
+    printed = titler("train", "--from-file", str(old.folder / "issues.jsonl"))
+    assert "60 rows" in printed
+    assert "60 trainable, reused" in printed
+    assert old.manifests() == before
+
+
+def test_a_release_is_reused_stage_by_stage(old: UnpackedLake, titler: Titler) -> None:
+    lake, before = Lake(str(old.folder / "lake")), old.manifests()
+    release = current_release_id(lake)
+    for verb in ("vectorize", "embed", "predict"):
+        assert "0 days made, 3 days reused" in titler(f"{verb} --release {release}")
+    titler(f"index --release {release}")
+    titler(f"publish --release {release}")
+    assert "removed 0 releases, 0 models, 0 batches" in titler("collect")
+    assert old.manifests() == before
+    assert current_release_id(lake) == release
+
+
+def test_a_refresh_finds_nothing_new(old: UnpackedLake, titler: Titler) -> None:
+    before = old.manifests()
+    printed = titler("run --from 2024-01-01 --to 2024-01-03")
+    assert (
+        f"no release opened: nothing is new since release {old.expected['status']['release']['id']}"
+        in printed
+    )
+    assert old.manifests() == before
+
+
+def without_age(status: dict[str, Any]) -> dict[str, Any]:
+    release = {name: value for name, value in status["release"].items() if name not in ("age_hours", "stale")}
+    return {**status, "release": release}
+
+
+def test_queries_are_answered_as_before(old: UnpackedLake, titler: Titler) -> None:
+    assert without_age(json.loads(titler("status --json"))) == without_age(old.expected["status"])
+    assert json.loads(titler("title --json", BODY)) == pytest.approx(old.expected["title"])
+    similar = json.loads(titler("similar -k 5 --json", BODY))
+    assert [row.pop("distance") for row in similar] == pytest.approx(
+        [row.pop("distance") for row in old.expected["similar"]]
+    )
+    assert similar == old.expected["similar"]
+
+
+def test_the_champion_scores_as_before(old: UnpackedLake, titler: Titler) -> None:
+    figures, expected = json.loads(titler("evaluate --json")), old.expected["evaluate"]
+    for group in ("retrieval", "confidence"):
+        assert figures.pop(group) == pytest.approx(expected.pop(group))
+    assert figures == pytest.approx(expected)
+
+
+def test_an_earlier_release_becomes_current_again(old: UnpackedLake, titler: Titler) -> None:
+    lake = Lake(str(old.folder / "lake"))
+    first, second = pinned_names(lake, "releases")
+    assert current_release_id(lake) == second
+    assert f"release {first} is current: 120 issues of 2 days" in titler(f"rollback {first}")
+    assert current_release_id(lake) == first
+
+
+def test_a_new_day_is_published_with_the_old_ones(old: UnpackedLake, titler: Titler) -> None:
+    before = old.manifests()
+    sample.write(old.folder / "hours", days=1, seed=3, first_day=date(2024, 1, 4), issues_per_day=60)
+    printed = titler("run --day 2024-01-04")
+    for verb in ("vectorize", "embed", "predict"):
+        assert re.search(rf"^{verb}: \d+ rows, 1 day made, 3 days reused", printed, re.MULTILINE)
+    assert "of 4 days" in printed
+    assert old.manifests() > before
