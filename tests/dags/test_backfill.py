@@ -1,4 +1,7 @@
-"""Sixty real days backfilled by a real scheduler, whose tasks are killed at random and which is lost once itself, with all it runs."""
+"""A backfill of twenty real days by a real Airflow, in which processes are killed.
+
+Tasks are killed at random steps, and the scheduler once, together with everything that it runs.
+"""
 
 from __future__ import annotations
 
@@ -24,23 +27,24 @@ import pytest
 from local_airflow import COMPONENTS, LocalAirflow
 from pipeline.contracts import ISSUES, TOKENS
 from pipeline.lake.batches import Lake
-from tests.support import fates, killer, postgres
+from tests.support import kill_at_step, planned_kills, postgres
+from tests.support.fake_titler import fake_titler
 from tests.support.readme import SMALL
 from tests.support.replay import replay
 from tests.support.tables import differences, ingested
 
-pytestmark = pytest.mark.timeout(1800)  # its fixture runs more than two hundred tasks
+pytestmark = pytest.mark.timeout(1200)  # its fixture runs about ninety tasks
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = date(2019, 11, 1)
-DAYS = [str(FIRST + timedelta(days=number)) for number in range(60)]
+DAYS = [str(FIRST + timedelta(days=number)) for number in range(20)]
 LAST = date.fromisoformat(DAYS[-1])
-NIGHT = DAYS[30]  # ingested before the backfill comes
-TWICE = DAYS[:2]  # asked for again, to be reprocessed
+NIGHT = DAYS[10]  # ingested before the backfill
+REPROCESSED = DAYS[:2]
 SPAN = ("--from", DAYS[0], "--to", DAYS[-1])
 PARALLELISM = 4
-PATIENCE = 1200  # seconds for what is under way
-QUICK = {  # what production waits minutes for
+PATIENCE = 900  # seconds until Airflow must be done
+QUICK = {  # seconds; Airflow's defaults are minutes
     "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
@@ -48,36 +52,45 @@ QUICK = {  # what production waits minutes for
 }
 
 
-def drawn() -> dict[str, tuple[str, int, str]]:
-    """Who is killed in which attempt of which task, and when. Two of a task's four attempts at most: a lost scheduler may take a third."""
-    dice = random.Random(60)
+def plan_kills() -> dict[str, tuple[str, int, str]]:
+    """The victims, step and moment of each attempt `VERB DAY NUMBER` in which something is killed.
+
+    At most two of a task's four attempts: the loss of the scheduler may take a third.
+    """
+    dice = random.Random(20)
     tasks = [(verb, day) for verb in ("extract", "clean") for day in DAYS if day != NIGHT]
-    deaths = [*["verb"] * 10, *["task"] * 6, *["supervisor"] * 2, *["all"] * 2]
-    found = {}
-    for victims, (verb, day) in zip(deaths, dice.sample(tasks, len(deaths)), strict=True):
+    kinds = [*["verb"] * 6, *["task"] * 4, *["supervisor"] * 2, *["all"] * 2]
+    kills = {}
+    for victims, (verb, day) in zip(kinds, dice.sample(tasks, len(kinds)), strict=True):
+        dies_itself = 0 in planned_kills.VICTIMS[victims]
         for attempt in range(1, 1 + dice.choice((1, 1, 2))):
-            moment = dice.choice(killer.MOMENTS if 0 in fates.VICTIMS[victims] else ("before", "after"))
-            found[f"{verb} {day} {attempt}"] = (victims, dice.randint(1, 4), moment)
-    return found
+            moment = dice.choice(kill_at_step.MOMENTS if dies_itself else ("before", "after"))
+            kills[f"{verb} {day} {attempt}"] = (victims, dice.randint(1, 4), moment)
+    return kills
 
 
 @dataclass
 class Backfill:
-    """What was seen of it. `tries` are those of each `VERB DAY`; `lost` are attempts, `VERB DAY NUMBER`, that ended with the scheduler."""
+    """What happened.
+
+    `tries` is the number of attempts per `VERB DAY`. `kills` are lines `VERB DAY NUMBER VICTIMS`. `lost` are
+    the attempts, `VERB DAY NUMBER`, that ended with the scheduler. `changed` are the tables of which the day
+    NIGHT has another batch than before the backfill.
+    """
 
     lake: Lake
     quiet: Lake
     tries: dict[str, int]
     states: Counter[tuple[str, str]]
-    met: list[str]
+    kills: list[str]
     lost: list[str]
-    moved: set[str]
+    changed: set[str]
     release: str = ""
     runs: list[list[tuple[str, str, str]]] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
 
-    def note(self, airflow: LocalAirflow) -> None:
-        """Keeps the runs as they are now, and how many batches there are."""
+    def record(self, airflow: LocalAirflow) -> None:
+        """Appends the runs as they are now, and the number of batches."""
         self.runs.append(runs(airflow))
         self.batches.append(manifests(self.lake))
 
@@ -89,27 +102,24 @@ def hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def backfill(hours: Path, tmp_path_factory: pytest.TempPathFactory) -> Backfill:
-    """By Airflow: a night, the backfill under fire, two backfills more, of days that are there.
+    """In Airflow: one day, the backfill with its kills, the same backfill again, two days reprocessed.
 
-    Between them, while Airflow comes to call one completed, a release; and the same days by a quiet run, in one process a verb.
+    Airflow takes half a minute to mark a backfill as completed. Meanwhile a release is published, and the
+    same days are ingested into a second lake by one undisturbed process per verb.
     """
     programs = postgres.programs()
-    if (
-        programs is None
-    ):  # on SQLite `airflow backfill create` of so many days finds "database is locked" now and then
+    if programs is None:
+        # On SQLite, `airflow backfill create` of many days sometimes fails: "database is locked".
         pytest.skip(postgres.MISSING)
     folder = tmp_path_factory.mktemp("backfill")
     quiet, lake = Lake(str(folder / "quiet")), Lake(str(folder / "lake"))
-    stand_in = folder / "bin" / "titler"
-    stand_in.parent.mkdir()
-    stand_in.write_text(f'#!/bin/bash\nexec {sys.executable} -m tests.support.fates "$@"\n')
-    stand_in.chmod(0o755)
-    (folder / "fates").write_text(json.dumps(drawn()))
+    script = f'exec {sys.executable} -m tests.support.planned_kills "$@"\n'
+    (folder / "kills").write_text(json.dumps(plan_kills()))
     environment = {
         **SMALL,
         **QUICK,
-        "FATES": str(folder / "fates"),
-        "PATH": f"{stand_in.parent}:{Path(sys.executable).parent}:/usr/bin:/bin",
+        "PLANNED_KILLS": str(folder / "kills"),
+        "PATH": fake_titler(folder, script),
         "PYTHONPATH": str(ROOT),
         "TITLER_LAKE__ROOT": lake.root,
         "TITLER_SOURCE__HOURS": str(hours),
@@ -118,22 +128,15 @@ def backfill(hours: Path, tmp_path_factory: pytest.TempPathFactory) -> Backfill:
         postgres.running(programs) as database,
         LocalAirflow(folder / "airflow", environment, database=database) as airflow,
     ):
-        airflow.run(
-            "dags",
-            "trigger",
-            "titler_ingest",
-            "--run-id",
-            "night",
-            "--logical-date",
-            f"{NIGHT}T00:00:00+00:00",
-        )
-        until(airflow, lambda: left(airflow) == 0)
+        run_of_a_day = ("titler_ingest", "--run-id", "night", "--logical-date", f"{NIGHT}T00:00:00+00:00")
+        airflow.run("dags", "trigger", *run_of_a_day)
+        wait_until(airflow, lambda: unfinished_runs(airflow) == 0)
         night = pointers(lake, NIGHT)
         create(airflow, DAYS)
-        until(airflow, lambda: left(airflow) < len(DAYS) * 2 // 3)
+        wait_until(airflow, lambda: unfinished_runs(airflow) < len(DAYS) * 2 // 3)
         lost = lose_the_scheduler(airflow)
-        until(airflow, lambda: left(airflow) == 0)
-        found = Backfill(
+        wait_until(airflow, lambda: unfinished_runs(airflow) == 0)
+        result = Backfill(
             lake=lake,
             quiet=quiet,
             tries={
@@ -141,30 +144,34 @@ def backfill(hours: Path, tmp_path_factory: pytest.TempPathFactory) -> Backfill:
                 for task in tasks(airflow)
             },
             states=Counter((task["task_id"], task["state"]) for task in tasks(airflow)),
-            met=(folder / "fates.met").read_text().splitlines(),
+            kills=(folder / "kills.done").read_text().splitlines(),
             lost=lost,
-            moved={table for table, batch in pointers(lake, NIGHT).items() if batch != night[table]},
+            changed={table for table, batch in pointers(lake, NIGHT).items() if batch != night[table]},
         )
-        found.release = titler(airflow.environment, "run", "--day", NIGHT)
-        again(airflow, found, DAYS)
+        result.release = titler(airflow.environment, "run", "--day", NIGHT)
+        backfill_again(airflow, result, DAYS)
         for verb in ("extract", "clean"):
             titler({**airflow.environment, "TITLER_LAKE__ROOT": quiet.root}, verb, *SPAN)
-        again(airflow, found, TWICE, "--reprocess-behavior", "completed")
-        found.note(airflow)
-    return found
+        backfill_again(airflow, result, REPROCESSED, "--reprocess-behavior", "completed")
+        result.record(airflow)
+    return result
 
 
-def again(airflow: LocalAirflow, found: Backfill, days: list[str], *options: str) -> None:
-    """Another backfill, to its end, once Airflow takes one: it looks every half a minute whether the one before is completed."""
-    found.note(airflow)
-    until(
+def backfill_again(airflow: LocalAirflow, result: Backfill, days: list[str], *options: str) -> None:
+    """Records the state, then runs another backfill to its end.
+
+    Airflow refuses one until the one before is marked as completed; it checks that every half a minute.
+    """
+    result.record(airflow)
+    wait_until(
         airflow,
         lambda: all(
-            one["completed_at"] for one in airflow.get("backfills?dag_id=titler_ingest")["backfills"]
+            backfill["completed_at"]
+            for backfill in airflow.get("backfills?dag_id=titler_ingest")["backfills"]
         ),
     )
     create(airflow, days, *options)
-    until(airflow, lambda: left(airflow) == 0)
+    wait_until(airflow, lambda: unfinished_runs(airflow) == 0)
 
 
 def titler(environment: dict[str, str], *arguments: str) -> str:
@@ -179,7 +186,7 @@ def create(airflow: LocalAirflow, days: list[str], *options: str) -> None:
     airflow.run("backfill", "create", "--dag-id", "titler_ingest", *span, "--max-active-runs", "6", *options)
 
 
-def until(airflow: LocalAirflow, done: Callable[[], bool]) -> None:
+def wait_until(airflow: LocalAirflow, done: Callable[[], bool]) -> None:
     for _ in range(PATIENCE):
         airflow.check()
         if done():
@@ -188,28 +195,31 @@ def until(airflow: LocalAirflow, done: Callable[[], bool]) -> None:
     raise AssertionError(f"not done after {PATIENCE} s: {airflow.home}")
 
 
-def left(airflow: LocalAirflow) -> int:
+def unfinished_runs(airflow: LocalAirflow) -> int:
     return int(airflow.get("dags/titler_ingest/dagRuns?state=queued&state=running&limit=1")["total_entries"])
 
 
 def lose_the_scheduler(airflow: LocalAirflow) -> list[str]:
-    """Kills it with all that it runs, as a lost machine does, while a verb is at work; starts another. The attempts that it took along."""
+    """Kills the scheduler and all its descendants while a verb runs, like a lost machine; starts another.
+
+    Returns the attempts `VERB DAY NUMBER` that were killed with it.
+    """
     lost: list[str] = []
     while not lost:
-        scheduler = next(one for one in started(airflow) if "scheduler" in one.cmdline())
-        for signalled in (signal.SIGSTOP, signal.SIGSTOP):  # once more for what was being started
-            send(signalled, scheduler, *scheduler.children(recursive=True))
+        scheduler = next(process for process in components(airflow) if "scheduler" in process.cmdline())
+        for _ in range(2):  # the second time for processes that were started during the first
+            send(signal.SIGSTOP, scheduler, *scheduler.children(recursive=True))
         family = [scheduler, *scheduler.children(recursive=True)]
-        lost = [attempt for one in family if (attempt := attempt_of(one))]
+        lost = [attempt for process in family if (attempt := attempt_of(process))]
         send(signal.SIGKILL if lost else signal.SIGCONT, *family)
         time.sleep(0.2)
     airflow.start("scheduler", "airflow", *COMPONENTS["scheduler"])
     return sorted(lost)
 
 
-def started(airflow: LocalAirflow) -> list[psutil.Process]:
-    """Airflow's own programs; what these start is not among them."""
-    return [one for one in psutil.Process().children() if one in airflow.processes()]
+def components(airflow: LocalAirflow) -> list[psutil.Process]:
+    """Airflow's own programs, without the processes that these have started."""
+    return [process for process in psutil.Process().children() if process in airflow.processes()]
 
 
 def send(number: int, *processes: psutil.Process) -> None:
@@ -219,7 +229,7 @@ def send(number: int, *processes: psutil.Process) -> None:
 
 
 def attempt_of(process: psutil.Process) -> str:
-    """`VERB DAY NUMBER` of a process that is a verb; empty for another one."""
+    """`VERB DAY NUMBER` of a process that runs a verb; empty for any other process."""
     try:
         number = process.environ().get("TITLER_ALERTS__TASK", "").rpartition("/")[2]
         verb, _, day = " ".join(process.cmdline()).split()[-3:]
@@ -229,15 +239,16 @@ def attempt_of(process: psutil.Process) -> str:
 
 
 def tasks(airflow: LocalAirflow) -> list[dict[str, Any]]:
-    """All of the DAG, which come to two of Airflow's pages."""
+    """All task instances of the DAG."""
     path = "dags/titler_ingest/dagRuns/~/taskInstances?order_by=start_date&limit=100"
-    return [task for offset in (0, 100) for task in airflow.get(f"{path}&offset={offset}")["task_instances"]]
+    instances: list[dict[str, Any]] = airflow.get(path)["task_instances"]
+    return instances
 
 
 def runs(airflow: LocalAirflow) -> list[tuple[str, str, str]]:
     """Day, name and start of each run of the DAG, by day."""
-    found = airflow.get("dags/titler_ingest/dagRuns?order_by=logical_date&limit=100")["dag_runs"]
-    return [(run["logical_date"][:10], run["dag_run_id"], run["start_date"]) for run in found]
+    dag_runs = airflow.get("dags/titler_ingest/dagRuns?order_by=logical_date&limit=100")["dag_runs"]
+    return [(run["logical_date"][:10], run["dag_run_id"], run["start_date"]) for run in dag_runs]
 
 
 def pointers(lake: Lake, day: str) -> dict[str, Any]:
@@ -255,30 +266,33 @@ def test_every_task_of_every_day_succeeds_in_the_end(backfill: Backfill) -> None
     assert [day for day, _, _ in backfill.runs[0]] == DAYS
 
 
-def test_tasks_their_verbs_and_their_supervisors_were_killed_at_all_sorts_of_steps(
-    backfill: Backfill,
-) -> None:
-    planned = {f"{fate} {victims}" for fate, (victims, _, _) in drawn().items()}
-    assert {line.split()[-1] for line in backfill.met} == set(fates.VICTIMS)
-    assert set(backfill.met) <= planned
-    assert (
-        len(planned) - len(backfill.met) <= PARALLELISM
-    )  # what the scheduler took along had no time to meet its fate
+def test_verbs_tasks_and_supervisors_were_killed_as_planned(backfill: Backfill) -> None:
+    planned = {f"{attempt} {victims}" for attempt, (victims, _, _) in plan_kills().items()}
+    assert {line.split()[-1] for line in backfill.kills} == set(planned_kills.VICTIMS)
+    assert set(backfill.kills) <= planned
+    # An attempt that ended with the scheduler may not have reached its planned step.
+    assert len(planned) - len(backfill.kills) <= PARALLELISM
 
 
-def test_a_task_that_was_killed_is_tried_again(backfill: Backfill) -> None:
-    killed = [line.split()[:3] for line in backfill.met]
-    assert [one for one in killed if backfill.tries[f"{one[0]} {one[1]}"] <= int(one[2])] == []
+def test_a_killed_task_is_retried(backfill: Backfill) -> None:
+    killed = [line.split()[:3] for line in backfill.kills]
+    not_retried = [
+        (verb, day, number) for verb, day, number in killed if backfill.tries[f"{verb} {day}"] <= int(number)
+    ]
+    assert not_retried == []
 
 
-def test_tasks_that_a_lost_scheduler_took_along_are_tried_again_by_the_next_one(backfill: Backfill) -> None:
+def test_the_next_scheduler_retries_the_tasks_that_ended_with_the_lost_one(backfill: Backfill) -> None:
     assert backfill.lost
-    assert [
-        one for one in backfill.lost if backfill.tries[one.rpartition(" ")[0]] <= int(one.split()[2])
-    ] == []
+    not_retried = [
+        attempt
+        for attempt in backfill.lost
+        if backfill.tries[attempt.rpartition(" ")[0]] <= int(attempt.split()[2])
+    ]
+    assert not_retried == []
 
 
-def test_the_tables_are_those_of_a_quiet_run(backfill: Backfill) -> None:
+def test_the_tables_equal_those_of_an_undisturbed_run(backfill: Backfill) -> None:
     expected = ingested(backfill.quiet)
     assert sorted(expected) == sorted(
         f"{table} {day}" for table in ("issues_v1", "source_health_v1", "tokens_v1") for day in DAYS
@@ -286,26 +300,26 @@ def test_the_tables_are_those_of_a_quiet_run(backfill: Backfill) -> None:
     assert differences(ingested(backfill.lake), expected) == set()
 
 
-def test_a_day_that_a_night_ingested_is_left_alone(backfill: Backfill) -> None:
-    assert backfill.moved == set()
+def test_a_day_that_was_ingested_before_is_not_ingested_again(backfill: Backfill) -> None:
+    assert backfill.changed == set()
     assert [name for day, name, _ in backfill.runs[-1] if day == NIGHT] == ["night"]
 
 
 def test_the_days_enter_with_the_next_release(backfill: Backfill) -> None:
     assert re.search(
-        rf"^plan: release \S+, model \S+, 60 days from {DAYS[0]} to {DAYS[-1]}$", backfill.release, re.M
+        rf"^plan: release \S+, model \S+, 20 days from {DAYS[0]} to {DAYS[-1]}$", backfill.release, re.M
     )
-    assert re.search(r"^publish: release \S+ is current: 1,476 issues of 60 days", backfill.release, re.M)
+    assert re.search(r"^publish: release \S+ is current: 585 issues of 20 days", backfill.release, re.M)
 
 
 def test_the_same_backfill_again_runs_nothing(backfill: Backfill) -> None:
-    before, again, _ = backfill.runs
-    assert again == before
+    before, after, _ = backfill.runs
+    assert after == before
 
 
-def test_days_that_are_reprocessed_run_again_and_make_nothing_new(backfill: Backfill) -> None:
+def test_reprocessed_days_run_again_and_write_no_new_batch(backfill: Backfill) -> None:
     _, before, after = backfill.runs
     assert [
         day for (day, _, began), (_, _, earlier) in zip(after, before, strict=True) if began != earlier
-    ] == TWICE
+    ] == REPROCESSED
     assert len(set(backfill.batches)) == 1

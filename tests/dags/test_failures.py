@@ -1,4 +1,4 @@
-"""What a real Airflow with a scheduler does when something goes wrong: it waits, tries again where that can help, tells a person once."""
+"""Failures in a real Airflow with a scheduler: it waits, retries if that can help, and sends one alert."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ import pytest
 
 from demo import DagWatcher
 from local_airflow import AirflowError, LocalAirflow
+from tests.support.fake_titler import fake_titler
 from tests.support.receivers import Webhook, serving
-from tests.support.standin import stand_in
 
 ROOT = Path(__file__).resolve().parents[2]
 NIGHT = "2015-01-04T04:00:00+00:00"
-PATIENCE = 180  # seconds for a message or a state that is under way
+PATIENCE = 180  # seconds until a message or a state must be there
 
-# `alert` is the real one; every other verb succeeds but these:
-#   ready    cannot reach the source at first, then says not yet, as long as there is no file `whole`
-#   extract  fails at first, as when the source cannot be reached
-#   publish  is stopped; in the run `killed` it dies with the task's process, as for want of memory
-# What a verb finds in its environment goes into the file `stages`.
-STAND_IN = """
+# `alert` is the real verb. Every other verb succeeds, except:
+#   ready    fails once, as if the source could not be reached; then exits with 75, "not yet", until the file
+#            `complete` exists
+#   extract  fails in its first attempt
+#   publish  exits with 3, "stopped"; in the run `killed` it kills the task's process, like the kernel when
+#            memory runs out
+# The file `stages` gets the verb, the attempt and the link of every call.
+SCRIPT = """
 if [ "$1" = alert ]; then exec "$PYTHON" -m pipeline.cli "$@"; fi
 echo "$1 $TITLER_ALERTS__TASK $TITLER_ALERTS__LINK" >> "$HERE/stages"
 case "$TITLER_ALERTS__TASK" in
   */wait/*)
-    [ -e "$HERE/asked" ] || { touch "$HERE/asked"; exit 1; }
-    [ -e "$HERE/whole" ] || exit 75
+    [ -e "$HERE/checked" ] || { touch "$HERE/checked"; exit 1; }
+    [ -e "$HERE/complete" ] || exit 75
     ;;
   */extract/1) exit 1 ;;
   */killed/publish/*) kill -KILL $PPID ;;
@@ -43,14 +45,15 @@ esac
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What was sent, and what the verbs found, in four runs.
+    """The messages and the calls of four runs.
 
-    A day of now, whose source is late, and one of long ago; a refresh of long ago that is stopped, and one of now that is killed.
+    Today's ingestion, whose source is late, and one of an old day; a refresh that is stopped, and one whose task
+    is killed.
     """
     folder = tmp_path_factory.mktemp("night")
     with serving(Webhook()) as webhook:
         environment = {
-            "PATH": stand_in(folder, STAND_IN),
+            "PATH": fake_titler(folder, SCRIPT),
             "PYTHON": sys.executable,
             "PYTHONPATH": str(ROOT),
             "HERE": str(folder),
@@ -78,7 +81,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             airflow.run("dags", "trigger", "titler_refresh", "--run-id", "killed")
             messages += [webhook.messages.get(timeout=PATIENCE) for _ in range(2)]
             wait_for(airflow, "late/taskInstances/wait", "deferred")
-            (folder / "whole").touch()
+            (folder / "complete").touch()
             ended = {run: wait_for(airflow, run, "success") for run in ("late", "long-ago")}
             days = [event["extra"] for event in airflow.get("assets/events")["asset_events"]]
         messages += webhook.all()
@@ -94,7 +97,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def impatient(folder: Path) -> Path:
-    """The DAGs, but that a refresh is late at once, and the source of a day is asked every three seconds, whatever hour it is now."""
+    """Copies of the DAGs: a refresh is late after a second, and the source is checked every three seconds."""
     folder.mkdir()
     texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "dags").glob("*.py")}
     for name, before, after in (
@@ -113,18 +116,18 @@ def impatient(folder: Path) -> Path:
 
 
 def wait_for(airflow: LocalAirflow, path: str, state: str) -> dict[str, Any]:
-    """A run of titler_ingest, or one of its tasks, as Airflow shows it once it is in this state."""
+    """Waits until a run of titler_ingest, or one of its tasks, is in this state; returns it."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        found: dict[str, Any] = airflow.get(f"dags/titler_ingest/dagRuns/{path}")
-        if found["state"] == state:
-            return found
+        shown: dict[str, Any] = airflow.get(f"dags/titler_ingest/dagRuns/{path}")
+        if shown["state"] == state:
+            return shown
         time.sleep(0.5)
-    raise AssertionError(f"{path} is {found['state']}, expected {state}")
+    raise AssertionError(f"{path} is {shown['state']}, expected {state}")
 
 
 def attempts(night: dict[str, Any], run: str) -> list[str]:
-    """VERB/ATTEMPT in the order in which they were typed."""
+    """VERB/ATTEMPT of every call, in order."""
     return [
         "/".join((verb, attempt.rpartition("/")[2]))
         for verb, attempt, _ in night["stages"]
@@ -132,25 +135,25 @@ def attempts(night: dict[str, Any], run: str) -> list[str]:
     ]
 
 
-def test_a_day_whose_source_is_late_waits_for_it_without_a_slot_and_goes_on(night: dict[str, Any]) -> None:
+def test_a_task_whose_source_is_late_waits_without_a_slot_and_continues(night: dict[str, Any]) -> None:
     stages = attempts(night, "late")
     assert stages[-3:] == ["extract/1", "extract/2", "clean/1"]
     assert stages[:2] == ["ready/1", "ready/1"]
 
 
-def test_the_asset_says_which_day_came(night: dict[str, Any]) -> None:
+def test_the_asset_event_names_the_day(night: dict[str, Any]) -> None:
     assert {"made by": "titler clean --day 2015-01-04"} in night["days"]
     assert len(night["days"]) == 2
 
 
-def test_a_day_that_ended_long_ago_is_not_waited_for(night: dict[str, Any]) -> None:
+def test_the_source_of_an_old_day_is_not_checked(night: dict[str, Any]) -> None:
     assert attempts(night, "long-ago") == ["extract/1", "extract/2", "clean/1"]
 
 
-def test_what_is_stopped_is_not_tried_again_and_what_may_pass_is(night: dict[str, Any]) -> None:
+def test_a_stopped_verb_is_not_retried_and_a_killed_one_is(night: dict[str, Any]) -> None:
     assert attempts(night, "night")[-1] == "publish/1"
     assert attempts(night, "killed")[-3:] == ["publish/1", "publish/2", "publish/3"]
-    assert {run: found["state"] for run, found in night["ended"].items()} == {
+    assert {run: ended["state"] for run, ended in night["ended"].items()} == {
         "late": "success",
         "long-ago": "success",
     }
@@ -167,7 +170,7 @@ def test_a_failed_task_is_one_message_with_its_log_and_its_command(night: dict[s
     assert re.fullmatch(r"titler publish --release \d{8}T\d{6}Z", message["next"])
 
 
-def test_a_task_whose_process_was_killed_is_tried_again_and_then_the_same_message(
+def test_a_killed_task_is_alerted_after_its_last_retry(
     night: dict[str, Any],
 ) -> None:
     _, message = about(night, "has failed")
@@ -189,44 +192,44 @@ def test_a_missed_deadline_is_one_message_with_its_run(night: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize("state", ["failed", "success"])
-def test_a_run_that_has_ended_by_its_deadline_is_not_told_of(
+def test_a_run_that_has_ended_by_its_deadline_is_not_alerted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
     from _alert import late
 
-    monkeypatch.setenv("PATH", stand_in(tmp_path, f"touch {tmp_path}/typed"))
+    monkeypatch.setenv("PATH", fake_titler(tmp_path, f"touch {tmp_path}/called"))
     run = {"dag_id": "titler_refresh", "dag_run_id": "night", "run_after": NIGHT}
     late({"dag_run": {**run, "state": state}})
-    assert not (tmp_path / "typed").exists()
+    assert not (tmp_path / "called").exists()
     late({"dag_run": {**run, "state": "running"}})
-    assert (tmp_path / "typed").exists()
+    assert (tmp_path / "called").exists()
 
 
-def test_nothing_else_is_sent(night: dict[str, Any]) -> None:
+def test_no_other_message_is_sent(night: dict[str, Any]) -> None:
     assert len(night["messages"]) == 4
 
 
-def test_a_stage_knows_the_attempt_and_the_log_that_its_own_messages_name(night: dict[str, Any]) -> None:
+def test_a_stage_gets_its_attempt_and_the_link_to_its_log(night: dict[str, Any]) -> None:
     message, _ = about(night, "has failed")
     stages = [stage for stage in night["stages"] if "/night/" in stage[1]]
     assert [stage[0] for stage in stages] == ["plan", "vectorize", "embed", "predict", "index", "publish"]
     assert stages[5][1:] == ["titler_refresh/night/publish/1", message["link"]]
 
 
-def test_no_secret_is_in_anything_that_airflow_left_behind(night: dict[str, Any]) -> None:
+def test_no_file_of_airflow_has_the_secret(night: dict[str, Any]) -> None:
     files = [path for path in night["folder"].rglob("*") if path.is_file()]
     assert {"airflow.db", "sent.json", "scheduler.log"} <= {path.name for path in files}
     assert [path for path in files if b"secret-of-the-channel" in path.read_bytes()] == []
 
 
-def test_a_run_that_failed_without_a_task_that_did_is_told_by_its_name(
+def test_a_run_that_failed_without_a_failed_task_is_alerted_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from _alert import alert_failure
 
-    monkeypatch.setenv("PATH", stand_in(tmp_path, f'printf "%s\\n" "$@" > {tmp_path}/given'))
+    monkeypatch.setenv("PATH", fake_titler(tmp_path, f'printf "%s\\n" "$@" > {tmp_path}/arguments'))
     alert_failure({"dag": SimpleNamespace(dag_id="titler_refresh"), "run_id": "a+b"})  # type: ignore[typeddict-item]
-    assert (tmp_path / "given").read_text().splitlines() == [
+    assert (tmp_path / "arguments").read_text().splitlines() == [
         "alert",
         "--what=titler_refresh: the run a+b has failed",
         "--link=http://localhost:8080/dags/titler_refresh/runs/a%2Bb",
@@ -234,14 +237,14 @@ def test_a_run_that_failed_without_a_task_that_did_is_told_by_its_name(
     ]
 
 
-def test_a_night_is_due_three_hours_after_it_was_queued(airflow_dags: Any) -> None:
+def test_a_refresh_is_due_three_hours_after_it_was_queued(airflow_dags: Any) -> None:
     (due,) = airflow_dags["titler_refresh"].deadline
     assert (due.reference.reference_name, due.interval) == ("DagRunQueuedAtDeadline", timedelta(hours=3))
     assert (due.callback.path, due.callback.executor) == ("_alert.late", "LocalExecutor")
 
 
 @pytest.mark.parametrize("dag_id", ["titler_ingest", "titler_train", "titler_refresh"])
-def test_every_task_tells_when_it_has_failed_for_good(airflow_dags: Any, dag_id: str) -> None:
+def test_every_task_alerts_after_its_last_failure(airflow_dags: Any, dag_id: str) -> None:
     dag = airflow_dags[dag_id]
     assert dag.on_failure_callback.__name__ == "alert_failure"
     assert {
@@ -250,5 +253,5 @@ def test_every_task_tells_when_it_has_failed_for_good(airflow_dags: Any, dag_id:
 
 
 @pytest.mark.parametrize("dag_id", ["titler_ingest", "titler_train", "titler_refresh"])
-def test_the_page_of_a_dag_says_what_alerts(airflow_dags: Any, dag_id: str) -> None:
+def test_the_page_of_a_dag_says_who_is_alerted(airflow_dags: Any, dag_id: str) -> None:
     assert "**Who is alerted:**" in airflow_dags[dag_id].doc_md

@@ -1,4 +1,4 @@
-"""The schedules in a real Airflow by the clock: yesterday's issues at once, and a release for the day that came."""
+"""The schedules of a real Airflow: it ingests yesterday at once, then builds a release."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from local_airflow import LocalAirflow
-from tests.support.standin import stand_in
+from tests.support.fake_titler import fake_titler
 
-PATIENCE = 180  # seconds for runs that are under way
+PATIENCE = 180  # seconds until the runs must be done
 
-# every verb succeeds, but that there is nothing new to plan and nothing to train with
-STAND_IN = """
+# Every verb succeeds; `plan` and `vocab` exit with 99, because nothing is new.
+SCRIPT = """
 echo "$*" >> "$CALLS"
 case "$1" in plan | vocab) exit 99 ;; esac
 """
@@ -22,9 +22,9 @@ case "$1" in plan | vocab) exit 99 ;; esac
 
 @pytest.fixture(scope="module")
 def first_minutes(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[dict[str, Any]]]:
-    """What was typed, and the runs of the refresh, once one has been started by a day that came."""
+    """The commands, and the refresh's runs once one was started by its schedule and one by a new day."""
     folder = tmp_path_factory.mktemp("clock")
-    environment = {"PATH": stand_in(folder, STAND_IN), "CALLS": str(folder / "calls")}
+    environment = {"PATH": fake_titler(folder, SCRIPT), "CALLS": str(folder / "calls")}
     deadline = time.monotonic() + PATIENCE
     with LocalAirflow(folder / "home", environment, scheduled=True) as airflow:
         while True:
@@ -37,19 +37,21 @@ def first_minutes(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], 
             time.sleep(0.5)
 
 
-def test_the_clock_starts_yesterday_whose_source_is_asked_first(
+def test_yesterday_is_ingested_after_a_check_of_its_source(
     first_minutes: tuple[list[str], list[dict[str, Any]]],
 ) -> None:
     day, *_ = days = sorted({call.split()[-1] for call in first_minutes[0] if "--day" in call})
     today = datetime.now(UTC).date()
-    assert set(days) <= {
-        str(today - timedelta(days=back)) for back in (1, 2)
-    }  # midnight may have passed meanwhile
+    # Midnight may have passed meanwhile.
+    assert set(days) <= {str(today - timedelta(days=back)) for back in (1, 2)}
     calls = [call.split()[0] for call in first_minutes[0] if call.endswith(f"--day {day}")]
-    assert calls in (["ready", "extract", "clean"], ["extract", "clean"])  # after noon it is not asked
+    assert calls in (
+        ["ready", "extract", "clean"],
+        ["extract", "clean"],
+    )  # after noon the source is not checked
 
 
-def test_a_release_follows_the_clock_and_the_day_that_came(
+def test_the_schedule_and_a_new_day_each_start_a_release(
     first_minutes: tuple[list[str], list[dict[str, Any]]],
 ) -> None:
     assert {run["run_type"] for run in first_minutes[1]} == {"asset_triggered", "scheduled"}
@@ -61,5 +63,7 @@ def test_a_release_with_nothing_new_ends_with_its_plan(
     assert {call.split()[0] for call in first_minutes[0] if "--release" in call} == {"plan"}
 
 
-def test_an_empty_start_wakes_nobody(first_minutes: tuple[list[str], list[dict[str, Any]]]) -> None:
+def test_a_start_with_nothing_new_sends_no_alert(
+    first_minutes: tuple[list[str], list[dict[str, Any]]],
+) -> None:
     assert [call for call in first_minutes[0] if call.startswith("alert")] == []

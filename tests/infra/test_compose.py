@@ -41,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         found.run("airflow-scheduler", "airflow", "backfill", "create", "--dag-id", "titler_ingest", *days)
         found.finish("titler_ingest")
         for dag in ("titler_train", "titler_refresh"):
-            found.ask(f"dags/{dag}/dagRuns", logical_date=None)  # as the button does
+            found.call_airflow(f"dags/{dag}/dagRuns", logical_date=None)  # as the button does
             found.finish(dag)
         yield found
 

@@ -1,4 +1,4 @@
-"""Airflow as `make demo` runs it, on both databases: a real one, in which a shell script that writes down its arguments is `titler`."""
+"""A real Airflow as `make demo` runs it, on both databases; a shell script replaces `titler`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from sqlalchemy import create_engine, make_url, text
 
 from demo import DagWatcher, days_in
 from local_airflow import AirflowError, LocalAirflow
+from tests.support.fake_titler import fake_titler
 
-# The first time one day is extracted, the task's process is killed, as for want of memory; `publish` leaves a child behind in a session
-# of its own, as a task's worker processes may be.
-STAND_IN = """#!/bin/bash
+# The first extraction of one day kills its task's process, like the kernel when memory runs out. `publish`
+# leaves a child behind in its own session, as a task's worker processes may.
+SCRIPT = """
 echo "titler $*" >> "$CALLS"
 case "$1 $3" in
   "extract 2015-01-02") mkdir "$CALLS.killed" && kill -KILL $PPID ;;
@@ -32,20 +33,18 @@ exit 0
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory, airflow_database):
-    """Two days' backfill, a task of which is killed, a refresh, one with nothing to do, a training that fails; then Airflow is ended."""
+    """A backfill of two days with a killed task, a refresh, a refresh with nothing to do, a failing training.
+
+    Then Airflow is stopped.
+    """
     folder = tmp_path_factory.mktemp("airflow")
-    stand_in = folder / "bin" / "titler"
-    stand_in.parent.mkdir()
-    stand_in.write_text(STAND_IN)
-    stand_in.chmod(0o755)
-    path = f"{stand_in.parent}:{Path(sys.executable).parent}:/usr/bin:/bin"
     environment = {
-        "PATH": path,
+        "PATH": fake_titler(folder, SCRIPT),
         "CALLS": str(folder / "calls"),
         "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
     }
     airflow = LocalAirflow(folder / "home", environment, database=airflow_database)
-    found: dict[str, object] = {}
+    seen: dict[str, object] = {}
     with airflow:
         airflow.run(
             "backfill",
@@ -66,8 +65,8 @@ def night(tmp_path_factory, airflow_database):
         airflow.run("dags", "trigger", "titler_train")
         with pytest.raises(AirflowError) as failure:
             DagWatcher(airflow, "titler_train").wait_until_done()
-        found["failure"] = str(failure.value)
-        found["addresses"] = {
+        seen["failure"] = str(failure.value)
+        seen["addresses"] = {
             connection.laddr.ip
             for process in airflow.processes()
             for connection in process.net_connections("tcp")
@@ -76,16 +75,16 @@ def night(tmp_path_factory, airflow_database):
         refreshed = airflow.get("dags/titler_refresh/dagRuns/~/taskInstances?order_by=start_date")[
             "task_instances"
         ]
-        found["states"] = [task["state"] for task in refreshed]
+        seen["states"] = [task["state"] for task in refreshed]
     with create_engine(airflow.database).connect() as connection:
-        found["runs"] = connection.scalar(text("SELECT COUNT(*) FROM dag_run"))
-    found["files"] = {path.name: path.read_bytes() for path in airflow.home.rglob("*") if path.is_file()}
-    found["left"] = airflow.processes()
-    found["calls"] = [line.split() for line in (folder / "calls").read_text().splitlines()]
-    return found
+        seen["runs"] = connection.scalar(text("SELECT COUNT(*) FROM dag_run"))
+    seen["files"] = {path.name: path.read_bytes() for path in airflow.home.rglob("*") if path.is_file()}
+    seen["left"] = airflow.processes()
+    seen["calls"] = [line.split() for line in (folder / "calls").read_text().splitlines()]
+    return seen
 
 
-def test_a_backfill_extracts_and_cleans_both_ends_of_its_range_and_tries_again_what_was_killed(night):
+def test_a_backfill_ingests_the_first_and_the_last_day_and_retries_a_killed_task(night):
     ingested = sorted(call for call in night["calls"] if call[1] in ("extract", "clean"))
     assert ingested == [
         ["titler", "clean", "--day", "2015-01-01"],
@@ -116,17 +115,17 @@ def test_a_refresh_with_nothing_new_skips_everything(night):
     assert night["states"].count("skipped") == 7
 
 
-def test_a_failed_task_is_told_with_the_end_of_its_log(night):
+def test_the_error_names_the_failed_task_and_has_the_end_of_its_log(night):
     assert night["failure"].startswith("titler_train: the task train failed.")
     assert "no days to learn from" in night["failure"]
 
 
-def test_its_metadata_is_in_the_database_that_it_was_given(night, airflow_database):
+def test_its_metadata_is_in_the_configured_database(night, airflow_database):
     assert night["runs"] == 5
     assert ("airflow.db" in night["files"]) == (airflow_database is None)
 
 
-def test_the_password_of_its_database_is_in_its_configuration_alone(night, airflow_database):
+def test_only_the_configuration_has_the_databases_password(night, airflow_database):
     secret = (make_url(airflow_database).password if airflow_database else None) or "no password"
     assert [name for name, content in night["files"].items() if secret.encode() in content] == [
         "airflow.cfg"

@@ -1,8 +1,9 @@
-"""A team's server as plain processes: the services of infra/compose.yaml, each by its own command, environment, health check and order.
+"""Runs the services of infra/compose.yaml as plain processes, without containers.
 
-What a container has of its own, each service has here, too: an address (of loopback's 16 million, so that ports stay as they are), the
-folders that are mounted, and no environment but what the file and the image give. Two images are not Titler's: PostgreSQL is Debian's,
-and in the place of MinIO, which no registry of packages has, stands another S3 server.
+Each service has the command, environment, health check and order of the file. As in a container, it has its
+own address (on loopback, so that ports stay as in the file), the mounted folders, and only the environment of
+the file and the image. Two services run other programs than their images: PostgreSQL is Debian's, and MinIO,
+which no package registry has, is replaced by another S3 server.
 """
 
 from __future__ import annotations
@@ -29,18 +30,21 @@ from tests.support import postgres, stores
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "infra" / "compose.yaml"
-HERE = "/opt/titler"  # the image's working directory
-PATIENCE = 240  # looks at a service, a second or more apart, until it is healthy
+WORKING_DIRECTORY = "/opt/titler"  # of the image
+MAX_CHECKS = 240  # of a service's health, a second or more apart
 VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
 MARK = "COMPOSE_PROJECT_NAME"
 
 
 class ComposeError(Exception):
-    """A service did not start, or ended; the message holds the tail of what it wrote."""
+    """A service did not start, or ended. The message has the tail of its output."""
 
 
 class Server:
-    """The services, started by `with` as the file says, in `home`. `more` is set on top for those that have titler's settings."""
+    """All services in the folder `home`; a `with` block starts and stops them.
+
+    Services with Titler's settings get `more` on top of the environment in the file.
+    """
 
     def __init__(self, home: Path, more: Mapping[str, str]) -> None:
         self.home = home.resolve()
@@ -77,12 +81,12 @@ class Server:
     ) -> None:
         self._end()
 
-    # What the file says of a service, as it is here
+    # The file's values, translated to processes
 
     def _filled(self, value: object, service: str) -> str:
-        """A value of the file: variables filled in, and names of services, paths and addresses as they are here."""
+        """A value of the file with variables, host names, paths and addresses replaced."""
         text = VARIABLE.sub(
-            lambda found: self.secrets.get(found[1], found[3] if found[2] == "-" else ""), str(value)
+            lambda match: self.secrets.get(match[1], match[3] if match[2] == "-" else ""), str(value)
         )
         for volume in self.services[service].get("volumes", []):
             source, target = volume.split(":")[:2]
@@ -90,25 +94,27 @@ class Server:
             if not source.startswith("."):
                 folder.mkdir(parents=True, exist_ok=True)
             text = text.replace(target, str(folder))
-        text = text.replace(HERE, str(ROOT)).replace("/opt/venv/bin", str(Path(sys.executable).parent))
+        text = text.replace(WORKING_DIRECTORY, str(ROOT)).replace(
+            "/opt/venv/bin", str(Path(sys.executable).parent)
+        )
         for name in sorted(self.hosts, key=len, reverse=True):  # names begin with one another
             text = re.sub(rf"(?<![\w.-]){name}(?=:\d{{4,5}}\b)", self.hosts[name], text)
         return re.sub(r"\b(0\.0\.0\.0|127\.0\.0\.1)\b", self.hosts[service], text)
 
     def environment(self, service: str) -> dict[str, str]:
-        """What the processes of a service get, and no more."""
-        given = {
+        """The whole environment of a service's processes."""
+        from_file = {
             name: self._filled(value, service)
             for name, value in self.services[service].get("environment", {}).items()
         }
-        more = self.more if "TITLER_LAKE__ROOT" in given else {}
+        more = self.more if "TITLER_LAKE__ROOT" in from_file else {}
         paths = [Path(sys.executable).parent, ROOT / "infra" / "entrypoints", "/usr/bin", "/bin"]
         image = {
             "PATH": ":".join(map(str, paths)),
             "HOME": str(self.home),
             "PYTHONPATH": f"{ROOT / 'infra' / 'task_logs'}:{ROOT}",
         }
-        return {**image, **stores.NO_OTHERS, MARK: self.name, "SPT_NOENV": "1", **given, **more}
+        return {**image, **stores.NO_OTHERS, MARK: self.name, "SPT_NOENV": "1", **from_file, **more}
 
     def command(self, service: str, words: list[str]) -> list[str]:
         first, *others = (self._filled(word, service) for word in words)
@@ -117,21 +123,21 @@ class Server:
     # Starting, waiting, ending
 
     def _up(self) -> None:
-        """Starts each service once those that it waits for are well or done, as many at a time as that allows, and waits for all."""
-        waiting, starting = dict(self.services), dict.fromkeys(self.services, PATIENCE)
+        """Starts each service as soon as those that it depends on are healthy or done; waits for all."""
+        waiting, starting = dict(self.services), dict.fromkeys(self.services, MAX_CHECKS)
         while starting:
             for name, service in list(waiting.items()):
                 if not starting.keys() & service.get("depends_on", {}).keys():
                     self._start(name)
                     del waiting[name]
             for name in [name for name in starting if name not in waiting]:
-                if self._well(name):
+                if self._is_healthy(name):
                     del starting[name]
                     continue
                 starting[name] -= 1
                 if not starting[name] or self._started[name].poll() not in (None, 0):
                     raise ComposeError(
-                        f"{name} is not well: {tail(self.log(name).read_text(errors='replace'))}"
+                        f"{name} is not healthy: {tail(self.log(name).read_text(errors='replace'))}"
                     )
             time.sleep(1)
 
@@ -181,9 +187,9 @@ class Server:
     def log(self, name: str) -> Path:
         return self.home / f"{name}.log"
 
-    def _well(self, name: str) -> bool:
-        """Whether a service is healthy by its own check, or done where it is one that ends."""
-        if name not in self._started:  # PostgreSQL and the store answer once they are started
+    def _is_healthy(self, name: str) -> bool:
+        """Whether a service's health check succeeds; of a service that ends, whether it has succeeded."""
+        if name not in self._started:  # PostgreSQL and the store respond as soon as they are started
             return True
         service = self.services[name]
         if service.get("restart") == "on-failure":
@@ -197,25 +203,28 @@ class Server:
         )
 
     def _end(self) -> None:
-        """Ends every process of these services, tasks included, which have sessions of their own; then the database and the store."""
-        for ask in (psutil.Process.terminate, psutil.Process.kill, psutil.Process.kill):
+        """Stops all processes of the services, Airflow's tasks included, then the database and the store."""
+        for send_signal in (psutil.Process.terminate, psutil.Process.kill, psutil.Process.kill):
             family = []
             for process in psutil.process_iter():
                 try:
                     if process.environ().get(MARK) == self.name:
-                        ask(process)
+                        send_signal(process)
                         family.append(process)
-                except psutil.Error:  # ended meanwhile, or someone else's
+                except psutil.Error:  # it has ended meanwhile, or belongs to another user
                     continue
             psutil.wait_procs(family, timeout=5)
         for started in self._started.values():
             started.wait()
         self._stack.close()
 
-    # What a person does with it
+    # Use
 
     def run(self, service: str, *command: str) -> str:
-        """Standard output of a command in a service's environment, as by `docker compose exec`. Raises ComposeError where it fails."""
+        """Runs a command in a service's environment, like `docker compose exec`; returns its standard output.
+
+        Raises ComposeError if it fails.
+        """
         done = subprocess.run(
             command, cwd=ROOT, env=self.environment(service), capture_output=True, text=True, check=False
         )
@@ -225,28 +234,28 @@ class Server:
             )
         return done.stdout
 
-    def ask(self, path: str, **sent: Any) -> Any:
-        """The JSON answer of Airflow's REST API at `/api/v2/PATH`, to its admin; with `sent`, what a POST of that is answered."""
+    def call_airflow(self, path: str, **sent: Any) -> Any:
+        """The JSON that Airflow's REST API returns for `/api/v2/PATH`: of a POST if `sent`, else of a GET."""
         address = f"http://{self.hosts['airflow-api-server']}:8080"
         if not self._token:
             login = {"username": "admin", "password": self.secrets["AIRFLOW_ADMIN_PASSWORD"]}
-            self._token = _asked(
+            self._token = _json(
                 f"{address}/auth/token", {"Content-Type": "application/json"}, json.dumps(login).encode()
             )["access_token"]
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-        return _asked(f"{address}/api/v2/{path}", headers, json.dumps(sent).encode() if sent else None)
+        return _json(f"{address}/api/v2/{path}", headers, json.dumps(sent).encode() if sent else None)
 
     def artifact(self, run_id: str, path: str) -> bytes:
-        """What MLflow's page shows of a run's file."""
-        with _opened(
+        """A run's file, as MLflow's page loads it."""
+        with _open(
             f"http://{self.hosts['mlflow']}:5000/get-artifact?run_uuid={run_id}&path={path}", {}
-        ) as answer:
-            return bytes(answer.read())
+        ) as response:
+            return bytes(response.read())
 
     def finish(self, dag: str, seconds: int = 3600) -> None:
-        """Waits until every run of a DAG is done. Raises ComposeError, with the task and its log, for one that failed."""
+        """Waits until every run of a DAG has succeeded. Raises ComposeError with the log of a failed task."""
         for _ in range(seconds):
-            states = [run["state"] for run in self.ask(f"dags/{dag}/dagRuns?limit=500")["dag_runs"]]
+            states = [run["state"] for run in self.call_airflow(f"dags/{dag}/dagRuns?limit=500")["dag_runs"]]
             if "failed" in states:
                 raise ComposeError(f"{dag} has failed:\n{self._failure(dag)}")
             if states and set(states) == {"success"}:
@@ -255,7 +264,9 @@ class Server:
         raise ComposeError(f"{dag} is not done: {states}")
 
     def _failure(self, dag: str) -> str:
-        tasks = self.ask(f"dags/{dag}/dagRuns/~/taskInstances?state=failed&limit=1")["task_instances"]
+        tasks = self.call_airflow(f"dags/{dag}/dagRuns/~/taskInstances?state=failed&limit=1")[
+            "task_instances"
+        ]
         logs = (
             sorted((self.home / "volumes" / "airflow" / "logs").rglob(f"task_id={tasks[0]['task_id']}/*.log"))
             if tasks
@@ -264,11 +275,11 @@ class Server:
         return tail(logs[-1].read_text()) if logs else str(tasks)
 
 
-def _asked(url: str, headers: Mapping[str, str], data: bytes | None = None) -> Any:
-    with _opened(url, headers, data) as answer:
-        return json.load(answer)
+def _json(url: str, headers: Mapping[str, str], data: bytes | None = None) -> Any:
+    with _open(url, headers, data) as response:
+        return json.load(response)
 
 
-def _opened(url: str, headers: Mapping[str, str], data: bytes | None = None) -> Any:
+def _open(url: str, headers: Mapping[str, str], data: bytes | None = None) -> Any:
     request = urllib.request.Request(url, data=data, headers=dict(headers))
     return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60)

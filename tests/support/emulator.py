@@ -1,7 +1,7 @@
-"""BigQuery's emulator (github.com/goccy/bigquery-emulator) behind a proxy that records what the client asks for.
+"""BigQuery's emulator (github.com/goccy/bigquery-emulator) behind a proxy that records the client's requests.
 
-The proxy passes everything on. It has two more uses: it corrects what the emulator answers otherwise than BigQuery (`CORRECTIONS`, each
-with its reason), and a test may answer a request in the emulator's place where that lacks something (`Proxy.intervene`).
+The proxy also corrects responses in which the emulator differs from BigQuery (`CORRECTIONS`), and lets a test
+respond instead of the emulator (`Proxy.intervene`).
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from tests.support import stores
 PROJECT = "titler-test"
 SOURCE_PROJECT = "githubarchive"
 UNCOLLECTED = {"GOGC": "off", "GOMEMLIMIT": "6GiB"}
-"""Go's collector frees what the analyser within the emulator still points to: after table functions it stumbles, or dies.
-
-At the limit it collects all the same; the longest test, tests/dags/test_on_bigquery.py, comes to 5 GB.
+"""Go's garbage collector is off up to the limit: it frees memory that the emulator's analyser still uses, and
+after table functions, queries fail or the emulator crashes. tests/dags/test_on_bigquery.py, the longest,
+reaches 5 GB.
 """
 PATIENCE = 60  # seconds for the emulator to start
 
 CORRECTIONS = {
-    "already created": "a name that is taken is an internal error, 500, where BigQuery answers 409 duplicate",
-    "failed to analyze": "SQL that is wrong is a jobInternalError, which clients try again, where BigQuery answers invalidQuery",
-    "is not found": "a data set or table that is missing in a load job is an internal error where BigQuery answers notFound",
-    "parameterValue": "a FLOAT64 parameter, which the client sends as a JSON number, is not read: it becomes a string on its way",
-    "Location": "the address to upload to is the emulator's own, past the proxy",
+    "already created": "an existing name is an internal error, 500; BigQuery responds 409 duplicate",
+    "failed to analyze": "wrong SQL is a jobInternalError, which is retried; BigQuery responds invalidQuery",
+    "is not found": "a missing table in a load job is an internal error; BigQuery responds notFound",
+    "parameterValue": "a FLOAT64 parameter sent as a JSON number is ignored: it is sent on as a string",
+    "Location": "the upload address is the emulator's: it is replaced by the proxy's",
 }
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the client sent. `json` is None where the body is not JSON."""
+    """What the client sent. `json` is None if the body is not JSON."""
 
     method: str
     path: str
@@ -81,11 +81,14 @@ class Answer:
 
 
 CANARY = "canary-5b1f0e"
-"""Stands in every secret of `service_account`, so that whoever finds it somewhere has found a secret."""
+"""A part of every secret of `service_account`: where it appears, a secret has leaked."""
 
 
 def service_account(folder: Path) -> Path:
-    """The file of a service account that signs its own tokens, in a universe of its own: in Google's, its library would ask Google."""
+    """The file of a service account that signs its own tokens.
+
+    Its universe is not Google's, where the client library would call Google's servers.
+    """
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -106,7 +109,7 @@ def service_account(folder: Path) -> Path:
 
 
 def secrets_of(path: Path) -> list[str]:
-    """What nobody may write down of a service account's file: the canary, and lines of the key."""
+    """The secrets in a service account's file: the canary, and lines of the key."""
     key = json.loads(path.read_text())["private_key"].splitlines()
     return [CANARY, key[1], key[-2]]
 
@@ -126,7 +129,7 @@ class Proxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True  # or each answer waits 40 ms for its second half
+            disable_nagle_algorithm = True  # otherwise the second half of each response is 40 ms late
 
             def _serve(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -154,7 +157,10 @@ class Proxy:
 
     @contextmanager
     def intervene(self, *interventions: Intervention) -> Iterator[None]:
-        """Within its `with` each request goes to `intervention(request, ask)` first; `ask()` gives the emulator's answer, None passes."""
+        """In the `with` block each request goes to `intervention(request, ask)` first.
+
+        `ask()` returns the emulator's response. An intervention that returns None passes the request on.
+        """
         self._interventions += interventions
         try:
             yield
@@ -176,7 +182,7 @@ class Proxy:
         def ask() -> Answer:
             try:
                 return self._corrected(self._forward(method, path, headers, body))
-            except ConnectionError as error:  # not an error that a client would try again for minutes
+            except ConnectionError as error:  # a client would retry other errors for minutes
                 return Answer.error(400, "invalid", f"The emulator has ended, see emulator.log: {error}")
 
         for intervention in list(self._interventions):
@@ -194,14 +200,14 @@ class Proxy:
             connection.request(method, path, body, passed)
             response = connection.getresponse()
             data = response.read()
-            kept = tuple(
+            response_headers = tuple(
                 (name, value)
                 for name, value in response.getheaders()
                 if name in ("Content-Type", "Location", "Range")
             )
         finally:
             connection.close()
-        return Answer(response.status, data, kept)
+        return Answer(response.status, data, response_headers)
 
     def _corrected(self, answer: Answer) -> Answer:
         headers = tuple(
@@ -230,7 +236,7 @@ class Proxy:
 
 @dataclass(frozen=True)
 class Emulator:
-    """A running emulator. `endpoint` and `storage_endpoint` are what the settings of these names take."""
+    """A running emulator. `endpoint` and `storage_endpoint` are values of the settings with these names."""
 
     proxy: Proxy
     storage_endpoint: str
@@ -241,14 +247,14 @@ class Emulator:
 
 
 def program() -> str | None:
-    """The emulator's program; None where it was not built (make emulators)."""
+    """The emulator's program, or None if it was not built (make emulators)."""
     folder = stores.programs()
     return str(folder / "bigquery-emulator") if folder else None
 
 
 @contextmanager
 def running(path: str, folder: Path) -> Iterator[Emulator]:
-    """An emulator with the project PROJECT, and SOURCE_PROJECT with the data set `day`, until the `with` is left."""
+    """Runs an emulator with the project PROJECT, and SOURCE_PROJECT with the data set `day`."""
     projects = [{"id": PROJECT, "datasets": []}, {"id": SOURCE_PROJECT, "datasets": [{"id": "day"}]}]
     data = folder / "projects.yaml"
     data.write_text(json.dumps({"projects": projects}))  # JSON is YAML
@@ -275,9 +281,9 @@ def running(path: str, folder: Path) -> Iterator[Emulator]:
 
 def _free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
+    ports = [int(bound.getsockname()[1]) for bound in sockets]
+    for bound in sockets:
+        bound.close()
     return ports
 
 
@@ -285,13 +291,13 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     pause = threading.Event()
     for _ in range(PATIENCE * 20):
         if process.poll() is not None:
-            raise RuntimeError(f"The emulator has ended with {process.returncode}: {log.read_text()}")
+            raise RuntimeError(f"The emulator ended with exit code {process.returncode}: {log.read_text()}")
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
             return
         except OSError:
             pause.wait(0.05)
-    raise RuntimeError(f"The emulator does not answer: {log.read_text()}")
+    raise RuntimeError(f"The emulator does not respond: {log.read_text()}")
 
 
 def _with_text_parameters(body: bytes) -> bytes:
@@ -299,8 +305,8 @@ def _with_text_parameters(body: bytes) -> bytes:
         return body
     value = json.loads(body)
     for parameter in value["configuration"]["query"]["queryParameters"]:
-        if isinstance(given := parameter["parameterValue"].get("value"), (int, float)):
-            parameter["parameterValue"]["value"] = str(given)
+        if isinstance(number := parameter["parameterValue"].get("value"), (int, float)):
+            parameter["parameterValue"]["value"] = str(number)
     return json.dumps(value).encode()
 
 

@@ -1,4 +1,4 @@
-"""Airflow's executors, which it reads from its configuration once a process."""
+"""Airflow's executors, which it reads from its configuration once per process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-KEPT = (
+CACHES = (
     "_executor_names",
     *(f"_{by}_to_executors_per_team" for by in ("alias", "module", "classname")),
     "_team_name_to_executors",
@@ -14,10 +14,10 @@ KEPT = (
 
 
 def read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the rest of a test Airflow has read none yet."""
-    from airflow.executors import executor_loader  # not above: a conftest sets Airflow up first
+    """Empties Airflow's caches, so that it reads its executors again; they are restored after the test."""
+    from airflow.executors import executor_loader  # imported late: a conftest configures Airflow first
 
-    for name in KEPT:
+    for name in CACHES:
         empty = copy.copy(getattr(executor_loader, name))
         empty.clear()
         monkeypatch.setattr(executor_loader, name, empty)

@@ -1,4 +1,4 @@
-"""The pages that a newcomer follows, and the analysts' queries in them, for the tests that run both."""
+"""The pages with commands and queries that tests run."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ SMALL = {
     "TITLER_COMPUTE__WORKERS": "1",
     "TITLER_TEXT__SUBWORDS": "600",
     "TITLER_TEXT__BODY_UNITS": "64",
-    "TITLER_INDEX__NEIGHBOURS": "300",  # near-duplicates are among neighbours, which a poor network puts far down
-    "TITLER_INDEX__NEAR_DUPLICATE_DISTANCE": "1.5",  # and far away
+    # A hardly trained network puts near-duplicates far away and far down in the list of neighbours.
+    "TITLER_INDEX__NEIGHBOURS": "300",
+    "TITLER_INDEX__NEAR_DUPLICATE_DISTANCE": "1.5",
     "TITLER_MODEL__EMBEDDING_SIZE": "24",
     "TITLER_MODEL__HIDDEN_SIZE": "24",
     "TITLER_MODEL__CONTRAST_EPOCHS": "1",
     "TITLER_MODEL__EPOCHS": "1",
     "TITLER_MODEL__BATCH_SIZE": "16",
-    "TITLER_MODEL__PROMOTION_MARGIN": "100",  # after an epoch a better model is luck
+    "TITLER_MODEL__PROMOTION_MARGIN": "100",  # after one epoch, which model is better is chance
     "TITLER_MODEL__PROMOTION_RETRIEVAL_MARGIN": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-"""A network that is trained in seconds."""
+"""Settings of a network that trains in seconds."""
 
 
 def fenced(page: str, language: str) -> list[str]:
@@ -54,7 +55,7 @@ def title_of(value: object) -> str:
 
 
 def poor_titles_beside_any_suggestion() -> str:
-    """What to read in place of the view, for after an epoch a model is sure of nothing."""
+    """The view without its minimum confidence, which no model reaches after one epoch."""
     sql = Query.from_file("views/poor_titles").sql
     assert sql.count("confidence >= 0.5") == 1
     return sql.replace("confidence >= 0.5", "confidence >= 0")

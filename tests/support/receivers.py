@@ -1,4 +1,4 @@
-"""Who alerts are sent to, on loopback: a web server and a mail relay that keep what they get."""
+"""Receivers of alerts on loopback: a web server and a mail relay that record what they get."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Webhook(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def all(self) -> list[dict[str, Any]]:
-        """What has come since it was last asked."""
+        """The messages since the last call."""
         return [self.messages.get_nowait() for _ in range(self.messages.qsize())]
 
 
@@ -48,7 +48,7 @@ class _Post(BaseHTTPRequestHandler):
         self.end_headers()
 
     def do_GET(self) -> None:
-        """What a followed redirect would come to: an answer that looks well."""
+        """The target of the redirect: a client that wrongly follows it gets a success."""
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -58,7 +58,7 @@ class _Post(BaseHTTPRequestHandler):
 
 
 class Relay(socketserver.ThreadingTCPServer):
-    """A mail relay; refuses recipients at `nowhere`. `mails` are what it took: recipients, and the message."""
+    """A mail relay that refuses recipients at `nowhere`. `mails` are the accepted recipients and messages."""
 
     daemon_threads = True
 

@@ -1,4 +1,4 @@
-"""Real days as hour files, made of the real issues that TITLER_TEST_DATA names."""
+"""Hour files of real days, written from the real issues in the folder TITLER_TEST_DATA."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import pytest
 
 
 def replay(folder: Path, first: date, last: date) -> Path:
-    """Writes every hour of these days into `folder`, and returns it. Skips the test where the real issues are not there."""
+    """Writes all hours of these days into `folder`, and returns it. Skips the test without real issues."""
     data = os.environ.get("TITLER_TEST_DATA")
     program = Path(data or "", os.pardir, "tools", "replay_hours.py")
     if data is None or not program.is_file():
         pytest.skip(
-            "needs real issues and what replays them: set TITLER_TEST_DATA to a folder beside tools/replay_hours.py"
+            "needs real issues and the program that replays them: "
+            "set TITLER_TEST_DATA to a folder beside tools/replay_hours.py"
         )
     command = [
         sys.executable,

@@ -1,7 +1,7 @@
-"""Real object stores on loopback for a lake: an S3 server and one of Google Cloud Storage's API, behind a proxy that a test can look at.
+"""Object stores on loopback: an S3 server and a server with Google Cloud Storage's API, each behind a proxy.
 
-The proxy answers nothing itself but two things: a copy or a rename is refused, for nothing may need one, and what a test hides is left out
-of listings, as where a store lists late what was written just now.
+The proxy records all requests. It refuses copies and renames, because the lake must not need them, and leaves
+objects that a test hides out of listings, like a store that lists new objects late.
 """
 
 from __future__ import annotations
@@ -35,29 +35,29 @@ NO_OTHERS = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "NO_GCE_CHECK": "true",
 }
-"""Nothing is looked up outside this machine, nor in whoever's home this is."""
+"""Keeps the clients from looking for credentials on the network and in the home folder."""
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "expect", "content-length"}
 COPIES = re.compile(r"/(rewriteTo|copyTo|moveTo|compose)(/|$|\?)")
 
 
 def programs() -> Path | None:
-    """The folder of what stands for the clouds; None where it was not built."""
-    found = subprocess.run(
+    """The folder of the servers' programs, or None if they were not built."""
+    search = subprocess.run(
         [ROOT / "infra" / "install_emulators.sh", "--find"], capture_output=True, text=True, check=False
     )
-    return Path(found.stdout.strip()) if found.returncode == 0 else None
+    return Path(search.stdout.strip()) if search.returncode == 0 else None
 
 
 @dataclass
 class Stores:
-    """Both servers. `environment` is what a process needs to reach them."""
+    """Both servers. Processes with `environment` use them."""
 
     environment: dict[str, str]
     proxies: dict[str, Proxy]
 
     @contextmanager
     def hiding(self, pattern: str) -> Iterator[None]:
-        """Listings lack the objects and folders whose names match."""
+        """In the `with` block, listings lack the objects and folders whose names match."""
         try:
             for proxy in self.proxies.values():
                 proxy.hidden = re.compile(pattern)
@@ -67,13 +67,13 @@ class Stores:
                 proxy.hidden = None
 
     def copies(self) -> list[str]:
-        """What asked for a copy or a rename."""
+        """The requests for a copy or a rename."""
         return [request for proxy in self.proxies.values() for request in proxy.copies]
 
 
 @contextmanager
 def running(folder: Path) -> Iterator[Stores]:
-    """Both stores, each with an empty bucket `BUCKET`; their servers end with the `with` and with this process."""
+    """Runs both stores, each with an empty bucket `BUCKET`. They stop also if this process dies."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="titler-stores-")))
         secret = secrets.token_hex(16)
@@ -89,7 +89,7 @@ def running(folder: Path) -> Iterator[Stores]:
 
 
 def credentials(address: str, secret: str) -> dict[str, str]:
-    """What S3's clients read from the environment."""
+    """The environment variables of S3's clients."""
     return {
         **NO_OTHERS,
         "AWS_ENDPOINT_URL": address,
@@ -146,13 +146,13 @@ def _server(
                 if server.poll() is not None:
                     written.seek(0)
                     raise RuntimeError(
-                        f"{command[0]} has ended with {server.returncode}: {written.read().decode()}"
+                        f"{command[0]} ended with exit code {server.returncode}: {written.read().decode()}"
                     )
                 if _answers(host, port, path):
                     break
                 time.sleep(0.02)
             else:
-                raise RuntimeError(f"{command[0]} does not answer")
+                raise RuntimeError(f"{command[0]} does not respond")
             yield
         finally:
             server.kill()
@@ -173,7 +173,10 @@ def _answers(host: str, port: int, path: str) -> bool:
 
 @dataclass
 class Proxy:
-    """What stands between a client and a store. `hidden` is left out of listings; `copies` are refused and remembered."""
+    """Between a client and a store. Names that match `hidden` are left out of listings.
+
+    `requests` are all requests, `copies` the refused ones for a copy or a rename.
+    """
 
     address: str
     upstream: tuple[str, int]
@@ -216,17 +219,17 @@ class _Handler(BaseHTTPRequestHandler):
             return
         connection = http.client.HTTPConnection(*proxy.upstream, timeout=PATIENCE)
         try:
-            # the name that the client called is part of what it signed
+            # The Host header stays the client's: it is part of the signature.
             headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
             connection.request(self.command, self.path, body, {**headers, "Content-Length": str(len(body))})
             answer = connection.getresponse()
             content = answer.read()
-            found = {name: value for name, value in answer.getheaders() if name.lower() not in HOP_BY_HOP}
+            passed_on = {name: value for name, value in answer.getheaders() if name.lower() not in HOP_BY_HOP}
             if self.command == "HEAD":
-                found["Content-Length"] = answer.getheader("Content-Length", "0")
+                passed_on["Content-Length"] = answer.getheader("Content-Length", "0")
             elif proxy.hidden and self.command == "GET":
                 content = _without(proxy.hidden, content)
-            self._answer(answer.status, found, content)
+            self._answer(answer.status, passed_on, content)
         finally:
             connection.close()
 
@@ -260,7 +263,7 @@ _ENTRY = re.compile(
 
 
 def _without(hidden: re.Pattern[str], content: bytes) -> bytes:
-    """A listing without what is hidden; anything else as it is."""
+    """A listing without the hidden names; any other content unchanged."""
     if b"<ListBucketResult" in content:
         return _ENTRY.sub(
             lambda entry: b"" if hidden.search(unquote((entry[1] or entry[2]).decode())) else entry[0],

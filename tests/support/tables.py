@@ -1,4 +1,4 @@
-"""What a lake's tables hold, apart from ids and times: the same after a quiet run and after one that was killed and went on."""
+"""The rows of a lake's tables, without ids and times, so that two runs over the same days can be compared."""
 
 from __future__ import annotations
 
@@ -10,24 +10,27 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS
-from pipeline.lake.batches import Lake, Manifest
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
 
 VOLATILE = {"batch_id", "issues_batch", "mlflow_run", "published_at", "release_id"}
 Content = dict[str, Any]
 
 
 def ingested(lake: Lake) -> Content:
-    """Of every day the rows of its issues, its verdict and its tokens: those of the batches that its pointers name."""
-    found: Content = {}
+    """Per table and day the rows of the current batch: issues, source health and tokens."""
+    content: Content = {}
     for table in (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name):
         for day in lake.days(table):
             current = lake.current(table, {"day": day})
-            found[f"{table} {day}"] = batch(lake, current) if current else None
-    return found
+            content[f"{table} {day}"] = batch(lake, current) if current else None
+    return content
 
 
-def differences(found: Content, expected: Content) -> set[str]:
-    return {name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)}
+def differences(content: Content, expected: Content) -> set[str]:
+    """The names of the entries that differ or are in one of them alone."""
+    names = content.keys() | expected.keys()
+    return {name for name in names if content.get(name) != expected.get(name)}
 
 
 def batch(lake: Lake, manifest: Manifest) -> Content:
@@ -35,7 +38,7 @@ def batch(lake: Lake, manifest: Manifest) -> Content:
 
 
 def read(lake: Lake, manifest: Manifest, name: str) -> Any:
-    """A file's rows; of a network its weights' digest; else the file's digest, which is held against the manifest."""
+    """A Parquet file's rows, or the digest of a network's weights or of any other file."""
     file = next(file for file in manifest.files if file.name == name)
     data = lake.read_file(manifest, file)
     path = Path(lake.path(manifest.folder), name)

@@ -1,7 +1,10 @@
-"""Runs a command of Titler that kills its own process group at a chosen step: `python tests/support/killer.py STEP MOMENT VERB ...`.
+"""Runs a command of Titler and kills its process group at a chosen step.
 
-A step is a call that leaves something behind: a file put into the lake or deleted from it, the warehouse's swap, and in a training
-the checkpoint and what MLflow is told. MOMENT is `before` it, `torn` (halfway through it), or `after` it.
+    python tests/support/kill_at_step.py STEP MOMENT VERB ...
+
+A step is a call that writes something: a file stored in the lake or deleted from it, the swap of the
+warehouse's file, and in a training also a checkpoint or a call of MLflow. MOMENT is `before` the step, `torn`
+(halfway through it), or `after` it.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ def die() -> NoReturn:
 
 
 class Steps:
-    """Counts the steps; at the one that is `last` the process dies, at `moment`. It lives on where `last` is 0."""
+    """Counts the steps. The process dies at step `last`, at `moment`; if `last` is 0 it only counts."""
 
     def __init__(self, last: int = 0, moment: str = "") -> None:
         self.count = 0
@@ -35,7 +38,7 @@ class Steps:
         self._moment = moment
 
     def watch(self, patch: Patch, *, training: bool) -> None:
-        """Wraps the calls, by `patch`. Imports the networks' library for a `training`."""
+        """Wraps the calls with `patch`; of a `training` more calls, which imports Keras and MLflow."""
         self._wrap(patch, Lake, "put", self._torn_put)
         self._wrap(patch, Lake, "delete")
         self._wrap(patch, Lake, "delete_folder", self._torn_delete)
