@@ -100,7 +100,10 @@ class LineageFile:
         try:
             sides = {"inputs": inputs, "outputs": outputs}
             entry = {
-                side: [one.to_json() for one in datasets(verb, self._lake, self._settings, subject, result)]
+                side: [
+                    dataset.to_json()
+                    for dataset in datasets(verb, self._lake, self._settings, subject, result)
+                ]
                 for side, datasets in sides.items()
             }
             self._lines.append(json.dumps(entry, ensure_ascii=False) + "\n")

@@ -93,7 +93,9 @@ class Dataset:
             ]
         else:
             names = self.partitions[0].dimensions
-            dimensions = {name: sorted({one.dimensions[name] for one in self.partitions}) for name in names}
+            dimensions = {
+                name: sorted({partition.dimensions[name] for partition in self.partitions}) for name in names
+            }
             values["between"] = {name: [several[0], several[-1]] for name, several in dimensions.items()}
         return {name: value for name, value in values.items() if value}
 
@@ -190,6 +192,6 @@ def warehouse_tables(settings: Settings, release: Pinned) -> list[Dataset]:
             for batch in batches
         )
         name = f"{settings.warehouse.project}.{settings.warehouse.dataset}.{table}"
-        columns = _columns(contract.in_warehouse, _bigquery_type)
+        columns = _columns(contract.warehouse_schema, _bigquery_type)
         datasets.append(Dataset("bigquery", name, partitions or (own,), contract.prose, columns))
     return datasets

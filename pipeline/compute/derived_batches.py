@@ -67,16 +67,19 @@ def derive_batches(
 
     A task writes `work(rows, *arguments)`, where `rows` are the rows of the file.
     """
-    manifests = [lake.reuse(contract.name, one.partition, one.inputs, one.parameters) for one in derivations]
+    manifests = [
+        lake.reuse(contract.name, derivation.partition, derivation.inputs, derivation.parameters)
+        for derivation in derivations
+    ]
     drafts: dict[int, Draft] = {}
     tasks: list[tuple[Manifest, File, str]] = []
     task_drafts: list[Draft] = []
-    for position, (existing, one) in enumerate(zip(manifests, derivations, strict=True)):
+    for position, (existing, derivation) in enumerate(zip(manifests, derivations, strict=True)):
         if existing is None:
-            draft = lake.draft(contract.name, one.partition, one.inputs, one.parameters)
+            draft = lake.draft(contract.name, derivation.partition, derivation.inputs, derivation.parameters)
             drafts[position] = draft
-            tasks += [(one.source, file, draft.folder) for file in one.source.files]
-            task_drafts += [draft] * len(one.source.files)
+            tasks += [(derivation.source, file, draft.folder) for file in derivation.source.files]
+            task_drafts += [draft] * len(derivation.source.files)
     files = map_shards(
         _derive_file,
         tasks,
@@ -92,7 +95,7 @@ def derive_batches(
         draft.files.append(file)
     for position, draft in drafts.items():
         manifests[position] = draft.commit()
-    sources = tuple(one.source for one in derivations)
+    sources = tuple(derivation.source for derivation in derivations)
     return Outcome(tuple(manifest for manifest in manifests if manifest), len(drafts), sources=sources)
 
 

@@ -103,11 +103,11 @@ def check_recall(release_id: str, index: Manifest, settings: Index) -> None:
 
 def _stopped_by_days(release_id: str, collapsed: Sequence[Manifest]) -> StoppedError:
     """The error for collapsed days: the first one in full, the others by name."""
-    first, *others = collapsed
+    first, *more_days = collapsed
     health = first.figures
     # Older versions of Titler judged a day by its events only, and stored no reason.
     reason = health.get("reason") or f"{health['events']:,} events where {health['usual_events']:,} are usual"
-    also = f"\nAlso collapsed: {', '.join(manifest.day for manifest in others)}." if others else ""
+    also = f"\nAlso collapsed: {', '.join(manifest.day for manifest in more_days)}." if more_days else ""
     accept = " ".join(f"--accept {manifest.day}" for manifest in collapsed)
     return StoppedError(
         f"{first.day}: {reason} ({health['hours_found']} of 24 hours found), so the day has collapsed and stops release "

@@ -35,11 +35,20 @@ def make_current(
     """
     published_at = datetime.now(UTC).isoformat(timespec="microseconds")
     record = {**record, "rolled_back": False, "published_at": published_at}
-    others = [one for one in published if one[0]["release_id"] != record["release_id"]]
-    records, contents = [*(one[0] for one in others), record], [*(one[1] for one in others), content]
-    members = pa.Table.from_pylist([row for one in contents for row in one.members], RELEASE_MEMBERS.schema)
+    earlier = [(old, old_content) for old, old_content in published if old["release_id"] != release.name]
+    records = [*(old for old, _ in earlier), record]
+    contents = [*(old_content for _, old_content in earlier), content]
+    members = pa.Table.from_pylist(
+        [row for release_content in contents for row in release_content.members], RELEASE_MEMBERS.schema
+    )
     batches = {
-        table: list({batch.batch_id: batch for one in contents for batch in one.batches[table]}.values())
+        table: list(
+            {
+                batch.batch_id: batch
+                for release_content in contents
+                for batch in release_content.batches[table]
+            }.values()
+        )
         for table in content.batches
     }
     connection = warehouse.connect(settings, "publish", release_id=record["release_id"])

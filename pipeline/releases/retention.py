@@ -10,5 +10,5 @@ from pipeline.settings import Settings
 def retained_releases(lake: Lake, settings: Settings, current: str | None) -> list[str]:
     """The current release and the `release.keep` - 1 other releases that were current last, newest first."""
     ids = [record["release_id"] for record in published_records(lake, settings)]
-    others = [release_id for release_id in ids if release_id != current]
-    return ([current] if current else []) + others[::-1][: settings.release.keep - 1]
+    earlier = [release_id for release_id in ids if release_id != current]
+    return ([current] if current else []) + earlier[::-1][: settings.release.keep - 1]

@@ -113,7 +113,7 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
             held_out.issues, predictions.titles, predictions.confidences, strict=True
         )
     ][: settings.model.sample_titles]
-    bins = [asdict(one) for one in confidence_bins(confidences, rouge)]
+    bins = [asdict(confidence_bin) for confidence_bin in confidence_bins(confidences, rouge)]
     _log_evaluation(tracking, manifest.figures["mlflow_run"], figures, usage, bins, samples)
     return {**figures, "samples": samples}
 
@@ -144,8 +144,8 @@ def _confidence_figures(
     """
     if not len(confidences):
         return {}
-    given = rouge[confidences >= predictor.abstain_below]
-    share = float((given > ROUGE_THRESHOLD).mean()) if len(given) else None
+    accepted_rouge = rouge[confidences >= predictor.abstain_below]
+    share = float((accepted_rouge > ROUGE_THRESHOLD).mean()) if len(accepted_rouge) else None
     return {
         **asdict(score_confidence(confidences, rouge)),
         "abstain_below": predictor.abstain_below,

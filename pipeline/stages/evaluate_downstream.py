@@ -1,8 +1,8 @@
-"""downstream: what a model's embeddings say of issues beside their titles, on a file that tells labels and
-dates.
+"""evaluate --downstream: what a model's embeddings say about issues besides their titles, on a file with
+labels and dates.
 
-An issue as GH Archive tells it when it is opened has neither, so a file is read: see
-`pipeline.source.issue_files`. Pull requests are left out.
+An issue as GH Archive has it was just opened, so it has no labels and is not closed. Hence a file is read
+(`pipeline.source.issue_files`). Pull requests are left out.
 """
 
 from __future__ import annotations
@@ -42,47 +42,53 @@ from pipeline.text.engine import tokenizer
 from pipeline.tracking import open_tracking
 
 WORD = re.compile(r"[^\W\d_]+")
-BUG = {"bug", "bugs", "defect", "defects", "regression", "regressions"}
-USELESS = {"invalid", "spam", "question", "questions"}
+BUG_WORDS = {"bug", "bugs", "defect", "defects", "regression", "regressions"}
+USELESS_WORDS = {"invalid", "spam", "question", "questions"}
 TEST_SHARE = 0.2
-"""Of a file that is split by time: the latest rows."""
-DAY = 24 * 3600.0
-TABLE = "downstream.json"
+"""The latest rows of a file that is split by time."""
+SECONDS_PER_DAY = 24 * 3600.0
+ARTIFACT = "downstream.json"
 
 
 @dataclass(frozen=True)
 class Task:
-    """A question about issues. `value`: True or False, or days; None where an issue does not tell. `needs`
-    says what it must tell."""
+    """A question about issues.
+
+    `value` answers it for an issue: True or False as a number, or days; None if the issue does not say.
+    `columns` names the columns that are needed.
+    """
 
     name: str
     value: Callable[[FileIssue], float | None]
-    needs: str
+    columns: str
     figures: tuple[str, ...]
 
 
-def says(labels: Sequence[str], words: set[str]) -> bool:
-    """Whether a label holds one of the words: `C-bug`, `type: bug`, `kind/regression`; not `not a bug`, and
+def has_label(labels: Sequence[str], words: set[str]) -> bool:
+    """Whether a label contains one of the words: `C-bug`, `type: bug`, `kind/regression`; not `not a bug`, and
     not `debug`."""
-    return any(
-        found & words and "not" not in found for found in ({*WORD.findall(label.lower())} for label in labels)
-    )
+    label_words = [set(WORD.findall(label.lower())) for label in labels]
+    return any(one_label & words and "not" not in one_label for one_label in label_words)
 
 
 def is_bug(issue: FileIssue) -> float | None:
-    return float(says(issue.labels, BUG)) if issue.labels else None
+    """Whether a labelled issue is a bug."""
+    return float(has_label(issue.labels, BUG_WORDS)) if issue.labels else None
 
 
 def is_useless(issue: FileIssue) -> float | None:
-    """Among labelled issues that were closed, as far as that is told."""
-    return float(says(issue.labels, USELESS)) if issue.labels and issue.closed is not False else None
+    """Whether a labelled issue is useless. Issues that are known to be open are left out."""
+    return (
+        float(has_label(issue.labels, USELESS_WORDS)) if issue.labels and issue.closed is not False else None
+    )
 
 
 def days_open(issue: FileIssue) -> float | None:
+    """How many days an issue was open."""
     opened, closed = issue.time("created_at"), issue.time("closed_at")
     if opened is None or closed is None or closed < opened:
         return None
-    return (closed - opened).total_seconds() / DAY
+    return (closed - opened).total_seconds() / SECONDS_PER_DAY
 
 
 TASKS = (
@@ -93,11 +99,10 @@ TASKS = (
 
 
 def run(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> dict[str, Any]:
-    """Per task the figures by each of METHODS, or why there are none (`skipped`); kept in the model's run in
-    MLflow. The keys do not change.
+    """Per task its figures by each of METHODS, or under `skipped` why there are none; also logged to MLflow.
 
-    Raises UsageError for a file that is none or has no issues, for a model that was not trained, and where
-    there is no champion.
+    The keys never change. Raises UsageError for a file that cannot be read as issues or has only pull
+    requests, for a model that was not trained, and if no model is champion.
     """
     name = name or champion_name(lake, settings)
     manifest = Pinned(lake, "models", name).members[PREDICTOR][0]
@@ -105,107 +110,108 @@ def run(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> 
     issues = [row for row in rows if not row.is_pull_request]
     if not issues:
         raise UsageError(f"{path}: all {len(rows):,} rows are pull requests.", "Give a file of issues.")
-    for task in TASKS:  # a mistake in the file is told before the work
+    for task in TASKS:  # a mistake in the file is reported before the work begins
         for issue in issues:
             task.value(issue)
     predictor = load_predictor(lake, manifest.folder)
     features = features_of(predictor, issues)
-    tasks = {task.name: figures_of(task, issues, features) for task in TASKS}
-    found = {
+    figures = {
         "model": name,
         "file": path.name,
         "issues": len(issues),
         "pull_requests": len(rows) - len(issues),
-        "tasks": tasks,
+        "tasks": {task.name: figures_of(task, issues, features) for task in TASKS},
     }
-    _keep(lake, settings, manifest.figures["mlflow_run"], found)
-    return found
+    _log_figures(lake, settings, manifest.figures["mlflow_run"], figures)
+    return figures
 
 
 def features_of(predictor: Predictor, issues: Sequence[FileIssue]) -> Features:
-    """The embeddings as a release has them, and the words of the same text: bodies, and titles where the
-    model reads them."""
+    """The embeddings as a release has them, and the tokens of the same text: the body and, if the model reads
+    titles, the title."""
     titles, bodies = [issue.title for issue in issues], [issue.body for issue in issues]
     embeddings = predictor.embed_vectors(predictor.vectors(bodies), predictor.title_ids(titles))
-    texts = (
-        [f"{title}\n{body}" for title, body in zip(titles, bodies, strict=True)]
-        if predictor.reads_titles
-        else bodies
-    )
+    texts = bodies
+    if predictor.reads_titles:
+        texts = [f"{title}\n{body}" for title, body in zip(titles, bodies, strict=True)]
     return Features(embeddings, tokenizer(predictor.engine)(texts))
 
 
-def split(issues: Sequence[FileIssue], lacking: Callable[[Mask], str]) -> tuple[str, Mask, str]:
-    """How the issues are split, which are for testing, and else why they are not: what a way is `lacking`
-    with these for testing.
+def split(issues: Sequence[FileIssue], shortage: Callable[[Mask], str]) -> tuple[str, Mask, str]:
+    """How the issues are split, which are for testing and, if they cannot be split, why not.
 
-    By repository, as a training is, or else by time, the latest for testing. Never at random: issues of one
-    repository and of one week know each other's answers.
+    By repository, as for training; otherwise by time, the latest for testing. Never at random: issues of one
+    repository and of one week reveal each other's answers. `shortage` says what is missing if the issues of
+    a mask are for testing, or an empty string.
     """
-    lacks = []
+    reasons = []
     repos = {issue.repo for issue in issues}
     if len(repos) > 1 and "" not in repos:
         test = np.array([part_of(issue.repo) != "train" for issue in issues], dtype=bool)
-        if not (why := lacking(test)):
+        if not (reason := shortage(test)):
             return "repository", test, ""
-        lacks.append(f"by repository {why}")
-    times = [moment.timestamp() for moment in (issue.time("created_at") for issue in issues) if moment]
+        reasons.append(f"by repository {reason}")
+    times = [time.timestamp() for time in (issue.time("created_at") for issue in issues) if time is not None]
     if len(times) == len(issues):
         test = np.zeros(len(issues), dtype=bool)
         test[np.argsort(times, kind="stable")[len(issues) - round(TEST_SHARE * len(issues)) :]] = True
-        if not (why := lacking(test)):
+        if not (reason := shortage(test)):
             return "time", test, ""
-        lacks.append(f"by time {why}")
-    return (
-        "",
-        np.zeros(len(issues), dtype=bool),
-        "; ".join(lacks) or "neither repositories nor dates to split them by",
-    )
+        reasons.append(f"by time {reason}")
+    no_test = np.zeros(len(issues), dtype=bool)
+    return "", no_test, "; ".join(reasons) or "neither repositories nor dates to split them by"
 
 
 def figures_of(task: Task, issues: Sequence[FileIssue], features: Features) -> dict[str, Any]:
-    """The task's figures on the issues that tell it, or under `skipped` why there are none."""
+    """The task's figures on the issues that have an answer, or under `skipped` why there are none."""
     values = np.array([np.nan if (value := task.value(issue)) is None else value for issue in issues])
-    known = ~np.isnan(values)
-    told = [issue for issue, wanted in zip(issues, known, strict=True) if wanted]
-    values, features = values[known], features.rows(known)
-    a_class = task.figures == CLASS_FIGURES
+    has_value = ~np.isnan(values)
+    answered = [issue for issue, selected in zip(issues, has_value, strict=True) if selected]
+    values, features = values[has_value], features.rows(has_value)
+    is_class = task.figures == CLASS_FIGURES
     labels = values > 0.5
-    found: dict[str, Any] = {
-        "rows": len(told),
+    figures: dict[str, Any] = {
+        "rows": len(answered),
         "train": 0,
         "test": 0,
         "positives_train": None,
         "positives_test": None,
+        "split": None,
+        "skipped": "",
+        **{method: dict.fromkeys(task.figures) for method in METHODS},
     }
-    found |= {"split": None, "skipped": "", **{way: dict.fromkeys(task.figures) for way in METHODS}}
-    if len(told) < MIN_ROWS:
-        return {**found, "skipped": f"{len(told)} issues tell {task.needs}, at least {MIN_ROWS} are needed"}
-    if a_class and len(np.unique(labels)) < 2:
-        return {**found, "skipped": f"{'all' if labels[0] else 'none'} of {len(told):,} labelled issues are"}
-    how, test, why = split(told, lambda test: class_shortage(labels, test) if a_class else row_shortage(test))
-    if why:
-        return {**found, "skipped": why}
-    found |= {"split": how, "train": int((~test).sum()), "test": int(test.sum())}
-    if a_class:
-        found |= {"positives_train": int(labels[~test].sum()), "positives_test": int(labels[test].sum())}
-    return found | (classify(features, labels, test) if a_class else regress(features, values, test))
+    if len(answered) < MIN_ROWS:
+        reason = f"{len(answered)} issues have {task.columns}, at least {MIN_ROWS} are needed"
+        return {**figures, "skipped": reason}
+    if is_class and len(np.unique(labels)) < 2:
+        share = "all" if labels[0] else "none"
+        return {**figures, "skipped": f"{share} of {len(answered):,} labelled issues are positive"}
+    kind, test, reason = split(
+        answered, lambda test: class_shortage(labels, test) if is_class else row_shortage(test)
+    )
+    if reason:
+        return {**figures, "skipped": reason}
+    figures |= {"split": kind, "train": int((~test).sum()), "test": int(test.sum())}
+    if is_class:
+        figures |= {"positives_train": int(labels[~test].sum()), "positives_test": int(labels[test].sum())}
+    return figures | (classify(features, labels, test) if is_class else regress(features, values, test))
 
 
-def _keep(lake: Lake, settings: Settings, run_id: str, found: dict[str, Any]) -> None:
+def _log_figures(lake: Lake, settings: Settings, run_id: str, figures: dict[str, Any]) -> None:
+    """Logs the figures of every task as metrics and as a table of the model's run."""
     rows = [
         {
-            "file": found["file"],
+            "file": figures["file"],
             "task": task,
-            "way": way,
+            "way": method,
             "figure": name,
             "value": value,
-            "train": figures["train"],
-            "test": figures["test"],
+            "train": task_figures["train"],
+            "test": task_figures["test"],
         }
-        for task, figures in found["tasks"].items()
-        for way in METHODS
-        for name, value in figures[way].items()
+        for task, task_figures in figures["tasks"].items()
+        for method in METHODS
+        for name, value in task_figures[method].items()
         if value is not None
     ]
     run = open_tracking(settings, lake).run(run_id)
@@ -213,4 +219,4 @@ def _keep(lake: Lake, settings: Settings, run_id: str, found: dict[str, Any]) ->
         run.log_metrics(
             {f"downstream/{row['task']}_{row['way']}_{row['figure']}": row["value"] for row in rows}
         )
-        run.log_table(TABLE, rows)
+        run.log_table(ARTIFACT, rows)

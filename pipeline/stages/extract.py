@@ -180,8 +180,14 @@ def run(
         worth_a_cluster=len(days) >= DAYS_WORTH_A_CLUSTER,
     )
     history = VerdictHistory(lake)
-    in_order = sorted((one.manifest for one in extracted), key=lambda manifest: manifest.day)
+    in_order = sorted(
+        (extracted_day.manifest for extracted_day in extracted), key=lambda manifest: manifest.day
+    )
     health = [judge_day(lake, manifest, history) for manifest in in_order]
-    unchanged = {one.manifest.day: one.still_available for one in extracted if one.still_available}
-    manifests = tuple(one.manifest for one in extracted)
-    return Outcome(manifests, sum(one.is_new for one in extracted), unchanged), health
+    unchanged = {
+        extracted_day.manifest.day: extracted_day.still_available
+        for extracted_day in extracted
+        if extracted_day.still_available
+    }
+    manifests = tuple(extracted_day.manifest for extracted_day in extracted)
+    return Outcome(manifests, sum(extracted_day.is_new for extracted_day in extracted), unchanged), health

@@ -43,7 +43,7 @@ def read_rows(file: File, lake: Lake, vectors: Manifest, issues: Manifest) -> pa
     Raises LakeError if the file of the same name in `issues` does not hold the same issues in the same order.
     """
     ids = lake.read_part(vectors, file, ["issue_id", "body"])
-    issue_file = next(one for one in issues.files if one.name == file.name)
+    issue_file = next(candidate for candidate in issues.files if candidate.name == file.name)
     table = lake.read_part(issues, issue_file, ISSUE_COLUMNS)
     if not ids.column("issue_id").equals(table.column("issue_id")):
         raise LakeError(

@@ -46,9 +46,9 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
             shown = [row for row in connection.records(RELEASE_MEMBERS) if row["release_id"] == current]
             if member_keys(shown) == content.keys:
                 return dict(published)
-        others = published_releases(lake, settings)
-        record = audit(settings, release, accepted, [one for one, _ in others])
-        return make_current(settings, release, content, record, others)
+        earlier = published_releases(lake, settings)
+        record = audit(settings, release, accepted, [record for record, _ in earlier])
+        return make_current(settings, release, content, record, earlier)
 
 
 def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
     with warehouse.connect(settings, "publish").exclusive_lock():
         record = release.notes[RECORD]
         if record is None:
-            published = ", ".join(one["release_id"] for one in published_records(lake, settings)) or "none"
+            published = ", ".join(row["release_id"] for row in published_records(lake, settings)) or "none"
             raise UsageError(
                 f"{release_id} was never published (published: {published}).",
                 "Choose one of these: titler rollback RELEASE",
@@ -65,15 +65,15 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
         if reconcile_current(lake, settings) == release_id:
             return dict(record)
         records = published_records(lake, settings)
-        later = [one for one in records if one["published_at"] > record["published_at"]]
-        for one in later:
-            Pinned(lake, "releases", one["release_id"]).notes[RECORD] = {**one, "rolled_back": True}
+        later = [row for row in records if row["published_at"] > record["published_at"]]
+        for row in later:
+            Pinned(lake, "releases", row["release_id"]).notes[RECORD] = {**row, "rolled_back": True}
         try:
             content = release_content(release, published_tables(settings), complete=True)
             return make_current(settings, release, content, record, published_releases(lake, settings))
         except BaseException:
-            for one in later:
-                Pinned(lake, "releases", one["release_id"]).notes[RECORD] = one
+            for row in later:
+                Pinned(lake, "releases", row["release_id"]).notes[RECORD] = row
             raise
 
 

@@ -187,7 +187,7 @@ def _fit_subwords(
 def _total_sizes(model: Pinned, plan: Plan, sizes_by_shard: Sequence[PartSizes]) -> PartSizes:
     """The sizes of the parts over all shards. If one that training needs is 0, deletes the model and raises
     UsageError."""
-    sizes: PartSizes = {part: sum(one[part] for one in sizes_by_shard) for part in PARTS}
+    sizes: PartSizes = {part: sum(shard_sizes[part] for shard_sizes in sizes_by_shard) for part in PARTS}
     if not sizes["train"] or not sizes["validation"]:
         model.delete()
         raise UsageError(
