@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import pyarrow as pa
 
 from pipeline import contracts
 from pipeline.errors import TitlerError, WarehouseError
 from pipeline.progress import say
+from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse.bigquery.errors import translated_errors
-from pipeline.warehouse.bigquery.jobs import MINIMUM_BILLED, Statement
+from pipeline.warehouse.bigquery.jobs import MINIMUM_BILLED, Jobs, Statement
+from pipeline.warehouse.bigquery.tables import Tables
 from pipeline.warehouse.protocol import FAILURE_ROWS, Failure
 from pipeline.warehouse.query import Query
 from pipeline.warehouse.sql_parser import replace_tables
 
-if TYPE_CHECKING:
-    from pipeline.warehouse.bigquery.warehouse import BigQueryWarehouse
-
 RELEASE_TABLES = (contracts.RELEASES, contracts.RELEASE_MEMBERS)
+
+
+class PublishingWarehouse(Protocol):
+    """What a staged release needs of its warehouse (`BigQueryWarehouse`)."""
+
+    settings: Settings
+    jobs: Jobs
+    tables: Tables
+
+    @property
+    def addresses(self) -> Mapping[str, str]: ...
+    def run_query(self, query: Query, replacements: Mapping[str, str] | None = None) -> pa.Table: ...
+    def create_views(self) -> None: ...
+    def create_vector_index(self) -> None: ...
+    def current_release(self) -> str | None: ...
 
 
 class StagedTables:
@@ -33,7 +48,7 @@ class StagedTables:
     """
 
     def __init__(
-        self, warehouse: BigQueryWarehouse, release: str, releases: pa.Table, members: pa.Table
+        self, warehouse: PublishingWarehouse, release: str, releases: pa.Table, members: pa.Table
     ) -> None:
         self.warehouse = warehouse
         self.release = release
@@ -98,7 +113,7 @@ class StagedTables:
         self.warehouse.create_views()
         changes = []
         for table in RELEASE_TABLES:
-            columns = ", ".join(f"`{name}`" for name in table.in_warehouse.names)
+            columns = ", ".join(f"`{name}`" for name in table.warehouse_schema.names)
             address = f"`{self.warehouse.tables.address(table.name)}`"
             staged_rows = f"FROM {self._staging_address(table)} WHERE stage_id = @stage"
             changes.append(f"DELETE FROM {address} WHERE EXISTS (SELECT 1 {staged_rows});")

@@ -30,7 +30,7 @@ DAYS_PER_JOB = 1000  # partitions; BigQuery allows 4,000
 
 def columns_of(table: contracts.Table) -> list[bigquery.SchemaField]:
     """A table's columns in BigQuery's form, each with its description."""
-    return [_column(field) for field in table.in_warehouse]
+    return [_column(field) for field in table.warehouse_schema]
 
 
 def _column(field: pa.Field) -> bigquery.SchemaField:
@@ -262,11 +262,11 @@ def _write(target: IO[bytes], table: contracts.Table, batches: Sequence[Batch]) 
     with pq.ParquetWriter(target, _arrow(table)) as writer:
         for batch in batches:
             for path in batch.files:
-                rows = table.conform(table.extended(read_parquet(path)))
-                for name in table.in_warehouse.names[len(table.schema) :]:
+                rows = table.conform(table.add_missing_columns(read_parquet(path)))
+                for name in table.warehouse_schema.names[len(table.schema) :]:
                     value: object = batch.batch_id if name == "batch_id" else batch.day
                     rows = rows.append_column(
-                        name, pa.array([value] * len(rows), table.in_warehouse.field(name).type)
+                        name, pa.array([value] * len(rows), table.warehouse_schema.field(name).type)
                     )
                 writer.write_table(_cast(rows, table))
 
@@ -275,7 +275,7 @@ def _arrow(table: contracts.Table) -> pa.Schema:
     """The table's columns in types that BigQuery reads from Parquet: it has no half precision."""
     half, double = pa.list_(pa.float16()), pa.list_(pa.float64())
     return pa.schema(
-        [field.with_type(double) if field.type == half else field for field in table.in_warehouse]
+        [field.with_type(double) if field.type == half else field for field in table.warehouse_schema]
     )
 
 

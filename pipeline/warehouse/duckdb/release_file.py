@@ -145,7 +145,7 @@ def _view_of_files(table: contracts.Table, files: Sequence[str]) -> str:
     source day.
     """
     if not files:
-        nulls = ", ".join(_null_column(field) for field in table.in_warehouse)
+        nulls = ", ".join(_null_column(field) for field in table.warehouse_schema)
         return f"CREATE VIEW {table.name} AS SELECT {nulls} WHERE FALSE"
     columns = f"{_cast_columns(table)}, PARSE_PATH(filename)[-2] AS batch_id"
     source = f"READ_PARQUET([{', '.join(files)}], filename = TRUE)"
@@ -161,7 +161,7 @@ def _view_of_files(table: contracts.Table, files: Sequence[str]) -> str:
         f"SELECT DISTINCT batch_id, day AS {table.day_column} FROM {contracts.RELEASE_MEMBERS.name} "
         f"WHERE table_name = '{table.name}'"
     )
-    names = ", ".join(_quote_name(name) for name in table.in_warehouse.names)
+    names = ", ".join(_quote_name(name) for name in table.warehouse_schema.names)
     return f"CREATE VIEW {table.name} AS SELECT {names} FROM ({rows}) LEFT JOIN ({days}) USING (batch_id)"
 
 
