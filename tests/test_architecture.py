@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,22 @@ def imports_of(path: Path) -> set[str]:
     return names
 
 
+def lines_of(function: ast.FunctionDef) -> int:
+    """The lines of a function, its docstring included."""
+    return (function.end_lineno or function.lineno) - function.lineno + 1
+
+
+def modules_imported_by(path: Path) -> set[str]:
+    """The modules of pipeline/ that a module imports, by `name_of`; packages themselves are left out."""
+    names = {name_of(module) for module in MODULES if module.name != "__init__.py"}
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("pipeline."):
+            folder = node.module.removeprefix("pipeline.").replace(".", "/")
+            imported |= {folder} | {f"{folder}/{alias.name}" for alias in node.names}
+    return imported & names
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_imports_go_strictly_down(path):
     subject = name_of(path).split("/")[0]
@@ -102,6 +119,18 @@ def test_a_heavy_library_has_one_home(path):
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_a_module_stays_under_400_lines(path):
     assert len(path.read_text().splitlines()) <= 400
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_function_fits_on_a_screen(path):
+    functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+    assert {function.name: lines for function in functions if (lines := lines_of(function)) > 60} == {}
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Nor for type checking alone."""
+    graph = {name_of(path): modules_imported_by(path) for path in MODULES}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 def test_the_networks_need_only_keras_and_numpy():

@@ -74,12 +74,7 @@ def write(
     Raises UsageError for fewer than one day, for an issues_per_day outside 60 to 10,000, and for a directory
     that is a file or contains a file for the hour that must be missing.
     """
-    if days < 1:
-        raise UsageError(f"A sample needs at least 1 day, not {days}.", "titler sample DIR --days 2")
-    if not MIN_ISSUES_PER_DAY <= issues_per_day <= MAX_ISSUES_PER_DAY:
-        raise UsageError(
-            f"{issues_per_day} issues per day: expected {MIN_ISSUES_PER_DAY} to {MAX_ISSUES_PER_DAY}."
-        )
+    _check_size(days, issues_per_day)
     random = Random(f"{seed}/{first_day}")
     dates = [first_day + timedelta(days=number) for number in range(days)]
     absent, broken = random.sample(range(24), 2)
@@ -118,6 +113,15 @@ def write(
     }
     (directory / "planted.json").write_text(json.dumps(planted, indent=1) + "\n", encoding="utf-8")
     return Sample(directory, dates, files, events, days * issues_per_day, calendar.duplicates)
+
+
+def _check_size(days: int, issues_per_day: int) -> None:
+    if days < 1:
+        raise UsageError(f"A sample needs at least 1 day, not {days}.", "titler sample DIR --days 2")
+    if not MIN_ISSUES_PER_DAY <= issues_per_day <= MAX_ISSUES_PER_DAY:
+        raise UsageError(
+            f"{issues_per_day} issues per day: expected {MIN_ISSUES_PER_DAY} to {MAX_ISSUES_PER_DAY}."
+        )
 
 
 def _name(hour: datetime) -> str:
