@@ -16,6 +16,7 @@ from datetime import date, datetime, time, timedelta
 from itertools import count
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.progress import track
@@ -101,7 +102,14 @@ def write(
                     lines.insert(random.randrange(len(lines) + 1), line)
             _write(_path(directory, hour), lines)
 
-    planted = {
+    planted = _planted(calendar, dates, missing, malformed)
+    (directory / "planted.json").write_text(json.dumps(planted, indent=1) + "\n", encoding="utf-8")
+    return Sample(directory, dates, files, events, days * issues_per_day, calendar.duplicates)
+
+
+def _planted(calendar: Calendar, dates: list[date], missing: datetime, malformed: datetime) -> dict[str, Any]:
+    """The content of planted.json."""
+    return {
         "days": [day.isoformat() for day in dates],
         "duplicates": calendar.duplicates,
         "missing_hours": [_name(missing)],
@@ -111,8 +119,6 @@ def write(
         "opened_again_next_day": calendar.opened_again_next_day,
         "forms": calendar.by_form,
     }
-    (directory / "planted.json").write_text(json.dumps(planted, indent=1) + "\n", encoding="utf-8")
-    return Sample(directory, dates, files, events, days * issues_per_day, calendar.duplicates)
 
 
 def _check_size(days: int, issues_per_day: int) -> None:
