@@ -1,4 +1,4 @@
-"""Pins: what is opened stays as it was, whatever happens beside it."""
+"""A model or a release keeps the batches that were pinned when it was opened."""
 
 from datetime import UTC, datetime
 
@@ -12,7 +12,7 @@ from pipeline.lake.pinned import Pinned, pin_days, superseded_issues
 
 
 def ingest(lake: Lake, day: str, *issues: tuple[int, int]) -> None:
-    """A day with issues, given as (issue id, hour of opening)."""
+    """Writes a day with these issues: (issue id, hour of opening)."""
     rows = [
         {
             "issue_id": number,
@@ -61,19 +61,19 @@ def lake(tmp_path) -> Lake:
     return Lake(str(tmp_path))
 
 
-def test_the_earliest_opened_event_wins_in_whichever_day_it_stands(lake):
+def test_the_earliest_opened_event_wins_whichever_day_it_is_in(lake):
     ingest(lake, "2015-01-01", (1, 9), (2, 10))
     ingest(lake, "2015-01-02", (2, 8), (3, 9))
     assert superseded_issues(lake, pin_days(lake, ["2015-01-01", "2015-01-02"])) == {"2015-01-02": [2]}
 
 
-def test_a_backfilled_earlier_day_takes_the_issue_over(lake):
+def test_an_earlier_day_that_is_extracted_later_wins(lake):
     ingest(lake, "2015-01-02", (2, 8))
     ingest(lake, "2015-01-01", (2, 10))
     assert superseded_issues(lake, pin_days(lake, ["2015-01-02", "2015-01-01"])) == {"2015-01-02": [2]}
 
 
-def test_the_mask_drops_what_is_superseded(lake):
+def test_the_mask_is_false_for_superseded_issues(lake):
     ingest(lake, "2015-01-01", (1, 9))
     ingest(lake, "2015-01-02", (1, 8), (3, 9))
     plan = Pinned(lake, "releases", "r").open(pin_days(lake, ["2015-01-01", "2015-01-02"]), {})
@@ -90,7 +90,7 @@ def test_a_plan_does_not_change_when_a_day_is_ingested_again(lake):
     assert release.issues(before.days[0]).rows == 1
 
 
-def test_a_day_whose_tokens_are_of_older_issues_is_not_pinned(lake):
+def test_a_day_whose_verdict_or_tokens_are_of_older_issues_is_not_pinned(lake):
     ingest(lake, "2015-01-01", (1, 9))
     (old,) = pin_days(lake, ["2015-01-01"])
     draft = lake.draft(ISSUES.name, {"day": "2015-01-01"})
@@ -103,27 +103,67 @@ def test_a_day_whose_tokens_are_of_older_issues_is_not_pinned(lake):
     assert lake.manifest(old.issues).rows == 1
 
 
-def test_what_was_never_opened_says_how_to_open_it(lake):
-    with pytest.raises(UsageError, match="titler plan --release RELEASE"):
-        Pinned(lake, "releases", "r").plan
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (
+            "releases",
+            r"No release is named r \(latest: none\)\.\nOpen it first: titler plan --release RELEASE$",
+        ),
+        ("models", r"No model is named r \(latest: none\)\.\nOpen it first: titler vocab MODEL$"),
+    ],
+)
+def test_an_unknown_name_says_how_to_open_it(lake, kind, message):
+    with pytest.raises(UsageError, match=message):
+        _ = Pinned(lake, kind, "r").plan
 
 
-def test_what_was_never_opened_is_told_with_what_was(lake):
+def test_an_unknown_name_lists_the_latest_names(lake):
     ingest(lake, "2015-01-01", (1, 9))
     Pinned(lake, "releases", "r").open(pin_days(lake, ["2015-01-01"]), {})
     lake.put_json("releases/current.json", {"release_id": "r"})
-    with pytest.raises(UsageError, match=r"\(latest: r\)"):
-        Pinned(lake, "releases", "other").plan
+    with pytest.raises(UsageError, match=r"No release is named other \(latest: r\)"):
+        _ = Pinned(lake, "releases", "other").plan
 
 
-def test_a_stage_before_its_inputs_says_which_verb_makes_them(lake):
-    with pytest.raises(UsageError, match="Make them first: titler embed --release r"):
-        Pinned(lake, "releases", "r").members["embeddings_v1"]
-    with pytest.raises(UsageError, match="Make them first: titler vectorize --model m"):
-        Pinned(lake, "models", "m").members["vectors_v1"]
+@pytest.mark.parametrize(
+    ("kind", "table", "message"),
+    [
+        ("releases", "embeddings_v1", r"x has no embeddings_v1 yet\.\nRun first: titler embed --release x$"),
+        ("models", "vectors_v1", r"x has no vectors_v1 yet\.\nRun first: titler vectorize --model x$"),
+        ("models", "predictor", r"x has no predictor yet\.\nRun first: titler train x$"),
+    ],
+)
+def test_a_missing_table_names_the_verb_that_adds_it(lake, kind, table, message):
+    with pytest.raises(UsageError, match=message):
+        Pinned(lake, kind, "x").members[table]
+
+
+def test_manifests_that_releases_share_are_read_once(lake, monkeypatch):
+    batch = lake.draft(TOKENS.name, {"day": "2015-01-01"}).commit()
+    for name in ("a", "b"):
+        Pinned(lake, "releases", name).members.put(TOKENS.name, [batch])
+    read, manifest_of = [], Lake.manifest
+    monkeypatch.setattr(
+        Lake, "manifest", lambda self, folder: read.append(folder) or manifest_of(self, folder)
+    )
+    manifests = {}
+    for name in ("a", "b"):
+        assert Pinned(lake, "releases", name, manifests).members[TOKENS.name] == [batch]
+    assert read == [batch.folder]
+
+
+def test_notes_are_stored_beside_the_plan(lake):
+    release = Pinned(lake, "releases", "r")
+    assert release.notes["evaluation"] is None
+    release.notes["evaluation"] = {"rougeL": 30.5}
+    assert lake.get_json("releases/r/evaluation.json") == {"rougeL": 30.5}
+    assert Pinned(lake, "releases", "r").notes["evaluation"] == {"rougeL": 30.5}
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "-x", "a b"])
-def test_a_name_that_is_no_name_is_refused(lake, name):
-    with pytest.raises(UsageError, match="is no name"):
+def test_an_invalid_name_is_refused(lake, name):
+    with pytest.raises(
+        UsageError, match=r"is not a valid model name: use letters, digits, '_', '\.' and '-'"
+    ):
         Pinned(lake, "models", name)

@@ -1,4 +1,7 @@
-"""What a lake may rely on: single objects alone. Writers in other processes, writers that are killed, listings that lack what is new."""
+"""A lake relies on single objects only.
+
+Writers in other processes, killed writers, and listings that lack new objects do not break it.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,8 @@ def write(root, day, writer, commits, last=0):
             draft.write_table(f"part-{part:05}.parquet", pa.Table.from_pylist([row] * 50), TOKENS)
         print(draft.commit({"number": number}).batch_id)
 
-root, day, writer, commits, killed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5].split()
+root, day, writer, commits = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+killed = sys.argv[5].split()
 for last in killed:
     if not (child := os.fork()):
         write(root, last, writer, commits, int(last))
@@ -52,42 +56,49 @@ for last in killed:
 if not killed:
     write(root, day, writer, commits)
 """
-PUTS = ("the first file", "the second file", "the manifest", "what it is found by", "the partition's pointer")
+PUTS = ("the first file", "the second file", "the manifest", "the pointer of the key", "the current pointer")
+"""What a commit of WRITER puts, in order."""
 
 
 @pytest.fixture(params=["s3", "gs"])
 def bucket(request, object_stores) -> str:
+    """The address of an empty lake in each kind of bucket."""
     return f"{request.param}://{BUCKET}/{uuid.uuid4().hex}"
 
 
-def writer(
+def start_writer(
     root: str, *, day: str = DAY["day"], number: int = 1, commits: int = 1, killed: str = ""
 ) -> subprocess.Popen[str]:
-    """Another process, which commits batches of 100 rows. `killed`: for each of these days it forks one that dies by SIGKILL before it
-    puts its first, second, ... file."""
+    """Starts a process that commits batches of 100 rows.
+
+    With `killed`, days as numbers, it instead forks one writer per day, and kills it with SIGKILL before it
+    puts its file of that number.
+    """
     command = [sys.executable, "-c", WRITER, root, day, str(number), str(commits), killed]
     return subprocess.Popen(
         command, cwd=stores.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
-def ended(process: subprocess.Popen[str]) -> list[str]:
-    out, errors = process.communicate()
-    assert process.returncode == 0, errors
-    return out.split()
+def wait_for(writer: subprocess.Popen[str]) -> list[str]:
+    """The ids of the batches that a writer committed."""
+    output, errors = writer.communicate()
+    assert writer.returncode == 0, errors
+    return output.split()
 
 
-def batch(lake: Lake, number: int = 7) -> Manifest:
+def commit_batch(lake: Lake, number: int = 7) -> Manifest:
+    """Commits a batch whose only issue has this id."""
     draft = lake.draft(TOKENS.name, DAY, (str(number),))
     rows = {"issue_id": [number], "repo": ["a/b"], "trainable": [True], "body": [["one"]], "title": [["two"]]}
     draft.write_table("part-00000.parquet", pa.table(rows), TOKENS)
     return draft.commit()
 
 
-def test_what_another_process_writes_and_deletes_is_seen_at_once(root, lake):
+def test_writes_and_deletes_of_another_process_are_visible_at_once(root, lake):
     assert lake.current(TOKENS.name, DAY) is None
     assert lake.days(TOKENS.name) == []
-    (batch_id,) = ended(writer(root))
+    (batch_id,) = wait_for(start_writer(root))
     assert lake.current(TOKENS.name, DAY).batch_id == batch_id
     assert lake.days(TOKENS.name) == ["2015-01-01"]
     command = [
@@ -101,47 +112,41 @@ def test_what_another_process_writes_and_deletes_is_seen_at_once(root, lake):
     assert lake.days(TOKENS.name) == [] or "://" not in root  # an empty folder stays
 
 
-def test_a_writer_that_is_killed_leaves_what_was_current(root, lake):
+def test_a_killed_writer_leaves_the_current_batch_current(root, lake):
     old = {day: lake.draft(TOKENS.name, {"day": day}).commit() for day in "12345"}
-    ended(writer(root, killed="1 2 3 4 5"))
+    wait_for(start_writer(root, killed="1 2 3 4 5"))
     assert {PUTS[int(day) - 1]: lake.current(TOKENS.name, {"day": day}) for day in old} == dict(
         zip(PUTS, old.values(), strict=True)
     )
-    # of each, what was made is whole or does not exist
-    found = [lake.find(TOKENS.name, {"day": day}, ("1.0",), {}) for day in old]
-    assert [None if manifest is None else lake.read(manifest, TOKENS).num_rows for manifest in found] == [
-        None,
-        None,
-        None,
-        None,
-        100,
-    ]
-    # and the same again goes on
-    (again,) = ended(writer(root, day="3"))
-    assert lake.current(TOKENS.name, {"day": "3"}).batch_id == again
+    # A batch is whole or does not exist.
+    new = [lake.find(TOKENS.name, {"day": day}, ("1.0",), {}) for day in old]
+    rows = [None if manifest is None else lake.read(manifest, TOKENS).num_rows for manifest in new]
+    assert rows == [None, None, None, None, 100]
+    # Running the same command again succeeds.
+    (batch_id,) = wait_for(start_writer(root, day="3"))
+    assert lake.current(TOKENS.name, {"day": "3"}).batch_id == batch_id
 
 
-def test_of_writers_at_the_same_time_the_last_one_wins_and_readers_see_whole_batches(root, lake):
-    first = batch(lake)
-    writers = [writer(root, number=number, commits=15) for number in (1, 2)]
+def test_with_two_writers_at_once_the_last_one_wins_and_readers_see_whole_batches(root, lake):
+    first = commit_batch(lake)
+    writers = [start_writer(root, number=number, commits=15) for number in (1, 2)]
     seen = {}
     while any(process.poll() is None for process in writers):
         manifest = lake.current(TOKENS.name, DAY)
         seen[manifest.batch_id] = lake.read(manifest, TOKENS).column("issue_id").to_pylist()
-    made = [ended(process) for process in writers]
-    numbers = {
-        first.batch_id: [7],
-        **{batch_id: [number] * 100 for number, ids in zip((1, 2), made, strict=True) for batch_id in ids},
-    }
-    assert seen == {batch_id: numbers[batch_id] for batch_id in seen}
-    assert lake.current(TOKENS.name, DAY).batch_id in {ids[-1] for ids in made}
+    committed = {number: wait_for(process) for number, process in zip((1, 2), writers, strict=True)}
+    issue_ids = {first.batch_id: [7]}
+    for number, batch_ids in committed.items():
+        issue_ids |= dict.fromkeys(batch_ids, [number] * 100)
+    assert seen == {batch_id: issue_ids[batch_id] for batch_id in seen}
+    assert lake.current(TOKENS.name, DAY).batch_id in {batch_ids[-1] for batch_ids in committed.values()}
     assert lake.read(first, TOKENS).num_rows == 1
 
 
-def test_a_listing_that_lacks_everything_new_hides_no_batch(bucket, object_stores):
+def test_batches_are_found_although_the_listing_lacks_them(bucket, object_stores):
     lake = Lake(bucket)
     with object_stores.hiding("."):
-        old, new = batch(lake, 1), batch(lake, 2)
+        old, new = commit_batch(lake, 1), commit_batch(lake, 2)
         assert lake.names("") == []
         assert lake.current(TOKENS.name, DAY) == new
         assert lake.find(TOKENS.name, DAY, ("1",), {}) == old
@@ -154,19 +159,19 @@ def test_a_listing_that_lacks_everything_new_hides_no_batch(bucket, object_store
         assert lake.find(TOKENS.name, DAY, ("1",), {}) is None
 
 
-def test_a_listing_that_lacks_a_folders_files_makes_it_no_older(bucket, object_stores):
+def test_a_folder_whose_files_are_not_listed_yet_has_no_age(bucket, object_stores):
     lake = Lake(bucket)
-    manifest = batch(lake)
+    manifest = commit_batch(lake)
     with object_stores.hiding("parquet|manifest"):
         assert manifest.batch_id in lake.names("tokens_v1/day=2015-01-01")
         assert lake.modified(manifest.folder) is None
 
 
-def test_a_commit_is_single_objects_written_one_after_another(bucket, object_stores):
+def test_a_commit_writes_single_objects_and_copies_none(bucket, object_stores):
     lake = Lake(bucket)
     requests = object_stores.proxies[bucket.partition(":")[0]].requests
     before = len(requests)
-    batch(lake)
+    commit_batch(lake)
     assert [request.partition(" ")[0] for request in requests[before:]] == {
         "s3": ["PUT"] * 4,
         "gs": ["POST"] * 4,
@@ -175,69 +180,63 @@ def test_a_commit_is_single_objects_written_one_after_another(bucket, object_sto
 
 
 @pytest.mark.parametrize(
-    "do", [lambda lake: lake.get("x"), lambda lake: lake.put("x", b""), lambda lake: lake.names("x")]
+    "use", [lambda lake: lake.get("x"), lambda lake: lake.put("x", b""), lambda lake: lake.names("x")]
 )
-def test_a_bucket_that_is_missing_is_no_empty_lake(bucket, do):
+def test_a_missing_bucket_is_not_an_empty_lake(bucket, use):
     root = bucket.replace(BUCKET, "nowhere")
-    with pytest.raises(
-        LakeError,
-        match=rf"^{root}/x cannot be (read|written|listed): there is no bucket nowhere\.\nMake the bucket",
-    ):
-        do(Lake(root))
+    message = rf"^{root}/x cannot be (read|written|listed): there is no bucket nowhere\.\nCreate the bucket"
+    with pytest.raises(LakeError, match=message):
+        use(Lake(root))
 
 
-def test_an_address_that_nothing_opens_is_refused():
-    with pytest.raises(
-        LakeError, match=r"^ftps://host/lake is no folder and no bucket: .*\nSet lake.root to a folder, s3://"
-    ):
+def test_an_address_of_an_unknown_kind_is_refused():
+    message = r"^ftps://host/lake is neither a folder nor a bucket: .*\nSet lake.root to a folder, s3://"
+    with pytest.raises(LakeError, match=message):
         Lake("ftps://host/lake")
 
 
-def titler(root: str, *arguments: str, **environment: str) -> tuple[int, str]:
-    """`titler` as a process of its own: its exit code, and what it says on standard error."""
-    kept = {name: value for name, value in os.environ.items() if name not in environment}
-    given = {
+def titler(root: str, *arguments: str, **variables: str) -> tuple[int, str]:
+    """Runs `titler` with these environment variables, without those that are empty; returns exit code and
+    standard error."""
+    environment = {
+        **os.environ,
+        **stores.NO_OTHERS,
         "TITLER_LAKE__ROOT": root,
         "TITLER_WAREHOUSE__PATH": "/nowhere/warehouse.duckdb",
         "TITLER_TRACKING__URI": "sqlite://",
+        **variables,
     }
-    environment = {
-        **kept,
-        **stores.NO_OTHERS,
-        **given,
-        **{name: value for name, value in environment.items() if value},
-    }
-    done = subprocess.run(
+    process = subprocess.run(
         [Path(sys.executable).with_name("titler"), *arguments],
-        env=environment,
+        env={name: value for name, value in environment.items() if variables.get(name) != ""},
         cwd=stores.ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    return done.returncode, done.stderr
+    return process.returncode, process.stderr
 
 
-def test_no_credentials_are_one_line(object_stores):
-    code, said = titler(f"s3://{BUCKET}/lake", "status", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
+def test_missing_credentials_are_one_clear_error(object_stores):
+    code, errors = titler(f"s3://{BUCKET}/lake", "status", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
     assert code == 1
-    assert said.splitlines()[0].startswith(f"titler: s3://{BUCKET}/lake")
-    assert "Unable to locate credentials.\n" in said
-    assert "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in said.splitlines()[-1]
-    assert "Traceback" not in said
+    assert errors.splitlines()[0].startswith(f"titler: s3://{BUCKET}/lake")
+    assert "Unable to locate credentials.\n" in errors
+    assert "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in errors.splitlines()[-1]
+    assert "Traceback" not in errors
 
 
-def test_a_key_that_is_refused_is_one_line(object_stores):
-    code, said = titler(f"s3://{BUCKET}/lake", "status", AWS_SECRET_ACCESS_KEY="another")
+def test_refused_credentials_are_one_clear_error(object_stores):
+    code, errors = titler(f"s3://{BUCKET}/lake", "status", AWS_SECRET_ACCESS_KEY="another")
     assert code == 1
-    assert f"s3://{BUCKET}/lake" in said.splitlines()[0]
-    assert "the store refuses it" in said
-    assert "Traceback" not in said
+    assert f"s3://{BUCKET}/lake" in errors.splitlines()[0]
+    assert "the store refuses access" in errors
+    assert "Traceback" not in errors
 
 
-def test_a_store_that_is_gone_is_one_line(object_stores):
-    code, said = titler(f"s3://{BUCKET}/lake", "status", AWS_ENDPOINT_URL="http://127.0.0.1:1")
+def test_a_store_that_does_not_answer_is_one_clear_error(object_stores):
+    code, errors = titler(f"s3://{BUCKET}/lake", "status", AWS_ENDPOINT_URL="http://127.0.0.1:1")
     assert code == 1
-    assert said.splitlines()[0].startswith(f"titler: s3://{BUCKET}/lake")
-    assert "its store does not answer" in said.splitlines()[0]
-    assert "Traceback" not in said
+    assert errors.splitlines()[0].startswith(f"titler: s3://{BUCKET}/lake")
+    assert "the store does not answer" in errors.splitlines()[0]
+    assert "Traceback" not in errors

@@ -1,0 +1,55 @@
+"""A manifest: its folder, its day, and its JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from pipeline.lake.manifest import File, Manifest, partition_folder
+
+MANIFEST = Manifest(
+    table="vectors_v1",
+    partition={"vocabulary": "v", "day": "2015-01-01"},
+    batch_id="b",
+    key="k",
+    digest="d",
+    rows=3,
+    files=(File("part-00000.parquet", 3, 12, "ff"),),
+    inputs=("i",),
+    parameters={"x": 1},
+    figures={"n": 2},
+    created_at="2015-01-02T00:00:00+00:00",
+)
+
+
+def test_its_json_is_read_back_as_the_same_manifest() -> None:
+    assert Manifest.from_json(MANIFEST.to_json()) == MANIFEST
+
+
+def test_the_keys_of_its_json_stay_the_same() -> None:
+    values = json.loads(MANIFEST.to_json())
+    assert list(values) == [
+        *("table", "partition", "batch_id", "key", "digest", "rows", "files", "inputs"),
+        *("parameters", "figures", "created_at"),
+    ]
+    assert values["files"] == [{"name": "part-00000.parquet", "rows": 3, "bytes": 12, "sha256": "ff"}]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"files": [], "inputs": []}', '{"files": [{}], "inputs": []}']
+)
+def test_text_that_is_not_a_manifest_is_refused(text: str) -> None:
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        Manifest.from_json(text)
+
+
+def test_a_folder_names_the_table_the_partition_in_order_and_the_batch() -> None:
+    assert MANIFEST.folder == "vectors_v1/vocabulary=v/day=2015-01-01/b"
+    assert partition_folder("issues_v1", {"day": "2015-01-01"}) == "issues_v1/day=2015-01-01"
+
+
+def test_the_day_of_a_batch_from_a_file_is_the_files_identifier() -> None:
+    assert MANIFEST.day == "2015-01-01"
+    assert dataclasses.replace(MANIFEST, partition={"file": "abc"}).day == "abc"

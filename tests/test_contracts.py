@@ -1,0 +1,55 @@
+"""Contracts: a table that does not conform is refused with its name, the column and both types."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from pipeline.contracts import EMBEDDINGS, TABLES, TOKENS
+from pipeline.errors import ContractError
+
+ROWS = pa.table(
+    {"issue_id": [7], "repo": ["a/b"], "trainable": [True], "body": [["one", "two"]], "title": [["three"]]}
+)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            ROWS.set_column(0, "issue_id", pa.array(["seven"])),
+            r"tokens_v1: column 'issue_id' is string, expected int64",
+        ),
+        (
+            ROWS.drop_columns(["title"]),
+            r"tokens_v1: column 'title' \(list<item: string>\) is missing",
+        ),
+        (
+            ROWS.append_column("extra", pa.array([1])),
+            r"tokens_v1: column 'extra' is not in the contract",
+        ),
+        (
+            ROWS.set_column(1, "repo", pa.array([None], pa.string())),
+            r"tokens_v1: column 'repo' \(string\) has 1 NULLs, expected none",
+        ),
+    ],
+    ids=["another type", "a missing column", "an extra column", "a NULL"],
+)
+def test_rows_that_do_not_conform_are_refused(rows: pa.Table, message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        TOKENS.conform(rows)
+
+
+def test_values_are_cast_if_nothing_is_lost() -> None:
+    embeddings = pa.table({"issue_id": [1], "embedding": [[0.5, 2.0]]})
+    assert EMBEDDINGS.conform(embeddings).schema == EMBEDDINGS.schema
+
+
+def test_a_cast_that_would_lose_digits_is_refused() -> None:
+    with pytest.raises(ContractError, match="does not cast"):
+        TOKENS.conform(ROWS.set_column(0, "issue_id", pa.array([0.5])))
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+def test_every_column_has_a_description(table) -> None:
+    assert all(column.metadata[b"description"] for column in table.schema)
