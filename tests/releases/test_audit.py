@@ -1,0 +1,157 @@
+"""The audit before a publication: collapsed days, who accepted them, and the recall of the index."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.contracts import INDEX, ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
+from pipeline.errors import StoppedError, UsageError
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned, PinnedDay
+from pipeline.provenance import user_name
+from pipeline.releases.audit import audit, collect_acceptances
+from pipeline.settings import Settings
+
+COLLAPSED = {"verdict": "collapsed", "reason": "31 issues where 412 are usual"}
+FACTS = {"model": "m", "model_version": "3", "vocabulary": "v", "mlflow_run": "run"}
+
+
+def open_release(
+    folder: Path, days: dict[str, dict[str, Any]], name: str = "r", recall: float = 1.0
+) -> Pinned:
+    """A release of days, each with the figures of its verdict, two titles per day, and an index."""
+    lake = Lake(str(folder))
+    pinned, health, titles = [], [], []
+    for day, figures in days.items():
+        issues = lake.draft(ISSUES.name, {"day": day}).commit()
+        draft = lake.draft(SOURCE_HEALTH.name, {"day": day}, (str(figures),))
+        draft.write_file("part-00000.parquet", json.dumps(figures).encode())
+        health.append(draft.commit({"hours_found": 24, "events": 35, **figures}))
+        draft = lake.draft(TITLE_PREDICTIONS.name, {"model": "m", "day": day})
+        draft.write_file("part-00000.parquet", b"", rows=2)
+        titles.append(draft.commit())
+        folders = (issues.folder, "", health[-1].folder)
+        pinned.append(PinnedDay(day, *folders, issues.digest, "", health[-1].digest))
+    index = lake.draft(INDEX, {"release": name}).commit(
+        {"items": 2 * len(days), "recall_at_10": recall, "recall_queries": 200}
+    )
+    release = Pinned(lake, "releases", name)
+    release.open(pinned, FACTS)
+    release.members.put(SOURCE_HEALTH.name, health)
+    release.members.put(TITLE_PREDICTIONS.name, titles)
+    release.members.put(INDEX, [index])
+    return release
+
+
+def stopped(folder: Path, days: dict[str, dict[str, Any]], name: str = "r") -> StoppedError:
+    """The error that stops a release of these days."""
+    with pytest.raises(StoppedError) as raised:
+        audit(Settings(), open_release(folder, days, name), {}, [])
+    return raised.value
+
+
+def test_a_collapsed_day_stops_the_release_with_the_reason_and_the_next_commands(tmp_path: Path) -> None:
+    reason = "31 issues where 412 are usual for a Saturday"
+    error = stopped(tmp_path, {"2015-01-03": {"verdict": "collapsed", "reason": reason}})
+    assert str(error).splitlines() == [
+        "2015-01-03: 31 issues where 412 are usual for a Saturday (24 of 24 hours found), "
+        "so the day has collapsed and stops release r.",
+        "See what the source gave:  titler status --day 2015-01-03",
+        "Fetch it again:            titler extract --day 2015-01-03 --again; "
+        "then clean it and plan another release",
+        'Accept it as it is:        titler publish --release r --accept 2015-01-03 --because "..."',
+    ]
+
+
+def test_several_collapsed_days_are_named_and_accepted_together(tmp_path: Path) -> None:
+    days = {
+        "2015-01-03": COLLAPSED,
+        "2015-01-04": {"verdict": "partial"},
+        "2015-01-05": COLLAPSED,
+        "2015-01-06": COLLAPSED,
+    }
+    lines = str(stopped(tmp_path, days)).splitlines()
+    assert lines[1] == "Also collapsed: 2015-01-05, 2015-01-06."
+    assert lines[-1].endswith('--accept 2015-01-03 --accept 2015-01-05 --accept 2015-01-06 --because "..."')
+
+
+def test_a_verdict_without_a_reason_is_described_by_its_events(tmp_path: Path) -> None:
+    """Older versions of Titler stored no reason."""
+    error = stopped(tmp_path, {"2015-01-03": {"verdict": "collapsed", "events": 99, "usual_events": 1000}})
+    assert error.message.startswith(
+        "2015-01-03: 99 events where 1,000 are usual (24 of 24 hours found), so the day has collapsed"
+    )
+
+
+def test_releases_that_the_same_day_stops_have_one_event(tmp_path: Path) -> None:
+    first, second, third = (
+        stopped(tmp_path / name, {"2015-01-03": {**COLLAPSED, "events": events}}, name)
+        for name, events in (("a", 35), ("b", 35), ("c", 36))
+    )
+    assert first.event == second.event == "stopped/2015-01-03=35"
+    assert third.event == "stopped/2015-01-03=36"
+
+
+def test_a_release_that_passes_has_its_figures_in_its_record(tmp_path: Path) -> None:
+    days = {"2015-01-03": {"verdict": "complete"}, "2015-01-04": {"verdict": "partial"}}
+    assert audit(Settings(), open_release(tmp_path, days), {}, []) == {
+        "release_id": "r",
+        "published_by": user_name(),
+        **FACTS,
+        "days": 2,
+        "issues": 4,
+        "index_items": 4,
+        "recall_at_10": 1.0,
+        "accepted": "[]",
+    }
+
+
+def test_superseded_issues_are_not_counted(tmp_path: Path) -> None:
+    release = open_release(tmp_path, {"2015-01-03": {"verdict": "complete"}})
+    release.plan.superseded["2015-01-03"] = [7]
+    assert audit(Settings(), release, {}, [])["issues"] == 1
+
+
+def test_an_accepted_day_does_not_stop_the_release(tmp_path: Path) -> None:
+    release = open_release(tmp_path, {"2015-01-03": COLLAPSED})
+    record = audit(Settings(), release, {"2015-01-03": "a holiday"}, [])
+    (acceptance,) = json.loads(record["accepted"])
+    assert (acceptance["day"], acceptance["because"], acceptance["by"]) == (
+        "2015-01-03",
+        "a holiday",
+        user_name(),
+    )
+
+
+def test_an_acceptance_counts_for_later_releases_with_equal_figures_of_the_day(tmp_path: Path) -> None:
+    first = open_release(tmp_path, {"2015-01-03": COLLAPSED}, "a")
+    published = [audit(Settings(), first, {"2015-01-03": "a holiday"}, [])]
+    equal = open_release(tmp_path, {"2015-01-03": COLLAPSED}, "b")
+    assert audit(Settings(), equal, {}, published)["accepted"] == published[0]["accepted"]
+    other = open_release(tmp_path, {"2015-01-03": {**COLLAPSED, "events": 34}}, "c")
+    with pytest.raises(StoppedError, match="2015-01-03"):
+        audit(Settings(), other, {}, published)
+
+
+def test_a_day_that_is_not_in_the_release_cannot_be_accepted(tmp_path: Path) -> None:
+    release = open_release(tmp_path, {"2015-01-03": COLLAPSED})
+    message = r"^2015-01-04 is not in release r, so it cannot be accepted\.\ntitler status lists the days\.$"
+    with pytest.raises(UsageError, match=message):
+        collect_acceptances(release, {"2015-01-04": "a holiday"}, [])
+
+
+def test_a_low_recall_stops_the_release(tmp_path: Path) -> None:
+    release = open_release(tmp_path, {"2015-01-03": {"verdict": "complete"}}, recall=0.5)
+    settings = Settings()
+    with pytest.raises(StoppedError) as raised:
+        audit(settings, release, {}, [])
+    assert str(raised.value).splitlines() == [
+        "Release r is stopped: recall@10 over 200 issues is 0.500, "
+        f"expected at least {settings.index.min_recall} (index.min_recall).",
+        f"More trees raise it: TITLER_INDEX__TREES={2 * settings.index.trees} titler index --release r",
+    ]
+    assert raised.value.event == "release/r/recall"

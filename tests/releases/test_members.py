@@ -1,0 +1,78 @@
+"""What a release has in the warehouse: its rows of release_members_v1, and the batches to load."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from pipeline.contracts import EMBEDDINGS, ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
+from pipeline.errors import UsageError
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pinned import Pinned
+from pipeline.releases.members import member_keys, published_tables, release_content
+from pipeline.settings import Settings
+from pipeline.settings import Warehouse as WarehouseSettings
+from pipeline.warehouse import Batch
+
+
+def commit(lake: Lake, table: str, rows: int) -> Manifest:
+    draft = lake.draft(table, {"day": "2015-01-03"})
+    draft.write_file("part-00000.parquet", table.encode(), rows=rows)
+    return draft.commit()
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Pinned:
+    """A release with issues and source health, but without titles."""
+    release = Pinned(Lake(str(tmp_path)), "releases", "r")
+    for table, rows in ((ISSUES.name, 3), (SOURCE_HEALTH.name, 1)):
+        release.members.put(table, [commit(release.lake, table, rows)])
+    return release
+
+
+def test_embeddings_are_published_by_setting() -> None:
+    tables = ("source_health_v1", "title_predictions_v1", "similar_issues_v1")
+    assert published_tables(Settings()) == tables
+    with_embeddings = Settings(warehouse=WarehouseSettings(embeddings=True))
+    assert published_tables(with_embeddings) == (*tables, EMBEDDINGS.name)
+
+
+def test_members_are_the_batches_of_issues_and_of_the_published_tables(release: Pinned) -> None:
+    content = release_content(release, [SOURCE_HEALTH.name], complete=True)
+    manifests = [release.members[table][0] for table in (ISSUES.name, SOURCE_HEALTH.name)]
+    assert content.members == [
+        {
+            "release_id": "r",
+            "table_name": manifest.table,
+            "day": date(2015, 1, 3),
+            "batch_id": manifest.batch_id,
+            "digest": manifest.digest,
+            "rows": manifest.rows,
+        }
+        for manifest in manifests
+    ]
+    assert content.keys == {(one.table, "2015-01-03", one.batch_id) for one in manifests}
+    assert member_keys(content.members) == content.keys
+
+
+def test_batches_to_load_are_those_of_the_published_tables(release: Pinned) -> None:
+    health = release.members[SOURCE_HEALTH.name][0]
+    files = (release.lake.path(f"{health.folder}/part-00000.parquet"),)
+    assert release_content(release, [SOURCE_HEALTH.name], complete=True).batches == {
+        SOURCE_HEALTH.name: [Batch(health.batch_id, date(2015, 1, 3), 1, files)]
+    }
+
+
+def test_a_table_without_batches_is_refused_if_the_release_must_be_complete(release: Pinned) -> None:
+    message = r"^r has no title_predictions_v1 yet\.\nRun first: titler predict --release r$"
+    with pytest.raises(UsageError, match=message):
+        release_content(release, [TITLE_PREDICTIONS.name], complete=True)
+
+
+def test_otherwise_a_table_without_batches_is_empty(release: Pinned) -> None:
+    content = release_content(release, [TITLE_PREDICTIONS.name], complete=False)
+    assert content.batches == {TITLE_PREDICTIONS.name: []}
+    assert [row["table_name"] for row in content.members] == [ISSUES.name]
