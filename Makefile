@@ -38,19 +38,18 @@ server:  ## starts both for a team, in Docker containers, with PostgreSQL, an ob
 	@infra/compose_env.py
 	docker compose --file infra/compose.yaml up --build --detach --wait
 
+# mypy needs one core and the tests cannot always use both, so they run at the same time.
 test: install  ## checks style and types, and runs all tests that need neither root nor a server
 	.venv/bin/ruff check $(PYTHON_FILES)
 	.venv/bin/ruff format --check $(PYTHON_FILES)
-	.venv/bin/mypy
 	-infra/install_emulators.sh
 	-infra/install_lint.sh
-	.venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	.venv/bin/mypy & mypy=$$!; .venv/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder $(MARKED); tests=$$?; wait $$mypy && exit $$tests
 
 test-all:  ## runs these and the tests of the team's server and of pages in a browser; installs PostgreSQL and Chromium, which needs root
 	@$(MAKE) --no-print-directory --jobs emulators postgres install  # in parallel: some wait for the network while others compile
 	infra/install_browser.sh
-	@$(MAKE) --no-print-directory test
-	.venv/bin/pytest -n 2 --dist loadfile -m "browser or server"
+	@$(MAKE) --no-print-directory test MARKED='-m ""'  # replaces the -m of pyproject.toml, which leaves these tests out
 
 lock: install  ## updates every locked version, from setup.py, infra/bootstrap.in and infra/lint/lint.in
 	@infra/lock.sh

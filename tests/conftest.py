@@ -1,10 +1,12 @@
-"""For all tests."""
+"""Options, order and fixtures of all tests."""
 
 from __future__ import annotations
 
+import random
 import sys
 import uuid
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import fsspec
@@ -14,12 +16,53 @@ from pipeline.lake.batches import Lake
 from pipeline.tracking import configure_mlflow
 from tests.support import postgres, stores
 
+TESTS = Path(__file__).resolve().parent
+LONGEST_FILES = (
+    "dags/test_backfill.py",
+    "infra/test_compose.py",
+    "test_docs.py",
+    "test_interrupted_work.py",
+    "dags/test_on_bigquery.py",
+    "browser/test_pages.py",
+    "cli/test_lake_changes.py",
+    "cli/test_train_from_file.py",
+    "infra/test_local_airflow.py",
+    "dags/test_failures.py",
+    "networks/in_keras/test_training.py",
+    "networks/in_keras/test_devices.py",
+    "cli/test_mistakes.py",
+    "lake/test_lake_in_a_bucket.py",
+)
+"""These run first, so that at the end no worker has a long file left while the others are idle."""
+
 configure_mlflow()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--shuffle", type=int, metavar="SEED", help="run files, and the tests of each file, in a random order"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest groups the tests that share a fixture's parameter
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Puts the longest files first; with --shuffle, files and the tests of each file in a random order."""
+    seed = config.getoption("--shuffle")
+    if seed is None:
+        ranks = {TESTS / name: rank for rank, name in enumerate(LONGEST_FILES)}
+        items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+        return
+    files = [list(tests) for _, tests in groupby(items, key=lambda item: item.path)]
+    dice = random.Random(seed)
+    dice.shuffle(files)
+    for tests in files:
+        dice.shuffle(tests)
+    items[:] = [test for tests in files for test in tests]
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def airflow_database(request: pytest.FixtureRequest) -> Iterator[str | None]:
-    """Where an Airflow keeps its metadata: None is a file of SQLite, as in `make demo`; else a server's address, as in production."""
+    """Airflow's metadata database: None for a SQLite file, as in `make demo`, or a PostgreSQL address."""
     if request.param == "sqlite":
         yield None
         return
@@ -32,7 +75,7 @@ def airflow_database(request: pytest.FixtureRequest) -> Iterator[str | None]:
 
 @pytest.fixture(scope="module")
 def object_stores() -> Iterator[stores.Stores]:
-    """An S3 and a Google Cloud Storage server, which this process and those that it starts find by the environment."""
+    """An S3 and a Google Cloud Storage server, which processes find through the environment."""
     programs = stores.programs()
     if programs is None:
         pytest.skip(stores.MISSING)
@@ -41,13 +84,15 @@ def object_stores() -> Iterator[stores.Stores]:
             patch.setenv(name, value)
         yield running
         for protocol in running.proxies:
-            fsspec.get_filesystem_class(protocol).clear_instance_cache()  # they know these servers' addresses
+            fsspec.get_filesystem_class(
+                protocol
+            ).clear_instance_cache()  # instances hold these servers' addresses
         assert running.copies() == []
 
 
 @pytest.fixture(params=["folder", "s3", "gs"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where an empty lake may lie: one suite for all stores."""
+    """The address of an empty lake in each kind of store."""
     if request.param == "folder":
         return str(tmp_path / "lake")
     request.getfixturevalue("object_stores")
@@ -56,13 +101,13 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def lake(root: str) -> Lake:
-    """An empty one there."""
+    """An empty lake in each kind of store."""
     return Lake(root)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _code_of_this_tree() -> Iterator[None]:
-    """MLflow puts a loaded model's own copy of `pipeline` first on the path, where processes that a later module starts would find it."""
+    """Restores the import path: MLflow prepends the copy of `pipeline` that is stored with a loaded model."""
     before = list(sys.path)
     yield
     sys.path[:] = before
