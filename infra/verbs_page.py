@@ -9,34 +9,46 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
 from pipeline.cli import app, query_commands, stage_commands
+from pipeline.errors import ExitCode
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "verbs.md"
 SECTIONS = {
-    "The whole job, and what answers": query_commands,
-    "The stages, in the order of the data's way": stage_commands,
+    "The whole job, and the verbs that answer questions": query_commands,
+    "The stages, in the order in which the data passes through them": stage_commands,
 }
+INTRODUCTION = """# Verbs
+
+This page lists every verb of `titler` with its options. It is for everybody who types commands; `titler VERB --help`
+shows the same.
+
+`titler VERB` prints what it did and where the result is. An error is one clear line, followed by the next command to
+type. Every verb can be repeated: work that is done already is reused.
+
+"""
 
 
-def group() -> TyperGroup:
+def command_group() -> TyperGroup:
     """`titler`, as Click sees it."""
-    found = get_command(app)
-    assert isinstance(found, TyperGroup)
-    return found
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    return group
 
 
 def page() -> str:
-    """The page: a section a module of verbs, a part a verb with its example and a table of what it takes."""
+    """The page: one section per module of verbs, one part per verb with an example and a table of its options."""
     lines = [
-        "# Verbs",
+        *INTRODUCTION.splitlines(),
+        "| exit code | meaning |",
+        "|---|---|",
+        *(f"| {code.value} | {code.meaning} |" for code in ExitCode),
         "",
-        "`titler VERB` prints what it did and where the result is. Exit codes: 0 done, 1 failure, 2 misuse, 130 interrupted; an error is",
-        "one clear line with the next command to type. Every verb can be repeated: what is unchanged is not done again. Before the verb:",
+        "Options before the verb:",
         "",
-        *_table(group()),
+        *_options_table(command_group()),
     ]
     for title, module in SECTIONS.items():
         lines += ["", f"## {title}"]
-        for name, command in group().commands.items():
+        for name, command in command_group().commands.items():
             if inspect.getmodule(inspect.unwrap(command.callback or page)) is module:
                 assert isinstance(command, TyperCommand)
                 lines += _verb(name, command)
@@ -45,39 +57,27 @@ def page() -> str:
 
 def _verb(name: str, command: TyperCommand) -> list[str]:
     prose, example = (command.help or "").split("\n\nExample: ")
-    table = _table(command)
-    return [
-        "",
-        f"### {name}",
-        "",
-        " ".join(prose.split()),
-        "",
-        f"    {example}",
-        *(["", *table] if table else []),
-    ]
+    table = _options_table(command)
+    heading = ["", f"### {name}", "", " ".join(prose.split()), "", f"    {example}"]
+    return [*heading, *(["", *table] if table else [])]
 
 
-def _table(command: TyperCommand | TyperGroup) -> list[str]:
+def _options_table(command: TyperCommand | TyperGroup) -> list[str]:
     rows = []
     for parameter in command.params:
         if isinstance(parameter, TyperArgument):
-            shown = parameter.metavar or parameter.name
+            usage = parameter.metavar or parameter.name or ""
         elif isinstance(parameter, TyperOption) and "completion" not in (parameter.name or ""):
-            shown = ", ".join(parameter.opts) + ("" if parameter.is_flag else f" {parameter.metavar or 'N'}")
+            value = "" if parameter.is_flag else f" {parameter.metavar or 'N'}"
+            usage = ", ".join(parameter.opts) + value
         else:
             continue
-        default = (
-            parameter.default
-            if isinstance(parameter.default, int) and not isinstance(parameter.default, bool)
-            else None
-        )
-        text = (parameter.help or "") + ("" if default is None else f" Default: {default}.")
-        rows.append(
-            f"| `{shown}` | {'needed' if parameter.required else ''} | {text} |".replace(
-                "URL|TEXT|-", "URL\\|TEXT\\|-"
-            )
-        )
-    return ["| takes | | meaning |", "|---|---|---|", *rows] if rows else []
+        default = parameter.default
+        has_default = isinstance(default, int) and not isinstance(default, bool)
+        text = (parameter.help or "") + (f" Default: {default}." if has_default else "")
+        required = "yes" if parameter.required else ""
+        rows.append(f"| `{usage.replace('|', chr(92) + '|')}` | {required} | {text} |")
+    return ["| option | required | meaning |", "|---|---|---|", *rows] if rows else []
 
 
 if __name__ == "__main__":

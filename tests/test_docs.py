@@ -178,7 +178,7 @@ def test_the_page_on_bigquery_types_verbs_and_names_settings_that_there_are():
     ]
     for line in lines:
         verb, *rest = shlex.split(line)
-        verbs_page.group().commands[verb].make_context(verb, rest)
+        verbs_page.command_group().commands[verb].make_context(verb, rest)
     named = set(re.findall(r"`warehouse\.(\w+)", page)) | {
         name.lower() for name in re.findall(r"TITLER_WAREHOUSE__(\w+)", page)
     }
@@ -203,7 +203,7 @@ def test_every_verb_is_on_its_page_once():
     assert verbs_page.PAGE.read_text(encoding="utf-8") == verbs_page.page(), (
         "run .venv/bin/python infra/verbs_page.py"
     )
-    assert sorted(re.findall(r"(?m)^### (.+)$", verbs_page.page())) == sorted(verbs_page.group().commands)
+    assert sorted(re.findall(r"(?m)^### (.+)$", verbs_page.page())) == sorted(verbs_page.command_group().commands)
 
 
 @pytest.fixture(scope="module")

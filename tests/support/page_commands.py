@@ -151,7 +151,7 @@ class Shell:
 def parse(argv: list[str]) -> None:
     """Raises what the verb's own parser raises."""
     _, verb, *rest = argv
-    verbs_page.group().commands[verb].make_context(verb, rest)
+    verbs_page.command_group().commands[verb].make_context(verb, rest)
 
 
 def agrees(done: Done, names: dict[str, str]) -> bool:
