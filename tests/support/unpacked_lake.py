@@ -29,7 +29,8 @@ class UnpackedLake:
 
 
 def unpack(archive: Path, folder: Path) -> UnpackedLake:
-    """Unpacks the archive into a folder. Absolute paths in its databases and settings are changed to that folder."""
+    """Unpacks the archive into a folder. Absolute paths in its databases and settings are changed to that
+    folder."""
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="data")
     before = json.loads((folder / "expected.json").read_text())["root"]

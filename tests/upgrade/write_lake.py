@@ -1,9 +1,10 @@
 """Writes the lake that this version leaves to later ones, as one archive: `write_lake.py lake-0.1.0.tar.xz`.
 
-Run it once per published version, with that version's code, and commit the archive. `test_upgrade.py` reads every archive.
+Run it once per published version, with that version's code, and commit the archive. `test_upgrade.py` reads
+every archive.
 
-The archive holds hour files, a lake with its warehouse and its MLflow database, the settings they were made with, and
-`expected.json`: what the verbs answered.
+The archive holds hour files, a lake with its warehouse and its MLflow database, the settings they were made
+with, and `expected.json`: what the verbs answered.
 """
 
 from __future__ import annotations
