@@ -1,4 +1,5 @@
-"""Writes docs/verbs.md from `pipeline/cli`, where every verb is declared: .venv/bin/python infra/verbs_page.py"""
+"""Writes docs/verbs.md from `pipeline/cli`, where every verb is declared: .venv/bin/python
+infra/verbs_page.py"""
 
 from __future__ import annotations
 
@@ -18,11 +19,11 @@ SECTIONS = {
 }
 INTRODUCTION = """# Verbs
 
-This page lists every verb of `titler` with its options. It is for everybody who types commands; `titler VERB --help`
-shows the same.
+This page lists every verb of `titler` with its options. It is for everybody who types commands;
+`titler VERB --help` shows the same.
 
-`titler VERB` prints what it did and where the result is. An error is one clear line, followed by the next command to
-type. Every verb can be repeated: work that is done already is reused.
+`titler VERB` prints what it did and where the result is. An error is one clear line, followed by the next
+command to type. Every verb can be repeated: work that is done already is reused.
 
 """
 
@@ -35,7 +36,8 @@ def command_group() -> TyperGroup:
 
 
 def page() -> str:
-    """The page: one section per module of verbs, one part per verb with an example and a table of its options."""
+    """The page: one section per module of verbs, one part per verb with an example and a table of its
+    options."""
     lines = [
         *INTRODUCTION.splitlines(),
         "| exit code | meaning |",

@@ -11,7 +11,8 @@ from pipeline.settings import Settings
 
 
 def republish(lake: Lake, settings: Settings, release_id: str) -> None:
-    """Makes a published release current in the warehouse of the settings, whose views then show this lake's files."""
+    """Makes a published release current in the warehouse of the settings, whose views then show this
+    lake's files."""
     release = Pinned(lake, "releases", release_id)
     content = release_content(release, published_tables(settings), complete=True)
     make_current(settings, release, content, release.notes[RECORD], published_releases(lake, settings))
