@@ -47,8 +47,10 @@ _WORDS: Final = re.compile(
 )  # bounded: some texts are a single endless word
 _FIELDS: Final = {"length", "merges", "start_end"}
 
-# Titler runs one process per core already, and the library's threads would not survive a fork.
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+def _use_one_thread() -> None:
+    """Titler runs one process per core already, and the library's threads would not survive a fork."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def split_words(prepared: str) -> list[str]:
@@ -77,6 +79,7 @@ class BytePairEncoding:
 
         Raises UsageError if there is nothing to merge, or if `max_units` has no room for more than the bytes.
         """
+        _use_one_thread()
         engine = Tokenizer(models.BPE())
         engine.pre_tokenizer = pre_tokenizers.Split(JOINER, "removed")  # no byte is a JOINER
         trainer = trainers.BpeTrainer(
@@ -134,6 +137,7 @@ class BytePairEncoding:
 
     @cached_property
     def _engine(self) -> Tokenizer:
+        _use_one_thread()
         return Tokenizer(
             models.BPE({unit: number for number, unit in enumerate(self.units)}, list(self.merges))
         )
