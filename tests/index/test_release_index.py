@@ -1,0 +1,114 @@
+"""The index of a release in the lake: which issues are its items, and finding them by URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline.contracts import EMBEDDINGS, INDEX, ISSUES
+from pipeline.errors import UsageError
+from pipeline.index import annoy_index
+from pipeline.index.annoy_index import Index
+from pipeline.index.release_index import (
+    INDEX_FILE,
+    ITEMS_FILE,
+    find_item,
+    items_of_release,
+    items_to_parquet,
+    nearest_others,
+    open_index,
+    read_items,
+)
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned, PinnedDay
+from tests.stages.literal_issues import issue, issues
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Pinned:
+    """A release of issues 1 to 5 of two days. Issue 2 is superseded on the second day, issue 4 has no known
+    word."""
+    lake = Lake(str(tmp_path / "lake"))
+    days, embeddings = [], []
+    for day, vectors in (
+        ("2015-01-01", {1: [1, 0], 2: [1, 1]}),
+        ("2015-01-02", {2: [1, 1], 3: [0, 1], 4: [0, 0], 5: [-1, 0]}),
+    ):
+        draft = lake.draft(ISSUES.name, {"day": day})
+        rows = [{**issue(number, f"t{number}", None), "event_id": day} for number in vectors]
+        draft.write_table("part-00000.parquet", issues(*rows), ISSUES)
+        manifest = draft.commit()
+        days.append(PinnedDay(day, manifest.folder, "", "", manifest.digest, "", ""))
+        draft = lake.draft(EMBEDDINGS.name, {"model": "m", "day": day})
+        table = pa.table({"issue_id": list(vectors), "embedding": list(vectors.values())})
+        draft.write_table("part-00000.parquet", table, EMBEDDINGS)
+        embeddings.append(draft.commit())
+    release = Pinned(lake, "releases", "r")
+    release.open(days, {})
+    release.members.put(EMBEDDINGS.name, embeddings)
+    return release
+
+
+def url_of(number: int) -> str:
+    return f"https://github.com/rust-lang/rust/issues/{number}"
+
+
+def test_items_are_issues_that_are_not_superseded_and_have_a_vector(release: Pinned) -> None:
+    items, vectors = items_of_release(release.lake, release, 2)
+    assert items.column("issue_id").to_pylist() == [1, 2, 3, 5]
+    assert items.column("day").to_pylist() == ["2015-01-01", "2015-01-01", "2015-01-02", "2015-01-02"]
+    assert vectors.tolist() == [[1, 0], [1, 1], [0, 1], [-1, 0]]
+    assert vectors.dtype == np.float32
+
+
+def test_a_stored_index_is_opened_with_its_items(release: Pinned, tmp_path: Path) -> None:
+    items, vectors = items_of_release(release.lake, release, 2)
+    annoy_index.build([vectors], 2, tmp_path / INDEX_FILE, trees=3, seed=1)
+    draft = release.lake.draft(INDEX, {"release": "r"})
+    draft.write_file(INDEX_FILE, (tmp_path / INDEX_FILE).read_bytes())
+    draft.write_file(ITEMS_FILE, items_to_parquet(items), len(items))
+    manifest = draft.commit({"size": 2})
+    assert read_items(release.lake, manifest) == items
+    with release.lake.local_copy(manifest) as folder:
+        assert open_index(folder, manifest).vector(2).tolist() == [0, 1]
+
+
+def test_an_issue_is_found_by_its_url(release: Pinned) -> None:
+    items, _ = items_of_release(release.lake, release, 2)
+    assert find_item(release, items, url_of(3)) == 2
+
+
+def test_an_issue_without_a_vector_is_refused_with_the_reason(release: Pinned) -> None:
+    items, _ = items_of_release(release.lake, release, 2)
+    with pytest.raises(
+        UsageError, match=r"issues/4 has no word that the model knows, so it has no neighbours"
+    ):
+        find_item(release, items, url_of(4))
+
+
+def test_an_unknown_issue_is_refused(release: Pinned) -> None:
+    items, _ = items_of_release(release.lake, release, 2)
+    with pytest.raises(UsageError, match=r"issues/6 is not in release r\."):
+        find_item(release, items, url_of(6))
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Index:
+    vectors = np.array([[1, 0], [1, 1], [0, 1]], dtype=np.float32)
+    annoy_index.build([vectors], 2, tmp_path / "a.ann", trees=3, seed=1)
+    return Index(tmp_path / "a.ann", 2)
+
+
+def test_an_issue_is_not_its_own_neighbour(index: Index) -> None:
+    assert [item for item, _ in nearest_others(index, index.vector(0), 0, 1, 100)] == [1]
+
+
+def test_more_neighbours_than_items_are_all_other_items(index: Index) -> None:
+    assert [item for item, _ in nearest_others(index, index.vector(0), 0, 1000, 100)] == [1, 2]
+
+
+def test_the_neighbours_of_a_text_may_be_any_items(index: Index) -> None:
+    assert [item for item, _ in nearest_others(index, index.vector(0), None, 1000, 100)] == [0, 1, 2]

@@ -1,0 +1,48 @@
+"""`titler ready`: whether the source has the last hour of a day."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline import sample
+from pipeline.lake.batches import Lake
+from pipeline.serving.source_checks import cost, has_last_hour, ready
+from pipeline.settings import LakeSettings, Settings, Source
+from pipeline.source.hour_files import SourceDay
+from pipeline.warehouse import SourceTable
+
+END_OF_DAY = datetime(2015, 1, 2, tzinfo=UTC)
+TABLE = "githubarchive.day.20150101"
+
+
+@pytest.mark.parametrize(
+    ("day_source", "has_it"),
+    [
+        # Hours that are missing although a later one is there will not arrive any more.
+        (SourceDay(date(2015, 1, 1), (), tuple(range(23))), True),
+        (SourceDay(date(2015, 1, 1), (), (23,)), False),
+        (SourceTable(TABLE, 10, END_OF_DAY + timedelta(minutes=8)), True),
+        (SourceTable(TABLE, 10, END_OF_DAY - timedelta(minutes=52)), False),  # the table has hour 22
+        (SourceTable(TABLE, None), False),
+    ],
+)
+def test_the_last_hour_is_a_file_or_in_the_table(day_source: SourceDay | SourceTable, has_it: bool) -> None:
+    assert has_last_hour(day_source, date(2015, 1, 1)) is has_it
+
+
+def test_ready_names_the_hour_and_the_source(tmp_path: Path) -> None:
+    sample.write(tmp_path, days=2, issues_per_day=60)
+    settings = Settings(source=Source(hours=str(tmp_path)))
+    source = f"hour 23 in {tmp_path}"
+    assert ready(settings, date(2024, 1, 1)) == {"day": "2024-01-01", "ready": True, "source": source}
+    assert ready(settings, date(2024, 1, 9)) == {"day": "2024-01-09", "ready": False, "source": source}
+
+
+def test_hour_files_cost_nothing(tmp_path: Path) -> None:
+    settings = Settings(lake=LakeSettings(root=str(tmp_path)))
+    value = cost(Lake(str(tmp_path)), settings, [date(2015, 1, 1)])
+    assert value["days"] == [{"day": "2015-01-01", "in_lake": False, "bytes": 0, "usd": 0}]
+    assert (value["bytes"], value["usd"]) == (0, 0)
