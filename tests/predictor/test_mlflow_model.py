@@ -1,4 +1,4 @@
-"""The champion served by MLflow's own command, asked over HTTP."""
+"""The champion, served by `mlflow models serve` and queried over HTTP."""
 
 from __future__ import annotations
 
@@ -19,60 +19,38 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.networks.in_keras import Shape, build
 from pipeline.predictor.predictor import Predictor
-from pipeline.text.vocabulary import Vocabularies, Vocabulary
 from pipeline.tracking import Tracking
+from tests.predictor.small_predictors import word_predictor
 
-WORDS = ("crash", "window", "close", "number", "error", "theme")
 BODIES = [
     "The window did not close",
     "error 404: crash!",
     "## Themes\n\n```\ncode\n```\n the theme of the window \U0001f600",
     "nothing known",
 ]
-PATIENCE = 120  # seconds for the server to import TensorFlow and answer
+START_TIMEOUT = 120  # seconds for the server to import TensorFlow and answer
 
 
 @dataclass(frozen=True)
-class Served:
-    """A running server, and the predictor that it should answer like."""
+class Server:
+    """A running server, and the predictor whose predictions it must return."""
 
     address: str
     predictor: Predictor
 
-    def ask(self, content: Any) -> Any:
+    def invoke(self, content: Any) -> Any:
         request = urllib.request.Request(
             f"{self.address}/invocations", json.dumps(content).encode(), {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read())
-
-
-def made() -> Predictor:
-    """An untrained network whose weights were shaken, so that titles differ."""
-    vocabularies = Vocabularies(
-        Vocabulary(WORDS, 5, "pre", False), Vocabulary(("_start_", "_end_", *WORDS), 6, "post", True)
-    )
-    network = build(
-        "gru",
-        Shape(vocabularies.body.size, vocabularies.title.size, 5, 6, embedding_size=4, hidden_size=5),
-        seed=4,
-    )
-    rng = np.random.default_rng(4)
-    network.model.set_weights(
-        [
-            weight + rng.normal(0, 1, weight.shape) * (weight.ndim > 1)
-            for weight in network.model.get_weights()
-        ]
-    )
-    return Predictor("m1", network, vocabularies, "titler", 0.2, 16)
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.loads(response.read())
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     root = tmp_path_factory.mktemp("serve")
-    predictor = made()
+    predictor = word_predictor(abstain_below=0.2)
     predictor.save(root / "predictor")
     tracking = Tracking(f"sqlite:///{root}/mlflow.db", "titler", "titler", str(root / "mlflow"))
     with tracking.training_run("m1", {"variant": "gru"}, {}) as run:
@@ -102,33 +80,33 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     }
     log = root / "server.log"
     with log.open("wb") as output:
-        server = subprocess.Popen(
+        process = subprocess.Popen(
             command, cwd=root, env=environment, stdout=output, stderr=output, start_new_session=True
         )
     try:
-        wait(f"http://127.0.0.1:{port}/ping", server, log)
-        yield Served(f"http://127.0.0.1:{port}", predictor)
+        wait_until_ready(f"http://127.0.0.1:{port}/ping", process, log)
+        yield Server(f"http://127.0.0.1:{port}", predictor)
     finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
-def wait(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    """Until the server answers; fails with what it said where it ends or takes too long."""
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until and server.poll() is None:
+def wait_until_ready(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Waits until the server answers. Fails with its log if it ends or takes too long."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline and process.poll() is None:
         try:
-            with urllib.request.urlopen(address, timeout=5) as answer:
-                assert answer.status == 200
+            with urllib.request.urlopen(address, timeout=5) as response:
+                assert response.status == 200
                 return
-        except OSError:  # not there yet
+        except OSError:  # the server does not listen yet
             time.sleep(0.2)
     pytest.fail(f"the server did not answer:\n{log.read_text()[-3000:]}")
 
 
-def assert_like(rows: list[dict[str, Any]], served: Served, bodies: list[str | None]) -> None:
-    """Rows of an answer are the predictor's own predictions."""
-    expected = served.predictor.predict(bodies)
+def assert_predictions(rows: list[dict[str, Any]], server: Server, bodies: list[str | None]) -> None:
+    """Asserts that the rows of a response equal the predictor's predictions."""
+    expected = server.predictor.predict(bodies)
     assert [(row["title"], row["abstained"]) for row in rows] == [
         (one.title, one.abstained) for one in expected
     ]
@@ -140,27 +118,25 @@ def assert_like(rows: list[dict[str, Any]], served: Served, bodies: list[str | N
     )
 
 
-def test_a_list_of_bodies_gets_titles_confidences_and_embeddings(served: Served) -> None:
-    answer = served.ask({"inputs": BODIES})
-    assert len({row["title"] for row in answer["predictions"]}) > 2
-    assert [sorted(row) for row in answer["predictions"]] == [
-        ["abstained", "confidence", "embedding", "title"]
-    ] * 4
-    assert_like(answer["predictions"], served, [*BODIES])
+def test_a_list_of_bodies_gets_titles_confidences_and_embeddings(server: Server) -> None:
+    rows = server.invoke({"inputs": BODIES})["predictions"]
+    assert len({row["title"] for row in rows}) > 2
+    assert [sorted(row) for row in rows] == [["abstained", "confidence", "embedding", "title"]] * 4
+    assert_predictions(rows, server, [*BODIES])
 
 
-def test_a_column_of_bodies_gets_the_same(served: Served) -> None:
-    answer = served.ask({"dataframe_split": {"columns": ["body"], "data": [[body] for body in BODIES]}})
-    assert_like(answer["predictions"], served, [*BODIES])
+def test_a_column_of_bodies_gets_the_same(server: Server) -> None:
+    content = {"dataframe_split": {"columns": ["body"], "data": [[body] for body in BODIES]}}
+    assert_predictions(server.invoke(content)["predictions"], server, [*BODIES])
 
 
-def test_a_body_that_is_empty_or_unknown_is_an_abstention(served: Served) -> None:
-    rows = served.ask({"inputs": ["", "nothing known"]})["predictions"]
+def test_an_empty_or_unknown_body_is_an_abstention(server: Server) -> None:
+    rows = server.invoke({"inputs": ["", "nothing known"]})["predictions"]
     assert [(row["title"], row["confidence"], row["abstained"]) for row in rows] == [("", 0.0, True)] * 2
-    assert_like(rows, served, ["", "nothing known"])
+    assert_predictions(rows, server, ["", "nothing known"])
 
 
-def test_what_is_no_body_is_refused_and_the_server_goes_on(served: Served) -> None:
+def test_a_request_without_bodies_is_refused_and_the_server_stays_up(server: Server) -> None:
     with pytest.raises(urllib.error.HTTPError, match="400"):
-        served.ask({"texts": BODIES})
-    assert_like(served.ask({"inputs": BODIES[:1]})["predictions"], served, [*BODIES[:1]])
+        server.invoke({"texts": BODIES})
+    assert_predictions(server.invoke({"inputs": BODIES[:1]})["predictions"], server, [*BODIES[:1]])

@@ -1,11 +1,10 @@
-"""A body in; title, confidence and embedding out."""
+"""The predictor: a body in; title, confidence and embedding out."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -15,74 +14,63 @@ from hypothesis import strategies as st
 
 from pipeline.errors import LakeError, TitlerError
 from pipeline.lake.list_columns import list_column
-from pipeline.networks.in_keras import Shape, build
-from pipeline.networks.shape import Decoded, Floats, Ids
 from pipeline.predictor.predictor import Predictor
 from pipeline.stages.embed import embed_part
-from pipeline.text.subwords import BytePairEncoding, SubwordVocabulary
-from pipeline.text.vocabulary import Vocabularies, Vocabulary
-
-WORDS = ("crash", "window", "close", "number", "error", "theme")
-BODY = Vocabulary(WORDS, 5, "pre", False)
-TITLE = Vocabulary(("_start_", "_end_", *WORDS), 6, "post", True)
-
-
-def made() -> Predictor:
-    """An untrained network whose weights were shaken, so that titles differ."""
-    network = build("gru", Shape(BODY.size, TITLE.size, 5, 6, embedding_size=4, hidden_size=5), seed=4)
-    rng = np.random.default_rng(4)
-    network.model.set_weights(
-        [
-            weight + rng.normal(0, 1, weight.shape) * (weight.ndim > 1)
-            for weight in network.model.get_weights()
-        ]
-    )
-    return Predictor("m1", network, Vocabularies(BODY, TITLE), "titler", 0.0, 16)
+from pipeline.text.vocabulary import Vocabularies
+from tests.predictor.small_predictors import (
+    BODY,
+    TITLE,
+    UNITS,
+    WORDS,
+    subword_predictor,
+    word_predictor,
+)
 
 
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
-    return made()
+    return word_predictor()
 
 
-def saying(*tokens: str) -> Predictor:
-    """A predictor forced by its network's last bias: all words but `tokens` are all but impossible."""
-    other = made()
+def predictor_of(*tokens: str) -> Predictor:
+    """A predictor that writes only these tokens, each equally likely: the bias of its last layer excludes all
+    others."""
+    predictor = word_predictor()
     bias = np.full(TITLE.size, -60.0, np.float32)
     bias[[TITLE.words.index(token) + 2 for token in tokens]] = 0
-    words = other.network.model.get_layer("words")
+    words = predictor.network.model.get_layer("words")
     words.set_weights([np.zeros_like(words.get_weights()[0]), bias])
-    return other
+    return predictor
 
 
-def test_a_body_gets_a_title_of_known_words_a_confidence_and_an_embedding(predictor: Predictor) -> None:
+def test_a_prediction_is_a_title_of_known_words_a_confidence_and_an_embedding(predictor: Predictor) -> None:
     prediction = predictor.predict(["The window crashed with error 404, then: crash"])[0]
     assert set(prediction.title.split()) <= set(WORDS)
     assert 0 < prediction.confidence < 1
     assert (prediction.embedding.shape, prediction.embedding.dtype.name) == ((5,), "float32")
 
 
-def test_the_confidence_is_the_geometric_mean_of_the_tokens_probabilities_with_end() -> None:
-    certain = saying("theme").predict(["crash"])[0]
+def test_the_confidence_is_the_geometric_mean_of_the_probabilities_of_all_tokens() -> None:
+    certain = predictor_of("theme").predict(["crash"])[0]
     assert certain.title == "theme theme theme theme theme"
     assert certain.confidence == pytest.approx(1)
-    torn = saying("crash", "theme").predict(["crash"])[0]  # each of five tokens has probability 1/2
-    assert torn.confidence == pytest.approx(0.5)
+    undecided = predictor_of("crash", "theme").predict(["crash"])[0]  # five tokens, each with probability 1/2
+    assert undecided.confidence == pytest.approx(0.5)
 
 
-def test_text_that_needs_unknown_words_is_told_with_less_confidence() -> None:
-    other = saying("theme")
-    words = other.network.model.get_layer("words")
+def test_a_likely_unknown_word_lowers_the_confidence() -> None:
+    predictor = predictor_of("theme")
+    words = predictor.network.model.get_layer("words")
     kernel, bias = words.get_weights()
     bias[1] = np.log(3)  # unknown is three times as likely as the only other word
     words.set_weights([kernel, bias])
-    prediction = other.predict(["crash"])[0]
+    prediction = predictor.predict(["crash"])[0]
     assert set(prediction.title.split()) == {"theme"}
     assert prediction.confidence == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize("body", [None, "", "  ", "???", "words nobody kept"])
-def test_a_body_without_a_known_word_gets_no_title_but_an_embedding(
+@pytest.mark.parametrize("body", [None, "", "  ", "???", "words that are unknown"])
+def test_a_body_without_a_known_word_has_an_embedding_but_no_title(
     predictor: Predictor, body: str | None
 ) -> None:
     prediction = predictor.predict([body])[0]
@@ -91,13 +79,13 @@ def test_a_body_without_a_known_word_gets_no_title_but_an_embedding(
 
 
 def test_a_title_without_words_is_an_abstention() -> None:
-    prediction = saying("_end_").predict(["crash"])[0]
+    prediction = predictor_of("_end_").predict(["crash"])[0]
     assert (prediction.title, prediction.confidence, prediction.abstained) == ("", 0.0, True)
 
 
-def test_a_title_under_the_threshold_is_withheld_with_its_confidence() -> None:
-    torn = dataclasses.replace(saying("crash", "theme"), abstain_below=0.51)
-    prediction = torn.predict(["crash"])[0]
+def test_a_title_below_the_threshold_is_withheld_but_its_confidence_is_given() -> None:
+    predictor = dataclasses.replace(predictor_of("crash", "theme"), abstain_below=0.51)
+    prediction = predictor.predict(["crash"])[0]
     assert (prediction.title, prediction.abstained) == ("", True)
     assert prediction.confidence == pytest.approx(0.5)
 
@@ -109,7 +97,7 @@ def test_a_title_under_the_threshold_is_withheld_with_its_confidence() -> None:
     ),
     threshold=st.floats(0, 1),
 )
-def test_a_title_is_empty_exactly_when_the_model_abstained(
+def test_a_title_is_empty_exactly_if_the_model_abstained(
     predictor: Predictor, bodies: list[str | None], threshold: float
 ) -> None:
     predictions = dataclasses.replace(predictor, abstain_below=threshold).predict(bodies)
@@ -120,27 +108,25 @@ def test_a_title_is_empty_exactly_when_the_model_abstained(
         assert not {"_start_", "_end_", "*unknown*"} & set(prediction.title.split())
 
 
-def test_titles_of_vectors_are_those_of_the_bodies(predictor: Predictor) -> None:
+def test_titles_of_ids_equal_those_of_the_bodies(predictor: Predictor) -> None:
     bodies = ["crash window", None, "error error close"]
     ids = BODY.ids([["crash", "window"], [], ["error", "error", "close"]])
-    found = predictor.title_vectors(ids)
-    assert found.titles == [prediction.title for prediction in predictor.predict(bodies)]
-    assert (found.confidences.dtype.name, found.abstained.dtype.name, found.abstained.tolist()[1]) == (
-        "float64",
-        "bool",
-        True,
-    )
-    np.testing.assert_allclose(found.embeddings, predictor.embed_vectors(ids), atol=1e-6)
+    titles = predictor.title_vectors(ids)
+    assert titles.titles == [prediction.title for prediction in predictor.predict(bodies)]
+    assert titles.confidences.dtype.name == "float64"
+    assert titles.abstained.dtype.name == "bool"
+    assert titles.abstained.tolist()[1]
+    np.testing.assert_allclose(titles.embeddings, predictor.embed_vectors(ids), atol=1e-6)
 
 
-def test_embeddings_fit_float16(predictor: Predictor) -> None:
+def test_embeddings_are_between_minus_one_and_one(predictor: Predictor) -> None:
     states = predictor.embed_vectors(
         np.random.default_rng(0).integers(0, BODY.size, (50, 5)).astype(np.int32)
     )
     assert np.abs(states).max() <= 1
 
 
-def test_a_predictor_comes_back_as_it_was_saved(predictor: Predictor, tmp_path: Path) -> None:
+def test_a_saved_predictor_is_loaded_with_the_same_predictions(predictor: Predictor, tmp_path: Path) -> None:
     dataclasses.replace(predictor, abstain_below=0.1, beam_width=1).save(tmp_path)
     names = ["body_vocabulary.json", "network.keras", "predictor.json", "shape.json", "title_vocabulary.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
@@ -161,22 +147,22 @@ def test_a_predictor_comes_back_as_it_was_saved(predictor: Predictor, tmp_path: 
         )
 
 
-@pytest.mark.parametrize(("kept", "told"), [({"beam_width": 3}, 3), ({"beam_width": 0}, 0), ({}, 1)])
-def test_a_file_that_does_not_say_how_many_titles_are_followed_is_of_before_and_greedy(
-    predictor: Predictor, tmp_path: Path, kept: dict[str, int], told: int
+@pytest.mark.parametrize(("field", "beam_width"), [({"beam_width": 3}, 3), ({"beam_width": 0}, 0), ({}, 1)])
+def test_a_predictor_from_before_beam_search_decodes_greedily(
+    predictor: Predictor, tmp_path: Path, field: dict[str, int], beam_width: int
 ) -> None:
     predictor.save(tmp_path)
-    about = json.loads((tmp_path / "predictor.json").read_text())
-    del about["beam_width"]
-    (tmp_path / "predictor.json").write_text(json.dumps({**about, **kept}))
-    assert Predictor.load(tmp_path).beam_width == told
+    values = json.loads((tmp_path / "predictor.json").read_text())
+    del values["beam_width"]
+    (tmp_path / "predictor.json").write_text(json.dumps({**values, **field}))
+    assert Predictor.load(tmp_path).beam_width == beam_width
 
 
 @pytest.mark.parametrize(
     "content",
     [None, "{}", "nonsense", '{"name": "m", "engine": "spacy", "abstain_below": 0, "batch_size": 1}'],
 )
-def test_a_predictor_file_that_is_missing_or_damaged_is_named(
+def test_a_missing_or_damaged_predictor_file_is_named(
     predictor: Predictor, tmp_path: Path, content: str | None
 ) -> None:
     predictor.save(tmp_path)
@@ -187,64 +173,49 @@ def test_a_predictor_file_that_is_missing_or_damaged_is_named(
         Predictor.load(tmp_path)
 
 
-def test_another_models_vocabulary_is_refused(predictor: Predictor, tmp_path: Path) -> None:
+def test_the_vocabulary_of_another_model_is_refused(predictor: Predictor, tmp_path: Path) -> None:
     predictor.save(tmp_path)
     vocabulary = json.loads((tmp_path / "body_vocabulary.json").read_text())
     (tmp_path / "body_vocabulary.json").write_text(json.dumps({**vocabulary, "words": [*WORDS, "more"]}))
-    with pytest.raises(LakeError, match="9 and 10 ids in 5 and 6 places, where its network has 8 and 10"):
+    message = (
+        "m1: the vocabularies have 9 and 10 ids, padded to 5 and 6; "
+        "its network expects 8 and 10 ids, padded to 5 and 6"
+    )
+    with pytest.raises(LakeError, match=message):
         Predictor.load(tmp_path)
 
 
-def test_a_network_that_diverged_says_so() -> None:
-    other = made()
-    other.network.model.set_weights([weight * np.nan for weight in other.network.model.get_weights()])
-    with pytest.raises(TitlerError, match="m1 gives probabilities that are not numbers"):
-        other.predict(["crash"])
-
-
-UNITS = BytePairEncoding.fit(["the window crash", "a crash of the window"], 280)
-OF_UNITS = Vocabularies(SubwordVocabulary(UNITS, 8, start_end=False), SubwordVocabulary(UNITS, 8, start_end=True))
-
-
-class Copying:
-    """A network of subwords reduced to what its predictor sees: a title is the body, an embedding the number of ids that it was given."""
-
-    variant = "copy"
-    shape = Shape(OF_UNITS.body.size, OF_UNITS.title.size, 8, 8, embedding_size=1, hidden_size=1)
-
-    def encode(self, body_ids: Ids, batch_size: int, *, title_ids: Ids | None) -> Floats:
-        given = body_ids if title_ids is None else np.concatenate([body_ids, title_ids], axis=1)
-        return (given > 0).sum(axis=1, keepdims=True).astype(np.float32)
-
-    def decode(self, body_ids: Ids, start: int, end: int, batch_size: int, beam_width: int) -> Decoded:
-        ids = np.where(body_ids == 0, end, body_ids)[:, :7]
-        lengths = (body_ids > 0).sum(axis=1).astype(np.int32)
-        return Decoded(
-            ids, lengths, np.zeros(len(ids), np.float32), self.encode(body_ids, batch_size, title_ids=None)
-        )
+def test_a_network_whose_training_diverged_is_an_error() -> None:
+    predictor = word_predictor()
+    weights = predictor.network.model.get_weights()
+    predictor.network.model.set_weights([weight * np.nan for weight in weights])
+    with pytest.raises(TitlerError, match="m1 computes probabilities that are not finite numbers"):
+        predictor.predict(["crash"])
 
 
 @pytest.fixture
 def copying() -> Predictor:
-    return Predictor("m2", cast(Any, Copying()), OF_UNITS, "titler", 0.0, 16)
+    return subword_predictor()
 
 
 def test_subwords_are_read_from_raw_text_and_written_as_text(copying: Predictor) -> None:
-    found = copying.predict(["**The** `CrashWindow`!", "<!-- nothing -->", None])
-    assert [(prediction.title, prediction.abstained) for prediction in found] == [
+    predictions = copying.predict(["**The** `CrashWindow`!", "<!-- nothing -->", None])
+    assert [(prediction.title, prediction.abstained) for prediction in predictions] == [
         ("the crashwindow!", False),
         ("", True),
         ("", True),
     ]
 
 
-def test_subwords_that_are_no_text_are_an_abstention(copying: Predictor) -> None:
+def test_subwords_that_are_not_text_are_an_abstention(copying: Predictor) -> None:
     blank, half = (UNITS.units.index(unit) + 4 for unit in ("\n", "\xc3"))
-    found = copying.title_vectors(np.array([[blank, half, 0, 0, 0, 0, 0, 0]], np.int32))
-    assert (found.titles, found.confidences.tolist(), found.abstained.tolist()) == ([""], [0.0], [True])
+    titles = copying.title_vectors(np.array([[blank, half, 0, 0, 0, 0, 0, 0]], np.int32))
+    assert (titles.titles, titles.confidences.tolist(), titles.abstained.tolist()) == ([""], [0.0], [True])
 
 
-def test_titles_are_embedded_where_the_network_reads_them(predictor: Predictor, copying: Predictor) -> None:
+def test_titles_are_part_of_the_embedding_if_the_variant_reads_them(
+    predictor: Predictor, copying: Predictor
+) -> None:
     bodies, titles = copying.vectors(["the crash", ""]), copying.title_ids(["the window", ""])
     assert copying.embed_vectors(bodies).tolist() == [[2.0], [0.0]]
     assert copying.embed_vectors(bodies, titles).tolist() == [[6.0], [2.0]]  # with _start_ and _end_
@@ -255,20 +226,22 @@ def test_titles_are_embedded_where_the_network_reads_them(predictor: Predictor, 
     )
 
 
-def test_embeddings_are_zeros_where_nothing_that_is_read_is_known(
+def test_embeddings_are_zeros_if_nothing_that_the_variant_reads_is_known(
     predictor: Predictor, copying: Predictor
 ) -> None:
-    def embedded(by: Predictor) -> list[bool]:
-        bodies, titles = by.vectors(["crash", None, "", "!"]), by.title_ids(["", "crash", "!", "theme"])
+    def has_embedding(model: Predictor) -> list[bool]:
+        bodies = model.vectors(["crash", None, "", "!"])
+        titles = model.title_ids(["", "crash", "!", "theme"])
         vectors = pa.table(
             {"issue_id": [1, 2, 3, 4], "body": list_column(bodies), "title": list_column(titles)}
         )
-        return [any(row) for row in embed_part(vectors, by).column("embedding").to_pylist()]
+        return [any(row) for row in embed_part(vectors, model).column("embedding").to_pylist()]
 
-    assert embedded(predictor) == [True, False, False, False]
-    assert embedded(copying) == [True, True, False, True]
+    assert has_embedding(predictor) == [True, False, False, False]
+    assert has_embedding(copying) == [True, True, False, True]
 
 
 def test_a_network_of_subwords_refuses_words() -> None:
-    with pytest.raises(LakeError, match="m2: vocabularies of words, where its network, copy, reads subwords"):
-        Predictor("m2", cast(Any, Copying()), Vocabularies(BODY, TITLE), "titler", 0.0, 16)
+    message = "m2: the vocabularies are of words, but its network, copy, reads subwords"
+    with pytest.raises(LakeError, match=message):
+        subword_predictor(Vocabularies(BODY, TITLE))

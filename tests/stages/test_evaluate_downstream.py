@@ -1,14 +1,13 @@
-"""Which issues answer which question, and how they are split: literal rows in."""
+"""evaluate --downstream: which issues have a label for a task, and how they are split."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pipeline.evaluation.downstream_tasks import Features
-from pipeline.predictor.predictor import Predictor
 from pipeline.source.issue_files import FileIssue
 from pipeline.stages.evaluate_downstream import (
     TASKS,
@@ -19,13 +18,13 @@ from pipeline.stages.evaluate_downstream import (
     is_useless,
     split,
 )
-from tests.predictor.test_predictor import OF_UNITS, Copying, made
+from tests.predictor.small_predictors import subword_predictor, word_predictor
 
 BUG, USELESS, DAYS = TASKS
 
 
-def issue(**more: Any) -> FileIssue:
-    return FileIssue("t", "b", "a.csv, row 1", more)
+def issue(**columns: Any) -> FileIssue:
+    return FileIssue("t", "b", "a.csv, row 1", columns)
 
 
 @pytest.mark.parametrize(
@@ -45,12 +44,12 @@ def issue(**more: Any) -> FileIssue:
         (None, None),
     ],
 )
-def test_a_bug_by_its_labels(labels: Any, expected: float | None) -> None:
+def test_an_issue_is_a_bug_by_its_labels(labels: Any, expected: float | None) -> None:
     assert is_bug(issue(labels=labels)) == expected
 
 
 @pytest.mark.parametrize(
-    ("more", "expected"),
+    ("columns", "expected"),
     [
         ({"labels": ["question"], "state": "closed"}, 1),
         ({"labels": ["ty:question"]}, 1),
@@ -61,10 +60,10 @@ def test_a_bug_by_its_labels(labels: Any, expected: float | None) -> None:
         ({"labels": [], "state": "closed"}, None),
     ],
 )
-def test_useless_is_what_was_closed_as_invalid_spam_or_a_question(
-    more: dict[str, Any], expected: float | None
+def test_an_issue_is_useless_if_it_was_closed_as_invalid_spam_or_a_question(
+    columns: dict[str, Any], expected: float | None
 ) -> None:
-    assert is_useless(issue(**more)) == expected
+    assert is_useless(issue(**columns)) == expected
 
 
 @pytest.mark.parametrize(
@@ -81,19 +80,19 @@ def test_days_open(created: str, closed: str | None, expected: float | None) -> 
     assert days_open(issue(created_at=created, closed_at=closed)) == expected
 
 
-def test_repositories_split_where_there_are_several_and_else_the_latest_are_for_testing() -> None:
+def test_issues_are_split_by_repository_or_if_there_is_only_one_by_time() -> None:
     several = [issue(repo=f"o/r{n % 10}", created_at=f"2015-01-{n + 1:02d}") for n in range(20)]
-    how, test, _ = split(several, lambda test: "")
-    assert (how, sorted({row.repo for row, testing in zip(several, test, strict=True) if testing})) == (
+    kind, test, _ = split(several, lambda test: "")
+    assert (kind, sorted({row.repo for row, testing in zip(several, test, strict=True) if testing})) == (
         "repository",
         ["o/r1", "o/r5"],
     )
     one = [issue(repo="o/r", created_at=f"2015-01-{n + 1:02d}") for n in (3, 1, 4, 0, 2)]
-    how, test, _ = split(one, lambda test: "")
-    assert (how, test.tolist()) == ("time", [False, False, True, False, False])
+    kind, test, _ = split(one, lambda test: "")
+    assert (kind, test.tolist()) == ("time", [False, False, True, False, False])
 
 
-def test_what_cannot_be_split_says_why() -> None:
+def test_issues_that_cannot_be_split_have_a_reason() -> None:
     assert split([issue(), issue()], lambda test: "")[2] == "neither repositories nor dates to split them by"
     dated = [issue(repo=f"o/r{n}", created_at="2015-01-01") for n in range(4)]
     assert split(dated, lambda test: "too few")[2] == "by repository too few; by time too few"
@@ -106,16 +105,16 @@ def figures(task: Any, issues: list[FileIssue]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("task", "issues", "why"),
+    ("task", "issues", "reason"),
     [
-        (BUG, [issue()] * 60, "0 issues tell labels, at least 50 are needed"),
+        (BUG, [issue()] * 60, "0 issues have labels, at least 50 are needed"),
         (
             DAYS,
             [issue(created_at="2015-01-01")] * 60,
-            "0 issues tell created_at and closed_at, at least 50 are needed",
+            "0 issues have created_at and closed_at, at least 50 are needed",
         ),
-        (BUG, [issue(labels=["bug"])] * 60, "all of 60 labelled issues are"),
-        (USELESS, [issue(labels=["bug"])] * 60, "none of 60 labelled issues are"),
+        (BUG, [issue(labels=["bug"])] * 60, "all of 60 labelled issues are positive"),
+        (USELESS, [issue(labels=["bug"])] * 60, "none of 60 labelled issues are positive"),
         (
             BUG,
             [issue(labels=["bug"]), issue(labels=["x"])] * 30,
@@ -123,27 +122,26 @@ def figures(task: Any, issues: list[FileIssue]) -> dict[str, Any]:
         ),
     ],
 )
-def test_a_question_that_the_file_does_not_answer_is_skipped_with_the_reason(
-    task: Any, issues: list[FileIssue], why: str
+def test_a_task_without_enough_labels_is_skipped_with_the_reason(
+    task: Any, issues: list[FileIssue], reason: str
 ) -> None:
-    assert figures(task, issues)["skipped"] == why
+    assert figures(task, issues)["skipped"] == reason
 
 
-def test_the_keys_are_the_same_whether_a_question_is_answered_or_not() -> None:
+def test_a_skipped_task_has_the_same_keys() -> None:
     rows = [issue(labels=["bug" if n % 2 else "x"], created_at="2015-01-01", repo="o/r") for n in range(60)]
-    answered, skipped = figures(BUG, rows), figures(BUG, [])
-    assert (answered["skipped"], answered["split"], answered["positives_test"]) == ("", "time", 6)
-    assert list(answered) == list(skipped)
-    assert [list(answered[way]) for way in ("embedding", "bag_of_words", "majority")] == [
-        list(skipped["embedding"])
-    ] * 3
+    scored, skipped = figures(BUG, rows), figures(BUG, [])
+    assert (scored["skipped"], scored["split"], scored["positives_test"]) == ("", "time", 6)
+    assert list(scored) == list(skipped)
+    for features in ("embedding", "bag_of_words", "majority"):
+        assert list(scored[features]) == list(skipped["embedding"])
 
 
-def test_the_bag_of_words_is_of_the_text_that_the_embedding_reads() -> None:
+def test_the_bag_of_words_is_of_the_same_text_as_the_embedding() -> None:
     issues = [FileIssue("The window", "the crash")]
-    both = features_of(Predictor("m", cast(Any, Copying()), OF_UNITS, "titler", 0.0, 16), issues)
+    both = features_of(subword_predictor(), issues)
     assert (both.embeddings.tolist(), both.tokens) == ([[6.0]], [["the", "window", "the", "crash"]])
-    words = made()
+    words = word_predictor()
     body = features_of(words, issues)
     assert body.tokens == [["the", "crash"]]
     assert body.embeddings.tolist() == words.embed_vectors(words.vectors(["the crash"])).tolist()

@@ -1,4 +1,4 @@
-"""A file that a model learns from: literal rows in, the rows of issues_v1 out, in a partition that no day is."""
+"""extract --from-file: literal rows of a file in, rows of issues_v1 out, in a partition that is not a day."""
 
 from __future__ import annotations
 
@@ -27,24 +27,25 @@ def lines(path: Path, *rows: Mapping[str, Any]) -> Path:
     return path
 
 
-def others(count: int = 40) -> list[dict[str, Any]]:
-    """Rows of enough repositories to be split."""
+def filler(count: int = 40) -> list[dict[str, Any]]:
+    """Rows of as many repositories, enough to be split."""
     return [{"title": f"Title number {n}", "body": f"{BODY} {n}", "repo": f"o/r{n}"} for n in range(count)]
 
 
-def taken(folder: Path, path: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def extracted(folder: Path, path: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The rows and the figures of the batch of a file."""
     lake = Lake(str(folder / "lake"))
-    manifest, made = extract_file.run(lake, SETTINGS, path)
-    assert made
+    manifest, is_new = extract_file.run(lake, SETTINGS, path)
+    assert is_new
     return lake.read(manifest, ISSUES).to_pylist(), manifest.figures
 
 
-def test_the_articles_csv_gives_repository_and_number_by_the_quoted_address(tmp_path: Path) -> None:
+def test_repository_and_number_come_from_the_quoted_address_of_the_articles_csv(tmp_path: Path) -> None:
     rows = [
         f'"""https://github.com/o/r{n}/issues/{n + 7}""",Title number {n},{BODY} {n}\n' for n in range(40)
     ]
     (tmp_path / "a.csv").write_text("issue_url,issue_title,body\n" + "".join(rows), encoding="utf-8")
-    (first, *_), figures = taken(tmp_path, tmp_path / "a.csv")
+    (first, *_), figures = extracted(tmp_path, tmp_path / "a.csv")
     assert {**first, "issue_id": 0} == {
         "issue_id": 0,
         "issue_url": "https://github.com/o/r0/issues/7",
@@ -60,14 +61,14 @@ def test_the_articles_csv_gives_repository_and_number_by_the_quoted_address(tmp_
     assert (figures["file"], figures["trainable"], figures["by_row"]) == ("a.csv", 40, False)
 
 
-def test_pull_requests_are_rows_like_others(tmp_path: Path) -> None:
+def test_pull_requests_are_rows_like_issues(tmp_path: Path) -> None:
     pull = {
         "title": "Fix the parser",
         "body": BODY,
         "html_url": "https://github.com/o/r/pull/3",
         "created_at": "2015-01-02T03:04:05Z",
     }
-    (first, *_), _ = taken(tmp_path, lines(tmp_path / "a.jsonl", pull, *others()))
+    (first, *_), _ = extracted(tmp_path, lines(tmp_path / "a.jsonl", pull, *filler()))
     assert (first["issue_url"], first["repo"], first["number"], first["created_at"], first["trainable"]) == (
         "https://github.com/o/r/pull/3",
         "o/r",
@@ -77,16 +78,16 @@ def test_pull_requests_are_rows_like_others(tmp_path: Path) -> None:
     )
 
 
-def test_a_row_without_a_repository_or_an_address_is_known_by_its_text(tmp_path: Path) -> None:
+def test_a_row_without_repository_and_address_is_identified_by_its_text(tmp_path: Path) -> None:
     path = lines(
         tmp_path / "a.jsonl", *[{"title": f"Title number {n}", "body": f"{BODY} {n}"} for n in range(40)]
     )
-    rows, _ = taken(tmp_path, path)
+    rows, _ = extracted(tmp_path, path)
     assert [row["repo"] == row["issue_url"] and len(row["repo"]) == 64 for row in rows] == [True] * 40
     assert len({row["repo"] for row in rows}) == 40
 
 
-def test_what_comes_twice_counts_once_and_what_is_not_trainable_is_kept_and_counted(tmp_path: Path) -> None:
+def test_repeated_rows_are_left_out_and_rows_that_are_not_trainable_are_counted(tmp_path: Path) -> None:
     more: list[dict[str, Any]] = [
         {"title": "Title number 0", "body": f"{BODY} 0", "url": "u"},
         {"title": "Another title now", "body": f"{BODY} other", "url": "u"},
@@ -95,7 +96,7 @@ def test_what_comes_twice_counts_once_and_what_is_not_trainable_is_kept_and_coun
         {"title": "short title", "body": BODY},
         {"title": "A long body indeed", "body": f"{BODY} " * 20},
     ]
-    rows, figures = taken(tmp_path, lines(tmp_path / "a.jsonl", *others(), *more))
+    rows, figures = extracted(tmp_path, lines(tmp_path / "a.jsonl", *filler(), *more))
     assert [(row["title"], row["trainable"]) for row in rows[40:]] == [
         ("Title number 0", True),
         ("A short body", False),
@@ -114,34 +115,34 @@ def test_what_comes_twice_counts_once_and_what_is_not_trainable_is_kept_and_coun
 
 
 def test_a_file_of_one_repository_is_split_by_row_and_says_so(tmp_path: Path) -> None:
-    rows, figures = taken(
-        tmp_path, lines(tmp_path / "a.jsonl", *({**row, "repo": "o/r"} for row in others()))
+    rows, figures = extracted(
+        tmp_path, lines(tmp_path / "a.jsonl", *({**row, "repo": "o/r"} for row in filler()))
     )
     assert (figures["by_row"], len({row["repo"] for row in rows})) == (True, 40)
 
 
-def test_half_a_character_becomes_the_replacement_character(tmp_path: Path) -> None:
-    rows, _ = taken(
+def test_half_a_surrogate_pair_becomes_the_replacement_character(tmp_path: Path) -> None:
+    rows, _ = extracted(
         tmp_path,
-        lines(tmp_path / "a.jsonl", {"title": "Half \ud83d of it", "body": f"{BODY} \ude00"}, *others()),
+        lines(tmp_path / "a.jsonl", {"title": "Half \ud83d of it", "body": f"{BODY} \ude00"}, *filler()),
     )
     assert (rows[0]["title"], rows[0]["body"][-1]) == ("Half \ufffd of it", "\ufffd")
 
 
-def test_the_same_content_is_taken_once_whatever_the_file_is_called(tmp_path: Path) -> None:
+def test_the_same_content_is_extracted_once_whatever_the_file_is_called(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path / "lake"))
-    first, made = extract_file.run(lake, SETTINGS, lines(tmp_path / "a.jsonl", *others()))
-    again, made_again = extract_file.run(lake, SETTINGS, lines(tmp_path / "b.jsonl", *others()))
-    assert (made, made_again, again.batch_id) == (True, False, first.batch_id)
+    first, first_is_new = extract_file.run(lake, SETTINGS, lines(tmp_path / "a.jsonl", *filler()))
+    again, again_is_new = extract_file.run(lake, SETTINGS, lines(tmp_path / "b.jsonl", *filler()))
+    assert (first_is_new, again_is_new, again.batch_id) == (True, False, first.batch_id)
     stricter = Settings(text=Text(min_body_words=9))
-    other, made_other = extract_file.run(lake, stricter, tmp_path / "a.jsonl")
-    assert (made_other, other.batch_id == first.batch_id) == (True, False)
+    other, other_is_new = extract_file.run(lake, stricter, tmp_path / "a.jsonl")
+    assert (other_is_new, other.batch_id == first.batch_id) == (True, False)
     assert lake.days(ISSUES.name) == []
 
 
 def test_a_large_file_has_several_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extract_file, "ROWS_PER_PART", 16)
-    pq.write_table(pa.Table.from_pylist(others()), tmp_path / "a.parquet")
+    pq.write_table(pa.Table.from_pylist(filler()), tmp_path / "a.parquet")
     manifest, _ = extract_file.run(Lake(str(tmp_path / "lake")), SETTINGS, tmp_path / "a.parquet")
     assert [file.rows for file in manifest.files] == [16, 16, 8]
 
@@ -162,13 +163,13 @@ def test_a_file_without_trainable_rows_is_refused_and_leaves_nothing(tmp_path: P
     assert lake.current(ISSUES.name, {"file": extract_file.file_digest(path)[:16]}) is None
 
 
-def test_a_time_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_time_is_refused(tmp_path: Path) -> None:
     path = lines(tmp_path / "a.jsonl", {"title": "A title here", "body": BODY, "created_at": "yesterday"})
     with pytest.raises(UsageError, match=r"row 1: created_at is 'yesterday'; expected a time like"):
         extract_file.run(Lake(str(tmp_path / "lake")), SETTINGS, path)
 
 
-def test_a_models_name_is_the_same_for_the_same_training_alone() -> None:
+def test_only_the_same_training_has_the_same_model_name() -> None:
     def name(settings: Settings = SETTINGS, digest: str = "ab", epochs: int | None = None) -> str:
         return extract_file.model_name(settings, digest, None, epochs)
 

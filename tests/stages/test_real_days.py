@@ -1,4 +1,7 @@
-"""Six weeks of real days, Christmas among them. One lost hours, one most of its issues: the verdicts, and what becomes of the release."""
+"""Six weeks of real days, with Christmas.
+
+One day lost hours and one most of its issues: their verdicts, and what happens to the release.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from pipeline.releases.current import current_release_id
 from pipeline.serving import status as serving_status
 from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Text
 from pipeline.stages import extract, publish
+from tests.support import lakes
 from tests.support.replay import replay
 
 FIRST, LAST = date(2019, 12, 2), date(2020, 1, 12)  # a Monday, a Sunday
@@ -29,7 +33,8 @@ LOST, EMPTIED, AFTER = date(2020, 1, 8), date(2020, 1, 9), date(2020, 1, 10)
 
 @pytest.fixture(scope="module")
 def hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The days as hour files, a Wednesday without three of them; on a Thursday all but the first issue became pushes."""
+    """Hour files of the days. A Wednesday lacks three hours; on a Thursday all but the first issue became
+    pushes."""
     folder = replay(tmp_path_factory.mktemp("hours"), FIRST, LAST)
     for hour in (3, 4, 17):
         (folder / f"{LOST}-{hour}.json.gz").unlink()
@@ -66,8 +71,8 @@ def lake(settings: Settings) -> Lake:
 
 
 @pytest.fixture(scope="module")
-def told(lake: Lake, settings: Settings) -> str:
-    """What `titler run` says of the last week, once the others are extracted, and how it ends."""
+def error(lake: Lake, settings: Settings) -> str:
+    """The error of `titler run` over the last week, after the other days were extracted."""
     extract.run(lake, settings, DAYS[:-7])
     with pytest.raises(StoppedError) as stopped:
         whole_job.run(Context.of(settings), DAYS[-7:], retrain=False, variant=None, epochs=None)
@@ -79,18 +84,20 @@ def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
         return connection.sql(sql).fetchall()
 
 
-def test_the_release_stops_and_says_why_and_what_to_type(told: str, lake: Lake) -> None:
+def test_the_release_is_stopped_with_the_reason_and_the_next_commands(error: str, lake: Lake) -> None:
     (name,) = pinned_names(lake, "releases")
-    assert told.splitlines() == [
-        f"2020-01-09: 1 issue where 27 are usual for a Thursday (24 of 24 hours found), so the day has collapsed and stops release {name}.",
+    assert error.splitlines() == [
+        "2020-01-09: 1 issue where 27 are usual for a Thursday (24 of 24 hours found), so the day has "
+        f"collapsed and stops release {name}.",
         "See what the source gave:  titler status --day 2020-01-09",
-        "Fetch it again:            titler extract --day 2020-01-09 --again; then clean it and plan another release",
+        "Fetch it again:            titler extract --day 2020-01-09 --again; then clean it and plan another "
+        "release",
         f'Accept it as it is:        titler publish --release {name} --accept 2020-01-09 --because "..."',
     ]
     assert current_release_id(lake) is None
 
 
-def test_of_all_days_these_two_are_not_complete(told: str, lake: Lake, settings: Settings) -> None:
+def test_all_other_days_are_complete(error: str, lake: Lake, settings: Settings) -> None:
     verdicts = {day["day"]: day["verdict"] for day in serving_status.status(lake, settings)["days"]}
     assert (len(verdicts), {day: verdict for day, verdict in verdicts.items() if verdict != "complete"}) == (
         42,
@@ -102,8 +109,8 @@ def test_of_all_days_these_two_are_not_complete(told: str, lake: Lake, settings:
     }
 
 
-def test_extract_and_status_say_why(
-    told: str, lake: Lake, settings: Settings, capsys: pytest.CaptureFixture[str]
+def test_extract_and_status_print_the_reasons(
+    error: str, lake: Lake, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stage_reports.extracted(lake, settings, *extract.run(lake, settings, [LOST, EMPTIED, AFTER]))
     assert capsys.readouterr().out.splitlines()[-2:] == [
@@ -118,22 +125,25 @@ def test_extract_and_status_say_why(
     assert capsys.readouterr().out.splitlines()[:3] == [
         "days      1 collapsed",
         "          day         hours   events  malformed   issues  trainable  verdict",
-        "          2020-01-09  24/24        35         0         1         0  collapsed: 1 issue where 27 are usual for a Thursday",
+        "          2020-01-09  24/24        35         0         1         0  collapsed: "
+        "1 issue where 27 are usual for a Thursday",
     ]
 
 
-def test_once_accepted_it_is_published_and_every_row_can_be_told_its_days_verdict(
-    told: str, lake: Lake, settings: Settings
+def test_an_accepted_day_is_published_and_every_row_has_the_verdict_of_its_day(
+    error: str, settings: Settings, tmp_path: Path
 ) -> None:
+    settings = lakes.copy_lake(settings, tmp_path / "copied")
+    lake = Lake(settings.lake.root)
     (name,) = pinned_names(lake, "releases")
     row = publish.run(lake, settings, Pinned(lake, "releases", name), {str(EMPTIED): "the source lost them"})
-    (taken,) = json.loads(row["accepted"])
-    assert (current_release_id(lake), taken["day"], taken["because"]) == (
+    (acceptance,) = json.loads(row["accepted"])
+    assert (current_release_id(lake), acceptance["day"], acceptance["because"]) == (
         name,
         "2020-01-09",
         "the source lost them",
     )
-    assert datetime.now(UTC) - datetime.fromisoformat(taken["at"]) < timedelta(minutes=1)
+    assert datetime.now(UTC) - datetime.fromisoformat(acceptance["at"]) < timedelta(minutes=1)
     columns = "day, verdict, usual_events, usual_issues, compared_with, reason"
     assert query(
         settings, f"SELECT {columns} FROM source_health WHERE day BETWEEN '{LOST}' AND '{AFTER}' ORDER BY day"

@@ -8,29 +8,28 @@ from pipeline.lake.pinned import Pinned
 from pipeline.predictor.loading import load_predictor
 from pipeline.settings import Model
 from pipeline.stages import train, vectorize
-from tests.stages.test_subwords import AGAIN, CRASH, OTHER, Here
+from tests.stages.literal_issues import CRASH, SECOND_CRASH, VALIDATION_CRASH, SubwordLake
 
 
-def test_a_plan_of_before_a_setting_existed_trains_with_its_default(tmp_path: Path) -> None:
-    here = Here(tmp_path, [CRASH, OTHER], [AGAIN])
-    small = here.settings.model.model_copy(
+def test_a_plan_from_before_a_setting_existed_trains_with_its_default(tmp_path: Path) -> None:
+    subword_lake = SubwordLake(tmp_path, [CRASH, VALIDATION_CRASH], [SECOND_CRASH])
+    small = subword_lake.settings.model.model_copy(
         update={"embedding_size": 4, "hidden_size": 4, "epochs": 1, "sample_titles": 0}
     )
-    here.settings = here.settings.model_copy(update={"model": small})
-    model = here.model()
-    vectorize.run(here.lake, here.settings, model)
-    older(model, "contrast_epochs", "beam_width")
-    made = train.run(here.lake, here.settings, model)
-    assert made.figures["variant"] == "copy"
-    assert made.parameters["contrast_epochs"] == Model().contrast_epochs
-    assert load_predictor(here.lake, made.folder).beam_width == Model().beam_width
+    subword_lake.settings = subword_lake.settings.model_copy(update={"model": small})
+    model = subword_lake.model()
+    vectorize.run(subword_lake.lake, subword_lake.settings, model)
+    remove_settings(model, "contrast_epochs", "beam_width")
+    predictor = train.run(subword_lake.lake, subword_lake.settings, model)
+    assert predictor.figures["variant"] == "copy"
+    assert predictor.parameters["contrast_epochs"] == Model().contrast_epochs
+    assert load_predictor(subword_lake.lake, predictor.folder).beam_width == Model().beam_width
 
 
-def older(model: Pinned, *settings: str) -> None:
-    """Takes settings out of the model's plan, as if they had not existed when it was pinned."""
+def remove_settings(model: Pinned, *names: str) -> None:
+    """Removes settings from the model's plan, as if they had not existed when it was opened."""
     path = f"models/{model.name}/plan.json"
     plan = model.lake.get_json(path)
-    plan["facts"]["model"] = {
-        name: value for name, value in plan["facts"]["model"].items() if name not in settings
-    }
+    settings = plan["facts"]["model"]
+    plan["facts"]["model"] = {name: value for name, value in settings.items() if name not in names}
     model.lake.put_json(path, plan)
