@@ -1,4 +1,7 @@
-"""What wakes a person: one message an event, by each notifier, to real servers; a notifier that fails fails nothing else."""
+"""Alerts: one message per event, sent by each notifier to a real server.
+
+A failure to send fails nothing else.
+"""
 
 from __future__ import annotations
 
@@ -37,12 +40,14 @@ SECRET = "T0P-S3CR3T"
 
 @pytest.fixture
 def webhook():
+    """A server that takes alerts by POST."""
     with serving(Webhook()) as server:
         yield server
 
 
 @pytest.fixture
 def relay():
+    """A mail server."""
     with serving(Relay()) as server:
         yield server
 
@@ -52,25 +57,25 @@ def lake(tmp_path) -> Lake:
     return Lake(str(tmp_path / "lake"))
 
 
-def by_webhook(address: str, **more: object) -> Alerts:
+def webhook_settings(address: str, **more: object) -> Alerts:
     return Alerts.model_validate({"kind": "webhook", "webhook_url": f"{address}/{SECRET}", **more})
 
 
-def by_mail(relay: Relay, to: str) -> Alerts:
+def email_settings(relay: Relay, to: str) -> Alerts:
     return Alerts(kind="email", email_to=to, email_from="titler@example.org", smtp=relay.address)
 
 
-def test_by_default_it_is_one_line_on_standard_error(capsys):
+def test_by_default_an_alert_is_one_line_on_standard_error(capsys):
     assert alerts.send(Alerts(), MESSAGE)
     assert capsys.readouterr() == (
         "",
-        "titler alert: 2015-01-03 is partial: 23 of 24 hours, 560 events | since 2015-01-03 | http://airflow/log "
-        "| next: titler run --day 2015-01-03 titler status\n",
+        "titler alert: 2015-01-03 is partial: 23 of 24 hours, 560 events | since 2015-01-03 "
+        "| http://airflow/log | next: titler run --day 2015-01-03 titler status\n",
     )
 
 
-def test_a_webhook_gets_the_parts_and_a_text_that_chats_show(webhook, capsys):
-    assert alerts.send(by_webhook(webhook.address), MESSAGE)
+def test_a_webhook_gets_the_fields_and_a_text_that_chats_show(webhook, capsys):
+    assert alerts.send(webhook_settings(webhook.address), MESSAGE)
     assert webhook.all() == [
         {
             "text": TEXT,
@@ -84,7 +89,7 @@ def test_a_webhook_gets_the_parts_and_a_text_that_chats_show(webhook, capsys):
 
 
 def test_a_mail_says_in_its_subject_what_happened(relay, capsys):
-    assert alerts.send(by_mail(relay, "ada@example.org, grace@example.org"), MESSAGE)
+    assert alerts.send(email_settings(relay, "ada@example.org, grace@example.org"), MESSAGE)
     recipients, mail = relay.mails.get_nowait()
     assert recipients == ["ada@example.org", "grace@example.org"]
     assert (mail["From"], mail["To"]) == ("titler@example.org", "ada@example.org, grace@example.org")
@@ -94,10 +99,8 @@ def test_a_mail_says_in_its_subject_what_happened(relay, capsys):
 
 
 def test_a_message_without_a_link_has_no_line_for_it():
-    assert (
-        Message("it is late", "now", "", "titler status").text
-        == "it is late\nSince: now\nNext:  titler status"
-    )
+    text = Message("it is late", "now", "", "titler status").text
+    assert text == "it is late\nSince: now\nNext:  titler status"
 
 
 @pytest.mark.parametrize(
@@ -105,15 +108,15 @@ def test_a_message_without_a_link_has_no_line_for_it():
     [
         (500, "HTTP 500"),
         (404, "HTTP 404"),
-        (302, "HTTP 302"),
-    ],  # a redirect would be followed as a GET, and the message lost
+        (302, "HTTP 302"),  # following a redirect would turn the POST into a GET and lose the message
+    ],
 )
-def test_a_webhook_that_does_not_take_it_is_one_line(webhook, capsys, status, reason):
+def test_a_webhook_that_does_not_accept_the_alert_is_one_line(webhook, capsys, status, reason):
     webhook.status = status
-    assert not alerts.send(by_webhook(webhook.address), MESSAGE)
+    assert not alerts.send(webhook_settings(webhook.address), MESSAGE)
     assert capsys.readouterr() == (
         "",
-        f"titler: No alert could be sent by webhook ({reason}). It would have said: {MESSAGE.what}\n",
+        f"titler: No alert could be sent by webhook ({reason}). The alert: {MESSAGE.what}\n",
     )
 
 
@@ -125,86 +128,86 @@ def test_a_webhook_that_does_not_take_it_is_one_line(webhook, capsys, status, re
         ("http://127.0.0.1:port", "InvalidURL"),
     ],
 )
-def test_an_address_that_leads_nowhere_is_one_line_without_the_address(capsys, address, reason):
-    assert not alerts.send(by_webhook(address), MESSAGE)
-    assert (
-        capsys.readouterr().err
-        == f"titler: No alert could be sent by webhook ({reason}). It would have said: {MESSAGE.what}\n"
-    )
+def test_an_unreachable_webhook_is_one_line_without_the_address(capsys, address, reason):
+    assert not alerts.send(webhook_settings(address), MESSAGE)
+    errors = capsys.readouterr().err
+    assert errors == f"titler: No alert could be sent by webhook ({reason}). The alert: {MESSAGE.what}\n"
 
 
-def test_a_recipient_that_the_relay_refuses_is_one_line(relay, capsys):
-    assert not alerts.send(by_mail(relay, "ada@example.org, nobody@nowhere"), MESSAGE)
+def test_a_refused_recipient_is_one_line(relay, capsys):
+    assert not alerts.send(email_settings(relay, "ada@example.org, nobody@nowhere"), MESSAGE)
     assert "(a recipient of alerts.email_to is refused)" in capsys.readouterr().err
     assert relay.mails.get_nowait()[0] == ["ada@example.org"]
 
 
-def test_an_event_is_told_once(webhook, lake):
+def test_an_event_has_one_alert(webhook, lake):
     for _ in range(2):
-        assert alerts.send_once(lake, by_webhook(webhook.address), MESSAGE, "day/2015-01-03/partial")
+        assert alerts.send_once(lake, webhook_settings(webhook.address), MESSAGE, "day/2015-01-03/partial")
     assert len(webhook.all()) == 1
 
 
-def test_what_could_not_be_told_is_told_the_next_time(webhook, lake, capsys):
+def test_an_alert_that_could_not_be_sent_is_sent_the_next_time(webhook, lake, capsys):
     webhook.status = 500
-    assert not alerts.send_once(lake, by_webhook(webhook.address), MESSAGE, "event")
+    assert not alerts.send_once(lake, webhook_settings(webhook.address), MESSAGE, "event")
     webhook.status = 200
-    assert alerts.send_once(lake, by_webhook(webhook.address), MESSAGE, "event")
+    assert alerts.send_once(lake, webhook_settings(webhook.address), MESSAGE, "event")
     assert len(webhook.all()) == 2
 
 
-def test_an_error_tells_for_the_task_that_fails_of_it_and_for_each_of_its_attempts(webhook, lake):
+def test_the_alert_about_an_error_counts_for_every_attempt_of_the_failing_task(webhook, lake):
     error = StoppedError("r1 is stopped", "titler publish --release r1", event="release/r1/recall")
     for attempt in ("refresh/r1/publish/1", "refresh/r1/publish/2"):
-        alerts.alert_about_error(lake, by_webhook(webhook.address, task=attempt), error)
+        alerts.alert_about_error(lake, webhook_settings(webhook.address, task=attempt), error)
         assert alerts.was_sent(lake, attempt)
     (message,) = webhook.all()
     assert (message["what"], message["next"]) == ("r1 is stopped", "titler publish --release r1")
 
 
-def test_an_error_that_is_no_event_wakes_nobody(webhook, lake):
-    alerts.alert_about_error(lake, by_webhook(webhook.address), UsageError("Which days?", "Give --day"))
-    alerts.alert_about_error(
-        lake, by_webhook(webhook.address), BudgetError("too much", "less", event="budget/2015-01-03/x")
-    )
+def test_only_an_error_with_an_event_sends_an_alert(webhook, lake):
+    settings = webhook_settings(webhook.address)
+    alerts.alert_about_error(lake, settings, UsageError("No source days were given.", "Give --day"))
+    alerts.alert_about_error(lake, settings, BudgetError("too much", "less", event="budget/2015-01-03/x"))
     assert [message["what"] for message in webhook.all()] == ["too much"]
 
 
-def test_events_long_past_are_forgotten_the_oldest_first(lake):
+def test_the_oldest_events_are_forgotten_first(lake):
     old = datetime(2015, 1, 1, tzinfo=UTC)
-    lake.put_json(
-        alerts.SENT_FILE,
-        {
-            f"event-{number}": (old + timedelta(days=number)).isoformat()
-            for number in range(alerts.MAX_REMEMBERED)
-        },
-    )
+    sent = {
+        f"event-{number}": (old + timedelta(days=number)).isoformat()
+        for number in range(alerts.MAX_REMEMBERED)
+    }
+    lake.put_json(alerts.SENT_FILE, sent)
     alerts.send_once(lake, Alerts(), MESSAGE, "the newest")
-    told = [event for event in ("event-0", "event-1", "the newest") if alerts.was_sent(lake, event)]
-    assert told == ["event-1", "the newest"]
+    remembered = [event for event in ("event-0", "event-1", "the newest") if alerts.was_sent(lake, event)]
+    assert remembered == ["event-1", "the newest"]
 
 
 @pytest.mark.parametrize("content", [b"{torn", b"[]"])
-def test_a_memory_that_is_damaged_keeps_no_message_back(webhook, lake, content):
+def test_an_alert_is_sent_although_the_record_of_sent_alerts_is_damaged(webhook, lake, content):
     lake.put(alerts.SENT_FILE, content)
-    assert alerts.send_once(lake, by_webhook(webhook.address), MESSAGE, "event")
+    assert alerts.send_once(lake, webhook_settings(webhook.address), MESSAGE, "event")
     assert alerts.was_sent(lake, "event")
     assert len(webhook.all()) == 1
 
 
-def test_a_lake_that_cannot_be_written_keeps_no_message_back(webhook, tmp_path, capsys):
-    (tmp_path / "file").write_text("no folder")
-    assert alerts.send_once(Lake(str(tmp_path / "file" / "lake")), by_webhook(webhook.address), MESSAGE, "event")
+def test_an_alert_is_sent_although_the_lake_cannot_be_written(webhook, tmp_path, capsys):
+    (tmp_path / "file").write_text("a file where the folder should be")
+    lake = Lake(str(tmp_path / "file" / "lake"))
+    assert alerts.send_once(lake, webhook_settings(webhook.address), MESSAGE, "event")
     assert len(webhook.all()) == 1
-    assert "titler: That an alert was sent cannot be remembered (LakeError)" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f"titler: The record of sent alerts, {lake.root}/alerts/sent.json, cannot be written (LakeError): "
+        "the alert may be sent again.\n"
+    )
 
 
-def titler(lake: Lake, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+def titler(lake: Lake, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs `titler` with these environment variables and no others."""
     environment = {
         "PATH": "/usr/bin:/bin",
         "PYTHONPATH": str(Path(__file__).parents[1]),
         "TITLER_LAKE__ROOT": lake.root,
-        **more,
+        **variables,
     }
     return subprocess.run(
         [sys.executable, "-m", "pipeline.cli", *arguments],
@@ -215,12 +218,12 @@ def titler(lake: Lake, *arguments: str, **more: str) -> subprocess.CompletedProc
     )
 
 
-def to(webhook: Webhook) -> dict[str, str]:
+def webhook_variables(webhook: Webhook) -> dict[str, str]:
     return {"TITLER_ALERTS__KIND": "webhook", "TITLER_ALERTS__WEBHOOK_URL": f"{webhook.address}/{SECRET}"}
 
 
-def test_the_verb_sends_what_it_is_given_and_an_event_once(webhook, lake):
-    words = [
+def test_the_verb_sends_its_options_and_one_alert_per_event(webhook, lake):
+    options = [
         "--what",
         "it is\nlate",
         "--since",
@@ -232,31 +235,36 @@ def test_the_verb_sends_what_it_is_given_and_an_event_once(webhook, lake):
         "--dedupe",
         "night",
     ]
-    first, second = (titler(lake, "alert", *words, **to(webhook)) for _ in range(2))
+    first, second = (titler(lake, "alert", *options, **webhook_variables(webhook)) for _ in range(2))
     assert (first.returncode, first.stdout) == (0, "alert: sent by webhook\n")
-    assert (second.returncode, second.stdout) == (0, "alert: nothing sent: this event was told before\n")
-    assert [{name: value for name, value in found.items() if name != "text"} for found in webhook.all()] == [
-        {"what": "it is late", "since": "04:00", "link": "http://airflow", "next": "titler status"},
-    ]
+    assert (second.returncode, second.stdout) == (0, "alert: not sent: this event was sent before\n")
+    (message,) = webhook.all()
+    del message["text"]
+    assert message == {
+        "what": "it is late",
+        "since": "04:00",
+        "link": "http://airflow",
+        "next": "titler status",
+    }
 
 
 def test_the_verb_without_an_event_sends_every_time(webhook, lake):
     for _ in range(2):
-        assert titler(lake, "alert", "--what", "a test", **to(webhook)).returncode == 0
+        assert titler(lake, "alert", "--what", "a test", **webhook_variables(webhook)).returncode == 0
     assert [message["what"] for message in webhook.all()] == ["a test"] * 2
 
 
 @pytest.mark.parametrize("option", [(), ("--debug",)])
-def test_the_verb_fails_with_one_line_where_nothing_could_be_sent(webhook, lake, option):
+def test_the_verb_fails_with_one_line_if_the_alert_could_not_be_sent(webhook, lake, option):
     webhook.status = 403
-    done = titler(lake, *option, "alert", "--what", "a test", **to(webhook))
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "titler: No alert could be sent by webhook (HTTP 403). It would have said: a test\n"
+    process = titler(lake, *option, "alert", "--what", "a test", **webhook_variables(webhook))
+    assert (process.returncode, process.stdout) == (1, "")
+    assert process.stderr == "titler: No alert could be sent by webhook (HTTP 403). The alert: a test\n"
 
 
 @pytest.fixture(scope="module")
 def hours(tmp_path_factory) -> Path:
-    """Two days: the first lacks an hour, the second all of them."""
+    """Hour files of two days: the first lacks one hour, the second all of them."""
     folder = tmp_path_factory.mktemp("hours")
     sample.write(folder, days=2, first_day=date(2024, 1, 1), issues_per_day=60)
     (folder / "2024-01-01-7.json.gz").unlink()
@@ -265,15 +273,15 @@ def hours(tmp_path_factory) -> Path:
     return folder
 
 
-def test_a_day_that_is_not_complete_is_told_once_with_its_command(webhook, lake, hours):
+def test_a_day_that_is_not_complete_has_one_alert_with_the_command(webhook, lake, hours):
+    variables = {
+        **webhook_variables(webhook),
+        "TITLER_SOURCE__HOURS": str(hours),
+        "TITLER_ALERTS__LINK": "http://airflow/log",
+    }
     for _ in range(2):
-        given = {
-            **to(webhook),
-            "TITLER_SOURCE__HOURS": str(hours),
-            "TITLER_ALERTS__LINK": "http://airflow/log",
-        }
-        done = titler(lake, "extract", "--from", "2024-01-01", "--to", "2024-01-02", **given)
-        assert (done.returncode, done.stderr) == (0, "")
+        process = titler(lake, "extract", "--from", "2024-01-01", "--to", "2024-01-02", **variables)
+        assert (process.returncode, process.stderr) == (0, "")
     partial, missing = webhook.all()
     assert partial["what"] == "2024-01-01 is partial: 23 of 24 hours found"
     assert (partial["since"], partial["link"], partial["next"]) == (
@@ -284,26 +292,28 @@ def test_a_day_that_is_not_complete_is_told_once_with_its_command(webhook, lake,
     assert missing["what"] == "2024-01-02 is missing: no hour of 24 found"
 
 
-def test_a_notifier_that_fails_does_not_fail_the_work(webhook, lake, hours):
+def test_a_failure_to_send_does_not_fail_the_verb(webhook, lake, hours):
     webhook.status = 500
-    done = titler(lake, "extract", "--day", "2024-01-01", **to(webhook), TITLER_SOURCE__HOURS=str(hours))
-    assert done.returncode == 0
-    assert done.stderr.startswith(
-        "titler: No alert could be sent by webhook (HTTP 500). It would have said: 2024-01-01 is partial"
+    process = titler(
+        lake, "extract", "--day", "2024-01-01", **webhook_variables(webhook), TITLER_SOURCE__HOURS=str(hours)
     )
-    assert len(done.stderr.splitlines()) == 1
+    assert process.returncode == 0
+    assert process.stderr.startswith(
+        "titler: No alert could be sent by webhook (HTTP 500). The alert: 2024-01-01 is partial"
+    )
+    assert len(process.stderr.splitlines()) == 1
 
 
-def test_the_secret_is_in_no_representation_of_the_settings(monkeypatch):
+def test_no_representation_of_the_settings_has_the_secret(monkeypatch):
     for name, value in {"KIND": "webhook", "WEBHOOK_URL": f"https://example.org/{SECRET}"}.items():
         monkeypatch.setenv(f"TITLER_ALERTS__{name}", value)
-    found = settings.load()
-    assert SECRET in found.alerts.webhook_url.get_secret_value()
-    assert SECRET not in f"{found!r} {found} {found.model_dump_json()} {found.model_dump()}"
+    loaded = settings.load()
+    assert SECRET in loaded.alerts.webhook_url.get_secret_value()
+    assert SECRET not in f"{loaded!r} {loaded} {loaded.model_dump_json()} {loaded.model_dump()}"
 
 
-def test_the_secret_is_in_no_report_of_the_doctors(webhook, lake):
-    report = titler(lake, "doctor", **to(webhook), TITLER_SOURCE__HOURS="none").stdout
+def test_the_report_of_titler_doctor_does_not_have_the_secret(webhook, lake):
+    report = titler(lake, "doctor", **webhook_variables(webhook), TITLER_SOURCE__HOURS="none").stdout
     assert "alerts.webhook_url=SecretStr('**********')" in report
     assert SECRET not in report
 
@@ -318,7 +328,7 @@ def test_the_secret_is_in_no_report_of_the_doctors(webhook, lake):
         f'[alerts]\nkind = "pager"\nwebhook_url = "https://{SECRET}"',
     ],
 )
-def test_the_secret_is_in_no_message_about_the_settings(tmp_path, toml):
+def test_no_message_about_the_settings_has_the_secret(tmp_path, toml):
     file = tmp_path / "s.toml"
     file.write_text(toml)
     with pytest.raises(UsageError, match="alerts") as raised:
@@ -327,7 +337,7 @@ def test_the_secret_is_in_no_message_about_the_settings(tmp_path, toml):
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("variables", "message"),
     [
         ({"KIND": "webhook"}, "kind = webhook needs alerts.webhook_url"),
         (
@@ -341,15 +351,15 @@ def test_the_secret_is_in_no_message_about_the_settings(tmp_path, toml):
         ({"SMTP": "relay"}, r"alerts\.smtp = 'relay'"),
     ],
 )
-def test_a_notifier_that_lacks_its_address_is_found_out_by_any_command(monkeypatch, given, message):
-    for name, value in given.items():
+def test_settings_without_the_address_of_their_notifier_are_refused(monkeypatch, variables, message):
+    for name, value in variables.items():
         monkeypatch.setenv(f"TITLER_ALERTS__{name}", value)
     with pytest.raises(UsageError, match=message):
         settings.load()
 
 
-def published(lake: Lake, hours_ago: float) -> None:
-    """A release that became current so long ago."""
+def publish_release(lake: Lake, hours_ago: float) -> None:
+    """Writes the record of a release that became current so many hours ago."""
     record = {"release_id": "r1", "issues": 3, "index_items": 3, "recall_at_10": 1.0}
     record["published_at"] = (datetime.now(UTC) - timedelta(hours=hours_ago)).isoformat()
     Pinned(lake, "releases", "r1").notes[RECORD] = record
@@ -360,20 +370,20 @@ def published(lake: Lake, hours_ago: float) -> None:
     ("age", "limit", "stale"),
     [(29.9, "30", False), (30.1, "30", True), (1000, "0", False), (2, "1.5", True)],
 )
-def test_a_release_is_stale_when_it_is_older_than_the_setting_says(lake, age, limit, stale):
-    published(lake, age)
-    done = titler(lake, "status", "--json", TITLER_ALERTS__STALE_AFTER_HOURS=limit)
-    found = json.loads(done.stdout)["release"]
-    assert (found["age_hours"], found["stale"], done.returncode) == (age, stale, int(stale))
+def test_a_release_is_stale_if_it_is_older_than_the_setting(lake, age, limit, stale):
+    publish_release(lake, age)
+    process = titler(lake, "status", "--json", TITLER_ALERTS__STALE_AFTER_HOURS=limit)
+    release = json.loads(process.stdout)["release"]
+    assert (release["age_hours"], release["stale"], process.returncode) == (age, stale, int(stale))
 
 
 def test_a_stale_release_is_one_line_with_the_next_command(lake):
-    published(lake, 40)
-    done = titler(lake, "status")
+    publish_release(lake, 40)
+    process = titler(lake, "status")
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    assert done.stdout.endswith("recall@10 1.000, 40.0 hours old\n")
-    assert done.stderr == (
+    assert process.stdout.endswith("recall@10 1.000, 40.0 hours old\n")
+    assert process.stderr == (
         "titler: release r1 is 40.0 hours old, expected at most 30 (alerts.stale_after_hours); "
         f"make a new one: titler run --day {yesterday}\n"
     )
-    assert done.returncode == 1
+    assert process.returncode == 1
