@@ -1,11 +1,11 @@
-"""The order in which issues are learned from."""
+"""The order of training rows in contrastive training."""
 
 import numpy as np
 
 from pipeline.dataset.repository_runs import order_in_runs
 
 
-def test_issues_of_a_repository_come_in_runs_and_each_comes_once():
+def test_issues_of_a_repository_come_in_runs_and_each_issue_once():
     order = order_in_runs(np.array([1] * 4 + [2] * 2 + [3]), 2, np.random.default_rng(0))
     groups = np.array([1] * 4 + [2] * 2 + [3])[order].tolist()
     assert sorted(order.tolist()) == [0, 1, 2, 3, 4, 5, 6]

@@ -1,4 +1,4 @@
-"""The split: by repository, the same everywhere."""
+"""The split by repository: the same on every machine and day."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pipeline.dataset.split import part_of
 
 
-def test_known_repositories_stay_where_they_are():
+def test_the_part_of_a_repository_never_changes():
     assert [part_of(repo) for repo in ("rust-lang/rust", "golang/go", "opencv/opencv")] == [
         "train",
         "train",
@@ -14,13 +14,13 @@ def test_known_repositories_stay_where_they_are():
     ]
 
 
-def test_about_a_tenth_validates_and_a_tenth_tests():
+def test_validation_and_test_have_about_a_tenth_each():
     parts = [part_of(f"owner/{number}") for number in range(10_000)]
     assert 900 < parts.count("validation") < 1100
     assert 900 < parts.count("test") < 1100
 
 
 @given(st.text())
-def test_any_name_has_one_part(repo):
+def test_every_name_has_one_part(repo):
     assert part_of(repo) == part_of(repo)
     assert part_of(repo) in ("train", "validation", "test")

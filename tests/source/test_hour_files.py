@@ -1,4 +1,4 @@
-"""Which hour files there are, and getting them."""
+"""Hour files: which exist, and a local copy of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.source.hour_files import fetch, find_hours
 DAY = date(2015, 1, 3)
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+class _QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None: ...
 
 
@@ -38,32 +38,32 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def address(folder: Path) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_QuietHandler, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
-def test_a_folder_tells_found_and_missing_hours(folder: Path) -> None:
+def test_a_day_has_existing_and_missing_hours(folder: Path) -> None:
     day = find_hours(str(folder), DAY)
     assert [file.hour for file in day.files] == [0, 3, 13]
     assert day.missing == tuple(hour for hour in range(24) if hour not in (0, 3, 13))
 
 
-def test_a_file_address_is_a_folder(folder: Path) -> None:
+def test_a_file_address_is_read_as_a_folder(folder: Path) -> None:
     assert fetch(find_hours(folder.as_uri(), DAY), folder / "none") == fetch(
         find_hours(str(folder), DAY), folder / "none"
     )
 
 
-def test_a_local_day_is_read_where_it_lies(folder: Path, tmp_path: Path) -> None:
+def test_local_files_are_not_copied(folder: Path, tmp_path: Path) -> None:
     assert fetch(find_hours(str(folder), DAY), tmp_path / "down") == [
         folder / f"2015-01-03-{hour}.json.gz" for hour in (0, 3, 13)
     ]
     assert not (tmp_path / "down").exists()
 
 
-def test_an_hour_says_how_large_it_is_and_changes_its_stamp_with_its_file(folder: Path) -> None:
+def test_an_hour_has_the_size_of_its_file_and_a_stamp_that_changes_with_it(folder: Path) -> None:
     before = find_hours(str(folder), DAY).files[0]
     (folder / "2015-01-03-0.json.gz").write_bytes(b"another")
     after = find_hours(str(folder), DAY).files[0]
@@ -71,7 +71,7 @@ def test_an_hour_says_how_large_it_is_and_changes_its_stamp_with_its_file(folder
     assert before.stamp != after.stamp
 
 
-def test_a_day_without_files_in_a_folder_with_others_is_missing(folder: Path) -> None:
+def test_a_day_without_files_is_missing_if_the_folder_has_others(folder: Path) -> None:
     day = find_hours(str(folder), date(2016, 1, 1))
     assert (day.files, len(day.missing)) == ((), 24)
 
@@ -90,7 +90,7 @@ def test_a_folder_without_hour_files_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "base", ["nonsense://x", "ftp://127.0.0.1/hours", "s3://bucket/hours", "simplecache::https://127.0.0.1"]
 )
-def test_an_address_of_another_kind_is_refused_with_those_there_are(base: str) -> None:
+def test_an_address_of_another_kind_is_refused_with_the_supported_kinds(base: str) -> None:
     with pytest.raises(
         SourceError, match=r"(?s)not an address of hour files.*a folder, file://, gs://, https:// or http://"
     ):
@@ -111,13 +111,13 @@ def test_a_remote_day_is_downloaded(address: str, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "down").iterdir()) == sorted(path.name for path in paths)
 
 
-def test_a_remote_file_that_went_away_is_named(address: str, folder: Path, tmp_path: Path) -> None:
+def test_a_remote_file_that_disappeared_is_named(address: str, folder: Path, tmp_path: Path) -> None:
     day = find_hours(address, DAY)
     (folder / "2015-01-03-3.json.gz").unlink()
-    with pytest.raises(SourceError, match=r"2015-01-03-3\.json\.gz did not come whole"):
+    with pytest.raises(SourceError, match=r"2015-01-03-3\.json\.gz was not downloaded completely: "):
         fetch(day, tmp_path / "down")
 
 
-def test_a_web_server_that_does_not_answer_is_not_a_missing_day() -> None:
+def test_a_web_server_that_does_not_answer_is_an_error_and_not_a_missing_day() -> None:
     with pytest.raises(SourceError, match="cannot be reached"):
         find_hours("http://127.0.0.1:9", DAY)

@@ -1,4 +1,4 @@
-"""Files of titles and bodies: three forms, one meaning; anything else is refused with what was found."""
+"""Files of issues: three formats with one meaning; anything else is refused with what was found."""
 
 import json
 from datetime import UTC, date, datetime
@@ -34,13 +34,13 @@ def test_json_lines_parquet_and_csv_mean_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content"), [("a.csv", "title,body\nT,b\n"), ("a.jsonl", '{"title": "T", "body": "b"}\n')]
 )
-def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path, name, content):
+def test_a_byte_order_mark_is_not_part_of_the_first_name(tmp_path, name, content):
     (tmp_path / name).write_text(content, encoding="utf-8-sig")
     assert list(read_pairs(tmp_path / name)) == [("T", "b")]
 
 
 @pytest.mark.parametrize(
-    ("more", "expected"),
+    ("columns", "expected"),
     [
         (
             {"issue_url": '"https://github.com/O/r/issues/7"'},
@@ -59,14 +59,14 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path, name, content)
         ({}, ("", "", 0, False)),
     ],
 )
-def test_where_a_row_is_from(tmp_path, more, expected):
-    (tmp_path / "a.jsonl").write_text(json.dumps({"title": "T", "body": "b", **more}) + "\n")
+def test_address_repository_and_number_of_a_row(tmp_path, columns, expected):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"title": "T", "body": "b", **columns}) + "\n")
     (row,) = read(tmp_path / "a.jsonl")
     assert (row.url, row.repo, row.number, row.is_pull_request) == expected
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("value", "expected"),
     [
         ("2015-01-02T03:04:05Z", datetime(2015, 1, 2, 3, 4, 5, tzinfo=UTC)),
         ("2015-01-02 05:04:05+02:00", datetime(2015, 1, 2, 3, 4, 5, tzinfo=UTC)),
@@ -76,14 +76,14 @@ def test_where_a_row_is_from(tmp_path, more, expected):
         (None, None),
     ],
 )
-def test_a_time_however_it_is_written(found, expected):
-    assert FileIssue("t", "b", columns={"created_at": found}).time("created_at") == expected
+def test_times_in_different_forms(value, expected):
+    assert FileIssue("t", "b", columns={"created_at": value}).time("created_at") == expected
 
 
-@pytest.mark.parametrize("found", ["yesterday", 1420070400000, "2015-13-01"])
-def test_a_time_that_is_none_is_refused(found):
+@pytest.mark.parametrize("value", ["yesterday", 1420070400000, "2015-13-01"])
+def test_an_invalid_time_is_refused(value):
     with pytest.raises(UsageError, match=r"a\.csv, row 1: created_at is .*; expected a time like"):
-        FileIssue("t", "b", "a.csv, row 1", {"created_at": found}).time("created_at")
+        FileIssue("t", "b", "a.csv, row 1", {"created_at": value}).time("created_at")
 
 
 @pytest.mark.parametrize(
@@ -105,12 +105,12 @@ def test_a_time_that_is_none_is_refused(found):
         ("a.jsonl", b"", r"a\.jsonl has no rows"),
     ],
 )
-def test_a_file_that_is_something_else_is_refused(tmp_path, name, content, message):
+def test_a_file_that_is_not_of_issues_is_refused(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UsageError, match=message):
         list(read_pairs(tmp_path / name))
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(UsageError, match="no such file"):
         list(read_pairs(tmp_path / "none.csv"))

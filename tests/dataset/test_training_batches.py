@@ -1,0 +1,96 @@
+"""Training batches: which issues they hold, and in which order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from pipeline.contracts import VECTORS
+from pipeline.dataset import training_batches
+from pipeline.dataset.training_batches import TrainingBatches
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pinned import Plan
+
+EMPTY_PLAN = Plan((), {}, {}, "")
+
+
+def write_vectors(lake: Lake, day: str, rows: list[tuple[int, str, bool]]) -> Manifest:
+    """A day's vectors. A row is (issue id, repository, trainable); the ids of body and title are the issue's
+    id."""
+    draft = lake.draft(VECTORS.name, {"vocabulary": "v", "day": day})
+    table = [
+        {
+            "issue_id": number,
+            "repo": repo,
+            "trainable": trainable,
+            "body": [number] * 2,
+            "title": [number] * 2,
+        }
+        for number, repo, trainable in rows
+    ]
+    draft.write_table("part-00000.parquet", pa.Table.from_pylist(table, schema=VECTORS.schema), VECTORS)
+    return draft.commit()
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path))
+
+
+@pytest.fixture
+def days(lake: Lake) -> list[Manifest]:
+    """Three days of five issues: 10 to 14, 20 to 24 and 30 to 34."""
+    return [
+        write_vectors(
+            lake, f"2015-01-0{day}", [(10 * day + number, "golang/go", True) for number in range(5)]
+        )
+        for day in (1, 2, 3)
+    ]
+
+
+def test_batches_have_the_trainable_issues_of_a_part_that_are_not_superseded(lake: Lake) -> None:
+    rows = [
+        (2, "golang/go", True),
+        (3, "golang/go", False),
+        (4, "opencv/opencv", True),
+        (5, "golang/go", True),
+    ]
+    day = write_vectors(lake, "2015-01-01", rows)
+    plan = Plan(days=(), superseded={"2015-01-01": [5]}, facts={}, opened_at="")
+    training = list(TrainingBatches(lake, [day], plan, "train", (2, 2), 10)(1))
+    validation = list(TrainingBatches(lake, [day], plan, "validation", (2, 2), 10)(1))
+    assert [bodies.tolist() for bodies, _ in training] == [[[2, 2]]]
+    assert [titles.tolist() for _, titles in validation] == [[[4, 4]]]
+
+
+def test_an_epoch_has_every_issue_once_in_an_order_of_its_own(lake: Lake, days: list[Manifest]) -> None:
+    batches = TrainingBatches(lake, days, EMPTY_PLAN, "train", (2, 2), 4, seed=1)
+
+    def order(epoch: int) -> list[int]:
+        return [row[0] for bodies, _ in batches(epoch) for row in bodies.tolist()]
+
+    assert order(1) == order(1)
+    assert order(1) != order(2)
+    assert sorted(order(1)) == sorted(order(2)) == [*range(10, 15), *range(20, 25), *range(30, 35)]
+    assert [len(bodies) for bodies, _ in batches(1)] == [4, 4, 4, 3]
+
+
+def test_without_a_seed_the_order_is_that_of_the_lake(lake: Lake, days: list[Manifest]) -> None:
+    batches = TrainingBatches(lake, days, EMPTY_PLAN, "train", (2, 2), 8)
+    assert [bodies[:, 0].tolist() for bodies, _ in batches(1)] == [
+        [10, 11, 12, 13, 14, 20, 21, 22],
+        [23, 24, 30, 31, 32, 33, 34],
+    ]
+
+
+def test_rows_that_do_not_fill_a_batch_wait_for_the_next_file(
+    lake: Lake, days: list[Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_batches, "SHUFFLE_BUFFER", 5)
+    batches = list(TrainingBatches(lake, days, EMPTY_PLAN, "train", (2, 2), 4, seed=1)(1))
+    assert [len(bodies) for bodies, _ in batches] == [4, 4, 4, 3]
+    issue_ids = sorted(number for bodies, _ in batches for number in bodies[:, 0].tolist())
+    assert issue_ids == [*range(10, 15), *range(20, 25), *range(30, 35)]

@@ -1,0 +1,53 @@
+"""Which issues a model may learn from."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from pipeline.settings import Text
+from pipeline.source.trainable import count_untrainable, thresholds, untrainable_reason
+
+LIMITS = {"min_body_words": 3, "min_title_words": 2, "max_title_characters": 20, "max_body_characters": 40}
+GOOD_TITLE, GOOD_BODY = "a good title", "a good enough body"
+ISSUES = [
+    (GOOD_TITLE, GOOD_BODY, ""),
+    ("x", None, "no_body"),
+    ("x", " \r\n", "no_body"),
+    ("x", "two words", "short_body"),
+    ("x", GOOD_BODY, "short_title"),
+    ("a very very long title", "a body that goes on for far too long, really", "long_title"),
+    (GOOD_TITLE, "a body that goes on for far too long, really", "long_body"),
+]
+"""Title, body and the first threshold that the issue fails."""
+
+
+@pytest.mark.parametrize(("title", "body", "reason"), ISSUES)
+def test_the_reason_is_the_first_threshold_that_an_issue_fails(
+    title: str, body: str | None, reason: str
+) -> None:
+    assert untrainable_reason(title, body or "", LIMITS) == reason
+
+
+def test_the_limits_themselves_are_allowed() -> None:
+    assert untrainable_reason("x " + 18 * "y", "a b " + 36 * "c", LIMITS) == ""
+
+
+def test_an_issue_is_counted_once() -> None:
+    titles, bodies, _ = zip(*ISSUES, strict=True)
+    assert count_untrainable(pa.table({"title": titles, "body": bodies}), LIMITS) == {
+        "no_body": 2,
+        "short_body": 1,
+        "short_title": 1,
+        "long_title": 1,
+        "long_body": 1,
+    }
+
+
+def test_the_thresholds_are_those_of_the_article_by_default() -> None:
+    assert thresholds(Text()) == {
+        "min_body_words": 6,
+        "min_title_words": 3,
+        "max_title_characters": 400,
+        "max_body_characters": 2000,
+    }

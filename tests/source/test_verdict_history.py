@@ -1,0 +1,93 @@
+"""Verdicts of days that arrive out of order, as in a backfill with retries."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.contracts import ISSUES, SOURCE_HEALTH
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
+from pipeline.source.day_verdict import JudgedDay
+from pipeline.source.verdict_history import VerdictHistory, judge_all_again, judge_day
+
+DAYS = [f"2015-01-{number:02d}" for number in range(1, 11)]
+EVENTS = {**dict.fromkeys(DAYS, 1000), "2015-01-10": 60}
+
+
+def write_issues(lake: Lake, day: str, events: int) -> Manifest:
+    draft = lake.draft(ISSUES.name, {"day": day})
+    draft.write_file("part-00000.parquet", str(events).encode())
+    return draft.commit(
+        {"hours_found": 24, "hours_missing": [], "events": events, "malformed": 0, "trainable": 0}
+    )
+
+
+def lake_of(folder: Path, days: list[str]) -> Lake:
+    """A lake into which the days were extracted in this order, each judged against those before it."""
+    lake = Lake(str(folder))
+    for day in days:
+        judge_day(lake, write_issues(lake, day, EVENTS[day]), VerdictHistory(lake))
+    return lake
+
+
+def health_rows(lake: Lake) -> list[dict[str, Any]]:
+    manifests = [lake.current(SOURCE_HEALTH.name, {"day": day}) for day in DAYS]
+    return [row for health in manifests if health for row in lake.read(health, SOURCE_HEALTH).to_pylist()]
+
+
+def verdict(lake: Lake, day: str) -> Any:
+    return next(row["verdict"] for row in health_rows(lake) if str(row["day"]) == day)
+
+
+def test_the_history_has_the_judged_days_and_those_added_since(tmp_path: Path) -> None:
+    history = VerdictHistory(lake_of(tmp_path, DAYS[:1]))
+    history.add(date(2015, 1, 5), {"verdict": "partial", "events": 7, "issues": 2})
+    assert dict(history) == {
+        date(2015, 1, 1): JudgedDay("complete", 1000, 0),
+        date(2015, 1, 5): JudgedDay("partial", 7, 2),
+    }
+    assert history.get(date(2015, 1, 2)) is None
+    assert len(history) == 2
+
+
+def test_a_day_that_is_judged_twice_with_the_same_result_keeps_its_batch(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    issues = write_issues(lake, "2015-01-01", 1000)
+    judge_day(lake, issues, VerdictHistory(lake))
+    first = lake.current(SOURCE_HEALTH.name, {"day": "2015-01-01"})
+    judge_day(lake, issues, VerdictHistory(lake))
+    assert lake.current(SOURCE_HEALTH.name, {"day": "2015-01-01"}) == first
+
+
+def test_a_collapse_is_noticed_when_the_days_before_it_have_arrived(tmp_path: Path) -> None:
+    lake = lake_of(tmp_path, ["2015-01-10", *DAYS[:9]])
+    assert verdict(lake, "2015-01-10") == "complete"
+    assert judge_all_again(lake) == ("2015-01-10",)
+    assert verdict(lake, "2015-01-10") == "collapsed"
+
+
+@pytest.mark.parametrize(
+    "order",
+    [DAYS[::-1], DAYS[5:] + DAYS[:5], DAYS[::2] + DAYS[1::2]],
+    ids=["backwards", "halves", "alternating"],
+)
+def test_the_order_in_which_days_arrive_does_not_matter(tmp_path: Path, order: list[str]) -> None:
+    lake = lake_of(tmp_path / "any", order)
+    judge_all_again(lake)
+    assert health_rows(lake) == health_rows(lake_of(tmp_path / "calendar", DAYS))
+
+
+def test_days_that_arrived_in_order_do_not_change(tmp_path: Path) -> None:
+    lake = lake_of(tmp_path, DAYS)
+    assert judge_all_again(lake) == ()
+
+
+def test_a_day_that_is_being_extracted_again_is_left_to_its_extraction(tmp_path: Path) -> None:
+    lake = lake_of(tmp_path, ["2015-01-10", *DAYS[:9]])
+    write_issues(lake, "2015-01-10", 900)
+    assert judge_all_again(lake) == ()
+    assert verdict(lake, "2015-01-10") == "complete"
