@@ -12,7 +12,7 @@ from airflow.sdk import DAG, Asset, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from _alert import ATTEMPT_ID, PROJECT_FOLDER, alert_failure
-from _lineage import BashOperatorWithLineage
+from _openlineage_facets import BashOperatorWithLineage
 from _pod import executor_config
 
 # Updated by every run of titler_ingest, backfills included.

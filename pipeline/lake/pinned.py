@@ -21,7 +21,6 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 
 from pipeline.contracts import (
     EMBEDDINGS,
@@ -37,6 +36,7 @@ from pipeline.contracts import (
 )
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
+from pipeline.lake.duplicate_openings import duplicate_openings
 from pipeline.lake.manifest import Manifest
 
 Kind = Literal["models", "releases"]
@@ -200,7 +200,12 @@ class Pinned:
         """Writes the plan; a plan that exists already stays as it is."""
         if not self.is_open():
             opened_at = datetime.now(UTC).isoformat(timespec="seconds")
-            plan = Plan(tuple(days), superseded_issues(self.lake, days), facts, opened_at)
+            plan = Plan(
+                tuple(days),
+                duplicate_openings(self.lake, [(day.day, day.issues) for day in days]),
+                facts,
+                opened_at,
+            )
             self.lake.put_json(self.file("plan.json"), asdict(plan))
         return self.plan
 
@@ -261,34 +266,6 @@ def pin_days(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
         digests = (issues.digest, tokens.digest, health.digest)
         pinned.append(PinnedDay(day, issues.folder, tokens.folder, health.folder, *digests))
     return pinned
-
-
-def superseded_issues(lake: Lake, days: Sequence[PinnedDay]) -> dict[str, list[int]]:
-    """Per day, the ids of issues whose earliest `opened` event is in another of the days.
-
-    The earliest event is the one with the smallest time, then the smallest event id.
-    """
-    columns = ["issue_id", "created_at", "event_id"]
-    tables = []
-    for position, day in enumerate(days):
-        table = lake.read(lake.manifest(day.issues), ISSUES, columns)
-        tables.append(
-            table.append_column("position", pa.array(np.full(len(table), position, dtype=np.int32)))
-        )
-    if not tables:
-        return {}
-    rows = pa.concat_tables(tables)
-    ids = rows.column("issue_id").to_numpy()
-    if len(np.unique(ids)) == len(ids):
-        return {}
-    rows = rows.sort_by([("issue_id", "ascending"), ("created_at", "ascending"), ("event_id", "ascending")])
-    ids = rows.column("issue_id").to_numpy()
-    repeated = np.concatenate([[False], ids[1:] == ids[:-1]])
-    positions = rows.column("position").to_numpy()
-    superseded: dict[str, set[int]] = {}
-    for issue_id, position in zip(ids[repeated].tolist(), positions[repeated].tolist(), strict=True):
-        superseded.setdefault(days[position].day, set()).add(issue_id)
-    return {day: sorted(issue_ids) for day, issue_ids in sorted(superseded.items())}
 
 
 def cleaned_days(lake: Lake, first: str | None, last: str | None) -> list[str]:

@@ -8,7 +8,8 @@ import pytest
 from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
-from pipeline.lake.pinned import Pinned, pin_days, superseded_issues
+from pipeline.lake.duplicate_openings import duplicate_openings
+from pipeline.lake.pinned import Pinned, pin_days
 
 
 def ingest(lake: Lake, day: str, *issues: tuple[int, int]) -> None:
@@ -56,6 +57,11 @@ def ingest(lake: Lake, day: str, *issues: tuple[int, int]) -> None:
     draft.commit()
 
 
+def issue_folders(lake: Lake, days: list[str]) -> list[tuple[str, str]]:
+    """Each day with the folder of its current batch of issues."""
+    return [(day.day, day.issues) for day in pin_days(lake, days)]
+
+
 @pytest.fixture
 def lake(tmp_path) -> Lake:
     return Lake(str(tmp_path))
@@ -64,13 +70,13 @@ def lake(tmp_path) -> Lake:
 def test_the_earliest_opened_event_wins_whichever_day_it_is_in(lake):
     ingest(lake, "2015-01-01", (1, 9), (2, 10))
     ingest(lake, "2015-01-02", (2, 8), (3, 9))
-    assert superseded_issues(lake, pin_days(lake, ["2015-01-01", "2015-01-02"])) == {"2015-01-02": [2]}
+    assert duplicate_openings(lake, issue_folders(lake, ["2015-01-01", "2015-01-02"])) == {"2015-01-02": [2]}
 
 
 def test_an_earlier_day_that_is_extracted_later_wins(lake):
     ingest(lake, "2015-01-02", (2, 8))
     ingest(lake, "2015-01-01", (2, 10))
-    assert superseded_issues(lake, pin_days(lake, ["2015-01-02", "2015-01-01"])) == {"2015-01-02": [2]}
+    assert duplicate_openings(lake, issue_folders(lake, ["2015-01-02", "2015-01-01"])) == {"2015-01-02": [2]}
 
 
 def test_the_mask_is_false_for_superseded_issues(lake):
