@@ -33,7 +33,7 @@ from tests.support.readme import SMALL
 from tests.support.replay import replay
 from tests.support.tables import differences, ingested
 
-pytestmark = pytest.mark.timeout(1200)  # its fixture runs about ninety tasks
+pytestmark = pytest.mark.timeout(1800)  # its fixture runs about ninety tasks
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = date(2019, 11, 1)
@@ -43,7 +43,7 @@ NIGHT = DAYS[10]  # ingested before the backfill
 REPROCESSED = DAYS[:2]
 SPAN = ("--from", DAYS[0], "--to", DAYS[-1])
 PARALLELISM = 4
-PATIENCE = 900  # seconds until Airflow must be done
+PATIENCE = 1200  # seconds until Airflow must be done
 QUICK = {  # seconds; Airflow's defaults are minutes
     "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
