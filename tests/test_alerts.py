@@ -165,7 +165,7 @@ def test_the_alert_about_an_error_counts_for_every_attempt_of_the_failing_task(w
 
 def test_only_an_error_with_an_event_sends_an_alert(webhook, lake):
     settings = webhook_settings(webhook.address)
-    alerts.alert_about_error(lake, settings, UsageError("No source days were given.", "Give --day"))
+    alerts.alert_about_error(lake, settings, UsageError("a mistake", "titler --help"))
     alerts.alert_about_error(lake, settings, BudgetError("too much", "less", event="budget/2015-01-03/x"))
     assert [message["what"] for message in webhook.all()] == ["too much"]
 

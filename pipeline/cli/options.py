@@ -113,7 +113,8 @@ def parse_days(day: str | None, first: str | None, last: str | None) -> list[dat
         return [parse_day(day, "--day")]
     if day or not (first and last):
         raise UsageError(
-            "No source days were given.", "Give --day 2015-01-01, or --from 2015-01-01 --to 2015-01-07."
+            "Give either --day or both --from and --to.",
+            "For example: --day 2015-01-01, or --from 2015-01-01 --to 2015-01-07",
         )
     start, stop = parse_day(first, "--from"), parse_day(last, "--to")
     if start > stop:

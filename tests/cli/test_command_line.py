@@ -1,19 +1,20 @@
-"""The command line: every verb explained with an example that parses; a mistake is one clear line."""
+"""The command line: the verbs, their help, mistakes, and how the process ends."""
 
+from __future__ import annotations
+
+import importlib.metadata
 import json
+import re
 import shlex
 import subprocess
 import sys
-from datetime import date
 
 import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from pipeline.cli import app, console
-from pipeline.cli.options import parse_day, parse_days
+from pipeline.cli import app
 from pipeline.contracts import SOURCE_HEALTH
-from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.serving.status import HEALTH_KEYS
 
@@ -27,22 +28,17 @@ VERBS = [
 ]
 
 
-def titler(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment or None,
-    )
+def titler(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipeline.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_the_verbs_are_these():
+def test_these_are_all_verbs():
     assert sorted(COMMANDS) == sorted(VERBS)
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_verb_has_help_with_an_example_that_parses(verb):
+def test_the_help_of_a_verb_ends_with_an_example_that_parses(verb):
     command = COMMANDS[verb]
     *_, example = (command.help or "").splitlines()
     assert example.startswith(f"Example: titler {verb}")
@@ -54,23 +50,23 @@ def test_a_verb_has_help_with_an_example_that_parses(verb):
     ("arguments", "message"),
     [
         (["nosuch"], "No such command 'nosuch'"),
-        (["extract"], "Which days?"),
+        (["extract"], "Give either --day or both --from and --to."),
         (["extract", "--day", "01/02/2015"], "not a day"),
         (["extract", "--day", "2999-01-01"], "is in the future"),
         (["extract", "--from", "2015-01-02", "--to", "2015-01-01"], "comes after"),
-        (["status", "--day", "2015-01-01", "--from", "2015-01-01"], "Which days?"),
+        (["status", "--day", "2015-01-01", "--from", "2015-01-01"], "Give either --day or both"),
         (["status", "--from", "2015-01-02", "--to", "2015-01-01"], "comes after"),
         (["embed"], "Missing option '--release'"),
-        (["embed", "--release", "none"], "nothing was opened under this name"),
-        (["train", "none"], "nothing was opened under this name"),
-        (["evaluate", "none"], "nothing was opened|has no predictor yet"),
-        (["train"], "Which model?"),
+        (["embed", "--release", "none"], "No release is named none"),
+        (["train", "none"], "No model is named none"),
+        (["evaluate", "none"], "none has no predictor yet"),
+        (["train"], "No model was given."),
         (["train", "m", "--epochs", "3"], "fixed when it is opened"),
-        (["evaluate", "--downstream"], "--downstream needs a file"),
-        (["vectorize"], "For a model or for a release?"),
-        (["promote", "m", "--force"], "--force needs a reason"),
-        (["promote", "m", "--force", "--because", " "], "--force needs a reason"),
-        (["publish", "--release", "r", "--accept", "2015-01-01"], "--accept needs a reason"),
+        (["evaluate", "--downstream"], "--downstream needs --from-file"),
+        (["vectorize"], "Give one of --model and --release."),
+        (["promote", "m", "--force"], "--force and --because belong together."),
+        (["promote", "m", "--force", "--because", " "], "--force and --because belong together."),
+        (["publish", "--release", "r", "--accept", "2015-01-01"], "--accept and --because belong together."),
         (["similar", "x"], "No release is published"),
         (["title", "x"], "No release is published"),
         (["title", " "], "The body is empty"),
@@ -80,21 +76,36 @@ def test_a_verb_has_help_with_an_example_that_parses(verb):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_mistake_is_one_clear_line_and_exit_code_2(tmp_path, monkeypatch, arguments, message):
+def test_a_mistake_is_one_clear_error_without_a_traceback(tmp_path, monkeypatch, arguments, message):
     monkeypatch.setenv("TITLER_LAKE__ROOT", str(tmp_path / "lake"))
     monkeypatch.setenv("TITLER_SOURCE__HOURS", str(tmp_path / "hours"))
-    done = titler(*arguments)
-    assert done.stdout == ""
-    assert done.stderr.startswith("titler: ")
-    assert any(part in done.stderr for part in message.split("|")), done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.returncode == (1 if "folder" in message else 2)
+    process = titler(*arguments)
+    assert process.stdout == ""
+    assert process.stderr.startswith("titler: ")
+    assert message in process.stderr
+    assert "Traceback" not in process.stderr
+    assert process.returncode == (1 if "folder" in message else 2)
 
 
 def test_an_empty_lake_has_a_status(tmp_path, monkeypatch):
     monkeypatch.setenv("TITLER_LAKE__ROOT", str(tmp_path / "lake"))
-    done = titler("status", "--json")
-    assert (done.returncode, json.loads(done.stdout)) == (0, {"days": [], "model": None, "release": None})
+    process = titler("status", "--json")
+    assert process.returncode == 0
+    assert json.loads(process.stdout) == {"days": [], "model": None, "release": None}
+
+
+def test_the_version_is_printed_with_the_commit():
+    process = titler("--version")
+    assert (process.returncode, process.stderr) == (0, "")
+    version = re.escape(importlib.metadata.version("titler"))
+    commit = r" \([0-9a-f]{12}(, with uncommitted changes)?\)"
+    assert re.fullmatch(rf"titler {version}({commit})?\n", process.stdout)
+
+
+def test_a_verb_is_not_run_if_the_version_is_asked_for(tmp_path):
+    process = titler("--version", "sample", str(tmp_path / "hours"))
+    assert process.returncode == 0
+    assert not (tmp_path / "hours").exists()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +119,7 @@ def test_an_empty_lake_has_a_status(tmp_path, monkeypatch):
     ],
     ids=" ".join,
 )
-def test_the_status_of_some_days_however_they_are_written(tmp_path, monkeypatch, capsys, options, days):
+def test_status_accepts_days_in_every_iso_form(tmp_path, monkeypatch, capsys, options, days):
     monkeypatch.setenv("TITLER_LAKE__ROOT", str(tmp_path / "lake"))
     lake = Lake(str(tmp_path / "lake"))
     for number in (1, 2, 3):
@@ -118,34 +129,22 @@ def test_the_status_of_some_days_however_they_are_written(tmp_path, monkeypatch,
     assert [day["day"] for day in json.loads(capsys.readouterr().out)["days"]] == days
 
 
-def test_days_are_read_as_they_are_typed():
-    assert parse_day("2015-02-28", "--day") == date(2015, 2, 28)
-    assert parse_days(None, "2015-02-28", "2015-03-01") == [date(2015, 2, 28), date(2015, 3, 1)]
-    with pytest.raises(UsageError, match="2015-02-29: not a day"):
-        parse_day("2015-02-29", "--day")
-
-
-def test_numbers_read_as_words():
-    assert [console.count(1, "issue"), console.count(2, "batch"), console.count(1234, "day")] == [
-        "1 issue",
-        "2 batches",
-        "1,234 days",
-    ]
-
-
-ENDS = """
+PROGRAM = """
 import atexit, ctypes, os, sys
-at_the_end = ctypes.CFUNCTYPE(None)(lambda: os.write(1, b"destructors"))
-ctypes.CDLL(None).__cxa_atexit(at_the_end, None, None)
+destructor = ctypes.CFUNCTYPE(None)(lambda: os.write(1, b"C++ destructor"))
+ctypes.CDLL(None).__cxa_atexit(destructor, None, None)
 from pipeline import cli
 sys.argv = ["titler", *sys.argv[1:]]
-cli.app.command("end")(lambda: atexit.register(os.write, 1, b"python's own end"))
+cli.app.command("end")(lambda: atexit.register(os.write, 1, b"Python exit function"))
 cli.command()
 """
+"""`titler` with the verb `end`, in a process with a C++ destructor."""
 
 
-@pytest.mark.parametrize(("arguments", "code"), [(["end"], 0), (["no-such-verb"], 2)])
-def test_the_process_ends_before_the_destructors_of_cpp(arguments: list[str], code: int) -> None:
-    """Arrow's abort now and then, which made 9 of 240 runs of `titler similar` on a busy machine end with SIGABRT."""
-    done = subprocess.run([sys.executable, "-c", ENDS, *arguments], capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (code, b"python's own end" if arguments == ["end"] else b"")
+@pytest.mark.parametrize(
+    ("verb", "code", "output"), [("end", 0, b"Python exit function"), ("no-such-verb", 2, b"")]
+)
+def test_the_process_skips_cpp_destructors(verb: str, code: int, output: bytes) -> None:
+    """Arrow's abort now and then: 9 of 240 runs of `titler similar` on a busy machine ended with SIGABRT."""
+    process = subprocess.run([sys.executable, "-c", PROGRAM, verb], capture_output=True, check=False)
+    assert (process.returncode, process.stdout) == (code, output)
