@@ -120,7 +120,8 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
     for setting in ("max_bytes_per_run", "max_bytes_per_day"):
         if value["bytes"] > (limit := value[setting]):
             say(
-                f"    above warehouse.{setting} = {limit:,} bytes ({format_bytes(limit)}): it would be refused"
+                f"    above warehouse.{setting} = {limit:,} bytes ({format_bytes(limit)}): "
+                "it would be refused"
             )
 
 

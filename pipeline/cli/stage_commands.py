@@ -135,7 +135,8 @@ def train(
     if model is None:
         raise UsageError(
             "No model was given.",
-            "titler train MODEL trains a model that `titler vocab` opened; titler train --from-file FILE makes one.",
+            "titler train MODEL trains a model that `titler vocab` opened; "
+            "titler train --from-file FILE makes one.",
         )
     if variant is not None or epochs is not None:
         raise UsageError(
@@ -174,8 +175,10 @@ def evaluate(
 
         if from_file is None:
             raise UsageError(
-                "--downstream needs --from-file: issues that were just opened have no labels and are not closed.",
-                "titler evaluate --downstream --from-file FILE, with title, body, labels, created_at and closed_at",
+                "--downstream needs --from-file: issues that were just opened have no labels and are not "
+                "closed.",
+                "titler evaluate --downstream --from-file FILE, with title, body, labels, created_at and "
+                "closed_at",
             )
         figures = evaluate_downstream.run(current.lake, current.settings, from_file, model)
         query_reports.downstream(figures, as_json)

@@ -95,7 +95,8 @@ def vocabulary(lake: Lake, model: str, manifest: Manifest) -> None:
     figures = manifest.figures
     say(
         f"vocab: model {model}, vocabulary {figures['id']} of {figures['body_size']:,} body and "
-        f"{figures['title_size']:,} title ids from {count(figures['train'], 'issue')} -> {lake.path(manifest.folder)}"
+        f"{figures['title_size']:,} title ids from {count(figures['train'], 'issue')} "
+        f"-> {lake.path(manifest.folder)}"
     )
     say(f"    {figures['validation']:,} issues held out for validation, {figures['test']:,} for testing")
 
@@ -123,7 +124,8 @@ def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> N
     threshold = figures.get("abstain_below", 0)
     if threshold > 1:
         say(
-            "    it will always abstain: no threshold reached model.abstain_precision; train another with a lower one"
+            "    it will always abstain: no threshold reached model.abstain_precision; "
+            "train another with a lower one"
         )
     elif threshold > 0:
         say(f"    it abstains below a confidence of {threshold:.2f}")
@@ -159,8 +161,9 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
         )
     if confidence := figures.get("confidence"):
         say(
-            f"    ROUGE-L over 0.3: {confidence['alike']:.1%} of titles, {confidence['alike_least_sure']:.1%} of the "
-            f"fifth with the lowest confidence, {confidence['alike_most_sure']:.1%} of the fifth with the highest"
+            f"    ROUGE-L over 0.3: {confidence['alike']:.1%} of titles, "
+            f"{confidence['alike_least_sure']:.1%} of the fifth with the lowest confidence, "
+            f"{confidence['alike_most_sure']:.1%} of the fifth with the highest"
         )
     if figures.get("champion"):
         recall = f", R@10 {near['champion_recall_at_10']:.3f}" if near else ""

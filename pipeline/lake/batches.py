@@ -146,7 +146,8 @@ class Lake:
         manifest = self._read_manifest(folder)
         if manifest is None:
             raise LakeError(
-                f"{self.path(folder)} has no manifest: the batch was never finished, or `titler collect` removed it.",
+                f"{self.path(folder)} has no manifest: the batch was never finished, or `titler collect` "
+                "removed it.",
                 "Run the stage that writes it again; `titler status` lists what the lake holds.",
             )
         return manifest

@@ -112,7 +112,8 @@ class BucketStore:
         if isinstance(error, PermissionError) or "Forbidden" in reason:
             return LakeError(
                 f"{failure}: the store refuses access: {reason}.",
-                f"Allow this identity to list the bucket {bucket} and to read, write and delete in it; then: titler doctor",
+                f"Allow this identity to list the bucket {bucket} and to read, write and delete in it; "
+                "then: titler doctor",
             )
         if isinstance(error, ConnectionError) or any(
             word in kind for word in ("Connect", "Timeout", "Endpoint")

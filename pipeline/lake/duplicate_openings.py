@@ -1,7 +1,7 @@
 """Which issue wins if one was opened twice: the earliest `opened` event, in whichever day it is.
 
-Within a day, `sql/extract_issues.sql` keeps one row per issue. Across days, the later rows are superseded: a plan
-lists them, and every stage skips them.
+Within a day, `sql/extract_issues.sql` keeps one row per issue. Across days, the later rows are superseded: a
+plan lists them, and every stage skips them.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pipeline.lake.batches import Lake
 def duplicate_openings(lake: Lake, days: Sequence[tuple[str, str]]) -> dict[str, list[int]]:
     """Per day, the ids of issues whose earliest `opened` event is in another of the days.
 
-    `days` are (day, folder of its batch of issues). The earliest event is the one with the smallest time, then
-    the smallest event id.
+    `days` are (day, folder of its batch of issues). The earliest event is the one with the smallest time,
+    then the smallest event id.
     """
     columns = ["issue_id", "created_at", "event_id"]
     tables = []

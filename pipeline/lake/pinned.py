@@ -104,7 +104,8 @@ class Plan:
 
 
 class Notes:
-    """Small JSON values beside the plan of a model or a release, by name. A note that was never set is None."""
+    """Small JSON values beside the plan of a model or a release, by name. A note that was never set is
+    None."""
 
     def __init__(self, pinned: Pinned) -> None:
         self._pinned = pinned
@@ -183,7 +184,8 @@ class Pinned:
     ) -> None:
         if not NAME.fullmatch(name):
             raise UsageError(
-                f"{name!r} is not a valid {kind.removesuffix('s')} name: use letters, digits, '_', '.' and '-' only.",
+                f"{name!r} is not a valid {kind.removesuffix('s')} name: "
+                "use letters, digits, '_', '.' and '-' only.",
                 f"For example {new_id()}.",
             )
         self.lake = lake

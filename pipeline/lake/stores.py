@@ -1,4 +1,5 @@
-"""Opens the storage of a lake: a local folder, or a bucket of S3, Google Cloud Storage or anything else fsspec opens."""
+"""Opens the storage of a lake: a local folder, or a bucket of S3, Google Cloud Storage or anything else
+fsspec opens."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from pipeline.lake.store import CHECK_HINT, Store
 
 # A cached listing would hide objects that other processes wrote.
 _OPTIONS = {"use_listings_cache": False}
-# One request per read. With more, s3fs asks for an object's size first and searches a listing if it does not exist.
+# One request per read. With more, s3fs asks for an object's size first and searches a listing if it does not
+# exist.
 _S3_OPTIONS = {"max_concurrency": 1}
 
 

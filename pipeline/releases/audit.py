@@ -94,9 +94,10 @@ def check_recall(release_id: str, index: Manifest, settings: Index) -> None:
     recall = index.figures["recall_at_10"]
     if recall < settings.min_recall:
         raise StoppedError(
-            f"Release {release_id} is stopped: recall@10 over {index.figures['recall_queries']} issues is {recall:.3f}, "
-            f"expected at least {settings.min_recall} (index.min_recall).",
-            f"More trees raise it: TITLER_INDEX__TREES={settings.trees * 2} titler index --release {release_id}",
+            f"Release {release_id} is stopped: recall@10 over {index.figures['recall_queries']} issues is "
+            f"{recall:.3f}, expected at least {settings.min_recall} (index.min_recall).",
+            f"More trees raise it: TITLER_INDEX__TREES={settings.trees * 2} "
+            f"titler index --release {release_id}",
             event=f"release/{release_id}/recall",
         )
 
@@ -110,10 +111,11 @@ def _stopped_by_days(release_id: str, collapsed: Sequence[Manifest]) -> StoppedE
     also = f"\nAlso collapsed: {', '.join(manifest.day for manifest in more_days)}." if more_days else ""
     accept = " ".join(f"--accept {manifest.day}" for manifest in collapsed)
     return StoppedError(
-        f"{first.day}: {reason} ({health['hours_found']} of 24 hours found), so the day has collapsed and stops release "
-        f"{release_id}.{also}",
+        f"{first.day}: {reason} ({health['hours_found']} of 24 hours found), so the day has collapsed and "
+        f"stops release {release_id}.{also}",
         f"See what the source gave:  titler status --day {first.day}\n"
-        f"Fetch it again:            titler extract --day {first.day} --again; then clean it and plan another release\n"
+        f"Fetch it again:            titler extract --day {first.day} --again; "
+        "then clean it and plan another release\n"
         f'Accept it as it is:        titler publish --release {release_id} {accept} --because "..."',
         # The same days send one alert, however many releases they stop: a backfill may plan many.
         event="stopped/" + ",".join(f"{manifest.day}={manifest.figures['events']}" for manifest in collapsed),

@@ -31,7 +31,8 @@ def make_current(
 
     The steps, in order: load the batches; stage the release beside the current one; run the checks of
     `sql/checks`; swap, the one step that readers see; write the record; set the lake's pointer.
-    Raises StoppedError, naming the first failed check and its first row. The caller must hold the publish lock.
+    Raises StoppedError, naming the first failed check and its first row. The caller must hold the publish
+    lock.
     """
     published_at = datetime.now(UTC).isoformat(timespec="microseconds")
     record = {**record, "rolled_back": False, "published_at": published_at}

@@ -65,8 +65,8 @@ class Task:
 
 
 def has_label(labels: Sequence[str], words: set[str]) -> bool:
-    """Whether a label contains one of the words: `C-bug`, `type: bug`, `kind/regression`; not `not a bug`, and
-    not `debug`."""
+    """Whether a label contains one of the words: `C-bug`, `type: bug`, `kind/regression`; not `not a bug`,
+    and not `debug`."""
     label_words = [set(WORD.findall(label.lower())) for label in labels]
     return any(one_label & words and "not" not in one_label for one_label in label_words)
 

@@ -39,8 +39,8 @@ def run(lake: Lake, settings: Settings, model: Pinned, *, force_because: str = "
     if champion is not None and not force_because:
         if figures["champion"] != champion.model:
             raise UsageError(
-                f"{model.name} was compared with {figures['champion'] or 'no champion'}, but the champion is now "
-                f"{champion.model}.",
+                f"{model.name} was compared with {figures['champion'] or 'no champion'}, "
+                f"but the champion is now {champion.model}.",
                 evaluate_again,
             )
         if "retrieval" not in figures:
@@ -69,8 +69,8 @@ def _failed_margins(figures: dict[str, Any], allowed: Model) -> list[str]:
         )
     if near["recall_at_10"] < near["champion_recall_at_10"] - allowed.promotion_retrieval_margin:
         failures.append(
-            f"recall@10 among {near['issues']} held-out issues is {near['recall_at_10']:.3f}, the champion's is "
-            f"{near['champion_recall_at_10']:.3f}, and at most {allowed.promotion_retrieval_margin} less is allowed "
-            "(model.promotion_retrieval_margin)"
+            f"recall@10 among {near['issues']} held-out issues is {near['recall_at_10']:.3f}, the champion's "
+            f"is {near['champion_recall_at_10']:.3f}, and at most {allowed.promotion_retrieval_margin} less "
+            "is allowed (model.promotion_retrieval_margin)"
         )
     return failures

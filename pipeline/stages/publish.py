@@ -1,4 +1,5 @@
-"""publish: audits a release, then makes it current in one step. rollback does the same for an earlier release.
+"""publish: audits a release, then makes it current in one step. rollback does the same for an earlier
+release.
 
 In this order, under the publish lock: reconcile with what the warehouse shows; audit; load the batches; stage
 the release beside the current one; run the checks of `sql/checks`; swap, which is the one step that readers
@@ -28,21 +29,22 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
     """Publishes a release and returns its record. A release that is current already is published again only
     if its batches have changed.
 
-    `accepted` maps collapsed days to the reason for accepting them. Raises UsageError for a release that other
-    releases have followed, which `rollback` is for; StoppedError if the audit or a check fails.
+    `accepted` maps collapsed days to the reason for accepting them. Raises UsageError for a release that
+    other releases have followed, which `rollback` is for; StoppedError if the audit or a check fails.
     """
     connection = warehouse.connect(settings, "publish")
     with connection.exclusive_lock():
         current, published = reconcile_current(lake, settings), release.notes[RECORD]
         if published is not None and current != release.name:
             raise UsageError(
-                f"Release {release.name} was published at {published['published_at'][:19]} UTC, and {current} "
-                "followed it.",
+                f"Release {release.name} was published at {published['published_at'][:19]} UTC, "
+                f"and {current} followed it.",
                 f"To make it current again: titler rollback {release.name}",
             )
         content = release_content(release, published_tables(settings), complete=True)
         if published is not None:
-            # Its batches may have changed: a stage was run again, or the setting warehouse.embeddings differs.
+            # Its batches may have changed: a stage was run again, or the setting warehouse.embeddings
+            # differs.
             shown = [row for row in connection.records(RELEASE_MEMBERS) if row["release_id"] == current]
             if member_keys(shown) == content.keys:
                 return dict(published)
@@ -52,7 +54,8 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
 
 
 def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
-    """Makes an earlier release current again; returns its record. Raises UsageError if it was never published."""
+    """Makes an earlier release current again; returns its record. Raises UsageError if it was never
+    published."""
     release = Pinned(lake, "releases", release_id)
     with warehouse.connect(settings, "publish").exclusive_lock():
         record = release.notes[RECORD]

@@ -191,8 +191,9 @@ def _total_sizes(model: Pinned, plan: Plan, sizes_by_shard: Sequence[PartSizes])
     if not sizes["train"] or not sizes["validation"]:
         model.delete()
         raise UsageError(
-            f"{len(plan.days)} days have {sizes['train']} trainable issues to learn from and {sizes['validation']} to "
-            "validate with. Both are needed, and all issues of a repository go to the same part.",
+            f"{len(plan.days)} days have {sizes['train']} trainable issues to learn from and "
+            f"{sizes['validation']} to validate with. Both are needed, and all issues of a repository go to "
+            "the same part.",
             f"Ingest more days, of more repositories, than {plan.days[0].day} to {plan.days[-1].day}.",
         )
     return sizes
