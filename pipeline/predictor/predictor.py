@@ -89,8 +89,8 @@ class Model:
         if of_network != of_vocabularies:
             raise LakeError(
                 f"{self.name}: the vocabularies have {body.size} and {title.size} ids, padded to "
-                f"{body.length} and {title.length}; its network expects {of_network[0]} and {of_network[1]} ids, padded to "
-                f"{of_network[2]} and {of_network[3]}.",
+                f"{body.length} and {title.length}; its network expects {of_network[0]} and "
+                f"{of_network[1]} ids, padded to {of_network[2]} and {of_network[3]}.",
                 REPLACE_OR_RETRAIN,
             )
 
