@@ -134,6 +134,7 @@ class Members(Mapping[str, Sequence[Manifest]]):
         if table not in self._manifests:
             folders = self._pinned.lake.get_json(self._file(table))
             if folders is None:
+                self._pinned.require_open()
                 raise UsageError(
                     f"{self._pinned.name} has no {table} yet.", f"Run first: {self._command(table)}"
                 )
@@ -215,17 +216,23 @@ class Pinned:
         """Whether it has a plan."""
         return self.lake.get(self.file("plan.json")) is not None
 
+    def require_open(self) -> None:
+        """Raises UsageError if there is no model or release of this name."""
+        if not self.is_open():
+            raise self._unknown()
+
+    def _unknown(self) -> UsageError:
+        kind = self.kind.removesuffix("s")
+        latest = ", ".join(pinned_names(self.lake, self.kind)[-LATEST_LISTED:]) or "none"
+        opener = "titler vocab MODEL" if self.kind == "models" else "titler plan --release RELEASE"
+        return UsageError(f"No {kind} is named {self.name} (latest: {latest}).", f"Open it first: {opener}")
+
     @cached_property
     def plan(self) -> Plan:
         """The plan. Raises UsageError if there is none under this name."""
         values = self.lake.get_json(self.file("plan.json"))
         if values is None:
-            kind = self.kind.removesuffix("s")
-            latest = ", ".join(pinned_names(self.lake, self.kind)[-LATEST_LISTED:]) or "none"
-            opener = "titler vocab MODEL" if self.kind == "models" else "titler plan --release RELEASE"
-            raise UsageError(
-                f"No {kind} is named {self.name} (latest: {latest}).", f"Open it first: {opener}"
-            )
+            raise self._unknown()
         days = tuple(PinnedDay(**day) for day in values.pop("days"))
         return Plan(days=days, **values)
 
