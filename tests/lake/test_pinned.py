@@ -8,7 +8,6 @@ import pytest
 from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
-from pipeline.lake.duplicate_openings import duplicate_openings
 from pipeline.lake.pinned import Pinned, pin_days
 
 
@@ -57,26 +56,9 @@ def ingest(lake: Lake, day: str, *issues: tuple[int, int]) -> None:
     draft.commit()
 
 
-def issue_folders(lake: Lake, days: list[str]) -> list[tuple[str, str]]:
-    """Each day with the folder of its current batch of issues."""
-    return [(day.day, day.issues) for day in pin_days(lake, days)]
-
-
 @pytest.fixture
 def lake(tmp_path) -> Lake:
     return Lake(str(tmp_path))
-
-
-def test_the_earliest_opened_event_wins_whichever_day_it_is_in(lake):
-    ingest(lake, "2015-01-01", (1, 9), (2, 10))
-    ingest(lake, "2015-01-02", (2, 8), (3, 9))
-    assert duplicate_openings(lake, issue_folders(lake, ["2015-01-01", "2015-01-02"])) == {"2015-01-02": [2]}
-
-
-def test_an_earlier_day_that_is_extracted_later_wins(lake):
-    ingest(lake, "2015-01-02", (2, 8))
-    ingest(lake, "2015-01-01", (2, 10))
-    assert duplicate_openings(lake, issue_folders(lake, ["2015-01-02", "2015-01-01"])) == {"2015-01-02": [2]}
 
 
 def test_the_mask_is_false_for_superseded_issues(lake):
@@ -141,8 +123,15 @@ def test_an_unknown_name_lists_the_latest_names(lake):
     ],
 )
 def test_a_missing_table_names_the_verb_that_adds_it(lake, kind, table, message):
+    pinned = Pinned(lake, kind, "x")
+    pinned.open([], {})
     with pytest.raises(UsageError, match=message):
-        Pinned(lake, kind, "x").members[table]
+        pinned.members[table]
+
+
+def test_members_of_a_name_that_was_never_opened(lake):
+    with pytest.raises(UsageError, match="No release is named x"):
+        Pinned(lake, "releases", "x").members["embeddings_v1"]
 
 
 def test_manifests_that_releases_share_are_read_once(lake, monkeypatch):
