@@ -1,4 +1,4 @@
-"""Mistakes and faults, at the command itself: one clear answer with the next step, an exit code, no traceback, nothing torn."""
+"""Mistakes and faults at the command line: one clear message, the next step, an exit code, no traceback."""
 
 from __future__ import annotations
 
@@ -20,9 +20,6 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline import sample
-from pipeline.cli import whole_job
-from pipeline.cli.options import Context
 from pipeline.contracts import EMBEDDINGS, INDEX, ISSUES
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
@@ -30,16 +27,16 @@ from pipeline.lake.pinned import Pinned
 from pipeline.releases.current import current_release_id, require_current
 from pipeline.releases.members import PUBLISHED_TABLES, release_content
 from pipeline.releases.records import published_records, read_record
-from pipeline.settings import Compute, LakeSettings, Model, Settings, Source, Text
+from pipeline.settings import LakeSettings, Settings, Source
 from pipeline.stages import clean, extract
 
-DAYS = [date(2024, 1, 1), date(2024, 1, 2), date(2024, 1, 3)]
-SMALL = {
+DAY = date(2024, 1, 1)
+NEW_DAY = date(2024, 1, 3)  # the lake has the two days before
+SMALL = {  # as the lake of tests/support/lakes.py was built
     "TITLER_COMPUTE__WORKERS": "1",
-    "TITLER_MODEL__EMBEDDING_SIZE": "16",
-    "TITLER_MODEL__HIDDEN_SIZE": "16",
     "TITLER_TEXT__SUBWORDS": "600",
     "TITLER_TEXT__BODY_UNITS": "64",
+    "TITLER_INDEX__TREES": "20",
 }
 REFRESH = """
 import sys
@@ -63,7 +60,7 @@ def titler(
 
 
 def refused(done: subprocess.CompletedProcess[bytes], code: int, *parts: str) -> None:
-    """It ended with `code`, printed nothing, and said one thing: what was found, and what to do about it."""
+    """Asserts that it ended with `code`, printed no result, and printed one error with what to do next."""
     said = done.stderr.decode()
     assert (done.returncode, done.stdout) == (code, b""), said
     assert said.startswith("titler: ")
@@ -74,43 +71,21 @@ def refused(done: subprocess.CompletedProcess[bytes], code: int, *parts: str) ->
         assert part in said
 
 
-@pytest.fixture(scope="module")
-def hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("hours")
-    sample.write(folder, days=3, seed=3, issues_per_day=60)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def settings(hours: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return Settings(
-        source=Source(hours=str(hours)),
-        lake=LakeSettings(root=str(tmp_path_factory.mktemp("lake"))),
-        compute=Compute(workers=1),
-        text=Text(subwords=600, body_units=64),
-        model=Model(
-            embedding_size=16,
-            hidden_size=16,
-            contrast_epochs=1,
-            epochs=1,
-            batch_size=32,
-            learning_rate=0.01,
-            sample_titles=2,
-        ),
-    )
-
-
-@pytest.fixture(scope="module")
-def published(settings: Settings) -> Path:
-    """A lake with a day, a champion and a release."""
-    whole_job.run(Context.of(settings), DAYS[:1], retrain=False, variant=None, epochs=None)
-    return Path(settings.lake.root)
+@pytest.fixture
+def hours(built_settings: Settings) -> Path:
+    return Path(built_settings.source.hours)
 
 
 @pytest.fixture
-def copied(published: Path, tmp_path: Path) -> Path:
-    """The same lake, to be spoilt."""
-    return Path(shutil.copytree(published, tmp_path / "copied"))
+def published(shared_settings: Settings) -> Path:
+    """A lake with a champion and a release. Tests only read it."""
+    return Path(shared_settings.lake.root)
+
+
+@pytest.fixture
+def copied(copied_settings: Settings) -> Path:
+    """A copy of that lake, for tests that change it."""
+    return Path(copied_settings.lake.root)
 
 
 def current(root: Path) -> Pinned:
@@ -161,7 +136,7 @@ def test_hours_of_before_2015_are_refused_with_the_first_day_there_is(tmp_path: 
     ("options", "message"),
     [
         (["--from", "2015-01-02", "--to", "2999-01-01"], "--to 2999-01-01 is in the future"),
-        (["--from", "2015-01-02"], "Which days?"),
+        (["--from", "2015-01-02"], "Give either --day or both --from and --to"),
         (["--day", "yesterday"], "Days are written YYYY-MM-DD"),
     ],
     ids=" ".join,
@@ -196,10 +171,10 @@ def test_hours_that_inflate_a_thousandfold_cost_little_memory_and_little_quarant
     for hour, chunks in enumerate(BOMBS.values()):
         write_hour(tmp_path / "hours", "2024-01-01", chunks(), hour)
     code = (
-        "import sys; from pathlib import Path; from pipeline.cli import app; app(sys.argv[1:], standalone_mode=False); "
-        + (
-            "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"  # ru_maxrss would begin with the parent's
-        )
+        "import sys; from pathlib import Path; from pipeline.cli import app; "
+        "app(sys.argv[1:], standalone_mode=False); "
+        # ru_maxrss would start with the parent's value.
+        "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
     )
     command = [sys.executable, "-c", code, "extract", "--day", "2024-01-01"]
     done = subprocess.run(
@@ -233,9 +208,7 @@ def test_damage_that_still_inflates_to_json_fails_the_checksum(tmp_path: Path, h
     packed[-8] ^= 1  # of the checksum itself
     shutil.copytree(hours, tmp_path / "hours")
     (tmp_path / "hours" / "2024-01-01-7.json.gz").write_bytes(packed)
-    extract.run(
-        Lake(str(tmp_path / "lake")), Settings(source=Source(hours=str(tmp_path / "hours"))), DAYS[:1]
-    )
+    extract.run(Lake(str(tmp_path / "lake")), Settings(source=Source(hours=str(tmp_path / "hours"))), [DAY])
     manifest = Lake(str(tmp_path / "lake")).current(ISSUES.name, {"day": "2024-01-01"})
     assert manifest is not None
     kept = (tmp_path / "lake" / manifest.figures["quarantine"] / "malformed.jsonl").read_text()
@@ -391,13 +364,16 @@ def counts(root: Path) -> tuple[int, int]:
     """Issues and current releases, as an analyst sees them at this moment."""
     with duckdb.connect(":memory:") as connection:
         connection.execute(f"ATTACH '{root}/warehouse.duckdb' AS w (READ_ONLY)")
-        sql = "SELECT (SELECT COUNT(*) FROM w.title_predictions), (SELECT COUNT(*) FROM w.releases WHERE status = 'current')"
+        sql = """
+            SELECT (SELECT COUNT(*) FROM w.title_predictions),
+                (SELECT COUNT(*) FROM w.releases WHERE status = 'current')
+        """
         issues, releases = connection.sql(sql).fetchall()[0]
     return issues, releases
 
 
 def at_once(lake: Path, hours: Path, *commands: list[str]) -> set[tuple[int, int]]:
-    """Runs Python with each list of arguments, all at once, to their good ends; what an analyst saw meanwhile."""
+    """Runs Python with each list of arguments, all at once. Returns what an analyst saw meanwhile."""
     env = environment(lake, hours)
     running = [
         subprocess.Popen(
@@ -439,33 +415,33 @@ def shown_is_pointed_at(root: Path) -> dict[str, str]:
 
 
 def test_two_refreshes_under_one_name_at_once_make_one_whole_release(
-    published: Path, settings: Settings, hours: Path
+    copied: Path, copied_settings: Settings, hours: Path
 ) -> None:
-    lake = Lake(str(published))
-    extract.run(lake, settings, [DAYS[1]])
-    clean.run(lake, settings, [DAYS[1].isoformat()])
-    before, _ = counts(published)
-    seen = at_once(published, hours, ["-c", REFRESH, "both"], ["-c", REFRESH, "both"])
-    after = counts(published)
+    lake = Lake(str(copied))
+    extract.run(lake, copied_settings, [NEW_DAY])
+    clean.run(lake, copied_settings, [NEW_DAY.isoformat()])
+    before, _ = counts(copied)
+    seen = at_once(copied, hours, ["-c", REFRESH, "both"], ["-c", REFRESH, "both"])
+    after = counts(copied)
     assert seen <= {(before, 1), after}
     row = read_record(lake, "both")
     assert row is not None
     assert after == (row["issues"], 1)
     assert after[0] > before
-    assert shown_is_pointed_at(published)["both"] == "current"
+    assert shown_is_pointed_at(copied)["both"] == "current"
 
 
 def test_two_releases_published_at_once_are_both_recorded_and_one_is_current(
-    published: Path, hours: Path
+    copied: Path, hours: Path
 ) -> None:
-    source = current(published)
+    source = current(copied)
     for name in ("one", "two"):
         pinned = Pinned(source.lake, "releases", name)
         pinned.open(source.plan.days, source.plan.facts)
         for table in ("issues_v1", *PUBLISHED_TABLES, EMBEDDINGS.name, INDEX):
             pinned.members.put(table, source.members[table])
-    before = counts(published)
+    before = counts(copied)
     publish = ["-m", "pipeline.cli", "publish", "--release"]
-    assert at_once(published, hours, [*publish, "one"], [*publish, "two"]) <= {before}
-    statuses = shown_is_pointed_at(published)
+    assert at_once(copied, hours, [*publish, "one"], [*publish, "two"]) <= {before}
+    statuses = shown_is_pointed_at(copied)
     assert sorted([statuses["one"], statuses["two"]]) == ["current", "published"]

@@ -1,4 +1,4 @@
-"""`titler train --from-file`: a model from a file, which is evaluated, promoted and used for days as any other is."""
+"""`titler train --from-file`: the model is evaluated, promoted and used like any other."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from pipeline.lake.pinned import Pinned
 from pipeline.serving import status as serving_status
 from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Text
 from pipeline.stages import collect, evaluate, evaluate_downstream, extract_file, promote
+from tests.support import lakes
 
 DAY = date(2024, 1, 1)
 WORDS = (
@@ -56,7 +57,7 @@ SMALL = {
 
 
 def article(path: Path, issues: int = 300) -> Path:
-    """CSV as the article's data set has it, of 30 repositories; every tenth title is too short to learn from."""
+    """A CSV file like the article's data set: 30 repositories; every tenth title is too short to train on."""
     chance = random.Random(0)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -104,6 +105,12 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(lake: Lake, settings: Settings, file: Path) -> str:
     return whole_job.train_from_file(Context.of(settings), file, name=None, variant=None, epochs=1)
+
+
+@pytest.fixture
+def copied(settings: Settings, model: str, tmp_path: Path) -> Settings:
+    """The settings of a copy of the lake with the model, for tests that change it."""
+    return lakes.copy_lake(settings, tmp_path / "copied")
 
 
 def test_it_is_no_day(lake: Lake, settings: Settings, model: str) -> None:
@@ -157,8 +164,9 @@ def test_a_name_that_is_taken_by_another_training_is_refused(
 
 
 def test_it_is_evaluated_promoted_kept_by_collect_and_titles_days(
-    lake: Lake, settings: Settings, model: str, file: Path
+    copied: Settings, model: str, file: Path
 ) -> None:
+    settings, lake = copied, Lake(copied.lake.root)
     pinned = Pinned(lake, "models", model)
     figures = evaluate.run(lake, settings, pinned)
     assert figures["issues"] == pinned.members["vocabulary"][0].figures["validation"]
@@ -187,10 +195,7 @@ def test_what_no_model_learned_from_is_collected(tmp_path: Path, settings: Setti
     assert lake.names(f"{ISSUES.name}/file={manifest.day}/{manifest.batch_id}") == []
 
 
-@pytest.mark.parametrize(
-    ("step", "moment"), [(3, "after"), (23, "before")], ids=["in the file", "in the training"]
-)
-def test_killed_and_typed_again_it_goes_on(tmp_path: Path, file: Path, step: int, moment: str) -> None:
+def test_a_command_that_is_killed_twice_continues_where_it_was(tmp_path: Path, file: Path) -> None:
     environment = {
         **os.environ,
         **SMALL,
@@ -198,14 +203,19 @@ def test_killed_and_typed_again_it_goes_on(tmp_path: Path, file: Path, step: int
         "PYTHONPATH": os.getcwd(),
     }
     command = ["train", "--from-file", str(file), "--epochs", "1"]
-    killed = subprocess.run(
-        [sys.executable, "tests/support/kill_at_step.py", str(step), moment, *command],
-        env=environment,
-        capture_output=True,
-        start_new_session=True,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    # While the file is stored, and before the first checkpoint of the training.
+    for step, moment in ((3, "after"), (20, "before")):
+        killed = subprocess.run(
+            [sys.executable, "tests/support/kill_at_step.py", str(step), moment, *command],
+            env=environment,
+            capture_output=True,
+            start_new_session=True,
+            check=False,
+        )
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+    lake = Lake(str(tmp_path / "lake"))
+    (name,) = lake.names("models")
+    assert "vectors_v1.json" in lake.names(f"models/{name}/members")  # killed in the training itself
     again = subprocess.run(
         [sys.executable, "-m", "pipeline.cli", *command],
         env=environment,
@@ -213,8 +223,6 @@ def test_killed_and_typed_again_it_goes_on(tmp_path: Path, file: Path, step: int
         text=True,
         check=True,
     )
-    lake = Lake(str(tmp_path / "lake"))
-    (name,) = lake.names("models")
     assert Pinned(lake, "models", name).members[PREDICTOR][0].rows == 0
     assert f"train: model {name} (copy), 1 epoch" in again.stdout
 
@@ -245,11 +253,12 @@ def test_a_mistake_is_one_clear_answer_and_opens_no_model(
 
 
 def labelled(path: Path) -> Path:
-    """JSON lines of 120 issues of one repository, every third of them a bug that was closed the next day; and a pull request."""
+    """JSON lines of 120 closed issues of one repository, every third of them a bug, and of a pull request."""
     rows = [
         {
             "title": "the parser breaks",
-            "body": f"when I {'crash' if number % 3 == 0 else 'open'} the parser then there is no page any more",
+            "body": f"when I {'crash' if number % 3 == 0 else 'open'} the parser "
+            "then there is no page any more",
             "html_url": f"https://github.com/o/r/issues/{number}",
             "labels": [{"name": "bug" if number % 3 == 0 else "question"}],
             "state": "closed",
@@ -264,8 +273,9 @@ def labelled(path: Path) -> Path:
 
 
 def test_its_embeddings_answer_other_questions(
-    lake: Lake, settings: Settings, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    copied: Settings, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    settings, lake = copied, Lake(copied.lake.root)
     found = evaluate_downstream.run(lake, settings, labelled(tmp_path / "a.jsonl"), model)
     assert (found["issues"], found["pull_requests"], list(found["tasks"])) == (
         120,

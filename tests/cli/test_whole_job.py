@@ -1,97 +1,55 @@
-"""The whole job on the generated sample with a small network, through the same functions as the verbs."""
+"""The result of the whole job on the generated sample, with a small network: lake, warehouse and MLflow."""
 
 import contextlib
-import dataclasses
-import getpass
 import gzip
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import sample
-from pipeline.cli import whole_job
-from pipeline.cli.options import Context
-from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
-from pipeline.errors import StoppedError, UsageError
+from pipeline.contracts import ISSUES
+from pipeline.errors import UsageError
 from pipeline.index.release_index import read_items
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, pinned_names
-from pipeline.releases.current import POINTER, current_release_id
+from pipeline.releases.current import current_release_id
 from pipeline.serving import queries
 from pipeline.serving import status as serving_status
-from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Text
+from pipeline.settings import Settings
 from pipeline.stages import (
-    clean,
-    collect,
-    embed,
-    evaluate,
-    extract,
-    index,
     plan,
-    predict,
-    promote,
-    publish,
-    train,
-    vectorize,
-    vocab,
 )
 from pipeline.tracking import open_tracking
 
-ONE, TWO, THREE, FOUR = (date(2024, 1, day) for day in range(1, 5))
-LATER = datetime.now(UTC) + timedelta(days=30)
+ONE, TWO = date(2024, 1, 1), date(2024, 1, 2)
 
 
-@pytest.fixture(scope="module")
-def hours(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("hours")
-    sample.write(folder, days=4, seed=1, issues_per_day=150)
-    return folder
+@pytest.fixture
+def settings(shared_settings: Settings) -> Settings:
+    return shared_settings
 
 
-@pytest.fixture(scope="module")
-def settings(hours, tmp_path_factory) -> Settings:
-    return Settings(
-        source=Source(hours=str(hours)),
-        lake=LakeSettings(root=str(tmp_path_factory.mktemp("lake"))),
-        compute=Compute(workers=2),
-        text=Text(subwords=600, body_units=64),
-        model=Model(
-            embedding_size=24,
-            hidden_size=24,
-            contrast_epochs=1,
-            epochs=2,
-            batch_size=64,
-            learning_rate=0.01,
-            sample_titles=5,
-        ),
-        index=Index(trees=20),
-    )
+@pytest.fixture
+def hours(settings: Settings) -> Path:
+    return Path(settings.source.hours)
 
 
-@pytest.fixture(scope="module")
-def lake(settings) -> Lake:
+@pytest.fixture
+def published(settings: Settings) -> Lake:
+    """A lake with two days, a champion and a release. The tests of this file only read it."""
     return Lake(settings.lake.root)
 
 
-@pytest.fixture(scope="module")
-def published(lake, settings) -> Lake:
-    """Two days in, a model trained and promoted, a release current."""
-    whole_job.run(Context.of(settings), [ONE, TWO], retrain=False, variant=None, epochs=None)
-    return lake
-
-
 def opened_in(path: Path) -> Iterator[int]:
-    """Ids of the issues opened in an hour file, read with nothing of Titler's."""
+    """Ids of the issues opened in an hour file, read without Titler."""
     for line in gzip.decompress(path.read_bytes()).splitlines():
         with contextlib.suppress(ValueError, TypeError, AttributeError):
             event = json.loads(line)
@@ -104,7 +62,7 @@ def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
         return connection.sql(sql).fetchall()
 
 
-def test_every_opened_issue_has_one_title_whoever_its_model_and_source(published, settings, hours):
+def test_every_opened_issue_has_one_title(published, settings, hours):
     opened = {issue_id for path in hours.glob("2024-01-0[12]-*.json.gz") for issue_id in opened_in(path)}
     issues = [row[0] for row in query(settings, "SELECT issue_id FROM title_predictions")]
     assert sorted(issues) == sorted(opened)
@@ -119,14 +77,17 @@ def test_every_opened_issue_has_one_title_whoever_its_model_and_source(published
 def test_a_row_leads_back_to_its_model_and_its_source(published, settings):
     url, day, batch, model, version = query(
         settings,
-        "SELECT issue_url, source_day, issues_batch, model, model_version FROM title_predictions ORDER BY issue_id LIMIT 1",
+        """
+        SELECT issue_url, source_day, issues_batch, model, model_version
+        FROM title_predictions ORDER BY issue_id LIMIT 1
+        """,
     )[0]
     manifest = published.manifest(f"{ISSUES.name}/day={day}/{batch}")
     assert url in published.read(manifest, ISSUES).column("issue_url").to_pylist()
     assert (model, version) == (serving_status.status(published, settings)["model"]["name"], "1")
 
 
-def test_a_neighbour_was_there_before(published, settings):
+def test_every_neighbour_is_older(published, settings):
     younger = """
         SELECT COUNT(*) FROM similar_issues AS s
         JOIN title_predictions AS a ON a.issue_id = s.issue_id
@@ -135,18 +96,6 @@ def test_a_neighbour_was_there_before(published, settings):
     """
     assert query(settings, younger) == [(0,)]
     assert query(settings, "SELECT COUNT(*) FROM similar_issues")[0][0] > 500
-
-
-def test_the_same_stages_again_do_nothing(published, settings):
-    days = [ONE.isoformat(), TWO.isoformat()]
-    name = current_release_id(published)
-    assert name is not None
-    current = Pinned(published, "releases", name)
-    assert extract.run(published, settings, [ONE, TWO])[0].made == 0
-    assert clean.run(published, settings, days).made == 0
-    assert vectorize.run(published, settings, current).made == 0
-    assert embed.run(published, current).made == 0
-    assert predict.run(published, current).made == 0
 
 
 def test_a_second_refresh_with_nothing_new_opens_no_release(published, settings):
@@ -208,131 +157,7 @@ def test_an_unknown_issue_is_one_clear_error(published, settings):
         queries.similar(published, settings, "https://github.com/no/one/issues/1", 3)
 
 
-def test_the_following_day_is_embedded_alone_and_rollback_goes_back(published, settings, monkeypatch):
-    before = current_release_id(published)
-    assert before is not None
-    old = query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id")
-    monkeypatch.setattr(
-        whole_job, "new_id", lambda: "20991231T000000Z"
-    )  # a name of its own within the same second
-    whole_job.run(Context.of(settings), [THREE], retrain=False, variant=None, epochs=None)
-    now = Pinned(published, "releases", "20991231T000000Z")
-    assert current_release_id(published) == now.name
-    first = Pinned(published, "releases", before)
-    for table, verb in (
-        (EMBEDDINGS.name, "embed"),
-        (TITLE_PREDICTIONS.name, "predict"),
-        (SIMILAR_ISSUES.name, "index"),
-    ):
-        assert [m.batch_id for m in now.members[table]][:2] == [m.batch_id for m in first.members[table]]
-        assert len(now.members[table]) == 3
-    publish.rollback(published, settings, before)
-    assert query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id") == old
-    statuses = dict(query(settings, "SELECT release_id, status FROM releases"))
-    assert statuses == {before: "current", now.name: "rolled_back"}
-    publish.rollback(published, settings, now.name)
-    assert current_release_id(published) == now.name
-
-
-def collapsed(lake: Lake, settings: Settings, source: Pinned, name: str) -> Pinned:
-    """A release like `source`, whose first day has collapsed."""
-    why = "31 issues where 412 are usual for a Monday"
-    figures = {
-        **source.members[SOURCE_HEALTH.name][0].figures,
-        "verdict": "collapsed",
-        "usual_issues": 412,
-        "reason": why,
-    }
-    draft = lake.draft(SOURCE_HEALTH.name, {"day": ONE.isoformat()}, ("collapsed",))
-    draft.write_table(
-        "part-00000.parquet",
-        pa.Table.from_pylist([{**figures, "day": ONE}], schema=SOURCE_HEALTH.schema),
-        SOURCE_HEALTH,
-    )
-    health = draft.commit(figures)
-    extract.run(lake, settings, [ONE])  # the day itself stays as it is
-    first, *others = source.plan.days
-    pinned = Pinned(lake, "releases", name)
-    pinned.open(
-        [dataclasses.replace(first, health=health.folder, health_digest=health.digest), *others],
-        source.plan.facts,
-    )
-    for table in ("issues_v1", "embeddings_v1", "title_predictions_v1", "similar_issues_v1", "index"):
-        pinned.members.put(table, source.members[table])
-    pinned.members.put(SOURCE_HEALTH.name, [health, *source.members[SOURCE_HEALTH.name][1:]])
-    return pinned
-
-
-def test_a_collapsed_day_stops_a_release_until_someone_takes_it_and_then_stays_taken(published, settings):
-    name = current_release_id(published)
-    assert name is not None
-    source = Pinned(published, "releases", name)
-    before = datetime.now(UTC).replace(microsecond=0)
-    stopped = collapsed(published, settings, source, "stopped")
-    with pytest.raises(StoppedError) as told:
-        publish.run(published, settings, stopped, {})
-    assert str(told.value).splitlines() == [
-        "2024-01-01: 31 issues where 412 are usual for a Monday (24 of 24 hours found), "
-        "so the day has collapsed and stops release stopped.",
-        "See what the source gave:  titler status --day 2024-01-01",
-        "Fetch it again:            titler extract --day 2024-01-01 --again; then clean it and plan another release",
-        'Accept it as it is:        titler publish --release stopped --accept 2024-01-01 --because "..."',
-    ]
-    assert told.value.event == "stopped/2024-01-01=838"  # the day and its events, whichever release it stops
-    assert current_release_id(published) == name
-    publish.run(published, settings, stopped, {"2024-01-01": "a holiday"})
-    publish.run(published, settings, collapsed(published, settings, source, "the-night-after"), {})
-    rows = dict(query(settings, "SELECT release_id, accepted FROM releases"))
-    taken, later = (json.loads(rows[release_id]) for release_id in ("stopped", "the-night-after"))
-    assert taken == later
-    assert [(one["day"], one["because"], one["by"]) for one in taken] == [
-        ("2024-01-01", "a holiday", getpass.getuser())
-    ]
-    assert before <= datetime.fromisoformat(taken[0]["at"]) <= datetime.now(UTC)
-    publish.rollback(published, settings, name)
-
-
-def test_publishing_a_release_that_others_have_followed_is_refused(published, settings):
-    now = current_release_id(published)
-    with pytest.raises(UsageError, match="To go back: titler rollback stopped"):
-        publish.run(
-            published, settings, Pinned(published, "releases", "stopped"), {"2024-01-01": "a holiday"}
-        )
-    assert publish.current(published, settings) == now
-
-
-def test_the_row_decides_and_a_lost_pointer_is_set_again(published, settings):
-    now = current_release_id(published)
-    published.put_json(POINTER, {"release_id": "stopped"})
-    assert publish.current(published, settings) == now
-    assert current_release_id(published) == now
-
-
-def test_a_day_that_is_being_ingested_again_stays_in_the_release_as_it_was(published, settings):
-    day = {"day": TWO.isoformat()}
-    before = published.current(ISSUES.name, day)
-    assert before is not None
-    changed = settings.model_copy(update={"text": settings.text.model_copy(update={"min_body_words": 30})})
-    assert extract.run(published, changed, [TWO])[0].made == 1
-    planned = plan.run(published, settings, Pinned(published, "releases", "between"))
-    assert (planned.plan, planned.days_as_before, planned.days_not_ready) == (None, (TWO.isoformat(),), ())
-    assert extract.run(published, settings, [TWO])[0].made == 0
-    assert published.current(ISSUES.name, day) == before
-    assert plan.run(published, settings, Pinned(published, "releases", "after")).days_as_before == ()
-
-
-def test_a_plan_cut_off_before_its_members_were_named_is_completed(published, settings):
-    name = current_release_id(published)
-    assert name is not None
-    source = Pinned(published, "releases", name).plan
-    cut = Pinned(published, "releases", "cut")
-    cut.open(source.days, source.facts)
-    assert SOURCE_HEALTH.name not in cut.members
-    plan.run(published, settings, cut)
-    assert len(cut.members[SOURCE_HEALTH.name]) == len(source.days)
-
-
-def test_the_oldest_issues_have_all_their_elders_as_neighbours(published, settings):
+def test_the_oldest_issues_have_all_older_issues_as_neighbours(published, settings):
     ages = query(settings, "SELECT issue_id FROM similar_issues GROUP BY issue_id HAVING COUNT(*) < 10")
     name = current_release_id(published)
     assert name is not None
@@ -343,74 +168,6 @@ def test_the_oldest_issues_have_all_their_elders_as_neighbours(published, settin
         .to_pylist()[1:10]
     )
     assert sorted(row[0] for row in ages) == sorted(oldest)
-
-
-def test_an_index_with_too_low_a_recall_stores_no_neighbours(published, settings):
-    name = current_release_id(published)
-    assert name is not None
-    source = Pinned(published, "releases", name)
-    low = Pinned(published, "releases", "low")
-    low.open(source.plan.days, source.plan.facts)
-    low.members.put(EMBEDDINGS.name, source.members[EMBEDDINGS.name])
-    with pytest.raises(StoppedError, match=r"recall@10 is 0\.\d+ over 200 issues, expected at least 0\.99"):
-        index.run(published, low, Index(trees=1, search_k=1, min_recall=0.99))
-    assert SIMILAR_ISSUES.name not in low.members
-    assert index.run(published, low, Index(trees=20)).figures["recall_at_10"] > 0.9
-
-
-def test_a_worse_model_is_promoted_only_by_force_and_the_former_champion_is_kept(published, settings):
-    former = serving_status.status(published, settings)["model"]["name"]
-    challenger = Pinned(published, "models", "challenger")
-    asked = vocab.ModelRequest("2024-01-01", "2024-01-02", epochs=1)
-    vocab.run(published, settings, challenger, asked)
-    with pytest.raises(UsageError, match="challenger is open already"):
-        vocab.run(published, settings, challenger, vocab.ModelRequest(epochs=2))
-    assert (
-        vocab.run(published, settings, challenger, vocab.ModelRequest()).rows
-        == vocab.run(published, settings, challenger, asked).rows
-    )
-    vectorize.run(published, settings, challenger)
-    train.run(published, settings, challenger)
-    with pytest.raises(UsageError, match="challenger was not evaluated"):
-        promote.run(published, settings, challenger)
-    figures = evaluate.run(published, settings, challenger)
-    assert figures["champion"] == former
-    near = figures["retrieval"]
-    equal = {
-        **figures,
-        "rougeL": figures["champion_rougeL"] - 0.5,
-        "retrieval": {**near, "recall_at_10": near["champion_recall_at_10"]},
-    }
-    for worse, told in (
-        (
-            {"rougeL": figures["champion_rougeL"] - 5},
-            r"ROUGE-L .* where it has .* 0\.5 less is allowed \(model\.promotion_margin\)\.",
-        ),
-        (
-            {"retrieval": {**near, "recall_at_10": near["champion_recall_at_10"] - 0.03}},
-            r"R@10 -?\d\.\d{3} among \d+ .* 0\.02 less is allowed \(model\.promotion_retrieval_margin\)\.",
-        ),
-    ):
-        challenger.notes[evaluate.EVALUATION] = {**equal, **worse}
-        with pytest.raises(
-            promote.WorseError, match=rf"challenger is worse than the champion {former}: {told}"
-        ):
-            promote.run(published, settings, challenger)
-    challenger.notes[evaluate.EVALUATION] = {
-        name: value for name, value in equal.items() if name != "retrieval"
-    }
-    with pytest.raises(
-        UsageError, match="challenger was evaluated by an earlier Titler, which did not measure retrieval"
-    ):
-        promote.run(published, settings, challenger)
-    assert serving_status.status(published, settings)["model"]["name"] == former
-    assert promote.run(published, settings, challenger, force_because="a test")["moved"]
-    tracking = open_tracking(settings, published)
-    assert [version.model for version in tracking.champion_and_previous()] == ["challenger", former]
-    tracking.promote(former)
-    challenger.notes[evaluate.EVALUATION] = equal
-    assert promote.run(published, settings, challenger)["moved"]
-    tracking.promote(former)
 
 
 def run_of(lake: Lake, settings: Settings, model: str) -> tuple[Any, Path]:
@@ -427,7 +184,7 @@ def rows_of(file: Path) -> list[dict[str, Any]]:
     return [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
 
 
-def test_a_run_holds_all_that_its_model_was_made_of(published, settings):
+def test_a_run_lists_the_days_batches_and_settings_of_its_model(published, settings):
     name = serving_status.status(published, settings)["model"]["name"]
     run, artifacts = run_of(published, settings, name)
     model = Pinned(published, "models", name)
@@ -460,7 +217,7 @@ def test_a_run_holds_all_that_its_model_was_made_of(published, settings):
     ]
 
 
-def test_a_run_says_what_its_model_is_worth_and_what_it_took(published, settings):
+def test_a_run_has_the_models_scores_time_and_memory(published, settings):
     name = serving_status.status(published, settings)["model"]["name"]
     run, artifacts = run_of(published, settings, name)
     found = run.data.metrics
@@ -497,50 +254,6 @@ def test_a_run_says_what_its_model_is_worth_and_what_it_took(published, settings
     assert all(found[f"usage/{name}"] > 0 for name in took)
 
 
-def test_a_model_gives_only_the_titles_that_keep_to_the_precision_asked_for(published, settings):
-    careful = settings.model_copy(
-        update={"model": settings.model.model_copy(update={"abstain_precision": 0.5})}
-    )
-    model = Pinned(published, "models", "careful")
-    vocab.run(published, careful, model, vocab.ModelRequest())
-    vectorize.run(published, careful, model)
-    manifest = train.run(published, careful, model)
-    figures = evaluate.run(published, careful, model)
-    least, sure = manifest.figures["abstain_below"], figures["confidence"]
-    assert sure["abstain_below"] == least > 0
-    assert sure["alike"] < 0.5
-    assert (figures["abstained"] == 1) == (sure["alike_given"] is None)
-    assert sure["alike_given"] is None or sure["alike_given"] >= 0.5
-    assert 0 < figures["abstained"] <= 1
-
-
-def test_collect_removes_what_nobody_names_and_readers_notice_nothing(published, settings):
-    current = current_release_id(published)
-    rows = query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id")
-    orphan = published.draft(ISSUES.name, {"day": "2024-01-01"})
-    orphan.write_file("part-00000.parquet", b"never committed")
-    assert collect.run(published, settings).batches == 0  # all is younger than the grace
-    tight = settings.model_copy(update={"release": settings.release.model_copy(update={"keep": 1})})
-    collected = collect.run(published, tight, now=LATER)
-    assert collected.batches >= 1
-    assert pinned_names(published, "releases") == [current]
-    assert (
-        query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id") == rows
-    )
-    assert collect.run(published, tight, now=LATER).batches == 0
-    assert queries.similar(published, settings, "the parser crashes when the file is empty", 2)
-
-
-def test_extraction_again_of_the_same_hours_changes_nothing_downstream(published, settings):
-    before = published.current(ISSUES.name, {"day": ONE.isoformat()})
-    outcome, _ = extract.run(published, settings, [ONE], again=True)
-    assert before is not None
-    assert outcome.made == 1
-    assert outcome.manifests[0].digest == before.digest
-    assert clean.run(published, settings, [ONE.isoformat()]).made == 0
-    assert plan.run(published, settings, Pinned(published, "releases", "again")).plan is None
-
-
 def test_the_command_answers_in_json_and_refuses_in_one_line(published, settings, hours):
     def titler(*arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {
@@ -564,22 +277,3 @@ def test_the_command_answers_in_json_and_refuses_in_one_line(published, settings
     assert "Traceback" not in nothing.stderr
     assert titler("nosuch").returncode == 2
     assert titler("extract", "--from", "2024-01-02", "--to", "2024-01-01").returncode == 2
-
-
-def test_embeddings_are_published_where_the_settings_say_so(published, settings, monkeypatch):
-    counts = "SELECT (SELECT COUNT(*) FROM title_predictions), (SELECT COUNT(*) FROM embeddings), (SELECT MAX(LEN(embedding)) FROM embeddings)"
-    name = current_release_id(published)
-    assert name is not None
-    issues = query(settings, counts)[0][0]
-    assert query(settings, counts) == [(issues, 0, None)]
-    with_embeddings = settings.model_copy(
-        update={"warehouse": settings.warehouse.model_copy(update={"embeddings": True})}
-    )
-    publish.run(published, with_embeddings, Pinned(published, "releases", name), {})
-    assert query(settings, counts) == [(issues, issues, 24)]
-    monkeypatch.setattr(whole_job, "new_id", lambda: "29991231T000000Z")
-    whole_job.run(Context.of(with_embeddings), [FOUR], retrain=False, variant=None, epochs=None)
-    more = query(settings, counts)[0][0]
-    assert more > issues
-    assert query(settings, counts) == [(more, more, 24)]
-    assert query(settings, "SELECT DISTINCT release_id FROM embeddings") == [("29991231T000000Z",)]

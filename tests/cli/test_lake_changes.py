@@ -1,0 +1,370 @@
+"""Changes of a lake that has a release: a new day, rollback, promotion, collection.
+
+Each test changes its own copy of the lake.
+"""
+
+import dataclasses
+import getpass
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from pipeline.cli import whole_job
+from pipeline.cli.options import Context
+from pipeline.contracts import EMBEDDINGS, ISSUES, PREDICTOR, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
+from pipeline.errors import StoppedError, UsageError
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned, pinned_names
+from pipeline.releases.current import POINTER, current_release_id, require_current
+from pipeline.serving import queries
+from pipeline.serving import status as serving_status
+from pipeline.settings import Index, Settings
+from pipeline.stages import (
+    clean,
+    collect,
+    embed,
+    evaluate,
+    extract,
+    index,
+    plan,
+    predict,
+    promote,
+    publish,
+    train,
+    vectorize,
+    vocab,
+)
+from pipeline.tracking import open_tracking
+from tests.support import lakes
+
+LATER = datetime.now(UTC) + timedelta(days=30)
+ONE, TWO, THREE, FOUR = (date(2024, 1, day) for day in range(1, 5))
+
+
+@pytest.fixture
+def settings(copied_settings: Settings) -> Settings:
+    return copied_settings
+
+
+@pytest.fixture
+def published(settings: Settings) -> Lake:
+    """A lake with two days, a champion and a release."""
+    return Lake(settings.lake.root)
+
+
+def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(settings.warehouse_path, read_only=True) as connection:
+        return connection.sql(sql).fetchall()
+
+
+def test_the_same_stages_again_do_nothing(published, settings):
+    days = [ONE.isoformat(), TWO.isoformat()]
+    name = current_release_id(published)
+    assert name is not None
+    current = Pinned(published, "releases", name)
+    assert extract.run(published, settings, [ONE, TWO])[0].made == 0
+    assert clean.run(published, settings, days).made == 0
+    assert vectorize.run(published, settings, current).made == 0
+    assert embed.run(published, current).made == 0
+    assert predict.run(published, current).made == 0
+
+
+def test_only_the_new_day_is_embedded_and_rollback_restores_the_release_before(
+    published, settings, monkeypatch
+):
+    before = current_release_id(published)
+    assert before is not None
+    old = query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id")
+    # In the same second the default name would be the same.
+    monkeypatch.setattr(whole_job, "new_id", lambda: "20991231T000000Z")
+    whole_job.run(Context.of(settings), [THREE], retrain=False, variant=None, epochs=None)
+    now = Pinned(published, "releases", "20991231T000000Z")
+    assert current_release_id(published) == now.name
+    first = Pinned(published, "releases", before)
+    for table in (EMBEDDINGS.name, TITLE_PREDICTIONS.name, SIMILAR_ISSUES.name):
+        assert [m.batch_id for m in now.members[table]][:2] == [m.batch_id for m in first.members[table]]
+        assert len(now.members[table]) == 3
+    publish.rollback(published, settings, before)
+    assert query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id") == old
+    statuses = dict(query(settings, "SELECT release_id, status FROM releases"))
+    assert statuses == {before: "current", now.name: "rolled_back"}
+    publish.rollback(published, settings, now.name)
+    assert current_release_id(published) == now.name
+
+
+def collapsed(lake: Lake, settings: Settings, source: Pinned, name: str) -> Pinned:
+    """A release like `source`, whose first day has collapsed."""
+    why = "31 issues where 412 are usual for a Monday"
+    figures = {
+        **source.members[SOURCE_HEALTH.name][0].figures,
+        "verdict": "collapsed",
+        "usual_issues": 412,
+        "reason": why,
+    }
+    draft = lake.draft(SOURCE_HEALTH.name, {"day": ONE.isoformat()}, ("collapsed",))
+    draft.write_table(
+        "part-00000.parquet",
+        pa.Table.from_pylist([{**figures, "day": ONE}], schema=SOURCE_HEALTH.schema),
+        SOURCE_HEALTH,
+    )
+    health = draft.commit(figures)
+    extract.run(lake, settings, [ONE])  # reuses the day's batch
+    first, *others = source.plan.days
+    pinned = Pinned(lake, "releases", name)
+    pinned.open(
+        [dataclasses.replace(first, health=health.folder, health_digest=health.digest), *others],
+        source.plan.facts,
+    )
+    for table in ("issues_v1", "embeddings_v1", "title_predictions_v1", "similar_issues_v1", "index"):
+        pinned.members.put(table, source.members[table])
+    pinned.members.put(SOURCE_HEALTH.name, [health, *source.members[SOURCE_HEALTH.name][1:]])
+    return pinned
+
+
+def test_a_collapsed_day_stops_a_release_until_a_person_accepts_it_once(published, settings):
+    name = current_release_id(published)
+    assert name is not None
+    source = Pinned(published, "releases", name)
+    before = datetime.now(UTC).replace(microsecond=0)
+    stopped = collapsed(published, settings, source, "stopped")
+    with pytest.raises(StoppedError) as error:
+        publish.run(published, settings, stopped, {})
+    assert str(error.value).splitlines() == [
+        "2024-01-01: 31 issues where 412 are usual for a Monday (24 of 24 hours found), "
+        "so the day has collapsed and stops release stopped.",
+        "See what the source gave:  titler status --day 2024-01-01",
+        "Fetch it again:            titler extract --day 2024-01-01 --again; "
+        "then clean it and plan another release",
+        'Accept it as it is:        titler publish --release stopped --accept 2024-01-01 --because "..."',
+    ]
+    assert error.value.event == "stopped/2024-01-01=838"  # the day and its events, without the release
+    assert current_release_id(published) == name
+    publish.run(published, settings, stopped, {"2024-01-01": "a holiday"})
+    publish.run(published, settings, collapsed(published, settings, source, "the-night-after"), {})
+    rows = dict(query(settings, "SELECT release_id, accepted FROM releases"))
+    first, next_night = (json.loads(rows[release_id]) for release_id in ("stopped", "the-night-after"))
+    assert first == next_night
+    assert [(accepted["day"], accepted["because"], accepted["by"]) for accepted in first] == [
+        ("2024-01-01", "a holiday", getpass.getuser())
+    ]
+    assert before <= datetime.fromisoformat(first[0]["at"]) <= datetime.now(UTC)
+
+
+def publish_collapsed(lake: Lake, settings: Settings, source: Pinned, name: str) -> None:
+    """Publishes a release like `source`, whose first day has collapsed and is accepted."""
+    publish.run(lake, settings, collapsed(lake, settings, source, name), {"2024-01-01": "a holiday"})
+
+
+def test_publishing_a_release_that_is_older_than_the_current_one_is_refused(published, settings):
+    source = require_current(published)
+    publish_collapsed(published, settings, source, "older")
+    publish_collapsed(published, settings, source, "newer")
+    with pytest.raises(UsageError, match="To make it current again: titler rollback older"):
+        publish.run(published, settings, Pinned(published, "releases", "older"), {"2024-01-01": "a holiday"})
+    assert publish.current(published, settings) == "newer"
+
+
+def test_a_pointer_that_differs_from_the_warehouses_row_is_corrected(published, settings):
+    source = require_current(published)
+    publish_collapsed(published, settings, source, "current")
+    published.put_json(POINTER, {"release_id": source.name})
+    assert publish.current(published, settings) == "current"
+    assert current_release_id(published) == "current"
+
+
+def test_a_day_that_was_extracted_again_but_not_cleaned_stays_in_the_release_as_before(published, settings):
+    day = {"day": TWO.isoformat()}
+    before = published.current(ISSUES.name, day)
+    assert before is not None
+    changed = settings.model_copy(update={"text": settings.text.model_copy(update={"min_body_words": 30})})
+    assert extract.run(published, changed, [TWO])[0].made == 1
+    planned = plan.run(published, settings, Pinned(published, "releases", "between"))
+    assert (planned.plan, planned.days_as_before, planned.days_not_ready) == (None, (TWO.isoformat(),), ())
+    assert extract.run(published, settings, [TWO])[0].made == 0
+    assert published.current(ISSUES.name, day) == before
+    assert plan.run(published, settings, Pinned(published, "releases", "after")).days_as_before == ()
+
+
+def test_a_plan_that_was_interrupted_before_it_listed_its_members_is_completed(published, settings):
+    name = current_release_id(published)
+    assert name is not None
+    source = Pinned(published, "releases", name).plan
+    cut = Pinned(published, "releases", "cut")
+    cut.open(source.days, source.facts)
+    assert SOURCE_HEALTH.name not in cut.members
+    plan.run(published, settings, cut)
+    assert len(cut.members[SOURCE_HEALTH.name]) == len(source.days)
+
+
+def test_an_index_with_too_low_a_recall_stores_no_neighbours(published, settings):
+    name = current_release_id(published)
+    assert name is not None
+    source = Pinned(published, "releases", name)
+    low = Pinned(published, "releases", "low")
+    low.open(source.plan.days, source.plan.facts)
+    low.members.put(EMBEDDINGS.name, source.members[EMBEDDINGS.name])
+    with pytest.raises(StoppedError, match=r"recall@10 over 200 issues is 0\.\d+, expected at least 0\.99"):
+        index.run(published, low, Index(trees=1, search_k=1, min_recall=0.99))
+    assert SIMILAR_ISSUES.name not in low.members
+    assert index.run(published, low, Index(trees=20)).figures["recall_at_10"] > 0.9
+
+
+CHALLENGER = vocab.ModelRequest("2024-01-01", "2024-01-02", epochs=1)
+
+
+@pytest.fixture(scope="module")
+def trained_settings(built_settings, tmp_path_factory) -> Settings:
+    """The settings of a lake with a second model, `challenger`, trained to abstain and evaluated."""
+    copied = lakes.copy_lake(built_settings, tmp_path_factory.mktemp("trained") / "lake")
+    settings = copied.model_copy(update={"model": copied.model.model_copy(update={"abstain_precision": 0.5})})
+    lake = Lake(settings.lake.root)
+    challenger = Pinned(lake, "models", "challenger")
+    vocab.run(lake, settings, challenger, CHALLENGER)
+    vectorize.run(lake, settings, challenger)
+    train.run(lake, settings, challenger)
+    evaluate.run(lake, settings, challenger)
+    return settings
+
+
+@pytest.fixture
+def trained(trained_settings, tmp_path) -> Context:
+    """A copy of the lake with two models."""
+    return Context.of(lakes.copy_lake(trained_settings, tmp_path / "trained"))
+
+
+def test_a_model_that_is_open_keeps_its_request(trained):
+    challenger = Pinned(trained.lake, "models", "challenger")
+    with pytest.raises(UsageError, match="challenger is open already"):
+        vocab.run(trained.lake, trained.settings, challenger, vocab.ModelRequest(epochs=2))
+    assert (
+        vocab.run(trained.lake, trained.settings, challenger, vocab.ModelRequest()).rows
+        == vocab.run(trained.lake, trained.settings, challenger, CHALLENGER).rows
+    )
+
+
+def test_a_model_that_was_not_evaluated_is_not_promoted(trained):
+    trained.lake.delete(f"models/challenger/{evaluate.EVALUATION}.json")
+    with pytest.raises(UsageError, match="challenger was not evaluated"):
+        promote.run(trained.lake, trained.settings, Pinned(trained.lake, "models", "challenger"))
+
+
+def equal_figures(challenger: Pinned) -> dict[str, Any]:
+    """The model's evaluation, as if it were as good as the champion, within the margins."""
+    figures = challenger.notes[evaluate.EVALUATION]
+    retrieval = {**figures["retrieval"], "recall_at_10": figures["retrieval"]["champion_recall_at_10"]}
+    return {**figures, "rougeL": figures["champion_rougeL"] - 0.5, "retrieval": retrieval}
+
+
+def test_a_worse_model_is_not_promoted(trained):
+    former = serving_status.status(trained.lake, trained.settings)["model"]["name"]
+    challenger = Pinned(trained.lake, "models", "challenger")
+    equal = equal_figures(challenger)
+    assert equal["champion"] == former
+    recall = equal["retrieval"]["recall_at_10"]
+    for worse, message in (
+        (
+            {"rougeL": equal["champion_rougeL"] - 5},
+            r"ROUGE-L .* at most 0\.5 less is allowed \(model\.promotion_margin\)\.",
+        ),
+        (
+            {"retrieval": {**equal["retrieval"], "recall_at_10": recall - 0.03}},
+            r"recall@10 among \d+ .* at most 0\.02 less is allowed \(model\.promotion_retrieval_margin\)\.",
+        ),
+    ):
+        challenger.notes[evaluate.EVALUATION] = {**equal, **worse}
+        with pytest.raises(
+            promote.WorseError, match=rf"challenger is worse than the champion {former}: {message}"
+        ):
+            promote.run(trained.lake, trained.settings, challenger)
+    assert serving_status.status(trained.lake, trained.settings)["model"]["name"] == former
+
+
+def test_a_model_whose_retrieval_was_not_measured_is_not_promoted(trained):
+    challenger = Pinned(trained.lake, "models", "challenger")
+    figures = equal_figures(challenger)
+    del figures["retrieval"]
+    challenger.notes[evaluate.EVALUATION] = figures
+    with pytest.raises(UsageError, match="which did not measure retrieval"):
+        promote.run(trained.lake, trained.settings, challenger)
+
+
+def test_a_worse_model_is_promoted_by_force_and_the_former_champion_is_kept(trained):
+    former = serving_status.status(trained.lake, trained.settings)["model"]["name"]
+    challenger = Pinned(trained.lake, "models", "challenger")
+    equal = equal_figures(challenger)
+    challenger.notes[evaluate.EVALUATION] = {**equal, "rougeL": equal["champion_rougeL"] - 5}
+    assert promote.run(trained.lake, trained.settings, challenger, force_because="a test")["moved"]
+    tracking = open_tracking(trained.settings, trained.lake)
+    assert [version.model for version in tracking.champion_and_previous()] == ["challenger", former]
+
+
+def test_an_equal_model_is_promoted(trained):
+    challenger = Pinned(trained.lake, "models", "challenger")
+    challenger.notes[evaluate.EVALUATION] = equal_figures(challenger)
+    assert promote.run(trained.lake, trained.settings, challenger)["moved"]
+    assert serving_status.status(trained.lake, trained.settings)["model"]["name"] == "challenger"
+
+
+def test_a_model_abstains_below_the_confidence_that_reaches_the_set_precision(trained):
+    challenger = Pinned(trained.lake, "models", "challenger")
+    threshold = challenger.members[PREDICTOR][0].figures["abstain_below"]
+    figures = challenger.notes[evaluate.EVALUATION]
+    confidence = figures["confidence"]
+    assert confidence["abstain_below"] == threshold > 0
+    assert confidence["alike"] < 0.5
+    assert (figures["abstained"] == 1) == (confidence["alike_given"] is None)
+    assert confidence["alike_given"] is None or confidence["alike_given"] >= 0.5
+    assert 0 < figures["abstained"] <= 1
+
+
+def test_collect_removes_batches_without_references_and_queries_return_the_same(published, settings):
+    current = current_release_id(published)
+    rows = query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id")
+    orphan = published.draft(ISSUES.name, {"day": "2024-01-01"})
+    orphan.write_file("part-00000.parquet", b"never committed")
+    assert collect.run(published, settings).batches == 0  # all is younger than the grace period
+    tight = settings.model_copy(update={"release": settings.release.model_copy(update={"keep": 1})})
+    collected = collect.run(published, tight, now=LATER)
+    assert collected.batches >= 1
+    assert pinned_names(published, "releases") == [current]
+    assert (
+        query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id") == rows
+    )
+    assert collect.run(published, tight, now=LATER).batches == 0
+    assert queries.similar(published, settings, "the parser crashes when the file is empty", 2)
+
+
+def test_extracting_the_same_hours_again_changes_nothing_downstream(published, settings):
+    before = published.current(ISSUES.name, {"day": ONE.isoformat()})
+    outcome, _ = extract.run(published, settings, [ONE], again=True)
+    assert before is not None
+    assert outcome.made == 1
+    assert outcome.manifests[0].digest == before.digest
+    assert clean.run(published, settings, [ONE.isoformat()]).made == 0
+    assert plan.run(published, settings, Pinned(published, "releases", "again")).plan is None
+
+
+def test_embeddings_are_published_where_the_settings_say_so(published, settings, monkeypatch):
+    counts = """
+        SELECT (SELECT COUNT(*) FROM title_predictions), (SELECT COUNT(*) FROM embeddings),
+            (SELECT MAX(LEN(embedding)) FROM embeddings)
+    """
+    name = current_release_id(published)
+    assert name is not None
+    issues = query(settings, counts)[0][0]
+    assert query(settings, counts) == [(issues, 0, None)]
+    with_embeddings = settings.model_copy(
+        update={"warehouse": settings.warehouse.model_copy(update={"embeddings": True})}
+    )
+    publish.run(published, with_embeddings, Pinned(published, "releases", name), {})
+    assert query(settings, counts) == [(issues, issues, 24)]
+    monkeypatch.setattr(whole_job, "new_id", lambda: "29991231T000000Z")
+    whole_job.run(Context.of(with_embeddings), [FOUR], retrain=False, variant=None, epochs=None)
+    more = query(settings, counts)[0][0]
+    assert more > issues
+    assert query(settings, counts) == [(more, more, 24)]
+    assert query(settings, "SELECT DISTINCT release_id FROM embeddings") == [("29991231T000000Z",)]
