@@ -21,7 +21,10 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def write_issues(lake: Lake, day: str, *openings: tuple[int, int, str]) -> tuple[str, str]:
-    """Writes a day with openings: (issue id, hour of 2015-01-05, event id); returns the day and the folder."""
+    """Writes a day with openings: (issue id, hour, event id). The date is the same for all days.
+
+    Returns the day and the folder of its batch.
+    """
     rows = [
         {**issue(number, "t", None), "created_at": datetime(2015, 1, 5, hour, tzinfo=UTC), "event_id": event}
         for number, hour, event in openings

@@ -8,6 +8,7 @@ import pytest
 from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned, pin_days
 
 
@@ -138,14 +139,18 @@ def test_manifests_that_releases_share_are_read_once(lake, monkeypatch):
     batch = lake.draft(TOKENS.name, {"day": "2015-01-01"}).commit()
     for name in ("a", "b"):
         Pinned(lake, "releases", name).members.put(TOKENS.name, [batch])
-    read, manifest_of = [], Lake.manifest
-    monkeypatch.setattr(
-        Lake, "manifest", lambda self, folder: read.append(folder) or manifest_of(self, folder)
-    )
-    manifests = {}
+    folders_read: list[str] = []
+    read_manifest = Lake.manifest
+
+    def recorded(lake: Lake, folder: str) -> Manifest:
+        folders_read.append(folder)
+        return read_manifest(lake, folder)
+
+    monkeypatch.setattr(Lake, "manifest", recorded)
+    manifests: dict[str, Manifest] = {}
     for name in ("a", "b"):
         assert Pinned(lake, "releases", name, manifests).members[TOKENS.name] == [batch]
-    assert read == [batch.folder]
+    assert folders_read == [batch.folder]
 
 
 def test_notes_are_stored_beside_the_plan(lake):
