@@ -59,7 +59,7 @@ def test_the_help_of_a_verb_ends_with_an_example_that_parses(verb):
         (["embed"], "Missing option '--release'"),
         (["embed", "--release", "none"], "No release is named none"),
         (["train", "none"], "No model is named none"),
-        (["evaluate", "none"], "none has no predictor yet"),
+        (["evaluate", "none"], "No model is named none"),
         (["train"], "No model was given."),
         (["train", "m", "--epochs", "3"], "fixed when it is opened"),
         (["evaluate", "--downstream"], "--downstream needs --from-file"),

@@ -28,6 +28,7 @@ def commit(lake: Lake, table: str, rows: int) -> Manifest:
 def release(tmp_path: Path) -> Pinned:
     """A release with issues and source health, but without titles."""
     release = Pinned(Lake(str(tmp_path)), "releases", "r")
+    release.open([], {})
     for table, rows in ((ISSUES.name, 3), (SOURCE_HEALTH.name, 1)):
         release.members.put(table, [commit(release.lake, table, rows)])
     return release
