@@ -1,4 +1,4 @@
-"""The records of published releases, and which releases are retained."""
+"""The records of published releases."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import pytest
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.records import RECORD, published_records, read_record
-from pipeline.releases.retention import retained_releases
 from pipeline.settings import LakeSettings, Settings
-from pipeline.settings import Release as ReleaseSettings
 
 
 @pytest.fixture
@@ -25,10 +23,6 @@ def lake(tmp_path: Path) -> Lake:
     return lake
 
 
-def settings_of(lake: Lake, keep: int = 10) -> Settings:
-    return Settings(lake=LakeSettings(root=lake.root), release=ReleaseSettings(keep=keep))
-
-
 def test_a_release_that_was_never_published_has_no_record(lake: Lake) -> None:
     assert read_record(lake, "unpublished") is None
     assert read_record(lake, "unknown") is None
@@ -36,21 +30,5 @@ def test_a_release_that_was_never_published_has_no_record(lake: Lake) -> None:
 
 
 def test_records_are_in_the_order_in_which_they_last_became_current(lake: Lake) -> None:
-    records = published_records(lake, settings_of(lake))
+    records = published_records(lake, Settings(lake=LakeSettings(root=lake.root)))
     assert [record["release_id"] for record in records] == ["c", "a", "b"]
-
-
-@pytest.mark.parametrize(
-    ("current", "keep", "retained"),
-    [
-        ("b", 10, ["b", "a", "c"]),
-        ("b", 2, ["b", "a"]),
-        ("b", 1, ["b"]),
-        ("c", 2, ["c", "b"]),
-        (None, 2, ["b"]),
-    ],
-)
-def test_the_current_release_and_the_latest_others_are_retained(
-    lake: Lake, current: str | None, keep: int, retained: list[str]
-) -> None:
-    assert retained_releases(lake, settings_of(lake, keep), current) == retained

@@ -1,0 +1,123 @@
+"""What each stage prints when it is done."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeline.cli import stage_reports
+from pipeline.compute.derived_batches import Outcome
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pinned import PinnedDay, Plan
+from pipeline.settings import Release, Settings
+from pipeline.stages.collect import Collected
+from pipeline.stages.plan import PlanOutcome
+
+LAKE = Lake("/lake")
+
+
+def manifest(table: str = "tokens_v1", rows: int = 0, **figures: Any) -> Manifest:
+    return Manifest(table, {"day": "2015-01-01"}, "b", "k", "d", rows, (), (), {}, figures, "")
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("rows", "made", "line"),
+    [
+        ([1000, 234], 2, "clean: 1,234 rows, 2 days made -> /lake/tokens_v1"),
+        ([1, 0], 1, "clean: 1 row, 1 day made, 1 day reused -> /lake/tokens_v1"),
+        ([3], 0, "clean: 3 rows, 0 days made, 1 day reused -> /lake/tokens_v1"),
+    ],
+)
+def test_batches_that_were_made_and_reused(
+    capsys: pytest.CaptureFixture[str], rows: list[int], made: int, line: str
+) -> None:
+    outcome = Outcome(tuple(manifest(rows=number) for number in rows), made)
+    stage_reports.batches(LAKE, "clean", outcome)
+    assert printed(capsys) == [line]
+
+
+def test_the_time_and_memory_of_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    stage_reports.timing("clean", 1.25, 1234.5, 0.0)
+    stage_reports.timing("clean", 61.0, 300.0, 250.0)
+    assert printed(capsys) == [
+        "    clean took 1.2 s; peak memory 1,234 MiB",
+        "    clean took 61.0 s; peak memory 300 MiB, of a worker 250 MiB",
+    ]
+
+
+def test_the_figures_of_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    values = {"epoch": 2, "loss": 1.5, "seconds": 3.4}
+    stage_reports.epoch(SimpleNamespace(group="contrast", accuracy=0.25, **values))
+    stage_reports.epoch(
+        SimpleNamespace(group="train", validation_loss=2.0, validation_token_accuracy=0.5, **values)
+    )
+    assert printed(capsys) == [
+        "    contrast 2: loss 1.5000, own body nearest 25.0%, 3 s",
+        "    epoch 2: loss 1.5000, validation loss 2.0000, next token right 50.0%, 3 s",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "lines"),
+    [
+        (0, []),
+        (0.25, ["    it abstains below a confidence of 0.25"]),
+        (
+            1.1,
+            [
+                "    it will always abstain: no threshold reached model.abstain_precision; "
+                "train another with a lower one"
+            ],
+        ),
+    ],
+)
+def test_a_trained_model_and_when_it_abstains(
+    capsys: pytest.CaptureFixture[str], threshold: float, lines: list[str]
+) -> None:
+    figures = {"variant": "gru", "epochs": 1, "validation_loss": 2.0, "version": "3", "mlflow_run": "run"}
+    predictor = manifest("predictor", **figures, abstain_below=threshold)
+    settings = Settings()
+    stage_reports.trained(LAKE, settings, "m", predictor)
+    assert printed(capsys) == [
+        "train: model m (gru), 1 epoch, best validation loss 2.0000 -> /lake/predictor/day=2015-01-01/b",
+        *lines,
+        f"    MLflow run run, version 3 of titler -> {settings.tracking_uri}",
+    ]
+
+
+def test_a_plan_that_opened_a_release(capsys: pytest.CaptureFixture[str]) -> None:
+    days = tuple(PinnedDay(day, "", "", "", "", "", "") for day in ("2015-01-01", "2015-01-03"))
+    plan = Plan(days, {"2015-01-03": [7, 8]}, {"model": "m"}, "")
+    outcome = PlanOutcome(plan, "", ("2015-01-01",), ("2015-01-04",), ("2015-01-03",))
+    stage_reports.planned("r", outcome)
+    assert printed(capsys) == [
+        "plan: release r, model m, 2 days from 2015-01-01 to 2015-01-03",
+        "    2 issues opened again on a later day: the earliest event counts",
+        "    being ingested again, so pinned as before: 2015-01-01",
+        "    not cleaned yet, so left out: 2015-01-04",
+        "    judged again, because earlier days arrived: 2015-01-03",
+    ]
+
+
+def test_a_plan_that_opened_no_release(capsys: pytest.CaptureFixture[str]) -> None:
+    stage_reports.planned("r", PlanOutcome(None, "nothing is new since release q"))
+    assert printed(capsys) == ["plan: no release opened: nothing is new since release q"]
+
+
+@pytest.mark.parametrize(("moved", "words"), [(True, "is now"), (False, "was already")])
+def test_the_champion(capsys: pytest.CaptureFixture[str], moved: bool, words: str) -> None:
+    stage_reports.promoted({"model": "m", "version": "3", "moved": moved})
+    assert printed(capsys) == [f"promote: model m (version 3) {words} champion"]
+
+
+def test_what_collect_removed(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Settings(release=Release(keep=5))
+    stage_reports.collected(settings, Collected(("r",), (), 1200))
+    assert printed(capsys) == ["collect: removed 1 release, 0 models, 1,200 batches; release.keep is 5"]
