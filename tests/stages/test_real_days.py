@@ -124,8 +124,8 @@ def test_extract_and_status_print_the_reasons(
     )
     assert capsys.readouterr().out.splitlines()[:3] == [
         "days      1 collapsed",
-        "          day         hours   events  malformed   issues  trainable  verdict",
-        "          2020-01-09  24/24        35         0         1         0  collapsed: "
+        "          day         hours  events  malformed  issues  trainable  verdict",
+        "          2020-01-09  24/24      35          0       1          0  collapsed: "
         "1 issue where 27 are usual for a Thursday",
     ]
 
