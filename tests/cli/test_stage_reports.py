@@ -81,7 +81,13 @@ def test_the_figures_of_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_trained_model_and_when_it_abstains(
     capsys: pytest.CaptureFixture[str], threshold: float, lines: list[str]
 ) -> None:
-    figures = {"variant": "gru", "epochs": 1, "validation_loss": 2.0, "version": "3", "mlflow_run": "run"}
+    figures: dict[str, Any] = {
+        "variant": "gru",
+        "epochs": 1,
+        "validation_loss": 2.0,
+        "version": "3",
+        "mlflow_run": "run",
+    }
     predictor = manifest("predictor", **figures, abstain_below=threshold)
     settings = Settings()
     stage_reports.trained(LAKE, settings, "m", predictor)
