@@ -162,7 +162,7 @@ def _fetch(file: HourFile, folder: Path) -> Path:
         filesystem.get_file(path, str(unfinished))
     except Exception as error:  # every remote file system raises its own kind
         unfinished.unlink(missing_ok=True)
-        reason = error or type(error).__name__
+        reason = str(error) or type(error).__name__
         raise SourceError(
             f"{file.path} was not downloaded completely: {reason}", "Try again later."
         ) from None
