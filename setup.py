@@ -1,4 +1,5 @@
-"""Titler's package and its dependencies. `requirements.lock` pins them with hashes; `make lock` updates it."""
+"""Titler's package and its dependencies. `requirements.lock` pins them with hashes; `make lock` updates
+it."""
 
 from setuptools import find_namespace_packages, find_packages, setup
 
@@ -28,7 +29,7 @@ RUNTIME = [
     "rouge-score",
     "s3fs>=2026",
     "sacrebleu",
-    "scikit-learn",  # the small models of `titler evaluate --downstream`; MLflow and textacy depend on it anyway
+    "scikit-learn",  # TF-IDF, AUC, the models of `titler evaluate --downstream`
     "sqlglot",
     "tenacity",  # retries with increasing waits, in place of hand-written loops
     "tensorflow-cpu",  # half the size of `tensorflow`; the GPU image replaces it

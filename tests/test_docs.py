@@ -60,9 +60,7 @@ DEMO = [  # stands for `make demo`: the same sample without Airflow, and a netwo
     "TITLER_SOURCE__HOURS=hours titler run --from 2024-01-01 --to 2024-01-02",
 ]
 SECTIONS = {
-    part.partition("\n")[0]: part
-    for part in re.split(r"(?m)^## ", OPERATIONS)[1:]
-    if fenced(part, "console")
+    part.partition("\n")[0]: part for part in re.split(r"(?m)^## ", OPERATIONS)[1:] if fenced(part, "console")
 }
 
 
@@ -203,7 +201,9 @@ def test_every_verb_is_on_its_page_once():
     assert verbs_page.PAGE.read_text(encoding="utf-8") == verbs_page.page(), (
         "run .venv/bin/python infra/verbs_page.py"
     )
-    assert sorted(re.findall(r"(?m)^### (.+)$", verbs_page.page())) == sorted(verbs_page.command_group().commands)
+    assert sorted(re.findall(r"(?m)^### (.+)$", verbs_page.page())) == sorted(
+        verbs_page.command_group().commands
+    )
 
 
 @pytest.fixture(scope="module")

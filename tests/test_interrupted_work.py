@@ -1,4 +1,5 @@
-"""Each verb killed at a seeded random step, then run again: the tables of a quiet run, and readers who notice nothing."""
+"""Each verb killed at a seeded random step, then run again: the tables of a quiet run, and readers who
+notice nothing."""
 
 from __future__ import annotations
 
@@ -79,17 +80,20 @@ VERBS = {
 }
 """The verbs in order; readers have release r1 until `publish`, r2 from then on."""
 KILLS = {
-    "extract": 2, "clean": 1, "vocab": 1, "vectorize": 1, "train": 1, "embed": 1, "predict": 1, "index": 2, "publish": 3, "collect": 2
+    "extract": 2, "clean": 1, "vocab": 1, "vectorize": 1, "train": 1, "embed": 1, "predict": 1, "index": 2,
+    "publish": 3, "collect": 2,
 }  # fmt: skip
 OF_THE_NETWORK = ("train", "embed", "predict")
 SECOND_EPOCH = (6, 7)
-"""The steps of a training behind its checkpoints of contrast and of its first epoch of titles, before that of the second."""
+"""The steps of a training behind its checkpoints of contrast and of its first epoch of titles, before that
+of the second."""
 LONG_AGO = time.time() - 30 * 24 * 3600
 
 
 @dataclass
 class Quiet:
-    """The quiet run: before each verb a copy of the lake, after it what the lake holds, and how many steps it took."""
+    """The quiet run: before each verb a copy of the lake, after it what the lake holds, and how many steps
+    it took."""
 
     hours: Path
     folder: Path
@@ -157,7 +161,8 @@ def make_old(root: Path) -> None:
 
 
 def content(lake: Lake) -> Content:
-    """Rows of every current and every pinned batch, of the warehouse's views, and MLflow's runs and versions."""
+    """Rows of every current and every pinned batch, of the warehouse's views, and MLflow's runs and
+    versions."""
     found = ingested(lake)
     for kind in ("models", "releases"):
         for name in lake.names(kind):
@@ -182,7 +187,10 @@ def content(lake: Lake) -> Content:
             if not row[1].startswith("usage/") and not row[1].endswith("seconds")
         ]
         found["metrics"] = sorted(own)
-        versions = "SELECT v.version, r.name FROM model_versions AS v JOIN runs AS r ON r.run_uuid = v.run_id ORDER BY v.version"
+        versions = (
+            "SELECT v.version, r.name FROM model_versions AS v JOIN runs AS r ON r.run_uuid = v.run_id "
+            "ORDER BY v.version"
+        )
         found["versions"] = database.execute(versions).fetchall()
     return found
 
@@ -200,8 +208,11 @@ def pinned(item: Pinned) -> Content:
 
 
 SEEN = """
-SELECT (SELECT ANY_VALUE(release_id) FROM releases WHERE status = 'current'), (SELECT COUNT(*) FROM title_predictions),
-    (SELECT COUNT(DISTINCT issue_id) FROM similar_issues), (SELECT COUNT(DISTINCT release_id) FROM title_predictions)
+SELECT
+    (SELECT ANY_VALUE(release_id) FROM releases WHERE status = 'current'),
+    (SELECT COUNT(*) FROM title_predictions),
+    (SELECT COUNT(DISTINCT issue_id) FROM similar_issues),
+    (SELECT COUNT(DISTINCT release_id) FROM title_predictions)
 """
 
 
@@ -236,7 +247,8 @@ class Reader(threading.Thread):
 
 @contextlib.contextmanager
 def reading(lake: Lake, here: settings.Settings) -> Iterator[set[tuple[Any, ...]]]:
-    """A reader meanwhile; what it saw holds afterwards nothing but the releases as they were before and are now."""
+    """A reader meanwhile; what it saw holds afterwards nothing but the releases as they were before and
+    are now."""
     before = Reader(lake, here)
     before.look()
     reader = Reader(lake, here)
@@ -312,7 +324,10 @@ set -eu
 cp -a "$LAKE" "$WORK/before"
 mount -t tmpfs -o size=64m none "$LAKE"
 cp -a "$WORK/before/." "$LAKE/"
-run() { name=$1; shift; "$@" >"$WORK/$name.out" 2>"$WORK/$name.err" && echo 0 >"$WORK/$name.rc" || echo $? >"$WORK/$name.rc"; }
+run() {
+  name=$1; shift
+  "$@" >"$WORK/$name.out" 2>"$WORK/$name.err" && echo 0 >"$WORK/$name.rc" || echo $? >"$WORK/$name.rc"
+}
 mount -o remount,ro "$LAKE"
 run readonly "$@"
 mount -o remount,rw "$LAKE"

@@ -1,12 +1,14 @@
 """What a night costs in processor time and in storage, on real issues: the figures of docs/costs.md.
 
-    TITLER_TEST_DATA=FOLDER PYTHONPATH=. .venv/bin/python tests/benchmarks/costs.py [--first 10000] [--night 1000] [--variant gru]
+    TITLER_TEST_DATA=FOLDER PYTHONPATH=. .venv/bin/python tests/benchmarks/costs.py \\
+        [--first 10000] [--night 1000] [--variant gru]
 
-A day of so many real issues is ingested, a network learns from it for one epoch, and a release is published; then a night
-comes with a second day. Each verb is a process of its own, whose processor time (user and system, its children's included) is what is
-printed, beside the memory of the largest of its processes: with the first day's and the night's issues, what a verb takes to start and what
-an issue takes can be told apart. Not so of `index`: it searches exactly among the oldest 10,000 issues, and builds anew what all days have.
-So Annoy is measured by itself, on vectors that are drawn.
+A day of so many real issues is ingested, a network learns from it for one epoch, and a release is published;
+then a night comes with a second day. Each verb is a process of its own, whose processor time (user and
+system, its children's included) is what is printed, beside the memory of the largest of its processes: with
+the first day's and the night's issues, what a verb takes to start and what an issue takes can be told apart.
+Not so of `index`: it searches exactly among the oldest 10,000 issues, and builds anew what all days have. So
+Annoy is measured by itself, on vectors that are drawn.
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ def days(first: int, night: int) -> dict[date, list[dict[str, Any]]]:
     ]
     if len(rows) < first + night:
         sys.exit(
-            f"{len(rows)} issues of GitHub in {test_data()}, expected {first + night}: ask for fewer (--first, --night)."
+            f"{len(rows)} issues of GitHub in {test_data()}, expected {first + night}: "
+            "ask for fewer (--first, --night)."
         )
     order = np.random.default_rng(SEED).permutation(len(rows))[: first + night]
     chosen = [rows[position] for position in order]
@@ -132,12 +135,13 @@ def run(environment: dict[str, str]) -> dict[str, dict[str, Took]]:
 
 
 def stored(lake: Lake) -> dict[str, tuple[int, int, int]]:
-    """Rows, bytes and files by table, over the batches of the last release: Parquet, JSON and index, with manifests and pointers."""
+    """Rows, bytes and files by table, over the batches of the last release: Parquet, JSON and index, with
+    manifests and pointers."""
     release = Pinned(lake, "releases", RELEASES[1])
-    plan = release.plan()
+    plan = release.plan
     folders = [folder for day in plan.days for folder in (day.issues, day.tokens, day.health)]
     for name in lake.names(f"releases/{release.name}/members"):
-        folders += release.member_folders(name.removesuffix(".json"))
+        folders += release.members.folders(name.removesuffix(".json"))
     found: dict[str, tuple[int, int, int]] = defaultdict(lambda: (0, 0, 0))
     for folder in dict.fromkeys([*folders, plan.facts["predictor"]]):
         manifest = lake.manifest(folder)
@@ -148,7 +152,8 @@ def stored(lake: Lake) -> dict[str, tuple[int, int, int]]:
 
 
 def indexed(count: int) -> tuple[float, int, float]:
-    """Of an index of `count` drawn vectors: processor seconds to build it, its bytes, and processor seconds of a query."""
+    """Of an index of `count` drawn vectors: processor seconds to build it, its bytes, and processor
+    seconds of a query."""
     size, settings = Model().hidden_size, Index()
     vectors = np.random.default_rng(SEED).standard_normal((count, size), dtype=np.float32)
     with tempfile.TemporaryDirectory(prefix="titler-costs-") as folder:
@@ -197,7 +202,8 @@ def main() -> None:
         tables = stored(Lake(f"{folder}/lake"))
         size = Path(folder, "lake", "warehouse.duckdb").stat().st_size
     print(
-        f"{chosen.first:,} issues on the first day, {chosen.night:,} in the night, {chosen.variant}; processor seconds"
+        f"{chosen.first:,} issues on the first day, {chosen.night:,} in the night, {chosen.variant}; "
+        "processor seconds"
     )
     print(
         f"{'verb':24} {'first day':>10} {'night':>10} {'to start':>10} {'1,000 issues':>13} {'peak MiB':>9}"

@@ -1,9 +1,12 @@
-"""Days of hour files through a team's server, infra/compose.yaml, its services as plain processes of this machine: how long, how much.
+"""Days of hour files through a team's server, infra/compose.yaml, its services as plain processes of this
+machine: how long, how much.
 
-    PYTHONPATH=.:infra .venv/bin/python tests/benchmarks/team_server.py HOURS --from 2015-06-01 --to 2015-08-29
+    PYTHONPATH=.:infra .venv/bin/python tests/benchmarks/team_server.py HOURS \\
+        --from 2015-06-01 --to 2015-08-29
 
-The days are ingested by Airflow's own backfill, a model learns for an epoch, a release is published. The lake and MLflow's files lie in the
-object store, metadata in PostgreSQL, shards are worked on by two Dask workers. Prints what each step took, the release, and what is stored.
+The days are ingested by Airflow's own backfill, a model learns for an epoch, a release is published. The lake
+and MLflow's files lie in the object store, metadata in PostgreSQL, shards are worked on by two Dask workers.
+Prints what each step took, the release, and what is stored.
 """
 
 from __future__ import annotations
@@ -73,7 +76,8 @@ def main() -> None:
                 server.finish("titler_refresh")
             status = json.loads(server.run(TASKS, "titler", "status", "--json"))
             print(
-                f"\n{len(status['days'])} days: {sorted({day['verdict'] for day in status['days']})}, release {status['release']}\n"
+                f"\n{len(status['days'])} days: {sorted({day['verdict'] for day in status['days']})}, "
+                f"release {status['release']}\n"
             )
             print(f"{'in the object store':40} {'objects':>8} {'bytes':>14}")
             for name, objects, size in stored(server.home / "volumes" / "minio" / "titler"):

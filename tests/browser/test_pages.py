@@ -1,4 +1,5 @@
-"""The pages that a newcomer opens, in a real browser, over what the whole job left behind: a lake, its MLflow, its Airflow."""
+"""The pages that a newcomer opens, in a real browser, over what the whole job left behind: a lake, its
+MLflow, its Airflow."""
 
 from __future__ import annotations
 

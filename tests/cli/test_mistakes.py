@@ -282,7 +282,13 @@ def test_a_truncated_table_is_named_and_a_repeated_extract_and_clean_mend_it(
     assert manifest is not None
     cut(copied, manifest, "part-00000.parquet")
     done = titler(copied, "clean", "--day", "2024-01-01", hours=hours, TITLER_TEXT__ENGINE="ktext")
-    refused(done, 1, f"{manifest.folder}/part-00000.parquet is ", "with another digest, expected", "Delete ")
+    refused(
+        done,
+        1,
+        f"{manifest.folder}/part-00000.parquet is ",
+        "with another digest; its manifest says",
+        "Delete ",
+    )
     assert titler(copied, "extract", "--day", "2024-01-01", "--again", hours=hours).returncode == 0
     assert titler(copied, "clean", "--day", "2024-01-01", hours=hours).returncode == 0
 
@@ -291,7 +297,12 @@ def test_a_truncated_table_is_named_and_a_repeated_extract_and_clean_mend_it(
 def test_a_truncated_index_is_named(copied: Path, name: str) -> None:
     cut(copied, current(copied).members[INDEX][0], name)
     refused(
-        titler(copied, "similar", "the parser crashes"), 1, f"/{name} is ", " bytes", "expected", "Delete "
+        titler(copied, "similar", "the parser crashes"),
+        1,
+        f"/{name} is ",
+        " bytes",
+        "its manifest says",
+        "Delete ",
     )
 
 
@@ -301,7 +312,7 @@ def test_a_vocabulary_that_does_not_fit_the_model_is_refused(copied: Path) -> No
     path = copied / manifest.folder / "body_vocabulary.json"
     whole = json.loads(path.read_text())
     path.write_text(json.dumps({**whole, "merges": whole["merges"][:-1]}, indent=0))
-    refused(titler(copied, "title", "the parser crashes"), 1, "body_vocabulary.json is ", "expected")
+    refused(titler(copied, "title", "the parser crashes"), 1, "body_vocabulary.json is ", "its manifest says")
 
 
 # What is beneath
@@ -335,7 +346,7 @@ def test_an_mlflow_database_that_someone_holds_is_waited_for_a_while(copied: Pat
     with closing(sqlite3.connect(copied / "mlflow.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         done = titler(copied, "status")
-    refused(done, 1, "its database is locked", "Wait until that is done")
+    refused(done, 1, "its database is locked", "Wait until that process ends")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""The three DAGs as a real Airflow reads them: their order, their schedules, and the commands that they come to."""
+"""The three DAGs as a real Airflow reads them: their order, their schedules, and the commands that they
+come to."""
 
 from __future__ import annotations
 

@@ -47,8 +47,8 @@ esac
 def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The messages and the calls of four runs.
 
-    Today's ingestion, whose source is late, and one of an old day; a refresh that is stopped, and one whose task
-    is killed.
+    Today's ingestion, whose source is late, and one of an old day; a refresh that is stopped, and one whose
+    task is killed.
     """
     folder = tmp_path_factory.mktemp("night")
     with serving(Webhook()) as webhook:

@@ -1,4 +1,5 @@
-"""The three DAGs once, in a real Airflow, on BigQuery's emulator: what analysts get is what the embedded warehouse gives them."""
+"""The three DAGs once, in a real Airflow, on BigQuery's emulator: what analysts get is what the embedded
+warehouse gives them."""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ TASKS = {
     "titler_train": ["vocab", "vectorize", "train", "evaluate", "promote"],
     "titler_refresh": ["plan", "vectorize", "embed", "predict", "index", "publish", "collect"],
 }
-WAY = [  # of an issue, by the datasets that OpenLineage is told of: `lake` and `warehouse` stand for where they lie
+# The way of an issue, by OpenLineage's datasets; `lake` and `warehouse` stand for their addresses.
+WAY = [
     "bigquery githubarchive.day.20240101",
     "lake issues_v1",
     "lake vectors_v1",
@@ -74,15 +76,17 @@ WAREHOUSE = [
     f"warehouse {table}_v1"
     for table in ("source_health", "title_predictions", "similar_issues", "releases", "release_members")
 ]
-FAILED = "returned a non-zero exit code"  # a command's, in a task's log; Airflow would try again five minutes later
+# In a task's log, if its command failed. Airflow would try again five minutes later.
+FAILED = "returned a non-zero exit code"
 
 
 @dataclass(frozen=True)
 class Night:
-    """What has run. `states` are those of a DAG's tasks; both settings name one lake, in which one release was published twice.
+    """What has run. `states` are those of a DAG's tasks; both settings name one lake, in which one release
+    was published twice.
 
-    All of it is left in `folder`: the lake with MLflow's database, Airflow's own with its logs, what the commands printed. `account` is the
-    file of the credentials that it ran with.
+    All of it is left in `folder`: the lake with MLflow's database, Airflow's own with its logs, what the
+    commands printed. `account` is the file of the credentials that it ran with.
     """
 
     folder: Path
@@ -176,7 +180,8 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 @pytest.fixture(scope="module")
 def night(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Night:
-    """A day ingested from BigQuery, a model trained, a release published there; then the same release in the embedded warehouse."""
+    """A day ingested from BigQuery, a model trained, a release published there; then the same release in
+    the embedded warehouse."""
     folder = tmp_path_factory.mktemp("night")
     hours = write_hours(folder / "hours")
     load_day(emulator, DAY, sorted(hours.glob("*.json.gz")))

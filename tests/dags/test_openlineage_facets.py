@@ -1,4 +1,5 @@
-"""What OpenLineage is told of a task, by the provider's own code: what the task's command wrote down, and nothing unless someone listens.
+"""What OpenLineage is told of a task, by the provider's own code: what the task's command wrote down, and
+nothing unless someone listens.
 
 The three DAGs' own events are in test_on_bigquery.py.
 """
@@ -30,7 +31,8 @@ HOURS = {
 
 
 def told(inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], code: int = 0) -> tuple[Any, Any]:
-    """What the provider takes for inputs and outputs of a task whose command writes these down and ends with `code`."""
+    """What the provider takes for inputs and outputs of a task whose command writes these down and ends
+    with `code`."""
     from airflow.providers.openlineage.extractors.base import DefaultExtractor
 
     from _titler_task import TitlerOperator

@@ -1,7 +1,9 @@
-"""The schema of Terraform's provider hashicorp/google, out of a package that infra/install_lint.sh installs, and how files are held to it.
+"""The schema of Terraform's provider hashicorp/google, out of a package that infra/install_lint.sh installs,
+and how files are held to it.
 
-It stands in for `terraform validate`, which asks the provider itself, and that is on no package registry. It knows which resources and
-arguments there are, which must be given, and which are blocks; not which values are allowed.
+It stands in for `terraform validate`, which asks the provider itself, and that is on no package registry. It
+knows which resources and arguments there are, which must be given, and which are blocks; not which values are
+allowed.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 WHERE = re.compile(
-    r"hashicorp/google/(?P<version>[\d.]+)/docs/(?P<kind>resources|data-sources)/(?P<name>\w+)#(?P<argument>\w+) "
+    r"hashicorp/google/(?P<version>[\d.]+)/docs/(?P<kind>resources|data-sources)/"
+    r"(?P<name>\w+)#(?P<argument>\w+) "
 )
 META = {"for_each", "count", "depends_on", "lifecycle", "provider", "__is_block__"}
 REFERENCE = re.compile(
@@ -43,7 +46,8 @@ class Schema:
 
     @cached_property
     def configurations(self) -> dict[str, str]:
-        """Type by the name of a resource, `google_storage_bucket`, or of a data source, `data.google_project`."""
+        """Type by the name of a resource, `google_storage_bucket`, or of a data source,
+        `data.google_project`."""
         found = {}
         for name, declared in self.types.items():
             if "TerraformMetaArguments" in str(declared.get("interfaces")):

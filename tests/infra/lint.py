@@ -1,4 +1,5 @@
-"""The programs that infra/install_lint.sh installs, for tests; they are skipped, saying so, where it was not run."""
+"""The programs that infra/install_lint.sh installs, for tests; they are skipped, saying so, where it was
+not run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""infra/cloud.toml holds what differs from a laptop, and the doctor says what is missing for it, in the order in which it is needed."""
+"""infra/cloud.toml holds what differs from a laptop, and the doctor says what is missing for it, in the
+order in which it is needed."""
 
 from __future__ import annotations
 

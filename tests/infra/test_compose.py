@@ -1,4 +1,5 @@
-"""A team's server from infra/compose.yaml: its services as plain processes, the lake in the object store, a release by Airflow."""
+"""A team's server from infra/compose.yaml: its services as plain processes, the lake in the object store,
+a release by Airflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""infra/compose.yaml: Compose's own schema, programs and settings that there are, secrets that compose_env.py makes, loopback alone."""
+"""infra/compose.yaml: Compose's own schema, programs and settings that there are, secrets that
+compose_env.py makes, loopback alone."""
 
 from __future__ import annotations
 

@@ -21,7 +21,8 @@ def lake(tmp_path):
             ) AS t(issue_id, repo, title, predicted_title, confidence)""")
         warehouse.execute("""
             CREATE TABLE similar_issues AS SELECT * FROM (VALUES
-              (1, 1, 'Crash at start', 0.1234, true), (1, 2, 'Crash', 0.5, false), (1, 3, 'Slow start', 0.75, false)
+              (1, 1, 'Crash at start', 0.1234, true), (1, 2, 'Crash', 0.5, false),
+              (1, 3, 'Slow start', 0.75, false)
             ) AS t(issue_id, rank, similar_title, distance, near_duplicate)""")
     return tmp_path
 
@@ -43,7 +44,8 @@ def test_an_abstention_says_so(capsys, lake):
 
 def test_neighbours_stand_under_their_issue_nearest_first(capsys, lake):
     assert (
-        "  It crashes on start\n    0.123  Crash at start  (near-duplicate)\n    0.500  Crash\n    0.750  Slow start\n"
+        "  It crashes on start\n    0.123  Crash at start  (near-duplicate)\n"
+        "    0.500  Crash\n    0.750  Slow start\n"
     ) in printed(capsys, lake)
 
 

@@ -1,4 +1,5 @@
-"""What the images start, started here: on loopback, with the environment that infra/compose.yaml gives it where that can be."""
+"""What the images start, started here: on loopback, with the environment that infra/compose.yaml gives it
+where that can be."""
 
 from __future__ import annotations
 

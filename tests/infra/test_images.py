@@ -1,4 +1,5 @@
-"""The Dockerfiles: what they copy is there, what they install is the lock's, and nothing that builds is left in them."""
+"""The Dockerfiles: what they copy is there, what they install is the lock's, and nothing that builds is
+left in them."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ def copied(path: Path) -> list[str]:
 
 
 def ignored(name: str) -> bool:
-    """Whether .dockerignore keeps it out; the last pattern that says something wins, and one for a folder is for all in it."""
+    """Whether .dockerignore keeps it out; the last pattern that says something wins, and one for a folder
+    is for all in it."""
     verdict = False
     for line in (ROOT / ".dockerignore").read_text().splitlines():
         pattern = line.removeprefix("!")

@@ -1,4 +1,5 @@
-"""infra/kubernetes: values name what there is; the environment of tasks is infra/cloud.toml's; manifests are Kubernetes's."""
+"""infra/kubernetes: values name what there is; the environment of tasks is infra/cloud.toml's; manifests
+are Kubernetes's."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ MANIFESTS: list[dict[str, Any]] = list(yaml.safe_load_all((FOLDER / "titler.yaml
 TERRAFORM = "\n".join(path.read_text() for path in (INFRA / "terraform").glob("*.tf"))
 README = (INFRA / "README.md").read_text()
 LOCK = (ROOT / "requirements.lock").read_text()
-# Of the chart's values those that are set here, from its values.yaml, 1.22: its schema refuses a key that it does not know.
+# Of the chart's values those that are set here, from its values.yaml, 1.22: its schema refuses a key that it
+# does not know.
 CHART = {
     *(
         "airflowVersion",

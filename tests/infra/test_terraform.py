@@ -106,7 +106,8 @@ def test_kubectl_reaches_the_cluster_after_the_readmes_commands():
     assert 'var.orchestrator != "gke" || length(var.administrators) > 0' in TEXT
     (cluster, place) = re.findall(r"clusters get-credentials (\w+) --location=(\S+)", readme)[0]
     assert re.search(
-        rf'"google_container_cluster" "titler" {{\n.*\n\s+name\s+= "{cluster}"\n\s+location\s+= "\$\{{var.region\}}-a"',
+        rf'"google_container_cluster" "titler" {{\n.*\n\s+name\s+= "{cluster}"\n'
+        r'\s+location\s+= "\$\{var.region\}-a"',
         TEXT,
     )
     assert f'default     = "{place.removesuffix("-a")}"' in TEXT

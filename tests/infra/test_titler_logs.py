@@ -1,4 +1,5 @@
-"""A task's log in a bucket: found by Airflow's own loaders, written where it is read from, whole when a deferred task goes on elsewhere."""
+"""A task's log in a bucket: found by Airflow's own loaders, written where it is read from, whole when a
+deferred task goes on elsewhere."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ SCRIPT = Path(__file__).resolve().parents[2] / "infra" / "up.py"
 
 
 def start(lake: Path, *options: str) -> subprocess.Popen[str]:
-    """`infra/up.py` in a process group of its own, as a shell starts a command, so that a Ctrl-C is a signal to the group."""
+    """`infra/up.py` in a process group of its own, as a shell starts a command, so that a Ctrl-C is a
+    signal to the group."""
     environment = {**os.environ, "TITLER_LAKE__ROOT": str(lake), "TITLER_SOURCE__HOURS": str(lake)}
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), *options],
@@ -123,8 +124,8 @@ def test_a_second_one_on_the_same_lake_leaves_the_first_alone(stay):
 def test_a_port_in_use_is_one_clear_line(stay):
     port = stay["ports"][0]
     assert (
-        stay["taken"]
-        == f"Port {port} of 127.0.0.1 cannot be used (Address already in use). Choose another:  make up AIRFLOW_PORT={port + 1}\n"
+        stay["taken"] == f"Port {port} of 127.0.0.1 cannot be used (Address already in use). "
+        f"Choose another:  make up AIRFLOW_PORT={port + 1}\n"
     )
 
 

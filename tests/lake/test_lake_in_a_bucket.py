@@ -1,4 +1,5 @@
-"""The whole job with its lake in a bucket, MLflow's files in it too, and what it does where listings lack what is new."""
+"""The whole job with its lake in a bucket, MLflow's files in it too, and what it does where listings lack
+what is new."""
 
 from __future__ import annotations
 

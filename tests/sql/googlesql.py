@@ -48,7 +48,7 @@ EVENTS_SCHEMA = pa.schema(
         ("repo", pa.struct([("id", pa.int64()), ("name", pa.string()), ("url", pa.string())])),
         ("actor", pa.struct(_ACCOUNT_FIELDS)),
         ("org", pa.struct(_ACCOUNT_FIELDS)),
-        ("created_at", contracts.WHEN),
+        ("created_at", contracts.TIMESTAMP),
         ("id", pa.string()),
         ("other", pa.string()),
         (SUFFIX, pa.string()),
@@ -77,7 +77,7 @@ _KINDS: dict[pa.DataType, int] = {
     pa.string(): type_pb2.TYPE_STRING,
     pa.bool_(): type_pb2.TYPE_BOOL,
     pa.date32(): type_pb2.TYPE_DATE,
-    contracts.WHEN: type_pb2.TYPE_TIMESTAMP,
+    contracts.TIMESTAMP: type_pb2.TYPE_TIMESTAMP,
 }
 _NAMES = {
     type_pb2.TYPE_INT64: "INT64",
@@ -105,7 +105,9 @@ class WrongSQLError(Exception):
 def warehouse_schemas() -> dict[str, pa.Schema]:
     """The tables of the warehouse."""
     return {
-        table.name: table.in_warehouse for table in contracts.TABLES.values() if "warehouse" in table.lives_in
+        table.name: table.warehouse_schema
+        for table in contracts.TABLES.values()
+        if "warehouse" in table.lives_in
     }
 
 

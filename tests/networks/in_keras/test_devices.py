@@ -70,7 +70,8 @@ print(json.dumps({"one": one, "many": many, "devices": devices, "refused": refus
 FOUR = {
     "KERAS_BACKEND": "jax",
     "JAX_PLATFORMS": "cpu",
-    # Without optimizations, compilation takes most of the time that training these few issues takes with them.
+    # Without optimizations, compilation takes most of the time that training these few issues takes with
+    # them.
     "XLA_FLAGS": "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0",
 }
 
