@@ -251,7 +251,8 @@ def test_a_pod_that_airflow_makes_of_its_template_keeps_what_is_not_asked_for(co
     def made(verb: str) -> Any:
         pod = PodGenerator.construct_pod(
             dag_id="titler_train", task_id=verb, run_id="r", try_number=1, pod_id=verb, date=None,
-            namespace="airflow", scheduler_job_id="1", kube_image=KubeConfig().kube_image, args=["python", "-m", "airflow"],
+            namespace="airflow", scheduler_job_id="1", kube_image=KubeConfig().kube_image,
+            args=["python", "-m", "airflow"],
             pod_override_object=PodGenerator.from_obj(executor_config(verb)), base_worker_pod=template,
         )  # fmt: skip
         return sent(pod)["spec"]

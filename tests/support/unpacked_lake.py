@@ -49,7 +49,8 @@ def _move_mlflow(path: Path, before: str, after: str) -> None:
         tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for table in tables:
             for column in [row[1] for row in database.execute(f"PRAGMA table_info('{table}')")]:
-                change = f'UPDATE "{table}" SET "{column}" = REPLACE("{column}", ?, ?) WHERE INSTR("{column}", ?) > 0'
+                replacement = f'REPLACE("{column}", ?, ?) WHERE INSTR("{column}", ?) > 0'
+                change = f'UPDATE "{table}" SET "{column}" = {replacement}'
                 database.execute(change, (before, after, before))
 
 
