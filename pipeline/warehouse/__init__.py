@@ -1,6 +1,6 @@
-"""Where releases are published and queried: one protocol, implemented with DuckDB and with BigQuery.
+"""The warehouses in which releases are published and queried: DuckDB and BigQuery, behind one protocol.
 
-All SQL is in BigQuery's dialect. The embedded DuckDB warehouse translates it.
+All SQL is written in BigQuery's dialect. The DuckDB warehouse translates it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,18 @@ __all__ = [
 ]
 
 RUN_ID = uuid.uuid4().hex
-"""Identifies one command, whose queries share a budget. Passed on to the command's processes."""
+"""The id of this run of a `titler` command. All queries of the run share one budget.
+
+The worker processes of the run get the same id.
+"""
 
 
 def connect(settings: Settings, verb: str, run: str = "", release_id: str | None = None) -> Warehouse:
-    """The warehouse that the settings name.
+    """Returns the warehouse that the settings choose.
 
-    What it spends is recorded under `verb`, `release_id` and `run`, the command's id (default: RUN_ID).
-    Raises UsageError if warehouse.path is not a path on this machine, or if BigQuery's project is not set.
+    The warehouse records its costs under `verb` (the command, such as `publish`), `release_id` and `run`, the
+    id of one run of the command (default: RUN_ID). Raises UsageError if warehouse.path is not a path on this
+    machine, or if warehouse.project is not set for BigQuery.
     """
     if settings.warehouse.kind == "bigquery":
         from pipeline.warehouse.bigquery import BigQueryWarehouse
@@ -43,7 +47,7 @@ def connect(settings: Settings, verb: str, run: str = "", release_id: str | None
     path = settings.warehouse_path.removeprefix("file://")
     if "://" in path:
         raise UsageError(
-            f"warehouse.path = {settings.warehouse_path}: DuckDB's file lies on this machine.",
+            f"warehouse.path = {settings.warehouse_path}: DuckDB's warehouse file must be on this machine.",
             "Set warehouse.path to a local path.",
         )
     from pipeline.warehouse.duckdb import DuckDBWarehouse

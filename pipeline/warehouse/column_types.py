@@ -1,4 +1,4 @@
-"""Maps the column types of the contracts to each warehouse's types. No other module does."""
+"""Maps the Arrow types of the tables' columns (pipeline/contracts.py) to BigQuery's and DuckDB's types."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ _IN_BIGQUERY: dict[pa.DataType, str] = {
 
 
 def in_bigquery(kind: pa.DataType) -> str:
-    """BigQuery's name of a contract's type. Lists have none: BigQuery marks the column as repeated."""
+    """Returns BigQuery's name of an Arrow type.
+
+    Raises KeyError for a list: in BigQuery a list is a repeated column of the list's element type.
+    """
     return _IN_BIGQUERY[kind]
 
 
 def in_duckdb(kind: pa.DataType) -> str:
-    """DuckDB's name of a contract's type."""
+    """Returns DuckDB's name of an Arrow type. A list becomes, for example, `FLOAT[]`."""
     if pa.types.is_list(kind):
         return f"{in_duckdb(kind.value_type)}[]"
     return _IN_DUCKDB[kind]

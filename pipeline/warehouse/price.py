@@ -1,4 +1,4 @@
-"""What BigQuery charges for bytes, and how bytes and prices are printed."""
+"""Converts bytes that BigQuery bills into prices, and formats bytes and prices for printing."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ TIB = 2**40
 
 
 def usd(settings: Settings, count: int) -> float:
-    """The price of `count` billed bytes."""
+    """Returns the price of `count` billed bytes in US dollars."""
     return count / TIB * settings.usd_per_tib
 
 
 def format_bytes(count: int) -> str:
-    """Bytes in the largest unit that fits, in powers of 1,000: `3.4 GB`."""
+    """Formats a number of bytes in the largest unit that fits, in powers of 1,000: `3.4 GB`."""
     value, units = float(count), ["B", "kB", "MB", "GB", "TB", "PB"]
     while value >= 999.95 and len(units) > 1:
         value, units = value / 1000, units[1:]
@@ -21,6 +21,6 @@ def format_bytes(count: int) -> str:
 
 
 def format_price(settings: Settings, count: int) -> str:
-    """Billed bytes with their price: `3.4 GB, $0.02`."""
+    """Formats billed bytes with their price in US dollars: `3.4 GB, $0.02`."""
     price = usd(settings, count)
     return f"{format_bytes(count)}, {'under $0.01' if 0 < price < 0.005 else f'${price:,.2f}'}"

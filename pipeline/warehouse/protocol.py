@@ -1,4 +1,4 @@
-"""The protocol that each warehouse implements, and the values that it takes and returns."""
+"""The protocol that each warehouse implements, and the types of its arguments and results."""
 
 from __future__ import annotations
 
@@ -32,11 +32,10 @@ FAILURE_ROWS = 100  # rows of a failed check that are reported
 
 @dataclass(frozen=True)
 class SourceTable:
-    """The table of a source day in a warehouse that stores the source itself.
+    """The table that has a source day's events, in a warehouse that stores the source (BigQuery).
 
-    `rows` is None if there is no such table.
-
-    `changed` is when rows were last added: GH Archive adds each hour as it comes.
+    `rows` is the table's number of rows, or None if the table does not exist. `changed` is the time at which
+    rows were last added, because GH Archive adds the hours of a day one by one.
     """
 
     name: str
@@ -48,12 +47,14 @@ class SourceTable:
 class Extraction:
     """The result of extracting a source day.
 
-    `issues` conforms to issues_v1 and can be read once, in record batches. `events` counts the well-formed
-    events of all types. `malformed` (MALFORMED_SCHEMA) lists what is not well-formed: its file or table; its
-    position among the file's non-blank lines, from 1, or in a table the event's id; the reason; and the first
-    MALFORMED_TEXT_LENGTH characters. At most MALFORMED_PER_FILE are listed per file; `omitted_malformed`
-    counts the others. `hours` are the hours that have events, if a table was read. `cost` has `job_id`,
-    `bytes_estimated`, `bytes_billed` and `usd`; it is empty if the extraction was free.
+    - `issues`: the day's issues, as issues_v1 defines them. They can be read only once, in record batches.
+    - `events`: the number of well-formed events of all types.
+    - `malformed`: the malformed events, with MALFORMED_SCHEMA: at most MALFORMED_PER_FILE per file, and
+      the first MALFORMED_TEXT_LENGTH characters of each. `line` is the event's position among the file's
+      non-blank lines, from 1. If a table was read, `file` is the table's name and `line` is the event's id.
+    - `omitted_malformed`: the number of malformed events that `malformed` does not list.
+    - `hours`: the UTC hours that have events. Empty if hour files were read.
+    - `cost`: `job_id`, `bytes_estimated`, `bytes_billed` and `usd`. Empty if the extraction was free.
     """
 
     issues: pa.RecordBatchReader
@@ -66,7 +67,7 @@ class Extraction:
 
 @dataclass(frozen=True)
 class Batch:
-    """A lake batch to publish: the Parquet `files` have `rows` rows in total, all of source day `day`."""
+    """A lake batch to publish. Its Parquet `files` have `rows` rows in total, all of the source day `day`."""
 
     batch_id: str
     day: date
@@ -76,7 +77,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Failure:
-    """A check of `sql/checks` that found rows: `count` rows, of which `rows` has the first FAILURE_ROWS."""
+    """A check of `sql/checks` that found `count` wrong rows. `rows` has the first FAILURE_ROWS of them."""
 
     check: str
     prose: str
@@ -85,9 +86,9 @@ class Failure:
 
 
 class StagedRelease(Protocol):
-    """A release that is complete in the warehouse but not visible to readers.
+    """A release that is complete in the warehouse but not yet visible to readers.
 
-    Leaving the `with` discards it unless it is current.
+    The end of its `with` block discards it, unless `make_current` has made it visible.
     """
 
     def __enter__(self) -> StagedRelease: ...
@@ -97,47 +98,49 @@ class StagedRelease(Protocol):
     ) -> None: ...
 
     def check(self) -> list[Failure]:
-        """The checks of `sql/checks` that fail. Empty if the release is healthy."""
+        """Runs the checks of `sql/checks` and returns those that failed, or an empty list if none did."""
         ...
 
     def query(self, query: Query) -> pa.Table:
-        """The rows that analysts would get from a query if this release were current."""
+        """Runs a query as if this release were current, and returns its rows."""
         ...
 
     def make_current(self) -> None:
-        """Replaces the current release in one atomic step. Idempotent."""
+        """Replaces the current release with this one in one atomic step. Idempotent."""
         ...
 
 
 class Warehouse(Protocol):
-    """What Titler needs of a warehouse. Each implementation must pass `tests/warehouse/test_contract.py`."""
+    """The operations of a warehouse. Each implementation must pass `tests/warehouse/test_contract.py`."""
 
     def source_day(self, day: date) -> SourceTable | None:
-        """The table of a source day. None if the warehouse reads hour files instead. Costs nothing."""
+        """Finds the table of a source day. Costs nothing.
+
+        Returns None if the warehouse reads hour files instead.
+        """
         ...
 
     def estimate(self, query: Query, day: date) -> int:
-        """Bytes that extracting a source day would bill.
+        """Returns the number of bytes that extracting a source day would bill. Reads no rows.
 
-        Reads no rows. 0 if the warehouse reads hour files.
+        Returns 0 if the warehouse reads hour files.
         """
         ...
 
     def extract(self, query: Query, day: date, files: Sequence[Path], attempt: str = "") -> Extraction:
-        """The issues of a source day, by `query` (sql/extract_issues.sql) with @first_suffix and @last_suffix
-        set to `day`.
+        """Extracts the issues of a source day with `query`, the statement in sql/extract_issues.sql.
 
-        The embedded warehouse reads the hour files `files`, in memory. BigQuery reads its own table of the
-        day. It reuses the job of an earlier call with the same query, day, table and `attempt`, so that
-        nothing is paid for twice. Raises SourceError if hour files are from before 2015, BudgetError if the
-        query would exceed a budget.
+        The parameters @first_suffix and @last_suffix are set to `day`. The DuckDB warehouse reads the hour
+        files `files`. BigQuery reads its own table of the day. It reuses the job of an earlier call with the
+        same query, day, table and `attempt`, so that no query is paid for twice. Raises SourceError if hour
+        files are from before 2015. Raises BudgetError if the query would exceed a budget.
         """
         ...
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
-        """Loads batches, which stay invisible to readers until a release names them.
+        """Loads batches into a table. Readers do not see them until a release that lists them is current.
 
-        Batches that are loaded already are skipped.
+        Skips batches that are already loaded.
         """
         ...
 
@@ -146,50 +149,55 @@ class Warehouse(Protocol):
     ) -> StagedRelease:
         """Prepares a release beside the current one, so that it can be checked and then made current.
 
-        `releases` is the whole table releases_v1: every kept release, with status `current` for the one to
-        publish. `members` is release_members_v1 of all of them. `batches` has, per table name, the batches
-        that the members name; a table without batches is empty. Raises ContractError if a table does not
-        conform, UsageError unless exactly one release is `current`.
+        - `releases`: the complete table releases_v1. It lists every retained release; the release to publish
+          has the status `current`.
+        - `members`: the complete table release_members_v1. It lists the batches of these releases.
+        - `batches`: for each table name, the batches that `members` lists. A table without batches is empty.
+
+        Raises ContractError if a table does not have the columns of its contract, and UsageError unless
+        exactly one release has the status `current`.
         """
         ...
 
     def exclusive_lock(self) -> AbstractContextManager[None]:
-        """Exclusive lock, released on exit or when the process dies.
+        """Returns a lock for a `with` block. Only one process at a time can hold it, to plan or to publish.
 
-        Raises TitlerError if another process holds it for minutes.
+        The lock is released at the end of the block, or when the process dies. Raises TitlerError if another
+        process holds it for several minutes.
         """
         ...
 
     def current_release(self) -> str | None:
-        """The id of the release that readers see. None before the first release."""
+        """Returns the id of the release that readers see, or None before the first release."""
         ...
 
     def records(self, table: contracts.Table) -> list[dict[str, Any]]:
-        """The rows of releases_v1 or release_members_v1, as readers see them.
+        """Returns the rows of releases_v1 or release_members_v1, as readers see them. Costs nothing.
 
-        Empty before the first release. Costs nothing.
+        Returns an empty list before the first release.
         """
         ...
 
     def query(self, query: Query) -> pa.Table:
-        """The rows of an analyst's query on the views and functions of `sql/`.
+        """Runs an analyst's query on the views and table functions of `sql/`, and returns its rows.
 
-        Raises UsageError if the query does not run.
+        Raises UsageError if the query fails or if no release has been published yet.
         """
         ...
 
     def delete_batches_except(self, retained_batches: Mapping[str, Collection[str]]) -> int:
         """Deletes the rows of all batches that are not in `retained_batches` (batch ids per table name).
 
-        Returns how many rows it deleted. The embedded warehouse stores no rows and returns 0.
+        Returns the number of deleted rows. The DuckDB warehouse stores no rows of batches and returns 0.
         """
         ...
 
 
 def validate_release_tables(releases: pa.Table, members: pa.Table) -> tuple[str, pa.Table, pa.Table]:
-    """The id of the one release with status `current`, and both tables in the form of their contracts.
+    """Returns the id of the release with the status `current`, and both tables with their contracts' columns.
 
-    Raises UsageError unless exactly one release is current, ContractError if a table does not conform.
+    Raises UsageError unless exactly one release is current. Raises ContractError if a table cannot be
+    converted to its contract.
     """
     releases = contracts.RELEASES.conform(releases)
     members = contracts.RELEASE_MEMBERS.conform(members)
@@ -200,15 +208,15 @@ def validate_release_tables(releases: pa.Table, members: pa.Table) -> tuple[str,
     ]
     if len(current) != 1:
         raise UsageError(
-            f"A warehouse shows one release; found {len(current)} with status current: "
+            f"Exactly one release must have the status current; found {len(current)}: "
             f"{', '.join(current) or 'none'}."
         )
     return current[0], releases, members
 
 
 def validate_table_names(names: Collection[str]) -> None:
-    """Raises UsageError if a table does not live in the warehouse."""
+    """Raises UsageError if one of `names` is not a table of the warehouse."""
     if surplus := sorted(set(names) - WAREHOUSE_TABLES):
         raise UsageError(
-            f"{surplus[0]} does not live in the warehouse, which has: {', '.join(sorted(WAREHOUSE_TABLES))}."
+            f"{surplus[0]} is not a table of the warehouse, which has: {', '.join(sorted(WAREHOUSE_TABLES))}."
         )

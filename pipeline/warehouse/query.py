@@ -1,4 +1,4 @@
-"""A statement of `sql/` with the values of its parameters, and its identity without comments."""
+"""SQL statements from `sql/`: their text, their parameters' values, and a digest that ignores comments."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pipeline.errors import UsageError
 
 SQL = Path(__file__).resolve().parents[2] / "sql"
 
-# GoogleSQL's lexical structure. A backslash and the character after it never end a literal, in raw literals
-# neither. https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical
+# GoogleSQL's lexical structure. A backslash and the character after it never end a literal, not even a raw
+# one. https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical
 _TOKEN = re.compile(
     r"""
     (?P<ignored> \s+ | --[^\n]* | \#[^\n]* | /\*.*?\*/ )
@@ -34,9 +34,9 @@ _DIGESTS_OF_0_1_0 = {"0f9e1a13e61e1b7e": "4ec12902ebd9f13e"}  # canonical digest
 
 
 def canonical_sql(sql: str) -> str:
-    """The statement's tokens, each followed by one blank: without comments, and independent of the layout.
+    """Returns the statement's tokens, separated by single blanks: without comments, whatever the layout.
 
-    String literals and quoted names stay as they are. Written without a SQL library, so that the result does
+    String literals and quoted names do not change. The function uses no SQL library, because the result must
     not change with a library's version.
     """
     tokens = (match for match in _TOKEN.finditer(sql) if match.lastgroup != "ignored")
@@ -53,44 +53,46 @@ class Query:
 
     @classmethod
     def from_file(cls, name: str, **parameters: Any) -> Query:
-        """The statement of `sql/NAME.sql`.
+        """Reads the statement in `sql/NAME.sql`.
 
         Raises UsageError, which lists the existing names, if there is no such file.
         """
         path = SQL / f"{name}.sql"
         if not path.is_file():
             names = sorted(str(file.relative_to(SQL).with_suffix("")) for file in SQL.rglob("*.sql"))
-            raise UsageError(f"sql/{name}.sql: no such query.", f"There are: {', '.join(names)}")
+            raise UsageError(
+                f"sql/{name}.sql: no such query.", f"The existing queries are: {', '.join(names)}"
+            )
         return cls(name, path.read_text(encoding="utf-8"), parameters)
 
     @classmethod
     def folder(cls, name: str, **parameters: Any) -> list[Query]:
-        """The statements of `sql/NAME/`, sorted by name."""
+        """Reads all statements in the folder `sql/NAME`, sorted by name."""
         return [
             cls.from_file(f"{name}/{file.stem}", **parameters) for file in sorted((SQL / name).glob("*.sql"))
         ]
 
     @property
     def stem(self) -> str:
-        """The name without the folder: the name of a view, a table function or a check."""
+        """The name without its folder, for example `embeddings` for `views/embeddings`."""
         return self.name.rpartition("/")[2]
 
     @property
     def prose(self) -> str:
-        """The first comment, which states the grain."""
+        """The comment in the first line, which says what one row of the result stands for (the grain)."""
         return self.sql.splitlines()[0].removeprefix("--").strip()
 
     @property
     def digest(self) -> str:
-        """16 hex digits that identify the statement.
+        """16 hexadecimal digits that identify the statement.
 
-        Comments and white space outside string literals do not change them.
+        They do not depend on comments, nor on white space outside string literals.
         """
         digest = hashlib.sha256(canonical_sql(self.sql).encode()).hexdigest()[:16]
         return _DIGESTS_OF_0_1_0.get(digest, digest)
 
     def binding(self, names: Collection[str], **values: Any) -> dict[str, Any]:
-        """The values of the parameters `names`, from `values`, else the query's own.
+        """Returns the value of each parameter in `names`: from `values`, or else from `self.parameters`.
 
         Raises UsageError if a parameter has no value.
         """
@@ -105,5 +107,5 @@ class Query:
 
 
 def table_suffix(day: date) -> str:
-    """What follows `githubarchive.day.20` in the name of a day's table."""
+    """Returns the part of a day's table name after `githubarchive.day.20`: `150131` for 2015-01-31."""
     return f"{day:%y%m%d}"

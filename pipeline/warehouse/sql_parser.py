@@ -1,4 +1,4 @@
-"""Reads one SELECT in BigQuery's dialect with sqlglot: its parameters, and the tables that it names."""
+"""Parses one SELECT in BigQuery's dialect with sqlglot, to find its parameters and to replace its tables."""
 
 from __future__ import annotations
 
@@ -15,34 +15,35 @@ from pipeline.errors import UsageError
 
 @dataclass(frozen=True)
 class TableFunction:
-    """The body of a table function in BigQuery's dialect, and the names of its arguments, each a STRING."""
+    """A table function: its body in BigQuery's dialect, and the names of its arguments, all STRING."""
 
     arguments: tuple[str, ...]
     sql: str
 
 
 def parse(sql: str) -> exp.Expr:
-    """The syntax tree of one SELECT. Raises UsageError if the text is anything else."""
+    """Returns the syntax tree of one SELECT. Raises UsageError if the text is anything else."""
     try:
         statements = sqlglot.parse(sql, read="bigquery")
     except SqlglotError as error:
-        raise UsageError(f"Not SQL of BigQuery's dialect: {error}") from None
+        raise UsageError(f"The statement is not SQL in BigQuery's dialect: {error}") from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
-        raise UsageError(f"Expected one SELECT; found {len(statements)} statements:\n{sql}")
+        raise UsageError(
+            f"Expected one SELECT and nothing else. Statements found: {len(statements)}. The SQL:\n{sql}"
+        )
     return statements[0]
 
 
 def parameters_of(sql: str) -> frozenset[str]:
-    """The names of the `@` parameters of one SELECT. Raises UsageError if the text is anything else."""
+    """Returns the names of a SELECT's `@` parameters. Raises UsageError if the text is anything else."""
     return frozenset(parameter.name for parameter in parse(sql).find_all(exp.Parameter))
 
 
 def replace_tables(sql: str, replacements: Mapping[str, str]) -> str:
-    """The same text with tables and table functions replaced, by name: with an address, or with a SELECT in
-    brackets.
+    """Returns the same SELECT with tables, views and table functions replaced.
 
-    The rest of the text, comments included, stays as it is. Names that the statement defines itself (WITH)
-    are not replaced.
+    `replacements` maps their names to their addresses, or to a SELECT in parentheses. The rest of the text,
+    comments included, does not change. Names that the statement defines itself (WITH) are not replaced.
     """
     edits = []
     tree = parse(sql)
@@ -58,7 +59,7 @@ def replace_tables(sql: str, replacements: Mapping[str, str]) -> str:
 
 
 def table_function(sql: str) -> TableFunction:
-    """A SELECT as a table function. Its parameters become arguments, in the order of their first use."""
+    """Turns a SELECT into a table function. Its parameters become arguments, in the order of first use."""
     tree = parse(sql)
     tokens = sqlglot.tokenize(sql, read="bigquery")
     names = [name.text for at, name in pairwise(tokens) if at.token_type == sqlglot.TokenType.PARAMETER]

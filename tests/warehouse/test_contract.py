@@ -426,7 +426,7 @@ def test_a_query_that_cannot_run_is_refused(
 def test_exactly_one_release_must_be_current(
     warehouse: Warehouse, tmp_path: Path, releases: list[dict[str, Any]]
 ) -> None:
-    with pytest.raises(UsageError, match="A warehouse shows one release"):
+    with pytest.raises(UsageError, match="Exactly one release must have the status current; found"):
         warehouse.stage(*Lake(tmp_path).release(*releases))
 
 
@@ -438,7 +438,7 @@ def test_a_release_that_breaks_its_contract_is_refused(warehouse: Warehouse, tmp
 
 def test_a_table_that_lives_only_in_the_lake_is_refused(warehouse: Warehouse, tmp_path: Path) -> None:
     releases, members, _ = Lake(tmp_path).release()
-    with pytest.raises(UsageError, match="tokens_v1 does not live in the warehouse"):
+    with pytest.raises(UsageError, match="tokens_v1 is not a table of the warehouse"):
         warehouse.stage(releases, members, {"tokens_v1": []})
 
 

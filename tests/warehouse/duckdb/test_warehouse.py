@@ -120,7 +120,7 @@ def test_a_file_that_is_missing_in_the_bucket_is_named(of_a_bucket: DuckDBWareho
 
 
 def test_a_warehouse_in_a_bucket_is_refused() -> None:
-    with pytest.raises(UsageError, match="lies on this machine"):
+    with pytest.raises(UsageError, match="must be on this machine"):
         connect(Settings(warehouse=WarehouseSettings(path="gs://bucket/warehouse.duckdb")), "publish")
 
 
