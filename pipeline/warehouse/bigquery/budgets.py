@@ -1,9 +1,9 @@
-"""Where BigQuery's budgets are spent and refused: the table `spend_v1`, and the limits of the settings.
+"""Keeps BigQuery queries within the budgets of the settings. The table `spend_v1` records the bytes of each.
 
-The bytes of a query are reserved before it runs, and replaced by the billed bytes afterwards. A reservation
-is written first and the total is read next: two commands that start at the same time may both be refused, but
-can never exceed a budget together. The ledger's own statements (an INSERT of one row, a sum over a small
-table) are not counted.
+The bytes of a query are reserved before it runs, and replaced with the billed bytes afterwards. A command
+first writes its reservation and then reads the total. So two commands that start at the same time may both be
+refused, but together they never exceed a budget. The statements that write and read `spend_v1` are not
+counted: an INSERT of one row, and a sum over a small table.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from pipeline.warehouse.query import Query
 from pipeline.warehouse.sql_parser import replace_tables
 
 Execute = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]
-"""Runs a statement with its named parameters, and returns its rows."""
+"""A function that runs a statement with its named parameters, and returns its rows."""
 
 
 @dataclass(frozen=True)
 class Reservation:
-    """Bytes reserved for a job.
+    """Bytes that are reserved for a BigQuery job.
 
-    `limit` is what the job may bill at most: `bytes`, and what remains of the budgets.
+    The job may bill at most `limit`: `bytes` plus what remains of the budgets.
     """
 
     job_id: str
@@ -43,9 +43,9 @@ class Reservation:
 
 
 class SpendLedger:
-    """The table `spend_v1` of one data set, and the budgets of the settings.
+    """Records in the table `spend_v1` what queries cost, and refuses those that would exceed a budget.
 
-    `run` is the id of one command.
+    `verb` is the command, such as `extract`; `run` is the id of one run of it.
     """
 
     def __init__(self, settings: Settings, verb: str, run: str, execute: Execute) -> None:
@@ -58,7 +58,7 @@ class SpendLedger:
     def reserve(
         self, job_id: str, count: int, source_day: date | None, release_id: str | None
     ) -> Reservation:
-        """Reserves `count` bytes.
+        """Reserves `count` bytes for the job `job_id`.
 
         Raises BudgetError, which names the setting and its value, if a budget would be exceeded.
         """
@@ -92,11 +92,11 @@ class SpendLedger:
         return replace(reservation, limit=remaining_bytes + count)
 
     def record_billed(self, reservation: Reservation, billed: int) -> None:
-        """Replaces the reserved bytes by the billed bytes."""
+        """Records the bytes that a job billed. They replace its reserved bytes."""
         self._write(reservation, "billed", billed)
 
     def spent(self, day: date) -> dict[str, int]:
-        """Bytes that count against the budgets: `of_day` and `of_run`."""
+        """Returns bytes that count against the budgets: `of_day` for the UTC day, `of_run` for this run."""
         query = Query.from_file("spent", day=day, run=self.run)
         (row,) = self._execute(replace_tables(query.sql, {SPEND.name: self.address}), query.parameters)
         return {name: int(value) for name, value in row.items()}
@@ -122,6 +122,6 @@ class SpendLedger:
 
 
 def _round_up(count: int) -> int:
-    """The next number of two significant digits."""
+    """Rounds a number up to two significant digits."""
     step = 10 ** max(len(str(count)) - 2, 0)
     return -(-count // step) * step

@@ -1,4 +1,4 @@
-"""Clients for BigQuery and its Storage Read API, with the credentials that the settings name."""
+"""Creates clients for BigQuery and its Storage Read API, with the credentials that the settings choose."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ REQUEST_TIMEOUT = 60  # seconds for one request; the setting warehouse.timeout l
 
 
 def credentials_of(settings: Settings) -> Credentials:
-    """The service account of warehouse.credentials_file; without that file, no credentials for an emulator,
-    and else Google's application default credentials.
+    """Returns the credentials for Google Cloud.
 
-    Raises UsageError if there are none, or if the file cannot be used.
+    If warehouse.credentials_file is set, they are those of the service account in that file. Otherwise an
+    emulator gets anonymous credentials, and BigQuery gets Google's application default credentials.
+
+    Raises UsageError if there are no credentials, or if the file cannot be used.
     """
     try:
         if settings.credentials_file:
@@ -45,7 +47,7 @@ def credentials_of(settings: Settings) -> Credentials:
         ) from None
     except (ValueError, DefaultCredentialsError):  # their messages may quote the file, so ours omits them
         subject = (
-            f"warehouse.credentials_file = {settings.credentials_file} is"
+            f"warehouse.credentials_file = {settings.credentials_file} contains"
             if settings.credentials_file
             else "There are"
         )
@@ -57,7 +59,7 @@ def credentials_of(settings: Settings) -> Credentials:
 
 
 def connect(settings: Settings) -> bigquery.Client:
-    """A client for `warehouse.project`.
+    """Returns a BigQuery client for the project in the setting `warehouse.project`.
 
     Raises UsageError if the project is not set, or if there are no credentials.
     """
@@ -75,7 +77,10 @@ def connect(settings: Settings) -> bigquery.Client:
 
 
 def connect_storage(settings: Settings) -> BigQueryReadClient | None:
-    """A client for the Storage Read API. None for an emulator without `warehouse.storage_endpoint`."""
+    """Returns a client for the Storage Read API.
+
+    Returns None for an emulator if the setting `warehouse.storage_endpoint` is empty.
+    """
     if not settings.endpoint:
         return BigQueryReadClient(credentials=credentials_of(settings))
     if not settings.storage_endpoint:

@@ -1,4 +1,4 @@
-"""BigQuery's errors as errors that say in one line what failed, and what to type next."""
+"""Translates BigQuery's errors into errors that say in one line what failed, and what to type next."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class UnansweredError(WarehouseError):
 class RefusedError(WarehouseError):
     """BigQuery refused a request.
 
-    `reason` is BigQuery's own code, like `accessDenied`; `final` is as for every error.
+    `reason` is BigQuery's own code, such as `accessDenied`. `final` means that a retry cannot help.
     """
 
     def __init__(self, reason: str, message: str, hint: str, *, final: bool = False) -> None:
@@ -49,14 +49,14 @@ class RefusedError(WarehouseError):
 
 
 class RejectedError(RefusedError):
-    """A statement that is wrong, or that names something that does not exist."""
+    """BigQuery rejected a statement that is wrong, or that names something that does not exist."""
 
 
 @contextmanager
 def translated_errors(settings: Settings, action: str) -> Iterator[None]:
-    """Turns every error of BigQuery, of the network or of the credentials into a TitlerError with a hint.
+    """Turns errors of BigQuery, of the network or of the credentials into a TitlerError with a hint.
 
-    `action` completes "BigQuery failed while ...".
+    Use it in a `with` statement. `action` completes the sentence "BigQuery failed while ...".
     """
     try:
         yield
@@ -71,7 +71,7 @@ def translated_errors(settings: Settings, action: str) -> Iterator[None]:
                 f"Google's credentials did not arrive while {action}: {_first_line(error)}", RERUN
             ) from None
         raise UsageError(
-            f"BigQuery does not accept the credentials while {action}: {_first_line(error)}", DOCTOR
+            f"BigQuery did not accept the credentials while {action}: {_first_line(error)}", DOCTOR
         ) from None
     except exceptions.GoogleAPICallError as error:
         raise _api_error(settings, action, error) from None
@@ -80,7 +80,10 @@ def translated_errors(settings: Settings, action: str) -> Iterator[None]:
 
 
 def refusal(settings: Settings, action: str, reason: str, message: str) -> TitlerError:
-    """The error for what BigQuery answered, or for how a job failed: BigQuery's `reason` and `message`."""
+    """Returns the error to raise for a refused request or a failed job.
+
+    `reason` and `message` are BigQuery's. `action` completes the sentence "BigQuery failed while ...".
+    """
     message = message.strip().partition("\n")[
         0
     ]  # the lines after the first repeat the job's name and location
@@ -88,7 +91,7 @@ def refusal(settings: Settings, action: str, reason: str, message: str) -> Title
         return BudgetError(
             f"BigQuery stopped {action}: it would have billed more than the rest of the budget: {message}",
             "Estimate the cost: titler cost --day D. "
-            "The budgets: warehouse.max_bytes_per_run, warehouse.max_bytes_per_day.",
+            "To raise a budget, set warehouse.max_bytes_per_run or warehouse.max_bytes_per_day.",
             event=f"budget/{datetime.now(UTC).date()}/{action}",
         )
     if reason in _QUOTA_REASONS:

@@ -1,4 +1,4 @@
-"""A source day in GH Archive's data set: one query for its issues and for its malformed events."""
+"""The query that reads the issues and the malformed events of one day from GH Archive's BigQuery tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.warehouse.column_types import in_bigquery
 from pipeline.warehouse.protocol import MALFORMED_PER_FILE, MALFORMED_SCHEMA, MALFORMED_TEXT_LENGTH
 from pipeline.warehouse.query import Query
 
-SOURCE_TABLES = "githubarchive.day.20"  # and a table suffix
+SOURCE_TABLES = "githubarchive.day.20"  # a table suffix follows, such as 150131
 EXTRACTED = [*contracts.ISSUES.schema.names, "reason", "text", "malformed_count"]
 
 # One statement, because both parts read the payload: BigQuery then bills each column once.
@@ -57,8 +57,10 @@ ORDER BY
 
 
 def day_query(query: Query) -> str:
-    """`query` (sql/extract_issues.sql) and what it omits (sql/extract_malformed.sql): first malformed events,
-    then issues, sorted.
+    """Returns one SELECT whose result has a day's malformed events first, then its issues, each sorted.
+
+    `query` (sql/extract_issues.sql) selects the issues. sql/extract_malformed.sql selects the malformed
+    events, which `query` omits.
     """
     columns = contracts.ISSUES.schema.names
     kinds = {field.name: in_bigquery(field.type) for field in contracts.ISSUES.schema}
@@ -74,9 +76,9 @@ def day_query(query: Query) -> str:
 
 
 def malformed_table(rows: Sequence[dict[str, object]], table: str) -> pa.Table:
-    """Rows of `day_query` that are not issues, in MALFORMED_SCHEMA.
+    """Converts those rows of `day_query`'s result that are malformed events to MALFORMED_SCHEMA.
 
-    Their line is the event's id, or 0 if it has none.
+    The column `line` has the event's id, or 0 if the id is not a number.
     """
     malformed = [
         {

@@ -1,5 +1,6 @@
-"""BigQuery jobs: estimated and reserved before they run, named so that a retried task finds its job, and
-waited for.
+"""Runs BigQuery jobs: estimates and reserves their bytes, starts them, and waits for them.
+
+The id of a job is derived from its work, so a retried task finds the job of its earlier attempt.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ from pipeline.warehouse.price import format_price, usd
 ATTEMPTS = 5  # jobs started for one statement that fails for a transient reason
 FIRST_POLL_INTERVAL, LONGEST_POLL_INTERVAL = 0.05, 5  # seconds between two checks of a running job
 MIB = 2**20
-MINIMUM_BILLED = 10 * MIB  # bytes per table
-LEDGER_BYTES = 10**9  # that a statement of the ledger may bill
+MINIMUM_BILLED = 10 * MIB  # the smallest number of bytes that BigQuery bills per table
+LEDGER_BYTES = 10**9  # the largest number of bytes that one statement on spend_v1 may bill
 _TYPES = (
     (bool, "BOOL"),
     (int, "INT64"),
@@ -59,12 +60,11 @@ _TYPES = (
 
 @dataclass(frozen=True)
 class Statement:
-    """SQL with the values of its `@named` parameters.
+    """A SQL statement with the values of its `@named` parameters.
 
-    `action` completes "BigQuery failed while ...": reading a day, checking.
-
-    `at_least` is the smallest number of bytes to reserve, for a script, whose bytes a dry run does not
-    estimate.
+    `action` completes the sentence "BigQuery failed while ...", for example "checking release R". `at_least`
+    is the smallest number of bytes to reserve. A script needs it, because a dry run does not estimate its
+    bytes.
     """
 
     action: str
@@ -75,7 +75,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class FinishedQuery:
-    """The job of a finished query, and its cost in bytes."""
+    """The job of a finished query, with its estimated and its billed bytes."""
 
     job: QueryJob
     estimated: int
@@ -83,7 +83,7 @@ class FinishedQuery:
 
 
 def cost_of(queries: Sequence[FinishedQuery], settings: Settings) -> dict[str, Any]:
-    """The total cost of queries, in the form that a manifest stores. `job_id` is that of the last query."""
+    """Returns the total cost of queries, as a manifest stores it. `job_id` is that of the last query."""
     billed = sum(query.billed for query in queries)
     return {
         "job_id": queries[-1].job.job_id,
@@ -94,12 +94,12 @@ def cost_of(queries: Sequence[FinishedQuery], settings: Settings) -> dict[str, A
 
 
 def fingerprint(*values: Any) -> str:
-    """16 hex digits that identify these values."""
+    """Returns 16 hexadecimal digits that identify these values."""
     return hashlib.sha256(json.dumps(values, default=str, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class Jobs:
-    """The jobs of one command in one data set."""
+    """Runs the BigQuery jobs of one command, such as `titler publish`, in one data set."""
 
     def __init__(self, settings: Settings, verb: str, run: str, release_id: str | None = None) -> None:
         self.settings = settings
@@ -113,7 +113,7 @@ class Jobs:
         return f"{self.settings.project}.{self.settings.dataset}"
 
     def estimate(self, statement: Statement) -> int:
-        """Bytes that a query would bill, including BigQuery's minimum per table.
+        """Returns the number of bytes that a query would bill, including BigQuery's minimum per table.
 
         Uses a dry run, which is free.
         """
@@ -126,9 +126,10 @@ class Jobs:
         return max(billable_bytes(processed, tables), statement.at_least)
 
     def query(self, statement: Statement, source_day: date | None = None) -> FinishedQuery:
-        """Runs a query within the budgets.
+        """Runs a query within the budgets, and waits for it.
 
-        Raises BudgetError before it runs, or an error of `translated_errors`.
+        Raises BudgetError, before the query runs, if it would exceed a budget. Raises an error of
+        `translated_errors` if the query fails.
         """
         job_id = self._job_id(uuid.uuid4().hex)
         reservation = self._reserve(job_id, statement, source_day)
@@ -141,17 +142,17 @@ class Jobs:
         return query
 
     def run_ddl(self, action: str, sql: str) -> None:
-        """Runs DDL, which reads no rows and costs nothing."""
+        """Runs DDL statements, such as CREATE VIEW, which read no rows and cost nothing."""
         job = self._start(self._job_id(uuid.uuid4().hex), Statement(action, sql), None, MINIMUM_BILLED)
         failure = self._wait(job, action)
         if failure is not None:
             raise failure
 
     def query_once(self, key: str, statement: Statement, source_day: date) -> FinishedQuery:
-        """Runs a query as the job that `key` names.
+        """Runs a query as a job whose id contains `key`.
 
-        If this job is running or has finished, waits for it instead of starting another: the query is paid
-        for once.
+        If that job is already running or has finished, uses it instead of starting another. So the query is
+        paid for only once.
         """
         reservation: Reservation | None = None
 
@@ -184,23 +185,22 @@ class Jobs:
         return query
 
     def load_once(self, key: str, action: str, start: Callable[[str], LoadJob]) -> None:
-        """Loads as the job that `key` names.
+        """Loads rows as a job whose id contains `key`, which `start` starts.
 
-        If this job is running, waits for it instead of starting another.
-
-        A job that had finished does not count: the caller has already checked that the rows are missing.
+        If that job is already running, waits for it instead of starting another. A job that finished earlier
+        is not used: the caller has already checked that its rows are missing.
         """
         self._run_once(self._job_id(key), action, start, lambda job, was_finished: not was_finished)
 
     def rows(self, query: FinishedQuery) -> list[dict[str, Any]]:
-        """The rows of a small result."""
+        """Returns the rows of a small result."""
         with translated_errors(self.settings, "reading a result"):
             return [dict(row) for row in query.job.result(job_retry=None, timeout=self.settings.timeout)]
 
     def labels(self, source_day: date | None = None) -> dict[str, str]:
-        """The labels of a job: which verb started it, for which day and release.
+        """Returns the labels of a job: the command that started it, the source day and the release.
 
-        In lower case, as BigQuery requires.
+        They are in lower case, as BigQuery requires.
         """
         labels = {"app": "titler", "verb": self.verb}
         if source_day:
@@ -210,9 +210,9 @@ class Jobs:
         return labels
 
     def find_started(self, job_id: str) -> Any:
-        """The job with an id that BigQuery calls taken. It may take BigQuery a moment to find the job.
+        """Returns the job `job_id`, after BigQuery has reported that this id is already in use.
 
-        Raises UnansweredError if it does not find it in ATTEMPTS attempts.
+        BigQuery may need a moment to find the job. Raises UnansweredError if it fails ATTEMPTS times.
         """
         find = Retrying(
             retry=retry_if_result(lambda job: job is None),
@@ -223,14 +223,14 @@ class Jobs:
             return find(self._find, job_id)
         except RetryError:
             raise UnansweredError(
-                f"BigQuery has a job called {job_id} and does not find it.", RERUN
+                f"BigQuery reports that the job {job_id} exists, but does not find it.", RERUN
             ) from None
 
     def _job_id(self, key: str) -> str:
         return f"titler_{self.verb}_{key}"
 
     def _execute_uncounted(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Runs a statement of the ledger.
+        """Runs a statement on the table `spend_v1` and returns its rows. No budget counts its bytes.
 
         Retries it if it fails for a transient reason, such as many concurrent writers.
         """
@@ -259,7 +259,7 @@ class Jobs:
     def _start_reserved(
         self, job_id: str, statement: Statement, source_day: date | None, reservation: Reservation
     ) -> QueryJob:
-        """Starts a query. If BigQuery refuses to start it, records that it cost nothing."""
+        """Starts a query that has a reservation. If BigQuery refuses it, records that it cost nothing."""
         try:
             return self._start(job_id, statement, source_day, reservation.limit)
         except UnansweredError:
@@ -289,12 +289,12 @@ class Jobs:
     def _run_once(
         self, job_id: str, action: str, start: Callable[[str], Any], is_usable: Callable[[Any, bool], bool]
     ) -> Any:
-        """Finds or starts the job `job_id`, and waits for it.
+        """Finds or starts the job `job_id`, waits for it, and returns it.
 
-        If it failed or is not usable, goes on with `job_id`_1, _2 and so on.
-
-        `is_usable(job, was_finished)` decides about a job that succeeded; `was_finished` if it had finished
-        before this call. Starts at most ATTEMPTS jobs, and more than one only for transient failures.
+        If the job failed or is not usable, tries `job_id`_1, `job_id`_2 and so on. For a job that succeeded,
+        `is_usable(job, was_finished)` decides; `was_finished` is True if it had finished before this call.
+        A job that was started and failed is replaced only if the failure is transient, and at most ATTEMPTS
+        jobs are started.
         """
         started = 0
         for number in itertools.count():
@@ -320,7 +320,7 @@ class Jobs:
                 return None
 
     def _wait(self, job: Any, action: str) -> TitlerError | None:
-        """Waits until a job has finished. Returns the error of a job that failed, None if it succeeded.
+        """Waits until a job has finished. Returns its error if it failed, or None if it succeeded.
 
         Raises UnansweredError if the job takes longer than warehouse.timeout, or if BigQuery does not report
         its state.
@@ -350,7 +350,7 @@ class Jobs:
         return refusal(self.settings, action, reason, message)
 
     def _has_rows(self, job: QueryJob) -> bool:
-        """Whether BigQuery still has the result: it stores results for a day."""
+        """Returns whether BigQuery still has a query's result. It stores results for a day."""
         with translated_errors(self.settings, "looking for a result"):
             try:
                 self.client.get_table(job.destination, timeout=REQUEST_TIMEOUT)
@@ -360,8 +360,9 @@ class Jobs:
 
 
 def billable_bytes(processed: int, tables: int) -> int:
-    """What BigQuery bills for processed bytes: whole MiB, and at least 10 MiB per table (pricing of on-demand
-    queries).
+    """Returns how many bytes BigQuery bills: whole MiB, and at least 10 MiB per table.
+
+    `processed` is the number of bytes that a query reads. Source: BigQuery's on-demand pricing.
     """
     if not processed:
         return 0

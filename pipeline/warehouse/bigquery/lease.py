@@ -1,8 +1,8 @@
-"""Mutual exclusion in BigQuery: a lease, which is a table that only one process can create.
+"""A lease in BigQuery, so that only one process at a time plans or publishes a release.
 
-BigQuery has no locks. But creating a table is one step, which fails with a conflict if the table exists. The
-holder keeps the table from expiring; if the holder is killed, BigQuery removes the table minutes later. A
-token in a label names the holder.
+BigQuery has no locks, so the lease is a table. Creating a table is one step, which fails with a conflict if
+the table exists. The holder of the lease keeps extending the time at which the table expires. If the holder
+is killed, BigQuery removes the table minutes later. A token in a label of the table identifies the holder.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ POLL_INTERVAL = 2  # seconds
 
 @contextmanager
 def hold_lease(jobs: Jobs) -> Iterator[None]:
-    """Holds the lease within the `with`.
+    """Holds the lease during a `with` block. Waits for it if another process holds it.
 
     Raises WarehouseError if another process holds it for TIMEOUT seconds.
     """
@@ -49,7 +49,7 @@ def hold_lease(jobs: Jobs) -> Iterator[None]:
         raise WarehouseError(
             f"Another process has been planning or publishing for {TIMEOUT} seconds: "
             f"{_holder(jobs, address)} holds {address}.",
-            f"If that process no longer runs: bq rm -f -t {address.replace('.', ':', 1)}; "
+            f"If that process no longer runs, delete the lease: bq rm -f -t {address.replace('.', ':', 1)}; "
             "then run the same command again.",
         ) from None
     released = threading.Event()
@@ -66,7 +66,7 @@ def hold_lease(jobs: Jobs) -> Iterator[None]:
 
 
 def _acquire(jobs: Jobs, address: str, token: str) -> bool:
-    """Tries to create the lease. Returns whether it is ours."""
+    """Tries to create the lease. Returns whether this process holds it now."""
     table = bigquery.Table(
         address, schema=[bigquery.SchemaField("nothing", "STRING", description="this table has no rows")]
     )
@@ -82,7 +82,7 @@ def _acquire(jobs: Jobs, address: str, token: str) -> bool:
 
 
 def _token(jobs: Jobs, address: str) -> str | None:
-    """The token of the process that holds the lease. None if no process does."""
+    """Returns the token of the process that holds the lease, or None if no process does."""
     with translated_errors(jobs.settings, f"reading {address}"):
         try:
             return (jobs.client.get_table(address, timeout=REQUEST_TIMEOUT).labels or {}).get("holder")
@@ -91,15 +91,15 @@ def _token(jobs: Jobs, address: str) -> str | None:
 
 
 def _renew(jobs: Jobs, address: str, token: str, released: threading.Event) -> None:
-    """Extends the lease until `released` is set.
+    """Extends the lease at regular intervals until `released` is set or the lease is lost.
 
-    If BigQuery does not answer, the next extension is early enough.
+    If BigQuery does not answer, logs a warning. The next attempt comes before the lease expires.
     """
     while not released.wait(DURATION.total_seconds() / 5):
         try:
             if _token(jobs, address) != token:
                 logging.getLogger(__name__).warning(
-                    "%s was lost: another process may publish at the same time", address
+                    "the lease %s was lost: another process may publish at the same time", address
                 )
                 return
             table = bigquery.Table(address)

@@ -1,5 +1,6 @@
-"""What Titler is permitted to do in BigQuery: tries each operation harmlessly, and names the permissions that
-are missing.
+"""Checks what Titler is permitted to do in BigQuery, for `titler doctor`.
+
+It tries each operation without lasting effects, and names the permissions that are missing.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ LISTED_DATASETS = 20
 
 
 def check_permissions(settings: Settings) -> Iterator[Finding]:
-    """Project, identity and data sets, then every permission that Titler needs.
+    """Yields a finding for the project and its account, then one for each permission that Titler needs.
 
     Raises UsageError if the project is not set, or if there are no credentials.
     """
     jobs = Jobs(settings, "doctor", "")
     yield Finding("bigquery", True, f"project {settings.project}, as {identity(settings)}")
     dataset = f"{settings.project}:{settings.dataset}"
-    create_dataset = f"bq --location={settings.location} mk --dataset {dataset}"
+    create_dataset = f"Create it: bq --location={settings.location} mk --dataset {dataset}"
     attempts: list[tuple[str, Callable[[Jobs], str], str, str]] = [
         (
             "data sets",
@@ -50,7 +51,7 @@ def check_permissions(settings: Settings) -> Iterator[Finding]:
             "source",
             _read_source,
             "bigquery.tables.getData on githubarchive",
-            "GH Archive is public, in the location US: check warehouse.location",
+            "GH Archive's data set is public, in the location US: check the setting warehouse.location",
         ),
         (
             "results",
@@ -67,9 +68,9 @@ def check_permissions(settings: Settings) -> Iterator[Finding]:
 
 
 def identity(settings: Settings) -> str:
-    """The account whose permissions are used. Never a secret."""
+    """Returns the name of the account whose permissions are used. The name contains no secret."""
     if settings.endpoint and not settings.credentials_file:
-        return f"nobody (an emulator at {settings.endpoint})"
+        return f"no account (an emulator at {settings.endpoint})"
     credentials = credentials_of(settings)
     email = getattr(credentials, "service_account_email", None) or getattr(credentials, "account", None)
     return str(email or "application default credentials")
@@ -83,7 +84,7 @@ def _list_datasets(jobs: Jobs) -> str:
 
 
 def _run_query(jobs: Jobs) -> str:
-    jobs.estimate(Statement("a query", "SELECT 1 AS one"))
+    jobs.estimate(Statement("running a query", "SELECT 1 AS one"))
     return "may be run"
 
 
@@ -112,7 +113,7 @@ def _change_tables(jobs: Jobs) -> str:
 def _read_source(jobs: Jobs) -> str:
     day = datetime.now(UTC).date() - timedelta(days=2)
     bounds = {"first_suffix": table_suffix(day), "last_suffix": table_suffix(day)}
-    jobs.estimate(Statement("GH Archive", Query.from_file("source_hours").sql, bounds))
+    jobs.estimate(Statement("reading GH Archive", Query.from_file("source_hours").sql, bounds))
     return f"{SOURCE_TABLES}* may be read"
 
 

@@ -1,6 +1,6 @@
-"""Query results as Arrow record batches, in order and in bounded memory.
+"""Reads query results as Arrow record batches, in order and in bounded memory.
 
-They come through the Storage Read API, or as pages of JSON from an emulator without that API.
+BigQuery sends them through its Storage Read API. An emulator without that API sends pages of JSON.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ PAGE_ROWS = 5000
 def read_record_batches(
     client: bigquery.Client, storage: BigQueryReadClient | None, job: QueryJob
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of a finished query. The storage client resumes a stream that breaks where it broke."""
+    """Yields the rows of a finished query as record batches.
+
+    If `storage` is None, reads pages of JSON. If the connection breaks, the storage client resumes at the
+    same row.
+    """
     if storage is None:
         yield from client.list_rows(job.destination, page_size=PAGE_ROWS).to_arrow_iterable()
         return

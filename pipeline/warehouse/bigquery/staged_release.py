@@ -1,4 +1,4 @@
-"""A release prepared in BigQuery beside the current one: checked, then made current in one transaction."""
+"""Prepares a release in BigQuery, checks it, and makes it the current release in one transaction."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RELEASE_TABLES = (contracts.RELEASES, contracts.RELEASE_MEMBERS)
 
 
 class PublishingWarehouse(Protocol):
-    """What a staged release needs of its warehouse (`BigQueryWarehouse`)."""
+    """The parts of `BigQueryWarehouse` that a staged release uses."""
 
     settings: Settings
     jobs: Jobs
@@ -40,11 +40,11 @@ class PublishingWarehouse(Protocol):
 
 
 class StagedTables:
-    """A release in two staging tables, which replace `releases_v1` and `release_members_v1` in its queries
-    until it is current.
+    """A release in two staging tables, which its queries read instead of `releases_v1` and
+    `release_members_v1` until it is current.
 
-    Each publication overwrites both tables. The caller must hold the publish lock; if the lock is lost, rows
-    with another `stage_id` have no effect.
+    Each publication overwrites both staging tables, so the caller must hold the publish lock. If the lock is
+    lost, `make_current` ignores the rows of another publication: their `stage_id` differs.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class StagedTables:
 
     @cached_property
     def _replacements(self) -> dict[str, str]:
-        """What replaces each table and view in a query, so that this release looks as if it were current."""
+        """Maps each table and view to what replaces it in a query, so that this release looks current."""
         addresses = {
             **self.warehouse.addresses,
             **{table.name: self._staging_address(table) for table in RELEASE_TABLES},
@@ -76,10 +76,10 @@ class StagedTables:
         return {**addresses, **views}
 
     def check(self) -> list[Failure]:
-        """The failed checks of `sql/checks`, by name.
+        """Runs the checks of `sql/checks` and returns those that failed, sorted by name.
 
-        One query counts the rows of all checks, because each query bills at least 10 MB per table. Only for
-        failed checks a second query reads the rows.
+        One query counts the rows of all checks, because each query bills at least 10 MB per table. A second
+        query is needed only for a check that failed: it reads the rows.
         """
         checks = {check.stem: check for check in Query.folder("checks", release=self.release)}
         texts = {name: replace_tables(check.sql, self._replacements) for name, check in checks.items()}
@@ -88,13 +88,13 @@ class StagedTables:
             for name, text in texts.items()
         )
         jobs, parameters = self.warehouse.jobs, {"release": self.release}
-        counted = jobs.query(Statement(f"checks of release {self.release}", counts, parameters))
+        counted = jobs.query(Statement(f"checking release {self.release}", counts, parameters))
         failures = []
         for row in jobs.rows(counted):
             if row["failing_rows"]:
                 check = checks[row["name"]]
                 sql = f"{texts[check.stem]}\nLIMIT {FAILURE_ROWS}"
-                query = jobs.query(Statement(f"rows that fail {check.stem}", sql, parameters))
+                query = jobs.query(Statement(f"reading the rows that fail {check.stem}", sql, parameters))
                 with translated_errors(self.warehouse.settings, f"reading the rows of {check.name}"):
                     rows = query.job.to_arrow(create_bqstorage_client=False)
                 failures.append(Failure(check.stem, check.prose, row["failing_rows"], rows))
@@ -104,7 +104,7 @@ class StagedTables:
         return self.warehouse.run_query(query, None if self._current else self._replacements)
 
     def make_current(self) -> None:
-        """Replaces the rows of the release tables in one transaction.
+        """Makes the release current: replaces the rows of both release tables in one transaction.
 
         Raises WarehouseError if another process published at the same time.
         """
@@ -132,7 +132,7 @@ class StagedTables:
             try:
                 self.warehouse.create_vector_index()
             except TitlerError as error:  # the release is current without the index
-                say(f"    no vector index: {error.message}")
+                say(f"    the vector index was not created: {error.message}")
 
     def _staging_address(self, table: contracts.Table) -> str:
         return f"`{self.warehouse.tables.address(f'staged_{table.name}')}`"

@@ -1,4 +1,4 @@
-"""The contracts' tables in BigQuery: created, checked against their contract, and filled by load jobs."""
+"""Creates Titler's tables in BigQuery, checks their columns against the contracts, and loads their rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DAYS_PER_JOB = 1000  # partitions; BigQuery allows 4,000
 
 
 def columns_of(table: contracts.Table) -> list[bigquery.SchemaField]:
-    """A table's columns in BigQuery's form, each with its description."""
+    """Returns a table's columns in BigQuery's form, each with its description."""
     return [_column(field) for field in table.warehouse_schema]
 
 
@@ -41,7 +41,7 @@ def _column(field: pa.Field) -> bigquery.SchemaField:
 
 
 class Tables:
-    """The tables of one data set. Each is checked against its contract once per command."""
+    """The tables of one BigQuery data set. Each table is checked against its contract once per command."""
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
@@ -51,8 +51,8 @@ class Tables:
     def ensure(self, table: contracts.Table) -> None:
         """Creates a table if it does not exist, and adds nullable columns that it lacks.
 
-        Raises WarehouseError, which names the column, its type and the expected type, for any other
-        difference.
+        Raises WarehouseError for any other difference from its contract. The error names the column, its type
+        and the expected type.
         """
         if table.name in self._checked:
             return
@@ -70,9 +70,9 @@ class Tables:
         return f"{self._jobs.dataset}.{name}"
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
-        """Loads the batches that the table lacks, several per job.
+        """Loads the batches that the table lacks, several per load job.
 
-        A job that is running or finished is not started again.
+        If a job for the same batches is already running, waits for it instead of starting another.
         """
         self.ensure(table)
         row_counts = self._row_counts(table, [batch.batch_id for batch in batches])
@@ -90,8 +90,9 @@ class Tables:
                 )
 
     def overwrite(self, name: str, table: contracts.Table, rows: pa.Table, stage: str) -> None:
-        """Replaces all rows of the staging table `name` in one step: rows of `table`, each with the
-        `stage_id` `stage`.
+        """Replaces all rows of the staging table `name` with `rows` in one step.
+
+        The staging table has the columns of `table`, and a column `stage_id`, which is `stage` in every row.
         """
         columns = [
             *columns_of(table),
@@ -120,9 +121,9 @@ class Tables:
             self._jobs.load_once(f"{name}_{stage}", f"filling {name}", start)
 
     def all_rows(self, name: str) -> list[dict[str, Any]] | None:
-        """The rows of a small table, free of charge.
+        """Returns all rows of a small table, free of charge.
 
-        None if the table does not exist. Raises WarehouseError if the data set does not.
+        Returns None if the table does not exist. Raises WarehouseError if the data set does not exist.
         """
         with translated_errors(self._jobs.settings, f"reading {name}"):
             try:
@@ -156,7 +157,7 @@ class Tables:
             raise _changed_table(
                 table.name,
                 address,
-                f"column {surplus[0]} is not in the contract, which has {', '.join(expected)}",
+                f"column {surplus[0]} is unexpected, the expected columns are {', '.join(expected)}",
             )
         for name, field in expected.items():
             if name in existing:
@@ -178,7 +179,7 @@ class Tables:
                 )
 
     def _row_counts(self, table: contracts.Table, batch_ids: Sequence[str]) -> dict[str, int]:
-        """Rows per batch, of those batches that the table has."""
+        """Returns the number of rows per batch id. Leaves out batches that the table does not have."""
         if not batch_ids:
             return {}
         sql = (
@@ -221,7 +222,7 @@ class Tables:
 
 
 def quote(text: str) -> str:
-    """A string literal of GoogleSQL."""
+    """Returns `text` as a string literal of GoogleSQL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
@@ -235,13 +236,13 @@ def _changed_table(name: str, address: str, problem: str) -> WarehouseError:
 
 
 def _standard_type(field: bigquery.SchemaField) -> tuple[str, str]:
-    """A column's type and mode. BigQuery may return the names of legacy SQL."""
+    """Returns a column's type and mode in GoogleSQL's names. BigQuery may use those of legacy SQL."""
     standard_names = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
     return standard_names.get(field.field_type, field.field_type), field.mode or "NULLABLE"
 
 
 def _groups(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """The batches in order, in groups of at most DAYS_PER_JOB batches and about ROWS_PER_JOB rows."""
+    """Yields the batches in order, in groups of at most DAYS_PER_JOB batches and about ROWS_PER_JOB rows."""
     group: list[Batch] = []
     rows = 0
     for batch in batches:
@@ -255,9 +256,9 @@ def _groups(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
 
 
 def _write(target: IO[bytes], table: contracts.Table, batches: Sequence[Batch]) -> None:
-    """Writes the rows of batches into one Parquet file, each with its day and batch.
+    """Writes the rows of batches into one Parquet file, each row with its source day and batch id.
 
-    Holds one file of a batch in memory.
+    Only one file of a batch is in memory at a time.
     """
     with pq.ParquetWriter(target, _arrow(table)) as writer:
         for batch in batches:
@@ -272,7 +273,7 @@ def _write(target: IO[bytes], table: contracts.Table, batches: Sequence[Batch]) 
 
 
 def _arrow(table: contracts.Table) -> pa.Schema:
-    """The table's columns in types that BigQuery reads from Parquet: it has no half precision."""
+    """Returns the table's columns with types that BigQuery reads from Parquet: float16 becomes float64."""
     half, double = pa.list_(pa.float16()), pa.list_(pa.float64())
     return pa.schema(
         [field.with_type(double) if field.type == half else field for field in table.warehouse_schema]

@@ -1,7 +1,7 @@
-"""The analysts' views and table functions in BigQuery, replaced only if their SQL has changed.
+"""Creates the analysts' views and table functions in BigQuery. Replaces those whose SQL has changed.
 
-BigQuery may forget that a view is authorised to read the tables when the view is replaced. So comments and
-layout do not count as a change, and a changed description is set without replacing the view.
+When a view is replaced, BigQuery may forget that the view is authorised to read the tables. So a change of
+comments or layout replaces nothing, and a changed description is set without replacing the view.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pipeline.warehouse.sql_parser import replace_tables, table_function
 def create_views(jobs: Jobs, addresses: Mapping[str, str]) -> None:
     """Creates the views of `sql/views` and the table functions of `sql/functions`.
 
-    Replaces those whose SQL has changed, and updates the description of the other views.
+    Replaces those whose SQL has changed. Updates changed descriptions of the other views.
     """
     statements = []
     for view in Query.folder("views"):
@@ -46,15 +46,18 @@ def create_views(jobs: Jobs, addresses: Mapping[str, str]) -> None:
 
 
 def _update_description(jobs: Jobs, view: Query) -> None:
-    """Sets a view's description and nothing else."""
+    """Sets a view's description without replacing the view."""
     table = bigquery.Table(f"{jobs.dataset}.{view.stem}")
     table.description = view.prose
-    with translated_errors(jobs.settings, f"describing {view.stem}"):
+    with translated_errors(jobs.settings, f"setting the description of {view.stem}"):
         jobs.client.update_table(table, ["description"], timeout=REQUEST_TIMEOUT)
 
 
 def _existing_view(jobs: Jobs, name: str) -> tuple[str, str] | None:
-    """A view's SQL in canonical form, and its description. None if there is no such view."""
+    """Returns a view's SQL in canonical form, and its description.
+
+    Returns None if the view does not exist.
+    """
     with translated_errors(jobs.settings, f"looking for {name}"):
         try:
             view = jobs.client.get_table(f"{jobs.dataset}.{name}", timeout=REQUEST_TIMEOUT)
@@ -64,9 +67,9 @@ def _existing_view(jobs: Jobs, name: str) -> tuple[str, str] | None:
 
 
 def _existing_function(jobs: Jobs, name: str) -> tuple[str, tuple[str, ...]] | None:
-    """A table function's SQL in canonical form, and the names of its arguments.
+    """Returns a table function's SQL in canonical form, and the names of its arguments.
 
-    None if there is no such function.
+    Returns None if the function does not exist.
     """
     with translated_errors(jobs.settings, f"looking for {name}"):
         try:

@@ -1,9 +1,9 @@
-"""BigQuery as a `Warehouse`: issues come from GH Archive's data set, batches and releases are stored in a
-data set of the user's.
+"""The BigQuery implementation of `Warehouse`.
 
-The tables have the rows of all batches, each row with its `batch_id`. `release_members_v1` lists the batches
-of each release, and `releases_v1` says which release is current. So nothing that readers see changes until
-one transaction updates these two small tables.
+Issues come from GH Archive's data set. Batches and releases are stored in a data set of the user's own
+project. Its tables have the rows of all batches, each row with its `batch_id`. `release_members_v1` lists the
+batches of each release, and `releases_v1` says which release is current. So readers see no change until one
+transaction updates these two small tables.
 """
 
 from __future__ import annotations
@@ -46,9 +46,10 @@ VECTOR_INDEX_ROWS = 5000  # BigQuery builds no vector index for fewer rows
 
 
 class BigQueryWarehouse:
-    """One data set of one project.
+    """The warehouse in one data set of one BigQuery project.
 
-    What it spends is recorded under `verb`, `release_id` and `run`, the command's id.
+    Its costs are recorded under `verb` (the command, such as `publish`), `release_id` and `run`, the id of
+    one run of the command.
     """
 
     def __init__(self, settings: Settings, verb: str, run: str = "", release_id: str | None = None) -> None:
@@ -58,7 +59,7 @@ class BigQueryWarehouse:
 
     @cached_property
     def addresses(self) -> dict[str, str]:
-        """The address of every table, view and function, in backticks."""
+        """Maps the name of every table, view and table function to its address in backticks."""
         defined = [query.stem for folder in ("views", "functions") for query in Query.folder(folder)]
         return {name: f"`{self.tables.address(name)}`" for name in (*contracts.TABLES, *defined)}
 
@@ -134,10 +135,10 @@ class BigQueryWarehouse:
         return self.run_query(query)
 
     def run_query(self, query: Query, replacements: Mapping[str, str] | None = None) -> pa.Table:
-        """The rows of a query whose tables and views are replaced as by `replace_tables` (default: by their
-        addresses).
+        """Runs a query and returns its rows.
 
-        Raises UsageError if the query does not run.
+        `replacements` maps the names of tables and views to what replaces them in the SQL; default: their
+        addresses. Raises UsageError if the query fails or if no release has been published yet.
         """
         parameters = query.binding(parameters_of(query.sql))
         self._ensure_ledger()
@@ -148,7 +149,7 @@ class BigQueryWarehouse:
             )
         sql = replace_tables(query.sql, replacements or self.addresses)
         try:
-            result = self.jobs.query(Statement(f"the query {query.name}", sql, parameters))
+            result = self.jobs.query(Statement(f"running the query {query.name}", sql, parameters))
         except RejectedError as error:
             names = ", ".join(view.stem for view in Query.folder("views"))
             raise UsageError(
@@ -181,9 +182,9 @@ class BigQueryWarehouse:
         views.create_views(self.jobs, self.addresses)
 
     def create_vector_index(self) -> None:
-        """Creates the vector index of `embeddings_v1`, which VECTOR_SEARCH uses and BigQuery maintains.
+        """Creates the vector index of `embeddings_v1`, for VECTOR_SEARCH. BigQuery keeps it up to date.
 
-        Does nothing if the table has fewer than VECTOR_INDEX_ROWS rows, or an index.
+        Does nothing if the index exists, or if the table has fewer than VECTOR_INDEX_ROWS rows.
         """
         table, column = contracts.EMBEDDINGS.name, contracts.EMBEDDINGS.schema.names[-1]
         with translated_errors(self.settings, f"counting the rows of {table}"):
@@ -202,12 +203,13 @@ class BigQueryWarehouse:
         self.jobs.run_ddl("creating the vector index", sql)
 
     def _ensure_ledger(self) -> None:
-        """Creates the spend ledger if it does not exist. Without it no query may run."""
+        """Creates the table `spend_v1`, which records costs, if it does not exist. Every query needs it."""
         self.tables.ensure(contracts.SPEND)
 
     def _statements(self, query: Query, day: date) -> list[Statement]:
-        """The two statements of an extraction: the events per hour of a day, then its issues and malformed
-        events.
+        """Returns the two statements that extract a day.
+
+        The first counts the day's events per hour. The second reads its issues and malformed events.
         """
         bounds = {"first_suffix": table_suffix(day), "last_suffix": table_suffix(day)}
         hours = Query.from_file("source_hours")
@@ -218,8 +220,10 @@ class BigQueryWarehouse:
         ]
 
     def _split(self, query: FinishedQuery, table: str) -> tuple[Iterator[pa.RecordBatch], pa.Table, int]:
-        """The result of a day's query: its issues as record batches, its first malformed events, and how many
-        of these there are.
+        """Splits the result of a day's query into issues and malformed events.
+
+        Returns the issues as record batches, at most MALFORMED_PER_FILE malformed events, and the number of
+        all malformed events of the day.
         """
         with translated_errors(self.settings, "counting a result"):
             result = self.jobs.client.get_table(query.job.destination, timeout=REQUEST_TIMEOUT)

@@ -43,7 +43,7 @@ def test_without_credentials_it_says_how_to_make_them(
 def test_a_file_that_is_no_service_account_is_named_and_not_quoted(tmp_path: Path, content: str) -> None:
     path = tmp_path / "key.json"
     path.write_text(content)
-    with pytest.raises(UsageError, match=r"key\.json is no credentials") as raised:
+    with pytest.raises(UsageError, match=r"key\.json contains no credentials") as raised:
         connect(Settings(kind="bigquery", project="p", credentials_file=str(path)))
     assert CANARY not in str(raised.value)
 
@@ -129,7 +129,7 @@ def test_doctor_says_how_to_create_a_missing_data_set(bigquery_settings: Setting
         if not probe.passed
     ]
     assert [probe.subject for probe in wrong] == ["data set", "tables", "results"]
-    assert wrong[0].advice == "Needs bigquery.datasets.get. bq --location=US mk --dataset titler-test:nowhere"
+    assert wrong[0].advice == "Needs bigquery.datasets.get. Create it: bq --location=US mk --dataset titler-test:nowhere"
 
 
 def test_the_command_shows_it(bigquery_settings: Settings, tmp_path: Path) -> None:
