@@ -116,7 +116,7 @@ def test_a_folder_without_hour_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photos" / "cat.jpg").touch()
     done = titler(tmp_path / "lake", "extract", "--day", "2015-01-01", hours=tmp_path / "photos")
     refused(
-        done, 1, "holds no hour files: 1 entries, none named like 2015-01-01-3.json.gz", "titler sample DIR"
+        done, 1, "has no hour files: 1 entries, none named like 2015-01-01-3.json.gz", "titler sample DIR"
     )
     assert not (tmp_path / "lake").exists()
 
@@ -137,7 +137,7 @@ def test_hours_of_before_2015_are_refused_with_the_first_day_there_is(tmp_path: 
     [
         (["--from", "2015-01-02", "--to", "2999-01-01"], "--to 2999-01-01 is in the future"),
         (["--from", "2015-01-02"], "Give either --day or both --from and --to"),
-        (["--day", "yesterday"], "Days are written YYYY-MM-DD"),
+        (["--day", "yesterday"], "Write days as YYYY-MM-DD"),
     ],
     ids=" ".join,
 )
@@ -195,11 +195,11 @@ def test_hours_that_inflate_a_thousandfold_cost_little_memory_and_little_quarant
         200,
     ]
     assert re.fullmatch(
-        r"the file inflates from [\d,]+ bytes to more than 268,435,456, expected an hour of GH Archive",
+        r"the file inflates from [\d,]+ bytes to more than 268,435,456, too many for an hour of GH Archive",
         rows[0]["reason"],
     )
     assert (rows[1]["reason"][:9], len(rows[1]["text"])) == ("not JSON:", 10_000)
-    assert rows[2]["reason"] == "the file has more than 2,000,000 lines, expected an hour of GH Archive"
+    assert rows[2]["reason"] == "the file has more than 2,000,000 lines, too many for an hour of GH Archive"
 
 
 def test_damage_that_still_inflates_to_json_fails_the_checksum(tmp_path: Path, hours: Path) -> None:
@@ -221,12 +221,12 @@ def test_damage_that_still_inflates_to_json_fails_the_checksum(tmp_path: Path, h
 @pytest.mark.parametrize(
     ("verb", "given", "message"),
     [
-        ("title", b"a" * 2 * 2**20, "The text is longer than 262,144 bytes, expected an issue's"),
-        ("title", "it crashes".encode("utf-16"), "The text holds NUL bytes, expected UTF-8"),
+        ("title", b"a" * 2 * 2**20, "The text is longer than 262,144 bytes; GitHub accepts at most 65,536"),
+        ("title", "it crashes".encode("utf-16"), "The text has NUL bytes, so it is not UTF-8"),
         ("similar", b"it \0 crashes", "| titler similar -"),
         ("title", b"", "The body is empty, so there is nothing to title"),
         ("title", b" \n", "titler title -"),
-        ("similar", b"", "Nothing was asked for"),
+        ("similar", b"", "The query is empty"),
     ],
     ids=["2 MB", "UTF-16", "NUL", "nothing", "white space", "no query"],
 )

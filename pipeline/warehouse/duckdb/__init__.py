@@ -1,5 +1,6 @@
-"""The embedded warehouse: DuckDB reads hour files, and shows a release as a file of views over the lake's
-Parquet files.
+"""The DuckDB warehouse. It reads GH Archive's hour files, and publishes a release as a DuckDB file.
+
+The views in that file read the lake's Parquet files.
 """
 
 from pipeline.warehouse.duckdb.release_file import StagedFile

@@ -1,4 +1,4 @@
-"""BigQuery's SQL in DuckDB: sqlglot translates, and the rules below cover where DuckDB behaves otherwise.
+"""Translates BigQuery's SQL to DuckDB's with sqlglot, and adds rules where DuckDB behaves differently:
 
 - A wildcard table (`githubarchive.day.20*`) becomes the relation `events`, with a column `_TABLE_SUFFIX`.
 - JSON in a STRING may be malformed: BigQuery's JSON functions then return NULL, DuckDB's abort the query.
@@ -6,8 +6,8 @@
 - JSON_QUERY and JSON_EXTRACT return text, DuckDB's `->` returns JSON, whose cast takes the JSON value:
   `"1"` would become the number 1.
 - SAFE_CAST of text to INT64 accepts whole numbers only, DuckDB's rounds `7.5`.
-- SAFE.PARSE_JSON returns NULL for what is not JSON.
-- TRIM, LTRIM and RTRIM without characters remove Unicode white space, DuckDB's remove blanks only.
+- SAFE.PARSE_JSON returns NULL for text that is not JSON.
+- TRIM, LTRIM and RTRIM with one argument remove Unicode white space, DuckDB's remove blanks only.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WHITE_SPACE = r"[\t-\r\x{85}\p{Z}]"  # Unicode's White_Space, in RE2
 
 @dataclass(frozen=True)
 class Translation:
-    """A statement in DuckDB's dialect, and the names of its parameters (`$name` in DuckDB)."""
+    """A statement in DuckDB's dialect, and the names of its parameters, which DuckDB writes as `$name`."""
 
     sql: str
     parameters: frozenset[str]
@@ -35,7 +35,7 @@ class Translation:
 
 @lru_cache(maxsize=64)  # extracting a year of days translates the same two statements 365 times
 def translate(sql: str) -> Translation:
-    """One BigQuery statement in DuckDB's dialect.
+    """Translates one BigQuery statement to DuckDB's dialect.
 
     Raises UsageError if it is not one SELECT in BigQuery's dialect.
     """
@@ -44,15 +44,19 @@ def translate(sql: str) -> Translation:
 
 @lru_cache(maxsize=64)
 def scan_condition(sql: str) -> Translation:
-    """Which rows `sql` reads from the wildcard table: the WHERE of the SELECT that names this table.
+    """Returns the condition that a row of the wildcard table must meet so that `sql` uses it.
 
-    Raises UsageError unless exactly one SELECT names it: only then can the other rows be skipped.
+    It is the WHERE clause of the SELECT that names this table; rows that do not meet it can be skipped.
+    Raises UsageError unless exactly one SELECT names the table, without joins.
     """
     tree = parse(sql)
     scans = [table for table in tree.find_all(exp.Table) if _is_wildcard(table)]
     select = scans[0].find_ancestor(exp.Select) if len(scans) == 1 else None
     if not isinstance(select, exp.Select) or select.args.get("joins"):
-        raise UsageError(f"An extraction reads one wildcard table in one SELECT; found {len(scans)}:\n{sql}")
+        raise UsageError(
+            f"An extraction must read one wildcard table in one SELECT without joins; "
+            f"wildcard tables found: {len(scans)}:\n{sql}"
+        )
     where = select.args.get("where")
     conjuncts: list[exp.Expr] = []
     if where:
@@ -72,7 +76,7 @@ def _render(tree: exp.Expr) -> Translation:
 
 
 def _adapt(tree: exp.Expr) -> exp.Expr:
-    """Applies the rules of this module to a tree, in place."""
+    """Applies the rules of this module to a syntax tree, in place, and returns the tree."""
     root = exp.paren(tree, copy=False)  # so that every replaced node has a parent
     for node in reversed(list(tree.bfs())):  # inner calls first: the rules for outer calls copy them
         if (adapted := _adapt_node(node)) is not node:
@@ -104,7 +108,7 @@ def _is_wildcard(table: exp.Table) -> bool:
 
 
 def _is_text(node: exp.Expr) -> bool:
-    """Whether an expression is visibly text. The types of columns are not known here."""
+    """Returns whether an expression is certainly text. The types of columns are unknown."""
     return (
         isinstance(node, exp.JSONExtractScalar)
         or node.is_string

@@ -1,4 +1,4 @@
-"""DuckDB connections: in memory, and read-only to a warehouse file."""
+"""Opens DuckDB connections, in memory or read-only to a warehouse file, and runs queries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.warehouse.sql_parser import table_function
 
 
 def open_in_memory() -> duckdb.DuckDBPyConnection:
-    """A connection in UTC that spills to the folder for temporary files."""
+    """Opens an in-memory database in UTC. Data that does not fit goes to the folder for temporary files."""
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET temp_directory = {quote(str(Path(tempfile.gettempdir()) / 'titler-duckdb'))}")
@@ -23,10 +23,10 @@ def open_in_memory() -> duckdb.DuckDBPyConnection:
 
 
 def open_warehouse_file(path: Path) -> duckdb.DuckDBPyConnection:
-    """A read-only connection to a warehouse file. Raises TitlerError if DuckDB cannot read the file.
+    """Opens a read-only connection to a warehouse file. Raises TitlerError if DuckDB cannot read the file.
 
-    The file is attached, not opened: within a process DuckDB would share one database among all connections
-    to one path.
+    The file is attached to an in-memory database, because DuckDB would share a database that is opened twice
+    within one process.
     """
     connection = open_in_memory()
     try:
@@ -35,16 +35,16 @@ def open_warehouse_file(path: Path) -> duckdb.DuckDBPyConnection:
     except duckdb.Error as error:
         connection.close()
         raise TitlerError(
-            f"{path} is not a warehouse file of this DuckDB: {error}",
+            f"{path} is not a warehouse file that this version of DuckDB can read: {error}",
             "Publish again: titler publish --release R",
         ) from None
     return connection
 
 
 def run_query(connection: duckdb.DuckDBPyConnection, query: Query) -> pa.Table:
-    """The rows of a query.
+    """Runs a query and returns its rows.
 
-    Raises UsageError, which lists the views and table functions, if it does not run.
+    Raises UsageError if the query fails. The error lists the views and table functions.
     """
     translation = translate(query.sql)
     try:
@@ -56,10 +56,11 @@ def run_query(connection: duckdb.DuckDBPyConnection, query: Query) -> pa.Table:
             for function in Query.folder("functions")
         )
         raise UsageError(
-            f"{query.name} does not run: {error}", f"The views are: {views}\nThe table functions: {functions}"
+            f"{query.name} does not run: {error}",
+            f"The views are: {views}\nThe table functions are: {functions}",
         ) from None
 
 
 def quote(text: str) -> str:
-    """A string literal of DuckDB."""
+    """Returns `text` as a string literal of DuckDB."""
     return "'" + text.replace("'", "''") + "'"

@@ -1,10 +1,10 @@
-"""Reads GH Archive's hour files into DuckDB: the events that meet a condition, and every line that is not an
-event.
+"""Reads GH Archive's hour files into DuckDB. Stores the events that meet a condition, and lists malformed
+lines.
 
-DuckDB parses the files. Only a line that it cannot read is examined in Python: lone surrogates and bytes that
-are not UTF-8 become U+FFFD and the line is read again; what cannot be repaired goes to quarantine. Of a cut
-or damaged file the whole lines are read. A file that is larger than an hour can be is not read. Memory use is
-bounded for every input.
+DuckDB parses the files. Python examines only the lines that DuckDB cannot read. It replaces lone surrogates
+and bytes that are not UTF-8 with U+FFFD, and DuckDB reads the line again. A line that cannot be repaired goes
+to quarantine. Of a cut or damaged file, all complete lines before the damage are read. A file that is larger
+than an hour can be is not read. Memory use is bounded for every input.
 """
 
 from __future__ import annotations
@@ -120,9 +120,9 @@ class HourReader:
     """Reads hour files into the temporary table `events`: GH Archive's columns, with each event's file and
     line.
 
-    Only events that meet `condition` (DuckDB's dialect, with the values of its `$` parameters) are stored.
-    `events` counts the well-formed events of all types, `omitted_malformed` the malformed lines that are
-    counted only.
+    It stores only the events that meet `condition`, which is SQL in DuckDB's dialect. `parameters` are the
+    values of the condition's `$` parameters. `events` counts the well-formed events of all types.
+    `omitted_malformed` counts the malformed lines that `malformed()` does not list.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class HourReader:
         self._repaired: list[tuple[str, int]] = []  # file and line of each line of REPAIRED_FILE
 
     def read(self, files: Sequence[Path]) -> None:
-        """Reads all of `files`. Raises SourceError if one is from before 2015."""
+        """Reads the hour files `files`. Raises SourceError if one of them is from before 2015."""
         self.connection.execute(_EVENTS)
         with (
             tempfile.TemporaryDirectory(prefix="titler-hours-") as name,
@@ -163,14 +163,15 @@ class HourReader:
         self.connection.execute("DROP TABLE IF EXISTS lines")
 
     def malformed(self) -> pa.Table:
-        """The lines that are not events, in the order of files and lines: MALFORMED_SCHEMA, at most
-        MALFORMED_PER_FILE per file.
+        """Returns the lines that are not events, with MALFORMED_SCHEMA, sorted by file and line.
+
+        It has at most MALFORMED_PER_FILE lines per file.
         """
         rows = sorted(self._malformed, key=lambda row: (row["file"], row["line"]))
         return pa.Table.from_pylist(rows, schema=MALFORMED_SCHEMA)
 
     def _read(self, names: Mapping[str, str], folder: Path, compression: str = "gzip") -> None:
-        """Adds the events of files. `names` maps each path to the file name to report."""
+        """Adds events of files to the table `events`. `names` maps each path to the file name to report."""
         if not names:
             return
         try:
@@ -202,13 +203,13 @@ class HourReader:
     def _read_refused(
         self, names: Mapping[str, str], folder: Path, compression: str, error: duckdb.Error
     ) -> None:
-        """Reads files of which DuckDB refuses at least one.
+        """Reads files again, one by one, after DuckDB has refused at least one of them.
 
         Raises TitlerError if memory or disk space ran out.
         """
         if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in str(error):
             raise TitlerError(
-                f"DuckDB could not hold {', '.join(names.values())}: {error}",
+                f"DuckDB ran out of space while reading {', '.join(names.values())}: {error}",
                 f"Free memory, or disk space in {tempfile.gettempdir()}, or set TMPDIR to a folder with more "
                 "space. Then run the same command again.",
             ) from None
@@ -229,7 +230,9 @@ class HourReader:
         compression: str,
         folder: Path,
     ) -> None:
-        """Quarantines the given lines of a file, or appends them, repaired, to REPAIRED_FILE.
+        """Repairs lines of a file and appends them to REPAIRED_FILE. Quarantines those that it cannot repair.
+
+        `lines` has the numbers of the lines, ascending.
 
         Raises DamagedError and SourceError as `_repair_lines` does.
         """
@@ -259,7 +262,7 @@ class HourReader:
         os.truncate(folder / REPAIRED_FILE, size)
 
     def _read_whole_lines(self, path: str, name: str, folder: Path) -> None:
-        """Reads the whole lines of a file that is damaged or that DuckDB refuses."""
+        """Reads the complete lines of a file that is damaged or that DuckDB refuses."""
         whole_lines_file = folder / f"{name}.ndjson"
         count = 0
         with whole_lines_file.open("wb") as file:
@@ -275,7 +278,7 @@ class HourReader:
         whole_lines_file.unlink()
 
     def _read_repaired(self, folder: Path) -> None:
-        """Adds the lines of REPAIRED_FILE, and deletes it."""
+        """Adds the events in REPAIRED_FILE to the table `events`, and deletes the file."""
         if not self._repaired:
             return
         path = folder / REPAIRED_FILE
@@ -296,14 +299,14 @@ class HourReader:
         self._repaired.clear()
 
     def _fill_lines(self, paths: list[str], compression: str) -> None:
-        """Replaces the temporary table `lines` with the lines of files."""
+        """Replaces the temporary table `lines` with the lines of the files `paths`."""
         sql = _LINES.format(
             condition=self.condition, compression=compression, longest=LONGEST_LINE, repo=_REPO, actor=_ACTOR
         )
         self.connection.execute(sql, {**self.parameters, "suffix": self.suffix, "paths": paths})
 
     def _insert(self, sql: str, name: str, table: pa.Table) -> None:
-        """Runs an INSERT that reads `table` under `name`."""
+        """Runs an INSERT statement that reads `table` under the name `name`."""
         self.connection.register(name, table)
         self.connection.execute(sql, {"suffix": self.suffix})
         self.connection.unregister(name)
@@ -328,10 +331,11 @@ def _damage(path: Path) -> OversizedError | DamagedError | None:
 def _repair_lines(
     path: Path, name: str, lines: npt.NDArray[np.int64], line_count: int, compression: str
 ) -> Iterator[tuple[int, bytes, bytes, str]]:
-    """The lines with the numbers `lines` (ascending): number, text, repaired text or b"", reason.
+    """Yields the lines of a file whose numbers are in `lines` (ascending), with their repaired text.
 
-    Raises DamagedError if the file is damaged, and SourceError if most of its `line_count` lines are from
-    before 2015.
+    Each item is: number, text, repaired text (b"" if the line cannot be repaired), and the reason why not.
+    Raises DamagedError if the file is damaged. Raises SourceError if most of the file's `line_count` lines
+    are from before 2015.
     """
     timeline_count = number = 0
     numbers = iter(lines.tolist())
@@ -344,16 +348,16 @@ def _repair_lines(
             next_number = next(numbers, 0)
     if 2 * timeline_count > line_count:
         raise SourceError(
-            f"{name} has {TIMELINE}, without titles or bodies: the first day that can be read is 2015-01-01.",
+            f"{name} has {TIMELINE}, without titles or bodies. The first day that can be read is 2015-01-01.",
             "Extract days from then on: titler extract --from 2015-01-01 --to 2015-01-07",
             final=True,
         )
     if number != line_count and compression == "gzip":
-        raise DamagedError(f"{line_count} lines read by DuckDB, the file has {number}")
+        raise DamagedError(f"DuckDB read {line_count} lines, but the file has {number}")
 
 
 def _groups(files: Sequence[Path]) -> Iterator[list[Path]]:
-    """The files in order, in groups of at most GROUP_BYTES."""
+    """Yields the files in order, in groups of at most GROUP_BYTES. A larger file is a group by itself."""
     group: list[Path] = []
     total = 0
     for path in files:

@@ -1,5 +1,5 @@
-"""Lines of an hour file that DuckDB could not read: repaired if possible, else with the reason why they are
-malformed.
+"""Examines the lines of an hour file that DuckDB could not read. Repairs them if possible, otherwise says why
+they are malformed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ TIMELINE = "an event of the Timeline API, GH Archive's form before 2015-01-01"
 UNREADABLE = "JSON that DuckDB does not read"
 
 LONGEST_LINE = 32 * 2**20
-LARGEST_HOUR = 4 * 2**30  # bytes when decompressed; real hours have a quarter of it
-MOST_LINES = 2_000_000  # real hours have a tenth of it
+LARGEST_HOUR = 4 * 2**30  # bytes when decompressed; real hours have a quarter of this
+MOST_LINES = 2_000_000  # lines; real hours have a tenth of this
 MOST_COMPRESSION = 100  # decompressed bytes per compressed byte; real hours have eight
 ALWAYS_ALLOWED = 256 * 2**20  # decompressed bytes; below this size a file may have any compression
 
@@ -40,8 +40,9 @@ class OversizedError(Exception):
 
 
 class DamagedError(Exception):
-    """A file whose compressed stream is cut or broken: `reason`, and `remainder`, the bytes after the last
-    whole line.
+    """A file whose compressed stream is cut or broken.
+
+    `reason` says what is wrong. `remainder` has the bytes after the last complete line.
     """
 
     def __init__(self, reason: str, remainder: bytes = b"") -> None:
@@ -53,8 +54,8 @@ class DamagedError(Exception):
 def check_file(path: Path) -> None:
     """Decompresses a gzip file to its end and discards the content.
 
-    Raises OversizedError if it is too large, DamagedError if it is cut, broken or fails gzip's checksum. So a
-    file that grows a thousandfold is found before a reader loads it into memory.
+    Raises OversizedError if the file is too large. Raises DamagedError if it is cut, broken or fails gzip's
+    checksum. So a file that grows a thousandfold is refused before a reader loads it into memory.
     """
     compressed = path.stat().st_size
     limit = min(LARGEST_HOUR, max(ALWAYS_ALLOWED, MOST_COMPRESSION * compressed))
@@ -65,20 +66,19 @@ def check_file(path: Path) -> None:
         if size > limit:
             raise OversizedError(
                 f"the file inflates from {compressed:,} bytes to more than {limit:,}, "
-                "expected an hour of GH Archive"
+                "too many for an hour of GH Archive"
             )
         if lines > MOST_LINES:
             raise OversizedError(
-                f"the file has more than {MOST_LINES:,} lines, expected an hour of GH Archive"
+                f"the file has more than {MOST_LINES:,} lines, too many for an hour of GH Archive"
             )
 
 
 def whole_lines(path: Path, compression: str) -> Iterator[bytes]:
-    """The lines of a file that are not blank, without line ends.
+    """Yields the lines of a file that are not blank, without line ends. `compression` is gzip or none.
 
-    A line longer than LONGEST_LINE is cut to about that length.
-
-    Raises DamagedError after the last whole line if the file is damaged.
+    A line longer than LONGEST_LINE bytes is cut to about that length. If the file is damaged, raises
+    DamagedError after the last complete line.
     """
     pending: list[bytes] = []
     length = 0
@@ -100,9 +100,9 @@ def whole_lines(path: Path, compression: str) -> Iterator[bytes]:
 
 
 def repair(line: bytes) -> tuple[bytes, str]:
-    """(repaired line, "") if the line is an event, else (b"", reason).
+    """Repairs lone surrogates, a byte order mark and broken UTF-8 in a line.
 
-    Repairs lone surrogates, a byte order mark and broken UTF-8.
+    Returns (repaired line, "") if the repaired line is an event, otherwise (b"", reason why it is not).
     """
     repaired = _repair_characters(line)
     try:
@@ -127,7 +127,7 @@ def _repair_escape(match: re.Match[bytes]) -> bytes:
 
 
 def _malformed_reason(event: Any) -> str:
-    """Why a JSON value is not an event. Empty if it is one."""
+    """Returns why a JSON value is not an event, or an empty text if it is one."""
     if not isinstance(event, dict):
         return f"not an object but {_kind(event)}"
     if _is_timeline(event):
@@ -149,9 +149,9 @@ def _is_timeline(event: dict[str, Any]) -> bool:
 
 
 def _begins_with_timeline_event(line: bytes) -> bool:
-    """Whether the first JSON value of a line is a Timeline event.
+    """Returns whether the first JSON value of a line is an event of the Timeline API.
 
-    Hours of 2011 and 2012 have no line ends between events.
+    In hour files of 2011 and 2012 no line end separates the events.
     """
     try:
         event, _ = json.JSONDecoder().raw_decode(line.decode().lstrip())
@@ -173,7 +173,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 def _decompressed_chunks(path: Path) -> Iterator[bytes]:
-    """The content of a gzip file, which may have several members.
+    """Yields the content of a gzip file, which may have several members.
 
     Raises DamagedError if the file is cut or broken.
     """
@@ -208,7 +208,7 @@ def _decompressed_chunks(path: Path) -> Iterator[bytes]:
 
 
 def _up_to_damage(member: Any, chunk: bytes) -> Iterator[bytes]:
-    """What can be decompressed of a damaged chunk: decompresses piece by piece until it fails."""
+    """Yields what can be decompressed of a damaged chunk, piece by piece until decompression fails."""
     with suppress(zlib.error):
         for start in range(0, len(chunk), _PIECE):
             yield member.decompress(chunk[start : start + _PIECE])

@@ -1,8 +1,8 @@
-"""A release as a DuckDB file: the release tables as rows, the other tables as views over the lake's Parquet
-files.
+"""Writes a release as a DuckDB file. The two release tables are stored as rows. The other tables are views
+that read the lake's Parquet files.
 
-DuckDB allows one writer per file while many tasks run at a time. So a file is never changed: each release is
-a new file, renamed onto the old one.
+DuckDB allows only one writer per file, but many tasks run at the same time. So a file is never changed: each
+release is a new file, which is renamed onto the old one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pipeline.warehouse.sql_parser import table_function
 
 
 class StagedFile:
-    """A warehouse file beside the current one. `make_current` renames it onto the current one."""
+    """A release in a new warehouse file. `make_current` renames this file onto the current one."""
 
     def __init__(
         self,
@@ -78,18 +78,19 @@ class StagedFile:
 
 
 def temporary_path(path: Path) -> Path:
-    """A new name beside `path` for a file that will be renamed onto it."""
+    """Returns a new path in the folder of `path`, for a file that will be renamed onto `path`."""
     return path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
 
 
 def copies_folder(path: Path) -> Path:
-    """The folder beside a warehouse file for copies of a bucket's files: TABLE/BATCH/FILE."""
+    """Returns the folder beside a warehouse file for copies of a bucket's files: TABLE/BATCH/FILE."""
     return path.with_name(f"{path.name}.files")
 
 
 def local_path(path: Path, table: str, batch: Batch, file: str) -> Path:
-    """Where the warehouse file at `path` reads a batch's file: the file itself, absolute, or its copy if the
-    lake is a bucket.
+    """Returns the local path from which the warehouse file at `path` reads a batch's file.
+
+    It is the absolute path of the file itself, or of its copy if the lake is a bucket.
     """
     address = file.removeprefix("file://")
     if "://" in address:
@@ -104,9 +105,9 @@ def _write(
     members: pa.Table,
     batches: Mapping[str, Sequence[Batch]],
 ) -> None:
-    """Writes a warehouse file.
+    """Writes a warehouse file: the tables, and the views and table functions of `sql/`, which read them.
 
-    The views and functions of `sql/` stand on its tables. Raises TitlerError if a file is missing.
+    Raises TitlerError if a file of a batch is missing.
     """
     validate_table_names(batches)
     release_tables = ((contracts.RELEASES, releases), (contracts.RELEASE_MEMBERS, members))
@@ -133,16 +134,17 @@ def _write(
             connection.execute(f"CREATE MACRO {signature} AS TABLE {translate(function.sql).sql}")
     except duckdb.Error as error:
         raise TitlerError(
-            f"The batches cannot be shown as a release: {error}",
-            "Check that their files exist, then publish again.",
+            f"The batches of the release cannot be read: {error}",
+            "Check that the files of these batches exist, then publish again.",
         ) from None
     finally:
         connection.close()
 
 
 def _view_of_files(table: contracts.Table, files: Sequence[str]) -> str:
-    """The statement that defines a table as a view over Parquet files (quoted paths), with their batch and
-    source day.
+    """Returns the CREATE VIEW statement for a table that is stored in Parquet files.
+
+    `files` are their paths, quoted. The view adds the batch id and the source day of each row.
     """
     if not files:
         nulls = ", ".join(_null_column(field) for field in table.warehouse_schema)

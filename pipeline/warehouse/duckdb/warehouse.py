@@ -1,8 +1,8 @@
-"""The embedded warehouse: extracts issues from hour files in memory, and publishes a release as a file of
-views.
+"""The DuckDB implementation of `Warehouse`. It extracts issues from hour files in memory, and publishes a
+release as a file of views.
 
-A reader of the file needs nothing but DuckDB: if the lake is a bucket, the batches' files are copied into a
-folder beside the warehouse file (`warehouse.duckdb.files`).
+A reader of that file needs nothing but DuckDB. So if the lake is a bucket, the batches' files are copied into
+a folder beside the warehouse file (`warehouse.duckdb.files`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from pipeline.warehouse.query import Query, table_suffix
 ROWS_PER_RECORD_BATCH = 10_000
 LOCK_TIMEOUT = 300  # seconds to wait for another process that publishes
 LOCK_POLL_INTERVAL = 0.1  # seconds
-ABANDONED_AFTER = 2 * 24 * 3600  # seconds
+ABANDONED_AFTER = 2 * 24 * 3600  # seconds after which a file that nothing needs is deleted
 
 # An event's id finds its line again. If a file has the same line twice, both are listed.
 _MALFORMED_EVENTS = f"""
@@ -57,17 +57,17 @@ ORDER BY file, line
 
 
 class DuckDBWarehouse:
-    """DuckDB as a `Warehouse`. The file at `path` need not exist before the first release."""
+    """The warehouse in the DuckDB file `path`. The file need not exist before the first release."""
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
         self._memory: duckdb.DuckDBPyConnection | None = None
 
     def source_day(self, day: date) -> None:
-        """None: this warehouse reads hour files."""
+        """Returns None, because this warehouse reads hour files instead of a table."""
 
     def estimate(self, query: Query, day: date) -> int:
-        """0: hour files cost nothing."""
+        """Returns 0, because reading hour files costs nothing."""
         return 0
 
     def extract(self, query: Query, day: date, files: Sequence[Path], attempt: str = "") -> Extraction:
@@ -103,9 +103,9 @@ class DuckDBWarehouse:
         )
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
-        """Copies a bucket's files beside the warehouse file, each once: a batch never changes.
+        """Copies the batches' files from a bucket into the folder beside the warehouse file.
 
-        Local files are read in place.
+        Skips files that are copied already, because a batch never changes. Local files are not copied.
         """
         for batch in batches:
             for file in batch.files:
@@ -165,10 +165,10 @@ class DuckDBWarehouse:
             return run_query(connection, query)
 
     def delete_batches_except(self, retained_batches: Mapping[str, Collection[str]]) -> int:
-        """Returns 0: the file stores no rows of batches.
+        """Returns 0, because the warehouse file stores no rows of batches.
 
-        Deletes copies of other batches, and what a killed publication left beside the file, once they are
-        ABANDONED_AFTER seconds old: until then a reader may have an older file open.
+        Deletes the copied files of all other batches, and temporary files that a killed publication left.
+        Keeps those that are less than ABANDONED_AFTER seconds old: a reader may have an older file open.
         """
         for temporary in self.path.parent.glob(f"{self.path.name}.*.tmp"):
             if _is_abandoned(temporary):

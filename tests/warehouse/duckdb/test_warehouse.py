@@ -62,7 +62,7 @@ def test_nothing_is_left_beside_the_file(path: Path, tmp_path: Path) -> None:
         staged.check()
     releases, members, _ = Lake(tmp_path).release()
     missing_batch = Batch("b", DAY, 1, (str(tmp_path / "b" / "gone.parquet"),))
-    with pytest.raises(TitlerError, match=r"cannot be shown as a release: .*gone\.parquet"):
+    with pytest.raises(TitlerError, match=r"The batches of the release cannot be read: .*gone\.parquet"):
         DuckDBWarehouse(str(path)).stage(releases, members, {"title_predictions_v1": [missing_batch]})
     assert [file.name for file in path.parent.iterdir()] == ["warehouse.duckdb"]
 
