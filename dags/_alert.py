@@ -1,4 +1,4 @@
-"""Alerts that Airflow itself raises: a task that failed after its last retry, and a run that is late.
+"""Sends an alert when a task of Airflow has failed after its last retry, or when a run is late.
 
 The callbacks only run `titler alert`; Titler's settings (`alerts.*`) decide who gets the message, and how.
 """
@@ -24,12 +24,12 @@ PROJECT_FOLDER = str(Path(__file__).resolve().parent.parent)
 
 
 def alert_failure(context: Context) -> None:
-    """on_failure_callback of tasks and of DAGs: a task has failed after its last retry.
+    """Sends an alert that a task has failed after its last retry. It is the on_failure_callback of all tasks
+    and DAGs.
 
-    The message's next command is the task's own command, which prints the reason again. Airflow calls a
-    task's callback in the task's process, so a task that was killed (out of memory, a lost machine) cannot
-    send it: the DAG's callback does. If both run, they name the same attempt, and `titler alert` sends the
-    message once.
+    The alert tells the reader to run the task's own command, which prints the reason again. Airflow calls a
+    task's callback in the task's process. If that process was killed (out of memory, a lost machine), only
+    the DAG's callback runs. If both run, they name the same attempt, and `titler alert` sends one message.
     """
     if "ti" not in context:  # the run failed, but none of its tasks did
         dag_id, run_id = context["dag"].dag_id, context["run_id"]
@@ -53,7 +53,7 @@ def alert_failure(context: Context) -> None:
 
 # Do not rename: Airflow's database stores this name with every pending deadline.
 def late(context: dict[str, Any]) -> None:
-    """Callback of a deadline: the run has not ended in time. Sends nothing if the run has ended meanwhile."""
+    """Sends an alert that a run is late, unless it has ended by now. Airflow calls it after a deadline."""
     run = context["dag_run"]
     if run["state"] in ("failed", "success"):
         return
@@ -68,17 +68,19 @@ def late(context: dict[str, Any]) -> None:
 
 
 def _run_url(dag_id: str, run_id: str) -> str:
-    """The address of a run's page in Airflow."""
+    """Returns the address of a run's page in Airflow."""
     base = conf.get("api", "base_url", fallback="http://localhost:8080").rstrip("/")
     return f"{base}/dags/{dag_id}/runs/{quote(run_id)}"
 
 
 def deadline_after(**delay: float) -> DeadlineAlert | None:
-    """A deadline that calls `late` this long after a run was queued, for example `hours=3`.
+    """Returns a deadline: `late` is called if a run has not ended `delay` after it was queued, for example
+    `hours=3`.
 
-    It counts from the queueing, because a run that an asset started has no scheduled time. The callback runs
-    in a LocalExecutor. Without one, Airflow logs that and goes on; an executor that supports no callbacks
-    could stop the scheduler.
+    The delay counts from the time when the run was queued, because a run that an asset started has no
+    scheduled time. The callback runs in a LocalExecutor. An Airflow without a LocalExecutor logs that and
+    continues. Other executors are not used, because one that supports no callbacks could stop the scheduler.
+    Returns None within `airflow dags test`.
     """
     # In Airflow 3.3, `airflow dags test` of a DAG with a deadline ends with a traceback, though the run
     # succeeded.
@@ -91,7 +93,7 @@ def deadline_after(**delay: float) -> DeadlineAlert | None:
 
 
 def _send_alert(**options: str) -> None:
-    """Runs `titler alert`, which prints the reason itself if it cannot send the message."""
+    """Runs `titler alert` with these options. If it cannot send the message, it prints the reason."""
     subprocess.run(
         ["titler", "alert", *(f"--{name}={value}" for name, value in options.items())],
         cwd=PROJECT_FOLDER,

@@ -1,7 +1,7 @@
-"""Lineage for OpenLineage: the datasets that a task read and wrote, as its `titler` command reports them.
+"""Sends OpenLineage the datasets that a task read and wrote, as its `titler` command reports them.
 
-Nothing is collected or sent without Airflow's OpenLineage provider, or if `[openlineage]` names no transport:
-see docs/lineage.md.
+Collects and sends nothing if Airflow's OpenLineage provider is not installed, or if the section [openlineage]
+of Airflow's configuration names no transport. See docs/lineage.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LINEAGE_FILE_VARIABLE = "TITLER_LINEAGE__FILE"
 
 
 def lineage_enabled() -> bool:
-    """Whether the OpenLineage provider is installed and has a transport."""
+    """Returns whether Airflow's OpenLineage provider is installed and has a transport."""
     try:
         from airflow.providers.openlineage.conf import is_disabled
     except ImportError:
@@ -32,9 +32,9 @@ def lineage_enabled() -> bool:
 
 
 class BashOperatorWithLineage(BashOperator):
-    """A BashOperator whose command writes the datasets it read and wrote into a JSON file.
+    """A BashOperator whose command lists the datasets that it read and wrote in a JSON file.
 
-    The environment variable TITLER_LINEAGE__FILE tells the command where.
+    The command finds the path of this file in the environment variable TITLER_LINEAGE__FILE.
     """
 
     lineage_json = b""
@@ -51,9 +51,10 @@ class BashOperatorWithLineage(BashOperator):
                 self.lineage_json = file.read_bytes() if file.exists() else b""
 
     def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Any, Any]:
-        """The provider calls this when the task has ended, successfully or not.
+        """Returns the datasets that the task read and wrote, in OpenLineage's form.
 
-        Raises ValueError if the JSON is incomplete.
+        The OpenLineage provider calls it when the task has ended, successfully or not. Raises ValueError if
+        the command's JSON file is incomplete.
         """
         from airflow.providers.openlineage.extractors import OperatorLineage
         from openlineage.client.event_v2 import InputDataset, OutputDataset
@@ -97,7 +98,7 @@ class BashOperatorWithLineage(BashOperator):
 
 
 def dataset_facets(dataset: dict[str, Any]) -> dict[str, DatasetFacet]:
-    """The facets that a dataset has both as an input and as an output: version, documentation, schema."""
+    """Returns the facets that inputs and outputs have in common: version, documentation and schema."""
     from openlineage.client.facet_v2 import dataset_version_dataset, documentation_dataset, schema_dataset
 
     facets: dict[str, DatasetFacet] = {}
@@ -112,7 +113,7 @@ def dataset_facets(dataset: dict[str, Any]) -> dict[str, DatasetFacet]:
 
 
 def subset_condition(dataset: dict[str, Any]) -> BaseSubsetCondition | None:
-    """The subset of a dataset that was read or written; None if it was all of it.
+    """Returns which subset of a dataset was read or written, or None if all of it was.
 
     A subset is a list of partitions, a list of files, or a range of values per column.
     """

@@ -17,9 +17,9 @@ from airflow.executors.executor_loader import ExecutorLoader
 
 CORES = "2"  # the memory figures below were measured on two cores
 
-# Memory of a verb's pod. Each includes headroom and Airflow's own 170 MiB. The comments give the measured
-# peak in MiB: the larger of a year of 22,841 issues with the network `gru`, and of two days of 11,000 issues
-# with `copy` (docs/costs.md).
+# Memory of the pod of each `titler` command, with headroom and Airflow's own 170 MiB. The comments give
+# the measured peak in MiB: the larger of a year of 22,841 issues with the network `gru`, and of two days of
+# 11,000 issues with `copy` (docs/costs.md).
 MEMORY = {
     "ready": "1Gi",
     "extract": "1536Mi",  # 937 for a day of 10,000 issues, plus 287 per Dask worker
@@ -39,7 +39,7 @@ MEMORY = {
 
 
 class Setting(NamedTuple):
-    """A setting of [titler_pods]: its default, a regular expression for its value, and the same in words."""
+    """A setting of [titler_pods]: its default, the regular expression of its values, and that in words."""
 
     default: str
     pattern: str
@@ -47,7 +47,7 @@ class Setting(NamedTuple):
 
 
 def comma_separated(item_pattern: str) -> str:
-    """The regular expression of a comma-separated list."""
+    """Returns the regular expression of a comma-separated list."""
     return rf"{item_pattern}(\s*,\s*{item_pattern})*"
 
 
@@ -72,13 +72,15 @@ SETTINGS = {
     "memory": Setting(
         "",
         comma_separated(rf"({'|'.join(MEMORY)})=[1-9]\d*[MG]i"),
-        f"VERB=MEMORY pairs, like index=16Gi,train=12Gi; verbs: {' '.join(MEMORY)}",
+        f"COMMAND=MEMORY pairs, like index=16Gi,train=12Gi; commands: {' '.join(MEMORY)}",
     ),
 }
 
 
 def executor_config(verb: str) -> dict[str, Any]:
-    """The `executor_config` of a verb's task: a `pod_override` if Airflow has a KubernetesExecutor.
+    """Returns the `executor_config` of the task that runs `titler VERB`.
+
+    It has a `pod_override` if Airflow has a KubernetesExecutor, and is empty otherwise.
 
     Raises AirflowConfigException, which Airflow shows as the DAG's import error, if a setting of
     [titler_pods] is unknown or invalid.
@@ -91,9 +93,9 @@ def executor_config(verb: str) -> dict[str, Any]:
 
 
 def _pod_override(verb: str, settings: dict[str, str]) -> Any:
-    """A kubernetes.client.V1Pod with what differs from Airflow's pod template.
+    """Returns a kubernetes.client.V1Pod with everything that differs from Airflow's pod template.
 
-    Whatever is None is the template's: for example, no image means the template's image.
+    None means the template's value: for example, with no image the pod has the template's image.
     """
     try:
         from kubernetes import client

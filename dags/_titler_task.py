@@ -1,4 +1,4 @@
-"""What the three DAGs share: tasks that run one `titler VERB` each, and names derived from the run's time."""
+"""Shared by the three DAGs: tasks that each run one `titler` command, and names from the run's time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NIGHTS_FIRST = "titler_nights.NightsFirst"
 
 
 def default_args(retries: int, priority: int, **task_arguments: Any) -> dict[str, Any]:
-    """The `default_args` of a DAG whose tasks are retried, and send an alert when the last retry has failed.
+    """Returns a DAG's `default_args`: tasks are retried, and send an alert when the last retry has failed.
 
     The first retry comes after Airflow's `default_task_retry_delay`; the delay doubles from retry to retry.
     """
@@ -54,17 +54,15 @@ def default_args(retries: int, priority: int, **task_arguments: Any) -> dict[str
 
 
 class TitlerOperator(BashOperatorWithLineage):
-    """Runs `titler VERB ARGUMENTS` in the folder above `dags/`.
+    """Runs a `titler` command in the folder above `dags/`, so relative paths in the settings start there.
 
-    Relative paths in the settings therefore mean the same as at a shell.
-
-    Exit code 99 skips the task. Any other code than 0 fails it; it is retried unless a retry cannot help (2
-    and 3).
+    Exit code 99 skips the task. Any other code than 0 fails it. After the codes 2 and 3 the task is not
+    retried, because a retry cannot help.
     """
 
     @property
     def exit_code(self) -> int | None:
-        """The command's exit code; None if it was never started."""
+        """The exit code of the command. None if the command was never started."""
         return getattr(self.subprocess_hook.sub_process, "returncode", None)
 
     def execute(self, context: Context) -> None:
@@ -85,10 +83,11 @@ class TitlerOperator(BashOperatorWithLineage):
 class WaitForSourceOperator(TitlerOperator):
     """Waits until `titler ready --day DAY` reports that the source has the day's last hour.
 
-    Checks every `poll_interval`, and holds no task slot between checks: a triggerer does the waiting.
-    Succeeds without the last hour once `max_wait` has passed after the end of the day: `extract` then records
-    the missing hours, or fails with the reason if the source cannot be reached. A day that ended longer ago,
-    such as a backfill's, is not waited for.
+    It checks every `poll_interval`. Between checks it uses no task slot, because a triggerer waits.
+
+    It succeeds without the last hour once `max_wait` has passed after the end of the day. Then `extract`
+    records the missing hours, or fails with the reason if the source cannot be reached. So it does not wait
+    for a day that ended longer ago, such as the days of a backfill.
     """
 
     template_fields = (*TitlerOperator.template_fields, "day")
@@ -124,11 +123,12 @@ class WaitForSourceOperator(TitlerOperator):
 def titler_task(
     verb: str, arguments: str, operator: type[TitlerOperator] = TitlerOperator, **task_arguments: Any
 ) -> TitlerOperator:
-    """The task that runs `titler VERB ARGUMENTS`; on KubernetesExecutor, in the pod of this verb.
+    """Returns the task that runs `titler VERB ARGUMENTS`, with the command's own pod on KubernetesExecutor.
 
     `arguments` is a Jinja template. A shell reads it, so it must not contain free text from a caller.
-    `task_arguments` are any operator's: pool, retries, outlets. `titler` must be on the PATH wherever tasks
-    run. An alert that the verb sends itself links to the task's log, and `alert_failure` does not repeat it.
+    `task_arguments` are those of every Airflow operator, such as pool, retries and outlets. `titler` must be
+    on the PATH wherever tasks run. If the command itself sends an alert, the alert links to the task's log,
+    and `alert_failure` does not send it again.
     """
     return operator(
         task_id=task_arguments.pop("task_id", verb),
@@ -144,7 +144,7 @@ def titler_task(
 
 
 def add_task_docs(dag: DAG) -> None:
-    """Turns each row of the table in the DAG's `doc_md` into the `doc_md` of the task that it describes."""
+    """Sets the `doc_md` of each task to the row about this task in the table of the DAG's `doc_md`."""
     header, _, *rows = (
         re.findall(r"(?<=\|)[^|]+(?=\|)", line)
         for line in (dag.doc_md or "").splitlines()

@@ -1,4 +1,4 @@
-"""The form of titler_train's *Trigger* button, and the options of `titler vocab` that its values become."""
+"""The form of titler_train's *Trigger* button. Its values become options of the command `titler vocab`."""
 
 from __future__ import annotations
 
@@ -31,4 +31,4 @@ OPTIONS = "".join(
     f"{{% if params['{name}'] %}} --{name} {{{{ params['{name}'] }}}}{{% endif %}}"
     for name in ("from", "to", "variant", "epochs")
 )
-"""A template: one option per value that was filled in, each with a blank in front."""
+"""A Jinja template. It renders one option per field that was filled in, each with a blank in front."""

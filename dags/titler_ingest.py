@@ -3,24 +3,24 @@
 | task | does | costs | when it fails |
 |---|---|---|---|
 | `wait` | waits until the source has the day's last hour: its hour file or, with BigQuery, that hour in the day's table. It waits until noon UTC at the latest, and not at all for a day that ended earlier | no task slot while it waits | run `titler doctor`, correct the setting it names, clear the task. A source that cannot be reached is not a failure: it is checked every 5 minutes until noon |
-| `extract` | reads the day's hours; writes `issues_v1` and the day's verdict, `source_health_v1` | about a minute; with BigQuery one scan, which is not paid for twice: `titler cost --day DAY` | run `titler doctor`, correct what it names, clear the task. After a spent budget the end of the log says which setting to raise |
+| `extract` | reads the day's hours; writes `issues_v1` and, in `source_health_v1`, whether the day is complete | about a minute; with BigQuery one scan, which is not paid for twice; `titler cost --day DAY` prints its price | run `titler doctor`, correct what it names, clear the task. If a budget is spent, the end of the log says which setting to raise |
 | `clean` | writes `tokens_v1`; its success starts `titler_refresh` | seconds | clear the task; `extract` does not run again |
 
 A run ingests one UTC day, its logical date. Airflow shows the run at the time when the day ended: the run of
-2015-01-02 is the day 2015-01-01. A manual run without a date takes yesterday.
+2015-01-02 ingests the day 2015-01-01. A manual run without a date ingests yesterday.
 
-**Backfill:** any range, both ends included. With BigQuery, look at the price first; that reads nothing:
+**Backfill:** any range, both ends included. With BigQuery, look at the price first, which is free:
 
     titler cost --from 2015-01-01 --to 2015-01-31
     airflow backfill create --dag-id titler_ingest --from-date 2015-01-01 --to-date 2015-01-31 --max-active-runs 2
 
 Airflow skips days that it has run before. Add `--reprocess-behavior failed` to run the failed ones again,
-`completed` to run all of them. Unchanged days are not computed again. The tasks of a backfill get slots after
-those of a night; its days enter the next release.
+`completed` to run all of them. Unchanged days are not computed again. Tasks of a backfill get slots after
+those of a nightly run. Its days become part of the next release.
 
 **When it fails:** open the log: its last lines say what to type. Then clear the task: in the grid, click its
 square, then *Clear*. Airflow has already retried it three times, unless the settings are wrong or the budget
-is spent. A missing hour or a malformed line fails nothing: `titler status --day DAY` then says `partial`.
+is spent. A missing hour or a malformed line fails no task: `titler status --day DAY` then says `partial`.
 
 **Who is alerted:** the receiver that the setting `alerts.kind` chooses. One message per task that failed
 after its last retry, and per day that is partial, collapsed or missing.

@@ -2,11 +2,11 @@
 
 | task | does | costs | when it fails |
 |---|---|---|---|
-| `vocab` | opens a model: pins its training days and learns its vocabulary from their text (`gru` counts words and keeps the most frequent). While no day is cleaned, all tasks are skipped | seconds | the range has no cleaned day, or too few repositories: look at `titler status`, then trigger the DAG with another range |
+| `vocab` | creates a model: records its training days and learns its vocabulary from their text (`gru` counts words and keeps the most frequent). If no day is cleaned yet, all tasks are skipped | seconds | the range has no cleaned day, or too few repositories: look at `titler status`, then trigger the DAG with another range |
 | `vectorize` | turns the text into padded ids of that vocabulary (`gru` reads `tokens_v1`) | seconds per month of days | clear the task; finished days are reused |
-| `train` | trains the network: first the embeddings, then the titles; one training at a time (pool `gpu`) | 10 minutes for 14,500 issues on two cores | clear the task; it resumes from its last checkpoint |
+| `train` | trains the network: first the embeddings, then the titles. The pool `gpu` allows one training at a time | 10 minutes for 14,500 issues on two cores | clear the task; it resumes from its last checkpoint |
 | `evaluate` | scores titles, embeddings and confidence on repositories that are held out from training | minutes | clear the task |
-| `promote` | makes the model the champion; the next refresh uses it for every issue | seconds, and one long night: every issue is embedded and titled again | a model that is worse than the champion is refused and not retried. Leave it, or `titler promote MODEL --force --because "REASON"` |
+| `promote` | makes the model the champion; the next refresh uses it for every issue | seconds, and one long night: every issue is embedded and titled again | a model that is worse than the champion is refused and not retried. Do nothing, or force it: `titler promote MODEL --force --because "REASON"` |
 
 Every Sunday at 06:00 UTC. The model and its MLflow run are named after the run's time: `20150104T060000Z`.
 

@@ -17,7 +17,7 @@ BACKFILL_PREFIX = "backfill__"  # Airflow starts the run_id of every backfill ru
 
 
 class NightsFirst(PriorityWeightStrategy):
-    """Gives a backfill's tasks the lowest priority. Without it Airflow runs the oldest day first.
+    """Gives the tasks of a backfill the lowest priority. By default, Airflow runs the oldest day first.
 
     A run that a backfill reprocesses keeps its run_id, so it keeps its priority too: Airflow asks for the
     weight before it marks the run as part of the backfill.

@@ -295,9 +295,9 @@ def test_titler_understands_what_a_pod_sets(configure, monkeypatch):
         ("gpu_selector", "nvidia-l4", "expected node labels, like"),
         ("gpu_selector", "a=b=c", "expected node labels, like"),
         ("gpu_taints", "nvidia.com/gpu:NoSchedule", "expected node taints without their effect, like"),
-        ("memory", "3Gi", "expected VERB=MEMORY pairs, like index=16Gi"),
-        ("memory", "trian=3Gi", "expected VERB=MEMORY pairs, like index=16Gi"),
-        ("memory", "train=3G", "expected VERB=MEMORY pairs, like index=16Gi"),
+        ("memory", "3Gi", "expected COMMAND=MEMORY pairs, like index=16Gi"),
+        ("memory", "trian=3Gi", "expected COMMAND=MEMORY pairs, like index=16Gi"),
+        ("memory", "train=3G", "expected COMMAND=MEMORY pairs, like index=16Gi"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_was_expected(configure, name, value, expected):

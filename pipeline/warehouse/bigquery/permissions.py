@@ -31,7 +31,7 @@ def check_permissions(settings: Settings) -> Iterator[Finding]:
     jobs = Jobs(settings, "doctor", "")
     yield Finding("bigquery", True, f"project {settings.project}, as {identity(settings)}")
     dataset = f"{settings.project}:{settings.dataset}"
-    create_dataset = f"Create it: bq --location={settings.location} mk --dataset {dataset}"
+    create_dataset = f"Create the data set: bq --location={settings.location} mk --dataset {dataset}"
     attempts: list[tuple[str, Callable[[Jobs], str], str, str]] = [
         (
             "data sets",

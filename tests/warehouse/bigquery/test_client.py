@@ -129,7 +129,9 @@ def test_doctor_says_how_to_create_a_missing_data_set(bigquery_settings: Setting
         if not probe.passed
     ]
     assert [probe.subject for probe in wrong] == ["data set", "tables", "results"]
-    assert wrong[0].advice == "Needs bigquery.datasets.get. Create it: bq --location=US mk --dataset titler-test:nowhere"
+    assert wrong[0].advice == (
+        "Needs bigquery.datasets.get. Create the data set: bq --location=US mk --dataset titler-test:nowhere"
+    )
 
 
 def test_the_command_shows_it(bigquery_settings: Settings, tmp_path: Path) -> None:
