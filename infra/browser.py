@@ -1,4 +1,4 @@
-"""A real browser, Debian's Chromium, driven over W3C WebDriver. Tests use it to read web pages.
+"""Controls a real browser, Debian's Chromium, over W3C WebDriver. Tests use it to read web pages.
 
 .venv/bin/python infra/browser.py URL FILE.png        saves a screenshot of a page
 """
@@ -37,7 +37,7 @@ SETTLED_AFTER = 1.5  # seconds; a page whose text has not changed for so long co
 
 
 class BrowserError(Exception):
-    """A page, or the browser itself, did not do what was expected. The message says what was found."""
+    """A page or the browser failed to do what was expected. The message says what happened instead."""
 
 
 class Browser:
@@ -84,7 +84,7 @@ class Browser:
     def open(self, url: str, *expected: str, seconds: float = 60) -> str:
         """Opens `url` and returns the page's visible text as soon as it contains every text of `expected`.
 
-        Raises BrowserError, with the page's text, if it does not within `seconds`.
+        Raises BrowserError, with the page's text, if a text is still missing after `seconds`.
         """
         self._send("POST", f"{self._session}/url", {"url": url})
         deadline = time.monotonic() + seconds
@@ -100,7 +100,7 @@ class Browser:
             time.sleep(0.2)
 
     def settle(self, seconds: float = 20) -> str:
-        """Waits, `seconds` at most, until the page's visible text stays the same, and returns it."""
+        """Waits until the page's visible text no longer changes, at most `seconds`, and returns the text."""
         deadline = time.monotonic() + seconds
         text, unchanged_since = self.text(), time.monotonic()
         while time.monotonic() < min(deadline, unchanged_since + SETTLED_AFTER):
@@ -110,7 +110,7 @@ class Browser:
         return text
 
     def text(self) -> str:
-        """The visible text of the page."""
+        """Returns the visible text of the page."""
         return str(self.run("return document.body ? document.body.innerText : ''"))
 
     def run(self, script: str) -> Any:

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes infra/.env, with new random secrets, for infra/compose.yaml: infra/compose_env.py [FILE]
 
-Git ignores the file, and only its owner can read it. An existing file is never changed: it holds the
-passwords of databases that exist, so the script can be run again safely. Needs only Python's standard
-library.
+FILE is infra/.env by default. Git ignores it, and only its owner can read it. An existing file is never
+changed, because its passwords are those of existing databases. So the script can be run again safely. It
+needs only Python's standard library.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ OPTIONS = """\
 
 
 def fernet_key() -> str:
-    """A key as Airflow expects it for encrypting connections: 32 random bytes in URL-safe base64."""
+    """Returns a new key with which Airflow encrypts connections: 32 random bytes in URL-safe base64."""
     return base64.urlsafe_b64encode(os.urandom(32)).decode()
 
 
 def new_file_content() -> str:
-    """The text of a new file, with new random secrets."""
+    """Returns the text of a new environment file, with new random secrets."""
     values = {
         "AIRFLOW_ADMIN_PASSWORD": secrets.token_urlsafe(18),
         "AIRFLOW_DATABASE_PASSWORD": secrets.token_hex(24),  # hex, because it becomes part of an address

@@ -1,8 +1,8 @@
-"""`make demo`: the whole job once, through a real Airflow, in the folder `demo`. Then it prints some results.
+"""`make demo`: runs the whole job once in the folder `demo`, with a real Airflow, and prints some results.
 
-.venv/bin/python infra/demo.py                      the generated sample, two days
-.venv/bin/python infra/demo.py --hours DIR          the days whose hour files are in DIR
-.venv/bin/python infra/demo.py --day 2015-01-01     that day, from GH Archive
+.venv/bin/python infra/demo.py                      uses two days of generated sample issues
+.venv/bin/python infra/demo.py --hours DIR          uses the days whose hour files are in DIR
+.venv/bin/python infra/demo.py --day 2015-01-01     fetches that day from GH Archive and uses it
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ HOUR_FILE = re.compile(r"(\d{4}-\d{2}-\d{2})-\d{1,2}\.json\.gz")
 
 
 class DagWatcher:
-    """Follows all runs of one DAG and prints a line for every task that ends."""
+    """Waits for all runs of one DAG, and prints a line with the duration of every task that ends."""
 
     def __init__(self, airflow: LocalAirflow, dag_id: str) -> None:
         self.airflow = airflow
@@ -42,7 +42,7 @@ class DagWatcher:
         self._printed: set[str] = set()
 
     def wait_until_done(self) -> None:
-        """Returns when no run is queued or running.
+        """Waits until no run of the DAG is queued or running.
 
         Raises AirflowError, with the end of the task's log, as soon as a task fails, even if Airflow would
         retry it.
@@ -69,7 +69,7 @@ class DagWatcher:
         return int(self.airflow.get(f"dags/{self.dag_id}/dagRuns?{query}")["total_entries"])
 
     def _tasks(self, *states: str) -> list[dict[str, Any]]:
-        """The task instances in these states: the hundred that ended last, newest first."""
+        """Returns the task instances in these states: the hundred that ended last, newest first."""
         query = urllib.parse.urlencode({"state": states, "order_by": "-end_date", "limit": 100}, doseq=True)
         tasks: list[dict[str, Any]] = self.airflow.get(f"dags/{self.dag_id}/dagRuns/~/taskInstances?{query}")[
             "task_instances"
@@ -103,7 +103,7 @@ def parse_day(text: str) -> str:
 
 
 def days_in(folder: Path) -> list[str]:
-    """The days, in order, that have hour files in `folder`. Raises AirflowError if there is none."""
+    """Returns the days that have hour files in `folder`, in order. Raises AirflowError if there are none."""
     matches = (HOUR_FILE.fullmatch(path.name) for path in folder.glob("*.json.gz"))
     days = sorted({match[1] for match in matches if match})
     if not days:
@@ -121,7 +121,7 @@ def _run_titler(airflow: LocalAirflow, *arguments: str) -> None:
 
 
 def _choose_epochs(airflow: LocalAirflow) -> int:
-    """As many epochs as TRAINING_STEPS allow for the trainable issues, but at least 3 and at most 20."""
+    """Returns how many epochs TRAINING_STEPS allow for the trainable issues: at least 3, at most 20."""
     status = subprocess.run(
         ["titler", "status", "--json"],
         cwd=REPOSITORY,
@@ -187,15 +187,22 @@ def _run_demo(hours: Path | None, one_day: str | None) -> None:
 
 
 def main() -> int:
-    """Returns the exit code: 0, or 1 if something failed; the end of its log is then on standard error."""
+    """Runs the demonstration. Returns 0, or 1 after printing an error with the end of the failed log."""
     parser = argparse.ArgumentParser(
-        prog="demo.py", description="Titler's whole job once, through a real Airflow, in ./demo."
+        prog="demo.py", description="Runs Titler's whole job once in ./demo, with a real Airflow."
     )
-    parser.add_argument("--hours", metavar="DIR", type=Path, help="a folder of GH Archive's hour files")
-    parser.add_argument("--day", metavar="DATE", type=parse_day, help="a day to fetch, like 2015-01-01")
+    parser.add_argument(
+        "--hours",
+        metavar="DIR",
+        type=Path,
+        help="folder with GH Archive's hour files; default: a generated sample",
+    )
+    parser.add_argument(
+        "--day", metavar="DATE", type=parse_day, help="day to fetch from GH Archive, like 2015-01-01"
+    )
     options = parser.parse_args()
     if options.hours and options.day:
-        parser.error("give HOURS or DAY, not both")
+        parser.error("--hours and --day (make demo: HOURS and DAY) exclude each other: use only one")
     exit_on_signals()
     started = time.monotonic()
     try:

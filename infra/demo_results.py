@@ -1,4 +1,4 @@
-"""What `make demo` prints at the end. It queries the DuckDB warehouse's views, as an analyst would."""
+"""Prints the results of `make demo`. It queries the DuckDB warehouse's views, as an analyst would."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ ORDER BY HASH(neighbour.issue_id), neighbour.rank
 
 
 def print_results(lake: Path, airflow: Path) -> None:
-    """Prints five titles, three issues with their neighbours, the paths, and how to open the pages."""
+    """Prints five titles, three issues with their nearest neighbours, and the paths of all data.
+
+    Then prints how to open the pages of Airflow and MLflow.
+    """
     with duckdb.connect(str(lake / "warehouse.duckdb"), read_only=True) as warehouse:
         titles = warehouse.execute(TITLES).fetchall()
         neighbours = warehouse.execute(NEIGHBOURS).fetchall()

@@ -1,4 +1,4 @@
-"""A real Airflow on this machine alone: scheduler, DAG processor, triggerer and API server, on loopback.
+"""Runs a real Airflow on this machine: scheduler, DAG processor, triggerer and API server, on loopback.
 
     .venv/bin/python infra/local_airflow.py FOLDER        runs until Ctrl-C
 
@@ -74,13 +74,13 @@ min_file_process_interval = 300
 
 
 class AirflowError(Exception):
-    """Airflow, or a program beside it, failed. The message ends with the tail of its output."""
+    """Airflow, or a program that was started with it, failed. The message says how to find the reason."""
 
 
 class LocalAirflow:
     """Airflow in the folder `home`; a `with` block starts and stops it.
 
-    Its tasks get this process's environment, without AIRFLOW_ variables, and on top of it `environment`.
+    Its tasks get the variables in `environment`, and those of this process except the AIRFLOW_ variables.
     """
 
     def __init__(
@@ -94,9 +94,10 @@ class LocalAirflow:
     ) -> None:
         """Configures Airflow; nothing starts yet.
 
-        `port`: the API server's; 0 takes a free one. `database`: SQLAlchemy's address of a database that is
-        empty or has Airflow's tables; default: SQLite in `home`. `scheduled`: whether DAGs run on their
-        schedules; otherwise only when triggered.
+        - `port`: the API server's port; 0 chooses a free one.
+        - `database`: SQLAlchemy's address of a database that is empty or has Airflow's tables; default:
+          SQLite in `home`.
+        - `scheduled`: whether DAGs run on their schedules, or only when they are triggered.
         """
         self.scheduled = scheduled
         self.home = home.resolve()
@@ -140,9 +141,8 @@ class LocalAirflow:
     def run(self, *arguments: str) -> str:
         """Runs `airflow ARGUMENTS` and returns its standard output. Raises AirflowError if it fails.
 
-        Repeats the command if SQLite was locked. SQLite refuses a write at once, whatever its timeout, if
-        another process has written since the transaction's first read; Airflow then rolls the whole command
-        back.
+        Repeats the command if SQLite was locked: it refuses a write at once, whatever its timeout, if another
+        process has written since the transaction's first read. Airflow then rolls back the whole command.
         """
         for _ in range(MAX_ATTEMPTS):
             process = subprocess.run(
@@ -170,13 +170,13 @@ class LocalAirflow:
             )
 
     def get(self, path: str) -> Any:
-        """The JSON that Airflow's REST API returns for GET `/api/v2/PATH`."""
+        """Returns the JSON with which Airflow's REST API answers GET `/api/v2/PATH`."""
         if not self._token:
             self._token = _fetch(f"{self.address}/auth/token", "")["access_token"]
         return _fetch(f"{self.address}/api/v2/{path}", self._token)
 
     def check(self) -> None:
-        """Raises AirflowError, with the tail of its log, if a started program has ended by itself."""
+        """Raises AirflowError, with the end of its log, if a started program has ended unexpectedly."""
         for name, process in self._programs.items():
             if process.poll() is not None:
                 raise AirflowError(
@@ -185,7 +185,7 @@ class LocalAirflow:
                 )
 
     def processes(self) -> list[psutil.Process]:
-        """All processes of this Airflow, recognised by AIRFLOW_HOME in their environment.
+        """Returns all processes of this Airflow. Their environment has its AIRFLOW_HOME.
 
         The process tree is not enough: a task has its own session and outlives a parent that is killed.
         """
@@ -250,7 +250,7 @@ class LocalAirflow:
         return bool(self.get("version"))
 
     def _is_ready(self) -> bool:
-        """Whether all DAGs are loaded and the scheduler is healthy.
+        """Returns whether all DAGs are loaded and the scheduler is healthy.
 
         Raises AirflowError if a DAG cannot be imported.
         """
@@ -281,7 +281,7 @@ def exit_on_signals() -> None:
 
 
 def free_port() -> int:
-    """A port of the loopback address on which nothing listens at the moment."""
+    """Returns a port of the loopback address on which nothing listens at the moment."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
@@ -294,7 +294,7 @@ def _fetch(url: str, token: str) -> Any:
 
 
 def tail(text: str, lines: int = 30) -> str:
-    """The last lines of a text."""
+    """Returns the last `lines` lines of a text."""
     return "\n".join(text.rstrip().splitlines()[-lines:])
 
 

@@ -79,11 +79,11 @@ td, th { overflow: hidden; text-overflow: ellipsis; white-space: nowrap }
 
 
 class PictureError(Exception):
-    """The picture cannot be drawn; the message says why and what to type."""
+    """The picture cannot be drawn. The message says why and, if possible, what to type."""
 
 
 class Results(NamedTuple):
-    """Rows of the current release's views."""
+    """Rows from the current release's views: vague titles, predicted titles, an issue's neighbours."""
 
     vague: list[tuple[str, str, float]]
     titles: list[tuple[str, str, float]]
@@ -91,7 +91,7 @@ class Results(NamedTuple):
 
 
 def read_results(lake: Path) -> Results:
-    """Raises PictureError if the lake has no warehouse."""
+    """Queries the rows that the picture shows. Raises PictureError if the lake has no warehouse."""
     warehouse = lake / "warehouse.duckdb"
     if not warehouse.exists():
         raise PictureError(f"{warehouse} does not exist. Publish a release first:  make demo")
@@ -102,7 +102,7 @@ def read_results(lake: Path) -> Results:
 
 
 def page(results: Results) -> str:
-    """One HTML page: three tables under their headings."""
+    """Returns an HTML page with three tables, each under a heading."""
     tables = [
         _heading("Vague titles, with a suggestion", "view poor_titles, the most confident first"),
         _titles(results.vague),
@@ -147,7 +147,10 @@ def _neighbours(rows: Sequence[tuple[str, float, str, bool]]) -> str:
 
 
 def draw(text: str, picture: Path) -> None:
-    """Raises PictureError if Chromium is missing or draws nothing."""
+    """Draws the HTML `text` into the PNG file `picture`.
+
+    Raises PictureError if Chromium is missing or draws nothing.
+    """
     chromium = shutil.which("chromium")
     if chromium is None:
         raise PictureError("Chromium was not found. Install it:  infra/install_browser.sh")

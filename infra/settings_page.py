@@ -11,13 +11,13 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 
 
 def page() -> str:
-    """The page in Markdown: one table per section."""
+    """Returns the page in Markdown, with one table per section of the settings."""
     lines = [
         "# Settings",
         "",
-        "The defaults suit one laptop. A TOML file (`titler --settings FILE VERB`) changes them, and the",
-        f"environment overrides both: `{PREFIX}LAKE__ROOT=/data/lake`. Any other key is an error, and so is",
-        f"any other variable that starts with `{PREFIX}`.",
+        "The defaults suit one laptop. A TOML file changes them: `titler --settings FILE VERB`. Environment",
+        f"variables, such as `{PREFIX}LAKE__ROOT=/data/lake`, override both. A key that is not on",
+        f"this page is an error, and so is any other variable that starts with `{PREFIX}`.",
     ]
     for name, section in Settings.model_fields.items():
         kind = section.annotation

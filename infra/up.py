@@ -1,4 +1,4 @@
-"""`make up`: Airflow and MLflow on this machine alone, on the lake that the settings name, until Ctrl-C.
+"""`make up`: runs Airflow and MLflow on this machine, for the lake that the settings name, until Ctrl-C.
 
 .venv/bin/python infra/up.py [--airflow-port 8080] [--mlflow-port 5000] [--clock]
 
@@ -39,7 +39,7 @@ MLFLOW_SETTINGS = {**MLFLOW_ENVIRONMENT, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "
 
 
 def check_port(port: int, option: str) -> None:
-    """Raises AirflowError if `port` is in use. `option` is the variable of `make up` that sets the port."""
+    """Raises AirflowError if `port` is in use. `option` is the name of the port's variable in `make up`."""
     with socket.socket() as probe:
         # With SO_REUSEADDR a port counts as free if only closed connections are left on it.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -53,16 +53,17 @@ def check_port(port: int, option: str) -> None:
 
 
 def airflow_home(settings: Settings) -> Path:
-    """The folder of Airflow's files: `airflow` in the lake, or ./lake/airflow if the lake is a bucket."""
+    """Returns the folder for Airflow's files: `airflow` in the lake, or ./lake/airflow if it is a bucket."""
     root = settings.lake.root.removeprefix("file://")
     return REPOSITORY / ("lake" if "://" in root else root) / "airflow"
 
 
 @contextmanager
 def exclusive_lock(home: Path) -> Iterator[None]:
-    """Locks `home`, because a second `make up` in it would stop the processes of the first.
+    """Locks the folder `home` during a `with` block. A second `make up` in it would stop the first one's
+    processes.
 
-    Raises AirflowError if another process holds the lock. The lock ends with the block or the process.
+    Raises AirflowError if another process holds the lock. A process that dies loses the lock.
     """
     home.mkdir(parents=True, exist_ok=True)
     with (home / "up.lock").open("w") as lock:
@@ -70,14 +71,14 @@ def exclusive_lock(home: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise AirflowError(
-                f"Another `make up` runs on {home}. "
+                f"Another `make up` runs in {home}. "
                 "Stop it first, or choose another lake:  TITLER_LAKE__ROOT=... make up"
             ) from None
         yield
 
 
 def _start_mlflow(airflow: LocalAirflow, store: str, port: int) -> str:
-    """Starts MLflow's server on `store` and returns its address as soon as it responds."""
+    """Starts an MLflow server for the database `store`. Returns its address as soon as it responds."""
     Path(store.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     artifacts = airflow.home.parent / "mlflow"
     airflow.start(
@@ -139,12 +140,16 @@ def _run(airflow: LocalAirflow, store: str, mlflow_port: int, lake: str) -> NoRe
 
 
 def main() -> int:
-    """Runs until a signal. Returns exit code 1 or 2, after printing an error, if something fails."""
+    """Runs Airflow and MLflow until a signal. If something fails, prints it and returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="up.py", description="Airflow and MLflow on loopback, until Ctrl-C."
+        prog="up.py", description="Runs Airflow and MLflow on this machine until Ctrl-C."
     )
-    parser.add_argument("--airflow-port", metavar="PORT", type=int, default=8080, help="default: 8080")
-    parser.add_argument("--mlflow-port", metavar="PORT", type=int, default=5000, help="default: 5000")
+    parser.add_argument(
+        "--airflow-port", metavar="PORT", type=int, default=8080, help="Airflow's port; default: 8080"
+    )
+    parser.add_argument(
+        "--mlflow-port", metavar="PORT", type=int, default=5000, help="MLflow's port; default: 5000"
+    )
     parser.add_argument(
         "--clock", action="store_true", help="run DAGs on their schedules; default: only when triggered"
     )

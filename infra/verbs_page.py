@@ -1,5 +1,7 @@
-"""Writes docs/verbs.md from `pipeline/cli`, where every verb is declared: .venv/bin/python
-infra/verbs_page.py"""
+"""Writes docs/verbs.md, the page of all `titler` commands (verbs), from their declarations in `pipeline/cli`.
+
+.venv/bin/python infra/verbs_page.py
+"""
 
 from __future__ import annotations
 
@@ -19,25 +21,27 @@ SECTIONS = {
 }
 INTRODUCTION = """# Verbs
 
-This page lists every verb of `titler` with its options. It is for everybody who types commands;
-`titler VERB --help` shows the same.
+A verb is a command of `titler`: in `titler embed`, the verb is `embed`. This page lists all verbs with their
+options; `titler VERB --help` shows the same.
 
-`titler VERB` prints what it did and where the result is. An error is one clear line, followed by the next
-command to type. Every verb can be repeated: work that is done already is reused.
+Each verb prints what it did and where the result is. An error is one clear line, followed by the next command
+to type. Every verb can be repeated: work that is done already is reused.
 
 """
 
 
 def command_group() -> TyperGroup:
-    """`titler`, as Click sees it."""
+    """Returns the Click group of all `titler` commands."""
     group = get_command(app)
     assert isinstance(group, TyperGroup)
     return group
 
 
 def page() -> str:
-    """The page: one section per module of verbs, one part per verb with an example and a table of its
-    options."""
+    """Returns the page in Markdown.
+
+    It has one section per module of commands. Each command has an example and a table of its options.
+    """
     lines = [
         *INTRODUCTION.splitlines(),
         "| exit code | meaning |",

@@ -1,4 +1,4 @@
--- Grain: one row per `opened` event of an issue that lacks a value which issues_v1 requires.
+-- Grain: one row per `opened` event of an issue, if the event lacks a value that issues_v1 requires.
 --
 -- The counterpart of extract_issues.sql: each `opened` event is in exactly one of the two results.
 WITH opened AS (

@@ -1,4 +1,4 @@
--- Grain: one row per UTC hour of the source days that has events.
+-- Grain: one row per hour of the day (UTC) that has events in the source days @first_suffix to @last_suffix.
 --
 -- The cheapest way to see what a day has: reads the column created_at only.
 SELECT

@@ -1,4 +1,4 @@
--- Grain: one row: the bytes that count against the budgets, of the UTC day @day and of the command @run.
+-- Grain: one row, with the bytes that count against the budgets of the UTC day @day and the command @run.
 --
 -- Each job counts once, for the day and the command that reserved it. Until the billed bytes are known, the
 -- reserved bytes count.

@@ -1,4 +1,4 @@
-"""Sphinx's configuration of the documentation site. `make docs` builds it, without a network.
+"""Sphinx's configuration of the documentation site, which `make docs` builds without a network.
 
 The pages are the repository's Markdown files at their own paths, so a link between two of them works on
 GitHub and on the site. `make docs` treats warnings as errors, so it fails for a link whose page, heading,
@@ -59,7 +59,7 @@ html_additional_pages = {"index": "redirect.html"}  # leads from the root of the
 
 
 def add_navigation(app: Sphinx, page: str, source: list[str]) -> None:
-    """Appends the navigation to the start page. In the file itself, GitHub would show it as code."""
+    """Appends the navigation to the start page. It is not in the file: GitHub would show it as code."""
     if page != root_doc:
         return
     listed = {name for names in NAVIGATION.values() for name in names}
@@ -71,5 +71,5 @@ def add_navigation(app: Sphinx, page: str, source: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Sphinx calls this when it has read the configuration."""
+    """Registers `add_navigation`. Sphinx calls it after reading this configuration."""
     app.connect("source-read", add_navigation)

@@ -1,7 +1,7 @@
 """A Sphinx extension for links to files and folders of the repository that are not pages of the site.
 
 If `repository_url` is set, such a link leads to that address. If it is empty, the site contains a copy of
-each linked file, and a link to a folder becomes plain text. MyST warns about links to what does not exist.
+each linked file, and a link to a folder becomes plain text. MyST warns about links without a target.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ logger = logging.getLogger(__name__)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Registers the setting and the event handler."""
+    """Registers the setting `repository_url` and the handler that replaces the links."""
     app.add_config_value("repository_url", "", "env", str)
     app.connect("doctree-read", resolve_repository_links)
     return {"version": "1", "parallel_read_safe": True}
 
 
 def resolve_repository_links(app: Sphinx, document: nodes.document) -> None:
-    """Replaces the links of a page that lead to files or folders of the repository.
+    """Replaces a page's links to files or folders of the repository that are not pages of the site.
 
     MyST represents a link to a file as `download_reference`, and a link to a folder as `pending_xref` without
     a domain. Logs a warning for a link to something outside the repository.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
-"""Creates buckets, or folders, that do not exist yet: buckets.py s3://titler [...]
+"""Creates the named buckets or folders if they do not exist yet: buckets.py s3://titler [...]
 
-For s3://, the store and its key come from AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+The address and key of an s3:// store come from AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 """
 
 from __future__ import annotations

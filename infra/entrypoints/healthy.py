@@ -2,9 +2,9 @@
 """A container's health check: healthy.py URL [KEY ...]
 
 Exits with 0 if URL responds with a 2xx status and, in its JSON, the value of every KEY is healthy: a number
-above 0, or {"status": "healthy"}. Otherwise exits with 1 and prints what was found. Without arguments it
-checks $HEALTH_URL; if that is empty, the container serves nothing and counts as healthy. It runs every few
-seconds, so it imports only the standard library.
+above 0, or {"status": "healthy"}. Otherwise exits with 1 and prints the reason. Without
+arguments it checks $HEALTH_URL; if that is empty, the container serves nothing and counts as healthy. It runs
+every few seconds, so it imports only the standard library.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TIMEOUT = 8  # seconds; less than the ten after which the container engine gives
 
 
 def find_problem(document: Any, keys: list[str]) -> str:
-    """Says what is wrong with the first key that is not healthy; empty if all are."""
+    """Returns what is wrong with the first key that is not healthy, or an empty text if all are healthy."""
     for key in keys:
         value = document.get(key) if isinstance(document, dict) else None
         healthy = (

@@ -17,7 +17,7 @@ NAMESPACE = "titler"
 
 
 def read(text: str) -> dict[str, str]:
-    """Parses lines of NAME=VALUE; ignores comments and empty lines."""
+    """Parses lines of the form NAME=VALUE into a mapping. Ignores comments and empty lines."""
     lines = (line.strip() for line in text.splitlines())
     return {
         name: value
@@ -26,7 +26,7 @@ def read(text: str) -> dict[str, str]:
 
 
 def secrets(env: dict[str, str], host: str) -> dict[str, dict[str, str]]:
-    """The keys and values of each Secret, by its name. Raises KeyError if `env` lacks a variable."""
+    """Returns the keys and values of each Secret, by its name. Raises KeyError if `env` lacks a variable."""
     return {
         # Without sslmode: Airflow passes the same address to asyncpg, which does not accept it. Both drivers
         # encrypt if the server requires it, and it does: gke.tf.
@@ -42,7 +42,7 @@ def secrets(env: dict[str, str], host: str) -> dict[str, dict[str, str]]:
 
 
 def manifest(env: dict[str, str], host: str) -> dict[str, object]:
-    """All Secrets as one Kubernetes List. kubectl accepts JSON as well as YAML."""
+    """Returns all Secrets as one Kubernetes List, to be printed as JSON: kubectl accepts JSON and YAML."""
     items = [
         {
             "apiVersion": "v1",
@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
     except KeyError as error:
         print(
             f"{file} has no {error.args[0]}, which the cluster needs. "
-            "Create a new file:  infra/compose_env.py NEW",
+            "Create a new file:  infra/compose_env.py NEW_FILE",
             file=sys.stderr,
         )
         return 1

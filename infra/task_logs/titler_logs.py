@@ -1,8 +1,8 @@
-"""Stores task logs in a bucket. An Airflow whose tasks are pods needs it: a pod's disk is lost with the pod.
+"""Stores Airflow's task logs in a bucket. It is needed if tasks are pods: a pod's disk is lost with the pod.
 
-Airflow's own remote logging needs each cloud's provider package. This one uses fsspec, as the lake does, and
-works with all of its stores (gs://, s3://, file://). Put this folder on the PYTHONPATH of all components, and
-configure:
+Airflow's own remote logging needs the provider package of each cloud. This module uses fsspec, as the lake
+does, and works with gs://, s3:// and file://. Put this folder on the PYTHONPATH of all Airflow components,
+and configure Airflow:
 
     [logging]
     logging_config_class = titler_logs.LOGGING_CONFIG
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 
 
 class Bucket:
-    """Airflow's RemoteLogIO. A log has the same path below `base` as below the local log folder."""
+    """Implements Airflow's RemoteLogIO. A log has the same path below `base` as below `local`."""
 
     processors = ()
 
     def __init__(self, base: str, local: Path, *, keep_local: bool = True) -> None:
-        """`base`: an fsspec URL. `local`: the folder into which Airflow writes logs first.
+        """Logs are copied from `local`, the folder into which Airflow writes them, to `base`, an fsspec URL.
 
-        With `keep_local` False, a log is removed from there as soon as it is in the bucket.
+        If `keep_local` is False, a log is removed from `local` as soon as it is in the bucket.
         """
         self.base = base.rstrip("/")
         self.local = local
         self.keep_local = keep_local
 
     def upload(self, path: os.PathLike[str] | str, ti: Any = None) -> None:
-        """Copies a log into the bucket. Airflow calls it when an attempt of a task has ended or was deferred.
+        """Copies a log into the bucket. Airflow calls it when a task has ended or is deferred.
 
         A deferred task continues the same log later, possibly in another pod.
         """
@@ -58,7 +58,7 @@ class Bucket:
             local_log.unlink()
 
     def read(self, relative_path: str, ti: Any = None) -> tuple[list[str], list[str] | None]:
-        """Returns what Airflow's pages show: the log's address and its text, or an error message and None."""
+        """Reads a log for Airflow's pages. Returns its address and its text, or an error message and None."""
         address = f"{self.base}/{self._relative(relative_path)}"
         try:
             with fsspec.open(address, "rt", encoding="utf-8", errors="replace") as log:
@@ -71,9 +71,9 @@ class Bucket:
             return [f"{address} cannot be read: {error}"], None
 
     def _uploaded_earlier(self, relative: str, local_log: Path) -> bytes:
-        """The part of the log that only the bucket has.
+        """Returns the part of the log that is in the bucket but not on this disk; empty if there is none.
 
-        A deferred task may continue in another pod, whose disk has no beginning of the log.
+        A deferred task may continue in another pod, whose disk does not have the beginning of the log.
         """
         try:
             with fsspec.open(f"{self.base}/{relative}", "rb") as log:

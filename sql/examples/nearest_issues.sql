@@ -1,4 +1,4 @@
--- Grain: one row per issue of the current release among the ten nearest to the issue @issue_url, sorted.
+-- Grain: one row per issue, for the ten issues of the current release that are nearest to @issue_url.
 --
 -- Runs on BigQuery only. VECTOR_SEARCH uses the vector index if there is one (settings warehouse.embeddings
 -- and warehouse.vector_index). The search covers the batches of all retained releases and the issue itself,

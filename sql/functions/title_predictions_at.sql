@@ -1,4 +1,4 @@
--- Grain: one row per issue_id of a retained release, as title_predictions shows it while @release is current.
+-- Grain: one row per issue_id of the retained release @release, like title_predictions for the current one.
 --
 -- An issue whose opening was recorded on two days has the prediction of its earliest opening.
 SELECT

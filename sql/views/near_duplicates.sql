@@ -1,4 +1,4 @@
--- Grain: one row per issue_id of the current release and older issue that it probably duplicates.
+-- Grain: one row per pair of an issue of the current release and an older issue that it probably duplicates.
 --
 -- The first list for triage: pairs of issues in one repository, with the titles of both. A subset of
 -- similar_issues: an issue whose opening was recorded on two days has the near duplicates of the earlier day,

@@ -117,7 +117,7 @@ def test_ctrl_c_ends_all_of_it_and_frees_both_ports(stay):
 
 
 def test_a_second_one_on_the_same_lake_leaves_the_first_alone(stay):
-    assert "Another `make up` runs on " in stay["second"]
+    assert "Another `make up` runs in " in stay["second"]
     assert "TITLER_LAKE__ROOT=... make up" in stay["second"]
 
 
@@ -157,7 +157,7 @@ def test_airflow_lies_here_where_the_lake_is_a_bucket():
 
 
 def test_a_folder_is_held_only_as_long_as_needed(tmp_path):
-    running = pytest.raises(AirflowError, match="Another `make up` runs on")
+    running = pytest.raises(AirflowError, match="Another `make up` runs in")
     with exclusive_lock(tmp_path), running, exclusive_lock(tmp_path):
         pass
     with exclusive_lock(tmp_path):
