@@ -28,6 +28,7 @@ LONGEST_FILES = (
     "cli/test_train_from_file.py",
     "infra/test_local_airflow.py",
     "dags/test_failures.py",
+    "cli/test_stage_runs.py",
     "networks/in_keras/test_training.py",
     "networks/in_keras/test_devices.py",
     "cli/test_mistakes.py",
