@@ -51,7 +51,7 @@ def test_a_table_has_its_contracts_columns_prose_partition_and_clusters(
         ("source_day", "DATE", "REQUIRED"),
         ("batch_id", "STRING", "REQUIRED"),
     ]
-    assert table.schema[0].description == "GitHub's id of the issue: its identity"
+    assert table.schema[0].description == "GitHub's id of the issue, which identifies it"
     assert (table.description, table.labels) == (SIMILAR_ISSUES.prose, {"app": "titler"})
     assert table.time_partitioning.field == "source_day"
     assert table.clustering_fields == ["batch_id", "issue_id", "rank"]
@@ -127,7 +127,7 @@ def test_a_new_nullable_column_is_added(bigquery_warehouse: BigQueryWarehouse, e
         (lambda fields: fields[1:], r"column release_id \(STRING, REQUIRED\) is missing"),
         (
             lambda fields: [*fields, bigquery.SchemaField("mine", "STRING")],
-            "column mine is not in the contract",
+            "column mine is unexpected, the expected columns are",
         ),
         (
             lambda fields: [bigquery.SchemaField("release_id", "INT64", "REQUIRED"), *fields[1:]],
