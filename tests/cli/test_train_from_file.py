@@ -132,7 +132,7 @@ def test_mlflow_knows_the_file(lake: Lake, settings: Settings, model: str, file:
     assert "days" not in run.data.params
     assert run.data.params["devices"] == "1"
     assert run.data.tags["titler.device"] in ("cpu:0", "gpu:0")
-    assert "the file `issues.csv`: the network `copy`" in run.data.tags["mlflow.note.content"]
+    assert "the file `issues.csv`: network `copy`" in run.data.tags["mlflow.note.content"]
 
 
 def test_the_same_command_finds_it_done(
@@ -141,7 +141,7 @@ def test_the_same_command_finds_it_done(
     before = lake.names("models")
     assert whole_job.train_from_file(Context.of(settings), file, name=None, variant=None, epochs=1) == model
     told = capsys.readouterr().out
-    assert "take: 300 rows of " in told
+    assert "extract: 300 rows of " in told
     assert "270 trainable, reused" in told
     assert "not trainable: 30 short title" in told
     assert "vectorize: 300 rows, 0 files made, 1 file reused" in told
@@ -290,8 +290,8 @@ def test_its_embeddings_answer_other_questions(
     assert json.loads(capsys.readouterr().out) == found
     query_reports.downstream(found, as_json=False)
     assert capsys.readouterr().out.splitlines()[:2] == [
-        f"evaluate: downstream of model {model}, 120 issues of a.jsonl, 1 pull request left out",
-        "    bug: 96 (32 are) train, 24 (8 are) test, split by time",
+        f"evaluate: downstream tasks of model {model}, 120 issues of a.jsonl, 1 pull request left out",
+        "    bug: 96 (32 positive) train, 24 (8 positive) test, split by time",
     ]
     run = MlflowClient(settings.tracking_uri).get_run(
         Pinned(lake, "models", model).members[PREDICTOR][0].figures["mlflow_run"]
