@@ -68,17 +68,17 @@ def _days(days: Sequence[Mapping[str, Any]], reasons: Mapping[str, str]) -> None
         print_table(STATUS_COLUMNS, rows, INDENT)
     if missing := gaps([day["day"] for day in days]):
         spans = [first if first == last else f"{first} to {last}" for first, last in missing[:GAPS_LISTED]]
-        more = " ..." if len(missing) > GAPS_LISTED else ""
-        say(f"{' ' * INDENT}never extracted: {', '.join(spans)}{more}")
+        suffix = " ..." if len(missing) > GAPS_LISTED else ""
+        say(f"{' ' * INDENT}never extracted: {', '.join(spans)}{suffix}")
 
 
 def gaps(days: Sequence[str]) -> list[tuple[str, str]]:
     """The first and last day of each gap between ordered days. Airflow does not make up for days on which it
     was down."""
     missing = []
-    for before, after in pairwise(map(date.fromisoformat, days)):
-        if after - before > timedelta(days=1):
-            missing.append((str(before + timedelta(days=1)), str(after - timedelta(days=1))))
+    for earlier_day, later_day in pairwise(map(date.fromisoformat, days)):
+        if later_day - earlier_day > timedelta(days=1):
+            missing.append((str(earlier_day + timedelta(days=1)), str(later_day - timedelta(days=1))))
     return missing
 
 

@@ -70,10 +70,10 @@ def score_titles(predicted: Sequence[str], references: Sequence[str]) -> Scores:
     pairs = list(zip(predicted, references, strict=True))
     scorer = RougeScorer(list(ROUGES), use_stemmer=True)
     rouges = [scorer.score(reference, title) for title, reference in pairs]
-    means = {name: 100 * sum(rouge[name].fmeasure for rouge in rouges) / count for name in ROUGES}
+    mean_scores = {name: 100 * sum(rouge[name].fmeasure for rouge in rouges) / count for name in ROUGES}
     exact = sum(title.strip().casefold() == reference.strip().casefold() for title, reference in pairs)
     return Scores(
-        **means,
+        **mean_scores,
         bleu=BLEU(lowercase=True).corpus_score(list(predicted), [list(references)]).score,
         exact_match=exact / count,
         distinct=len(set(predicted)) / count,

@@ -54,9 +54,11 @@ class OlderNeighbours:
         candidates = min(len(self._items), neighbours * OVERSAMPLING * math.ceil(len(self._items) / older))
         search_k = max(self._search_k, 2 * candidates)
         nearest_items = self._index.nearest(self._vectors[item], candidates, search_k)
-        return [(other, distance) for other, distance in nearest_items if self._age_rank[other] < older][
-            :neighbours
-        ]
+        return [
+            (neighbour, distance)
+            for neighbour, distance in nearest_items
+            if self._age_rank[neighbour] < older
+        ][:neighbours]
 
     def rows(
         self, items: npt.NDArray[np.int64], neighbours: int, near_duplicate_distance: float
@@ -64,16 +66,20 @@ class OlderNeighbours:
         """Rows of similar_issues_v1 for these items."""
         for item in items.tolist():
             nearest = self.nearest_older(item, neighbours)
-            own, *others = self._items.take(pa.array([item, *(other for other, _ in nearest)])).to_pylist()
-            for rank, (other, (_, distance)) in enumerate(zip(others, nearest, strict=True), start=1):
+            own, *neighbours_rows = self._items.take(
+                pa.array([item, *(neighbour for neighbour, _ in nearest)])
+            ).to_pylist()
+            for rank, (neighbour, (_, distance)) in enumerate(
+                zip(neighbours_rows, nearest, strict=True), start=1
+            ):
                 yield {
                     "issue_id": own["issue_id"],
                     "issue_url": own["issue_url"],
                     "rank": rank,
-                    "similar_issue_id": other["issue_id"],
-                    "similar_issue_url": other["issue_url"],
-                    "similar_title": other["title"],
+                    "similar_issue_id": neighbour["issue_id"],
+                    "similar_issue_url": neighbour["issue_url"],
+                    "similar_title": neighbour["title"],
                     "distance": distance,
-                    "same_repo": own["repo"] == other["repo"],
+                    "same_repo": own["repo"] == neighbour["repo"],
                     "near_duplicate": distance < near_duplicate_distance,
                 }

@@ -40,8 +40,8 @@ def held_out_issues(lake: Lake, model: Pinned) -> Iterator[HeldOutIssue]:
             repos = cleaned.column("repo").to_pylist()
             validates = np.array([part_of(repo) == "validation" for repo in repos], dtype=bool)
             table = lake.read_part(issues, file)
-            kept = plan.keep_mask(day.day, table.column("issue_id").to_numpy())
-            mask = validates & cleaned.column("trainable").to_numpy() & kept
+            not_superseded = plan.keep_mask(day.day, table.column("issue_id").to_numpy())
+            mask = validates & cleaned.column("trainable").to_numpy() & not_superseded
             bodies = cleaned.filter(mask).column("body").to_pylist()
             for row, words in zip(table.filter(mask).to_pylist(), bodies, strict=True):
                 yield HeldOutIssue(row["issue_id"], row["issue_url"], row["title"], row["body"], lead(words))

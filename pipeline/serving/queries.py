@@ -63,7 +63,7 @@ def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list
                 )
         nearest = nearest_others(index, vector, item, neighbours, settings.index.search_k)
     limit = settings.index.near_duplicate_distance or release.plan.facts["near_duplicate_distance"]
-    rows = items.take(pa.array([other for other, _ in nearest], pa.int64())).to_pylist()
+    rows = items.take(pa.array([neighbour for neighbour, _ in nearest], pa.int64())).to_pylist()
     return [
         {
             "issue_url": row["issue_url"],

@@ -171,9 +171,10 @@ def _parse_row(row: object, place: str) -> FileIssue:
     for name, value in (("title", title), ("body", body)):
         if not isinstance(value, str):
             raise UsageError(f"{place}: the {name} is {value!r:.60}; expected text.")
-    kept = [name for name in COLUMNS if name in values and name not in (*TITLES, "body")]
+    column_names = [name for name in COLUMNS if name in values and name not in (*TITLES, "body")]
     columns = {
-        name: _replace_surrogates(value) if isinstance(value := values[name], str) else value for name in kept
+        name: _replace_surrogates(value) if isinstance(value := values[name], str) else value
+        for name in column_names
     }
     if values.get("pull_request"):  # GitHub's API marks pull requests this way
         columns["kind"] = "pull_request"

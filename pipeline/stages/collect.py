@@ -90,8 +90,8 @@ def _sort_releases(lake: Lake, settings: Settings, now: datetime) -> tuple[list[
     for name in sorted({*pinned_names(lake, "releases"), *retained}):
         release = Pinned(lake, "releases", name)
         unpublished = read_record(lake, name) is None
-        wanted = name in retained or (unpublished and _is_young(release, now))
-        (keep if wanted else remove).append(release)
+        retain = name in retained or (unpublished and _is_young(release, now))
+        (keep if retain else remove).append(release)
     return keep, remove
 
 

@@ -55,7 +55,7 @@ def batch_parameters(
     return {**made_of, "query": query.digest, **query.parameters}
 
 
-def lost_data(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def lost_data(stored: Mapping[str, Any], available: Mapping[str, Any]) -> str:
     """What the source still has of a day, if that is less than the day was extracted with; otherwise an empty
     string.
 
@@ -65,14 +65,16 @@ def lost_data(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     counted = ("hours", "table_rows")
     other_before, other_now = (
         {name: value for name, value in parameters.items() if name not in counted}
-        for parameters in (before, now)
+        for parameters in (stored, available)
     )
-    if other_before != other_now or {*before} != {*now}:
+    if other_before != other_now or {*stored} != {*available}:
         return ""
-    if "hours" in now:
-        hours_before, hours_now = ({hour for hour, *_ in parameters["hours"]} for parameters in (before, now))
+    if "hours" in available:
+        hours_before, hours_now = (
+            {hour for hour, *_ in parameters["hours"]} for parameters in (stored, available)
+        )
         return f"{len(hours_now)} of the {len(hours_before)} hours" if hours_now < hours_before else ""
-    rows_before, rows_now = (parameters["table_rows"] or 0 for parameters in (before, now))
+    rows_before, rows_now = (parameters["table_rows"] or 0 for parameters in (stored, available))
     return f"{rows_now:,} of the {rows_before:,} events" if rows_now < rows_before else ""
 
 

@@ -53,14 +53,14 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
 
 def _open(lake: Lake, settings: Settings, release: Pinned, champion: Version) -> PlanOutcome:
     current = reconcile_current(lake, settings)
-    before = Pinned(lake, "releases", current).plan if current else None
+    previous_plan = Pinned(lake, "releases", current).plan if current else None
     judged_again = judge_all_again(lake)
-    days, as_before, not_ready = _days_to_pin(lake, before)
+    days, as_before, not_ready = _days_to_pin(lake, previous_plan)
     if not days:
         reason = "no day is cleaned yet: titler extract, then titler clean"
         return PlanOutcome(None, reason, as_before, not_ready, judged_again)
     facts = _facts(lake, settings, champion)
-    reason = _nothing_new(lake, settings, current, before, facts, days)
+    reason = _nothing_new(lake, settings, current, previous_plan, facts, days)
     if reason:
         return PlanOutcome(None, reason, as_before, not_ready, judged_again)
     release.open(days, facts)
@@ -88,12 +88,12 @@ def _nothing_new(
     lake: Lake,
     settings: Settings,
     current: str | None,
-    before: Plan | None,
+    previous_plan: Plan | None,
     facts: dict[str, Any],
     days: Sequence[PinnedDay],
 ) -> str:
     """Why no release is needed, or an empty string if one is: the same plan is current or was rolled back."""
-    if before is not None and _is_same(before, facts, days):
+    if previous_plan is not None and _is_same(previous_plan, facts, days):
         return f"nothing is new since release {current}"
     for record in published_records(lake, settings):
         if record.get("rolled_back"):
@@ -103,10 +103,12 @@ def _nothing_new(
     return ""
 
 
-def _days_to_pin(lake: Lake, before: Plan | None) -> tuple[list[PinnedDay], tuple[str, ...], tuple[str, ...]]:
+def _days_to_pin(
+    lake: Lake, previous_plan: Plan | None
+) -> tuple[list[PinnedDay], tuple[str, ...], tuple[str, ...]]:
     """The days to pin, those of them that are pinned as in the release before, and new days that are not
     ready."""
-    pinned_before = {day.day: day for day in before.days} if before else {}
+    pinned_before = {day.day: day for day in previous_plan.days} if previous_plan else {}
     days, as_before, not_ready = [], [], []
     for day in sorted({*lake.days(ISSUES.name), *pinned_before}):
         try:

@@ -214,8 +214,8 @@ def _predictor(inputs: TrainingInputs, network: Network) -> Predictor:
         beam_width=settings["beam_width"],
     )
     if precision := settings["abstain_precision"]:
-        least = max(predictor.abstain_below, _confidence_threshold(predictor, inputs.model, precision))
-        predictor = dataclasses.replace(predictor, abstain_below=least)
+        minimum = max(predictor.abstain_below, _confidence_threshold(predictor, inputs.model, precision))
+        predictor = dataclasses.replace(predictor, abstain_below=minimum)
     return predictor
 
 
