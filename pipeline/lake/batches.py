@@ -179,7 +179,8 @@ class Lake:
     def write_table(self, folder: str, name: str, table: pa.Table, contract: Table) -> File:
         """Writes one Parquet file. Raises ContractError if the rows do not conform to the contract."""
         buffer = io.BytesIO()
-        pq.write_table(contract.conform(table), buffer, compression="zstd", row_group_size=ROWS_PER_ROW_GROUP)
+        rows = _without_descriptions(contract.conform(table))
+        pq.write_table(rows, buffer, compression="zstd", row_group_size=ROWS_PER_ROW_GROUP)
         return self.write_file(folder, name, buffer.getvalue(), table.num_rows)
 
     def write_file(self, folder: str, name: str, data: bytes, rows: int = 0) -> File:
@@ -258,6 +259,12 @@ class Lake:
                 f"{folder} cannot be written: {error.strerror or error}.", FREE_SPACE_HINT
             ) from error
         return folder
+
+
+def _without_descriptions(table: pa.Table) -> pa.Table:
+    """Removes the descriptions of the columns, so that a better description changes no batch's digest."""
+    schema = pa.schema([field.remove_metadata() for field in table.schema])
+    return pa.Table.from_arrays(table.columns, schema=schema)
 
 
 @dataclass

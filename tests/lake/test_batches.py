@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.contracts import TOKENS
+from pipeline.contracts import TOKENS, Table
 from pipeline.errors import LakeError
 from pipeline.lake.batches import Draft, Lake
 
@@ -160,3 +160,13 @@ def test_an_empty_folder_was_modified_when_it_was_created(tmp_path):
     modified = Lake(str(tmp_path / "lake")).modified("tokens_v1/draft")
     assert modified is not None
     assert modified > datetime.now(UTC) - timedelta(days=1)
+
+
+def test_another_description_of_a_column_changes_no_byte(lake):
+    digests = set()
+    for prose in ("the number of the day", "which day it is"):
+        schema = pa.schema([pa.field("n", pa.int64(), nullable=False, metadata={"description": prose})])
+        contract = Table("numbers_v1", "numbers", schema, ("n",), ("day",), ("lake",))
+        file = lake.write_table("numbers_v1", "part.parquet", pa.table({"n": [1, 2]}), contract)
+        digests.add(file.sha256)
+    assert len(digests) == 1
