@@ -1,7 +1,4 @@
-"""The settings: one frozen, typed `Settings`.
-
-The defaults suit one laptop; a TOML file or the environment changes them.
-"""
+"""Titler's settings. The defaults suit one laptop; a TOML file or environment variables change them."""
 
 from __future__ import annotations
 
@@ -22,9 +19,9 @@ from pydantic_settings import (
 from pipeline.errors import UsageError
 
 PREFIX = "TITLER_"
-DOCUMENTED = "All settings and their defaults: docs/settings.md"
+DOCUMENTED = "docs/settings.md lists all settings and their defaults."
 TEST_VARIABLES = {"TITLER_TEST_DATA", "TITLER_TEST_BIGQUERY_PROJECT"}  # only the tests read these
-SECRET = "alerts.webhook_url"  # whoever has it can post to the channel
+SECRET = "alerts.webhook_url"  # anybody who knows this address can post to the channel
 
 
 class _Section(BaseModel):
@@ -32,148 +29,167 @@ class _Section(BaseModel):
 
 
 class Source(_Section):
-    """Where the hour files are."""
+    """Where GH Archive's hour files are read from. An hour file has all events of one hour on GitHub."""
 
     hours: str = Field(
         default="https://data.gharchive.org",
-        description="folder or base address (file://, gs://, https://) of hour files",
+        description="folder that contains the hour files, or its file://, gs:// or https:// address",
     )
 
 
 class LakeSettings(_Section):
-    """Where the lake is."""
+    """Where the lake is stored: the tables, models and search indexes that Titler writes."""
 
     root: str = Field(
-        default="./lake", description="folder, s3://BUCKET/... or gs://BUCKET/... (docs/lake.md)"
+        default="./lake", description="folder, s3://BUCKET/... or gs://BUCKET/... of the lake (docs/lake.md)"
     )
 
 
 class Warehouse(_Section):
-    """Where analysts run queries, and with BigQuery also where issues are extracted from."""
+    """The SQL database for analysts. With BigQuery it is also where issues are extracted from."""
 
-    kind: Literal["duckdb", "bigquery"] = Field(default="duckdb", description="duckdb (embedded) or bigquery")
+    kind: Literal["duckdb", "bigquery"] = Field(
+        default="duckdb", description="the database: duckdb (a file) or bigquery"
+    )
     path: str = Field(
         default="",
-        description="DuckDB's file, on this machine; empty: warehouse.duckdb in the lake, if it is a folder",
+        description="DuckDB: path of its file; empty: warehouse.duckdb in the lake, if the lake is a folder",
     )
-    project: str = Field(default="", description="BigQuery: project of the data set; it pays for queries")
-    dataset: str = Field(default="titler", description="BigQuery: the data set; it must exist")
-    location: str = Field(default="US", description="BigQuery: the data set's location; GH Archive's is US")
+    project: str = Field(
+        default="", description="BigQuery: Google Cloud project of the data set, which pays for queries"
+    )
+    dataset: str = Field(default="titler", description="BigQuery: name of an existing data set")
+    location: str = Field(default="US", description="BigQuery: location of the data set; GH Archive's is US")
     credentials_file: str = Field(
-        default="",
-        description="BigQuery: key file of a service account; empty: application default credentials",
+        default="", description="BigQuery: service account's key file; empty: application default credentials"
     )
     max_bytes_per_run: int = Field(
-        default=100 * 10**9, ge=0, description="BigQuery: most bytes billed per command"
+        default=100 * 10**9, ge=0, description="BigQuery: maximum number of bytes billed per command"
     )
     max_bytes_per_day: int = Field(
-        default=200 * 10**9, ge=0, description="BigQuery: most bytes billed per UTC day"
+        default=200 * 10**9, ge=0, description="BigQuery: maximum number of bytes billed per UTC day"
     )
     usd_per_tib: float = Field(
-        default=6.25, ge=0, description="BigQuery: USD per 2^40 bytes billed (US, on demand)"
+        default=6.25, ge=0, description="BigQuery: price in USD per 2^40 bytes billed; default: on demand, US"
     )
-    timeout: int = Field(default=1800, ge=1, description="BigQuery: longest time for one job, in seconds")
-    embeddings: bool = Field(default=False, description="publish the embeddings too: about 2.4 kB per issue")
-    vector_index: bool = Field(default=False, description="BigQuery: maintain an index for VECTOR_SEARCH")
+    timeout: int = Field(default=1800, ge=1, description="BigQuery: maximum seconds per job")
+    embeddings: bool = Field(default=False, description="whether to publish embeddings too: 2.4 kB per issue")
+    vector_index: bool = Field(
+        default=False,
+        description="BigQuery: whether to maintain an index on the embeddings for VECTOR_SEARCH",
+    )
     endpoint: str = Field(
-        default="", description="BigQuery: an emulator's address, no credentials; empty: Google's"
+        default="", description="BigQuery: address of an emulator, used without credentials; empty: Google"
     )
     storage_endpoint: str = Field(default="", description="BigQuery: HOST:PORT of the emulator's Storage API")
 
 
 class Tracking(_Section):
-    """Where training runs and models are recorded."""
+    """MLflow, which records training runs and registers models."""
 
-    uri: str = Field(default="", description="MLflow's address; empty: SQLite in the lake, if it is a folder")
-    experiment: str = Field(default="titler", description="MLflow's experiment")
-    model_name: str = Field(default="titler", description="name of the registered model")
+    uri: str = Field(
+        default="",
+        description="MLflow's tracking URI; empty: SQLite file mlflow.db in the lake, if that is a folder",
+    )
+    experiment: str = Field(default="titler", description="name of the MLflow experiment for training runs")
+    model_name: str = Field(default="titler", description="name of the registered model in MLflow")
 
 
 class Compute(_Section):
-    """Where parallel work runs."""
+    """Dask, which runs tasks in parallel."""
 
-    scheduler_address: str = Field(default="", description="existing Dask scheduler; empty: local cluster")
+    scheduler_address: str = Field(
+        default="", description="address of an existing Dask scheduler; empty: start a local cluster"
+    )
     workers: int = Field(default=0, ge=0, description="processes of the local cluster; 0: one per core")
 
 
 class Text(_Section):
-    """How text becomes ids: subwords for the network `copy`, words for the article's networks.
+    """How text is converted to ids: to subwords for the network `copy`, to words for the `gru` networks.
 
-    The sizes for words are the article's.
+    Settings that begin with "training:" limit which issues are used for training. The default sizes for words
+    are those of the article that Titler grew out of.
     """
 
     subwords: int = Field(
         default=8000,
         ge=257,
-        description="units in the vocabulary that bodies and titles share; 256 of them are the single bytes",
+        description="copy: maximum number of subwords in its vocabulary, including 256 for single bytes",
     )
-    body_units: int = Field(default=256, ge=1, description="ids per body of subwords")
-    title_units: int = Field(default=24, ge=3, description="ids per title of subwords with _start_ and _end_")
+    body_units: int = Field(default=256, ge=1, description="copy: subword ids per body; a longer body is cut")
+    title_units: int = Field(
+        default=24, ge=3, description="copy: subword ids per title with _start_ and _end_; the rest is cut"
+    )
     engine: Literal["titler", "ktext"] = Field(
         default="titler",
-        description="what splits text into words: our own code, or ktext 0.40 from PyPI (same words, slower)",
+        description="splits text into words: titler (our code) or ktext (0.40 from PyPI; same words, slower)",
     )
-    body_words: int = Field(default=8000, ge=1, description="words in the vocabulary of bodies")
-    title_words: int = Field(default=4500, ge=1, description="words in the vocabulary of titles")
-    body_length: int = Field(default=70, ge=1, description="ids per body of words")
-    title_length: int = Field(default=12, ge=3, description="ids per title of words, with _start_ and _end_")
+    body_words: int = Field(default=8000, ge=1, description="gru: maximum words in the vocabulary of bodies")
+    title_words: int = Field(default=4500, ge=1, description="gru: maximum words in the vocabulary of titles")
+    body_length: int = Field(default=70, ge=1, description="gru: word ids per body; a longer body is cut")
+    title_length: int = Field(
+        default=12, ge=3, description="gru: word ids per title with _start_ and _end_; the rest is cut"
+    )
     min_body_words: int = Field(
-        default=6, ge=0, description="trainable: fewest words, split at white space, in a body"
+        default=6, ge=0, description="training: minimum number of words (split at white space) in a body"
     )
     min_title_words: int = Field(
-        default=3, ge=0, description="trainable: fewest words, split at white space, in a title"
+        default=3, ge=0, description="training: minimum number of words (split at white space) in a title"
     )
-    max_title_characters: int = Field(default=400, ge=1, description="trainable: most characters in a title")
-    max_body_characters: int = Field(default=2000, ge=1, description="trainable: most characters in a body")
+    max_title_characters: int = Field(
+        default=400, ge=1, description="training: maximum characters in a title"
+    )
+    max_body_characters: int = Field(default=2000, ge=1, description="training: maximum characters in a body")
 
 
 class Model(_Section):
-    """Which network is trained, and how. The sizes are the article's."""
+    """Which network is trained, and how. The default sizes are those of the article behind Titler."""
 
     variant: str = Field(
-        default="copy",
-        description="the network: copy; gru (the article's); gru_cudnn (the same for cuDNN on a GPU)",
+        default="copy", description="network: copy, gru (the article's) or gru_cudnn (gru for cuDNN on a GPU)"
     )
     embedding_size: int = Field(
-        default=300, ge=1, description="size of a word's or unit's vector; copy: same as hidden_size"
+        default=300, ge=1, description="size of a word's vector; copy: a subword's, same as hidden_size"
     )
-    hidden_size: int = Field(default=300, ge=1, description="size of an issue's embedding")
+    hidden_size: int = Field(
+        default=300, ge=1, description="size of an issue's embedding and of the network's hidden layers"
+    )
     learning_rate: float = Field(
         default=0.001,
         gt=0,
-        description="Nadam's initial learning rate; for copy it falls over the second half of the epochs",
+        description="Nadam's initial rate; copy lowers it in the second half of the epochs",
     )
-    batch_size: int = Field(default=64, ge=1, description="issues per training batch; for a large GPU: 1200")
-    epochs: int = Field(default=7, ge=1, description="most epochs of training")
+    batch_size: int = Field(default=64, ge=1, description="issues per training batch; 1200 suits a large GPU")
+    epochs: int = Field(default=7, ge=1, description="maximum number of training epochs")
     patience: int = Field(
-        default=2, ge=1, description="epochs without a lower validation loss, then it stops"
+        default=2, ge=1, description="training stops after this many epochs without a lower validation loss"
     )
     contrast_epochs: int = Field(
-        default=6, ge=1, description="copy: epochs of training its embedding, which come first"
+        default=6, ge=1, description="copy: epochs that train the embedding, before those that train titles"
     )
-    inference_batch_size: int = Field(default=512, ge=1, description="issues decoded together")
+    inference_batch_size: int = Field(
+        default=512, ge=1, description="number of issues that are decoded together"
+    )
     beam_width: int = Field(
         default=0,
         ge=0,
-        description="candidates kept at each step of decoding; 0: the network's default (gru 1, copy 4)",
+        description="candidate titles kept per step of beam search; 0: the network's default (gru 1, copy 4)",
     )
     promotion_margin: float = Field(
-        default=0.5, ge=0, description="largest allowed drop in ROUGE-L (0 to 100) compared with the champion"
+        default=0.5, ge=0, description="largest allowed drop in ROUGE-L (0 to 100) below the champion's"
     )
     promotion_retrieval_margin: float = Field(
-        default=0.02,
-        ge=0,
-        le=1,
-        description="largest allowed drop in R@10 (0 to 1) compared with the champion",
+        default=0.02, ge=0, le=1, description="largest allowed drop in R@10 (0 to 1) below the champion's"
     )
     abstain_below: float = Field(
-        default=0.0, ge=0, le=1, description="confidence below which it predicts no title"
+        default=0.0, ge=0, le=1, description="confidence below which the model predicts no title"
     )
     abstain_precision: float = Field(
         default=0.0,
         ge=0,
         le=1,
-        description="training raises abstain_below until this share of validation titles has ROUGE-L > 0.3",
+        description="if above 0: training raises abstain_below until this share of the titles that are still "
+        "predicted has a ROUGE-L over 0.3",
     )
     seed: int = Field(default=42, ge=0, description="random seed of the initial weights and of shuffling")
     sample_titles: int = Field(default=50, ge=0, description="predicted validation titles logged to MLflow")
@@ -182,67 +198,67 @@ class Model(_Section):
 NOT_TRAINING_SETTINGS = frozenset(
     {"promotion_margin", "promotion_retrieval_margin", "sample_titles", "inference_batch_size", "beam_width"}
 )
-"""Settings under `model.*` that training does not read. They are not parameters of its run in MLflow."""
+"""Settings under `model.*` that training does not read, so its MLflow run does not log them as parameters."""
 
 
 class Index(_Section):
-    """The search for similar issues."""
+    """The Annoy index, which finds similar issues."""
 
-    trees: int = Field(default=50, ge=1, description="Annoy's trees; more: better recall, a larger file")
+    trees: int = Field(default=50, ge=1, description="Annoy's trees; more: better recall, larger file")
     search_k: int = Field(
         default=10_000,
         ge=-1,
-        description="nodes inspected per query; more: better recall, slower; -1: trees x neighbours",
+        description="Annoy nodes inspected per query; more: better recall, slower; -1: trees x neighbours",
     )
-    neighbours: int = Field(default=10, ge=1, description="similar issues stored per issue")
+    neighbours: int = Field(default=10, ge=1, description="number of similar issues stored per issue")
     near_duplicate_distance: float = Field(
         default=0,
         ge=0,
-        description="angular distance below which issues are near-duplicates; 0: gru 0.35, copy 0.7",
+        description="angular distance below which two issues are near-duplicates; 0: gru 0.35, copy 0.7",
     )
-    min_recall: float = Field(default=0.8, ge=0, le=1, description="recall@10 below which a release stops")
+    min_recall: float = Field(
+        default=0.8, ge=0, le=1, description="a release stops if its index's recall@10 is lower than this"
+    )
     seed: int = Field(default=42, ge=0, description="random seed of Annoy's planes")
 
 
 class Release(_Section):
-    """How long releases are kept."""
+    """How many releases are kept."""
 
     keep: int = Field(
-        default=3, ge=1, description="published releases that `collect` keeps, including the current one"
+        default=3, ge=1, description="published releases that `titler collect` keeps, current one included"
     )
 
 
 class Alerts(_Section):
-    """Who is alerted if something needs a person."""
+    """Where alerts are sent. An alert reports a failure or a problem that needs a person."""
 
     kind: Literal["log", "webhook", "email"] = Field(
-        default="log", description="log (one line on standard error), webhook or email"
+        default="log", description="where alerts go: log (one line on standard error), webhook or email"
     )
     webhook_url: SecretStr = Field(
         default=SecretStr(""),
-        description="webhook: address that gets a POST with JSON; a secret, so set it in the environment",
+        description="webhook: URL that receives a POST with JSON; a secret, so set it in the environment",
     )
-    email_to: str = Field(default="", description="email: recipients, separated by commas")
+    email_to: str = Field(default="", description="email: recipients' addresses, separated by commas")
     email_from: str = Field(default="", description="email: the sender's address")
     smtp: str = Field(
-        default="localhost:25",
-        pattern=r"^.+:\d+$",
-        description="email: HOST:PORT of an SMTP relay that needs no login",
+        default="localhost:25", pattern=r"^.+:\d+$", description="email: HOST:PORT of a relay without login"
     )
-    link: str = Field(default="", description="link in an alert; the DAGs set it to the task's log")
+    link: str = Field(default="", description="link to add to an alert; the DAGs set it to the task's log")
     task: str = Field(
         default="",
-        description="the task that runs the command: its failure is not alerted twice; the DAGs set it",
+        description="task that runs the command, so that its failure is alerted once; the DAGs set it",
     )
     stale_after_hours: float = Field(
         default=30,
         ge=0,
-        description="age of the current release from which `titler status` exits with 1; 0: never",
+        description="age of the current release above which `titler status` exits with 1; 0: never",
     )
 
     @model_validator(mode="after")
     def _check_address(self) -> Self:
-        """Refuses a notifier without an address when settings are read, not when an alert is due."""
+        """Raises ValueError if `kind` needs an address that is not set, before any alert is due."""
         if self.kind == "webhook" and not self.webhook_url.get_secret_value().startswith(
             ("https://", "http://")
         ):
@@ -255,15 +271,17 @@ class Alerts(_Section):
 
 
 class Lineage(_Section):
-    """Where a verb records what it read and wrote."""
+    """Where a command records which data it read and wrote (its lineage)."""
 
-    file: str = Field(default="", description="file for the lineage (JSON); the DAGs set it; empty: none")
+    file: str = Field(
+        default="", description="JSON file for the lineage; empty: not written; the DAGs set it"
+    )
 
 
 class Settings(BaseSettings):
-    """Every setting of Titler. `load` reads them for a command; tests build them directly.
+    """Every setting of Titler. A command gets them from `load`; tests construct them directly.
 
-    The environment (`TITLER_LAKE__ROOT=...`) overrides the TOML file, which overrides the defaults.
+    Environment variables (`TITLER_LAKE__ROOT=...`) override the TOML file, which overrides the defaults.
     """
 
     model_config = SettingsConfigDict(
@@ -295,54 +313,43 @@ class Settings(BaseSettings):
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's address, with the default filled in.
-
-        Raises UsageError if it has no default: the lake is a bucket.
-        """
+        """MLflow's tracking URI. Raises UsageError if `tracking.uri` is empty and the lake is a bucket."""
         example = "an MLflow server, like http://mlflow:5000"
         return self.tracking.uri or f"sqlite:///{self._lake_folder('tracking.uri', example)}/mlflow.db"
 
     @property
     def warehouse_name(self) -> str:
-        """The warehouse's name in messages: project and data set, or DuckDB's file."""
+        """The warehouse's name in messages: "BigQuery, PROJECT.DATASET", or the path of DuckDB's file."""
         if self.warehouse.kind == "bigquery":
             return f"BigQuery, {self.warehouse.project}.{self.warehouse.dataset}"
         return self.warehouse_path
 
     @property
     def warehouse_path(self) -> str:
-        """DuckDB's file, with the default filled in.
-
-        Raises UsageError if it has no default: the lake is a bucket.
-        """
+        """DuckDB's file. Raises UsageError if `warehouse.path` is empty and the lake is a bucket."""
         example = "a file on this machine"
         return self.warehouse.path or f"{self._lake_folder('warehouse.path', example)}/warehouse.duckdb"
 
     def public(self) -> dict[str, Any]:
-        """Every setting by section, as JSON values, without credentials: secrets, and logins and queries in
-        addresses.
-        """
+        """All settings by section, as JSON values; no secrets, and no logins or queries in URLs."""
         return {
             section: {name: _public(value) for name, value in values.items()}
             for section, values in self.model_dump(mode="json").items()
         }
 
     def _lake_folder(self, setting: str, example: str) -> str:
-        """The lake's folder, absolute.
-
-        Raises UsageError, which asks to set `setting`, if the lake is not a folder.
-        """
+        """The lake's folder, as an absolute path. Raises UsageError, naming `setting`, if it is a bucket."""
         root = self.lake.root.removeprefix("file://")
         if "://" in root:
             raise UsageError(
-                f"lake.root = {root} is not a folder, so {setting} has no default.",
+                f"lake.root is {root}, not a folder, and therefore {setting} has no default.",
                 f"Set {setting} to {example}.",
             )
         return str(Path(root).absolute())
 
 
 def _public(value: Any) -> Any:
-    """An address without user, password, query and fragment; any other value unchanged."""
+    """Removes user, password, query and fragment from a URL. Returns any other value unchanged."""
     if not isinstance(value, str) or "://" not in value:
         return value
     address = urlsplit(value)
@@ -350,9 +357,9 @@ def _public(value: Any) -> Any:
 
 
 def load(path: Path | None = None) -> Settings:
-    """Reads the settings from a TOML file, the environment and the defaults.
+    """Reads the settings: environment variables override the TOML file `path`, which overrides the defaults.
 
-    Raises UsageError, which names the key or the `TITLER_` variable, if one is unknown or has the wrong type.
+    Raises UsageError, which names the key or the `TITLER_` variable, if one is unknown or has a wrong value.
     """
     if path is not None and not path.is_file():
         raise UsageError(
@@ -381,9 +388,7 @@ def load(path: Path | None = None) -> Settings:
 
 
 def _check_variables() -> None:
-    """Raises UsageError for a `TITLER_` variable that is not a setting. pydantic-settings ignores such a
-    variable.
-    """
+    """Raises UsageError for a `TITLER_` variable that is not a setting. pydantic-settings would ignore it."""
     sections = {name: type(field.default) for name, field in Settings.model_fields.items()}
     variables = [
         f"{PREFIX}{name}__{key}".upper() for name, section in sections.items() for key in section.model_fields
