@@ -1,4 +1,4 @@
-"""Every table that Titler writes, declared once: columns with descriptions, key, partition, storage."""
+"""The contracts of all tables that Titler writes: columns with descriptions, keys, partitions, storage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Place = Literal["lake", "warehouse"]
 
 @dataclass(frozen=True)
 class Table:
-    """One table. `partition` are the dimensions of a batch's folder; `key` is unique within a partition."""
+    """A table's contract. `partition` names the dimensions that split it; `key` is unique in a partition."""
 
     name: str
     prose: str
@@ -25,23 +25,23 @@ class Table:
     lives_in: tuple[Place, ...]
 
     def conform(self, table: pa.Table) -> pa.Table:
-        """The same rows with exactly this table's columns, in its order and with its types.
+        """Returns the rows of `table` with the contract's columns, in its order and with its types.
 
-        Raises ContractError for a missing or unexpected column, a type that does not cast without loss, or a
-        NULL in a NOT NULL column; the message names the table, the column, the expected and the actual type.
+        Raises ContractError for a missing or unexpected column, for a type that cannot be cast without loss,
+        and for a NULL in a NOT NULL column. The message names the table and the column.
         """
         unexpected = [name for name in table.column_names if name not in self.schema.names]
         if unexpected:
             raise ContractError(
-                f"{self.name}: column {unexpected[0]!r} is not in the contract, "
-                f"which has {', '.join(self.schema.names)}."
+                f"{self.name}: column {unexpected[0]!r} is not in the contract. "
+                f"The contract has {', '.join(self.schema.names)}."
             )
         columns = []
         for field in self.schema:
             if field.name not in table.column_names:
                 raise ContractError(
-                    f"{self.name}: column {field.name!r} ({field.type}) is missing; "
-                    f"found {', '.join(table.column_names)}."
+                    f"{self.name}: column {field.name!r} ({field.type}) is missing. "
+                    f"The data has {', '.join(table.column_names)}."
                 )
             column = table.column(field.name)
             if column.type != field.type:
@@ -49,8 +49,8 @@ class Table:
                     column = column.cast(field.type)
                 except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                     raise ContractError(
-                        f"{self.name}: column {field.name!r} is {column.type}, expected {field.type}; "
-                        f"it does not cast: {error}"
+                        f"{self.name}: column {field.name!r} is {column.type}, expected {field.type}, "
+                        f"and cannot be cast: {error}"
                     ) from None
             if not field.nullable and column.null_count:
                 raise ContractError(
@@ -61,8 +61,9 @@ class Table:
         return pa.table(columns, schema=self.schema)
 
     def add_missing_columns(self, table: pa.Table) -> pa.Table:
-        """The same rows with NULL in the nullable columns that were added to the contract after they were
-        written.
+        """Returns `table` with each nullable column of the contract that it lacks, filled with NULL.
+
+        An older version may have written it before the contract had the column.
         """
         for field in self.schema:
             if field.nullable and field.name not in table.column_names:
@@ -71,41 +72,41 @@ class Table:
 
     @property
     def day_column(self) -> str | None:
-        """The column with a row's source day; None if the table is not partitioned by day."""
+        """The name of the column with a row's source day; None if the table is not partitioned by day."""
         if "day" not in self.partition:
             return None
         return "day" if "day" in self.schema.names else "source_day"
 
     @property
     def warehouse_schema(self) -> pa.Schema:
-        """The columns in a warehouse: the table's own, the source day, and the batch if the table has
-        batches.
-        """
+        """The table's columns in a warehouse. Partitioned tables also get `batch_id` and the source day."""
         fields = list(self.schema)
         if self.day_column and self.day_column not in self.schema.names:
             fields.append(
-                column(self.day_column, pa.date32(), "the day of GH Archive that the issue was read from")
+                column(self.day_column, pa.date32(), "the UTC day of GH Archive that the issue was read from")
             )
         if self.partition:
-            fields.append(column("batch_id", pa.string(), "the batch that the row belongs to"))
+            fields.append(
+                column("batch_id", pa.string(), "id of the lake batch that the row was loaded from")
+            )
         return pa.schema(fields)
 
     def empty(self) -> pa.Table:
-        """The table without rows."""
+        """Returns a table with the contract's columns and no rows."""
         return self.schema.empty_table()
 
 
 def column(name: str, kind: pa.DataType, prose: str, *, null: bool = False) -> pa.Field:
-    """A column with its description; NOT NULL unless `null`."""
+    """Returns a column of type `kind` with the description `prose`. It is NOT NULL unless `null` is true."""
     return pa.field(name, kind, nullable=null, metadata={"description": prose})
 
 
-ISSUE_ID = column("issue_id", pa.int64(), "GitHub's id of the issue, which identifies it")
-REPO = column("repo", pa.string(), "owner/name of the repository when the issue was opened")
+ISSUE_ID = column("issue_id", pa.int64(), "GitHub's id of the issue, unique among all issues")
+REPO = column("repo", pa.string(), "owner/name of the repository at the time when the issue was opened")
 
 ISSUES = Table(
     name="issues_v1",
-    prose="An issue as it was opened, without later edits. A training file is a partition `file` of its own.",
+    prose="An issue as it was opened, without later edits. A training file is a separate partition.",
     schema=pa.schema(
         [
             ISSUE_ID,
@@ -116,23 +117,23 @@ ISSUES = Table(
                 pa.int64(),
                 "the issue's number in its repository; 0 if a training file does not have it",
             ),
-            column("author", pa.string(), "login of the account that opened it", null=True),
+            column("author", pa.string(), "login of the account that opened the issue", null=True),
             column("title", pa.string(), "the title as its author wrote it"),
-            column("body", pa.string(), "the body as its author wrote it; NULL if there is none", null=True),
+            column("body", pa.string(), "the body as its author wrote it; NULL if it has none", null=True),
             column(
                 "created_at",
                 TIMESTAMP,
-                "time of the opened event; 1970-01-01 if a training file does not have it",
+                "time of the event that opened the issue; 1970-01-01 if a training file does not have it",
             ),
             column(
                 "event_id",
                 pa.string(),
-                "GH Archive's id of the opened event; empty for a row of a training file",
+                "GH Archive's id of the event that opened the issue; empty for a row of a training file",
             ),
             column(
                 "trainable",
                 pa.bool_(),
-                "whether the lengths of title and body are in the limits for training (settings text.*)",
+                "whether title and body are neither too short nor too long for training (settings text.*)",
             ),
         ]
     ),
@@ -143,12 +144,12 @@ ISSUES = Table(
 
 SOURCE_HEALTH = Table(
     name="source_health_v1",
-    prose="How complete a source day is.",
+    prose="How complete GH Archive's data of a day is, with the counts that the verdict is based on.",
     schema=pa.schema(
         [
             column("day", pa.date32(), "the source day (UTC)"),
             column("hours_found", pa.int64(), "number of hour files found, of 24"),
-            column("hours_missing", pa.list_(pa.int64()), "hours without a file"),
+            column("hours_missing", pa.list_(pa.int64()), "hours without a file, each 0 to 23 (UTC)"),
             column("events", pa.int64(), "number of events of all types"),
             column("malformed", pa.int64(), "number of lines quarantined because they are malformed"),
             column("issues", pa.int64(), "number of distinct issues opened"),
@@ -156,23 +157,23 @@ SOURCE_HEALTH = Table(
             column(
                 "usual_events",
                 pa.int64(),
-                "median number of events of the comparison days; NULL if there were too few such days",
+                "median number of events per day in the comparison days; NULL if there were too few of them",
                 null=True,
             ),
             column("verdict", pa.string(), "complete, partial, collapsed or missing"),
             column(
                 "usual_issues",
                 pa.int64(),
-                "median number of issues of the comparison days; NULL if there were too few such days",
+                "median number of issues per day in the comparison days; NULL if there were too few of them",
                 null=True,
             ),
             column(
                 "compared_with",
                 pa.string(),
-                "which complete days it was compared with: weekday or month; NULL if there were too few",
+                "which complete days are the comparison days: weekday or month; NULL if there were too few",
                 null=True,
             ),
-            column("reason", pa.string(), "why the day is not complete; NULL if it is", null=True),
+            column("reason", pa.string(), "why the day is not complete; NULL if it is complete", null=True),
         ]
     ),
     key=("day",),
@@ -182,13 +183,13 @@ SOURCE_HEALTH = Table(
 
 TOKENS = Table(
     name="tokens_v1",
-    prose="The cleaned tokens of an issue.",
+    prose="The words of an issue's title and body after cleaning.",
     schema=pa.schema(
         [
             ISSUE_ID,
             REPO,
             column("trainable", pa.bool_(), "as in issues_v1"),
-            column("body", pa.list_(pa.string()), "cleaned tokens of the body; empty if there is no body"),
+            column("body", pa.list_(pa.string()), "cleaned tokens of the body; empty if it has no body"),
             column("title", pa.list_(pa.string()), "cleaned tokens of the title"),
         ]
     ),
@@ -199,7 +200,7 @@ TOKENS = Table(
 
 VECTORS = Table(
     name="vectors_v1",
-    prose="The padded ids of an issue in one vocabulary: 0 is padding, 1 is unknown.",
+    prose="An issue's title and body as ids in one vocabulary. 0 is padding, 1 is an unknown word.",
     schema=pa.schema(
         [
             ISSUE_ID,
@@ -208,13 +209,13 @@ VECTORS = Table(
             column(
                 "body",
                 pa.list_(pa.int32()),
-                "ids of the body, cut at the end: text.body_length words padded in front, "
-                "or text.body_units subwords padded at the end",
+                "ids of the body, cut or padded to one length: text.body_length words (padded in front) "
+                "or text.body_units subwords (padded at the end)",
             ),
             column(
                 "title",
                 pa.list_(pa.int32()),
-                "ids of the title with _start_ and _end_, padded at the end: "
+                "ids of the title with _start_ and _end_, cut or padded at the end to one length: "
                 "text.title_length words or text.title_units subwords",
             ),
         ]
@@ -226,15 +227,15 @@ VECTORS = Table(
 
 EMBEDDINGS = Table(
     name="embeddings_v1",
-    prose="The embedding of an issue.",
+    prose="The embedding of an issue: a vector that is close to those of similar issues.",
     schema=pa.schema(
         [
             ISSUE_ID,
             column(
                 "embedding",
                 pa.list_(pa.float16()),
-                "model.hidden_size numbers: copy embeds title and body, gru the body; "
-                "zeros if no word of them is in the vocabulary",
+                "vector of model.hidden_size numbers, of title and body (network copy) or of the body (gru); "
+                "all zeros if no word of the text is in the vocabulary",
             ),
         ]
     ),
@@ -245,27 +246,27 @@ EMBEDDINGS = Table(
 
 TITLE_PREDICTIONS = Table(
     name="title_predictions_v1",
-    prose="The title that a model predicts for an issue, and its lineage.",
+    prose="The title that a model predicts for an issue, with the model and data that it comes from.",
     schema=pa.schema(
         [
             ISSUE_ID,
             column("issue_url", pa.string(), "the issue's page on GitHub"),
             REPO,
             column("title", pa.string(), "the title as its author wrote it"),
-            column("predicted_title", pa.string(), "the model's title; empty if and only if it abstained"),
+            column("predicted_title", pa.string(), "the predicted title; empty if the model abstained"),
             column("confidence", pa.float64(), "exp(mean log probability of the title's tokens), 0 to 1"),
             column(
                 "abstained",
                 pa.bool_(),
-                "whether the model gave no title",
+                "whether the model gave no title because its confidence was too low",
             ),
             column("created_at", TIMESTAMP, "when the issue was opened"),
-            column("source_day", pa.date32(), "the day of GH Archive that the issue was read from"),
+            column("source_day", pa.date32(), "the UTC day of GH Archive that the issue was read from"),
             column("model", pa.string(), "the model's name"),
             column("model_version", pa.string(), "the model's version in MLflow's registry"),
             column("vocabulary", pa.string(), "id of the model's vocabulary"),
-            column("mlflow_run", pa.string(), "the MLflow run that trained it"),
-            column("issues_batch", pa.string(), "the batch of issues_v1 that holds the issue"),
+            column("mlflow_run", pa.string(), "id of the MLflow run that trained the model"),
+            column("issues_batch", pa.string(), "id of the batch of issues_v1 that contains the issue"),
         ]
     ),
     key=("issue_id",),
@@ -275,16 +276,18 @@ TITLE_PREDICTIONS = Table(
 
 SIMILAR_ISSUES = Table(
     name="similar_issues_v1",
-    prose="A similar issue that was opened earlier, found when the model first embedded the issue.",
+    prose="A similar issue that was opened earlier. The search ran when the model first embedded the issue.",
     schema=pa.schema(
         [
             ISSUE_ID,
             column("issue_url", pa.string(), "the issue's page on GitHub"),
-            column("rank", pa.int64(), "1 is the most similar issue"),
+            column("rank", pa.int64(), "1 for the most similar issue, 2 for the next, and so on"),
             column("similar_issue_id", pa.int64(), "GitHub's id of the similar issue"),
             column("similar_issue_url", pa.string(), "the similar issue's page on GitHub"),
             column("similar_title", pa.string(), "the similar issue's title"),
-            column("distance", pa.float64(), "angular: sqrt(2(1 - cosine)), 0 to 2"),
+            column(
+                "distance", pa.float64(), "angular distance of the embeddings: sqrt(2(1 - cosine)), 0 to 2"
+            ),
             column("same_repo", pa.bool_(), "whether both issues are in the same repository"),
             column(
                 "near_duplicate",
@@ -303,27 +306,25 @@ RELEASES = Table(
     prose="A release: a model with its vocabulary, index, titles and similar issues, published in one step.",
     schema=pa.schema(
         [
-            column("release_id", pa.string(), "name of the release: the time when it was opened"),
+            column("release_id", pa.string(), "name of the release: the time when it was created"),
             column(
-                "status", pa.string(), "current, published (an earlier release that is kept) or rolled_back"
+                "status", pa.string(), "current, published (was current before and is kept) or rolled_back"
             ),
             column("published_at", TIMESTAMP, "when the release last became current"),
-            column("published_by", pa.string(), "user who published it"),
+            column("published_by", pa.string(), "user who published the release"),
             column("model", pa.string(), "the model's name"),
             column("model_version", pa.string(), "the model's version in MLflow's registry"),
             column("vocabulary", pa.string(), "id of the model's vocabulary"),
             column("mlflow_run", pa.string(), "the MLflow run that trained it"),
-            column("days", pa.int64(), "number of source days"),
-            column("issues", pa.int64(), "number of issues"),
+            column("days", pa.int64(), "number of source days in the release"),
+            column("issues", pa.int64(), "number of issues in the release"),
             column("index_items", pa.int64(), "number of vectors in the index"),
             column(
                 "recall_at_10",
                 pa.float64(),
-                "share of the 10 exact nearest neighbours that the index finds, 0 to 1",
+                "mean share of an issue's 10 exact nearest neighbours that the index finds, 0 to 1",
             ),
-            column(
-                "accepted", pa.string(), "collapsed days that were accepted: by whom, when and why (JSON)"
-            ),
+            column("accepted", pa.string(), "JSON: collapsed days that were accepted, by whom, when and why"),
         ]
     ),
     key=("release_id",),
@@ -336,12 +337,12 @@ RELEASE_MEMBERS = Table(
     prose="The batches that belong to a release, by table and source day.",
     schema=pa.schema(
         [
-            column("release_id", pa.string(), "the release"),
-            column("table_name", pa.string(), "the table"),
-            column("day", pa.date32(), "the source day"),
-            column("batch_id", pa.string(), "the batch"),
+            column("release_id", pa.string(), "name of the release"),
+            column("table_name", pa.string(), "name of the table that the batch belongs to"),
+            column("day", pa.date32(), "the source day (UTC) of the batch"),
+            column("batch_id", pa.string(), "id of the batch"),
             column("digest", pa.string(), "digest of the batch's content"),
-            column("rows", pa.int64(), "number of rows"),
+            column("rows", pa.int64(), "number of rows in the batch"),
         ]
     ),
     key=("release_id", "table_name", "day"),
@@ -351,21 +352,21 @@ RELEASE_MEMBERS = Table(
 
 SPEND = Table(
     name="spend_v1",
-    prose="Bytes billed for a query: one row reserves them before it runs, one row has the actual number.",
+    prose="Bytes billed for a BigQuery job: a row reserves them before the job runs; another has the bill.",
     schema=pa.schema(
         [
-            column("job_id", pa.string(), "id of BigQuery's job"),
-            column("state", pa.string(), "reserved or billed; a billed row replaces the reserved row"),
+            column("job_id", pa.string(), "BigQuery's id of the job"),
+            column("state", pa.string(), "reserved or billed; a job's billed row replaces its reserved row"),
             column("at", TIMESTAMP, "time of the reservation or of the bill"),
             column("day", pa.date32(), "UTC day whose budget is charged"),
-            column("run", pa.string(), "command whose budget is charged"),
-            column("verb", pa.string(), "the command's verb"),
+            column("run", pa.string(), "id of the run of a command whose budget is charged"),
+            column("verb", pa.string(), "name of that command, such as extract"),
             column(
-                "source_day", pa.date32(), "the source day that was read, if it was a single one", null=True
+                "source_day", pa.date32(), "the source day that was read; NULL if not a single one", null=True
             ),
-            column("release_id", pa.string(), "the release that the query was for, if any", null=True),
-            column("bytes", pa.int64(), "bytes billed or reserved"),
-            column("usd", pa.float64(), "their price in USD by warehouse.usd_per_tib"),
+            column("release_id", pa.string(), "release that the job was for; NULL if none", null=True),
+            column("bytes", pa.int64(), "number of bytes billed or reserved"),
+            column("usd", pa.float64(), "price of the bytes in USD, from the setting warehouse.usd_per_tib"),
             column("by", pa.string(), "user who ran the command"),
         ]
     ),
@@ -374,7 +375,7 @@ SPEND = Table(
     lives_in=("warehouse",),
 )
 
-# Batches that hold files without a contract of their own.
+# Kinds of batches that contain other files than tables.
 VOCABULARY = "vocabulary"
 PREDICTOR = "predictor"
 INDEX = "index"

@@ -1,5 +1,7 @@
-"""Errors for people: what was found, what was expected, which command to type next; and the exit codes of
-`titler`."""
+"""The errors that `titler` prints, and its exit codes.
+
+An error says what was found, what was expected and which command to type next.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Every exit code of `titler`. `meaning` is one line for the documentation."""
+    """Every exit code of `titler`. The property `meaning` explains it in one line."""
 
     DONE = 0
     RETRYABLE = 1
@@ -26,22 +28,22 @@ class ExitCode(IntEnum):
 
 _MEANINGS = {
     ExitCode.DONE: "done",
-    ExitCode.RETRYABLE: "failed; trying again may help",
+    ExitCode.RETRYABLE: "failed; running the same command again may help",
     ExitCode.MISUSE: "the command, its options or the settings are wrong",
-    ExitCode.DECISION_NEEDED: "stopped until a person decides; trying again changes nothing",
-    ExitCode.NOT_READY: "not ready yet (EX_TEMPFAIL of sysexits.h); ask again later",
-    ExitCode.SKIPPED: "nothing to do, where the caller passed `--skip-code 99`; Airflow skips the task",
+    ExitCode.DECISION_NEEDED: "stopped until a person decides; running the command again changes nothing",
+    ExitCode.NOT_READY: "the data is not ready yet (EX_TEMPFAIL of sysexits.h); run the command again later",
+    ExitCode.SKIPPED: "nothing to do; only with `--skip-code 99`, so that Airflow skips the task",
     ExitCode.INTERRUPTED: "interrupted by SIGINT (128 + 2); the same command continues where it stopped",
 }
 
 
 class TitlerError(Exception):
-    """A failure that a person can act on. The command prints it without a traceback and exits with
-    `exit_code`.
+    """A failure that a person can act on.
 
-    `message` says what was found and what was expected. `hint`, if any, is the next step, a command where
-    possible. `event`, if any, names the alert that the command sends once. With `final`, trying again cannot
-    help: the exit code is DECISION_NEEDED instead of RETRYABLE.
+    The command prints it without a traceback and exits with `exit_code`. `message` says what was found and
+    what was expected. `hint` is the next step, a command where possible. `event` is the name of the alert
+    that the command sends once. Both may be empty. `final` means that a retry cannot help: the exit code is
+    DECISION_NEEDED instead of RETRYABLE.
     """
 
     exit_code = ExitCode.RETRYABLE
@@ -59,44 +61,44 @@ class TitlerError(Exception):
 
 
 class UsageError(TitlerError):
-    """A mistake in the command, its options, the settings or an input file."""
+    """Raised for a mistake in the command, its options, the settings or an input file."""
 
     exit_code = ExitCode.MISUSE
 
 
 class ContractError(TitlerError):
-    """A table that does not match its declaration in `contracts.py`."""
+    """Raised if a table does not match its contract in `contracts.py`."""
 
     exit_code = ExitCode.DECISION_NEEDED
 
 
 class SourceError(TitlerError):
-    """Hour files that cannot be read, or are not GH Archive's."""
+    """Raised if hour files cannot be read, or do not have the format of GH Archive."""
 
 
 class LakeError(TitlerError):
-    """A batch, manifest or pointer that is missing or damaged."""
+    """Raised if a file of the lake, such as a manifest, is missing or damaged or cannot be written."""
 
 
 class BudgetError(TitlerError):
-    """Work that would cost more than the settings allow. Raised before any of it starts."""
+    """Raised before work starts that would cost more than the settings allow."""
 
     exit_code = ExitCode.DECISION_NEEDED
 
 
 class StoppedError(TitlerError):
-    """A release that failed its checks and is therefore not published."""
+    """Raised if a release fails its checks and is therefore not published."""
 
     exit_code = ExitCode.DECISION_NEEDED
 
 
 class WarehouseError(TitlerError):
-    """A warehouse that refuses or fails: permissions, quotas, tables that somebody changed."""
+    """Raised if the warehouse fails or refuses: missing permissions, exceeded quotas, changed tables."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The outcome of a check of `titler doctor`. `advice` says what to do if it failed."""
+    """The outcome of one check of `titler doctor`. `advice` says what to do if the check failed."""
 
     subject: str
     passed: bool
@@ -117,7 +119,7 @@ _DISK_ERRORS = (
 
 
 def disk_error(error: BaseException) -> TitlerError | None:
-    """A full, read-only, failing or inaccessible disk as a TitlerError; None for any other error."""
+    """Returns a TitlerError if `error` reports a full, read-only, failing or inaccessible disk, else None."""
     if not isinstance(error, OSError) or error.errno not in _DISK_ERRORS:
         return None
     place = f"{error.filename}: " if error.filename else ""

@@ -51,7 +51,7 @@ def test_a_table_has_its_contracts_columns_prose_partition_and_clusters(
         ("source_day", "DATE", "REQUIRED"),
         ("batch_id", "STRING", "REQUIRED"),
     ]
-    assert table.schema[0].description == "GitHub's id of the issue, which identifies it"
+    assert table.schema[0].description == "GitHub's id of the issue, unique among all issues"
     assert (table.description, table.labels) == (SIMILAR_ISSUES.prose, {"app": "titler"})
     assert table.time_partitioning.field == "source_day"
     assert table.clustering_fields == ["batch_id", "issue_id", "rank"]
