@@ -1,5 +1,7 @@
-"""`titler`: one verb per stage, and the verbs that answer questions. Only this package builds Settings and
-configures logging."""
+"""The command line `titler`: one command per stage, such as `titler embed`, and commands that query results.
+
+Only this package builds Settings and configures logging.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,8 @@ def configure(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Prepares the context. Reads no settings yet."""
+    """Prepares the context of a command and configures logging. Reads no settings yet, so `--help` never
+    fails."""
     CURRENT.set(Context(settings_file))
     configure_mlflow()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -60,8 +63,10 @@ def configure(
 
 
 def main() -> None:
-    """Runs the command line and exits with an `ExitCode`. An error is printed in one line, with --debug as a
-    traceback."""
+    """Runs the command line and exits with an `ExitCode`.
+
+    An error is printed as a message with the next command to type; with `--debug`, as a traceback.
+    """
     arguments: list[Any] = sys.argv[1:]
     debug = "--debug" in arguments
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # silences TensorFlow's start-up messages
@@ -94,7 +99,7 @@ def main() -> None:
 
 
 def _unexpected(error: Exception, arguments: list[Any]) -> str:
-    """A message for an error of a disk or of MLflow, or for a bug."""
+    """Returns the message for an error that is not a TitlerError: of a disk, of MLflow, or else a bug."""
     explained = disk_error(error) or mlflow_error(error)
     if explained:
         return str(explained)
@@ -105,7 +110,7 @@ def _unexpected(error: Exception, arguments: list[Any]) -> str:
 
 
 def command() -> None:
-    """Runs `titler` as a process of its own."""
+    """Entry point of the executable `titler`: runs `main`, then ends the process without C++ destructors."""
     exit_code = [1]  # as Python exits after an exception
     atexit.register(_exit_process, exit_code)
     try:
@@ -116,11 +121,10 @@ def command() -> None:
 
 
 def _exit_process(exit_code: list[int]) -> None:
-    """Ends the process with this code, after everything else that was registered to run at exit (the last one
-    runs first).
+    """Ends the process with the code in this list, which has one item.
 
-    Skips C++ destructors: Arrow's abort now and then while a thread of its pool is working
-    (apache/arrow#34314).
+    It is registered with atexit before any other function, so it runs after all of them. It skips C++
+    destructors, because Arrow's sometimes abort while a thread of its pool is working (apache/arrow#34314).
     """
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):  # main has reported it, if anyone can still read it

@@ -1,4 +1,4 @@
-"""`python -m pipeline.cli` is `titler`."""
+"""Lets `python -m pipeline.cli` run the same command line as `titler`."""
 
 from pipeline.cli import command
 

@@ -1,4 +1,4 @@
-"""Prints what a command has to say: plain lines, tables, one JSON value, errors."""
+"""Prints the output of commands: plain lines, tables, JSON values and errors."""
 
 from __future__ import annotations
 
@@ -16,25 +16,28 @@ from rich.text import Text
 from pipeline.progress import say
 
 DAYS_LISTED = 10
-"""Most days that a message lists."""
+"""Maximum number of days that one message lists."""
 PLURALS = {"batch": "batches"}
 WIDE = 10_000
-"""Characters: wider than any table, so that nothing is cut off or wrapped when the output goes to a file."""
+"""Width of tables in characters. It is wider than any table, so that no line is cut off or wrapped."""
 
 
 def error(message: str) -> None:
-    """Prints an error on standard error."""
+    """Prints a message on standard error, after `titler: `."""
     print(f"titler: {message}", file=sys.stderr, flush=True)
 
 
 def print_json(value: Any) -> None:
-    """Prints one JSON value."""
+    """Prints one JSON value on standard output."""
     say(json.dumps(value, ensure_ascii=False, indent=1))
 
 
 def print_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], indent: int) -> None:
-    """Prints rows under a header. `columns` are (name, "left" or "right"); without any name there is no
-    header."""
+    """Prints a table, indented by `indent` spaces.
+
+    Each item of `columns` is a name and its alignment, "left" or "right". If all names are empty, no header
+    is printed.
+    """
     table = Table(
         box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=any(name for name, _ in columns)
     )
@@ -49,15 +52,15 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]
 
 
 def count(number: int, thing: str) -> str:
-    """`3 issues`, `1 issue`; more than three digits in groups."""
+    """Returns a number with its noun, such as `1 issue` or `1,234 issues`."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {PLURALS.get(thing, f'{thing}s')}"
 
 
 def counts(counter: Counter[str]) -> str:
-    """`30 complete, 1 partial`."""
+    """Returns the counts above 0 with their names, such as `30 complete, 1 partial`."""
     return ", ".join(f"{number:,} {name}" for name, number in counter.items() if number)
 
 
 def some_days(days: Sequence[str]) -> str:
-    """The first DAYS_LISTED days."""
+    """Returns the first DAYS_LISTED days, separated by commas; ` ...` follows if there are more."""
     return ", ".join(days[:DAYS_LISTED]) + (" ..." if len(days) > DAYS_LISTED else "")

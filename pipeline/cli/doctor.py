@@ -1,4 +1,7 @@
-"""doctor: checks what is configured, installed and reachable, and says what to do about the rest."""
+"""`titler doctor`: checks settings, packages, lake, source, Dask, MLflow and warehouse.
+
+Each finding says what is right or wrong; for what is wrong, it also says what to do.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +32,12 @@ PACKAGES = (
     ("annoy",),
     ("ktext",),
 )
-"""Installed packages to report: the first of each group that is there."""
+"""Packages to report. Each group lists alternatives: the first that is installed is reported."""
 MIN_FREE_GIB = 5
 
 
 def run(settings: Settings) -> list[Finding]:
-    """The findings of every check. Raises nothing: a check that fails is a finding."""
+    """Runs every check and returns the findings. Raises no error: a check that fails becomes a finding."""
     checks: dict[str, Callable[[Settings], Iterator[Finding]]] = {
         "settings": _check_settings,
         "installed": _check_packages,

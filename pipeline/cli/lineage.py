@@ -1,8 +1,8 @@
-"""Records what each stage read and wrote, as JSON in the file of the setting `lineage.file`. Airflow's tasks
-pass it on.
+"""Records which datasets each stage read and wrote, in the file that the setting `lineage.file` names.
 
-The file has one JSON object per stage that the command ran, one per line: `inputs` and `outputs` are datasets
-(`pipeline/cli/lineage_datasets.py`). A reused batch is reported as an output.
+The file has one JSON object per stage that the command ran, one per line. Its keys `inputs` and `outputs`
+list datasets (`pipeline/cli/lineage_datasets.py`). A reused batch is also reported as an output. Airflow's
+tasks read the file and send the datasets as OpenLineage events.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from pipeline.releases.members import PUBLISHED_TABLES
 from pipeline.settings import Settings
 
 Subject = Pinned | Sequence[date] | Path
-"""What a stage works on: a model, a release, source days, or a user's file."""
+"""What a stage works on: a model or a release (Pinned), source days, or the path of a user's file."""
 READS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "models": {
         "vocab": (TOKENS.name,),
@@ -63,19 +63,19 @@ READS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "publish": (ISSUES.name, *PUBLISHED_TABLES, INDEX),
     },
 }
-"""Per verb, the tables whose batches a model or a release pins for it. For subwords, `vocab` and `vectorize`
-read issues instead of tokens."""
+"""The tables that each stage reads for a model or a release, which pins their batches. If the network reads
+subwords, `vocab` and `vectorize` read issues instead of tokens."""
 
 
 class StageRecord:
-    """What a stage returned, for its entry in the lineage file."""
+    """Holds what a stage returned, from which its entry in the lineage file is made."""
 
     result: Any = None
 
 
 class LineageFile:
-    """Writes one line per stage of a command into the file of the setting `lineage.file`; nothing without
-    that setting."""
+    """Writes one line per stage of a command into the file of the setting `lineage.file`. Writes nothing if
+    that setting is empty."""
 
     def __init__(self, lake: Lake, settings: Settings) -> None:
         self._lake = lake
@@ -84,10 +84,10 @@ class LineageFile:
 
     @contextmanager
     def stage(self, verb: str, subject: Subject) -> Iterator[StageRecord]:
-        """Around a stage: records what it read and wrote when it ends, also after an error.
+        """Context manager around a stage: records what the stage read and wrote when it ends or fails.
 
-        The caller sets `result` of the yielded record to what the stage returned. A failure to record never
-        fails the stage.
+        The caller sets `result` of the yielded record to what the stage returned. If recording fails, an
+        error is printed and the stage goes on.
         """
         record = StageRecord()
         try:
@@ -116,8 +116,8 @@ class LineageFile:
 
 
 def inputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: Any) -> list[Dataset]:
-    """What a stage read. If it failed, `result` is None: what it was going to read, as far as that was pinned
-    before."""
+    """Returns the datasets that a stage read. If it failed, `result` is None; then returns the datasets that
+    it was going to read, as far as they were pinned before."""
     if isinstance(subject, Path):
         return [Dataset(*split_address(str(subject)))]
     if not isinstance(subject, Pinned):
@@ -144,8 +144,8 @@ def inputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: 
 
 
 def outputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: Any) -> list[Dataset]:
-    """What a stage returned, new or reused; empty if it failed, since the next attempt returns what it has
-    finished."""
+    """Returns the datasets that a stage wrote or reused. If it failed, returns an empty list: the next
+    attempt reuses the finished batches and reports them."""
     if result is None or (verb == "plan" and result.plan is None):
         return []
     if isinstance(subject, Path):
@@ -170,7 +170,7 @@ def outputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result:
 
 
 def _tables_read(verb: str, lake: Lake, settings: Settings, subject: Pinned, plan: Plan) -> list[str]:
-    """The tables that a verb reads for a model or a release."""
+    """Returns the names of the tables that a stage reads for a model or a release."""
     tables = list(READS[subject.kind][verb])
     if verb in ("vocab", "vectorize") and _uses_subwords(lake, subject, plan):
         tables = [ISSUES.name if table == TOKENS.name else table for table in tables]
@@ -182,7 +182,7 @@ def _tables_read(verb: str, lake: Lake, settings: Settings, subject: Pinned, pla
 
 
 def _pinned_folders(subject: Pinned, plan: Plan, table: str) -> list[str]:
-    """The folders of the batches of a table that belong to a model or a release."""
+    """Returns the folders of one table's batches that belong to a model or a release."""
     by_day = {ISSUES.name: "issues", TOKENS.name: "tokens", SOURCE_HEALTH.name: "health"}
     if table in by_day:
         return [folder for day in plan.days if (folder := getattr(day, by_day[table]))]
@@ -192,8 +192,8 @@ def _pinned_folders(subject: Pinned, plan: Plan, table: str) -> list[str]:
 
 
 def _uses_subwords(lake: Lake, subject: Pinned, plan: Plan) -> bool:
-    """Whether the network of a model, or of a release's model, reads subwords, which are made from the issues
-    themselves."""
+    """Returns whether the network of a model, or of a release's model, reads subwords. Subwords are made from
+    the issues' text, not from their tokens."""
     if subject.kind == "models":
         variant = plan.facts["model"]["variant"]
     else:
@@ -202,7 +202,8 @@ def _uses_subwords(lake: Lake, subject: Pinned, plan: Plan) -> bool:
 
 
 def _extracted_beside_issues(lake: Lake, issues: Sequence[Manifest]) -> list[Dataset]:
-    """What extract writes besides the issues: the verdicts on their days, and malformed lines."""
+    """Returns what `extract` writes besides the issues: the verdicts on their days and the malformed
+    lines."""
     verdicts = []
     for manifest in issues:
         health = lake.current(SOURCE_HEALTH.name, manifest.partition)

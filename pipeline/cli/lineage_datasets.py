@@ -1,11 +1,11 @@
 """The datasets of the lineage graph: tables of the lake and the warehouse, source days, and registered
 models.
 
-Names are OpenLineage's (openlineage.io/docs/spec/naming): namespace and name together are an address. A
-dataset is a table, not one day of it, so a release of 3,000 days reads five datasets and its event stays a
-few kilobytes. The days are the dataset's partitions, listed one by one while they are few, otherwise by the
-first and the last (OpenLineage's proposal 3392). The version stands for the batches: two datasets of the same
-version hold the same batches.
+Names follow OpenLineage (openlineage.io/docs/spec/naming): a namespace and a name are together an address. A
+dataset is a whole table, not one day of it, so a release of 3,000 days reads five datasets and its event
+stays a few kilobytes. The days are the dataset's partitions. Up to PARTITIONS_LISTED partitions are listed
+one by one; of more, only the first and the last (OpenLineage's proposal 3392). Two datasets of the same name
+and version hold the same batches.
 """
 
 from __future__ import annotations
@@ -29,30 +29,33 @@ from pipeline.settings import Settings
 from pipeline.warehouse.column_types import in_bigquery
 
 PARTITIONS_LISTED = 31
-"""Most partitions that are listed one by one."""
+"""Maximum number of partitions that are listed one by one."""
 
 
 @dataclass(frozen=True)
 class Partition:
-    """A partition: the values of its columns, and an identifier of its content, such as the batch id; empty
-    if unknown."""
+    """One partition of a dataset.
+
+    `dimensions` maps the partition columns to their values. `identifier` identifies the content, for example
+    by its batch id; it is empty if the content is unknown.
+    """
 
     dimensions: Mapping[str, str]
     identifier: str = ""
 
     @classmethod
     def of_folder(cls, folder: str) -> Partition:
-        """The partition of a batch's folder in the lake: issues_v1/day=2015-01-01/BATCH."""
+        """Returns the partition of a batch's folder in the lake, such as issues_v1/day=2015-01-01/BATCH."""
         _, *dimensions, batch = folder.split("/")
         return cls(dict(value.split("=", 1) for value in dimensions), batch)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One node of the graph.
+    """One dataset of the lineage graph.
 
-    `columns` are (name, type, description). `locations` are names of files. `statistics` may have rowCount,
-    size (bytes) and fileCount.
+    `columns` are tuples (name, type, description). `prose` describes the dataset. `locations` are the names
+    of its files. `statistics` may have the keys rowCount, size (bytes) and fileCount.
     """
 
     namespace: str
@@ -65,16 +68,19 @@ class Dataset:
 
     @property
     def version(self) -> str:
-        """The batch id; for several batches, 12 hex digits that stand for them all; empty if one is
-        unknown."""
+        """The version of the dataset: its batch id or, for several batches, 12 hex digits of a hash of all
+        batch ids. Empty if a batch id is unknown."""
         batches = sorted(partition.identifier for partition in self.partitions)
         if len(batches) < 2:
             return "".join(batches)
         return hashlib.sha256("\n".join(batches).encode()).hexdigest()[:12] if all(batches) else ""
 
     def to_json(self) -> dict[str, Any]:
-        """What is known about it. More than PARTITIONS_LISTED partitions are given by the lowest and highest
-        value per column."""
+        """Returns the dataset as JSON values; empty ones are left out.
+
+        Up to PARTITIONS_LISTED partitions are listed under `partitions`. Of more, `between` has the lowest
+        and the highest value of each partition column.
+        """
         values: dict[str, Any] = {
             "namespace": self.namespace,
             "name": self.name,
@@ -101,7 +107,7 @@ class Dataset:
 
 
 def split_address(address: str) -> tuple[str, str]:
-    """Namespace and name of a path or an address, without credentials and query strings."""
+    """Returns OpenLineage's namespace and name for a path or URL, without credentials and query string."""
     if "://" not in address:
         return "file", str(Path(address).absolute())
     url = urlsplit(address)
@@ -128,7 +134,7 @@ def _bigquery_type(kind: pa.DataType) -> str:
 def lake_table(
     lake: Lake, table: str, partitions: Iterable[Partition], statistics: Mapping[str, int] | None = None
 ) -> Dataset:
-    """A table of the lake: the folder of its partitions."""
+    """Returns the dataset of a lake table with these partitions. Its address is the table's folder."""
     contract = TABLES.get(table)
     prose, columns = (contract.prose, _columns(contract.schema)) if contract else ("", ())
     address = split_address(lake.path(table))
@@ -136,7 +142,7 @@ def lake_table(
 
 
 def tables_of_folders(lake: Lake, folders: Iterable[str]) -> list[Dataset]:
-    """The tables whose batches are in these folders of the lake."""
+    """Returns one dataset per table that has batches in these folders of the lake."""
     tables: dict[str, list[Partition]] = {}
     for folder in folders:
         tables.setdefault(folder.split("/", 1)[0], []).append(Partition.of_folder(folder))
@@ -144,7 +150,10 @@ def tables_of_folders(lake: Lake, folders: Iterable[str]) -> list[Dataset]:
 
 
 def table_of_manifests(lake: Lake, manifests: Sequence[Manifest]) -> list[Dataset]:
-    """The table of these batches, with their rows, bytes and files; an empty list for no batches."""
+    """Returns the dataset of these batches of one table, with their numbers of rows, bytes and files.
+
+    Returns a list of one dataset, or an empty list if there are no batches.
+    """
     if not manifests:
         return []
     files = [file for manifest in manifests for file in manifest.files]
@@ -158,8 +167,10 @@ def table_of_manifests(lake: Lake, manifests: Sequence[Manifest]) -> list[Datase
 
 
 def source_day(settings: Settings, day: date, parameters: Mapping[str, Any] | None = None) -> Dataset:
-    """A day of GH Archive: BigQuery's table or the hour files. `parameters` are those of the batch that was
-    extracted from it."""
+    """Returns the dataset of one day of GH Archive: BigQuery's table or the hour files.
+
+    `parameters` are the parameters of the batch that was extracted from the day; they list its hour files.
+    """
     if settings.warehouse.kind == "bigquery":
         return Dataset("bigquery", f"githubarchive.day.{day:%Y%m%d}")
     base = settings.source.hours.rstrip("/")
@@ -169,7 +180,8 @@ def source_day(settings: Settings, day: date, parameters: Mapping[str, Any] | No
 
 
 def registered_model(settings: Settings, model: str, version: str, run: str) -> Dataset:
-    """The registered model at MLflow's address, and the version that `run` trained."""
+    """Returns the dataset of the registered model in MLflow. Its one partition is the version that the MLflow
+    run `run` trained."""
     uri = settings.tracking_uri
     address = (
         f"{urlsplit(uri).scheme}://{_host(uri)}{urlsplit(uri).path}".rstrip("/") if "://" in uri else uri
@@ -179,7 +191,8 @@ def registered_model(settings: Settings, model: str, version: str, run: str) -> 
 
 
 def warehouse_tables(settings: Settings, release: Pinned) -> list[Dataset]:
-    """What analysts see of a published release: BigQuery's tables, or DuckDB's file of views."""
+    """Returns the datasets that analysts see of a published release: BigQuery's tables, or the DuckDB file of
+    views."""
     own = Partition({"release_id": release.name}, release.name)
     if settings.warehouse.kind != "bigquery":
         return [Dataset(*split_address(settings.warehouse_path), (own,))]

@@ -1,4 +1,4 @@
-"""What all verbs share: the application, the context with settings and lake, and the options for days."""
+"""What all commands share: the Typer application, the context with settings and lake, and common options."""
 
 from __future__ import annotations
 
@@ -43,9 +43,10 @@ Because = Annotated[str, typer.Option("--because", metavar="REASON", help="The r
 
 
 class Context:
-    """What every verb works with. Settings are read when they are first used, so that `--help` never fails.
+    """The settings, the lake and the lineage file of a running command.
 
-    `timed` makes every stage print its time and memory.
+    Settings are read when they are first used, so that `--help` never fails. If `timed` is True, every stage
+    prints its time and memory.
     """
 
     def __init__(self, settings_file: Path | None) -> None:
@@ -54,32 +55,32 @@ class Context:
 
     @classmethod
     def of(cls, values: settings.Settings) -> Context:
-        """A context with settings that were built elsewhere."""
+        """Returns a context with these settings; no settings file is read."""
         context = cls(None)
         context.settings = values
         return context
 
     @cached_property
     def settings(self) -> settings.Settings:
-        """The settings. Raises UsageError if they are not valid."""
+        """The settings from the settings file and the environment. Raises UsageError if they are invalid."""
         return settings.load(self._settings_file)
 
     @cached_property
     def lake(self) -> Lake:
-        """The lake of the settings."""
+        """The lake at the address of the setting `lake.root`."""
         return Lake(self.settings.lake.root)
 
     @cached_property
     def lineage(self) -> LineageFile:
-        """Where this command records what its stages read and wrote."""
+        """The file in which this command records what its stages read and wrote."""
         return LineageFile(self.lake, self.settings)
 
     def model(self, name: str) -> Pinned:
-        """The model of this name."""
+        """Returns the model of this name, which need not exist yet."""
         return Pinned(self.lake, "models", name)
 
     def release(self, name: str) -> Pinned:
-        """The release of this name."""
+        """Returns the release of this name, which need not exist yet."""
         return Pinned(self.lake, "releases", name)
 
 
@@ -87,12 +88,13 @@ CURRENT: ContextVar[Context] = ContextVar("context")
 
 
 def context() -> Context:
-    """The context of the running command."""
+    """Returns the context of the running command."""
     return CURRENT.get()
 
 
 def parse_day(text: str, option: str) -> date:
-    """The day in an option's value. Raises UsageError unless it is a past day, written YYYY-MM-DD."""
+    """Returns the day that an option's value names. Raises UsageError if the value is not a day written as
+    YYYY-MM-DD, or if the day is in the future."""
     try:
         day = date.fromisoformat(text)
     except ValueError:
@@ -107,8 +109,11 @@ def parse_day(text: str, option: str) -> date:
 
 
 def parse_days(day: str | None, first: str | None, last: str | None) -> list[date]:
-    """The days of --day or of --from and --to. Raises UsageError for neither, for both, and if --from comes
-    after --to."""
+    """Returns the days that --day, or --from and --to, select, in order.
+
+    Raises UsageError if neither or both are given, if only one of --from and --to is given, or if --from
+    comes after --to.
+    """
     if day and not first and not last:
         return [parse_day(day, "--day")]
     if day or not (first and last):

@@ -1,4 +1,4 @@
-"""The whole job, and the verbs that answer questions."""
+"""The command for the whole job, `titler run`, and the commands that query results or check the machine."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def run(
     variant: Variant = None,
     epochs: Epochs = None,
 ) -> None:
-    """The whole job without Airflow: extract, clean, train if there is no champion, then plan to publish.
+    """Run the whole job without Airflow: extract and clean days, train a model if none is champion, and
+    publish.
 
     Example: titler run --from 2015-01-01 --to 2015-01-01
     """
@@ -51,8 +52,9 @@ def run(
 
 @app.command()
 def status(day: Day = None, first: First = None, last: Last = None, as_json: Json = False) -> None:
-    """Show source days with their verdicts, the champion and the current release. Exits 1 if the release is
-    too old.
+    """Show source days with their verdicts, the champion and the current release.
+
+    Exits with code 1 if the release is older than the setting alerts.stale_after_hours.
 
     Example: titler status --from 2015-01-01 --to 2015-01-31
     """
@@ -69,8 +71,11 @@ def status(day: Day = None, first: First = None, last: Last = None, as_json: Jso
 
 
 def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str | None, str | None]:
-    """The first and the last day to show, in ISO form; None is open. Raises UsageError as `parse_days`
-    does."""
+    """Returns the first and the last day to show, as YYYY-MM-DD; None means no bound on that side.
+
+    Raises UsageError if an option is not a past day, if --from comes after --to, or if --day is combined with
+    both.
+    """
     if day or (first and last):
         days = parse_days(day, first, last)
         return str(days[0]), str(days[-1])
@@ -79,8 +84,8 @@ def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str |
 
 @app.command()
 def ready(day: Day = None, as_json: Json = False) -> None:
-    """Check whether the source has a day's last hour: its file, or that hour in BigQuery. Exits 75 if it does
-    not yet.
+    """Check whether the source has the last hour of a day, as a file or in BigQuery. If not, exit with code
+    75.
 
     Example: titler ready --day 2015-01-01
     """
@@ -94,7 +99,7 @@ def ready(day: Day = None, as_json: Json = False) -> None:
 
 @app.command()
 def cost(day: Day = None, first: First = None, last: Last = None, as_json: Json = False) -> None:
-    """Estimate what extracting source days from BigQuery would cost. Uses dry runs only, which are free.
+    """Estimate what extracting source days from BigQuery would cost. It uses dry runs only, which are free.
 
     Example: titler cost --from 2015-01-01 --to 2015-01-31
     """
@@ -110,7 +115,7 @@ def title(
     body: Annotated[str, typer.Argument(metavar="BODY|-", help="An issue's body; - reads standard input.")],
     as_json: Json = False,
 ) -> None:
-    """Suggest a title for a body, with the current release's model.
+    """Suggest a title for an issue's body, with the model of the current release.
 
     Example: titler title "It crashes whenever I open the settings page on Android 5"
     """
@@ -131,7 +136,7 @@ def similar(
     neighbours: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many issues to show.")] = 10,
     as_json: Json = False,
 ) -> None:
-    """Find the issues of the current release that are nearest to an issue or a text.
+    """Find the issues of the current release that are most similar to an issue or a text.
 
     Example: titler similar "crash when opening the settings page" -k 5
     """
@@ -143,10 +148,10 @@ def similar(
 
 
 def _read_text(argument: str, example: str) -> str:
-    """The argument, or standard input for `-`. Bytes that are not UTF-8 become U+FFFD.
+    """Returns the argument's text or, if the argument is `-`, the text of standard input.
 
-    Raises UsageError for text that cannot be an issue's: more than MAX_BODY_BYTES, or with NUL bytes.
-    `example` is the command to show.
+    Bytes that are not UTF-8 become U+FFFD. Raises UsageError if the text has more than MAX_BODY_BYTES or has
+    NUL bytes: no issue has such text. `example` is the command to show in the error's hint.
     """
     if argument == "-":
         data = sys.stdin.buffer.read(MAX_BODY_BYTES + 1)
@@ -171,7 +176,8 @@ def sample(
     days: Annotated[int, typer.Option(min=1, max=366, help="How many days.")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="The same seed writes the same bytes.")] = 0,
 ) -> None:
-    """Write the generated sample: days of GH-Archive-shaped hour files, quirks included.
+    """Write generated hour files in GH Archive's format, with malformed lines and other faults of the real
+    ones.
 
     Example: titler sample hours --days 2
     """
@@ -195,7 +201,7 @@ def alert(
         typer.Option("--dedupe", metavar="KEY", help="A name for the event: only one alert is sent for it."),
     ] = "",
 ) -> None:
-    """Send an alert by the notifier of the settings (alerts.kind).
+    """Send an alert as the setting alerts.kind says: to the log, to a webhook or by email.
 
     Example: titler alert --what "This is a test" --next "titler status"
     """
@@ -217,7 +223,8 @@ def alert(
 
 @app.command()
 def doctor() -> None:
-    """Check what is configured, installed and reachable, and what to do about the rest.
+    """Check settings, packages, lake, source, Dask, MLflow and warehouse, and say how to correct what is
+    wrong.
 
     Example: titler doctor
     """

@@ -1,4 +1,4 @@
-"""What the verbs that answer print: status, cost, titles, similar issues and the other queries."""
+"""Prints the results of the commands that query or check: status, cost, titles, similar issues and others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ STATUS_COLUMNS = (
 
 
 def status(value: dict[str, Any], as_json: bool, reasons: Mapping[str, str] | None = None) -> None:
-    """`value` is from `serving.status`; `reasons` maps a day to why it is not complete."""
+    """Prints source days, the champion and the current release.
+
+    `value` is what `serving.status.status` returns. `reasons` maps each incomplete day to the reason.
+    """
     if as_json:
         print_json(value)
         return
@@ -73,8 +76,10 @@ def _days(days: Sequence[Mapping[str, Any]], reasons: Mapping[str, str]) -> None
 
 
 def gaps(days: Sequence[str]) -> list[tuple[str, str]]:
-    """The first and last day of each gap between ordered days. Airflow does not make up for days on which it
-    was down."""
+    """Returns the first and the last day of each gap between ordered days.
+
+    Gaps occur because Airflow does not make up for days on which it was down.
+    """
     missing = []
     for earlier_day, later_day in pairwise(map(date.fromisoformat, days)):
         if later_day - earlier_day > timedelta(days=1):
@@ -83,7 +88,10 @@ def gaps(days: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def stale(release: dict[str, Any], hours: float) -> None:
-    """One line on standard error: the release is too old, and how to make a new one."""
+    """Prints on standard error that the current release is too old, and the command that makes a new one.
+
+    `hours` is the setting `alerts.stale_after_hours`.
+    """
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     error(
         f"release {release['id']} is {release['age_hours']:,.1f} hours old, expected at most {hours:g} "
@@ -92,7 +100,7 @@ def stale(release: dict[str, Any], hours: float) -> None:
 
 
 def ready(value: dict[str, Any], as_json: bool) -> None:
-    """Whether the source has a day's last hour."""
+    """Prints whether the source has a day's last hour."""
     if as_json:
         print_json(value)
         return
@@ -101,7 +109,7 @@ def ready(value: dict[str, Any], as_json: bool) -> None:
 
 
 def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
-    """What extracting days would cost."""
+    """Prints what extracting days from BigQuery would cost, in total and for each day."""
     if as_json:
         print_json(value)
         return
@@ -126,7 +134,7 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
 
 
 def title(value: dict[str, Any], as_json: bool) -> None:
-    """A title with its confidence."""
+    """Prints a predicted title and, in parentheses, its confidence."""
     if as_json:
         print_json(value)
     elif value["abstained"]:
@@ -136,7 +144,7 @@ def title(value: dict[str, Any], as_json: bool) -> None:
 
 
 def similar(rows: list[dict[str, Any]], as_json: bool) -> None:
-    """Similar issues, nearest first."""
+    """Prints similar issues, nearest first: angular distance (0 to 2), URL and title."""
     if as_json:
         print_json(rows)
         return
@@ -146,7 +154,7 @@ def similar(rows: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def downstream(value: dict[str, Any], as_json: bool) -> None:
-    """What a model's embeddings say about labels and days open."""
+    """Prints how well a model's embeddings predict labels and days open."""
     if as_json:
         print_json(value)
         return
@@ -174,7 +182,7 @@ def downstream(value: dict[str, Any], as_json: bool) -> None:
 
 
 def sampled(result: Sample) -> None:
-    """The generated sample."""
+    """Prints what the generated sample contains."""
     say(
         f"sample: {count(result.files, 'hour file')}, {result.days[0]} to {result.days[-1]}, "
         f"{count(result.events, 'event')}, {count(result.issues, 'opened issue')}, "
@@ -183,12 +191,12 @@ def sampled(result: Sample) -> None:
 
 
 def alert_sent(kind: str, sent_before: bool) -> None:
-    """Whether an alert was sent."""
+    """Prints whether an alert was sent. `kind` is the setting `alerts.kind`."""
     say("alert: not sent: this event was sent before" if sent_before else f"alert: sent by {kind}")
 
 
 def doctor(findings: list[Finding]) -> bool:
-    """The findings of `titler doctor`. Returns True if nothing is wrong."""
+    """Prints the findings of `titler doctor`. Returns True if nothing is wrong."""
     for finding in findings:
         say(f"{'ok   ' if finding.passed else 'WRONG'}  {finding.subject:<12} {finding.message}")
         if finding.advice:

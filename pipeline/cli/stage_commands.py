@@ -1,4 +1,4 @@
-"""The verbs of the stages, in the order in which the data passes through them."""
+"""One command per stage, in the order in which the data passes through the stages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def extract(
     last: Last = None,
     again: Annotated[bool, typer.Option("--again", help="Extract days again that are in the lake.")] = False,
 ) -> None:
-    """Read the hour files of source days: opened issues and the verdict on each day.
+    """Extract the opened issues of source days from GH Archive, and judge whether each day is complete.
 
     Example: titler extract --from 2015-01-01 --to 2015-01-07
     """
@@ -44,7 +44,7 @@ def extract(
 
 @app.command()
 def clean(day: Day = None, first: First = None, last: Last = None) -> None:
-    """Clean and tokenize the issues of source days.
+    """Clean and tokenize the extracted issues of source days.
 
     Example: titler clean --day 2015-01-01
     """
@@ -65,7 +65,8 @@ def vocab(
         int, typer.Option(help="For schedulers: exit code if no day is cleaned yet; 0: report an error.")
     ] = 0,
 ) -> None:
-    """Open a model: pin its days (default: all cleaned days) and build its vocabularies.
+    """Create a model: record the days that it learns from (default: all cleaned days) and build its
+    vocabularies.
 
     Example: titler vocab 20150104T031200Z --from 2015-01-01 --to 2015-01-03
     """
@@ -92,7 +93,7 @@ def vectorize(
         typer.Option("--release", metavar="RELEASE", help="A release that was opened by `titler plan`."),
     ] = None,
 ) -> None:
-    """Turn text into padded ids, for training a model or for a release.
+    """Turn the text of all issues of a model or a release into vocabulary ids, padded to a fixed length.
 
     Example: titler vectorize --release 20150104T031200Z
     """
@@ -121,8 +122,9 @@ def train(
     variant: Variant = None,
     epochs: Epochs = None,
 ) -> None:
-    """Train a model on its vectors, or a new model on a file. An interrupted training resumes from its last
-    checkpoint.
+    """Train a vectorized model, or a new model on a file.
+
+    An interrupted training resumes from its last checkpoint.
 
     Example: titler train --from-file issues.csv --epochs 3
     """
@@ -163,7 +165,7 @@ def evaluate(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Score a model's titles against the titles that authors wrote, or its embeddings on other tasks.
+    """Compare a model's titles with the titles that authors wrote, or score its embeddings on other tasks.
 
     Example: titler evaluate --downstream --from-file issues.csv --json
     """
@@ -218,7 +220,8 @@ def plan(
     ] = None,
     skip_code: Annotated[int, typer.Option(help="For schedulers: exit code if there is nothing to do.")] = 0,
 ) -> None:
-    """Open a release: pin the champion and every cleaned day. If nothing is new, open none.
+    """Create a release: record the champion and the batches of every cleaned day. If nothing is new, create
+    none.
 
     Example: titler plan --release 20150104T031200Z
     """
@@ -229,7 +232,7 @@ def plan(
 
 @app.command()
 def embed(release: ReleaseId) -> None:
-    """Embed the issues of a release that its model has not embedded yet.
+    """Compute embeddings for the issues of a release that its model has not embedded yet.
 
     Example: titler embed --release 20150104T031200Z
     """
@@ -238,7 +241,7 @@ def embed(release: ReleaseId) -> None:
 
 @app.command()
 def predict(release: ReleaseId) -> None:
-    """Predict titles for the issues of a release that its model has not titled yet.
+    """Predict titles for the issues of a release that have none from its model yet.
 
     Example: titler predict --release 20150104T031200Z
     """
@@ -247,7 +250,8 @@ def predict(release: ReleaseId) -> None:
 
 @app.command()
 def index(release: ReleaseId) -> None:
-    """Build a release's index, measure its recall and store the neighbours of new issues.
+    """Build the nearest-neighbour index of a release, measure its recall and store similar issues of new
+    issues.
 
     Example: titler index --release 20150104T031200Z
     """
@@ -263,7 +267,7 @@ def publish(
     ] = None,
     because: Because = "",
 ) -> None:
-    """Audit a release and make it current in one step.
+    """Check a release and make it the current release in one step.
 
     Example: titler publish --release 20150104T031200Z
     """
@@ -280,8 +284,9 @@ def publish(
 def rollback(
     release: Annotated[str, typer.Argument(metavar="RELEASE", help="A release that was published before.")],
 ) -> None:
-    """Make an earlier release current again, in one step. It stays current until a refresh finds something
-    new.
+    """Make an earlier release current again in one step.
+
+    It stays current until a release with newer data or another model is published.
 
     Example: titler rollback 20150103T031200Z
     """
@@ -296,8 +301,8 @@ def rollback(
 
 @app.command()
 def collect() -> None:
-    """Remove what no retained release, model in use or current day refers to. Keeps everything younger than
-    two days.
+    """Remove old releases and models, and batches that nothing uses any more. Nothing younger than two days
+    is removed.
 
     Example: titler collect
     """

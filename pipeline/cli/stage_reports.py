@@ -1,4 +1,4 @@
-"""What each stage prints when it is done."""
+"""Prints the result of each stage when it has finished."""
 
 from __future__ import annotations
 
@@ -25,13 +25,19 @@ SAMPLES_LISTED = 5
 
 
 def timing(verb: str, seconds: float, peak: float, worker_peak: float) -> None:
-    """The time of a stage and its peak memory in MiB; `worker_peak` is 0 if no worker process ran."""
+    """Prints the duration of a stage and the peak memory of its process in MiB.
+
+    `worker_peak` is the peak memory of the largest worker process, or 0 if none ran.
+    """
     worker = f", of a worker {worker_peak:,.0f} MiB" if worker_peak else ""
     say(f"    {verb} took {seconds:.1f} s; peak memory {peak:,.0f} MiB{worker}")
 
 
 def batches(lake: Lake, verb: str, outcome: Outcome, partition: str = "day") -> None:
-    """How many batches a stage made, and how many it reused. `partition` names what a batch is of."""
+    """Prints how many batches a stage made and how many it reused.
+
+    Each batch holds one `partition`: a day or a file.
+    """
     reused = len(outcome.manifests) - outcome.made
     place = lake.path(outcome.manifests[0].table) if outcome.manifests else lake.root
     also = f", {count(reused, partition)} reused" if reused else ""
@@ -39,7 +45,8 @@ def batches(lake: Lake, verb: str, outcome: Outcome, partition: str = "day") -> 
 
 
 def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dict[str, Any]]) -> None:
-    """What `extract` read, and the days that need attention. `health` are rows of source_health_v1."""
+    """Prints what `extract` read, and the days that are not complete. `health` are rows of
+    source_health_v1."""
     batches(lake, "extract", outcome)
     costs = [manifest.figures["cost"] for manifest in outcome.manifests if "cost" in manifest.figures]
     if costs:
@@ -71,7 +78,7 @@ def _untrainable(issues: Sequence[Manifest]) -> None:
 
 
 def file_extracted(lake: Lake, path: Path, issues: Manifest, is_new: bool) -> None:
-    """What was read from a user's file."""
+    """Prints what was read from a user's file."""
     figures = issues.figures
     reused = "" if is_new else ", reused"
     say(
@@ -86,12 +93,12 @@ def file_extracted(lake: Lake, path: Path, issues: Manifest, is_new: bool) -> No
 
 
 def no_day_is_cleaned() -> None:
-    """Why `vocab` opened no model."""
+    """Prints that `vocab` created no model, and why."""
     say("vocab: no model opened: no day is cleaned yet")
 
 
 def vocabulary(lake: Lake, model: str, manifest: Manifest) -> None:
-    """The vocabulary of a model."""
+    """Prints the sizes of a model's vocabularies and of its held-out sets."""
     figures = manifest.figures
     say(
         f"vocab: model {model}, vocabulary {figures['id']} of {figures['body_size']:,} body and "
@@ -102,8 +109,8 @@ def vocabulary(lake: Lake, model: str, manifest: Manifest) -> None:
 
 
 def epoch(figures: Any) -> None:
-    """The figures of an epoch of training, or of contrastive pre-training (`EpochFigures`,
-    `ContrastFigures`)."""
+    """Prints the figures of one epoch of training (`EpochFigures`) or of contrastive pre-training
+    (`ContrastFigures`)."""
     number, loss, seconds = figures.epoch, figures.loss, figures.seconds
     if figures.group == "contrast":
         accuracy = f"own body nearest {figures.accuracy:.1%}"
@@ -115,7 +122,7 @@ def epoch(figures: Any) -> None:
 
 
 def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> None:
-    """A trained model, and its version in MLflow."""
+    """Prints the figures of a trained model and its version in MLflow."""
     figures = manifest.figures
     say(
         f"train: model {model} ({figures['variant']}), {count(figures['epochs'], 'epoch')}, "
@@ -134,12 +141,12 @@ def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> N
 
 
 def next_after_training(model: str) -> None:
-    """The commands to type after a training on a file."""
+    """Prints the commands to type after a training on a file."""
     say(f"    next: titler evaluate {model}; then titler promote {model}")
 
 
 def evaluated(figures: dict[str, Any], as_json: bool) -> None:
-    """The figures of `evaluate`."""
+    """Prints the figures of `evaluate`; as JSON, without the sample titles."""
     if as_json:
         print_json({name: value for name, value in figures.items() if name != "samples"})
         return
@@ -174,13 +181,13 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
 
 
 def promoted(result: dict[str, Any]) -> None:
-    """Which model is champion."""
+    """Prints which model is champion."""
     verb = "is now" if result["moved"] else "was already"
     say(f"promote: model {result['model']} (version {result['version']}) {verb} champion")
 
 
 def planned(release: str, outcome: PlanOutcome) -> None:
-    """The release that `plan` opened, or why it opened none."""
+    """Prints the release that `plan` created, or why it created none."""
     if outcome.plan is None:
         say(f"plan: no release opened: {outcome.reason}")
     else:
@@ -199,14 +206,14 @@ def planned(release: str, outcome: PlanOutcome) -> None:
 
 
 def indexed(lake: Lake, manifest: Manifest) -> None:
-    """The index of a release."""
+    """Prints the size and the recall of a release's index."""
     figures = manifest.figures
     recall = f"recall@10 {figures['recall_at_10']:.3f}"
     say(f"index: {count(figures['items'], 'vector')}, {recall} -> {lake.path(manifest.folder)}")
 
 
 def published(settings: Settings, record: dict[str, Any], verb: str = "publish") -> None:
-    """The release that is current now."""
+    """Prints the release that is current now. `verb` is the command that made it current."""
     say(
         f"{verb}: release {record['release_id']} is current: {count(record['issues'], 'issue')} of "
         f"{count(record['days'], 'day')}, model {record['model']} -> {settings.warehouse_name}"
@@ -214,7 +221,8 @@ def published(settings: Settings, record: dict[str, Any], verb: str = "publish")
 
 
 def rolled_back(settings: Settings, record: dict[str, Any], champion: Version | None) -> None:
-    """The release that is current again, and what the next refresh will do."""
+    """Prints the release that is current again. If the next refresh would use another model, also prints how
+    to prevent that."""
     published(settings, record, "rollback")
     if champion is not None and champion.model != record["model"]:
         say(f"    The champion is {champion.model}; the next refresh will use it. To keep {record['model']}:")
@@ -222,7 +230,7 @@ def rolled_back(settings: Settings, record: dict[str, Any], champion: Version | 
 
 
 def collected(settings: Settings, result: Collected) -> None:
-    """What `collect` removed."""
+    """Prints how many releases, models and batches `collect` removed."""
     say(
         f"collect: removed {count(len(result.releases), 'release')}, {count(len(result.models), 'model')}, "
         f"{count(result.batches, 'batch')}; release.keep is {settings.release.keep}"
