@@ -250,7 +250,7 @@ TIMELINE = (
 def test_hours_of_before_2015_are_refused_by_their_shape(tmp_path: Path, lines: list[bytes]) -> None:
     with pytest.raises(
         SourceError,
-        match=r"2015-01-03-5\.json\.gz has an event of the Timeline API.*the first day.* is 2015-01-01",
+        match=r"2015-01-03-5\.json\.gz has an event of the Timeline API.*The first day.* is 2015-01-01",
     ):
         extract(write_hour(tmp_path, *lines))
 
