@@ -16,8 +16,8 @@ after the run's time, for example `titler publish --release 20150104T040000Z`.
 
 **When it fails:** readers still see the last good release. Open the log: its last lines say what to type.
 Then clear the task: in the grid, click its square, then *Clear*. Airflow has already
-retried it twice, if a retry could help. `titler rollback RELEASE` makes an earlier release current again, until
-a run finds something new.
+retried it twice, if a retry could help. `titler rollback RELEASE` makes an earlier release current again, until a run finds something new.
+
 **Who is alerted:** the receiver that the setting `alerts.kind` chooses. One message per task that failed
 after its last retry, stopped release, spent budget, and run that is not done three hours after it was queued.
 """

@@ -1,4 +1,4 @@
-"""Runs work in parallel over Dask: on a local cluster, or on an existing scheduler."""
+"""Runs work in parallel with Dask, on a local cluster or on an existing scheduler."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ def map_shards(
     compute: Compute,
     worth_a_cluster: bool = True,
 ) -> list[Result]:
-    """`work(shard, *arguments)` for every shard, as Dask tasks; results in the order of the shards.
+    """Calls `work(shard, *arguments)` for every shard, as Dask tasks; returns the results in the order of the
+    shards.
 
-    Uses the scheduler at `compute.scheduler_address`, otherwise a local cluster. Without a scheduler address,
-    a single shard or work that is not `worth_a_cluster` runs in this process, because importing Dask and
-    starting a cluster takes longer. Raises TitlerError if the scheduler cannot be reached. Errors of `work`
-    are passed on unchanged.
+    Uses the scheduler at `compute.scheduler_address` or, if that is empty, a local cluster. Without a
+    scheduler address, a single shard runs in this process, and so does work that is not `worth_a_cluster`:
+    importing Dask and starting a cluster would take longer. Raises TitlerError if the scheduler cannot be
+    reached. Errors of `work` are raised unchanged. `label` names the progress bar.
     """
     if not compute.scheduler_address and (len(shards) < 2 or not worth_a_cluster):
         return list(track((work(shard, *arguments) for shard in shards), label, len(shards)))

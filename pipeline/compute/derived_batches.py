@@ -1,4 +1,4 @@
-"""Makes batches from other batches, file by file over Dask, and reuses those that exist already."""
+"""Makes lake batches from other batches, file by file with Dask. Batches that exist already are reused."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from pipeline.lake.manifest import File, Manifest
 from pipeline.settings import Compute
 
 ROWS_WORTH_A_CLUSTER = 100_000
-"""Rows from which a local cluster pays off: it starts in the time one process needs for about half as
-many."""
+"""Number of rows from which starting a local Dask cluster saves time. In the time that a cluster takes to
+start, one process handles about half as many rows."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The batches that a stage returns, one per day in the order of the days, and how many of them are new.
+    """The batches that a stage returns, one per day in the order of the days; `made` is how many of them are
+    new.
 
-    `unchanged_days` are the days that `extract` did not extract again because the source now has less of
-    them, each with what the source still has. `sources` are the batches that these were made from, if each
-    was made from one.
+    `unchanged_days` maps each day that `extract` did not extract again, because the source has lost data, to
+    what the source still has. `sources` are the batches from which these were made, one each; it is empty if
+    the stage does not make each batch from one other batch.
     """
 
     manifests: tuple[Manifest, ...]
@@ -35,13 +36,16 @@ class Outcome:
 
     @property
     def rows(self) -> int:
-        """The rows of all batches."""
+        """The number of rows of all batches."""
         return sum(manifest.rows for manifest in self.manifests)
 
 
 @dataclass(frozen=True)
 class Derivation:
-    """A batch to make from `source`: its partition, and the inputs and parameters that its key is made of."""
+    """A batch that is to be made from the batch `source`.
+
+    `partition`, `inputs` and `parameters` are those of the new batch; its key is made of them.
+    """
 
     source: Manifest
     partition: dict[str, str]
@@ -50,7 +54,7 @@ class Derivation:
 
 
 def worth_a_cluster(batches: Sequence[Manifest]) -> bool:
-    """Whether the rows of these batches are enough work for a cluster."""
+    """Returns whether these batches have so many rows that a local Dask cluster saves time."""
     return sum(manifest.rows for manifest in batches) > ROWS_WORTH_A_CLUSTER
 
 
@@ -63,9 +67,10 @@ def derive_batches(
     label: str,
     compute: Compute,
 ) -> Outcome:
-    """Returns the existing batch of each derivation, or makes it: one Dask task per file of its source.
+    """Returns one batch per derivation: the existing one, or a new one.
 
-    A task writes `work(rows, *arguments)`, where `rows` are the rows of the file.
+    Each file of a new batch is made from one file of its source, by one Dask task. The task writes the table
+    `work(rows, *arguments)`, where `rows` are the rows of the source file.
     """
     manifests = [
         lake.reuse(contract.name, derivation.partition, derivation.inputs, derivation.parameters)

@@ -1,10 +1,10 @@
-"""A text as a bag of its units, and the vector of a bag: the embedding of the variant `copy`.
+"""Computes the embedding of the variant `copy` from a text's bag of units (subwords with their counts).
 
     ids (L,) -> distinct units, counted -> sum of weight x row of a table (V, size) -> scaled to length 1
 
-A unit that occurs c times has the weight 1 + ln c (Salton and Buckley 1988). Imports no library of networks:
-the training of the table (`pipeline.networks.in_keras.contrastive_training`) and the networks that only read
-it share this module.
+A unit that occurs c times has the weight 1 + ln c (Salton and Buckley 1988). The training of the table
+(`pipeline.networks.in_keras.contrastive_training`) and the networks that only read it share this module. It
+imports neither Keras nor a backend.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ Floats = npt.NDArray[np.float32]
 FIRST_UNIT = 4
 """Smaller ids are not text: padding, unknown, _start_ and _end_."""
 TEXTS_PER_CHUNK = 256
-"""number of texts whose rows of the table are in memory at once"""
+"""Number of texts whose rows of the table are in memory at the same time."""
 
 
 @dataclass(frozen=True)
 class Bag:
-    """The units of n texts in flat arrays, one text after another."""
+    """The bags of n texts in flat arrays, one text after another. m is the sum of their distinct units."""
 
     texts: Ids
-    """(m,): index of the text, ascending"""
+    """(m,): index of the text that contains the unit, ascending"""
     units: Ids
-    """(m,): rows of the table"""
+    """(m,): id of the unit, which is also its row in the table"""
     weights: Floats
-    """(m,)"""
+    """(m,): weight of the unit in the text"""
 
 
 def bag(ids: Ids, vocabulary: int) -> Bag:
-    """The units of texts (n, L), whose ids are smaller than `vocabulary`."""
+    """Returns the bags of texts (n, L). All ids must be smaller than `vocabulary`."""
     offsets = np.arange(len(ids), dtype=np.int64)[:, None] * vocabulary
     keys, counts = np.unique((offsets + ids)[ids >= FIRST_UNIT], return_counts=True)
     weights = 1 + np.log(counts.astype(np.float32))
@@ -45,13 +45,13 @@ def bag(ids: Ids, vocabulary: int) -> Bag:
 
 
 def unit(vectors: Floats) -> Floats:
-    """The rows scaled to length 1; rows of zeros stay zeros."""
+    """Scales each row to length 1; rows of zeros stay zeros."""
     lengths: Floats = np.sqrt(np.square(vectors).sum(axis=-1, keepdims=True))
     return np.divide(vectors, np.maximum(lengths, np.float32(1e-30)))
 
 
 def vectors_of(table: Floats, ids: Ids) -> Floats:
-    """The vectors (n, size) of texts (n, L), from a table (V, size); zeros for a text without units."""
+    """Returns the vectors (n, size) of texts (n, L), from a table (V, size); zeros for an empty text."""
     vectors = np.zeros((len(ids), table.shape[1]), np.float32)
     for first in range(0, len(ids), TEXTS_PER_CHUNK):
         chunk = bag(ids[first : first + TEXTS_PER_CHUNK], len(table))
@@ -64,18 +64,20 @@ def vectors_of(table: Floats, ids: Ids) -> Floats:
 
 
 def embedding(table: Floats, body_ids: Ids, title_ids: Ids | None) -> Floats:
-    """The embeddings (n, size) of issues: unit(vector of the body + vector of the title).
+    """Returns the embeddings (n, size) of issues: the vector of body plus that of title, scaled to length 1.
 
-    Bodies (n, L), and titles (n, M) in the same ids, or None if there are no titles. If one of the two texts
-    is empty, the embedding is the vector of the other.
+    Bodies are (n, L). Titles are (n, M) ids of the same vocabulary, or None to embed bodies alone. If one of
+    the two texts is empty, the embedding is the vector of the other.
     """
     vectors = vectors_of(table, body_ids)
     return vectors if title_ids is None else unit(vectors + vectors_of(table, title_ids))
 
 
 def inverse_document_frequency(batches: Iterator[tuple[Ids, Ids]], vocabulary: int) -> Floats:
-    """idf (vocabulary,) = 1 + ln((1 + N) / (1 + df)): of N issues, df have the unit in their body or
-    title."""
+    """Returns the inverse document frequency (vocabulary,) of each unit: 1 + ln((1 + N) / (1 + df)).
+
+    `batches` yields bodies and titles of N issues; df of them have the unit in their body or title.
+    """
     issues, document_frequency = 0, np.zeros(vocabulary, np.int64)
     for bodies, titles in batches:
         issues += len(bodies)

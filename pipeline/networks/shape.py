@@ -1,7 +1,7 @@
-"""A network as its callers see it: sizes, the file that stores them, the ids it reads, the titles it writes.
+"""Describes a network to its callers: its sizes, the file that stores them, its inputs and its results.
 
-Imports no library of networks: `pipeline.networks.in_keras`, which trains, and `pipeline.networks.in_numpy`,
-which only runs a trained network, share this module.
+`pipeline.networks.in_keras`, which trains, and `pipeline.networks.in_numpy`, which only runs a trained network,
+share this module. It imports neither Keras nor a backend.
 """
 
 from __future__ import annotations
@@ -28,69 +28,69 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes that determine a network's parameters.
+    """The sizes that determine the number of a network's parameters.
 
-    The defaults are the article's; its vocabularies had 8,002 and 4,502 ids. Raises UsageError if a size is
-    not a positive integer.
+    The defaults are those of the article whose network is the variant `gru`; its vocabularies had 8,002 and
+    4,502 ids. Raises UsageError if a size is not a positive integer.
     """
 
     body_vocabulary: int
     """number of ids in bodies: 0 is padding, 1 is unknown, then words or subwords"""
     title_vocabulary: int
-    """number of ids in titles, in the same order"""
+    """number of ids in titles: 0 is padding, 1 is unknown, then words or subwords"""
     body_length: int = 70
-    """ids per body"""
+    """number of ids per body"""
     title_length: int = 12
-    """ids per title, _start_ and _end_ included"""
+    """number of ids per title, including _start_ and _end_"""
     embedding_size: int = 300
-    """numbers per word or subword"""
+    """size of the vector of a word or subword"""
     hidden_size: int = 300
-    """numbers per issue: the size of its embedding"""
+    """size of the hidden layers, and of an issue's embedding"""
     layers: int = 2
-    """layers of the encoder of `copy`: 1 or 2"""
+    """number of layers in the encoder of the variant `copy`: 1 or 2"""
 
     def __post_init__(self) -> None:
         for field in fields(self):
             size = getattr(self, field.name)
             if not isinstance(size, int) or size < 1:
                 raise UsageError(
-                    f"{field.name} = {size!r}: the sizes of a network are integers of at least 1."
+                    f"{field.name} = {size!r}: a network's sizes must be integers of at least 1."
                 )
 
     @property
     def decoder_steps(self) -> int:
-        """The largest number of tokens that the decoder writes: a title without its _start_."""
+        """The maximum number of tokens that the decoder writes: the length of a title without its _start_."""
         return self.title_length - 1
 
     def checked_bodies(self, body_ids: npt.ArrayLike) -> Ids:
-        """Bodies as (n, body_length) int32.
+        """Returns bodies as an int32 array (n, body_length).
 
-        Raises UsageError for another shape, and for ids outside the vocabulary.
+        Raises UsageError if they have another shape, or contain an id that is not in the vocabulary.
         """
         ids = np.asarray(body_ids, dtype=np.int32)
         if ids.ndim != 2 or ids.shape[1] != self.body_length:
             raise UsageError(
-                f"The bodies have the shape {ids.shape}; this network reads (n, {self.body_length}) ids."
+                f"The bodies have the shape {ids.shape}, but this network reads (n, {self.body_length}) ids."
             )
         _check_ids(ids, self.body_vocabulary)
         return ids
 
     def checked_titles(self, title_ids: npt.ArrayLike, bodies: int) -> Ids:
-        """Titles as (bodies, title_length) int32.
+        """Returns titles as an int32 array (bodies, title_length), where `bodies` is the number of bodies.
 
-        Raises UsageError for another shape, and for ids outside the vocabulary.
+        Raises UsageError if they have another shape, or contain an id that is not in the vocabulary.
         """
         ids = np.asarray(title_ids, dtype=np.int32)
         if ids.shape != (bodies, self.title_length):
             raise UsageError(
-                f"The titles have the shape {ids.shape}; with {bodies} bodies this network reads "
+                f"The titles have the shape {ids.shape}, but with {bodies} bodies this network reads "
                 f"({bodies}, {self.title_length}) ids."
             )
         _check_ids(ids, self.title_vocabulary)
         return ids
 
     def decoded_nothing(self) -> Decoded:
-        """The result of decoding zero bodies."""
+        """Returns the result of decoding an empty list of bodies."""
         no_ids = np.zeros((0,), np.int32)
         states = np.zeros((0, self.hidden_size), np.float32)
         return Decoded(np.zeros((0, self.decoder_steps), np.int32), no_ids, no_ids.astype(np.float32), states)
@@ -99,34 +99,34 @@ class Shape:
 def _check_ids(ids: Ids, vocabulary: int) -> None:
     if ids.size and not 0 <= ids.min() <= ids.max() < vocabulary:
         raise UsageError(
-            f"The ids range from {ids.min()} to {ids.max()}; "
-            f"the vocabulary of this network has 0 to {vocabulary - 1}.",
+            f"The ids range from {ids.min()} to {ids.max()}, "
+            f"but the vocabulary of this network has the ids 0 to {vocabulary - 1}.",
             "Use the vocabulary that was stored with the model.",
         )
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Titles of n issues as ids."""
+    """The decoded titles of n issues, as ids."""
 
     ids: Ids
-    """(n, shape.decoder_steps): the title's tokens, then _end_ if it fits, then 0"""
+    """(n, shape.decoder_steps): the title's tokens, then _end_ if there is room for it, then zeros"""
     lengths: Ids
-    """(n,): number of tokens before _end_"""
+    """(n,): number of tokens in the title, without _end_"""
     log_probability: Floats
-    """(n,): mean natural logarithm of the tokens' probabilities, _end_ included"""
+    """(n,): mean natural logarithm of the tokens' probabilities, including that of _end_"""
     states: Floats
     """(n, hidden_size): the issue's embedding, computed from its body alone"""
 
 
 def write_shape(directory: Path, variant: str, shape: Shape) -> None:
-    """Writes shape.json."""
+    """Writes shape.json, with the variant and the shape of a network, into `directory`."""
     content = {"variant": variant, "shape": asdict(shape)}
     (directory / SHAPE_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def read_shape(directory: Path) -> tuple[str, Shape]:
-    """The variant and the shape of the network in a folder.
+    """Reads the variant and the shape of the network that is stored in a folder.
 
     Raises LakeError if one of the network's files is missing, or if shape.json is damaged.
     """

@@ -1,7 +1,7 @@
-"""What each variant of the network is, in one table.
+"""The facts about each variant of the network, in one table.
 
 The implementations (`pipeline.networks.in_keras`, `pipeline.networks.in_numpy`) and all other parts of Titler
-read these facts; none of them repeats one. Imports no library of networks, so the command line can read it.
+read these facts from here. The module imports no Keras, so that the command line can read it quickly.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Unit = Literal["words", "subwords"]
 
 @dataclass(frozen=True)
 class Variant:
-    """The facts about a variant that do not depend on the library that computes it."""
+    """The facts about a variant that are the same in Keras and in NumPy."""
 
     units: Unit
     """what one id of a body or of a title stands for"""
@@ -26,16 +26,16 @@ class Variant:
     """default of index.near_duplicate_distance: two issues whose embeddings have a smaller angular distance
     are near-duplicates"""
     beam_width: int
-    """default beam width of decoding: candidates kept at each step"""
+    """default beam width of decoding: number of candidate titles kept at each step"""
     greedy_may_repeat: bool
     """whether greedy decoding may repeat a token or a trigram; beam search never does"""
     trims_padding: bool
-    """whether the network ignores padding behind a body, so that it may be cut off"""
+    """whether the network ignores padding at the end of a body, so that the padding may be cut off"""
     pretrains_contrastively: bool
-    """whether contrastive pre-training comes before titles are learned"""
+    """whether contrastive pre-training of the embedding comes before the training on titles"""
     embedding_reads_titles: bool
-    """whether the embedding is computed from body and title, as a bag of units; otherwise it is the decoder's
-    initial state, which depends on the body alone"""
+    """whether the embedding is computed from body and title, as a bag of units; otherwise it is computed from
+    the body alone, as the decoder's initial state"""
 
 
 _ARTICLE = Variant(
@@ -53,9 +53,9 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
         "gru_cudnn": _ARTICLE,
         "copy": Variant(
             units="subwords",
-            # Distances between its vectors are larger. Of 15,815 issues of rust-lang/rust one in twenty has
-            # an older issue nearer than 0.7, mostly the same failure reported again; from 0.75 on few
-            # neighbours are.
+            # Distances between its vectors are larger. Of 15,815 issues of rust-lang/rust, one in twenty has
+            # an older issue nearer than 0.7. Most of these older issues report the same failure; at distances
+            # from 0.75 on, few do.
             near_duplicate_distance=0.7,
             beam_width=4,
             greedy_may_repeat=False,
@@ -68,7 +68,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
 
 
 def variant_of(name: str) -> Variant:
-    """The variant with this name. Raises UsageError, which lists the variants, if there is none."""
+    """Returns the variant with this name. Raises UsageError, which lists all names, if no variant has it."""
     if name not in VARIANTS:
         raise UsageError(
             f"{name!r} is not a variant of the network.",

@@ -1,5 +1,5 @@
-"""The audit before a release is published: no collapsed day that nobody accepted, and enough recall of the
-index."""
+"""Audits a release before it is published: every collapsed day must be accepted by a person, and the index
+must have enough recall."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def audit(
     accepted: Mapping[str, str],
     published: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """The record of a release that passes; it still lacks the time of publication.
+    """Audits a release; returns its record, which still lacks the time of publication.
 
-    `accepted` maps collapsed days to reasons; `published` are the records of all published releases.
-
-    Raises StoppedError for a collapsed day that nobody accepted, or a recall that is too low.
+    `accepted` maps collapsed days to the reasons for accepting them; `published` are the records of all
+    published releases. Raises StoppedError for a collapsed day that nobody accepted, or if the recall of the
+    index is too low.
     """
     plan = release.plan
     acceptances = collect_acceptances(release, accepted, published)
@@ -60,10 +60,11 @@ def audit(
 def collect_acceptances(
     release: Pinned, accepted: Mapping[str, str], published: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, str]]:
-    """Who accepted which collapsed day of the release, when and why.
+    """Returns one entry per accepted day of the release: who accepted it, when and why.
 
-    An acceptance counts if it is given now, or if it was given for an earlier release that had the day with
-    equal figures. Raises UsageError for an accepted day that is not in the release.
+    `accepted` maps days that are accepted now to the reasons. Acceptances of earlier releases in `published`
+    still count if the day's verdict and counts are unchanged. Raises UsageError if a day in `accepted` is not
+    in the release.
     """
     digests = {day.day: day.health_digest for day in release.plan.days}
     acceptances = {
@@ -90,20 +91,20 @@ def collect_acceptances(
 
 
 def check_recall(release_id: str, index: Manifest, settings: Index) -> None:
-    """Raises StoppedError if an index finds too few of the true neighbours."""
+    """Raises StoppedError if the measured recall@10 of a release's index is below `index.min_recall`."""
     recall = index.figures["recall_at_10"]
     if recall < settings.min_recall:
         raise StoppedError(
             f"Release {release_id} is stopped: recall@10 over {index.figures['recall_queries']} issues is "
             f"{recall:.3f}, expected at least {settings.min_recall} (index.min_recall).",
-            f"More trees raise it: TITLER_INDEX__TREES={settings.trees * 2} "
+            f"More trees raise the recall: TITLER_INDEX__TREES={settings.trees * 2} "
             f"titler index --release {release_id}",
             event=f"release/{release_id}/recall",
         )
 
 
 def _stopped_by_days(release_id: str, collapsed: Sequence[Manifest]) -> StoppedError:
-    """The error for collapsed days: the first one in full, the others by name."""
+    """Returns the error for collapsed days. It describes the first day in full and names the others."""
     first, *more_days = collapsed
     health = first.figures
     # Older versions of Titler judged a day by its events only, and stored no reason.

@@ -1,4 +1,4 @@
-"""Which release is current. The warehouse's row decides; the lake's pointer and record follow it."""
+"""Says which release is current. The warehouse decides; the pointer and the record in the lake follow it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ POINTER = "releases/current.json"
 
 
 def current_release_id(lake: Lake) -> str | None:
-    """The id of the release that the lake's pointer names, which readers of the lake use; None before the
-    first release."""
+    """Returns the id of the current release according to the lake's pointer, or None before the first
+    release. Commands that read only the lake use it."""
     pointer = lake.get_json(POINTER)
     return None if pointer is None else str(pointer["release_id"])
 
 
 def require_current(lake: Lake) -> Pinned:
-    """The current release. Raises UsageError if no release was published."""
+    """Returns the current release. Raises UsageError if no release was published yet."""
     release_id = current_release_id(lake)
     if release_id is None:
         raise UsageError(
@@ -32,16 +32,16 @@ def require_current(lake: Lake) -> Pinned:
 
 
 def point_to(lake: Lake, release_id: str) -> None:
-    """Makes the lake's pointer name this release."""
+    """Makes the lake's pointer name this release as the current one."""
     if current_release_id(lake) != release_id:
         lake.put_json(POINTER, {"release_id": release_id})
 
 
 def reconcile_current(lake: Lake, settings: Settings) -> str | None:
-    """The id of the release that the warehouse shows, or None before the first release.
+    """Returns the id of the release that the warehouse shows, or None before the first release.
 
-    Repairs the release's record and the lake's pointer if a crash left them behind. The caller must hold the
-    publish lock.
+    If a crash happened after the warehouse had switched to that release, also repairs the release's record
+    and the lake's pointer. The caller must hold the publish lock.
     """
     connection = warehouse.connect(settings, "publish")
     release_id = connection.current_release()

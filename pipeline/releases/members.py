@@ -1,4 +1,4 @@
-"""What a release has in the warehouse: its rows of release_members_v1, and the batches to load."""
+"""Determines what a release has in the warehouse: its rows of release_members_v1, and the batches to load."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ PUBLISHED_TABLES = (SOURCE_HEALTH.name, TITLE_PREDICTIONS.name, SIMILAR_ISSUES.n
 
 
 def published_tables(settings: Settings) -> tuple[str, ...]:
-    """The tables whose rows a release has in the warehouse. Embeddings are published by setting."""
+    """Returns the names of the tables that are published in the warehouse. Embeddings are among them if the
+    setting `warehouse.embeddings` is on."""
     return (*PUBLISHED_TABLES, EMBEDDINGS.name) if settings.warehouse.embeddings else PUBLISHED_TABLES
 
 
@@ -27,8 +28,8 @@ def published_tables(settings: Settings) -> tuple[str, ...]:
 class ReleaseContent:
     """What a release has in the warehouse.
 
-    `members` are its rows of release_members_v1: its batches of issues and of the published tables. `batches`
-    are those of the published tables, by table name, as the warehouse loads them.
+    `members` are its rows of release_members_v1: one row per batch of issues or of a published table.
+    `batches` maps each published table to the release's batches of it, which the warehouse loads.
     """
 
     members: Sequence[Mapping[str, Any]]
@@ -36,20 +37,20 @@ class ReleaseContent:
 
     @property
     def keys(self) -> set[tuple[str, str, str]]:
-        """(table, day, batch id) of every member."""
+        """The table, day and batch id of every member."""
         return member_keys(self.members)
 
 
 def member_keys(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
-    """(table, day, batch id) of rows of release_members_v1."""
+    """Returns the table, day and batch id of rows of release_members_v1."""
     return {(row["table_name"], str(row["day"]), row["batch_id"]) for row in rows}
 
 
 def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -> ReleaseContent:
-    """What a release has of these tables in the warehouse.
+    """Returns what a release has of issues and of these tables in the warehouse.
 
-    If it must be `complete`, raises UsageError for a table without batches, naming the verb to run; otherwise
-    such a table is empty.
+    With `complete`, raises UsageError if the release has no batches of a table yet; the error names the
+    command to run. Without it, such a table is empty.
     """
     members: list[dict[str, Any]] = []
     batches: dict[str, list[Batch]] = {}
@@ -80,9 +81,10 @@ def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -
 
 
 def published_releases(lake: Lake, settings: Settings) -> list[tuple[dict[str, Any], ReleaseContent]]:
-    """The record and the content of every published release, in the order in which they last became current.
+    """Returns the record and the content of every published release, ordered by when they last became
+    current.
 
-    Each manifest is read once, however many releases name it.
+    A manifest that several releases share is read only once.
     """
     manifests: dict[str, Manifest] = {}
     tables = published_tables(settings)

@@ -27,12 +27,12 @@ def make_current(
 ) -> dict[str, Any]:
     """Makes a release current; returns its record with the time of publication.
 
-    `content` is complete; `published` are the records and contents of all published releases.
+    `content` is the complete content of the release, `record` its record from the audit, and `published` has
+    the records and contents of all published releases.
 
-    The steps, in order: load the batches; stage the release beside the current one; run the checks of
-    `sql/checks`; swap, the one step that readers see; write the record; set the lake's pointer.
-    Raises StoppedError, naming the first failed check and its first row. The caller must hold the publish
-    lock.
+    The steps: load the batches; stage the release beside the current one; run the checks of `sql/checks`;
+    swap, the only step that readers see; write the record; set the lake's pointer. Raises StoppedError if a
+    check fails, with the check and the first row that fails it. The caller must hold the publish lock.
     """
     published_at = datetime.now(UTC).isoformat(timespec="microseconds")
     record = {**record, "rolled_back": False, "published_at": published_at}
@@ -59,8 +59,8 @@ def make_current(
         for failure in staged.check():
             raise StoppedError(
                 f"Release {record['release_id']}: {failure.count} rows fail the check {failure.check} "
-                f"({failure.prose}). The first: {failure.rows.slice(0, 1).to_pylist()[0]}.",
-                f"The current release stays current. The check: sql/checks/{failure.check}.sql",
+                f"({failure.prose}). The first row: {failure.rows.slice(0, 1).to_pylist()[0]}.",
+                f"The current release stays current. The query of the check: sql/checks/{failure.check}.sql",
                 event=f"release/{record['release_id']}/{failure.check}",
             )
         staged.make_current()
@@ -70,7 +70,7 @@ def make_current(
 
 
 def releases_table(records: Sequence[dict[str, Any]]) -> pa.Table:
-    """releases_v1 with these records. The last one is the current release."""
+    """Returns the rows of releases_v1 for these records. The last record becomes the current release."""
     rows = []
     for record in records:
         status = "rolled_back" if record.get("rolled_back") else "published"

@@ -1,5 +1,8 @@
-"""The record of a published release: when, by whom, with which model, its figures; stored in the lake and as
-rows of releases_v1."""
+"""Reads the records of published releases.
+
+A record says when and by whom a release was published, with which model, and its figures. It is stored in the
+lake, and as a row of releases_v1 in the warehouse.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +17,20 @@ from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.settings import Settings
 
 RECORD = "release"
+"""Name of the file, release.json, that holds the record beside a release's plan."""
 
 
 def read_record(lake: Lake, release_id: str) -> dict[str, Any] | None:
-    """The record of a release, or None if it was never published."""
+    """Returns the record of a release from the lake, or None if the release was never published."""
     record = Pinned(lake, "releases", release_id).notes[RECORD]
     return record if record is None else dict(record)
 
 
 def published_records(lake: Lake, settings: Settings) -> list[dict[str, Any]]:
-    """The records of all published releases, in the order in which they last became current.
+    """Returns the records of all published releases, ordered by when they last became current.
 
-    Releases that the warehouse shows are included even if the lake does not list them: a bucket's listing may
-    lack the newest.
+    The names come from the lake and from the warehouse, because a bucket's listing may lack the newest
+    release.
     """
     rows = warehouse.connect(settings, "status").records(RELEASES)
     names = sorted({*pinned_names(lake, "releases"), *(str(row["release_id"]) for row in rows)})
@@ -35,7 +39,7 @@ def published_records(lake: Lake, settings: Settings) -> list[dict[str, Any]]:
 
 
 def record_from_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The record that a row of releases_v1 was made from."""
+    """Returns the record from which a row of releases_v1 was made."""
     values = {
         name: value for name, value in row.items() if name in RELEASES.schema.names and name != "status"
     }

@@ -183,7 +183,7 @@ class Copy(keras.Model):
     def step(
         self, begun: tuple[Memory, KerasTensor], state: KerasTensor, token: KerasTensor
     ) -> tuple[KerasTensor, KerasTensor]:
-        """As in `beam_search.Decoder`."""
+        """Implements the method of `beam_search.Decoder` with the same name."""
         memory, first_position = begun
         embedded = self.units(token)
         flat_token, flat_state = (ops.reshape(x, (-1, x.shape[-1])) for x in (embedded, state))

@@ -1,4 +1,4 @@
-"""Beam search in NumPy, with the results of `pipeline.networks.in_keras.beam_search`, which explains it."""
+"""Beam search in NumPy. `pipeline.networks.in_keras.beam_search` explains it and has the same results."""
 
 from __future__ import annotations
 
@@ -14,30 +14,38 @@ BLOCKED = np.float32(-1e9)
 
 
 class Decoder(Protocol):
-    """A network that writes titles token by token, and embeds issues. B issues, k hypotheses each."""
+    """The interface of a network that embeds issues and writes titles token by token.
+
+    B is the number of issues, k the number of hypotheses (partial titles) per issue.
+    """
 
     def embed(self, body: Ids, title: Ids | None) -> Floats:
-        """Bodies (B, body_length), and titles (B, title_length) or None -> embeddings (B, hidden_size)."""
+        """Embeds bodies (B, body_length) with titles (B, title_length) or None. Returns (B, hidden_size)."""
 
     def embed_decoded(self, body: Ids, initial_state: Floats) -> Floats:
-        """The embeddings of bodies without titles, whose initial states (B, size) are already computed."""
+        """Embeds bodies without titles. `initial_state` (B, size) is what `begin` returned for them."""
 
     def begin(self, body: Ids) -> tuple[Any, Floats]:
-        """Bodies (B, body_length) -> a memory of any type, which all hypotheses of an issue share; the
-        decoder's initial states (B, size)."""
+        """Encodes bodies (B, body_length). Returns a memory and the decoder's initial states (B, size).
+
+        The memory, of any type, holds what `step` needs of the bodies. All hypotheses of an issue share it.
+        """
 
     def step(self, memory: Any, state: Floats, token: Ids) -> tuple[Floats, Floats]:
-        """The memory, states (B, k, size), last tokens (B, k) -> log p of the next token (B, k, tokens), next
-        states."""
+        """Extends hypotheses by one token, from their states (B, k, size) and last tokens (B, k).
+
+        Returns the log probabilities of the next token (B, k, tokens), and the next states (B, k, size).
+        """
 
 
 def search(
     network: Decoder, body: Ids, shape: Shape, start: int, end: int, width: int, block_repeats: bool
 ) -> tuple[Ids, Ids, Floats, Floats]:
-    """Bodies (B, body_length) -> ids (B, T), lengths (B,), mean log probabilities (B,), embeddings (B,
-    hidden_size).
+    """Decodes a title for each of the bodies (B, body_length).
 
-    T is shape.decoder_steps.
+    Returns ids (B, T), lengths (B,), mean log probabilities (B,) and embeddings (B, hidden_size), as in
+    `Decoded`. T is shape.decoder_steps. `start` and `end` are the ids of _start_ and _end_, `width` is the
+    beam width. `block_repeats` says whether tokens and trigrams may not be repeated.
     """
     memory, initial_state = network.begin(body)
     issues, vocabulary = np.arange(len(body))[:, None], shape.title_vocabulary
@@ -81,7 +89,7 @@ def search(
 
 
 def _block_repeats(logs: Floats, hypotheses: Ids, second_last: Ids, last: Ids) -> None:
-    """Blocks, in place, the last token and the tokens that would repeat a trigram."""
+    """Blocks the last token, and tokens that would repeat a trigram, by lowering their `logs` in place."""
     same_bigram = (hypotheses[:, :, :-2] == second_last[:, :, None]) & (
         hypotheses[:, :, 1:-1] == last[:, :, None]
     )
@@ -91,8 +99,10 @@ def _block_repeats(logs: Floats, hypotheses: Ids, second_last: Ids, last: Ids) -
 
 
 def _highest(values: Floats, count: int) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """The highest values of each row (n, count) in descending order, and their indices; ties in the order of
-    the indices."""
+    """Returns the `count` highest values of each row in descending order, and their indices, both (n, count).
+
+    Equal values are in the order of their indices.
+    """
     index = np.sort(np.argpartition(-values, count - 1, axis=1)[:, :count], axis=1)
     highest = np.take_along_axis(values, index, axis=1)
     order = np.argsort(-highest, axis=1, kind="stable")
@@ -100,8 +110,11 @@ def _highest(values: Floats, count: int) -> tuple[Floats, npt.NDArray[np.int64]]
 
 
 def _keep_better(title: Ids, score: Floats, candidates: Ids, scores: Floats) -> tuple[Ids, Floats]:
-    """Titles (B, T) with scores (B,), and candidates (B, j, T) with scores (B, j) -> the best title of each
-    issue, and its score."""
+    """Returns the best title of each issue (B, T) and its score (B,).
+
+    It is chosen from the best title so far (B, T), with its score (B,), and j candidates (B, j, T), with
+    theirs (B, j).
+    """
     rows, best_index = np.arange(len(title)), scores.argmax(axis=1)
     candidate_score = scores[rows, best_index]
     is_better = (candidate_score > score)[:, None]

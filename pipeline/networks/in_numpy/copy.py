@@ -11,15 +11,15 @@ from pipeline.networks.in_numpy.weights_file import Weights, WeightShapes, check
 from pipeline.networks.shape import PAD, Floats, Ids, Shape
 
 TINY = np.float32(1e-20)
-"""added to probabilities before the logarithm, as in `pipeline.networks.in_keras.copy`"""
+"""Added to probabilities before taking the logarithm, as in `pipeline.networks.in_keras.copy`."""
 ENCODER_LAYERS = (("forward_half", "backward_half"), ("forward_upper_half", "backward_upper_half"))
-"""names of the encoder's layers: a GRU forward and one backward in each"""
+"""Names of the stored weights of the encoder's layers. A layer has a forward and a backward GRU."""
 Memory = tuple[Ids, Floats, Floats]
-"""bodies (B, S), the encoder's outputs, and the keys of the attention, both (B, S, H)"""
+"""The bodies (B, S), the encoder's outputs (B, S, H) and the keys of the attention (B, S, H)."""
 
 
 class Copy:
-    """The network as a `beam_search.Decoder`. Raises ValueError if the weights do not fit the shape."""
+    """A network of the variant `copy`, as a `Decoder`. Raises ValueError if the weights do not fit the shape."""
 
     def __init__(self, shape: Shape, weights: Weights) -> None:
         check_shapes(weights, _weight_shapes(shape))
@@ -32,15 +32,15 @@ class Copy:
         self._dense = {name: weights[name] for name in ("bridge", "combine", "project", "gate")}
 
     def embed(self, body: Ids, title: Ids | None) -> Floats:
-        """As in `beam_search.Decoder`."""
+        """Implements the method of `beam_search.Decoder` with the same name."""
         return embedding(self._table, body, title)
 
     def embed_decoded(self, body: Ids, initial_state: Floats) -> Floats:
-        """As in `beam_search.Decoder`."""
+        """Implements the method of `beam_search.Decoder` with the same name."""
         return embedding(self._table, body, None)
 
     def begin(self, body: Ids) -> tuple[Memory, Floats]:
-        """As in `beam_search.Decoder`."""
+        """Implements the method of `beam_search.Decoder` with the same name."""
         body = body[:, : max(1, np.flatnonzero((body != PAD).any(axis=0)).max(initial=0) + 1)]
         encoded, last_states = self._bidirectional(self._units[body], body != PAD, self._encoder[0])
         for cells in self._encoder[1:]:
@@ -51,9 +51,10 @@ class Copy:
     def _bidirectional(
         self, inputs: Floats, is_token: npt.NDArray[np.bool_], cells: list[GruCell]
     ) -> tuple[Floats, Floats]:
-        """The states of a forward and a backward GRU at each position (B, S, H), and the last ones (B, H).
+        """Runs a forward and a backward GRU over `inputs` (B, S, H). States do not change at padding.
 
-        A state does not change at padding.
+        Returns the states of both at each position (B, S, H), and the last states of both (B, H). `is_token`
+        (B, S) is false at padding.
         """
         states, half = np.zeros(inputs.shape, np.float32), inputs.shape[-1] // 2
         last_states: list[Floats] = []
@@ -66,7 +67,7 @@ class Copy:
         return states, np.concatenate(last_states, axis=-1)
 
     def step(self, memory: Memory, state: Floats, token: Ids) -> tuple[Floats, Floats]:
-        """As in `beam_search.Decoder`."""
+        """Implements the method of `beam_search.Decoder` with the same name."""
         body, encoded, keys = memory
         embedded = self._units[token]
         size = state.shape[-1]

@@ -11,11 +11,14 @@ from pipeline.networks.in_numpy.weights_file import Weights, WeightShapes, check
 from pipeline.networks.shape import Floats, Ids, Shape
 
 EPSILON = 1e-3
-"""Keras's, in the square root of batch normalisation"""
+"""Keras's default epsilon, which batch normalisation adds to the variance."""
 
 
 class Gru:
-    """The network as a `beam_search.Decoder`. Raises ValueError if the weights do not fit the shape."""
+    """A network of the variant `gru` or `gru_cudnn`, as a `Decoder`.
+
+    Raises ValueError if the weights do not fit the shape.
+    """
 
     def __init__(self, gates: Gates, shape: Shape, weights: Weights) -> None:
         check_shapes(weights, _weight_shapes(gates, shape))
@@ -28,22 +31,22 @@ class Gru:
         self._words, self._words_bias = weights["words"]
 
     def embed(self, body: Ids, title: Ids | None) -> Floats:
-        """The encoder's states. Titles are not read."""
+        """Returns the embeddings (B, hidden_size): the encoder's last states. Titles are not read."""
         return self.begin(body)[1]
 
     def embed_decoded(self, body: Ids, initial_state: Floats) -> Floats:
-        """As in `beam_search.Decoder`."""
+        """Implements the method of `beam_search.Decoder` with the same name."""
         return initial_state
 
     def begin(self, body: Ids) -> tuple[None, Floats]:
-        """As in `beam_search.Decoder`."""
+        """Implements the method of `beam_search.Decoder` with the same name."""
         state = np.zeros((len(body), self._size), np.float32)
         for column in body.T:
             state = self._encoder.step(self._body_norm(self._body[column]), state)
         return None, state
 
     def step(self, memory: None, state: Floats, token: Ids) -> tuple[Floats, Floats]:
-        """As in `beam_search.Decoder`."""
+        """Implements the method of `beam_search.Decoder` with the same name."""
         embedded = self._title_norm(self._title[token.reshape(-1)])
         hidden = self._decoder.step(embedded, state.reshape(-1, self._size))
         logits = self._state_norm(hidden) @ self._words + self._words_bias
@@ -53,8 +56,10 @@ class Gru:
 
 
 def _batch_norm(gamma: Floats, beta: Floats, mean: Floats, variance: Floats) -> Callable[[Floats], Floats]:
-    """gamma (x - mean) / sqrt(variance + EPSILON) + beta, the batch normalisation at inference, as one
-    product and one sum."""
+    """Returns batch normalisation at inference as a function of x, with one product and one sum.
+
+    It computes gamma (x - mean) / sqrt(variance + EPSILON) + beta.
+    """
     scale = gamma / np.sqrt(variance + np.float32(EPSILON))
     shift = beta - mean * scale
     return lambda x: x * scale + shift

@@ -1,6 +1,7 @@
-"""One step of a GRU (Cho et al. 2014).
+"""Computes one step of a GRU (Cho et al. 2014), in one of two kinds.
 
-x is the word, h the state; the columns of W, U and b are in the order z, r, g:
+x is the vector of a word, h the state before it, h' the state after it. The columns of W, U and b are in the
+order z, r, g:
 
 z, r = s(x W + h U + b)     update and reset gate
 g    = tanh(x W + (r h) U + b)              gru: reset before the product; s(a) = clip(0.2 a + 0.5, 0, 1)
@@ -19,18 +20,18 @@ from pipeline.networks.shape import Floats
 
 
 def hard_sigmoid(x: Floats) -> Floats:
-    """clip(0.2 x + 0.5, 0, 1), elementwise: Keras 2's."""
+    """Computes clip(0.2 x + 0.5, 0, 1) elementwise: the hard sigmoid of Keras 2."""
     return np.clip(np.float32(0.2) * x + np.float32(0.5), 0, 1)
 
 
 def sigmoid(x: Floats) -> Floats:
-    """1 / (1 + exp(-x)), elementwise, computed without overflow."""
+    """Computes 1 / (1 + exp(-x)) elementwise, without overflow."""
     return np.float32(0.5) * (np.tanh(np.float32(0.5) * x) + np.float32(1))
 
 
 @dataclass(frozen=True)
 class Gates:
-    """The kind of a GRU."""
+    """The kind of a GRU: how its gates are computed."""
 
     activation: Callable[[Floats], Floats]
     """s in the formulas"""
@@ -38,7 +39,7 @@ class Gates:
     """whether the reset gate is applied after the matrix product"""
 
     def weight_shapes(self, word: int, state: int) -> list[tuple[int, ...]]:
-        """The shapes of W, U and b for words and states of these sizes."""
+        """Returns the shapes of W, U and b for word vectors and states of these sizes."""
         return [(word, 3 * state), (state, 3 * state), (2, 3 * state) if self.reset_after else (3 * state,)]
 
 
@@ -47,7 +48,7 @@ CUDNN_GATES = Gates(sigmoid, reset_after=True)
 
 
 class GruCell:
-    """Computes the next states (B, state size) from words (B, word size) and states."""
+    """A GRU with its weights. Its method `step` computes the states after one more word."""
 
     def __init__(self, gates: Gates, kernel: Floats, recurrent: Floats, bias: Floats) -> None:
         """`kernel` is W, `recurrent` is U, `bias` is b."""
@@ -61,7 +62,7 @@ class GruCell:
         self._gate_bias, self._candidate_bias = recurrent_bias[:split], recurrent_bias[split:]
 
     def step(self, word: Floats, state: Floats) -> Floats:
-        """The states after one word each."""
+        """Returns the next states (B, state size) from word vectors (B, word size) and the current states."""
         x = word @ self._kernel + self._bias
         gates = self._activation(x[:, : 2 * self._size] + state @ self._gate_kernel + self._gate_bias)
         update, reset = gates[:, : self._size], gates[:, self._size :]

@@ -1,4 +1,4 @@
-"""The implementation of each variant in NumPy, by the variant's name.
+"""Maps the name of each variant to its implementation in NumPy.
 
 `pipeline.networks.variants` has the facts about each variant.
 """

@@ -1,8 +1,8 @@
-"""A trained network in use without Keras: it needs NumPy and the file that Keras wrote.
+"""Runs a trained network without Keras, with NumPy and the files that Keras wrote.
 
-TensorFlow takes seconds to import and to compile, for milliseconds of work on one issue; for many issues
-`pipeline.networks.in_keras` is faster. The titles are the same:
-`tests/networks/in_numpy/test_same_results_as_keras.py` checks it.
+This is quick for a few issues: TensorFlow takes seconds to import and to compile, NumPy milliseconds for one
+issue. For many issues `pipeline.networks.in_keras` is faster. Both predict the same titles, which
+`tests/networks/in_numpy/test_same_results_as_keras.py` checks.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pipeline.networks.variants import variant_of
 
 
 class LightNetwork:
-    """A variant of the network with its weights, for inference only.
+    """A trained network for inference in NumPy. It has the methods of `pipeline.networks.in_keras.Network`.
 
     Raises ValueError if the weights do not fit the shape.
     """
@@ -45,10 +45,10 @@ class LightNetwork:
 
     @classmethod
     def load(cls, directory: Path) -> LightNetwork:
-        """The network that `pipeline.networks.in_keras.saving.save` wrote.
+        """Loads the network that `pipeline.networks.in_keras.saving.save` wrote into a folder.
 
-        Raises LakeError if a file is missing or damaged, if there is no such variant, or if the weights do
-        not fit the shape or are not numbers.
+        Raises LakeError if a file is missing or damaged, if its variant does not exist, or if the weights do
+        not fit the shape or are not finite numbers.
         """
         variant, shape = read_shape(directory)
         try:
@@ -66,17 +66,17 @@ class LightNetwork:
             ) from None
         if not all(np.isfinite(array).all() for arrays in weights.values() for array in arrays):
             raise LakeError(
-                f"{directory / WEIGHTS_FILE} has weights that are not numbers.", REPLACE_OR_RETRAIN
+                f"{directory / WEIGHTS_FILE} has weights that are not finite numbers.", REPLACE_OR_RETRAIN
             )
         return network
 
     def encode(
         self, body_ids: npt.ArrayLike, batch_size: int = BATCH_SIZE, *, title_ids: npt.ArrayLike | None = None
     ) -> Floats:
-        """The embeddings (n, hidden_size) of bodies (n, body_length), and of titles (n, title_length) if the
-        variant reads them.
+        """Returns the embeddings (n, hidden_size) of n issues, `batch_size` of them at a time.
 
-        Raises UsageError for ids that do not fit the shape.
+        `body_ids` are (n, body_length). `title_ids` are (n, title_length) or None; a variant whose embedding
+        depends on the body alone ignores them. Raises UsageError for ids that do not fit the shape.
         """
         bodies = self.shape.checked_bodies(body_ids)
         titles = None if title_ids is None else self.shape.checked_titles(title_ids, len(bodies))
@@ -89,7 +89,7 @@ class LightNetwork:
     def decode(
         self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE, beam_width: int = 0
     ) -> Decoded:
-        """The same titles as `pipeline.networks.in_keras.Network.decode`."""
+        """Predicts titles by beam search, the same as `pipeline.networks.in_keras.Network.decode`."""
         width = beam_width or self._facts.beam_width
         block_repeats = width > 1 or not self._facts.greedy_may_repeat
         results = [

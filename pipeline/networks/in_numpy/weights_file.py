@@ -1,4 +1,4 @@
-"""Reads the weights in a file that Keras wrote."""
+"""Reads a network's weights from a file that Keras wrote."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ import numpy as np
 from pipeline.networks.shape import Floats
 
 Weights = Mapping[str, list[Floats]]
-"""The weights of each layer by its name, in Keras's order."""
+"""The weights of each layer, by the layer's name. A layer's arrays are in Keras's order."""
 WeightShapes = dict[str, list[tuple[int, ...]]]
-"""The shapes of the weights of each layer by its name."""
+"""The shapes of the weights of each layer, by the layer's name."""
 
 
 def read_weights(path: Path) -> Weights:
-    """The weights in a zip with an HDF5 file, in which the group of each layer has a group `vars` with its
-    name and its arrays.
+    """Reads the weights of each layer from a `.keras` file, which is a zip with an HDF5 file.
 
-    The path of a layer's group depends on how Keras stores it: as a layer of the model, as a layer in another
-    layer, or as an attribute of the model. The arrays of a recurrent layer are one level lower, in the group
-    of its cell.
+    In the HDF5 file each layer has a group, and in it a group `vars` with the layer's name and arrays. So the
+    layers are found by `vars`, because the path of a layer's group depends on how the model holds the layer:
+    directly, in another layer, or as an attribute. The arrays of a recurrent layer are in the group of its
+    cell, one level lower.
     """
     with zipfile.ZipFile(path) as archive:
         content = archive.read("model.weights.h5")
@@ -44,10 +44,10 @@ def read_weights(path: Path) -> Weights:
 
 
 def check_shapes(weights: Weights, expected: WeightShapes) -> None:
-    """Raises ValueError if the weights of a layer are missing or have other shapes."""
+    """Raises ValueError if the weights of an expected layer are missing or have other shapes."""
     for name, expected_shapes in expected.items():
         shapes = [array.shape for array in weights.get(name, [])]
         if shapes != expected_shapes:
             raise ValueError(
-                f"the weights of the layer {name} have the shapes {shapes}, not {expected_shapes}"
+                f"the weights of the layer {name} have the shapes {shapes}, expected {expected_shapes}"
             )
