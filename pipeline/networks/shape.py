@@ -1,7 +1,7 @@
 """Describes a network to its callers: its sizes, the file that stores them, its inputs and its results.
 
-`pipeline.networks.in_keras`, which trains, and `pipeline.networks.in_numpy`, which only runs a trained network,
-share this module. It imports neither Keras nor a backend.
+`pipeline.networks.in_keras`, which trains, and `pipeline.networks.in_numpy`, which only runs a trained
+network, share this module. It imports neither Keras nor a backend.
 """
 
 from __future__ import annotations

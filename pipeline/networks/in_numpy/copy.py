@@ -19,7 +19,8 @@ Memory = tuple[Ids, Floats, Floats]
 
 
 class Copy:
-    """A network of the variant `copy`, as a `Decoder`. Raises ValueError if the weights do not fit the shape."""
+    """A network of the variant `copy`, as a `Decoder`. Raises ValueError if the weights do not fit the
+    shape."""
 
     def __init__(self, shape: Shape, weights: Weights) -> None:
         check_shapes(weights, _weight_shapes(shape))

@@ -15,7 +15,7 @@ EPSILON = 1e-3
 
 
 class Gru:
-    """A network of the variant `gru` or `gru_cudnn`, as a `Decoder`.
+    """A network of the variant `gru` or `gru_cudnn`.
 
     Raises ValueError if the weights do not fit the shape.
     """

@@ -143,7 +143,7 @@ def test_unsupported_sizes_are_refused(shape: Shape, message: str) -> None:
     ("titles", "message"),
     [
         (np.zeros((1, 6)), r"\(1, 6\); with 2 bodies .* \(2, 6\)"),
-        (np.full((2, 6), 30), "vocabulary of this network has 0 to 29"),
+        (np.full((2, 6), 30), "vocabulary of this network has the ids 0 to 29"),
     ],
 )
 def test_titles_that_do_not_fit_the_shape_are_refused(titles: np.ndarray, message: str) -> None:

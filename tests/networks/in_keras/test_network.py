@@ -105,10 +105,10 @@ def test_zero_bodies_give_zero_titles_and_zero_embeddings(network: Network) -> N
 
 
 def test_bodies_of_another_length_are_refused(network: Network) -> None:
-    with pytest.raises(UsageError, match=r"\(1, 3\); this network reads \(n, 6\)"):
+    with pytest.raises(UsageError, match=r"\(1, 3\), but this network reads \(n, 6\)"):
         network.encode([[1, 2, 3]])
 
 
 def test_ids_beyond_the_vocabulary_are_refused(network: Network) -> None:
-    with pytest.raises(UsageError, match="from 0 to 20; the vocabulary of this network has 0 to 19"):
+    with pytest.raises(UsageError, match="from 0 to 20, but the vocabulary of this network has the ids 0 to 19"):
         network.encode([[0, 0, 0, 0, 0, 20]])

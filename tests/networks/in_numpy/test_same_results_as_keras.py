@@ -143,8 +143,8 @@ def test_zero_bodies_give_zero_titles(pair):
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        ([[1, 2]], r"\(1, 2\); this network reads \(n, 9\)"),
-        ([[40] * 9], "vocabulary of this network has 0 to 39"),
+        ([[1, 2]], r"\(1, 2\), but this network reads \(n, 9\)"),
+        ([[40] * 9], "vocabulary of this network has the ids 0 to 39"),
     ],
 )
 def test_ids_that_do_not_fit_the_shape_are_refused(pair, ids, message):
