@@ -152,6 +152,7 @@ def test_a_low_recall_stops_the_release(tmp_path: Path) -> None:
     assert str(raised.value).splitlines() == [
         "Release r is stopped: recall@10 over 200 issues is 0.500, "
         f"expected at least {settings.index.min_recall} (index.min_recall).",
-        f"More trees raise the recall: TITLER_INDEX__TREES={2 * settings.index.trees} titler index --release r",
+        f"More trees raise the recall: TITLER_INDEX__TREES={2 * settings.index.trees} "
+        "titler index --release r",
     ]
     assert raised.value.event == "release/r/recall"
