@@ -110,5 +110,6 @@ def test_bodies_of_another_length_are_refused(network: Network) -> None:
 
 
 def test_ids_beyond_the_vocabulary_are_refused(network: Network) -> None:
-    with pytest.raises(UsageError, match="from 0 to 20, but the vocabulary of this network has the ids 0 to 19"):
+    expected = "from 0 to 20, but the vocabulary of this network has the ids 0 to 19"
+    with pytest.raises(UsageError, match=expected):
         network.encode([[0, 0, 0, 0, 0, 20]])
