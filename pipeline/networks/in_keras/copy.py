@@ -1,4 +1,6 @@
-"""The variant `copy`: each token of a title is written from the vocabulary or copied from the body.
+"""The variant `copy`: it writes each token of a title from the vocabulary, or copies it from the body.
+
+V is the size of the vocabulary, H that of the states, B the number of issues:
 
     body (B, S) -> units -> bidirectional GRU -> bidirectional GRU -(+ output of first)-> encoded (B, S, H)
                                                          |                                        |
@@ -47,23 +49,23 @@ from pipeline.networks.shape import PAD, Ids, Shape
 DROPOUT = 0.2
 GRADIENT_NORM_LIMIT = 5.0
 TINY = 1e-20
-"""added to probabilities before the logarithm; smaller than every probability that matters"""
+"""Added to probabilities before taking the logarithm. It is smaller than every probability that matters."""
 LOG_PROBABILITY_TOLERANCE = 1e-4
-"""largest difference, from rounding, between two ways to compute the same log probability"""
+"""Largest difference, from rounding, between two computations of the same log probability."""
 TARGETS_MULTIPLE = 256
-"""The targets that are not padding are padded to a multiple of it: few sizes, so few compilations."""
+"""The number of targets in a step is padded to a multiple of this. Few sizes mean few compilations."""
 Memory = tuple[KerasTensor, KerasTensor, KerasTensor]
-"""bodies (B, S), the encoder's outputs, and the keys of the attention, both (B, S, H)"""
+"""The bodies (B, S), the encoder's outputs (B, S, H) and the keys of the attention (B, S, H)."""
 
 
 @keras.saving.register_keras_serializable(package="titler", name="copy")
 class Copy(keras.Model):
-    """Bodies (B, S), titles (B, T), n targets (n, 1) and their positions (n,), all int32 -> (n, 2) float32.
+    """The network in Keras. It computes the log probabilities of the tokens of titles, given the bodies.
 
-    Titles start with _start_; positions are indices into the flattened B x T titles. The columns of the
-    result are the log probability of each target, and that of the most probable unit at its position. The
-    attributes that hold layers are the names of the weights in stored models: do not
-    rename them.
+    The inputs are bodies (B, S), titles (B, T), n targets (n, 1) and their positions (n,), all int32. Titles
+    start with _start_; positions are indices into the flattened B x T titles. The result is (n, 2) float32:
+    the log probability of each target, and that of the most probable unit at its position. The names of the
+    attributes that hold layers are also the names of the weights in stored models, so do not rename them.
     """
 
     def __init__(self, **shape: int) -> None:
@@ -100,15 +102,17 @@ class Copy(keras.Model):
         return dict(self.config)
 
     def build_from_config(self, config: Any) -> None:
-        """Creates the weights. `config`, the shapes of the first call that Keras stores, is ignored: no
-        weight depends on them."""
+        """Creates the weights by a call on zeros.
+
+        `config`, in which Keras stores the shapes of the first call, is ignored: no weight depends on them.
+        """
         body, title, target = (
             np.zeros(size, np.int32) for size in ((1, 2), (1, self.config["title_length"] - 1), (1, 1))
         )
         self([body, title, target, target[0]])
 
     def encode(self, body: KerasTensor, training: bool = False) -> tuple[Memory, KerasTensor]:
-        """Bodies (B, S) -> the memory that the attention reads, and the decoder's initial states (B, H)."""
+        """Encodes bodies (B, S). Returns the memory for `attend` and the decoder's initial states (B, H)."""
         units = self.drop(self.units(body), training=training)
         encoded, forward, backward = self.reader(units, mask=body != PAD)
         if self.rereader is not None:
@@ -121,8 +125,10 @@ class Copy(keras.Model):
     def attend(
         self, memory: Memory, hidden: KerasTensor, embedded: KerasTensor
     ) -> tuple[KerasTensor, KerasTensor, KerasTensor]:
-        """States of the decoder and embedded units (B, T, H) -> attentional states (B, T, H), the gate's
-        logit (B, T, 1), attention (B, T, S)."""
+        """Attends to the bodies, from the decoder's states and the embedded units, both (B, T, H).
+
+        Returns attentional states (B, T, H), the gate's logits (B, T, 1) and the attention (B, T, S).
+        """
         body, encoded, keys = memory
         context, attention = self.attention(
             [hidden, encoded, keys], mask=[None, body != PAD], return_attention_scores=True
@@ -132,7 +138,7 @@ class Copy(keras.Model):
         return self.combine(hidden_and_context), ops.cast(gate, "float32"), ops.cast(attention, "float32")
 
     def logits(self, combined: KerasTensor, training: bool = False) -> KerasTensor:
-        """(..., H) -> (..., V)."""
+        """Returns the logits (..., V) of the vocabulary's units for attentional states (..., H)."""
         return ops.cast(
             self.units(self.project(self.drop(combined, training=training)), reverse=True), "float32"
         )
@@ -174,7 +180,7 @@ class Copy(keras.Model):
     def begin(self, body: KerasTensor) -> tuple[tuple[Memory, KerasTensor], KerasTensor]:
         """As in `beam_search.Decoder`.
 
-        The memory also has, for each position, the first position with the same unit (B, S).
+        The memory also has, for each position of a body, the first position with the same unit: (B, S).
         """
         memory, state = self.encode(body)
         first_position = ops.argmax(body[:, :, None] == body[:, None, :], axis=1)
@@ -206,27 +212,27 @@ class Copy(keras.Model):
 
 
 def build_copy(shape: Shape) -> Copy:
-    """The network with fresh weights. Raises UsageError if it does not support the shape."""
+    """Builds the network with random weights. Raises UsageError if it does not support the shape."""
     if shape.body_vocabulary != shape.title_vocabulary:
         raise UsageError(
-            f"The vocabularies have {shape.body_vocabulary} and {shape.title_vocabulary} ids; "
-            "the variant copy has one vocabulary for bodies and titles."
+            f"The vocabulary of bodies has {shape.body_vocabulary} ids, that of titles {shape.title_vocabulary}, "
+            "but the variant copy needs one vocabulary for both."
         )
     if shape.embedding_size != shape.hidden_size or shape.hidden_size % 2:
         raise UsageError(
             f"model.embedding_size = {shape.embedding_size} and model.hidden_size = {shape.hidden_size}; "
-            f"in the variant copy they must be the same even number.",
+            f"for the variant copy they must be the same even number.",
             "Set both, for example:  TITLER_MODEL__EMBEDDING_SIZE=300 TITLER_MODEL__HIDDEN_SIZE=300",
         )
     if shape.layers > 2:
-        raise UsageError(f"layers = {shape.layers}; the encoder of the variant copy has 1 or 2.")
+        raise UsageError(f"layers = {shape.layers}, but the encoder of the variant copy has 1 or 2 layers.")
     model = Copy(**asdict(shape))
     model.build_from_config(None)
     return model
 
 
 def teacher_forcing(model: Copy) -> TeacherForcing:
-    """The loss is the mean cross-entropy over the tokens of a title, padding left out."""
+    """Returns how the variant is trained: the loss is the mean cross-entropy over tokens, without padding."""
     inputs = [
         *(
             keras.Input((length,), dtype="int32", name=name)
@@ -257,10 +263,10 @@ def _loss(target: KerasTensor, logs: KerasTensor) -> KerasTensor:
 
 
 class _TokenMean(keras.metrics.Mean):
-    """The mean of a figure over the targets that are not padding."""
+    """A metric: the mean of a figure over the targets that are not padding."""
 
     def __init__(self, name: str, figure: Callable[[KerasTensor, KerasTensor], KerasTensor]) -> None:
-        """`figure` is a function of the two columns that the model returns."""
+        """Creates the metric. `figure` is a function of the two columns that the model returns."""
         super().__init__(name=name)
         self._figure = figure
 

@@ -1,11 +1,11 @@
 """Data-parallel training on all devices of the backend.
 
-Each device holds all weights and computes a part of every batch. This is `keras.distribution.DataParallel`.
-Arrays keep their global shapes: a step computes what it would on one device, whatever the first dimensions of
-its inputs are (in `copy` some count issues and others count targets). `train_on_batch` and `test_on_batch`
-are distributed as Keras's `fit` is; `predict_on_batch` and calls of a model are not. Keras 3.15 distributes
-on JAX only: it has no distribution for PyTorch, and says that the one for TensorFlow is a prototype that
-should not be used.
+Each device holds all weights and computes a part of every training batch. This is Keras's class
+`keras.distribution.DataParallel`. Arrays keep their global shapes, so a step computes the same as on one
+device. That holds whatever the first dimensions of its inputs are (in `copy` some count issues and others
+count targets). `train_on_batch` and `test_on_batch` are distributed like Keras's `fit`. `predict_on_batch`
+and calls of a model are not. Keras 3.15 distributes on JAX only. It has no distribution for PyTorch, and
+calls the one for TensorFlow a prototype that should not be used.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ MIB = 2**20
 
 
 class EvenDataParallel(keras.distribution.DataParallel):
-    """Splits the rows of an array into equal parts, one per device.
+    """Keras's DataParallel, which splits the rows of an array into equal parts, one per device.
 
     If the rows cannot be split equally, as in the last batch of an epoch, every device gets all of them.
-    Padding such a batch with rows would change the statistics of batch normalisation, and with them the
-    figures.
+    Padding such a batch with more rows would change the statistics of batch normalisation, and therefore the
+    results of the training.
     """
 
     def get_data_layout(self, data_shape: tuple[int, ...]) -> keras.distribution.TensorLayout:
@@ -37,11 +37,11 @@ class EvenDataParallel(keras.distribution.DataParallel):
 
 @contextmanager
 def data_parallel(batch_size: int) -> Iterator[tuple[str, ...]]:
-    """Within the block, networks are built and trained on all devices; yields their names.
+    """Builds and trains the networks in its `with` block on all devices. Yields the devices' names.
 
-    Yields () if training is not distributed and uses the backend's default device. The network must be built
-    within the block, too, because weights stay where they were created. Raises UsageError if `batch_size` is
-    not divisible by the number of devices.
+    Yields () if training is not distributed; it then uses the backend's default device. The network must also
+    be built within the block, because weights stay on the devices where they were created. Raises UsageError
+    if `batch_size` is not divisible by the number of devices.
     """
     devices = tuple(keras.distribution.list_devices()) if keras.config.backend() == "jax" else ()
     if len(devices) < 2:
@@ -60,7 +60,7 @@ def data_parallel(batch_size: int) -> Iterator[tuple[str, ...]]:
 
 
 def default_device() -> str:
-    """The device of a training that is not distributed: `gpu:0` if the backend has one, otherwise `cpu:0`."""
+    """Returns the device of an undistributed training: `gpu:0` if the backend has a GPU, else `cpu:0`."""
     name = keras.config.backend()
     if name == "torch":  # Keras lists no devices for it
         return "gpu:0" if sys.modules[name].cuda.is_available() else "cpu:0"
@@ -68,10 +68,10 @@ def default_device() -> str:
 
 
 def peak_memory() -> float | None:
-    """The largest amount of memory in MiB that the first accelerator has held since this process began.
+    """Returns the peak memory use of the first accelerator in MiB, since this process began.
 
-    Returns None on a CPU, and if the backend does not report it. Keras has no function for it, so this calls
-    the backend's module, which Keras has already imported.
+    Returns None on a CPU, and if the backend does not report it. Keras has no function for it, so this
+    function calls the backend's module, which Keras has already imported.
     """
     name = keras.config.backend()
     backend = sys.modules.get(name)

@@ -1,14 +1,14 @@
-"""The variants `gru` and `gru_cudnn`: the article's network. One GRU reads bodies, another writes titles.
+"""The variants `gru` and `gru_cudnn`: an article's network. One GRU reads bodies, another writes titles.
 
     body (B, 70)  -> Embedding -> BatchNorm -> GRU ------------> state (B, 300): the issue's embedding
                                                                    |
     title (B, 11) -> Embedding -> BatchNorm -> GRU (from state) -> BatchNorm -> Dense -> logits (B, 11, words)
 
 Source: "How To Create Data Products That Are Magical Using Sequence-to-Sequence Models" (2018). At its
-vocabularies of 8,002 and 4,502 ids it has 6,191,702 parameters. Its last layer was a softmax. This model
-returns logits; the loss and the decoding apply the softmax, which is the same function and stays accurate for
-probabilities near 0. Padding is not masked, as in the article: the encoder reads the zeros in front of a
-short body as words.
+vocabularies of 8,002 and 4,502 ids the network has 6,191,702 parameters. The article's last layer was a
+softmax. This model returns logits, and the loss and the decoding apply the softmax. That is the same function
+and stays accurate for probabilities near 0. As in the article, padding is not masked: the encoder reads the
+zeros in front of a short body as words.
 """
 
 from __future__ import annotations
@@ -26,21 +26,23 @@ from pipeline.networks.shape import PAD, Ids, Shape
 
 @keras.saving.register_keras_serializable(package="titler", name="hard_sigmoid_of_keras_2")
 def hard_sigmoid(x: KerasTensor) -> KerasTensor:
-    """clip(0.2 x + 0.5, 0, 1), elementwise: Keras 2's hard sigmoid, the gates' activation in its GRU.
+    """Computes clip(0.2 x + 0.5, 0, 1) elementwise: the hard sigmoid in the gates of Keras 2's GRU.
 
-    Keras 3's own is clip(x / 6 + 0.5, 0, 1).
+    The hard sigmoid of Keras 3 is another function: clip(x / 6 + 0.5, 0, 1).
     """
     return ops.clip(0.2 * x + 0.5, 0.0, 1.0)
 
 
 def build_gru(shape: Shape) -> keras.Model:
-    """Exactly the article's network: the reset gate before the matrix product, Keras 2's hard sigmoid."""
+    """Builds exactly the article's network: reset gate before the matrix product, hard sigmoid of Keras 2."""
     return _model("gru", shape, reset_after=False, recurrent_activation=hard_sigmoid)
 
 
 def build_gru_cudnn(shape: Shape) -> keras.Model:
-    """The same with cuDNN's GRU, much faster on a GPU: the reset gate after the matrix product, the logistic
-    sigmoid."""
+    """Builds the article's network with the GRU that cuDNN computes, which is much faster on a GPU.
+
+    It has the reset gate after the matrix product, and the logistic sigmoid.
+    """
     return _model("gru_cudnn", shape, reset_after=True, recurrent_activation="sigmoid")
 
 
@@ -61,9 +63,9 @@ def _model(name: str, shape: Shape, **gates: Any) -> keras.Model:
 
 
 class GruDecoder:
-    """The network as a `beam_search.Decoder`.
+    """Adapts the network to beam search, as a `beam_search.Decoder`.
 
-    Its memory is empty; its initial state is the issue's embedding.
+    Its memory is empty. The decoder's initial state is also the issue's embedding.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -77,14 +79,16 @@ class GruDecoder:
         self._state_norm, self._words = layer("decoder_norm"), layer("words")
 
     def begin(self, body: KerasTensor) -> tuple[tuple[()], KerasTensor]:
-        """Bodies (B, body_length) -> states (B, hidden_size)."""
+        """Encodes bodies (B, body_length). Returns an empty memory, and initial states (B, hidden_size)."""
         return (), self._encoder(body, training=False)
 
     def step(
         self, memory: tuple[()], state: KerasTensor, token: KerasTensor
     ) -> tuple[KerasTensor, KerasTensor]:
-        """States (B, k, hidden_size), last tokens (B, k) -> log p of the next token (B, k, title_vocabulary),
-        next states."""
+        """Extends k hypotheses by one token, from their states (B, k, hidden_size) and last tokens (B, k).
+
+        Returns the log probabilities of the next token (B, k, title_vocabulary), and the next states.
+        """
         embedded = self._norm(self._embedding(token), training=False)
         flat_token, flat_state = (ops.reshape(x, (-1, x.shape[-1])) for x in (embedded, state))
         state = ops.reshape(self._cell(flat_token, [flat_state])[0], ops.shape(state))
@@ -93,8 +97,10 @@ class GruDecoder:
 
 
 def teacher_forcing(model: keras.Model) -> TeacherForcing:
-    """The article's training: the loss is the mean cross-entropy over all positions of a title, padding
-    included."""
+    """Returns how the variant is trained, as in the article.
+
+    The loss is the mean cross-entropy over all positions of a title, including padding.
+    """
     return TeacherForcing(
         model=keras.Model(model.inputs, model.outputs, name="teacher_forcing"),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -112,7 +118,7 @@ def _training_batches(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[TrainingBa
 
 
 class _TokenLoss(keras.metrics.Mean):
-    """Mean cross-entropy over the positions that are not padding."""
+    """A metric: the mean cross-entropy over the positions that are not padding."""
 
     def __init__(self) -> None:
         super().__init__(name="token_loss")
@@ -123,7 +129,7 @@ class _TokenLoss(keras.metrics.Mean):
 
 
 class _TokenAccuracy(keras.metrics.SparseCategoricalAccuracy):
-    """Share of the positions, padding left out, at which the most probable token is the right one."""
+    """A metric: the share of positions, without padding, at which the most probable token is right."""
 
     def __init__(self) -> None:
         super().__init__(name="token_accuracy")

@@ -1,4 +1,4 @@
-"""The implementation of each variant in Keras, by the variant's name.
+"""Maps the name of each variant to its implementation in Keras.
 
 `pipeline.networks.variants` has the facts about each variant.
 """
@@ -20,12 +20,14 @@ from pipeline.networks.shape import Shape
 
 @dataclass(frozen=True)
 class Implementation:
-    """The interface that every variant offers. `build` makes the model that the other functions take."""
+    """The functions that every variant has. `build` returns the model that the others take as argument."""
 
     build: Callable[[Shape], keras.Model]
-    """the model with fresh weights; raises UsageError if the variant does not support the shape"""
+    """builds the model with random weights; raises UsageError if the variant does not support the shape"""
     teacher_forcing: Callable[[Any], TeacherForcing]
+    """returns how the model is trained on titles"""
     decoder: Callable[[Any], Decoder]
+    """returns the model in the form that beam search uses"""
 
 
 IMPLEMENTATIONS: Mapping[str, Implementation] = MappingProxyType(

@@ -1,7 +1,7 @@
-"""Batches of bodies of similar length, cut to the longest of them.
+"""Forms training batches of bodies with similar lengths, and cuts their padding.
 
-Only for networks that ignore padding behind a body. A recurrent network takes as many steps as a batch is
-wide. Widths are rounded up, so that few are compiled.
+This saves time, because a recurrent network takes as many steps as a batch is wide. It is only for networks
+that ignore padding at the end of a body. Widths are rounded up to a few values, because each is compiled.
 """
 
 from __future__ import annotations
@@ -13,31 +13,33 @@ import numpy as np
 from pipeline.networks.shape import PAD, Ids
 
 WIDTH_MULTIPLE = 32
-"""Widths are multiples of it, up to the full length of a body."""
+"""A batch's width is a multiple of this, or the full length of a body."""
 POOLED_BATCHES = 50
-"""Number of training batches that are sorted together: enough that the bodies of a batch have one length, few
-enough that batches stay random."""
+"""Number of training batches that are sorted together. With many, the bodies of a batch have about one
+length; with few, batches stay random."""
 
 
 def lengths(ids: Ids) -> Ids:
-    """(n,): number of positions up to the last one that is not padding."""
+    """Returns the lengths (n,) of texts: the number of positions up to the last one that is not padding."""
     is_token = ids != PAD
     after_last = ids.shape[1] - is_token[:, ::-1].argmax(axis=1)
     return np.where(is_token.any(axis=1), after_last, 0).astype(np.int32)
 
 
 def trimmed(ids: Ids) -> Ids:
-    """The rows cut behind the longest of them; the width is a multiple of WIDTH_MULTIPLE, or the full
-    width."""
+    """Cuts the columns that are padding in all rows.
+
+    The remaining width is rounded up to a multiple of WIDTH_MULTIPLE, but not beyond the full width.
+    """
     longest = max(1, int(lengths(ids).max(initial=0)))
     return ids[:, : min(ids.shape[1], -(-longest // WIDTH_MULTIPLE) * WIDTH_MULTIPLE)]
 
 
 def bucketed(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[tuple[Ids, Ids]]:
-    """The same issues in batches of the same size, each with bodies of similar length.
+    """Yields the same issues in batches of the same size, each with bodies of similar length.
 
-    Issues are sorted by length within POOLED_BATCHES batches; the sorted batches come in random order.
-    Deterministic.
+    Issues are sorted by length within POOLED_BATCHES batches. The sorted batches come in a random order,
+    which is the same in every call.
     """
     random = np.random.default_rng(0)
     pool: list[tuple[Ids, Ids]] = []

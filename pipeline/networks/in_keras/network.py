@@ -1,4 +1,4 @@
-"""A network in use: embeds bodies and writes titles, a batch of issues at a time."""
+"""A network with its weights, which embeds issues and predicts titles, one batch of issues after another."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pipeline.networks.shape import BATCH_SIZE, Decoded, Floats, Ids, Shape
 from pipeline.networks.variants import variant_of
 
 SMALL_BATCHES = (1, 8, 64)
-"""Fewer issues than a batch are padded to the next of these sizes: few compilations, and one issue is not
-computed as a full batch."""
+"""If there are fewer issues than a batch has, they are padded to the next of these sizes. So few sizes are
+compiled, and a single issue does not cost as much as a full batch."""
 
 
 class Network:
-    """A variant of the network with its weights, which are those of `model`."""
+    """A network for training and inference. Its weights are those of `model`."""
 
     def __init__(self, variant: str, shape: Shape, model: keras.Model) -> None:
         self.variant = variant
@@ -36,10 +36,10 @@ class Network:
     def encode(
         self, body_ids: npt.ArrayLike, batch_size: int = BATCH_SIZE, *, title_ids: npt.ArrayLike | None = None
     ) -> Floats:
-        """The embeddings (n, hidden_size) of bodies (n, body_length), and of titles (n, title_length) if the
-        variant reads them.
+        """Returns the embeddings (n, hidden_size) of n issues, `batch_size` of them at a time.
 
-        Raises UsageError for ids that do not fit the shape.
+        `body_ids` are (n, body_length). `title_ids` are (n, title_length) or None; a variant whose embedding
+        depends on the body alone ignores them. Raises UsageError for ids that do not fit the shape.
         """
         bodies = self.shape.checked_bodies(body_ids)
         if self._facts.embedding_reads_titles:
@@ -54,11 +54,11 @@ class Network:
     def decode(
         self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE, beam_width: int = 0
     ) -> Decoded:
-        """Titles by beam search. A beam width of 1 is greedy decoding; 0 is the variant's default width.
+        """Predicts titles by beam search. A beam width of 1 is greedy decoding; 0 is the variant's default.
 
-        `start` and `end` are the ids of _start_ and _end_. Never writes 0 (padding), 1 (unknown) or `start`.
-        Their probabilities are left out, not distributed over the other words, so a title that would need an
-        unknown word has a lower probability. Raises UsageError for ids that do not fit the shape.
+        `start` and `end` are the ids of _start_ and _end_. Titles never contain 0 (padding), 1 (unknown) or
+        `start`. The probabilities of these ids are not distributed over the other ids. So a title that would
+        need an unknown word has a lower probability. Raises UsageError for ids that do not fit the shape.
         """
         search = self._search(start, end, beam_width or self._facts.beam_width)
         ids = self.shape.checked_bodies(body_ids)
@@ -88,18 +88,18 @@ class Network:
         return self._searches[start, end, width]
 
     def _embed_bags(self, bodies: Ids, titles: Ids | None) -> Floats:
-        """Embeddings as bags of units.
+        """Returns the embeddings (n, hidden_size) of bags of units, from the model's layer `table`.
 
-        The model of a variant whose embedding reads titles has the layer `table`.
+        Every variant whose embedding reads titles has this layer.
         """
         return embedding(np.asarray(ops.convert_to_numpy(self.model.table.embeddings)), bodies, titles)
 
 
 def build(variant: str, shape: Shape, seed: int) -> Network:
-    """A network with fresh weights; the same seed gives the same weights.
+    """Builds a network with random weights. The same seed gives the same weights.
 
-    Seeds Python, NumPy and the backend. Raises UsageError if there is no such variant, or if it does not
-    support the shape.
+    Sets the random seeds of Python, NumPy and the backend. Raises UsageError if the variant does not exist or
+    does not support the shape.
     """
     variant_of(variant)
     keras.utils.set_random_seed(seed)
@@ -107,7 +107,7 @@ def build(variant: str, shape: Shape, seed: int) -> Network:
 
 
 class _InitialState(keras.Model):
-    """Bodies (B, body_length) -> the decoder's initial states (B, hidden_size)."""
+    """Encodes bodies (B, body_length). Returns the decoder's initial states (B, hidden_size)."""
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__(name="first")
@@ -118,8 +118,10 @@ class _InitialState(keras.Model):
 
 
 def padded_batches(ids: Ids, batch_size: int) -> Iterator[tuple[Ids, int]]:
-    """The rows in batches, padded with rows of zeros to one of a few sizes; each with its number of real
-    rows."""
+    """Yields `ids` in batches, each with its number of rows before padding.
+
+    A batch is padded with rows of zeros to `batch_size` or one of SMALL_BATCHES.
+    """
     for first in range(0, len(ids), batch_size):
         rows = ids[first : first + batch_size]
         size = (

@@ -10,17 +10,17 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 PREFETCHED_BATCHES = 8
-"""Enough to cover the reading of one file of the lake, few enough to fit in any memory."""
+"""Enough that training does not wait while a file of the lake is read; few enough to fit in any memory."""
 THREAD_NAME = "prefetch"
 
 
 def prefetch(
     items: Iterator[Item], count: int = PREFETCHED_BATCHES
 ) -> AbstractContextManager[Iterator[Item]]:
-    """The `items`, computed in a thread, at most `count` of them in advance.
+    """Yields `items`, which a thread computes, at most `count` of them in advance.
 
-    Usage: `with prefetch(items) as items: ...`. If computing an item raises an exception, getting that item
-    raises it. Leaving the block early ends the thread, which closes `items`.
+    Usage: `with prefetch(items) as items: ...`. An exception that the thread raises is raised again when its
+    item is requested. Leaving the block ends the thread, which closes `items`.
     """
     return closing(_prefetched(items, count))
 

@@ -1,8 +1,8 @@
-"""Imports Keras and its backend without TensorFlow's start-up notes on standard error.
+"""Imports Keras and its backend without TensorFlow's start-up messages on standard error.
 
-Settings of TensorFlow 2.21 do not silence them. While it is loaded it writes "oneDNN custom operations are
-on", whatever TF_CPP_MIN_LOG_LEVEL is (tensorflow/tensorflow#100442). TF_ENABLE_ONEDNN_OPTS=0 would silence
-this note, but it also switches oneDNN off, and the weights of a training would differ. Therefore file
+No setting of TensorFlow 2.21 silences all of them. While it is loaded, it writes "oneDNN custom operations
+are on" whatever TF_CPP_MIN_LOG_LEVEL is (tensorflow/tensorflow#100442). TF_ENABLE_ONEDNN_OPTS=0 would silence
+this message, but it also switches oneDNN off, and the weights of a training would differ. Therefore file
 descriptor 2 is redirected during the import.
 """
 
@@ -19,8 +19,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def stderr_only_on_error() -> Iterator[None]:
-    """Collects what is written to standard error, from C++ too, and shows it only if an exception is
-    raised."""
+    """Hides what is written to standard error within a `with` block, from C++ too.
+
+    Shows it only if the block raises an exception.
+    """
     sys.stderr.flush()
     original = os.dup(2)
     with tempfile.TemporaryFile() as collected:
@@ -38,8 +40,10 @@ def stderr_only_on_error() -> Iterator[None]:
 
 
 def _is_no_retracing_warning(record: logging.LogRecord) -> bool:
-    """False for TensorFlow's warning that a function is compiled often. The training batches have a few
-    sizes, as intended, and each is compiled once."""
+    """A logging filter: returns False for TensorFlow's warning that a function is compiled often.
+
+    The training batches have a few sizes, as intended, and each is compiled once.
+    """
     return "triggered tf.function retracing" not in record.getMessage()
 
 

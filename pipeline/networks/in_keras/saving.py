@@ -1,4 +1,4 @@
-"""A network on disk: `network.keras` in Keras's own format and `shape.json`; no pickle."""
+"""Saves and loads a network: `network.keras` in Keras's format, and `shape.json`. No pickle is used."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pipeline.networks.shape import REPLACE_OR_RETRAIN, SHAPE_FILE, WEIGHTS_FILE
 
 
 def save(network: Network, directory: Path) -> None:
-    """Writes the two files into `directory`, which is created if it does not exist."""
+    """Writes `network.keras` and `shape.json` into `directory`, which is created if it does not exist."""
     directory.mkdir(parents=True, exist_ok=True)
     network.model.save(directory / WEIGHTS_FILE)
     write_shape(directory, network.variant, network.shape)
 
 
 def load(directory: Path) -> Network:
-    """The network that `save` wrote. It is built from its shape, then given the weights: no code from the
-    file is run.
+    """Loads the network that `save` wrote. Runs no code from the files: it builds the network from its shape,
+    then reads the weights.
 
-    Raises LakeError if a file is missing or damaged, if there is no such variant, or if the weights do not
-    fit the shape.
+    Raises LakeError if a file is missing or damaged, if its variant does not exist, or if the weights do not
+    fit the shape or are not finite numbers.
     """
     variant, shape = read_shape(directory)
     try:
@@ -40,5 +40,7 @@ def load(directory: Path) -> Network:
             REPLACE_OR_RETRAIN,
         ) from None
     if not all(np.isfinite(variable).all() for variable in network.model.get_weights()):
-        raise LakeError(f"{directory / WEIGHTS_FILE} has weights that are not numbers.", REPLACE_OR_RETRAIN)
+        raise LakeError(
+            f"{directory / WEIGHTS_FILE} has weights that are not finite numbers.", REPLACE_OR_RETRAIN
+        )
     return network

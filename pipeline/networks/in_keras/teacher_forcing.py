@@ -1,4 +1,4 @@
-"""What the training loop needs to know about a variant that learns to write titles by teacher forcing."""
+"""Data classes that describe to the training loop how a variant is trained on titles (teacher forcing)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from pipeline.networks.shape import Ids
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """The arrays of one training step."""
+    """The arrays and sizes of one training step."""
 
     inputs: list[Ids]
     """the inputs of `TeacherForcing.model`"""
     targets: Ids
+    """the ids that the model must predict"""
     issues: int
+    """number of issues"""
     tokens: int
     """number of targets that are not padding: words and `_end_`"""
 
@@ -31,12 +33,13 @@ class TeacherForcing:
     """the model to compile and train; it shares its weights with the network"""
     loss: Callable[..., Any]
     metrics: list[keras.metrics.Metric]
-    """token_loss and token_accuracy, means over the tokens of a batch"""
+    """token_loss and token_accuracy, means over the tokens of a training batch"""
     loss_is_mean_over: Literal["issues", "tokens"]
+    """whether `loss` weights all issues of a training batch equally, or all tokens"""
     training_batches: Callable[[Iterator[tuple[Ids, Ids]]], Iterator[TrainingBatch]]
-    """converts bodies (B, body_length) and titles (B, title_length)"""
+    """converts pairs of bodies (B, body_length) and titles (B, title_length) to training batches"""
     gradient_norm_limit: float | None = None
     """the global norm that gradients are clipped to; None: no clipping"""
     decays_linearly: bool = False
-    """whether the learning rate decays linearly over the second half of the epochs, besides being halved
-    after an epoch without improvement"""
+    """whether the learning rate decays linearly over the second half of the epochs; in any case it is also
+    halved after an epoch without a new lowest validation loss"""

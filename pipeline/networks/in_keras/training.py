@@ -1,6 +1,7 @@
-"""Training with teacher forcing, from batches that need not fit in memory.
+"""Trains a network on titles with teacher forcing, after contrastive pre-training if its variant has it.
 
-An interrupted training is resumed from its checkpoint.
+The training data is read in batches and need not fit in memory. An interrupted training is resumed from its
+checkpoint.
 """
 
 from __future__ import annotations
@@ -27,21 +28,21 @@ from pipeline.networks.variants import variant_of
 
 CHECKPOINT = "checkpoint.npz"
 Data = Callable[[int], Iterator[tuple[Ids, Ids]]]
-"""Called with the number of the epoch, from 1; returns batches of bodies (B, body_length) and titles (B,
-title_length)."""
+"""A function from the number of an epoch to its batches of bodies (B, body_length) and titles (B,
+title_length). Epochs count from 1."""
 
 
 @dataclass(frozen=True)
 class EpochFigures:
-    """An epoch of training and validation. Losses are natural logarithms.
+    """The figures of an epoch of training and validation. Losses use the natural logarithm.
 
-    `loss` is what is minimized. The article's is the mean cross-entropy over all positions of a title,
-    padding included, so it falls as soon as the network learns where titles end. `token_loss` and
-    `token_accuracy` count only the words and `_end_`.
+    `loss` is what the training minimizes. For the `gru` variants it is the mean cross-entropy over all
+    positions of a title, including padding, so it falls as soon as the network learns where titles end.
+    `token_loss` and `token_accuracy` count only the tokens of titles and `_end_`.
     """
 
     epoch: int
-    """from 1"""
+    """number of the epoch, from 1"""
     issues: int
     """number of issues trained on in the epoch"""
     learning_rate: float
@@ -55,7 +56,7 @@ class EpochFigures:
 
     @property
     def group(self) -> str:
-        """The heading that the figures are listed under, except those of the validation."""
+        """The MLflow metric group of the training figures. Validation figures have their own group."""
         return "train"
 
 
@@ -64,7 +65,7 @@ History = tuple[EpochFigures, ...]
 
 
 def best_epoch(history: Sequence[EpochFigures]) -> EpochFigures:
-    """The epoch with the lowest validation loss; the earliest in case of a tie."""
+    """Returns the epoch with the lowest validation loss; the earliest of several with the same loss."""
     return min(history, key=lambda figures: figures.validation_loss)
 
 
@@ -82,22 +83,23 @@ def fit(
     contrast: Data | None = None,
     contrast_epochs: int = 6,
 ) -> History:
-    """Trains `network` in place. At the end it has the weights of the epoch with the lowest validation loss.
+    """Trains `network` in place and returns the figures of the epochs of training on titles.
 
-    A variant with contrastive pre-training starts with `contrast_epochs` epochs of that, on the batches of
-    `contrast`, by default those of `train`; it reads all of them once more in advance, as epoch 0. Then
-    titles are trained with Nadam, as in the article. The learning rate is halved after each epoch without
-    improvement. If the variant says so, it also decays linearly over the second half of `epochs` (Haegele et
-    al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", 3). Training stops
-    after `epochs`, or after `patience` epochs in a row without improvement.
+    At the end the network has the weights of the epoch with the lowest validation loss. A variant with
+    contrastive pre-training first gets `contrast_epochs` epochs of it, on the batches of `contrast`, by
+    default those of `train`. Before that, all of these batches are read once, as epoch 0. Then the network is
+    trained on titles with Nadam. The learning rate is halved after each epoch without a new lowest validation
+    loss. If the variant says so, it also decays linearly over the second half of `epochs` (Haegele et al.
+    2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", 3). Training stops
+    after `epochs`, or after `patience` epochs in a row without a new lowest validation loss.
 
     After every epoch of either kind `on_epoch` is called, then a checkpoint is written into the folder
     `checkpoint`. If the folder has a checkpoint, training resumes after its last epoch, with the same figures
-    as without the interruption (an epoch may be reported twice). `seed` is the one that `network` and the
-    order of the data were made with: a checkpoint of another seed is refused.
+    as without the interruption. `on_epoch` may be called twice for that epoch. `seed` is the seed of the
+    network's initial weights and of the order of the data. A checkpoint with another seed is refused.
 
-    Raises UsageError if there is no issue to train or to validate on, LakeError if the checkpoint is damaged
-    or belongs to another training, TitlerError if the loss is not a finite number.
+    Raises UsageError if there is no issue to train on or to validate on, LakeError if the checkpoint is
+    damaged or belongs to another training, and TitlerError if the loss is not a finite number.
     """
     pretrains = variant_of(network.variant).pretrains_contrastively
     identity = {
@@ -125,12 +127,12 @@ def fit(
 
 
 class _Progress:
-    """The state of a training. If there is a checkpoint, it is read, and the network gets its weights."""
+    """The state of a training, and its checkpoint file."""
 
     def __init__(self, path: Path, identity: dict[str, Any], network: Network) -> None:
-        """`identity` is what a checkpoint must agree on.
+        """Reads the checkpoint `path`, if it exists, and gives the network its weights.
 
-        Raises LakeError if it does not, or if it is damaged.
+        Raises LakeError if the checkpoint is damaged, or was written by a training with another `identity`.
         """
         self._path, self._identity, self._network = path, identity, network
         self.contrast: tuple[ContrastFigures, ...] = ()
@@ -143,8 +145,8 @@ class _Progress:
         checkpoint = Checkpoint.read(path)
         if checkpoint.facts.get("about") != identity:
             raise LakeError(
-                f"{path} belongs to another training: {checkpoint.facts.get('about')}; "
-                f"this one is {identity}.",
+                f"{path} belongs to another training, of {checkpoint.facts.get('about')}; "
+                f"this training is of {identity}.",
                 f"Train from the beginning:  rm {path}",
             )
         self.contrast = tuple(ContrastFigures(**figures) for figures in checkpoint.facts.get("contrast", []))
@@ -154,7 +156,7 @@ class _Progress:
         assign(network.model.variables, checkpoint.weights)
 
     def write(self, weights: Arrays, optimizer: keras.Optimizer) -> None:
-        """Writes the checkpoint after an epoch that ended with these weights."""
+        """Writes the checkpoint. `weights` are those at the end of the last epoch."""
         contrast, history = (
             [asdict(figures) for figures in epochs] for epochs in (self.contrast, self.history)
         )
@@ -163,7 +165,7 @@ class _Progress:
         Checkpoint(facts, weights, values(optimizer.variables), best).write(self._path)
 
     def weights(self) -> Arrays:
-        """Copies of the network's current weights."""
+        """Returns copies of the network's current weights."""
         return values(self._network.model.variables)
 
 
@@ -174,7 +176,7 @@ def _pretrain(
     on_epoch: Callable[[Figures], None],
     progress: _Progress,
 ) -> None:
-    """The epochs of contrastive pre-training that the checkpoint does not have yet."""
+    """Runs the epochs of contrastive pre-training that are not in the checkpoint yet."""
     if progress.contrast:
         assign(training.optimizer.variables, progress.optimizer)
     else:
@@ -185,7 +187,7 @@ def _pretrain(
             raise _no_issues("train")
         if not math.isfinite(figures.loss):
             raise TitlerError(
-                f"The contrast loss of epoch {epoch} is {figures.loss}.",
+                f"The contrastive loss of epoch {epoch} is {figures.loss}, not a finite number.",
                 "Train a new model with another model.seed.",
                 final=True,
             )
@@ -196,7 +198,7 @@ def _pretrain(
 
 
 class _TitleTraining:
-    """The training of a network on titles, epoch by epoch, resumed from `progress`."""
+    """Trains a network on titles, epoch by epoch. Resumes from the state in `progress`."""
 
     def __init__(self, network: Network, learning_rate: float, progress: _Progress) -> None:
         self._network, self._learning_rate, self._progress = network, learning_rate, progress
@@ -213,7 +215,7 @@ class _TitleTraining:
         self._train_step = Warmup(network.model, steps).wrap(model.train_on_batch)
 
     def epoch(self, epochs: int, train: Data, validation: Data) -> EpochFigures:
-        """Trains and validates the next epoch of `epochs`.
+        """Runs the next epoch, training and validation, and returns its figures. There are `epochs` in all.
 
         Raises TitlerError if the training loss is not a finite number.
         """
@@ -225,7 +227,7 @@ class _TitleTraining:
         trained, issues = self._pass(self._train_step, train(epoch), "train")
         if not math.isfinite(trained["loss"]):
             raise TitlerError(
-                f"The training loss of epoch {epoch} is {trained['loss']}.",
+                f"The training loss of epoch {epoch} is {trained['loss']}, not a finite number.",
                 f"Train a new model with a lower model.learning_rate than {self._learning_rate}.",
                 final=True,
             )
@@ -245,9 +247,9 @@ class _TitleTraining:
         batches: Iterator[tuple[Ids, Ids]],
         purpose: Literal["train", "validate"],
     ) -> tuple[dict[str, float], int]:
-        """One pass over the batches: figures by name, and the number of issues.
+        """Calls `step` on every batch. Returns the mean figures by name, and the number of issues.
 
-        The means are computed here: Keras's own give a smaller last batch the same weight as a full batch.
+        The means are computed here, because Keras gives a smaller last batch the same weight as a full batch.
         """
         sums = {"loss": 0.0, "token_loss": 0.0, "token_accuracy": 0.0}
         counts = dict.fromkeys(sums, 0)
@@ -274,7 +276,7 @@ def _no_issues(purpose: Literal["train", "validate"]) -> UsageError:
 
 
 def _checked(batches: Iterator[tuple[Ids, Ids]], network: Network) -> Iterator[tuple[Ids, Ids]]:
-    """The batches. Raises UsageError if the first one does not have the network's shape."""
+    """Yields the batches. Raises UsageError if the first one does not have the network's shape."""
     first = next(batches, None)
     if first is not None:
         _check_shape(*first, network)
@@ -286,8 +288,8 @@ def _check_shape(bodies: Ids, titles: Ids, network: Network) -> None:
     shape = network.shape
     if bodies.shape[1:] != (shape.body_length,) or titles.shape[1:] != (shape.title_length,):
         raise UsageError(
-            f"The bodies have the shape {bodies.shape} and the titles {titles.shape}; "
-            f"this network trains on (B, {shape.body_length}) and (B, {shape.title_length})."
+            f"The bodies have the shape {bodies.shape} and the titles {titles.shape}, "
+            f"but this network trains on (B, {shape.body_length}) and (B, {shape.title_length})."
         )
 
 
@@ -296,10 +298,10 @@ def _epochs_without_improvement(history: History) -> int:
 
 
 def _scheduled_rate(initial: float, history: History, decay_over: int | None) -> float:
-    """The learning rate of the next epoch.
+    """Returns the learning rate of the next epoch.
 
-    It is halved for each epoch so far that was not better than all earlier epochs. If `decay_over` is a
-    number of epochs, the rate also decays linearly towards 0 over the second half of them.
+    It is `initial`, halved once for each earlier epoch without a new lowest validation loss. If `decay_over`
+    is a number of epochs, the rate also decays linearly towards 0 over the second half of them.
     """
     halvings = sum(_epochs_without_improvement(history[:epoch]) > 0 for epoch in range(1, len(history) + 1))
     decay = 1.0 if decay_over is None else min(1.0, 2 * (1 - len(history) / decay_over))

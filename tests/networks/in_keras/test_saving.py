@@ -77,5 +77,5 @@ def test_weights_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
     network = build("gru", SHAPE, seed=5)
     network.model.set_weights([weight * np.nan for weight in network.model.get_weights()])
     saving.save(network, tmp_path)
-    with pytest.raises(LakeError, match="not numbers"):
+    with pytest.raises(LakeError, match="not finite numbers"):
         saving.load(tmp_path)

@@ -299,7 +299,7 @@ def test_titles_of_another_length_are_refused(tmp_path: Path) -> None:
         yield np.ones((2, 5), np.int32), np.ones((2, 4), np.int32)
 
     with pytest.raises(
-        UsageError, match=r"the titles \(2, 4\); this network trains on \(B, 5\) and \(B, 6\)"
+        UsageError, match=r"the titles \(2, 4\), but this network trains on \(B, 5\) and \(B, 6\)"
     ):
         fit(
             build("gru", SHAPE, seed=1),
