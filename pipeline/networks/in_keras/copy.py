@@ -215,8 +215,8 @@ def build_copy(shape: Shape) -> Copy:
     """Builds the network with random weights. Raises UsageError if it does not support the shape."""
     if shape.body_vocabulary != shape.title_vocabulary:
         raise UsageError(
-            f"The vocabulary of bodies has {shape.body_vocabulary} ids, that of titles {shape.title_vocabulary}, "
-            "but the variant copy needs one vocabulary for both."
+            f"The vocabularies have {shape.body_vocabulary} and {shape.title_vocabulary} ids, "
+            "but the variant copy needs one vocabulary for bodies and titles."
         )
     if shape.embedding_size != shape.hidden_size or shape.hidden_size % 2:
         raise UsageError(

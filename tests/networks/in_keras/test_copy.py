@@ -142,7 +142,7 @@ def test_unsupported_sizes_are_refused(shape: Shape, message: str) -> None:
 @pytest.mark.parametrize(
     ("titles", "message"),
     [
-        (np.zeros((1, 6)), r"\(1, 6\); with 2 bodies .* \(2, 6\)"),
+        (np.zeros((1, 6)), r"\(1, 6\), but with 2 bodies .* \(2, 6\)"),
         (np.full((2, 6), 30), "vocabulary of this network has the ids 0 to 29"),
     ],
 )
