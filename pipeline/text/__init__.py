@@ -1,8 +1,7 @@
-"""From text to ids and back.
+"""Converts text to ids and ids to text.
 
-- Words, for the article's networks: `ktext` (how ktext's tokens are reproduced), `engine` (our code or ktext
-  itself).
-- Subwords, for the network `copy`: `markup` (what stays of an issue's text), `subwords` (the subword
-  vocabulary).
-- Both: `vocabulary` (the word vocabulary, and the pair of vocabularies of a model), `padding`.
+- Words, for the `gru` networks: `ktext` reproduces the tokens of the package ktext, `engine` chooses between
+  it and ktext itself.
+- Subwords, for the network `copy`: `markup` removes markup and machine output, `subwords` has the vocabulary.
+- Both: `vocabulary` has the word vocabulary and the two vocabularies of a model, `padding` makes arrays.
 """

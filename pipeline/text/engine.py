@@ -1,10 +1,10 @@
 """The two engines that split text into words: our code (`pipeline.text.ktext`), and ktext 0.40 from PyPI.
 
 ktext 0.40 imports modules that this environment lacks: Keras's text module, which Keras 3 removed, and the
-package textacy 0.6.2, whose `__init__` needs spaCy and more. The modules `keras` and `textacy` of the process
-stay untouched. Instead, ktext's file is run with an import function of its own: it resolves those names to a
-few lines of ours, or to textacy's own `preprocess` under a private package name, and passes all other imports
-on.
+package textacy 0.6.2, whose `__init__` needs spaCy and more. So ktext's file is run with an import function
+of its own. It replaces Keras's module with a few lines of ours, and loads textacy's module `preprocess` under
+a private package name. All other imports are unchanged, and so are the modules `keras` and `textacy` of the
+process.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 
 
 def tokenizer(engine: Engine) -> Tokenizer:
-    """The function from n texts to n token lists, without `_start_` and `_end_`.
+    """Returns a function that splits n texts into n lists of tokens, without `_start_` and `_end_`.
 
     Both engines give the same tokens.
 
@@ -44,7 +44,7 @@ def tokenizer(engine: Engine) -> Tokenizer:
         process: Tokenizer = _real_ktext().processor().process_text
         return process
     raise UsageError(
-        f"text.engine is {engine!r}, expected titler or ktext.", "Set it:  TITLER_TEXT__ENGINE=titler"
+        f"text.engine is {engine!r}, expected titler or ktext.", "Set it again:  TITLER_TEXT__ENGINE=titler"
     )
 
 
@@ -53,9 +53,9 @@ def _titler(texts: Sequence[str]) -> list[list[str]]:
 
 
 def textacy_preprocess() -> ModuleType:
-    """textacy 0.6.2's module `preprocess`, loaded without its package.
+    """Loads the module `preprocess` of textacy 0.6.2 without importing the package textacy.
 
-    Raises UsageError if textacy is missing.
+    Raises UsageError if textacy is not installed.
     """
     if _TEXTACY not in sys.modules:
         package = ModuleType(_TEXTACY)
@@ -66,7 +66,7 @@ def textacy_preprocess() -> ModuleType:
 
 @cache
 def _real_ktext() -> ModuleType:
-    """The module `ktext.preprocess`, run from its own file with the imports that it expects."""
+    """Loads the module `ktext.preprocess` from its file, with replacements for missing modules."""
     path = _folder("ktext") / "preprocess.py"
     module = ModuleType("_ktext_preprocess")
     module.__file__ = str(path)
@@ -79,7 +79,7 @@ def _folder(package: str) -> Path:
     spec = importlib.util.find_spec(package)  # does not import it
     if spec is None or not spec.submodule_search_locations:
         raise UsageError(
-            f"text.engine is ktext, and {package} is not installed.",
+            f"text.engine is ktext, but {package} is not installed.",
             "Install requirements.lock, or set TITLER_TEXT__ENGINE=titler (the same tokens, faster).",
         )
     return Path(next(iter(spec.submodule_search_locations)))
@@ -91,8 +91,9 @@ def _import_for_ktext(name: str, *scope: Any) -> Any:
 
 
 def _text_to_word_sequence(text: str) -> list[str]:
-    """Keras 2.2.4's function with its defaults: lower case, filter characters become blanks, split at single
-    blanks.
+    """Splits a text as the function of the same name in Keras 2.2.4 does with its defaults.
+
+    Letters become lower case and filter characters become blanks. Then the text is split at blanks.
     """
     blanks = str.maketrans(_FILTERS, " " * len(_FILTERS))
     return [word for word in text.lower().translate(blanks).split(" ") if word]

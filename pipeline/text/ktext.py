@@ -1,15 +1,15 @@
-"""How ktext's tokens are reproduced: exactly those of ktext 0.40, in time linear in the length of the text.
+"""Splits text into exactly the tokens of the package ktext 0.40, in time linear in the length of the text.
 
-ktext cleans text with textacy 0.6.2 and splits it with Keras 2.2.4's `text_to_word_sequence`. The steps, in
-order: short URLs, then other URLs, become `*URL*`; e-mail addresses `*EMAIL*`; telephone numbers `*PHONE*`;
-numbers `*NUMBER*`; 15 currency symbols their ISO 4217 codes; accents are removed; punctuation becomes blanks;
-letters become lower case; the text is split at blanks.
+ktext cleans text with textacy 0.6.2 and splits it with Keras 2.2.4's `text_to_word_sequence`. The steps are,
+in order: short URLs, then other URLs, become `*URL*`; e-mail addresses become `*EMAIL*`; telephone numbers
+become `*PHONE*`; numbers become `*NUMBER*`; 15 currency symbols become their ISO 4217 codes; accents are
+removed; punctuation becomes blanks; letters become lower case; the text is split at blanks.
 
-textacy's patterns for URLs and e-mail addresses restart at every letter of a long word, which takes quadratic
-time, and its pattern for hosts tries every way to split each label, which more than doubles the time with
-each further label of `www.a-www.a-www.a-`. The scans of this module accept the same strings but start at the
-rare character that each needs (`.`, `://`, `@`) and read every part of the text a bounded number of times.
-The tests compare each scan with textacy's function.
+textacy itself is too slow for some texts. Its patterns for URLs and e-mail addresses restart at every letter
+of a long word, which takes quadratic time. Its pattern for hosts tries every way to split each label, so the
+time more than doubles with each further label of `www.a-www.a-www.a-`. The scans of this module accept the
+same strings, but each starts at a rare character that it needs (`.`, `://`, `@`) and reads every part of the
+text a bounded number of times. The tests compare each scan with textacy's function.
 """
 
 from __future__ import annotations
@@ -41,29 +41,29 @@ CURRENCIES: Final = {
 
 
 def tokens(text: str) -> list[str]:
-    """The cleaned words of `text` in order, exactly those of ktext 0.40, without `_start_` and `_end_`."""
+    """Returns the words of `text`, cleaned exactly as by ktext 0.40, without `_start_` and `_end_`."""
     return _words(replace_numbers(replace_phone_numbers(replace_emails(replace_urls(text)))))
 
 
 def replace_urls(text: str) -> str:
-    """`text` with short URLs (`bit.ly/x1`), then other URLs, replaced by `*URL*`."""
+    """Replaces short URLs (`bit.ly/x1`), then other URLs, by `*URL*`."""
     if "/" in text:
         text = _replace(text, _short_urls(text), "*URL*")
     return _replace(text, _urls(text), "*URL*")
 
 
 def replace_emails(text: str) -> str:
-    """`text` with e-mail addresses replaced by `*EMAIL*`."""
+    """Replaces e-mail addresses by `*EMAIL*`."""
     return _replace(text, _emails(text), "*EMAIL*") if "@" in text else text
 
 
 def replace_phone_numbers(text: str) -> str:
-    """`text` with North American telephone numbers replaced by `*PHONE*`."""
+    """Replaces North American telephone numbers by `*PHONE*`."""
     return _PHONE.sub("*PHONE*", text) if _SEVEN_DIGITS.search(text) else text
 
 
 def replace_numbers(text: str) -> str:
-    """`text` with numbers, grouped in thousands or not, signed or not, replaced by `*NUMBER*`."""
+    """Replaces numbers by `*NUMBER*`, with or without a sign, with or without thousands separators."""
     return _NUMBER.sub("*NUMBER*", text)
 
 
@@ -89,10 +89,10 @@ _HTTP_BACKWARDS: Final = re.compile(r"//:s?ptth", re.IGNORECASE)
 
 
 def _short_urls(text: str) -> Iterator[Span]:
-    """Spans of `[http[s]://]host.domain/2 to 12 characters`.
+    """Yields the spans of short URLs: `[http[s]://]host.domain/path`, with a path of 2 to 12 characters.
 
-    Searches for the tail, from the `.` on, which is short. The host before it contains no `.`, so the hosts
-    of two tails never overlap.
+    Searches for the tail, from the `.` on, because it is short. The host before it contains no `.`, so the
+    hosts of two tails never overlap.
     """
     last_end = position = 0
     while tail := _SHORT_TAIL.search(text, position):
@@ -106,8 +106,9 @@ def _short_urls(text: str) -> Iterator[Span]:
 
 
 def _short_url_start(text: str, floor: int, dot: int) -> int | None:
-    """The leftmost start, at or after `floor`, of a short URL whose host ends at `dot`; None if there is
-    none.
+    """Returns the leftmost start, at or after `floor`, of a short URL whose host ends at `dot`.
+
+    Returns None if no short URL ends its host there.
     """
     host = _HOST.match(text[floor:dot][::-1])
     if host is None:
@@ -137,7 +138,7 @@ _TOP_LEVEL: Final = re.compile(rf"[{_LETTER}]{{2,}}{_AFTER_HOST}", re.IGNORECASE
 
 
 class _Hosts:
-    """Finds where a URL ends. Remembers the last host, because several schemes may precede one host."""
+    """Finds where URLs in a text end. Caches the last host, because several schemes may precede one host."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -145,7 +146,7 @@ class _Hosts:
         self.dot = self.end = -1  # its last dot before a top-level domain, and the end of that URL
 
     def end_of(self, start: int) -> int:
-        """The end of the URL whose host starts at `start`; -1 if no host starts there."""
+        """Returns the end of the URL whose host starts at `start`; -1 if no host starts there."""
         if ip := _PUBLIC_IP.match(self.text, start):
             return ip.end()
         if not self.begin <= start < self.stop:
@@ -164,10 +165,10 @@ class _Hosts:
 
 
 def _urls(text: str) -> Iterator[Span]:
-    """Spans of `scheme[user@]host[:port][/path]`, the scheme being `http://`, `https://`, `ftp://` or `www.`.
+    """Yields the spans of URLs `scheme[user@]host[:port][/path]`.
 
-    In a stretch without white space, everything before the last usable `@` is the user, for every scheme
-    before that `@`.
+    A scheme is `http://`, `https://`, `ftp://` or `www.`. In text without white space, the user is everything
+    from the scheme to the last `@` that a host follows.
     """
     hosts = _Hosts(text)
     position, gap, at, at_end = 0, -1, -1, -1
@@ -186,8 +187,9 @@ def _urls(text: str) -> Iterator[Span]:
 
 
 def _last_usable_at(text: str, begin: int, end: int, hosts: _Hosts) -> Span:
-    """The last `@` in `text[begin:end]` that a host follows, and the end of that URL; (-1, -1) if there is
-    none.
+    """Returns the position of the last `@` in `text[begin:end]` that a host follows, and the end of that URL.
+
+    Returns (-1, -1) if a host follows no `@`.
     """
     at = text.rfind("@", begin, end)
     while at >= 0:
@@ -207,8 +209,9 @@ _DOMAIN: Final = re.compile(r"\w++(?:-\w++)*(?:\.[a-z]{2,}+(?!\w)){1,3}", re.IGN
 
 
 def _emails(text: str) -> Iterator[Span]:
-    """Spans of `local@host.domain`, found from each `@` backwards and forwards; neither side contains another
-    `@`.
+    """Yields the spans of e-mail addresses `local@host.domain`.
+
+    Reads backwards and forwards from each `@`; neither side of an address contains another `@`.
     """
     last_end = floor = 0
     while (at := text.find("@", max(last_end, floor))) >= 0:
@@ -255,8 +258,9 @@ _CASE_IGNORABLE: Final = frozenset(
 
 
 class _Characters(dict[int, str | None]):
-    """Translation table: combining marks are removed, punctuation and Keras's filter characters become
-    blanks.
+    """A table for `str.translate`. It removes combining marks.
+
+    Punctuation and Keras's filter characters become blanks.
     """
 
     def __missing__(self, code: int) -> str | None:
@@ -277,7 +281,10 @@ _ASCII: Final = {
 
 
 def _words(text: str) -> list[str]:
-    """Replaces currency symbols, accents, punctuation and case, then splits. One table suffices for ASCII."""
+    """Replaces currency symbols, removes accents, punctuation and upper case, then splits into words.
+
+    ASCII text takes a faster way with one translation table.
+    """
     if text.isascii():
         return text.replace("$", "USD").translate(_ASCII).split()
     for symbol, code in CURRENCIES.items():

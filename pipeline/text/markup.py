@@ -3,9 +3,9 @@
     prepare("### Bug\\r\\n<!-- Describe it -->\\nSee **`TreeView`** at https://example.com/a/b")
     -> "bug\\nsee tree\\u2060view at url"
 
-The author's own words are few; templates, logs and stack traces are long, while a network reads only a few
-hundred units. So text that repeats in thousands of issues is removed, and text that is specific to this issue
-stays. Line breaks stay, because the first line of an issue is often its summary.
+A network reads only a few hundred subwords. The author's own words are few, but templates, logs and stack
+traces are long. So text that repeats in thousands of issues is removed, and text that is specific to this
+issue is kept. Line breaks are kept, because the first line of an issue is often its summary.
 
 Every function takes time linear in the length of any text: each pattern begins at a rare character, and reads
 up to the next such character or a bounded number of characters.
@@ -19,19 +19,19 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 JOINER: Final = "\u2060"
-"""Marks a split inside a word (camelCase) that is not a blank: U+2060 WORD JOINER. It is first removed from
-the text itself."""
+"""U+2060 WORD JOINER. It marks where a word such as camelCase is split without a blank. If the author's text
+contains this character, it is removed first."""
 CODE_LINES: Final = 3
-"""Lines kept from the beginning of a fenced code block, besides lines that name an error."""
+"""Number of lines kept from the beginning of a fenced code block, besides lines that name an error."""
 LINE_CHARACTERS: Final = 300
-"""Characters kept of a line of code: longer lines are machine output."""
+"""Number of characters kept of a line of code. Longer lines are machine output."""
 
 
 def prepare(text: str) -> str:
-    """`text` in lower case, line by line, without markup and machine output; see the module. Never raises.
+    """Returns `text` in lower case, without markup and machine output, one line per line. Never raises.
 
-    JOINER marks where camelCase changes its case. URLs become `url`; long numbers, hashes, dates and times
-    become `0`. All other characters are those of the text.
+    JOINER marks where camelCase changes its case. URLs become `url`. Long numbers, hashes, dates and times
+    become `0`. Other characters are not changed.
     """
     text = _plain_characters(text)
     if "<!--" in text:
@@ -69,10 +69,10 @@ _MARKS: Final = re.compile(r"([^\w\s\x00-\x7f]{30})[^\w\s\x00-\x7f]+")
 
 
 def _plain_characters(text: str) -> str:
-    """Normalises to NFKC and to one kind of line break, and removes invisible characters.
+    """Normalises text to Unicode NFKC and to one kind of line break, and removes invisible characters.
 
-    Unicode normalisation sorts the combining marks of a letter in quadratic time. So a run of marks, or of
-    other symbols, is cut first.
+    Normalisation sorts the combining marks of a letter in quadratic time. So a long run of marks, or of other
+    symbols, is shortened first.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.isascii():
@@ -87,9 +87,9 @@ def _plain_characters(text: str) -> str:
 
 
 def _without_comments(text: str) -> str:
-    """Removes `<!-- ... -->`, a template's instructions to the author.
+    """Removes HTML comments `<!-- ... -->`, in which issue templates give instructions to the author.
 
-    An unclosed comment ends with its paragraph.
+    A comment without `-->` counts as ending with its paragraph.
     """
     parts: list[str] = []
     copied = 0
@@ -109,7 +109,10 @@ _NAMES_AN_ERROR: Final = re.compile(r"error|exception|panic|fatal|fault", re.IGN
 
 
 def _with_short_code(lines: Sequence[str]) -> Iterator[str]:
-    """Shortens fenced code blocks to their first lines and lines that name an error; not unclosed ones."""
+    """Shortens fenced code blocks to their first lines and lines that name an error.
+
+    A block without a closing fence is kept as it is.
+    """
     block: list[str] = []
     fence = ""
     for line in lines:
@@ -128,7 +131,7 @@ def _with_short_code(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _short(code: Sequence[str]) -> Iterator[str]:
-    """The first lines of a block, then the first and the last of the other lines that name an error."""
+    """Yields the first CODE_LINES lines, then the first and the last other line that names an error."""
     lines = [line[:LINE_CHARACTERS] for line in code if _LETTER_OR_DIGIT.search(line)]
     errors = [
         number for number, line in enumerate(lines) if number >= CODE_LINES and _NAMES_AN_ERROR.search(line)
@@ -151,7 +154,7 @@ _TRACEBACK: Final = "Traceback (most recent call last)"
 def _without_frames(lines: Sequence[str]) -> Iterator[str]:
     """Removes the frames of stack traces, inside and outside of code.
 
-    The lines that name the exception stay.
+    The lines that name the exception are kept.
     """
     indent = -1  # of the first line of a Python traceback, while its frames are skipped
     for line in lines:
@@ -197,7 +200,7 @@ _ENTITIES: Final = {
 
 
 def _without_markup(text: str) -> str:
-    """Removes the markup of Markdown and HTML; the text inside it stays."""
+    """Removes the markup of Markdown and HTML and keeps the text inside it. URLs become `url`."""
     if "<" in text:
         text = _TAG.sub(" ", text)
     if "](" in text:
@@ -232,9 +235,9 @@ _LONG_NUMBER: Final = re.compile(r"\d(?<![\d.].)(?:\d*+\.)?+\d{4,}+(?!\.?\d)")
 
 
 def _without_numbers(text: str) -> str:
-    """Replaces hashes, memory addresses, dates, times and numbers of five digits or more by `0`: they rarely
-    repeat.
+    """Replaces hashes, memory addresses, dates, times and numbers of five digits or more by `0`.
 
-    Versions (1.2.3), codes (404) and years stay, because they are names.
+    Few of them occur in a second issue. Versions (1.2.3), codes (404) and years are kept, because they are
+    names.
     """
     return _LONG_NUMBER.sub("0", _HASH.sub("0", _DATE_OR_TIME.sub("0", text)))

@@ -1,4 +1,4 @@
-"""Padding: documents of different lengths as one array of ids."""
+"""Puts documents of different lengths into one array of ids, with padding."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy.typing as npt
 from pipeline.networks.shape import PAD
 
 Padding = Literal["pre", "post"]
-"""The side on which a document is padded, in Keras's terms: in front or at the end."""
+"""The side on which a document is padded, in Keras's terms: "pre" is in front, "post" is at the end."""
 
 
 def pad(documents: Iterable[Sequence[int]], count: int, length: int, side: Padding) -> npt.NDArray[np.int32]:
-    """(count, length): the ids of `count` documents, cut at the end and padded with PAD on `side`."""
+    """Returns (count, length): the ids of `count` documents, cut at the end or padded with PAD on `side`."""
     array = np.full((count, length), PAD, dtype=np.int32)
     for row, document in zip(array, documents, strict=True):
         ids = document[:length]

@@ -1,4 +1,4 @@
-"""Loads vocabularies from a batch of the lake."""
+"""Loads a model's vocabularies from a batch of the lake."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.text.vocabulary import Vocabularies
 
 
 def load_vocabularies(lake: Lake, manifest: Manifest) -> Vocabularies:
-    """The vocabularies in a batch of vocabularies or in a predictor's batch."""
+    """Loads the vocabularies from the batch `manifest`, either a batch of vocabularies or a predictor."""
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         for file in manifest.files:
             if file.name.endswith("_vocabulary.json"):

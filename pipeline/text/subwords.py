@@ -1,13 +1,14 @@
-"""The subword vocabulary, for text mixed with code: byte-pair encoding (Sennrich et al. 2016, "Neural Machine
-Translation of Rare Words with Subword Units") on bytes, as in GPT-2, so that every text can be encoded.
+"""The subword vocabulary, for text mixed with code.
 
-A text is split into words: a run of letters, of digits or of other characters, with the blank in front of it,
-or a line break. The bytes of a word are merged pair by pair, in the order in which the merges were learned. A
-unit that starts with a blank starts a word, so that joining units gives text again.
+It is byte-pair encoding (Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units")
+on bytes, as in GPT-2, so that every text can be encoded. A text is first split into words. A word is a run of
+letters, of digits or of other characters, with the blank in front of it, or a line break. Then the bytes of a
+word are merged pair by pair into units, in the order in which the merges were learned. A unit that starts
+with a blank starts a word, so that joining units gives text again.
 
-Ids: 0 is padding, 1 is unknown and never occurs, 2 is `_start_`, 3 is `_end_`, the 256 bytes follow from 4,
-then the merged units in order. Bodies and titles share one table, so that a network can copy from a body into
-its title.
+Ids: 0 is padding, 1 is unknown and never occurs, 2 is `_start_`, 3 is `_end_`. The 256 bytes follow from 4
+on, then the merged units in order. Bodies and titles have the same ids, so that a network can copy from a
+body into its title.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ END_ID: Final = 3
 FIRST_UNIT: Final = 4
 BYTES: Final = 256
 MAX_TRAINING_ISSUES: Final = 100_000
-"""Issues that merges are learned from. Merges learned from a quarter as many issues split texts into as few
-units (within 0.1%). The texts are in memory at the same time and take about 65 MB."""
+"""Maximum number of issues that merges are learned from. A quarter of it would suffice: texts are then split
+into as few units (within 0.1%). The texts are in memory at the same time and take about 65 MB."""
 MAX_UNIT_BYTES: Final = 16
-"""A longer unit is a phrase of some issue template."""
+"""Maximum length of a unit. Longer units would be phrases of issue templates."""
 CACHED_WORDS: Final = 200_000
-"""Words whose ids are cached, in about 60 MB: a worker encodes the same words again and again."""
+"""Maximum number of words whose ids are cached, in about 60 MB. Workers encode the same words many times."""
 
 _WORDS: Final = re.compile(
     rf"\n| ?[^\W\d_]{{1,32}}| ?\d{{1,8}}| ?(?:[^\w\s{JOINER}]|_){{1,8}}"
@@ -49,14 +50,17 @@ _FIELDS: Final = {"length", "merges", "start_end"}
 
 
 def _use_one_thread() -> None:
-    """Titler runs one process per core already, and the library's threads would not survive a fork."""
+    """Makes the library tokenizers use one thread, unless TOKENIZERS_PARALLELISM is set.
+
+    Titler already runs one process per core, and the library's threads would not survive a fork.
+    """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def split_words(prepared: str) -> list[str]:
-    """The words of a text that `prepare` returned, each with the blank in front of it.
+    """Splits a text that `prepare` returned into words, each with the blank in front of it.
 
-    A character stands for a UTF-8 byte.
+    In the words a character stands for a UTF-8 byte.
     """
     words = _WORDS.findall(f" {prepared}".replace("\n", "\n "))
     return words if prepared.isascii() else [word.encode().decode("latin-1") for word in words]
@@ -64,20 +68,19 @@ def split_words(prepared: str) -> list[str]:
 
 @dataclass(frozen=True)
 class BytePairEncoding:
-    """The learned merges: `merges[i]` are the two units that are merged into one, in the order of merging.
+    """A byte-pair encoding: an ordered list of merges. Each of `merges` is a pair of units that become one.
 
-    A unit is written as a string in which each character stands for a byte (Latin-1).
+    A unit is a string in which each character stands for a byte (Latin-1).
     """
 
     merges: tuple[tuple[str, str], ...]
 
     @classmethod
     def fit(cls, prepared: Iterable[str], max_units: int) -> BytePairEncoding:
-        """Learns merges from texts that `prepare` returned, up to `max_units` units including the 256 bytes.
+        """Learns merges from texts that `prepare` returned. The same texts always give the same merges.
 
-        Deterministic.
-
-        Raises UsageError if there is nothing to merge, or if `max_units` has no room for more than the bytes.
+        There are at most `max_units` units, including the 256 bytes. Raises UsageError if there is nothing to
+        merge, or if `max_units` leaves no room for more than the bytes.
         """
         _use_one_thread()
         engine = Tokenizer(models.BPE())
@@ -93,8 +96,8 @@ class BytePairEncoding:
         merges = json.loads(engine.to_str())["model"]["merges"]
         if not merges:
             raise UsageError(
-                f"No pair of bytes occurs twice in the texts, or {max_units} units leave no room beyond the "
-                f"{BYTES} bytes.",
+                f"No subword can be learned: no pair of bytes occurs twice, or {max_units} units "
+                f"leave no room besides the {BYTES} bytes.",
                 "See which days have trainable issues (titler status), "
                 "or raise the limit:  TITLER_TEXT__SUBWORDS=8000",
             )
@@ -102,16 +105,16 @@ class BytePairEncoding:
 
     @cached_property
     def units(self) -> tuple[str, ...]:
-        """The units in the order of their ids, from FIRST_UNIT on."""
+        """The units in the order of their ids. The first one has the id FIRST_UNIT."""
         return tuple(dict.fromkeys((*_alphabet(), *(left + right for left, right in self.merges))))
 
     @property
     def size(self) -> int:
-        """The number of ids."""
+        """The number of ids: all units, and the four special ids."""
         return FIRST_UNIT + len(self.units)
 
     def encode(self, prepared: Sequence[str]) -> Iterator[list[int]]:
-        """The ids of texts that `prepare` returned, without `_start_` and `_end_`."""
+        """Yields the ids of each text that `prepare` returned, without `_start_` and `_end_`."""
         cache = self._cache
         for text in prepared:
             words = split_words(text)
@@ -152,10 +155,10 @@ def _alphabet() -> list[str]:
 
 @dataclass(frozen=True)
 class SubwordVocabulary:
-    """The ids of subwords, and the form of a document: `length` ids, padded at the end.
+    """A vocabulary of subwords, and the form of its documents: `length` ids, padded at the end.
 
-    A document that is too long loses its end, `_end_` included. With `start_end` every document is framed by
-    `_start_` and `_end_`.
+    If `start_end` is true, `_start_` and `_end_` are put around every document. A document that is too long
+    is cut at the end and loses its `_end_`.
     """
 
     encoding: BytePairEncoding
@@ -164,7 +167,7 @@ class SubwordVocabulary:
 
     @property
     def size(self) -> int:
-        """The number of ids: the units and the four ids before them."""
+        """The number of ids: all units, and the four special ids before them."""
         return self.encoding.size
 
     @property
@@ -178,7 +181,7 @@ class SubwordVocabulary:
         return END_ID
 
     def ids(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
-        """(n, length): the ids of n texts as their authors wrote them."""
+        """Encodes n texts, as their authors wrote them. Returns their ids (n, length)."""
         max_characters = (
             2 * MAX_UNIT_BYTES * self.length
         )  # of `length` units, with a JOINER after each character
@@ -188,11 +191,11 @@ class SubwordVocabulary:
         return pad(encoded, len(texts), self.length, "post")
 
     def has_known(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """(n,): whether a document of `ids` (n, length) has any unit."""
+        """Returns (n,): whether each document of `ids` (n, length) contains at least one unit."""
         return np.asarray((ids >= FIRST_UNIT).any(axis=1), dtype=np.bool_)
 
     def text_of(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> str:
-        """The text of one document's ids, up to `_end_` or padding, with single blanks.
+        """Decodes one document's ids, up to `_end_` or padding. Returns its text, with single blanks.
 
         Bytes that are not valid UTF-8 are left out. Raises UsageError for an id that is not in the
         vocabulary.
@@ -208,14 +211,14 @@ class SubwordVocabulary:
         return " ".join("".join(units).encode("latin-1").decode("utf-8", "ignore").split())
 
     def to_json(self) -> str:
-        """One JSON object in ASCII; equal vocabularies give the same text."""
+        """Returns the vocabulary as one JSON object in ASCII. Equal vocabularies give the same text."""
         return json.dumps(
             {"length": self.length, "start_end": self.start_end, "merges": self.encoding.merges}, indent=0
         )
 
     @classmethod
     def from_json(cls, text: str) -> SubwordVocabulary:
-        """Reads what `to_json` wrote. Raises LakeError for anything else."""
+        """Reads a vocabulary from the text that `to_json` returned. Raises LakeError for any other text."""
         try:
             fields = json.loads(text)
         except ValueError as error:
@@ -229,15 +232,18 @@ class SubwordVocabulary:
         merges, length, start_end = fields["merges"], fields["length"], fields["start_end"]
         if type(length) is not int or length < 1 or type(start_end) is not bool:
             raise LakeError(
-                f"A subword vocabulary has length {length!r}, start_end {start_end!r}, "
-                "expected a positive integer, true or false.",
+                f"A subword vocabulary has length {length!r} and start_end {start_end!r}, "
+                "expected a positive integer, and true or false.",
                 REPLACE_OR_RETRAIN,
             )
         return cls(BytePairEncoding(tuple(_check_merges(merges))), length, start_end)
 
 
 def _check_merges(merges: Any) -> Iterator[tuple[str, str]]:
-    """The merges of a file. Raises LakeError if one is not a pair of units that earlier merges made."""
+    """Yields the merges of a stored vocabulary. Raises LakeError if one is not a pair of existing units.
+
+    A unit exists if it is a byte, or if an earlier merge made it.
+    """
     units = set(_alphabet())
     if not isinstance(merges, list) or not merges:
         raise LakeError("A subword vocabulary has no list of merges, or an empty one.", REPLACE_OR_RETRAIN)
@@ -249,7 +255,7 @@ def _check_merges(merges: Any) -> Iterator[tuple[str, str]]:
         ):
             raise LakeError(
                 f"A subword vocabulary has {pair!r} as merge {number}, "
-                "expected two units that come before it.",
+                "expected two units that are bytes or come from earlier merges.",
                 REPLACE_OR_RETRAIN,
             )
         units.add(pair[0] + pair[1])
@@ -257,8 +263,8 @@ def _check_merges(merges: Any) -> Iterator[tuple[str, str]]:
 
 
 def unknown_id(number: int, size: int) -> UsageError:
-    """The error for an id that a vocabulary of `size` ids does not have."""
+    """Returns the error for an id that is not in a vocabulary of `size` ids."""
     return UsageError(
-        f"Id {number} in a document, where the vocabulary has 0 to {size - 1}.",
-        "The ids were made with another vocabulary: make them again with this one (titler vectorize).",
+        f"A document contains the id {number}, but the vocabulary has the ids 0 to {size - 1}.",
+        "The ids come from another vocabulary. Make them again with this one:  titler vectorize",
     )

@@ -1,11 +1,11 @@
-"""The word vocabulary: counting words, choosing the words that get an id, and the JSON file it is stored in.
+"""Counts words, chooses those that get an id, and stores the vocabulary of words as JSON.
 
-A model has two vocabularies, one for bodies and one for titles: both of words, or both of subwords
+A model has two vocabularies, one for bodies and one for titles. Both are of words, or both are of subwords
 (`pipeline.text.subwords`).
 
-Ids are those of ktext 0.40: 0 is padding, 1 is every word outside the vocabulary, and the vocabulary's words
-follow from 2, most frequent first, ties by first appearance in document order. Titles are framed by `_start_`
-and `_end_`, which are counted as words.
+Ids of words are those of the package ktext 0.40: 0 is padding, 1 is every word outside the vocabulary. The
+vocabulary's words follow from 2 on, most frequent first. Equally frequent words are in the order of their
+first appearance. Titles begin with `_start_` and end with `_end_`, which are counted as words.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ UNKNOWN_WORD: Final = "*unknown*"  # no token contains a `*`
 
 _FIELDS: Final = {"words", "length", "padding", "start_end"}
 _MAKE_AGAIN: Final = (
-    "A vocabulary belongs to its model: see which models are complete (titler status), "
+    "A vocabulary belongs to its model. See which models are complete (titler status), "
     "or make both again (titler vocab, titler train)."
 )
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How often words occur in a sequence of documents: `words[i]`, in order of first appearance, `counts[i]`
-    times.
+    """How often each word occurs in a sequence of documents.
 
-    `documents` is the number of documents. `first_document_words` is the number of distinct words of the
-    first one: it tells where `_start_` and `_end_`, which tokens do not contain, would have appeared first.
+    `words[i]` occurs `counts[i]` times; words are in the order of their first appearance. `documents` is the
+    number of documents. `first_document_words` is the number of distinct words in the first document;
+    `framed` needs it to insert `_start_` and `_end_` at the place of their first appearance.
     """
 
     words: tuple[str, ...]
@@ -58,14 +58,14 @@ class Counts:
 
     @classmethod
     def of(cls, token_lists: Sequence[Sequence[str]]) -> Counts:
-        """Counts documents, each a list of tokens, in document order."""
+        """Counts the words of documents, each of which is a list of tokens."""
         counter = Counter(chain.from_iterable(token_lists))
         first = len(set(token_lists[0])) if len(token_lists) else 0
         return cls(tuple(counter), tuple(counter.values()), len(token_lists), first)
 
     @classmethod
     def merge(cls, parts: Iterable[Counts]) -> Counts:
-        """The counts of all documents, from those of consecutive parts in document order. Associative."""
+        """Adds up the counts of consecutive parts of a sequence of documents. It is associative."""
         counter: Counter[str] = Counter()
         documents = first = 0
         for part in parts:
@@ -76,7 +76,7 @@ class Counts:
         return cls(tuple(counter), tuple(counter.values()), documents, first)
 
     def framed(self) -> Counts:
-        """The counts of the same documents with `_start_` in front of each and `_end_` behind."""
+        """Returns the counts of the same documents, each with `_start_` in front and `_end_` at the end."""
         if not self.documents:
             return self
         first = self.first_document_words
@@ -87,10 +87,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The ids of words, and the form of a document: `words[i]` has id i + 2, a document has `length` ids.
+    """A vocabulary of words, and the form of its documents. `words[i]` has the id i + 2.
 
-    `padding` is the side on which a document is padded. A document that is too long loses its end, `_end_`
-    included. With `start_end` every document is framed by `_start_` and `_end_`.
+    A document has `length` ids; `padding` is the side on which it is padded. If `start_end` is true,
+    `_start_` and `_end_` are put around every document. A document that is too long is cut at the end and
+    loses its `_end_`.
     """
 
     words: tuple[str, ...]
@@ -102,10 +103,10 @@ class Vocabulary:
     def fit(
         cls, counts: Counts, max_words: int, length: int, padding: Padding, start_end: bool
     ) -> Vocabulary:
-        """The `max_words` most frequent words of `counts`; with `start_end`, `_start_` and `_end_` are two of
-        them.
+        """Returns the vocabulary of the `max_words` most frequent words of `counts`.
 
-        Raises UsageError if the vocabulary would be empty, or too small to include `_start_` and `_end_`.
+        If `start_end` is true, `_start_` and `_end_` are two of these words. Raises UsageError if the
+        vocabulary would be empty, or too small to include `_start_` and `_end_`.
         """
         counts = counts.framed() if start_end else counts
         order = sorted(  # stable: ties stay in order
@@ -114,30 +115,30 @@ class Vocabulary:
         words = tuple(counts.words[position] for position in order[:max_words])
         if not words:
             raise UsageError(
-                f"The vocabulary is empty: {counts.documents} documents with {len(counts.words)} words, "
-                f"limit {max_words}.",
+                f"The vocabulary is empty: there are {counts.documents} documents with {len(counts.words)} "
+                f"distinct words, and at most {max_words} words may be in the vocabulary.",
                 "See which days have trainable issues:  titler status",
             )
         if start_end and not {START, END} <= set(words):
             raise UsageError(
-                f"{max_words} words are too few for titles: {START} or {END} is not among the most frequent.",
+                f"A vocabulary of {max_words} words is too small for titles: {START} or {END} is not in it.",
                 "Raise the limit:  TITLER_TEXT__TITLE_WORDS=4500",
             )
         return cls(words, length, padding, start_end)
 
     @property
     def size(self) -> int:
-        """The number of ids: the words, padding and unknown."""
+        """The number of ids: one per word, and those of padding and unknown words."""
         return len(self.words) + FIRST_WORD
 
     @property
     def start(self) -> int:
-        """The id of `_start_`. Raises KeyError if documents are not framed."""
+        """The id of `_start_`. Raises KeyError if `start_end` is false."""
         return self._id_of[START]
 
     @property
     def end(self) -> int:
-        """The id of `_end_`. Raises KeyError if documents are not framed."""
+        """The id of `_end_`. Raises KeyError if `start_end` is false."""
         return self._id_of[END]
 
     @cached_property
@@ -145,7 +146,7 @@ class Vocabulary:
         return {word: position for position, word in enumerate(self.words, FIRST_WORD)}
 
     def ids(self, token_lists: Sequence[Sequence[str]]) -> npt.NDArray[np.int32]:
-        """(n, length): the ids of n documents, each a list of tokens."""
+        """Encodes n documents, each a list of tokens. Returns their ids (n, length)."""
         id_of = self._id_of
         cut = (tokens[: self.length] for tokens in token_lists)
         framed = ([START, *tokens, END] for tokens in cut) if self.start_end else cut
@@ -153,20 +154,21 @@ class Vocabulary:
         return pad(ids, len(token_lists), self.length, self.padding)
 
     def has_known(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """(n,): whether a document of `ids` (n, length) has any word of the vocabulary; `_start_` and `_end_`
-        count.
+        """Returns (n,): whether each document of `ids` (n, length) contains any word of the vocabulary.
+
+        `_start_` and `_end_` count as words.
         """
         return np.asarray((ids > UNKNOWN).any(axis=1), dtype=np.bool_)
 
     def text_of(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> str:
-        """`words_of`, joined by blanks."""
+        """Decodes one document's ids to its words, joined by blanks; see `words_of`."""
         return " ".join(self.words_of(ids))
 
     def words_of(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> list[str]:
-        """The words of one document's ids, up to `_end_` or the padding at the end; id 1 becomes `*unknown*`.
+        """Decodes one document's ids, up to `_end_` or the padding at the end. Returns its words.
 
-        Padding in front and `_start_` are left out. Raises UsageError for an id that is not in the
-        vocabulary.
+        Id 1 becomes `*unknown*`. Padding in front and `_start_` are left out. Raises UsageError for an id
+        that is not in the vocabulary.
         """
         words: list[str] = []
         for number in map(int, ids):
@@ -184,7 +186,10 @@ class Vocabulary:
         return words
 
     def to_json(self) -> str:
-        """One JSON object in ASCII, one word per line; equal vocabularies give the same text."""
+        """Returns the vocabulary as one JSON object in ASCII, one word per line.
+
+        Equal vocabularies give the same text.
+        """
         return json.dumps(
             {
                 "length": self.length,
@@ -197,7 +202,7 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, text: str) -> Vocabulary:
-        """Reads what `to_json` wrote. Raises LakeError for anything else."""
+        """Reads a vocabulary from the text that `to_json` returned. Raises LakeError for any other text."""
         try:
             fields = json.loads(text)
         except ValueError as error:
@@ -208,25 +213,26 @@ class Vocabulary:
         words, start_end = fields["words"], fields["start_end"]
         length, padding = fields["length"], fields["padding"]
         if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
-            raise LakeError("A vocabulary's words are not a list of strings with at least one.", _MAKE_AGAIN)
+            raise LakeError("A vocabulary's words are not a list of strings, at least one.", _MAKE_AGAIN)
         if len(set(words)) != len(words):
-            raise LakeError("A vocabulary has a word twice, expected one id per word.", _MAKE_AGAIN)
+            raise LakeError("A vocabulary contains a word twice, expected one id per word.", _MAKE_AGAIN)
         valid_length = type(length) is int and length >= 1
         if not valid_length or padding not in ("pre", "post") or type(start_end) is not bool:
             raise LakeError(
-                f"A vocabulary has length {length!r}, padding {padding!r}, start_end {start_end!r}, "
-                "expected a positive integer, pre or post, true or false.",
+                f"A vocabulary has length {length!r}, padding {padding!r} and start_end {start_end!r}, "
+                "expected a positive integer, pre or post, and true or false.",
                 _MAKE_AGAIN,
             )
         if start_end and not {START, END} <= set(words):
-            raise LakeError(f"A vocabulary of titles lacks {START} or {END}.", _MAKE_AGAIN)
+            raise LakeError(f"A vocabulary of titles does not contain {START} or {END}.", _MAKE_AGAIN)
         return cls(tuple(words), length, padding, start_end)
 
 
 @dataclass(frozen=True)
 class Vocabularies:
-    """The two vocabularies that are stored with a model: both of words, or both of subwords with the same
-    encoding.
+    """The two vocabularies that are stored with a model, one for bodies and one for titles.
+
+    Both are of words, or both are of subwords with the same encoding.
     """
 
     body: Vocabulary | SubwordVocabulary
@@ -234,17 +240,21 @@ class Vocabularies:
 
     @property
     def units(self) -> Unit:
-        """What one id stands for."""
+        """What one id stands for: "words" or "subwords"."""
         return "subwords" if isinstance(self.body, SubwordVocabulary) else "words"
 
     @property
     def id(self) -> str:
-        """The first 12 hexadecimal digits of the SHA-256 of both as JSON: body, line break, title."""
+        """Identifies the vocabularies: 12 hexadecimal digits of the SHA-256 of their JSON.
+
+        The hashed text is the vocabulary of bodies, a line break and the vocabulary of titles.
+        """
         return hashlib.sha256(f"{self.body.to_json()}\n{self.title.to_json()}".encode()).hexdigest()[:12]
 
     def save(self, directory: Path) -> None:
-        """Writes `body_vocabulary.json` and `title_vocabulary.json` into `directory`, which is created if
-        missing.
+        """Writes `body_vocabulary.json` and `title_vocabulary.json` into `directory`.
+
+        The folder is created if it does not exist.
         """
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "body_vocabulary.json").write_text(self.body.to_json(), encoding="ascii")
@@ -252,9 +262,9 @@ class Vocabularies:
 
     @classmethod
     def load(cls, directory: Path) -> Vocabularies:
-        """Reads what `save` wrote.
+        """Reads the vocabularies that `save` wrote into `directory`.
 
-        Raises LakeError, naming the file, if one is missing or damaged or the two do not match.
+        Raises LakeError if a file is missing or damaged, or if the two vocabularies do not match.
         """
         body, title = _read(directory / "body_vocabulary.json"), _read(directory / "title_vocabulary.json")
         if (
@@ -265,14 +275,14 @@ class Vocabularies:
             return cls(body, replace(title, encoding=body.encoding))  # one object, so that both use one cache
         if isinstance(body, SubwordVocabulary) or isinstance(title, SubwordVocabulary):
             raise LakeError(
-                f"{directory}: the vocabularies of bodies and titles do not have the same subwords.",
+                f"{directory}: the vocabularies of bodies and titles do not consist of the same subwords.",
                 _MAKE_AGAIN,
             )
         return cls(body, title)
 
 
 def _read(path: Path) -> Vocabulary | SubwordVocabulary:
-    """Reads a vocabulary of either kind; only that of subwords has the field `merges`."""
+    """Reads a vocabulary of words or of subwords from a file. Only one of subwords has the field `merges`."""
     try:
         text = path.read_text(encoding="ascii")
         return SubwordVocabulary.from_json(text) if '"merges":' in text else Vocabulary.from_json(text)

@@ -68,4 +68,4 @@ def test_the_error_for_a_missing_package_names_it(package):
         except UsageError as error:
             print(error.message)
     """
-    assert python(code) == f"text.engine is ktext, and {package} is not installed."
+    assert python(code) == f"text.engine is ktext, but {package} is not installed."

@@ -94,17 +94,19 @@ def test_a_document_with_any_word_of_the_vocabulary_has_known_content():
 
 
 def test_an_id_of_another_vocabulary_is_an_error():
-    with pytest.raises(UsageError, match="Id 6 in a document, where the vocabulary has 0 to 5"):
+    with pytest.raises(UsageError, match="contains the id 6, but the vocabulary has the ids 0 to 5"):
         TITLE.words_of([2, 6])
 
 
 def test_documents_without_words_are_an_error():
-    with pytest.raises(UsageError, match="is empty: 2 documents with 0 words, limit 8"):
+    with pytest.raises(
+        UsageError, match="is empty: there are 2 documents with 0 distinct words, and at most 8 words"
+    ):
         fit([[], []], max_words=8)
 
 
 def test_too_few_words_for_start_and_end_are_an_error():
-    with pytest.raises(UsageError, match="2 words are too few for titles"):
+    with pytest.raises(UsageError, match="of 2 words is too small for titles"):
         fit([["a", "a", "a"]], max_words=2, start_end=True)
 
 
@@ -129,7 +131,7 @@ def test_a_vocabulary_is_restored_from_json(words, length, padding):
         ({"length": True}, "length True"),
         ({"padding": "both"}, "padding 'both'"),
         ({"start_end": 1}, "start_end 1"),
-        ({"start_end": True}, "lacks _start_ or _end_"),
+        ({"start_end": True}, "does not contain _start_ or _end_"),
         (
             {"engine": "x"},
             "has engine, length, padding, start_end, words, expected length, padding, start_end, words",
@@ -180,7 +182,7 @@ def test_subword_vocabularies_use_the_same_files_and_are_recognised(tmp_path):
 )
 def test_two_vocabularies_with_different_subwords_are_an_error(tmp_path, title):
     Vocabularies(SUBWORDS.body, title).save(tmp_path)
-    with pytest.raises(LakeError, match="bodies and titles do not have the same subwords"):
+    with pytest.raises(LakeError, match="bodies and titles do not consist of the same subwords"):
         Vocabularies.load(tmp_path)
 
 
