@@ -1,8 +1,9 @@
-"""The generated sample: hour files like GH Archive's, quirks included, with issues that a small network can
-learn from.
+"""Generates the sample: hour files like those of GH Archive, for tests and first tries without the Internet.
+
+The files have the quirks of the real ones. A small network can learn from their issues.
 
 All repositories, people and problems are invented. `planted.json`, next to the hour files, lists what was
-planted in them (near-duplicates, malformed lines and so on), for tests.
+planted in them (near-duplicates, malformed lines and so on), so that tests can check what was found.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from pipeline.sample.repositories_and_people import World
 MIN_ISSUES_PER_DAY, MAX_ISSUES_PER_DAY = (
     60,
     10_000,
-)  # fewer: some forms of issues would be missing; more: ids would run out
+)  # with fewer, some forms of issues would be missing; with more, ids would run out
 MALFORMED_LINES = (
     b'{"id":"99999999999","type":"PushEvent","actor":{"id":1,"login":"nobody-cut-off","url":"https://api.gith\n',
     b'{"id":"99999999998","type":"IssuesEvent","payload":{"action":"opened","issue":{"title":"cut off he\n',
@@ -39,10 +40,10 @@ MALFORMED_LINES = (
 
 @dataclass(frozen=True)
 class Sample:
-    """The output of `write`.
+    """Describes the sample that `write` wrote.
 
-    `events` counts the lines that are events, `issues` the distinct issues opened. `duplicates` are the
-    planted near-duplicates as (newer URL, older URL).
+    `files` is the number of hour files, `events` that of events in them, `issues` that of distinct issues.
+    `duplicates` are the planted near-duplicates as (newer URL, older URL).
     """
 
     directory: Path
@@ -60,20 +61,19 @@ def write(
     first_day: date = date(2024, 1, 1),
     issues_per_day: int = 600,
 ) -> Sample:
-    """Writes hour files for `days` days, `YYYY-MM-DD-H.json.gz`, and `planted.json`, the list of what was
-    planted in them.
+    """Writes hour files `YYYY-MM-DD-H.json.gz` for `days` days, and `planted.json`, the list of planted quirks.
 
     One hour of the last day has no file. Equal arguments give equal bytes. The same seed with a later first
-    day gives new issues of the same repositories, so a sample can be continued; `planted.json` then describes
+    day gives new issues of the same repositories, so a sample can be continued. `planted.json` then describes
     only the last call.
 
     Keys of planted.json: `days`; `duplicates` (newer URL, older URL); `missing_hours` and `malformed_hours`
-    ("2024-01-01-13"); `malformed_lines` (their number); `opened_twice` (URLs of issues with two opened
-    events, the second with another title); `opened_again_next_day` (those of them whose second event is on
-    the next day); `forms` (URLs by form, such as "null body").
+    ("2024-01-01-13"); `malformed_lines` (number of malformed lines); `opened_twice` (URLs of issues with two
+    opened events, the second with another title); `opened_again_next_day` (URLs of those issues whose second
+    opened event is on the next day); `forms` (URLs of issues by form, such as "null body").
 
-    Raises UsageError for fewer than one day, for an issues_per_day outside 60 to 10,000, and for a directory
-    that is a file or contains a file for the hour that must be missing.
+    Raises UsageError if `days` is less than 1, or if `issues_per_day` is not between 60 and 10,000. Also
+    raises it if `directory` is a file, or contains a file for the hour that must be missing.
     """
     _check_size(days, issues_per_day)
     random = Random(f"{seed}/{first_day}")
@@ -108,7 +108,7 @@ def write(
 
 
 def _planted(calendar: Calendar, dates: list[date], missing: datetime, malformed: datetime) -> dict[str, Any]:
-    """The content of planted.json."""
+    """Returns the content of planted.json."""
     return {
         "days": [day.isoformat() for day in dates],
         "duplicates": calendar.duplicates,
@@ -123,7 +123,9 @@ def _planted(calendar: Calendar, dates: list[date], missing: datetime, malformed
 
 def _check_size(days: int, issues_per_day: int) -> None:
     if days < 1:
-        raise UsageError(f"A sample needs at least 1 day, not {days}.", "titler sample DIR --days 2")
+        raise UsageError(
+            f"A sample needs at least 1 day, not {days}.", "For example:  titler sample DIR --days 2"
+        )
     if not MIN_ISSUES_PER_DAY <= issues_per_day <= MAX_ISSUES_PER_DAY:
         raise UsageError(
             f"{issues_per_day} issues per day: expected {MIN_ISSUES_PER_DAY} to {MAX_ISSUES_PER_DAY}."
@@ -142,7 +144,7 @@ def _prepare(directory: Path, missing: Path) -> None:
     if directory.exists() and not directory.is_dir():
         raise UsageError(
             f"{directory} is a file, expected a folder.",
-            "titler sample DIR, with a DIR that is empty or does not exist",
+            "Give a folder that is empty or does not exist:  titler sample DIR",
         )
     if missing.exists():
         raise UsageError(
@@ -153,7 +155,7 @@ def _prepare(directory: Path, missing: Path) -> None:
 
 
 def _lines(random: Random, events: Iterable[Event], first_id: int) -> dict[int, list[bytes]]:
-    """The lines by hour.
+    """Returns the lines of the hour files, by hour.
 
     Event ids increase with time. About half of the lines are ASCII, the others UTF-8.
     """

@@ -1,4 +1,4 @@
-"""The parts of issues that are not sentences: stack traces, logs, tables, code, steps to reproduce."""
+"""Generates the parts of sample issues that are not sentences: stack traces, logs, tables, code, steps."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ TRACES: dict[str, Callable[[Random, str, str], str]] = {
 
 
 def log(random: Random, lines: int) -> str:
-    """Lines of a log, about one second apart."""
+    """Generates lines of a log, about one second apart."""
     second = random.randrange(80_000)
     rows = []
     for _ in range(lines):
@@ -151,7 +151,7 @@ def fence(text: str, language: str = "") -> str:
 
 
 def table(random: Random) -> str:
-    """A Markdown table of timings."""
+    """Generates a Markdown table of timings."""
     rows = [
         f"| {random.choice(MODULES)} | {random.randrange(9000)} | {random.random():.3f} |"
         for _ in range(random.randint(2, 6))
@@ -160,7 +160,7 @@ def table(random: Random) -> str:
 
 
 def steps(random: Random) -> str:
-    """Steps to reproduce."""
+    """Generates the steps to reproduce a problem."""
     actions = (
         "open the settings",
         "start it with `--verbose`",

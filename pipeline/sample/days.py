@@ -1,4 +1,4 @@
-"""The events of a day: issues opened, their comments, closings and reopenings, and unrelated events."""
+"""Generates the events of a sample's days: opened issues, what follows on them, and unrelated events."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from pipeline.sample.issue_forms import FORMS, shuffled_forms
 from pipeline.sample.issue_problems import Problem, invent_new_problem, invent_problem
 from pipeline.sample.repositories_and_people import Repository, World
 
-NUMBERS_PER_DAY = (
-    100  # issue numbers start at this times the days since EPOCH, so that they increase from day to day
-)
+NUMBERS_PER_DAY = 100  # times the days since EPOCH: the first issue number of a day, so that numbers increase
 IDS_PER_DAY = 100_000
 EPOCH = date(2020, 1, 1)
 HOURLY_ACTIVITY = (
@@ -54,7 +52,7 @@ OPENED_TWICE_PER_DAY = 3  # issues per day
 
 @dataclass(frozen=True)
 class DuplicateCandidate:
-    """A problem that a later issue may repeat: the repository, voice and URL of its first issue."""
+    """A problem that a later issue may repeat, with the repository, voice and URL of its first issue."""
 
     problem: Problem
     repo: Repository
@@ -64,9 +62,9 @@ class DuplicateCandidate:
 
 @dataclass
 class Calendar:
-    """Generates one day after another, and carries events over to the next day.
+    """Generates one day after another. Follow-up events may be carried over to a later day.
 
-    No event may happen in the hour `missing`. `duplicates` (newer URL, older URL), `opened_twice` and
+    No event happens in the hour `missing`. `duplicates` (newer URL, older URL), `opened_twice` and
     `by_form` (form -> URLs) list what was planted.
     """
 
@@ -84,9 +82,9 @@ class Calendar:
     _counter: count[int] = field(default_factory=count)
 
     def day(self, day: date, issues: int, last: bool) -> list[Event]:
-        """The day's events in order of time, with `issues` new issues.
+        """Returns the events of `day` in order of time, with `issues` new issues.
 
-        Events that would happen after the `last` day are dropped.
+        `last` says whether it is the last day. Events that would happen after the last day are dropped.
         """
         issue_moments, noise_moments = self._moments(day, issues), self._moments(day, issues * 3)
         pull_moments = self._moments(day, issues // 2)
@@ -127,7 +125,7 @@ class Calendar:
         return not self.missing <= moment < self.missing + timedelta(hours=1)
 
     def _moments(self, day: date, number: int, earliest: datetime = datetime.min) -> list[datetime]:
-        """`number` distinct seconds of the day, sorted, after `earliest`, outside the missing hour."""
+        """Chooses `number` distinct seconds of the day after `earliest`, outside the missing hour; sorted."""
         midnight = datetime.combine(day, time())
         moments: set[datetime] = set()
         while len(moments) < number:
@@ -171,7 +169,7 @@ class Calendar:
         return issue
 
     def _follow(self, issue: Issue) -> Iterable[Event]:
-        """Comments, and for some issues a closing and a reopening."""
+        """Yields the comments on an issue and, for some issues, a closing and a reopening."""
         random, moment = self.random, issue.opened
         for _ in range(random.choices((0, 1, 2, 3, 4), (50, 25, 13, 8, 4))[0]):
             moment += timedelta(seconds=1 + int(random.expovariate(1 / 7200)))
@@ -184,7 +182,7 @@ class Calendar:
                 yield issue_event("reopened", issue, moment, issue.author)
 
     def _open_again(self, opened: list[Issue], day: date, last: bool) -> Iterable[Event]:
-        """Second `opened` events, with another title: some on the same day, one on the next day."""
+        """Yields second `opened` events with another title, some on the same day and one on the next day."""
         early = [issue for issue in opened[: len(opened) // 2] if issue.body]
         for place, issue in enumerate(self.random.sample(early, OPENED_TWICE_PER_DAY + (not last))):
             tomorrow = place == OPENED_TWICE_PER_DAY

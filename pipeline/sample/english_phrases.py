@@ -1,15 +1,15 @@
-"""The phrases of English issues: components, circumstances, feature requests, filler sentences.
+"""Phrases for English sample issues: components, circumstances, feature requests, filler sentences.
 
-`english_symptoms` has the problems.
+The module `english_symptoms` has the problems.
 
-Wordings have two voices: the even and the odd entries of a tuple. Two issues about the same problem in
-different voices have the same meaning but few words in common; so near-duplicates are planted. Every tuple
-therefore has at least two entries. The first entries of a table are the most frequent, so that a small
-network can learn them.
+Wordings have two voices: the even entries of a tuple are one voice, the odd entries the other. Two issues
+about the same problem in different voices have the same meaning but few words in common. In this way
+near-duplicates are planted. Every tuple therefore has at least two entries. The first entries of a table are
+chosen most often, so that a small network can learn them.
 
-Slots: {c} a component as named in titles, {b} as named in bodies, {when} a circumstance in a title, {long} in
-a body, {E} the name of an error, {wish} a requested feature, {want} the same in a body, {knob} a setting,
-{tool} another program.
+Slots in braces are filled in: {c} is a component as titles name it, {b} as bodies name it. {when} is a
+circumstance in a title, {long} in a body. {wish} is a requested feature in a title, {want} in a body. {E} is
+the name of an error, {knob} a setting, {tool} another program.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The bugs and requests of English issues, in two voices; `english_phrases` explains voices and slots."""
+"""Bugs and requests for English sample issues, in two voices. `english_phrases` explains voices and slots."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.sample.english_phrases import Words
 
 @dataclass(frozen=True)
 class Symptom:
-    """A bug or a request. `subject` is the kind of issue: bug, request, docs or question."""
+    """The wordings of one bug or request. `subject` is the kind of issue: bug, request, docs or question."""
 
     name: str
     subject: str

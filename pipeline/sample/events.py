@@ -1,4 +1,4 @@
-"""Events as in GH Archive since 2015: the envelope, and one payload per event type."""
+"""Generates events in the format of GH Archive since 2015: an envelope, and one payload per event type."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ API = "https://api.github.com"
 
 @dataclass
 class Issue:
-    """The current state of an issue; `comments` counts the comments so far."""
+    """The current state of an issue. `comments` is the number of comments so far."""
 
     id: int
     number: int
@@ -46,8 +46,9 @@ class Event:
     payload: Payload
 
     def line(self, event_id: int, ascii_only: bool) -> bytes:
-        """The event as a line of an hour file: in ASCII with `ascii_only`, or if it contains a lone
-        surrogate.
+        """Returns the event as a line of an hour file.
+
+        The line is ASCII if `ascii_only` is true or the event contains a lone surrogate, otherwise UTF-8.
         """
         value = {
             "id": str(event_id),
@@ -114,7 +115,7 @@ def issue_object(issue: Issue, moment: datetime, closed: bool = False) -> Payloa
 
 
 def issue_event(action: str, issue: Issue, moment: datetime, actor: Actor) -> Event:
-    """`action` is opened, closed or reopened."""
+    """Returns the event that an issue is opened, closed or reopened, as `action` says."""
     payload = {"action": action, "issue": issue_object(issue, moment, closed=action == "closed")}
     return Event(moment, "IssuesEvent", actor, issue.repo, payload)
 
@@ -125,7 +126,7 @@ def comment_text(random: Random) -> str:
 
 
 def comment_event(random: Random, issue: Issue, moment: datetime, actor: Actor) -> Event:
-    """A comment. As at GitHub, its payload contains the issue."""
+    """Returns the event of a comment on an issue. As on GitHub, its payload contains the issue."""
     issue.comments += 1
     comment_id = random.randrange(10**9, 2 * 10**9)
     comment = {
@@ -145,7 +146,7 @@ def sha(random: Random) -> str:
 
 
 def change(random: Random, repo: Repository) -> str:
-    """The subject of a commit or a pull request."""
+    """Generates the subject line of a commit or a pull request."""
     verb = random.choice(("Fix", "Refactor", "Speed up", "Test", "Document", "Clean up"))
     return f"{verb} {random.choice(tuple(COMPONENTS[repo.kind]))}"
 
@@ -173,7 +174,7 @@ def push(random: Random, repo: Repository, actor: Actor) -> Payload:
 
 
 def pull_request(random: Random, repo: Repository, actor: Actor, number: int, moment: datetime) -> Payload:
-    """The payload of an opened pull request; its action has the same name as that of an issue."""
+    """Generates the payload of an opened pull request. Its action is "opened", as for an issue."""
     return {
         "action": "opened",
         "number": number,

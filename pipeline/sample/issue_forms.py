@@ -1,6 +1,4 @@
-"""The forms of issues: plain sentences, a filled-in template, a stack trace, a bot's report, an empty body
-and others.
-"""
+"""Generates sample issues of different forms: plain sentences, a filled-in template, an empty body, ..."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from pipeline.sample.repositories_and_people import Repository
 
 @dataclass(frozen=True)
 class Text:
-    """An issue's title and body; `body` is None if GitHub's value is null."""
+    """The title and body of an issue. `body` is None if GitHub's value is null."""
 
     title: str
     body: str | None
@@ -27,7 +25,7 @@ Form = Callable[[Random, Problem, Repository, int], Text]
 
 
 def title_in_style(random: Random, writer: Writer, repo: Repository) -> str:
-    """A title in the style of the repository."""
+    """Returns a title in the style of the repository."""
     title = writer.title()
     if repo.habit == "tagged":
         tags = {"bug": "[BUG] ", "request": "[Feature] ", "docs": "[Docs] ", "question": "[Question] "}
@@ -38,7 +36,7 @@ def title_in_style(random: Random, writer: Writer, repo: Repository) -> str:
 
 
 def plain(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """A few sentences, sometimes followed by a stack trace."""
+    """Generates an issue of a few sentences, sometimes followed by a stack trace."""
     writer = Writer(random, problem, voice)
     body = " ".join([writer.opening(), *writer.extras(random.choice((1, 2, 2, 4)))])
     if problem.symptom.name in ("crash", "error") and random.random() < 0.5:
@@ -47,7 +45,7 @@ def plain(random: Random, problem: Problem, repo: Repository, voice: int) -> Tex
 
 
 def template(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """A filled-in issue template that still contains its comments."""
+    """Generates an issue from a filled-in template that still contains the template's comments."""
     writer = Writer(random, problem, voice)
     parts = [
         random.choice(
@@ -72,7 +70,7 @@ def template(random: Random, problem: Problem, repo: Repository, voice: int) -> 
 
 
 def code_and_trace(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Code and, for a crash or an error, its stack trace."""
+    """Generates an issue with code and, for a crash or an error, its stack trace."""
     writer = Writer(random, problem, voice)
     body = f"{writer.opening()}\n\n{fence(fill(random, CODE[repo.language]), repo.language.lower())}"
     if problem.symptom.subject == "bug":
@@ -81,7 +79,7 @@ def code_and_trace(random: Random, problem: Problem, repo: Repository, voice: in
 
 
 def with_log(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Sentences followed by a log, sometimes without a code fence."""
+    """Generates an issue of sentences and a log, sometimes without a code fence."""
     writer = Writer(random, problem, voice)
     lines = log(random, random.randint(3, 12))
     sentences = " ".join([writer.opening(), *writer.extras(1)])
@@ -106,7 +104,7 @@ def with_table(random: Random, problem: Problem, repo: Repository, voice: int) -
 
 
 def long_body(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Over 2,000 characters."""
+    """Generates an issue with a body of over 2,000 characters."""
     writer = Writer(random, problem, voice)
     body = (
         " ".join([writer.opening(), *writer.extras(3)]) + "\n\n" + fence(log(random, random.randint(35, 80)))
@@ -115,7 +113,7 @@ def long_body(random: Random, problem: Problem, repo: Repository, voice: int) ->
 
 
 def short_body(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """A body of one to five words."""
+    """Generates an issue with a body of one to five words."""
     return Text(
         title_in_style(random, Writer(random, problem, voice), repo),
         fill(random, random.choice(SHORT_BODIES)),
@@ -123,22 +121,22 @@ def short_body(random: Random, problem: Problem, repo: Repository, voice: int) -
 
 
 def poor_title(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """A title without information."""
+    """Generates an issue with a title that says nothing about its subject."""
     return Text(random.choice(POOR_TITLES), plain(random, problem, repo, voice).body)
 
 
 def null_body(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Only a title; the body is null."""
+    """Generates an issue with a title only; the body is null."""
     return Text(title_in_style(random, Writer(random, problem, voice), repo), None)
 
 
 def empty_body(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Only a title; the body is an empty string."""
+    """Generates an issue with a title only; the body is an empty string."""
     return Text(title_in_style(random, Writer(random, problem, voice), repo), "")
 
 
 def emoji(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Emoji before, between and after the words; some consist of several code points."""
+    """Generates an issue with emoji around and between the words. Some have several code points."""
     text = plain(random, problem, repo, voice)
     front, behind = (
         random.choice("\U0001f41b\U0001f525\u2728\U0001f680"),
@@ -148,7 +146,7 @@ def emoji(random: Random, problem: Problem, repo: Repository, voice: int) -> Tex
 
 
 def carriage_returns(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Windows line breaks and tabs."""
+    """Generates an issue with Windows line breaks and tabs."""
     text = template(random, problem, repo, voice)
     return Text(text.title, f"{text.body}\n\tregards".replace("\n", "\r\n"))
 
@@ -173,19 +171,19 @@ def addresses(random: Random, problem: Problem, repo: Repository, voice: int) ->
 
 
 def lone_surrogate(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Half of an emoji, as left by a client that cuts text by UTF-16 units."""
+    """Generates an issue with half of an emoji, as left by a client that cuts text by UTF-16 units."""
     text = plain(random, problem, repo, voice)
     return Text(text.title, f"{text.body} \ud83d")
 
 
 def nul(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """A U+0000 inside the body."""
+    """Generates an issue with a U+0000 inside the body."""
     text = plain(random, problem, repo, voice)
     return Text(text.title, f"{text.body}\nhexdump says: a\x00b")
 
 
 def bot(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """A bot's issue: always the same words."""
+    """Generates a bot's issue, which always has the same words."""
     package, old = (
         random.choice(("left-lantern", "kettle-core", "anvil", "pepper-http", "thimble")),
         problem.slots["old"],
@@ -215,7 +213,7 @@ def bot(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
 
 
 def in_other_language(language: str) -> Form:
-    """The form of issues in a language other than English."""
+    """Returns a function that generates issues in a language other than English."""
     language_texts = OTHER_LANGUAGES[language]
 
     def form(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
@@ -271,9 +269,9 @@ FORMS: dict[str, tuple[int, Form]] = {
 
 
 def shuffled_forms(random: Random, count: int) -> list[str]:
-    """`count` names of forms in their proportions, shuffled, each at least once.
+    """Returns `count` names of forms in random order, in the proportions of FORMS, each at least once.
 
-    `count` is at least len(FORMS).
+    `count` must be at least len(FORMS).
     """
     total = sum(parts for parts, _ in FORMS.values())
     names = [name for name, (parts, _) in FORMS.items() for _ in range(max(1, parts * count // total))]

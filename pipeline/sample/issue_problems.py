@@ -1,4 +1,4 @@
-"""The problem that an issue is about, and sentences about it in one of two voices."""
+"""Invents the problem that a sample issue is about, and writes sentences about it in one of two voices."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_ATTEMPTS = 50
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem as data: component (its name in titles), symptom, circumstance, and values for the slots."""
+    """A problem: component (its name in titles), symptom, circumstance, and values for slots in phrases."""
 
     component: str
     names: Words
@@ -40,7 +40,7 @@ class Problem:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """Two problems of one repository with the same identity are the same problem."""
+        """The problem's identity. Problems of one repository with equal identities are the same problem."""
         detail = {
             "wish": self.wish[0],
             "error": self.error[0],
@@ -51,12 +51,12 @@ class Problem:
 
 
 def zipf_choice(random: Random, options: Sequence[Option]) -> Option:
-    """A random option. The first is the most frequent, the n-th has 1/n of its probability (Zipf's law)."""
+    """Chooses an option at random. The n-th has 1/n of the probability of the first (Zipf's law)."""
     return random.choices(options, [1 / place for place in range(1, len(options) + 1)])[0]
 
 
 def invent_problem(random: Random, repo: Repository) -> Problem:
-    """A problem that fits the kind of repository."""
+    """Invents a problem that fits the kind of repository."""
     component, names = zipf_choice(random, tuple(COMPONENTS[repo.kind].items()))
     major, minor, patch = random.randint(0, 6), random.randint(1, 19), random.randint(0, 9)
     slots = {
@@ -79,7 +79,7 @@ def invent_problem(random: Random, repo: Repository) -> Problem:
 
 
 def invent_new_problem(random: Random, repo: Repository, used: set[tuple[str, tuple[str, str]]]) -> Problem:
-    """A problem that the repository has not had yet, unless it has had nearly all; `used` is added to."""
+    """Invents a problem that is new to the repository, unless it has had nearly all. Adds it to `used`."""
     for _ in range(MAX_ATTEMPTS):
         problem = invent_problem(random, repo)
         if (repo.name, problem.identity) not in used:
@@ -89,7 +89,7 @@ def invent_new_problem(random: Random, repo: Repository, used: set[tuple[str, tu
 
 
 def fill(random: Random, text: str, **slots: str) -> str:
-    """The text with its slots filled: by `slots`, and by random numbers, references and names."""
+    """Fills the slots of a text from `slots`, and with random numbers, references and names."""
     return text.format(
         **slots,
         n=random.choice((2, 3, 5, 8, 12, 30, 50, 90, 100, 500)),
@@ -100,13 +100,13 @@ def fill(random: Random, text: str, **slots: str) -> str:
 
 
 def capital(text: str) -> str:
-    """The text with a capital first letter (`str.capitalize` would lower the others)."""
+    """Makes the first letter a capital. (`str.capitalize` would also make the others lower case.)"""
     return text[:1].upper() + text[1:]
 
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes about one problem in one voice, 0 or 1: with even or odd wordings, see `english_phrases`."""
+    """Writes about one problem in one voice, 0 or 1; `english_phrases` explains voices."""
 
     random: Random
     problem: Problem
@@ -139,14 +139,14 @@ class Writer:
         return self._fill(self.pick(self.problem.symptom.titles))
 
     def opening(self) -> str:
-        """The sentence that states the problem."""
+        """Returns a sentence that states the problem."""
         return capital(self._fill(self.pick(self.problem.symptom.openings)))
 
     def expected(self) -> str:
         return self.pick(self.problem.symptom.expected)
 
     def extras(self, maximum: int) -> list[str]:
-        """Up to `maximum` sentences that add little information, as in real issues."""
+        """Returns up to `maximum` sentences that add little information, as in real issues."""
         return [
             capital(self._fill(text)) for text in self.random.sample(EXTRAS, self.random.randint(0, maximum))
         ]

@@ -1,8 +1,8 @@
 # ruff: noqa: RUF001 - letters of other alphabets are intended
-"""The phrases of issues in languages other than English: names of components, and pairs of title and body.
+"""Phrases for sample issues in other languages than English: names of components, pairs of title and body.
 
-{c} is a component. Per language all components are in the nominative and of one gender, so that they fit
-every sentence.
+{c} is replaced by the name of a component. All components of a language are in the nominative and of one
+gender, so that they fit every sentence.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class OtherLanguage:
-    """One language: components, then (title, first sentence of the body), then sentences that may follow."""
+    """One language's phrases: components, pairs (title, first sentence of the body), further sentences."""
 
     components: tuple[str, ...]
     problems: tuple[tuple[str, str], ...]

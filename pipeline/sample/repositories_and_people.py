@@ -1,4 +1,4 @@
-"""Invented repositories and people, with names that show that they are invented."""
+"""Invents repositories and people, with names that show that they are invented."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ BOTS = ("bumper-example[bot]", "nightly-example[bot]", "scanner-example[bot]", "
 
 @dataclass(frozen=True)
 class Actor:
-    """An account."""
+    """A GitHub account, of a person or a bot."""
 
     id: int
     login: str
@@ -87,7 +87,9 @@ class Actor:
 
 @dataclass(frozen=True)
 class Repository:
-    """`kind` is a key of COMPONENTS, `habit` the style of its titles, `first_number` the number of its first
+    """A GitHub repository.
+
+    `kind` is a key of COMPONENTS, `habit` the style of its titles, `first_number` the number of its first
     issue.
     """
 
@@ -104,7 +106,7 @@ class Repository:
 
 
 class World:
-    """Repositories (few active, many quiet), people and bots."""
+    """The repositories (few active, many quiet), people and bots of a sample."""
 
     def __init__(self, random: Random) -> None:
         kinds = tuple(COMPONENTS)
@@ -133,11 +135,11 @@ class World:
         self.bots = actors[PEOPLE:]
 
     def repository(self, random: Random) -> Repository:
-        """A random repository; active ones are more frequent."""
+        """Returns a random repository. Active ones are chosen more often."""
         return random.choices(self.repositories, cum_weights=self._busy)[0]
 
     def neighbour(self, random: Random, repo: Repository) -> Repository:
-        """Another repository of the same kind."""
+        """Returns another repository of the same kind."""
         return random.choice(
             [
                 candidate
