@@ -61,7 +61,7 @@ def write(
     first_day: date = date(2024, 1, 1),
     issues_per_day: int = 600,
 ) -> Sample:
-    """Writes hour files `YYYY-MM-DD-H.json.gz` for `days` days, and `planted.json`, the list of planted quirks.
+    """Writes hour files `YYYY-MM-DD-H.json.gz` for `days` days, and their quirks to `planted.json`.
 
     One hour of the last day has no file. Equal arguments give equal bytes. The same seed with a later first
     day gives new issues of the same repositories, so a sample can be continued. `planted.json` then describes
