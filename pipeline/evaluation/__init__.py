@@ -1,1 +1,4 @@
-"""How good a model is: its titles, its confidence, its embeddings. Arrays and texts in, scores out."""
+"""Measures how good a model is: its titles, its confidence and its embeddings.
+
+The functions take arrays and texts and return scores.
+"""

@@ -1,7 +1,7 @@
-"""What a confidence is worth: how the share of good titles grows with it, and the threshold below which to
-abstain.
+"""Measures how well a title's confidence separates good titles from poor ones, and chooses the confidence
+below which the model abstains.
 
-A title counts as good, `alike`, if its ROUGE-L against the author's title is over ROUGE_THRESHOLD.
+A title is good, or `alike`, if its ROUGE-L against the author's title is over ROUGE_THRESHOLD.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import numpy.typing as npt
 
 Numbers = npt.NDArray[np.float64]
 ROUGE_THRESHOLD = 30
-"""ROUGE-L, 0 to 100, over which a title counts as close to its author's: about one word in three is the same,
-in the same order."""
+"""A title whose ROUGE-L (0 to 100) is higher counts as good. It shares about one word in three with the
+author's title, in the same order."""
 BINS = 10
 FIFTHS = 5
 ALWAYS_ABSTAIN = 2.0
-"""A threshold above any confidence."""
+"""A threshold above any confidence, so that the model never shows a title."""
 
 
 @dataclass(frozen=True)
@@ -31,34 +31,36 @@ class ConfidenceBin:
     high: float
     titles: int
     confidence: float
-    """mean"""
+    """mean confidence of these titles"""
     alike: float
-    """share with ROUGE-L over ROUGE_THRESHOLD, 0 to 1"""
+    """share of these titles that are good, 0 to 1"""
 
 
 @dataclass(frozen=True)
 class ConfidenceScores:
-    """Scores over all titles that a model decoded, withheld or not. Shares are 0 to 1."""
+    """Scores of the confidence, over all titles that a model decoded, shown or withheld. Shares are 0 to 1."""
 
     alike: float
-    """share with ROUGE-L over ROUGE_THRESHOLD"""
+    """share of good titles"""
     alike_least_sure: float
-    """that share in the fifth with the lowest confidence"""
+    """share of good titles in the fifth of the titles with the lowest confidence"""
     alike_most_sure: float
-    """that share in the fifth with the highest confidence"""
+    """share of good titles in the fifth of the titles with the highest confidence"""
     auc: float
-    """probability that a title over ROUGE_THRESHOLD has a higher confidence than one that is not, ties count
-    half (Hanley and McNeil 1982): 0.5 is chance; also 0.5 if all titles are over it or none is"""
+    """probability that a good title has a higher confidence than a poor one; ties count half (Hanley and
+    McNeil 1982). 0.5 is chance, and also the value if all titles are good or all are poor"""
     calibration_error: float
-    """mean distance between a bin's mean confidence and its share, weighted by titles (Naeini 2015): 0 if the
-    confidence equals the probability"""
+    """mean difference between a bin's mean confidence and its share of good titles, weighted by the number of
+    titles (Naeini 2015); 0 if the confidence equals the probability of a good title"""
     titles: int
+    """number of titles"""
 
 
 def confidence_bins(confidences: Numbers, rouge: Numbers) -> list[ConfidenceBin]:
-    """Up to ten bins of equal width, lowest first, of confidences and ROUGE-L (n,). Empty bins are left out.
+    """Sorts n titles into ten bins of confidence, of equal width. Returns the non-empty bins, lowest first.
 
-    scikit-learn's `calibration_curve` does not count the titles of a bin.
+    `confidences` (n,) are 0 to 1, `rouge` (n,) are ROUGE-L, 0 to 100. scikit-learn's `calibration_curve` is
+    not used because it does not count the titles in a bin.
     """
     alike = rouge > ROUGE_THRESHOLD
     numbers = np.minimum((confidences * BINS).astype(int), BINS - 1)
@@ -72,9 +74,9 @@ def confidence_bins(confidences: Numbers, rouge: Numbers) -> list[ConfidenceBin]
 
 
 def score_confidence(confidences: Numbers, rouge: Numbers) -> ConfidenceScores:
-    """The scores of confidences and ROUGE-L (n,), n at least 1.
+    """Scores the confidences (n,) of titles whose ROUGE-L (n,) is known; n must be at least 1.
 
-    Titles of equal confidence are ordered by position: the earlier one counts as the less sure.
+    Of two titles with equal confidence, the earlier one counts as the one with the lower confidence.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -96,11 +98,10 @@ def score_confidence(confidences: Numbers, rouge: Numbers) -> ConfidenceScores:
 def abstention_threshold(
     confidences: Numbers | Sequence[Any], rouge: Numbers | Sequence[Any], precision: float
 ) -> float:
-    """The lowest confidence such that, of the titles with at least that confidence, a share of `precision` is
-    good.
+    """Returns the lowest confidence above which the share of good titles is at least `precision` (0 to 1).
 
-    Returns 0 if that holds for all titles, ALWAYS_ABSTAIN if it holds for no confidence. Titles of equal
-    confidence are shown or withheld together. `precision` is 0 to 1.
+    Titles with exactly that confidence count as shown. Returns 0 if all titles together reach `precision`,
+    and ALWAYS_ABSTAIN if no confidence does.
     """
     from sklearn.metrics import precision_recall_curve
 

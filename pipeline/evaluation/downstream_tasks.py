@@ -1,11 +1,10 @@
-"""What else an embedding is good for: small models on it, compared with the same models on a bag of words and
-with no model.
+"""Measures whether embeddings help in other tasks: small models that predict a fact about an issue from its
+embedding are compared with the same models on a bag of words, and with a constant prediction.
 
-The embedding is frozen; only the small model on top is trained. The bag of words is TF-IDF of the cleaned
-tokens of the same text (scikit-learn's, sublinear, tokens that occur in at least two documents). The floor,
-`majority`, predicts the majority class or the median of the training rows. The one regularisation parameter
-of a model is chosen on the training rows alone, by cross-validation with three folds in the order of the
-rows.
+The embedding is frozen; only the small model is trained. The bag of words is TF-IDF of the cleaned tokens of
+the same text (scikit-learn's, sublinear, tokens that occur in at least two documents). The method `majority`
+always predicts the majority class or the median of the training rows. Each model has one regularisation
+parameter. It is chosen on the training rows alone, by three-fold cross-validation without shuffling.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ Mask = npt.NDArray[np.bool_]
 Days = npt.NDArray[np.float64]
 Figures = dict[str, float | None]
 MIN_ROWS = 50
-"""Rows below which a task is skipped: its figures would say nothing."""
+"""A task with fewer rows is skipped, because its figures would say nothing."""
 MIN_ROWS_PER_SIDE = 10
-"""Rows that the training side and the test side of a split need."""
+"""Minimum number of training rows, and of test rows, in a split."""
 MIN_ROWS_PER_CLASS = 5
-"""Rows of either class that each side of a split needs."""
+"""Minimum number of rows of each class among the training rows, and among the test rows."""
 FOLDS = 3
 INVERSE_PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0)
 PENALTIES = (1.0, 10.0, 100.0, 1000.0, 10_000.0)
@@ -42,42 +41,45 @@ DAYS_FIGURES = ("median_absolute_error_days", "r2_log_days")
 
 @dataclass(frozen=True)
 class Features:
-    """n rows: the embeddings (n, hidden_size) and the cleaned tokens of the same texts."""
+    """The inputs of a task, n rows: embeddings (n, hidden_size), and the cleaned tokens of the same texts."""
 
     embeddings: npt.NDArray[np.float32]
     tokens: Sequence[Sequence[str]]
 
     def rows(self, mask: Mask) -> Features:
-        """The rows where `mask` (n,) is true."""
+        """Returns only the rows where `mask` (n,) is true."""
         tokens = [tokens for tokens, selected in zip(self.tokens, mask, strict=True) if selected]
         return Features(self.embeddings[mask], tokens)
 
 
 def class_shortage(labels: Mask, test: Mask) -> str:
-    """Why the classes of a split are too small to give figures; empty if they are not."""
+    """Returns why a split has too few rows of a class to be evaluated; empty if it has enough.
+
+    `labels` and `test` are (n,); `test` marks the test rows.
+    """
     for side, rows in (("training", ~test), ("test", test)):
         positives, negatives = int(labels[rows].sum()), int((~labels[rows]).sum())
         if min(positives, negatives) < MIN_ROWS_PER_CLASS:
             return (
                 f"{positives} positive and {negatives} negative {side} rows, "
-                f"at least {MIN_ROWS_PER_CLASS} of each are needed"
+                f"expected at least {MIN_ROWS_PER_CLASS} of each"
             )
     return ""
 
 
 def row_shortage(test: Mask) -> str:
-    """Why a split has too few rows to give figures; empty if it has enough."""
+    """Returns why a split has too few rows to be evaluated; empty if it has enough. `test` is its mask."""
     train_rows, test_rows = int((~test).sum()), int(test.sum())
     if min(train_rows, test_rows) >= MIN_ROWS_PER_SIDE:
         return ""
-    return f"{train_rows} training and {test_rows} test rows, at least {MIN_ROWS_PER_SIDE} of each are needed"
+    return f"{train_rows} training and {test_rows} test rows, expected at least {MIN_ROWS_PER_SIDE} of each"
 
 
 def classify(features: Features, labels: Mask, test: Mask) -> dict[str, Figures]:
-    """Logistic regression with balanced classes: CLASS_FIGURES on the `test` rows, 0 to 1, for each of
-    METHODS.
+    """Predicts a class with each of METHODS. Returns CLASS_FIGURES (0 to 1) on the test rows, by method.
 
-    `labels`, `test`: (n,), with no `class_shortage`. F1 is that of the positive class.
+    The model is a logistic regression with balanced classes. `labels` and `test` are (n,); the caller has
+    checked them with `class_shortage`. F1 is that of the positive class.
     """
     figures: dict[str, Figures] = {}
     for method, (train_rows, test_rows) in _inputs(features, test).items():
@@ -95,10 +97,10 @@ def classify(features: Features, labels: Mask, test: Mask) -> dict[str, Figures]
 
 
 def regress(features: Features, days: Days, test: Mask) -> dict[str, Figures]:
-    """Ridge regression of log(1 + days): DAYS_FIGURES on the `test` rows for each of METHODS.
+    """Predicts a number of days with each of METHODS. Returns DAYS_FIGURES on the test rows, by method.
 
-    `days`: (n,), 0 or more. `majority` predicts the median of the training rows. R² is 1 for a perfect
-    prediction and 0 for the mean of the test rows.
+    The model is a ridge regression of log(1 + days). `days` (n,) are 0 or more; `test` (n,) marks the test
+    rows. R² is 1 for a perfect prediction, and 0 for predicting the mean of the test rows.
     """
     figures: dict[str, Figures] = {}
     logs = np.log1p(days)
@@ -112,8 +114,9 @@ def regress(features: Features, days: Days, test: Mask) -> dict[str, Figures]:
 
 
 def _inputs(features: Features, test: Mask) -> Mapping[str, tuple[Any, Any]]:
-    """Per method the training rows and the test rows; scaling and vocabulary are fitted on the training rows
-    alone.
+    """Returns the training rows and the test rows by method.
+
+    The scaling and the bag of words are fitted on the training rows alone.
     """
     train_side, test_side = features.rows(~test), features.rows(test)
     scaler, bag_of_words = StandardScaler(), _bag_of_words()
@@ -127,7 +130,7 @@ def _inputs(features: Features, test: Mask) -> Mapping[str, tuple[Any, Any]]:
 
 
 def _bag_of_words() -> Any:
-    """TF-IDF of tokens; one column of zeros if no token occurs in two documents."""
+    """Returns a TF-IDF transformer of token lists. It gives one column of zeros if no token recurs."""
     with_empty_token = FunctionTransformer(  # scikit-learn refuses texts without words
         lambda texts: [["", *tokens] for tokens in texts]
     )

@@ -1,9 +1,9 @@
-"""How well embeddings find similar issues, measured without labels: the query is an issue's title, the answer
-its own body.
+"""Measures how well embeddings find similar issues. No labels are needed: the query is an issue's title, and
+the answer is the body of the same issue.
 
-Nobody has labelled which validation issues resemble each other, but the body that belongs to a title is
-known. So each title is embedded as `titler similar TEXT` embeds a text, and the rank of its own body among
-the bodies of all the issues is counted.
+Nobody has labelled which validation issues are similar, but the body that belongs to a title is known. So
+each title is embedded as `titler similar TEXT` embeds a text. Then all bodies are ordered by similarity to
+the title. The measure is the rank of the title's own body.
 """
 
 from __future__ import annotations
@@ -21,37 +21,40 @@ from pipeline.networks.bag_of_units import unit
 Ranks = npt.NDArray[np.int64]
 QUERIES_PER_BLOCK = 128
 TIE_TOLERANCE = 1e-6
-"""Similarities that differ by less count as equal: in float32 the same vector's similarity differs by a
-rounding error, depending on its position in a matrix."""
+"""Similarities that differ by less count as equal. In float32, rounding makes the similarity of equal vectors
+depend on their position in a matrix."""
 
 
 @dataclass(frozen=True)
 class RetrievalScores:
-    """Scores over queries."""
+    """Scores of retrieval, as means over all queries."""
 
     recall_at_1: float
-    """share of queries whose answer is the nearest, 0 to 1"""
+    """share of queries whose answer has rank 1, 0 to 1"""
     recall_at_5: float
+    """share of queries whose answer has a rank up to 5, 0 to 1"""
     recall_at_10: float
+    """share of queries whose answer has a rank up to 10, 0 to 1"""
     mrr: float
     """mean reciprocal rank, 0 to 1 (Voorhees 1999)"""
 
 
 def score_ranks(ranks: Ranks) -> RetrievalScores:
-    """The scores of ranks (n,), counted from 1."""
+    """Computes the scores from the ranks (n,) of the answers; ranks count from 1."""
     first, five, ten = (float(np.mean(ranks <= limit)) for limit in (1, 5, 10))
     return RetrievalScores(first, five, ten, mrr=float(np.mean(1 / ranks)))
 
 
 def embedding_ranks(queries: npt.NDArray[Any], answers: npt.NDArray[Any]) -> Ranks:
-    """(n,): the rank of `answers[i]` among all answers (n, size), ordered by their cosine with `queries[i]`.
+    """Returns (n,): the rank of `answers[i]` if all answers are ordered by their cosine with `queries[i]`.
 
-    Ranks count from 1. Ties take the worst rank, so that an embedding which is the same for every text gains
-    nothing by it. Raises TitlerError for values that are not finite.
+    `queries` and `answers` are embeddings (n, size). Ranks count from 1. Ties take the worst rank, so that an
+    embedding that is the same for every text gets the worst score. Raises TitlerError for values that are
+    not finite.
     """
     if not (np.isfinite(queries).all() and np.isfinite(answers).all()):
         raise TitlerError(
-            "An embedding has values that are not finite numbers.",
+            "The model's embeddings contain values that are not finite numbers.",
             "Train another model with a lower model.learning_rate.",
         )
     unit_queries, unit_answers = unit(queries), unit(answers)
@@ -59,10 +62,10 @@ def embedding_ranks(queries: npt.NDArray[Any], answers: npt.NDArray[Any]) -> Ran
 
 
 def tfidf_ranks(queries: Sequence[Sequence[str]], answers: Sequence[Sequence[str]]) -> Ranks:
-    """(n,): the floor that needs no model: the same ranks by the words that a title and a body share.
+    """Returns ranks like `embedding_ranks`, but ordered by the words that a title and a body share.
 
-    Similarity is the cosine of TF-IDF (Salton and Buckley 1988): of (1 + ln tf) (1 + ln((1 + n) / (1 + df)))
-    per word, where df is counted in the n answers.
+    They are a baseline that needs no model. Similarity is the cosine of TF-IDF vectors (Salton and Buckley
+    1988). A word has the weight (1 + ln tf) (1 + ln((1 + n) / (1 + df))), with df counted in the n answers.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import normalize
@@ -76,10 +79,10 @@ def tfidf_ranks(queries: Sequence[Sequence[str]], answers: Sequence[Sequence[str
 
 
 def _ranks(count: int, similarity: Callable[[slice], npt.NDArray[Any]]) -> Ranks:
-    """(count,): of each query the rank of the answer with its own number; ties take the worst rank.
+    """Returns (count,): for each query i the rank of answer i. Ties take the worst rank.
 
-    `similarity` gives the rows (queries of a block, answers); QUERIES_PER_BLOCK of them are in memory at a
-    time.
+    `similarity` computes the similarities (queries, answers) for a slice of queries. The slices have
+    QUERIES_PER_BLOCK queries, which limits the memory.
     """
     ranks = np.zeros(count, np.int64)
     for start in range(0, count, QUERIES_PER_BLOCK):

@@ -1,4 +1,4 @@
-"""How good titles are, compared with those that the authors wrote."""
+"""Scores predicted titles against those that the authors wrote."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ LEAD_WORDS = 15
 
 
 def lead(words: Sequence[str]) -> str:
-    """The floor that needs no model (Lead-15): a body's first LEAD_WORDS cleaned words as its title."""
+    """Returns a body's first LEAD_WORDS cleaned words as its title: a baseline without a model (Lead-15)."""
     return " ".join(words[:LEAD_WORDS])
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores over a list of titles.
+    """Scores of a list of titles against the authors' titles, the references.
 
-    ROUGE is the mean over titles of F1 with Porter stemming (Lin 2004, google-research's rouge-score). BLEU
-    is the corpus's (Papineni 2002, sacreBLEU with its 13a tokenizer). Both are 0 to 100 and ignore case. A
-    withheld title scores 0; so does any title whose reference has no letter of a to z and no digit, because
-    ROUGE has no other words.
+    ROUGE is F1 with Porter stemming (Lin 2004, google-research's rouge-score), as the mean over titles. BLEU
+    is computed over the whole list (Papineni 2002, sacreBLEU with its 13a tokenizer). Both are 0 to 100 and
+    ignore case. A withheld title has ROUGE 0. So has a title whose reference contains no letter a to z and no
+    digit, because ROUGE ignores all other characters.
     """
 
     rouge1: float
@@ -38,17 +38,17 @@ class Scores:
     exact_match: float
     """share of titles that equal the reference, ignoring case and white space at the ends, 0 to 1"""
     distinct: float
-    """distinct titles per title, 0 to 1: near 0 if the model gives every issue the same title"""
+    """number of distinct titles / number of titles; near 0 if the model gives every issue the same title"""
     mean_length: float
-    """words per title"""
+    """mean number of words in a title"""
     abstained: float
-    """share of withheld titles, which are empty, 0 to 1"""
+    """share of titles that the model withheld, which are empty, 0 to 1"""
     issues: int
-    """titles scored"""
+    """number of titles scored"""
 
 
 def rouge_l(predicted: Sequence[str], references: Sequence[str]) -> npt.NDArray[np.float64]:
-    """(n,): each title's own ROUGE-L against its reference, 0 to 100; see `Scores`."""
+    """Returns (n,): the ROUGE-L (0 to 100) of each title against its reference; see `Scores`."""
     scorer = RougeScorer(["rougeL"], use_stemmer=True)
     pairs = zip(predicted, references, strict=True)
     return np.array(
@@ -58,13 +58,14 @@ def rouge_l(predicted: Sequence[str], references: Sequence[str]) -> npt.NDArray[
 
 
 def score_titles(predicted: Sequence[str], references: Sequence[str]) -> Scores:
-    """Scores `predicted[i]` against `references[i]`.
+    """Scores each `predicted[i]` against `references[i]`. An empty title is one that the model withheld.
 
     Raises UsageError if both are empty or their lengths differ.
     """
     if len(predicted) != len(references) or not predicted:
         raise UsageError(
-            f"{len(predicted)} titles and {len(references)} references; expected equal numbers, at least one."
+            f"There are {len(predicted)} titles and {len(references)} references; "
+            "expected the same number of both, at least one."
         )
     count = len(predicted)
     pairs = list(zip(predicted, references, strict=True))

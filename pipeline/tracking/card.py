@@ -17,17 +17,19 @@ EXPERIMENT_TAGS = {
     "mlflow.experimentKind": "custom_model_development",
     NOTE_TAG: (
         "Titler's training runs: one run per model, with the model's name. A run's description says what the "
-        "model was trained on and how good its titles are.\n\nSort by `titles/rougeL` and compare it with "
-        "`titles/floor_rougeL` of the same run: a model below its floor is worse than copying the first "
-        "words of the body. `retrieval/recall_at_10` and its floor say the same of the embeddings. To "
-        "compare runs, select them and press *Compare*."
+        "model was trained on and how good its titles are.\n\nSort by `titles/rougeL`, the score of the "
+        "titles. Compare it with `titles/floor_rougeL` of the same run, the score of copying the first words "
+        "of the body: a model with a lower score is of no use. In the same way compare "
+        "`retrieval/recall_at_10`, the score of the embeddings, with `retrieval/floor_recall_at_10`, that of "
+        "counting shared words. To compare runs, select them and press *Compare*."
     ),
 }
-"""Without the first tag MLflow shows the experiment as generative AI, on an empty page of traces."""
+"""Tags of a new experiment. Without `mlflow.experimentKind` MLflow takes it for generative AI and opens an
+empty page of traces."""
 MODEL_NOTE = """Predicts the title of a GitHub issue from its body, with a confidence, and embeds the body.
 
-The alias `champion` is the version that nightly releases use; `previous` is the one before it.
-`titler promote MODEL` moves both.
+The alias `champion` marks the version that nightly releases use. `previous` marks the champion before it.
+`titler promote MODEL` moves both aliases.
 
     import mlflow
     mlflow.set_tracking_uri("ADDRESS")
@@ -43,7 +45,7 @@ CARD_ROWS = (
     ("R@10", "retrieval", "recall_at_10", ".3f"),
     ("MRR", "retrieval", "mrr", ".3f"),
 )
-"""The rows of a card's table: heading, the metric's group and name in the run, number format."""
+"""The rows of the score table in a card: heading, group and name of the metric in the run, number format."""
 USES = (
     "**Use it for** suggesting a title to the author or triager of an issue, and for finding similar issues. "
     "**Do not use it for** replacing an author's title without review, or for judging authors."
@@ -65,13 +67,16 @@ TEMPLATES = {
     "questions were used for training like any other text",
 }
 LOW_DISTINCT_SHARE = 0.1
-"""Share of distinct titles below which a card warns. Authors repeat few titles."""
+"""A card warns if the share of distinct titles is lower than this. Authors repeat few titles."""
 LOW_CONFIDENCE_AUC = 0.55
-"""AUC of the confidence up to which a card warns; 0.5 is chance."""
+"""A card warns if the AUC of the confidence is at most this; 0.5 is chance."""
 
 
 def card(run: RunData) -> str:
-    """A model's card in Markdown: summary (first line), training data, scores with floors, uses, limits."""
+    """Returns a model's card in Markdown: summary (first line), training data, scores, uses and limits.
+
+    The scores stand next to the floor: the score of a method that needs no model.
+    """
     parameters, metrics = run.params, run.metrics
     training = _training_data(parameters)
     if "titles/rougeL" not in metrics:
@@ -95,7 +100,7 @@ def card(run: RunData) -> str:
 
 
 def _training_data(parameters: Mapping[str, str]) -> str:
-    """What the model was trained on, and its size; empty if the run has not logged it yet."""
+    """Returns a paragraph on the training data and the network; empty if the run has not logged them."""
     if "train_issues" not in parameters:
         return ""
     data = (
@@ -117,12 +122,13 @@ def _summary(metrics: Mapping[str, float]) -> str:
     rouge, floor = metrics["titles/rougeL"], metrics["titles/floor_rougeL"]
     text = (
         f"ROUGE-L {rouge:.2f}, {_above(rouge, floor)} its floor of {floor:.2f} "
-        "(copying the body's first words)."
+        "(the score of copying the body's first words)."
     )
     if "retrieval/recall_at_10" in metrics:
         recall, floor = metrics["retrieval/recall_at_10"], metrics["retrieval/floor_recall_at_10"]
         text += (
-            f" R@10 {recall:.3f}, {_above(recall, floor)} its floor of {floor:.3f} (counting shared words)."
+            f" R@10 {recall:.3f}, {_above(recall, floor)} its floor of {floor:.3f} "
+            "(the score of counting shared words)."
         )
     return text
 
@@ -173,11 +179,12 @@ def _confidence(metrics: Mapping[str, float], precision: float) -> str:
     threshold = metrics["titles_confidence/abstain_below"]
     if threshold > 1:
         text += (
-            f" It ALWAYS abstains: no threshold reached model.abstain_precision, a share of {precision:.0%}."
+            f" It ALWAYS abstains: at no threshold were {precision:.0%} (model.abstain_precision) of the "
+            "remaining titles close."
         )
     elif threshold > 0:
         text += f" It abstains below a confidence of {threshold:.2f}"
-        text += f", chosen on these same issues for a share of {precision:.0%}." if precision else "."
+        text += f", chosen on these same issues so that {precision:.0%} are close." if precision else "."
     return text
 
 

@@ -1,4 +1,4 @@
-"""The figures of a run. Matplotlib is imported only when one is drawn."""
+"""Draws the figures of an MLflow run. Matplotlib is imported only when a figure is drawn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = Mapping[str, Any]
 
 
 class Epoch(Protocol):
-    """An epoch's numbers: any dataclass with these fields and further numbers."""
+    """The figures of a training epoch: any dataclass with a field `epoch`, a `group` and numeric fields."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -22,18 +22,18 @@ class Epoch(Protocol):
     def epoch(self) -> int: ...
     @property
     def group(self) -> str:
-        """The group that its numbers are logged in, except the validation numbers."""
+        """The MLflow metric group of the training figures. Validation figures have their own group."""
 
 
 class ValidatedEpoch(Epoch, Protocol):
-    """An epoch that was also measured on the validation issues."""
+    """The figures of an epoch that was also measured on the validation issues."""
 
     @property
     def validation_loss(self) -> float: ...
 
 
 def losses(history: Sequence[ValidatedEpoch]) -> Figure:
-    """Every loss by epoch, with the best epoch marked: the one with the lowest validation loss."""
+    """Draws every loss by epoch. A dotted line marks the epoch with the lowest validation loss."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -56,11 +56,11 @@ def losses(history: Sequence[ValidatedEpoch]) -> Figure:
 
 
 def confidence(bins: Sequence[Row]) -> Figure:
-    """Above: the share of titles close to their authors' by confidence. Below: the number of titles in each
-    bin.
+    """Draws how good titles are, by confidence.
 
-    `bins` have the keys low, high, titles, confidence and alike. A black line is a share's 95% interval. The
-    dotted line shows where the points of a calibrated confidence, one that equals the share, would lie.
+    The upper bars show the share of titles that are close to the authors', with its 95% interval in black.
+    The lower bars show the number of titles in each bin. A confidence is calibrated if it equals the share;
+    the bars then end at the dotted line. Each of `bins` has the keys low, high, titles, confidence, alike.
     """
     from matplotlib.figure import Figure
 
@@ -98,7 +98,10 @@ def confidence(bins: Sequence[Row]) -> Figure:
 
 
 def wilson_interval(share: float, count: int) -> tuple[float, float]:
-    """The 95% confidence interval of a share, 0 to 1, observed in `count` draws (Wilson 1927)."""
+    """Returns both ends of the 95% confidence interval of a share (0 to 1) observed in `count` draws.
+
+    Source: Wilson 1927.
+    """
     z = 1.96
     denominator = 1 + z * z / count
     middle = share + z * z / (2 * count)

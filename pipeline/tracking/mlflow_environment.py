@@ -1,4 +1,4 @@
-"""The environment variables that MLflow reads when it is imported."""
+"""Sets the environment variables that MLflow reads when it is imported."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ MLFLOW_ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
-"""MLflow sends no telemetry, prints nothing, and gives up on a server that does not answer within minutes."""
+"""Makes MLflow send no telemetry, print nothing, and give up sooner if a server does not answer."""
 
 
 def configure_mlflow() -> None:
-    """Sets MLFLOW_ENVIRONMENT in this process; a variable that is already set keeps its value.
+    """Sets MLFLOW_ENVIRONMENT in this process. A variable that is already set keeps its value.
 
-    Call it once when a process starts, before anything imports MLflow.
+    Call it when a process starts, before anything imports MLflow.
     """
     for name, value in MLFLOW_ENVIRONMENT.items():
         os.environ.setdefault(name, value)

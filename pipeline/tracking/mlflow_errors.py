@@ -1,4 +1,4 @@
-"""MLflow's errors as TitlerErrors, each with the next step."""
+"""Converts errors of MLflow to TitlerErrors that say what to do next."""
 
 from __future__ import annotations
 
@@ -16,23 +16,22 @@ _SCHEMA_MISMATCH = re.compile(r"database schema \(found version (\w+), but expec
 
 
 def mlflow_error(error: BaseException) -> TitlerError | None:
-    """What MLflow or its database raised, as a TitlerError; None for any other error."""
+    """Returns a TitlerError for an error that MLflow or its database raised; None for any other error."""
     if type(error).__module__.startswith(("mlflow.", "sqlalchemy.")):
         return explain("MLflow", error)
     return None
 
 
 def explain(server: str, error: BaseException) -> TitlerError:
-    """A TitlerError for `error`, which an operation on MLflow raised. `server` names MLflow, with its address
-    if known.
+    """Returns a TitlerError for `error`, which an operation on MLflow raised.
 
-    Recognises a locked database and a database of another MLflow version; anything else reads "does not
-    answer".
+    Its message begins with `server`, the name of MLflow with its address if known. It explains a locked
+    database and a database of another MLflow version. Otherwise it says that MLflow does not answer.
     """
     text = str(error) or type(error).__name__
     if "database is locked" in text:
         return TitlerError(
-            f"{server}: its database is locked: another process is writing to it, or has it open.",
+            f"{server}: its database is locked, because another process writes to it or has it open.",
             "Wait until that process ends, then run the same command again. "
             "If many processes write, start an MLflow server and set tracking.uri.",
         )
@@ -41,11 +40,11 @@ def explain(server: str, error: BaseException) -> TitlerError:
         if _is_in_installed_mlflow(version):
             return TitlerError(
                 f"{server}: its database is of an older MLflow (schema {version}, expected {expected}).",
-                "Copy the database, then: .venv/bin/mlflow db upgrade sqlite:///LAKE/mlflow.db",
+                "Make a copy of the database, then upgrade it: .venv/bin/mlflow db upgrade sqlite:///LAKE/mlflow.db",
             )
         return TitlerError(
             f"{server}: its database is of a newer MLflow (schema {version}, expected {expected}).",
-            "Install that MLflow, or use the copy from before the upgrade: "
+            "Install that version of MLflow, or use a copy of the database from before its upgrade:  "
             "TITLER_TRACKING__URI=sqlite:///COPY",
         )
     return TitlerError(
@@ -54,10 +53,9 @@ def explain(server: str, error: BaseException) -> TitlerError:
 
 
 def _is_in_installed_mlflow(schema_version: str) -> bool:
-    """Whether the installed MLflow has a migration to this schema, so that the schema is older than MLflow's
-    own.
+    """Returns whether the installed MLflow has a migration to this schema, which is therefore an older one.
 
-    Reads MLflow's migration files; does not import MLflow.
+    Reads the names in MLflow's migration files without importing MLflow.
     """
     spec = find_spec("mlflow")
     folders = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
@@ -69,10 +67,10 @@ def _is_in_installed_mlflow(schema_version: str) -> bool:
 
 
 def check_listening(address: str) -> None:
-    """Raises OSError if nothing listens at an http or https address. MLflow's own client would retry for
-    minutes.
+    """Raises OSError if no server listens at an http or https address.
 
-    Does nothing for an address that is reached over a proxy or has another scheme.
+    MLflow's own client would retry for minutes. An address that is reached over a proxy or has another
+    scheme is not checked.
     """
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -1,4 +1,4 @@
-"""MLflow's experiment with its runs, and the registered model with its versions and aliases."""
+"""Access to MLflow: the experiment with its runs, and the registered model with its versions and aliases."""
 
 from __future__ import annotations
 
@@ -42,18 +42,22 @@ REQUIREMENTS = (
     "unidecode",
     "more-itertools",
 )
-"""The installed packages that the registered model requires. Its own code is stored with it.
+"""The packages that the registered model requires, if they are installed. Titler's code is stored with it.
 
-The last three are for text.engine = ktext. ktext and textacy themselves are left out: ktext 0.40 pins keras
-2.2.4, and textacy 0.6.2 pins ftfy below 5 and numpy below 2, so pip cannot resolve them together. A model of
-that engine therefore loads only where Titler's own lock file, which overrides those pins, is installed.
+The last three are for text.engine = ktext. ktext and textacy themselves are left out, because pip cannot
+resolve them with the others: ktext 0.40 pins keras 2.2.4, and textacy 0.6.2 pins ftfy below 5 and numpy below
+2. Titler's lock file overrides those pins. A model with that engine loads only where the lock file is
+installed.
 """
 
 
 @dataclasses.dataclass(frozen=True)
 class Version:
-    """A version of the registered model: the model's name in the lake, the version's number, the run that
-    trained it."""
+    """A version of the registered model in MLflow.
+
+    `model` is the model's name in the lake, `version` the version's number. `run_id` is the MLflow run that
+    trained the model, `variant` the variant of its network.
+    """
 
     model: str
     version: str
@@ -64,8 +68,8 @@ class Version:
 class Tracking:
     """One experiment and one registered model, on an MLflow server or in a SQLite file.
 
-    `artifacts` is where a new experiment stores its files: a folder, or an address such as
-    gs://bucket/mlflow. MLflow is contacted on first use, not by the constructor.
+    A new experiment stores its files in `artifacts`: a folder, or an address such as gs://bucket/mlflow. The
+    constructor does not contact MLflow; the first use does.
     """
 
     def __init__(self, uri: str, experiment: str, model_name: str, artifacts: str) -> None:
@@ -76,11 +80,11 @@ class Tracking:
 
     @contextmanager
     def training_run(self, name: str, parameters: Row, tags: Mapping[str, str]) -> Iterator[Run]:
-        """The run of the model `name`. Ends as FINISHED; on an exception as FAILED, on an interrupt as
-        KILLED.
+        """Yields the MLflow run of the model `name`. Use it in a `with` statement around the training.
 
-        Resumes an existing run of that name with the same parameters, so that a killed training stays one
-        run.
+        If a run of that name with the same parameters exists, it is resumed, so that a killed training stays
+        one run. At the end the run gets the status FINISHED; after an exception FAILED, after an interrupt
+        KILLED.
         """
         from mlflow.entities import Param, RunTag
 
@@ -99,10 +103,10 @@ class Tracking:
         self._client.set_terminated(run_id, "FINISHED")
 
     def _resume_run(self, name: str, parameters: Mapping[str, str]) -> str | None:
-        """Sets the existing run of `name` with these parameters to RUNNING and returns its id; None if there
-        is none.
+        """Sets an existing run of the model `name` to RUNNING and returns its id; None if no run fits.
 
-        A training that was killed early may have logged only some of its parameters.
+        A run fits if its parameters are among `parameters`: a training that was killed early may have logged
+        only some of them.
         """
         for run in self._client.search_runs([self._experiment_id()], f"tags.`{MODEL_TAG}` = '{name}'"):
             if run.data.params.items() <= parameters.items():
@@ -116,10 +120,10 @@ class Tracking:
         return str(run.info.run_id)
 
     def register(self, run_id: str, directory: Path, model: str) -> str:
-        """Registers the predictor in `directory` as the run's model and returns the version's number.
+        """Registers the predictor in the folder `directory` as a new version. Returns the version's number.
 
-        The model is stored as code (`pipeline/predictor/mlflow_model.py`) with files, without pickles. A run
-        has at most one version: if it has one already, that one is returned.
+        MLflow stores code (`pipeline/predictor/mlflow_model.py`) and files, no pickles. A run has at most one
+        version: if it has one already, the number of that version is returned.
         """
         for version in self._versions(f"run_id = '{run_id}'"):
             return str(version.version)
@@ -163,37 +167,39 @@ class Tracking:
             return str(mlflow.register_model(logged.model_uri, self.model_name, tags=tags).version)
 
     def write_card(self, run_id: str) -> None:
-        """Writes the model's card, from what the run has logged so far, as the description of the run and its
-        version."""
+        """Writes the model's card as the description of its run and of its version, if it has one.
+
+        The card (see `tracking.card`) contains what the run has logged so far.
+        """
         text = card(self._client.get_run(run_id).data)
         self._client.set_tag(run_id, NOTE_TAG, text)
         for version in self._versions(f"run_id = '{run_id}'"):
             self._client.update_model_version(self.model_name, version.version, text)
 
     def version_of(self, model: str) -> Version | None:
-        """A model's newest registered version; None if it has none."""
+        """Returns a model's newest registered version; None if it has none."""
         versions = self._versions(f"tag.`{MODEL_TAG}` = '{model}'")
         return _version(max(versions, key=lambda version: int(version.version))) if versions else None
 
     def champion(self) -> Version | None:
-        """The model that nightly releases use; None before the first promotion."""
+        """Returns the version that nightly releases use; None before the first promotion."""
         return self._by_alias(CHAMPION)
 
     def champion_and_previous(self) -> list[Version]:
-        """The champion and the champion before it; shorter if there is no champion or no previous one."""
+        """Returns the versions with the aliases `champion` and `previous`, as far as they exist."""
         return [version for alias in (CHAMPION, PREVIOUS) if (version := self._by_alias(alias)) is not None]
 
     def promote(self, model: str, because: str = "") -> str:
-        """Makes a model's newest version the champion, and the former champion `previous`. Returns the
-        version's number.
+        """Makes a model's newest version the champion. Returns the version's number.
 
-        `because`, if any, is stored in a tag of the version. Changes nothing if the version is the champion
-        already. Raises UsageError if the model has no version.
+        The former champion gets the alias `previous`. The reason `because`, if not empty, is stored in a tag
+        of the version. Nothing changes if the version is already the champion. Raises UsageError if the model
+        has no version.
         """
         version = self.version_of(model)
         if version is None:
             raise UsageError(
-                f"{model} has no version of {self.model_name!r} in MLflow at {self.uri}.",
+                f"{model} has no version of {self.model_name!r} registered in MLflow at {self.uri}.",
                 f"Train it:  titler train {model}",
             )
         champion = self.champion()
@@ -207,12 +213,12 @@ class Tracking:
         return version.version
 
     def run(self, run_id: str) -> Run:
-        """An existing run, finished or not, to log more in."""
+        """Returns an existing run, finished or not, so that more can be logged in it."""
         return Run(self._client, run_id)
 
     @cached_property
     def _client(self) -> MlflowClient:
-        """Raises TitlerError if MLflow does not answer: see `mlflow_errors.explain`."""
+        """MLflow's client. Raises TitlerError (see `mlflow_errors.explain`) if MLflow does not answer."""
         from mlflow import MlflowClient
 
         for library in ("mlflow", "alembic"):  # they log the traceback of every error that they raise
@@ -228,15 +234,17 @@ class Tracking:
         return client
 
     def _experiment_id(self) -> str:
-        """The id of the experiment, which is created if missing. Raises LakeError if it was deleted in
-        MLflow."""
+        """Returns the id of the experiment, which is created if it does not exist.
+
+        Raises LakeError if somebody deleted the experiment in MLflow.
+        """
         experiment = self._client.get_experiment_by_name(self.experiment)
         if experiment is None:
             return str(self._client.create_experiment(self.experiment, self._artifacts, tags=EXPERIMENT_TAGS))
         if experiment.lifecycle_stage != "active":
             raise LakeError(
                 f"MLflow's experiment {self.experiment!r} was deleted.",
-                "Choose another name:  TITLER_TRACKING__EXPERIMENT=titler2",
+                "Restore it in MLflow, or choose another name:  TITLER_TRACKING__EXPERIMENT=titler2",
             )
         for key, value in EXPERIMENT_TAGS.items():  # missing if somebody else created the experiment
             if key not in experiment.tags:
@@ -259,10 +267,10 @@ class Tracking:
 
 
 def open_tracking(settings: Settings, lake: Lake) -> Tracking:
-    """The experiment and the registered model that `settings.tracking` names; new artifacts go to `mlflow` in
-    the lake.
+    """Returns the experiment and the registered model that `settings.tracking` names.
 
-    Raises UsageError if tracking.uri has no default, because the lake is a bucket.
+    A new experiment stores its files in the folder `mlflow` of the lake. Raises UsageError if tracking.uri is
+    empty and the lake is a bucket.
     """
     names = settings.tracking
     return Tracking(settings.tracking_uri, names.experiment, names.model_name, lake.path("mlflow"))
@@ -281,7 +289,7 @@ def _open_sqlite(path: Path) -> None:
 
 
 def _requirements() -> list[str]:
-    """REQUIREMENTS with their installed versions; packages that are not installed are left out."""
+    """Returns "NAME==VERSION" for each of REQUIREMENTS that is installed."""
     requirements = []
     for name in REQUIREMENTS:
         try:

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """An MLflow run. It can be written to while the training runs and after it has finished."""
+    """An MLflow run. Metrics and files can be logged during the training and after its end."""
 
     def __init__(self, client: MlflowClient, run_id: str) -> None:
         self._client = client
         self.id = run_id
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Logs numbers by name. `step` is the epoch, 0 for numbers of the whole run."""
+        """Logs metrics by name. `step` is the epoch; 0 for metrics of the whole run."""
         from mlflow.entities import Metric
 
         milliseconds = int(time.time() * 1000)
@@ -34,12 +34,11 @@ class Run:
         )
 
     def log_epoch(self, epoch: Epoch) -> None:
-        """Logs an epoch's numbers as GROUP/NAME, or as validation/NAME if their name starts with
-        `validation_`.
+        """Logs an epoch's figures as metrics GROUP/NAME. A figure `validation_NAME` becomes validation/NAME.
 
-        MLflow shows one section per group. Validation is logged first because a comparison of runs shows
-        first what was logged first. The number of issues is left out: it is the same in every epoch, and a
-        parameter.
+        MLflow shows one section per group. Validation figures are logged first, because a comparison of runs
+        lists metrics in the order of logging. The number of issues is not logged: it is the same in every
+        epoch, and already a parameter of the run.
         """
         groups: dict[str, dict[str, float]] = {"validation": {}, epoch.group: {}}
         for name, value in dataclasses.asdict(epoch).items():
@@ -52,16 +51,15 @@ class Run:
         )
 
     def sum_over_epochs(self, name: str) -> float:
-        """The sum of a metric over the epochs.
+        """Returns the sum of the metric `name` over all epochs.
 
-        An epoch that was logged twice, because the training was killed and resumed, counts once, with its
-        later value.
+        A training that was killed and resumed may have logged an epoch twice. The later value counts.
         """
         by_epoch = {metric.step: metric.value for metric in self._client.get_metric_history(self.id, name)}
         return sum(by_epoch.values())
 
     def log_dataset(self, name: str, digest: str, **sizes: int) -> None:
-        """Logs the training data, for the column Dataset of MLflow's list of runs."""
+        """Logs name, digest and sizes of the training data, which MLflow shows in the column Dataset."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         source = json.dumps({"days": "days.json"})
@@ -71,20 +69,22 @@ class Run:
         )
 
     def log_loss_figure(self, history: Sequence[ValidatedEpoch]) -> None:
-        """Writes losses.png: every loss by epoch, with the best epoch marked."""
+        """Logs the artifact losses.png, a figure of every loss by epoch; see `figures.losses`."""
         self._client.log_figure(self.id, figures.losses(history), "losses.png")
 
     def log_confidence_figure(self, bins: Sequence[Row]) -> None:
-        """Writes confidence.png: how good titles are, by confidence; see `figures.confidence`."""
+        """Logs the artifact confidence.png, a figure of how good titles are; see `figures.confidence`."""
         self._client.log_figure(self.id, figures.confidence(bins), "confidence.png")
 
     def log_json(self, file: str, value: Row) -> None:
-        """Writes a JSON object as an artifact."""
+        """Logs a JSON object as the artifact `file`."""
         self._client.log_dict(self.id, dict(value), file)
 
     def log_table(self, file: str, rows: Sequence[Row]) -> None:
-        """Writes rows with the same keys as one of MLflow's tables, artifact `file`. Replaces a table of that
-        name."""
+        """Logs rows, which all have the same keys, as the artifact `file`, which MLflow shows as a table.
+
+        Replaces an existing table of that name.
+        """
         columns = list(rows[0]) if rows else []
         data = [[row[name] for name in columns] for row in rows]
         self._client.log_dict(self.id, {"columns": columns, "data": data}, file)
@@ -93,5 +93,5 @@ class Run:
             self._client.set_tag(self.id, "mlflow.loggedArtifacts", json.dumps([*tables, entry]))
 
     def log_folder(self, directory: Path, name: str) -> None:
-        """Copies a folder's files into the artifact folder `name`."""
+        """Logs the files of a folder as artifacts in the artifact folder `name`."""
         self._client.log_artifacts(self.id, str(directory), name)

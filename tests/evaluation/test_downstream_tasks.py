@@ -52,11 +52,11 @@ def test_days_are_predicted_as_logarithms_and_reported_in_days() -> None:
         ([True] * 5 + [False] * 5 + [True] * 5 + [False] * 5, ""),
         (
             [True] * 5 + [False] * 5 + [True] * 4 + [False] * 6,
-            "4 positive and 6 negative test rows, at least 5 of each are needed",
+            "4 positive and 6 negative test rows, expected at least 5 of each",
         ),
         (
             [True] * 10 + [False] * 10,
-            "10 positive and 0 negative training rows, at least 5 of each are needed",
+            "10 positive and 0 negative training rows, expected at least 5 of each",
         ),
     ],
 )
@@ -66,4 +66,4 @@ def test_a_side_with_too_few_rows_of_a_class(labels: list[bool], reason: str) ->
 
 def test_a_side_with_too_few_rows() -> None:
     assert row_shortage(np.arange(20) >= 10) == ""
-    assert row_shortage(np.arange(20) >= 11) == "11 training and 9 test rows, at least 10 of each are needed"
+    assert row_shortage(np.arange(20) >= 11) == "11 training and 9 test rows, expected at least 10 of each"

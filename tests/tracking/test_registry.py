@@ -215,8 +215,8 @@ def test_a_version_is_described_by_its_card_before_and_after_the_evaluation(regi
     card = str(registry.client.get_model_version("titler", version).description)
     assert registry.client.get_run(run.id).data.tags["mlflow.note.content"] == card
     assert card.splitlines() == [
-        "ROUGE-L 11.00, NOT above its floor of 12.00 (copying the body's first words). "
-        "R@10 0.250, NOT above its floor of 0.900 (counting shared words).",
+        "ROUGE-L 11.00, NOT above its floor of 12.00 (the score of copying the body's first words). "
+        "R@10 0.250, NOT above its floor of 0.900 (the score of counting shared words).",
         "",
         "Trained on **1,989 issues**, days 2015-06-01 to 2015-08-29 (90): network `gru`, hidden size 300, "
         "vocabularies of 8,002 body words and 3,346 title words.",
@@ -263,11 +263,12 @@ def test_a_version_is_described_by_its_card_before_and_after_the_evaluation(regi
         ),
         (
             {"titles_confidence/abstain_below": 2.0},
-            "It ALWAYS abstains: no threshold reached model.abstain_precision, a share of 60%.",
+            "It ALWAYS abstains: at no threshold were 60% (model.abstain_precision) of the remaining titles "
+            "close.",
         ),
         (
             {"titles_confidence/abstain_below": 0.4},
-            "It abstains below a confidence of 0.40, chosen on these same issues for a share of 60%.",
+            "It abstains below a confidence of 0.40, chosen on these same issues so that 60% are close.",
         ),
     ],
 )
