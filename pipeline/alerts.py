@@ -1,5 +1,7 @@
-"""Alerts: one message per event, sent by the notifier of the settings. A failure to send never fails the
-work."""
+"""Sends alerts: one message per event, to the log, a webhook or by email, as the setting `alerts.kind` says.
+
+If an alert cannot be sent, the command that sends it goes on.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,17 @@ from pipeline.settings import Alerts
 
 SENT_FILE = "alerts/sent.json"
 MAX_REMEMBERED = 1000
-"""Events whose alerts are remembered; older ones are forgotten."""
+"""Maximum number of events in SENT_FILE, the record of sent alerts. The oldest are removed."""
 TIMEOUT = 10  # seconds that a server may take to answer
 
 
 @dataclass(frozen=True)
 class Message:
-    """What happened, since when, where to look and what to type next. `next` may have several lines; `link`
-    may be empty."""
+    """The content of an alert.
+
+    `what` says in one line what happened, and `since` since when. `link` is a page with more information; it
+    may be empty. `next` has the commands to type next, on one or several lines.
+    """
 
     what: str
     since: str
@@ -40,23 +45,23 @@ class Message:
 
     @property
     def text(self) -> str:
-        """The message as text, one field per line. The first line alone says what happened."""
+        """The message as text, one field per line. The first line says what happened."""
         link = [f"Link:  {self.link}"] if self.link else []
         next_lines = "Next:  " + self.next.replace("\n", "\n       ")
         return "\n".join([self.what, f"Since: {self.since}", *link, next_lines])
 
 
 def now() -> str:
-    """The current time, as messages show it."""
+    """Returns the current time in the format of alerts: `2015-01-03 04:12 UTC`."""
     return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def send_once(lake: Lake, alerts: Alerts, message: Message, event: str) -> bool:
-    """Sends a message unless one was sent for its event before. Returns False if sending fails; the next call
-    tries again.
+    """Sends a message, unless one was sent for the same event before. Returns False if sending fails; the
+    next call tries again.
 
-    Also records that the alert of the failing task, `alerts.task`, was sent, so that one event is one
-    message.
+    Also marks the alert of the Airflow task that runs this command (`alerts.task`) as sent. So the failure of
+    that task does not send a second alert for the same event.
     """
     sent = _sent_events(lake)
     if event not in sent and not send(alerts, message):
@@ -66,7 +71,7 @@ def send_once(lake: Lake, alerts: Alerts, message: Message, event: str) -> bool:
 
 
 def alert_about_error(lake: Lake, alerts: Alerts, error: TitlerError) -> None:
-    """Sends an alert for an error that has an event."""
+    """Sends an alert for an error, once per event. Sends none if the error has no event."""
     if error.event:
         send_once(lake, alerts, Message(error.message, now(), alerts.link, error.hint), error.event)
 
@@ -74,7 +79,7 @@ def alert_about_error(lake: Lake, alerts: Alerts, error: TitlerError) -> None:
 def alert_about_days(lake: Lake, alerts: Alerts, health: Iterable[Mapping[str, Any]]) -> None:
     """Sends an alert for every day that is not complete, once per day and verdict. `health` are rows of
     source_health_v1."""
-    no_task = alerts.model_copy(update={"task": ""})  # no task fails because of such a day
+    no_task = alerts.model_copy(update={"task": ""})  # an incomplete day makes no Airflow task fail
     for row in health:
         day, verdict = str(row["day"]), row["verdict"]
         if verdict != "complete":
@@ -84,19 +89,19 @@ def alert_about_days(lake: Lake, alerts: Alerts, health: Iterable[Mapping[str, A
 
 
 def describe_day(row: Mapping[str, Any]) -> str:
-    """One line about a row of source_health_v1: `2015-01-03 is partial: 23 of 24 hours found`."""
+    """Returns one line about a row of source_health_v1: `2015-01-03 is partial: 23 of 24 hours found`."""
     hours = f" ({row['hours_found']} of 24 hours found)" if row["verdict"] == "collapsed" else ""
     return f"{row['day']} is {row['verdict']}: {row['reason']}{hours}"
 
 
 def was_sent(lake: Lake, event: str) -> bool:
-    """Whether an alert was sent for this event."""
+    """Returns whether an alert was sent for this event before."""
     return event in _sent_events(lake)
 
 
 def send(alerts: Alerts, message: Message) -> bool:
-    """Sends a message. If the notifier fails, prints one line without secrets on standard error and returns
-    False."""
+    """Sends a message; returns whether it was sent. If it cannot be sent, prints one line without secrets on
+    standard error."""
     try:
         {"log": _log, "webhook": _post, "email": _mail}[alerts.kind](alerts, message)
     except Exception as error:  # any failure: the work that the alert is about goes on
@@ -124,8 +129,8 @@ def _post(alerts: Alerts, message: Message) -> None:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: it would turn the POST into a GET, which the server answers with 200 without
-    taking the message."""
+    """Refuses redirects. Following one would turn the POST into a GET; the server would answer 200 although
+    it did not receive the message."""
 
     def redirect_request(
         self,
@@ -152,8 +157,8 @@ def _mail(alerts: Alerts, message: Message) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """The kind of failure in a few words. Contains nothing from the server or the address, which may hold
-    secrets."""
+    """Returns the kind of a failure in a few words. They contain no text from the server or the address,
+    which may hold secrets."""
     if isinstance(error, urllib.error.HTTPError):
         return f"HTTP {error.code}"
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, BaseException):
@@ -174,8 +179,10 @@ def _print_error(text: str) -> None:
 
 
 def _sent_events(lake: Lake) -> dict[str, str]:
-    """Events for which an alert was sent, with the time; empty if that cannot be read: twice is better than
-    never."""
+    """Returns the events for which an alert was sent, with the times.
+
+    Returns an empty dict if the record cannot be read: sending an alert twice is better than never.
+    """
     try:
         events = lake.get_json(SENT_FILE)
     except Exception as error:  # the alert may be about the lake itself

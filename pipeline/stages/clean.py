@@ -1,4 +1,4 @@
-"""clean: issues_v1 -> tokens_v1. One Dask task per Parquet file."""
+"""Stage `clean`: reads issues_v1 and writes tokens_v1, with one Dask task per Parquet file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.text.engine import Engine, tokenizer
 
 
 def clean_part(issues: pa.Table, engine: Engine) -> pa.Table:
-    """Turns issues into their tokens, row by row."""
+    """Returns the tokens of issues' bodies and titles, one row of tokens_v1 per row of issues_v1."""
     tokens = tokenizer(engine)
     return pa.table(
         {
@@ -31,7 +31,8 @@ def clean_part(issues: pa.Table, engine: Engine) -> pa.Table:
 
 
 def run(lake: Lake, settings: Settings, days: Sequence[str]) -> Outcome:
-    """Cleans the current issues of these days. Raises UsageError for a day that was not extracted."""
+    """Cleans the current issues of these days (YYYY-MM-DD); returns one batch per day. Raises UsageError for
+    a day that was not extracted."""
     batches = []
     for day in days:
         issues = lake.current(ISSUES.name, {"day": day})
@@ -42,7 +43,8 @@ def run(lake: Lake, settings: Settings, days: Sequence[str]) -> Outcome:
 
 
 def clean_batches(lake: Lake, settings: Settings, batches: Sequence[Manifest]) -> Outcome:
-    """Cleans these batches of issues, each into the partition of the same name."""
+    """Cleans these batches of issues; returns one batch of tokens_v1 per batch, in a partition of the same
+    name."""
     engine = settings.text.engine
     derivations = [
         Derivation(issues, issues.partition, (issues.digest,), {"engine": engine}) for issues in batches

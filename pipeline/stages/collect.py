@@ -1,4 +1,8 @@
-"""collect: removes what no retained release, no model in use and no current day refers to."""
+"""Stage `collect`: removes old releases and models, and batches that nothing uses any more.
+
+A batch is in use if a retained release or a model in use refers to it, or if it is the current batch of a
+day.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ from pipeline.settings import Settings
 from pipeline.tracking import open_tracking
 
 GRACE_PERIOD = timedelta(days=2)
-"""What is younger may still be in use by a running command."""
+"""Nothing younger than this is removed, because a running command may still use it."""
 TABLES_BY_DAY = (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name, QUARANTINE)
 TABLES_BY_OWNER = (
     VECTORS.name,
@@ -44,7 +48,7 @@ TABLES_BY_OWNER = (
 
 @dataclass(frozen=True)
 class Collected:
-    """What was removed."""
+    """What `collect` removed: the names of releases and models, and the number of batches."""
 
     releases: tuple[str, ...]
     models: tuple[str, ...]
@@ -52,11 +56,11 @@ class Collected:
 
 
 def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collected:
-    """Removes releases beyond `release.keep`, models that no retained release uses and that are neither
-    champion nor previous champion, and every batch that nothing refers to any more. Keeps what is younger
-    than GRACE_PERIOD.
+    """Removes old releases and models, and the batches that nothing refers to any more.
 
-    Holds the publish lock, so that nobody plans or publishes at the same time.
+    Keeps the current release and the `release.keep` - 1 that were current before it. Keeps the models of kept
+    releases, the champion and the previous champion. Keeps everything younger than GRACE_PERIOD. Holds the
+    publish lock, so that no release is planned or published at the same time.
     """
     now = now or datetime.now(UTC)
     with warehouse.connect(settings, "collect").exclusive_lock():
@@ -82,8 +86,10 @@ def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collecte
 
 
 def _sort_releases(lake: Lake, settings: Settings, now: datetime) -> tuple[list[Pinned], list[Pinned]]:
-    """The releases to keep, and those to remove. A young release that was never published may be in the
-    making."""
+    """Returns the releases to keep and the releases to remove.
+
+    Keeps a recent release that was never published, because a refresh may still be working on it.
+    """
     retained = set(retained_releases(lake, settings, reconcile_current(lake, settings)))
     keep: list[Pinned] = []
     remove: list[Pinned] = []
@@ -98,7 +104,8 @@ def _sort_releases(lake: Lake, settings: Settings, now: datetime) -> tuple[list[
 def _sort_models(
     lake: Lake, settings: Settings, releases: list[Pinned], now: datetime
 ) -> tuple[list[Pinned], list[Pinned]]:
-    """The models to keep, and those to remove."""
+    """Returns the models to keep and the models to remove. Keeps recent models, because a training may still
+    be working on them."""
     in_use = {release.plan.facts["model"] for release in releases}
     in_use |= {version.model for version in open_tracking(settings, lake).champion_and_previous()}
     keep: list[Pinned] = []
@@ -114,14 +121,14 @@ def _is_young(pinned: Pinned, now: datetime) -> bool:
 
 
 def _referenced_folders(pinned: Pinned) -> set[str]:
-    """The folders of all batches that a model or a release refers to."""
+    """Returns the folders of all batches that a model or a release refers to."""
     if not pinned.is_open():
         return set()
     plan = pinned.plan
     folders = {folder for day in plan.days for folder in (day.issues, day.tokens, day.health) if folder}
     if pinned.kind == "releases":
         folders.add(plan.facts["predictor"])
-    # Each table is read by name: a listing of a bucket may lack what was written just now.
+    # Each table's file is read by its name: a bucket's listing may lack files that were just written.
     for table in (*TABLES_BY_DAY, *TABLES_BY_OWNER):
         folders.update(pinned.members.folders(table))
     return folders

@@ -1,4 +1,4 @@
-"""embed: vectors_v1 -> embeddings_v1, with the model of the release."""
+"""Stage `embed`: reads vectors_v1 and writes embeddings_v1, with the model of the release."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from pipeline.predictor.predictor import Predictor
 
 
 def embed_part(vectors: pa.Table, predictor: Predictor) -> pa.Table:
-    """Turns padded ids into embeddings, row by row; all zeros if the model knows nothing of what it reads."""
+    """Returns the embedding of each row of padded ids. It is all zeros if no id of the row is in the model's
+    vocabulary."""
     bodies = list_matrix(vectors.column("body"), predictor.vocabularies.body.length)
     titles = list_matrix(vectors.column("title"), predictor.vocabularies.title.length)
     embeddings = predictor.embed_vectors(bodies, titles).astype(np.float16)
@@ -26,8 +27,8 @@ def embed_part(vectors: pa.Table, predictor: Predictor) -> pa.Table:
 
 
 def run(lake: Lake, release: Pinned) -> Outcome:
-    """Embeds the days that the model has not embedded yet. Raises UsageError if the release was not
-    vectorized."""
+    """Embeds the days of a release; returns one batch of embeddings_v1 per day. Days that its model has
+    already embedded are reused. Raises UsageError if the release was not vectorized."""
     facts = release.plan.facts
     days = [
         InferenceDay(

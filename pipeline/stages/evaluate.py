@@ -1,5 +1,7 @@
-"""evaluate: a model's titles on its held-out issues, compared with the titles their authors wrote; or on any
-file of issues."""
+"""Stage `evaluate`: compares a model's titles with the titles that authors wrote.
+
+It uses the model's held-out issues, or any file of issues.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +37,16 @@ from pipeline.text.engine import tokenizer
 from pipeline.tracking import Tracking, open_tracking
 
 EVALUATION = "evaluation"
+"""Name under which a model's figures are stored beside its plan (`evaluation.json`)."""
 RETRIEVAL_ISSUES = 10_000
-"""Most issues that retrieval is measured on; if more are held out, a sample with a fixed seed. Figures fall
-as candidates increase, so the cap also keeps figures of large months comparable."""
+"""Maximum number of issues on which retrieval is measured. If more are held out, a sample with a fixed seed
+is used. Recall falls as candidates increase, so the limit also keeps figures of large data sets
+comparable."""
 
 
 @dataclass(frozen=True)
 class HeldOutSet:
-    """The held-out issues of a model, with what several figures need of them."""
+    """The held-out issues of a model, and the columns of them that the figures need."""
 
     issues: Sequence[HeldOutIssue]
 
@@ -53,22 +57,25 @@ class HeldOutSet:
 
     @property
     def bodies(self) -> list[str]:
-        """The bodies as their authors wrote them."""
+        """The bodies as their authors wrote them, not cleaned."""
         return [issue.body for issue in self.issues]
 
     @property
     def retrieval_rows(self) -> npt.NDArray[np.int64]:
-        """The rows that retrieval is measured on."""
+        """The row numbers of the issues on which retrieval is measured."""
         return sample_rows(len(self.issues))
 
     def ranks(self, predictor: Predictor, predictions: HeldOutPredictions) -> Ranks:
-        """The rank of each issue's own body when its title is the query."""
+        """Returns the rank of each issue's own body among all bodies when the issue's title is the query."""
         rows = self.retrieval_rows
         queries = embed_queries(predictor, [self.issues[row].title for row in rows])
         return embedding_ranks(queries, predictions.embeddings[rows])
 
     def lexical_floor(self, predictor: Predictor) -> dict[str, float]:
-        """The same figures by words in common, as the predictor's engine cleans titles and bodies."""
+        """Returns the retrieval figures of the TF-IDF baseline, with keys that start with `floor_`.
+
+        Titles and bodies are cleaned by the predictor's engine.
+        """
         tokens, issues = tokenizer(predictor.engine), [self.issues[row] for row in self.retrieval_rows]
         ranks = tfidf_ranks(
             tokens([issue.title for issue in issues]), tokens([issue.body for issue in issues])
@@ -77,10 +84,10 @@ class HeldOutSet:
 
 
 def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
-    """Figures of the model, of the floors and of the champion on the same issues; stored with the model and
-    in MLflow.
+    """Evaluates the model on its held-out issues; returns the figures and sample titles.
 
-    Raises UsageError if the model was not trained.
+    The figures cover the model, the baselines without training and the champion, all on the same issues. They
+    are stored with the model and logged to MLflow. Raises UsageError if the model was not trained.
     """
     started = time.perf_counter()
     manifest = model.members[PREDICTOR][0]
@@ -121,8 +128,8 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
 def _champion_figures(
     lake: Lake, tracking: Tracking, model: Pinned, held_out: HeldOutSet, near: dict[str, Any]
 ) -> dict[str, Any]:
-    """The champion's name and ROUGE-L on the same issues; adds its recall@10 to `near`. Empty if `model` is
-    the champion."""
+    """Returns the champion's name and its ROUGE-L on the same issues, and adds its recall@10 to `near`.
+    Returns an empty dict if there is no champion, or if `model` is the champion."""
     champion = tracking.champion()
     if champion is None or champion.model == model.name:
         return {}
@@ -137,10 +144,10 @@ def _champion_figures(
 def _confidence_figures(
     predictor: Predictor, confidences: npt.NDArray[np.float64], rouge: npt.NDArray[np.float64]
 ) -> dict[str, Any]:
-    """How well the confidence predicts a good title; empty if no title was decoded.
+    """Returns figures of how well the confidence predicts a good title; empty if no title was decoded.
 
-    `alike_given` is the share with ROUGE-L above the threshold among the titles whose confidence is high
-    enough.
+    A title is good if its ROUGE-L is above ROUGE_THRESHOLD. `alike_given` is the share of good titles among
+    those that the model does not withhold; None if it withholds all.
     """
     if not len(confidences):
         return {}
@@ -180,23 +187,25 @@ def _log_evaluation(
 
 
 def sample_rows(count: int) -> npt.NDArray[np.int64]:
-    """The rows, in order, of `count` issues that retrieval is measured on: at most RETRIEVAL_ISSUES, always
-    the same ones."""
+    """Chooses at most RETRIEVAL_ISSUES of `count` issues on which to measure retrieval. Returns their row
+    numbers in order; the same `count` always gives the same rows."""
     if count <= RETRIEVAL_ISSUES:
         return np.arange(count)
     return np.sort(np.random.default_rng(0).choice(count, RETRIEVAL_ISSUES, replace=False))
 
 
 def champion_name(lake: Lake, settings: Settings) -> str:
-    """The champion's name. Raises UsageError if no model is champion."""
+    """Returns the name of the champion. Raises UsageError if no model is champion."""
     champion = open_tracking(settings, lake).champion()
     if champion is None:
-        raise UsageError("No model is champion yet.", "Train one, then: titler promote MODEL")
+        raise UsageError("No model is champion yet.", "Train a model, then: titler promote MODEL")
     return champion.model
 
 
 def evaluate_file(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> dict[str, Any]:
-    """Figures of a model, by default the champion, on a file of titles and bodies.
+    """Evaluates a model on a file of titles and bodies; returns the figures of its titles.
+
+    `name` is the model's name; None means the champion.
 
     Raises UsageError for a file that cannot be read as issues, for a model that was not trained, and if no
     model is champion.

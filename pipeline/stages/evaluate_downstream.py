@@ -1,8 +1,7 @@
-"""evaluate --downstream: what a model's embeddings say about issues besides their titles, on a file with
-labels and dates.
+"""`titler evaluate --downstream`: measures how well a model's embeddings predict labels and days open.
 
-An issue as GH Archive has it was just opened, so it has no labels and is not closed. Hence a file is read
-(`pipeline.source.issue_files`). Pull requests are left out.
+It reads a file of issues with labels and dates (`pipeline.source.issue_files`), because issues in the lake
+were just opened: they have no labels and are not closed. Pull requests are left out.
 """
 
 from __future__ import annotations
@@ -45,17 +44,18 @@ WORD = re.compile(r"[^\W\d_]+")
 BUG_WORDS = {"bug", "bugs", "defect", "defects", "regression", "regressions"}
 USELESS_WORDS = {"invalid", "spam", "question", "questions"}
 TEST_SHARE = 0.2
-"""The latest rows of a file that is split by time."""
+"""Share of rows that are for testing if a file is split by time: the latest ones."""
 SECONDS_PER_DAY = 24 * 3600.0
 ARTIFACT = "downstream.json"
 
 
 @dataclass(frozen=True)
 class Task:
-    """A question about issues.
+    """Something to predict about issues from their embeddings.
 
-    `value` answers it for an issue: True or False as a number, or days; None if the issue does not say.
-    `columns` names the columns that are needed.
+    `value` returns the true value for an issue: 1.0 or 0.0 for a class, or a number of days; None if the
+    issue does not tell. `columns` names the columns that it needs. `figures` names the figures that are
+    measured.
     """
 
     name: str
@@ -65,26 +65,30 @@ class Task:
 
 
 def has_label(labels: Sequence[str], words: set[str]) -> bool:
-    """Whether a label contains one of the words: `C-bug`, `type: bug`, `kind/regression`; not `not a bug`,
-    and not `debug`."""
+    """Returns whether a label contains one of the words, and not the word "not".
+
+    With the word `bug`, `C-bug` and `type: bug` match; `debug` and `not a bug` do not.
+    """
     label_words = [set(WORD.findall(label.lower())) for label in labels]
     return any(one_label & words and "not" not in one_label for one_label in label_words)
 
 
 def is_bug(issue: FileIssue) -> float | None:
-    """Whether a labelled issue is a bug."""
+    """Returns 1.0 if an issue has a label for bugs, otherwise 0.0; None if it has no labels."""
     return float(has_label(issue.labels, BUG_WORDS)) if issue.labels else None
 
 
 def is_useless(issue: FileIssue) -> float | None:
-    """Whether a labelled issue is useless. Issues that are known to be open are left out."""
+    """Returns 1.0 if an issue has a label such as `invalid`, `spam` or `question`, otherwise 0.0. Returns
+    None if it has no labels or is known to be open."""
     return (
         float(has_label(issue.labels, USELESS_WORDS)) if issue.labels and issue.closed is not False else None
     )
 
 
 def days_open(issue: FileIssue) -> float | None:
-    """How many days an issue was open."""
+    """Returns how many days an issue was open; None if a date is missing or if it was closed before it was
+    opened."""
     opened, closed = issue.time("created_at"), issue.time("closed_at")
     if opened is None or closed is None or closed < opened:
         return None
@@ -99,10 +103,12 @@ TASKS = (
 
 
 def run(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> dict[str, Any]:
-    """Per task its figures by each of METHODS, or under `skipped` why there are none; also logged to MLflow.
+    """Measures every task of TASKS on a file of issues; returns the figures, and logs them to MLflow.
 
-    The keys never change. Raises UsageError for a file that cannot be read as issues or has only pull
-    requests, for a model that was not trained, and if no model is champion.
+    `name` is the model's name; None means the champion. Each task has figures for each of METHODS; if a task
+    cannot be measured, its key `skipped` says why. The keys never change. Raises UsageError for a file that
+    cannot be read as issues or has only pull requests, for a model that was not trained, and if no model is
+    champion.
     """
     name = name or champion_name(lake, settings)
     manifest = Pinned(lake, "models", name).members[PREDICTOR][0]
@@ -127,8 +133,10 @@ def run(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> 
 
 
 def features_of(predictor: Predictor, issues: Sequence[FileIssue]) -> Features:
-    """The embeddings as a release has them, and the tokens of the same text: the body and, if the model reads
-    titles, the title."""
+    """Returns the embeddings that a release would have for these issues, and the tokens of the same text.
+
+    The text is the body and, if the model's embedding reads titles, also the title.
+    """
     titles, bodies = [issue.title for issue in issues], [issue.body for issue in issues]
     embeddings = predictor.embed_vectors(predictor.vectors(bodies), predictor.title_ids(titles))
     texts = bodies
@@ -138,11 +146,12 @@ def features_of(predictor: Predictor, issues: Sequence[FileIssue]) -> Features:
 
 
 def split(issues: Sequence[FileIssue], shortage: Callable[[Mask], str]) -> tuple[str, Mask, str]:
-    """How the issues are split, which are for testing and, if they cannot be split, why not.
+    """Splits issues into training and test issues.
 
-    By repository, as for training; otherwise by time, the latest for testing. Never at random: issues of one
-    repository and of one week reveal each other's answers. `shortage` says what is missing if the issues of
-    a mask are for testing, or an empty string.
+    Returns the kind of split, a mask of the test issues and, if the issues cannot be split, the reason.
+    Splits by repository, as for training; if that leaves too few issues on a side, by time, with the latest
+    for testing. A random split would leak: issues of one repository or one week resemble each other.
+    `shortage` returns what a test mask lacks, or an empty string if it lacks nothing.
     """
     reasons = []
     repos = {issue.repo for issue in issues}
@@ -163,7 +172,8 @@ def split(issues: Sequence[FileIssue], shortage: Callable[[Mask], str]) -> tuple
 
 
 def figures_of(task: Task, issues: Sequence[FileIssue], features: Features) -> dict[str, Any]:
-    """The task's figures on the issues that have an answer, or under `skipped` why there are none."""
+    """Measures one task on the issues that have a value for it. If that is impossible, the key `skipped` of
+    the result says why."""
     values = np.array([np.nan if (value := task.value(issue)) is None else value for issue in issues])
     has_value = ~np.isnan(values)
     answered = [issue for issue, selected in zip(issues, has_value, strict=True) if selected]
@@ -198,7 +208,7 @@ def figures_of(task: Task, issues: Sequence[FileIssue], features: Features) -> d
 
 
 def _log_figures(lake: Lake, settings: Settings, run_id: str, figures: dict[str, Any]) -> None:
-    """Logs the figures of every task as metrics and as a table of the model's run."""
+    """Logs the figures of every task to the model's MLflow run, as metrics and as a table."""
     rows = [
         {
             "file": figures["file"],

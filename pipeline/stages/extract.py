@@ -1,4 +1,7 @@
-"""extract: the hour files of a day -> issues_v1, source_health_v1 and the quarantine."""
+"""Stage `extract`: reads a day of GH Archive and writes issues_v1, source_health_v1 and the quarantine.
+
+The day comes from hour files or from BigQuery's table. Malformed lines go to the quarantine.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +29,15 @@ from pipeline.source.verdict_history import VerdictHistory, judge_day
 
 ROWS_PER_PART = 100_000
 DAYS_WORTH_A_CLUSTER = 29
-"""Days from which a local cluster pays off."""
+"""Number of days from which starting a local Dask cluster saves time."""
 
 
 class ExtractedDay(NamedTuple):
-    """A day's batch of issues, whether it is new, and, for a day that was not extracted again because the
-    source lost data, what the source still has."""
+    """The result of extracting one day: its batch of issues, and whether the batch is new.
+
+    If the day was not extracted again because the source has lost data, `still_available` says what the
+    source still has, such as "23 of the 24 hours". Otherwise it is empty.
+    """
 
     manifest: Manifest
     is_new: bool
@@ -39,15 +45,16 @@ class ExtractedDay(NamedTuple):
 
 
 def extraction_query(settings: Settings) -> warehouse.Query:
-    """`sql/extract_issues.sql` with the thresholds of the settings."""
+    """Returns the query of `sql/extract_issues.sql` with the thresholds for trainable issues from the
+    settings."""
     return warehouse.Query.from_file("extract_issues", **thresholds(settings.text))
 
 
 def batch_parameters(
     query: warehouse.Query, day_source: warehouse.SourceTable | hour_files.SourceDay
 ) -> dict[str, Any]:
-    """What a day's batch is made from: the query, and the hour files or the table rows that the source has of
-    the day."""
+    """Returns what a day's batch is made from, as the parameters of its key: the query, and the hour files or
+    the number of table rows that the source has for the day."""
     if isinstance(day_source, warehouse.SourceTable):
         made_of: dict[str, Any] = {"table": day_source.name, "table_rows": day_source.rows}
     else:
@@ -56,11 +63,11 @@ def batch_parameters(
 
 
 def lost_data(stored: Mapping[str, Any], available: Mapping[str, Any]) -> str:
-    """What the source still has of a day, if that is less than the day was extracted with; otherwise an empty
-    string.
+    """Returns what the source still has of a day, if that is less than it had when the day was extracted.
 
-    Both arguments are `batch_parameters`. If the query or the kind of source differs, they cannot be
-    compared, and nothing counts as lost.
+    Otherwise returns an empty string. Both arguments are results of `batch_parameters`: of the existing
+    batch, and of the source now. If the query or the kind of source differs, they cannot be compared, and
+    nothing counts as lost.
     """
     counted = ("hours", "table_rows")
     other_before, other_now = (
@@ -79,10 +86,10 @@ def lost_data(stored: Mapping[str, Any], available: Mapping[str, Any]) -> str:
 
 
 def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run_id: str) -> ExtractedDay:
-    """Extracts a day, unless its batch exists or the source has lost data since. `again` extracts it in any
-    case.
+    """Extracts a day, unless its batch exists or the source has lost data since it was extracted.
 
-    `run_id` identifies the command whose budget pays for queries.
+    `again` extracts the day in any case. `run_id` identifies the command whose BigQuery budget pays for the
+    queries.
     """
     connection = warehouse.connect(settings, "extract", run_id)
     day_source = connection.source_day(day) or hour_files.find_hours(settings.source.hours, day)
@@ -126,7 +133,7 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run_id: 
 def _write_issues(
     draft: Draft, extraction: warehouse.Extraction, settings: Settings
 ) -> tuple[int, dict[str, int]]:
-    """Writes the issues; returns how many are trainable, and why the others are not."""
+    """Writes the issues; returns how many are trainable, and for each reason how many are not."""
     limits = thresholds(settings.text)
     trainable, untrainable = 0, Counter(dict.fromkeys(REASONS, 0))
     for number, part in enumerate(split_into_parts(extraction.issues)):
@@ -137,7 +144,7 @@ def _write_issues(
 
 
 def _write_quarantine(lake: Lake, partition: dict[str, str], issues: Draft, malformed: pa.Table) -> str:
-    """Writes the malformed lines of a day; returns the folder of their batch."""
+    """Writes the malformed lines of a day as a batch of the quarantine; returns the batch's folder."""
     draft = lake.draft(QUARANTINE, partition, (), {"issues_batch": issues.batch_id})
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in malformed.to_pylist())
     draft.write_file("malformed.jsonl", lines.encode(errors="replace"), len(malformed))
@@ -145,7 +152,7 @@ def _write_quarantine(lake: Lake, partition: dict[str, str], issues: Draft, malf
 
 
 def split_into_parts(issues: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """The rows in tables of ROWS_PER_PART, so that no more of them are in memory."""
+    """Yields the rows in tables of ROWS_PER_PART, so that only one table is in memory at a time."""
     pending: list[pa.RecordBatch] = []
     rows = 0
     for batch in issues:
@@ -163,12 +170,12 @@ def split_into_parts(issues: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 def run(
     lake: Lake, settings: Settings, days: Sequence[date], *, again: bool = False
 ) -> tuple[Outcome, list[dict[str, Any]]]:
-    """Extracts the days that have no batch yet, or all of them with `again`; returns their batches and their
-    health.
+    """Extracts the days that have no batch yet, or all of them with `again`.
 
-    A day of which the source now has less than when it was extracted is left unchanged, unless `again` is
-    set. Raises SourceError if the source cannot be reached or is not GH Archive's, BudgetError if it would
-    cost too much.
+    Returns one batch per day, and one row of source_health_v1 per day. If the source now has less of a day
+    than when it was extracted, the existing batch is kept, unless `again` is set. Raises SourceError if the
+    source cannot be reached or does not have GH Archive's format, and BudgetError if BigQuery would bill more
+    than the budget allows.
     """
     extracted = map_shards(
         extract_day,

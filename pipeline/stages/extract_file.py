@@ -1,8 +1,8 @@
-"""extract --from-file: a file of titles and bodies -> issues_v1, in a partition of its own that days and
-releases never see.
+"""First stage of `titler train --from-file`: reads a file of titles and bodies and writes issues_v1.
 
-The partition is named by the file's content, so the same file is read once. A model that learns from the file
-pins this batch in the place of days. All later stages, beginning with `clean`, treat it like a day.
+The batch gets its own partition, which days and releases never read. The partition is named after the file's
+content, so the same file is read only once. A model that learns from the file uses this batch instead of
+days. All later stages, beginning with `clean`, treat it like a day.
 """
 
 from __future__ import annotations
@@ -30,15 +30,14 @@ from pipeline.source import issue_files
 from pipeline.source.trainable import REASONS, thresholds, untrainable_reason
 
 FORMAT = 1
-"""Part of the batch's key: a higher number reads every file again."""
+"""Part of the batch's key. Increase it when the conversion changes, so that every file is read again."""
 ROWS_PER_PART = 100_000
 NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass
 class _FileReader:
-    """Reads a file once and counts what it sees. With `by_row` every row counts as a repository of its
-    own."""
+    """Reads a file once and counts its rows. With `by_row`, every row counts as a repository of its own."""
 
     limits: dict[str, int]
     by_row: bool
@@ -48,8 +47,8 @@ class _FileReader:
     part_sizes: Counter[str] = field(default_factory=Counter)
 
     def rows(self, path: Path) -> Iterator[dict[str, Any]]:
-        """Rows of issues_v1, each issue once. The id is a hash of the issue's address or, if it has none, of
-        its text."""
+        """Yields rows of issues_v1; an issue that occurs twice is yielded once. Its id is a hash of its URL
+        or, if it has none, of its text."""
         for issue in issue_files.read(path):
             key = issue.url or _sha256(issue.title + "\0" + issue.body)
             issue_id = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") >> 1
@@ -78,25 +77,25 @@ class _FileReader:
 
     @property
     def lacks_a_part(self) -> bool:
-        """Whether there is nothing to learn from, or nothing to validate with."""
+        """Whether the training part or the validation part has no rows."""
         return not (self.part_sizes["train"] and self.part_sizes["validation"])
 
 
 def file_digest(path: Path) -> str:
-    """The SHA-256 of a file's content. Raises UsageError if it cannot be read."""
+    """Returns the SHA-256 of a file's content. Raises UsageError if the file cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror or error}.",
-            f"Give {issue_files.FORMATS} with a title and a body.",
+            f"Give a file of {issue_files.FORMATS} with a title and a body.",
         ) from None
 
 
 def model_name(settings: Settings, digest: str, variant: str | None, epochs: int | None) -> str:
-    """The name of the model of this file and these settings, so that the same command resumes or reuses
-    it."""
+    """Returns a model name derived from the file's content and the settings, so that the same command resumes
+    or reuses the same model."""
     network = {
         name: value
         for name, value in settings.model.model_dump().items()
@@ -107,11 +106,12 @@ def model_name(settings: Settings, digest: str, variant: str | None, epochs: int
 
 
 def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
-    """The file's batch of issues_v1, and whether it is new.
+    """Reads a file into a batch of issues_v1; returns the batch and whether it is new.
 
-    The rows are split by repository, like issues of days. If there are too few repositories for a training
-    and a validation part, every row counts as a repository of its own (figure `by_row`). Raises UsageError
-    for a file that cannot be read as issues, or that has too few trainable rows to be split.
+    The rows are split into training, validation and test part by repository, like issues of days. If there
+    are too few repositories for a training and a validation part, every row counts as a repository of its
+    own; then the figure `by_row` is True. Raises UsageError for a file that cannot be read as issues, or that
+    has too few trainable rows to be split.
     """
     digest = file_digest(path)
     partition = {"file": digest[:16]}
@@ -143,7 +143,8 @@ def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
 
 
 def pinned_file(issues: Manifest, tokens: Manifest) -> PinnedDay:
-    """What a model pins for a file, in the place of a day. It has no verdict."""
+    """Returns the entry for a user's file in a model's plan, where it takes the place of a day. It has no
+    verdict."""
     return PinnedDay(issues.day, issues.folder, tokens.folder, "", issues.digest, tokens.digest, "")
 
 
@@ -152,17 +153,18 @@ def _sha256(text: str) -> str:
 
 
 def _chunks(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """The rows in lists of ROWS_PER_PART."""
+    """Yields the rows in lists of at most ROWS_PER_PART."""
     while chunk := list(islice(rows, ROWS_PER_PART)):
         yield chunk
 
 
 def _too_few_rows(path: Path, reader: _FileReader) -> str:
+    """Returns the error message for a file without training rows or without validation rows."""
     sizes, rows = reader.part_sizes, len(reader.issue_ids)
     counts = [(name.replace("_", " "), count) for name, count in reader.untrainable.items() if count]
     reasons = ", ".join(f"{count:,} {name}" for name, count in counts)
     return (
         f"{path}: {sizes.total():,} of {rows:,} rows are trainable{f' (not: {reasons})' if reasons else ''}, "
         f"{sizes['train']:,} to learn from and {sizes['validation']:,} to validate with. "
-        "Both are needed: give at least some tens of rows."
+        "Both numbers must be above 0: give at least some tens of rows."
     )

@@ -1,4 +1,5 @@
-"""index: embeddings_v1 -> the release's Annoy index with its measured recall, and similar_issues_v1."""
+"""Stage `index`: reads embeddings_v1, writes a release's Annoy index and similar_issues_v1, and measures the
+index's recall."""
 
 from __future__ import annotations
 
@@ -21,14 +22,15 @@ from pipeline.releases.audit import check_recall
 from pipeline.settings import Index
 
 RECALL_QUERIES = 200
+"""Number of issues whose neighbours are searched to measure the recall."""
 
 
 def run(lake: Lake, release: Pinned, settings: Index) -> Manifest:
-    """Builds the release's index, once, and stores the neighbours of days that have none yet; returns the
-    index's batch.
+    """Builds the index of a release and stores the neighbours of days that have none yet.
 
-    Raises UsageError if the release was not embedded. Raises StoppedError if the recall is too low; no
-    neighbours are stored then.
+    Returns the batch of the index; an index that exists already is reused. Raises UsageError if the release
+    was not embedded. Raises StoppedError if the recall is below `index.min_recall`; then no neighbours are
+    stored.
     """
     plan, embeddings = release.plan, release.members[EMBEDDINGS.name]
     parameters = {"settings": settings.model_dump(), "superseded": plan.superseded}
@@ -59,7 +61,7 @@ def run(lake: Lake, release: Pinned, settings: Index) -> Manifest:
 
 
 def _store_neighbours(lake: Lake, release: Pinned, items: pa.Table, neighbours: OlderNeighbours) -> None:
-    """One batch of similar_issues_v1 per day: the existing one, or a new one."""
+    """Adds one batch of similar_issues_v1 per day to the release: the existing batch, or a new one."""
     facts = release.plan.facts
     parameters = {name: facts[name] for name in ("neighbours", "near_duplicate_distance")}
     item_days = items.column("day").to_numpy(zero_copy_only=False)

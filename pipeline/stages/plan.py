@@ -1,4 +1,7 @@
-"""plan: opens a release. The only stage that looks up what is current and which model is champion."""
+"""Stage `plan`: creates a release by recording the champion and the current batches of every cleaned day.
+
+All later stages read only what is recorded, so a backfill or a promotion in between changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,11 @@ from pipeline.tracking import Version, open_tracking
 
 @dataclass(frozen=True)
 class PlanOutcome:
-    """The plan of the release that was opened, or the reason why none was.
+    """The plan of the release that was created; or None, and the reason why no release was created.
 
-    `days_as_before` are days that are being ingested again; they are pinned as the current release has them.
-    `days_not_ready` are new days that are not cleaned yet. `days_judged_again` are days whose verdict, or
-    usual counts, changed because earlier days arrived.
+    `days_as_before` are days that are being ingested again; the release uses the batches that the current
+    release has. `days_not_ready` are new days that are not cleaned yet. `days_judged_again` are days whose
+    verdict or usual counts changed because earlier days arrived.
     """
 
     plan: Plan | None
@@ -36,15 +39,15 @@ class PlanOutcome:
 
 
 def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
-    """Opens `release`: pins the champion, its vocabulary and the batches of every cleaned day.
+    """Creates `release`: records the champion, its vocabulary and the batches of every cleaned day.
 
-    If there is no champion, or nothing is new since the current release or since one that was rolled back,
-    opens none and gives the reason.
+    Creates none, and returns the reason, if there is no champion or no cleaned day. The same holds if nothing
+    is new since the current release or since a release that was rolled back.
     """
     with warehouse.connect(settings, "plan").exclusive_lock():
         if release.is_open():
             _put_day_members(release)
-            return PlanOutcome(release.plan, "it was opened before")
+            return PlanOutcome(release.plan, "it was created before")
         champion = open_tracking(settings, lake).champion()
         if champion is None:
             return PlanOutcome(None, "no model is champion yet: titler train, then titler promote")
@@ -69,7 +72,7 @@ def _open(lake: Lake, settings: Settings, release: Pinned, champion: Version) ->
 
 
 def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
-    """What the release pins besides its days."""
+    """Returns what the release records besides its days: the model and the settings of its neighbours."""
     predictor = Pinned(lake, "models", champion.model).members[PREDICTOR][0]
     default_distance = variant_of(predictor.figures["variant"]).near_duplicate_distance
     return {
@@ -92,7 +95,8 @@ def _nothing_new(
     facts: dict[str, Any],
     days: Sequence[PinnedDay],
 ) -> str:
-    """Why no release is needed, or an empty string if one is: the same plan is current or was rolled back."""
+    """Returns why no release is needed: the current release, or one that was rolled back, has the same plan.
+    Returns an empty string if a release is needed."""
     if previous_plan is not None and _is_same(previous_plan, facts, days):
         return f"nothing is new since release {current}"
     for record in published_records(lake, settings):
@@ -106,8 +110,8 @@ def _nothing_new(
 def _days_to_pin(
     lake: Lake, previous_plan: Plan | None
 ) -> tuple[list[PinnedDay], tuple[str, ...], tuple[str, ...]]:
-    """The days to pin, those of them that are pinned as in the release before, and new days that are not
-    ready."""
+    """Returns three groups of days: those that the release uses, those of them that it uses as the current
+    release does, and new days that are not cleaned yet."""
     pinned_before = {day.day: day for day in previous_plan.days} if previous_plan else {}
     days, as_before, not_ready = [], [], []
     for day in sorted({*lake.days(ISSUES.name), *pinned_before}):
@@ -127,7 +131,7 @@ def _is_same(plan: Plan, facts: dict[str, Any], days: Sequence[PinnedDay]) -> bo
 
 
 def _put_day_members(release: Pinned) -> None:
-    """Records the pinned batches of issues and health as the release's members."""
+    """Records the planned batches of issues and of source health as members of the release."""
     lake, days = release.lake, release.plan.days
     release.members.put(ISSUES.name, [lake.manifest(day.issues) for day in days])
     release.members.put(SOURCE_HEALTH.name, [lake.manifest(day.health) for day in days])

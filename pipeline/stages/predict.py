@@ -1,4 +1,5 @@
-"""predict: vectors_v1 and issues_v1 -> title_predictions_v1, with the model of the release."""
+"""Stage `predict`: reads vectors_v1 and issues_v1 and writes title_predictions_v1, with the model of the
+release."""
 
 from __future__ import annotations
 
@@ -23,8 +24,10 @@ ISSUE_COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at"]
 
 
 def predict_part(rows: pa.Table, predictor: Predictor, constants: Mapping[str, Any]) -> pa.Table:
-    """Turns padded ids (column `body`) into titles, row by row. Other columns stay; `constants` are added to
-    every row."""
+    """Returns the predicted title of each row of padded ids (column `body`).
+
+    The other columns are kept. `constants` maps the names of further columns to their one value.
+    """
     titles = predictor.title_vectors(list_matrix(rows.column("body"), predictor.vocabularies.body.length))
     return pa.table(
         {
@@ -38,9 +41,10 @@ def predict_part(rows: pa.Table, predictor: Predictor, constants: Mapping[str, A
 
 
 def read_rows(file: File, lake: Lake, vectors: Manifest, issues: Manifest) -> pa.Table:
-    """The issues of one file of `vectors`, with their padded ids, source day and batch.
+    """Reads one file of `vectors` and the file of the same name of `issues`.
 
-    Raises LakeError if the file of the same name in `issues` does not hold the same issues in the same order.
+    Returns one row per issue, with its padded ids, source day and batch of issues. Raises LakeError if the
+    two files do not hold the same issues in the same order.
     """
     ids = lake.read_part(vectors, file, ["issue_id", "body"])
     issue_file = next(candidate for candidate in issues.files if candidate.name == file.name)
@@ -56,8 +60,8 @@ def read_rows(file: File, lake: Lake, vectors: Manifest, issues: Manifest) -> pa
 
 
 def run(lake: Lake, release: Pinned) -> Outcome:
-    """Predicts titles for the days that the model has not seen yet. Raises UsageError if the release was not
-    vectorized."""
+    """Predicts titles for the issues of a release; returns one batch of title_predictions_v1 per day. Days
+    that its model has already titled are reused. Raises UsageError if the release was not vectorized."""
     plan = release.plan
     facts = plan.facts
     days = []

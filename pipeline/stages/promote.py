@@ -1,4 +1,4 @@
-"""promote: makes a model the champion, unless it is worse than the current champion."""
+"""Stage `promote`: makes a model the champion, unless it is worse than the current champion."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from pipeline.tracking import open_tracking
 
 
 class WorseError(TitlerError):
-    """The model is worse than the champion on the same issues."""
+    """A model was not promoted, because it is worse than the champion on the same issues."""
 
     exit_code = ExitCode.DECISION_NEEDED
 
 
 def run(lake: Lake, settings: Settings, model: Pinned, *, force_because: str = "") -> dict[str, Any]:
-    """Moves MLflow's alias `champion` to the model, and `previous` to the former champion.
+    """Moves MLflow's alias `champion` to the model, and the alias `previous` to the former champion.
 
-    Raises UsageError for a model that was not trained and evaluated. Raises WorseError if, on the same
-    held-out issues, its ROUGE-L is more than `model.promotion_margin` below the champion's, or its recall@10
-    more than `model.promotion_retrieval_margin`. `force_because` promotes it anyway and is recorded as the
-    reason.
+    Returns the model's name and version, and whether the alias was moved. Raises UsageError for a model that
+    was not trained and evaluated. Raises WorseError if, on the same held-out issues, its ROUGE-L is more than
+    `model.promotion_margin` below the champion's, or its recall@10 more than
+    `model.promotion_retrieval_margin` below. If `force_because` is not empty, the model is promoted anyway,
+    and the text is recorded as the reason.
     """
     manifest = model.members[PREDICTOR][0]
     figures = model.notes[EVALUATION]
@@ -58,7 +59,7 @@ def run(lake: Lake, settings: Settings, model: Pinned, *, force_because: str = "
 
 
 def _failed_margins(figures: dict[str, Any], allowed: Model) -> list[str]:
-    """The figures that are worse than the champion's by more than is allowed, each with its setting."""
+    """Returns one message per figure that is further below the champion's than its setting allows."""
     near = figures["retrieval"]
     failures = []
     if figures["rougeL"] < figures["champion_rougeL"] - allowed.promotion_margin:

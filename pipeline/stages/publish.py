@@ -1,10 +1,10 @@
-"""publish: audits a release, then makes it current in one step. rollback does the same for an earlier
-release.
+"""Stage `publish`: checks a release, then makes it the current one in one step. `rollback` makes an earlier
+release current again.
 
-In this order, under the publish lock: reconcile with what the warehouse shows; audit; load the batches; stage
-the release beside the current one; run the checks of `sql/checks`; swap, which is the one step that readers
-see; write the record; set the lake's pointer. A crash before the swap changes nothing for readers, and the
-next command repairs what a crash after it left.
+The steps, under the publish lock: repair what a crash left behind; audit the release; load its batches into
+the warehouse; stage the release beside the current one; run the checks of `sql/checks`; swap, the only step
+that readers see; write the release's record; set the lake's pointer. A crash before the swap changes nothing
+for readers. What a crash after the swap left behind is repaired by the next command.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from pipeline.settings import Settings
 
 
 def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, str]) -> dict[str, Any]:
-    """Publishes a release and returns its record. A release that is current already is published again only
-    if its batches have changed.
+    """Publishes a release and returns its record.
 
-    `accepted` maps collapsed days to the reason for accepting them. Raises UsageError for a release that
-    other releases have followed, which `rollback` is for; StoppedError if the audit or a check fails.
+    A release that is already current is published again only if its batches have changed. `accepted` maps
+    collapsed days to the reason for accepting them. Raises UsageError for a published release that is no
+    longer current: `rollback` makes it current again. Raises StoppedError if the audit or a check fails.
     """
     connection = warehouse.connect(settings, "publish")
     with connection.exclusive_lock():
@@ -38,7 +38,7 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
         if published is not None and current != release.name:
             raise UsageError(
                 f"Release {release.name} was published at {published['published_at'][:19]} UTC, "
-                f"and {current} followed it.",
+                f"and release {current} was published after it.",
                 f"To make it current again: titler rollback {release.name}",
             )
         content = release_content(release, published_tables(settings), complete=True)
@@ -54,15 +54,15 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
 
 
 def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
-    """Makes an earlier release current again; returns its record. Raises UsageError if it was never
-    published."""
+    """Makes an earlier release current again and returns its record. Releases that became current later are
+    marked as rolled back. Raises UsageError if the release was never published."""
     release = Pinned(lake, "releases", release_id)
     with warehouse.connect(settings, "publish").exclusive_lock():
         record = release.notes[RECORD]
         if record is None:
             published = ", ".join(row["release_id"] for row in published_records(lake, settings)) or "none"
             raise UsageError(
-                f"{release_id} was never published (published: {published}).",
+                f"{release_id} was never published (published releases: {published}).",
                 "Choose one of these: titler rollback RELEASE",
             )
         if reconcile_current(lake, settings) == release_id:
@@ -81,7 +81,7 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
 
 
 def current(lake: Lake, settings: Settings) -> str | None:
-    """The id of the release that readers of the warehouse see; repairs record and pointer as
-    `reconcile_current` does."""
+    """Returns the id of the release that readers of the warehouse see, or None before the first release. Also
+    repairs the release's record and the lake's pointer, as `reconcile_current` does."""
     with warehouse.connect(settings, "publish").exclusive_lock():
         return reconcile_current(lake, settings)

@@ -1,5 +1,7 @@
-"""train: vectors_v1 -> a predictor (vocabularies and network) in the lake, with a run and a model version in
-MLflow."""
+"""Stage `train`: reads vectors_v1 and writes a predictor to the lake: vocabularies and trained network.
+
+The training is logged as a run in MLflow, and the predictor is registered there as a model version.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What a training reads: the plan, the vocabularies and the vectors of a model."""
+    """What a training reads: the plan, the vocabulary batch and the vectors of a model."""
 
     lake: Lake
     model: Pinned
@@ -48,22 +50,23 @@ class TrainingInputs:
 
     @property
     def network_settings(self) -> dict[str, Any]:
-        """The settings `model.*` that the model was opened with; settings added since have their defaults."""
+        """The settings `model.*` at the time when the model was created. Settings that were added to Titler
+        since have their defaults."""
         return Model(**self.plan.facts["model"]).model_dump()
 
     @cached_property
     def vocabularies(self) -> Vocabularies:
-        """The vocabularies, loaded once."""
+        """The vocabularies, loaded when they are first used."""
         return load_vocabularies(self.lake, self.vocabulary)
 
     @property
     def part_sizes(self) -> dict[str, int]:
-        """Trainable issues in each part of the split."""
+        """The number of trainable issues in each part of the split."""
         return {part: self.vocabulary.figures[part] for part in ("train", "validation", "test")}
 
     @property
     def shape(self) -> Shape:
-        """The shape of the network."""
+        """The sizes of the network's inputs, outputs and layers."""
         return Shape(
             body_vocabulary=self.vocabularies.body.size,
             title_vocabulary=self.vocabularies.title.size,
@@ -76,8 +79,11 @@ class TrainingInputs:
     def batches(
         self, part: Part, label: str, run_length: int = 1
     ) -> Callable[[int], Iterator[tuple[Ids, Ids]]]:
-        """The training batches of a part of the split, with a progress bar per epoch. Only the part `train`
-        is shuffled."""
+        """Returns a function from an epoch's number to its mini-batches of ids of a part of the split.
+
+        Only the part `train` is shuffled. Each epoch shows a progress bar with `label`. With `run_length`
+        above 1, issues of a repository come in runs of that length.
+        """
         settings = self.network_settings
         batches = TrainingBatches(
             self.lake,
@@ -96,9 +102,10 @@ class TrainingInputs:
 def run(
     lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any], None] = lambda figures: None
 ) -> Manifest:
-    """Trains the model's predictor, once; an interrupted training resumes from its last checkpoint.
+    """Trains the model's predictor and returns its batch; an existing predictor is reused.
 
-    `on_epoch` is called with the figures of each epoch. Raises UsageError if the model was not vectorized.
+    An interrupted training resumes from its last checkpoint. `on_epoch` is called with the figures of each
+    epoch. Raises UsageError if the model was not vectorized.
     """
     inputs = TrainingInputs(
         lake, model, model.plan, model.members[VOCABULARY][0], model.members[VECTORS.name]
@@ -129,8 +136,8 @@ def _train(
     checkpoint: Path,
     on_epoch: Callable[[Any], None],
 ) -> dict[str, Any]:
-    """Trains, writes `predictor` into `folder` and registers it in MLflow; returns the figures for the
-    manifest."""
+    """Trains the network, writes the predictor to `folder`/predictor and registers it in MLflow; returns the
+    figures for the manifest."""
     from pipeline.networks.in_keras import build
     from pipeline.networks.in_keras.devices import data_parallel, default_device, peak_memory
     from pipeline.networks.in_keras.training import best_epoch
@@ -179,6 +186,7 @@ def _train(
 def _fit(
     inputs: TrainingInputs, network: Network, run: Run, checkpoint: Path, on_epoch: Callable[[Any], None]
 ) -> History:
+    """Trains the network, logs each epoch to MLflow and returns the figures of all epochs."""
     from pipeline.networks.in_keras.training import fit
 
     def report(figures: Figures) -> None:
@@ -202,7 +210,8 @@ def _fit(
 
 
 def _predictor(inputs: TrainingInputs, network: Network) -> Predictor:
-    """The predictor, with the confidence threshold that `model.abstain_precision` leads to."""
+    """Returns the predictor. If `model.abstain_precision` is set, chooses the confidence below which it
+    abstains."""
     settings = inputs.network_settings
     predictor = Predictor(
         name=inputs.model.name,
@@ -220,9 +229,9 @@ def _predictor(inputs: TrainingInputs, network: Network) -> Predictor:
 
 
 def _confidence_threshold(predictor: Predictor, model: Pinned, precision: float) -> float:
-    """The confidence from which at least `precision` of the titles on the held-out issues are similar to the
-    authors'."""
-    # Imported here, because ROUGE takes a second to import and most verbs import this module.
+    """Returns the lowest confidence from which at least a share `precision` of the titles for the held-out
+    issues are similar to the authors' titles."""
+    # Imported here, because ROUGE takes a second to import and most commands import this module.
     from pipeline.predictor.held_out import held_out_issues, predict_held_out
 
     issues = list(held_out_issues(model.lake, model))
@@ -232,7 +241,7 @@ def _confidence_threshold(predictor: Predictor, model: Pinned, precision: float)
 
 
 def describe_training_data(inputs: TrainingInputs) -> tuple[dict[str, Any], str, str]:
-    """What MLflow records about the data: parameters, a name and a digest."""
+    """Returns what MLflow records about the training data: parameters of the run, a name and a digest."""
     plan = inputs.plan
     first, last = plan.days[0], plan.days[-1]
     if digest := plan.facts["asked"].get("file"):
@@ -243,7 +252,7 @@ def describe_training_data(inputs: TrainingInputs) -> tuple[dict[str, Any], str,
 
 
 def _run_parameters(inputs: TrainingInputs) -> dict[str, Any]:
-    """The parameters of the run in MLflow, except those about the data."""
+    """Returns the parameters of the MLflow run, except those about the training data."""
     shape, settings = inputs.shape, inputs.network_settings
     return {
         **{name: value for name, value in settings.items() if name not in NOT_TRAINING_SETTINGS},
@@ -258,7 +267,7 @@ def _run_parameters(inputs: TrainingInputs) -> dict[str, Any]:
 def _log_artifacts(
     inputs: TrainingInputs, settings: Settings, run: Run, folder: Path, history: History
 ) -> None:
-    """Logs what the model was made from, and its losses, to MLflow."""
+    """Logs the losses, the days, the batches, the settings and the vocabularies of the model to MLflow."""
     run.log_loss_figure(history)
     run.log_table("days.json", [asdict(day) for day in inputs.plan.days])
     run.log_table("batches.json", [_batch_row(manifest) for manifest in (inputs.vocabulary, *inputs.vectors)])
@@ -269,7 +278,8 @@ def _log_artifacts(
 
 
 def _revision_tags() -> dict[str, str]:
-    """Tags that name the code. MLflow shows the commit beside the source of the run."""
+    """Returns tags with the version and the commit of the code. MLflow shows the commit beside the run's
+    source."""
     code = revision()
     tags = {"titler.version": code.version}
     if code.commit:
@@ -279,7 +289,10 @@ def _revision_tags() -> dict[str, str]:
 
 
 def _resource_usage(run: Run, history: History, gpu_peak: float | None) -> dict[str, float]:
-    """Time and memory of the training. The seconds include epochs before an interruption."""
+    """Returns the time, the speed and the peak memory of the training, as MLflow metrics.
+
+    The seconds include epochs before an interruption. `gpu_peak` is in MiB, or None without a GPU.
+    """
     seconds = max(sum(figures.seconds for figures in history), 1e-9)
     usage = {
         "usage/train_seconds": run.sum_over_epochs("contrast/seconds") + run.sum_over_epochs("train/seconds"),
@@ -290,7 +303,7 @@ def _resource_usage(run: Run, history: History, gpu_peak: float | None) -> dict[
 
 
 def _batch_row(manifest: Manifest) -> dict[str, Any]:
-    """A row of batches.json: a batch that the model was made from."""
+    """Returns a row of batches.json, which describes one batch that the model was made from."""
     return {
         "table": manifest.table,
         "day": manifest.partition.get("day", ""),

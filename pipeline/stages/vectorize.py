@@ -1,5 +1,7 @@
-"""vectorize: tokens_v1, or issues_v1 for subwords, -> vectors_v1, with the vocabularies of a model or of a
-release's model."""
+"""Stage `vectorize`: turns text into padded ids, with the vocabularies of a model or of a release's model.
+
+It reads tokens_v1, or issues_v1 if the model's vocabularies are of subwords, and writes vectors_v1.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ from pipeline.text.vocabulary import Vocabularies
 
 
 def vectorize_part(rows: pa.Table, vocabularies: Vocabularies) -> pa.Table:
-    """Turns tokens (for subwords: issues as they were written) into padded ids, row by row."""
+    """Returns the padded ids of each row's body and title.
+
+    `rows` are rows of tokens_v1, or of issues_v1 if the vocabularies are of subwords.
+    """
     bodies, titles = rows.column("body"), rows.column("title")
     if vocabularies.units == "subwords":
         bodies = pc.fill_null(bodies, "")
@@ -33,8 +38,8 @@ def vectorize_part(rows: pa.Table, vocabularies: Vocabularies) -> pa.Table:
 
 
 def run(lake: Lake, settings: Settings, pinned: Pinned) -> Outcome:
-    """Vectorizes the pinned days of a model or a release. Raises UsageError if the model has no vocabulary
-    yet."""
+    """Vectorizes all days of a model or a release; returns one batch of vectors_v1 per day. Days that were
+    vectorized with the same vocabularies are reused. Raises UsageError if the model has no vocabulary yet."""
     plan = pinned.plan
     if pinned.kind == "models":
         vocabulary = pinned.members[VOCABULARY][0]

@@ -1,4 +1,5 @@
-"""vocab: opens a model. Pins its days and builds its vocabularies from the issues it may learn from."""
+"""Stage `vocab`: creates a model. Records the batches of its days, and builds its vocabularies from the
+issues of the training part."""
 
 from __future__ import annotations
 
@@ -32,17 +33,21 @@ PartSizes = dict[str, int]
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """What a model is opened with. None means: as the settings say; for days: all cleaned days."""
+    """What a user requests when creating a model.
+
+    `first` and `last` are days as YYYY-MM-DD; None means no bound. For `variant` and `epochs`, None means the
+    value of the setting.
+    """
 
     first: str | None = None
     last: str | None = None
     variant: str | None = None
     epochs: int | None = None
     file: str | None = None
-    """SHA-256 of the file to learn from, if the model learns from a file instead of days"""
+    """SHA-256 of the file to learn from; None if the model learns from days"""
 
     def check_variant(self) -> None:
-        """Raises UsageError for an unknown variant."""
+        """Raises UsageError if the requested variant does not exist."""
         if self.variant is not None:
             variant_of(self.variant)
 
@@ -50,10 +55,10 @@ class ModelRequest:
 def run(
     lake: Lake, settings: Settings, model: Pinned, request: ModelRequest, file_days: Sequence[PinnedDay] = ()
 ) -> Manifest:
-    """Opens the model and builds its vocabularies, once; returns their batch.
+    """Creates the model, builds its vocabularies and returns their batch; existing vocabularies are reused.
 
-    The model learns from the requested days or, if it learns from a file, from `file_days`.
-    Raises UsageError if there is nothing to learn from or to validate with.
+    The model learns from the requested days or, if `file_days` is not empty, from the user's file that it
+    holds. Raises UsageError if there are no issues to learn from or none to validate with.
     """
     plan = open_model(lake, settings, model, request, file_days)
     if VOCABULARY in model.members:
@@ -82,10 +87,10 @@ def run(
 def open_model(
     lake: Lake, settings: Settings, model: Pinned, request: ModelRequest, file_days: Sequence[PinnedDay] = ()
 ) -> Plan:
-    """The model's plan. It is written when the model is first opened: the pinned days, and the settings of
-    text and network.
+    """Returns the model's plan: the batches of its days, and the settings of text and network.
 
-    Raises UsageError if the model is open already with another request.
+    Writes the plan if the model does not exist yet. Raises UsageError if the model was created with another
+    request.
     """
     if not model.is_open():
         request.check_variant()
@@ -102,26 +107,28 @@ def open_model(
     opened_with = plan.facts["asked"]
     if any(value is not None and value != opened_with.get(name) for name, value in asdict(request).items()):
         raise UsageError(
-            f"{model.name} is open already, with {opened_with}.", "Open another model: titler vocab"
+            f"Model {model.name} exists already and was created with {opened_with}.",
+            "Create another model: titler vocab",
         )
     return plan
 
 
 def count_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> tuple[Counts, Counts, PartSizes]:
-    """Word counts of the bodies and of the titles of the training part, and the size of each part of the
-    split."""
+    """Returns the word counts of the bodies and of the titles in the training part, and the size of each part
+    of the split, for one file of tokens."""
     training, sizes = _training_rows(shard, lake, plan, ["body", "title"])
     body, title = (Counts.of(training.column(name).to_pylist()) for name in ("body", "title"))
     return body, title, sizes
 
 
 def size_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> PartSizes:
-    """The size of each part of the split."""
+    """Returns the number of trainable issues in each part of the split, for one file."""
     return _training_rows(shard, lake, plan, [])[1]
 
 
 def prepare_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan, step: int) -> list[str]:
-    """The titles, then the bodies, of every `step`-th training issue, prepared for subwords."""
+    """Returns the titles, then the bodies, of every `step`-th training issue of one file, as text from which
+    subwords are learned."""
     training, _ = _training_rows(shard, lake, plan, ["body", "title"])
     sample = training.take(np.arange(0, len(training), step))
     return [prepare(text or "") for name in ("title", "body") for text in sample.column(name).to_pylist()]
@@ -130,8 +137,8 @@ def prepare_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan, step: int
 def _training_rows(
     shard: tuple[Manifest, File], lake: Lake, plan: Plan, columns: list[str]
 ) -> tuple[pa.Table, PartSizes]:
-    """`columns` of the trainable issues of the training part, and the number of trainable issues in each
-    part."""
+    """Returns `columns` of the trainable issues in the training part, and the number of trainable issues in
+    each part, for one file."""
     manifest, file = shard
     table = lake.read_part(manifest, file, ["issue_id", "repo", "trainable", *columns])
     trainable = table.column("trainable").to_numpy(zero_copy_only=False)
@@ -144,7 +151,8 @@ def _training_rows(
 def _fit_words(
     lake: Lake, settings: Settings, model: Pinned, plan: Plan, tokens: Sequence[Manifest]
 ) -> tuple[Vocabularies, PartSizes]:
-    """Vocabularies of the most frequent words of the training part."""
+    """Builds vocabularies of the most frequent words in the training part; returns them and the size of each
+    part."""
     text = Text(**plan.facts["text"])
     counted = map_shards(
         count_part,
@@ -168,8 +176,10 @@ def _fit_words(
 def _fit_subwords(
     lake: Lake, settings: Settings, model: Pinned, plan: Plan, issues: Sequence[Manifest]
 ) -> tuple[Vocabularies, PartSizes]:
-    """Vocabularies of the subwords of at most MAX_TRAINING_ISSUES training issues, sampled evenly over the
-    days."""
+    """Builds vocabularies of subwords; returns them and the size of each part.
+
+    The subwords are learned from at most MAX_TRAINING_ISSUES training issues, sampled evenly over the days.
+    """
     text, shards = Text(**plan.facts["text"]), list(lake.parts(issues))
     on_cluster = functools.partial(
         map_shards, compute=settings.compute, worth_a_cluster=worth_a_cluster(issues)
@@ -185,15 +195,15 @@ def _fit_subwords(
 
 
 def _total_sizes(model: Pinned, plan: Plan, sizes_by_shard: Sequence[PartSizes]) -> PartSizes:
-    """The sizes of the parts over all shards. If one that training needs is 0, deletes the model and raises
-    UsageError."""
+    """Returns the sizes of the parts over all files. If the training or the validation part is empty, deletes
+    the model and raises UsageError."""
     sizes: PartSizes = {part: sum(shard_sizes[part] for shard_sizes in sizes_by_shard) for part in PARTS}
     if not sizes["train"] or not sizes["validation"]:
         model.delete()
         raise UsageError(
             f"{len(plan.days)} days have {sizes['train']} trainable issues to learn from and "
-            f"{sizes['validation']} to validate with. Both are needed, and all issues of a repository go to "
-            "the same part.",
+            f"{sizes['validation']} to validate with. Both numbers must be above 0, and all issues of a "
+            "repository go to the same part.",
             f"Ingest more days, of more repositories, than {plan.days[0].day} to {plan.days[-1].day}.",
         )
     return sizes

@@ -238,7 +238,7 @@ def trained(trained_settings, tmp_path) -> Context:
 
 def test_a_model_that_is_open_keeps_its_request(trained):
     challenger = Pinned(trained.lake, "models", "challenger")
-    with pytest.raises(UsageError, match="challenger is open already"):
+    with pytest.raises(UsageError, match="Model challenger exists already"):
         vocab.run(trained.lake, trained.settings, challenger, vocab.ModelRequest(epochs=2))
     assert (
         vocab.run(trained.lake, trained.settings, challenger, vocab.ModelRequest()).rows

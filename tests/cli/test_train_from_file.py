@@ -151,9 +151,9 @@ def test_the_same_command_finds_it_done(
 def test_a_name_that_is_taken_by_another_training_is_refused(
     lake: Lake, settings: Settings, model: str, file: Path
 ) -> None:
-    with pytest.raises(UsageError, match="is open already"):
+    with pytest.raises(UsageError, match="exists already"):
         whole_job.train_from_file(Context.of(settings), file, name=model, variant=None, epochs=3)
-    with pytest.raises(UsageError, match="is open already"):
+    with pytest.raises(UsageError, match="exists already"):
         whole_job.train_from_file(
             Context.of(settings),
             article(file.with_name("other.csv"), 290),
