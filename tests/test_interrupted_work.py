@@ -312,7 +312,7 @@ def test_a_training_killed_in_its_second_epoch_goes_on_behind_its_first(quiet, t
     printed = killed_and_repeated(
         quiet, "train", dice.choice(SECOND_EPOCH), dice.choice(kill_at_step.MOMENTS[:2]), tmp_path / "lake"
     )
-    assert "contrast 1:" not in printed
+    assert "contrastive pre-training, pass 1:" not in printed
     assert "epoch 1:" not in printed
     assert "epoch 2:" in printed
 

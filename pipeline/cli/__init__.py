@@ -46,7 +46,7 @@ def configure(
             "--settings", metavar="FILE", help="A TOML file with the settings that differ from the defaults."
         ),
     ] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="If the command fails, show the traceback.")] = False,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
@@ -81,7 +81,7 @@ def main() -> None:
         console.error(str(error))
         code = error.exit_code
     except typer.TyperException as error:
-        console.error(f"{error.format_message()}\nFor help: titler --help, titler VERB --help")
+        console.error(f"{error.format_message()}\nFor help: titler --help, or titler COMMAND --help")
         code = ExitCode.MISUSE
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
@@ -111,7 +111,7 @@ def _unexpected(error: Exception, arguments: list[Any]) -> str:
 
 def command() -> None:
     """Entry point of the executable `titler`: runs `main`, then ends the process without C++ destructors."""
-    exit_code = [1]  # as Python exits after an exception
+    exit_code = [1]  # Python's own exit code after an exception
     atexit.register(_exit_process, exit_code)
     try:
         main()

@@ -34,6 +34,7 @@ PACKAGES = (
 )
 """Packages to report. Each group lists alternatives: the first that is installed is reported."""
 MIN_FREE_GIB = 5
+"""Recommended free disk space in GiB; less is reported as wrong."""
 
 
 def run(settings: Settings) -> list[Finding]:
@@ -67,7 +68,7 @@ def _check_settings(settings: Settings) -> Iterator[Finding]:
         for name, value in getattr(settings, section)
         if value != getattr(getattr(defaults, section), name)
     ]
-    yield Finding("settings", True, ", ".join(changed) or "all defaults: one laptop")
+    yield Finding("settings", True, ", ".join(changed) or "all defaults, which suit one laptop")
 
 
 def _check_packages(settings: Settings) -> Iterator[Finding]:
@@ -84,7 +85,10 @@ def _check_packages(settings: Settings) -> Iterator[Finding]:
     yield Finding("installed", True, ", ".join(versions))
     if missing:
         yield Finding(
-            "installed", False, f"missing: {', '.join(missing)}", "Install from the lock: make install"
+            "installed",
+            False,
+            f"missing packages: {', '.join(missing)}",
+            "Install from the lock file: make install",
         )
     yield Finding("cores", True, f"{len(os.sched_getaffinity(0))}")
 
@@ -108,20 +112,20 @@ def _check_source(settings: Settings) -> Iterator[Finding]:
     yesterday = date.today() - timedelta(days=1)
     day = hour_files.find_hours(settings.source.hours, yesterday)
     yield Finding(
-        "source", True, f"{settings.source.hours} answers: {len(day.files)} of 24 hours of {yesterday}"
+        "source", True, f"{settings.source.hours} has {len(day.files)} of 24 hour files of {yesterday}"
     )
 
 
 def _check_compute(settings: Settings) -> Iterator[Finding]:
     if address := settings.compute.scheduler_address:
         cluster.check_scheduler(address)
-        yield Finding("compute", True, f"{address} answers")
+        yield Finding("compute", True, f"the Dask scheduler {address} answers")
 
 
 def _check_tracking(settings: Settings) -> Iterator[Finding]:
     champion = open_tracking(settings, Lake(settings.lake.root)).champion()
     name = f"champion {champion.model}, version {champion.version}" if champion else "no champion yet"
-    advice = "" if champion else "Train one: titler run --from D --to D"
+    advice = "" if champion else "Train a model: titler run --from DATE --to DATE"
     yield Finding("tracking", True, f"{settings.tracking_uri}: {name}", advice)
 
 
@@ -131,6 +135,6 @@ def _check_warehouse(settings: Settings) -> Iterator[Finding]:
 
         yield from permissions.check_permissions(settings.warehouse)
     release = warehouse.connect(settings, "doctor").current_release()
-    shown = f"release {release}" if release else "no release yet"
+    shown = f"the current release is {release}" if release else "no release is published yet"
     kind = "DuckDB, " if settings.warehouse.kind == "duckdb" else ""
     yield Finding("warehouse", True, f"{kind}{settings.warehouse_name}: {shown}")

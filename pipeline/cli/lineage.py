@@ -108,7 +108,7 @@ class LineageFile:
             }
             self._lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
             Path(self._settings.lineage.file).write_text("".join(self._lines), encoding="utf-8")
-        except Exception as error:  # any failure: the stage is done, or has an error of its own
+        except Exception as error:  # of any kind: the stage has ended, or raises its own error
             reason = " ".join(str(error).split())
             print(
                 f"titler: The lineage of {verb} could not be recorded: {reason}", file=sys.stderr, flush=True
@@ -177,7 +177,7 @@ def _tables_read(verb: str, lake: Lake, settings: Settings, subject: Pinned, pla
     if verb == "publish" and settings.warehouse.embeddings:
         tables.append(EMBEDDINGS.name)
     if verb == "train" and plan.facts["model"].get("abstain_precision"):
-        tables += [ISSUES.name, TOKENS.name]  # its threshold is chosen on the authors' own titles
+        tables += [ISSUES.name, TOKENS.name]  # the abstention threshold is chosen on the authors' titles
     return tables
 
 

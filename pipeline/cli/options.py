@@ -18,7 +18,7 @@ from pipeline.lake.pinned import Pinned
 
 app = typer.Typer(
     name="titler",
-    help="GitHub's public issues as a nightly data product: titles, embeddings, similar issues.",
+    help="Turns GitHub's public issues into a nightly data product: titles, embeddings, similar issues.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -29,17 +29,22 @@ Day = Annotated[
     str | None, typer.Option("--day", metavar="DATE", help="One source day, for example 2015-01-01.")
 ]
 First = Annotated[str | None, typer.Option("--from", metavar="DATE", help="First source day.")]
-Last = Annotated[str | None, typer.Option("--to", metavar="DATE", help="Last source day, included.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
+Last = Annotated[str | None, typer.Option("--to", metavar="DATE", help="Last source day (included).")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON value.")]
 ReleaseId = Annotated[
-    str, typer.Option("--release", metavar="RELEASE", help="The release, by the name it was planned under.")
+    str,
+    typer.Option("--release", metavar="RELEASE", help="Name of a release that `titler plan` created."),
 ]
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="The model, by the name it was opened under.")]
-Variant = Annotated[str | None, typer.Option(help="The network; default: the setting model.variant.")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.")]
+Variant = Annotated[
+    str | None, typer.Option(help="Variant of the network; default: the setting model.variant.")
+]
 Epochs = Annotated[
     int | None, typer.Option(min=1, help="Maximum number of epochs; default: the setting model.epochs.")
 ]
-Because = Annotated[str, typer.Option("--because", metavar="REASON", help="The reason; it is recorded.")]
+Because = Annotated[
+    str, typer.Option("--because", metavar="REASON", help="Why the check is overridden; it is recorded.")
+]
 
 
 class Context:
@@ -99,7 +104,7 @@ def parse_day(text: str, option: str) -> date:
         day = date.fromisoformat(text)
     except ValueError:
         raise UsageError(
-            f"{option} {text}: not a day.", "Write days as YYYY-MM-DD, for example 2015-01-01."
+            f"{option} {text} is not a day.", "Write days as YYYY-MM-DD, for example 2015-01-01."
         ) from None
     if day > date.today():
         raise UsageError(

@@ -112,7 +112,7 @@ def cost(day: Day = None, first: First = None, last: Last = None, as_json: Json 
 
 @app.command()
 def title(
-    body: Annotated[str, typer.Argument(metavar="BODY|-", help="An issue's body; - reads standard input.")],
+    body: Annotated[str, typer.Argument(metavar="BODY|-", help="Body of an issue; - reads standard input.")],
     as_json: Json = False,
 ) -> None:
     """Suggest a title for an issue's body, with the model of the current release.
@@ -130,10 +130,10 @@ def similar(
         str,
         typer.Argument(
             metavar="URL|TEXT|-",
-            help="The URL of an issue of the release, or any text; - reads standard input.",
+            help="URL of an issue of the current release, or any text; - reads standard input.",
         ),
     ],
-    neighbours: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many issues to show.")] = 10,
+    neighbours: Annotated[int, typer.Option("-k", min=1, max=1000, help="Number of issues to show.")] = 10,
     as_json: Json = False,
 ) -> None:
     """Find the issues of the current release that are most similar to an issue or a text.
@@ -172,9 +172,11 @@ def _read_text(argument: str, example: str) -> str:
 
 @app.command()
 def sample(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write hour files into.")],
-    days: Annotated[int, typer.Option(min=1, max=366, help="How many days.")] = 2,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed writes the same bytes.")] = 0,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write the hour files into.")],
+    days: Annotated[int, typer.Option(min=1, max=366, help="Number of days to generate.")] = 2,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed; the same seed always writes the same bytes.")
+    ] = 0,
 ) -> None:
     """Write generated hour files in GH Archive's format, with malformed lines and other faults of the real
     ones.
@@ -189,16 +191,25 @@ def sample(
 @app.command()
 def alert(
     what: Annotated[str, typer.Option("--what", metavar="TEXT", help="What happened, in one line.")],
-    since: Annotated[str, typer.Option("--since", metavar="TIME", help="Since when; default: now.")] = "",
+    since: Annotated[
+        str, typer.Option("--since", metavar="TIME", help="Time at which it happened; default: now.")
+    ] = "",
     link: Annotated[
-        str, typer.Option("--link", metavar="URL", help="Where to look; default: the setting alerts.link.")
+        str,
+        typer.Option(
+            "--link", metavar="URL", help="Page with more information; default: the setting alerts.link."
+        ),
     ] = "",
     next_command: Annotated[
-        str, typer.Option("--next", metavar="COMMAND", help="The command to type next.")
+        str, typer.Option("--next", metavar="COMMAND", help="Command that the recipient should type next.")
     ] = "titler status",
     dedupe: Annotated[
         str,
-        typer.Option("--dedupe", metavar="KEY", help="A name for the event: only one alert is sent for it."),
+        typer.Option(
+            "--dedupe",
+            metavar="KEY",
+            help="Key of the event. If an alert with this key was sent before, none is sent.",
+        ),
     ] = "",
 ) -> None:
     """Send an alert as the setting alerts.kind says: to the log, to a webhook or by email.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeline.sample import Sample
 
 GAPS_LISTED = 5
+"""Maximum number of spans of never extracted days that `titler status` lists."""
 INDENT = 10
 STATUS_COLUMNS = (
     ("day", "left"),
@@ -43,7 +44,7 @@ def status(value: dict[str, Any], as_json: bool, reasons: Mapping[str, str] | No
     if model:
         say(f"model     {model['name']}, version {model['version']}, variant {model['variant']}")
     else:
-        say("model     none is champion")
+        say("model     no model is champion yet")
     if release:
         say(
             f"release   {release['id']}, published {release['published_at'][:19]} UTC: "
@@ -51,7 +52,7 @@ def status(value: dict[str, Any], as_json: bool, reasons: Mapping[str, str] | No
             f"recall@10 {release['recall_at_10']:.3f}, {release['age_hours']:,.1f} hours old"
         )
     else:
-        say("release   none is published")
+        say("release   no release is published yet")
 
 
 def _days(days: Sequence[Mapping[str, Any]], reasons: Mapping[str, str]) -> None:
@@ -115,21 +116,21 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
         return
     warehouse, days = settings.warehouse, value["days"]
     if warehouse.kind != "bigquery":
-        say("cost: nothing: issues come from hour files, which are free (warehouse.kind is duckdb)")
+        say("cost: nothing. warehouse.kind is duckdb, so issues come from hour files, which are free")
         return
     in_lake = sum(day["in_lake"] for day in days)
-    also = f", {in_lake} more are in the lake" if in_lake else ""
+    also = f"; days already in the lake, which cost nothing: {in_lake}" if in_lake else ""
     say(f"cost: {format_price(warehouse, value['bytes'])} for {count(len(days) - in_lake, 'day')}{also}")
     for day in days[:DAYS_LISTED]:
-        price = format_price(warehouse, day["bytes"]) if day["bytes"] else "not in GH Archive"
+        price = format_price(warehouse, day["bytes"]) if day["bytes"] else "nothing: GH Archive lacks it"
         say(f"    {day['day']}  {'in the lake' if day['in_lake'] else price}")
     if len(days) > DAYS_LISTED:
         say(f"    {len(days) - DAYS_LISTED} more days are not shown: use --json")
     for setting in ("max_bytes_per_run", "max_bytes_per_day"):
         if value["bytes"] > (limit := value[setting]):
             say(
-                f"    above warehouse.{setting} = {limit:,} bytes ({format_bytes(limit)}): "
-                "it would be refused"
+                f"    The extraction would be refused: this is more than warehouse.{setting} = {limit:,} "
+                f"bytes ({format_bytes(limit)})"
             )
 
 
@@ -138,7 +139,7 @@ def title(value: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(value)
     elif value["abstained"]:
-        say(f"(no title: the model abstains at confidence {value['confidence']:.2f})")
+        say(f"(no title: its confidence would be {value['confidence']:.2f}, so low that the model abstains)")
     else:
         say(f"{value['title']}  ({value['confidence']:.2f})")
 
@@ -165,14 +166,14 @@ def downstream(value: dict[str, Any], as_json: bool) -> None:
     for task, figures in value["tasks"].items():
         name = task.replace("_", " ")
         if figures["skipped"]:
-            say(f"    {name}: no figures: {figures['skipped']}")
+            say(f"    {name}: not measured: {figures['skipped']}")
             continue
         sides = []
         for side in ("train", "test"):
             positives = figures[f"positives_{side}"]
             share = "" if positives is None else f" ({positives:,} positive)"
             sides.append(f"{figures[side]:,}{share}")
-        say(f"    {name}: {sides[0]} train, {sides[1]} test, split by {figures['split']}")
+        say(f"    {name}: trained on {sides[0]} issues, tested on {sides[1]}, split by {figures['split']}")
         for figure in figures["embedding"]:
             values = ", ".join(
                 f"{features.replace('_', ' ')} {figures[features][figure]:.3f}"
@@ -192,7 +193,9 @@ def sampled(result: Sample) -> None:
 
 def alert_sent(kind: str, sent_before: bool) -> None:
     """Prints whether an alert was sent. `kind` is the setting `alerts.kind`."""
-    say("alert: not sent: this event was sent before" if sent_before else f"alert: sent by {kind}")
+    say(
+        "alert: not sent: an alert with this key was sent before" if sent_before else f"alert: sent by {kind}"
+    )
 
 
 def doctor(findings: list[Finding]) -> bool:

@@ -33,7 +33,9 @@ def extract(
     day: Day = None,
     first: First = None,
     last: Last = None,
-    again: Annotated[bool, typer.Option("--again", help="Extract days again that are in the lake.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also extract days that are already in the lake.")
+    ] = False,
 ) -> None:
     """Extract the opened issues of source days from GH Archive, and judge whether each day is complete.
 
@@ -55,14 +57,17 @@ def clean(day: Day = None, first: First = None, last: Last = None) -> None:
 def vocab(
     model: Annotated[
         str | None,
-        typer.Argument(metavar="MODEL", help="A name for the new model; default: the current time."),
+        typer.Argument(metavar="MODEL", help="Name of the new model; default: the current time."),
     ] = None,
     first: First = None,
     last: Last = None,
     variant: Variant = None,
     epochs: Epochs = None,
     skip_code: Annotated[
-        int, typer.Option(help="For schedulers: exit code if no day is cleaned yet; 0: report an error.")
+        int,
+        typer.Option(
+            help="Exit code if no day is cleaned yet, for a scheduler that skips the task. 0: fail instead."
+        ),
     ] = 0,
 ) -> None:
     """Create a model: record the days that it learns from (default: all cleaned days) and build its
@@ -86,11 +91,11 @@ def vocab(
 def vectorize(
     model: Annotated[
         str | None,
-        typer.Option("--model", metavar="MODEL", help="A model that was opened by `titler vocab`."),
+        typer.Option("--model", metavar="MODEL", help="Name of a model that `titler vocab` created."),
     ] = None,
     release: Annotated[
         str | None,
-        typer.Option("--release", metavar="RELEASE", help="A release that was opened by `titler plan`."),
+        typer.Option("--release", metavar="RELEASE", help="Name of a release that `titler plan` created."),
     ] = None,
 ) -> None:
     """Turn the text of all issues of a model or a release into vocabulary ids, padded to a fixed length.
@@ -108,7 +113,8 @@ def train(
     model: Annotated[
         str | None,
         typer.Argument(
-            metavar="MODEL", help="The model; with --from-file, a name for it (default: from the file)."
+            metavar="MODEL",
+            help="Name of the model. Optional with --from-file, which otherwise derives it from the file.",
         ),
     ] = None,
     from_file: Annotated[
@@ -116,7 +122,7 @@ def train(
         typer.Option(
             "--from-file",
             metavar="FILE",
-            help="Make a new model from JSON lines, Parquet or CSV, vocabulary included.",
+            help="Train a new model, vocabulary included, on a file of JSON lines, Parquet or CSV.",
         ),
     ] = None,
     variant: Variant = None,
@@ -137,12 +143,13 @@ def train(
     if model is None:
         raise UsageError(
             "No model was given.",
-            "titler train MODEL trains a model that `titler vocab` opened; "
-            "titler train --from-file FILE makes one.",
+            "titler train MODEL trains a model that `titler vocab` created; "
+            "titler train --from-file FILE trains a new one.",
         )
     if variant is not None or epochs is not None:
         raise UsageError(
-            "A model's variant and epochs are fixed when it is opened.", "titler vocab --variant V --epochs N"
+            "The variant and the epochs of a model are fixed when it is created.",
+            "Create a model with others: titler vocab --variant VARIANT --epochs N",
         )
     stage_runs.train(current, current.model(model))
 
@@ -150,17 +157,21 @@ def train(
 @app.command()
 def evaluate(
     model: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help="The model; default: the champion.")
+        str | None, typer.Argument(metavar="MODEL", help="Name of the model; default: the champion.")
     ] = None,
     from_file: Annotated[
         Path | None,
-        typer.Option("--from-file", metavar="FILE", help="Score on JSON lines, Parquet or CSV instead."),
+        typer.Option(
+            "--from-file",
+            metavar="FILE",
+            help="Score on a file of JSON lines, Parquet or CSV, instead of the held-out issues.",
+        ),
     ] = None,
     downstream: Annotated[
         bool,
         typer.Option(
             "--downstream",
-            help="With --from-file: score the embeddings on labels and days open, instead of the titles.",
+            help="Score how well the embeddings predict labels and days open. Needs --from-file.",
         ),
     ] = False,
     as_json: Json = False,
@@ -177,10 +188,10 @@ def evaluate(
 
         if from_file is None:
             raise UsageError(
-                "--downstream needs --from-file: issues that were just opened have no labels and are not "
-                "closed.",
-                "titler evaluate --downstream --from-file FILE, with title, body, labels, created_at and "
-                "closed_at",
+                "--downstream needs --from-file: the issues in the lake were just opened, so they have no "
+                "labels and are not closed.",
+                "titler evaluate --downstream --from-file FILE, with the columns title, body, labels, "
+                "created_at and closed_at",
             )
         figures = evaluate_downstream.run(current.lake, current.settings, from_file, model)
         query_reports.downstream(figures, as_json)
@@ -195,7 +206,7 @@ def evaluate(
 @app.command()
 def promote(
     model: Model,
-    force: Annotated[bool, typer.Option("--force", help="Promote it even if it is worse.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Promote the model even if it is worse.")] = False,
     because: Because = "",
 ) -> None:
     """Make a model the champion, unless it is worse than the current champion.
@@ -215,10 +226,12 @@ def plan(
     release: Annotated[
         str | None,
         typer.Option(
-            "--release", metavar="RELEASE", help="A name for the new release; default: the current time."
+            "--release", metavar="RELEASE", help="Name of the new release; default: the current time."
         ),
     ] = None,
-    skip_code: Annotated[int, typer.Option(help="For schedulers: exit code if there is nothing to do.")] = 0,
+    skip_code: Annotated[
+        int, typer.Option(help="Exit code if no release is needed, for a scheduler that skips the task.")
+    ] = 0,
 ) -> None:
     """Create a release: record the champion and the batches of every cleaned day. If nothing is new, create
     none.
@@ -263,7 +276,11 @@ def publish(
     release: ReleaseId,
     accept: Annotated[
         list[str] | None,
-        typer.Option("--accept", metavar="DATE", help="Accept a collapsed day as it is; may be repeated."),
+        typer.Option(
+            "--accept",
+            metavar="DATE",
+            help="Publish although this day has a tenth of its usual data or less. May be repeated.",
+        ),
     ] = None,
     because: Because = "",
 ) -> None:
@@ -282,7 +299,9 @@ def publish(
 
 @app.command()
 def rollback(
-    release: Annotated[str, typer.Argument(metavar="RELEASE", help="A release that was published before.")],
+    release: Annotated[
+        str, typer.Argument(metavar="RELEASE", help="Name of a release that was published before.")
+    ],
 ) -> None:
     """Make an earlier release current again in one step.
 

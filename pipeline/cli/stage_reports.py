@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.tracking import Version
 
 SAMPLES_LISTED = 5
+"""Maximum number of sample titles that `titler evaluate` prints."""
 
 
 def timing(verb: str, seconds: float, peak: float, worker_peak: float) -> None:
@@ -29,7 +30,7 @@ def timing(verb: str, seconds: float, peak: float, worker_peak: float) -> None:
 
     `worker_peak` is the peak memory of the largest worker process, or 0 if none ran.
     """
-    worker = f", of a worker {worker_peak:,.0f} MiB" if worker_peak else ""
+    worker = f", of the largest worker process {worker_peak:,.0f} MiB" if worker_peak else ""
     say(f"    {verb} took {seconds:.1f} s; peak memory {peak:,.0f} MiB{worker}")
 
 
@@ -51,7 +52,7 @@ def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dic
     costs = [manifest.figures["cost"] for manifest in outcome.manifests if "cost" in manifest.figures]
     if costs:
         billed = sum(cost["bytes_billed"] for cost in costs)
-        say(f"    BigQuery billed {format_price(settings.warehouse, billed)} for these days, once")
+        say(f"    BigQuery billed {format_price(settings.warehouse, billed)} when these days were extracted")
     events = sum(row["events"] for row in health)
     trainable = sum(row["trainable"] for row in health)
     verdicts = counts(Counter(row["verdict"] for row in health))
@@ -59,10 +60,13 @@ def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dic
     _untrainable(outcome.manifests)
     for manifest in outcome.manifests:
         if manifest.figures["malformed"]:
-            lines = count(manifest.figures["malformed"], "line")
+            lines = count(manifest.figures["malformed"], "malformed line")
             say(f"    {manifest.day}: {lines} in quarantine -> {lake.path(manifest.figures['quarantine'])}")
     for day, available in list(outcome.unchanged_days.items())[:DAYS_LISTED]:
-        say(f"    {day} kept: the source now has only {available} that were extracted before.")
+        say(
+            f"    {day}: kept the existing batch, because the source now has only {available} "
+            "that it was extracted from."
+        )
         say(f"    Extract it anyway: titler extract --day {day} --again")
     for row in [row for row in health if row["verdict"] != "complete"][:DAYS_LISTED]:
         say(f"    {describe_day(row)}")
@@ -87,14 +91,17 @@ def file_extracted(lake: Lake, path: Path, issues: Manifest, is_new: bool) -> No
     )
     _untrainable([issues])
     if figures["repeated"]:
-        say(f"    {count(figures['repeated'], 'row')} left out: same address, or same text, as a row before")
+        say(f"    {count(figures['repeated'], 'row')} left out: same URL or same text as an earlier row")
     if figures["by_row"]:
-        say("    too few repositories to split by repository: split by row, so the figures will be too good")
+        say(
+            "    split into training and validation rows by row, because there are too few repositories to "
+            "split by repository; the evaluation will look better than it is"
+        )
 
 
 def no_day_is_cleaned() -> None:
     """Prints that `vocab` created no model, and why."""
-    say("vocab: no model opened: no day is cleaned yet")
+    say("vocab: no model created: no day is cleaned yet")
 
 
 def vocabulary(lake: Lake, model: str, manifest: Manifest) -> None:
@@ -113,10 +120,10 @@ def epoch(figures: Any) -> None:
     (`ContrastFigures`)."""
     number, loss, seconds = figures.epoch, figures.loss, figures.seconds
     if figures.group == "contrast":
-        accuracy = f"own body nearest {figures.accuracy:.1%}"
-        say(f"    contrast {number}: loss {loss:.4f}, {accuracy}, {seconds:.0f} s")
+        accuracy = f"own body nearest for {figures.accuracy:.1%} of titles"
+        say(f"    contrastive pre-training, pass {number}: loss {loss:.4f}, {accuracy}, {seconds:.0f} s")
         return
-    accuracy = f"next token right {figures.validation_token_accuracy:.1%}"
+    accuracy = f"{figures.validation_token_accuracy:.1%} of validation tokens predicted"
     validation_loss = f"validation loss {figures.validation_loss:.4f}"
     say(f"    epoch {number}: loss {loss:.4f}, {validation_loss}, {accuracy}, {seconds:.0f} s")
 
@@ -131,11 +138,11 @@ def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> N
     threshold = figures.get("abstain_below", 0)
     if threshold > 1:
         say(
-            "    it will always abstain: no threshold reached model.abstain_precision; "
-            "train another with a lower one"
+            "    the model will always abstain: no threshold reached model.abstain_precision; "
+            "train another model with a lower value"
         )
     elif threshold > 0:
-        say(f"    it abstains below a confidence of {threshold:.2f}")
+        say(f"    the model abstains below a confidence of {threshold:.2f}")
     version = f"version {figures['version']} of {settings.tracking.model_name}"
     say(f"    MLflow run {figures['mlflow_run']}, {version} -> {settings.tracking_uri}")
 
@@ -153,18 +160,19 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
     rouge = f"{figures['rouge1']:.2f}/{figures['rouge2']:.2f}/{figures['rougeL']:.2f}"
     say(f"evaluate: ROUGE-1/2/L {rouge}, BLEU {figures['bleu']:.2f}, {count(figures['issues'], 'issue')}")
     say(
-        f"    {figures['exact_match']:.1%} exact, {figures['distinct']:.1%} distinct, "
+        f"    {figures['exact_match']:.1%} exact matches, {figures['distinct']:.1%} distinct titles, "
         f"{figures['abstained']:.1%} abstained, {figures['mean_length']:.1f} words per title"
     )
     if "lead_rougeL" in figures:
         lead = f"{figures['lead_rouge1']:.2f}/{figures['lead_rouge2']:.2f}/{figures['lead_rougeL']:.2f}"
-        say(f"    first words of the body: {lead}")
+        say(f"    first words of the body as the title: ROUGE-1/2/L {lead}")
     near = figures.get("retrieval")
     if near:
         recall = f"{near['recall_at_1']:.3f}/{near['recall_at_5']:.3f}/{near['recall_at_10']:.3f}"
         say(
-            f"    titles find their own bodies among {count(near['issues'], 'issue')}: R@1/5/10 {recall}, "
-            f"MRR {near['mrr']:.3f}; by words in common R@10 {near['floor_recall_at_10']:.3f}"
+            f"    titles find their own bodies among {count(near['issues'], 'issue')}: "
+            f"recall@1/5/10 {recall}, MRR {near['mrr']:.3f}; with TF-IDF recall@10 "
+            f"{near['floor_recall_at_10']:.3f}"
         )
     if confidence := figures.get("confidence"):
         say(
@@ -173,7 +181,7 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
             f"{confidence['alike_most_sure']:.1%} of the fifth with the highest"
         )
     if figures.get("champion"):
-        recall = f", R@10 {near['champion_recall_at_10']:.3f}" if near else ""
+        recall = f", recall@10 {near['champion_recall_at_10']:.3f}" if near else ""
         rouge_l = f"ROUGE-L {figures['champion_rougeL']:.2f}"
         say(f"    champion {figures['champion']} on the same issues: {rouge_l}{recall}")
     for sample in figures.get("samples", [])[:SAMPLES_LISTED]:
@@ -189,20 +197,24 @@ def promoted(result: dict[str, Any]) -> None:
 def planned(release: str, outcome: PlanOutcome) -> None:
     """Prints the release that `plan` created, or why it created none."""
     if outcome.plan is None:
-        say(f"plan: no release opened: {outcome.reason}")
+        say(f"plan: no release created: {outcome.reason}")
     else:
         days = outcome.plan.days
         span = f"{count(len(days), 'day')} from {days[0].day} to {days[-1].day}"
         say(f"plan: release {release}, model {outcome.plan.facts['model']}, {span}")
         superseded = sum(len(ids) for ids in outcome.plan.superseded.values())
         if superseded:
-            say(f"    {count(superseded, 'issue')} opened again on a later day: the earliest event counts")
+            repeated = count(superseded, "issue")
+            say(f"    {repeated} opened again on a later day: only the earliest opening is used")
     if outcome.days_as_before:
-        say(f"    being ingested again, so pinned as before: {some_days(outcome.days_as_before)}")
+        say(
+            "    days being ingested again, used as in the current release: "
+            f"{some_days(outcome.days_as_before)}"
+        )
     if outcome.days_not_ready:
-        say(f"    not cleaned yet, so left out: {some_days(outcome.days_not_ready)}")
+        say(f"    new days not cleaned yet, so left out: {some_days(outcome.days_not_ready)}")
     if outcome.days_judged_again:
-        say(f"    judged again, because earlier days arrived: {some_days(outcome.days_judged_again)}")
+        say(f"    days judged again, because earlier days arrived: {some_days(outcome.days_judged_again)}")
 
 
 def indexed(lake: Lake, manifest: Manifest) -> None:
@@ -233,5 +245,5 @@ def collected(settings: Settings, result: Collected) -> None:
     """Prints how many releases, models and batches `collect` removed."""
     say(
         f"collect: removed {count(len(result.releases), 'release')}, {count(len(result.models), 'model')}, "
-        f"{count(result.batches, 'batch')}; release.keep is {settings.release.keep}"
+        f"{count(result.batches, 'batch')}; the setting release.keep is {settings.release.keep}"
     )

@@ -17,7 +17,7 @@ def test_a_day_is_accepted_in_every_iso_form(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["2015-02-29", "01/02/2015", "yesterday", ""])
 def test_text_that_is_not_a_day_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match=rf"^--from {text}: not a day\.\nWrite days as YYYY-MM-DD"):
+    with pytest.raises(UsageError, match=rf"^--from {text} is not a day\.\nWrite days as YYYY-MM-DD"):
         parse_day(text, "--from")
 
 

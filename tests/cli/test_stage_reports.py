@@ -48,7 +48,7 @@ def test_the_time_and_memory_of_a_stage(capsys: pytest.CaptureFixture[str]) -> N
     stage_reports.timing("clean", 61.0, 300.0, 250.0)
     assert printed(capsys) == [
         "    clean took 1.2 s; peak memory 1,234 MiB",
-        "    clean took 61.0 s; peak memory 300 MiB, of a worker 250 MiB",
+        "    clean took 61.0 s; peak memory 300 MiB, of the largest worker process 250 MiB",
     ]
 
 
@@ -59,8 +59,8 @@ def test_the_figures_of_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
         SimpleNamespace(group="train", validation_loss=2.0, validation_token_accuracy=0.5, **values)
     )
     assert printed(capsys) == [
-        "    contrast 2: loss 1.5000, own body nearest 25.0%, 3 s",
-        "    epoch 2: loss 1.5000, validation loss 2.0000, next token right 50.0%, 3 s",
+        "    contrastive pre-training, pass 2: loss 1.5000, own body nearest for 25.0% of titles, 3 s",
+        "    epoch 2: loss 1.5000, validation loss 2.0000, 50.0% of validation tokens predicted, 3 s",
     ]
 
 
@@ -68,12 +68,12 @@ def test_the_figures_of_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
     ("threshold", "lines"),
     [
         (0, []),
-        (0.25, ["    it abstains below a confidence of 0.25"]),
+        (0.25, ["    the model abstains below a confidence of 0.25"]),
         (
             1.1,
             [
-                "    it will always abstain: no threshold reached model.abstain_precision; "
-                "train another with a lower one"
+                "    the model will always abstain: no threshold reached model.abstain_precision; "
+                "train another model with a lower value"
             ],
         ),
     ],
@@ -105,16 +105,16 @@ def test_a_plan_that_opened_a_release(capsys: pytest.CaptureFixture[str]) -> Non
     stage_reports.planned("r", outcome)
     assert printed(capsys) == [
         "plan: release r, model m, 2 days from 2015-01-01 to 2015-01-03",
-        "    2 issues opened again on a later day: the earliest event counts",
-        "    being ingested again, so pinned as before: 2015-01-01",
-        "    not cleaned yet, so left out: 2015-01-04",
-        "    judged again, because earlier days arrived: 2015-01-03",
+        "    2 issues opened again on a later day: only the earliest opening is used",
+        "    days being ingested again, used as in the current release: 2015-01-01",
+        "    new days not cleaned yet, so left out: 2015-01-04",
+        "    days judged again, because earlier days arrived: 2015-01-03",
     ]
 
 
 def test_a_plan_that_opened_no_release(capsys: pytest.CaptureFixture[str]) -> None:
     stage_reports.planned("r", PlanOutcome(None, "nothing is new since release q"))
-    assert printed(capsys) == ["plan: no release opened: nothing is new since release q"]
+    assert printed(capsys) == ["plan: no release created: nothing is new since release q"]
 
 
 @pytest.mark.parametrize(("moved", "words"), [(True, "is now"), (False, "was already")])
@@ -126,4 +126,6 @@ def test_the_champion(capsys: pytest.CaptureFixture[str], moved: bool, words: st
 def test_what_collect_removed(capsys: pytest.CaptureFixture[str]) -> None:
     settings = Settings(release=Release(keep=5))
     stage_reports.collected(settings, Collected(("r",), (), 1200))
-    assert printed(capsys) == ["collect: removed 1 release, 0 models, 1,200 batches; release.keep is 5"]
+    assert printed(capsys) == [
+        "collect: removed 1 release, 0 models, 1,200 batches; the setting release.keep is 5"
+    ]

@@ -291,7 +291,7 @@ def test_its_embeddings_answer_other_questions(
     query_reports.downstream(found, as_json=False)
     assert capsys.readouterr().out.splitlines()[:2] == [
         f"evaluate: downstream tasks of model {model}, 120 issues of a.jsonl, 1 pull request left out",
-        "    bug: 96 (32 positive) train, 24 (8 positive) test, split by time",
+        "    bug: trained on 96 (32 positive) issues, tested on 24 (8 positive), split by time",
     ]
     run = MlflowClient(settings.tracking_uri).get_run(
         Pinned(lake, "models", model).members[PREDICTOR][0].figures["mlflow_run"]

@@ -298,4 +298,4 @@ def test_dask_answers_by_the_names_of_its_chart_and_the_doctor_finds_it(tmp_path
                 text=True,
                 check=False,
             ).stdout
-    assert f"ok     compute      {address} answers" in report
+    assert f"ok     compute      the Dask scheduler {address} answers" in report

@@ -89,7 +89,7 @@ def test_a_refresh_finds_nothing_new(old: UnpackedLake, titler: Titler) -> None:
     before = old.manifests()
     printed = titler("run --from 2024-01-01 --to 2024-01-03")
     assert (
-        f"no release opened: nothing is new since release {old.expected['status']['release']['id']}"
+        f"no release created: nothing is new since release {old.expected['status']['release']['id']}"
         in printed
     )
     assert old.manifests() == before
