@@ -237,7 +237,10 @@ def test_the_verb_sends_its_options_and_one_alert_per_event(webhook, lake):
     ]
     first, second = (titler(lake, "alert", *options, **webhook_variables(webhook)) for _ in range(2))
     assert (first.returncode, first.stdout) == (0, "alert: sent by webhook\n")
-    assert (second.returncode, second.stdout) == (0, "alert: not sent: an alert with this key was sent before\n")
+    assert (second.returncode, second.stdout) == (
+        0,
+        "alert: not sent: an alert with this key was sent before\n",
+    )
     (message,) = webhook.all()
     del message["text"]
     assert message == {

@@ -38,7 +38,10 @@ class ConfidenceBin:
 
 @dataclass(frozen=True)
 class ConfidenceScores:
-    """Scores of the confidence, over all titles that a model decoded, shown or withheld. Shares are 0 to 1."""
+    """Scores of the confidence, over all titles that a model decoded, shown or withheld.
+
+    Shares are 0 to 1.
+    """
 
     alike: float
     """share of good titles"""

@@ -140,7 +140,8 @@ def test_the_command_shows_it(bigquery_settings: Settings, tmp_path: Path) -> No
         for finding in doctor._check_warehouse(AllSettings(warehouse=bigquery_settings))
     }
     assert (
-        findings["warehouse"].message == f"BigQuery, titler-test.{bigquery_settings.dataset}: no release is published yet"
+        findings["warehouse"].message
+        == f"BigQuery, titler-test.{bigquery_settings.dataset}: no release is published yet"
     )
 
 
