@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.lake.batches import Lake
 from pipeline.tracking import configure_mlflow
-from tests.support import postgres, stores
+from tests.support import stores
 
 TESTS = Path(__file__).resolve().parent
 LONGEST_FILES = (
@@ -59,19 +59,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for tests in files:
         dice.shuffle(tests)
     items[:] = [test for tests in files for test in tests]
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def airflow_database(request: pytest.FixtureRequest) -> Iterator[str | None]:
-    """Airflow's metadata database: None for a SQLite file, as in `make demo`, or a PostgreSQL address."""
-    if request.param == "sqlite":
-        yield None
-        return
-    programs = postgres.programs()
-    if programs is None:
-        pytest.skip(postgres.MISSING)
-    with postgres.running(programs) as address:
-        yield address
 
 
 @pytest.fixture(scope="module")

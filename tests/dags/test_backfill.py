@@ -1,4 +1,4 @@
-"""A backfill of twenty real days by a real Airflow, in which processes are killed.
+"""A backfill of ten real days by a real Airflow on PostgreSQL, in which processes are killed.
 
 Tasks are killed at random steps, and the scheduler once, together with everything that it runs.
 """
@@ -23,6 +23,7 @@ from typing import Any
 
 import psutil
 import pytest
+from sqlalchemy import make_url
 
 from local_airflow import COMPONENTS, LocalAirflow
 from pipeline.contracts import ISSUES, TOKENS
@@ -33,13 +34,13 @@ from tests.support.readme import SMALL
 from tests.support.replay import replay
 from tests.support.tables import differences, ingested
 
-pytestmark = pytest.mark.timeout(1800)  # its fixture runs about ninety tasks
+pytestmark = pytest.mark.timeout(1800)  # its fixture runs about fifty tasks
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = date(2019, 11, 1)
-DAYS = [str(FIRST + timedelta(days=number)) for number in range(20)]
+DAYS = [str(FIRST + timedelta(days=number)) for number in range(10)]
 LAST = date.fromisoformat(DAYS[-1])
-NIGHT = DAYS[10]  # ingested before the backfill
+NIGHT = DAYS[5]  # ingested before the backfill
 REPROCESSED = DAYS[:2]
 SPAN = ("--from", DAYS[0], "--to", DAYS[-1])
 PARALLELISM = 4
@@ -59,7 +60,7 @@ def plan_kills() -> dict[str, tuple[str, int, str]]:
     """
     dice = random.Random(20)
     tasks = [(verb, day) for verb in ("extract", "clean") for day in DAYS if day != NIGHT]
-    kinds = [*["verb"] * 6, *["task"] * 4, *["supervisor"] * 2, *["all"] * 2]
+    kinds = [*["verb"] * 4, *["task"] * 3, *["supervisor"] * 2, *["all"] * 2]
     kills = {}
     for victims, (verb, day) in zip(kinds, dice.sample(tasks, len(kinds)), strict=True):
         dies_itself = 0 in planned_kills.VICTIMS[victims]
@@ -75,7 +76,8 @@ class Backfill:
 
     `tries` is the number of attempts per `VERB DAY`. `kills` are lines `VERB DAY NUMBER VICTIMS`. `lost` are
     the attempts, `VERB DAY NUMBER`, that ended with the scheduler. `changed` are the tables of which the day
-    NIGHT has another batch than before the backfill.
+    NIGHT has another batch than before the backfill. `files_with_the_password` are those of Airflow's files
+    that contain the password of its database.
     """
 
     lake: Lake
@@ -85,6 +87,7 @@ class Backfill:
     kills: list[str]
     lost: list[str]
     changed: set[str]
+    files_with_the_password: list[str]
     release: str = ""
     runs: list[list[tuple[str, str, str]]] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
@@ -128,8 +131,7 @@ def backfill(hours: Path, tmp_path_factory: pytest.TempPathFactory) -> Backfill:
         postgres.running(programs) as database,
         LocalAirflow(folder / "airflow", environment, database=database) as airflow,
     ):
-        run_of_a_day = ("titler_ingest", "--run-id", "night", "--logical-date", f"{NIGHT}T00:00:00+00:00")
-        airflow.run("dags", "trigger", *run_of_a_day)
+        airflow.trigger("titler_ingest", "night", f"{NIGHT}T00:00:00+00:00")
         wait_until(airflow, lambda: unfinished_runs(airflow) == 0)
         night = pointers(lake, NIGHT)
         create(airflow, DAYS)
@@ -147,6 +149,7 @@ def backfill(hours: Path, tmp_path_factory: pytest.TempPathFactory) -> Backfill:
             kills=(folder / "kills.done").read_text().splitlines(),
             lost=lost,
             changed={table for table, batch in pointers(lake, NIGHT).items() if batch != night[table]},
+            files_with_the_password=files_with(str(make_url(database).password), airflow.home),
         )
         result.release = titler(airflow.environment, "run", "--day", NIGHT)
         backfill_again(airflow, result, DAYS)
@@ -155,6 +158,12 @@ def backfill(hours: Path, tmp_path_factory: pytest.TempPathFactory) -> Backfill:
         backfill_again(airflow, result, REPROCESSED, "--reprocess-behavior", "completed")
         result.record(airflow)
     return result
+
+
+def files_with(secret: str, folder: Path) -> list[str]:
+    """The names of the files in a folder that contain a text."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path.name for path in files if secret.encode() in path.read_bytes()]
 
 
 def backfill_again(airflow: LocalAirflow, result: Backfill, days: list[str], *options: str) -> None:
@@ -266,6 +275,10 @@ def test_every_task_of_every_day_succeeds_in_the_end(backfill: Backfill) -> None
     assert [day for day, _, _ in backfill.runs[0]] == DAYS
 
 
+def test_only_the_configuration_has_the_databases_password(backfill: Backfill) -> None:
+    assert backfill.files_with_the_password == ["airflow.cfg"]
+
+
 def test_verbs_tasks_and_supervisors_were_killed_as_planned(backfill: Backfill) -> None:
     planned = {f"{attempt} {victims}" for attempt, (victims, _, _) in plan_kills().items()}
     assert {line.split()[-1] for line in backfill.kills} == set(planned_kills.VICTIMS)
@@ -307,9 +320,9 @@ def test_a_day_that_was_ingested_before_is_not_ingested_again(backfill: Backfill
 
 def test_the_days_enter_with_the_next_release(backfill: Backfill) -> None:
     assert re.search(
-        rf"^plan: release \S+, model \S+, 20 days from {DAYS[0]} to {DAYS[-1]}$", backfill.release, re.M
+        rf"^plan: release \S+, model \S+, 10 days from {DAYS[0]} to {DAYS[-1]}$", backfill.release, re.M
     )
-    assert re.search(r"^publish: release \S+ is current: 585 issues of 20 days", backfill.release, re.M)
+    assert re.search(r"^publish: release \S+ is current: 585 issues of 10 days", backfill.release, re.M)
 
 
 def test_the_same_backfill_again_runs_nothing(backfill: Backfill) -> None:

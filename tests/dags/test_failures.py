@@ -64,21 +64,13 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             "AIRFLOW__CORE__DAGS_FOLDER": str(impatient(folder / "dags")),
         }
         with LocalAirflow(folder / "home", environment) as airflow:
-            airflow.run(
-                "dags",
-                "trigger",
-                "titler_ingest",
-                "--logical-date",
-                datetime.now(UTC).isoformat(),
-                "--run-id",
-                "late",
-            )
-            airflow.run("dags", "trigger", "titler_ingest", "--logical-date", NIGHT, "--run-id", "long-ago")
-            airflow.run("dags", "trigger", "titler_refresh", "--logical-date", NIGHT, "--run-id", "night")
+            airflow.trigger("titler_ingest", "late", datetime.now(UTC).isoformat())
+            airflow.trigger("titler_ingest", "long-ago", NIGHT)
+            airflow.trigger("titler_refresh", "night", NIGHT)
             with pytest.raises(AirflowError, match="the task publish failed"):
                 DagWatcher(airflow, "titler_refresh").wait_until_done()
             messages = [webhook.messages.get(timeout=PATIENCE) for _ in range(2)]
-            airflow.run("dags", "trigger", "titler_refresh", "--run-id", "killed")
+            airflow.trigger("titler_refresh", "killed")
             messages += [webhook.messages.get(timeout=PATIENCE) for _ in range(2)]
             wait_for(airflow, "late/taskInstances/wait", "deferred")
             (folder / "complete").touch()
