@@ -1,6 +1,7 @@
-"""Sends alerts: one message per event, to the log, a webhook or by email, as the setting `alerts.kind` says.
+"""Sends alerts to standard error, to a webhook or by email, as the setting `alerts.kind` says.
 
-If an alert cannot be sent, the command that sends it goes on.
+An alert is a message about an event that needs a person. Each event is reported once. A command whose alert
+cannot be sent prints one line about that and goes on.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Message:
     """The content of an alert.
 
     `what` says in one line what happened, and `since` since when. `link` is a page with more information; it
-    may be empty. `next` has the commands to type next, on one or several lines.
+    may be empty. `next` has the commands to type next, one per line.
     """
 
     what: str
@@ -57,11 +58,11 @@ def now() -> str:
 
 
 def send_once(lake: Lake, alerts: Alerts, message: Message, event: str) -> bool:
-    """Sends a message, unless one was sent for the same event before. Returns False if sending fails; the
-    next call tries again.
+    """Sends a message unless an alert about the same event was sent before. `event` is the event's name.
 
-    Also marks the alert of the Airflow task that runs this command (`alerts.task`) as sent. So the failure of
-    that task does not send a second alert for the same event.
+    Returns False if the message could not be sent; the next call for the event tries again. Otherwise returns
+    True, and also records that the Airflow task that runs this command (`alerts.task`) has sent its alert.
+    So Airflow does not send a second alert when the task fails.
     """
     sent = _sent_events(lake)
     if event not in sent and not send(alerts, message):
@@ -71,15 +72,17 @@ def send_once(lake: Lake, alerts: Alerts, message: Message, event: str) -> bool:
 
 
 def alert_about_error(lake: Lake, alerts: Alerts, error: TitlerError) -> None:
-    """Sends an alert for an error, once per event. Sends none if the error has no event."""
+    """Sends an alert about an error, once per `error.event`. Sends none if the error names no event."""
     if error.event:
         send_once(lake, alerts, Message(error.message, now(), alerts.link, error.hint), error.event)
 
 
 def alert_about_days(lake: Lake, alerts: Alerts, health: Iterable[Mapping[str, Any]]) -> None:
-    """Sends an alert for every day that is not complete, once per day and verdict. `health` are rows of
-    source_health_v1."""
-    no_task = alerts.model_copy(update={"task": ""})  # an incomplete day makes no Airflow task fail
+    """Sends an alert about each source day that is not complete, once per day and verdict.
+
+    `health` are rows of source_health_v1.
+    """
+    no_task = alerts.model_copy(update={"task": ""})  # an incomplete day does not make an Airflow task fail
     for row in health:
         day, verdict = str(row["day"]), row["verdict"]
         if verdict != "complete":
@@ -89,24 +92,27 @@ def alert_about_days(lake: Lake, alerts: Alerts, health: Iterable[Mapping[str, A
 
 
 def describe_day(row: Mapping[str, Any]) -> str:
-    """Returns one line about a row of source_health_v1: `2015-01-03 is partial: 23 of 24 hours found`."""
+    """Describes a row of source_health_v1 in one line: `2015-01-03 is partial: 23 of 24 hours found`."""
     hours = f" ({row['hours_found']} of 24 hours found)" if row["verdict"] == "collapsed" else ""
     return f"{row['day']} is {row['verdict']}: {row['reason']}{hours}"
 
 
 def was_sent(lake: Lake, event: str) -> bool:
-    """Returns whether an alert was sent for this event before."""
+    """Returns whether an alert about this event was sent before."""
     return event in _sent_events(lake)
 
 
 def send(alerts: Alerts, message: Message) -> bool:
-    """Sends a message; returns whether it was sent. If it cannot be sent, prints one line without secrets on
-    standard error."""
+    """Sends a message and returns whether that succeeded. Raises no errors.
+
+    If sending fails, prints one line on standard error. The line contains no secrets.
+    """
     try:
         {"log": _log, "webhook": _post, "email": _mail}[alerts.kind](alerts, message)
-    except Exception as error:  # any failure: the work that the alert is about goes on
+    except Exception as error:  # of any kind: a failing alert must not stop the command that sends it
         _print_error(
-            f"titler: No alert could be sent by {alerts.kind} ({_reason(error)}). The alert: {message.what}"
+            f"titler: An alert could not be sent by {alerts.kind} ({_reason(error)}). Check the settings "
+            f"alerts.*, then try them: titler alert --what test. The alert that was not sent: {message.what}"
         )
         return False
     return True
@@ -157,18 +163,20 @@ def _mail(alerts: Alerts, message: Message) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """Returns the kind of a failure in a few words. They contain no text from the server or the address,
-    which may hold secrets."""
+    """Returns in a few words why an alert could not be sent.
+
+    The words contain neither the address nor text from the server, because both may contain secrets.
+    """
     if isinstance(error, urllib.error.HTTPError):
         return f"HTTP {error.code}"
     if isinstance(error, urllib.error.URLError) and isinstance(error.reason, BaseException):
         return _reason(error.reason)
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return "a recipient of alerts.email_to is refused"
+        return "the mail server refused a recipient of alerts.email_to"
     if isinstance(error, smtplib.SMTPResponseException):
         return f"SMTP {error.smtp_code}"
     if isinstance(error, TimeoutError):
-        return f"no answer within {TIMEOUT} s"
+        return f"the server did not answer within {TIMEOUT} s"
     if isinstance(error, OSError) and type(error).__module__ == "builtins" and (error.errno or 0) > 0:
         return os.strerror(error.errno or 0)
     return type(error).__name__
@@ -179,23 +187,25 @@ def _print_error(text: str) -> None:
 
 
 def _sent_events(lake: Lake) -> dict[str, str]:
-    """Returns the events for which an alert was sent, with the times.
+    """Returns the time of sending (ISO 8601) of each event whose alert was sent.
 
-    Returns an empty dict if the record cannot be read: sending an alert twice is better than never.
+    Returns an empty dict if the record of sent alerts cannot be read: an alert that is sent twice is better
+    than an alert that is never sent.
     """
     try:
         events = lake.get_json(SENT_FILE)
-    except Exception as error:  # the alert may be about the lake itself
+    except Exception as error:  # the alert may be about the lake itself, so it must still be sent
         reason = type(error).__name__
         _print_error(
-            f"titler: The record of sent alerts, {lake.path(SENT_FILE)}, cannot be read ({reason}): "
-            "an alert may be sent twice."
+            f"titler: The record of sent alerts, {lake.path(SENT_FILE)}, cannot be read ({reason}), "
+            "so an alert may be sent twice."
         )
         return {}
     return {str(event): str(at) for event, at in events.items()} if isinstance(events, dict) else {}
 
 
 def _remember(lake: Lake, sent: Mapping[str, str], events: Iterable[str]) -> None:
+    """Adds events to the record of sent alerts, whose content is `sent`. Ignores empty names."""
     sent_at = datetime.now(UTC).isoformat(timespec="seconds")
     new = {event: sent_at for event in events if event and event not in sent}
     if not new:
@@ -206,6 +216,6 @@ def _remember(lake: Lake, sent: Mapping[str, str], events: Iterable[str]) -> Non
     except Exception as error:  # the alert may be about the lake itself
         reason = type(error).__name__
         _print_error(
-            f"titler: The record of sent alerts, {lake.path(SENT_FILE)}, cannot be written ({reason}): "
-            "the alert may be sent again."
+            f"titler: The record of sent alerts, {lake.path(SENT_FILE)}, cannot be written ({reason}), "
+            "so this alert may be sent again. Check the lake: titler doctor"
         )

@@ -1,4 +1,4 @@
-"""The contracts of all tables that Titler writes: columns with descriptions, keys, partitions, storage."""
+"""The contracts of all tables that Titler writes: their columns, keys and partitions, and where they are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ Place = Literal["lake", "warehouse"]
 
 @dataclass(frozen=True)
 class Table:
-    """A table's contract. `partition` names the dimensions that split it; `key` is unique in a partition."""
+    """The contract of a table.
+
+    `prose` describes a row. `partition` names the dimensions that split the table, such as `day`. The values
+    of the columns in `key` are unique within a partition. `lives_in` says where the table is stored.
+    """
 
     name: str
     prose: str
@@ -25,23 +29,23 @@ class Table:
     lives_in: tuple[Place, ...]
 
     def conform(self, table: pa.Table) -> pa.Table:
-        """Returns the rows of `table` with the contract's columns, in its order and with its types.
+        """Returns the rows of `table` with the columns of the contract, in its order and with its types.
 
-        Raises ContractError for a missing or unexpected column, for a type that cannot be cast without loss,
+        Raises ContractError for a missing or unexpected column, for values that cannot be cast without loss,
         and for a NULL in a NOT NULL column. The message names the table and the column.
         """
         unexpected = [name for name in table.column_names if name not in self.schema.names]
         if unexpected:
             raise ContractError(
-                f"{self.name}: column {unexpected[0]!r} is not in the contract. "
-                f"The contract has {', '.join(self.schema.names)}."
+                f"{self.name}: the data has a column {unexpected[0]!r}, which is not in the table's "
+                f"contract. The contract has the columns {', '.join(self.schema.names)}."
             )
         columns = []
         for field in self.schema:
             if field.name not in table.column_names:
                 raise ContractError(
-                    f"{self.name}: column {field.name!r} ({field.type}) is missing. "
-                    f"The data has {', '.join(table.column_names)}."
+                    f"{self.name}: the data lacks the column {field.name!r} ({field.type}) of the table's "
+                    f"contract. The data has the columns {', '.join(table.column_names)}."
                 )
             column = table.column(field.name)
             if column.type != field.type:
@@ -49,21 +53,21 @@ class Table:
                     column = column.cast(field.type)
                 except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                     raise ContractError(
-                        f"{self.name}: column {field.name!r} is {column.type}, expected {field.type}, "
-                        f"and cannot be cast: {error}"
+                        f"{self.name}: column {field.name!r} has the type {column.type}, expected "
+                        f"{field.type}, and its values cannot be cast: {error}"
                     ) from None
             if not field.nullable and column.null_count:
                 raise ContractError(
-                    f"{self.name}: column {field.name!r} ({field.type}) has {column.null_count} NULLs, "
-                    "expected none."
+                    f"{self.name}: column {field.name!r} ({field.type}) is NULL in {column.null_count} of "
+                    f"{len(column)} rows, but the table's contract does not allow NULL."
                 )
             columns.append(column)
         return pa.table(columns, schema=self.schema)
 
     def add_missing_columns(self, table: pa.Table) -> pa.Table:
-        """Returns `table` with each nullable column of the contract that it lacks, filled with NULL.
+        """Returns `table` with all nullable columns of the contract. Columns that it lacks are all NULL.
 
-        An older version may have written it before the contract had the column.
+        A table lacks a column if a version of Titler wrote it whose contract did not have the column yet.
         """
         for field in self.schema:
             if field.nullable and field.name not in table.column_names:
@@ -72,22 +76,22 @@ class Table:
 
     @property
     def day_column(self) -> str | None:
-        """The name of the column with a row's source day; None if the table is not partitioned by day."""
+        """The name of the column for a row's source day; None if the table is not partitioned by day."""
         if "day" not in self.partition:
             return None
         return "day" if "day" in self.schema.names else "source_day"
 
     @property
     def warehouse_schema(self) -> pa.Schema:
-        """The table's columns in a warehouse. Partitioned tables also get `batch_id` and the source day."""
+        """The table's columns in a warehouse. There, partitioned tables also have `batch_id` and a day."""
         fields = list(self.schema)
         if self.day_column and self.day_column not in self.schema.names:
             fields.append(
-                column(self.day_column, pa.date32(), "the UTC day of GH Archive that the issue was read from")
+                column(self.day_column, pa.date32(), "source day (UTC) that the issue was read from")
             )
         if self.partition:
             fields.append(
-                column("batch_id", pa.string(), "id of the lake batch that the row was loaded from")
+                column("batch_id", pa.string(), "id of the lake's batch that the row was loaded from")
             )
         return pa.schema(fields)
 
@@ -106,24 +110,18 @@ REPO = column("repo", pa.string(), "owner/name of the repository at the time whe
 
 ISSUES = Table(
     name="issues_v1",
-    prose="An issue as it was opened, without later edits. A training file is a separate partition.",
+    prose="An issue as it was opened, without later edits. Each training file is a partition of its own.",
     schema=pa.schema(
         [
             ISSUE_ID,
             column("issue_url", pa.string(), "the issue's page on GitHub"),
             REPO,
-            column(
-                "number",
-                pa.int64(),
-                "the issue's number in its repository; 0 if a training file does not have it",
-            ),
+            column("number", pa.int64(), "issue number in the repository; 0 if a training file lacks it"),
             column("author", pa.string(), "login of the account that opened the issue", null=True),
             column("title", pa.string(), "the title as its author wrote it"),
             column("body", pa.string(), "the body as its author wrote it; NULL if it has none", null=True),
             column(
-                "created_at",
-                TIMESTAMP,
-                "time of the event that opened the issue; 1970-01-01 if a training file does not have it",
+                "created_at", TIMESTAMP, "when the issue was opened; 1970-01-01 if unknown (training file)"
             ),
             column(
                 "event_id",
@@ -144,12 +142,12 @@ ISSUES = Table(
 
 SOURCE_HEALTH = Table(
     name="source_health_v1",
-    prose="How complete GH Archive's data of a day is, with the counts that the verdict is based on.",
+    prose="How complete GH Archive's data of a source day is: a verdict, and the counts that it is based on.",
     schema=pa.schema(
         [
             column("day", pa.date32(), "the source day (UTC)"),
-            column("hours_found", pa.int64(), "number of hour files found, of 24"),
-            column("hours_missing", pa.list_(pa.int64()), "hours without a file, each 0 to 23 (UTC)"),
+            column("hours_found", pa.int64(), "number of hours found in the source, at most 24"),
+            column("hours_missing", pa.list_(pa.int64()), "hours not found, each 0 to 23 (UTC)"),
             column("events", pa.int64(), "number of events of all types"),
             column("malformed", pa.int64(), "number of lines quarantined because they are malformed"),
             column("issues", pa.int64(), "number of distinct issues opened"),
@@ -170,7 +168,7 @@ SOURCE_HEALTH = Table(
             column(
                 "compared_with",
                 pa.string(),
-                "which complete days are the comparison days: weekday or month; NULL if there were too few",
+                "comparison days: weekday (the same weekday) or month (28 days before); NULL if too few",
                 null=True,
             ),
             column("reason", pa.string(), "why the day is not complete; NULL if it is complete", null=True),
@@ -183,12 +181,12 @@ SOURCE_HEALTH = Table(
 
 TOKENS = Table(
     name="tokens_v1",
-    prose="The words of an issue's title and body after cleaning.",
+    prose="The tokens (words) of an issue's title and body after cleaning.",
     schema=pa.schema(
         [
             ISSUE_ID,
             REPO,
-            column("trainable", pa.bool_(), "as in issues_v1"),
+            column("trainable", pa.bool_(), "whether the issue is trainable, as in issues_v1"),
             column("body", pa.list_(pa.string()), "cleaned tokens of the body; empty if it has no body"),
             column("title", pa.list_(pa.string()), "cleaned tokens of the title"),
         ]
@@ -200,12 +198,12 @@ TOKENS = Table(
 
 VECTORS = Table(
     name="vectors_v1",
-    prose="An issue's title and body as ids in one vocabulary. 0 is padding, 1 is an unknown word.",
+    prose="An issue's title and body as ids of a vocabulary. 0 is padding, 1 is an unknown word.",
     schema=pa.schema(
         [
             ISSUE_ID,
             REPO,
-            column("trainable", pa.bool_(), "as in issues_v1"),
+            column("trainable", pa.bool_(), "whether the issue is trainable, as in issues_v1"),
             column(
                 "body",
                 pa.list_(pa.int32()),
@@ -227,7 +225,7 @@ VECTORS = Table(
 
 EMBEDDINGS = Table(
     name="embeddings_v1",
-    prose="The embedding of an issue: a vector that is close to those of similar issues.",
+    prose="The embedding of an issue: a vector that is close to the vectors of similar issues.",
     schema=pa.schema(
         [
             ISSUE_ID,
@@ -246,7 +244,7 @@ EMBEDDINGS = Table(
 
 TITLE_PREDICTIONS = Table(
     name="title_predictions_v1",
-    prose="The title that a model predicts for an issue, with the model and data that it comes from.",
+    prose="The title that a model predicts for an issue, and the model and data that were used.",
     schema=pa.schema(
         [
             ISSUE_ID,
@@ -258,10 +256,10 @@ TITLE_PREDICTIONS = Table(
             column(
                 "abstained",
                 pa.bool_(),
-                "whether the model gave no title because its confidence was too low",
+                "whether the model gave no title, for example because its confidence was too low",
             ),
             column("created_at", TIMESTAMP, "when the issue was opened"),
-            column("source_day", pa.date32(), "the UTC day of GH Archive that the issue was read from"),
+            column("source_day", pa.date32(), "source day (UTC) that the issue was read from"),
             column("model", pa.string(), "the model's name"),
             column("model_version", pa.string(), "the model's version in MLflow's registry"),
             column("vocabulary", pa.string(), "id of the model's vocabulary"),
@@ -292,7 +290,7 @@ SIMILAR_ISSUES = Table(
             column(
                 "near_duplicate",
                 pa.bool_(),
-                "whether the distance is below index.near_duplicate_distance or the network's default",
+                "whether distance is below index.near_duplicate_distance (if 0: the variant's own limit)",
             ),
         ]
     ),
@@ -315,7 +313,7 @@ RELEASES = Table(
             column("model", pa.string(), "the model's name"),
             column("model_version", pa.string(), "the model's version in MLflow's registry"),
             column("vocabulary", pa.string(), "id of the model's vocabulary"),
-            column("mlflow_run", pa.string(), "the MLflow run that trained it"),
+            column("mlflow_run", pa.string(), "id of the MLflow run that trained the model"),
             column("days", pa.int64(), "number of source days in the release"),
             column("issues", pa.int64(), "number of issues in the release"),
             column("index_items", pa.int64(), "number of vectors in the index"),
@@ -352,7 +350,7 @@ RELEASE_MEMBERS = Table(
 
 SPEND = Table(
     name="spend_v1",
-    prose="Bytes billed for a BigQuery job: a row reserves them before the job runs; another has the bill.",
+    prose="Bytes of a BigQuery job. One row reserves them before the job runs; another has the bytes billed.",
     schema=pa.schema(
         [
             column("job_id", pa.string(), "BigQuery's id of the job"),
@@ -361,10 +359,8 @@ SPEND = Table(
             column("day", pa.date32(), "UTC day whose budget is charged"),
             column("run", pa.string(), "id of the run of a command whose budget is charged"),
             column("verb", pa.string(), "name of that command, such as extract"),
-            column(
-                "source_day", pa.date32(), "the source day that was read; NULL if not a single one", null=True
-            ),
-            column("release_id", pa.string(), "release that the job was for; NULL if none", null=True),
+            column("source_day", pa.date32(), "source day that was read; NULL if not exactly one", null=True),
+            column("release_id", pa.string(), "release that the job served; NULL if none", null=True),
             column("bytes", pa.int64(), "number of bytes billed or reserved"),
             column("usd", pa.float64(), "price of the bytes in USD, from the setting warehouse.usd_per_tib"),
             column("by", pa.string(), "user who ran the command"),
@@ -375,7 +371,7 @@ SPEND = Table(
     lives_in=("warehouse",),
 )
 
-# Kinds of batches that contain other files than tables.
+# Kinds of batches that contain files other than tables.
 VOCABULARY = "vocabulary"
 PREDICTOR = "predictor"
 INDEX = "index"

@@ -11,7 +11,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Every exit code of `titler`. The property `meaning` explains it in one line."""
+    """The exit codes of `titler`."""
 
     DONE = 0
     RETRYABLE = 1
@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
 
     @property
     def meaning(self) -> str:
+        """What the exit code means, in one line."""
         return _MEANINGS[self]
 
 
@@ -40,10 +41,10 @@ _MEANINGS = {
 class TitlerError(Exception):
     """A failure that a person can act on.
 
-    The command prints it without a traceback and exits with `exit_code`. `message` says what was found and
-    what was expected. `hint` is the next step, a command where possible. `event` is the name of the alert
-    that the command sends once. Both may be empty. `final` means that a retry cannot help: the exit code is
-    DECISION_NEEDED instead of RETRYABLE.
+    The command prints the error without a traceback and exits with `exit_code`. `message` says what was found
+    and what was expected. `hint` says what to do next, with a command where possible; it may be empty.
+    `event` is the name of an event; if it is not empty, the command sends one alert about it. `final` means
+    that running the command again cannot help: the exit code is then DECISION_NEEDED.
     """
 
     exit_code = ExitCode.RETRYABLE
@@ -67,21 +68,21 @@ class UsageError(TitlerError):
 
 
 class ContractError(TitlerError):
-    """Raised if a table does not match its contract in `contracts.py`."""
+    """Raised if the data of a table does not match the table's contract in `contracts.py`."""
 
     exit_code = ExitCode.DECISION_NEEDED
 
 
 class SourceError(TitlerError):
-    """Raised if hour files cannot be read, or do not have the format of GH Archive."""
+    """Raised if hour files cannot be read, or if their content does not have the format of GH Archive."""
 
 
 class LakeError(TitlerError):
-    """Raised if a file of the lake, such as a manifest, is missing or damaged or cannot be written."""
+    """Raised if a file of the lake, such as a manifest, is missing or damaged, or cannot be written."""
 
 
 class BudgetError(TitlerError):
-    """Raised before work starts that would cost more than the settings allow."""
+    """Raised before a BigQuery job starts that would cost more than the settings allow."""
 
     exit_code = ExitCode.DECISION_NEEDED
 
@@ -93,7 +94,8 @@ class StoppedError(TitlerError):
 
 
 class WarehouseError(TitlerError):
-    """Raised if the warehouse fails or refuses: missing permissions, exceeded quotas, changed tables."""
+    """Raised if the warehouse fails or refuses a request: missing permissions, exceeded quotas, changed
+    tables."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ _DISK_ERRORS = (
 
 
 def disk_error(error: BaseException) -> TitlerError | None:
-    """Returns a TitlerError if `error` reports a full, read-only, failing or inaccessible disk, else None."""
+    """Returns a TitlerError if the cause of `error` is a full, read-only, failing or inaccessible disk;
+    otherwise None."""
     if not isinstance(error, OSError) or error.errno not in _DISK_ERRORS:
         return None
     place = f"{error.filename}: " if error.filename else ""

@@ -1,4 +1,4 @@
-"""Peak memory of this process and of its child processes, in MiB."""
+"""Measures the peak memory of this process and of its child processes, in MiB."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from pathlib import Path
 
 
 def reset_peak() -> None:
-    """Linux: resets this process's peak (proc(5), clear_refs). Elsewhere the peak stays that of the process's
-    life."""
+    """Makes `peak` count from now on. Works on Linux only (clear_refs in proc(5)).
+
+    On other systems, `peak` counts from the start of the process.
+    """
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak() -> float:
-    """MiB: this process's highest resident memory since `reset_peak`, or since it started."""
+    """Returns this process's highest resident memory, in MiB, since `reset_peak` or since the start."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -24,5 +26,5 @@ def peak() -> float:
 
 
 def child_peak() -> float:
-    """MiB: the highest resident memory of any child process that has ended."""
+    """Returns the highest resident memory, in MiB, of any child process that has ended."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

@@ -1,4 +1,4 @@
-"""Output while a command runs: lines, and progress bars if standard error is a terminal."""
+"""Prints lines and progress bars while a command runs. Bars appear only if standard error is a terminal."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 Item = TypeVar("Item")
 
-_live: list[
-    Progress
-] = []  # rich draws one Progress at a time: a nested bar is added to the one that is drawn
+_active: list[Progress] = []
+"""The Progress that is displayed now, if any. rich displays only one, so nested bars are added to it."""
 
 
 def say(line: str) -> None:
-    """Prints a line on standard output, above any progress bars."""
+    """Prints a line on standard output, above the progress bars."""
     print(line, flush=True)
 
 
 def track(
     items: Iterable[Item], label: str, total: int, size: Callable[[Item], int] = lambda item: 1
 ) -> Iterator[Item]:
-    """Yields `items` and advances a bar of `total` steps by `size(item)` per item.
+    """Yields `items`, and shows a progress bar with the text `label` on standard error.
 
-    The bar is on standard error, and only if that is a terminal.
+    The bar has `total` steps; each item advances it by `size(item)`. Shows no bar if standard error is not a
+    terminal.
     """
     if not sys.stderr.isatty():
         yield from items
@@ -42,13 +42,14 @@ def track(
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    if _live:
-        yield _live[0]
+    """Yields the Progress that is displayed now, or displays a new one until the context ends."""
+    if _active:
+        yield _active[0]
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        _live.append(progress)
+        _active.append(progress)
         try:
             yield progress
         finally:
-            _live.clear()
+            _active.clear()

@@ -1,5 +1,5 @@
-"""The user who runs the command, and the revision of the code: installed version and, in a git checkout,
-commit."""
+"""Determines who runs a command, and with which code: the installed version, and the commit of a git
+checkout."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from pathlib import Path
 
 
 def user_name() -> str:
-    """The name of the user who runs this process; `uid 1000`, for example, if the user has no name, as in a
-    container."""
+    """Returns the name of the user who runs this process.
+
+    Users in a container may have no name; then returns the user id, for example `uid 1000`.
+    """
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -22,20 +24,20 @@ def user_name() -> str:
 
 @dataclass(frozen=True)
 class Revision:
-    """The revision of the code that runs."""
+    """The version and the commit of the code that runs."""
 
     version: str
-    """version of the installed package; `none` if it is not installed"""
+    """version of the installed package `titler`; `none` if it is not installed"""
     commit: str = ""
-    """40 hex digits; empty if `pipeline` is not at the top of a git checkout, or git is not installed"""
+    """40 hex digits; empty if `pipeline` is not at the top of a git checkout, or if git is not installed"""
     changed: bool = False
-    """whether tracked files differ from the commit"""
+    """whether files that git tracks differ from the commit"""
 
 
 def revision(package: Path = Path(__file__).parent) -> Revision:
-    """The revision of the code in a folder `pipeline`.
+    """Returns the revision of the code in `package`, a folder `pipeline`.
 
-    An installed package inside another project's checkout has no commit.
+    The commit is empty if the package is installed inside the checkout of another project.
     """
     try:
         version = importlib.metadata.version("titler")
@@ -51,7 +53,7 @@ def revision(package: Path = Path(__file__).parent) -> Revision:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """The output of git; None if git is not installed, fails or does not answer within 10 seconds."""
+    """Returns the output of a git command; None if git is not installed, fails or takes over 10 seconds."""
     try:
         process = subprocess.run(
             ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True

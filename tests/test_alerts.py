@@ -1,6 +1,6 @@
-"""Alerts: one message per event, sent by each notifier to a real server.
+"""Alerts are sent once per event, by every kind of notifier, to a real server.
 
-A failure to send fails nothing else.
+If an alert cannot be sent, the command that sends it still succeeds.
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ Link:  http://airflow/log
 Next:  titler run --day 2015-01-03
        titler status"""
 SECRET = "T0P-S3CR3T"
+NOT_SENT = (
+    "titler: An alert could not be sent by {kind} ({reason}). Check the settings alerts.*, then try them: "
+    "titler alert --what test. The alert that was not sent: {what}"
+)
 
 
 @pytest.fixture
@@ -88,7 +92,7 @@ def test_a_webhook_gets_the_fields_and_a_text_that_chats_show(webhook, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_mail_says_in_its_subject_what_happened(relay, capsys):
+def test_the_subject_of_a_mail_says_what_happened(relay, capsys):
     assert alerts.send(email_settings(relay, "ada@example.org, grace@example.org"), MESSAGE)
     recipients, mail = relay.mails.get_nowait()
     assert recipients == ["ada@example.org", "grace@example.org"]
@@ -98,7 +102,7 @@ def test_a_mail_says_in_its_subject_what_happened(relay, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_message_without_a_link_has_no_line_for_it():
+def test_a_message_without_a_link_has_no_link_line():
     text = Message("it is late", "now", "", "titler status").text
     assert text == "it is late\nSince: now\nNext:  titler status"
 
@@ -111,12 +115,12 @@ def test_a_message_without_a_link_has_no_line_for_it():
         (302, "HTTP 302"),  # following a redirect would turn the POST into a GET and lose the message
     ],
 )
-def test_a_webhook_that_does_not_accept_the_alert_is_one_line(webhook, capsys, status, reason):
+def test_a_webhook_that_refuses_an_alert_is_reported_in_one_line(webhook, capsys, status, reason):
     webhook.status = status
     assert not alerts.send(webhook_settings(webhook.address), MESSAGE)
     assert capsys.readouterr() == (
         "",
-        f"titler: No alert could be sent by webhook ({reason}). The alert: {MESSAGE.what}\n",
+        NOT_SENT.format(kind="webhook", reason=reason, what=MESSAGE.what) + "\n",
     )
 
 
@@ -128,19 +132,19 @@ def test_a_webhook_that_does_not_accept_the_alert_is_one_line(webhook, capsys, s
         ("http://127.0.0.1:port", "InvalidURL"),
     ],
 )
-def test_an_unreachable_webhook_is_one_line_without_the_address(capsys, address, reason):
+def test_an_unreachable_webhook_is_reported_in_one_line_without_its_address(capsys, address, reason):
     assert not alerts.send(webhook_settings(address), MESSAGE)
     errors = capsys.readouterr().err
-    assert errors == f"titler: No alert could be sent by webhook ({reason}). The alert: {MESSAGE.what}\n"
+    assert errors == NOT_SENT.format(kind="webhook", reason=reason, what=MESSAGE.what) + "\n"
 
 
-def test_a_refused_recipient_is_one_line(relay, capsys):
+def test_a_recipient_that_the_mail_server_refuses_is_reported(relay, capsys):
     assert not alerts.send(email_settings(relay, "ada@example.org, nobody@nowhere"), MESSAGE)
-    assert "(a recipient of alerts.email_to is refused)" in capsys.readouterr().err
+    assert "(the mail server refused a recipient of alerts.email_to)" in capsys.readouterr().err
     assert relay.mails.get_nowait()[0] == ["ada@example.org"]
 
 
-def test_an_event_has_one_alert(webhook, lake):
+def test_an_event_is_reported_by_one_alert(webhook, lake):
     for _ in range(2):
         assert alerts.send_once(lake, webhook_settings(webhook.address), MESSAGE, "day/2015-01-03/partial")
     assert len(webhook.all()) == 1
@@ -154,7 +158,7 @@ def test_an_alert_that_could_not_be_sent_is_sent_the_next_time(webhook, lake, ca
     assert len(webhook.all()) == 2
 
 
-def test_the_alert_about_an_error_counts_for_every_attempt_of_the_failing_task(webhook, lake):
+def test_an_error_sends_one_alert_for_all_attempts_of_the_failing_task(webhook, lake):
     error = StoppedError("r1 is stopped", "titler publish --release r1", event="release/r1/recall")
     for attempt in ("refresh/r1/publish/1", "refresh/r1/publish/2"):
         alerts.alert_about_error(lake, webhook_settings(webhook.address, task=attempt), error)
@@ -170,7 +174,7 @@ def test_only_an_error_with_an_event_sends_an_alert(webhook, lake):
     assert [message["what"] for message in webhook.all()] == ["too much"]
 
 
-def test_the_oldest_events_are_forgotten_first(lake):
+def test_the_oldest_events_are_removed_from_the_record_first(lake):
     old = datetime(2015, 1, 1, tzinfo=UTC)
     sent = {
         f"event-{number}": (old + timedelta(days=number)).isoformat()
@@ -196,8 +200,8 @@ def test_an_alert_is_sent_although_the_lake_cannot_be_written(webhook, tmp_path,
     assert alerts.send_once(lake, webhook_settings(webhook.address), MESSAGE, "event")
     assert len(webhook.all()) == 1
     assert capsys.readouterr().err == (
-        f"titler: The record of sent alerts, {lake.root}/alerts/sent.json, cannot be written (LakeError): "
-        "the alert may be sent again.\n"
+        f"titler: The record of sent alerts, {lake.root}/alerts/sent.json, cannot be written (LakeError), "
+        "so this alert may be sent again. Check the lake: titler doctor\n"
     )
 
 
@@ -222,7 +226,7 @@ def webhook_variables(webhook: Webhook) -> dict[str, str]:
     return {"TITLER_ALERTS__KIND": "webhook", "TITLER_ALERTS__WEBHOOK_URL": f"{webhook.address}/{SECRET}"}
 
 
-def test_the_verb_sends_its_options_and_one_alert_per_event(webhook, lake):
+def test_the_verb_alert_sends_its_options_once_per_deduplication_key(webhook, lake):
     options = [
         "--what",
         "it is\nlate",
@@ -251,18 +255,18 @@ def test_the_verb_sends_its_options_and_one_alert_per_event(webhook, lake):
     }
 
 
-def test_the_verb_without_an_event_sends_every_time(webhook, lake):
+def test_the_verb_alert_without_a_deduplication_key_sends_every_time(webhook, lake):
     for _ in range(2):
         assert titler(lake, "alert", "--what", "a test", **webhook_variables(webhook)).returncode == 0
     assert [message["what"] for message in webhook.all()] == ["a test"] * 2
 
 
 @pytest.mark.parametrize("option", [(), ("--debug",)])
-def test_the_verb_fails_with_one_line_if_the_alert_could_not_be_sent(webhook, lake, option):
+def test_the_verb_alert_fails_with_one_line_if_the_alert_cannot_be_sent(webhook, lake, option):
     webhook.status = 403
     process = titler(lake, *option, "alert", "--what", "a test", **webhook_variables(webhook))
     assert (process.returncode, process.stdout) == (1, "")
-    assert process.stderr == "titler: No alert could be sent by webhook (HTTP 403). The alert: a test\n"
+    assert process.stderr == NOT_SENT.format(kind="webhook", reason="HTTP 403", what="a test") + "\n"
 
 
 @pytest.fixture(scope="module")
@@ -276,7 +280,7 @@ def hours(tmp_path_factory) -> Path:
     return folder
 
 
-def test_a_day_that_is_not_complete_has_one_alert_with_the_command(webhook, lake, hours):
+def test_an_incomplete_day_is_reported_by_one_alert_with_the_command_to_type(webhook, lake, hours):
     variables = {
         **webhook_variables(webhook),
         "TITLER_SOURCE__HOURS": str(hours),
@@ -295,19 +299,18 @@ def test_a_day_that_is_not_complete_has_one_alert_with_the_command(webhook, lake
     assert missing["what"] == "2024-01-02 is missing: no hour of 24 found"
 
 
-def test_a_failure_to_send_does_not_fail_the_verb(webhook, lake, hours):
+def test_an_extraction_succeeds_although_its_alert_cannot_be_sent(webhook, lake, hours):
     webhook.status = 500
     process = titler(
         lake, "extract", "--day", "2024-01-01", **webhook_variables(webhook), TITLER_SOURCE__HOURS=str(hours)
     )
     assert process.returncode == 0
-    assert process.stderr.startswith(
-        "titler: No alert could be sent by webhook (HTTP 500). The alert: 2024-01-01 is partial"
-    )
+    what = "2024-01-01 is partial"
+    assert process.stderr.startswith(NOT_SENT.format(kind="webhook", reason="HTTP 500", what=what))
     assert len(process.stderr.splitlines()) == 1
 
 
-def test_no_representation_of_the_settings_has_the_secret(monkeypatch):
+def test_printed_settings_do_not_contain_the_webhook_address(monkeypatch):
     for name, value in {"KIND": "webhook", "WEBHOOK_URL": f"https://example.org/{SECRET}"}.items():
         monkeypatch.setenv(f"TITLER_ALERTS__{name}", value)
     loaded = settings.load()
@@ -315,7 +318,7 @@ def test_no_representation_of_the_settings_has_the_secret(monkeypatch):
     assert SECRET not in f"{loaded!r} {loaded} {loaded.model_dump_json()} {loaded.model_dump()}"
 
 
-def test_the_report_of_titler_doctor_does_not_have_the_secret(webhook, lake):
+def test_the_report_of_titler_doctor_does_not_contain_the_webhook_address(webhook, lake):
     report = titler(lake, "doctor", **webhook_variables(webhook), TITLER_SOURCE__HOURS="none").stdout
     assert "alerts.webhook_url=SecretStr('**********')" in report
     assert SECRET not in report
@@ -331,7 +334,7 @@ def test_the_report_of_titler_doctor_does_not_have_the_secret(webhook, lake):
         f'[alerts]\nkind = "pager"\nwebhook_url = "https://{SECRET}"',
     ],
 )
-def test_no_message_about_the_settings_has_the_secret(tmp_path, toml):
+def test_errors_about_the_settings_do_not_contain_the_webhook_address(tmp_path, toml):
     file = tmp_path / "s.toml"
     file.write_text(toml)
     with pytest.raises(UsageError, match="alerts") as raised:
@@ -354,7 +357,7 @@ def test_no_message_about_the_settings_has_the_secret(tmp_path, toml):
         ({"SMTP": "relay"}, r"alerts\.smtp = 'relay'"),
     ],
 )
-def test_settings_without_the_address_of_their_notifier_are_refused(monkeypatch, variables, message):
+def test_settings_that_lack_the_address_for_alerts_are_refused(monkeypatch, variables, message):
     for name, value in variables.items():
         monkeypatch.setenv(f"TITLER_ALERTS__{name}", value)
     with pytest.raises(UsageError, match=message):
@@ -362,7 +365,7 @@ def test_settings_without_the_address_of_their_notifier_are_refused(monkeypatch,
 
 
 def publish_release(lake: Lake, hours_ago: float) -> None:
-    """Writes the record of a release that became current so many hours ago."""
+    """Writes the record of a release that became current `hours_ago` hours ago."""
     record = {"release_id": "r1", "issues": 3, "index_items": 3, "recall_at_10": 1.0}
     record["published_at"] = (datetime.now(UTC) - timedelta(hours=hours_ago)).isoformat()
     Pinned(lake, "releases", "r1").notes[RECORD] = record
@@ -380,7 +383,7 @@ def test_a_release_is_stale_if_it_is_older_than_the_setting(lake, age, limit, st
     assert (release["age_hours"], release["stale"], process.returncode) == (age, stale, int(stale))
 
 
-def test_a_stale_release_is_one_line_with_the_next_command(lake):
+def test_a_stale_release_is_reported_in_one_line_with_the_next_command(lake):
     publish_release(lake, 40)
     process = titler(lake, "status")
     yesterday = datetime.now(UTC).date() - timedelta(days=1)

@@ -1,4 +1,4 @@
-"""Contracts: a table that does not conform is refused with its name, the column and both types."""
+"""Contracts of tables. Data that does not conform is refused; the error names the table and the column."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ ROWS = pa.table(
     [
         (
             ROWS.set_column(0, "issue_id", pa.array(["seven"])),
-            r"tokens_v1: column 'issue_id' is string, expected int64",
+            r"tokens_v1: column 'issue_id' has the type string, expected int64",
         ),
         (
             ROWS.drop_columns(["title"]),
-            r"tokens_v1: column 'title' \(list<item: string>\) is missing",
+            r"tokens_v1: the data lacks the column 'title' \(list<item: string>\)",
         ),
         (
             ROWS.append_column("extra", pa.array([1])),
-            r"tokens_v1: column 'extra' is not in the contract",
+            r"tokens_v1: the data has a column 'extra', which is not in the table's contract",
         ),
         (
             ROWS.set_column(1, "repo", pa.array([None], pa.string())),
-            r"tokens_v1: column 'repo' \(string\) has 1 NULLs, expected none",
+            r"tokens_v1: column 'repo' \(string\) is NULL in 1 of 1 rows, but",
         ),
     ],
     ids=["another type", "a missing column", "an extra column", "a NULL"],
@@ -40,7 +40,7 @@ def test_rows_that_do_not_conform_are_refused(rows: pa.Table, message: str) -> N
         TOKENS.conform(rows)
 
 
-def test_values_are_cast_if_nothing_is_lost() -> None:
+def test_values_are_cast_to_the_type_of_the_contract() -> None:
     embeddings = pa.table({"issue_id": [1], "embedding": [[0.5, 2.0]]})
     assert EMBEDDINGS.conform(embeddings).schema == EMBEDDINGS.schema
 

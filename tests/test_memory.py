@@ -1,4 +1,4 @@
-"""The peak memory of a process."""
+"""Measuring the peak memory of a process."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from pipeline import memory
 MIB = 2**20
 
 
-def test_freed_memory_counts_in_the_peak_until_the_peak_is_reset():
+def test_the_peak_includes_freed_memory_until_it_is_reset():
     memory.reset_peak()
     before = memory.peak()
     np.ones(200 * MIB // 8)

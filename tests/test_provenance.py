@@ -1,4 +1,4 @@
-"""The commit of a checkout; an installed package has none."""
+"""The revision of the code. A git checkout has a commit; an installed package has only a version."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """A checkout's folder `pipeline`, committed."""
+    """The folder `pipeline` of a git checkout, with one commit."""
     folder = tmp_path / "pipeline"
     folder.mkdir()
     (folder / "__init__.py").write_text("")
@@ -27,11 +27,11 @@ def package(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_checkout_has_its_commit(package: Path) -> None:
+def test_the_revision_of_a_checkout_has_its_commit(package: Path) -> None:
     assert (revision(package).commit, revision(package).changed) == (git(package, "rev-parse", "HEAD"), False)
 
 
-def test_a_changed_file_is_detected(package: Path) -> None:
+def test_a_change_since_the_commit_is_detected(package: Path) -> None:
     (package / "__init__.py").write_text("changed = 1")
     assert revision(package).changed
 

@@ -1,4 +1,4 @@
-"""A random order of issues in which issues of the same repository stand together in short runs."""
+"""Orders issues at random, but with issues of the same repository next to each other in short runs."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import numpy as np
 import numpy.typing as npt
 
 RUN_LENGTH = 64
-"""Issues of one repository per run in contrastive training, where issues that resemble each other are the
-hard ones."""
+"""Number of consecutive issues of one repository in contrastive training. Issues of one repository resemble
+each other, so they are the hard cases that the network must learn to tell apart."""
 
 
 def order_in_runs(
     groups: npt.NDArray[np.int64], length: int, random: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """A random order (n,) of rows in which `length` rows of a group stand together; the last run of a group
-    may be shorter.
+    """Returns a random order (n,) of row numbers, in which `length` rows of a group follow each other.
 
-    `groups` (n,) has the group of each row.
+    `groups` (n,) has the number of each row's group. The last run of a group may be shorter.
     """
     order = random.permutation(len(groups))
     order = order[np.argsort(groups[order], kind="stable")]

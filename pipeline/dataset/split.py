@@ -1,5 +1,7 @@
-"""The split into training, validation and test, by repository: all issues of a repository are in the same
-part."""
+"""Splits issues into the parts train, validation and test, by repository.
+
+All issues of a repository belong to the same part.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,10 @@ Part = Literal["train", "validation", "test"]
 
 
 def part_of(repo: str) -> Part:
-    """The part of a repository, `owner/name`: 80% of repositories train, 10% validate, 10% test.
+    """Returns the part that a repository (`owner/name`) belongs to with all its issues.
 
-    Decided by the first 8 bytes of the SHA-256 of `repo`, as a fraction of 2^64: the same on every machine
-    and day.
+    80% of the repositories belong to train, 10% to validation and 10% to test. The part follows from the
+    first 8 bytes of the SHA-256 of `repo`, so it is the same on every machine and never changes.
     """
     fraction = int.from_bytes(hashlib.sha256(repo.encode()).digest()[:8], "big") / 2**64
     if fraction < 0.8:

@@ -1,4 +1,4 @@
-"""Annoy: builds an index file of vectors, opens it and asks it for neighbours."""
+"""Builds Annoy index files of vectors, and searches them for the nearest neighbours of a vector."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Vectors = npt.NDArray[np.float32]
 
 
 def build(vectors: Iterable[Vectors], size: int, path: Path, *, trees: int, seed: int) -> int:
-    """Writes an index of all rows of `vectors`, arrays of shape (n, size); returns their number. Item i is
-    the i-th row.
+    """Builds an index of all rows of `vectors` and writes it to `path`. Returns the number of items.
 
-    With one build thread and a fixed seed, the same vectors give the same bytes.
+    `vectors` are arrays of shape (n, size). The items are numbered from 0 in the order of the rows. The index
+    is built by one thread with a fixed seed, so the same vectors always give the same bytes.
     """
     index = AnnoyIndex(size, "angular")
     index.set_seed(seed)
@@ -33,8 +33,10 @@ def build(vectors: Iterable[Vectors], size: int, path: Path, *, trees: int, seed
 
 
 class Index:
-    """An index file, memory-mapped. Raises LakeError for a file that is not an index of vectors of this
-    size."""
+    """An index file that is open for searches. The file is memory-mapped, so opening it takes little memory.
+
+    Raises LakeError if the file is not an index of vectors of `size` numbers.
+    """
 
     def __init__(self, path: Path, size: int) -> None:
         self._index = AnnoyIndex(size, "angular")
@@ -42,21 +44,22 @@ class Index:
             self._index.load(str(path))
         except OSError as error:
             raise LakeError(
-                f"{path} is not an index of vectors of {size} numbers ({error}).",
-                "Build it again: titler index --release RELEASE",
+                f"{path} is not an Annoy index of vectors with {size} numbers each ({error}).",
+                "Build the index again:  titler index --release RELEASE",
             ) from None
 
     def __len__(self) -> int:
         return int(self._index.get_n_items())
 
     def vector(self, item: int) -> Vectors:
-        """The vector of an item, shape (size,)."""
+        """Returns the vector of an item, shape (size,)."""
         return np.asarray(self._index.get_item_vector(item), dtype=np.float32)
 
     def nearest(self, vector: Vectors, neighbours: int, search_k: int = -1) -> list[tuple[int, float]]:
-        """(item, angular distance) of the nearest items, nearest first.
+        """Returns (item, angular distance) of the `neighbours` items nearest to `vector`, nearest first.
 
-        The angular distance is sqrt(2 (1 - cosine)), from 0 to 2.
+        The angular distance is sqrt(2 (1 - cosine)), from 0 to 2. The search is approximate. A higher
+        `search_k` makes it slower and more exact; -1 is Annoy's default.
         """
         items, distances = self._index.get_nns_by_vector(
             vector, neighbours, search_k=search_k, include_distances=True

@@ -1,4 +1,4 @@
-"""The stored neighbours of an issue: the nearest issues that were opened before it."""
+"""Finds the neighbours of an issue that a release stores: the nearest issues that were opened before it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import pyarrow as pa
 from pipeline.index.annoy_index import Index
 
 OVERSAMPLING = 10
-"""Older candidates to expect for each neighbour that is wanted."""
+"""Number of candidates per wanted neighbour that are expected to be older than the issue."""
 EXACT_BELOW = 10_000
-"""Older items below which the search is exact: asking the index for that many candidates would read most of
-it."""
+"""If fewer items than this are older, all of them are compared, instead of a search in the index. The index
+would have to return most of its items to find enough older ones."""
 
 
 class OlderNeighbours:
-    """Finds the nearest older items of an item. Age is the time of opening, then the issue's id.
+    """Finds the nearest older items of an item in the index of a release.
 
-    `items` has one row per item and `vectors` (items, size) their vectors; `index` is the Annoy index of
-    these vectors.
+    An item is an issue with its vector. It is older than another item if its issue was opened earlier or, at
+    equal times, if its issue has the smaller id. `items` has one row per item. `vectors` (items, size) are
+    their vectors, and `index` is the Annoy index of these vectors.
     """
 
     def __init__(
@@ -40,10 +41,10 @@ class OlderNeighbours:
         self._oldest_unit = oldest / np.linalg.norm(oldest, axis=1, keepdims=True)
 
     def nearest_older(self, item: int, neighbours: int) -> list[tuple[int, float]]:
-        """Up to `neighbours` items older than `item`, nearest first, with their angular distances.
+        """Returns (item, angular distance) of up to `neighbours` items older than `item`, nearest first.
 
-        Asks the index for so many candidates that OVERSAMPLING times `neighbours` of them should be older.
-        With fewer than EXACT_BELOW older items the search is exact.
+        If there are fewer than EXACT_BELOW older items, the search is exact. Otherwise the index is searched
+        for so many candidates that OVERSAMPLING times `neighbours` of them are expected to be older.
         """
         older = int(self._age_rank[item])
         if older < EXACT_BELOW:
@@ -63,7 +64,10 @@ class OlderNeighbours:
     def rows(
         self, items: npt.NDArray[np.int64], neighbours: int, near_duplicate_distance: float
     ) -> Iterator[dict[str, object]]:
-        """Rows of similar_issues_v1 for these items."""
+        """Yields the rows of similar_issues_v1 of these items: up to `neighbours` older issues per item.
+
+        A neighbour is marked as a near-duplicate if its angular distance is below `near_duplicate_distance`.
+        """
         for item in items.tolist():
             nearest = self.nearest_older(item, neighbours)
             own, *neighbours_rows = self._items.take(

@@ -1,4 +1,4 @@
-"""The recall of an index: the share of the exact nearest neighbours that it finds."""
+"""Measures the recall of an index: the share of the exact nearest neighbours that it finds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from pipeline.index.annoy_index import Index, Vectors
 
 TIE = 1e-5
-"""Cosines that differ by less count as equal."""
+"""Two cosines that differ by less than this count as equal."""
 
 
 def measure_recall(
@@ -19,11 +19,12 @@ def measure_recall(
     neighbours: int = 10,
     search_k: int = -1,
 ) -> float:
-    """The share of the exact nearest neighbours of `queries` (item numbers) that the index finds, 0 to 1.
+    """Returns the mean share of the exact nearest neighbours of `queries` that the index finds, 0 to 1.
 
-    `vectors` are the indexed vectors, shape (items, size), none of them zero. The exact search computes every
-    cosine. An item counts if it is no farther away than the last exact neighbour, so ties are not misses (as
-    in ann-benchmarks).
+    `queries` are item numbers; without queries the recall is 1. `vectors` are the vectors in the index, shape
+    (items, size); none may be zero. The exact search computes the cosine with every vector. An item that the
+    index finds counts if it is at most as far away as the farthest exact neighbour. So ties are not misses,
+    as in ann-benchmarks.
     """
     if not len(queries):
         return 1.0

@@ -1,5 +1,7 @@
-"""The index of a release in the lake: `issues.ann` with the vectors, `ids.parquet` with the issue of each
-item."""
+"""Reads and writes the index of a release in the lake.
+
+Its batch has two files: `issues.ann` with the vectors, and `ids.parquet` with the issue of each item.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,11 @@ ITEM_COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at"]
 
 
 def items_of_release(lake: Lake, release: Pinned, size: int) -> tuple[pa.Table, npt.NDArray[np.float32]]:
-    """What the index of a release holds: one row per issue (ITEM_COLUMNS and `day`), and the vectors (items,
-    size).
+    """Returns the items of a release's index: a table with one row per issue, and the vectors (items, size).
 
-    Leaves out superseded issues, and issues that the model knows nothing about (a zero vector).
+    The table has ITEM_COLUMNS and `day`. Duplicate openings are left out, and so are issues whose vector is
+    zero, because the model's vocabulary contains none of their words. Raises UsageError if the release has no
+    embeddings yet.
     """
     plan = release.plan
     tables, vectors = [], []
@@ -44,26 +47,32 @@ def items_of_release(lake: Lake, release: Pinned, size: int) -> tuple[pa.Table, 
 
 
 def items_to_parquet(items: pa.Table) -> bytes:
-    """The content of `ids.parquet`."""
+    """Returns the content of the file `ids.parquet`, zstd-compressed."""
     buffer = io.BytesIO()
     pq.write_table(items, buffer, compression="zstd")
     return buffer.getvalue()
 
 
 def read_items(lake: Lake, manifest: Manifest) -> pa.Table:
-    """One row per item of a release's index, in the order of the items."""
+    """Returns `ids.parquet` of an index: one row per item, in the order of the items.
+
+    Raises LakeError if the file is missing or damaged.
+    """
     file = next(file for file in manifest.files if file.name == ITEMS_FILE)
     return pq.read_table(io.BytesIO(lake.read_file(manifest, file)))
 
 
 def open_index(folder: Path, manifest: Manifest) -> Index:
-    """The index in a local copy of its batch."""
+    """Opens the index in `folder`, a local copy of the batch of `manifest`. Raises LakeError for a damaged
+    file."""
     return Index(folder / INDEX_FILE, manifest.figures["size"])
 
 
 def find_item(release: Pinned, items: pa.Table, url: str) -> int:
-    """The item of an issue. Raises UsageError if it has none: because the issue is unknown, or because it has
-    no vector."""
+    """Returns the item number of the issue with this URL.
+
+    Raises UsageError if the issue is not in the release, or if it has no item because its vector is zero.
+    """
     matches = np.flatnonzero(pc.equal(items.column("issue_url"), url).to_numpy())
     if len(matches):
         return int(matches[-1])
@@ -71,19 +80,21 @@ def find_item(release: Pinned, items: pa.Table, url: str) -> int:
         urls = release.lake.read(release.lake.manifest(day.issues), ISSUES, ["issue_url"]).column("issue_url")
         if pc.any(pc.equal(urls, url)).as_py():
             raise UsageError(
-                f"{url} has no word that the model knows, so it has no neighbours.",
-                'Ask with a text instead: titler similar "TEXT"',
+                f"The model's vocabulary contains no word of {url}, so the issue has no neighbours.",
+                'Search with a text instead:  titler similar "TEXT"',
             )
     raise UsageError(
-        f"{url} is not in release {release.name}.",
-        "`titler status` shows which days are; or ask with a text.",
+        f"The issue {url} is not in release {release.name}.",
+        'Search with a text instead, titler similar "TEXT", or list the source days: titler status',
     )
 
 
 def nearest_others(
     index: Index, vector: Vectors, item: int | None, neighbours: int, search_k: int
 ) -> list[tuple[int, float]]:
-    """(item, distance) of the nearest items except `item` itself, nearest first: at most `neighbours` of
-    them."""
+    """Returns (item, angular distance) of up to `neighbours` items nearest to `vector`, nearest first.
+
+    `item` itself is left out; None leaves out no item.
+    """
     pairs = index.nearest(vector, neighbours + 1, search_k)
     return [pair for pair in pairs if pair[0] != item][:neighbours]

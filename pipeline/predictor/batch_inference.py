@@ -1,5 +1,4 @@
-"""Runs a release's model over the days of the release, and reuses the batches of days that it has seen
-before."""
+"""Runs the model of a release over the days of the release. Existing batches are reused."""
 
 from __future__ import annotations
 
@@ -18,14 +17,15 @@ from pipeline.predictor.loading import load_predictor
 from pipeline.progress import track
 
 ROWS_PER_CALL = 8192
+"""The files of several days are processed together until they have this many rows."""
 
 
 @dataclass(frozen=True)
 class InferenceDay:
-    """A day to run the model over.
+    """A source day to run the model over.
 
-    `read` returns the rows of one file of `vectors`. The other fields are the partition of the resulting
-    batch, and the inputs and parameters that its key is made of.
+    `vectors` is the batch of the day with the inputs of the model, and `read` returns the rows of one of its
+    files. `partition`, `inputs` and `parameters` are those of the batch to write; its key is made of them.
     """
 
     vectors: Manifest
@@ -43,11 +43,13 @@ def infer_days(
     infer: Callable[[pa.Table, Any], pa.Table],
     verb: str,
 ) -> Outcome:
-    """One batch of `contract` per day: the existing one, or `infer(rows, predictor)`, row by row.
+    """Returns one batch of the table `contract` per day, and makes the batches members of the release.
 
-    The files of small days are processed together, up to ROWS_PER_CALL rows per call, since a network takes
-    as long for a few issues as for a mini-batch of them. Each day is committed as soon as all its files are
-    written.
+    An existing batch with the same key is reused. Otherwise `infer(rows, predictor)` computes the rows of the
+    batch, one per input row. `infer` is called with the files of several small days together, ROWS_PER_CALL
+    rows or a little more, because a network takes as long for a few issues as for a whole mini-batch. A day
+    is committed as soon as all its files are written, so an interrupted command loses little work. `verb` is
+    the label of the progress bar.
     """
     manifests: dict[str, Manifest] = {}
     pending: list[tuple[Draft, InferenceDay]] = []

@@ -1,4 +1,4 @@
-"""The held-out issues that a model is evaluated on, and its predictions for them."""
+"""Selects the held-out issues that a model is evaluated on, and computes the model's predictions for them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ Floats = npt.NDArray[Any]
 
 @dataclasses.dataclass(frozen=True)
 class HeldOutIssue:
-    """An issue that the model did not learn from. `lead` is the floor for its title: the first words of the
-    body."""
+    """An issue that the model did not learn from.
+
+    `lead` is a title that needs no model, to compare with: the first cleaned words of the body.
+    """
 
     issue_id: int
     url: str
@@ -31,7 +33,10 @@ class HeldOutIssue:
 
 
 def held_out_issues(lake: Lake, model: Pinned) -> Iterator[HeldOutIssue]:
-    """The trainable issues of a model's days that belong to the validation part, day by day."""
+    """Yields the trainable issues of the model's days whose repository is in the validation part, by day.
+
+    Duplicate openings are left out. Raises LakeError if a file is missing or damaged.
+    """
     plan = model.plan
     for day in plan.days:
         issues, tokens = model.issues(day), model.tokens(day)
@@ -52,28 +57,34 @@ class HeldOutPredictions:
     """A model's predictions for n bodies."""
 
     decoded_titles: list[str]
-    """as decoded, whatever their confidence; empty if decoding wrote no text or no word of the body is
-    known"""
+    """n titles as decoded, whatever their confidence; a title is empty if decoding wrote no text, or if the
+    vocabulary contains no word of the body"""
     titles: list[str]
-    """the same, but empty if the confidence is below the threshold"""
+    """n titles as the model shows them: also empty if the confidence is below `abstain_below`"""
     confidences: npt.NDArray[np.float64]
-    """(n,)"""
+    """(n,): the confidence of each decoded title, 0 to 1"""
     embeddings: Floats
-    """(n, size): of the body alone, even if the model's embedding reads titles too; zeros if no word is
-    known"""
+    """(n, size): embeddings of the bodies alone, even if the variant also reads titles; zeros if the
+    vocabulary contains no word of the body"""
 
     def confidences_and_rouge(
         self, references: Sequence[str]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Confidence and ROUGE-L (0 to 100) of the m decoded titles that are not empty, withheld or not: (m,)
-        each."""
+        """Returns the confidence (0 to 1) and ROUGE-L (0 to 100) of the decoded titles that are not empty.
+
+        These titles may be withheld or not. If there are m of them, both arrays have the shape (m,).
+        `references` are the n titles that the authors wrote.
+        """
         rows = [row for row, title in enumerate(self.decoded_titles) if title]
         titles = [self.decoded_titles[row] for row in rows]
         return self.confidences[rows], rouge_l(titles, [references[row] for row in rows])
 
 
 def predict_held_out(predictor: Predictor, bodies: Sequence[str]) -> HeldOutPredictions:
-    """Titles and embeddings for bodies as their authors wrote them."""
+    """Predicts titles and embeddings for bodies as their authors wrote them.
+
+    Raises TitlerError if the network computes NaN or infinity.
+    """
     ids = predictor.vectors(bodies)
     decoded = dataclasses.replace(predictor, abstain_below=0.0).title_vectors(ids)
     with_confidence = zip(decoded.titles, decoded.confidences, strict=True)
@@ -83,11 +94,14 @@ def predict_held_out(predictor: Predictor, bodies: Sequence[str]) -> HeldOutPred
 
 
 def embed_queries(predictor: Predictor, texts: Sequence[str]) -> Floats:
-    """(n, size): the vectors that `titler similar TEXT` searches with; zeros if no word of a text is
-    known."""
+    """Returns (n, size): the vectors that `titler similar TEXT` searches with for n texts.
+
+    A vector is zero if the vocabulary contains no word of the text.
+    """
     ids = predictor.vectors(texts)
     return _zero_unknown(predictor, ids, predictor.embed_vectors(ids))
 
 
 def _zero_unknown(predictor: Predictor, ids: npt.NDArray[np.int32], embeddings: Floats) -> Floats:
+    """Replaces the embeddings of texts without a known word by zeros."""
     return np.where(predictor.vocabularies.body.has_known(ids)[:, None], embeddings, 0)

@@ -1,7 +1,7 @@
-"""The predictor as an MLflow model: `mlflow.pyfunc.load_model("models:/titler@champion").predict(["a raw
-body"])`.
+"""Makes the predictor an MLflow model.
 
-MLflow stores this file beside the model's files and runs it when the model is loaded.
+For example, `mlflow.pyfunc.load_model("models:/titler@champion").predict(["the body of an issue"])` returns a
+predicted title. MLflow stores this file with the files of the model and runs it when the model is loaded.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from pipeline.predictor.predictor import Predictor
 
 
 class TitlerModel(PythonModel):
-    """Takes raw bodies; returns titles, confidences, abstentions and embeddings."""
+    """Predicts titles and embeddings for bodies as their authors wrote them."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Loads the predictor from its files."""
+        """Loads the predictor from the artifact `predictor`. Raises LakeError if a file is damaged."""
         self._predictor = Predictor.load(Path(context.artifacts["predictor"]))
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """One row per body: title, confidence, abstained and embedding (a list of hidden_size numbers).
+        """Returns one row per body, with the columns title, confidence, abstained and embedding.
 
-        `model_input` has one column, the bodies; MLflow also accepts a list. A value that is not text counts
-        as a missing body.
+        The embedding is a list of hidden_size numbers. The first column of `model_input` has the bodies.
+        MLflow also accepts a list. A value that is not text counts as a missing body.
         """
         bodies = model_input.iloc[:, 0]
         predictions = self._predictor.predict([body if isinstance(body, str) else None for body in bodies])

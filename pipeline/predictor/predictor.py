@@ -1,5 +1,7 @@
-"""A model as it is used: text preparation, vocabularies, network and decoding in one. A body in; title,
-confidence and embedding out."""
+"""Predicts a title, its confidence and an embedding from the body of an issue.
+
+A predictor combines text preparation, vocabularies, a trained network and decoding.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +30,11 @@ FILE = "predictor.json"
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model predicts for one body. `title` is empty exactly if the model `abstained`."""
+    """The prediction of a model for one body. `title` is empty if, and only if, the model `abstained`."""
 
     title: str
     confidence: float
-    """0 to 1, see `Titles`"""
+    """0 to 1, as defined in `Titles`"""
     abstained: bool
     embedding: Floats
     """(hidden_size,)"""
@@ -40,72 +42,76 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Titles:
-    """What a model predicts for n bodies, as columns.
+    """The predictions of a model for n bodies, as columns.
 
-    A title is empty exactly if the model abstained: the body has no word of the vocabulary, decoding wrote no
-    text, or the confidence is below `abstain_below`.
+    A title is empty if, and only if, the model abstained. The model abstains if the body has no word of the
+    vocabulary, if decoding wrote no text, or if the confidence is below `abstain_below`.
     """
 
     titles: list[str]
     confidences: npt.NDArray[np.float64]
-    """(n,): exp(mean log probability of the title's tokens, `_end_` included), 0 to 1: the geometric mean of
-    their probabilities. For a title withheld by the threshold it is the confidence of that title; without
-    any title it is 0."""
+    """(n,): the geometric mean of the probabilities of the title's tokens, including `_end_`; 0 to 1. A title
+    that is withheld because of its confidence keeps that confidence. Without any title it is 0."""
     abstained: npt.NDArray[np.bool_]
-    """(n,)"""
+    """(n,): whether the model abstained"""
     embeddings: Floats
     """(n, hidden_size)"""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network of either kind with its vocabularies. Raises LakeError if they do not belong
-    together."""
+    """A trained network, in Keras or in NumPy, with its vocabularies.
+
+    Raises LakeError if the network and the vocabularies do not belong together.
+    """
 
     name: str
     """the name of the model"""
     network: Network | LightNetwork
     vocabularies: Vocabularies
     engine: Engine
-    """what makes the tokens, if the vocabularies are of words"""
+    """which engine splits texts into words, if the vocabularies are of words"""
     abstain_below: float
-    """confidence below which no title is given"""
+    """the model abstains from titles with a lower confidence; 0 to 1"""
     batch_size: int
-    """issues decoded together"""
+    """number of issues that the network processes together"""
     beam_width: int = 0
-    """candidates kept at each step of decoding; 0: the variant's default"""
+    """number of candidates kept at each step of decoding; 0: the variant's default"""
 
     def __post_init__(self) -> None:
         shape, body, title = self.network.shape, self.vocabularies.body, self.vocabularies.title
         units = variant_of(self.network.variant).units
         if units != self.vocabularies.units:
             raise LakeError(
-                f"{self.name}: the vocabularies are of {self.vocabularies.units}, but its network, "
-                f"{self.network.variant}, reads {units}.",
+                f"Model {self.name}: the network (variant {self.network.variant}) reads {units}, but the "
+                f"vocabularies are of {self.vocabularies.units}.",
                 REPLACE_OR_RETRAIN,
             )
         of_network = (shape.body_vocabulary, shape.title_vocabulary, shape.body_length, shape.title_length)
         of_vocabularies = (body.size, title.size, body.length, title.length)
         if of_network != of_vocabularies:
             raise LakeError(
-                f"{self.name}: the vocabularies have {body.size} and {title.size} ids, padded to "
-                f"{body.length} and {title.length}; its network expects {of_network[0]} and "
+                f"Model {self.name}: the vocabularies of body and title have {body.size} and {title.size} "
+                f"ids, padded to {body.length} and {title.length}; the network expects {of_network[0]} and "
                 f"{of_network[1]} ids, padded to {of_network[2]} and {of_network[3]}.",
                 REPLACE_OR_RETRAIN,
             )
 
     def predict(self, bodies: Sequence[str | None]) -> list[Prediction]:
-        """One prediction per body, as its author wrote it. None is a missing body."""
+        """Returns one prediction per body. Bodies are given as their authors wrote them; None is no body.
+
+        Raises TitlerError if the network computes NaN or infinity.
+        """
         titles = self.title_vectors(self.vectors(bodies))
         columns = (titles.titles, titles.confidences.tolist(), titles.abstained.tolist(), titles.embeddings)
         return [Prediction(*row) for row in zip(*columns, strict=True)]
 
     def vectors(self, bodies: Sequence[str | None]) -> Ids:
-        """The padded ids (n, body_length) of bodies as their authors wrote them."""
+        """Returns the padded ids (n, body_length) of bodies as their authors wrote them."""
         return self._ids(self.vocabularies.body, [body or "" for body in bodies])
 
     def title_ids(self, titles: Sequence[str]) -> Ids:
-        """The padded ids (n, title_length) of titles as their authors wrote them."""
+        """Returns the padded ids (n, title_length) of titles as their authors wrote them."""
         return self._ids(self.vocabularies.title, titles)
 
     def _ids(self, vocabulary: Vocabulary | SubwordVocabulary, texts: Sequence[str]) -> Ids:
@@ -115,30 +121,36 @@ class Model:
 
     @property
     def reads_titles(self) -> bool:
-        """Whether the embedding is of body and title together."""
+        """Whether the embedding of an issue is computed from body and title, not from the body alone."""
         return variant_of(self.network.variant).embedding_reads_titles
 
     def embed_vectors(self, body_ids: Ids, title_ids: Ids | None = None) -> Floats:
-        """The embeddings (n, hidden_size) of bodies (n, body_length), with titles (n, title_length) if
-        `reads_titles`."""
+        """Returns embeddings (n, hidden_size) of issues, from `body_ids` (n, body_length).
+
+        If `reads_titles`, `title_ids` (n, title_length) are read as well; otherwise they are ignored.
+        """
         return self.network.encode(
             body_ids, self.batch_size, title_ids=title_ids if self.reads_titles else None
         )
 
     def known(self, body_ids: Ids, title_ids: Ids) -> npt.NDArray[np.bool_]:
-        """(n,): whether the vocabulary knows anything of what `embed_vectors` reads: the body and, if
-        `reads_titles`, the title."""
+        """Returns (n,): whether the vocabulary knows any word of the texts that `embed_vectors` reads.
+
+        These are the bodies (n, body_length) and, if `reads_titles`, also the titles (n, title_length).
+        """
         known = self.vocabularies.body.has_known(body_ids)
         return known | self.vocabularies.title.has_known(title_ids) if self.reads_titles else known
 
     def title_vectors(self, body_ids: Ids) -> Titles:
-        """Titles and embeddings of bodies (n, body_length). Raises TitlerError if the network computes NaN or
-        infinity."""
+        """Returns titles and embeddings for bodies, given as ids (n, body_length).
+
+        Raises TitlerError if the network computes NaN or infinity.
+        """
         title = self.vocabularies.title
         decoded = self.network.decode(body_ids, title.start, title.end, self.batch_size, self.beam_width)
         if not np.isfinite(decoded.log_probability).all():
             raise TitlerError(
-                f"{self.name} computes probabilities that are not finite numbers.",
+                f"The network of model {self.name} computes probabilities that are not finite numbers.",
                 "Train another model with a lower model.learning_rate.",
             )
         texts = [title.text_of(ids) for ids in decoded.ids]
@@ -153,14 +165,19 @@ class Model:
 
 @dataclass(frozen=True)
 class Predictor(Model):
-    """A model in Keras: it trains, saves, and predicts for many issues at a time. Importing Keras takes
-    seconds."""
+    """A model in Keras. It can be trained and saved, and it predicts fast for many issues.
+
+    Importing Keras takes seconds.
+    """
 
     network: Network
 
     def save(self, directory: Path) -> None:
-        """Writes network.keras, shape.json, body_vocabulary.json, title_vocabulary.json and
-        predictor.json."""
+        """Writes the predictor to a folder.
+
+        The files are network.keras, shape.json, body_vocabulary.json, title_vocabulary.json and
+        predictor.json.
+        """
         from pipeline.networks.in_keras import saving
 
         saving.save(self.network, directory)
@@ -171,8 +188,10 @@ class Predictor(Model):
 
     @classmethod
     def load(cls, directory: Path) -> Predictor:
-        """The predictor that `save` wrote. Raises LakeError if a file is missing, damaged or of another
-        model."""
+        """Returns the predictor that `save` wrote to `directory`.
+
+        Raises LakeError if a file is missing or damaged, or if the files are of different models.
+        """
         fields = _PredictorFile.read(directory)
         from pipeline.networks.in_keras import saving
 
@@ -181,14 +200,19 @@ class Predictor(Model):
 
 @dataclass(frozen=True)
 class LightPredictor(Model):
-    """The same model in NumPy, from the same files and with the same predictions: ready at once, for a few
-    issues."""
+    """A model in NumPy. It reads the files of a `Predictor` and gives the same predictions.
+
+    It loads at once, and is meant for a few issues.
+    """
 
     network: LightNetwork
 
     @classmethod
     def load(cls, directory: Path) -> LightPredictor:
-        """The predictor that `Predictor.save` wrote. Raises LakeError as `Predictor.load` does."""
+        """Returns the predictor that `Predictor.save` wrote to `directory`.
+
+        Raises LakeError as `Predictor.load` does.
+        """
         fields = _PredictorFile.read(directory)
         from pipeline.networks.in_numpy.network import LightNetwork
 
@@ -198,7 +222,7 @@ class LightPredictor(Model):
 
 @dataclass(frozen=True)
 class _PredictorFile:
-    """The fields of predictor.json."""
+    """The content of predictor.json."""
 
     name: str
     engine: Engine
@@ -208,7 +232,7 @@ class _PredictorFile:
 
     @classmethod
     def read(cls, directory: Path) -> _PredictorFile:
-        """Raises LakeError if the file is missing or damaged."""
+        """Returns the content of predictor.json. Raises LakeError if it is missing or damaged."""
         try:
             values = json.loads((directory / FILE).read_text(encoding="utf-8"))
             tokenizer(values["engine"])
@@ -217,7 +241,7 @@ class _PredictorFile:
                 engine=values["engine"],
                 abstain_below=float(values["abstain_below"]),
                 batch_size=int(values["batch_size"]),
-                beam_width=int(values.get("beam_width", 1)),  # files from before beam search lack it
+                beam_width=int(values.get("beam_width", 1)),  # files from before beam search lack the field
             )
         except (OSError, ValueError, KeyError, TypeError, TitlerError) as error:
             raise LakeError(

@@ -1,5 +1,7 @@
-"""Audits a release before it is published: every collapsed day must be accepted by a person, and the index
-must have enough recall."""
+"""Audits a release before it is published.
+
+A person must have accepted every collapsed day, and the recall of the index must be high enough.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +24,12 @@ def audit(
     accepted: Mapping[str, str],
     published: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Audits a release; returns its record, which still lacks the time of publication.
+    """Audits a release. Returns its record, which still lacks the time of publication.
 
-    `accepted` maps collapsed days to the reasons for accepting them; `published` are the records of all
-    published releases. Raises StoppedError for a collapsed day that nobody accepted, or if the recall of the
-    index is too low.
+    `accepted` maps the collapsed days that are accepted now to the reasons for accepting them. `published`
+    are the records of all published releases. Raises StoppedError if nobody accepted a collapsed day, or if
+    the recall of the index is too low. Raises UsageError if a day in `accepted` is not in the release, or if
+    a stage of the release has not run yet.
     """
     plan = release.plan
     acceptances = collect_acceptances(release, accepted, published)
@@ -62,9 +65,9 @@ def collect_acceptances(
 ) -> list[dict[str, str]]:
     """Returns one entry per accepted day of the release: who accepted it, when and why.
 
-    `accepted` maps days that are accepted now to the reasons. Acceptances of earlier releases in `published`
-    still count if the day's verdict and counts are unchanged. Raises UsageError if a day in `accepted` is not
-    in the release.
+    `accepted` maps the days that are accepted now to the reasons. `published` are the records of earlier
+    releases. If a day was accepted for one of them, and its verdict and counts are unchanged, it is still
+    accepted. Raises UsageError if a day in `accepted` is not in the release.
     """
     digests = {day.day: day.health_digest for day in release.plan.days}
     acceptances = {
@@ -77,8 +80,8 @@ def collect_acceptances(
     for day, reason in accepted.items():
         if day not in digests:
             raise UsageError(
-                f"{day} is not in release {release.name}, so it cannot be accepted.",
-                "titler status lists the days.",
+                f"The day {day} is not in release {release.name}, so it cannot be accepted.",
+                "Accept only days of the release. List the days in the lake:  titler status",
             )
         acceptances[day] = {
             "day": day,
@@ -118,6 +121,7 @@ def _stopped_by_days(release_id: str, collapsed: Sequence[Manifest]) -> StoppedE
         f"Fetch it again:            titler extract --day {first.day} --again; "
         "then clean it and plan another release\n"
         f'Accept it as it is:        titler publish --release {release_id} {accept} --because "..."',
-        # The same days send one alert, however many releases they stop: a backfill may plan many.
+        # The event does not depend on the release: a backfill may plan many releases, and the same collapsed
+        # days stop all of them, but a person needs only one alert.
         event="stopped/" + ",".join(f"{manifest.day}={manifest.figures['events']}" for manifest in collapsed),
     )

@@ -1,4 +1,7 @@
-"""Says which release is current. The warehouse decides; the pointer and the record in the lake follow it."""
+"""Determines which release is current.
+
+The warehouse decides. The lake has a pointer to the current release, which is updated after the warehouse.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,10 @@ POINTER = "releases/current.json"
 
 
 def current_release_id(lake: Lake) -> str | None:
-    """Returns the id of the current release according to the lake's pointer, or None before the first
-    release. Commands that read only the lake use it."""
+    """Returns the id of the current release according to the lake's pointer; None before the first release.
+
+    This is for commands that read only the lake.
+    """
     pointer = lake.get_json(POINTER)
     return None if pointer is None else str(pointer["release_id"])
 
@@ -32,16 +37,16 @@ def require_current(lake: Lake) -> Pinned:
 
 
 def point_to(lake: Lake, release_id: str) -> None:
-    """Makes the lake's pointer name this release as the current one."""
+    """Sets the lake's pointer to `release_id`. Writes nothing if the pointer names that release already."""
     if current_release_id(lake) != release_id:
         lake.put_json(POINTER, {"release_id": release_id})
 
 
 def reconcile_current(lake: Lake, settings: Settings) -> str | None:
-    """Returns the id of the release that the warehouse shows, or None before the first release.
+    """Returns the id of the release that is current in the warehouse, or None before the first release.
 
-    If a crash happened after the warehouse had switched to that release, also repairs the release's record
-    and the lake's pointer. The caller must hold the publish lock.
+    If a command crashed after it had made that release current in the warehouse, this function completes its
+    work: it writes the release's record and the lake's pointer. The caller must hold the publish lock.
     """
     connection = warehouse.connect(settings, "publish")
     release_id = connection.current_release()

@@ -1,4 +1,4 @@
-"""Determines what a release has in the warehouse: its rows of release_members_v1, and the batches to load."""
+"""Determines the content of a release in the warehouse: rows of release_members_v1, and batches to load."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def published_tables(settings: Settings) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class ReleaseContent:
-    """What a release has in the warehouse.
+    """The content of a release in the warehouse.
 
-    `members` are its rows of release_members_v1: one row per batch of issues or of a published table.
-    `batches` maps each published table to the release's batches of it, which the warehouse loads.
+    `members` are the release's rows of release_members_v1: one row per batch of issues or of a published
+    table. `batches` maps the name of each published table to the batches that the warehouse loads into it.
     """
 
     members: Sequence[Mapping[str, Any]]
@@ -37,20 +37,20 @@ class ReleaseContent:
 
     @property
     def keys(self) -> set[tuple[str, str, str]]:
-        """The table, day and batch id of every member."""
+        """(table, day, batch id) of every member."""
         return member_keys(self.members)
 
 
 def member_keys(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
-    """Returns the table, day and batch id of rows of release_members_v1."""
+    """Returns (table, day, batch id) of each of these rows of release_members_v1."""
     return {(row["table_name"], str(row["day"]), row["batch_id"]) for row in rows}
 
 
 def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -> ReleaseContent:
-    """Returns what a release has of issues and of these tables in the warehouse.
+    """Returns the content of a release in the warehouse: its batches of issues and of `tables`.
 
-    With `complete`, raises UsageError if the release has no batches of a table yet; the error names the
-    command to run. Without it, such a table is empty.
+    If the release has no batches of a table yet, `complete` decides: True raises UsageError, which names the
+    command to run; False gives no rows and no batches for that table.
     """
     members: list[dict[str, Any]] = []
     batches: dict[str, list[Batch]] = {}
@@ -81,8 +81,7 @@ def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -
 
 
 def published_releases(lake: Lake, settings: Settings) -> list[tuple[dict[str, Any], ReleaseContent]]:
-    """Returns the record and the content of every published release, ordered by when they last became
-    current.
+    """Returns (record, content) of every published release, in the order in which they last became current.
 
     A manifest that several releases share is read only once.
     """

@@ -1,4 +1,4 @@
-"""Makes a release current in the warehouse and in the lake: load, stage, check, swap, record, pointer."""
+"""Publishes a release: makes it the current release in the warehouse and in the lake."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ def make_current(
     record: dict[str, Any],
     published: Sequence[tuple[dict[str, Any], ReleaseContent]],
 ) -> dict[str, Any]:
-    """Makes a release current; returns its record with the time of publication.
+    """Makes a release current. Returns its record with the time of publication.
 
-    `content` is the complete content of the release, `record` its record from the audit, and `published` has
-    the records and contents of all published releases.
+    `content` is the complete content of the release, and `record` is its record from the audit. `published`
+    has the records and contents of all published releases.
 
-    The steps: load the batches; stage the release beside the current one; run the checks of `sql/checks`;
-    swap, the only step that readers see; write the record; set the lake's pointer. Raises StoppedError if a
-    check fails, with the check and the first row that fails it. The caller must hold the publish lock.
+    The steps are: load the batches into the warehouse; stage the release beside the current one; run the
+    checks in `sql/checks`; swap the two releases, which is the only step that readers see; write the record;
+    set the lake's pointer. Raises StoppedError if a check fails; the error has the check and the first row
+    that fails. The caller must hold the publish lock.
     """
     published_at = datetime.now(UTC).isoformat(timespec="microseconds")
     record = {**record, "rolled_back": False, "published_at": published_at}
@@ -60,7 +61,8 @@ def make_current(
             raise StoppedError(
                 f"Release {record['release_id']}: {failure.count} rows fail the check {failure.check} "
                 f"({failure.prose}). The first row: {failure.rows.slice(0, 1).to_pylist()[0]}.",
-                f"The current release stays current. The query of the check: sql/checks/{failure.check}.sql",
+                "Readers still see the release that was current before. "
+                f"The query of the check is in sql/checks/{failure.check}.sql.",
                 event=f"release/{record['release_id']}/{failure.check}",
             )
         staged.make_current()
@@ -70,7 +72,7 @@ def make_current(
 
 
 def releases_table(records: Sequence[dict[str, Any]]) -> pa.Table:
-    """Returns the rows of releases_v1 for these records. The last record becomes the current release."""
+    """Returns the rows of releases_v1 for these records. The last one gets the status `current`."""
     rows = []
     for record in records:
         status = "rolled_back" if record.get("rolled_back") else "published"

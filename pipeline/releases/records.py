@@ -1,7 +1,7 @@
 """Reads the records of published releases.
 
-A record says when and by whom a release was published, with which model, and its figures. It is stored in the
-lake, and as a row of releases_v1 in the warehouse.
+A record says when and by whom a release was published, which model it uses, and its figures. It is stored in
+the lake, and in the warehouse as a row of releases_v1.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.settings import Settings
 
 RECORD = "release"
-"""Name of the file, release.json, that holds the record beside a release's plan."""
+"""Name of the note with the record: the file release.json beside the release's plan."""
 
 
 def read_record(lake: Lake, release_id: str) -> dict[str, Any] | None:
@@ -27,10 +27,10 @@ def read_record(lake: Lake, release_id: str) -> dict[str, Any] | None:
 
 
 def published_records(lake: Lake, settings: Settings) -> list[dict[str, Any]]:
-    """Returns the records of all published releases, ordered by when they last became current.
+    """Returns the records of all published releases, in the order in which they last became current.
 
-    The names come from the lake and from the warehouse, because a bucket's listing may lack the newest
-    release.
+    The names of the releases come from the lake and from the warehouse, because the listing of a bucket may
+    lack the newest release.
     """
     rows = warehouse.connect(settings, "status").records(RELEASES)
     names = sorted({*pinned_names(lake, "releases"), *(str(row["release_id"]) for row in rows)})

@@ -1,4 +1,4 @@
-"""Decides which releases are kept."""
+"""Decides which releases `titler collect` keeps."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pipeline.settings import Settings
 
 
 def retained_releases(lake: Lake, settings: Settings, current: str | None) -> list[str]:
-    """Returns the ids of the releases to keep, newest first: the current release, and the `release.keep` - 1
-    others that were current last."""
+    """Returns the ids of the releases to keep: the current release first, then the latest others.
+
+    They are `release.keep` releases in all, if there are as many. The others are ordered by when they last
+    became current, latest first. If `current` is None, there is no current release.
+    """
     ids = [record["release_id"] for record in published_records(lake, settings)]
     earlier = [release_id for release_id in ids if release_id != current]
     return ([current] if current else []) + earlier[::-1][: settings.release.keep - 1]

@@ -1,4 +1,4 @@
-"""Answers from the current release: a title for a body, and similar issues. Writes nothing."""
+"""Answers queries from the current release: a title for a body, and similar issues. Writes nothing."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from pipeline.settings import Settings
 
 
 def title(lake: Lake, body: str) -> dict[str, Any]:
-    """A title for a body, by the current release's model.
+    """Returns the title that the current release's model predicts for the body of an issue.
 
-    Raises UsageError if no release is published or the body is empty.
+    The result has the keys `title` (empty if the model abstained), `confidence` (0 to 1) and `abstained`.
+    Raises UsageError if the body is empty or no release is published.
     """
     if not body.strip():
         raise UsageError(
-            "The body is empty, so there is nothing to title.",
-            'Give it as an argument, titler title "BODY", or on standard input, titler title -',
+            "The body is empty, so no title can be predicted.",
+            'Give a body as an argument, titler title "BODY", or on standard input, titler title -',
         )
     release = require_current(lake)
     prediction = load_light_predictor(lake, release.plan.facts["predictor"]).predict([body])[0]
@@ -36,13 +37,18 @@ def title(lake: Lake, body: str) -> dict[str, Any]:
 
 
 def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list[dict[str, Any]]:
-    """The issues of the current release that are nearest to one of them (by URL) or to a text, nearest first.
+    """Returns the issues of the current release that are most similar to the query, nearest first.
 
-    Raises UsageError if no release is published, for a URL that is not in the release, and for a text without
-    a known word.
+    `query` is the URL of an issue of the release, or a text. At most `neighbours` issues are returned, each
+    with the keys `issue_url`, `title`, `distance` (angular, 0 to 2) and `near_duplicate`. Raises UsageError
+    if the query is empty, if no release is published, for the URL of an issue that is not in the index of the
+    release, and for a text without a word of the model's vocabulary.
     """
     if not query.strip():
-        raise UsageError("The query is empty.", "Give an issue's URL or a text: titler similar URL|TEXT|-")
+        raise UsageError(
+            "The query is empty, so no similar issues can be found.",
+            'Give the URL of an issue, titler similar URL, or a text, titler similar "TEXT"',
+        )
     release = require_current(lake)
     manifest = release.members[INDEX][0]
     items = read_items(lake, manifest)
@@ -58,8 +64,8 @@ def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list
             vector = predictor.embed_vectors(body_ids)[0]
             if not predictor.vocabularies.body.has_known(body_ids).all():
                 raise UsageError(
-                    "No word of the text is in the model's vocabulary.",
-                    "Give a longer text, or an issue's URL.",
+                    "The model's vocabulary contains no word of the text, so no similar issues can be found.",
+                    'Give a longer text, titler similar "TEXT", or the URL of an issue, titler similar URL',
                 )
         nearest = nearest_others(index, vector, item, neighbours, settings.index.search_k)
     limit = settings.index.near_duplicate_distance or release.plan.facts["near_duplicate_distance"]
@@ -76,7 +82,9 @@ def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list
 
 
 def canonical_url(query: str) -> str | None:
-    """A URL as GH Archive writes it: https, without query string, fragment or trailing slash. None if `query`
-    is a text."""
+    """Returns the URL in `query` as GH Archive writes it, or None if `query` is not a URL.
+
+    GH Archive's URLs start with https and have no query string, fragment or trailing slash.
+    """
     match = re.fullmatch(r"\s*https?://([^\s?#]*)\S*\s*", query)
     return f"https://{match[1].rstrip('/')}" if match else None

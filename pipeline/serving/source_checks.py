@@ -1,4 +1,7 @@
-"""What the source has of a day, and what extracting days would cost. Reads no event."""
+"""Checks whether the source has all hours of a day, and estimates what extracting days would cost.
+
+Neither reads any events.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,11 @@ CONNECTIONS = 8
 
 
 def ready(settings: Settings, day: date) -> dict[str, Any]:
-    """Whether the source has a day's last hour, after which nothing more arrives. The keys never change."""
+    """Returns whether the source has the last hour of a day. After that hour no more of the day arrives.
+
+    The result has the keys `day`, `ready` and `source`, which never change: `titler ready --json` prints
+    them. Raises SourceError or WarehouseError if the source cannot be reached.
+    """
     day_source = warehouse.connect(settings, "ready").source_day(day) or hour_files.find_hours(
         settings.source.hours, day
     )
@@ -33,10 +40,10 @@ def ready(settings: Settings, day: date) -> dict[str, Any]:
 
 
 def has_last_hour(day_source: warehouse.SourceTable | hour_files.SourceDay, day: date) -> bool:
-    """Whether the day's last hour has arrived: its file, or its events in the day's table.
+    """Returns whether the source has the last hour of `day`, as an hour file or in the table of the day.
 
-    GH Archive adds each hour to the table after the hour is over, so a change after the end of the day means
-    that all hours are in it.
+    GH Archive adds each hour to the table after the hour is over. So if the table was changed after the end
+    of the day, it has all hours.
     """
     if isinstance(day_source, hour_files.SourceDay):
         return hour_files.HOURS[-1] not in day_source.missing
@@ -45,8 +52,12 @@ def has_last_hour(day_source: warehouse.SourceTable | hour_files.SourceDay, day:
 
 
 def cost(lake: Lake, settings: Settings, days: Sequence[date]) -> dict[str, Any]:
-    """What BigQuery would bill for extracting these days, by dry runs. Days in the lake cost nothing. The
-    keys never change."""
+    """Estimates with dry runs how many bytes BigQuery would bill for extracting these days.
+
+    A day costs nothing if its batch is in the lake or if it is read from hour files. The keys of the result
+    never change: `titler cost --json` prints them. `bytes` and `usd` are given per day and in total. Raises
+    WarehouseError if BigQuery cannot be reached.
+    """
     connection = warehouse.connect(settings, "cost")
     query = extraction_query(settings)
 

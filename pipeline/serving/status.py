@@ -1,4 +1,4 @@
-"""What the lake holds: source days with their verdicts, the champion, the current release."""
+"""Reports the state of a lake: source days with their verdicts, the champion, and the current release."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ HEALTH_KEYS = ("day", "hours_found", "events", "malformed", "issues", "trainable
 def status(
     lake: Lake, settings: Settings, first: str | None = None, last: str | None = None
 ) -> dict[str, Any]:
-    """Days with their health, the champion, and the current release with its age. The keys never change."""
+    """Returns the source days with their verdicts, the champion, and the current release with its age.
+
+    Only the days from `first` to `last` (both included, ISO 8601) are listed. `model` is None if there is no
+    champion, and `release` is None before the first release; its age is in hours. The keys never change:
+    `titler status --json` prints them.
+    """
     return {
         "days": _days(lake, first, last),
         "model": _champion(lake, settings),
@@ -29,7 +34,10 @@ def status(
 
 
 def verdict_reasons(lake: Lake, days: Iterable[str]) -> dict[str, str]:
-    """Why these days are not complete, in words, as far as it is known."""
+    """Returns why days are not complete, by day. Leaves out complete days, and days without a stored reason.
+
+    Older versions of Titler stored no reason.
+    """
     batches = {day: lake.current(SOURCE_HEALTH.name, {"day": day}) for day in days}
     return {
         day: health.figures["reason"]
@@ -49,7 +57,7 @@ def _days(lake: Lake, first: str | None, last: str | None) -> list[dict[str, Any
 
 
 def _champion(lake: Lake, settings: Settings) -> dict[str, Any] | None:
-    # MLflow's default database does not exist before the first training.
+    # MLflow's default database does not exist before the first training, and opening it would create it.
     if not settings.tracking.uri and "mlflow.db" not in lake.names(""):
         return None
     champion = open_tracking(settings, lake).champion()

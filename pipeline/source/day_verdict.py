@@ -1,5 +1,7 @@
-"""The verdict on a source day: `complete`, `partial`, `collapsed` or `missing`, compared with the days before
-it."""
+"""Decides the verdict on a source day: `complete`, `partial`, `collapsed` or `missing`.
+
+The counts of the day are compared with those of the days before it.
+"""
 
 from __future__ import annotations
 
@@ -16,34 +18,40 @@ HOURS_PER_DAY = 24
 DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
 
 MAX_COLLAPSED_SHARE = 0.10
-"""A day has collapsed if at most this share of its usual count is left. Of 1,392 days of public trackers the
-quietest had a fifth of the usual count (2 issues of 10, and 3 of 14 on a Christmas). What GH Archive lost
-in May 2025 left 1% to 10%."""
+"""A day has collapsed if it has at most this share of its usual events or issues.
+
+The quietest of 1,392 days of public issue trackers had a fifth of its usual count (2 issues instead of 10;
+on a Christmas, 3 instead of 14). When GH Archive lost data in May 2025, 1% to 10% of the usual count was
+left."""
 MIN_USUAL = 10
-"""Below this usual count a drop to a tenth can be chance: at 10 it happens once in 2,000 days (Poisson)."""
+"""A count is compared only if its usual value is at least this. A smaller count may drop to a tenth by
+chance. At 10, that happens once in 2,000 days (Poisson distribution). This is also the minimum number of
+lines for a verdict on malformed lines."""
 MIN_PARTIAL_MALFORMED_SHARE = 1 / HOURS_PER_DAY
-"""From this share of malformed lines a day is partial: an hour of broken lines counts like an hour without a
-file."""
+"""A day is partial if at least this share of its lines is malformed. The share equals one hour of the day, so
+an hour of malformed lines counts like a missing hour."""
 MIN_COLLAPSED_MALFORMED_SHARE = 1 - MAX_COLLAPSED_SHARE
-"""From this share of malformed lines a day has collapsed: at most a tenth is readable. This needs no
-history."""
+"""A day has collapsed if at least this share of its lines is malformed, because then at most a tenth of the
+lines is readable. This rule does not depend on earlier days."""
 
 MAX_WEEKDAYS = 8
-"""Two months: one holiday does not move the median, and the median follows GitHub's growth."""
+"""A day is compared with at most this many days of the same weekday: two months. These are enough that one
+holiday does not move the median, and few enough that the median follows GitHub's growth."""
 MIN_WEEKDAYS = 3
-"""With fewer, one odd day would be the median."""
+"""Minimum number of days of the same weekday. With fewer, one unusual day could be the median."""
 MONTH_DAYS = 28
-"""Whole weeks, so that each weekday counts equally often."""
+"""Length of the `month` that a day is compared with. It is whole weeks: each weekday counts equally often."""
 MIN_MONTH_DAYS = 7
-"""A week: its median is a working day, and a weekend stays well above a tenth of that."""
+"""Minimum number of complete days in the month: a week. The median of a week is the count of a working day.
+Counts on a weekend are well above a tenth of that."""
 MAX_MISSING_WEEKS = 8
-"""After this many consecutive same weekdays that were never extracted, older days are too old to compare
-with."""
+"""If this many consecutive days of the same weekday were never extracted, the days before them are too old to
+compare with."""
 
 
 @dataclass(frozen=True)
 class DayCounts:
-    """The counts of a day: hours found (of 24), events of all types, malformed lines, issues opened."""
+    """The counts of a source day: hours found (of 24), events of all types, malformed lines, new issues."""
 
     hours_found: int
     events: int
@@ -53,7 +61,7 @@ class DayCounts:
 
 @dataclass(frozen=True)
 class JudgedDay:
-    """An earlier day: its verdict, events and opened issues."""
+    """An earlier source day: its verdict, its number of events, and its number of opened issues."""
 
     verdict: str
     events: int
@@ -62,8 +70,10 @@ class JudgedDay:
 
 @dataclass(frozen=True)
 class UsualCounts:
-    """The medians of the days that a day is compared with: days of the same `weekday`, or of the `month`
-    before."""
+    """The median counts of the days that a day is compared with.
+
+    `compared_with` says which days these are: days of the same `weekday`, or the days of the `month` before.
+    """
 
     events: int
     issues: int
@@ -72,8 +82,10 @@ class UsualCounts:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict, the reasons if it is not `complete`, and the usual counts (None if too few days are
-    known)."""
+    """The verdict on a day, the reasons for it, and the usual counts that the day was compared with.
+
+    A complete day has no reasons. `usual` is None if too few complete days are known.
+    """
 
     verdict: Verdict
     reasons: tuple[str, ...] = ()
@@ -81,16 +93,17 @@ class Judgement:
 
     @property
     def reason(self) -> str | None:
-        """The reasons in one line, or None."""
+        """The reasons in one line, or None if the day is complete."""
         return ", ".join(self.reasons) or None
 
 
 def judge(day: date, counts: DayCounts, history: Mapping[date, JudgedDay]) -> Judgement:
-    """The verdict on a day. `history` holds judged days, of which only those before `day` count.
+    """Returns the verdict on `day`. `history` has the judged days; only those before `day` are used.
 
-    `missing`: no hour file. `collapsed`: at most a tenth of the usual events, the usual issues or the lines
-    is left. `partial`: fewer than 24 hours, or at least an hour's share of malformed lines. Only the reasons
-    for the verdict itself are given: a collapsed day may lack hours as well.
+    A day is `missing` if it has no hour; `collapsed` if it has at most a tenth of its usual events or issues,
+    or if at least nine tenths of its lines are malformed; and `partial` if it has fewer than 24 hours, or if
+    at least 1/24 of its lines are malformed. The first verdict that applies counts. Only the reasons for that
+    verdict are given: if a collapsed day also lacks hours, they are not mentioned.
     """
     usual = usual_counts(day, history)
     if counts.hours_found == 0:
@@ -107,11 +120,11 @@ def judge(day: date, counts: DayCounts, history: Mapping[date, JudgedDay]) -> Ju
 
 
 def usual_counts(day: date, history: Mapping[date, JudgedDay]) -> UsualCounts | None:
-    """The usual counts of `day`, or None if too few complete days are known.
+    """Returns the usual counts of `day`, or None if too few complete days are known.
 
-    These are the medians of the last 8 complete days of the same weekday, if there are at least 3; otherwise
-    of the complete days among the 28 days before, if there are at least 7. Collapsed and missing days are
-    skipped, however many there are, so a collapse that lasts does not become usual.
+    They are the medians of the last 8 complete days of the same weekday, if there are at least 3. Otherwise
+    they are the medians of the complete days among the 28 days before, if there are at least 7. Collapsed and
+    missing days are skipped, however many there are. So a collapse that lasts long does not become usual.
     """
     weekdays = list(_complete_weekdays(day, history))
     if len(weekdays) >= MIN_WEEKDAYS:
@@ -127,7 +140,7 @@ def _medians(days: Sequence[JudgedDay], compared_with: ComparedWith) -> UsualCou
 
 
 def _complete_weekdays(day: date, history: Mapping[date, JudgedDay]) -> Iterator[JudgedDay]:
-    """Complete days of the same weekday, latest first: at most MAX_WEEKDAYS."""
+    """Yields the complete days of the same weekday before `day`, latest first: at most MAX_WEEKDAYS."""
     remaining, missing_weeks = MAX_WEEKDAYS, 0
     while remaining and missing_weeks < MAX_MISSING_WEEKS and day - date.min > WEEK:
         day -= WEEK
@@ -139,8 +152,10 @@ def _complete_weekdays(day: date, history: Mapping[date, JudgedDay]) -> Iterator
 
 
 def _complete_month(day: date, history: Mapping[date, JudgedDay]) -> Iterator[JudgedDay]:
-    """Complete days among the MONTH_DAYS days before, latest first. Collapsed and missing days do not count
-    as days."""
+    """Yields the complete days among the MONTH_DAYS days before `day`, latest first.
+
+    Collapsed and missing days are skipped: they are not counted among the MONTH_DAYS days.
+    """
     remaining = MONTH_DAYS
     while remaining and day > date.min:
         day -= DAY
@@ -153,8 +168,10 @@ def _complete_month(day: date, history: Mapping[date, JudgedDay]) -> Iterator[Ju
 
 
 def _collapsed_counts(day: date, counts: DayCounts, usual: UsualCounts | None) -> Iterator[str]:
-    """A reason for each count that has collapsed. Issues count separately: they can be lost while pushes are
-    not."""
+    """Yields a reason for each count that has collapsed.
+
+    Issues are checked as well as all events, because a source can lose the issues but keep the pushes.
+    """
     if usual is None:
         return
     weekday = f" for a {day:%A}" if usual.compared_with == "weekday" else ""
@@ -165,7 +182,7 @@ def _collapsed_counts(day: date, counts: DayCounts, usual: UsualCounts | None) -
 
 
 def _malformed(counts: DayCounts, share: float) -> Iterator[str]:
-    """A reason if at least `share` of the lines are malformed."""
+    """Yields a reason if at least `share` (0 to 1) of the lines is malformed."""
     lines = counts.events + counts.malformed
     if lines >= MIN_USUAL and counts.malformed / lines >= share:
         yield f"{counts.malformed:,} of {lines:,} lines malformed"

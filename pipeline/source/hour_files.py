@@ -1,4 +1,4 @@
-"""GH Archive's hour files: which of a day exist, which are missing, and a local copy of each."""
+"""Finds GH Archive's hour files of a day, and downloads them."""
 
 from __future__ import annotations
 
@@ -29,16 +29,21 @@ _STAMPS = (
     "updated",
     "mtime",
 )
-"""What a file system may report that changes when a file does, best first."""
+"""Names of the properties of a file that change when the file does, the most reliable first. Each file system
+reports some of them."""
 _NOT_FOUND = (404, 410)
+"""HTTP status codes of a file that does not exist."""
 _PROTOCOLS = ("file", "gs", "https", "http")
 _CHECK_HINT = "Check source.hours and the network: titler doctor"
 
 
 @dataclass(frozen=True)
 class HourFile:
-    """One hour file. `size` is in bytes, 0 if the server does not report it; `stamp` changes when the file
-    does."""
+    """One hour file at `path`, a path or an address.
+
+    `size` is in bytes, 0 if the server does not report it. `stamp` is a text that changes when the file does,
+    such as an ETag; it is empty if the server reports none.
+    """
 
     day: date
     hour: int
@@ -49,7 +54,7 @@ class HourFile:
 
 @dataclass(frozen=True)
 class SourceDay:
-    """The hour files of a UTC day, in the order of the hours, and the hours without a file."""
+    """The hour files of a source day (UTC), in the order of the hours, and the hours that have no file."""
 
     day: date
     files: tuple[HourFile, ...]
@@ -57,10 +62,10 @@ class SourceDay:
 
 
 def find_hours(base: str, day: date) -> SourceDay:
-    """Which of a day's 24 hour files exist under `base`: a folder, file://, gs://, https:// or http://.
+    """Finds the hour files of a day under `base`: a folder, or an address with file, gs, https or http.
 
-    Raises SourceError if the base is another kind of address, does not exist, cannot be reached, or is a
-    folder without any hour file.
+    Raises SourceError if `base` is an address of another kind, does not exist, cannot be reached, or has no
+    hour file of any day. On a web server only the day itself is checked, so a day without files is no error.
     """
     filesystem, root = _open(base)
     names = {hour: f"{day:%Y-%m-%d}-{hour}.json.gz" for hour in HOURS}
@@ -72,8 +77,8 @@ def find_hours(base: str, day: date) -> SourceDay:
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             infos = dict(zip(HOURS, pool.map(web_info, HOURS), strict=True))
     else:
-        # By name, without a listing: a folder may hold years of hours, and listing it would cost more than
-        # reading the day.
+        # Checks 24 names instead of listing the folder: it may hold years of hours, and then listing it takes
+        # longer than reading the day.
         paths = {hour: f"{root}/{name}" for hour, name in names.items()}
         infos = {
             hour: filesystem.info(path) if filesystem.isfile(path) else None for hour, path in paths.items()
@@ -89,10 +94,10 @@ def find_hours(base: str, day: date) -> SourceDay:
 
 
 def fetch(day: SourceDay, folder: Path) -> list[Path]:
-    """Local paths of the day's hour files: the files themselves if the base is local, otherwise downloads in
-    `folder`.
+    """Downloads the day's hour files to `folder` and returns their paths, in the order of the hours.
 
-    Raises SourceError if a file cannot be downloaded completely.
+    Local hour files are not copied; their own paths are returned. Raises SourceError if a file cannot be
+    downloaded completely.
     """
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         return list(pool.map(lambda file: _fetch(file, folder), day.files))
@@ -105,8 +110,8 @@ def _open(base: str) -> tuple[fsspec.AbstractFileSystem, str]:
             raise ValueError(f"{protocol}:// is not supported")
         filesystem, root = url_to_fs(base)
     except (ValueError, ImportError) as error:
-        hint = "Set source.hours to a folder, file://, gs://, https:// or http://."
-        raise SourceError(f"{base} is not an address of hour files: {error}", hint) from None
+        hint = "Set source.hours to a folder, file://, gs://, https:// or http://, then check: titler doctor"
+        raise SourceError(f"{base} is not an address of hour files: {error}.", hint) from None
     return filesystem, str(root).rstrip("/")
 
 
@@ -116,35 +121,39 @@ def _is_web(filesystem: fsspec.AbstractFileSystem) -> bool:
 
 
 def _check_folder(filesystem: fsspec.AbstractFileSystem, base: str, root: str) -> None:
-    """Raises SourceError unless the folder exists and has hour files. Bypasses caches: a backfill may check
-    again soon."""
+    """Raises SourceError unless the folder exists and has an hour file of any day.
+
+    Lists the folder without fsspec's cache, because files may have been added since the last check.
+    """
     filesystem.invalidate_cache()
     try:
         entries = filesystem.ls(root, detail=True)
     except (FileNotFoundError, NotADirectoryError):
         raise SourceError(
-            f"{base}: no such folder of hour files.", "Set source.hours, or make a sample: titler sample DIR"
+            f"{base} is not a folder or does not exist; expected a folder of hour files (source.hours).",
+            "Set source.hours to the folder, or make a sample: titler sample DIR",
         ) from None
-    except Exception as error:  # every remote file system raises its own kind
-        raise SourceError(f"{base} cannot be reached: {error}", _CHECK_HINT) from None
+    except Exception as error:  # every remote file system has exceptions of its own
+        raise SourceError(f"The hour files at {base} cannot be reached: {error}", _CHECK_HINT) from None
     names = {entry["name"].rstrip("/").rsplit("/", 1)[-1] for entry in entries if entry["type"] == "file"}
     if not any(_NAME.fullmatch(name) for name in names):
         raise SourceError(
-            f"{base} has no hour files: {len(entries)} entries, none named like 2015-01-01-3.json.gz.",
+            f"{base} has no hour files. Found {len(entries)} other entries, expected names like "
+            "2015-01-01-3.json.gz.",
             "Set source.hours to the folder that has them, or make a sample: titler sample DIR",
         )
 
 
 def _web_info(filesystem: fsspec.AbstractFileSystem, base: str, url: str) -> dict[str, Any] | None:
-    """What a web server reports about a file, or None if it does not exist."""
+    """Returns what a web server reports about a file, or None if the file does not exist."""
     try:
         return dict(filesystem.info(url))
     except FileNotFoundError as error:
-        # fsspec reports every failure as "not found"; the real one is the cause.
+        # fsspec raises FileNotFoundError for every failure. The actual error is its cause.
         cause = error.__cause__
         if cause is None or getattr(cause, "status", None) in _NOT_FOUND:
             return None
-        raise SourceError(f"{base} cannot be reached: {cause}", _CHECK_HINT) from None
+        raise SourceError(f"The hour files at {base} cannot be reached: {cause}", _CHECK_HINT) from None
 
 
 def _stamp(info: dict[str, Any]) -> str:
@@ -160,11 +169,12 @@ def _fetch(file: HourFile, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         filesystem.get_file(path, str(unfinished))
-    except Exception as error:  # every remote file system raises its own kind
+    except Exception as error:  # every remote file system has exceptions of its own
         unfinished.unlink(missing_ok=True)
         reason = str(error) or type(error).__name__
         raise SourceError(
-            f"{file.path} was not downloaded completely: {reason}", "Try again later."
+            f"The hour file {file.path} was not downloaded completely: {reason}",
+            "Run the same command again later.",
         ) from None
     unfinished.replace(target)
     return target

@@ -1,7 +1,7 @@
-"""Files of issues that people have: JSON lines, Parquet or CSV with a title, a body and optional columns.
+"""Reads a user's file of issues: JSON lines, Parquet or CSV with a title, a body and optional columns.
 
-The article's data set is one, a CSV with issue_url, issue_title and body. GitHub's API gives another, one
-JSON object per line.
+Two examples are the data set of the article, a CSV file with the columns issue_url, issue_title and body, and
+issues from GitHub's API, one JSON object per line.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ import pyarrow.parquet as pq
 from pipeline.errors import UsageError
 
 TITLES, URLS = ("title", "issue_title"), ("issue_url", "html_url", "url")
-"""Accepted column names; the first one that has a value counts."""
+"""Accepted names of the columns with the title and the address. The first name that has a value counts."""
 COLUMNS = (*TITLES, *URLS, "body", "repo", "kind", "state", "labels", "created_at", "closed_at")
 FORMATS = "JSON lines, Parquet (.parquet) or CSV (.csv)"
+_EXPECTED = f"Give a file of issues with a title and a body: {FORMATS}."
 GITHUB_URL = re.compile(r"https?://github\.com/([^/\s\"]+/[^/\s\"]+)/(issues|pull)/(\d+)", re.IGNORECASE)
 ROWS_IN_MEMORY = 10_000
 MAX_FIELD_BYTES = 2**31 - 1
@@ -31,9 +32,10 @@ MAX_FIELD_BYTES = 2**31 - 1
 
 @dataclass(frozen=True)
 class FileIssue:
-    """A row with its title and its body, empty if it has none.
+    """A row of a file of issues.
 
-    `columns` are the row's other columns. `place` says where the row is, for error messages.
+    `body` is empty if the row has none. `place` names the file and the row, for error messages. `columns` has
+    the other columns of the row that Titler uses.
     """
 
     title: str
@@ -43,15 +45,17 @@ class FileIssue:
 
     @property
     def url(self) -> str:
-        """The issue's address, without the quotes that the article's data set has around it; empty if there
-        is none."""
+        """The issue's address; empty if the row has none.
+
+        The quotes around addresses in the article's data set are removed.
+        """
         values = (self.columns.get(name) for name in URLS)
         url = next((value for value in values if isinstance(value, str) and value), "")
         return url.strip().strip('"')
 
     @property
     def repo(self) -> str:
-        """owner/name, from the row or from its address on GitHub; empty if neither has it."""
+        """The repository, owner/name, from its column or the issue's address; empty if neither has it."""
         if isinstance(repo := self.columns.get("repo"), str) and repo:
             return repo
         match = GITHUB_URL.match(self.url)
@@ -59,30 +63,30 @@ class FileIssue:
 
     @property
     def number(self) -> int:
-        """The issue's number in the repository, from its address on GitHub; 0 if it has none."""
+        """The issue's number in its repository, from its address; 0 if that is not an address on GitHub."""
         match = GITHUB_URL.match(self.url)
         return int(match[3]) if match else 0
 
     @property
     def is_pull_request(self) -> bool:
-        """Whether it is a pull request, by its kind or its address."""
+        """Whether the row is a pull request, according to its column `kind` or its address."""
         match = GITHUB_URL.match(self.url)
         has_pull_address = match is not None and match[2].lower() == "pull"
         return self.columns.get("kind") == "pull_request" or has_pull_address
 
     @property
     def closed(self) -> bool | None:
-        """Whether the issue was closed, or None if the row does not say."""
+        """Whether the issue is closed, according to `state` or `closed_at`; None if the row has neither."""
         if self.columns.get("state"):
             return str(self.columns["state"]).lower() == "closed"
         return bool(self.columns["closed_at"]) if "closed_at" in self.columns else None
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The names of the labels.
+        """The names of the issue's labels.
 
-        The column may be a list of names, a list of GitHub's label objects, or a text with either, also
-        separated by commas.
+        The column `labels` may be a list of names, a list of GitHub's label objects, a text that contains
+        such a list, or a text with names separated by commas or semicolons.
         """
         labels = self.columns.get("labels")
         if isinstance(labels, str):
@@ -91,8 +95,10 @@ class FileIssue:
         return tuple(str(name) for name in names if name)
 
     def time(self, name: str) -> datetime | None:
-        """The time in a column, UTC if it has no time zone, or None if it is empty. Raises UsageError if it
-        is not ISO 8601."""
+        """Returns the time in the column `name`, or None if the column is empty.
+
+        A time without a time zone counts as UTC. Raises UsageError if the time is not in ISO 8601.
+        """
         value = self.columns.get(name)
         if value is None or value == "":
             return None
@@ -103,13 +109,14 @@ class FileIssue:
                 time = datetime.fromisoformat(value.isoformat() if isinstance(value, date) else value)
         except (TypeError, ValueError):
             raise UsageError(
-                f"{self.place}: {name} is {value!r:.60}; expected a time like 2015-01-01T12:00:00Z."
+                f"{self.place}: {name} is {value!r:.60}; expected a time like 2015-01-01T12:00:00Z.",
+                "Correct the file, then run the same command again.",
             ) from None
         return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _parse_list(text: str) -> list[Any]:
-    """The items of a list written as JSON, as Python, or separated by commas or semicolons."""
+    """Returns the items of a list that is written as JSON, as Python, or with commas or semicolons."""
     if text.lstrip().startswith("["):
         for parse in (json.loads, ast.literal_eval):
             try:
@@ -120,30 +127,34 @@ def _parse_list(text: str) -> list[Any]:
 
 
 def read(path: Path) -> Iterator[FileIssue]:
-    """The rows of a file. Each needs a title (`title` or `issue_title`) and a `body`, which may be empty.
+    """Yields the rows of a file of issues. The format follows from the ending of the file's name.
 
-    Raises UsageError for anything else. Half a surrogate pair becomes U+FFFD.
+    Each row needs a title (`title` or `issue_title`) and a `body`, which may be empty. Half a surrogate pair
+    in a text is replaced by U+FFFD. Raises UsageError if the file does not exist, has no rows, or cannot be
+    read as issues.
     """
     if not path.is_file():
-        raise UsageError(f"{path}: no such file.", f"Give {FORMATS} with a title and a body.")
+        raise UsageError(f"{path} does not exist or is not a file.", _EXPECTED)
     number = 0
     try:
         for number, row in enumerate(_rows(path), start=1):
             yield _parse_row(row, f"{path}, row {number}")
     except (ValueError, OSError, csv.Error) as error:
-        raise UsageError(f"{path} cannot be read: {error}", f"Expected {FORMATS}.") from None
+        raise UsageError(f"{path} cannot be read as a file of issues: {error}", _EXPECTED) from None
     if not number:
-        raise UsageError(f"{path} has no rows.", f"Give {FORMATS} with a title and a body.")
+        raise UsageError(f"{path} has no rows, expected issues.", _EXPECTED)
 
 
 def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
-    """(title, body) of a file's rows. Raises UsageError as `read` does."""
+    """Yields (title, body) of each row of a file of issues. Raises UsageError as `read` does."""
     return ((issue.title, issue.body) for issue in read(path))
 
 
 def _rows(path: Path) -> Iterator[Any]:
-    """The rows of a file, at most ROWS_IN_MEMORY at a time. Text is UTF-8, with or without a byte order
-    mark."""
+    """Yields the rows of a file as they are. Parquet files are read ROWS_IN_MEMORY rows at a time.
+
+    Text files are UTF-8, with or without a byte order mark.
+    """
     if path.suffix == ".parquet":
         with pq.ParquetFile(path) as file:
             names = [name for name in file.schema_arrow.names if name in COLUMNS]
@@ -162,15 +173,20 @@ def _parse_row(row: object, place: str) -> FileIssue:
     values = row if isinstance(row, dict) else {}
     title = next((values[name] for name in TITLES if values.get(name) is not None), None)
     if title is None or "body" not in values:
-        # csv.DictReader puts the surplus values of a row under None.
+        # csv.DictReader uses the key None for the values of a row that has too many.
         names = ", ".join(name for name in values if name is not None)
         raise UsageError(
-            f"{place}: found {names or 'neither'}; expected a title (title or issue_title) and a body."
+            f"{place}: found {f'the columns {names}' if names else 'no columns'}; "
+            "expected a title (title or issue_title) and a body.",
+            _EXPECTED,
         )
     body = "" if values["body"] is None else values["body"]
     for name, value in (("title", title), ("body", body)):
         if not isinstance(value, str):
-            raise UsageError(f"{place}: the {name} is {value!r:.60}; expected text.")
+            raise UsageError(
+                f"{place}: the {name} is {value!r:.60}; expected text.",
+                "Correct the file, then run the same command again.",
+            )
     column_names = [name for name in COLUMNS if name in values and name not in (*TITLES, "body")]
     columns = {
         name: _replace_surrogates(value) if isinstance(value := values[name], str) else value
@@ -182,5 +198,5 @@ def _parse_row(row: object, place: str) -> FileIssue:
 
 
 def _replace_surrogates(text: str) -> str:
-    """JSON may hold half a surrogate pair, which no table accepts."""
+    """Replaces each half of a surrogate pair by U+FFFD. JSON may contain one, but Parquet cannot store it."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,5 +1,5 @@
-"""Which issues a model may learn from: those with a title and a body that are long enough and short
-enough."""
+"""Decides which issues are trainable: a model may learn only from issues whose title and body are neither too
+short nor too long."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pyarrow as pa
 from pipeline.settings import Text
 
 REASONS = ("no_body", "short_body", "short_title", "long_title", "long_body")
-"""Why an issue may not be trainable, in the order in which the thresholds are checked."""
+"""The reasons why an issue is not trainable, in the order in which they are checked."""
 
 
 def thresholds(text: Text) -> dict[str, int]:
-    """The thresholds of the settings, named as the parameters of `sql/extract_issues.sql`."""
+    """Returns the thresholds in the settings, by the parameters' names in `sql/extract_issues.sql`."""
     return {
         "min_body_words": text.min_body_words,
         "min_title_words": text.min_title_words,
@@ -24,8 +24,10 @@ def thresholds(text: Text) -> dict[str, int]:
 
 
 def untrainable_reason(title: str, body: str, limits: Mapping[str, int]) -> str:
-    """The first of REASONS that keeps an issue from being trainable, or an empty string if it is
-    trainable."""
+    """Returns the first of REASONS why an issue is not trainable; an empty text if it is trainable.
+
+    `limits` are the `thresholds`.
+    """
     if not body.strip():
         return "no_body"
     if len(body.split()) < limits["min_body_words"]:
@@ -38,8 +40,11 @@ def untrainable_reason(title: str, body: str, limits: Mapping[str, int]) -> str:
 
 
 def count_untrainable(issues: pa.Table, limits: Mapping[str, int]) -> dict[str, int]:
-    """How many issues each of REASONS keeps from being trainable. An issue counts once, for its first
-    reason."""
+    """Returns for each of REASONS the number of issues that are not trainable for that reason.
+
+    An issue is counted once, for the first reason that applies. `issues` has the columns title and body;
+    `limits` are the `thresholds`.
+    """
     counts = dict.fromkeys(REASONS, 0)
     titles, bodies = (issues.column(name).to_pylist() for name in ("title", "body"))
     for title, body in zip(titles, bodies, strict=True):

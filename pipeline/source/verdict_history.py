@@ -1,5 +1,7 @@
-"""The verdicts in the lake: each day is judged against the days before it, and judged again when earlier days
-arrive."""
+"""Judges source days and stores their verdicts in the lake.
+
+A day is compared with the days before it. So it is judged again when earlier days have been extracted later.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ from pipeline.source import day_verdict
 
 
 class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
-    """The verdicts in the lake, each read when it is first used, and those added since."""
+    """The judged days by date: those of the lake, and those that `add` added.
+
+    A day is read from the lake when it is first used.
+    """
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
@@ -34,7 +39,7 @@ class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
         return self._judged[day]
 
     def add(self, day: date, figures: Mapping[str, Any]) -> None:
-        """Adds a verdict that was just given. `figures` are a row of source_health_v1."""
+        """Adds a day that was just judged, or replaces it. `figures` is its row of source_health_v1."""
         self._judged[day] = day_verdict.JudgedDay(figures["verdict"], figures["events"], figures["issues"])
         self._days.add(str(day))
 
@@ -46,8 +51,10 @@ class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
 
 
 def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str, Any]:
-    """Judges the day of a batch of issues, writes its source_health_v1 and adds the verdict to `history`;
-    returns the row."""
+    """Judges the source day of `issues`, a batch of issues_v1. Returns the day's row of source_health_v1.
+
+    Writes the row to the lake unless the same row is stored already, and adds the verdict to `history`.
+    """
     day, figures = date.fromisoformat(issues.day), issues.figures
     counts = day_verdict.DayCounts(
         figures["hours_found"], figures["events"], figures["malformed"], issues.rows
@@ -75,11 +82,10 @@ def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str
 
 
 def judge_all_again(lake: Lake) -> tuple[str, ...]:
-    """Judges every day again, oldest first, against the days that the lake has now; returns the days that
-    changed.
+    """Judges every day of the lake again, oldest first. Returns the days whose stored row changed.
 
-    A day is first judged when it is extracted. A backfill and its retries extract days in any order; judging
-    again makes the order irrelevant.
+    A day is first judged when it is extracted, against the days that the lake has then. A backfill extracts
+    days in any order. After this function, the verdicts do not depend on that order.
     """
     history, changed = VerdictHistory(lake), []
     for name in lake.days(SOURCE_HEALTH.name):
@@ -91,7 +97,7 @@ def judge_all_again(lake: Lake) -> tuple[str, ...]:
         verdict = _verdict_columns(history, day, counts)
         unchanged = verdict == {column: row.get(column) for column in verdict}
         issues = None if unchanged else lake.current(ISSUES.name, {"day": name})
-        # Otherwise the day is being extracted, and judged, at this moment.
+        # A day whose batch of issues was replaced since is being extracted again. That process judges it.
         if issues is not None and issues.digest in health.inputs:
             judge_day(lake, issues, history)
             changed.append(name)
@@ -101,7 +107,7 @@ def judge_all_again(lake: Lake) -> tuple[str, ...]:
 
 
 def _verdict_columns(history: VerdictHistory, day: date, counts: day_verdict.DayCounts) -> dict[str, Any]:
-    """The columns of source_health_v1 that depend on the days before."""
+    """Judges `day`. Returns the columns of source_health_v1 that depend on the days before it."""
     judgement = day_verdict.judge(day, counts, history)
     usual = judgement.usual
     return {

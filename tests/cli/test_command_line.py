@@ -71,7 +71,10 @@ def test_the_help_of_a_verb_ends_with_an_example_that_parses(verb):
         (["title", "x"], "No release is published"),
         (["title", " "], "The body is empty"),
         (["rollback", "r"], "r was never published"),
-        (["extract", "--day", "2015-01-01"], "no such folder of hour files"),
+        (
+            ["extract", "--day", "2015-01-01"],
+            "is not a folder or does not exist; expected a folder of hour files",
+        ),
         (["--settings", "none.toml", "status"], "no such settings file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

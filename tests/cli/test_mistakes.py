@@ -115,9 +115,8 @@ def test_a_folder_without_hour_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").touch()
     done = titler(tmp_path / "lake", "extract", "--day", "2015-01-01", hours=tmp_path / "photos")
-    refused(
-        done, 1, "has no hour files: 1 entries, none named like 2015-01-01-3.json.gz", "titler sample DIR"
-    )
+    message = "has no hour files. Found 1 other entries, expected names like 2015-01-01-3.json.gz"
+    refused(done, 1, message, "titler sample DIR")
     assert not (tmp_path / "lake").exists()
 
 
@@ -224,7 +223,7 @@ def test_damage_that_still_inflates_to_json_fails_the_checksum(tmp_path: Path, h
         ("title", b"a" * 2 * 2**20, "The text is longer than 262,144 bytes; GitHub accepts at most 65,536"),
         ("title", "it crashes".encode("utf-16"), "The text has NUL bytes, so it is not UTF-8"),
         ("similar", b"it \0 crashes", "| titler similar -"),
-        ("title", b"", "The body is empty, so there is nothing to title"),
+        ("title", b"", "The body is empty, so no title can be predicted"),
         ("title", b" \n", "titler title -"),
         ("similar", b"", "The query is empty"),
     ],

@@ -230,7 +230,7 @@ def test_a_command_that_is_killed_twice_continues_where_it_was(tmp_path: Path, f
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        ("name,text\na,b\n", [], "row 1: found name, text; expected a title"),
+        ("name,text\na,b\n", [], "row 1: found the columns name, text; expected a title"),
         ("title,body\nt,b\n", [], "0 of 1 rows are trainable (not: 1 short body)"),
         (None, [], "cannot be read: No such file or directory"),
         ("title,body\n", ["--variant", "none"], "none"),

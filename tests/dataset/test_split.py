@@ -1,4 +1,4 @@
-"""The split by repository: the same on every machine and day."""
+"""The split into parts by repository is always the same."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,13 +14,13 @@ def test_the_part_of_a_repository_never_changes():
     ]
 
 
-def test_validation_and_test_have_about_a_tenth_each():
+def test_validation_and_test_have_about_a_tenth_of_the_repositories_each():
     parts = [part_of(f"owner/{number}") for number in range(10_000)]
     assert 900 < parts.count("validation") < 1100
     assert 900 < parts.count("test") < 1100
 
 
 @given(st.text())
-def test_every_name_has_one_part(repo):
+def test_every_repository_name_belongs_to_one_part(repo):
     assert part_of(repo) == part_of(repo)
     assert part_of(repo) in ("train", "validation", "test")

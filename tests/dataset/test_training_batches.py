@@ -1,4 +1,4 @@
-"""Training batches: which issues they hold, and in which order."""
+"""Training batches have the trainable issues of a part, in an order that depends on the epoch."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ EMPTY_PLAN = Plan((), {}, {}, "")
 
 
 def write_vectors(lake: Lake, day: str, rows: list[tuple[int, str, bool]]) -> Manifest:
-    """A day's vectors. A row is (issue id, repository, trainable); the ids of body and title are the issue's
-    id."""
+    """Writes vectors_v1 of a day. A row is (issue id, repository, trainable).
+
+    All ids in body and title equal the issue's id.
+    """
     draft = lake.draft(VECTORS.name, {"vocabulary": "v", "day": day})
     table = [
         {
@@ -51,7 +53,7 @@ def days(lake: Lake) -> list[Manifest]:
     ]
 
 
-def test_batches_have_the_trainable_issues_of_a_part_that_are_not_superseded(lake: Lake) -> None:
+def test_batches_have_the_trainable_issues_of_a_part_without_duplicate_openings(lake: Lake) -> None:
     rows = [
         (2, "golang/go", True),
         (3, "golang/go", False),
@@ -66,7 +68,7 @@ def test_batches_have_the_trainable_issues_of_a_part_that_are_not_superseded(lak
     assert [titles.tolist() for _, titles in validation] == [[[4, 4]]]
 
 
-def test_an_epoch_has_every_issue_once_in_an_order_of_its_own(lake: Lake, days: list[Manifest]) -> None:
+def test_each_epoch_has_every_issue_once_in_another_order(lake: Lake, days: list[Manifest]) -> None:
     batches = TrainingBatches(lake, days, EMPTY_PLAN, "train", (2, 2), 4, seed=1)
 
     def order(epoch: int) -> list[int]:
@@ -78,7 +80,7 @@ def test_an_epoch_has_every_issue_once_in_an_order_of_its_own(lake: Lake, days: 
     assert [len(bodies) for bodies, _ in batches(1)] == [4, 4, 4, 3]
 
 
-def test_without_a_seed_the_order_is_that_of_the_lake(lake: Lake, days: list[Manifest]) -> None:
+def test_without_a_seed_the_rows_are_in_the_order_of_the_lake(lake: Lake, days: list[Manifest]) -> None:
     batches = TrainingBatches(lake, days, EMPTY_PLAN, "train", (2, 2), 8)
     assert [bodies[:, 0].tolist() for bodies, _ in batches(1)] == [
         [10, 11, 12, 13, 14, 20, 21, 22],
@@ -86,7 +88,7 @@ def test_without_a_seed_the_order_is_that_of_the_lake(lake: Lake, days: list[Man
     ]
 
 
-def test_rows_that_do_not_fill_a_batch_wait_for_the_next_file(
+def test_rows_that_do_not_fill_a_batch_are_batched_with_the_next_file(
     lake: Lake, days: list[Manifest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training_batches, "SHUFFLE_BUFFER", 5)

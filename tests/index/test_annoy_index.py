@@ -1,4 +1,4 @@
-"""The Annoy index: built, opened and asked for neighbours."""
+"""An Annoy index is built, opened and searched for neighbours."""
 
 from __future__ import annotations
 
@@ -42,5 +42,5 @@ def test_the_distance_is_angular(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_an_index_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.ann").write_bytes(b"123")
-    with pytest.raises(LakeError, match="is not an index of vectors of 16 numbers"):
+    with pytest.raises(LakeError, match="is not an Annoy index of vectors with 16 numbers"):
         annoy_index.Index(tmp_path / "a.ann", 16)

@@ -1,4 +1,4 @@
-"""Stored neighbours: the nearest issues that were opened before an issue."""
+"""The neighbours that a release stores for an issue: the nearest issues that were opened before it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from pipeline.index.neighbours import OlderNeighbours
 
 
 def older_neighbours(folder: Path, vectors: Vectors, hours: list[int], ids: list[int] | None = None):
-    """Neighbours among items with these vectors and hours of opening; the first two are of one repository."""
+    """OlderNeighbours of items with these vectors, opened at these hours.
+
+    Items 0 and 1 belong to one repository, the other items to another.
+    """
     items = pa.table(
         {
             "issue_id": ids or [item + 1 for item in range(len(hours))],
@@ -36,14 +39,14 @@ def older_neighbours(folder: Path, vectors: Vectors, hours: list[int], ids: list
 VECTORS = np.array([[1, 0], [1, 1], [0, 1], [1, 0]], dtype=np.float32)
 
 
-def test_only_older_items_are_neighbours_nearest_first(tmp_path: Path) -> None:
+def test_neighbours_are_older_and_ordered_by_distance(tmp_path: Path) -> None:
     older = older_neighbours(tmp_path, VECTORS, hours=[0, 1, 2, 3])
     assert older.nearest_older(0, 10) == []
     assert older.nearest_older(2, 10) == [(1, pytest.approx((2 - 2**0.5) ** 0.5)), (0, pytest.approx(2**0.5))]
     assert older.nearest_older(3, 1) == [(0, pytest.approx(0, abs=1e-3))]
 
 
-def test_of_items_opened_at_the_same_time_the_smaller_id_is_older(tmp_path: Path) -> None:
+def test_if_two_issues_were_opened_at_the_same_time_the_smaller_id_is_older(tmp_path: Path) -> None:
     older = older_neighbours(tmp_path, VECTORS[:2], hours=[5, 5], ids=[9, 8])
     assert [item for item, _ in older.nearest_older(0, 10)] == [1]
     assert older.nearest_older(1, 10) == []
@@ -71,7 +74,7 @@ def test_a_row_describes_the_issue_and_its_neighbour(tmp_path: Path) -> None:
     assert SIMILAR_ISSUES.conform(table) == table
 
 
-def test_issues_of_one_repository_are_marked(tmp_path: Path) -> None:
+def test_neighbours_in_the_same_repository_are_marked(tmp_path: Path) -> None:
     older = older_neighbours(tmp_path, VECTORS, hours=[0, 1, 2, 3])
     rows = older.rows(np.array([1, 3]), neighbours=1, near_duplicate_distance=1.0)
     assert [(row["issue_id"], row["similar_issue_id"], row["same_repo"]) for row in rows] == [

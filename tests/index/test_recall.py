@@ -1,4 +1,4 @@
-"""Recall: the share of the exact nearest neighbours that an index finds."""
+"""The recall of an index: the share of the exact nearest neighbours that it finds."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pipeline.index.annoy_index import Index, Vectors
 from pipeline.index.recall import measure_recall
 
 VECTORS = np.array([[1, 0], [2, 0.1], [1, 1], [0, 1]], dtype=np.float32)
-"""From (1, 0), the nearest first: items 0, 1, 2 and 3."""
+"""Items 0, 1, 2 and 3 are ordered by their distance from (1, 0), nearest first."""
 
 
 class FakeIndex:
-    """An index that returns the same items for every vector; remembers its arguments."""
+    """An index that returns the same items for every vector. Remembers the arguments of the last search."""
 
     def __init__(self, items: Sequence[int]) -> None:
         self.items = items
@@ -30,7 +30,7 @@ class FakeIndex:
 
 
 def recall_of(*items: int, neighbours: int = 2, vectors: Vectors = VECTORS) -> float:
-    """The recall of item 0's nearest neighbours, if the index finds these items."""
+    """The recall of the nearest neighbours of item 0 if the index returns `items` for it."""
     index = cast(Any, FakeIndex(items))
     return measure_recall(index, vectors, np.array([0]), neighbours=neighbours)
 
@@ -55,17 +55,17 @@ def test_the_length_of_a_vector_does_not_matter() -> None:
     assert recall_of(0, 1, vectors=vectors) == 1.0
 
 
-def test_more_neighbours_than_items_are_all_items() -> None:
+def test_at_most_as_many_neighbours_as_there_are_items_are_searched() -> None:
     index = FakeIndex([0, 1, 2, 3])
     assert measure_recall(cast(Any, index), VECTORS, np.array([0]), search_k=7) == 1.0
     assert index.arguments == {"neighbours": 4, "search_k": 7}
 
 
-def test_without_queries_nothing_is_missed() -> None:
+def test_the_recall_without_queries_is_1() -> None:
     assert measure_recall(cast(Any, FakeIndex([])), VECTORS, np.array([], dtype=np.int64)) == 1.0
 
 
-def test_a_real_index_misses_nothing_if_it_inspects_everything(tmp_path: Path) -> None:
+def test_an_annoy_index_has_recall_1_if_the_search_inspects_all_items(tmp_path: Path) -> None:
     vectors = np.random.default_rng(1).normal(size=(500, 16)).astype(np.float32)
     annoy_index.build([vectors], 16, tmp_path / "a.ann", trees=1, seed=1)
     index, queries = Index(tmp_path / "a.ann", 16), np.arange(50)

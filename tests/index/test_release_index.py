@@ -1,4 +1,4 @@
-"""The index of a release in the lake: which issues are its items, and finding them by URL."""
+"""The index of a release in the lake: its items are issues, which can be found by URL."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from tests.stages.literal_issues import issue, issues
 
 @pytest.fixture
 def release(tmp_path: Path) -> Pinned:
-    """A release of issues 1 to 5 of two days. Issue 2 is superseded on the second day, issue 4 has no known
-    word."""
+    """A release of two days with the issues 1 to 5. Issue 2 is a duplicate opening on the second day. Issue 4
+    has a zero vector, because the model knows none of its words."""
     lake = Lake(str(tmp_path / "lake"))
     days, embeddings = [], []
     for day, vectors in (
@@ -56,7 +56,7 @@ def url_of(number: int) -> str:
     return f"https://github.com/rust-lang/rust/issues/{number}"
 
 
-def test_items_are_issues_that_are_not_superseded_and_have_a_vector(release: Pinned) -> None:
+def test_items_are_issues_without_duplicate_openings_and_without_zero_vectors(release: Pinned) -> None:
     items, vectors = items_of_release(release.lake, release, 2)
     assert items.column("issue_id").to_pylist() == [1, 2, 3, 5]
     assert items.column("day").to_pylist() == ["2015-01-01", "2015-01-01", "2015-01-02", "2015-01-02"]
@@ -81,15 +81,15 @@ def test_an_issue_is_found_by_its_url(release: Pinned) -> None:
     assert find_item(release, items, url_of(3)) == 2
 
 
-def test_an_issue_without_a_vector_is_refused_with_the_reason(release: Pinned) -> None:
+def test_an_issue_with_a_zero_vector_is_refused_with_the_reason(release: Pinned) -> None:
     items, _ = items_of_release(release.lake, release, 2)
     with pytest.raises(
-        UsageError, match=r"issues/4 has no word that the model knows, so it has no neighbours"
+        UsageError, match=r"vocabulary contains no word of .*issues/4, so the issue has no neighbours"
     ):
         find_item(release, items, url_of(4))
 
 
-def test_an_unknown_issue_is_refused(release: Pinned) -> None:
+def test_an_issue_that_is_not_in_the_release_is_refused(release: Pinned) -> None:
     items, _ = items_of_release(release.lake, release, 2)
     with pytest.raises(UsageError, match=r"issues/6 is not in release r\."):
         find_item(release, items, url_of(6))
@@ -106,9 +106,9 @@ def test_an_issue_is_not_its_own_neighbour(index: Index) -> None:
     assert [item for item, _ in nearest_others(index, index.vector(0), 0, 1, 100)] == [1]
 
 
-def test_more_neighbours_than_items_are_all_other_items(index: Index) -> None:
+def test_all_other_items_are_returned_if_there_are_fewer_than_wanted(index: Index) -> None:
     assert [item for item, _ in nearest_others(index, index.vector(0), 0, 1000, 100)] == [1, 2]
 
 
-def test_the_neighbours_of_a_text_may_be_any_items(index: Index) -> None:
+def test_no_item_is_left_out_if_the_query_is_a_text(index: Index) -> None:
     assert [item for item, _ in nearest_others(index, index.vector(0), None, 1000, 100)] == [0, 1, 2]

@@ -1,4 +1,4 @@
-"""Small predictors for tests: an untrained one of words, and one of subwords that copies the body."""
+"""Small predictors for tests: an untrained one that reads words, and one of subwords that copies the body."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SUBWORDS = Vocabularies(
 
 
 def word_predictor(*, abstain_below: float = 0.0) -> Predictor:
-    """A predictor of words. Its network is untrained, with noise on the weights, so that titles differ."""
+    """A predictor that reads words. Its untrained network has noise on the weights, so that titles differ."""
     network = build("gru", Shape(BODY.size, TITLE.size, 5, 6, embedding_size=4, hidden_size=5), seed=4)
     random = np.random.default_rng(4)
     network.model.set_weights(
@@ -35,8 +35,7 @@ def word_predictor(*, abstain_below: float = 0.0) -> Predictor:
 
 
 class CopyingNetwork:
-    """What a predictor needs of a network of subwords. The title is the body; the embedding is the number of
-    ids."""
+    """A fake network that reads subwords. The title equals the body; the embedding is the number of ids."""
 
     variant = "copy"
     shape = Shape(SUBWORDS.body.size, SUBWORDS.title.size, 8, 8, embedding_size=1, hidden_size=1)
@@ -53,5 +52,5 @@ class CopyingNetwork:
 
 
 def subword_predictor(vocabularies: Vocabularies = SUBWORDS) -> Predictor:
-    """A predictor with a CopyingNetwork."""
+    """A predictor that reads subwords, with a CopyingNetwork."""
     return Predictor("m2", cast(Any, CopyingNetwork()), vocabularies, "titler", 0.0, 16)

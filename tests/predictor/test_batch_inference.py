@@ -1,4 +1,4 @@
-"""Inference over the days of a release: small days are processed together, each day is one batch."""
+"""Inference over the days of a release. Small days are processed together; each day gives one batch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Infer = Callable[[pa.Table, Any], pa.Table]
 
 
 class Inference:
-    """Days of files with issue ids, and a function that records the ids of each of its calls."""
+    """Runs `infer_days` with a fake model, and records the issue ids of each call of the model."""
 
     def __init__(self, lake: Lake, monkeypatch: pytest.MonkeyPatch, *, rows_per_call: int) -> None:
         self.lake = lake
@@ -38,14 +38,14 @@ class Inference:
         return "the predictor"
 
     def infer(self, rows: pa.Table, predictor: Any) -> pa.Table:
-        """Embeds an issue as its id."""
+        """Returns embeddings with one number: the issue's id."""
         assert predictor == "the predictor"
         ids = rows.column("issue_id").to_pylist()
         self.calls.append(ids)
         return pa.table({"issue_id": ids, "embedding": list_column(np.array(ids, np.float16)[:, None])})
 
     def run(self, days: dict[str, list[list[int]]], infer: Infer | None = None) -> Outcome:
-        """Runs the function over days, each a list of files of issue ids."""
+        """Runs `infer_days`. `days` maps each day to its files; a file is a list of issue ids."""
         inference_days = [self.day(day, files) for day, files in days.items()]
         return infer_days(self.lake, self.release, EMBEDDINGS, inference_days, infer or self.infer, "embed")
 
@@ -63,7 +63,7 @@ class Inference:
         )
 
     def stored(self, manifest: Manifest) -> dict[str, list[int]]:
-        """The issue ids of each file of a batch."""
+        """The issue ids in each file of a batch."""
         return {
             file.name: self.lake.read_part(manifest, file).column("issue_id").to_pylist()
             for file in manifest.files
@@ -86,7 +86,7 @@ def test_files_of_small_days_are_processed_together(inference: Inference) -> Non
     assert outcome.made == 3
 
 
-def test_results_go_to_the_issues_that_they_are_of(inference: Inference) -> None:
+def test_each_issue_gets_its_own_result(inference: Inference) -> None:
     first, second = inference.run({"2015-01-01": [[1]], "2015-01-02": [[2, 3]]}).manifests
     assert inference.lake.read(first, EMBEDDINGS).to_pylist() == [{"issue_id": 1, "embedding": [1.0]}]
     assert inference.lake.read(second, EMBEDDINGS).to_pylist() == [
@@ -133,7 +133,7 @@ def test_existing_batches_are_reused_without_loading_the_predictor(inference: In
     assert inference.loaded == ["predictor/model=m/b"]
 
 
-def test_a_day_without_files_has_an_empty_batch(inference: Inference) -> None:
+def test_a_day_without_files_gives_an_empty_batch(inference: Inference) -> None:
     outcome = inference.run({"2015-01-01": [], "2015-01-02": [[1]]})
     assert [manifest.rows for manifest in outcome.manifests] == [0, 1]
 

@@ -1,4 +1,4 @@
-"""Held-out issues: which a model has, and its predictions for them."""
+"""The held-out issues of a model, and the model's predictions for them."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ def predictor() -> Predictor:
     return Predictor("m", network, Vocabularies(body, title), "titler", 0.0, 16)
 
 
-def test_a_title_that_the_threshold_withholds_is_still_decoded(predictor: Predictor) -> None:
+def test_a_title_that_is_withheld_for_its_low_confidence_is_still_decoded(predictor: Predictor) -> None:
     predictions = predict_held_out(dataclasses.replace(predictor, abstain_below=0.6), BODIES)
     assert predictions.titles == ["", "", ""]
     assert predictions.decoded_titles == ["crash crash crash crash", "", "crash crash crash crash"]
     assert predictions.confidences.tolist() == pytest.approx([0.5, 0, 0.5])
 
 
-def test_every_decoded_title_has_a_confidence_and_a_rouge(predictor: Predictor) -> None:
+def test_confidence_and_rouge_are_computed_for_titles_that_are_not_empty(predictor: Predictor) -> None:
     references = ["crash", "nothing known", "other"]
     confidences, rouge = predict_held_out(predictor, BODIES).confidences_and_rouge(references)
     assert confidences.tolist() == pytest.approx([0.5, 0.5])
     assert rouge.tolist() == pytest.approx([40, 0])
 
 
-def test_a_query_is_embedded_like_a_body_and_is_zero_without_a_known_word(predictor: Predictor) -> None:
+def test_a_query_is_embedded_like_a_body_and_without_a_known_word_as_zeros(predictor: Predictor) -> None:
     embeddings = predict_held_out(predictor, BODIES).embeddings
     np.testing.assert_allclose(embed_queries(predictor, BODIES), embeddings, atol=1e-6)
     assert [bool(row.any()) for row in embeddings] == [True, False, True]

@@ -1,4 +1,4 @@
-"""The champion, served by `mlflow models serve` and queried over HTTP."""
+"""The champion is served by `mlflow models serve` and queried over HTTP."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def wait_until_ready(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Waits until the server answers. Fails with its log if it ends or takes too long."""
+    """Waits until the server answers. Fails with the server's log if the server ends or takes too long."""
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -118,25 +118,25 @@ def assert_predictions(rows: list[dict[str, Any]], server: Server, bodies: list[
     )
 
 
-def test_a_list_of_bodies_gets_titles_confidences_and_embeddings(server: Server) -> None:
+def test_a_list_of_bodies_gives_titles_confidences_and_embeddings(server: Server) -> None:
     rows = server.invoke({"inputs": BODIES})["predictions"]
     assert len({row["title"] for row in rows}) > 2
     assert [sorted(row) for row in rows] == [["abstained", "confidence", "embedding", "title"]] * 4
     assert_predictions(rows, server, [*BODIES])
 
 
-def test_a_column_of_bodies_gets_the_same(server: Server) -> None:
+def test_a_column_of_bodies_gives_the_same_predictions_as_a_list(server: Server) -> None:
     content = {"dataframe_split": {"columns": ["body"], "data": [[body] for body in BODIES]}}
     assert_predictions(server.invoke(content)["predictions"], server, [*BODIES])
 
 
-def test_an_empty_or_unknown_body_is_an_abstention(server: Server) -> None:
+def test_the_model_abstains_for_a_body_without_known_words(server: Server) -> None:
     rows = server.invoke({"inputs": ["", "nothing known"]})["predictions"]
     assert [(row["title"], row["confidence"], row["abstained"]) for row in rows] == [("", 0.0, True)] * 2
     assert_predictions(rows, server, ["", "nothing known"])
 
 
-def test_a_request_without_bodies_is_refused_and_the_server_stays_up(server: Server) -> None:
+def test_a_request_without_bodies_is_refused_and_the_server_continues(server: Server) -> None:
     with pytest.raises(urllib.error.HTTPError, match="400"):
         server.invoke({"texts": BODIES})
     assert_predictions(server.invoke({"inputs": BODIES[:1]})["predictions"], server, [*BODIES[:1]])

@@ -1,4 +1,4 @@
-"""The predictor: a body in; title, confidence and embedding out."""
+"""The predictor predicts a title, its confidence and an embedding from a body."""
 
 from __future__ import annotations
 
@@ -33,8 +33,10 @@ def predictor() -> Predictor:
 
 
 def predictor_of(*tokens: str) -> Predictor:
-    """A predictor that writes only these tokens, each equally likely: the bias of its last layer excludes all
-    others."""
+    """A predictor that writes only these tokens, each with the same probability.
+
+    The bias of the network's last layer excludes all other tokens.
+    """
     predictor = word_predictor()
     bias = np.full(TITLE.size, -60.0, np.float32)
     bias[[TITLE.words.index(token) + 2 for token in tokens]] = 0
@@ -78,12 +80,12 @@ def test_a_body_without_a_known_word_has_an_embedding_but_no_title(
     assert np.isfinite(prediction.embedding).all()
 
 
-def test_a_title_without_words_is_an_abstention() -> None:
+def test_the_model_abstains_if_decoding_writes_no_word() -> None:
     prediction = predictor_of("_end_").predict(["crash"])[0]
     assert (prediction.title, prediction.confidence, prediction.abstained) == ("", 0.0, True)
 
 
-def test_a_title_below_the_threshold_is_withheld_but_its_confidence_is_given() -> None:
+def test_a_title_with_low_confidence_is_withheld_but_its_confidence_is_returned() -> None:
     predictor = dataclasses.replace(predictor_of("crash", "theme"), abstain_below=0.51)
     prediction = predictor.predict(["crash"])[0]
     assert (prediction.title, prediction.abstained) == ("", True)
@@ -97,7 +99,7 @@ def test_a_title_below_the_threshold_is_withheld_but_its_confidence_is_given() -
     ),
     threshold=st.floats(0, 1),
 )
-def test_a_title_is_empty_exactly_if_the_model_abstained(
+def test_a_title_is_empty_if_and_only_if_the_model_abstained(
     predictor: Predictor, bodies: list[str | None], threshold: float
 ) -> None:
     predictions = dataclasses.replace(predictor, abstain_below=threshold).predict(bodies)
@@ -108,7 +110,7 @@ def test_a_title_is_empty_exactly_if_the_model_abstained(
         assert not {"_start_", "_end_", "*unknown*"} & set(prediction.title.split())
 
 
-def test_titles_of_ids_equal_those_of_the_bodies(predictor: Predictor) -> None:
+def test_titles_predicted_from_ids_and_from_bodies_are_equal(predictor: Predictor) -> None:
     bodies = ["crash window", None, "error error close"]
     ids = BODY.ids([["crash", "window"], [], ["error", "error", "close"]])
     titles = predictor.title_vectors(ids)
@@ -148,7 +150,7 @@ def test_a_saved_predictor_is_loaded_with_the_same_predictions(predictor: Predic
 
 
 @pytest.mark.parametrize(("field", "beam_width"), [({"beam_width": 3}, 3), ({"beam_width": 0}, 0), ({}, 1)])
-def test_a_predictor_from_before_beam_search_decodes_greedily(
+def test_a_predictor_file_without_beam_width_has_beam_width_1(
     predictor: Predictor, tmp_path: Path, field: dict[str, int], beam_width: int
 ) -> None:
     predictor.save(tmp_path)
@@ -162,7 +164,7 @@ def test_a_predictor_from_before_beam_search_decodes_greedily(
     "content",
     [None, "{}", "nonsense", '{"name": "m", "engine": "spacy", "abstain_below": 0, "batch_size": 1}'],
 )
-def test_a_missing_or_damaged_predictor_file_is_named(
+def test_a_missing_or_damaged_predictor_file_is_an_error_that_names_the_file(
     predictor: Predictor, tmp_path: Path, content: str | None
 ) -> None:
     predictor.save(tmp_path)
@@ -178,8 +180,8 @@ def test_the_vocabulary_of_another_model_is_refused(predictor: Predictor, tmp_pa
     vocabulary = json.loads((tmp_path / "body_vocabulary.json").read_text())
     (tmp_path / "body_vocabulary.json").write_text(json.dumps({**vocabulary, "words": [*WORDS, "more"]}))
     message = (
-        "m1: the vocabularies have 9 and 10 ids, padded to 5 and 6; "
-        "its network expects 8 and 10 ids, padded to 5 and 6"
+        "Model m1: the vocabularies of body and title have 9 and 10 ids, padded to 5 and 6; "
+        "the network expects 8 and 10 ids, padded to 5 and 6"
     )
     with pytest.raises(LakeError, match=message):
         Predictor.load(tmp_path)
@@ -189,7 +191,9 @@ def test_a_network_whose_training_diverged_is_an_error() -> None:
     predictor = word_predictor()
     weights = predictor.network.model.get_weights()
     predictor.network.model.set_weights([weight * np.nan for weight in weights])
-    with pytest.raises(TitlerError, match="m1 computes probabilities that are not finite numbers"):
+    with pytest.raises(
+        TitlerError, match="The network of model m1 computes probabilities that are not finite numbers"
+    ):
         predictor.predict(["crash"])
 
 
@@ -198,7 +202,7 @@ def copying() -> Predictor:
     return subword_predictor()
 
 
-def test_subwords_are_read_from_raw_text_and_written_as_text(copying: Predictor) -> None:
+def test_a_network_of_subwords_reads_and_writes_text(copying: Predictor) -> None:
     predictions = copying.predict(["**The** `CrashWindow`!", "<!-- nothing -->", None])
     assert [(prediction.title, prediction.abstained) for prediction in predictions] == [
         ("the crashwindow!", False),
@@ -207,13 +211,13 @@ def test_subwords_are_read_from_raw_text_and_written_as_text(copying: Predictor)
     ]
 
 
-def test_subwords_that_are_not_text_are_an_abstention(copying: Predictor) -> None:
+def test_the_model_abstains_if_the_decoded_subwords_are_not_valid_text(copying: Predictor) -> None:
     blank, half = (UNITS.units.index(unit) + 4 for unit in ("\n", "\xc3"))
     titles = copying.title_vectors(np.array([[blank, half, 0, 0, 0, 0, 0, 0]], np.int32))
     assert (titles.titles, titles.confidences.tolist(), titles.abstained.tolist()) == ([""], [0.0], [True])
 
 
-def test_titles_are_part_of_the_embedding_if_the_variant_reads_them(
+def test_titles_change_the_embedding_only_if_the_variant_reads_titles(
     predictor: Predictor, copying: Predictor
 ) -> None:
     bodies, titles = copying.vectors(["the crash", ""]), copying.title_ids(["the window", ""])
@@ -226,7 +230,7 @@ def test_titles_are_part_of_the_embedding_if_the_variant_reads_them(
     )
 
 
-def test_embeddings_are_zeros_if_nothing_that_the_variant_reads_is_known(
+def test_an_embedding_is_zero_if_the_texts_that_the_variant_reads_have_no_known_word(
     predictor: Predictor, copying: Predictor
 ) -> None:
     def has_embedding(model: Predictor) -> list[bool]:
@@ -241,7 +245,7 @@ def test_embeddings_are_zeros_if_nothing_that_the_variant_reads_is_known(
     assert has_embedding(copying) == [True, True, False, True]
 
 
-def test_a_network_of_subwords_refuses_words() -> None:
-    message = "m2: the vocabularies are of words, but its network, copy, reads subwords"
+def test_a_network_of_subwords_refuses_vocabularies_of_words() -> None:
+    message = r"Model m2: the network \(variant copy\) reads subwords, but the vocabularies are of words"
     with pytest.raises(LakeError, match=message):
         subword_predictor(Vocabularies(BODY, TITLE))

@@ -1,4 +1,4 @@
-"""The audit before a publication: collapsed days, who accepted them, and the recall of the index."""
+"""The audit stops a release with a collapsed day that nobody accepted, or with too low a recall."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FACTS = {"model": "m", "model_version": "3", "vocabulary": "v", "mlflow_run": "r
 def open_release(
     folder: Path, days: dict[str, dict[str, Any]], name: str = "r", recall: float = 1.0
 ) -> Pinned:
-    """A release of days, each with the figures of its verdict, two titles per day, and an index."""
+    """A release with an index. `days` maps each day to the figures of its verdict. A day has two titles."""
     lake = Lake(str(folder))
     pinned, health, titles = [], [], []
     for day, figures in days.items():
@@ -48,7 +48,7 @@ def open_release(
 
 
 def stopped(folder: Path, days: dict[str, dict[str, Any]], name: str = "r") -> StoppedError:
-    """The error that stops a release of these days."""
+    """The error with which the audit stops a release of these days."""
     with pytest.raises(StoppedError) as raised:
         audit(Settings(), open_release(folder, days, name), {}, [])
     return raised.value
@@ -87,7 +87,7 @@ def test_a_verdict_without_a_reason_is_described_by_its_events(tmp_path: Path) -
     )
 
 
-def test_releases_that_the_same_day_stops_have_one_event(tmp_path: Path) -> None:
+def test_a_collapsed_day_that_stops_several_releases_is_one_event(tmp_path: Path) -> None:
     first, second, third = (
         stopped(tmp_path / name, {"2015-01-03": {**COLLAPSED, "events": events}}, name)
         for name, events in (("a", 35), ("b", 35), ("c", 36))
@@ -96,7 +96,7 @@ def test_releases_that_the_same_day_stops_have_one_event(tmp_path: Path) -> None
     assert third.event == "stopped/2015-01-03=36"
 
 
-def test_a_release_that_passes_has_its_figures_in_its_record(tmp_path: Path) -> None:
+def test_the_record_of_a_release_that_passes_has_its_figures(tmp_path: Path) -> None:
     days = {"2015-01-03": {"verdict": "complete"}, "2015-01-04": {"verdict": "partial"}}
     assert audit(Settings(), open_release(tmp_path, days), {}, []) == {
         "release_id": "r",
@@ -110,7 +110,7 @@ def test_a_release_that_passes_has_its_figures_in_its_record(tmp_path: Path) -> 
     }
 
 
-def test_superseded_issues_are_not_counted(tmp_path: Path) -> None:
+def test_duplicate_openings_are_not_counted(tmp_path: Path) -> None:
     release = open_release(tmp_path, {"2015-01-03": {"verdict": "complete"}})
     release.plan.superseded["2015-01-03"] = [7]
     assert audit(Settings(), release, {}, [])["issues"] == 1
@@ -127,7 +127,9 @@ def test_an_accepted_day_does_not_stop_the_release(tmp_path: Path) -> None:
     )
 
 
-def test_an_acceptance_counts_for_later_releases_with_equal_figures_of_the_day(tmp_path: Path) -> None:
+def test_an_acceptance_counts_for_later_releases_while_the_counts_of_the_day_are_equal(
+    tmp_path: Path,
+) -> None:
     first = open_release(tmp_path, {"2015-01-03": COLLAPSED}, "a")
     published = [audit(Settings(), first, {"2015-01-03": "a holiday"}, [])]
     equal = open_release(tmp_path, {"2015-01-03": COLLAPSED}, "b")
@@ -139,7 +141,9 @@ def test_an_acceptance_counts_for_later_releases_with_equal_figures_of_the_day(t
 
 def test_a_day_that_is_not_in_the_release_cannot_be_accepted(tmp_path: Path) -> None:
     release = open_release(tmp_path, {"2015-01-03": COLLAPSED})
-    message = r"^2015-01-04 is not in release r, so it cannot be accepted\.\ntitler status lists the days\.$"
+    message = (
+        r"^The day 2015-01-04 is not in release r, so it cannot be accepted\.\nAccept only .*titler status$"
+    )
     with pytest.raises(UsageError, match=message):
         collect_acceptances(release, {"2015-01-04": "a holiday"}, [])
 

@@ -1,4 +1,4 @@
-"""The lake's pointer to the current release."""
+"""The lake's pointer to the current release, and its repair after a crash."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def test_the_pointer_names_the_current_release(lake: Lake) -> None:
     assert (release.kind, release.name) == ("releases", "r")
 
 
-def test_a_pointer_that_is_right_is_not_written_again(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pointer_that_names_the_release_already_is_not_written_again(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     point_to(lake, "r")
     written: list[str] = []
     monkeypatch.setattr(Lake, "put", lambda self, relative, data: written.append(relative))
@@ -42,12 +44,12 @@ def test_a_pointer_that_is_right_is_not_written_again(lake: Lake, monkeypatch: p
     assert written == [POINTER]
 
 
-def test_a_lake_without_a_release_says_how_to_publish_one(lake: Lake) -> None:
+def test_the_error_about_a_lake_without_a_release_says_how_to_publish_one(lake: Lake) -> None:
     message = rf"^No release is published in {lake.root}\.\nPublish one: titler run --from"
     with pytest.raises(UsageError, match=message):
         require_current(lake)
 
 
-def test_without_a_release_in_the_warehouse_nothing_is_reconciled(lake: Lake) -> None:
+def test_without_a_release_in_the_warehouse_no_pointer_is_written(lake: Lake) -> None:
     assert reconcile_current(lake, Settings(lake=LakeSettings(root=lake.root))) is None
     assert lake.get(POINTER) is None

@@ -1,4 +1,4 @@
-"""What a release has in the warehouse: its rows of release_members_v1, and the batches to load."""
+"""The content of a release in the warehouse: rows of release_members_v1, and batches to load."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def release(tmp_path: Path) -> Pinned:
     return release
 
 
-def test_embeddings_are_published_by_setting() -> None:
+def test_embeddings_are_published_if_the_setting_says_so() -> None:
     tables = ("source_health_v1", "title_predictions_v1", "similar_issues_v1")
     assert published_tables(Settings()) == tables
     with_embeddings = Settings(warehouse=WarehouseSettings(embeddings=True))
@@ -59,7 +59,7 @@ def test_members_are_the_batches_of_issues_and_of_the_published_tables(release: 
     assert member_keys(content.members) == content.keys
 
 
-def test_batches_to_load_are_those_of_the_published_tables(release: Pinned) -> None:
+def test_only_batches_of_published_tables_are_loaded(release: Pinned) -> None:
     health = release.members[SOURCE_HEALTH.name][0]
     files = (release.lake.path(f"{health.folder}/part-00000.parquet"),)
     assert release_content(release, [SOURCE_HEALTH.name], complete=True).batches == {
@@ -73,7 +73,7 @@ def test_a_table_without_batches_is_refused_if_the_release_must_be_complete(rele
         release_content(release, [TITLE_PREDICTIONS.name], complete=True)
 
 
-def test_otherwise_a_table_without_batches_is_empty(release: Pinned) -> None:
+def test_a_table_without_batches_is_empty_if_the_release_may_be_incomplete(release: Pinned) -> None:
     content = release_content(release, [TITLE_PREDICTIONS.name], complete=False)
     assert content.batches == {TITLE_PREDICTIONS.name: []}
     assert [row["table_name"] for row in content.members] == [ISSUES.name]

@@ -1,4 +1,4 @@
-"""The rows of releases_v1. A whole publication is tested in tests/cli/test_lake_changes.py."""
+"""The rows of releases_v1 are made from records. tests/cli/test_lake_changes.py tests whole publications."""
 
 from __future__ import annotations
 
@@ -42,6 +42,6 @@ def test_the_table_conforms_to_its_contract() -> None:
     assert RELEASES.conform(table) == table
 
 
-def test_a_row_is_turned_back_into_the_record_that_it_was_made_from() -> None:
+def test_a_row_gives_back_the_record_that_it_was_made_from() -> None:
     records = [record("a"), record("b", rolled_back=True), record("c")]
     assert [record_from_row(row) for row in releases_table(records).to_pylist()] == records

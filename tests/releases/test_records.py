@@ -1,4 +1,4 @@
-"""The records of published releases."""
+"""Reading the records of published releases."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.settings import LakeSettings, Settings
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    """A lake with three published releases, in the order c, a, b, and one that was never published."""
+    """A lake with three releases, published in the order c, a, b, and one that was never published."""
     lake = Lake(str(tmp_path / "lake"))
     for hour, name in enumerate(("c", "a", "b"), start=1):
         published_at = f"2015-01-04T0{hour}:00:00+00:00"
@@ -29,6 +29,6 @@ def test_a_release_that_was_never_published_has_no_record(lake: Lake) -> None:
     assert read_record(lake, "a") == {"release_id": "a", "published_at": "2015-01-04T02:00:00+00:00"}
 
 
-def test_records_are_in_the_order_in_which_they_last_became_current(lake: Lake) -> None:
+def test_records_are_ordered_by_when_their_releases_last_became_current(lake: Lake) -> None:
     records = published_records(lake, Settings(lake=LakeSettings(root=lake.root)))
     assert [record["release_id"] for record in records] == ["c", "a", "b"]

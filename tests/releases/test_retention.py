@@ -1,4 +1,4 @@
-"""Which releases `collect` retains."""
+"""`titler collect` retains the current release and the latest others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_current_release_and_the_latest_others_are_retained(
 ) -> None:
     settings = Settings(lake=LakeSettings(root=str(tmp_path)), release=ReleaseSettings(keep=keep))
     lake = Lake(settings.lake.root)
-    for hour, name in enumerate(("c", "a", "b"), start=1):  # in this order they became current
+    for hour, name in enumerate(("c", "a", "b"), start=1):  # the order in which they became current
         published_at = f"2015-01-04T0{hour}:00:00+00:00"
         Pinned(lake, "releases", name).notes[RECORD] = {"release_id": name, "published_at": published_at}
     assert retained_releases(lake, settings, current) == retained

@@ -1,4 +1,4 @@
-"""`titler ready`: whether the source has the last hour of a day."""
+"""`titler ready` checks whether the source has the last hour of a day; `titler cost` estimates prices."""
 
 from __future__ import annotations
 
@@ -19,18 +19,20 @@ TABLE = "githubarchive.day.20150101"
 
 
 @pytest.mark.parametrize(
-    ("day_source", "has_it"),
+    ("day_source", "has_hour"),
     [
-        # Hours that are missing although a later one is there will not arrive any more.
+        # Hours 0 to 22 are missing, but hour 23 is there: the missing hours will not arrive any more.
         (SourceDay(date(2015, 1, 1), (), tuple(range(23))), True),
         (SourceDay(date(2015, 1, 1), (), (23,)), False),
         (SourceTable(TABLE, 10, END_OF_DAY + timedelta(minutes=8)), True),
-        (SourceTable(TABLE, 10, END_OF_DAY - timedelta(minutes=52)), False),  # the table has hour 22
+        (SourceTable(TABLE, 10, END_OF_DAY - timedelta(minutes=52)), False),  # the table has hours up to 22
         (SourceTable(TABLE, None), False),
     ],
 )
-def test_the_last_hour_is_a_file_or_in_the_table(day_source: SourceDay | SourceTable, has_it: bool) -> None:
-    assert has_last_hour(day_source, date(2015, 1, 1)) is has_it
+def test_the_last_hour_is_found_as_a_file_or_in_the_table(
+    day_source: SourceDay | SourceTable, has_hour: bool
+) -> None:
+    assert has_last_hour(day_source, date(2015, 1, 1)) is has_hour
 
 
 def test_ready_names_the_hour_and_the_source(tmp_path: Path) -> None:

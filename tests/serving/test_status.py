@@ -1,4 +1,4 @@
-"""`titler status`: source days with their verdicts, the champion, the current release."""
+"""`titler status` reports source days with their verdicts, the champion and the current release."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def lake(settings: Settings) -> Lake:
     return Lake(settings.lake.root)
 
 
-def test_an_empty_lake_has_a_status(lake: Lake, settings: Settings) -> None:
+def test_the_status_of_an_empty_lake_is_empty(lake: Lake, settings: Settings) -> None:
     assert status(lake, settings) == {"days": [], "model": None, "release": None}
 
 
-def test_days_are_listed_with_their_figures(lake: Lake, settings: Settings) -> None:
+def test_days_are_listed_with_counts_and_verdict(lake: Lake, settings: Settings) -> None:
     write_health(lake, "2015-01-01", usual_events=10)
     assert status(lake, settings)["days"] == [{"day": "2015-01-01", **COUNTS, "verdict": "complete"}]
 
@@ -51,7 +51,7 @@ def test_days_are_listed_with_their_figures(lake: Lake, settings: Settings) -> N
         ("2015-01-02", "2015-01-02", [2]),
     ],
 )
-def test_days_are_limited_by_the_first_and_the_last(
+def test_only_days_from_the_first_to_the_last_are_listed(
     lake: Lake, settings: Settings, first: str | None, last: str | None, listed: list[int]
 ) -> None:
     for number in (1, 2, 3):
@@ -60,7 +60,7 @@ def test_days_are_limited_by_the_first_and_the_last(
     assert days == [f"2015-01-0{number}" for number in listed]
 
 
-def test_reasons_are_given_where_they_are_stored(lake: Lake) -> None:
+def test_days_without_a_stored_reason_are_left_out(lake: Lake) -> None:
     write_health(lake, "2015-01-01", verdict="partial", reason="23 of 24 hours found")
     write_health(lake, "2015-01-02", verdict="collapsed")  # written by an older version
     days = ["2015-01-01", "2015-01-02", "2015-01-03"]

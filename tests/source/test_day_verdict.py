@@ -1,4 +1,4 @@
-"""The verdict on a source day: counts in, verdict and reasons out."""
+"""The verdict on a source day and its reasons, from the counts of the day and of the days before it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def counts_of(hours_found: int = 24, events: int = 1000, malformed: int = 0, iss
 def before(
     day: date, days: Iterable[int], events: int = 1000, issues: int = 100, verdict: str = "complete"
 ) -> dict[date, JudgedDay]:
-    """Equal days, these numbers of days before `day`."""
+    """Judged days with equal counts. `days` says how many days before `day` each of them is."""
     return {day - timedelta(days=back): JudgedDay(verdict, events, issues) for back in days}
 
 
@@ -45,7 +45,7 @@ MONTH = before(SATURDAY, range(1, 29), events=2000, issues=200)
         (counts_of(issues=11), "complete", ()),
         (counts_of(issues=10), "collapsed", ("10 issues where 100 are usual for a Saturday",)),
         (
-            counts_of(events=5000, issues=1),  # as in May 2025: pushes were not lost
+            counts_of(events=5000, issues=1),  # as in May 2025, when GH Archive lost issues but not pushes
             "collapsed",
             ("1 issue where 100 are usual for a Saturday",),
         ),
@@ -54,7 +54,7 @@ MONTH = before(SATURDAY, range(1, 29), events=2000, issues=200)
             "collapsed",
             ("1 event where 1,000 are usual for a Saturday", "0 issues where 100 are usual for a Saturday"),
         ),
-        (counts_of(events=9000, issues=900), "complete", ()),  # growth
+        (counts_of(events=9000, issues=900), "complete", ()),  # more than usual is not a fault
         (counts_of(23), "partial", ("23 of 24 hours found",)),
         (counts_of(12, events=500, issues=50), "partial", ("12 of 24 hours found",)),
         (
@@ -65,7 +65,7 @@ MONTH = before(SATURDAY, range(1, 29), events=2000, issues=200)
         (counts_of(0, events=0, issues=0), "missing", ("no hour of 24 found",)),
         (counts_of(events=960, malformed=39), "complete", ()),
         (
-            counts_of(events=920, malformed=40),  # one 24th: as many as an hour has
+            counts_of(events=920, malformed=40),  # exactly 1/24, the share of an hour
             "partial",
             ("40 of 960 lines malformed",),
         ),
@@ -82,7 +82,7 @@ MONTH = before(SATURDAY, range(1, 29), events=2000, issues=200)
         ),
     ],
 )
-def test_a_saturday_with_1000_usual_events_and_100_usual_issues(
+def test_the_verdict_if_1000_events_and_100_issues_are_usual(
     counts: DayCounts, verdict: Verdict, reasons: tuple[str, ...]
 ) -> None:
     usual = UsualCounts(1000, 100, "weekday")
@@ -106,16 +106,18 @@ def test_reasons_are_joined_in_one_line() -> None:
         (
             counts_of(events=100, malformed=900),
             "collapsed",
-            ("900 of 1,000 lines malformed",),  # needs no history
+            ("900 of 1,000 lines malformed",),  # this rule needs no earlier days
         ),
         (counts_of(events=0, malformed=9), "complete", ()),  # too few lines for a verdict
     ],
 )
-def test_a_first_day_without_history(counts: DayCounts, verdict: str, reasons: tuple[str, ...]) -> None:
+def test_the_verdict_on_a_day_without_earlier_days(
+    counts: DayCounts, verdict: str, reasons: tuple[str, ...]
+) -> None:
     assert judge(SATURDAY, counts, {}) == Judgement(verdict, reasons, None)  # type: ignore[arg-type]
 
 
-def test_a_day_is_compared_with_the_last_eight_of_its_weekday() -> None:
+def test_a_day_is_compared_with_the_last_eight_days_of_the_same_weekday() -> None:
     weeks = {
         SATURDAY - timedelta(weeks=back): JudgedDay("complete", 100 * back, back) for back in range(1, 12)
     }
@@ -131,7 +133,7 @@ def test_a_day_is_compared_with_the_last_eight_of_its_weekday() -> None:
         (2, UsualCounts(2000, 200, "month")),
     ],
 )
-def test_with_fewer_than_three_of_its_weekday_a_day_is_compared_with_the_month(
+def test_with_fewer_than_three_days_of_the_same_weekday_a_day_is_compared_with_the_month(
     weeks: int, expected: UsualCounts
 ) -> None:
     month = before(SATURDAY, [back for back in range(1, 29) if back % 7], events=2000, issues=200)
@@ -139,18 +141,18 @@ def test_with_fewer_than_three_of_its_weekday_a_day_is_compared_with_the_month(
 
 
 @pytest.mark.parametrize(("days", "is_enough"), [(7, True), (6, False)])
-def test_a_month_needs_seven_complete_days(days: int, is_enough: bool) -> None:
+def test_a_day_is_compared_with_a_month_of_at_least_seven_complete_days(days: int, is_enough: bool) -> None:
     assert usual_counts(SATURDAY, before(SATURDAY, range(1, days + 1))) == (
         UsualCounts(1000, 100, "month") if is_enough else None
     )
 
 
-def test_a_reason_by_the_month_names_no_weekday() -> None:
+def test_the_reason_names_no_weekday_if_the_day_is_compared_with_the_month() -> None:
     judgement = judge(SATURDAY, counts_of(issues=3), before(SATURDAY, range(1, 8)))
     assert judgement.reasons == ("3 issues where 100 are usual",)
 
 
-def test_a_month_has_28_days() -> None:
+def test_the_month_is_the_28_days_before() -> None:
     assert usual_counts(SATURDAY, before(SATURDAY, range(22, 29))) == UsualCounts(1000, 100, "month")
     assert usual_counts(SATURDAY, before(SATURDAY, range(23, 30))) is None
 
@@ -163,11 +165,11 @@ def test_only_complete_days_count_as_usual() -> None:
     )
 
 
-def test_later_days_and_the_day_itself_do_not_count() -> None:
+def test_a_day_is_not_compared_with_itself_or_with_later_days() -> None:
     assert usual_counts(SATURDAY, before(SATURDAY, range(0, -60, -1))) is None
 
 
-def test_a_weekend_is_compared_with_weekends() -> None:
+def test_a_weekend_is_not_compared_with_working_days() -> None:
     week = {MONDAY - timedelta(days=back): JudgedDay("complete", 10_000, 1000) for back in range(1, 60)}
     weekend = {day: JudgedDay("complete", 900, 90) for day in week if day.weekday() >= 5}
     assert judge(SUNDAY, counts_of(events=900, issues=90), {**week, **weekend}).verdict == "complete"
@@ -177,7 +179,7 @@ def test_a_weekend_is_compared_with_weekends() -> None:
     )
 
 
-def test_a_quiet_holiday_is_complete_and_does_not_change_what_is_usual() -> None:
+def test_a_quiet_holiday_is_complete_and_does_not_change_the_usual_counts() -> None:
     assert judge(SATURDAY, counts_of(events=400, issues=20), EIGHT_WEEKS).verdict == "complete"
     holiday = {**EIGHT_WEEKS, SATURDAY - timedelta(weeks=1): JudgedDay("complete", 400, 20)}
     assert usual_counts(SATURDAY, holiday) == UsualCounts(1000, 100, "weekday")
@@ -190,7 +192,7 @@ def test_a_drop_that_can_be_chance_is_not_a_collapse() -> None:
 
 
 def judge_in_turn(first: date, counts: Iterable[DayCounts], history: dict[date, JudgedDay]) -> list[str]:
-    """The verdicts on consecutive days; each becomes history for the next."""
+    """The verdicts on consecutive days from `first`. Each judged day is added to `history`."""
     verdicts: list[str] = []
     for number, day_counts in enumerate(counts):
         day = first + timedelta(days=number)
@@ -204,7 +206,7 @@ def judge_in_turn(first: date, counts: Iterable[DayCounts], history: dict[date, 
 @pytest.mark.parametrize(
     "collapsed",
     [counts_of(events=50), counts_of(issues=5), counts_of(20, issues=5)],
-    ids=["events", "issues", "hours as well"],
+    ids=["few events", "few issues", "few issues and 20 hours"],
 )
 def test_a_collapse_that_lasts_a_year_never_becomes_usual(days_before: int, collapsed: DayCounts) -> None:
     history: dict[date, JudgedDay] = {}
@@ -214,7 +216,7 @@ def test_a_collapse_that_lasts_a_year_never_becomes_usual(days_before: int, coll
     assert judge_in_turn(after + timedelta(days=365), [USUAL] * 30, history) == ["complete"] * 30
 
 
-def test_after_missing_months_a_day_is_compared_with_the_days_before_them() -> None:
+def test_after_missing_months_a_day_is_compared_with_the_days_before_those_months() -> None:
     history: dict[date, JudgedDay] = {}
     judge_in_turn(date(2024, 1, 1), [USUAL] * 30, history)
     assert (
@@ -227,7 +229,7 @@ def test_after_missing_months_a_day_is_compared_with_the_days_before_them() -> N
     ]
 
 
-def test_a_source_that_comes_back_smaller_is_complete_and_becomes_usual() -> None:
+def test_after_a_collapse_lower_counts_can_become_usual() -> None:
     history: dict[date, JudgedDay] = {}
     judge_in_turn(date(2024, 1, 1), [USUAL] * 60, history)
     judge_in_turn(date(2024, 3, 1), [counts_of(issues=5)] * 60, history)
@@ -238,10 +240,10 @@ def test_a_source_that_comes_back_smaller_is_complete_and_becomes_usual() -> Non
     assert usual_counts(date(2024, 6, 29), history) == UsualCounts(400, 30, "weekday")
 
 
-def test_days_before_two_months_that_were_never_extracted_do_not_count() -> None:
+def test_a_day_is_not_compared_across_two_months_that_were_never_extracted() -> None:
     assert usual_counts(SATURDAY, before(SATURDAY, range(56, 112, 7))) == UsualCounts(1000, 100, "weekday")
     assert usual_counts(SATURDAY, before(SATURDAY, range(63, 120, 7))) is None
 
 
-def test_the_first_day_of_the_calendar_has_no_history() -> None:
+def test_the_first_day_of_the_calendar_has_no_earlier_days() -> None:
     assert usual_counts(date.min, {}) is None

@@ -1,4 +1,4 @@
-"""Hour files: which exist, and a local copy of each."""
+"""Hour files are found in a folder or on a web server, and downloaded."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def address(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def test_a_day_has_existing_and_missing_hours(folder: Path) -> None:
+def test_a_day_lists_its_existing_and_its_missing_hours(folder: Path) -> None:
     day = find_hours(str(folder), DAY)
     assert [file.hour for file in day.files] == [0, 3, 13]
     assert day.missing == tuple(hour for hour in range(24) if hour not in (0, 3, 13))
@@ -63,7 +63,7 @@ def test_local_files_are_not_copied(folder: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "down").exists()
 
 
-def test_an_hour_has_the_size_of_its_file_and_a_stamp_that_changes_with_it(folder: Path) -> None:
+def test_an_hour_file_has_a_size_and_a_stamp_that_changes_with_the_file(folder: Path) -> None:
     before = find_hours(str(folder), DAY).files[0]
     (folder / "2015-01-03-0.json.gz").write_bytes(b"another")
     after = find_hours(str(folder), DAY).files[0]
@@ -71,19 +71,21 @@ def test_an_hour_has_the_size_of_its_file_and_a_stamp_that_changes_with_it(folde
     assert before.stamp != after.stamp
 
 
-def test_a_day_without_files_is_missing_if_the_folder_has_others(folder: Path) -> None:
+def test_a_day_without_files_is_no_error_if_the_folder_has_files_of_other_days(folder: Path) -> None:
     day = find_hours(str(folder), date(2016, 1, 1))
     assert (day.files, len(day.missing)) == ((), 24)
 
 
-def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no such folder of hour files"):
+def test_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(
+        SourceError, match="nowhere is not a folder or does not exist; expected a folder of hour files"
+    ):
         find_hours(str(tmp_path / "nowhere"), DAY)
 
 
-def test_a_folder_without_hour_files_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_hour_files_of_any_day_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "readme.txt").write_text("")
-    with pytest.raises(SourceError, match="1 entries, none named like"):
+    with pytest.raises(SourceError, match="Found 1 other entries, expected names like"):
         find_hours(str(tmp_path), DAY)
 
 
@@ -97,27 +99,29 @@ def test_an_address_of_another_kind_is_refused_with_the_supported_kinds(base: st
         find_hours(base, DAY)
 
 
-def test_a_web_server_is_asked_for_each_hour(address: str) -> None:
+def test_each_hour_is_requested_from_a_web_server(address: str) -> None:
     day = find_hours(address, DAY)
     assert [(file.hour, file.size) for file in day.files] == [(0, 20), (3, 20), (13, 21)]
     assert all(file.stamp for file in day.files)
     assert len(day.missing) == 21
 
 
-def test_a_remote_day_is_downloaded(address: str, tmp_path: Path) -> None:
+def test_hour_files_on_a_web_server_are_downloaded(address: str, tmp_path: Path) -> None:
     paths = fetch(find_hours(f"{address}/", DAY), tmp_path / "down")
     assert [path.name for path in paths] == [f"2015-01-03-{hour}.json.gz" for hour in (0, 3, 13)]
     assert [path.read_text() for path in paths] == [path.name for path in paths]
     assert sorted(path.name for path in (tmp_path / "down").iterdir()) == sorted(path.name for path in paths)
 
 
-def test_a_remote_file_that_disappeared_is_named(address: str, folder: Path, tmp_path: Path) -> None:
+def test_a_remote_file_that_disappeared_is_an_error_that_names_the_file(
+    address: str, folder: Path, tmp_path: Path
+) -> None:
     day = find_hours(address, DAY)
     (folder / "2015-01-03-3.json.gz").unlink()
     with pytest.raises(SourceError, match=r"2015-01-03-3\.json\.gz was not downloaded completely: "):
         fetch(day, tmp_path / "down")
 
 
-def test_a_web_server_that_does_not_answer_is_an_error_and_not_a_missing_day() -> None:
+def test_a_day_on_a_web_server_that_does_not_answer_is_not_missing_but_an_error() -> None:
     with pytest.raises(SourceError, match="cannot be reached"):
         find_hours("http://127.0.0.1:9", DAY)

@@ -1,4 +1,4 @@
-"""Files of issues: three formats with one meaning; anything else is refused with what was found."""
+"""Users' files of issues. All formats give the same rows; an error says what was found and expected."""
 
 import json
 from datetime import UTC, date, datetime
@@ -13,7 +13,7 @@ from pipeline.source.issue_files import FileIssue, read, read_pairs
 PAIRS = [("First title", "first body,\nwith a line"), ("Второй", "")]
 
 
-def test_json_lines_parquet_and_csv_mean_the_same(tmp_path):
+def test_json_lines_parquet_and_csv_give_the_same_rows(tmp_path):
     (tmp_path / "a.jsonl").write_text(
         '{"title": "First title", "body": "first body,\\nwith a line"}\n\n{"title": "Второй", "body": null}\n'
     )
@@ -34,7 +34,7 @@ def test_json_lines_parquet_and_csv_mean_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content"), [("a.csv", "title,body\nT,b\n"), ("a.jsonl", '{"title": "T", "body": "b"}\n')]
 )
-def test_a_byte_order_mark_is_not_part_of_the_first_name(tmp_path, name, content):
+def test_a_byte_order_mark_is_not_part_of_the_first_column_name(tmp_path, name, content):
     (tmp_path / name).write_text(content, encoding="utf-8-sig")
     assert list(read_pairs(tmp_path / name)) == [("T", "b")]
 
@@ -59,7 +59,7 @@ def test_a_byte_order_mark_is_not_part_of_the_first_name(tmp_path, name, content
         ({}, ("", "", 0, False)),
     ],
 )
-def test_address_repository_and_number_of_a_row(tmp_path, columns, expected):
+def test_the_address_gives_the_repository_the_number_and_the_kind_of_an_issue(tmp_path, columns, expected):
     (tmp_path / "a.jsonl").write_text(json.dumps({"title": "T", "body": "b", **columns}) + "\n")
     (row,) = read(tmp_path / "a.jsonl")
     assert (row.url, row.repo, row.number, row.is_pull_request) == expected
@@ -76,7 +76,7 @@ def test_address_repository_and_number_of_a_row(tmp_path, columns, expected):
         (None, None),
     ],
 )
-def test_times_in_different_forms(value, expected):
+def test_a_time_may_be_a_text_or_a_date_and_counts_as_utc_by_default(value, expected):
     assert FileIssue("t", "b", columns={"created_at": value}).time("created_at") == expected
 
 
@@ -89,10 +89,10 @@ def test_an_invalid_time_is_refused(value):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"name,text\na,b\n", r"a\.csv, row 1: found name, text; expected a title"),
-        ("a.jsonl", b"not json\n", r"a\.jsonl cannot be read"),
-        ("a.jsonl", b"[1, 2]\n", r"a\.jsonl, row 1: found neither; expected a title"),
-        ("a.csv", b"name,text\na,b,c,d\n", r"a\.csv, row 1: found name, text; expected a title"),
+        ("a.csv", b"name,text\na,b\n", r"a\.csv, row 1: found the columns name, text; expected a title"),
+        ("a.jsonl", b"not json\n", r"a\.jsonl cannot be read as a file of issues"),
+        ("a.jsonl", b"[1, 2]\n", r"a\.jsonl, row 1: found no columns; expected a title"),
+        ("a.csv", b"name,text\na,b,c,d\n", r"a\.csv, row 1: found the columns name, text; expected a title"),
         ("a.jsonl", b'{"title": 7, "body": "b"}\n', r"a\.jsonl, row 1: the title is 7; expected text"),
         (
             "a.jsonl",
@@ -105,12 +105,12 @@ def test_an_invalid_time_is_refused(value):
         ("a.jsonl", b"", r"a\.jsonl has no rows"),
     ],
 )
-def test_a_file_that_is_not_of_issues_is_refused(tmp_path, name, content, message):
+def test_a_file_that_cannot_be_read_as_issues_is_refused(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UsageError, match=message):
         list(read_pairs(tmp_path / name))
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="no such file"):
+    with pytest.raises(UsageError, match=r"none\.csv does not exist or is not a file"):
         list(read_pairs(tmp_path / "none.csv"))

@@ -1,4 +1,4 @@
-"""Which issues a model may learn from."""
+"""An issue is trainable if its title and its body are neither too short nor too long."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ ISSUES = [
     ("a very very long title", "a body that goes on for far too long, really", "long_title"),
     (GOOD_TITLE, "a body that goes on for far too long, really", "long_body"),
 ]
-"""Title, body and the first threshold that the issue fails."""
+"""Title, body, and the first reason why the issue is not trainable."""
 
 
 @pytest.mark.parametrize(("title", "body", "reason"), ISSUES)
-def test_the_reason_is_the_first_threshold_that_an_issue_fails(
+def test_the_first_reason_why_an_issue_is_not_trainable_is_returned(
     title: str, body: str | None, reason: str
 ) -> None:
     assert untrainable_reason(title, body or "", LIMITS) == reason
 
 
-def test_the_limits_themselves_are_allowed() -> None:
+def test_an_issue_exactly_at_the_limits_is_trainable() -> None:
     assert untrainable_reason("x " + 18 * "y", "a b " + 36 * "c", LIMITS) == ""
 
 
-def test_an_issue_is_counted_once() -> None:
+def test_an_issue_is_counted_only_for_its_first_reason() -> None:
     titles, bodies, _ = zip(*ISSUES, strict=True)
     assert count_untrainable(pa.table({"title": titles, "body": bodies}), LIMITS) == {
         "no_body": 2,
@@ -44,7 +44,7 @@ def test_an_issue_is_counted_once() -> None:
     }
 
 
-def test_the_thresholds_are_those_of_the_article_by_default() -> None:
+def test_the_default_thresholds_are_those_of_the_article() -> None:
     assert thresholds(Text()) == {
         "min_body_words": 6,
         "min_title_words": 3,

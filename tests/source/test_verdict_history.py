@@ -1,4 +1,4 @@
-"""Verdicts of days that arrive out of order, as in a backfill with retries."""
+"""Verdicts in the lake, also if days are extracted out of order, as in a backfill with retries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write_issues(lake: Lake, day: str, events: int) -> Manifest:
 
 
 def lake_of(folder: Path, days: list[str]) -> Lake:
-    """A lake into which the days were extracted in this order, each judged against those before it."""
+    """A lake into which `days` were extracted in this order. Each was judged when it was extracted."""
     lake = Lake(str(folder))
     for day in days:
         judge_day(lake, write_issues(lake, day, EVENTS[day]), VerdictHistory(lake))
@@ -43,7 +43,7 @@ def verdict(lake: Lake, day: str) -> Any:
     return next(row["verdict"] for row in health_rows(lake) if str(row["day"]) == day)
 
 
-def test_the_history_has_the_judged_days_and_those_added_since(tmp_path: Path) -> None:
+def test_the_history_has_the_days_of_the_lake_and_the_added_days(tmp_path: Path) -> None:
     history = VerdictHistory(lake_of(tmp_path, DAYS[:1]))
     history.add(date(2015, 1, 5), {"verdict": "partial", "events": 7, "issues": 2})
     assert dict(history) == {
@@ -54,7 +54,7 @@ def test_the_history_has_the_judged_days_and_those_added_since(tmp_path: Path) -
     assert len(history) == 2
 
 
-def test_a_day_that_is_judged_twice_with_the_same_result_keeps_its_batch(tmp_path: Path) -> None:
+def test_judging_a_day_twice_with_the_same_result_writes_one_batch(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     issues = write_issues(lake, "2015-01-01", 1000)
     judge_day(lake, issues, VerdictHistory(lake))
@@ -63,7 +63,7 @@ def test_a_day_that_is_judged_twice_with_the_same_result_keeps_its_batch(tmp_pat
     assert lake.current(SOURCE_HEALTH.name, {"day": "2015-01-01"}) == first
 
 
-def test_a_collapse_is_noticed_when_the_days_before_it_have_arrived(tmp_path: Path) -> None:
+def test_a_collapse_is_detected_after_earlier_days_were_extracted(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, ["2015-01-10", *DAYS[:9]])
     assert verdict(lake, "2015-01-10") == "complete"
     assert judge_all_again(lake) == ("2015-01-10",)
@@ -75,18 +75,18 @@ def test_a_collapse_is_noticed_when_the_days_before_it_have_arrived(tmp_path: Pa
     [DAYS[::-1], DAYS[5:] + DAYS[:5], DAYS[::2] + DAYS[1::2]],
     ids=["backwards", "halves", "alternating"],
 )
-def test_the_order_in_which_days_arrive_does_not_matter(tmp_path: Path, order: list[str]) -> None:
+def test_the_order_in_which_days_are_extracted_does_not_matter(tmp_path: Path, order: list[str]) -> None:
     lake = lake_of(tmp_path / "any", order)
     judge_all_again(lake)
     assert health_rows(lake) == health_rows(lake_of(tmp_path / "calendar", DAYS))
 
 
-def test_days_that_arrived_in_order_do_not_change(tmp_path: Path) -> None:
+def test_judging_again_changes_nothing_if_days_were_extracted_in_order(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, DAYS)
     assert judge_all_again(lake) == ()
 
 
-def test_a_day_that_is_being_extracted_again_is_left_to_its_extraction(tmp_path: Path) -> None:
+def test_a_day_that_is_being_extracted_again_is_not_judged_again(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, ["2015-01-10", *DAYS[:9]])
     write_issues(lake, "2015-01-10", 900)
     assert judge_all_again(lake) == ()
