@@ -1,5 +1,8 @@
-"""Each verb killed at a seeded random step, then run again: the tables of a quiet run, and readers who
-notice nothing."""
+"""Kills each verb at a random step (the seed is fixed) and runs it again.
+
+Afterwards the lake holds the same as after a run that was not killed. Meanwhile, readers see only complete
+releases.
+"""
 
 from __future__ import annotations
 
@@ -64,6 +67,7 @@ PREPARED = [
     ["vectorize", "--release", "r1"],
     *([verb, "--release", "r1"] for verb in ("embed", "predict", "index", "publish")),
 ]
+"""The commands that create model m1 and release r1, before any verb is killed."""
 VERBS = {
     "extract": ["extract", *DAYS],
     "clean": ["clean", *DAYS],
@@ -78,22 +82,27 @@ VERBS = {
     "publish": ["publish", "--release", "r2"],
     "collect": ["collect"],
 }
-"""The verbs in order; readers have release r1 until `publish`, r2 from then on."""
+"""The commands to kill, in this order. Readers see release r1 before `publish`, and r2 afterwards."""
 KILLS = {
     "extract": 2, "clean": 1, "vocab": 1, "vectorize": 1, "embed": 1, "predict": 1, "index": 2,
     "publish": 3, "collect": 2,
 }  # fmt: skip
-OF_THE_NETWORK = ("train", "embed", "predict")
+"""How often each verb is killed, each time at a random step."""
+RERUN_IN_THIS_PROCESS = ("train", "embed", "predict")
+"""These verbs load a library for networks, which takes seconds. This process has already loaded it."""
 SECOND_EPOCH = (6, 7)
-"""The steps of a training behind its checkpoints of contrast and of its first epoch of titles, before that
-of the second."""
+"""The steps of a training between the checkpoint of its first epoch and that of its second."""
 LONG_AGO = time.time() - 30 * 24 * 3600
 
 
 @dataclass
-class Quiet:
-    """The quiet run: before each verb a copy of the lake, after it what the lake holds, and how many steps
-    it took."""
+class ReferenceRun:
+    """A run of all verbs that was not killed.
+
+    `folder` has, for each verb, a copy of the lake from before the verb. `after` is the lake's content after
+    each verb, and `steps` the number of its steps (see `tests/support/kill_at_step.py`). `hours` is the
+    folder of hour files.
+    """
 
     hours: Path
     folder: Path
@@ -101,16 +110,18 @@ class Quiet:
     steps: dict[str, int] = field(default_factory=dict)
 
     def environment(self, root: Path) -> dict[str, str]:
+        """Returns environment variables with the settings of a lake at `root`."""
         return {**SMALL, "TITLER_SOURCE__HOURS": str(self.hours), "TITLER_LAKE__ROOT": str(root)}
 
     def settings(self, root: Path) -> settings.Settings:
+        """Returns the settings of a lake at `root`."""
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self.environment(root).items():
                 patch.setenv(name, value)
             return settings.load()
 
-    def here(self, root: Path, arguments: list[str]) -> str:
-        """What a command prints, run in this process, which has loaded the networks' library once."""
+    def run_in_this_process(self, root: Path, arguments: list[str]) -> str:
+        """Runs a command of `titler` on the lake at `root`; returns what the command prints."""
         printed = io.StringIO()
         with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
             for name, value in self.environment(root).items():
@@ -119,7 +130,8 @@ class Quiet:
         return printed.getvalue()
 
     def copy(self, verb: str, root: Path) -> None:
-        """The lake as it was before the verb, at `root`; the warehouse's views show the files there."""
+        """Copies the lake as it was before the verb to `root`. The warehouse's views then show the copied
+        files."""
         shutil.copytree(self.folder / verb, root)
         lake = Lake(str(root))
         name = current_release_id(lake)
@@ -128,29 +140,29 @@ class Quiet:
 
 
 @pytest.fixture(scope="module")
-def quiet(tmp_path_factory: pytest.TempPathFactory) -> Quiet:
-    quiet = Quiet(tmp_path_factory.mktemp("hours"), tmp_path_factory.mktemp("before"))
-    sample.write(quiet.hours, days=3, seed=3, issues_per_day=80)
-    root = tmp_path_factory.mktemp("quiet") / "lake"
+def reference(tmp_path_factory: pytest.TempPathFactory) -> ReferenceRun:
+    reference = ReferenceRun(tmp_path_factory.mktemp("hours"), tmp_path_factory.mktemp("before"))
+    sample.write(reference.hours, days=3, seed=3, issues_per_day=80)
+    root = tmp_path_factory.mktemp("reference") / "lake"
     lake = Lake(str(root))
     with pytest.MonkeyPatch.context() as patch:
         steps = kill_at_step.Steps()
         steps.watch(patch.setattr, training=True)
         for arguments in PREPARED:
-            quiet.here(root, arguments)
+            reference.run_in_this_process(root, arguments)
         for verb, arguments in VERBS.items():
             if verb == "collect":
                 make_old(root)
-            shutil.copytree(root, quiet.folder / verb)
+            shutil.copytree(root, reference.folder / verb)
             steps.count = 0
-            quiet.here(root, arguments)
-            quiet.steps[verb] = steps.count
-            quiet.after[verb] = content(lake)
-    return quiet
+            reference.run_in_this_process(root, arguments)
+            reference.steps[verb] = steps.count
+            reference.after[verb] = content(lake)
+    return reference
 
 
 def make_old(root: Path) -> None:
-    """Lets a month pass, and leaves a batch that was never committed."""
+    """Adds a batch that was never committed, and makes all files of the lake one month old."""
     draft = Lake(str(root)).draft(ISSUES.name, {"day": "2024-01-01"})
     draft.write_file("part-00000.parquet", b"never committed")
     for name in ("models/m1", "models/m2", "releases/r1", "releases/r2"):
@@ -161,53 +173,54 @@ def make_old(root: Path) -> None:
 
 
 def content(lake: Lake) -> Content:
-    """Rows of every current and every pinned batch, of the warehouse's views, and MLflow's runs and
-    versions."""
-    found = ingested(lake)
+    """Returns what a lake holds, without ids and times: the rows of all current and pinned batches and of the
+    warehouse's views, and the runs, metrics and model versions of MLflow."""
+    result = ingested(lake)
     for kind in ("models", "releases"):
         for name in lake.names(kind):
             if not name.endswith(".json"):
-                found[f"{kind} {name}"] = pinned(
+                result[f"{kind} {name}"] = pinned(
                     Pinned(lake, "models" if kind == "models" else "releases", name)
                 )
-    found["pointed"] = current_release_id(lake)
+    result["current release"] = current_release_id(lake)
     root = Path(lake.root)
     with contextlib.closing(duckdb.connect(str(root / "warehouse.duckdb"), read_only=True)) as connection:
         for (view,) in connection.sql("SELECT DISTINCT table_name FROM information_schema.tables").fetchall():
             rows = without_volatile(connection.sql(f"SELECT * FROM {view}").to_arrow_table().to_pylist())
-            found[f"view {view}"] = sorted(rows, key=repr)
+            result[f"view {view}"] = sorted(rows, key=repr)
     with contextlib.closing(sqlite3.connect(root / "mlflow.db")) as database:
-        found["runs"] = database.execute("SELECT name, status FROM runs ORDER BY name").fetchall()
+        result["runs"] = database.execute("SELECT name, status FROM runs ORDER BY name").fetchall()
         metrics = (
             "SELECT DISTINCT r.name, m.key, m.step, m.value FROM metrics AS m JOIN runs AS r USING (run_uuid)"
         )
-        own = [
+        reproducible = [
             row
             for row in database.execute(metrics).fetchall()
             if not row[1].startswith("usage/") and not row[1].endswith("seconds")
         ]
-        found["metrics"] = sorted(own)
+        result["metrics"] = sorted(reproducible)
         versions = (
             "SELECT v.version, r.name FROM model_versions AS v JOIN runs AS r ON r.run_uuid = v.run_id "
             "ORDER BY v.version"
         )
-        found["versions"] = database.execute(versions).fetchall()
-    return found
+        result["versions"] = database.execute(versions).fetchall()
+    return result
 
 
 def pinned(item: Pinned) -> Content:
+    """Returns the member batches, pinned days, file names and publication record of a model or a release."""
     members = [name.removesuffix(".json") for name in item.lake.names(f"{item.kind}/{item.name}/members")]
-    found: Content = {
+    result: Content = {
         table: [batch(item.lake, manifest) for manifest in item.members[table]] for table in members
     }
-    found["days"] = [(day.day, day.issues_digest, day.tokens_digest) for day in item.plan.days]
-    found["names"] = item.lake.names(f"{item.kind}/{item.name}")
+    result["days"] = [(day.day, day.issues_digest, day.tokens_digest) for day in item.plan.days]
+    result["names"] = item.lake.names(f"{item.kind}/{item.name}")
     row = item.notes[RECORD]
-    found["record"] = row and without_volatile([row])
-    return found
+    result["record"] = row and without_volatile([row])
+    return result
 
 
-SEEN = """
+RELEASE_IN_VIEWS = """
 SELECT
     (SELECT ANY_VALUE(release_id) FROM releases WHERE status = 'current'),
     (SELECT COUNT(*) FROM title_predictions),
@@ -217,25 +230,25 @@ SELECT
 
 
 class Reader(threading.Thread):
-    """Asks the warehouse and the lake for the current release, over and over; keeps each answer once."""
+    """Reads the current release from the lake and the warehouse repeatedly; collects the distinct answers."""
 
-    def __init__(self, lake: Lake, here: settings.Settings) -> None:
+    def __init__(self, lake: Lake, lake_settings: settings.Settings) -> None:
         super().__init__()
-        self._lake, self._settings = lake, here
+        self._lake, self._settings = lake, lake_settings
         self._ended = threading.Event()
         self.seen: set[tuple[Any, ...]] = set()
         self.errors: list[Exception] = []
 
-    def look(self) -> None:
+    def read_once(self) -> None:
         status = serving_status.status(self._lake, self._settings)["release"]
         self.seen.add(("status", status and status["id"], status and status["issues"]))
         with contextlib.closing(duckdb.connect(self._settings.warehouse_path, read_only=True)) as connection:
-            self.seen.add(("warehouse", *connection.sql(SEEN).fetchall()[0]))
+            self.seen.add(("warehouse", *connection.sql(RELEASE_IN_VIEWS).fetchall()[0]))
 
     def run(self) -> None:
-        while not self._ended.wait(0.05):  # leaves the processor to the command that is watched
+        while not self._ended.wait(0.05):  # a pause, so that the verb gets most of the CPU
             try:
-                self.look()
+                self.read_once()
             except Exception as error:
                 self.errors.append(error)
                 return
@@ -246,47 +259,52 @@ class Reader(threading.Thread):
 
 
 @contextlib.contextmanager
-def reading(lake: Lake, here: settings.Settings) -> Iterator[set[tuple[Any, ...]]]:
-    """A reader meanwhile; what it saw holds afterwards nothing but the releases as they were before and
-    are now."""
-    before = Reader(lake, here)
-    before.look()
-    reader = Reader(lake, here)
+def reading(lake: Lake, lake_settings: settings.Settings) -> Iterator[None]:
+    """Runs a reader during the `with` block. Asserts that it had no error, and saw only the release that was
+    current before the block or the one that is current after it."""
+    before = Reader(lake, lake_settings)
+    before.read_once()
+    reader = Reader(lake, lake_settings)
     reader.start()
     try:
-        yield before.seen
+        yield
     finally:
         reader.end()
-    after = Reader(lake, here)
-    after.look()
+    after = Reader(lake, lake_settings)
+    after.read_once()
     assert reader.errors == []
     assert reader.seen <= before.seen | after.seen
 
 
-def killed_and_repeated(quiet: Quiet, verb: str, step: int, moment: str, root: Path) -> str:
-    """The verb killed there and run again, under readers' eyes; what the second run printed."""
-    quiet.copy(verb, root)
-    with reading(Lake(str(root)), quiet.settings(root)):
-        killed = command(quiet, root, kill_at_step.__file__, str(step), moment, *VERBS[verb])
+def kill_and_rerun(reference: ReferenceRun, verb: str, step: int, moment: str, root: Path) -> str:
+    """Kills the verb at its step number `step`, and runs it again; returns what the second run printed.
+
+    `moment` says whether the process dies before, during ("torn") or after the step. A reader runs meanwhile.
+    Asserts that the lake then holds the same as in the reference run.
+    """
+    reference.copy(verb, root)
+    with reading(Lake(str(root)), reference.settings(root)):
+        killed = run_python(reference, root, kill_at_step.__file__, str(step), moment, *VERBS[verb])
         assert killed.returncode == -signal.SIGKILL, killed.stderr
-        if verb in OF_THE_NETWORK:
-            printed = quiet.here(root, VERBS[verb])
+        if verb in RERUN_IN_THIS_PROCESS:
+            printed = reference.run_in_this_process(root, VERBS[verb])
         else:
-            again = command(quiet, root, "-m", "pipeline.cli", *VERBS[verb])
-            told = [
+            rerun = run_python(reference, root, "-m", "pipeline.cli", *VERBS[verb])
+            errors = [
                 line
-                for line in again.stderr.splitlines()
+                for line in rerun.stderr.splitlines()
                 if not line.startswith("titler alert: 2024-01-03 is partial: ")
             ]
-            assert (again.returncode, told) == (0, [])
-            printed = again.stdout
-    assert differences(content(Lake(str(root))), quiet.after[verb]) == set()
+            assert (rerun.returncode, errors) == (0, [])
+            printed = rerun.stdout
+    assert differences(content(Lake(str(root))), reference.after[verb]) == set()
     return printed
 
 
-def command(quiet: Quiet, root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Python in a process group of its own."""
-    environment = {**os.environ, **quiet.environment(root)}
+def run_python(reference: ReferenceRun, root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs Python with the settings of the lake at `root`, in a process group that can be killed as a
+    whole."""
+    environment = {**os.environ, **reference.environment(root)}
     return subprocess.run(
         [sys.executable, *arguments],
         env=environment,
@@ -300,26 +318,31 @@ def command(quiet: Quiet, root: Path, *arguments: str) -> subprocess.CompletedPr
 @pytest.mark.parametrize(
     ("verb", "number"), [(verb, number) for verb, kills in KILLS.items() for number in range(kills)]
 )
-def test_a_verb_that_was_killed_and_run_again_leaves_what_a_quiet_run_does(verb, number, quiet, tmp_path):
+def test_after_a_kill_and_a_rerun_the_lake_holds_the_same_as_without_the_kill(
+    verb, number, reference, tmp_path
+):
     dice = random.Random(f"{verb} {number}")
-    killed_and_repeated(
-        quiet, verb, dice.randint(1, quiet.steps[verb]), dice.choice(kill_at_step.MOMENTS), tmp_path / "lake"
-    )
+    step, moment = dice.randint(1, reference.steps[verb]), dice.choice(kill_at_step.MOMENTS)
+    kill_and_rerun(reference, verb, step, moment, tmp_path / "lake")
 
 
-def test_a_training_killed_in_its_second_epoch_goes_on_behind_its_first(quiet, tmp_path):
+def test_a_training_that_was_killed_in_its_second_epoch_resumes_after_its_first(reference, tmp_path):
     dice = random.Random("second epoch")
-    printed = killed_and_repeated(
-        quiet, "train", dice.choice(SECOND_EPOCH), dice.choice(kill_at_step.MOMENTS[:2]), tmp_path / "lake"
+    printed = kill_and_rerun(
+        reference,
+        "train",
+        dice.choice(SECOND_EPOCH),
+        dice.choice(kill_at_step.MOMENTS[:2]),
+        tmp_path / "lake",
     )
     assert "contrastive pre-training, pass 1:" not in printed
     assert "epoch 1:" not in printed
     assert "epoch 2:" in printed
 
 
-# A disk that is full, a lake that is read-only: a real one, mounted where a user's own name space allows it
+# A lake on a full disk, and on a read-only one. The disk is real: a tmpfs, mounted in a user namespace.
 
-DISK = """
+RUN_ON_BAD_DISKS = """
 set -eu
 cp -a "$LAKE" "$WORK/before"
 mount -t tmpfs -o size=64m none "$LAKE"
@@ -341,10 +364,15 @@ umount "$LAKE"
 rm -rf "$LAKE"
 mv "$WORK/after" "$LAKE"
 """
+"""Runs a command with the lake on a read-only disk, then on a full one, then on one with free space.
+
+Keeps outputs and exit codes in $WORK, under the names readonly, full and again, and copies of the lake under
+the names before and full.
+"""
 
 
 def may_mount() -> bool:
-    """Whether a process here may have a name space and a temporary disk of its own."""
+    """Returns whether this process may create a user namespace and mount a temporary disk in it."""
     command = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"]
     return (
         shutil.which("unshare") is not None
@@ -352,39 +380,40 @@ def may_mount() -> bool:
     )
 
 
-@pytest.mark.skipif(not may_mount(), reason="no name space of its own may be had here, so no disk to fill")
+@pytest.mark.skipif(not may_mount(), reason="needs a user namespace in which a disk can be mounted")
 @pytest.mark.parametrize(("verb", "free"), [("extract", "8K"), ("index", "64K"), ("publish", "16K")])
-def test_a_full_disk_and_a_read_only_lake_are_one_clear_line_and_then_the_verb_completes(
-    verb, free, quiet, tmp_path
+def test_a_read_only_or_full_disk_causes_one_clear_error_and_afterwards_the_verb_succeeds(
+    verb, free, reference, tmp_path
 ):
     root = tmp_path / "lake"
-    quiet.copy(verb, root)
-    script = ["unshare", "-rm", "sh", "-c", DISK, "disk", sys.executable, "-m", "pipeline.cli", *VERBS[verb]]
-    places = {"LAKE": str(root), "WORK": str(tmp_path), "FREE": free}
+    reference.copy(verb, root)
+    command = [sys.executable, "-m", "pipeline.cli", *VERBS[verb]]
+    variables = {"LAKE": str(root), "WORK": str(tmp_path), "FREE": free}
     done = subprocess.run(
-        script,
-        env={**os.environ, **quiet.environment(root), **places},
+        ["unshare", "-rm", "sh", "-c", RUN_ON_BAD_DISKS, "sh", *command],
+        env={**os.environ, **reference.environment(root), **variables},
         capture_output=True,
         text=True,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    for name, said in (("readonly", "read-?only"), ("full", "space")):
+    for name, reason in (("readonly", "read-?only"), ("full", "space")):
         error = (tmp_path / f"{name}.err").read_text()
-        assert re.fullmatch(rf"titler: .*(?i:{said}).*\n.*\n", error), error
+        assert re.fullmatch(rf"titler: .*(?i:{reason}).*\n.*\n", error), error
         assert (tmp_path / f"{name}.rc").read_text() == "1\n"
     warehouse = [(tmp_path / name / "warehouse.duckdb").read_bytes() for name in ("before", "full")]
     assert warehouse[0] == warehouse[1]
     assert current_release_id(Lake(str(tmp_path / "full"))) == "r1"
     assert (tmp_path / "again.rc").read_text() == "0\n", (tmp_path / "again.err").read_text()
-    assert differences(content(Lake(str(root))), quiet.after[verb]) == set()
+    assert differences(content(Lake(str(root))), reference.after[verb]) == set()
 
 
 def interrupt(*_: Any, **__: Any) -> None:
+    """Tests put this in place of a function, to stop the program at the call of that function."""
     raise KeyboardInterrupt
 
 
-def test_a_run_whose_training_was_killed_before_its_parameters_were_told_goes_on(tmp_path, monkeypatch):
+def test_an_mlflow_run_that_was_killed_before_its_parameters_were_logged_is_continued(tmp_path, monkeypatch):
     tracking = Tracking(f"sqlite:///{tmp_path}/mlflow.db", "titler", "titler", str(tmp_path / "artifacts"))
     monkeypatch.setattr(MlflowClient, "log_batch", interrupt)
     with pytest.raises(KeyboardInterrupt):
@@ -397,7 +426,7 @@ def test_a_run_whose_training_was_killed_before_its_parameters_were_told_goes_on
         assert database.execute("SELECT key, value FROM params").fetchall() == [("epochs", "2")]
 
 
-def test_what_a_killed_write_leaves_behind_is_listed_by_nobody(tmp_path, monkeypatch):
+def test_the_unfinished_file_of_a_killed_write_is_not_listed(tmp_path, monkeypatch):
     lake = Lake(str(tmp_path))
     lake.put("releases/current.json", b"{}")
     monkeypatch.setattr(os, "replace", interrupt)
@@ -408,17 +437,17 @@ def test_what_a_killed_write_leaves_behind_is_listed_by_nobody(tmp_path, monkeyp
     assert lake.get("releases/current.json") == b"{}"
 
 
-def test_a_release_swapped_in_by_a_killed_process_is_recorded_by_whoever_asks_next(
-    quiet, tmp_path, monkeypatch
+def test_if_publish_is_killed_after_the_swap_the_next_command_records_the_release(
+    reference, tmp_path, monkeypatch
 ):
     root = tmp_path / "lake"
-    quiet.copy("publish", root)
-    lake, here = Lake(str(root)), quiet.settings(root)
+    reference.copy("publish", root)
+    lake, lake_settings = Lake(str(root)), reference.settings(root)
     monkeypatch.setattr(Notes, "__setitem__", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        publish.run(lake, here, Pinned(lake, "releases", "r2"), {})
+        publish.run(lake, lake_settings, Pinned(lake, "releases", "r2"), {})
     monkeypatch.undo()
-    assert serving_status.status(lake, here)["release"]["id"] == "r1"
-    assert publish.current(lake, here) == "r2"
-    assert serving_status.status(lake, here)["release"]["id"] == "r2"
-    assert differences(content(lake), quiet.after["publish"]) == set()
+    assert serving_status.status(lake, lake_settings)["release"]["id"] == "r1"
+    assert publish.current(lake, lake_settings) == "r2"
+    assert serving_status.status(lake, lake_settings)["release"]["id"] == "r2"
+    assert differences(content(lake), reference.after["publish"]) == set()

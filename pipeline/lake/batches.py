@@ -1,10 +1,10 @@
 """The lake: batches, their manifests, and the pointers to them, in a folder or in a bucket.
 
-A batch is a folder of files with its own id. `manifest.json` is written last: a batch without a manifest does
-not exist. A batch never changes. Two kinds of small file point to batches: `current.json` names the current
-batch of a partition, and `keys/KEY.json` names the batch that was made from these inputs with these
-parameters. Nothing depends on listing or renaming a folder: only single small files are replaced, each in one
-step (`pipeline/lake/stores.py`).
+A batch is a folder of files with its own id. Its `manifest.json` is written last: a batch without a manifest
+does not exist. A batch never changes. Two kinds of small JSON files, the pointers, name a batch.
+`current.json` names the current batch of a partition. `keys/KEY.json` names the batch that was made from
+certain inputs and parameters; KEY is their fingerprint. Nothing depends on listing or renaming a folder: only
+single small files are ever replaced, each in one step (see `pipeline/lake/store.py`).
 
     ROOT/TABLE/day=2015-01-01/BATCH/part-00000.parquet, manifest.json
     ROOT/TABLE/day=2015-01-01/current.json, keys/KEY.json
@@ -28,7 +28,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.contracts import Table
+from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS, Table
 from pipeline.errors import LakeError
 from pipeline.lake import stores
 from pipeline.lake.fingerprint import content_digest, fingerprint
@@ -41,15 +41,17 @@ KEYS = "keys"
 
 
 def read_parquet(path: str) -> pa.Table:
-    """The Parquet file at a path or address from `Lake.path`. Raises LakeError if it cannot be read."""
+    """Returns the rows of the Parquet file at a path or address that `Lake.path` returned. Raises LakeError
+    if the file does not exist or cannot be read."""
     return pq.read_table(io.BytesIO(stores.read(path)))
 
 
 class Lake:
-    """A folder or a bucket. Small and picklable, so that every worker gets its own copy.
+    """The lake at `root`: a folder's path, or a bucket's address such as s3://BUCKET/FOLDER.
 
-    Every method that reads or writes a file raises LakeError if the lake cannot be read or written: disk
-    full, read-only, no such bucket, no permission.
+    A `Lake` holds no data and can be pickled, so every worker process gets its own copy. Arguments called
+    `relative` or `folder` are paths relative to the root. Every method that reads or writes a file raises
+    LakeError if the storage fails: disk full, read-only, no such bucket, no permission.
     """
 
     def __init__(self, root: str) -> None:
@@ -60,43 +62,44 @@ class Lake:
         return Lake, (self.root,)
 
     def path(self, relative: str) -> str:
-        """The full path or address of something in the lake."""
+        """Returns the full path or address of a file or folder in the lake."""
         return posixpath.join(self.root, relative)
 
     # Files
 
     def put(self, relative: str, data: bytes) -> None:
-        """Writes or replaces one file in one step: readers see either the old content or the new."""
+        """Writes or replaces one file in one step: readers see either the old or the new content."""
         self._store.put(relative, data)
 
     def get(self, relative: str) -> bytes | None:
-        """The content of a file, or None if there is no such file."""
+        """Returns the content of a file, or None if the file does not exist."""
         return self._store.get(relative)
 
     def delete(self, relative: str) -> None:
-        """Deletes one file if it exists."""
+        """Deletes one file. Does nothing if the file does not exist."""
         self._store.delete(relative)
 
     def names(self, relative: str) -> list[str]:
-        """The sorted names in a folder, or an empty list if there is no folder. A bucket may not list the
-        newest files yet."""
+        """Returns the sorted names of the files and folders directly in a folder; an empty list if the folder
+        does not exist. A bucket may not list the newest files yet."""
         return self._store.names(relative)
 
     def modified(self, relative: str) -> datetime | None:
-        """When the newest file of a folder was written, or None if no file is listed."""
+        """Returns the UTC time at which the newest file of a folder was written, or None if no file is
+        listed."""
         return self._store.modified(relative)
 
     def delete_folder(self, relative: str) -> None:
-        """Deletes a folder and everything that is listed in it, if it exists."""
+        """Deletes a folder and every file that is listed in it. Does nothing if the folder does not exist."""
         self._store.delete_folder(relative)
 
     def put_json(self, relative: str, value: Any) -> None:
-        """Writes or replaces a JSON file in one step."""
+        """Writes `value` to a JSON file, or replaces that file, in one step."""
         self.put(relative, (json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode())
 
     def get_json(self, relative: str) -> Any:
-        """The value of a JSON file, or None if there is no such file. Raises LakeError if the file is
-        damaged."""
+        """Returns the value of a JSON file, or None if the file does not exist. Raises LakeError if the file
+        is not valid JSON."""
         data = self.get(relative)
         if data is None:
             return None
@@ -104,8 +107,8 @@ class Lake:
             return json.loads(data)
         except ValueError:
             raise LakeError(
-                f"{self.path(relative)} is not valid JSON.",
-                "Delete that file, then run the stage that writes it again.",
+                f"The file {self.path(relative)} is damaged: it is not valid JSON.",
+                "Delete this file, then run the same command again.",
             ) from None
 
     # Batches
@@ -113,7 +116,12 @@ class Lake:
     def find(
         self, table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]
     ) -> Manifest | None:
-        """The existing batch that was made from these inputs with these parameters, or None."""
+        """Returns the manifest of the batch that was made from these inputs with these parameters, or None if
+        there is no such batch.
+
+        `inputs` are the digests of the batches that the stage reads, in order. Raises LakeError if the
+        manifest is damaged.
+        """
         key = fingerprint(table, partition, inputs, parameters)
         folder = partition_folder(table, partition)
         pointer = self.get_json(posixpath.join(folder, KEYS, f"{key}.json"))
@@ -122,8 +130,7 @@ class Lake:
     def reuse(
         self, table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]
     ) -> Manifest | None:
-        """Like `find`, and makes the existing batch the partition's current one, as if it had just been
-        made."""
+        """Like `find`. If there is such a batch, also makes it the current batch of the partition."""
         existing = self.find(table, partition, inputs, parameters)
         if existing is not None:
             pointer = posixpath.join(partition_folder(table, partition), CURRENT)
@@ -132,23 +139,26 @@ class Lake:
         return existing
 
     def current(self, table: str, partition: Mapping[str, str]) -> Manifest | None:
-        """The current batch of a partition, or None if the partition has no batch yet."""
+        """Returns the manifest of the partition's current batch, or None if the partition has no batch.
+        Raises LakeError if the manifest is missing or damaged."""
         folder = partition_folder(table, partition)
         pointer = self.get_json(posixpath.join(folder, CURRENT))
         return None if pointer is None else self.manifest(posixpath.join(folder, pointer["batch_id"]))
 
     def days(self, table: str) -> list[str]:
-        """The days that have a partition, for a table that is partitioned by day alone."""
+        """Returns the days (YYYY-MM-DD) that have a partition, sorted, for a table that is partitioned by day
+        alone."""
         return [name.removeprefix("day=") for name in self.names(table) if name.startswith("day=")]
 
     def manifest(self, folder: str) -> Manifest:
-        """The manifest of the batch in `folder`. Raises LakeError if there is none."""
+        """Returns the manifest of the batch in `folder`. Raises LakeError if the manifest is missing or
+        damaged."""
         manifest = self._read_manifest(folder)
         if manifest is None:
             raise LakeError(
-                f"{self.path(folder)} has no manifest: the batch was never finished, or `titler collect` "
-                "removed it.",
-                "Run the stage that writes it again; `titler status` lists what the lake holds.",
+                f"The batch {self.path(folder)} has no {MANIFEST}: the batch was never finished, or it was "
+                "removed, for example by `titler collect`.",
+                _rewrite_hint(self.root, folder),
             )
         return manifest
 
@@ -160,8 +170,9 @@ class Lake:
             return Manifest.from_json(data.decode())
         except (ValueError, TypeError, KeyError) as error:
             raise LakeError(
-                f"{self.path(folder)}/{MANIFEST} is damaged ({error}).",
-                "Delete that folder, then run the stage again.",
+                f"The file {self.path(folder)}/{MANIFEST} is damaged: it is not the manifest of a batch "
+                f"({error}).",
+                _rewrite_hint(self.root, folder),
             ) from None
 
     def draft(
@@ -171,44 +182,56 @@ class Lake:
         inputs: Iterable[str] = (),
         parameters: Mapping[str, Any] | None = None,
     ) -> Draft:
-        """A new batch to write files into. It does not exist for readers until it is committed."""
+        """Returns a new, empty batch to write files into. Readers do not see the batch before it is
+        committed. `inputs` and `parameters` become its key: see `find`."""
         return Draft(self, table, dict(partition), tuple(inputs), dict(parameters or {}))
 
     # Files of batches
 
     def write_table(self, folder: str, name: str, table: pa.Table, contract: Table) -> File:
-        """Writes one Parquet file. Raises ContractError if the rows do not conform to the contract."""
+        """Writes `table` as the Parquet file `name` in `folder`; returns the file's manifest entry. Raises
+        ContractError if the rows do not conform to the contract."""
         buffer = io.BytesIO()
         rows = _without_descriptions(contract.conform(table))
         pq.write_table(rows, buffer, compression="zstd", row_group_size=ROWS_PER_ROW_GROUP)
         return self.write_file(folder, name, buffer.getvalue(), table.num_rows)
 
     def write_file(self, folder: str, name: str, data: bytes, rows: int = 0) -> File:
-        """Writes one file; returns its entry for the manifest."""
+        """Writes the file `name` in `folder`; returns the file's manifest entry. `rows` is 0 if the file is
+        not a table."""
         self.put(posixpath.join(folder, name), data)
         return File(name, rows, len(data), hashlib.sha256(data).hexdigest())
 
     def read_part(self, manifest: Manifest, file: File, columns: list[str] | None = None) -> pa.Table:
-        """One Parquet file of a batch. Raises LakeError if it is missing or differs from its manifest
-        entry."""
+        """Returns the rows of one Parquet file of a batch, with these columns or with all. Raises LakeError
+        if the file is missing or does not match its manifest entry."""
         return pq.read_table(io.BytesIO(self.read_file(manifest, file)), columns=columns)
 
     def read_file(self, manifest: Manifest, file: File) -> bytes:
-        """One file of a batch, checked against its digest. Raises LakeError if it is missing or damaged."""
+        """Returns the content of one file of a batch. Raises LakeError if the file is missing or does not
+        match its manifest entry."""
         data = self.get(posixpath.join(manifest.folder, file.name))
-        if data is None or len(data) != file.bytes or hashlib.sha256(data).hexdigest() != file.sha256:
-            state = "missing" if data is None else f"{len(data)} bytes with another digest"
-            raise self._damaged(manifest, file, state)
+        if data is None or len(data) != file.bytes:
+            raise self._damaged(manifest, file, None if data is None else len(data))
+        if hashlib.sha256(data).hexdigest() != file.sha256:
+            raise self._damaged(manifest, file, len(data))
         return data
 
-    def _damaged(self, manifest: Manifest, file: File, state: str) -> LakeError:
+    def _damaged(self, manifest: Manifest, file: File, size: int | None) -> LakeError:
+        """Returns the error for a file that has `size` bytes, or is missing if `size` is None."""
+        if size is None:
+            problem = "is missing"
+        elif size == file.bytes:
+            problem = "is damaged: its SHA-256 is not the one in the batch's manifest"
+        else:
+            problem = f"is damaged: it has {size:,} bytes, and {file.bytes:,} in the batch's manifest"
         return LakeError(
-            f"{self.path(manifest.folder)}/{file.name} is {state}; its manifest says {file.bytes} bytes.",
-            f"Delete {self.path(manifest.folder)}, then run the stage that writes {manifest.table} again.",
+            f"The file {self.path(manifest.folder)}/{file.name} {problem}.",
+            _rewrite_hint(self.root, manifest.folder),
         )
 
     def read(self, manifest: Manifest, contract: Table, columns: list[str] | None = None) -> pa.Table:
-        """All rows of a batch."""
+        """Returns all rows of a batch, with these columns or with all. Raises LakeError like `read_part`."""
         parts = [self.read_part(manifest, file, columns) for file in manifest.files]
         if not parts:
             empty = contract.empty()
@@ -216,25 +239,25 @@ class Lake:
         return pa.concat_tables(parts)
 
     def parts(self, manifests: Iterable[Manifest]) -> Iterator[tuple[Manifest, File]]:
-        """Every file of every batch, in order."""
+        """Yields every file of every batch, in order, each with the manifest of its batch."""
         for manifest in manifests:
             for file in manifest.files:
                 yield manifest, file
 
     @contextmanager
     def local_copy(self, manifest: Manifest) -> Iterator[Path]:
-        """A local folder with a batch's files, for libraries that open paths: the batch itself if the lake is
-        a folder.
+        """Provides a local folder that contains the batch's files, for libraries that open files by path.
 
-        Raises LakeError if a file is missing or its size differs from the manifest's.
+        If the lake is a folder, this is the batch's own folder, and only the files' sizes are checked.
+        Otherwise, the files are downloaded into a temporary folder. Raises LakeError if a file is missing or
+        does not match its manifest entry.
         """
         if self._store.folder is not None:
             folder = self._store.folder / manifest.folder
             for file in manifest.files:
                 path = folder / file.name
                 if not path.is_file() or path.stat().st_size != file.bytes:
-                    state = f"{path.stat().st_size} bytes" if path.is_file() else "missing"
-                    raise self._damaged(manifest, file, state)
+                    raise self._damaged(manifest, file, path.stat().st_size if path.is_file() else None)
             yield folder
             return
         with tempfile.TemporaryDirectory(prefix="titler-") as copy:
@@ -243,10 +266,10 @@ class Lake:
             yield Path(copy)
 
     def scratch(self, relative: str) -> Path:
-        """A local folder for work that may be interrupted: inside a local lake, otherwise in the temporary
-        folder.
+        """Creates and returns a local folder in which interrupted work can be resumed.
 
-        Raises LakeError if it cannot be created.
+        The folder is in the lake if the lake is a folder, otherwise in this machine's temporary folder.
+        Raises LakeError if the folder cannot be created.
         """
         if self._store.folder:
             folder = self._store.folder / relative
@@ -256,20 +279,36 @@ class Lake:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LakeError(
-                f"{folder} cannot be written: {error.strerror or error}.", FREE_SPACE_HINT
+                f"The folder {folder} cannot be created: {error.strerror or error}.", FREE_SPACE_HINT
             ) from error
         return folder
 
 
 def _without_descriptions(table: pa.Table) -> pa.Table:
-    """Removes the descriptions of the columns, so that a better description changes no batch's digest."""
+    """Returns the table without the descriptions of its columns. A changed description must not change a
+    batch's digest."""
     schema = pa.schema([field.remove_metadata() for field in table.schema])
     return pa.Table.from_arrays(table.columns, schema=schema)
 
 
+def _rewrite_hint(root: str, folder: str) -> str:
+    """Returns how to replace a missing or damaged batch. `folder` is the batch's folder in the lake."""
+    partition = posixpath.dirname(folder)
+    table, _, day = partition.partition("/day=")
+    pointer, command = "", f"run the stage that writes {table.partition('/')[0]}"
+    if table in (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name):
+        # A pointer to a missing batch is an error, so it is deleted as well.
+        pointer = f" and the file {posixpath.join(root, partition, CURRENT)}"
+        command = f"run `titler {'clean' if table == TOKENS.name else 'extract'} --day {day}`"
+    return (
+        f"Delete the folder {posixpath.join(root, folder)}{pointer}, then {command}. "
+        "If a model or a release used this batch, create another one: `titler vocab` or `titler plan`."
+    )
+
+
 @dataclass
 class Draft:
-    """A batch that is being written. Readers see nothing of it before `commit`."""
+    """A batch that is being written. Readers do not see the batch before `commit`."""
 
     lake: Lake
     table: str
@@ -281,29 +320,33 @@ class Draft:
 
     @property
     def folder(self) -> str:
-        """The batch's folder, relative to the root of the lake."""
+        """The path of the batch's folder, relative to the root of the lake."""
         return posixpath.join(partition_folder(self.table, self.partition), self.batch_id)
 
     def write_table(self, name: str, table: pa.Table, contract: Table) -> None:
-        """Adds a Parquet file. Raises ContractError if the rows do not conform to the contract."""
+        """Writes `table` into the batch as the Parquet file `name`. Raises ContractError if the rows do not
+        conform to the contract."""
         self.files.append(self.lake.write_table(self.folder, name, table, contract))
 
     def write_file(self, name: str, data: bytes, rows: int = 0) -> None:
-        """Adds a file."""
+        """Writes a file into the batch. `rows` is 0 if the file is not a table."""
         self.files.append(self.lake.write_file(self.folder, name, data, rows))
 
     def write_folder(self, folder: Path) -> None:
-        """Adds every file of a local folder."""
+        """Writes a copy of every file of a local folder into the batch."""
         for path in sorted(folder.iterdir()):
             self.write_file(path.name, path.read_bytes())
 
     def discard(self) -> None:
-        """Deletes what was written so far."""
+        """Deletes the files that were written into the batch so far."""
         self.lake.delete_folder(self.folder)
         self.files.clear()
 
     def commit(self, figures: Mapping[str, Any] | None = None) -> Manifest:
-        """Writes the manifest, then the two pointers. From then on the batch exists."""
+        """Finishes the batch and makes it the current one of its partition; returns its manifest.
+
+        `figures` are counts and measurements to record. The manifest is written first, then the two pointers.
+        """
         files = tuple(sorted(self.files, key=lambda file: file.name))
         key = fingerprint(self.table, self.partition, self.inputs, self.parameters)
         manifest = Manifest(

@@ -1,4 +1,4 @@
-"""A lake in a bucket, through fsspec."""
+"""The storage of a lake in a bucket, accessed through the library fsspec."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from pipeline.errors import LakeError
 from pipeline.lake.store import CHECK_HINT
 
 _CREDENTIALS_HINTS = {
-    "s3": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this machine a role. "
-    "For an S3 server of your own, set AWS_ENDPOINT_URL as well.",
-    "gs": "Log in: gcloud auth application-default login; or give this machine a service account.",
+    "s3": "Set the environment variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this machine "
+    "an IAM role. For a server other than Amazon's, also set AWS_ENDPOINT_URL. Then check: titler doctor",
+    "gs": "Give this machine a service account, or log in: gcloud auth application-default login",
 }
 
 
 class BucketStore:
     """A `Store` in a bucket or in a folder of a bucket.
 
-    `filesystem` is fsspec's file system, and `base` is the root in fsspec's notation.
+    `root` is the address, such as s3://BUCKET/FOLDER. `filesystem` is fsspec's file system for it, and `base`
+    is the root in fsspec's notation: BUCKET/FOLDER.
     """
 
     folder = None
@@ -31,9 +32,8 @@ class BucketStore:
         self._filesystem = filesystem
         self._base = base.rstrip("/")
         self._bucket_exists = False
-        logging.getLogger("gcsfs").setLevel(
-            logging.CRITICAL
-        )  # it logs every error that it raises, with a traceback
+        # gcsfs logs every error that it raises, with a traceback.
+        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
 
     def put(self, path: str, data: bytes) -> None:
         with self._translated_errors(path, "written"):
@@ -76,15 +76,15 @@ class BucketStore:
 
     def _objects(self, folder: str) -> dict[str, Mapping[str, Any]]:
         entries = self._filesystem.find(self._full_path(folder), detail=True)
-        # A server on top of a file system may list folders as well.
+        # A server that stores its objects in a file system may list folders as well.
         return {path: info for path, info in entries.items() if info["type"] == "file"}
 
     def _full_path(self, path: str) -> str:
         return f"{self._base}/{path}" if path else self._base
 
     def _check_bucket(self) -> None:
-        """Raises FileNotFoundError if the whole bucket is missing, which would look like an empty lake.
-        Checks once."""
+        """Raises FileNotFoundError if the bucket does not exist. Without this check, a missing bucket would
+        look like an empty lake. Once the bucket was seen, it is not checked again."""
         if not self._bucket_exists:
             self._filesystem.info(self._base.partition("/")[0])
             self._bucket_exists = True
@@ -93,42 +93,44 @@ class BucketStore:
     def _translated_errors(self, path: str, action: str) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # every library behind fsspec raises its own kind
+        except Exception as error:  # each library behind fsspec has its own exception classes
             raise self._explain(f"{self.root}/{path}".rstrip("/"), action, error) from error
 
     def _explain(self, address: str, action: str, error: Exception) -> LakeError:
-        """The store's error as a LakeError with the next step."""
+        """Returns a LakeError that says why the object at `address` cannot be read, written, listed or
+        deleted (`action`), and what to do next."""
         bucket = self._base.partition("/")[0]
         kind, protocol = type(error).__name__, self.root.partition("://")[0]
         reason = (str(error).strip() or kind).splitlines()[0].rstrip(".")
         failure = f"{address} cannot be {action}"
         if isinstance(error, FileNotFoundError):
             return LakeError(
-                f"{failure}: there is no bucket {bucket}.",
-                "Create the bucket, or set lake.root to another: titler doctor",
+                f"{failure}: the bucket {bucket} does not exist.",
+                "Create the bucket, or set lake.root to an existing bucket. Then check: titler doctor",
             )
         if "Credentials" in kind or "DefaultCredentialsError" in kind:
             return LakeError(f"{failure}: {reason}.", _CREDENTIALS_HINTS.get(protocol, CHECK_HINT))
         if isinstance(error, PermissionError) or "Forbidden" in reason:
             return LakeError(
-                f"{failure}: the store refuses access: {reason}.",
-                f"Allow this identity to list the bucket {bucket} and to read, write and delete in it; "
-                "then: titler doctor",
+                f"{failure}: the object store refuses access: {reason}.",
+                f"Permit these credentials to list the bucket {bucket} and to read, write and delete its "
+                "objects. Then check: titler doctor",
             )
         if isinstance(error, ConnectionError) or any(
             word in kind for word in ("Connect", "Timeout", "Endpoint")
         ):
             return LakeError(
-                f"{failure}: the store does not answer: {reason}.", "Run the same command again when it does."
+                f"{failure}: the object store does not answer: {reason}.",
+                "Run the same command again later. To check the connection: titler doctor",
             )
         return LakeError(f"{failure}: {kind}: {reason}.", CHECK_HINT)
 
 
 def _written_at(info: Mapping[str, Any]) -> datetime:
-    """When an object was written, from fsspec's information about it: S3's, Google's or fsspec's own
-    memory's."""
+    """Returns the time at which an object was written, from what fsspec reports about the object. The key
+    depends on the object store: S3, Google Cloud Storage, or fsspec's file system in memory."""
     value = info.get("LastModified") or info.get("updated") or info.get("created")
     time = datetime.fromisoformat(value) if isinstance(value, str) else value
     if not isinstance(time, datetime):
-        return datetime.max.replace(tzinfo=UTC)  # unknown: treat it as new, so that it is never swept
+        return datetime.max.replace(tzinfo=UTC)  # unknown time: counts as new, so it is never removed
     return time if time.tzinfo else time.replace(tzinfo=UTC)

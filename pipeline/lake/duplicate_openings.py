@@ -1,7 +1,7 @@
-"""Which issue wins if one was opened twice: the earliest `opened` event, in whichever day it is.
+"""Finds issues that have an `opened` event in more than one source day. Only the earliest event counts.
 
-Within a day, `sql/extract_issues.sql` keeps one row per issue. Across days, the later rows are superseded: a
-plan lists them, and every stage skips them.
+Within a day, `sql/extract_issues.sql` keeps one row per issue. If several days have a row of the same issue,
+the plan of a model or a release lists the later rows as superseded, and every stage skips them.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from pipeline.lake.batches import Lake
 
 
 def duplicate_openings(lake: Lake, days: Sequence[tuple[str, str]]) -> dict[str, list[int]]:
-    """Per day, the ids of issues whose earliest `opened` event is in another of the days.
+    """Returns, per day, the sorted ids of the issues to skip, because their earliest `opened` event is in
+    another of these days. Days without such an issue are left out.
 
-    `days` are (day, folder of its batch of issues). The earliest event is the one with the smallest time,
-    then the smallest event id.
+    `days` are pairs: the day, and the folder of its batch of issues_v1. Of two events at the same time, the
+    one with the smaller event id counts as earlier. Raises LakeError if a batch is missing or damaged.
     """
     columns = ["issue_id", "created_at", "event_id"]
     tables = []

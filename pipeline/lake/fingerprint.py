@@ -1,5 +1,4 @@
-"""What makes two runs of a stage the same: a fingerprint of the inputs and parameters, and a digest of the
-content."""
+"""The two hashes of a batch: the key of its inputs and parameters, and the digest of its content."""
 
 from __future__ import annotations
 
@@ -12,17 +11,18 @@ from typing import Any
 def fingerprint(
     table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]
 ) -> str:
-    """The key of a batch, 32 hex digits: equal for runs with equal inputs and parameters.
+    """Returns the key of a batch, 32 hexadecimal digits. Equal inputs and parameters give equal keys.
 
-    `inputs` are the digests of the batches that the stage reads. A stage whose key already has a batch
-    returns that batch and does nothing.
+    `inputs` are the digests of the batches that the stage reads; their order matters. If a batch with the key
+    exists already, the stage returns that batch instead of making it again.
     """
     made_of = json.dumps([table, dict(partition), list(inputs), dict(parameters)], sort_keys=True)
     return hashlib.sha256(made_of.encode()).hexdigest()[:32]
 
 
 def content_digest(table: str, partition: Mapping[str, str], file_digests: Mapping[str, str]) -> str:
-    """The SHA-256 that stands for a batch's content: equal for equal files, whenever they were written.
+    """Returns the digest of a batch's content, 64 hexadecimal digits. Equal files give equal digests,
+    whenever they were written.
 
     `file_digests` maps the name of each file to its SHA-256.
     """

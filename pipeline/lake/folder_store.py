@@ -1,4 +1,4 @@
-"""A lake in a folder of this machine."""
+"""The storage of a lake in a local folder."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from pipeline.lake.store import CHECK_HINT, FREE_SPACE_HINT, UNFINISHED
 
 
 class FolderStore:
-    """A `Store` in a folder. A file is written in the folder UNFINISHED and then renamed into place."""
+    """A `Store` in a local folder. A file is first written in the subfolder UNFINISHED and then renamed into
+    place."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def put(self, path: str, data: bytes) -> None:
         target, unfinished = self.folder / path, self.folder / UNFINISHED / uuid.uuid4().hex
-        with _writing(target):
+        with _translated_errors(target, "written"):
             target.parent.mkdir(parents=True, exist_ok=True)
             unfinished.parent.mkdir(exist_ok=True)
             try:
@@ -37,10 +38,10 @@ class FolderStore:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise _unreadable(self.folder / path, error) from error
+            raise _lake_error(self.folder / path, "read", error, CHECK_HINT) from error
 
     def delete(self, path: str) -> None:
-        with _writing(self.folder / path):
+        with _translated_errors(self.folder / path, "deleted"):
             (self.folder / path).unlink(missing_ok=True)
 
     def names(self, folder: str) -> list[str]:
@@ -49,10 +50,11 @@ class FolderStore:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise _unreadable(self.folder / folder, error) from error
+            raise _lake_error(self.folder / folder, "listed", error, CHECK_HINT) from error
 
     def modified(self, folder: str) -> datetime | None:
-        """When the newest file was written. For a folder without files, when the folder was created."""
+        """Returns the time at which the newest file in a folder was written, or None if the folder does not
+        exist. For a folder without files, returns the time at which the folder itself was changed."""
         top = self.folder / folder
         files = [path for path in ([top] if top.is_file() else top.rglob("*")) if path.is_file()]
         times = [path.stat().st_mtime for path in files]
@@ -61,18 +63,20 @@ class FolderStore:
         return datetime.fromtimestamp(max(times), UTC) if times else None
 
     def delete_folder(self, folder: str) -> None:
-        with _writing(self.folder / folder):
+        with _translated_errors(self.folder / folder, "deleted"):
             if (self.folder / folder).exists():
                 shutil.rmtree(self.folder / folder)
 
 
-def _unreadable(path: Path, error: OSError) -> LakeError:
-    return LakeError(f"{path} cannot be read: {error.strerror or error}.", CHECK_HINT)
+def _lake_error(path: Path, action: str, error: OSError, hint: str) -> LakeError:
+    """Returns a LakeError that says why the file or folder at `path` cannot be read, listed, written or
+    deleted (`action`)."""
+    return LakeError(f"{path} cannot be {action}: {error.strerror or error}.", hint)
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _translated_errors(path: Path, action: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise LakeError(f"{path} cannot be written: {error.strerror or error}.", FREE_SPACE_HINT) from error
+        raise _lake_error(path, action, error, FREE_SPACE_HINT) from error

@@ -1,4 +1,4 @@
-"""Arrow columns of equally long lists, as NumPy matrices and back."""
+"""Converts NumPy matrices to Arrow columns of equally long lists, and back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 
 def list_column(matrix: npt.NDArray[Any]) -> pa.ListArray:
-    """An (n, length) array as a column of n lists."""
+    """Returns a matrix of shape (n, length) as an Arrow column of n lists, one per row."""
     rows, length = matrix.shape
     return pa.ListArray.from_arrays(
         pa.array(np.arange(rows + 1, dtype=np.int32) * length), pa.array(matrix.reshape(-1))
@@ -18,6 +18,6 @@ def list_column(matrix: npt.NDArray[Any]) -> pa.ListArray:
 
 
 def list_matrix(column: pa.ChunkedArray, length: int) -> npt.NDArray[Any]:
-    """A column of n lists of `length` numbers as an (n, length) array."""
+    """Returns an Arrow column of n lists, each of `length` numbers, as a matrix of shape (n, length)."""
     values = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
     return np.concatenate(values).reshape(-1, length) if values else np.zeros((0, length), dtype=np.int32)

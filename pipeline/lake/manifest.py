@@ -1,4 +1,4 @@
-"""The manifest of a batch: its files, what it was made from, and its figures."""
+"""The manifest of a batch: the batch's files, inputs, parameters and figures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class File:
-    """One file of a batch. `rows` is 0 if the file is not a table."""
+    """The manifest entry of one file of a batch. `rows` is 0 if the file is not a table."""
 
     name: str
     rows: int
@@ -25,9 +25,10 @@ class File:
 class Manifest:
     """A finished batch, as its `manifest.json` describes it.
 
-    `inputs` are the digests of the batches it was made from. `key` is the fingerprint of inputs, parameters
-    and table version; `digest` is the digest of the content (`pipeline/lake/fingerprint.py`). `figures` are
-    counts and measurements that later stages and reports read without opening the files.
+    `inputs` are the digests of the batches from which this batch was made. `key` is the fingerprint of table,
+    partition, inputs and parameters; `digest` is the digest of the content (see
+    `pipeline/lake/fingerprint.py`). `rows` is the total number of rows. `figures` are counts and measurements
+    that later stages and reports read without opening the batch's files.
     """
 
     table: str
@@ -44,21 +45,23 @@ class Manifest:
 
     @property
     def folder(self) -> str:
-        """The batch's folder, relative to the root of the lake."""
+        """The path of the batch's folder, relative to the root of the lake."""
         return posixpath.join(partition_folder(self.table, self.partition), self.batch_id)
 
     @property
     def day(self) -> str:
-        """The source day of the batch. A batch made from a user's file has the file's identifier instead."""
+        """The source day of the batch (YYYY-MM-DD). For a batch made from a user's file, the identifier of
+        that file. Raises KeyError if the partition has neither."""
         return self.partition.get("day") or self.partition["file"]
 
     def to_json(self) -> str:
-        """The text of `manifest.json`."""
+        """Returns the text of `manifest.json`."""
         return json.dumps(asdict(self), indent=1, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
-        """The manifest in `text`. Raises ValueError, TypeError or KeyError if it is not one."""
+        """Reads a manifest from the text that `to_json` returned. Raises ValueError, TypeError or KeyError
+        for any other text."""
         values = json.loads(text)
         values["files"] = tuple(File(**file) for file in values["files"])
         values["inputs"] = tuple(values["inputs"])
@@ -66,5 +69,6 @@ class Manifest:
 
 
 def partition_folder(table: str, partition: Mapping[str, str]) -> str:
-    """The folder of a partition, relative to the root of the lake: issues_v1/day=2015-01-01."""
+    """Returns the path of a partition's folder, relative to the root of the lake, such as
+    issues_v1/day=2015-01-01."""
     return posixpath.join(table, *(f"{name}={value}" for name, value in partition.items()))

@@ -1,8 +1,8 @@
-"""What a model or a release is made of: the batches that were pinned when it was opened, and those its stages
-added.
+"""Models and releases in the lake: which batches belong to them.
 
-`titler vocab` opens a model and `titler plan` opens a release. Both pin the batch of every day. Every later
-stage reads only pinned batches, so a backfill or a promotion that happens in between changes nothing.
+`titler vocab` creates a model, and `titler plan` creates a release. Both write a plan, which records (pins)
+the current batches of every day. Later stages read only pinned batches. Therefore a backfill or a promotion
+in the meantime does not change a model or a release. Each stage adds the batches that it makes: the members.
 
     ROOT/models/MODEL/plan.json, members/TABLE.json
     ROOT/releases/RELEASE/plan.json, members/TABLE.json
@@ -54,21 +54,23 @@ MADE_BY: Mapping[str, str] = MappingProxyType(
         SIMILAR_ISSUES.name: "index",
     }
 )
-"""The verb that adds the batches of a table to a model or a release."""
+"""For each table: the verb that adds the table's batches to a model or a release."""
 LATEST_LISTED = 5
+"""The number of existing names that an error about an unknown name lists."""
 
 
 def new_id() -> str:
-    """A name for a new model or release: the current time, 20150104T031200Z."""
+    """Returns a name for a new model or release: the current UTC time, such as 20150104T031200Z."""
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 @dataclass(frozen=True)
 class PinnedDay:
-    """A source day: the folders of its pinned batches, and their content digests.
+    """A source day in a plan: the folders of its pinned batches of issues, tokens and source health, and the
+    digests of their content.
 
-    A model that learns from a user's file has one "day", named by the file's identifier and without source
-    health.
+    A model that learns from a user's file has a single `PinnedDay`. Its `day` is the file's identifier, and
+    it has no source health.
     """
 
     day: str
@@ -81,16 +83,16 @@ class PinnedDay:
 
     @property
     def content(self) -> tuple[str, ...]:
-        """Equal for equal content, whichever batches hold it."""
+        """The day and its digests: equal for two pinned days whose batches have the same content."""
         return self.day, self.issues_digest, self.tokens_digest, self.health_digest
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What was pinned when a model or a release was opened.
+    """What was recorded when a model or a release was created. A plan never changes.
 
-    `superseded` lists, per day, the issues to skip because their earliest `opened` event is in another pinned
-    day.
+    `superseded` lists, per day, the ids of the issues to skip, because their earliest `opened` event is in
+    another pinned day. `facts` are further values to record, such as settings or the release's model.
     """
 
     days: tuple[PinnedDay, ...]
@@ -99,13 +101,16 @@ class Plan:
     opened_at: str
 
     def keep_mask(self, day: str, issue_ids: Any) -> Any:
-        """A boolean array like `issue_ids`: True for the issues of `day` that are not superseded."""
+        """Returns a boolean array of the same length as `issue_ids`: True for the issues of `day` that are
+        not superseded."""
         return ~np.isin(issue_ids, np.asarray(self.superseded.get(day, []), dtype=np.int64))
 
 
 class Notes:
-    """Small JSON values beside the plan of a model or a release, by name. A note that was never set is
-    None."""
+    """Small JSON values that belong to a model or a release, by name, such as its evaluation.
+
+    Each is stored in a file NAME.json beside the plan. A note that was never set is None.
+    """
 
     def __init__(self, pinned: Pinned) -> None:
         self._pinned = pinned
@@ -118,9 +123,10 @@ class Notes:
 
 
 class Members(Mapping[str, Sequence[Manifest]]):
-    """The batches that belong to a model or a release, by table name. Each table is read once and remembered.
+    """The batches that belong to a model or a release, as manifests by table name.
 
-    Releases that are opened with the same `manifests` share them, so that each is read once.
+    Each table is read from the lake once. `manifests` holds the manifests that were already read, by folder.
+    Several releases can share it, so that each manifest is read only once.
     """
 
     def __init__(self, pinned: Pinned, manifests: dict[str, Manifest]) -> None:
@@ -129,14 +135,19 @@ class Members(Mapping[str, Sequence[Manifest]]):
         self._manifests: dict[str, Sequence[Manifest]] = {}
 
     def __getitem__(self, table: str) -> Sequence[Manifest]:
-        """One manifest per day or file. Raises UsageError, naming the verb to run, if the table has no
-        batches yet."""
+        """Returns the manifests of a table's batches, one per day. A user's file counts as one day, and the
+        tables `vocabulary`, `predictor` and `index` have one batch in all.
+
+        Raises UsageError if the model or release does not exist, or has no batches of the table yet; the
+        error names the verb to run.
+        """
         if table not in self._manifests:
             folders = self._pinned.lake.get_json(self._file(table))
             if folders is None:
                 self._pinned.require_open()
                 raise UsageError(
-                    f"{self._pinned.name} has no {table} yet.", f"Run first: {self._command(table)}"
+                    f"{self._pinned.noun.capitalize()} {self._pinned.name} has no {table} yet.",
+                    f"Run first: {self._command(table)}",
                 )
             for folder in folders:
                 if folder not in self._by_folder:
@@ -154,11 +165,12 @@ class Members(Mapping[str, Sequence[Manifest]]):
         return sum(1 for _ in self)
 
     def folders(self, table: str) -> list[str]:
-        """The folders of a table's batches; empty if its stage has not run. Reads no manifest."""
+        """Returns the folders of a table's batches without reading their manifests. Returns an empty list if
+        the stage that makes them has not run."""
         return list(self._pinned.lake.get_json(self._file(table)) or [])
 
     def put(self, table: str, manifests: Iterable[Manifest]) -> None:
-        """Records the batches of a table, replacing those recorded before."""
+        """Records which batches of a table belong to the model or release. Replaces an earlier record."""
         self._manifests[table] = list(manifests)
         folders = [manifest.folder for manifest in self._manifests[table]]
         self._pinned.lake.put_json(self._file(table), folders)
@@ -174,10 +186,10 @@ class Members(Mapping[str, Sequence[Manifest]]):
 
 
 class Pinned:
-    """A model or a release in the lake: its plan, and the batches that belong to it.
+    """A model or a release in the lake, which need not exist yet: its plan, its members and its notes.
 
-    `plan` and `members` are read when they are first used and remembered; `notes` are read every time.
-    `manifests` are those that were read already, by folder.
+    `plan` and `members` are read from the lake on first use and then kept; `notes` are read every time. For
+    `manifests`, see `Members`. Raises UsageError if the name is not valid.
     """
 
     def __init__(
@@ -185,9 +197,9 @@ class Pinned:
     ) -> None:
         if not NAME.fullmatch(name):
             raise UsageError(
-                f"{name!r} is not a valid {kind.removesuffix('s')} name: "
-                "use letters, digits, '_', '.' and '-' only.",
-                f"For example {new_id()}.",
+                f"{name!r} is not a valid {kind.removesuffix('s')} name. A name has 1 to 100 letters, "
+                "digits, '_', '.' and '-', and starts with a letter or a digit.",
+                f"Choose another name, for example {new_id()}.",
             )
         self.lake = lake
         self.kind = kind
@@ -195,12 +207,18 @@ class Pinned:
         self.members = Members(self, {} if manifests is None else manifests)
         self.notes = Notes(self)
 
+    @property
+    def noun(self) -> str:
+        """What this is: "model" or "release"."""
+        return self.kind.removesuffix("s")
+
     def file(self, name: str) -> str:
-        """The path of one of its files, relative to the root of the lake."""
+        """Returns the path of a file of this model or release, relative to the root of the lake."""
         return posixpath.join(self.kind, self.name, name)
 
     def open(self, days: Sequence[PinnedDay], facts: dict[str, Any]) -> Plan:
-        """Writes the plan; a plan that exists already stays as it is."""
+        """Creates the model or release by writing its plan; returns the plan. If the plan exists already, it
+        is returned unchanged, and the arguments are ignored."""
         if not self.is_open():
             opened_at = datetime.now(UTC).isoformat(timespec="seconds")
             plan = Plan(
@@ -213,23 +231,25 @@ class Pinned:
         return self.plan
 
     def is_open(self) -> bool:
-        """Whether it has a plan."""
+        """Returns whether the model or release exists, that is, whether it has a plan."""
         return self.lake.get(self.file("plan.json")) is not None
 
     def require_open(self) -> None:
-        """Raises UsageError if there is no model or release of this name."""
+        """Raises UsageError if the model or release does not exist."""
         if not self.is_open():
             raise self._unknown()
 
     def _unknown(self) -> UsageError:
-        kind = self.kind.removesuffix("s")
         latest = ", ".join(pinned_names(self.lake, self.kind)[-LATEST_LISTED:]) or "none"
-        opener = "titler vocab MODEL" if self.kind == "models" else "titler plan --release RELEASE"
-        return UsageError(f"No {kind} is named {self.name} (latest: {latest}).", f"Open it first: {opener}")
+        command = "titler vocab" if self.kind == "models" else "titler plan --release"
+        return UsageError(
+            f"No {self.noun} is named {self.name} (latest {self.kind}: {latest}).",
+            f"Use the name of an existing {self.noun}, or create this one: {command} {self.name}",
+        )
 
     @cached_property
     def plan(self) -> Plan:
-        """The plan. Raises UsageError if there is none under this name."""
+        """The plan. Raises UsageError if the model or release does not exist."""
         values = self.lake.get_json(self.file("plan.json"))
         if values is None:
             raise self._unknown()
@@ -237,56 +257,66 @@ class Pinned:
         return Plan(days=days, **values)
 
     def issues(self, day: PinnedDay) -> Manifest:
-        """The pinned batch of issues of a day."""
+        """Returns the pinned batch of issues_v1 of a day. Raises LakeError if its manifest is missing or
+        damaged."""
         return self.lake.manifest(day.issues)
 
     def tokens(self, day: PinnedDay) -> Manifest:
-        """The pinned batch of tokens of a day."""
+        """Returns the pinned batch of tokens_v1 of a day. Raises LakeError if its manifest is missing or
+        damaged."""
         return self.lake.manifest(day.tokens)
 
     def scratch_folder(self, name: str) -> Path:
-        """A local folder for interruptible work on it, such as a training's checkpoint."""
+        """Creates and returns a local folder for work that can be resumed, such as the checkpoint of a
+        training. Raises LakeError if the folder cannot be created."""
         return self.lake.scratch(self.file(name))
 
     def delete(self, first: str = "") -> None:
-        """Deletes it. The batches stay. The note `first` is deleted before everything else."""
+        """Deletes the model or release, but not its batches. If `first` is given, the note of this name is
+        deleted before everything else."""
         if first:
             self.lake.delete(self.file(f"{first}.json"))
         self.lake.delete_folder(posixpath.join(self.kind, self.name))
 
 
 def pinned_names(lake: Lake, kind: Kind) -> list[str]:
-    """The names of all models or releases that were opened, sorted."""
+    """Returns the names of all models or of all releases, sorted."""
     return [name for name in lake.names(kind) if not name.endswith(".json")]
 
 
 def pin_days(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
-    """The current batches of these days. Raises UsageError for a day that was not extracted and cleaned."""
+    """Returns the current batches of these days (YYYY-MM-DD), in the same order. Raises UsageError for a day
+    that was not extracted, was not judged, or was not cleaned since it was last extracted."""
     pinned = []
     for day in days:
         issues = lake.current(ISSUES.name, {"day": day})
         tokens = lake.current(TOKENS.name, {"day": day})
         health = lake.current(SOURCE_HEALTH.name, {"day": day})
         if issues is None or health is None or issues.digest not in health.inputs:
-            missing = "issues" if issues is None else "verdict"
-            raise UsageError(f"{day} has no current {missing}.", f"Run first: titler extract --day {day}")
+            unfinished = "has no verdict yet: its last extraction did not finish"
+            problem = "was not extracted" if issues is None else unfinished
+            raise UsageError(f"Day {day} {problem}.", f"Run first: titler extract --day {day}")
         if tokens is None or issues.digest not in tokens.inputs:
-            raise UsageError(f"{day} has no current tokens.", f"Run first: titler clean --day {day}")
+            raise UsageError(
+                f"Day {day} was not cleaned since it was last extracted.",
+                f"Run first: titler clean --day {day}",
+            )
         digests = (issues.digest, tokens.digest, health.digest)
         pinned.append(PinnedDay(day, issues.folder, tokens.folder, health.folder, *digests))
     return pinned
 
 
 def cleaned_days(lake: Lake, first: str | None, last: str | None) -> list[str]:
-    """The cleaned days within [first, last]. Raises UsageError if there is none, or if first comes after
-    last."""
+    """Returns the days (YYYY-MM-DD) from `first` to `last`, both included, that have tokens; None means no
+    bound. Raises UsageError if there is no such day, or if `first` comes after `last`."""
     if first and last and first > last:
         raise UsageError(f"--from {first} comes after --to {last}.", f"Swap them: --from {last} --to {first}")
     days = [day for day in lake.days(TOKENS.name) if (first or "") <= day <= (last or "9999")]
     if not days:
         span = f"{f' from {first}' if first else ''}{f' to {last}' if last else ''}"
+        options = f"--from {first or last or '2015-01-01'} --to {last or first or '2015-01-01'}"
         raise UsageError(
             f"The lake {lake.root} has no cleaned days{span}.",
-            "Ingest some first: titler run --from 2015-01-01 --to 2015-01-01",
+            f"Extract and clean days first: titler extract {options}; titler clean {options}",
         )
     return days

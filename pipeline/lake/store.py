@@ -1,9 +1,11 @@
-"""What a lake needs from its storage, whatever that is.
+"""The interface between a lake and its storage: a local folder or a bucket. Both hold objects (files).
 
-The lake relies on single objects only: an object is replaced as a whole, in one step, and every later read
-returns the new content. Buckets guarantee this; a folder achieves it by writing to another name and
-renaming. No object of a bucket is ever renamed or copied. A listing only shows what there is to look at or
-to sweep: if it lacks the newest objects, work is left for the next time and nothing breaks.
+The lake needs one guarantee: an object is replaced as a whole, in one step, and every later read returns the
+new content. Buckets give this guarantee. In a folder, an object is written under another name and then
+renamed. No object of a bucket is ever renamed or copied.
+
+Listings may lack the newest objects. They are only used to find work, such as days to show or old batches to
+remove. An object that is not listed yet is handled by a later command.
 """
 
 from __future__ import annotations
@@ -13,17 +15,18 @@ from pathlib import Path
 from typing import Protocol
 
 UNFINISHED = ".aside"
-"""The folder in which a file is written before it is renamed into place. Readers never list it."""
-FREE_SPACE_HINT = "Free disk space or grant permissions there, then run the same command again."
-CHECK_HINT = "Check lake.root: titler doctor"
+"""The subfolder in which a file is written before it is renamed into place. Readers never list it."""
+FREE_SPACE_HINT = "Free disk space or fix the permissions, then run the same command again."
+CHECK_HINT = "Check the lake and the setting lake.root: titler doctor"
 
 
 class Store(Protocol):
-    """What a lake needs from its storage. Paths are relative to the root. Every failure is a LakeError."""
+    """The storage of a lake. All paths are relative to the root. Every method raises LakeError if the storage
+    fails."""
 
     @property
     def folder(self) -> Path | None:
-        """The folder on this machine, or None for a bucket."""
+        """The local folder that holds the lake, or None for a bucket."""
         ...
 
     def put(self, path: str, data: bytes) -> None:
@@ -31,21 +34,23 @@ class Store(Protocol):
         ...
 
     def get(self, path: str) -> bytes | None:
-        """The content of an object, or None if there is no such object."""
+        """Returns the content of an object, or None if the object does not exist."""
         ...
 
     def delete(self, path: str) -> None:
-        """Deletes one object if it exists, without a listing."""
+        """Deletes one object, without listing its folder. Does nothing if the object does not exist."""
         ...
 
     def names(self, folder: str) -> list[str]:
-        """The sorted names that a listing of a folder shows; empty if there is no folder."""
+        """Returns the sorted names of the listed objects and folders directly in a folder; an empty list if
+        the folder does not exist."""
         ...
 
     def modified(self, folder: str) -> datetime | None:
-        """When the newest listed object of a folder was written, or None if none is listed."""
+        """Returns the UTC time at which the newest listed object of a folder was written, or None if no
+        object is listed."""
         ...
 
     def delete_folder(self, folder: str) -> None:
-        """Deletes the listed objects of a folder."""
+        """Deletes the listed objects of a folder. Does nothing if the folder does not exist."""
         ...

@@ -1,5 +1,5 @@
-"""Opens the storage of a lake: a local folder, or a bucket of S3, Google Cloud Storage or anything else
-fsspec opens."""
+"""Opens the storage of a lake: a local folder, or a bucket of S3, of Google Cloud Storage or of another
+object store that the library fsspec supports."""
 
 from __future__ import annotations
 
@@ -13,33 +13,34 @@ from pipeline.lake.bucket_store import BucketStore
 from pipeline.lake.folder_store import FolderStore
 from pipeline.lake.store import CHECK_HINT, Store
 
-# A cached listing would hide objects that other processes wrote.
+# A cached listing would hide objects that other processes have written since.
 _OPTIONS = {"use_listings_cache": False}
-# One request per read. With more, s3fs asks for an object's size first and searches a listing if it does not
-# exist.
+# Makes s3fs read an object with one request. Otherwise, s3fs first asks for the object's size, and searches a
+# listing if the object does not exist.
 _S3_OPTIONS = {"max_concurrency": 1}
 
 
 def open_store(root: str) -> Store:
-    """The store at an absolute path or a bucket's address. Raises LakeError if nothing can open the
-    address."""
+    """Returns the store at an absolute path or a bucket's address. Raises LakeError if fsspec does not
+    support the address."""
     try:
         protocol = root.partition("://")[0]
         options = {**_OPTIONS, **(_S3_OPTIONS if protocol in ("s3", "s3a") else {})}
         filesystem, base = fsspec.core.url_to_fs(root, **options)
     except (ValueError, ImportError) as error:
-        hint = "Set lake.root to a folder, s3://BUCKET/... or gs://BUCKET/..."
-        raise LakeError(f"{root} is neither a folder nor a bucket: {error}", hint) from None
+        hint = "Set lake.root to a folder, s3://BUCKET/... or gs://BUCKET/... Then check: titler doctor"
+        message = f"The lake {root} is neither a folder nor a bucket that Titler can open: {error}"
+        raise LakeError(message, hint) from None
     if isinstance(filesystem, LocalFileSystem):
         return FolderStore(Path(base))
     return BucketStore(root, filesystem, base)
 
 
 def read(address: str) -> bytes:
-    """The object at an address, or the file at a path. Raises LakeError if it does not exist or cannot be
-    read."""
+    """Returns the content of the object at an address, or of the file at a path. Raises LakeError if there is
+    none or if it cannot be read."""
     folder, _, name = address.rpartition("/")
     data = open_store(folder or "/").get(name)
     if data is None:
-        raise LakeError(f"{address} does not exist.", CHECK_HINT)
+        raise LakeError(f"The lake's file {address} does not exist.", CHECK_HINT)
     return data

@@ -1,4 +1,4 @@
-"""Removes batches that nothing refers to any more."""
+"""Removes batches that no model, release or partition uses any more, and files of killed processes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def sweep_batches(
     *,
     keep_current_of: Collection[str],
 ) -> int:
-    """Removes the batches of `tables` that nothing refers to; returns how many.
+    """Removes the batches of `tables` that are not used any more; returns the number of removed batches.
 
-    `referenced` are folders of batches to keep. Also kept are batches whose newest file is younger than
-    `older_than`, since a stage may still be writing them, and, in the partitions by day of `keep_current_of`,
-    the current batch.
+    These batches are kept: those whose folders are in `referenced`; those whose newest file is younger than
+    `older_than`, because a stage may still be writing them; and the current batch of each day, for the tables
+    in `keep_current_of`. Raises LakeError if the storage fails.
     """
     removed = 0
     for table in tables:
@@ -36,21 +36,23 @@ def sweep_batches(
 
 
 def sweep_unfinished_files(lake: Lake, older_than: timedelta, now: datetime) -> None:
-    """Removes files that a killed process left before they were renamed into place."""
+    """Removes files of the folder UNFINISHED that are older than `older_than`. A process leaves such a file
+    behind if it is killed before it has renamed the file into place."""
     for name in lake.names(UNFINISHED):
         if _is_older(lake, f"{UNFINISHED}/{name}", older_than, now):
             lake.delete(f"{UNFINISHED}/{name}")
 
 
 def _is_older(lake: Lake, path: str, age: timedelta, now: datetime) -> bool:
-    """Whether the newest file below a path is older than `age`. A path without any listed file may be in use:
-    False."""
+    """Returns whether the newest file below a path is older than `age`. Returns False if no file is listed,
+    because a process may be writing the first one."""
     modified = lake.modified(path)
     return modified is not None and now - modified >= age
 
 
 def _partitions(lake: Lake, folder: str) -> Iterator[str]:
-    """The folders of a table's partitions: the innermost of those that are named KEY=VALUE."""
+    """Yields the folders of a table's partitions: the innermost folders whose names have the form
+    KEY=VALUE."""
     inner = [name for name in lake.names(folder) if "=" in name]
     if not inner and "=" in folder:
         yield folder
@@ -76,7 +78,7 @@ def _sweep_partition(
             continue
         if _is_older(lake, folder, older_than, now):
             removed.add(name)
-    # Pointers go first: none may lead to a batch that is half removed.
+    # Pointers are deleted first, so that none names a batch of which only some files are left.
     for key in lake.names(f"{partition}/{KEYS}"):
         target = lake.get_json(f"{partition}/{KEYS}/{key}")
         if target and target["batch_id"] in removed:

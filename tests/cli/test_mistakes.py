@@ -284,11 +284,30 @@ def test_a_truncated_table_is_named_and_a_repeated_extract_and_clean_mend_it(
     refused(
         done,
         1,
-        f"{manifest.folder}/part-00000.parquet is ",
-        "with another digest; its manifest says",
-        "Delete ",
+        f"{manifest.folder}/part-00000.parquet is damaged: it has ",
+        " in the batch's manifest",
+        "Delete the folder ",
     )
     assert titler(copied, "extract", "--day", "2024-01-01", "--again", hours=hours).returncode == 0
+    assert titler(copied, "clean", "--day", "2024-01-01", hours=hours).returncode == 0
+
+
+def test_a_batch_with_a_damaged_manifest_is_replaced_as_the_error_says(copied: Path, hours: Path) -> None:
+    manifest = Lake(str(copied)).current(ISSUES.name, {"day": "2024-01-01"})
+    assert manifest is not None
+    cut(copied, manifest, "manifest.json")
+    done = titler(copied, "extract", "--day", "2024-01-01", hours=hours)
+    pointer = "issues_v1/day=2024-01-01/current.json"
+    refused(
+        done,
+        1,
+        "manifest.json is damaged: it is not the manifest of a batch",
+        f"Delete the folder {copied}/{manifest.folder} and the file {copied}/{pointer}, "
+        "then run `titler extract --day 2024-01-01`.",
+    )
+    shutil.rmtree(copied / manifest.folder)
+    (copied / pointer).unlink()
+    assert titler(copied, "extract", "--day", "2024-01-01", hours=hours).returncode == 0
     assert titler(copied, "clean", "--day", "2024-01-01", hours=hours).returncode == 0
 
 
@@ -298,10 +317,10 @@ def test_a_truncated_index_is_named(copied: Path, name: str) -> None:
     refused(
         titler(copied, "similar", "the parser crashes"),
         1,
-        f"/{name} is ",
-        " bytes",
-        "its manifest says",
-        "Delete ",
+        f"/{name} is damaged: it has ",
+        " bytes, and ",
+        " in the batch's manifest",
+        "Delete the folder ",
     )
 
 
@@ -311,7 +330,12 @@ def test_a_vocabulary_that_does_not_fit_the_model_is_refused(copied: Path) -> No
     path = copied / manifest.folder / "body_vocabulary.json"
     whole = json.loads(path.read_text())
     path.write_text(json.dumps({**whole, "merges": whole["merges"][:-1]}, indent=0))
-    refused(titler(copied, "title", "the parser crashes"), 1, "body_vocabulary.json is ", "its manifest says")
+    refused(
+        titler(copied, "title", "the parser crashes"),
+        1,
+        "body_vocabulary.json is damaged: it has ",
+        " in the batch's manifest",
+    )
 
 
 # What is beneath

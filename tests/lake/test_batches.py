@@ -1,6 +1,6 @@
-"""Batches: a draft is invisible until it is committed, and a committed batch never changes.
+"""Batches: readers see no draft before its commit, and a committed batch never changes.
 
-The tests run on a folder, on S3 and on Google Cloud Storage.
+Tests with the fixture `lake` run on a folder, on an S3 server and on a server of Google Cloud Storage's API.
 """
 
 import pickle
@@ -21,13 +21,13 @@ ROWS = pa.table(
 
 
 def draft_tokens(lake: Lake, rows: pa.Table = ROWS, inputs: tuple[str, ...] = ("abc",)) -> Draft:
-    """A draft of a day's tokens with one file."""
+    """Returns a draft of a day's tokens_v1, with `rows` in one file."""
     draft = lake.draft(TOKENS.name, DAY, inputs, {"engine": "titler"})
     draft.write_table("part-00000.parquet", rows, TOKENS)
     return draft
 
 
-def test_a_committed_batch_is_current_and_reads_back(lake):
+def test_a_committed_batch_becomes_current_and_contains_the_rows_that_were_written(lake):
     manifest = draft_tokens(lake).commit()
     assert lake.current(TOKENS.name, DAY) == manifest
     assert lake.read(manifest, TOKENS).to_pylist() == [
@@ -35,7 +35,7 @@ def test_a_committed_batch_is_current_and_reads_back(lake):
     ]
 
 
-def test_a_draft_is_invisible(lake):
+def test_readers_do_not_see_a_draft(lake):
     draft = draft_tokens(lake)
     assert lake.current(TOKENS.name, DAY) is None
     assert lake.find(TOKENS.name, DAY, ("abc",), {"engine": "titler"}) is None
@@ -43,7 +43,7 @@ def test_a_draft_is_invisible(lake):
         lake.manifest(draft.folder)
 
 
-def test_find_needs_the_same_inputs_and_the_same_parameters(lake):
+def test_a_batch_is_found_only_by_the_same_inputs_and_the_same_parameters(lake):
     manifest = draft_tokens(lake).commit()
     assert lake.find(TOKENS.name, DAY, ("abc",), {"engine": "titler"}) == manifest
     assert lake.find(TOKENS.name, DAY, ("other",), {"engine": "titler"}) is None
@@ -71,20 +71,41 @@ def test_the_digest_depends_only_on_the_content(lake):
     assert draft_tokens(lake, ROWS.slice(0, 0)).commit().digest != one.digest
 
 
-def test_a_truncated_file_is_refused(lake):
+def test_the_error_about_a_truncated_file_says_both_sizes_and_how_to_write_the_batch_again(lake):
     manifest = draft_tokens(lake).commit()
     part = f"{manifest.folder}/part-00000.parquet"
     lake.put(part, lake.get(part)[:-10])
-    with pytest.raises(
-        LakeError, match=r"part-00000.parquet is \d+ bytes with another digest; its manifest says \d+ bytes"
-    ):
+    size = manifest.files[0].bytes
+    with pytest.raises(LakeError) as raised:
+        lake.read(manifest, TOKENS)
+    assert str(raised.value) == (
+        f"The file {lake.path(part)} is damaged: it has {size - 10:,} bytes, and {size:,} in the batch's "
+        f"manifest.\nDelete the folder {lake.path(manifest.folder)} and the file "
+        f"{lake.path('tokens_v1/day=2015-01-01/current.json')}, then run `titler clean --day 2015-01-01`. "
+        "If a model or a release used this batch, create another one: `titler vocab` or `titler plan`."
+    )
+
+
+def test_a_changed_file_of_the_same_size_is_refused(lake):
+    manifest = draft_tokens(lake).commit()
+    lake.put(f"{manifest.folder}/part-00000.parquet", bytes(manifest.files[0].bytes))
+    with pytest.raises(LakeError, match=r"part-00000.parquet is damaged: its SHA-256 is not the one in"):
         lake.read(manifest, TOKENS)
 
 
-def test_a_missing_file_is_named(lake):
+def test_a_batch_of_a_model_is_written_again_by_its_stage(lake):
+    draft = lake.draft("vectors_v1", {"vocabulary": "v", **DAY})
+    with pytest.raises(
+        LakeError,
+        match=rf"Delete the folder {lake.path(draft.folder)}, then run the stage that writes vectors_v1\.",
+    ):
+        lake.manifest(draft.folder)
+
+
+def test_the_error_about_a_missing_file_names_the_file(lake):
     manifest = draft_tokens(lake).commit()
     lake.delete(f"{manifest.folder}/part-00000.parquet")
-    with pytest.raises(LakeError, match=r"part-00000.parquet is missing; its manifest says \d+ bytes"):
+    with pytest.raises(LakeError, match=r"The file .*/part-00000.parquet is missing\."):
         lake.read(manifest, TOKENS)
 
 
@@ -95,13 +116,13 @@ def test_a_damaged_manifest_is_refused(lake):
         lake.current(TOKENS.name, DAY)
 
 
-def test_a_lake_that_cannot_be_written_is_a_lake_error(tmp_path):
+def test_writing_to_a_lake_that_cannot_be_written_raises_a_lake_error(tmp_path):
     (tmp_path / "lake").write_text("a file where the folder should be")
     with pytest.raises(LakeError, match="cannot be written"):
         Lake(str(tmp_path / "lake")).put("x.json", b"{}")
 
 
-def test_a_file_is_replaced_as_a_whole(lake):
+def test_a_second_write_replaces_the_whole_file(lake):
     lake.put("pointers/pointer.json", b"old")
     lake.put("pointers/pointer.json", b"new")
     assert lake.get("pointers/pointer.json") == b"new"
@@ -113,7 +134,7 @@ def test_writing_to_a_folder_leaves_no_temporary_file(tmp_path):
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["pointer.json"]
 
 
-def test_deleting_a_file_twice_is_no_error(lake):
+def test_deleting_a_file_twice_raises_no_error(lake):
     lake.put("pointers/pointer.json", b"old")
     lake.delete("pointers/pointer.json")
     lake.delete("pointers/pointer.json")
@@ -130,7 +151,7 @@ def test_deleting_a_folder_deletes_everything_in_it_and_nothing_else(lake):
     assert [name for name in lake.names("") if not name.startswith(".")] == ["tokens_v1_of_others"]
 
 
-def test_names_are_sorted_and_of_one_folder_only(lake):
+def test_a_listing_is_sorted_and_leaves_out_subfolders(lake):
     for name in ("day=2015-01-02/b.json", "day=2015-01-01/a.json", "day=2015-01-01/keys/k.json"):
         lake.put(f"tokens_v1/{name}", b"{}")
     assert lake.days(TOKENS.name) == ["2015-01-01", "2015-01-02"]
@@ -138,13 +159,13 @@ def test_names_are_sorted_and_of_one_folder_only(lake):
     assert lake.names("tokens_v2") == []
 
 
-def test_a_local_copy_has_the_files_of_a_batch(lake):
+def test_a_local_copy_contains_the_files_of_a_batch(lake):
     manifest = draft_tokens(lake).commit()
     with lake.local_copy(manifest) as folder:
         assert pq.read_table(folder / "part-00000.parquet").num_rows == 1
 
 
-def test_a_lake_can_be_pickled(lake):
+def test_a_pickled_lake_reads_the_same_batches(lake):
     manifest = draft_tokens(lake).commit()
     assert pickle.loads(pickle.dumps(lake)).current(TOKENS.name, DAY) == manifest
 
@@ -162,10 +183,11 @@ def test_an_empty_folder_was_modified_when_it_was_created(tmp_path):
     assert modified > datetime.now(UTC) - timedelta(days=1)
 
 
-def test_another_description_of_a_column_changes_no_byte(lake):
+def test_the_description_of_a_column_does_not_change_the_written_file(lake):
     digests = set()
-    for prose in ("the number of the day", "which day it is"):
-        schema = pa.schema([pa.field("n", pa.int64(), nullable=False, metadata={"description": prose})])
+    for description in ("the number of the day", "which day it is"):
+        metadata = {"description": description}
+        schema = pa.schema([pa.field("n", pa.int64(), nullable=False, metadata=metadata)])
         contract = Table("numbers_v1", "numbers", schema, ("n",), ("day",), ("lake",))
         file = lake.write_table("numbers_v1", "part.parquet", pa.table({"n": [1, 2]}), contract)
         digests.add(file.sha256)

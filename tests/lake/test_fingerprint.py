@@ -13,7 +13,7 @@ FILES = {"part-00000.parquet": "aa", "part-00001.parquet": "bb"}
 
 
 def test_stored_keys_and_digests_stay_the_same() -> None:
-    """Another value would make every stage of an existing lake run again."""
+    """Any other value would make Titler repeat all work of an existing lake."""
     assert fingerprint("tokens_v1", DAY, ("abc",), {"engine": "titler"}) == "1856a63d8158b2b63e6dc2d8998579a8"
     assert (
         content_digest("tokens_v1", DAY, FILES)
@@ -21,7 +21,7 @@ def test_stored_keys_and_digests_stay_the_same() -> None:
     )
 
 
-def test_the_order_of_parameters_does_not_matter() -> None:
+def test_the_order_of_the_parameters_does_not_change_the_key() -> None:
     assert fingerprint("t", DAY, (), {"a": 1, "b": 2}) == fingerprint("t", DAY, (), {"b": 2, "a": 1})
 
 
@@ -36,16 +36,16 @@ def test_the_order_of_parameters_does_not_matter() -> None:
     ],
     ids=["table", "partition", "order of inputs", "parameter", "type of a parameter"],
 )
-def test_everything_else_changes_the_key(arguments: tuple[Any, ...]) -> None:
+def test_any_other_difference_changes_the_key(arguments: tuple[Any, ...]) -> None:
     assert fingerprint(*arguments) != fingerprint("t", DAY, ("a", "b"), {"x": 1})
 
 
-def test_the_order_in_which_files_were_written_does_not_matter() -> None:
+def test_the_order_in_which_files_were_written_does_not_change_the_digest() -> None:
     assert content_digest("t", DAY, FILES) == content_digest("t", DAY, dict(reversed(FILES.items())))
 
 
 @pytest.mark.parametrize(
     "files", [{"part-00000.parquet": "aa"}, {**FILES, "part-00001.parquet": "cc"}, {"a": "aa", "b": "bb"}]
 )
-def test_other_files_have_another_digest(files: dict[str, str]) -> None:
+def test_different_files_give_a_different_digest(files: dict[str, str]) -> None:
     assert content_digest("t", DAY, files) != content_digest("t", DAY, FILES)

@@ -1,5 +1,4 @@
-"""The whole job with its lake in a bucket, MLflow's files in it too, and what it does where listings lack
-what is new."""
+"""The whole job with the lake and MLflow's files in a bucket, also if listings lack the newest objects."""
 
 from __future__ import annotations
 
@@ -26,11 +25,13 @@ from pipeline.stages import clean, collect, extract, plan, publish
 from tests.support.stores import BUCKET, Stores
 
 ONE, TWO, THREE = (date(2024, 1, day) for day in range(1, 4))
-LATER = datetime.now(UTC) + timedelta(days=30)
+IN_A_MONTH = datetime.now(UTC) + timedelta(days=30)
+"""At this time, every file of the tests is old enough for `collect` to remove it."""
 
 
 @pytest.fixture(scope="module")
 def hours(tmp_path_factory) -> Path:
+    """A folder with generated hour files of three days."""
     folder = tmp_path_factory.mktemp("hours")
     sample.write(folder, days=3, seed=1, issues_per_day=100)
     return folder
@@ -38,7 +39,8 @@ def hours(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module", params=["s3", "gs"])
 def settings(request, object_stores, hours, tmp_path_factory) -> Settings:
-    folder = tmp_path_factory.mktemp("here")
+    """Settings of an empty lake in each kind of bucket, and of a warehouse and MLflow's database on disk."""
+    folder = tmp_path_factory.mktemp("local")
     return Settings(
         source=Source(hours=str(hours)),
         lake=LakeSettings(root=f"{request.param}://{BUCKET}/{uuid.uuid4().hex}"),
@@ -61,56 +63,60 @@ def settings(request, object_stores, hours, tmp_path_factory) -> Settings:
 
 @pytest.fixture(scope="module")
 def lake(settings) -> Lake:
-    """Two days in, a model trained and promoted, a release current."""
+    """A lake with two days, a champion and a current release."""
     lake = Lake(settings.lake.root)
     whole_job.run(Context.of(settings), [ONE, TWO], retrain=False, variant=None, epochs=None)
     return lake
 
 
-def whole(lake: Lake) -> int:
-    """The issues of the current release, all of whose batches are there with all their files."""
+def issues_of_complete_release(lake: Lake) -> int:
+    """Asserts that all files of the current release's batches exist; returns the release's number of
+    issues."""
     current = require_current(lake)
     for table in collect.TABLES_BY_OWNER[1:5]:
         for manifest in current.members[table]:
             assert [lake.read_file(manifest, file) for file in manifest.files]
     predictor = lake.manifest(current.plan.facts["predictor"])
     assert [lake.read_file(predictor, file) for file in predictor.files]
-    again = sum(len(ids) for ids in current.plan.superseded.values())
-    return sum(lake.read(current.issues(day), ISSUES).num_rows for day in current.plan.days) - again
+    superseded = sum(len(ids) for ids in current.plan.superseded.values())
+    return sum(lake.read(current.issues(day), ISSUES).num_rows for day in current.plan.days) - superseded
 
 
-def shown(settings: Settings) -> Any:
+def issues_in_warehouse(settings: Settings) -> Any:
+    """Returns the number of issues that the warehouse's view title_predictions shows."""
     with duckdb.connect(settings.warehouse.path, read_only=True) as connection:
         return connection.sql("SELECT COUNT(*) FROM title_predictions").fetchall()[0][0]
 
 
-def test_what_was_published_is_read_from_the_bucket_and_in_the_warehouse(lake, settings):
+def test_the_published_release_is_complete_in_the_bucket_and_in_the_warehouse(lake, settings):
     status = serving_status.status(lake, settings)
     assert [day["verdict"] for day in status["days"]] == ["complete", "complete"]
-    assert status["release"]["issues"] == shown(settings) == whole(lake)
+    assert status["release"]["issues"] == issues_in_warehouse(settings) == issues_of_complete_release(lake)
     assert isinstance(queries.title(lake, "It crashes when I open the settings page")["title"], str)
     assert len(queries.similar(lake, settings, "It crashes when I open the settings page", 3)) == 3
 
 
-def test_what_a_training_logs_lies_in_the_bucket(lake):
+def test_the_artifacts_of_a_training_are_stored_in_the_bucket(lake):
     run = require_current(lake).plan.facts["mlflow_run"]
     assert {"days.json", "losses.png", "vocabulary"} <= set(lake.names(f"mlflow/{run}/artifacts"))
 
 
-def test_collect_keeps_what_the_current_release_names_though_no_release_and_no_model_is_listed(
+def test_collect_keeps_the_current_release_complete_even_if_no_release_or_model_is_listed(
     lake, settings, object_stores: Stores
 ):
-    before = whole(lake)
+    before = issues_of_complete_release(lake)
     with object_stores.hiding("/(releases|models)/"):
         assert pinned_names(lake, "releases") == []
-        collected = collect.run(lake, settings, LATER)
+        collected = collect.run(lake, settings, IN_A_MONTH)
     assert (collected.releases, collected.models) == ((), ())
-    assert whole(lake) == before
+    assert issues_of_complete_release(lake) == before
     model = require_current(lake).plan.facts["model"]
     assert Pinned(lake, "models", model).members[PREDICTOR]
 
 
-def test_a_new_day_that_is_not_listed_yet_enters_with_the_next_release(lake, settings, object_stores: Stores):
+def test_a_new_day_that_is_not_listed_yet_becomes_part_of_the_next_release(
+    lake, settings, object_stores: Stores
+):
     first = current_release_id(lake)
     with object_stores.hiding("."):
         extract.run(lake, settings, [THREE])
@@ -120,14 +126,14 @@ def test_a_new_day_that_is_not_listed_yet_enters_with_the_next_release(lake, set
     whole_job.run(Context.of(settings), [THREE], retrain=False, variant=None, epochs=None)
     assert current_release_id(lake) != first
     assert len(require_current(lake).plan.days) == 3
-    assert shown(settings) == whole(lake)
+    assert issues_in_warehouse(settings) == issues_of_complete_release(lake)
 
 
-def test_a_release_that_is_not_listed_can_be_rolled_back_to(lake, settings, object_stores: Stores):
-    first, second = (found["release_id"] for found in published_records(lake, settings))
+def test_a_release_that_is_not_listed_can_become_current_again(lake, settings, object_stores: Stores):
+    first, second = (record["release_id"] for record in published_records(lake, settings))
     with object_stores.hiding("."):
         publish.rollback(lake, settings, first)
         assert current_release_id(lake) == first
-        assert [found["release_id"] for found in published_records(lake, settings)] == [second, first]
-    assert shown(settings) == whole(lake)
+        assert [record["release_id"] for record in published_records(lake, settings)] == [second, first]
+    assert issues_in_warehouse(settings) == issues_of_complete_release(lake)
     assert Pinned(lake, "releases", second).members[EMBEDDINGS.name]

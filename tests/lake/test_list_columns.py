@@ -1,4 +1,4 @@
-"""Matrices as Arrow columns of lists, and back."""
+"""Conversion of NumPy matrices to Arrow columns of lists, and back."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def test_a_column_of_several_chunks_becomes_one_matrix() -> None:
     assert list_matrix(column, 4).tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
 
 
-def test_a_slice_of_a_column_becomes_its_own_rows() -> None:
+def test_a_slice_of_a_column_becomes_a_matrix_of_the_sliced_rows() -> None:
     column = pa.chunked_array([list_column(np.arange(8).reshape(4, 2))]).slice(1, 2)
     assert list_matrix(column, 2).tolist() == [[2, 3], [4, 5]]
 
 
-def test_a_column_without_rows_keeps_the_length_of_its_lists() -> None:
+def test_a_column_without_rows_becomes_a_matrix_with_the_given_number_of_columns() -> None:
     assert list_matrix(pa.chunked_array([], pa.list_(pa.int32())), 4).shape == (0, 4)

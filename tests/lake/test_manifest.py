@@ -1,4 +1,4 @@
-"""A manifest: its folder, its day, and its JSON."""
+"""The manifest of a batch: its folder, its day and its JSON."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ MANIFEST = Manifest(
 )
 
 
-def test_its_json_is_read_back_as_the_same_manifest() -> None:
+def test_a_manifest_written_as_json_is_read_back_unchanged() -> None:
     assert Manifest.from_json(MANIFEST.to_json()) == MANIFEST
 
 
-def test_the_keys_of_its_json_stay_the_same() -> None:
+def test_the_json_keys_of_a_manifest_stay_the_same() -> None:
     values = json.loads(MANIFEST.to_json())
     assert list(values) == [
         *("table", "partition", "batch_id", "key", "digest", "rows", "files", "inputs"),
@@ -45,11 +45,11 @@ def test_text_that_is_not_a_manifest_is_refused(text: str) -> None:
         Manifest.from_json(text)
 
 
-def test_a_folder_names_the_table_the_partition_in_order_and_the_batch() -> None:
+def test_the_folder_of_a_batch_consists_of_table_partition_and_batch_id() -> None:
     assert MANIFEST.folder == "vectors_v1/vocabulary=v/day=2015-01-01/b"
     assert partition_folder("issues_v1", {"day": "2015-01-01"}) == "issues_v1/day=2015-01-01"
 
 
-def test_the_day_of_a_batch_from_a_file_is_the_files_identifier() -> None:
+def test_the_day_of_a_batch_made_from_a_users_file_is_the_identifier_of_the_file() -> None:
     assert MANIFEST.day == "2015-01-01"
     assert dataclasses.replace(MANIFEST, partition={"file": "abc"}).day == "abc"

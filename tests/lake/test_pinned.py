@@ -1,4 +1,4 @@
-"""A model or a release keeps the batches that were pinned when it was opened."""
+"""Models and releases in the lake: their plans, members and notes, and the errors about their names."""
 
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ from pipeline.lake.pinned import Pinned, pin_days
 
 
 def ingest(lake: Lake, day: str, *issues: tuple[int, int]) -> None:
-    """Writes a day with these issues: (issue id, hour of opening)."""
+    """Writes the issues, source health and tokens of a day. Each issue is (issue id, hour of opening)."""
     rows = [
         {
             "issue_id": number,
@@ -62,7 +62,7 @@ def lake(tmp_path) -> Lake:
     return Lake(str(tmp_path))
 
 
-def test_the_mask_is_false_for_superseded_issues(lake):
+def test_the_keep_mask_is_false_for_superseded_issues(lake):
     ingest(lake, "2015-01-01", (1, 9))
     ingest(lake, "2015-01-02", (1, 8), (3, 9))
     plan = Pinned(lake, "releases", "r").open(pin_days(lake, ["2015-01-01", "2015-01-02"]), {})
@@ -79,15 +79,15 @@ def test_a_plan_does_not_change_when_a_day_is_ingested_again(lake):
     assert release.issues(before.days[0]).rows == 1
 
 
-def test_a_day_whose_verdict_or_tokens_are_of_older_issues_is_not_pinned(lake):
+def test_a_day_whose_verdict_or_tokens_were_made_from_older_issues_cannot_be_pinned(lake):
     ingest(lake, "2015-01-01", (1, 9))
     (old,) = pin_days(lake, ["2015-01-01"])
     draft = lake.draft(ISSUES.name, {"day": "2015-01-01"})
     new = draft.commit()
-    with pytest.raises(UsageError, match="2015-01-01 has no current verdict"):
+    with pytest.raises(UsageError, match="Day 2015-01-01 has no verdict yet: its last extraction"):
         pin_days(lake, ["2015-01-01"])
     lake.draft(SOURCE_HEALTH.name, {"day": "2015-01-01"}, (new.digest,)).commit()
-    with pytest.raises(UsageError, match="2015-01-01 has no current tokens"):
+    with pytest.raises(UsageError, match="Day 2015-01-01 was not cleaned since it was last extracted"):
         pin_days(lake, ["2015-01-01"])
     assert lake.manifest(old.issues).rows == 1
 
@@ -97,56 +97,60 @@ def test_a_day_whose_verdict_or_tokens_are_of_older_issues_is_not_pinned(lake):
     [
         (
             "releases",
-            r"No release is named r \(latest: none\)\.\nOpen it first: titler plan --release RELEASE$",
+            r"No release is named r \(latest releases: none\)\.\n.* this one: titler plan --release r$",
         ),
-        ("models", r"No model is named r \(latest: none\)\.\nOpen it first: titler vocab MODEL$"),
+        ("models", r"No model is named r \(latest models: none\)\.\n.* this one: titler vocab r$"),
     ],
 )
-def test_an_unknown_name_says_how_to_open_it(lake, kind, message):
+def test_the_error_about_an_unknown_name_says_how_to_create_it(lake, kind, message):
     with pytest.raises(UsageError, match=message):
         _ = Pinned(lake, kind, "r").plan
 
 
-def test_an_unknown_name_lists_the_latest_names(lake):
+def test_the_error_about_an_unknown_name_lists_the_latest_names(lake):
     ingest(lake, "2015-01-01", (1, 9))
     Pinned(lake, "releases", "r").open(pin_days(lake, ["2015-01-01"]), {})
     lake.put_json("releases/current.json", {"release_id": "r"})
-    with pytest.raises(UsageError, match=r"No release is named other \(latest: r\)"):
+    with pytest.raises(UsageError, match=r"No release is named other \(latest releases: r\)"):
         _ = Pinned(lake, "releases", "other").plan
 
 
 @pytest.mark.parametrize(
     ("kind", "table", "message"),
     [
-        ("releases", "embeddings_v1", r"x has no embeddings_v1 yet\.\nRun first: titler embed --release x$"),
-        ("models", "vectors_v1", r"x has no vectors_v1 yet\.\nRun first: titler vectorize --model x$"),
-        ("models", "predictor", r"x has no predictor yet\.\nRun first: titler train x$"),
+        (
+            "releases",
+            "embeddings_v1",
+            r"Release x has no embeddings_v1 yet\.\nRun first: titler embed --release x$",
+        ),
+        ("models", "vectors_v1", r"Model x has no vectors_v1 yet\.\nRun first: titler vectorize --model x$"),
+        ("models", "predictor", r"Model x has no predictor yet\.\nRun first: titler train x$"),
     ],
 )
-def test_a_missing_table_names_the_verb_that_adds_it(lake, kind, table, message):
+def test_the_error_about_a_missing_table_names_the_verb_that_adds_it(lake, kind, table, message):
     pinned = Pinned(lake, kind, "x")
     pinned.open([], {})
     with pytest.raises(UsageError, match=message):
         pinned.members[table]
 
 
-def test_members_of_a_name_that_was_never_opened(lake):
+def test_a_release_that_was_not_created_has_no_members(lake):
     with pytest.raises(UsageError, match="No release is named x"):
         Pinned(lake, "releases", "x").members["embeddings_v1"]
 
 
-def test_manifests_that_releases_share_are_read_once(lake, monkeypatch):
+def test_a_manifest_that_two_releases_share_is_read_once(lake, monkeypatch):
     batch = lake.draft(TOKENS.name, {"day": "2015-01-01"}).commit()
     for name in ("a", "b"):
         Pinned(lake, "releases", name).members.put(TOKENS.name, [batch])
     folders_read: list[str] = []
     read_manifest = Lake.manifest
 
-    def recorded(lake: Lake, folder: str) -> Manifest:
+    def record_and_read(lake: Lake, folder: str) -> Manifest:
         folders_read.append(folder)
         return read_manifest(lake, folder)
 
-    monkeypatch.setattr(Lake, "manifest", recorded)
+    monkeypatch.setattr(Lake, "manifest", record_and_read)
     manifests: dict[str, Manifest] = {}
     for name in ("a", "b"):
         assert Pinned(lake, "releases", name, manifests).members[TOKENS.name] == [batch]
@@ -164,6 +168,7 @@ def test_notes_are_stored_beside_the_plan(lake):
 @pytest.mark.parametrize("name", ["", "..", "a/b", "-x", "a b"])
 def test_an_invalid_name_is_refused(lake, name):
     with pytest.raises(
-        UsageError, match=r"is not a valid model name: use letters, digits, '_', '\.' and '-'"
+        UsageError,
+        match=r"is not a valid model name\. A name has 1 to 100 letters, digits, '_', '\.' and '-'",
     ):
         Pinned(lake, "models", name)

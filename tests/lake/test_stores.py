@@ -1,7 +1,5 @@
-"""A lake relies on single objects only.
-
-Writers in other processes, killed writers, and listings that lack new objects do not break it.
-"""
+"""A lake stays correct if other processes write to it, if writers are killed, and if listings lack new
+objects."""
 
 from __future__ import annotations
 
@@ -57,22 +55,22 @@ if not killed:
     write(root, day, writer, commits)
 """
 PUTS = ("the first file", "the second file", "the manifest", "the pointer of the key", "the current pointer")
-"""What a commit of WRITER puts, in order."""
+"""The files that a commit of WRITER writes, in order."""
 
 
 @pytest.fixture(params=["s3", "gs"])
 def bucket(request, object_stores) -> str:
-    """The address of an empty lake in each kind of bucket."""
+    """Returns the address of an empty lake in each kind of bucket."""
     return f"{request.param}://{BUCKET}/{uuid.uuid4().hex}"
 
 
 def start_writer(
     root: str, *, day: str = DAY["day"], number: int = 1, commits: int = 1, killed: str = ""
 ) -> subprocess.Popen[str]:
-    """Starts a process that commits batches of 100 rows.
+    """Starts a process that commits `commits` batches of 100 rows each to the partition `day`.
 
-    With `killed`, days as numbers, it instead forks one writer per day, and kills it with SIGKILL before it
-    puts its file of that number.
+    `killed` is a list of numbers, such as "1 2". For each number N, the process instead forks a writer of the
+    partition day=N, and that writer kills itself with SIGKILL just before it writes its N-th file.
     """
     command = [sys.executable, "-c", WRITER, root, day, str(number), str(commits), killed]
     return subprocess.Popen(
@@ -81,14 +79,14 @@ def start_writer(
 
 
 def wait_for(writer: subprocess.Popen[str]) -> list[str]:
-    """The ids of the batches that a writer committed."""
+    """Waits until a writer has ended; returns the ids of the batches that it committed."""
     output, errors = writer.communicate()
     assert writer.returncode == 0, errors
     return output.split()
 
 
 def commit_batch(lake: Lake, number: int = 7) -> Manifest:
-    """Commits a batch whose only issue has this id."""
+    """Commits a batch of tokens_v1 whose only row has the issue id `number`."""
     draft = lake.draft(TOKENS.name, DAY, (str(number),))
     rows = {"issue_id": [number], "repo": ["a/b"], "trainable": [True], "body": [["one"]], "title": [["two"]]}
     draft.write_table("part-00000.parquet", pa.table(rows), TOKENS)
@@ -109,7 +107,7 @@ def test_writes_and_deletes_of_another_process_are_visible_at_once(root, lake):
     ]
     subprocess.run(command, cwd=stores.ROOT, check=True)
     assert lake.current(TOKENS.name, DAY) is None
-    assert lake.days(TOKENS.name) == [] or "://" not in root  # an empty folder stays
+    assert lake.days(TOKENS.name) == [] or "://" not in root  # a local folder remains, empty
 
 
 def test_a_killed_writer_leaves_the_current_batch_current(root, lake):
@@ -118,7 +116,7 @@ def test_a_killed_writer_leaves_the_current_batch_current(root, lake):
     assert {PUTS[int(day) - 1]: lake.current(TOKENS.name, {"day": day}) for day in old} == dict(
         zip(PUTS, old.values(), strict=True)
     )
-    # A batch is whole or does not exist.
+    # Each new batch is either complete or does not exist.
     new = [lake.find(TOKENS.name, {"day": day}, ("1.0",), {}) for day in old]
     rows = [None if manifest is None else lake.read(manifest, TOKENS).num_rows for manifest in new]
     assert rows == [None, None, None, None, 100]
@@ -127,7 +125,7 @@ def test_a_killed_writer_leaves_the_current_batch_current(root, lake):
     assert lake.current(TOKENS.name, {"day": "3"}).batch_id == batch_id
 
 
-def test_with_two_writers_at_once_the_last_one_wins_and_readers_see_whole_batches(root, lake):
+def test_of_two_concurrent_writers_the_last_one_wins_and_readers_see_complete_batches(root, lake):
     first = commit_batch(lake)
     writers = [start_writer(root, number=number, commits=15) for number in (1, 2)]
     seen = {}
@@ -143,7 +141,7 @@ def test_with_two_writers_at_once_the_last_one_wins_and_readers_see_whole_batche
     assert lake.read(first, TOKENS).num_rows == 1
 
 
-def test_batches_are_found_although_the_listing_lacks_them(bucket, object_stores):
+def test_batches_are_found_even_if_the_listing_lacks_them(bucket, object_stores):
     lake = Lake(bucket)
     with object_stores.hiding("."):
         old, new = commit_batch(lake, 1), commit_batch(lake, 2)
@@ -159,7 +157,7 @@ def test_batches_are_found_although_the_listing_lacks_them(bucket, object_stores
         assert lake.find(TOKENS.name, DAY, ("1",), {}) is None
 
 
-def test_a_folder_whose_files_are_not_listed_yet_has_no_age(bucket, object_stores):
+def test_a_folder_whose_files_are_not_listed_yet_has_no_modification_time(bucket, object_stores):
     lake = Lake(bucket)
     manifest = commit_batch(lake)
     with object_stores.hiding("parquet|manifest"):
@@ -167,7 +165,7 @@ def test_a_folder_whose_files_are_not_listed_yet_has_no_age(bucket, object_store
         assert lake.modified(manifest.folder) is None
 
 
-def test_a_commit_writes_single_objects_and_copies_none(bucket, object_stores):
+def test_a_commit_writes_four_objects_and_copies_none(bucket, object_stores):
     lake = Lake(bucket)
     requests = object_stores.proxies[bucket.partition(":")[0]].requests
     before = len(requests)
@@ -182,22 +180,24 @@ def test_a_commit_writes_single_objects_and_copies_none(bucket, object_stores):
 @pytest.mark.parametrize(
     "use", [lambda lake: lake.get("x"), lambda lake: lake.put("x", b""), lambda lake: lake.names("x")]
 )
-def test_a_missing_bucket_is_not_an_empty_lake(bucket, use):
+def test_a_missing_bucket_is_an_error_and_not_an_empty_lake(bucket, use):
     root = bucket.replace(BUCKET, "nowhere")
-    message = rf"^{root}/x cannot be (read|written|listed): there is no bucket nowhere\.\nCreate the bucket"
+    message = rf"^{root}/x cannot be (read|written|listed): the bucket nowhere does not exist\.\nCreate the"
     with pytest.raises(LakeError, match=message):
         use(Lake(root))
 
 
-def test_an_address_of_an_unknown_kind_is_refused():
-    message = r"^ftps://host/lake is neither a folder nor a bucket: .*\nSet lake.root to a folder, s3://"
+def test_an_address_with_an_unsupported_protocol_is_refused():
+    message = (
+        r"^The lake ftps://host/lake is neither a folder nor a bucket .*\nSet lake.root to a folder, s3://"
+    )
     with pytest.raises(LakeError, match=message):
         Lake("ftps://host/lake")
 
 
 def titler(root: str, *arguments: str, **variables: str) -> tuple[int, str]:
-    """Runs `titler` with these environment variables, without those that are empty; returns exit code and
-    standard error."""
+    """Runs `titler`; returns its exit code and standard error. `variables` are added to the environment; an
+    empty one is removed instead."""
     environment = {
         **os.environ,
         **stores.NO_OTHERS,
@@ -217,26 +217,26 @@ def titler(root: str, *arguments: str, **variables: str) -> tuple[int, str]:
     return process.returncode, process.stderr
 
 
-def test_missing_credentials_are_one_clear_error(object_stores):
+def test_missing_credentials_cause_one_clear_error(object_stores):
     code, errors = titler(f"s3://{BUCKET}/lake", "status", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
     assert code == 1
     assert errors.splitlines()[0].startswith(f"titler: s3://{BUCKET}/lake")
     assert "Unable to locate credentials.\n" in errors
-    assert "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in errors.splitlines()[-1]
+    assert "variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in errors.splitlines()[-1]
     assert "Traceback" not in errors
 
 
-def test_refused_credentials_are_one_clear_error(object_stores):
+def test_refused_credentials_cause_one_clear_error(object_stores):
     code, errors = titler(f"s3://{BUCKET}/lake", "status", AWS_SECRET_ACCESS_KEY="another")
     assert code == 1
     assert f"s3://{BUCKET}/lake" in errors.splitlines()[0]
-    assert "the store refuses access" in errors
+    assert "the object store refuses access" in errors
     assert "Traceback" not in errors
 
 
-def test_a_store_that_does_not_answer_is_one_clear_error(object_stores):
+def test_an_object_store_that_does_not_answer_causes_one_clear_error(object_stores):
     code, errors = titler(f"s3://{BUCKET}/lake", "status", AWS_ENDPOINT_URL="http://127.0.0.1:1")
     assert code == 1
     assert errors.splitlines()[0].startswith(f"titler: s3://{BUCKET}/lake")
-    assert "the store does not answer" in errors.splitlines()[0]
+    assert "the object store does not answer" in errors.splitlines()[0]
     assert "Traceback" not in errors

@@ -1,4 +1,4 @@
-"""Sweeping: batches that nothing refers to are removed with their pointers, everything else stays."""
+"""Sweeping: batches that are not used any more are removed with their pointers; all others are kept."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ GRACE_PERIOD = timedelta(days=2)
 
 
 def later() -> datetime:
-    """A time at which every batch of a test is older than the grace period."""
+    """Returns a time at which every batch of a test is older than the grace period."""
     return datetime.now(UTC) + timedelta(days=3)
 
 
 def commit(lake: Lake, key: str, table: str = TOKENS.name, partition: dict[str, str] = DAY) -> Manifest:
-    """A batch of one file, made from the input `key`."""
+    """Commits a batch of one file; its only input is the digest `key`."""
     draft = lake.draft(table, partition, (key,))
     draft.write_file("part-00000.parquet", key.encode())
     return draft.commit()
 
 
 def sweep(lake: Lake, *referenced: Manifest, now: datetime | None = None, keep_current: bool = True) -> int:
+    """Sweeps tokens_v1 and vectors_v1; returns the number of removed batches."""
     return sweep_batches(
         lake,
         (TOKENS.name, VECTORS.name),
@@ -37,7 +38,7 @@ def sweep(lake: Lake, *referenced: Manifest, now: datetime | None = None, keep_c
     )
 
 
-def test_a_batch_that_nothing_refers_to_is_removed_with_its_key(lake: Lake) -> None:
+def test_a_batch_that_nothing_refers_to_is_removed_with_its_key_pointer(lake: Lake) -> None:
     old, current = commit(lake, "old"), commit(lake, "current")
     assert sweep(lake) == 1
     assert lake.names("tokens_v1/day=2015-01-01") == sorted([current.batch_id, "current.json", "keys"])
@@ -46,13 +47,15 @@ def test_a_batch_that_nothing_refers_to_is_removed_with_its_key(lake: Lake) -> N
     assert lake.get(f"{old.folder}/manifest.json") is None
 
 
-def test_the_current_batch_stays(lake: Lake) -> None:
+def test_the_current_batch_is_kept(lake: Lake) -> None:
     current = commit(lake, "current")
     assert sweep(lake) == 0
     assert lake.current(TOKENS.name, DAY) == current
 
 
-def test_the_current_batch_of_another_table_is_removed_with_the_pointer(lake: Lake) -> None:
+def test_the_current_batch_is_removed_with_its_pointer_if_its_table_is_not_in_keep_current_of(
+    lake: Lake,
+) -> None:
     commit(lake, "current")
     assert sweep(lake, keep_current=False) == 1
     assert lake.current(TOKENS.name, DAY) is None
@@ -65,19 +68,19 @@ def test_the_current_batch_of_a_users_file_is_removed(lake: Lake) -> None:
     assert lake.current(TOKENS.name, {"file": "abc"}) is None
 
 
-def test_a_referenced_batch_stays(lake: Lake) -> None:
+def test_a_referenced_batch_is_kept(lake: Lake) -> None:
     old, _ = commit(lake, "old"), commit(lake, "current")
     assert sweep(lake, old) == 0
     assert lake.find(TOKENS.name, DAY, ("old",), {}) == old
 
 
-def test_a_young_batch_stays(lake: Lake) -> None:
+def test_a_batch_younger_than_the_grace_period_is_kept(lake: Lake) -> None:
     old, _ = commit(lake, "old"), commit(lake, "current")
     assert sweep(lake, now=datetime.now(UTC) + GRACE_PERIOD - timedelta(minutes=1)) == 0
     assert lake.find(TOKENS.name, DAY, ("old",), {}) == old
 
 
-def test_an_old_draft_is_removed_and_a_young_one_stays(lake: Lake) -> None:
+def test_a_draft_is_removed_only_after_the_grace_period(lake: Lake) -> None:
     draft = lake.draft(TOKENS.name, DAY)
     draft.write_file("part-00000.parquet", b"never committed")
     assert sweep(lake, now=datetime.now(UTC)) == 0
@@ -86,7 +89,7 @@ def test_an_old_draft_is_removed_and_a_young_one_stays(lake: Lake) -> None:
     assert lake.get(f"{draft.folder}/part-00000.parquet") is None
 
 
-def test_the_partitions_of_a_model_are_swept_as_well(lake: Lake) -> None:
+def test_partitions_by_vocabulary_and_day_are_swept(lake: Lake) -> None:
     partition = {"vocabulary": "v", **DAY}
     commit(lake, "old", VECTORS.name, partition)
     current = commit(lake, "current", VECTORS.name, partition)
@@ -94,14 +97,14 @@ def test_the_partitions_of_a_model_are_swept_as_well(lake: Lake) -> None:
     assert lake.current(VECTORS.name, partition) == current
 
 
-def test_a_table_that_is_not_named_is_not_swept(lake: Lake) -> None:
+def test_other_tables_are_not_swept(lake: Lake) -> None:
     old = commit(lake, "old", "others_v1")
     commit(lake, "current", "others_v1")
     assert sweep(lake) == 0
     assert lake.find("others_v1", DAY, ("old",), {}) == old
 
 
-def test_unfinished_files_are_removed_once_they_are_old(lake: Lake) -> None:
+def test_unfinished_files_are_removed_after_the_grace_period(lake: Lake) -> None:
     lake.put(f"{UNFINISHED}/half", b"half a file")
     sweep_unfinished_files(lake, GRACE_PERIOD, datetime.now(UTC))
     assert lake.get(f"{UNFINISHED}/half") == b"half a file"

@@ -68,7 +68,7 @@ def test_only_batches_of_published_tables_are_loaded(release: Pinned) -> None:
 
 
 def test_a_table_without_batches_is_refused_if_the_release_must_be_complete(release: Pinned) -> None:
-    message = r"^r has no title_predictions_v1 yet\.\nRun first: titler predict --release r$"
+    message = r"^Release r has no title_predictions_v1 yet\.\nRun first: titler predict --release r$"
     with pytest.raises(UsageError, match=message):
         release_content(release, [TITLE_PREDICTIONS.name], complete=True)
 

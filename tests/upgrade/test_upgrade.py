@@ -1,4 +1,5 @@
-"""A lake that an earlier version wrote: every verb reads it, reuses its batches and answers as before."""
+"""Lakes that earlier versions of Titler wrote: every verb reads them, reuses their batches and gives the same
+answers as then."""
 
 from __future__ import annotations
 
@@ -21,17 +22,19 @@ from tests.support.unpacked_lake import UnpackedLake, unpack
 from tests.upgrade.write_lake import BODY
 
 ARCHIVES = sorted(Path(__file__).parent.glob("lake-*.tar.xz"))
+"""One archive per published version, written by `write_lake.py`."""
 Titler = Callable[..., str]
 
 
 @pytest.fixture(params=ARCHIVES, ids=lambda path: path.name.removesuffix(".tar.xz"))
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> UnpackedLake:
+    """A lake of an earlier version, unpacked."""
     return unpack(request.param, tmp_path)
 
 
 @pytest.fixture
 def titler(old: UnpackedLake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Titler:
-    """Runs a verb on the old lake; returns what it printed."""
+    """Returns a function that runs a verb on the old lake and returns what the verb printed."""
     monkeypatch.setenv("TITLER_ALERTS__STALE_AFTER_HOURS", "0")
 
     def run(command: str, *arguments: str, settings: str = "settings.toml") -> str:
@@ -57,7 +60,7 @@ def test_a_model_is_reused_stage_by_stage(
     lake, before = Lake(str(old.folder / "lake")), old.manifests()
     name = "words" if settings == "words.toml" else old.expected["status"]["model"]["name"]
     predictor = Pinned(lake, "models", name).members[PREDICTOR][0]
-    lake.delete(f"models/{name}/members/{PREDICTOR}.json")  # so that it must be found by its fingerprint
+    lake.delete(f"models/{name}/members/{PREDICTOR}.json")  # train must now find it by its key
     titler(f"vocab {name}", settings=settings)
     assert f"0 days made, {days} days reused" in titler(f"vectorize --model {name}", settings=settings)
     titler(f"train {name}", settings=settings)
@@ -65,7 +68,7 @@ def test_a_model_is_reused_stage_by_stage(
     assert old.manifests() == before
 
 
-def test_a_model_of_a_file_is_reused(old: UnpackedLake, titler: Titler) -> None:
+def test_a_model_that_was_trained_from_a_file_is_reused(old: UnpackedLake, titler: Titler) -> None:
     before = old.manifests()
     printed = titler("train", "--from-file", str(old.folder / "issues.jsonl"))
     assert "60 rows" in printed
@@ -85,7 +88,7 @@ def test_a_release_is_reused_stage_by_stage(old: UnpackedLake, titler: Titler) -
     assert current_release_id(lake) == release
 
 
-def test_a_refresh_finds_nothing_new(old: UnpackedLake, titler: Titler) -> None:
+def test_a_run_over_the_same_days_creates_no_release(old: UnpackedLake, titler: Titler) -> None:
     before = old.manifests()
     printed = titler("run --from 2024-01-01 --to 2024-01-03")
     assert (
@@ -96,11 +99,14 @@ def test_a_refresh_finds_nothing_new(old: UnpackedLake, titler: Titler) -> None:
 
 
 def without_age(status: dict[str, Any]) -> dict[str, Any]:
+    """Returns the status without the keys that depend on the time of the call."""
     release = {name: value for name, value in status["release"].items() if name not in ("age_hours", "stale")}
     return {**status, "release": release}
 
 
-def test_queries_are_answered_as_before(old: UnpackedLake, titler: Titler) -> None:
+def test_status_title_and_similar_give_the_same_answers_as_the_earlier_version(
+    old: UnpackedLake, titler: Titler
+) -> None:
     assert without_age(json.loads(titler("status --json"))) == without_age(old.expected["status"])
     assert json.loads(titler("title --json", BODY)) == pytest.approx(old.expected["title"])
     similar = json.loads(titler("similar -k 5 --json", BODY))
@@ -110,14 +116,16 @@ def test_queries_are_answered_as_before(old: UnpackedLake, titler: Titler) -> No
     assert similar == old.expected["similar"]
 
 
-def test_the_champion_scores_as_before(old: UnpackedLake, titler: Titler) -> None:
+def test_the_champion_has_the_same_evaluation_as_in_the_earlier_version(
+    old: UnpackedLake, titler: Titler
+) -> None:
     figures, expected = json.loads(titler("evaluate --json")), old.expected["evaluate"]
     for group in ("retrieval", "confidence"):
         assert figures.pop(group) == pytest.approx(expected.pop(group))
     assert figures == pytest.approx(expected)
 
 
-def test_an_earlier_release_becomes_current_again(old: UnpackedLake, titler: Titler) -> None:
+def test_a_rollback_makes_the_first_release_current_again(old: UnpackedLake, titler: Titler) -> None:
     lake = Lake(str(old.folder / "lake"))
     first, second = pinned_names(lake, "releases")
     assert current_release_id(lake) == second
@@ -125,7 +133,7 @@ def test_an_earlier_release_becomes_current_again(old: UnpackedLake, titler: Tit
     assert current_release_id(lake) == first
 
 
-def test_a_new_day_is_published_with_the_old_ones(old: UnpackedLake, titler: Titler) -> None:
+def test_a_new_day_is_published_together_with_the_existing_days(old: UnpackedLake, titler: Titler) -> None:
     before = old.manifests()
     sample.write(old.folder / "hours", days=1, seed=3, first_day=date(2024, 1, 4), issues_per_day=60)
     printed = titler("run --day 2024-01-04")

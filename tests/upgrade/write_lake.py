@@ -1,10 +1,12 @@
-"""Writes the lake that this version leaves to later ones, as one archive: `write_lake.py lake-0.1.0.tar.xz`.
+"""Writes an archive with a lake of this version of Titler, for `test_upgrade.py` of later versions.
 
-Run it once per published version, with that version's code, and commit the archive. `test_upgrade.py` reads
-every archive.
+    PYTHONPATH=. python tests/upgrade/write_lake.py tests/upgrade/lake-0.1.0.tar.xz
 
-The archive holds hour files, a lake with its warehouse and its MLflow database, the settings they were made
-with, and `expected.json`: what the verbs answered.
+Run this program once per published version, with that version's code, and commit the archive.
+`test_upgrade.py` reads all archives.
+
+An archive holds hour files, a lake with its warehouse and its MLflow database, the settings with which they
+were made, and `expected.json`: what `titler status`, `title`, `similar` and `evaluate` printed.
 """
 
 from __future__ import annotations
@@ -68,7 +70,8 @@ ANSWERS = {
 
 
 def titler(root: Path, settings: str, *arguments: str) -> str:
-    """What `titler ARGUMENTS` prints. Raises CalledProcessError where it fails."""
+    """Runs `titler ARGUMENTS` with the settings file `settings` in `root`; returns what the command prints.
+    Raises CalledProcessError if the command fails."""
     command = [sys.executable, "-m", "pipeline.cli", "--settings", str(root / settings), *arguments]
     return subprocess.run(
         command, check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
@@ -76,6 +79,7 @@ def titler(root: Path, settings: str, *arguments: str) -> str:
 
 
 def main(archive: Path) -> None:
+    """Runs COMMANDS in a temporary folder; packs that folder and the output of ANSWERS into `archive`."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         sample.write(root / "hours", days=3, seed=3, issues_per_day=60)
