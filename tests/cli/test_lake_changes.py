@@ -9,7 +9,6 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pytest
 
@@ -40,6 +39,7 @@ from pipeline.stages import (
 )
 from pipeline.tracking import open_tracking
 from tests.support import lakes
+from tests.support.lakes import query
 
 LATER = datetime.now(UTC) + timedelta(days=30)
 ONE, TWO, THREE, FOUR = (date(2024, 1, day) for day in range(1, 5))
@@ -54,11 +54,6 @@ def settings(copied_settings: Settings) -> Settings:
 def published(settings: Settings) -> Lake:
     """A lake with two days, a champion and a release."""
     return Lake(settings.lake.root)
-
-
-def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(settings.warehouse_path, read_only=True) as connection:
-        return connection.sql(sql).fetchall()
 
 
 def test_the_same_stages_again_do_nothing(published, settings):

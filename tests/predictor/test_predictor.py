@@ -17,6 +17,7 @@ from pipeline.lake.list_columns import list_column
 from pipeline.predictor.predictor import Predictor
 from pipeline.stages.embed import embed_part
 from pipeline.text.vocabulary import Vocabularies
+from tests.networks.damage import set_weights_to_nan
 from tests.predictor.small_predictors import (
     BODY,
     TITLE,
@@ -187,8 +188,7 @@ def test_the_vocabulary_of_another_model_is_refused(predictor: Predictor, tmp_pa
 
 def test_a_network_whose_training_diverged_is_an_error() -> None:
     predictor = word_predictor()
-    weights = predictor.network.model.get_weights()
-    predictor.network.model.set_weights([weight * np.nan for weight in weights])
+    set_weights_to_nan(predictor.network)
     with pytest.raises(TitlerError, match="m1 computes probabilities that are not finite numbers"):
         predictor.predict(["crash"])
 
