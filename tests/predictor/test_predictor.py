@@ -7,15 +7,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import LakeError, TitlerError
-from pipeline.lake.list_columns import list_column
 from pipeline.predictor.predictor import Predictor
-from pipeline.stages.embed import embed_part
 from pipeline.text.vocabulary import Vocabularies
 from tests.networks.damage import set_weights_to_nan
 from tests.predictor.small_predictors import (
@@ -224,21 +221,6 @@ def test_titles_are_part_of_the_embedding_if_the_variant_reads_them(
         predictor.embed_vectors(ids, predictor.title_ids(["theme"])).tolist()
         == predictor.embed_vectors(ids).tolist()
     )
-
-
-def test_embeddings_are_zeros_if_nothing_that_the_variant_reads_is_known(
-    predictor: Predictor, copying: Predictor
-) -> None:
-    def has_embedding(model: Predictor) -> list[bool]:
-        bodies = model.vectors(["crash", None, "", "!"])
-        titles = model.title_ids(["", "crash", "!", "theme"])
-        vectors = pa.table(
-            {"issue_id": [1, 2, 3, 4], "body": list_column(bodies), "title": list_column(titles)}
-        )
-        return [any(row) for row in embed_part(vectors, model).column("embedding").to_pylist()]
-
-    assert has_embedding(predictor) == [True, False, False, False]
-    assert has_embedding(copying) == [True, True, False, True]
 
 
 def test_a_network_of_subwords_refuses_words() -> None:
