@@ -245,7 +245,9 @@ def test_the_readmes_python_runs(readme):
     blocks = [block for page in FOLLOWED for block in indented(page) if is_python(block)]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(readme[0])
-        patch.setenv("MLFLOW_TRACKING_URI", "")  # as it was, afterwards
+        patch.setenv("MLFLOW_TRACKING_URI", "")  # MLflow sets it; the patch restores it
+        # MLflow prepends the model's copy of `pipeline`, which Dask's workers of other tests would import.
+        patch.setattr(sys, "path", list(sys.path))
         for block in blocks:
             exec("\n".join(block), {})
     assert blocks
@@ -254,7 +256,9 @@ def test_the_readmes_python_runs(readme):
 def elsewhere(word: str) -> list[list[str]]:
     """The commands of all these pages that run elsewhere and begin with a word."""
     lines = [command.line for command in followed_commands() + sessions(OPERATIONS)]
-    return [argv[1:] for argv in (words(line)[1] for line in lines) if argv[0] == word]
+    found = [argv[1:] for argv in (words(line)[1] for line in lines) if argv[0] == word]
+    assert found
+    return found
 
 
 def test_make_has_the_targets():

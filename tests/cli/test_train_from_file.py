@@ -12,7 +12,6 @@ import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import duckdb
 import pytest
 from mlflow import MlflowClient
 
@@ -24,7 +23,7 @@ from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.serving import status as serving_status
-from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Text
+from pipeline.settings import Compute, LakeSettings, Settings
 from pipeline.stages import collect, evaluate, evaluate_downstream, extract_file, promote
 from tests.support import lakes
 
@@ -74,22 +73,7 @@ def article(path: Path, issues: int = 300) -> Path:
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     hours = tmp_path_factory.mktemp("hours")
     sample.write(hours, days=1, seed=1, issues_per_day=60)
-    return Settings(
-        source=Source(hours=str(hours)),
-        lake=LakeSettings(root=str(tmp_path_factory.mktemp("lake"))),
-        compute=Compute(workers=1),
-        text=Text(subwords=400, body_units=32),
-        model=Model(
-            embedding_size=16,
-            hidden_size=16,
-            contrast_epochs=1,
-            epochs=2,
-            batch_size=32,
-            learning_rate=0.01,
-            sample_titles=2,
-        ),
-        index=Index(trees=20),
-    )
+    return lakes.small_settings(hours, tmp_path_factory.mktemp("lake"), size=16, compute=Compute(workers=1))
 
 
 @pytest.fixture(scope="module")
@@ -175,9 +159,7 @@ def test_it_is_evaluated_promoted_kept_by_collect_and_titles_days(
     whole_job.run(Context.of(settings), [DAY], retrain=False, variant=None, epochs=None)
     status = serving_status.status(lake, settings)
     assert ([day["day"] for day in status["days"]], status["model"]["name"]) == (["2024-01-01"], model)
-    with duckdb.connect(settings.warehouse_path, read_only=True) as connection:
-        rows = connection.sql("SELECT DISTINCT model, source_day FROM title_predictions").fetchall()
-    assert rows == [(model, DAY)]
+    assert lakes.query(settings, "SELECT DISTINCT model, source_day FROM title_predictions") == [(model, DAY)]
     folders = [
         pinned.plan.days[0].issues,
         pinned.plan.days[0].tokens,
@@ -188,7 +170,7 @@ def test_it_is_evaluated_promoted_kept_by_collect_and_titles_days(
 
 
 def test_what_no_model_learned_from_is_collected(tmp_path: Path, settings: Settings, file: Path) -> None:
-    other = Settings(**{**settings.model_dump(), "lake": LakeSettings(root=str(tmp_path))})
+    other = settings.model_copy(update={"lake": LakeSettings(root=str(tmp_path))})
     lake = Lake(str(tmp_path))
     manifest, _ = extract_file.run(lake, other, file)
     collect.run(lake, other, datetime.now(UTC) + timedelta(days=30))

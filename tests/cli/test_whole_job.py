@@ -11,7 +11,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from mlflow import MlflowClient
 
@@ -24,10 +23,9 @@ from pipeline.releases.current import current_release_id
 from pipeline.serving import queries
 from pipeline.serving import status as serving_status
 from pipeline.settings import Settings
-from pipeline.stages import (
-    plan,
-)
+from pipeline.stages import plan
 from pipeline.tracking import open_tracking
+from tests.support.lakes import query
 
 ONE, TWO = date(2024, 1, 1), date(2024, 1, 2)
 
@@ -55,11 +53,6 @@ def opened_in(path: Path) -> Iterator[int]:
             event = json.loads(line)
             if event.get("type") == "IssuesEvent" and event["payload"]["action"] == "opened":
                 yield event["payload"]["issue"]["id"]
-
-
-def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(settings.warehouse_path, read_only=True) as connection:
-        return connection.sql(sql).fetchall()
 
 
 def test_every_opened_issue_has_one_title(published, settings, hours):

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from pipeline.contracts import EMBEDDINGS, INDEX, ISSUES
+from pipeline.contracts import INDEX
 from pipeline.errors import UsageError
 from pipeline.index import annoy_index
 from pipeline.index.annoy_index import Index
@@ -23,33 +22,19 @@ from pipeline.index.release_index import (
     read_items,
 )
 from pipeline.lake.batches import Lake
-from pipeline.lake.pinned import Pinned, PinnedDay
-from tests.stages.literal_issues import issue, issues
+from pipeline.lake.pinned import Pinned
+from tests.stages.literal_releases import embedded_release
 
 
 @pytest.fixture
 def release(tmp_path: Path) -> Pinned:
     """A release of two days with the issues 1 to 5. Issue 2 is a duplicate opening on the second day. Issue 4
     has a zero vector, because the model knows none of its words."""
-    lake = Lake(str(tmp_path / "lake"))
-    days, embeddings = [], []
-    for day, vectors in (
-        ("2015-01-01", {1: [1, 0], 2: [1, 1]}),
-        ("2015-01-02", {2: [1, 1], 3: [0, 1], 4: [0, 0], 5: [-1, 0]}),
-    ):
-        draft = lake.draft(ISSUES.name, {"day": day})
-        rows = [{**issue(number, f"t{number}", None), "event_id": day} for number in vectors]
-        draft.write_table("part-00000.parquet", issues(*rows), ISSUES)
-        manifest = draft.commit()
-        days.append(PinnedDay(day, manifest.folder, "", "", manifest.digest, "", ""))
-        draft = lake.draft(EMBEDDINGS.name, {"model": "m", "day": day})
-        table = pa.table({"issue_id": list(vectors), "embedding": list(vectors.values())})
-        draft.write_table("part-00000.parquet", table, EMBEDDINGS)
-        embeddings.append(draft.commit())
-    release = Pinned(lake, "releases", "r")
-    release.open(days, {})
-    release.members.put(EMBEDDINGS.name, embeddings)
-    return release
+    days = {
+        "2015-01-01": {1: [1, 0], 2: [1, 1]},
+        "2015-01-02": {2: [1, 1], 3: [0, 1], 4: [0, 0], 5: [-1, 0]},
+    }
+    return embedded_release(Lake(str(tmp_path / "lake")), days)
 
 
 def url_of(number: int) -> str:

@@ -6,12 +6,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
-from types import SimpleNamespace
 
 from pipeline import settings
-from pipeline.cli import doctor
 from tests.infra.lint import INFRA, ROOT
 
 FILE = INFRA / "cloud.toml"
@@ -60,21 +57,3 @@ def test_the_doctor_lists_what_is_missing_in_order(monkeypatch, tmp_path):
         "Start one (dask scheduler), or leave compute.scheduler_address empty to use a local cluster."
         in done.stdout
     )
-
-
-def test_the_doctor_takes_tensorflow_for_gpus_as_well(monkeypatch, tmp_path):
-    def version(name: str) -> str:
-        if name == "tensorflow-cpu":
-            raise metadata.PackageNotFoundError(name)
-        return "1.0"
-
-    # the doctor's alone: others ask for versions while they are imported
-    monkeypatch.setattr(
-        "pipeline.cli.doctor.metadata",
-        SimpleNamespace(version=version, PackageNotFoundError=metadata.PackageNotFoundError),
-    )
-    monkeypatch.setattr("pipeline.cli.doctor._check_source", lambda _: iter(()))  # asks the network
-    monkeypatch.chdir(tmp_path)
-    found = [finding for finding in doctor.run(settings.load()) if finding.subject == "installed"]
-    assert all(finding.passed for finding in found)
-    assert "tensorflow 1.0" in found[0].message

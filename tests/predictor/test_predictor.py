@@ -7,16 +7,14 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import LakeError, TitlerError
-from pipeline.lake.list_columns import list_column
 from pipeline.predictor.predictor import Predictor
-from pipeline.stages.embed import embed_part
 from pipeline.text.vocabulary import Vocabularies
+from tests.networks.damage import set_weights_to_nan
 from tests.predictor.small_predictors import (
     BODY,
     TITLE,
@@ -189,8 +187,7 @@ def test_the_vocabulary_of_another_model_is_refused(predictor: Predictor, tmp_pa
 
 def test_a_network_whose_training_diverged_is_an_error() -> None:
     predictor = word_predictor()
-    weights = predictor.network.model.get_weights()
-    predictor.network.model.set_weights([weight * np.nan for weight in weights])
+    set_weights_to_nan(predictor.network)
     with pytest.raises(
         TitlerError, match="The network of model m1 computes probabilities that are not finite numbers"
     ):
@@ -228,21 +225,6 @@ def test_titles_change_the_embedding_only_if_the_variant_reads_titles(
         predictor.embed_vectors(ids, predictor.title_ids(["theme"])).tolist()
         == predictor.embed_vectors(ids).tolist()
     )
-
-
-def test_an_embedding_is_zero_if_the_texts_that_the_variant_reads_have_no_known_word(
-    predictor: Predictor, copying: Predictor
-) -> None:
-    def has_embedding(model: Predictor) -> list[bool]:
-        bodies = model.vectors(["crash", None, "", "!"])
-        titles = model.title_ids(["", "crash", "!", "theme"])
-        vectors = pa.table(
-            {"issue_id": [1, 2, 3, 4], "body": list_column(bodies), "title": list_column(titles)}
-        )
-        return [any(row) for row in embed_part(vectors, model).column("embedding").to_pylist()]
-
-    assert has_embedding(predictor) == [True, False, False, False]
-    assert has_embedding(copying) == [True, True, False, True]
 
 
 def test_a_network_of_subwords_refuses_vocabularies_of_words() -> None:

@@ -33,7 +33,6 @@ def before(
 
 
 EIGHT_WEEKS = before(SATURDAY, range(7, 57, 7))
-MONTH = before(SATURDAY, range(1, 29), events=2000, issues=200)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -138,13 +139,11 @@ class DuckDB:
         return folder
 
 
-class Evaluator:
-    """GoogleSQL's reference evaluator."""
+class _OnEventTable(ABC):
+    """An engine that reads the events from GH Archive's table, with the statements as they are."""
 
-    name = "googlesql"
-
-    def __init__(self, googlesql: GoogleSQL) -> None:
-        self._googlesql = googlesql
+    @abstractmethod
+    def _scan(self, sql: str, events: Events, values: Mapping[str, Any]) -> list[Row]: ...
 
     def issues(self, events: Events, query: Query = EXTRACT) -> list[Row]:
         return self._scan(query.sql, events, {**query.parameters, **BOUNDS})
@@ -157,6 +156,15 @@ class Evaluator:
 
     def scan(self, sql: str, events: Events, **values: Any) -> list[Row]:
         return self._scan(sql, events, values)
+
+
+class Evaluator(_OnEventTable):
+    """GoogleSQL's reference evaluator."""
+
+    name = "googlesql"
+
+    def __init__(self, googlesql: GoogleSQL) -> None:
+        self._googlesql = googlesql
 
     def rows(self, sql: str, tables: Tables, **values: Any) -> list[Row]:
         return _plain(self._googlesql.evaluate(sql, tables, values))
@@ -169,7 +177,7 @@ class Evaluator:
         return _plain(self._googlesql.evaluate(sql, {EVENTS: rows}, values))
 
 
-class Emulator:
+class Emulator(_OnEventTable):
     """BigQuery's emulator, through Google's client."""
 
     name = "emulator"
@@ -182,18 +190,6 @@ class Emulator:
         )
         self._events: Events | None = None
         self._tables: Tables | None = None
-
-    def issues(self, events: Events, query: Query = EXTRACT) -> list[Row]:
-        return self._scan(query.sql, events, {**query.parameters, **BOUNDS})
-
-    def malformed(self, events: Events) -> list[Row]:
-        return sorted(
-            self._scan(Query.from_file("extract_malformed").sql, events, BOUNDS),
-            key=lambda row: str(row["event_id"]),
-        )
-
-    def scan(self, sql: str, events: Events, **values: Any) -> list[Row]:
-        return self._scan(sql, events, values)
 
     def rows(self, sql: str, tables: Tables, **values: Any) -> list[Row]:
         if tables is not self._tables:

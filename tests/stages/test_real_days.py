@@ -9,9 +9,7 @@ import gzip
 import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 
 from pipeline.cli import query_reports, stage_reports, whole_job
@@ -21,9 +19,10 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.releases.current import current_release_id
 from pipeline.serving import status as serving_status
-from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Text
+from pipeline.settings import Settings
 from pipeline.stages import extract, publish
 from tests.support import lakes
+from tests.support.lakes import query
 from tests.support.replay import replay
 
 FIRST, LAST = date(2019, 12, 2), date(2020, 1, 12)  # a Monday, a Sunday
@@ -53,16 +52,7 @@ def hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def settings(hours: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return Settings(
-        source=Source(hours=str(hours)),
-        lake=LakeSettings(root=str(tmp_path_factory.mktemp("lake"))),
-        compute=Compute(workers=2),
-        text=Text(subwords=600, body_units=64),
-        model=Model(
-            embedding_size=24, hidden_size=24, contrast_epochs=1, epochs=1, batch_size=64, sample_titles=1
-        ),
-        index=Index(trees=20),
-    )
+    return lakes.small_settings(hours, tmp_path_factory.mktemp("lake"))
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +67,6 @@ def error(lake: Lake, settings: Settings) -> str:
     with pytest.raises(StoppedError) as stopped:
         whole_job.run(Context.of(settings), DAYS[-7:], retrain=False, variant=None, epochs=None)
     return str(stopped.value)
-
-
-def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(settings.warehouse_path, read_only=True) as connection:
-        return connection.sql(sql).fetchall()
 
 
 def test_the_release_is_stopped_with_the_reason_and_the_next_commands(error: str, lake: Lake) -> None:

@@ -8,7 +8,9 @@ import sqlite3
 from contextlib import closing
 from datetime import date
 from pathlib import Path
+from typing import Any
 
+import duckdb
 from filelock import FileLock
 
 from pipeline import sample
@@ -25,7 +27,7 @@ DAYS = [date(2024, 1, 1), date(2024, 1, 2)]
 
 def build_once(folder: Path) -> Settings:
     """The settings of a lake in `folder`. The first process that calls this builds it, the others wait."""
-    settings = _settings(folder)
+    settings = small_settings(folder / "hours", folder / "lake", epochs=2)
     with FileLock(f"{folder}.lock"):
         if not (folder / "complete").exists():
             sample.write(folder / "hours", days=len(DAYS) + 2, seed=1, issues_per_day=150)
@@ -34,23 +36,31 @@ def build_once(folder: Path) -> Settings:
     return settings
 
 
-def _settings(folder: Path) -> Settings:
-    return Settings(
-        source=Source(hours=str(folder / "hours")),
-        lake=LakeSettings(root=str(folder / "lake")),
-        compute=Compute(workers=2),
-        text=Text(subwords=600, body_units=64),
-        model=Model(
-            embedding_size=24,
-            hidden_size=24,
-            contrast_epochs=1,
-            epochs=2,
-            batch_size=64,
-            learning_rate=0.01,
-            sample_titles=5,
-        ),
-        index=Index(trees=20),
+def small_settings(
+    hours: Path, root: Path | str, *, size: int = 24, epochs: int = 1, **sections: Any
+) -> Settings:
+    """Settings with which a network trains in seconds, `size` numbers per vector.
+
+    `root` is the address of the lake; `sections` replace whole sections of the settings.
+    """
+    model = Model(
+        embedding_size=size,
+        hidden_size=size,
+        contrast_epochs=1,
+        epochs=epochs,
+        batch_size=64,
+        learning_rate=0.01,
+        sample_titles=5,
     )
+    small: dict[str, Any] = {
+        "source": Source(hours=str(hours)),
+        "lake": LakeSettings(root=str(root)),
+        "compute": Compute(workers=2),
+        "text": Text(subwords=600, body_units=64),
+        "model": model,
+        "index": Index(trees=20),
+    }
+    return Settings(**small | sections)
 
 
 def copy_lake(settings: Settings, root: Path) -> Settings:
@@ -77,6 +87,12 @@ def _replace_paths(database: Path, old: str, new: str) -> None:
                     f' WHERE typeof("{column}") = \'text\' AND instr("{column}", ?)',
                     (old, new, old),
                 )
+
+
+def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
+    """The rows that an analyst gets from the warehouse."""
+    with duckdb.connect(settings.warehouse_path, read_only=True) as connection:
+        return connection.sql(sql).fetchall()
 
 
 def files(root: str) -> dict[str, tuple[int, int]]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import keras
-import numpy as np
 import pytest
 
 from pipeline.errors import LakeError
 from pipeline.networks.in_keras import Shape, build, saving
 from pipeline.networks.variants import VARIANTS
+from tests.networks.damage import add_title_word_to_shape, cut_file, set_weights_to_nan
 
 SHAPE = Shape(20, 9, body_length=6, title_length=5, embedding_size=4, hidden_size=5)
 SHAPES = {
@@ -58,24 +57,21 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("size", [0, 10, 300])
 def test_a_damaged_file_is_named(tmp_path: Path, name: str, size: int) -> None:
     saving.save(build("gru", SHAPE, seed=5), tmp_path)
-    content = (tmp_path / name).read_bytes()
-    (tmp_path / name).write_bytes(content[: min(size, len(content) - 10)])
+    cut_file(tmp_path / name, size)
     with pytest.raises(LakeError, match=f"{name} is damaged"):
         saving.load(tmp_path)
 
 
 def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     saving.save(build("gru", SHAPE, seed=5), tmp_path)
-    content = json.loads((tmp_path / "shape.json").read_text())
-    content["shape"]["title_vocabulary"] = 10
-    (tmp_path / "shape.json").write_text(json.dumps(content))
+    add_title_word_to_shape(tmp_path)
     with pytest.raises(LakeError, match="does not fit the shape"):
         saving.load(tmp_path)
 
 
 def test_weights_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
     network = build("gru", SHAPE, seed=5)
-    network.model.set_weights([weight * np.nan for weight in network.model.get_weights()])
+    set_weights_to_nan(network)
     saving.save(network, tmp_path)
     with pytest.raises(LakeError, match="not finite numbers"):
         saving.load(tmp_path)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,8 @@ import pytest
 from pipeline.errors import LakeError, TitlerError, UsageError
 from pipeline.networks.in_keras import Network, Shape, build
 from pipeline.networks.in_keras.contrastive_training import ContrastFigures
-from pipeline.networks.in_keras.training import EpochFigures, Figures, History, best_epoch, fit
+from pipeline.networks.in_keras.training import Data, EpochFigures, Figures, History, best_epoch, fit
+from tests.networks.damage import set_weights_to_nan
 
 SHAPE = Shape(12, 12, body_length=5, title_length=6, embedding_size=8, hidden_size=8)
 START, END = 2, 3
@@ -48,30 +48,39 @@ def ignore(_: Figures) -> None:
     """Does nothing with the figures of an epoch."""
 
 
+def kill_after(epoch: int) -> Callable[[Figures], None]:
+    """Ends the process in the first epoch of titles after this one, before its checkpoint."""
+
+    def report(figures: Figures) -> None:
+        if figures.group == "train" and figures.epoch > epoch:
+            raise KilledError
+
+    return report
+
+
 def train(
     network: Network,
     folder: Path,
     *,
     epochs: int,
+    data: tuple[Data, Data] | None = None,
     rate: float = 0.01,
     patience: int = 9,
     seed: int = 1,
-    kill_after: int = 0,
+    contrast_epochs: int = 6,
+    on_epoch: Callable[[Figures], None] = ignore,
 ) -> History:
-    def report(figures: Figures) -> None:
-        if kill_after and figures.group == "train" and figures.epoch > kill_after:
-            raise KilledError
-
-    data = CopyTask(64), CopyTask(16, seed=1)
+    """Trains on `data`, batches to train on and to validate on: by default 64 and 16 issues of CopyTask."""
     return fit(
         network,
-        *data,
+        *(data or (CopyTask(64), CopyTask(16, seed=1))),
         epochs=epochs,
         learning_rate=rate,
         patience=patience,
         checkpoint=folder,
-        on_epoch=report,
+        on_epoch=on_epoch,
         seed=seed,
+        contrast_epochs=contrast_epochs,
     )
 
 
@@ -84,18 +93,7 @@ def train_copy(network: Network, folder: Path, kill_at: int = 0) -> list[Figures
         if len(reported) == kill_at:
             raise KilledError
 
-    data = CopyTask(64), CopyTask(16, seed=1)
-    fit(
-        network,
-        *data,
-        epochs=2,
-        learning_rate=0.01,
-        patience=9,
-        checkpoint=folder,
-        on_epoch=report,
-        seed=1,
-        contrast_epochs=3,
-    )
+    train(network, folder, epochs=2, contrast_epochs=3, on_epoch=report)
     return reported
 
 
@@ -129,17 +127,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def test_a_network_learns_to_copy_two_words(tmp_path: Path) -> None:
     network = build("gru", SHAPE, seed=1)
     data = CopyTask(700, batch_size=35)
-    fit(
-        network,
-        data,
-        CopyTask(35, 35, seed=1),
-        epochs=18,
-        learning_rate=0.02,
-        patience=9,
-        checkpoint=tmp_path,
-        on_epoch=ignore,
-        seed=1,
-    )
+    train(network, tmp_path, epochs=18, data=(data, CopyTask(35, 35, seed=1)), rate=0.02)
     decoded = network.decode(data.bodies[:50], START, END)
     assert np.mean((decoded.ids[:, :3] == data.titles[:50, 1:4]).all(axis=1)) > 0.9
 
@@ -148,7 +136,7 @@ def test_a_training_killed_in_its_third_epoch_resumes_with_the_same_figures_and_
     uninterrupted: Trained, tmp_path: Path
 ) -> None:
     with pytest.raises(KilledError):
-        train(build("gru", SHAPE, seed=1), tmp_path, epochs=4, kill_after=2)
+        train(build("gru", SHAPE, seed=1), tmp_path, epochs=4, on_epoch=kill_after(2))
     resumed = build("gru", SHAPE, seed=99)  # another seed: the weights come from the checkpoint
     assert train(resumed, tmp_path, epochs=4) == uninterrupted.history
     assert weights(resumed) == weights(uninterrupted.network)
@@ -193,17 +181,7 @@ def test_copy_killed_in_any_epoch_resumes_with_the_same_figures_and_weights(
 def test_a_finished_training_is_not_repeated(uninterrupted: Trained) -> None:
     network = build("gru", SHAPE, seed=1)
     reported: list[Figures] = []
-    data = CopyTask(64), CopyTask(16)
-    history = fit(
-        network,
-        *data,
-        epochs=4,
-        learning_rate=0.01,
-        patience=9,
-        checkpoint=uninterrupted.folder,
-        on_epoch=reported.append,
-        seed=1,
-    )
+    history = train(network, uninterrupted.folder, epochs=4, on_epoch=reported.append)
     assert (history, reported) == (uninterrupted.history, [])
     assert weights(network) == weights(uninterrupted.network)
 
@@ -220,17 +198,8 @@ def test_a_learning_rate_that_is_too_high_is_halved_and_the_best_weights_are_res
 
 
 def test_the_learning_rate_of_copy_decays_linearly_over_the_second_half_of_the_epochs(tmp_path: Path) -> None:
-    network, data = build("copy", SHAPE, seed=1), (CopyTask(64), CopyTask(16))
-    history = fit(
-        network,
-        *data,
-        epochs=6,
-        learning_rate=0.003,
-        patience=9,
-        checkpoint=tmp_path,
-        on_epoch=ignore,
-        seed=1,
-    )
+    data = CopyTask(64), CopyTask(16)
+    history = train(build("copy", SHAPE, seed=1), tmp_path, epochs=6, data=data, rate=0.003)
     assert [epoch.validation_loss for epoch in history] == sorted(
         (epoch.validation_loss for epoch in history), reverse=True
     )
@@ -242,17 +211,7 @@ def test_the_learning_rate_of_copy_decays_linearly_over_the_second_half_of_the_e
 def test_losses_are_means_over_issues_and_token_losses_leave_padding_out(tmp_path: Path) -> None:
     network = build("gru", SHAPE, seed=1)
     data = CopyTask(20)  # in batches of 16 and 4
-    last = fit(
-        network,
-        data,
-        data,
-        epochs=2,
-        learning_rate=0.01,
-        patience=9,
-        checkpoint=tmp_path,
-        on_epoch=ignore,
-        seed=1,
-    )[-1]
+    last = train(network, tmp_path, epochs=2, data=(data, data))[-1]
     losses, hits = predicted(network, data)
     assert last.validation_loss == pytest.approx(losses.mean(), rel=1e-4)
     assert last.validation_token_loss == pytest.approx(losses[:, :3].mean(), rel=1e-4)
@@ -282,16 +241,7 @@ def test_training_or_validating_without_issues_is_a_usage_error(
 ) -> None:
     data = CopyTask(issues), CopyTask(validation_issues)
     with pytest.raises(UsageError, match=f"no issue to {purpose} on"):
-        fit(
-            build("gru", SHAPE, seed=1),
-            *data,
-            epochs=1,
-            learning_rate=0.01,
-            patience=1,
-            checkpoint=tmp_path,
-            on_epoch=ignore,
-            seed=1,
-        )
+        train(build("gru", SHAPE, seed=1), tmp_path, epochs=1, data=data)
 
 
 def test_titles_of_another_length_are_refused(tmp_path: Path) -> None:
@@ -301,22 +251,12 @@ def test_titles_of_another_length_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match=r"the titles \(2, 4\), but this network trains on \(B, 5\) and \(B, 6\)"
     ):
-        fit(
-            build("gru", SHAPE, seed=1),
-            short,
-            short,
-            epochs=1,
-            learning_rate=0.01,
-            patience=1,
-            checkpoint=tmp_path,
-            on_epoch=ignore,
-            seed=1,
-        )
+        train(build("gru", SHAPE, seed=1), tmp_path, epochs=1, data=(short, short))
 
 
 def test_a_loss_that_is_not_a_number_ends_the_training_without_a_checkpoint(tmp_path: Path) -> None:
     network = build("gru", SHAPE, seed=1)
-    network.model.set_weights([weight * math.nan for weight in network.model.get_weights()])
+    set_weights_to_nan(network)
     with pytest.raises(TitlerError, match=r"loss of epoch 1 is nan"):
         train(network, tmp_path, epochs=1)
     assert list(tmp_path.iterdir()) == []

@@ -26,6 +26,7 @@ from pipeline.releases.current import point_to
 from pipeline.text.engine import tokenizer
 from pipeline.text.subwords import BytePairEncoding, SubwordVocabulary
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
+from tests.networks.damage import add_title_word_to_shape, cut_file, set_weights_to_nan
 
 ARTICLE_SHAPE = Shape(40, 30, body_length=9, title_length=7, embedding_size=8, hidden_size=12)
 SHAPES = {
@@ -158,22 +159,25 @@ def test_large_numbers_saturate_the_gates_without_a_warning():
 
 
 @pytest.mark.parametrize("name", ["network.keras", "shape.json"])
-@pytest.mark.parametrize("size", [None, 0, 10, 300, 20_000])
-def test_a_missing_or_damaged_file_is_named(tmp_path: Path, name: str, size: int | None) -> None:
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     saving.save(build("gru", ARTICLE_SHAPE, seed=5), tmp_path)
-    content = (tmp_path / name).read_bytes()
     (tmp_path / name).unlink()
-    if size is not None:
-        (tmp_path / name).write_bytes(content[: min(size, len(content) - 10)])
-    with pytest.raises(LakeError, match=rf"{name} is (missing|damaged)"):
+    with pytest.raises(LakeError, match=f"{name} is missing"):
+        LightNetwork.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["network.keras", "shape.json"])
+@pytest.mark.parametrize("size", [0, 10, 300, 20_000])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str, size: int) -> None:
+    saving.save(build("gru", ARTICLE_SHAPE, seed=5), tmp_path)
+    cut_file(tmp_path / name, size)
+    with pytest.raises(LakeError, match=f"{name} is damaged"):
         LightNetwork.load(tmp_path)
 
 
 def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     saving.save(build("gru", ARTICLE_SHAPE, seed=5), tmp_path)
-    content = json.loads((tmp_path / "shape.json").read_text())
-    content["shape"]["title_vocabulary"] = 31
-    (tmp_path / "shape.json").write_text(json.dumps(content))
+    add_title_word_to_shape(tmp_path)
     with pytest.raises(
         LakeError,
         match=r"does not fit the shape in shape.json: .* layer title_embedding .*\(30, 8\).*\(31, 8\)",
@@ -206,7 +210,7 @@ def test_weights_of_another_variant_are_refused(tmp_path: Path) -> None:
 
 def test_weights_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
     network = build("gru", ARTICLE_SHAPE, seed=5)
-    network.model.set_weights([weight * np.nan for weight in network.model.get_weights()])
+    set_weights_to_nan(network)
     saving.save(network, tmp_path)
     with pytest.raises(LakeError, match="not finite numbers"):
         LightNetwork.load(tmp_path)

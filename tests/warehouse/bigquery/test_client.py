@@ -1,4 +1,4 @@
-"""Credentials and permissions: which account is used, what it may do, and that no secret is readable."""
+"""Credentials: which account is used, that no secret is readable, and which errors are retried."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from google.api_core import exceptions
 from google.auth.exceptions import RefreshError, TransportError
 
 from pipeline import settings
-from pipeline.cli import doctor
 from pipeline.errors import TitlerError, UsageError, WarehouseError
-from pipeline.settings import Settings as AllSettings
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse.bigquery import BigQueryWarehouse
 from pipeline.warehouse.bigquery.client import connect
 from pipeline.warehouse.bigquery.errors import translated_errors
-from pipeline.warehouse.bigquery.permissions import check_permissions
-from tests.support.emulator import CANARY, Answer, Emulator, Request, secrets_of, service_account
+from tests.support.emulator import CANARY, Emulator, secrets_of, service_account
 
 
 def test_without_a_project_it_says_which_setting_is_missing() -> None:
@@ -76,73 +73,6 @@ def test_an_unknown_server_is_not_waited_for_in_vain(monkeypatch: pytest.MonkeyP
     )
     with pytest.raises(WarehouseError, match="BigQuery did not answer while reading releases_v1"):
         warehouse.current_release()
-
-
-def test_doctor_says_project_identity_data_sets_and_permissions(
-    bigquery_settings: Settings, emulator: Emulator, tmp_path: Path
-) -> None:
-    account = service_account(tmp_path)
-    probes = list(check_permissions(bigquery_settings.model_copy(update={"credentials_file": str(account)})))
-    assert [probe.subject for probe in probes] == [
-        "bigquery",
-        "data sets",
-        "queries",
-        "data set",
-        "tables",
-        "source",
-        "results",
-    ]
-    assert all(probe.passed for probe in probes)
-    assert probes[0].message == "project titler-test, as titler@titler-test.iam.gserviceaccount.com"
-    assert bigquery_settings.dataset in probes[1].message
-
-
-def test_doctor_names_the_permission_that_is_missing(bigquery_settings: Settings, emulator: Emulator) -> None:
-    denied = Answer.error(
-        403,
-        "accessDenied",
-        "Access Denied: Permission bigquery.tables.create denied on dataset titler-test:d",
-    )
-
-    def deny(request: Request, forward: object) -> Answer | None:
-        return (
-            denied
-            if request.method == "POST" and request.path.partition("?")[0].endswith("/tables")
-            else None
-        )
-
-    with emulator.proxy.intervene(deny):
-        wrong = [probe for probe in check_permissions(bigquery_settings) if not probe.passed]
-    (probe,) = wrong
-    assert probe.subject == "tables"
-    assert "bigquery.tables.create denied" in probe.message
-    assert probe.advice == (
-        "Needs bigquery.tables.create, .update, .delete. "
-        f"Grant: roles/bigquery.dataEditor on titler-test:{bigquery_settings.dataset}"
-    )
-
-
-def test_doctor_says_how_to_create_a_missing_data_set(bigquery_settings: Settings) -> None:
-    wrong = [
-        probe
-        for probe in check_permissions(bigquery_settings.model_copy(update={"dataset": "nowhere"}))
-        if not probe.passed
-    ]
-    assert [probe.subject for probe in wrong] == ["data set", "tables", "results"]
-    assert wrong[0].advice == (
-        "Needs bigquery.datasets.get. Create the data set: bq --location=US mk --dataset titler-test:nowhere"
-    )
-
-
-def test_the_command_shows_it(bigquery_settings: Settings, tmp_path: Path) -> None:
-    findings = {
-        finding.subject: finding
-        for finding in doctor._check_warehouse(AllSettings(warehouse=bigquery_settings))
-    }
-    assert (
-        findings["warehouse"].message
-        == f"BigQuery, titler-test.{bigquery_settings.dataset}: no release is published yet"
-    )
 
 
 def metadata_server_error() -> RefreshError:

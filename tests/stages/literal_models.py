@@ -1,0 +1,39 @@
+"""Models without a network, and a registry that remembers which of them is champion."""
+
+from __future__ import annotations
+
+from pipeline.contracts import PREDICTOR
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pinned import Pinned
+from pipeline.tracking import Version
+
+
+class FakeRegistry:
+    """What the stages use of MLflow's registry. `models` are the champion and the previous champion."""
+
+    def __init__(self, *models: str) -> None:
+        self.models = list(models)
+        self.reasons: list[str] = []
+
+    def champion_and_previous(self) -> list[Version]:
+        return [Version(model, "3", f"run of {model}", "copy") for model in self.models]
+
+    def champion(self) -> Version | None:
+        return next(iter(self.champion_and_previous()), None)
+
+    def promote(self, model: str, because: str = "") -> str:
+        self.models = [model, *self.models[:1]]
+        self.reasons.append(because)
+        return "4"
+
+
+def add_model(lake: Lake, name: str = "m") -> Manifest:
+    """A trained model whose predictor has no files; returns the predictor."""
+    predictor = lake.draft(PREDICTOR, {"model": name}).commit(
+        {"variant": "copy", "vocabulary": "v", "hidden_size": 2, "mlflow_run": f"run of {name}"}
+    )
+    model = Pinned(lake, "models", name)
+    model.open([], {})
+    model.members.put(PREDICTOR, [predictor])
+    return predictor

@@ -1,0 +1,94 @@
+"""Releases of literal issues, with vectors or embeddings, of a model without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.contracts import EMBEDDINGS, ISSUES, VECTORS, Table
+from pipeline.lake.batches import Lake
+from pipeline.lake.list_columns import list_column
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pinned import Pinned, PinnedDay
+from pipeline.predictor.predictor import Predictor
+from tests.stages.literal_issues import issue, issues
+from tests.stages.literal_models import add_model
+
+PART = "part-00000.parquet"
+
+
+def commit_table(
+    lake: Lake, table: Table, partition: Mapping[str, str], rows: pa.Table, inputs: Iterable[str] = ()
+) -> Manifest:
+    """A batch of one file with these rows."""
+    draft = lake.draft(table.name, partition, inputs)
+    draft.write_table(PART, rows, table)
+    return draft.commit()
+
+
+def embedded_release(
+    lake: Lake, days: Mapping[str, Mapping[int, Sequence[float]]], name: str = "r"
+) -> Pinned:
+    """A release of issues with these embeddings, by day and issue id."""
+    release = _open_release(
+        lake,
+        name,
+        {day: [issue(number, f"t{number}", None) for number in rows] for day, rows in days.items()},
+    )
+    release.members.put(
+        EMBEDDINGS.name,
+        [
+            commit_table(
+                lake,
+                EMBEDDINGS,
+                {"model": "m", "day": day},
+                pa.table({"issue_id": list(rows), "embedding": list(rows.values())}),
+                [str(rows)],
+            )
+            for day, rows in days.items()
+        ],
+    )
+    return release
+
+
+def vectorized_release(
+    lake: Lake, predictor: Predictor, days: Mapping[str, Sequence[dict[str, Any]]], name: str = "r"
+) -> Pinned:
+    """A release of these issues, by day, with the ids that this predictor reads."""
+    release = _open_release(lake, name, days)
+    vectors = []
+    for day, rows in days.items():
+        ids = {
+            "body": predictor.vectors([row["body"] for row in rows]),
+            "title": predictor.title_ids([row["title"] for row in rows]),
+        }
+        columns = {column: [row[column] for row in rows] for column in ("issue_id", "repo", "trainable")}
+        table = pa.table({**columns, **{column: list_column(matrix) for column, matrix in ids.items()}})
+        vectors.append(commit_table(lake, VECTORS, {"vocabulary": "v", "day": day}, table, [day]))
+    release.members.put(VECTORS.name, vectors)
+    return release
+
+
+def _open_release(lake: Lake, name: str, days: Mapping[str, Sequence[dict[str, Any]]]) -> Pinned:
+    pinned = []
+    for day, rows in days.items():
+        # The event of a later day is a later one: an issue of two days belongs to the first.
+        table = issues(*({**row, "event_id": day} for row in rows))
+        manifest = commit_table(lake, ISSUES, {"day": day}, table)
+        pinned.append(PinnedDay(day, manifest.folder, "", "", manifest.digest, "", ""))
+    predictor = add_model(lake)
+    facts = {
+        "model": "m",
+        "model_version": "3",
+        "vocabulary": "v",
+        "mlflow_run": "run of m",
+        "predictor": predictor.folder,
+        "predictor_digest": predictor.digest,
+        "neighbours": 2,
+        "near_duplicate_distance": 1.0,
+    }
+    release = Pinned(lake, "releases", name)
+    release.open(pinned, facts)
+    return release

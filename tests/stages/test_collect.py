@@ -1,0 +1,102 @@
+"""collect: which releases, models and batches are removed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline.contracts import EMBEDDINGS, ISSUES, PREDICTOR
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pinned import Pinned, PinnedDay, pinned_names
+from pipeline.releases.records import RECORD
+from pipeline.settings import LakeSettings, Release, Settings
+from pipeline.stages import collect
+from pipeline.stages.collect import Collected
+from tests.stages.literal_models import FakeRegistry, add_model
+
+LATER = datetime.now(UTC) + timedelta(days=3)
+"""When everything that a test writes is older than the grace period."""
+
+
+class Collection:
+    """A lake with the current release `current` of the model `m`, which keeps one release."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.lake = Lake(str(folder))
+        self.settings = Settings(lake=LakeSettings(root=str(folder)), release=Release(keep=1))
+        self.registry = FakeRegistry()
+        monkeypatch.setattr(collect, "open_tracking", lambda settings, lake: self.registry)
+        monkeypatch.setattr(collect, "reconcile_current", lambda lake, settings: "current")
+        self.add_release("current")
+
+    def add_release(self, name: str, model: str = "m", *, published: bool = True, issues: str = "") -> Pinned:
+        """A release without days, or with one day whose batch of issues is in the folder `issues`."""
+        predictor = add_model(self.lake, model)
+        release = Pinned(self.lake, "releases", name)
+        days = [PinnedDay("2015-01-01", issues, "", "", "", "", "")] if issues else []
+        release.open(days, {"model": model, "predictor": predictor.folder})
+        if published:
+            record = {"release_id": name, "published_at": "2015-01-04T04:00:00+00:00"}
+            release.notes[RECORD] = record
+        return release
+
+    def add_batch(self, table: str, partition: dict[str, str], key: str) -> Manifest:
+        return self.lake.draft(table, partition, [key]).commit()
+
+    def run(self, now: datetime = LATER) -> Collected:
+        return collect.run(self.lake, self.settings, now)
+
+
+@pytest.fixture
+def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Collection:
+    return Collection(tmp_path, monkeypatch)
+
+
+def test_an_earlier_release_is_removed_with_its_model_and_their_batches(collection: Collection) -> None:
+    release = collection.add_release("earlier", "old")
+    embeddings = collection.add_batch(EMBEDDINGS.name, {"model": "old", "day": "2015-01-01"}, "e")
+    release.members.put(EMBEDDINGS.name, [embeddings])
+    assert collection.run() == Collected(("earlier",), ("old",), 2)  # the embeddings and the predictor
+    assert pinned_names(collection.lake, "releases") == ["current"]
+    assert pinned_names(collection.lake, "models") == ["m"]
+    assert collection.lake.current(EMBEDDINGS.name, {"model": "old", "day": "2015-01-01"}) is None
+    assert collection.run() == Collected((), (), 0)
+
+
+def test_as_many_releases_are_kept_as_the_settings_say(collection: Collection) -> None:
+    collection.add_release("earlier", "old")
+    collection.settings = collection.settings.model_copy(update={"release": Release(keep=2)})
+    assert collection.run() == Collected((), (), 0)
+
+
+def test_the_champion_and_the_previous_champion_are_kept(collection: Collection) -> None:
+    for model in ("champion", "previous", "neither"):
+        add_model(collection.lake, model)
+    collection.registry.models = ["champion", "previous"]
+    assert collection.run() == Collected((), ("neither",), 1)
+    assert collection.lake.current(PREDICTOR, {"model": "previous"}) is not None
+
+
+def test_a_release_that_was_never_published_and_its_model_are_removed_once_they_are_old(
+    collection: Collection,
+) -> None:
+    collection.add_release("planned", "new", published=False)
+    assert collection.run(datetime.now(UTC)) == Collected((), (), 0)
+    assert collection.run() == Collected(("planned",), ("new",), 1)
+
+
+def test_batches_of_a_day_are_removed_unless_a_release_has_them_or_they_are_current(
+    collection: Collection,
+) -> None:
+    day = {"day": "2015-01-02"}
+    pinned, replaced, current = (collection.add_batch(ISSUES.name, day, key) for key in ("1", "2", "3"))
+    Pinned(collection.lake, "releases", "current").delete()
+    collection.add_release("current", issues=pinned.folder)
+    assert collection.run().batches == 2  # `replaced`, and the first predictor of the model `m`
+    assert collection.lake.find(ISSUES.name, day, ["1"], {}) == pinned
+    assert collection.lake.find(ISSUES.name, day, ["2"], {}) is None
+    assert collection.lake.current(ISSUES.name, day) == current
+    assert collection.lake.get(f"{replaced.folder}/manifest.json") is None
