@@ -120,7 +120,7 @@ def epoch(figures: Any) -> None:
     (`ContrastFigures`)."""
     number, loss, seconds = figures.epoch, figures.loss, figures.seconds
     if figures.group == "contrast":
-        accuracy = f"own body nearest for {figures.accuracy:.1%} of titles"
+        accuracy = f"{figures.accuracy:.1%} of titles matched to their own body"
         say(f"    contrastive pre-training, pass {number}: loss {loss:.4f}, {accuracy}, {seconds:.0f} s")
         return
     accuracy = f"{figures.validation_token_accuracy:.1%} of validation tokens predicted"
