@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,6 +26,9 @@ from pipeline.cli.options import (
 from pipeline.contracts import TOKENS
 from pipeline.errors import UsageError
 from pipeline.lake.pinned import new_id
+
+if TYPE_CHECKING:
+    from pipeline.stages.teach import TeacherRequest
 
 
 @app.command()
@@ -127,6 +130,19 @@ def train(
     ] = None,
     variant: Variant = None,
     epochs: Epochs = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            "--teacher",
+            metavar="MODEL|FILE",
+            help="Also learn from the titles of this model, or of a file of titles and bodies. They "
+            "are used only if they are better than the champion's and than the bodies' first words.",
+        ),
+    ] = None,
+    teacher_weight: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=1, help="Weight of the teacher's titles, from 0.01 to 1; default: 0.5."),
+    ] = None,
 ) -> None:
     """Train a vectorized model, or a new model on a file.
 
@@ -135,10 +151,13 @@ def train(
     Example: titler train --from-file issues.csv --epochs 3
     """
     current = context()
+    request = _teacher_request(teacher, teacher_weight)
     if from_file is not None:
         from pipeline.cli import whole_job
 
-        whole_job.train_from_file(current, from_file, name=model, variant=variant, epochs=epochs)
+        whole_job.train_from_file(
+            current, from_file, name=model, variant=variant, epochs=epochs, teacher=request
+        )
         return
     if model is None:
         raise UsageError(
@@ -151,7 +170,18 @@ def train(
             "The variant and the epochs of a model are fixed when it is created.",
             "Create a model with others: titler vocab --variant VARIANT --epochs N",
         )
-    stage_runs.train(current, current.model(model))
+    stage_runs.train(current, current.model(model), request)
+
+
+def _teacher_request(source: str | None, weight: float | None) -> TeacherRequest | None:
+    """The teacher that the options ask for. Raises UsageError for a weight without a teacher."""
+    if source is not None:
+        from pipeline.stages.teach import DEFAULT_WEIGHT, TeacherRequest
+
+        return TeacherRequest(source, DEFAULT_WEIGHT if weight is None else weight)
+    if weight is not None:
+        raise UsageError("--teacher-weight needs --teacher.", "titler train MODEL --teacher MODEL|FILE")
+    return None
 
 
 @app.command()

@@ -23,6 +23,7 @@ from pipeline.lake.pinned import Pinned, PinnedDay
 if TYPE_CHECKING:
     from pipeline.compute.derived_batches import Outcome
     from pipeline.stages.plan import PlanOutcome
+    from pipeline.stages.teach import TeacherRequest
     from pipeline.stages.vocab import ModelRequest
 
 
@@ -102,12 +103,12 @@ def vectorize(context: Context, pinned: Pinned, partition: str = "day") -> None:
         stage_reports.batches(context.lake, "vectorize", record.result, partition)
 
 
-def train(context: Context, model: Pinned) -> None:
+def train(context: Context, model: Pinned, teacher: TeacherRequest | None = None) -> None:
     """Runs `train`."""
     from pipeline.stages import train as stage
 
     with recorded(context, "train", model) as record:
-        record.result = stage.run(context.lake, context.settings, model, stage_reports.epoch)
+        record.result = stage.run(context.lake, context.settings, model, stage_reports.epoch, teacher)
         stage_reports.trained(context.lake, context.settings, model.name, record.result)
 
 

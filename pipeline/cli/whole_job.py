@@ -14,6 +14,7 @@ from pipeline.lake.pinned import Pinned, PinnedDay, new_id
 from pipeline.tracking import open_tracking
 
 if TYPE_CHECKING:
+    from pipeline.stages.teach import TeacherRequest
     from pipeline.stages.vocab import ModelRequest
 
 
@@ -49,12 +50,18 @@ def run(
 
 
 def train_from_file(
-    context: Context, path: Path, *, name: str | None, variant: str | None, epochs: int | None
+    context: Context,
+    path: Path,
+    *,
+    name: str | None,
+    variant: str | None,
+    epochs: int | None,
+    teacher: TeacherRequest | None = None,
 ) -> str:
     """Trains a model on a file of titles and bodies; returns its name.
 
-    Without `name`, the name stands for the file and the settings, so the same command resumes where it
-    stopped.
+    Without `name`, the name stands for the file, the settings and the teacher, so the same command resumes
+    where it stopped.
     """
     from pipeline.stages import extract_file
     from pipeline.stages.vocab import ModelRequest
@@ -62,22 +69,28 @@ def train_from_file(
     digest = extract_file.file_digest(path)
     request = ModelRequest(variant=variant, epochs=epochs, file=digest)
     request.check_variant()
-    model = context.model(name or extract_file.model_name(context.settings, digest, variant, epochs))
+    taught_by = teacher.identity(context.lake) if teacher else None
+    derived_name = extract_file.model_name(context.settings, digest, variant, epochs, taught_by)
+    model = context.model(name or derived_name)
     context.timed = True
     issues = stage_runs.extract_file(context, path)
     tokens = stage_runs.clean_file(context, issues)
-    _train(context, model, request, [extract_file.pinned_file(issues, tokens)])
+    _train(context, model, request, [extract_file.pinned_file(issues, tokens)], teacher)
     stage_reports.next_after_training(model.name)
     return model.name
 
 
 def _train(
-    context: Context, model: Pinned, request: ModelRequest, file_days: Sequence[PinnedDay] = ()
+    context: Context,
+    model: Pinned,
+    request: ModelRequest,
+    file_days: Sequence[PinnedDay] = (),
+    teacher: TeacherRequest | None = None,
 ) -> None:
     """Vocabulary, vectors and network of a model."""
     stage_runs.vocab(context, model, request, file_days)
     stage_runs.vectorize(context, model, "file" if file_days else "day")
-    stage_runs.train(context, model)
+    stage_runs.train(context, model, teacher)
 
 
 def _refresh(context: Context, release: Pinned) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -93,15 +93,22 @@ def file_digest(path: Path) -> str:
         ) from None
 
 
-def model_name(settings: Settings, digest: str, variant: str | None, epochs: int | None) -> str:
-    """Returns a model name derived from the file's content and the settings, so that the same command resumes
-    or reuses the same model."""
+def model_name(
+    settings: Settings,
+    digest: str,
+    variant: str | None,
+    epochs: int | None,
+    teacher: Mapping[str, Any] | None = None,
+) -> str:
+    """Returns a model name derived from the file's content, the settings and the teacher if there is one, so
+    that the same command resumes or reuses the same model."""
     network = {
         name: value
         for name, value in settings.model.model_dump().items()
         if name not in NOT_TRAINING_SETTINGS
     }
     made_of = {"text": settings.text.model_dump(), "model": network, "variant": variant, "epochs": epochs}
+    made_of |= teacher or {}
     return f"file-{fingerprint('models', {'file': digest}, (), made_of)[:12]}"
 
 

@@ -36,6 +36,7 @@ from pipeline.tracking import Run, open_tracking
 if TYPE_CHECKING:
     from pipeline.networks.in_keras.network import Network
     from pipeline.networks.in_keras.training import Figures, History
+    from pipeline.stages.teach import Lesson, TeacherRequest
 
 
 @dataclass(frozen=True)
@@ -100,26 +101,36 @@ class TrainingInputs:
 
 
 def run(
-    lake: Lake, settings: Settings, model: Pinned, on_epoch: Callable[[Any], None] = lambda figures: None
+    lake: Lake,
+    settings: Settings,
+    model: Pinned,
+    on_epoch: Callable[[Any], None] = lambda figures: None,
+    teacher: TeacherRequest | None = None,
 ) -> Manifest:
     """Trains the model's predictor and returns its batch; an existing predictor is reused.
 
-    An interrupted training resumes from its last checkpoint. `on_epoch` is called with the figures of each
-    epoch. Raises UsageError if the model was not vectorized.
+    With a `teacher` that beats the floor and the champion on the held-out issues, the model also learns from
+    the teacher's titles. An interrupted training resumes from its last checkpoint. `on_epoch` is called with
+    the figures of each epoch. Raises UsageError if the model was not vectorized, or was trained already with
+    another teacher.
     """
     inputs = TrainingInputs(
         lake, model, model.plan, model.members[VOCABULARY][0], model.members[VECTORS.name]
     )
     if PREDICTOR in model.members:
+        if teacher is not None:
+            teacher.require_same(model)
         return model.members[PREDICTOR][0]
+    lesson = teacher.lesson(open_tracking(settings, lake), model) if teacher else None
     digests = [inputs.vocabulary.digest, *(manifest.digest for manifest in inputs.vectors)]
-    partition, parameters = {"model": model.name}, inputs.network_settings
-    checkpoint = model.scratch_folder("checkpoint")
+    partition = {"model": model.name}
+    parameters = {**inputs.network_settings, **(lesson.parameters if lesson else {})}
+    checkpoint = model.scratch_folder(lesson.checkpoint if lesson else "checkpoint")
     manifest = lake.find(PREDICTOR, partition, digests, parameters)
     if manifest is None:
         draft = lake.draft(PREDICTOR, partition, digests, parameters)
         with tempfile.TemporaryDirectory(prefix="titler-") as folder:
-            figures = _train(inputs, settings, Path(folder), checkpoint, on_epoch)
+            figures = _train(inputs, settings, Path(folder), checkpoint, on_epoch, lesson)
             draft.write_folder(Path(folder, "predictor"))
         manifest = draft.commit(figures)
     shutil.rmtree(
@@ -135,6 +146,7 @@ def _train(
     folder: Path,
     checkpoint: Path,
     on_epoch: Callable[[Any], None],
+    lesson: Lesson | None,
 ) -> dict[str, Any]:
     """Trains the network, writes the predictor to `folder`/predictor and registers it in MLflow; returns the
     figures for the manifest."""
@@ -155,6 +167,7 @@ def _train(
         )
         data, data_name, data_digest = describe_training_data(inputs)
         parameters = {**_run_parameters(inputs), **data, "devices": max(1, len(devices))}
+        parameters |= lesson.run_parameters if lesson else {}
         tags = {
             "titler.vocabulary": inputs.vocabulary.figures["id"],
             "titler.device": place,
@@ -163,13 +176,13 @@ def _train(
         with tracking.training_run(inputs.model.name, parameters, tags) as run:
             run.log_dataset(data_name, data_digest, **inputs.part_sizes)
             network = build(network_settings["variant"], inputs.shape, seed=network_settings["seed"])
-            history = _fit(inputs, network, run, checkpoint, on_epoch)
+            history = _fit(inputs, network, run, checkpoint, on_epoch, lesson)
             predictor = _predictor(inputs, network)
             predictor.save(folder / "predictor")
             _log_artifacts(inputs, settings, run, folder, history)
             version = tracking.register(run.id, folder / "predictor", inputs.model.name)
             # After registering: otherwise MLflow would show these as figures of the registered model.
-            run.log_metrics(_resource_usage(run, history, peak_memory()))
+            run.log_metrics(_resource_usage(run, history, peak_memory()) | (lesson.metrics if lesson else {}))
     return {
         "variant": network_settings["variant"],
         "vocabulary": inputs.vocabulary.figures["id"],
@@ -180,11 +193,17 @@ def _train(
         "validation_loss": best_epoch(history).validation_loss,
         "abstain_below": predictor.abstain_below,
         **inputs.part_sizes,
+        **(lesson.figures if lesson else {}),
     }
 
 
 def _fit(
-    inputs: TrainingInputs, network: Network, run: Run, checkpoint: Path, on_epoch: Callable[[Any], None]
+    inputs: TrainingInputs,
+    network: Network,
+    run: Run,
+    checkpoint: Path,
+    on_epoch: Callable[[Any], None],
+    lesson: Lesson | None,
 ) -> History:
     """Trains the network, logs each epoch to MLflow and returns the figures of all epochs."""
     from pipeline.networks.in_keras.training import fit
@@ -194,9 +213,12 @@ def _fit(
         on_epoch(figures)
 
     settings = inputs.network_settings
+    train = inputs.batches("train", "train")
+    if lesson is not None:
+        train = lesson.mixed(train, inputs.model, inputs.vocabularies, checkpoint, settings["seed"])
     return fit(
         network,
-        inputs.batches("train", "train"),
+        train,
         inputs.batches("validation", "validate"),
         epochs=settings["epochs"],
         learning_rate=settings["learning_rate"],

@@ -115,7 +115,16 @@ def _training_data(parameters: Mapping[str, str]) -> str:
     return (
         f"Trained on **{int(parameters['train_issues']):,} issues**, {data}: network "
         f"`{parameters['variant']}`, hidden size {parameters['hidden_size']}, {vocabulary}."
+        f"{_teacher(parameters)}"
     )
+
+
+def _teacher(parameters: Mapping[str, str]) -> str:
+    """Returns a sentence on the teacher; empty if the model learned from the authors' titles alone."""
+    if parameters.get("teacher_used") != "True":
+        return ""
+    name, weight = parameters["teacher"], parameters["teacher_weight"]
+    return f" It also learned from titles of the teacher `{name}`, which have the weight {weight}."
 
 
 def _summary(metrics: Mapping[str, float]) -> str:

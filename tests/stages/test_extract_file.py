@@ -170,8 +170,14 @@ def test_an_invalid_time_is_refused(tmp_path: Path) -> None:
 
 
 def test_only_the_same_training_has_the_same_model_name() -> None:
-    def name(settings: Settings = SETTINGS, digest: str = "ab", epochs: int | None = None) -> str:
-        return extract_file.model_name(settings, digest, None, epochs)
+    def name(
+        settings: Settings = SETTINGS,
+        digest: str = "ab",
+        epochs: int | None = None,
+        teacher: dict[str, str] | None = None,
+    ) -> str:
+        return extract_file.model_name(settings, digest, None, epochs, teacher)
 
     assert name() == name(Settings(text=Text(max_body_characters=200), model=Model(sample_titles=1)))
-    assert len({name(), name(Settings()), name(digest="cd"), name(epochs=2)}) == 4
+    others = [name(Settings()), name(digest="cd"), name(epochs=2), name(teacher={"teacher": "large"})]
+    assert len({name(), *others}) == 5

@@ -1,0 +1,305 @@
+"""Part of the stage `train`: a teacher, whose titles a model learns from beside the authors' titles.
+
+This is distillation at the level of sequences (Kim and Rush 2016, "Sequence-Level Knowledge Distillation"):
+the teacher writes a title for every body of the training part. A teacher is a model of the lake, or a file of
+titles and bodies that any other system has written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.contracts import PREDICTOR, VOCABULARY
+from pipeline.dataset.split import part_of
+from pipeline.dataset.taught_titles import Data, Ids, TaughtTitles, body_keys
+from pipeline.errors import UsageError
+from pipeline.evaluation.title_scores import score_titles
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned
+from pipeline.predictor.held_out import held_out_issues
+from pipeline.predictor.loading import load_predictor
+from pipeline.predictor.predictor import Predictor
+from pipeline.progress import say, track
+from pipeline.source.issue_files import read_pairs
+from pipeline.stages.extract_file import file_digest
+from pipeline.text.engine import Engine, tokenizer
+from pipeline.text.subwords import SubwordVocabulary
+from pipeline.text.vocabulary import Vocabularies, Vocabulary
+from pipeline.tracking import Tracking
+
+CHUNK = 10_000
+"""Number of issues that a teacher titles between two files. An interruption loses no more than these."""
+DEFAULT_WEIGHT = 0.5
+FILE_SUFFIXES = (".csv", ".json", ".jsonl", ".parquet")
+
+
+class ModelTeacher:
+    """A trained model of the lake. It withholds a title where it abstains."""
+
+    def __init__(self, lake: Lake, name: str) -> None:
+        """Raises UsageError if there is no trained model of this name."""
+        manifest = Pinned(lake, "models", name).members[PREDICTOR][0]
+        self._lake, self._folder = lake, manifest.folder
+        self.name, self.digest = name, manifest.digest
+
+    @cached_property
+    def _predictor(self) -> Predictor:
+        return load_predictor(self._lake, self._folder)
+
+    def titles(self, bodies: Sequence[str]) -> list[str | None]:
+        """One title per body, empty if the model abstains."""
+        return [prediction.title for prediction in self._predictor.predict(bodies)]
+
+
+class FileTeacher:
+    """A file of titles and bodies, in a format that `titler train --from-file` reads."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises UsageError if the file cannot be read."""
+        self.name, self.digest = path.name, file_digest(path)
+        self._titles = {_text_key(body): title for title, body in read_pairs(path)}
+
+    def titles(self, bodies: Sequence[str]) -> list[str | None]:
+        """One title per body; None for a body that the file lacks. White space makes no difference."""
+        return [self._titles.get(_text_key(body)) for body in bodies]
+
+
+Teacher = ModelTeacher | FileTeacher
+
+
+def _text_key(body: str) -> bytes:
+    return hashlib.blake2b(" ".join(body.split()).encode(), digest_size=16).digest()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The teacher's ROUGE-L on the student's held-out issues, and what it must beat on the same issues."""
+
+    issues: int
+    """number of held-out issues for which the teacher has a title, or abstained"""
+    rougeL: float  # noqa: N815  # the field's own name for it
+    floor_rougeL: float  # noqa: N815
+    """of the body's first words"""
+    champion: str | None
+    champion_rougeL: float | None  # noqa: N815
+
+    @property
+    def beats_baselines(self) -> bool:
+        """Whether the teacher is better than the floor and than the champion, if there is another one."""
+        return self.rougeL > max(self.floor_rougeL, self.champion_rougeL or 0)
+
+    def __str__(self) -> str:
+        champion = f", of the champion {self.champion} {self.champion_rougeL:.2f}" if self.champion else ""
+        return (
+            f"ROUGE-L {self.rougeL:.2f} on {self.issues:,} held-out issues, "
+            f"of the body's first words {self.floor_rougeL:.2f}{champion}"
+        )
+
+
+def judge(tracking: Tracking, model: Pinned, teacher: Teacher) -> Judgement:
+    """Scores a teacher on the held-out issues of `model` for which it has titles.
+
+    It is compared with the floor and, unless the teacher or `model` is the champion, with the champion.
+    """
+    issues = list(held_out_issues(model.lake, model))
+    given = teacher.titles([issue.body for issue in issues])
+    known = [(issue, title) for issue, title in zip(issues, given, strict=True) if title is not None]
+    if not known:
+        return Judgement(0, 0.0, 0.0, None, None)
+    references = [issue.title.lower() for issue, _ in known]
+
+    def rouge(titles: Sequence[str]) -> float:
+        return score_titles(titles, references).rougeL
+
+    champion, champion_rouge = tracking.champion(), None
+    if champion is not None and champion.model in (model.name, teacher.name):
+        champion = None
+    if champion is not None:
+        titles = ModelTeacher(model.lake, champion.model).titles([issue.body for issue, _ in known])
+        champion_rouge = rouge([title or "" for title in titles])
+    return Judgement(
+        len(known),
+        rouge([title.lower() for _, title in known]),
+        rouge([issue.lead for issue, _ in known]),
+        champion.model if champion else None,
+        champion_rouge,
+    )
+
+
+def _identity(teacher: Teacher, weight: float) -> dict[str, Any]:
+    return {"teacher": {"digest": teacher.digest, "weight": weight}}
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A teacher that was judged. Its titles are used only if it beats the baselines."""
+
+    teacher: Teacher
+    weight: float
+    judgement: Judgement
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the fingerprint of the training has beside the settings: nothing if the titles are not
+        used."""
+        if not self.judgement.beats_baselines:
+            return {}
+        return _identity(self.teacher, self.weight)
+
+    @property
+    def checkpoint(self) -> str:
+        """The name of the folder for the checkpoint of the training, which no other training continues."""
+        return f"checkpoint-{self.teacher.digest[:8]}-{self.weight}" if self.parameters else "checkpoint"
+
+    def mixed(
+        self, batches: Data, model: Pinned, vocabularies: Vocabularies, checkpoint: Path, seed: int
+    ) -> Data:
+        """The training batches of `model` with the teacher's titles among them, if they are used.
+
+        The teacher's titles are kept in the folder `checkpoint` until the training is complete.
+        """
+        if not self.parameters:
+            return batches
+        taught = taught_titles(model, vocabularies, self.teacher, checkpoint / "teacher")
+        return taught.mixed(batches, self.weight, seed)
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What the predictor's manifest has about the teacher."""
+        facts = {"name": self.teacher.name, "digest": self.teacher.digest, "weight": self.weight}
+        return {"teacher": {**facts, "used": self.judgement.beats_baselines, **asdict(self.judgement)}}
+
+    @property
+    def run_parameters(self) -> dict[str, Any]:
+        """The parameters of the run in MLflow."""
+        return {
+            "teacher": self.teacher.name,
+            "teacher_digest": self.teacher.digest,
+            "teacher_weight": self.weight,
+            "teacher_used": self.judgement.beats_baselines,
+        }
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics of the run in MLflow."""
+        values = asdict(self.judgement).items()
+        return {f"teacher/{name}": value for name, value in values if isinstance(value, int | float)}
+
+
+@dataclass(frozen=True)
+class TeacherRequest:
+    """What a user requests: the name of a model or the path of a file, and the weight of its titles, above 0
+    and at most 1."""
+
+    source: str
+    weight: float
+
+    def open(self, lake: Lake) -> Teacher:
+        """The teacher. Raises UsageError if `source` is neither a trained model nor a file of titles."""
+        path = Path(self.source)
+        if path.is_file() or "/" in self.source or path.suffix in FILE_SUFFIXES:
+            return FileTeacher(path)
+        return ModelTeacher(lake, self.source)
+
+    def identity(self, lake: Lake) -> dict[str, Any]:
+        """What tells this request from others. Raises UsageError as `open` does."""
+        return _identity(self.open(lake), self.weight)
+
+    def lesson(self, tracking: Tracking, model: Pinned) -> Lesson:
+        """Judges the teacher and says whether its titles are used.
+
+        Raises UsageError as `open` does, and if the teacher is `model` itself.
+        """
+        if self.source == model.name:
+            raise UsageError(
+                f"{model.name} cannot be its own teacher.", f"titler train {model.name} --teacher OTHER_MODEL"
+            )
+        teacher = self.open(model.lake)
+        judgement = judge(tracking, model, teacher)
+        if not judgement.issues:
+            say(f"    teacher {teacher.name}: it has no title for any held-out issue, so it is not used")
+        elif judgement.beats_baselines:
+            say(f"    teacher {teacher.name}: {judgement}; its titles have the weight {self.weight}")
+        else:
+            say(f"    teacher {teacher.name}: {judgement}; it is not better, so it is not used")
+        return Lesson(teacher, self.weight, judgement)
+
+    def require_same(self, model: Pinned) -> None:
+        """Raises UsageError if `model` was trained without a teacher, or with another one."""
+        facts, teacher = model.members[PREDICTOR][0].figures.get("teacher"), self.open(model.lake)
+        if facts and (facts["digest"], facts["weight"]) == (teacher.digest, self.weight):
+            return
+        trained = (
+            f"with the teacher {facts['name']}, weight {facts['weight']}" if facts else "without a teacher"
+        )
+        raise UsageError(
+            f"{model.name} was already trained {trained}.",
+            "Create another model to train with this teacher: titler vocab OTHER_NAME",
+        )
+
+
+def taught_titles(model: Pinned, vocabularies: Vocabularies, teacher: Teacher, folder: Path) -> TaughtTitles:
+    """The teacher's titles for the bodies of the training part, as ids of `vocabularies`.
+
+    They are written to `folder` chunk by chunk, and chunks that are there already are not computed again.
+    Raises UsageError if the teacher has no title for any of the bodies.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    bodies = _training_bodies(model)
+    chunks = iter(lambda: list(islice(bodies, CHUNK)), [])
+    total = -(-model.members[VOCABULARY][0].figures["train"] // CHUNK)
+    parts = []
+    for number, chunk in enumerate(track(chunks, f"titles of {teacher.name}", total)):
+        path = folder / f"titles-{number:05d}.npz"
+        if not path.exists():
+            _write_chunk(path, vocabularies, model.plan.facts["text"]["engine"], teacher, chunk)
+        with np.load(path) as arrays:
+            parts.append((arrays["keys"], arrays["titles"]))
+    taught = TaughtTitles.of(parts)
+    if not len(taught.keys):
+        raise UsageError(
+            f"The teacher {teacher.name} has no title for any issue that {model.name} learns from.",
+            "Give a model, or a file with bodies of issues that are in the lake.",
+        )
+    say(f"    teacher {teacher.name}: titles for {len(taught.keys):,} different bodies")
+    return taught
+
+
+def _training_bodies(model: Pinned) -> Iterator[str]:
+    """The bodies of the trainable issues that belong to the training part, as their authors wrote them."""
+    plan = model.plan
+    for day in plan.days:
+        issues = model.issues(day)
+        for file in issues.files:
+            table = model.lake.read_part(issues, file, ["issue_id", "repo", "body", "trainable"])
+            keep = plan.keep_mask(day.day, table.column("issue_id").to_numpy())
+            keep &= table.column("trainable").to_numpy()
+            keep &= np.array([part_of(repo) == "train" for repo in table.column("repo").to_pylist()], bool)
+            yield from (body or "" for body in table.column("body").filter(keep).to_pylist())
+
+
+def _write_chunk(
+    path: Path, vocabularies: Vocabularies, engine: Engine, teacher: Teacher, bodies: Sequence[str]
+) -> None:
+    """Writes the keys of the bodies for which the teacher has a title, and the ids of these titles."""
+    pairs = [(body, title) for body, title in zip(bodies, teacher.titles(bodies), strict=True) if title]
+    keys = body_keys(_ids(vocabularies.body, engine, [body for body, _ in pairs]))
+    titles = _ids(vocabularies.title, engine, [title for _, title in pairs])
+    unfinished = path.with_suffix(".unfinished")
+    with unfinished.open("wb") as file:
+        np.savez(file, keys=keys, titles=titles)
+    unfinished.replace(path)
+
+
+def _ids(vocabulary: Vocabulary | SubwordVocabulary, engine: Engine, texts: Sequence[str]) -> Ids:
+    if isinstance(vocabulary, SubwordVocabulary):
+        return vocabulary.ids(texts)
+    return vocabulary.ids(tokenizer(engine)(texts))

@@ -1,0 +1,194 @@
+"""A teacher: its titles are used if they are better, and the training says which."""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from pipeline.cli import stage_runs, whole_job
+from pipeline.cli.options import Context
+from pipeline.contracts import PREDICTOR, VECTORS, VOCABULARY
+from pipeline.errors import UsageError
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned
+from pipeline.settings import Compute, LakeSettings, Model, Settings, Text
+from pipeline.stages import teach
+from pipeline.stages.teach import FileTeacher, Lesson, ModelTeacher, TeacherRequest, judge
+from pipeline.stages.train import TrainingInputs
+from pipeline.stages.vocab import ModelRequest
+from pipeline.tracking import open_tracking
+from tests.support import lakes
+
+WORDS = ("crash", "window", "close", "button", "theme", "error", "login", "parser", "network", "page", "menu")
+ISSUES = 200
+
+
+def write(path: Path, title: Callable[[str, str], str], issues: int = ISSUES) -> Path:
+    """A file of issues of 20 repositories, each about two words, of which `title` makes its title."""
+    chance = random.Random(0)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["issue_url", "title", "body"])
+        for number in range(issues):
+            one, two = chance.sample(WORDS, 2)
+            url = f"https://github.com/o{number % 20}/r/issues/{number}"
+            body = f"when I try the {number}th {one} then I see no {two} any more"
+            writer.writerow([url, title(one, two), body])
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("files")
+    write(folder / "issues.csv", lambda one, two: f"the {one} breaks the {two}")
+    write(folder / "good.csv", lambda one, two: f"{one} breaks {two}")
+    write(folder / "bad.csv", lambda one, two: "login")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(
+        lake=LakeSettings(root=str(tmp_path_factory.mktemp("lake"))),
+        compute=Compute(workers=1),
+        text=Text(body_length=20, title_length=8),
+        model=Model(variant="gru", embedding_size=8, hidden_size=8, epochs=1, batch_size=64),
+    )
+
+
+@pytest.fixture(scope="module")
+def student(settings: Settings, folder: Path) -> Pinned:
+    """A model that a file of better titles has taught."""
+    return Pinned(Lake(settings.lake.root), "models", train(settings, folder / "good.csv"))
+
+
+def train(settings: Settings, teacher: Path, weight: float = 0.5, name: str | None = None) -> str:
+    return whole_job.train_from_file(
+        Context.of(settings),
+        teacher.with_name("issues.csv"),
+        name=name,
+        variant=None,
+        epochs=None,
+        teacher=TeacherRequest(str(teacher), weight),
+    )
+
+
+def test_the_training_and_mlflow_name_the_teacher(settings: Settings, student: Pinned, folder: Path) -> None:
+    manifest = student.members[PREDICTOR][0]
+    digest = FileTeacher(folder / "good.csv").digest
+    assert manifest.parameters["teacher"] == {"digest": digest, "weight": 0.5}
+    run = MlflowClient(settings.tracking_uri).get_run(manifest.figures["mlflow_run"])
+    assert {name: run.data.params[name] for name in ("teacher", "teacher_weight", "teacher_used")} == {
+        "teacher": "good.csv",
+        "teacher_weight": "0.5",
+        "teacher_used": "True",
+    }
+    assert run.data.metrics["teacher/rougeL"] > run.data.metrics["teacher/floor_rougeL"]
+    assert (
+        "titles of the teacher `good.csv`, which have the weight 0.5" in run.data.tags["mlflow.note.content"]
+    )
+    assert student.lake.names(f"models/{student.name}") == ["members", "plan.json"]
+
+
+def test_the_same_teacher_is_found_again_and_another_is_refused(
+    settings: Settings, student: Pinned, folder: Path
+) -> None:
+    assert train(settings, folder / "good.csv") == student.name
+    for teacher, weight in ((folder / "good.csv", 0.4), (folder / "bad.csv", 0.5)):
+        with pytest.raises(UsageError, match=r"already trained with the teacher good\.csv, weight 0\.5"):
+            train(settings, teacher, weight, name=student.name)
+
+
+def test_a_teacher_that_is_not_better_changes_nothing(
+    settings: Settings, student: Pinned, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracking = open_tracking(settings, student.lake)
+    lesson = TeacherRequest(str(folder / "bad.csv"), 0.5).lesson(tracking, student)
+    assert (lesson.parameters, lesson.checkpoint) == ({}, "checkpoint")
+    assert lesson.run_parameters["teacher_used"] is False
+    batches = inputs(student).batches("train", "")
+    assert lesson.mixed(batches, student, inputs(student).vocabularies, folder, 0) is batches
+    assert capsys.readouterr().out.endswith("; it is not better, so it is not used\n")
+
+
+def test_a_file_without_held_out_bodies_is_not_used(
+    settings: Settings, student: Pinned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other.csv").write_text("title,body\na crash,something else crashes\n", encoding="utf-8")
+    tracking = open_tracking(settings, student.lake)
+    assert TeacherRequest(str(tmp_path / "other.csv"), 1).lesson(tracking, student).parameters == {}
+    assert "has no title for any held-out issue, so it is not used" in capsys.readouterr().out
+
+
+def test_the_teachers_titles_are_those_of_the_bodies_and_are_computed_once(
+    student: Pinned, folder: Path, tmp_path: Path
+) -> None:
+    request = inputs(student)
+    vocabularies, teacher = request.vocabularies, FileTeacher(folder / "bad.csv")
+    taught = teach.taught_titles(student, vocabularies, teacher, tmp_path / "teacher")
+    again = teach.taught_titles(student, vocabularies, FileTeacher(folder / "good.csv"), tmp_path / "teacher")
+    assert len(taught.keys) == request.part_sizes["train"]
+    assert np.array_equal(taught.titles, again.titles)
+    for _, titles in taught.mixed(request.batches("train", ""), weight=1, seed=0)(1):
+        assert {vocabularies.title.text_of(ids) for ids in titles} == {"login"}
+
+
+def test_a_model_is_a_teacher_and_the_champion_must_be_beaten(
+    settings: Settings, student: Pinned, folder: Path, tmp_path: Path
+) -> None:
+    copied = lakes.copy_lake(settings, tmp_path / "lake")
+    lake, tracking = Lake(copied.lake.root), open_tracking(copied, Lake(copied.lake.root))
+    held_out = student.members[VOCABULARY][0].figures["validation"]
+    tracking.promote(student.name)
+    other = Pinned(lake, "models", "other")
+    stage_runs.vocab(Context.of(copied), other, ModelRequest(file="0"), student.plan.days)
+    teacher = ModelTeacher(lake, student.name)
+    of_champion = judge(tracking, other, teacher)
+    assert (of_champion.issues, of_champion.champion) == (held_out, None)
+    judgement = judge(tracking, other, FileTeacher(folder / "good.csv"))
+    assert (judgement.champion, judgement.champion_rougeL) == (student.name, of_champion.rougeL)
+
+
+@pytest.mark.parametrize(
+    ("rouge", "floor", "champion", "used"),
+    [
+        (20.0, 15.0, None, True),
+        (20.0, 15.0, 21.0, False),
+        (20.0, 20.0, None, False),
+        (20.0, 15.0, 19.0, True),
+    ],
+)
+def test_it_must_beat_the_floor_and_the_champion(
+    folder: Path, rouge: float, floor: float, champion: float | None, used: bool
+) -> None:
+    judgement = teach.Judgement(9, rouge, floor, "small" if champion else None, champion)
+    assert bool(Lesson(FileTeacher(folder / "good.csv"), 0.5, judgement).parameters) == used
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("nobody", "No model is named nobody"),
+        ("none/titles.csv", "cannot be read: No such file"),
+        ("titles.csv", "cannot be read: No such file"),
+    ],
+)
+def test_a_teacher_that_does_not_exist_is_refused(student: Pinned, source: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        TeacherRequest(source, 0.5).open(student.lake)
+
+
+def test_a_model_cannot_teach_itself(settings: Settings, student: Pinned) -> None:
+    with pytest.raises(UsageError, match="cannot be its own teacher"):
+        TeacherRequest(student.name, 0.5).lesson(open_tracking(settings, student.lake), student)
+
+
+def inputs(model: Pinned) -> TrainingInputs:
+    members = model.members
+    return TrainingInputs(model.lake, model, model.plan, members[VOCABULARY][0], members[VECTORS.name])
