@@ -205,7 +205,12 @@ VECTORS = Table(
         [
             ISSUE_ID,
             REPO,
-            column("trainable", pa.bool_(), "as in issues_v1"),
+            column(
+                "trainable",
+                pa.bool_(),
+                "as in issues_v1; false as well for issues of the training part whose title cannot be "
+                "learned from the body, with vocabularies that leave out a template's lines",
+            ),
             column(
                 "body",
                 pa.list_(pa.int32()),

@@ -10,6 +10,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from pipeline.networks.shape import Ids, Shape
 from pipeline.networks.variants import variant_of
 from pipeline.predictor.predictor import Predictor
 from pipeline.text.engine import tokenizer
-from pipeline.text.markup import prepare
+from pipeline.text.markup import LATEST_PREPARATION, prepare, prepare_body
 from pipeline.text.subwords import MAX_TRAINING_ISSUES, BytePairEncoding, SubwordVocabulary
+from pipeline.text.title_targets import training_titles
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
 BODY_WORDS, TITLE_WORDS, BODY_LENGTH, TITLE_LENGTH = 8000, 4500, 70, 12
@@ -43,6 +45,10 @@ class Learning:
     pieces: int = 1
     """number of epochs that one pass over the issues is split into: with few passes, more epochs to choose
     the best from"""
+    preparation: int = LATEST_PREPARATION
+    """subwords: the preparation of bodies"""
+    authors_titles: bool = False
+    """subwords: learn from all titles as their authors wrote them"""
 
 
 @dataclass(frozen=True)
@@ -88,13 +94,15 @@ def learn(
     from pipeline.networks.in_keras.training import fit
 
     vocabularies, *ids = (
-        _subwords(train, validation)
+        _subwords(train, validation, settings)
         if variant_of(settings.variant).units == "subwords"
         else _words(train, validation)
     )
     training_pairs, validation_pairs = (
-        Pairs(*pair, _repository_numbers(issues), settings.batch_size, settings.seed)
-        for pair, issues in zip(ids, (train, validation), strict=True)
+        Pairs(
+            bodies[rows], titles[rows], _repository_numbers(issues)[rows], settings.batch_size, settings.seed
+        )
+        for (bodies, titles, rows), issues in zip(ids, (train, validation), strict=True)
     )
     body, title = vocabularies.body, vocabularies.title
     network = build(settings.variant, Shape(body.size, title.size, body.length, title.length), settings.seed)
@@ -115,8 +123,10 @@ def learn(
     return Predictor(name, network, vocabularies, "titler", abstain_below=0.0, batch_size=512)
 
 
-VocabulariesAndIds = tuple[Vocabularies, tuple[Ids, Ids], tuple[Ids, Ids]]
-"""Vocabularies of the training issues; ids of bodies and titles for training, and for validation"""
+IdsAndRows = tuple[Ids, Ids, npt.NDArray[np.bool_]]
+"""Ids of bodies and titles, and which of them can be learned from"""
+VocabulariesAndIds = tuple[Vocabularies, IdsAndRows, IdsAndRows]
+"""Vocabularies of the training issues; ids for training, and for validation"""
 
 
 def _repository_numbers(issues: pa.Table) -> npt.NDArray[np.int64]:
@@ -132,21 +142,27 @@ def _words(train: pa.Table, validation: pa.Table) -> VocabulariesAndIds:
     ]
     body = Vocabulary.fit(Counts.of(tokens[0][0]), BODY_WORDS, BODY_LENGTH, "pre", start_end=False)
     title = Vocabulary.fit(Counts.of(tokens[0][1]), TITLE_WORDS, TITLE_LENGTH, "post", start_end=True)
-    first, second = ((body.ids(bodies), title.ids(titles)) for bodies, titles in tokens)
-    return Vocabularies(body, title), first, second
-
-
-def _subwords(train: pa.Table, validation: pa.Table) -> VocabulariesAndIds:
-    read = train.take(np.arange(0, len(train), -(-len(train) // MAX_TRAINING_ISSUES)))
-    units = BytePairEncoding.fit(
-        (prepare(text) for name in ("title", "body") for text in read[name].to_pylist()), SUBWORDS
-    )
-    body, title = (
-        SubwordVocabulary(units, BODY_UNITS, start_end=False),
-        SubwordVocabulary(units, TITLE_UNITS, start_end=True),
-    )
     first, second = (
-        (body.ids(issues["body"].to_pylist()), title.ids(issues["title"].to_pylist()))
-        for issues in (train, validation)
+        (body.ids(bodies), title.ids(titles), np.ones(len(titles), dtype=np.bool_))
+        for bodies, titles in tokens
     )
     return Vocabularies(body, title), first, second
+
+
+def _subwords(train: pa.Table, validation: pa.Table, settings: Learning) -> VocabulariesAndIds:
+    read = train.take(np.arange(0, len(train), -(-len(train) // MAX_TRAINING_ISSUES)))
+    titles = (prepare(text) for text in read["title"].to_pylist())
+    bodies = (prepare_body(text, settings.preparation) for text in read["body"].to_pylist())
+    units = BytePairEncoding.fit(chain(titles, bodies), SUBWORDS)
+    body = SubwordVocabulary(units, BODY_UNITS, start_end=False, preparation=settings.preparation)
+    title = SubwordVocabulary(units, TITLE_UNITS, start_end=True)
+
+    def ids(issues: pa.Table, is_training: bool) -> IdsAndRows:
+        prepared, targets = body.prepared(issues["body"].to_pylist()), issues["title"].to_pylist()
+        learnable = [True] * len(targets)
+        if not settings.authors_titles:
+            targets, learnable = training_titles(targets, prepared)
+        rows = np.array(learnable, dtype=np.bool_) | (not is_training)
+        return body.ids_of_prepared(prepared), title.ids(targets), rows
+
+    return Vocabularies(body, title), ids(train, True), ids(validation, False)
