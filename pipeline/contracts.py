@@ -205,12 +205,7 @@ VECTORS = Table(
         [
             ISSUE_ID,
             REPO,
-            column(
-                "trainable",
-                pa.bool_(),
-                "as in issues_v1; false as well for issues of the training part whose title cannot be "
-                "learned from the body, with vocabularies that leave out a template's lines",
-            ),
+            column("trainable", pa.bool_(), "as in issues_v1, and the title can be learned from the body"),
             column(
                 "body",
                 pa.list_(pa.int32()),
