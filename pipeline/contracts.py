@@ -205,7 +205,7 @@ VECTORS = Table(
         [
             ISSUE_ID,
             REPO,
-            column("trainable", pa.bool_(), "as in issues_v1, and the title can be learned from the body"),
+            column("trainable", pa.bool_(), "as in issues_v1"),
             column(
                 "body",
                 pa.list_(pa.int32()),

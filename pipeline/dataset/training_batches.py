@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ Ids = npt.NDArray[np.int32]
 Rows = tuple[Ids, Ids, npt.NDArray[np.int64]]
 """bodies (n, body length), titles (n, title length), and a number per issue that stands for its repository
 (n,)"""
+Targets = Callable[[Ids, Ids], tuple[Ids, npt.NDArray[np.bool_]]]
+"""(bodies, titles) -> what a network is to write for each body, and whether it can learn to (n,)"""
 SHUFFLE_BUFFER = 100_000
 """rows that are shuffled together"""
 
@@ -50,7 +52,8 @@ class TrainingBatches:
 
     With a seed, every epoch reads the batches of the lake in another order and shuffles rows within
     SHUFFLE_BUFFER. The same seed and epoch give the same training batches. With `run_length` above 1, issues
-    of a repository come in runs of that length.
+    of a repository come in runs of that length. With `targets`, titles are replaced by them, and the training
+    part has only issues from which they can be learned.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class TrainingBatches:
         batch_size: int,
         seed: int | None = None,
         run_length: int = 1,
+        targets: Targets | None = None,
     ) -> None:
         self._lake = lake
         self._manifests = [manifest for manifest in manifests if manifest.rows]
@@ -72,6 +76,7 @@ class TrainingBatches:
         self._batch_size = batch_size
         self._seed = seed
         self._run_length = run_length
+        self._targets = targets
 
     def __call__(self, epoch: int) -> Iterator[tuple[Ids, Ids]]:
         manifests = list(self._manifests)
@@ -81,7 +86,7 @@ class TrainingBatches:
             manifests = [manifests[position] for position in random.permutation(len(manifests))]
         buffer: list[Rows] = []
         for file_rows in read_rows(self._lake, manifests, self._plan, self._part, self._lengths):
-            buffer.append(file_rows)
+            buffer.append(self._with_targets(file_rows))
             if sum(len(bodies) for bodies, *_ in buffer) >= SHUFFLE_BUFFER:
                 bodies, titles, repos = self._shuffle(buffer, random)
                 full = len(bodies) - len(bodies) % self._batch_size
@@ -89,6 +94,14 @@ class TrainingBatches:
                 buffer = [(bodies[full:], titles[full:], repos[full:])]
         if buffer:
             yield from self._cut(*self._shuffle(buffer, random)[:2])
+
+    def _with_targets(self, rows: Rows) -> Rows:
+        if self._targets is None:
+            return rows
+        bodies, titles, repos = rows
+        titles, learnable = self._targets(bodies, titles)
+        kept = learnable if self._part == "train" else np.ones_like(learnable)
+        return bodies[kept], titles[kept], repos[kept]
 
     def _cut(self, bodies: Ids, titles: Ids) -> Iterator[tuple[Ids, Ids]]:
         for start in range(0, len(bodies), self._batch_size):

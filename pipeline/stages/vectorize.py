@@ -10,40 +10,30 @@ import pyarrow.compute as pc
 
 from pipeline.compute.derived_batches import Derivation, Outcome, derive_batches
 from pipeline.contracts import VECTORS, VOCABULARY
-from pipeline.dataset.split import part_of
 from pipeline.lake.batches import Lake
 from pipeline.lake.list_columns import list_column
 from pipeline.lake.pinned import Pinned
 from pipeline.settings import Settings
-from pipeline.text.markup import PROBLEM_FIRST
 from pipeline.text.stored_vocabularies import load_vocabularies
-from pipeline.text.subwords import SubwordVocabulary
-from pipeline.text.title_targets import training_titles
 from pipeline.text.vocabulary import Vocabularies
 
 
 def vectorize_part(rows: pa.Table, vocabularies: Vocabularies) -> pa.Table:
     """Returns the padded ids of each row's body and title.
 
-    `rows` are rows of tokens_v1, or of issues_v1 if the vocabularies are of subwords. In models whose bodies
-    have the problem first, a title is what the network is to write, and training issues from which it cannot
-    learn a title are not trainable (`pipeline.text.title_targets`).
+    `rows` are rows of tokens_v1, or of issues_v1 if the vocabularies are of subwords.
     """
-    columns = {name: rows.column(name) for name in ("issue_id", "repo", "trainable")}
-    titles = rows.column("title").to_pylist()
-    body = vocabularies.body
-    if isinstance(body, SubwordVocabulary):
-        prepared = body.prepared(pc.fill_null(rows.column("body"), "").to_pylist())
-        bodies = body.ids_of_prepared(prepared)
-        if body.preparation >= PROBLEM_FIRST:
-            titles, learnable = training_titles(titles, prepared)
-            repos = columns["repo"].to_pylist()
-            kept = [learns or part_of(repo) != "train" for learns, repo in zip(learnable, repos, strict=True)]
-            columns["trainable"] = pc.and_(columns["trainable"], pa.array(kept, pa.bool_()))
-    else:
-        bodies = body.ids(rows.column("body").to_pylist())
+    bodies, titles = rows.column("body"), rows.column("title")
+    if vocabularies.units == "subwords":
+        bodies = pc.fill_null(bodies, "")
     return pa.table(
-        {**columns, "body": list_column(bodies), "title": list_column(vocabularies.title.ids(titles))}
+        {
+            "issue_id": rows.column("issue_id"),
+            "repo": rows.column("repo"),
+            "trainable": rows.column("trainable"),
+            "body": list_column(vocabularies.body.ids(bodies.to_pylist())),
+            "title": list_column(vocabularies.title.ids(titles.to_pylist())),
+        }
     )
 
 

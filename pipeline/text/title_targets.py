@@ -10,10 +10,13 @@ length of the texts.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
-from pipeline.text.markup import JOINER
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.networks.shape import PAD, Ids
+from pipeline.text.subwords import SubwordVocabulary
 
 MIN_WORDS: Final = 2
 """A title that would keep fewer words keeps its prefix."""
@@ -58,11 +61,34 @@ _ROBOTS_TITLE: Final = re.compile(
 )
 
 
-def training_titles(titles: Sequence[str], prepared_bodies: Sequence[str]) -> tuple[list[str], list[bool]]:
-    """Returns what the network is to write for each prepared body, and whether it can learn to."""
-    bodies = [body.replace(JOINER, "") for body in prepared_bodies]
-    targets = [title_target(title, body) for title, body in zip(titles, bodies, strict=True)]
-    return targets, [is_learnable(target, body) for target, body in zip(targets, bodies, strict=True)]
+def target_ids(
+    body: SubwordVocabulary, title: SubwordVocabulary, bodies: Ids, titles: Ids
+) -> tuple[Ids, npt.NDArray[np.bool_]]:
+    """Returns what the network is to write for each body, and whether it can learn to.
+
+    `bodies` are ids (n, body length), `titles` and the returned targets are ids (n, title length). Of a body,
+    only the part that the network reads counts.
+    """
+    targets = titles.copy()
+    learnable = np.ones(len(titles), dtype=np.bool_)
+    for row, (body_ids, ids) in enumerate(zip(bodies, titles, strict=True)):
+        text, body_text = title.text_of(ids), body.text_of(body_ids)
+        target = title_target(text, body_text)
+        learnable[row] = is_learnable(target, body_text)
+        if target != text:
+            targets[row] = _without_prefix(title, ids, target)
+    return targets, learnable
+
+
+def _without_prefix(title: SubwordVocabulary, ids: Ids, target: str) -> Ids:
+    """Returns a title's ids without the units in front of `target`, or all if no unit begins there."""
+    for position in range(2, len(ids)):
+        if title.text_of(ids[position:]) == target:
+            shortened = np.full_like(ids, PAD)
+            shortened[0] = ids[0]
+            shortened[1 : len(ids) - position + 1] = ids[position:]
+            return shortened
+    return ids
 
 
 def title_target(title: str, body: str) -> str:

@@ -25,7 +25,7 @@ from pipeline.predictor.predictor import Predictor
 from pipeline.text.engine import tokenizer
 from pipeline.text.markup import LATEST_PREPARATION, prepare, prepare_body
 from pipeline.text.subwords import MAX_TRAINING_ISSUES, BytePairEncoding, SubwordVocabulary
-from pipeline.text.title_targets import training_titles
+from pipeline.text.title_targets import target_ids
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
 BODY_WORDS, TITLE_WORDS, BODY_LENGTH, TITLE_LENGTH = 8000, 4500, 70, 12
@@ -98,12 +98,14 @@ def learn(
         if variant_of(settings.variant).units == "subwords"
         else _words(train, validation)
     )
-    training_pairs, validation_pairs = (
-        Pairs(
-            bodies[rows], titles[rows], _repository_numbers(issues)[rows], settings.batch_size, settings.seed
-        )
-        for (bodies, titles, rows), issues in zip(ids, (train, validation), strict=True)
+    contrast_pairs, validation_pairs = (
+        Pairs(*pair, _repository_numbers(issues), settings.batch_size, settings.seed)
+        for pair, issues in zip(ids, (train, validation), strict=True)
     )
+    training_pairs = contrast_pairs
+    if not settings.authors_titles:
+        training_pairs = _with_targets(vocabularies, contrast_pairs, leave_out=True)
+        validation_pairs = _with_targets(vocabularies, validation_pairs, leave_out=False)
     body, title = vocabularies.body, vocabularies.title
     network = build(settings.variant, Shape(body.size, title.size, body.length, title.length), settings.seed)
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
@@ -117,16 +119,14 @@ def learn(
             checkpoint=Path(folder),
             on_epoch=on_epoch,
             seed=settings.seed,
-            contrast=replace(training_pairs, run_length=RUN_LENGTH),
+            contrast=replace(contrast_pairs, run_length=RUN_LENGTH),
             contrast_epochs=settings.contrast_epochs,
         )
     return Predictor(name, network, vocabularies, "titler", abstain_below=0.0, batch_size=512)
 
 
-IdsAndRows = tuple[Ids, Ids, npt.NDArray[np.bool_]]
-"""Ids of bodies and titles, and which of them can be learned from"""
-VocabulariesAndIds = tuple[Vocabularies, IdsAndRows, IdsAndRows]
-"""Vocabularies of the training issues; ids for training, and for validation"""
+VocabulariesAndIds = tuple[Vocabularies, tuple[Ids, Ids], tuple[Ids, Ids]]
+"""Vocabularies of the training issues; ids of bodies and titles for training, and for validation"""
 
 
 def _repository_numbers(issues: pa.Table) -> npt.NDArray[np.int64]:
@@ -142,10 +142,7 @@ def _words(train: pa.Table, validation: pa.Table) -> VocabulariesAndIds:
     ]
     body = Vocabulary.fit(Counts.of(tokens[0][0]), BODY_WORDS, BODY_LENGTH, "pre", start_end=False)
     title = Vocabulary.fit(Counts.of(tokens[0][1]), TITLE_WORDS, TITLE_LENGTH, "post", start_end=True)
-    first, second = (
-        (body.ids(bodies), title.ids(titles), np.ones(len(titles), dtype=np.bool_))
-        for bodies, titles in tokens
-    )
+    first, second = ((body.ids(bodies), title.ids(titles)) for bodies, titles in tokens)
     return Vocabularies(body, title), first, second
 
 
@@ -157,12 +154,19 @@ def _subwords(train: pa.Table, validation: pa.Table, settings: Learning) -> Voca
     body = SubwordVocabulary(units, BODY_UNITS, start_end=False, preparation=settings.preparation)
     title = SubwordVocabulary(units, TITLE_UNITS, start_end=True)
 
-    def ids(issues: pa.Table, is_training: bool) -> IdsAndRows:
-        prepared, targets = body.prepared(issues["body"].to_pylist()), issues["title"].to_pylist()
-        learnable = [True] * len(targets)
-        if not settings.authors_titles:
-            targets, learnable = training_titles(targets, prepared)
-        rows = np.array(learnable, dtype=np.bool_) | (not is_training)
-        return body.ids_of_prepared(prepared), title.ids(targets), rows
+    first, second = (
+        (body.ids(issues["body"].to_pylist()), title.ids(issues["title"].to_pylist()))
+        for issues in (train, validation)
+    )
+    return Vocabularies(body, title), first, second
 
-    return Vocabularies(body, title), ids(train, True), ids(validation, False)
+
+def _with_targets(vocabularies: Vocabularies, pairs: Pairs, leave_out: bool) -> Pairs:
+    """The pairs with what the network is to write, if they are of subwords. With `leave_out`, only those
+    that it can learn."""
+    body, title = vocabularies.body, vocabularies.title
+    if not isinstance(body, SubwordVocabulary) or not isinstance(title, SubwordVocabulary):
+        return pairs
+    targets, learnable = target_ids(body, title, pairs.bodies, pairs.titles)
+    kept = learnable if leave_out else np.ones_like(learnable)
+    return replace(pairs, bodies=pairs.bodies[kept], titles=targets[kept], groups=pairs.groups[kept])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -13,19 +12,8 @@ from pipeline.lake.pinned import Pinned, pin_days
 from pipeline.stages import vectorize
 from pipeline.stages.vectorize import vectorize_part
 from pipeline.text.stored_vocabularies import load_vocabularies
-from pipeline.text.subwords import BytePairEncoding, SubwordVocabulary
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
-from tests.stages.literal_issues import (
-    CRASH,
-    NOT_TRAINABLE,
-    SECOND_CRASH,
-    TRAINING_REPO,
-    VALIDATION_CRASH,
-    VALIDATION_REPO,
-    SubwordLake,
-    issue,
-    issues,
-)
+from tests.stages.literal_issues import CRASH, NOT_TRAINABLE, SECOND_CRASH, VALIDATION_CRASH, SubwordLake
 
 
 @pytest.fixture
@@ -71,36 +59,6 @@ def test_issues_become_the_ids_of_their_subwords(subword_lake: SubwordLake) -> N
         (2, True, "a crash of the treeview", "crash agai"),
     ]
     assert rows[2]["body"] == [0] * 12
-
-
-LABELLED = issue(6, "[Bug]: TreeView crash", "- OS: Linux\n\nThe TreeView crashes", TRAINING_REPO)
-UNRELATED = issue(7, "Colours of leaves", "The TreeView crashes", TRAINING_REPO)
-UNRELATED_VALIDATION = issue(8, "Colours of leaves", "The TreeView crashes", VALIDATION_REPO)
-
-
-@pytest.mark.parametrize(
-    ("preparation", "expected"),
-    [
-        (1, [(True, "os: linux the treeview crashes", "[bug]: treeview crash"), True, True]),
-        (2, [(True, "the treeview crashes", "treeview crash"), False, True]),
-    ],
-)
-def test_what_cannot_be_learned_is_left_out_of_new_models_only(preparation: int, expected: list[Any]) -> None:
-    units = BytePairEncoding.fit(["the treeview crashes [bug]: os: linux"] * 2, 300)
-    vocabularies = Vocabularies(
-        SubwordVocabulary(units, 40, start_end=False, preparation=preparation),
-        SubwordVocabulary(units, 40, start_end=True),
-    )
-    rows = vectorize_part(issues(LABELLED, UNRELATED, UNRELATED_VALIDATION), vocabularies).to_pylist()
-    first = rows[0]
-    assert [
-        (
-            first["trainable"],
-            vocabularies.body.text_of(first["body"]),
-            vocabularies.title.text_of(first["title"]),
-        ),
-        *(row["trainable"] for row in rows[1:]),
-    ] == expected
 
 
 def test_a_rerun_and_a_release_reuse_the_vectors(subword_lake: SubwordLake) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.text.title_targets import is_learnable, title_target, training_titles
+from pipeline.text.subwords import BytePairEncoding, SubwordVocabulary
+from pipeline.text.title_targets import is_learnable, target_ids, title_target
 
 
 @pytest.mark.parametrize(
@@ -50,9 +51,22 @@ def test_titles_that_the_body_cannot_teach_are_not_learned(title: str, learnable
     assert is_learnable(title, "a hanging tree: the trees hang") is learnable
 
 
-def test_targets_are_compared_with_bodies_without_joiners() -> None:
-    titles = ["TreeView: hangs again", "ListView: hangs again"]
-    assert training_titles(titles, ["the tree\u2060view hangs"] * 2) == (
-        ["TreeView: hangs again", "hangs again"],
-        [True, True],
+ENCODING = BytePairEncoding.fit(["the tree hangs: bug", "TreeView hangs"] * 2, 300)
+BODY = SubwordVocabulary(ENCODING, 20, start_end=False, preparation=2)
+TITLE = SubwordVocabulary(ENCODING, 10, start_end=True)
+
+
+def test_targets_are_ids_without_the_units_of_the_prefix() -> None:
+    bodies = BODY.ids(["the TreeView hangs"] * 3)
+    targets, learnable = target_ids(
+        BODY, TITLE, bodies, TITLE.ids(["Bug: TreeView hangs", "hangs", "the bug"])
     )
+    assert targets.tolist() == TITLE.ids(["TreeView hangs", "hangs", "the bug"]).tolist()
+    assert learnable.tolist() == [True, True, False]
+
+
+def test_a_title_that_is_too_long_stays_without_its_end() -> None:
+    titles = TITLE.ids(["Bug: the tree hangs the tree hangs the tree hangs"])
+    targets, _ = target_ids(BODY, TITLE, BODY.ids(["the tree hangs"]), titles)
+    assert TITLE.text_of(targets[0]) == TITLE.text_of(titles[0]).removeprefix("bug: ")
+    assert TITLE.end not in targets
