@@ -40,7 +40,7 @@ _MACHINE: Final = re.compile(
     r"|fatal|fail)\b|(?:debug|info|warn|warning|trace)[ :\]]|[ivwef]/\S"
     r"|\d{1,5}[:>] |\+[-=+]{3}|at [\w$.<>]+\(|#\d+ |=+\d+=+|0x[0-9a-f]{4}|import \w|from \w[\w.]* import"
     r"|#include|using \w[\w.]*;|package \w|def \w+\(|return\b|>>> |\$ \w|\} ?else|</?[a-z][\w:.-]*[ >/])"
-    r"|.{0,300}[{};]\s*+\Z|[ \t>]*+[)}\]]+[,;]?\s*+\Z",
+    r"|.{0,300}[{}]\s*+\Z|(?=.{0,300}[=(){}\[\]]).{0,300};\s*+\Z|[ \t>]*+[)}\]]+[,;]?\s*+\Z",
     re.IGNORECASE,
 )
 
@@ -61,10 +61,12 @@ def problem_first(lines: Sequence[str]) -> list[str]:
             if section != Section.ENVIRONMENT or NAMES_AN_ERROR.search(line.text):
                 sections[section].append(line.text)
             continue
-        if number > last or is_filler(line.text) or is_templates_check(line.text):
-            continue
         heading = section_of(line.text)
-        if heading:
+        if number > last or is_templates_check(line.text) or (heading is None and is_filler(line.text)):
+            continue
+        if is_check(line.text):
+            sections[Section.CONTEXT].append(line.text)  # choices of a form, or an author's tasks
+        elif heading:
             section, is_marked = heading.section, is_marked_heading(line.text)
             if heading.rest and not is_filler(heading.rest):
                 sections[section].append(heading.rest)

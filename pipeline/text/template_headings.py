@@ -44,7 +44,9 @@ _SPACE: Final = re.compile(r"[\W_]+")
 _DETERMINERS: Final = r"(?:the |your |a |an |my |this |any )?"
 _KNOWN: Final = {
     Section.PROBLEM: (
-        r"(?:brief |short |detailed |general |bug |issue |problem |feature |problem or feature )?description"
+        r"(?:bug ?|问题|問題)?(?:描述|说明|説明)|问题|问题现象|現象|概要|문제 ?설명|question|"
+        r"(?:brief |short |detailed |general |bug |issue |problem |feature "
+        r"|problem or feature )?description"
         r"(?: of (?:the )?(?:bug|issue|problem|feature))?"
         rf"|(?:please )?(?:describe|explain) {_DETERMINERS}(?:bug|issue|problem|feature|feature request"
         rf"|enhancement|suggestion|proposal"
@@ -69,6 +71,8 @@ _KNOWN: Final = {
         r"|what (?:is|s) the (?:use case|feature)(?: or problem)?|use case|request|current behaviou?r|what"
     ),
     Section.EXPECTED: (
+        r"(?:期望|预期|預期)(?:的)?(?:行为|结果|結果|表现)|期待する(?:動作|結果)|예상 ?결과|"
+        r"what (?:you|i|did you) expect(?:ed)?(?: (?:to happen|to see|instead))|"
         rf"(?:what (?:is|s) |describe )?{_DETERMINERS}(?:expected|desired|correct"
         rf"|expected or desired)(?: correct)? (?:behaviou?r|results?|outcome|output)(?: is)?"
         r"|what (?:did|do|would) you (?:expect|expected)(?: (?:to (?:see|happen|get)|to see instead))?"
@@ -78,6 +82,9 @@ _KNOWN: Final = {
         r"|what (?:is|s) the expected output what do you see instead|expected vs actual(?: behaviou?r)?"
     ),
     Section.STEPS: (
+        r"(?:复现|重现|如何复现)(?:步骤|方法)?|再現(?:手順|方法)|재현 ?방법|reproducible code example|"
+        r"(?:minimal )?(?:complete )?verifiable example|mcve"
+        r"|instructions? to reproduce(?: the)? (?:issue|bug|problem)|"
         r"(?:minimal |the |detailed |exact )?(?:steps?|instructions?|procedure)(?: code)?(?: (?:required "
         r"|needed |taken )?(?:to|for) (?:reproduce|repro|replicate|reproducing|reproduction))?"
         r"(?: (?:the|this) (?:behaviou?r|problem|issue|bug|error))?"
@@ -95,6 +102,7 @@ _KNOWN: Final = {
         r"|describe steps code to reproduce the behavior"
     ),
     Section.CONTEXT: (
+        r"related (?:issues?|prs?|links?|scenes?)|supplemental info(?:rmation)?|"
         r"(?:any |some )?(?:additional|other|more|further|extra|any other)(?: relevant)? (?:context|info"
         r"|information|notes?|details?|comments?|description)(?: logs)?"
         r"|other info logs|(?:relevant |full |error |console |debug |crash |complete |runtime )*(?:logs?"
@@ -110,6 +118,11 @@ _KNOWN: Final = {
         r"|seen anything similar|pictures or drawings"
     ),
     Section.ENVIRONMENT: (
+        r"(?:运行|系统|软件)?(?:环境|版本)(?:信息)?|(?:実行)?環境|환경"
+        r"|is this a regression|debug info(?:rmation)?|"
+        r"[a-z]{1,12} priority|(?:models?|installation|device|[a-z]{1,12} version"
+        r"|operating system) information|contributing|source|custom code"
+        r"|have you reproduced the bug with [a-z ]{1,30}|what does go version print|"
         rf"{_DETERMINERS}(?:my |test(?:ing)? |runtime |host |build |local |development )?(?:environment"
         rf"|env|system|desktop|smartphone|setup|platform|device|server|client|mobile)"
         r"(?: (?:info|information|details?|setup|version|versions|specs?|specifications?|data"
@@ -145,14 +158,35 @@ _KNOWN: Final = {
     ),
 }
 _HEADINGS: Final = [(section, re.compile(pattern)) for section, pattern in _KNOWN.items()]
+ENVIRONMENT_KEY: Final = re.compile(
+    r"(?:(?:my|your|the|host|target|build|client|server|mobile|desktop|base|system|current|guest"
+    r"|installed|kernel|chrome|app|latest) )*"
+    r"(?:os|operating systems?|os platform(?: and distribution)?|operating system platform|os version"
+    r"|os arch|platform|platform s|architecture|arch|distribution|distro|kernel"
+    r"|browsers?|browser version|device|devices?|phone|smartphone|hardware|cpu|gpus?"
+    r"|gpu model(?: and memory)?|gpu type|ram|memory|processor|machine|compiler|compilers?"
+    r"|mobile device|ide|shell|terminal|locale|time ?zone|goos|goarch|environment|env|branch|commit"
+    r"|commit hash|commit date|binary|host|llvm version"
+    r"|(?:[a-z0-9.+/@-]+ ){0,4}versions?(?: s)?(?: used| number| info| gpu| cpu gpu tpu"
+    r"| if compiling from source)?|version of [a-z .]{1,30}|release"
+    r"|python|pytorch|torch|torchvision|tensorflow|tf|keras|numpy|cuda|cudnn|cuda cudnn"
+    r"|cuda cudnn version|node|nodejs|npm|yarn|java|jdk|jre|ruby|php|go|rust|rustc|cargo|dotnet|net"
+    r"|docker|kubernetes|opencv|gcc|clang|cmake|bazel|android|ios|macos|windows|linux|ubuntu|chrome"
+    r"|firefox|safari|flutter|dart|scala|spark"
+    r"|have i written custom code[a-z ]*|[a-z]+ installed from(?: source or binary)?"
+    r"|mobile device[a-z0-9 ]*|using (?:distributed|gpu)[a-z ]*in script|how you installed [a-z ]+"
+    r"|tracker|priority|category|affected|difficulty|pr|assignee|target version|severity|reproducibility"
+    r"|type of issue|urgency|profile|server type|integrations)"
+)
+"""What a key of the environment says: `OS`, `Python version`. With the markup of a heading, it is one."""
 _ALSO_WORDS: Final = frozenset(
     """
     actual alternatives area attachments bug checks client code component components context
-    dependencies description desktop device env expected feature frequency hardware
+    contributing dependencies description desktop device env expected feature frequency hardware
     impact information installation instead issue labels link links log logs mobile motivation notes
-    observed os overview platform priority problem proposal reference references reproduce
-    request server setup severity step steps summary system
-    tasks type urgency version versions what workaround workarounds
+    observed os overview platform priority problem proposal question reference references reproduce
+    request server setup severity source step steps summary system tasks title type urgency version
+    versions what workaround workarounds
     """.split()  # noqa: SIM905 - a list of a hundred short words is unreadable
 )
 """Headings that are also ordinary words: without markup and without a colon they are the author's text."""
@@ -170,9 +204,15 @@ def section_of(line: str) -> Heading | None:
         return None
     is_marked = _MARKED.match(line) is not None
     section = _known(line)
+    if section is None and is_marked_heading(line) and ENVIRONMENT_KEY.fullmatch(plain_key(line)):
+        return Heading(Section.ENVIRONMENT, "")
     if section is not None:
         is_clear = is_marked or line.rstrip(" *_").endswith((":", "?")) or plain_key(line) not in _ALSO_WORDS
-        return Heading(section, "") if is_clear and (is_marked or not _ITEM.match(line)) else None
+        return (
+            Heading(section, "")
+            if is_clear and (is_marked or not _ITEM.match(line) or line.rstrip(" *_").endswith("?"))
+            else None
+        )
     label, colon, rest = line.partition(":")
     if colon and rest.strip(" *_") and not rest.startswith("//") and (is_marked or not _ITEM.match(line)):
         section = _known(label)

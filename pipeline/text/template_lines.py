@@ -14,33 +14,13 @@ import re
 from typing import Final
 
 from pipeline.text.code_lines import NAMES_AN_ERROR
-from pipeline.text.template_headings import LINE_CHARACTERS, plain_key
+from pipeline.text.template_headings import ENVIRONMENT_KEY, LINE_CHARACTERS, plain_key
 
-_ENVIRONMENT_KEY: Final = re.compile(
-    r"(?:(?:my|your|the|host|target|build|client|server|mobile|desktop|base|system|current|guest"
-    r"|installed|kernel|chrome|app|latest) )*"
-    r"(?:os|operating systems?|os platform(?: and distribution)?|operating system platform|os version"
-    r"|os arch|platform|platform s|architecture|arch|distribution|distro|kernel"
-    r"|browsers?|browser version|device|devices?|phone|smartphone|hardware|cpu|gpus?"
-    r"|gpu model(?: and memory)?|gpu type|ram|memory|processor|machine|compiler|compilers?"
-    r"|mobile device|ide|shell|terminal|locale|time ?zone|goos|goarch|environment|env|branch|commit"
-    r"|commit hash|commit date|binary|host|llvm version"
-    r"|(?:[a-z0-9.+/@-]+ ){0,4}versions?(?: s)?(?: used| number| info| gpu| cpu gpu tpu"
-    r"| if compiling from source)?|version of [a-z .]{1,30}|release"
-    r"|python|pytorch|torch|torchvision|tensorflow|tf|keras|numpy|cuda|cudnn|cuda cudnn"
-    r"|cuda cudnn version|node|nodejs|npm|yarn|java|jdk|jre|ruby|php|go|rust|rustc|cargo|dotnet|net"
-    r"|docker|kubernetes|opencv|gcc|clang|cmake|bazel|android|ios|macos|windows|linux|ubuntu|chrome"
-    r"|firefox|safari|flutter|dart|scala|spark"
-    r"|have i written custom code[a-z ]*|[a-z]+ installed from(?: source or binary)?"
-    r"|mobile device[a-z0-9 ]*|using (?:distributed|gpu)[a-z ]*in script|how you installed [a-z ]+"
-    r"|tracker|priority|category|affected|difficulty|pr|assignee|target version|severity|reproducibility"
-    r"|type of issue|urgency|profile|server type|integrations)"
-)
 _PAIR: Final = re.compile(
-    r"[ \t>]*+(?:[-*+•] |\|\|? ?|[(\[])?[ \t*_`]*+([^:=|\n]{1,70}?)[ \t*_`]*(?::|=>|=(?!=)|\|)([^\n]*)"
+    r"[ \t>]*+(?:[-*+•] |\|\|? ?|[(\[])?[ \t*_`]*+([^:=|\n]{1,110}?)[ \t*_`]*(?::|=>|=(?!=)|\|)([^\n]*)"
 )
 _VERSION_OUTPUT: Final = re.compile(
-    r"[ \t>$%#]*+(?:go version go\d|rustc \d+\.\d|cargo \d+\.\d|rustc --?v|go version$|go env$"
+    r"[ \t>$%#]*+(?:go version (?:go\d|devel)|rustc \d+\.\d|cargo \d+\.\d|rustc --?v|go version$|go env$"
     r"|java version \"|openjdk version|java\(tm\)|openjdk (?:64|runtime)|java hotspot"
     r"|python \d\.\d+\.\d+ \(|gcc \(|gcc version|g\+\+ \(|clang version|linux \S+ \d+\.\d+\.\d+"
     r"|darwin \S+ \d|uname -a|(?:set )?c?go[a-z0-9_]{2,20}=|(?:pk)?g_config=|(?:cc|cxx)=\""
@@ -78,6 +58,9 @@ _INSTRUCTIONS: Final = re.compile(
     r"|note: we would appreciate a bug report:?.{0,80}"
     r"|note: the compiler unexpectedly panicked\. this is a bug\."
     r"|note: run with `?rust_backtrace=1`? .{0,40}"
+    r"|if you do not know the root cause of the problem, please post according to this template:?"
+    r"|latest release: run \"?(?:&quot;)?hg pull -u.{0,40}|reproduce the problem\. thanks\."
+    r"|click to expand!?|please (?:add|write|put|paste|enter)[^.:]{0,60}(?:here|below)[.:!]?"
     r"|before filing a bug, please check whether it has been fixed since.{0,20}"
     r"|latest release\. search the issue tracker and check that you're running the"
     r"|latest version of go:|run &?(?:quot;)?\"?go version.{0,30}compare against"
@@ -104,7 +87,8 @@ _GREETING: Final = re.compile(
     r"|by \*\*[\w.+@-]{1,60}\*\*:",
     re.IGNORECASE,
 )
-_VERSION_NUMBER: Final = re.compile(r"\d+\.\d|\b\d{2,}\b|[a-z]\d|\d[a-z]", re.IGNORECASE)
+_VERSION_NUMBER: Final = re.compile(r"\d+\.\d")
+_ADDRESS: Final = re.compile(r"https?://[^\s<>()]*|<[^<>]*>")
 _MAX_VALUE_WORDS: Final = 9
 _MAX_ANSWER_WORDS: Final = 5
 
@@ -118,7 +102,7 @@ def is_environment(line: str) -> bool:
     pair = _PAIR.match(line)
     if not pair or len(pair[2].split()) > _MAX_VALUE_WORDS or pair[2].startswith("//"):
         return False
-    return _ENVIRONMENT_KEY.fullmatch(plain_key(pair[1])) is not None
+    return ENVIRONMENT_KEY.fullmatch(plain_key(pair[1])) is not None
 
 
 def is_check(line: str) -> bool:
@@ -153,9 +137,10 @@ def is_short_answer(line: str) -> bool:
         return True
     if NAMES_AN_ERROR.search(line):
         return False
-    words = line.split()
-    if len(words) <= _MAX_ANSWER_WORDS:
+    words = len(line.split())
+    if not line.isascii():  # some scripts have no blanks between words
+        words = max(words, len(line) // 4)
+    if words <= _MAX_ANSWER_WORDS:
         return True
-    return len(words) <= 2 * _MAX_ANSWER_WORDS and bool(
-        _PAIR.match(line) or _VERSION_NUMBER.search(line[:200])
-    )
+    has_version = _PAIR.match(line) or _VERSION_NUMBER.search(_ADDRESS.sub("", line[:LINE_CHARACTERS]))
+    return words <= 2 * _MAX_ANSWER_WORDS and bool(has_version)

@@ -12,6 +12,9 @@ original preparation, so that all rows count the same units. Columns:
   network can write the others. Words that nearly every text has do not count.
 - lead: ROUGE-L of the body's first words as a title, as in `titles.py`
 - template: share of windows, and of first 32 units, with a line of a template or of the environment
+
+Then what a title network learns from the training issues (`pipeline.text.title_targets`), by preparation: the
+share of titles that lose a prefix, and the share of issues that are left out.
 """
 
 from __future__ import annotations
@@ -28,9 +31,9 @@ from pipeline.text.markup import LATEST_PREPARATION, ORIGINAL_PREPARATION, prepa
 from pipeline.text.subwords import BytePairEncoding, SubwordVocabulary
 from pipeline.text.template_headings import section_of
 from pipeline.text.template_lines import is_environment, is_filler
-from pipeline.text.title_targets import STOP_WORDS
+from pipeline.text.title_targets import STOP_WORDS, target_ids
 from tests.benchmarks import parts
-from tests.benchmarks.learning import BODY_UNITS, SUBWORDS
+from tests.benchmarks.learning import BODY_UNITS, SUBWORDS, TITLE_UNITS
 from tests.benchmarks.titles import ALL
 
 FIRST_UNITS = 32
@@ -81,6 +84,15 @@ def row(issues: pa.Table, encoding: BytePairEncoding, preparation: int) -> list[
     ]
 
 
+def target_shares(issues: pa.Table, encoding: BytePairEncoding, preparation: int) -> tuple[float, float]:
+    """The shares, in %, of titles that lose a prefix and of issues whose title cannot be learned."""
+    body = SubwordVocabulary(encoding, BODY_UNITS, start_end=False, preparation=preparation)
+    title = SubwordVocabulary(encoding, TITLE_UNITS, start_end=True)
+    titles = title.ids(issues["title"].to_pylist())
+    targets, learnable = target_ids(body, title, body.ids(issues["body"].to_pylist()), titles)
+    return 100 * float((targets != titles).any(axis=1).mean()), 100 * float((~learnable).mean())
+
+
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(
@@ -102,6 +114,10 @@ def main() -> None:
     for preparation in range(ORIGINAL_PREPARATION, LATEST_PREPARATION + 1):
         figures = row(issues, encoding, preparation)
         print(f"{preparation:<12}" + "".join(f"{figure:>13.1f}" for figure in figures), flush=True)
+    print(f"\n{len(train):,} training issues\n{'preparation':<12}{'prefix':>13}{'left out':>13}")
+    for preparation in range(ORIGINAL_PREPARATION, LATEST_PREPARATION + 1):
+        prefix, left_out = target_shares(train, encoding, preparation)
+        print(f"{preparation:<12}{prefix:>13.1f}{left_out:>13.1f}")
 
 
 if __name__ == "__main__":

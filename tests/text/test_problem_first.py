@@ -60,6 +60,7 @@ The content.
 
 5. What did you see instead?
 ReadForm fails."""
+TASKS = "\n".join(f"i opened leaf {number};" for number in range(8))
 LOG = "\n".join(
     ["It stops.", *(f"[INFO] step {number}" for number in range(9)), "[ERROR] disk full", "[INFO] bye"]
 )
@@ -93,6 +94,19 @@ LOG = "\n".join(
         ),
         ("### System info\nThe error is:\n```\nno such tree\nfatal: gone\n```", "the error is:\nfatal: gone"),
         ("### Expected behavior\nIt opens\n### Reproduction\nopen()", "open()\nit opens"),
+        (
+            "### TensorFlow version\n2.9\n### Scenes\n- [ ] Chat\n- [X] Dashboard\n"
+            "### What happened\nIt hangs",
+            "scenes\nit hangs\nchat\ndashboard",
+        ),
+        ("What does 'go version' print?\ngo version devel +0\n\nWhat happened?\nIt hangs", "it hangs"),
+        (TASKS, TASKS),
+        ("问题描述:\n打开设置时程序崩溃\n环境:\nWindows 10", "打开设置时程序崩溃"),
+        (
+            "### Environment\n打开设置时程序崩溃,只在调试器下发生,重启以后也没有用",
+            "打开设置时程序崩溃,只在调试器下发生,重启以后也没有用",
+        ),
+        ("- What did you do?\nClose it\n- What did you see instead?\nIt hangs", "it hangs\nclose it"),
         ("Version 1.2 hangs when the tree is closed", "version 1.2 hangs when the tree is closed"),
         ("version == 4.42 works, 4.43 fails", "version == 4.42 works, 4.43 fails"),
         ("| size | time |\n|---|---|\n| 10 | 3 s |", "| size | time |\n| 10 | 3 s |"),
