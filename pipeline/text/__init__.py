@@ -4,7 +4,7 @@
   it and ktext itself.
 - Subwords, for the network `copy`: `markup` removes markup and, with `code_lines`, machine output;
   `problem_first` leaves out a template's lines (`template_headings`, `template_lines`); `subwords` has the
-  vocabulary.
+  vocabulary, in which `character_units` gives characters of some scripts units of their own.
 - Training: `title_targets` has what a network of subwords learns to write.
 - Both: `vocabulary` has the word vocabulary and the two vocabularies of a model, `padding` makes arrays.
 """

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from pipeline.errors import LakeError, UsageError
 from pipeline.networks.shape import PAD, REPLACE_OR_RETRAIN
+from pipeline.text.character_units import counted, with_characters
 from pipeline.text.markup import JOINER, LATEST_PREPARATION, ORIGINAL_PREPARATION, prepare, prepare_body
 from pipeline.text.padding import pad
 
@@ -92,7 +94,9 @@ class BytePairEncoding:
             initial_alphabet=_alphabet(),
             max_token_length=MAX_UNIT_BYTES,
         )
-        engine.train_from_iterator((JOINER.join(split_words(text)) for text in prepared), trainer)
+        counts: Counter[str] = Counter()
+        texts = counted(prepared, counts)
+        engine.train_from_iterator((JOINER.join(split_words(text)) for text in texts), trainer)
         merges = json.loads(engine.to_str())["model"]["merges"]
         if not merges:
             raise UsageError(
@@ -101,7 +105,7 @@ class BytePairEncoding:
                 "See which days have trainable issues (titler status), "
                 "or raise the limit:  TITLER_TEXT__SUBWORDS=8000",
             )
-        return cls(tuple((left, right) for left, right in merges))
+        return cls(tuple(with_characters([(left, right) for left, right in merges], counts)))
 
     @cached_property
     def units(self) -> tuple[str, ...]:

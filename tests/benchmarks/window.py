@@ -8,8 +8,8 @@ original preparation, so that all rows count the same units. Columns:
 
 - units: mean number of units of a prepared body
 - whole: share of bodies that fit into the window; read: share of all units that stand in it
-- title words: share of the title's words that stand in the window, and in the first 32 units. No copying
-  network can write the others. Words that nearly every text has do not count.
+- title words: share of the title's words that stand in the prepared body, in the window, and in the first 32
+  units. No network can copy the others. Words that nearly every text has do not count.
 - lead: ROUGE-L of the body's first words as a title, as in `titles.py`
 - template: share of windows, and of first 32 units, with a line of a template or of the environment
 
@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.evaluation.title_scores import lead, score_titles
-from pipeline.text.markup import LATEST_PREPARATION, ORIGINAL_PREPARATION, prepare
+from pipeline.text.markup import JOINER, LATEST_PREPARATION, ORIGINAL_PREPARATION, prepare
 from pipeline.text.subwords import BytePairEncoding, SubwordVocabulary
 from pipeline.text.template_headings import section_of
 from pipeline.text.template_lines import is_environment, is_filler
@@ -38,7 +38,7 @@ from tests.benchmarks.titles import ALL
 
 FIRST_UNITS = 32
 WORD = re.compile(r"[^\W_]+")
-HEADS = ("units", "whole", "read", "title words", "in 32", "lead", "template", "in 32")
+HEADS = ("units", "whole", "read", "title words", "in window", "in 32", "lead", "template", "in 32")
 
 
 def shared_words(titles: list[str], texts: list[str]) -> float:
@@ -76,6 +76,7 @@ def row(issues: pa.Table, encoding: BytePairEncoding, preparation: int) -> list[
         float(lengths.mean()),
         100 * float((lengths <= BODY_UNITS).mean()),
         100 * float(np.minimum(lengths, BODY_UNITS).sum() / lengths.sum()),
+        100 * shared_words(titles, [text.replace(JOINER, "") for text in prepared]),
         100 * shared_words(titles, windows),
         100 * shared_words(titles, firsts),
         score_titles(leads, pc.utf8_lower(issues["title"]).to_pylist()).rougeL,
