@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ Ids = npt.NDArray[np.int32]
 Rows = tuple[Ids, Ids, npt.NDArray[np.int64]]
 """For n issues: ids of the bodies (n, body length), ids of the titles (n, title length), and a number for the
 repository of each issue (n,)."""
+Targets = Callable[[Ids, Ids], tuple[Ids, npt.NDArray[np.bool_]]]
+"""A function from bodies and titles to the titles that a network learns to write, and a mask (n,) of the
+issues from whose bodies it can learn them."""
 SHUFFLE_BUFFER = 100_000
 """Number of rows that are shuffled together."""
 
@@ -54,7 +57,8 @@ class TrainingBatches:
     `batch_size` issues; the last tuple may have fewer. With a seed, every epoch reads the batches of the lake
     in another order, and shuffles the rows in groups of at least SHUFFLE_BUFFER. The same seed and epoch give
     the same training batches. Without a seed the rows keep their order. If `run_length` is over 1, the issues
-    of a repository follow each other in runs of that length.
+    of a repository follow each other in runs of that length. With `targets`, these titles replace the
+    authors', and the training part has only the issues from which they can be learned.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class TrainingBatches:
         batch_size: int,
         seed: int | None = None,
         run_length: int = 1,
+        targets: Targets | None = None,
     ) -> None:
         self._lake = lake
         self._manifests = [manifest for manifest in manifests if manifest.rows]
@@ -76,6 +81,7 @@ class TrainingBatches:
         self._batch_size = batch_size
         self._seed = seed
         self._run_length = run_length
+        self._targets = targets
 
     def __call__(self, epoch: int) -> Iterator[tuple[Ids, Ids]]:
         manifests = list(self._manifests)
@@ -85,7 +91,7 @@ class TrainingBatches:
             manifests = [manifests[position] for position in random.permutation(len(manifests))]
         buffer: list[Rows] = []
         for file_rows in read_rows(self._lake, manifests, self._plan, self._part, self._lengths):
-            buffer.append(file_rows)
+            buffer.append(self._with_targets(file_rows))
             if sum(len(bodies) for bodies, *_ in buffer) >= SHUFFLE_BUFFER:
                 bodies, titles, repos = self._shuffle(buffer, random)
                 full = len(bodies) - len(bodies) % self._batch_size
@@ -93,6 +99,14 @@ class TrainingBatches:
                 buffer = [(bodies[full:], titles[full:], repos[full:])]
         if buffer:
             yield from self._cut(*self._shuffle(buffer, random)[:2])
+
+    def _with_targets(self, rows: Rows) -> Rows:
+        if self._targets is None:
+            return rows
+        bodies, titles, repos = rows
+        titles, learnable = self._targets(bodies, titles)
+        kept = learnable if self._part == "train" else np.ones_like(learnable)
+        return bodies[kept], titles[kept], repos[kept]
 
     def _cut(self, bodies: Ids, titles: Ids) -> Iterator[tuple[Ids, Ids]]:
         for start in range(0, len(bodies), self._batch_size):

@@ -6,6 +6,7 @@ The training is logged as a run in MLflow, and the predictor is registered there
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import shutil
 import tempfile
@@ -19,7 +20,7 @@ from pipeline import memory
 from pipeline.contracts import PREDICTOR, VECTORS, VOCABULARY
 from pipeline.dataset.repository_runs import RUN_LENGTH
 from pipeline.dataset.split import Part
-from pipeline.dataset.training_batches import Ids, TrainingBatches
+from pipeline.dataset.training_batches import Ids, Targets, TrainingBatches
 from pipeline.evaluation.calibration import abstention_threshold
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
@@ -29,7 +30,10 @@ from pipeline.predictor.predictor import Predictor
 from pipeline.progress import say, track
 from pipeline.provenance import revision
 from pipeline.settings import NOT_TRAINING_SETTINGS, Model, Settings
+from pipeline.text.markup import PROBLEM_FIRST
 from pipeline.text.stored_vocabularies import load_vocabularies
+from pipeline.text.subwords import SubwordVocabulary
+from pipeline.text.title_targets import target_ids
 from pipeline.text.vocabulary import Vocabularies
 from pipeline.tracking import Run, open_tracking
 
@@ -77,13 +81,22 @@ class TrainingInputs:
             hidden_size=self.network_settings["hidden_size"],
         )
 
+    @property
+    def _targets(self) -> Targets | None:
+        """What the network is to write; None for older models, which learn the authors' titles."""
+        body, title = self.vocabularies.body, self.vocabularies.title
+        if isinstance(body, SubwordVocabulary) and isinstance(title, SubwordVocabulary):
+            return functools.partial(target_ids, body, title) if body.preparation >= PROBLEM_FIRST else None
+        return None
+
     def batches(
-        self, part: Part, label: str, run_length: int = 1
+        self, part: Part, label: str, run_length: int = 1, authors_titles: bool = False
     ) -> Callable[[int], Iterator[tuple[Ids, Ids]]]:
         """Returns a function from an epoch's number to its mini-batches of ids of a part of the split.
 
         Only the part `train` is shuffled. Each epoch shows a progress bar with `label`. With `run_length`
-        above 1, issues of a repository come in runs of that length.
+        above 1, issues of a repository come in runs of that length. Titles are what the network is to write,
+        or with `authors_titles` all titles as their authors wrote them.
         """
         settings = self.network_settings
         batches = TrainingBatches(
@@ -95,6 +108,7 @@ class TrainingInputs:
             settings["batch_size"],
             settings["seed"] if part == "train" else None,
             run_length,
+            None if authors_titles else self._targets,
         )
         total = math.ceil(self.part_sizes[part] / settings["batch_size"])
         return lambda epoch: track(batches(epoch), f"{label}, epoch {epoch}", total)
@@ -226,7 +240,7 @@ def _fit(
         checkpoint=checkpoint,
         on_epoch=report,
         seed=settings["seed"],
-        contrast=inputs.batches("train", "contrast", RUN_LENGTH),
+        contrast=inputs.batches("train", "contrast", RUN_LENGTH, authors_titles=True),
         contrast_epochs=settings["contrast_epochs"],
     )
 

@@ -23,7 +23,7 @@ from pipeline.lake.manifest import File, Manifest
 from pipeline.lake.pinned import Pinned, PinnedDay, Plan, cleaned_days, pin_days
 from pipeline.networks.variants import variant_of
 from pipeline.settings import Settings, Text
-from pipeline.text.markup import prepare
+from pipeline.text.markup import LATEST_PREPARATION, prepare, prepare_body
 from pipeline.text.subwords import MAX_TRAINING_ISSUES, BytePairEncoding, SubwordVocabulary
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
@@ -131,7 +131,11 @@ def prepare_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan, step: int
     subwords are learned."""
     training, _ = _training_rows(shard, lake, plan, ["body", "title"])
     sample = training.take(np.arange(0, len(training), step))
-    return [prepare(text or "") for name in ("title", "body") for text in sample.column(name).to_pylist()]
+    titles, bodies = (sample.column(name).to_pylist() for name in ("title", "body"))
+    return [
+        *(prepare(title or "") for title in titles),
+        *(prepare_body(body or "", LATEST_PREPARATION) for body in bodies),
+    ]
 
 
 def _training_rows(
@@ -189,7 +193,7 @@ def _fit_subwords(
     prepared = on_cluster(prepare_part, shards, lake, plan, step, label="vocab, units")
     units = BytePairEncoding.fit(chain.from_iterable(prepared), text.subwords)
     return Vocabularies(
-        SubwordVocabulary(units, text.body_units, start_end=False),
+        SubwordVocabulary(units, text.body_units, start_end=False, preparation=LATEST_PREPARATION),
         SubwordVocabulary(units, text.title_units, start_end=True),
     ), sizes
 

@@ -15,42 +15,61 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
+
+from pipeline.text.code_lines import LETTER_OR_DIGIT, with_short_code, without_frames
+from pipeline.text.problem_first import problem_first
 
 JOINER: Final = "\u2060"
 """U+2060 WORD JOINER. It marks where a word such as camelCase is split without a blank. If the author's text
 contains this character, it is removed first."""
-CODE_LINES: Final = 3
-"""Number of lines kept from the beginning of a fenced code block, besides lines that name an error."""
-LINE_CHARACTERS: Final = 300
-"""Number of characters kept of a line of code. Longer lines are machine output."""
+
+
+ORIGINAL_PREPARATION: Final = 1
+"""Preparation of bodies that keeps all lines in order. Vocabularies that name none were made with it."""
+PROBLEM_FIRST: Final = 2
+"""Preparation of bodies that puts the problem first and leaves out the template's lines."""
+LATEST_PREPARATION: Final = PROBLEM_FIRST
+"""The preparation of a new model's bodies. A number never changes its meaning: a model reads the texts of its
+own preparation as long as it exists."""
 
 
 def prepare(text: str) -> str:
     """Returns `text` in lower case, without markup and machine output, one line per line. Never raises.
 
     JOINER marks where camelCase changes its case. URLs become `url`. Long numbers, hashes, dates and times
-    become `0`. Other characters are not changed.
+    become `0`. Other characters are not changed. Titles are prepared so, and bodies of ORIGINAL_PREPARATION.
     """
+    lines = _lines(text)
+    if any("```" in line or "~~~" in line for line in lines):
+        lines = list(with_short_code(lines))
+    return _plain_words(lines)
+
+
+def prepare_body(text: str, preparation: int) -> str:
+    """Returns a body prepared as `prepare` does, after the rules of `preparation` on its lines."""
+    return prepare(text) if preparation == ORIGINAL_PREPARATION else _plain_words(problem_first(_lines(text)))
+
+
+def _lines(text: str) -> list[str]:
+    """Returns the lines of a text, without invisible characters and comments."""
     text = _plain_characters(text)
-    if "<!--" in text:
-        text = _without_comments(text)
-    lines: Sequence[str] = text.split("\n")
-    if "```" in text or "~~~" in text:
-        lines = list(_with_short_code(lines))
-    text = "\n".join(_without_frames(lines))
+    return (_without_comments(text) if "<!--" in text else text).split("\n")
+
+
+def _plain_words(lines: Sequence[str]) -> str:
+    text = "\n".join(without_frames(lines))
     text = _without_markup(text)
     text = _without_numbers(text)
     text = _BEFORE_CAPITAL.sub(_with_joiner, text).lower()
     return "\n".join(
         line
         for line in (" ".join(line.split()) for line in text.split("\n"))
-        if _LETTER_OR_DIGIT.search(line) and line != _NO_ANSWER
+        if LETTER_OR_DIGIT.search(line) and line != _NO_ANSWER
     )
 
 
-_LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")  # a line without any letter or digit is decoration
 _NO_ANSWER: Final = "no response"  # GitHub writes this for an empty field of an issue form
 _BEFORE_CAPITAL: Final = re.compile(r"[A-Z](?:(?<=[a-z0-9].)|(?<=[A-Z].)(?=[a-z]))")  # treeView, HTTPServer
 
@@ -82,8 +101,8 @@ def _plain_characters(text: str) -> str:
     return _INVISIBLE.sub("", text)
 
 
-# --- comments, code, stack traces
-# -----------------------------------------------------------------------------------
+# --- comments
+# ---------------------------------------------------------------------------------------------------
 
 
 def _without_comments(text: str) -> str:
@@ -102,73 +121,6 @@ def _without_comments(text: str) -> str:
             end = text.find("\n\n", begin)
             copied = end if end >= 0 else len(text)
     return "".join([*parts, text[copied:]])
-
-
-_FENCE: Final = re.compile(r"[ \t>]*+(`{3,}+|~{3,}+)(?![^`\n]*`)")
-_NAMES_AN_ERROR: Final = re.compile(r"error|exception|panic|fatal|fault", re.IGNORECASE)
-
-
-def _with_short_code(lines: Sequence[str]) -> Iterator[str]:
-    """Shortens fenced code blocks to their first lines and lines that name an error.
-
-    A block without a closing fence is kept as it is.
-    """
-    block: list[str] = []
-    fence = ""
-    for line in lines:
-        marker = _FENCE.match(line) if "```" in line or "~~~" in line else None
-        if not fence:
-            if marker:
-                fence = marker[1]
-            else:
-                yield line
-        elif marker and marker[1].startswith(fence):
-            yield from _short(list(_without_frames(block)))
-            block, fence = [], ""
-        else:
-            block.append(line)
-    yield from block
-
-
-def _short(code: Sequence[str]) -> Iterator[str]:
-    """Yields the first CODE_LINES lines, then the first and the last other line that names an error."""
-    lines = [line[:LINE_CHARACTERS] for line in code if _LETTER_OR_DIGIT.search(line)]
-    errors = [
-        number for number, line in enumerate(lines) if number >= CODE_LINES and _NAMES_AN_ERROR.search(line)
-    ]
-    yield from lines[:CODE_LINES]
-    yield from (lines[number] for number in dict.fromkeys((*errors[:1], *errors[-1:])))
-
-
-_FRAME: Final = re.compile(
-    r'[ \t>]*+(?:File "[^"]*+", line \d|\.\.\. \d++ (?:more|common)|#\d++ +0x|\d++: +0x'
-    r"|stack backtrace:|goroutine \d)"
-)
-_FRAME_AT: Final = re.compile(r"[ \t>]*+at \S")  # Java, JavaScript and C#; the line must also end like _PLACE
-_PLACE: Final = re.compile(
-    r"(?::(?:line )?\d{1,9}\)?|\((?:Native Method|Unknown Source|<anonymous>|native)\))\s*+\Z"
-)
-_TRACEBACK: Final = "Traceback (most recent call last)"
-
-
-def _without_frames(lines: Sequence[str]) -> Iterator[str]:
-    """Removes the frames of stack traces, inside and outside of code.
-
-    The lines that name the exception are kept.
-    """
-    indent = -1  # of the first line of a Python traceback, while its frames are skipped
-    for line in lines:
-        if indent >= 0 and (not line.strip() or _indent(line) > indent):
-            continue
-        indent = -1
-        if _TRACEBACK in line:
-            indent = _indent(line)
-        elif not (_FRAME.match(line) or (_FRAME_AT.match(line) and _PLACE.search(line[-40:]))):
-            yield line
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip(" \t>"))
 
 
 # --- markup

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +29,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from pipeline.errors import LakeError, UsageError
 from pipeline.networks.shape import PAD, REPLACE_OR_RETRAIN
-from pipeline.text.markup import JOINER, prepare
+from pipeline.text.character_units import counted, with_characters
+from pipeline.text.markup import JOINER, LATEST_PREPARATION, ORIGINAL_PREPARATION, prepare, prepare_body
 from pipeline.text.padding import pad
 
 START_ID: Final = 2
@@ -92,7 +94,9 @@ class BytePairEncoding:
             initial_alphabet=_alphabet(),
             max_token_length=MAX_UNIT_BYTES,
         )
-        engine.train_from_iterator((JOINER.join(split_words(text)) for text in prepared), trainer)
+        counts: Counter[str] = Counter()
+        texts = counted(prepared, counts)
+        engine.train_from_iterator((JOINER.join(split_words(text)) for text in texts), trainer)
         merges = json.loads(engine.to_str())["model"]["merges"]
         if not merges:
             raise UsageError(
@@ -101,7 +105,7 @@ class BytePairEncoding:
                 "See which days have trainable issues (titler status), "
                 "or raise the limit:  TITLER_TEXT__SUBWORDS=8000",
             )
-        return cls(tuple((left, right) for left, right in merges))
+        return cls(tuple(with_characters([(left, right) for left, right in merges], counts)))
 
     @cached_property
     def units(self) -> tuple[str, ...]:
@@ -158,12 +162,14 @@ class SubwordVocabulary:
     """A vocabulary of subwords, and the form of its documents: `length` ids, padded at the end.
 
     If `start_end` is true, `_start_` and `_end_` are put around every document. A document that is too long
-    is cut at the end and loses its `_end_`.
+    is cut at the end and loses its `_end_`. `preparation` is the number of the preparation of bodies that the
+    model was trained with (`pipeline.text.markup`); titles have only one.
     """
 
     encoding: BytePairEncoding
     length: int
     start_end: bool
+    preparation: int = ORIGINAL_PREPARATION
 
     @property
     def size(self) -> int:
@@ -180,15 +186,25 @@ class SubwordVocabulary:
         """The id of `_end_`."""
         return END_ID
 
+    def prepared(self, texts: Sequence[str]) -> list[str]:
+        """Returns n texts, as their authors wrote them, as this vocabulary reads them."""
+        if self.start_end:
+            return [prepare(text) for text in texts]
+        return [prepare_body(text, self.preparation) for text in texts]
+
     def ids(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
         """Encodes n texts, as their authors wrote them. Returns their ids (n, length)."""
+        return self.ids_of_prepared(self.prepared(texts))
+
+    def ids_of_prepared(self, prepared: Sequence[str]) -> npt.NDArray[np.int32]:
+        """Encodes n texts that `prepared` returned. Returns their ids (n, length)."""
         max_characters = (
             2 * MAX_UNIT_BYTES * self.length
         )  # of `length` units, with a JOINER after each character
-        encoded = self.encoding.encode([prepare(text)[:max_characters] for text in texts])
+        encoded = self.encoding.encode([text[:max_characters] for text in prepared])
         if self.start_end:
             encoded = ([START_ID, *ids[: self.length - 1], END_ID] for ids in encoded)
-        return pad(encoded, len(texts), self.length, "post")
+        return pad(encoded, len(prepared), self.length, "post")
 
     def has_known(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Returns (n,): whether each document of `ids` (n, length) contains at least one unit."""
@@ -211,10 +227,15 @@ class SubwordVocabulary:
         return " ".join("".join(units).encode("latin-1").decode("utf-8", "ignore").split())
 
     def to_json(self) -> str:
-        """Returns the vocabulary as one JSON object in ASCII. Equal vocabularies give the same text."""
-        return json.dumps(
-            {"length": self.length, "start_end": self.start_end, "merges": self.encoding.merges}, indent=0
-        )
+        """Returns the vocabulary as one JSON object in ASCII. Equal vocabularies give the same text.
+
+        The original preparation is not named, so that a vocabulary made before there were others keeps its
+        text and its id.
+        """
+        fields: dict[str, Any] = {"length": self.length, "start_end": self.start_end}
+        if self.preparation != ORIGINAL_PREPARATION:
+            fields["preparation"] = self.preparation
+        return json.dumps(fields | {"merges": self.encoding.merges}, indent=0)
 
     @classmethod
     def from_json(cls, text: str) -> SubwordVocabulary:
@@ -223,7 +244,7 @@ class SubwordVocabulary:
             fields = json.loads(text)
         except ValueError as error:
             raise LakeError(f"A subword vocabulary is not JSON: {error}.", REPLACE_OR_RETRAIN) from error
-        if not isinstance(fields, dict) or set(fields) != _FIELDS:
+        if not isinstance(fields, dict) or set(fields) - {"preparation"} != _FIELDS:
             names = ", ".join(sorted(fields)) if isinstance(fields, dict) else type(fields).__name__
             raise LakeError(
                 f"A subword vocabulary has {names}, expected {', '.join(sorted(_FIELDS))}.",
@@ -236,7 +257,14 @@ class SubwordVocabulary:
                 "expected a positive integer, and true or false.",
                 REPLACE_OR_RETRAIN,
             )
-        return cls(BytePairEncoding(tuple(_check_merges(merges))), length, start_end)
+        preparation = fields.get("preparation", ORIGINAL_PREPARATION)
+        if type(preparation) is not int or not ORIGINAL_PREPARATION <= preparation <= LATEST_PREPARATION:
+            raise LakeError(
+                f"A subword vocabulary was made with preparation {preparation!r} of the text, "
+                f"this version of Titler has {ORIGINAL_PREPARATION} to {LATEST_PREPARATION}.",
+                "Use the version of Titler that trained the model, or a newer one.",
+            )
+        return cls(BytePairEncoding(tuple(_check_merges(merges))), length, start_end, preparation)
 
 
 def _check_merges(merges: Any) -> Iterator[tuple[str, str]]:

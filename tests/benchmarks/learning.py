@@ -10,6 +10,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from pipeline.networks.shape import Ids, Shape
 from pipeline.networks.variants import variant_of
 from pipeline.predictor.predictor import Predictor
 from pipeline.text.engine import tokenizer
-from pipeline.text.markup import prepare
+from pipeline.text.markup import LATEST_PREPARATION, prepare, prepare_body
 from pipeline.text.subwords import MAX_TRAINING_ISSUES, BytePairEncoding, SubwordVocabulary
+from pipeline.text.title_targets import target_ids
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
 BODY_WORDS, TITLE_WORDS, BODY_LENGTH, TITLE_LENGTH = 8000, 4500, 70, 12
@@ -43,6 +45,10 @@ class Learning:
     pieces: int = 1
     """number of epochs that one pass over the issues is split into: with few passes, more epochs to choose
     the best from"""
+    preparation: int = LATEST_PREPARATION
+    """subwords: the preparation of bodies"""
+    authors_titles: bool = False
+    """subwords: learn from all titles as their authors wrote them"""
 
 
 @dataclass(frozen=True)
@@ -88,14 +94,18 @@ def learn(
     from pipeline.networks.in_keras.training import fit
 
     vocabularies, *ids = (
-        _subwords(train, validation)
+        _subwords(train, validation, settings)
         if variant_of(settings.variant).units == "subwords"
         else _words(train, validation)
     )
-    training_pairs, validation_pairs = (
+    contrast_pairs, validation_pairs = (
         Pairs(*pair, _repository_numbers(issues), settings.batch_size, settings.seed)
         for pair, issues in zip(ids, (train, validation), strict=True)
     )
+    training_pairs = contrast_pairs
+    if not settings.authors_titles:
+        training_pairs = _with_targets(vocabularies, contrast_pairs, leave_out=True)
+        validation_pairs = _with_targets(vocabularies, validation_pairs, leave_out=False)
     body, title = vocabularies.body, vocabularies.title
     network = build(settings.variant, Shape(body.size, title.size, body.length, title.length), settings.seed)
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
@@ -109,7 +119,7 @@ def learn(
             checkpoint=Path(folder),
             on_epoch=on_epoch,
             seed=settings.seed,
-            contrast=replace(training_pairs, run_length=RUN_LENGTH),
+            contrast=replace(contrast_pairs, run_length=RUN_LENGTH),
             contrast_epochs=settings.contrast_epochs,
         )
     return Predictor(name, network, vocabularies, "titler", abstain_below=0.0, batch_size=512)
@@ -136,17 +146,27 @@ def _words(train: pa.Table, validation: pa.Table) -> VocabulariesAndIds:
     return Vocabularies(body, title), first, second
 
 
-def _subwords(train: pa.Table, validation: pa.Table) -> VocabulariesAndIds:
+def _subwords(train: pa.Table, validation: pa.Table, settings: Learning) -> VocabulariesAndIds:
     read = train.take(np.arange(0, len(train), -(-len(train) // MAX_TRAINING_ISSUES)))
-    units = BytePairEncoding.fit(
-        (prepare(text) for name in ("title", "body") for text in read[name].to_pylist()), SUBWORDS
-    )
-    body, title = (
-        SubwordVocabulary(units, BODY_UNITS, start_end=False),
-        SubwordVocabulary(units, TITLE_UNITS, start_end=True),
-    )
+    titles = (prepare(text) for text in read["title"].to_pylist())
+    bodies = (prepare_body(text, settings.preparation) for text in read["body"].to_pylist())
+    units = BytePairEncoding.fit(chain(titles, bodies), SUBWORDS)
+    body = SubwordVocabulary(units, BODY_UNITS, start_end=False, preparation=settings.preparation)
+    title = SubwordVocabulary(units, TITLE_UNITS, start_end=True)
+
     first, second = (
         (body.ids(issues["body"].to_pylist()), title.ids(issues["title"].to_pylist()))
         for issues in (train, validation)
     )
     return Vocabularies(body, title), first, second
+
+
+def _with_targets(vocabularies: Vocabularies, pairs: Pairs, leave_out: bool) -> Pairs:
+    """The pairs with what the network is to write, if they are of subwords. With `leave_out`, only those
+    that it can learn."""
+    body, title = vocabularies.body, vocabularies.title
+    if not isinstance(body, SubwordVocabulary) or not isinstance(title, SubwordVocabulary):
+        return pairs
+    targets, learnable = target_ids(body, title, pairs.bodies, pairs.titles)
+    kept = learnable if leave_out else np.ones_like(learnable)
+    return replace(pairs, bodies=pairs.bodies[kept], titles=targets[kept], groups=pairs.groups[kept])

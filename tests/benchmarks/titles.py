@@ -34,6 +34,7 @@ from pipeline.evaluation.calibration import confidence_bins, score_confidence
 from pipeline.evaluation.title_scores import LEAD_WORDS, Scores, lead, rouge_l, score_titles
 from pipeline.predictor.predictor import Prediction, Predictor
 from pipeline.text.engine import tokenizer
+from pipeline.text.markup import LATEST_PREPARATION
 from tests.benchmarks import parts
 from tests.benchmarks.learning import Learning, learn
 from tests.benchmarks.semantic import INSTALL, Encode, SentenceEncoder, Similarity
@@ -227,6 +228,16 @@ def parse_arguments() -> argparse.Namespace:
         "--pieces", type=int, default=1, help="number of epochs that one pass over the issues is split into"
     )
     parser.add_argument("--variant", default="gru", help="the network to train; gru is the article's")
+    parser.add_argument("--contrast-epochs", type=int, default=Learning.contrast_epochs)
+    parser.add_argument(
+        "--preparation",
+        type=int,
+        default=LATEST_PREPARATION,
+        help="of bodies, for subwords; 1: lines in order",
+    )
+    parser.add_argument(
+        "--authors-titles", action="store_true", help="learn from all titles as their authors wrote them"
+    )
     parser.add_argument("--keep", type=Path, metavar="DIR", help="save the trained model in DIR")
     parser.add_argument(
         "--model", type=Path, nargs="+", default=[], metavar="DIR", help="folders of saved models"
@@ -260,11 +271,18 @@ def main() -> None:
     }
     models: dict[str, Predicts] = {}
     if arguments.epochs:
-        how = Learning(arguments.variant, arguments.epochs, arguments.batch, pieces=arguments.pieces)
-        validation = parts.sample(all_parts.validation, arguments.validate)
+        how = Learning(
+            arguments.variant,
+            arguments.epochs,
+            arguments.batch,
+            pieces=arguments.pieces,
+            contrast_epochs=arguments.contrast_epochs,
+            preparation=arguments.preparation,
+            authors_titles=arguments.authors_titles,
+        )
         learned = learn(
             train,
-            validation,
+            parts.sample(all_parts.validation, arguments.validate),
             how,
             arguments.variant,
             lambda figures: print(figures, file=progress, flush=True),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
 from pipeline.contracts import VECTORS
 from pipeline.dataset import training_batches
-from pipeline.dataset.training_batches import TrainingBatches
+from pipeline.dataset.split import Part
+from pipeline.dataset.training_batches import Ids, TrainingBatches
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Plan
@@ -66,6 +69,21 @@ def test_batches_have_the_trainable_issues_of_a_part_without_duplicate_openings(
     validation = list(TrainingBatches(lake, [day], plan, "validation", (2, 2), 10)(1))
     assert [bodies.tolist() for bodies, _ in training] == [[[2, 2]]]
     assert [titles.tolist() for _, titles in validation] == [[[4, 4]]]
+
+
+def test_targets_replace_titles_and_leave_out_only_training_issues(lake: Lake) -> None:
+    rows = [(2, "golang/go", True), (3, "golang/go", True), (4, "opencv/opencv", True)]
+    day = write_vectors(lake, "2015-01-01", rows)
+
+    def targets(bodies: Ids, titles: Ids) -> tuple[Ids, npt.NDArray[np.bool_]]:
+        return titles + 10, bodies[:, 0] == 2
+
+    def epoch(part: Part) -> list[tuple[list[list[int]], list[list[int]]]]:
+        batches = TrainingBatches(lake, [day], EMPTY_PLAN, part, (2, 2), 10, targets=targets)
+        return [(bodies.tolist(), titles.tolist()) for bodies, titles in batches(1)]
+
+    assert epoch("train") == [([[2, 2]], [[12, 12]])]
+    assert epoch("validation") == [([[4, 4]], [[14, 14]])]
 
 
 def test_each_epoch_has_every_issue_once_in_another_order(lake: Lake, days: list[Manifest]) -> None:

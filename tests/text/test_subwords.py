@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -167,6 +168,20 @@ def test_pickling_leaves_out_the_cache():
     assert len(pickle.dumps(BODY)) < 10_000
 
 
+def test_a_vocabulary_records_the_preparation_of_its_bodies() -> None:
+    problem_first = replace(BODY, preparation=2)
+    assert "preparation" not in json.loads(BODY.to_json())
+    assert json.loads(problem_first.to_json())["preparation"] == 2
+    assert SubwordVocabulary.from_json(BODY.to_json()).preparation == 1
+    assert SubwordVocabulary.from_json(problem_first.to_json()) == problem_first
+    assert BODY.text_of(BODY.ids(["os: tree\ncrash"])[0]).startswith("os: tree")
+    assert problem_first.text_of(problem_first.ids(["os: tree\ncrash"])[0]) == "crash"
+
+
+def test_titles_are_prepared_the_same_whatever_the_preparation_of_bodies() -> None:
+    assert replace(TITLE, preparation=2).ids(["os: tree"]).tolist() == TITLE.ids(["os: tree"]).tolist()
+
+
 def test_a_vocabulary_is_restored_from_json():
     restored = SubwordVocabulary.from_json(TITLE.to_json())
     assert restored == TITLE
@@ -190,6 +205,8 @@ def test_a_vocabulary_is_restored_from_json():
         ({"length": 0}, "length 0"),
         ({"length": True}, "length True"),
         ({"start_end": 1}, "start_end 1"),
+        ({"preparation": 3}, "preparation 3 of the text, this version of Titler has 1 to 2"),
+        ({"preparation": True}, "preparation True"),
         ({"words": []}, "has length, merges, start_end, words, expected length, merges, start_end"),
     ],
 )

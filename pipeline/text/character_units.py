@@ -1,0 +1,61 @@
+"""Units for whole characters of scripts without blanks between words: Chinese, Japanese, Korean, Thai.
+
+A title may have a couple of dozen units. Where few texts are in such a script, byte-pair encoding learns no
+units for its characters, and each takes two or three: a title would end after eight characters. So the most
+frequent of these characters get units of their own, in place of the rarest merges. Texts without them are not
+affected.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Final
+
+CHARACTER: Final = re.compile("[\u0e01-\u0e5b\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
+MIN_COUNT: Final = 5
+"""A character that occurs less often keeps its bytes."""
+MAX_SHARE: Final = 0.1
+"""Largest share of the merges that may be given to characters."""
+
+Merge = tuple[str, str]
+
+
+def counted(texts: Iterable[str], counts: Counter[str]) -> Iterator[str]:
+    """Yields `texts`, and adds the number of each character of these scripts to `counts`."""
+    for text in texts:
+        if not text.isascii():
+            counts.update(CHARACTER.findall(text))
+        yield text
+
+
+def with_characters(merges: Sequence[Merge], counts: Counter[str]) -> list[Merge]:
+    """Returns at most as many merges as `merges` has: frequent characters take the place of the last ones.
+
+    Each merge is a pair of strings in which a character stands for a byte (Latin-1).
+    """
+    characters = [character for character, count in counts.most_common() if count >= MIN_COUNT]
+    limit = int(MAX_SHARE * len(merges))
+    added = _character_merges(merges[: len(merges) - limit], characters, limit)
+    kept = list(merges[: len(merges) - len(added)])
+    return kept + _character_merges(kept, characters, len(added))
+
+
+def _character_merges(merges: Sequence[Merge], characters: Sequence[str], limit: int) -> list[Merge]:
+    """Returns at most `limit` merges which, after `merges`, give characters a unit, in the order given."""
+    rank = {merge: number for number, merge in enumerate(merges)}
+    added: list[Merge] = []
+    for character in characters:
+        units = list(character.encode().decode("latin-1"))
+        while len(units) > 1:
+            pairs = [(rank.get(pair, len(rank)), place) for place, pair in enumerate(pairwise(units))]
+            lowest, place = min(pairs)
+            if lowest == len(rank):
+                if len(added) == limit:
+                    return added
+                rank[units[place], units[place + 1]] = len(rank)
+                added.append((units[place], units[place + 1]))
+            units[place : place + 2] = [units[place] + units[place + 1]]
+    return added

@@ -1,0 +1,82 @@
+"""Shortens code blocks, and removes the frames of stack traces.
+
+Every function takes time linear in the length of any text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+CODE_LINES: Final = 3
+"""Number of lines kept from the beginning of a fenced code block, besides lines that name an error."""
+LINE_CHARACTERS: Final = 300
+"""Number of characters kept of a line of code. Longer lines are machine output."""
+LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")
+"""A line without any letter or digit is decoration."""
+FENCE: Final = re.compile(r"[ \t>]*+(`{3,}+|~{3,}+)(?![^`\n]*`)")
+NAMES_AN_ERROR: Final = re.compile(r"error|exception|panic|fatal|fault", re.IGNORECASE)
+
+
+def with_short_code(lines: Sequence[str]) -> Iterator[str]:
+    """Shortens fenced code blocks to their first lines and lines that name an error.
+
+    A block without a closing fence is kept as it is.
+    """
+    block: list[str] = []
+    fence = ""
+    for line in lines:
+        marker = FENCE.match(line) if "```" in line or "~~~" in line else None
+        if not fence:
+            if marker:
+                fence = marker[1]
+            else:
+                yield line
+        elif marker and marker[1].startswith(fence):
+            yield from short_code(list(without_frames(block)))
+            block, fence = [], ""
+        else:
+            block.append(line)
+    yield from block
+
+
+def short_code(code: Sequence[str]) -> Iterator[str]:
+    """Yields the first CODE_LINES lines, then the first and the last other line that names an error."""
+    lines = [line[:LINE_CHARACTERS] for line in code if LETTER_OR_DIGIT.search(line)]
+    errors = [
+        number for number, line in enumerate(lines) if number >= CODE_LINES and NAMES_AN_ERROR.search(line)
+    ]
+    yield from lines[:CODE_LINES]
+    yield from (lines[number] for number in dict.fromkeys((*errors[:1], *errors[-1:])))
+
+
+_FRAME: Final = re.compile(
+    r'[ \t>]*+(?:File "[^"]*+", line \d|\.\.\. \d++ (?:more|common)|#\d++ +0x|\d++: +0x'
+    r"|stack backtrace:|goroutine \d)"
+)
+_FRAME_AT: Final = re.compile(r"[ \t>]*+at \S")  # Java, JavaScript and C#; the line must also end like _PLACE
+_PLACE: Final = re.compile(
+    r"(?::(?:line )?\d{1,9}\)?|\((?:Native Method|Unknown Source|<anonymous>|native)\))\s*+\Z"
+)
+_TRACEBACK: Final = "Traceback (most recent call last)"
+
+
+def without_frames(lines: Sequence[str]) -> Iterator[str]:
+    """Removes the frames of stack traces, inside and outside of code.
+
+    The lines that name the exception are kept.
+    """
+    indent = -1  # of the first line of a Python traceback, while its frames are skipped
+    for line in lines:
+        if indent >= 0 and (not line.strip() or _indent(line) > indent):
+            continue
+        indent = -1
+        if _TRACEBACK in line:
+            indent = _indent(line)
+        elif not (_FRAME.match(line) or (_FRAME_AT.match(line) and _PLACE.search(line[-40:]))):
+            yield line
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" \t>"))

@@ -1,0 +1,165 @@
+"""Reorders an issue's lines: the problem first, the template's lines not at all.
+
+    problem_first(["### Version", "1.2", "### What happened?", "It hangs"]) -> ["It hangs"]
+
+`template_headings` and `template_lines` know which lines are a template's. Sections keep their lines in
+order, and sections of one kind keep their order. A line of which no list is sure stays: at worst it moves to
+the end. An issue of which nothing would be left stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from pipeline.text.code_lines import (
+    FENCE,
+    LETTER_OR_DIGIT,
+    LINE_CHARACTERS,
+    NAMES_AN_ERROR,
+    short_code,
+    without_frames,
+)
+from pipeline.text.template_headings import Section, is_marked_heading, section_of
+from pipeline.text.template_lines import (
+    is_check,
+    is_environment,
+    is_filler,
+    is_short_answer,
+    is_sign_off,
+    is_templates_check,
+)
+
+LOG_LINES: Final = 6
+"""From this number on, lines in a row that look like a log or code are shortened like a code block."""
+_CODE_TAG: Final = re.compile(r"<(/?)[\w]{1,20}-code>", re.IGNORECASE)
+"""A tag of code in exports of issues, such as `<denchmark-code>`."""
+_MACHINE: Final = re.compile(
+    r"[ \t>]*+(?:\[?\d{4}[-/]\d\d[-/]\d\d|\[?\d\d?:\d\d:\d\d|\[ ?(?:debug|info|warn|warning|error|trace"
+    r"|fatal|fail)\b|(?:debug|info|warn|warning|trace)[ :\]]|[ivwef]/\S"
+    r"|\d{1,5}[:>] |\+[-=+]{3}|at [\w$.<>]+\(|#\d+ |=+\d+=+|0x[0-9a-f]{4}|import \w|from \w[\w.]* import"
+    r"|#include|using \w[\w.]*;|package \w|def \w+\(|return\b|>>> |\$ \w|\} ?else|</?[a-z][\w:.-]*[ >/])"
+    r"|.{0,300}[{}]\s*+\Z|(?=.{0,300}[=(){}\[\]]).{0,300};\s*+\Z|[ \t>]*+[)}\]]+[,;]?\s*+\Z",
+    re.IGNORECASE,
+)
+
+
+class _Line(NamedTuple):
+    text: str
+    is_code: bool
+
+
+def problem_first(lines: Sequence[str]) -> list[str]:
+    """Returns the author's lines, those on the problem first, with code and logs shortened."""
+    sections: dict[Section, list[str]] = {section: [] for section in Section}
+    section, is_marked = Section.PROBLEM, False
+    marked = list(_with_code_marked(lines))
+    last = _last_author_line(marked)
+    for number, line in enumerate(marked):
+        if line.is_code or not line.text.strip():
+            if section != Section.ENVIRONMENT or NAMES_AN_ERROR.search(line.text):
+                sections[section].append(line.text)
+            continue
+        heading = section_of(line.text)
+        if number > last or is_templates_check(line.text) or (heading is None and is_filler(line.text)):
+            continue
+        if is_check(line.text):
+            sections[Section.CONTEXT].append(line.text)  # choices of a form, or an author's tasks
+        elif heading:
+            section, is_marked = heading.section, is_marked_heading(line.text)
+            if heading.rest and not is_filler(heading.rest):
+                sections[section].append(heading.rest)
+        elif is_marked_heading(line.text):
+            section = Section.PROBLEM if section in (Section.ENVIRONMENT, Section.CONTEXT) else section
+            sections[section].append(line.text)
+        elif is_environment(line.text) or (section == Section.ENVIRONMENT and is_short_answer(line.text)):
+            continue
+        else:
+            if section == Section.ENVIRONMENT and not is_marked:
+                section = Section.PROBLEM  # no heading ends an unmarked section, but a sentence does
+            sections[section].append(line.text)
+    kept = [line for part in _order(sections) for line in _with_short_logs(sections[part])]
+    return kept if any(map(LETTER_OR_DIGIT.search, kept)) else list(lines)
+
+
+def _order(sections: Mapping[Section, Sequence[str]]) -> list[Section]:
+    """Returns the sections in the order in which they are read.
+
+    What was expected, read without the problem, says the opposite of it. So it then comes after the steps.
+    """
+    order = list(Section)
+    if not any(map(LETTER_OR_DIGIT.search, sections[Section.PROBLEM])):
+        order.remove(Section.EXPECTED)
+        order.insert(order.index(Section.STEPS) + 1, Section.EXPECTED)
+    return order
+
+
+def _last_author_line(lines: Sequence[_Line]) -> int:
+    """Returns the number of the last line before the signature: a name that follows thanks or regards."""
+    filled = [number for number, line in enumerate(lines) if line.text.strip()]
+    if (
+        len(filled) > 2
+        and not lines[filled[-1]].is_code
+        and len(lines[filled[-1]].text.split()) <= 3
+        and is_sign_off(lines[filled[-2]].text)
+    ):
+        return filled[-2]
+    return len(lines)
+
+
+def _with_code_marked(lines: Sequence[str]) -> Iterator[_Line]:
+    """Yields all lines, those of code blocks marked and shortened. A block without an end is text."""
+    block: list[str] = []
+    fence = ""
+    for line in lines:
+        opening = _opening(line)
+        if not fence:
+            if opening:
+                fence, before = opening
+                if before.strip():
+                    yield _Line(before, False)
+                block = [line]
+            else:
+                yield _Line(line, False)
+        elif _closes(line, opening, fence):
+            first = _CODE_TAG.sub("", block[0]) if fence == "</" else ""
+            final = _CODE_TAG.sub("", line) if fence == "</" else ""
+            for short in short_code(list(without_frames([first, *block[1:], final]))):
+                yield _Line(short, True)
+            block, fence = [], ""
+        else:
+            block.append(line)
+    for line in block:
+        yield _Line(line, False)
+
+
+def _opening(line: str) -> tuple[str, str] | None:
+    """Returns what closes the block that this line opens, and the text before it; None if it opens none."""
+    if "```" in line or "~~~" in line:
+        marker = FENCE.match(line)
+        return (marker[1], "") if marker else None
+    if "-code>" in line and (tag := _CODE_TAG.match(line.lstrip())) and not tag[1]:
+        return None if "</" in line else ("</", "")
+    return None
+
+
+def _closes(line: str, opening: tuple[str, str] | None, fence: str) -> bool:
+    if fence == "</":
+        return "-code>" in line and "</" in line
+    return opening is not None and opening[0].startswith(fence)
+
+
+def _with_short_logs(lines: Sequence[str]) -> Iterator[str]:
+    """Shortens runs of LOG_LINES or more lines that look like a log or code."""
+    run: list[str] = []
+    for line in lines:
+        if _MACHINE.match(line[:LINE_CHARACTERS]) and not is_check(line):
+            run.append(line)
+        elif run and not line.strip():
+            continue
+        else:
+            yield from short_code(run) if len(run) >= LOG_LINES else run
+            run = []
+            yield line
+    yield from short_code(run) if len(run) >= LOG_LINES else run

@@ -1,0 +1,131 @@
+"""What a title network learns to write: the author's title without what its body cannot teach.
+
+    title_target("[Bug]: x/tools: tree hangs", "The tree hangs") -> "tree hangs"
+    is_learnable("v1.2.3", "The tree hangs") -> False
+
+Used for training only. Scores compare with the authors' own titles. Every function takes time linear in the
+length of the texts.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.networks.shape import PAD, Ids
+from pipeline.text.subwords import SubwordVocabulary
+
+MIN_WORDS: Final = 2
+"""A title that would keep fewer words keeps its prefix."""
+MIN_SHARED: Final = 0.2
+"""Smallest share of a title's words that must stand in its body."""
+_MAX_PREFIXES: Final = 3
+_LABELS: Final = frozenset(
+    """
+    bug bugs bugfix issue feature feat request report question questions enhancement improvement
+    proposal rfc docs doc documentation help wanted urgent fix chore refactor test tests perf
+    performance ci build style task todo discussion suggestion idea support security regression epic
+    wip draft error crash
+    """.split()  # noqa: SIM905
+)
+_BRACKETED: Final = re.compile(r"\s*\[([^\[\]\n]{1,40})\](?!\()[\s:|-]*")
+_BEFORE_COLON: Final = re.compile(r"\s*([\w./+@#*-]{2,60}(?:(?:, ?| |\()[\w./+@#*)-]{1,60}){0,3}): *(?=\S)")
+_WORD: Final = re.compile(r"[^\W_]+")
+STOP_WORDS: Final = frozenset(
+    """
+    a an and are as at be but by can cannot do does doesn for from has have how i if in into is isn
+    it its my no not of on or should so t s that the then there this to too using was we what when
+    where which why will with without you
+    """.split()  # noqa: SIM905
+)
+_TEMPLATES_TITLE: Final = re.compile(
+    r"(?:new |simple |another |possible |small |minor )?(?:bug|issue|error|problem|question|feature"
+    r"|enhancement|test|help|crash|docs?|documentation|update|fix|typo)s?"
+    r"(?: (?:report|request|title|found|fix|fixes|needed|please|me|update|updates|readme|readme md))?"
+    r"|(?:update|create|edit) [\w.]{1,20} md|your (?:issue )?title(?: here)?|title(?: here)?|no title"
+    r"|untitled|todo"
+)
+_BARE_VERSION: Final = re.compile(
+    r"(?:new )?(?:release|version|bump(?: version)?(?: to)?|tag|v)?"
+    r"[ :]*v?\d+(?:[._-][^\W_]+)+(?: release)?|\d+",
+    re.IGNORECASE,
+)
+_ROBOTS_TITLE: Final = re.compile(
+    r"(?:(?:build|chore|fix|ci)(?:\([\w ,-]{1,30}\))?!?: )?(?:bump \S+ from \S+ to \S+"
+    r"|update dependency \S+ to |pin dependenc|lock file maintenance|update \S+ requirement from )"
+    r"|an in-range update of |dependency dashboard",
+    re.IGNORECASE,
+)
+
+
+def target_ids(
+    body: SubwordVocabulary, title: SubwordVocabulary, bodies: Ids, titles: Ids
+) -> tuple[Ids, npt.NDArray[np.bool_]]:
+    """Returns what the network is to write for each body, and whether it can learn to.
+
+    `bodies` are ids (n, body length), `titles` and the returned targets are ids (n, title length). Of a body,
+    only the part that the network reads counts.
+    """
+    targets = titles.copy()
+    learnable = np.ones(len(titles), dtype=np.bool_)
+    for row, (body_ids, ids) in enumerate(zip(bodies, titles, strict=True)):
+        text, body_text = title.text_of(ids), body.text_of(body_ids)
+        target = title_target(text, body_text)
+        learnable[row] = is_learnable(target, body_text)
+        if target != text:
+            targets[row] = _without_prefix(title, ids, target)
+    return targets, learnable
+
+
+def _without_prefix(title: SubwordVocabulary, ids: Ids, target: str) -> Ids:
+    """Returns a title's ids without the units in front of `target`, or all if no unit begins there."""
+    for position in range(2, len(ids)):
+        if title.text_of(ids[position:]) == target:
+            shortened = np.full_like(ids, PAD)
+            shortened[0] = ids[0]
+            shortened[1 : len(ids) - position + 1] = ids[position:]
+            return shortened
+    return ids
+
+
+def title_target(title: str, body: str) -> str:
+    """Returns `title` without prefixes that its body does not show: `[Bug]:`, `cmd/compile:`.
+
+    `body` is the text that the network reads, in lower case. Labels such as `[Bug]` are always left out.
+    """
+    words: set[str] | None = None
+    rest = title
+    for _ in range(_MAX_PREFIXES):
+        prefix = _BRACKETED.match(rest) or _BEFORE_COLON.match(rest)
+        if not prefix:
+            break
+        parts = _WORD.findall(prefix[1].lower())
+        if not _LABELS.issuperset(parts):
+            is_path = prefix[0].lstrip().startswith("[") or " " not in prefix[1].replace(", ", ",")
+            if words is None:
+                words = set(_WORD.findall(body.lower()))
+            if not is_path or words.issuperset(parts):
+                break
+        rest = rest[prefix.end() :]
+    return rest if rest != title and len(_WORD.findall(rest)) >= MIN_WORDS else title
+
+
+def is_learnable(title: str, body: str, min_shared: float = MIN_SHARED) -> bool:
+    """Whether a network can learn to write `title` from `body`, the text that it reads, in lower case.
+
+    It cannot from a template's title, a bare version, a robot's, or one that shares too few words with the
+    body. Titles without any word that counts, such as those of other scripts, are not judged by their words.
+    """
+    if _ROBOTS_TITLE.match(title) or _BARE_VERSION.fullmatch(title.strip()):
+        return False
+    words = _WORD.findall(title.lower())
+    if _TEMPLATES_TITLE.fullmatch(" ".join(words)[:80]):
+        return False
+    counted = {word[:5] for word in words if word not in STOP_WORDS and word.isascii()}
+    if not counted or not title.isascii():
+        return True
+    known = {word[:5] for word in _WORD.findall(body.lower())}
+    return len(counted & known) >= min_shared * len(counted)
