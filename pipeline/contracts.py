@@ -112,11 +112,7 @@ ISSUES = Table(
             ISSUE_ID,
             column("issue_url", pa.string(), "the issue's page on GitHub"),
             REPO,
-            column(
-                "number",
-                pa.int64(),
-                "the issue's number in its repository; 0 if a training file does not have it",
-            ),
+            column("number", pa.int64(), "number in its repository; 0 if a training file does not have it"),
             column("author", pa.string(), "login of the account that opened the issue", null=True),
             column("title", pa.string(), "the title as its author wrote it"),
             column("body", pa.string(), "the body as its author wrote it; NULL if it has none", null=True),
@@ -325,6 +321,8 @@ RELEASES = Table(
                 "mean share of an issue's 10 exact nearest neighbours that the index finds, 0 to 1",
             ),
             column("accepted", pa.string(), "JSON: collapsed days that were accepted, by whom, when and why"),
+            column("titles_withheld", pa.string(), "why no title is shown; NULL if titles are", null=True),
+            column("titles_accepted", pa.string(), "JSON: who accepted poor titles, when, why", null=True),
         ]
     ),
     key=("release_id",),

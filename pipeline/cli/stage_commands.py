@@ -9,6 +9,7 @@ import typer
 
 from pipeline.cli import query_reports, stage_reports, stage_runs
 from pipeline.cli.options import (
+    Accept,
     Because,
     Day,
     Epochs,
@@ -207,18 +208,28 @@ def evaluate(
 def promote(
     model: Model,
     force: Annotated[bool, typer.Option("--force", help="Promote the model even if it is worse.")] = False,
+    accept: Accept = False,
     because: Because = "",
 ) -> None:
     """Make a model the champion, unless it is worse than the current champion.
 
+    Its titles are withheld if they are not better than the first words of the body: then releases have
+    embeddings and similar issues, but show no title. A later champion with better titles ends that.
+
     Example: titler promote 20150104T031200Z
     """
-    if force != bool(because.strip()):
+    option = "--accept" if accept and not force else "--force"
+    if (force or accept) != bool(because.strip()):
         raise UsageError(
-            "--force and --because belong together.", f'titler promote {model} --force --because "..."'
+            f"{option} and --because belong together.", f'titler promote {model} {option} --because "..."'
         )
     current = context()
-    stage_runs.promote(current, current.model(model), force_because=because)
+    stage_runs.promote(
+        current,
+        current.model(model),
+        force_because=because if force else "",
+        accept_because=because if accept else "",
+    )
 
 
 @app.command()

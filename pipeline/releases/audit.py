@@ -13,6 +13,7 @@ from pipeline.errors import StoppedError, UsageError
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.provenance import user_name
+from pipeline.releases.title_gate import ACCEPTED, WITHHELD
 from pipeline.settings import Index, Settings
 
 
@@ -54,7 +55,19 @@ def audit(
         "index_items": index.figures["items"],
         "recall_at_10": index.figures["recall_at_10"],
         "accepted": json.dumps(acceptances, ensure_ascii=False),
+        **_titles(plan.facts),
     }
+
+
+def _titles(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what the record says of the release's titles: why they are withheld, or who accepted them.
+    Empty if they are shown because they are good enough."""
+    values: dict[str, Any] = {}
+    if WITHHELD in facts:
+        values[WITHHELD] = facts[WITHHELD]
+    if ACCEPTED in facts:
+        values[ACCEPTED] = json.dumps([facts[ACCEPTED]], ensure_ascii=False)
+    return values
 
 
 def collect_acceptances(

@@ -13,12 +13,14 @@ from pipeline.index.release_index import find_item, nearest_others, open_index, 
 from pipeline.lake.batches import Lake
 from pipeline.predictor.loading import load_light_predictor
 from pipeline.releases.current import require_current
+from pipeline.releases.title_gate import WITHHELD
 from pipeline.settings import Settings
 
 
 def title(lake: Lake, body: str) -> dict[str, Any]:
-    """A title for a body, by the current release's model.
+    """A title for a body, by the current release's model. The keys never change.
 
+    If the release withholds its titles, the title is empty and `withheld` says why; otherwise that is None.
     Raises UsageError if no release is published or the body is empty.
     """
     if not body.strip():
@@ -28,10 +30,12 @@ def title(lake: Lake, body: str) -> dict[str, Any]:
         )
     release = require_current(lake)
     prediction = load_light_predictor(lake, release.plan.facts["predictor"]).predict([body])[0]
+    withheld = release.plan.facts.get(WITHHELD)
     return {
-        "title": prediction.title,
+        "title": "" if withheld else prediction.title,
         "confidence": float(prediction.confidence),
-        "abstained": bool(prediction.abstained),
+        "abstained": bool(withheld or prediction.abstained),
+        "withheld": withheld,
     }
 
 

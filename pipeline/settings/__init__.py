@@ -17,10 +17,11 @@ from pydantic_settings import (
 )
 
 from pipeline.errors import UsageError
-from pipeline.settings.model import NOT_TRAINING_SETTINGS, Model
+from pipeline.settings.model import ADDED_SETTINGS, NOT_TRAINING_SETTINGS, Model
 from pipeline.settings.section import Section
 
 __all__ = [
+    "ADDED_SETTINGS",
     "NOT_TRAINING_SETTINGS",
     "PREFIX",
     "Alerts",

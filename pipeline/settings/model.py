@@ -46,6 +46,12 @@ class Model(Section):
     promotion_retrieval_margin: float = Field(
         default=0.02, ge=0, le=1, description="largest allowed drop in R@10 (0 to 1) below the champion's"
     )
+    floor_margin: float = Field(
+        default=1.0,
+        ge=0,
+        description="points of ROUGE-L (0 to 100) by which titles must beat the body's first words; "
+        "otherwise they are withheld",
+    )
     abstain_below: float = Field(
         default=0.0, ge=0, le=1, description="confidence below which the model predicts no title"
     )
@@ -61,6 +67,16 @@ class Model(Section):
 
 
 NOT_TRAINING_SETTINGS = frozenset(
-    {"promotion_margin", "promotion_retrieval_margin", "sample_titles", "inference_batch_size", "beam_width"}
+    {
+        "promotion_margin",
+        "promotion_retrieval_margin",
+        "floor_margin",
+        "sample_titles",
+        "inference_batch_size",
+        "beam_width",
+    }
 )
 """Settings under `model.*` that training does not read, so its MLflow run does not log them as parameters."""
+ADDED_SETTINGS = frozenset({"floor_margin"})
+"""Settings under `model.*` that 0.1.0 did not have. The key of a model that was created without them must not
+depend on them, so that the model is found again."""

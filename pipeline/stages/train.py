@@ -28,7 +28,7 @@ from pipeline.networks.shape import Shape
 from pipeline.predictor.predictor import Predictor
 from pipeline.progress import say, track
 from pipeline.provenance import revision
-from pipeline.settings import NOT_TRAINING_SETTINGS, Model, Settings
+from pipeline.settings import ADDED_SETTINGS, NOT_TRAINING_SETTINGS, Model, Settings
 from pipeline.text.stored_vocabularies import load_vocabularies
 from pipeline.text.vocabulary import Vocabularies
 from pipeline.tracking import Run, open_tracking
@@ -53,6 +53,13 @@ class TrainingInputs:
         """The settings `model.*` at the time when the model was created. Settings that were added to Titler
         since have their defaults."""
         return Model(**self.plan.facts["model"]).model_dump()
+
+    @property
+    def key_settings(self) -> dict[str, Any]:
+        """The settings that identify the predictor: those of the network, without the settings that did not
+        exist yet in the version that created the model."""
+        missing = ADDED_SETTINGS - set(self.plan.facts["model"])
+        return {name: value for name, value in self.network_settings.items() if name not in missing}
 
     @cached_property
     def vocabularies(self) -> Vocabularies:
@@ -113,7 +120,7 @@ def run(
     if PREDICTOR in model.members:
         return model.members[PREDICTOR][0]
     digests = [inputs.vocabulary.digest, *(manifest.digest for manifest in inputs.vectors)]
-    partition, parameters = {"model": model.name}, inputs.network_settings
+    partition, parameters = {"model": model.name}, inputs.key_settings
     checkpoint = model.scratch_folder("checkpoint")
     manifest = lake.find(PREDICTOR, partition, digests, parameters)
     if manifest is None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from mlflow.entities import RunData
 
 MODEL_TAG = "titler.model"
+WITHHELD_TAG = "titler.titles_withheld"
+ACCEPTED_TAG = "titler.titles_accepted_because"
 NOTE_TAG = "mlflow.note.content"
 """MLflow shows this tag, as Markdown, under Description."""
 EXPERIMENT_TAGS = {
@@ -83,6 +85,7 @@ def card(run: RunData) -> str:
         return f"Not evaluated yet:  `titler evaluate {run.tags[MODEL_TAG]}`\n\n{training}".rstrip()
     paragraphs = [
         _summary(metrics),
+        _withheld(run.tags),
         training,
         f"Evaluated on {metrics['titles/issues']:,.0f} issues of repositories that were not used for "
         "training:",
@@ -131,6 +134,15 @@ def _summary(metrics: Mapping[str, float]) -> str:
             "(the score of counting shared words)."
         )
     return text
+
+
+def _withheld(tags: Mapping[str, str]) -> str:
+    """Returns a paragraph on titles that do not beat the floor; empty if they do or were not judged yet."""
+    if WITHHELD_TAG in tags:
+        return f"**Titles withheld**: {tags[WITHHELD_TAG]}. Releases of this model show no title."
+    if ACCEPTED_TAG in tags:
+        return f"**Titles accepted** although they do not beat the floor: {tags[ACCEPTED_TAG]}"
+    return ""
 
 
 def _above(value: float, floor: float) -> str:

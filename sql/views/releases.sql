@@ -12,6 +12,8 @@ SELECT
   issues,
   index_items,
   recall_at_10,
-  accepted
+  accepted,
+  titles_withheld,
+  titles_accepted
 FROM
   releases_v1

@@ -147,7 +147,7 @@ def test_a_near_duplicate_is_nearer_than_the_networks_own_distance_or_than_what_
 
 def test_a_title_comes_with_its_confidence(published):
     answer = queries.title(published, "the scheduler crashes after the upgrade and nothing helps")
-    assert list(answer) == ["title", "confidence", "abstained"]
+    assert list(answer) == ["title", "confidence", "abstained", "withheld"]
     assert 0 <= answer["confidence"] <= 1
     assert answer["abstained"] == (answer["title"] == "")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,11 @@ FACTS = {"model": "m", "model_version": "3", "vocabulary": "v", "mlflow_run": "r
 
 
 def open_release(
-    folder: Path, days: dict[str, dict[str, Any]], name: str = "r", recall: float = 1.0
+    folder: Path,
+    days: dict[str, dict[str, Any]],
+    name: str = "r",
+    recall: float = 1.0,
+    facts: Mapping[str, Any] | None = None,
 ) -> Pinned:
     """A release of days, each with the figures of its verdict, two titles per day, and an index."""
     lake = Lake(str(folder))
@@ -40,7 +45,7 @@ def open_release(
         {"items": 2 * len(days), "recall_at_10": recall, "recall_queries": 200}
     )
     release = Pinned(lake, "releases", name)
-    release.open(pinned, FACTS)
+    release.open(pinned, {**FACTS, **(facts or {})})
     release.members.put(SOURCE_HEALTH.name, health)
     release.members.put(TITLE_PREDICTIONS.name, titles)
     release.members.put(INDEX, [index])
@@ -108,6 +113,19 @@ def test_a_release_that_passes_has_its_figures_in_its_record(tmp_path: Path) -> 
         "recall_at_10": 1.0,
         "accepted": "[]",
     }
+
+
+def test_the_record_says_that_titles_are_withheld_or_were_accepted(tmp_path: Path) -> None:
+    days = {"2015-01-03": {"verdict": "complete"}}
+    reason = "ROUGE-L 2.98, first words 15.6"
+    acceptance = {"titles": reason, "because": "a test", "by": "someone", "at": "2015-01-04"}
+    withheld, accepted = (
+        audit(Settings(), open_release(tmp_path / name, days, facts={name: value}), {}, [])
+        for name, value in (("titles_withheld", reason), ("titles_accepted", acceptance))
+    )
+    assert withheld["titles_withheld"] == reason
+    assert ("titles_accepted" in withheld, "titles_withheld" in accepted) == (False, False)
+    assert json.loads(accepted["titles_accepted"]) == [acceptance]
 
 
 def test_superseded_issues_are_not_counted(tmp_path: Path) -> None:

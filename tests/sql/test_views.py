@@ -93,7 +93,7 @@ RELEASED = {
     "published_at": datetime(2015, 1, 4, tzinfo=UTC), "published_by": "someone", "model": "titler",
     "model_version": "1",
     "vocabulary": "v1", "mlflow_run": "run", "days": 1, "issues": 1, "index_items": 1, "recall_at_10": 1.0,
-    "accepted": "{}",
+    "accepted": "{}", "titles_withheld": None, "titles_accepted": None,
 }  # fmt: skip
 
 SHOWN: dict[str, list[Row]] = {
@@ -247,6 +247,34 @@ def test_every_view_and_function_has_a_case_here() -> None:
     assert {query.name.removeprefix("functions/") for query in Query.folder("functions")} == {
         name for name, _, _ in FUNCTIONS
     }
+
+
+WITHHELD_WORLD: Tables = {
+    **WORLD,
+    contracts.RELEASES.name: [
+        release("r1", "published"),
+        release("r2", titles_withheld="ROUGE-L 2.98, first words 15.6"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("statement", "arguments"),
+    [("views/title_predictions", {}), ("functions/title_predictions_at", {"release": "r2"})],
+)
+def test_a_release_that_withholds_its_titles_shows_none(
+    engine: Engine, statement: str, arguments: dict[str, str]
+) -> None:
+    rows_found = engine.rows(Query.from_file(statement).sql, WITHHELD_WORLD, **arguments)
+    assert {(row["predicted_title"], row["abstained"]) for row in rows_found} == {("", True)}
+    assert sorted(row["issue_id"] for row in rows_found) == [1, 2, 3]
+
+
+def test_titles_that_are_withheld_from_now_on_are_a_change(engine: Engine) -> None:
+    sql = Query.from_file("functions/what_changed").sql
+    rows_found = engine.rows(sql, WITHHELD_WORLD, before="r1", after="r2")
+    shown = {row["issue_id"]: (row["change"], row["predicted_after"]) for row in rows_found}
+    assert shown == {1: ("abstains", ""), 2: ("added", ""), 3: ("added", ""), 9: ("removed", None)}
 
 
 POOR_WORLD: Tables = {

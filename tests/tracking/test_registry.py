@@ -418,6 +418,32 @@ def test_promoting_moves_both_aliases_forward_and_back(registry: Registry) -> No
     assert registry.client.get_model_version("titler", "2").tags["titler.promoted_because"] == "holiday"
 
 
+def test_a_version_says_that_its_titles_are_withheld_until_they_are_accepted(registry: Registry) -> None:
+    tracking, client, run_id = registry.tracking, registry.client, registry.runs["m2"]
+    tracking.run(run_id).log_metrics(METRICS)
+    seen = []
+    for withheld, accepted in (("ROUGE-L 2, first words 15", ""), ("", "a test"), ("", "")):
+        tracking.tag_titles("2", run_id, withheld, accepted)
+        version = client.get_model_version("titler", "2")
+        assert client.get_run(run_id).data.tags["mlflow.note.content"] == version.description
+        lines = [line for line in str(version.description).splitlines() if line.startswith("**Titles")]
+        tags = {name: text for name, text in version.tags.items() if "titles" in name}
+        run_tags = client.get_run(run_id).data.tags
+        assert {name: text for name, text in run_tags.items() if "titles" in name} == tags
+        seen.append((tags, lines))
+    assert seen == [
+        (
+            {"titler.titles_withheld": "ROUGE-L 2, first words 15"},
+            ["**Titles withheld**: ROUGE-L 2, first words 15. Releases of this model show no title."],
+        ),
+        (
+            {"titler.titles_accepted_because": "a test"},
+            ["**Titles accepted** although they do not beat the floor: a test"],
+        ),
+        ({}, []),
+    ]
+
+
 def test_promoting_a_model_without_a_version_is_an_error(registry: Registry) -> None:
     with pytest.raises(UsageError, match=r"(?s)m9 has no version of 'titler'.*titler train m9"):
         registry.tracking.promote("m9")
