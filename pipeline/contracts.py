@@ -252,9 +252,7 @@ TITLE_PREDICTIONS = Table(
             column("predicted_title", pa.string(), "the predicted title; empty if the model abstained"),
             column("confidence", pa.float64(), "exp(mean log probability of the title's tokens), 0 to 1"),
             column(
-                "abstained",
-                pa.bool_(),
-                "whether the model gave no title because its confidence was too low",
+                "abstained", pa.bool_(), "whether the model gave no title because it was too unsure of it"
             ),
             column("created_at", TIMESTAMP, "when the issue was opened"),
             column("source_day", pa.date32(), "the UTC day of GH Archive that the issue was read from"),
@@ -263,6 +261,7 @@ TITLE_PREDICTIONS = Table(
             column("vocabulary", pa.string(), "id of the model's vocabulary"),
             column("mlflow_run", pa.string(), "id of the MLflow run that trained the model"),
             column("issues_batch", pa.string(), "id of the batch of issues_v1 that contains the issue"),
+            column("probability", pa.float64(), "that it is like its author's; NULL if unknown", null=True),
         ]
     ),
     key=("issue_id",),
@@ -323,6 +322,8 @@ RELEASES = Table(
             column("accepted", pa.string(), "JSON: collapsed days that were accepted, by whom, when and why"),
             column("titles_withheld", pa.string(), "why no title is shown; NULL if titles are", null=True),
             column("titles_accepted", pa.string(), "JSON: who accepted poor titles, when, why", null=True),
+            column("abstained", pa.float64(), "share of issues without a title; NULL if unknown", null=True),
+            column("calibration", pa.string(), "JSON: how reliable the probabilities are", null=True),
         ]
     ),
     key=("release_id",),

@@ -27,6 +27,7 @@ from pipeline.cli.options import (
 from pipeline.contracts import TOKENS
 from pipeline.errors import UsageError
 from pipeline.lake.pinned import new_id
+from pipeline.releases.abstention import ABSTAINED
 
 
 @app.command()
@@ -289,8 +290,9 @@ def publish(
         list[str] | None,
         typer.Option(
             "--accept",
-            metavar="DATE",
-            help="Publish although this day has a tenth of its usual data or less. May be repeated.",
+            metavar="DATE|abstained",
+            help="Publish although this day has a tenth of its usual data or less; or, with the word "
+            "abstained, although the share of issues without a title has risen. May be repeated.",
         ),
     ] = None,
     because: Because = "",
@@ -304,7 +306,10 @@ def publish(
             "--accept and --because belong together.",
             f'titler publish --release {release} --accept DAY --because "..."',
         )
-    accepted = {parse_day(day, "--accept").isoformat(): because for day in accept or []}
+    accepted = {
+        what if what == ABSTAINED else parse_day(what, "--accept").isoformat(): because
+        for what in accept or []
+    }
     stage_runs.publish(context(), context().release(release), accepted)
 
 

@@ -184,6 +184,13 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
         recall = f", recall@10 {near['champion_recall_at_10']:.3f}" if near else ""
         rouge_l = f"ROUGE-L {figures['champion_rougeL']:.2f}"
         say(f"    champion {figures['champion']} on the same issues: {rouge_l}{recall}")
+    if probability := figures.get("probability"):
+        say(
+            f"    probability that it is over 0.3: Brier score {probability['brier']:.3f}, calibration error "
+            f"{probability['calibration_error']:.3f} ({probability['method']}); below "
+            f"{probability['abstain_probability']:g} the model abstains, on {probability['abstained']:.1%} "
+            "of the issues"
+        )
     for sample in figures.get("samples", [])[:SAMPLES_LISTED]:
         say(f"    {sample['title']!r} -> {sample['predicted']!r} ({sample['confidence']:.2f})")
 

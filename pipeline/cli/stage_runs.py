@@ -174,7 +174,7 @@ def index(context: Context, release: Pinned) -> None:
 
 
 def publish(context: Context, release: Pinned, accepted: Mapping[str, str]) -> None:
-    """Runs `publish`. `accepted` maps collapsed days to the reason for accepting them."""
+    """Runs `publish`. `accepted` maps collapsed days, or the word `abstained`, to a reason."""
     from pipeline.stages import publish as stage
 
     with recorded(context, "publish", release) as record:

@@ -8,6 +8,7 @@ lower Brier score on titles that it was not fitted to is kept. It is plain numbe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -103,6 +104,12 @@ class Calibration:
         return {"method": self.curve.method, **values, "curve": curve}
 
 
+def has_latin_letters(title: str) -> bool:
+    """Whether ROUGE can judge titles against this title of an author. It ignores all letters but a to z, so
+    every title would be poor, whatever its confidence."""
+    return re.search("[a-z]", title.lower()) is not None
+
+
 def calibrate(confidences: Numbers, rouge: Numbers, repositories: Sequence[str]) -> Calibration | None:
     """Fits a curve to the confidences (n,) of titles with this ROUGE-L (n,), of issues of these repositories.
 
@@ -155,11 +162,16 @@ def _held_out(
     return probabilities
 
 
+def _constant(alike: npt.NDArray[np.bool_]) -> Curve:
+    """Returns the curve for titles that are all good, or all poor. Its probability is never quite 1 or 0, the
+    less so the fewer titles there are (the targets of Platt 1999)."""
+    share = (alike.sum() + 1) / (len(alike) + 2)
+    return Curve("platt", 0.0, float(np.log(share / (1 - share))))
+
+
 def _fit_platt(confidences: Numbers, alike: npt.NDArray[np.bool_]) -> Curve:
     if alike.all() or not alike.any():
-        # Platt's target for a class without the other one: never quite 0 or 1.
-        share = (alike.sum() + 1) / (len(alike) + 2)
-        return Curve("platt", 0.0, float(np.log(share / (1 - share))))
+        return _constant(alike)
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression().fit(_log_odds(confidences)[:, None], alike)
@@ -167,6 +179,8 @@ def _fit_platt(confidences: Numbers, alike: npt.NDArray[np.bool_]) -> Curve:
 
 
 def _fit_isotonic(confidences: Numbers, alike: npt.NDArray[np.bool_]) -> Curve:
+    if alike.all() or not alike.any():
+        return _constant(alike)
     from sklearn.isotonic import IsotonicRegression
 
     model = IsotonicRegression(out_of_bounds="clip").fit(confidences, alike.astype(np.float64))

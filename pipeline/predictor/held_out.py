@@ -21,13 +21,14 @@ Floats = npt.NDArray[Any]
 @dataclasses.dataclass(frozen=True)
 class HeldOutIssue:
     """An issue that the model did not learn from. `lead` is the floor for its title: the first words of the
-    body."""
+    body. `repo` is its repository."""
 
     issue_id: int
     url: str
     title: str
     body: str
     lead: str
+    repo: str = dataclasses.field(default="", compare=False)
 
 
 def held_out_issues(lake: Lake, model: Pinned) -> Iterator[HeldOutIssue]:
@@ -44,7 +45,9 @@ def held_out_issues(lake: Lake, model: Pinned) -> Iterator[HeldOutIssue]:
             mask = validates & cleaned.column("trainable").to_numpy() & not_superseded
             bodies = cleaned.filter(mask).column("body").to_pylist()
             for row, words in zip(table.filter(mask).to_pylist(), bodies, strict=True):
-                yield HeldOutIssue(row["issue_id"], row["issue_url"], row["title"], row["body"], lead(words))
+                yield HeldOutIssue(
+                    row["issue_id"], row["issue_url"], row["title"], row["body"], lead(words), row["repo"]
+                )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +58,8 @@ class HeldOutPredictions:
     """as decoded, whatever their confidence; empty if decoding wrote no text or no word of the body is
     known"""
     titles: list[str]
-    """the same, but empty if the confidence is below the threshold"""
+    """the same, but empty if the confidence is below `abstain_below`. A title with a low probability is not
+    empty: models are compared by all titles that they can give, whatever probability they ask for"""
     confidences: npt.NDArray[np.float64]
     """(n,)"""
     embeddings: Floats
@@ -75,7 +79,7 @@ class HeldOutPredictions:
 def predict_held_out(predictor: Predictor, bodies: Sequence[str]) -> HeldOutPredictions:
     """Titles and embeddings for bodies as their authors wrote them."""
     ids = predictor.vectors(bodies)
-    decoded = dataclasses.replace(predictor, abstain_below=0.0).title_vectors(ids)
+    decoded = dataclasses.replace(predictor, abstain_below=0.0, abstain_probability=0.0).title_vectors(ids)
     with_confidence = zip(decoded.titles, decoded.confidences, strict=True)
     titles = ["" if confidence < predictor.abstain_below else title for title, confidence in with_confidence]
     embeddings = _zero_unknown(predictor, ids, decoded.embeddings)

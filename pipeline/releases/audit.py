@@ -1,5 +1,5 @@
-"""Audits a release before it is published: every collapsed day must be accepted by a person, and the index
-must have enough recall."""
+"""Audits a release before it is published: every collapsed day must be accepted by a person, the index must
+have enough recall, and the share of issues without a title must not have risen much."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pipeline.errors import StoppedError, UsageError
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.provenance import user_name
+from pipeline.releases.abstention import ABSTAINED, abstained_share, check_abstention
 from pipeline.releases.title_gate import ACCEPTED, WITHHELD
 from pipeline.settings import Index, Settings
 
@@ -25,12 +26,13 @@ def audit(
 ) -> dict[str, Any]:
     """Audits a release; returns its record, which still lacks the time of publication.
 
-    `accepted` maps collapsed days to the reasons for accepting them; `published` are the records of all
-    published releases. Raises StoppedError for a collapsed day that nobody accepted, or if the recall of the
-    index is too low.
+    `accepted` maps collapsed days, and ABSTAINED for a risen share of issues without a title, to the reasons
+    for accepting them; `published` are the records of all published releases. Raises StoppedError for a
+    collapsed day or a rise that nobody accepted, or if the recall of the index is too low.
     """
     plan = release.plan
-    acceptances = collect_acceptances(release, accepted, published)
+    days = {day: because for day, because in accepted.items() if day != ABSTAINED}
+    acceptances = collect_acceptances(release, days, published)
     accepted_days = {entry["day"] for entry in acceptances}
     collapsed = [
         manifest
@@ -41,6 +43,10 @@ def audit(
         raise _stopped_by_days(release.name, collapsed)
     index = release.members[INDEX][0]
     check_recall(release.name, index, settings.index)
+    share = abstained_share(release)
+    acceptance = check_abstention(
+        release.name, share, published, settings.release.max_abstained_rise, accepted.get(ABSTAINED, "")
+    )
     superseded = sum(len(issue_ids) for issue_ids in plan.superseded.values())
     titled = sum(manifest.rows for manifest in release.members[TITLE_PREDICTIONS.name])
     return {
@@ -55,19 +61,28 @@ def audit(
         "index_items": index.figures["items"],
         "recall_at_10": index.figures["recall_at_10"],
         "accepted": json.dumps(acceptances, ensure_ascii=False),
-        **_titles(plan.facts),
+        **_titles(release, share, acceptance),
     }
 
 
-def _titles(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what the record says of the release's titles: why they are withheld, or who accepted them.
-    Empty if they are shown because they are good enough."""
-    values: dict[str, Any] = {}
-    if WITHHELD in facts:
-        values[WITHHELD] = facts[WITHHELD]
-    if ACCEPTED in facts:
-        values[ACCEPTED] = json.dumps([facts[ACCEPTED]], ensure_ascii=False)
-    return values
+def _titles(
+    release: Pinned, share: float | None, acceptance: Mapping[str, str] | None
+) -> dict[str, float | str]:
+    """Returns what the record says of the release's titles, without what is unknown or does not apply.
+
+    `share` is the share of issues without a title, and `acceptance` says who accepted its rise.
+    """
+    facts = release.plan.facts
+    accepted = [entry for entry in (facts.get(ACCEPTED), acceptance) if entry]
+    predictor = release.lake.manifest(facts["predictor"]) if "predictor" in facts else None
+    calibration = predictor.figures.get("calibration") if predictor else None
+    values = {
+        WITHHELD: facts.get(WITHHELD),
+        ACCEPTED: json.dumps(accepted, ensure_ascii=False) if accepted else None,
+        ABSTAINED: share,
+        "calibration": json.dumps(calibration) if calibration else None,
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def collect_acceptances(

@@ -36,6 +36,7 @@ def title(lake: Lake, body: str) -> dict[str, Any]:
         "confidence": float(prediction.confidence),
         "abstained": bool(withheld or prediction.abstained),
         "withheld": withheld,
+        "probability": prediction.probability,
     }
 
 

@@ -180,10 +180,17 @@ class Index(Section):
 
 
 class Release(Section):
-    """How many releases are kept."""
+    """When a release is stopped, and how many releases are kept."""
 
     keep: int = Field(
         default=3, ge=1, description="published releases that `titler collect` keeps, current one included"
+    )
+    max_abstained_rise: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="a release stops if its share of issues without a title is higher than the previous "
+        "release's by more than this",
     )
 
 

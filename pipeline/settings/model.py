@@ -62,6 +62,12 @@ class Model(Section):
         description="if above 0: training raises abstain_below until this share of the titles that are still "
         "predicted has a ROUGE-L over 0.3",
     )
+    abstain_probability: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="the model predicts no title if the probability that it is alike its author's is lower",
+    )
     seed: int = Field(default=42, ge=0, description="random seed of the initial weights and of shuffling")
     sample_titles: int = Field(default=50, ge=0, description="predicted validation titles logged to MLflow")
 
@@ -77,6 +83,6 @@ NOT_TRAINING_SETTINGS = frozenset(
     }
 )
 """Settings under `model.*` that training does not read, so its MLflow run does not log them as parameters."""
-ADDED_SETTINGS = frozenset({"floor_margin"})
+ADDED_SETTINGS = frozenset({"floor_margin", "abstain_probability"})
 """Settings under `model.*` that 0.1.0 did not have. The key of a model that was created without them must not
 depend on them, so that the model is found again."""

@@ -10,6 +10,7 @@ SELECT
   CASE WHEN r.titles_withheld IS NULL THEN t.predicted_title ELSE '' END AS predicted_title,
   t.confidence,
   t.abstained OR r.titles_withheld IS NOT NULL AS abstained,
+  t.probability,
   t.created_at,
   t.source_day,
   t.model,

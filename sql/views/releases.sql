@@ -14,6 +14,8 @@ SELECT
   recall_at_10,
   accepted,
   titles_withheld,
-  titles_accepted
+  titles_accepted,
+  abstained,
+  calibration
 FROM
   releases_v1

@@ -70,6 +70,11 @@ def test_the_help_of_a_verb_ends_with_an_example_that_parses(verb):
         (["promote", "m", "--because", "x"], "--force and --because belong together."),
         (["run", "--day", "2015-01-01", "--accept"], "--accept and --because belong together."),
         (["publish", "--release", "r", "--accept", "2015-01-01"], "--accept and --because belong together."),
+        (
+            ["publish", "--release", "r", "--accept", "titles", "--because", "x"],
+            "--accept titles is not a day.",
+        ),
+        (["publish", "--release", "r", "--accept", "abstained", "--because", "x"], "No release is named r"),
         (["similar", "x"], "No release is published"),
         (["title", "x"], "No release is published"),
         (["title", " "], "The body is empty"),

@@ -86,7 +86,10 @@ def test_a_title_that_is_withheld_is_not_shown(capsys: pytest.CaptureFixture[str
     withheld = {"title": "", "confidence": 0.5, "abstained": True, "withheld": "ROUGE-L 2, first words 15"}
     query_reports.title(withheld, as_json=False)
     query_reports.title({**withheld, "withheld": None}, as_json=False)
+    query_reports.title({**withheld, "withheld": None, "probability": 0.125}, as_json=False)
     assert capsys.readouterr().out.splitlines() == [
         "(no title: titles withheld: ROUGE-L 2, first words 15)",
         "(no title: its confidence would be 0.50, so low that the model abstains)",
+        "(no title: the probability that it is like an author's would be 0.12, so low that the model "
+        "abstains)",
     ]

@@ -94,6 +94,7 @@ RELEASED = {
     "model_version": "1",
     "vocabulary": "v1", "mlflow_run": "run", "days": 1, "issues": 1, "index_items": 1, "recall_at_10": 1.0,
     "accepted": "{}", "titles_withheld": None, "titles_accepted": None,
+    "abstained": None, "calibration": None,
 }  # fmt: skip
 
 SHOWN: dict[str, list[Row]] = {
@@ -167,20 +168,20 @@ SHOWN: dict[str, list[Row]] = {
     "poor_titles": [
         {
             "issue_id": 1, "issue_url": f"{URL}1", "repo": "a/b", "title": "it fails",
-            "predicted_title": "it fails", "confidence": 0.5,
+            "predicted_title": "it fails", "confidence": 0.5, "probability": None,
             "reason": "vague", "source_day": THIRD, "model": "titler", "model_version": "1",
             "batch_id": "t3", "release_id": "r2",
         },
         {
             "issue_id": 2, "issue_url": f"{URL}2", "repo": "a/b", "title": "of the third",
-            "predicted_title": "it fails", "confidence": 0.5,
+            "predicted_title": "it fails", "confidence": 0.5, "probability": None,
             "reason": "far", "source_day": THIRD, "model": "titler", "model_version": "1", "batch_id": "t3",
             "release_id": "r2",
         },
         {
             "issue_id": 3, "issue_url": f"{URL}3", "repo": "a/b", "title": "opened earlier",
             "predicted_title": "it fails",
-            "confidence": 0.5, "reason": "vague", "source_day": THIRD, "model": "titler",
+            "confidence": 0.5, "probability": None, "reason": "vague", "source_day": THIRD, "model": "titler",
             "model_version": "1", "batch_id": "t5",
             "release_id": "r2",
         },
@@ -268,6 +269,16 @@ def test_a_release_that_withholds_its_titles_shows_none(
     rows_found = engine.rows(Query.from_file(statement).sql, WITHHELD_WORLD, **arguments)
     assert {(row["predicted_title"], row["abstained"]) for row in rows_found} == {("", True)}
     assert sorted(row["issue_id"] for row in rows_found) == [1, 2, 3]
+
+
+def test_poor_titles_are_listed_while_suggestions_are_withheld(engine: Engine) -> None:
+    rows_found = engine.rows(Query.from_file("views/poor_titles").sql, WITHHELD_WORLD)
+    assert in_order(
+        [{name: row[name] for name in ("issue_id", "predicted_title", "reason")} for row in rows_found]
+    ) == [
+        {"issue_id": 1, "predicted_title": "", "reason": "vague"},
+        {"issue_id": 3, "predicted_title": "", "reason": "vague"},
+    ]
 
 
 def test_titles_that_are_withheld_from_now_on_are_a_change(engine: Engine) -> None:

@@ -48,6 +48,7 @@ def _settings(folder: Path) -> Settings:
             batch_size=64,
             learning_rate=0.01,
             sample_titles=5,
+            abstain_probability=0,
         ),
         index=Index(trees=20),
     )

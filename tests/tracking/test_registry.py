@@ -283,6 +283,29 @@ def test_a_card_warns_about_the_confidence_and_names_the_threshold(
     assert expected in registry.client.get_run(run.id).data.tags["mlflow.note.content"]
 
 
+PROBABILITY = {
+    "titles_probability/brier": 0.2,
+    "titles_probability/alike": 0.4,
+    "titles_probability/calibration_error": 0.015,
+    "titles_probability/abstain_probability": 0.25,
+    "titles_probability/abstained": 0.3,
+    "titles_probability/alike_given": 0.43,
+}
+
+
+def test_a_card_says_how_reliable_the_probability_is(registry: Registry) -> None:
+    with registry.tracking.training_run("calibrated", PARAMETERS, {}) as run:
+        run.log_metrics({**METRICS, **PROBABILITY})
+    registry.tracking.write_card(run.id)
+    card = registry.client.get_run(run.id).data.tags["mlflow.note.content"]
+    assert (
+        "Probability that a title is close to the author's, on repositories that it was not fitted to: Brier "
+        "score 0.200 (if it always said 40%: 0.240), expected calibration error 0.015. Below 0.25 it gives "
+        "no title: it abstains on 30% of the issues, and 43% of the other titles are close."
+    ) in card
+    assert "`reliability.json` (the same by probability)" in card
+
+
 def test_a_model_of_an_earlier_evaluation_has_a_shorter_card(registry: Registry) -> None:
     with registry.tracking.training_run("earlier", PARAMETERS, {}) as run:
         run.log_metrics({f"titles/{name}": value for name, value in SCORES.items()})

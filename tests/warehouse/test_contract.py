@@ -189,18 +189,24 @@ def test_a_placeholder_is_not_a_word_shared_with_the_suggestion(warehouse: Wareh
 @pytest.mark.parametrize(
     "unsure", [{"confidence": 0.49}, {"predicted_title": "", "confidence": 0.9, "abstained": True}]
 )
-def test_a_title_is_poor_only_beside_a_suggestion_that_is_sure(
+def test_only_a_title_that_is_far_from_its_suggestion_needs_one_that_is_sure(
     warehouse: Warehouse, tmp_path: Path, unsure: dict[str, Any]
 ) -> None:
-    publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1, title="Error", **unsure)]))
-    assert query_rows(warehouse, "SELECT * FROM poor_titles") == []
+    rows = [
+        prediction(1, title="Error", **unsure),
+        prediction(2, title="Nothing happens after the upgrade", **{"predicted_title": "crash", **unsure}),
+    ]
+    publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", rows))
+    assert query_rows(warehouse, "SELECT issue_id, reason, predicted_title FROM poor_titles") == [
+        {"issue_id": 1, "reason": "vague", "predicted_title": unsure.get("predicted_title", "it fails")}
+    ]
 
 
 def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Warehouse, tmp_path: Path) -> None:
     sure = prediction(1, title="Error", predicted_title="settings page crashes", confidence=0.75)
-    unsure = {**sure, "confidence": 0.25}
+    good = {**sure, "title": "settings page crashes on Android"}
     lake = Lake(tmp_path).add(
-        TITLE_PREDICTIONS, "t2", [sure, prediction(2, title="Error", confidence=0.25)], day=NEXT_DAY
+        TITLE_PREDICTIONS, "t2", [sure, prediction(2, title="it fails on every new phone")], day=NEXT_DAY
     )
     publish(warehouse, lake)
     assert query_rows(warehouse, "SELECT * FROM poor_titles") == [
@@ -211,6 +217,7 @@ def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Wareh
             "title": "Error",
             "predicted_title": "settings page crashes",
             "confidence": 0.75,
+            "probability": None,
             "reason": "vague",
             "source_day": DAY,
             "model": "titler",
@@ -220,7 +227,7 @@ def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Wareh
         }
     ]
     publish(
-        warehouse, lake.add(TITLE_PREDICTIONS, "t1", [unsure])
+        warehouse, lake.add(TITLE_PREDICTIONS, "t1", [good])
     )  # the opening was also recorded on the day before, and the earlier row counts
     assert query_rows(warehouse, "SELECT * FROM poor_titles") == []
 
