@@ -21,7 +21,7 @@ def run_job(context: Context, days: Sequence[date]) -> None:
 def accepting(arguments: list[str]) -> list[str]:
     """The arguments of `titler` with `--accept`, for the commands that promote a model in ./lake: `promote`,
     and the first `run`, which trains the first champion."""
-    promotes = arguments[0] == "promote" or (arguments[0] == "run" and not Path("lake", "mlflow.db").exists())
+    promotes = arguments[0] == "promote" or (arguments[0] == "run" and not Path("lake", "models").exists())
     return [*arguments, *OPTIONS] if promotes and "--accept" not in arguments else arguments
 
 
