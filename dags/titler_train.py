@@ -6,7 +6,7 @@
 | `vectorize` | turns the text into padded ids of that vocabulary (`gru` reads `tokens_v1`) | seconds per month of days | clear the task; finished days are reused |
 | `train` | trains the network: first the embeddings, then the titles. The pool `gpu` allows one training at a time | 10 minutes for 14,500 issues on two cores | clear the task; it resumes from its last checkpoint |
 | `evaluate` | scores titles, embeddings and confidence on repositories that are held out from training | minutes | clear the task |
-| `promote` | makes the model the champion; the next refresh uses it for every issue | seconds, and one long night: every issue is embedded and titled again | a model that is worse than the champion is refused and not retried. Do nothing, or force it: `titler promote MODEL --force --because "REASON"` |
+| `promote` | makes the model the champion; the next refresh uses it for every issue. Titles that do not beat the body's first words are withheld until somebody accepts them: `titler promote MODEL --accept --because "REASON"` | seconds, and one long night: every issue is embedded and titled again | a model that is worse than the champion is refused and not retried. Do nothing, or force it: `titler promote MODEL --force --because "REASON"` |
 
 Every Sunday at 06:00 UTC. The model and its MLflow run are named after the run's time: `20150104T060000Z`.
 

@@ -183,6 +183,8 @@ def _run_demo(hours: Path | None, one_day: str | None) -> None:
         _print_step("Publishing a release: titles, embeddings and neighbours of all issues")
         _run_airflow(airflow, "dags", "trigger", "titler_refresh")
         DagWatcher(airflow, "titler_refresh").wait_until_done()
+    _print_step("What is in the lake now")
+    _run_titler(airflow, "status")  # of real days it may say that the titles are withheld
     print_results(LAKE, DEMO / "airflow")
 
 

@@ -34,7 +34,7 @@ ASCII = "REGEXP_FULL_MATCH({}, '[ -~]*')"
 VAGUE_TITLES = f"""
 SELECT title, predicted_title, confidence
 FROM poor_titles
-WHERE reason = 'vague' AND {ASCII.format("predicted_title")}
+WHERE predicted_title != '' AND reason = 'vague' AND {ASCII.format("predicted_title")}
 QUALIFY ROW_NUMBER() OVER (PARTITION BY title ORDER BY confidence DESC) = 1
 ORDER BY confidence DESC
 LIMIT 4

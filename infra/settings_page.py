@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from `pipeline/settings.py`: .venv/bin/python infra/settings_page.py"""
+"""Writes docs/settings.md from `pipeline/settings/`: .venv/bin/python infra/settings_page.py"""
 
 from __future__ import annotations
 

@@ -265,6 +265,7 @@ TITLE_PREDICTIONS = Table(
             column("vocabulary", pa.string(), "id of the model's vocabulary"),
             column("mlflow_run", pa.string(), "id of the MLflow run that trained the model"),
             column("issues_batch", pa.string(), "id of the batch of issues_v1 that contains the issue"),
+            column("probability", pa.float64(), "that it is like its author's; NULL if unknown", null=True),
         ]
     ),
     key=("issue_id",),
@@ -323,6 +324,10 @@ RELEASES = Table(
                 "mean share of an issue's 10 exact nearest neighbours that the index finds, 0 to 1",
             ),
             column("accepted", pa.string(), "JSON: collapsed days that were accepted, by whom, when and why"),
+            column("titles_withheld", pa.string(), "why no title is shown; NULL if titles are", null=True),
+            column("titles_accepted", pa.string(), "JSON: who accepted poor titles, when, why", null=True),
+            column("abstained", pa.float64(), "share of issues without a title; NULL if unknown", null=True),
+            column("calibration", pa.string(), "JSON: how reliable the probabilities are", null=True),
         ]
     ),
     key=("release_id",),

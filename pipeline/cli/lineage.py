@@ -176,8 +176,9 @@ def _tables_read(verb: str, lake: Lake, settings: Settings, subject: Pinned, pla
         tables = [ISSUES.name if table == TOKENS.name else table for table in tables]
     if verb == "publish" and settings.warehouse.embeddings:
         tables.append(EMBEDDINGS.name)
-    if verb == "train" and plan.facts["model"].get("abstain_precision"):
-        tables += [ISSUES.name, TOKENS.name]  # the abstention threshold is chosen on the authors' titles
+    asked = plan.facts["model"]
+    if verb == "train" and ("abstain_probability" in asked or asked.get("abstain_precision")):
+        tables += [ISSUES.name, TOKENS.name]  # the confidence is calibrated on the authors' titles
     return tables
 
 

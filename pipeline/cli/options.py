@@ -42,6 +42,10 @@ Variant = Annotated[
 Epochs = Annotated[
     int | None, typer.Option(min=1, help="Maximum number of epochs; default: the setting model.epochs.")
 ]
+Accept = Annotated[
+    bool,
+    typer.Option("--accept", help="Show the model's titles even if they do not beat the body's first words."),
+]
 Because = Annotated[
     str, typer.Option("--because", metavar="REASON", help="Why the check is overridden; it is recorded.")
 ]

@@ -11,6 +11,8 @@ import typer
 from pipeline import alerts
 from pipeline.cli import console, query_reports
 from pipeline.cli.options import (
+    Accept,
+    Because,
     Day,
     Epochs,
     First,
@@ -38,6 +40,8 @@ def run(
     ] = False,
     variant: Variant = None,
     epochs: Epochs = None,
+    accept: Accept = False,
+    because: Because = "",
 ) -> None:
     """Run the whole job without Airflow: extract and clean days, train a model if none is champion, and
     publish.
@@ -47,7 +51,9 @@ def run(
     from pipeline.cli import whole_job
 
     days = parse_days(day, first, last)
-    whole_job.run(context(), days, retrain=retrain, variant=variant, epochs=epochs)
+    if accept != bool(because.strip()):
+        raise UsageError("--accept and --because belong together.", 'titler run ... --accept --because "..."')
+    whole_job.run(context(), days, retrain=retrain, variant=variant, epochs=epochs, accept_because=because)
 
 
 @app.command()

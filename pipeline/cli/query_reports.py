@@ -43,6 +43,8 @@ def status(value: dict[str, Any], as_json: bool, reasons: Mapping[str, str] | No
     model, release = value["model"], value["release"]
     if model:
         say(f"model     {model['name']}, version {model['version']}, variant {model['variant']}")
+        if model.get("titles_withheld"):
+            say(f"{' ' * INDENT}titles withheld: {model['titles_withheld']}")
     else:
         say("model     no model is champion yet")
     if release:
@@ -51,6 +53,8 @@ def status(value: dict[str, Any], as_json: bool, reasons: Mapping[str, str] | No
             f"{count(release['issues'], 'issue')}, {release['index_items']:,} in the index, "
             f"recall@10 {release['recall_at_10']:.3f}, {release['age_hours']:,.1f} hours old"
         )
+        if release.get("titles_withheld"):
+            say(f"{' ' * INDENT}titles withheld: {release['titles_withheld']}")
     else:
         say("release   no release is published yet")
 
@@ -135,9 +139,16 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
 
 
 def title(value: dict[str, Any], as_json: bool) -> None:
-    """Prints a predicted title and, in parentheses, its confidence."""
+    """Prints a predicted title and, in parentheses, its confidence; or why there is none."""
     if as_json:
         print_json(value)
+    elif value.get("withheld"):
+        say(f"(no title: titles withheld: {value['withheld']})")
+    elif value["abstained"] and (probability := value.get("probability")) is not None:
+        say(
+            f"(no title: the probability that it is like an author's would be {probability:.2f}, so low that "
+            "the model abstains)"
+        )
     elif value["abstained"]:
         say(f"(no title: its confidence would be {value['confidence']:.2f}, so low that the model abstains)")
     else:

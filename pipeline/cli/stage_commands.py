@@ -9,6 +9,7 @@ import typer
 
 from pipeline.cli import query_reports, stage_reports, stage_runs
 from pipeline.cli.options import (
+    Accept,
     Because,
     Day,
     Epochs,
@@ -26,6 +27,7 @@ from pipeline.cli.options import (
 from pipeline.contracts import TOKENS
 from pipeline.errors import UsageError
 from pipeline.lake.pinned import new_id
+from pipeline.releases.abstention import ABSTAINED
 
 if TYPE_CHECKING:
     from pipeline.stages.teach import TeacherRequest
@@ -237,18 +239,28 @@ def evaluate(
 def promote(
     model: Model,
     force: Annotated[bool, typer.Option("--force", help="Promote the model even if it is worse.")] = False,
+    accept: Accept = False,
     because: Because = "",
 ) -> None:
     """Make a model the champion, unless it is worse than the current champion.
 
+    Its titles are withheld if they are not better than the first words of the body: then releases have
+    embeddings and similar issues, but show no title. A later champion with better titles ends that.
+
     Example: titler promote 20150104T031200Z
     """
-    if force != bool(because.strip()):
+    option = "--accept" if accept and not force else "--force"
+    if (force or accept) != bool(because.strip()):
         raise UsageError(
-            "--force and --because belong together.", f'titler promote {model} --force --because "..."'
+            f"{option} and --because belong together.", f'titler promote {model} {option} --because "..."'
         )
     current = context()
-    stage_runs.promote(current, current.model(model), force_because=because)
+    stage_runs.promote(
+        current,
+        current.model(model),
+        force_because=because if force else "",
+        accept_because=because if accept else "",
+    )
 
 
 @app.command()
@@ -308,8 +320,9 @@ def publish(
         list[str] | None,
         typer.Option(
             "--accept",
-            metavar="DATE",
-            help="Publish although this day has a tenth of its usual data or less. May be repeated.",
+            metavar="DATE|abstained",
+            help="Publish although this day has a tenth of its usual data or less; or, with the word "
+            "abstained, although the share of issues without a title has risen. May be repeated.",
         ),
     ] = None,
     because: Because = "",
@@ -323,7 +336,10 @@ def publish(
             "--accept and --because belong together.",
             f'titler publish --release {release} --accept DAY --because "..."',
         )
-    accepted = {parse_day(day, "--accept").isoformat(): because for day in accept or []}
+    accepted = {
+        what if what == ABSTAINED else parse_day(what, "--accept").isoformat(): because
+        for what in accept or []
+    }
     stage_runs.publish(context(), context().release(release), accepted)
 
 

@@ -184,14 +184,31 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
         recall = f", recall@10 {near['champion_recall_at_10']:.3f}" if near else ""
         rouge_l = f"ROUGE-L {figures['champion_rougeL']:.2f}"
         say(f"    champion {figures['champion']} on the same issues: {rouge_l}{recall}")
+    if probability := figures.get("probability"):
+        say(
+            f"    probability that it is over 0.3: Brier score {probability['brier']:.3f}, calibration error "
+            f"{probability['calibration_error']:.3f} ({probability['method']}); below "
+            f"{probability['abstain_probability']:g} the model abstains, on {probability['abstained']:.1%} "
+            "of the issues"
+        )
     for sample in figures.get("samples", [])[:SAMPLES_LISTED]:
         say(f"    {sample['title']!r} -> {sample['predicted']!r} ({sample['confidence']:.2f})")
 
 
 def promoted(result: dict[str, Any]) -> None:
-    """Prints which model is champion."""
+    """Prints which model is champion, and whether its titles are withheld."""
     verb = "is now" if result["moved"] else "was already"
     say(f"promote: model {result['model']} (version {result['version']}) {verb} champion")
+    if "titles_withheld" in result:
+        _withheld(result["titles_withheld"], result["model"])
+    if accepted := result.get("titles_accepted"):
+        say(f"    titles shown, although {accepted['titles']}: {accepted['because']}")
+
+
+def _withheld(reason: str, model: str) -> None:
+    """Prints why the titles of a model are withheld, and the command that accepts them."""
+    say(f"    titles withheld: {reason}")
+    say(f'    To show them from the next release on: titler promote {model} --accept --because "..."')
 
 
 def planned(release: str, outcome: PlanOutcome) -> None:
@@ -230,6 +247,8 @@ def published(settings: Settings, record: dict[str, Any], verb: str = "publish")
         f"{verb}: release {record['release_id']} is current: {count(record['issues'], 'issue')} of "
         f"{count(record['days'], 'day')}, model {record['model']} -> {settings.warehouse_name}"
     )
+    if record.get("titles_withheld"):
+        _withheld(record["titles_withheld"], record["model"])
 
 
 def rolled_back(settings: Settings, record: dict[str, Any], champion: Version | None) -> None:

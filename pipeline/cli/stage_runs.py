@@ -121,12 +121,18 @@ def evaluate(context: Context, model: Pinned, *, as_json: bool = False) -> None:
         stage_reports.evaluated(record.result, as_json)
 
 
-def promote(context: Context, model: Pinned, *, force_because: str = "") -> None:
+def promote(context: Context, model: Pinned, *, force_because: str = "", accept_because: str = "") -> None:
     """Runs `promote`."""
     from pipeline.stages import promote as stage
 
     with recorded(context, "promote", model) as record:
-        record.result = stage.run(context.lake, context.settings, model, force_because=force_because)
+        record.result = stage.run(
+            context.lake,
+            context.settings,
+            model,
+            force_because=force_because,
+            accept_because=accept_because,
+        )
         stage_reports.promoted(record.result)
 
 
@@ -169,7 +175,7 @@ def index(context: Context, release: Pinned) -> None:
 
 
 def publish(context: Context, release: Pinned, accepted: Mapping[str, str]) -> None:
-    """Runs `publish`. `accepted` maps collapsed days to the reason for accepting them."""
+    """Runs `publish`. `accepted` maps collapsed days, or the word `abstained`, to a reason."""
     from pipeline.stages import publish as stage
 
     with recorded(context, "publish", release) as record:

@@ -19,13 +19,20 @@ if TYPE_CHECKING:
 
 
 def run(
-    context: Context, days: Sequence[date], *, retrain: bool, variant: str | None, epochs: int | None
+    context: Context,
+    days: Sequence[date],
+    *,
+    retrain: bool,
+    variant: str | None,
+    epochs: int | None,
+    accept_because: str = "",
 ) -> None:
     """Ingests the days; trains and promotes if there is no champion or with `retrain`; then makes and
     publishes a release.
 
     If the new model is worse than the champion, the days are published with the champion, and WorseError is
-    raised at the end.
+    raised at the end. `accept_because` is a reason to show titles that do not beat the floor; without it,
+    they are withheld.
     """
     from pipeline.stages.promote import WorseError
     from pipeline.stages.vocab import ModelRequest
@@ -36,14 +43,17 @@ def run(
     stage_runs.extract(context, days)
     stage_runs.clean(context, days)
     worse = None
-    if retrain or open_tracking(context.settings, context.lake).champion() is None:
+    champion = open_tracking(context.settings, context.lake).champion()
+    if retrain or champion is None:
         model = context.model(new_id())
         try:
             _train(context, model, request)
             stage_runs.evaluate(context, model)
-            stage_runs.promote(context, model)
+            stage_runs.promote(context, model, accept_because=accept_because)
         except WorseError as error:
             worse = error
+    elif accept_because:
+        stage_runs.promote(context, context.model(champion.model), accept_because=accept_because)
     _refresh(context, context.release(new_id()))
     if worse is not None:
         raise worse

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,17 +43,20 @@ def infer_days(
     days: Sequence[InferenceDay],
     infer: Callable[[pa.Table, Any], pa.Table],
     verb: str,
+    count: Callable[[pa.Table], Mapping[str, int]] = lambda rows: {},
 ) -> Outcome:
     """Returns one batch of the table `contract` per day, and makes the batches members of the release.
 
     An existing batch with the same key is reused. Otherwise `infer(rows, predictor)` computes the rows of the
     batch, one per input row. `infer` is called with the files of several small days together, ROWS_PER_CALL
     rows or a little more, because a network takes as long for a few issues as for a whole mini-batch. A day
-    is committed as soon as all its files are written, so an interrupted command loses little work. `verb` is
-    the label of the progress bar.
+    is committed as soon as all its files are written, so an interrupted command loses little work. The
+    figures of its manifest are the sums of `count(rows)` over its files. `verb` is the label of the progress
+    bar.
     """
     manifests: dict[str, Manifest] = {}
     pending: list[tuple[Draft, InferenceDay]] = []
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
     for day in days:
         existing = lake.find(contract.name, day.partition, day.inputs, day.parameters)
         if existing is not None:
@@ -68,16 +72,18 @@ def infer_days(
             results = infer(pa.concat_tables([rows for *_, rows in group]), predictor)
             start = 0
             for draft, _, name, rows in group:
-                draft.write_table(name, results.slice(start, len(rows)), contract)
+                results_of_file = results.slice(start, len(rows))
+                draft.write_table(name, results_of_file, contract)
+                counts[draft.batch_id].update(count(results_of_file))
                 start += len(rows)
         for draft, day in {id(draft): (draft, day) for draft, day, *_ in group}.values():
             if len(draft.files) == len(day.vectors.files):
-                manifests[day.vectors.day] = draft.commit()
+                manifests[day.vectors.day] = draft.commit(counts[draft.batch_id])
         group.clear()
 
     for draft, day in track(pending, verb, len(pending)):
         if not day.vectors.files:
-            manifests[day.vectors.day] = draft.commit()
+            manifests[day.vectors.day] = draft.commit(count(contract.empty()))
         for file in day.vectors.files:
             group.append((draft, day, file.name, day.read(file)))
             if sum(len(rows) for *_, rows in group) >= ROWS_PER_CALL:

@@ -22,7 +22,8 @@ Floats = npt.NDArray[Any]
 class HeldOutIssue:
     """An issue that the model did not learn from.
 
-    `lead` is a title that needs no model, to compare with: the first cleaned words of the body.
+    `lead` is a title that needs no model, to compare with: the first cleaned words of the body. `repo` is the
+    issue's repository.
     """
 
     issue_id: int
@@ -30,6 +31,7 @@ class HeldOutIssue:
     title: str
     body: str
     lead: str
+    repo: str = dataclasses.field(default="", compare=False)
 
 
 def held_out_issues(lake: Lake, model: Pinned) -> Iterator[HeldOutIssue]:
@@ -49,7 +51,9 @@ def held_out_issues(lake: Lake, model: Pinned) -> Iterator[HeldOutIssue]:
             mask = validates & cleaned.column("trainable").to_numpy() & not_superseded
             bodies = cleaned.filter(mask).column("body").to_pylist()
             for row, words in zip(table.filter(mask).to_pylist(), bodies, strict=True):
-                yield HeldOutIssue(row["issue_id"], row["issue_url"], row["title"], row["body"], lead(words))
+                yield HeldOutIssue(
+                    row["issue_id"], row["issue_url"], row["title"], row["body"], lead(words), row["repo"]
+                )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +64,8 @@ class HeldOutPredictions:
     """n titles as decoded, whatever their confidence; a title is empty if decoding wrote no text, or if the
     vocabulary contains no word of the body"""
     titles: list[str]
-    """n titles as the model shows them: also empty if the confidence is below `abstain_below`"""
+    """n titles: the decoded ones, but empty if the confidence is below `abstain_below`. A title with a low
+    probability is not empty, because models are compared by all titles that they can give"""
     confidences: npt.NDArray[np.float64]
     """(n,): the confidence of each decoded title, 0 to 1"""
     embeddings: Floats
@@ -86,7 +91,7 @@ def predict_held_out(predictor: Predictor, bodies: Sequence[str]) -> HeldOutPred
     Raises TitlerError if the network computes NaN or infinity.
     """
     ids = predictor.vectors(bodies)
-    decoded = dataclasses.replace(predictor, abstain_below=0.0).title_vectors(ids)
+    decoded = dataclasses.replace(predictor, abstain_below=0.0, abstain_probability=0.0).title_vectors(ids)
     with_confidence = zip(decoded.titles, decoded.confidences, strict=True)
     titles = ["" if confidence < predictor.abstain_below else title for title, confidence in with_confidence]
     embeddings = _zero_unknown(predictor, ids, decoded.embeddings)

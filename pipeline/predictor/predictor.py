@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import LakeError, TitlerError
+from pipeline.evaluation.probability import Curve
 from pipeline.networks.shape import REPLACE_OR_RETRAIN, Floats, Ids
 from pipeline.networks.variants import variant_of
 from pipeline.text.engine import Engine, tokenizer
@@ -38,6 +39,8 @@ class Prediction:
     abstained: bool
     embedding: Floats
     """(hidden_size,)"""
+    probability: float | None = None
+    """0 to 1, see `Titles`; None if it is not known"""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class Titles:
     """The predictions of a model for n bodies, as columns.
 
     A title is empty if, and only if, the model abstained. The model abstains if the body has no word of the
-    vocabulary, if decoding wrote no text, or if the confidence is below `abstain_below`.
+    vocabulary, if decoding wrote no text, if the confidence is below `abstain_below`, or if the probability
+    is below `abstain_probability`.
     """
 
     titles: list[str]
@@ -56,6 +60,9 @@ class Titles:
     """(n,): whether the model abstained"""
     embeddings: Floats
     """(n, hidden_size)"""
+    probabilities: npt.NDArray[np.float64]
+    """(n,): the probability that the title is alike its author's, by the model's calibration, 0 to 1; also of
+    a title that is not given. NaN without any title, and if the model has no calibration."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,10 @@ class Model:
     """number of issues that the network processes together"""
     beam_width: int = 0
     """number of candidates kept at each step of decoding; 0: the variant's default"""
+    abstain_probability: float = 0.0
+    """the model abstains from titles with a lower probability; without a calibration there is none"""
+    calibration: Curve | None = None
+    """the curve from a confidence to a probability; None in models of earlier versions"""
 
     def __post_init__(self) -> None:
         shape, body, title = self.network.shape, self.vocabularies.body, self.vocabularies.title
@@ -103,8 +114,9 @@ class Model:
         Raises TitlerError if the network computes NaN or infinity.
         """
         titles = self.title_vectors(self.vectors(bodies))
+        probabilities = [None if np.isnan(value) else float(value) for value in titles.probabilities]
         columns = (titles.titles, titles.confidences.tolist(), titles.abstained.tolist(), titles.embeddings)
-        return [Prediction(*row) for row in zip(*columns, strict=True)]
+        return [Prediction(*row) for row in zip(*columns, probabilities, strict=True)]
 
     def vectors(self, bodies: Sequence[str | None]) -> Ids:
         """Returns the padded ids (n, body_length) of bodies as their authors wrote them."""
@@ -158,9 +170,13 @@ class Model:
             [text != "" for text in texts], dtype=bool
         )
         confidences = np.where(has_title, np.exp(decoded.log_probability.astype(np.float64)), 0.0)
-        abstained = ~has_title | (confidences < self.abstain_below)
+        probabilities = np.full(len(texts), np.nan)
+        if self.calibration is not None:
+            probabilities[has_title] = self.calibration(confidences[has_title])
+        unsure = (confidences < self.abstain_below) | (probabilities < self.abstain_probability)
+        abstained = ~has_title | unsure
         titles = ["" if withheld else text for text, withheld in zip(texts, abstained, strict=True)]
-        return Titles(titles, confidences, abstained, decoded.states)
+        return Titles(titles, confidences, abstained, decoded.states, probabilities)
 
 
 @dataclass(frozen=True)
@@ -182,8 +198,9 @@ class Predictor(Model):
 
         saving.save(self.network, directory)
         self.vocabularies.save(directory)
-        fields = ("name", "engine", "abstain_below", "batch_size", "beam_width")
+        fields = ("name", "engine", "abstain_below", "batch_size", "beam_width", "abstain_probability")
         values = {name: getattr(self, name) for name in fields}
+        values["calibration"] = self.calibration.to_json() if self.calibration else None
         (directory / FILE).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -229,6 +246,8 @@ class _PredictorFile:
     abstain_below: float
     batch_size: int
     beam_width: int
+    abstain_probability: float
+    calibration: Curve | None
 
     @classmethod
     def read(cls, directory: Path) -> _PredictorFile:
@@ -236,12 +255,16 @@ class _PredictorFile:
         try:
             values = json.loads((directory / FILE).read_text(encoding="utf-8"))
             tokenizer(values["engine"])
+            curve = values.get("calibration")
             return cls(
                 name=values["name"],
                 engine=values["engine"],
                 abstain_below=float(values["abstain_below"]),
                 batch_size=int(values["batch_size"]),
                 beam_width=int(values.get("beam_width", 1)),  # files from before beam search lack the field
+                # Files from before the calibration lack both fields.
+                abstain_probability=float(values.get("abstain_probability", 0.0)),
+                calibration=None if curve is None else Curve.from_json(curve),
             )
         except (OSError, ValueError, KeyError, TypeError, TitlerError) as error:
             raise LakeError(

@@ -1,6 +1,7 @@
 """Audits a release before it is published.
 
-A person must have accepted every collapsed day, and the recall of the index must be high enough.
+A person must have accepted every collapsed day, the recall of the index must be high enough, and the share of
+issues without a title must not have risen much.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pipeline.errors import StoppedError, UsageError
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.provenance import user_name
+from pipeline.releases.abstention import ABSTAINED, abstained_share, check_abstention
+from pipeline.releases.title_gate import ACCEPTED, WITHHELD
 from pipeline.settings import Index, Settings
 
 
@@ -26,13 +29,14 @@ def audit(
 ) -> dict[str, Any]:
     """Audits a release. Returns its record, which still lacks the time of publication.
 
-    `accepted` maps the collapsed days that are accepted now to the reasons for accepting them. `published`
-    are the records of all published releases. Raises StoppedError if nobody accepted a collapsed day, or if
-    the recall of the index is too low. Raises UsageError if a day in `accepted` is not in the release, or if
-    a stage of the release has not run yet.
+    `accepted` maps what is accepted now to the reasons: collapsed days, and ABSTAINED for a risen share of
+    issues without a title. `published` are the records of all published releases. Raises StoppedError if
+    nobody accepted a collapsed day or a rise, or if the recall of the index is too low. Raises UsageError if
+    a day in `accepted` is not in the release, or if a stage of the release has not run yet.
     """
     plan = release.plan
-    acceptances = collect_acceptances(release, accepted, published)
+    days = {day: because for day, because in accepted.items() if day != ABSTAINED}
+    acceptances = collect_acceptances(release, days, published)
     accepted_days = {entry["day"] for entry in acceptances}
     collapsed = [
         manifest
@@ -43,6 +47,10 @@ def audit(
         raise _stopped_by_days(release.name, collapsed)
     index = release.members[INDEX][0]
     check_recall(release.name, index, settings.index)
+    share = abstained_share(release)
+    acceptance = check_abstention(
+        release.name, share, published, settings.release.max_abstained_rise, accepted.get(ABSTAINED, "")
+    )
     superseded = sum(len(issue_ids) for issue_ids in plan.superseded.values())
     titled = sum(manifest.rows for manifest in release.members[TITLE_PREDICTIONS.name])
     return {
@@ -57,7 +65,28 @@ def audit(
         "index_items": index.figures["items"],
         "recall_at_10": index.figures["recall_at_10"],
         "accepted": json.dumps(acceptances, ensure_ascii=False),
+        **_titles(release, share, acceptance),
     }
+
+
+def _titles(
+    release: Pinned, share: float | None, acceptance: Mapping[str, str] | None
+) -> dict[str, float | str]:
+    """Returns what the record says of the release's titles, without what is unknown or does not apply.
+
+    `share` is the share of issues without a title, and `acceptance` says who accepted its rise.
+    """
+    facts = release.plan.facts
+    accepted = [entry for entry in (facts.get(ACCEPTED), acceptance) if entry]
+    predictor = release.lake.manifest(facts["predictor"]) if "predictor" in facts else None
+    calibration = predictor.figures.get("calibration") if predictor else None
+    values = {
+        WITHHELD: facts.get(WITHHELD),
+        ACCEPTED: json.dumps(accepted, ensure_ascii=False) if accepted else None,
+        ABSTAINED: share,
+        "calibration": json.dumps(calibration) if calibration else None,
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def collect_acceptances(

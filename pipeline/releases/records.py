@@ -39,9 +39,11 @@ def published_records(lake: Lake, settings: Settings) -> list[dict[str, Any]]:
 
 
 def record_from_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the record from which a row of releases_v1 was made."""
+    """Returns the record from which a row of releases_v1 was made. Columns that are NULL are left out."""
     values = {
-        name: value for name, value in row.items() if name in RELEASES.schema.names and name != "status"
+        name: value
+        for name, value in row.items()
+        if name in RELEASES.schema.names and name != "status" and value is not None
     }
     published_at = row["published_at"].astimezone(UTC).isoformat(timespec="microseconds")
     return {**values, "rolled_back": row["status"] == "rolled_back", "published_at": published_at}

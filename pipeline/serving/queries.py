@@ -13,14 +13,17 @@ from pipeline.index.release_index import find_item, nearest_others, open_index, 
 from pipeline.lake.batches import Lake
 from pipeline.predictor.loading import load_light_predictor
 from pipeline.releases.current import require_current
+from pipeline.releases.title_gate import WITHHELD
 from pipeline.settings import Settings
 
 
 def title(lake: Lake, body: str) -> dict[str, Any]:
     """Returns the title that the current release's model predicts for the body of an issue.
 
-    The result has the keys `title` (empty if the model abstained), `confidence` (0 to 1) and `abstained`.
-    Raises UsageError if the body is empty or no release is published.
+    The result has the keys `title` (empty if the model abstained), `confidence` (0 to 1), `probability` (0 to
+    1, None without a calibration), `abstained` and `withheld`. If the release withholds its titles, the title
+    is empty and `withheld` is the reason; otherwise `withheld` is None. Raises UsageError if the body is
+    empty or no release is published.
     """
     if not body.strip():
         raise UsageError(
@@ -29,10 +32,13 @@ def title(lake: Lake, body: str) -> dict[str, Any]:
         )
     release = require_current(lake)
     prediction = load_light_predictor(lake, release.plan.facts["predictor"]).predict([body])[0]
+    withheld = release.plan.facts.get(WITHHELD)
     return {
-        "title": prediction.title,
+        "title": "" if withheld else prediction.title,
         "confidence": float(prediction.confidence),
-        "abstained": bool(prediction.abstained),
+        "abstained": bool(withheld or prediction.abstained),
+        "withheld": withheld,
+        "probability": prediction.probability,
     }
 
 

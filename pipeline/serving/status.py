@@ -11,6 +11,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.current import current_release_id
 from pipeline.releases.records import read_record
+from pipeline.releases.title_gate import WITHHELD, withheld_titles
 from pipeline.settings import Settings
 from pipeline.tracking import open_tracking
 
@@ -64,7 +65,12 @@ def _champion(lake: Lake, settings: Settings) -> dict[str, Any] | None:
     if champion is None:
         return None
     predictor = Pinned(lake, "models", champion.model).members[PREDICTOR][0]
-    return {"name": champion.model, "version": champion.version, "variant": predictor.figures["variant"]}
+    return {
+        "name": champion.model,
+        "version": champion.version,
+        "variant": predictor.figures["variant"],
+        WITHHELD: withheld_titles(lake, champion.model) or None,
+    }
 
 
 def _current_release(lake: Lake, settings: Settings) -> dict[str, Any] | None:
@@ -81,4 +87,5 @@ def _current_release(lake: Lake, settings: Settings) -> dict[str, Any] | None:
         "published_at": record["published_at"],
         "age_hours": round(age, 1),
         "stale": 0 < settings.alerts.stale_after_hours < age,
+        WITHHELD: record.get(WITHHELD),
     }

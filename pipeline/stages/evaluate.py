@@ -5,6 +5,7 @@ It uses the model's held-out issues, or any file of issues.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -107,6 +108,8 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
     figures |= _champion_figures(lake, tracking, model, held_out, near)
     confidences, rouge = predictions.confidences_and_rouge(held_out.references)
     figures |= {"retrieval": near, "confidence": _confidence_figures(predictor, confidences, rouge)}
+    if calibration := manifest.figures.get("calibration"):
+        figures["probability"] = calibration | _given(predictor, confidences, rouge, len(held_out.issues))
     model.notes[EVALUATION] = figures
 
     usage = {
@@ -160,6 +163,27 @@ def _confidence_figures(
     }
 
 
+def _given(
+    predictor: Predictor, confidences: npt.NDArray[np.float64], rouge: npt.NDArray[np.float64], issues: int
+) -> dict[str, Any]:
+    """Returns figures of the titles that the model gives at its smallest probability: the share of the
+    issues on which it abstains, and how good the other titles are; None if it gives none.
+
+    All other figures of titles are of every title that the model can write, so that models with different
+    smallest probabilities can be compared.
+    """
+    given = confidences >= predictor.abstain_below
+    if predictor.calibration is not None:
+        given &= predictor.calibration(confidences) >= predictor.abstain_probability
+    some = bool(given.any())
+    return {
+        "abstain_probability": predictor.abstain_probability,
+        "abstained": 1 - float(given.sum()) / issues,
+        "alike_given": float((rouge[given] > ROUGE_THRESHOLD).mean()) if some else None,
+        "rougeL_given": float(rouge[given].mean()) if some else None,
+    }
+
+
 def _log_evaluation(
     tracking: Tracking,
     run_id: str,
@@ -175,6 +199,7 @@ def _log_evaluation(
         "titles_confidence": figures[
             "confidence"
         ],  # MLflow sorts groups by name: this one follows the titles
+        "titles_probability": figures.get("probability", {}),
         "usage": usage,
     }
     metrics = {f"{group}/{name}": value for group, values in groups.items() for name, value in values.items()}
@@ -182,6 +207,9 @@ def _log_evaluation(
     run.log_metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)})
     run.log_table("confidence.json", bins)
     run.log_confidence_figure(bins)
+    if curve := figures.get("probability", {}).get("curve"):
+        run.log_table("reliability.json", curve)
+        run.log_reliability_figure(curve)
     run.log_table("sample_titles.json", samples)
     tracking.write_card(run_id)
 
@@ -213,6 +241,14 @@ def evaluate_file(lake: Lake, settings: Settings, path: Path, name: str | None =
     pairs = list(read_pairs(path))
     name = name or champion_name(lake, settings)
     manifest = Pinned(lake, "models", name).members[PREDICTOR][0]
-    predictions = load_predictor(lake, manifest.folder).predict([body for _, body in pairs])
+    predictor = load_predictor(lake, manifest.folder)
+    # Every title counts, whatever its probability, as on the held-out issues.
+    predictions = dataclasses.replace(predictor, abstain_probability=0.0).predict([body for _, body in pairs])
     titles = [prediction.title for prediction in predictions]
-    return {**asdict(score_titles(titles, [title.lower() for title, _ in pairs])), "model": name}
+    figures = {**asdict(score_titles(titles, [title.lower() for title, _ in pairs])), "model": name}
+    if predictor.calibration is not None:
+        unsure = sum(
+            (prediction.probability or 0.0) < predictor.abstain_probability for prediction in predictions
+        )
+        figures["abstained_unsure"] = unsure / len(predictions)
+    return figures

@@ -25,7 +25,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.fingerprint import fingerprint
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import PinnedDay
-from pipeline.settings import NOT_TRAINING_SETTINGS, Settings
+from pipeline.settings import ADDED_SETTINGS, NOT_TRAINING_SETTINGS, Model, Settings
 from pipeline.source import issue_files
 from pipeline.source.trainable import REASONS, thresholds, untrainable_reason
 
@@ -102,10 +102,13 @@ def model_name(
 ) -> str:
     """Returns a model name derived from the file's content, the settings and the teacher if there is one, so
     that the same command resumes or reuses the same model."""
+    defaults = Model()
     network = {
         name: value
         for name, value in settings.model.model_dump().items()
         if name not in NOT_TRAINING_SETTINGS
+        # The name of a model that 0.1.0 trained stays the same.
+        and not (name in ADDED_SETTINGS and value == getattr(defaults, name))
     }
     made_of = {"text": settings.text.model_dump(), "model": network, "variant": variant, "epochs": epochs}
     made_of |= teacher or {}

@@ -17,6 +17,7 @@ from pipeline.lake.pinned import Pinned, PinnedDay, Plan, pin_days
 from pipeline.networks.variants import variant_of
 from pipeline.releases.current import reconcile_current
 from pipeline.releases.records import published_records
+from pipeline.releases.title_gate import stored_gate
 from pipeline.settings import Settings
 from pipeline.source.verdict_history import judge_all_again
 from pipeline.tracking import Version, open_tracking
@@ -72,9 +73,11 @@ def _open(lake: Lake, settings: Settings, release: Pinned, champion: Version) ->
 
 
 def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
-    """Returns what the release records besides its days: the model and the settings of its neighbours."""
+    """Returns what the release records besides its days: the model, whether its titles are withheld, and the
+    settings of its neighbours."""
     predictor = Pinned(lake, "models", champion.model).members[PREDICTOR][0]
     default_distance = variant_of(predictor.figures["variant"]).near_duplicate_distance
+    gate = stored_gate(lake, champion.model)
     return {
         "model": champion.model,
         "model_version": champion.version,
@@ -84,6 +87,7 @@ def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
         "predictor_digest": predictor.digest,
         "neighbours": settings.index.neighbours,
         "near_duplicate_distance": settings.index.near_duplicate_distance or default_distance,
+        **(gate.facts if gate else {}),
     }
 
 

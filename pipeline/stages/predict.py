@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.compute.derived_batches import Outcome
 from pipeline.contracts import TITLE_PREDICTIONS, VECTORS
@@ -35,9 +37,15 @@ def predict_part(rows: pa.Table, predictor: Predictor, constants: Mapping[str, A
             "predicted_title": titles.titles,
             "confidence": titles.confidences,
             "abstained": titles.abstained,
+            "probability": pa.array(titles.probabilities, mask=np.isnan(titles.probabilities)),
             **{name: pa.repeat(value, len(rows)) for name, value in constants.items()},
         }
     )
+
+
+def count_abstained(rows: pa.Table) -> dict[str, int]:
+    """Returns the number of rows without a title, as a figure of their batch."""
+    return {"abstained": int(pc.sum(rows.column("abstained")).as_py() or 0)}
 
 
 def read_rows(file: File, lake: Lake, vectors: Manifest, issues: Manifest) -> pa.Table:
@@ -78,4 +86,4 @@ def run(lake: Lake, release: Pinned) -> Outcome:
         )
     constants = {name: facts[name] for name in ("model", "model_version", "vocabulary", "mlflow_run")}
     infer = functools.partial(predict_part, constants=constants)
-    return infer_days(lake, release, TITLE_PREDICTIONS, days, infer, "predict")
+    return infer_days(lake, release, TITLE_PREDICTIONS, days, infer, "predict", count_abstained)

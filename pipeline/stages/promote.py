@@ -1,4 +1,7 @@
-"""Stage `promote`: makes a model the champion, unless it is worse than the current champion."""
+"""Stage `promote`: makes a model the champion, unless it is worse than the current champion.
+
+Titles that do not beat the body's first words are withheld from then on, until somebody accepts them.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from pipeline.contracts import PREDICTOR
 from pipeline.errors import ExitCode, TitlerError, UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
+from pipeline.releases.title_gate import TitleGate, floor_shortfall, store_gate, stored_gate
 from pipeline.settings import Model, Settings
 from pipeline.stages.evaluate import EVALUATION
-from pipeline.tracking import open_tracking
+from pipeline.tracking import Tracking, open_tracking
 
 
 class WorseError(TitlerError):
@@ -19,43 +23,77 @@ class WorseError(TitlerError):
     exit_code = ExitCode.DECISION_NEEDED
 
 
-def run(lake: Lake, settings: Settings, model: Pinned, *, force_because: str = "") -> dict[str, Any]:
+def run(
+    lake: Lake, settings: Settings, model: Pinned, *, force_because: str = "", accept_because: str = ""
+) -> dict[str, Any]:
     """Moves MLflow's alias `champion` to the model, and the alias `previous` to the former champion.
 
-    Returns the model's name and version, and whether the alias was moved. Raises UsageError for a model that
-    was not trained and evaluated. Raises WorseError if, on the same held-out issues, its ROUGE-L is more than
-    `model.promotion_margin` below the champion's, or its recall@10 more than
-    `model.promotion_retrieval_margin` below. If `force_because` is not empty, the model is promoted anyway,
-    and the text is recorded as the reason.
+    Returns the model's name and version, whether the alias was moved and, if its titles do not beat the floor
+    by `model.floor_margin`, the facts of `TitleGate`. Such titles are withheld, unless `accept_because` gives
+    a reason to show them. A champion's titles are judged, or accepted, without moving the alias.
+
+    Raises UsageError for a model that was not trained and evaluated. Raises WorseError if, on the same
+    held-out issues, its ROUGE-L is more than `model.promotion_margin` below the champion's, or its recall@10
+    more than `model.promotion_retrieval_margin` below, or if its titles would be withheld and those of the
+    champion beat the floor. If `force_because` is not empty, the model is promoted anyway, and the text is
+    recorded as the reason.
     """
     manifest = model.members[PREDICTOR][0]
     figures = model.notes[EVALUATION]
     evaluate_again = f"Run first: titler evaluate {model.name}"
     if figures is None:
         raise UsageError(f"{model.name} was not evaluated.", evaluate_again)
-    tracking = open_tracking(settings, lake)
+    tracking, run_id = open_tracking(settings, lake), manifest.figures["mlflow_run"]
     champion = tracking.champion()
+    earlier = stored_gate(lake, model.name)
+    gate = TitleGate(
+        floor_shortfall(figures, settings.model.floor_margin), earlier.accepted if earlier else None
+    )
+    if accept_because:
+        gate = gate.accept(accept_because)
     if champion is not None and champion.model == model.name:
-        return {"model": model.name, "version": champion.version, "moved": False}
+        _tag(tracking, champion.version, run_id, gate, earlier)
+        if gate != earlier:
+            store_gate(lake, model.name, gate)
+        return {"model": model.name, "version": champion.version, "moved": False, **gate.facts}
     if champion is not None and not force_because:
-        if figures["champion"] != champion.model:
-            raise UsageError(
-                f"{model.name} was compared with {figures['champion'] or 'no champion'}, "
-                f"but the champion is now {champion.model}.",
-                evaluate_again,
-            )
-        if "retrieval" not in figures:
-            raise UsageError(
-                f"{model.name} was evaluated by an older version of Titler, which did not measure retrieval.",
-                evaluate_again,
-            )
-        if failures := _failed_margins(figures, settings.model):
+        _check_comparison(model.name, figures, champion.model, evaluate_again)
+        failures = _failed_margins(figures, settings.model)
+        former = stored_gate(lake, champion.model)
+        if gate.withheld and former is not None and not former.shortfall:
+            failures.append(f"its titles would be withheld ({gate.withheld}), and the champion's are shown")
+        if failures:
             raise WorseError(
                 f"{model.name} is worse than the champion {champion.model}: {'; '.join(failures)}.",
                 f'To promote it anyway: titler promote {model.name} --force --because "..."',
             )
+    store_gate(lake, model.name, gate)
     version = tracking.promote(model.name, because=force_because)
-    return {"model": model.name, "version": version, "moved": True, "run": manifest.figures["mlflow_run"]}
+    _tag(tracking, version, run_id, gate, earlier)
+    return {"model": model.name, "version": version, "moved": True, "run": run_id, **gate.facts}
+
+
+def _check_comparison(model: str, figures: dict[str, Any], champion: str, evaluate_again: str) -> None:
+    """Raises UsageError if the model was not compared with the current champion in titles and retrieval."""
+    if figures["champion"] != champion:
+        raise UsageError(
+            f"{model} was compared with {figures['champion'] or 'no champion'}, "
+            f"but the champion is now {champion}.",
+            evaluate_again,
+        )
+    if "retrieval" not in figures:
+        raise UsageError(
+            f"{model} was evaluated by an older version of Titler, which did not measure retrieval.",
+            evaluate_again,
+        )
+
+
+def _tag(tracking: Tracking, version: str, run_id: str, gate: TitleGate, earlier: TitleGate | None) -> None:
+    """Tells MLflow's readers whether the titles are withheld or were accepted. Does nothing if there is
+    nothing to tell and nothing to correct."""
+    if gate.facts or (earlier and earlier.facts):
+        because = gate.accepted["because"] if gate.facts and gate.accepted else ""
+        tracking.tag_titles(version, run_id, gate.withheld, because)
 
 
 def _failed_margins(figures: dict[str, Any], allowed: Model) -> list[str]:

@@ -16,12 +16,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pipeline import memory
 from pipeline.contracts import PREDICTOR, VECTORS, VOCABULARY
 from pipeline.dataset.repository_runs import RUN_LENGTH
 from pipeline.dataset.split import Part
 from pipeline.dataset.training_batches import Ids, Targets, TrainingBatches
 from pipeline.evaluation.calibration import abstention_threshold
+from pipeline.evaluation.probability import Calibration, calibrate, has_latin_letters
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned, Plan
@@ -29,7 +32,7 @@ from pipeline.networks.shape import Shape
 from pipeline.predictor.predictor import Predictor
 from pipeline.progress import say, track
 from pipeline.provenance import revision
-from pipeline.settings import NOT_TRAINING_SETTINGS, Model, Settings
+from pipeline.settings import ADDED_SETTINGS, NOT_TRAINING_SETTINGS, Model, Settings
 from pipeline.text.markup import PROBLEM_FIRST
 from pipeline.text.stored_vocabularies import load_vocabularies
 from pipeline.text.subwords import SubwordVocabulary
@@ -40,7 +43,12 @@ from pipeline.tracking import Run, open_tracking
 if TYPE_CHECKING:
     from pipeline.networks.in_keras.network import Network
     from pipeline.networks.in_keras.training import Figures, History
+    from pipeline.predictor.held_out import HeldOutIssue
     from pipeline.stages.teach import Lesson, TeacherRequest
+
+CALIBRATION_ISSUES = 10_000
+"""Maximum number of held-out issues that the confidence is calibrated on. More would hardly change the
+curve, and decoding them takes as long as in `evaluate`."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,13 @@ class TrainingInputs:
         """The settings `model.*` at the time when the model was created. Settings that were added to Titler
         since have their defaults."""
         return Model(**self.plan.facts["model"]).model_dump()
+
+    @property
+    def key_settings(self) -> dict[str, Any]:
+        """The settings that identify the predictor: those of the network, without the settings that did not
+        exist yet in the version that created the model."""
+        missing = ADDED_SETTINGS - set(self.plan.facts["model"])
+        return {name: value for name, value in self.network_settings.items() if name not in missing}
 
     @cached_property
     def vocabularies(self) -> Vocabularies:
@@ -138,7 +153,7 @@ def run(
     lesson = teacher.lesson(open_tracking(settings, lake), model) if teacher else None
     digests = [inputs.vocabulary.digest, *(manifest.digest for manifest in inputs.vectors)]
     partition = {"model": model.name}
-    parameters = {**inputs.network_settings, **(lesson.parameters if lesson else {})}
+    parameters = {**inputs.key_settings, **(lesson.parameters if lesson else {})}
     checkpoint = model.scratch_folder(lesson.checkpoint if lesson else "checkpoint")
     manifest = lake.find(PREDICTOR, partition, digests, parameters)
     if manifest is None:
@@ -191,7 +206,7 @@ def _train(
             run.log_dataset(data_name, data_digest, **inputs.part_sizes)
             network = build(network_settings["variant"], inputs.shape, seed=network_settings["seed"])
             history = _fit(inputs, network, run, checkpoint, on_epoch, lesson)
-            predictor = _predictor(inputs, network)
+            predictor, calibration = _predictor(inputs, network)
             predictor.save(folder / "predictor")
             _log_artifacts(inputs, settings, run, folder, history)
             version = tracking.register(run.id, folder / "predictor", inputs.model.name)
@@ -206,6 +221,7 @@ def _train(
         "epochs": len(history),
         "validation_loss": best_epoch(history).validation_loss,
         "abstain_below": predictor.abstain_below,
+        "calibration": calibration.figures() if calibration else None,
         **inputs.part_sizes,
         **(lesson.figures if lesson else {}),
     }
@@ -245,9 +261,14 @@ def _fit(
     )
 
 
-def _predictor(inputs: TrainingInputs, network: Network) -> Predictor:
-    """Returns the predictor. If `model.abstain_precision` is set, chooses the confidence below which it
-    abstains."""
+def _predictor(inputs: TrainingInputs, network: Network) -> tuple[Predictor, Calibration | None]:
+    """Returns the predictor and its calibration, which is None if it writes no title for any held-out issue.
+
+    If `model.abstain_precision` is set, chooses the confidence below which the predictor abstains.
+    """
+    # Imported here, because ROUGE takes a second to import and most commands import this module.
+    from pipeline.predictor.held_out import predict_held_out
+
     settings = inputs.network_settings
     predictor = Predictor(
         name=inputs.model.name,
@@ -257,23 +278,29 @@ def _predictor(inputs: TrainingInputs, network: Network) -> Predictor:
         abstain_below=settings["abstain_below"],
         batch_size=settings["inference_batch_size"],
         beam_width=settings["beam_width"],
+        abstain_probability=settings["abstain_probability"],
     )
-    if precision := settings["abstain_precision"]:
-        minimum = max(predictor.abstain_below, _confidence_threshold(predictor, inputs.model, precision))
-        predictor = dataclasses.replace(predictor, abstain_below=minimum)
-    return predictor
-
-
-def _confidence_threshold(predictor: Predictor, model: Pinned, precision: float) -> float:
-    """Returns the lowest confidence from which at least a share `precision` of the titles for the held-out
-    issues are similar to the authors' titles."""
-    # Imported here, because ROUGE takes a second to import and most commands import this module.
-    from pipeline.predictor.held_out import held_out_issues, predict_held_out
-
-    issues = list(held_out_issues(model.lake, model))
+    precision = settings["abstain_precision"]
+    issues = _calibration_issues(inputs, limited=not precision)
     predictions = predict_held_out(predictor, [issue.body for issue in issues])
-    references = [issue.title.lower() for issue in issues]
-    return abstention_threshold(*predictions.confidences_and_rouge(references), precision)
+    confidences, rouge = predictions.confidences_and_rouge([issue.title.lower() for issue in issues])
+    titled = [
+        issue for issue, title in zip(issues, predictions.decoded_titles, strict=True) if title
+    ]  # in the order of `confidences`
+    scored = np.array([has_latin_letters(issue.title) for issue in titled], dtype=bool)
+    repositories = [issue.repo for issue, is_scored in zip(titled, scored, strict=True) if is_scored]
+    calibration = calibrate(confidences[scored], rouge[scored], repositories)
+    minimum = max(predictor.abstain_below, abstention_threshold(confidences, rouge, precision))
+    curve = calibration.curve if calibration else None
+    return dataclasses.replace(predictor, abstain_below=minimum, calibration=curve), calibration
+
+
+def _calibration_issues(inputs: TrainingInputs, *, limited: bool) -> list[HeldOutIssue]:
+    """Returns the held-out issues; if `limited`, at most CALIBRATION_ISSUES of them, evenly over the days."""
+    from pipeline.predictor.held_out import held_out_issues
+
+    issues = list(held_out_issues(inputs.lake, inputs.model))
+    return issues[:: -(-len(issues) // CALIBRATION_ISSUES) or 1] if limited else issues
 
 
 def describe_training_data(inputs: TrainingInputs) -> tuple[dict[str, Any], str, str]:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from mlflow.entities import RunData
 
 MODEL_TAG = "titler.model"
+WITHHELD_TAG = "titler.titles_withheld"
+ACCEPTED_TAG = "titler.titles_accepted_because"
 NOTE_TAG = "mlflow.note.content"
 """MLflow shows this tag, as Markdown, under Description."""
 EXPERIMENT_TAGS = {
@@ -66,6 +68,7 @@ TEMPLATES = {
     "subwords": "the comments and empty answers of issue forms were removed, but their headings and "
     "questions were used for training like any other text",
 }
+RELIABILITY = "`reliability.png` and `reliability.json` (the same by probability); "
 LOW_DISTINCT_SHARE = 0.1
 """A card warns if the share of distinct titles is lower than this. Authors repeat few titles."""
 LOW_CONFIDENCE_AUC = 0.55
@@ -83,17 +86,20 @@ def card(run: RunData) -> str:
         return f"Not evaluated yet:  `titler evaluate {run.tags[MODEL_TAG]}`\n\n{training}".rstrip()
     paragraphs = [
         _summary(metrics),
+        _withheld(run.tags),
         training,
         f"Evaluated on {metrics['titles/issues']:,.0f} issues of repositories that were not used for "
         "training:",
         _score_table(metrics),
         _retrieval(metrics),
         _confidence(metrics, float(parameters.get("abstain_precision", 0))),
+        _probability(metrics),
         _variety(metrics),
         USES,
         _limits(variant_of(parameters["variant"]).units if "variant" in parameters else "words"),
         "Artifacts: `losses.png`; `confidence.png` and `confidence.json` (how good titles are, by "
-        "confidence); `sample_titles.json` (its titles next to the authors'); `days.json` and "
+        f"confidence); {RELIABILITY if 'titles_probability/brier' in metrics else ''}"
+        "`sample_titles.json` (its titles next to the authors'); `days.json` and "
         "`batches.json` (its training data, with digests); `settings.json`; `vocabulary`.",
     ]
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
@@ -140,6 +146,15 @@ def _summary(metrics: Mapping[str, float]) -> str:
             "(the score of counting shared words)."
         )
     return text
+
+
+def _withheld(tags: Mapping[str, str]) -> str:
+    """Returns a paragraph on titles that do not beat the floor; empty if they do or were not judged yet."""
+    if WITHHELD_TAG in tags:
+        return f"**Titles withheld**: {tags[WITHHELD_TAG]}. Releases of this model show no title."
+    if ACCEPTED_TAG in tags:
+        return f"**Titles accepted** although they do not beat the floor: {tags[ACCEPTED_TAG]}"
+    return ""
 
 
 def _above(value: float, floor: float) -> str:
@@ -194,6 +209,25 @@ def _confidence(metrics: Mapping[str, float], precision: float) -> str:
     elif threshold > 0:
         text += f" It abstains below a confidence of {threshold:.2f}"
         text += f", chosen on these same issues so that {precision:.0%} are close." if precision else "."
+    return text
+
+
+def _probability(metrics: Mapping[str, float]) -> str:
+    if "titles_probability/brier" not in metrics:
+        return ""
+    brier, alike = metrics["titles_probability/brier"], metrics["titles_probability/alike"]
+    text = (
+        "Probability that a title is close to the author's, on repositories that it was not fitted to: Brier "
+        f"score {brier:.3f} (if it always said {alike:.0%}: {alike * (1 - alike):.3f}), expected "
+        f"calibration error {metrics['titles_probability/calibration_error']:.3f}."
+    )
+    if (threshold := metrics["titles_probability/abstain_probability"]) > 0:
+        text += (
+            f" Below {threshold:.2f} it gives no title: it abstains on "
+            f"{metrics['titles_probability/abstained']:.0%} of the issues"
+        )
+        given = metrics.get("titles_probability/alike_given")
+        text += "." if given is None else f", and {given:.0%} of the other titles are close."
     return text
 
 

@@ -55,12 +55,12 @@ def losses(history: Sequence[ValidatedEpoch]) -> Figure:
     return figure
 
 
-def confidence(bins: Sequence[Row]) -> Figure:
-    """Draws how good titles are, by confidence.
+def confidence(bins: Sequence[Row], label: str = "confidence") -> Figure:
+    """Draws how good titles are, by confidence, or by what `label` names.
 
     The upper bars show the share of titles that are close to the authors', with its 95% interval in black.
     The lower bars show the number of titles in each bin. A confidence is calibrated if it equals the share;
-    the bars then end at the dotted line. Each of `bins` has the keys low, high, titles, confidence, alike.
+    the bars then end at the dotted line. Each of `bins` has the keys low, high, titles, alike.
     """
     from matplotlib.figure import Figure
 
@@ -92,7 +92,7 @@ def confidence(bins: Sequence[Row]) -> Figure:
     counts = [row["titles"] for row in bins]
     bars = lower.bar(lefts, counts, widths, align="edge", edgecolor="white", color="grey")
     lower.bar_label(bars, [f"{count:,}" for count in counts], fontsize="small")
-    lower.set(xlabel="confidence", ylabel="titles")
+    lower.set(xlabel=label, ylabel="titles")
     lower.margins(y=0.3)
     return figure
 

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import LakeError, UsageError
-from pipeline.tracking.card import EXPERIMENT_TAGS, MODEL_NOTE, MODEL_TAG, NOTE_TAG, card
+from pipeline.tracking.card import (
+    ACCEPTED_TAG,
+    EXPERIMENT_TAGS,
+    MODEL_NOTE,
+    MODEL_TAG,
+    NOTE_TAG,
+    WITHHELD_TAG,
+    card,
+)
 from pipeline.tracking.figures import Row
 from pipeline.tracking.mlflow_errors import check_listening, explain
 from pipeline.tracking.run import Run
@@ -211,6 +219,20 @@ class Tracking:
             self._client.set_registered_model_alias(self.model_name, PREVIOUS, champion.version)
         self._client.set_registered_model_alias(self.model_name, CHAMPION, version.version)
         return version.version
+
+    def tag_titles(self, version: str, run_id: str, withheld: str, accepted_because: str) -> None:
+        """Says in the tags and in the card of a version and its run why its titles are withheld, or why they
+        were accepted. An empty text removes the tag."""
+        for tag, text in ((WITHHELD_TAG, withheld), (ACCEPTED_TAG, accepted_because)):
+            if text:
+                self._client.set_tag(run_id, tag, text)
+                self._client.set_model_version_tag(self.model_name, version, tag, text)
+                continue
+            if tag in self._client.get_run(run_id).data.tags:
+                self._client.delete_tag(run_id, tag)
+            if tag in self._client.get_model_version(self.model_name, version).tags:
+                self._client.delete_model_version_tag(self.model_name, version, tag)
+        self.write_card(run_id)
 
     def run(self, run_id: str) -> Run:
         """Returns an existing run, finished or not, so that more can be logged in it."""

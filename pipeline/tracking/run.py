@@ -76,6 +76,10 @@ class Run:
         """Logs the artifact confidence.png, a figure of how good titles are; see `figures.confidence`."""
         self._client.log_figure(self.id, figures.confidence(bins), "confidence.png")
 
+    def log_reliability_figure(self, curve: Sequence[Row]) -> None:
+        """Logs the artifact reliability.png: how often titles of a probability are alike their authors'."""
+        self._client.log_figure(self.id, figures.confidence(curve, "probability"), "reliability.png")
+
     def log_json(self, file: str, value: Row) -> None:
         """Logs a JSON object as the artifact `file`."""
         self._client.log_dict(self.id, dict(value), file)

@@ -6,21 +6,25 @@
 --   abstains   the model abstains in @after only
 --   titled     the model abstains in @before only
 --   retitled   another title
--- A different confidence or model version is not a change.
+-- A different confidence or model version is not a change. A release that withholds its titles abstains for
+-- every issue.
 WITH earlier AS (
   SELECT
     t.issue_id,
     t.issue_url,
     t.title,
-    t.predicted_title,
+    CASE WHEN r.titles_withheld IS NULL THEN t.predicted_title ELSE '' END AS predicted_title,
     t.confidence,
-    t.abstained,
+    t.abstained OR r.titles_withheld IS NOT NULL AS abstained,
     t.model_version
   FROM
     title_predictions_v1 AS t
   INNER JOIN
     release_members_v1 AS m
     ON m.table_name = 'title_predictions_v1' AND m.batch_id = t.batch_id
+  INNER JOIN
+    releases_v1 AS r
+    ON r.release_id = m.release_id
   WHERE
     m.release_id = @before
   QUALIFY
@@ -31,15 +35,18 @@ later AS (
     t.issue_id,
     t.issue_url,
     t.title,
-    t.predicted_title,
+    CASE WHEN r.titles_withheld IS NULL THEN t.predicted_title ELSE '' END AS predicted_title,
     t.confidence,
-    t.abstained,
+    t.abstained OR r.titles_withheld IS NOT NULL AS abstained,
     t.model_version
   FROM
     title_predictions_v1 AS t
   INNER JOIN
     release_members_v1 AS m
     ON m.table_name = 'title_predictions_v1' AND m.batch_id = t.batch_id
+  INNER JOIN
+    releases_v1 AS r
+    ON r.release_id = m.release_id
   WHERE
     m.release_id = @after
   QUALIFY

@@ -1,18 +1,18 @@
--- Grain: one row per issue_id of the current release with a poor title and a confident suggestion.
+-- Grain: one row per issue_id of the current release with a poor title.
 --
 -- Lists the issues whose authors should be offered a title first. It is also how the article finds issues of
 -- little use: a title that says nothing, or nothing about the body, costs maintainers time and cannot be
--- found again.
+-- found again. The suggestion is empty if the model gave none.
 --
 -- reason: the first that applies.
 --   templated  begins with the placeholder of a template ([BUG], bug:, Feature request, <title>,
 --              Describe the bug), which `own` no longer has; the rest, if any, is vague
 --   vague      one or two words, or only words that fit any issue; words are not counted in languages
 --              that write no blanks between them
---   far        `own` and the suggestion have no word of four letters or more in common; words are compared
---              by their first four letters, so that `crash` and `crashes` match
+--   far        `own` and a confident suggestion have no word of four letters or more in common; words are
+--              compared by their first four letters, so that `crash` and `crashes` match
 --
--- The confidence threshold is 0.5: on average (geometric mean), the model gave each token of the suggestion
+-- A suggestion is confident from a confidence of 0.5: on average (geometric mean), the model gave each token
 -- at least as much probability as all other tokens together.
 WITH shown AS (
   SELECT
@@ -20,9 +20,10 @@ WITH shown AS (
     t.issue_url,
     t.repo,
     t.title,
-    t.predicted_title,
+    CASE WHEN r.titles_withheld IS NULL THEN t.predicted_title ELSE '' END AS predicted_title,
     t.confidence,
-    t.abstained,
+    t.probability,
+    t.abstained OR r.titles_withheld IS NOT NULL AS abstained,
     t.source_day,
     t.model,
     t.model_version,
@@ -66,6 +67,7 @@ judged AS (
     title,
     predicted_title,
     confidence,
+    probability,
     source_day,
     model,
     model_version,
@@ -88,14 +90,13 @@ judged AS (
         r')[^\p{L}\p{N}]+)*$'
       )
     ) AS says_little,
-    beginnings != ''
+    NOT abstained
+    AND confidence >= 0.5
+    AND beginnings != ''
     AND REGEXP_CONTAINS(own, r'\b[a-z]{4}')
     AND NOT REGEXP_CONTAINS(own, CONCAT(r'\b(?:', beginnings, ')')) AS is_far
   FROM
     shown
-  WHERE
-    NOT abstained
-    AND confidence >= 0.5
 )
 SELECT
   issue_id,
@@ -104,6 +105,7 @@ SELECT
   title,
   predicted_title,
   confidence,
+  probability,
   CASE
     WHEN says_little AND NOT has_placeholder THEN 'vague'
     WHEN says_little THEN 'templated'

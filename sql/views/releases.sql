@@ -12,6 +12,10 @@ SELECT
   issues,
   index_items,
   recall_at_10,
-  accepted
+  accepted,
+  titles_withheld,
+  titles_accepted,
+  abstained,
+  calibration
 FROM
   releases_v1

@@ -173,9 +173,12 @@ def test_evaluate_reads_the_champion_as_well(lake: LineageLake) -> None:
     ]
 
 
-def test_a_training_that_sets_a_threshold_reads_the_authors_titles_as_well(lake: LineageLake) -> None:
+@pytest.mark.parametrize("setting", ["abstain_precision", "abstain_probability"])
+def test_a_training_that_calibrates_the_confidence_reads_the_authors_titles_as_well(
+    lake: LineageLake, setting: str
+) -> None:
     careful = Pinned(lake.lake, "models", "careful")
-    careful.open(lake.model.plan.days, {"model": {"abstain_precision": 0.5}})
+    careful.open(lake.model.plan.days, {"model": {setting: 0.5}})
     names = [
         dataset.name.rpartition("/")[2]
         for dataset in lineage.inputs("train", lake.lake, lake.settings, careful, lake.predictor)

@@ -57,3 +57,39 @@ def test_ready_says_whether_the_last_hour_has_arrived(
 ) -> None:
     query_reports.ready({"day": "2015-01-01", "ready": is_ready, "source": "hour 23 in hours"}, False)
     assert capsys.readouterr().out == f"ready: 2015-01-01: hour 23 in hours {state}\n"
+
+
+def test_the_status_says_that_titles_are_withheld(capsys: pytest.CaptureFixture[str]) -> None:
+    reason = "ROUGE-L 2.98, first words 15.6"
+    release = {
+        "id": "r",
+        "published_at": "2015-01-04T03:12:00+00:00",
+        "issues": 3,
+        "index_items": 3,
+        "recall_at_10": 1.0,
+        "age_hours": 2.5,
+        "titles_withheld": reason,
+    }
+    model = {"name": "m", "version": "3", "variant": "copy", "titles_withheld": reason}
+    query_reports.status({"days": [], "model": model, "release": release}, False)
+    assert capsys.readouterr().out.splitlines() == [
+        "days      none",
+        "model     m, version 3, variant copy",
+        "          titles withheld: ROUGE-L 2.98, first words 15.6",
+        "release   r, published 2015-01-04T03:12:00 UTC: 3 issues, 3 in the index, recall@10 1.000, "
+        "2.5 hours old",
+        "          titles withheld: ROUGE-L 2.98, first words 15.6",
+    ]
+
+
+def test_a_title_that_is_withheld_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    withheld = {"title": "", "confidence": 0.5, "abstained": True, "withheld": "ROUGE-L 2, first words 15"}
+    query_reports.title(withheld, as_json=False)
+    query_reports.title({**withheld, "withheld": None}, as_json=False)
+    query_reports.title({**withheld, "withheld": None, "probability": 0.125}, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "(no title: titles withheld: ROUGE-L 2, first words 15)",
+        "(no title: its confidence would be 0.50, so low that the model abstains)",
+        "(no title: the probability that it is like an author's would be 0.12, so low that the model "
+        "abstains)",
+    ]

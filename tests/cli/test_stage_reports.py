@@ -12,7 +12,7 @@ from pipeline.compute.derived_batches import Outcome
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import PinnedDay, Plan
-from pipeline.settings import Release, Settings
+from pipeline.settings import Release, Settings, Warehouse
 from pipeline.stages.collect import Collected
 from pipeline.stages.plan import PlanOutcome
 
@@ -121,6 +121,34 @@ def test_a_plan_that_opened_no_release(capsys: pytest.CaptureFixture[str]) -> No
 def test_the_champion(capsys: pytest.CaptureFixture[str], moved: bool, words: str) -> None:
     stage_reports.promoted({"model": "m", "version": "3", "moved": moved})
     assert printed(capsys) == [f"promote: model m (version 3) {words} champion"]
+
+
+def test_a_champion_whose_titles_are_withheld(capsys: pytest.CaptureFixture[str]) -> None:
+    champion = {"model": "m", "version": "3", "moved": True}
+    stage_reports.promoted({**champion, "titles_withheld": "ROUGE-L 2.98, first words 15.6"})
+    accepted = {"titles": "ROUGE-L 2.98, first words 15.6", "because": "a test"}
+    stage_reports.promoted({**champion, "titles_accepted": accepted})
+    assert printed(capsys) == [
+        "promote: model m (version 3) is now champion",
+        "    titles withheld: ROUGE-L 2.98, first words 15.6",
+        '    To show them from the next release on: titler promote m --accept --because "..."',
+        "promote: model m (version 3) is now champion",
+        "    titles shown, although ROUGE-L 2.98, first words 15.6: a test",
+    ]
+
+
+def test_a_release_whose_titles_are_withheld(capsys: pytest.CaptureFixture[str]) -> None:
+    record = {"release_id": "r", "issues": 200, "days": 2, "model": "m"}
+    settings = Settings(warehouse=Warehouse(path="/w.duckdb"))
+    stage_reports.published(settings, {**record, "titles_withheld": "ROUGE-L 2.98, first words 15.6"})
+    stage_reports.published(settings, record)
+    published = "publish: release r is current: 200 issues of 2 days, model m -> /w.duckdb"
+    assert printed(capsys) == [
+        published,
+        "    titles withheld: ROUGE-L 2.98, first words 15.6",
+        '    To show them from the next release on: titler promote m --accept --because "..."',
+        published,
+    ]
 
 
 def test_what_collect_removed(capsys: pytest.CaptureFixture[str]) -> None:

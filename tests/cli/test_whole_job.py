@@ -140,7 +140,8 @@ def test_a_near_duplicate_is_nearer_than_the_networks_own_distance_or_than_what_
 
 def test_a_title_comes_with_its_confidence(published):
     answer = queries.title(published, "the scheduler crashes after the upgrade and nothing helps")
-    assert list(answer) == ["title", "confidence", "abstained"]
+    assert list(answer) == ["title", "confidence", "abstained", "withheld", "probability"]
+    assert 0 <= answer["probability"] <= 1
     assert 0 <= answer["confidence"] <= 1
     assert answer["abstained"] == (answer["title"] == "")
 
@@ -203,6 +204,8 @@ def test_a_run_lists_the_days_batches_and_settings_of_its_model(published, setti
             "confidence.png",
             "days.json",
             "losses.png",
+            "reliability.json",
+            "reliability.png",
             "sample_titles.json",
             "settings.json",
             "vocabulary",
@@ -229,6 +232,11 @@ def test_a_run_has_the_models_scores_time_and_memory(published, settings):
         == found["titles_confidence/titles"]
         <= issues
     )
+    assert (
+        sum(row["titles"] for row in rows_of(artifacts / "reliability.json"))
+        == found["titles_probability/titles"]
+    )
+    assert 0 <= found["titles_probability/brier"] <= 1
     client = MlflowClient(open_tracking(settings, published).uri)
     epochs = [
         client.get_metric_history(run.info.run_id, f"{group}/seconds") for group in ("contrast", "train")
@@ -270,3 +278,17 @@ def test_the_command_answers_in_json_and_refuses_in_one_line(published, settings
     assert "Traceback" not in nothing.stderr
     assert titler("nosuch").returncode == 2
     assert titler("extract", "--from", "2024-01-02", "--to", "2024-01-01").returncode == 2
+
+
+def test_the_record_of_a_release_says_how_often_its_model_abstained_and_how_reliable_it_is(
+    published, settings
+):
+    ((abstained, calibration),) = query(settings, "SELECT abstained, calibration FROM releases")
+    ((rows, without),) = query(settings, "SELECT COUNT(*), COUNT_IF(abstained) FROM title_predictions")
+    assert abstained == pytest.approx(
+        without / rows, abs=0.01
+    )  # it also counts issues that were opened twice
+    model = serving_status.status(published, settings)["model"]["name"]
+    figures = Pinned(published, "models", model).members["predictor"][0].figures["calibration"]
+    assert json.loads(calibration) == figures
+    assert figures["method"] in ("platt", "isotonic")

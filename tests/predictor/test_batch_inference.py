@@ -133,6 +133,21 @@ def test_existing_batches_are_reused_without_loading_the_predictor(inference: In
     assert inference.loaded == ["predictor/model=m/b"]
 
 
+def test_the_figures_of_a_batch_are_counted_over_its_files(inference: Inference) -> None:
+    files = {"2015-01-01": [[1, 2], [3]], "2015-01-02": [[4]], "2015-01-03": []}
+    days = [inference.day(day, parts) for day, parts in files.items()]
+    outcome = infer_days(
+        inference.lake,
+        inference.release,
+        EMBEDDINGS,
+        days,
+        inference.infer,
+        "embed",
+        lambda rows: {"odd": sum(number % 2 for number in rows.column("issue_id").to_pylist())},
+    )
+    assert [manifest.figures for manifest in outcome.manifests] == [{"odd": 2}, {"odd": 0}, {"odd": 0}]
+
+
 def test_a_day_without_files_gives_an_empty_batch(inference: Inference) -> None:
     outcome = inference.run({"2015-01-01": [], "2015-01-02": [[1]]})
     assert [manifest.rows for manifest in outcome.manifests] == [0, 1]

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import LakeError, TitlerError
+from pipeline.evaluation.probability import Curve
 from pipeline.predictor.predictor import Predictor
 from pipeline.text.vocabulary import Vocabularies
 from tests.networks.damage import set_weights_to_nan
@@ -23,6 +24,8 @@ from tests.predictor.small_predictors import (
     subword_predictor,
     word_predictor,
 )
+
+THREE_TENTHS_AT_HALF = Curve("isotonic", confidences=(0.0, 0.5, 1.0), probabilities=(0.0, 0.3, 1.0))
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +93,23 @@ def test_a_title_with_low_confidence_is_withheld_but_its_confidence_is_returned(
     assert prediction.confidence == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize(("threshold", "title"), [(0.29, "crash crash crash crash crash"), (0.31, "")])
+def test_a_title_is_given_from_the_smallest_probability_on(threshold: float, title: str) -> None:
+    predictor = dataclasses.replace(
+        predictor_of("crash", "theme"), calibration=THREE_TENTHS_AT_HALF, abstain_probability=threshold
+    )
+    prediction, unknown = predictor.predict(["crash", "???"])
+    assert (prediction.title, prediction.abstained) == (title, title == "")
+    assert prediction.probability == pytest.approx(0.3, abs=1e-6)
+    assert unknown.probability is None
+
+
+def test_a_model_without_calibration_has_no_probability_and_abstains_by_confidence_only() -> None:
+    predictor = dataclasses.replace(predictor_of("crash", "theme"), abstain_probability=0.9)
+    prediction = predictor.predict(["crash"])[0]
+    assert (prediction.probability, prediction.abstained) == (None, False)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     bodies=st.lists(
@@ -127,7 +147,13 @@ def test_embeddings_are_between_minus_one_and_one(predictor: Predictor) -> None:
 
 
 def test_a_saved_predictor_is_loaded_with_the_same_predictions(predictor: Predictor, tmp_path: Path) -> None:
-    dataclasses.replace(predictor, abstain_below=0.1, beam_width=1).save(tmp_path)
+    dataclasses.replace(
+        predictor,
+        abstain_below=0.1,
+        beam_width=1,
+        calibration=THREE_TENTHS_AT_HALF,
+        abstain_probability=0.25,
+    ).save(tmp_path)
     names = ["body_vocabulary.json", "network.keras", "predictor.json", "shape.json", "title_vocabulary.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     loaded = Predictor.load(tmp_path)
@@ -138,6 +164,8 @@ def test_a_saved_predictor_is_loaded_with_the_same_predictions(predictor: Predic
         16,
         1,
     )
+    assert (loaded.calibration, loaded.abstain_probability) == (THREE_TENTHS_AT_HALF, 0.25)
+    loaded = dataclasses.replace(loaded, abstain_probability=0.0)
     bodies = ["crash window", "error 3 theme"]
     for one, other in zip(loaded.predict(bodies), predictor.predict(bodies), strict=True):
         assert (one.title, one.confidence, one.embedding.tolist()) == (
@@ -158,9 +186,24 @@ def test_a_predictor_file_without_beam_width_has_beam_width_1(
     assert Predictor.load(tmp_path).beam_width == beam_width
 
 
+def test_a_predictor_from_before_the_calibration_is_loaded(predictor: Predictor, tmp_path: Path) -> None:
+    predictor.save(tmp_path)
+    values = json.loads((tmp_path / "predictor.json").read_text())
+    del values["calibration"], values["abstain_probability"]
+    (tmp_path / "predictor.json").write_text(json.dumps(values))
+    loaded = Predictor.load(tmp_path)
+    assert (loaded.calibration, loaded.abstain_probability) == (None, 0.0)
+
+
 @pytest.mark.parametrize(
     "content",
-    [None, "{}", "nonsense", '{"name": "m", "engine": "spacy", "abstain_below": 0, "batch_size": 1}'],
+    [
+        None,
+        "{}",
+        "nonsense",
+        '{"name": "m", "engine": "spacy", "abstain_below": 0, "batch_size": 1}',
+        '{"name": "m", "engine": "titler", "abstain_below": 0, "batch_size": 1, "calibration": {}}',
+    ],
 )
 def test_a_missing_or_damaged_predictor_file_is_an_error_that_names_the_file(
     predictor: Predictor, tmp_path: Path, content: str | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,12 @@ FACTS = {"model": "m", "model_version": "3", "vocabulary": "v", "mlflow_run": "r
 
 
 def open_release(
-    folder: Path, days: dict[str, dict[str, Any]], name: str = "r", recall: float = 1.0
+    folder: Path,
+    days: dict[str, dict[str, Any]],
+    name: str = "r",
+    recall: float = 1.0,
+    facts: Mapping[str, Any] | None = None,
+    titles_figures: Mapping[str, Any] | None = None,
 ) -> Pinned:
     """A release with an index. `days` maps each day to the figures of its verdict. A day has two titles."""
     lake = Lake(str(folder))
@@ -33,14 +39,14 @@ def open_release(
         health.append(draft.commit({"hours_found": 24, "events": 35, **figures}))
         draft = lake.draft(TITLE_PREDICTIONS.name, {"model": "m", "day": day})
         draft.write_file("part-00000.parquet", b"", rows=2)
-        titles.append(draft.commit())
+        titles.append(draft.commit(titles_figures))
         folders = (issues.folder, "", health[-1].folder)
         pinned.append(PinnedDay(day, *folders, issues.digest, "", health[-1].digest))
     index = lake.draft(INDEX, {"release": name}).commit(
         {"items": 2 * len(days), "recall_at_10": recall, "recall_queries": 200}
     )
     release = Pinned(lake, "releases", name)
-    release.open(pinned, FACTS)
+    release.open(pinned, {**FACTS, **(facts or {})})
     release.members.put(SOURCE_HEALTH.name, health)
     release.members.put(TITLE_PREDICTIONS.name, titles)
     release.members.put(INDEX, [index])
@@ -108,6 +114,36 @@ def test_the_record_of_a_release_that_passes_has_its_figures(tmp_path: Path) -> 
         "recall_at_10": 1.0,
         "accepted": "[]",
     }
+
+
+def test_the_record_says_that_titles_are_withheld_or_were_accepted(tmp_path: Path) -> None:
+    days = {"2015-01-03": {"verdict": "complete"}}
+    reason = "ROUGE-L 2.98, first words 15.6"
+    acceptance = {"titles": reason, "because": "a test", "by": "someone", "at": "2015-01-04"}
+    withheld, accepted = (
+        audit(Settings(), open_release(tmp_path / name, days, facts={name: value}), {}, [])
+        for name, value in (("titles_withheld", reason), ("titles_accepted", acceptance))
+    )
+    assert withheld["titles_withheld"] == reason
+    assert ("titles_accepted" in withheld, "titles_withheld" in accepted) == (False, False)
+    assert json.loads(accepted["titles_accepted"]) == [acceptance]
+
+
+def test_a_rise_of_the_share_without_a_title_stops_the_release_until_it_is_accepted(tmp_path: Path) -> None:
+    published = [{"release_id": "q", "accepted": "[]", "abstained": 0.25}]
+    release = open_release(tmp_path, {"2015-01-03": {"verdict": "complete"}}, titles_figures={"abstained": 1})
+    with pytest.raises(StoppedError, match=r"no title for 50\.0% of the issues, 25\.0% in release q"):
+        audit(Settings(), release, {}, published)
+    record = audit(Settings(), release, {"abstained": "a careful model"}, published)
+    assert (record["abstained"], record["accepted"]) == (0.5, "[]")
+    assert [entry["because"] for entry in json.loads(record["titles_accepted"])] == ["a careful model"]
+
+
+def test_the_record_has_the_calibration_of_its_model(tmp_path: Path) -> None:
+    predictor = Lake(str(tmp_path)).draft("predictor", {"model": "m"}).commit({"calibration": {"brier": 0.2}})
+    facts = {"predictor": predictor.folder}
+    release = open_release(tmp_path, {"2015-01-03": {"verdict": "complete"}}, facts=facts)
+    assert json.loads(audit(Settings(), release, {}, [])["calibration"]) == {"brier": 0.2}
 
 
 def test_duplicate_openings_are_not_counted(tmp_path: Path) -> None:

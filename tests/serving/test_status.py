@@ -82,4 +82,5 @@ def test_the_current_release_has_its_figures_and_its_age(lake: Lake, settings: S
         "recall_at_10": 1.0,
         "published_at": published_at,
         "stale": True,
+        "titles_withheld": None,  # of a record from before titles could be withheld
     }

@@ -93,7 +93,8 @@ RELEASED = {
     "published_at": datetime(2015, 1, 4, tzinfo=UTC), "published_by": "someone", "model": "titler",
     "model_version": "1",
     "vocabulary": "v1", "mlflow_run": "run", "days": 1, "issues": 1, "index_items": 1, "recall_at_10": 1.0,
-    "accepted": "{}",
+    "accepted": "{}", "titles_withheld": None, "titles_accepted": None,
+    "abstained": None, "calibration": None,
 }  # fmt: skip
 
 SHOWN: dict[str, list[Row]] = {
@@ -167,20 +168,20 @@ SHOWN: dict[str, list[Row]] = {
     "poor_titles": [
         {
             "issue_id": 1, "issue_url": f"{URL}1", "repo": "a/b", "title": "it fails",
-            "predicted_title": "it fails", "confidence": 0.5,
+            "predicted_title": "it fails", "confidence": 0.5, "probability": None,
             "reason": "vague", "source_day": THIRD, "model": "titler", "model_version": "1",
             "batch_id": "t3", "release_id": "r2",
         },
         {
             "issue_id": 2, "issue_url": f"{URL}2", "repo": "a/b", "title": "of the third",
-            "predicted_title": "it fails", "confidence": 0.5,
+            "predicted_title": "it fails", "confidence": 0.5, "probability": None,
             "reason": "far", "source_day": THIRD, "model": "titler", "model_version": "1", "batch_id": "t3",
             "release_id": "r2",
         },
         {
             "issue_id": 3, "issue_url": f"{URL}3", "repo": "a/b", "title": "opened earlier",
             "predicted_title": "it fails",
-            "confidence": 0.5, "reason": "vague", "source_day": THIRD, "model": "titler",
+            "confidence": 0.5, "probability": None, "reason": "vague", "source_day": THIRD, "model": "titler",
             "model_version": "1", "batch_id": "t5",
             "release_id": "r2",
         },
@@ -247,6 +248,44 @@ def test_every_view_and_function_has_a_case_here() -> None:
     assert {query.name.removeprefix("functions/") for query in Query.folder("functions")} == {
         name for name, _, _ in FUNCTIONS
     }
+
+
+WITHHELD_WORLD: Tables = {
+    **WORLD,
+    contracts.RELEASES.name: [
+        release("r1", "published"),
+        release("r2", titles_withheld="ROUGE-L 2.98, first words 15.6"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("statement", "arguments"),
+    [("views/title_predictions", {}), ("functions/title_predictions_at", {"release": "r2"})],
+)
+def test_a_release_that_withholds_its_titles_shows_none(
+    engine: Engine, statement: str, arguments: dict[str, str]
+) -> None:
+    rows_found = engine.rows(Query.from_file(statement).sql, WITHHELD_WORLD, **arguments)
+    assert {(row["predicted_title"], row["abstained"]) for row in rows_found} == {("", True)}
+    assert sorted(row["issue_id"] for row in rows_found) == [1, 2, 3]
+
+
+def test_poor_titles_are_listed_while_suggestions_are_withheld(engine: Engine) -> None:
+    rows_found = engine.rows(Query.from_file("views/poor_titles").sql, WITHHELD_WORLD)
+    assert in_order(
+        [{name: row[name] for name in ("issue_id", "predicted_title", "reason")} for row in rows_found]
+    ) == [
+        {"issue_id": 1, "predicted_title": "", "reason": "vague"},
+        {"issue_id": 3, "predicted_title": "", "reason": "vague"},
+    ]
+
+
+def test_titles_that_are_withheld_from_now_on_are_a_change(engine: Engine) -> None:
+    sql = Query.from_file("functions/what_changed").sql
+    rows_found = engine.rows(sql, WITHHELD_WORLD, before="r1", after="r2")
+    shown = {row["issue_id"]: (row["change"], row["predicted_after"]) for row in rows_found}
+    assert shown == {1: ("abstains", ""), 2: ("added", ""), 3: ("added", ""), 9: ("removed", None)}
 
 
 POOR_WORLD: Tables = {

@@ -19,10 +19,13 @@ def test_a_plan_from_before_a_setting_existed_trains_with_its_default(tmp_path: 
     subword_lake.settings = subword_lake.settings.model_copy(update={"model": small})
     model = subword_lake.model()
     vectorize.run(subword_lake.lake, subword_lake.settings, model)
-    remove_settings(model, "contrast_epochs", "beam_width")
+    remove_settings(model, "contrast_epochs", "beam_width", "floor_margin", "abstain_probability")
+    model = Pinned(subword_lake.lake, "models", model.name)  # reads the plan again
     predictor = train.run(subword_lake.lake, subword_lake.settings, model)
     assert predictor.figures["variant"] == "copy"
     assert predictor.parameters["contrast_epochs"] == Model().contrast_epochs
+    added = {"floor_margin", "abstain_probability"}  # 0.1.0 lacked them; its models must be found again
+    assert added & predictor.parameters.keys() == set()
     assert load_predictor(subword_lake.lake, predictor.folder).beam_width == Model().beam_width
 
 

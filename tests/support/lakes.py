@@ -14,11 +14,11 @@ import duckdb
 from filelock import FileLock
 
 from pipeline import sample
-from pipeline.cli import whole_job
 from pipeline.cli.options import Context
 from pipeline.lake.batches import Lake
 from pipeline.releases.current import current_release_id
 from pipeline.settings import Compute, Index, LakeSettings, Model, Settings, Source, Text
+from tests.support.accepted_titles import run_job
 from tests.support.republish import republish
 
 DAYS = [date(2024, 1, 1), date(2024, 1, 2)]
@@ -31,7 +31,7 @@ def build_once(folder: Path) -> Settings:
     with FileLock(f"{folder}.lock"):
         if not (folder / "complete").exists():
             sample.write(folder / "hours", days=len(DAYS) + 2, seed=1, issues_per_day=150)
-            whole_job.run(Context.of(settings), DAYS, retrain=False, variant=None, epochs=None)
+            run_job(Context.of(settings), DAYS)
             (folder / "complete").touch()
     return settings
 
@@ -51,6 +51,7 @@ def small_settings(
         batch_size=64,
         learning_rate=0.01,
         sample_titles=5,
+        abstain_probability=0,
     )
     small: dict[str, Any] = {
         "source": Source(hours=str(hours)),

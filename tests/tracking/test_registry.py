@@ -283,6 +283,29 @@ def test_a_card_warns_about_the_confidence_and_names_the_threshold(
     assert expected in registry.client.get_run(run.id).data.tags["mlflow.note.content"]
 
 
+PROBABILITY = {
+    "titles_probability/brier": 0.2,
+    "titles_probability/alike": 0.4,
+    "titles_probability/calibration_error": 0.015,
+    "titles_probability/abstain_probability": 0.25,
+    "titles_probability/abstained": 0.3,
+    "titles_probability/alike_given": 0.43,
+}
+
+
+def test_a_card_says_how_reliable_the_probability_is(registry: Registry) -> None:
+    with registry.tracking.training_run("calibrated", PARAMETERS, {}) as run:
+        run.log_metrics({**METRICS, **PROBABILITY})
+    registry.tracking.write_card(run.id)
+    card = registry.client.get_run(run.id).data.tags["mlflow.note.content"]
+    assert (
+        "Probability that a title is close to the author's, on repositories that it was not fitted to: Brier "
+        "score 0.200 (if it always said 40%: 0.240), expected calibration error 0.015. Below 0.25 it gives "
+        "no title: it abstains on 30% of the issues, and 43% of the other titles are close."
+    ) in card
+    assert "`reliability.json` (the same by probability)" in card
+
+
 def test_a_model_of_an_earlier_evaluation_has_a_shorter_card(registry: Registry) -> None:
     with registry.tracking.training_run("earlier", PARAMETERS, {}) as run:
         run.log_metrics({f"titles/{name}": value for name, value in SCORES.items()})
@@ -416,6 +439,32 @@ def test_promoting_moves_both_aliases_forward_and_back(registry: Registry) -> No
     assert moves == [("1", ["m1"]), ("2", ["m2", "m1"]), ("2", ["m2", "m1"]), ("1", ["m1", "m2"])]
     assert tracking.champion() == Version("m1", "1", registry.runs["m1"], "gru")
     assert registry.client.get_model_version("titler", "2").tags["titler.promoted_because"] == "holiday"
+
+
+def test_a_version_says_that_its_titles_are_withheld_until_they_are_accepted(registry: Registry) -> None:
+    tracking, client, run_id = registry.tracking, registry.client, registry.runs["m2"]
+    tracking.run(run_id).log_metrics(METRICS)
+    seen = []
+    for withheld, accepted in (("ROUGE-L 2, first words 15", ""), ("", "a test"), ("", "")):
+        tracking.tag_titles("2", run_id, withheld, accepted)
+        version = client.get_model_version("titler", "2")
+        assert client.get_run(run_id).data.tags["mlflow.note.content"] == version.description
+        lines = [line for line in str(version.description).splitlines() if line.startswith("**Titles")]
+        tags = {name: text for name, text in version.tags.items() if "titles" in name}
+        run_tags = client.get_run(run_id).data.tags
+        assert {name: text for name, text in run_tags.items() if "titles" in name} == tags
+        seen.append((tags, lines))
+    assert seen == [
+        (
+            {"titler.titles_withheld": "ROUGE-L 2, first words 15"},
+            ["**Titles withheld**: ROUGE-L 2, first words 15. Releases of this model show no title."],
+        ),
+        (
+            {"titler.titles_accepted_because": "a test"},
+            ["**Titles accepted** although they do not beat the floor: a test"],
+        ),
+        ({}, []),
+    ]
 
 
 def test_promoting_a_model_without_a_version_is_an_error(registry: Registry) -> None:

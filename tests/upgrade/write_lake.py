@@ -53,7 +53,7 @@ trees = 10
 WORDS = 'variant = "gru"\n'
 BODY = "the scheduler crashes after the upgrade and nothing helps"
 COMMANDS = (
-    ("settings.toml", "run --from 2024-01-01 --to 2024-01-02"),
+    ("settings.toml", "run --from 2024-01-01 --to 2024-01-02 --accept --because tiny"),
     ("settings.toml", "run --day 2024-01-03"),
     ("settings.toml", "train --from-file {root}/issues.jsonl"),
     ("words.toml", "vocab words"),

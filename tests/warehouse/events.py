@@ -89,7 +89,7 @@ def prediction(issue_id: int, **values: Any) -> dict[str, Any]:
         "predicted_title": "it fails", "confidence": 0.5, "abstained": False,
         "created_at": datetime(2015, 1, 3, 5, issue_id % 60, tzinfo=UTC), "source_day": DAY,
         "model": "titler", "model_version": "1", "vocabulary": "v1", "mlflow_run": "run",
-        "issues_batch": "i1",
+        "issues_batch": "i1", "probability": None,
     }  # fmt: skip
     return {**row, **values}
 
@@ -128,7 +128,8 @@ def release(release_id: str, status: str = "current", **values: Any) -> dict[str
         "published_by": "someone",
         "model": "titler", "model_version": "1", "vocabulary": "v1", "mlflow_run": "run", "days": 1,
         "issues": 1, "index_items": 1,
-        "recall_at_10": 1.0, "accepted": "{}",
+        "recall_at_10": 1.0, "accepted": "{}", "titles_withheld": None, "titles_accepted": None,
+        "abstained": None, "calibration": None,
     }  # fmt: skip
     return {**row, **values}
 

@@ -176,24 +176,28 @@ def test_a_title_is_poor_for_a_reason(warehouse: Warehouse, tmp_path: Path) -> N
         "title": "Feature request: JSON output for all commands",
         "predicted_title": "feature request dark theme",
     }
-    unsure = [
+    rows += [
+        prediction(100, **placeholder),
         prediction(101, title="Error", confidence=0.49),
         prediction(102, title="Error", predicted_title="", confidence=0.9, abstained=True),
+        prediction(103, title="Nothing happens after the upgrade", predicted_title="crash", confidence=0.49),
+        prediction(104, title="Nothing happens after the upgrade", predicted_title="", abstained=True),
     ]
-    rows += [prediction(100, **placeholder), *unsure]
     publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", rows))
     found = query_rows(warehouse, "SELECT issue_id, reason FROM poor_titles ORDER BY issue_id")
     assert [(row["issue_id"], row["reason"]) for row in found] == [
         *((number, reason) for number, (_, reason) in enumerate(POOR, start=1) if reason),
         (100, "far"),  # a placeholder is not a word shared with the suggestion
-    ]  # 101 and 102 have no suggestion that is sure
+        (101, "vague"),
+        (102, "vague"),
+    ]  # 103 and 104 have no suggestion that is sure, which the reason `far` needs
 
 
 def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Warehouse, tmp_path: Path) -> None:
     sure = prediction(1, title="Error", predicted_title="settings page crashes", confidence=0.75)
-    unsure = {**sure, "confidence": 0.25}
+    good = {**sure, "title": "settings page crashes on Android"}
     lake = Lake(tmp_path).add(
-        TITLE_PREDICTIONS, "t2", [sure, prediction(2, title="Error", confidence=0.25)], day=NEXT_DAY
+        TITLE_PREDICTIONS, "t2", [sure, prediction(2, title="it fails on every new phone")], day=NEXT_DAY
     )
     publish(warehouse, lake)
     assert query_rows(warehouse, "SELECT * FROM poor_titles") == [
@@ -204,6 +208,7 @@ def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Wareh
             "title": "Error",
             "predicted_title": "settings page crashes",
             "confidence": 0.75,
+            "probability": None,
             "reason": "vague",
             "source_day": DAY,
             "model": "titler",
@@ -213,7 +218,7 @@ def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Wareh
         }
     ]
     publish(
-        warehouse, lake.add(TITLE_PREDICTIONS, "t1", [unsure])
+        warehouse, lake.add(TITLE_PREDICTIONS, "t1", [good])
     )  # the opening was also recorded on the day before, and the earlier row counts
     assert query_rows(warehouse, "SELECT * FROM poor_titles") == []
 

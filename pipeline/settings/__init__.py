@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,18 +17,34 @@ from pydantic_settings import (
 )
 
 from pipeline.errors import UsageError
+from pipeline.settings.model import ADDED_SETTINGS, NOT_TRAINING_SETTINGS, Model
+from pipeline.settings.section import Section
 
+__all__ = [
+    "ADDED_SETTINGS",
+    "NOT_TRAINING_SETTINGS",
+    "PREFIX",
+    "Alerts",
+    "Compute",
+    "Index",
+    "LakeSettings",
+    "Lineage",
+    "Model",
+    "Release",
+    "Settings",
+    "Source",
+    "Text",
+    "Tracking",
+    "Warehouse",
+    "load",
+]
 PREFIX = "TITLER_"
 DOCUMENTED = "docs/settings.md lists all settings and their defaults."
 TEST_VARIABLES = {"TITLER_TEST_DATA", "TITLER_TEST_BIGQUERY_PROJECT"}  # only the tests read these
 SECRET = "alerts.webhook_url"  # anybody who knows this address can post to the channel
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Source(_Section):
+class Source(Section):
     """Where GH Archive's hour files are read from. An hour file has all events of one hour on GitHub."""
 
     hours: str = Field(
@@ -37,7 +53,7 @@ class Source(_Section):
     )
 
 
-class LakeSettings(_Section):
+class LakeSettings(Section):
     """Where the lake is stored: the tables, models and search indexes that Titler writes."""
 
     root: str = Field(
@@ -45,7 +61,7 @@ class LakeSettings(_Section):
     )
 
 
-class Warehouse(_Section):
+class Warehouse(Section):
     """The SQL database for analysts. With BigQuery it is also where issues are extracted from."""
 
     kind: Literal["duckdb", "bigquery"] = Field(
@@ -84,7 +100,7 @@ class Warehouse(_Section):
     storage_endpoint: str = Field(default="", description="BigQuery: HOST:PORT of the emulator's Storage API")
 
 
-class Tracking(_Section):
+class Tracking(Section):
     """MLflow, which records training runs and registers models."""
 
     uri: str = Field(
@@ -95,7 +111,7 @@ class Tracking(_Section):
     model_name: str = Field(default="titler", description="name of the registered model in MLflow")
 
 
-class Compute(_Section):
+class Compute(Section):
     """Dask, which runs tasks in parallel."""
 
     scheduler_address: str = Field(
@@ -104,7 +120,7 @@ class Compute(_Section):
     workers: int = Field(default=0, ge=0, description="processes of the local cluster; 0: one per core")
 
 
-class Text(_Section):
+class Text(Section):
     """How text is converted to ids: to subwords for the network `copy`, to words for the `gru` networks.
 
     Settings that begin with "training:" limit which issues are used for training. The default sizes for words
@@ -142,66 +158,7 @@ class Text(_Section):
     max_body_characters: int = Field(default=2000, ge=1, description="training: maximum characters in a body")
 
 
-class Model(_Section):
-    """Which network is trained, and how. The default sizes are those of the article behind Titler."""
-
-    variant: str = Field(
-        default="copy", description="network: copy, gru (the article's) or gru_cudnn (gru for cuDNN on a GPU)"
-    )
-    embedding_size: int = Field(
-        default=300, ge=1, description="size of a word's vector; copy: a subword's, same as hidden_size"
-    )
-    hidden_size: int = Field(
-        default=300, ge=1, description="size of an issue's embedding and of the network's hidden layers"
-    )
-    learning_rate: float = Field(
-        default=0.001,
-        gt=0,
-        description="Nadam's initial rate; copy lowers it in the second half of the epochs",
-    )
-    batch_size: int = Field(default=64, ge=1, description="issues per training batch; 1200 suits a large GPU")
-    epochs: int = Field(default=7, ge=1, description="maximum number of training epochs")
-    patience: int = Field(
-        default=2, ge=1, description="training stops after this many epochs without a lower validation loss"
-    )
-    contrast_epochs: int = Field(
-        default=6, ge=1, description="copy: epochs that train the embedding, before those that train titles"
-    )
-    inference_batch_size: int = Field(
-        default=512, ge=1, description="number of issues that are decoded together"
-    )
-    beam_width: int = Field(
-        default=0,
-        ge=0,
-        description="candidate titles kept per step of beam search; 0: the network's default (gru 1, copy 4)",
-    )
-    promotion_margin: float = Field(
-        default=0.5, ge=0, description="largest allowed drop in ROUGE-L (0 to 100) below the champion's"
-    )
-    promotion_retrieval_margin: float = Field(
-        default=0.02, ge=0, le=1, description="largest allowed drop in R@10 (0 to 1) below the champion's"
-    )
-    abstain_below: float = Field(
-        default=0.0, ge=0, le=1, description="confidence below which the model predicts no title"
-    )
-    abstain_precision: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description="if above 0: training raises abstain_below until this share of the titles that are still "
-        "predicted has a ROUGE-L over 0.3",
-    )
-    seed: int = Field(default=42, ge=0, description="random seed of the initial weights and of shuffling")
-    sample_titles: int = Field(default=50, ge=0, description="predicted validation titles logged to MLflow")
-
-
-NOT_TRAINING_SETTINGS = frozenset(
-    {"promotion_margin", "promotion_retrieval_margin", "sample_titles", "inference_batch_size", "beam_width"}
-)
-"""Settings under `model.*` that training does not read, so its MLflow run does not log them as parameters."""
-
-
-class Index(_Section):
+class Index(Section):
     """The Annoy index, which finds similar issues."""
 
     trees: int = Field(default=50, ge=1, description="Annoy's trees; more: better recall, larger file")
@@ -222,15 +179,22 @@ class Index(_Section):
     seed: int = Field(default=42, ge=0, description="random seed of Annoy's planes")
 
 
-class Release(_Section):
-    """How many releases are kept."""
+class Release(Section):
+    """When a release is stopped, and how many releases are kept."""
 
     keep: int = Field(
         default=3, ge=1, description="published releases that `titler collect` keeps, current one included"
     )
+    max_abstained_rise: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="a release stops if its share of issues without a title is higher than the previous "
+        "release's by more than this",
+    )
 
 
-class Alerts(_Section):
+class Alerts(Section):
     """Where alerts are sent. An alert reports a failure or a problem that needs a person."""
 
     kind: Literal["log", "webhook", "email"] = Field(
@@ -270,7 +234,7 @@ class Alerts(_Section):
         return self
 
 
-class Lineage(_Section):
+class Lineage(Section):
     """Where a command records which data it read and wrote (its lineage)."""
 
     file: str = Field(

@@ -1,0 +1,202 @@
+"""Calibrates the confidence: turns it into the probability that a title is alike its author's.
+
+A title is alike if its ROUGE-L against the author's title is over `calibration.ROUGE_THRESHOLD`. Two curves
+are fitted to held-out titles: Platt's (Platt 1999), a logistic curve of two numbers, and isotonic regression
+(Zadrozny and Elkan 2002), which assumes only that more confidence is never a worse title. The curve with the
+lower Brier score on titles that it was not fitted to is kept. It is plain numbers, stored as JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import TitlerError
+from pipeline.evaluation.calibration import ROUGE_THRESHOLD, ConfidenceBin, confidence_bins
+
+Numbers = npt.NDArray[np.float64]
+Method = Literal["platt", "isotonic"]
+FOLDS = 5
+SMALLEST_CONFIDENCE = 1e-6
+"""Confidences are kept this far from 0 and 1, where the log odds are infinite."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A function from confidence to probability.
+
+    platt: the probability is the logistic function of `slope` * log odds of the confidence + `intercept`.
+    isotonic: `probabilities` at `confidences`, which are ascending; straight lines between them.
+    """
+
+    method: Method
+    slope: float = 0.0
+    intercept: float = 0.0
+    confidences: tuple[float, ...] = ()
+    probabilities: tuple[float, ...] = ()
+
+    def __call__(self, confidences: Numbers) -> Numbers:
+        """Returns the probabilities (n,), 0 to 1, of titles with these confidences (n,)."""
+        if self.method == "isotonic":
+            return np.interp(confidences, self.confidences, self.probabilities)
+        return 1 / (1 + np.exp(-(self.slope * _log_odds(confidences) + self.intercept)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the curve as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Curve:
+        """Returns the curve that `to_json` described. Raises TitlerError if the values are not a curve."""
+        curve = cls(
+            values["method"],
+            float(values["slope"]),
+            float(values["intercept"]),
+            tuple(map(float, values["confidences"])),
+            tuple(map(float, values["probabilities"])),
+        )
+        knots = len(curve.confidences)
+        if curve.method not in FITS or knots != len(curve.probabilities):
+            raise TitlerError(f"{dict(values)} is not a calibration.")
+        return curve
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A curve that was fitted to held-out titles, and how good it is on titles that it was not fitted to.
+
+    For these scores, the titles are divided into FOLDS parts by repository. Each part is scored with a curve
+    that was fitted to the others.
+    """
+
+    curve: Curve
+    brier: float
+    """mean squared difference between the probability and what was the case, 1 or 0 (Brier 1950)"""
+    brier_of_other: float
+    """the same of the method that was not chosen"""
+    calibration_error: float
+    """expected calibration error: mean difference between a bin's mean probability and its share of good
+    titles, weighted by the number of titles (Naeini 2015)"""
+    alike: float
+    """share of good titles. Always to predict this share has the Brier score alike * (1 - alike)"""
+    titles: int
+    bins: tuple[ConfidenceBin, ...]
+    """the reliability curve: ten bins of the probability, which is their `confidence`"""
+
+    def figures(self) -> dict[str, Any]:
+        """Returns the scores as JSON values, for manifests and releases."""
+        values = {name: value for name, value in asdict(self).items() if name not in ("curve", "bins")}
+        curve = [
+            {
+                "low": row.low,
+                "high": row.high,
+                "titles": row.titles,
+                "probability": row.confidence,
+                "alike": row.alike,
+            }
+            for row in self.bins
+        ]
+        return {"method": self.curve.method, **values, "curve": curve}
+
+
+def has_latin_letters(title: str) -> bool:
+    """Whether ROUGE can judge titles against this title of an author. It ignores all letters but a to z, so
+    every title would be poor, whatever its confidence."""
+    return re.search("[a-z]", title.lower()) is not None
+
+
+def calibrate(confidences: Numbers, rouge: Numbers, repositories: Sequence[str]) -> Calibration | None:
+    """Fits a curve to the confidences (n,) of titles with this ROUGE-L (n,), of issues of these repositories.
+
+    Returns None if there are no titles.
+    """
+    alike = rouge > ROUGE_THRESHOLD
+    if not len(alike):
+        return None
+    folds = _folds(repositories)
+    held_out = {method: _held_out(fit, confidences, alike, folds) for method, fit in FITS.items()}
+    briers = {method: float(np.mean((held_out[method] - alike) ** 2)) for method in FITS}
+    chosen = min(FITS, key=lambda method: briers[method])  # Platt's, if both are as good
+    bins = confidence_bins(held_out[chosen], rouge)
+    errors = (row.titles * abs(row.alike - row.confidence) for row in bins)
+    return Calibration(
+        curve=FITS[chosen](confidences, alike),
+        brier=briers[chosen],
+        brier_of_other=next(brier for method, brier in briers.items() if method != chosen),
+        calibration_error=sum(errors) / len(alike),
+        alike=float(alike.mean()),
+        titles=len(alike),
+        bins=tuple(bins),
+    )
+
+
+def _folds(repositories: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Returns the fold (n,) of each title. All titles of a repository are in one fold. The largest
+    repositories are dealt first, each to the smallest fold."""
+    names, numbers, sizes = np.unique(np.asarray(repositories), return_inverse=True, return_counts=True)
+    fold_of, fold_sizes = np.zeros(len(names), np.int64), np.zeros(FOLDS, np.int64)
+    for number in np.argsort(-sizes, kind="stable"):
+        fold_of[number] = np.argmin(fold_sizes)
+        fold_sizes[fold_of[number]] += sizes[number]
+    return fold_of[numbers]
+
+
+def _held_out(
+    fit: Callable[[Numbers, npt.NDArray[np.bool_]], Curve],
+    confidences: Numbers,
+    alike: npt.NDArray[np.bool_],
+    folds: npt.NDArray[np.int64],
+) -> Numbers:
+    """Returns the probability (n,) of each title by a curve that was fitted to the titles of other folds. If
+    there are none, because all are of one repository, the probability is one half."""
+    probabilities = np.full(len(alike), 0.5)
+    for fold in np.unique(folds):
+        inside = folds == fold
+        if not inside.all():
+            probabilities[inside] = fit(confidences[~inside], alike[~inside])(confidences[inside])
+    return probabilities
+
+
+def _constant(alike: npt.NDArray[np.bool_]) -> Curve:
+    """Returns the curve for titles that are all good, or all poor. Its probability is never quite 1 or 0, the
+    less so the fewer titles there are (the targets of Platt 1999)."""
+    share = (alike.sum() + 1) / (len(alike) + 2)
+    return Curve("platt", 0.0, float(np.log(share / (1 - share))))
+
+
+def _fit_platt(confidences: Numbers, alike: npt.NDArray[np.bool_]) -> Curve:
+    if alike.all() or not alike.any():
+        return _constant(alike)
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression().fit(_log_odds(confidences)[:, None], alike)
+    return Curve("platt", float(model.coef_[0, 0]), float(model.intercept_[0]))
+
+
+def _fit_isotonic(confidences: Numbers, alike: npt.NDArray[np.bool_]) -> Curve:
+    if alike.all() or not alike.any():
+        return _constant(alike)
+    from sklearn.isotonic import IsotonicRegression
+
+    model = IsotonicRegression(out_of_bounds="clip").fit(confidences, alike.astype(np.float64))
+    return Curve(
+        "isotonic",
+        confidences=tuple(model.X_thresholds_.tolist()),
+        probabilities=tuple(model.y_thresholds_.tolist()),
+    )
+
+
+FITS: dict[Method, Callable[[Numbers, npt.NDArray[np.bool_]], Curve]] = {
+    "platt": _fit_platt,
+    "isotonic": _fit_isotonic,
+}
+
+
+def _log_odds(confidences: Numbers) -> Numbers:
+    inner = np.clip(confidences, SMALLEST_CONFIDENCE, 1 - SMALLEST_CONFIDENCE)
+    return np.log(inner / (1 - inner))

@@ -1,0 +1,61 @@
+"""The share of a release's issues for which its model gave no title, and what happens if it has risen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.contracts import TITLE_PREDICTIONS
+from pipeline.errors import StoppedError
+from pipeline.lake.pinned import Pinned
+from pipeline.provenance import user_name
+
+ABSTAINED = "abstained"
+"""Key of the share in a release's record, of the number of such rows in a batch's figures, and what
+`titler publish --accept` takes to accept a rise."""
+
+
+def abstained_share(release: Pinned) -> float | None:
+    """Returns the share of a release's predictions without a title, 0 to 1. Returns None if a batch does not
+    say how many it has, because an earlier version of Titler wrote it."""
+    batches = release.members[TITLE_PREDICTIONS.name]
+    rows = sum(batch.rows for batch in batches)
+    if not rows or any(ABSTAINED not in batch.figures for batch in batches):
+        return None
+    return float(sum(batch.figures[ABSTAINED] for batch in batches) / rows)
+
+
+def check_abstention(
+    release_id: str,
+    share: float | None,
+    published: Sequence[Mapping[str, Any]],
+    max_rise: float,
+    because: str,
+) -> dict[str, str] | None:
+    """Compares a release's share with that of the release published before it.
+
+    `published` are the records of all published releases, in order. `because` is the reason for accepting a
+    rise; empty if nobody accepted one. Returns who accepted a rise of more than `max_rise`, when and why;
+    None if there was none, or if one of the shares is unknown. Raises StoppedError for a rise that nobody
+    accepted.
+    """
+    before = [
+        record for record in published if record["release_id"] != release_id and not record.get("rolled_back")
+    ]
+    earlier = before[-1].get(ABSTAINED) if before else None
+    if share is None or earlier is None or share - earlier <= max_rise:
+        return None
+    found = f"no title for {share:.1%} of the issues, {earlier:.1%} in release {before[-1]['release_id']}"
+    if because:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return {"titles": found, "because": because, "by": user_name(), "at": now}
+    raise StoppedError(
+        f"Release {release_id} is stopped: {found}, and a rise of at most {max_rise:g} is allowed "
+        "(release.max_abstained_rise).",
+        "See what the model was trained on and how it scores:  titler status\n"
+        'Go back to an earlier model:  titler promote MODEL --force --because "..."\n'
+        f"Accept it as it is:           titler publish --release {release_id} --accept {ABSTAINED} "
+        '--because "..."',
+        event=f"release/{release_id}/{ABSTAINED}",
+    )

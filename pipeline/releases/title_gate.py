@@ -1,0 +1,88 @@
+"""Decides whether a model's titles are shown: they must beat the floor, or a person must accept them.
+
+The floor is a title without a model: the first words of the body. A model that does not beat it by a margin
+can still be champion, because its embeddings and neighbours do not depend on its titles. Its titles are then
+withheld. `promote` stores the decision with the model, `plan` records it in each release of the model, and
+readers see the release's record. So accepting the titles costs no new predictions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned
+from pipeline.provenance import user_name
+
+PROMOTION = "promotion"
+"""Name under which the decision is stored beside a model's plan (`promotion.json`)."""
+WITHHELD, ACCEPTED = "titles_withheld", "titles_accepted"
+"""The keys of `TitleGate.facts`, which are also columns of releases_v1."""
+
+
+@dataclass(frozen=True)
+class TitleGate:
+    """The decision about a model's titles.
+
+    `shortfall` says how the titles fail to beat the floor: "ROUGE-L 2.98, first words 15.6". It is empty if
+    they beat it. `accepted` says who accepted them nevertheless, when and why; None if nobody did.
+    """
+
+    shortfall: str = ""
+    accepted: Mapping[str, str] | None = None
+
+    @property
+    def withheld(self) -> str:
+        """Why the titles are withheld; empty if they are shown."""
+        return "" if self.accepted else self.shortfall
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a release records about it. Empty if the titles beat the floor, so that the plans of earlier
+        versions, which had no such gate, stay comparable."""
+        if not self.shortfall:
+            return {}
+        if self.accepted:
+            return {ACCEPTED: {"titles": self.shortfall, **self.accepted}}
+        return {WITHHELD: self.shortfall}
+
+    def accept(self, because: str) -> TitleGate:
+        """Returns the gate with the titles accepted by the current user. A gate that needs no acceptance, or
+        was accepted for the same reason before, is returned as it is."""
+        if not self.shortfall or (self.accepted and self.accepted["because"] == because):
+            return self
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return TitleGate(self.shortfall, {"because": because, "by": user_name(), "at": now})
+
+
+def floor_shortfall(figures: Mapping[str, Any], margin: float) -> str:
+    """Returns how titles with these figures of an evaluation fail to beat the floor by `margin` points of
+    ROUGE-L. Returns an empty string if they beat it, or if the evaluation has no figure of the floor."""
+    if "lead_rougeL" not in figures:
+        return ""
+    rouge, floor = figures["rougeL"], figures["lead_rougeL"]
+    if rouge >= floor + margin and rouge > floor:
+        return ""
+    nearly = f", and at least {margin:g} more is expected" if rouge > floor else ""
+    return f"ROUGE-L {round(rouge, 2):g}, first words {round(floor, 2):g}{nearly}"
+
+
+def stored_gate(lake: Lake, model: str) -> TitleGate | None:
+    """Returns the decision that was stored when the model was promoted. None if it was not promoted, or by an
+    earlier version of Titler; then its titles are shown."""
+    values = Pinned(lake, "models", model).notes[PROMOTION]
+    return None if values is None else TitleGate(**values)
+
+
+def store_gate(lake: Lake, model: str, gate: TitleGate) -> None:
+    """Stores the decision with the model. Releases that are planned from now on record it."""
+    Pinned(lake, "models", model).notes[PROMOTION] = asdict(gate)
+
+
+def withheld_titles(lake: Lake, model: str) -> str:
+    """Returns why the titles of a model are withheld in its next release; empty if they are shown."""
+    gate = stored_gate(lake, model)
+    return gate.withheld if gate else ""
