@@ -1,12 +1,13 @@
--- Grain: one row per issue_id, from its earliest `opened` event by created_at, then by event id.
+-- Grain: one row per issue_id, from its earliest `opened` event. Ties are decided by the event id.
 --
 -- Text is as its author wrote it: JSON_VALUE returns a string without JSON's quotes and escapes, and NULL for
--- a JSON null. Numbers are read with JSON_QUERY, which returns a number's digits, and a string with its
--- quotes, so that a string is not accepted as a number. The result has all opened issues; the thresholds only
--- set `trainable`. An event that lacks a required value is in extract_malformed.sql instead. The character
--- class is the complement of Unicode's White_Space, because RE2's \S covers ASCII only. An issue with a
--- `pull_request` is a pull request as the issues API shows it. GH Archive should have none under IssuesEvent.
--- The wildcard must not be `day.*`: the data set has views, and a wildcard that matches a view fails.
+-- a JSON null. Numbers are read with JSON_QUERY, which returns a string with its quotes, so that a string is
+-- not accepted as a number. The result has all opened issues. The parameters min_* and max_* only decide
+-- which of them are `trainable`. An event that lacks a required value is in the result of
+-- extract_malformed.sql instead. The regular expressions match the complement of Unicode's White_Space,
+-- because RE2's \S knows white space in ASCII only. An issue with a `pull_request` is a pull request as the
+-- issues API shows it. GH Archive should have none under IssuesEvent. The wildcard must not be `day.*`: the
+-- data set has views, and a wildcard that matches a view fails.
 WITH opened AS (
   SELECT
     SAFE_CAST(JSON_QUERY(payload, '$.issue.id') AS INT64) AS issue_id,

@@ -1,6 +1,6 @@
--- Grain: one row per `opened` event of an issue, if the event lacks a value that issues_v1 requires.
+-- Grain: one row per `opened` event of an issue that lacks a value which issues_v1 requires.
 --
--- The counterpart of extract_issues.sql: each `opened` event is in exactly one of the two results.
+-- This query is the counterpart of extract_issues.sql, which reads the events that have all required values.
 WITH opened AS (
   SELECT
     id AS event_id,

@@ -1,6 +1,6 @@
 -- Grain: one row per hour of the day (UTC) that has events in the source days @first_suffix to @last_suffix.
 --
--- The cheapest way to see what a day has: reads the column created_at only.
+-- The query reads only the column created_at, so it is the cheapest way to count the events of a day.
 SELECT
   EXTRACT(HOUR FROM created_at) AS hour,
   COUNT(*) AS events

@@ -1,7 +1,7 @@
 -- Grain: one row, with the bytes that count against the budgets of the UTC day @day and the command @run.
 --
--- Each job counts once, for the day and the command that reserved it. Until the billed bytes are known, the
--- reserved bytes count.
+-- Each job counts once, for the day and the command that reserved its bytes. The reserved bytes count until
+-- the billed bytes are known.
 WITH jobs AS (
   SELECT
     job_id,

@@ -37,8 +37,8 @@ def connect(settings: Settings, verb: str, run: str = "", release_id: str | None
     """Returns the warehouse that the settings choose.
 
     The warehouse records its costs under `verb` (the command, such as `publish`), `release_id` and `run`, the
-    id of one run of the command (default: RUN_ID). Raises UsageError if warehouse.path is not a path on this
-    machine, or if warehouse.project is not set for BigQuery.
+    id of one run of the command (default: RUN_ID). Raises UsageError if DuckDB's warehouse.path is not on
+    this machine, or if BigQuery's warehouse.project is not set.
     """
     if settings.warehouse.kind == "bigquery":
         from pipeline.warehouse.bigquery import BigQueryWarehouse

@@ -24,18 +24,18 @@ MALFORMED_SCHEMA = pa.schema(
         pa.field("text", pa.string(), nullable=False),
     ]
 )
-MALFORMED_TEXT_LENGTH = 10_000  # characters of a malformed line that are stored
-MALFORMED_PER_FILE = 200  # malformed lines of a file that are stored; the others are only counted
+MALFORMED_TEXT_LENGTH = 10_000  # number of characters that are stored of a malformed line
+MALFORMED_PER_FILE = 200  # largest number of malformed lines stored per file; the others are only counted
 WAREHOUSE_TABLES = {name for name, table in contracts.TABLES.items() if "warehouse" in table.lives_in}
-FAILURE_ROWS = 100  # rows of a failed check that are reported
+FAILURE_ROWS = 100  # largest number of rows reported for a failed check
 
 
 @dataclass(frozen=True)
 class SourceTable:
-    """The table that has a source day's events, in a warehouse that stores the source (BigQuery).
+    """The BigQuery table in which GH Archive publishes the events of one source day.
 
     `rows` is the table's number of rows, or None if the table does not exist. `changed` is the time at which
-    rows were last added, because GH Archive adds the hours of a day one by one.
+    rows were last added: GH Archive adds the hours of a day one by one.
     """
 
     name: str
@@ -51,10 +51,12 @@ class Extraction:
     - `events`: the number of well-formed events of all types.
     - `malformed`: the malformed events, with MALFORMED_SCHEMA: at most MALFORMED_PER_FILE per file, and
       the first MALFORMED_TEXT_LENGTH characters of each. `line` is the event's position among the file's
-      non-blank lines, from 1. If a table was read, `file` is the table's name and `line` is the event's id.
+      non-blank lines, counted from 1. If a BigQuery table was read instead of files, `file` is the table's
+      name and `line` is the event's id.
     - `omitted_malformed`: the number of malformed events that `malformed` does not list.
-    - `hours`: the UTC hours that have events. Empty if hour files were read.
-    - `cost`: `job_id`, `bytes_estimated`, `bytes_billed` and `usd`. Empty if the extraction was free.
+    - `hours`: the hours of the day (UTC) that have events. Empty if hour files were read.
+    - `cost`: the values of `job_id`, `bytes_estimated`, `bytes_billed` and `usd`. Empty if the extraction
+      was free.
     """
 
     issues: pa.RecordBatchReader
@@ -114,9 +116,9 @@ class Warehouse(Protocol):
     """The operations of a warehouse. Each implementation must pass `tests/warehouse/test_contract.py`."""
 
     def source_day(self, day: date) -> SourceTable | None:
-        """Finds the table of a source day. Costs nothing.
+        """Returns the BigQuery table of a source day. The request is free of charge.
 
-        Returns None if the warehouse reads hour files instead.
+        Returns None if the warehouse reads hour files instead of tables.
         """
         ...
 
@@ -130,24 +132,25 @@ class Warehouse(Protocol):
     def extract(self, query: Query, day: date, files: Sequence[Path], attempt: str = "") -> Extraction:
         """Extracts the issues of a source day with `query`, the statement in sql/extract_issues.sql.
 
-        The parameters @first_suffix and @last_suffix are set to `day`. The DuckDB warehouse reads the hour
-        files `files`. BigQuery reads its own table of the day. It reuses the job of an earlier call with the
-        same query, day, table and `attempt`, so that no query is paid for twice. Raises SourceError if hour
-        files are from before 2015. Raises BudgetError if the query would exceed a budget.
+        Sets the parameters @first_suffix and @last_suffix to the table suffix of `day`. The DuckDB warehouse
+        reads the hour files `files`. The BigQuery warehouse reads GH Archive's table of the day. It reuses
+        the job of an earlier call with the same query, day, table and `attempt`, so that no query is paid for
+        twice. Raises SourceError if hour files are from before 2015. Raises BudgetError if the query would
+        exceed a budget.
         """
         ...
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
-        """Loads batches into a table. Readers do not see them until a release that lists them is current.
+        """Loads batches into a table. Skips batches that are already loaded.
 
-        Skips batches that are already loaded.
+        Readers see a batch's rows only after a release that lists the batch has become current.
         """
         ...
 
     def stage(
         self, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]
     ) -> StagedRelease:
-        """Prepares a release beside the current one, so that it can be checked and then made current.
+        """Prepares a new release, which can then be checked and made current. Readers do not see it yet.
 
         - `releases`: the complete table releases_v1. It lists every retained release; the release to publish
           has the status `current`.
@@ -160,10 +163,10 @@ class Warehouse(Protocol):
         ...
 
     def exclusive_lock(self) -> AbstractContextManager[None]:
-        """Returns a lock for a `with` block. Only one process at a time can hold it, to plan or to publish.
+        """Returns a lock for a `with` block. Only the process that holds the lock may plan or publish.
 
         The lock is released at the end of the block, or when the process dies. Raises TitlerError if another
-        process holds it for several minutes.
+        process holds the lock for several minutes.
         """
         ...
 
@@ -172,7 +175,7 @@ class Warehouse(Protocol):
         ...
 
     def records(self, table: contracts.Table) -> list[dict[str, Any]]:
-        """Returns the rows of releases_v1 or release_members_v1, as readers see them. Costs nothing.
+        """Returns the rows of releases_v1 or release_members_v1, as readers see them. Free of charge.
 
         Returns an empty list before the first release.
         """
@@ -218,5 +221,6 @@ def validate_table_names(names: Collection[str]) -> None:
     """Raises UsageError if one of `names` is not a table of the warehouse."""
     if surplus := sorted(set(names) - WAREHOUSE_TABLES):
         raise UsageError(
-            f"{surplus[0]} is not a table of the warehouse, which has: {', '.join(sorted(WAREHOUSE_TABLES))}."
+            f"{surplus[0]} is not a table of the warehouse. "
+            f"Its tables are: {', '.join(sorted(WAREHOUSE_TABLES))}."
         )

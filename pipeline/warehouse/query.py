@@ -1,4 +1,4 @@
-"""SQL statements from `sql/`: their text, their parameters' values, and a digest that ignores comments."""
+"""Reads SQL statements from `sql/`, binds their parameters, and computes digests that ignore comments."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pipeline.errors import UsageError
 
 SQL = Path(__file__).resolve().parents[2] / "sql"
 
-# GoogleSQL's lexical structure. A backslash and the character after it never end a literal, not even a raw
-# one. https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical
+# One token of GoogleSQL. A quote after a backslash never ends a literal, not even a raw literal.
+# https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical
 _TOKEN = re.compile(
     r"""
     (?P<ignored> \s+ | --[^\n]* | \#[^\n]* | /\*.*?\*/ )
@@ -28,13 +28,13 @@ _TOKEN = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 # Version 0.1.0 stored the SHA-256 of a query's whole text, comments included, in the parameters of its
-# batches. An unchanged query keeps the digest of then: otherwise every day in an existing lake would be
-# extracted again.
+# batches. A query that has not changed since then keeps the stored digest. Otherwise every day in an existing
+# lake would be extracted again.
 _DIGESTS_OF_0_1_0 = {"0f9e1a13e61e1b7e": "4ec12902ebd9f13e"}  # canonical digest -> digest stored by 0.1.0
 
 
 def canonical_sql(sql: str) -> str:
-    """Returns the statement's tokens, separated by single blanks: without comments, whatever the layout.
+    """Returns a statement in one form for all layouts: without comments, with one blank between tokens.
 
     String literals and quoted names do not change. The function uses no SQL library, because the result must
     not change with a library's version.
@@ -74,19 +74,19 @@ class Query:
 
     @property
     def stem(self) -> str:
-        """The name without its folder, for example `embeddings` for `views/embeddings`."""
+        """Returns the query's name without its folder, for example `embeddings` for `views/embeddings`."""
         return self.name.rpartition("/")[2]
 
     @property
     def prose(self) -> str:
-        """The comment in the first line, which says what one row of the result stands for (the grain)."""
+        """Returns the comment in the first line, which says what one row of the result stands for (grain)."""
         return self.sql.splitlines()[0].removeprefix("--").strip()
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits that identify the statement.
+        """Returns 16 hexadecimal digits that identify the statement.
 
-        They do not depend on comments, nor on white space outside string literals.
+        Comments, and white space outside string literals, do not change the digits.
         """
         digest = hashlib.sha256(canonical_sql(self.sql).encode()).hexdigest()[:16]
         return _DIGESTS_OF_0_1_0.get(digest, digest)
@@ -107,5 +107,5 @@ class Query:
 
 
 def table_suffix(day: date) -> str:
-    """Returns the part of a day's table name after `githubarchive.day.20`: `150131` for 2015-01-31."""
+    """Returns the last six digits of the name of a day's GH Archive table: `150131` for 2015-01-31."""
     return f"{day:%y%m%d}"

@@ -1,8 +1,8 @@
 -- Grain: one row per neighbour with a wrong distance or rank.
 --
--- Wrong is a distance that is not between 0 and 2, or smaller than that of the rank before; and a rank that
--- does not follow the rank before. The tolerance of 1e-6 is the rounding error of an angular distance in
--- single precision.
+-- A distance is wrong if it is not between 0 and 2, or is smaller than the distance at the rank before. The
+-- ranks of an issue must be 1, 2, 3 and so on. The tolerance of 1e-6 is the rounding error of an angular
+-- distance in single precision.
 WITH ranked AS (
   SELECT
     s.batch_id,

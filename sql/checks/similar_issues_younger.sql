@@ -1,6 +1,7 @@
--- Grain: one row per neighbour that was opened after the issue: neighbours must be older.
+-- Grain: one row per neighbour that was opened later than its issue. Neighbours must be older.
 --
--- For an opening that was recorded twice, the comparison uses the times that make the neighbour pass.
+-- If an opening was recorded twice, with two times, the check is lenient: it compares the latest time of the
+-- issue with the earliest time of the neighbour.
 WITH opened AS (
   SELECT
     t.issue_id,

@@ -1,4 +1,4 @@
--- Grain: one row per prediction with an empty title that did not abstain, or with a title that did.
+-- Grain: one row per prediction that abstained but has a title, or that did not abstain but has no title.
 SELECT
   t.batch_id,
   t.issue_id,

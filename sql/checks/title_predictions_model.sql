@@ -1,4 +1,4 @@
--- Grain: one row per prediction by a model or vocabulary other than the release's.
+-- Grain: one row per prediction whose model or vocabulary is not that of the release.
 SELECT
   t.batch_id,
   t.issue_id,

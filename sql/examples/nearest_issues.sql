@@ -1,8 +1,8 @@
 -- Grain: one row per issue, for the ten issues of the current release that are nearest to @issue_url.
 --
 -- Runs on BigQuery only. VECTOR_SEARCH uses the vector index if there is one (settings warehouse.embeddings
--- and warehouse.vector_index). The search covers the batches of all retained releases and the issue itself,
--- so it asks for more than ten.
+-- and warehouse.vector_index). The search also finds the issue itself and batches of other retained releases,
+-- so it asks for 100 neighbours, of which the query returns ten.
 SELECT
   e.issue_url,
   e.title,

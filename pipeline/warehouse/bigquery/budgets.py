@@ -1,4 +1,4 @@
-"""Keeps BigQuery queries within the budgets of the settings. The table `spend_v1` records the bytes of each.
+"""Keeps BigQuery queries within the budgets of the settings, and records their bytes in `spend_v1`.
 
 The bytes of a query are reserved before it runs, and replaced with the billed bytes afterwards. A command
 first writes its reservation and then reads the total. So two commands that start at the same time may both be
@@ -30,7 +30,7 @@ Execute = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]
 class Reservation:
     """Bytes that are reserved for a BigQuery job.
 
-    The job may bill at most `limit`: `bytes` plus what remains of the budgets.
+    The job may bill at most `limit` bytes: the reserved `bytes` plus the bytes that remain of the budgets.
     """
 
     job_id: str
@@ -81,8 +81,8 @@ class SpendLedger:
                 work = f"{self.verb} of {source_day}" if source_day else self.verb
                 remaining = format_bytes(max(budget - total + count, 0))
                 raise BudgetError(
-                    f"{work} would bill {format_price(settings, count)}; {remaining} of "
-                    f"{setting} = {budget:,} bytes ({format_bytes(budget)}) remains for {scope}. "
+                    f"{work} would bill {format_price(settings, count)}, but only {remaining} of the budget "
+                    f"remains for {scope}: {setting} = {budget:,} bytes ({format_bytes(budget)}). "
                     "The query was not run.",
                     f"Raise the budget: TITLER_{setting.replace('.', '__').upper()}={_round_up(total)}; "
                     "or process fewer days.",
@@ -96,7 +96,7 @@ class SpendLedger:
         self._write(reservation, "billed", billed)
 
     def spent(self, day: date) -> dict[str, int]:
-        """Returns bytes that count against the budgets: `of_day` for the UTC day, `of_run` for this run."""
+        """Returns the bytes that count against the budgets: `of_day` of the UTC day, `of_run` of this run."""
         query = Query.from_file("spent", day=day, run=self.run)
         (row,) = self._execute(replace_tables(query.sql, {SPEND.name: self.address}), query.parameters)
         return {name: int(value) for name, value in row.items()}

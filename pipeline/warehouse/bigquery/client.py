@@ -45,7 +45,7 @@ def credentials_of(settings: Settings) -> Credentials:
             f"warehouse.credentials_file = {settings.credentials_file} cannot be read: {error.strerror}.",
             DOCTOR,
         ) from None
-    except (ValueError, DefaultCredentialsError):  # their messages may quote the file, so ours omits them
+    except (ValueError, DefaultCredentialsError):  # the original message may quote secrets from the file
         subject = (
             f"warehouse.credentials_file = {settings.credentials_file} contains"
             if settings.credentials_file

@@ -1,4 +1,4 @@
-"""Translates BigQuery's errors into errors that say in one line what failed, and what to type next."""
+"""Translates BigQuery's errors into Titler's errors, which say what failed and which command to run next."""
 
 from __future__ import annotations
 
@@ -84,18 +84,17 @@ def refusal(settings: Settings, action: str, reason: str, message: str) -> Title
 
     `reason` and `message` are BigQuery's. `action` completes the sentence "BigQuery failed while ...".
     """
-    message = message.strip().partition("\n")[
-        0
-    ]  # the lines after the first repeat the job's name and location
+    # the lines after the first repeat the job's name and location
+    message = message.strip().partition("\n")[0]
     if reason == "bytesBilledLimitExceeded" or "bytes billed" in message:
         return BudgetError(
-            f"BigQuery stopped {action}: it would have billed more than the rest of the budget: {message}",
+            f"BigQuery stopped {action}, because the query would have exceeded the budget: {message}",
             "Estimate the cost: titler cost --day D. "
             "To raise a budget, set warehouse.max_bytes_per_run or warehouse.max_bytes_per_day.",
             event=f"budget/{datetime.now(UTC).date()}/{action}",
         )
     if reason in _QUOTA_REASONS:
-        hint = f"Wait until the quota renews (most do within a day), or raise it in the project. {RERUN}"
+        hint = f"Wait until the quota renews (usually within a day), or raise it in the project. {RERUN}"
         return RefusedError(reason, f"BigQuery's quota stops {action}: {message}", hint)
     if reason in TRANSIENT_REASONS:
         return RefusedError(reason, f"BigQuery failed while {action}: {message}", RERUN)
@@ -105,7 +104,7 @@ def refusal(settings: Settings, action: str, reason: str, message: str) -> Title
         dataset = f"{settings.project}:{settings.dataset}"
         return RejectedError(
             reason,
-            f"BigQuery does not find what {action} needs: {message}",
+            f"BigQuery did not find something that {action} needs: {message}",
             f"The data set must exist: bq --location={settings.location} mk --dataset {dataset}; "
             "to see what else is missing: titler doctor",
             final=True,

@@ -57,7 +57,7 @@ ORDER BY
 
 
 def day_query(query: Query) -> str:
-    """Returns one SELECT whose result has a day's malformed events first, then its issues, each sorted.
+    """Returns one SELECT whose result has a day's malformed events first, then its issues. Both are sorted.
 
     `query` (sql/extract_issues.sql) selects the issues. sql/extract_malformed.sql selects the malformed
     events, which `query` omits.
@@ -76,7 +76,7 @@ def day_query(query: Query) -> str:
 
 
 def malformed_table(rows: Sequence[dict[str, object]], table: str) -> pa.Table:
-    """Converts those rows of `day_query`'s result that are malformed events to MALFORMED_SCHEMA.
+    """Returns malformed events, which are rows of `day_query`'s result, as a table with MALFORMED_SCHEMA.
 
     The column `line` has the event's id, or 0 if the id is not a number.
     """

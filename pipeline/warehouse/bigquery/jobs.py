@@ -1,6 +1,7 @@
 """Runs BigQuery jobs: estimates and reserves their bytes, starts them, and waits for them.
 
-The id of a job is derived from its work, so a retried task finds the job of its earlier attempt.
+The id of an extraction or load job is derived from its work. So a retried task finds the job of its earlier
+attempt.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from pipeline.warehouse.bigquery.errors import (
 )
 from pipeline.warehouse.price import format_price, usd
 
-ATTEMPTS = 5  # jobs started for one statement that fails for a transient reason
+ATTEMPTS = 5  # largest number of jobs for one statement that fails for transient reasons
 FIRST_POLL_INTERVAL, LONGEST_POLL_INTERVAL = 0.05, 5  # seconds between two checks of a running job
 MIB = 2**20
 MINIMUM_BILLED = 10 * MIB  # the smallest number of bytes that BigQuery bills per table
@@ -63,8 +64,8 @@ class Statement:
     """A SQL statement with the values of its `@named` parameters.
 
     `action` completes the sentence "BigQuery failed while ...", for example "checking release R". `at_least`
-    is the smallest number of bytes to reserve. A script needs it, because a dry run does not estimate its
-    bytes.
+    is the smallest number of bytes to reserve. Scripts need `at_least`, because a dry run does not estimate
+    their bytes.
     """
 
     action: str
@@ -94,7 +95,7 @@ def cost_of(queries: Sequence[FinishedQuery], settings: Settings) -> dict[str, A
 
 
 def fingerprint(*values: Any) -> str:
-    """Returns 16 hexadecimal digits that identify these values."""
+    """Returns 16 hexadecimal digits that identify `values`."""
     return hashlib.sha256(json.dumps(values, default=str, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -128,8 +129,8 @@ class Jobs:
     def query(self, statement: Statement, source_day: date | None = None) -> FinishedQuery:
         """Runs a query within the budgets, and waits for it.
 
-        Raises BudgetError, before the query runs, if it would exceed a budget. Raises an error of
-        `translated_errors` if the query fails.
+        If the query would exceed a budget, raises BudgetError before the query runs. If the query fails,
+        raises an error as `translated_errors` does.
         """
         job_id = self._job_id(uuid.uuid4().hex)
         reservation = self._reserve(job_id, statement, source_day)
@@ -158,7 +159,7 @@ class Jobs:
 
         def start(job_id: str) -> QueryJob:
             nonlocal reservation
-            if reservation is not None:  # of a job that failed
+            if reservation is not None:  # the earlier job failed
                 self.ledger.record_billed(reservation, 0)
             reservation = self._reserve(job_id, statement, source_day)
             return self._start_reserved(job_id, statement, source_day, reservation)
@@ -175,8 +176,8 @@ class Jobs:
             raise
         estimated = reservation.bytes if reservation is not None else int(job.total_bytes_processed or 0)
         query = _finished_query(job, estimated)
-        # The process that started the job may have died before it recorded this. The ledger counts each job
-        # once.
+        # Another process may have started the job and died before it recorded the billed bytes. Recording
+        # them again does no harm: the ledger counts each job once.
         today = datetime.now(UTC).date()
         self.ledger.record_billed(
             reservation or Reservation(job.job_id, 0, 0, self.verb, source_day, self.release_id, today),
@@ -193,14 +194,14 @@ class Jobs:
         self._run_once(self._job_id(key), action, start, lambda job, was_finished: not was_finished)
 
     def rows(self, query: FinishedQuery) -> list[dict[str, Any]]:
-        """Returns the rows of a small result."""
+        """Returns the rows of a finished query, whose result must be small."""
         with translated_errors(self.settings, "reading a result"):
             return [dict(row) for row in query.job.result(job_retry=None, timeout=self.settings.timeout)]
 
     def labels(self, source_day: date | None = None) -> dict[str, str]:
         """Returns the labels of a job: the command that started it, the source day and the release.
 
-        They are in lower case, as BigQuery requires.
+        The labels are in lower case, as BigQuery requires.
         """
         labels = {"app": "titler", "verb": self.verb}
         if source_day:
@@ -210,9 +211,9 @@ class Jobs:
         return labels
 
     def find_started(self, job_id: str) -> Any:
-        """Returns the job `job_id`, after BigQuery has reported that this id is already in use.
+        """Returns the job `job_id`. Call this when BigQuery has reported that this id is already in use.
 
-        BigQuery may need a moment to find the job. Raises UnansweredError if it fails ATTEMPTS times.
+        BigQuery may need a moment to find the job. Raises UnansweredError if ATTEMPTS searches find nothing.
         """
         find = Retrying(
             retry=retry_if_result(lambda job: job is None),
@@ -223,7 +224,7 @@ class Jobs:
             return find(self._find, job_id)
         except RetryError:
             raise UnansweredError(
-                f"BigQuery reports that the job {job_id} exists, but does not find it.", RERUN
+                f"BigQuery reports that the job {job_id} exists, but cannot find the job.", RERUN
             ) from None
 
     def _job_id(self, key: str) -> str:
@@ -232,7 +233,7 @@ class Jobs:
     def _execute_uncounted(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Runs a statement on the table `spend_v1` and returns its rows. No budget counts its bytes.
 
-        Retries it if it fails for a transient reason, such as many concurrent writers.
+        Retries the statement if it fails for a transient reason, such as many concurrent writers.
         """
         statement = Statement("recording what was spent", sql, parameters)
 
@@ -291,10 +292,10 @@ class Jobs:
     ) -> Any:
         """Finds or starts the job `job_id`, waits for it, and returns it.
 
-        If the job failed or is not usable, tries `job_id`_1, `job_id`_2 and so on. For a job that succeeded,
-        `is_usable(job, was_finished)` decides; `was_finished` is True if it had finished before this call.
-        A job that was started and failed is replaced only if the failure is transient, and at most ATTEMPTS
-        jobs are started.
+        If the job failed or is not usable, tries the ids `job_id`_1, `job_id`_2 and so on. A job that
+        succeeded is usable if `is_usable(job, was_finished)` returns True. `was_finished` says whether it had
+        finished before this call. If a job that this call started fails, another is started only if the
+        failure is transient. At most ATTEMPTS jobs are started.
         """
         started = 0
         for number in itertools.count():
@@ -337,7 +338,7 @@ class Jobs:
                 raise UnansweredError(
                     f"BigQuery's job {job.job_id} has been running for more than "
                     f"warehouse.timeout = {self.settings.timeout} s: {action}.",
-                    f"It continues to run. {RERUN}",
+                    f"The job continues to run. {RERUN}",
                 ) from None
             except exceptions.ClientError as error:  # the request for the state failed, not the job
                 raise UnansweredError(
@@ -350,7 +351,7 @@ class Jobs:
         return refusal(self.settings, action, reason, message)
 
     def _has_rows(self, job: QueryJob) -> bool:
-        """Returns whether BigQuery still has a query's result. It stores results for a day."""
+        """Returns whether BigQuery still has a query's result. BigQuery stores results for a day."""
         with translated_errors(self.settings, "looking for a result"):
             try:
                 self.client.get_table(job.destination, timeout=REQUEST_TIMEOUT)

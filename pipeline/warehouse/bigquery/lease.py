@@ -25,9 +25,9 @@ from pipeline.warehouse.bigquery.client import REQUEST_TIMEOUT
 from pipeline.warehouse.bigquery.errors import translated_errors
 from pipeline.warehouse.bigquery.jobs import Jobs
 
-TABLE_NAME = "titler_alone"  # stays: versions of Titler that run at the same time must exclude each other
-DURATION = timedelta(minutes=5)  # until the lease of a killed process expires
-TIMEOUT = 480  # seconds to wait for the lease: more than DURATION
+TABLE_NAME = "titler_alone"  # never rename it: all versions of Titler must use the same lease
+DURATION = timedelta(minutes=5)  # time until the lease of a killed process expires
+TIMEOUT = 480  # seconds to wait for the lease; must be more than DURATION
 POLL_INTERVAL = 2  # seconds
 
 
@@ -77,7 +77,8 @@ def _acquire(jobs: Jobs, address: str, token: str) -> bool:
         try:
             jobs.client.create_table(table, timeout=REQUEST_TIMEOUT)
         except exceptions.Conflict:
-            return _token(jobs, address) == token  # the answer to our own request may have been lost
+            # an earlier request of this process may have created the lease, although its answer was lost
+            return _token(jobs, address) == token
     return True
 
 

@@ -1,6 +1,6 @@
 """Checks what Titler is permitted to do in BigQuery, for `titler doctor`.
 
-It tries each operation without lasting effects, and names the permissions that are missing.
+Each operation is tried in a way that leaves nothing behind. The findings name the missing permissions.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _open_read_session(jobs: Jobs) -> str:
         items = jobs.client.list_tables(jobs.dataset)
         table = next((item.reference for item in items if item.table_type == "TABLE"), None)
         if table is None:
-            return "no table to try the Storage Read API on yet"
+            return "not checked: the data set has no table yet that could be read"
         session = types.ReadSession(table=table.to_bqstorage(), data_format=types.DataFormat.ARROW)
         storage.create_read_session(
             parent=f"projects/{jobs.settings.project}", read_session=session, max_stream_count=1

@@ -1,6 +1,6 @@
 """Reads query results as Arrow record batches, in order and in bounded memory.
 
-BigQuery sends them through its Storage Read API. An emulator without that API sends pages of JSON.
+BigQuery sends results through its Storage Read API. An emulator without that API sends pages of JSON.
 """
 
 from __future__ import annotations

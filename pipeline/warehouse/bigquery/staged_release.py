@@ -40,8 +40,10 @@ class PublishingWarehouse(Protocol):
 
 
 class StagedTables:
-    """A release in two staging tables, which its queries read instead of `releases_v1` and
-    `release_members_v1` until it is current.
+    """A release that is prepared in two staging tables.
+
+    Until the release is current, its queries read the staging tables instead of `releases_v1` and
+    `release_members_v1`.
 
     Each publication overwrites both staging tables, so the caller must hold the publish lock. If the lock is
     lost, `make_current` ignores the rows of another publication: their `stage_id` differs.
@@ -78,8 +80,8 @@ class StagedTables:
     def check(self) -> list[Failure]:
         """Runs the checks of `sql/checks` and returns those that failed, sorted by name.
 
-        One query counts the rows of all checks, because each query bills at least 10 MB per table. A second
-        query is needed only for a check that failed: it reads the rows.
+        One query counts the wrong rows of all checks, because each query bills at least 10 MB per table. For
+        each check that failed, another query reads these rows.
         """
         checks = {check.stem: check for check in Query.folder("checks", release=self.release)}
         texts = {name: replace_tables(check.sql, self._replacements) for name, check in checks.items()}
@@ -131,7 +133,7 @@ class StagedTables:
         if self.warehouse.settings.embeddings and self.warehouse.settings.vector_index:
             try:
                 self.warehouse.create_vector_index()
-            except TitlerError as error:  # the release is current without the index
+            except TitlerError as error:  # the release is current even without the index
                 say(f"    the vector index was not created: {error.message}")
 
     def _staging_address(self, table: contracts.Table) -> str:

@@ -25,7 +25,7 @@ LABELS = {"app": "titler"}
 # Rows per load job. BigQuery allows 1,500 jobs per table and day, and a data set's first release must need
 # fewer.
 ROWS_PER_JOB = 500_000
-DAYS_PER_JOB = 1000  # partitions; BigQuery allows 4,000
+DAYS_PER_JOB = 1000  # days per job, each a partition; BigQuery allows 4,000 partitions
 
 
 def columns_of(table: contracts.Table) -> list[bigquery.SchemaField]:
@@ -49,10 +49,10 @@ class Tables:
         self._checked: set[str] = set()
 
     def ensure(self, table: contracts.Table) -> None:
-        """Creates a table if it does not exist, and adds nullable columns that it lacks.
+        """Creates a table if it does not exist. Adds nullable columns that an existing table lacks.
 
-        Raises WarehouseError for any other difference from its contract. The error names the column, its type
-        and the expected type.
+        Raises WarehouseError if the table differs from its contract in another way. The error names the
+        column, its type and the expected type.
         """
         if table.name in self._checked:
             return
@@ -148,7 +148,7 @@ class Tables:
     def _reconcile_columns(self, table: contracts.Table, existing_table: bigquery.Table) -> None:
         """Adds the nullable columns that a table lacks.
 
-        Raises WarehouseError for any other difference from the contract.
+        Raises WarehouseError if the table differs from its contract in another way.
         """
         address = self.address(table.name)
         existing = {field.name: field for field in existing_table.schema}
@@ -236,7 +236,7 @@ def _changed_table(name: str, address: str, problem: str) -> WarehouseError:
 
 
 def _standard_type(field: bigquery.SchemaField) -> tuple[str, str]:
-    """Returns a column's type and mode in GoogleSQL's names. BigQuery may use those of legacy SQL."""
+    """Returns a column's type and mode in GoogleSQL's names. BigQuery may report names of legacy SQL."""
     standard_names = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
     return standard_names.get(field.field_type, field.field_type), field.mode or "NULLABLE"
 

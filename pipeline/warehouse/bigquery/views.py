@@ -1,7 +1,7 @@
 """Creates the analysts' views and table functions in BigQuery. Replaces those whose SQL has changed.
 
 When a view is replaced, BigQuery may forget that the view is authorised to read the tables. So a change of
-comments or layout replaces nothing, and a changed description is set without replacing the view.
+comments or layout replaces no view, and a changed description is set without replacing the view.
 """
 
 from __future__ import annotations

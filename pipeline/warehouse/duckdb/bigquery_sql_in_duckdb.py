@@ -3,9 +3,9 @@
 - A wildcard table (`githubarchive.day.20*`) becomes the relation `events`, with a column `_TABLE_SUFFIX`.
 - JSON in a STRING may be malformed: BigQuery's JSON functions then return NULL, DuckDB's abort the query.
 - JSON_QUERY and JSON_EXTRACT of a JSON null return SQL NULL, DuckDB's `->` returns the JSON null.
-- JSON_QUERY and JSON_EXTRACT return text, DuckDB's `->` returns JSON, whose cast takes the JSON value:
-  `"1"` would become the number 1.
-- SAFE_CAST of text to INT64 accepts whole numbers only, DuckDB's rounds `7.5`.
+- JSON_QUERY and JSON_EXTRACT return text, DuckDB's `->` returns JSON. A cast of JSON ignores the quotes of
+  a JSON string, so that `"1"` would become the number 1.
+- SAFE_CAST of text to INT64 accepts whole numbers only, DuckDB's cast rounds `7.5`.
 - SAFE.PARSE_JSON returns NULL for text that is not JSON.
 - TRIM, LTRIM and RTRIM with one argument remove Unicode white space, DuckDB's remove blanks only.
 """
@@ -22,7 +22,7 @@ from pipeline.warehouse.sql_parser import parse
 
 EVENTS = "events"
 WHOLE_NUMBER = r"\s*[-+]?([0-9]+|0[xX][0-9a-fA-F]+)\s*"
-WHITE_SPACE = r"[\t-\r\x{85}\p{Z}]"  # Unicode's White_Space, in RE2
+WHITE_SPACE = r"[\t-\r\x{85}\p{Z}]"  # Unicode's White_Space, in the syntax of RE2
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,17 @@ class Translation:
 def translate(sql: str) -> Translation:
     """Translates one BigQuery statement to DuckDB's dialect.
 
-    Raises UsageError if it is not one SELECT in BigQuery's dialect.
+    Raises UsageError if `sql` is not one SELECT in BigQuery's dialect.
     """
     return _render(_adapt(parse(sql)))
 
 
 @lru_cache(maxsize=64)
 def scan_condition(sql: str) -> Translation:
-    """Returns the condition that a row of the wildcard table must meet so that `sql` uses it.
+    """Returns the condition under which `sql` uses a row of its wildcard table. Other rows can be skipped.
 
-    It is the WHERE clause of the SELECT that names this table; rows that do not meet it can be skipped.
-    Raises UsageError unless exactly one SELECT names the table, without joins.
+    The condition is the WHERE clause of the SELECT that names this table. Raises UsageError unless exactly
+    one SELECT names a wildcard table, without joins.
     """
     tree = parse(sql)
     scans = [table for table in tree.find_all(exp.Table) if _is_wildcard(table)]

@@ -15,7 +15,7 @@ from pipeline.warehouse.sql_parser import table_function
 
 
 def open_in_memory() -> duckdb.DuckDBPyConnection:
-    """Opens an in-memory database in UTC. Data that does not fit goes to the folder for temporary files."""
+    """Opens an in-memory database in UTC. Data that exceeds the memory goes to a temporary folder."""
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET temp_directory = {quote(str(Path(tempfile.gettempdir()) / 'titler-duckdb'))}")
@@ -44,7 +44,7 @@ def open_warehouse_file(path: Path) -> duckdb.DuckDBPyConnection:
 def run_query(connection: duckdb.DuckDBPyConnection, query: Query) -> pa.Table:
     """Runs a query and returns its rows.
 
-    Raises UsageError if the query fails. The error lists the views and table functions.
+    Raises UsageError if the query fails. The error lists the available views and table functions.
     """
     translation = translate(query.sql)
     try:

@@ -3,8 +3,8 @@ lines.
 
 DuckDB parses the files. Python examines only the lines that DuckDB cannot read. It replaces lone surrogates
 and bytes that are not UTF-8 with U+FFFD, and DuckDB reads the line again. A line that cannot be repaired goes
-to quarantine. Of a cut or damaged file, all complete lines before the damage are read. A file that is larger
-than an hour can be is not read. Memory use is bounded for every input.
+to quarantine. If a file is cut or damaged, the complete lines before the damage are read. A file that is too
+large to be an hour of GH Archive is not read. Memory use is bounded for every input.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from pipeline.warehouse.duckdb.malformed_lines import (
 )
 from pipeline.warehouse.protocol import MALFORMED_PER_FILE, MALFORMED_SCHEMA, MALFORMED_TEXT_LENGTH
 
-GROUP_BYTES = 128 * 2**20  # compressed; DuckDB reads the files of a group in parallel
+GROUP_BYTES = 128 * 2**20  # compressed bytes of a group of files, which DuckDB reads in parallel
 REPAIRED_FILE = "repaired.jsonl"
 CHECK_THREADS = 4
 
@@ -56,9 +56,9 @@ _ACTOR = (
     " 'url': raw_actor ->> '$.url'}"
 )
 
-# One row per line, in the order of the files. Only selected rows have values: a CASE evaluates no others. The
-# inner SELECT has the structs for conditions that name them; DuckDB does not compute columns that nobody
-# names.
+# One row per line, in the order of the files. CASE computes values only for the selected rows. The inner
+# SELECT has the structs `repo` and `actor`, because the condition may use them. If the condition does not,
+# DuckDB does not compute them.
 _LINES = """
 CREATE OR REPLACE TEMP TABLE lines AS
 SELECT
@@ -91,7 +91,7 @@ FROM (
 
 _LINE_COUNTS = "SELECT filename, COUNT(*) FROM lines GROUP BY filename"
 
-# A line's number in its file: the distance of its row from the file's first row.
+# A line's number in its file, counted from 1, is the distance of its row from the file's first row, plus 1.
 _MALFORMED_LINES = """
 SELECT rowid - (SELECT MIN(rowid) FROM lines WHERE filename = $path) + 1 AS line
 FROM lines
@@ -117,11 +117,11 @@ WHERE l.selected
 
 
 class HourReader:
-    """Reads hour files into the temporary table `events`: GH Archive's columns, with each event's file and
-    line.
+    """Reads hour files into the temporary table `events`.
 
-    It stores only the events that meet `condition`, which is SQL in DuckDB's dialect. `parameters` are the
-    values of the condition's `$` parameters. `events` counts the well-formed events of all types.
+    The table has GH Archive's columns, and the file and the line of each event. The reader stores only the
+    events that meet `condition`, which is SQL in DuckDB's dialect. `parameters` are the values of the
+    condition's `$` parameters. `events` counts the well-formed events of all types.
     `omitted_malformed` counts the malformed lines that `malformed()` does not list.
     """
 
@@ -165,13 +165,13 @@ class HourReader:
     def malformed(self) -> pa.Table:
         """Returns the lines that are not events, with MALFORMED_SCHEMA, sorted by file and line.
 
-        It has at most MALFORMED_PER_FILE lines per file.
+        The result has at most MALFORMED_PER_FILE lines per file.
         """
         rows = sorted(self._malformed, key=lambda row: (row["file"], row["line"]))
         return pa.Table.from_pylist(rows, schema=MALFORMED_SCHEMA)
 
     def _read(self, names: Mapping[str, str], folder: Path, compression: str = "gzip") -> None:
-        """Adds events of files to the table `events`. `names` maps each path to the file name to report."""
+        """Adds the events of files to the table `events`. `names` maps paths to the file names to store."""
         if not names:
             return
         try:
@@ -230,11 +230,10 @@ class HourReader:
         compression: str,
         folder: Path,
     ) -> None:
-        """Repairs lines of a file and appends them to REPAIRED_FILE. Quarantines those that it cannot repair.
+        """Repairs lines of a file and appends them to REPAIRED_FILE. Quarantines lines that it cannot repair.
 
-        `lines` has the numbers of the lines, ascending.
-
-        Raises DamagedError and SourceError as `_repair_lines` does.
+        `lines` has the numbers of the lines, ascending. Raises DamagedError and SourceError as
+        `_repair_lines` does.
         """
         with (folder / REPAIRED_FILE).open("ab") as repaired_file:
             for line, text, repaired, reason in _repair_lines(path, name, lines, line_count, compression):
@@ -333,9 +332,9 @@ def _repair_lines(
 ) -> Iterator[tuple[int, bytes, bytes, str]]:
     """Yields the lines of a file whose numbers are in `lines` (ascending), with their repaired text.
 
-    Each item is: number, text, repaired text (b"" if the line cannot be repaired), and the reason why not.
-    Raises DamagedError if the file is damaged. Raises SourceError if most of the file's `line_count` lines
-    are from before 2015.
+    Each item has four values: the line's number, its text, its repaired text (b"" if the repair failed), and
+    the reason of the failure ("" if there is none). Raises DamagedError if the file is damaged. Raises
+    SourceError if most of the file's `line_count` lines are from before 2015.
     """
     timeline_count = number = 0
     numbers = iter(lines.tolist())
@@ -348,8 +347,9 @@ def _repair_lines(
             next_number = next(numbers, 0)
     if 2 * timeline_count > line_count:
         raise SourceError(
-            f"{name} has {TIMELINE}, without titles or bodies. The first day that can be read is 2015-01-01.",
-            "Extract days from then on: titler extract --from 2015-01-01 --to 2015-01-07",
+            f"{name} has {TIMELINE}. Such events have no titles and bodies. "
+            "The first day that can be read is 2015-01-01.",
+            "Extract days from 2015-01-01 on: titler extract --from 2015-01-01 --to 2015-01-07",
             final=True,
         )
     if number != line_count and compression == "gzip":
@@ -357,7 +357,7 @@ def _repair_lines(
 
 
 def _groups(files: Sequence[Path]) -> Iterator[list[Path]]:
-    """Yields the files in order, in groups of at most GROUP_BYTES. A larger file is a group by itself."""
+    """Yields the files in order, in groups of at most GROUP_BYTES. A larger file is alone in its group."""
     group: list[Path] = []
     total = 0
     for path in files:

@@ -1,5 +1,6 @@
-"""Examines the lines of an hour file that DuckDB could not read. Repairs them if possible, otherwise says why
-they are malformed.
+"""Examines the lines of an hour file that DuckDB could not read.
+
+Repairs a line if possible. Otherwise says why the line is malformed.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ TIMELINE = "an event of the Timeline API, GH Archive's form before 2015-01-01"
 UNREADABLE = "JSON that DuckDB does not read"
 
 LONGEST_LINE = 32 * 2**20
-LARGEST_HOUR = 4 * 2**30  # bytes when decompressed; real hours have a quarter of this
-MOST_LINES = 2_000_000  # lines; real hours have a tenth of this
-MOST_COMPRESSION = 100  # decompressed bytes per compressed byte; real hours have eight
-ALWAYS_ALLOWED = 256 * 2**20  # decompressed bytes; below this size a file may have any compression
+LARGEST_HOUR = 4 * 2**30  # decompressed bytes per hour file; real hour files have a quarter of this
+MOST_LINES = 2_000_000  # lines per hour file; real hour files have a tenth of this
+MOST_COMPRESSION = 100  # decompressed bytes per compressed byte; real hour files have eight
+ALWAYS_ALLOWED = 256 * 2**20  # decompressed bytes; for smaller files the compression is not limited
 
 _CHUNK = 16 * 1024
-_PIECE = 64  # compressed bytes: a damaged file loses at most what one such piece held
+_PIECE = 64  # compressed bytes; at most so many intact bytes before the damage are lost
 _DECOMPRESSED = 2**20
 _BOM = b"\xef\xbb\xbf"
 # Matches every escape in turn, so that the second backslash of `\\ud83d` is not read as the start of
@@ -36,11 +37,11 @@ _SURROGATES = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class OversizedError(Exception):
-    """A file that is larger than an hour of GH Archive can be."""
+    """Raised for a file that is too large to be an hour of GH Archive."""
 
 
 class DamagedError(Exception):
-    """A file whose compressed stream is cut or broken.
+    """Raised for a file whose compressed stream is cut or broken.
 
     `reason` says what is wrong. `remainder` has the bytes after the last complete line.
     """
@@ -54,8 +55,9 @@ class DamagedError(Exception):
 def check_file(path: Path) -> None:
     """Decompresses a gzip file to its end and discards the content.
 
-    Raises OversizedError if the file is too large. Raises DamagedError if it is cut, broken or fails gzip's
-    checksum. So a file that grows a thousandfold is refused before a reader loads it into memory.
+    Raises OversizedError if the file is too large, so that a small file with an enormous content is refused
+    before anything loads the content into memory. Raises DamagedError if the file is cut or broken, or if
+    gzip's checksum is wrong.
     """
     compressed = path.stat().st_size
     limit = min(LARGEST_HOUR, max(ALWAYS_ALLOWED, MOST_COMPRESSION * compressed))

@@ -83,14 +83,17 @@ def temporary_path(path: Path) -> Path:
 
 
 def copies_folder(path: Path) -> Path:
-    """Returns the folder beside a warehouse file for copies of a bucket's files: TABLE/BATCH/FILE."""
+    """Returns the folder beside a warehouse file that has copies of a bucket's files.
+
+    The path of a copy in this folder is TABLE/BATCH/FILE.
+    """
     return path.with_name(f"{path.name}.files")
 
 
 def local_path(path: Path, table: str, batch: Batch, file: str) -> Path:
-    """Returns the local path from which the warehouse file at `path` reads a batch's file.
+    """Returns the absolute local path from which the warehouse file at `path` reads a batch's file.
 
-    It is the absolute path of the file itself, or of its copy if the lake is a bucket.
+    If the lake is a bucket, this is the path of the file's copy. Otherwise it is the path of the file itself.
     """
     address = file.removeprefix("file://")
     if "://" in address:
@@ -152,7 +155,7 @@ def _view_of_files(table: contracts.Table, files: Sequence[str]) -> str:
     columns = f"{_cast_columns(table)}, PARSE_PATH(filename)[-2] AS batch_id"
     source = f"READ_PARQUET([{', '.join(files)}], filename = TRUE)"
     if nullable := [field for field in table.schema if field.nullable]:
-        # nullable columns may have been added later: some files, or all, lack them
+        # nullable columns may have been added to the contract later, so some files, or all, lack them
         nulls = ", ".join(_null_column(field) for field in nullable)
         rows = f"SELECT * FROM READ_PARQUET([{', '.join(files)}], filename = TRUE, union_by_name = TRUE)"
         source = f"({rows} UNION ALL BY NAME SELECT {nulls} WHERE FALSE)"

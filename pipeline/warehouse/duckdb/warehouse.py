@@ -1,5 +1,5 @@
 """The DuckDB implementation of `Warehouse`. It extracts issues from hour files in memory, and publishes a
-release as a file of views.
+release as a DuckDB file whose views read the lake's Parquet files.
 
 A reader of that file needs nothing but DuckDB. So if the lake is a bucket, the batches' files are copied into
 a folder beside the warehouse file (`warehouse.duckdb.files`).
@@ -40,9 +40,10 @@ from pipeline.warehouse.query import Query, table_suffix
 ROWS_PER_RECORD_BATCH = 10_000
 LOCK_TIMEOUT = 300  # seconds to wait for another process that publishes
 LOCK_POLL_INTERVAL = 0.1  # seconds
-ABANDONED_AFTER = 2 * 24 * 3600  # seconds after which a file that nothing needs is deleted
+ABANDONED_AFTER = 2 * 24 * 3600  # seconds; unneeded files that are older are deleted
 
-# An event's id finds its line again. If a file has the same line twice, both are listed.
+# The join finds the file and the line of each malformed event. If a file has the same line twice, both lines
+# are listed.
 _MALFORMED_EVENTS = f"""
 WITH malformed AS (
   SELECT DISTINCT e.file, e.line, m.reason, LEFT(CAST(m.text AS VARCHAR), {MALFORMED_TEXT_LENGTH}) AS text
@@ -167,8 +168,9 @@ class DuckDBWarehouse:
     def delete_batches_except(self, retained_batches: Mapping[str, Collection[str]]) -> int:
         """Returns 0, because the warehouse file stores no rows of batches.
 
-        Deletes the copied files of all other batches, and temporary files that a killed publication left.
-        Keeps those that are less than ABANDONED_AFTER seconds old: a reader may have an older file open.
+        Deletes the copied files of batches that are not in `retained_batches`, and temporary files that a
+        killed publication left. Keeps files that are less than ABANDONED_AFTER seconds old, because a reader
+        may have an older warehouse file open.
         """
         for temporary in self.path.parent.glob(f"{self.path.name}.*.tmp"):
             if _is_abandoned(temporary):

@@ -57,7 +57,8 @@ def test_a_query_over_a_budget_is_refused_before_it_runs(
     warehouse = opened(bigquery_settings, **{setting: 10 * MB - 1})
     with emulator.proxy.intervene(billing(10 * MB, STATEMENT.sql)), pytest.raises(BudgetError) as raised:
         warehouse.jobs.query(STATEMENT)
-    assert f"10.5 MB of warehouse.{setting} = 10,485,759 bytes (10.5 MB) remains" in raised.value.message
+    assert "but only 10.5 MB of the budget remains for " in raised.value.message
+    assert f": warehouse.{setting} = 10,485,759 bytes (10.5 MB)." in raised.value.message
     assert "The query was not run." in raised.value.message
     assert f"TITLER_WAREHOUSE__{setting.upper()}=11000000;" in raised.value.hint
     assert raised.value.event == f"budget/{datetime.now(UTC).date()}/warehouse.{setting}"
@@ -73,9 +74,13 @@ def test_a_day_is_shared_by_its_commands_and_a_run_by_its_processes(
 ) -> None:
     with emulator.proxy.intervene(billing(60 * MB, STATEMENT.sql)):
         opened(bigquery_settings, "first").jobs.query(STATEMENT)
-        with pytest.raises(BudgetError, match=r"41\.9 MB of warehouse\.\w+ = .* remains"):
+        with pytest.raises(
+            BudgetError, match=r"only 41\.9 MB of the budget remains for .*: warehouse\.\w+ = "
+        ):
             opened(bigquery_settings, "second", max_bytes_per_day=100 * MB).jobs.query(STATEMENT)
-        with pytest.raises(BudgetError, match=r"41\.9 MB of warehouse\.\w+ = .* remains"):
+        with pytest.raises(
+            BudgetError, match=r"only 41\.9 MB of the budget remains for .*: warehouse\.\w+ = "
+        ):
             opened(bigquery_settings, "first", max_bytes_per_run=100 * MB).jobs.query(STATEMENT)
         opened(bigquery_settings, "second", max_bytes_per_run=100 * MB).jobs.query(STATEMENT)
 
