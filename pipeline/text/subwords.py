@@ -78,11 +78,12 @@ class BytePairEncoding:
     merges: tuple[tuple[str, str], ...]
 
     @classmethod
-    def fit(cls, prepared: Iterable[str], max_units: int) -> BytePairEncoding:
+    def fit(cls, prepared: Iterable[str], max_units: int, characters: bool = True) -> BytePairEncoding:
         """Learns merges from texts that `prepare` returned. The same texts always give the same merges.
 
-        There are at most `max_units` units, including the 256 bytes. Raises UsageError if there is nothing to
-        merge, or if `max_units` leaves no room for more than the bytes.
+        With `characters`, frequent characters of some scripts are units; see `character_units`. There are at
+        most `max_units` units, including the 256 bytes. Raises UsageError if there is nothing to merge, or if
+        `max_units` leaves no room for more than the bytes.
         """
         _use_one_thread()
         engine = Tokenizer(models.BPE())
@@ -105,7 +106,8 @@ class BytePairEncoding:
                 "See which days have trainable issues (titler status), "
                 "or raise the limit:  TITLER_TEXT__SUBWORDS=8000",
             )
-        return cls(tuple(with_characters([(left, right) for left, right in merges], counts)))
+        learned = [(left, right) for left, right in merges]
+        return cls(tuple(with_characters(learned, counts) if characters else learned))
 
     @cached_property
     def units(self) -> tuple[str, ...]:

@@ -129,6 +129,15 @@ VocabulariesAndIds = tuple[Vocabularies, tuple[Ids, Ids], tuple[Ids, Ids]]
 """Vocabularies of the training issues; ids of bodies and titles for training, and for validation"""
 
 
+def training_pairs(train: pa.Table, settings: Learning) -> tuple[Vocabularies, Pairs]:
+    """Vocabularies of subwords, and the training pairs, with targets unless `authors_titles`."""
+    vocabularies, ids, _ = _subwords(train, train.slice(0, 0), settings)
+    pairs = Pairs(*ids, _repository_numbers(train), settings.batch_size, settings.seed)
+    if not settings.authors_titles:
+        pairs = _with_targets(vocabularies, pairs, leave_out=True)
+    return vocabularies, pairs
+
+
 def _repository_numbers(issues: pa.Table) -> npt.NDArray[np.int64]:
     return np.array(
         [zlib.crc32((repo or "").encode()) for repo in issues["repo"].to_pylist()], dtype=np.int64

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ import pyarrow.parquet as pq
 from pipeline.evaluation.retrieval import RetrievalScores, score_ranks
 from pipeline.networks.bag_of_units import unit
 from tests.benchmarks.parts import test_data
+
+if TYPE_CHECKING:
+    from pipeline.predictor.predictor import Predictor
 
 Embed = Callable[[pa.Table], Any]
 """Issues (n rows of number, title, body) -> (n, size), dense or sparse. A large dot product means similar."""
@@ -75,7 +78,11 @@ def by_model(folder: Path) -> Embed:
     """
     from pipeline.predictor.predictor import Predictor
 
-    predictor = Predictor.load(folder)
+    return by_predictor(Predictor.load(folder))
+
+
+def by_predictor(predictor: Predictor) -> Embed:
+    """The embedding of a model, of bodies and, if the network reads them, titles."""
 
     def embed(issues: pa.Table) -> npt.NDArray[np.floating]:
         bodies, titles = (issues[name].to_pylist() for name in ("body", "title"))

@@ -6,6 +6,7 @@
 One row per preparation of bodies (`pipeline.text.markup`). Units are learned from training issues with the
 original preparation, so that all rows count the same units. Columns:
 
+- ms: processor time to prepare a body
 - units: mean number of units of a prepared body
 - whole: share of bodies that fit into the window; read: share of all units that stand in it
 - title words: share of the title's words that stand in the prepared body, in the window, and in the first 32
@@ -15,18 +16,23 @@ original preparation, so that all rows count the same units. Columns:
 
 Then what a title network learns from the training issues (`pipeline.text.title_targets`), by preparation: the
 share of titles that lose a prefix, and the share of issues that are left out.
+
+Last, the units of titles in scripts without blanks between words, of all titles and of all bodies of the
+training issues, without and with units for characters (`pipeline.text.character_units`).
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import time
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.evaluation.title_scores import lead, score_titles
+from pipeline.text.character_units import CHARACTER
 from pipeline.text.markup import JOINER, LATEST_PREPARATION, ORIGINAL_PREPARATION, prepare
 from pipeline.text.subwords import BytePairEncoding, SubwordVocabulary
 from pipeline.text.template_headings import section_of
@@ -38,7 +44,7 @@ from tests.benchmarks.titles import ALL
 
 FIRST_UNITS = 32
 WORD = re.compile(r"[^\W_]+")
-HEADS = ("units", "whole", "read", "title words", "in window", "in 32", "lead", "template", "in 32")
+HEADS = ("ms", "units", "whole", "read", "title words", "in window", "in 32", "lead", "template", "in 32")
 
 
 def shared_words(titles: list[str], texts: list[str]) -> float:
@@ -60,7 +66,9 @@ def has_templates_line(text: str) -> bool:
 def row(issues: pa.Table, encoding: BytePairEncoding, preparation: int) -> list[float]:
     """The figures of one preparation, in the order of HEADS; shares in %."""
     vocabulary = SubwordVocabulary(encoding, BODY_UNITS, start_end=False, preparation=preparation)
+    began = time.process_time()
     prepared = vocabulary.prepared(issues["body"].to_pylist())
+    milliseconds = 1000 * (time.process_time() - began) / len(issues)
     titles = issues["title"].to_pylist()
     units = list(encoding.encode(prepared))
     lengths = np.array([len(ids) for ids in units])
@@ -73,6 +81,7 @@ def row(issues: pa.Table, encoding: BytePairEncoding, preparation: int) -> list[
     )
     leads = [lead(WORD.findall(text)) for text in windows]
     return [
+        milliseconds,
         float(lengths.mean()),
         100 * float((lengths <= BODY_UNITS).mean()),
         100 * float(np.minimum(lengths, BODY_UNITS).sum() / lengths.sum()),
@@ -92,6 +101,28 @@ def target_shares(issues: pa.Table, encoding: BytePairEncoding, preparation: int
     titles = title.ids(issues["title"].to_pylist())
     targets, learnable = target_ids(body, title, body.ids(issues["body"].to_pylist()), titles)
     return 100 * float((targets != titles).any(axis=1).mean()), 100 * float((~learnable).mean())
+
+
+def print_character_units(all_issues: pa.Table, learned_from: pa.Table) -> None:
+    """Prints one row per vocabulary: mean units, and the share of titles that fit into the titles' length."""
+    titles, bodies = (
+        [prepare(text) for text in learned_from[name].to_pylist()] for name in ("title", "body")
+    )
+    in_scripts = [
+        prepare(title)
+        for title in all_issues["title"].to_pylist()
+        if len(CHARACTER.findall(title)) >= 0.3 * len(title)
+    ]
+    print(f"\n{len(in_scripts):,} titles in scripts without blanks, of {len(all_issues):,}")
+    print(f"{'characters':<12}{'units':>13}{'whole':>13}{'all titles':>13}{'all bodies':>13}")
+    for characters in (False, True):
+        encoding = BytePairEncoding.fit([*titles, *bodies], SUBWORDS, characters=characters)
+        scripts, all_titles, all_bodies = (
+            np.array([len(ids) for ids in encoding.encode(texts)]) for texts in (in_scripts, titles, bodies)
+        )
+        whole = 100 * float((scripts <= TITLE_UNITS - 2).mean())
+        figures = (scripts.mean(), whole, all_titles.mean(), all_bodies.mean())
+        print(f"{characters!s:<12}" + "".join(f"{figure:>13.1f}" for figure in figures))
 
 
 def main() -> None:
@@ -114,11 +145,12 @@ def main() -> None:
     print(f"{'preparation':<12}" + "".join(f"{head:>13}" for head in HEADS))
     for preparation in range(ORIGINAL_PREPARATION, LATEST_PREPARATION + 1):
         figures = row(issues, encoding, preparation)
-        print(f"{preparation:<12}" + "".join(f"{figure:>13.1f}" for figure in figures), flush=True)
+        print(f"{preparation:<12}" + "".join(f"{figure:>13.2f}" for figure in figures), flush=True)
     print(f"\n{len(train):,} training issues\n{'preparation':<12}{'prefix':>13}{'left out':>13}")
     for preparation in range(ORIGINAL_PREPARATION, LATEST_PREPARATION + 1):
         prefix, left_out = target_shares(train, encoding, preparation)
         print(f"{preparation:<12}{prefix:>13.1f}{left_out:>13.1f}")
+    print_character_units(all_parts.train, train)
 
 
 if __name__ == "__main__":
