@@ -8,6 +8,7 @@ benchmarks, so they are not among Titler's dependencies.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class SentenceEncoder:
         if missing:
             sys.exit(f"{folder} lacks {', '.join(missing)}. Give the folder that this prints:  {INSTALL}")
         sys.path.append(str(folder / PACKAGES))
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # otherwise importing onnxruntime reports to its maker
         import onnxruntime
         from tokenizers import Tokenizer
 
