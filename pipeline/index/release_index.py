@@ -81,11 +81,11 @@ def find_item(release: Pinned, items: pa.Table, url: str) -> int:
         if pc.any(pc.equal(urls, url)).as_py():
             raise UsageError(
                 f"The model's vocabulary contains no word of {url}, so the issue has no neighbours.",
-                'Search with a text instead:  titler similar "TEXT"',
+                'Search with a text instead: titler similar "TEXT"',
             )
     raise UsageError(
         f"The issue {url} is not in release {release.name}.",
-        'Search with a text instead, titler similar "TEXT", or list the source days: titler status',
+        'Search with a text instead: titler similar "TEXT". To list the source days: titler status',
     )
 
 

@@ -131,7 +131,7 @@ def _check_folder(filesystem: fsspec.AbstractFileSystem, base: str, root: str) -
     except (FileNotFoundError, NotADirectoryError):
         raise SourceError(
             f"{base} is not a folder or does not exist; expected a folder of hour files (source.hours).",
-            "Set source.hours to the folder, or make a sample: titler sample DIR",
+            "Set source.hours to the folder, or create sample hour files: titler sample DIR",
         ) from None
     except Exception as error:  # every remote file system has exceptions of its own
         raise SourceError(f"The hour files at {base} cannot be reached: {error}", _CHECK_HINT) from None
@@ -140,7 +140,7 @@ def _check_folder(filesystem: fsspec.AbstractFileSystem, base: str, root: str) -
         raise SourceError(
             f"{base} has no hour files. Found {len(entries)} other entries, expected names like "
             "2015-01-01-3.json.gz.",
-            "Set source.hours to the folder that has them, or make a sample: titler sample DIR",
+            "Set source.hours to a folder with hour files, or create sample hour files: titler sample DIR",
         )
 
 

@@ -1,7 +1,7 @@
 """Reads a user's file of issues: JSON lines, Parquet or CSV with a title, a body and optional columns.
 
-Two examples are the data set of the article, a CSV file with the columns issue_url, issue_title and body, and
-issues from GitHub's API, one JSON object per line.
+There are two typical files. The data set of Hamel Husain's article of 2018 is a CSV file with the columns
+issue_url, issue_title and body. Issues from GitHub's API are one JSON object per line.
 """
 
 from __future__ import annotations
