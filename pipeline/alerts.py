@@ -35,8 +35,9 @@ TIMEOUT = 10  # seconds that a server may take to answer
 class Message:
     """The content of an alert.
 
-    `what` says in one line what happened, and `since` since when. `link` is a page with more information; it
-    may be empty. `next` has the commands to type next, one per line.
+    `what` says what happened, in one line. `since` is the time or the source day at which it began. `link` is
+    the address of a page with more information; it may be empty. `next` has the commands to type next, one
+    per line.
     """
 
     what: str
@@ -60,9 +61,9 @@ def now() -> str:
 def send_once(lake: Lake, alerts: Alerts, message: Message, event: str) -> bool:
     """Sends a message unless an alert about the same event was sent before. `event` is the event's name.
 
-    Returns False if the message could not be sent; the next call for the event tries again. Otherwise returns
-    True, and also records that the Airflow task that runs this command (`alerts.task`) has sent its alert.
-    So Airflow does not send a second alert when the task fails.
+    Returns False if sending fails; the next call with the same event then tries again. Otherwise returns
+    True, and records the alert for `alerts.task`, too: the Airflow task that runs this command. So Airflow
+    does not send a second alert if the task fails.
     """
     sent = _sent_events(lake)
     if event not in sent and not send(alerts, message):
@@ -72,7 +73,7 @@ def send_once(lake: Lake, alerts: Alerts, message: Message, event: str) -> bool:
 
 
 def alert_about_error(lake: Lake, alerts: Alerts, error: TitlerError) -> None:
-    """Sends an alert about an error, once per `error.event`. Sends none if the error names no event."""
+    """Sends one alert per event about an error. `error.event` names the event; if empty, sends none."""
     if error.event:
         send_once(lake, alerts, Message(error.message, now(), alerts.link, error.hint), error.event)
 
@@ -80,7 +81,7 @@ def alert_about_error(lake: Lake, alerts: Alerts, error: TitlerError) -> None:
 def alert_about_days(lake: Lake, alerts: Alerts, health: Iterable[Mapping[str, Any]]) -> None:
     """Sends an alert about each source day that is not complete, once per day and verdict.
 
-    `health` are rows of source_health_v1.
+    `health` has rows of the table source_health_v1.
     """
     no_task = alerts.model_copy(update={"task": ""})  # an incomplete day does not make an Airflow task fail
     for row in health:
@@ -205,7 +206,7 @@ def _sent_events(lake: Lake) -> dict[str, str]:
 
 
 def _remember(lake: Lake, sent: Mapping[str, str], events: Iterable[str]) -> None:
-    """Adds events to the record of sent alerts, whose content is `sent`. Ignores empty names."""
+    """Adds `events` to the record of sent alerts. `sent` is the record so far. Skips empty names."""
     sent_at = datetime.now(UTC).isoformat(timespec="seconds")
     new = {event: sent_at for event in events if event and event not in sent}
     if not new:

@@ -23,7 +23,7 @@ class ExitCode(IntEnum):
 
     @property
     def meaning(self) -> str:
-        """What the exit code means, in one line."""
+        """The meaning of the exit code, in one line."""
         return _MEANINGS[self]
 
 
@@ -33,7 +33,7 @@ _MEANINGS = {
     ExitCode.MISUSE: "the command, its options or the settings are wrong",
     ExitCode.DECISION_NEEDED: "stopped until a person decides; running the command again changes nothing",
     ExitCode.NOT_READY: "the data is not ready yet (EX_TEMPFAIL of sysexits.h); run the command again later",
-    ExitCode.SKIPPED: "nothing to do; only with `--skip-code 99`, so that Airflow skips the task",
+    ExitCode.SKIPPED: "only with `--skip-code 99`: there was nothing to do, and Airflow skips the task",
     ExitCode.INTERRUPTED: "interrupted by SIGINT (128 + 2); the same command continues where it stopped",
 }
 
@@ -43,8 +43,8 @@ class TitlerError(Exception):
 
     The command prints the error without a traceback and exits with `exit_code`. `message` says what was found
     and what was expected. `hint` says what to do next, with a command where possible; it may be empty.
-    `event` is the name of an event; if it is not empty, the command sends one alert about it. `final` means
-    that running the command again cannot help: the exit code is then DECISION_NEEDED.
+    `event` names the event for an alert. If it is not empty, the command sends one alert about this event.
+    `final` means that running the command again cannot help. The exit code is then DECISION_NEEDED.
     """
 
     exit_code = ExitCode.RETRYABLE
@@ -82,7 +82,7 @@ class LakeError(TitlerError):
 
 
 class BudgetError(TitlerError):
-    """Raised before a BigQuery job starts that would cost more than the settings allow."""
+    """Raised instead of starting a BigQuery job that would cost more than the settings allow."""
 
     exit_code = ExitCode.DECISION_NEEDED
 

@@ -8,16 +8,17 @@ from pathlib import Path
 
 
 def reset_peak() -> None:
-    """Makes `peak` count from now on. Works on Linux only (clear_refs in proc(5)).
+    """Restarts the measurement of `peak`, which then returns the highest memory since this call.
 
-    On other systems, `peak` counts from the start of the process.
+    Works on Linux only (see clear_refs in proc(5)). On other systems this function does nothing, and `peak`
+    measures from the start of the process.
     """
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak() -> float:
-    """Returns this process's highest resident memory, in MiB, since `reset_peak` or since the start."""
+    """Returns the highest resident memory of this process in MiB, since its start or `reset_peak`."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -26,5 +27,5 @@ def peak() -> float:
 
 
 def child_peak() -> float:
-    """Returns the highest resident memory, in MiB, of any child process that has ended."""
+    """Returns the highest resident memory in MiB that any finished child process has used."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

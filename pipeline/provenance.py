@@ -14,7 +14,7 @@ from pathlib import Path
 def user_name() -> str:
     """Returns the name of the user who runs this process.
 
-    Users in a container may have no name; then returns the user id, for example `uid 1000`.
+    A user in a container may have no name. In that case, returns the user id, for example `uid 1000`.
     """
     try:
         return getpass.getuser()

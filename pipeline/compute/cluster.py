@@ -31,10 +31,10 @@ def map_shards(
     """Calls `work(shard, *arguments)` for every shard, as Dask tasks; returns the results in the order of the
     shards.
 
-    Uses the scheduler at `compute.scheduler_address` or, if that is empty, a local cluster. Without a
-    scheduler address, a single shard runs in this process, and so does work that is not `worth_a_cluster`:
-    importing Dask and starting a cluster would take longer. Raises TitlerError if the scheduler cannot be
-    reached. Errors of `work` are raised unchanged. `label` names the progress bar.
+    Uses the scheduler at `compute.scheduler_address`. If that is empty, starts a local cluster, except for a
+    single shard and for work that is not `worth_a_cluster`. These run in this process, because importing Dask
+    and starting a cluster would take longer. Raises TitlerError if the scheduler cannot be reached. Errors of
+    `work` are raised unchanged. `label` is the text of the progress bar.
     """
     if not compute.scheduler_address and (len(shards) < 2 or not worth_a_cluster):
         return list(track((work(shard, *arguments) for shard in shards), label, len(shards)))

@@ -15,18 +15,17 @@ from pipeline.lake.manifest import File, Manifest
 from pipeline.settings import Compute
 
 ROWS_WORTH_A_CLUSTER = 100_000
-"""Number of rows from which starting a local Dask cluster saves time. In the time that a cluster takes to
-start, one process handles about half as many rows."""
+"""If there are more rows than this, starting a local Dask cluster saves time. While a cluster starts, one
+process handles about half as many rows."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The batches that a stage returns, one per day in the order of the days; `made` is how many of them are
-    new.
+    """The batches that a stage returns: one per day, in the order of the days.
 
-    `unchanged_days` maps each day that `extract` did not extract again, because the source has lost data, to
-    what the source still has. `sources` are the batches from which these were made, one each; it is empty if
-    the stage does not make each batch from one other batch.
+    `made` is the number of new batches among them. `sources` has, for each batch, the batch from which it was
+    made; it is empty if batches have several sources or none. `unchanged_days` has the days that `extract`
+    did not extract again, because the source has lost data. Its values say what the source still has.
     """
 
     manifests: tuple[Manifest, ...]

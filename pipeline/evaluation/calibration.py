@@ -46,9 +46,9 @@ class ConfidenceScores:
     alike: float
     """share of good titles"""
     alike_least_sure: float
-    """share of good titles in the fifth of the titles with the lowest confidence"""
+    """share of good titles among the 20% of the titles with the lowest confidence"""
     alike_most_sure: float
-    """share of good titles in the fifth of the titles with the highest confidence"""
+    """share of good titles among the 20% of the titles with the highest confidence"""
     auc: float
     """probability that a good title has a higher confidence than a poor one; ties count half (Hanley and
     McNeil 1982). 0.5 is chance, and also the value if all titles are good or all are poor"""
@@ -87,7 +87,7 @@ def score_confidence(confidences: Numbers, rouge: Numbers) -> ConfidenceScores:
     order = np.argsort(confidences, kind="stable")
     fifth = max(1, len(order) // FIFTHS)
     errors = (row.titles * abs(row.alike - row.confidence) for row in confidence_bins(confidences, rouge))
-    both_classes = alike.any() and not alike.all()  # else the AUC is not defined
+    both_classes = alike.any() and not alike.all()  # otherwise the AUC is not defined
     return ConfidenceScores(
         alike=float(alike.mean()),
         alike_least_sure=float(alike[order[:fifth]].mean()),
@@ -114,7 +114,7 @@ def abstention_threshold(
     if not alike.any():
         return ALWAYS_ABSTAIN
     precisions, _, thresholds = precision_recall_curve(alike, np.asarray(confidences, dtype=np.float64))
-    reached = np.flatnonzero(precisions[:-1] >= precision)  # the last precision, 1, belongs to no threshold
+    reached = np.flatnonzero(precisions[:-1] >= precision)  # the last one has no threshold
     if not len(reached):
         return ALWAYS_ABSTAIN
     return 0.0 if reached[0] == 0 else float(thresholds[reached[0]])

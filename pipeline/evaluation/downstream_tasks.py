@@ -53,7 +53,7 @@ class Features:
 
 
 def class_shortage(labels: Mask, test: Mask) -> str:
-    """Returns why a split has too few rows of a class to be evaluated; empty if it has enough.
+    """Returns why a split has too few rows of a class to be evaluated; an empty text if it has enough.
 
     `labels` and `test` are (n,); `test` marks the test rows.
     """
@@ -68,7 +68,10 @@ def class_shortage(labels: Mask, test: Mask) -> str:
 
 
 def row_shortage(test: Mask) -> str:
-    """Returns why a split has too few rows to be evaluated; empty if it has enough. `test` is its mask."""
+    """Returns why a split has too few rows to be evaluated; an empty text if it has enough.
+
+    `test` (n,) marks the test rows.
+    """
     train_rows, test_rows = int((~test).sum()), int(test.sum())
     if min(train_rows, test_rows) >= MIN_ROWS_PER_SIDE:
         return ""
@@ -114,7 +117,7 @@ def regress(features: Features, days: Days, test: Mask) -> dict[str, Figures]:
 
 
 def _inputs(features: Features, test: Mask) -> Mapping[str, tuple[Any, Any]]:
-    """Returns the training rows and the test rows by method.
+    """Returns the inputs of the small models, by method: the training rows, and the test rows.
 
     The scaling and the bag of words are fitted on the training rows alone.
     """
@@ -130,7 +133,10 @@ def _inputs(features: Features, test: Mask) -> Mapping[str, tuple[Any, Any]]:
 
 
 def _bag_of_words() -> Any:
-    """Returns a TF-IDF transformer of token lists. It gives one column of zeros if no token recurs."""
+    """Returns a transformer of token lists to TF-IDF vectors.
+
+    If no token occurs in two lists, the transformer returns one column of zeros.
+    """
     with_empty_token = FunctionTransformer(  # scikit-learn refuses texts without words
         lambda texts: [["", *tokens] for tokens in texts]
     )

@@ -21,8 +21,8 @@ from pipeline.networks.bag_of_units import unit
 Ranks = npt.NDArray[np.int64]
 QUERIES_PER_BLOCK = 128
 TIE_TOLERANCE = 1e-6
-"""Similarities that differ by less count as equal. In float32, rounding makes the similarity of equal vectors
-depend on their position in a matrix."""
+"""Similarities that differ by less than this count as equal. In float32, rounding makes the similarity of
+equal vectors depend on their position in a matrix."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,10 @@ def score_ranks(ranks: Ranks) -> RetrievalScores:
 
 
 def embedding_ranks(queries: npt.NDArray[Any], answers: npt.NDArray[Any]) -> Ranks:
-    """Returns (n,): the rank of `answers[i]` if all answers are ordered by their cosine with `queries[i]`.
+    """Returns the rank of each query's answer, shape (n,).
 
-    `queries` and `answers` are embeddings (n, size). Ranks count from 1. Ties take the worst rank, so that an
+    For the rank of `answers[i]`, all answers are ordered by their cosine with `queries[i]`. `queries` and
+    `answers` are embeddings, shape (n, size). Ranks count from 1. Ties take the worst rank, so that an
     embedding that is the same for every text gets the worst score. Raises TitlerError for values that are
     not finite.
     """
@@ -62,10 +63,11 @@ def embedding_ranks(queries: npt.NDArray[Any], answers: npt.NDArray[Any]) -> Ran
 
 
 def tfidf_ranks(queries: Sequence[Sequence[str]], answers: Sequence[Sequence[str]]) -> Ranks:
-    """Returns ranks like `embedding_ranks`, but ordered by the words that a title and a body share.
+    """Returns ranks like `embedding_ranks`, but compares the words of a title and a body.
 
-    They are a baseline that needs no model. Similarity is the cosine of TF-IDF vectors (Salton and Buckley
-    1988). A word has the weight (1 + ln tf) (1 + ln((1 + n) / (1 + df))), with df counted in the n answers.
+    These ranks are a baseline that needs no model. Similarity is the cosine of TF-IDF vectors (Salton and
+    Buckley 1988). A word has the weight (1 + ln tf) (1 + ln((1 + n) / (1 + df))), with df counted in the n
+    answers.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import normalize
@@ -74,12 +76,12 @@ def tfidf_ranks(queries: Sequence[Sequence[str]], answers: Sequence[Sequence[str
         return np.full(len(queries), len(answers), dtype=np.int64)
     vectorizer = TfidfVectorizer(analyzer=list, sublinear_tf=True, norm=None)
     unit_answers = normalize(vectorizer.fit_transform(answers)).T.tocsr()
-    query_rows = vectorizer.transform(queries)  # their length does not change the order of answers
+    query_rows = vectorizer.transform(queries)  # not normalized: this does not change the order
     return _ranks(len(queries), lambda block: (query_rows[block] @ unit_answers).toarray())
 
 
 def _ranks(count: int, similarity: Callable[[slice], npt.NDArray[Any]]) -> Ranks:
-    """Returns (count,): for each query i the rank of answer i. Ties take the worst rank.
+    """Returns the rank of each query's own answer, shape (count,). Ties take the worst rank.
 
     `similarity` computes the similarities (queries, answers) for a slice of queries. The slices have
     QUERIES_PER_BLOCK queries, which limits the memory.

@@ -27,13 +27,13 @@ class Scores:
 
     ROUGE is F1 with Porter stemming (Lin 2004, google-research's rouge-score), as the mean over titles. BLEU
     is computed over the whole list (Papineni 2002, sacreBLEU with its 13a tokenizer). Both are 0 to 100 and
-    ignore case. A withheld title has ROUGE 0. So has a title whose reference contains no letter a to z and no
-    digit, because ROUGE ignores all other characters.
+    ignore case. A withheld title has ROUGE 0. ROUGE is also 0 if the reference contains no letter a to z and
+    no digit, because ROUGE ignores all other characters.
     """
 
     rouge1: float
     rouge2: float
-    rougeL: float  # noqa: N815  # the field's own name for it
+    rougeL: float  # noqa: N815  # the usual name of this score
     bleu: float
     exact_match: float
     """share of titles that equal the reference, ignoring case and white space at the ends, 0 to 1"""
@@ -48,7 +48,7 @@ class Scores:
 
 
 def rouge_l(predicted: Sequence[str], references: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Returns (n,): the ROUGE-L (0 to 100) of each title against its reference; see `Scores`."""
+    """Returns the ROUGE-L (0 to 100) of each title against its reference, shape (n,). See `Scores`."""
     scorer = RougeScorer(["rougeL"], use_stemmer=True)
     pairs = zip(predicted, references, strict=True)
     return np.array(

@@ -45,7 +45,7 @@ class Index:
         except OSError as error:
             raise LakeError(
                 f"{path} is not an Annoy index of vectors with {size} numbers each ({error}).",
-                "Build the index again:  titler index --release RELEASE",
+                "Build the index again: titler index --release RELEASE",
             ) from None
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Finds the neighbours of an issue that a release stores: the nearest issues that were opened before it."""
+"""Finds the neighbours that a release stores for each issue: the nearest issues that were opened before."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pyarrow as pa
 from pipeline.index.annoy_index import Index
 
 OVERSAMPLING = 10
-"""Number of candidates per wanted neighbour that are expected to be older than the issue."""
+"""A search asks for so many candidates that about this many per wanted neighbour are older than the issue."""
 EXACT_BELOW = 10_000
-"""If fewer items than this are older, all of them are compared, instead of a search in the index. The index
-would have to return most of its items to find enough older ones."""
+"""If an item has fewer older items than this, it is compared with all of them, and the index is not used. The
+index would have to return most of its items to find enough older ones."""
 
 
 class OlderNeighbours:
@@ -64,7 +64,7 @@ class OlderNeighbours:
     def rows(
         self, items: npt.NDArray[np.int64], neighbours: int, near_duplicate_distance: float
     ) -> Iterator[dict[str, object]]:
-        """Yields the rows of similar_issues_v1 of these items: up to `neighbours` older issues per item.
+        """Yields the rows of similar_issues_v1 for these items: up to `neighbours` older issues per item.
 
         A neighbour is marked as a near-duplicate if its angular distance is below `near_duplicate_distance`.
         """

@@ -1,4 +1,4 @@
-"""Measures the recall of an index: the share of the exact nearest neighbours that it finds."""
+"""Measures the recall of an index: the share of the exact nearest neighbours that the index finds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def measure_recall(
 
     `queries` are item numbers; without queries the recall is 1. `vectors` are the vectors in the index, shape
     (items, size); none may be zero. The exact search computes the cosine with every vector. An item that the
-    index finds counts if it is at most as far away as the farthest exact neighbour. So ties are not misses,
+    index finds is a hit if it is at most as far away as the farthest exact neighbour. So ties are not misses,
     as in ann-benchmarks.
     """
     if not len(queries):

@@ -1,6 +1,6 @@
 """Reads and writes the index of a release in the lake.
 
-Its batch has two files: `issues.ann` with the vectors, and `ids.parquet` with the issue of each item.
+The index is a batch of two files: `issues.ann` has the vectors, and `ids.parquet` has the issue of each item.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def items_to_parquet(items: pa.Table) -> bytes:
 
 
 def read_items(lake: Lake, manifest: Manifest) -> pa.Table:
-    """Returns `ids.parquet` of an index: one row per item, in the order of the items.
+    """Returns the table `ids.parquet` of an index: one row per item, in the order of the items.
 
     Raises LakeError if the file is missing or damaged.
     """
@@ -63,8 +63,8 @@ def read_items(lake: Lake, manifest: Manifest) -> pa.Table:
 
 
 def open_index(folder: Path, manifest: Manifest) -> Index:
-    """Opens the index in `folder`, a local copy of the batch of `manifest`. Raises LakeError for a damaged
-    file."""
+    """Opens an index. `folder` is a local copy of its batch, and `manifest` is the manifest of that batch.
+    Raises LakeError if the file of the index is damaged."""
     return Index(folder / INDEX_FILE, manifest.figures["size"])
 
 
@@ -81,11 +81,11 @@ def find_item(release: Pinned, items: pa.Table, url: str) -> int:
         if pc.any(pc.equal(urls, url)).as_py():
             raise UsageError(
                 f"The model's vocabulary contains no word of {url}, so the issue has no neighbours.",
-                'Search with a text instead:  titler similar "TEXT"',
+                'Search with a text instead: titler similar "TEXT"',
             )
     raise UsageError(
         f"The issue {url} is not in release {release.name}.",
-        'Search with a text instead, titler similar "TEXT", or list the source days: titler status',
+        'Search with a text instead: titler similar "TEXT". To list the source days: titler status',
     )
 
 

@@ -130,7 +130,7 @@ class Lake:
     def reuse(
         self, table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]
     ) -> Manifest | None:
-        """Like `find`. If there is such a batch, also makes it the current batch of the partition."""
+        """Returns what `find` returns. If there is a batch, also makes it current in its partition."""
         existing = self.find(table, partition, inputs, parameters)
         if existing is not None:
             pointer = posixpath.join(partition_folder(table, partition), CURRENT)
@@ -146,8 +146,8 @@ class Lake:
         return None if pointer is None else self.manifest(posixpath.join(folder, pointer["batch_id"]))
 
     def days(self, table: str) -> list[str]:
-        """Returns the days (YYYY-MM-DD) that have a partition, sorted, for a table that is partitioned by day
-        alone."""
+        """Returns the sorted days (YYYY-MM-DD) of which a table has a partition. The table must be
+        partitioned by day alone."""
         return [name.removeprefix("day=") for name in self.names(table) if name.startswith("day=")]
 
     def manifest(self, folder: str) -> Manifest:
@@ -183,7 +183,7 @@ class Lake:
         parameters: Mapping[str, Any] | None = None,
     ) -> Draft:
         """Returns a new, empty batch to write files into. Readers do not see the batch before it is
-        committed. `inputs` and `parameters` become its key: see `find`."""
+        committed. Later, `find` returns the batch for the same `inputs` and `parameters`."""
         return Draft(self, table, dict(partition), tuple(inputs), dict(parameters or {}))
 
     # Files of batches
@@ -203,8 +203,8 @@ class Lake:
         return File(name, rows, len(data), hashlib.sha256(data).hexdigest())
 
     def read_part(self, manifest: Manifest, file: File, columns: list[str] | None = None) -> pa.Table:
-        """Returns the rows of one Parquet file of a batch, with these columns or with all. Raises LakeError
-        if the file is missing or does not match its manifest entry."""
+        """Returns the rows of one Parquet file of a batch. `columns` names the columns to return; None means
+        all. Raises LakeError if the file is missing or does not match its manifest entry."""
         return pq.read_table(io.BytesIO(self.read_file(manifest, file)), columns=columns)
 
     def read_file(self, manifest: Manifest, file: File) -> bytes:
@@ -224,14 +224,17 @@ class Lake:
         elif size == file.bytes:
             problem = "is damaged: its SHA-256 is not the one in the batch's manifest"
         else:
-            problem = f"is damaged: it has {size:,} bytes, and {file.bytes:,} in the batch's manifest"
+            problem = (
+                f"is damaged: it has {size:,} bytes instead of the {file.bytes:,} in the batch's manifest"
+            )
         return LakeError(
             f"The file {self.path(manifest.folder)}/{file.name} {problem}.",
             _rewrite_hint(self.root, manifest.folder),
         )
 
     def read(self, manifest: Manifest, contract: Table, columns: list[str] | None = None) -> pa.Table:
-        """Returns all rows of a batch, with these columns or with all. Raises LakeError like `read_part`."""
+        """Returns all rows of a batch. `columns` names the columns to return; None means all. Raises
+        LakeError like `read_part`."""
         parts = [self.read_part(manifest, file, columns) for file in manifest.files]
         if not parts:
             empty = contract.empty()
@@ -297,7 +300,7 @@ def _rewrite_hint(root: str, folder: str) -> str:
     table, _, day = partition.partition("/day=")
     pointer, command = "", f"run the stage that writes {table.partition('/')[0]}"
     if table in (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name):
-        # A pointer to a missing batch is an error, so it is deleted as well.
+        # A pointer to a missing batch is an error, so the pointer is deleted as well.
         pointer = f" and the file {posixpath.join(root, partition, CURRENT)}"
         command = f"run `titler {'clean' if table == TOKENS.name else 'extract'} --day {day}`"
     return (

@@ -16,11 +16,11 @@ from pipeline.lake.batches import Lake
 
 
 def duplicate_openings(lake: Lake, days: Sequence[tuple[str, str]]) -> dict[str, list[int]]:
-    """Returns, per day, the sorted ids of the issues to skip, because their earliest `opened` event is in
-    another of these days. Days without such an issue are left out.
+    """Returns the sorted ids of the issues to skip, by day. Days without such issues are left out.
 
-    `days` are pairs: the day, and the folder of its batch of issues_v1. Of two events at the same time, the
-    one with the smaller event id counts as earlier. Raises LakeError if a batch is missing or damaged.
+    An issue is skipped on a day if its earliest `opened` event is in another of `days`. Each item of `days`
+    has a day and the folder of its batch of issues_v1. Of two events at the same time, the one with the
+    smaller event id counts as earlier. Raises LakeError if a batch is missing or damaged.
     """
     columns = ["issue_id", "created_at", "event_id"]
     tables = []

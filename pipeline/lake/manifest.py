@@ -50,8 +50,8 @@ class Manifest:
 
     @property
     def day(self) -> str:
-        """The source day of the batch (YYYY-MM-DD). For a batch made from a user's file, the identifier of
-        that file. Raises KeyError if the partition has neither."""
+        """The source day of the batch (YYYY-MM-DD). If the batch was made from a user's file, this is the
+        identifier of that file. Raises KeyError if the partition has neither."""
         return self.partition.get("day") or self.partition["file"]
 
     def to_json(self) -> str:

@@ -56,7 +56,7 @@ MADE_BY: Mapping[str, str] = MappingProxyType(
 )
 """For each table: the verb that adds the table's batches to a model or a release."""
 LATEST_LISTED = 5
-"""The number of existing names that an error about an unknown name lists."""
+"""Maximum number of existing names in the error message about an unknown name."""
 
 
 def new_id() -> str:
@@ -83,7 +83,7 @@ class PinnedDay:
 
     @property
     def content(self) -> tuple[str, ...]:
-        """The day and its digests: equal for two pinned days whose batches have the same content."""
+        """The day and the digests of its batches. Two pinned days with equal digests have equal data."""
         return self.day, self.issues_digest, self.tokens_digest, self.health_digest
 
 
@@ -135,8 +135,8 @@ class Members(Mapping[str, Sequence[Manifest]]):
         self._manifests: dict[str, Sequence[Manifest]] = {}
 
     def __getitem__(self, table: str) -> Sequence[Manifest]:
-        """Returns the manifests of a table's batches, one per day. A user's file counts as one day, and the
-        tables `vocabulary`, `predictor` and `index` have one batch in all.
+        """Returns the manifests of a table's batches, one per day. A user's file counts as one day. The
+        tables `vocabulary`, `predictor` and `index` have a single batch.
 
         Raises UsageError if the model or release does not exist, or has no batches of the table yet; the
         error names the verb to run.
@@ -209,7 +209,7 @@ class Pinned:
 
     @property
     def noun(self) -> str:
-        """What this is: "model" or "release"."""
+        """The word for this object in messages: "model" or "release"."""
         return self.kind.removesuffix("s")
 
     def file(self, name: str) -> str:
@@ -285,8 +285,11 @@ def pinned_names(lake: Lake, kind: Kind) -> list[str]:
 
 
 def pin_days(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
-    """Returns the current batches of these days (YYYY-MM-DD), in the same order. Raises UsageError for a day
-    that was not extracted, was not judged, or was not cleaned since it was last extracted."""
+    """Returns a `PinnedDay` with the current batches of each day (YYYY-MM-DD), in the same order.
+
+    Raises UsageError for a day that was not extracted, was not judged, or was not cleaned since it was last
+    extracted.
+    """
     pinned = []
     for day in days:
         issues = lake.current(ISSUES.name, {"day": day})

@@ -37,8 +37,8 @@ def open_store(root: str) -> Store:
 
 
 def read(address: str) -> bytes:
-    """Returns the content of the object at an address, or of the file at a path. Raises LakeError if there is
-    none or if it cannot be read."""
+    """Returns the content of the object at an address, or of the file at a path. Raises LakeError if the
+    object or file does not exist or cannot be read."""
     folder, _, name = address.rpartition("/")
     data = open_store(folder or "/").get(name)
     if data is None:

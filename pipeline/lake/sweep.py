@@ -78,7 +78,7 @@ def _sweep_partition(
             continue
         if _is_older(lake, folder, older_than, now):
             removed.add(name)
-    # Pointers are deleted first, so that none names a batch of which only some files are left.
+    # Pointers are deleted first, so that no pointer names a batch that is only partly deleted.
     for key in lake.names(f"{partition}/{KEYS}"):
         target = lake.get_json(f"{partition}/{KEYS}/{key}")
         if target and target["batch_id"] in removed:

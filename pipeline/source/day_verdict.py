@@ -20,13 +20,13 @@ DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
 MAX_COLLAPSED_SHARE = 0.10
 """A day has collapsed if it has at most this share of its usual events or issues.
 
-The quietest of 1,392 days of public issue trackers had a fifth of its usual count (2 issues instead of 10;
-on a Christmas, 3 instead of 14). When GH Archive lost data in May 2025, 1% to 10% of the usual count was
-left."""
+Of 1,392 days of public issue trackers, the quietest still had a fifth of its usual count: 2 issues instead
+of 10. On one Christmas, there were 3 issues instead of 14. When GH Archive lost data in May 2025, its days
+had only 1% to 10% of their usual count."""
 MIN_USUAL = 10
 """A count is compared only if its usual value is at least this. A smaller count may drop to a tenth by
-chance. At 10, that happens once in 2,000 days (Poisson distribution). This is also the minimum number of
-lines for a verdict on malformed lines."""
+chance. With a usual value of 10, that happens once in 2,000 days (Poisson distribution). The value is also
+the minimum number of lines for a verdict on malformed lines."""
 MIN_PARTIAL_MALFORMED_SHARE = 1 / HOURS_PER_DAY
 """A day is partial if at least this share of its lines is malformed. The share equals one hour of the day, so
 an hour of malformed lines counts like a missing hour."""
@@ -40,10 +40,10 @@ holiday does not move the median, and few enough that the median follows GitHub'
 MIN_WEEKDAYS = 3
 """Minimum number of days of the same weekday. With fewer, one unusual day could be the median."""
 MONTH_DAYS = 28
-"""Length of the `month` that a day is compared with. It is whole weeks: each weekday counts equally often."""
+"""Number of days in the `month` that a day is compared with: four weeks, so that weekdays count equally."""
 MIN_MONTH_DAYS = 7
-"""Minimum number of complete days in the month: a week. The median of a week is the count of a working day.
-Counts on a weekend are well above a tenth of that."""
+"""Minimum number of complete days in the month: one week. The median of a week is the count of a working day.
+A normal weekend has well over a tenth of that count, so it does not look collapsed."""
 MAX_MISSING_WEEKS = 8
 """If this many consecutive days of the same weekday were never extracted, the days before them are too old to
 compare with."""
@@ -100,10 +100,10 @@ class Judgement:
 def judge(day: date, counts: DayCounts, history: Mapping[date, JudgedDay]) -> Judgement:
     """Returns the verdict on `day`. `history` has the judged days; only those before `day` are used.
 
-    A day is `missing` if it has no hour; `collapsed` if it has at most a tenth of its usual events or issues,
-    or if at least nine tenths of its lines are malformed; and `partial` if it has fewer than 24 hours, or if
-    at least 1/24 of its lines are malformed. The first verdict that applies counts. Only the reasons for that
-    verdict are given: if a collapsed day also lacks hours, they are not mentioned.
+    A day is `missing` if it has no hour file. It is `collapsed` if it has at most a tenth of its usual events
+    or issues, or if at least nine tenths of its lines are malformed. It is `partial` if it has fewer than 24
+    hour files, or if at least 1/24 of its lines are malformed. The first verdict that applies counts. Only
+    the reasons for that verdict are given: if a collapsed day also lacks hours, they are not mentioned.
     """
     usual = usual_counts(day, history)
     if counts.hours_found == 0:

@@ -65,7 +65,7 @@ def find_hours(base: str, day: date) -> SourceDay:
     """Finds the hour files of a day under `base`: a folder, or an address with file, gs, https or http.
 
     Raises SourceError if `base` is an address of another kind, does not exist, cannot be reached, or has no
-    hour file of any day. On a web server only the day itself is checked, so a day without files is no error.
+    hour file of any day. A web server is asked only for files of `day`, so it is no error if there are none.
     """
     filesystem, root = _open(base)
     names = {hour: f"{day:%Y-%m-%d}-{hour}.json.gz" for hour in HOURS}
@@ -77,8 +77,8 @@ def find_hours(base: str, day: date) -> SourceDay:
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             infos = dict(zip(HOURS, pool.map(web_info, HOURS), strict=True))
     else:
-        # Checks 24 names instead of listing the folder: it may hold years of hours, and then listing it takes
-        # longer than reading the day.
+        # Checks 24 names instead of listing the folder. A folder with years of hour files takes longer to
+        # list than a day takes to read.
         paths = {hour: f"{root}/{name}" for hour, name in names.items()}
         infos = {
             hour: filesystem.info(path) if filesystem.isfile(path) else None for hour, path in paths.items()
@@ -131,7 +131,7 @@ def _check_folder(filesystem: fsspec.AbstractFileSystem, base: str, root: str) -
     except (FileNotFoundError, NotADirectoryError):
         raise SourceError(
             f"{base} is not a folder or does not exist; expected a folder of hour files (source.hours).",
-            "Set source.hours to the folder, or make a sample: titler sample DIR",
+            "Set source.hours to the folder, or create sample hour files: titler sample DIR",
         ) from None
     except Exception as error:  # every remote file system has exceptions of its own
         raise SourceError(f"The hour files at {base} cannot be reached: {error}", _CHECK_HINT) from None
@@ -140,7 +140,7 @@ def _check_folder(filesystem: fsspec.AbstractFileSystem, base: str, root: str) -
         raise SourceError(
             f"{base} has no hour files. Found {len(entries)} other entries, expected names like "
             "2015-01-01-3.json.gz.",
-            "Set source.hours to the folder that has them, or make a sample: titler sample DIR",
+            "Set source.hours to a folder with hour files, or create sample hour files: titler sample DIR",
         )
 
 

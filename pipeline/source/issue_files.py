@@ -1,7 +1,7 @@
 """Reads a user's file of issues: JSON lines, Parquet or CSV with a title, a body and optional columns.
 
-Two examples are the data set of the article, a CSV file with the columns issue_url, issue_title and body, and
-issues from GitHub's API, one JSON object per line.
+There are two typical files. The data set of Hamel Husain's article of 2018 is a CSV file with the columns
+issue_url, issue_title and body. Issues from GitHub's API are one JSON object per line.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class FileIssue:
     def url(self) -> str:
         """The issue's address; empty if the row has none.
 
-        The quotes around addresses in the article's data set are removed.
+        Quotes around the address are removed.
         """
         values = (self.columns.get(name) for name in URLS)
         url = next((value for value in values if isinstance(value, str) and value), "")
@@ -146,12 +146,12 @@ def read(path: Path) -> Iterator[FileIssue]:
 
 
 def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
-    """Yields (title, body) of each row of a file of issues. Raises UsageError as `read` does."""
+    """Yields the title and the body of each row of a file of issues. Raises UsageError like `read`."""
     return ((issue.title, issue.body) for issue in read(path))
 
 
 def _rows(path: Path) -> Iterator[Any]:
-    """Yields the rows of a file as they are. Parquet files are read ROWS_IN_MEMORY rows at a time.
+    """Yields the rows of a file without checking them. Reads ROWS_IN_MEMORY rows of Parquet at a time.
 
     Text files are UTF-8, with or without a byte order mark.
     """

@@ -14,7 +14,7 @@ REASONS = ("no_body", "short_body", "short_title", "long_title", "long_body")
 
 
 def thresholds(text: Text) -> dict[str, int]:
-    """Returns the thresholds in the settings, by the parameters' names in `sql/extract_issues.sql`."""
+    """Returns the thresholds of the settings, named like the parameters of `sql/extract_issues.sql`."""
     return {
         "min_body_words": text.min_body_words,
         "min_title_words": text.min_title_words,
@@ -26,7 +26,7 @@ def thresholds(text: Text) -> dict[str, int]:
 def untrainable_reason(title: str, body: str, limits: Mapping[str, int]) -> str:
     """Returns the first of REASONS why an issue is not trainable; an empty text if it is trainable.
 
-    `limits` are the `thresholds`.
+    `limits` is the result of `thresholds`.
     """
     if not body.strip():
         return "no_body"
@@ -43,7 +43,7 @@ def count_untrainable(issues: pa.Table, limits: Mapping[str, int]) -> dict[str, 
     """Returns for each of REASONS the number of issues that are not trainable for that reason.
 
     An issue is counted once, for the first reason that applies. `issues` has the columns title and body;
-    `limits` are the `thresholds`.
+    `limits` is the result of `thresholds`.
     """
     counts = dict.fromkeys(REASONS, 0)
     titles, bodies = (issues.column(name).to_pylist() for name in ("title", "body"))

@@ -1,6 +1,6 @@
 """Judges source days and stores their verdicts in the lake.
 
-A day is compared with the days before it. So it is judged again when earlier days have been extracted later.
+A day is compared with the days before it. So the day is judged again if an earlier day is extracted after it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pipeline.source import day_verdict
 
 
 class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
-    """The judged days by date: those of the lake, and those that `add` added.
+    """Maps dates to judged days: the days in the lake, and the days that `add` added.
 
-    A day is read from the lake when it is first used.
+    A day is read from the lake when it is first looked up.
     """
 
     def __init__(self, lake: Lake) -> None:
@@ -39,7 +39,7 @@ class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
         return self._judged[day]
 
     def add(self, day: date, figures: Mapping[str, Any]) -> None:
-        """Adds a day that was just judged, or replaces it. `figures` is its row of source_health_v1."""
+        """Adds a judged day, or replaces its verdict. `figures` is the day's row of source_health_v1."""
         self._judged[day] = day_verdict.JudgedDay(figures["verdict"], figures["events"], figures["issues"])
         self._days.add(str(day))
 
@@ -84,8 +84,8 @@ def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str
 def judge_all_again(lake: Lake) -> tuple[str, ...]:
     """Judges every day of the lake again, oldest first. Returns the days whose stored row changed.
 
-    A day is first judged when it is extracted, against the days that the lake has then. A backfill extracts
-    days in any order. After this function, the verdicts do not depend on that order.
+    When a day is extracted, it is compared only with the days that are already in the lake. A backfill
+    extracts days in any order. This function makes the verdicts independent of that order.
     """
     history, changed = VerdictHistory(lake), []
     for name in lake.days(SOURCE_HEALTH.name):
@@ -97,7 +97,8 @@ def judge_all_again(lake: Lake) -> tuple[str, ...]:
         verdict = _verdict_columns(history, day, counts)
         unchanged = verdict == {column: row.get(column) for column in verdict}
         issues = None if unchanged else lake.current(ISSUES.name, {"day": name})
-        # A day whose batch of issues was replaced since is being extracted again. That process judges it.
+        # If the batch of issues is newer than the verdict, another process is extracting the day again. That
+        # process judges the day.
         if issues is not None and issues.digest in health.inputs:
             judge_day(lake, issues, history)
             changed.append(name)

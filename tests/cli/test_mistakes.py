@@ -318,7 +318,7 @@ def test_a_truncated_index_is_named(copied: Path, name: str) -> None:
         titler(copied, "similar", "the parser crashes"),
         1,
         f"/{name} is damaged: it has ",
-        " bytes, and ",
+        " bytes instead of the ",
         " in the batch's manifest",
         "Delete the folder ",
     )

@@ -79,8 +79,8 @@ def test_the_error_about_a_truncated_file_says_both_sizes_and_how_to_write_the_b
     with pytest.raises(LakeError) as raised:
         lake.read(manifest, TOKENS)
     assert str(raised.value) == (
-        f"The file {lake.path(part)} is damaged: it has {size - 10:,} bytes, and {size:,} in the batch's "
-        f"manifest.\nDelete the folder {lake.path(manifest.folder)} and the file "
+        f"The file {lake.path(part)} is damaged: it has {size - 10:,} bytes instead of the {size:,} in the "
+        f"batch's manifest.\nDelete the folder {lake.path(manifest.folder)} and the file "
         f"{lake.path('tokens_v1/day=2015-01-01/current.json')}, then run `titler clean --day 2015-01-01`. "
         "If a model or a release used this batch, create another one: `titler vocab` or `titler plan`."
     )
