@@ -233,7 +233,9 @@ def champion_name(lake: Lake, settings: Settings) -> str:
 def evaluate_file(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> dict[str, Any]:
     """Evaluates a model on a file of titles and bodies; returns the figures of its titles.
 
-    `name` is the model's name; None means the champion.
+    `name` is the model's name; None means the champion. The figures are of all titles that it can write. If
+    it has a calibration, `abstained_unsure` is the share of them, 0 to 1, that it would not give, because
+    their probability is too low.
 
     Raises UsageError for a file that cannot be read as issues, for a model that was not trained, and if no
     model is champion.
