@@ -89,6 +89,7 @@ def test_a_word_that_stands_twice(title, words):
         ("broken since 1.2", "Since V1.2.3 it is broken", []),
         ("broken since v1.2.3", "since 1.2.3", []),
         ("broken since 1.2", "since 0.1.2 and 11.2", ["1.2"]),
+        ("no wheel for x86 and ax86", "no wheel for x86_64", ["ax86"]),
         ("(TreeView) is slow", "the treeview is slow", []),
         ("TreeView is slow", "the list is slow", ["TreeView"]),
         ("std::io and a.py fail", "`a.py` fails", ["std::io"]),

@@ -84,6 +84,7 @@ _WORD = re.compile(r"[^\W_]+")
 _TOKEN = re.compile(r"\w+(?:[.\-/:+]+\w+)*")
 _EDGES_OF_TOKEN = "\"'`\u201c\u201d\u2018\u2019.,:;!?()[]{}<>*"
 _DOTTED = re.compile(r"\w{2}[.:]{1,2}\w{2}|\w\.\w{2}")
+_START, _END = r"(?<![^\W_])", r"(?![^\W_])"  # x86 stands in x86_64, but not in ax86
 _CAMEL = re.compile(r"[a-z][A-Z]")
 
 
@@ -149,8 +150,8 @@ def _is_specific(token: str) -> bool:
 def _stands_in(token: str, body: str) -> bool:
     token = token.casefold()
     token = token[1:] if re.match(r"v\d", token) else token
-    before = r"(?:(?<!\w)|(?<=\bv))(?<!\d\.)" if token[0].isdecimal() else r"(?<!\w)"
-    return re.search(rf"{before}{re.escape(token)}(?!\w)", body) is not None
+    before = rf"(?:{_START}|(?<=\bv))(?<!\d\.)" if token[0].isdecimal() else _START
+    return re.search(rf"{before}{re.escape(token)}{_END}", body) is not None
 
 
 def _plain(text: str) -> str:
