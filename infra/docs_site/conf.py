@@ -59,7 +59,10 @@ html_additional_pages = {"index": "redirect.html"}  # leads from the root of the
 
 
 def add_navigation(app: Sphinx, page: str, source: list[str]) -> None:
-    """Appends the navigation to the start page. It is not in the file: GitHub would show it as code."""
+    """Appends the navigation to the start page.
+
+    The navigation is not part of the Markdown file, because GitHub would show it as code.
+    """
     if page != root_doc:
         return
     listed = {name for names in NAVIGATION.values() for name in names}
