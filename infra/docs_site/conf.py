@@ -19,7 +19,7 @@ from sphinx.application import Sphinx
 CONFIGURATION_FOLDER = Path(__file__).resolve().parent
 REPOSITORY = CONFIGURATION_FOLDER.parents[1]
 ROOT_PAGES = {"README.md", "CONTRIBUTING.md", "CHANGELOG.md"}
-# Title of each part of the navigation -> its pages. Pages that are not listed go into a last part.
+# title of a part of the navigation -> its pages. Pages that are not listed go into the part LAST_PART.
 NAVIGATION = {
     "Start here": ["README", "docs/querying", "docs/glossary"],
     "Operate": [

@@ -64,8 +64,8 @@ class DuplicateCandidate:
 class Calendar:
     """Generates the events of one day after another. An issue may have further events on a later day.
 
-    No event happens in the hour `missing`. Four attributes list URLs of the issues so far: `duplicates` (newer
-    URL, older URL), `opened_twice`, `opened_again_next_day`, and `by_form` (form -> URLs).
+    No event happens in the hour `missing`. Four attributes list URLs of the issues so far: `duplicates`
+    (newer URL, older URL), `opened_twice`, `opened_again_next_day`, and `by_form` (form -> URLs).
     """
 
     random: Random
