@@ -53,7 +53,10 @@ def alert_failure(context: Context) -> None:
 
 # Do not rename: Airflow's database stores this name with every pending deadline.
 def late(context: dict[str, Any]) -> None:
-    """Sends an alert that a run is late, unless it has ended by now. Airflow calls it after a deadline."""
+    """Sends an alert that a DAG run is late, unless the run has ended.
+
+    Airflow calls this function when the run's deadline has passed.
+    """
     run = context["dag_run"]
     if run["state"] in ("failed", "success"):
         return
@@ -74,13 +77,12 @@ def _run_url(dag_id: str, run_id: str) -> str:
 
 
 def deadline_after(**delay: float) -> DeadlineAlert | None:
-    """Returns a deadline: `late` is called if a run has not ended `delay` after it was queued, for example
-    `hours=3`.
+    """Returns a deadline for a DAG's runs: Airflow calls `late` for each run that has not ended in time.
 
-    The delay counts from the time when the run was queued, because a run that an asset started has no
-    scheduled time. The callback runs in a LocalExecutor. An Airflow without a LocalExecutor logs that and
-    continues. Other executors are not used, because one that supports no callbacks could stop the scheduler.
-    Returns None within `airflow dags test`.
+    `delay` is the time that a run may take, for example `hours=3`. It counts from the time when the run was
+    queued, because a run that an asset started has no scheduled time. The callback runs in a LocalExecutor.
+    An Airflow without a LocalExecutor logs that it cannot run the callback. Other executors are not used,
+    because one that supports no callbacks could stop the scheduler. Returns None within `airflow dags test`.
     """
     # In Airflow 3.3, `airflow dags test` of a DAG with a deadline ends with a traceback, though the run
     # succeeded.
@@ -93,7 +95,7 @@ def deadline_after(**delay: float) -> DeadlineAlert | None:
 
 
 def _send_alert(**options: str) -> None:
-    """Runs `titler alert` with these options. If it cannot send the message, it prints the reason."""
+    """Runs `titler alert` with these options. If the alert cannot be sent, the command prints the reason."""
     subprocess.run(
         ["titler", "alert", *(f"--{name}={value}" for name, value in options.items())],
         cwd=PROJECT_FOLDER,

@@ -1,6 +1,6 @@
-"""Sends OpenLineage the datasets that a task read and wrote, as its `titler` command reports them.
+"""Reports to OpenLineage which datasets a task read and wrote, as its `titler` command lists them.
 
-Collects and sends nothing if Airflow's OpenLineage provider is not installed, or if the section [openlineage]
+Reports nothing if Airflow's OpenLineage provider is not installed, or if the section [openlineage]
 of Airflow's configuration names no transport. See docs/lineage.md.
 """
 
@@ -53,8 +53,8 @@ class BashOperatorWithLineage(BashOperator):
     def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Any, Any]:
         """Returns the datasets that the task read and wrote, in OpenLineage's form.
 
-        The OpenLineage provider calls it when the task has ended, successfully or not. Raises ValueError if
-        the command's JSON file is incomplete.
+        The OpenLineage provider calls this method when the task has ended, successfully or not. Raises
+        ValueError if the command's JSON file is incomplete.
         """
         from airflow.providers.openlineage.extractors import OperatorLineage
         from openlineage.client.event_v2 import InputDataset, OutputDataset
@@ -113,9 +113,9 @@ def dataset_facets(dataset: dict[str, Any]) -> dict[str, DatasetFacet]:
 
 
 def subset_condition(dataset: dict[str, Any]) -> BaseSubsetCondition | None:
-    """Returns which subset of a dataset was read or written, or None if all of it was.
+    """Returns OpenLineage's description of the subset that was read or written; None for a whole dataset.
 
-    A subset is a list of partitions, a list of files, or a range of values per column.
+    The subset is a list of partitions, a list of files, or a range of values per column.
     """
     from openlineage.client.facet_v2 import base_subset_dataset as subset
 

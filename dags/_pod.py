@@ -17,9 +17,9 @@ from airflow.executors.executor_loader import ExecutorLoader
 
 CORES = "2"  # the memory figures below were measured on two cores
 
-# Memory of the pod of each `titler` command, with headroom and Airflow's own 170 MiB. The comments give
-# the measured peak in MiB: the larger of a year of 22,841 issues with the network `gru`, and of two days of
-# 11,000 issues with `copy` (docs/costs.md).
+# Memory of the pod of each `titler` command, with headroom and Airflow's own 170 MiB. The comments give the
+# peak in MiB. It was measured on a year of 22,841 issues with the network `gru`, and on two days of 11,000
+# issues with the network `copy`; the larger value is given (docs/costs.md).
 MEMORY = {
     "ready": "1Gi",
     "extract": "1536Mi",  # 937 for a day of 10,000 issues, plus 287 per Dask worker
@@ -39,7 +39,10 @@ MEMORY = {
 
 
 class Setting(NamedTuple):
-    """A setting of [titler_pods]: its default, the regular expression of its values, and that in words."""
+    """A setting of [titler_pods].
+
+    It has a default, a regular expression that each value must match, and a description of such values.
+    """
 
     default: str
     pattern: str
@@ -113,7 +116,7 @@ def _pod_override(verb: str, settings: dict[str, str]) -> Any:
         resources=client.V1ResourceRequirements(
             requests=resources, limits={**resources, "nvidia.com/gpu": "1"} if gpu else resources
         ),
-        # Without it Dask would start one worker per core of the node.
+        # Without this variable Dask would start one worker per core of the node.
         env=[client.V1EnvVar(name="TITLER_COMPUTE__WORKERS", value=CORES)],
     )
     spec = client.V1PodSpec(containers=[container])
@@ -135,7 +138,8 @@ def _read_settings() -> dict[str, str]:
     if unknown := sorted((in_environment | in_file) - set(SETTINGS)):
         raise AirflowConfigException(
             f"[{SECTION}] {unknown[0]}: no such setting, expected one of {', '.join(SETTINGS)}.\n"
-            f"Rename or remove it, in airflow.cfg or {_variable_name(unknown[0])}: see docs/airflow.md."
+            f"Rename or remove it in airflow.cfg, or the variable {_variable_name(unknown[0])}. "
+            "docs/airflow.md describes the settings."
         )
     values = {
         name: conf.get(SECTION, name, fallback="").strip() or setting.default
@@ -145,7 +149,8 @@ def _read_settings() -> dict[str, str]:
         if value and not re.fullmatch(SETTINGS[name].pattern, value, re.ASCII):
             raise AirflowConfigException(
                 f"[{SECTION}] {name} = {value}: expected {SETTINGS[name].expected}.\n"
-                f"Correct or remove it, in airflow.cfg or {_variable_name(name)}: see docs/airflow.md."
+                f"Correct or remove it in airflow.cfg, or the variable {_variable_name(name)}. "
+                "docs/airflow.md describes the settings."
             )
     return values
 

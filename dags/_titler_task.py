@@ -1,4 +1,4 @@
-"""Shared by the three DAGs: tasks that each run one `titler` command, and names from the run's time."""
+"""What the three DAGs share: tasks that each run a `titler` command, and templates for days and names."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from _pod import executor_config
 # Updated by every run of titler_ingest, backfills included.
 INGESTED_DAYS = Asset("titler_days", group="titler")
 
-# A template for the source day of a run: its logical date. A manual run without a date, or with today's,
-# takes the day before. Not `data_interval_start`: for a manual run Airflow derives it from the current time,
-# whatever the logical date.
+# A template for the source day that a run ingests: its logical date. A manual run without a date, or with
+# today's date, ingests yesterday. Not `data_interval_start`: for a manual run Airflow derives it from the
+# current time, whatever the logical date.
 DAY = (
     "{{ [logical_date if logical_date is defined else dag_run.run_after,"
     " dag_run.run_after - macros.timedelta(days=1)] | min | ds }}"
@@ -33,7 +33,7 @@ RUN_NAME = "{{ dag_run.run_after.strftime('%Y%m%dT%H%M%SZ') }}"
 SKIP_CODE = 99
 NO_RETRY_CODES = (2, 3)
 
-# From dags/plugins. If Airflow's plugins_folder lacks it, a DAG's runs get slots in the order of their dates.
+# A class of dags/plugins. If Airflow's plugins_folder does not contain it, Airflow runs the oldest day first.
 NIGHTS_FIRST = "titler_nights.NightsFirst"
 
 
@@ -56,7 +56,7 @@ def default_args(retries: int, priority: int, **task_arguments: Any) -> dict[str
 class TitlerOperator(BashOperatorWithLineage):
     """Runs a `titler` command in the folder above `dags/`, so relative paths in the settings start there.
 
-    Exit code 99 skips the task. Any other code than 0 fails it. After the codes 2 and 3 the task is not
+    Exit code 99 skips the task. Any other code except 0 fails it. After the codes 2 and 3 the task is not
     retried, because a retry cannot help.
     """
 
@@ -81,13 +81,13 @@ class TitlerOperator(BashOperatorWithLineage):
 
 
 class WaitForSourceOperator(TitlerOperator):
-    """Waits until `titler ready --day DAY` reports that the source has the day's last hour.
+    """Waits until `titler ready --day DAY` reports that the source has the last hour of the day.
 
-    It checks every `poll_interval`. Between checks it uses no task slot, because a triggerer waits.
+    The operator checks every `poll_interval`. Between checks it uses no task slot: a triggerer waits.
 
-    It succeeds without the last hour once `max_wait` has passed after the end of the day. Then `extract`
-    records the missing hours, or fails with the reason if the source cannot be reached. So it does not wait
-    for a day that ended longer ago, such as the days of a backfill.
+    It waits at most until `max_wait` after the end of the day, then succeeds without the last hour. So it
+    does not wait for days that ended long ago, such as those of a backfill. The next task, `extract`, records
+    the missing hours. If the source cannot be reached, `extract` fails with the reason.
     """
 
     template_fields = (*TitlerOperator.template_fields, "day")
@@ -105,14 +105,20 @@ class WaitForSourceOperator(TitlerOperator):
         give_up_at = end_of_day + self.max_wait
         remaining = give_up_at - datetime.now(UTC)
         if remaining <= timedelta(0):
-            self.log.info("Not waiting for the last hour of %s: the wait ended at %s.", self.day, give_up_at)
+            self.log.info(
+                "Not waiting for the last hour of %s: the time to wait ended at %s.", self.day, give_up_at
+            )
             return
         try:
             super().execute(context)
         except AirflowFailException:
             raise
         except AirflowException:  # the hour is not there yet, or the source cannot be reached at the moment
-            self.log.info("Checking again in %s, until %s.", self.poll_interval, give_up_at)
+            self.log.info(
+                "The last hour of the day is not available. Next check in %s; waiting until %s at most.",
+                self.poll_interval,
+                give_up_at,
+            )
             self.defer(
                 trigger=TimeDeltaTrigger(self.poll_interval),
                 method_name="execute",
@@ -123,12 +129,13 @@ class WaitForSourceOperator(TitlerOperator):
 def titler_task(
     verb: str, arguments: str, operator: type[TitlerOperator] = TitlerOperator, **task_arguments: Any
 ) -> TitlerOperator:
-    """Returns the task that runs `titler VERB ARGUMENTS`, with the command's own pod on KubernetesExecutor.
+    """Returns the task that runs `titler VERB ARGUMENTS`.
 
-    `arguments` is a Jinja template. A shell reads it, so it must not contain free text from a caller.
-    `task_arguments` are those of every Airflow operator, such as pool, retries and outlets. `titler` must be
-    on the PATH wherever tasks run. If the command itself sends an alert, the alert links to the task's log,
-    and `alert_failure` does not send it again.
+    `arguments` is a Jinja template. Its text is part of a shell command, so it must not contain free text
+    from a caller. `task_arguments` are arguments that every Airflow operator has, such as pool, retries and
+    outlets. `titler` must be on the PATH wherever tasks run. Under KubernetesExecutor, the task's pod has the
+    resources that the command needs. If the command itself sends an alert, the alert links to the task's log,
+    and `alert_failure` does not send a second one.
     """
     return operator(
         task_id=task_arguments.pop("task_id", verb),

@@ -9,8 +9,8 @@ def _optional_day(description: str) -> Param:
     return Param(None, type=["null", "string"], format="date", description=description)
 
 
-# A shell reads these values: a type, a pattern or a format must rule out every character that means something
-# to it.
+# These values become part of a shell command. So a type, a pattern or a format must exclude every character
+# that has a special meaning in a shell.
 PARAMS = {
     "variant": Param(
         None,
@@ -31,4 +31,4 @@ OPTIONS = "".join(
     f"{{% if params['{name}'] %}} --{name} {{{{ params['{name}'] }}}}{{% endif %}}"
     for name in ("from", "to", "variant", "epochs")
 )
-"""A Jinja template. It renders one option per field that was filled in, each with a blank in front."""
+"""A Jinja template that writes ` --NAME VALUE` for each field of the form that was filled in."""

@@ -2,21 +2,22 @@
 
 | task | does | costs | when it fails |
 |---|---|---|---|
-| `plan` | creates a release: records which model (the champion) and which batches of every cleaned day it uses. If nothing is new, or there is no champion yet, all tasks are skipped | seconds | run `titler status` and `titler doctor`: the health of a day is not known, or the warehouse does not answer. Then clear the task |
+| `plan` | creates a release: records which model (the champion) and which batches of every cleaned day it uses. If nothing is new, or there is no champion yet, all tasks are skipped | seconds | the health of a day is not known, or the warehouse does not answer: `titler status` and `titler doctor` say which. Correct the problem, then clear the task |
 | `vectorize` | turns the text of days that are not vectorized yet into padded ids of the champion's vocabulary (a word-level network reads `tokens_v1`) | seconds per day | clear the task; finished days are reused |
 | `embed` | computes an embedding, 300 numbers, for each new issue | 15 s for 23,000 issues on two cores | clear the task; finished days are reused |
 | `predict` | writes a title and its confidence for each new issue | 3 minutes for 23,000 issues on two cores | clear the task; finished days are reused |
 | `index` | builds the Annoy index of all issues, measures its recall, stores the neighbours of the new issues | 51 s for 23,000 issues on two cores | if the recall is too low, the end of the log says which settings to change; it is not retried. Otherwise clear the task |
-| `publish` | checks the release, then makes it current in one step | seconds; with BigQuery loads are free and the checks cost less than a cent | if a check fails, the end of the log says which one and what to type; it is not retried. Otherwise clear the task |
+| `publish` | checks the release, then makes it current in one step | seconds; with BigQuery, loads are free, and the checks cost less than a cent | if a check fails, the end of the log says which one and what to type; it is not retried. Otherwise clear the task |
 | `collect` | removes the files that no retained release needs | seconds | clear the task; the release is already current |
 
-Runs at 04:00 UTC and after `titler_ingest` has finished a day. Only one run at a time: all days that are
-ingested meanwhile become part of the next run. A run with nothing to do ends in seconds. The release is named
-after the run's time, for example `titler publish --release 20150104T040000Z`.
+The DAG runs at 04:00 UTC and whenever `titler_ingest` has finished a day. Only one run is active at a time:
+days that are ingested during a run become part of the next one. A run with nothing to do ends in seconds. The
+release is named after the run's time, for example `titler publish --release 20150104T040000Z`.
 
 **When it fails:** readers still see the last good release. Open the log: its last lines say what to type.
-Then clear the task: in the grid, click its square, then *Clear*. Airflow has already
-retried it twice, if a retry could help. `titler rollback RELEASE` makes an earlier release current again, until a run finds something new.
+Then clear the task: in the grid, click its square, then *Clear*. Airflow has already retried the task twice,
+if a retry could help. `titler rollback RELEASE` makes an earlier release current again. It stays current until
+a run has new data to publish.
 
 **Who is alerted:** the receiver that the setting `alerts.kind` chooses. One message per task that failed
 after its last retry, stopped release, spent budget, and run that is not done three hours after it was queued.

@@ -2,13 +2,14 @@
 
 | task | does | costs | when it fails |
 |---|---|---|---|
-| `vocab` | creates a model: records its training days and learns its vocabulary from their text (`gru` counts words and keeps the most frequent). If no day is cleaned yet, all tasks are skipped | seconds | the range has no cleaned day, or too few repositories: look at `titler status`, then trigger the DAG with another range |
-| `vectorize` | turns the text into padded ids of that vocabulary (`gru` reads `tokens_v1`) | seconds per month of days | clear the task; finished days are reused |
+| `vocab` | creates a model: records its training days and learns its vocabulary from their text (the network `gru` counts words and keeps the most frequent). If no day is cleaned yet, all tasks are skipped | seconds | the range has no cleaned day, or too few repositories: look at `titler status`, then trigger the DAG with another range |
+| `vectorize` | turns the text into padded ids of that vocabulary (the network `gru` reads `tokens_v1`) | seconds per month of days | clear the task; finished days are reused |
 | `train` | trains the network: first the embeddings, then the titles. The pool `gpu` allows one training at a time | 10 minutes for 14,500 issues on two cores | clear the task; it resumes from its last checkpoint |
 | `evaluate` | scores titles, embeddings and confidence on repositories that are held out from training | minutes | clear the task |
-| `promote` | makes the model the champion; the next refresh uses it for every issue. Titles that do not beat the body's first words are withheld until somebody accepts them: `titler promote MODEL --accept --because "REASON"` | seconds, and one long night: every issue is embedded and titled again | a model that is worse than the champion is refused and not retried. Do nothing, or force it: `titler promote MODEL --force --because "REASON"` |
+| `promote` | makes the model the champion; the next refresh uses it for every issue. Titles that do not beat the body's first words are withheld until somebody accepts them: `titler promote MODEL --accept --because "REASON"` | seconds; the next run of `titler_refresh` takes long, because every issue is embedded and titled again | a model that is worse than the champion is refused and not retried. Do nothing, or force it: `titler promote MODEL --force --because "REASON"` |
 
-Every Sunday at 06:00 UTC. The model and its MLflow run are named after the run's time: `20150104T060000Z`.
+The DAG runs every Sunday at 06:00 UTC. The model and its MLflow run are named after the run's time:
+`20150104T060000Z`.
 
 **By hand:** the *Trigger* button opens a form; an empty field means the default. Or, from a shell:
 
@@ -16,7 +17,7 @@ Every Sunday at 06:00 UTC. The model and its MLflow run are named after the run'
 
 **Set up once:** `airflow pools set gpu 1 "one training at a time"`. Without this pool `train` never starts.
 
-**When it fails:** the champion stays, and nightly runs go on with it. Open the log: its last lines say what
+**When it fails:** nightly runs continue to use the present champion. Open the log: its last lines say what
 to type. Then clear the task: in the grid, click its square, then *Clear*. To undo a promotion, see
 `titler rollback RELEASE` and `titler promote MODEL --force`.
 

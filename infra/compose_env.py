@@ -2,7 +2,7 @@
 """Writes infra/.env, with new random secrets, for infra/compose.yaml: infra/compose_env.py [FILE]
 
 FILE is infra/.env by default. Git ignores it, and only its owner can read it. An existing file is never
-changed, because its passwords are those of existing databases. So the script can be run again safely. It
+changed, because its passwords are those of existing databases. So it is safe to run the script again. It
 needs only Python's standard library.
 """
 

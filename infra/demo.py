@@ -28,8 +28,8 @@ from local_airflow import REPOSITORY, AirflowError, LocalAirflow, exit_on_signal
 DEMO = REPOSITORY / "demo"
 LAKE = DEMO / "lake"
 SAMPLE = DEMO / "hours"
-TRAINING_BATCH = 16  # issues per training batch; far below the setting's default, which suits more data
-TRAINING_STEPS = 500  # with these the whole demonstration takes about two minutes on two cores
+TRAINING_BATCH = 16  # issues per training batch; far below the default, which suits larger data
+TRAINING_STEPS = 500  # with 500 steps, the whole demonstration takes about two minutes on two cores
 HOUR_FILE = re.compile(r"(\d{4}-\d{2}-\d{2})-\d{1,2}\.json\.gz")
 
 
@@ -88,7 +88,7 @@ class DagWatcher:
 
     def _describe_failure(self, task: dict[str, Any]) -> str:
         run = urllib.parse.quote(task["dag_run_id"], safe="")
-        # The log of attempt 1: a failure is noticed long before a second attempt.
+        # The log of the first attempt: this program notices a failure long before Airflow retries the task.
         path = f"dags/{self.dag_id}/dagRuns/{run}/taskInstances/{task['task_id']}/logs/1"
         lines = [
             line["event"] for line in self.airflow.get(path)["content"] if not line["event"].startswith("::")

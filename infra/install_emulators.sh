@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Builds what stands for the clouds in the tests, pinned with hashes by infra/emulators: BigQuery's emulator (github.com/goccy/bigquery-emulator),
-# a server of Google Cloud Storage's API (github.com/fsouza/fake-gcs-server), and an S3 server (github.com/versity/versitygw). One module and
-# one build, for they have most packages in common, and the largest of the first keeps one core for a minute. Called by the Makefile.
-# Prints the folder of the programs; once they are there, they are kept under the user's cache and nothing is built again. With --find it
-# builds nothing: exit code 1 where there are none.
+# Builds the emulators of cloud services that the tests use: of BigQuery (github.com/goccy/bigquery-emulator), of
+# Google Cloud Storage (github.com/fsouza/fake-gcs-server) and of S3 (github.com/versity/versitygw). Their versions
+# are pinned with hashes in infra/emulators. All three are built together, because they share most packages.
+# Called by the Makefile.
+#
+# Prints the folder of the programs, which is in the user's cache. If they were built before, nothing is built.
+# With --find nothing is ever built: the exit code is 1 if there are no programs.
 set -euo pipefail
 cd "$(dirname "$0")/emulators"
 
@@ -12,10 +14,10 @@ programs="${XDG_CACHE_HOME:-$HOME/.cache}/titler/emulators-$pinned"
 if [ ! -d "$programs" ]; then
   [ "${1:-}" = --find ] && exit 1
   if ! command -v go >/dev/null; then
-    echo "Go was not found, and emulators are built from source. Install Go 1.26 or newer; without it, tests that need them are skipped." >&2
+    echo "Go was not found, but the emulators are built from source. Install Go 1.26 or newer. Without it, tests that need an emulator are skipped." >&2
     exit 1
   fi
-  echo "Building emulators of BigQuery, S3 and Google Cloud Storage (once; three to four minutes on two cores)" >&2
+  echo "Building emulators of BigQuery, S3 and Google Cloud Storage (once; takes three to four minutes on two cores)" >&2
   mkdir -p "$programs.$$"
   trap 'rm -rf "$programs.$$"' EXIT
   # shellcheck source=infra/go_flags.sh

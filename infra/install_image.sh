@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Makes the environment of an image, in FOLDER: install_image.sh cpu|gpu FOLDER. The Dockerfiles run it where they build; it runs elsewhere
-# too. Versions are those of infra/image.txt or infra/image-gpu.txt; the hashes, requirements.lock and infra/gpu.lock. Needs Python 3.11, g++.
+# Installs the Python environment of a container image into FOLDER: install_image.sh cpu|gpu FOLDER
+#
+# The Dockerfiles run this script; it also runs outside a container. The versions come from infra/image.txt or
+# infra/image-gpu.txt, the hashes from requirements.lock and infra/gpu.lock. It needs Python 3.11 and g++.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,16 +17,17 @@ case "$kind" in
 esac
 : "${folder:?is missing: install_image.sh $kind /opt/venv}"
 
-tools=$(mktemp -d) # what builds is not part of what is built
+tools=$(mktemp -d) # the build tools do not become part of the image
 trap 'rm -rf "$tools"' EXIT
 python3 -m venv "$tools"
 "$tools/bin/pip" install --quiet --no-cache-dir --disable-pip-version-check --require-hashes -r infra/bootstrap.lock
 python3 -m venv --without-pip "$folder"
 export VIRTUAL_ENV=$folder UV_LINK_MODE=${UV_LINK_MODE:-copy}
 . infra/annoy_flags.sh
-# What is built from source finds setuptools and wheel in the environment: isolated builds would fetch them without hashes.
+# Packages that are built from source use setuptools and wheel of this environment: an isolated build would
+# download both without checking hashes.
 "$tools/bin/uv" pip install --quiet --require-hashes -r infra/bootstrap.lock
 "$tools/bin/uv" pip sync --quiet --require-hashes --no-build-isolation --compile-bytecode "${wanted[@]}"
-# Editable: `titler` finds sql/ beside pipeline/, and the DAGs find both, wherever they are copied to.
+# Editable, so that `titler` finds the folder sql/ next to pipeline/, and the DAGs find both.
 "$tools/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable .
-"$tools/bin/uv" pip uninstall --quiet uv # sync leaves it, taking it for a seed of the environment
+"$tools/bin/uv" pip uninstall --quiet uv # `uv pip sync` does not remove uv itself

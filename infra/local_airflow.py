@@ -141,8 +141,8 @@ class LocalAirflow:
     def run(self, *arguments: str) -> str:
         """Runs `airflow ARGUMENTS` and returns its standard output. Raises AirflowError if it fails.
 
-        Repeats the command if SQLite was locked: it refuses a write at once, whatever its timeout, if another
-        process has written since the transaction's first read. Airflow then rolls back the whole command.
+        Repeats the command if SQLite was locked. SQLite refuses a write at once, whatever its timeout, if
+        another process has written since the transaction's first read. Airflow then undoes the whole command.
         """
         for _ in range(MAX_ATTEMPTS):
             process = subprocess.run(
@@ -187,7 +187,7 @@ class LocalAirflow:
                 )
 
     def processes(self) -> list[psutil.Process]:
-        """Returns all processes of this Airflow. Their environment has its AIRFLOW_HOME.
+        """Returns all processes of this Airflow: those whose variable AIRFLOW_HOME is its folder.
 
         The process tree is not enough: a task has its own session and outlives a parent that is killed.
         """
@@ -196,7 +196,7 @@ class LocalAirflow:
             try:
                 if process.pid != os.getpid() and process.environ().get("AIRFLOW_HOME") == str(self.home):
                     family.append(process)
-            except psutil.Error:  # it has ended meanwhile, or belongs to another user
+            except psutil.Error:  # the process has ended meanwhile, or belongs to another user
                 continue
         return family
 

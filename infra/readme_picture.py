@@ -2,7 +2,7 @@
 
 .venv/bin/python infra/readme_picture.py [LAKE]        LAKE is ./demo/lake by default
 
-It needs Chromium, which infra/install_browser.sh installs.
+The script needs Chromium, which infra/install_browser.sh installs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CHROMIUM = (
     "--hide-scrollbars",
 )  # no sandbox: it fails as root
 
-# Printable ASCII alone: a bare Debian has no font for emoji or Chinese.
+# Only printable ASCII is drawn: a bare Debian has no font for emoji or Chinese.
 ASCII = "REGEXP_FULL_MATCH({}, '[ -~]*')"
 
 VAGUE_TITLES = f"""
@@ -39,7 +39,7 @@ QUALIFY ROW_NUMBER() OVER (PARTITION BY title ORDER BY confidence DESC) = 1
 ORDER BY confidence DESC
 LIMIT 4
 """
-# By hash: a fixed but arbitrary choice, neither the best rows nor the worst.
+# Ordered by a hash: a fixed but arbitrary choice, neither the best rows nor the worst.
 ANY_TITLES = f"""
 SELECT title, predicted_title, confidence
 FROM title_predictions

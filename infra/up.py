@@ -3,8 +3,8 @@
 .venv/bin/python infra/up.py [--airflow-port 8080] [--mlflow-port 5000] [--clock]
 
 Settings come from the environment (`TITLER_LAKE__ROOT=...`); Airflow's tasks inherit them. Airflow's own
-files are in the lake's folder `airflow`. When it stops, it stops every process that it started, tasks and
-their children included.
+files are in the lake's folder `airflow`. When the script stops, it stops every process that it started, tasks
+and their children included.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pipeline.errors import TitlerError
 from pipeline.settings import Settings, load
 from pipeline.tracking import MLFLOW_ENVIRONMENT
 
-# Without the parameter MLflow opens its pages for generative AI.
+# Without the parameter workflowType, MLflow opens its pages for generative AI.
 MLFLOW_PAGE = "#/experiments?workflowType=machine_learning"
 NOT_SCHEDULED = """\
 Schedules are off: start a DAG with the button Trigger on its page; the same menu has Backfill.
@@ -53,7 +53,7 @@ def check_port(port: int, option: str) -> None:
 
 
 def airflow_home(settings: Settings) -> Path:
-    """Returns the folder for Airflow's files: `airflow` in the lake, or ./lake/airflow if it is a bucket."""
+    """Returns the folder for Airflow's files: `airflow` in the lake, or ./lake/airflow for a bucket."""
     root = settings.lake.root.removeprefix("file://")
     return REPOSITORY / ("lake" if "://" in root else root) / "airflow"
 
@@ -140,7 +140,7 @@ def _run(airflow: LocalAirflow, store: str, mlflow_port: int, lake: str) -> NoRe
 
 
 def main() -> int:
-    """Runs Airflow and MLflow until a signal. If something fails, prints it and returns the exit code."""
+    """Runs Airflow and MLflow until a signal. After a failure, prints the error and returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="up.py", description="Runs Airflow and MLflow on this machine until Ctrl-C."
     )

@@ -19,7 +19,7 @@ from sphinx.application import Sphinx
 CONFIGURATION_FOLDER = Path(__file__).resolve().parent
 REPOSITORY = CONFIGURATION_FOLDER.parents[1]
 ROOT_PAGES = {"README.md", "CONTRIBUTING.md", "CHANGELOG.md"}
-# Title of each part of the navigation -> its pages. Pages that are not listed go into a last part.
+# title of a part of the navigation -> its pages. Pages that are not listed go into the part LAST_PART.
 NAVIGATION = {
     "Start here": ["README", "docs/querying", "docs/glossary"],
     "Operate": [
@@ -59,7 +59,10 @@ html_additional_pages = {"index": "redirect.html"}  # leads from the root of the
 
 
 def add_navigation(app: Sphinx, page: str, source: list[str]) -> None:
-    """Appends the navigation to the start page. It is not in the file: GitHub would show it as code."""
+    """Appends the navigation to the start page.
+
+    The navigation is not part of the Markdown file, because GitHub would show it as code.
+    """
     if page != root_doc:
         return
     listed = {name for names in NAVIGATION.values() for name in names}

@@ -1,7 +1,8 @@
 """A Sphinx extension for links to files and folders of the repository that are not pages of the site.
 
-If `repository_url` is set, such a link leads to that address. If it is empty, the site contains a copy of
-each linked file, and a link to a folder becomes plain text. MyST warns about links without a target.
+If `repository_url` is set, such a link leads to the file below that address. If it is empty, the site
+contains a copy of each linked file, and a link to a folder becomes plain text. MyST warns about links without
+a target.
 """
 
 from __future__ import annotations

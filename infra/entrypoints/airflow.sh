@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Starts one component of Airflow: airflow.sh COMPONENT [OPTIONS]
 #
-# COMPONENT is api-server, scheduler, dag-processor or triggerer. It runs in the foreground and replaces this
-# process, so that it receives signals. `init` creates Airflow's tables and the pool `gpu`, then
-# exits; run it again after an upgrade, to migrate the database. The API server's user is `admin`; the password
-# is AIRFLOW_ADMIN_PASSWORD, or the content of the file that AIRFLOW_ADMIN_PASSWORD_FILE names.
+# COMPONENT is api-server, scheduler, dag-processor or triggerer. The component replaces this process, so that it
+# receives signals. `airflow.sh init` creates Airflow's tables and the pool `gpu`, then exits. Run it again after
+# an upgrade, to migrate the database. The API server's user is `admin`. The user's password is
+# AIRFLOW_ADMIN_PASSWORD, or the content of the file that AIRFLOW_ADMIN_PASSWORD_FILE names.
 set -euo pipefail
 
 case "${1:-}" in

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Creates the databases `airflow` and `mlflow`. Each belongs to a user of the same name, who can connect to no
-# other. PostgreSQL's image runs this script once, when its volume is empty. To run it by hand, set PGHOST,
-# PGPORT, PGUSER and PGPASSWORD to an administrator's; it needs psql. It can be run again:
-# databases and users that exist stay.
+# Creates the databases `airflow` and `mlflow`. Each belongs to a user of the same name, who cannot connect to the
+# other database. PostgreSQL's image runs this script once, when its volume is empty. To run it by hand, install
+# psql and set PGHOST, PGPORT, PGUSER and PGPASSWORD for an administrator. It can be run again: databases and users
+# that exist are not changed.
 set -euo pipefail
 : "${AIRFLOW_DATABASE_PASSWORD:?must be the password for the user airflow}"
 : "${MLFLOW_DATABASE_PASSWORD:?must be the password for the user mlflow}"

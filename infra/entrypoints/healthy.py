@@ -1,10 +1,10 @@
 #!/usr/bin/env python
 """A container's health check: healthy.py URL [KEY ...]
 
-Exits with 0 if URL responds with a 2xx status and, in its JSON, the value of every KEY is healthy: a number
-above 0, or {"status": "healthy"}. Otherwise exits with 1 and prints the reason. Without
-arguments it checks $HEALTH_URL; if that is empty, the container serves nothing and counts as healthy. It runs
-every few seconds, so it imports only the standard library.
+Exits with 0 if URL responds with a 2xx status and every KEY of its JSON has a healthy value: a number above
+0, or {"status": "healthy"}. Otherwise exits with 1 and prints the reason. Without arguments, the script
+checks the address in $HEALTH_URL. If that is empty, the container serves nothing and counts as healthy. The
+script runs every few seconds, so it imports only the standard library.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import urllib.request
 from typing import Any
 
-TIMEOUT = 8  # seconds; less than the ten after which the container engine gives up
+TIMEOUT = 8  # seconds; the container engine gives up after ten
 
 
 def find_problem(document: Any, keys: list[str]) -> str:

@@ -3,8 +3,8 @@
 
     make_secrets.py FILE DATABASE_HOST | kubectl apply --filename -
 
-infra/compose_env.py writes FILE; Secret Manager stores it as titler-env. `-` reads it from standard input.
-Needs only Python's standard library.
+FILE is an environment file that infra/compose_env.py wrote; Secret Manager stores it as titler-env. If FILE
+is `-`, the script reads standard input. It needs only Python's standard library.
 """
 
 from __future__ import annotations

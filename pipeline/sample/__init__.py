@@ -1,6 +1,7 @@
 """Generates the sample: hour files like those of GH Archive, for tests and first tries without the Internet.
 
-The files have the quirks of the real ones. A small network can learn from their issues.
+The files have the faults of real ones, such as a missing hour and malformed lines. A small network can learn
+from their issues.
 
 All repositories, people and problems are invented. `planted.json`, next to the hour files, lists what was
 planted in them (near-duplicates, malformed lines and so on), so that tests can check what was found.
@@ -42,8 +43,8 @@ MALFORMED_LINES = (
 class Sample:
     """Describes the sample that `write` wrote.
 
-    `files` is the number of hour files, `events` that of events in them, `issues` that of distinct issues.
-    `duplicates` are the planted near-duplicates as (newer URL, older URL).
+    `files` is the number of hour files, `events` the number of events in them, `issues` the number of
+    distinct issues. `duplicates` lists the planted near-duplicates as (newer URL, older URL).
     """
 
     directory: Path
@@ -61,7 +62,7 @@ def write(
     first_day: date = date(2024, 1, 1),
     issues_per_day: int = 600,
 ) -> Sample:
-    """Writes hour files `YYYY-MM-DD-H.json.gz` for `days` days, and their quirks to `planted.json`.
+    """Writes hour files `YYYY-MM-DD-H.json.gz` for `days` days, and lists their faults in `planted.json`.
 
     One hour of the last day has no file. Equal arguments give equal bytes. The same seed with a later first
     day gives new issues of the same repositories, so a sample can be continued. `planted.json` then describes
@@ -128,7 +129,8 @@ def _check_size(days: int, issues_per_day: int) -> None:
         )
     if not MIN_ISSUES_PER_DAY <= issues_per_day <= MAX_ISSUES_PER_DAY:
         raise UsageError(
-            f"{issues_per_day} issues per day: expected {MIN_ISSUES_PER_DAY} to {MAX_ISSUES_PER_DAY}."
+            f"A sample cannot have {issues_per_day} issues per day: "
+            f"expected {MIN_ISSUES_PER_DAY} to {MAX_ISSUES_PER_DAY}."
         )
 
 
@@ -148,7 +150,7 @@ def _prepare(directory: Path, missing: Path) -> None:
         )
     if missing.exists():
         raise UsageError(
-            f"{missing} exists, but this sample must not have a file for that hour.",
+            f"{missing} exists, but in this sample the file of that hour must be missing.",
             "Give an empty folder, or remove the file.",
         )
     directory.mkdir(parents=True, exist_ok=True)

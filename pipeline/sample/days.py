@@ -1,4 +1,4 @@
-"""Generates the events of a sample's days: opened issues, what follows on them, and unrelated events."""
+"""Generates the events of a sample's days: opened issues, later events of these issues, unrelated events."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ HOURLY_ACTIVITY = (
 FORMS_WITH_DUPLICATES = ("plain", "template", "log")  # the forms that near-duplicates have
 DUPLICATE_EVERY = 12  # one in this many issues of these forms is a near-duplicate
 MAX_CANDIDATES = 8  # problems that a later issue may repeat
-OPENED_TWICE_PER_DAY = 3  # issues per day
+OPENED_TWICE_PER_DAY = 3  # issues per day that get a second `opened` event
 
 
 @dataclass(frozen=True)
 class DuplicateCandidate:
-    """A problem that a later issue may repeat, with the repository, voice and URL of its first issue."""
+    """A problem that a later issue may repeat, with the repository, voice and URL of the first such issue."""
 
     problem: Problem
     repo: Repository
@@ -62,10 +62,10 @@ class DuplicateCandidate:
 
 @dataclass
 class Calendar:
-    """Generates one day after another. Follow-up events may be carried over to a later day.
+    """Generates the events of one day after another. An issue may have further events on a later day.
 
-    No event happens in the hour `missing`. `duplicates` (newer URL, older URL), `opened_twice` and
-    `by_form` (form -> URLs) list what was planted.
+    No event happens in the hour `missing`. Four attributes list URLs of the issues so far: `duplicates`
+    (newer URL, older URL), `opened_twice`, `opened_again_next_day`, and `by_form` (form -> URLs).
     """
 
     random: Random
@@ -84,7 +84,8 @@ class Calendar:
     def day(self, day: date, issues: int, last: bool) -> list[Event]:
         """Returns the events of `day` in order of time, with `issues` new issues.
 
-        `last` says whether it is the last day. Events that would happen after the last day are dropped.
+        `last` says whether `day` is the last day of the sample. Events that would happen after the last day
+        are dropped.
         """
         issue_moments, noise_moments = self._moments(day, issues), self._moments(day, issues * 3)
         pull_moments = self._moments(day, issues // 2)

@@ -1,11 +1,11 @@
 """Phrases for English sample issues: components, circumstances, feature requests, filler sentences.
 
-The module `english_symptoms` has the problems.
+The phrases for problems are in `english_symptoms`.
 
-Wordings have two voices: the even entries of a tuple are one voice, the odd entries the other. Two issues
-about the same problem in different voices have the same meaning but few words in common. In this way
-near-duplicates are planted. Every tuple therefore has at least two entries. The first entries of a table are
-chosen most often, so that a small network can learn them.
+Wordings have two voices, which are two styles of writing: the even entries of a tuple are one voice, the odd
+entries the other. Two issues about the same problem in different voices have the same meaning but few words
+in common. In this way near-duplicates are planted. Every tuple therefore has at least two entries. The first
+entries of a table are chosen most often, so that a small network can learn them.
 
 Slots in braces are filled in: {c} is a component as titles name it, {b} as bodies name it. {when} is a
 circumstance in a title, {long} in a body. {wish} is a requested feature in a title, {want} in a body. {E} is
@@ -17,7 +17,7 @@ from __future__ import annotations
 Words = tuple[str, ...]
 
 
-# kind of repository -> component as titles name it -> as bodies name it
+# kind of repository -> name of a component in titles -> its names in bodies
 COMPONENTS: dict[str, dict[str, Words]] = {
     "web": {
         "login page": ("login page", "sign-in screen", "page where one logs in", "login form"),
@@ -200,7 +200,7 @@ COMPONENTS: dict[str, dict[str, Words]] = {
     },
 }
 
-# in a title, in a body
+# (wordings for titles, wordings for bodies)
 CIRCUMSTANCES: tuple[tuple[Words, Words], ...] = (
     (
         ("on Windows", "under Windows 11"),

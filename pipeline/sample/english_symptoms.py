@@ -1,4 +1,4 @@
-"""Bugs and requests for English sample issues, in two voices. `english_phrases` explains voices and slots."""
+"""Bugs and requests for English sample issues. `english_phrases` explains their two voices and slots."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Symptom:
     expected: Words
 
 
-# the most frequent first
+# The most frequent bug or request comes first.
 SYMPTOMS: tuple[Symptom, ...] = (
     Symptom(
         "crash",

@@ -37,7 +37,7 @@ class Issue:
 
 @dataclass(frozen=True)
 class Event:
-    """An event without its id. Ids are assigned later, in order of time."""
+    """An event without an id. Ids are assigned later, in the order of the events' times."""
 
     moment: datetime
     kind: str
@@ -115,7 +115,7 @@ def issue_object(issue: Issue, moment: datetime, closed: bool = False) -> Payloa
 
 
 def issue_event(action: str, issue: Issue, moment: datetime, actor: Actor) -> Event:
-    """Returns the event that an issue is opened, closed or reopened, as `action` says."""
+    """Returns the event of opening, closing or reopening an issue. `action` says which."""
     payload = {"action": action, "issue": issue_object(issue, moment, closed=action == "closed")}
     return Event(moment, "IssuesEvent", actor, issue.repo, payload)
 
@@ -242,7 +242,7 @@ def nothing(random: Random, repo: Repository, actor: Actor) -> Payload:
     return {}
 
 
-# event type -> (events per thousand, payload); pull requests need a number and are generated apart
+# event type -> (events per thousand, generator of the payload). Pull requests are generated separately.
 OTHER_EVENTS = {
     "PushEvent": (480, push),
     "WatchEvent": (240, watch),

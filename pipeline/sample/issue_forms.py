@@ -45,7 +45,7 @@ def plain(random: Random, problem: Problem, repo: Repository, voice: int) -> Tex
 
 
 def template(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Generates an issue from a filled-in template that still contains the template's comments."""
+    """Generates an issue from a filled-in form that still contains the form's comments."""
     writer = Writer(random, problem, voice)
     parts = [
         random.choice(
@@ -136,7 +136,7 @@ def empty_body(random: Random, problem: Problem, repo: Repository, voice: int) -
 
 
 def emoji(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Generates an issue with emoji around and between the words. Some have several code points."""
+    """Generates an issue with emoji around and between the words. Some emoji have several code points."""
     text = plain(random, problem, repo, voice)
     front, behind = (
         random.choice("\U0001f41b\U0001f525\u2728\U0001f680"),
@@ -152,7 +152,7 @@ def carriage_returns(random: Random, problem: Problem, repo: Repository, voice: 
 
 
 def backslashes(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    r"""Paths and patterns that contain the characters \n and \t, and quotes."""
+    r"""Generates an issue with paths and patterns that contain quotes, \n and \t."""
     text = plain(random, problem, repo, voice)
     noise = r'Path: c:\new\table\readme.txt, pattern: ^\d+\n$, "quoted \"twice\"", \u00e9 is not é, 50%'
     return Text(text.title, f"{text.body}\n{noise}")
@@ -171,7 +171,7 @@ def addresses(random: Random, problem: Problem, repo: Repository, voice: int) ->
 
 
 def lone_surrogate(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Generates an issue with half of an emoji, as left by a client that cuts text by UTF-16 units."""
+    """Generates an issue with half of an emoji: some clients cut texts between two UTF-16 code units."""
     text = plain(random, problem, repo, voice)
     return Text(text.title, f"{text.body} \ud83d")
 
@@ -183,7 +183,7 @@ def nul(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
 
 
 def bot(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Generates a bot's issue, which always has the same words."""
+    """Generates an issue that a bot opened. The issues of a bot differ in few words."""
     package, old = (
         random.choice(("left-lantern", "kettle-core", "anvil", "pepper-http", "thimble")),
         problem.slots["old"],
@@ -235,7 +235,7 @@ def in_other_language(language: str) -> Form:
     return form
 
 
-# name -> (issues per thousand, form); about 220 per thousand are not trainable
+# name -> (issues per thousand, generator); about 220 issues per thousand are not trainable
 FORMS: dict[str, tuple[int, Form]] = {
     "plain": (265, plain),
     "template": (130, template),
@@ -269,7 +269,7 @@ FORMS: dict[str, tuple[int, Form]] = {
 
 
 def shuffled_forms(random: Random, count: int) -> list[str]:
-    """Returns `count` names of forms in random order, in the proportions of FORMS, each at least once.
+    """Returns `count` names of forms in random order. FORMS gives their shares; every form occurs.
 
     `count` must be at least len(FORMS).
     """

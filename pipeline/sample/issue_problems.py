@@ -28,7 +28,11 @@ MAX_ATTEMPTS = 50
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem: component (its name in titles), symptom, circumstance, and values for slots in phrases."""
+    """What a sample issue is about.
+
+    `component` is the component's name in titles, `names` are its names in bodies. `slots` are the values for
+    the slots of phrases.
+    """
 
     component: str
     names: Words
@@ -51,7 +55,7 @@ class Problem:
 
 
 def zipf_choice(random: Random, options: Sequence[Option]) -> Option:
-    """Chooses an option at random. The n-th has 1/n of the probability of the first (Zipf's law)."""
+    """Chooses an option at random. The n-th option has 1/n of the first one's probability (Zipf's law)."""
     return random.choices(options, [1 / place for place in range(1, len(options) + 1)])[0]
 
 
@@ -79,7 +83,10 @@ def invent_problem(random: Random, repo: Repository) -> Problem:
 
 
 def invent_new_problem(random: Random, repo: Repository, used: set[tuple[str, tuple[str, str]]]) -> Problem:
-    """Invents a problem that is new to the repository, unless it has had nearly all. Adds it to `used`."""
+    """Invents a problem that is new to the repository, and adds it to `used`.
+
+    After MAX_ATTEMPTS attempts the problem may be an old one.
+    """
     for _ in range(MAX_ATTEMPTS):
         problem = invent_problem(random, repo)
         if (repo.name, problem.identity) not in used:
@@ -106,7 +113,7 @@ def capital(text: str) -> str:
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes about one problem in one voice, 0 or 1; `english_phrases` explains voices."""
+    """Writes sentences about one problem in one voice, 0 or 1. `english_phrases` explains voices."""
 
     random: Random
     problem: Problem

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - letters of other alphabets are intended
-"""Phrases for sample issues in other languages than English: names of components, pairs of title and body.
+"""Phrases for sample issues in languages other than English: component names, titles with their bodies.
 
 {c} is replaced by the name of a component. All components of a language are in the nominative and of one
 gender, so that they fit every sentence.
@@ -12,7 +12,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class OtherLanguage:
-    """One language's phrases: components, pairs (title, first sentence of the body), further sentences."""
+    """The phrases of one language.
+
+    Each of `problems` is a title with the first sentence of its body. `extras` are further sentences.
+    """
 
     components: tuple[str, ...]
     problems: tuple[tuple[str, str], ...]

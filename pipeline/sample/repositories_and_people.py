@@ -75,7 +75,7 @@ BOTS = ("bumper-example[bot]", "nightly-example[bot]", "scanner-example[bot]", "
 
 @dataclass(frozen=True)
 class Actor:
-    """A GitHub account, of a person or a bot."""
+    """The GitHub account of a person or a bot."""
 
     id: int
     login: str
@@ -89,8 +89,8 @@ class Actor:
 class Repository:
     """A GitHub repository.
 
-    `kind` is a key of COMPONENTS, `habit` the style of its titles, `first_number` the number of its first
-    issue.
+    `kind` is a key of COMPONENTS, `habit` the style of the issues' titles, `first_number` the number of the
+    repository's first issue.
     """
 
     id: int

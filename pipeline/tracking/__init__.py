@@ -1,5 +1,6 @@
-"""MLflow: one run per training, and the registry whose alias `champion` names the model that nightly releases
-use.
+"""Records trainings and models in MLflow: one run per training, and one registered model with its versions.
+
+Nightly releases use the version that has the alias `champion`.
 
 Importing MLflow takes two seconds, so it is imported only when it is first needed.
 """

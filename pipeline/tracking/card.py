@@ -14,7 +14,7 @@ MODEL_TAG = "titler.model"
 WITHHELD_TAG = "titler.titles_withheld"
 ACCEPTED_TAG = "titler.titles_accepted_because"
 NOTE_TAG = "mlflow.note.content"
-"""MLflow shows this tag, as Markdown, under Description."""
+"""The tag whose Markdown text MLflow shows under the heading Description."""
 EXPERIMENT_TAGS = {
     "mlflow.experimentKind": "custom_model_development",
     NOTE_TAG: (
@@ -26,8 +26,8 @@ EXPERIMENT_TAGS = {
         "counting shared words. To compare runs, select them and press *Compare*."
     ),
 }
-"""Tags of a new experiment. Without `mlflow.experimentKind` MLflow takes it for generative AI and opens an
-empty page of traces."""
+"""Tags of a new experiment. Without the tag `mlflow.experimentKind`, MLflow expects generative AI and opens
+an empty page of traces."""
 MODEL_NOTE = """Predicts the title of a GitHub issue from its body, with a confidence, and embeds the body.
 
 The alias `champion` marks the version that nightly releases use. `previous` marks the champion before it.
@@ -70,15 +70,15 @@ TEMPLATES = {
 }
 RELIABILITY = "`reliability.png` and `reliability.json` (the same by probability); "
 LOW_DISTINCT_SHARE = 0.1
-"""A card warns if the share of distinct titles is lower than this. Authors repeat few titles."""
+"""A card warns if the share of distinct titles is lower. Authors' own titles are nearly all distinct."""
 LOW_CONFIDENCE_AUC = 0.55
-"""A card warns if the AUC of the confidence is at most this; 0.5 is chance."""
+"""A card warns if the AUC of the confidence is not higher. An AUC of 0.5 is no better than chance."""
 
 
 def card(run: RunData) -> str:
-    """Returns a model's card in Markdown: summary (first line), training data, scores, uses and limits.
+    """Returns a model's description in Markdown: summary (first line), training data, scores, uses, limits.
 
-    The scores stand next to the floor: the score of a method that needs no model.
+    Each score is shown with its floor: the score of a method that needs no model.
     """
     parameters, metrics = run.params, run.metrics
     training = _training_data(parameters)

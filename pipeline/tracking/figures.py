@@ -33,7 +33,7 @@ class ValidatedEpoch(Epoch, Protocol):
 
 
 def losses(history: Sequence[ValidatedEpoch]) -> Figure:
-    """Draws every loss by epoch. A dotted line marks the epoch with the lowest validation loss."""
+    """Draws a curve of each loss over the epochs. A dotted line marks the lowest validation loss."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -56,11 +56,12 @@ def losses(history: Sequence[ValidatedEpoch]) -> Figure:
 
 
 def confidence(bins: Sequence[Row], label: str = "confidence") -> Figure:
-    """Draws how good titles are, by confidence, or by what `label` names.
+    """Draws how the quality of predicted titles depends on the model's confidence, or on what `label` names.
 
-    The upper bars show the share of titles that are close to the authors', with its 95% interval in black.
-    The lower bars show the number of titles in each bin. A confidence is calibrated if it equals the share;
-    the bars then end at the dotted line. Each of `bins` has the keys low, high, titles, alike.
+    Each row of `bins` describes the titles whose confidence is between `low` and `high`. The upper bars show
+    `alike`, the share of these titles that are close to the authors', with its 95% interval in black. The
+    lower bars show `titles`, their number. The bars of a calibrated model, whose confidence equals the share,
+    end at the dotted line.
     """
     from matplotlib.figure import Figure
 

@@ -12,13 +12,13 @@ MLFLOW_ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
-"""Makes MLflow send no telemetry, print nothing, and give up sooner if a server does not answer."""
+"""Variables that make MLflow send no telemetry, print nothing, and give up sooner if a server is silent."""
 
 
 def configure_mlflow() -> None:
     """Sets MLFLOW_ENVIRONMENT in this process. A variable that is already set keeps its value.
 
-    Call it when a process starts, before anything imports MLflow.
+    Call this function when a process starts, before anything imports MLflow.
     """
     for name, value in MLFLOW_ENVIRONMENT.items():
         os.environ.setdefault(name, value)

@@ -25,8 +25,9 @@ def mlflow_error(error: BaseException) -> TitlerError | None:
 def explain(server: str, error: BaseException) -> TitlerError:
     """Returns a TitlerError for `error`, which an operation on MLflow raised.
 
-    Its message begins with `server`, the name of MLflow with its address if known. It explains a locked
-    database and a database of another MLflow version. Otherwise it says that MLflow does not answer.
+    The message begins with `server`, for example "MLflow at http://localhost:5000". It explains a locked
+    database and a database of another MLflow version. For any other error it says that MLflow does not
+    answer.
     """
     text = str(error) or type(error).__name__
     if "database is locked" in text:
@@ -39,12 +40,14 @@ def explain(server: str, error: BaseException) -> TitlerError:
         version, expected = mismatch.groups()
         if _is_in_installed_mlflow(version):
             return TitlerError(
-                f"{server}: its database is of an older MLflow (schema {version}, expected {expected}).",
+                f"{server}: its database has the schema of an older MLflow "
+                f"(found {version}, expected {expected}).",
                 "Make a copy of the database, then upgrade it: .venv/bin/mlflow db upgrade sqlite:///LAKE/mlflow.db",
             )
         return TitlerError(
-            f"{server}: its database is of a newer MLflow (schema {version}, expected {expected}).",
-            "Install that version of MLflow, or use a copy of the database from before its upgrade:  "
+            f"{server}: its database has the schema of a newer MLflow "
+            f"(found {version}, expected {expected}).",
+            "Install the newer MLflow, or use a copy of the database from before its upgrade:  "
             "TITLER_TRACKING__URI=sqlite:///COPY",
         )
     return TitlerError(
@@ -53,9 +56,10 @@ def explain(server: str, error: BaseException) -> TitlerError:
 
 
 def _is_in_installed_mlflow(schema_version: str) -> bool:
-    """Returns whether the installed MLflow has a migration to this schema, which is therefore an older one.
+    """Returns whether the installed MLflow knows this schema, because one of its migrations leads to it.
 
-    Reads the names in MLflow's migration files without importing MLflow.
+    Such a schema is older than the one that MLflow expects. Reads the revision ids in MLflow's migration
+    files without importing MLflow.
     """
     spec = find_spec("mlflow")
     folders = spec.submodule_search_locations if spec and spec.submodule_search_locations else []

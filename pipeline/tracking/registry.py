@@ -52,10 +52,10 @@ REQUIREMENTS = (
 )
 """The packages that the registered model requires, if they are installed. Titler's code is stored with it.
 
-The last three are for text.engine = ktext. ktext and textacy themselves are left out, because pip cannot
-resolve them with the others: ktext 0.40 pins keras 2.2.4, and textacy 0.6.2 pins ftfy below 5 and numpy below
-2. Titler's lock file overrides those pins. A model with that engine loads only where the lock file is
-installed.
+`ftfy`, `unidecode` and `more-itertools` are for text.engine = ktext. The packages ktext and textacy
+themselves are left out, because pip cannot resolve them with the others: ktext 0.40 pins keras 2.2.4, and
+textacy 0.6.2 pins ftfy below 5 and numpy below 2. Titler's lock file overrides those pins. A model with that
+engine loads only where the lock file is installed.
 """
 
 
@@ -130,8 +130,8 @@ class Tracking:
     def register(self, run_id: str, directory: Path, model: str) -> str:
         """Registers the predictor in the folder `directory` as a new version. Returns the version's number.
 
-        MLflow stores code (`pipeline/predictor/mlflow_model.py`) and files, no pickles. A run has at most one
-        version: if it has one already, the number of that version is returned.
+        MLflow stores code (`pipeline/predictor/mlflow_model.py`) and files, no pickles. If the run already
+        has a version, nothing is registered and that version's number is returned.
         """
         for version in self._versions(f"run_id = '{run_id}'"):
             return str(version.version)
@@ -175,7 +175,7 @@ class Tracking:
             return str(mlflow.register_model(logged.model_uri, self.model_name, tags=tags).version)
 
     def write_card(self, run_id: str) -> None:
-        """Writes the model's card as the description of its run and of its version, if it has one.
+        """Writes a model's card as the description of its run and, if it is registered, of its version.
 
         The card (see `tracking.card`) contains what the run has logged so far.
         """
@@ -235,7 +235,7 @@ class Tracking:
         self.write_card(run_id)
 
     def run(self, run_id: str) -> Run:
-        """Returns an existing run, finished or not, so that more can be logged in it."""
+        """Returns an existing run, so that more can be logged in it. The run may be finished."""
         return Run(self._client, run_id)
 
     @cached_property

@@ -85,9 +85,9 @@ class Run:
         self._client.log_dict(self.id, dict(value), file)
 
     def log_table(self, file: str, rows: Sequence[Row]) -> None:
-        """Logs rows, which all have the same keys, as the artifact `file`, which MLflow shows as a table.
+        """Logs rows as the artifact `file`, which MLflow shows as a table. All rows must have the same keys.
 
-        Replaces an existing table of that name.
+        An existing table of that name is replaced.
         """
         columns = list(rows[0]) if rows else []
         data = [[row[name] for name in columns] for row in rows]

@@ -375,7 +375,7 @@ def test_an_mlflow_database_that_someone_holds_is_waited_for_a_while(copied: Pat
 @pytest.mark.parametrize(
     ("schema", "message"),
     [
-        ("ffffffffffff", "is of a newer MLflow (schema ffffffffffff, expected "),
+        ("ffffffffffff", "has the schema of a newer MLflow (found ffffffffffff, expected "),
         ("451aebb31d03", "mlflow db upgrade sqlite:///"),
     ],
     ids=["newer", "older"],
