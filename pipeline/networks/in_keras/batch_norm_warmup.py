@@ -1,9 +1,9 @@
-"""The moving averages of batch normalisation during the first steps of a training.
+"""Corrects the moving averages of batch normalisation during the first steps of a training.
 
-With Keras's momentum of 0.99 they are still mostly their initial values after a hundred steps. Inference
-normalises by them, so a network that has already learned would write useless titles. As in TensorFlow's
-ExponentialMovingAverage with `num_updates`, step i (from 0) uses the momentum min(0.99, (1 + i) / (10 + i));
-from step 890 on nothing differs.
+With Keras's momentum of 0.99 the averages are still mostly their initial values after a hundred steps.
+Inference normalises by them, so a network that has already learned would write useless titles. As in
+TensorFlow's ExponentialMovingAverage with `num_updates`, step i (counted from 0) uses the momentum
+min(0.99, (1 + i) / (10 + i)). From step 890 on this is Keras's momentum.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ class Warmup:
         self._steps = steps
 
     def wrap(self, train_step: Callable[..., Any]) -> Callable[..., Any]:
-        """`train_step`, a function that trains on one batch, followed by the correction."""
+        """Returns a function that calls `train_step` and then corrects the averages.
+
+        `train_step` trains on one batch.
+        """
 
         def corrected(*arguments: Any, **keywords: Any) -> Any:
             momentum = (1 + self._steps) / (10 + self._steps)
@@ -33,7 +36,7 @@ class Warmup:
             old_averages = [self._averages(layer) for layer in layers]
             result = train_step(*arguments, **keywords)
             for layer, old in zip(layers, old_averages, strict=True):
-                # the layer mixed the statistics of the batch in with its own momentum: solve for them
+                # The layer mixed in the batch's statistics with its own momentum. Compute these statistics.
                 batch_statistics = (self._averages(layer) - layer.momentum * old) / (1 - layer.momentum)
                 mean, variance = momentum * old + (1 - momentum) * batch_statistics
                 layer.moving_mean.assign(mean)

@@ -1,17 +1,18 @@
-"""Beam search for the titles of a batch of issues, one compiled function for all variants.
+"""Beam search for the titles of many issues at once. One compiled function serves all variants.
 
-With a beam width of 1 it is greedy.
+With a beam width of 1 the search is greedy.
 
 Each step extends the k best hypotheses (partial titles) of an issue by every token and keeps the k best
 results. A hypothesis that ends while it is among the k best is a finished title. The search for an issue ends
 at the maximum length, or with k finished titles, or as soon as no hypothesis scores better than the best
-finished title (greedy: with the first finished title). The score is the mean log probability, because sums
-favour short titles (Wu et al. 2016, "Google's Neural Machine Translation System", 7, with alpha = 1). At the
-maximum length hypotheses count as titles.
+finished title. A greedy search ends with the first finished title. At the maximum length hypotheses
+count as titles. The score is the mean log probability, because sums favour short titles (Wu et al. 2016,
+"Google's Neural Machine Translation System", 7, with alpha = 1).
 
 Repetition is blocked: a trigram that a title already contains is not written again (Paulus et al. 2018, "A
 Deep Reinforced Model for Abstractive Summarization", 2.5), nor is a token written twice in a row. One in two
-hundred titles by authors does the latter, but most titles by a network after little training do.
+hundred titles by authors has a token twice in a row. Of the titles by a network after little training, most
+have.
 """
 
 from __future__ import annotations
@@ -25,56 +26,73 @@ from keras import KerasTensor, ops
 from pipeline.networks.shape import PAD, UNKNOWN, Shape
 
 BLOCKED = -1e9
-"""Added to the log probability of blocked tokens; smaller than any sum of log probabilities of a title."""
+"""The number that is added to the log probability of blocked tokens.
+
+It is smaller than any sum of log probabilities of a title.
+"""
 
 
 class Decoder(Protocol):
-    """A network that writes titles token by token. B issues, k hypotheses each."""
+    """The interface of a network that writes titles token by token.
+
+    B is the number of issues, k the number of hypotheses (partial titles) per issue.
+    """
 
     def begin(self, body: KerasTensor) -> tuple[Any, KerasTensor]:
-        """Bodies (B, length) -> a memory of any type, which all hypotheses of an issue share; the decoder's
-        initial states (B, size)."""
+        """Encodes bodies (B, length). Returns a memory and the decoder's initial states (B, size).
+
+        The memory, of any type, holds what `step` needs of the bodies. All hypotheses of an issue share it.
+        """
 
     def step(self, memory: Any, state: KerasTensor, token: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
-        """The memory, states (B, k, size), last tokens (B, k) -> log p of the next token (B, k, tokens), next
-        states."""
+        """Extends hypotheses by one token, from their states (B, k, size) and last tokens (B, k).
+
+        Returns the log probabilities of the next token (B, k, tokens), and the next states (B, k, size).
+        """
 
 
 class _Beams(NamedTuple):
-    """The variables of the search loop."""
+    """The variables of the search loop.
+
+    B is the number of issues, k that of hypotheses per issue, T the maximum number of tokens.
+    """
 
     step: Any
-    """(): number of tokens written"""
+    """number of tokens written, a scalar"""
     finished: Any
-    """(B,): number of finished titles"""
+    """number of finished titles, (B,)"""
     active: Any
-    """(B,): whether the search for the issue goes on"""
+    """whether the search for the issue goes on, (B,)"""
     best_score: Any
-    """(B,): mean log probability of the best finished title"""
+    """mean log probability of the best finished title, (B,)"""
     best_title: Any
-    """(B, T)"""
+    """ids of the best finished title, (B, T)"""
     hypotheses: Any
-    """(B, k, T)"""
+    """ids of the hypotheses, (B, k, T)"""
     second_last: Any
-    """(B, k): the token before the last one"""
+    """the token before the last one of each hypothesis, (B, k)"""
     last: Any
-    """(B, k)"""
+    """the last token of each hypothesis, (B, k)"""
     sums: Any
-    """(B, k): log probabilities of the hypotheses"""
+    """log probabilities of the hypotheses, (B, k)"""
     state: Any
-    """(B, k, size)"""
+    """states from which the decoder extends the hypotheses, (B, k, size)"""
 
 
 class BeamSearch(keras.Model):
-    """Bodies (B, length) -> ids (B, T), lengths (B,), mean log probabilities (B,), initial states (B, size).
+    """A model that decodes a title for each of the bodies (B, length).
 
-    T is shape.decoder_steps; see `Decoded`.
+    It returns ids (B, T), lengths (B,) and mean log probabilities (B,), as in `Decoded`, and the decoder's
+    initial states (B, size). T is shape.decoder_steps.
     """
 
     def __init__(
         self, decoder: Decoder, shape: Shape, start: int, end: int, width: int, block_repeats: bool
     ) -> None:
-        """`start` and `end` are the ids of _start_ and _end_."""
+        """`start` and `end` are the ids of _start_ and _end_, `width` is the beam width.
+
+        `block_repeats` says whether tokens and trigrams may not be repeated.
+        """
         super().__init__(name="search")
         self._decoder = decoder
         self._max_tokens, self._vocabulary = shape.decoder_steps, shape.title_vocabulary
@@ -99,7 +117,7 @@ class BeamSearch(keras.Model):
 
     def _initial_beams(self, body: KerasTensor, initial_state: KerasTensor) -> _Beams:
         width = self._width
-        # shapes are made by sums, because these keep the number of hypotheses known to the compiler
+        # Arrays get their shapes from sums with zeros, so that the compiler knows the number of hypotheses.
         last = ops.zeros_like(body[:, 0])[:, None] + np.full((1, width), self._start, np.int32)
         hypotheses = ops.zeros_like(last)[:, :, None] + np.zeros((1, 1, self._max_tokens), np.int32)
         # all hypotheses are the same at first, so only one of them is allowed
@@ -120,7 +138,7 @@ class BeamSearch(keras.Model):
         )
 
     def _extended(self, memory: Any, beams: _Beams) -> _Beams:
-        """The beams after one more token."""
+        """Returns the loop variables after one more token."""
         width = self._width
         sums, parent, token, state = self._candidates(memory, beams)
         is_new = np.arange(self._max_tokens) == beams.step
@@ -156,15 +174,15 @@ class BeamSearch(keras.Model):
     def _candidates(
         self, memory: Any, beams: _Beams
     ) -> tuple[KerasTensor, KerasTensor, KerasTensor, KerasTensor]:
-        """The 2k best extensions of an issue's hypotheses, because k of them may end, and k others must go
-        on.
+        """Returns the 2k best extensions of each issue's hypotheses by one token.
 
-        Returns their sums, the indices of their hypotheses, their last tokens, all (B, 2k), and the next
-        states (B, k, size) of the hypotheses. They are among the 2k best extensions of each hypothesis.
+        There are 2k of them, because k may end, and k others must go on. Returns their sums of log
+        probabilities, the indices of their hypotheses and their last tokens, all (B, 2k), and the next states
+        (B, k, size) of the hypotheses.
         """
         logs, state = self._decoder.step(memory, beams.state, beams.last)
         blocked = self._blocked_tokens(beams)
-        # added, not assigned, so that a NaN stays a NaN and is noticed
+        # BLOCKED is added, not assigned, so that a NaN stays a NaN and is noticed.
         logs = scatter(
             ops.cast(logs, "float32"),
             blocked,
@@ -180,10 +198,9 @@ class BeamSearch(keras.Model):
         return sums, flat_index // per_hypothesis, token, state
 
     def _blocked_tokens(self, beams: _Beams) -> KerasTensor:
-        """(B, k, n): tokens that may not be written next.
+        """Returns the ids of the tokens that may not be written next, (B, k, n), filled up with PAD.
 
-        These are the tokens that no title has, the last token, and the tokens that would repeat a trigram;
-        the other places are filled with PAD.
+        These are the tokens that no title has, the last token, and the tokens that would repeat a trigram.
         """
         titles, last = beams.hypotheses, beams.last
         never = ops.zeros_like(last)[:, :, None] + np.array([PAD, UNKNOWN, self._start], np.int32)
@@ -197,7 +214,7 @@ class BeamSearch(keras.Model):
 
 
 def gather_beams(values: KerasTensor, index: KerasTensor) -> KerasTensor:
-    """values (B, k, ...) and an index (B, j) into the second axis -> (B, j, ...)."""
+    """Returns the elements of `values` (B, k, ...) at `index` (B, j) of the second axis, (B, j, ...)."""
     rows, width = ops.shape(values)[0], values.shape[1]
     flat = ops.reshape(values, (-1, *values.shape[2:]))
     return ops.take(flat, index + width * ops.arange(rows, dtype="int32")[:, None], axis=0)
@@ -206,8 +223,11 @@ def gather_beams(values: KerasTensor, index: KerasTensor) -> KerasTensor:
 def keep_better(
     title: KerasTensor, score: KerasTensor, candidates: KerasTensor, candidate_scores: KerasTensor
 ) -> tuple[KerasTensor, KerasTensor]:
-    """Titles (B, T) with scores (B,), and candidates (B, j, T) with scores (B, j) -> the best title of each
-    issue, and its score."""
+    """Returns the best title of each issue (B, T) and its score (B,).
+
+    The best title so far is `title` (B, T), with its `score` (B,). It is compared with j `candidates`
+    (B, j, T) and their scores (B, j).
+    """
     best_index = ops.argmax(candidate_scores, axis=1)
     best_candidate = gather_beams(candidates, best_index[:, None])[:, 0]
     candidate_score = ops.max(candidate_scores, axis=1)
@@ -216,7 +236,10 @@ def keep_better(
 
 
 def sum_by_id(ids: KerasTensor, values: KerasTensor, size: int) -> KerasTensor:
-    """(B, k, size): for each id the sum of its values, from ids (B, k, n) and values (B, k, n)."""
+    """Returns the sum of the values of each id below `size`, (B, k, size).
+
+    `ids` and `values` are (B, k, n).
+    """
     width, rows = ids.shape[1], ops.shape(ids)[0]
     flat_ids = ids + size * ops.reshape(ops.arange(rows * width, dtype="int32"), (-1, width, 1))
     sums = ops.segment_sum(ops.reshape(values, (-1,)), ops.reshape(flat_ids, (-1,)), rows * width * size)
@@ -226,10 +249,10 @@ def sum_by_id(ids: KerasTensor, values: KerasTensor, size: int) -> KerasTensor:
 def scatter(
     values: KerasTensor, ids: KerasTensor, updates: KerasTensor, reduction: str | None = None
 ) -> KerasTensor:
-    """The values (B, k, size), in which the updates (B, k, n) replace those at the ids (B, k, n), or are
-    added to them.
+    """Returns `values` (B, k, size) after `updates` (B, k, n) at the places `ids` (B, k, n).
 
-    When updates replace, an id that occurs twice must have the same update twice.
+    An update replaces a value, or with the reduction "add" is added to the value. When updates replace
+    values, an id that occurs twice must have the same update both times.
     """
     rows, (width, size) = ops.shape(values)[0], values.shape[1:]
     flat_ids = ids + size * ops.reshape(ops.arange(rows * width, dtype="int32"), (-1, width, 1))

@@ -1,5 +1,7 @@
-"""The state of a training after an epoch, in one file without pickle, so that an interrupted training can be
-resumed."""
+"""Stores the state of a training after an epoch, so that an interrupted training can be resumed.
+
+The state is one file, without pickle.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,14 @@ GROUPS = ("weights", "optimizer", "best")
 class Checkpoint:
     """Everything that is needed to resume a training.
 
-    `facts` is JSON; the other fields are values of variables, in order.
+    `facts` can be written as JSON. The other fields are values of variables, in the order of the variables.
     """
 
     facts: dict[str, Any]
     weights: Arrays
     optimizer: Arrays
     best: Arrays
-    """the weights of the best epoch; empty if that is the last epoch, whose weights are `weights`"""
+    """the weights of the best epoch; empty if the best epoch is the last one, whose weights are `weights`"""
 
     def write(self, path: Path) -> None:
         """Writes a temporary file and renames it, so that `path` is always complete.
@@ -65,7 +67,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
-        """Raises LakeError if the file is not a checkpoint."""
+        """Reads a checkpoint from a file. Raises LakeError if the file is not a checkpoint."""
         try:
             with np.load(path, allow_pickle=False) as file:
                 facts = json.loads(file["facts"].tobytes())
@@ -81,7 +83,7 @@ class Checkpoint:
 
 
 def values(variables: Sequence[keras.Variable]) -> Arrays:
-    """Copies of the variables' values."""
+    """Returns copies of the variables' values."""
     return [np.array(ops.convert_to_numpy(variable)) for variable in variables]
 
 

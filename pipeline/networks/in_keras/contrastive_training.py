@@ -4,12 +4,15 @@
                                                            +--> cosines (P, P) / TEMPERATURE
     titles (P, .) -> bags -> table -> scaled to length 1 --+
 
-Each title is classified among the P bodies, and each body among the P titles; its own partner is the right
-class. The loss is the mean of both cross-entropies. Sources: van den Oord, Li and Vinyals 2018,
-"Representation Learning with Contrastive Predictive Coding", equation 4; Wu et al. 2018, "StarSpace: Embed
-All The Things!", 3 (bags of features, one table for both sides). A row starts in a random direction, with a
-length proportional to the inverse document frequency of its unit: the cosines of such sums are close to those
-of TF-IDF, and training starts from there.
+P is the number of pairs in a step. Each title is classified among the P bodies, and each body among the P
+titles. The right class is the other text of the same issue. The loss is the mean of both cross-entropies.
+
+A row of the table starts in a random direction, with a length proportional to the inverse document frequency
+of its unit. So the cosines before the first step are close to those of TF-IDF.
+
+Sources: van den Oord, Li and Vinyals 2018, "Representation Learning with Contrastive Predictive Coding",
+equation 4; Wu et al. 2018, "StarSpace: Embed All The Things!", 3 (bags of features, one table for both
+sides).
 """
 
 from __future__ import annotations
@@ -29,31 +32,32 @@ from pipeline.networks.in_keras.prefetch import prefetch
 from pipeline.networks.shape import Ids
 
 PAIRS_PER_STEP = 512
-"""The other pairs of a step are the negatives of each pair."""
+"""Number of pairs in a training step. For each pair, the other pairs of the step are negative examples."""
 TEMPERATURE = 0.05
 LEARNING_RATE = 0.05
 UNITS_MULTIPLE = 8192
-"""The units of a step are padded to a multiple of it: few sizes, so few compilations."""
+"""The number of units in a step is padded to a multiple of this. Few sizes mean few compilations."""
 INITIAL_RMS = 0.05 / 3**0.5
 """root mean square of Keras's initial embeddings, which are uniform from -0.05 to 0.05"""
 
 
 @dataclass(frozen=True)
 class ContrastFigures:
-    """An epoch of contrastive pre-training."""
+    """The figures of an epoch of contrastive pre-training."""
 
     epoch: int
-    """from 1"""
+    """number of the epoch, from 1"""
     issues: int
+    """number of issues trained on in the epoch"""
     loss: float
-    """mean cross-entropy of the right partner among the pairs of a step, natural logarithm"""
+    """mean cross-entropy of finding the other text of an issue among those of a step, natural logarithm"""
     accuracy: float
     """share of titles whose own body is the nearest of the step's bodies"""
     seconds: float = field(compare=False)
 
     @property
     def group(self) -> str:
-        """The heading that the figures are listed under."""
+        """The MLflow metric group of these figures."""
         return "contrast"
 
 
@@ -61,7 +65,7 @@ class RowAdagrad(keras.optimizers.Optimizer):
     """Adagrad with one accumulator per row, the mean of the row's squared gradients.
 
     A row belongs to one unit, so all its numbers are trained equally often. Source: Duchi, Hazan and Singer
-    2011, "Adaptive Subgradient Methods", with its diagonal shared along a row.
+    2011, "Adaptive Subgradient Methods". There each number has an accumulator of its own.
     """
 
     def build(self, variables: list[keras.Variable]) -> None:
@@ -70,7 +74,7 @@ class RowAdagrad(keras.optimizers.Optimizer):
             self._sums = [self.add_variable((variable.shape[0], 1), name="sums") for variable in variables]
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
-        # TensorFlow returns one gradient per lookup of a row; this adds up those of the same row
+        # TensorFlow returns one gradient per lookup of a row. The conversion adds up those of the same row.
         gradient = ops.reshape(ops.convert_to_tensor(gradient), variable.shape)
         accumulator = self._sums[self._get_variable_index(variable)]
         self.assign_add(accumulator, ops.mean(ops.square(gradient), axis=-1, keepdims=True))
@@ -78,14 +82,15 @@ class RowAdagrad(keras.optimizers.Optimizer):
 
 
 class PairScores(keras.Model):
-    """The bags of P titles and of P bodies, and the numbers (P,) of the pairs -> (P, 2).
+    """A model that compares the titles and the bodies of P issues.
 
-    A bag is given as texts (m,), units (m,) and weights (m,). The columns of the result are the loss of each
-    pair, and whether the nearest body of its title is its own.
+    The inputs are the arrays of the titles' bag and of the bodies' bag (`Bag`), and the numbers (P,) of the
+    pairs. The result (P, 2) has two columns: the loss of each pair, and 1 if the body nearest to the title is
+    its own, else 0.
     """
 
     def __init__(self, table: keras.layers.Embedding) -> None:
-        super().__init__(name="pairs", dtype="float32")  # never in mixed precision: its matrices are small
+        super().__init__(name="pairs", dtype="float32")  # no mixed precision: the matrices are small
         self.table = table
 
     def call(self, inputs: list[KerasTensor]) -> KerasTensor:
@@ -98,7 +103,7 @@ class PairScores(keras.Model):
         return ops.stack([loss, ops.cast(nearest_is_own, loss.dtype)], axis=-1)
 
     def vectors(self, bags: list[KerasTensor], pair: KerasTensor) -> KerasTensor:
-        """(P, size), each of length 1, or 0 for a text without units."""
+        """Returns the vectors of P texts, (P, size), scaled to length 1; zeros for a text without units."""
         texts, units, weights = bags
         weighted = self.table(units) * weights[:, None]
         sums = ops.segment_sum(weighted, texts, ops.shape(pair)[0])
@@ -109,8 +114,7 @@ class ContrastiveTraining:
     """The training of a model's table, epoch by epoch: `begin`, then `epoch` repeatedly, then `finish`."""
 
     def __init__(self, model: Any) -> None:
-        """`model` is a `copy.Copy`: its `table` is trained; at the end its `units` are initialised from the
-        table."""
+        """Prepares the training of the layer `table` of `model`, which is a `copy.Copy`."""
         self._model = model
         self._vocabulary: int = model.vocabulary
         self._scores = PairScores(model.table)
@@ -120,14 +124,16 @@ class ContrastiveTraining:
         self._scores.compile(self.optimizer, _loss, metrics=[_Accuracy()])
 
     def begin(self, batches: Iterator[tuple[Ids, Ids]]) -> None:
-        """Scales the rows by the inverse document frequencies of their units, which takes one pass over all
-        training data."""
+        """Scales each row of the table by the inverse document frequency of its unit.
+
+        This reads all training data once.
+        """
         rows = self._model.table.embeddings
         idf = inverse_document_frequency(batches, self._vocabulary)
         rows.assign(np.asarray(ops.convert_to_numpy(rows)) * idf[:, None])
 
     def epoch(self, number: int, batches: Iterator[tuple[Ids, Ids]]) -> ContrastFigures:
-        """Trains on every pair once."""
+        """Trains on every pair of title and body once. Returns the figures of the epoch."""
         began = time.monotonic()
         issues, loss, accuracy = 0, 0.0, 0.0
         with prefetch(step_inputs(batches, self._vocabulary)) as steps:
@@ -143,14 +149,16 @@ class ContrastiveTraining:
         )
 
     def train_step(self, inputs: list[npt.NDArray[Any]]) -> dict[str, Any]:
-        """Trains on one step's inputs, as `step_inputs` yields them; loss and accuracy by name."""
+        """Trains on the inputs of one step, which `step_inputs` yields. Returns loss and accuracy by name."""
         unused_targets = np.zeros((len(inputs[-1]), 1), np.float32)
         logs: dict[str, Any] = self._scores.train_on_batch(inputs, unused_targets, return_dict=True)
         return logs
 
     def finish(self) -> None:
-        """Freezes the table, and initialises the units of the title network with the directions of its
-        rows."""
+        """Freezes the table, and initialises the title network's layer `units` from the table.
+
+        Each row is centred and scaled to the size of Keras's initial embeddings.
+        """
         self._model.table.trainable = False
         rows = np.asarray(ops.convert_to_numpy(self._model.table.embeddings))
         rows = rows - rows.mean(axis=0)
@@ -160,7 +168,7 @@ class ContrastiveTraining:
 
 
 def step_inputs(batches: Iterator[tuple[Ids, Ids]], vocabulary: int) -> Iterator[list[npt.NDArray[Any]]]:
-    """The inputs of `PairScores`, one step at a time."""
+    """Yields the inputs of `PairScores` for each step, from batches of bodies and titles."""
     for bodies, titles in rebatched(batches):
         yield [
             *padded(bag(titles, vocabulary)),
@@ -170,7 +178,7 @@ def step_inputs(batches: Iterator[tuple[Ids, Ids]], vocabulary: int) -> Iterator
 
 
 def rebatched(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[tuple[Ids, Ids]]:
-    """The same pairs in batches of PAIRS_PER_STEP; the last batch may be smaller."""
+    """Yields the same pairs in batches of PAIRS_PER_STEP. The last batch may be smaller."""
     pending: list[tuple[Ids, Ids]] = []
     while True:
         batch = next(batches, None)
@@ -191,7 +199,7 @@ def rebatched(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[tuple[Ids, Ids]]:
 
 
 def padded(bag_of_texts: Bag) -> tuple[Ids, Ids, npt.NDArray[np.float32]]:
-    """The bag's arrays, padded with units of weight 0 to a multiple of UNITS_MULTIPLE."""
+    """Returns a bag's arrays, padded with units of weight 0 to a multiple of UNITS_MULTIPLE."""
     padding = (0, -len(bag_of_texts.texts) % UNITS_MULTIPLE)
     return (
         np.pad(bag_of_texts.texts, padding),

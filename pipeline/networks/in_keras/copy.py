@@ -1,4 +1,4 @@
-"""The variant `copy`: it writes each token of a title from the vocabulary, or copies it from the body.
+"""The variant `copy`, a network that takes each token of a title from the vocabulary or from the body.
 
 V is the size of the vocabulary, H that of the states, B the number of issues:
 
@@ -49,7 +49,10 @@ from pipeline.networks.shape import PAD, Ids, Shape
 DROPOUT = 0.2
 GRADIENT_NORM_LIMIT = 5.0
 TINY = 1e-20
-"""Added to probabilities before taking the logarithm. It is smaller than every probability that matters."""
+"""A number that is added to probabilities so that none is 0, because their logarithm is taken.
+
+It is smaller than every probability that matters.
+"""
 LOG_PROBABILITY_TOLERANCE = 1e-4
 """Largest difference, from rounding, between two computations of the same log probability."""
 TARGETS_MULTIPLE = 256
@@ -149,12 +152,12 @@ class Copy(keras.Model):
         embedded = self.drop(self.units(title), training=training)
         hidden = self.writer(embedded, initial_state=state)
         combined, gate, attention = self.attend(memory, hidden, embedded)
-        # for each position of the body the attention on all positions with the same unit: (B, T, S)
+        # for each position of the body, the sum of the attention on all positions with its unit: (B, T, S)
         same_unit = ops.cast(body[:, :, None] == body[:, None, :], attention.dtype)
         copied = ops.matmul(ops.stop_gradient(attention), same_unit)
 
-        # From here on only the targets: most positions of titles are padding, and the logits are the largest
-        # array.
+        # From now on, arrays have one row per target. Most positions of titles are padding, and the logits
+        # are the largest array.
         combined, gate, attention, copied = (
             ops.take(ops.reshape(x, (-1, ops.shape(x)[-1])), position, axis=0)
             for x in (combined, gate, attention, copied)
@@ -168,7 +171,7 @@ class Copy(keras.Model):
         log_target = ops.logaddexp(
             log_write + ops.take_along_axis(logits, target, axis=-1), log_copy + ops.log(on_target + TINY)
         )
-        # the most probable unit is the most probable one of the vocabulary, or one of the body
+        # the most probable unit is either the most probable one of the vocabulary, or a unit of the body
         log_write, log_copy, logits = (ops.stop_gradient(x) for x in (log_write, log_copy, logits))
         log_body_units = ops.logaddexp(
             log_write + ops.take_along_axis(logits, source, axis=-1), log_copy + ops.log(copied + TINY)
@@ -178,9 +181,9 @@ class Copy(keras.Model):
         return ops.concatenate([log_target, log_highest], axis=-1)
 
     def begin(self, body: KerasTensor) -> tuple[tuple[Memory, KerasTensor], KerasTensor]:
-        """As in `beam_search.Decoder`.
+        """Implements the method of `beam_search.Decoder` with the same name.
 
-        The memory also has, for each position of a body, the first position with the same unit: (B, S).
+        The memory also has, for each position of a body, the first position with the same unit, (B, S).
         """
         memory, state = self.encode(body)
         first_position = ops.argmax(body[:, :, None] == body[:, None, :], axis=1)
@@ -198,8 +201,8 @@ class Copy(keras.Model):
         logits = self.logits(combined)
         logs = logits + (ops.log_sigmoid(gate) - ops.logsumexp(logits, axis=-1, keepdims=True))
 
-        # Only units of the body are copied. The first position of a unit gets the attention of all its
-        # positions, the others 0.
+        # Only units of the body are copied. The first position of a unit gets the attention of all positions
+        # of this unit. The other positions get 0.
         positions = ops.shape(first_position)[1]
         first_of_each = ops.broadcast_to(first_position[:, None], ops.shape(attention))
         copied = sum_by_id(first_of_each, attention, positions)
@@ -216,23 +219,26 @@ def build_copy(shape: Shape) -> Copy:
     if shape.body_vocabulary != shape.title_vocabulary:
         raise UsageError(
             f"The vocabularies have {shape.body_vocabulary} and {shape.title_vocabulary} ids, "
-            "but the variant copy needs one vocabulary for bodies and titles."
+            "but the variant `copy` needs one vocabulary for bodies and titles."
         )
     if shape.embedding_size != shape.hidden_size or shape.hidden_size % 2:
         raise UsageError(
             f"model.embedding_size = {shape.embedding_size} and model.hidden_size = {shape.hidden_size}; "
-            f"for the variant copy they must be the same even number.",
+            f"for the variant `copy` they must be the same even number.",
             "Set both, for example:  TITLER_MODEL__EMBEDDING_SIZE=300 TITLER_MODEL__HIDDEN_SIZE=300",
         )
     if shape.layers > 2:
-        raise UsageError(f"layers = {shape.layers}, but the encoder of the variant copy has 1 or 2 layers.")
+        raise UsageError(f"layers = {shape.layers}, but the encoder of the variant `copy` has 1 or 2 layers.")
     model = Copy(**asdict(shape))
     model.build_from_config(None)
     return model
 
 
 def teacher_forcing(model: Copy) -> TeacherForcing:
-    """Returns how the variant is trained: the loss is the mean cross-entropy over tokens, without padding."""
+    """Returns the variant's training model, loss and metrics. The decoder is fed the true previous token.
+
+    The loss is the mean cross-entropy over tokens, without padding.
+    """
     inputs = [
         *(
             keras.Input((length,), dtype="int32", name=name)

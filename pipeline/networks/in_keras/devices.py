@@ -2,10 +2,10 @@
 
 Each device holds all weights and computes a part of every training batch. This is Keras's class
 `keras.distribution.DataParallel`. Arrays keep their global shapes, so a step computes the same as on one
-device. That holds whatever the first dimensions of its inputs are (in `copy` some count issues and others
-count targets). `train_on_batch` and `test_on_batch` are distributed like Keras's `fit`. `predict_on_batch`
-and calls of a model are not. Keras 3.15 distributes on JAX only. It has no distribution for PyTorch, and
-calls the one for TensorFlow a prototype that should not be used.
+device. That holds for inputs with different first dimensions, too: in the variant `copy` some inputs have one
+row per issue, others one per target. `train_on_batch` and `test_on_batch` are distributed like Keras's `fit`.
+`predict_on_batch` and calls of a model are not. Keras 3.15 distributes on JAX only. It has no distribution
+for PyTorch, and calls the one for TensorFlow a prototype that should not be used.
 """
 
 from __future__ import annotations

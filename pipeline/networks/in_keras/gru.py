@@ -41,7 +41,7 @@ def build_gru(shape: Shape) -> keras.Model:
 def build_gru_cudnn(shape: Shape) -> keras.Model:
     """Builds the article's network with the GRU that cuDNN computes, which is much faster on a GPU.
 
-    It has the reset gate after the matrix product, and the logistic sigmoid.
+    This GRU has the reset gate after the matrix product, and the logistic sigmoid.
     """
     return _model("gru_cudnn", shape, reset_after=True, recurrent_activation="sigmoid")
 
@@ -65,7 +65,7 @@ def _model(name: str, shape: Shape, **gates: Any) -> keras.Model:
 class GruDecoder:
     """Adapts the network to beam search, as a `beam_search.Decoder`.
 
-    Its memory is empty. The decoder's initial state is also the issue's embedding.
+    The memory is empty. The decoder's initial state is also the issue's embedding.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -97,9 +97,9 @@ class GruDecoder:
 
 
 def teacher_forcing(model: keras.Model) -> TeacherForcing:
-    """Returns how the variant is trained, as in the article.
+    """Returns the variant's training model, loss and metrics. The decoder is fed the true previous token.
 
-    The loss is the mean cross-entropy over all positions of a title, including padding.
+    As in the article, the loss is the mean cross-entropy over all positions of a title, including padding.
     """
     return TeacherForcing(
         model=keras.Model(model.inputs, model.outputs, name="teacher_forcing"),

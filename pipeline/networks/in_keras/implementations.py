@@ -20,12 +20,12 @@ from pipeline.networks.shape import Shape
 
 @dataclass(frozen=True)
 class Implementation:
-    """The functions that every variant has. `build` returns the model that the others take as argument."""
+    """The functions that every variant has. The other functions take the model that `build` returned."""
 
     build: Callable[[Shape], keras.Model]
     """builds the model with random weights; raises UsageError if the variant does not support the shape"""
     teacher_forcing: Callable[[Any], TeacherForcing]
-    """returns how the model is trained on titles"""
+    """returns the training model, loss and metrics for the training on titles"""
     decoder: Callable[[Any], Decoder]
     """returns the model in the form that beam search uses"""
 

@@ -1,7 +1,8 @@
 """Forms training batches of bodies with similar lengths, and cuts their padding.
 
-This saves time, because a recurrent network takes as many steps as a batch is wide. It is only for networks
-that ignore padding at the end of a body. Widths are rounded up to a few values, because each is compiled.
+This saves time, because a recurrent network takes as many steps as a batch is wide. Only networks that ignore
+padding at the end of a body may use it. Widths are rounded up to a few values, because a network is compiled
+for each width.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from pipeline.networks.shape import PAD, Ids
 WIDTH_MULTIPLE = 32
 """A batch's width is a multiple of this, or the full length of a body."""
 POOLED_BATCHES = 50
-"""Number of training batches that are sorted together. With many, the bodies of a batch have about one
-length; with few, batches stay random."""
+"""Number of training batches that are sorted together. The more there are, the more similar are the lengths
+within a batch. The fewer there are, the more random are the batches."""
 
 
 def lengths(ids: Ids) -> Ids:

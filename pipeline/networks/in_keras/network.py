@@ -17,8 +17,10 @@ from pipeline.networks.shape import BATCH_SIZE, Decoded, Floats, Ids, Shape
 from pipeline.networks.variants import variant_of
 
 SMALL_BATCHES = (1, 8, 64)
-"""If there are fewer issues than a batch has, they are padded to the next of these sizes. So few sizes are
-compiled, and a single issue does not cost as much as a full batch."""
+"""Sizes to which a batch is padded that is not full and is the only one, the next larger size being used.
+
+So few sizes are compiled, and a single issue does not cost as much as a full batch.
+"""
 
 
 class Network:
@@ -63,7 +65,7 @@ class Network:
         search = self._search(start, end, beam_width or self._facts.beam_width)
         ids = self.shape.checked_bodies(body_ids)
         trims = self._facts.trims_padding
-        # batches of similar length save steps, but only if padding is cut off
+        # batches of bodies with similar lengths need fewer steps, but only if padding is cut off
         order = np.argsort(lengths(ids), kind="stable") if trims else np.arange(len(ids))
         results = []
         for batch, rows in padded_batches(ids[order], batch_size):
@@ -120,7 +122,8 @@ class _InitialState(keras.Model):
 def padded_batches(ids: Ids, batch_size: int) -> Iterator[tuple[Ids, int]]:
     """Yields `ids` in batches, each with its number of rows before padding.
 
-    A batch is padded with rows of zeros to `batch_size` or one of SMALL_BATCHES.
+    A batch with fewer rows is padded with rows of zeros to `batch_size`, or to one of SMALL_BATCHES if it is
+    the only batch.
     """
     for first in range(0, len(ids), batch_size):
         rows = ids[first : first + batch_size]

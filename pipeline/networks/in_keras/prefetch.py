@@ -10,7 +10,10 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 PREFETCHED_BATCHES = 8
-"""Enough that training does not wait while a file of the lake is read; few enough to fit in any memory."""
+"""Default number of items that are computed in advance.
+
+With 8 batches, training does not wait while a file of the lake is read. 8 batches fit in any memory.
+"""
 THREAD_NAME = "prefetch"
 
 
@@ -19,8 +22,8 @@ def prefetch(
 ) -> AbstractContextManager[Iterator[Item]]:
     """Yields `items`, which a thread computes, at most `count` of them in advance.
 
-    Usage: `with prefetch(items) as items: ...`. An exception that the thread raises is raised again when its
-    item is requested. Leaving the block ends the thread, which closes `items`.
+    Usage: `with prefetch(items) as items: ...`. If computing an item raises an exception, requesting the item
+    raises it again. Leaving the block ends the thread, which closes `items`.
     """
     return closing(_prefetched(items, count))
 

@@ -1,9 +1,9 @@
 """Imports Keras and its backend without TensorFlow's start-up messages on standard error.
 
-No setting of TensorFlow 2.21 silences all of them. While it is loaded, it writes "oneDNN custom operations
-are on" whatever TF_CPP_MIN_LOG_LEVEL is (tensorflow/tensorflow#100442). TF_ENABLE_ONEDNN_OPTS=0 would silence
-this message, but it also switches oneDNN off, and the weights of a training would differ. Therefore file
-descriptor 2 is redirected during the import.
+No setting of TensorFlow 2.21 silences all of these messages. While TensorFlow is loaded, it writes "oneDNN
+custom operations are on" whatever TF_CPP_MIN_LOG_LEVEL is (tensorflow/tensorflow#100442).
+TF_ENABLE_ONEDNN_OPTS=0 would silence this message, but it also switches oneDNN off, and the weights of a
+training would differ. Therefore file descriptor 2 is redirected during the import.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def stderr_only_on_error() -> Iterator[None]:
-    """Hides what is written to standard error within a `with` block, from C++ too.
+    """Hides what is written to standard error within a `with` block, by C++ code, too.
 
-    Shows it only if the block raises an exception.
+    If the block raises an exception, the hidden text is shown.
     """
     sys.stderr.flush()
     original = os.dup(2)
@@ -42,7 +42,7 @@ def stderr_only_on_error() -> Iterator[None]:
 def _is_no_retracing_warning(record: logging.LogRecord) -> bool:
     """A logging filter: returns False for TensorFlow's warning that a function is compiled often.
 
-    The training batches have a few sizes, as intended, and each is compiled once.
+    The training batches have a few sizes, as intended. A function is compiled once for each size.
     """
     return "triggered tf.function retracing" not in record.getMessage()
 
@@ -52,5 +52,6 @@ logging.getLogger("tensorflow").addFilter(_is_no_retracing_warning)
 with stderr_only_on_error():
     import keras
 
-    # At the first transposition of booleans oneDNN notes, once per process, that it leaves them to Eigen.
+    # The first transposition of booleans in a process writes a message of oneDNN. So it is done in this
+    # block.
     keras.ops.transpose(keras.ops.ones((2, 2), "bool"))

@@ -19,11 +19,11 @@ def save(network: Network, directory: Path) -> None:
 
 
 def load(directory: Path) -> Network:
-    """Loads the network that `save` wrote. Runs no code from the files: it builds the network from its shape,
-    then reads the weights.
+    """Loads the network that `save` wrote into a folder.
 
-    Raises LakeError if a file is missing or damaged, if its variant does not exist, or if the weights do not
-    fit the shape or are not finite numbers.
+    Builds the network from its shape and then reads the weights, so no code from the files is run. Raises
+    LakeError if a file is missing or damaged, if its variant does not exist, or if the weights do not fit the
+    shape or are not finite numbers.
     """
     variant, shape = read_shape(directory)
     try:

@@ -1,4 +1,7 @@
-"""Data classes that describe to the training loop how a variant is trained on titles (teacher forcing)."""
+"""Data classes that tell the training loop how a variant is trained on titles.
+
+All variants use teacher forcing: the decoder is fed the true previous token, not its own.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ class TrainingBatch:
 
 @dataclass(frozen=True)
 class TeacherForcing:
-    """How a variant is trained on titles."""
+    """What the training of a variant on titles needs: model, loss, metrics, and some facts."""
 
     model: keras.Model
     """the model to compile and train; it shares its weights with the network"""
@@ -42,4 +45,4 @@ class TeacherForcing:
     """the global norm that gradients are clipped to; None: no clipping"""
     decays_linearly: bool = False
     """whether the learning rate decays linearly over the second half of the epochs; in any case it is also
-    halved after an epoch without a new lowest validation loss"""
+    halved after each epoch without a new lowest validation loss"""

@@ -28,8 +28,10 @@ from pipeline.networks.variants import variant_of
 
 CHECKPOINT = "checkpoint.npz"
 Data = Callable[[int], Iterator[tuple[Ids, Ids]]]
-"""A function from the number of an epoch to its batches of bodies (B, body_length) and titles (B,
-title_length). Epochs count from 1."""
+"""A function that takes the number of an epoch, from 1, and returns an iterator over the epoch's batches.
+
+A batch is a pair of bodies (B, body_length) and titles (B, title_length).
+"""
 
 
 @dataclass(frozen=True)
@@ -85,18 +87,18 @@ def fit(
 ) -> History:
     """Trains `network` in place and returns the figures of the epochs of training on titles.
 
-    At the end the network has the weights of the epoch with the lowest validation loss. A variant with
-    contrastive pre-training first gets `contrast_epochs` epochs of it, on the batches of `contrast`, by
-    default those of `train`. Before that, all of these batches are read once, as epoch 0. Then the network is
+    At the end the network has the weights of the epoch with the lowest validation loss. If the variant has
+    contrastive pre-training, this comes first: `contrast_epochs` epochs on the batches of `contrast`, by
+    default those of `train`. Before its epoch 1, all batches are read once, as epoch 0. Then the network is
     trained on titles with Nadam. The learning rate is halved after each epoch without a new lowest validation
-    loss. If the variant says so, it also decays linearly over the second half of `epochs` (Haegele et al.
-    2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", 3). Training stops
-    after `epochs`, or after `patience` epochs in a row without a new lowest validation loss.
+    loss. If the variant says so, the learning rate also decays linearly over the second half of `epochs`
+    (Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", 3).
+    Training stops after `epochs`, or after `patience` epochs in a row without a new lowest validation loss.
 
-    After every epoch of either kind `on_epoch` is called, then a checkpoint is written into the folder
-    `checkpoint`. If the folder has a checkpoint, training resumes after its last epoch, with the same figures
-    as without the interruption. `on_epoch` may be called twice for that epoch. `seed` is the seed of the
-    network's initial weights and of the order of the data. A checkpoint with another seed is refused.
+    After every epoch of pre-training or training `on_epoch` is called. Then a checkpoint is written into the
+    folder `checkpoint`. If the folder has a checkpoint, training resumes after its last epoch, with the same
+    figures as without the interruption. `on_epoch` may be called twice for that epoch. `seed` is the seed of
+    the network's initial weights and of the order of the data. A checkpoint with another seed is refused.
 
     Raises UsageError if there is no issue to train on or to validate on, LakeError if the checkpoint is
     damaged or belongs to another training, and TitlerError if the loss is not a finite number.
@@ -130,7 +132,7 @@ class _Progress:
     """The state of a training, and its checkpoint file."""
 
     def __init__(self, path: Path, identity: dict[str, Any], network: Network) -> None:
-        """Reads the checkpoint `path`, if it exists, and gives the network its weights.
+        """Reads the checkpoint `path`, if it exists, and gives the network the checkpoint's weights.
 
         Raises LakeError if the checkpoint is damaged, or was written by a training with another `identity`.
         """
@@ -156,7 +158,7 @@ class _Progress:
         assign(network.model.variables, checkpoint.weights)
 
     def write(self, weights: Arrays, optimizer: keras.Optimizer) -> None:
-        """Writes the checkpoint. `weights` are those at the end of the last epoch."""
+        """Writes the checkpoint. `weights` are the network's at the end of the last epoch."""
         contrast, history = (
             [asdict(figures) for figures in epochs] for epochs in (self.contrast, self.history)
         )
@@ -205,8 +207,8 @@ class _TitleTraining:
         self._task = IMPLEMENTATIONS[network.variant].teacher_forcing(network.model)
         model = self._task.model
         self.optimizer = keras.optimizers.Nadam(learning_rate, global_clipnorm=self._task.gradient_norm_limit)
-        # Whether XLA is used is left to Keras, which uses it on accelerators only. On CPU it is a tenth
-        # faster, but compiling takes seconds for every batch size.
+        # Keras decides whether to use XLA, and uses it on accelerators only. On a CPU, XLA would make steps a
+        # tenth faster, but compiling would take seconds for every batch size.
         model.compile(self.optimizer, self._task.loss, metrics=self._task.metrics)
         self.optimizer.build(model.trainable_variables)
         if progress.history:
@@ -215,7 +217,7 @@ class _TitleTraining:
         self._train_step = Warmup(network.model, steps).wrap(model.train_on_batch)
 
     def epoch(self, epochs: int, train: Data, validation: Data) -> EpochFigures:
-        """Runs the next epoch, training and validation, and returns its figures. There are `epochs` in all.
+        """Runs the next of `epochs` epochs, training and validation. Returns the figures of the epoch.
 
         Raises TitlerError if the training loss is not a finite number.
         """
@@ -249,7 +251,8 @@ class _TitleTraining:
     ) -> tuple[dict[str, float], int]:
         """Calls `step` on every batch. Returns the mean figures by name, and the number of issues.
 
-        The means are computed here, because Keras gives a smaller last batch the same weight as a full batch.
+        This method computes the means itself. Keras gives a smaller last batch the same weight as a full
+        batch.
         """
         sums = {"loss": 0.0, "token_loss": 0.0, "token_accuracy": 0.0}
         counts = dict.fromkeys(sums, 0)

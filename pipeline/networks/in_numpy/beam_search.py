@@ -1,4 +1,4 @@
-"""Beam search in NumPy. `pipeline.networks.in_keras.beam_search` explains it and has the same results."""
+"""Beam search in NumPy. `pipeline.networks.in_keras.beam_search` explains it, and finds the same titles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import numpy.typing as npt
 from pipeline.networks.shape import PAD, UNKNOWN, Floats, Ids, Shape
 
 BLOCKED = np.float32(-1e9)
-"""Added to the log probability of blocked tokens; smaller than any sum of log probabilities of a title."""
+"""The number that is added to the log probability of blocked tokens.
+
+It is smaller than any sum of log probabilities of a title.
+"""
 
 
 class Decoder(Protocol):
@@ -23,7 +26,10 @@ class Decoder(Protocol):
         """Embeds bodies (B, body_length) with titles (B, title_length) or None. Returns (B, hidden_size)."""
 
     def embed_decoded(self, body: Ids, initial_state: Floats) -> Floats:
-        """Embeds bodies without titles. `initial_state` (B, size) is what `begin` returned for them."""
+        """Embeds bodies (B, body_length) without titles. Returns (B, hidden_size).
+
+        `initial_state` (B, size) are the initial states that `begin` returned for these bodies.
+        """
 
     def begin(self, body: Ids) -> tuple[Any, Floats]:
         """Encodes bodies (B, body_length). Returns a memory and the decoder's initial states (B, size).
@@ -112,8 +118,8 @@ def _highest(values: Floats, count: int) -> tuple[Floats, npt.NDArray[np.int64]]
 def _keep_better(title: Ids, score: Floats, candidates: Ids, scores: Floats) -> tuple[Ids, Floats]:
     """Returns the best title of each issue (B, T) and its score (B,).
 
-    It is chosen from the best title so far (B, T), with its score (B,), and j candidates (B, j, T), with
-    theirs (B, j).
+    The best title so far is `title` (B, T), with its `score` (B,). It is compared with j `candidates`
+    (B, j, T) and their `scores` (B, j).
     """
     rows, best_index = np.arange(len(title)), scores.argmax(axis=1)
     candidate_score = scores[rows, best_index]

@@ -1,4 +1,4 @@
-"""The variant `copy` in NumPy; `pipeline.networks.in_keras.copy` has its diagram and sources."""
+"""The variant `copy` in NumPy. `pipeline.networks.in_keras.copy` has a diagram of it, and the sources."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.networks.in_numpy.weights_file import Weights, WeightShapes, check
 from pipeline.networks.shape import PAD, Floats, Ids, Shape
 
 TINY = np.float32(1e-20)
-"""Added to probabilities before taking the logarithm, as in `pipeline.networks.in_keras.copy`."""
+"""A number that is added to probabilities so that none is 0, as in `pipeline.networks.in_keras.copy`."""
 ENCODER_LAYERS = (("forward_half", "backward_half"), ("forward_upper_half", "backward_upper_half"))
 """Names of the stored weights of the encoder's layers. A layer has a forward and a backward GRU."""
 Memory = tuple[Ids, Floats, Floats]
@@ -19,8 +19,10 @@ Memory = tuple[Ids, Floats, Floats]
 
 
 class Copy:
-    """A network of the variant `copy`, as a `Decoder`. Raises ValueError if the weights do not fit the
-    shape."""
+    """A network of the variant `copy`, as a `Decoder`.
+
+    Raises ValueError if the weights do not fit the shape.
+    """
 
     def __init__(self, shape: Shape, weights: Weights) -> None:
         check_shapes(weights, _weight_shapes(shape))

@@ -1,4 +1,4 @@
-"""The variants `gru` and `gru_cudnn` in NumPy; `pipeline.networks.in_keras.gru` has their diagram."""
+"""The variants `gru` and `gru_cudnn` in NumPy. `pipeline.networks.in_keras.gru` has a diagram of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.networks.in_numpy.weights_file import Weights, WeightShapes, check
 from pipeline.networks.shape import Floats, Ids, Shape
 
 EPSILON = 1e-3
-"""Keras's default epsilon, which batch normalisation adds to the variance."""
+"""The number that batch normalisation adds to the variance: Keras's default."""
 
 
 class Gru:
@@ -56,9 +56,9 @@ class Gru:
 
 
 def _batch_norm(gamma: Floats, beta: Floats, mean: Floats, variance: Floats) -> Callable[[Floats], Floats]:
-    """Returns batch normalisation at inference as a function of x, with one product and one sum.
+    """Returns a function that applies batch normalisation, as at inference, with one product and one sum.
 
-    It computes gamma (x - mean) / sqrt(variance + EPSILON) + beta.
+    The function computes gamma (x - mean) / sqrt(variance + EPSILON) + beta.
     """
     scale = gamma / np.sqrt(variance + np.float32(EPSILON))
     shift = beta - mean * scale

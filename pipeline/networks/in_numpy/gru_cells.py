@@ -1,7 +1,7 @@
 """Computes one step of a GRU (Cho et al. 2014), in one of two kinds.
 
-x is the vector of a word, h the state before it, h' the state after it. The columns of W, U and b are in the
-order z, r, g:
+x is the vector of a word, h the state before the word, h' the state after it. The columns of W, U and b are
+in the order z, r, g:
 
 z, r = s(x W + h U + b)     update and reset gate
 g    = tanh(x W + (r h) U + b)              gru: reset before the product; s(a) = clip(0.2 a + 0.5, 0, 1)
@@ -34,7 +34,7 @@ class Gates:
     """The kind of a GRU: how its gates are computed."""
 
     activation: Callable[[Floats], Floats]
-    """s in the formulas"""
+    """the function of the gates: hard or logistic sigmoid"""
     reset_after: bool
     """whether the reset gate is applied after the matrix product"""
 
@@ -51,7 +51,7 @@ class GruCell:
     """A GRU with its weights. Its method `step` computes the states after one more word."""
 
     def __init__(self, gates: Gates, kernel: Floats, recurrent: Floats, bias: Floats) -> None:
-        """`kernel` is W, `recurrent` is U, `bias` is b."""
+        """In the formulas of the module, `kernel` is W, `recurrent` is U and `bias` is b."""
         self._size = len(recurrent)
         self._activation, self._reset_after = gates.activation, gates.reset_after
         self._kernel = kernel

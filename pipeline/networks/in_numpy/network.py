@@ -1,8 +1,8 @@
 """Runs a trained network without Keras, with NumPy and the files that Keras wrote.
 
-This is quick for a few issues: TensorFlow takes seconds to import and to compile, NumPy milliseconds for one
-issue. For many issues `pipeline.networks.in_keras` is faster. Both predict the same titles, which
-`tests/networks/in_numpy/test_same_results_as_keras.py` checks.
+This is quick for a few issues: TensorFlow takes seconds to import and to compile, but NumPy needs only
+milliseconds for one issue. For many issues `pipeline.networks.in_keras` is faster. Both predict the same
+titles, which `tests/networks/in_numpy/test_same_results_as_keras.py` checks.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class LightNetwork:
     def decode(
         self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE, beam_width: int = 0
     ) -> Decoded:
-        """Predicts titles by beam search, the same as `pipeline.networks.in_keras.Network.decode`."""
+        """Predicts titles by beam search. They are those of `pipeline.networks.in_keras.Network.decode`."""
         width = beam_width or self._facts.beam_width
         block_repeats = width > 1 or not self._facts.greedy_may_repeat
         results = [
