@@ -99,7 +99,8 @@ def main() -> None:
 
 
 def _unexpected(error: Exception, arguments: list[Any]) -> str:
-    """Returns the message for an error that is not a TitlerError: of a disk, of MLflow, or else a bug."""
+    """Returns the message for an error that is not a TitlerError: from a disk, from MLflow, or a bug in
+    Titler."""
     explained = disk_error(error) or mlflow_error(error)
     if explained:
         return str(explained)
@@ -127,6 +128,7 @@ def _exit_process(exit_code: list[int]) -> None:
     destructors, because Arrow's sometimes abort while a thread of its pool is working (apache/arrow#34314).
     """
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):  # main has reported it, if anyone can still read it
+        # `main` has already reported this error, if standard error can still be written.
+        with contextlib.suppress(OSError):
             stream.flush()
     os._exit(exit_code[0])

@@ -1,6 +1,6 @@
 """`titler doctor`: checks settings, packages, lake, source, Dask, MLflow and warehouse.
 
-Each finding says what is right or wrong; for what is wrong, it also says what to do.
+Each finding says whether something is right or wrong. If it is wrong, the finding also says what to do.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PACKAGES = (
 )
 """Packages to report. Each group lists alternatives: the first that is installed is reported."""
 MIN_FREE_GIB = 5
-"""Recommended free disk space in GiB; less is reported as wrong."""
+"""Recommended free disk space in GiB. `titler doctor` reports less as wrong."""
 
 
 def run(settings: Settings) -> list[Finding]:

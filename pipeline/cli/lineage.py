@@ -45,7 +45,7 @@ from pipeline.releases.members import PUBLISHED_TABLES
 from pipeline.settings import Settings
 
 Subject = Pinned | Sequence[date] | Path
-"""What a stage works on: a model or a release (Pinned), source days, or the path of a user's file."""
+"""What a stage works on: a model or a release (`Pinned`), source days, or the path of a user's file."""
 READS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "models": {
         "vocab": (TOKENS.name,),
@@ -68,7 +68,7 @@ subwords, `vocab` and `vectorize` read issues instead of tokens."""
 
 
 class StageRecord:
-    """Holds what a stage returned, from which its entry in the lineage file is made."""
+    """Holds what a stage returned. The stage's entry in the lineage file is made from it."""
 
     result: Any = None
 
@@ -116,8 +116,8 @@ class LineageFile:
 
 
 def inputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: Any) -> list[Dataset]:
-    """Returns the datasets that a stage read. If it failed, `result` is None; then returns the datasets that
-    it was going to read, as far as they were pinned before."""
+    """Returns the datasets that a stage read. If the stage failed, `result` is None. Then returns the
+    datasets that it was going to read, as far as their batches were already recorded."""
     if isinstance(subject, Path):
         return [Dataset(*split_address(str(subject)))]
     if not isinstance(subject, Pinned):
@@ -144,7 +144,7 @@ def inputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: 
 
 
 def outputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: Any) -> list[Dataset]:
-    """Returns the datasets that a stage wrote or reused. If it failed, returns an empty list: the next
+    """Returns the datasets that a stage wrote or reused. Returns an empty list if the stage failed: the next
     attempt reuses the finished batches and reports them."""
     if result is None or (verb == "plan" and result.plan is None):
         return []
@@ -193,8 +193,8 @@ def _pinned_folders(subject: Pinned, plan: Plan, table: str) -> list[str]:
 
 
 def _uses_subwords(lake: Lake, subject: Pinned, plan: Plan) -> bool:
-    """Returns whether the network of a model, or of a release's model, reads subwords. Subwords are made from
-    the issues' text, not from their tokens."""
+    """Returns whether the network of a model, or of a release's model, reads subwords. If it does, its
+    vectors are made from the issues' text, not from their tokens."""
     if subject.kind == "models":
         variant = plan.facts["model"]["variant"]
     else:

@@ -4,8 +4,8 @@ models.
 Names follow OpenLineage (openlineage.io/docs/spec/naming): a namespace and a name are together an address. A
 dataset is a whole table, not one day of it, so a release of 3,000 days reads five datasets and its event
 stays a few kilobytes. The days are the dataset's partitions. Up to PARTITIONS_LISTED partitions are listed
-one by one; of more, only the first and the last (OpenLineage's proposal 3392). Two datasets of the same name
-and version hold the same batches.
+one by one. If there are more, only the first and the last are listed (OpenLineage's proposal 3392). Two
+datasets of the same name and version hold the same batches.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class Dataset:
     def to_json(self) -> dict[str, Any]:
         """Returns the dataset as JSON values; empty ones are left out.
 
-        Up to PARTITIONS_LISTED partitions are listed under `partitions`. Of more, `between` has the lowest
-        and the highest value of each partition column.
+        Up to PARTITIONS_LISTED partitions are listed under `partitions`. If there are more, `between` has the
+        lowest and the highest value of each partition column instead.
         """
         values: dict[str, Any] = {
             "namespace": self.namespace,
@@ -169,7 +169,8 @@ def table_of_manifests(lake: Lake, manifests: Sequence[Manifest]) -> list[Datase
 def source_day(settings: Settings, day: date, parameters: Mapping[str, Any] | None = None) -> Dataset:
     """Returns the dataset of one day of GH Archive: BigQuery's table or the hour files.
 
-    `parameters` are the parameters of the batch that was extracted from the day; they list its hour files.
+    `parameters` are the parameters of the batch that was extracted from the day. They list the day's hour
+    files.
     """
     if settings.warehouse.kind == "bigquery":
         return Dataset("bigquery", f"githubarchive.day.{day:%Y%m%d}")
@@ -180,8 +181,8 @@ def source_day(settings: Settings, day: date, parameters: Mapping[str, Any] | No
 
 
 def registered_model(settings: Settings, model: str, version: str, run: str) -> Dataset:
-    """Returns the dataset of the registered model in MLflow. Its one partition is the version that the MLflow
-    run `run` trained."""
+    """Returns the dataset of the registered model in MLflow. Its only partition is the model version that the
+    MLflow run `run` trained."""
     uri = settings.tracking_uri
     address = (
         f"{urlsplit(uri).scheme}://{_host(uri)}{urlsplit(uri).path}".rstrip("/") if "://" in uri else uri

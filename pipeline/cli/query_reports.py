@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.sample import Sample
 
 GAPS_LISTED = 5
-"""Maximum number of spans of never extracted days that `titler status` lists."""
+"""Maximum number of gaps that `titler status` lists. A gap is a span of days that were never extracted."""
 INDENT = 10
 STATUS_COLUMNS = (
     ("day", "left"),
@@ -81,9 +81,8 @@ def _days(days: Sequence[Mapping[str, Any]], reasons: Mapping[str, str]) -> None
 
 
 def gaps(days: Sequence[str]) -> list[tuple[str, str]]:
-    """Returns the first and the last day of each gap between ordered days.
-
-    Gaps occur because Airflow does not make up for days on which it was down.
+    """Returns the first and the last day of each gap between ordered days. A gap occurs if Airflow was down,
+    because Airflow does not extract missed days later.
     """
     missing = []
     for earlier_day, later_day in pairwise(map(date.fromisoformat, days)):
@@ -105,7 +104,7 @@ def stale(release: dict[str, Any], hours: float) -> None:
 
 
 def ready(value: dict[str, Any], as_json: bool) -> None:
-    """Prints whether the source has a day's last hour."""
+    """Prints whether the source already has the data of a day's last hour."""
     if as_json:
         print_json(value)
         return
@@ -126,7 +125,9 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
     also = f"; days already in the lake, which cost nothing: {in_lake}" if in_lake else ""
     say(f"cost: {format_price(warehouse, value['bytes'])} for {count(len(days) - in_lake, 'day')}{also}")
     for day in days[:DAYS_LISTED]:
-        price = format_price(warehouse, day["bytes"]) if day["bytes"] else "nothing: GH Archive lacks it"
+        price = (
+            format_price(warehouse, day["bytes"]) if day["bytes"] else "nothing: GH Archive lacks this day"
+        )
         say(f"    {day['day']}  {'in the lake' if day['in_lake'] else price}")
     if len(days) > DAYS_LISTED:
         say(f"    {len(days) - DAYS_LISTED} more days are not shown: use --json")
@@ -139,7 +140,8 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
 
 
 def title(value: dict[str, Any], as_json: bool) -> None:
-    """Prints a predicted title and, in parentheses, its confidence; or why there is none."""
+    """Prints a predicted title and, in parentheses, its confidence. If there is no title, prints the
+    reason."""
     if as_json:
         print_json(value)
     elif value.get("withheld"):

@@ -119,7 +119,7 @@ def train(
         str | None,
         typer.Argument(
             metavar="MODEL",
-            help="Name of the model. Optional with --from-file, which otherwise derives it from the file.",
+            help="Name of the model. With --from-file it may be omitted: the name is derived from the file.",
         ),
     ] = None,
     from_file: Annotated[
@@ -321,8 +321,8 @@ def publish(
         typer.Option(
             "--accept",
             metavar="DATE|abstained",
-            help="Publish although this day has a tenth of its usual data or less; or, with the word "
-            "abstained, although the share of issues without a title has risen. May be repeated.",
+            help="Publish although this day has at most a tenth of its usual data. With the word abstained: "
+            "publish although the share of issues without a title has risen. May be repeated.",
         ),
     ] = None,
     because: Because = "",

@@ -37,7 +37,7 @@ def timing(verb: str, seconds: float, peak: float, worker_peak: float) -> None:
 def batches(lake: Lake, verb: str, outcome: Outcome, partition: str = "day") -> None:
     """Prints how many batches a stage made and how many it reused.
 
-    Each batch holds one `partition`: a day or a file.
+    `partition` says what each batch holds: a `day` or a `file`.
     """
     reused = len(outcome.manifests) - outcome.made
     place = lake.path(outcome.manifests[0].table) if outcome.manifests else lake.root
@@ -138,7 +138,8 @@ def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> N
     threshold = figures.get("abstain_below", 0)
     if threshold > 1:
         say(
-            "    the model will always abstain: no threshold reached model.abstain_precision; "
+            "    the model will always abstain: no confidence threshold gives the precision "
+            "model.abstain_precision; "
             "train another model with a lower value"
         )
     elif threshold > 0:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def recorded(context: Context, verb: str, subject: Subject) -> Iterator[StageRecord]:
-    """Around a stage: records its lineage and, if the context is timed, prints its wall time and peak
-    memory."""
+    """Context manager around a stage: records the lineage of the stage. If the context is timed, also prints
+    the wall time and the peak memory of the stage."""
     started, workers_before = time.perf_counter(), memory.child_peak()
     if context.timed:
         memory.reset_peak()
@@ -95,7 +95,8 @@ def vocab(
 
 
 def vectorize(context: Context, pinned: Pinned, partition: str = "day") -> None:
-    """Runs `vectorize` for a model or a release. `partition` names what a batch is of, `day` or `file`."""
+    """Runs `vectorize` for a model or a release. `partition` says what each batch holds: a `day` or a
+    `file`."""
     from pipeline.stages import vectorize as stage
 
     with recorded(context, "vectorize", pinned) as record:
@@ -137,7 +138,7 @@ def promote(context: Context, model: Pinned, *, force_because: str = "", accept_
 
 
 def plan(context: Context, release: Pinned) -> PlanOutcome:
-    """Runs `plan`; returns what it opened, or why it opened nothing."""
+    """Runs `plan`. Returns the plan of the new release, or the reason why none was created."""
     from pipeline.stages import plan as stage
 
     with recorded(context, "plan", release) as record:
@@ -175,7 +176,8 @@ def index(context: Context, release: Pinned) -> None:
 
 
 def publish(context: Context, release: Pinned, accepted: Mapping[str, str]) -> None:
-    """Runs `publish`. `accepted` maps collapsed days, or the word `abstained`, to a reason."""
+    """Runs `publish`. `accepted` maps what a user accepts to the reason: a collapsed day (it lost nearly all
+    data), or the word `abstained` (more issues have no title)."""
     from pipeline.stages import publish as stage
 
     with recorded(context, "publish", release) as record:

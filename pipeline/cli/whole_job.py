@@ -27,8 +27,9 @@ def run(
     epochs: int | None,
     accept_because: str = "",
 ) -> None:
-    """Ingests the days; trains and promotes if there is no champion or with `retrain`; then makes and
-    publishes a release.
+    """Ingests the days, then makes and publishes a release.
+
+    Trains and promotes a model first if there is no champion, or if `retrain` is true.
 
     If the new model is worse than the champion, the days are published with the champion, and WorseError is
     raised at the end. `accept_because` is a reason to show titles that do not beat the floor; without it,
@@ -68,10 +69,8 @@ def train_from_file(
     epochs: int | None,
     teacher: TeacherRequest | None = None,
 ) -> str:
-    """Trains a model on a file of titles and bodies; returns its name.
-
-    Without `name`, the name stands for the file, the settings and the teacher, so the same command resumes
-    where it stopped.
+    """Trains a model on a file of titles and bodies; returns its name. Without `name`, the name is derived
+    from the file, the settings and the teacher, so the same command resumes where it stopped.
     """
     from pipeline.stages import extract_file
     from pipeline.stages.vocab import ModelRequest
@@ -97,7 +96,7 @@ def _train(
     file_days: Sequence[PinnedDay] = (),
     teacher: TeacherRequest | None = None,
 ) -> None:
-    """Vocabulary, vectors and network of a model."""
+    """Builds the vocabulary and the vectors of a model, and trains its network."""
     stage_runs.vocab(context, model, request, file_days)
     stage_runs.vectorize(context, model, "file" if file_days else "day")
     stage_runs.train(context, model, teacher)

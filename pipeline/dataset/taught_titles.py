@@ -11,13 +11,14 @@ import numpy.typing as npt
 
 Ids = npt.NDArray[np.int32]
 Data = Callable[[int], Iterator[tuple[Ids, Ids]]]
-"""A function from the number of an epoch to its batches of bodies (B, body length) and titles (B, title
-length)."""
+"""A function that takes the number of an epoch and yields its training batches: the ids of bodies (B, body
+length) and of titles (B, title length)."""
 Keys = npt.NDArray[np.uint64]
 
 
 def body_keys(bodies: Ids) -> Keys:
-    """(n,): a hash of each row of `bodies` (n, body length). Bodies that read the same have the same key."""
+    """Returns a key (hash) for each row of `bodies` (n, body length), shape (n,). Bodies with the same ids
+    have the same key."""
     rows = np.ascontiguousarray(bodies, dtype=np.int32)
     digests = b"".join(hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in rows)
     return np.frombuffer(digests, dtype=np.uint64)
@@ -25,23 +26,27 @@ def body_keys(bodies: Ids) -> Keys:
 
 @dataclass(frozen=True)
 class TaughtTitles:
-    """The ids of a teacher's titles (n, title length), by the key of the body; the keys are sorted."""
+    """The titles that a teacher wrote for bodies. `titles` (n, title length) has their ids. `keys` (n,) has
+    the key of each title's body, sorted."""
 
     keys: Keys
     titles: Ids
 
     @classmethod
     def of(cls, parts: Sequence[tuple[Keys, Ids]]) -> TaughtTitles:
-        """Joins parts of keys and titles. If several titles have the same key, the first counts."""
+        """Joins pairs of keys and titles into one object. If several titles have the same key, the first is
+        used."""
         keys, first = np.unique(np.concatenate([keys for keys, _ in parts]), return_index=True)
         return cls(keys, np.concatenate([titles for _, titles in parts])[first])
 
     def mixed(self, batches: Data, weight: float, seed: int) -> Data:
-        """The same batches, in which each title is the teacher's with the probability `weight`.
+        """Returns `batches` with some titles replaced: each becomes the teacher's with the probability
+        `weight`.
 
-        The expected gradient is that of the weighted sum of two losses, `weight` times the teacher's titles
-        plus 1 - `weight` times the authors', and an epoch takes no longer. Another epoch draws other titles;
-        the same seed and epoch give the same. A body without a teacher's title keeps the author's.
+        On average, the gradient is that of a weighted sum of two losses: `weight` times the loss on the
+        teacher's titles plus 1 - `weight` times the loss on the authors' titles. An epoch takes no longer
+        than without a teacher. Each epoch replaces other titles; the same seed and epoch always replace the
+        same ones. A body without a teacher's title keeps the author's title.
         """
 
         def epoch_batches(epoch: int) -> Iterator[tuple[Ids, Ids]]:

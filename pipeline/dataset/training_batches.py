@@ -18,11 +18,11 @@ from pipeline.lake.pinned import Plan
 
 Ids = npt.NDArray[np.int32]
 Rows = tuple[Ids, Ids, npt.NDArray[np.int64]]
-"""For n issues: ids of the bodies (n, body length), ids of the titles (n, title length), and a number for the
-repository of each issue (n,)."""
+"""Three arrays about n issues: the ids of their bodies (n, body length), the ids of their titles (n, title
+length), and a number that stands for each issue's repository (n,)."""
 Targets = Callable[[Ids, Ids], tuple[Ids, npt.NDArray[np.bool_]]]
-"""A function from bodies and titles to the titles that a network learns to write, and a mask (n,) of the
-issues from whose bodies it can learn them."""
+"""A function that takes the ids of bodies and titles. It returns the titles that a network learns to write,
+and a mask (n,) of the issues whose body is enough to learn the title from."""
 SHUFFLE_BUFFER = 100_000
 """Number of rows that are shuffled together."""
 
@@ -57,8 +57,8 @@ class TrainingBatches:
     `batch_size` issues; the last tuple may have fewer. With a seed, every epoch reads the batches of the lake
     in another order, and shuffles the rows in groups of at least SHUFFLE_BUFFER. The same seed and epoch give
     the same training batches. Without a seed the rows keep their order. If `run_length` is over 1, the issues
-    of a repository follow each other in runs of that length. With `targets`, these titles replace the
-    authors', and the training part has only the issues from which they can be learned.
+    of a repository follow each other in runs of that length. With `targets`, the titles that this function
+    returns replace the authors' titles. Issues that its mask leaves out are not used for training.
     """
 
     def __init__(

@@ -18,7 +18,8 @@ from pipeline.predictor.loading import load_predictor
 from pipeline.progress import track
 
 ROWS_PER_CALL = 8192
-"""The files of several days are processed together until they have this many rows."""
+"""Number of rows that are processed together. Files of several small days are joined until they have that
+many rows."""
 
 
 @dataclass(frozen=True)

@@ -61,23 +61,23 @@ class HeldOutPredictions:
     """A model's predictions for n bodies."""
 
     decoded_titles: list[str]
-    """n titles as decoded, whatever their confidence; a title is empty if decoding wrote no text, or if the
-    vocabulary contains no word of the body"""
+    """n titles as decoded, even if their confidence is low; a title is empty if decoding wrote no text, or if
+    the vocabulary contains no word of the body"""
     titles: list[str]
-    """n titles: the decoded ones, but empty if the confidence is below `abstain_below`. A title with a low
-    probability is not empty, because models are compared by all titles that they can give"""
+    """n titles: the decoded title, or an empty one if its confidence is below `abstain_below`. A title with a
+    low probability is kept, because models are compared by all titles that they can give"""
     confidences: npt.NDArray[np.float64]
-    """(n,): the confidence of each decoded title, 0 to 1"""
+    """the confidence of each decoded title, 0 to 1, shape (n,)"""
     embeddings: Floats
-    """(n, size): embeddings of the bodies alone, even if the variant also reads titles; zeros if the
-    vocabulary contains no word of the body"""
+    """embeddings of the bodies alone, even if the variant also reads titles, shape (n, size); all zeros if
+    the vocabulary contains no word of the body"""
 
     def confidences_and_rouge(
         self, references: Sequence[str]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Returns the confidence (0 to 1) and ROUGE-L (0 to 100) of the decoded titles that are not empty.
 
-        These titles may be withheld or not. If there are m of them, both arrays have the shape (m,).
+        Titles with a low confidence are included. If there are m of them, both arrays have the shape (m,).
         `references` are the n titles that the authors wrote.
         """
         rows = [row for row, title in enumerate(self.decoded_titles) if title]
@@ -99,7 +99,7 @@ def predict_held_out(predictor: Predictor, bodies: Sequence[str]) -> HeldOutPred
 
 
 def embed_queries(predictor: Predictor, texts: Sequence[str]) -> Floats:
-    """Returns (n, size): the vectors that `titler similar TEXT` searches with for n texts.
+    """Returns the vectors with which `titler similar TEXT` searches, shape (n, size), for n texts.
 
     A vector is zero if the vocabulary contains no word of the text.
     """

@@ -35,12 +35,12 @@ class Prediction:
 
     title: str
     confidence: float
-    """0 to 1, as defined in `Titles`"""
+    """the confidence of the title, 0 to 1, as `Titles` defines it"""
     abstained: bool
     embedding: Floats
     """(hidden_size,)"""
     probability: float | None = None
-    """0 to 1, see `Titles`; None if it is not known"""
+    """the probability that the title is like its author's, 0 to 1; None if it is unknown"""
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,17 @@ class Titles:
 
     titles: list[str]
     confidences: npt.NDArray[np.float64]
-    """(n,): the geometric mean of the probabilities of the title's tokens, including `_end_`; 0 to 1. A title
-    that is withheld because of its confidence keeps that confidence. Without any title it is 0."""
+    """The confidence of each title, shape (n,), 0 to 1: the geometric mean of the probabilities of the
+    title's tokens, including `_end_`. If the model abstains because the confidence is low, the confidence is
+    still stored. If decoding wrote no title, it is 0."""
     abstained: npt.NDArray[np.bool_]
-    """(n,): whether the model abstained"""
+    """whether the model abstained on each body, shape (n,)"""
     embeddings: Floats
     """(n, hidden_size)"""
     probabilities: npt.NDArray[np.float64]
-    """(n,): the probability that the title is alike its author's, by the model's calibration, 0 to 1; also of
-    a title that is not given. NaN without any title, and if the model has no calibration."""
+    """The probability that each title is like its author's, shape (n,), 0 to 1, computed by the model's
+    calibration. It is also stored if the model abstains because the probability is low. It is NaN if decoding
+    wrote no title, or if the model has no calibration."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Model:
     beam_width: int = 0
     """number of candidates kept at each step of decoding; 0: the variant's default"""
     abstain_probability: float = 0.0
-    """the model abstains from titles with a lower probability; without a calibration there is none"""
+    """the model abstains from titles with a lower probability; unused if the model has no calibration"""
     calibration: Curve | None = None
     """the curve from a confidence to a probability; None in models of earlier versions"""
 
@@ -146,9 +148,9 @@ class Model:
         )
 
     def known(self, body_ids: Ids, title_ids: Ids) -> npt.NDArray[np.bool_]:
-        """Returns (n,): whether the vocabulary knows any word of the texts that `embed_vectors` reads.
-
-        These are the bodies (n, body_length) and, if `reads_titles`, also the titles (n, title_length).
+        """Returns for each issue, shape (n,), whether the vocabulary knows any word of the text that
+        `embed_vectors` reads. The text is the body (n, body_length) and, if `reads_titles`, also the title
+        (n, title_length).
         """
         known = self.vocabularies.body.has_known(body_ids)
         return known | self.vocabularies.title.has_known(title_ids) if self.reads_titles else known

@@ -1,4 +1,5 @@
-"""The share of a release's issues for which its model gave no title, and what happens if it has risen."""
+"""Computes the share of a release's issues for which its model gave no title, and stops the release if that
+share has risen too much."""
 
 from __future__ import annotations
 
@@ -12,13 +13,13 @@ from pipeline.lake.pinned import Pinned
 from pipeline.provenance import user_name
 
 ABSTAINED = "abstained"
-"""Key of the share in a release's record, of the number of such rows in a batch's figures, and what
-`titler publish --accept` takes to accept a rise."""
+"""The word under which abstained titles are counted: key of their share in a release's record, key of their
+number in a batch's figures, and value of `titler publish --accept` that accepts a rise."""
 
 
 def abstained_share(release: Pinned) -> float | None:
-    """Returns the share of a release's predictions without a title, 0 to 1. Returns None if a batch does not
-    say how many it has, because an earlier version of Titler wrote it."""
+    """Returns the share of a release's predictions without a title, 0 to 1. Returns None if the number of
+    such predictions is unknown because an earlier version of Titler wrote a batch."""
     batches = release.members[TITLE_PREDICTIONS.name]
     rows = sum(batch.rows for batch in batches)
     if not rows or any(ABSTAINED not in batch.figures for batch in batches):

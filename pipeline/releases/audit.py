@@ -29,10 +29,11 @@ def audit(
 ) -> dict[str, Any]:
     """Audits a release. Returns its record, which still lacks the time of publication.
 
-    `accepted` maps what is accepted now to the reasons: collapsed days, and ABSTAINED for a risen share of
-    issues without a title. `published` are the records of all published releases. Raises StoppedError if
-    nobody accepted a collapsed day or a rise, or if the recall of the index is too low. Raises UsageError if
-    a day in `accepted` is not in the release, or if a stage of the release has not run yet.
+    `accepted` maps what the user accepts to the reasons. Its keys are collapsed days, and ABSTAINED if a
+    higher share of issues without a title is accepted. `published` are the records of all published releases.
+    Raises StoppedError if nobody accepted a collapsed day or a rise, or if the recall of the index is too
+    low. Raises UsageError if a day in `accepted` is not in the release, or if a stage of the release has not
+    run yet.
     """
     plan = release.plan
     days = {day: because for day, because in accepted.items() if day != ABSTAINED}
@@ -72,7 +73,8 @@ def audit(
 def _titles(
     release: Pinned, share: float | None, acceptance: Mapping[str, str] | None
 ) -> dict[str, float | str]:
-    """Returns what the record says of the release's titles, without what is unknown or does not apply.
+    """Returns the fields about titles of a release's record. Fields that are unknown or do not apply are left
+    out.
 
     `share` is the share of issues without a title, and `acceptance` says who accepted its rise.
     """
@@ -136,7 +138,8 @@ def check_recall(release_id: str, index: Manifest, settings: Index) -> None:
 
 
 def _stopped_by_days(release_id: str, collapsed: Sequence[Manifest]) -> StoppedError:
-    """Returns the error for collapsed days. It describes the first day in full and names the others."""
+    """Returns the error for collapsed days. The message describes the first day in full and names the other
+    days."""
     first, *more_days = collapsed
     health = first.figures
     # Older versions of Titler judged a day by its events only, and stored no reason.

@@ -19,7 +19,7 @@ POINTER = "releases/current.json"
 def current_release_id(lake: Lake) -> str | None:
     """Returns the id of the current release according to the lake's pointer; None before the first release.
 
-    This is for commands that read only the lake.
+    Commands that read only the lake use this function.
     """
     pointer = lake.get_json(POINTER)
     return None if pointer is None else str(pointer["release_id"])

@@ -37,7 +37,7 @@ class ReleaseContent:
 
     @property
     def keys(self) -> set[tuple[str, str, str]]:
-        """(table, day, batch id) of every member."""
+        """The table, day and batch id of every member of the release."""
         return member_keys(self.members)
 
 

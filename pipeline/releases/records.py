@@ -39,7 +39,7 @@ def published_records(lake: Lake, settings: Settings) -> list[dict[str, Any]]:
 
 
 def record_from_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the record from which a row of releases_v1 was made. Columns that are NULL are left out."""
+    """Converts a row of releases_v1 back to the release's record, without the columns that are NULL."""
     values = {
         name: value
         for name, value in row.items()

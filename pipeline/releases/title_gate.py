@@ -36,13 +36,13 @@ class TitleGate:
 
     @property
     def withheld(self) -> str:
-        """Why the titles are withheld; empty if they are shown."""
+        """The reason why the titles are withheld. Empty if they are shown."""
         return "" if self.accepted else self.shortfall
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a release records about it. Empty if the titles beat the floor, so that the plans of earlier
-        versions, which had no such gate, stay comparable."""
+        """What a release records about the decision. It is empty if the titles beat the floor. Then the plan
+        can be compared with plans of earlier versions, which had no such decision."""
         if not self.shortfall:
             return {}
         if self.accepted:
@@ -50,8 +50,8 @@ class TitleGate:
         return {WITHHELD: self.shortfall}
 
     def accept(self, because: str) -> TitleGate:
-        """Returns the gate with the titles accepted by the current user. A gate that needs no acceptance, or
-        was accepted for the same reason before, is returned as it is."""
+        """Returns a copy of this decision in which the current user accepted the titles. Returns the decision
+        unchanged if it needs no acceptance, or if it was accepted for the same reason before."""
         if not self.shortfall or (self.accepted and self.accepted["because"] == because):
             return self
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -71,8 +71,8 @@ def floor_shortfall(figures: Mapping[str, Any], margin: float) -> str:
 
 
 def stored_gate(lake: Lake, model: str) -> TitleGate | None:
-    """Returns the decision that was stored when the model was promoted. None if it was not promoted, or by an
-    earlier version of Titler; then its titles are shown."""
+    """Returns the decision that was stored when the model was promoted. Returns None if the model was not
+    promoted, or was promoted by an earlier version of Titler. The titles are shown then."""
     values = Pinned(lake, "models", model).notes[PROMOTION]
     return None if values is None else TitleGate(**values)
 

@@ -1,6 +1,5 @@
-"""Checks whether the source has all hours of a day, and estimates what extracting days would cost.
-
-Neither reads any events.
+"""Checks whether the source has all hours of a day, and estimates what extracting days would cost. Neither of
+the two functions reads events.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ CONNECTIONS = 8
 
 
 def ready(settings: Settings, day: date) -> dict[str, Any]:
-    """Returns whether the source has the last hour of a day. After that hour no more of the day arrives.
+    """Returns whether the source already has the data of a day's last hour. No data of the day arrives later.
 
     The result has the keys `day`, `ready` and `source`, which never change: `titler ready --json` prints
     them. Raises SourceError or WarehouseError if the source cannot be reached.
@@ -42,8 +41,8 @@ def ready(settings: Settings, day: date) -> dict[str, Any]:
 def has_last_hour(day_source: warehouse.SourceTable | hour_files.SourceDay, day: date) -> bool:
     """Returns whether the source has the last hour of `day`, as an hour file or in the table of the day.
 
-    GH Archive adds each hour to the table after the hour is over. So if the table was changed after the end
-    of the day, it has all hours.
+    GH Archive adds each hour to the table after the hour is over. So a table that was changed after the end
+    of its day has all hours.
     """
     if isinstance(day_source, hour_files.SourceDay):
         return hour_files.HOURS[-1] not in day_source.missing

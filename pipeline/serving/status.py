@@ -35,7 +35,8 @@ def status(
 
 
 def verdict_reasons(lake: Lake, days: Iterable[str]) -> dict[str, str]:
-    """Returns why days are not complete, by day. Leaves out complete days, and days without a stored reason.
+    """Returns the reason why each incomplete day is incomplete, by day. Days without a stored reason are left
+    out.
 
     Older versions of Titler stored no reason.
     """

@@ -138,7 +138,8 @@ class Text(Section):
     )
     engine: Literal["titler", "ktext"] = Field(
         default="titler",
-        description="splits text into words: titler (our code) or ktext (0.40 from PyPI; same words, slower)",
+        description="what splits text into words: titler (our code) or "
+        "ktext (0.40 from PyPI; same words, slower)",
     )
     body_words: int = Field(default=8000, ge=1, description="gru: maximum words in the vocabulary of bodies")
     title_words: int = Field(default=4500, ge=1, description="gru: maximum words in the vocabulary of titles")
@@ -161,7 +162,11 @@ class Text(Section):
 class Index(Section):
     """The Annoy index, which finds similar issues."""
 
-    trees: int = Field(default=50, ge=1, description="Annoy's trees; more: better recall, larger file")
+    trees: int = Field(
+        default=50,
+        ge=1,
+        description="number of Annoy's trees; more: better recall, larger file",
+    )
     search_k: int = Field(
         default=10_000,
         ge=-1,
@@ -174,7 +179,10 @@ class Index(Section):
         description="angular distance below which two issues are near-duplicates; 0: gru 0.35, copy 0.7",
     )
     min_recall: float = Field(
-        default=0.8, ge=0, le=1, description="a release stops if its index's recall@10 is lower than this"
+        default=0.8,
+        ge=0,
+        le=1,
+        description="minimum recall@10 of an index; below it, the release is stopped",
     )
     seed: int = Field(default=42, ge=0, description="random seed of Annoy's planes")
 
@@ -183,14 +191,16 @@ class Release(Section):
     """When a release is stopped, and how many releases are kept."""
 
     keep: int = Field(
-        default=3, ge=1, description="published releases that `titler collect` keeps, current one included"
+        default=3,
+        ge=1,
+        description="number of published releases that `titler collect` keeps, including the current one",
     )
     max_abstained_rise: float = Field(
         default=0.1,
         ge=0,
         le=1,
-        description="a release stops if its share of issues without a title is higher than the previous "
-        "release's by more than this",
+        description="largest allowed rise of the share of issues without a title (0 to 1) over the previous "
+        "release; above it, the release is stopped",
     )
 
 
@@ -207,22 +217,25 @@ class Alerts(Section):
     email_to: str = Field(default="", description="email: recipients' addresses, separated by commas")
     email_from: str = Field(default="", description="email: the sender's address")
     smtp: str = Field(
-        default="localhost:25", pattern=r"^.+:\d+$", description="email: HOST:PORT of a relay without login"
+        default="localhost:25",
+        pattern=r"^.+:\d+$",
+        description="email: HOST:PORT of a mail server without login",
     )
     link: str = Field(default="", description="link to add to an alert; the DAGs set it to the task's log")
     task: str = Field(
         default="",
-        description="task that runs the command, so that its failure is alerted once; the DAGs set it",
+        description="task that runs the command, so that one failure sends one alert; the DAGs set it",
     )
     stale_after_hours: float = Field(
         default=30,
         ge=0,
-        description="age of the current release above which `titler status` exits with 1; 0: never",
+        description="hours; `titler status` exits with code 1 if the current release is older; 0: never",
     )
 
     @model_validator(mode="after")
     def _check_address(self) -> Self:
-        """Raises ValueError if `kind` needs an address that is not set, before any alert is due."""
+        """Raises ValueError if `kind` needs an address that is not set. So a missing address is reported when
+        the settings are read, not when an alert is sent."""
         if self.kind == "webhook" and not self.webhook_url.get_secret_value().startswith(
             ("https://", "http://")
         ):

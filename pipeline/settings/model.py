@@ -14,7 +14,9 @@ class Model(Section):
         default="copy", description="network: copy, gru (the article's) or gru_cudnn (gru for cuDNN on a GPU)"
     )
     embedding_size: int = Field(
-        default=300, ge=1, description="size of a word's vector; copy: a subword's, same as hidden_size"
+        default=300,
+        ge=1,
+        description="size of a word's or subword's vector; copy: must equal hidden_size",
     )
     hidden_size: int = Field(
         default=300, ge=1, description="size of an issue's embedding and of the network's hidden layers"
@@ -30,7 +32,9 @@ class Model(Section):
         default=2, ge=1, description="training stops after this many epochs without a lower validation loss"
     )
     contrast_epochs: int = Field(
-        default=6, ge=1, description="copy: epochs that train the embedding, before those that train titles"
+        default=6,
+        ge=1,
+        description="copy: number of epochs that train the embedding, before the epochs that train titles",
     )
     inference_batch_size: int = Field(
         default=512, ge=1, description="number of issues that are decoded together"
@@ -41,10 +45,15 @@ class Model(Section):
         description="candidate titles kept per step of beam search; 0: the network's default (gru 1, copy 4)",
     )
     promotion_margin: float = Field(
-        default=0.5, ge=0, description="largest allowed drop in ROUGE-L (0 to 100) below the champion's"
+        default=0.5,
+        ge=0,
+        description="points of ROUGE-L (0 to 100) by which a new champion may be worse than the old",
     )
     promotion_retrieval_margin: float = Field(
-        default=0.02, ge=0, le=1, description="largest allowed drop in R@10 (0 to 1) below the champion's"
+        default=0.02,
+        ge=0,
+        le=1,
+        description="R@10 (0 to 1) by which a new champion may be worse than the old",
     )
     floor_margin: float = Field(
         default=1.0,
@@ -59,14 +68,14 @@ class Model(Section):
         default=0.0,
         ge=0,
         le=1,
-        description="if above 0: training raises abstain_below until this share of the titles that are still "
-        "predicted has a ROUGE-L over 0.3",
+        description="if above 0: training sets abstain_below so high that this share of the predicted titles "
+        "has a ROUGE-L over 0.3",
     )
     abstain_probability: float = Field(
         default=0.3,
         ge=0,
         le=1,
-        description="the model predicts no title if the probability that it is alike its author's is lower",
+        description="smallest probability (of being like the author's title) with which a title is predicted",
     )
     seed: int = Field(default=42, ge=0, description="random seed of the initial weights and of shuffling")
     sample_titles: int = Field(default=50, ge=0, description="predicted validation titles logged to MLflow")
@@ -84,5 +93,5 @@ NOT_TRAINING_SETTINGS = frozenset(
 )
 """Settings under `model.*` that training does not read, so its MLflow run does not log them as parameters."""
 ADDED_SETTINGS = frozenset({"floor_margin", "abstain_probability"})
-"""Settings under `model.*` that 0.1.0 did not have. The key of a model that was created without them must not
-depend on them, so that the model is found again."""
+"""Settings under `model.*` that 0.1.0 did not have. The key of a model that 0.1.0 created must not depend on
+them. Otherwise a newer version would not find that model."""

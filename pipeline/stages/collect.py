@@ -68,7 +68,8 @@ def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collecte
         models, removed_models = _sort_models(lake, settings, releases, now)
         referenced = {folder for pinned in (*releases, *models) for folder in _referenced_folders(pinned)}
         for pinned in removed_releases:
-            pinned.delete(first=RECORD)  # the record first: a release with a record must have a plan
+            # The record is removed first, because a release with a record must also have a plan.
+            pinned.delete(first=RECORD)
         for pinned in removed_models:
             pinned.delete()
         tables = (*TABLES_BY_DAY, *TABLES_BY_OWNER)

@@ -47,7 +47,7 @@ comparable."""
 
 @dataclass(frozen=True)
 class HeldOutSet:
-    """The held-out issues of a model, and the columns of them that the figures need."""
+    """The held-out issues of a model, and the columns of these issues that the figures are computed from."""
 
     issues: Sequence[HeldOutIssue]
 
@@ -150,7 +150,7 @@ def _confidence_figures(
     """Returns figures of how well the confidence predicts a good title; empty if no title was decoded.
 
     A title is good if its ROUGE-L is above ROUGE_THRESHOLD. `alike_given` is the share of good titles among
-    those that the model does not withhold; None if it withholds all.
+    those with a confidence of at least `abstain_below`. It is None if there are no such titles.
     """
     if not len(confidences):
         return {}
@@ -166,11 +166,11 @@ def _confidence_figures(
 def _given(
     predictor: Predictor, confidences: npt.NDArray[np.float64], rouge: npt.NDArray[np.float64], issues: int
 ) -> dict[str, Any]:
-    """Returns figures of the titles that the model gives at its smallest probability: the share of the
-    issues on which it abstains, and how good the other titles are; None if it gives none.
+    """Returns the share of the issues on which the model abstains, and figures of how good the titles are
+    that it gives. These figures are None if it gives no title.
 
-    All other figures of titles are of every title that the model can write, so that models with different
-    smallest probabilities can be compared.
+    All other figures of an evaluation cover every title that the model can write, even those from which it
+    abstains. So models with different settings for abstaining can be compared.
     """
     given = confidences >= predictor.abstain_below
     if predictor.calibration is not None:

@@ -44,18 +44,16 @@ WORD = re.compile(r"[^\W\d_]+")
 BUG_WORDS = {"bug", "bugs", "defect", "defects", "regression", "regressions"}
 USELESS_WORDS = {"invalid", "spam", "question", "questions"}
 TEST_SHARE = 0.2
-"""Share of rows that are for testing if a file is split by time: the latest ones."""
+"""Share of rows that are used for testing if a file is split by time. They are the latest rows."""
 SECONDS_PER_DAY = 24 * 3600.0
 ARTIFACT = "downstream.json"
 
 
 @dataclass(frozen=True)
 class Task:
-    """Something to predict about issues from their embeddings.
-
-    `value` returns the true value for an issue: 1.0 or 0.0 for a class, or a number of days; None if the
-    issue does not tell. `columns` names the columns that it needs. `figures` names the figures that are
-    measured.
+    """Something to predict about issues from their embeddings. `value` returns the true value for an issue:
+    1.0 or 0.0 for a class, or a number of days. It returns None if the issue lacks the data. `columns` names
+    the columns that it needs. `figures` names the figures that are measured.
     """
 
     name: str
@@ -116,7 +114,7 @@ def run(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> 
     issues = [row for row in rows if not row.is_pull_request]
     if not issues:
         raise UsageError(f"{path}: all {len(rows):,} rows are pull requests.", "Give a file of issues.")
-    for task in TASKS:  # a mistake in the file is reported before the work begins
+    for task in TASKS:  # Looks for mistakes in the file before the slow work begins.
         for issue in issues:
             task.value(issue)
     predictor = load_predictor(lake, manifest.folder)
@@ -149,9 +147,10 @@ def split(issues: Sequence[FileIssue], shortage: Callable[[Mask], str]) -> tuple
     """Splits issues into training and test issues.
 
     Returns the kind of split, a mask of the test issues and, if the issues cannot be split, the reason.
-    Splits by repository, as for training; if that leaves too few issues on a side, by time, with the latest
-    for testing. A random split would leak: issues of one repository or one week resemble each other.
-    `shortage` returns what a test mask lacks, or an empty string if it lacks nothing.
+    Issues are split by repository, as for training. If that leaves too few training or test issues, they are
+    split by time, and the latest are used for testing. A random split would leak: issues of one repository or
+    one week resemble each other. `shortage` takes a test mask. It returns why the split cannot be used, or an
+    empty string if it can.
     """
     reasons = []
     repos = {issue.repo for issue in issues}
@@ -172,8 +171,8 @@ def split(issues: Sequence[FileIssue], shortage: Callable[[Mask], str]) -> tuple
 
 
 def figures_of(task: Task, issues: Sequence[FileIssue], features: Features) -> dict[str, Any]:
-    """Measures one task on the issues that have a value for it. If that is impossible, the key `skipped` of
-    the result says why."""
+    """Measures one task on the issues for which its true value is known. If the task cannot be measured, the
+    key `skipped` of the result says why."""
     values = np.array([np.nan if (value := task.value(issue)) is None else value for issue in issues])
     has_value = ~np.isnan(values)
     answered = [issue for issue, selected in zip(issues, has_value, strict=True) if selected]

@@ -66,8 +66,8 @@ def lost_data(stored: Mapping[str, Any], available: Mapping[str, Any]) -> str:
     """Returns what the source still has of a day, if that is less than it had when the day was extracted.
 
     Otherwise returns an empty string. Both arguments are results of `batch_parameters`: of the existing
-    batch, and of the source now. If the query or the kind of source differs, they cannot be compared, and
-    nothing counts as lost.
+    batch, and of the source now. If the two differ in the query or in the kind of source, they cannot be
+    compared; then the string is empty, too.
     """
     counted = ("hours", "table_rows")
     other_before, other_now = (

@@ -153,8 +153,8 @@ def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
 
 
 def pinned_file(issues: Manifest, tokens: Manifest) -> PinnedDay:
-    """Returns the entry for a user's file in a model's plan, where it takes the place of a day. It has no
-    verdict."""
+    """Returns the entry for a user's file in a model's plan. The file takes the place of a day there, but has
+    no verdict."""
     return PinnedDay(issues.day, issues.folder, tokens.folder, "", issues.digest, tokens.digest, "")
 
 

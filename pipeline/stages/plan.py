@@ -42,8 +42,8 @@ class PlanOutcome:
 def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
     """Creates `release`: records the champion, its vocabulary and the batches of every cleaned day.
 
-    Creates none, and returns the reason, if there is no champion or no cleaned day. The same holds if nothing
-    is new since the current release or since a release that was rolled back.
+    Creates none, and returns the reason, if there is no champion or no cleaned day. Also creates none if
+    nothing is new since the current release, or since a release that was rolled back.
     """
     with warehouse.connect(settings, "plan").exclusive_lock():
         if release.is_open():
@@ -73,8 +73,8 @@ def _open(lake: Lake, settings: Settings, release: Pinned, champion: Version) ->
 
 
 def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
-    """Returns what the release records besides its days: the model, whether its titles are withheld, and the
-    settings of its neighbours."""
+    """Returns what the release records besides its days: the model, whether the model's titles are withheld,
+    and the settings for finding similar issues."""
     predictor = Pinned(lake, "models", champion.model).members[PREDICTOR][0]
     default_distance = variant_of(predictor.figures["variant"]).near_duplicate_distance
     gate = stored_gate(lake, champion.model)
@@ -114,8 +114,8 @@ def _nothing_new(
 def _days_to_pin(
     lake: Lake, previous_plan: Plan | None
 ) -> tuple[list[PinnedDay], tuple[str, ...], tuple[str, ...]]:
-    """Returns three groups of days: those that the release uses, those of them that it uses as the current
-    release does, and new days that are not cleaned yet."""
+    """Returns three groups of days: all days that the release uses; days among them that are being ingested
+    again, for which it uses the batches of the current release; and new days that are not cleaned yet."""
     pinned_before = {day.day: day for day in previous_plan.days} if previous_plan else {}
     days, as_before, not_ready = [], [], []
     for day in sorted({*lake.days(ISSUES.name), *pinned_before}):

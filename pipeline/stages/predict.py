@@ -28,7 +28,8 @@ ISSUE_COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at"]
 def predict_part(rows: pa.Table, predictor: Predictor, constants: Mapping[str, Any]) -> pa.Table:
     """Returns the predicted title of each row of padded ids (column `body`).
 
-    The other columns are kept. `constants` maps the names of further columns to their one value.
+    The other columns are kept. `constants` maps the names of further columns to the value that all their rows
+    have.
     """
     titles = predictor.title_vectors(list_matrix(rows.column("body"), predictor.vocabularies.body.length))
     return pa.table(
@@ -44,7 +45,7 @@ def predict_part(rows: pa.Table, predictor: Predictor, constants: Mapping[str, A
 
 
 def count_abstained(rows: pa.Table) -> dict[str, int]:
-    """Returns the number of rows without a title, as a figure of their batch."""
+    """Returns the number of rows without a title, under the name that it has in their batch's manifest."""
     return {"abstained": int(pc.sum(rows.column("abstained")).as_py() or 0)}
 
 

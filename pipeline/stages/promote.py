@@ -97,7 +97,8 @@ def _tag(tracking: Tracking, version: str, run_id: str, gate: TitleGate, earlier
 
 
 def _failed_margins(figures: dict[str, Any], allowed: Model) -> list[str]:
-    """Returns one message per figure that is further below the champion's than its setting allows."""
+    """Returns one message per figure that is worse than the champion's by more than the figure's setting
+    allows."""
     near = figures["retrieval"]
     failures = []
     if figures["rougeL"] < figures["champion_rougeL"] - allowed.promotion_margin:

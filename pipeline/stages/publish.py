@@ -29,8 +29,9 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
     """Publishes a release and returns its record.
 
     A release that is already current is published again only if its batches have changed. `accepted` maps
-    collapsed days to the reason for accepting them. Raises UsageError for a published release that is no
-    longer current: `rollback` makes it current again. Raises StoppedError if the audit or a check fails.
+    collapsed days (which lost nearly all data) to the reasons for accepting them. Raises UsageError for a
+    published release that is no longer current: `rollback` makes it current again. Raises StoppedError if the
+    audit or a check fails.
     """
     connection = warehouse.connect(settings, "publish")
     with connection.exclusive_lock():

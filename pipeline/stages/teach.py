@@ -36,13 +36,14 @@ from pipeline.text.vocabulary import Vocabularies, Vocabulary
 from pipeline.tracking import Tracking
 
 CHUNK = 10_000
-"""Number of issues that a teacher titles between two files. An interruption loses no more than these."""
+"""Number of issues whose titles by a teacher are stored in one file. An interruption loses the titles of at
+most one file."""
 DEFAULT_WEIGHT = 0.5
 FILE_SUFFIXES = (".csv", ".json", ".jsonl", ".parquet")
 
 
 class ModelTeacher:
-    """A trained model of the lake. It withholds a title where it abstains."""
+    """A teacher that is a trained model of the lake. It has no title for a body if it abstains."""
 
     def __init__(self, lake: Lake, name: str) -> None:
         """Raises UsageError if there is no trained model of this name."""
@@ -55,12 +56,12 @@ class ModelTeacher:
         return load_predictor(self._lake, self._folder)
 
     def titles(self, bodies: Sequence[str]) -> list[str | None]:
-        """One title per body, empty if the model abstains."""
+        """Returns one title per body. A title is empty if the model abstains."""
         return [prediction.title for prediction in self._predictor.predict(bodies)]
 
 
 class FileTeacher:
-    """A file of titles and bodies, in a format that `titler train --from-file` reads."""
+    """A teacher that is a file of titles and bodies, in a format that `titler train --from-file` reads."""
 
     def __init__(self, path: Path) -> None:
         """Raises UsageError if the file cannot be read."""
@@ -68,7 +69,8 @@ class FileTeacher:
         self._titles = {_text_key(body): title for title, body in read_pairs(path)}
 
     def titles(self, bodies: Sequence[str]) -> list[str | None]:
-        """One title per body; None for a body that the file lacks. White space makes no difference."""
+        """Returns one title per body; None for a body that is not in the file. Differences in white space are
+        ignored."""
         return [self._titles.get(_text_key(body)) for body in bodies]
 
 
@@ -84,16 +86,17 @@ class Judgement:
     """The teacher's ROUGE-L on the student's held-out issues, and what it must beat on the same issues."""
 
     issues: int
-    """number of held-out issues for which the teacher has a title, or abstained"""
-    rougeL: float  # noqa: N815  # the field's own name for it
+    """number of held-out issues that the teacher knows: those that it gave a title, or abstained from"""
+    rougeL: float  # noqa: N815  # the usual spelling of this metric
     floor_rougeL: float  # noqa: N815
-    """of the body's first words"""
+    """ROUGE-L of the body's first words, used as a title"""
     champion: str | None
     champion_rougeL: float | None  # noqa: N815
 
     @property
     def beats_baselines(self) -> bool:
-        """Whether the teacher is better than the floor and than the champion, if there is another one."""
+        """Whether the teacher is better than the floor (the body's first words) and, if it was compared with
+        a champion, than the champion."""
         return self.rougeL > max(self.floor_rougeL, self.champion_rougeL or 0)
 
     def __str__(self) -> str:
@@ -107,7 +110,8 @@ class Judgement:
 def judge(tracking: Tracking, model: Pinned, teacher: Teacher) -> Judgement:
     """Scores a teacher on the held-out issues of `model` for which it has titles.
 
-    It is compared with the floor and, unless the teacher or `model` is the champion, with the champion.
+    The teacher is compared with the floor (the body's first words). It is also compared with the champion,
+    unless the teacher or `model` is the champion.
     """
     issues = list(held_out_issues(model.lake, model))
     given = teacher.titles([issue.body for issue in issues])
@@ -148,7 +152,7 @@ class Lesson:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What the fingerprint of the training has beside the settings: nothing if the titles are not
+        """What the teacher adds to the fingerprint of the training. Empty if the teacher's titles are not
         used."""
         if not self.judgement.beats_baselines:
             return {}
@@ -156,13 +160,14 @@ class Lesson:
 
     @property
     def checkpoint(self) -> str:
-        """The name of the folder for the checkpoint of the training, which no other training continues."""
+        """The name of the folder for the training's checkpoint. Trainings with other teachers or weights use
+        other folders."""
         return f"checkpoint-{self.teacher.digest[:8]}-{self.weight}" if self.parameters else "checkpoint"
 
     def mixed(
         self, batches: Data, model: Pinned, vocabularies: Vocabularies, checkpoint: Path, seed: int
     ) -> Data:
-        """The training batches of `model` with the teacher's titles among them, if they are used.
+        """Returns the training batches of `model`. If the teacher is used, some titles are the teacher's.
 
         The teacher's titles are kept in the folder `checkpoint` until the training is complete.
         """
@@ -173,13 +178,13 @@ class Lesson:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """What the predictor's manifest has about the teacher."""
+        """The figures about the teacher in the manifest of the predictor."""
         facts = {"name": self.teacher.name, "digest": self.teacher.digest, "weight": self.weight}
         return {"teacher": {**facts, "used": self.judgement.beats_baselines, **asdict(self.judgement)}}
 
     @property
     def run_parameters(self) -> dict[str, Any]:
-        """The parameters of the run in MLflow."""
+        """The teacher's parameters for the training's run in MLflow."""
         return {
             "teacher": self.teacher.name,
             "teacher_digest": self.teacher.digest,
@@ -189,32 +194,34 @@ class Lesson:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The metrics of the run in MLflow."""
+        """The teacher's scores, as metrics for the training's run in MLflow."""
         values = asdict(self.judgement).items()
         return {f"teacher/{name}": value for name, value in values if isinstance(value, int | float)}
 
 
 @dataclass(frozen=True)
 class TeacherRequest:
-    """What a user requests: the name of a model or the path of a file, and the weight of its titles, above 0
-    and at most 1."""
+    """The teacher that a user requests. `source` is the name of a model or the path of a file. `weight` is
+    the weight of its titles, above 0 and at most 1."""
 
     source: str
     weight: float
 
     def open(self, lake: Lake) -> Teacher:
-        """The teacher. Raises UsageError if `source` is neither a trained model nor a file of titles."""
+        """Returns the teacher. Raises UsageError if `source` is neither a trained model nor a file of
+        titles."""
         path = Path(self.source)
         if path.is_file() or "/" in self.source or path.suffix in FILE_SUFFIXES:
             return FileTeacher(path)
         return ModelTeacher(lake, self.source)
 
     def identity(self, lake: Lake) -> dict[str, Any]:
-        """What tells this request from others. Raises UsageError as `open` does."""
+        """Returns the content digest of the teacher and the weight, which identify this request. Raises
+        UsageError as `open` does."""
         return _identity(self.open(lake), self.weight)
 
     def lesson(self, tracking: Tracking, model: Pinned) -> Lesson:
-        """Judges the teacher and says whether its titles are used.
+        """Scores the teacher, prints whether its titles are used, and returns the result.
 
         Raises UsageError as `open` does, and if the teacher is `model` itself.
         """
@@ -225,11 +232,11 @@ class TeacherRequest:
         teacher = self.open(model.lake)
         judgement = judge(tracking, model, teacher)
         if not judgement.issues:
-            say(f"    teacher {teacher.name}: it has no title for any held-out issue, so it is not used")
+            say(f"    teacher {teacher.name}: not used, because it has no title for any held-out issue")
         elif judgement.beats_baselines:
             say(f"    teacher {teacher.name}: {judgement}; its titles have the weight {self.weight}")
         else:
-            say(f"    teacher {teacher.name}: {judgement}; it is not better, so it is not used")
+            say(f"    teacher {teacher.name}: {judgement}; not better than all baselines, so not used")
         return Lesson(teacher, self.weight, judgement)
 
     def require_same(self, model: Pinned) -> None:
@@ -247,9 +254,9 @@ class TeacherRequest:
 
 
 def taught_titles(model: Pinned, vocabularies: Vocabularies, teacher: Teacher, folder: Path) -> TaughtTitles:
-    """The teacher's titles for the bodies of the training part, as ids of `vocabularies`.
+    """Returns the teacher's titles for the bodies of the training part, as ids of `vocabularies`.
 
-    They are written to `folder` chunk by chunk, and chunks that are there already are not computed again.
+    The titles are written to `folder` in chunks. Chunks that an interrupted training left there are reused.
     Raises UsageError if the teacher has no title for any of the bodies.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -267,14 +274,14 @@ def taught_titles(model: Pinned, vocabularies: Vocabularies, teacher: Teacher, f
     if not len(taught.keys):
         raise UsageError(
             f"The teacher {teacher.name} has no title for any issue that {model.name} learns from.",
-            "Give a model, or a file with bodies of issues that are in the lake.",
+            "Use as the teacher a model, or a file with titles for bodies of issues that are in the lake.",
         )
     say(f"    teacher {teacher.name}: titles for {len(taught.keys):,} different bodies")
     return taught
 
 
 def _training_bodies(model: Pinned) -> Iterator[str]:
-    """The bodies of the trainable issues that belong to the training part, as their authors wrote them."""
+    """Yields the bodies of the trainable issues in the training part, as their authors wrote them."""
     plan = model.plan
     for day in plan.days:
         issues = model.issues(day)

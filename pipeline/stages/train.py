@@ -53,7 +53,7 @@ curve, and decoding them takes as long as in `evaluate`."""
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What a training reads: the plan, the vocabulary batch and the vectors of a model."""
+    """What a training reads of a model: its plan, its batch of vocabularies and its vectors."""
 
     lake: Lake
     model: Pinned
@@ -98,7 +98,8 @@ class TrainingInputs:
 
     @property
     def _targets(self) -> Targets | None:
-        """What the network is to write; None for older models, which learn the authors' titles."""
+        """A function that returns the titles that the network learns to write. None for models of older
+        versions, which learn the authors' titles."""
         body, title = self.vocabularies.body, self.vocabularies.title
         if isinstance(body, SubwordVocabulary) and isinstance(title, SubwordVocabulary):
             return functools.partial(target_ids, body, title) if body.preparation >= PROBLEM_FIRST else None
@@ -110,8 +111,8 @@ class TrainingInputs:
         """Returns a function from an epoch's number to its mini-batches of ids of a part of the split.
 
         Only the part `train` is shuffled. Each epoch shows a progress bar with `label`. With `run_length`
-        above 1, issues of a repository come in runs of that length. Titles are what the network is to write,
-        or with `authors_titles` all titles as their authors wrote them.
+        above 1, issues of a repository come in runs of that length. The titles are those that the network
+        learns to write. With `authors_titles`, they are the titles as their authors wrote them.
         """
         settings = self.network_settings
         batches = TrainingBatches(
@@ -188,7 +189,7 @@ def _train(
     with data_parallel(network_settings["batch_size"]) as devices:
         place = (
             ", ".join(devices) or default_device()
-        )  # named, because a backend that finds no driver silently uses the CPU
+        )  # Prints the device, because a backend that finds no GPU driver silently uses the CPU.
         say(
             f"    on {len(devices)} devices, each with its share of every training batch: {place}"
             if devices
@@ -262,7 +263,8 @@ def _fit(
 
 
 def _predictor(inputs: TrainingInputs, network: Network) -> tuple[Predictor, Calibration | None]:
-    """Returns the predictor and its calibration, which is None if it writes no title for any held-out issue.
+    """Returns the predictor and its calibration. The calibration is None if the predictor writes no title for
+    any held-out issue.
 
     If `model.abstain_precision` is set, chooses the confidence below which the predictor abstains.
     """
@@ -296,7 +298,8 @@ def _predictor(inputs: TrainingInputs, network: Network) -> tuple[Predictor, Cal
 
 
 def _calibration_issues(inputs: TrainingInputs, *, limited: bool) -> list[HeldOutIssue]:
-    """Returns the held-out issues; if `limited`, at most CALIBRATION_ISSUES of them, evenly over the days."""
+    """Returns the held-out issues. If `limited`, returns at most CALIBRATION_ISSUES of them, sampled evenly
+    over the days."""
     from pipeline.predictor.held_out import held_out_issues
 
     issues = list(held_out_issues(inputs.lake, inputs.model))
@@ -304,7 +307,8 @@ def _calibration_issues(inputs: TrainingInputs, *, limited: bool) -> list[HeldOu
 
 
 def describe_training_data(inputs: TrainingInputs) -> tuple[dict[str, Any], str, str]:
-    """Returns what MLflow records about the training data: parameters of the run, a name and a digest."""
+    """Returns what MLflow records about the training data: parameters of the run, the data's name and its
+    digest."""
     plan = inputs.plan
     first, last = plan.days[0], plan.days[-1]
     if digest := plan.facts["asked"].get("file"):

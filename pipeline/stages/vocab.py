@@ -89,8 +89,8 @@ def open_model(
 ) -> Plan:
     """Returns the model's plan: the batches of its days, and the settings of text and network.
 
-    Writes the plan if the model does not exist yet. Raises UsageError if the model was created with another
-    request.
+    Writes the plan if the model does not exist yet. Raises UsageError if the model exists and was created
+    with other options.
     """
     if not model.is_open():
         request.check_variant()

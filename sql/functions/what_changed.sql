@@ -1,11 +1,11 @@
 -- Grain: one row per issue_id whose prediction differs between two retained releases, @before and @after.
 --
--- change: the first that applies.
+-- Column change: the first of these that applies.
 --   added      only in @after
 --   removed    only in @before
 --   abstains   the model abstains in @after only
 --   titled     the model abstains in @before only
---   retitled   another title
+--   retitled   the title differs
 -- A different confidence or model version is not a change. A release that withholds its titles abstains for
 -- every issue.
 WITH earlier AS (

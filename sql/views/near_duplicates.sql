@@ -1,8 +1,8 @@
 -- Grain: one row per pair of an issue of the current release and an older issue that it probably duplicates.
 --
--- The first list for triage: pairs of issues in one repository, with the titles of both. A subset of
--- similar_issues: an issue whose opening was recorded on two days has the near duplicates of the earlier day,
--- if any.
+-- Start triage with this list: pairs of issues in one repository, with the titles of both. The pairs are a
+-- subset of the view similar_issues. An issue whose opening was recorded on two days has the near-duplicates
+-- of the earlier day, if there are any.
 SELECT
   s.issue_id,
   s.issue_url,

@@ -1,10 +1,10 @@
 -- Grain: one row per issue_id of the current release with a poor title.
 --
--- Lists the issues whose authors should be offered a title first. It is also how the article finds issues of
--- little use: a title that says nothing, or nothing about the body, costs maintainers time and cannot be
--- found again. The suggestion is empty if the model gave none.
+-- Lists the issues whose authors should be offered a title first. A title that says nothing, or nothing about
+-- the body, costs maintainers time, and nobody finds the issue again. The article that Titler grew out of
+-- finds poor issues in the same way. The suggestion is empty if the model gave none.
 --
--- reason: the first that applies.
+-- Column reason: the first of these that applies.
 --   templated  begins with the placeholder of a template ([BUG], bug:, Feature request, <title>,
 --              Describe the bug), which `own` no longer has; the rest, if any, is vague
 --   vague      one or two words, or only words that fit any issue; words are not counted in languages

@@ -72,7 +72,8 @@ def test_the_figures_of_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
         (
             1.1,
             [
-                "    the model will always abstain: no threshold reached model.abstain_precision; "
+                "    the model will always abstain: no confidence threshold gives the precision "
+                "model.abstain_precision; "
                 "train another model with a lower value"
             ],
         ),
