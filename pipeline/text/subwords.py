@@ -70,7 +70,7 @@ def split_words(prepared: str) -> list[str]:
 
 @dataclass(frozen=True)
 class BytePairEncoding:
-    """A byte-pair encoding: an ordered list of merges. Each of `merges` is a pair of units that become one.
+    """A byte-pair encoding. Each of its ordered `merges` is a pair of units that become one unit.
 
     A unit is a string in which each character stands for a byte (Latin-1).
     """
@@ -261,7 +261,7 @@ class SubwordVocabulary:
         if type(preparation) is not int or not ORIGINAL_PREPARATION <= preparation <= LATEST_PREPARATION:
             raise LakeError(
                 f"A subword vocabulary was made with preparation {preparation!r} of the text, but "
-                f"this version of Titler has the preparations {ORIGINAL_PREPARATION} to {LATEST_PREPARATION}.",
+                f"this version of Titler has preparations {ORIGINAL_PREPARATION} to {LATEST_PREPARATION}.",
                 "Use the version of Titler that trained the model, or a newer one.",
             )
         return cls(BytePairEncoding(tuple(_check_merges(merges))), length, start_end, preparation)
