@@ -19,25 +19,28 @@ Ids = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 
 FIRST_UNIT = 4
-"""Smaller ids are not text: padding, unknown, _start_ and _end_."""
+"""The smallest id of a unit. Smaller ids are padding, unknown, _start_ and _end_."""
 TEXTS_PER_CHUNK = 256
 """Number of texts whose rows of the table are in memory at the same time."""
 
 
 @dataclass(frozen=True)
 class Bag:
-    """The bags of n texts in flat arrays, one text after another. m is the sum of their distinct units."""
+    """The bags of units of n texts in flat arrays, one text after another.
+
+    m is the sum of the numbers of distinct units per text.
+    """
 
     texts: Ids
-    """(m,): index of the text that contains the unit, ascending"""
+    """index of the text that contains the unit, ascending, (m,)"""
     units: Ids
-    """(m,): id of the unit, which is also its row in the table"""
+    """id of the unit, which is also its row in the table, (m,)"""
     weights: Floats
-    """(m,): weight of the unit in the text"""
+    """weight of the unit in the text, (m,)"""
 
 
 def bag(ids: Ids, vocabulary: int) -> Bag:
-    """Returns the bags of texts (n, L). All ids must be smaller than `vocabulary`."""
+    """Returns the bags of units of texts, whose ids are (n, L) and smaller than `vocabulary`."""
     offsets = np.arange(len(ids), dtype=np.int64)[:, None] * vocabulary
     keys, counts = np.unique((offsets + ids)[ids >= FIRST_UNIT], return_counts=True)
     weights = 1 + np.log(counts.astype(np.float32))
@@ -51,7 +54,10 @@ def unit(vectors: Floats) -> Floats:
 
 
 def vectors_of(table: Floats, ids: Ids) -> Floats:
-    """Returns the vectors (n, size) of texts (n, L), from a table (V, size); zeros for an empty text."""
+    """Returns the vectors (n, size) of texts with the ids (n, L), from a table (V, size).
+
+    An empty text has a vector of zeros.
+    """
     vectors = np.zeros((len(ids), table.shape[1]), np.float32)
     for first in range(0, len(ids), TEXTS_PER_CHUNK):
         chunk = bag(ids[first : first + TEXTS_PER_CHUNK], len(table))

@@ -110,13 +110,13 @@ class Decoded:
     """The decoded titles of n issues, as ids."""
 
     ids: Ids
-    """(n, shape.decoder_steps): the title's tokens, then _end_ if there is room for it, then zeros"""
+    """the title's tokens, then _end_ if there is room for it, then zeros: (n, shape.decoder_steps)"""
     lengths: Ids
-    """(n,): number of tokens in the title, without _end_"""
+    """number of tokens in the title, without _end_: (n,)"""
     log_probability: Floats
-    """(n,): mean natural logarithm of the tokens' probabilities, including that of _end_"""
+    """mean natural logarithm of the tokens' probabilities, including that of _end_: (n,)"""
     states: Floats
-    """(n, hidden_size): the issue's embedding, computed from its body alone"""
+    """the issue's embedding, computed from its body alone: (n, hidden_size)"""
 
 
 def write_shape(directory: Path, variant: str, shape: Shape) -> None:
@@ -135,7 +135,7 @@ def read_shape(directory: Path) -> tuple[str, Shape]:
             raise LakeError(f"{directory / name} is missing.", REPLACE_OR_RETRAIN)
     try:
         content = json.loads((directory / SHAPE_FILE).read_text(encoding="utf-8"))
-        # files written before `copy` could have two layers do not have this key
+        # files from before the variant `copy` could have two layers do not have the key `layers`
         return str(content["variant"]), Shape(**{"layers": 1, **content["shape"]})
     except (ValueError, KeyError, TypeError, TitlerError) as error:
         raise LakeError(f"{directory / SHAPE_FILE} is damaged: {error}", REPLACE_OR_RETRAIN) from None

@@ -53,9 +53,9 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
         "gru_cudnn": _ARTICLE,
         "copy": Variant(
             units="subwords",
-            # Distances between its vectors are larger. Of 15,815 issues of rust-lang/rust, one in twenty has
-            # an older issue nearer than 0.7. Most of these older issues report the same failure; at distances
-            # from 0.75 on, few do.
+            # Distances between the embeddings of this variant are larger. Of 15,815 issues of rust-lang/rust,
+            # one in twenty has an older issue nearer than 0.7. Most of these older issues report the same
+            # failure; at distances from 0.75 on, few do.
             near_duplicate_distance=0.7,
             beam_width=4,
             greedy_may_repeat=False,

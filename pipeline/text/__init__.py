@@ -1,10 +1,11 @@
 """Converts text to ids and ids to text.
 
 - Words, for the `gru` networks: `ktext` reproduces the tokens of the package ktext, `engine` chooses between
-  it and ktext itself.
-- Subwords, for the network `copy`: `markup` removes markup and, with `code_lines`, machine output;
-  `problem_first` leaves out a template's lines (`template_headings`, `template_lines`); `subwords` has the
-  vocabulary, in which `character_units` gives characters of some scripts units of their own.
-- Training: `title_targets` has what a network of subwords learns to write.
-- Both: `vocabulary` has the word vocabulary and the two vocabularies of a model, `padding` makes arrays.
+  our code and the package.
+- Subwords, for the network `copy`: `markup` removes markup and `code_lines` removes machine output.
+  `problem_first` puts the problem first and leaves out an issue template's lines, which `template_headings`
+  and `template_lines` recognise. `subwords` has the vocabulary of subwords. `character_units` adds subwords
+  for whole characters of some scripts. `title_targets` derives from a title what the network learns to write.
+- Words and subwords: `vocabulary` has the word vocabulary and the two vocabularies of a model,
+  `stored_vocabularies` loads them from the lake, `padding` makes arrays.
 """

@@ -1,9 +1,9 @@
-"""Units for whole characters of scripts without blanks between words: Chinese, Japanese, Korean, Thai.
+"""Adds units (subwords) for whole characters of Chinese, Japanese, Korean and Thai to a byte-pair encoding.
 
-A title may have a couple of dozen units. Where few texts are in such a script, byte-pair encoding learns no
-units for its characters, and each takes two or three: a title would end after eight characters. So the most
-frequent of these characters get units of their own, in place of the rarest merges. Texts without them are not
-affected.
+A title may have a couple of dozen units. If few texts are in one of these scripts, byte-pair encoding learns
+no units for its characters. Each character then takes two or three units, and a title would end after eight
+characters. So the most frequent of these characters get units of their own. They replace the merges that were
+learned last. If the texts have no such characters, no merge is replaced.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Final
 
 CHARACTER: Final = re.compile("[\u0e01-\u0e5b\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 MIN_COUNT: Final = 5
-"""A character that occurs less often keeps its bytes."""
+"""A character that occurs less often than this gets no unit of its own."""
 MAX_SHARE: Final = 0.1
-"""Largest share of the merges that may be given to characters."""
+"""The largest share of the merges that may be replaced by merges for characters."""
 
 Merge = tuple[str, str]
 
 
 def counted(texts: Iterable[str], counts: Counter[str]) -> Iterator[str]:
-    """Yields `texts`, and adds the number of each character of these scripts to `counts`."""
+    """Yields `texts`, and counts their Chinese, Japanese, Korean and Thai characters in `counts`."""
     for text in texts:
         if not text.isascii():
             counts.update(CHARACTER.findall(text))
@@ -32,9 +32,10 @@ def counted(texts: Iterable[str], counts: Counter[str]) -> Iterator[str]:
 
 
 def with_characters(merges: Sequence[Merge], counts: Counter[str]) -> list[Merge]:
-    """Returns at most as many merges as `merges` has: frequent characters take the place of the last ones.
+    """Returns `merges`, of which the last ones are replaced by merges for frequent characters.
 
-    Each merge is a pair of strings in which a character stands for a byte (Latin-1).
+    There are at most as many merges as before. `counts` says how often each character occurs. Each merge is a
+    pair of strings in which a character stands for a byte (Latin-1).
     """
     characters = [character for character, count in counts.most_common() if count >= MIN_COUNT]
     limit = int(MAX_SHARE * len(merges))
@@ -44,7 +45,10 @@ def with_characters(merges: Sequence[Merge], counts: Counter[str]) -> list[Merge
 
 
 def _character_merges(merges: Sequence[Merge], characters: Sequence[str], limit: int) -> list[Merge]:
-    """Returns at most `limit` merges which, after `merges`, give characters a unit, in the order given."""
+    """Returns at most `limit` merges that give `characters` units of their own, if appended to `merges`.
+
+    The first of `characters` come first.
+    """
     rank = {merge: number for number, merge in enumerate(merges)}
     added: list[Merge] = []
     for character in characters:

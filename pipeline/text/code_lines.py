@@ -14,13 +14,13 @@ CODE_LINES: Final = 3
 LINE_CHARACTERS: Final = 300
 """Number of characters kept of a line of code. Longer lines are machine output."""
 LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")
-"""A line without any letter or digit is decoration."""
+"""The pattern of a letter or digit. A line without any is decoration."""
 FENCE: Final = re.compile(r"[ \t>]*+(`{3,}+|~{3,}+)(?![^`\n]*`)")
 NAMES_AN_ERROR: Final = re.compile(r"error|exception|panic|fatal|fault", re.IGNORECASE)
 
 
 def with_short_code(lines: Sequence[str]) -> Iterator[str]:
-    """Shortens fenced code blocks to their first lines and lines that name an error.
+    """Yields lines, with fenced code blocks shortened to their first lines and lines that name an error.
 
     A block without a closing fence is kept as it is.
     """
@@ -42,7 +42,11 @@ def with_short_code(lines: Sequence[str]) -> Iterator[str]:
 
 
 def short_code(code: Sequence[str]) -> Iterator[str]:
-    """Yields the first CODE_LINES lines, then the first and the last other line that names an error."""
+    """Yields the first CODE_LINES lines of code, and two of the other lines that name an error.
+
+    These two are the first and the last such line. Lines without letters and digits are left out, and long
+    lines are cut.
+    """
     lines = [line[:LINE_CHARACTERS] for line in code if LETTER_OR_DIGIT.search(line)]
     errors = [
         number for number, line in enumerate(lines) if number >= CODE_LINES and NAMES_AN_ERROR.search(line)
@@ -55,7 +59,9 @@ _FRAME: Final = re.compile(
     r'[ \t>]*+(?:File "[^"]*+", line \d|\.\.\. \d++ (?:more|common)|#\d++ +0x|\d++: +0x'
     r"|stack backtrace:|goroutine \d)"
 )
-_FRAME_AT: Final = re.compile(r"[ \t>]*+at \S")  # Java, JavaScript and C#; the line must also end like _PLACE
+_FRAME_AT: Final = re.compile(
+    r"[ \t>]*+at \S"
+)  # Java, JavaScript and C#. The line must also match _PLACE at its end.
 _PLACE: Final = re.compile(
     r"(?::(?:line )?\d{1,9}\)?|\((?:Native Method|Unknown Source|<anonymous>|native)\))\s*+\Z"
 )
@@ -63,11 +69,11 @@ _TRACEBACK: Final = "Traceback (most recent call last)"
 
 
 def without_frames(lines: Sequence[str]) -> Iterator[str]:
-    """Removes the frames of stack traces, inside and outside of code.
+    """Yields lines without the frames of stack traces, inside and outside of code.
 
-    The lines that name the exception are kept.
+    Lines that name the exception are kept.
     """
-    indent = -1  # of the first line of a Python traceback, while its frames are skipped
+    indent = -1  # that of a Python traceback's first line, while its frames are skipped; otherwise -1
     for line in lines:
         if indent >= 0 and (not line.strip() or _indent(line) > indent):
             continue

@@ -2,9 +2,9 @@
 
 ktext 0.40 imports modules that this environment lacks: Keras's text module, which Keras 3 removed, and the
 package textacy 0.6.2, whose `__init__` needs spaCy and more. So ktext's file is run with an import function
-of its own. It replaces Keras's module with a few lines of ours, and loads textacy's module `preprocess` under
-a private package name. All other imports are unchanged, and so are the modules `keras` and `textacy` of the
-process.
+of its own. This function replaces Keras's module with a few lines of ours, and loads textacy's module
+`preprocess` under a private package name. All other imports are unchanged, and so are the modules `keras` and
+`textacy` of the process.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def tokenizer(engine: Engine) -> Tokenizer:
         process: Tokenizer = _real_ktext().processor().process_text
         return process
     raise UsageError(
-        f"text.engine is {engine!r}, expected titler or ktext.", "Set it again:  TITLER_TEXT__ENGINE=titler"
+        f"text.engine is {engine!r}, expected `titler` or `ktext`.",
+        "Use the engine titler:  TITLER_TEXT__ENGINE=titler",
     )
 
 
@@ -76,10 +77,10 @@ def _real_ktext() -> ModuleType:
 
 
 def _folder(package: str) -> Path:
-    spec = importlib.util.find_spec(package)  # does not import it
+    spec = importlib.util.find_spec(package)  # does not import the package
     if spec is None or not spec.submodule_search_locations:
         raise UsageError(
-            f"text.engine is ktext, but {package} is not installed.",
+            f"text.engine is `ktext`, but the package {package} is not installed.",
             "Install requirements.lock, or set TITLER_TEXT__ENGINE=titler (the same tokens, faster).",
         )
     return Path(next(iter(spec.submodule_search_locations)))

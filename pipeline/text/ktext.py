@@ -80,7 +80,7 @@ def _replace(text: str, spans: Iterator[Span], mark: str) -> str:
 # ---------------------------------------------------------------------------------------------------------
 
 _FREE: Final = re.compile(r"(?<![\w/.])")  # where a URL may begin
-_HOST: Final = re.compile(r"\w++(?:-\w++)*")  # word characters and single hyphens; the same when reversed
+_HOST: Final = re.compile(r"\w++(?:-\w++)*")  # word characters and single hyphens; reversed text matches, too
 _SHORT_TAIL: Final = re.compile(
     r"\.(?<=\w\.)(?=([a-z]{2,12}(?:\.[a-z]{2,12}){0,2}/[^\s.,?!'\"|+]{2,12})(?![\w?!+&/]))",
     re.IGNORECASE,
@@ -91,8 +91,8 @@ _HTTP_BACKWARDS: Final = re.compile(r"//:s?ptth", re.IGNORECASE)
 def _short_urls(text: str) -> Iterator[Span]:
     """Yields the spans of short URLs: `[http[s]://]host.domain/path`, with a path of 2 to 12 characters.
 
-    Searches for the tail, from the `.` on, because it is short. The host before it contains no `.`, so the
-    hosts of two tails never overlap.
+    Searches for the short tail `.domain/path`. The host before a tail contains no `.`, so the hosts of two
+    tails never overlap.
     """
     last_end = position = 0
     while tail := _SHORT_TAIL.search(text, position):
@@ -143,7 +143,7 @@ class _Hosts:
     def __init__(self, text: str) -> None:
         self.text = text
         self.begin = self.stop = 0  # the host that was scanned last
-        self.dot = self.end = -1  # its last dot before a top-level domain, and the end of that URL
+        self.dot = self.end = -1  # that host's last dot before a top-level domain, and the end of its URL
 
     def end_of(self, start: int) -> int:
         """Returns the end of the URL whose host starts at `start`; -1 if no host starts there."""
@@ -254,13 +254,13 @@ _NUMBER: Final = re.compile(
 _KERAS_FILTERS: Final = frozenset('!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n')  # text_to_word_sequence's default
 _CASE_IGNORABLE: Final = frozenset(
     "^`"
-)  # they decide whether a Σ before them is final, so they are removed after lower()
+)  # lower() reads them to decide whether a Σ before them is final, so they are removed later
 
 
 class _Characters(dict[int, str | None]):
-    """A table for `str.translate`. It removes combining marks.
+    """A table for `str.translate` that removes combining marks.
 
-    Punctuation and Keras's filter characters become blanks.
+    It replaces punctuation and Keras's filter characters by blanks.
     """
 
     def __missing__(self, code: int) -> str | None:
@@ -283,7 +283,7 @@ _ASCII: Final = {
 def _words(text: str) -> list[str]:
     """Replaces currency symbols, removes accents, punctuation and upper case, then splits into words.
 
-    ASCII text takes a faster way with one translation table.
+    For ASCII text, one translation table does all this faster.
     """
     if text.isascii():
         return text.replace("$", "USD").translate(_ASCII).split()

@@ -1,10 +1,10 @@
-"""Prepares an issue's raw text for subwords: removes GitHub's markup, shortens code and machine output.
+"""Prepares an issue's raw text for subwords. Removes GitHub's markup, and shortens code and machine output.
 
     prepare("### Bug\\r\\n<!-- Describe it -->\\nSee **`TreeView`** at https://example.com/a/b")
     -> "bug\\nsee tree\\u2060view at url"
 
 A network reads only a few hundred subwords. The author's own words are few, but templates, logs and stack
-traces are long. So text that repeats in thousands of issues is removed, and text that is specific to this
+traces are long. So text that repeats in thousands of issues is removed, and text that is specific to the
 issue is kept. Line breaks are kept, because the first line of an issue is often its summary.
 
 Every function takes time linear in the length of any text: each pattern begins at a rare character, and reads
@@ -27,19 +27,26 @@ contains this character, it is removed first."""
 
 
 ORIGINAL_PREPARATION: Final = 1
-"""Preparation of bodies that keeps all lines in order. Vocabularies that name none were made with it."""
+"""The number of the preparation of bodies that keeps all lines in order.
+
+Stored vocabularies without a field `preparation` were made with this one.
+"""
 PROBLEM_FIRST: Final = 2
-"""Preparation of bodies that puts the problem first and leaves out the template's lines."""
+"""The number of the preparation of bodies that puts the problem first and leaves out an issue template's
+lines."""
 LATEST_PREPARATION: Final = PROBLEM_FIRST
-"""The preparation of a new model's bodies. A number never changes its meaning: a model reads the texts of its
-own preparation as long as it exists."""
+"""The number of the preparation that new models use.
+
+A number never changes its meaning, because a model always needs the preparation it was trained with.
+"""
 
 
 def prepare(text: str) -> str:
-    """Returns `text` in lower case, without markup and machine output, one line per line. Never raises.
+    """Returns `text` in lower case, without markup and machine output. Never raises an exception.
 
-    JOINER marks where camelCase changes its case. URLs become `url`. Long numbers, hashes, dates and times
-    become `0`. Other characters are not changed. Titles are prepared so, and bodies of ORIGINAL_PREPARATION.
+    Line breaks are kept. JOINER marks where camelCase changes its case. URLs become `url`. Long numbers,
+    hashes, dates and times become `0`. Other characters are not changed. All titles are prepared by this
+    function, and so are bodies with ORIGINAL_PREPARATION.
     """
     lines = _lines(text)
     if any("```" in line or "~~~" in line for line in lines):
@@ -48,7 +55,7 @@ def prepare(text: str) -> str:
 
 
 def prepare_body(text: str, preparation: int) -> str:
-    """Returns a body prepared as `prepare` does, after the rules of `preparation` on its lines."""
+    """Returns the text of a body after the preparation with the number `preparation`."""
     return prepare(text) if preparation == ORIGINAL_PREPARATION else _plain_words(problem_first(_lines(text)))
 
 
@@ -108,7 +115,7 @@ def _plain_characters(text: str) -> str:
 def _without_comments(text: str) -> str:
     """Removes HTML comments `<!-- ... -->`, in which issue templates give instructions to the author.
 
-    A comment without `-->` counts as ending with its paragraph.
+    A comment without `-->` ends at the end of its paragraph.
     """
     parts: list[str] = []
     copied = 0
@@ -156,7 +163,7 @@ def _without_markup(text: str) -> str:
     if "<" in text:
         text = _TAG.sub(" ", text)
     if "](" in text:
-        text = _LINK.sub(r"\1", _LINK.sub(r"\1", text))  # twice: an image in a link, as badges are
+        text = _LINK.sub(r"\1", _LINK.sub(r"\1", text))  # twice, because a badge is an image in a link
     if "://" in text or "www." in text:
         text = _ADDRESS.sub("url", text)
     if "&" in text:
@@ -189,7 +196,7 @@ _LONG_NUMBER: Final = re.compile(r"\d(?<![\d.].)(?:\d*+\.)?+\d{4,}+(?!\.?\d)")
 def _without_numbers(text: str) -> str:
     """Replaces hashes, memory addresses, dates, times and numbers of five digits or more by `0`.
 
-    Few of them occur in a second issue. Versions (1.2.3), codes (404) and years are kept, because they are
-    names.
+    Few such strings occur in a second issue. Versions (1.2.3), codes (404) and years are kept, because they
+    are names.
     """
     return _LONG_NUMBER.sub("0", _HASH.sub("0", _DATE_OR_TIME.sub("0", text)))

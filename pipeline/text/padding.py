@@ -15,7 +15,10 @@ Padding = Literal["pre", "post"]
 
 
 def pad(documents: Iterable[Sequence[int]], count: int, length: int, side: Padding) -> npt.NDArray[np.int32]:
-    """Returns (count, length): the ids of `count` documents, cut at the end or padded with PAD on `side`."""
+    """Returns the ids of `count` documents as an array (count, length).
+
+    Longer documents are cut at the end. Shorter ones are padded with PAD on `side`.
+    """
     array = np.full((count, length), PAD, dtype=np.int32)
     for row, document in zip(array, documents, strict=True):
         ids = document[:length]

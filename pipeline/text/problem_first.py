@@ -1,10 +1,10 @@
-"""Reorders an issue's lines: the problem first, the template's lines not at all.
+"""Puts an issue's lines on the problem first, and leaves out the lines of its issue template.
 
     problem_first(["### Version", "1.2", "### What happened?", "It hangs"]) -> ["It hangs"]
 
-`template_headings` and `template_lines` know which lines are a template's. Sections keep their lines in
-order, and sections of one kind keep their order. A line of which no list is sure stays: at worst it moves to
-the end. An issue of which nothing would be left stays as it is.
+`template_headings` and `template_lines` recognise a template's lines. The lines of a section stay in order,
+and so do sections of the same kind. A line that these modules do not recognise is kept, although it may move
+to the end. If nothing of an issue would be left, all its lines are kept in order.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ from pipeline.text.template_lines import (
 )
 
 LOG_LINES: Final = 6
-"""From this number on, lines in a row that look like a log or code are shortened like a code block."""
+"""The smallest number of lines in a row that are shortened like a code block, if they look like a log or
+code."""
 _CODE_TAG: Final = re.compile(r"<(/?)[\w]{1,20}-code>", re.IGNORECASE)
-"""A tag of code in exports of issues, such as `<denchmark-code>`."""
+"""The pattern of a tag around code in exported issues, such as `<denchmark-code>`."""
 _MACHINE: Final = re.compile(
     r"[ \t>]*+(?:\[?\d{4}[-/]\d\d[-/]\d\d|\[?\d\d?:\d\d:\d\d|\[ ?(?:debug|info|warn|warning|error|trace"
     r"|fatal|fail)\b|(?:debug|info|warn|warning|trace)[ :\]]|[ivwef]/\S"
@@ -51,7 +52,7 @@ class _Line(NamedTuple):
 
 
 def problem_first(lines: Sequence[str]) -> list[str]:
-    """Returns the author's lines, those on the problem first, with code and logs shortened."""
+    """Returns an issue's lines without those of its template, the problem first, code and logs shortened."""
     sections: dict[Section, list[str]] = {section: [] for section in Section}
     section, is_marked = Section.PROBLEM, False
     marked = list(_with_code_marked(lines))
@@ -65,7 +66,7 @@ def problem_first(lines: Sequence[str]) -> list[str]:
         if number > last or is_templates_check(line.text) or (heading is None and is_filler(line.text)):
             continue
         if is_check(line.text):
-            sections[Section.CONTEXT].append(line.text)  # choices of a form, or an author's tasks
+            sections[Section.CONTEXT].append(line.text)  # an option of an issue form, or an author's task
         elif heading:
             section, is_marked = heading.section, is_marked_heading(line.text)
             if heading.rest and not is_filler(heading.rest):
@@ -77,16 +78,17 @@ def problem_first(lines: Sequence[str]) -> list[str]:
             continue
         else:
             if section == Section.ENVIRONMENT and not is_marked:
-                section = Section.PROBLEM  # no heading ends an unmarked section, but a sentence does
+                section = Section.PROBLEM  # a sentence ends a section whose heading has no markup
             sections[section].append(line.text)
     kept = [line for part in _order(sections) for line in _with_short_logs(sections[part])]
     return kept if any(map(LETTER_OR_DIGIT.search, kept)) else list(lines)
 
 
 def _order(sections: Mapping[Section, Sequence[str]]) -> list[Section]:
-    """Returns the sections in the order in which they are read.
+    """Returns the kinds of sections in the order in which their lines are put together.
 
-    What was expected, read without the problem, says the opposite of it. So it then comes after the steps.
+    The expected behaviour is the opposite of the problem. If the issue has no lines on the problem, the
+    expected behaviour therefore comes after the steps to reproduce it.
     """
     order = list(Section)
     if not any(map(LETTER_OR_DIGIT.search, sections[Section.PROBLEM])):
@@ -96,7 +98,10 @@ def _order(sections: Mapping[Section, Sequence[str]]) -> list[Section]:
 
 
 def _last_author_line(lines: Sequence[_Line]) -> int:
-    """Returns the number of the last line before the signature: a name that follows thanks or regards."""
+    """Returns the number of the last line before the signature, which is a name after thanks or regards.
+
+    Without a signature, returns a number greater than that of any line.
+    """
     filled = [number for number, line in enumerate(lines) if line.text.strip()]
     if (
         len(filled) > 2
@@ -109,7 +114,10 @@ def _last_author_line(lines: Sequence[_Line]) -> int:
 
 
 def _with_code_marked(lines: Sequence[str]) -> Iterator[_Line]:
-    """Yields all lines, those of code blocks marked and shortened. A block without an end is text."""
+    """Yields all lines. Code blocks are shortened, and their lines have `is_code`.
+
+    A block without an end is treated as text.
+    """
     block: list[str] = []
     fence = ""
     for line in lines:
@@ -135,7 +143,10 @@ def _with_code_marked(lines: Sequence[str]) -> Iterator[_Line]:
 
 
 def _opening(line: str) -> tuple[str, str] | None:
-    """Returns what closes the block that this line opens, and the text before it; None if it opens none."""
+    """Returns the fence that will close the code block which `line` opens, and the text before the block.
+
+    Returns None if the line opens no code block.
+    """
     if "```" in line or "~~~" in line:
         marker = FENCE.match(line)
         return (marker[1], "") if marker else None
@@ -151,7 +162,7 @@ def _closes(line: str, opening: tuple[str, str] | None, fence: str) -> bool:
 
 
 def _with_short_logs(lines: Sequence[str]) -> Iterator[str]:
-    """Shortens runs of LOG_LINES or more lines that look like a log or code."""
+    """Yields lines. LOG_LINES or more lines in a row that look like a log or code are shortened."""
     run: list[str] = []
     for line in lines:
         if _MACHINE.match(line[:LINE_CHARACTERS]) and not is_check(line):

@@ -1,10 +1,10 @@
 """The subword vocabulary, for text mixed with code.
 
-It is byte-pair encoding (Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units")
-on bytes, as in GPT-2, so that every text can be encoded. A text is first split into words. A word is a run of
-letters, of digits or of other characters, with the blank in front of it, or a line break. Then the bytes of a
-word are merged pair by pair into units, in the order in which the merges were learned. A unit that starts
-with a blank starts a word, so that joining units gives text again.
+The encoding is byte-pair encoding (Sennrich et al. 2016, "Neural Machine Translation of Rare Words with
+Subword Units") on bytes, as in GPT-2, so that every text can be encoded. A text is first split into words. A
+word is a run of letters, of digits or of other characters, with the blank in front of it, or a line break.
+Then the bytes of a word are merged pair by pair into units, in the order in which the merges were learned. A
+unit that starts with a blank starts a word, so that joining units gives text again.
 
 Ids: 0 is padding, 1 is unknown and never occurs, 2 is `_start_`, 3 is `_end_`. The 256 bytes follow from 4
 on, then the merged units in order. Bodies and titles have the same ids, so that a network can copy from a
@@ -38,21 +38,21 @@ END_ID: Final = 3
 FIRST_UNIT: Final = 4
 BYTES: Final = 256
 MAX_TRAINING_ISSUES: Final = 100_000
-"""Maximum number of issues that merges are learned from. A quarter of it would suffice: texts are then split
-into as few units (within 0.1%). The texts are in memory at the same time and take about 65 MB."""
+"""Maximum number of issues that merges are learned from. Merges learned from a quarter of them split
+texts into as few units (within 0.1%). The texts are in memory at the same time and take about 65 MB."""
 MAX_UNIT_BYTES: Final = 16
-"""Maximum length of a unit. Longer units would be phrases of issue templates."""
+"""Maximum length of a unit in bytes. Longer units would be phrases of issue templates."""
 CACHED_WORDS: Final = 200_000
 """Maximum number of words whose ids are cached, in about 60 MB. Workers encode the same words many times."""
 
 _WORDS: Final = re.compile(
     rf"\n| ?[^\W\d_]{{1,32}}| ?\d{{1,8}}| ?(?:[^\w\s{JOINER}]|_){{1,8}}"
-)  # bounded: some texts are a single endless word
+)  # the lengths are bounded, because some texts are a single endless word
 _FIELDS: Final = {"length", "merges", "start_end"}
 
 
 def _use_one_thread() -> None:
-    """Makes the library tokenizers use one thread, unless TOKENIZERS_PARALLELISM is set.
+    """Makes the library `tokenizers` use one thread, unless TOKENIZERS_PARALLELISM is set.
 
     Titler already runs one process per core, and the library's threads would not survive a fork.
     """
@@ -70,7 +70,7 @@ def split_words(prepared: str) -> list[str]:
 
 @dataclass(frozen=True)
 class BytePairEncoding:
-    """A byte-pair encoding: an ordered list of merges. Each of `merges` is a pair of units that become one.
+    """A byte-pair encoding. Each of its ordered `merges` is a pair of units that become one unit.
 
     A unit is a string in which each character stands for a byte (Latin-1).
     """
@@ -82,8 +82,8 @@ class BytePairEncoding:
         """Learns merges from texts that `prepare` returned. The same texts always give the same merges.
 
         With `characters`, frequent characters of some scripts are units; see `character_units`. There are at
-        most `max_units` units, including the 256 bytes. Raises UsageError if there is nothing to merge, or if
-        `max_units` leaves no room for more than the bytes.
+        most `max_units` units, including the 256 bytes. Raises UsageError if no pair of bytes occurs twice, or
+        if `max_units` is not greater than 256.
         """
         _use_one_thread()
         engine = Tokenizer(models.BPE())
@@ -101,8 +101,8 @@ class BytePairEncoding:
         merges = json.loads(engine.to_str())["model"]["merges"]
         if not merges:
             raise UsageError(
-                f"No subword can be learned: no pair of bytes occurs twice, or {max_units} units "
-                f"leave no room besides the {BYTES} bytes.",
+                "No subword can be learned. Either no pair of bytes occurs twice in the texts, or the limit "
+                f"of {max_units} units is too low: {BYTES} of them are single bytes.",
                 "See which days have trainable issues (titler status), "
                 "or raise the limit:  TITLER_TEXT__SUBWORDS=8000",
             )
@@ -189,7 +189,7 @@ class SubwordVocabulary:
         return END_ID
 
     def prepared(self, texts: Sequence[str]) -> list[str]:
-        """Returns n texts, as their authors wrote them, as this vocabulary reads them."""
+        """Prepares n texts, as their authors wrote them, for the method `ids_of_prepared`."""
         if self.start_end:
             return [prepare(text) for text in texts]
         return [prepare_body(text, self.preparation) for text in texts]
@@ -209,7 +209,7 @@ class SubwordVocabulary:
         return pad(encoded, len(prepared), self.length, "post")
 
     def has_known(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """Returns (n,): whether each document of `ids` (n, length) contains at least one unit."""
+        """Returns whether each document of `ids` (n, length) contains at least one unit, as booleans (n,)."""
         return np.asarray((ids >= FIRST_UNIT).any(axis=1), dtype=np.bool_)
 
     def text_of(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> str:
@@ -231,8 +231,8 @@ class SubwordVocabulary:
     def to_json(self) -> str:
         """Returns the vocabulary as one JSON object in ASCII. Equal vocabularies give the same text.
 
-        The original preparation is not named, so that a vocabulary made before there were others keeps its
-        text and its id.
+        ORIGINAL_PREPARATION is not written, so that vocabularies from before there were other preparations
+        keep their text and their id.
         """
         fields: dict[str, Any] = {"length": self.length, "start_end": self.start_end}
         if self.preparation != ORIGINAL_PREPARATION:
@@ -262,8 +262,8 @@ class SubwordVocabulary:
         preparation = fields.get("preparation", ORIGINAL_PREPARATION)
         if type(preparation) is not int or not ORIGINAL_PREPARATION <= preparation <= LATEST_PREPARATION:
             raise LakeError(
-                f"A subword vocabulary was made with preparation {preparation!r} of the text, "
-                f"this version of Titler has {ORIGINAL_PREPARATION} to {LATEST_PREPARATION}.",
+                f"A subword vocabulary was made with preparation {preparation!r} of the text, but "
+                f"this version of Titler has preparations {ORIGINAL_PREPARATION} to {LATEST_PREPARATION}.",
                 "Use the version of Titler that trained the model, or a newer one.",
             )
         return cls(BytePairEncoding(tuple(_check_merges(merges))), length, start_end, preparation)
@@ -296,5 +296,5 @@ def unknown_id(number: int, size: int) -> UsageError:
     """Returns the error for an id that is not in a vocabulary of `size` ids."""
     return UsageError(
         f"A document contains the id {number}, but the vocabulary has the ids 0 to {size - 1}.",
-        "The ids come from another vocabulary. Make them again with this one:  titler vectorize",
+        "The ids come from another vocabulary. Make them again with this vocabulary:  titler vectorize",
     )

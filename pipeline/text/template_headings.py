@@ -1,9 +1,9 @@
-"""The headings and questions of issue templates, and what a section below each of them tells.
+"""Recognises the headings and questions of issue templates, and says what the section below each is about.
 
     section_of("### Steps to reproduce") -> Heading(section=Section.STEPS, rest="")
 
 Issue templates ask the same questions in thousands of issues, and a model copies them into titles. Only the
-wordings listed here count: a heading that no list knows is the author's.
+wordings listed in this module count. Any other heading is the author's.
 
 Every function takes one line, and looks at no more than LINE_CHARACTERS of it, so that it takes bounded time.
 """
@@ -16,25 +16,27 @@ from enum import IntEnum
 from typing import Final
 
 LINE_CHARACTERS: Final = 160
-"""Longer lines are never a template's."""
+"""Maximum length of a line of a template. A longer line is the author's."""
 
 
 class Section(IntEnum):
-    """What a section of an issue tells, in the order in which a title needs it."""
+    """What a section of an issue is about. The section that matters most for a title comes first."""
 
     PROBLEM = 0
     """what is wrong or wished for, and everything outside of known sections"""
     EXPECTED = 1
+    """expected behaviour"""
     STEPS = 2
+    """steps or code to reproduce the problem"""
     CONTEXT = 3
     """alternatives, further information, logs"""
     ENVIRONMENT = 4
-    """versions, systems, check lists, questions about the author: short answers are not about the problem"""
+    """versions, systems, check lists, questions about the author; their answers do not name the problem"""
 
 
 @dataclass(frozen=True)
 class Heading:
-    """The beginning of a section. `rest` is what the author wrote after it in the same line."""
+    """A heading. `section` is what it announces, `rest` what the author wrote behind it in the same line."""
 
     section: Section
     rest: str
@@ -178,7 +180,10 @@ ENVIRONMENT_KEY: Final = re.compile(
     r"|tracker|priority|category|affected|difficulty|pr|assignee|target version|severity|reproducibility"
     r"|type of issue|urgency|profile|server type|integrations)"
 )
-"""What a key of the environment says: `OS`, `Python version`. With the markup of a heading, it is one."""
+"""The pattern of a key of the environment, such as `OS` or `Python version`.
+
+A line with the markup of a heading and such a key is a heading.
+"""
 _ALSO_WORDS: Final = frozenset(
     """
     actual alternatives area attachments bug checks client code component components context
@@ -189,7 +194,10 @@ _ALSO_WORDS: Final = frozenset(
     versions what workaround workarounds
     """.split()  # noqa: SIM905 - a list of a hundred short words is unreadable
 )
-"""Headings that are also ordinary words: without markup and without a colon they are the author's text."""
+"""Headings that are also ordinary words.
+
+Without markup, a colon or a question mark they are the author's text.
+"""
 _MARKED: Final = re.compile(
     r"[ \t>]*+(?:#{1,6}+[ \t]*+|\*\*|__|={2,}+ |<h[1-6][^<>]{0,40}>|<[\w-]{1,20}:h[1-6]>|(?:- )?\d[.)] ?)"
 )
@@ -199,7 +207,7 @@ _ITEM: Final = re.compile(r"[ \t>]*+[-*+•] ")
 
 
 def section_of(line: str) -> Heading | None:
-    """Returns the heading in this line if a template has it; None for all other lines."""
+    """Returns the heading of a template that this line contains, or None if the line contains none."""
     if len(line) > LINE_CHARACTERS or not line.strip() or line.lstrip()[:1] == "|":
         return None
     is_marked = _MARKED.match(line) is not None
@@ -216,14 +224,14 @@ def section_of(line: str) -> Heading | None:
     label, colon, rest = line.partition(":")
     if colon and rest.strip(" *_") and not rest.startswith("//") and (is_marked or not _ITEM.match(line)):
         section = _known(label)
-        # Environment and versions in one line are a pair of key and value, which `is_environment` knows.
+        # A key of the environment and its value in one line are left to `is_environment`.
         if section is not None and section != Section.ENVIRONMENT and plain_key(label) != "what":
             return Heading(section, rest.lstrip(" *_:"))
     return None
 
 
 def is_marked_heading(line: str) -> bool:
-    """Whether a line has the markup of a heading, whatever it says."""
+    """Returns whether a line has the markup of a heading, whatever its words."""
     stripped = line.strip()
     return bool(
         len(line) <= LINE_CHARACTERS
@@ -241,7 +249,7 @@ def is_marked_heading(line: str) -> bool:
 
 
 def plain_key(text: str) -> str:
-    """The words of a line in lower case, without markup, numbering and text in parentheses."""
+    """Returns the words of a line in lower case, without markup, numbering and text in parentheses."""
     return " ".join(_SPACE.sub(" ", _MARKERS.sub("", _TAGS.sub(" ", text), count=1).lower()).split())
 
 

@@ -1,9 +1,9 @@
-"""Which lines of an issue do not tell its problem: the environment, check lists, instructions, greetings.
+"""Recognises lines that do not describe the problem: environment, check lists, instructions, greetings.
 
     is_environment("- OS: Ubuntu 20.04") -> True
 
-Such lines stand in thousands of issues. A model that copies from the body copies them into titles. Only the
-wordings listed here count: a line that no list knows is the author's. `template_headings` knows the headings.
+Such lines occur in thousands of issues, and a model that copies from bodies copies them into titles. Only the
+wordings listed in this module count. Any other line is the author's. `template_headings` recognises headings.
 
 Every function takes one line, and looks at no more than LINE_CHARACTERS of it, so that it takes bounded time.
 """
@@ -94,7 +94,7 @@ _MAX_ANSWER_WORDS: Final = 5
 
 
 def is_environment(line: str) -> bool:
-    """Whether a line is a key and a value of the environment, or the output of a command for versions."""
+    """Returns whether a line names a version or a system: `OS: Linux`, or the output of `go version`."""
     if len(line) > LINE_CHARACTERS:
         return False
     if _VERSION_OUTPUT.match(line):
@@ -106,12 +106,12 @@ def is_environment(line: str) -> bool:
 
 
 def is_check(line: str) -> bool:
-    """Whether a line is an item of a check list: `- [x] I searched the issues`."""
+    """Returns whether a line is an item of a check list, such as `- [x] I searched the issues`."""
     return _CHECK.match(line) is not None
 
 
 def is_templates_check(line: str) -> bool:
-    """Whether a line is an item of a template's check list. Other items are an author's tasks."""
+    """Returns whether a line is an item of an issue template's check list, and not an author's task."""
     item = _CHECK.match(line)
     return (
         item is not None and _CHECK_TEXT.search(line[item.end() : item.end() + LINE_CHARACTERS]) is not None
@@ -119,7 +119,7 @@ def is_templates_check(line: str) -> bool:
 
 
 def is_filler(line: str) -> bool:
-    """Whether a line is an instruction of a template, an answer such as `N/A`, a greeting or thanks."""
+    """Returns whether a line is a template's instruction, an answer such as `N/A`, a greeting or thanks."""
     if len(line) > LINE_CHARACTERS:
         return False
     text = line.strip(" \t>*_-#`")
@@ -127,12 +127,12 @@ def is_filler(line: str) -> bool:
 
 
 def is_sign_off(line: str) -> bool:
-    """Whether a line is thanks or regards, after which a name may follow."""
+    """Returns whether a line consists of thanks or regards. A name may follow in the next line."""
     return len(line) <= LINE_CHARACTERS and _SIGN_OFF.fullmatch(line.strip(" \t>*_-")) is not None
 
 
 def is_short_answer(line: str) -> bool:
-    """Whether a line about the environment is no more than an answer: a version, a name, a pair."""
+    """Returns whether a line below a heading on the environment is only a short answer, such as a version."""
     if is_environment(line) or is_check(line) or line.lstrip()[:1] == "|":
         return True
     if NAMES_AN_ERROR.search(line):

@@ -1,10 +1,11 @@
-"""What a title network learns to write: the author's title without what its body cannot teach.
+"""Derives what a title network learns to write: the author's title without prefixes that its body lacks.
 
     title_target("[Bug]: x/tools: tree hangs", "The tree hangs") -> "tree hangs"
     is_learnable("v1.2.3", "The tree hangs") -> False
 
-Used for training only. Scores compare with the authors' own titles. Every function takes time linear in the
-length of the texts.
+These titles are used for training only. Evaluations compare with the authors' own titles.
+
+Every function takes time linear in the length of the texts.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from pipeline.networks.shape import PAD, Ids
 from pipeline.text.subwords import SubwordVocabulary
 
 MIN_WORDS: Final = 2
-"""A title that would keep fewer words keeps its prefix."""
+"""The smallest number of words that a title must keep. Otherwise its prefix is not removed."""
 MIN_SHARED: Final = 0.2
-"""Smallest share of a title's words that must stand in its body."""
+"""The smallest share of a title's words that must occur in its body for the title to be learnable."""
 _MAX_PREFIXES: Final = 3
 _LABELS: Final = frozenset(
     """
@@ -64,10 +65,10 @@ _ROBOTS_TITLE: Final = re.compile(
 def target_ids(
     body: SubwordVocabulary, title: SubwordVocabulary, bodies: Ids, titles: Ids
 ) -> tuple[Ids, npt.NDArray[np.bool_]]:
-    """Returns what the network is to write for each body, and whether it can learn to.
+    """Returns the titles that the network is to write, and whether it can learn each of them (n,).
 
-    `bodies` are ids (n, body length), `titles` and the returned targets are ids (n, title length). Of a body,
-    only the part that the network reads counts.
+    `bodies` are ids (n, body length). `titles` and the returned titles are ids (n, title length). Only the
+    part of a body that the network reads is compared with the title.
     """
     targets = titles.copy()
     learnable = np.ones(len(titles), dtype=np.bool_)
@@ -81,7 +82,10 @@ def target_ids(
 
 
 def _without_prefix(title: SubwordVocabulary, ids: Ids, target: str) -> Ids:
-    """Returns a title's ids without the units in front of `target`, or all if no unit begins there."""
+    """Returns the ids of a title without those in front of the text `target`.
+
+    Returns all ids if `target` begins within a unit (subword).
+    """
     for position in range(2, len(ids)):
         if title.text_of(ids[position:]) == target:
             shortened = np.full_like(ids, PAD)
@@ -92,7 +96,7 @@ def _without_prefix(title: SubwordVocabulary, ids: Ids, target: str) -> Ids:
 
 
 def title_target(title: str, body: str) -> str:
-    """Returns `title` without prefixes that its body does not show: `[Bug]:`, `cmd/compile:`.
+    """Returns `title` without prefixes that its body does not contain, such as `cmd/compile:`.
 
     `body` is the text that the network reads, in lower case. Labels such as `[Bug]` are always left out.
     """
@@ -114,10 +118,11 @@ def title_target(title: str, body: str) -> str:
 
 
 def is_learnable(title: str, body: str, min_shared: float = MIN_SHARED) -> bool:
-    """Whether a network can learn to write `title` from `body`, the text that it reads, in lower case.
+    """Returns whether a network can learn to write `title` from `body`, the lower-case text that it reads.
 
-    It cannot from a template's title, a bare version, a robot's, or one that shares too few words with the
-    body. Titles without any word that counts, such as those of other scripts, are not judged by their words.
+    These titles cannot be learned: a template's, a robot's, a version number alone, and titles of which less
+    than the share `min_shared` of the words is in the body. Stop words do not count. A title with characters
+    outside ASCII is not compared with the body.
     """
     if _ROBOTS_TITLE.match(title) or _BARE_VERSION.fullmatch(title.strip()):
         return False

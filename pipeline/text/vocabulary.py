@@ -38,7 +38,7 @@ UNKNOWN_WORD: Final = "*unknown*"  # no token contains a `*`
 _FIELDS: Final = {"words", "length", "padding", "start_end"}
 _MAKE_AGAIN: Final = (
     "A vocabulary belongs to its model. See which models are complete (titler status), "
-    "or make both again (titler vocab, titler train)."
+    "or make the vocabulary and the model again (titler vocab, titler train)."
 )
 
 
@@ -47,8 +47,8 @@ class Counts:
     """How often each word occurs in a sequence of documents.
 
     `words[i]` occurs `counts[i]` times; words are in the order of their first appearance. `documents` is the
-    number of documents. `first_document_words` is the number of distinct words in the first document;
-    `framed` needs it to insert `_start_` and `_end_` at the place of their first appearance.
+    number of documents. `first_document_words` is the number of distinct words in the first document. The
+    method `framed` needs this number to insert `_start_` and `_end_` at the place of their first appearance.
     """
 
     words: tuple[str, ...]
@@ -65,7 +65,7 @@ class Counts:
 
     @classmethod
     def merge(cls, parts: Iterable[Counts]) -> Counts:
-        """Adds up the counts of consecutive parts of a sequence of documents. It is associative."""
+        """Adds up the counts of consecutive parts of a sequence of documents. `merge` is associative."""
         counter: Counter[str] = Counter()
         documents = first = 0
         for part in parts:
@@ -154,9 +154,9 @@ class Vocabulary:
         return pad(ids, len(token_lists), self.length, self.padding)
 
     def has_known(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """Returns (n,): whether each document of `ids` (n, length) contains any word of the vocabulary.
+        """Returns whether each document of `ids` (n, length) contains any word of the vocabulary.
 
-        `_start_` and `_end_` count as words.
+        The result has one boolean per document, (n,). `_start_` and `_end_` count as words.
         """
         return np.asarray((ids > UNKNOWN).any(axis=1), dtype=np.bool_)
 
@@ -282,7 +282,7 @@ class Vocabularies:
 
 
 def _read(path: Path) -> Vocabulary | SubwordVocabulary:
-    """Reads a vocabulary of words or of subwords from a file. Only one of subwords has the field `merges`."""
+    """Reads a vocabulary of words or of subwords from a file."""
     try:
         text = path.read_text(encoding="ascii")
         return SubwordVocabulary.from_json(text) if '"merges":' in text else Vocabulary.from_json(text)

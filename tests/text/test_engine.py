@@ -29,7 +29,7 @@ def test_an_engine_returns_a_token_list_per_text(engine):
 
 
 def test_an_unknown_engine_is_an_error():
-    with pytest.raises(UsageError, match="'spacy', expected titler or ktext"):
+    with pytest.raises(UsageError, match="'spacy', expected `titler` or `ktext`"):
         tokenizer("spacy")  # type: ignore[arg-type]  # the error under test
 
 
@@ -68,4 +68,4 @@ def test_the_error_for_a_missing_package_names_it(package):
         except UsageError as error:
             print(error.message)
     """
-    assert python(code) == f"text.engine is ktext, but {package} is not installed."
+    assert python(code) == f"text.engine is `ktext`, but the package {package} is not installed."

@@ -205,7 +205,7 @@ def test_a_vocabulary_is_restored_from_json():
         ({"length": 0}, "length 0"),
         ({"length": True}, "length True"),
         ({"start_end": 1}, "start_end 1"),
-        ({"preparation": 3}, "preparation 3 of the text, this version of Titler has 1 to 2"),
+        ({"preparation": 3}, "preparation 3 of the text, but this version of Titler has preparations 1 to 2"),
         ({"preparation": True}, "preparation True"),
         ({"words": []}, "has length, merges, start_end, words, expected length, merges, start_end"),
     ],

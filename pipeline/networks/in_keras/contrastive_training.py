@@ -50,7 +50,7 @@ class ContrastFigures:
     issues: int
     """number of issues trained on in the epoch"""
     loss: float
-    """mean cross-entropy of finding the other text of an issue among those of a step, natural logarithm"""
+    """mean cross-entropy of finding the other text of an issue among those of a step (natural logarithm)"""
     accuracy: float
     """share of titles whose own body is the nearest of the step's bodies"""
     seconds: float = field(compare=False)
@@ -213,6 +213,8 @@ def _loss(_: KerasTensor, pairs: KerasTensor) -> KerasTensor:
 
 
 class _Accuracy(keras.metrics.Mean):
+    """A metric: the share of titles whose own body is the nearest of the step's bodies."""
+
     def __init__(self) -> None:
         super().__init__(name="accuracy")
 

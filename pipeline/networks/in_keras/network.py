@@ -17,7 +17,7 @@ from pipeline.networks.shape import BATCH_SIZE, Decoded, Floats, Ids, Shape
 from pipeline.networks.variants import variant_of
 
 SMALL_BATCHES = (1, 8, 64)
-"""Sizes to which a batch is padded that is not full and is the only one, the next larger size being used.
+"""Sizes for padding when there are fewer issues than a batch has. The issues are padded to the next size.
 
 So few sizes are compiled, and a single issue does not cost as much as a full batch.
 """

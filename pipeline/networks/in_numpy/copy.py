@@ -13,7 +13,7 @@ from pipeline.networks.shape import PAD, Floats, Ids, Shape
 TINY = np.float32(1e-20)
 """A number that is added to probabilities so that none is 0, as in `pipeline.networks.in_keras.copy`."""
 ENCODER_LAYERS = (("forward_half", "backward_half"), ("forward_upper_half", "backward_upper_half"))
-"""Names of the stored weights of the encoder's layers. A layer has a forward and a backward GRU."""
+"""Names of the stored weights of the encoder's layers: for each layer its forward and its backward GRU."""
 Memory = tuple[Ids, Floats, Floats]
 """The bodies (B, S), the encoder's outputs (B, S, H) and the keys of the attention (B, S, H)."""
 
