@@ -233,7 +233,7 @@ class TeacherRequest:
         teacher = self.open(model.lake)
         judgement = judge(tracking, model, teacher)
         if not judgement.issues:
-            say(f"    teacher {teacher.name}: not used, because it has no title for any held-out issue")
+            say(f"    teacher {teacher.name}: it has no title for any held-out issue, so it is not used")
         elif judgement.beats_baselines:
             say(f"    teacher {teacher.name}: {judgement}; its titles have the weight {self.weight}")
         else:

@@ -69,8 +69,8 @@ class TrainingInputs:
 
     @property
     def key_settings(self) -> dict[str, Any]:
-        """The settings that identify the predictor: those of the network, without the settings that did not
-        exist yet in the version that created the model."""
+        """The settings that identify the predictor. They are the network's settings, except those that were
+        added to Titler after the model was created."""
         missing = ADDED_SETTINGS - set(self.plan.facts["model"])
         return {name: value for name, value in self.network_settings.items() if name not in missing}
 
