@@ -170,7 +170,7 @@ def outputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result:
 
 
 def _tables_read(verb: str, lake: Lake, settings: Settings, subject: Pinned, plan: Plan) -> list[str]:
-    """Returns the names of the tables that a stage reads for a model or a release."""
+    """Returns the names of the lake's tables that a stage reads for a model or a release."""
     tables = list(READS[subject.kind][verb])
     if verb in ("vocab", "vectorize") and _uses_subwords(lake, subject, plan):
         tables = [ISSUES.name if table == TOKENS.name else table for table in tables]

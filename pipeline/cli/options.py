@@ -102,7 +102,7 @@ def context() -> Context:
 
 
 def parse_day(text: str, option: str) -> date:
-    """Returns the day that an option's value names. Raises UsageError if the value is not a day written as
+    """Returns the day in an option's value. Raises UsageError if the value is not a day written as
     YYYY-MM-DD, or if the day is in the future."""
     try:
         day = date.fromisoformat(text)

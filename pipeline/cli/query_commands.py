@@ -77,7 +77,8 @@ def status(day: Day = None, first: First = None, last: Last = None, as_json: Jso
 
 
 def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str | None, str | None]:
-    """Returns the first and the last day to show, as YYYY-MM-DD; None means no bound on that side.
+    """Returns the first and the last day to show, as YYYY-MM-DD. None means that the days are not limited on
+    that side.
 
     Raises UsageError if an option is not a past day, if --from comes after --to, or if --day is combined with
     both.

@@ -13,8 +13,7 @@ each other, so they are the hard cases that the network must learn to tell apart
 def order_in_runs(
     groups: npt.NDArray[np.int64], length: int, random: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Returns a random order (n,) of row numbers, in which `length` rows of a group follow each other.
-
+    """Returns the row numbers in a random order (n,) in which the rows of a group come in runs of `length`.
     `groups` (n,) has the number of each row's group. The last run of a group may be shorter.
     """
     order = random.permutation(len(groups))

@@ -24,10 +24,11 @@ many rows."""
 
 @dataclass(frozen=True)
 class InferenceDay:
-    """A source day to run the model over.
+    """A source day whose issues a model is to be run on.
 
     `vectors` is the batch of the day with the inputs of the model, and `read` returns the rows of one of its
-    files. `partition`, `inputs` and `parameters` are those of the batch to write; its key is made of them.
+    files. `partition`, `inputs` and `parameters` describe the batch to write, and its key is computed from
+    them.
     """
 
     vectors: Manifest

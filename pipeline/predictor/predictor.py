@@ -228,9 +228,8 @@ class LightPredictor(Model):
 
     @classmethod
     def load(cls, directory: Path) -> LightPredictor:
-        """Returns the predictor that `Predictor.save` wrote to `directory`.
-
-        Raises LakeError as `Predictor.load` does.
+        """Returns the predictor that `Predictor.save` wrote to `directory`. Raises LakeError if a file is
+        missing or damaged, or if the files are of different models.
         """
         fields = _PredictorFile.read(directory)
         from pipeline.networks.in_numpy.network import LightNetwork

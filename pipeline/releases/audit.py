@@ -31,9 +31,9 @@ def audit(
 
     `accepted` maps what the user accepts to the reasons. Its keys are collapsed days, and ABSTAINED if a
     higher share of issues without a title is accepted. `published` are the records of all published releases.
-    Raises StoppedError if nobody accepted a collapsed day or a rise, or if the recall of the index is too
-    low. Raises UsageError if a day in `accepted` is not in the release, or if a stage of the release has not
-    run yet.
+    Raises StoppedError if a collapsed day or a risen share was not accepted, or if the recall of the index is
+    too low. Raises UsageError if a day in `accepted` is not in the release, or if a stage of the release has
+    not run yet.
     """
     plan = release.plan
     days = {day: because for day, because in accepted.items() if day != ABSTAINED}

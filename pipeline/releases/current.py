@@ -26,7 +26,8 @@ def current_release_id(lake: Lake) -> str | None:
 
 
 def require_current(lake: Lake) -> Pinned:
-    """Returns the current release. Raises UsageError if no release was published yet."""
+    """Returns the current release, by the lake's pointer. Raises UsageError if no release was published
+    yet."""
     release_id = current_release_id(lake)
     if release_id is None:
         raise UsageError(

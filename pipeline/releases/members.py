@@ -19,8 +19,8 @@ PUBLISHED_TABLES = (SOURCE_HEALTH.name, TITLE_PREDICTIONS.name, SIMILAR_ISSUES.n
 
 
 def published_tables(settings: Settings) -> tuple[str, ...]:
-    """Returns the names of the tables that are published in the warehouse. Embeddings are among them if the
-    setting `warehouse.embeddings` is on."""
+    """Returns the names of the tables that are published in the warehouse. The table of embeddings is
+    published only if the setting `warehouse.embeddings` is on."""
     return (*PUBLISHED_TABLES, EMBEDDINGS.name) if settings.warehouse.embeddings else PUBLISHED_TABLES
 
 

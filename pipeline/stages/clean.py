@@ -43,8 +43,8 @@ def run(lake: Lake, settings: Settings, days: Sequence[str]) -> Outcome:
 
 
 def clean_batches(lake: Lake, settings: Settings, batches: Sequence[Manifest]) -> Outcome:
-    """Cleans these batches of issues; returns one batch of tokens_v1 per batch, in a partition of the same
-    name."""
+    """Cleans these batches of issues. For each of them, returns a batch of tokens_v1 in a partition of the
+    same name."""
     engine = settings.text.engine
     derivations = [
         Derivation(issues, issues.partition, (issues.digest,), {"engine": engine}) for issues in batches

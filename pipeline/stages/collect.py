@@ -58,9 +58,9 @@ class Collected:
 def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collected:
     """Removes old releases and models, and the batches that nothing refers to any more.
 
-    Keeps the current release and the `release.keep` - 1 that were current before it. Keeps the models of kept
-    releases, the champion and the previous champion. Keeps everything younger than GRACE_PERIOD. Holds the
-    publish lock, so that no release is planned or published at the same time.
+    Keeps the current release and the latest others, up to `release.keep` releases in all. Keeps the models of
+    kept releases, the champion and the previous champion. Keeps everything younger than GRACE_PERIOD. Holds
+    the publish lock, so that no release is planned or published at the same time.
     """
     now = now or datetime.now(UTC)
     with warehouse.connect(settings, "collect").exclusive_lock():

@@ -87,8 +87,9 @@ class HeldOutSet:
 def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
     """Evaluates the model on its held-out issues; returns the figures and sample titles.
 
-    The figures cover the model, the baselines without training and the champion, all on the same issues. They
-    are stored with the model and logged to MLflow. Raises UsageError if the model was not trained.
+    The figures cover the model, baselines that need no training, and the champion, all on the same issues.
+    The figures are stored with the model and logged to MLflow. Raises UsageError if the model was not
+    trained.
     """
     started = time.perf_counter()
     manifest = model.members[PREDICTOR][0]

@@ -29,7 +29,8 @@ from pipeline.source.verdict_history import VerdictHistory, judge_day
 
 ROWS_PER_PART = 100_000
 DAYS_WORTH_A_CLUSTER = 29
-"""Number of days from which starting a local Dask cluster saves time."""
+"""Minimum number of days for which a local Dask cluster is started. For fewer days, starting it takes longer
+than it saves."""
 
 
 class ExtractedDay(NamedTuple):
@@ -172,8 +173,8 @@ def run(
 ) -> tuple[Outcome, list[dict[str, Any]]]:
     """Extracts the days that have no batch yet, or all of them with `again`.
 
-    Returns one batch per day, and one row of source_health_v1 per day. If the source now has less of a day
-    than when it was extracted, the existing batch is kept, unless `again` is set. Raises SourceError if the
+    Returns one batch per day, and one row of source_health_v1 per day. If the source has lost data of a day
+    since the day was extracted, the existing batch is kept, unless `again` is set. Raises SourceError if the
     source cannot be reached or does not have GH Archive's format, and BudgetError if BigQuery would bill more
     than the budget allows.
     """

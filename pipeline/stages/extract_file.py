@@ -37,7 +37,8 @@ NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass
 class _FileReader:
-    """Reads a file once and counts its rows. With `by_row`, every row counts as a repository of its own."""
+    """Reads a file once and counts its rows. With `by_row`, every row is treated as if it came from a
+    repository of its own."""
 
     limits: dict[str, int]
     by_row: bool

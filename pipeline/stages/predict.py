@@ -50,7 +50,7 @@ def count_abstained(rows: pa.Table) -> dict[str, int]:
 
 
 def read_rows(file: File, lake: Lake, vectors: Manifest, issues: Manifest) -> pa.Table:
-    """Reads one file of `vectors` and the file of the same name of `issues`.
+    """Reads a file of the batch `vectors`, and the file with the same name of the batch `issues`.
 
     Returns one row per issue, with its padded ids, source day and batch of issues. Raises LakeError if the
     two files do not hold the same issues in the same order.

@@ -30,13 +30,14 @@ def run(
 
     Returns the model's name and version, whether the alias was moved and, if its titles do not beat the floor
     by `model.floor_margin`, the facts of `TitleGate`. Such titles are withheld, unless `accept_because` gives
-    a reason to show them. A champion's titles are judged, or accepted, without moving the alias.
+    a reason to show them. If the model is the champion already, its titles are judged or accepted, and the
+    alias stays.
 
-    Raises UsageError for a model that was not trained and evaluated. Raises WorseError if, on the same
-    held-out issues, its ROUGE-L is more than `model.promotion_margin` below the champion's, or its recall@10
-    more than `model.promotion_retrieval_margin` below, or if its titles would be withheld and those of the
-    champion beat the floor. If `force_because` is not empty, the model is promoted anyway, and the text is
-    recorded as the reason.
+    Raises UsageError for a model that was not trained and evaluated. Raises WorseError if the model is worse
+    than the champion on the same held-out issues. It is worse if its ROUGE-L is lower by more than
+    `model.promotion_margin`, or its recall@10 by more than `model.promotion_retrieval_margin`. It is also
+    worse if its titles would be withheld while the champion's titles beat the floor. If `force_because` is
+    not empty, the model is promoted anyway, and the text is recorded as the reason.
     """
     manifest = model.members[PREDICTOR][0]
     figures = model.notes[EVALUATION]
@@ -89,8 +90,8 @@ def _check_comparison(model: str, figures: dict[str, Any], champion: str, evalua
 
 
 def _tag(tracking: Tracking, version: str, run_id: str, gate: TitleGate, earlier: TitleGate | None) -> None:
-    """Tells MLflow's readers whether the titles are withheld or were accepted. Does nothing if there is
-    nothing to tell and nothing to correct."""
+    """Tags the model version in MLflow with whether its titles are withheld or were accepted. Does nothing if
+    neither is the case now or was the case before."""
     if gate.facts or (earlier and earlier.facts):
         because = gate.accepted["because"] if gate.facts and gate.accepted else ""
         tracking.tag_titles(version, run_id, gate.withheld, because)

@@ -83,7 +83,8 @@ def _text_key(body: str) -> bytes:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The teacher's ROUGE-L on the student's held-out issues, and what it must beat on the same issues."""
+    """The teacher's ROUGE-L on the held-out issues of the model to train, and the ROUGE-L values that it must
+    beat on those issues."""
 
     issues: int
     """number of held-out issues that the teacher knows: those that it gave a title, or abstained from"""
@@ -232,11 +233,11 @@ class TeacherRequest:
         teacher = self.open(model.lake)
         judgement = judge(tracking, model, teacher)
         if not judgement.issues:
-            say(f"    teacher {teacher.name}: not used, because it has no title for any held-out issue")
+            say(f"    teacher {teacher.name}: it has no title for any held-out issue, so it is not used")
         elif judgement.beats_baselines:
             say(f"    teacher {teacher.name}: {judgement}; its titles have the weight {self.weight}")
         else:
-            say(f"    teacher {teacher.name}: {judgement}; not better than all baselines, so not used")
+            say(f"    teacher {teacher.name}: {judgement}; it does not beat the baselines, so it is not used")
         return Lesson(teacher, self.weight, judgement)
 
     def require_same(self, model: Pinned) -> None:

@@ -69,8 +69,8 @@ class TrainingInputs:
 
     @property
     def key_settings(self) -> dict[str, Any]:
-        """The settings that identify the predictor: those of the network, without the settings that did not
-        exist yet in the version that created the model."""
+        """The settings that identify the predictor. They are the network's settings, except those that were
+        added to Titler after the model was created."""
         missing = ADDED_SETTINGS - set(self.plan.facts["model"])
         return {name: value for name, value in self.network_settings.items() if name not in missing}
 
@@ -187,9 +187,8 @@ def _train(
     network_settings = inputs.network_settings
     tracking = open_tracking(settings, inputs.lake)
     with data_parallel(network_settings["batch_size"]) as devices:
-        place = (
-            ", ".join(devices) or default_device()
-        )  # Prints the device, because a backend that finds no GPU driver silently uses the CPU.
+        # The device is printed, because a backend that finds no GPU driver silently uses the CPU.
+        place = ", ".join(devices) or default_device()
         say(
             f"    on {len(devices)} devices, each with its share of every training batch: {place}"
             if devices
@@ -370,7 +369,7 @@ def _resource_usage(run: Run, history: History, gpu_peak: float | None) -> dict[
 
 
 def _batch_row(manifest: Manifest) -> dict[str, Any]:
-    """Returns a row of batches.json, which describes one batch that the model was made from."""
+    """Returns an entry of batches.json. It describes one batch that the model was made from."""
     return {
         "table": manifest.table,
         "day": manifest.partition.get("day", ""),

@@ -35,8 +35,8 @@ PartSizes = dict[str, int]
 class ModelRequest:
     """What a user requests when creating a model.
 
-    `first` and `last` are days as YYYY-MM-DD; None means no bound. For `variant` and `epochs`, None means the
-    value of the setting.
+    `first` and `last` are the first and the last day to learn from, as YYYY-MM-DD. None means that the days
+    are not limited on that side. For `variant` and `epochs`, None means the value of the setting.
     """
 
     first: str | None = None

@@ -6,7 +6,7 @@
 --
 -- Column reason: the first of these that applies.
 --   templated  begins with the placeholder of a template ([BUG], bug:, Feature request, <title>,
---              Describe the bug), which `own` no longer has; the rest, if any, is vague
+--              Describe the bug); the rest of the title (`own` below), if there is any, is vague
 --   vague      one or two words, or only words that fit any issue; words are not counted in languages
 --              that write no blanks between them
 --   far        `own` and a confident suggestion have no word of four letters or more in common; words are
