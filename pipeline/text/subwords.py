@@ -82,8 +82,8 @@ class BytePairEncoding:
         """Learns merges from texts that `prepare` returned. The same texts always give the same merges.
 
         With `characters`, frequent characters of some scripts are units; see `character_units`. There are at
-        most `max_units` units, including the 256 bytes. Raises UsageError if no pair of bytes occurs twice, or
-        if `max_units` is not greater than 256.
+        most `max_units` units, including the 256 bytes. Raises UsageError if no pair of bytes occurs twice,
+        or if `max_units` is not greater than 256.
         """
         _use_one_thread()
         engine = Tokenizer(models.BPE())
