@@ -61,6 +61,7 @@ def test_the_help_of_a_verb_ends_with_an_example_that_parses(verb):
         (["train", "none"], "No model is named none"),
         (["evaluate", "none"], "No model is named none"),
         (["train"], "No model was given."),
+        (["train", "m", "--teacher-weight", "0.3"], "--teacher-weight needs --teacher."),
         (["train", "m", "--epochs", "3"], "fixed when it is created"),
         (["evaluate", "--downstream"], "--downstream needs --from-file"),
         (["vectorize"], "Give one of --model and --release."),
