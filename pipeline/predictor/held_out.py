@@ -13,7 +13,7 @@ from pipeline.dataset.split import part_of
 from pipeline.evaluation.title_scores import lead, rouge_l
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
-from pipeline.predictor.predictor import Predictor
+from pipeline.predictor.predictor import Model
 
 Floats = npt.NDArray[Any]
 
@@ -72,7 +72,7 @@ class HeldOutPredictions:
         return self.confidences[rows], rouge_l(titles, [references[row] for row in rows])
 
 
-def predict_held_out(predictor: Predictor, bodies: Sequence[str]) -> HeldOutPredictions:
+def predict_held_out(predictor: Model, bodies: Sequence[str]) -> HeldOutPredictions:
     """Titles and embeddings for bodies as their authors wrote them."""
     ids = predictor.vectors(bodies)
     decoded = dataclasses.replace(predictor, abstain_below=0.0).title_vectors(ids)
@@ -82,12 +82,12 @@ def predict_held_out(predictor: Predictor, bodies: Sequence[str]) -> HeldOutPred
     return HeldOutPredictions(decoded.titles, titles, decoded.confidences, embeddings)
 
 
-def embed_queries(predictor: Predictor, texts: Sequence[str]) -> Floats:
+def embed_queries(predictor: Model, texts: Sequence[str]) -> Floats:
     """(n, size): the vectors that `titler similar TEXT` searches with; zeros if no word of a text is
     known."""
     ids = predictor.vectors(texts)
     return _zero_unknown(predictor, ids, predictor.embed_vectors(ids))
 
 
-def _zero_unknown(predictor: Predictor, ids: npt.NDArray[np.int32], embeddings: Floats) -> Floats:
+def _zero_unknown(predictor: Model, ids: npt.NDArray[np.int32], embeddings: Floats) -> Floats:
     return np.where(predictor.vocabularies.body.has_known(ids)[:, None], embeddings, 0)
