@@ -34,6 +34,7 @@ RUNTIME = [
     "tenacity",  # retries with increasing waits, in place of hand-written loops
     "tensorflow-cpu",  # half the size of `tensorflow`; the GPU image replaces it
     "textacy==0.6.2",
+    "threadpoolctl",  # switches off the threads of NumPy's matrix products
     "tokenizers",  # byte-pair encoding, in Rust
     "typer",
     "unidecode",  # for the text engine `ktext`, through textacy

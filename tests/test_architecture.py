@@ -23,6 +23,7 @@ HOMES = {  # library -> the folders or modules of pipeline/ that may import it
     "tensorflow": "",
     "keras": "networks/in_keras",
     "h5py": "networks/in_numpy",
+    "threadpoolctl": "networks/in_numpy",
     "mlflow": "tracking predictor/mlflow_model",
     "matplotlib": "tracking",
     "dask": "compute",

@@ -36,6 +36,8 @@ class Variant:
     embedding_reads_titles: bool
     """whether the embedding is computed from body and title, as a bag of units; otherwise it is computed from
     the body alone, as the decoder's initial state"""
+    faster_in_numpy: bool
+    """whether NumPy takes less processor time than Keras on a CPU, also for many issues"""
 
 
 _ARTICLE = Variant(
@@ -46,6 +48,7 @@ _ARTICLE = Variant(
     trims_padding=False,
     pretrains_contrastively=False,
     embedding_reads_titles=False,
+    faster_in_numpy=False,
 )
 VARIANTS: Mapping[str, Variant] = MappingProxyType(
     {
@@ -62,6 +65,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
             trims_padding=True,
             pretrains_contrastively=True,
             embedding_reads_titles=True,
+            faster_in_numpy=True,
         ),
     }
 )

@@ -13,7 +13,7 @@ from pipeline.dataset.split import part_of
 from pipeline.evaluation.title_scores import lead, rouge_l
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
-from pipeline.predictor.predictor import Predictor
+from pipeline.predictor.predictor import Model
 
 Floats = npt.NDArray[Any]
 
@@ -85,7 +85,7 @@ class HeldOutPredictions:
         return self.confidences[rows], rouge_l(titles, [references[row] for row in rows])
 
 
-def predict_held_out(predictor: Predictor, bodies: Sequence[str]) -> HeldOutPredictions:
+def predict_held_out(predictor: Model, bodies: Sequence[str]) -> HeldOutPredictions:
     """Predicts titles and embeddings for bodies as their authors wrote them.
 
     Raises TitlerError if the network computes NaN or infinity.
@@ -98,7 +98,7 @@ def predict_held_out(predictor: Predictor, bodies: Sequence[str]) -> HeldOutPred
     return HeldOutPredictions(decoded.titles, titles, decoded.confidences, embeddings)
 
 
-def embed_queries(predictor: Predictor, texts: Sequence[str]) -> Floats:
+def embed_queries(predictor: Model, texts: Sequence[str]) -> Floats:
     """Returns the vectors with which `titler similar TEXT` searches, shape (n, size), for n texts.
 
     A vector is zero if the vocabulary contains no word of the text.
@@ -107,6 +107,6 @@ def embed_queries(predictor: Predictor, texts: Sequence[str]) -> Floats:
     return _zero_unknown(predictor, ids, predictor.embed_vectors(ids))
 
 
-def _zero_unknown(predictor: Predictor, ids: npt.NDArray[np.int32], embeddings: Floats) -> Floats:
+def _zero_unknown(predictor: Model, ids: npt.NDArray[np.int32], embeddings: Floats) -> Floats:
     """Replaces the embeddings of texts without a known word by zeros."""
     return np.where(predictor.vocabularies.body.has_known(ids)[:, None], embeddings, 0)

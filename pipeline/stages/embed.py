@@ -13,10 +13,10 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.list_columns import list_column, list_matrix
 from pipeline.lake.pinned import Pinned
 from pipeline.predictor.batch_inference import InferenceDay, infer_days
-from pipeline.predictor.predictor import Predictor
+from pipeline.predictor.predictor import Model
 
 
-def embed_part(vectors: pa.Table, predictor: Predictor) -> pa.Table:
+def embed_part(vectors: pa.Table, predictor: Model) -> pa.Table:
     """Returns the embedding of each row of padded ids. It is all zeros if no id of the row is in the model's
     vocabulary."""
     bodies = list_matrix(vectors.column("body"), predictor.vocabularies.body.length)

@@ -31,7 +31,7 @@ from pipeline.predictor.held_out import (
     predict_held_out,
 )
 from pipeline.predictor.loading import load_predictor
-from pipeline.predictor.predictor import Predictor
+from pipeline.predictor.predictor import Model
 from pipeline.settings import Settings
 from pipeline.source.issue_files import read_pairs
 from pipeline.text.engine import tokenizer
@@ -66,13 +66,13 @@ class HeldOutSet:
         """The row numbers of the issues on which retrieval is measured."""
         return sample_rows(len(self.issues))
 
-    def ranks(self, predictor: Predictor, predictions: HeldOutPredictions) -> Ranks:
+    def ranks(self, predictor: Model, predictions: HeldOutPredictions) -> Ranks:
         """Returns the rank of each issue's own body among all bodies when the issue's title is the query."""
         rows = self.retrieval_rows
         queries = embed_queries(predictor, [self.issues[row].title for row in rows])
         return embedding_ranks(queries, predictions.embeddings[rows])
 
-    def lexical_floor(self, predictor: Predictor) -> dict[str, float]:
+    def lexical_floor(self, predictor: Model) -> dict[str, float]:
         """Returns the retrieval figures of the TF-IDF baseline, with keys that start with `floor_`.
 
         Titles and bodies are cleaned by the predictor's engine.
@@ -146,7 +146,7 @@ def _champion_figures(
 
 
 def _confidence_figures(
-    predictor: Predictor, confidences: npt.NDArray[np.float64], rouge: npt.NDArray[np.float64]
+    predictor: Model, confidences: npt.NDArray[np.float64], rouge: npt.NDArray[np.float64]
 ) -> dict[str, Any]:
     """Returns figures of how well the confidence predicts a good title; empty if no title was decoded.
 
@@ -165,7 +165,7 @@ def _confidence_figures(
 
 
 def _given(
-    predictor: Predictor, confidences: npt.NDArray[np.float64], rouge: npt.NDArray[np.float64], issues: int
+    predictor: Model, confidences: npt.NDArray[np.float64], rouge: npt.NDArray[np.float64], issues: int
 ) -> dict[str, Any]:
     """Returns the share of the issues on which the model abstains, and figures of how good the titles are
     that it gives. These figures are None if it gives no title.

@@ -32,7 +32,7 @@ from pipeline.evaluation.downstream_tasks import (
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.predictor.loading import load_predictor
-from pipeline.predictor.predictor import Predictor
+from pipeline.predictor.predictor import Model
 from pipeline.settings import Settings
 from pipeline.source import issue_files
 from pipeline.source.issue_files import FileIssue
@@ -130,7 +130,7 @@ def run(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> 
     return figures
 
 
-def features_of(predictor: Predictor, issues: Sequence[FileIssue]) -> Features:
+def features_of(predictor: Model, issues: Sequence[FileIssue]) -> Features:
     """Returns the embeddings that a release would have for these issues, and the tokens of the same text.
 
     The text is the body and, if the model's embedding reads titles, also the title.

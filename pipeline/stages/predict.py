@@ -20,12 +20,12 @@ from pipeline.lake.list_columns import list_matrix
 from pipeline.lake.manifest import File, Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.predictor.batch_inference import InferenceDay, infer_days
-from pipeline.predictor.predictor import Predictor
+from pipeline.predictor.predictor import Model
 
 ISSUE_COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at"]
 
 
-def predict_part(rows: pa.Table, predictor: Predictor, constants: Mapping[str, Any]) -> pa.Table:
+def predict_part(rows: pa.Table, predictor: Model, constants: Mapping[str, Any]) -> pa.Table:
     """Returns the predicted title of each row of padded ids (column `body`).
 
     The other columns are kept. `constants` maps the names of further columns to the value that all their rows

@@ -26,7 +26,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.predictor.held_out import held_out_issues
 from pipeline.predictor.loading import load_predictor
-from pipeline.predictor.predictor import Predictor
+from pipeline.predictor.predictor import Model
 from pipeline.progress import say, track
 from pipeline.source.issue_files import read_pairs
 from pipeline.stages.extract_file import file_digest
@@ -52,7 +52,7 @@ class ModelTeacher:
         self.name, self.digest = name, manifest.digest
 
     @cached_property
-    def _predictor(self) -> Predictor:
+    def _predictor(self) -> Model:
         return load_predictor(self._lake, self._folder)
 
     def titles(self, bodies: Sequence[str]) -> list[str | None]:

@@ -1,7 +1,11 @@
-"""Beam search in NumPy. `pipeline.networks.in_keras.beam_search` explains it, and finds the same titles."""
+"""Beam search in NumPy. `pipeline.networks.in_keras.beam_search` explains it, and finds the same titles.
+
+An issue whose search has ended leaves the batch, so that nothing more is computed for it.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +18,9 @@ BLOCKED = np.float32(-1e9)
 
 It is smaller than any sum of log probabilities of a title.
 """
+BLOCK_SIZE = 100
+"""Number of tokens in a block of `_best_extensions`."""
+Indices = npt.NDArray[np.int64]
 
 
 class Decoder(Protocol):
@@ -37,11 +44,54 @@ class Decoder(Protocol):
         The memory, of any type, holds what `step` needs of the bodies. All hypotheses of an issue share it.
         """
 
-    def step(self, memory: Any, state: Floats, token: Ids) -> tuple[Floats, Floats]:
+    def select(self, memory: Any, issues: Indices) -> Any:
+        """Returns the memory of the issues with these indices."""
+
+    def step(self, memory: Any, state: Floats, token: Ids) -> tuple[Floats, Floats, Floats]:
         """Extends hypotheses by one token, from their states (B, k, size) and last tokens (B, k).
 
-        Returns the log probabilities of the next token (B, k, tokens), and the next states (B, k, size).
+        Returns scores of the next token (B, k, tokens), offsets (B, k), and the next states (B, k, size). The
+        log probability of a token is its score plus the offset of its hypothesis.
         """
+
+
+@dataclass
+class _Beams:
+    """The search for the titles of n issues, with at most `width` hypotheses each, k in this step."""
+
+    issues: Indices
+    """(n,): indices of the issues in the results"""
+    memory: Any
+    state: Floats
+    """(n, k, size)"""
+    hypotheses: Ids
+    """(n, k, T)"""
+    second_last: Ids
+    """(n, k): the token before the last one"""
+    last: Ids
+    """(n, k)"""
+    sums: Floats
+    """(n, k): log probabilities of the hypotheses"""
+    finished: Ids
+    """(n,): number of finished titles"""
+
+
+@dataclass
+class _Best:
+    """The best titles so far of B issues, and their mean log probabilities."""
+
+    titles: Ids
+    """(B, T)"""
+    scores: Floats
+    """(B,)"""
+
+    def keep_better(self, issues: Indices, titles: Ids, scores: Floats) -> None:
+        """Considers titles (n, j, T) with their scores (n, j) for the issues with these indices (n,)."""
+        rows, best_index = np.arange(len(issues)), scores.argmax(axis=1)
+        score = scores[rows, best_index]
+        is_better = score > self.scores[issues]
+        self.titles[issues[is_better]] = titles[rows, best_index][is_better]
+        self.scores[issues] = np.maximum(score, self.scores[issues])
 
 
 def search(
@@ -54,74 +104,138 @@ def search(
     beam width. `block_repeats` says whether tokens and trigrams may not be repeated.
     """
     memory, initial_state = network.begin(body)
-    issues, vocabulary = np.arange(len(body))[:, None], shape.title_vocabulary
-    state = np.repeat(initial_state[:, None], width, axis=1)
-    hypotheses = np.full((len(body), width, shape.decoder_steps), PAD, np.int32)
-    last = np.full((len(body), width), start, np.int32)
-    second_last = np.zeros_like(last)
-    # all hypotheses are the same at first, so only one of them is allowed
-    sums = np.tile(np.array([0, *[BLOCKED] * (width - 1)], np.float32), (len(body), 1))
-    best_title, best_score = hypotheses[:, 0].copy(), np.full(len(body), BLOCKED)
-    finished, active = np.zeros(len(body), np.int32), np.ones(len(body), bool)
+    issues = len(body)
+    best = _Best(np.full((issues, shape.decoder_steps), PAD, np.int32), np.full(issues, BLOCKED))
+    first = np.full((issues, 1), start, np.int32)
+    beams = _Beams(
+        issues=np.arange(issues),
+        memory=memory,
+        state=initial_state[:, None],
+        hypotheses=best.titles[:, None].copy(),
+        second_last=np.full_like(first, PAD),
+        last=first,
+        sums=np.zeros(first.shape, np.float32),
+        finished=np.zeros(issues, np.int32),
+    )
     for step in range(shape.decoder_steps):
-        if not active.any():
+        if not len(beams.issues):
             break
-        logs, state = network.step(memory, state, last)
-        logs[:, :, [PAD, UNKNOWN, start]] += BLOCKED
-        if block_repeats:
-            _block_repeats(logs, hypotheses, second_last, last)
-        flat = (sums[:, :, None] + logs).reshape(len(body), width * vocabulary)
-        candidates, flat_index = _highest(flat, 2 * width)
-        parent, token = flat_index // vocabulary, (flat_index % vocabulary).astype(np.int32)
-        titles = hypotheses[issues, parent]
-        titles[:, :, step] = token
-
-        ends = token == end
-        finishes = ends & (np.arange(2 * width) < width) & active[:, None]
-        scores = np.where(finishes, candidates / np.float32(step + 1), BLOCKED)
-        best_title, best_score = _keep_better(best_title, best_score, titles, scores)
-        finished += finishes.sum(axis=1, dtype=np.int32)
-
-        sums, unended = _highest(np.where(ends, 2 * BLOCKED, candidates), width)
-        parent = parent[issues, unended]
-        hypotheses, state = titles[issues, unended], state[issues, parent]
-        second_last, last = last[issues, parent], token[issues, unended]
-        promising = (width > 1) & (sums.max(axis=1) / np.float32(step + 1) > best_score)
-        active &= (finished < width) | promising
-    scores = np.where(active[:, None], sums / np.float32(shape.decoder_steps), BLOCKED)
-    title, score = _keep_better(best_title, best_score, hypotheses, scores)
+        scores, offsets, state = network.step(beams.memory, beams.state, beams.last)
+        _block(scores, beams, start, block_repeats)
+        beams = _extended(replace(beams, state=state), scores, offsets, best, step, end, width)
+        promising = (width > 1) & (beams.sums.max(axis=1) / np.float32(step + 1) > best.scores[beams.issues])
+        active = np.flatnonzero((beams.finished < width) | promising)
+        if len(active) < len(beams.issues):
+            beams = _selected(beams, active, network)
+    best.keep_better(beams.issues, beams.hypotheses, beams.sums / np.float32(shape.decoder_steps))
+    title = best.titles
     lengths = ((title != PAD) & (title != end)).sum(axis=1, dtype=np.int32)
-    return title, lengths, score, network.embed_decoded(body, initial_state)
+    return title, lengths, best.scores, network.embed_decoded(body, initial_state)
 
 
-def _block_repeats(logs: Floats, hypotheses: Ids, second_last: Ids, last: Ids) -> None:
-    """Blocks the last token, and tokens that would repeat a trigram, by lowering their `logs` in place."""
-    same_bigram = (hypotheses[:, :, :-2] == second_last[:, :, None]) & (
+def _extended(
+    beams: _Beams, scores: Floats, offsets: Floats, best: _Best, step: int, end: int, width: int
+) -> _Beams:
+    """Returns the beams after one more token, and keeps the titles that end with it in `best`.
+
+    `beams.state` are the states after the token; `scores` and `offsets` are what `Decoder.step` returned.
+    """
+    rows = np.arange(len(beams.issues))[:, None]
+    # 2 x width, because `width` of them may end, and `width` others must go on
+    sums, parent, token = _best_extensions(beams.sums + offsets, scores, 2 * width)
+    titles = beams.hypotheses[rows, parent]
+    titles[:, :, step] = token
+    ends = token == end
+    finishes = ends & (np.arange(token.shape[1]) < width)
+    best.keep_better(beams.issues, titles, np.where(finishes, sums / np.float32(step + 1), BLOCKED))
+    sums, unended = _highest(np.where(ends, 2 * BLOCKED, sums), width)
+    parent = parent[rows, unended]
+    return _Beams(
+        issues=beams.issues,
+        memory=beams.memory,
+        state=beams.state[rows, parent],
+        hypotheses=titles[rows, unended],
+        second_last=beams.last[rows, parent],
+        last=token[rows, unended],
+        sums=sums,
+        finished=beams.finished + finishes.sum(axis=1, dtype=np.int32),
+    )
+
+
+def _selected(beams: _Beams, rows: Indices, network: Decoder) -> _Beams:
+    return _Beams(
+        issues=beams.issues[rows],
+        memory=network.select(beams.memory, rows),
+        state=beams.state[rows],
+        hypotheses=beams.hypotheses[rows],
+        second_last=beams.second_last[rows],
+        last=beams.last[rows],
+        sums=beams.sums[rows],
+        finished=beams.finished[rows],
+    )
+
+
+def _block(scores: Floats, beams: _Beams, start: int, block_repeats: bool) -> None:
+    """Blocks tokens that may not be written next, by lowering their `scores` in place.
+
+    These are the tokens that no title has and, if `block_repeats`, the last token and those that would repeat
+    a trigram.
+    """
+    scores[:, :, [PAD, UNKNOWN, start]] += BLOCKED
+    if not block_repeats:
+        return
+    hypotheses, last = beams.hypotheses, beams.last
+    same_bigram = (hypotheses[:, :, :-2] == beams.second_last[:, :, None]) & (
         hypotheses[:, :, 1:-1] == last[:, :, None]
     )
     issue, hypothesis, position = np.nonzero(same_bigram)
-    logs[issue, hypothesis, hypotheses[issue, hypothesis, position + 2]] += BLOCKED
-    logs[np.arange(len(last))[:, None], np.arange(last.shape[1]), last] += BLOCKED
+    scores[issue, hypothesis, hypotheses[issue, hypothesis, position + 2]] += BLOCKED
+    scores[np.arange(len(last))[:, None], np.arange(last.shape[1]), last] += BLOCKED
 
 
-def _highest(values: Floats, count: int) -> tuple[Floats, npt.NDArray[np.int64]]:
+def _best_extensions(base: Floats, scores: Floats, count: int) -> tuple[Floats, Indices, Ids]:
+    """Returns the `count` best extensions of each issue's hypotheses by one token.
+
+    The value of an extension is the `base` (n, k) of its hypothesis plus the score (n, k, V) of its token.
+    Returns the values in descending order, their hypotheses and their tokens, all (n, count); fewer than
+    `count` if there are fewer.
+
+    The tokens are in blocks. The `count` best extensions are in the `count` blocks with the highest maxima,
+    so only these are searched, and the tokens behind the last full block.
+    """
+    issues, hypotheses, vocabulary = scores.shape
+    blocks = vocabulary // BLOCK_SIZE
+    first_rest = blocks * BLOCK_SIZE
+    in_blocks = scores[:, :, :first_rest].reshape(issues, hypotheses, blocks, BLOCK_SIZE)
+    maxima = (in_blocks.max(axis=3) + base[:, :, None]).reshape(issues, hypotheses * blocks)
+    hypothesis, block = np.divmod(_indices_of_highest(maxima, count), max(blocks, 1))
+    # positions are indices into the flattened scores (k x V) of an issue
+    in_best_blocks = (hypothesis * vocabulary + block * BLOCK_SIZE)[:, :, None] + np.arange(BLOCK_SIZE)
+    in_rest = np.arange(hypotheses)[:, None] * vocabulary + np.arange(first_rest, vocabulary)
+    positions = np.concatenate(
+        [in_best_blocks.reshape(issues, -1), np.broadcast_to(in_rest.reshape(-1), (issues, in_rest.size))],
+        axis=1,
+    )
+    sums = np.take_along_axis(scores.reshape(issues, -1), positions, axis=1)
+    sums += np.take_along_axis(base, positions // vocabulary, axis=1)
+    sums, index = _highest(sums, count)
+    parent, token = np.divmod(np.take_along_axis(positions, index, axis=1), vocabulary)
+    return sums, parent, token.astype(np.int32)
+
+
+def _indices_of_highest(values: Floats, count: int) -> Indices:
+    """Returns the indices of the `count` highest values of each row, ascending: (n, count) or all."""
+    if values.shape[1] <= count:
+        return np.broadcast_to(np.arange(values.shape[1]), values.shape)
+    return np.sort(np.argpartition(-values, count - 1, axis=1)[:, :count], axis=1)
+
+
+def _highest(values: Floats, count: int) -> tuple[Floats, Indices]:
     """Returns the `count` highest values of each row in descending order, and their indices, both (n, count).
 
-    Equal values are in the order of their indices.
+    Returns all values if there are fewer. Equal values are in the order of their indices.
     """
-    index = np.sort(np.argpartition(-values, count - 1, axis=1)[:, :count], axis=1)
+    index = _indices_of_highest(values, count)
     highest = np.take_along_axis(values, index, axis=1)
     order = np.argsort(-highest, axis=1, kind="stable")
     return np.take_along_axis(highest, order, axis=1), np.take_along_axis(index, order, axis=1)
-
-
-def _keep_better(title: Ids, score: Floats, candidates: Ids, scores: Floats) -> tuple[Ids, Floats]:
-    """Returns the best title of each issue (B, T) and its score (B,).
-
-    The best title so far is `title` (B, T), with its `score` (B,). It is compared with j `candidates`
-    (B, j, T) and their `scores` (B, j).
-    """
-    rows, best_index = np.arange(len(title)), scores.argmax(axis=1)
-    candidate_score = scores[rows, best_index]
-    is_better = (candidate_score > score)[:, None]
-    return np.where(is_better, candidates[rows, best_index], title), np.maximum(candidate_score, score)

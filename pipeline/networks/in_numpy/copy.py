@@ -1,21 +1,54 @@
-"""The variant `copy` in NumPy. `pipeline.networks.in_keras.copy` has a diagram of it, and the sources."""
+"""The variant `copy` in NumPy. `pipeline.networks.in_keras.copy` has a diagram of it, and the sources.
+
+The results are those of Keras. Some products are computed in another order, because that is cheaper:
+
+- what a GRU makes of a unit is computed once per unit of the vocabulary (`_UnitInputs`);
+- h . (W encoded) is computed as (W transposed h) . encoded, so no keys are computed for the positions;
+- the last Dense layer and the units are one matrix.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.networks.bag_of_units import embedding
-from pipeline.networks.in_numpy.gru_cells import CUDNN_GATES, GruCell, sigmoid
+from pipeline.networks.in_numpy.gru_cells import CudnnGruCell
+from pipeline.networks.in_numpy.softmax import log_sigmoid, log_sum_exp, softmax
 from pipeline.networks.in_numpy.weights_file import Weights, WeightShapes, check_shapes
 from pipeline.networks.shape import PAD, Floats, Ids, Shape
 
 TINY = np.float32(1e-20)
-"""A number that is added to probabilities so that none is 0, as in `pipeline.networks.in_keras.copy`."""
+"""Added to probabilities before taking the logarithm, as in `pipeline.networks.in_keras.copy`."""
+BLOCKED = np.float32(-1e9)
+"""Added to the score of padding in the attention."""
 ENCODER_LAYERS = (("forward_half", "backward_half"), ("forward_upper_half", "backward_upper_half"))
-"""Names of the stored weights of the encoder's layers: for each layer its forward and its backward GRU."""
-Memory = tuple[Ids, Floats, Floats]
-"""The bodies (B, S), the encoder's outputs (B, S, H) and the keys of the attention (B, S, H)."""
+"""Names of the stored weights of the encoder's layers. A layer has a forward and a backward GRU."""
+Indices = npt.NDArray[np.int64]
+Inputs = Callable[[int, int], Floats]
+"""Returns what `GruCell.project` makes of the first n bodies' inputs at a position, from the position and n:
+(n, 3 x state size)"""
+
+
+class Memory(NamedTuple):
+    """What is kept of B bodies. The S positions are in the order of their units, with padding first.
+
+    The attention does not depend on the order of the positions, and so the attention on all positions with
+    the same unit can be summed: the distinct units of a body have the numbers 0, 1, ... in this order.
+    """
+
+    is_padding: npt.NDArray[np.bool_]
+    """(B, S)"""
+    encoded: Floats
+    """(B, S, H): the encoder's outputs"""
+    number: Indices
+    """(B, S): number of the position's unit in the body"""
+    units: Ids
+    """(B, S): the distinct units by their number, then PAD"""
 
 
 class Copy:
@@ -28,10 +61,11 @@ class Copy:
         check_shapes(weights, _weight_shapes(shape))
         (self._units,), (self._table,), (self._keys,) = (weights[name] for name in ("units", "table", "keys"))
         self._encoder = [
-            [GruCell(CUDNN_GATES, *weights[name]) for name in names]
-            for names in ENCODER_LAYERS[: shape.layers]
+            [CudnnGruCell(*weights[name]) for name in names] for names in ENCODER_LAYERS[: shape.layers]
         ]
-        self._writer = GruCell(CUDNN_GATES, *weights["writer"])
+        self._writer = CudnnGruCell(*weights["writer"])
+        self._body_inputs = [_UnitInputs(cell, self._units) for cell in self._encoder[0]]
+        self._title_inputs = _UnitInputs(self._writer, self._units)
         self._dense = {name: weights[name] for name in ("bridge", "combine", "project", "gate")}
 
     def embed(self, body: Ids, title: Ids | None) -> Floats:
@@ -44,65 +78,168 @@ class Copy:
 
     def begin(self, body: Ids) -> tuple[Memory, Floats]:
         """Implements the method of `beam_search.Decoder` with the same name."""
-        body = body[:, : max(1, np.flatnonzero((body != PAD).any(axis=0)).max(initial=0) + 1)]
-        encoded, last_states = self._bidirectional(self._units[body], body != PAD, self._encoder[0])
-        for cells in self._encoder[1:]:
-            outputs, last_states = self._bidirectional(encoded, body != PAD, cells)
-            encoded = encoded + outputs
-        return (body, encoded, encoded @ self._keys), np.tanh(self._apply("bridge", last_states))
+        lengths = (body != PAD).sum(axis=1)
+        longest_first = np.argsort(-lengths, kind="stable")
+        # Units first, then padding, as nothing depends on padding between units.
+        units_first = np.argsort(body[longest_first] == PAD, axis=1, kind="stable")[
+            :, : max(1, lengths.max())
+        ]
+        sorted_body = np.take_along_axis(body[longest_first], units_first, axis=1)
+        encoded, last_states = self._encoded(sorted_body)
+        original_order = np.argsort(longest_first)
+        initial_state = np.tanh(self._apply("bridge", last_states))[original_order]
+        return _memory(sorted_body[original_order], encoded, original_order), initial_state
 
-    def _bidirectional(
-        self, inputs: Floats, is_token: npt.NDArray[np.bool_], cells: list[GruCell]
-    ) -> tuple[Floats, Floats]:
-        """Runs a forward and a backward GRU over `inputs` (B, S, H). States do not change at padding.
+    def _encoded(self, body: Ids) -> tuple[Floats, Floats]:
+        """Encodes bodies (B, S), the longest first, without padding between units.
 
-        Returns the states of both at each position (B, S, H), and the last states of both (B, H). `is_token`
-        (B, S) is false at padding.
+        Returns the encoder's outputs (S, B, H), zeros at padding, and the last states (B, H).
         """
-        states, half = np.zeros(inputs.shape, np.float32), inputs.shape[-1] // 2
-        last_states: list[Floats] = []
-        for number, (cell, direction) in enumerate(zip(cells, (1, -1), strict=True)):
-            state = np.zeros((len(inputs), half), np.float32)
-            for position in range(inputs.shape[1])[::direction]:
-                np.copyto(state, cell.step(inputs[:, position], state), where=is_token[:, position, None])
-                states[:, position, number * half : (number + 1) * half] = state
-            last_states.append(state)
-        return states, np.concatenate(last_states, axis=-1)
+        by_position = np.ascontiguousarray(body.T)
+        counts = (by_position != PAD).sum(axis=1)
+        inputs = [partial(_of_units, unit_inputs, by_position) for unit_inputs in self._body_inputs]
+        encoded, last_states = _bidirectional(counts, len(body), self._encoder[0], inputs)
+        for cells in self._encoder[1:]:
+            inputs = [partial(_of_outputs, cell, encoded) for cell in cells]
+            outputs, last_states = _bidirectional(counts, len(body), cells, inputs)
+            encoded = encoded + outputs
+        return encoded, last_states
 
-    def step(self, memory: Memory, state: Floats, token: Ids) -> tuple[Floats, Floats]:
+    def select(self, memory: Memory, issues: Indices) -> Memory:
         """Implements the method of `beam_search.Decoder` with the same name."""
-        body, encoded, keys = memory
-        embedded = self._units[token]
-        size = state.shape[-1]
-        state = self._writer.step(embedded.reshape(-1, size), state.reshape(-1, size)).reshape(state.shape)
-        scores = state @ keys.swapaxes(1, 2)
-        attention = _softmax(np.where((body != PAD)[:, None], scores, scores - np.float32(1e9)))
-        state_and_context = np.concatenate([state, attention @ encoded], axis=-1)
-        gate = sigmoid(self._apply("gate", np.concatenate([state_and_context, embedded], axis=-1)))
-        logits = self._apply("project", np.tanh(self._apply("combine", state_and_context))) @ self._units.T
-        p = gate * _softmax(logits)
-        issue, hypothesis, _ = np.ogrid[: p.shape[0], : p.shape[1], :1]
-        np.add.at(p, (issue, hypothesis, body[:, None]), (1 - gate) * attention)
-        return np.log(p + TINY), state
+        return Memory(
+            memory.is_padding[issues], memory.encoded[issues], memory.number[issues], memory.units[issues]
+        )
+
+    def step(self, memory: Memory, state: Floats, token: Ids) -> tuple[Floats, Floats, Floats]:
+        """Implements the method of `beam_search.Decoder` with the same name."""
+        issues, hypotheses, size = state.shape
+        tokens = token.reshape(-1)
+        hidden = self._writer.advance(self._title_inputs(tokens), state.reshape(-1, size))
+        query: Floats = (hidden @ self._keys.T).reshape(state.shape)
+        attention = query @ memory.encoded.swapaxes(1, 2)
+        attention += memory.is_padding[:, None].astype(np.float32) * BLOCKED
+        softmax(attention)
+        context = (attention @ memory.encoded).reshape(-1, size)
+        state_and_context = np.concatenate([hidden, context], axis=1)
+        gate_inputs = np.concatenate([state_and_context, self._units[tokens]], axis=1)
+        gate = self._apply("gate", gate_inputs)[:, 0]
+        kernel, bias = self._output
+        logits = np.tanh(self._apply("combine", state_and_context)) @ kernel
+        logits += bias
+        offsets = log_sigmoid(gate) - log_sum_exp(logits)
+        copied = _sums_by_unit(memory.number, attention) * np.exp(log_sigmoid(-gate))[:, None]
+        _add_probabilities(logits, offsets, np.repeat(memory.units, hypotheses, axis=0), copied)
+        shape = (issues, hypotheses)
+        return logits.reshape(*shape, -1), offsets.reshape(shape), hidden.reshape(state.shape)
+
+    @cached_property
+    def _output(self) -> tuple[Floats, Floats]:
+        """The kernel (H, V) and the bias (V,) from attentional states to logits."""
+        kernel, bias = self._dense["project"]
+        return np.ascontiguousarray(kernel @ self._units.T), self._units @ bias
 
     def _apply(self, name: str, x: Floats) -> Floats:
         kernel, bias = self._dense[name]
-        return x @ kernel + bias
+        result: Floats = x @ kernel
+        result += bias
+        return result
 
 
-def _softmax(x: Floats) -> Floats:
-    powers = np.exp(x - x.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+class _UnitInputs:
+    """What `GruCell.project` makes of units, computed for all units (V, H) as soon as V have been needed."""
+
+    def __init__(self, cell: CudnnGruCell, units: Floats) -> None:
+        self._cell, self._units = cell, units
+        self._needed = 0
+        self._table: Floats | None = None
+
+    def __call__(self, ids: Ids) -> Floats:
+        """Returns the inputs (n, 3 x state size) of units (n,)."""
+        if self._table is None:
+            self._needed += len(ids)
+            if self._needed < len(self._units):
+                return self._cell.project(self._units[ids])
+            self._table = self._cell.project(self._units)
+        return self._table[ids]
+
+
+def _of_units(unit_inputs: _UnitInputs, units: Ids, position: int, n: int) -> Floats:
+    return unit_inputs(units[position, :n])
+
+
+def _of_outputs(cell: CudnnGruCell, outputs: Floats, position: int, n: int) -> Floats:
+    return cell.project(outputs[position, :n])
+
+
+def _bidirectional(
+    counts: Indices, bodies: int, cells: Sequence[CudnnGruCell], inputs: Sequence[Inputs]
+) -> tuple[Floats, Floats]:
+    """Runs a forward and a backward GRU over bodies that are ordered by length, the longest first.
+
+    `cells` and `inputs` are those of the two directions. `counts` (S,) has the number of bodies that are long
+    enough for each position. Returns the states of both at each position (S, bodies, H), zeros at padding,
+    and the last states of both (bodies, H).
+    """
+    half = cells[0].size
+    states, last_states = np.zeros((len(counts), bodies, 2 * half), np.float32), []
+    for direction, (cell, inputs_at) in enumerate(zip(cells, inputs, strict=True)):
+        state = np.zeros((bodies, half), np.float32)
+        columns = slice(direction * half, (direction + 1) * half)
+        for position in range(len(counts))[:: 1 - 2 * direction]:
+            n = counts[position]
+            state[:n] = cell.advance(inputs_at(position, n), state[:n])
+            states[position, :n, columns] = state[:n]
+        last_states.append(state)
+    return states, np.concatenate(last_states, axis=1)
+
+
+def _memory(body: Ids, encoded: Floats, rows: Indices) -> Memory:
+    """Returns the memory of bodies (B, S), whose outputs are those of the `rows` of `encoded` (S, ., H)."""
+    order = np.argsort(body, axis=1, kind="stable")
+    units = np.take_along_axis(body, order, axis=1)
+    is_new = np.diff(units, axis=1, prepend=units[:, :1]) != 0
+    number = np.cumsum(is_new, axis=1)
+    distinct = np.full_like(units, PAD)
+    np.put_along_axis(distinct, number, units, axis=1)
+    return Memory(units == PAD, encoded[order, rows[:, None]], number, distinct)
+
+
+def _sums_by_unit(number: Indices, attention: Floats) -> Floats:
+    """Returns the attention (B, k, S) summed over the positions with the same `number` (B, S): (B k, S)."""
+    issues, hypotheses, positions = attention.shape
+    first = np.arange(0, attention.size, positions).reshape(issues, hypotheses, 1)
+    index = (first + number[:, None]).reshape(-1)
+    sums = np.bincount(index, attention.reshape(-1), attention.size)
+    return sums.astype(np.float32).reshape(-1, positions)
+
+
+def _add_probabilities(logits: Floats, offsets: Floats, units: Ids, probabilities: Floats) -> None:
+    """Adds `probabilities` (n, S) to those of `units` (n, S), by changing `logits` (n, V) in place.
+
+    The probability of a unit is exp(logit + offset), with `offsets` (n,). If a unit is PAD, its logit is
+    undefined afterwards.
+    """
+    index = (np.arange(len(logits)) * logits.shape[1])[:, None] + units
+    flat = logits.reshape(-1)
+    sums = flat[index]
+    sums += offsets[:, None]
+    np.exp(sums, out=sums)
+    sums += probabilities
+    sums += TINY
+    np.log(sums, out=sums)
+    sums -= offsets[:, None]
+    flat[index] = sums
 
 
 def _weight_shapes(shape: Shape) -> WeightShapes:
     vocabulary, size = shape.title_vocabulary, shape.hidden_size
-    half = CUDNN_GATES.weight_shapes(size, size // 2)
+    half = CudnnGruCell.weight_shapes(size, size // 2)
     return {
         "units": [(vocabulary, size)],
         **{name: half for names in ENCODER_LAYERS[: shape.layers] for name in names},
         "bridge": [(size, size), (size,)],
-        "writer": CUDNN_GATES.weight_shapes(size, size),
+        "writer": CudnnGruCell.weight_shapes(size, size),
         "keys": [(size, size)],
         "combine": [(2 * size, size), (size,)],
         "project": [(size, size), (size,)],

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
-from pipeline.networks.in_numpy.gru_cells import Gates, GruCell
+from pipeline.networks.in_numpy.gru_cells import GruCell
+from pipeline.networks.in_numpy.softmax import log_sum_exp
 from pipeline.networks.in_numpy.weights_file import Weights, WeightShapes, check_shapes
 from pipeline.networks.shape import Floats, Ids, Shape
 
@@ -20,14 +22,14 @@ class Gru:
     Raises ValueError if the weights do not fit the shape.
     """
 
-    def __init__(self, gates: Gates, shape: Shape, weights: Weights) -> None:
-        check_shapes(weights, _weight_shapes(gates, shape))
+    def __init__(self, cell: type[GruCell], shape: Shape, weights: Weights) -> None:
+        check_shapes(weights, _weight_shapes(cell, shape))
         self._size = shape.hidden_size
         (self._body,), (self._title,) = weights["body_embedding"], weights["title_embedding"]
         self._body_norm, self._title_norm, self._state_norm = (
             _batch_norm(*weights[f"{name}_norm"]) for name in ("body", "title", "decoder")
         )
-        self._encoder, self._decoder = (GruCell(gates, *weights[name]) for name in ("encoder", "decoder"))
+        self._encoder, self._decoder = (cell(*weights[name]) for name in ("encoder", "decoder"))
         self._words, self._words_bias = weights["words"]
 
     def embed(self, body: Ids, title: Ids | None) -> Floats:
@@ -42,17 +44,21 @@ class Gru:
         """Implements the method of `beam_search.Decoder` with the same name."""
         state = np.zeros((len(body), self._size), np.float32)
         for column in body.T:
-            state = self._encoder.step(self._body_norm(self._body[column]), state)
+            projected = self._encoder.project(self._body_norm(self._body[column]))
+            state = self._encoder.advance(projected, state)
         return None, state
 
-    def step(self, memory: None, state: Floats, token: Ids) -> tuple[Floats, Floats]:
+    def select(self, memory: None, issues: npt.NDArray[np.int64]) -> None:
         """Implements the method of `beam_search.Decoder` with the same name."""
-        embedded = self._title_norm(self._title[token.reshape(-1)])
-        hidden = self._decoder.step(embedded, state.reshape(-1, self._size))
-        logits = self._state_norm(hidden) @ self._words + self._words_bias
-        logits -= logits.max(axis=-1, keepdims=True)
-        logs = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-        return logs.reshape(*token.shape, -1), hidden.reshape(state.shape)
+
+    def step(self, memory: None, state: Floats, token: Ids) -> tuple[Floats, Floats, Floats]:
+        """Implements the method of `beam_search.Decoder` with the same name."""
+        projected = self._decoder.project(self._title_norm(self._title[token.reshape(-1)]))
+        hidden = self._decoder.advance(projected, state.reshape(-1, self._size))
+        logits = self._state_norm(hidden) @ self._words
+        logits += self._words_bias
+        offsets = -log_sum_exp(logits)
+        return logits.reshape(*token.shape, -1), offsets.reshape(token.shape), hidden.reshape(state.shape)
 
 
 def _batch_norm(gamma: Floats, beta: Floats, mean: Floats, variance: Floats) -> Callable[[Floats], Floats]:
@@ -65,15 +71,15 @@ def _batch_norm(gamma: Floats, beta: Floats, mean: Floats, variance: Floats) -> 
     return lambda x: x * scale + shift
 
 
-def _weight_shapes(gates: Gates, shape: Shape) -> WeightShapes:
+def _weight_shapes(cell: type[GruCell], shape: Shape) -> WeightShapes:
     word, state = shape.embedding_size, shape.hidden_size
     return {
         "body_embedding": [(shape.body_vocabulary, word)],
         "body_norm": [(word,)] * 4,
-        "encoder": gates.weight_shapes(word, state),
+        "encoder": cell.weight_shapes(word, state),
         "title_embedding": [(shape.title_vocabulary, word)],
         "title_norm": [(word,)] * 4,
-        "decoder": gates.weight_shapes(word, state),
+        "decoder": cell.weight_shapes(word, state),
         "decoder_norm": [(state,)] * 4,
         "words": [(state, shape.title_vocabulary), (shape.title_vocabulary,)],
     }

@@ -7,68 +7,125 @@ z, r = s(x W + h U + b)     update and reset gate
 g    = tanh(x W + (r h) U + b)              gru: reset before the product; s(a) = clip(0.2 a + 0.5, 0, 1)
 g    = tanh(x W + b0 + r (h U + b1))        cuDNN's: reset after the product; s is the logistic function
 h'   = z h + (1 - z) g
+
+A step has two parts: what depends on the word alone (`project`), which can be computed for many words at
+once, and the rest (`advance`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from pipeline.networks.shape import Floats
 
+HALF = np.float32(0.5)
+
 
 def hard_sigmoid(x: Floats) -> Floats:
     """Computes clip(0.2 x + 0.5, 0, 1) elementwise: the hard sigmoid of Keras 2."""
-    return np.clip(np.float32(0.2) * x + np.float32(0.5), 0, 1)
+    return np.clip(np.float32(0.2) * x + HALF, 0, 1)
 
 
 def sigmoid(x: Floats) -> Floats:
     """Computes 1 / (1 + exp(-x)) elementwise, without overflow."""
-    return np.float32(0.5) * (np.tanh(np.float32(0.5) * x) + np.float32(1))
+    return HALF * (np.tanh(HALF * x) + np.float32(1))
 
 
-@dataclass(frozen=True)
-class Gates:
-    """The kind of a GRU: how its gates are computed."""
+class GruCell(Protocol):
+    """A GRU with its weights. B is the number of issues."""
 
-    activation: Callable[[Floats], Floats]
-    """the function of the gates: hard or logistic sigmoid"""
-    reset_after: bool
-    """whether the reset gate is applied after the matrix product"""
+    def __init__(self, kernel: Floats, recurrent: Floats, bias: Floats) -> None:
+        """`kernel` is W, `recurrent` is U, `bias` is b."""
 
-    def weight_shapes(self, word: int, state: int) -> list[tuple[int, ...]]:
+    @staticmethod
+    def weight_shapes(word: int, state: int) -> list[tuple[int, ...]]:
         """Returns the shapes of W, U and b for word vectors and states of these sizes."""
-        return [(word, 3 * state), (state, 3 * state), (2, 3 * state) if self.reset_after else (3 * state,)]
+
+    def project(self, word: Floats) -> Floats:
+        """Returns the part of a step that depends on word vectors (B, word size) alone: (B, 3 x state
+        size)."""
+
+    def advance(self, projected: Floats, state: Floats) -> Floats:
+        """Returns the next states (B, state size) from what `project` returned and the current states."""
 
 
-ARTICLE_GATES = Gates(hard_sigmoid, reset_after=False)
-CUDNN_GATES = Gates(sigmoid, reset_after=True)
+class ArticleGruCell:
+    """The GRU of the variant `gru`, as a `GruCell`."""
 
-
-class GruCell:
-    """A GRU with its weights. Its method `step` computes the states after one more word."""
-
-    def __init__(self, gates: Gates, kernel: Floats, recurrent: Floats, bias: Floats) -> None:
-        """In the formulas of the module, `kernel` is W, `recurrent` is U and `bias` is b."""
-        self._size = len(recurrent)
-        self._activation, self._reset_after = gates.activation, gates.reset_after
-        self._kernel = kernel
-        self._bias: Floats = bias[0] if gates.reset_after else bias
-        split = 2 * self._size  # between the columns of the gates and those of the candidate g
+    def __init__(self, kernel: Floats, recurrent: Floats, bias: Floats) -> None:
+        self.size = len(recurrent)
+        self._kernel, self._bias = kernel, bias
+        split = 2 * self.size  # between the columns of the gates and those of the candidate g
         self._gate_kernel, self._candidate_kernel = recurrent[:, :split], recurrent[:, split:]
-        recurrent_bias: Floats = bias[1] if gates.reset_after else np.zeros_like(bias)
-        self._gate_bias, self._candidate_bias = recurrent_bias[:split], recurrent_bias[split:]
 
-    def step(self, word: Floats, state: Floats) -> Floats:
-        """Returns the next states (B, state size) from word vectors (B, word size) and the current states."""
-        x = word @ self._kernel + self._bias
-        gates = self._activation(x[:, : 2 * self._size] + state @ self._gate_kernel + self._gate_bias)
-        update, reset = gates[:, : self._size], gates[:, self._size :]
-        recurrent = (
-            reset * (state @ self._candidate_kernel + self._candidate_bias)
-            if self._reset_after
-            else (reset * state) @ self._candidate_kernel
-        )
-        return update * state + (1 - update) * np.tanh(x[:, 2 * self._size :] + recurrent)
+    @staticmethod
+    def weight_shapes(word: int, state: int) -> list[tuple[int, ...]]:
+        """Implements the method of `GruCell` with the same name."""
+        return [(word, 3 * state), (state, 3 * state), (3 * state,)]
+
+    def project(self, word: Floats) -> Floats:
+        """Implements the method of `GruCell` with the same name."""
+        projected: Floats = word @ self._kernel + self._bias
+        return projected
+
+    def advance(self, projected: Floats, state: Floats) -> Floats:
+        """Implements the method of `GruCell` with the same name."""
+        gates = hard_sigmoid(projected[:, : 2 * self.size] + state @ self._gate_kernel)
+        update, reset = gates[:, : self.size], gates[:, self.size :]
+        recurrent = (reset * state) @ self._candidate_kernel
+        return update * state + (1 - update) * np.tanh(projected[:, 2 * self.size :] + recurrent)
+
+
+class CudnnGruCell:
+    """The GRU that cuDNN computes, as a `GruCell`.
+
+    The logistic function is s(a) = (tanh(a / 2) + 1) / 2. The weights are stored divided by 2 where only the
+    half is needed, which is exact. So a step is one product and few passes over its result:
+
+    tz, tr = tanh((x W + h U + b) / 2)
+    c      = (h U + b1) / 2
+    g      = tanh(x W + b0 + tr c + c)
+    h'     = (h + g + tz (h - g)) / 2
+    """
+
+    def __init__(self, kernel: Floats, recurrent: Floats, bias: Floats) -> None:
+        self.size = len(recurrent)
+        gates = 2 * self.size
+        scale = np.repeat(np.array([0.5, 1], np.float32), [gates, self.size])
+        self._kernel: Floats = kernel * scale
+        self._recurrent: Floats = recurrent * HALF
+        # The bias of the recurrent product belongs to the product only in the candidate g.
+        self._bias: Floats = np.concatenate([bias[0, :gates] + bias[1, :gates], bias[0, gates:]]) * scale
+        self._candidate_bias: Floats = bias[1, gates:] * HALF
+
+    @staticmethod
+    def weight_shapes(word: int, state: int) -> list[tuple[int, ...]]:
+        """Implements the method of `GruCell` with the same name."""
+        return [(word, 3 * state), (state, 3 * state), (2, 3 * state)]
+
+    def project(self, word: Floats) -> Floats:
+        """Implements the method of `GruCell` with the same name."""
+        projected: Floats = word @ self._kernel
+        projected += self._bias
+        return projected
+
+    def advance(self, projected: Floats, state: Floats) -> Floats:
+        """Implements the method of `GruCell` with the same name."""
+        size = self.size
+        product = state @ self._recurrent
+        gates, candidate = product[:, : 2 * size], product[:, 2 * size :]
+        gates += projected[:, : 2 * size]
+        np.tanh(gates, out=gates)
+        update, reset = gates[:, :size], gates[:, size:]
+        candidate += self._candidate_bias
+        reset *= candidate
+        candidate += reset
+        candidate += projected[:, 2 * size :]
+        np.tanh(candidate, out=candidate)
+        update *= state - candidate
+        next_state: Floats = state + candidate
+        next_state += update
+        next_state *= HALF
+        return next_state

@@ -12,10 +12,10 @@ from types import MappingProxyType
 from pipeline.networks.in_numpy.beam_search import Decoder
 from pipeline.networks.in_numpy.copy import Copy
 from pipeline.networks.in_numpy.gru import Gru
-from pipeline.networks.in_numpy.gru_cells import ARTICLE_GATES, CUDNN_GATES
+from pipeline.networks.in_numpy.gru_cells import ArticleGruCell, CudnnGruCell
 from pipeline.networks.in_numpy.weights_file import Weights
 from pipeline.networks.shape import Shape
 
 IMPLEMENTATIONS: Mapping[str, Callable[[Shape, Weights], Decoder]] = MappingProxyType(
-    {"gru": partial(Gru, ARTICLE_GATES), "gru_cudnn": partial(Gru, CUDNN_GATES), "copy": Copy}
+    {"gru": partial(Gru, ArticleGruCell), "gru_cudnn": partial(Gru, CudnnGruCell), "copy": Copy}
 )

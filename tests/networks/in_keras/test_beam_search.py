@@ -36,10 +36,13 @@ class TableDecoder:
             body[:, :1], "float32"
         )
 
-    def step(self, memory: Any, state: Any, token: Any) -> tuple[Any, Any]:
-        return (
-            self.logs[token] if isinstance(token, np.ndarray) else ops.take(self.logs, token, axis=0)
-        ), state
+    def step(self, memory: Any, state: Any, token: Any) -> tuple[Any, ...]:
+        if isinstance(token, np.ndarray):
+            return self.logs[token], np.zeros(token.shape, np.float32), state
+        return ops.take(self.logs, token, axis=0), state
+
+    def select(self, memory: Any, issues: Any) -> Any:
+        return memory
 
     def embed_decoded(self, body: Any, initial_state: Any) -> Any:
         return initial_state

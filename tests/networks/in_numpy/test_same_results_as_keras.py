@@ -130,6 +130,30 @@ def test_both_decode_with_the_same_default_beam_width(pair):
     assert in_keras == in_numpy
 
 
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_the_title_of_an_issue_does_not_depend_on_the_rest_of_its_batch(pair, batch_size):
+    issues = bodies(60, pair[1].variant)
+    expected = pair[1].decode(issues, START, END)
+    decoded = pair[1].decode(issues[:25], START, END, batch_size)
+    assert decoded.ids.tolist() == expected.ids[:25].tolist()
+    np.testing.assert_allclose(decoded.log_probability, expected.log_probability[:25], atol=1e-5)
+
+
+def test_the_first_titles_of_a_network_are_the_same_as_those_after_many(tmp_path):
+    saving.save(random_network("copy"), tmp_path)
+    network, issues = LightNetwork.load(tmp_path), bodies(60, "copy")
+    first = [network.decode(issues[row : row + 1], START, END).ids.tolist() for row in range(3)]
+    network.decode(issues, START, END)
+    assert [network.decode(issues[row : row + 1], START, END).ids.tolist() for row in range(3)] == first
+
+
+def test_padding_between_units_is_ignored(pair):
+    if variant_of(pair[1].variant).trims_padding:
+        body = np.array([[5, 0, 6, 7, 0, 0, 8, 0, 0], [5, 6, 7, 8, 0, 0, 0, 0, 0]], np.int32)
+        ids = pair[1].decode(body, START, END).ids
+        assert ids[0].tolist() == ids[1].tolist()
+
+
 def test_zero_bodies_give_zero_titles(pair):
     decoded = pair[1].decode(bodies(0), START, END)
     assert [getattr(decoded, field.name).shape for field in dataclasses.fields(decoded)] == [
