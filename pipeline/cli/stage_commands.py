@@ -137,8 +137,9 @@ def train(
         typer.Option(
             "--teacher",
             metavar="MODEL|FILE",
-            help="Also learn from the titles of this model, or of a file of titles and bodies. They "
-            "are used only if they are better than the champion's and than the bodies' first words.",
+            help="Also learn from the titles that this model writes, or from a file of titles and bodies. "
+            "These titles are used only if they are better than the titles of the champion and better than "
+            "the first words of the body.",
         ),
     ] = None,
     teacher_weight: Annotated[

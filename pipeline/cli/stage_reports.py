@@ -187,10 +187,10 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
         say(f"    champion {figures['champion']} on the same issues: {rouge_l}{recall}")
     if probability := figures.get("probability"):
         say(
-            f"    probability that it is over 0.3: Brier score {probability['brier']:.3f}, calibration error "
-            f"{probability['calibration_error']:.3f} ({probability['method']}); below "
-            f"{probability['abstain_probability']:g} the model abstains, on {probability['abstained']:.1%} "
-            "of the issues"
+            f"    probability of a ROUGE-L over 0.3 ({probability['method']}): Brier score "
+            f"{probability['brier']:.3f}, calibration error {probability['calibration_error']:.3f}; "
+            f"the model abstains below {probability['abstain_probability']:g}, on "
+            f"{probability['abstained']:.1%} of the issues"
         )
     for sample in figures.get("samples", [])[:SAMPLES_LISTED]:
         say(f"    {sample['title']!r} -> {sample['predicted']!r} ({sample['confidence']:.2f})")
@@ -203,7 +203,7 @@ def promoted(result: dict[str, Any]) -> None:
     if "titles_withheld" in result:
         _withheld(result["titles_withheld"], result["model"])
     if accepted := result.get("titles_accepted"):
-        say(f"    titles shown, although {accepted['titles']}: {accepted['because']}")
+        say(f"    titles shown despite {accepted['titles']}; accepted because: {accepted['because']}")
 
 
 def _withheld(reason: str, model: str) -> None:

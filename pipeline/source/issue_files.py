@@ -184,7 +184,7 @@ def _parse_row(row: object, place: str) -> FileIssue:
     for name, value in (("title", title), ("body", body)):
         if not isinstance(value, str):
             raise UsageError(
-                f"{place}: the {name} is {value!r:.60}; expected text.",
+                f"{place}: the {name} must be text, but is {value!r:.60}.",
                 "Correct the file, then run the same command again.",
             )
     column_names = [name for name in COLUMNS if name in values and name not in (*TITLES, "body")]

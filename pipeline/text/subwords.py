@@ -102,7 +102,7 @@ class BytePairEncoding:
         if not merges:
             raise UsageError(
                 "No subword can be learned. Either no pair of bytes occurs twice in the texts, or the limit "
-                f"of {max_units} units is too low: {BYTES} of them are single bytes.",
+                f"of {max_units} units leaves no room beside the {BYTES} single bytes.",
                 "See which days have trainable issues (titler status), "
                 "or raise the limit:  TITLER_TEXT__SUBWORDS=8000",
             )
@@ -245,7 +245,9 @@ class SubwordVocabulary:
         try:
             fields = json.loads(text)
         except ValueError as error:
-            raise LakeError(f"A subword vocabulary is not JSON: {error}.", REPLACE_OR_RETRAIN) from error
+            raise LakeError(
+                f"A subword vocabulary cannot be read as JSON: {error}.", REPLACE_OR_RETRAIN
+            ) from error
         if not isinstance(fields, dict) or set(fields) - {"preparation"} != _FIELDS:
             names = ", ".join(sorted(fields)) if isinstance(fields, dict) else type(fields).__name__
             raise LakeError(

@@ -134,7 +134,7 @@ def test_a_champion_whose_titles_are_withheld(capsys: pytest.CaptureFixture[str]
         "    titles withheld: ROUGE-L 2.98, first words 15.6",
         '    To show them from the next release on: titler promote m --accept --because "..."',
         "promote: model m (version 3) is now champion",
-        "    titles shown, although ROUGE-L 2.98, first words 15.6: a test",
+        "    titles shown despite ROUGE-L 2.98, first words 15.6; accepted because: a test",
     ]
 
 
