@@ -15,9 +15,8 @@ days that are ingested during a run become part of the next one. A run with noth
 release is named after the run's time, for example `titler publish --release 20150104T040000Z`.
 
 **When it fails:** readers still see the last good release. Open the log: its last lines say what to type.
-Then clear the task: in the grid, click its square, then *Clear*. Airflow has already retried the task twice,
-if a retry could help. `titler rollback RELEASE` makes an earlier release current again. It stays current until
-a run has new data to publish.
+Then clear the task: in the grid, click its square, then *Clear*. Airflow retried it twice if that could help.
+`titler rollback RELEASE` makes an earlier release current until a run has new data to publish.
 
 **Who is alerted:** the receiver that the setting `alerts.kind` chooses. One message per task that failed
 after its last retry, stopped release, spent budget, and run that is not done three hours after it was queued.

@@ -24,6 +24,7 @@ LONGEST_FILES = (
     "test_interrupted_work.py",
     "dags/test_on_bigquery.py",
     "browser/test_pages.py",
+    "warehouse/test_contract.py",
     "cli/test_lake_changes.py",
     "cli/test_train_from_file.py",
     "infra/test_local_airflow.py",

@@ -244,7 +244,7 @@ def test_half_a_character_is_read_as_the_replacement_character(published: Path) 
     ]
     done = subprocess.run(command, env=environment(published, Path("none")), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert list(json.loads(done.stdout)) == ["title", "confidence", "abstained"]
+    assert {"title", "confidence", "abstained"} <= json.loads(done.stdout).keys()
 
 
 def test_a_setting_of_the_wrong_type_is_named_with_what_was_found(tmp_path: Path) -> None:

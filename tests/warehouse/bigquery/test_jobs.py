@@ -173,12 +173,12 @@ def test_a_job_is_labelled_with_verb_day_and_release(
         (
             Answer.error(400, "bytesBilledLimitExceeded", "Query exceeded limit for bytes billed: 9"),
             BudgetError,
-            r"would have billed more",
+            r"the query would have exceeded the budget: .*limit for bytes billed",
         ),
         (
             Answer.error(404, "notFound", "Not found: Dataset p:d was not found in location US"),
             WarehouseError,
-            r"does not find .*Dataset p:d",
+            r"BigQuery did not find something that .* needs: .*Dataset p:d",
         ),
     ],
 )
