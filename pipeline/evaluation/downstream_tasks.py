@@ -119,7 +119,7 @@ def regress(features: Features, days: Days, test: Mask) -> dict[str, Figures]:
 
 
 def _inputs(features: Features, test: Mask) -> Mapping[str, tuple[Any, Any]]:
-    """Returns the inputs of the small models, by method: the training rows, and the test rows.
+    """Returns, for each method, the inputs of its small model: those for training, and those for testing.
 
     The scaling and the bag of words are fitted on the training rows alone.
     """

@@ -64,7 +64,7 @@ class TrainingInputs:
     @property
     def network_settings(self) -> dict[str, Any]:
         """The settings `model.*` at the time when the model was created. Settings that were added to Titler
-        since have their defaults."""
+        later have their defaults."""
         return Model(**self.plan.facts["model"]).model_dump()
 
     @property
@@ -98,7 +98,7 @@ class TrainingInputs:
 
     @property
     def _targets(self) -> Targets | None:
-        """A function from bodies and authors' titles (ids) to the titles that the network learns to write. None
+        """A function from bodies and authors' titles to the titles that the network learns to write, or None
         for models that learn the authors' titles unchanged: models of words, or of older versions."""
         body, title = self.vocabularies.body, self.vocabularies.title
         if isinstance(body, SubwordVocabulary) and isinstance(title, SubwordVocabulary):

@@ -31,7 +31,7 @@ class Section(IntEnum):
     CONTEXT = 3
     """alternatives, further information, logs"""
     ENVIRONMENT = 4
-    """versions, systems, check lists, questions about the author; their answers do not name the problem"""
+    """versions, systems, check lists, questions about the author: the answers do not name the problem"""
 
 
 @dataclass(frozen=True)

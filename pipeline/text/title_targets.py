@@ -1,4 +1,4 @@
-"""Derives what a title network learns to write: the author's title without prefixes that its body lacks.
+"""Derives the titles that a network learns to write: authors' titles without prefixes that the body lacks.
 
     title_target("[Bug]: x/tools: tree hangs", "The tree hangs") -> "tree hangs"
     is_learnable("v1.2.3", "The tree hangs") -> False

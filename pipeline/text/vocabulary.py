@@ -162,7 +162,7 @@ class Vocabulary:
         return np.asarray((ids > UNKNOWN).any(axis=1), dtype=np.bool_)
 
     def text_of(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> str:
-        """Decodes one document's ids to its words, joined by blanks; see `words_of`."""
+        """Decodes one document's ids as `words_of` does. Returns the words in one text, joined by blanks."""
         return " ".join(self.words_of(ids))
 
     def words_of(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A network with its weights, which embeds issues and predicts titles, one batch of issues after another."""
+"""A network with its weights. It embeds issues and predicts titles, one batch of issues after another."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def stderr_only_on_error() -> Iterator[None]:
-    """Hides what is written to standard error within a `with` block, by C++ code, too.
+    """Hides all text that Python or C++ code writes to standard error within a `with` block.
 
     If the block raises an exception, the hidden text is shown.
     """
@@ -42,7 +42,8 @@ def stderr_only_on_error() -> Iterator[None]:
 def _is_no_retracing_warning(record: logging.LogRecord) -> bool:
     """A logging filter: returns False for TensorFlow's warning that a function is compiled often.
 
-    The training batches have a few sizes, as intended. A function is compiled once for each size.
+    The warning is of no use: training batches have a few sizes on purpose, and a function is compiled once
+    for each size.
     """
     return "triggered tf.function retracing" not in record.getMessage()
 

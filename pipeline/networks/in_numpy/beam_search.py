@@ -1,6 +1,7 @@
-"""Beam search in NumPy. `pipeline.networks.in_keras.beam_search` explains it, and finds the same titles.
+"""Beam search in NumPy. It finds the same titles as `pipeline.networks.in_keras.beam_search`.
 
-An issue whose search has ended leaves the batch, so that nothing more is computed for it.
+The method is explained there. An issue whose search has ended leaves the batch, so that nothing more is
+computed for it.
 """
 
 from __future__ import annotations
@@ -57,19 +58,19 @@ class Decoder(Protocol):
 
 @dataclass
 class _Beams:
-    """The search for the titles of n issues, with at most `width` hypotheses each, k in this step."""
+    """The variables of the search for n titles. In this step each issue has k hypotheses (partial titles)."""
 
     issues: Indices
     """(n,): indices of the issues in the results"""
     memory: Any
     state: Floats
-    """(n, k, size)"""
+    """(n, k, size): states from which the decoder extends the hypotheses"""
     hypotheses: Ids
-    """(n, k, T)"""
+    """(n, k, T): ids of the hypotheses"""
     second_last: Ids
-    """(n, k): the token before the last one"""
+    """(n, k): the token before the last one of each hypothesis"""
     last: Ids
-    """(n, k)"""
+    """(n, k): the last token of each hypothesis"""
     sums: Floats
     """(n, k): log probabilities of the hypotheses"""
     finished: Ids

@@ -42,13 +42,13 @@ class Memory(NamedTuple):
     """
 
     is_padding: npt.NDArray[np.bool_]
-    """(B, S)"""
+    """(B, S): whether the position is padding"""
     encoded: Floats
     """(B, S, H): the encoder's outputs"""
     number: Indices
-    """(B, S): number of the position's unit in the body"""
+    """(B, S): the number of the unit at the position"""
     units: Ids
-    """(B, S): the distinct units by their number, then PAD"""
+    """(B, S): the distinct units in the order of their numbers, then PAD"""
 
 
 class Copy:
