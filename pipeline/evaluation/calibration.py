@@ -51,10 +51,11 @@ class ConfidenceScores:
     """share of good titles among the 20% of the titles with the highest confidence"""
     auc: float
     """probability that a good title has a higher confidence than a poor one; ties count half (Hanley and
-    McNeil 1982). 0.5 means that the confidence is as good as chance, or that all titles are good or poor"""
+    McNeil 1982). 0.5 is chance. The value is set to 0.5 if all titles are good, or if all are poor"""
     calibration_error: float
-    """mean over the bins, weighted by their numbers of titles, of the difference between mean confidence and
-    share of good titles (Naeini 2015); 0 if the confidence equals the probability of a good title"""
+    """mean over the bins, weighted by their numbers of titles, of the absolute difference between the mean
+    confidence and the share of good titles (Naeini 2015). It is 0 if the confidence is the probability of a
+    good title"""
     titles: int
     """number of titles"""
 

@@ -83,8 +83,8 @@ class Calibration:
     brier_of_other: float
     """Brier score of the method that was not chosen"""
     calibration_error: float
-    """expected calibration error: mean over the bins, weighted by their numbers of titles, of the difference
-    between mean probability and share of good titles (Naeini 2015)"""
+    """expected calibration error: mean over the bins, weighted by their numbers of titles, of the absolute
+    difference between the mean probability and the share of good titles (Naeini 2015)"""
     alike: float
     """share of good titles. A constant prediction of this share has the Brier score alike * (1 - alike)"""
     titles: int

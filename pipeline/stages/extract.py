@@ -56,7 +56,7 @@ def batch_parameters(
 ) -> dict[str, Any]:
     """Returns the parameters of the key of a day's batch: the query, and what the source has of the day.
 
-    The source has hour files, or a number of table rows.
+    The latter is a list of hour files, or the number of the day's rows in a table.
     """
     if isinstance(day_source, warehouse.SourceTable):
         made_of: dict[str, Any] = {"table": day_source.name, "table_rows": day_source.rows}
@@ -68,9 +68,9 @@ def batch_parameters(
 def lost_data(stored: Mapping[str, Any], available: Mapping[str, Any]) -> str:
     """Returns what the source still has of a day, if that is less than it had when the day was extracted.
 
-    Otherwise returns an empty string. Both arguments are results of `batch_parameters`: `stored` was computed
-    for the existing batch, and `available` is for the source now. If their queries or kinds of source differ,
-    they cannot be compared, and the string is empty, too.
+    Otherwise returns an empty string. Both arguments are results of `batch_parameters`: `stored` is that of
+    the existing batch, and `available` is that of the source now. If their queries or kinds of source differ,
+    they cannot be compared. Then the string is empty, too.
     """
     counted = ("hours", "table_rows")
     other_before, other_now = (
@@ -136,7 +136,7 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run_id: 
 def _write_issues(
     draft: Draft, extraction: warehouse.Extraction, settings: Settings
 ) -> tuple[int, dict[str, int]]:
-    """Writes the issues; returns how many are trainable, and for each reason how many are not."""
+    """Writes the issues. Returns the number of trainable issues, and that of untrainable ones by reason."""
     limits = thresholds(settings.text)
     trainable, untrainable = 0, Counter(dict.fromkeys(REASONS, 0))
     for number, part in enumerate(split_into_parts(extraction.issues)):
@@ -147,7 +147,7 @@ def _write_issues(
 
 
 def _write_quarantine(lake: Lake, partition: dict[str, str], issues: Draft, malformed: pa.Table) -> str:
-    """Writes the malformed lines of a day as a batch of the quarantine; returns the batch's folder."""
+    """Writes the malformed lines of a day as a batch of the quarantine. Returns the folder of the batch."""
     draft = lake.draft(QUARANTINE, partition, (), {"issues_batch": issues.batch_id})
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in malformed.to_pylist())
     draft.write_file("malformed.jsonl", lines.encode(errors="replace"), len(malformed))

@@ -112,7 +112,7 @@ def is_check(line: str) -> bool:
 
 
 def is_templates_check(line: str) -> bool:
-    """Returns whether a line is an item of a check list and comes from an issue template, not the author."""
+    """Returns whether a line is a check list's item from an issue template, and not an author's task."""
     item = _CHECK.match(line)
     return (
         item is not None and _CHECK_TEXT.search(line[item.end() : item.end() + LINE_CHARACTERS]) is not None

@@ -121,7 +121,7 @@ def title_target(title: str, body: str) -> str:
 def is_learnable(title: str, body: str, min_shared: float = MIN_SHARED) -> bool:
     """Returns whether a network can learn to write `title` from `body`, the lower-case text that it reads.
 
-    Titles of templates and of robots cannot be learned, nor can a version number alone. A title cannot be
+    A title cannot be learned if it is a template's, a robot's or only a version number. A title cannot be
     learned, either, if the share of its words that occur in the body is below `min_shared`. Stop words do not
     count. A title with characters outside ASCII is not compared with the body.
     """
