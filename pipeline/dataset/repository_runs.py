@@ -6,15 +6,17 @@ import numpy as np
 import numpy.typing as npt
 
 RUN_LENGTH = 64
-"""Number of consecutive issues of one repository in contrastive training. Issues of one repository resemble
-each other, so they are the hard cases that the network must learn to tell apart."""
+"""Number of consecutive issues of one repository in contrastive training. The network must learn to tell
+issues apart, and issues of one repository are the hard cases, because they resemble each other."""
 
 
 def order_in_runs(
     groups: npt.NDArray[np.int64], length: int, random: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Returns the row numbers in a random order (n,) in which the rows of a group come in runs of `length`.
-    `groups` (n,) has the number of each row's group. The last run of a group may be shorter.
+    """Returns the row numbers (n,) in a random order, but each group's rows stay together in runs.
+
+    A run has `length` rows; the last run of a group may be shorter. `groups` (n,) has the number of each
+    row's group.
     """
     order = random.permutation(len(groups))
     order = order[np.argsort(groups[order], kind="stable")]

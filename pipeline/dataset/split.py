@@ -12,10 +12,10 @@ Part = Literal["train", "validation", "test"]
 
 
 def part_of(repo: str) -> Part:
-    """Returns the part that a repository (`owner/name`) belongs to with all its issues.
+    """Returns the part of the split that all issues of a repository (`owner/name`) belong to.
 
-    80% of the repositories belong to train, 10% to validation and 10% to test. The part follows from the
-    first 8 bytes of the SHA-256 of `repo`, so it is the same on every machine and never changes.
+    80% of the repositories belong to train, 10% to validation and 10% to test. The part is computed from the
+    first 8 bytes of the SHA-256 of `repo`. So it is the same on every machine and never changes.
     """
     fraction = int.from_bytes(hashlib.sha256(repo.encode()).digest()[:8], "big") / 2**64
     if fraction < 0.8:

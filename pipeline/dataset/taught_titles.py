@@ -1,4 +1,4 @@
-"""Titles of a teacher for the bodies that a network reads, mixed with the authors' titles in training."""
+"""Titles that a teacher (a model or a file) wrote for bodies. Training mixes them with authors' titles."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ def body_keys(bodies: Ids) -> Keys:
 
 @dataclass(frozen=True)
 class TaughtTitles:
-    """The titles that a teacher wrote for bodies. `titles` (n, title length) has their ids. `keys` (n,) has
-    the key of each title's body, sorted."""
+    """The titles that a teacher wrote for n bodies.
+
+    `keys` (n,) has the sorted keys of the bodies. `titles` (n, title length) has the ids of their titles, in
+    the same order."""
 
     keys: Keys
     titles: Ids
@@ -40,13 +42,12 @@ class TaughtTitles:
         return cls(keys, np.concatenate([titles for _, titles in parts])[first])
 
     def mixed(self, batches: Data, weight: float, seed: int) -> Data:
-        """Returns `batches` with some titles replaced: each becomes the teacher's with the probability
-        `weight`.
+        """Returns `batches` with some authors' titles replaced by the teacher's, with probability `weight`.
 
-        On average, the gradient is that of a weighted sum of two losses: `weight` times the loss on the
-        teacher's titles plus 1 - `weight` times the loss on the authors' titles. An epoch takes no longer
-        than without a teacher. Each epoch replaces other titles; the same seed and epoch always replace the
-        same ones. A body without a teacher's title keeps the author's title.
+        A body without a teacher's title keeps the author's title. Each epoch replaces other titles. The same
+        seed and epoch always replace the same titles. On average, the gradient is that of a weighted sum of
+        two losses: `weight` times the loss on the teacher's titles, plus 1 - `weight` times the loss on the
+        authors' titles. An epoch takes no longer than without a teacher.
         """
 
         def epoch_batches(epoch: int) -> Iterator[tuple[Ids, Ids]]:

@@ -21,8 +21,8 @@ Rows = tuple[Ids, Ids, npt.NDArray[np.int64]]
 """Three arrays about n issues: the ids of their bodies (n, body length), the ids of their titles (n, title
 length), and a number that stands for each issue's repository (n,)."""
 Targets = Callable[[Ids, Ids], tuple[Ids, npt.NDArray[np.bool_]]]
-"""A function that takes the ids of bodies and titles. It returns the titles that a network learns to write,
-and a mask (n,) of the issues whose body is enough to learn the title from."""
+"""A function that takes the ids of n bodies and of their titles. It returns the titles that a network learns
+to write, and a mask (n,): whether the body is enough to learn the title from."""
 SHUFFLE_BUFFER = 100_000
 """Number of rows that are shuffled together."""
 
@@ -53,12 +53,12 @@ def read_rows(
 class TrainingBatches:
     """The training batches of each epoch.
 
-    An instance is called with the number of an epoch and yields tuples of ids (bodies, titles), each of
-    `batch_size` issues; the last tuple may have fewer. With a seed, every epoch reads the batches of the lake
-    in another order, and shuffles the rows in groups of at least SHUFFLE_BUFFER. The same seed and epoch give
-    the same training batches. Without a seed the rows keep their order. If `run_length` is over 1, the issues
-    of a repository follow each other in runs of that length. With `targets`, the titles that this function
-    returns replace the authors' titles. Issues that its mask leaves out are not used for training.
+    An instance is called with the number of an epoch. It yields tuples (bodies, titles) of ids, each of
+    `batch_size` issues; the last tuple may have fewer. Without a seed the rows keep their order. With a seed,
+    every epoch reads the batches of the lake in another order, and shuffles the rows in groups of at least
+    SHUFFLE_BUFFER. The same seed and epoch give the same tuples. If `run_length` is over 1, shuffling keeps
+    issues of a repository together in runs of that length. The function `targets` returns titles that replace
+    the authors' titles, and a mask. Issues that the mask leaves out are not used for training.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""Measures how well a title's confidence separates good titles from poor ones, and chooses the confidence
-below which the model abstains.
+"""Measures how well confidences separate good titles from poor ones. Chooses the threshold for abstaining.
 
-A title is good, or `alike`, if its ROUGE-L against the author's title is over ROUGE_THRESHOLD.
+A title is good, or `alike`, if its ROUGE-L against the author's title is over ROUGE_THRESHOLD. A model
+abstains from a title whose confidence is below the threshold.
 """
 
 from __future__ import annotations
@@ -51,10 +51,11 @@ class ConfidenceScores:
     """share of good titles among the 20% of the titles with the highest confidence"""
     auc: float
     """probability that a good title has a higher confidence than a poor one; ties count half (Hanley and
-    McNeil 1982). 0.5 is chance, and also the value if all titles are good or all are poor"""
+    McNeil 1982). 0.5 is chance. The value is set to 0.5 if all titles are good, or if all are poor"""
     calibration_error: float
-    """mean difference between a bin's mean confidence and its share of good titles, weighted by the number of
-    titles (Naeini 2015); 0 if the confidence equals the probability of a good title"""
+    """mean over the bins, weighted by their numbers of titles, of the absolute difference between the mean
+    confidence and the share of good titles (Naeini 2015). It is 0 if the confidence is the probability of a
+    good title"""
     titles: int
     """number of titles"""
 
@@ -62,8 +63,8 @@ class ConfidenceScores:
 def confidence_bins(confidences: Numbers, rouge: Numbers) -> list[ConfidenceBin]:
     """Sorts n titles into ten bins of confidence, of equal width. Returns the non-empty bins, lowest first.
 
-    `confidences` (n,) are 0 to 1, `rouge` (n,) are ROUGE-L, 0 to 100. scikit-learn's `calibration_curve` is
-    not used because it does not count the titles in a bin.
+    `confidences` (n,) are 0 to 1. `rouge` (n,) has the ROUGE-L of each title, 0 to 100. scikit-learn's
+    `calibration_curve` is not used, because it does not count the titles in a bin.
     """
     alike = rouge > ROUGE_THRESHOLD
     numbers = np.minimum((confidences * BINS).astype(int), BINS - 1)
@@ -77,9 +78,9 @@ def confidence_bins(confidences: Numbers, rouge: Numbers) -> list[ConfidenceBin]
 
 
 def score_confidence(confidences: Numbers, rouge: Numbers) -> ConfidenceScores:
-    """Scores the confidences (n,) of titles whose ROUGE-L (n,) is known; n must be at least 1.
+    """Returns scores of the confidences (n,) of titles whose ROUGE-L (n,) is known; n must be at least 1.
 
-    Of two titles with equal confidence, the earlier one counts as the one with the lower confidence.
+    If two titles have the same confidence, the earlier one counts as less confident.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -103,8 +104,8 @@ def abstention_threshold(
 ) -> float:
     """Returns the lowest confidence above which the share of good titles is at least `precision` (0 to 1).
 
-    Titles with exactly that confidence count as shown. Returns 0 if all titles together reach `precision`,
-    and ALWAYS_ABSTAIN if no confidence does.
+    Titles with exactly that confidence are included. Returns 0 if the share among all titles is high enough,
+    and ALWAYS_ABSTAIN if there is no such confidence.
     """
     from sklearn.metrics import precision_recall_curve
 

@@ -1,10 +1,11 @@
-"""Measures whether embeddings help in other tasks: small models that predict a fact about an issue from its
-embedding are compared with the same models on a bag of words, and with a constant prediction.
+"""Measures whether embeddings help in other tasks, such as predicting whether an issue is a bug.
 
-The embedding is frozen; only the small model is trained. The bag of words is TF-IDF of the cleaned tokens of
-the same text (scikit-learn's, sublinear, tokens that occur in at least two documents). The method `majority`
-always predicts the majority class or the median of the training rows. Each model has one regularisation
-parameter. It is chosen on the training rows alone, by three-fold cross-validation without shuffling.
+Small models predict a fact about an issue from its embedding. They are compared with the same models on a bag
+of words, and with the method `majority`. This method always predicts the majority class or the median of the
+training rows. The embedding is frozen: only the small model is trained. The bag of words is TF-IDF of the
+cleaned tokens of the same text (scikit-learn's, sublinear, tokens that occur in at least two documents). Each
+small model has one regularisation parameter. It is chosen on the training rows alone, by three-fold
+cross-validation without shuffling.
 """
 
 from __future__ import annotations
@@ -79,10 +80,11 @@ def row_shortage(test: Mask) -> str:
 
 
 def classify(features: Features, labels: Mask, test: Mask) -> dict[str, Figures]:
-    """Predicts a class with each of METHODS. Returns CLASS_FIGURES (0 to 1) on the test rows, by method.
+    """Predicts a class with each of METHODS. Returns each method's CLASS_FIGURES (0 to 1) on the test rows.
 
-    The model is a logistic regression with balanced classes. `labels` and `test` are (n,); the caller has
-    checked them with `class_shortage`. F1 is that of the positive class.
+    The model is a logistic regression with balanced classes. `labels` (n,) are the true classes, and `test`
+    (n,) marks the test rows. The caller has checked both with `class_shortage`. F1 is that of the positive
+    class.
     """
     figures: dict[str, Figures] = {}
     for method, (train_rows, test_rows) in _inputs(features, test).items():
@@ -100,10 +102,10 @@ def classify(features: Features, labels: Mask, test: Mask) -> dict[str, Figures]
 
 
 def regress(features: Features, days: Days, test: Mask) -> dict[str, Figures]:
-    """Predicts a number of days with each of METHODS. Returns DAYS_FIGURES on the test rows, by method.
+    """Predicts a number of days with each of METHODS. Returns each method's DAYS_FIGURES on the test rows.
 
-    The model is a ridge regression of log(1 + days). `days` (n,) are 0 or more; `test` (n,) marks the test
-    rows. R² is 1 for a perfect prediction, and 0 for predicting the mean of the test rows.
+    The model is a ridge regression of log(1 + days). `days` (n,) are the true numbers, 0 or more. `test` (n,)
+    marks the test rows. R² is 1 for a perfect prediction, and 0 for predicting the mean of the test rows.
     """
     figures: dict[str, Figures] = {}
     logs = np.log1p(days)
@@ -117,7 +119,7 @@ def regress(features: Features, days: Days, test: Mask) -> dict[str, Figures]:
 
 
 def _inputs(features: Features, test: Mask) -> Mapping[str, tuple[Any, Any]]:
-    """Returns the inputs of the small models, by method: the training rows, and the test rows.
+    """Returns, for each method, the inputs of its small model: those for training, and those for testing.
 
     The scaling and the bag of words are fitted on the training rows alone.
     """

@@ -1,9 +1,10 @@
 """Calibrates the confidence: turns it into the probability that a title is alike its author's.
 
-A title is alike if its ROUGE-L against the author's title is over `calibration.ROUGE_THRESHOLD`. Two curves
-are fitted to held-out titles: Platt's (Platt 1999), a logistic curve of two numbers, and isotonic regression
-(Zadrozny and Elkan 2002), which assumes only that more confidence is never a worse title. The curve with the
-lower Brier score on titles that it was not fitted to is kept. It is plain numbers, stored as JSON.
+A title is alike (good) if its ROUGE-L against the author's title is over `calibration.ROUGE_THRESHOLD`. Two
+curves are fitted to held-out titles. Platt's method (Platt 1999) gives a logistic curve with two parameters.
+Isotonic regression (Zadrozny and Elkan 2002) gives a curve that never falls as the confidence rises. Both are
+tested on titles that they were not fitted to, and the curve with the lower Brier score is kept. A curve is
+stored as numbers in JSON.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ SMALLEST_CONFIDENCE = 1e-6
 class Curve:
     """A function from confidence to probability.
 
-    platt: the probability is the logistic function of `slope` * log odds of the confidence + `intercept`.
-    isotonic: `probabilities` at `confidences`, which are ascending; straight lines between them.
+    Method `platt`: the probability is the logistic function of `slope` * log odds of the confidence +
+    `intercept`. Method `isotonic`: the curve has the value `probabilities[i]` at `confidences[i]`, with
+    straight lines between these points. `confidences` are ascending.
     """
 
     method: Method
@@ -68,25 +70,26 @@ class Curve:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A curve that was fitted to held-out titles, and how good it is on titles that it was not fitted to.
+    """A curve that was fitted to held-out titles, and scores of how good its method is on other titles.
 
-    For these scores, the titles are divided into FOLDS parts by repository. Each part is scored with a curve
-    that was fitted to the others.
+    For the scores, the titles are divided into FOLDS parts by repository. Each part is scored with a curve
+    that was fitted to the other parts.
     """
 
     curve: Curve
     brier: float
-    """mean squared difference between the probability and what was the case, 1 or 0 (Brier 1950)"""
+    """Brier score: mean squared difference between the probability and 1 for a good title, 0 for a poor one
+    (Brier 1950)"""
     brier_of_other: float
-    """the same of the method that was not chosen"""
+    """Brier score of the method that was not chosen"""
     calibration_error: float
-    """expected calibration error: mean difference between a bin's mean probability and its share of good
-    titles, weighted by the number of titles (Naeini 2015)"""
+    """expected calibration error: mean over the bins, weighted by their numbers of titles, of the absolute
+    difference between the mean probability and the share of good titles (Naeini 2015)"""
     alike: float
-    """share of good titles. Always to predict this share has the Brier score alike * (1 - alike)"""
+    """share of good titles. A constant prediction of this share has the Brier score alike * (1 - alike)"""
     titles: int
     bins: tuple[ConfidenceBin, ...]
-    """the reliability curve: ten bins of the probability, which is their `confidence`"""
+    """the reliability curve: bins of the probability; the field `confidence` of a bin has its probability"""
 
     def figures(self) -> dict[str, Any]:
         """Returns the scores as JSON values, for manifests and releases."""
@@ -105,15 +108,16 @@ class Calibration:
 
 
 def has_latin_letters(title: str) -> bool:
-    """Whether ROUGE can judge titles against this title of an author. It ignores all letters but a to z, so
-    every title would be poor, whatever its confidence."""
+    """Returns whether an author's title contains a letter from a to z. ROUGE ignores all other letters, so it
+    cannot compare a title with an author's title that has none."""
     return re.search("[a-z]", title.lower()) is not None
 
 
 def calibrate(confidences: Numbers, rouge: Numbers, repositories: Sequence[str]) -> Calibration | None:
-    """Fits a curve to the confidences (n,) of titles with this ROUGE-L (n,), of issues of these repositories.
+    """Returns a curve from confidence to probability, fitted to n titles, and its scores.
 
-    Returns None if there are no titles.
+    `confidences`, `rouge` (ROUGE-L) and `repositories` have one element per title. Returns None if there are
+    no titles.
     """
     alike = rouge > ROUGE_THRESHOLD
     if not len(alike):
@@ -136,8 +140,8 @@ def calibrate(confidences: Numbers, rouge: Numbers, repositories: Sequence[str])
 
 
 def _folds(repositories: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Returns the fold (n,) of each title. All titles of a repository are in one fold. The largest
-    repositories are dealt first, each to the smallest fold."""
+    """Returns the number of each title's fold (n,). All titles of a repository are in one fold. To get folds
+    of similar size, each repository goes to the smallest fold so far, largest repositories first."""
     names, numbers, sizes = np.unique(np.asarray(repositories), return_inverse=True, return_counts=True)
     fold_of, fold_sizes = np.zeros(len(names), np.int64), np.zeros(FOLDS, np.int64)
     for number in np.argsort(-sizes, kind="stable"):
@@ -152,8 +156,8 @@ def _held_out(
     alike: npt.NDArray[np.bool_],
     folds: npt.NDArray[np.int64],
 ) -> Numbers:
-    """Returns the probability (n,) of each title by a curve that was fitted to the titles of other folds. If
-    there are none, because all are of one repository, the probability is one half."""
+    """Returns the probability (n,) of each title, from a curve that was fitted to the titles of other folds.
+    If all titles are in one fold, because they are of one repository, the probability is one half."""
     probabilities = np.full(len(alike), 0.5)
     for fold in np.unique(folds):
         inside = folds == fold
@@ -163,8 +167,8 @@ def _held_out(
 
 
 def _constant(alike: npt.NDArray[np.bool_]) -> Curve:
-    """Returns the curve for titles that are all good, or all poor. Its probability is never quite 1 or 0, the
-    less so the fewer titles there are (the targets of Platt 1999)."""
+    """Returns the curve for titles that are all good, or all poor. Its constant probability is near 1 or 0,
+    but less near if there are few titles (the targets of Platt 1999)."""
     share = (alike.sum() + 1) / (len(alike) + 2)
     return Curve("platt", 0.0, float(np.log(share / (1 - share))))
 

@@ -1,5 +1,4 @@
-"""Measures how well embeddings find similar issues. No labels are needed: the query is an issue's title, and
-the answer is the body of the same issue.
+"""Measures how well embeddings find similar issues. A query is an issue's title, its answer the issue's body.
 
 Nobody has labelled which validation issues are similar, but the body that belongs to a title is known. So
 each title is embedded as `titler similar TEXT` embeds a text. Then all bodies are ordered by similarity to
@@ -21,8 +20,8 @@ from pipeline.networks.bag_of_units import unit
 Ranks = npt.NDArray[np.int64]
 QUERIES_PER_BLOCK = 128
 TIE_TOLERANCE = 1e-6
-"""Similarities that differ by less than this count as equal. In float32, rounding makes the similarity of
-equal vectors depend on their position in a matrix."""
+"""Similarities that differ by less than this count as equal. Because of rounding in float32, the computed
+similarity of equal vectors depends on their position in a matrix."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +47,10 @@ def score_ranks(ranks: Ranks) -> RetrievalScores:
 def embedding_ranks(queries: npt.NDArray[Any], answers: npt.NDArray[Any]) -> Ranks:
     """Returns the rank of each query's answer, shape (n,).
 
-    For the rank of `answers[i]`, all answers are ordered by their cosine with `queries[i]`. `queries` and
-    `answers` are embeddings, shape (n, size). Ranks count from 1. Ties take the worst rank, so that an
-    embedding that is the same for every text gets the worst score. Raises TitlerError for values that are
-    not finite.
+    `queries` and `answers` are embeddings, shape (n, size). For the rank of `answers[i]`, all answers are
+    ordered by their cosine with `queries[i]`. Ranks count from 1. Ties take the worst rank. So a model that
+    gives every text the same embedding gets the worst score. Raises TitlerError for values that are not
+    finite.
     """
     if not (np.isfinite(queries).all() and np.isfinite(answers).all()):
         raise TitlerError(
@@ -63,11 +62,11 @@ def embedding_ranks(queries: npt.NDArray[Any], answers: npt.NDArray[Any]) -> Ran
 
 
 def tfidf_ranks(queries: Sequence[Sequence[str]], answers: Sequence[Sequence[str]]) -> Ranks:
-    """Returns ranks like `embedding_ranks`, but compares the words of a title and a body.
+    """Returns the rank of each query's answer, shape (n,), from the words of the texts: a baseline.
 
-    These ranks are a baseline that needs no model. Similarity is the cosine of TF-IDF vectors (Salton and
-    Buckley 1988). A word has the weight (1 + ln tf) (1 + ln((1 + n) / (1 + df))), with df counted in the n
-    answers.
+    The ranks are like those of `embedding_ranks`, but need no model. Similarity is the cosine of TF-IDF
+    vectors (Salton and Buckley 1988). A word has the weight (1 + ln tf) (1 + ln((1 + n) / (1 + df))), with df
+    counted in the n answers.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import normalize

@@ -17,7 +17,7 @@ LEAD_WORDS = 15
 
 
 def lead(words: Sequence[str]) -> str:
-    """Returns a body's first LEAD_WORDS cleaned words as its title: a baseline without a model (Lead-15)."""
+    """Returns the first LEAD_WORDS of a body's cleaned words as its title: a baseline without a model."""
     return " ".join(words[:LEAD_WORDS])
 
 
@@ -25,10 +25,10 @@ def lead(words: Sequence[str]) -> str:
 class Scores:
     """Scores of a list of titles against the authors' titles, the references.
 
-    ROUGE is F1 with Porter stemming (Lin 2004, google-research's rouge-score), as the mean over titles. BLEU
+    ROUGE is the mean over titles of F1 with Porter stemming (Lin 2004, google-research's rouge-score). BLEU
     is computed over the whole list (Papineni 2002, sacreBLEU with its 13a tokenizer). Both are 0 to 100 and
-    ignore case. A withheld title has ROUGE 0. ROUGE is also 0 if the reference contains no letter a to z and
-    no digit, because ROUGE ignores all other characters.
+    ignore case. A withheld title has ROUGE 0. ROUGE reads only the letters a to z and digits; a title whose
+    reference contains none of these has ROUGE 0, too.
     """
 
     rouge1: float

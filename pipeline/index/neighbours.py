@@ -12,18 +12,19 @@ import pyarrow as pa
 from pipeline.index.annoy_index import Index
 
 OVERSAMPLING = 10
-"""A search asks for so many candidates that about this many per wanted neighbour are older than the issue."""
+"""Number of older candidates per wanted neighbour. A search of the index asks for so many candidates that it
+can expect this number to be older than the issue."""
 EXACT_BELOW = 10_000
-"""If an item has fewer older items than this, it is compared with all of them, and the index is not used. The
-index would have to return most of its items to find enough older ones."""
+"""An item with fewer older items than this is compared with all of them, without the index. The index would
+have to return most of its items to find enough older ones."""
 
 
 class OlderNeighbours:
     """Finds the nearest older items of an item in the index of a release.
 
-    An item is an issue with its vector. It is older than another item if its issue was opened earlier or, at
-    equal times, if its issue has the smaller id. `items` has one row per item. `vectors` (items, size) are
-    their vectors, and `index` is the Annoy index of these vectors.
+    An item is an issue with its vector. The older of two items is the one whose issue was opened earlier; if
+    both were opened at the same time, the one whose issue has the smaller id. `items` has one row per item.
+    `vectors` (items, size) has the vector of each item, and `index` is the Annoy index of these vectors.
     """
 
     def __init__(
@@ -43,8 +44,8 @@ class OlderNeighbours:
     def nearest_older(self, item: int, neighbours: int) -> list[tuple[int, float]]:
         """Returns (item, angular distance) of up to `neighbours` items older than `item`, nearest first.
 
-        If there are fewer than EXACT_BELOW older items, the search is exact. Otherwise the index is searched
-        for so many candidates that OVERSAMPLING times `neighbours` of them are expected to be older.
+        If there are fewer than EXACT_BELOW older items, the search is exact. Otherwise the index is searched.
+        The search asks for so many candidates that OVERSAMPLING * `neighbours` older ones can be expected.
         """
         older = int(self._age_rank[item])
         if older < EXACT_BELOW:

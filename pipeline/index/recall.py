@@ -21,9 +21,9 @@ def measure_recall(
 ) -> float:
     """Returns the mean share of the exact nearest neighbours of `queries` that the index finds, 0 to 1.
 
-    `queries` are item numbers; without queries the recall is 1. `vectors` are the vectors in the index, shape
-    (items, size); none may be zero. The exact search computes the cosine with every vector. An item that the
-    index finds is a hit if it is at most as far away as the farthest exact neighbour. So ties are not misses,
+    `queries` are item numbers. If there are none, the recall is 1. `vectors` (items, size) are the vectors in
+    the index; none may be zero. The exact search computes the cosine with every vector. An item that the
+    index finds is a hit if it is at most as far away as the farthest exact neighbour. So ties count as hits,
     as in ann-benchmarks.
     """
     if not len(queries):

@@ -30,9 +30,9 @@ ITEM_COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at"]
 def items_of_release(lake: Lake, release: Pinned, size: int) -> tuple[pa.Table, npt.NDArray[np.float32]]:
     """Returns the items of a release's index: a table with one row per issue, and the vectors (items, size).
 
-    The table has ITEM_COLUMNS and `day`. Duplicate openings are left out, and so are issues whose vector is
-    zero, because the model's vocabulary contains none of their words. Raises UsageError if the release has no
-    embeddings yet.
+    The table has the columns ITEM_COLUMNS and `day`. Duplicate openings are left out. Issues with a zero
+    vector are left out, too: the model's vocabulary contains none of their words. Raises UsageError if the
+    release has no embeddings yet.
     """
     plan = release.plan
     tables, vectors = [], []
@@ -94,7 +94,7 @@ def nearest_others(
 ) -> list[tuple[int, float]]:
     """Returns (item, angular distance) of up to `neighbours` items nearest to `vector`, nearest first.
 
-    `item` itself is left out; None leaves out no item.
+    `item` is left out of the result. If `item` is None, no item is left out.
     """
     pairs = index.nearest(vector, neighbours + 1, search_k)
     return [pair for pair in pairs if pair[0] != item][:neighbours]

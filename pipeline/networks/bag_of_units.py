@@ -2,9 +2,9 @@
 
     ids (L,) -> distinct units, counted -> sum of weight x row of a table (V, size) -> scaled to length 1
 
-A unit that occurs c times has the weight 1 + ln c (Salton and Buckley 1988). The training of the table
-(`pipeline.networks.in_keras.contrastive_training`) and the networks that only read it share this module. It
-imports neither Keras nor a backend.
+A unit that occurs c times has the weight 1 + ln c (Salton and Buckley 1988). This module is used by the
+training of the table (`pipeline.networks.in_keras.contrastive_training`), and by the networks that only read
+the table. The module imports neither Keras nor a backend.
 """
 
 from __future__ import annotations

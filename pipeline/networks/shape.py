@@ -1,7 +1,7 @@
 """Describes a network to its callers: its sizes, the file that stores them, its inputs and its results.
 
-`pipeline.networks.in_keras`, which trains, and `pipeline.networks.in_numpy`, which only runs a trained
-network, share this module. It imports neither Keras nor a backend.
+This module is used by `pipeline.networks.in_keras`, which trains networks, and by
+`pipeline.networks.in_numpy`, which only runs trained ones. It imports neither Keras nor a backend.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ Floats = npt.NDArray[np.float32]
 class Shape:
     """The sizes that determine the number of a network's parameters.
 
-    The defaults are those of the article whose network is the variant `gru`; its vocabularies had 8,002 and
-    4,502 ids. Raises UsageError if a size is not a positive integer.
+    The defaults are the sizes in the article from which the variant `gru` comes. The article's vocabularies
+    had 8,002 and 4,502 ids. Raises UsageError if a size is not a positive integer.
     """
 
     body_vocabulary: int

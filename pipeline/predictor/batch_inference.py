@@ -18,17 +18,15 @@ from pipeline.predictor.loading import load_predictor
 from pipeline.progress import track
 
 ROWS_PER_CALL = 8192
-"""Number of rows that are processed together. Files of several small days are joined until they have that
-many rows."""
+"""Number of rows that are processed together. Files of several small days are joined to reach it."""
 
 
 @dataclass(frozen=True)
 class InferenceDay:
     """A source day whose issues a model is to be run on.
 
-    `vectors` is the batch of the day with the inputs of the model, and `read` returns the rows of one of its
-    files. `partition`, `inputs` and `parameters` describe the batch to write, and its key is computed from
-    them.
+    `vectors` is the day's batch with the inputs of the model. `read` returns the rows of a file of this
+    batch. `partition`, `inputs` and `parameters` give the key of the batch to write.
     """
 
     vectors: Manifest
@@ -50,10 +48,10 @@ def infer_days(
     """Returns one batch of the table `contract` per day, and makes the batches members of the release.
 
     An existing batch with the same key is reused. Otherwise `infer(rows, predictor)` computes the rows of the
-    batch, one per input row. `infer` is called with the files of several small days together, ROWS_PER_CALL
-    rows or a little more, because a network takes as long for a few issues as for a whole mini-batch. A day
-    is committed as soon as all its files are written, so an interrupted command loses little work. The
-    figures of its manifest are the sums of `count(rows)` over its files. `verb` is the label of the progress
+    batch, one per input row. A network takes as long for a few issues as for a whole mini-batch. So files are
+    joined, also of several days, until a call of `infer` gets at least ROWS_PER_CALL rows. A day is committed
+    as soon as all its files are written, so an interrupted command loses little work. The figures in the
+    day's manifest are the sums of `count(rows)` over the day's files. `verb` is the label of the progress
     bar.
     """
     manifests: dict[str, Manifest] = {}

@@ -22,8 +22,8 @@ Floats = npt.NDArray[Any]
 class HeldOutIssue:
     """An issue that the model did not learn from.
 
-    `lead` is a title that needs no model, to compare with: the first cleaned words of the body. `repo` is the
-    issue's repository.
+    `lead` is the first cleaned words of the body. They serve as a title without a model, to compare with.
+    `repo` is the issue's repository.
     """
 
     issue_id: int
@@ -35,7 +35,7 @@ class HeldOutIssue:
 
 
 def held_out_issues(lake: Lake, model: Pinned) -> Iterator[HeldOutIssue]:
-    """Yields the trainable issues of the model's days whose repository is in the validation part, by day.
+    """Yields the held-out issues of a model, day by day: its trainable issues in the validation part.
 
     Duplicate openings are left out. Raises LakeError if a file is missing or damaged.
     """
@@ -64,8 +64,8 @@ class HeldOutPredictions:
     """n titles as decoded, even if their confidence is low; a title is empty if decoding wrote no text, or if
     the vocabulary contains no word of the body"""
     titles: list[str]
-    """n titles: the decoded title, or an empty one if its confidence is below `abstain_below`. A title with a
-    low probability is kept, because models are compared by all titles that they can give"""
+    """n titles: the decoded title, or an empty one if its confidence is below `abstain_below`. A low
+    probability does not empty a title, because models are compared by all titles that they can give"""
     confidences: npt.NDArray[np.float64]
     """the confidence of each decoded title, 0 to 1, shape (n,)"""
     embeddings: Floats
@@ -99,7 +99,7 @@ def predict_held_out(predictor: Model, bodies: Sequence[str]) -> HeldOutPredicti
 
 
 def embed_queries(predictor: Model, texts: Sequence[str]) -> Floats:
-    """Returns the vectors with which `titler similar TEXT` searches, shape (n, size), for n texts.
+    """Returns the vectors (n, size) of n texts, with which `titler similar TEXT` searches for similar issues.
 
     A vector is zero if the vocabulary contains no word of the text.
     """

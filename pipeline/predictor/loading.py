@@ -14,11 +14,10 @@ ACCELERATORS = ("nvidia[0-9]*", "kfd", "accel*")
 
 
 def load_predictor(lake: Lake, folder: str) -> Model:
-    """Returns the predictor in the batch `folder`, for many issues.
+    """Returns the predictor in the batch `folder`, in the form that is faster for many issues.
 
-    It is the one that needs the least processor time: in NumPy if the variant is faster in NumPy and the
-    machine has no accelerator, otherwise in Keras. Importing Keras and its backend takes seconds. Raises
-    LakeError if a file is missing or damaged.
+    The predictor is in NumPy if the variant is faster in NumPy and the machine has no accelerator. Otherwise
+    it is in Keras, which takes seconds to import. Raises LakeError if a file is missing or damaged.
     """
     with lake.local_copy(lake.manifest(folder)) as path:
         if _is_faster_in_numpy(path) and not has_accelerator():
@@ -27,16 +26,17 @@ def load_predictor(lake: Lake, folder: str) -> Model:
 
 
 def load_light_predictor(lake: Lake, folder: str) -> LightPredictor:
-    """Returns the same predictor in NumPy. It loads at once and gives the same predictions.
+    """Returns the predictor in the batch `folder`, in NumPy, which loads at once.
 
-    It is meant for a few issues. Raises LakeError if a file is missing or damaged.
+    It is meant for a few issues, and predicts the same as in Keras. Raises LakeError if a file is missing or
+    damaged.
     """
     with lake.local_copy(lake.manifest(folder)) as path:
         return LightPredictor.load(path)
 
 
 def has_accelerator(devices: Path = Path("/dev")) -> bool:
-    """Returns whether the machine has a GPU or a TPU, by the files in its folder of devices."""
+    """Returns whether the machine has a GPU or a TPU: whether `devices` (/dev) has a file for one."""
     return any(any(devices.glob(name)) for name in ACCELERATORS)
 
 

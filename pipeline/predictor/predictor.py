@@ -31,7 +31,7 @@ FILE = "predictor.json"
 
 @dataclass(frozen=True)
 class Prediction:
-    """The prediction of a model for one body. `title` is empty if, and only if, the model `abstained`."""
+    """The prediction of a model for one body. If the model `abstained`, `title` is empty; otherwise not."""
 
     title: str
     confidence: float
@@ -47,23 +47,23 @@ class Prediction:
 class Titles:
     """The predictions of a model for n bodies, as columns.
 
-    A title is empty if, and only if, the model abstained. The model abstains if the body has no word of the
-    vocabulary, if decoding wrote no text, if the confidence is below `abstain_below`, or if the probability
-    is below `abstain_probability`.
+    A title is empty exactly if the model abstained. The model abstains if the body has no word of the
+    vocabulary, or if decoding wrote no text. It also abstains if the confidence is below `abstain_below`, or
+    if the probability is below `abstain_probability`.
     """
 
     titles: list[str]
     confidences: npt.NDArray[np.float64]
     """The confidence of each title, shape (n,), 0 to 1: the geometric mean of the probabilities of the
-    title's tokens, including `_end_`. If the model abstains because the confidence is low, the confidence is
-    still stored. If decoding wrote no title, it is 0."""
+    title's tokens, including `_end_`. The confidence is stored even if the model abstains because of it. It
+    is 0 if decoding wrote no title."""
     abstained: npt.NDArray[np.bool_]
     """whether the model abstained on each body, shape (n,)"""
     embeddings: Floats
     """(n, hidden_size)"""
     probabilities: npt.NDArray[np.float64]
-    """The probability that each title is like its author's, shape (n,), 0 to 1, computed by the model's
-    calibration. It is also stored if the model abstains because the probability is low. It is NaN if decoding
+    """The probability, shape (n,), 0 to 1, that each title is like its author's, computed by the model's
+    calibration. The probability is stored even if the model abstains because of it. It is NaN if decoding
     wrote no title, or if the model has no calibration."""
 
 
@@ -148,9 +148,10 @@ class Model:
         )
 
     def known(self, body_ids: Ids, title_ids: Ids) -> npt.NDArray[np.bool_]:
-        """Returns for each issue, shape (n,), whether the vocabulary knows any word of the text that
-        `embed_vectors` reads. The text is the body (n, body_length) and, if `reads_titles`, also the title
-        (n, title_length).
+        """Returns for each issue, shape (n,), whether any word of its text is in the vocabulary.
+
+        The text is what `embed_vectors` reads: the ids of the body (n, body_length) and, if `reads_titles`,
+        those of the title (n, title_length).
         """
         known = self.vocabularies.body.has_known(body_ids)
         return known | self.vocabularies.title.has_known(title_ids) if self.reads_titles else known

@@ -5,7 +5,7 @@
     plan vectorize embed predict index publish collect  for a release
 
 Most stages are a short driver around a pure function. The driver finds the manifests of its inputs. If a
-batch was already made from the same inputs, it returns that batch. Otherwise it starts a new batch, applies
-the pure function to every file and commits the batch. The pure function takes Arrow tables and returns one;
-it knows nothing of paths, dates or Dask.
+batch was already made from the same inputs, the driver returns that batch. Otherwise it starts a new batch,
+applies the pure function to every file and commits the batch. The pure function takes Arrow tables and
+returns one. It knows nothing of paths, dates or Dask.
 """

@@ -31,8 +31,8 @@ def clean_part(issues: pa.Table, engine: Engine) -> pa.Table:
 
 
 def run(lake: Lake, settings: Settings, days: Sequence[str]) -> Outcome:
-    """Cleans the current issues of these days (YYYY-MM-DD); returns one batch per day. Raises UsageError for
-    a day that was not extracted."""
+    """Cleans the current issues of these days (YYYY-MM-DD). Returns one batch per day. Raises UsageError if a
+    day was not extracted."""
     batches = []
     for day in days:
         issues = lake.current(ISSUES.name, {"day": day})
@@ -43,8 +43,8 @@ def run(lake: Lake, settings: Settings, days: Sequence[str]) -> Outcome:
 
 
 def clean_batches(lake: Lake, settings: Settings, batches: Sequence[Manifest]) -> Outcome:
-    """Cleans these batches of issues. For each of them, returns a batch of tokens_v1 in a partition of the
-    same name."""
+    """Cleans these batches of issues. Returns one batch of tokens_v1 for each, in a partition of the same
+    name."""
     engine = settings.text.engine
     derivations = [
         Derivation(issues, issues.partition, (issues.digest,), {"engine": engine}) for issues in batches

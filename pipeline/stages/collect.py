@@ -58,9 +58,9 @@ class Collected:
 def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collected:
     """Removes old releases and models, and the batches that nothing refers to any more.
 
-    Keeps the current release and the latest others, up to `release.keep` releases in all. Keeps the models of
-    kept releases, the champion and the previous champion. Keeps everything younger than GRACE_PERIOD. Holds
-    the publish lock, so that no release is planned or published at the same time.
+    These are kept: the current release and the latest others, up to `release.keep` releases in all; the
+    models of kept releases, the champion and the previous champion; everything younger than GRACE_PERIOD.
+    The publish lock is held, so that no release is planned or published at the same time.
     """
     now = now or datetime.now(UTC)
     with warehouse.connect(settings, "collect").exclusive_lock():
@@ -89,7 +89,7 @@ def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collecte
 def _sort_releases(lake: Lake, settings: Settings, now: datetime) -> tuple[list[Pinned], list[Pinned]]:
     """Returns the releases to keep and the releases to remove.
 
-    Keeps a recent release that was never published, because a refresh may still be working on it.
+    A recent release that was never published is kept, because a refresh may still be working on it.
     """
     retained = set(retained_releases(lake, settings, reconcile_current(lake, settings)))
     keep: list[Pinned] = []
@@ -105,8 +105,8 @@ def _sort_releases(lake: Lake, settings: Settings, now: datetime) -> tuple[list[
 def _sort_models(
     lake: Lake, settings: Settings, releases: list[Pinned], now: datetime
 ) -> tuple[list[Pinned], list[Pinned]]:
-    """Returns the models to keep and the models to remove. Keeps recent models, because a training may still
-    be working on them."""
+    """Returns the models to keep and the models to remove. Recent models are kept, because a training may
+    still be working on them."""
     in_use = {release.plan.facts["model"] for release in releases}
     in_use |= {version.model for version in open_tracking(settings, lake).champion_and_previous()}
     keep: list[Pinned] = []

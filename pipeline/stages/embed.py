@@ -17,8 +17,8 @@ from pipeline.predictor.predictor import Model
 
 
 def embed_part(vectors: pa.Table, predictor: Model) -> pa.Table:
-    """Returns the embedding of each row of padded ids. It is all zeros if no id of the row is in the model's
-    vocabulary."""
+    """Returns the embedding of each row of padded ids. An embedding is all zeros if the model's vocabulary
+    contains no word of the row."""
     bodies = list_matrix(vectors.column("body"), predictor.vocabularies.body.length)
     titles = list_matrix(vectors.column("title"), predictor.vocabularies.title.length)
     embeddings = predictor.embed_vectors(bodies, titles).astype(np.float16)
@@ -27,8 +27,8 @@ def embed_part(vectors: pa.Table, predictor: Model) -> pa.Table:
 
 
 def run(lake: Lake, release: Pinned) -> Outcome:
-    """Embeds the days of a release; returns one batch of embeddings_v1 per day. Days that its model has
-    already embedded are reused. Raises UsageError if the release was not vectorized."""
+    """Embeds the days of a release. Returns one batch of embeddings_v1 per day. Batches that the same model
+    has already made are reused. Raises UsageError if the release was not vectorized."""
     facts = release.plan.facts
     days = [
         InferenceDay(

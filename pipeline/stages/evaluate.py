@@ -41,8 +41,8 @@ EVALUATION = "evaluation"
 """Name under which a model's figures are stored beside its plan (`evaluation.json`)."""
 RETRIEVAL_ISSUES = 10_000
 """Maximum number of issues on which retrieval is measured. If more are held out, a sample with a fixed seed
-is used. Recall falls as candidates increase, so the limit also keeps figures of large data sets
-comparable."""
+is used. Recall falls as the number of candidates rises. So the limit also makes the figures of large data
+sets comparable."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,10 @@ class HeldOutSet:
 
 
 def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
-    """Evaluates the model on its held-out issues; returns the figures and sample titles.
+    """Evaluates the model on its held-out issues. Returns the figures, and sample titles.
 
-    The figures cover the model, baselines that need no training, and the champion, all on the same issues.
-    The figures are stored with the model and logged to MLflow. Raises UsageError if the model was not
-    trained.
+    On the same issues, there are also figures of the champion, and of baselines that need no training. All
+    figures are stored with the model and logged to MLflow. Raises UsageError if the model was not trained.
     """
     started = time.perf_counter()
     manifest = model.members[PREDICTOR][0]
@@ -132,7 +131,7 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
 def _champion_figures(
     lake: Lake, tracking: Tracking, model: Pinned, held_out: HeldOutSet, near: dict[str, Any]
 ) -> dict[str, Any]:
-    """Returns the champion's name and its ROUGE-L on the same issues, and adds its recall@10 to `near`.
+    """Returns the champion's name and its ROUGE-L on the issues `held_out`. Adds its recall@10 to `near`.
     Returns an empty dict if there is no champion, or if `model` is the champion."""
     champion = tracking.champion()
     if champion is None or champion.model == model.name:
@@ -150,8 +149,8 @@ def _confidence_figures(
 ) -> dict[str, Any]:
     """Returns figures of how well the confidence predicts a good title; empty if no title was decoded.
 
-    A title is good if its ROUGE-L is above ROUGE_THRESHOLD. `alike_given` is the share of good titles among
-    those with a confidence of at least `abstain_below`. It is None if there are no such titles.
+    A title is good if its ROUGE-L is above ROUGE_THRESHOLD. The figure `alike_given` is the share of good
+    titles among those with a confidence of at least `abstain_below`; None if there are no such titles.
     """
     if not len(confidences):
         return {}
@@ -167,11 +166,11 @@ def _confidence_figures(
 def _given(
     predictor: Model, confidences: npt.NDArray[np.float64], rouge: npt.NDArray[np.float64], issues: int
 ) -> dict[str, Any]:
-    """Returns the share of the issues on which the model abstains, and figures of how good the titles are
-    that it gives. These figures are None if it gives no title.
+    """Returns figures about abstaining: how often the model abstains, and how good its given titles are.
 
-    All other figures of an evaluation cover every title that the model can write, even those from which it
-    abstains. So models with different settings for abstaining can be compared.
+    The latter figures are None if the model gives no title. All other figures of an evaluation cover every
+    title that the model can write, even titles that it would not give. So models with different settings for
+    abstaining can be compared.
     """
     given = confidences >= predictor.abstain_below
     if predictor.calibration is not None:
@@ -216,8 +215,8 @@ def _log_evaluation(
 
 
 def sample_rows(count: int) -> npt.NDArray[np.int64]:
-    """Chooses at most RETRIEVAL_ISSUES of `count` issues on which to measure retrieval. Returns their row
-    numbers in order; the same `count` always gives the same rows."""
+    """Returns the row numbers, in order, of the issues on which retrieval is measured: all of `count`, or a
+    sample of RETRIEVAL_ISSUES. The same `count` always gives the same rows."""
     if count <= RETRIEVAL_ISSUES:
         return np.arange(count)
     return np.sort(np.random.default_rng(0).choice(count, RETRIEVAL_ISSUES, replace=False))
@@ -232,14 +231,14 @@ def champion_name(lake: Lake, settings: Settings) -> str:
 
 
 def evaluate_file(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> dict[str, Any]:
-    """Evaluates a model on a file of titles and bodies; returns the figures of its titles.
+    """Evaluates a model on a file of titles and bodies. Returns the figures of the model's titles.
 
-    `name` is the model's name; None means the champion. The figures are of all titles that it can write. If
-    it has a calibration, `abstained_unsure` is the share of them, 0 to 1, that it would not give, because
-    their probability is too low.
+    `name` is the model's name; None means the champion. The figures cover all titles that the model can
+    write. If the model has a calibration, the figure `abstained_unsure` is the share of bodies, 0 to 1, whose
+    title has too low a probability to be given.
 
-    Raises UsageError for a file that cannot be read as issues, for a model that was not trained, and if no
-    model is champion.
+    Raises UsageError if the file cannot be read as issues, if the model was not trained, or if no model is
+    champion.
     """
     pairs = list(read_pairs(path))
     name = name or champion_name(lake, settings)

@@ -1,7 +1,7 @@
 """`titler evaluate --downstream`: measures how well a model's embeddings predict labels and days open.
 
-It reads a file of issues with labels and dates (`pipeline.source.issue_files`), because issues in the lake
-were just opened: they have no labels and are not closed. Pull requests are left out.
+The command reads a file of issues with labels and dates (`pipeline.source.issue_files`). Issues in the lake
+cannot be used: they were just opened, so they have no labels and are not closed. Pull requests are left out.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ ARTIFACT = "downstream.json"
 
 @dataclass(frozen=True)
 class Task:
-    """Something to predict about issues from their embeddings. `value` returns the true value for an issue:
-    1.0 or 0.0 for a class, or a number of days. It returns None if the issue lacks the data. `columns` names
-    the columns that it needs. `figures` names the figures that are measured.
+    """A fact to predict about issues from their embeddings. The function `value` returns the true value for
+    an issue: 1.0 or 0.0 for a class, or a number of days. It returns None if the issue lacks the data.
+    `columns` names the columns that `value` needs. `figures` names the figures that are measured.
     """
 
     name: str
@@ -63,9 +63,9 @@ class Task:
 
 
 def has_label(labels: Sequence[str], words: set[str]) -> bool:
-    """Returns whether a label contains one of the words, and not the word "not".
+    """Returns whether any label contains one of the words, but not the word "not".
 
-    With the word `bug`, `C-bug` and `type: bug` match; `debug` and `not a bug` do not.
+    For example, the word `bug` matches the labels `C-bug` and `type: bug`, but not `debug` and `not a bug`.
     """
     label_words = [set(WORD.findall(label.lower())) for label in labels]
     return any(one_label & words and "not" not in one_label for one_label in label_words)
@@ -101,12 +101,13 @@ TASKS = (
 
 
 def run(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> dict[str, Any]:
-    """Measures every task of TASKS on a file of issues; returns the figures, and logs them to MLflow.
+    """Measures every task of TASKS on a file of issues. Returns the figures, and logs them to MLflow.
 
-    `name` is the model's name; None means the champion. Each task has figures for each of METHODS; if a task
-    cannot be measured, its key `skipped` says why. The keys never change. Raises UsageError for a file that
-    cannot be read as issues or has only pull requests, for a model that was not trained, and if no model is
-    champion.
+    `name` is the model's name; None means the champion. Each task has figures for each of METHODS. If a task
+    cannot be measured, its key `skipped` says why. The result always has the same keys.
+
+    Raises UsageError if the file cannot be read as issues or has only pull requests, if the model was not
+    trained, or if no model is champion.
     """
     name = name or champion_name(lake, settings)
     manifest = Pinned(lake, "models", name).members[PREDICTOR][0]
@@ -146,11 +147,11 @@ def features_of(predictor: Model, issues: Sequence[FileIssue]) -> Features:
 def split(issues: Sequence[FileIssue], shortage: Callable[[Mask], str]) -> tuple[str, Mask, str]:
     """Splits issues into training and test issues.
 
-    Returns the kind of split, a mask of the test issues and, if the issues cannot be split, the reason.
-    Issues are split by repository, as for training. If that leaves too few training or test issues, they are
-    split by time, and the latest are used for testing. A random split would leak: issues of one repository or
-    one week resemble each other. `shortage` takes a test mask. It returns why the split cannot be used, or an
-    empty string if it can.
+    Returns the kind of split, a mask of the test issues, and the reason if the issues cannot be split. Issues
+    are split by repository, as for training. If this leaves too few training or test issues, they are split
+    by time: the latest issues are used for testing. A random split would leak information, because issues of
+    one repository or one week resemble each other. The function `shortage` takes a test mask. It returns why
+    the split cannot be used, or an empty string if it can be used.
     """
     reasons = []
     repos = {issue.repo for issue in issues}
@@ -171,8 +172,8 @@ def split(issues: Sequence[FileIssue], shortage: Callable[[Mask], str]) -> tuple
 
 
 def figures_of(task: Task, issues: Sequence[FileIssue], features: Features) -> dict[str, Any]:
-    """Measures one task on the issues for which its true value is known. If the task cannot be measured, the
-    key `skipped` of the result says why."""
+    """Returns the figures of one task, measured on the issues for which the true value is known. If the task
+    cannot be measured, the key `skipped` of the result says why."""
     values = np.array([np.nan if (value := task.value(issue)) is None else value for issue in issues])
     has_value = ~np.isnan(values)
     answered = [issue for issue, selected in zip(issues, has_value, strict=True) if selected]

@@ -36,8 +36,8 @@ than it saves."""
 class ExtractedDay(NamedTuple):
     """The result of extracting one day: its batch of issues, and whether the batch is new.
 
-    If the day was not extracted again because the source has lost data, `still_available` says what the
-    source still has, such as "23 of the 24 hours". Otherwise it is empty.
+    If the source has lost data of the day, the day is not extracted again. `still_available` then says what
+    the source still has, such as "23 of the 24 hours". Otherwise `still_available` is empty.
     """
 
     manifest: Manifest
@@ -54,8 +54,10 @@ def extraction_query(settings: Settings) -> warehouse.Query:
 def batch_parameters(
     query: warehouse.Query, day_source: warehouse.SourceTable | hour_files.SourceDay
 ) -> dict[str, Any]:
-    """Returns what a day's batch is made from, as the parameters of its key: the query, and the hour files or
-    the number of table rows that the source has for the day."""
+    """Returns the parameters of the key of a day's batch: the query, and what the source has of the day.
+
+    The latter is a list of hour files, or the number of the day's rows in a table.
+    """
     if isinstance(day_source, warehouse.SourceTable):
         made_of: dict[str, Any] = {"table": day_source.name, "table_rows": day_source.rows}
     else:
@@ -66,9 +68,9 @@ def batch_parameters(
 def lost_data(stored: Mapping[str, Any], available: Mapping[str, Any]) -> str:
     """Returns what the source still has of a day, if that is less than it had when the day was extracted.
 
-    Otherwise returns an empty string. Both arguments are results of `batch_parameters`: of the existing
-    batch, and of the source now. If the two differ in the query or in the kind of source, they cannot be
-    compared; then the string is empty, too.
+    Otherwise returns an empty string. Both arguments are results of `batch_parameters`: `stored` is that of
+    the existing batch, and `available` is that of the source now. If their queries or kinds of source differ,
+    they cannot be compared. Then the string is empty, too.
     """
     counted = ("hours", "table_rows")
     other_before, other_now = (
@@ -89,8 +91,8 @@ def lost_data(stored: Mapping[str, Any], available: Mapping[str, Any]) -> str:
 def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run_id: str) -> ExtractedDay:
     """Extracts a day, unless its batch exists or the source has lost data since it was extracted.
 
-    `again` extracts the day in any case. `run_id` identifies the command whose BigQuery budget pays for the
-    queries.
+    With `again`, the day is always extracted. `run_id` identifies the command whose BigQuery budget pays for
+    the queries.
     """
     connection = warehouse.connect(settings, "extract", run_id)
     day_source = connection.source_day(day) or hour_files.find_hours(settings.source.hours, day)
@@ -134,7 +136,7 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run_id: 
 def _write_issues(
     draft: Draft, extraction: warehouse.Extraction, settings: Settings
 ) -> tuple[int, dict[str, int]]:
-    """Writes the issues; returns how many are trainable, and for each reason how many are not."""
+    """Writes the issues. Returns the number of trainable issues, and that of untrainable ones by reason."""
     limits = thresholds(settings.text)
     trainable, untrainable = 0, Counter(dict.fromkeys(REASONS, 0))
     for number, part in enumerate(split_into_parts(extraction.issues)):
@@ -145,7 +147,7 @@ def _write_issues(
 
 
 def _write_quarantine(lake: Lake, partition: dict[str, str], issues: Draft, malformed: pa.Table) -> str:
-    """Writes the malformed lines of a day as a batch of the quarantine; returns the batch's folder."""
+    """Writes the malformed lines of a day as a batch of the quarantine. Returns the folder of the batch."""
     draft = lake.draft(QUARANTINE, partition, (), {"issues_batch": issues.batch_id})
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in malformed.to_pylist())
     draft.write_file("malformed.jsonl", lines.encode(errors="replace"), len(malformed))
@@ -171,12 +173,13 @@ def split_into_parts(issues: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 def run(
     lake: Lake, settings: Settings, days: Sequence[date], *, again: bool = False
 ) -> tuple[Outcome, list[dict[str, Any]]]:
-    """Extracts the days that have no batch yet, or all of them with `again`.
+    """Extracts the days that have no batch yet; with `again`, all days. Returns one batch per day.
 
-    Returns one batch per day, and one row of source_health_v1 per day. If the source has lost data of a day
-    since the day was extracted, the existing batch is kept, unless `again` is set. Raises SourceError if the
-    source cannot be reached or does not have GH Archive's format, and BudgetError if BigQuery would bill more
-    than the budget allows.
+    Also returns one row of source_health_v1 per day. If the source has lost data of a day since the day was
+    extracted, the existing batch is kept, unless `again` is set.
+
+    Raises SourceError if the source cannot be reached or does not have GH Archive's format. Raises
+    BudgetError if BigQuery would bill more than the budget allows.
     """
     extracted = map_shards(
         extract_day,

@@ -1,8 +1,8 @@
 """First stage of `titler train --from-file`: reads a file of titles and bodies and writes issues_v1.
 
-The batch gets its own partition, which days and releases never read. The partition is named after the file's
-content, so the same file is read only once. A model that learns from the file uses this batch instead of
-days. All later stages, beginning with `clean`, treat it like a day.
+The batch is in a partition of its own, which the stages for days and releases never read. The partition is
+named after the file's content, so the same file is read only once. A model that learns from the file uses
+this batch instead of days. The later stages of its training, beginning with `clean`, treat it like a day.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass
 class _FileReader:
-    """Reads a file once and counts its rows. With `by_row`, every row is treated as if it came from a
-    repository of its own."""
+    """Reads a file once and counts its rows.
+
+    If `by_row` is true, every row is treated as if it came from a repository of its own.
+    """
 
     limits: dict[str, int]
     by_row: bool
@@ -48,8 +50,8 @@ class _FileReader:
     part_sizes: Counter[str] = field(default_factory=Counter)
 
     def rows(self, path: Path) -> Iterator[dict[str, Any]]:
-        """Yields rows of issues_v1; an issue that occurs twice is yielded once. Its id is a hash of its URL
-        or, if it has none, of its text."""
+        """Yields one row of issues_v1 per distinct issue. An issue's id is a hash of its URL or, if it has no
+        URL, of its text."""
         for issue in issue_files.read(path):
             key = issue.url or _sha256(issue.title + "\0" + issue.body)
             issue_id = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") >> 1
@@ -101,8 +103,8 @@ def model_name(
     epochs: int | None,
     teacher: Mapping[str, Any] | None = None,
 ) -> str:
-    """Returns a model name derived from the file's content, the settings and the teacher if there is one, so
-    that the same command resumes or reuses the same model."""
+    """Returns a name for the model, derived from the file's content, the settings and the teacher if there is
+    one. So the same command always resumes or reuses the same model."""
     defaults = Model()
     network = {
         name: value
@@ -117,11 +119,11 @@ def model_name(
 
 
 def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
-    """Reads a file into a batch of issues_v1; returns the batch and whether it is new.
+    """Reads a file into a batch of issues_v1. Returns the batch, and whether it is new.
 
     The rows are split into training, validation and test part by repository, like issues of days. If there
     are too few repositories for a training and a validation part, every row counts as a repository of its
-    own; then the figure `by_row` is True. Raises UsageError for a file that cannot be read as issues, or that
+    own. The batch's figure `by_row` is then True. Raises UsageError if the file cannot be read as issues, or
     has too few trainable rows to be split.
     """
     digest = file_digest(path)
@@ -154,8 +156,8 @@ def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
 
 
 def pinned_file(issues: Manifest, tokens: Manifest) -> PinnedDay:
-    """Returns the entry for a user's file in a model's plan. The file takes the place of a day there, but has
-    no verdict."""
+    """Returns the entry for a user's file in a model's plan. The entry is like that of a day, but has no
+    verdict (result of the check of the day's data)."""
     return PinnedDay(issues.day, issues.folder, tokens.folder, "", issues.digest, tokens.digest, "")
 
 

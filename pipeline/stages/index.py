@@ -1,5 +1,5 @@
-"""Stage `index`: reads embeddings_v1, writes a release's Annoy index and similar_issues_v1, and measures the
-index's recall."""
+"""Stage `index`: builds a release's Annoy index from embeddings_v1, measures the recall of the index, and
+writes similar_issues_v1."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ RECALL_QUERIES = 200
 
 
 def run(lake: Lake, release: Pinned, settings: Index) -> Manifest:
-    """Builds the index of a release and stores the neighbours of days that have none yet.
+    """Builds the index of a release, and stores the neighbours of days that have none yet.
 
-    Returns the batch of the index; an index that exists already is reused. Raises UsageError if the release
-    was not embedded. Raises StoppedError if the recall is below `index.min_recall`; then no neighbours are
-    stored.
+    Returns the batch of the index. An index that exists already is reused. Raises UsageError if the release
+    was not embedded. Raises StoppedError, and stores no neighbours, if the recall is below
+    `index.min_recall`.
     """
     plan, embeddings = release.plan, release.members[EMBEDDINGS.name]
     parameters = {"settings": settings.model_dump(), "superseded": plan.superseded}

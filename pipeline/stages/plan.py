@@ -1,6 +1,7 @@
 """Stage `plan`: creates a release by recording the champion and the current batches of every cleaned day.
 
-All later stages read only what is recorded, so a backfill or a promotion in between changes nothing.
+All later stages read only the recorded batches and model. So a backfill or a promotion that happens meanwhile
+does not change the release.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from pipeline.tracking import Version, open_tracking
 class PlanOutcome:
     """The plan of the release that was created; or None, and the reason why no release was created.
 
-    `days_as_before` are days that are being ingested again; the release uses the batches that the current
-    release has. `days_not_ready` are new days that are not cleaned yet. `days_judged_again` are days whose
-    verdict or usual counts changed because earlier days arrived.
+    `days_as_before` are days that are being ingested again. For these days the release uses the batches of
+    the current release. `days_not_ready` are new days that are not cleaned yet. `days_judged_again` are days
+    whose verdict or usual counts changed because earlier days arrived.
     """
 
     plan: Plan | None
@@ -42,8 +43,8 @@ class PlanOutcome:
 def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
     """Creates `release`: records the champion, its vocabulary and the batches of every cleaned day.
 
-    Creates none, and returns the reason, if there is no champion or no cleaned day. Also creates none if
-    nothing is new since the current release, or since a release that was rolled back.
+    Creates no release, and returns the reason, if there is no champion or no cleaned day, or if nothing is
+    new. Nothing is new if the current release, or a release that was rolled back, has the same plan.
     """
     with warehouse.connect(settings, "plan").exclusive_lock():
         if release.is_open():
@@ -114,8 +115,9 @@ def _nothing_new(
 def _days_to_pin(
     lake: Lake, previous_plan: Plan | None
 ) -> tuple[list[PinnedDay], tuple[str, ...], tuple[str, ...]]:
-    """Returns three groups of days: all days that the release uses; days among them that are being ingested
-    again, for which it uses the batches of the current release; and new days that are not cleaned yet."""
+    """Returns three groups of days. The first has all days that the release uses. The second has those of
+    them that are being ingested again; for these the release uses the batches of the current release. The
+    third has new days that are not cleaned yet."""
     pinned_before = {day.day: day for day in previous_plan.days} if previous_plan else {}
     days, as_before, not_ready = [], [], []
     for day in sorted({*lake.days(ISSUES.name), *pinned_before}):

@@ -26,10 +26,10 @@ ISSUE_COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at"]
 
 
 def predict_part(rows: pa.Table, predictor: Model, constants: Mapping[str, Any]) -> pa.Table:
-    """Returns the predicted title of each row of padded ids (column `body`).
+    """Returns the rows with the predicted titles, instead of the padded ids (column `body`).
 
-    The other columns are kept. `constants` maps the names of further columns to the value that all their rows
-    have.
+    The other columns are kept. Each entry of `constants` adds a column: its name, and the value of all its
+    rows.
     """
     titles = predictor.title_vectors(list_matrix(rows.column("body"), predictor.vocabularies.body.length))
     return pa.table(
@@ -45,12 +45,12 @@ def predict_part(rows: pa.Table, predictor: Model, constants: Mapping[str, Any])
 
 
 def count_abstained(rows: pa.Table) -> dict[str, int]:
-    """Returns the number of rows without a title, under the name that it has in their batch's manifest."""
+    """Returns the number of rows without a title, as the figure `abstained` of a batch's manifest."""
     return {"abstained": int(pc.sum(rows.column("abstained")).as_py() or 0)}
 
 
 def read_rows(file: File, lake: Lake, vectors: Manifest, issues: Manifest) -> pa.Table:
-    """Reads a file of the batch `vectors`, and the file with the same name of the batch `issues`.
+    """Joins a file of the batch `vectors` with the file of the same name of the batch `issues`.
 
     Returns one row per issue, with its padded ids, source day and batch of issues. Raises LakeError if the
     two files do not hold the same issues in the same order.
@@ -69,8 +69,8 @@ def read_rows(file: File, lake: Lake, vectors: Manifest, issues: Manifest) -> pa
 
 
 def run(lake: Lake, release: Pinned) -> Outcome:
-    """Predicts titles for the issues of a release; returns one batch of title_predictions_v1 per day. Days
-    that its model has already titled are reused. Raises UsageError if the release was not vectorized."""
+    """Predicts titles for the issues of a release. Returns one batch of title_predictions_v1 per day. Batches
+    that the same model has already made are reused. Raises UsageError if the release was not vectorized."""
     plan = release.plan
     facts = plan.facts
     days = []

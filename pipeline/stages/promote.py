@@ -1,6 +1,7 @@
 """Stage `promote`: makes a model the champion, unless it is worse than the current champion.
 
-Titles that do not beat the body's first words are withheld from then on, until somebody accepts them.
+If the model's titles do not beat the first words of the bodies, releases withhold them until somebody accepts
+them.
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ def run(
 ) -> dict[str, Any]:
     """Moves MLflow's alias `champion` to the model, and the alias `previous` to the former champion.
 
-    Returns the model's name and version, whether the alias was moved and, if its titles do not beat the floor
-    by `model.floor_margin`, the facts of `TitleGate`. Such titles are withheld, unless `accept_because` gives
-    a reason to show them. If the model is the champion already, its titles are judged or accepted, and the
-    alias stays.
+    Returns the model's name and version, and whether the alias was moved. Titles that do not beat the floor
+    (the body's first words) by `model.floor_margin` are withheld, unless `accept_because` gives a reason to
+    show them. In both cases the result also has the facts of `TitleGate`. If the model is the champion
+    already, its titles are judged or accepted, and the alias stays.
 
-    Raises UsageError for a model that was not trained and evaluated. Raises WorseError if the model is worse
-    than the champion on the same held-out issues. It is worse if its ROUGE-L is lower by more than
-    `model.promotion_margin`, or its recall@10 by more than `model.promotion_retrieval_margin`. It is also
-    worse if its titles would be withheld while the champion's titles beat the floor. If `force_because` is
-    not empty, the model is promoted anyway, and the text is recorded as the reason.
+    Raises UsageError if the model was not trained and evaluated. Raises WorseError if it is worse than the
+    champion on the same held-out issues, unless `force_because` gives a reason to promote it anyway. A model
+    is worse if its ROUGE-L is lower by more than `model.promotion_margin`, or its recall@10 by more than
+    `model.promotion_retrieval_margin`. A model is also worse if its titles would be withheld while the
+    champion's titles beat the floor.
     """
     manifest = model.members[PREDICTOR][0]
     figures = model.notes[EVALUATION]
@@ -90,16 +91,15 @@ def _check_comparison(model: str, figures: dict[str, Any], champion: str, evalua
 
 
 def _tag(tracking: Tracking, version: str, run_id: str, gate: TitleGate, earlier: TitleGate | None) -> None:
-    """Tags the model version in MLflow with whether its titles are withheld or were accepted. Does nothing if
-    neither is the case now or was the case before."""
+    """Tags the model version in MLflow with whether its titles are withheld or were accepted. Does nothing
+    for a model whose titles always beat the floor."""
     if gate.facts or (earlier and earlier.facts):
         because = gate.accepted["because"] if gate.facts and gate.accepted else ""
         tracking.tag_titles(version, run_id, gate.withheld, because)
 
 
 def _failed_margins(figures: dict[str, Any], allowed: Model) -> list[str]:
-    """Returns one message per figure that is worse than the champion's by more than the figure's setting
-    allows."""
+    """Returns one message for each figure that is worse than the champion's by more than a setting allows."""
     near = figures["retrieval"]
     failures = []
     if figures["rougeL"] < figures["champion_rougeL"] - allowed.promotion_margin:

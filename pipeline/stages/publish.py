@@ -1,10 +1,10 @@
 """Stage `publish`: checks a release, then makes it the current one in one step. `rollback` makes an earlier
 release current again.
 
-The steps, under the publish lock: repair what a crash left behind; audit the release; load its batches into
-the warehouse; stage the release beside the current one; run the checks of `sql/checks`; swap, the only step
-that readers see; write the release's record; set the lake's pointer. A crash before the swap changes nothing
-for readers. What a crash after the swap left behind is repaired by the next command.
+These steps run under the publish lock: repair what a crash left behind; audit the release; load its batches
+into the warehouse; stage the release beside the current one; run the checks of `sql/checks`; swap the two
+releases; write the release's record; set the lake's pointer. Readers see only the swap. A crash before the
+swap changes nothing for readers. After a crash later than the swap, the next command repairs the rest.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
     """Publishes a release and returns its record.
 
     A release that is already current is published again only if its batches have changed. `accepted` maps
-    collapsed days (which lost nearly all data) to the reasons for accepting them. Raises UsageError for a
-    published release that is no longer current: `rollback` makes it current again. Raises StoppedError if the
-    audit or a check fails.
+    collapsed days (which lost nearly all data) to the reasons for accepting them. Raises UsageError if the
+    release was published before and is no longer current; use `rollback` for such a release. Raises
+    StoppedError if the audit or a check fails.
     """
     connection = warehouse.connect(settings, "publish")
     with connection.exclusive_lock():
@@ -55,8 +55,8 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
 
 
 def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
-    """Makes an earlier release current again and returns its record. Releases that became current later are
-    marked as rolled back. Raises UsageError if the release was never published."""
+    """Makes an earlier release current again, and returns its record. Releases that became current after it
+    are marked as rolled back. Raises UsageError if the release was never published."""
     release = Pinned(lake, "releases", release_id)
     with warehouse.connect(settings, "publish").exclusive_lock():
         record = release.notes[RECORD]

@@ -1,8 +1,8 @@
-"""Part of the stage `train`: a teacher, whose titles a model learns from beside the authors' titles.
+"""Part of the stage `train`: a teacher. A model learns from its titles as well as from the authors' titles.
 
-This is distillation at the level of sequences (Kim and Rush 2016, "Sequence-Level Knowledge Distillation"):
-the teacher writes a title for every body of the training part. A teacher is a model of the lake, or a file of
-titles and bodies that any other system has written.
+A teacher is a model of the lake, or a file of titles and bodies that any other system has written. It gives a
+title to the bodies of the training part. The method is distillation at the level of sequences (Kim and Rush
+2016, "Sequence-Level Knowledge Distillation").
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ from pipeline.text.vocabulary import Vocabularies, Vocabulary
 from pipeline.tracking import Tracking
 
 CHUNK = 10_000
-"""Number of issues whose titles by a teacher are stored in one file. An interruption loses the titles of at
-most one file."""
+"""Number of issues per file of a teacher's titles. An interruption loses the titles of at most one file."""
 DEFAULT_WEIGHT = 0.5
 FILE_SUFFIXES = (".csv", ".json", ".jsonl", ".parquet")
 
@@ -83,8 +82,8 @@ def _text_key(body: str) -> bytes:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The teacher's ROUGE-L on the held-out issues of the model to train, and the ROUGE-L values that it must
-    beat on those issues."""
+    """The ROUGE-L of a teacher and of the baselines that it must beat, on held-out issues of the model to
+    train."""
 
     issues: int
     """number of held-out issues that the teacher knows: those that it gave a title, or abstained from"""
@@ -96,8 +95,8 @@ class Judgement:
 
     @property
     def beats_baselines(self) -> bool:
-        """Whether the teacher is better than the floor (the body's first words) and, if it was compared with
-        a champion, than the champion."""
+        """Whether the teacher's ROUGE-L is higher than that of the floor (the body's first words), and higher
+        than the champion's if there is one in the comparison."""
         return self.rougeL > max(self.floor_rougeL, self.champion_rougeL or 0)
 
     def __str__(self) -> str:
@@ -109,7 +108,7 @@ class Judgement:
 
 
 def judge(tracking: Tracking, model: Pinned, teacher: Teacher) -> Judgement:
-    """Scores a teacher on the held-out issues of `model` for which it has titles.
+    """Returns the scores of a teacher on the held-out issues of `model` for which the teacher has titles.
 
     The teacher is compared with the floor (the body's first words). It is also compared with the champion,
     unless the teacher or `model` is the champion.
@@ -153,8 +152,8 @@ class Lesson:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What the teacher adds to the fingerprint of the training. Empty if the teacher's titles are not
-        used."""
+        """The teacher's part of the parameters that identify the training. Empty if the teacher's titles are
+        not used."""
         if not self.judgement.beats_baselines:
             return {}
         return _identity(self.teacher, self.weight)
@@ -168,9 +167,9 @@ class Lesson:
     def mixed(
         self, batches: Data, model: Pinned, vocabularies: Vocabularies, checkpoint: Path, seed: int
     ) -> Data:
-        """Returns the training batches of `model`. If the teacher is used, some titles are the teacher's.
+        """Returns the training batches `batches`, in which some titles are the teacher's if it is used.
 
-        The teacher's titles are kept in the folder `checkpoint` until the training is complete.
+        The teacher's titles are stored in the folder `checkpoint` until the training is complete.
         """
         if not self.parameters:
             return batches
@@ -203,7 +202,7 @@ class Lesson:
 @dataclass(frozen=True)
 class TeacherRequest:
     """The teacher that a user requests. `source` is the name of a model or the path of a file. `weight` is
-    the weight of its titles, above 0 and at most 1."""
+    the weight of the teacher's titles, above 0 and at most 1."""
 
     source: str
     weight: float
@@ -217,7 +216,7 @@ class TeacherRequest:
         return ModelTeacher(lake, self.source)
 
     def identity(self, lake: Lake) -> dict[str, Any]:
-        """Returns the content digest of the teacher and the weight, which identify this request. Raises
+        """Returns what identifies this request: the weight, and the digest of the teacher's content. Raises
         UsageError as `open` does."""
         return _identity(self.open(lake), self.weight)
 
@@ -257,8 +256,8 @@ class TeacherRequest:
 def taught_titles(model: Pinned, vocabularies: Vocabularies, teacher: Teacher, folder: Path) -> TaughtTitles:
     """Returns the teacher's titles for the bodies of the training part, as ids of `vocabularies`.
 
-    The titles are written to `folder` in chunks. Chunks that an interrupted training left there are reused.
-    Raises UsageError if the teacher has no title for any of the bodies.
+    The titles are written to `folder` in chunks. If an interrupted training left chunks there, they are
+    reused. Raises UsageError if the teacher has no title for any of the bodies.
     """
     folder.mkdir(parents=True, exist_ok=True)
     bodies = _training_bodies(model)
@@ -297,7 +296,7 @@ def _training_bodies(model: Pinned) -> Iterator[str]:
 def _write_chunk(
     path: Path, vocabularies: Vocabularies, engine: Engine, teacher: Teacher, bodies: Sequence[str]
 ) -> None:
-    """Writes the keys of the bodies for which the teacher has a title, and the ids of these titles."""
+    """Writes one chunk: the keys of the bodies for which the teacher has a title, and the titles' ids."""
     pairs = [(body, title) for body, title in zip(bodies, teacher.titles(bodies), strict=True) if title]
     keys = body_keys(_ids(vocabularies.body, engine, [body for body, _ in pairs]))
     titles = _ids(vocabularies.title, engine, [title for _, title in pairs])

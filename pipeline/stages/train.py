@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 CALIBRATION_ISSUES = 10_000
 """Maximum number of held-out issues that the confidence is calibrated on. More would hardly change the
-curve, and decoding them takes as long as in `evaluate`."""
+curve, but decoding them takes time."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,13 @@ class TrainingInputs:
     @property
     def network_settings(self) -> dict[str, Any]:
         """The settings `model.*` at the time when the model was created. Settings that were added to Titler
-        since have their defaults."""
+        later have their defaults."""
         return Model(**self.plan.facts["model"]).model_dump()
 
     @property
     def key_settings(self) -> dict[str, Any]:
-        """The settings that identify the predictor. They are the network's settings, except those that were
-        added to Titler after the model was created."""
+        """The settings that identify the predictor: the network's settings, without those that were added to
+        Titler after the model was created."""
         missing = ADDED_SETTINGS - set(self.plan.facts["model"])
         return {name: value for name, value in self.network_settings.items() if name not in missing}
 
@@ -98,8 +98,8 @@ class TrainingInputs:
 
     @property
     def _targets(self) -> Targets | None:
-        """A function that returns the titles that the network learns to write. None for models of older
-        versions, which learn the authors' titles."""
+        """A function from bodies and authors' titles to the titles that the network learns to write, or None
+        for models that learn the authors' titles unchanged: models of words, or of older versions."""
         body, title = self.vocabularies.body, self.vocabularies.title
         if isinstance(body, SubwordVocabulary) and isinstance(title, SubwordVocabulary):
             return functools.partial(target_ids, body, title) if body.preparation >= PROBLEM_FIRST else None
@@ -108,11 +108,12 @@ class TrainingInputs:
     def batches(
         self, part: Part, label: str, run_length: int = 1, authors_titles: bool = False
     ) -> Callable[[int], Iterator[tuple[Ids, Ids]]]:
-        """Returns a function from an epoch's number to its mini-batches of ids of a part of the split.
+        """Returns a function from the number of an epoch to the epoch's mini-batches, which are ids.
 
-        Only the part `train` is shuffled. Each epoch shows a progress bar with `label`. With `run_length`
+        The issues are those of one part of the split. Only the part `train` is shuffled. If `run_length` is
         above 1, issues of a repository come in runs of that length. The titles are those that the network
-        learns to write. With `authors_titles`, they are the titles as their authors wrote them.
+        learns to write or, if `authors_titles` is true, those that the authors wrote. Each epoch shows a
+        progress bar with `label`.
         """
         settings = self.network_settings
         batches = TrainingBatches(
@@ -137,12 +138,12 @@ def run(
     on_epoch: Callable[[Any], None] = lambda figures: None,
     teacher: TeacherRequest | None = None,
 ) -> Manifest:
-    """Trains the model's predictor and returns its batch; an existing predictor is reused.
+    """Trains the model's predictor, and returns its batch. An existing predictor is reused.
 
-    With a `teacher` that beats the floor and the champion on the held-out issues, the model also learns from
-    the teacher's titles. An interrupted training resumes from its last checkpoint. `on_epoch` is called with
-    the figures of each epoch. Raises UsageError if the model was not vectorized, or was trained already with
-    another teacher.
+    If the `teacher` beats the floor (the body's first words) and the champion on the held-out issues, the
+    model also learns from the teacher's titles. An interrupted training resumes from its last checkpoint.
+    `on_epoch` is called with the figures of each epoch. Raises UsageError if the model was not vectorized, or
+    was already trained with another teacher.
     """
     inputs = TrainingInputs(
         lake, model, model.plan, model.members[VOCABULARY][0], model.members[VECTORS.name]
@@ -178,7 +179,7 @@ def _train(
     on_epoch: Callable[[Any], None],
     lesson: Lesson | None,
 ) -> dict[str, Any]:
-    """Trains the network, writes the predictor to `folder`/predictor and registers it in MLflow; returns the
+    """Trains the network, writes the predictor to `folder`/predictor and registers it in MLflow. Returns the
     figures for the manifest."""
     from pipeline.networks.in_keras import build
     from pipeline.networks.in_keras.devices import data_parallel, default_device, peak_memory
@@ -235,7 +236,7 @@ def _fit(
     on_epoch: Callable[[Any], None],
     lesson: Lesson | None,
 ) -> History:
-    """Trains the network, logs each epoch to MLflow and returns the figures of all epochs."""
+    """Trains the network, and logs each epoch to MLflow. Returns the figures of the epochs on titles."""
     from pipeline.networks.in_keras.training import fit
 
     def report(figures: Figures) -> None:
@@ -265,7 +266,8 @@ def _predictor(inputs: TrainingInputs, network: Network) -> tuple[Predictor, Cal
     """Returns the predictor and its calibration. The calibration is None if the predictor writes no title for
     any held-out issue.
 
-    If `model.abstain_precision` is set, chooses the confidence below which the predictor abstains.
+    If `model.abstain_precision` is set, this function also chooses the confidence below which the predictor
+    abstains.
     """
     # Imported here, because ROUGE takes a second to import and most commands import this module.
     from pipeline.predictor.held_out import predict_held_out

@@ -38,8 +38,8 @@ def vectorize_part(rows: pa.Table, vocabularies: Vocabularies) -> pa.Table:
 
 
 def run(lake: Lake, settings: Settings, pinned: Pinned) -> Outcome:
-    """Vectorizes all days of a model or a release; returns one batch of vectors_v1 per day. Days that were
-    vectorized with the same vocabularies are reused. Raises UsageError if the model has no vocabulary yet."""
+    """Vectorizes all days of a model or a release. Returns one batch of vectors_v1 per day. Batches that were
+    made with the same vocabularies are reused. Raises UsageError if the model has no vocabulary yet."""
     plan = pinned.plan
     if pinned.kind == "models":
         vocabulary = pinned.members[VOCABULARY][0]

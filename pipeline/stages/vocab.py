@@ -35,8 +35,8 @@ PartSizes = dict[str, int]
 class ModelRequest:
     """What a user requests when creating a model.
 
-    `first` and `last` are the first and the last day to learn from, as YYYY-MM-DD. None means that the days
-    are not limited on that side. For `variant` and `epochs`, None means the value of the setting.
+    `first` and `last` are the first and the last day to learn from, as YYYY-MM-DD. If `first` or `last` is
+    None, the days have no such limit. If `variant` or `epochs` is None, the value of the setting is used.
     """
 
     first: str | None = None
@@ -55,10 +55,11 @@ class ModelRequest:
 def run(
     lake: Lake, settings: Settings, model: Pinned, request: ModelRequest, file_days: Sequence[PinnedDay] = ()
 ) -> Manifest:
-    """Creates the model, builds its vocabularies and returns their batch; existing vocabularies are reused.
+    """Creates the model, builds its vocabularies and returns their batch. Existing vocabularies are reused.
 
-    The model learns from the requested days or, if `file_days` is not empty, from the user's file that it
-    holds. Raises UsageError if there are no issues to learn from or none to validate with.
+    The model learns from the requested days. If `file_days` is not empty, it has the entry of a user's file,
+    and the model learns from this file instead. Raises UsageError if there are no issues to learn from, or
+    none to validate with.
     """
     plan = open_model(lake, settings, model, request, file_days)
     if VOCABULARY in model.members:
@@ -114,8 +115,8 @@ def open_model(
 
 
 def count_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> tuple[Counts, Counts, PartSizes]:
-    """Returns the word counts of the bodies and of the titles in the training part, and the size of each part
-    of the split, for one file of tokens."""
+    """Counts the words of one file of tokens. Returns the counts of the bodies and of the titles in the
+    training part, and the number of trainable issues in each part of the split."""
     training, sizes = _training_rows(shard, lake, plan, ["body", "title"])
     body, title = (Counts.of(training.column(name).to_pylist()) for name in ("body", "title"))
     return body, title, sizes
@@ -127,8 +128,8 @@ def size_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> PartSizes
 
 
 def prepare_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan, step: int) -> list[str]:
-    """Returns the titles, then the bodies, of every `step`-th training issue of one file, as text from which
-    subwords are learned."""
+    """Returns the prepared texts of every `step`-th training issue of one file: first all titles, then all
+    bodies. Subwords are learned from these texts."""
     training, _ = _training_rows(shard, lake, plan, ["body", "title"])
     sample = training.take(np.arange(0, len(training), step))
     titles, bodies = (sample.column(name).to_pylist() for name in ("title", "body"))
@@ -141,8 +142,8 @@ def prepare_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan, step: int
 def _training_rows(
     shard: tuple[Manifest, File], lake: Lake, plan: Plan, columns: list[str]
 ) -> tuple[pa.Table, PartSizes]:
-    """Returns `columns` of the trainable issues in the training part, and the number of trainable issues in
-    each part, for one file."""
+    """Reads one file. Returns `columns` of the trainable issues in the training part, and the number of
+    trainable issues in each part of the split."""
     manifest, file = shard
     table = lake.read_part(manifest, file, ["issue_id", "repo", "trainable", *columns])
     trainable = table.column("trainable").to_numpy(zero_copy_only=False)
@@ -155,8 +156,8 @@ def _training_rows(
 def _fit_words(
     lake: Lake, settings: Settings, model: Pinned, plan: Plan, tokens: Sequence[Manifest]
 ) -> tuple[Vocabularies, PartSizes]:
-    """Builds vocabularies of the most frequent words in the training part; returns them and the size of each
-    part."""
+    """Returns vocabularies of the most frequent words in the training part, and the size of each part of the
+    split."""
     text = Text(**plan.facts["text"])
     counted = map_shards(
         count_part,
@@ -180,7 +181,7 @@ def _fit_words(
 def _fit_subwords(
     lake: Lake, settings: Settings, model: Pinned, plan: Plan, issues: Sequence[Manifest]
 ) -> tuple[Vocabularies, PartSizes]:
-    """Builds vocabularies of subwords; returns them and the size of each part.
+    """Returns vocabularies of subwords, and the size of each part of the split.
 
     The subwords are learned from at most MAX_TRAINING_ISSUES training issues, sampled evenly over the days.
     """
@@ -199,8 +200,8 @@ def _fit_subwords(
 
 
 def _total_sizes(model: Pinned, plan: Plan, sizes_by_shard: Sequence[PartSizes]) -> PartSizes:
-    """Returns the sizes of the parts over all files. If the training or the validation part is empty, deletes
-    the model and raises UsageError."""
+    """Adds up the sizes of the parts over all files, and returns the sums. If the training or the validation
+    part is empty, deletes the model and raises UsageError."""
     sizes: PartSizes = {part: sum(shard_sizes[part] for shard_sizes in sizes_by_shard) for part in PARTS}
     if not sizes["train"] or not sizes["validation"]:
         model.delete()

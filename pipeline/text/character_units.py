@@ -1,9 +1,10 @@
 """Adds units (subwords) for whole characters of Chinese, Japanese, Korean and Thai to a byte-pair encoding.
 
-A title may have a couple of dozen units. If few texts are in one of these scripts, byte-pair encoding learns
-no units for its characters. Each character then takes two or three units, and a title would end after eight
-characters. So the most frequent of these characters get units of their own. They replace the merges that were
-learned last. If the texts have no such characters, no merge is replaced.
+The number of units per title is limited to a couple of dozen. If few texts are in one of these scripts,
+byte-pair encoding learns no units for the script's characters. Each character then takes two or three units,
+and a title would end after eight characters. So the most frequent characters get units of their own. The
+merges for these units replace the merges that were learned last. If the texts have no such characters, no
+merge is replaced.
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ def counted(texts: Iterable[str], counts: Counter[str]) -> Iterator[str]:
 
 
 def with_characters(merges: Sequence[Merge], counts: Counter[str]) -> list[Merge]:
-    """Returns `merges`, of which the last ones are replaced by merges for frequent characters.
+    """Returns a copy of `merges` in which the last merges are replaced by merges for frequent characters.
 
-    There are at most as many merges as before. `counts` says how often each character occurs. Each merge is a
-    pair of strings in which a character stands for a byte (Latin-1).
+    The new merges join the bytes of a character to one unit. The result is no longer than `merges`. `counts`
+    says how often each character occurs. A merge is a pair of strings in which each character stands for one
+    byte (Latin-1).
     """
     characters = [character for character, count in counts.most_common() if count >= MIN_COUNT]
     limit = int(MAX_SHARE * len(merges))
@@ -45,9 +47,9 @@ def with_characters(merges: Sequence[Merge], counts: Counter[str]) -> list[Merge
 
 
 def _character_merges(merges: Sequence[Merge], characters: Sequence[str], limit: int) -> list[Merge]:
-    """Returns at most `limit` merges that give `characters` units of their own, if appended to `merges`.
+    """Returns at most `limit` merges, to append to `merges`. They join the bytes of each of `characters`.
 
-    The first of `characters` come first.
+    If the limit is too low for all characters, the last characters get no merges.
     """
     rank = {merge: number for number, merge in enumerate(merges)}
     added: list[Merge] = []

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 CODE_LINES: Final = 3
-"""Number of lines kept from the beginning of a fenced code block, besides lines that name an error."""
+"""Number of first lines of a fenced code block that are kept. Lines that name an error are kept as well."""
 LINE_CHARACTERS: Final = 300
 """Number of characters kept of a line of code. Longer lines are machine output."""
 LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")
@@ -20,7 +20,7 @@ NAMES_AN_ERROR: Final = re.compile(r"error|exception|panic|fatal|fault", re.IGNO
 
 
 def with_short_code(lines: Sequence[str]) -> Iterator[str]:
-    """Yields lines, with fenced code blocks shortened to their first lines and lines that name an error.
+    """Yields the lines, but of each fenced code block only those that `short_code` keeps.
 
     A block without a closing fence is kept as it is.
     """
@@ -42,10 +42,10 @@ def with_short_code(lines: Sequence[str]) -> Iterator[str]:
 
 
 def short_code(code: Sequence[str]) -> Iterator[str]:
-    """Yields the first CODE_LINES lines of code, and two of the other lines that name an error.
+    """Yields the first CODE_LINES lines of code, and up to two later lines that name an error.
 
-    These two are the first and the last such line. Lines without letters and digits are left out, and long
-    lines are cut.
+    These are the first and the last of the later lines that name an error. Lines without letters and digits
+    are left out. Long lines are cut.
     """
     lines = [line[:LINE_CHARACTERS] for line in code if LETTER_OR_DIGIT.search(line)]
     errors = [

@@ -1,10 +1,10 @@
 """The two engines that split text into words: our code (`pipeline.text.ktext`), and ktext 0.40 from PyPI.
 
-ktext 0.40 imports modules that this environment lacks: Keras's text module, which Keras 3 removed, and the
-package textacy 0.6.2, whose `__init__` needs spaCy and more. So ktext's file is run with an import function
-of its own. This function replaces Keras's module with a few lines of ours, and loads textacy's module
-`preprocess` under a private package name. All other imports are unchanged, and so are the modules `keras` and
-`textacy` of the process.
+ktext 0.40 cannot be imported as usual. It needs Keras's text module, which Keras 3 has removed. It also needs
+the package textacy 0.6.2, whose `__init__` imports spaCy and other packages. So ktext's file is run with a
+special import function. This function replaces Keras's module with a few lines of ours, and loads textacy's
+module `preprocess` under a private package name. It leaves other imports alone, and does not change the
+modules `keras` and `textacy` of the process.
 """
 
 from __future__ import annotations

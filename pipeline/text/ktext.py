@@ -1,15 +1,15 @@
 """Splits text into exactly the tokens of the package ktext 0.40, in time linear in the length of the text.
 
-ktext cleans text with textacy 0.6.2 and splits it with Keras 2.2.4's `text_to_word_sequence`. The steps are,
-in order: short URLs, then other URLs, become `*URL*`; e-mail addresses become `*EMAIL*`; telephone numbers
+ktext cleans text with textacy 0.6.2 and splits it with Keras 2.2.4's `text_to_word_sequence`. The steps, in
+this order: short URLs, then other URLs, become `*URL*`; e-mail addresses become `*EMAIL*`; telephone numbers
 become `*PHONE*`; numbers become `*NUMBER*`; 15 currency symbols become their ISO 4217 codes; accents are
 removed; punctuation becomes blanks; letters become lower case; the text is split at blanks.
 
 textacy itself is too slow for some texts. Its patterns for URLs and e-mail addresses restart at every letter
-of a long word, which takes quadratic time. Its pattern for hosts tries every way to split each label, so the
-time more than doubles with each further label of `www.a-www.a-www.a-`. The scans of this module accept the
-same strings, but each starts at a rare character that it needs (`.`, `://`, `@`) and reads every part of the
-text a bounded number of times. The tests compare each scan with textacy's function.
+of a long word, which takes quadratic time. Its pattern for hosts tries every way to split a host into labels.
+So each further label of `www.a-www.a-www.a-` more than doubles the time. The scans of this module accept the
+same strings in linear time. Each scan starts at a rare character (`.`, `://`, `@`), and reads every part of
+the text a bounded number of times. The tests compare each scan with textacy's function.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def replace_phone_numbers(text: str) -> str:
 
 
 def replace_numbers(text: str) -> str:
-    """Replaces numbers by `*NUMBER*`, with or without a sign, with or without thousands separators."""
+    """Replaces numbers by `*NUMBER*`. A number may have a sign and thousands separators."""
     return _NUMBER.sub("*NUMBER*", text)
 
 
@@ -91,8 +91,8 @@ _HTTP_BACKWARDS: Final = re.compile(r"//:s?ptth", re.IGNORECASE)
 def _short_urls(text: str) -> Iterator[Span]:
     """Yields the spans of short URLs: `[http[s]://]host.domain/path`, with a path of 2 to 12 characters.
 
-    Searches for the short tail `.domain/path`. The host before a tail contains no `.`, so the hosts of two
-    tails never overlap.
+    Searches for the part `.domain/path`, then for the start of the URL before this part. The host contains no
+    `.`, so the hosts of two short URLs never overlap.
     """
     last_end = position = 0
     while tail := _SHORT_TAIL.search(text, position):
@@ -108,7 +108,7 @@ def _short_urls(text: str) -> Iterator[Span]:
 def _short_url_start(text: str, floor: int, dot: int) -> int | None:
     """Returns the leftmost start, at or after `floor`, of a short URL whose host ends at `dot`.
 
-    Returns None if no short URL ends its host there.
+    Returns None if there is no such short URL.
     """
     host = _HOST.match(text[floor:dot][::-1])
     if host is None:
@@ -167,8 +167,8 @@ class _Hosts:
 def _urls(text: str) -> Iterator[Span]:
     """Yields the spans of URLs `scheme[user@]host[:port][/path]`.
 
-    A scheme is `http://`, `https://`, `ftp://` or `www.`. In text without white space, the user is everything
-    from the scheme to the last `@` that a host follows.
+    A scheme is `http://`, `https://`, `ftp://` or `www.`. A URL contains no white space. If it contains
+    several `@`, the user ends at the last `@` that is followed by a host.
     """
     hosts = _Hosts(text)
     position, gap, at, at_end = 0, -1, -1, -1
@@ -187,9 +187,9 @@ def _urls(text: str) -> Iterator[Span]:
 
 
 def _last_usable_at(text: str, begin: int, end: int, hosts: _Hosts) -> Span:
-    """Returns the position of the last `@` in `text[begin:end]` that a host follows, and the end of that URL.
+    """Returns the position of the last `@` in `text[begin:end]` that is followed by a host.
 
-    Returns (-1, -1) if a host follows no `@`.
+    Also returns the end of the URL with this host. Returns (-1, -1) if no `@` is followed by a host.
     """
     at = text.rfind("@", begin, end)
     while at >= 0:
@@ -211,7 +211,7 @@ _DOMAIN: Final = re.compile(r"\w++(?:-\w++)*(?:\.[a-z]{2,}+(?!\w)){1,3}", re.IGN
 def _emails(text: str) -> Iterator[Span]:
     """Yields the spans of e-mail addresses `local@host.domain`.
 
-    Reads backwards and forwards from each `@`; neither side of an address contains another `@`.
+    Reads backwards and forwards from each `@`. An address contains only one `@`.
     """
     last_end = floor = 0
     while (at := text.find("@", max(last_end, floor))) >= 0:
@@ -281,9 +281,9 @@ _ASCII: Final = {
 
 
 def _words(text: str) -> list[str]:
-    """Replaces currency symbols, removes accents, punctuation and upper case, then splits into words.
+    """Returns the words of a text, in lower case and without accents and punctuation.
 
-    For ASCII text, one translation table does all this faster.
+    Currency symbols become their codes. For ASCII text, one translation table does all this faster.
     """
     if text.isascii():
         return text.replace("$", "USD").translate(_ASCII).split()

@@ -7,8 +7,8 @@ A network reads only a few hundred subwords. The author's own words are few, but
 traces are long. So text that repeats in thousands of issues is removed, and text that is specific to the
 issue is kept. Line breaks are kept, because the first line of an issue is often its summary.
 
-Every function takes time linear in the length of any text: each pattern begins at a rare character, and reads
-up to the next such character or a bounded number of characters.
+Every function takes time linear in the length of any text. Each pattern begins at a rare character. It stops
+at the next such character, or after a bounded number of characters.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pipeline.text.code_lines import LETTER_OR_DIGIT, with_short_code, without_f
 from pipeline.text.problem_first import problem_first
 
 JOINER: Final = "\u2060"
-"""U+2060 WORD JOINER. It marks where a word such as camelCase is split without a blank. If the author's text
-contains this character, it is removed first."""
+"""U+2060 WORD JOINER. `prepare` inserts it where a word such as camelCase is split without a blank. If the
+author's text contains this character, the author's is removed first."""
 
 
 ORIGINAL_PREPARATION: Final = 1
@@ -97,8 +97,8 @@ _MARKS: Final = re.compile(r"([^\w\s\x00-\x7f]{30})[^\w\s\x00-\x7f]+")
 def _plain_characters(text: str) -> str:
     """Normalises text to Unicode NFKC and to one kind of line break, and removes invisible characters.
 
-    Normalisation sorts the combining marks of a letter in quadratic time. So a long run of marks, or of other
-    symbols, is shortened first.
+    Normalisation sorts the combining marks of a letter, in quadratic time. To limit the time, a long run of
+    marks or of other symbols is shortened first.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.isascii():
@@ -196,7 +196,7 @@ _LONG_NUMBER: Final = re.compile(r"\d(?<![\d.].)(?:\d*+\.)?+\d{4,}+(?!\.?\d)")
 def _without_numbers(text: str) -> str:
     """Replaces hashes, memory addresses, dates, times and numbers of five digits or more by `0`.
 
-    Few such strings occur in a second issue. Versions (1.2.3), codes (404) and years are kept, because they
-    are names.
+    These strings are removed because few of them occur in more than one issue. Versions (1.2.3), codes (404)
+    and years are kept, because they name something.
     """
     return _LONG_NUMBER.sub("0", _HASH.sub("0", _DATE_OR_TIME.sub("0", text)))

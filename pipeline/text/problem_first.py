@@ -2,9 +2,9 @@
 
     problem_first(["### Version", "1.2", "### What happened?", "It hangs"]) -> ["It hangs"]
 
-`template_headings` and `template_lines` recognise a template's lines. The lines of a section stay in order,
-and so do sections of the same kind. A line that these modules do not recognise is kept, although it may move
-to the end. If nothing of an issue would be left, all its lines are kept in order.
+`template_headings` and `template_lines` recognise a template's lines. A line that they do not recognise is
+kept, but it may move to the end. The lines of a section stay in order, and so do sections of the same kind.
+If no line of an issue would be left, all its lines are kept in order.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ from pipeline.text.template_lines import (
 )
 
 LOG_LINES: Final = 6
-"""The smallest number of lines in a row that are shortened like a code block, if they look like a log or
-code."""
+"""This number of lines in a row, or more, are shortened like a code block if all look like a log or code."""
 _CODE_TAG: Final = re.compile(r"<(/?)[\w]{1,20}-code>", re.IGNORECASE)
 """The pattern of a tag around code in exported issues, such as `<denchmark-code>`."""
 _MACHINE: Final = re.compile(
@@ -52,7 +51,10 @@ class _Line(NamedTuple):
 
 
 def problem_first(lines: Sequence[str]) -> list[str]:
-    """Returns an issue's lines without those of its template, the problem first, code and logs shortened."""
+    """Returns an issue's lines, those on the problem first, without the lines of its issue template.
+
+    Code and logs are shortened.
+    """
     sections: dict[Section, list[str]] = {section: [] for section in Section}
     section, is_marked = Section.PROBLEM, False
     marked = list(_with_code_marked(lines))
@@ -87,8 +89,8 @@ def problem_first(lines: Sequence[str]) -> list[str]:
 def _order(sections: Mapping[Section, Sequence[str]]) -> list[Section]:
     """Returns the kinds of sections in the order in which their lines are put together.
 
-    The expected behaviour is the opposite of the problem. If the issue has no lines on the problem, the
-    expected behaviour therefore comes after the steps to reproduce it.
+    The expected behaviour usually comes second, after the problem. But if the issue has no lines on the
+    problem, the steps to reproduce come first, because the expected behaviour is the problem's opposite.
     """
     order = list(Section)
     if not any(map(LETTER_OR_DIGIT.search, sections[Section.PROBLEM])):
@@ -100,7 +102,7 @@ def _order(sections: Mapping[Section, Sequence[str]]) -> list[Section]:
 def _last_author_line(lines: Sequence[_Line]) -> int:
     """Returns the number of the last line before the signature, which is a name after thanks or regards.
 
-    Without a signature, returns a number greater than that of any line.
+    If there is no signature, returns the number of lines.
     """
     filled = [number for number, line in enumerate(lines) if line.text.strip()]
     if (
@@ -143,7 +145,7 @@ def _with_code_marked(lines: Sequence[str]) -> Iterator[_Line]:
 
 
 def _opening(line: str) -> tuple[str, str] | None:
-    """Returns the fence that will close the code block which `line` opens, and the text before the block.
+    """Returns the fence that will close the code block, and the text before the block, if `line` opens one.
 
     Returns None if the line opens no code block.
     """

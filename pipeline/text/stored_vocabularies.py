@@ -11,7 +11,7 @@ from pipeline.text.vocabulary import Vocabularies
 
 
 def load_vocabularies(lake: Lake, manifest: Manifest) -> Vocabularies:
-    """Loads the vocabularies from the batch with this manifest: one of vocabularies, or a predictor."""
+    """Loads the vocabularies from a batch, which is a batch of vocabularies or a predictor."""
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         for file in manifest.files:
             if file.name.endswith("_vocabulary.json"):

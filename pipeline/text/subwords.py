@@ -1,10 +1,10 @@
 """The subword vocabulary, for text mixed with code.
 
 The encoding is byte-pair encoding (Sennrich et al. 2016, "Neural Machine Translation of Rare Words with
-Subword Units") on bytes, as in GPT-2, so that every text can be encoded. A text is first split into words. A
-word is a run of letters, of digits or of other characters, with the blank in front of it, or a line break.
-Then the bytes of a word are merged pair by pair into units, in the order in which the merges were learned. A
-unit that starts with a blank starts a word, so that joining units gives text again.
+Subword Units"). It works on bytes, as in GPT-2, so that every text can be encoded. A text is first split into
+words. A word is a line break, or a run of letters, of digits or of other characters. A blank belongs to the
+word that follows, so joining units gives text again. Then the bytes of a word are merged pair by pair into
+units, in the order in which the merges were learned.
 
 Ids: 0 is padding, 1 is unknown and never occurs, 2 is `_start_`, 3 is `_end_`. The 256 bytes follow from 4
 on, then the merged units in order. Bodies and titles have the same ids, so that a network can copy from a
@@ -38,8 +38,8 @@ END_ID: Final = 3
 FIRST_UNIT: Final = 4
 BYTES: Final = 256
 MAX_TRAINING_ISSUES: Final = 100_000
-"""Maximum number of issues that merges are learned from. Merges learned from a quarter of them split
-texts into as few units (within 0.1%). The texts are in memory at the same time and take about 65 MB."""
+"""Maximum number of issues that merges are learned from. More would not help: a quarter of them already gives
+merges that split texts into as few units (within 0.1%). All texts are in memory and take about 65 MB."""
 MAX_UNIT_BYTES: Final = 16
 """Maximum length of a unit in bytes. Longer units would be phrases of issue templates."""
 CACHED_WORDS: Final = 200_000
@@ -60,9 +60,9 @@ def _use_one_thread() -> None:
 
 
 def split_words(prepared: str) -> list[str]:
-    """Splits a text that `prepare` returned into words, each with the blank in front of it.
+    """Splits a text that `prepare` returned into words. A blank belongs to the word that follows.
 
-    In the words a character stands for a UTF-8 byte.
+    In the returned words, each character stands for one UTF-8 byte.
     """
     words = _WORDS.findall(f" {prepared}".replace("\n", "\n "))
     return words if prepared.isascii() else [word.encode().decode("latin-1") for word in words]
@@ -81,9 +81,9 @@ class BytePairEncoding:
     def fit(cls, prepared: Iterable[str], max_units: int, characters: bool = True) -> BytePairEncoding:
         """Learns merges from texts that `prepare` returned. The same texts always give the same merges.
 
-        With `characters`, frequent characters of some scripts are units; see `character_units`. There are at
-        most `max_units` units, including the 256 bytes. Raises UsageError if no pair of bytes occurs twice,
-        or if `max_units` is not greater than 256.
+        There are at most `max_units` units, including the 256 bytes. If `characters` is true, frequent
+        characters of some scripts get units of their own (`pipeline.text.character_units`). Raises UsageError
+        if no pair of bytes occurs twice, or if `max_units` is not greater than 256.
         """
         _use_one_thread()
         engine = Tokenizer(models.BPE())
@@ -164,8 +164,8 @@ class SubwordVocabulary:
     """A vocabulary of subwords, and the form of its documents: `length` ids, padded at the end.
 
     If `start_end` is true, `_start_` and `_end_` are put around every document. A document that is too long
-    is cut at the end and loses its `_end_`. `preparation` is the number of the preparation of bodies that the
-    model was trained with (`pipeline.text.markup`); titles have only one.
+    is cut at the end and loses its `_end_`. `preparation` says how bodies are prepared: it is one of the
+    numbers in `pipeline.text.markup`. All titles are prepared in the same way.
     """
 
     encoding: BytePairEncoding
@@ -231,8 +231,8 @@ class SubwordVocabulary:
     def to_json(self) -> str:
         """Returns the vocabulary as one JSON object in ASCII. Equal vocabularies give the same text.
 
-        ORIGINAL_PREPARATION is not written, so that vocabularies from before there were other preparations
-        keep their text and their id.
+        The field `preparation` is left out if it is ORIGINAL_PREPARATION. So vocabularies that were stored
+        before this field existed keep their text and their id.
         """
         fields: dict[str, Any] = {"length": self.length, "start_end": self.start_end}
         if self.preparation != ORIGINAL_PREPARATION:

@@ -1,11 +1,11 @@
-"""Recognises the headings and questions of issue templates, and says what the section below each is about.
+"""Recognises headings and questions of issue templates, and says what the section below a heading is about.
 
     section_of("### Steps to reproduce") -> Heading(section=Section.STEPS, rest="")
 
-Issue templates ask the same questions in thousands of issues, and a model copies them into titles. Only the
-wordings listed in this module count. Any other heading is the author's.
+Issue templates ask the same questions in thousands of issues. A model that learns from the questions copies
+them into titles. Only the wordings in this module are recognised. Any other heading is the author's.
 
-Every function takes one line, and looks at no more than LINE_CHARACTERS of it, so that it takes bounded time.
+Every function takes one line. Its time is bounded, because it reads at most LINE_CHARACTERS of the line.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class Section(IntEnum):
     CONTEXT = 3
     """alternatives, further information, logs"""
     ENVIRONMENT = 4
-    """versions, systems, check lists, questions about the author; their answers do not name the problem"""
+    """versions, systems, check lists, questions about the author: the answers do not name the problem"""
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading. `section` is what it announces, `rest` what the author wrote behind it in the same line."""
+    """A heading. `section` is the kind of its section. `rest` is the author's text behind it in the line."""
 
     section: Section
     rest: str
@@ -196,7 +196,7 @@ _ALSO_WORDS: Final = frozenset(
 )
 """Headings that are also ordinary words.
 
-Without markup, a colon or a question mark they are the author's text.
+Without markup, a colon or a question mark, such a word is the author's text and not a heading.
 """
 _MARKED: Final = re.compile(
     r"[ \t>]*+(?:#{1,6}+[ \t]*+|\*\*|__|={2,}+ |<h[1-6][^<>]{0,40}>|<[\w-]{1,20}:h[1-6]>|(?:- )?\d[.)] ?)"

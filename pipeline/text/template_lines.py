@@ -3,9 +3,10 @@
     is_environment("- OS: Ubuntu 20.04") -> True
 
 Such lines occur in thousands of issues, and a model that copies from bodies copies them into titles. Only the
-wordings listed in this module count. Any other line is the author's. `template_headings` recognises headings.
+wordings in this module are recognised. Any other line is the author's. `template_headings` recognises
+headings.
 
-Every function takes one line, and looks at no more than LINE_CHARACTERS of it, so that it takes bounded time.
+Every function takes one line. Its time is bounded, because it reads at most LINE_CHARACTERS of the line.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def is_check(line: str) -> bool:
 
 
 def is_templates_check(line: str) -> bool:
-    """Returns whether a line is an item of an issue template's check list, and not an author's task."""
+    """Returns whether a line is a check list's item from an issue template, and not an author's task."""
     item = _CHECK.match(line)
     return (
         item is not None and _CHECK_TEXT.search(line[item.end() : item.end() + LINE_CHARACTERS]) is not None

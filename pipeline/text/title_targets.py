@@ -1,4 +1,4 @@
-"""Derives what a title network learns to write: the author's title without prefixes that its body lacks.
+"""Derives the titles that a network learns to write: authors' titles without prefixes that the body lacks.
 
     title_target("[Bug]: x/tools: tree hangs", "The tree hangs") -> "tree hangs"
     is_learnable("v1.2.3", "The tree hangs") -> False
@@ -20,7 +20,7 @@ from pipeline.networks.shape import PAD, Ids
 from pipeline.text.subwords import SubwordVocabulary
 
 MIN_WORDS: Final = 2
-"""The smallest number of words that a title must keep. Otherwise its prefix is not removed."""
+"""The smallest number of words in a title without its prefix. With fewer words, the prefix is not removed."""
 MIN_SHARED: Final = 0.2
 """The smallest share of a title's words that must occur in its body for the title to be learnable."""
 _MAX_PREFIXES: Final = 3
@@ -67,8 +67,8 @@ def target_ids(
 ) -> tuple[Ids, npt.NDArray[np.bool_]]:
     """Returns the titles that the network is to write, and whether it can learn each of them (n,).
 
-    `bodies` are ids (n, body length). `titles` and the returned titles are ids (n, title length). Only the
-    part of a body that the network reads is compared with the title.
+    `titles` are the authors' titles. These and the returned titles are ids (n, title length). `bodies` are
+    ids (n, body length), so a title is compared only with the part of its body that the network reads.
     """
     targets = titles.copy()
     learnable = np.ones(len(titles), dtype=np.bool_)
@@ -82,7 +82,7 @@ def target_ids(
 
 
 def _without_prefix(title: SubwordVocabulary, ids: Ids, target: str) -> Ids:
-    """Returns the ids of a title without those in front of the text `target`.
+    """Removes the ids of a title's prefix. Returns the ids of the rest of the title, whose text is `target`.
 
     Returns all ids if `target` begins within a unit (subword).
     """
@@ -98,7 +98,8 @@ def _without_prefix(title: SubwordVocabulary, ids: Ids, target: str) -> Ids:
 def title_target(title: str, body: str) -> str:
     """Returns `title` without prefixes that its body does not contain, such as `cmd/compile:`.
 
-    `body` is the text that the network reads, in lower case. Labels such as `[Bug]` are always left out.
+    Labels such as `[Bug]` are removed even if the body contains them. `body` is the text that the network
+    reads, in lower case.
     """
     words: set[str] | None = None
     rest = title
@@ -120,9 +121,9 @@ def title_target(title: str, body: str) -> str:
 def is_learnable(title: str, body: str, min_shared: float = MIN_SHARED) -> bool:
     """Returns whether a network can learn to write `title` from `body`, the lower-case text that it reads.
 
-    These titles cannot be learned: a template's, a robot's, a version number alone, and titles of which less
-    than the share `min_shared` of the words is in the body. Stop words do not count. A title with characters
-    outside ASCII is not compared with the body.
+    A title cannot be learned if it is a template's, a robot's or only a version number. A title cannot be
+    learned, either, if the share of its words that occur in the body is below `min_shared`. Stop words do not
+    count. A title with characters outside ASCII is not compared with the body.
     """
     if _ROBOTS_TITLE.match(title) or _BARE_VERSION.fullmatch(title.strip()):
         return False

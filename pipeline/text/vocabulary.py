@@ -3,9 +3,10 @@
 A model has two vocabularies, one for bodies and one for titles. Both are of words, or both are of subwords
 (`pipeline.text.subwords`).
 
-Ids of words are those of the package ktext 0.40: 0 is padding, 1 is every word outside the vocabulary. The
-vocabulary's words follow from 2 on, most frequent first. Equally frequent words are in the order of their
-first appearance. Titles begin with `_start_` and end with `_end_`, which are counted as words.
+Words have the same ids as in the package ktext 0.40. Id 0 is padding, and id 1 is every word outside the
+vocabulary. The words of the vocabulary have the ids from 2 on, most frequent first. Equally frequent words
+are in the order of their first appearance. Titles begin with `_start_` and end with `_end_`, which are
+counted as words.
 """
 
 from __future__ import annotations
@@ -46,9 +47,9 @@ _MAKE_AGAIN: Final = (
 class Counts:
     """How often each word occurs in a sequence of documents.
 
-    `words[i]` occurs `counts[i]` times; words are in the order of their first appearance. `documents` is the
+    `words[i]` occurs `counts[i]` times. Words are in the order of their first appearance. `documents` is the
     number of documents. `first_document_words` is the number of distinct words in the first document. The
-    method `framed` needs this number to insert `_start_` and `_end_` at the place of their first appearance.
+    method `framed` needs it to insert `_start_` and `_end_` in the order of first appearance.
     """
 
     words: tuple[str, ...]
@@ -161,7 +162,7 @@ class Vocabulary:
         return np.asarray((ids > UNKNOWN).any(axis=1), dtype=np.bool_)
 
     def text_of(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> str:
-        """Decodes one document's ids to its words, joined by blanks; see `words_of`."""
+        """Decodes one document's ids as `words_of` does. Returns the words in one text, joined by blanks."""
         return " ".join(self.words_of(ids))
 
     def words_of(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> list[str]:
@@ -230,7 +231,7 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Vocabularies:
-    """The two vocabularies that are stored with a model, one for bodies and one for titles.
+    """The pair of vocabularies that is stored with a model: one for bodies and one for titles.
 
     Both are of words, or both are of subwords with the same encoding.
     """

@@ -1,9 +1,9 @@
 """Corrects the moving averages of batch normalisation during the first steps of a training.
 
-With Keras's momentum of 0.99 the averages are still mostly their initial values after a hundred steps.
-Inference normalises by them, so a network that has already learned would write useless titles. As in
+With Keras's momentum of 0.99, the initial values still make up a third of the averages after a hundred steps.
+Inference uses these averages, so a network that has already learned would write useless titles. As in
 TensorFlow's ExponentialMovingAverage with `num_updates`, step i (counted from 0) uses the momentum
-min(0.99, (1 + i) / (10 + i)). From step 890 on this is Keras's momentum.
+min(0.99, (1 + i) / (10 + i)). From step 890 on, this is Keras's momentum.
 """
 
 from __future__ import annotations

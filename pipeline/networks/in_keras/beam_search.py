@@ -2,17 +2,16 @@
 
 With a beam width of 1 the search is greedy.
 
-Each step extends the k best hypotheses (partial titles) of an issue by every token and keeps the k best
+Each step extends the k best hypotheses (partial titles) of an issue by every token, and keeps the k best
 results. A hypothesis that ends while it is among the k best is a finished title. The search for an issue ends
-at the maximum length, or with k finished titles, or as soon as no hypothesis scores better than the best
-finished title. A greedy search ends with the first finished title. At the maximum length hypotheses
-count as titles. The score is the mean log probability, because sums favour short titles (Wu et al. 2016,
-"Google's Neural Machine Translation System", 7, with alpha = 1).
+when there are k finished titles, or when no hypothesis scores better than the best finished title. It also
+ends at the maximum length, where hypotheses count as titles. A greedy search ends with the first finished
+title. The score is the mean log probability, because sums favour short titles (Wu et al. 2016, "Google's
+Neural Machine Translation System", 7, with alpha = 1).
 
-Repetition is blocked: a trigram that a title already contains is not written again (Paulus et al. 2018, "A
-Deep Reinforced Model for Abstractive Summarization", 2.5), nor is a token written twice in a row. One in two
-hundred titles by authors has a token twice in a row. Of the titles by a network after little training, most
-have.
+Repetition is blocked. A title never contains the same trigram twice (Paulus et al. 2018, "A Deep Reinforced
+Model for Abstractive Summarization", 2.5), or the same token twice in a row. Only one in two hundred titles
+by authors has a token twice in a row, but most titles by a network after little training do.
 """
 
 from __future__ import annotations
@@ -176,9 +175,9 @@ class BeamSearch(keras.Model):
     ) -> tuple[KerasTensor, KerasTensor, KerasTensor, KerasTensor]:
         """Returns the 2k best extensions of each issue's hypotheses by one token.
 
-        There are 2k of them, because k may end, and k others must go on. Returns their sums of log
-        probabilities, the indices of their hypotheses and their last tokens, all (B, 2k), and the next states
-        (B, k, size) of the hypotheses.
+        k extensions would be too few: if these k end, k others must go on. The result has four arrays. For
+        the extensions: sums of log probabilities, indices of hypotheses, last tokens, all (B, 2k). For the
+        hypotheses: the next states (B, k, size).
         """
         logs, state = self._decoder.step(memory, beams.state, beams.last)
         blocked = self._blocked_tokens(beams)
@@ -225,8 +224,8 @@ def keep_better(
 ) -> tuple[KerasTensor, KerasTensor]:
     """Returns the best title of each issue (B, T) and its score (B,).
 
-    The best title so far is `title` (B, T), with its `score` (B,). It is compared with j `candidates`
-    (B, j, T) and their scores (B, j).
+    `title` (B, T) is the best title so far, and `score` (B,) is its score. `candidates` (B, j, T) are j other
+    titles per issue, with their scores (B, j).
     """
     best_index = ops.argmax(candidate_scores, axis=1)
     best_candidate = gather_beams(candidates, best_index[:, None])[:, 0]
@@ -251,8 +250,8 @@ def scatter(
 ) -> KerasTensor:
     """Returns `values` (B, k, size) after `updates` (B, k, n) at the places `ids` (B, k, n).
 
-    An update replaces a value, or with the reduction "add" is added to the value. When updates replace
-    values, an id that occurs twice must have the same update both times.
+    With the reduction "add", an update is added to the value at its place. Otherwise the update replaces the
+    value; then an id that occurs twice must have the same update both times.
     """
     rows, (width, size) = ops.shape(values)[0], values.shape[1:]
     flat_ids = ids + size * ops.reshape(ops.arange(rows * width, dtype="int32"), (-1, width, 1))

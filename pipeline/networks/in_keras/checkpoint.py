@@ -35,7 +35,7 @@ class Checkpoint:
     weights: Arrays
     optimizer: Arrays
     best: Arrays
-    """the weights of the best epoch; empty if the best epoch is the last one, whose weights are `weights`"""
+    """the weights of the best epoch; empty if the last epoch is the best one, because `weights` has them"""
 
     def write(self, path: Path) -> None:
         """Writes a temporary file and renames it, so that `path` is always complete.

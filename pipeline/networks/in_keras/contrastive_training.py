@@ -7,8 +7,8 @@
 P is the number of pairs in a step. Each title is classified among the P bodies, and each body among the P
 titles. The right class is the other text of the same issue. The loss is the mean of both cross-entropies.
 
-A row of the table starts in a random direction, with a length proportional to the inverse document frequency
-of its unit. So the cosines before the first step are close to those of TF-IDF.
+Before training, a row of the table has a random direction. Its length is proportional to the inverse document
+frequency of its unit. So the cosines before the first step are close to those of TF-IDF.
 
 Sources: van den Oord, Li and Vinyals 2018, "Representation Learning with Contrastive Predictive Coding",
 equation 4; Wu et al. 2018, "StarSpace: Embed All The Things!", 3 (bags of features, one table for both
@@ -64,8 +64,8 @@ class ContrastFigures:
 class RowAdagrad(keras.optimizers.Optimizer):
     """Adagrad with one accumulator per row, the mean of the row's squared gradients.
 
-    A row belongs to one unit, so all its numbers are trained equally often. Source: Duchi, Hazan and Singer
-    2011, "Adaptive Subgradient Methods". There each number has an accumulator of its own.
+    One accumulator is enough: a row belongs to one unit, so all its numbers are trained equally often. In the
+    source (Duchi, Hazan and Singer 2011, "Adaptive Subgradient Methods"), each number has its own.
     """
 
     def build(self, variables: list[keras.Variable]) -> None:
@@ -84,9 +84,9 @@ class RowAdagrad(keras.optimizers.Optimizer):
 class PairScores(keras.Model):
     """A model that compares the titles and the bodies of P issues.
 
-    The inputs are the arrays of the titles' bag and of the bodies' bag (`Bag`), and the numbers (P,) of the
-    pairs. The result (P, 2) has two columns: the loss of each pair, and 1 if the body nearest to the title is
-    its own, else 0.
+    The inputs are the three arrays of the titles' `Bag`, those of the bodies' `Bag`, and the numbers (P,) of
+    the pairs. The result (P, 2) has two columns. The first is the loss of each pair. The second is 1 if the
+    body nearest to the title is the title's own body, otherwise 0.
     """
 
     def __init__(self, table: keras.layers.Embedding) -> None:

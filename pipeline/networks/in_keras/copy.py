@@ -26,8 +26,8 @@ without input feeding, so all positions of a title are computed at once); Press 
 Output Embedding to Improve Language Models" (one table for input and output); Wu et al. 2016, "Google's
 Neural Machine Translation System", 3.1 (the input of a layer is added to its output). The GRUs are of the
 kind that cuDNN computes. Padding behind a text is masked, so a body may be cut to its length. The model also
-holds the table of `pipeline.networks.bag_of_units`, whose vectors are the embedding; the title network does
-not use it.
+holds the table of `pipeline.networks.bag_of_units`, from which embeddings are computed. The title network
+does not use this table.
 """
 
 from __future__ import annotations
@@ -66,9 +66,10 @@ class Copy(keras.Model):
     """The network in Keras. It computes the log probabilities of the tokens of titles, given the bodies.
 
     The inputs are bodies (B, S), titles (B, T), n targets (n, 1) and their positions (n,), all int32. Titles
-    start with _start_; positions are indices into the flattened B x T titles. The result is (n, 2) float32:
-    the log probability of each target, and that of the most probable unit at its position. The names of the
-    attributes that hold layers are also the names of the weights in stored models, so do not rename them.
+    start with _start_. Positions are indices into the flattened B x T titles. The result (n, 2) is float32.
+    Its columns are the log probability of each target, and the log probability of the most probable unit at
+    the target's position. Do not rename the attributes that hold layers: the weights in stored models have
+    the same names.
     """
 
     def __init__(self, **shape: int) -> None:
@@ -183,7 +184,8 @@ class Copy(keras.Model):
     def begin(self, body: KerasTensor) -> tuple[tuple[Memory, KerasTensor], KerasTensor]:
         """Implements the method of `beam_search.Decoder` with the same name.
 
-        The memory also has, for each position of a body, the first position with the same unit, (B, S).
+        The memory has one more array, (B, S): for each position of a body, the first position with the same
+        unit.
         """
         memory, state = self.encode(body)
         first_position = ops.argmax(body[:, :, None] == body[:, None, :], axis=1)

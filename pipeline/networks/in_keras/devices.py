@@ -1,11 +1,11 @@
 """Data-parallel training on all devices of the backend.
 
-Each device holds all weights and computes a part of every training batch. This is Keras's class
-`keras.distribution.DataParallel`. Arrays keep their global shapes, so a step computes the same as on one
-device. That holds for inputs with different first dimensions, too: in the variant `copy` some inputs have one
-row per issue, others one per target. `train_on_batch` and `test_on_batch` are distributed like Keras's `fit`.
-`predict_on_batch` and calls of a model are not. Keras 3.15 distributes on JAX only. It has no distribution
-for PyTorch, and calls the one for TensorFlow a prototype that should not be used.
+Each device holds all weights and computes a part of every training batch, as Keras's class
+`keras.distribution.DataParallel` arranges. Arrays keep their global shapes, so a step computes the same as on
+one device. Inputs may have different first dimensions: in the variant `copy`, some have one row per issue,
+and others have one row per target. `train_on_batch` and `test_on_batch` are distributed like Keras's `fit`.
+`predict_on_batch` and calls of a model are not distributed. Keras 3.15 distributes on JAX only. It has no
+distribution for PyTorch, and says that its prototype for TensorFlow should not be used.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class EvenDataParallel(keras.distribution.DataParallel):
 
 @contextmanager
 def data_parallel(batch_size: int) -> Iterator[tuple[str, ...]]:
-    """Builds and trains the networks in its `with` block on all devices. Yields the devices' names.
+    """Distributes the training in a `with` block over all devices. Yields the devices' names.
 
-    Yields () if training is not distributed; it then uses the backend's default device. The network must also
-    be built within the block, because weights stay on the devices where they were created. Raises UsageError
-    if `batch_size` is not divisible by the number of devices.
+    Yields () if training is not distributed, but uses the backend's default device. The network must be built
+    within the block, too, because weights stay on the devices where they were created. Raises UsageError if
+    `batch_size` is not divisible by the number of devices.
     """
     devices = tuple(keras.distribution.list_devices()) if keras.config.backend() == "jax" else ()
     if len(devices) < 2:
@@ -70,8 +70,8 @@ def default_device() -> str:
 def peak_memory() -> float | None:
     """Returns the peak memory use of the first accelerator in MiB, since this process began.
 
-    Returns None on a CPU, and if the backend does not report it. Keras has no function for it, so this
-    function calls the backend's module, which Keras has already imported.
+    Returns None on a CPU, and if the backend does not report its memory use. Keras cannot ask the backend for
+    it, so this function calls the backend's module, which Keras has already imported.
     """
     name = keras.config.backend()
     backend = sys.modules.get(name)

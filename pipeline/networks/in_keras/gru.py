@@ -6,9 +6,9 @@
 
 Source: "How To Create Data Products That Are Magical Using Sequence-to-Sequence Models" (2018). At its
 vocabularies of 8,002 and 4,502 ids the network has 6,191,702 parameters. The article's last layer was a
-softmax. This model returns logits, and the loss and the decoding apply the softmax. That is the same function
-and stays accurate for probabilities near 0. As in the article, padding is not masked: the encoder reads the
-zeros in front of a short body as words.
+softmax. This model returns logits; the loss and the decoding apply the softmax. The function is the same, but
+stays accurate for probabilities near 0. As in the article, padding is not masked: the encoder reads the zeros
+in front of a short body as words.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from pipeline.networks.shape import Shape
 
 @dataclass(frozen=True)
 class Implementation:
-    """The functions that every variant has. The other functions take the model that `build` returned."""
+    """The functions that implement a variant. `teacher_forcing` and `decoder` take the result of `build`."""
 
     build: Callable[[Shape], keras.Model]
     """builds the model with random weights; raises UsageError if the variant does not support the shape"""

@@ -16,8 +16,8 @@ from pipeline.networks.shape import PAD, Ids
 WIDTH_MULTIPLE = 32
 """A batch's width is a multiple of this, or the full length of a body."""
 POOLED_BATCHES = 50
-"""Number of training batches that are sorted together. The more there are, the more similar are the lengths
-within a batch. The fewer there are, the more random are the batches."""
+"""Number of training batches whose issues are sorted by length together. A larger number makes the lengths
+within a batch more similar. A smaller number makes the batches more random."""
 
 
 def lengths(ids: Ids) -> Ids:

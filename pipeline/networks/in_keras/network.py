@@ -1,4 +1,4 @@
-"""A network with its weights, which embeds issues and predicts titles, one batch of issues after another."""
+"""A network with its weights. It embeds issues and predicts titles, one batch of issues after another."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from pipeline.networks.shape import BATCH_SIZE, Decoded, Floats, Ids, Shape
 from pipeline.networks.variants import variant_of
 
 SMALL_BATCHES = (1, 8, 64)
-"""Sizes for padding when there are fewer issues than a batch has. The issues are padded to the next size.
+"""Batch sizes for fewer issues than a full batch. Such a batch is padded with empty rows to the next size.
 
-So few sizes are compiled, and a single issue does not cost as much as a full batch.
+With only these sizes, few functions are compiled, and a single issue costs less than a full batch.
 """
 
 
@@ -59,8 +59,8 @@ class Network:
         """Predicts titles by beam search. A beam width of 1 is greedy decoding; 0 is the variant's default.
 
         `start` and `end` are the ids of _start_ and _end_. Titles never contain 0 (padding), 1 (unknown) or
-        `start`. The probabilities of these ids are not distributed over the other ids. So a title that would
-        need an unknown word has a lower probability. Raises UsageError for ids that do not fit the shape.
+        `start`. These ids keep their probabilities, so where the network would write an unknown word, the
+        title has a lower probability. Raises UsageError for ids that do not fit the shape.
         """
         search = self._search(start, end, beam_width or self._facts.beam_width)
         ids = self.shape.checked_bodies(body_ids)

@@ -22,8 +22,9 @@ def prefetch(
 ) -> AbstractContextManager[Iterator[Item]]:
     """Yields `items`, which a thread computes, at most `count` of them in advance.
 
-    Usage: `with prefetch(items) as items: ...`. If computing an item raises an exception, requesting the item
-    raises it again. Leaving the block ends the thread, which closes `items`.
+    Usage: `with prefetch(items) as items: ...`. If the thread raises an exception while it computes an item,
+    the block gets the exception when it requests that item. Leaving the block ends the thread, which closes
+    `items`.
     """
     return closing(_prefetched(items, count))
 

@@ -1,9 +1,9 @@
 """Imports Keras and its backend without TensorFlow's start-up messages on standard error.
 
-No setting of TensorFlow 2.21 silences all of these messages. While TensorFlow is loaded, it writes "oneDNN
-custom operations are on" whatever TF_CPP_MIN_LOG_LEVEL is (tensorflow/tensorflow#100442).
-TF_ENABLE_ONEDNN_OPTS=0 would silence this message, but it also switches oneDNN off, and the weights of a
-training would differ. Therefore file descriptor 2 is redirected during the import.
+No setting of TensorFlow 2.21 silences all of these messages. For example, TensorFlow writes "oneDNN custom
+operations are on" even if TF_CPP_MIN_LOG_LEVEL hides messages (tensorflow/tensorflow#100442). Only
+TF_ENABLE_ONEDNN_OPTS=0 would silence this one, but it also switches oneDNN off. A training would then give
+other weights. Therefore file descriptor 2 is redirected during the import.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def stderr_only_on_error() -> Iterator[None]:
-    """Hides what is written to standard error within a `with` block, by C++ code, too.
+    """Hides all text that Python or C++ code writes to standard error within a `with` block.
 
     If the block raises an exception, the hidden text is shown.
     """
@@ -42,7 +42,8 @@ def stderr_only_on_error() -> Iterator[None]:
 def _is_no_retracing_warning(record: logging.LogRecord) -> bool:
     """A logging filter: returns False for TensorFlow's warning that a function is compiled often.
 
-    The training batches have a few sizes, as intended. A function is compiled once for each size.
+    The warning is of no use: training batches have a few sizes on purpose, and a function is compiled once
+    for each size.
     """
     return "triggered tf.function retracing" not in record.getMessage()
 

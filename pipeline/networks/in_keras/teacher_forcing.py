@@ -44,5 +44,5 @@ class TeacherForcing:
     gradient_norm_limit: float | None = None
     """the global norm that gradients are clipped to; None: no clipping"""
     decays_linearly: bool = False
-    """whether the learning rate decays linearly over the second half of the epochs; in any case it is also
-    halved after each epoch without a new lowest validation loss"""
+    """whether the learning rate decays linearly over the second half of the epochs; in every variant, the
+    learning rate is also halved after each epoch without a new lowest validation loss"""

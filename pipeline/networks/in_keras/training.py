@@ -38,9 +38,9 @@ A batch is a pair of bodies (B, body_length) and titles (B, title_length).
 class EpochFigures:
     """The figures of an epoch of training and validation. Losses use the natural logarithm.
 
-    `loss` is what the training minimizes. For the `gru` variants it is the mean cross-entropy over all
-    positions of a title, including padding, so it falls as soon as the network learns where titles end.
-    `token_loss` and `token_accuracy` count only the tokens of titles and `_end_`.
+    `loss` is what the training minimizes. For the `gru` variants, `loss` is the mean cross-entropy over all
+    positions of a title, including padding. It therefore falls as soon as the network learns where titles
+    end. `token_loss` and `token_accuracy` count only the tokens of titles and `_end_`.
     """
 
     epoch: int
@@ -85,23 +85,23 @@ def fit(
     contrast: Data | None = None,
     contrast_epochs: int = 6,
 ) -> History:
-    """Trains `network` in place and returns the figures of the epochs of training on titles.
+    """Trains `network` in place. Returns the figures of each epoch of training on titles.
 
-    At the end the network has the weights of the epoch with the lowest validation loss. If the variant has
-    contrastive pre-training, this comes first: `contrast_epochs` epochs on the batches of `contrast`, by
-    default those of `train`. Before its epoch 1, all batches are read once, as epoch 0. Then the network is
-    trained on titles with Nadam. The learning rate is halved after each epoch without a new lowest validation
-    loss. If the variant says so, the learning rate also decays linearly over the second half of `epochs`
-    (Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", 3).
-    Training stops after `epochs`, or after `patience` epochs in a row without a new lowest validation loss.
+    If the variant has contrastive pre-training, the pre-training runs first. It takes `contrast_epochs`
+    epochs on the batches of `contrast`; the default is `train`. Before the first of these epochs, all batches
+    are read once; this counts as epoch 0. Then the network is trained on titles with Nadam, and gets the
+    weights of the epoch with the lowest validation loss. Training stops after `epochs`, or after `patience`
+    epochs in a row without a new lowest validation loss. Each epoch without one halves the learning rate. In
+    some variants the learning rate also decays linearly over the second half of `epochs` (Haegele et al.
+    2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", 3).
 
-    After every epoch of pre-training or training `on_epoch` is called. Then a checkpoint is written into the
-    folder `checkpoint`. If the folder has a checkpoint, training resumes after its last epoch, with the same
-    figures as without the interruption. `on_epoch` may be called twice for that epoch. `seed` is the seed of
-    the network's initial weights and of the order of the data. A checkpoint with another seed is refused.
+    Each epoch of pre-training or training ends with a call of `on_epoch`, and then a checkpoint in the folder
+    `checkpoint`. A later call resumes from the checkpoint, and gives the same figures as a training without
+    interruption. If the interruption came before the checkpoint of an epoch was written, `on_epoch` may be
+    called again for this epoch. `seed` is the seed of the initial weights and of the order of the data.
 
-    Raises UsageError if there is no issue to train on or to validate on, LakeError if the checkpoint is
-    damaged or belongs to another training, and TitlerError if the loss is not a finite number.
+    Raises UsageError if there is no issue to train on or to validate on. Raises LakeError if the checkpoint
+    is damaged, or belongs to another training or seed. Raises TitlerError if the loss is not a finite number.
     """
     pretrains = variant_of(network.variant).pretrains_contrastively
     identity = {
@@ -303,8 +303,8 @@ def _epochs_without_improvement(history: History) -> int:
 def _scheduled_rate(initial: float, history: History, decay_over: int | None) -> float:
     """Returns the learning rate of the next epoch.
 
-    It is `initial`, halved once for each earlier epoch without a new lowest validation loss. If `decay_over`
-    is a number of epochs, the rate also decays linearly towards 0 over the second half of them.
+    The rate is `initial`, halved once for each earlier epoch without a new lowest validation loss. If
+    `decay_over` is a number of epochs, the rate also decays linearly towards 0 over their second half.
     """
     halvings = sum(_epochs_without_improvement(history[:epoch]) > 0 for epoch in range(1, len(history) + 1))
     decay = 1.0 if decay_over is None else min(1.0, 2 * (1 - len(history) / decay_over))

@@ -1,6 +1,7 @@
-"""Beam search in NumPy. `pipeline.networks.in_keras.beam_search` explains it, and finds the same titles.
+"""Beam search in NumPy. It finds the same titles as `pipeline.networks.in_keras.beam_search`.
 
-An issue whose search has ended leaves the batch, so that nothing more is computed for it.
+The method is explained there. An issue whose search has ended leaves the batch, so that nothing more is
+computed for it.
 """
 
 from __future__ import annotations
@@ -57,19 +58,19 @@ class Decoder(Protocol):
 
 @dataclass
 class _Beams:
-    """The search for the titles of n issues, with at most `width` hypotheses each, k in this step."""
+    """The variables of the search for n titles. In this step each issue has k hypotheses (partial titles)."""
 
     issues: Indices
     """(n,): indices of the issues in the results"""
     memory: Any
     state: Floats
-    """(n, k, size)"""
+    """(n, k, size): states from which the decoder extends the hypotheses"""
     hypotheses: Ids
-    """(n, k, T)"""
+    """(n, k, T): ids of the hypotheses"""
     second_last: Ids
-    """(n, k): the token before the last one"""
+    """(n, k): the token before the last one of each hypothesis"""
     last: Ids
-    """(n, k)"""
+    """(n, k): the last token of each hypothesis"""
     sums: Floats
     """(n, k): log probabilities of the hypotheses"""
     finished: Ids
@@ -136,9 +137,9 @@ def search(
 def _extended(
     beams: _Beams, scores: Floats, offsets: Floats, best: _Best, step: int, end: int, width: int
 ) -> _Beams:
-    """Returns the beams after one more token, and keeps the titles that end with it in `best`.
+    """Returns the beams after one more token. Adds the titles that end with this token to `best`.
 
-    `beams.state` are the states after the token; `scores` and `offsets` are what `Decoder.step` returned.
+    `beams.state` are the states after the token. `scores` and `offsets` are what `Decoder.step` returned.
     """
     rows = np.arange(len(beams.issues))[:, None]
     # 2 x width, because `width` of them may end, and `width` others must go on
@@ -178,8 +179,8 @@ def _selected(beams: _Beams, rows: Indices, network: Decoder) -> _Beams:
 def _block(scores: Floats, beams: _Beams, start: int, block_repeats: bool) -> None:
     """Blocks tokens that may not be written next, by lowering their `scores` in place.
 
-    These are the tokens that no title has and, if `block_repeats`, the last token and those that would repeat
-    a trigram.
+    Tokens that no title has are always blocked. If `block_repeats`, the last token is blocked, too, and so
+    are the tokens that would repeat a trigram.
     """
     scores[:, :, [PAD, UNKNOWN, start]] += BLOCKED
     if not block_repeats:
@@ -197,11 +198,11 @@ def _best_extensions(base: Floats, scores: Floats, count: int) -> tuple[Floats, 
     """Returns the `count` best extensions of each issue's hypotheses by one token.
 
     The value of an extension is the `base` (n, k) of its hypothesis plus the score (n, k, V) of its token.
-    Returns the values in descending order, their hypotheses and their tokens, all (n, count); fewer than
-    `count` if there are fewer.
+    Returns the values in descending order, the hypotheses and the tokens, all (n, count). If there are fewer
+    extensions, returns all of them.
 
-    The tokens are in blocks. The `count` best extensions are in the `count` blocks with the highest maxima,
-    so only these are searched, and the tokens behind the last full block.
+    For speed, the tokens are divided into blocks. The `count` best extensions must be in the `count` blocks
+    with the highest maxima. Only these blocks and the tokens behind the last full block are searched.
     """
     issues, hypotheses, vocabulary = scores.shape
     blocks = vocabulary // BLOCK_SIZE
@@ -233,7 +234,7 @@ def _indices_of_highest(values: Floats, count: int) -> Indices:
 def _highest(values: Floats, count: int) -> tuple[Floats, Indices]:
     """Returns the `count` highest values of each row in descending order, and their indices, both (n, count).
 
-    Returns all values if there are fewer. Equal values are in the order of their indices.
+    Returns all values if a row has fewer than `count`. Equal values are in the order of their indices.
     """
     index = _indices_of_highest(values, count)
     highest = np.take_along_axis(values, index, axis=1)

@@ -1,10 +1,10 @@
 """The variant `copy` in NumPy. `pipeline.networks.in_keras.copy` has a diagram of it, and the sources.
 
-The results are those of Keras. Some products are computed in another order, because that is cheaper:
+The results are those of Keras. Three products are computed in another, cheaper way:
 
-- what a GRU makes of a unit is computed once per unit of the vocabulary (`_UnitInputs`);
-- h . (W encoded) is computed as (W transposed h) . encoded, so no keys are computed for the positions;
-- the last Dense layer and the units are one matrix.
+- A GRU's product with the vector of a unit is computed once per unit of the vocabulary (`_UnitInputs`).
+- h . (W encoded) is computed as (W transposed h) . encoded, so no keys are computed for the positions.
+- The last Dense layer and the units are multiplied in advance, so that they are one matrix.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ from pipeline.networks.in_numpy.weights_file import Weights, WeightShapes, check
 from pipeline.networks.shape import PAD, Floats, Ids, Shape
 
 TINY = np.float32(1e-20)
-"""Added to probabilities before taking the logarithm, as in `pipeline.networks.in_keras.copy`."""
+"""A number that is added to probabilities before their logarithm is taken, so that none is 0."""
 BLOCKED = np.float32(-1e9)
-"""Added to the score of padding in the attention."""
+"""The number that is added to the attention score of padding, so that padding gets no attention."""
 ENCODER_LAYERS = (("forward_half", "backward_half"), ("forward_upper_half", "backward_upper_half"))
 """Names of the stored weights of the encoder's layers. A layer has a forward and a backward GRU."""
 Indices = npt.NDArray[np.int64]
 Inputs = Callable[[int, int], Floats]
-"""Returns what `GruCell.project` makes of the first n bodies' inputs at a position, from the position and n:
-(n, 3 x state size)"""
+"""A function of a position and a number n. It returns the result (n, 3 x state size) of `GruCell.project` for
+the inputs of the first n bodies at this position."""
 
 
 class Memory(NamedTuple):
-    """What is kept of B bodies. The S positions are in the order of their units, with padding first.
+    """What decoding needs of B encoded bodies. The S positions of a body are sorted by unit, padding first.
 
-    The attention does not depend on the order of the positions, and so the attention on all positions with
-    the same unit can be summed: the distinct units of a body have the numbers 0, 1, ... in this order.
+    The attention does not depend on the order of the positions. In this order, equal units are neighbours, so
+    the attention on each distinct unit is easy to sum. The distinct units of a body are numbered 0, 1, ...
     """
 
     is_padding: npt.NDArray[np.bool_]
-    """(B, S)"""
+    """(B, S): whether the position is padding"""
     encoded: Floats
     """(B, S, H): the encoder's outputs"""
     number: Indices
-    """(B, S): number of the position's unit in the body"""
+    """(B, S): the number of the unit at the position"""
     units: Ids
-    """(B, S): the distinct units by their number, then PAD"""
+    """(B, S): the distinct units in the order of their numbers, then PAD"""
 
 
 class Copy:
@@ -147,7 +147,7 @@ class Copy:
 
 
 class _UnitInputs:
-    """What `GruCell.project` makes of units, computed for all units (V, H) as soon as V have been needed."""
+    """The results of `GruCell.project` for units. After V requested units, all V are computed and stored."""
 
     def __init__(self, cell: CudnnGruCell, units: Floats) -> None:
         self._cell, self._units = cell, units
@@ -177,9 +177,9 @@ def _bidirectional(
 ) -> tuple[Floats, Floats]:
     """Runs a forward and a backward GRU over bodies that are ordered by length, the longest first.
 
-    `cells` and `inputs` are those of the two directions. `counts` (S,) has the number of bodies that are long
-    enough for each position. Returns the states of both at each position (S, bodies, H), zeros at padding,
-    and the last states of both (bodies, H).
+    `cells` and `inputs` have one element per direction. `counts` (S,) has, for each position, the number of
+    bodies that are long enough to have it. Returns the states of both GRUs at each position (S, bodies, H),
+    which are zeros at padding, and the last states of both GRUs (bodies, H).
     """
     half = cells[0].size
     states, last_states = np.zeros((len(counts), bodies, 2 * half), np.float32), []
@@ -195,7 +195,7 @@ def _bidirectional(
 
 
 def _memory(body: Ids, encoded: Floats, rows: Indices) -> Memory:
-    """Returns the memory of bodies (B, S), whose outputs are those of the `rows` of `encoded` (S, ., H)."""
+    """Returns the memory of bodies (B, S). Body i has the outputs `encoded[:, rows[i]]` of the encoder."""
     order = np.argsort(body, axis=1, kind="stable")
     units = np.take_along_axis(body, order, axis=1)
     is_new = np.diff(units, axis=1, prepend=units[:, :1]) != 0
@@ -215,10 +215,10 @@ def _sums_by_unit(number: Indices, attention: Floats) -> Floats:
 
 
 def _add_probabilities(logits: Floats, offsets: Floats, units: Ids, probabilities: Floats) -> None:
-    """Adds `probabilities` (n, S) to those of `units` (n, S), by changing `logits` (n, V) in place.
+    """Raises the probabilities of `units` (n, S) by `probabilities` (n, S). Changes `logits` (n, V) in place.
 
-    The probability of a unit is exp(logit + offset), with `offsets` (n,). If a unit is PAD, its logit is
-    undefined afterwards.
+    The probability of a unit is exp(logit + offset), with `offsets` (n,). Afterwards the logit of PAD is
+    undefined.
     """
     index = (np.arange(len(logits)) * logits.shape[1])[:, None] + units
     flat = logits.reshape(-1)

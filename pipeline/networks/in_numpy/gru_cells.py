@@ -8,8 +8,8 @@ g    = tanh(x W + (r h) U + b)              gru: reset before the product; s(a) 
 g    = tanh(x W + b0 + r (h U + b1))        cuDNN's: reset after the product; s is the logistic function
 h'   = z h + (1 - z) g
 
-A step has two parts: what depends on the word alone (`project`), which can be computed for many words at
-once, and the rest (`advance`).
+A step has two parts. `project` computes what depends on the word alone, for many words at once. `advance`
+computes the rest.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class ArticleGruCell:
 class CudnnGruCell:
     """The GRU that cuDNN computes, as a `GruCell`.
 
-    The logistic function is s(a) = (tanh(a / 2) + 1) / 2. The weights are stored divided by 2 where only the
-    half is needed, which is exact. So a step is one product and few passes over its result:
+    The logistic function is s(a) = (tanh(a / 2) + 1) / 2. Weights of which only the half is needed are stored
+    divided by 2, which causes no rounding. So a step is one product and few passes over the result:
 
     tz, tr = tanh((x W + h U + b) / 2)
     c      = (h U + b1) / 2

@@ -1,9 +1,9 @@
 """Runs a trained network without Keras, with NumPy and the files that Keras wrote.
 
-This is quick for a few issues: TensorFlow takes seconds to import and to compile, but NumPy needs only
-milliseconds for one issue. `pipeline.networks.variants` says for which variants it also needs less processor
-time for many issues. Both predict the same titles, which
-`tests/networks/in_numpy/test_same_results_as_keras.py` checks.
+NumPy is quick for a few issues: TensorFlow takes seconds to import and to compile, but NumPy needs only
+milliseconds for one issue. `pipeline.networks.variants` says for which variants NumPy also needs less
+processor time for many issues. NumPy and Keras predict the same titles;
+`tests/networks/in_numpy/test_same_results_as_keras.py` checks this.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ Result = TypeVar("Result")
 def map_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """Returns `work(item)` for each item, computed by one thread per core.
 
-    NumPy's own threads are switched off meanwhile. They divide a matrix product, and wait for each other
-    between products by spinning, which takes processor time. A single item is computed as usual.
+    Meanwhile NumPy's own threads are switched off: while they wait for each other between matrix products,
+    they use processor time. A single item is computed with NumPy's own threads.
     """
     threads = min(len(os.sched_getaffinity(0)), len(items))
     if threads < 2:

@@ -22,10 +22,10 @@ WeightShapes = dict[str, list[tuple[int, ...]]]
 def read_weights(path: Path) -> Weights:
     """Reads the weights of each layer from a `.keras` file, which is a zip with an HDF5 file.
 
-    In the HDF5 file each layer has a group, and in it a group `vars` with the layer's name and arrays. So the
-    layers are found by `vars`, because the path of a layer's group depends on how the model holds the layer:
-    directly, in another layer, or as an attribute. The arrays of a recurrent layer are in the group of its
-    cell, one level lower.
+    In the HDF5 file each layer has a group, which contains a group `vars` with the layer's name and arrays.
+    This function searches for groups `vars`, because the path of a layer's group is not fixed. It depends on
+    how the model holds the layer: directly, in another layer, or as an attribute. The arrays of a recurrent
+    layer are one level lower, in the group of the layer's cell.
     """
     with zipfile.ZipFile(path) as archive:
         content = archive.read("model.weights.h5")
