@@ -217,7 +217,7 @@ def test_the_error_for_a_damaged_vocabulary_names_the_damage(change, message):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "cannot be read as JSON"), ("[1]", "has list"), (BODY.to_json()[:-9], "not JSON")],
+    [("", "cannot be read as JSON"), ("[1]", "has list"), (BODY.to_json()[:-9], "cannot be read as JSON")],
 )
 def test_text_that_is_not_a_vocabulary_is_an_error(text, message):
     with pytest.raises(LakeError, match=message):
