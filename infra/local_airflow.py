@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
@@ -310,3 +310,23 @@ def _fetch(method: str, url: str, headers: Mapping[str, str], body: Mapping[str,
 def tail(text: str, lines: int = 30) -> str:
     """Returns the last `lines` lines of a text."""
     return "\n".join(text.rstrip().splitlines()[-lines:])
+
+
+def main(arguments: Sequence[str]) -> int:
+    if len(arguments) != 1:
+        print("Usage: .venv/bin/python infra/local_airflow.py FOLDER", file=sys.stderr)
+        return 2
+    exit_on_signals()
+    try:
+        with LocalAirflow(Path(arguments[0]), {}) as airflow:
+            print(f"Airflow: {airflow.address} (no password; press Ctrl-C to stop it)", flush=True)
+            while True:
+                airflow.check()
+                time.sleep(1)
+    except AirflowError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
