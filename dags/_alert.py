@@ -24,12 +24,13 @@ PROJECT_FOLDER = str(Path(__file__).resolve().parent.parent)
 
 
 def alert_failure(context: Context) -> None:
-    """Sends an alert that a task has failed after its last retry. It is the on_failure_callback of all tasks
-    and DAGs.
+    """Sends an alert that a task has failed after its last retry. This function is the on_failure_callback of
+    all tasks and DAGs.
 
     The alert tells the reader to run the task's own command, which prints the reason again. Airflow calls a
     task's callback in the task's process. If that process was killed (out of memory, a lost machine), only
-    the DAG's callback runs. If both run, they name the same attempt, and `titler alert` sends one message.
+    the DAG's callback runs. If both callbacks run, `titler alert` sends only one message, because both name
+    the same attempt of the task.
     """
     if "ti" not in context:  # the run failed, but none of its tasks did
         dag_id, run_id = context["dag"].dag_id, context["run_id"]
@@ -77,12 +78,13 @@ def _run_url(dag_id: str, run_id: str) -> str:
 
 
 def deadline_after(**delay: float) -> DeadlineAlert | None:
-    """Returns a deadline for a DAG's runs: Airflow calls `late` for each run that has not ended in time.
+    """Returns a deadline for a DAG's runs. Airflow calls `late` for each run that has not ended in time.
+    Returns None within `airflow dags test`.
 
-    `delay` is the time that a run may take, for example `hours=3`. It counts from the time when the run was
-    queued, because a run that an asset started has no scheduled time. The callback runs in a LocalExecutor.
-    An Airflow without a LocalExecutor logs that it cannot run the callback. Other executors are not used,
-    because one that supports no callbacks could stop the scheduler. Returns None within `airflow dags test`.
+    `delay` is the time that a run may take, for example `hours=3`. It starts when the run is queued, because
+    a run that an asset started has no scheduled time. The callback always runs in a LocalExecutor, because an
+    executor without support for callbacks could stop the scheduler. If Airflow has no LocalExecutor, it logs
+    that it cannot run the callback.
     """
     # In Airflow 3.3, `airflow dags test` of a DAG with a deadline ends with a traceback, though the run
     # succeeded.

@@ -1,8 +1,8 @@
 """The Kubernetes pod of a task under KubernetesExecutor: its image, cores, memory and GPU.
 
-Settings that differ between clusters are in Airflow's own configuration, section [titler_pods]
-(docs/airflow.md). They are not TITLER_ environment variables, because tasks inherit those, and `titler`
-refuses a variable that is not one of its settings.
+Settings that differ between clusters are in the section [titler_pods] of Airflow's own configuration
+(docs/airflow.md). They cannot be TITLER_ environment variables: tasks inherit such variables, and `titler`
+refuses those that it does not know.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ def executor_config(verb: str) -> dict[str, Any]:
 def _pod_override(verb: str, settings: dict[str, str]) -> Any:
     """Returns a kubernetes.client.V1Pod with everything that differs from Airflow's pod template.
 
-    None means the template's value: for example, with no image the pod has the template's image.
+    A field that is None does not change the template. For example, without an image in `settings` the pod has
+    the template's image.
     """
     try:
         from kubernetes import client

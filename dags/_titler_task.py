@@ -38,9 +38,9 @@ NIGHTS_FIRST = "titler_nights.NightsFirst"
 
 
 def default_args(retries: int, priority: int, **task_arguments: Any) -> dict[str, Any]:
-    """Returns a DAG's `default_args`: tasks are retried, and send an alert when the last retry has failed.
+    """Returns a DAG's `default_args`: tasks are retried, and an alert is sent when the last retry has failed.
 
-    The first retry comes after Airflow's `default_task_retry_delay`; the delay doubles from retry to retry.
+    The first retry comes after Airflow's `default_task_retry_delay`. The delay doubles with each retry.
     """
     return {
         "owner": "titler",
@@ -83,11 +83,12 @@ class TitlerOperator(BashOperatorWithLineage):
 class WaitForSourceOperator(TitlerOperator):
     """Waits until `titler ready --day DAY` reports that the source has the last hour of the day.
 
-    The operator checks every `poll_interval`. Between checks it uses no task slot: a triggerer waits.
+    The operator checks every `poll_interval`. Between checks, Airflow's triggerer waits, so the operator uses
+    no task slot.
 
-    It waits at most until `max_wait` after the end of the day, then succeeds without the last hour. So it
-    does not wait for days that ended long ago, such as those of a backfill. The next task, `extract`, records
-    the missing hours. If the source cannot be reached, `extract` fails with the reason.
+    The operator stops waiting when `max_wait` has passed since the end of the day. It then succeeds without
+    the last hour. So it does not wait for days that ended long ago, such as those of a backfill. The next
+    task, `extract`, records the missing hours, or fails if the source cannot be reached.
     """
 
     template_fields = (*TitlerOperator.template_fields, "day")
@@ -131,11 +132,11 @@ def titler_task(
 ) -> TitlerOperator:
     """Returns the task that runs `titler VERB ARGUMENTS`.
 
-    `arguments` is a Jinja template. Its text is part of a shell command, so it must not contain free text
-    from a caller. `task_arguments` are arguments that every Airflow operator has, such as pool, retries and
-    outlets. `titler` must be on the PATH wherever tasks run. Under KubernetesExecutor, the task's pod has the
-    resources that the command needs. If the command itself sends an alert, the alert links to the task's log,
-    and `alert_failure` does not send a second one.
+    `arguments` is a Jinja template that becomes part of a shell command. So it must not contain free text
+    from a user. `task_arguments` are arguments that every Airflow operator has, such as pool, retries and
+    outlets. `titler` must be on the PATH wherever tasks run. Under KubernetesExecutor, the task's pod gets
+    the resources that the command needs. If the command itself sends an alert, that alert links to the task's
+    log, and `alert_failure` does not send another.
     """
     return operator(
         task_id=task_arguments.pop("task_id", verb),
@@ -151,7 +152,7 @@ def titler_task(
 
 
 def add_task_docs(dag: DAG) -> None:
-    """Sets the `doc_md` of each task to the row about this task in the table of the DAG's `doc_md`."""
+    """Sets the `doc_md` of each task to the task's row in the table of tasks in the DAG's `doc_md`."""
     header, _, *rows = (
         re.findall(r"(?<=\|)[^|]+(?=\|)", line)
         for line in (dag.doc_md or "").splitlines()

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes infra/.env, with new random secrets, for infra/compose.yaml: infra/compose_env.py [FILE]
 
-FILE is infra/.env by default. Git ignores it, and only its owner can read it. An existing file is never
-changed, because its passwords are those of existing databases. So it is safe to run the script again. It
-needs only Python's standard library.
+FILE is infra/.env by default. Git ignores infra/.env, and only the file's owner can read it. The script never
+changes an existing file, because existing databases have its passwords. So it is safe to run the script
+again. The script needs only Python's standard library.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ class DagWatcher:
     def wait_until_done(self) -> None:
         """Waits until no run of the DAG is queued or running.
 
-        Raises AirflowError, with the end of the task's log, as soon as a task fails, even if Airflow would
-        retry it.
+        As soon as a task fails, raises AirflowError with the end of the task's log. Does not wait for a retry
+        of the task.
         """
         with Console().status(f"{self.dag_id} is queued") as spinner:  # visible on a terminal only
             while True:
@@ -69,7 +69,7 @@ class DagWatcher:
         return int(self.airflow.get(f"dags/{self.dag_id}/dagRuns?{query}")["total_entries"])
 
     def _tasks(self, *states: str) -> list[dict[str, Any]]:
-        """Returns the task instances in these states: the hundred that ended last, newest first."""
+        """Returns the task instances in these states, at most a hundred. Those that ended last come first."""
         query = urllib.parse.urlencode({"state": states, "order_by": "-end_date", "limit": 100}, doseq=True)
         tasks: list[dict[str, Any]] = self.airflow.get(f"dags/{self.dag_id}/dagRuns/~/taskInstances?{query}")[
             "task_instances"
@@ -121,7 +121,7 @@ def _run_titler(airflow: LocalAirflow, *arguments: str) -> None:
 
 
 def _choose_epochs(airflow: LocalAirflow) -> int:
-    """Returns how many epochs TRAINING_STEPS allow for the trainable issues: at least 3, at most 20."""
+    """Returns the number of epochs, 3 to 20, so that the training takes about TRAINING_STEPS steps."""
     status = subprocess.run(
         ["titler", "status", "--json"],
         cwd=REPOSITORY,

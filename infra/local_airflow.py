@@ -2,8 +2,8 @@
 
     .venv/bin/python infra/local_airflow.py FOLDER        runs until Ctrl-C
 
-Its database is SQLite or any other that Airflow supports. `infra/demo.py` runs the demonstration in it. When
-it stops, it stops every process that it started, tasks and their children included.
+Airflow's database is SQLite or another one that Airflow supports. `infra/demo.py` runs the demonstration with
+it. When the script stops, it stops every process that it started, including tasks and their children.
 """
 
 from __future__ import annotations
@@ -141,8 +141,9 @@ class LocalAirflow:
     def run(self, *arguments: str) -> str:
         """Runs `airflow ARGUMENTS` and returns its standard output. Raises AirflowError if it fails.
 
-        Repeats the command if SQLite was locked. SQLite refuses a write at once, whatever its timeout, if
-        another process has written since the transaction's first read. Airflow then undoes the whole command.
+        Repeats the command if it failed because SQLite was locked; Airflow has then undone the whole command.
+        A longer timeout would not help: SQLite refuses a write at once if another process has written since
+        the transaction's first read.
         """
         for _ in range(MAX_ATTEMPTS):
             process = subprocess.run(
@@ -163,7 +164,7 @@ class LocalAirflow:
         return process.stdout
 
     def start(self, name: str, *command: str) -> None:
-        """Starts a program that is stopped with Airflow. Its output goes to NAME.log in `home`."""
+        """Starts a program. It is stopped when Airflow is stopped. Its output goes to NAME.log in `home`."""
         with self._log(name).open("wb") as log:
             self._programs[name] = subprocess.Popen(
                 command, cwd=self.home, env=self.environment, stdout=log, stderr=log, start_new_session=True
@@ -174,7 +175,7 @@ class LocalAirflow:
         return self._call("GET", path)
 
     def trigger(self, dag_id: str, run_id: str | None = None, logical_date: str | None = None) -> None:
-        """Starts a run of a DAG, through the REST API: `airflow dags trigger` takes seconds longer."""
+        """Starts a run of a DAG through the REST API. (`airflow dags trigger` would take seconds longer.)"""
         self._call("POST", f"dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": logical_date})
 
     def check(self) -> None:
@@ -187,9 +188,9 @@ class LocalAirflow:
                 )
 
     def processes(self) -> list[psutil.Process]:
-        """Returns all processes of this Airflow: those whose variable AIRFLOW_HOME is its folder.
+        """Returns all processes of this Airflow: those whose variable AIRFLOW_HOME is the folder `home`.
 
-        The process tree is not enough: a task has its own session and outlives a parent that is killed.
+        Child processes alone are not enough, because a task survives if its parent process is killed.
         """
         family = []
         for process in psutil.process_iter():
@@ -234,7 +235,7 @@ class LocalAirflow:
         path.write_text(configuration, encoding="utf-8")
 
     def _create_pool(self, name: str, slots: int, description: str) -> None:
-        """Creates a pool, unless an earlier start did."""
+        """Creates a pool of Airflow, unless the pool exists from an earlier start."""
         if name not in {pool["name"] for pool in self.get("pools")["pools"]}:
             self._call("POST", "pools", {"name": name, "slots": slots, "description": description})
 

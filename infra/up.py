@@ -3,8 +3,8 @@
 .venv/bin/python infra/up.py [--airflow-port 8080] [--mlflow-port 5000] [--clock]
 
 Settings come from the environment (`TITLER_LAKE__ROOT=...`); Airflow's tasks inherit them. Airflow's own
-files are in the lake's folder `airflow`. When the script stops, it stops every process that it started, tasks
-and their children included.
+files are in the lake's folder `airflow`. When the script stops, it stops every process that it started,
+including tasks and their children.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ def airflow_home(settings: Settings) -> Path:
 
 @contextmanager
 def exclusive_lock(home: Path) -> Iterator[None]:
-    """Locks the folder `home` during a `with` block. A second `make up` in it would stop the first one's
-    processes.
+    """Locks the folder `home` during a `with` block. Without the lock, a second run of `make up` in the same
+    folder would stop the processes of the first.
 
-    Raises AirflowError if another process holds the lock. A process that dies loses the lock.
+    Raises AirflowError if another process holds the lock. If that process dies, the lock is released.
     """
     home.mkdir(parents=True, exist_ok=True)
     with (home / "up.lock").open("w") as lock:

@@ -36,8 +36,7 @@ class Message:
     """The content of an alert.
 
     `what` says what happened, in one line. `since` is the time or the source day at which it began. `link` is
-    the address of a page with more information; it may be empty. `next` has the commands to type next, one
-    per line.
+    the address of a page with more information, or empty. `next` has the commands to type next, one per line.
     """
 
     what: str
@@ -61,9 +60,9 @@ def now() -> str:
 def send_once(lake: Lake, alerts: Alerts, message: Message, event: str) -> bool:
     """Sends a message unless an alert about the same event was sent before. `event` is the event's name.
 
-    Returns False if sending fails; the next call with the same event then tries again. Otherwise returns
-    True, and records the alert for `alerts.task`, too: the Airflow task that runs this command. So Airflow
-    does not send a second alert if the task fails.
+    Returns False if sending fails. The next call with the same event then tries again. Returns True if the
+    message is sent now or was sent before. The alert is then also recorded under `alerts.task`, the name of
+    the Airflow task that runs this command. So Airflow sends no second alert if that task fails.
     """
     sent = _sent_events(lake)
     if event not in sent and not send(alerts, message):
@@ -73,7 +72,7 @@ def send_once(lake: Lake, alerts: Alerts, message: Message, event: str) -> bool:
 
 
 def alert_about_error(lake: Lake, alerts: Alerts, error: TitlerError) -> None:
-    """Sends one alert per event about an error. `error.event` names the event; if empty, sends none."""
+    """Sends an alert about an error, once per event. Sends none if `error.event`, its name, is empty."""
     if error.event:
         send_once(lake, alerts, Message(error.message, now(), alerts.link, error.hint), error.event)
 
@@ -136,8 +135,8 @@ def _post(alerts: Alerts, message: Message) -> None:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Refuses redirects. Following one would turn the POST into a GET; the server would answer 200 although
-    it did not receive the message."""
+    """Refuses redirects. A redirect would turn the POST into a GET without the message. The server might
+    answer 200, although it has not received the message."""
 
     def redirect_request(
         self,
@@ -190,8 +189,8 @@ def _print_error(text: str) -> None:
 def _sent_events(lake: Lake) -> dict[str, str]:
     """Returns the time of sending (ISO 8601) of each event whose alert was sent.
 
-    Returns an empty dict if the record of sent alerts cannot be read: an alert that is sent twice is better
-    than an alert that is never sent.
+    Returns an empty dict if the record of sent alerts cannot be read. Then alerts may be sent twice, which is
+    better than not at all.
     """
     try:
         events = lake.get_json(SENT_FILE)
@@ -206,7 +205,7 @@ def _sent_events(lake: Lake) -> dict[str, str]:
 
 
 def _remember(lake: Lake, sent: Mapping[str, str], events: Iterable[str]) -> None:
-    """Adds `events` to the record of sent alerts. `sent` is the record so far. Skips empty names."""
+    """Stores the record of sent alerts: `sent`, and a new entry for each name in `events`, if not empty."""
     sent_at = datetime.now(UTC).isoformat(timespec="seconds")
     new = {event: sent_at for event in events if event and event not in sent}
     if not new:

@@ -65,9 +65,9 @@ class Table:
         return pa.table(columns, schema=self.schema)
 
     def add_missing_columns(self, table: pa.Table) -> pa.Table:
-        """Returns `table` with all nullable columns of the contract. Columns that it lacks are all NULL.
+        """Adds the nullable columns that `table` lacks, with NULL in every row. Returns the new table.
 
-        A table lacks a column if a version of Titler wrote it whose contract did not have the column yet.
+        A table lacks columns if an earlier version of Titler wrote it, before the contract had these columns.
         """
         for field in self.schema:
             if field.nullable and field.name not in table.column_names:
@@ -83,7 +83,7 @@ class Table:
 
     @property
     def warehouse_schema(self) -> pa.Schema:
-        """The table's columns in a warehouse. There, partitioned tables also have `batch_id` and a day."""
+        """The table's columns in a warehouse. A partitioned table also has `batch_id` and its day."""
         fields = list(self.schema)
         if self.day_column and self.day_column not in self.schema.names:
             fields.append(

@@ -42,9 +42,9 @@ class TitlerError(Exception):
     """A failure that a person can act on.
 
     The command prints the error without a traceback and exits with `exit_code`. `message` says what was found
-    and what was expected. `hint` says what to do next, with a command where possible; it may be empty.
-    `event` names the event for an alert. If it is not empty, the command sends one alert about this event.
-    `final` means that running the command again cannot help. The exit code is then DECISION_NEEDED.
+    and what was expected. `hint` says what to do next, with a command where possible. It may be empty.
+    If `event` is not empty, it is the name under which the command sends one alert about this error.
+    If `final` is true, running the command again cannot help, and the exit code is DECISION_NEEDED.
     """
 
     exit_code = ExitCode.RETRYABLE
@@ -121,8 +121,8 @@ _DISK_ERRORS = (
 
 
 def disk_error(error: BaseException) -> TitlerError | None:
-    """Returns a TitlerError if the cause of `error` is a full, read-only, failing or inaccessible disk;
-    otherwise None."""
+    """Returns a TitlerError if a full, read-only, failing or inaccessible disk caused `error`. Otherwise
+    returns None."""
     if not isinstance(error, OSError) or error.errno not in _DISK_ERRORS:
         return None
     place = f"{error.filename}: " if error.filename else ""

@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def reset_peak() -> None:
-    """Restarts the measurement of `peak`, which then returns the highest memory since this call.
+    """Restarts the measurement: from now on, `peak` returns the highest memory since this call.
 
     Works on Linux only (see clear_refs in proc(5)). On other systems this function does nothing, and `peak`
-    measures from the start of the process.
+    returns the highest memory since the start of the process.
     """
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")

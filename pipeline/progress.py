@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 Item = TypeVar("Item")
 
 _active: list[Progress] = []
-"""The Progress that is displayed now, if any. rich displays only one, so nested bars are added to it."""
+"""The displayed Progress, or nothing. The library rich displays only one, so further bars join it."""
 
 
 def say(line: str) -> None:
@@ -42,7 +42,7 @@ def track(
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    """Yields the Progress that is displayed now, or displays a new one until the context ends."""
+    """Yields the displayed Progress. If there is none, displays a new one until the context ends."""
     if _active:
         yield _active[0]
         return

@@ -29,7 +29,7 @@ class Revision:
     version: str
     """version of the installed package `titler`; `none` if it is not installed"""
     commit: str = ""
-    """40 hex digits; empty if `pipeline` is not at the top of a git checkout, or if git is not installed"""
+    """40 hex digits; empty if git is not installed, or if `pipeline` is not at the top of a git checkout"""
     changed: bool = False
     """whether files that git tracks differ from the commit"""
 

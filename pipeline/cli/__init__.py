@@ -99,8 +99,8 @@ def main() -> None:
 
 
 def _unexpected(error: Exception, arguments: list[Any]) -> str:
-    """Returns the message for an error that is not a TitlerError: from a disk, from MLflow, or a bug in
-    Titler."""
+    """Returns the message for an error that is not a TitlerError. Such errors come from a disk, from MLflow,
+    or from a bug in Titler."""
     explained = disk_error(error) or mlflow_error(error)
     if explained:
         return str(explained)
@@ -122,10 +122,10 @@ def command() -> None:
 
 
 def _exit_process(exit_code: list[int]) -> None:
-    """Ends the process with the code in this list, which has one item.
+    """Ends the process with the code in this list, which has one item. Skips C++ destructors.
 
-    It is registered with atexit before any other function, so it runs after all of them. It skips C++
-    destructors, because Arrow's sometimes abort while a thread of its pool is working (apache/arrow#34314).
+    Arrow's destructors sometimes abort while a thread of its pool is working (apache/arrow#34314). This
+    function is registered with atexit before all others, so it runs after them.
     """
     for stream in (sys.stdout, sys.stderr):
         # `main` has already reported this error, if standard error can still be written.

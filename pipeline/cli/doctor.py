@@ -34,7 +34,7 @@ PACKAGES = (
 )
 """Packages to report. Each group lists alternatives: the first that is installed is reported."""
 MIN_FREE_GIB = 5
-"""Recommended free disk space in GiB. `titler doctor` reports less as wrong."""
+"""Recommended free disk space in GiB. If less is free, `titler doctor` reports a problem."""
 
 
 def run(settings: Settings) -> list[Finding]:

@@ -1,8 +1,8 @@
 """Records which datasets each stage read and wrote, in the file that the setting `lineage.file` names.
 
-The file has one JSON object per stage that the command ran, one per line. Its keys `inputs` and `outputs`
-list datasets (`pipeline/cli/lineage_datasets.py`). A reused batch is also reported as an output. Airflow's
-tasks read the file and send the datasets as OpenLineage events.
+The file has one line per stage that the command ran. A line is a JSON object with the keys `inputs` and
+`outputs`, which list datasets (`pipeline/cli/lineage_datasets.py`). A reused batch is also reported as an
+output. Airflow's tasks read the file and send the datasets as OpenLineage events.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ READS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "publish": (ISSUES.name, *PUBLISHED_TABLES, INDEX),
     },
 }
-"""The tables that each stage reads for a model or a release, which pins their batches. If the network reads
-subwords, `vocab` and `vectorize` read issues instead of tokens."""
+"""The tables that each stage reads for a model or a release. If the network reads subwords, the stages
+`vocab` and `vectorize` read issues instead of tokens."""
 
 
 class StageRecord:
@@ -84,10 +84,10 @@ class LineageFile:
 
     @contextmanager
     def stage(self, verb: str, subject: Subject) -> Iterator[StageRecord]:
-        """Context manager around a stage: records what the stage read and wrote when it ends or fails.
+        """Context manager around a stage. When the stage ends or fails, records what it read and wrote.
 
-        The caller sets `result` of the yielded record to what the stage returned. If recording fails, an
-        error is printed and the stage goes on.
+        The caller stores what the stage returned in the attribute `result` of the yielded record. If the
+        lineage cannot be recorded, prints an error; the stage does not fail.
         """
         record = StageRecord()
         try:
@@ -116,8 +116,8 @@ class LineageFile:
 
 
 def inputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: Any) -> list[Dataset]:
-    """Returns the datasets that a stage read. If the stage failed, `result` is None. Then returns the
-    datasets that it was going to read, as far as their batches were already recorded."""
+    """Returns the datasets that a stage read. `result` is what the stage returned, or None if it failed. For
+    a failed stage, returns the datasets that it was going to read, as far as they are known."""
     if isinstance(subject, Path):
         return [Dataset(*split_address(str(subject)))]
     if not isinstance(subject, Pinned):
@@ -144,8 +144,8 @@ def inputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: 
 
 
 def outputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: Any) -> list[Dataset]:
-    """Returns the datasets that a stage wrote or reused. Returns an empty list if the stage failed: the next
-    attempt reuses the finished batches and reports them."""
+    """Returns the datasets that a stage wrote or reused. Returns an empty list if the stage failed, because
+    the next attempt reuses the finished batches and reports them."""
     if result is None or (verb == "plan" and result.plan is None):
         return []
     if isinstance(subject, Path):
@@ -193,8 +193,8 @@ def _pinned_folders(subject: Pinned, plan: Plan, table: str) -> list[str]:
 
 
 def _uses_subwords(lake: Lake, subject: Pinned, plan: Plan) -> bool:
-    """Returns whether the network of a model, or of a release's model, reads subwords. If it does, its
-    vectors are made from the issues' text, not from their tokens."""
+    """Returns whether the network of a model, or of a release's model, reads subwords. If so, the stages read
+    the issues' text instead of their tokens."""
     if subject.kind == "models":
         variant = plan.facts["model"]["variant"]
     else:
@@ -203,8 +203,8 @@ def _uses_subwords(lake: Lake, subject: Pinned, plan: Plan) -> bool:
 
 
 def _extracted_beside_issues(lake: Lake, issues: Sequence[Manifest]) -> list[Dataset]:
-    """Returns what `extract` writes besides the issues: the verdicts on their days and the malformed
-    lines."""
+    """Returns the datasets that `extract` writes besides the issues: the verdicts on the days, and the
+    malformed lines."""
     verdicts = []
     for manifest in issues:
         health = lake.current(SOURCE_HEALTH.name, manifest.partition)

@@ -1,9 +1,9 @@
 """The datasets of the lineage graph: tables of the lake and the warehouse, source days, and registered
 models.
 
-Names follow OpenLineage (openlineage.io/docs/spec/naming): a namespace and a name are together an address. A
-dataset is a whole table, not one day of it, so a release of 3,000 days reads five datasets and its event
-stays a few kilobytes. The days are the dataset's partitions. Up to PARTITIONS_LISTED partitions are listed
+Names follow OpenLineage (openlineage.io/docs/spec/naming): a namespace and a name together form an address. A
+dataset is a whole table, and the days are its partitions. So a release of 3,000 days reads only five
+datasets, and its OpenLineage event has only a few kilobytes. Up to PARTITIONS_LISTED partitions are listed
 one by one. If there are more, only the first and the last are listed (OpenLineage's proposal 3392). Two
 datasets of the same name and version hold the same batches.
 """
@@ -37,7 +37,7 @@ class Partition:
     """One partition of a dataset.
 
     `dimensions` maps the partition columns to their values. `identifier` identifies the content, for example
-    by its batch id; it is empty if the content is unknown.
+    by the batch id. It is empty if the content is unknown.
     """
 
     dimensions: Mapping[str, str]
@@ -68,8 +68,8 @@ class Dataset:
 
     @property
     def version(self) -> str:
-        """The version of the dataset: its batch id or, for several batches, 12 hex digits of a hash of all
-        batch ids. Empty if a batch id is unknown."""
+        """The version of the dataset: the id of its only batch, or 12 hex digits of a hash of all batch ids.
+        Empty if a batch id is unknown."""
         batches = sorted(partition.identifier for partition in self.partitions)
         if len(batches) < 2:
             return "".join(batches)
@@ -169,8 +169,8 @@ def table_of_manifests(lake: Lake, manifests: Sequence[Manifest]) -> list[Datase
 def source_day(settings: Settings, day: date, parameters: Mapping[str, Any] | None = None) -> Dataset:
     """Returns the dataset of one day of GH Archive: BigQuery's table or the hour files.
 
-    `parameters` are the parameters of the batch that was extracted from the day. They list the day's hour
-    files.
+    `parameters` are the parameters of the batch that was extracted from the day. Among them are the names of
+    the day's hour files.
     """
     if settings.warehouse.kind == "bigquery":
         return Dataset("bigquery", f"githubarchive.day.{day:%Y%m%d}")
@@ -192,8 +192,8 @@ def registered_model(settings: Settings, model: str, version: str, run: str) -> 
 
 
 def warehouse_tables(settings: Settings, release: Pinned) -> list[Dataset]:
-    """Returns the datasets that analysts see of a published release: BigQuery's tables, or the DuckDB file of
-    views."""
+    """Returns the datasets in which analysts see a published release: BigQuery's tables, or the DuckDB file
+    with its views."""
     own = Partition({"release_id": release.name}, release.name)
     if settings.warehouse.kind != "bigquery":
         return [Dataset(*split_address(settings.warehouse_path), (own,))]

@@ -102,7 +102,7 @@ def context() -> Context:
 
 
 def parse_day(text: str, option: str) -> date:
-    """Returns the day in an option's value. Raises UsageError if the value is not a day written as
+    """Parses the value of an option as a day. Raises UsageError if the value does not have the form
     YYYY-MM-DD, or if the day is in the future."""
     try:
         day = date.fromisoformat(text)
@@ -118,10 +118,10 @@ def parse_day(text: str, option: str) -> date:
 
 
 def parse_days(day: str | None, first: str | None, last: str | None) -> list[date]:
-    """Returns the days that --day, or --from and --to, select, in order.
+    """Returns the selected days in order: the one of --day, or those from --from to --to.
 
-    Raises UsageError if neither or both are given, if only one of --from and --to is given, or if --from
-    comes after --to.
+    Raises UsageError unless either --day, or both --from and --to, are given. Also raises it if --from comes
+    after --to.
     """
     if day and not first and not last:
         return [parse_day(day, "--day")]

@@ -27,7 +27,7 @@ from pipeline.cli.options import (
 from pipeline.errors import ExitCode, UsageError
 
 MAX_BODY_BYTES = 4 * 65_536
-"""GitHub accepts 65,536 characters, and UTF-8 needs up to four bytes for each."""
+"""Maximum size of a body. GitHub accepts 65,536 characters, and UTF-8 needs up to four bytes for each."""
 
 
 @app.command()
@@ -77,11 +77,10 @@ def status(day: Day = None, first: First = None, last: Last = None, as_json: Jso
 
 
 def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str | None, str | None]:
-    """Returns the first and the last day to show, as YYYY-MM-DD. None means that the days are not limited on
-    that side.
+    """Returns the first and the last day to show, as YYYY-MM-DD. None means no limit on that side.
 
     Raises UsageError if an option is not a past day, if --from comes after --to, or if --day is combined with
-    both.
+    --from and --to.
     """
     if day or (first and last):
         days = parse_days(day, first, last)
@@ -155,10 +154,10 @@ def similar(
 
 
 def _read_text(argument: str, example: str) -> str:
-    """Returns the argument's text or, if the argument is `-`, the text of standard input.
+    """Returns the text of an argument. If the argument is `-`, returns the text of standard input.
 
-    Bytes that are not UTF-8 become U+FFFD. Raises UsageError if the text has more than MAX_BODY_BYTES or has
-    NUL bytes: no issue has such text. `example` is the command to show in the error's hint.
+    Bytes that are not UTF-8 become U+FFFD. Raises UsageError if the text has more than MAX_BODY_BYTES or
+    contains NUL bytes, because no issue has such text. `example` is a command for the error's hint.
     """
     if argument == "-":
         data = sys.stdin.buffer.read(MAX_BODY_BYTES + 1)

@@ -81,8 +81,8 @@ def _days(days: Sequence[Mapping[str, Any]], reasons: Mapping[str, str]) -> None
 
 
 def gaps(days: Sequence[str]) -> list[tuple[str, str]]:
-    """Returns the first and the last day of each gap between ordered days. A gap occurs if Airflow was down,
-    because Airflow does not extract missed days later.
+    """Returns the first and the last missing day of each gap between `days`, which are in order. There is a
+    gap if Airflow was down, because Airflow does not extract missed days later.
     """
     missing = []
     for earlier_day, later_day in pairwise(map(date.fromisoformat, days)):

@@ -177,7 +177,7 @@ def train(
 
 
 def _teacher_request(source: str | None, weight: float | None) -> TeacherRequest | None:
-    """The teacher that the options ask for. Raises UsageError for a weight without a teacher."""
+    """Returns the teacher of the options, or None. Raises UsageError for a weight without a teacher."""
     if source is not None:
         from pipeline.stages.teach import DEFAULT_WEIGHT, TeacherRequest
 

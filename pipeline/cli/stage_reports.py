@@ -46,7 +46,7 @@ def batches(lake: Lake, verb: str, outcome: Outcome, partition: str = "day") -> 
 
 
 def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dict[str, Any]]) -> None:
-    """Prints what `extract` read, and the days that are not complete. `health` are rows of
+    """Prints what `extract` read, and the days that are not complete. `health` has the days' rows of
     source_health_v1."""
     batches(lake, "extract", outcome)
     costs = [manifest.figures["cost"] for manifest in outcome.manifests if "cost" in manifest.figures]
@@ -253,8 +253,8 @@ def published(settings: Settings, record: dict[str, Any], verb: str = "publish")
 
 
 def rolled_back(settings: Settings, record: dict[str, Any], champion: Version | None) -> None:
-    """Prints the release that is current again. If the next refresh would use another model, also prints how
-    to prevent that."""
+    """Prints the release that is current again after a rollback. If the next refresh would use another model,
+    also prints how to prevent that."""
     published(settings, record, "rollback")
     if champion is not None and champion.model != record["model"]:
         say(f"    The champion is {champion.model}; the next refresh will use it. To keep {record['model']}:")

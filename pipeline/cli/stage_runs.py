@@ -1,7 +1,8 @@
-"""Runs each stage for the command line: recorded for lineage, its result printed and, in `titler run`, timed.
+"""Runs each stage for the command line, records its lineage and prints its result. `titler run` also prints
+times.
 
-A verb of `titler` and the whole job of `titler run` call the same functions, so their output and lineage are
-the same. Stages are imported when they run, because some import Keras or MLflow.
+`titler run` and the commands of single stages call the same functions, so their output and lineage are the
+same. Stages are imported only when they run, because some of them import Keras or MLflow.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def recorded(context: Context, verb: str, subject: Subject) -> Iterator[StageRecord]:
-    """Context manager around a stage: records the lineage of the stage. If the context is timed, also prints
-    the wall time and the peak memory of the stage."""
+    """Context manager around a stage. Records the stage's lineage. If `context.timed` is true, also prints
+    the stage's wall time and peak memory."""
     started, workers_before = time.perf_counter(), memory.child_peak()
     if context.timed:
         memory.reset_peak()
@@ -176,8 +177,8 @@ def index(context: Context, release: Pinned) -> None:
 
 
 def publish(context: Context, release: Pinned, accepted: Mapping[str, str]) -> None:
-    """Runs `publish`. `accepted` maps what a user accepts to the reason: a collapsed day (it lost nearly all
-    data), or the word `abstained` (more issues have no title)."""
+    """Runs `publish`. `accepted` maps what a user accepts to the reason. Its keys are collapsed days, which
+    lost nearly all data, and the word `abstained`, which accepts that more issues have no title."""
     from pipeline.stages import publish as stage
 
     with recorded(context, "publish", release) as record:

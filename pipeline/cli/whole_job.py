@@ -1,5 +1,5 @@
-"""`titler run`: every stage in order, without Airflow. `titler train --from-file`: every stage from a file to
-a model."""
+"""Runs several stages in order, without Airflow: all of them for `titler run`, and for `titler train
+--from-file` those from a file to a model."""
 
 from __future__ import annotations
 
@@ -27,13 +27,11 @@ def run(
     epochs: int | None,
     accept_because: str = "",
 ) -> None:
-    """Ingests the days, then makes and publishes a release.
+    """Extracts and cleans the days, then makes and publishes a release.
 
-    Trains and promotes a model first if there is no champion, or if `retrain` is true.
-
-    If the new model is worse than the champion, the days are published with the champion, and WorseError is
-    raised at the end. `accept_because` is a reason to show titles that do not beat the floor; without it,
-    they are withheld.
+    Before the release, trains and promotes a model if there is no champion or if `retrain` is true. If the
+    new model is worse than the champion, publishes the days with the champion and raises WorseError at the
+    end. Titles that do not beat the floor are withheld unless `accept_because` gives a reason to show them.
     """
     from pipeline.stages.promote import WorseError
     from pipeline.stages.vocab import ModelRequest
@@ -69,8 +67,9 @@ def train_from_file(
     epochs: int | None,
     teacher: TeacherRequest | None = None,
 ) -> str:
-    """Trains a model on a file of titles and bodies; returns its name. Without `name`, the name is derived
-    from the file, the settings and the teacher, so the same command resumes where it stopped.
+    """Trains a model on a file of titles and bodies. Returns the model's name, which is `name` if given.
+    Otherwise the file, the settings and the teacher determine the name. So if the same command is run again,
+    it resumes the training of the same model.
     """
     from pipeline.stages import extract_file
     from pipeline.stages.vocab import ModelRequest

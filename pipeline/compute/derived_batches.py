@@ -15,17 +15,17 @@ from pipeline.lake.manifest import File, Manifest
 from pipeline.settings import Compute
 
 ROWS_WORTH_A_CLUSTER = 100_000
-"""If there are more rows than this, starting a local Dask cluster saves time. While a cluster starts, one
-process handles about half as many rows."""
+"""If there are more rows than this, a local Dask cluster saves time. In the time that a cluster needs to
+start, one process handles about half as many rows."""
 
 
 @dataclass(frozen=True)
 class Outcome:
     """The batches that a stage returns: one per day, in the order of the days.
 
-    `made` is the number of new batches among them. `sources` has, for each batch, the batch from which it was
-    made; it is empty if batches have several sources or none. `unchanged_days` has the days that `extract`
-    did not extract again, because the source has lost data. Its values say what the source still has.
+    `made` is the number of new batches among them. `sources` has the source batch of each batch. It is empty
+    if batches have several sources or none. `unchanged_days` has the days that `extract` did not extract
+    again, because the source has lost data. The values say what the source still has.
     """
 
     manifests: tuple[Manifest, ...]
@@ -43,7 +43,7 @@ class Outcome:
 class Derivation:
     """A batch that is to be made from the batch `source`.
 
-    `partition`, `inputs` and `parameters` are those of the new batch; its key is made of them.
+    `partition`, `inputs` and `parameters` are those of the new batch. They determine the batch's key.
     """
 
     source: Manifest
@@ -66,10 +66,10 @@ def derive_batches(
     label: str,
     compute: Compute,
 ) -> Outcome:
-    """Returns one batch per derivation: the existing one, or a new one.
+    """Returns one batch per derivation. Reuses an existing batch if possible, otherwise makes a new one.
 
-    Each file of a new batch is made from one file of its source, by one Dask task. The task writes the table
-    `work(rows, *arguments)`, where `rows` are the rows of the source file.
+    A new batch has one file per file of its source. One Dask task makes each file: it writes the table that
+    `work(rows, *arguments)` returns for the rows of the source file.
     """
     manifests = [
         lake.reuse(contract.name, derivation.partition, derivation.inputs, derivation.parameters)

@@ -1,10 +1,10 @@
 """The lake: batches, their manifests, and the pointers to them, in a folder or in a bucket.
 
-A batch is a folder of files with its own id. Its `manifest.json` is written last: a batch without a manifest
-does not exist. A batch never changes. Two kinds of small JSON files, the pointers, name a batch.
+A batch is a folder of files with its own id. Its `manifest.json` is written last: a folder without a manifest
+is not a batch. A finished batch never changes. Two kinds of small JSON files, the pointers, name a batch.
 `current.json` names the current batch of a partition. `keys/KEY.json` names the batch that was made from
-certain inputs and parameters; KEY is their fingerprint. Nothing depends on listing or renaming a folder: only
-single small files are ever replaced, each in one step (see `pipeline/lake/store.py`).
+certain inputs and parameters; KEY is their fingerprint. The lake never relies on listing or renaming a
+folder. Only small files are replaced, each in one step (see `pipeline/lake/store.py`).
 
     ROOT/TABLE/day=2015-01-01/BATCH/part-00000.parquet, manifest.json
     ROOT/TABLE/day=2015-01-01/current.json, keys/KEY.json
@@ -41,17 +41,17 @@ KEYS = "keys"
 
 
 def read_parquet(path: str) -> pa.Table:
-    """Returns the rows of the Parquet file at a path or address that `Lake.path` returned. Raises LakeError
-    if the file does not exist or cannot be read."""
+    """Returns the rows of a Parquet file. `path` is a path or an address that `Lake.path` returned. Raises
+    LakeError if the file does not exist or cannot be read."""
     return pq.read_table(io.BytesIO(stores.read(path)))
 
 
 class Lake:
     """The lake at `root`: a folder's path, or a bucket's address such as s3://BUCKET/FOLDER.
 
-    A `Lake` holds no data and can be pickled, so every worker process gets its own copy. Arguments called
+    A `Lake` object holds no data and can be pickled, so every worker process gets a copy. Arguments called
     `relative` or `folder` are paths relative to the root. Every method that reads or writes a file raises
-    LakeError if the storage fails: disk full, read-only, no such bucket, no permission.
+    LakeError if the storage fails, for example if the disk is full or a permission is missing.
     """
 
     def __init__(self, root: str) -> None:
@@ -80,8 +80,8 @@ class Lake:
         self._store.delete(relative)
 
     def names(self, relative: str) -> list[str]:
-        """Returns the sorted names of the files and folders directly in a folder; an empty list if the folder
-        does not exist. A bucket may not list the newest files yet."""
+        """Returns the sorted names of the files and folders directly in a folder, or an empty list if the
+        folder does not exist. The listing of a bucket may lack the newest files."""
         return self._store.names(relative)
 
     def modified(self, relative: str) -> datetime | None:
@@ -116,11 +116,11 @@ class Lake:
     def find(
         self, table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]
     ) -> Manifest | None:
-        """Returns the manifest of the batch that was made from these inputs with these parameters, or None if
-        there is no such batch.
+        """Returns the manifest of an existing batch with these inputs and parameters, or None if there is no
+        such batch.
 
-        `inputs` are the digests of the batches that the stage reads, in order. Raises LakeError if the
-        manifest is damaged.
+        `inputs` are the digests of the batches from which the batch was made, in order. Raises LakeError if
+        the manifest is damaged.
         """
         key = fingerprint(table, partition, inputs, parameters)
         folder = partition_folder(table, partition)
@@ -130,7 +130,7 @@ class Lake:
     def reuse(
         self, table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]
     ) -> Manifest | None:
-        """Returns what `find` returns. If there is a batch, also makes it current in its partition."""
+        """Finds a batch like `find` and makes it current in its partition. Returns its manifest or None."""
         existing = self.find(table, partition, inputs, parameters)
         if existing is not None:
             pointer = posixpath.join(partition_folder(table, partition), CURRENT)
@@ -182,8 +182,8 @@ class Lake:
         inputs: Iterable[str] = (),
         parameters: Mapping[str, Any] | None = None,
     ) -> Draft:
-        """Returns a new, empty batch to write files into. Readers do not see the batch before it is
-        committed. Later, `find` returns the batch for the same `inputs` and `parameters`."""
+        """Returns a new, empty batch to write files into. Readers see the batch only after its `commit`. From
+        then on, `find` returns the batch if it is called with the same `inputs` and `parameters`."""
         return Draft(self, table, dict(partition), tuple(inputs), dict(parameters or {}))
 
     # Files of batches
@@ -251,9 +251,9 @@ class Lake:
     def local_copy(self, manifest: Manifest) -> Iterator[Path]:
         """Provides a local folder that contains the batch's files, for libraries that open files by path.
 
-        If the lake is a folder, this is the batch's own folder, and only the files' sizes are checked.
-        Otherwise, the files are downloaded into a temporary folder. Raises LakeError if a file is missing or
-        does not match its manifest entry.
+        If the lake is a folder, yields the batch's own folder and checks only the sizes of its files. If the
+        lake is a bucket, downloads the files into a temporary folder. Raises LakeError if a file is missing
+        or does not match its manifest entry.
         """
         if self._store.folder is not None:
             folder = self._store.folder / manifest.folder
@@ -295,7 +295,7 @@ def _without_descriptions(table: pa.Table) -> pa.Table:
 
 
 def _rewrite_hint(root: str, folder: str) -> str:
-    """Returns how to replace a missing or damaged batch. `folder` is the batch's folder in the lake."""
+    """Returns the text that tells a user how to replace a batch that is missing or damaged in `folder`."""
     partition = posixpath.dirname(folder)
     table, _, day = partition.partition("/day=")
     pointer, command = "", f"run the stage that writes {table.partition('/')[0]}"

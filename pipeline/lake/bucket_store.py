@@ -84,7 +84,7 @@ class BucketStore:
 
     def _check_bucket(self) -> None:
         """Raises FileNotFoundError if the bucket does not exist. Without this check, a missing bucket would
-        look like an empty lake. A bucket that was found is not checked again."""
+        look like an empty lake. Does nothing if the bucket was found before."""
         if not self._bucket_exists:
             self._filesystem.info(self._base.partition("/")[0])
             self._bucket_exists = True
@@ -128,7 +128,7 @@ class BucketStore:
 
 def _written_at(info: Mapping[str, Any]) -> datetime:
     """Returns the time at which an object was written. `info` is what fsspec reports about the object. The
-    time's name in `info` depends on the store: S3, Google Cloud Storage, or fsspec's memory file system."""
+    key of the time in `info` differs between S3, Google Cloud Storage and fsspec's memory file system."""
     value = info.get("LastModified") or info.get("updated") or info.get("created")
     time = datetime.fromisoformat(value) if isinstance(value, str) else value
     if not isinstance(time, datetime):

@@ -1,7 +1,7 @@
 """Finds issues that have an `opened` event in more than one source day. Only the earliest event counts.
 
 Within a day, `sql/extract_issues.sql` keeps one row per issue. If several days have a row of the same issue,
-the plan of a model or a release lists the later rows as superseded, and every stage skips them.
+all rows but the earliest are superseded: the plan of a model or a release lists them, and stages skip them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pipeline.lake.batches import Lake
 
 
 def duplicate_openings(lake: Lake, days: Sequence[tuple[str, str]]) -> dict[str, list[int]]:
-    """Returns the sorted ids of the issues to skip, by day. Days without such issues are left out.
+    """Returns the sorted ids of the issues to skip, by day. Leaves out days without such issues.
 
-    An issue is skipped on a day if its earliest `opened` event is in another of `days`. Each item of `days`
-    has a day and the folder of its batch of issues_v1. Of two events at the same time, the one with the
-    smaller event id counts as earlier. Raises LakeError if a batch is missing or damaged.
+    An issue is skipped on a day if its earliest `opened` event is on another of the `days`. If two events
+    have the same time, the smaller event id counts as earlier. Each item of `days` is a day and the folder of
+    its batch of issues_v1. Raises LakeError if a batch is missing or damaged.
     """
     columns = ["issue_id", "created_at", "event_id"]
     tables = []

@@ -13,16 +13,16 @@ def fingerprint(
 ) -> str:
     """Returns the key of a batch, 32 hexadecimal digits. Equal inputs and parameters give equal keys.
 
-    `inputs` are the digests of the batches that the stage reads; their order matters. If a batch with the key
-    exists already, the stage returns that batch instead of making it again.
+    `inputs` are the digests of the batches from which the batch is made. Their order matters. If a batch with
+    the same key exists already, a stage reuses that batch instead of making another.
     """
     made_of = json.dumps([table, dict(partition), list(inputs), dict(parameters)], sort_keys=True)
     return hashlib.sha256(made_of.encode()).hexdigest()[:32]
 
 
 def content_digest(table: str, partition: Mapping[str, str], file_digests: Mapping[str, str]) -> str:
-    """Returns the digest of a batch's content, 64 hexadecimal digits. Equal files give equal digests,
-    whenever they were written.
+    """Returns the digest of a batch's content, 64 hexadecimal digits. Batches of the same partition with
+    equal files have equal digests.
 
     `file_digests` maps the name of each file to its SHA-256.
     """

@@ -15,8 +15,8 @@ from pipeline.lake.store import CHECK_HINT, FREE_SPACE_HINT, UNFINISHED
 
 
 class FolderStore:
-    """A `Store` in a local folder. A file is first written in the subfolder UNFINISHED and then renamed into
-    place."""
+    """A `Store` in a local folder. Each file is first written in the subfolder UNFINISHED, then renamed to
+    its final path."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

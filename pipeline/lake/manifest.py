@@ -26,9 +26,9 @@ class Manifest:
     """A finished batch, as its `manifest.json` describes it.
 
     `inputs` are the digests of the batches from which this batch was made. `key` is the fingerprint of table,
-    partition, inputs and parameters; `digest` is the digest of the content (see
-    `pipeline/lake/fingerprint.py`). `rows` is the total number of rows. `figures` are counts and measurements
-    that later stages and reports read without opening the batch's files.
+    partition, inputs and parameters. `digest` is the digest of the content. (For both, see
+    `pipeline/lake/fingerprint.py`.) `rows` is the total number of rows. `figures` are counts and
+    measurements, so that later stages and reports need not open the batch's files.
     """
 
     table: str
@@ -50,8 +50,8 @@ class Manifest:
 
     @property
     def day(self) -> str:
-        """The source day of the batch (YYYY-MM-DD). If the batch was made from a user's file, this is the
-        identifier of that file. Raises KeyError if the partition has neither."""
+        """The source day of the batch (YYYY-MM-DD), or the file's identifier if the batch was made from a
+        user's file. Raises KeyError if the partition has neither."""
         return self.partition.get("day") or self.partition["file"]
 
     def to_json(self) -> str:

@@ -1,8 +1,8 @@
 """Models and releases in the lake: which batches belong to them.
 
 `titler vocab` creates a model, and `titler plan` creates a release. Both write a plan, which records (pins)
-the current batches of every day. Later stages read only pinned batches. Therefore a backfill or a promotion
-in the meantime does not change a model or a release. Each stage adds the batches that it makes: the members.
+the current batches of every day. Later stages read only the pinned batches. So a later backfill or promotion
+does not change the model or release. Each stage also records the batches that it makes: the members.
 
     ROOT/models/MODEL/plan.json, members/TABLE.json
     ROOT/releases/RELEASE/plan.json, members/TABLE.json
@@ -54,7 +54,7 @@ MADE_BY: Mapping[str, str] = MappingProxyType(
         SIMILAR_ISSUES.name: "index",
     }
 )
-"""For each table: the verb that adds the table's batches to a model or a release."""
+"""Maps each table to the `titler` command (verb) that adds its batches to a model or a release."""
 LATEST_LISTED = 5
 """Maximum number of existing names in the error message about an unknown name."""
 
@@ -66,11 +66,11 @@ def new_id() -> str:
 
 @dataclass(frozen=True)
 class PinnedDay:
-    """A source day in a plan: the folders of its pinned batches of issues, tokens and source health, and the
-    digests of their content.
+    """A source day in a plan: the folders and content digests of its pinned batches of issues, tokens and
+    source health.
 
     A model that learns from a user's file has a single `PinnedDay`. Its `day` is the file's identifier, and
-    it has no source health.
+    its fields about source health are empty.
     """
 
     day: str
@@ -89,10 +89,10 @@ class PinnedDay:
 
 @dataclass(frozen=True)
 class Plan:
-    """What was recorded when a model or a release was created. A plan never changes.
+    """The plan that is written when a model or a release is created. A plan never changes.
 
-    `superseded` lists, per day, the ids of the issues to skip, because their earliest `opened` event is in
-    another pinned day. `facts` are further values to record, such as settings or the release's model.
+    `superseded` maps each day to the ids of the issues to skip: their earliest `opened` event is in another
+    pinned day. `facts` are further recorded values, such as settings or the release's model.
     """
 
     days: tuple[PinnedDay, ...]
@@ -101,15 +101,15 @@ class Plan:
     opened_at: str
 
     def keep_mask(self, day: str, issue_ids: Any) -> Any:
-        """Returns a boolean array of the same length as `issue_ids`: True for the issues of `day` that are
-        not superseded."""
+        """Returns a boolean array with one value per item of `issue_ids`: False if the plan says to skip that
+        issue on `day`."""
         return ~np.isin(issue_ids, np.asarray(self.superseded.get(day, []), dtype=np.int64))
 
 
 class Notes:
-    """Small JSON values that belong to a model or a release, by name, such as its evaluation.
+    """The notes of a model or a release: small JSON values by name, such as its evaluation.
 
-    Each is stored in a file NAME.json beside the plan. A note that was never set is None.
+    Each note is stored in a file NAME.json beside the plan. A note that was never set is None.
     """
 
     def __init__(self, pinned: Pinned) -> None:
@@ -125,8 +125,8 @@ class Notes:
 class Members(Mapping[str, Sequence[Manifest]]):
     """The batches that belong to a model or a release, as manifests by table name.
 
-    Each table is read from the lake once. `manifests` holds the manifests that were already read, by folder.
-    Several releases can share it, so that each manifest is read only once.
+    The manifests of a table are read from the lake only once. `manifests` maps folders to manifests that were
+    already read. Several releases can share this mapping, so that no manifest is read twice.
     """
 
     def __init__(self, pinned: Pinned, manifests: dict[str, Manifest]) -> None:
@@ -138,8 +138,8 @@ class Members(Mapping[str, Sequence[Manifest]]):
         """Returns the manifests of a table's batches, one per day. A user's file counts as one day. The
         tables `vocabulary`, `predictor` and `index` have a single batch.
 
-        Raises UsageError if the model or release does not exist, or has no batches of the table yet; the
-        error names the verb to run.
+        Raises UsageError if the model or release does not exist, or has no batches of the table yet. The
+        error names the `titler` command to run.
         """
         if table not in self._manifests:
             folders = self._pinned.lake.get_json(self._file(table))
@@ -186,10 +186,10 @@ class Members(Mapping[str, Sequence[Manifest]]):
 
 
 class Pinned:
-    """A model or a release in the lake, which need not exist yet: its plan, its members and its notes.
+    """A model or a release in the lake: its plan, its members and its notes. It need not exist yet.
 
-    `plan` and `members` are read from the lake on first use and then kept; `notes` are read every time. For
-    `manifests`, see `Members`. Raises UsageError if the name is not valid.
+    `plan` and `members` are read from the lake once, when they are first used. `notes` are read at every use.
+    For `manifests`, see `Members`. Raises UsageError if the name is not valid.
     """
 
     def __init__(
@@ -217,8 +217,8 @@ class Pinned:
         return posixpath.join(self.kind, self.name, name)
 
     def open(self, days: Sequence[PinnedDay], facts: dict[str, Any]) -> Plan:
-        """Creates the model or release by writing its plan; returns the plan. If the plan exists already, it
-        is returned unchanged, and the arguments are ignored."""
+        """Creates the model or release by writing its plan, and returns the plan. If there is a plan already,
+        returns the existing plan and ignores the arguments."""
         if not self.is_open():
             opened_at = datetime.now(UTC).isoformat(timespec="seconds")
             plan = Plan(
@@ -272,8 +272,8 @@ class Pinned:
         return self.lake.scratch(self.file(name))
 
     def delete(self, first: str = "") -> None:
-        """Deletes the model or release, but not its batches. If `first` is given, the note of this name is
-        deleted before everything else."""
+        """Deletes the model or release, but not its batches. If `first` names a note, that note is deleted
+        before everything else."""
         if first:
             self.lake.delete(self.file(f"{first}.json"))
         self.lake.delete_folder(posixpath.join(self.kind, self.name))
@@ -287,8 +287,8 @@ def pinned_names(lake: Lake, kind: Kind) -> list[str]:
 def pin_days(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
     """Returns a `PinnedDay` with the current batches of each day (YYYY-MM-DD), in the same order.
 
-    Raises UsageError for a day that was not extracted, was not judged, or was not cleaned since it was last
-    extracted.
+    Raises UsageError for a day that was not extracted or not judged. Also raises it for a day that was not
+    cleaned since its last extraction.
     """
     pinned = []
     for day in days:
@@ -310,8 +310,8 @@ def pin_days(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
 
 
 def cleaned_days(lake: Lake, first: str | None, last: str | None) -> list[str]:
-    """Returns the days (YYYY-MM-DD) from `first` to `last`, both included, that have tokens; None means no
-    bound. Raises UsageError if there is no such day, or if `first` comes after `last`."""
+    """Returns the cleaned days (YYYY-MM-DD) from `first` to `last`, both included. None means no limit on
+    that side. Raises UsageError if there is no such day, or if `first` comes after `last`."""
     if first and last and first > last:
         raise UsageError(f"--from {first} comes after --to {last}.", f"Swap them: --from {last} --to {first}")
     days = [day for day in lake.days(TOKENS.name) if (first or "") <= day <= (last or "9999")]

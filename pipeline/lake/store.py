@@ -1,11 +1,11 @@
 """The interface between a lake and its storage: a local folder or a bucket. Both hold objects (files).
 
 The lake needs one guarantee: an object is replaced as a whole, in one step, and every later read returns the
-new content. Buckets give this guarantee. In a folder, an object is written under another name and then
-renamed. No object of a bucket is ever renamed or copied.
+new content. Buckets give this guarantee. In a folder, a file is written under another name and then renamed.
+Objects of a bucket are never renamed or copied.
 
-Listings may lack the newest objects. They are only used to find work, such as days to show or old batches to
-remove. An object that is not listed yet is handled by a later command.
+The listing of a bucket may lack the newest objects. So listings are only used where this does no harm, such
+as for days to show or old batches to remove. A later command handles objects that were not listed yet.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Store(Protocol):
         ...
 
     def names(self, folder: str) -> list[str]:
-        """Returns the sorted names of the listed objects and folders directly in a folder; an empty list if
-        the folder does not exist."""
+        """Returns the sorted names of the listed objects and folders directly in a folder. Returns an empty
+        list if the folder does not exist."""
         ...
 
     def modified(self, folder: str) -> datetime | None:

@@ -21,9 +21,9 @@ def sweep_batches(
 ) -> int:
     """Removes the batches of `tables` that are not used any more; returns the number of removed batches.
 
-    These batches are kept: those whose folders are in `referenced`; those whose newest file is younger than
-    `older_than`, because a stage may still be writing them; and the current batch of each day, for the tables
-    in `keep_current_of`. Raises LakeError if the storage fails.
+    Three kinds of batches are kept: batches whose folders are in `referenced`; batches whose newest file is
+    younger than `older_than`, because a stage may still be writing them; and, for the tables in
+    `keep_current_of`, the current batch of each day. Raises LakeError if the storage fails.
     """
     removed = 0
     for table in tables:
@@ -36,8 +36,8 @@ def sweep_batches(
 
 
 def sweep_unfinished_files(lake: Lake, older_than: timedelta, now: datetime) -> None:
-    """Removes files of the folder UNFINISHED that are older than `older_than`. A process leaves such a file
-    behind if it is killed before it has renamed the file into place."""
+    """Removes files of the folder UNFINISHED that are older than `older_than`. They were left by processes
+    that were killed while they wrote a file."""
     for name in lake.names(UNFINISHED):
         if _is_older(lake, f"{UNFINISHED}/{name}", older_than, now):
             lake.delete(f"{UNFINISHED}/{name}")

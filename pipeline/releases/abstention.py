@@ -13,13 +13,13 @@ from pipeline.lake.pinned import Pinned
 from pipeline.provenance import user_name
 
 ABSTAINED = "abstained"
-"""The word under which abstained titles are counted: key of their share in a release's record, key of their
-number in a batch's figures, and value of `titler publish --accept` that accepts a rise."""
+"""The word for issues without a title. In a release's record it is the key of their share, and in a batch's
+figures the key of their number. `titler publish --accept abstained` accepts a rise of the share."""
 
 
 def abstained_share(release: Pinned) -> float | None:
-    """Returns the share of a release's predictions without a title, 0 to 1. Returns None if the number of
-    such predictions is unknown because an earlier version of Titler wrote a batch."""
+    """Returns the share (0 to 1) of a release's predictions that have no title. Returns None if the share is
+    unknown, because there are no predictions or an earlier version of Titler wrote some of them."""
     batches = release.members[TITLE_PREDICTIONS.name]
     rows = sum(batch.rows for batch in batches)
     if not rows or any(ABSTAINED not in batch.figures for batch in batches):
@@ -34,12 +34,12 @@ def check_abstention(
     max_rise: float,
     because: str,
 ) -> dict[str, str] | None:
-    """Compares a release's share with that of the release published before it.
+    """Checks that the share of issues without a title has not risen by more than `max_rise`.
 
-    `published` are the records of all published releases, in order. `because` is the reason for accepting a
-    rise; empty if nobody accepted one. Returns who accepted a rise of more than `max_rise`, when and why;
-    None if there was none, or if one of the shares is unknown. Raises StoppedError for a rise that nobody
-    accepted.
+    `share` is compared with the share of the release that was published before this one. `published` are the
+    records of all published releases, in order. `because` is a user's reason for accepting a larger rise, or
+    empty. Raises StoppedError for a larger rise without a reason. With a reason, returns who accepted the
+    rise, when and why. Returns None if there was no larger rise, or if one of the shares is unknown.
     """
     before = [
         record for record in published if record["release_id"] != release_id and not record.get("rolled_back")

@@ -1,7 +1,7 @@
 """Audits a release before it is published.
 
-A person must have accepted every collapsed day, the recall of the index must be high enough, and the share of
-issues without a title must not have risen much.
+A person must have accepted every collapsed day. The recall of the index must be high enough. The share of
+issues without a title must not have risen much, unless a person accepted the rise.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def audit(
     accepted: Mapping[str, str],
     published: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Audits a release. Returns its record, which still lacks the time of publication.
+    """Audits a release. Returns the release's record, without the time of publication.
 
-    `accepted` maps what the user accepts to the reasons. Its keys are collapsed days, and ABSTAINED if a
-    higher share of issues without a title is accepted. `published` are the records of all published releases.
-    Raises StoppedError if a collapsed day or a risen share was not accepted, or if the recall of the index is
-    too low. Raises UsageError if a day in `accepted` is not in the release, or if a stage of the release has
-    not run yet.
+    `accepted` maps what the user accepts to the reason: a collapsed day, or the word ABSTAINED for a higher
+    share of issues without a title. `published` are the records of all published releases.
+
+    Raises StoppedError if a collapsed day or a higher share was not accepted, or if the recall of the index
+    is too low. Raises UsageError if a day in `accepted` is not in the release, or if a stage has not run yet.
     """
     plan = release.plan
     days = {day: because for day, because in accepted.items() if day != ABSTAINED}
@@ -73,10 +73,10 @@ def audit(
 def _titles(
     release: Pinned, share: float | None, acceptance: Mapping[str, str] | None
 ) -> dict[str, float | str]:
-    """Returns the fields about titles of a release's record. Fields that are unknown or do not apply are left
-    out.
+    """Returns the fields of a release's record that are about titles. Leaves out fields that are unknown or
+    do not apply.
 
-    `share` is the share of issues without a title, and `acceptance` says who accepted its rise.
+    `share` is the share of issues without a title. `acceptance` says who accepted a rise of this share.
     """
     facts = release.plan.facts
     accepted = [entry for entry in (facts.get(ACCEPTED), acceptance) if entry]
@@ -96,9 +96,9 @@ def collect_acceptances(
 ) -> list[dict[str, str]]:
     """Returns one entry per accepted day of the release: who accepted it, when and why.
 
-    `accepted` maps the days that are accepted now to the reasons. `published` are the records of earlier
-    releases. If a day was accepted for one of them, and its verdict and counts are unchanged, it is still
-    accepted. Raises UsageError if a day in `accepted` is not in the release.
+    `accepted` maps the days that the user accepts now to the reasons. `published` are the records of earlier
+    releases. A day that was accepted for an earlier release is still accepted if its verdict and counts have
+    not changed. Raises UsageError if a day in `accepted` is not in the release.
     """
     digests = {day.day: day.health_digest for day in release.plan.days}
     acceptances = {

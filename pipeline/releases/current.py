@@ -1,6 +1,7 @@
 """Determines which release is current.
 
-The warehouse decides. The lake has a pointer to the current release, which is updated after the warehouse.
+The warehouse decides. The lake only has a pointer to the current release. A publication updates the pointer
+after the warehouse.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ def current_release_id(lake: Lake) -> str | None:
 
 
 def require_current(lake: Lake) -> Pinned:
-    """Returns the current release, by the lake's pointer. Raises UsageError if no release was published
-    yet."""
+    """Returns the current release according to the lake's pointer. Raises UsageError if no release was
+    published yet."""
     release_id = current_release_id(lake)
     if release_id is None:
         raise UsageError(
@@ -46,8 +47,8 @@ def point_to(lake: Lake, release_id: str) -> None:
 def reconcile_current(lake: Lake, settings: Settings) -> str | None:
     """Returns the id of the release that is current in the warehouse, or None before the first release.
 
-    If a command crashed after it had made that release current in the warehouse, this function completes its
-    work: it writes the release's record and the lake's pointer. The caller must hold the publish lock.
+    Also writes the release's record and the lake's pointer if they are missing or outdated, because a command
+    may have crashed just after it had updated the warehouse. The caller must hold the publish lock.
     """
     connection = warehouse.connect(settings, "publish")
     release_id = connection.current_release()

@@ -49,8 +49,8 @@ def member_keys(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
 def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -> ReleaseContent:
     """Returns the content of a release in the warehouse: its batches of issues and of `tables`.
 
-    If the release has no batches of a table yet, `complete` decides: True raises UsageError, which names the
-    command to run; False gives no rows and no batches for that table.
+    The release may have no batches of a table yet. If `complete` is true, this raises a UsageError that names
+    the command to run. If it is false, the content has no rows and no batches for that table.
     """
     members: list[dict[str, Any]] = []
     batches: dict[str, list[Batch]] = {}

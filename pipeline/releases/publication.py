@@ -30,10 +30,10 @@ def make_current(
     `content` is the complete content of the release, and `record` is its record from the audit. `published`
     has the records and contents of all published releases.
 
-    The steps are: load the batches into the warehouse; stage the release beside the current one; run the
-    checks in `sql/checks`; swap the two releases, which is the only step that readers see; write the record;
-    set the lake's pointer. Raises StoppedError if a check fails; the error has the check and the first row
-    that fails. The caller must hold the publish lock.
+    First loads the batches into the warehouse, stages the release beside the current one, and runs the checks
+    in `sql/checks`. Then swaps the two releases: the only step that readers see. Finally writes the record
+    and sets the lake's pointer. Raises StoppedError if a check fails; the error names the check and the first
+    wrong row. The caller must hold the publish lock.
     """
     published_at = datetime.now(UTC).isoformat(timespec="microseconds")
     record = {**record, "rolled_back": False, "published_at": published_at}

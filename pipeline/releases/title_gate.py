@@ -1,9 +1,9 @@
 """Decides whether a model's titles are shown: they must beat the floor, or a person must accept them.
 
-The floor is a title without a model: the first words of the body. A model that does not beat it by a margin
-can still be champion, because its embeddings and neighbours do not depend on its titles. Its titles are then
-withheld. `promote` stores the decision with the model, `plan` records it in each release of the model, and
-readers see the release's record. So accepting the titles costs no new predictions.
+The floor is the score of titles that need no model: the first words of the body. Titles that do not beat the
+floor by a margin are withheld. Their model can still be champion, because its embeddings do not depend on its
+titles. `promote` stores the decision with the model, and `plan` records the decision in each release of the
+model. Readers see the release's record. So accepting the titles costs no new predictions.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class TitleGate:
     """The decision about a model's titles.
 
     `shortfall` says how the titles fail to beat the floor: "ROUGE-L 2.98, first words 15.6". It is empty if
-    they beat it. `accepted` says who accepted them nevertheless, when and why; None if nobody did.
+    the titles beat the floor. `accepted` says who accepted the titles nevertheless, when and why. It is None
+    if nobody accepted them.
     """
 
     shortfall: str = ""
@@ -41,8 +42,8 @@ class TitleGate:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a release records about the decision. It is empty if the titles beat the floor. Then the plan
-        can be compared with plans of earlier versions, which had no such decision."""
+        """What a release records about the decision: nothing if the titles beat the floor. So such a plan
+        looks like a plan of an earlier version of Titler, and the two can be compared."""
         if not self.shortfall:
             return {}
         if self.accepted:
@@ -50,8 +51,8 @@ class TitleGate:
         return {WITHHELD: self.shortfall}
 
     def accept(self, because: str) -> TitleGate:
-        """Returns a copy of this decision in which the current user accepted the titles. Returns the decision
-        unchanged if it needs no acceptance, or if it was accepted for the same reason before."""
+        """Returns a copy of this decision that says that the current user accepted the titles. Returns this
+        decision itself if the titles beat the floor or were accepted for the same reason before."""
         if not self.shortfall or (self.accepted and self.accepted["because"] == because):
             return self
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -59,8 +60,8 @@ class TitleGate:
 
 
 def floor_shortfall(figures: Mapping[str, Any], margin: float) -> str:
-    """Returns how titles with these figures of an evaluation fail to beat the floor by `margin` points of
-    ROUGE-L. Returns an empty string if they beat it, or if the evaluation has no figure of the floor."""
+    """Returns a text that says how titles fail to beat the floor by `margin` points of ROUGE-L. `figures` are
+    those of an evaluation. Returns an empty text if the titles beat the floor, or if the floor is unknown."""
     if "lead_rougeL" not in figures:
         return ""
     rouge, floor = figures["rougeL"], figures["lead_rougeL"]
@@ -71,8 +72,8 @@ def floor_shortfall(figures: Mapping[str, Any], margin: float) -> str:
 
 
 def stored_gate(lake: Lake, model: str) -> TitleGate | None:
-    """Returns the decision that was stored when the model was promoted. Returns None if the model was not
-    promoted, or was promoted by an earlier version of Titler. The titles are shown then."""
+    """Returns the decision that was stored when the model was promoted. Returns None if the model
+    was not promoted, or was promoted by an earlier version of Titler. Such a model's titles are shown."""
     values = Pinned(lake, "models", model).notes[PROMOTION]
     return None if values is None else TitleGate(**values)
 

@@ -3,8 +3,9 @@
 The files have the faults of real ones, such as a missing hour and malformed lines. A small network can learn
 from their issues.
 
-All repositories, people and problems are invented. `planted.json`, next to the hour files, lists what was
-planted in them (near-duplicates, malformed lines and so on), so that tests can check what was found.
+All repositories, people and problems are invented. The file `planted.json`, next to the hour files, lists the
+near-duplicates, malformed lines and other faults that were planted in them. Tests compare this list with what
+Titler finds.
 """
 
 from __future__ import annotations
@@ -64,17 +65,22 @@ def write(
 ) -> Sample:
     """Writes hour files `YYYY-MM-DD-H.json.gz` for `days` days, and lists their faults in `planted.json`.
 
-    One hour of the last day has no file. Equal arguments give equal bytes. The same seed with a later first
-    day gives new issues of the same repositories, so a sample can be continued. `planted.json` then describes
-    only the last call.
+    One hour of the last day has no file. Equal arguments give equal bytes. To continue a sample, call this
+    function with the same seed and a later first day: the new issues belong to the same repositories. Then
+    `planted.json` describes only the last call.
 
-    Keys of planted.json: `days`; `duplicates` (newer URL, older URL); `missing_hours` and `malformed_hours`
-    ("2024-01-01-13"); `malformed_lines` (number of malformed lines); `opened_twice` (URLs of issues with two
-    opened events, the second with another title); `opened_again_next_day` (URLs of those issues whose second
-    opened event is on the next day); `forms` (URLs of issues by form, such as "null body").
+    Keys of planted.json:
+
+    - `days`
+    - `duplicates`: near-duplicates as (newer URL, older URL)
+    - `missing_hours`, `malformed_hours`: hours such as "2024-01-01-13"
+    - `malformed_lines`: the number of malformed lines
+    - `opened_twice`: URLs of issues with two opened events, the second with another title
+    - `opened_again_next_day`: URLs of such issues if their second opened event is on the next day
+    - `forms`: URLs of issues by form, such as "null body"
 
     Raises UsageError if `days` is less than 1, or if `issues_per_day` is not between 60 and 10,000. Also
-    raises it if `directory` is a file, or contains a file for the hour that must be missing.
+    raises UsageError if `directory` is a file, or contains a file for the hour that must be missing.
     """
     _check_size(days, issues_per_day)
     random = Random(f"{seed}/{first_day}")

@@ -52,7 +52,7 @@ OPENED_TWICE_PER_DAY = 3  # issues per day that get a second `opened` event
 
 @dataclass(frozen=True)
 class DuplicateCandidate:
-    """A problem that a later issue may repeat, with the repository, voice and URL of the first such issue."""
+    """A problem that a later issue may repeat, with the repository, voice and URL of its first issue."""
 
     problem: Problem
     repo: Repository
@@ -126,7 +126,7 @@ class Calendar:
         return not self.missing <= moment < self.missing + timedelta(hours=1)
 
     def _moments(self, day: date, number: int, earliest: datetime = datetime.min) -> list[datetime]:
-        """Chooses `number` distinct seconds of the day after `earliest`, outside the missing hour; sorted."""
+        """Returns `number` random distinct seconds of the day, sorted: after `earliest`, not in `missing`."""
         midnight = datetime.combine(day, time())
         moments: set[datetime] = set()
         while len(moments) < number:
@@ -183,7 +183,10 @@ class Calendar:
                 yield issue_event("reopened", issue, moment, issue.author)
 
     def _open_again(self, opened: list[Issue], day: date, last: bool) -> Iterable[Event]:
-        """Yields second `opened` events with another title, some on the same day and one on the next day."""
+        """Yields second `opened` events, with other titles, of some of the issues opened on `day`.
+
+        One of them is on the next day, unless `day` is the last one. The others are on `day`.
+        """
         early = [issue for issue in opened[: len(opened) // 2] if issue.body]
         for place, issue in enumerate(self.random.sample(early, OPENED_TWICE_PER_DAY + (not last))):
             tomorrow = place == OPENED_TWICE_PER_DAY

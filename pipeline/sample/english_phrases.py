@@ -2,14 +2,16 @@
 
 The phrases for problems are in `english_symptoms`.
 
-Wordings have two voices, which are two styles of writing: the even entries of a tuple are one voice, the odd
-entries the other. Two issues about the same problem in different voices have the same meaning but few words
-in common. In this way near-duplicates are planted. Every tuple therefore has at least two entries. The first
-entries of a table are chosen most often, so that a small network can learn them.
+Wordings have two voices, that is, styles of writing. In a tuple, the even entries are one voice and the odd
+entries the other. So every tuple has at least two entries. To plant a near-duplicate, a second issue about a
+problem is written in the other voice: it has the same meaning but few words in common with the first. The
+first entries of a table are chosen most often, so that a small network can learn them.
 
-Slots in braces are filled in: {c} is a component as titles name it, {b} as bodies name it. {when} is a
-circumstance in a title, {long} in a body. {wish} is a requested feature in a title, {want} in a body. {E} is
-the name of an error, {knob} a setting, {tool} another program.
+Slots in braces are filled in:
+
+    in titles   {c} a component   {when} a circumstance   {wish} a requested feature
+    in bodies   {b} a component   {long} a circumstance   {want} a requested feature
+    anywhere    {E} the name of an error   {knob} a setting   {tool} another program
 """
 
 from __future__ import annotations

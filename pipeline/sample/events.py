@@ -48,7 +48,8 @@ class Event:
     def line(self, event_id: int, ascii_only: bool) -> bytes:
         """Returns the event as a line of an hour file.
 
-        The line is ASCII if `ascii_only` is true or the event contains a lone surrogate, otherwise UTF-8.
+        The line is in ASCII if `ascii_only` is true or the event contains an unpaired surrogate. Otherwise it
+        is in UTF-8.
         """
         value = {
             "id": str(event_id),

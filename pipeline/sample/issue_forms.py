@@ -269,9 +269,9 @@ FORMS: dict[str, tuple[int, Form]] = {
 
 
 def shuffled_forms(random: Random, count: int) -> list[str]:
-    """Returns `count` names of forms in random order. FORMS gives their shares; every form occurs.
+    """Returns `count` names of forms in random order. Each form occurs about as often as FORMS says.
 
-    `count` must be at least len(FORMS).
+    Every form occurs at least once, so `count` must be at least len(FORMS).
     """
     total = sum(parts for parts, _ in FORMS.values())
     names = [name for name, (parts, _) in FORMS.items() for _ in range(max(1, parts * count // total))]

@@ -44,7 +44,7 @@ class Problem:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """The problem's identity. Problems of one repository with equal identities are the same problem."""
+        """Identifies the problem in its repository: two problems with equal identities are the same."""
         detail = {
             "wish": self.wish[0],
             "error": self.error[0],
@@ -85,7 +85,7 @@ def invent_problem(random: Random, repo: Repository) -> Problem:
 def invent_new_problem(random: Random, repo: Repository, used: set[tuple[str, tuple[str, str]]]) -> Problem:
     """Invents a problem that is new to the repository, and adds it to `used`.
 
-    After MAX_ATTEMPTS attempts the problem may be an old one.
+    If no new problem is found in MAX_ATTEMPTS attempts, returns one that the repository already has.
     """
     for _ in range(MAX_ATTEMPTS):
         problem = invent_problem(random, repo)
@@ -96,7 +96,7 @@ def invent_new_problem(random: Random, repo: Repository, used: set[tuple[str, tu
 
 
 def fill(random: Random, text: str, **slots: str) -> str:
-    """Fills the slots of a text from `slots`, and with random numbers, references and names."""
+    """Fills the slots of a text: those in `slots`, and others with random numbers, references and names."""
     return text.format(
         **slots,
         n=random.choice((2, 3, 5, 8, 12, 30, 50, 90, 100, 500)),

@@ -21,8 +21,8 @@ def title(lake: Lake, body: str) -> dict[str, Any]:
     """Returns the title that the current release's model predicts for the body of an issue.
 
     The result has the keys `title` (empty if the model abstained), `confidence` (0 to 1), `probability` (0 to
-    1, None without a calibration), `abstained` and `withheld`. If the release withholds its titles, the title
-    is empty and `withheld` is the reason; otherwise `withheld` is None. Raises UsageError if the body is
+    1, None without a calibration), `abstained` and `withheld`. If the release withholds its titles, `title`
+    is empty and `withheld` is the reason. Otherwise `withheld` is None. Raises UsageError if the body is
     empty or no release is published.
     """
     if not body.strip():
@@ -47,8 +47,8 @@ def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list
 
     `query` is the URL of an issue of the release, or a text. At most `neighbours` issues are returned, each
     with the keys `issue_url`, `title`, `distance` (angular, 0 to 2) and `near_duplicate`. Raises UsageError
-    if the query is empty, if no release is published, for the URL of an issue that is not in the index of the
-    release, and for a text without a word of the model's vocabulary.
+    if no release is published or the query is empty. Also raises UsageError if the URL is not in the index of
+    the release, or if the text has no word of the model's vocabulary.
     """
     if not query.strip():
         raise UsageError(

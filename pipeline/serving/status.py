@@ -23,9 +23,9 @@ def status(
 ) -> dict[str, Any]:
     """Returns the source days with their verdicts, the champion, and the current release with its age.
 
-    Only the days from `first` to `last` (both included, ISO 8601) are listed. `model` is None if there is no
-    champion, and `release` is None before the first release; its age is in hours. The keys never change:
-    `titler status --json` prints them.
+    Lists only the days from `first` to `last` (both included, ISO 8601). `model` is None if there is no
+    champion, and `release` is None before the first release. The release's age is in hours. Do not rename the
+    keys of the result: `titler status --json` prints them.
     """
     return {
         "days": _days(lake, first, last),
@@ -35,10 +35,9 @@ def status(
 
 
 def verdict_reasons(lake: Lake, days: Iterable[str]) -> dict[str, str]:
-    """Returns the reason why each incomplete day is incomplete, by day. Days without a stored reason are left
-    out.
+    """Maps each incomplete day to the reason why it is incomplete.
 
-    Older versions of Titler stored no reason.
+    Leaves out days without a stored reason. Older versions of Titler stored none.
     """
     batches = {day: lake.current(SOURCE_HEALTH.name, {"day": day}) for day in days}
     return {

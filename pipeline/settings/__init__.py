@@ -234,8 +234,8 @@ class Alerts(Section):
 
     @model_validator(mode="after")
     def _check_address(self) -> Self:
-        """Raises ValueError if `kind` needs an address that is not set. So a missing address is reported when
-        the settings are read, not when an alert is sent."""
+        """Raises ValueError if `kind` needs an address that is not set. So the error occurs when the settings
+        are read, not when the first alert is sent."""
         if self.kind == "webhook" and not self.webhook_url.get_secret_value().startswith(
             ("https://", "http://")
         ):
@@ -308,14 +308,15 @@ class Settings(BaseSettings):
         return self.warehouse.path or f"{self._lake_folder('warehouse.path', example)}/warehouse.duckdb"
 
     def public(self) -> dict[str, Any]:
-        """All settings by section, as JSON values; no secrets, and no logins or queries in URLs."""
+        """All settings by section, as JSON values without secrets. URLs are without login and query."""
         return {
             section: {name: _public(value) for name, value in values.items()}
             for section, values in self.model_dump(mode="json").items()
         }
 
     def _lake_folder(self, setting: str, example: str) -> str:
-        """The lake's folder, as an absolute path. Raises UsageError, naming `setting`, if it is a bucket."""
+        """The absolute path of the lake's folder. If the lake is a bucket, raises a UsageError that names
+        `setting`, because this setting then has no default."""
         root = self.lake.root.removeprefix("file://")
         if "://" in root:
             raise UsageError(

@@ -20,33 +20,34 @@ DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
 MAX_COLLAPSED_SHARE = 0.10
 """A day has collapsed if it has at most this share of its usual events or issues.
 
-Of 1,392 days of public issue trackers, the quietest still had a fifth of its usual count: 2 issues instead
-of 10. On one Christmas, there were 3 issues instead of 14. When GH Archive lost data in May 2025, its days
-had only 1% to 10% of their usual count."""
+The share was chosen from real data. Of 1,392 days of public issue trackers, the quietest day had 2 issues
+instead of the usual 10, which is a fifth. One Christmas had 3 instead of 14. But in May 2025, when GH Archive
+lost data, its days had only 1% to 10% of their usual count."""
 MIN_USUAL = 10
-"""A count is compared only if its usual value is at least this. A smaller count may drop to a tenth by
-chance. With a usual value of 10, that happens once in 2,000 days (Poisson distribution). The value is also
-the minimum number of lines for a verdict on malformed lines."""
+"""A count is compared only if its usual value is at least this. A count that is usually smaller may drop to a
+tenth by chance. For a usual value of 10, such a drop happens once in 2,000 days (Poisson distribution). This
+is also the minimum number of lines for a verdict on malformed lines."""
 MIN_PARTIAL_MALFORMED_SHARE = 1 / HOURS_PER_DAY
-"""A day is partial if at least this share of its lines is malformed. The share equals one hour of the day, so
-an hour of malformed lines counts like a missing hour."""
+"""A day is partial if at least this share of its lines is malformed. The share is one hour of 24, so an
+hour of malformed lines counts like a missing hour."""
 MIN_COLLAPSED_MALFORMED_SHARE = 1 - MAX_COLLAPSED_SHARE
 """A day has collapsed if at least this share of its lines is malformed, because then at most a tenth of the
 lines is readable. This rule does not depend on earlier days."""
 
 MAX_WEEKDAYS = 8
-"""A day is compared with at most this many days of the same weekday: two months. These are enough that one
-holiday does not move the median, and few enough that the median follows GitHub's growth."""
+"""A day is compared with at most this many days of the same weekday, which span two months. With so many, one
+holiday does not move the median. With more, the median would not follow GitHub's growth."""
 MIN_WEEKDAYS = 3
-"""Minimum number of days of the same weekday. With fewer, one unusual day could be the median."""
+"""Minimum number of days of the same weekday for a comparison. With fewer, an unusual day could be the
+median."""
 MONTH_DAYS = 28
-"""Number of days in the `month` that a day is compared with: four weeks, so that weekdays count equally."""
+"""Length in days of the `month` that a day is compared with. In four weeks, all weekdays count equally."""
 MIN_MONTH_DAYS = 7
-"""Minimum number of complete days in the month: one week. The median of a week is the count of a working day.
-A normal weekend has well over a tenth of that count, so it does not look collapsed."""
+"""Minimum number of complete days in the month for a comparison: one week. The median of a week is the count
+of a working day. A weekend usually has well over a tenth of that count, so it does not look collapsed."""
 MAX_MISSING_WEEKS = 8
-"""If this many consecutive days of the same weekday were never extracted, the days before them are too old to
-compare with."""
+"""Maximum gap in weeks. If this many consecutive days of the same weekday were never extracted, days before
+the gap are too old for a comparison."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class JudgedDay:
 class UsualCounts:
     """The median counts of the days that a day is compared with.
 
-    `compared_with` says which days these are: days of the same `weekday`, or the days of the `month` before.
+    `compared_with` says which days: "weekday" means days of the same weekday, "month" the 28 days before.
     """
 
     events: int
@@ -98,12 +99,14 @@ class Judgement:
 
 
 def judge(day: date, counts: DayCounts, history: Mapping[date, JudgedDay]) -> Judgement:
-    """Returns the verdict on `day`. `history` has the judged days; only those before `day` are used.
+    """Returns the verdict on `day`. `history` has the judged days; only days before `day` are used.
 
-    A day is `missing` if it has no hour file. It is `collapsed` if it has at most a tenth of its usual events
-    or issues, or if at least nine tenths of its lines are malformed. It is `partial` if it has fewer than 24
-    hour files, or if at least 1/24 of its lines are malformed. The first verdict that applies counts. Only
-    the reasons for that verdict are given: if a collapsed day also lacks hours, they are not mentioned.
+    The first verdict that applies is returned, with the reasons for this verdict only:
+
+    - `missing`: no hour was found.
+    - `collapsed`: at most a tenth of the usual events or issues, or at least 9/10 of the lines malformed.
+    - `partial`: fewer than 24 hours, or at least 1/24 of the lines malformed.
+    - `complete`: none of these.
     """
     usual = usual_counts(day, history)
     if counts.hours_found == 0:
@@ -122,9 +125,9 @@ def judge(day: date, counts: DayCounts, history: Mapping[date, JudgedDay]) -> Ju
 def usual_counts(day: date, history: Mapping[date, JudgedDay]) -> UsualCounts | None:
     """Returns the usual counts of `day`, or None if too few complete days are known.
 
-    They are the medians of the last 8 complete days of the same weekday, if there are at least 3. Otherwise
-    they are the medians of the complete days among the 28 days before, if there are at least 7. Collapsed and
-    missing days are skipped, however many there are. So a collapse that lasts long does not become usual.
+    If at least 3 complete days of the same weekday are known, returns the medians of the latest 8 of them.
+    Otherwise returns the medians of the complete days among the 28 days before, if there are at least 7.
+    Collapsed and missing days are skipped and do not count, so a long collapse does not become usual.
     """
     weekdays = list(_complete_weekdays(day, history))
     if len(weekdays) >= MIN_WEEKDAYS:
@@ -154,7 +157,7 @@ def _complete_weekdays(day: date, history: Mapping[date, JudgedDay]) -> Iterator
 def _complete_month(day: date, history: Mapping[date, JudgedDay]) -> Iterator[JudgedDay]:
     """Yields the complete days among the MONTH_DAYS days before `day`, latest first.
 
-    Collapsed and missing days are skipped: they are not counted among the MONTH_DAYS days.
+    Collapsed and missing days do not count: for each of them, the search goes one day further back.
     """
     remaining = MONTH_DAYS
     while remaining and day > date.min:
@@ -170,7 +173,7 @@ def _complete_month(day: date, history: Mapping[date, JudgedDay]) -> Iterator[Ju
 def _collapsed_counts(day: date, counts: DayCounts, usual: UsualCounts | None) -> Iterator[str]:
     """Yields a reason for each count that has collapsed.
 
-    Issues are checked as well as all events, because a source can lose the issues but keep the pushes.
+    Issues are checked separately from all events, because a source may lose only the issues.
     """
     if usual is None:
         return

@@ -29,8 +29,8 @@ _STAMPS = (
     "updated",
     "mtime",
 )
-"""Names of the properties of a file that change when the file does, the most reliable first. Each file system
-reports some of them."""
+"""Names of file properties that change when the file changes, the most reliable first. Each file system
+reports some of these properties."""
 _NOT_FOUND = (404, 410)
 """HTTP status codes of a file that does not exist."""
 _PROTOCOLS = ("file", "gs", "https", "http")
@@ -41,8 +41,8 @@ _CHECK_HINT = "Check source.hours and the network: titler doctor"
 class HourFile:
     """One hour file at `path`, a path or an address.
 
-    `size` is in bytes, 0 if the server does not report it. `stamp` is a text that changes when the file does,
-    such as an ETag; it is empty if the server reports none.
+    `size` is the number of bytes, or 0 if the server does not report it. `stamp` is a text that changes when
+    the file changes, such as an ETag. It is empty if the server reports no such text.
     """
 
     day: date
@@ -65,7 +65,8 @@ def find_hours(base: str, day: date) -> SourceDay:
     """Finds the hour files of a day under `base`: a folder, or an address with file, gs, https or http.
 
     Raises SourceError if `base` is an address of another kind, does not exist, cannot be reached, or has no
-    hour file of any day. A web server is asked only for files of `day`, so it is no error if there are none.
+    hour file of any day. A web server is only asked for the files of `day`, so there it is no error if the
+    day has none.
     """
     filesystem, root = _open(base)
     names = {hour: f"{day:%Y-%m-%d}-{hour}.json.gz" for hour in HOURS}

@@ -1,7 +1,7 @@
 """Reads a user's file of issues: JSON lines, Parquet or CSV with a title, a body and optional columns.
 
-There are two typical files. The data set of Hamel Husain's article of 2018 is a CSV file with the columns
-issue_url, issue_title and body. Issues from GitHub's API are one JSON object per line.
+Two files are typical: the data set of Hamel Husain's article of 2018, a CSV file with the columns issue_url,
+issue_title and body; and issues from GitHub's API, as one JSON object per line.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class FileIssue:
 
     @property
     def repo(self) -> str:
-        """The repository, owner/name, from its column or the issue's address; empty if neither has it."""
+        """The repository as owner/name, from the row's column or from its address. Empty if unknown."""
         if isinstance(repo := self.columns.get("repo"), str) and repo:
             return repo
         match = GITHUB_URL.match(self.url)
@@ -63,7 +63,7 @@ class FileIssue:
 
     @property
     def number(self) -> int:
-        """The issue's number in its repository, from its address; 0 if that is not an address on GitHub."""
+        """The issue's number in its repository, from its address. 0 if the address is not one of GitHub."""
         match = GITHUB_URL.match(self.url)
         return int(match[3]) if match else 0
 
@@ -116,7 +116,7 @@ class FileIssue:
 
 
 def _parse_list(text: str) -> list[Any]:
-    """Returns the items of a list that is written as JSON, as Python, or with commas or semicolons."""
+    """Returns the items of a list in a text: a JSON list, a Python list, or items separated by , or ;"""
     if text.lstrip().startswith("["):
         for parse in (json.loads, ast.literal_eval):
             try:
@@ -129,9 +129,9 @@ def _parse_list(text: str) -> list[Any]:
 def read(path: Path) -> Iterator[FileIssue]:
     """Yields the rows of a file of issues. The format follows from the ending of the file's name.
 
-    Each row needs a title (`title` or `issue_title`) and a `body`, which may be empty. Half a surrogate pair
-    in a text is replaced by U+FFFD. Raises UsageError if the file does not exist, has no rows, or cannot be
-    read as issues.
+    Each row needs a title (`title` or `issue_title`) and a `body`, which may be empty. Unpaired surrogates in
+    texts are replaced by U+FFFD. Raises UsageError if the file does not exist, has no rows, or cannot be read
+    as issues.
     """
     if not path.is_file():
         raise UsageError(f"{path} does not exist or is not a file.", _EXPECTED)
@@ -198,5 +198,5 @@ def _parse_row(row: object, place: str) -> FileIssue:
 
 
 def _replace_surrogates(text: str) -> str:
-    """Replaces each half of a surrogate pair by U+FFFD. JSON may contain one, but Parquet cannot store it."""
+    """Replaces each unpaired surrogate by U+FFFD. JSON may contain such surrogates, Parquet may not."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,5 +1,5 @@
-"""Decides which issues are trainable: a model may learn only from issues whose title and body are neither too
-short nor too long."""
+"""Decides which issues are trainable, that is, which issues a model may learn from: those whose title and
+body are neither too short nor too long."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def thresholds(text: Text) -> dict[str, int]:
 
 
 def untrainable_reason(title: str, body: str, limits: Mapping[str, int]) -> str:
-    """Returns the first of REASONS why an issue is not trainable; an empty text if it is trainable.
+    """Returns the first of REASONS that applies to an issue. Returns an empty text if it is trainable.
 
     `limits` is the result of `thresholds`.
     """

@@ -1,6 +1,7 @@
 """Judges source days and stores their verdicts in the lake.
 
-A day is compared with the days before it. So the day is judged again if an earlier day is extracted after it.
+The verdict on a day depends on the days before it. So if an earlier day is extracted later, the day must be
+judged again.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from pipeline.source import day_verdict
 
 
 class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
-    """Maps dates to judged days: the days in the lake, and the days that `add` added.
+    """Maps dates to judged days: the days that `add` added, and the judged days in the lake.
 
-    A day is read from the lake when it is first looked up.
+    Each day is read from the lake when it is first looked up.
     """
 
     def __init__(self, lake: Lake) -> None:
@@ -84,8 +85,8 @@ def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str
 def judge_all_again(lake: Lake) -> tuple[str, ...]:
     """Judges every day of the lake again, oldest first. Returns the days whose stored row changed.
 
-    When a day is extracted, it is compared only with the days that are already in the lake. A backfill
-    extracts days in any order. This function makes the verdicts independent of that order.
+    The first verdict on a day uses only the days that were in the lake at that time. A backfill may extract
+    days in any order. After a call of this function, the verdicts no longer depend on that order.
     """
     history, changed = VerdictHistory(lake), []
     for name in lake.days(SOURCE_HEALTH.name):

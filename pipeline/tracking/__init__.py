@@ -1,4 +1,5 @@
-"""Records trainings and models in MLflow: one run per training, and one registered model with its versions.
+"""Records trainings and models in MLflow. Each training has one run. There is one registered model, and each
+trained model is a version of it.
 
 Nightly releases use the version that has the alias `champion`.
 

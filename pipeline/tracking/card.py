@@ -70,9 +70,9 @@ TEMPLATES = {
 }
 RELIABILITY = "`reliability.png` and `reliability.json` (the same by probability); "
 LOW_DISTINCT_SHARE = 0.1
-"""A card warns if the share of distinct titles is lower. Authors' own titles are nearly all distinct."""
+"""If the share of distinct titles is lower, a card warns. Authors' own titles are nearly all distinct."""
 LOW_CONFIDENCE_AUC = 0.55
-"""A card warns if the AUC of the confidence is not higher. An AUC of 0.5 is no better than chance."""
+"""If the AUC of the confidence is not above this, a card warns. An AUC of 0.5 is no better than chance."""
 
 
 def card(run: RunData) -> str:
@@ -149,7 +149,7 @@ def _summary(metrics: Mapping[str, float]) -> str:
 
 
 def _withheld(tags: Mapping[str, str]) -> str:
-    """Returns a paragraph on titles that do not beat the floor; empty if they do or were not judged yet."""
+    """Returns a paragraph on titles that do not beat the floor. Empty if the tags mention no such titles."""
     if WITHHELD_TAG in tags:
         return f"**Titles withheld**: {tags[WITHHELD_TAG]}. Releases of this model show no title."
     if ACCEPTED_TAG in tags:

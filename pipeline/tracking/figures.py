@@ -59,9 +59,9 @@ def confidence(bins: Sequence[Row], label: str = "confidence") -> Figure:
     """Draws how the quality of predicted titles depends on the model's confidence, or on what `label` names.
 
     Each row of `bins` describes the titles whose confidence is between `low` and `high`. The upper bars show
-    `alike`, the share of these titles that are close to the authors', with its 95% interval in black. The
-    lower bars show `titles`, their number. The bars of a calibrated model, whose confidence equals the share,
-    end at the dotted line.
+    `alike`, the share of these titles that are close to the authors' titles. A black line is the 95% interval
+    of the share. The lower bars show `titles`, the number of titles. If the model is perfectly calibrated,
+    the share equals the confidence, and the upper bars end at the dotted line.
     """
     from matplotlib.figure import Figure
 
@@ -99,7 +99,7 @@ def confidence(bins: Sequence[Row], label: str = "confidence") -> Figure:
 
 
 def wilson_interval(share: float, count: int) -> tuple[float, float]:
-    """Returns both ends of the 95% confidence interval of a share (0 to 1) observed in `count` draws.
+    """Returns the lower and upper end of the 95% confidence interval of a share (0 to 1) of `count` items.
 
     Source: Wilson 1927.
     """

@@ -23,11 +23,11 @@ def mlflow_error(error: BaseException) -> TitlerError | None:
 
 
 def explain(server: str, error: BaseException) -> TitlerError:
-    """Returns a TitlerError for `error`, which an operation on MLflow raised.
+    """Returns a TitlerError that explains `error`, which an operation on MLflow raised.
 
-    The message begins with `server`, for example "MLflow at http://localhost:5000". It explains a locked
-    database and a database of another MLflow version. For any other error it says that MLflow does not
-    answer.
+    The message begins with `server`, for example "MLflow at http://localhost:5000". There are messages for a
+    locked database and for a database of another MLflow version. Any other error gets the message that MLflow
+    does not answer.
     """
     text = str(error) or type(error).__name__
     if "database is locked" in text:
@@ -56,10 +56,10 @@ def explain(server: str, error: BaseException) -> TitlerError:
 
 
 def _is_in_installed_mlflow(schema_version: str) -> bool:
-    """Returns whether the installed MLflow knows this schema, because one of its migrations leads to it.
+    """Returns whether the installed MLflow knows this schema of its database. If so, the schema is older than
+    the one that MLflow expects.
 
-    Such a schema is older than the one that MLflow expects. Reads the revision ids in MLflow's migration
-    files without importing MLflow.
+    Looks for the schema's id in MLflow's migration files, without importing MLflow.
     """
     spec = find_spec("mlflow")
     folders = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
@@ -73,8 +73,8 @@ def _is_in_installed_mlflow(schema_version: str) -> bool:
 def check_listening(address: str) -> None:
     """Raises OSError if no server listens at an http or https address.
 
-    MLflow's own client would retry for minutes. An address that is reached over a proxy or has another
-    scheme is not checked.
+    Without this check, MLflow's client would retry for minutes. Does not check addresses that are reached
+    over a proxy or have another scheme.
     """
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -50,12 +50,13 @@ REQUIREMENTS = (
     "unidecode",
     "more-itertools",
 )
-"""The packages that the registered model requires, if they are installed. Titler's code is stored with it.
+"""The packages that the registered model requires, if they are installed. Titler's code is stored with the
+model.
 
-`ftfy`, `unidecode` and `more-itertools` are for text.engine = ktext. The packages ktext and textacy
-themselves are left out, because pip cannot resolve them with the others: ktext 0.40 pins keras 2.2.4, and
-textacy 0.6.2 pins ftfy below 5 and numpy below 2. Titler's lock file overrides those pins. A model with that
-engine loads only where the lock file is installed.
+`ftfy`, `unidecode` and `more-itertools` are for text.engine = ktext. The packages ktext and textacy are left
+out, because pip cannot install them with the others: ktext 0.40 pins keras 2.2.4, and textacy 0.6.2 pins ftfy
+below 5 and numpy below 2. Titler's lock file overrides those pins. So a model with the engine ktext loads
+only where Titler's lock file is installed.
 """
 
 
@@ -63,8 +64,8 @@ engine loads only where the lock file is installed.
 class Version:
     """A version of the registered model in MLflow.
 
-    `model` is the model's name in the lake, `version` the version's number. `run_id` is the MLflow run that
-    trained the model, `variant` the variant of its network.
+    `version` is its number. `model` is the name of the trained model in the lake, `run_id` the MLflow run of
+    its training, and `variant` the variant of its network.
     """
 
     model: str
@@ -76,8 +77,8 @@ class Version:
 class Tracking:
     """One experiment and one registered model, on an MLflow server or in a SQLite file.
 
-    A new experiment stores its files in `artifacts`: a folder, or an address such as gs://bucket/mlflow. The
-    constructor does not contact MLflow; the first use does.
+    A new experiment stores its files in `artifacts`: a folder, or an address such as gs://bucket/mlflow.
+    MLflow is not contacted by the constructor, but by the first method call.
     """
 
     def __init__(self, uri: str, experiment: str, model_name: str, artifacts: str) -> None:
@@ -90,9 +91,9 @@ class Tracking:
     def training_run(self, name: str, parameters: Row, tags: Mapping[str, str]) -> Iterator[Run]:
         """Yields the MLflow run of the model `name`. Use it in a `with` statement around the training.
 
-        If a run of that name with the same parameters exists, it is resumed, so that a killed training stays
-        one run. At the end the run gets the status FINISHED; after an exception FAILED, after an interrupt
-        KILLED.
+        If the model already has a run with the same parameters, resumes this run. So a training that was
+        killed and restarted is still one run. The run's final status is FINISHED, FAILED after an exception,
+        or KILLED after an interrupt.
         """
         from mlflow.entities import Param, RunTag
 
@@ -111,10 +112,10 @@ class Tracking:
         self._client.set_terminated(run_id, "FINISHED")
 
     def _resume_run(self, name: str, parameters: Mapping[str, str]) -> str | None:
-        """Sets an existing run of the model `name` to RUNNING and returns its id; None if no run fits.
+        """Finds a run of the model `name` and sets it to RUNNING. Returns the run's id, or None if none fits.
 
-        A run fits if its parameters are among `parameters`: a training that was killed early may have logged
-        only some of them.
+        A run fits if all its parameters are among `parameters`. It may lack some, because a training that was
+        killed early may have logged only a part.
         """
         for run in self._client.search_runs([self._experiment_id()], f"tags.`{MODEL_TAG}` = '{name}'"):
             if run.data.params.items() <= parameters.items():
@@ -131,7 +132,7 @@ class Tracking:
         """Registers the predictor in the folder `directory` as a new version. Returns the version's number.
 
         MLflow stores code (`pipeline/predictor/mlflow_model.py`) and files, no pickles. If the run already
-        has a version, nothing is registered and that version's number is returned.
+        has a version, registers nothing and returns the number of the existing version.
         """
         for version in self._versions(f"run_id = '{run_id}'"):
             return str(version.version)
@@ -175,9 +176,9 @@ class Tracking:
             return str(mlflow.register_model(logged.model_uri, self.model_name, tags=tags).version)
 
     def write_card(self, run_id: str) -> None:
-        """Writes a model's card as the description of its run and, if it is registered, of its version.
+        """Writes a model's card as the description of the run and of the model's version, if there is one.
 
-        The card (see `tracking.card`) contains what the run has logged so far.
+        The card (see `tracking.card`) is made from what the run has logged so far.
         """
         text = card(self._client.get_run(run_id).data)
         self._client.set_tag(run_id, NOTE_TAG, text)
@@ -200,8 +201,8 @@ class Tracking:
     def promote(self, model: str, because: str = "") -> str:
         """Makes a model's newest version the champion. Returns the version's number.
 
-        The former champion gets the alias `previous`. The reason `because`, if not empty, is stored in a tag
-        of the version. Nothing changes if the version is already the champion. Raises UsageError if the model
+        The former champion gets the alias `previous`. If `because` is not empty, a tag of the version stores
+        this reason. If the version is already the champion, nothing changes. Raises UsageError if the model
         has no version.
         """
         version = self.version_of(model)
@@ -221,8 +222,8 @@ class Tracking:
         return version.version
 
     def tag_titles(self, version: str, run_id: str, withheld: str, accepted_because: str) -> None:
-        """Says in the tags and in the card of a version and its run why its titles are withheld, or why they
-        were accepted. An empty text removes the tag."""
+        """Tags a version and its run with the reason why the model's titles are withheld, or were accepted.
+        An empty reason removes the tag. Then writes the model's card again."""
         for tag, text in ((WITHHELD_TAG, withheld), (ACCEPTED_TAG, accepted_because)):
             if text:
                 self._client.set_tag(run_id, tag, text)

@@ -36,9 +36,9 @@ class Run:
     def log_epoch(self, epoch: Epoch) -> None:
         """Logs an epoch's figures as metrics GROUP/NAME. A figure `validation_NAME` becomes validation/NAME.
 
-        MLflow shows one section per group. Validation figures are logged first, because a comparison of runs
-        lists metrics in the order of logging. The number of issues is not logged: it is the same in every
-        epoch, and already a parameter of the run.
+        MLflow shows one section per group. Validation figures are logged first, because MLflow lists metrics
+        in the order of logging when it compares runs. The number of issues is not logged, because it is
+        already a parameter of the run.
         """
         groups: dict[str, dict[str, float]] = {"validation": {}, epoch.group: {}}
         for name, value in dataclasses.asdict(epoch).items():
@@ -53,7 +53,8 @@ class Run:
     def sum_over_epochs(self, name: str) -> float:
         """Returns the sum of the metric `name` over all epochs.
 
-        A training that was killed and resumed may have logged an epoch twice. The later value counts.
+        A training that was killed and resumed may have logged an epoch twice. Then only the later value of
+        the epoch counts.
         """
         by_epoch = {metric.step: metric.value for metric in self._client.get_metric_history(self.id, name)}
         return sum(by_epoch.values())
@@ -73,11 +74,11 @@ class Run:
         self._client.log_figure(self.id, figures.losses(history), "losses.png")
 
     def log_confidence_figure(self, bins: Sequence[Row]) -> None:
-        """Logs the artifact confidence.png, a figure of how good titles are; see `figures.confidence`."""
+        """Logs the artifact confidence.png: the quality of titles by confidence; see `figures.confidence`."""
         self._client.log_figure(self.id, figures.confidence(bins), "confidence.png")
 
     def log_reliability_figure(self, curve: Sequence[Row]) -> None:
-        """Logs the artifact reliability.png: how often titles of a probability are alike their authors'."""
+        """Logs the artifact reliability.png: the quality of titles by their predicted probability."""
         self._client.log_figure(self.id, figures.confidence(curve, "probability"), "reliability.png")
 
     def log_json(self, file: str, value: Row) -> None:

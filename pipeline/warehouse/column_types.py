@@ -31,7 +31,7 @@ _IN_BIGQUERY: dict[pa.DataType, str] = {
 def in_bigquery(kind: pa.DataType) -> str:
     """Returns BigQuery's name of an Arrow type.
 
-    Raises KeyError for a list type. BigQuery stores a list as a repeated column of the list's element type.
+    Raises KeyError for a list type, because BigQuery stores a list as a repeated column of the element type.
     """
     return _IN_BIGQUERY[kind]
 

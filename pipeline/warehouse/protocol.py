@@ -35,7 +35,7 @@ class SourceTable:
     """The BigQuery table in which GH Archive publishes the events of one source day.
 
     `rows` is the table's number of rows, or None if the table does not exist. `changed` is the time at which
-    rows were last added: GH Archive adds the hours of a day one by one.
+    GH Archive last added rows. It adds the hours of a day one by one.
     """
 
     name: str
@@ -47,12 +47,11 @@ class SourceTable:
 class Extraction:
     """The result of extracting a source day.
 
-    - `issues`: the day's issues, as issues_v1 defines them. They can be read only once, in record batches.
+    - `issues`: the day's issues with the columns of issues_v1, as record batches. They can be read only once.
     - `events`: the number of well-formed events of all types.
-    - `malformed`: the malformed events, with MALFORMED_SCHEMA: at most MALFORMED_PER_FILE per file, and
-      the first MALFORMED_TEXT_LENGTH characters of each. `line` is the event's position among the file's
-      non-blank lines, counted from 1. If a BigQuery table was read instead of files, `file` is the table's
-      name and `line` is the event's id.
+    - `malformed`: a table of malformed events with MALFORMED_SCHEMA. It has at most MALFORMED_PER_FILE events
+      per file, each cut to MALFORMED_TEXT_LENGTH characters. `line` is the event's line number; blank lines
+      are not counted. If a BigQuery table was read, `file` is the table's name and `line` the event's id.
     - `omitted_malformed`: the number of malformed events that `malformed` does not list.
     - `hours`: the hours of the day (UTC) that have events. Empty if hour files were read.
     - `cost`: the values of `job_id`, `bytes_estimated`, `bytes_billed` and `usd`. Empty if the extraction
@@ -90,7 +89,7 @@ class Failure:
 class StagedRelease(Protocol):
     """A release that is complete in the warehouse but not yet visible to readers.
 
-    The end of its `with` block discards it, unless `make_current` has made it visible.
+    Use it in a `with` block. The end of the block discards the release unless `make_current` was called.
     """
 
     def __enter__(self) -> StagedRelease: ...
@@ -133,9 +132,9 @@ class Warehouse(Protocol):
         """Extracts the issues of a source day with `query`, the statement in sql/extract_issues.sql.
 
         Sets the parameters @first_suffix and @last_suffix to the table suffix of `day`. The DuckDB warehouse
-        reads the hour files `files`. The BigQuery warehouse reads GH Archive's table of the day. It reuses
-        the job of an earlier call with the same query, day, table and `attempt`, so that no query is paid for
-        twice. Raises SourceError if hour files are from before 2015. Raises BudgetError if the query would
+        reads the hour files `files`. The BigQuery warehouse reads GH Archive's table of the day. If an
+        earlier call had the same query, day, table and `attempt`, its job is reused, so that no query is paid
+        for twice. Raises SourceError if hour files are from before 2015, and BudgetError if the query would
         exceed a budget.
         """
         ...
@@ -152,12 +151,12 @@ class Warehouse(Protocol):
     ) -> StagedRelease:
         """Prepares a new release, which can then be checked and made current. Readers do not see it yet.
 
-        - `releases`: the complete table releases_v1. It lists every retained release; the release to publish
+        - `releases`: the complete table releases_v1. It lists every retained release. The release to publish
           has the status `current`.
         - `members`: the complete table release_members_v1. It lists the batches of these releases.
-        - `batches`: for each table name, the batches that `members` lists. A table without batches is empty.
+        - `batches`: maps table names to the batches that `members` lists. A table without batches is empty.
 
-        Raises ContractError if a table does not have the columns of its contract, and UsageError unless
+        Raises ContractError if a table does not have the columns of its contract. Raises UsageError unless
         exactly one release has the status `current`.
         """
         ...

@@ -34,10 +34,10 @@ _DIGESTS_OF_0_1_0 = {"0f9e1a13e61e1b7e": "4ec12902ebd9f13e"}  # canonical digest
 
 
 def canonical_sql(sql: str) -> str:
-    """Returns a statement in one form for all layouts: without comments, with one blank between tokens.
+    """Removes comments from a SQL statement and puts exactly one space between its tokens.
 
-    String literals and quoted names do not change. The function uses no SQL library, because the result must
-    not change with a library's version.
+    So two statements that differ only in layout become equal. String literals and quoted names do not change.
+    No SQL library is used, because the result must not depend on a library's version.
     """
     tokens = (match for match in _TOKEN.finditer(sql) if match.lastgroup != "ignored")
     return " ".join(match.group() for match in tokens)
@@ -79,7 +79,7 @@ class Query:
 
     @property
     def prose(self) -> str:
-        """Returns the comment in the first line, which says what one row of the result stands for (grain)."""
+        """Returns the comment in the first line. It says what one row of the result stands for."""
         return self.sql.splitlines()[0].removeprefix("--").strip()
 
     @property
@@ -92,7 +92,7 @@ class Query:
         return _DIGESTS_OF_0_1_0.get(digest, digest)
 
     def binding(self, names: Collection[str], **values: Any) -> dict[str, Any]:
-        """Returns the value of each parameter in `names`: from `values`, or else from `self.parameters`.
+        """Returns the value of each parameter in `names`. `values` override `self.parameters`.
 
         Raises UsageError if a parameter has no value.
         """

@@ -15,7 +15,7 @@ from pipeline.errors import UsageError
 
 @dataclass(frozen=True)
 class TableFunction:
-    """A table function: its body in BigQuery's dialect, and its arguments' names. Their type is STRING."""
+    """A table function: its body in BigQuery's dialect, and its arguments' names. All have type STRING."""
 
     arguments: tuple[str, ...]
     sql: str
@@ -42,8 +42,8 @@ def parameters_of(sql: str) -> frozenset[str]:
 def replace_tables(sql: str, replacements: Mapping[str, str]) -> str:
     """Returns a SELECT in which the names of tables, views and table functions are replaced.
 
-    `replacements` maps each name to an address, or to a SELECT in parentheses. The rest of the text, comments
-    included, does not change. Names that the statement defines itself (WITH) are not replaced.
+    `replacements` maps each name to an address, or to a SELECT in parentheses. Names that the statement
+    defines itself with WITH are not replaced. The rest of the text does not change, not even the comments.
     """
     edits = []
     tree = parse(sql)
@@ -59,7 +59,7 @@ def replace_tables(sql: str, replacements: Mapping[str, str]) -> str:
 
 
 def table_function(sql: str) -> TableFunction:
-    """Turns a SELECT into a table function, whose arguments are the parameters in order of first use."""
+    """Returns a SELECT as a table function. Its arguments are the parameters, in order of first use."""
     tree = parse(sql)
     tokens = sqlglot.tokenize(sql, read="bigquery")
     names = [name.text for at, name in pairwise(tokens) if at.token_type == sqlglot.TokenType.PARAMETER]

@@ -1,9 +1,9 @@
 """Keeps BigQuery queries within the budgets of the settings, and records their bytes in `spend_v1`.
 
-The bytes of a query are reserved before it runs, and replaced with the billed bytes afterwards. A command
-first writes its reservation and then reads the total. So two commands that start at the same time may both be
-refused, but together they never exceed a budget. The statements that write and read `spend_v1` are not
-counted: an INSERT of one row, and a sum over a small table.
+Before a query runs, the bytes that it may bill are reserved. Afterwards the billed bytes replace the
+reservation. A command first writes its reservation and then reads the total. So two commands that start at
+the same time may both be refused, but together they never exceed a budget. The small statements that write
+and read `spend_v1` are not counted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Execute = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]
 class Reservation:
     """Bytes that are reserved for a BigQuery job.
 
-    The job may bill at most `limit` bytes: the reserved `bytes` plus the bytes that remain of the budgets.
+    The job may bill at most `limit` bytes: the reserved `bytes`, and what remains of the budgets.
     """
 
     job_id: str
@@ -45,7 +45,7 @@ class Reservation:
 class SpendLedger:
     """Records in the table `spend_v1` what queries cost, and refuses those that would exceed a budget.
 
-    `verb` is the command, such as `extract`; `run` is the id of one run of it.
+    `verb` is the command, such as `extract`. `run` is the id of one run of this command.
     """
 
     def __init__(self, settings: Settings, verb: str, run: str, execute: Execute) -> None:
@@ -96,7 +96,7 @@ class SpendLedger:
         self._write(reservation, "billed", billed)
 
     def spent(self, day: date) -> dict[str, int]:
-        """Returns the bytes that count against the budgets: `of_day` of the UTC day, `of_run` of this run."""
+        """Returns the bytes counted so far: `of_day` for all runs of the UTC day, `of_run` for this run."""
         query = Query.from_file("spent", day=day, run=self.run)
         (row,) = self._execute(replace_tables(query.sql, {SPEND.name: self.address}), query.parameters)
         return {name: int(value) for name, value in row.items()}

@@ -57,10 +57,10 @@ ORDER BY
 
 
 def day_query(query: Query) -> str:
-    """Returns one SELECT whose result has a day's malformed events first, then its issues. Both are sorted.
+    """Returns one SELECT for both kinds of rows of a day: first its malformed events, then its issues.
 
     `query` (sql/extract_issues.sql) selects the issues. sql/extract_malformed.sql selects the malformed
-    events, which `query` omits.
+    events, which `query` omits. Each of the two parts is sorted.
     """
     columns = contracts.ISSUES.schema.names
     kinds = {field.name: in_bigquery(field.type) for field in contracts.ISSUES.schema}
@@ -76,7 +76,7 @@ def day_query(query: Query) -> str:
 
 
 def malformed_table(rows: Sequence[dict[str, object]], table: str) -> pa.Table:
-    """Returns malformed events, which are rows of `day_query`'s result, as a table with MALFORMED_SCHEMA.
+    """Converts the malformed events in the result of `day_query` to a table with MALFORMED_SCHEMA.
 
     The column `line` has the event's id, or 0 if the id is not a number.
     """

@@ -1,7 +1,7 @@
 """Runs BigQuery jobs: estimates and reserves their bytes, starts them, and waits for them.
 
-The id of an extraction or load job is derived from its work. So a retried task finds the job of its earlier
-attempt.
+The id of a job that extracts or loads is derived from what the job does. So a retried task finds the job of
+its earlier attempt.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ _TYPES = (
 class Statement:
     """A SQL statement with the values of its `@named` parameters.
 
-    `action` completes the sentence "BigQuery failed while ...", for example "checking release R". `at_least`
-    is the smallest number of bytes to reserve. Scripts need `at_least`, because a dry run does not estimate
+    `action` completes the sentence "BigQuery failed while ...", for example "checking release R". At least
+    `at_least` bytes are reserved for the statement. Scripts need this, because a dry run does not estimate
     their bytes.
     """
 
@@ -84,7 +84,7 @@ class FinishedQuery:
 
 
 def cost_of(queries: Sequence[FinishedQuery], settings: Settings) -> dict[str, Any]:
-    """Returns the total cost of queries, as a manifest stores it. `job_id` is that of the last query."""
+    """Returns the total cost of queries for a manifest. Its `job_id` is the job of the last query."""
     billed = sum(query.billed for query in queries)
     return {
         "job_id": queries[-1].job.job_id,
@@ -150,10 +150,10 @@ class Jobs:
             raise failure
 
     def query_once(self, key: str, statement: Statement, source_day: date) -> FinishedQuery:
-        """Runs a query as a job whose id contains `key`.
+        """Runs a query as a job whose id contains `key`, and returns the finished query.
 
-        If that job is already running or has finished, uses it instead of starting another. So the query is
-        paid for only once.
+        If a job with this id is already running or has finished, uses that job instead of starting another.
+        So the query is paid for only once.
         """
         reservation: Reservation | None = None
 
@@ -186,10 +186,10 @@ class Jobs:
         return query
 
     def load_once(self, key: str, action: str, start: Callable[[str], LoadJob]) -> None:
-        """Loads rows as a job whose id contains `key`, which `start` starts.
+        """Loads rows with a job whose id contains `key`. The function `start` starts the job with an id.
 
-        If that job is already running, waits for it instead of starting another. A job that finished earlier
-        is not used: the caller has already checked that its rows are missing.
+        If a job with this id is already running, waits for that job instead of starting another. A job that
+        finished earlier is not used, because the caller has already checked that the rows are missing.
         """
         self._run_once(self._job_id(key), action, start, lambda job, was_finished: not was_finished)
 
@@ -211,7 +211,7 @@ class Jobs:
         return labels
 
     def find_started(self, job_id: str) -> Any:
-        """Returns the job `job_id`. Call this when BigQuery has reported that this id is already in use.
+        """Returns the job `job_id`, after BigQuery has refused to start a job because this id is in use.
 
         BigQuery may need a moment to find the job. Raises UnansweredError if ATTEMPTS searches find nothing.
         """
@@ -260,7 +260,7 @@ class Jobs:
     def _start_reserved(
         self, job_id: str, statement: Statement, source_day: date | None, reservation: Reservation
     ) -> QueryJob:
-        """Starts a query that has a reservation. If BigQuery refuses it, records that it cost nothing."""
+        """Starts a query that has a reservation. If BigQuery refuses the query, records a cost of 0 bytes."""
         try:
             return self._start(job_id, statement, source_day, reservation.limit)
         except UnansweredError:
@@ -293,9 +293,9 @@ class Jobs:
         """Finds or starts the job `job_id`, waits for it, and returns it.
 
         If the job failed or is not usable, tries the ids `job_id`_1, `job_id`_2 and so on. A job that
-        succeeded is usable if `is_usable(job, was_finished)` returns True. `was_finished` says whether it had
-        finished before this call. If a job that this call started fails, another is started only if the
-        failure is transient. At most ATTEMPTS jobs are started.
+        succeeded is usable if `is_usable(job, was_finished)` returns True; `was_finished` says whether the
+        job had finished before this call. `start(id)` starts a job, at most ATTEMPTS times. If a job that
+        this call started fails for a reason that is not transient, raises the job's error.
         """
         started = 0
         for number in itertools.count():
@@ -351,7 +351,7 @@ class Jobs:
         return refusal(self.settings, action, reason, message)
 
     def _has_rows(self, job: QueryJob) -> bool:
-        """Returns whether BigQuery still has a query's result. BigQuery stores results for a day."""
+        """Returns whether BigQuery still stores the result of a query. It deletes results after a day."""
         with translated_errors(self.settings, "looking for a result"):
             try:
                 self.client.get_table(job.destination, timeout=REQUEST_TIMEOUT)

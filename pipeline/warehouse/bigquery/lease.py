@@ -1,8 +1,8 @@
-"""A lease in BigQuery, so that only one process at a time plans or publishes a release.
+"""A lease (a lock that expires) in BigQuery: only one process at a time plans or publishes a release.
 
-BigQuery has no locks, so the lease is a table. Creating a table is one step, which fails with a conflict if
-the table exists. The holder of the lease keeps extending the time at which the table expires. If the holder
-is killed, BigQuery removes the table minutes later. A token in a label of the table identifies the holder.
+BigQuery has no locks, so the lease is a table. Creating a table fails if the table exists, so only one
+process succeeds and holds the lease. The holder keeps extending the time at which the table expires. If the
+holder is killed, the table expires minutes later. A token in a label of the table identifies the holder.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _token(jobs: Jobs, address: str) -> str | None:
 def _renew(jobs: Jobs, address: str, token: str, released: threading.Event) -> None:
     """Extends the lease at regular intervals until `released` is set or the lease is lost.
 
-    If BigQuery does not answer, logs a warning. The next attempt comes before the lease expires.
+    If BigQuery does not answer, logs a warning and tries again before the lease expires.
     """
     while not released.wait(DURATION.total_seconds() / 5):
         try:

@@ -20,8 +20,8 @@ def read_record_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Yields the rows of a finished query as record batches.
 
-    If `storage` is None, reads pages of JSON. If the connection breaks, the storage client resumes at the
-    same row.
+    If `storage` is None, reads pages of JSON. Otherwise reads with the client `storage`, which resumes at the
+    same row if the connection breaks.
     """
     if storage is None:
         yield from client.list_rows(job.destination, page_size=PAGE_ROWS).to_arrow_iterable()

@@ -46,7 +46,8 @@ class StagedTables:
     `release_members_v1`.
 
     Each publication overwrites both staging tables, so the caller must hold the publish lock. If the lock is
-    lost, `make_current` ignores the rows of another publication: their `stage_id` differs.
+    lost, the tables may get rows of another publication, which have another `stage_id`. `make_current`
+    ignores them.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class StagedTables:
 
     @cached_property
     def _replacements(self) -> dict[str, str]:
-        """Maps each table and view to what replaces it in a query, so that this release looks current."""
+        """Maps table and view names to their replacements in queries. With them, this release is current."""
         addresses = {
             **self.warehouse.addresses,
             **{table.name: self._staging_address(table) for table in RELEASE_TABLES},
@@ -80,8 +81,8 @@ class StagedTables:
     def check(self) -> list[Failure]:
         """Runs the checks of `sql/checks` and returns those that failed, sorted by name.
 
-        One query counts the wrong rows of all checks, because each query bills at least 10 MB per table. For
-        each check that failed, another query reads these rows.
+        One query counts the wrong rows of all checks together, because each query bills at least 10 MB per
+        table. For each check that failed, one more query reads the wrong rows.
         """
         checks = {check.stem: check for check in Query.folder("checks", release=self.release)}
         texts = {name: replace_tables(check.sql, self._replacements) for name, check in checks.items()}

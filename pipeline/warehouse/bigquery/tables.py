@@ -51,8 +51,8 @@ class Tables:
     def ensure(self, table: contracts.Table) -> None:
         """Creates a table if it does not exist. Adds nullable columns that an existing table lacks.
 
-        Raises WarehouseError if the table differs from its contract in another way. The error names the
-        column, its type and the expected type.
+        For any other difference from the contract, raises a WarehouseError that names the column, its type
+        and the expected type.
         """
         if table.name in self._checked:
             return
@@ -70,9 +70,9 @@ class Tables:
         return f"{self._jobs.dataset}.{name}"
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
-        """Loads the batches that the table lacks, several per load job.
+        """Loads the batches that the table lacks. A load job loads several batches.
 
-        If a job for the same batches is already running, waits for it instead of starting another.
+        If a job for the same batches is already running, waits for that job instead of starting another.
         """
         self.ensure(table)
         row_counts = self._row_counts(table, [batch.batch_id for batch in batches])
@@ -92,7 +92,8 @@ class Tables:
     def overwrite(self, name: str, table: contracts.Table, rows: pa.Table, stage: str) -> None:
         """Replaces all rows of the staging table `name` with `rows` in one step.
 
-        The staging table has the columns of `table`, and a column `stage_id`, which is `stage` in every row.
+        The staging table has the columns of `table` and a column `stage_id`. Every row gets the value `stage`
+        in this column.
         """
         columns = [
             *columns_of(table),
@@ -236,7 +237,7 @@ def _changed_table(name: str, address: str, problem: str) -> WarehouseError:
 
 
 def _standard_type(field: bigquery.SchemaField) -> tuple[str, str]:
-    """Returns a column's type and mode in GoogleSQL's names. BigQuery may report names of legacy SQL."""
+    """Returns a column's type and mode under the names of GoogleSQL, not those of BigQuery's legacy SQL."""
     standard_names = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
     return standard_names.get(field.field_type, field.field_type), field.mode or "NULLABLE"
 
@@ -273,7 +274,7 @@ def _write(target: IO[bytes], table: contracts.Table, batches: Sequence[Batch]) 
 
 
 def _arrow(table: contracts.Table) -> pa.Schema:
-    """Returns the table's columns with types that BigQuery reads from Parquet: float16 becomes float64."""
+    """Returns the table's schema with types that BigQuery can read from Parquet: float64 for float16."""
     half, double = pa.list_(pa.float16()), pa.list_(pa.float64())
     return pa.schema(
         [field.with_type(double) if field.type == half else field for field in table.warehouse_schema]

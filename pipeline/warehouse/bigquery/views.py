@@ -1,7 +1,7 @@
 """Creates the analysts' views and table functions in BigQuery. Replaces those whose SQL has changed.
 
-When a view is replaced, BigQuery may forget that the view is authorised to read the tables. So a change of
-comments or layout replaces no view, and a changed description is set without replacing the view.
+When a view is replaced, BigQuery may forget that the view is authorised to read the tables. So views are not
+replaced if only comments, layout or the description changed. A changed description is updated separately.
 """
 
 from __future__ import annotations

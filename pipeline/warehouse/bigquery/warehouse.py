@@ -1,9 +1,9 @@
 """The BigQuery implementation of `Warehouse`.
 
-Issues come from GH Archive's data set. Batches and releases are stored in a data set of the user's own
-project. Its tables have the rows of all batches, each row with its `batch_id`. `release_members_v1` lists the
-batches of each release, and `releases_v1` says which release is current. So readers see no change until one
-transaction updates these two small tables.
+Issues are extracted from GH Archive's data set. Batches and releases are stored in a data set of the user's
+own project. The tables there hold the rows of all batches, each row with its `batch_id`. The table
+`release_members_v1` lists the batches of each release, and `releases_v1` says which release is current. So
+readers see no change until one transaction updates these two small tables.
 """
 
 from __future__ import annotations
@@ -137,8 +137,8 @@ class BigQueryWarehouse:
     def run_query(self, query: Query, replacements: Mapping[str, str] | None = None) -> pa.Table:
         """Runs a query and returns its rows.
 
-        `replacements` maps the names of tables and views to what replaces them in the SQL; default: their
-        addresses. Raises UsageError if the query fails or if no release has been published yet.
+        `replacements` maps the names of tables and views to the text that replaces them in the SQL. The
+        default is their addresses. Raises UsageError if the query fails or no release was published yet.
         """
         parameters = query.binding(parameters_of(query.sql))
         self._ensure_ledger()

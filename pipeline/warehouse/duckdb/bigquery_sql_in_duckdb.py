@@ -1,13 +1,13 @@
-"""Translates BigQuery's SQL to DuckDB's with sqlglot, and adds rules where DuckDB behaves differently:
+"""Translates BigQuery's SQL to DuckDB's with sqlglot, and corrects these differences:
 
 - A wildcard table (`githubarchive.day.20*`) becomes the relation `events`, with a column `_TABLE_SUFFIX`.
-- JSON in a STRING may be malformed: BigQuery's JSON functions then return NULL, DuckDB's abort the query.
-- JSON_QUERY and JSON_EXTRACT of a JSON null return SQL NULL, DuckDB's `->` returns the JSON null.
-- JSON_QUERY and JSON_EXTRACT return text, DuckDB's `->` returns JSON. A cast of JSON ignores the quotes of
-  a JSON string, so that `"1"` would become the number 1.
-- SAFE_CAST of text to INT64 accepts whole numbers only, DuckDB's cast rounds `7.5`.
-- SAFE.PARSE_JSON returns NULL for text that is not JSON.
-- TRIM, LTRIM and RTRIM with one argument remove Unicode white space, DuckDB's remove blanks only.
+- Text may be malformed JSON. BigQuery's JSON functions then return NULL; DuckDB's abort the query.
+- For a JSON null, JSON_QUERY and JSON_EXTRACT return SQL NULL; DuckDB's `->` returns the JSON null.
+- JSON_QUERY and JSON_EXTRACT return text; DuckDB's `->` returns JSON. DuckDB's cast of JSON to a number
+  ignores the quotes of a string, so `"1"` would become 1.
+- SAFE_CAST of text to INT64 accepts whole numbers only; DuckDB's cast rounds `7.5`.
+- SAFE.PARSE_JSON returns NULL for text that is not JSON; DuckDB's cast aborts the query.
+- TRIM, LTRIM and RTRIM with one argument remove all Unicode white space; DuckDB's remove spaces only.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def translate(sql: str) -> Translation:
 
 @lru_cache(maxsize=64)
 def scan_condition(sql: str) -> Translation:
-    """Returns the condition under which `sql` uses a row of its wildcard table. Other rows can be skipped.
+    """Returns a condition in DuckDB's dialect. Only rows of the wildcard table that meet it affect `sql`.
 
-    The condition is the WHERE clause of the SELECT that names this table. Raises UsageError unless exactly
-    one SELECT names a wildcard table, without joins.
+    The condition is the WHERE clause of the SELECT that reads this table. Raises UsageError unless `sql`
+    reads exactly one wildcard table, in a SELECT without joins.
     """
     tree = parse(sql)
     scans = [table for table in tree.find_all(exp.Table) if _is_wildcard(table)]
@@ -108,7 +108,7 @@ def _is_wildcard(table: exp.Table) -> bool:
 
 
 def _is_text(node: exp.Expr) -> bool:
-    """Returns whether an expression is certainly text. The types of columns are unknown."""
+    """Returns whether an expression is certainly text. False for a column, whose type is unknown."""
     return (
         isinstance(node, exp.JSONExtractScalar)
         or node.is_string

@@ -25,8 +25,8 @@ def open_in_memory() -> duckdb.DuckDBPyConnection:
 def open_warehouse_file(path: Path) -> duckdb.DuckDBPyConnection:
     """Opens a read-only connection to a warehouse file. Raises TitlerError if DuckDB cannot read the file.
 
-    The file is attached to an in-memory database, because DuckDB would share a database that is opened twice
-    within one process.
+    The file is attached to a new in-memory database. If it were opened directly, two connections of one
+    process would share the same database.
     """
     connection = open_in_memory()
     try:

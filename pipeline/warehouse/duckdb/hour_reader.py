@@ -1,10 +1,10 @@
 """Reads GH Archive's hour files into DuckDB. Stores the events that meet a condition, and lists malformed
 lines.
 
-DuckDB parses the files. Python examines only the lines that DuckDB cannot read. It replaces lone surrogates
-and bytes that are not UTF-8 with U+FFFD, and DuckDB reads the line again. A line that cannot be repaired goes
-to quarantine. If a file is cut or damaged, the complete lines before the damage are read. A file that is too
-large to be an hour of GH Archive is not read. Memory use is bounded for every input.
+DuckDB parses the files. Python examines only the lines that DuckDB cannot read. In these lines, U+FFFD
+replaces unpaired surrogates and bytes that are not UTF-8. DuckDB then reads the repaired lines. Lines that
+cannot be repaired are quarantined, that is, listed as malformed. Of a damaged file, the complete lines before
+the damage are read. A file that is too large for an hour of GH Archive is not read. Memory use is bounded.
 """
 
 from __future__ import annotations
@@ -119,10 +119,11 @@ WHERE l.selected
 class HourReader:
     """Reads hour files into the temporary table `events`.
 
-    The table has GH Archive's columns, and the file and the line of each event. The reader stores only the
-    events that meet `condition`, which is SQL in DuckDB's dialect. `parameters` are the values of the
-    condition's `$` parameters. `events` counts the well-formed events of all types.
-    `omitted_malformed` counts the malformed lines that `malformed()` does not list.
+    The table has GH Archive's columns, and the file and line of each event. Only events that meet
+    `condition`, SQL in DuckDB's dialect, are stored. `parameters` has the values of its `$` parameters.
+
+    The attribute `events` counts the well-formed events of all types, stored or not. `omitted_malformed`
+    counts the malformed lines that `malformed()` does not list.
     """
 
     def __init__(
@@ -163,9 +164,9 @@ class HourReader:
         self.connection.execute("DROP TABLE IF EXISTS lines")
 
     def malformed(self) -> pa.Table:
-        """Returns the lines that are not events, with MALFORMED_SCHEMA, sorted by file and line.
+        """Returns the malformed lines as a table with MALFORMED_SCHEMA, sorted by file and line.
 
-        The result has at most MALFORMED_PER_FILE lines per file.
+        The table has at most MALFORMED_PER_FILE lines per file.
         """
         rows = sorted(self._malformed, key=lambda row: (row["file"], row["line"]))
         return pa.Table.from_pylist(rows, schema=MALFORMED_SCHEMA)
@@ -232,8 +233,8 @@ class HourReader:
     ) -> None:
         """Repairs lines of a file and appends them to REPAIRED_FILE. Quarantines lines that it cannot repair.
 
-        `lines` has the numbers of the lines, ascending. Raises DamagedError and SourceError as
-        `_repair_lines` does.
+        `lines` has the numbers of the lines, ascending. Raises DamagedError if the file is damaged, and
+        SourceError if most of its lines are from before 2015.
         """
         with (folder / REPAIRED_FILE).open("ab") as repaired_file:
             for line, text, repaired, reason in _repair_lines(path, name, lines, line_count, compression):
@@ -330,11 +331,11 @@ def _damage(path: Path) -> OversizedError | DamagedError | None:
 def _repair_lines(
     path: Path, name: str, lines: npt.NDArray[np.int64], line_count: int, compression: str
 ) -> Iterator[tuple[int, bytes, bytes, str]]:
-    """Yields the lines of a file whose numbers are in `lines` (ascending), with their repaired text.
+    """Tries to repair the lines of a file whose numbers are in `lines` (ascending).
 
-    Each item has four values: the line's number, its text, its repaired text (b"" if the repair failed), and
-    the reason of the failure ("" if there is none). Raises DamagedError if the file is damaged. Raises
-    SourceError if most of the file's `line_count` lines are from before 2015.
+    Yields four values per line: its number, its text, its repaired text (b"" if the repair failed), and why
+    the repair failed ("" if it succeeded). Raises DamagedError if the file is damaged. Raises SourceError if
+    most of the file's `line_count` lines are from before 2015.
     """
     timeline_count = number = 0
     numbers = iter(lines.tolist())
@@ -357,7 +358,7 @@ def _repair_lines(
 
 
 def _groups(files: Sequence[Path]) -> Iterator[list[Path]]:
-    """Yields the files in order, in groups of at most GROUP_BYTES. A larger file is alone in its group."""
+    """Yields the files in order, in groups of at most GROUP_BYTES. A larger file forms its own group."""
     group: list[Path] = []
     total = 0
     for path in files:

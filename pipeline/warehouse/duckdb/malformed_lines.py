@@ -55,9 +55,9 @@ class DamagedError(Exception):
 def check_file(path: Path) -> None:
     """Decompresses a gzip file to its end and discards the content.
 
-    Raises OversizedError if the file is too large, so that a small file with an enormous content is refused
-    before anything loads the content into memory. Raises DamagedError if the file is cut or broken, or if
-    gzip's checksum is wrong.
+    Raises OversizedError if the content is too large. So a small file with an enormous content is refused
+    before the content is loaded into memory. Raises DamagedError if the file is cut or broken, or if gzip's
+    checksum is wrong.
     """
     compressed = path.stat().st_size
     limit = min(LARGEST_HOUR, max(ALWAYS_ALLOWED, MOST_COMPRESSION * compressed))
@@ -77,10 +77,10 @@ def check_file(path: Path) -> None:
 
 
 def whole_lines(path: Path, compression: str) -> Iterator[bytes]:
-    """Yields the lines of a file that are not blank, without line ends. `compression` is gzip or none.
+    """Yields the lines of a file, without line ends. Skips blank lines. `compression` is gzip or none.
 
-    A line longer than LONGEST_LINE bytes is cut to about that length. If the file is damaged, raises
-    DamagedError after the last complete line.
+    A line longer than LONGEST_LINE bytes is cut to about that length. If the file is damaged, first yields
+    its complete lines, then raises DamagedError.
     """
     pending: list[bytes] = []
     length = 0
@@ -102,9 +102,10 @@ def whole_lines(path: Path, compression: str) -> Iterator[bytes]:
 
 
 def repair(line: bytes) -> tuple[bytes, str]:
-    """Repairs lone surrogates, a byte order mark and broken UTF-8 in a line.
+    """Repairs unpaired surrogates, a byte order mark and broken UTF-8 in a line.
 
-    Returns (repaired line, "") if the repaired line is an event, otherwise (b"", reason why it is not).
+    Returns (repaired line, "") if the repaired line is an event. Otherwise returns (b"", reason), where the
+    reason says why the line is not an event.
     """
     repaired = _repair_characters(line)
     try:
@@ -210,7 +211,7 @@ def _decompressed_chunks(path: Path) -> Iterator[bytes]:
 
 
 def _up_to_damage(member: Any, chunk: bytes) -> Iterator[bytes]:
-    """Yields what can be decompressed of a damaged chunk, piece by piece until decompression fails."""
+    """Yields the content of a damaged chunk in small pieces, up to the byte where decompression fails."""
     with suppress(zlib.error):
         for start in range(0, len(chunk), _PIECE):
             yield member.decompress(chunk[start : start + _PIECE])

@@ -1,8 +1,8 @@
-"""Writes a release as a DuckDB file. The two release tables are stored as rows. The other tables are views
-that read the lake's Parquet files.
+"""Writes a release as a DuckDB file. The file stores the rows of the two release tables. All other tables are
+views that read the lake's Parquet files.
 
-DuckDB allows only one writer per file, but many tasks run at the same time. So a file is never changed: each
-release is a new file, which is renamed onto the old one.
+DuckDB allows only one writer per file, but many tasks run at the same time. So an existing file is never
+changed: each release is written to a new file, which is then renamed onto the old one.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def temporary_path(path: Path) -> Path:
 
 
 def copies_folder(path: Path) -> Path:
-    """Returns the folder beside a warehouse file that has copies of a bucket's files.
+    """Returns the folder beside a warehouse file into which the files of a lake in a bucket are copied.
 
     The path of a copy in this folder is TABLE/BATCH/FILE.
     """
@@ -108,7 +108,7 @@ def _write(
     members: pa.Table,
     batches: Mapping[str, Sequence[Batch]],
 ) -> None:
-    """Writes a warehouse file: the tables, and the views and table functions of `sql/`, which read them.
+    """Writes a warehouse file with the tables, and with the views and table functions of `sql/`.
 
     Raises TitlerError if a file of a batch is missing.
     """

@@ -168,9 +168,9 @@ class DuckDBWarehouse:
     def delete_batches_except(self, retained_batches: Mapping[str, Collection[str]]) -> int:
         """Returns 0, because the warehouse file stores no rows of batches.
 
-        Deletes the copied files of batches that are not in `retained_batches`, and temporary files that a
-        killed publication left. Keeps files that are less than ABANDONED_AFTER seconds old, because a reader
-        may have an older warehouse file open.
+        Deletes the copied files of batches that are not in `retained_batches`, and temporary files of killed
+        publications. Keeps files that are less than ABANDONED_AFTER seconds old: a reader who opened an older
+        warehouse file may need them.
         """
         for temporary in self.path.parent.glob(f"{self.path.name}.*.tmp"):
             if _is_abandoned(temporary):
