@@ -105,8 +105,8 @@ class TrainingBatches:
             return rows
         bodies, titles, repos = rows
         titles, learnable = self._targets(bodies, titles)
-        kept = learnable if self._part == "train" else np.ones_like(learnable)
-        return bodies[kept], titles[kept], repos[kept]
+        in_batch = learnable if self._part == "train" else np.ones_like(learnable)
+        return bodies[in_batch], titles[in_batch], repos[in_batch]
 
     def _cut(self, bodies: Ids, titles: Ids) -> Iterator[tuple[Ids, Ids]]:
         for start in range(0, len(bodies), self._batch_size):

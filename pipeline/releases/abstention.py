@@ -41,18 +41,19 @@ def check_abstention(
     empty. Raises StoppedError for a larger rise without a reason. With a reason, returns who accepted the
     rise, when and why. Returns None if there was no larger rise, or if one of the shares is unknown.
     """
-    before = [
+    earlier_releases = [
         record for record in published if record["release_id"] != release_id and not record.get("rolled_back")
     ]
-    earlier = before[-1].get(ABSTAINED) if before else None
+    earlier = earlier_releases[-1].get(ABSTAINED) if earlier_releases else None
     if share is None or earlier is None or share - earlier <= max_rise:
         return None
-    found = f"no title for {share:.1%} of the issues, {earlier:.1%} in release {before[-1]['release_id']}"
+    name = earlier_releases[-1]["release_id"]
+    rise = f"no title for {share:.1%} of the issues, {earlier:.1%} in release {name}"
     if because:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        return {"titles": found, "because": because, "by": user_name(), "at": now}
+        accepted_at = datetime.now(UTC).isoformat(timespec="seconds")
+        return {"titles": rise, "because": because, "by": user_name(), "at": accepted_at}
     raise StoppedError(
-        f"Release {release_id} is stopped: {found}, and a rise of at most {max_rise:g} is allowed "
+        f"Release {release_id} is stopped: {rise}, and a rise of at most {max_rise:g} is allowed "
         "(release.max_abstained_rise).",
         "See what the model was trained on and how it scores:  titler status\n"
         'Go back to an earlier model:  titler promote MODEL --force --because "..."\n'

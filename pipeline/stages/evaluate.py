@@ -109,7 +109,9 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
     confidences, rouge = predictions.confidences_and_rouge(held_out.references)
     figures |= {"retrieval": near, "confidence": _confidence_figures(predictor, confidences, rouge)}
     if calibration := manifest.figures.get("calibration"):
-        figures["probability"] = calibration | _given(predictor, confidences, rouge, len(held_out.issues))
+        figures["probability"] = calibration | _abstention_figures(
+            predictor, confidences, rouge, len(held_out.issues)
+        )
     model.notes[EVALUATION] = figures
 
     usage = {
@@ -163,7 +165,7 @@ def _confidence_figures(
     }
 
 
-def _given(
+def _abstention_figures(
     predictor: Model, confidences: npt.NDArray[np.float64], rouge: npt.NDArray[np.float64], issues: int
 ) -> dict[str, Any]:
     """Returns figures about abstaining: how often the model abstains, and how good its given titles are.
@@ -172,15 +174,15 @@ def _given(
     title that the model can write, even titles that it would not give. So models with different settings for
     abstaining can be compared.
     """
-    given = confidences >= predictor.abstain_below
+    is_shown = confidences >= predictor.abstain_below
     if predictor.calibration is not None:
-        given &= predictor.calibration(confidences) >= predictor.abstain_probability
-    some = bool(given.any())
+        is_shown &= predictor.calibration(confidences) >= predictor.abstain_probability
+    any_shown = bool(is_shown.any())
     return {
         "abstain_probability": predictor.abstain_probability,
-        "abstained": 1 - float(given.sum()) / issues,
-        "alike_given": float((rouge[given] > ROUGE_THRESHOLD).mean()) if some else None,
-        "rougeL_given": float(rouge[given].mean()) if some else None,
+        "abstained": 1 - float(is_shown.sum()) / issues,
+        "alike_given": float((rouge[is_shown] > ROUGE_THRESHOLD).mean()) if any_shown else None,
+        "rougeL_given": float(rouge[is_shown].mean()) if any_shown else None,
     }
 
 

@@ -114,11 +114,13 @@ def judge(tracking: Tracking, model: Pinned, teacher: Teacher) -> Judgement:
     unless the teacher or `model` is the champion.
     """
     issues = list(held_out_issues(model.lake, model))
-    given = teacher.titles([issue.body for issue in issues])
-    known = [(issue, title) for issue, title in zip(issues, given, strict=True) if title is not None]
-    if not known:
+    teacher_titles = teacher.titles([issue.body for issue in issues])
+    covered = [
+        (issue, title) for issue, title in zip(issues, teacher_titles, strict=True) if title is not None
+    ]
+    if not covered:
         return Judgement(0, 0.0, 0.0, None, None)
-    references = [issue.title.lower() for issue, _ in known]
+    references = [issue.title.lower() for issue, _ in covered]
 
     def rouge(titles: Sequence[str]) -> float:
         return score_titles(titles, references).rougeL
@@ -127,12 +129,12 @@ def judge(tracking: Tracking, model: Pinned, teacher: Teacher) -> Judgement:
     if champion is not None and champion.model in (model.name, teacher.name):
         champion = None
     if champion is not None:
-        titles = ModelTeacher(model.lake, champion.model).titles([issue.body for issue, _ in known])
+        titles = ModelTeacher(model.lake, champion.model).titles([issue.body for issue, _ in covered])
         champion_rouge = rouge([title or "" for title in titles])
     return Judgement(
-        len(known),
-        rouge([title.lower() for _, title in known]),
-        rouge([issue.lead for issue, _ in known]),
+        len(covered),
+        rouge([title.lower() for _, title in covered]),
+        rouge([issue.lead for issue, _ in covered]),
         champion.model if champion else None,
         champion_rouge,
     )

@@ -42,8 +42,8 @@ def with_characters(merges: Sequence[Merge], counts: Counter[str]) -> list[Merge
     characters = [character for character, count in counts.most_common() if count >= MIN_COUNT]
     limit = int(MAX_SHARE * len(merges))
     added = _character_merges(merges[: len(merges) - limit], characters, limit)
-    kept = list(merges[: len(merges) - len(added)])
-    return kept + _character_merges(kept, characters, len(added))
+    retained_merges = list(merges[: len(merges) - len(added)])
+    return retained_merges + _character_merges(retained_merges, characters, len(added))
 
 
 def _character_merges(merges: Sequence[Merge], characters: Sequence[str], limit: int) -> list[Merge]:

@@ -82,8 +82,8 @@ def problem_first(lines: Sequence[str]) -> list[str]:
             if section == Section.ENVIRONMENT and not is_marked:
                 section = Section.PROBLEM  # a sentence ends a section whose heading has no markup
             sections[section].append(line.text)
-    kept = [line for part in _order(sections) for line in _with_short_logs(sections[part])]
-    return kept if any(map(LETTER_OR_DIGIT.search, kept)) else list(lines)
+    ordered_lines = [line for part in _order(sections) for line in _with_short_logs(sections[part])]
+    return ordered_lines if any(map(LETTER_OR_DIGIT.search, ordered_lines)) else list(lines)
 
 
 def _order(sections: Mapping[Section, Sequence[str]]) -> list[Section]:
@@ -126,9 +126,9 @@ def _with_code_marked(lines: Sequence[str]) -> Iterator[_Line]:
         opening = _opening(line)
         if not fence:
             if opening:
-                fence, before = opening
-                if before.strip():
-                    yield _Line(before, False)
+                fence, text_before = opening
+                if text_before.strip():
+                    yield _Line(text_before, False)
                 block = [line]
             else:
                 yield _Line(line, False)

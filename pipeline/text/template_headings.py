@@ -44,7 +44,7 @@ class Heading:
 
 _SPACE: Final = re.compile(r"[\W_]+")
 _DETERMINERS: Final = r"(?:the |your |a |an |my |this |any )?"
-_KNOWN: Final = {
+_SECTION_PATTERNS: Final = {
     Section.PROBLEM: (
         r"(?:bug ?|问题|問題)?(?:描述|说明|説明)|问题|问题现象|現象|概要|문제 ?설명|question|"
         r"(?:brief |short |detailed |general |bug |issue |problem |feature "
@@ -159,7 +159,7 @@ _KNOWN: Final = {
         r"|posted on utopian io rewarding open source contributors"
     ),
 }
-_HEADINGS: Final = [(section, re.compile(pattern)) for section, pattern in _KNOWN.items()]
+_HEADINGS: Final = [(section, re.compile(pattern)) for section, pattern in _SECTION_PATTERNS.items()]
 ENVIRONMENT_KEY: Final = re.compile(
     r"(?:(?:my|your|the|host|target|build|client|server|mobile|desktop|base|system|current|guest"
     r"|installed|kernel|chrome|app|latest) )*"
@@ -211,7 +211,7 @@ def section_of(line: str) -> Heading | None:
     if len(line) > LINE_CHARACTERS or not line.strip() or line.lstrip()[:1] == "|":
         return None
     is_marked = _MARKED.match(line) is not None
-    section = _known(line)
+    section = _section_by_wording(line)
     if section is None and is_marked_heading(line) and ENVIRONMENT_KEY.fullmatch(plain_key(line)):
         return Heading(Section.ENVIRONMENT, "")
     if section is not None:
@@ -223,7 +223,7 @@ def section_of(line: str) -> Heading | None:
         )
     label, colon, rest = line.partition(":")
     if colon and rest.strip(" *_") and not rest.startswith("//") and (is_marked or not _ITEM.match(line)):
-        section = _known(label)
+        section = _section_by_wording(label)
         # A key of the environment and its value in one line are left to `is_environment`.
         if section is not None and section != Section.ENVIRONMENT and plain_key(label) != "what":
             return Heading(section, rest.lstrip(" *_:"))
@@ -253,7 +253,7 @@ def plain_key(text: str) -> str:
     return " ".join(_SPACE.sub(" ", _MARKERS.sub("", _TAGS.sub(" ", text), count=1).lower()).split())
 
 
-def _known(text: str) -> Section | None:
+def _section_by_wording(text: str) -> Section | None:
     key = plain_key(text)
     if not key or len(key) > 110:
         return None

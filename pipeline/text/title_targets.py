@@ -102,9 +102,9 @@ def title_target(title: str, body: str) -> str:
     reads, in lower case.
     """
     words: set[str] | None = None
-    rest = title
+    title_without_prefixes = title
     for _ in range(_MAX_PREFIXES):
-        prefix = _BRACKETED.match(rest) or _BEFORE_COLON.match(rest)
+        prefix = _BRACKETED.match(title_without_prefixes) or _BEFORE_COLON.match(title_without_prefixes)
         if not prefix:
             break
         parts = _WORD.findall(prefix[1].lower())
@@ -114,8 +114,12 @@ def title_target(title: str, body: str) -> str:
                 words = set(_WORD.findall(body.lower()))
             if not is_path or words.issuperset(parts):
                 break
-        rest = rest[prefix.end() :]
-    return rest if rest != title and len(_WORD.findall(rest)) >= MIN_WORDS else title
+        title_without_prefixes = title_without_prefixes[prefix.end() :]
+    return (
+        title_without_prefixes
+        if title_without_prefixes != title and len(_WORD.findall(title_without_prefixes)) >= MIN_WORDS
+        else title
+    )
 
 
 def is_learnable(title: str, body: str, min_shared: float = MIN_SHARED) -> bool:
@@ -133,5 +137,5 @@ def is_learnable(title: str, body: str, min_shared: float = MIN_SHARED) -> bool:
     counted = {word[:5] for word in words if word not in STOP_WORDS and word.isascii()}
     if not counted or not title.isascii():
         return True
-    known = {word[:5] for word in _WORD.findall(body.lower())}
-    return len(counted & known) >= min_shared * len(counted)
+    body_stems = {word[:5] for word in _WORD.findall(body.lower())}
+    return len(counted & body_stems) >= min_shared * len(counted)

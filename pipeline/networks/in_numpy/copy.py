@@ -151,14 +151,14 @@ class _UnitInputs:
 
     def __init__(self, cell: CudnnGruCell, units: Floats) -> None:
         self._cell, self._units = cell, units
-        self._needed = 0
+        self._requested_units = 0
         self._table: Floats | None = None
 
     def __call__(self, ids: Ids) -> Floats:
         """Returns the inputs (n, 3 x state size) of units (n,)."""
         if self._table is None:
-            self._needed += len(ids)
-            if self._needed < len(self._units):
+            self._requested_units += len(ids)
+            if self._requested_units < len(self._units):
                 return self._cell.project(self._units[ids])
             self._table = self._cell.project(self._units)
         return self._table[ids]
