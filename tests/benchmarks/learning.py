@@ -85,10 +85,12 @@ def learn(
     settings: Learning,
     name: str,
     on_epoch: Callable[[Any], None] = print,
+    checkpoint: Path | None = None,
 ) -> Predictor:
     """A model trained on `train`, with the weights of the epoch that was best on `validation`.
 
-    It does not abstain because of low confidence. Raises UsageError if either table is empty.
+    It does not abstain because of low confidence. An interrupted training resumes from the folder
+    `checkpoint`. Raises UsageError if either table is empty.
     """
     from pipeline.networks.in_keras import build
     from pipeline.networks.in_keras.training import fit
@@ -116,7 +118,7 @@ def learn(
             epochs=settings.epochs,
             learning_rate=settings.learning_rate,
             patience=settings.epochs,
-            checkpoint=Path(folder),
+            checkpoint=checkpoint or Path(folder),
             on_epoch=on_epoch,
             seed=settings.seed,
             contrast=replace(contrast_pairs, run_length=RUN_LENGTH),

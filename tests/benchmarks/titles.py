@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -238,7 +239,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--authors-titles", action="store_true", help="learn from all titles as their authors wrote them"
     )
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="save the trained model in DIR")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="DIR",
+        help="save the trained model in DIR; if the training is interrupted, the same command resumes it",
+    )
     parser.add_argument(
         "--model", type=Path, nargs="+", default=[], metavar="DIR", help="folders of saved models"
     )
@@ -286,10 +292,12 @@ def main() -> None:
             how,
             arguments.variant,
             lambda figures: print(figures, file=progress, flush=True),
+            arguments.keep / "checkpoint" if arguments.keep else None,
         )
         models[arguments.variant] = learned
         if arguments.keep:
             learned.save(arguments.keep)
+            shutil.rmtree(arguments.keep / "checkpoint")
     models |= {folder.name: Predictor.load(folder) for folder in arguments.model}
     reports = []
     for name in TESTS if arguments.on == "tests" else ("validation",):
