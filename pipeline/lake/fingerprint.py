@@ -1,4 +1,4 @@
-"""The two hashes of a batch: the key of its inputs and parameters, and the digest of its content."""
+"""The two hashes of a batch: the key (of what it is made from) and the digest (of its content)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 def fingerprint(
     table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]
 ) -> str:
-    """Returns the key of a batch, 32 hexadecimal digits. Equal inputs and parameters give equal keys.
+    """Returns the key of a batch: 32 hexadecimal digits, computed from table, partition, inputs and
+    parameters.
 
     `inputs` are the digests of the batches from which the batch is made. Their order matters. If a batch with
     the same key exists already, a stage reuses that batch instead of making another.
