@@ -1,4 +1,4 @@
-"""Converts bytes that BigQuery bills into prices, and formats bytes and prices for printing."""
+"""Converts bytes that BigQuery bills into prices. Formats bytes and prices for printing."""
 
 from __future__ import annotations
 

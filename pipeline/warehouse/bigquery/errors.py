@@ -49,7 +49,7 @@ class RefusedError(WarehouseError):
 
 
 class RejectedError(RefusedError):
-    """BigQuery rejected a statement that is wrong, or that names something that does not exist."""
+    """BigQuery rejected a statement. The statement is wrong, or names something that does not exist."""
 
 
 @contextmanager

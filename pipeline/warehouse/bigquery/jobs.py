@@ -1,7 +1,7 @@
 """Runs BigQuery jobs: estimates and reserves their bytes, starts them, and waits for them.
 
-The id of a job that extracts or loads is derived from what the job does. So a retried task finds the job of
-its earlier attempt.
+The id of a job that extracts or loads is derived from what the job does. So a task that is tried again finds
+the job of its earlier attempt.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class Statement:
     """A SQL statement with the values of its `@named` parameters.
 
     `action` completes the sentence "BigQuery failed while ...", for example "checking release R". At least
-    `at_least` bytes are reserved for the statement. Scripts need this, because a dry run does not estimate
-    their bytes.
+    `at_least` bytes are reserved for the statement. A script of several statements needs `at_least`, because
+    a dry run does not estimate its bytes.
     """
 
     action: str
@@ -84,7 +84,8 @@ class FinishedQuery:
 
 
 def cost_of(queries: Sequence[FinishedQuery], settings: Settings) -> dict[str, Any]:
-    """Returns the total cost of queries for a manifest. Its `job_id` is the job of the last query."""
+    """Returns the total cost of `queries`, for a manifest. The key `job_id` has the id of the last query's
+    job."""
     billed = sum(query.billed for query in queries)
     return {
         "job_id": queries[-1].job.job_id,
@@ -260,7 +261,8 @@ class Jobs:
     def _start_reserved(
         self, job_id: str, statement: Statement, source_day: date | None, reservation: Reservation
     ) -> QueryJob:
-        """Starts a query that has a reservation. If BigQuery refuses the query, records a cost of 0 bytes."""
+        """Starts a query that has a reservation. If BigQuery refuses the query, replaces the reservation by a
+        cost of 0 bytes."""
         try:
             return self._start(job_id, statement, source_day, reservation.limit)
         except UnansweredError:
@@ -294,8 +296,8 @@ class Jobs:
 
         If the job failed or is not usable, tries the ids `job_id`_1, `job_id`_2 and so on. A job that
         succeeded is usable if `is_usable(job, was_finished)` returns True; `was_finished` says whether the
-        job had finished before this call. `start(id)` starts a job, at most ATTEMPTS times. If a job that
-        this call started fails for a reason that is not transient, raises the job's error.
+        job had finished before this call. `start(id)` starts a job. Raises the error of a job that this call
+        started, if the error is not transient or if the job was the ATTEMPTS-th that this call started.
         """
         started = 0
         for number in itertools.count():
@@ -351,7 +353,8 @@ class Jobs:
         return refusal(self.settings, action, reason, message)
 
     def _has_rows(self, job: QueryJob) -> bool:
-        """Returns whether BigQuery still stores the result of a query. It deletes results after a day."""
+        """Returns whether BigQuery still stores the result of a query. BigQuery deletes results after a
+        day."""
         with translated_errors(self.settings, "looking for a result"):
             try:
                 self.client.get_table(job.destination, timeout=REQUEST_TIMEOUT)

@@ -70,7 +70,7 @@ class Tables:
         return f"{self._jobs.dataset}.{name}"
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
-        """Loads the batches that the table lacks. A load job loads several batches.
+        """Loads the batches that the table does not have yet. One load job loads several batches.
 
         If a job for the same batches is already running, waits for that job instead of starting another.
         """
@@ -237,13 +237,15 @@ def _changed_table(name: str, address: str, problem: str) -> WarehouseError:
 
 
 def _standard_type(field: bigquery.SchemaField) -> tuple[str, str]:
-    """Returns a column's type and mode under the names of GoogleSQL, not those of BigQuery's legacy SQL."""
+    """Returns a column's type and mode under their names in GoogleSQL. (BigQuery's client uses the names of
+    legacy SQL.)"""
     standard_names = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
     return standard_names.get(field.field_type, field.field_type), field.mode or "NULLABLE"
 
 
 def _groups(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """Yields the batches in order, in groups of at most DAYS_PER_JOB batches and about ROWS_PER_JOB rows."""
+    """Yields the batches in order, in groups. A group has at most DAYS_PER_JOB batches and about ROWS_PER_JOB
+    rows."""
     group: list[Batch] = []
     rows = 0
     for batch in batches:
@@ -274,7 +276,8 @@ def _write(target: IO[bytes], table: contracts.Table, batches: Sequence[Batch]) 
 
 
 def _arrow(table: contracts.Table) -> pa.Schema:
-    """Returns the table's schema with types that BigQuery can read from Parquet: float64 for float16."""
+    """Returns the table's schema with types that BigQuery can read from Parquet: float64 in place of
+    float16."""
     half, double = pa.list_(pa.float16()), pa.list_(pa.float64())
     return pa.schema(
         [field.with_type(double) if field.type == half else field for field in table.warehouse_schema]
