@@ -15,7 +15,7 @@ from pipeline.sample.issue_forms import FORMS, shuffled_forms
 from pipeline.sample.issue_problems import Problem, invent_new_problem, invent_problem
 from pipeline.sample.repositories_and_people import Repository, World
 
-NUMBERS_PER_DAY = 100  # times the days since EPOCH: the first issue number of a day, so that numbers increase
+NUMBERS_PER_DAY = 100  # by this much, the first issue number of a day exceeds that of the day before
 IDS_PER_DAY = 100_000
 EPOCH = date(2020, 1, 1)
 HOURLY_ACTIVITY = (

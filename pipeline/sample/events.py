@@ -128,7 +128,7 @@ def comment_text(random: Random) -> str:
 
 
 def comment_event(random: Random, issue: Issue, moment: datetime, actor: Actor) -> Event:
-    """Returns the event of a comment on an issue. As on GitHub, its payload contains the issue."""
+    """Returns the event of a comment on an issue. As on GitHub, the event's payload contains the issue."""
     issue.comments += 1
     comment_id = random.randrange(10**9, 2 * 10**9)
     comment = {

@@ -72,7 +72,7 @@ def template(random: Random, problem: Problem, repo: Repository, voice: int) -> 
 
 
 def code_and_trace(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Generates an issue with code and, for a crash or an error, its stack trace."""
+    """Generates an issue with code. If the issue is about a crash or an error, it also has a stack trace."""
     writer = Writer(random, problem, voice)
     body = f"{writer.opening()}\n\n{fence(fill(random, CODE[repo.language]), repo.language.lower())}"
     if problem.symptom.subject == "bug":
@@ -81,7 +81,7 @@ def code_and_trace(random: Random, problem: Problem, repo: Repository, voice: in
 
 
 def with_log(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Generates an issue of sentences and a log, sometimes without a code fence."""
+    """Generates an issue of sentences and a log. The log is sometimes not marked as a code block."""
     writer = Writer(random, problem, voice)
     lines = log(random, random.randint(3, 12))
     sentences = " ".join([writer.opening(), *writer.extras(1)])
@@ -216,7 +216,7 @@ def bot(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
 
 
 def in_other_language(language: str) -> Form:
-    """Returns a function that generates issues in a language other than English."""
+    """Returns a function that generates issues in `language`, such as "spanish"."""
     language_texts = OTHER_LANGUAGES[language]
 
     def form(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:

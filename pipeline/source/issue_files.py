@@ -88,8 +88,12 @@ class FileIssue:
     def labels(self) -> tuple[str, ...]:
         """The names of the issue's labels.
 
-        The column `labels` may be a list of names, a list of GitHub's label objects, a text that contains
-        such a list, or a text with names separated by commas or semicolons.
+        The column `labels` may have one of these forms:
+
+        - a list of names
+        - a list of GitHub's label objects
+        - a text that contains such a list
+        - a text with names separated by commas or semicolons
         """
         labels = self.columns.get("labels")
         if isinstance(labels, str):

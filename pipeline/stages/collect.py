@@ -33,7 +33,8 @@ from pipeline.settings import Settings
 from pipeline.tracking import open_tracking
 
 GRACE_PERIOD = timedelta(days=2)
-"""Nothing younger than this is removed, because a running command may still use it."""
+"""Unpublished releases, models, batches and unfinished files are not removed while they are younger than
+this, because a running command may still use them."""
 TABLES_BY_DAY = (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name, QUARANTINE)
 TABLES_BY_OWNER = (
     VECTORS.name,

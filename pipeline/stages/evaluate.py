@@ -208,7 +208,7 @@ def _log_evaluation(
         "retrieval": figures["retrieval"],
         "titles_confidence": figures[
             "confidence"
-        ],  # MLflow sorts groups by name: this one follows the titles
+        ],  # MLflow sorts groups by name: this name puts the group after `titles`
         "titles_probability": figures.get("probability", {}),
         "usage": usage,
     }

@@ -31,8 +31,8 @@ from pipeline.source.verdict_history import VerdictHistory, judge_day
 
 ROWS_PER_PART = 100_000
 DAYS_WORTH_A_CLUSTER = 29
-"""Minimum number of days for which a local Dask cluster is started. For fewer days, starting it takes longer
-than it saves."""
+"""Minimum number of days for which a local Dask cluster is started. For fewer days, starting the cluster
+takes more time than the cluster saves."""
 
 
 class ExtractedDay(NamedTuple):

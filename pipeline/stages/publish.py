@@ -53,8 +53,8 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
             )
         content = release_content(release, published_tables(settings), complete=True)
         if published is not None:
-            # Its batches may have changed: a stage was run again, or the setting warehouse.embeddings
-            # differs.
+            # The batches of the current release may have changed, because a stage was run again or because
+            # the setting warehouse.embeddings was changed.
             shown = [row for row in connection.records(RELEASE_MEMBERS) if row["release_id"] == current]
             if member_keys(shown) == content.keys:
                 return dict(published)

@@ -86,7 +86,7 @@ class Judgement:
     held-out issues of the model that is to learn from the teacher."""
 
     issues: int
-    """number of held-out issues that the teacher knows: those that it gave a title, or abstained from"""
+    """number of held-out issues for which the teacher has a title or abstains"""
     rougeL: float  # noqa: N815  # the usual spelling of this metric
     floor_rougeL: float  # noqa: N815
     """ROUGE-L of the body's first words, used as a title"""

@@ -169,9 +169,8 @@ def run(
             figures = _train(inputs, settings, Path(folder), checkpoint, on_epoch, lesson)
             draft.write_folder(Path(folder, "predictor"))
         manifest = draft.commit(figures)
-    shutil.rmtree(
-        checkpoint
-    )  # before the predictor becomes the model's: afterwards nobody looks for a checkpoint
+    # Deleted before the predictor is recorded: a model with a predictor never looks for its checkpoint again.
+    shutil.rmtree(checkpoint)
     model.members.put(PREDICTOR, [manifest])
     return manifest
 

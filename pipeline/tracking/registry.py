@@ -153,7 +153,7 @@ class Tracking:
         from mlflow.types.schema import Array
 
         package = Path(__file__).parents[1]
-        inputs = Schema([ColSpec(DataType.string)])  # without a name: accepts a list as well as a column
+        inputs = Schema([ColSpec(DataType.string)])  # no name, so that a list is accepted, too
         outputs = Schema(
             [
                 ColSpec(DataType.string, "title"),

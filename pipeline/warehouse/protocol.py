@@ -133,9 +133,9 @@ class Warehouse(Protocol):
 
         Sets the parameters @first_suffix and @last_suffix to the table suffix of `day`. The DuckDB warehouse
         reads the hour files `files`. The BigQuery warehouse reads GH Archive's table of the day. If an
-        earlier call had the same query, day, table and `attempt`, the BigQuery job of that call is reused, so
-        that no query is paid for twice. Raises SourceError if hour files are from before 2015, and
-        BudgetError if the query would exceed a budget.
+        earlier call had the same query, day, table and `attempt`, the BigQuery job of that call is reused. So
+        no query is paid for twice. Raises SourceError if hour files are from before 2015, and BudgetError if
+        the query would exceed a budget.
         """
         ...
 

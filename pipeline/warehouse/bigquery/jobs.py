@@ -131,7 +131,7 @@ class Jobs:
         """Runs a query within the budgets, and waits for it.
 
         If the query would exceed a budget, raises BudgetError before the query runs. If the query fails,
-        raises an error as `translated_errors` does.
+        raises one of the errors of `translated_errors`.
         """
         job_id = self._job_id(uuid.uuid4().hex)
         reservation = self._reserve(job_id, statement, source_day)
@@ -187,7 +187,7 @@ class Jobs:
         return query
 
     def load_once(self, key: str, action: str, start: Callable[[str], LoadJob]) -> None:
-        """Loads rows with a job whose id contains `key`. The function `start` starts the job with an id.
+        """Loads rows with a job whose id contains `key`. `start(id)` starts the job with this id.
 
         If a job with this id is already running, waits for that job instead of starting another. A job that
         finished earlier is not used, because the caller has already checked that the rows are missing.

@@ -25,7 +25,7 @@ LABELS = {"app": "titler"}
 # Rows per load job. BigQuery allows 1,500 jobs per table and day, and a data set's first release must need
 # fewer.
 ROWS_PER_JOB = 500_000
-DAYS_PER_JOB = 1000  # days per job, each a partition; BigQuery allows 4,000 partitions
+DAYS_PER_JOB = 1000  # days per load job; each day is a partition, and BigQuery allows 4,000
 
 
 def columns_of(table: contracts.Table) -> list[bigquery.SchemaField]:
@@ -92,8 +92,8 @@ class Tables:
     def overwrite(self, name: str, table: contracts.Table, rows: pa.Table, stage: str) -> None:
         """Replaces all rows of the staging table `name` with `rows` in one step.
 
-        The staging table has the columns of `table` and a column `stage_id`. Every row gets the value `stage`
-        in this column.
+        The staging table has the columns of `table` and a column `stage_id`. In every row, this column has
+        the value of `stage`.
         """
         columns = [
             *columns_of(table),
