@@ -22,10 +22,10 @@ def fingerprint(
 
 
 def content_digest(table: str, partition: Mapping[str, str], file_digests: Mapping[str, str]) -> str:
-    """Returns the digest of a batch's content, 64 hexadecimal digits. Batches of the same partition with
-    equal files have equal digests.
+    """Returns the digest of a batch's content: 64 hexadecimal digits. If two batches of the same partition
+    have equal files, their digests are equal.
 
-    `file_digests` maps the name of each file to its SHA-256.
+    `file_digests` maps the name of each file to the file's SHA-256.
     """
     files = sorted([name, digest] for name, digest in file_digests.items())
     content = json.dumps([table, dict(partition), files], sort_keys=True)

@@ -263,13 +263,13 @@ class Pinned:
         return Plan(days=days, **values)
 
     def issues(self, day: PinnedDay) -> Manifest:
-        """Returns the pinned batch of issues_v1 of a day. Raises LakeError if its manifest is missing or
-        damaged."""
+        """Returns the manifest of the batch of issues_v1 that the plan records for a day. Raises LakeError if
+        the manifest is missing or damaged."""
         return self.lake.manifest(day.issues)
 
     def tokens(self, day: PinnedDay) -> Manifest:
-        """Returns the pinned batch of tokens_v1 of a day. Raises LakeError if its manifest is missing or
-        damaged."""
+        """Returns the manifest of the batch of tokens_v1 that the plan records for a day. Raises LakeError if
+        the manifest is missing or damaged."""
         return self.lake.manifest(day.tokens)
 
     def scratch_folder(self, name: str) -> Path:

@@ -44,8 +44,8 @@ MALFORMED_LINES = (
 class Sample:
     """Describes the sample that `write` wrote.
 
-    `files` is the number of hour files, `events` the number of events in them, `issues` the number of
-    distinct issues. `duplicates` lists the planted near-duplicates as (newer URL, older URL).
+    `files` is the number of hour files. `events` is the number of events in these files. `issues` is the
+    number of distinct issues. `duplicates` lists the planted near-duplicates as (newer URL, older URL).
     """
 
     directory: Path

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 class OtherLanguage:
     """The phrases of one language.
 
-    Each of `problems` is a title with the first sentence of its body. `extras` are further sentences.
+    Each of `problems` is a pair: a title, and the first sentence of the body. `extras` are further sentences
+    for bodies.
     """
 
     components: tuple[str, ...]

@@ -106,7 +106,7 @@ class Repository:
 
 
 class World:
-    """The repositories (few active, many quiet), people and bots of a sample."""
+    """The repositories, people and bots of a sample. A few repositories are active, and many are quiet."""
 
     def __init__(self, random: Random) -> None:
         kinds = tuple(COMPONENTS)

@@ -71,7 +71,7 @@ class FileIssue:
 
     @property
     def is_pull_request(self) -> bool:
-        """Whether the row is a pull request, according to its column `kind` or its address."""
+        """Whether the row is a pull request, according to the column `kind` or the address in the row."""
         match = GITHUB_URL.match(self.url)
         has_pull_address = match is not None and match[2].lower() == "pull"
         return self.columns.get("kind") == "pull_request" or has_pull_address

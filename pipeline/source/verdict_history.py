@@ -41,7 +41,8 @@ class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
         return self._judged[day]
 
     def add(self, day: date, figures: Mapping[str, Any]) -> None:
-        """Adds a judged day, or replaces its verdict. `figures` is the day's row of source_health_v1."""
+        """Adds a judged day. If the day is known already, replaces its verdict and counts. `figures` is the
+        day's row of source_health_v1."""
         self._judged[day] = day_verdict.JudgedDay(figures["verdict"], figures["events"], figures["issues"])
         self._days.add(str(day))
 

@@ -1,7 +1,7 @@
-"""Stage `index`: builds the index for finding similar issues of a release, and finds the similar issues.
+"""Stage `index`: finds the neighbours (most similar older issues) of every issue of a release.
 
-It builds an Annoy index from embeddings_v1, and measures the recall of the index. Then it writes the
-neighbours of every issue (the most similar older issues) to similar_issues_v1.
+It builds an Annoy index from embeddings_v1. It measures the recall of the index: the share of the exact
+nearest neighbours that the index finds. Then it writes the neighbours to similar_issues_v1.
 """
 
 from __future__ import annotations

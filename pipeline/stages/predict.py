@@ -31,8 +31,8 @@ def predict_part(rows: pa.Table, predictor: Model, constants: Mapping[str, Any])
     """Predicts a title for each row. Returns the rows with the titles, in place of the padded ids (column
     `body`).
 
-    The other columns are kept. Each entry of `constants` adds a column: the key is the column's name, and all
-    rows have the same value.
+    The other columns are kept. Each entry of `constants` adds a column: the key is the column's name, and the
+    value is the same in all rows.
     """
     titles = predictor.title_vectors(list_matrix(rows.column("body"), predictor.vocabularies.body.length))
     return pa.table(

@@ -19,7 +19,7 @@ from pipeline.tracking import Tracking, open_tracking
 
 
 class WorseError(TitlerError):
-    """A model was not promoted, because it is worse than the champion on the same issues."""
+    """Raised if a model is not promoted, because it is worse than the champion on the same issues."""
 
     exit_code = ExitCode.DECISION_NEEDED
 

@@ -35,7 +35,8 @@ class ValidatedEpoch(Epoch, Protocol):
 
 
 def losses(history: Sequence[ValidatedEpoch]) -> Figure:
-    """Draws a curve of each loss over the epochs. A dotted line marks the lowest validation loss."""
+    """Draws one curve per loss, over the epochs. A dotted line marks the epoch with the lowest validation
+    loss."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 

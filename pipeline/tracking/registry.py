@@ -64,8 +64,8 @@ only where Titler's lock file is installed.
 class Version:
     """A version of the registered model in MLflow.
 
-    `version` is its number. `model` is the name of the trained model in the lake, `run_id` the MLflow run of
-    its training, and `variant` the variant of its network.
+    `version` is the version's number. `model` is the name of the trained model in the lake. `run_id` is the
+    id of the training's run in MLflow. `variant` is the variant of the network.
     """
 
     model: str
@@ -92,8 +92,8 @@ class Tracking:
         """Yields the MLflow run of the model `name`. Use it in a `with` statement around the training.
 
         If the model already has a run with the same parameters, resumes this run. So a training that was
-        killed and restarted is still one run. The run's final status is FINISHED, FAILED after an exception,
-        or KILLED after an interrupt.
+        killed and restarted is still one run. The run's final status is FAILED after an exception, KILLED
+        after an interrupt, and otherwise FINISHED.
         """
         from mlflow.entities import Param, RunTag
 
@@ -310,7 +310,8 @@ def _version(entity: ModelVersion) -> Version:
 
 
 def _open_sqlite(path: Path) -> None:
-    """Raises sqlite3.Error at once if the file cannot be opened. MLflow would retry for minutes."""
+    """Raises sqlite3.Error at once if the file cannot be opened. Without this check, MLflow would retry for
+    minutes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA schema_version")

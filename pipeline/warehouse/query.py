@@ -79,7 +79,8 @@ class Query:
 
     @property
     def prose(self) -> str:
-        """Returns the comment in the first line. It says what one row of the result stands for."""
+        """Returns the comment in the statement's first line. The comment says what one row of the result
+        stands for."""
         return self.sql.splitlines()[0].removeprefix("--").strip()
 
     @property

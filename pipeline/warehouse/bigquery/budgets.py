@@ -44,7 +44,7 @@ class Reservation:
 
 
 class SpendLedger:
-    """Records in the table `spend_v1` what queries cost, and refuses those that would exceed a budget.
+    """Records in the table `spend_v1` what queries cost, and refuses queries that would exceed a budget.
 
     `verb` is the command, such as `extract`. `run` is the id of one run of this command.
     """

@@ -82,7 +82,8 @@ def translated_errors(settings: Settings, action: str) -> Iterator[None]:
 def refusal(settings: Settings, action: str, reason: str, message: str) -> TitlerError:
     """Returns the error to raise for a refused request or a failed job.
 
-    `reason` and `message` are BigQuery's. `action` completes the sentence "BigQuery failed while ...".
+    `reason` and `message` are those that BigQuery reported. `action` completes the sentence "BigQuery failed
+    while ...".
     """
     # the lines after the first repeat the job's name and location
     message = message.strip().partition("\n")[0]

@@ -212,7 +212,8 @@ class Jobs:
         return labels
 
     def find_started(self, job_id: str) -> Any:
-        """Returns the job `job_id`, after BigQuery has refused to start a job because this id is in use.
+        """Returns the job `job_id`. Call this if BigQuery refused to start a job because its id is already in
+        use.
 
         BigQuery may need a moment to find the job. Raises UnansweredError if ATTEMPTS searches find nothing.
         """
@@ -323,10 +324,10 @@ class Jobs:
                 return None
 
     def _wait(self, job: Any, action: str) -> TitlerError | None:
-        """Waits until a job has finished. Returns its error if it failed, or None if it succeeded.
+        """Waits until a job has finished. Returns the job's error, or None if the job succeeded.
 
         Raises UnansweredError if the job takes longer than warehouse.timeout, or if BigQuery does not report
-        its state.
+        the job's state.
         """
         poll = Retrying(
             retry=retry_if_result(lambda is_finished: not is_finished),
@@ -364,9 +365,9 @@ class Jobs:
 
 
 def billable_bytes(processed: int, tables: int) -> int:
-    """Returns how many bytes BigQuery bills: whole MiB, and at least 10 MiB per table.
+    """Returns the number of bytes that BigQuery bills for a query: whole MiB, and at least 10 MiB per table.
 
-    `processed` is the number of bytes that a query reads. Source: BigQuery's on-demand pricing.
+    `processed` is the number of bytes that the query reads. Source: BigQuery's on-demand pricing.
     """
     if not processed:
         return 0

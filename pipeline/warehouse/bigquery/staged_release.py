@@ -82,7 +82,7 @@ class StagedTables:
     def check(self) -> list[Failure]:
         """Runs the checks of `sql/checks` and returns those that failed, sorted by name.
 
-        One query counts the wrong rows of all checks together, because each query bills at least 10 MB per
+        One query counts the wrong rows of all checks together, because each query bills at least 10 MiB per
         table. For each check that failed, one more query reads the wrong rows.
         """
         checks = {check.stem: check for check in Query.folder("checks", release=self.release)}

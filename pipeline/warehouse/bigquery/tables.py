@@ -49,7 +49,7 @@ class Tables:
         self._checked: set[str] = set()
 
     def ensure(self, table: contracts.Table) -> None:
-        """Creates a table if it does not exist. Adds nullable columns that an existing table lacks.
+        """Creates a table if it does not exist. If an existing table lacks nullable columns, adds them.
 
         For any other difference from the contract, raises a WarehouseError that names the column, its type
         and the expected type.
@@ -180,7 +180,8 @@ class Tables:
                 )
 
     def _row_counts(self, table: contracts.Table, batch_ids: Sequence[str]) -> dict[str, int]:
-        """Returns the number of rows per batch id. Leaves out batches that the table does not have."""
+        """Returns the number of rows of each batch, by batch id. Leaves out batches that the table does not
+        have."""
         if not batch_ids:
             return {}
         sql = (

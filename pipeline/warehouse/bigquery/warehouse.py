@@ -225,8 +225,8 @@ class BigQueryWarehouse:
     def _split(self, query: FinishedQuery, table: str) -> tuple[Iterator[pa.RecordBatch], pa.Table, int]:
         """Splits the result of a day's query into issues and malformed events.
 
-        Returns the issues as record batches, at most MALFORMED_PER_FILE malformed events, and the number of
-        all malformed events of the day.
+        Returns three values: the issues as record batches, a table of at most MALFORMED_PER_FILE malformed
+        events, and the number of all malformed events of the day.
         """
         with translated_errors(self.settings, "counting a result"):
             result = self.jobs.client.get_table(query.job.destination, timeout=REQUEST_TIMEOUT)

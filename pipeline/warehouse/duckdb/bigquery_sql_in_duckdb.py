@@ -27,7 +27,8 @@ WHITE_SPACE = r"[\t-\r\x{85}\p{Z}]"  # Unicode's White_Space, in the syntax of R
 
 @dataclass(frozen=True)
 class Translation:
-    """A statement in DuckDB's dialect, and the names of its parameters, which DuckDB writes as `$name`."""
+    """A statement in DuckDB's dialect, and the names of its parameters. In the statement, a parameter is
+    written as `$name`."""
 
     sql: str
     parameters: frozenset[str]
