@@ -1,10 +1,15 @@
 """The lake: batches, their manifests, and the pointers to them, in a folder or in a bucket.
 
 A batch is a folder of files with its own id. Its `manifest.json` is written last: a folder without a manifest
-is not a batch. A finished batch never changes. Two kinds of small JSON files, the pointers, name a batch.
-`current.json` names the current batch of a partition. `keys/KEY.json` names the batch that was made from
-certain inputs and parameters; KEY is their fingerprint. The lake never relies on listing or renaming a
-folder. Only small files are replaced, each in one step (see `pipeline/lake/store.py`).
+is not a batch. A finished batch never changes. Small JSON files, called pointers, name a batch. There are two
+kinds:
+
+- `current.json` names the current batch of a partition (a part of a table, such as one day).
+- `keys/KEY.json` names the batch that was made from certain inputs with certain parameters. KEY is their
+  fingerprint.
+
+The lake never relies on listing or renaming a folder. Only small files are replaced, each in one step (see
+`pipeline/lake/store.py`).
 
     ROOT/TABLE/day=2015-01-01/BATCH/part-00000.parquet, manifest.json
     ROOT/TABLE/day=2015-01-01/current.json, keys/KEY.json
@@ -85,8 +90,8 @@ class Lake:
         return self._store.names(relative)
 
     def modified(self, relative: str) -> datetime | None:
-        """Returns the UTC time at which the newest file of a folder was written, or None if no file is
-        listed."""
+        """Returns the UTC time at which the newest file of a folder was written. For a local folder without
+        files, returns the time at which the folder was changed. Returns None if the storage lists nothing."""
         return self._store.modified(relative)
 
     def delete_folder(self, relative: str) -> None:
@@ -116,11 +121,11 @@ class Lake:
     def find(
         self, table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]
     ) -> Manifest | None:
-        """Returns the manifest of an existing batch with these inputs and parameters, or None if there is no
-        such batch.
+        """Returns the manifest of the existing batch that was made from these inputs with these parameters.
+        Returns None if there is no such batch.
 
-        `inputs` are the digests of the batches from which the batch was made, in order. Raises LakeError if
-        the manifest is damaged.
+        `inputs` are the digests of the batches from which the batch was made. Their order matters. Raises
+        LakeError if the manifest is damaged.
         """
         key = fingerprint(table, partition, inputs, parameters)
         folder = partition_folder(table, partition)
@@ -130,7 +135,8 @@ class Lake:
     def reuse(
         self, table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]
     ) -> Manifest | None:
-        """Finds a batch like `find` and makes it current in its partition. Returns its manifest or None."""
+        """Finds an existing batch as `find` does, and makes it the current batch of its partition. Returns
+        the manifest of the batch, or None if there is no such batch."""
         existing = self.find(table, partition, inputs, parameters)
         if existing is not None:
             pointer = posixpath.join(partition_folder(table, partition), CURRENT)
@@ -146,7 +152,7 @@ class Lake:
         return None if pointer is None else self.manifest(posixpath.join(folder, pointer["batch_id"]))
 
     def days(self, table: str) -> list[str]:
-        """Returns the sorted days (YYYY-MM-DD) of which a table has a partition. The table must be
+        """Returns the days (YYYY-MM-DD) of which a table has a partition, sorted. The table must be
         partitioned by day alone."""
         return [name.removeprefix("day=") for name in self.names(table) if name.startswith("day=")]
 
@@ -182,23 +188,23 @@ class Lake:
         inputs: Iterable[str] = (),
         parameters: Mapping[str, Any] | None = None,
     ) -> Draft:
-        """Returns a new, empty batch to write files into. Readers see the batch only after its `commit`. From
-        then on, `find` returns the batch if it is called with the same `inputs` and `parameters`."""
+        """Returns a new, empty batch to write files into. Readers see the batch only after its `commit`.
+        After that, a call of `find` with the same `inputs` and `parameters` returns the batch."""
         return Draft(self, table, dict(partition), tuple(inputs), dict(parameters or {}))
 
     # Files of batches
 
     def write_table(self, folder: str, name: str, table: pa.Table, contract: Table) -> File:
-        """Writes `table` as the Parquet file `name` in `folder`; returns the file's manifest entry. Raises
-        ContractError if the rows do not conform to the contract."""
+        """Writes `table` as the Parquet file `name` in `folder`. Returns the file's entry for the manifest.
+        Raises ContractError if the rows do not conform to the contract."""
         buffer = io.BytesIO()
         rows = _without_descriptions(contract.conform(table))
         pq.write_table(rows, buffer, compression="zstd", row_group_size=ROWS_PER_ROW_GROUP)
         return self.write_file(folder, name, buffer.getvalue(), table.num_rows)
 
     def write_file(self, folder: str, name: str, data: bytes, rows: int = 0) -> File:
-        """Writes the file `name` in `folder`; returns the file's manifest entry. `rows` is 0 if the file is
-        not a table."""
+        """Writes the file `name` in `folder`. Returns the file's entry for the manifest. `rows` is 0 if the
+        file is not a table."""
         self.put(posixpath.join(folder, name), data)
         return File(name, rows, len(data), hashlib.sha256(data).hexdigest())
 
@@ -218,7 +224,8 @@ class Lake:
         return data
 
     def _damaged(self, manifest: Manifest, file: File, size: int | None) -> LakeError:
-        """Returns the error for a file that has `size` bytes, or is missing if `size` is None."""
+        """Returns the error for a damaged or missing file. `size` is the number of bytes in the file, or None
+        if the file is missing."""
         if size is None:
             problem = "is missing"
         elif size == file.bytes:
@@ -234,7 +241,7 @@ class Lake:
 
     def read(self, manifest: Manifest, contract: Table, columns: list[str] | None = None) -> pa.Table:
         """Returns all rows of a batch. `columns` names the columns to return; None means all. Raises
-        LakeError like `read_part`."""
+        LakeError if a file is missing or does not match its manifest entry."""
         parts = [self.read_part(manifest, file, columns) for file in manifest.files]
         if not parts:
             empty = contract.empty()
@@ -242,7 +249,7 @@ class Lake:
         return pa.concat_tables(parts)
 
     def parts(self, manifests: Iterable[Manifest]) -> Iterator[tuple[Manifest, File]]:
-        """Yields every file of every batch, in order, each with the manifest of its batch."""
+        """Yields every file of the batches, in order. Each file comes with the manifest of its batch."""
         for manifest in manifests:
             for file in manifest.files:
                 yield manifest, file
@@ -269,7 +276,8 @@ class Lake:
             yield Path(copy)
 
     def scratch(self, relative: str) -> Path:
-        """Creates and returns a local folder in which interrupted work can be resumed.
+        """Creates and returns a local folder for work that is resumed after an interruption. If the folder
+        exists, its files are kept.
 
         The folder is in the lake if the lake is a folder, otherwise in this machine's temporary folder.
         Raises LakeError if the folder cannot be created.
@@ -288,14 +296,15 @@ class Lake:
 
 
 def _without_descriptions(table: pa.Table) -> pa.Table:
-    """Returns the table without the descriptions of its columns. A changed description must not change a
-    batch's digest."""
+    """Returns the table without the descriptions of its columns. With them, a changed description would
+    change a batch's digest."""
     schema = pa.schema([field.remove_metadata() for field in table.schema])
     return pa.Table.from_arrays(table.columns, schema=schema)
 
 
 def _rewrite_hint(root: str, folder: str) -> str:
-    """Returns the text that tells a user how to replace a batch that is missing or damaged in `folder`."""
+    """Returns the text that tells a user how to replace a missing or damaged batch. `folder` is the folder of
+    the batch."""
     partition = posixpath.dirname(folder)
     table, _, day = partition.partition("/day=")
     pointer, command = "", f"run the stage that writes {table.partition('/')[0]}"
@@ -346,9 +355,10 @@ class Draft:
         self.files.clear()
 
     def commit(self, figures: Mapping[str, Any] | None = None) -> Manifest:
-        """Finishes the batch and makes it the current one of its partition; returns its manifest.
+        """Finishes the batch and makes it the current batch of its partition. Returns the batch's manifest.
 
-        `figures` are counts and measurements to record. The manifest is written first, then the two pointers.
+        `figures` are counts and measurements to record in the manifest. The manifest is written first. Then
+        the two pointers that name the batch are written.
         """
         files = tuple(sorted(self.files, key=lambda file: file.name))
         key = fingerprint(self.table, self.partition, self.inputs, self.parameters)

@@ -1,4 +1,4 @@
-"""The storage of a lake in a bucket, accessed through the library fsspec."""
+"""The storage of a lake in a bucket. It is accessed through the library fsspec."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _CREDENTIALS_HINTS = {
 class BucketStore:
     """A `Store` in a bucket or in a folder of a bucket.
 
-    `root` is the address, such as s3://BUCKET/FOLDER. `filesystem` is fsspec's file system for it, and `base`
-    is the root in fsspec's notation: BUCKET/FOLDER.
+    `root` is the address, such as s3://BUCKET/FOLDER. `filesystem` is fsspec's object for access to this
+    storage. `base` is the root in fsspec's notation: BUCKET/FOLDER.
     """
 
     folder = None
@@ -97,8 +97,8 @@ class BucketStore:
             raise self._explain(f"{self.root}/{path}".rstrip("/"), action, error) from error
 
     def _explain(self, address: str, action: str, error: Exception) -> LakeError:
-        """Returns a LakeError that says why the object at `address` cannot be read, written, listed or
-        deleted (`action`), and what to do next."""
+        """Returns a LakeError that says why an object cannot be accessed, and what to do next. `address` is
+        the object's address. `action` is what failed: "read", "written", "listed" or "deleted"."""
         bucket = self._base.partition("/")[0]
         kind, protocol = type(error).__name__, self.root.partition("://")[0]
         reason = (str(error).strip() or kind).splitlines()[0].rstrip(".")
@@ -127,8 +127,9 @@ class BucketStore:
 
 
 def _written_at(info: Mapping[str, Any]) -> datetime:
-    """Returns the time at which an object was written. `info` is what fsspec reports about the object. The
-    key of the time in `info` differs between S3, Google Cloud Storage and fsspec's memory file system."""
+    """Returns the time at which an object was written. `info` is the dict in which fsspec describes the
+    object. The key of the time differs between S3, Google Cloud Storage and fsspec's memory file system. If
+    the time is unknown, returns the latest possible time, so that the object is never removed as old."""
     value = info.get("LastModified") or info.get("updated") or info.get("created")
     time = datetime.fromisoformat(value) if isinstance(value, str) else value
     if not isinstance(time, datetime):

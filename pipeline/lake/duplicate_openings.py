@@ -1,7 +1,8 @@
 """Finds issues that have an `opened` event in more than one source day. Only the earliest event counts.
 
 Within a day, `sql/extract_issues.sql` keeps one row per issue. If several days have a row of the same issue,
-all rows but the earliest are superseded: the plan of a model or a release lists them, and stages skip them.
+only the earliest row is used. The plan of a model or a release lists the other rows as superseded, and stages
+skip them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pipeline.lake.batches import Lake
 
 
 def duplicate_openings(lake: Lake, days: Sequence[tuple[str, str]]) -> dict[str, list[int]]:
-    """Returns the sorted ids of the issues to skip, by day. Leaves out days without such issues.
+    """Returns the ids of the issues to skip on each day, sorted. A day without such issues is not in the
+    result.
 
     An issue is skipped on a day if its earliest `opened` event is on another of the `days`. If two events
     have the same time, the smaller event id counts as earlier. Each item of `days` is a day and the folder of

@@ -1,4 +1,4 @@
-"""The two hashes of a batch: the key of its inputs and parameters, and the digest of its content."""
+"""The two hashes of a batch: the key (of what it is made from) and the digest (of its content)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 def fingerprint(
     table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]
 ) -> str:
-    """Returns the key of a batch, 32 hexadecimal digits. Equal inputs and parameters give equal keys.
+    """Returns the key of a batch: 32 hexadecimal digits, computed from table, partition, inputs and
+    parameters.
 
     `inputs` are the digests of the batches from which the batch is made. Their order matters. If a batch with
     the same key exists already, a stage reuses that batch instead of making another.
@@ -21,10 +22,10 @@ def fingerprint(
 
 
 def content_digest(table: str, partition: Mapping[str, str], file_digests: Mapping[str, str]) -> str:
-    """Returns the digest of a batch's content, 64 hexadecimal digits. Batches of the same partition with
-    equal files have equal digests.
+    """Returns the digest of a batch's content: 64 hexadecimal digits. If two batches of the same partition
+    have equal files, their digests are equal.
 
-    `file_digests` maps the name of each file to its SHA-256.
+    `file_digests` maps the name of each file to the file's SHA-256.
     """
     files = sorted([name, digest] for name, digest in file_digests.items())
     content = json.dumps([table, dict(partition), files], sort_keys=True)

@@ -15,8 +15,8 @@ from pipeline.lake.store import CHECK_HINT, FREE_SPACE_HINT, UNFINISHED
 
 
 class FolderStore:
-    """A `Store` in a local folder. Each file is first written in the subfolder UNFINISHED, then renamed to
-    its final path."""
+    """A `Store` in a local folder. Each file is first written to the subfolder UNFINISHED. Then it is renamed
+    to its final path."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -69,8 +69,8 @@ class FolderStore:
 
 
 def _lake_error(path: Path, action: str, error: OSError, hint: str) -> LakeError:
-    """Returns a LakeError that says why the file or folder at `path` cannot be read, listed, written or
-    deleted (`action`)."""
+    """Returns a LakeError that says why the file or folder at `path` cannot be accessed. `action` is what
+    failed: "read", "listed", "written" or "deleted"."""
     return LakeError(f"{path} cannot be {action}: {error.strerror or error}.", hint)
 
 

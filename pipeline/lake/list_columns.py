@@ -10,7 +10,8 @@ import pyarrow as pa
 
 
 def list_column(matrix: npt.NDArray[Any]) -> pa.ListArray:
-    """Returns a matrix of shape (n, length) as an Arrow column of n lists, one per row."""
+    """Returns an Arrow column of n lists, made from a matrix of shape (n, length): one list per row of the
+    matrix."""
     rows, length = matrix.shape
     return pa.ListArray.from_arrays(
         pa.array(np.arange(rows + 1, dtype=np.int32) * length), pa.array(matrix.reshape(-1))
@@ -18,6 +19,7 @@ def list_column(matrix: npt.NDArray[Any]) -> pa.ListArray:
 
 
 def list_matrix(column: pa.ChunkedArray, length: int) -> npt.NDArray[Any]:
-    """Returns an Arrow column of n lists, each of `length` numbers, as a matrix of shape (n, length)."""
+    """Returns a matrix of shape (n, length), made from an Arrow column of n lists. Each list has `length`
+    numbers."""
     values = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
     return np.concatenate(values).reshape(-1, length) if values else np.zeros((0, length), dtype=np.int32)

@@ -13,7 +13,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class File:
-    """The manifest entry of one file of a batch. `rows` is 0 if the file is not a table."""
+    """What a manifest says about one file of its batch. `rows` is 0 if the file is not a table."""
 
     name: str
     rows: int
@@ -27,8 +27,8 @@ class Manifest:
 
     `inputs` are the digests of the batches from which this batch was made. `key` is the fingerprint of table,
     partition, inputs and parameters. `digest` is the digest of the content. (For both, see
-    `pipeline/lake/fingerprint.py`.) `rows` is the total number of rows. `figures` are counts and
-    measurements, so that later stages and reports need not open the batch's files.
+    `pipeline/lake/fingerprint.py`.) `rows` is the total number of rows. `figures` are counts and measurements
+    of the batch. They are in the manifest so that later stages and reports need not open the batch's files.
     """
 
     table: str
@@ -50,8 +50,8 @@ class Manifest:
 
     @property
     def day(self) -> str:
-        """The source day of the batch (YYYY-MM-DD), or the file's identifier if the batch was made from a
-        user's file. Raises KeyError if the partition has neither."""
+        """The source day of the batch (YYYY-MM-DD). If the batch was made from a user's file, it is the start
+        of the file's SHA-256. Raises KeyError if the partition has neither."""
         return self.partition.get("day") or self.partition["file"]
 
     def to_json(self) -> str:

@@ -1,8 +1,9 @@
 """Models and releases in the lake: which batches belong to them.
 
 `titler vocab` creates a model, and `titler plan` creates a release. Both write a plan, which records (pins)
-the current batches of every day. Later stages read only the pinned batches. So a later backfill or promotion
-does not change the model or release. Each stage also records the batches that it makes: the members.
+the current batches of the days to use. Later stages read only the pinned batches. So a later backfill or
+promotion does not change the model or release. Each later stage also records the batches that it makes for
+the model or release. These batches are called members.
 
     ROOT/models/MODEL/plan.json, members/TABLE.json
     ROOT/releases/RELEASE/plan.json, members/TABLE.json
@@ -66,8 +67,8 @@ def new_id() -> str:
 
 @dataclass(frozen=True)
 class PinnedDay:
-    """A source day in a plan: the folders and content digests of its pinned batches of issues, tokens and
-    source health.
+    """One day in a plan: the folders and the content digests of the batches that the plan records for the
+    day. These are the batches of issues, of tokens and of source health.
 
     A model that learns from a user's file has a single `PinnedDay`. Its `day` is the file's identifier, and
     its fields about source health are empty.
@@ -83,7 +84,8 @@ class PinnedDay:
 
     @property
     def content(self) -> tuple[str, ...]:
-        """The day and the digests of its batches. Two pinned days with equal digests have equal data."""
+        """The day and the content digests of its batches. If two values of `content` are equal, so is the
+        data."""
         return self.day, self.issues_digest, self.tokens_digest, self.health_digest
 
 
@@ -91,8 +93,8 @@ class PinnedDay:
 class Plan:
     """The plan that is written when a model or a release is created. A plan never changes.
 
-    `superseded` maps each day to the ids of the issues to skip: their earliest `opened` event is in another
-    pinned day. `facts` are further recorded values, such as settings or the release's model.
+    `superseded` maps each day to the ids of the issues to skip on that day: their earliest `opened` event is
+    in another day of the plan. `facts` are further recorded values, such as settings or the release's model.
     """
 
     days: tuple[PinnedDay, ...]
@@ -101,15 +103,16 @@ class Plan:
     opened_at: str
 
     def keep_mask(self, day: str, issue_ids: Any) -> Any:
-        """Returns a boolean array with one value per item of `issue_ids`: False if the plan says to skip that
-        issue on `day`."""
+        """Returns a boolean array with one value per item of `issue_ids`. The value is False if the plan says
+        to skip the issue on `day`."""
         return ~np.isin(issue_ids, np.asarray(self.superseded.get(day, []), dtype=np.int64))
 
 
 class Notes:
-    """The notes of a model or a release: small JSON values by name, such as its evaluation.
+    """The notes of a model or a release: small JSON values with a name, such as the figures of an evaluation.
 
-    Each note is stored in a file NAME.json beside the plan. A note that was never set is None.
+    Each note is stored beside the plan, in a file that is called NAME.json. A note that was never stored is
+    None.
     """
 
     def __init__(self, pinned: Pinned) -> None:
@@ -123,7 +126,8 @@ class Notes:
 
 
 class Members(Mapping[str, Sequence[Manifest]]):
-    """The batches that belong to a model or a release, as manifests by table name.
+    """The batches that belong to a model or a release. Maps the name of a table to the manifests of its
+    batches.
 
     The manifests of a table are read from the lake only once. `manifests` maps folders to manifests that were
     already read. Several releases can share this mapping, so that no manifest is read twice.
@@ -135,8 +139,8 @@ class Members(Mapping[str, Sequence[Manifest]]):
         self._manifests: dict[str, Sequence[Manifest]] = {}
 
     def __getitem__(self, table: str) -> Sequence[Manifest]:
-        """Returns the manifests of a table's batches, one per day. A user's file counts as one day. The
-        tables `vocabulary`, `predictor` and `index` have a single batch.
+        """Returns the manifests of a table's batches, one per day of the plan. The tables `vocabulary`,
+        `predictor` and `index` have a single batch.
 
         Raises UsageError if the model or release does not exist, or has no batches of the table yet. The
         error names the `titler` command to run.
@@ -165,12 +169,13 @@ class Members(Mapping[str, Sequence[Manifest]]):
         return sum(1 for _ in self)
 
     def folders(self, table: str) -> list[str]:
-        """Returns the folders of a table's batches without reading their manifests. Returns an empty list if
-        the stage that makes them has not run."""
+        """Returns the folders of a table's batches, without reading the manifests. Returns an empty list if
+        the stage that makes the batches has not run."""
         return list(self._pinned.lake.get_json(self._file(table)) or [])
 
     def put(self, table: str, manifests: Iterable[Manifest]) -> None:
-        """Records which batches of a table belong to the model or release. Replaces an earlier record."""
+        """Records which batches of a table belong to the model or release. If there is an earlier record,
+        replaces it."""
         self._manifests[table] = list(manifests)
         folders = [manifest.folder for manifest in self._manifests[table]]
         self._pinned.lake.put_json(self._file(table), folders)
@@ -186,7 +191,8 @@ class Members(Mapping[str, Sequence[Manifest]]):
 
 
 class Pinned:
-    """A model or a release in the lake: its plan, its members and its notes. It need not exist yet.
+    """A model or a release in the lake: its plan, its members and its notes. The model or release need not
+    exist yet.
 
     `plan` and `members` are read from the lake once, when they are first used. `notes` are read at every use.
     For `manifests`, see `Members`. Raises UsageError if the name is not valid.
@@ -217,8 +223,8 @@ class Pinned:
         return posixpath.join(self.kind, self.name, name)
 
     def open(self, days: Sequence[PinnedDay], facts: dict[str, Any]) -> Plan:
-        """Creates the model or release by writing its plan, and returns the plan. If there is a plan already,
-        returns the existing plan and ignores the arguments."""
+        """Creates the model or release by writing its plan, and returns the plan. If a plan exists already,
+        returns that plan and ignores the arguments."""
         if not self.is_open():
             opened_at = datetime.now(UTC).isoformat(timespec="seconds")
             plan = Plan(
@@ -257,13 +263,13 @@ class Pinned:
         return Plan(days=days, **values)
 
     def issues(self, day: PinnedDay) -> Manifest:
-        """Returns the pinned batch of issues_v1 of a day. Raises LakeError if its manifest is missing or
-        damaged."""
+        """Returns the manifest of the batch of issues_v1 that the plan records for a day. Raises LakeError if
+        the manifest is missing or damaged."""
         return self.lake.manifest(day.issues)
 
     def tokens(self, day: PinnedDay) -> Manifest:
-        """Returns the pinned batch of tokens_v1 of a day. Raises LakeError if its manifest is missing or
-        damaged."""
+        """Returns the manifest of the batch of tokens_v1 that the plan records for a day. Raises LakeError if
+        the manifest is missing or damaged."""
         return self.lake.manifest(day.tokens)
 
     def scratch_folder(self, name: str) -> Path:
@@ -272,23 +278,27 @@ class Pinned:
         return self.lake.scratch(self.file(name))
 
     def delete(self, first: str = "") -> None:
-        """Deletes the model or release, but not its batches. If `first` names a note, that note is deleted
-        before everything else."""
+        """Deletes the model or release, but not its batches.
+
+        `first` is the name of a note, a JSON file beside the plan. This note is deleted before all other
+        files, so that an interrupted deletion never leaves the note without the plan. If `first` is empty, no
+        file has to be deleted first.
+        """
         if first:
             self.lake.delete(self.file(f"{first}.json"))
         self.lake.delete_folder(posixpath.join(self.kind, self.name))
 
 
 def pinned_names(lake: Lake, kind: Kind) -> list[str]:
-    """Returns the names of all models or of all releases, sorted."""
+    """Returns the names of all models, or of all releases, in the lake. The names are sorted."""
     return [name for name in lake.names(kind) if not name.endswith(".json")]
 
 
 def pin_days(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
-    """Returns a `PinnedDay` with the current batches of each day (YYYY-MM-DD), in the same order.
+    """Returns one `PinnedDay` per day (YYYY-MM-DD), in the same order, with the current batches of the day.
 
-    Raises UsageError for a day that was not extracted or not judged. Also raises it for a day that was not
-    cleaned since its last extraction.
+    Raises UsageError for a day that was not extracted or has no verdict. Also raises it for a day that was
+    not cleaned since its last extraction.
     """
     pinned = []
     for day in days:
@@ -310,8 +320,9 @@ def pin_days(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
 
 
 def cleaned_days(lake: Lake, first: str | None, last: str | None) -> list[str]:
-    """Returns the cleaned days (YYYY-MM-DD) from `first` to `last`, both included. None means no limit on
-    that side. Raises UsageError if there is no such day, or if `first` comes after `last`."""
+    """Returns the cleaned days (YYYY-MM-DD) from `first` to `last`, both included. If `first` or `last` is
+    None, there is no limit on that side. Raises UsageError if there is no such day, or if `first` comes after
+    `last`."""
     if first and last and first > last:
         raise UsageError(f"--from {first} comes after --to {last}.", f"Swap them: --from {last} --to {first}")
     days = [day for day in lake.days(TOKENS.name) if (first or "") <= day <= (last or "9999")]

@@ -4,8 +4,8 @@ The lake needs one guarantee: an object is replaced as a whole, in one step, and
 new content. Buckets give this guarantee. In a folder, a file is written under another name and then renamed.
 Objects of a bucket are never renamed or copied.
 
-The listing of a bucket may lack the newest objects. So listings are only used where this does no harm, such
-as for days to show or old batches to remove. A later command handles objects that were not listed yet.
+The listing of a bucket may lack the newest objects. So a listing is used only where a missing object does no
+harm, such as to show days or to remove old batches. A later command handles objects that were not listed yet.
 """
 
 from __future__ import annotations
@@ -42,15 +42,17 @@ class Store(Protocol):
         ...
 
     def names(self, folder: str) -> list[str]:
-        """Returns the sorted names of the listed objects and folders directly in a folder. Returns an empty
-        list if the folder does not exist."""
+        """Returns the names of the objects and folders directly in a folder, sorted, as far as the storage
+        lists them. Returns an empty list if the folder does not exist."""
         ...
 
     def modified(self, folder: str) -> datetime | None:
-        """Returns the UTC time at which the newest listed object of a folder was written, or None if no
-        object is listed."""
+        """Returns the UTC time at which the newest object of a folder was written. For a local folder without
+        objects, returns the time at which the folder was changed. Returns None if the storage lists
+        nothing."""
         ...
 
     def delete_folder(self, folder: str) -> None:
-        """Deletes the listed objects of a folder. Does nothing if the folder does not exist."""
+        """Deletes the objects of a folder, as far as the storage lists them. Does nothing if the folder does
+        not exist."""
         ...

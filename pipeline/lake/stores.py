@@ -1,5 +1,7 @@
-"""Opens the storage of a lake: a local folder, or a bucket of S3, of Google Cloud Storage or of another
-object store that the library fsspec supports."""
+"""Opens the storage of a lake: a local folder or a bucket.
+
+The bucket may be in S3, in Google Cloud Storage or in another object store that the library fsspec supports.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ _S3_OPTIONS = {"max_concurrency": 1}
 
 
 def open_store(root: str) -> Store:
-    """Returns the store at an absolute path or a bucket's address. Raises LakeError if fsspec does not
-    support the address."""
+    """Returns the store at `root`: an absolute path or the address of a bucket. Raises LakeError if fsspec
+    does not support the address."""
     try:
         protocol = root.partition("://")[0]
         options = {**_OPTIONS, **(_S3_OPTIONS if protocol in ("s3", "s3a") else {})}

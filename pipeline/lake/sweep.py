@@ -1,4 +1,5 @@
-"""Removes batches that no model, release or partition uses any more, and files of killed processes."""
+"""Removes batches that no model, release or partition uses any more, and unfinished files of killed
+processes."""
 
 from __future__ import annotations
 
@@ -19,11 +20,15 @@ def sweep_batches(
     *,
     keep_current_of: Collection[str],
 ) -> int:
-    """Removes the batches of `tables` that are not used any more; returns the number of removed batches.
+    """Removes the batches of `tables` that are not used any more. Returns the number of removed batches.
 
-    Three kinds of batches are kept: batches whose folders are in `referenced`; batches whose newest file is
-    younger than `older_than`, because a stage may still be writing them; and, for the tables in
-    `keep_current_of`, the current batch of each day. Raises LakeError if the storage fails.
+    Three kinds of batches are kept:
+
+    - batches whose folders are in `referenced`
+    - batches whose newest file is younger than `older_than`, because a stage may still be writing them
+    - for the tables in `keep_current_of`, the current batch of each day
+
+    Raises LakeError if the storage fails.
     """
     removed = 0
     for table in tables:
@@ -36,23 +41,23 @@ def sweep_batches(
 
 
 def sweep_unfinished_files(lake: Lake, older_than: timedelta, now: datetime) -> None:
-    """Removes files of the folder UNFINISHED that are older than `older_than`. They were left by processes
-    that were killed while they wrote a file."""
+    """Removes the files in the folder UNFINISHED that are older than `older_than`. Processes that were killed
+    while they wrote a file have left them behind."""
     for name in lake.names(UNFINISHED):
         if _is_older(lake, f"{UNFINISHED}/{name}", older_than, now):
             lake.delete(f"{UNFINISHED}/{name}")
 
 
 def _is_older(lake: Lake, path: str, age: timedelta, now: datetime) -> bool:
-    """Returns whether the newest file below a path is older than `age`. Returns False if no file is listed,
-    because a process may be writing the first one."""
+    """Returns whether the newest file at or below `path` is older than `age`. Returns False if nothing is
+    listed, because a process may be writing the first file."""
     modified = lake.modified(path)
     return modified is not None and now - modified >= age
 
 
 def _partitions(lake: Lake, folder: str) -> Iterator[str]:
-    """Yields the folders of a table's partitions: the innermost folders whose names have the form
-    KEY=VALUE."""
+    """Yields the folders of a table's partitions. These are the innermost folders with a name of the form
+    KEY=VALUE, such as day=2015-01-01."""
     inner = [name for name in lake.names(folder) if "=" in name]
     if not inner and "=" in folder:
         yield folder

@@ -1,7 +1,7 @@
 """Generates the sample: hour files like those of GH Archive, for tests and first tries without the Internet.
 
-The files have the faults of real ones, such as a missing hour and malformed lines. A small network can learn
-from their issues.
+The sample's files have the faults of real hour files, such as a missing hour and malformed lines. A small
+network can learn from the issues in the sample.
 
 All repositories, people and problems are invented. The file `planted.json`, next to the hour files, lists the
 near-duplicates, malformed lines and other faults that were planted in them. Tests compare this list with what
@@ -44,8 +44,8 @@ MALFORMED_LINES = (
 class Sample:
     """Describes the sample that `write` wrote.
 
-    `files` is the number of hour files, `events` the number of events in them, `issues` the number of
-    distinct issues. `duplicates` lists the planted near-duplicates as (newer URL, older URL).
+    `files` is the number of hour files. `events` is the number of events in these files. `issues` is the
+    number of distinct issues. `duplicates` lists the planted near-duplicates as (newer URL, older URL).
     """
 
     directory: Path
@@ -71,12 +71,14 @@ def write(
 
     Keys of planted.json:
 
-    - `days`
+    - `days`: the days, as YYYY-MM-DD
     - `duplicates`: near-duplicates as (newer URL, older URL)
-    - `missing_hours`, `malformed_hours`: hours such as "2024-01-01-13"
+    - `missing_hours`, `malformed_hours`: hours without a file or with malformed lines, such as
+      "2024-01-01-13"
     - `malformed_lines`: the number of malformed lines
     - `opened_twice`: URLs of issues with two opened events, the second with another title
-    - `opened_again_next_day`: URLs of such issues if their second opened event is on the next day
+    - `opened_again_next_day`: URLs of those issues in `opened_twice` whose second opened event is on the next
+      day
     - `forms`: URLs of issues by form, such as "null body"
 
     Raises UsageError if `days` is less than 1, or if `issues_per_day` is not between 60 and 10,000. Also
@@ -165,7 +167,7 @@ def _prepare(directory: Path, missing: Path) -> None:
 def _lines(random: Random, events: Iterable[Event], first_id: int) -> dict[int, list[bytes]]:
     """Returns the lines of the hour files, by hour.
 
-    Event ids increase with time. About half of the lines are ASCII, the others UTF-8.
+    Event ids increase with time. About half of the lines are in ASCII, the others are in UTF-8.
     """
     hours: dict[int, list[bytes]] = defaultdict(list)
     ids = count(first_id)

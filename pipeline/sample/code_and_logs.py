@@ -1,4 +1,5 @@
-"""Generates the parts of sample issues that are not sentences: stack traces, logs, tables, code, steps."""
+"""Generates the parts of sample issues that are not sentences: stack traces, logs, tables, code, and steps to
+reproduce a problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Generates the events of a sample's days: opened issues, later events of these issues, unrelated events."""
+"""Generates the events of a sample's days: opened issues, later events of these issues, and unrelated
+events."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from pipeline.sample.issue_forms import FORMS, shuffled_forms
 from pipeline.sample.issue_problems import Problem, invent_new_problem, invent_problem
 from pipeline.sample.repositories_and_people import Repository, World
 
-NUMBERS_PER_DAY = 100  # times the days since EPOCH: the first issue number of a day, so that numbers increase
+NUMBERS_PER_DAY = 100  # by this much, the first issue number of a day exceeds that of the day before
 IDS_PER_DAY = 100_000
 EPOCH = date(2020, 1, 1)
 HOURLY_ACTIVITY = (
@@ -52,7 +53,8 @@ OPENED_TWICE_PER_DAY = 3  # issues per day that get a second `opened` event
 
 @dataclass(frozen=True)
 class DuplicateCandidate:
-    """A problem that a later issue may repeat, with the repository, voice and URL of its first issue."""
+    """A problem that a later issue may repeat. `repo`, `voice` (style of writing) and `url` are those of the
+    first issue about the problem."""
 
     problem: Problem
     repo: Repository
@@ -64,8 +66,9 @@ class DuplicateCandidate:
 class Calendar:
     """Generates the events of one day after another. An issue may have further events on a later day.
 
-    No event happens in the hour `missing`. Four attributes list URLs of the issues so far: `duplicates`
-    (newer URL, older URL), `opened_twice`, `opened_again_next_day`, and `by_form` (form -> URLs).
+    No event happens in the hour that begins at `missing`. Four attributes have the URLs of issues that were
+    generated so far: `duplicates` (newer URL, older URL), `opened_twice`, `opened_again_next_day`, and
+    `by_form`, which maps the form of an issue to URLs.
     """
 
     random: Random
@@ -82,10 +85,10 @@ class Calendar:
     _counter: count[int] = field(default_factory=count)
 
     def day(self, day: date, issues: int, last: bool) -> list[Event]:
-        """Returns the events of `day` in order of time, with `issues` new issues.
+        """Returns the events of `day` in order of time. `issues` is the number of new issues.
 
-        `last` says whether `day` is the last day of the sample. Events that would happen after the last day
-        are dropped.
+        `last` says whether `day` is the last day of the sample. Events that would happen after the sample's
+        last day are never returned.
         """
         issue_moments, noise_moments = self._moments(day, issues), self._moments(day, issues * 3)
         pull_moments = self._moments(day, issues // 2)
@@ -126,7 +129,8 @@ class Calendar:
         return not self.missing <= moment < self.missing + timedelta(hours=1)
 
     def _moments(self, day: date, number: int, earliest: datetime = datetime.min) -> list[datetime]:
-        """Returns `number` random distinct seconds of the day, sorted: after `earliest`, not in `missing`."""
+        """Returns `number` distinct random times of the day, in whole seconds, sorted. All are later than
+        `earliest`, and none is in the missing hour."""
         midnight = datetime.combine(day, time())
         moments: set[datetime] = set()
         while len(moments) < number:
@@ -183,9 +187,10 @@ class Calendar:
                 yield issue_event("reopened", issue, moment, issue.author)
 
     def _open_again(self, opened: list[Issue], day: date, last: bool) -> Iterable[Event]:
-        """Yields second `opened` events, with other titles, of some of the issues opened on `day`.
+        """Yields second `opened` events, with other titles, for some of the issues that were opened on `day`.
 
-        One of them is on the next day, unless `day` is the last one. The others are on `day`.
+        One of these events is on the next day, unless `day` is the last day of the sample. The others are on
+        `day`.
         """
         early = [issue for issue in opened[: len(opened) // 2] if issue.body]
         for place, issue in enumerate(self.random.sample(early, OPENED_TWICE_PER_DAY + (not last))):

@@ -2,10 +2,11 @@
 
 The phrases for problems are in `english_symptoms`.
 
-Wordings have two voices, that is, styles of writing. In a tuple, the even entries are one voice and the odd
-entries the other. So every tuple has at least two entries. To plant a near-duplicate, a second issue about a
-problem is written in the other voice: it has the same meaning but few words in common with the first. The
-first entries of a table are chosen most often, so that a small network can learn them.
+There are two voices, that is, styles of writing. A tuple has wordings in both: those at even positions are in
+one voice, those at odd positions in the other. So every tuple has at least two wordings. To plant a
+near-duplicate, a second issue about a problem is written in the other voice: it has the same meaning but few
+words in common with the first. The first entries of a table are chosen most often, so that a small network
+can learn them.
 
 Slots in braces are filled in:
 

@@ -1,4 +1,5 @@
-"""Bugs and requests for English sample issues. `english_phrases` explains their two voices and slots."""
+"""Wordings of bugs and requests for English sample issues. `english_phrases` explains their two voices
+(styles of writing) and their slots."""
 
 from __future__ import annotations
 

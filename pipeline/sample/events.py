@@ -1,4 +1,5 @@
-"""Generates events in the format of GH Archive since 2015: an envelope, and one payload per event type."""
+"""Generates events in the format of GH Archive since 2015. An event has common fields and a payload. Each
+type of event has its own form of payload."""
 
 from __future__ import annotations
 
@@ -48,8 +49,8 @@ class Event:
     def line(self, event_id: int, ascii_only: bool) -> bytes:
         """Returns the event as a line of an hour file.
 
-        The line is in ASCII if `ascii_only` is true or the event contains an unpaired surrogate. Otherwise it
-        is in UTF-8.
+        If `ascii_only` is true, or if the event contains an unpaired surrogate (half of a UTF-16 character),
+        the line is in ASCII. Otherwise it is in UTF-8.
         """
         value = {
             "id": str(event_id),
@@ -116,7 +117,7 @@ def issue_object(issue: Issue, moment: datetime, closed: bool = False) -> Payloa
 
 
 def issue_event(action: str, issue: Issue, moment: datetime, actor: Actor) -> Event:
-    """Returns the event of opening, closing or reopening an issue. `action` says which."""
+    """Returns the event of opening, closing or reopening an issue. `action` says which of the three."""
     payload = {"action": action, "issue": issue_object(issue, moment, closed=action == "closed")}
     return Event(moment, "IssuesEvent", actor, issue.repo, payload)
 
@@ -127,7 +128,7 @@ def comment_text(random: Random) -> str:
 
 
 def comment_event(random: Random, issue: Issue, moment: datetime, actor: Actor) -> Event:
-    """Returns the event of a comment on an issue. As on GitHub, its payload contains the issue."""
+    """Returns the event of a comment on an issue. As on GitHub, the event's payload contains the issue."""
     issue.comments += 1
     comment_id = random.randrange(10**9, 2 * 10**9)
     comment = {
@@ -175,7 +176,8 @@ def push(random: Random, repo: Repository, actor: Actor) -> Payload:
 
 
 def pull_request(random: Random, repo: Repository, actor: Actor, number: int, moment: datetime) -> Payload:
-    """Generates the payload of an opened pull request. Its action is "opened", as for an issue."""
+    """Generates the payload of the event that opens a pull request. Its action is "opened", as for an
+    issue."""
     return {
         "action": "opened",
         "number": number,

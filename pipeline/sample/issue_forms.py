@@ -1,4 +1,5 @@
-"""Generates sample issues of different forms: plain sentences, a filled-in template, an empty body, ..."""
+"""Generates sample issues of different forms, such as plain sentences, a filled-in template or an empty
+body."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from pipeline.sample.repositories_and_people import Repository
 
 @dataclass(frozen=True)
 class Text:
-    """The title and body of an issue. `body` is None if GitHub's value is null."""
+    """The title and body of an issue. `body` is None for an issue whose body is null in GitHub's data."""
 
     title: str
     body: str | None
@@ -25,7 +26,8 @@ Form = Callable[[Random, Problem, Repository, int], Text]
 
 
 def title_in_style(random: Random, writer: Writer, repo: Repository) -> str:
-    """Returns a title in the style of the repository."""
+    """Returns a title in the repository's style (`habit`), for example with a capital first letter or a tag
+    such as [BUG]."""
     title = writer.title()
     if repo.habit == "tagged":
         tags = {"bug": "[BUG] ", "request": "[Feature] ", "docs": "[Docs] ", "question": "[Question] "}
@@ -45,7 +47,7 @@ def plain(random: Random, problem: Problem, repo: Repository, voice: int) -> Tex
 
 
 def template(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Generates an issue from a filled-in form that still contains the form's comments."""
+    """Generates an issue from a filled-in template that still contains the template's comments."""
     writer = Writer(random, problem, voice)
     parts = [
         random.choice(
@@ -70,7 +72,7 @@ def template(random: Random, problem: Problem, repo: Repository, voice: int) -> 
 
 
 def code_and_trace(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Generates an issue with code and, for a crash or an error, its stack trace."""
+    """Generates an issue with code. If the issue is about a crash or an error, it also has a stack trace."""
     writer = Writer(random, problem, voice)
     body = f"{writer.opening()}\n\n{fence(fill(random, CODE[repo.language]), repo.language.lower())}"
     if problem.symptom.subject == "bug":
@@ -79,7 +81,7 @@ def code_and_trace(random: Random, problem: Problem, repo: Repository, voice: in
 
 
 def with_log(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Generates an issue of sentences and a log, sometimes without a code fence."""
+    """Generates an issue of sentences and a log. The log is sometimes not marked as a code block."""
     writer = Writer(random, problem, voice)
     lines = log(random, random.randint(3, 12))
     sentences = " ".join([writer.opening(), *writer.extras(1)])
@@ -171,19 +173,20 @@ def addresses(random: Random, problem: Problem, repo: Repository, voice: int) ->
 
 
 def lone_surrogate(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Generates an issue with half of an emoji: some clients cut texts between two UTF-16 code units."""
+    """Generates an issue with half of an emoji. Such issues exist because some clients cut texts between two
+    UTF-16 code units."""
     text = plain(random, problem, repo, voice)
     return Text(text.title, f"{text.body} \ud83d")
 
 
 def nul(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Generates an issue with a U+0000 inside the body."""
+    """Generates an issue with the character U+0000 inside the body."""
     text = plain(random, problem, repo, voice)
     return Text(text.title, f"{text.body}\nhexdump says: a\x00b")
 
 
 def bot(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
-    """Generates an issue that a bot opened. The issues of a bot differ in few words."""
+    """Generates an issue that a bot opened. All issues of a bot are alike except for a few words."""
     package, old = (
         random.choice(("left-lantern", "kettle-core", "anvil", "pepper-http", "thimble")),
         problem.slots["old"],
@@ -213,7 +216,7 @@ def bot(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
 
 
 def in_other_language(language: str) -> Form:
-    """Returns a function that generates issues in a language other than English."""
+    """Returns a function that generates issues in `language`, such as "spanish"."""
     language_texts = OTHER_LANGUAGES[language]
 
     def form(random: Random, problem: Problem, repo: Repository, voice: int) -> Text:
@@ -269,7 +272,7 @@ FORMS: dict[str, tuple[int, Form]] = {
 
 
 def shuffled_forms(random: Random, count: int) -> list[str]:
-    """Returns `count` names of forms in random order. Each form occurs about as often as FORMS says.
+    """Returns the names of `count` forms in random order. Each form occurs about as often as FORMS says.
 
     Every form occurs at least once, so `count` must be at least len(FORMS).
     """

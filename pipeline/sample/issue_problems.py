@@ -1,4 +1,5 @@
-"""Invents the problem that a sample issue is about, and writes sentences about it in one of two voices."""
+"""Invents the problem that a sample issue is about, and writes sentences about it in one of two voices
+(styles of writing)."""
 
 from __future__ import annotations
 
@@ -30,8 +31,8 @@ MAX_ATTEMPTS = 50
 class Problem:
     """What a sample issue is about.
 
-    `component` is the component's name in titles, `names` are its names in bodies. `slots` are the values for
-    the slots of phrases.
+    `component` is the component's name in titles, and `names` are its names in bodies. `slots` are the values
+    that replace the slots of phrases, such as {knob}.
     """
 
     component: str
@@ -55,7 +56,8 @@ class Problem:
 
 
 def zipf_choice(random: Random, options: Sequence[Option]) -> Option:
-    """Chooses an option at random. The n-th option has 1/n of the first one's probability (Zipf's law)."""
+    """Chooses an option at random. The n-th option has 1/n of the probability of the first option (Zipf's
+    law)."""
     return random.choices(options, [1 / place for place in range(1, len(options) + 1)])[0]
 
 
@@ -83,9 +85,9 @@ def invent_problem(random: Random, repo: Repository) -> Problem:
 
 
 def invent_new_problem(random: Random, repo: Repository, used: set[tuple[str, tuple[str, str]]]) -> Problem:
-    """Invents a problem that is new to the repository, and adds it to `used`.
+    """Invents a problem that is new to the repository, and adds the problem to `used`.
 
-    If no new problem is found in MAX_ATTEMPTS attempts, returns one that the repository already has.
+    If MAX_ATTEMPTS attempts find no new problem, returns a problem that the repository already has.
     """
     for _ in range(MAX_ATTEMPTS):
         problem = invent_problem(random, repo)
@@ -96,7 +98,8 @@ def invent_new_problem(random: Random, repo: Repository, used: set[tuple[str, tu
 
 
 def fill(random: Random, text: str, **slots: str) -> str:
-    """Fills the slots of a text: those in `slots`, and others with random numbers, references and names."""
+    """Replaces the slots of a text, such as {knob}. The values of some slots are in `slots`; the other slots
+    get random numbers, references and names."""
     return text.format(
         **slots,
         n=random.choice((2, 3, 5, 8, 12, 30, 50, 90, 100, 500)),
@@ -107,13 +110,14 @@ def fill(random: Random, text: str, **slots: str) -> str:
 
 
 def capital(text: str) -> str:
-    """Makes the first letter a capital. (`str.capitalize` would also make the others lower case.)"""
+    """Makes the first letter a capital. (`str.capitalize` would also make the other letters lower case.)"""
     return text[:1].upper() + text[1:]
 
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes sentences about one problem in one voice, 0 or 1. `english_phrases` explains voices."""
+    """Writes sentences about one problem in one voice (style of writing), 0 or 1. `english_phrases` explains
+    voices."""
 
     random: Random
     problem: Problem

@@ -1,8 +1,8 @@
 # ruff: noqa: RUF001 - letters of other alphabets are intended
-"""Phrases for sample issues in languages other than English: component names, titles with their bodies.
+"""Phrases for sample issues in languages other than English: component names, and titles with their bodies.
 
-{c} is replaced by the name of a component. All components of a language are in the nominative and of one
-gender, so that they fit every sentence.
+{c} is replaced by the name of a component. All component names of a language are in the nominative and have
+the same gender, so that they fit every sentence.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 class OtherLanguage:
     """The phrases of one language.
 
-    Each of `problems` is a title with the first sentence of its body. `extras` are further sentences.
+    Each of `problems` is a pair: a title, and the first sentence of the body. `extras` are further sentences
+    for bodies.
     """
 
     components: tuple[str, ...]

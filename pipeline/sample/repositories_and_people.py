@@ -1,4 +1,4 @@
-"""Invents repositories and people, with names that show that they are invented."""
+"""Invents repositories and people. Their names show that they are invented."""
 
 from __future__ import annotations
 
@@ -87,10 +87,10 @@ class Actor:
 
 @dataclass(frozen=True)
 class Repository:
-    """A GitHub repository.
+    """An invented GitHub repository.
 
-    `kind` is a key of COMPONENTS, `habit` the style of the issues' titles, `first_number` the number of the
-    repository's first issue.
+    `kind` is a key of COMPONENTS. `habit` is the style of the issues' titles. `first_number` is the number of
+    the repository's first issue.
     """
 
     id: int
@@ -106,7 +106,7 @@ class Repository:
 
 
 class World:
-    """The repositories (few active, many quiet), people and bots of a sample."""
+    """The repositories, people and bots of a sample. A few repositories are active, and many are quiet."""
 
     def __init__(self, random: Random) -> None:
         kinds = tuple(COMPONENTS)
@@ -135,11 +135,11 @@ class World:
         self.bots = actors[PEOPLE:]
 
     def repository(self, random: Random) -> Repository:
-        """Returns a random repository. Active ones are chosen more often."""
+        """Returns a random repository. Active repositories are chosen more often."""
         return random.choices(self.repositories, cum_weights=self._busy)[0]
 
     def neighbour(self, random: Random, repo: Repository) -> Repository:
-        """Returns another repository of the same kind."""
+        """Returns another repository of the same kind as `repo`."""
         return random.choice(
             [
                 candidate

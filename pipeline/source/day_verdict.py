@@ -1,6 +1,7 @@
-"""Decides the verdict on a source day: `complete`, `partial`, `collapsed` or `missing`.
+"""Decides the verdict on a source day (one day of GH Archive): `complete`, `partial`, `collapsed` or
+`missing`.
 
-The counts of the day are compared with those of the days before it.
+The counts of the day are compared with the counts of earlier days.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ the gap are too old for a comparison."""
 
 @dataclass(frozen=True)
 class DayCounts:
-    """The counts of a source day: hours found (of 24), events of all types, malformed lines, new issues."""
+    """The counts of a source day: hours found (of 24), well-formed events of all types, malformed lines, and
+    new issues."""
 
     hours_found: int
     events: int
@@ -71,9 +73,10 @@ class JudgedDay:
 
 @dataclass(frozen=True)
 class UsualCounts:
-    """The median counts of the days that a day is compared with.
+    """The counts that are usual for a day: medians over earlier days.
 
-    `compared_with` says which days: "weekday" means days of the same weekday, "month" the 28 days before.
+    `compared_with` says which earlier days: "weekday" means days of the same weekday, and "month" means the
+    28 days before.
     """
 
     events: int
@@ -83,9 +86,9 @@ class UsualCounts:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict on a day, the reasons for it, and the usual counts that the day was compared with.
+    """The verdict on a day, the reasons for the verdict, and the usual counts that the day was compared with.
 
-    A complete day has no reasons. `usual` is None if too few complete days are known.
+    A complete day has no reasons. `usual` is None if there are too few complete earlier days.
     """
 
     verdict: Verdict
@@ -94,18 +97,20 @@ class Judgement:
 
     @property
     def reason(self) -> str | None:
-        """The reasons in one line, or None if the day is complete."""
+        """The reasons for the verdict in one line, or None if the day is complete."""
         return ", ".join(self.reasons) or None
 
 
 def judge(day: date, counts: DayCounts, history: Mapping[date, JudgedDay]) -> Judgement:
-    """Returns the verdict on `day`. `history` has the judged days; only days before `day` are used.
+    """Returns the verdict on `day`. `history` maps days to their verdicts and counts; only days before `day`
+    are used.
 
-    The first verdict that applies is returned, with the reasons for this verdict only:
+    The verdicts are checked in the following order. The first that applies is returned, with its reasons:
 
     - `missing`: no hour was found.
-    - `collapsed`: at most a tenth of the usual events or issues, or at least 9/10 of the lines malformed.
-    - `partial`: fewer than 24 hours, or at least 1/24 of the lines malformed.
+    - `collapsed`: the events or the issues are at most a tenth of their usual count, or at least 9/10 of the
+      lines are malformed.
+    - `partial`: fewer than 24 hours were found, or at least 1/24 of the lines are malformed.
     - `complete`: none of these.
     """
     usual = usual_counts(day, history)
@@ -123,11 +128,12 @@ def judge(day: date, counts: DayCounts, history: Mapping[date, JudgedDay]) -> Ju
 
 
 def usual_counts(day: date, history: Mapping[date, JudgedDay]) -> UsualCounts | None:
-    """Returns the usual counts of `day`, or None if too few complete days are known.
+    """Returns the usual counts of `day`, or None if there are too few complete earlier days.
 
     If at least 3 complete days of the same weekday are known, returns the medians of the latest 8 of them.
     Otherwise returns the medians of the complete days among the 28 days before, if there are at least 7.
-    Collapsed and missing days are skipped and do not count, so a long collapse does not become usual.
+    Collapsed and missing days are not counted among the 28 days. So even after a long collapse, low counts do
+    not become usual.
     """
     weekdays = list(_complete_weekdays(day, history))
     if len(weekdays) >= MIN_WEEKDAYS:
@@ -143,7 +149,8 @@ def _medians(days: Sequence[JudgedDay], compared_with: ComparedWith) -> UsualCou
 
 
 def _complete_weekdays(day: date, history: Mapping[date, JudgedDay]) -> Iterator[JudgedDay]:
-    """Yields the complete days of the same weekday before `day`, latest first: at most MAX_WEEKDAYS."""
+    """Yields the complete days of the same weekday before `day`, latest first: at most MAX_WEEKDAYS days.
+    Stops at a gap of MAX_MISSING_WEEKS weeks in which this weekday was never extracted."""
     remaining, missing_weeks = MAX_WEEKDAYS, 0
     while remaining and missing_weeks < MAX_MISSING_WEEKS and day - date.min > WEEK:
         day -= WEEK
@@ -157,7 +164,8 @@ def _complete_weekdays(day: date, history: Mapping[date, JudgedDay]) -> Iterator
 def _complete_month(day: date, history: Mapping[date, JudgedDay]) -> Iterator[JudgedDay]:
     """Yields the complete days among the MONTH_DAYS days before `day`, latest first.
 
-    Collapsed and missing days do not count: for each of them, the search goes one day further back.
+    Collapsed and missing days are not counted among the MONTH_DAYS days: for each of them, the search goes
+    one day further back.
     """
     remaining = MONTH_DAYS
     while remaining and day > date.min:
@@ -171,7 +179,8 @@ def _complete_month(day: date, history: Mapping[date, JudgedDay]) -> Iterator[Ju
 
 
 def _collapsed_counts(day: date, counts: DayCounts, usual: UsualCounts | None) -> Iterator[str]:
-    """Yields a reason for each count that has collapsed.
+    """Yields a reason for each count that has collapsed, that is, fallen to at most a tenth of its usual
+    value.
 
     Issues are checked separately from all events, because a source may lose only the issues.
     """
@@ -185,7 +194,7 @@ def _collapsed_counts(day: date, counts: DayCounts, usual: UsualCounts | None) -
 
 
 def _malformed(counts: DayCounts, share: float) -> Iterator[str]:
-    """Yields a reason if at least `share` (0 to 1) of the lines is malformed."""
+    """Yields a reason if at least `share` (0 to 1) of the lines are malformed."""
     lines = counts.events + counts.malformed
     if lines >= MIN_USUAL and counts.malformed / lines >= share:
         yield f"{counts.malformed:,} of {lines:,} lines malformed"

@@ -1,4 +1,5 @@
-"""Finds GH Archive's hour files of a day, and downloads them."""
+"""Finds GH Archive's hour files of a day, and downloads them. An hour file has one hour of events on
+GitHub."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ _CHECK_HINT = "Check source.hours and the network: titler doctor"
 
 @dataclass(frozen=True)
 class HourFile:
-    """One hour file at `path`, a path or an address.
+    """One hour file. `path` is its path or its address.
 
     `size` is the number of bytes, or 0 if the server does not report it. `stamp` is a text that changes when
     the file changes, such as an ETag. It is empty if the server reports no such text.
@@ -62,11 +63,12 @@ class SourceDay:
 
 
 def find_hours(base: str, day: date) -> SourceDay:
-    """Finds the hour files of a day under `base`: a folder, or an address with file, gs, https or http.
+    """Finds the hour files of a day in `base`: a folder, or an address with file://, gs://, https:// or
+    http://.
 
     Raises SourceError if `base` is an address of another kind, does not exist, cannot be reached, or has no
-    hour file of any day. A web server is only asked for the files of `day`, so there it is no error if the
-    day has none.
+    hour file of any day. On a web server, only the files of `day` are looked for, and it is no error if there
+    are none.
     """
     filesystem, root = _open(base)
     names = {hour: f"{day:%Y-%m-%d}-{hour}.json.gz" for hour in HOURS}
@@ -146,7 +148,7 @@ def _check_folder(filesystem: fsspec.AbstractFileSystem, base: str, root: str) -
 
 
 def _web_info(filesystem: fsspec.AbstractFileSystem, base: str, url: str) -> dict[str, Any] | None:
-    """Returns what a web server reports about a file, or None if the file does not exist."""
+    """Returns the properties of a file that a web server reports, or None if the file does not exist."""
     try:
         return dict(filesystem.info(url))
     except FileNotFoundError as error:

@@ -1,7 +1,7 @@
 """Reads a user's file of issues: JSON lines, Parquet or CSV with a title, a body and optional columns.
 
-Two files are typical: the data set of Hamel Husain's article of 2018, a CSV file with the columns issue_url,
-issue_title and body; and issues from GitHub's API, as one JSON object per line.
+There are two typical files. One is the data set of Hamel Husain's article of 2018: a CSV file with the
+columns issue_url, issue_title and body. The other has issues from GitHub's API, as one JSON object per line.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ MAX_FIELD_BYTES = 2**31 - 1
 class FileIssue:
     """A row of a file of issues.
 
-    `body` is empty if the row has none. `place` names the file and the row, for error messages. `columns` has
-    the other columns of the row that Titler uses.
+    `body` is an empty string if the row's body is null. `place` names the file and the row; error messages
+    show it. `columns` has the other columns of the row that Titler uses.
     """
 
     title: str
@@ -55,7 +55,8 @@ class FileIssue:
 
     @property
     def repo(self) -> str:
-        """The repository as owner/name, from the row's column or from its address. Empty if unknown."""
+        """The repository as owner/name, from the row's column `repo` or from the issue's address. Empty if
+        unknown."""
         if isinstance(repo := self.columns.get("repo"), str) and repo:
             return repo
         match = GITHUB_URL.match(self.url)
@@ -63,20 +64,22 @@ class FileIssue:
 
     @property
     def number(self) -> int:
-        """The issue's number in its repository, from its address. 0 if the address is not one of GitHub."""
+        """The issue's number in its repository, from the issue's address. It is 0 if the address is not one
+        of GitHub."""
         match = GITHUB_URL.match(self.url)
         return int(match[3]) if match else 0
 
     @property
     def is_pull_request(self) -> bool:
-        """Whether the row is a pull request, according to its column `kind` or its address."""
+        """Whether the row is a pull request, according to the column `kind` or the address in the row."""
         match = GITHUB_URL.match(self.url)
         has_pull_address = match is not None and match[2].lower() == "pull"
         return self.columns.get("kind") == "pull_request" or has_pull_address
 
     @property
     def closed(self) -> bool | None:
-        """Whether the issue is closed, according to `state` or `closed_at`; None if the row has neither."""
+        """Whether the issue is closed, according to the column `state` or `closed_at`. None if the row has
+        neither column."""
         if self.columns.get("state"):
             return str(self.columns["state"]).lower() == "closed"
         return bool(self.columns["closed_at"]) if "closed_at" in self.columns else None
@@ -85,8 +88,12 @@ class FileIssue:
     def labels(self) -> tuple[str, ...]:
         """The names of the issue's labels.
 
-        The column `labels` may be a list of names, a list of GitHub's label objects, a text that contains
-        such a list, or a text with names separated by commas or semicolons.
+        The column `labels` may have one of these forms:
+
+        - a list of names
+        - a list of GitHub's label objects
+        - a text that contains such a list
+        - a text with names separated by commas or semicolons
         """
         labels = self.columns.get("labels")
         if isinstance(labels, str):
@@ -116,7 +123,8 @@ class FileIssue:
 
 
 def _parse_list(text: str) -> list[Any]:
-    """Returns the items of a list in a text: a JSON list, a Python list, or items separated by , or ;"""
+    """Returns the items of a list that is written as text: a JSON list, a Python list, or items separated by
+    commas or semicolons."""
     if text.lstrip().startswith("["):
         for parse in (json.loads, ast.literal_eval):
             try:
@@ -127,11 +135,11 @@ def _parse_list(text: str) -> list[Any]:
 
 
 def read(path: Path) -> Iterator[FileIssue]:
-    """Yields the rows of a file of issues. The format follows from the ending of the file's name.
+    """Yields the rows of a file of issues. The ending of the file's name decides the format.
 
-    Each row needs a title (`title` or `issue_title`) and a `body`, which may be empty. Unpaired surrogates in
-    texts are replaced by U+FFFD. Raises UsageError if the file does not exist, has no rows, or cannot be read
-    as issues.
+    Each row needs a title (`title` or `issue_title`) and a `body`, which may be empty. Unpaired surrogates
+    (halves of a UTF-16 character) in texts are replaced by U+FFFD. Raises UsageError if the file does not
+    exist, has no rows, or cannot be read as issues.
     """
     if not path.is_file():
         raise UsageError(f"{path} does not exist or is not a file.", _EXPECTED)
@@ -146,7 +154,8 @@ def read(path: Path) -> Iterator[FileIssue]:
 
 
 def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
-    """Yields the title and the body of each row of a file of issues. Raises UsageError like `read`."""
+    """Yields the title and the body of each row of a file of issues. Raises UsageError in the same cases as
+    `read`."""
     return ((issue.title, issue.body) for issue in read(path))
 
 
@@ -198,5 +207,6 @@ def _parse_row(row: object, place: str) -> FileIssue:
 
 
 def _replace_surrogates(text: str) -> str:
-    """Replaces each unpaired surrogate by U+FFFD. JSON may contain such surrogates, Parquet may not."""
+    """Replaces each unpaired surrogate (half of a UTF-16 character) by U+FFFD. JSON may contain unpaired
+    surrogates, Parquet may not."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

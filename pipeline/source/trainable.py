@@ -1,5 +1,8 @@
-"""Decides which issues are trainable, that is, which issues a model may learn from: those whose title and
-body are neither too short nor too long."""
+"""Decides which issues are trainable.
+
+A model may learn from an issue if its title and body are neither too short nor too long. Such an issue is
+called trainable.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ REASONS = ("no_body", "short_body", "short_title", "long_title", "long_body")
 
 
 def thresholds(text: Text) -> dict[str, int]:
-    """Returns the thresholds of the settings, named like the parameters of `sql/extract_issues.sql`."""
+    """Returns the limits of length in the settings `text.*`. They are named like the parameters of
+    `sql/extract_issues.sql`."""
     return {
         "min_body_words": text.min_body_words,
         "min_title_words": text.min_title_words,
@@ -24,7 +28,8 @@ def thresholds(text: Text) -> dict[str, int]:
 
 
 def untrainable_reason(title: str, body: str, limits: Mapping[str, int]) -> str:
-    """Returns the first of REASONS that applies to an issue. Returns an empty text if it is trainable.
+    """Returns the first of REASONS that applies to an issue. Returns an empty string if the issue is
+    trainable.
 
     `limits` is the result of `thresholds`.
     """
@@ -40,10 +45,10 @@ def untrainable_reason(title: str, body: str, limits: Mapping[str, int]) -> str:
 
 
 def count_untrainable(issues: pa.Table, limits: Mapping[str, int]) -> dict[str, int]:
-    """Returns for each of REASONS the number of issues that are not trainable for that reason.
+    """Returns, for each of REASONS, the number of issues that are not trainable for that reason.
 
-    An issue is counted once, for the first reason that applies. `issues` has the columns title and body;
-    `limits` is the result of `thresholds`.
+    If several reasons apply to an issue, it is counted for the first one only. `issues` has the columns title
+    and body; `limits` is the result of `thresholds`.
     """
     counts = dict.fromkeys(REASONS, 0)
     titles, bodies = (issues.column(name).to_pylist() for name in ("title", "body"))

@@ -19,9 +19,10 @@ from pipeline.source import day_verdict
 
 
 class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
-    """Maps dates to judged days: the days that `add` added, and the judged days in the lake.
+    """Maps the date of each judged day to its verdict and counts.
 
-    Each day is read from the lake when it is first looked up.
+    It contains the judged days in the lake, and the days that were added with `add`. Each day is read from
+    the lake when it is first looked up.
     """
 
     def __init__(self, lake: Lake) -> None:
@@ -40,7 +41,8 @@ class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
         return self._judged[day]
 
     def add(self, day: date, figures: Mapping[str, Any]) -> None:
-        """Adds a judged day, or replaces its verdict. `figures` is the day's row of source_health_v1."""
+        """Adds a judged day. If the day is known already, replaces its verdict and counts. `figures` is the
+        day's row of source_health_v1."""
         self._judged[day] = day_verdict.JudgedDay(figures["verdict"], figures["events"], figures["issues"])
         self._days.add(str(day))
 
@@ -86,7 +88,7 @@ def judge_all_again(lake: Lake) -> tuple[str, ...]:
     """Judges every day of the lake again, oldest first. Returns the days whose stored row changed.
 
     The first verdict on a day uses only the days that were in the lake at that time. A backfill may extract
-    days in any order. After a call of this function, the verdicts no longer depend on that order.
+    days in any order. After a call of this function, the verdicts no longer depend on this order.
     """
     history, changed = VerdictHistory(lake), []
     for name in lake.days(SOURCE_HEALTH.name):
@@ -109,7 +111,8 @@ def judge_all_again(lake: Lake) -> tuple[str, ...]:
 
 
 def _verdict_columns(history: VerdictHistory, day: date, counts: day_verdict.DayCounts) -> dict[str, Any]:
-    """Judges `day`. Returns the columns of source_health_v1 that depend on the days before it."""
+    """Judges `day`. Returns the columns of source_health_v1 that depend on earlier days, such as the
+    verdict."""
     judgement = day_verdict.judge(day, counts, history)
     usual = judgement.usual
     return {

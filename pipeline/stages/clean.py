@@ -1,4 +1,7 @@
-"""Stage `clean`: reads issues_v1 and writes tokens_v1, with one Dask task per Parquet file."""
+"""Stage `clean`: splits titles and bodies of issues into tokens.
+
+It reads the table issues_v1 and writes the table tokens_v1, with one Dask task per Parquet file.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from pipeline.text.engine import Engine, tokenizer
 
 
 def clean_part(issues: pa.Table, engine: Engine) -> pa.Table:
-    """Returns the tokens of issues' bodies and titles, one row of tokens_v1 per row of issues_v1."""
+    """Returns the tokens of the bodies and titles of `issues`: one row of tokens_v1 per issue."""
     tokens = tokenizer(engine)
     return pa.table(
         {
@@ -31,8 +34,8 @@ def clean_part(issues: pa.Table, engine: Engine) -> pa.Table:
 
 
 def run(lake: Lake, settings: Settings, days: Sequence[str]) -> Outcome:
-    """Cleans the current issues of these days (YYYY-MM-DD). Returns one batch per day. Raises UsageError if a
-    day was not extracted."""
+    """Splits the issues of the given days (YYYY-MM-DD) into tokens. Reads the current batch of issues_v1 of
+    each day, and returns one batch of tokens_v1 per day. Raises UsageError if a day was not extracted."""
     batches = []
     for day in days:
         issues = lake.current(ISSUES.name, {"day": day})
@@ -43,8 +46,8 @@ def run(lake: Lake, settings: Settings, days: Sequence[str]) -> Outcome:
 
 
 def clean_batches(lake: Lake, settings: Settings, batches: Sequence[Manifest]) -> Outcome:
-    """Cleans these batches of issues. Returns one batch of tokens_v1 for each, in a partition of the same
-    name."""
+    """Splits the issues of these batches into tokens. Returns one batch of tokens_v1 per batch of issues, in
+    the partition of the same name, such as `day=2015-01-01`."""
     engine = settings.text.engine
     derivations = [
         Derivation(issues, issues.partition, (issues.digest,), {"engine": engine}) for issues in batches

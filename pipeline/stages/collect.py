@@ -1,7 +1,7 @@
 """Stage `collect`: removes old releases and models, and batches that nothing uses any more.
 
-A batch is in use if a retained release or a model in use refers to it, or if it is the current batch of a
-day.
+A batch is still used if a release or a model that is kept refers to it, or if it is the current batch of a
+day. A batch is also kept if it is so new that a running command may use it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from pipeline.settings import Settings
 from pipeline.tracking import open_tracking
 
 GRACE_PERIOD = timedelta(days=2)
-"""Nothing younger than this is removed, because a running command may still use it."""
+"""Unpublished releases, models, batches and unfinished files are not removed while they are younger than
+this, because a running command may still use them."""
 TABLES_BY_DAY = (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name, QUARANTINE)
 TABLES_BY_OWNER = (
     VECTORS.name,
@@ -48,7 +49,8 @@ TABLES_BY_OWNER = (
 
 @dataclass(frozen=True)
 class Collected:
-    """What `collect` removed: the names of releases and models, and the number of batches."""
+    """What one run of `collect` removed: the names of the releases, the names of the models, and the number
+    of batches."""
 
     releases: tuple[str, ...]
     models: tuple[str, ...]
@@ -58,9 +60,14 @@ class Collected:
 def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collected:
     """Removes old releases and models, and the batches that nothing refers to any more.
 
-    These are kept: the current release and the latest others, up to `release.keep` releases in all; the
-    models of kept releases, the champion and the previous champion; everything younger than GRACE_PERIOD.
-    The publish lock is held, so that no release is planned or published at the same time.
+    Keeps:
+
+    - the current release and the latest other published releases, up to `release.keep` releases in all
+    - the models of the kept releases, the champion and the previous champion
+    - unpublished releases, models and batches that are younger than GRACE_PERIOD, because a running command
+      may still use them
+
+    Holds the publish lock, so that no other process plans or publishes a release at the same time.
     """
     now = now or datetime.now(UTC)
     with warehouse.connect(settings, "collect").exclusive_lock():
@@ -89,7 +96,7 @@ def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collecte
 def _sort_releases(lake: Lake, settings: Settings, now: datetime) -> tuple[list[Pinned], list[Pinned]]:
     """Returns the releases to keep and the releases to remove.
 
-    A recent release that was never published is kept, because a refresh may still be working on it.
+    A recent release that was never published is kept, because the run that builds it may not have finished.
     """
     retained = set(retained_releases(lake, settings, reconcile_current(lake, settings)))
     keep: list[Pinned] = []
@@ -105,8 +112,8 @@ def _sort_releases(lake: Lake, settings: Settings, now: datetime) -> tuple[list[
 def _sort_models(
     lake: Lake, settings: Settings, releases: list[Pinned], now: datetime
 ) -> tuple[list[Pinned], list[Pinned]]:
-    """Returns the models to keep and the models to remove. Recent models are kept, because a training may
-    still be working on them."""
+    """Returns the models to keep and the models to remove. A recent model is kept, because its training may
+    not have finished."""
     in_use = {release.plan.facts["model"] for release in releases}
     in_use |= {version.model for version in open_tracking(settings, lake).champion_and_previous()}
     keep: list[Pinned] = []

@@ -1,4 +1,7 @@
-"""Stage `embed`: reads vectors_v1 and writes embeddings_v1, with the model of the release."""
+"""Stage `embed`: computes the embedding of every issue of a release, with the release's model.
+
+It reads the table vectors_v1 and writes the table embeddings_v1.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ from pipeline.predictor.predictor import Model
 
 
 def embed_part(vectors: pa.Table, predictor: Model) -> pa.Table:
-    """Returns the embedding of each row of padded ids. An embedding is all zeros if the model's vocabulary
-    contains no word of the row."""
+    """Returns the id and the embedding of each issue. `vectors` has one row per issue, with the padded ids of
+    its body and title. If the model's vocabulary contains no word of an issue, the embedding is all zeros."""
     bodies = list_matrix(vectors.column("body"), predictor.vocabularies.body.length)
     titles = list_matrix(vectors.column("title"), predictor.vocabularies.title.length)
     embeddings = predictor.embed_vectors(bodies, titles).astype(np.float16)
@@ -27,8 +30,9 @@ def embed_part(vectors: pa.Table, predictor: Model) -> pa.Table:
 
 
 def run(lake: Lake, release: Pinned) -> Outcome:
-    """Embeds the days of a release. Returns one batch of embeddings_v1 per day. Batches that the same model
-    has already made are reused. Raises UsageError if the release was not vectorized."""
+    """Computes the embeddings of a release's issues. Returns one batch of embeddings_v1 per day. Reuses
+    batches that the same model made before. Raises UsageError if the stage `vectorize` has not run for the
+    release."""
     facts = release.plan.facts
     days = [
         InferenceDay(

@@ -1,6 +1,6 @@
 """Stage `evaluate`: compares a model's titles with the titles that authors wrote.
 
-It uses the model's held-out issues, or any file of issues.
+The issues are the model's held-out issues (those that it did not learn from), or those of a user's file.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ sets comparable."""
 
 @dataclass(frozen=True)
 class HeldOutSet:
-    """The held-out issues of a model, and the columns of these issues that the figures are computed from."""
+    """The held-out issues of a model: those that it did not learn from, and on which it is evaluated."""
 
     issues: Sequence[HeldOutIssue]
 
@@ -63,19 +63,22 @@ class HeldOutSet:
 
     @property
     def retrieval_rows(self) -> npt.NDArray[np.int64]:
-        """The row numbers of the issues on which retrieval is measured."""
+        """The row numbers of the issues on which retrieval (finding a body by its title) is measured."""
         return sample_rows(len(self.issues))
 
     def ranks(self, predictor: Model, predictions: HeldOutPredictions) -> Ranks:
-        """Returns the rank of each issue's own body among all bodies when the issue's title is the query."""
+        """Returns one rank per issue on which retrieval is measured. The issue's title is the query. The rank
+        is the place of the issue's own body when all bodies are sorted by the similarity of their embeddings
+        to the query's."""
         rows = self.retrieval_rows
         queries = embed_queries(predictor, [self.issues[row].title for row in rows])
         return embedding_ranks(queries, predictions.embeddings[rows])
 
     def lexical_floor(self, predictor: Model) -> dict[str, float]:
-        """Returns the retrieval figures of the TF-IDF baseline, with keys that start with `floor_`.
+        """Measures retrieval with TF-IDF, a baseline that needs no training. Returns the figures, with keys
+        that start with `floor_`.
 
-        Titles and bodies are cleaned by the predictor's engine.
+        The predictor's text engine splits titles and bodies into tokens.
         """
         tokens, issues = tokenizer(predictor.engine), [self.issues[row] for row in self.retrieval_rows]
         ranks = tfidf_ranks(
@@ -85,10 +88,11 @@ class HeldOutSet:
 
 
 def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
-    """Evaluates the model on its held-out issues. Returns the figures, and sample titles.
+    """Evaluates `model` on its held-out issues. Returns the measured figures, and some sample titles.
 
-    On the same issues, there are also figures of the champion, and of baselines that need no training. All
-    figures are stored with the model and logged to MLflow. Raises UsageError if the model was not trained.
+    On the same issues, the function also measures the champion, if that is another model, and two baselines
+    that need no training: the body's first words as a title, and TF-IDF for retrieval. All figures are stored
+    with the model and logged to MLflow. Raises UsageError if the model was not trained.
     """
     started = time.perf_counter()
     manifest = model.members[PREDICTOR][0]
@@ -133,8 +137,9 @@ def run(lake: Lake, settings: Settings, model: Pinned) -> dict[str, Any]:
 def _champion_figures(
     lake: Lake, tracking: Tracking, model: Pinned, held_out: HeldOutSet, near: dict[str, Any]
 ) -> dict[str, Any]:
-    """Returns the champion's name and its ROUGE-L on the issues `held_out`. Adds its recall@10 to `near`.
-    Returns an empty dict if there is no champion, or if `model` is the champion."""
+    """Measures the champion on the issues `held_out`. Returns the champion's name and the ROUGE-L of its
+    titles, and adds its recall@10 to the dict `near`. If there is no champion, or if `model` is the champion,
+    returns an empty dict and adds nothing."""
     champion = tracking.champion()
     if champion is None or champion.model == model.name:
         return {}
@@ -149,10 +154,12 @@ def _champion_figures(
 def _confidence_figures(
     predictor: Model, confidences: npt.NDArray[np.float64], rouge: npt.NDArray[np.float64]
 ) -> dict[str, Any]:
-    """Returns figures of how well the confidence predicts a good title; empty if no title was decoded.
+    """Returns figures that say how well the model's confidence predicts a good title. Returns an empty dict
+    if the model wrote no title.
 
     A title is good if its ROUGE-L is above ROUGE_THRESHOLD. The figure `alike_given` is the share of good
-    titles among those with a confidence of at least `abstain_below`; None if there are no such titles.
+    titles among the titles with a confidence of at least `abstain_below`. It is None if there are no such
+    titles.
     """
     if not len(confidences):
         return {}
@@ -168,11 +175,11 @@ def _confidence_figures(
 def _abstention_figures(
     predictor: Model, confidences: npt.NDArray[np.float64], rouge: npt.NDArray[np.float64], issues: int
 ) -> dict[str, Any]:
-    """Returns figures about abstaining: how often the model abstains, and how good its given titles are.
+    """Returns how often the model abstains (gives no title), and how good the titles are that it gives.
 
-    The latter figures are None if the model gives no title. All other figures of an evaluation cover every
-    title that the model can write, even titles that it would not give. So models with different settings for
-    abstaining can be compared.
+    The figures `alike_given` and `rougeL_given` measure the given titles. They are None if the model gives no
+    title. The title scores of an evaluation, such as `rougeL`, cover every title that the model can write,
+    even titles that it would not give. So models with different settings for abstaining can be compared.
     """
     is_shown = confidences >= predictor.abstain_below
     if predictor.calibration is not None:
@@ -194,13 +201,14 @@ def _log_evaluation(
     bins: list[dict[str, Any]],
     samples: list[dict[str, Any]],
 ) -> None:
-    """Adds the figures to the model's run in MLflow and renews the model's card."""
+    """Adds the figures to the model's run in MLflow, and rewrites the model's card (its description in
+    MLflow)."""
     groups: dict[str, dict[str, Any]] = {
         "titles": {name.replace("lead_", "floor_"): value for name, value in figures.items()},
         "retrieval": figures["retrieval"],
         "titles_confidence": figures[
             "confidence"
-        ],  # MLflow sorts groups by name: this one follows the titles
+        ],  # MLflow sorts groups by name: this name puts the group after `titles`
         "titles_probability": figures.get("probability", {}),
         "usage": usage,
     }
@@ -217,15 +225,17 @@ def _log_evaluation(
 
 
 def sample_rows(count: int) -> npt.NDArray[np.int64]:
-    """Returns the row numbers, in order, of the issues on which retrieval is measured: all of `count`, or a
-    sample of RETRIEVAL_ISSUES. The same `count` always gives the same rows."""
+    """Returns the row numbers of the issues on which retrieval is measured, in ascending order. If `count` is
+    at most RETRIEVAL_ISSUES, these are all `count` issues. Otherwise they are a sample of RETRIEVAL_ISSUES
+    issues. The same `count` always gives the same rows."""
     if count <= RETRIEVAL_ISSUES:
         return np.arange(count)
     return np.sort(np.random.default_rng(0).choice(count, RETRIEVAL_ISSUES, replace=False))
 
 
 def champion_name(lake: Lake, settings: Settings) -> str:
-    """Returns the name of the champion. Raises UsageError if no model is champion."""
+    """Returns the name of the champion, the model that releases use. Raises UsageError if no model is
+    champion."""
     champion = open_tracking(settings, lake).champion()
     if champion is None:
         raise UsageError("No model is champion yet.", "Train a model, then: titler promote MODEL")
@@ -233,11 +243,12 @@ def champion_name(lake: Lake, settings: Settings) -> str:
 
 
 def evaluate_file(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> dict[str, Any]:
-    """Evaluates a model on a file of titles and bodies. Returns the figures of the model's titles.
+    """Compares the titles that a model writes for the bodies of a file with the titles in the file.
 
-    `name` is the model's name; None means the champion. The figures cover all titles that the model can
-    write. If the model has a calibration, the figure `abstained_unsure` is the share of bodies, 0 to 1, whose
-    title has too low a probability to be given.
+    Returns the title scores, and the model's name as `model`. `name` is the model's name; None means the
+    champion. The scores cover all titles that the model can write. If the model has a calibration, the result
+    also has the figure `abstained_unsure`: the share (0 to 1) of bodies for which the model gives no title,
+    because it wrote none or the title's probability is too low.
 
     Raises UsageError if the file cannot be read as issues, if the model was not trained, or if no model is
     champion.

@@ -1,7 +1,8 @@
 """`titler evaluate --downstream`: measures how well a model's embeddings predict labels and days open.
 
 The command reads a file of issues with labels and dates (`pipeline.source.issue_files`). Issues in the lake
-cannot be used: they were just opened, so they have no labels and are not closed. Pull requests are left out.
+cannot be used: each was stored when it was opened, when it had no labels and was not closed. Pull requests
+are left out.
 """
 
 from __future__ import annotations
@@ -51,9 +52,11 @@ ARTIFACT = "downstream.json"
 
 @dataclass(frozen=True)
 class Task:
-    """A fact to predict about issues from their embeddings. The function `value` returns the true value for
-    an issue: 1.0 or 0.0 for a class, or a number of days. It returns None if the issue lacks the data.
-    `columns` names the columns that `value` needs. `figures` names the figures that are measured.
+    """A fact to predict about issues from their embeddings, such as whether an issue is a bug.
+
+    The function `value` returns the true value for an issue: 1.0 or 0.0 for a class, or a number of days. It
+    returns None if the issue lacks the data. `columns` names the columns of the file that `value` reads.
+    `figures` names the figures that are measured.
     """
 
     name: str
@@ -63,30 +66,32 @@ class Task:
 
 
 def has_label(labels: Sequence[str], words: set[str]) -> bool:
-    """Returns whether any label contains one of the words, but not the word "not".
+    """Returns whether at least one label contains one of `words` and does not contain the word "not".
 
-    For example, the word `bug` matches the labels `C-bug` and `type: bug`, but not `debug` and `not a bug`.
+    For example, the word `bug` matches the labels `C-bug` and `type: bug`, but neither `debug` nor `not a
+    bug`.
     """
     label_words = [set(WORD.findall(label.lower())) for label in labels]
     return any(one_label & words and "not" not in one_label for one_label in label_words)
 
 
 def is_bug(issue: FileIssue) -> float | None:
-    """Returns 1.0 if an issue has a label for bugs, otherwise 0.0; None if it has no labels."""
+    """Returns 1.0 if an issue has a label such as `bug` or `regression`, otherwise 0.0. Returns None if the
+    issue has no labels."""
     return float(has_label(issue.labels, BUG_WORDS)) if issue.labels else None
 
 
 def is_useless(issue: FileIssue) -> float | None:
     """Returns 1.0 if an issue has a label such as `invalid`, `spam` or `question`, otherwise 0.0. Returns
-    None if it has no labels or is known to be open."""
+    None if the issue has no labels or is known to be open."""
     return (
         float(has_label(issue.labels, USELESS_WORDS)) if issue.labels and issue.closed is not False else None
     )
 
 
 def days_open(issue: FileIssue) -> float | None:
-    """Returns how many days an issue was open; None if a date is missing or if it was closed before it was
-    opened."""
+    """Returns how many days an issue was open. Returns None if a date is missing, or if the date of closing
+    is before the date of opening."""
     opened, closed = issue.time("created_at"), issue.time("closed_at")
     if opened is None or closed is None or closed < opened:
         return None
@@ -101,10 +106,11 @@ TASKS = (
 
 
 def run(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> dict[str, Any]:
-    """Measures every task of TASKS on a file of issues. Returns the figures, and logs them to MLflow.
+    """Measures how well a model's embeddings predict the facts in TASKS about the issues of a file. Returns
+    the figures, and logs them to MLflow.
 
-    `name` is the model's name; None means the champion. Each task has figures for each of METHODS. If a task
-    cannot be measured, its key `skipped` says why. The result always has the same keys.
+    `name` is the model's name; None means the champion. Each task is measured with each of METHODS. If a task
+    cannot be measured, its key `skipped` says why. The result has the same keys in either case.
 
     Raises UsageError if the file cannot be read as issues or has only pull requests, if the model was not
     trained, or if no model is champion.
@@ -132,9 +138,9 @@ def run(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> 
 
 
 def features_of(predictor: Model, issues: Sequence[FileIssue]) -> Features:
-    """Returns the embeddings that a release would have for these issues, and the tokens of the same text.
+    """Returns the embedding that a release would have for each issue, and the tokens of the embedded text.
 
-    The text is the body and, if the model's embedding reads titles, also the title.
+    The embedded text is the body. If the model's embedding also reads titles, the text is title and body.
     """
     titles, bodies = [issue.title for issue in issues], [issue.body for issue in issues]
     embeddings = predictor.embed_vectors(predictor.vectors(bodies), predictor.title_ids(titles))
@@ -147,11 +153,14 @@ def features_of(predictor: Model, issues: Sequence[FileIssue]) -> Features:
 def split(issues: Sequence[FileIssue], shortage: Callable[[Mask], str]) -> tuple[str, Mask, str]:
     """Splits issues into training and test issues.
 
-    Returns the kind of split, a mask of the test issues, and the reason if the issues cannot be split. Issues
-    are split by repository, as for training. If this leaves too few training or test issues, they are split
-    by time: the latest issues are used for testing. A random split would leak information, because issues of
-    one repository or one week resemble each other. The function `shortage` takes a test mask. It returns why
-    the split cannot be used, or an empty string if it can be used.
+    Returns three values: the kind of split ("repository" or "time"), a boolean mask of the test issues, and
+    the reason why the issues cannot be split. The reason is empty if they are split.
+
+    Issues are split by repository, as for training. If this is impossible or leaves too few training or test
+    issues, they are split by time: the latest issues are used for testing. A random split would leak
+    information, because issues of one repository or one week resemble each other. The function `shortage`
+    takes a mask of test issues. It returns why this split cannot be used, or an empty string if it can be
+    used.
     """
     reasons = []
     repos = {issue.repo for issue in issues}
@@ -172,7 +181,7 @@ def split(issues: Sequence[FileIssue], shortage: Callable[[Mask], str]) -> tuple
 
 
 def figures_of(task: Task, issues: Sequence[FileIssue], features: Features) -> dict[str, Any]:
-    """Returns the figures of one task, measured on the issues for which the true value is known. If the task
+    """Measures one task on the issues whose true value is known. Returns the task's figures. If the task
     cannot be measured, the key `skipped` of the result says why."""
     values = np.array([np.nan if (value := task.value(issue)) is None else value for issue in issues])
     has_value = ~np.isnan(values)

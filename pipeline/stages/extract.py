@@ -1,6 +1,8 @@
-"""Stage `extract`: reads a day of GH Archive and writes issues_v1, source_health_v1 and the quarantine.
+"""Stage `extract`: reads a day of GH Archive (the public events on GitHub) and stores its issues.
 
-The day comes from hour files or from BigQuery's table. Malformed lines go to the quarantine.
+The day is read from hour files or from a table in BigQuery. The issues are written to the table issues_v1,
+and the verdict on the day's data to source_health_v1. Malformed lines are written to the lake's folder
+`quarantine`.
 """
 
 from __future__ import annotations
@@ -29,15 +31,16 @@ from pipeline.source.verdict_history import VerdictHistory, judge_day
 
 ROWS_PER_PART = 100_000
 DAYS_WORTH_A_CLUSTER = 29
-"""Minimum number of days for which a local Dask cluster is started. For fewer days, starting it takes longer
-than it saves."""
+"""Minimum number of days for which a local Dask cluster is started. For fewer days, starting the cluster
+takes more time than the cluster saves."""
 
 
 class ExtractedDay(NamedTuple):
     """The result of extracting one day: its batch of issues, and whether the batch is new.
 
-    If the source has lost data of the day, the day is not extracted again. `still_available` then says what
-    the source still has, such as "23 of the 24 hours". Otherwise `still_available` is empty.
+    If the source has lost data of the day since an earlier extraction, the day is not extracted again. Then
+    `still_available` says what the source still has, such as "23 of the 24 hours". Otherwise
+    `still_available` is empty.
     """
 
     manifest: Manifest
@@ -46,17 +49,19 @@ class ExtractedDay(NamedTuple):
 
 
 def extraction_query(settings: Settings) -> warehouse.Query:
-    """Returns the query of `sql/extract_issues.sql` with the thresholds for trainable issues from the
-    settings."""
+    """Returns the query of `sql/extract_issues.sql`. Its parameters are the limits of length in the settings,
+    within which an issue is trainable."""
     return warehouse.Query.from_file("extract_issues", **thresholds(settings.text))
 
 
 def batch_parameters(
     query: warehouse.Query, day_source: warehouse.SourceTable | hour_files.SourceDay
 ) -> dict[str, Any]:
-    """Returns the parameters of the key of a day's batch: the query, and what the source has of the day.
+    """Returns the parameters that identify a day's batch of issues: the query, and what the source has of the
+    day.
 
-    The latter is a list of hour files, or the number of the day's rows in a table.
+    What the source has is a list of hour files with their sizes, or the name of a table with its number of
+    rows.
     """
     if isinstance(day_source, warehouse.SourceTable):
         made_of: dict[str, Any] = {"table": day_source.name, "table_rows": day_source.rows}
@@ -66,11 +71,12 @@ def batch_parameters(
 
 
 def lost_data(stored: Mapping[str, Any], available: Mapping[str, Any]) -> str:
-    """Returns what the source still has of a day, if that is less than it had when the day was extracted.
+    """Returns what the source still has of a day, if the source has lost data since the day was extracted.
 
-    Otherwise returns an empty string. Both arguments are results of `batch_parameters`: `stored` is that of
-    the existing batch, and `available` is that of the source now. If their queries or kinds of source differ,
-    they cannot be compared. Then the string is empty, too.
+    The result is, for example, "23 of the 24 hours". It is an empty string if no data was lost. Both
+    arguments are results of `batch_parameters`: `stored` describes what the existing batch was made from, and
+    `available` describes what the source has now. If their queries or kinds of source differ, they cannot be
+    compared. Then the string is empty, too.
     """
     counted = ("hours", "table_rows")
     other_before, other_now = (
@@ -89,10 +95,10 @@ def lost_data(stored: Mapping[str, Any], available: Mapping[str, Any]) -> str:
 
 
 def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run_id: str) -> ExtractedDay:
-    """Extracts a day, unless its batch exists or the source has lost data since it was extracted.
+    """Extracts a day, unless its batch exists or the source has lost data since the day was extracted.
 
-    With `again`, the day is always extracted. `run_id` identifies the command whose BigQuery budget pays for
-    the queries.
+    If `again` is true, the day is always extracted. `run_id` identifies the run of the command. The bytes
+    that BigQuery bills count against the budget of this run.
     """
     connection = warehouse.connect(settings, "extract", run_id)
     day_source = connection.source_day(day) or hour_files.find_hours(settings.source.hours, day)
@@ -136,7 +142,8 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run_id: 
 def _write_issues(
     draft: Draft, extraction: warehouse.Extraction, settings: Settings
 ) -> tuple[int, dict[str, int]]:
-    """Writes the issues. Returns the number of trainable issues, and that of untrainable ones by reason."""
+    """Writes the issues into the batch `draft`. Returns the number of trainable issues, and the number of
+    untrainable issues for each reason."""
     limits = thresholds(settings.text)
     trainable, untrainable = 0, Counter(dict.fromkeys(REASONS, 0))
     for number, part in enumerate(split_into_parts(extraction.issues)):
@@ -147,7 +154,8 @@ def _write_issues(
 
 
 def _write_quarantine(lake: Lake, partition: dict[str, str], issues: Draft, malformed: pa.Table) -> str:
-    """Writes the malformed lines of a day as a batch of the quarantine. Returns the folder of the batch."""
+    """Stores the malformed lines of a day as a batch in the quarantine. Returns the path of the batch's
+    folder."""
     draft = lake.draft(QUARANTINE, partition, (), {"issues_batch": issues.batch_id})
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in malformed.to_pylist())
     draft.write_file("malformed.jsonl", lines.encode(errors="replace"), len(malformed))
@@ -155,7 +163,8 @@ def _write_quarantine(lake: Lake, partition: dict[str, str], issues: Draft, malf
 
 
 def split_into_parts(issues: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Yields the rows in tables of ROWS_PER_PART, so that only one table is in memory at a time."""
+    """Yields the rows as tables of ROWS_PER_PART rows; the last table may have fewer. Only one table is in
+    memory at a time."""
     pending: list[pa.RecordBatch] = []
     rows = 0
     for batch in issues:
@@ -173,10 +182,10 @@ def split_into_parts(issues: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 def run(
     lake: Lake, settings: Settings, days: Sequence[date], *, again: bool = False
 ) -> tuple[Outcome, list[dict[str, Any]]]:
-    """Extracts the days that have no batch yet; with `again`, all days. Returns one batch per day.
+    """Extracts the days that have no batch yet. If `again` is true, extracts all `days`.
 
-    Also returns one row of source_health_v1 per day. If the source has lost data of a day since the day was
-    extracted, the existing batch is kept, unless `again` is set.
+    Returns one batch of issues_v1 per day, and one row of source_health_v1 per day. If the source has lost
+    data of a day since the day was extracted, the existing batch is kept, unless `again` is true.
 
     Raises SourceError if the source cannot be reached or does not have GH Archive's format. Raises
     BudgetError if BigQuery would bill more than the budget allows.

@@ -1,8 +1,9 @@
 """First stage of `titler train --from-file`: reads a file of titles and bodies and writes issues_v1.
 
 The batch is in a partition of its own, which the stages for days and releases never read. The partition is
-named after the file's content, so the same file is read only once. A model that learns from the file uses
-this batch instead of days. The later stages of its training, beginning with `clean`, treat it like a day.
+named after the SHA-256 of the file, so the same file is read only once. A model that learns from the file
+uses this batch instead of days. The later stages of the model's training, beginning with `clean`, treat the
+batch like that of a day.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass
 class _FileReader:
-    """Reads a file once and counts its rows.
+    """Converts a user's file to rows of issues_v1, and counts the rows.
 
     If `by_row` is true, every row is treated as if it came from a repository of its own.
     """
@@ -50,8 +51,8 @@ class _FileReader:
     part_sizes: Counter[str] = field(default_factory=Counter)
 
     def rows(self, path: Path) -> Iterator[dict[str, Any]]:
-        """Yields one row of issues_v1 per distinct issue. An issue's id is a hash of its URL or, if it has no
-        URL, of its text."""
+        """Yields one row of issues_v1 per distinct issue of the file. The issue's id is a hash of its URL. If
+        the issue has no URL, the id is a hash of its title and body."""
         for issue in issue_files.read(path):
             key = issue.url or _sha256(issue.title + "\0" + issue.body)
             issue_id = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") >> 1
@@ -103,8 +104,9 @@ def model_name(
     epochs: int | None,
     teacher: Mapping[str, Any] | None = None,
 ) -> str:
-    """Returns a name for the model, derived from the file's content, the settings and the teacher if there is
-    one. So the same command always resumes or reuses the same model."""
+    """Returns the name of the model that is trained on a file. The name is derived from the file's SHA-256
+    (`digest`), the settings and the teacher, if there is one. So the same command always resumes or reuses
+    the same model."""
     defaults = Model()
     network = {
         name: value
@@ -119,12 +121,12 @@ def model_name(
 
 
 def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
-    """Reads a file into a batch of issues_v1. Returns the batch, and whether it is new.
+    """Reads a file into a batch of issues_v1. Returns the batch, and whether the batch is new.
 
-    The rows are split into training, validation and test part by repository, like issues of days. If there
-    are too few repositories for a training and a validation part, every row counts as a repository of its
-    own. The batch's figure `by_row` is then True. Raises UsageError if the file cannot be read as issues, or
-    has too few trainable rows to be split.
+    The rows are split by repository into a training, a validation and a test part, as the issues of days are.
+    If there are too few repositories for a training and a validation part, every row counts as a repository
+    of its own. The figure `by_row` in the batch's manifest is then True. Raises UsageError if the file cannot
+    be read as issues, or has too few trainable rows to be split.
     """
     digest = file_digest(path)
     partition = {"file": digest[:16]}
@@ -156,8 +158,8 @@ def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
 
 
 def pinned_file(issues: Manifest, tokens: Manifest) -> PinnedDay:
-    """Returns the entry for a user's file in a model's plan. The entry is like that of a day, but has no
-    verdict (result of the check of the day's data)."""
+    """Returns the entry for a user's file in a model's plan. It has the form of an entry for a day, but no
+    verdict on the data."""
     return PinnedDay(issues.day, issues.folder, tokens.folder, "", issues.digest, tokens.digest, "")
 
 

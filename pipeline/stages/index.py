@@ -1,5 +1,8 @@
-"""Stage `index`: builds a release's Annoy index from embeddings_v1, measures the recall of the index, and
-writes similar_issues_v1."""
+"""Stage `index`: finds the neighbours (most similar older issues) of every issue of a release.
+
+It builds an Annoy index from embeddings_v1. It measures the recall of the index: the share of the exact
+nearest neighbours that the index finds. Then it writes the neighbours to similar_issues_v1.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +29,11 @@ RECALL_QUERIES = 200
 
 
 def run(lake: Lake, release: Pinned, settings: Index) -> Manifest:
-    """Builds the index of a release, and stores the neighbours of days that have none yet.
+    """Builds the index of a release, and stores the neighbours (most similar older issues) of its issues.
 
-    Returns the batch of the index. An index that exists already is reused. Raises UsageError if the release
-    was not embedded. Raises StoppedError, and stores no neighbours, if the recall is below
-    `index.min_recall`.
+    Returns the batch of the index. If the release already has its index and neighbours, they are reused.
+    Raises UsageError if the stage `embed` has not run for the release. Raises StoppedError, and stores no
+    neighbours, if the recall of the index is below `index.min_recall`.
     """
     plan, embeddings = release.plan, release.members[EMBEDDINGS.name]
     parameters = {"settings": settings.model_dump(), "superseded": plan.superseded}
@@ -61,7 +64,8 @@ def run(lake: Lake, release: Pinned, settings: Index) -> Manifest:
 
 
 def _store_neighbours(lake: Lake, release: Pinned, items: pa.Table, neighbours: OlderNeighbours) -> None:
-    """Adds one batch of similar_issues_v1 per day to the release: the existing batch, or a new one."""
+    """Adds one batch of similar_issues_v1 per day to the release. Reuses the day's existing batch, or writes
+    a new one."""
     facts = release.plan.facts
     parameters = {name: facts[name] for name in ("neighbours", "near_duplicate_distance")}
     item_days = items.column("day").to_numpy(zero_copy_only=False)

@@ -1,7 +1,8 @@
-"""Stage `plan`: creates a release by recording the champion and the current batches of every cleaned day.
+"""Stage `plan`: creates a release. It records the champion and the current batches of every cleaned day.
 
-All later stages read only the recorded batches and model. So a backfill or a promotion that happens meanwhile
-does not change the release.
+The champion is the model that was promoted. A day is cleaned if the stage `clean` has processed its issues.
+All later stages of the release read only the recorded batches and model. So a backfill or a promotion that
+happens meanwhile does not change the release.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ from pipeline.tracking import Version, open_tracking
 
 @dataclass(frozen=True)
 class PlanOutcome:
-    """The plan of the release that was created; or None, and the reason why no release was created.
+    """The result of planning a release: the release's plan, or None if there is no release.
 
-    `days_as_before` are days that are being ingested again. For these days the release uses the batches of
-    the current release. `days_not_ready` are new days that are not cleaned yet. `days_judged_again` are days
-    whose verdict or usual counts changed because earlier days arrived.
+    If the call created no release, `reason` says why. `days_as_before` are days that are being ingested
+    again. For these days the release uses the batches of the current release. `days_not_ready` are new days
+    that are not cleaned yet. `days_judged_again` are days whose verdict or usual counts changed because
+    earlier days arrived.
     """
 
     plan: Plan | None
@@ -41,10 +43,12 @@ class PlanOutcome:
 
 
 def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
-    """Creates `release`: records the champion, its vocabulary and the batches of every cleaned day.
+    """Creates `release`: records the champion, the champion's vocabulary and the batches of every cleaned
+    day.
 
-    Creates no release, and returns the reason, if there is no champion or no cleaned day, or if nothing is
-    new. Nothing is new if the current release, or a release that was rolled back, has the same plan.
+    If the release exists already, returns its plan. Creates no release, and returns the reason, if there is
+    no champion or no cleaned day, or if nothing is new. Nothing is new if the current release, or a release
+    that was rolled back, has the same model, settings and data.
     """
     with warehouse.connect(settings, "plan").exclusive_lock():
         if release.is_open():
@@ -74,8 +78,8 @@ def _open(lake: Lake, settings: Settings, release: Pinned, champion: Version) ->
 
 
 def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
-    """Returns what the release records besides its days: the model, whether the model's titles are withheld,
-    and the settings for finding similar issues."""
+    """Returns what the release's plan records besides the days: the model, whether the model's titles are
+    withheld, and the settings for finding similar issues."""
     predictor = Pinned(lake, "models", champion.model).members[PREDICTOR][0]
     default_distance = variant_of(predictor.figures["variant"]).near_duplicate_distance
     gate = stored_gate(lake, champion.model)
@@ -100,8 +104,8 @@ def _nothing_new(
     facts: dict[str, Any],
     days: Sequence[PinnedDay],
 ) -> str:
-    """Returns why no release is needed: the current release, or one that was rolled back, has the same plan.
-    Returns an empty string if a release is needed."""
+    """Returns why no new release is needed: the current release, or a release that was rolled back, has the
+    same facts and the same days. Returns an empty string if a new release is needed."""
     if previous_plan is not None and _is_same(previous_plan, facts, days):
         return f"nothing is new since release {current}"
     for record in published_records(lake, settings):
@@ -115,9 +119,13 @@ def _nothing_new(
 def _days_to_pin(
     lake: Lake, previous_plan: Plan | None
 ) -> tuple[list[PinnedDay], tuple[str, ...], tuple[str, ...]]:
-    """Returns three groups of days. The first has all days that the release uses. The second has those of
-    them that are being ingested again; for these the release uses the batches of the current release. The
-    third has new days that are not cleaned yet."""
+    """Returns three groups of days:
+
+    - all days that the release uses
+    - the days among them that are being ingested again; for these, the release uses the batches of the
+      current release
+    - new days that are not cleaned yet, which the release does not use
+    """
     pinned_before = {day.day: day for day in previous_plan.days} if previous_plan else {}
     days, as_before, not_ready = [], [], []
     for day in sorted({*lake.days(ISSUES.name), *pinned_before}):
@@ -137,7 +145,7 @@ def _is_same(plan: Plan, facts: dict[str, Any], days: Sequence[PinnedDay]) -> bo
 
 
 def _put_day_members(release: Pinned) -> None:
-    """Records the planned batches of issues and of source health as members of the release."""
+    """Records that the planned batches of issues_v1 and source_health_v1 belong to the release."""
     lake, days = release.lake, release.plan.days
     release.members.put(ISSUES.name, [lake.manifest(day.issues) for day in days])
     release.members.put(SOURCE_HEALTH.name, [lake.manifest(day.health) for day in days])

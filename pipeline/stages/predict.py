@@ -1,5 +1,7 @@
-"""Stage `predict`: reads vectors_v1 and issues_v1 and writes title_predictions_v1, with the model of the
-release."""
+"""Stage `predict`: predicts a title for every issue of a release, with the release's model.
+
+It reads the tables vectors_v1 and issues_v1, and writes the table title_predictions_v1.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,11 @@ ISSUE_COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at"]
 
 
 def predict_part(rows: pa.Table, predictor: Model, constants: Mapping[str, Any]) -> pa.Table:
-    """Returns the rows with the predicted titles, instead of the padded ids (column `body`).
+    """Predicts a title for each row. Returns the rows with the titles, in place of the padded ids (column
+    `body`).
 
-    The other columns are kept. Each entry of `constants` adds a column: its name, and the value of all its
-    rows.
+    The other columns are kept. Each entry of `constants` adds a column: the key is the column's name, and the
+    value is the same in all rows.
     """
     titles = predictor.title_vectors(list_matrix(rows.column("body"), predictor.vocabularies.body.length))
     return pa.table(
@@ -45,15 +48,16 @@ def predict_part(rows: pa.Table, predictor: Model, constants: Mapping[str, Any])
 
 
 def count_abstained(rows: pa.Table) -> dict[str, int]:
-    """Returns the number of rows without a title, as the figure `abstained` of a batch's manifest."""
+    """Returns the number of rows for which the model gave no title, as the figure `abstained` of a
+    manifest."""
     return {"abstained": int(pc.sum(rows.column("abstained")).as_py() or 0)}
 
 
 def read_rows(file: File, lake: Lake, vectors: Manifest, issues: Manifest) -> pa.Table:
     """Joins a file of the batch `vectors` with the file of the same name of the batch `issues`.
 
-    Returns one row per issue, with its padded ids, source day and batch of issues. Raises LakeError if the
-    two files do not hold the same issues in the same order.
+    Returns one row per issue, with the padded ids of the body, the source day and the id of the batch
+    `issues`. Raises LakeError if the two files do not hold the same issues in the same order.
     """
     ids = lake.read_part(vectors, file, ["issue_id", "body"])
     issue_file = next(candidate for candidate in issues.files if candidate.name == file.name)
@@ -69,8 +73,9 @@ def read_rows(file: File, lake: Lake, vectors: Manifest, issues: Manifest) -> pa
 
 
 def run(lake: Lake, release: Pinned) -> Outcome:
-    """Predicts titles for the issues of a release. Returns one batch of title_predictions_v1 per day. Batches
-    that the same model has already made are reused. Raises UsageError if the release was not vectorized."""
+    """Predicts titles for the issues of a release. Returns one batch of title_predictions_v1 per day. Reuses
+    batches that the same model made before. Raises UsageError if the stage `vectorize` has not run for the
+    release."""
     plan = release.plan
     facts = plan.facts
     days = []

@@ -1,7 +1,7 @@
 """Stage `promote`: makes a model the champion, unless it is worse than the current champion.
 
-If the model's titles do not beat the first words of the bodies, releases withhold them until somebody accepts
-them.
+Releases use the champion. If its titles do not score higher than the first words of the bodies do, releases
+withhold the titles until somebody accepts them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipeline.tracking import Tracking, open_tracking
 
 
 class WorseError(TitlerError):
-    """A model was not promoted, because it is worse than the champion on the same issues."""
+    """Raised if a model is not promoted, because it is worse than the champion on the same issues."""
 
     exit_code = ExitCode.DECISION_NEEDED
 
@@ -27,18 +27,23 @@ class WorseError(TitlerError):
 def run(
     lake: Lake, settings: Settings, model: Pinned, *, force_because: str = "", accept_because: str = ""
 ) -> dict[str, Any]:
-    """Moves MLflow's alias `champion` to the model, and the alias `previous` to the former champion.
+    """Makes `model` the champion: moves MLflow's alias `champion` to it, and the alias `previous` to the
+    former champion.
 
-    Returns the model's name and version, and whether the alias was moved. Titles that do not beat the floor
-    (the body's first words) by `model.floor_margin` are withheld, unless `accept_because` gives a reason to
-    show them. In both cases the result also has the facts of `TitleGate`. If the model is the champion
-    already, its titles are judged or accepted, and the alias stays.
+    Returns the model's name and version, and whether the alias was moved. Releases withhold titles that do
+    not beat the floor (the body's first words) by `model.floor_margin`, unless `accept_because` gives a
+    reason to show them. If the titles are withheld or were accepted, the result says so with the facts of
+    `TitleGate`. If the model is the champion already, only this decision about its titles is made, and the
+    alias stays.
 
-    Raises UsageError if the model was not trained and evaluated. Raises WorseError if it is worse than the
-    champion on the same held-out issues, unless `force_because` gives a reason to promote it anyway. A model
-    is worse if its ROUGE-L is lower by more than `model.promotion_margin`, or its recall@10 by more than
-    `model.promotion_retrieval_margin`. A model is also worse if its titles would be withheld while the
-    champion's titles beat the floor.
+    Raises UsageError if the model was not trained and evaluated, or was not compared with the current
+    champion. Raises WorseError if the model is worse than the champion on the same held-out issues. If
+    `force_because` gives a reason to promote the model anyway, the comparison is not needed. A model is worse
+    in any of these cases:
+
+    - Its ROUGE-L is lower by more than `model.promotion_margin`.
+    - Its recall@10 is lower by more than `model.promotion_retrieval_margin`.
+    - Its titles would be withheld, but the champion's titles beat the floor.
     """
     manifest = model.members[PREDICTOR][0]
     figures = model.notes[EVALUATION]
@@ -76,7 +81,8 @@ def run(
 
 
 def _check_comparison(model: str, figures: dict[str, Any], champion: str, evaluate_again: str) -> None:
-    """Raises UsageError if the model was not compared with the current champion in titles and retrieval."""
+    """Raises UsageError unless the evaluation of `model` compared titles and retrieval with the current
+    champion."""
     if figures["champion"] != champion:
         raise UsageError(
             f"{model} was compared with {figures['champion'] or 'no champion'}, "
@@ -91,15 +97,15 @@ def _check_comparison(model: str, figures: dict[str, Any], champion: str, evalua
 
 
 def _tag(tracking: Tracking, version: str, run_id: str, gate: TitleGate, earlier: TitleGate | None) -> None:
-    """Tags the model version in MLflow with whether its titles are withheld or were accepted. Does nothing
-    for a model whose titles always beat the floor."""
+    """Tags the model version in MLflow with whether its titles are withheld or were accepted. Does nothing if
+    the model's titles beat the floor (the body's first words), now and when the last decision was stored."""
     if gate.facts or (earlier and earlier.facts):
         because = gate.accepted["because"] if gate.facts and gate.accepted else ""
         tracking.tag_titles(version, run_id, gate.withheld, because)
 
 
 def _failed_margins(figures: dict[str, Any], allowed: Model) -> list[str]:
-    """Returns one message for each figure that is worse than the champion's by more than a setting allows."""
+    """Returns one message for each figure that is lower than the champion's by more than a setting allows."""
     near = figures["retrieval"]
     failures = []
     if figures["rougeL"] < figures["champion_rougeL"] - allowed.promotion_margin:

@@ -1,10 +1,19 @@
 """Stage `publish`: checks a release, then makes it the current one in one step. `rollback` makes an earlier
 release current again.
 
-These steps run under the publish lock: repair what a crash left behind; audit the release; load its batches
-into the warehouse; stage the release beside the current one; run the checks of `sql/checks`; swap the two
-releases; write the release's record; set the lake's pointer. Readers see only the swap. A crash before the
-swap changes nothing for readers. After a crash later than the swap, the next command repairs the rest.
+The stage takes these steps while it holds the publish lock:
+
+- repair what a crashed command left behind
+- audit the release
+- load the batches of the release into the warehouse
+- prepare the release beside the current one
+- run the checks of `sql/checks`
+- replace the current release by the new one
+- write the release's record
+- set the lake's pointer to the release
+
+Readers see only the replacement. If the stage crashes before that step, nothing changes for readers. If it
+crashes after that step, the next command completes the remaining steps.
 """
 
 from __future__ import annotations
@@ -26,11 +35,11 @@ from pipeline.settings import Settings
 
 
 def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, str]) -> dict[str, Any]:
-    """Publishes a release and returns its record.
+    """Publishes a release, and returns the record of its publication.
 
     A release that is already current is published again only if its batches have changed. `accepted` maps
-    collapsed days (which lost nearly all data) to the reasons for accepting them. Raises UsageError if the
-    release was published before and is no longer current; use `rollback` for such a release. Raises
+    collapsed days (days that lost nearly all their data) to the reasons for accepting them. Raises UsageError
+    if the release was published before and is no longer current; use `rollback` for such a release. Raises
     StoppedError if the audit or a check fails.
     """
     connection = warehouse.connect(settings, "publish")
@@ -44,8 +53,8 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
             )
         content = release_content(release, published_tables(settings), complete=True)
         if published is not None:
-            # Its batches may have changed: a stage was run again, or the setting warehouse.embeddings
-            # differs.
+            # The batches of the current release may have changed, because a stage was run again or because
+            # the setting warehouse.embeddings was changed.
             shown = [row for row in connection.records(RELEASE_MEMBERS) if row["release_id"] == current]
             if member_keys(shown) == content.keys:
                 return dict(published)
@@ -55,8 +64,8 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
 
 
 def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
-    """Makes an earlier release current again, and returns its record. Releases that became current after it
-    are marked as rolled back. Raises UsageError if the release was never published."""
+    """Makes an earlier release current again, and returns the record of its publication. Marks the releases
+    that were published after it as rolled back. Raises UsageError if the release was never published."""
     release = Pinned(lake, "releases", release_id)
     with warehouse.connect(settings, "publish").exclusive_lock():
         record = release.notes[RECORD]
@@ -82,7 +91,7 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
 
 
 def current(lake: Lake, settings: Settings) -> str | None:
-    """Returns the id of the release that readers of the warehouse see, or None before the first release. Also
-    repairs the release's record and the lake's pointer, as `reconcile_current` does."""
+    """Returns the id of the release that readers of the warehouse see, or None before the first release. If a
+    crashed command left the release's record or the lake's pointer outdated, updates them."""
     with warehouse.connect(settings, "publish").exclusive_lock():
         return reconcile_current(lake, settings)

@@ -1,8 +1,8 @@
-"""Part of the stage `train`: a teacher. A model learns from its titles as well as from the authors' titles.
+"""Part of the stage `train`: a model learns from the titles of a teacher as well as from the authors' titles.
 
-A teacher is a model of the lake, or a file of titles and bodies that any other system has written. It gives a
-title to the bodies of the training part. The method is distillation at the level of sequences (Kim and Rush
-2016, "Sequence-Level Knowledge Distillation").
+A teacher is a model of the lake, or a file of titles and bodies that any other system has written. The
+teacher gives titles to the bodies of the training part. The method is distillation at the level of sequences
+(Kim and Rush 2016, "Sequence-Level Knowledge Distillation").
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FILE_SUFFIXES = (".csv", ".json", ".jsonl", ".parquet")
 
 
 class ModelTeacher:
-    """A teacher that is a trained model of the lake. It has no title for a body if it abstains."""
+    """A teacher that is a trained model of the lake. If the model abstains, the teacher's title is empty."""
 
     def __init__(self, lake: Lake, name: str) -> None:
         """Raises UsageError if there is no trained model of this name."""
@@ -55,7 +55,7 @@ class ModelTeacher:
         return load_predictor(self._lake, self._folder)
 
     def titles(self, bodies: Sequence[str]) -> list[str | None]:
-        """Returns one title per body. A title is empty if the model abstains."""
+        """Returns one title per body. A title is an empty string if the model abstains."""
         return [prediction.title for prediction in self._predictor.predict(bodies)]
 
 
@@ -68,8 +68,8 @@ class FileTeacher:
         self._titles = {_text_key(body): title for title, body in read_pairs(path)}
 
     def titles(self, bodies: Sequence[str]) -> list[str | None]:
-        """Returns one title per body; None for a body that is not in the file. Differences in white space are
-        ignored."""
+        """Returns one title per body, or None for a body that is not in the file. Bodies that differ only in
+        white space count as equal."""
         return [self._titles.get(_text_key(body)) for body in bodies]
 
 
@@ -82,11 +82,11 @@ def _text_key(body: str) -> bytes:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The ROUGE-L of a teacher and of the baselines that it must beat, on held-out issues of the model to
-    train."""
+    """The ROUGE-L of a teacher's titles and of the baselines that the teacher must beat. The issues are
+    held-out issues of the model that is to learn from the teacher."""
 
     issues: int
-    """number of held-out issues that the teacher knows: those that it gave a title, or abstained from"""
+    """number of held-out issues for which the teacher has a title or abstains"""
     rougeL: float  # noqa: N815  # the usual spelling of this metric
     floor_rougeL: float  # noqa: N815
     """ROUGE-L of the body's first words, used as a title"""
@@ -96,7 +96,7 @@ class Judgement:
     @property
     def beats_baselines(self) -> bool:
         """Whether the teacher's ROUGE-L is higher than that of the floor (the body's first words), and higher
-        than the champion's if there is one in the comparison."""
+        than that of the champion. The champion is ignored if it was not measured."""
         return self.rougeL > max(self.floor_rougeL, self.champion_rougeL or 0)
 
     def __str__(self) -> str:
@@ -108,10 +108,12 @@ class Judgement:
 
 
 def judge(tracking: Tracking, model: Pinned, teacher: Teacher) -> Judgement:
-    """Returns the scores of a teacher on the held-out issues of `model` for which the teacher has titles.
+    """Measures a teacher on the held-out issues of `model`. Returns the ROUGE-L of the teacher's titles and
+    of the baselines.
 
-    The teacher is compared with the floor (the body's first words). It is also compared with the champion,
-    unless the teacher or `model` is the champion.
+    Issues that the teacher's file does not contain are left out. If the teacher is a model and abstains, its
+    title counts as empty. The baselines are the floor (the body's first words) and the champion. The champion
+    is left out if it is the teacher or `model`.
     """
     issues = list(held_out_issues(model.lake, model))
     teacher_titles = teacher.titles([issue.body for issue in issues])
@@ -146,7 +148,8 @@ def _identity(teacher: Teacher, weight: float) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A teacher that was judged. Its titles are used only if it beats the baselines."""
+    """A teacher with the result of its comparison with the baselines. The teacher's titles are used only if
+    they beat the baselines."""
 
     teacher: Teacher
     weight: float
@@ -154,22 +157,23 @@ class Lesson:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The teacher's part of the parameters that identify the training. Empty if the teacher's titles are
-        not used."""
+        """The entries for the teacher among the parameters that identify a training. Empty if the teacher's
+        titles are not used."""
         if not self.judgement.beats_baselines:
             return {}
         return _identity(self.teacher, self.weight)
 
     @property
     def checkpoint(self) -> str:
-        """The name of the folder for the training's checkpoint. Trainings with other teachers or weights use
-        other folders."""
+        """The name of the folder for the training's checkpoint. A training with another teacher or weight
+        uses another folder."""
         return f"checkpoint-{self.teacher.digest[:8]}-{self.weight}" if self.parameters else "checkpoint"
 
     def mixed(
         self, batches: Data, model: Pinned, vocabularies: Vocabularies, checkpoint: Path, seed: int
     ) -> Data:
-        """Returns the training batches `batches`, in which some titles are the teacher's if it is used.
+        """Returns the training batches. If the teacher is used, its titles replace some of the authors'
+        titles in `batches`.
 
         The teacher's titles are stored in the folder `checkpoint` until the training is complete.
         """
@@ -180,7 +184,7 @@ class Lesson:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """The figures about the teacher in the manifest of the predictor."""
+        """The figures about the teacher, for the manifest of the predictor."""
         facts = {"name": self.teacher.name, "digest": self.teacher.digest, "weight": self.weight}
         return {"teacher": {**facts, "used": self.judgement.beats_baselines, **asdict(self.judgement)}}
 
@@ -196,7 +200,7 @@ class Lesson:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The teacher's scores, as metrics for the training's run in MLflow."""
+        """The ROUGE-L of the teacher and of the baselines, as metrics for the training's run in MLflow."""
         values = asdict(self.judgement).items()
         return {f"teacher/{name}": value for name, value in values if isinstance(value, int | float)}
 
@@ -204,28 +208,29 @@ class Lesson:
 @dataclass(frozen=True)
 class TeacherRequest:
     """The teacher that a user requests. `source` is the name of a model or the path of a file. `weight` is
-    the weight of the teacher's titles, above 0 and at most 1."""
+    the probability, above 0 and at most 1, that a teacher's title replaces the author's title."""
 
     source: str
     weight: float
 
     def open(self, lake: Lake) -> Teacher:
-        """Returns the teacher. Raises UsageError if `source` is neither a trained model nor a file of
-        titles."""
+        """Returns the teacher. Raises UsageError if `source` is neither the name of a trained model nor a
+        file of titles."""
         path = Path(self.source)
         if path.is_file() or "/" in self.source or path.suffix in FILE_SUFFIXES:
             return FileTeacher(path)
         return ModelTeacher(lake, self.source)
 
     def identity(self, lake: Lake) -> dict[str, Any]:
-        """Returns what identifies this request: the weight, and the digest of the teacher's content. Raises
-        UsageError as `open` does."""
+        """Returns the values that identify this request: the weight, and the digest of the teacher's model or
+        file. Raises UsageError in the same cases as `open`."""
         return _identity(self.open(lake), self.weight)
 
     def lesson(self, tracking: Tracking, model: Pinned) -> Lesson:
-        """Scores the teacher, prints whether its titles are used, and returns the result.
+        """Measures the teacher on held-out issues, prints whether its titles are used, and returns the
+        result.
 
-        Raises UsageError as `open` does, and if the teacher is `model` itself.
+        Raises UsageError in the same cases as `open`, and if the teacher is `model` itself.
         """
         if self.source == model.name:
             raise UsageError(
@@ -242,7 +247,7 @@ class TeacherRequest:
         return Lesson(teacher, self.weight, judgement)
 
     def require_same(self, model: Pinned) -> None:
-        """Raises UsageError if `model` was trained without a teacher, or with another one."""
+        """Raises UsageError if `model` was trained without a teacher, or with another teacher or weight."""
         facts, teacher = model.members[PREDICTOR][0].figures.get("teacher"), self.open(model.lake)
         if facts and (facts["digest"], facts["weight"]) == (teacher.digest, self.weight):
             return
@@ -258,7 +263,7 @@ class TeacherRequest:
 def taught_titles(model: Pinned, vocabularies: Vocabularies, teacher: Teacher, folder: Path) -> TaughtTitles:
     """Returns the teacher's titles for the bodies of the training part, as ids of `vocabularies`.
 
-    The titles are written to `folder` in chunks. If an interrupted training left chunks there, they are
+    The titles are written to files in `folder`. If an interrupted training left such files there, they are
     reused. Raises UsageError if the teacher has no title for any of the bodies.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -283,7 +288,7 @@ def taught_titles(model: Pinned, vocabularies: Vocabularies, teacher: Teacher, f
 
 
 def _training_bodies(model: Pinned) -> Iterator[str]:
-    """Yields the bodies of the trainable issues in the training part, as their authors wrote them."""
+    """Yields the body, as its author wrote it, of each trainable issue in the training part."""
     plan = model.plan
     for day in plan.days:
         issues = model.issues(day)
@@ -298,7 +303,8 @@ def _training_bodies(model: Pinned) -> Iterator[str]:
 def _write_chunk(
     path: Path, vocabularies: Vocabularies, engine: Engine, teacher: Teacher, bodies: Sequence[str]
 ) -> None:
-    """Writes one chunk: the keys of the bodies for which the teacher has a title, and the titles' ids."""
+    """Writes one file with the bodies for which the teacher has a title: the keys (hashes) of the bodies, and
+    the ids of the titles."""
     pairs = [(body, title) for body, title in zip(bodies, teacher.titles(bodies), strict=True) if title]
     keys = body_keys(_ids(vocabularies.body, engine, [body for body, _ in pairs]))
     titles = _ids(vocabularies.title, engine, [title for _, title in pairs])

@@ -1,6 +1,7 @@
-"""Stage `train`: reads vectors_v1 and writes a predictor to the lake: vocabularies and trained network.
+"""Stage `train`: trains a network on vectors_v1, and writes a predictor to the lake.
 
-The training is logged as a run in MLflow, and the predictor is registered there as a model version.
+The predictor is the trained network with its vocabularies. The training is logged as a run in MLflow, and the
+predictor is registered there as a model version.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ curve, but decoding them takes time."""
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What a training reads of a model: its plan, its batch of vocabularies and its vectors."""
+    """What a training reads from the lake: the model's plan, its batch of vocabularies and its batches of
+    vectors."""
 
     lake: Lake
     model: Pinned
@@ -63,14 +65,14 @@ class TrainingInputs:
 
     @property
     def network_settings(self) -> dict[str, Any]:
-        """The settings `model.*` at the time when the model was created. Settings that were added to Titler
-        later have their defaults."""
+        """The settings `model.*` with the values that they had when the model was created. A setting that was
+        added to Titler later has its default value."""
         return Model(**self.plan.facts["model"]).model_dump()
 
     @property
     def key_settings(self) -> dict[str, Any]:
-        """The settings that identify the predictor: the network's settings, without those that were added to
-        Titler after the model was created."""
+        """The settings that help to identify the predictor: `network_settings`, without those that were added
+        to Titler after the model was created."""
         missing = ADDED_SETTINGS - set(self.plan.facts["model"])
         return {name: value for name, value in self.network_settings.items() if name not in missing}
 
@@ -81,7 +83,7 @@ class TrainingInputs:
 
     @property
     def part_sizes(self) -> dict[str, int]:
-        """The number of trainable issues in each part of the split."""
+        """The number of trainable issues in each part of the split: `train`, `validation` and `test`."""
         return {part: self.vocabulary.figures[part] for part in ("train", "validation", "test")}
 
     @property
@@ -98,8 +100,9 @@ class TrainingInputs:
 
     @property
     def _targets(self) -> Targets | None:
-        """A function from bodies and authors' titles to the titles that the network learns to write, or None
-        for models that learn the authors' titles unchanged: models of words, or of older versions."""
+        """A function that takes bodies and their authors' titles, and returns the titles that the network
+        learns to write. None if the network learns the authors' titles unchanged, as models of words and of
+        older versions do."""
         body, title = self.vocabularies.body, self.vocabularies.title
         if isinstance(body, SubwordVocabulary) and isinstance(title, SubwordVocabulary):
             return functools.partial(target_ids, body, title) if body.preparation >= PROBLEM_FIRST else None
@@ -108,12 +111,13 @@ class TrainingInputs:
     def batches(
         self, part: Part, label: str, run_length: int = 1, authors_titles: bool = False
     ) -> Callable[[int], Iterator[tuple[Ids, Ids]]]:
-        """Returns a function from the number of an epoch to the epoch's mini-batches, which are ids.
+        """Returns a function that takes the number of an epoch and yields the epoch's training batches, as
+        ids.
 
         The issues are those of one part of the split. Only the part `train` is shuffled. If `run_length` is
-        above 1, issues of a repository come in runs of that length. The titles are those that the network
-        learns to write or, if `authors_titles` is true, those that the authors wrote. Each epoch shows a
-        progress bar with `label`.
+        above 1, that many issues of the same repository follow each other. The titles are those that the
+        network learns to write. If `authors_titles` is true, they are those that the authors wrote. Each
+        epoch shows a progress bar with `label`.
         """
         settings = self.network_settings
         batches = TrainingBatches(
@@ -138,12 +142,13 @@ def run(
     on_epoch: Callable[[Any], None] = lambda figures: None,
     teacher: TeacherRequest | None = None,
 ) -> Manifest:
-    """Trains the model's predictor, and returns its batch. An existing predictor is reused.
+    """Trains the model's predictor, and returns its batch. If the model has a predictor already, returns that
+    one.
 
     If the `teacher` beats the floor (the body's first words) and the champion on the held-out issues, the
     model also learns from the teacher's titles. An interrupted training resumes from its last checkpoint.
-    `on_epoch` is called with the figures of each epoch. Raises UsageError if the model was not vectorized, or
-    was already trained with another teacher.
+    `on_epoch` is called with the figures of each epoch. Raises UsageError if the stage `vectorize` has not
+    run for the model, or if the model was already trained with another teacher.
     """
     inputs = TrainingInputs(
         lake, model, model.plan, model.members[VOCABULARY][0], model.members[VECTORS.name]
@@ -164,9 +169,8 @@ def run(
             figures = _train(inputs, settings, Path(folder), checkpoint, on_epoch, lesson)
             draft.write_folder(Path(folder, "predictor"))
         manifest = draft.commit(figures)
-    shutil.rmtree(
-        checkpoint
-    )  # before the predictor becomes the model's: afterwards nobody looks for a checkpoint
+    # Deleted before the predictor is recorded: a model with a predictor never looks for its checkpoint again.
+    shutil.rmtree(checkpoint)
     model.members.put(PREDICTOR, [manifest])
     return manifest
 
@@ -180,7 +184,7 @@ def _train(
     lesson: Lesson | None,
 ) -> dict[str, Any]:
     """Trains the network, writes the predictor to `folder`/predictor and registers it in MLflow. Returns the
-    figures for the manifest."""
+    figures for the predictor's manifest."""
     from pipeline.networks.in_keras import build
     from pipeline.networks.in_keras.devices import data_parallel, default_device, peak_memory
     from pipeline.networks.in_keras.training import best_epoch
@@ -236,7 +240,8 @@ def _fit(
     on_epoch: Callable[[Any], None],
     lesson: Lesson | None,
 ) -> History:
-    """Trains the network, and logs each epoch to MLflow. Returns the figures of the epochs on titles."""
+    """Trains the network, and logs each epoch to MLflow. Returns the figures of each epoch in which the
+    network learned to write titles, without those of its pre-training."""
     from pipeline.networks.in_keras.training import fit
 
     def report(figures: Figures) -> None:
@@ -264,7 +269,7 @@ def _fit(
 
 def _predictor(inputs: TrainingInputs, network: Network) -> tuple[Predictor, Calibration | None]:
     """Returns the predictor and its calibration. The calibration is None if the predictor writes no title for
-    any held-out issue.
+    any held-out issue whose own title has Latin letters.
 
     If `model.abstain_precision` is set, this function also chooses the confidence below which the predictor
     abstains.
@@ -299,8 +304,8 @@ def _predictor(inputs: TrainingInputs, network: Network) -> tuple[Predictor, Cal
 
 
 def _calibration_issues(inputs: TrainingInputs, *, limited: bool) -> list[HeldOutIssue]:
-    """Returns the held-out issues. If `limited`, returns at most CALIBRATION_ISSUES of them, sampled evenly
-    over the days."""
+    """Returns the held-out issues. If `limited` is true, returns at most CALIBRATION_ISSUES of them, sampled
+    evenly over the days."""
     from pipeline.predictor.held_out import held_out_issues
 
     issues = list(held_out_issues(inputs.lake, inputs.model))
@@ -308,8 +313,8 @@ def _calibration_issues(inputs: TrainingInputs, *, limited: bool) -> list[HeldOu
 
 
 def describe_training_data(inputs: TrainingInputs) -> tuple[dict[str, Any], str, str]:
-    """Returns what MLflow records about the training data: parameters of the run, the data's name and its
-    digest."""
+    """Returns what MLflow records about the training data: parameters of the run, the name of the data and
+    the digest of the data."""
     plan = inputs.plan
     first, last = plan.days[0], plan.days[-1]
     if digest := plan.facts["asked"].get("file"):
@@ -346,8 +351,8 @@ def _log_artifacts(
 
 
 def _revision_tags() -> dict[str, str]:
-    """Returns tags with the version and the commit of the code. MLflow shows the commit beside the run's
-    source."""
+    """Returns tags for MLflow with the version of Titler and the commit of its code. MLflow shows the commit
+    beside the run's source."""
     code = revision()
     tags = {"titler.version": code.version}
     if code.commit:
@@ -371,7 +376,8 @@ def _resource_usage(run: Run, history: History, gpu_peak: float | None) -> dict[
 
 
 def _batch_row(manifest: Manifest) -> dict[str, Any]:
-    """Returns an entry of batches.json. It describes one batch that the model was made from."""
+    """Returns one row of the artifact batches.json. The row describes a batch that the model was made
+    from."""
     return {
         "table": manifest.table,
         "day": manifest.partition.get("day", ""),

@@ -1,5 +1,8 @@
-"""Stage `vocab`: creates a model. Records the batches of its days, and builds its vocabularies from the
-issues of the training part."""
+"""Stage `vocab`: creates a model.
+
+It records the current batches of the days to learn from, and builds vocabularies from the issues of the
+training part.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,9 @@ PartSizes = dict[str, int]
 class ModelRequest:
     """What a user requests when creating a model.
 
-    `first` and `last` are the first and the last day to learn from, as YYYY-MM-DD. If `first` or `last` is
-    None, the days have no such limit. If `variant` or `epochs` is None, the value of the setting is used.
+    `first` and `last` are the first and the last day to learn from, as YYYY-MM-DD. If `first` is None, the
+    earliest day is the first. If `last` is None, the latest day is the last. If `variant` or `epochs` is
+    None, the setting `model.variant` or `model.epochs` is used.
     """
 
     first: str | None = None
@@ -55,7 +59,8 @@ class ModelRequest:
 def run(
     lake: Lake, settings: Settings, model: Pinned, request: ModelRequest, file_days: Sequence[PinnedDay] = ()
 ) -> Manifest:
-    """Creates the model, builds its vocabularies and returns their batch. Existing vocabularies are reused.
+    """Creates the model, builds its vocabularies and returns the batch of vocabularies. If the model has
+    vocabularies already, returns their batch.
 
     The model learns from the requested days. If `file_days` is not empty, it has the entry of a user's file,
     and the model learns from this file instead. Raises UsageError if there are no issues to learn from, or
@@ -90,8 +95,8 @@ def open_model(
 ) -> Plan:
     """Returns the model's plan: the batches of its days, and the settings of text and network.
 
-    Writes the plan if the model does not exist yet. Raises UsageError if the model exists and was created
-    with other options.
+    If the model does not exist yet, the plan is made from `request` and written. Raises UsageError if the
+    model exists and was created with other options.
     """
     if not model.is_open():
         request.check_variant()
@@ -115,21 +120,21 @@ def open_model(
 
 
 def count_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> tuple[Counts, Counts, PartSizes]:
-    """Counts the words of one file of tokens. Returns the counts of the bodies and of the titles in the
-    training part, and the number of trainable issues in each part of the split."""
+    """Counts the words of the training issues in one file of tokens. Returns the counts of words in bodies,
+    the counts of words in titles, and the number of trainable issues in each part of the split."""
     training, sizes = _training_rows(shard, lake, plan, ["body", "title"])
     body, title = (Counts.of(training.column(name).to_pylist()) for name in ("body", "title"))
     return body, title, sizes
 
 
 def size_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> PartSizes:
-    """Returns the number of trainable issues in each part of the split, for one file."""
+    """Returns, for one file, the number of trainable issues in each part of the split."""
     return _training_rows(shard, lake, plan, [])[1]
 
 
 def prepare_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan, step: int) -> list[str]:
-    """Returns the prepared texts of every `step`-th training issue of one file: first all titles, then all
-    bodies. Subwords are learned from these texts."""
+    """Returns texts of one file from which subwords are learned. The texts are those of every `step`-th
+    training issue, prepared for the network: first all titles, then all bodies."""
     training, _ = _training_rows(shard, lake, plan, ["body", "title"])
     sample = training.take(np.arange(0, len(training), step))
     titles, bodies = (sample.column(name).to_pylist() for name in ("title", "body"))
@@ -142,8 +147,8 @@ def prepare_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan, step: int
 def _training_rows(
     shard: tuple[Manifest, File], lake: Lake, plan: Plan, columns: list[str]
 ) -> tuple[pa.Table, PartSizes]:
-    """Reads one file. Returns `columns` of the trainable issues in the training part, and the number of
-    trainable issues in each part of the split."""
+    """Reads one file. Returns `columns` of the trainable issues in the training part. Also returns the number
+    of trainable issues in each part of the split."""
     manifest, file = shard
     table = lake.read_part(manifest, file, ["issue_id", "repo", "trainable", *columns])
     trainable = table.column("trainable").to_numpy(zero_copy_only=False)
@@ -156,8 +161,8 @@ def _training_rows(
 def _fit_words(
     lake: Lake, settings: Settings, model: Pinned, plan: Plan, tokens: Sequence[Manifest]
 ) -> tuple[Vocabularies, PartSizes]:
-    """Returns vocabularies of the most frequent words in the training part, and the size of each part of the
-    split."""
+    """Returns vocabularies of the most frequent words in the training part. Also returns the number of
+    trainable issues in each part of the split."""
     text = Text(**plan.facts["text"])
     counted = map_shards(
         count_part,
@@ -181,7 +186,8 @@ def _fit_words(
 def _fit_subwords(
     lake: Lake, settings: Settings, model: Pinned, plan: Plan, issues: Sequence[Manifest]
 ) -> tuple[Vocabularies, PartSizes]:
-    """Returns vocabularies of subwords, and the size of each part of the split.
+    """Returns vocabularies of subwords. Also returns the number of trainable issues in each part of the
+    split.
 
     The subwords are learned from at most MAX_TRAINING_ISSUES training issues, sampled evenly over the days.
     """
@@ -200,8 +206,8 @@ def _fit_subwords(
 
 
 def _total_sizes(model: Pinned, plan: Plan, sizes_by_shard: Sequence[PartSizes]) -> PartSizes:
-    """Adds up the sizes of the parts over all files, and returns the sums. If the training or the validation
-    part is empty, deletes the model and raises UsageError."""
+    """Returns the number of trainable issues in each part of the split, summed over all files. If the
+    training or the validation part is empty, deletes the model and raises UsageError."""
     sizes: PartSizes = {part: sum(shard_sizes[part] for shard_sizes in sizes_by_shard) for part in PARTS}
     if not sizes["train"] or not sizes["validation"]:
         model.delete()

@@ -1,5 +1,5 @@
-"""Records trainings and models in MLflow. Each training has one run. There is one registered model, and each
-trained model is a version of it.
+"""Records trainings and models in MLflow. Each training is one run. There is one registered model, and each
+model that Titler trains is a version of it.
 
 Nightly releases use the version that has the alias `champion`.
 

@@ -78,7 +78,7 @@ LOW_CONFIDENCE_AUC = 0.55
 def card(run: RunData) -> str:
     """Returns a model's description in Markdown: summary (first line), training data, scores, uses, limits.
 
-    Each score is shown with its floor: the score of a method that needs no model.
+    Each score is shown with its floor, which is the score of a method that needs no model.
     """
     parameters, metrics = run.params, run.metrics
     training = _training_data(parameters)
@@ -106,7 +106,8 @@ def card(run: RunData) -> str:
 
 
 def _training_data(parameters: Mapping[str, str]) -> str:
-    """Returns a paragraph on the training data and the network; empty if the run has not logged them."""
+    """Returns a paragraph on the training data and the network, or an empty string if the run has not logged
+    them."""
     if "train_issues" not in parameters:
         return ""
     data = (
@@ -126,7 +127,8 @@ def _training_data(parameters: Mapping[str, str]) -> str:
 
 
 def _teacher(parameters: Mapping[str, str]) -> str:
-    """Returns a sentence on the teacher; empty if the model learned from the authors' titles alone."""
+    """Returns a sentence on the teacher, whose titles the model also learned from. Returns an empty string if
+    the model learned from the authors' titles alone."""
     if parameters.get("teacher_used") != "True":
         return ""
     name, weight = parameters["teacher"], parameters["teacher_weight"]
@@ -149,7 +151,8 @@ def _summary(metrics: Mapping[str, float]) -> str:
 
 
 def _withheld(tags: Mapping[str, str]) -> str:
-    """Returns a paragraph on titles that do not beat the floor. Empty if the tags mention no such titles."""
+    """Returns a paragraph on titles that do not beat the floor (the body's first words). It says whether they
+    are withheld or were accepted. Returns an empty string if the tags mention no such titles."""
     if WITHHELD_TAG in tags:
         return f"**Titles withheld**: {tags[WITHHELD_TAG]}. Releases of this model show no title."
     if ACCEPTED_TAG in tags:

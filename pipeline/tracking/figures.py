@@ -1,4 +1,4 @@
-"""Draws the figures of an MLflow run. Matplotlib is imported only when a figure is drawn."""
+"""Draws figures for MLflow runs. Matplotlib is imported only when a figure is drawn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ Row = Mapping[str, Any]
 
 
 class Epoch(Protocol):
-    """The figures of a training epoch: any dataclass with a field `epoch`, a `group` and numeric fields."""
+    """The measurements of one training epoch: any dataclass with a field `epoch`, a `group` and numeric
+    fields."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -22,18 +23,20 @@ class Epoch(Protocol):
     def epoch(self) -> int: ...
     @property
     def group(self) -> str:
-        """The MLflow metric group of the training figures. Validation figures have their own group."""
+        """The group of MLflow metrics to which the training measurements belong. Validation measurements have
+        a group of their own."""
 
 
 class ValidatedEpoch(Epoch, Protocol):
-    """The figures of an epoch that was also measured on the validation issues."""
+    """The measurements of an epoch that was also evaluated on the validation issues."""
 
     @property
     def validation_loss(self) -> float: ...
 
 
 def losses(history: Sequence[ValidatedEpoch]) -> Figure:
-    """Draws a curve of each loss over the epochs. A dotted line marks the lowest validation loss."""
+    """Draws one curve per loss, over the epochs. A dotted line marks the epoch with the lowest validation
+    loss."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -56,12 +59,13 @@ def losses(history: Sequence[ValidatedEpoch]) -> Figure:
 
 
 def confidence(bins: Sequence[Row], label: str = "confidence") -> Figure:
-    """Draws how the quality of predicted titles depends on the model's confidence, or on what `label` names.
+    """Draws how the quality of predicted titles depends on the model's confidence.
 
     Each row of `bins` describes the titles whose confidence is between `low` and `high`. The upper bars show
     `alike`, the share of these titles that are close to the authors' titles. A black line is the 95% interval
     of the share. The lower bars show `titles`, the number of titles. If the model is perfectly calibrated,
-    the share equals the confidence, and the upper bars end at the dotted line.
+    the share equals the confidence, and the upper bars end at the dotted line. `label` names the horizontal
+    axis, which may also show another value than the confidence.
     """
     from matplotlib.figure import Figure
 
@@ -99,7 +103,8 @@ def confidence(bins: Sequence[Row], label: str = "confidence") -> Figure:
 
 
 def wilson_interval(share: float, count: int) -> tuple[float, float]:
-    """Returns the lower and upper end of the 95% confidence interval of a share (0 to 1) of `count` items.
+    """Returns the lower and the upper end of the 95% confidence interval of a share (0 to 1) of `count`
+    items.
 
     Source: Wilson 1927.
     """

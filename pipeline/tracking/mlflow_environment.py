@@ -16,7 +16,8 @@ MLFLOW_ENVIRONMENT = {
 
 
 def configure_mlflow() -> None:
-    """Sets MLFLOW_ENVIRONMENT in this process. A variable that is already set keeps its value.
+    """Sets the environment variables in MLFLOW_ENVIRONMENT for this process. A variable that is already set
+    keeps its value.
 
     Call this function when a process starts, before anything imports MLflow.
     """

@@ -16,7 +16,8 @@ _SCHEMA_MISMATCH = re.compile(r"database schema \(found version (\w+), but expec
 
 
 def mlflow_error(error: BaseException) -> TitlerError | None:
-    """Returns a TitlerError for an error that MLflow or its database raised; None for any other error."""
+    """Returns a TitlerError for an error that MLflow or its database raised. Returns None for any other
+    error."""
     if type(error).__module__.startswith(("mlflow.", "sqlalchemy.")):
         return explain("MLflow", error)
     return None
@@ -26,8 +27,8 @@ def explain(server: str, error: BaseException) -> TitlerError:
     """Returns a TitlerError that explains `error`, which an operation on MLflow raised.
 
     The message begins with `server`, for example "MLflow at http://localhost:5000". There are messages for a
-    locked database and for a database of another MLflow version. Any other error gets the message that MLflow
-    does not answer.
+    locked database and for a database of another MLflow version. For any other error, the message says that
+    MLflow does not answer.
     """
     text = str(error) or type(error).__name__
     if "database is locked" in text:
@@ -56,10 +57,10 @@ def explain(server: str, error: BaseException) -> TitlerError:
 
 
 def _is_in_installed_mlflow(schema_version: str) -> bool:
-    """Returns whether the installed MLflow knows this schema of its database. If so, the schema is older than
-    the one that MLflow expects.
+    """Returns whether the installed MLflow knows the database schema with this id. If so, a database with
+    this schema is older than the installed MLflow.
 
-    Looks for the schema's id in MLflow's migration files, without importing MLflow.
+    The function looks for the id in MLflow's migration files, without importing MLflow.
     """
     spec = find_spec("mlflow")
     folders = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
@@ -73,8 +74,8 @@ def _is_in_installed_mlflow(schema_version: str) -> bool:
 def check_listening(address: str) -> None:
     """Raises OSError if no server listens at an http or https address.
 
-    Without this check, MLflow's client would retry for minutes. Does not check addresses that are reached
-    over a proxy or have another scheme.
+    Without this check, MLflow's client would retry for minutes. Addresses that are reached over a proxy, or
+    that have another scheme, are not checked.
     """
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -64,8 +64,8 @@ only where Titler's lock file is installed.
 class Version:
     """A version of the registered model in MLflow.
 
-    `version` is its number. `model` is the name of the trained model in the lake, `run_id` the MLflow run of
-    its training, and `variant` the variant of its network.
+    `version` is the version's number. `model` is the name of the trained model in the lake. `run_id` is the
+    id of the training's run in MLflow. `variant` is the variant of the network.
     """
 
     model: str
@@ -77,8 +77,8 @@ class Version:
 class Tracking:
     """One experiment and one registered model, on an MLflow server or in a SQLite file.
 
-    A new experiment stores its files in `artifacts`: a folder, or an address such as gs://bucket/mlflow.
-    MLflow is not contacted by the constructor, but by the first method call.
+    A new experiment stores its files in `artifacts`: a folder, or an address such as gs://bucket/mlflow. The
+    constructor does not contact MLflow; the first method call does.
     """
 
     def __init__(self, uri: str, experiment: str, model_name: str, artifacts: str) -> None:
@@ -92,8 +92,8 @@ class Tracking:
         """Yields the MLflow run of the model `name`. Use it in a `with` statement around the training.
 
         If the model already has a run with the same parameters, resumes this run. So a training that was
-        killed and restarted is still one run. The run's final status is FINISHED, FAILED after an exception,
-        or KILLED after an interrupt.
+        killed and restarted is still one run. The run's final status is FAILED after an exception, KILLED
+        after an interrupt, and otherwise FINISHED.
         """
         from mlflow.entities import Param, RunTag
 
@@ -112,10 +112,11 @@ class Tracking:
         self._client.set_terminated(run_id, "FINISHED")
 
     def _resume_run(self, name: str, parameters: Mapping[str, str]) -> str | None:
-        """Finds a run of the model `name` and sets it to RUNNING. Returns the run's id, or None if none fits.
+        """Finds a run of the model `name` and sets it to RUNNING. Returns the run's id, or None if no run
+        fits.
 
-        A run fits if all its parameters are among `parameters`. It may lack some, because a training that was
-        killed early may have logged only a part.
+        A run fits if all its parameters are among `parameters`. It may lack some of them, because a training
+        that was killed early may have logged only a part.
         """
         for run in self._client.search_runs([self._experiment_id()], f"tags.`{MODEL_TAG}` = '{name}'"):
             if run.data.params.items() <= parameters.items():
@@ -131,8 +132,9 @@ class Tracking:
     def register(self, run_id: str, directory: Path, model: str) -> str:
         """Registers the predictor in the folder `directory` as a new version. Returns the version's number.
 
-        MLflow stores code (`pipeline/predictor/mlflow_model.py`) and files, no pickles. If the run already
-        has a version, registers nothing and returns the number of the existing version.
+        MLflow stores the predictor as files with its code (`pipeline/predictor/mlflow_model.py`), not as a
+        Python pickle. If the run already has a version, registers nothing and returns the number of the
+        existing version.
         """
         for version in self._versions(f"run_id = '{run_id}'"):
             return str(version.version)
@@ -151,7 +153,7 @@ class Tracking:
         from mlflow.types.schema import Array
 
         package = Path(__file__).parents[1]
-        inputs = Schema([ColSpec(DataType.string)])  # without a name: accepts a list as well as a column
+        inputs = Schema([ColSpec(DataType.string)])  # no name, so that a list is accepted, too
         outputs = Schema(
             [
                 ColSpec(DataType.string, "title"),
@@ -176,7 +178,8 @@ class Tracking:
             return str(mlflow.register_model(logged.model_uri, self.model_name, tags=tags).version)
 
     def write_card(self, run_id: str) -> None:
-        """Writes a model's card as the description of the run and of the model's version, if there is one.
+        """Writes a model's card as the description of the run. If the run has a model version, the card is
+        also the description of this version.
 
         The card (see `tracking.card`) is made from what the run has logged so far.
         """
@@ -186,24 +189,25 @@ class Tracking:
             self._client.update_model_version(self.model_name, version.version, text)
 
     def version_of(self, model: str) -> Version | None:
-        """Returns a model's newest registered version; None if it has none."""
+        """Returns a model's newest registered version, or None if the model has none."""
         versions = self._versions(f"tag.`{MODEL_TAG}` = '{model}'")
         return _version(max(versions, key=lambda version: int(version.version))) if versions else None
 
     def champion(self) -> Version | None:
-        """Returns the version that nightly releases use; None before the first promotion."""
+        """Returns the version that nightly releases use, or None before the first promotion."""
         return self._by_alias(CHAMPION)
 
     def champion_and_previous(self) -> list[Version]:
-        """Returns the versions with the aliases `champion` and `previous`, as far as they exist."""
+        """Returns the versions with the aliases `champion` and `previous`. Leaves out an alias that no
+        version has."""
         return [version for alias in (CHAMPION, PREVIOUS) if (version := self._by_alias(alias)) is not None]
 
     def promote(self, model: str, because: str = "") -> str:
         """Makes a model's newest version the champion. Returns the version's number.
 
-        The former champion gets the alias `previous`. If `because` is not empty, a tag of the version stores
-        this reason. If the version is already the champion, nothing changes. Raises UsageError if the model
-        has no version.
+        The former champion gets the alias `previous`. If `because` is not empty, it is the reason for the
+        promotion, which is stored in a tag of the version. If the version is already the champion, nothing
+        changes. Raises UsageError if the model has no version.
         """
         version = self.version_of(model)
         if version is None:
@@ -222,8 +226,9 @@ class Tracking:
         return version.version
 
     def tag_titles(self, version: str, run_id: str, withheld: str, accepted_because: str) -> None:
-        """Tags a version and its run with the reason why the model's titles are withheld, or were accepted.
-        An empty reason removes the tag. Then writes the model's card again."""
+        """Tags a version and its run with the reason why the model's titles are withheld (`withheld`), or
+        with the reason why they were accepted. If a reason is empty, its tag is removed. Then the model's
+        card is written again."""
         for tag, text in ((WITHHELD_TAG, withheld), (ACCEPTED_TAG, accepted_because)):
             if text:
                 self._client.set_tag(run_id, tag, text)
@@ -236,7 +241,7 @@ class Tracking:
         self.write_card(run_id)
 
     def run(self, run_id: str) -> Run:
-        """Returns an existing run, so that more can be logged in it. The run may be finished."""
+        """Returns an existing run, so that more can be logged to it. The run may be finished."""
         return Run(self._client, run_id)
 
     @cached_property
@@ -257,7 +262,7 @@ class Tracking:
         return client
 
     def _experiment_id(self) -> str:
-        """Returns the id of the experiment, which is created if it does not exist.
+        """Returns the id of the experiment. Creates the experiment if it does not exist.
 
         Raises LakeError if somebody deleted the experiment in MLflow.
         """
@@ -305,14 +310,15 @@ def _version(entity: ModelVersion) -> Version:
 
 
 def _open_sqlite(path: Path) -> None:
-    """Raises sqlite3.Error at once if the file cannot be opened. MLflow would retry for minutes."""
+    """Raises sqlite3.Error at once if the file cannot be opened. Without this check, MLflow would retry for
+    minutes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA schema_version")
 
 
 def _requirements() -> list[str]:
-    """Returns "NAME==VERSION" for each of REQUIREMENTS that is installed."""
+    """Returns "NAME==VERSION" for each package in REQUIREMENTS that is installed."""
     requirements = []
     for name in REQUIREMENTS:
         try:

@@ -24,7 +24,8 @@ class Run:
         self.id = run_id
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        """Logs metrics by name. `step` is the epoch; 0 for metrics of the whole run."""
+        """Logs metrics: names with their values. `step` is the number of the epoch, or 0 for metrics of the
+        whole run."""
         from mlflow.entities import Metric
 
         milliseconds = int(time.time() * 1000)
@@ -34,9 +35,10 @@ class Run:
         )
 
     def log_epoch(self, epoch: Epoch) -> None:
-        """Logs an epoch's figures as metrics GROUP/NAME. A figure `validation_NAME` becomes validation/NAME.
+        """Logs an epoch's measurements as metrics GROUP/NAME. A measurement `validation_NAME` becomes
+        validation/NAME.
 
-        MLflow shows one section per group. Validation figures are logged first, because MLflow lists metrics
+        MLflow shows one section per group. Validation metrics are logged first, because MLflow lists metrics
         in the order of logging when it compares runs. The number of issues is not logged, because it is
         already a parameter of the run.
         """
@@ -60,7 +62,8 @@ class Run:
         return sum(by_epoch.values())
 
     def log_dataset(self, name: str, digest: str, **sizes: int) -> None:
-        """Logs name, digest and sizes of the training data, which MLflow shows in the column Dataset."""
+        """Logs the name and the sizes of the training data, and the first 8 digits of its digest. MLflow
+        shows them in the column Dataset."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         source = json.dumps({"days": "days.json"})
@@ -70,15 +73,17 @@ class Run:
         )
 
     def log_loss_figure(self, history: Sequence[ValidatedEpoch]) -> None:
-        """Logs the artifact losses.png, a figure of every loss by epoch; see `figures.losses`."""
+        """Logs the artifact losses.png: a curve of each loss over the epochs (see `figures.losses`)."""
         self._client.log_figure(self.id, figures.losses(history), "losses.png")
 
     def log_confidence_figure(self, bins: Sequence[Row]) -> None:
-        """Logs the artifact confidence.png: the quality of titles by confidence; see `figures.confidence`."""
+        """Logs the artifact confidence.png: how the quality of titles depends on the confidence (see
+        `figures.confidence`)."""
         self._client.log_figure(self.id, figures.confidence(bins), "confidence.png")
 
     def log_reliability_figure(self, curve: Sequence[Row]) -> None:
-        """Logs the artifact reliability.png: the quality of titles by their predicted probability."""
+        """Logs the artifact reliability.png: how the quality of titles depends on the predicted probability
+        that a title is good."""
         self._client.log_figure(self.id, figures.confidence(curve, "probability"), "reliability.png")
 
     def log_json(self, file: str, value: Row) -> None:
@@ -88,7 +93,7 @@ class Run:
     def log_table(self, file: str, rows: Sequence[Row]) -> None:
         """Logs rows as the artifact `file`, which MLflow shows as a table. All rows must have the same keys.
 
-        An existing table of that name is replaced.
+        If there is an artifact of that name, it is replaced.
         """
         columns = list(rows[0]) if rows else []
         data = [[row[name] for name in columns] for row in rows]
@@ -98,5 +103,5 @@ class Run:
             self._client.set_tag(self.id, "mlflow.loggedArtifacts", json.dumps([*tables, entry]))
 
     def log_folder(self, directory: Path, name: str) -> None:
-        """Logs the files of a folder as artifacts in the artifact folder `name`."""
+        """Logs the files of the folder `directory` as artifacts, in the artifact folder `name`."""
         self._client.log_artifacts(self.id, str(directory), name)

@@ -1,4 +1,5 @@
-"""The warehouses in which releases are published and queried: DuckDB and BigQuery, behind one protocol.
+"""The warehouses in which releases are published and queried: DuckDB and BigQuery. Both implement one
+protocol.
 
 All SQL is written in BigQuery's dialect. The DuckDB warehouse translates it.
 """
@@ -36,9 +37,9 @@ The worker processes of the run get the same id.
 def connect(settings: Settings, verb: str, run: str = "", release_id: str | None = None) -> Warehouse:
     """Returns the warehouse that the settings choose.
 
-    The warehouse records its costs under `verb` (the command, such as `publish`), `release_id` and `run`, the
-    id of one run of the command (default: RUN_ID). Raises UsageError if DuckDB's warehouse.path is not on
-    this machine, or if BigQuery's warehouse.project is not set.
+    The warehouse records its costs under `verb`, `run` and `release_id`. `verb` is the command, such as
+    `publish`. `run` is the id of one run of the command; if it is empty, RUN_ID is used. Raises UsageError if
+    DuckDB's warehouse.path is not on this machine, or if BigQuery's warehouse.project is not set.
     """
     if settings.warehouse.kind == "bigquery":
         from pipeline.warehouse.bigquery import BigQueryWarehouse

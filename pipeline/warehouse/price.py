@@ -1,4 +1,4 @@
-"""Converts bytes that BigQuery bills into prices, and formats bytes and prices for printing."""
+"""Converts bytes that BigQuery bills into prices. Formats bytes and prices for printing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def usd(settings: Settings, count: int) -> float:
 
 
 def format_bytes(count: int) -> str:
-    """Formats a number of bytes in the largest unit that fits, in powers of 1,000: `3.4 GB`."""
+    """Formats a number of bytes in the largest unit that fits, such as `3.4 GB`. Units are powers of
+    1,000."""
     value, units = float(count), ["B", "kB", "MB", "GB", "TB", "PB"]
     while value >= 999.95 and len(units) > 1:
         value, units = value / 1000, units[1:]

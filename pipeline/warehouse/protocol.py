@@ -35,7 +35,7 @@ class SourceTable:
     """The BigQuery table in which GH Archive publishes the events of one source day.
 
     `rows` is the table's number of rows, or None if the table does not exist. `changed` is the time at which
-    GH Archive last added rows. It adds the hours of a day one by one.
+    GH Archive last added rows. GH Archive adds the hours of a day one by one.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Failure:
 class StagedRelease(Protocol):
     """A release that is complete in the warehouse but not yet visible to readers.
 
-    Use it in a `with` block. The end of the block discards the release unless `make_current` was called.
+    Use it in a `with` block. If `make_current` was not called, the end of the block discards the release.
     """
 
     def __enter__(self) -> StagedRelease: ...
@@ -99,7 +99,7 @@ class StagedRelease(Protocol):
     ) -> None: ...
 
     def check(self) -> list[Failure]:
-        """Runs the checks of `sql/checks` and returns those that failed, or an empty list if none did."""
+        """Runs the checks of `sql/checks`. Returns those that failed, or an empty list if none failed."""
         ...
 
     def query(self, query: Query) -> pa.Table:
@@ -107,7 +107,7 @@ class StagedRelease(Protocol):
         ...
 
     def make_current(self) -> None:
-        """Replaces the current release with this one in one atomic step. Idempotent."""
+        """Replaces the current release with this one in one atomic step. A second call changes nothing."""
         ...
 
 
@@ -122,7 +122,7 @@ class Warehouse(Protocol):
         ...
 
     def estimate(self, query: Query, day: date) -> int:
-        """Returns the number of bytes that extracting a source day would bill. Reads no rows.
+        """Returns the number of bytes that extracting a source day would bill. This call reads no rows.
 
         Returns 0 if the warehouse reads hour files.
         """
@@ -133,23 +133,24 @@ class Warehouse(Protocol):
 
         Sets the parameters @first_suffix and @last_suffix to the table suffix of `day`. The DuckDB warehouse
         reads the hour files `files`. The BigQuery warehouse reads GH Archive's table of the day. If an
-        earlier call had the same query, day, table and `attempt`, its job is reused, so that no query is paid
-        for twice. Raises SourceError if hour files are from before 2015, and BudgetError if the query would
-        exceed a budget.
+        earlier call had the same query, day, table and `attempt`, the BigQuery job of that call is reused. So
+        no query is paid for twice. Raises SourceError if hour files are from before 2015, and BudgetError if
+        the query would exceed a budget.
         """
         ...
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
         """Loads batches into a table. Skips batches that are already loaded.
 
-        Readers see a batch's rows only after a release that lists the batch has become current.
+        Readers see the rows of a batch only after a release that lists the batch has become current.
         """
         ...
 
     def stage(
         self, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]
     ) -> StagedRelease:
-        """Prepares a new release, which can then be checked and made current. Readers do not see it yet.
+        """Prepares a new release, which can then be checked and made current. Readers do not see the release
+        yet.
 
         - `releases`: the complete table releases_v1. It lists every retained release. The release to publish
           has the status `current`.
@@ -174,7 +175,8 @@ class Warehouse(Protocol):
         ...
 
     def records(self, table: contracts.Table) -> list[dict[str, Any]]:
-        """Returns the rows of releases_v1 or release_members_v1, as readers see them. Free of charge.
+        """Returns the rows of releases_v1 or release_members_v1, as readers see them. The request is free of
+        charge.
 
         Returns an empty list before the first release.
         """
@@ -188,7 +190,8 @@ class Warehouse(Protocol):
         ...
 
     def delete_batches_except(self, retained_batches: Mapping[str, Collection[str]]) -> int:
-        """Deletes the rows of all batches that are not in `retained_batches` (batch ids per table name).
+        """Deletes the rows of all batches that are not in `retained_batches`, which maps table names to batch
+        ids.
 
         Returns the number of deleted rows. The DuckDB warehouse stores no rows of batches and returns 0.
         """
@@ -196,7 +199,8 @@ class Warehouse(Protocol):
 
 
 def validate_release_tables(releases: pa.Table, members: pa.Table) -> tuple[str, pa.Table, pa.Table]:
-    """Returns the id of the release with the status `current`, and both tables with their contracts' columns.
+    """Returns the id of the release with the status `current`, and both tables with the columns of their
+    contracts.
 
     Raises UsageError unless exactly one release is current. Raises ContractError if a table cannot be
     converted to its contract.

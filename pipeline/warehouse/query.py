@@ -36,8 +36,8 @@ _DIGESTS_OF_0_1_0 = {"0f9e1a13e61e1b7e": "4ec12902ebd9f13e"}  # canonical digest
 def canonical_sql(sql: str) -> str:
     """Removes comments from a SQL statement and puts exactly one space between its tokens.
 
-    So two statements that differ only in layout become equal. String literals and quoted names do not change.
-    No SQL library is used, because the result must not depend on a library's version.
+    So two statements that differ only in comments and layout become equal. String literals and quoted names
+    do not change. No SQL library is used, because the result must not depend on a library's version.
     """
     tokens = (match for match in _TOKEN.finditer(sql) if match.lastgroup != "ignored")
     return " ".join(match.group() for match in tokens)
@@ -55,7 +55,7 @@ class Query:
     def from_file(cls, name: str, **parameters: Any) -> Query:
         """Reads the statement in `sql/NAME.sql`.
 
-        Raises UsageError, which lists the existing names, if there is no such file.
+        Raises UsageError if there is no such file. The error lists the existing names.
         """
         path = SQL / f"{name}.sql"
         if not path.is_file():
@@ -79,7 +79,8 @@ class Query:
 
     @property
     def prose(self) -> str:
-        """Returns the comment in the first line. It says what one row of the result stands for."""
+        """Returns the comment in the statement's first line. The comment says what one row of the result
+        stands for."""
         return self.sql.splitlines()[0].removeprefix("--").strip()
 
     @property
@@ -92,7 +93,8 @@ class Query:
         return _DIGESTS_OF_0_1_0.get(digest, digest)
 
     def binding(self, names: Collection[str], **values: Any) -> dict[str, Any]:
-        """Returns the value of each parameter in `names`. `values` override `self.parameters`.
+        """Returns the value of each parameter in `names`. A value in `values` is used instead of the one in
+        `self.parameters`.
 
         Raises UsageError if a parameter has no value.
         """

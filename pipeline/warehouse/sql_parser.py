@@ -15,14 +15,15 @@ from pipeline.errors import UsageError
 
 @dataclass(frozen=True)
 class TableFunction:
-    """A table function: its body in BigQuery's dialect, and its arguments' names. All have type STRING."""
+    """A table function: its body in BigQuery's dialect, and the names of its arguments. All arguments have
+    the type STRING."""
 
     arguments: tuple[str, ...]
     sql: str
 
 
 def parse(sql: str) -> exp.Expr:
-    """Returns the syntax tree of one SELECT. Raises UsageError if the text is anything else."""
+    """Returns the syntax tree of one SELECT. Raises UsageError if `sql` is anything else."""
     try:
         statements = sqlglot.parse(sql, read="bigquery")
     except SqlglotError as error:
@@ -35,7 +36,7 @@ def parse(sql: str) -> exp.Expr:
 
 
 def parameters_of(sql: str) -> frozenset[str]:
-    """Returns the names of a SELECT's `@` parameters. Raises UsageError if the text is anything else."""
+    """Returns the names of a SELECT's `@` parameters. Raises UsageError if `sql` is anything else."""
     return frozenset(parameter.name for parameter in parse(sql).find_all(exp.Parameter))
 
 
@@ -59,7 +60,8 @@ def replace_tables(sql: str, replacements: Mapping[str, str]) -> str:
 
 
 def table_function(sql: str) -> TableFunction:
-    """Returns a SELECT as a table function. Its arguments are the parameters, in order of first use."""
+    """Turns a SELECT into a table function. The arguments are the SELECT's parameters, in order of first
+    use."""
     tree = parse(sql)
     tokens = sqlglot.tokenize(sql, read="bigquery")
     names = [name.text for at, name in pairwise(tokens) if at.token_type == sqlglot.TokenType.PARAMETER]

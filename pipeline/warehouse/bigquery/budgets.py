@@ -1,9 +1,9 @@
 """Keeps BigQuery queries within the budgets of the settings, and records their bytes in `spend_v1`.
 
 Before a query runs, the bytes that it may bill are reserved. Afterwards the billed bytes replace the
-reservation. A command first writes its reservation and then reads the total. So two commands that start at
-the same time may both be refused, but together they never exceed a budget. The small statements that write
-and read `spend_v1` are not counted.
+reservation. A command first writes its reservation and then reads the total. So if two commands start at the
+same time, both may be refused, but together they never exceed a budget. The small statements that write and
+read `spend_v1` are not counted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ Execute = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]
 class Reservation:
     """Bytes that are reserved for a BigQuery job.
 
-    The job may bill at most `limit` bytes: the reserved `bytes`, and what remains of the budgets.
+    `bytes` is the number of reserved bytes. `limit` is the largest number of bytes that the job may bill: the
+    reserved bytes, and the bytes that remain of both budgets.
     """
 
     job_id: str
@@ -43,7 +44,7 @@ class Reservation:
 
 
 class SpendLedger:
-    """Records in the table `spend_v1` what queries cost, and refuses those that would exceed a budget.
+    """Records in the table `spend_v1` what queries cost, and refuses queries that would exceed a budget.
 
     `verb` is the command, such as `extract`. `run` is the id of one run of this command.
     """
@@ -92,11 +93,12 @@ class SpendLedger:
         return replace(reservation, limit=remaining_bytes + count)
 
     def record_billed(self, reservation: Reservation, billed: int) -> None:
-        """Records the bytes that a job billed. They replace its reserved bytes."""
+        """Records the bytes that a job billed. This number replaces the job's reserved bytes."""
         self._write(reservation, "billed", billed)
 
     def spent(self, day: date) -> dict[str, int]:
-        """Returns the bytes counted so far: `of_day` for all runs of the UTC day, `of_run` for this run."""
+        """Returns the bytes that were billed or reserved so far: `of_day` for all runs on the UTC day,
+        `of_run` for this run."""
         query = Query.from_file("spent", day=day, run=self.run)
         (row,) = self._execute(replace_tables(query.sql, {SPEND.name: self.address}), query.parameters)
         return {name: int(value) for name, value in row.items()}

@@ -23,8 +23,9 @@ REQUEST_TIMEOUT = 60  # seconds for one request; the setting warehouse.timeout l
 def credentials_of(settings: Settings) -> Credentials:
     """Returns the credentials for Google Cloud.
 
-    If warehouse.credentials_file is set, returns those of the service account in that file. Otherwise returns
-    anonymous credentials for an emulator, and Google's application default credentials for BigQuery.
+    If warehouse.credentials_file is set, returns the credentials of the service account in that file.
+    Otherwise returns anonymous credentials for an emulator, and Google's application default credentials for
+    BigQuery.
 
     Raises UsageError if there are no credentials, or if the file cannot be used.
     """

@@ -49,7 +49,7 @@ class RefusedError(WarehouseError):
 
 
 class RejectedError(RefusedError):
-    """BigQuery rejected a statement that is wrong, or that names something that does not exist."""
+    """BigQuery rejected a statement. The statement is wrong, or names something that does not exist."""
 
 
 @contextmanager
@@ -82,7 +82,8 @@ def translated_errors(settings: Settings, action: str) -> Iterator[None]:
 def refusal(settings: Settings, action: str, reason: str, message: str) -> TitlerError:
     """Returns the error to raise for a refused request or a failed job.
 
-    `reason` and `message` are BigQuery's. `action` completes the sentence "BigQuery failed while ...".
+    `reason` and `message` are those that BigQuery reported. `action` completes the sentence "BigQuery failed
+    while ...".
     """
     # the lines after the first repeat the job's name and location
     message = message.strip().partition("\n")[0]

@@ -57,7 +57,7 @@ ORDER BY
 
 
 def day_query(query: Query) -> str:
-    """Returns one SELECT for both kinds of rows of a day: first its malformed events, then its issues.
+    """Returns one SELECT for a day. Its result has the day's malformed events first, then the day's issues.
 
     `query` (sql/extract_issues.sql) selects the issues. sql/extract_malformed.sql selects the malformed
     events, which `query` omits. Each of the two parts is sorted.
@@ -76,7 +76,7 @@ def day_query(query: Query) -> str:
 
 
 def malformed_table(rows: Sequence[dict[str, object]], table: str) -> pa.Table:
-    """Converts the malformed events in the result of `day_query` to a table with MALFORMED_SCHEMA.
+    """Returns the malformed events in the result of `day_query`, as a table with MALFORMED_SCHEMA.
 
     The column `line` has the event's id, or 0 if the id is not a number.
     """

@@ -1,7 +1,7 @@
 """Runs BigQuery jobs: estimates and reserves their bytes, starts them, and waits for them.
 
-The id of a job that extracts or loads is derived from what the job does. So a retried task finds the job of
-its earlier attempt.
+The id of a job that extracts or loads is derived from what the job does. So a task that is tried again finds
+the job of its earlier attempt.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class Statement:
     """A SQL statement with the values of its `@named` parameters.
 
     `action` completes the sentence "BigQuery failed while ...", for example "checking release R". At least
-    `at_least` bytes are reserved for the statement. Scripts need this, because a dry run does not estimate
-    their bytes.
+    `at_least` bytes are reserved for the statement. A script of several statements needs `at_least`, because
+    a dry run does not estimate its bytes.
     """
 
     action: str
@@ -84,7 +84,8 @@ class FinishedQuery:
 
 
 def cost_of(queries: Sequence[FinishedQuery], settings: Settings) -> dict[str, Any]:
-    """Returns the total cost of queries for a manifest. Its `job_id` is the job of the last query."""
+    """Returns the total cost of `queries`, for a manifest. The key `job_id` has the id of the last query's
+    job."""
     billed = sum(query.billed for query in queries)
     return {
         "job_id": queries[-1].job.job_id,
@@ -130,7 +131,7 @@ class Jobs:
         """Runs a query within the budgets, and waits for it.
 
         If the query would exceed a budget, raises BudgetError before the query runs. If the query fails,
-        raises an error as `translated_errors` does.
+        raises one of the errors of `translated_errors`.
         """
         job_id = self._job_id(uuid.uuid4().hex)
         reservation = self._reserve(job_id, statement, source_day)
@@ -186,7 +187,7 @@ class Jobs:
         return query
 
     def load_once(self, key: str, action: str, start: Callable[[str], LoadJob]) -> None:
-        """Loads rows with a job whose id contains `key`. The function `start` starts the job with an id.
+        """Loads rows with a job whose id contains `key`. `start(id)` starts the job with this id.
 
         If a job with this id is already running, waits for that job instead of starting another. A job that
         finished earlier is not used, because the caller has already checked that the rows are missing.
@@ -211,7 +212,8 @@ class Jobs:
         return labels
 
     def find_started(self, job_id: str) -> Any:
-        """Returns the job `job_id`, after BigQuery has refused to start a job because this id is in use.
+        """Returns the job `job_id`. Call this if BigQuery refused to start a job because its id is already in
+        use.
 
         BigQuery may need a moment to find the job. Raises UnansweredError if ATTEMPTS searches find nothing.
         """
@@ -260,7 +262,8 @@ class Jobs:
     def _start_reserved(
         self, job_id: str, statement: Statement, source_day: date | None, reservation: Reservation
     ) -> QueryJob:
-        """Starts a query that has a reservation. If BigQuery refuses the query, records a cost of 0 bytes."""
+        """Starts a query that has a reservation. If BigQuery refuses the query, replaces the reservation by a
+        cost of 0 bytes."""
         try:
             return self._start(job_id, statement, source_day, reservation.limit)
         except UnansweredError:
@@ -294,8 +297,8 @@ class Jobs:
 
         If the job failed or is not usable, tries the ids `job_id`_1, `job_id`_2 and so on. A job that
         succeeded is usable if `is_usable(job, was_finished)` returns True; `was_finished` says whether the
-        job had finished before this call. `start(id)` starts a job, at most ATTEMPTS times. If a job that
-        this call started fails for a reason that is not transient, raises the job's error.
+        job had finished before this call. `start(id)` starts a job. Raises the error of a job that this call
+        started, if the error is not transient or if the job was the ATTEMPTS-th that this call started.
         """
         started = 0
         for number in itertools.count():
@@ -321,10 +324,10 @@ class Jobs:
                 return None
 
     def _wait(self, job: Any, action: str) -> TitlerError | None:
-        """Waits until a job has finished. Returns its error if it failed, or None if it succeeded.
+        """Waits until a job has finished. Returns the job's error, or None if the job succeeded.
 
         Raises UnansweredError if the job takes longer than warehouse.timeout, or if BigQuery does not report
-        its state.
+        the job's state.
         """
         poll = Retrying(
             retry=retry_if_result(lambda is_finished: not is_finished),
@@ -351,7 +354,8 @@ class Jobs:
         return refusal(self.settings, action, reason, message)
 
     def _has_rows(self, job: QueryJob) -> bool:
-        """Returns whether BigQuery still stores the result of a query. It deletes results after a day."""
+        """Returns whether BigQuery still stores the result of a query. BigQuery deletes results after a
+        day."""
         with translated_errors(self.settings, "looking for a result"):
             try:
                 self.client.get_table(job.destination, timeout=REQUEST_TIMEOUT)
@@ -361,9 +365,9 @@ class Jobs:
 
 
 def billable_bytes(processed: int, tables: int) -> int:
-    """Returns how many bytes BigQuery bills: whole MiB, and at least 10 MiB per table.
+    """Returns the number of bytes that BigQuery bills for a query: whole MiB, and at least 10 MiB per table.
 
-    `processed` is the number of bytes that a query reads. Source: BigQuery's on-demand pricing.
+    `processed` is the number of bytes that the query reads. Source: BigQuery's on-demand pricing.
     """
     if not processed:
         return 0

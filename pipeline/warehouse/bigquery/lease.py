@@ -33,9 +33,9 @@ POLL_INTERVAL = 2  # seconds
 
 @contextmanager
 def hold_lease(jobs: Jobs) -> Iterator[None]:
-    """Holds the lease during a `with` block. Waits for it if another process holds it.
+    """Holds the lease during a `with` block. If another process holds the lease, waits for it.
 
-    Raises WarehouseError if another process holds it for TIMEOUT seconds.
+    Raises WarehouseError if another process holds the lease for TIMEOUT seconds.
     """
     address, token = f"{jobs.dataset}.{TABLE_NAME}", uuid.uuid4().hex
     acquire = Retrying(
@@ -66,7 +66,7 @@ def hold_lease(jobs: Jobs) -> Iterator[None]:
 
 
 def _acquire(jobs: Jobs, address: str, token: str) -> bool:
-    """Tries to create the lease. Returns whether this process holds it now."""
+    """Tries to create the lease. Returns whether this process holds the lease now."""
     table = bigquery.Table(
         address, schema=[bigquery.SchemaField("nothing", "STRING", description="this table has no rows")]
     )
@@ -83,7 +83,7 @@ def _acquire(jobs: Jobs, address: str, token: str) -> bool:
 
 
 def _token(jobs: Jobs, address: str) -> str | None:
-    """Returns the token of the process that holds the lease, or None if no process does."""
+    """Returns the token of the process that holds the lease, or None if no process holds it."""
     with translated_errors(jobs.settings, f"reading {address}"):
         try:
             return (jobs.client.get_table(address, timeout=REQUEST_TIMEOUT).labels or {}).get("holder")

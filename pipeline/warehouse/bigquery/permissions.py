@@ -1,6 +1,6 @@
 """Checks what Titler is permitted to do in BigQuery, for `titler doctor`.
 
-Tries each operation in a way that leaves nothing behind. The findings name the missing permissions.
+Each operation is tried in a way that leaves nothing behind. The findings name the missing permissions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ LISTED_DATASETS = 20
 
 
 def check_permissions(settings: Settings) -> Iterator[Finding]:
-    """Yields a finding for the project and its account, then one for each permission that Titler needs.
+    """Yields a finding for the project and its account. Then yields one finding for each permission that
+    Titler needs.
 
     Raises UsageError if the project is not set, or if there are no credentials.
     """

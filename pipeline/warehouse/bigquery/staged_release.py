@@ -46,8 +46,8 @@ class StagedTables:
     `release_members_v1`.
 
     Each publication overwrites both staging tables, so the caller must hold the publish lock. If the lock is
-    lost, the tables may get rows of another publication, which have another `stage_id`. `make_current`
-    ignores them.
+    lost, another publication may write its rows into the staging tables. Such rows have another `stage_id`,
+    and `make_current` ignores them.
     """
 
     def __init__(
@@ -70,7 +70,8 @@ class StagedTables:
 
     @cached_property
     def _replacements(self) -> dict[str, str]:
-        """Maps table and view names to their replacements in queries. With them, this release is current."""
+        """Maps the names of tables and views to the text that replaces them in a query. With these
+        replacements, the query runs as if this release were current."""
         addresses = {
             **self.warehouse.addresses,
             **{table.name: self._staging_address(table) for table in RELEASE_TABLES},
@@ -81,7 +82,7 @@ class StagedTables:
     def check(self) -> list[Failure]:
         """Runs the checks of `sql/checks` and returns those that failed, sorted by name.
 
-        One query counts the wrong rows of all checks together, because each query bills at least 10 MB per
+        One query counts the wrong rows of all checks together, because each query bills at least 10 MiB per
         table. For each check that failed, one more query reads the wrong rows.
         """
         checks = {check.stem: check for check in Query.folder("checks", release=self.release)}

@@ -25,7 +25,7 @@ LABELS = {"app": "titler"}
 # Rows per load job. BigQuery allows 1,500 jobs per table and day, and a data set's first release must need
 # fewer.
 ROWS_PER_JOB = 500_000
-DAYS_PER_JOB = 1000  # days per job, each a partition; BigQuery allows 4,000 partitions
+DAYS_PER_JOB = 1000  # days per load job; each day is a partition, and BigQuery allows 4,000
 
 
 def columns_of(table: contracts.Table) -> list[bigquery.SchemaField]:
@@ -49,7 +49,7 @@ class Tables:
         self._checked: set[str] = set()
 
     def ensure(self, table: contracts.Table) -> None:
-        """Creates a table if it does not exist. Adds nullable columns that an existing table lacks.
+        """Creates a table if it does not exist. If an existing table lacks nullable columns, adds them.
 
         For any other difference from the contract, raises a WarehouseError that names the column, its type
         and the expected type.
@@ -70,7 +70,7 @@ class Tables:
         return f"{self._jobs.dataset}.{name}"
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
-        """Loads the batches that the table lacks. A load job loads several batches.
+        """Loads the batches that the table does not have yet. One load job loads several batches.
 
         If a job for the same batches is already running, waits for that job instead of starting another.
         """
@@ -92,8 +92,8 @@ class Tables:
     def overwrite(self, name: str, table: contracts.Table, rows: pa.Table, stage: str) -> None:
         """Replaces all rows of the staging table `name` with `rows` in one step.
 
-        The staging table has the columns of `table` and a column `stage_id`. Every row gets the value `stage`
-        in this column.
+        The staging table has the columns of `table` and a column `stage_id`. In every row, this column has
+        the value of `stage`.
         """
         columns = [
             *columns_of(table),
@@ -180,7 +180,8 @@ class Tables:
                 )
 
     def _row_counts(self, table: contracts.Table, batch_ids: Sequence[str]) -> dict[str, int]:
-        """Returns the number of rows per batch id. Leaves out batches that the table does not have."""
+        """Returns the number of rows of each batch, by batch id. Leaves out batches that the table does not
+        have."""
         if not batch_ids:
             return {}
         sql = (
@@ -237,13 +238,15 @@ def _changed_table(name: str, address: str, problem: str) -> WarehouseError:
 
 
 def _standard_type(field: bigquery.SchemaField) -> tuple[str, str]:
-    """Returns a column's type and mode under the names of GoogleSQL, not those of BigQuery's legacy SQL."""
+    """Returns a column's type and mode under their names in GoogleSQL. (BigQuery's client uses the names of
+    legacy SQL.)"""
     standard_names = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
     return standard_names.get(field.field_type, field.field_type), field.mode or "NULLABLE"
 
 
 def _groups(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """Yields the batches in order, in groups of at most DAYS_PER_JOB batches and about ROWS_PER_JOB rows."""
+    """Yields the batches in order, in groups. A group has at most DAYS_PER_JOB batches and about ROWS_PER_JOB
+    rows."""
     group: list[Batch] = []
     rows = 0
     for batch in batches:
@@ -274,7 +277,8 @@ def _write(target: IO[bytes], table: contracts.Table, batches: Sequence[Batch]) 
 
 
 def _arrow(table: contracts.Table) -> pa.Schema:
-    """Returns the table's schema with types that BigQuery can read from Parquet: float64 for float16."""
+    """Returns the table's schema with types that BigQuery can read from Parquet: float64 in place of
+    float16."""
     half, double = pa.list_(pa.float16()), pa.list_(pa.float64())
     return pa.schema(
         [field.with_type(double) if field.type == half else field for field in table.warehouse_schema]

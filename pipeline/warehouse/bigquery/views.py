@@ -1,7 +1,7 @@
 """Creates the analysts' views and table functions in BigQuery. Replaces those whose SQL has changed.
 
-When a view is replaced, BigQuery may forget that the view is authorised to read the tables. So views are not
-replaced if only comments, layout or the description changed. A changed description is updated separately.
+When a view is replaced, BigQuery may forget that the view is authorised to read the tables. So a view is not
+replaced if only its comments, layout or description changed. A changed description is updated separately.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from pipeline.warehouse.sql_parser import replace_tables, table_function
 def create_views(jobs: Jobs, addresses: Mapping[str, str]) -> None:
     """Creates the views of `sql/views` and the table functions of `sql/functions`.
 
-    Replaces those whose SQL has changed. Updates changed descriptions of the other views.
+    Replaces existing views and functions whose SQL has changed. If only the description of a view has
+    changed, updates the description.
     """
     statements = []
     for view in Query.folder("views"):

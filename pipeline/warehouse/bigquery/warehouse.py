@@ -48,8 +48,8 @@ VECTOR_INDEX_ROWS = 5000  # BigQuery builds no vector index for fewer rows
 class BigQueryWarehouse:
     """The warehouse in one data set of one BigQuery project.
 
-    Its costs are recorded under `verb` (the command, such as `publish`), `release_id` and `run`, the id of
-    one run of the command.
+    Its costs are recorded under `verb`, `run` and `release_id`. `verb` is the command, such as `publish`, and
+    `run` is the id of one run of the command.
     """
 
     def __init__(self, settings: Settings, verb: str, run: str = "", release_id: str | None = None) -> None:
@@ -59,7 +59,7 @@ class BigQueryWarehouse:
 
     @cached_property
     def addresses(self) -> dict[str, str]:
-        """Maps the name of every table, view and table function to its address in backticks."""
+        """Maps the name of every table, view and table function to its address in BigQuery, in backticks."""
         defined = [query.stem for folder in ("views", "functions") for query in Query.folder(folder)]
         return {name: f"`{self.tables.address(name)}`" for name in (*contracts.TABLES, *defined)}
 
@@ -137,8 +137,9 @@ class BigQueryWarehouse:
     def run_query(self, query: Query, replacements: Mapping[str, str] | None = None) -> pa.Table:
         """Runs a query and returns its rows.
 
-        `replacements` maps the names of tables and views to the text that replaces them in the SQL. The
-        default is their addresses. Raises UsageError if the query fails or no release was published yet.
+        `replacements` maps the names of tables and views to the text that replaces them in the SQL. By
+        default, each name is replaced by its address. Raises UsageError if the query fails or no release was
+        published yet.
         """
         parameters = query.binding(parameters_of(query.sql))
         self._ensure_ledger()
@@ -177,12 +178,13 @@ class BigQueryWarehouse:
     def create_views(self) -> None:
         """Creates the views of `sql/views` and the table functions of `sql/functions`.
 
-        Replaces those whose SQL has changed.
+        Replaces existing views and functions whose SQL has changed.
         """
         views.create_views(self.jobs, self.addresses)
 
     def create_vector_index(self) -> None:
-        """Creates the vector index of `embeddings_v1`, for VECTOR_SEARCH. BigQuery keeps it up to date.
+        """Creates the vector index of `embeddings_v1`, for the function VECTOR_SEARCH. BigQuery keeps the
+        index up to date.
 
         Does nothing if the index exists, or if the table has fewer than VECTOR_INDEX_ROWS rows.
         """
@@ -209,7 +211,8 @@ class BigQueryWarehouse:
     def _statements(self, query: Query, day: date) -> list[Statement]:
         """Returns the two statements that extract a day.
 
-        The first counts the day's events per hour. The second reads its issues and malformed events.
+        The first statement counts the day's events per hour. The second reads the day's issues and malformed
+        events.
         """
         bounds = {"first_suffix": table_suffix(day), "last_suffix": table_suffix(day)}
         hours = Query.from_file("source_hours")
@@ -222,8 +225,8 @@ class BigQueryWarehouse:
     def _split(self, query: FinishedQuery, table: str) -> tuple[Iterator[pa.RecordBatch], pa.Table, int]:
         """Splits the result of a day's query into issues and malformed events.
 
-        Returns the issues as record batches, at most MALFORMED_PER_FILE malformed events, and the number of
-        all malformed events of the day.
+        Returns three values: the issues as record batches, a table of at most MALFORMED_PER_FILE malformed
+        events, and the number of all malformed events of the day.
         """
         with translated_errors(self.settings, "counting a result"):
             result = self.jobs.client.get_table(query.job.destination, timeout=REQUEST_TIMEOUT)

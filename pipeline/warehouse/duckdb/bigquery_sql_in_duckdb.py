@@ -27,7 +27,8 @@ WHITE_SPACE = r"[\t-\r\x{85}\p{Z}]"  # Unicode's White_Space, in the syntax of R
 
 @dataclass(frozen=True)
 class Translation:
-    """A statement in DuckDB's dialect, and the names of its parameters, which DuckDB writes as `$name`."""
+    """A statement in DuckDB's dialect, and the names of its parameters. In the statement, a parameter is
+    written as `$name`."""
 
     sql: str
     parameters: frozenset[str]
@@ -44,7 +45,8 @@ def translate(sql: str) -> Translation:
 
 @lru_cache(maxsize=64)
 def scan_condition(sql: str) -> Translation:
-    """Returns a condition in DuckDB's dialect. Only rows of the wildcard table that meet it affect `sql`.
+    """Returns the condition, in DuckDB's dialect, that a row of the wildcard table must meet to affect the
+    result of `sql`.
 
     The condition is the WHERE clause of the SELECT that reads this table. Raises UsageError unless `sql`
     reads exactly one wildcard table, in a SELECT without joins.
@@ -76,7 +78,8 @@ def _render(tree: exp.Expr) -> Translation:
 
 
 def _adapt(tree: exp.Expr) -> exp.Expr:
-    """Applies the rules of this module to a syntax tree, in place, and returns the tree."""
+    """Applies the corrections that this module's docstring lists to a syntax tree. Changes the tree itself,
+    and returns it."""
     root = exp.paren(tree, copy=False)  # so that every replaced node has a parent
     for node in reversed(list(tree.bfs())):  # inner calls first: the rules for outer calls copy them
         if (adapted := _adapt_node(node)) is not node:

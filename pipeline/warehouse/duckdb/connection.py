@@ -15,7 +15,8 @@ from pipeline.warehouse.sql_parser import table_function
 
 
 def open_in_memory() -> duckdb.DuckDBPyConnection:
-    """Opens an in-memory database in UTC. Data that exceeds the memory goes to a temporary folder."""
+    """Opens an in-memory database with the time zone UTC. Data that does not fit into memory is written to a
+    temporary folder."""
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET temp_directory = {quote(str(Path(tempfile.gettempdir()) / 'titler-duckdb'))}")

@@ -120,7 +120,8 @@ class HourReader:
     """Reads hour files into the temporary table `events`.
 
     The table has GH Archive's columns, and the file and line of each event. Only events that meet
-    `condition`, SQL in DuckDB's dialect, are stored. `parameters` has the values of its `$` parameters.
+    `condition`, SQL in DuckDB's dialect, are stored. `parameters` has the values of the `$` parameters in
+    this condition.
 
     The attribute `events` counts the well-formed events of all types, stored or not. `omitted_malformed`
     counts the malformed lines that `malformed()` does not list.
@@ -166,13 +167,14 @@ class HourReader:
     def malformed(self) -> pa.Table:
         """Returns the malformed lines as a table with MALFORMED_SCHEMA, sorted by file and line.
 
-        The table has at most MALFORMED_PER_FILE lines per file.
+        The table has at most MALFORMED_PER_FILE lines of each file.
         """
         rows = sorted(self._malformed, key=lambda row: (row["file"], row["line"]))
         return pa.Table.from_pylist(rows, schema=MALFORMED_SCHEMA)
 
     def _read(self, names: Mapping[str, str], folder: Path, compression: str = "gzip") -> None:
-        """Adds the events of files to the table `events`. `names` maps paths to the file names to store."""
+        """Adds the events of files to the table `events`. `names` maps the path of each file to the file name
+        to store."""
         if not names:
             return
         try:
@@ -231,10 +233,11 @@ class HourReader:
         compression: str,
         folder: Path,
     ) -> None:
-        """Repairs lines of a file and appends them to REPAIRED_FILE. Quarantines lines that it cannot repair.
+        """Repairs lines of a file and appends them to REPAIRED_FILE. Lines that cannot be repaired are
+        quarantined, that is, listed as malformed.
 
-        `lines` has the numbers of the lines, ascending. Raises DamagedError if the file is damaged, and
-        SourceError if most of its lines are from before 2015.
+        `lines` has the numbers of the lines, in ascending order. Raises DamagedError if the file is damaged,
+        and SourceError if most of its lines are from before 2015.
         """
         with (folder / REPAIRED_FILE).open("ab") as repaired_file:
             for line, text, repaired, reason in _repair_lines(path, name, lines, line_count, compression):
@@ -256,7 +259,8 @@ class HourReader:
         )
 
     def _restore_state(self, state: tuple[int, Counter[str], int, int, int], folder: Path) -> None:
-        """Discards the malformed and the repaired lines that were added since `_save_state`."""
+        """Discards the malformed and the repaired lines that were added after the call of `_save_state` that
+        returned `state`."""
         malformed, self._malformed_per_file, self.omitted_malformed, repaired, size = state
         del self._malformed[malformed:], self._repaired[repaired:]
         os.truncate(folder / REPAIRED_FILE, size)
@@ -306,7 +310,8 @@ class HourReader:
         self.connection.execute(sql, {**self.parameters, "suffix": self.suffix, "paths": paths})
 
     def _insert(self, sql: str, name: str, table: pa.Table) -> None:
-        """Runs an INSERT statement that reads `table` under the name `name`."""
+        """Runs an INSERT statement on the connection. The statement reads the Arrow table `table` under the
+        name `name`."""
         self.connection.register(name, table)
         self.connection.execute(sql, {"suffix": self.suffix})
         self.connection.unregister(name)
@@ -331,7 +336,7 @@ def _damage(path: Path) -> OversizedError | DamagedError | None:
 def _repair_lines(
     path: Path, name: str, lines: npt.NDArray[np.int64], line_count: int, compression: str
 ) -> Iterator[tuple[int, bytes, bytes, str]]:
-    """Tries to repair the lines of a file whose numbers are in `lines` (ascending).
+    """Tries to repair some lines of a file. `lines` has the numbers of these lines, in ascending order.
 
     Yields four values per line: its number, its text, its repaired text (b"" if the repair failed), and why
     the repair failed ("" if it succeeded). Raises DamagedError if the file is damaged. Raises SourceError if

@@ -1,6 +1,6 @@
 """Examines the lines of an hour file that DuckDB could not read.
 
-Repairs a line if possible. Otherwise says why the line is malformed.
+A line is repaired if possible. Otherwise the module says why the line is malformed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class OversizedError(Exception):
 
 
 class DamagedError(Exception):
-    """Raised for a file whose compressed stream is cut or broken.
+    """Raised for a file whose compressed stream is cut off or broken.
 
     `reason` says what is wrong. `remainder` has the bytes after the last complete line.
     """
@@ -56,8 +56,8 @@ def check_file(path: Path) -> None:
     """Decompresses a gzip file to its end and discards the content.
 
     Raises OversizedError if the content is too large. So a small file with an enormous content is refused
-    before the content is loaded into memory. Raises DamagedError if the file is cut or broken, or if gzip's
-    checksum is wrong.
+    before the content is loaded into memory. Raises DamagedError if the file is cut off or broken, or if
+    gzip's checksum is wrong.
     """
     compressed = path.stat().st_size
     limit = min(LARGEST_HOUR, max(ALWAYS_ALLOWED, MOST_COMPRESSION * compressed))
@@ -130,7 +130,7 @@ def _repair_escape(match: re.Match[bytes]) -> bytes:
 
 
 def _malformed_reason(event: Any) -> str:
-    """Returns why a JSON value is not an event, or an empty text if it is one."""
+    """Returns why a JSON value is not an event, or an empty string if it is an event."""
     if not isinstance(event, dict):
         return f"not an object but {_kind(event)}"
     if _is_timeline(event):
@@ -178,7 +178,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
 def _decompressed_chunks(path: Path) -> Iterator[bytes]:
     """Yields the content of a gzip file, which may have several members.
 
-    Raises DamagedError if the file is cut or broken.
+    Raises DamagedError if the file is cut off or broken.
     """
     with path.open("rb") as file:
         member, size = zlib.decompressobj(wbits=31), 0

@@ -147,7 +147,8 @@ def _write(
 def _view_of_files(table: contracts.Table, files: Sequence[str]) -> str:
     """Returns the CREATE VIEW statement for a table that is stored in Parquet files.
 
-    `files` are their paths, quoted. The view adds the batch id and the source day of each row.
+    `files` are the paths of the Parquet files, quoted. The view adds the batch id and the source day of each
+    row.
     """
     if not files:
         nulls = ", ".join(_null_column(field) for field in table.warehouse_schema)

@@ -1,8 +1,8 @@
 """The DuckDB implementation of `Warehouse`. It extracts issues from hour files in memory, and publishes a
 release as a DuckDB file whose views read the lake's Parquet files.
 
-A reader of that file needs nothing but DuckDB. So if the lake is a bucket, the batches' files are copied into
-a folder beside the warehouse file (`warehouse.duckdb.files`).
+A reader of the DuckDB file needs no software but DuckDB. So if the lake is a bucket, the batches' files are
+copied into a folder beside the DuckDB file (`warehouse.duckdb.files`).
 """
 
 from __future__ import annotations
@@ -106,7 +106,8 @@ class DuckDBWarehouse:
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
         """Copies the batches' files from a bucket into the folder beside the warehouse file.
 
-        Skips files that are copied already, because a batch never changes. Local files are not copied.
+        Files that are copied already are skipped, because a batch never changes. Files of a local lake are
+        not copied.
         """
         for batch in batches:
             for file in batch.files:
