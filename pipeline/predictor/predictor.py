@@ -31,7 +31,7 @@ FILE = "predictor.json"
 
 @dataclass(frozen=True)
 class Prediction:
-    """The prediction of a model for one body. If the model `abstained`, `title` is empty; otherwise not."""
+    """The prediction of a model for one body. The title is empty if the model `abstained`, and only then."""
 
     title: str
     confidence: float
@@ -47,9 +47,12 @@ class Prediction:
 class Titles:
     """The predictions of a model for n bodies, as columns.
 
-    A title is empty exactly if the model abstained. The model abstains if the body has no word of the
-    vocabulary, or if decoding wrote no text. It also abstains if the confidence is below `abstain_below`, or
-    if the probability is below `abstain_probability`.
+    If the model abstains, the title is empty. A model abstains for one of these reasons:
+
+    - The vocabulary contains no word of the body.
+    - Decoding wrote no text.
+    - The confidence is below `abstain_below`.
+    - The probability is below `abstain_probability`.
     """
 
     titles: list[str]
@@ -111,9 +114,10 @@ class Model:
             )
 
     def predict(self, bodies: Sequence[str | None]) -> list[Prediction]:
-        """Returns one prediction per body. Bodies are given as their authors wrote them; None is no body.
+        """Returns one prediction per body.
 
-        Raises TitlerError if the network computes NaN or infinity.
+        Bodies are given as their authors wrote them. None stands for a missing body. Raises TitlerError if
+        the network computes NaN or infinity.
         """
         titles = self.title_vectors(self.vectors(bodies))
         probabilities = [None if np.isnan(value) else float(value) for value in titles.probabilities]
@@ -121,11 +125,11 @@ class Model:
         return [Prediction(*row) for row in zip(*columns, probabilities, strict=True)]
 
     def vectors(self, bodies: Sequence[str | None]) -> Ids:
-        """Returns the padded ids (n, body_length) of bodies as their authors wrote them."""
+        """Converts n bodies, given as their authors wrote them, to padded ids (n, body_length)."""
         return self._ids(self.vocabularies.body, [body or "" for body in bodies])
 
     def title_ids(self, titles: Sequence[str]) -> Ids:
-        """Returns the padded ids (n, title_length) of titles as their authors wrote them."""
+        """Converts n titles, given as their authors wrote them, to padded ids (n, title_length)."""
         return self._ids(self.vocabularies.title, titles)
 
     def _ids(self, vocabulary: Vocabulary | SubwordVocabulary, texts: Sequence[str]) -> Ids:
@@ -135,29 +139,30 @@ class Model:
 
     @property
     def reads_titles(self) -> bool:
-        """Whether the embedding of an issue is computed from body and title, not from the body alone."""
+        """Whether an issue's embedding is computed from title and body; otherwise from the body alone."""
         return variant_of(self.network.variant).embedding_reads_titles
 
     def embed_vectors(self, body_ids: Ids, title_ids: Ids | None = None) -> Floats:
         """Returns embeddings (n, hidden_size) of issues, from `body_ids` (n, body_length).
 
-        If `reads_titles`, `title_ids` (n, title_length) are read as well; otherwise they are ignored.
+        If the property `reads_titles` is true, `title_ids` (n, title_length) are read as well. Otherwise they
+        are ignored.
         """
         return self.network.encode(
             body_ids, self.batch_size, title_ids=title_ids if self.reads_titles else None
         )
 
     def known(self, body_ids: Ids, title_ids: Ids) -> npt.NDArray[np.bool_]:
-        """Returns for each issue, shape (n,), whether any word of its text is in the vocabulary.
+        """Returns for each of n issues, as booleans (n,), whether its text has a word of the vocabulary.
 
-        The text is what `embed_vectors` reads: the ids of the body (n, body_length) and, if `reads_titles`,
-        those of the title (n, title_length).
+        The text is what `embed_vectors` reads: the ids of the body (n, body_length), and also the ids of the
+        title (n, title_length) if the property `reads_titles` is true.
         """
         known = self.vocabularies.body.has_known(body_ids)
         return known | self.vocabularies.title.has_known(title_ids) if self.reads_titles else known
 
     def title_vectors(self, body_ids: Ids) -> Titles:
-        """Returns titles and embeddings for bodies, given as ids (n, body_length).
+        """Predicts titles and embeddings for bodies, which are given as ids (n, body_length).
 
         Raises TitlerError if the network computes NaN or infinity.
         """
@@ -222,15 +227,16 @@ class Predictor(Model):
 class LightPredictor(Model):
     """A model in NumPy. It reads the files of a `Predictor` and gives the same predictions.
 
-    It loads at once, and is meant for a few issues.
+    It is meant for a few issues, because it needs no seconds to import Keras.
     """
 
     network: LightNetwork
 
     @classmethod
     def load(cls, directory: Path) -> LightPredictor:
-        """Returns the predictor that `Predictor.save` wrote to `directory`. Raises LakeError if a file is
-        missing or damaged, or if the files are of different models.
+        """Returns the predictor that `Predictor.save` wrote to `directory`.
+
+        Raises LakeError if a file is missing or damaged, or if the files are of different models.
         """
         fields = _PredictorFile.read(directory)
         from pipeline.networks.in_numpy.network import LightNetwork
@@ -241,7 +247,7 @@ class LightPredictor(Model):
 
 @dataclass(frozen=True)
 class _PredictorFile:
-    """The content of predictor.json."""
+    """The content of predictor.json: the settings of a predictor."""
 
     name: str
     engine: Engine
