@@ -1,9 +1,9 @@
 """Corrects the moving averages of batch normalisation during the first steps of a training.
 
-With Keras's momentum of 0.99, the initial values still make up a third of the averages after a hundred steps.
-Inference uses these averages, so a network that has already learned would write useless titles. As in
-TensorFlow's ExponentialMovingAverage with `num_updates`, step i (counted from 0) uses the momentum
-min(0.99, (1 + i) / (10 + i)). From step 890 on, this is Keras's momentum.
+Inference uses these averages. With Keras's momentum of 0.99, the initial values still make up a third of the
+averages after a hundred steps. So the titles would be useless although the network has already learned. This
+module uses a lower momentum at first: min(0.99, (1 + i) / (10 + i)) in step i, counted from 0. TensorFlow's
+ExponentialMovingAverage does the same with `num_updates`. From step 890 on, this is Keras's momentum.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Warmup:
         self._steps = steps
 
     def wrap(self, train_step: Callable[..., Any]) -> Callable[..., Any]:
-        """Returns a function that calls `train_step` and then corrects the averages.
+        """Returns a function that calls `train_step` and then corrects the moving averages.
 
         `train_step` trains on one batch.
         """

@@ -20,11 +20,11 @@ THREAD_NAME = "prefetch"
 def prefetch(
     items: Iterator[Item], count: int = PREFETCHED_BATCHES
 ) -> AbstractContextManager[Iterator[Item]]:
-    """Yields `items`, which a thread computes, at most `count` of them in advance.
+    """Yields `items`, which a background thread computes, at most `count` of them in advance.
 
-    Usage: `with prefetch(items) as items: ...`. If the thread raises an exception while it computes an item,
-    the block gets the exception when it requests that item. Leaving the block ends the thread, which closes
-    `items`.
+    Use it as `with prefetch(items) as items: ...`. If the computation of an item raises an exception, the
+    block gets the exception when it requests that item. When the block is left, `items` is closed and the
+    thread ends.
     """
     return closing(_prefetched(items, count))
 

@@ -40,10 +40,10 @@ def stderr_only_on_error() -> Iterator[None]:
 
 
 def _is_no_retracing_warning(record: logging.LogRecord) -> bool:
-    """A logging filter: returns False for TensorFlow's warning that a function is compiled often.
+    """A logging filter that suppresses TensorFlow's warning that a function is compiled often.
 
-    The warning is of no use: training batches have a few sizes on purpose, and a function is compiled once
-    for each size.
+    Returns False for this warning. The warning is of no use: training batches have a few sizes on purpose,
+    and a function is compiled once for each size.
     """
     return "triggered tf.function retracing" not in record.getMessage()
 

@@ -1,6 +1,7 @@
 """Data classes that tell the training loop how a variant is trained on titles.
 
-All variants use teacher forcing: the decoder is fed the true previous token, not its own.
+All variants use teacher forcing: in training, the decoder reads the true previous token of a title, not the
+token that it predicted itself.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class TrainingBatch:
 
 @dataclass(frozen=True)
 class TeacherForcing:
-    """What the training of a variant on titles needs: model, loss, metrics, and some facts."""
+    """How a variant is trained on titles: the model, the loss, the metrics and a few settings."""
 
     model: keras.Model
     """the model to compile and train; it shares its weights with the network"""
