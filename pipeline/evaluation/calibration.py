@@ -118,7 +118,7 @@ def abstention_threshold(
     if not alike.any():
         return ALWAYS_ABSTAIN
     precisions, _, thresholds = precision_recall_curve(alike, np.asarray(confidences, dtype=np.float64))
-    reached = np.flatnonzero(precisions[:-1] >= precision)  # the last one has no threshold
+    reached = np.flatnonzero(precisions[:-1] >= precision)  # the last precision has no threshold
     if not len(reached):
         return ALWAYS_ABSTAIN
     return 0.0 if reached[0] == 0 else float(thresholds[reached[0]])

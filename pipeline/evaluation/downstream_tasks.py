@@ -61,7 +61,7 @@ class Features:
 
 
 def class_shortage(labels: Mask, test: Mask) -> str:
-    """Returns a reason if a class has too few training rows or test rows. Otherwise returns an empty text.
+    """If a class has too few training rows or test rows, returns a text that says so; otherwise "".
 
     `labels` (n,) says which rows are positive. `test` (n,) says which rows are test rows.
     """
@@ -76,7 +76,7 @@ def class_shortage(labels: Mask, test: Mask) -> str:
 
 
 def row_shortage(test: Mask) -> str:
-    """Returns a reason if there are too few training rows or test rows. Otherwise returns an empty text.
+    """If there are too few training rows or test rows, returns a text that says so; otherwise "".
 
     `test` (n,) says which rows are test rows.
     """
@@ -127,7 +127,7 @@ def regress(features: Features, days: Days, test: Mask) -> dict[str, Figures]:
 
 
 def _inputs(features: Features, test: Mask) -> Mapping[str, tuple[Any, Any]]:
-    """Returns two inputs of each method's small model: one for training and one for testing.
+    """Returns, for each method, two arrays for its small model: training inputs and test inputs.
 
     The scaling and the bag of words are fitted on the training rows alone.
     """

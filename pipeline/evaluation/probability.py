@@ -55,7 +55,10 @@ class Curve:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Curve:
-        """Returns the curve that `to_json` described. Raises TitlerError if the values are not a curve."""
+        """Returns the curve with the values that `to_json` returned.
+
+        Raises TitlerError if the values are not those of a curve.
+        """
         curve = cls(
             values["method"],
             float(values["slope"]),
@@ -79,8 +82,8 @@ class Calibration:
 
     curve: Curve
     brier: float
-    """Brier score: mean squared difference between the probability and 1 for a good title, 0 for a poor one
-    (Brier 1950)"""
+    """Brier score (Brier 1950): mean squared difference between a title's probability and its outcome. The
+    outcome is 1 for a good title and 0 for a poor title"""
     brier_of_other: float
     """Brier score of the method that was not chosen"""
     calibration_error: float
@@ -90,7 +93,7 @@ class Calibration:
     """share of good titles. A constant prediction of this share has the Brier score alike * (1 - alike)"""
     titles: int
     bins: tuple[ConfidenceBin, ...]
-    """the reliability curve: bins of the probability; the field `confidence` of a bin has its probability"""
+    """the reliability curve: bins of the probability. A bin's field `confidence` has its mean probability"""
 
     def figures(self) -> dict[str, Any]:
         """Returns method, scores and reliability curve as JSON values, for manifests and releases."""
@@ -111,8 +114,8 @@ class Calibration:
 def has_latin_letters(title: str) -> bool:
     """Returns whether an author's title contains a letter from a to z.
 
-    ROUGE ignores all other letters. So a predicted title cannot be scored if the author's title has no letter
-    from a to z.
+    ROUGE ignores all other letters. So a predicted title cannot be scored if the author's title has none of
+    these letters.
     """
     return re.search("[a-z]", title.lower()) is not None
 
@@ -129,7 +132,7 @@ def calibrate(confidences: Numbers, rouge: Numbers, repositories: Sequence[str])
     folds = _folds(repositories)
     held_out = {method: _held_out(fit, confidences, alike, folds) for method, fit in FITS.items()}
     briers = {method: float(np.mean((held_out[method] - alike) ** 2)) for method in FITS}
-    chosen = min(FITS, key=lambda method: briers[method])  # Platt's, if both are as good
+    chosen = min(FITS, key=lambda method: briers[method])  # Platt's method if both have the same score
     bins = confidence_bins(held_out[chosen], rouge)
     errors = (row.titles * abs(row.alike - row.confidence) for row in bins)
     return Calibration(

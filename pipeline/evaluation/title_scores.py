@@ -23,7 +23,7 @@ def lead(words: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of a list of predicted titles against the authors' titles, the references.
+    """Scores of a list of predicted titles against the authors' titles (the references).
 
     ROUGE is the mean over titles of F1 with Porter stemming (Lin 2004, google-research's rouge-score). BLEU
     is computed over the whole list (Papineni 2002, sacreBLEU with its 13a tokenizer). Both are 0 to 100 and
@@ -42,7 +42,7 @@ class Scores:
     mean_length: float
     """mean number of words in a title"""
     abstained: float
-    """share of titles that the model withheld, which are empty, 0 to 1"""
+    """share of titles that are empty because the model abstained, 0 to 1"""
     issues: int
     """number of titles scored"""
 

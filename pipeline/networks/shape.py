@@ -135,7 +135,7 @@ def read_shape(directory: Path) -> tuple[str, Shape]:
             raise LakeError(f"{directory / name} is missing.", REPLACE_OR_RETRAIN)
     try:
         content = json.loads((directory / SHAPE_FILE).read_text(encoding="utf-8"))
-        # files from before the variant `copy` could have two layers do not have the key `layers`
+        # older files have no key `layers`: the variant `copy` always had one layer
         return str(content["variant"]), Shape(**{"layers": 1, **content["shape"]})
     except (ValueError, KeyError, TypeError, TitlerError) as error:
         raise LakeError(f"{directory / SHAPE_FILE} is damaged: {error}", REPLACE_OR_RETRAIN) from None

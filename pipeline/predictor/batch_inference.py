@@ -18,7 +18,7 @@ from pipeline.predictor.loading import load_predictor
 from pipeline.progress import track
 
 ROWS_PER_CALL = 8192
-"""Number of rows that are processed together. Files of several small days are joined to reach it."""
+"""Number of rows that are processed together. Files of several small days are joined to reach this number."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def infer_days(
     verb: str,
     count: Callable[[pa.Table], Mapping[str, int]] = lambda rows: {},
 ) -> Outcome:
-    """Returns one batch of the table `contract` per day, and makes the batches members of the release.
+    """Returns one batch of the table `contract` per day, and records the batches as members of the release.
 
     An existing batch with the same key is reused. Otherwise `infer(rows, predictor)` computes the rows of the
     batch, one per input row. A network takes as long for a few issues as for a whole mini-batch. So the files

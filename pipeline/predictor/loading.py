@@ -10,7 +10,7 @@ from pipeline.networks.variants import VARIANTS
 from pipeline.predictor.predictor import LightPredictor, Model, Predictor
 
 ACCELERATORS = ("nvidia[0-9]*", "kfd", "accel*")
-"""Names of the files in /dev of GPUs by NVIDIA and by AMD, and of TPUs."""
+"""Names of files in /dev: GPUs by NVIDIA, GPUs by AMD, and TPUs."""
 
 
 def load_predictor(lake: Lake, folder: str) -> Model:
@@ -28,15 +28,18 @@ def load_predictor(lake: Lake, folder: str) -> Model:
 def load_light_predictor(lake: Lake, folder: str) -> LightPredictor:
     """Returns the predictor in the batch `folder`, implemented in NumPy.
 
-    NumPy is meant for a few issues: it does not need the seconds that Keras takes to import, and it predicts
-    the same. Raises LakeError if a file is missing or damaged.
+    It is meant for a few issues: Keras takes seconds to import, but NumPy is ready at once. Both predict the
+    same. Raises LakeError if a file is missing or damaged.
     """
     with lake.local_copy(lake.manifest(folder)) as path:
         return LightPredictor.load(path)
 
 
 def has_accelerator(devices: Path = Path("/dev")) -> bool:
-    """Returns whether the machine has a GPU or a TPU. Either has a file in the folder `devices`."""
+    """Returns whether the machine has a GPU or a TPU.
+
+    Each of these has a file in the folder `devices`.
+    """
     return any(any(devices.glob(name)) for name in ACCELERATORS)
 
 

@@ -38,7 +38,7 @@ class Prediction:
     """the confidence of the title, 0 to 1, as `Titles` defines it"""
     abstained: bool
     embedding: Floats
-    """(hidden_size,)"""
+    """the embedding of the issue, shape (hidden_size,)"""
     probability: float | None = None
     """the probability that the title is like its author's, 0 to 1; None if it is unknown"""
 
@@ -63,7 +63,7 @@ class Titles:
     abstained: npt.NDArray[np.bool_]
     """whether the model abstained on each body, shape (n,)"""
     embeddings: Floats
-    """(n, hidden_size)"""
+    """the embeddings of the issues, shape (n, hidden_size)"""
     probabilities: npt.NDArray[np.float64]
     """The probability, shape (n,), 0 to 1, that each title is like its author's, computed by the model's
     calibration. The probability is stored even if the model abstains because of it. It is NaN if decoding
@@ -88,11 +88,11 @@ class Model:
     batch_size: int
     """number of issues that the network processes together"""
     beam_width: int = 0
-    """number of candidates kept at each step of decoding; 0: the variant's default"""
+    """number of candidates kept at each step of decoding; 0 stands for the variant's default"""
     abstain_probability: float = 0.0
     """the model abstains from titles with a lower probability; unused if the model has no calibration"""
     calibration: Curve | None = None
-    """the curve from a confidence to a probability; None in models of earlier versions"""
+    """the curve from a confidence to a probability; None in models of earlier versions of Titler"""
 
     def __post_init__(self) -> None:
         shape, body, title = self.network.shape, self.vocabularies.body, self.vocabularies.title
@@ -227,7 +227,7 @@ class Predictor(Model):
 class LightPredictor(Model):
     """A model in NumPy. It reads the files of a `Predictor` and gives the same predictions.
 
-    It is meant for a few issues, because it needs no seconds to import Keras.
+    It is meant for a few issues: Keras takes seconds to import, but NumPy is ready at once.
     """
 
     network: LightNetwork
@@ -269,8 +269,8 @@ class _PredictorFile:
                 engine=values["engine"],
                 abstain_below=float(values["abstain_below"]),
                 batch_size=int(values["batch_size"]),
-                beam_width=int(values.get("beam_width", 1)),  # files from before beam search lack the field
-                # Files from before the calibration lack both fields.
+                beam_width=int(values.get("beam_width", 1)),  # older files lack it: greedy decoding
+                # Files of models without a calibration lack the next two fields.
                 abstain_probability=float(values.get("abstain_probability", 0.0)),
                 calibration=None if curve is None else Curve.from_json(curve),
             )

@@ -74,7 +74,7 @@ def without_frames(lines: Sequence[str]) -> Iterator[str]:
 
     Frames are recognised inside and outside of code blocks. Lines that name the exception are kept.
     """
-    indent = -1  # that of a Python traceback's first line, while its frames are skipped; otherwise -1
+    indent = -1  # indent of a Python traceback's first line while its frames are skipped, otherwise -1
     for line in lines:
         if indent >= 0 and (not line.strip() or _indent(line) > indent):
             continue

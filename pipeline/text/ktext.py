@@ -154,7 +154,7 @@ class _Hosts:
         self.dot = self.end = -1  # that host's last dot before a top-level domain, and the end of its URL
 
     def end_of(self, start: int) -> int:
-        """Returns the end of the URL whose host starts at `start`; -1 if no host starts there."""
+        """Returns the end of the URL whose host starts at `start`, or -1 if no host starts there."""
         if ip := _PUBLIC_IP.match(self.text, start):
             return ip.end()
         if not self.begin <= start < self.stop:
@@ -233,7 +233,7 @@ def _emails(text: str) -> Iterator[Span]:
         if not _NO_EMAIL_BEFORE.match(text, begin):
             sign = _AFTER_SIGN.search(
                 text, begin + 1, at
-            )  # within it, an address may only begin after a sign
+            )  # within the local part, an address may only begin after a sign
             if sign is None:
                 continue
             begin = sign.start()

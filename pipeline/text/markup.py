@@ -23,7 +23,7 @@ from pipeline.text.problem_first import problem_first
 
 JOINER: Final = "\u2060"
 """U+2060 WORD JOINER. `prepare` inserts it where a word such as camelCase is split without a blank. If the
-author's text contains this character, the author's is removed first."""
+author's text contains this character, it is removed first."""
 
 
 ORIGINAL_PREPARATION: Final = 1

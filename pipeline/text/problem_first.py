@@ -33,7 +33,7 @@ from pipeline.text.template_lines import (
 )
 
 LOG_LINES: Final = 6
-"""This number of lines in a row, or more, are shortened like a code block if all look like a log or code."""
+"""A run of at least this many lines that look like a log or code is shortened like a code block."""
 _CODE_TAG: Final = re.compile(r"<(/?)[\w]{1,20}-code>", re.IGNORECASE)
 """The pattern of a tag around code in exported issues, such as `<denchmark-code>`."""
 _MACHINE: Final = re.compile(

@@ -17,7 +17,7 @@ from enum import IntEnum
 from typing import Final
 
 LINE_CHARACTERS: Final = 160
-"""Maximum length of a line of a template. A longer line is the author's."""
+"""Maximum length of a line of a template. A longer line is treated as the author's own text."""
 
 
 class Section(IntEnum):

@@ -113,7 +113,7 @@ class Vocabulary:
         vocabulary would be empty, or too small to include `_start_` and `_end_`.
         """
         counts = counts.framed() if start_end else counts
-        order = sorted(  # stable: ties stay in order
+        order = sorted(  # stable: equally frequent words stay in order
             range(len(counts.words)), key=counts.counts.__getitem__, reverse=True
         )
         words = tuple(counts.words[position] for position in order[:max_words])

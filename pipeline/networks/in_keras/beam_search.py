@@ -141,7 +141,7 @@ class BeamSearch(keras.Model):
         )
 
     def _extended(self, memory: Any, beams: _Beams) -> _Beams:
-        """Returns the loop variables after all hypotheses were extended by one more token."""
+        """Returns the loop variables after each hypothesis (partial title) was extended by one token."""
         width = self._width
         sums, parent, token, state = self._candidates(memory, beams)
         is_new = np.arange(self._max_tokens) == beams.step

@@ -1,10 +1,10 @@
-"""Contrastive pre-training of a table of unit vectors, on pairs of title and body.
+"""Contrastive pre-training of the table from which embeddings are computed, on pairs of title and body.
 
     bodies (P, .) -> bags -> table -> scaled to length 1 --+
                                                            +--> cosines (P, P) / TEMPERATURE
     titles (P, .) -> bags -> table -> scaled to length 1 --+
 
-The table has one row per unit (subword). `pipeline.networks.bag_of_units` computes embeddings from it.
+The table has one row per unit (subword). `pipeline.networks.bag_of_units` computes embeddings from the table.
 
 P is the number of pairs in a step. Each title is classified: which of the P bodies belongs to it? Each body
 is classified in the same way among the P titles. The right class is the other text of the same issue. The
@@ -53,7 +53,8 @@ class ContrastFigures:
     issues: int
     """number of issues trained on in the epoch"""
     loss: float
-    """mean cross-entropy of finding the other text of an issue among those of a step (natural logarithm)"""
+    """mean cross-entropy (natural logarithm) of the classification: which text of a step is the other text of
+    the same issue?"""
     accuracy: float
     """share of titles whose own body is the nearest of the step's bodies"""
     seconds: float = field(compare=False)
@@ -116,7 +117,7 @@ class PairScores(keras.Model):
 
 
 class ContrastiveTraining:
-    """The contrastive training of a network's table of unit vectors.
+    """The contrastive training of a network's table, which has one vector per unit (subword).
 
     Call `begin` once, then `epoch` for each epoch, then `finish` once. Do not call `begin` for a resumed
     training.

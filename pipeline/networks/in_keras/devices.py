@@ -63,7 +63,7 @@ def data_parallel(batch_size: int) -> Iterator[tuple[str, ...]]:
 def default_device() -> str:
     """Returns the device that a training uses if it is not distributed, such as `gpu:0` or `cpu:0`."""
     name = keras.config.backend()
-    if name == "torch":  # Keras lists no devices for it
+    if name == "torch":  # Keras lists no devices for PyTorch
         return "gpu:0" if sys.modules[name].cuda.is_available() else "cpu:0"
     return str(keras.distribution.list_devices()[0])
 

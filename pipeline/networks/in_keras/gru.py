@@ -135,9 +135,9 @@ class _TokenLoss(keras.metrics.Mean):
 
 
 class _TokenAccuracy(keras.metrics.SparseCategoricalAccuracy):
-    """A Keras metric: how often the most probable token is right.
+    """A Keras metric: the share of tokens for which the most probable token is right.
 
-    It is a share of the positions that are not padding.
+    Padding does not count.
     """
 
     def __init__(self) -> None:

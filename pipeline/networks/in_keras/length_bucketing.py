@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.networks.shape import PAD, Ids
 
 WIDTH_MULTIPLE = 32
-"""A batch's width is a multiple of this, or the full length of a body."""
+"""The number of columns of a batch is a multiple of this, or the full length of a body."""
 POOLED_BATCHES = 50
 """Number of training batches whose issues are sorted by length together. A larger number makes the lengths
 within a batch more similar. A smaller number makes the batches more random."""

@@ -59,7 +59,7 @@ def _compute(
     try:
         while free_slots.acquire() and not stopped.is_set():
             results.put((next(items),))
-    except BaseException as error:  # StopIteration, the end of the items, too
+    except BaseException as error:  # also StopIteration, which ends the items
         results.put(error)
     finally:
         if close := getattr(items, "close", None):

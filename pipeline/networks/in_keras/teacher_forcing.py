@@ -43,7 +43,7 @@ class TeacherForcing:
     training_batches: Callable[[Iterator[tuple[Ids, Ids]]], Iterator[TrainingBatch]]
     """converts pairs of bodies (B, body_length) and titles (B, title_length) to training batches"""
     gradient_norm_limit: float | None = None
-    """the global norm that gradients are clipped to; None: no clipping"""
+    """the global norm that gradients are clipped to; None means that they are not clipped"""
     decays_linearly: bool = False
     """whether the learning rate decays linearly over the second half of the epochs; in every variant, the
     learning rate is also halved after each epoch without a new lowest validation loss"""

@@ -257,7 +257,7 @@ class _TitleTraining:
         batches: Iterator[tuple[Ids, Ids]],
         purpose: Literal["train", "validate"],
     ) -> tuple[dict[str, float], int]:
-        """Calls `step` on every batch. Returns the mean figures by name, and the number of issues.
+        """Calls `step` on every batch. Returns the means of the figures by name, and the number of issues.
 
         This method computes the means itself, because Keras would give a smaller last batch the same weight
         as a full batch.

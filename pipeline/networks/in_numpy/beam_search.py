@@ -94,14 +94,14 @@ class _Best:
     """
 
     titles: Ids
-    """(B, T)"""
+    """(B, T): ids of the titles"""
     scores: Floats
-    """(B,)"""
+    """(B,): mean log probabilities of the titles"""
 
     def keep_better(self, issues: Indices, titles: Ids, scores: Floats) -> None:
         """Replaces the best title of an issue if one of its new titles has a higher score.
 
-        The new titles are (n, j, T), and their scores are (n, j). They belong to the issues with the indices
+        The new titles are (n, j, T), and their scores are (n, j). Both belong to the issues with the indices
         `issues` (n,).
         """
         rows, best_index = np.arange(len(issues)), scores.argmax(axis=1)

@@ -5,8 +5,7 @@ in Keras. Three products are computed in a cheaper way:
 
 - The product of a GRU's kernel and the vector of a unit (subword) is computed only once (`_UnitInputs`).
 - h . (W encoded) is computed as (W transposed h) . encoded. So the keys W encoded are not computed.
-- The last Dense layer and the table of unit vectors are multiplied in advance. So both together are one
-  matrix.
+- The last Dense layer is multiplied by the table of the units' vectors in advance. The product is one matrix.
 """
 
 from __future__ import annotations
@@ -89,7 +88,7 @@ class Copy:
         """Encodes bodies (B, body_length). Returns a memory and the decoder's initial states (B, H)."""
         lengths = (body != PAD).sum(axis=1)
         longest_first = np.argsort(-lengths, kind="stable")
-        # Units first, then padding, as nothing depends on padding between units.
+        # Units come first, then padding, because padding between units has no influence on the results.
         units_first = np.argsort(body[longest_first] == PAD, axis=1, kind="stable")[
             :, : max(1, lengths.max())
         ]

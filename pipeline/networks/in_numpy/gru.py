@@ -47,8 +47,7 @@ class Gru:
         return initial_state
 
     def begin(self, body: Ids) -> tuple[None, Floats]:
-        """Encodes bodies (B, body_length). Returns None as the memory, and initial states (B, hidden_size).
-        """
+        """Encodes bodies (B, body_length). Returns None (no memory) and initial states (B, hidden_size)."""
         state = np.zeros((len(body), self._size), np.float32)
         for column in body.T:
             projected = self._encoder.project(self._body_norm(self._body[column]))

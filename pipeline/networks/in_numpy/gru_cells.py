@@ -1,4 +1,4 @@
-"""Computes one step of a GRU (Cho et al. 2014). There are two kinds of GRU: that of `gru`, and that of cuDNN.
+"""Computes one step of a GRU (Cho et al. 2014). There are two kinds of GRU.
 
 x is the vector of a word. h is the state before the word, and h' is the state after it. W is the kernel, U
 the recurrent kernel and b the bias. Their columns are in the order z, r, g:
@@ -8,7 +8,8 @@ the recurrent kernel and b the bias. Their columns are in the order z, r, g:
     g    = tanh(x W + b0 + r (h U + b1))    cuDNN: the reset gate is applied after the product
     h'   = z h + (1 - z) g
 
-In `gru`, s(a) is clip(0.2 a + 0.5, 0, 1). In cuDNN, s is the logistic function.
+The kind `gru` is that of the variant `gru`. Its s(a) is clip(0.2 a + 0.5, 0, 1). The kind `cuDNN` is the GRU
+that cuDNN computes. Its s is the logistic function.
 
 A step has two parts. `project` computes what depends on the word alone, for many words at once. `advance`
 computes the rest of the step.
@@ -39,8 +40,7 @@ class GruCell(Protocol):
     """The interface of a GRU with its weights. B is the number of issues."""
 
     def __init__(self, kernel: Floats, recurrent: Floats, bias: Floats) -> None:
-        """`kernel` is multiplied by word vectors, `recurrent` is multiplied by states, and `bias` is added.
-        """
+        """`kernel` is for word vectors, `recurrent` is the kernel for states, and `bias` is the bias."""
 
     @staticmethod
     def weight_shapes(word: int, state: int) -> list[tuple[int, ...]]:
