@@ -1,4 +1,4 @@
-"""Orders issues at random, but with issues of the same repository next to each other in short runs."""
+"""Orders issues at random, but keeps issues of the same repository together in short runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ issues apart, and issues of one repository are the hard cases, because they rese
 def order_in_runs(
     groups: npt.NDArray[np.int64], length: int, random: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Returns the row numbers (n,) in a random order, but each group's rows stay together in runs.
+    """Returns the row numbers 0 to n - 1 in a random order of runs. A run has rows of one group.
 
     A run has `length` rows; the last run of a group may be shorter. `groups` (n,) has the number of each
     row's group.

@@ -12,7 +12,7 @@ Part = Literal["train", "validation", "test"]
 
 
 def part_of(repo: str) -> Part:
-    """Returns the part of the split that all issues of a repository (`owner/name`) belong to.
+    """Returns the part of the split that all issues of the repository `repo` (`owner/name`) belong to.
 
     80% of the repositories belong to train, 10% to validation and 10% to test. The part is computed from the
     first 8 bytes of the SHA-256 of `repo`. So it is the same on every machine and never changes.

@@ -1,4 +1,7 @@
-"""Titles that a teacher (a model or a file) wrote for bodies. Training mixes them with authors' titles."""
+"""Titles that a teacher (a model or a file) wrote for bodies.
+
+Training mixes these titles with the authors' titles.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,10 @@ Keys = npt.NDArray[np.uint64]
 
 
 def body_keys(bodies: Ids) -> Keys:
-    """Returns a key (hash) for each row of `bodies` (n, body length), shape (n,). Bodies with the same ids
-    have the same key."""
+    """Returns a key (hash) for each row of `bodies` (n, body length), shape (n,).
+
+    Bodies with the same ids have the same key.
+    """
     rows = np.ascontiguousarray(bodies, dtype=np.int32)
     digests = b"".join(hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in rows)
     return np.frombuffer(digests, dtype=np.uint64)
@@ -28,21 +33,24 @@ def body_keys(bodies: Ids) -> Keys:
 class TaughtTitles:
     """The titles that a teacher wrote for n bodies.
 
-    `keys` (n,) has the sorted keys of the bodies. `titles` (n, title length) has the ids of their titles, in
-    the same order."""
+    `keys` (n,) has the keys of the bodies in ascending order. `titles` (n, title length) has the ids of the
+    teacher's titles, in the same order.
+    """
 
     keys: Keys
     titles: Ids
 
     @classmethod
     def of(cls, parts: Sequence[tuple[Keys, Ids]]) -> TaughtTitles:
-        """Joins pairs of keys and titles into one object. If several titles have the same key, the first is
-        used."""
+        """Joins pairs of keys and titles into one object.
+
+        If several titles have the same key, the first title is used.
+        """
         keys, first = np.unique(np.concatenate([keys for keys, _ in parts]), return_index=True)
         return cls(keys, np.concatenate([titles for _, titles in parts])[first])
 
     def mixed(self, batches: Data, weight: float, seed: int) -> Data:
-        """Returns `batches` with some authors' titles replaced by the teacher's, with probability `weight`.
+        """Returns `batches` in which each title is replaced by the teacher's title with probability `weight`.
 
         A body without a teacher's title keeps the author's title. Each epoch replaces other titles. The same
         seed and epoch always replace the same titles. On average, the gradient is that of a weighted sum of

@@ -30,7 +30,7 @@ SHUFFLE_BUFFER = 100_000
 def read_rows(
     lake: Lake, manifests: Sequence[Manifest], plan: Plan, part: Part, lengths: tuple[int, int]
 ) -> Iterator[Rows]:
-    """Yields the trainable issues of a part of the split, one `Rows` per Parquet file.
+    """Yields the trainable issues in one part of the split. Each Parquet file gives one `Rows`.
 
     `manifests` are batches of vectors_v1. `lengths` are the numbers of ids per body and per title. Duplicate
     openings are left out. Raises LakeError if a file is missing or damaged.
@@ -51,14 +51,16 @@ def read_rows(
 
 
 class TrainingBatches:
-    """The training batches of each epoch.
+    """The training batches of each epoch, as a function of the epoch's number.
 
-    An instance is called with the number of an epoch. It yields tuples (bodies, titles) of ids, each of
-    `batch_size` issues; the last tuple may have fewer. Without a seed the rows keep their order. With a seed,
-    every epoch reads the batches of the lake in another order, and shuffles the rows in groups of at least
-    SHUFFLE_BUFFER. The same seed and epoch give the same tuples. If `run_length` is over 1, shuffling keeps
-    issues of a repository together in runs of that length. The function `targets` returns titles that replace
-    the authors' titles, and a mask. Issues that the mask leaves out are not used for training.
+    A call yields tuples (bodies, titles) of ids. A tuple has `batch_size` issues; the last tuple may have
+    fewer. Without a seed, the rows keep their order. With a seed, each epoch reads the batches of the lake in
+    a different order, and shuffles the rows in groups of at least SHUFFLE_BUFFER. The same seed and epoch
+    give the same tuples. If `run_length` is over 1, shuffling keeps issues of a repository together in runs
+    of that length.
+
+    The function `targets` returns titles that replace the authors' titles, and a mask. Issues that the mask
+    leaves out are not used for training.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Measures how well confidences separate good titles from poor ones. Chooses the threshold for abstaining.
 
 A title is good, or `alike`, if its ROUGE-L against the author's title is over ROUGE_THRESHOLD. A model
-abstains from a title whose confidence is below the threshold.
+abstains if its confidence in a title is below the threshold: it then gives no title.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ALWAYS_ABSTAIN = 2.0
 
 @dataclass(frozen=True)
 class ConfidenceBin:
-    """The titles whose confidence is at least `low` and below `high`; the last bin includes 1."""
+    """The titles whose confidence is at least `low` and below `high`. The last bin includes 1."""
 
     low: float
     high: float
@@ -38,8 +38,9 @@ class ConfidenceBin:
 
 @dataclass(frozen=True)
 class ConfidenceScores:
-    """Scores of the confidence, over all titles that a model decoded, shown or withheld.
+    """Scores of a model's confidence in its titles.
 
+    They are computed over all titles that the model decoded, even if a low confidence makes it abstain.
     Shares are 0 to 1.
     """
 
@@ -61,10 +62,10 @@ class ConfidenceScores:
 
 
 def confidence_bins(confidences: Numbers, rouge: Numbers) -> list[ConfidenceBin]:
-    """Sorts n titles into ten bins of confidence, of equal width. Returns the non-empty bins, lowest first.
+    """Sorts n titles into ten bins by confidence. Returns the bins that are not empty, lowest first.
 
-    `confidences` (n,) are 0 to 1. `rouge` (n,) has the ROUGE-L of each title, 0 to 100. scikit-learn's
-    `calibration_curve` is not used, because it does not count the titles in a bin.
+    All bins have the same width. `confidences` (n,) are 0 to 1. `rouge` (n,) has the ROUGE-L of each title, 0
+    to 100. scikit-learn's `calibration_curve` is not used, because it does not count the titles in a bin.
     """
     alike = rouge > ROUGE_THRESHOLD
     numbers = np.minimum((confidences * BINS).astype(int), BINS - 1)
@@ -78,9 +79,10 @@ def confidence_bins(confidences: Numbers, rouge: Numbers) -> list[ConfidenceBin]
 
 
 def score_confidence(confidences: Numbers, rouge: Numbers) -> ConfidenceScores:
-    """Returns scores of the confidences (n,) of titles whose ROUGE-L (n,) is known; n must be at least 1.
+    """Scores how well the confidences of n titles separate good titles from poor ones.
 
-    If two titles have the same confidence, the earlier one counts as less confident.
+    `confidences` (n,) are 0 to 1. `rouge` (n,) has the ROUGE-L of each title, 0 to 100. n must be at least 1.
+    If two titles have the same confidence, the earlier title counts as less confident.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -102,10 +104,11 @@ def score_confidence(confidences: Numbers, rouge: Numbers) -> ConfidenceScores:
 def abstention_threshold(
     confidences: Numbers | Sequence[Any], rouge: Numbers | Sequence[Any], precision: float
 ) -> float:
-    """Returns the lowest confidence above which the share of good titles is at least `precision` (0 to 1).
+    """Returns the lowest threshold of confidence at which enough titles are good.
 
-    Titles with exactly that confidence are included. Returns 0 if the share among all titles is high enough,
-    and ALWAYS_ABSTAIN if there is no such confidence.
+    The titles whose confidence is at least the threshold are shown. Enough of them are good if their share is
+    at least `precision` (0 to 1). Returns 0 if the share among all titles is high enough, and ALWAYS_ABSTAIN
+    if no threshold is high enough.
     """
     from sklearn.metrics import precision_recall_curve
 
@@ -115,7 +118,7 @@ def abstention_threshold(
     if not alike.any():
         return ALWAYS_ABSTAIN
     precisions, _, thresholds = precision_recall_curve(alike, np.asarray(confidences, dtype=np.float64))
-    reached = np.flatnonzero(precisions[:-1] >= precision)  # the last one has no threshold
+    reached = np.flatnonzero(precisions[:-1] >= precision)  # the last precision has no threshold
     if not len(reached):
         return ALWAYS_ABSTAIN
     return 0.0 if reached[0] == 0 else float(thresholds[reached[0]])

@@ -1,10 +1,13 @@
 """Measures whether embeddings help in other tasks, such as predicting whether an issue is a bug.
 
-Small models predict a fact about an issue from its embedding. They are compared with the same models on a bag
-of words, and with the method `majority`. This method always predicts the majority class or the median of the
-training rows. The embedding is frozen: only the small model is trained. The bag of words is TF-IDF of the
-cleaned tokens of the same text (scikit-learn's, sublinear, tokens that occur in at least two documents). Each
-small model has one regularisation parameter. It is chosen on the training rows alone, by three-fold
+In each task, three methods predict a fact about an issue, and their scores are compared:
+
+- `embedding`: a small model reads the issue's embedding. Only the small model is trained, not the embedding.
+- `bag_of_words`: the same small model reads a bag of words of the same text. This is scikit-learn's TF-IDF of
+  the cleaned tokens, with the option `sublinear_tf`, over tokens that occur in at least two documents.
+- `majority`: always predicts the majority class, or the median, of the training rows.
+
+Each small model has one regularisation parameter. It is chosen on the training rows alone, by three-fold
 cross-validation without shuffling.
 """
 
@@ -42,7 +45,11 @@ DAYS_FIGURES = ("median_absolute_error_days", "r2_log_days")
 
 @dataclass(frozen=True)
 class Features:
-    """The inputs of a task, n rows: embeddings (n, hidden_size), and the cleaned tokens of the same texts."""
+    """The inputs of a task with n rows, each of which is an issue.
+
+    `embeddings` (n, hidden_size) are the embeddings of the issues. `tokens` are the cleaned tokens of the
+    same texts.
+    """
 
     embeddings: npt.NDArray[np.float32]
     tokens: Sequence[Sequence[str]]
@@ -54,9 +61,9 @@ class Features:
 
 
 def class_shortage(labels: Mask, test: Mask) -> str:
-    """Returns why a split has too few rows of a class to be evaluated; an empty text if it has enough.
+    """If a class has too few training rows or test rows, returns a text that says so; otherwise "".
 
-    `labels` and `test` are (n,); `test` marks the test rows.
+    `labels` (n,) says which rows are positive. `test` (n,) says which rows are test rows.
     """
     for side, rows in (("training", ~test), ("test", test)):
         positives, negatives = int(labels[rows].sum()), int((~labels[rows]).sum())
@@ -69,9 +76,9 @@ def class_shortage(labels: Mask, test: Mask) -> str:
 
 
 def row_shortage(test: Mask) -> str:
-    """Returns why a split has too few rows to be evaluated; an empty text if it has enough.
+    """If there are too few training rows or test rows, returns a text that says so; otherwise "".
 
-    `test` (n,) marks the test rows.
+    `test` (n,) says which rows are test rows.
     """
     train_rows, test_rows = int((~test).sum()), int(test.sum())
     if min(train_rows, test_rows) >= MIN_ROWS_PER_SIDE:
@@ -82,9 +89,9 @@ def row_shortage(test: Mask) -> str:
 def classify(features: Features, labels: Mask, test: Mask) -> dict[str, Figures]:
     """Predicts a class with each of METHODS. Returns each method's CLASS_FIGURES (0 to 1) on the test rows.
 
-    The model is a logistic regression with balanced classes. `labels` (n,) are the true classes, and `test`
-    (n,) marks the test rows. The caller has checked both with `class_shortage`. F1 is that of the positive
-    class.
+    The model is a logistic regression with balanced classes. `labels` (n,) are the true classes. `test` (n,)
+    says which rows are test rows. The caller must have checked `labels` and `test` with `class_shortage`. The
+    figure F1 is computed for the positive class.
     """
     figures: dict[str, Figures] = {}
     for method, (train_rows, test_rows) in _inputs(features, test).items():
@@ -105,7 +112,8 @@ def regress(features: Features, days: Days, test: Mask) -> dict[str, Figures]:
     """Predicts a number of days with each of METHODS. Returns each method's DAYS_FIGURES on the test rows.
 
     The model is a ridge regression of log(1 + days). `days` (n,) are the true numbers, 0 or more. `test` (n,)
-    marks the test rows. R² is 1 for a perfect prediction, and 0 for predicting the mean of the test rows.
+    says which rows are test rows. R² is computed from log(1 + days). It is 1 for a perfect prediction, and 0
+    for predicting the mean of the test rows.
     """
     figures: dict[str, Figures] = {}
     logs = np.log1p(days)
@@ -119,7 +127,7 @@ def regress(features: Features, days: Days, test: Mask) -> dict[str, Figures]:
 
 
 def _inputs(features: Features, test: Mask) -> Mapping[str, tuple[Any, Any]]:
-    """Returns, for each method, the inputs of its small model: those for training, and those for testing.
+    """Returns, for each method, two arrays for its small model: training inputs and test inputs.
 
     The scaling and the bag of words are fitted on the training rows alone.
     """
@@ -137,7 +145,7 @@ def _inputs(features: Features, test: Mask) -> Mapping[str, tuple[Any, Any]]:
 def _bag_of_words() -> Any:
     """Returns a transformer of token lists to TF-IDF vectors.
 
-    If no token occurs in two lists, the transformer returns one column of zeros.
+    If no token occurs in two lists, the vectors are all equal and have one column.
     """
     with_empty_token = FunctionTransformer(  # scikit-learn refuses texts without words
         lambda texts: [["", *tokens] for tokens in texts]

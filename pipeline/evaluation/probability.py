@@ -1,10 +1,10 @@
-"""Calibrates the confidence: turns it into the probability that a title is alike its author's.
+"""Calibrates the confidence: turns it into the probability that a title is good.
 
-A title is alike (good) if its ROUGE-L against the author's title is over `calibration.ROUGE_THRESHOLD`. Two
+A title is good (`alike`) if its ROUGE-L against the author's title is over `calibration.ROUGE_THRESHOLD`. Two
 curves are fitted to held-out titles. Platt's method (Platt 1999) gives a logistic curve with two parameters.
-Isotonic regression (Zadrozny and Elkan 2002) gives a curve that never falls as the confidence rises. Both are
-tested on titles that they were not fitted to, and the curve with the lower Brier score is kept. A curve is
-stored as numbers in JSON.
+Isotonic regression (Zadrozny and Elkan 2002) gives a curve that never falls as the confidence rises. Both
+methods are tested on titles that their curves were not fitted to. The method with the lower Brier score is
+chosen. A curve is stored as numbers in JSON.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Curve:
 
     Method `platt`: the probability is the logistic function of `slope` * log odds of the confidence +
     `intercept`. Method `isotonic`: the curve has the value `probabilities[i]` at `confidences[i]`, with
-    straight lines between these points. `confidences` are ascending.
+    straight lines between these points. `confidences` are ascending. The curve is constant before the first
+    point and after the last point.
     """
 
     method: Method
@@ -54,7 +55,10 @@ class Curve:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Curve:
-        """Returns the curve that `to_json` described. Raises TitlerError if the values are not a curve."""
+        """Returns the curve with the values that `to_json` returned.
+
+        Raises TitlerError if the values are not those of a curve.
+        """
         curve = cls(
             values["method"],
             float(values["slope"]),
@@ -70,16 +74,16 @@ class Curve:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A curve that was fitted to held-out titles, and scores of how good its method is on other titles.
+    """A curve that was fitted to held-out titles, and scores of the method that gave the curve.
 
-    For the scores, the titles are divided into FOLDS parts by repository. Each part is scored with a curve
-    that was fitted to the other parts.
+    For the scores, the titles are divided into FOLDS parts by repository. The titles of each part get their
+    probabilities from a curve that was fitted to the other parts.
     """
 
     curve: Curve
     brier: float
-    """Brier score: mean squared difference between the probability and 1 for a good title, 0 for a poor one
-    (Brier 1950)"""
+    """Brier score (Brier 1950): mean squared difference between a title's probability and its outcome. The
+    outcome is 1 for a good title and 0 for a poor title"""
     brier_of_other: float
     """Brier score of the method that was not chosen"""
     calibration_error: float
@@ -89,10 +93,10 @@ class Calibration:
     """share of good titles. A constant prediction of this share has the Brier score alike * (1 - alike)"""
     titles: int
     bins: tuple[ConfidenceBin, ...]
-    """the reliability curve: bins of the probability; the field `confidence` of a bin has its probability"""
+    """the reliability curve: bins of the probability. A bin's field `confidence` has its mean probability"""
 
     def figures(self) -> dict[str, Any]:
-        """Returns the scores as JSON values, for manifests and releases."""
+        """Returns method, scores and reliability curve as JSON values, for manifests and releases."""
         values = {name: value for name, value in asdict(self).items() if name not in ("curve", "bins")}
         curve = [
             {
@@ -108,16 +112,19 @@ class Calibration:
 
 
 def has_latin_letters(title: str) -> bool:
-    """Returns whether an author's title contains a letter from a to z. ROUGE ignores all other letters, so it
-    cannot compare a title with an author's title that has none."""
+    """Returns whether an author's title contains a letter from a to z.
+
+    ROUGE ignores all other letters. So a predicted title cannot be scored if the author's title has none of
+    these letters.
+    """
     return re.search("[a-z]", title.lower()) is not None
 
 
 def calibrate(confidences: Numbers, rouge: Numbers, repositories: Sequence[str]) -> Calibration | None:
-    """Returns a curve from confidence to probability, fitted to n titles, and its scores.
+    """Returns a curve from confidence to probability, fitted to n titles, and scores of its method.
 
-    `confidences`, `rouge` (ROUGE-L) and `repositories` have one element per title. Returns None if there are
-    no titles.
+    `confidences` (0 to 1), `rouge` (ROUGE-L, 0 to 100) and `repositories` have one element per title. Returns
+    None if there are no titles.
     """
     alike = rouge > ROUGE_THRESHOLD
     if not len(alike):
@@ -125,7 +132,7 @@ def calibrate(confidences: Numbers, rouge: Numbers, repositories: Sequence[str])
     folds = _folds(repositories)
     held_out = {method: _held_out(fit, confidences, alike, folds) for method, fit in FITS.items()}
     briers = {method: float(np.mean((held_out[method] - alike) ** 2)) for method in FITS}
-    chosen = min(FITS, key=lambda method: briers[method])  # Platt's, if both are as good
+    chosen = min(FITS, key=lambda method: briers[method])  # Platt's method if both have the same score
     bins = confidence_bins(held_out[chosen], rouge)
     errors = (row.titles * abs(row.alike - row.confidence) for row in bins)
     return Calibration(
@@ -140,8 +147,11 @@ def calibrate(confidences: Numbers, rouge: Numbers, repositories: Sequence[str])
 
 
 def _folds(repositories: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Returns the number of each title's fold (n,). All titles of a repository are in one fold. To get folds
-    of similar size, each repository goes to the smallest fold so far, largest repositories first."""
+    """Divides titles into FOLDS folds. Returns the number of each title's fold (n,).
+
+    All titles of a repository are in one fold. To get folds of similar size, repositories are assigned in
+    descending order of size, each to the fold that is smallest so far.
+    """
     names, numbers, sizes = np.unique(np.asarray(repositories), return_inverse=True, return_counts=True)
     fold_of, fold_sizes = np.zeros(len(names), np.int64), np.zeros(FOLDS, np.int64)
     for number in np.argsort(-sizes, kind="stable"):
@@ -157,7 +167,9 @@ def _held_out(
     folds: npt.NDArray[np.int64],
 ) -> Numbers:
     """Returns the probability (n,) of each title, from a curve that was fitted to the titles of other folds.
-    If all titles are in one fold, because they are of one repository, the probability is one half."""
+
+    If all titles are in one fold, because they are of one repository, every probability is one half.
+    """
     probabilities = np.full(len(alike), 0.5)
     for fold in np.unique(folds):
         inside = folds == fold
@@ -167,8 +179,11 @@ def _held_out(
 
 
 def _constant(alike: npt.NDArray[np.bool_]) -> Curve:
-    """Returns the curve for titles that are all good, or all poor. Its constant probability is near 1 or 0,
-    but less near if there are few titles (the targets of Platt 1999)."""
+    """Returns the curve for titles that are all good, or all poor: a constant probability.
+
+    It is near 1 for good titles and near 0 for poor titles. The fewer titles there are, the nearer it is to
+    one half (the targets of Platt 1999).
+    """
     share = (alike.sum() + 1) / (len(alike) + 2)
     return Curve("platt", 0.0, float(np.log(share / (1 - share))))
 

@@ -1,7 +1,8 @@
-"""Measures how well embeddings find similar issues. A query is an issue's title, its answer the issue's body.
+"""Measures how well embeddings find similar issues.
 
 Nobody has labelled which validation issues are similar, but the body that belongs to a title is known. So
-each title is embedded as `titler similar TEXT` embeds a text. Then all bodies are ordered by similarity to
+each issue's title is a query, and the right answer is the issue's own body. A title is embedded as the
+command `titler similar TEXT` embeds a text. Then the bodies of all issues are ordered by their similarity to
 the title. The measure is the rank of the title's own body.
 """
 
@@ -26,7 +27,11 @@ similarity of equal vectors depends on their position in a matrix."""
 
 @dataclass(frozen=True)
 class RetrievalScores:
-    """Scores of retrieval, as means over all queries."""
+    """Scores of retrieval, as means over all queries.
+
+    A query is an issue's title, and its answer is the issue's body. All bodies are ranked by similarity to
+    the query.
+    """
 
     recall_at_1: float
     """share of queries whose answer has rank 1, 0 to 1"""
@@ -39,18 +44,21 @@ class RetrievalScores:
 
 
 def score_ranks(ranks: Ranks) -> RetrievalScores:
-    """Computes the scores from the ranks (n,) of the answers; ranks count from 1."""
+    """Returns the share of queries with a rank up to 1, 5 and 10, and the mean reciprocal rank.
+
+    `ranks` (n,) has the rank of each query's own answer among all answers. Ranks count from 1.
+    """
     first, five, ten = (float(np.mean(ranks <= limit)) for limit in (1, 5, 10))
     return RetrievalScores(first, five, ten, mrr=float(np.mean(1 / ranks)))
 
 
 def embedding_ranks(queries: npt.NDArray[Any], answers: npt.NDArray[Any]) -> Ranks:
-    """Returns the rank of each query's answer, shape (n,).
+    """Ranks all answers by the similarity of their embeddings to each of n queries.
 
-    `queries` and `answers` are embeddings, shape (n, size). For the rank of `answers[i]`, all answers are
-    ordered by their cosine with `queries[i]`. Ranks count from 1. Ties take the worst rank. So a model that
-    gives every text the same embedding gets the worst score. Raises TitlerError for values that are not
-    finite.
+    Returns the rank of the query's own answer (n,). A query is an issue's title, and its own answer is the
+    issue's body. `queries[i]` and `answers[i]` are the embeddings of issue i: both arrays are (n, size).
+    Similarity is the cosine. Ranks count from 1. Ties take the worst rank, so a model that gives every text
+    the same embedding gets the worst score. Raises TitlerError for values that are not finite.
     """
     if not (np.isfinite(queries).all() and np.isfinite(answers).all()):
         raise TitlerError(
@@ -62,11 +70,12 @@ def embedding_ranks(queries: npt.NDArray[Any], answers: npt.NDArray[Any]) -> Ran
 
 
 def tfidf_ranks(queries: Sequence[Sequence[str]], answers: Sequence[Sequence[str]]) -> Ranks:
-    """Returns the rank of each query's answer, shape (n,), from the words of the texts: a baseline.
+    """Ranks all answers by the words that they share with each of n queries: a baseline without a model.
 
-    The ranks are like those of `embedding_ranks`, but need no model. Similarity is the cosine of TF-IDF
-    vectors (Salton and Buckley 1988). A word has the weight (1 + ln tf) (1 + ln((1 + n) / (1 + df))), with df
-    counted in the n answers.
+    Returns the rank of the query's own answer (n,), counted from 1. Ties take the worst rank. `queries` are
+    the words of n issues' titles, and `answers` are the words of their bodies. Similarity is the cosine of
+    TF-IDF vectors (Salton and Buckley 1988). A word that occurs tf times in a text has the weight (1 + ln tf)
+    (1 + ln((1 + n) / (1 + df))). df is the number of answers that contain the word.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import normalize
@@ -80,10 +89,10 @@ def tfidf_ranks(queries: Sequence[Sequence[str]], answers: Sequence[Sequence[str
 
 
 def _ranks(count: int, similarity: Callable[[slice], npt.NDArray[Any]]) -> Ranks:
-    """Returns the rank of each query's own answer, shape (count,). Ties take the worst rank.
+    """Returns the rank of each query's own answer among all answers, shape (count,).
 
-    `similarity` computes the similarities (queries, answers) for a slice of queries. The slices have
-    QUERIES_PER_BLOCK queries, which limits the memory.
+    Ties take the worst rank. `similarity` computes the similarities (queries, answers) for a slice of
+    queries. A slice has at most QUERIES_PER_BLOCK queries, which limits the memory.
     """
     ranks = np.zeros(count, np.int64)
     for start in range(0, count, QUERIES_PER_BLOCK):

@@ -17,18 +17,18 @@ LEAD_WORDS = 15
 
 
 def lead(words: Sequence[str]) -> str:
-    """Returns the first LEAD_WORDS of a body's cleaned words as its title: a baseline without a model."""
+    """Returns a body's first LEAD_WORDS cleaned words: a title without a model, as a baseline."""
     return " ".join(words[:LEAD_WORDS])
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of a list of titles against the authors' titles, the references.
+    """Scores of a list of predicted titles against the authors' titles (the references).
 
     ROUGE is the mean over titles of F1 with Porter stemming (Lin 2004, google-research's rouge-score). BLEU
     is computed over the whole list (Papineni 2002, sacreBLEU with its 13a tokenizer). Both are 0 to 100 and
-    ignore case. A withheld title has ROUGE 0. ROUGE reads only the letters a to z and digits; a title whose
-    reference contains none of these has ROUGE 0, too.
+    ignore case. An empty title means that the model abstained, and has ROUGE 0. ROUGE reads only digits and
+    the letters a to z. If the reference contains neither, the title has ROUGE 0, too.
     """
 
     rouge1: float
@@ -42,13 +42,16 @@ class Scores:
     mean_length: float
     """mean number of words in a title"""
     abstained: float
-    """share of titles that the model withheld, which are empty, 0 to 1"""
+    """share of titles that are empty because the model abstained, 0 to 1"""
     issues: int
     """number of titles scored"""
 
 
 def rouge_l(predicted: Sequence[str], references: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Returns the ROUGE-L (0 to 100) of each title against its reference, shape (n,). See `Scores`."""
+    """Returns the ROUGE-L (0 to 100) of each predicted title against its reference, shape (n,).
+
+    ROUGE-L is F1 over the longest common subsequence of words, with Porter stemming.
+    """
     scorer = RougeScorer(["rougeL"], use_stemmer=True)
     pairs = zip(predicted, references, strict=True)
     return np.array(
@@ -58,9 +61,10 @@ def rouge_l(predicted: Sequence[str], references: Sequence[str]) -> npt.NDArray[
 
 
 def score_titles(predicted: Sequence[str], references: Sequence[str]) -> Scores:
-    """Scores each `predicted[i]` against `references[i]`. An empty title is one that the model withheld.
+    """Scores each `predicted[i]` against the author's title `references[i]`.
 
-    Raises UsageError if both are empty or their lengths differ.
+    An empty predicted title means that the model abstained. Raises UsageError if there are no titles, or if
+    the two lists have different lengths.
     """
     if len(predicted) != len(references) or not predicted:
         raise UsageError(

@@ -17,8 +17,9 @@ Vectors = npt.NDArray[np.float32]
 def build(vectors: Iterable[Vectors], size: int, path: Path, *, trees: int, seed: int) -> int:
     """Builds an index of all rows of `vectors` and writes it to `path`. Returns the number of items.
 
-    `vectors` are arrays of shape (n, size). The items are numbered from 0 in the order of the rows. The index
-    is built by one thread with a fixed seed, so the same vectors always give the same bytes.
+    `vectors` yields arrays of shape (n, size). Each row becomes an item. Items are numbered from 0 in the
+    order of the rows. The index is built by one thread with a fixed seed, so the same vectors always give the
+    same bytes.
     """
     index = AnnoyIndex(size, "angular")
     index.set_seed(seed)
@@ -59,7 +60,7 @@ class Index:
         """Returns (item, angular distance) of the `neighbours` items nearest to `vector`, nearest first.
 
         The angular distance is sqrt(2 (1 - cosine)), from 0 to 2. The search is approximate. A higher
-        `search_k` makes it slower and more exact; -1 is Annoy's default.
+        `search_k` makes the search slower and more exact; -1 stands for Annoy's default.
         """
         items, distances = self._index.get_nns_by_vector(
             vector, neighbours, search_k=search_k, include_distances=True

@@ -1,4 +1,4 @@
-"""Finds the neighbours that a release stores for each issue: the nearest issues that were opened before."""
+"""Finds the neighbours that a release stores for each issue: the most similar older issues."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ have to return most of its items to find enough older ones."""
 class OlderNeighbours:
     """Finds the nearest older items of an item in the index of a release.
 
-    An item is an issue with its vector. The older of two items is the one whose issue was opened earlier; if
-    both were opened at the same time, the one whose issue has the smaller id. `items` has one row per item.
-    `vectors` (items, size) has the vector of each item, and `index` is the Annoy index of these vectors.
+    An item is an issue with its vector. An item is older than another if its issue was opened earlier. If
+    both issues were opened at the same time, the issue with the smaller id counts as older. `items` has one
+    row per item. `vectors` (items, size) has the vector of each item, and `index` is the Annoy index of these
+    vectors.
     """
 
     def __init__(
@@ -45,7 +46,8 @@ class OlderNeighbours:
         """Returns (item, angular distance) of up to `neighbours` items older than `item`, nearest first.
 
         If there are fewer than EXACT_BELOW older items, the search is exact. Otherwise the index is searched.
-        The search asks for so many candidates that OVERSAMPLING * `neighbours` older ones can be expected.
+        The number of candidates is chosen so that OVERSAMPLING * `neighbours` of them can be expected to be
+        older.
         """
         older = int(self._age_rank[item])
         if older < EXACT_BELOW:

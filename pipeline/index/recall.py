@@ -19,9 +19,9 @@ def measure_recall(
     neighbours: int = 10,
     search_k: int = -1,
 ) -> float:
-    """Returns the mean share of the exact nearest neighbours of `queries` that the index finds, 0 to 1.
+    """Returns the mean share (0 to 1) of each query's exact nearest neighbours that the index finds.
 
-    `queries` are item numbers. If there are none, the recall is 1. `vectors` (items, size) are the vectors in
+    `queries` are item numbers. Without queries, the recall is 1. `vectors` (items, size) are the vectors in
     the index; none may be zero. The exact search computes the cosine with every vector. An item that the
     index finds is a hit if it is at most as far away as the farthest exact neighbour. So ties count as hits,
     as in ann-benchmarks.

@@ -31,8 +31,8 @@ def items_of_release(lake: Lake, release: Pinned, size: int) -> tuple[pa.Table, 
     """Returns the items of a release's index: a table with one row per issue, and the vectors (items, size).
 
     The table has the columns ITEM_COLUMNS and `day`. Duplicate openings are left out. Issues with a zero
-    vector are left out, too: the model's vocabulary contains none of their words. Raises UsageError if the
-    release has no embeddings yet.
+    vector are also left out, because the model's vocabulary contains none of their words. Raises UsageError
+    if the release has no embeddings yet.
     """
     plan = release.plan
     tables, vectors = [], []
@@ -47,7 +47,7 @@ def items_of_release(lake: Lake, release: Pinned, size: int) -> tuple[pa.Table, 
 
 
 def items_to_parquet(items: pa.Table) -> bytes:
-    """Returns the content of the file `ids.parquet`, zstd-compressed."""
+    """Returns `items` as the content of the file `ids.parquet`, compressed with zstd."""
     buffer = io.BytesIO()
     pq.write_table(items, buffer, compression="zstd")
     return buffer.getvalue()
@@ -64,7 +64,9 @@ def read_items(lake: Lake, manifest: Manifest) -> pa.Table:
 
 def open_index(folder: Path, manifest: Manifest) -> Index:
     """Opens an index. `folder` is a local copy of its batch, and `manifest` is the manifest of that batch.
-    Raises LakeError if the file of the index is damaged."""
+
+    Raises LakeError if the file of the index is damaged.
+    """
     return Index(folder / INDEX_FILE, manifest.figures["size"])
 
 

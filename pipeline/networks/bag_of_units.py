@@ -1,10 +1,10 @@
-"""Computes the embedding of the variant `copy` from a text's bag of units (subwords with their counts).
+"""Computes the embeddings of the network `copy`, from the counts of the units (subwords) in a text.
 
-    ids (L,) -> distinct units, counted -> sum of weight x row of a table (V, size) -> scaled to length 1
+    ids (L,) -> count each distinct unit -> sum of weight x row of a table (V, size) -> scale to length 1
 
-A unit that occurs c times has the weight 1 + ln c (Salton and Buckley 1988). This module is used by the
-training of the table (`pipeline.networks.in_keras.contrastive_training`), and by the networks that only read
-the table. The module imports neither Keras nor a backend.
+L is the length of a text, and V is the size of the vocabulary. A unit that occurs c times in a text has the
+weight 1 + ln c (Salton and Buckley 1988). The module `pipeline.networks.in_keras.contrastive_training` trains
+the table. Networks in Keras and in NumPy read it. This module imports neither Keras nor a backend.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ TEXTS_PER_CHUNK = 256
 
 @dataclass(frozen=True)
 class Bag:
-    """The bags of units of n texts in flat arrays, one text after another.
+    """The bags of units of n texts: the distinct units (subwords) of each text, with their weights.
 
-    m is the sum of the numbers of distinct units per text.
+    The three arrays have one element per distinct unit of each text, m elements in all. The elements of the
+    first text come first.
     """
 
     texts: Ids
@@ -40,7 +41,7 @@ class Bag:
 
 
 def bag(ids: Ids, vocabulary: int) -> Bag:
-    """Returns the bags of units of texts, whose ids are (n, L) and smaller than `vocabulary`."""
+    """Returns the bags of units of n texts. `ids` are (n, L), and each id is smaller than `vocabulary`."""
     offsets = np.arange(len(ids), dtype=np.int64)[:, None] * vocabulary
     keys, counts = np.unique((offsets + ids)[ids >= FIRST_UNIT], return_counts=True)
     weights = 1 + np.log(counts.astype(np.float32))
@@ -48,15 +49,16 @@ def bag(ids: Ids, vocabulary: int) -> Bag:
 
 
 def unit(vectors: Floats) -> Floats:
-    """Scales each row to length 1; rows of zeros stay zeros."""
+    """Scales each row of `vectors` to length 1. A row of zeros stays zeros."""
     lengths: Floats = np.sqrt(np.square(vectors).sum(axis=-1, keepdims=True))
     return np.divide(vectors, np.maximum(lengths, np.float32(1e-30)))
 
 
 def vectors_of(table: Floats, ids: Ids) -> Floats:
-    """Returns the vectors (n, size) of texts with the ids (n, L), from a table (V, size).
+    """Returns the vectors (n, size) of n texts, scaled to length 1.
 
-    An empty text has a vector of zeros.
+    `table` (V, size) has one row per unit. `ids` (n, L) are the texts. A text without units has a vector of
+    zeros.
     """
     vectors = np.zeros((len(ids), table.shape[1]), np.float32)
     for first in range(0, len(ids), TEXTS_PER_CHUNK):
@@ -70,19 +72,21 @@ def vectors_of(table: Floats, ids: Ids) -> Floats:
 
 
 def embedding(table: Floats, body_ids: Ids, title_ids: Ids | None) -> Floats:
-    """Returns the embeddings (n, size) of issues: the vector of body plus that of title, scaled to length 1.
+    """Returns the embeddings (n, size) of n issues, from the bags of units of their texts.
 
-    Bodies are (n, L). Titles are (n, M) ids of the same vocabulary, or None to embed bodies alone. If one of
-    the two texts is empty, the embedding is the vector of the other.
+    An embedding is the vector of the body plus the vector of the title, scaled to length 1. Bodies are ids
+    (n, L). Titles are ids (n, M) of the same vocabulary, or None to embed bodies alone. If one of the two
+    texts is empty, the embedding is the vector of the other text.
     """
     vectors = vectors_of(table, body_ids)
     return vectors if title_ids is None else unit(vectors + vectors_of(table, title_ids))
 
 
 def inverse_document_frequency(batches: Iterator[tuple[Ids, Ids]], vocabulary: int) -> Floats:
-    """Returns the inverse document frequency (vocabulary,) of each unit: 1 + ln((1 + N) / (1 + df)).
+    """Returns the inverse document frequency of each unit: 1 + ln((1 + N) / (1 + df)), shape (vocabulary,).
 
-    `batches` yields bodies and titles of N issues; df of them have the unit in their body or title.
+    `batches` yields the bodies and titles of N issues. df is the number of issues that have the unit in their
+    body or title.
     """
     issues, document_frequency = 0, np.zeros(vocabulary, np.int64)
     for bodies, titles in batches:

@@ -28,7 +28,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes that determine the number of a network's parameters.
+    """The sizes of a network.
 
     The defaults are the sizes in the article from which the variant `gru` comes. The article's vocabularies
     had 8,002 and 4,502 ids. Raises UsageError if a size is not a positive integer.
@@ -65,7 +65,7 @@ class Shape:
     def checked_bodies(self, body_ids: npt.ArrayLike) -> Ids:
         """Returns bodies as an int32 array (n, body_length).
 
-        Raises UsageError if they have another shape, or contain an id that is not in the vocabulary.
+        Raises UsageError if `body_ids` has another shape, or contains an id that is not in the vocabulary.
         """
         ids = np.asarray(body_ids, dtype=np.int32)
         if ids.ndim != 2 or ids.shape[1] != self.body_length:
@@ -78,7 +78,7 @@ class Shape:
     def checked_titles(self, title_ids: npt.ArrayLike, bodies: int) -> Ids:
         """Returns titles as an int32 array (bodies, title_length), where `bodies` is the number of bodies.
 
-        Raises UsageError if they have another shape, or contain an id that is not in the vocabulary.
+        Raises UsageError if `title_ids` has another shape, or contains an id that is not in the vocabulary.
         """
         ids = np.asarray(title_ids, dtype=np.int32)
         if ids.shape != (bodies, self.title_length):
@@ -107,7 +107,7 @@ def _check_ids(ids: Ids, vocabulary: int) -> None:
 
 @dataclass(frozen=True)
 class Decoded:
-    """The decoded titles of n issues, as ids."""
+    """The titles that a network predicted for n issues, as ids, and the issues' embeddings."""
 
     ids: Ids
     """the title's tokens, then _end_ if there is room for it, then zeros: (n, shape.decoder_steps)"""
@@ -135,7 +135,7 @@ def read_shape(directory: Path) -> tuple[str, Shape]:
             raise LakeError(f"{directory / name} is missing.", REPLACE_OR_RETRAIN)
     try:
         content = json.loads((directory / SHAPE_FILE).read_text(encoding="utf-8"))
-        # files from before the variant `copy` could have two layers do not have the key `layers`
+        # older files have no key `layers`: the variant `copy` always had one layer
         return str(content["variant"]), Shape(**{"layers": 1, **content["shape"]})
     except (ValueError, KeyError, TypeError, TitlerError) as error:
         raise LakeError(f"{directory / SHAPE_FILE} is damaged: {error}", REPLACE_OR_RETRAIN) from None

@@ -1,7 +1,7 @@
 """The facts about each variant of the network, in one table.
 
 The implementations (`pipeline.networks.in_keras`, `pipeline.networks.in_numpy`) and all other parts of Titler
-read these facts from here. The module imports no Keras, so that the command line can read it quickly.
+read these facts. This module does not import Keras, so the command line can import it quickly.
 """
 
 from __future__ import annotations

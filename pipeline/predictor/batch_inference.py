@@ -1,4 +1,4 @@
-"""Runs the model of a release over the days of the release. Existing batches are reused."""
+"""Runs the model of a release on the issues of the release, day by day. Existing batches are reused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.predictor.loading import load_predictor
 from pipeline.progress import track
 
 ROWS_PER_CALL = 8192
-"""Number of rows that are processed together. Files of several small days are joined to reach it."""
+"""Number of rows that are processed together. Files of several small days are joined to reach this number."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class InferenceDay:
     """A source day whose issues a model is to be run on.
 
     `vectors` is the day's batch with the inputs of the model. `read` returns the rows of a file of this
-    batch. `partition`, `inputs` and `parameters` give the key of the batch to write.
+    batch. `partition`, `inputs` and `parameters` form the key of the batch that the results are written to.
     """
 
     vectors: Manifest
@@ -45,14 +45,15 @@ def infer_days(
     verb: str,
     count: Callable[[pa.Table], Mapping[str, int]] = lambda rows: {},
 ) -> Outcome:
-    """Returns one batch of the table `contract` per day, and makes the batches members of the release.
+    """Returns one batch of the table `contract` per day, and records the batches as members of the release.
 
     An existing batch with the same key is reused. Otherwise `infer(rows, predictor)` computes the rows of the
-    batch, one per input row. A network takes as long for a few issues as for a whole mini-batch. So files are
-    joined, also of several days, until a call of `infer` gets at least ROWS_PER_CALL rows. A day is committed
-    as soon as all its files are written, so an interrupted command loses little work. The figures in the
-    day's manifest are the sums of `count(rows)` over the day's files. `verb` is the label of the progress
-    bar.
+    batch, one per input row. A network takes as long for a few issues as for a whole mini-batch. So the files
+    of several days are joined until a call of `infer` gets at least ROWS_PER_CALL rows. A day's batch is
+    committed as soon as all its files are written, so an interrupted command loses little work.
+
+    The figures in a day's manifest are the sums of `count(rows)` over the day's files. `verb` is the label of
+    the progress bar.
     """
     manifests: dict[str, Manifest] = {}
     pending: list[tuple[Draft, InferenceDay]] = []

@@ -22,7 +22,7 @@ Floats = npt.NDArray[Any]
 class HeldOutIssue:
     """An issue that the model did not learn from.
 
-    `lead` is the first cleaned words of the body. They serve as a title without a model, to compare with.
+    `lead` is the first cleaned words of the body. It is compared with the model's title, as a baseline.
     `repo` is the issue's repository.
     """
 
@@ -35,9 +35,10 @@ class HeldOutIssue:
 
 
 def held_out_issues(lake: Lake, model: Pinned) -> Iterator[HeldOutIssue]:
-    """Yields the held-out issues of a model, day by day: its trainable issues in the validation part.
+    """Yields the held-out issues of a model, day by day.
 
-    Duplicate openings are left out. Raises LakeError if a file is missing or damaged.
+    These are the trainable issues of the model's days that are in the validation part of the split. Duplicate
+    openings are left out. Raises LakeError if a file is missing or damaged.
     """
     plan = model.plan
     for day in plan.days:
@@ -75,10 +76,11 @@ class HeldOutPredictions:
     def confidences_and_rouge(
         self, references: Sequence[str]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Returns the confidence (0 to 1) and ROUGE-L (0 to 100) of the decoded titles that are not empty.
+        """Returns the confidence and the ROUGE-L of the decoded titles that are not empty.
 
-        Titles with a low confidence are included. If there are m of them, both arrays have the shape (m,).
-        `references` are the n titles that the authors wrote.
+        Confidence is 0 to 1, ROUGE-L is 0 to 100. A decoded title counts even if its confidence is below
+        `abstain_below`. If m decoded titles are not empty, both arrays have the shape (m,). `references` are
+        the titles that the authors of the n issues wrote.
         """
         rows = [row for row, title in enumerate(self.decoded_titles) if title]
         titles = [self.decoded_titles[row] for row in rows]
@@ -86,7 +88,7 @@ class HeldOutPredictions:
 
 
 def predict_held_out(predictor: Model, bodies: Sequence[str]) -> HeldOutPredictions:
-    """Predicts titles and embeddings for bodies as their authors wrote them.
+    """Predicts titles and embeddings for bodies, which are given as their authors wrote them.
 
     Raises TitlerError if the network computes NaN or infinity.
     """
@@ -99,7 +101,7 @@ def predict_held_out(predictor: Model, bodies: Sequence[str]) -> HeldOutPredicti
 
 
 def embed_queries(predictor: Model, texts: Sequence[str]) -> Floats:
-    """Returns the vectors (n, size) of n texts, with which `titler similar TEXT` searches for similar issues.
+    """Embeds n texts as the command `titler similar TEXT` does. Returns their vectors (n, size).
 
     A vector is zero if the vocabulary contains no word of the text.
     """
@@ -108,5 +110,8 @@ def embed_queries(predictor: Model, texts: Sequence[str]) -> Floats:
 
 
 def _zero_unknown(predictor: Model, ids: npt.NDArray[np.int32], embeddings: Floats) -> Floats:
-    """Replaces the embeddings of texts without a known word by zeros."""
+    """Replaces an embedding by zeros if the vocabulary contains no word of the text.
+
+    `ids` (n, length) are the texts of the n embeddings.
+    """
     return np.where(predictor.vocabularies.body.has_known(ids)[:, None], embeddings, 0)

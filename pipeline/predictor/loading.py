@@ -10,14 +10,14 @@ from pipeline.networks.variants import VARIANTS
 from pipeline.predictor.predictor import LightPredictor, Model, Predictor
 
 ACCELERATORS = ("nvidia[0-9]*", "kfd", "accel*")
-"""Names of the files in /dev of GPUs by NVIDIA and by AMD, and of TPUs."""
+"""Names of files in /dev: GPUs by NVIDIA, GPUs by AMD, and TPUs."""
 
 
 def load_predictor(lake: Lake, folder: str) -> Model:
-    """Returns the predictor in the batch `folder`, in the form that is faster for many issues.
+    """Returns the predictor in the batch `folder`, in the implementation that is faster for many issues.
 
-    The predictor is in NumPy if the variant is faster in NumPy and the machine has no accelerator. Otherwise
-    it is in Keras, which takes seconds to import. Raises LakeError if a file is missing or damaged.
+    This is NumPy if the variant is faster in NumPy and the machine has no accelerator. Otherwise it is Keras,
+    which takes seconds to import. Raises LakeError if a file is missing or damaged.
     """
     with lake.local_copy(lake.manifest(folder)) as path:
         if _is_faster_in_numpy(path) and not has_accelerator():
@@ -26,17 +26,20 @@ def load_predictor(lake: Lake, folder: str) -> Model:
 
 
 def load_light_predictor(lake: Lake, folder: str) -> LightPredictor:
-    """Returns the predictor in the batch `folder`, in NumPy, which loads at once.
+    """Returns the predictor in the batch `folder`, implemented in NumPy.
 
-    It is meant for a few issues, and predicts the same as in Keras. Raises LakeError if a file is missing or
-    damaged.
+    It is meant for a few issues: Keras takes seconds to import, but NumPy is ready at once. Both predict the
+    same. Raises LakeError if a file is missing or damaged.
     """
     with lake.local_copy(lake.manifest(folder)) as path:
         return LightPredictor.load(path)
 
 
 def has_accelerator(devices: Path = Path("/dev")) -> bool:
-    """Returns whether the machine has a GPU or a TPU: whether `devices` (/dev) has a file for one."""
+    """Returns whether the machine has a GPU or a TPU.
+
+    Each of these has a file in the folder `devices`.
+    """
     return any(any(devices.glob(name)) for name in ACCELERATORS)
 
 

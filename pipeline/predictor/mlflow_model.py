@@ -17,7 +17,7 @@ from pipeline.predictor.predictor import Predictor
 
 
 class TitlerModel(PythonModel):
-    """Predicts titles and embeddings for bodies as their authors wrote them."""
+    """Predicts titles and embeddings for bodies, which are given as their authors wrote them."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Loads the predictor from the artifact `predictor`. Raises LakeError if a file is damaged."""
@@ -28,8 +28,8 @@ class TitlerModel(PythonModel):
     ) -> pd.DataFrame:
         """Returns one row per body, with the columns title, confidence, abstained and embedding.
 
-        The embedding is a list of hidden_size numbers. The first column of `model_input` has the bodies.
-        MLflow also accepts a list. A value that is not text counts as a missing body.
+        An embedding is a list of hidden_size numbers. The first column of `model_input` has the bodies.
+        MLflow also accepts a list of bodies. A value that is not text counts as a missing body.
         """
         bodies = model_input.iloc[:, 0]
         predictions = self._predictor.predict([body if isinstance(body, str) else None for body in bodies])

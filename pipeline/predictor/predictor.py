@@ -31,14 +31,14 @@ FILE = "predictor.json"
 
 @dataclass(frozen=True)
 class Prediction:
-    """The prediction of a model for one body. If the model `abstained`, `title` is empty; otherwise not."""
+    """The prediction of a model for one body. The title is empty if the model `abstained`, and only then."""
 
     title: str
     confidence: float
     """the confidence of the title, 0 to 1, as `Titles` defines it"""
     abstained: bool
     embedding: Floats
-    """(hidden_size,)"""
+    """the embedding of the issue, shape (hidden_size,)"""
     probability: float | None = None
     """the probability that the title is like its author's, 0 to 1; None if it is unknown"""
 
@@ -47,9 +47,12 @@ class Prediction:
 class Titles:
     """The predictions of a model for n bodies, as columns.
 
-    A title is empty exactly if the model abstained. The model abstains if the body has no word of the
-    vocabulary, or if decoding wrote no text. It also abstains if the confidence is below `abstain_below`, or
-    if the probability is below `abstain_probability`.
+    If the model abstains, the title is empty. A model abstains for one of these reasons:
+
+    - The vocabulary contains no word of the body.
+    - Decoding wrote no text.
+    - The confidence is below `abstain_below`.
+    - The probability is below `abstain_probability`.
     """
 
     titles: list[str]
@@ -60,7 +63,7 @@ class Titles:
     abstained: npt.NDArray[np.bool_]
     """whether the model abstained on each body, shape (n,)"""
     embeddings: Floats
-    """(n, hidden_size)"""
+    """the embeddings of the issues, shape (n, hidden_size)"""
     probabilities: npt.NDArray[np.float64]
     """The probability, shape (n,), 0 to 1, that each title is like its author's, computed by the model's
     calibration. The probability is stored even if the model abstains because of it. It is NaN if decoding
@@ -85,11 +88,11 @@ class Model:
     batch_size: int
     """number of issues that the network processes together"""
     beam_width: int = 0
-    """number of candidates kept at each step of decoding; 0: the variant's default"""
+    """number of candidates kept at each step of decoding; 0 stands for the variant's default"""
     abstain_probability: float = 0.0
     """the model abstains from titles with a lower probability; unused if the model has no calibration"""
     calibration: Curve | None = None
-    """the curve from a confidence to a probability; None in models of earlier versions"""
+    """the curve from a confidence to a probability; None in models of earlier versions of Titler"""
 
     def __post_init__(self) -> None:
         shape, body, title = self.network.shape, self.vocabularies.body, self.vocabularies.title
@@ -111,9 +114,10 @@ class Model:
             )
 
     def predict(self, bodies: Sequence[str | None]) -> list[Prediction]:
-        """Returns one prediction per body. Bodies are given as their authors wrote them; None is no body.
+        """Returns one prediction per body.
 
-        Raises TitlerError if the network computes NaN or infinity.
+        Bodies are given as their authors wrote them. None stands for a missing body. Raises TitlerError if
+        the network computes NaN or infinity.
         """
         titles = self.title_vectors(self.vectors(bodies))
         probabilities = [None if np.isnan(value) else float(value) for value in titles.probabilities]
@@ -121,11 +125,11 @@ class Model:
         return [Prediction(*row) for row in zip(*columns, probabilities, strict=True)]
 
     def vectors(self, bodies: Sequence[str | None]) -> Ids:
-        """Returns the padded ids (n, body_length) of bodies as their authors wrote them."""
+        """Converts n bodies, given as their authors wrote them, to padded ids (n, body_length)."""
         return self._ids(self.vocabularies.body, [body or "" for body in bodies])
 
     def title_ids(self, titles: Sequence[str]) -> Ids:
-        """Returns the padded ids (n, title_length) of titles as their authors wrote them."""
+        """Converts n titles, given as their authors wrote them, to padded ids (n, title_length)."""
         return self._ids(self.vocabularies.title, titles)
 
     def _ids(self, vocabulary: Vocabulary | SubwordVocabulary, texts: Sequence[str]) -> Ids:
@@ -135,29 +139,30 @@ class Model:
 
     @property
     def reads_titles(self) -> bool:
-        """Whether the embedding of an issue is computed from body and title, not from the body alone."""
+        """Whether an issue's embedding is computed from title and body; otherwise from the body alone."""
         return variant_of(self.network.variant).embedding_reads_titles
 
     def embed_vectors(self, body_ids: Ids, title_ids: Ids | None = None) -> Floats:
         """Returns embeddings (n, hidden_size) of issues, from `body_ids` (n, body_length).
 
-        If `reads_titles`, `title_ids` (n, title_length) are read as well; otherwise they are ignored.
+        If the property `reads_titles` is true, `title_ids` (n, title_length) are read as well. Otherwise they
+        are ignored.
         """
         return self.network.encode(
             body_ids, self.batch_size, title_ids=title_ids if self.reads_titles else None
         )
 
     def known(self, body_ids: Ids, title_ids: Ids) -> npt.NDArray[np.bool_]:
-        """Returns for each issue, shape (n,), whether any word of its text is in the vocabulary.
+        """Returns for each of n issues, as booleans (n,), whether its text has a word of the vocabulary.
 
-        The text is what `embed_vectors` reads: the ids of the body (n, body_length) and, if `reads_titles`,
-        those of the title (n, title_length).
+        The text is what `embed_vectors` reads: the ids of the body (n, body_length), and also the ids of the
+        title (n, title_length) if the property `reads_titles` is true.
         """
         known = self.vocabularies.body.has_known(body_ids)
         return known | self.vocabularies.title.has_known(title_ids) if self.reads_titles else known
 
     def title_vectors(self, body_ids: Ids) -> Titles:
-        """Returns titles and embeddings for bodies, given as ids (n, body_length).
+        """Predicts titles and embeddings for bodies, which are given as ids (n, body_length).
 
         Raises TitlerError if the network computes NaN or infinity.
         """
@@ -222,15 +227,16 @@ class Predictor(Model):
 class LightPredictor(Model):
     """A model in NumPy. It reads the files of a `Predictor` and gives the same predictions.
 
-    It loads at once, and is meant for a few issues.
+    It is meant for a few issues: Keras takes seconds to import, but NumPy is ready at once.
     """
 
     network: LightNetwork
 
     @classmethod
     def load(cls, directory: Path) -> LightPredictor:
-        """Returns the predictor that `Predictor.save` wrote to `directory`. Raises LakeError if a file is
-        missing or damaged, or if the files are of different models.
+        """Returns the predictor that `Predictor.save` wrote to `directory`.
+
+        Raises LakeError if a file is missing or damaged, or if the files are of different models.
         """
         fields = _PredictorFile.read(directory)
         from pipeline.networks.in_numpy.network import LightNetwork
@@ -241,7 +247,7 @@ class LightPredictor(Model):
 
 @dataclass(frozen=True)
 class _PredictorFile:
-    """The content of predictor.json."""
+    """The content of predictor.json: the settings of a predictor."""
 
     name: str
     engine: Engine
@@ -263,8 +269,8 @@ class _PredictorFile:
                 engine=values["engine"],
                 abstain_below=float(values["abstain_below"]),
                 batch_size=int(values["batch_size"]),
-                beam_width=int(values.get("beam_width", 1)),  # files from before beam search lack the field
-                # Files from before the calibration lack both fields.
+                beam_width=int(values.get("beam_width", 1)),  # older files lack it: greedy decoding
+                # Files of models without a calibration lack the next two fields.
                 abstain_probability=float(values.get("abstain_probability", 0.0)),
                 calibration=None if curve is None else Curve.from_json(curve),
             )

@@ -1,12 +1,12 @@
 """Converts text to ids and ids to text.
 
-- Words, for the `gru` networks: `ktext` gives the same tokens as the package ktext. `engine` chooses between
-  our code and the package.
-- Subwords, for the network `copy`: `markup` removes markup, and `code_lines` removes machine output.
-  `problem_first` puts the problem first and leaves out the lines of an issue template. `template_headings`
-  and `template_lines` recognise these lines. `subwords` has the vocabulary of subwords. `character_units`
-  adds subwords for whole characters of some scripts. `title_targets` derives from an author's title the
-  title that the network learns to write.
-- Words and subwords: `vocabulary` has the word vocabulary, and the pair of vocabularies of a model.
-  `stored_vocabularies` loads this pair from the lake. `padding` makes arrays of ids.
+- The networks `gru` and `gru_cudnn` read words. The module `ktext` splits text into the same words as the
+  package ktext. `engine` chooses between this module and the package.
+- The network `copy` reads subwords. First, `markup` removes markup, and `code_lines` removes machine output.
+  `problem_first` moves the problem to the front and removes the lines of an issue template, which
+  `template_headings` and `template_lines` recognise. `subwords` has the vocabulary of subwords.
+  `character_units` adds subwords for whole characters of some scripts. `title_targets` derives from an
+  author's title the title that the network learns to write.
+- Both kinds of networks use `vocabulary`, which has the vocabulary of words, and the pair of vocabularies of
+  a model. `stored_vocabularies` loads this pair from the lake. `padding` makes arrays of ids.
 """

@@ -1,9 +1,11 @@
 """Adds units (subwords) for whole characters of Chinese, Japanese, Korean and Thai to a byte-pair encoding.
 
-The number of units per title is limited to a couple of dozen. If few texts are in one of these scripts,
-byte-pair encoding learns no units for the script's characters. Each character then takes two or three units,
-and a title would end after eight characters. So the most frequent characters get units of their own. The
-merges for these units replace the merges that were learned last. If the texts have no such characters, no
+If few texts are in one of these scripts, byte-pair encoding learns no units for the script's characters. Each
+character then takes two or three units. A title has 24 units by default, so it would end after about eight
+characters. Therefore the most frequent characters get units of their own.
+
+Byte-pair encoding learns a list of merges. Each merge joins two units into a longer one. The merges for the
+new units replace the merges that were learned last. If the texts have no characters of these scripts, no
 merge is replaced.
 """
 
@@ -25,7 +27,7 @@ Merge = tuple[str, str]
 
 
 def counted(texts: Iterable[str], counts: Counter[str]) -> Iterator[str]:
-    """Yields `texts`, and counts their Chinese, Japanese, Korean and Thai characters in `counts`."""
+    """Yields `texts` unchanged. Adds up their Chinese, Japanese, Korean and Thai characters in `counts`."""
     for text in texts:
         if not text.isascii():
             counts.update(CHARACTER.findall(text))
@@ -33,11 +35,11 @@ def counted(texts: Iterable[str], counts: Counter[str]) -> Iterator[str]:
 
 
 def with_characters(merges: Sequence[Merge], counts: Counter[str]) -> list[Merge]:
-    """Returns a copy of `merges` in which the last merges are replaced by merges for frequent characters.
+    """Returns a copy of `merges` in which merges for frequent characters replace the last merges.
 
-    The new merges join the bytes of a character to one unit. The result is no longer than `merges`. `counts`
-    says how often each character occurs. A merge is a pair of strings in which each character stands for one
-    byte (Latin-1).
+    The new merges join the bytes of a character into one unit. The result has at most as many merges as
+    `merges`. `counts` says how often each character occurs. A merge is a pair of units. A unit is a string of
+    bytes in Latin-1: for example, the byte E4 (hexadecimal) is written as the character U+00E4.
     """
     characters = [character for character, count in counts.most_common() if count >= MIN_COUNT]
     limit = int(MAX_SHARE * len(merges))
@@ -47,9 +49,10 @@ def with_characters(merges: Sequence[Merge], counts: Counter[str]) -> list[Merge
 
 
 def _character_merges(merges: Sequence[Merge], characters: Sequence[str], limit: int) -> list[Merge]:
-    """Returns at most `limit` merges, to append to `merges`. They join the bytes of each of `characters`.
+    """Returns at most `limit` merges that join the bytes of each of `characters` into one unit.
 
-    If the limit is too low for all characters, the last characters get no merges.
+    The caller appends the result to `merges`. If the limit is too low for all characters, the last characters
+    get no units.
     """
     rank = {merge: number for number, merge in enumerate(merges)}
     added: list[Merge] = []

@@ -20,9 +20,10 @@ NAMES_AN_ERROR: Final = re.compile(r"error|exception|panic|fatal|fault", re.IGNO
 
 
 def with_short_code(lines: Sequence[str]) -> Iterator[str]:
-    """Yields the lines, but of each fenced code block only those that `short_code` keeps.
+    """Yields the lines of a text, with shortened code blocks.
 
-    A block without a closing fence is kept as it is.
+    Of a fenced code block, only the lines that `short_code` keeps are yielded. If a block has no closing
+    fence, all its lines are yielded.
     """
     block: list[str] = []
     fence = ""
@@ -42,10 +43,10 @@ def with_short_code(lines: Sequence[str]) -> Iterator[str]:
 
 
 def short_code(code: Sequence[str]) -> Iterator[str]:
-    """Yields the first CODE_LINES lines of code, and up to two later lines that name an error.
+    """Yields the first CODE_LINES lines of a code block, and up to two later lines that name an error.
 
-    These are the first and the last of the later lines that name an error. Lines without letters and digits
-    are left out. Long lines are cut.
+    If more than two later lines name an error, the first and the last of these lines are yielded. Lines
+    without letters and digits are left out. Longer lines are cut after LINE_CHARACTERS characters.
     """
     lines = [line[:LINE_CHARACTERS] for line in code if LETTER_OR_DIGIT.search(line)]
     errors = [
@@ -69,11 +70,11 @@ _TRACEBACK: Final = "Traceback (most recent call last)"
 
 
 def without_frames(lines: Sequence[str]) -> Iterator[str]:
-    """Yields lines without the frames of stack traces, inside and outside of code.
+    """Yields the lines that are not frames of a stack trace.
 
-    Lines that name the exception are kept.
+    Frames are recognised inside and outside of code blocks. Lines that name the exception are kept.
     """
-    indent = -1  # that of a Python traceback's first line, while its frames are skipped; otherwise -1
+    indent = -1  # indent of a Python traceback's first line while its frames are skipped, otherwise -1
     for line in lines:
         if indent >= 0 and (not line.strip() or _indent(line) > indent):
             continue

@@ -1,10 +1,10 @@
 """The two engines that split text into words: our code (`pipeline.text.ktext`), and ktext 0.40 from PyPI.
 
 ktext 0.40 cannot be imported as usual. It needs Keras's text module, which Keras 3 has removed. It also needs
-the package textacy 0.6.2, whose `__init__` imports spaCy and other packages. So ktext's file is run with a
-special import function. This function replaces Keras's module with a few lines of ours, and loads textacy's
-module `preprocess` under a private package name. It leaves other imports alone, and does not change the
-modules `keras` and `textacy` of the process.
+the package textacy 0.6.2, whose `__init__` imports spaCy and other packages. So the file of ktext is run with
+a special import function. This function replaces Keras's module with a few lines of ours, and loads textacy's
+module `preprocess` under a private package name. All other imports work as usual. The modules `keras` and
+`textacy` of the process do not change.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _import_for_ktext(name: str, *scope: Any) -> Any:
 def _text_to_word_sequence(text: str) -> list[str]:
     """Splits a text as the function of the same name in Keras 2.2.4 does with its defaults.
 
-    Letters become lower case and filter characters become blanks. Then the text is split at blanks.
+    Letters become lower case. Most punctuation becomes blanks. Then the text is split at blanks.
     """
     blanks = str.maketrans(_FILTERS, " " * len(_FILTERS))
     return [word for word in text.lower().translate(blanks).split(" ") if word]

@@ -1,15 +1,20 @@
 """Splits text into exactly the tokens of the package ktext 0.40, in time linear in the length of the text.
 
-ktext cleans text with textacy 0.6.2 and splits it with Keras 2.2.4's `text_to_word_sequence`. The steps, in
-this order: short URLs, then other URLs, become `*URL*`; e-mail addresses become `*EMAIL*`; telephone numbers
-become `*PHONE*`; numbers become `*NUMBER*`; 15 currency symbols become their ISO 4217 codes; accents are
-removed; punctuation becomes blanks; letters become lower case; the text is split at blanks.
+ktext cleans text with textacy 0.6.2 and splits it with `text_to_word_sequence` of Keras 2.2.4. The steps are:
+
+1. Short URLs, then other URLs, become `*URL*`.
+2. E-mail addresses become `*EMAIL*`.
+3. Telephone numbers become `*PHONE*`.
+4. Numbers become `*NUMBER*`.
+5. 15 currency symbols become their ISO 4217 codes.
+6. Accents are removed. Punctuation becomes blanks. Letters become lower case.
+7. The text is split at blanks.
 
 textacy itself is too slow for some texts. Its patterns for URLs and e-mail addresses restart at every letter
 of a long word, which takes quadratic time. Its pattern for hosts tries every way to split a host into labels.
-So each further label of `www.a-www.a-www.a-` more than doubles the time. The scans of this module accept the
-same strings in linear time. Each scan starts at a rare character (`.`, `://`, `@`), and reads every part of
-the text a bounded number of times. The tests compare each scan with textacy's function.
+In a text such as `www.a-www.a-www.a-`, each further label more than doubles the time. The functions of this
+module find the same strings in linear time. Each function starts at a rare character (`.`, `://`, `@`), and
+reads every part of the text a bounded number of times. The tests compare each function with that of textacy.
 """
 
 from __future__ import annotations
@@ -89,10 +94,10 @@ _HTTP_BACKWARDS: Final = re.compile(r"//:s?ptth", re.IGNORECASE)
 
 
 def _short_urls(text: str) -> Iterator[Span]:
-    """Yields the spans of short URLs: `[http[s]://]host.domain/path`, with a path of 2 to 12 characters.
+    """Yields the spans (start, end) of short URLs: `[http[s]://]host.domain/path`.
 
-    Searches for the part `.domain/path`, then for the start of the URL before this part. The host contains no
-    `.`, so the hosts of two short URLs never overlap.
+    The path has 2 to 12 characters. This function searches for `.domain/path`, then for the start of the URL
+    in front of it. The host contains no `.`, so the hosts of two short URLs never overlap.
     """
     last_end = position = 0
     while tail := _SHORT_TAIL.search(text, position):
@@ -106,9 +111,9 @@ def _short_urls(text: str) -> Iterator[Span]:
 
 
 def _short_url_start(text: str, floor: int, dot: int) -> int | None:
-    """Returns the leftmost start, at or after `floor`, of a short URL whose host ends at `dot`.
+    """Returns the start of the short URL whose host ends at `dot`, or None if there is no such URL.
 
-    Returns None if there is no such short URL.
+    If several starts are possible, returns the leftmost one that is not before `floor`.
     """
     host = _HOST.match(text[floor:dot][::-1])
     if host is None:
@@ -138,7 +143,10 @@ _TOP_LEVEL: Final = re.compile(rf"[{_LETTER}]{{2,}}{_AFTER_HOST}", re.IGNORECASE
 
 
 class _Hosts:
-    """Finds where URLs in a text end. Caches the last host, because several schemes may precede one host."""
+    """Finds where the URLs in a text end.
+
+    Caches the host that was scanned last, because several schemes may precede one host.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -146,7 +154,7 @@ class _Hosts:
         self.dot = self.end = -1  # that host's last dot before a top-level domain, and the end of its URL
 
     def end_of(self, start: int) -> int:
-        """Returns the end of the URL whose host starts at `start`; -1 if no host starts there."""
+        """Returns the end of the URL whose host starts at `start`, or -1 if no host starts there."""
         if ip := _PUBLIC_IP.match(self.text, start):
             return ip.end()
         if not self.begin <= start < self.stop:
@@ -165,10 +173,10 @@ class _Hosts:
 
 
 def _urls(text: str) -> Iterator[Span]:
-    """Yields the spans of URLs `scheme[user@]host[:port][/path]`.
+    """Yields the spans (start, end) of URLs: `scheme[user@]host[:port][/path]`.
 
     A scheme is `http://`, `https://`, `ftp://` or `www.`. A URL contains no white space. If it contains
-    several `@`, the user ends at the last `@` that is followed by a host.
+    several `@`, the part `user` ends at the last `@` that is followed by a host.
     """
     hosts = _Hosts(text)
     position, gap, at, at_end = 0, -1, -1, -1
@@ -187,9 +195,10 @@ def _urls(text: str) -> Iterator[Span]:
 
 
 def _last_usable_at(text: str, begin: int, end: int, hosts: _Hosts) -> Span:
-    """Returns the position of the last `@` in `text[begin:end]` that is followed by a host.
+    """Searches `text[begin:end]` for the last `@` that is followed by a host.
 
-    Also returns the end of the URL with this host. Returns (-1, -1) if no `@` is followed by a host.
+    Returns the position of this `@`, and the end of the URL with this host. Returns (-1, -1) if no `@` is
+    followed by a host.
     """
     at = text.rfind("@", begin, end)
     while at >= 0:
@@ -209,7 +218,7 @@ _DOMAIN: Final = re.compile(r"\w++(?:-\w++)*(?:\.[a-z]{2,}+(?!\w)){1,3}", re.IGN
 
 
 def _emails(text: str) -> Iterator[Span]:
-    """Yields the spans of e-mail addresses `local@host.domain`.
+    """Yields the spans (start, end) of e-mail addresses: `local@host.domain`.
 
     Reads backwards and forwards from each `@`. An address contains only one `@`.
     """
@@ -224,7 +233,7 @@ def _emails(text: str) -> Iterator[Span]:
         if not _NO_EMAIL_BEFORE.match(text, begin):
             sign = _AFTER_SIGN.search(
                 text, begin + 1, at
-            )  # within it, an address may only begin after a sign
+            )  # within the local part, an address may only begin after a sign
             if sign is None:
                 continue
             begin = sign.start()
@@ -258,9 +267,9 @@ _CASE_IGNORABLE: Final = frozenset(
 
 
 class _Characters(dict[int, str | None]):
-    """A table for `str.translate` that removes combining marks.
+    """A table for `str.translate` that removes combining marks and replaces punctuation by blanks.
 
-    It replaces punctuation and Keras's filter characters by blanks.
+    The punctuation includes the characters that Keras's `text_to_word_sequence` filters.
     """
 
     def __missing__(self, code: int) -> str | None:
@@ -283,7 +292,7 @@ _ASCII: Final = {
 def _words(text: str) -> list[str]:
     """Returns the words of a text, in lower case and without accents and punctuation.
 
-    Currency symbols become their codes. For ASCII text, one translation table does all this faster.
+    Currency symbols become their codes. For ASCII text, one translation table does all this, which is faster.
     """
     if text.isascii():
         return text.replace("$", "USD").translate(_ASCII).split()

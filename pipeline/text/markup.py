@@ -23,7 +23,7 @@ from pipeline.text.problem_first import problem_first
 
 JOINER: Final = "\u2060"
 """U+2060 WORD JOINER. `prepare` inserts it where a word such as camelCase is split without a blank. If the
-author's text contains this character, the author's is removed first."""
+author's text contains this character, it is removed first."""
 
 
 ORIGINAL_PREPARATION: Final = 1
@@ -44,9 +44,10 @@ A number never changes its meaning, because a model always needs the preparation
 def prepare(text: str) -> str:
     """Returns `text` in lower case, without markup and machine output. Never raises an exception.
 
-    Line breaks are kept. JOINER marks where camelCase changes its case. URLs become `url`. Long numbers,
-    hashes, dates and times become `0`. Other characters are not changed. All titles are prepared by this
-    function, and so are bodies with ORIGINAL_PREPARATION.
+    Line breaks are kept, but lines without letters and digits are removed. JOINER marks where camelCase
+    changes its case. URLs become `url`. Long numbers, hashes, dates and times become `0`. Characters are
+    normalised to Unicode NFKC. All titles are prepared by this function. Bodies are prepared by it if the
+    model has the preparation ORIGINAL_PREPARATION.
     """
     lines = _lines(text)
     if any("```" in line or "~~~" in line for line in lines):
@@ -55,12 +56,15 @@ def prepare(text: str) -> str:
 
 
 def prepare_body(text: str, preparation: int) -> str:
-    """Returns the text of a body after the preparation with the number `preparation`."""
+    """Returns the text of a body, after a preparation for subwords.
+
+    `preparation` is the number of the preparation: ORIGINAL_PREPARATION or PROBLEM_FIRST.
+    """
     return prepare(text) if preparation == ORIGINAL_PREPARATION else _plain_words(problem_first(_lines(text)))
 
 
 def _lines(text: str) -> list[str]:
-    """Returns the lines of a text, without invisible characters and comments."""
+    """Returns the lines of a text, without invisible characters and HTML comments."""
     text = _plain_characters(text)
     return (_without_comments(text) if "<!--" in text else text).split("\n")
 
@@ -97,8 +101,8 @@ _MARKS: Final = re.compile(r"([^\w\s\x00-\x7f]{30})[^\w\s\x00-\x7f]+")
 def _plain_characters(text: str) -> str:
     """Normalises text to Unicode NFKC and to one kind of line break, and removes invisible characters.
 
-    Normalisation sorts the combining marks of a letter, in quadratic time. To limit the time, a long run of
-    marks or of other symbols is shortened first.
+    Normalisation sorts the combining marks of a letter, which takes quadratic time. To limit the time, a long
+    run of marks or of other symbols is shortened first.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.isascii():

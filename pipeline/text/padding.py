@@ -17,7 +17,8 @@ Padding = Literal["pre", "post"]
 def pad(documents: Iterable[Sequence[int]], count: int, length: int, side: Padding) -> npt.NDArray[np.int32]:
     """Returns the ids of `count` documents as an array (count, length).
 
-    Longer documents are cut at the end. Shorter ones are padded with PAD on `side`.
+    A longer document is cut at the end. A shorter document is padded with PAD: in front if `side` is "pre",
+    at the end if `side` is "post".
     """
     array = np.full((count, length), PAD, dtype=np.int32)
     for row, document in zip(array, documents, strict=True):

@@ -1,10 +1,11 @@
-"""Puts an issue's lines on the problem first, and leaves out the lines of its issue template.
+"""Moves the lines about an issue's problem to the front, and removes the lines of its issue template.
 
     problem_first(["### Version", "1.2", "### What happened?", "It hangs"]) -> ["It hangs"]
 
-`template_headings` and `template_lines` recognise a template's lines. A line that they do not recognise is
-kept, but it may move to the end. The lines of a section stay in order, and so do sections of the same kind.
-If no line of an issue would be left, all its lines are kept in order.
+`template_headings` and `template_lines` recognise the lines of a template. A line that they do not recognise
+is kept, but it may move to the end. A section is the lines below a heading. The lines of a section stay in
+order, and so do several sections about the same subject. If no line of an issue would be left, all its lines
+are kept in order.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from pipeline.text.template_lines import (
 )
 
 LOG_LINES: Final = 6
-"""This number of lines in a row, or more, are shortened like a code block if all look like a log or code."""
+"""A run of at least this many lines that look like a log or code is shortened like a code block."""
 _CODE_TAG: Final = re.compile(r"<(/?)[\w]{1,20}-code>", re.IGNORECASE)
 """The pattern of a tag around code in exported issues, such as `<denchmark-code>`."""
 _MACHINE: Final = re.compile(
@@ -51,7 +52,7 @@ class _Line(NamedTuple):
 
 
 def problem_first(lines: Sequence[str]) -> list[str]:
-    """Returns an issue's lines, those on the problem first, without the lines of its issue template.
+    """Returns the lines of an issue without its issue template. The lines about the problem come first.
 
     Code and logs are shortened.
     """
@@ -87,10 +88,11 @@ def problem_first(lines: Sequence[str]) -> list[str]:
 
 
 def _order(sections: Mapping[Section, Sequence[str]]) -> list[Section]:
-    """Returns the kinds of sections in the order in which their lines are put together.
+    """Returns the subjects of sections, in the order in which their lines are put together.
 
-    The expected behaviour usually comes second, after the problem. But if the issue has no lines on the
-    problem, the steps to reproduce come first, because the expected behaviour is the problem's opposite.
+    The expected behaviour usually comes second, after the problem. But an issue may have no lines about the
+    problem. Then the steps to reproduce come first, because the expected behaviour is the opposite of the
+    problem.
     """
     order = list(Section)
     if not any(map(LETTER_OR_DIGIT.search, sections[Section.PROBLEM])):
@@ -100,9 +102,10 @@ def _order(sections: Mapping[Section, Sequence[str]]) -> list[Section]:
 
 
 def _last_author_line(lines: Sequence[_Line]) -> int:
-    """Returns the number of the last line before the signature, which is a name after thanks or regards.
+    """Returns the index of the last line before the signature.
 
-    If there is no signature, returns the number of lines.
+    A signature is a name in the line after thanks or regards. If there is no signature, returns the number of
+    lines.
     """
     filled = [number for number, line in enumerate(lines) if line.text.strip()]
     if (
@@ -116,9 +119,9 @@ def _last_author_line(lines: Sequence[_Line]) -> int:
 
 
 def _with_code_marked(lines: Sequence[str]) -> Iterator[_Line]:
-    """Yields all lines. Code blocks are shortened, and their lines have `is_code`.
+    """Yields the lines of a text. The lines of code blocks have `is_code` set, and code blocks are shortened.
 
-    A block without an end is treated as text.
+    A code block without an end is treated as text.
     """
     block: list[str] = []
     fence = ""
@@ -145,9 +148,9 @@ def _with_code_marked(lines: Sequence[str]) -> Iterator[_Line]:
 
 
 def _opening(line: str) -> tuple[str, str] | None:
-    """Returns the fence that will close the code block, and the text before the block, if `line` opens one.
+    """Returns the fence that will close a code block, and the text before the block.
 
-    Returns None if the line opens no code block.
+    Returns None if `line` does not open a code block.
     """
     if "```" in line or "~~~" in line:
         marker = FENCE.match(line)
@@ -164,7 +167,10 @@ def _closes(line: str, opening: tuple[str, str] | None, fence: str) -> bool:
 
 
 def _with_short_logs(lines: Sequence[str]) -> Iterator[str]:
-    """Yields lines. LOG_LINES or more lines in a row that look like a log or code are shortened."""
+    """Yields lines, and shortens logs.
+
+    A log is a run of at least LOG_LINES lines that look like a log or like code.
+    """
     run: list[str] = []
     for line in lines:
         if _MACHINE.match(line[:LINE_CHARACTERS]) and not is_check(line):

@@ -11,7 +11,10 @@ from pipeline.text.vocabulary import Vocabularies
 
 
 def load_vocabularies(lake: Lake, manifest: Manifest) -> Vocabularies:
-    """Loads the vocabularies from a batch, which is a batch of vocabularies or a predictor."""
+    """Loads a model's two vocabularies from the batch with this manifest.
+
+    The batch is either a batch of vocabularies, or a batch with a predictor, which includes its vocabularies.
+    """
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         for file in manifest.files:
             if file.name.endswith("_vocabulary.json"):

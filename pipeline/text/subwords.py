@@ -3,12 +3,12 @@
 The encoding is byte-pair encoding (Sennrich et al. 2016, "Neural Machine Translation of Rare Words with
 Subword Units"). It works on bytes, as in GPT-2, so that every text can be encoded. A text is first split into
 words. A word is a line break, or a run of letters, of digits or of other characters. A blank belongs to the
-word that follows, so joining units gives text again. Then the bytes of a word are merged pair by pair into
-units, in the order in which the merges were learned.
+word that follows, so the text is restored by joining units. Then the bytes of a word are merged pair by pair
+into units, in the order in which the merges were learned.
 
-Ids: 0 is padding, 1 is unknown and never occurs, 2 is `_start_`, 3 is `_end_`. The 256 bytes follow from 4
-on, then the merged units in order. Bodies and titles have the same ids, so that a network can copy from a
-body into its title.
+Id 0 is padding. Id 1 is unknown and never occurs. Id 2 is `_start_`, and id 3 is `_end_`. Ids 4 to 259 are
+the 256 bytes. The merged units follow in the order in which they were learned. Bodies and titles have the
+same ids, so that a network can copy units from a body into its title.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def _use_one_thread() -> None:
 def split_words(prepared: str) -> list[str]:
     """Splits a text that `prepare` returned into words. A blank belongs to the word that follows.
 
-    In the returned words, each character stands for one UTF-8 byte.
+    A word is returned as its UTF-8 bytes in Latin-1: for example, the byte E4 (hexadecimal) is the character
+    U+00E4.
     """
     words = _WORDS.findall(f" {prepared}".replace("\n", "\n "))
     return words if prepared.isascii() else [word.encode().decode("latin-1") for word in words]
@@ -70,9 +71,10 @@ def split_words(prepared: str) -> list[str]:
 
 @dataclass(frozen=True)
 class BytePairEncoding:
-    """A byte-pair encoding. Each of its ordered `merges` is a pair of units that become one unit.
+    """A byte-pair encoding: a list of `merges`, in the order in which they were learned.
 
-    A unit is a string in which each character stands for a byte (Latin-1).
+    A merge is a pair of units that are joined into one unit. A unit is a string of bytes in Latin-1: for
+    example, the byte E4 (hexadecimal) is written as the character U+00E4.
     """
 
     merges: tuple[tuple[str, str], ...]
@@ -82,8 +84,9 @@ class BytePairEncoding:
         """Learns merges from texts that `prepare` returned. The same texts always give the same merges.
 
         There are at most `max_units` units, including the 256 bytes. If `characters` is true, frequent
-        characters of some scripts get units of their own (`pipeline.text.character_units`). Raises UsageError
-        if no pair of bytes occurs twice, or if `max_units` is not greater than 256.
+        characters of Chinese, Japanese, Korean and Thai get units of their own
+        (`pipeline.text.character_units`). Raises UsageError if no pair of bytes occurs twice, or if
+        `max_units` is not greater than 256.
         """
         _use_one_thread()
         engine = Tokenizer(models.BPE())
@@ -116,7 +119,7 @@ class BytePairEncoding:
 
     @property
     def size(self) -> int:
-        """The number of ids: all units, and the four special ids."""
+        """The number of ids: one per unit, and four for padding, unknown, `_start_` and `_end_`."""
         return FIRST_UNIT + len(self.units)
 
     def encode(self, prepared: Sequence[str]) -> Iterator[list[int]]:
@@ -161,11 +164,12 @@ def _alphabet() -> list[str]:
 
 @dataclass(frozen=True)
 class SubwordVocabulary:
-    """A vocabulary of subwords, and the form of its documents: `length` ids, padded at the end.
+    """A vocabulary of subwords, and the form in which a document (a body or a title) is encoded.
 
-    If `start_end` is true, `_start_` and `_end_` are put around every document. A document that is too long
-    is cut at the end and loses its `_end_`. `preparation` says how bodies are prepared: it is one of the
-    numbers in `pipeline.text.markup`. All titles are prepared in the same way.
+    A document has `length` ids. A shorter document is padded at the end. If `start_end` is true, every
+    document begins with `_start_` and ends with `_end_`. A document that is too long is cut at the end and
+    loses its `_end_`. `preparation` says how bodies are prepared: it is one of the numbers in
+    `pipeline.text.markup`. All titles are prepared in the same way.
     """
 
     encoding: BytePairEncoding
@@ -175,7 +179,7 @@ class SubwordVocabulary:
 
     @property
     def size(self) -> int:
-        """The number of ids: all units, and the four special ids before them."""
+        """The number of ids: one per unit, and four for padding, unknown, `_start_` and `_end_`."""
         return self.encoding.size
 
     @property
@@ -189,13 +193,16 @@ class SubwordVocabulary:
         return END_ID
 
     def prepared(self, texts: Sequence[str]) -> list[str]:
-        """Prepares n texts, as their authors wrote them, for the method `ids_of_prepared`."""
+        """Removes markup and machine output from n texts. The method `ids_of_prepared` encodes the result.
+
+        `texts` are given as their authors wrote them.
+        """
         if self.start_end:
             return [prepare(text) for text in texts]
         return [prepare_body(text, self.preparation) for text in texts]
 
     def ids(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
-        """Encodes n texts, as their authors wrote them. Returns their ids (n, length)."""
+        """Encodes n texts, given as their authors wrote them. Returns their ids (n, length)."""
         return self.ids_of_prepared(self.prepared(texts))
 
     def ids_of_prepared(self, prepared: Sequence[str]) -> npt.NDArray[np.int32]:
@@ -209,14 +216,17 @@ class SubwordVocabulary:
         return pad(encoded, len(prepared), self.length, "post")
 
     def has_known(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """Returns whether each document of `ids` (n, length) contains at least one unit, as booleans (n,)."""
+        """Returns whether each of n documents contains at least one unit (subword), as booleans (n,).
+
+        `ids` (n, length) are the ids of the documents. Padding, unknown, `_start_` and `_end_` are not units.
+        """
         return np.asarray((ids >= FIRST_UNIT).any(axis=1), dtype=np.bool_)
 
     def text_of(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> str:
-        """Decodes one document's ids, up to `_end_` or padding. Returns its text, with single blanks.
+        """Decodes one document's ids, up to `_end_` or padding. Returns its text, without `_start_`.
 
-        Bytes that are not valid UTF-8 are left out. Raises UsageError for an id that is not in the
-        vocabulary.
+        White space becomes single blanks. Bytes that are not valid UTF-8 are left out. Raises UsageError for
+        an id that is not in the vocabulary.
         """
         units: list[str] = []
         for number in map(int, ids):
@@ -231,8 +241,9 @@ class SubwordVocabulary:
     def to_json(self) -> str:
         """Returns the vocabulary as one JSON object in ASCII. Equal vocabularies give the same text.
 
-        The field `preparation` is left out if it is ORIGINAL_PREPARATION. So vocabularies that were stored
-        before this field existed keep their text and their id.
+        The field `preparation` is left out if its value is ORIGINAL_PREPARATION. Older vocabularies do not
+        have this field. So they still give the text that was stored, and the same id, which is computed from
+        the text.
         """
         fields: dict[str, Any] = {"length": self.length, "start_end": self.start_end}
         if self.preparation != ORIGINAL_PREPARATION:
@@ -272,9 +283,9 @@ class SubwordVocabulary:
 
 
 def _check_merges(merges: Any) -> Iterator[tuple[str, str]]:
-    """Yields the merges of a stored vocabulary. Raises LakeError if one is not a pair of existing units.
+    """Yields the merges of a stored vocabulary. Raises LakeError if a merge is not a pair of existing units.
 
-    A unit exists if it is a byte, or if an earlier merge made it.
+    A unit exists if it is a single byte, or if an earlier merge made it.
     """
     units = set(_alphabet())
     if not isinstance(merges, list) or not merges:
@@ -295,7 +306,7 @@ def _check_merges(merges: Any) -> Iterator[tuple[str, str]]:
 
 
 def unknown_id(number: int, size: int) -> UsageError:
-    """Returns the error for an id that is not in a vocabulary of `size` ids."""
+    """Returns the error for the id `number`, which is not in a vocabulary of `size` ids."""
     return UsageError(
         f"A document contains the id {number}, but the vocabulary has the ids 0 to {size - 1}.",
         "The ids come from another vocabulary. Make them again with this vocabulary:  titler vectorize",

@@ -3,9 +3,10 @@
     section_of("### Steps to reproduce") -> Heading(section=Section.STEPS, rest="")
 
 Issue templates ask the same questions in thousands of issues. A model that learns from the questions copies
-them into titles. Only the wordings in this module are recognised. Any other heading is the author's.
+them into titles. Only the wordings in this module are recognised. Every other heading is treated as the
+author's own text.
 
-Every function takes one line. Its time is bounded, because it reads at most LINE_CHARACTERS of the line.
+Every function takes one line. A line longer than LINE_CHARACTERS is never recognised, so the time is bounded.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from enum import IntEnum
 from typing import Final
 
 LINE_CHARACTERS: Final = 160
-"""Maximum length of a line of a template. A longer line is the author's."""
+"""Maximum length of a line of a template. A longer line is treated as the author's own text."""
 
 
 class Section(IntEnum):
-    """What a section of an issue is about. The section that matters most for a title comes first."""
+    """What a section of an issue is about. A lower number means that it matters more for a title."""
 
     PROBLEM = 0
     """what is wrong or wished for, and everything outside of known sections"""
@@ -36,7 +37,11 @@ class Section(IntEnum):
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading. `section` is the kind of its section. `rest` is the author's text behind it in the line."""
+    """A heading of an issue template.
+
+    `section` says what the section below the heading is about. `rest` is the author's text that follows the
+    heading in the same line; it may be empty.
+    """
 
     section: Section
     rest: str
@@ -231,7 +236,7 @@ def section_of(line: str) -> Heading | None:
 
 
 def is_marked_heading(line: str) -> bool:
-    """Returns whether a line has the markup of a heading, whatever its words."""
+    """Returns whether a line has the markup of a heading, such as `###`. Its words do not matter."""
     stripped = line.strip()
     return bool(
         len(line) <= LINE_CHARACTERS

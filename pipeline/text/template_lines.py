@@ -3,10 +3,10 @@
     is_environment("- OS: Ubuntu 20.04") -> True
 
 Such lines occur in thousands of issues, and a model that copies from bodies copies them into titles. Only the
-wordings in this module are recognised. Any other line is the author's. `template_headings` recognises
-headings.
+wordings in this module are recognised. Every other line is treated as the author's own text. The module
+`template_headings` recognises headings.
 
-Every function takes one line. Its time is bounded, because it reads at most LINE_CHARACTERS of the line.
+Every function takes one line, in time at most linear in the length of the line.
 """
 
 from __future__ import annotations
@@ -112,7 +112,10 @@ def is_check(line: str) -> bool:
 
 
 def is_templates_check(line: str) -> bool:
-    """Returns whether a line is a check list's item from an issue template, and not an author's task."""
+    """Returns whether a line is a check list item that comes from an issue template.
+
+    An item that the author wrote, such as a task, does not count.
+    """
     item = _CHECK.match(line)
     return (
         item is not None and _CHECK_TEXT.search(line[item.end() : item.end() + LINE_CHARACTERS]) is not None
@@ -128,12 +131,15 @@ def is_filler(line: str) -> bool:
 
 
 def is_sign_off(line: str) -> bool:
-    """Returns whether a line consists of thanks or regards. A name may follow in the next line."""
+    """Returns whether a line consists of thanks or regards. The author's name may follow in the next line."""
     return len(line) <= LINE_CHARACTERS and _SIGN_OFF.fullmatch(line.strip(" \t>*_-")) is not None
 
 
 def is_short_answer(line: str) -> bool:
-    """Returns whether a line below a heading on the environment is only a short answer, such as a version."""
+    """Returns whether a line is only a short answer, such as a version.
+
+    The caller must have checked that the line is below a heading about the environment (versions, systems).
+    """
     if is_environment(line) or is_check(line) or line.lstrip()[:1] == "|":
         return True
     if NAMES_AN_ERROR.search(line):

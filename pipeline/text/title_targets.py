@@ -1,9 +1,10 @@
-"""Derives the titles that a network learns to write: authors' titles without prefixes that the body lacks.
+"""Derives training titles from authors' titles, by removing prefixes that do not occur in the body.
 
     title_target("[Bug]: x/tools: tree hangs", "The tree hangs") -> "tree hangs"
     is_learnable("v1.2.3", "The tree hangs") -> False
 
-These titles are used for training only. Evaluations compare with the authors' own titles.
+Training titles are the titles that a network learns to write. Evaluations compare a network's titles with the
+authors' own titles.
 
 Every function takes time linear in the length of the texts.
 """
@@ -65,10 +66,11 @@ _ROBOTS_TITLE: Final = re.compile(
 def target_ids(
     body: SubwordVocabulary, title: SubwordVocabulary, bodies: Ids, titles: Ids
 ) -> tuple[Ids, npt.NDArray[np.bool_]]:
-    """Returns the titles that the network is to write, and whether it can learn each of them (n,).
+    """Returns the titles to train on (n, title length), and whether each of them can be learned (n,).
 
-    `titles` are the authors' titles. These and the returned titles are ids (n, title length). `bodies` are
-    ids (n, body length), so a title is compared only with the part of its body that the network reads.
+    `titles` (n, title length) are the ids of the authors' titles. `bodies` (n, body length) are the ids of
+    their bodies. So a title is compared only with the part of its body that the network reads. `body` and
+    `title` are the vocabularies of these ids.
     """
     targets = titles.copy()
     learnable = np.ones(len(titles), dtype=np.bool_)
@@ -82,9 +84,10 @@ def target_ids(
 
 
 def _without_prefix(title: SubwordVocabulary, ids: Ids, target: str) -> Ids:
-    """Removes the ids of a title's prefix. Returns the ids of the rest of the title, whose text is `target`.
+    """Removes the ids of a title's prefix. Returns the ids of the remaining title, with padding at the end.
 
-    Returns all ids if `target` begins within a unit (subword).
+    `target` is the text of the remaining title. If it begins in the middle of a unit (subword), the prefix
+    cannot be removed, and all ids are returned.
     """
     for position in range(2, len(ids)):
         if title.text_of(ids[position:]) == target:
@@ -98,8 +101,8 @@ def _without_prefix(title: SubwordVocabulary, ids: Ids, target: str) -> Ids:
 def title_target(title: str, body: str) -> str:
     """Returns `title` without prefixes that its body does not contain, such as `cmd/compile:`.
 
-    Labels such as `[Bug]` are removed even if the body contains them. `body` is the text that the network
-    reads, in lower case.
+    Labels such as `[Bug]` are removed even if the body contains them. If fewer than MIN_WORDS words would
+    remain, the title is returned with its prefixes. `body` is the text that the network reads, in lower case.
     """
     words: set[str] | None = None
     title_without_prefixes = title
@@ -125,9 +128,10 @@ def title_target(title: str, body: str) -> str:
 def is_learnable(title: str, body: str, min_shared: float = MIN_SHARED) -> bool:
     """Returns whether a network can learn to write `title` from `body`, the lower-case text that it reads.
 
-    A title cannot be learned if it is a template's, a robot's or only a version number. A title cannot be
-    learned, either, if the share of its words that occur in the body is below `min_shared`. Stop words do not
-    count. A title with characters outside ASCII is not compared with the body.
+    A title cannot be learned if it is the default title of an issue template, a robot's title or only a
+    version number. A title cannot be learned either if too few of its words occur in the body: their share
+    must be at least `min_shared`. Stop words do not count. A title with characters outside ASCII is not
+    compared with the body.
     """
     if _ROBOTS_TITLE.match(title) or _BARE_VERSION.fullmatch(title.strip()):
         return False

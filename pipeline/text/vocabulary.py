@@ -49,7 +49,7 @@ class Counts:
 
     `words[i]` occurs `counts[i]` times. Words are in the order of their first appearance. `documents` is the
     number of documents. `first_document_words` is the number of distinct words in the first document. The
-    method `framed` needs it to insert `_start_` and `_end_` in the order of first appearance.
+    method `framed` needs this number to insert `_start_` and `_end_` in the order of first appearance.
     """
 
     words: tuple[str, ...]
@@ -66,7 +66,10 @@ class Counts:
 
     @classmethod
     def merge(cls, parts: Iterable[Counts]) -> Counts:
-        """Adds up the counts of consecutive parts of a sequence of documents. `merge` is associative."""
+        """Returns the counts of a sequence of documents from the counts of its consecutive parts.
+
+        The operation is associative.
+        """
         counter: Counter[str] = Counter()
         documents = first = 0
         for part in parts:
@@ -88,11 +91,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """A vocabulary of words, and the form of its documents. `words[i]` has the id i + 2.
+    """A vocabulary of words, and the form in which a document (a body or a title) is encoded.
 
-    A document has `length` ids; `padding` is the side on which it is padded. If `start_end` is true,
-    `_start_` and `_end_` are put around every document. A document that is too long is cut at the end and
-    loses its `_end_`.
+    `words[i]` has the id i + 2. A document has `length` ids. `padding` is the side on which a shorter
+    document is padded. If `start_end` is true, every document begins with `_start_` and ends with `_end_`. A
+    document that is too long is cut at the end and loses its `_end_`.
     """
 
     words: tuple[str, ...]
@@ -110,7 +113,7 @@ class Vocabulary:
         vocabulary would be empty, or too small to include `_start_` and `_end_`.
         """
         counts = counts.framed() if start_end else counts
-        order = sorted(  # stable: ties stay in order
+        order = sorted(  # stable: equally frequent words stay in order
             range(len(counts.words)), key=counts.counts.__getitem__, reverse=True
         )
         words = tuple(counts.words[position] for position in order[:max_words])
@@ -129,7 +132,7 @@ class Vocabulary:
 
     @property
     def size(self) -> int:
-        """The number of ids: one per word, and those of padding and unknown words."""
+        """The number of ids: one per word, one for padding and one for unknown words."""
         return len(self.words) + FIRST_WORD
 
     @property
@@ -155,14 +158,15 @@ class Vocabulary:
         return pad(ids, len(token_lists), self.length, self.padding)
 
     def has_known(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """Returns whether each document of `ids` (n, length) contains any word of the vocabulary.
+        """Returns whether each of n documents contains at least one word of the vocabulary, as booleans (n,).
 
-        The result has one boolean per document, (n,). `_start_` and `_end_` count as words.
+        `ids` (n, length) are the ids of the documents. `_start_` and `_end_` count as words. Padding and the
+        unknown word do not count.
         """
         return np.asarray((ids > UNKNOWN).any(axis=1), dtype=np.bool_)
 
     def text_of(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> str:
-        """Decodes one document's ids as `words_of` does. Returns the words in one text, joined by blanks."""
+        """Decodes one document's ids. Returns its words, as `words_of` does, but joined by blanks."""
         return " ".join(self.words_of(ids))
 
     def words_of(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> list[str]:
@@ -241,14 +245,15 @@ class Vocabularies:
 
     @property
     def units(self) -> Unit:
-        """What one id stands for: "words" or "subwords"."""
+        """What one id stands for, as a text: "words" or "subwords"."""
         return "subwords" if isinstance(self.body, SubwordVocabulary) else "words"
 
     @property
     def id(self) -> str:
-        """Identifies the vocabularies: 12 hexadecimal digits of the SHA-256 of their JSON.
+        """The id of the two vocabularies: the first 12 hexadecimal digits of a SHA-256.
 
-        The hashed text is the vocabulary of bodies, a line break and the vocabulary of titles.
+        The hashed text is the JSON of the vocabulary of bodies, a line break and the JSON of the vocabulary
+        of titles.
         """
         return hashlib.sha256(f"{self.body.to_json()}\n{self.title.to_json()}".encode()).hexdigest()[:12]
 
@@ -283,7 +288,10 @@ class Vocabularies:
 
 
 def _read(path: Path) -> Vocabulary | SubwordVocabulary:
-    """Reads a vocabulary of words or of subwords from a file."""
+    """Reads a vocabulary of words or of subwords from a JSON file.
+
+    Raises LakeError if the file is missing or damaged.
+    """
     try:
         text = path.read_text(encoding="ascii")
         return SubwordVocabulary.from_json(text) if '"merges":' in text else Vocabulary.from_json(text)

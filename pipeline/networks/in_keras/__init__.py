@@ -1,6 +1,6 @@
 """The networks in Keras: training, decoding and saving.
 
-Imports only Keras and NumPy; Keras's setting chooses the backend.
+This package imports only Keras and NumPy. Keras's own setting chooses the backend, such as TensorFlow.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Corrects the moving averages of batch normalisation during the first steps of a training.
 
-With Keras's momentum of 0.99, the initial values still make up a third of the averages after a hundred steps.
-Inference uses these averages, so a network that has already learned would write useless titles. As in
-TensorFlow's ExponentialMovingAverage with `num_updates`, step i (counted from 0) uses the momentum
-min(0.99, (1 + i) / (10 + i)). From step 890 on, this is Keras's momentum.
+Inference uses these averages. With Keras's momentum of 0.99, the initial values still make up a third of the
+averages after a hundred steps. So the titles would be useless although the network has already learned. This
+module uses a lower momentum at first: min(0.99, (1 + i) / (10 + i)) in step i, counted from 0. TensorFlow's
+ExponentialMovingAverage does the same with `num_updates`. From step 890 on, the momentum is Keras's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Warmup:
         self._steps = steps
 
     def wrap(self, train_step: Callable[..., Any]) -> Callable[..., Any]:
-        """Returns a function that calls `train_step` and then corrects the averages.
+        """Returns a function that calls `train_step` and then corrects the moving averages.
 
         `train_step` trains on one batch.
         """
@@ -36,7 +36,7 @@ class Warmup:
             old_averages = [self._averages(layer) for layer in layers]
             result = train_step(*arguments, **keywords)
             for layer, old in zip(layers, old_averages, strict=True):
-                # The layer mixed in the batch's statistics with its own momentum. Compute these statistics.
+                # The layer mixed in the batch's statistics with its own momentum. Recover these statistics.
                 batch_statistics = (self._averages(layer) - layer.momentum * old) / (1 - layer.momentum)
                 mean, variance = momentum * old + (1 - momentum) * batch_statistics
                 layer.moving_mean.assign(mean)

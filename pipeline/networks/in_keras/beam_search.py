@@ -1,17 +1,18 @@
 """Beam search for the titles of many issues at once. One compiled function serves all variants.
 
-With a beam width of 1 the search is greedy.
+The beam width is k. With k = 1 the search is greedy, and ends with the first finished title.
 
 Each step extends the k best hypotheses (partial titles) of an issue by every token, and keeps the k best
 results. A hypothesis that ends while it is among the k best is a finished title. The search for an issue ends
-when there are k finished titles, or when no hypothesis scores better than the best finished title. It also
-ends at the maximum length, where hypotheses count as titles. A greedy search ends with the first finished
-title. The score is the mean log probability, because sums favour short titles (Wu et al. 2016, "Google's
-Neural Machine Translation System", 7, with alpha = 1).
+when there are at least k finished titles and no hypothesis scores better than the best of them. It also ends
+at the maximum length, where hypotheses count as titles. The score of a title is the mean log probability of
+its tokens, because a sum favours short titles (Wu et al. 2016, "Google's Neural Machine Translation System",
+7, with alpha = 1).
 
-Repetition is blocked. A title never contains the same trigram twice (Paulus et al. 2018, "A Deep Reinforced
-Model for Abstractive Summarization", 2.5), or the same token twice in a row. Only one in two hundred titles
-by authors has a token twice in a row, but most titles by a network after little training do.
+Repetition can be blocked. Then a title never contains the same trigram twice (Paulus et al. 2018, "A Deep
+Reinforced Model for Abstractive Summarization", 2.5), or the same token twice in a row. Only one in two
+hundred titles by authors has a token twice in a row, but most titles by a network with little training have
+one.
 """
 
 from __future__ import annotations
@@ -40,20 +41,23 @@ class Decoder(Protocol):
     def begin(self, body: KerasTensor) -> tuple[Any, KerasTensor]:
         """Encodes bodies (B, length). Returns a memory and the decoder's initial states (B, size).
 
-        The memory, of any type, holds what `step` needs of the bodies. All hypotheses of an issue share it.
+        The memory has any type. It holds what the method `step` needs to know about the bodies. All
+        hypotheses (partial titles) of an issue share the memory.
         """
 
     def step(self, memory: Any, state: KerasTensor, token: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
-        """Extends hypotheses by one token, from their states (B, k, size) and last tokens (B, k).
+        """Computes the probabilities of the next token of each hypothesis (partial title).
 
-        Returns the log probabilities of the next token (B, k, tokens), and the next states (B, k, size).
+        The inputs are the hypotheses' states (B, k, size) and last tokens (B, k). Returns the log probability
+        of each token of the vocabulary (B, k, tokens), and the next states (B, k, size).
         """
 
 
 class _Beams(NamedTuple):
     """The variables of the search loop.
 
-    B is the number of issues, k that of hypotheses per issue, T the maximum number of tokens.
+    B is the number of issues. k is the number of hypotheses (partial titles) per issue. T is the maximum
+    number of tokens per title.
     """
 
     step: Any
@@ -79,18 +83,18 @@ class _Beams(NamedTuple):
 
 
 class BeamSearch(keras.Model):
-    """A model that decodes a title for each of the bodies (B, length).
+    """A Keras model that predicts a title for each of the bodies (B, length).
 
-    It returns ids (B, T), lengths (B,) and mean log probabilities (B,), as in `Decoded`, and the decoder's
-    initial states (B, size). T is shape.decoder_steps.
+    The result has four arrays. The first three are fields of `Decoded`: ids (B, T), lengths (B,) and mean log
+    probabilities (B,). The fourth has the decoder's initial states (B, size). T is shape.decoder_steps.
     """
 
     def __init__(
         self, decoder: Decoder, shape: Shape, start: int, end: int, width: int, block_repeats: bool
     ) -> None:
-        """`start` and `end` are the ids of _start_ and _end_, `width` is the beam width.
+        """`start` and `end` are the ids of _start_ and _end_, and `width` is the beam width.
 
-        `block_repeats` says whether tokens and trigrams may not be repeated.
+        If `block_repeats` is true, a title has no token twice in a row, and no trigram twice.
         """
         super().__init__(name="search")
         self._decoder = decoder
@@ -137,7 +141,7 @@ class BeamSearch(keras.Model):
         )
 
     def _extended(self, memory: Any, beams: _Beams) -> _Beams:
-        """Returns the loop variables after one more token."""
+        """Returns the loop variables after each hypothesis (partial title) was extended by one token."""
         width = self._width
         sums, parent, token, state = self._candidates(memory, beams)
         is_new = np.arange(self._max_tokens) == beams.step
@@ -173,11 +177,11 @@ class BeamSearch(keras.Model):
     def _candidates(
         self, memory: Any, beams: _Beams
     ) -> tuple[KerasTensor, KerasTensor, KerasTensor, KerasTensor]:
-        """Returns the 2k best extensions of each issue's hypotheses by one token.
+        """Extends each issue's k hypotheses (partial titles) by every token. Returns the 2k best results.
 
-        k extensions would be too few: if these k end, k others must go on. The result has four arrays. For
-        the extensions: sums of log probabilities, indices of hypotheses, last tokens, all (B, 2k). For the
-        hypotheses: the next states (B, k, size).
+        k results would be too few: if all of them end, k others must go on. Three of the returned arrays
+        describe the results: sums of log probabilities, indices of the extended hypotheses, and last tokens,
+        all (B, 2k). The fourth array has the next states of the k hypotheses (B, k, size).
         """
         logs, state = self._decoder.step(memory, beams.state, beams.last)
         blocked = self._blocked_tokens(beams)
@@ -197,9 +201,10 @@ class BeamSearch(keras.Model):
         return sums, flat_index // per_hypothesis, token, state
 
     def _blocked_tokens(self, beams: _Beams) -> KerasTensor:
-        """Returns the ids of the tokens that may not be written next, (B, k, n), filled up with PAD.
+        """Returns the ids of the tokens that may not be written next, (B, k, n). Unused places contain PAD.
 
-        These are the tokens that no title has, the last token, and the tokens that would repeat a trigram.
+        Padding, unknown and _start_ are always blocked. If `block_repeats` is true, the last token is
+        blocked, too, and so are the tokens that would repeat a trigram.
         """
         titles, last = beams.hypotheses, beams.last
         never = ops.zeros_like(last)[:, :, None] + np.array([PAD, UNKNOWN, self._start], np.int32)
@@ -213,7 +218,10 @@ class BeamSearch(keras.Model):
 
 
 def gather_beams(values: KerasTensor, index: KerasTensor) -> KerasTensor:
-    """Returns the elements of `values` (B, k, ...) at `index` (B, j) of the second axis, (B, j, ...)."""
+    """Selects elements of `values` (B, k, ...) along the second axis. Returns them as an array (B, j, ...).
+
+    `index` (B, j) has the indices of the selected elements.
+    """
     rows, width = ops.shape(values)[0], values.shape[1]
     flat = ops.reshape(values, (-1, *values.shape[2:]))
     return ops.take(flat, index + width * ops.arange(rows, dtype="int32")[:, None], axis=0)
@@ -224,8 +232,8 @@ def keep_better(
 ) -> tuple[KerasTensor, KerasTensor]:
     """Returns the best title of each issue (B, T) and its score (B,).
 
-    `title` (B, T) is the best title so far, and `score` (B,) is its score. `candidates` (B, j, T) are j other
-    titles per issue, with their scores (B, j).
+    `title` (B, T) has the best titles so far, and `score` (B,) has their scores. `candidates` (B, j, T) are j
+    other titles per issue, and `candidate_scores` (B, j) are the scores of these.
     """
     best_index = ops.argmax(candidate_scores, axis=1)
     best_candidate = gather_beams(candidates, best_index[:, None])[:, 0]
@@ -235,9 +243,9 @@ def keep_better(
 
 
 def sum_by_id(ids: KerasTensor, values: KerasTensor, size: int) -> KerasTensor:
-    """Returns the sum of the values of each id below `size`, (B, k, size).
+    """Adds up the values that have the same id. Returns one sum per id from 0 to `size` - 1, (B, k, size).
 
-    `ids` and `values` are (B, k, n).
+    `values` (B, k, n) are added up. `ids` (B, k, n) has the id of each value.
     """
     width, rows = ids.shape[1], ops.shape(ids)[0]
     flat_ids = ids + size * ops.reshape(ops.arange(rows * width, dtype="int32"), (-1, width, 1))
@@ -248,10 +256,10 @@ def sum_by_id(ids: KerasTensor, values: KerasTensor, size: int) -> KerasTensor:
 def scatter(
     values: KerasTensor, ids: KerasTensor, updates: KerasTensor, reduction: str | None = None
 ) -> KerasTensor:
-    """Returns `values` (B, k, size) after `updates` (B, k, n) at the places `ids` (B, k, n).
+    """Returns a copy of `values` (B, k, size) that is changed at the indices `ids` (B, k, n).
 
-    With the reduction "add", an update is added to the value at its place. Otherwise the update replaces the
-    value; then an id that occurs twice must have the same update both times.
+    With the reduction "add", each element of `updates` (B, k, n) is added to the value at its id. Without a
+    reduction, the element replaces the value. Then elements with the same id must be equal.
     """
     rows, (width, size) = ops.shape(values)[0], values.shape[1:]
     flat_ids = ids + size * ops.reshape(ops.arange(rows * width, dtype="int32"), (-1, width, 1))

@@ -1,6 +1,6 @@
 """Stores the state of a training after an epoch, so that an interrupted training can be resumed.
 
-The state is one file, without pickle.
+The state is one file, which is read and written without pickle.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ GROUPS = ("weights", "optimizer", "best")
 class Checkpoint:
     """Everything that is needed to resume a training.
 
-    `facts` can be written as JSON. The other fields are values of variables, in the order of the variables.
+    `facts` is an object that can be written as JSON. The other fields are the values of Keras variables, in
+    the order of the variables.
     """
 
     facts: dict[str, Any]
@@ -38,9 +39,10 @@ class Checkpoint:
     """the weights of the best epoch; empty if the last epoch is the best one, because `weights` has them"""
 
     def write(self, path: Path) -> None:
-        """Writes a temporary file and renames it, so that `path` is always complete.
+        """Writes the checkpoint to the file `path`.
 
-        Raises LakeError if the disk is full or the permission is missing.
+        A temporary file is written first and then renamed, so `path` is always complete. Raises LakeError if
+        the disk is full or the permission is missing.
         """
         arrays = {
             f"{group}/{number:04}": array
@@ -83,7 +85,7 @@ class Checkpoint:
 
 
 def values(variables: Sequence[keras.Variable]) -> Arrays:
-    """Returns copies of the variables' values."""
+    """Returns copies of the variables' values, as NumPy arrays."""
     return [np.array(ops.convert_to_numpy(variable)) for variable in variables]
 
 

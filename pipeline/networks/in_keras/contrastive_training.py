@@ -1,11 +1,14 @@
-"""Contrastive pre-training of the table of `pipeline.networks.bag_of_units` on pairs of title and body.
+"""Contrastive pre-training of the table from which embeddings are computed, on pairs of title and body.
 
     bodies (P, .) -> bags -> table -> scaled to length 1 --+
                                                            +--> cosines (P, P) / TEMPERATURE
     titles (P, .) -> bags -> table -> scaled to length 1 --+
 
-P is the number of pairs in a step. Each title is classified among the P bodies, and each body among the P
-titles. The right class is the other text of the same issue. The loss is the mean of both cross-entropies.
+The table has one row per unit (subword). `pipeline.networks.bag_of_units` computes embeddings from the table.
+
+P is the number of pairs in a step. Each title is classified: which of the P bodies belongs to it? Each body
+is classified in the same way among the P titles. The right class is the other text of the same issue. The
+loss is the mean of both cross-entropies.
 
 Before training, a row of the table has a random direction. Its length is proportional to the inverse document
 frequency of its unit. So the cosines before the first step are close to those of TF-IDF.
@@ -43,29 +46,32 @@ INITIAL_RMS = 0.05 / 3**0.5
 
 @dataclass(frozen=True)
 class ContrastFigures:
-    """The figures of an epoch of contrastive pre-training."""
+    """The figures of one epoch of contrastive pre-training."""
 
     epoch: int
     """number of the epoch, from 1"""
     issues: int
     """number of issues trained on in the epoch"""
     loss: float
-    """mean cross-entropy of finding the other text of an issue among those of a step (natural logarithm)"""
+    """mean cross-entropy (natural logarithm) of the classification: which text of a step is the other text of
+    the same issue?"""
     accuracy: float
     """share of titles whose own body is the nearest of the step's bodies"""
     seconds: float = field(compare=False)
 
     @property
     def group(self) -> str:
-        """The MLflow metric group of these figures."""
+        """The MLflow metric group of these figures: the names of its metrics begin with `contrast/`."""
         return "contrast"
 
 
 class RowAdagrad(keras.optimizers.Optimizer):
-    """Adagrad with one accumulator per row, the mean of the row's squared gradients.
+    """The optimizer Adagrad with one accumulator per row of a table, instead of one per number.
 
-    One accumulator is enough: a row belongs to one unit, so all its numbers are trained equally often. In the
-    source (Duchi, Hazan and Singer 2011, "Adaptive Subgradient Methods"), each number has its own.
+    In each step, the mean of the squared gradients of a row is added to the row's accumulator. The row's
+    gradient is divided by the square root of the accumulator. One accumulator is enough: a row belongs to one
+    unit (subword), so all its numbers are trained equally often. In the source (Duchi, Hazan and Singer 2011,
+    "Adaptive Subgradient Methods"), each number has its own accumulator.
     """
 
     def build(self, variables: list[keras.Variable]) -> None:
@@ -82,11 +88,11 @@ class RowAdagrad(keras.optimizers.Optimizer):
 
 
 class PairScores(keras.Model):
-    """A model that compares the titles and the bodies of P issues.
+    """A Keras model that compares the titles and the bodies of P issues.
 
-    The inputs are the three arrays of the titles' `Bag`, those of the bodies' `Bag`, and the numbers (P,) of
-    the pairs. The result (P, 2) has two columns. The first is the loss of each pair. The second is 1 if the
-    body nearest to the title is the title's own body, otherwise 0.
+    The inputs are seven arrays: the three of the titles' `Bag`, the three of the bodies' `Bag`, and the
+    numbers of the pairs (P,), from 0 on. The result (P, 2) has one row per pair. Column 0 is the loss of the
+    pair. Column 1 is 1 if the body nearest to the title is the title's own body, otherwise 0.
     """
 
     def __init__(self, table: keras.layers.Embedding) -> None:
@@ -103,7 +109,7 @@ class PairScores(keras.Model):
         return ops.stack([loss, ops.cast(nearest_is_own, loss.dtype)], axis=-1)
 
     def vectors(self, bags: list[KerasTensor], pair: KerasTensor) -> KerasTensor:
-        """Returns the vectors of P texts, (P, size), scaled to length 1; zeros for a text without units."""
+        """Returns the vectors of P texts, (P, size), scaled to length 1. A text without units has zeros."""
         texts, units, weights = bags
         weighted = self.table(units) * weights[:, None]
         sums = ops.segment_sum(weighted, texts, ops.shape(pair)[0])
@@ -111,10 +117,14 @@ class PairScores(keras.Model):
 
 
 class ContrastiveTraining:
-    """The training of a model's table, epoch by epoch: `begin`, then `epoch` repeatedly, then `finish`."""
+    """The contrastive training of a network's table, which has one vector per unit (subword).
+
+    Call `begin` once, then `epoch` for each epoch, then `finish` once. Do not call `begin` for a resumed
+    training.
+    """
 
     def __init__(self, model: Any) -> None:
-        """Prepares the training of the layer `table` of `model`, which is a `copy.Copy`."""
+        """Prepares the training of the layer `table` of `model`, which is an instance of `copy.Copy`."""
         self._model = model
         self._vocabulary: int = model.vocabulary
         self._scores = PairScores(model.table)
@@ -124,9 +134,9 @@ class ContrastiveTraining:
         self._scores.compile(self.optimizer, _loss, metrics=[_Accuracy()])
 
     def begin(self, batches: Iterator[tuple[Ids, Ids]]) -> None:
-        """Scales each row of the table by the inverse document frequency of its unit.
+        """Multiplies each row of the table by the inverse document frequency of the row's unit (subword).
 
-        This reads all training data once.
+        To compute these frequencies, all training data is read once.
         """
         rows = self._model.table.embeddings
         idf = inverse_document_frequency(batches, self._vocabulary)
@@ -149,15 +159,16 @@ class ContrastiveTraining:
         )
 
     def train_step(self, inputs: list[npt.NDArray[Any]]) -> dict[str, Any]:
-        """Trains on the inputs of one step, which `step_inputs` yields. Returns loss and accuracy by name."""
+        """Trains on one item of `step_inputs`. Returns the figures of the step: `loss` and `accuracy`."""
         unused_targets = np.zeros((len(inputs[-1]), 1), np.float32)
         logs: dict[str, Any] = self._scores.train_on_batch(inputs, unused_targets, return_dict=True)
         return logs
 
     def finish(self) -> None:
-        """Freezes the table, and initialises the title network's layer `units` from the table.
+        """Freezes the table, and initialises the layer `units` of the title network with the table's rows.
 
-        Each row is centred and scaled to the size of Keras's initial embeddings.
+        The mean of all rows is first subtracted from each row. Then each row is scaled to the size of Keras's
+        initial embeddings.
         """
         self._model.table.trainable = False
         rows = np.asarray(ops.convert_to_numpy(self._model.table.embeddings))
@@ -168,7 +179,7 @@ class ContrastiveTraining:
 
 
 def step_inputs(batches: Iterator[tuple[Ids, Ids]], vocabulary: int) -> Iterator[list[npt.NDArray[Any]]]:
-    """Yields the inputs of `PairScores` for each step, from batches of bodies and titles."""
+    """Converts batches of bodies and titles to the inputs of `PairScores`. Yields the inputs of each step."""
     for bodies, titles in rebatched(batches):
         yield [
             *padded(bag(titles, vocabulary)),
@@ -178,7 +189,7 @@ def step_inputs(batches: Iterator[tuple[Ids, Ids]], vocabulary: int) -> Iterator
 
 
 def rebatched(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[tuple[Ids, Ids]]:
-    """Yields the same pairs in batches of PAIRS_PER_STEP. The last batch may be smaller."""
+    """Yields the same pairs of body and title in batches of PAIRS_PER_STEP. The last batch may be smaller."""
     pending: list[tuple[Ids, Ids]] = []
     while True:
         batch = next(batches, None)
@@ -199,7 +210,10 @@ def rebatched(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[tuple[Ids, Ids]]:
 
 
 def padded(bag_of_texts: Bag) -> tuple[Ids, Ids, npt.NDArray[np.float32]]:
-    """Returns a bag's arrays, padded with units of weight 0 to a multiple of UNITS_MULTIPLE."""
+    """Returns the three arrays of a `Bag`, padded with units of weight 0.
+
+    Their length is then a multiple of UNITS_MULTIPLE.
+    """
     padding = (0, -len(bag_of_texts.texts) % UNITS_MULTIPLE)
     return (
         np.pad(bag_of_texts.texts, padding),

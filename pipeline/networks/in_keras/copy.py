@@ -1,6 +1,7 @@
 """The variant `copy`, a network that takes each token of a title from the vocabulary or from the body.
 
-V is the size of the vocabulary, H that of the states, B the number of issues:
+V is the size of the vocabulary, H the size of a state, and B the number of issues. S and T are the lengths of
+bodies and titles. `units` is a table (V, H) with one vector per unit (subword).
 
     body (B, S) -> units -> bidirectional GRU -> bidirectional GRU -(+ output of first)-> encoded (B, S, H)
                                                          |                                        |
@@ -13,21 +14,28 @@ V is the size of the vocabulary, H that of the states, B the number of issues:
                                 |                    +--------------------------------------------+
     title (B, T) -> units -> GRU -> h (B, T, H) -> context = sum of attention x encoded
                       |              |               |
-                      |          tanh(Dense[h; context]) -> Dense -> logits = units transposed (B, T, V)
+                      |          tanh(Dense[h; context]) -> Dense -> product with units -> logits (B, T, V)
                       |              |               |
                       +--------- g = sigmoid(Dense[h; context; unit])
 
     p(w) = g softmax(logits)(w) + (1 - g) sum of the attention at the positions whose unit is w
 
-Sources: See, Liu and Manning 2017, "Get To The Point: Summarization with Pointer-Generator Networks", 2.2,
-equations 8 and 9 (without coverage); Luong, Pham and Manning 2015, "Effective Approaches to Attention-based
-Neural Machine Translation", 3.1, the general score, and equation 5 (attention is outside the recurrence,
-without input feeding, so all positions of a title are computed at once); Press and Wolf 2017, "Using the
-Output Embedding to Improve Language Models" (one table for input and output); Wu et al. 2016, "Google's
-Neural Machine Translation System", 3.1 (the input of a layer is added to its output). The GRUs are of the
-kind that cuDNN computes. Padding behind a text is masked, so a body may be cut to its length. The model also
-holds the table of `pipeline.networks.bag_of_units`, from which embeddings are computed. The title network
-does not use this table.
+p(w) is the probability that w is the next unit of the title. The GRUs are of the kind that cuDNN computes.
+Padding at the end of a body has no influence on the results. So batches of bodies may be cut to the length of
+their longest body. The model also holds the table of `pipeline.networks.bag_of_units`, from which embeddings
+are computed. The network that writes titles does not use this second table.
+
+Sources:
+
+- See, Liu and Manning 2017, "Get To The Point: Summarization with Pointer-Generator Networks", 2.2, equations
+  8 and 9: the sum p(w). The coverage of this source is not used.
+- Luong, Pham and Manning 2015, "Effective Approaches to Attention-based Neural Machine Translation", 3.1, the
+  general score, and equation 5. Attention is outside the recurrence, without input feeding, so all positions
+  of a title are computed at once.
+- Press and Wolf 2017, "Using the Output Embedding to Improve Language Models": one table for input and
+  output.
+- Wu et al. 2016, "Google's Neural Machine Translation System", 3.1: the input of a layer is added to its
+  output.
 """
 
 from __future__ import annotations
@@ -65,11 +73,11 @@ Memory = tuple[KerasTensor, KerasTensor, KerasTensor]
 class Copy(keras.Model):
     """The network in Keras. It computes the log probabilities of the tokens of titles, given the bodies.
 
-    The inputs are bodies (B, S), titles (B, T), n targets (n, 1) and their positions (n,), all int32. Titles
-    start with _start_. Positions are indices into the flattened B x T titles. The result (n, 2) is float32.
-    Its columns are the log probability of each target, and the log probability of the most probable unit at
-    the target's position. Do not rename the attributes that hold layers: the weights in stored models have
-    the same names.
+    The inputs are bodies (B, S), titles (B, T), n targets (n, 1) and their positions (n,), all int32. A
+    target is the token whose probability is computed. Titles start with _start_. Positions are indices into
+    the flattened B x T titles. The result (n, 2) is float32. Column 0 is the log probability of each target.
+    Column 1 is the log probability of the most probable unit at the target's position. Do not rename the
+    attributes that hold layers: the weights in stored models have the same names.
     """
 
     def __init__(self, **shape: int) -> None:
@@ -106,9 +114,10 @@ class Copy(keras.Model):
         return dict(self.config)
 
     def build_from_config(self, config: Any) -> None:
-        """Creates the weights by a call on zeros.
+        """Creates the weights by calling the model on arrays of zeros.
 
-        `config`, in which Keras stores the shapes of the first call, is ignored: no weight depends on them.
+        Keras stores the shapes of the first call in `config`. They are ignored, because no weight depends on
+        them.
         """
         body, title, target = (
             np.zeros(size, np.int32) for size in ((1, 2), (1, self.config["title_length"] - 1), (1, 1))
@@ -129,9 +138,11 @@ class Copy(keras.Model):
     def attend(
         self, memory: Memory, hidden: KerasTensor, embedded: KerasTensor
     ) -> tuple[KerasTensor, KerasTensor, KerasTensor]:
-        """Attends to the bodies, from the decoder's states and the embedded units, both (B, T, H).
+        """Computes the attention of each position of a title on the positions of its body.
 
-        Returns attentional states (B, T, H), the gate's logits (B, T, 1) and the attention (B, T, S).
+        The inputs `hidden` (the decoder's states) and `embedded` (the vectors of the title's units) are
+        (B, T, H). Returns attentional states (B, T, H), the gate's logits (B, T, 1) and the attention
+        (B, T, S).
         """
         body, encoded, keys = memory
         context, attention = self.attention(
@@ -182,10 +193,10 @@ class Copy(keras.Model):
         return ops.concatenate([log_target, log_highest], axis=-1)
 
     def begin(self, body: KerasTensor) -> tuple[tuple[Memory, KerasTensor], KerasTensor]:
-        """Implements the method of `beam_search.Decoder` with the same name.
+        """Encodes bodies (B, S). Returns a memory for `step` and the decoder's initial states (B, H).
 
-        The memory has one more array, (B, S): for each position of a body, the first position with the same
-        unit.
+        The memory is that of `encode`, and one more array (B, S). For each position of a body, this array has
+        the first position with the same unit.
         """
         memory, state = self.encode(body)
         first_position = ops.argmax(body[:, :, None] == body[:, None, :], axis=1)
@@ -194,7 +205,10 @@ class Copy(keras.Model):
     def step(
         self, begun: tuple[Memory, KerasTensor], state: KerasTensor, token: KerasTensor
     ) -> tuple[KerasTensor, KerasTensor]:
-        """Implements the method of `beam_search.Decoder` with the same name."""
+        """Computes the probabilities of the next token of each hypothesis (partial title).
+
+        `beam_search.Decoder.step` describes the inputs and the results.
+        """
         memory, first_position = begun
         embedded = self.units(token)
         flat_token, flat_state = (ops.reshape(x, (-1, x.shape[-1])) for x in (embedded, state))
@@ -217,7 +231,7 @@ class Copy(keras.Model):
 
 
 def build_copy(shape: Shape) -> Copy:
-    """Builds the network with random weights. Raises UsageError if it does not support the shape."""
+    """Builds the network with random weights. Raises UsageError if the variant does not support the shape."""
     if shape.body_vocabulary != shape.title_vocabulary:
         raise UsageError(
             f"The vocabularies have {shape.body_vocabulary} and {shape.title_vocabulary} ids, "
@@ -237,9 +251,10 @@ def build_copy(shape: Shape) -> Copy:
 
 
 def teacher_forcing(model: Copy) -> TeacherForcing:
-    """Returns the variant's training model, loss and metrics. The decoder is fed the true previous token.
+    """Returns the training model, the loss and the metrics for training on titles.
 
-    The loss is the mean cross-entropy over tokens, without padding.
+    In training, the decoder reads the true previous token, not the one that it predicted. The loss is the
+    mean cross-entropy over the tokens of titles; padding does not count.
     """
     inputs = [
         *(
@@ -271,10 +286,10 @@ def _loss(target: KerasTensor, logs: KerasTensor) -> KerasTensor:
 
 
 class _TokenMean(keras.metrics.Mean):
-    """A metric: the mean of a figure over the targets that are not padding."""
+    """A Keras metric: the mean of a figure over the targets that are not padding."""
 
     def __init__(self, name: str, figure: Callable[[KerasTensor, KerasTensor], KerasTensor]) -> None:
-        """Creates the metric. `figure` is a function of the two columns that the model returns."""
+        """`figure` computes the figure of each target from the two columns that the model returns."""
         super().__init__(name=name)
         self._figure = figure
 

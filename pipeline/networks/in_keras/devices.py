@@ -1,11 +1,11 @@
 """Data-parallel training on all devices of the backend.
 
 Each device holds all weights and computes a part of every training batch, as Keras's class
-`keras.distribution.DataParallel` arranges. Arrays keep their global shapes, so a step computes the same as on
-one device. Inputs may have different first dimensions: in the variant `copy`, some have one row per issue,
-and others have one row per target. `train_on_batch` and `test_on_batch` are distributed like Keras's `fit`.
-`predict_on_batch` and calls of a model are not distributed. Keras 3.15 distributes on JAX only. It has no
-distribution for PyTorch, and says that its prototype for TensorFlow should not be used.
+`keras.distribution.DataParallel` arranges. Arrays keep the shapes of the whole batch, so a step gives the
+same result as on one device. Inputs may have different first dimensions: in the variant `copy`, some have one
+row per issue, and others have one row per target. `train_on_batch` and `test_on_batch` are distributed like
+Keras's `fit`. `predict_on_batch` and calls of a model are not distributed. Keras 3.15 distributes on JAX
+only. It has no distribution for PyTorch, and says that its prototype for TensorFlow should not be used.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ MIB = 2**20
 
 
 class EvenDataParallel(keras.distribution.DataParallel):
-    """Keras's DataParallel, which splits the rows of an array into equal parts, one per device.
+    """A variant of Keras's DataParallel that also accepts batches which cannot be split equally.
 
-    If the rows cannot be split equally, as in the last batch of an epoch, every device gets all of them.
-    Padding such a batch with more rows would change the statistics of batch normalisation, and therefore the
-    results of the training.
+    The rows of an array are split into equal parts, one per device. If this is not possible, as in the last
+    batch of an epoch, every device gets all rows. Padding such a batch with more rows would change the
+    statistics of batch normalisation, and therefore the results of the training.
     """
 
     def get_data_layout(self, data_shape: tuple[int, ...]) -> keras.distribution.TensorLayout:
@@ -39,9 +39,10 @@ class EvenDataParallel(keras.distribution.DataParallel):
 def data_parallel(batch_size: int) -> Iterator[tuple[str, ...]]:
     """Distributes the training in a `with` block over all devices. Yields the devices' names.
 
-    Yields () if training is not distributed, but uses the backend's default device. The network must be built
-    within the block, too, because weights stay on the devices where they were created. Raises UsageError if
-    `batch_size` is not divisible by the number of devices.
+    Training is only distributed on JAX with several devices. Otherwise it uses the backend's default device,
+    and the yielded tuple is empty. The network must be built within the block, too, because weights stay on
+    the devices where they were created. Raises UsageError if `batch_size` is not divisible by the number of
+    devices.
     """
     devices = tuple(keras.distribution.list_devices()) if keras.config.backend() == "jax" else ()
     if len(devices) < 2:
@@ -60,9 +61,9 @@ def data_parallel(batch_size: int) -> Iterator[tuple[str, ...]]:
 
 
 def default_device() -> str:
-    """Returns the device of an undistributed training: `gpu:0` if the backend has a GPU, else `cpu:0`."""
+    """Returns the device that a training uses if it is not distributed, such as `gpu:0` or `cpu:0`."""
     name = keras.config.backend()
-    if name == "torch":  # Keras lists no devices for it
+    if name == "torch":  # Keras lists no devices for PyTorch
         return "gpu:0" if sys.modules[name].cuda.is_available() else "cpu:0"
     return str(keras.distribution.list_devices()[0])
 
@@ -70,8 +71,8 @@ def default_device() -> str:
 def peak_memory() -> float | None:
     """Returns the peak memory use of the first accelerator in MiB, since this process began.
 
-    Returns None on a CPU, and if the backend does not report its memory use. Keras cannot ask the backend for
-    it, so this function calls the backend's module, which Keras has already imported.
+    Returns None on a CPU, or if the backend does not report its memory use. Keras has no function for this,
+    so the backend's module is called, which Keras has already imported.
     """
     name = keras.config.backend()
     backend = sys.modules.get(name)

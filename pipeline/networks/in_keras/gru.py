@@ -1,14 +1,14 @@
-"""The variants `gru` and `gru_cudnn`: an article's network. One GRU reads bodies, another writes titles.
+"""The variants `gru` and `gru_cudnn`: the network of an article, with one GRU for bodies and one for titles.
 
     body (B, 70)  -> Embedding -> BatchNorm -> GRU ------------> state (B, 300): the issue's embedding
                                                                    |
     title (B, 11) -> Embedding -> BatchNorm -> GRU (from state) -> BatchNorm -> Dense -> logits (B, 11, words)
 
-Source: "How To Create Data Products That Are Magical Using Sequence-to-Sequence Models" (2018). At its
-vocabularies of 8,002 and 4,502 ids the network has 6,191,702 parameters. The article's last layer was a
-softmax. This model returns logits; the loss and the decoding apply the softmax. The function is the same, but
-stays accurate for probabilities near 0. As in the article, padding is not masked: the encoder reads the zeros
-in front of a short body as words.
+B is the number of issues. The article is "How To Create Data Products That Are Magical Using
+Sequence-to-Sequence Models" (2018). With the article's vocabularies of 8,002 and 4,502 ids, the network has
+6,191,702 parameters. The article's last layer was a softmax. This model returns logits; the loss and the
+decoding apply the softmax. The probabilities are the same, but are accurate even near 0. As in the article,
+padding is not masked: the encoder reads the zeros in front of a short body as words.
 """
 
 from __future__ import annotations
@@ -28,20 +28,23 @@ from pipeline.networks.shape import PAD, Ids, Shape
 def hard_sigmoid(x: KerasTensor) -> KerasTensor:
     """Computes clip(0.2 x + 0.5, 0, 1) elementwise: the hard sigmoid in the gates of Keras 2's GRU.
 
-    The hard sigmoid of Keras 3 is another function: clip(x / 6 + 0.5, 0, 1).
+    The hard sigmoid of Keras 3 is a different function: clip(x / 6 + 0.5, 0, 1).
     """
     return ops.clip(0.2 * x + 0.5, 0.0, 1.0)
 
 
 def build_gru(shape: Shape) -> keras.Model:
-    """Builds exactly the article's network: reset gate before the matrix product, hard sigmoid of Keras 2."""
+    """Builds exactly the article's network.
+
+    Its GRUs apply the reset gate before the matrix product, and use the hard sigmoid of Keras 2.
+    """
     return _model("gru", shape, reset_after=False, recurrent_activation=hard_sigmoid)
 
 
 def build_gru_cudnn(shape: Shape) -> keras.Model:
     """Builds the article's network with the GRU that cuDNN computes, which is much faster on a GPU.
 
-    This GRU has the reset gate after the matrix product, and the logistic sigmoid.
+    This GRU applies the reset gate after the matrix product, and uses the logistic sigmoid.
     """
     return _model("gru_cudnn", shape, reset_after=True, recurrent_activation="sigmoid")
 
@@ -63,9 +66,10 @@ def _model(name: str, shape: Shape, **gates: Any) -> keras.Model:
 
 
 class GruDecoder:
-    """Adapts the network to beam search, as a `beam_search.Decoder`.
+    """Adapts the network to beam search: implements `beam_search.Decoder`.
 
-    The memory is empty. The decoder's initial state is also the issue's embedding.
+    The memory is empty, because the decoder's initial state has all that is known about the body. This state
+    is also the issue's embedding.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -85,9 +89,10 @@ class GruDecoder:
     def step(
         self, memory: tuple[()], state: KerasTensor, token: KerasTensor
     ) -> tuple[KerasTensor, KerasTensor]:
-        """Extends k hypotheses by one token, from their states (B, k, hidden_size) and last tokens (B, k).
+        """Computes the probabilities of the next token of each hypothesis (partial title).
 
-        Returns the log probabilities of the next token (B, k, title_vocabulary), and the next states.
+        The inputs are the states (B, k, hidden_size) and last tokens (B, k) of k hypotheses per issue.
+        Returns the log probability of each token (B, k, title_vocabulary), and the next states.
         """
         embedded = self._norm(self._embedding(token), training=False)
         flat_token, flat_state = (ops.reshape(x, (-1, x.shape[-1])) for x in (embedded, state))
@@ -97,9 +102,10 @@ class GruDecoder:
 
 
 def teacher_forcing(model: keras.Model) -> TeacherForcing:
-    """Returns the variant's training model, loss and metrics. The decoder is fed the true previous token.
+    """Returns the training model, the loss and the metrics for training on titles.
 
-    As in the article, the loss is the mean cross-entropy over all positions of a title, including padding.
+    In training, the decoder reads the true previous token, not the one that it predicted. As in the article,
+    the loss is the mean cross-entropy over all positions of a title, including padding.
     """
     return TeacherForcing(
         model=keras.Model(model.inputs, model.outputs, name="teacher_forcing"),
@@ -118,7 +124,7 @@ def _training_batches(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[TrainingBa
 
 
 class _TokenLoss(keras.metrics.Mean):
-    """A metric: the mean cross-entropy over the positions that are not padding."""
+    """A Keras metric: the mean cross-entropy over the positions that are not padding."""
 
     def __init__(self) -> None:
         super().__init__(name="token_loss")
@@ -129,7 +135,10 @@ class _TokenLoss(keras.metrics.Mean):
 
 
 class _TokenAccuracy(keras.metrics.SparseCategoricalAccuracy):
-    """A metric: the share of positions, without padding, at which the most probable token is right."""
+    """A Keras metric: the share of tokens for which the most probable token is right.
+
+    Padding does not count.
+    """
 
     def __init__(self) -> None:
         super().__init__(name="token_accuracy")

@@ -20,7 +20,10 @@ from pipeline.networks.shape import Shape
 
 @dataclass(frozen=True)
 class Implementation:
-    """The functions that implement a variant. `teacher_forcing` and `decoder` take the result of `build`."""
+    """The functions that implement a variant.
+
+    `build` returns a Keras model, which is the argument of the functions `teacher_forcing` and `decoder`.
+    """
 
     build: Callable[[Shape], keras.Model]
     """builds the model with random weights; raises UsageError if the variant does not support the shape"""

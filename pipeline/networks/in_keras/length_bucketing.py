@@ -1,8 +1,8 @@
 """Forms training batches of bodies with similar lengths, and cuts their padding.
 
-This saves time, because a recurrent network takes as many steps as a batch is wide. Only networks that ignore
-padding at the end of a body may use it. Widths are rounded up to a few values, because a network is compiled
-for each width.
+This saves time, because a recurrent network takes one step per column of a batch. It is only correct for
+networks that ignore padding at the end of a body. The number of columns is rounded up to one of a few values,
+because a network is compiled for each value.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.networks.shape import PAD, Ids
 
 WIDTH_MULTIPLE = 32
-"""A batch's width is a multiple of this, or the full length of a body."""
+"""The number of columns of a batch is a multiple of this, or the full length of a body."""
 POOLED_BATCHES = 50
 """Number of training batches whose issues are sorted by length together. A larger number makes the lengths
 within a batch more similar. A smaller number makes the batches more random."""
@@ -28,19 +28,20 @@ def lengths(ids: Ids) -> Ids:
 
 
 def trimmed(ids: Ids) -> Ids:
-    """Cuts the columns that are padding in all rows.
+    """Cuts the columns at the end that are padding in all rows.
 
-    The remaining width is rounded up to a multiple of WIDTH_MULTIPLE, but not beyond the full width.
+    The number of columns that remain is rounded up to a multiple of WIDTH_MULTIPLE, but not above the
+    original number.
     """
     longest = max(1, int(lengths(ids).max(initial=0)))
     return ids[:, : min(ids.shape[1], -(-longest // WIDTH_MULTIPLE) * WIDTH_MULTIPLE)]
 
 
 def bucketed(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[tuple[Ids, Ids]]:
-    """Yields the same issues in batches of the same size, each with bodies of similar length.
+    """Yields the same issues in new batches of the same size, each with bodies of similar length.
 
-    Issues are sorted by length within POOLED_BATCHES batches. The sorted batches come in a random order,
-    which is the same in every call.
+    POOLED_BATCHES batches at a time are joined, sorted by the length of the bodies and divided again. The new
+    batches come in a random order, which is the same in every call.
     """
     random = np.random.default_rng(0)
     pool: list[tuple[Ids, Ids]] = []

@@ -40,8 +40,9 @@ class Network:
     ) -> Floats:
         """Returns the embeddings (n, hidden_size) of n issues, `batch_size` of them at a time.
 
-        `body_ids` are (n, body_length). `title_ids` are (n, title_length) or None; a variant whose embedding
-        depends on the body alone ignores them. Raises UsageError for ids that do not fit the shape.
+        `body_ids` are (n, body_length). `title_ids` are (n, title_length) or None. A variant whose embedding
+        depends on the body alone ignores `title_ids`. Raises UsageError for ids that do not fit the network's
+        shape.
         """
         bodies = self.shape.checked_bodies(body_ids)
         if self._facts.embedding_reads_titles:
@@ -56,11 +57,12 @@ class Network:
     def decode(
         self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE, beam_width: int = 0
     ) -> Decoded:
-        """Predicts titles by beam search. A beam width of 1 is greedy decoding; 0 is the variant's default.
+        """Predicts titles by beam search.
 
-        `start` and `end` are the ids of _start_ and _end_. Titles never contain 0 (padding), 1 (unknown) or
-        `start`. These ids keep their probabilities, so where the network would write an unknown word, the
-        title has a lower probability. Raises UsageError for ids that do not fit the shape.
+        A beam width of 1 is greedy decoding. 0 stands for the variant's default beam width. `start` and `end`
+        are the ids of _start_ and _end_. Titles never contain padding (id 0), unknown (id 1) or `start`. The
+        probabilities of these ids are not given to other words, so a title has a lower probability where the
+        network prefers the unknown word. Raises UsageError for ids that do not fit the network's shape.
         """
         search = self._search(start, end, beam_width or self._facts.beam_width)
         ids = self.shape.checked_bodies(body_ids)
@@ -90,9 +92,10 @@ class Network:
         return self._searches[start, end, width]
 
     def _embed_bags(self, bodies: Ids, titles: Ids | None) -> Floats:
-        """Returns the embeddings (n, hidden_size) of bags of units, from the model's layer `table`.
+        """Returns the embeddings (n, hidden_size) of issues, computed from their bags of units (subwords).
 
-        Every variant whose embedding reads titles has this layer.
+        The model's layer `table` has the vectors of the units. Every variant whose embedding depends on
+        titles has this layer.
         """
         return embedding(np.asarray(ops.convert_to_numpy(self.model.table.embeddings)), bodies, titles)
 
@@ -109,7 +112,10 @@ def build(variant: str, shape: Shape, seed: int) -> Network:
 
 
 class _InitialState(keras.Model):
-    """Encodes bodies (B, body_length). Returns the decoder's initial states (B, hidden_size)."""
+    """A Keras model that encodes bodies (B, body_length).
+
+    Returns the decoder's initial states (B, hidden_size).
+    """
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__(name="first")
@@ -120,10 +126,10 @@ class _InitialState(keras.Model):
 
 
 def padded_batches(ids: Ids, batch_size: int) -> Iterator[tuple[Ids, int]]:
-    """Yields `ids` in batches, each with its number of rows before padding.
+    """Yields `ids` in batches of `batch_size` rows, each with its number of rows before padding.
 
-    A batch with fewer rows is padded with rows of zeros to `batch_size`, or to one of SMALL_BATCHES if it is
-    the only batch.
+    A smaller batch is padded with rows of zeros. If there is only one batch, it may be padded to one of
+    SMALL_BATCHES instead of `batch_size`.
     """
     for first in range(0, len(ids), batch_size):
         rows = ids[first : first + batch_size]

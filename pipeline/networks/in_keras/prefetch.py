@@ -20,11 +20,11 @@ THREAD_NAME = "prefetch"
 def prefetch(
     items: Iterator[Item], count: int = PREFETCHED_BATCHES
 ) -> AbstractContextManager[Iterator[Item]]:
-    """Yields `items`, which a thread computes, at most `count` of them in advance.
+    """Yields `items`, which a background thread computes, at most `count` of them in advance.
 
-    Usage: `with prefetch(items) as items: ...`. If the thread raises an exception while it computes an item,
-    the block gets the exception when it requests that item. Leaving the block ends the thread, which closes
-    `items`.
+    Use it as `with prefetch(items) as items: ...`. If the computation of an item raises an exception, the
+    block gets the exception when it requests that item. When the block is left, `items` is closed and the
+    thread ends.
     """
     return closing(_prefetched(items, count))
 
@@ -59,7 +59,7 @@ def _compute(
     try:
         while free_slots.acquire() and not stopped.is_set():
             results.put((next(items),))
-    except BaseException as error:  # StopIteration, the end of the items, too
+    except BaseException as error:  # also StopIteration, which ends the items
         results.put(error)
     finally:
         if close := getattr(items, "close", None):

@@ -2,8 +2,8 @@
 
 No setting of TensorFlow 2.21 silences all of these messages. For example, TensorFlow writes "oneDNN custom
 operations are on" even if TF_CPP_MIN_LOG_LEVEL hides messages (tensorflow/tensorflow#100442). Only
-TF_ENABLE_ONEDNN_OPTS=0 would silence this one, but it also switches oneDNN off. A training would then give
-other weights. Therefore file descriptor 2 is redirected during the import.
+TF_ENABLE_ONEDNN_OPTS=0 would silence this message, but it also switches oneDNN off. A training would then
+give other weights. Therefore file descriptor 2 is redirected during the import.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from contextlib import contextmanager
 def stderr_only_on_error() -> Iterator[None]:
     """Hides all text that Python or C++ code writes to standard error within a `with` block.
 
-    If the block raises an exception, the hidden text is shown.
+    If the block raises an exception, the hidden text is then written to standard error.
     """
     sys.stderr.flush()
     original = os.dup(2)
@@ -40,10 +40,10 @@ def stderr_only_on_error() -> Iterator[None]:
 
 
 def _is_no_retracing_warning(record: logging.LogRecord) -> bool:
-    """A logging filter: returns False for TensorFlow's warning that a function is compiled often.
+    """A logging filter that suppresses TensorFlow's warning that a function is compiled often.
 
-    The warning is of no use: training batches have a few sizes on purpose, and a function is compiled once
-    for each size.
+    Returns False for this warning. The warning is of no use: training batches have a few sizes on purpose,
+    and a function is compiled once for each size.
     """
     return "triggered tf.function retracing" not in record.getMessage()
 

@@ -1,4 +1,7 @@
-"""Saves and loads a network: `network.keras` in Keras's format, and `shape.json`. No pickle is used."""
+"""Saves a network to `network.keras` (in Keras's format) and `shape.json`, and loads it.
+
+No pickle is used.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,8 @@ def load(directory: Path) -> Network:
     """Loads the network that `save` wrote into a folder.
 
     Builds the network from its shape and then reads the weights, so no code from the files is run. Raises
-    LakeError if a file is missing or damaged, if its variant does not exist, or if the weights do not fit the
-    shape or are not finite numbers.
+    LakeError if a file is missing or damaged, if the stored variant does not exist, or if the weights do not
+    fit the shape or are not finite numbers.
     """
     variant, shape = read_shape(directory)
     try:

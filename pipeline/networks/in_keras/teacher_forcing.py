@@ -1,6 +1,7 @@
 """Data classes that tell the training loop how a variant is trained on titles.
 
-All variants use teacher forcing: the decoder is fed the true previous token, not its own.
+All variants use teacher forcing: in training, the decoder reads the true previous token of a title, not the
+token that it predicted itself.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class TrainingBatch:
 
 @dataclass(frozen=True)
 class TeacherForcing:
-    """What the training of a variant on titles needs: model, loss, metrics, and some facts."""
+    """How a variant is trained on titles: the model, the loss, the metrics and a few settings."""
 
     model: keras.Model
     """the model to compile and train; it shares its weights with the network"""
@@ -42,7 +43,7 @@ class TeacherForcing:
     training_batches: Callable[[Iterator[tuple[Ids, Ids]]], Iterator[TrainingBatch]]
     """converts pairs of bodies (B, body_length) and titles (B, title_length) to training batches"""
     gradient_norm_limit: float | None = None
-    """the global norm that gradients are clipped to; None: no clipping"""
+    """the global norm that gradients are clipped to; None means that they are not clipped"""
     decays_linearly: bool = False
     """whether the learning rate decays linearly over the second half of the epochs; in every variant, the
     learning rate is also halved after each epoch without a new lowest validation loss"""

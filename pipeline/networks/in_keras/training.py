@@ -1,7 +1,7 @@
-"""Trains a network on titles with teacher forcing, after contrastive pre-training if its variant has it.
+"""Trains a network on titles with teacher forcing.
 
-The training data is read in batches and need not fit in memory. An interrupted training is resumed from its
-checkpoint.
+If the network's variant has contrastive pre-training, this comes first. The training data is read in batches
+and need not fit in memory. An interrupted training is resumed from its checkpoint.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ A batch is a pair of bodies (B, body_length) and titles (B, title_length).
 
 @dataclass(frozen=True)
 class EpochFigures:
-    """The figures of an epoch of training and validation. Losses use the natural logarithm.
+    """The figures of one epoch of training and validation. Losses use the natural logarithm.
 
     `loss` is what the training minimizes. For the `gru` variants, `loss` is the mean cross-entropy over all
     positions of a title, including padding. It therefore falls as soon as the network learns where titles
-    end. `token_loss` and `token_accuracy` count only the tokens of titles and `_end_`.
+    end. `token_loss` and `token_accuracy` are computed without padding: over the tokens of titles and
+    `_end_`.
     """
 
     epoch: int
@@ -58,7 +59,7 @@ class EpochFigures:
 
     @property
     def group(self) -> str:
-        """The MLflow metric group of the training figures. Validation figures have their own group."""
+        """The MLflow metric group of the training figures: the names of its metrics begin with `train/`."""
         return "train"
 
 
@@ -67,7 +68,10 @@ History = tuple[EpochFigures, ...]
 
 
 def best_epoch(history: Sequence[EpochFigures]) -> EpochFigures:
-    """Returns the epoch with the lowest validation loss; the earliest of several with the same loss."""
+    """Returns the epoch with the lowest validation loss.
+
+    If several epochs have the same loss, returns the earliest of them.
+    """
     return min(history, key=lambda figures: figures.validation_loss)
 
 
@@ -88,17 +92,20 @@ def fit(
     """Trains `network` in place. Returns the figures of each epoch of training on titles.
 
     If the variant has contrastive pre-training, the pre-training runs first. It takes `contrast_epochs`
-    epochs on the batches of `contrast`; the default is `train`. Before the first of these epochs, all batches
-    are read once; this counts as epoch 0. Then the network is trained on titles with Nadam, and gets the
-    weights of the epoch with the lowest validation loss. Training stops after `epochs`, or after `patience`
-    epochs in a row without a new lowest validation loss. Each epoch without one halves the learning rate. In
-    some variants the learning rate also decays linearly over the second half of `epochs` (Haegele et al.
-    2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", 3).
+    epochs on the batches of `contrast`, or on those of `train` if `contrast` is None. Before the first of
+    these epochs, all batches are read once; this counts as epoch 0.
 
-    Each epoch of pre-training or training ends with a call of `on_epoch`, and then a checkpoint in the folder
-    `checkpoint`. A later call resumes from the checkpoint, and gives the same figures as a training without
-    interruption. If the interruption came before the checkpoint of an epoch was written, `on_epoch` may be
-    called again for this epoch. `seed` is the seed of the initial weights and of the order of the data.
+    Then the network is trained on titles with the optimizer Nadam. Training stops after `epochs` epochs, or
+    after `patience` epochs in a row without a new lowest validation loss. Each epoch without a new lowest
+    loss halves the learning rate. In some variants the learning rate also decays linearly over the second
+    half of `epochs` (Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training
+    Durations", 3). In the end, the network gets the weights of the epoch with the lowest validation loss.
+
+    After each epoch of pre-training or training, `on_epoch` is called, and then a checkpoint is written to
+    the folder `checkpoint`. A later call resumes from the checkpoint, and gives the same figures as a
+    training without interruption. If the interruption came before the checkpoint of an epoch was written,
+    `on_epoch` may be called again for this epoch. `seed` is the seed of the initial weights and of the order
+    of the data.
 
     Raises UsageError if there is no issue to train on or to validate on. Raises LakeError if the checkpoint
     is damaged, or belongs to another training or seed. Raises TitlerError if the loss is not a finite number.
@@ -129,7 +136,7 @@ def fit(
 
 
 class _Progress:
-    """The state of a training, and its checkpoint file."""
+    """The state of a training, which is stored in a checkpoint file."""
 
     def __init__(self, path: Path, identity: dict[str, Any], network: Network) -> None:
         """Reads the checkpoint `path`, if it exists, and gives the network the checkpoint's weights.
@@ -158,7 +165,7 @@ class _Progress:
         assign(network.model.variables, checkpoint.weights)
 
     def write(self, weights: Arrays, optimizer: keras.Optimizer) -> None:
-        """Writes the checkpoint. `weights` are the network's at the end of the last epoch."""
+        """Writes the checkpoint. `weights` are the weights of the network at the end of the last epoch."""
         contrast, history = (
             [asdict(figures) for figures in epochs] for epochs in (self.contrast, self.history)
         )
@@ -217,9 +224,10 @@ class _TitleTraining:
         self._train_step = Warmup(network.model, steps).wrap(model.train_on_batch)
 
     def epoch(self, epochs: int, train: Data, validation: Data) -> EpochFigures:
-        """Runs the next of `epochs` epochs, training and validation. Returns the figures of the epoch.
+        """Runs the next epoch: training and validation. Returns the figures of the epoch.
 
-        Raises TitlerError if the training loss is not a finite number.
+        `epochs` is the number of epochs in all, on which the learning rate depends. Raises TitlerError if the
+        training loss is not a finite number.
         """
         history = self._progress.history
         epoch = len(history) + 1
@@ -249,10 +257,10 @@ class _TitleTraining:
         batches: Iterator[tuple[Ids, Ids]],
         purpose: Literal["train", "validate"],
     ) -> tuple[dict[str, float], int]:
-        """Calls `step` on every batch. Returns the mean figures by name, and the number of issues.
+        """Calls `step` on every batch. Returns the means of the figures by name, and the number of issues.
 
-        This method computes the means itself. Keras gives a smaller last batch the same weight as a full
-        batch.
+        This method computes the means itself, because Keras would give a smaller last batch the same weight
+        as a full batch.
         """
         sums = {"loss": 0.0, "token_loss": 0.0, "token_accuracy": 0.0}
         counts = dict.fromkeys(sums, 0)
@@ -279,7 +287,7 @@ def _no_issues(purpose: Literal["train", "validate"]) -> UsageError:
 
 
 def _checked(batches: Iterator[tuple[Ids, Ids]], network: Network) -> Iterator[tuple[Ids, Ids]]:
-    """Yields the batches. Raises UsageError if the first one does not have the network's shape."""
+    """Yields the batches. Raises UsageError if the first batch does not fit the network's shape."""
     first = next(batches, None)
     if first is not None:
         _check_shape(*first, network)
@@ -304,7 +312,8 @@ def _scheduled_rate(initial: float, history: History, decay_over: int | None) ->
     """Returns the learning rate of the next epoch.
 
     The rate is `initial`, halved once for each earlier epoch without a new lowest validation loss. If
-    `decay_over` is a number of epochs, the rate also decays linearly towards 0 over their second half.
+    `decay_over` is a number of epochs, the rate also decays linearly towards 0 over the second half of these
+    epochs.
     """
     halvings = sum(_epochs_without_improvement(history[:epoch]) > 0 for epoch in range(1, len(history) + 1))
     decay = 1.0 if decay_over is None else min(1.0, 2 * (1 - len(history) / decay_over))

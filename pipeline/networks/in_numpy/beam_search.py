@@ -1,7 +1,7 @@
 """Beam search in NumPy. It finds the same titles as `pipeline.networks.in_keras.beam_search`.
 
-The method is explained there. An issue whose search has ended leaves the batch, so that nothing more is
-computed for it.
+That module explains the search. When the search for an issue has ended, the issue is removed from the batch,
+so that nothing more is computed for it.
 """
 
 from __future__ import annotations
@@ -31,10 +31,13 @@ class Decoder(Protocol):
     """
 
     def embed(self, body: Ids, title: Ids | None) -> Floats:
-        """Embeds bodies (B, body_length) with titles (B, title_length) or None. Returns (B, hidden_size)."""
+        """Returns the embeddings (B, hidden_size) of issues.
+
+        Bodies are (B, body_length). Titles are (B, title_length) or None.
+        """
 
     def embed_decoded(self, body: Ids, initial_state: Floats) -> Floats:
-        """Embeds bodies (B, body_length) without titles. Returns (B, hidden_size).
+        """Returns the embeddings (B, hidden_size) of issues from their bodies (B, body_length) alone.
 
         `initial_state` (B, size) are the initial states that `begin` returned for these bodies.
         """
@@ -42,23 +45,29 @@ class Decoder(Protocol):
     def begin(self, body: Ids) -> tuple[Any, Floats]:
         """Encodes bodies (B, body_length). Returns a memory and the decoder's initial states (B, size).
 
-        The memory, of any type, holds what `step` needs of the bodies. All hypotheses of an issue share it.
+        The memory has any type. It holds what the method `step` needs to know about the bodies. All
+        hypotheses (partial titles) of an issue share the memory.
         """
 
     def select(self, memory: Any, issues: Indices) -> Any:
-        """Returns the memory of the issues with these indices."""
+        """Returns the part of the memory that belongs to the issues with these indices."""
 
     def step(self, memory: Any, state: Floats, token: Ids) -> tuple[Floats, Floats, Floats]:
-        """Extends hypotheses by one token, from their states (B, k, size) and last tokens (B, k).
+        """Computes the probabilities of the next token of each hypothesis (partial title).
 
-        Returns scores of the next token (B, k, tokens), offsets (B, k), and the next states (B, k, size). The
-        log probability of a token is its score plus the offset of its hypothesis.
+        The inputs are the hypotheses' states (B, k, size) and last tokens (B, k). Returns scores of the next
+        token (B, k, tokens), offsets (B, k), and the next states (B, k, size). The log probability of a token
+        is its score plus the offset of its hypothesis.
         """
 
 
 @dataclass
 class _Beams:
-    """The variables of the search for n titles. In this step each issue has k hypotheses (partial titles)."""
+    """The variables of the search for the titles of n issues.
+
+    k is the number of hypotheses (partial titles) per issue in this step. T is the maximum number of tokens
+    per title.
+    """
 
     issues: Indices
     """(n,): indices of the issues in the results"""
@@ -79,15 +88,22 @@ class _Beams:
 
 @dataclass
 class _Best:
-    """The best titles so far of B issues, and their mean log probabilities."""
+    """The best titles so far of B issues, and their mean log probabilities.
+
+    T is the maximum number of tokens per title.
+    """
 
     titles: Ids
-    """(B, T)"""
+    """(B, T): ids of the titles"""
     scores: Floats
-    """(B,)"""
+    """(B,): mean log probabilities of the titles"""
 
     def keep_better(self, issues: Indices, titles: Ids, scores: Floats) -> None:
-        """Considers titles (n, j, T) with their scores (n, j) for the issues with these indices (n,)."""
+        """Replaces the best title of an issue if one of its new titles has a higher score.
+
+        The new titles are (n, j, T), and their scores are (n, j). Both belong to the issues with the indices
+        `issues` (n,).
+        """
         rows, best_index = np.arange(len(issues)), scores.argmax(axis=1)
         score = scores[rows, best_index]
         is_better = score > self.scores[issues]
@@ -98,11 +114,12 @@ class _Best:
 def search(
     network: Decoder, body: Ids, shape: Shape, start: int, end: int, width: int, block_repeats: bool
 ) -> tuple[Ids, Ids, Floats, Floats]:
-    """Decodes a title for each of the bodies (B, body_length).
+    """Predicts a title for each of the bodies (B, body_length).
 
-    Returns ids (B, T), lengths (B,), mean log probabilities (B,) and embeddings (B, hidden_size), as in
-    `Decoded`. T is shape.decoder_steps. `start` and `end` are the ids of _start_ and _end_, `width` is the
-    beam width. `block_repeats` says whether tokens and trigrams may not be repeated.
+    The result has four arrays, which are the fields of `Decoded`: ids (B, T), lengths (B,), mean log
+    probabilities (B,) and embeddings (B, hidden_size). T is shape.decoder_steps. `start` and `end` are the
+    ids of _start_ and _end_, and `width` is the beam width. If `block_repeats` is true, a title has no token
+    twice in a row, and no trigram twice.
     """
     memory, initial_state = network.begin(body)
     issues = len(body)
@@ -137,9 +154,10 @@ def search(
 def _extended(
     beams: _Beams, scores: Floats, offsets: Floats, best: _Best, step: int, end: int, width: int
 ) -> _Beams:
-    """Returns the beams after one more token. Adds the titles that end with this token to `best`.
+    """Extends the hypotheses (partial titles) by one token. Returns the k best results of each issue.
 
-    `beams.state` are the states after the token. `scores` and `offsets` are what `Decoder.step` returned.
+    Titles that end with this token are considered for `best`. `beams.state`, `scores` and `offsets` are what
+    `Decoder.step` returned. k is the beam width `width`.
     """
     rows = np.arange(len(beams.issues))[:, None]
     # 2 x width, because `width` of them may end, and `width` others must go on
@@ -179,8 +197,8 @@ def _selected(beams: _Beams, rows: Indices, network: Decoder) -> _Beams:
 def _block(scores: Floats, beams: _Beams, start: int, block_repeats: bool) -> None:
     """Blocks tokens that may not be written next, by lowering their `scores` in place.
 
-    Tokens that no title has are always blocked. If `block_repeats`, the last token is blocked, too, and so
-    are the tokens that would repeat a trigram.
+    Padding, unknown and _start_ are always blocked. If `block_repeats` is true, the last token is blocked,
+    too, and so are the tokens that would repeat a trigram.
     """
     scores[:, :, [PAD, UNKNOWN, start]] += BLOCKED
     if not block_repeats:
@@ -195,14 +213,14 @@ def _block(scores: Floats, beams: _Beams, start: int, block_repeats: bool) -> No
 
 
 def _best_extensions(base: Floats, scores: Floats, count: int) -> tuple[Floats, Indices, Ids]:
-    """Returns the `count` best extensions of each issue's hypotheses by one token.
+    """Extends each issue's hypotheses (partial titles) by every token. Returns the `count` best results.
 
-    The value of an extension is the `base` (n, k) of its hypothesis plus the score (n, k, V) of its token.
-    Returns the values in descending order, the hypotheses and the tokens, all (n, count). If there are fewer
-    extensions, returns all of them.
+    The value of a result is the `base` (n, k) of its hypothesis plus the score (n, k, V) of its token.
+    Returns the values in descending order, the indices of the hypotheses, and the tokens, all (n, count). If
+    there are fewer results, all of them are returned.
 
-    For speed, the tokens are divided into blocks. The `count` best extensions must be in the `count` blocks
-    with the highest maxima. Only these blocks and the tokens behind the last full block are searched.
+    For speed, the tokens are divided into blocks. The `count` best results must be in the `count` blocks with
+    the highest maxima. So only these blocks are searched, and the tokens after the last full block.
     """
     issues, hypotheses, vocabulary = scores.shape
     blocks = vocabulary // BLOCK_SIZE
@@ -225,16 +243,20 @@ def _best_extensions(base: Floats, scores: Floats, count: int) -> tuple[Floats, 
 
 
 def _indices_of_highest(values: Floats, count: int) -> Indices:
-    """Returns the indices of the `count` highest values of each row, ascending: (n, count) or all."""
+    """Returns the indices of the `count` highest values of each row, in ascending order, (n, count).
+
+    If a row has at most `count` values, all indices are returned.
+    """
     if values.shape[1] <= count:
         return np.broadcast_to(np.arange(values.shape[1]), values.shape)
     return np.sort(np.argpartition(-values, count - 1, axis=1)[:, :count], axis=1)
 
 
 def _highest(values: Floats, count: int) -> tuple[Floats, Indices]:
-    """Returns the `count` highest values of each row in descending order, and their indices, both (n, count).
+    """Returns the `count` highest values of each row in descending order, and their indices.
 
-    Returns all values if a row has fewer than `count`. Equal values are in the order of their indices.
+    Both arrays are (n, count). If a row has fewer than `count` values, all values are returned. Equal values
+    are in the order of their indices.
     """
     index = _indices_of_highest(values, count)
     highest = np.take_along_axis(values, index, axis=1)

@@ -1,10 +1,11 @@
-"""The variant `copy` in NumPy. `pipeline.networks.in_keras.copy` has a diagram of it, and the sources.
+"""The variant `copy` in NumPy.
 
-The results are those of Keras. Three products are computed in another, cheaper way:
+`pipeline.networks.in_keras.copy` has a diagram of the network, and the sources. The results are the same as
+in Keras. Three products are computed in a cheaper way:
 
-- A GRU's product with the vector of a unit is computed once per unit of the vocabulary (`_UnitInputs`).
-- h . (W encoded) is computed as (W transposed h) . encoded, so no keys are computed for the positions.
-- The last Dense layer and the units are multiplied in advance, so that they are one matrix.
+- The product of a GRU's kernel and the vector of a unit (subword) is computed only once (`_UnitInputs`).
+- h . (W encoded) is computed as (W transposed h) . encoded. So the keys W encoded are not computed.
+- The last Dense layer is multiplied by the table of the units' vectors in advance. The product is one matrix.
 """
 
 from __future__ import annotations
@@ -35,10 +36,11 @@ the inputs of the first n bodies at this position."""
 
 
 class Memory(NamedTuple):
-    """What decoding needs of B encoded bodies. The S positions of a body are sorted by unit, padding first.
+    """What decoding needs to know about B encoded bodies.
 
-    The attention does not depend on the order of the positions. In this order, equal units are neighbours, so
-    the attention on each distinct unit is easy to sum. The distinct units of a body are numbered 0, 1, ...
+    The S positions of a body are sorted by unit (subword), padding first. This is possible because the
+    attention does not depend on the order of the positions. Equal units are then neighbours, so the attention
+    on each distinct unit is easy to sum. The distinct units of a body are numbered 0, 1, ...
     """
 
     is_padding: npt.NDArray[np.bool_]
@@ -52,7 +54,7 @@ class Memory(NamedTuple):
 
 
 class Copy:
-    """A network of the variant `copy`, as a `Decoder`.
+    """A network of the variant `copy`. Implements `beam_search.Decoder`.
 
     Raises ValueError if the weights do not fit the shape.
     """
@@ -69,18 +71,24 @@ class Copy:
         self._dense = {name: weights[name] for name in ("bridge", "combine", "project", "gate")}
 
     def embed(self, body: Ids, title: Ids | None) -> Floats:
-        """Implements the method of `beam_search.Decoder` with the same name."""
+        """Returns the embeddings (B, hidden_size) of issues, from the bags of units of bodies and titles.
+
+        Bodies are (B, body_length). Titles are (B, title_length) or None.
+        """
         return embedding(self._table, body, title)
 
     def embed_decoded(self, body: Ids, initial_state: Floats) -> Floats:
-        """Implements the method of `beam_search.Decoder` with the same name."""
+        """Returns the embeddings (B, hidden_size) of issues from their bodies (B, body_length) alone.
+
+        `initial_state` is not used.
+        """
         return embedding(self._table, body, None)
 
     def begin(self, body: Ids) -> tuple[Memory, Floats]:
-        """Implements the method of `beam_search.Decoder` with the same name."""
+        """Encodes bodies (B, body_length). Returns a memory and the decoder's initial states (B, H)."""
         lengths = (body != PAD).sum(axis=1)
         longest_first = np.argsort(-lengths, kind="stable")
-        # Units first, then padding, as nothing depends on padding between units.
+        # Units come first, then padding, because padding between units has no influence on the results.
         units_first = np.argsort(body[longest_first] == PAD, axis=1, kind="stable")[
             :, : max(1, lengths.max())
         ]
@@ -91,9 +99,10 @@ class Copy:
         return _memory(sorted_body[original_order], encoded, original_order), initial_state
 
     def _encoded(self, body: Ids) -> tuple[Floats, Floats]:
-        """Encodes bodies (B, S), the longest first, without padding between units.
+        """Encodes bodies (B, S), which are ordered by length, the longest first.
 
-        Returns the encoder's outputs (S, B, H), zeros at padding, and the last states (B, H).
+        A body has no padding between its units. Returns the encoder's outputs (S, B, H), which are zeros at
+        padding, and the last states (B, H).
         """
         by_position = np.ascontiguousarray(body.T)
         counts = (by_position != PAD).sum(axis=1)
@@ -106,13 +115,16 @@ class Copy:
         return encoded, last_states
 
     def select(self, memory: Memory, issues: Indices) -> Memory:
-        """Implements the method of `beam_search.Decoder` with the same name."""
+        """Returns the part of the memory that belongs to the issues with these indices."""
         return Memory(
             memory.is_padding[issues], memory.encoded[issues], memory.number[issues], memory.units[issues]
         )
 
     def step(self, memory: Memory, state: Floats, token: Ids) -> tuple[Floats, Floats, Floats]:
-        """Implements the method of `beam_search.Decoder` with the same name."""
+        """Computes the probabilities of the next token of each hypothesis (partial title).
+
+        `beam_search.Decoder.step` describes the inputs and the results.
+        """
         issues, hypotheses, size = state.shape
         tokens = token.reshape(-1)
         hidden = self._writer.advance(self._title_inputs(tokens), state.reshape(-1, size))
@@ -135,7 +147,7 @@ class Copy:
 
     @cached_property
     def _output(self) -> tuple[Floats, Floats]:
-        """The kernel (H, V) and the bias (V,) from attentional states to logits."""
+        """The kernel (H, V) and the bias (V,) that turn attentional states into logits."""
         kernel, bias = self._dense["project"]
         return np.ascontiguousarray(kernel @ self._units.T), self._units @ bias
 
@@ -147,7 +159,11 @@ class Copy:
 
 
 class _UnitInputs:
-    """The results of `GruCell.project` for units. After V requested units, all V are computed and stored."""
+    """Computes and caches the results of `GruCell.project` for units (subwords).
+
+    V is the size of the vocabulary. When V units have been requested in all, the results of all V units are
+    computed and cached.
+    """
 
     def __init__(self, cell: CudnnGruCell, units: Floats) -> None:
         self._cell, self._units = cell, units
@@ -155,7 +171,7 @@ class _UnitInputs:
         self._table: Floats | None = None
 
     def __call__(self, ids: Ids) -> Floats:
-        """Returns the inputs (n, 3 x state size) of units (n,)."""
+        """Returns the results (n, 3 x state size) of `GruCell.project` for the units with these ids (n,)."""
         if self._table is None:
             self._requested_units += len(ids)
             if self._requested_units < len(self._units):
@@ -177,9 +193,9 @@ def _bidirectional(
 ) -> tuple[Floats, Floats]:
     """Runs a forward and a backward GRU over bodies that are ordered by length, the longest first.
 
-    `cells` and `inputs` have one element per direction. `counts` (S,) has, for each position, the number of
-    bodies that are long enough to have it. Returns the states of both GRUs at each position (S, bodies, H),
-    which are zeros at padding, and the last states of both GRUs (bodies, H).
+    `cells` and `inputs` have one element per direction. For each position, `counts` (S,) has the number of
+    bodies that are long enough to have this position. Returns the states of both GRUs at each position
+    (S, bodies, H), and the last states of both GRUs (bodies, H). The states at padding are zeros.
     """
     half = cells[0].size
     states, last_states = np.zeros((len(counts), bodies, 2 * half), np.float32), []
@@ -195,7 +211,10 @@ def _bidirectional(
 
 
 def _memory(body: Ids, encoded: Floats, rows: Indices) -> Memory:
-    """Returns the memory of bodies (B, S). Body i has the outputs `encoded[:, rows[i]]` of the encoder."""
+    """Returns the memory of bodies (B, S), from the encoder's outputs (S, B, H).
+
+    The outputs for body i are `encoded[:, rows[i]]`.
+    """
     order = np.argsort(body, axis=1, kind="stable")
     units = np.take_along_axis(body, order, axis=1)
     is_new = np.diff(units, axis=1, prepend=units[:, :1]) != 0
@@ -206,7 +225,11 @@ def _memory(body: Ids, encoded: Floats, rows: Indices) -> Memory:
 
 
 def _sums_by_unit(number: Indices, attention: Floats) -> Floats:
-    """Returns the attention (B, k, S) summed over the positions with the same `number` (B, S): (B k, S)."""
+    """Adds up the attention (B, k, S) on positions with the same unit. Returns the sums (B k, S).
+
+    `number` (B, S) has the number of each position's unit. Column i of the result has the sum for the unit
+    with the number i.
+    """
     issues, hypotheses, positions = attention.shape
     first = np.arange(0, attention.size, positions).reshape(issues, hypotheses, 1)
     index = (first + number[:, None]).reshape(-1)
@@ -215,10 +238,10 @@ def _sums_by_unit(number: Indices, attention: Floats) -> Floats:
 
 
 def _add_probabilities(logits: Floats, offsets: Floats, units: Ids, probabilities: Floats) -> None:
-    """Raises the probabilities of `units` (n, S) by `probabilities` (n, S). Changes `logits` (n, V) in place.
+    """Adds `probabilities` (n, S) to the probabilities of `units` (n, S).
 
-    The probability of a unit is exp(logit + offset), with `offsets` (n,). Afterwards the logit of PAD is
-    undefined.
+    Changes `logits` (n, V) in place. The probability of a unit is exp(logit + offset); `offsets` are (n,).
+    Afterwards the logit of PAD is undefined.
     """
     index = (np.arange(len(logits)) * logits.shape[1])[:, None] + units
     flat = logits.reshape(-1)

@@ -1,4 +1,7 @@
-"""The variants `gru` and `gru_cudnn` in NumPy. `pipeline.networks.in_keras.gru` has a diagram of them."""
+"""The variants `gru` and `gru_cudnn` in NumPy.
+
+`pipeline.networks.in_keras.gru` has a diagram of the network.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ EPSILON = 1e-3
 
 
 class Gru:
-    """A network of the variant `gru` or `gru_cudnn`.
+    """A network of the variant `gru` or `gru_cudnn`. Implements `beam_search.Decoder`.
 
     Raises ValueError if the weights do not fit the shape.
     """
@@ -33,15 +36,18 @@ class Gru:
         self._words, self._words_bias = weights["words"]
 
     def embed(self, body: Ids, title: Ids | None) -> Floats:
-        """Returns the embeddings (B, hidden_size): the encoder's last states. Titles are not read."""
+        """Returns the embeddings (B, hidden_size) of issues: the encoder's last states.
+
+        Titles are ignored.
+        """
         return self.begin(body)[1]
 
     def embed_decoded(self, body: Ids, initial_state: Floats) -> Floats:
-        """Implements the method of `beam_search.Decoder` with the same name."""
+        """Returns `initial_state` (B, hidden_size), because it is also the embedding of the issues."""
         return initial_state
 
     def begin(self, body: Ids) -> tuple[None, Floats]:
-        """Implements the method of `beam_search.Decoder` with the same name."""
+        """Encodes bodies (B, body_length). Returns None (no memory) and initial states (B, hidden_size)."""
         state = np.zeros((len(body), self._size), np.float32)
         for column in body.T:
             projected = self._encoder.project(self._body_norm(self._body[column]))
@@ -49,10 +55,13 @@ class Gru:
         return None, state
 
     def select(self, memory: None, issues: npt.NDArray[np.int64]) -> None:
-        """Implements the method of `beam_search.Decoder` with the same name."""
+        """Returns None, because the networks of this class have no memory."""
 
     def step(self, memory: None, state: Floats, token: Ids) -> tuple[Floats, Floats, Floats]:
-        """Implements the method of `beam_search.Decoder` with the same name."""
+        """Computes the probabilities of the next token of each hypothesis (partial title).
+
+        `beam_search.Decoder.step` describes the inputs and the results.
+        """
         projected = self._decoder.project(self._title_norm(self._title[token.reshape(-1)]))
         hidden = self._decoder.advance(projected, state.reshape(-1, self._size))
         logits = self._state_norm(hidden) @ self._words
@@ -62,9 +71,9 @@ class Gru:
 
 
 def _batch_norm(gamma: Floats, beta: Floats, mean: Floats, variance: Floats) -> Callable[[Floats], Floats]:
-    """Returns a function that applies batch normalisation, as at inference, with one product and one sum.
+    """Returns a function that applies batch normalisation, as at inference.
 
-    The function computes gamma (x - mean) / sqrt(variance + EPSILON) + beta.
+    It computes gamma (x - mean) / sqrt(variance + EPSILON) + beta, with only one product and one sum.
     """
     scale = gamma / np.sqrt(variance + np.float32(EPSILON))
     shift = beta - mean * scale

@@ -1,15 +1,18 @@
-"""Computes one step of a GRU (Cho et al. 2014), in one of two kinds.
+"""Computes one step of a GRU (Cho et al. 2014). There are two kinds of GRU.
 
-x is the vector of a word, h the state before the word, h' the state after it. The columns of W, U and b are
-in the order z, r, g:
+x is the vector of a word. h is the state before the word, and h' is the state after it. W is the kernel, U
+the recurrent kernel and b the bias. Their columns are in the order z, r, g:
 
-z, r = s(x W + h U + b)     update and reset gate
-g    = tanh(x W + (r h) U + b)              gru: reset before the product; s(a) = clip(0.2 a + 0.5, 0, 1)
-g    = tanh(x W + b0 + r (h U + b1))        cuDNN's: reset after the product; s is the logistic function
-h'   = z h + (1 - z) g
+    z, r = s(x W + h U + b)                 update gate and reset gate
+    g    = tanh(x W + (r h) U + b)          gru: the reset gate is applied before the product
+    g    = tanh(x W + b0 + r (h U + b1))    cuDNN: the reset gate is applied after the product
+    h'   = z h + (1 - z) g
+
+The kind `gru` is that of the variant `gru`. Its s(a) is clip(0.2 a + 0.5, 0, 1). The kind `cuDNN` is the GRU
+that cuDNN computes. Its s is the logistic function.
 
 A step has two parts. `project` computes what depends on the word alone, for many words at once. `advance`
-computes the rest.
+computes the rest of the step.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ HALF = np.float32(0.5)
 
 
 def hard_sigmoid(x: Floats) -> Floats:
-    """Computes clip(0.2 x + 0.5, 0, 1) elementwise: the hard sigmoid of Keras 2."""
+    """Computes clip(0.2 x + 0.5, 0, 1) elementwise. This is the hard sigmoid of Keras 2."""
     return np.clip(np.float32(0.2) * x + HALF, 0, 1)
 
 
@@ -34,25 +37,30 @@ def sigmoid(x: Floats) -> Floats:
 
 
 class GruCell(Protocol):
-    """A GRU with its weights. B is the number of issues."""
+    """The interface of a GRU with its weights. B is the number of issues."""
 
     def __init__(self, kernel: Floats, recurrent: Floats, bias: Floats) -> None:
-        """`kernel` is W, `recurrent` is U, `bias` is b."""
+        """`kernel` is for word vectors, `recurrent` is the kernel for states, and `bias` is the bias."""
 
     @staticmethod
     def weight_shapes(word: int, state: int) -> list[tuple[int, ...]]:
-        """Returns the shapes of W, U and b for word vectors and states of these sizes."""
+        """Returns the shapes of kernel, recurrent kernel and bias.
+
+        `word` is the size of a word's vector, and `state` is the size of a state.
+        """
 
     def project(self, word: Floats) -> Floats:
-        """Returns the part of a step that depends on word vectors (B, word size) alone: (B, 3 x state
-        size)."""
+        """Returns the part of a step that depends on the words alone, (B, 3 x state size).
+
+        `word` (B, word size) are the vectors of the words.
+        """
 
     def advance(self, projected: Floats, state: Floats) -> Floats:
         """Returns the next states (B, state size) from what `project` returned and the current states."""
 
 
 class ArticleGruCell:
-    """The GRU of the variant `gru`, as a `GruCell`."""
+    """The GRU of the variant `gru`. Implements `GruCell`."""
 
     def __init__(self, kernel: Floats, recurrent: Floats, bias: Floats) -> None:
         self.size = len(recurrent)
@@ -62,16 +70,16 @@ class ArticleGruCell:
 
     @staticmethod
     def weight_shapes(word: int, state: int) -> list[tuple[int, ...]]:
-        """Implements the method of `GruCell` with the same name."""
+        """Returns the shapes of kernel, recurrent kernel and bias."""
         return [(word, 3 * state), (state, 3 * state), (3 * state,)]
 
     def project(self, word: Floats) -> Floats:
-        """Implements the method of `GruCell` with the same name."""
+        """Returns the part of a step that depends on the words alone, (B, 3 x state size)."""
         projected: Floats = word @ self._kernel + self._bias
         return projected
 
     def advance(self, projected: Floats, state: Floats) -> Floats:
-        """Implements the method of `GruCell` with the same name."""
+        """Returns the next states (B, state size) from what `project` returned and the current states."""
         gates = hard_sigmoid(projected[:, : 2 * self.size] + state @ self._gate_kernel)
         update, reset = gates[:, : self.size], gates[:, self.size :]
         recurrent = (reset * state) @ self._candidate_kernel
@@ -79,15 +87,17 @@ class ArticleGruCell:
 
 
 class CudnnGruCell:
-    """The GRU that cuDNN computes, as a `GruCell`.
+    """The GRU that cuDNN computes. Implements `GruCell`.
 
-    The logistic function is s(a) = (tanh(a / 2) + 1) / 2. Weights of which only the half is needed are stored
-    divided by 2, which causes no rounding. So a step is one product and few passes over the result:
+    The logistic function is s(a) = (tanh(a / 2) + 1) / 2. If only half of a weight is needed, the weight is
+    stored divided by 2, which causes no rounding. So a step is one product and few passes over the result. x
+    is the vector of a word, h the state before it, and h' the state after it. W is the kernel, U the
+    recurrent kernel, and b, b0 and b1 are biases:
 
-    tz, tr = tanh((x W + h U + b) / 2)
-    c      = (h U + b1) / 2
-    g      = tanh(x W + b0 + tr c + c)
-    h'     = (h + g + tz (h - g)) / 2
+        tz, tr = tanh((x W + h U + b) / 2)
+        c      = (h U + b1) / 2
+        g      = tanh(x W + b0 + tr c + c)
+        h'     = (h + g + tz (h - g)) / 2
     """
 
     def __init__(self, kernel: Floats, recurrent: Floats, bias: Floats) -> None:
@@ -102,17 +112,17 @@ class CudnnGruCell:
 
     @staticmethod
     def weight_shapes(word: int, state: int) -> list[tuple[int, ...]]:
-        """Implements the method of `GruCell` with the same name."""
+        """Returns the shapes of kernel, recurrent kernel and bias."""
         return [(word, 3 * state), (state, 3 * state), (2, 3 * state)]
 
     def project(self, word: Floats) -> Floats:
-        """Implements the method of `GruCell` with the same name."""
+        """Returns the part of a step that depends on the words alone, (B, 3 x state size)."""
         projected: Floats = word @ self._kernel
         projected += self._bias
         return projected
 
     def advance(self, projected: Floats, state: Floats) -> Floats:
-        """Implements the method of `GruCell` with the same name."""
+        """Returns the next states (B, state size) from what `project` returned and the current states."""
         size = self.size
         product = state @ self._recurrent
         gates, candidate = product[:, : 2 * size], product[:, 2 * size :]

@@ -37,9 +37,10 @@ MAX_BATCH_SIZE = 128
 
 
 class LightNetwork:
-    """A trained network for inference in NumPy. It has the methods of `pipeline.networks.in_keras.Network`.
+    """A trained network for inference in NumPy.
 
-    Raises ValueError if the weights do not fit the shape.
+    It has the methods `encode` and `decode` of `pipeline.networks.in_keras.Network`. Raises ValueError if the
+    weights do not fit the shape.
     """
 
     def __init__(self, variant: str, shape: Shape, weights: Weights) -> None:
@@ -52,8 +53,8 @@ class LightNetwork:
     def load(cls, directory: Path) -> LightNetwork:
         """Loads the network that `pipeline.networks.in_keras.saving.save` wrote into a folder.
 
-        Raises LakeError if a file is missing or damaged, if its variant does not exist, or if the weights do
-        not fit the shape or are not finite numbers.
+        Raises LakeError if a file is missing or damaged, if the stored variant does not exist, or if the
+        weights do not fit the shape or are not finite numbers.
         """
         variant, shape = read_shape(directory)
         try:
@@ -80,8 +81,9 @@ class LightNetwork:
     ) -> Floats:
         """Returns the embeddings (n, hidden_size) of n issues, `batch_size` of them at a time.
 
-        `body_ids` are (n, body_length). `title_ids` are (n, title_length) or None; a variant whose embedding
-        depends on the body alone ignores them. Raises UsageError for ids that do not fit the shape.
+        `body_ids` are (n, body_length). `title_ids` are (n, title_length) or None. A variant whose embedding
+        depends on the body alone ignores `title_ids`. Raises UsageError for ids that do not fit the network's
+        shape.
         """
         bodies = self.shape.checked_bodies(body_ids)
         titles = None if title_ids is None else self.shape.checked_titles(title_ids, len(bodies))
@@ -94,7 +96,7 @@ class LightNetwork:
     def decode(
         self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE, beam_width: int = 0
     ) -> Decoded:
-        """Predicts titles by beam search. They are those of `pipeline.networks.in_keras.Network.decode`.
+        """Predicts the same titles as `pipeline.networks.in_keras.Network.decode`, by beam search.
 
         Batches are decoded in parallel on all cores. A batch has bodies of similar length, and at most
         MAX_BATCH_SIZE issues.

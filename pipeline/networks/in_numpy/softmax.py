@@ -1,4 +1,7 @@
-"""Computes the softmax and its normaliser, of arrays that may be large, and the logarithm of a sigmoid."""
+"""Computes the softmax, the logarithm of its denominator, and the logarithm of the logistic sigmoid.
+
+The arrays may be large: the softmax is computed in place, and its denominator in chunks of rows.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ def softmax(x: Floats) -> None:
 
 
 def log_sum_exp(x: Floats) -> Floats:
-    """Returns ln(sum(exp(x))) over the rows of `x` (n, m): (n,)."""
+    """Returns ln(sum(exp(row))) of each row of `x` (n, m), as an array (n,)."""
     result = np.empty(len(x), np.float32)
     for first in range(0, len(x), ROWS_PER_CHUNK):
         chunk = x[first : first + ROWS_PER_CHUNK]

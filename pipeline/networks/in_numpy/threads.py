@@ -16,8 +16,8 @@ Result = TypeVar("Result")
 def map_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """Returns `work(item)` for each item, computed by one thread per core.
 
-    Meanwhile NumPy's own threads are switched off: while they wait for each other between matrix products,
-    they use processor time. A single item is computed with NumPy's own threads.
+    NumPy's own threads are switched off during the computation, because they use processor time even while
+    they wait between matrix products. A single item is computed with NumPy's own threads.
     """
     threads = min(len(os.sched_getaffinity(0)), len(items))
     if threads < 2:

@@ -23,8 +23,8 @@ def read_weights(path: Path) -> Weights:
     """Reads the weights of each layer from a `.keras` file, which is a zip with an HDF5 file.
 
     In the HDF5 file each layer has a group, which contains a group `vars` with the layer's name and arrays.
-    This function searches for groups `vars`, because the path of a layer's group is not fixed. It depends on
-    how the model holds the layer: directly, in another layer, or as an attribute. The arrays of a recurrent
+    The path of a layer's group is not fixed: it depends on whether the model holds the layer directly, in
+    another layer, or as an attribute. So this function searches for groups `vars`. The arrays of a recurrent
     layer are one level lower, in the group of the layer's cell.
     """
     with zipfile.ZipFile(path) as archive:
@@ -44,7 +44,7 @@ def read_weights(path: Path) -> Weights:
 
 
 def check_shapes(weights: Weights, expected: WeightShapes) -> None:
-    """Raises ValueError if the weights of an expected layer are missing or have other shapes."""
+    """Raises ValueError if an expected layer has no weights, or has weights with other shapes."""
     for name, expected_shapes in expected.items():
         shapes = [array.shape for array in weights.get(name, [])]
         if shapes != expected_shapes:
