@@ -286,8 +286,8 @@ def exit_on_signals() -> None:
     signals = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
     def exit_once(number: int, frame: FrameType | None) -> NoReturn:
-        for other in signals:
-            signal.signal(other, signal.SIG_IGN)
+        for ignored in signals:
+            signal.signal(ignored, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
     for number in signals:

@@ -26,8 +26,8 @@ from pipeline.tracking import configure_mlflow, mlflow_error
 __all__ = ["app", "command", "main", "query_commands", "stage_commands"]
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         code = revision()
         commit = (
             f" ({code.commit[:12]}{', with uncommitted changes' if code.changed else ''})"

@@ -51,9 +51,9 @@ def print_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]
         say(f"{' ' * indent}{line.rstrip()}")
 
 
-def count(number: int, thing: str) -> str:
+def count(number: int, noun: str) -> str:
     """Returns a number with its noun, such as `1 issue` or `1,234 issues`."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {PLURALS.get(thing, f'{thing}s')}"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {PLURALS.get(noun, f'{noun}s')}"
 
 
 def counts(counter: Counter[str]) -> str:

@@ -101,9 +101,9 @@ def _check_lake(settings: Settings) -> Iterator[Finding]:
     yield Finding("lake", True, f"{lake.root} can be written")
     if "://" not in lake.root:
         free = shutil.disk_usage(lake.root).free / 2**30
-        enough = free >= MIN_FREE_GIB
-        advice = "" if enough else f"Free disk space: at least {MIN_FREE_GIB} GiB are recommended."
-        yield Finding("disk", enough, f"{free:.0f} GiB free", advice)
+        has_space = free >= MIN_FREE_GIB
+        advice = "" if has_space else f"Free disk space: at least {MIN_FREE_GIB} GiB are recommended."
+        yield Finding("disk", has_space, f"{free:.0f} GiB free", advice)
 
 
 def _check_source(settings: Settings) -> Iterator[Finding]:

@@ -176,8 +176,10 @@ def _tables_read(verb: str, lake: Lake, settings: Settings, subject: Pinned, pla
         tables = [ISSUES.name if table == TOKENS.name else table for table in tables]
     if verb == "publish" and settings.warehouse.embeddings:
         tables.append(EMBEDDINGS.name)
-    asked = plan.facts["model"]
-    if verb == "train" and ("abstain_probability" in asked or asked.get("abstain_precision")):
+    network_settings = plan.facts["model"]
+    if verb == "train" and (
+        "abstain_probability" in network_settings or network_settings.get("abstain_precision")
+    ):
         tables += [ISSUES.name, TOKENS.name]  # the confidence is calibrated on the authors' titles
     return tables
 

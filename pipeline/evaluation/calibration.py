@@ -73,8 +73,12 @@ def confidence_bins(confidences: Numbers, rouge: Numbers) -> list[ConfidenceBin]
     for number in range(BINS):
         inside = numbers == number
         if inside.any():
-            means = float(confidences[inside].mean()), float(alike[inside].mean())
-            bins.append(ConfidenceBin(number / BINS, (number + 1) / BINS, int(inside.sum()), *means))
+            mean_confidence, share_alike = float(confidences[inside].mean()), float(alike[inside].mean())
+            bins.append(
+                ConfidenceBin(
+                    number / BINS, (number + 1) / BINS, int(inside.sum()), mean_confidence, share_alike
+                )
+            )
     return bins
 
 

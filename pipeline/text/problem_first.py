@@ -72,8 +72,8 @@ def problem_first(lines: Sequence[str]) -> list[str]:
             sections[Section.CONTEXT].append(line.text)  # an option of an issue form, or an author's task
         elif heading:
             section, is_marked = heading.section, is_marked_heading(line.text)
-            if heading.rest and not is_filler(heading.rest):
-                sections[section].append(heading.rest)
+            if heading.text and not is_filler(heading.text):
+                sections[section].append(heading.text)
         elif is_marked_heading(line.text):
             section = Section.PROBLEM if section in (Section.ENVIRONMENT, Section.CONTEXT) else section
             sections[section].append(line.text)

@@ -1,6 +1,6 @@
 """Recognises headings and questions of issue templates, and says what the section below a heading is about.
 
-    section_of("### Steps to reproduce") -> Heading(section=Section.STEPS, rest="")
+    section_of("### Steps to reproduce") -> Heading(section=Section.STEPS, text="")
 
 Issue templates ask the same questions in thousands of issues. A model that learns from the questions copies
 them into titles. Only the wordings in this module are recognised. Every other heading is treated as the
@@ -39,12 +39,12 @@ class Section(IntEnum):
 class Heading:
     """A heading of an issue template.
 
-    `section` says what the section below the heading is about. `rest` is the author's text that follows the
+    `section` says what the section below the heading is about. `text` is the author's text that follows the
     heading in the same line; it may be empty.
     """
 
     section: Section
-    rest: str
+    text: str
 
 
 _SPACE: Final = re.compile(r"[\W_]+")
@@ -226,12 +226,12 @@ def section_of(line: str) -> Heading | None:
             if is_clear and (is_marked or not _ITEM.match(line) or line.rstrip(" *_").endswith("?"))
             else None
         )
-    label, colon, rest = line.partition(":")
-    if colon and rest.strip(" *_") and not rest.startswith("//") and (is_marked or not _ITEM.match(line)):
+    label, colon, text = line.partition(":")
+    if colon and text.strip(" *_") and not text.startswith("//") and (is_marked or not _ITEM.match(line)):
         section = _section_by_wording(label)
         # A key of the environment and its value in one line are left to `is_environment`.
         if section is not None and section != Section.ENVIRONMENT and plain_key(label) != "what":
-            return Heading(section, rest.lstrip(" *_:"))
+            return Heading(section, text.lstrip(" *_:"))
     return None
 
 

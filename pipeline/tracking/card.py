@@ -229,8 +229,8 @@ def _probability(metrics: Mapping[str, float]) -> str:
             f" Below {threshold:.2f} it gives no title: it abstains on "
             f"{metrics['titles_probability/abstained']:.0%} of the issues"
         )
-        given = metrics.get("titles_probability/alike_given")
-        text += "." if given is None else f", and {given:.0%} of the other titles are close."
+        share_close = metrics.get("titles_probability/alike_given")
+        text += "." if share_close is None else f", and {share_close:.0%} of the other titles are close."
     return text
 
 

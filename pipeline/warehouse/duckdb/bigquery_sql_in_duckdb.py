@@ -59,11 +59,13 @@ def scan_condition(sql: str) -> Translation:
             f"An extraction must read one wildcard table in one SELECT without joins; "
             f"wildcard tables found: {len(scans)}:\n{sql}"
         )
-    where = select.args.get("where")
+    filters = select.args.get("where")
     conjuncts: list[exp.Expr] = []
-    if where:
+    if filters:
         conjuncts = (
-            list(where.this.copy().flatten()) if isinstance(where.this, exp.And) else [where.this.copy()]
+            list(filters.this.copy().flatten())
+            if isinstance(filters.this, exp.And)
+            else [filters.this.copy()]
         )
     condition: exp.Expr = exp.true()
     # DuckDB evaluates both sides of an AND for all rows, but a CASE's THEN only for the rows that reach it

@@ -195,8 +195,8 @@ class HourReader:
             except DamagedError:
                 self._restore_state(saved_state, folder)
                 self._read_whole_lines(path, name, folder)
-                others = {file: name for file, name in names.items() if file != path}
-                self._read(others, folder)
+                remaining = {file: name for file, name in names.items() if file != path}
+                self._read(remaining, folder)
                 return
             malformed_count += len(lines)
         self.events += sum(line_counts.values()) - malformed_count
