@@ -272,8 +272,11 @@ class Pinned:
         return self.lake.scratch(self.file(name))
 
     def delete(self, first: str = "") -> None:
-        """Deletes the model or release, but not its batches. If `first` names a note, that note is deleted
-        before everything else."""
+        """Deletes the model or release, but not its batches.
+
+        `first` is the name of a note (a small JSON file), or empty. This note is deleted before the other
+        files, so that an interrupted deletion cannot leave the note without the plan.
+        """
         if first:
             self.lake.delete(self.file(f"{first}.json"))
         self.lake.delete_folder(posixpath.join(self.kind, self.name))

@@ -48,16 +48,16 @@ def check_abstention(
     if share is None or earlier is None or share - earlier <= max_rise:
         return None
     name = earlier_releases[-1]["release_id"]
-    rise = f"no title for {share:.1%} of the issues, {earlier:.1%} in release {name}"
+    rise = f"{share:.1%} of the issues have no title, compared with {earlier:.1%} in release {name}"
     if because:
         accepted_at = datetime.now(UTC).isoformat(timespec="seconds")
         return {"titles": rise, "because": because, "by": user_name(), "at": accepted_at}
     raise StoppedError(
-        f"Release {release_id} is stopped: {rise}, and a rise of at most {max_rise:g} is allowed "
+        f"Release {release_id} is stopped: {rise}. This share may rise by at most {max_rise:g} "
         "(release.max_abstained_rise).",
-        "See what the model was trained on and how it scores:  titler status\n"
+        "Show the current model:       titler status\n"
         'Go back to an earlier model:  titler promote MODEL --force --because "..."\n'
-        f"Accept it as it is:           titler publish --release {release_id} --accept {ABSTAINED} "
+        f"Accept the higher share:      titler publish --release {release_id} --accept {ABSTAINED} "
         '--because "..."',
         event=f"release/{release_id}/{ABSTAINED}",
     )

@@ -112,7 +112,7 @@ def collect_acceptances(
         if day not in digests:
             raise UsageError(
                 f"The day {day} is not in release {release.name}, so it cannot be accepted.",
-                "Accept only days of the release. List the days in the lake:  titler status",
+                "Accept only days of the release. To list the days in the lake:  titler status",
             )
         acceptances[day] = {
             "day": day,

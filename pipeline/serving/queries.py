@@ -28,7 +28,7 @@ def title(lake: Lake, body: str) -> dict[str, Any]:
     if not body.strip():
         raise UsageError(
             "The body is empty, so no title can be predicted.",
-            'Give a body as an argument, titler title "BODY", or on standard input, titler title -',
+            'Give the body as an argument: titler title "BODY"\nTo give it on standard input: titler title -',
         )
     release = require_current(lake)
     prediction = load_light_predictor(lake, release.plan.facts["predictor"]).predict([body])[0]
@@ -53,7 +53,7 @@ def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list
     if not query.strip():
         raise UsageError(
             "The query is empty, so no similar issues can be found.",
-            'Give the URL of an issue, titler similar URL, or a text, titler similar "TEXT"',
+            'Give the URL of an issue: titler similar URL\nOr give a text: titler similar "TEXT"',
         )
     release = require_current(lake)
     manifest = release.members[INDEX][0]
@@ -70,8 +70,9 @@ def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list
             vector = predictor.embed_vectors(body_ids)[0]
             if not predictor.vocabularies.body.has_known(body_ids).all():
                 raise UsageError(
-                    "The model's vocabulary contains no word of the text, so no similar issues can be found.",
-                    'Give a longer text, titler similar "TEXT", or the URL of an issue, titler similar URL',
+                    "The text contains no word of the model's vocabulary, so no similar issues can be found.",
+                    'Give a longer text: titler similar "TEXT"\n'
+                    "Or give the URL of an issue: titler similar URL",
                 )
         nearest = nearest_others(index, vector, item, neighbours, settings.index.search_k)
     limit = settings.index.near_duplicate_distance or release.plan.facts["near_duplicate_distance"]

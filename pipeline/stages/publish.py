@@ -63,8 +63,8 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
         if record is None:
             published = ", ".join(row["release_id"] for row in published_records(lake, settings)) or "none"
             raise UsageError(
-                f"{release_id} was never published (published releases: {published}).",
-                "Choose one of these: titler rollback RELEASE",
+                f"Release {release_id} was never published. The published releases are: {published}.",
+                "Choose a published release: titler rollback RELEASE",
             )
         if reconcile_current(lake, settings) == release_id:
             return dict(record)

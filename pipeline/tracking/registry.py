@@ -208,8 +208,9 @@ class Tracking:
         version = self.version_of(model)
         if version is None:
             raise UsageError(
-                f"{model} has no version of {self.model_name!r} registered in MLflow at {self.uri}.",
-                f"Train it:  titler train {model}",
+                f"The model {model} is not registered in MLflow at {self.uri} as a version of "
+                f"{self.model_name!r}.",
+                f"Train the model:  titler train {model}",
             )
         champion = self.champion()
         if champion is not None and champion.version == version.version:
