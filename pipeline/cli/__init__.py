@@ -1,4 +1,4 @@
-"""The command line `titler`: one command per stage, such as `titler embed`, and commands that query results.
+"""The command line `titler`. It has one command per stage, such as `titler embed`, and commands for queries.
 
 Only this package builds Settings and configures logging.
 """

@@ -37,7 +37,7 @@ def timing(verb: str, seconds: float, peak: float, worker_peak: float) -> None:
 def batches(lake: Lake, verb: str, outcome: Outcome, partition: str = "day") -> None:
     """Prints how many batches a stage wrote and how many it reused.
 
-    `partition` says what each batch holds: a `day` or a `file`.
+    `partition` says what each batch contains: a `day` or a `file`.
     """
     reused = len(outcome.manifests) - outcome.made
     place = lake.path(outcome.manifests[0].table) if outcome.manifests else lake.root
@@ -46,8 +46,8 @@ def batches(lake: Lake, verb: str, outcome: Outcome, partition: str = "day") -> 
 
 
 def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dict[str, Any]]) -> None:
-    """Prints what `extract` read, and the days that are not complete. `health` has the days' rows of
-    source_health_v1."""
+    """Prints what `extract` read and which days are not complete. `health` has one row of source_health_v1
+    per day."""
     batches(lake, "extract", outcome)
     costs = [manifest.figures["cost"] for manifest in outcome.manifests if "cost" in manifest.figures]
     if costs:
@@ -82,7 +82,8 @@ def _untrainable(issues: Sequence[Manifest]) -> None:
 
 
 def file_extracted(lake: Lake, path: Path, issues: Manifest, is_new: bool) -> None:
-    """Prints what was read from a user's file."""
+    """Prints how many issues were read from a user's file, and which rows were left out. `is_new` says
+    whether the batch `issues` was written now."""
     figures = issues.figures
     reused = "" if is_new else ", reused"
     say(
@@ -119,8 +120,8 @@ def vocabulary(lake: Lake, model: str, manifest: Manifest) -> None:
 
 
 def epoch(figures: Any) -> None:
-    """Prints the figures of one epoch of training (`EpochFigures`) or of contrastive pre-training
-    (`ContrastFigures`)."""
+    """Prints the loss, the accuracy and the duration of one epoch. `figures` are `EpochFigures` of an epoch
+    of training, or `ContrastFigures` of an epoch of contrastive pre-training."""
     number, loss, seconds = figures.epoch, figures.loss, figures.seconds
     if figures.group == "contrast":
         accuracy = f"{figures.accuracy:.1%} of titles matched to their own body"
@@ -132,7 +133,7 @@ def epoch(figures: Any) -> None:
 
 
 def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> None:
-    """Prints the figures of a trained model and its version in MLflow."""
+    """Prints a trained model's number of epochs, validation loss, and version in MLflow."""
     figures = manifest.figures
     say(
         f"train: model {model} ({figures['variant']}), {count(figures['epochs'], 'epoch')}, "
@@ -265,8 +266,8 @@ def published(settings: Settings, record: dict[str, Any], verb: str = "publish")
 
 
 def rolled_back(settings: Settings, record: dict[str, Any], champion: Version | None) -> None:
-    """Prints the release that is current again after a rollback. If the next refresh would use another model,
-    also prints how to prevent that."""
+    """Prints the release that is current again after a rollback. If the champion is another model than that
+    of the release, also prints how to make the release's model the champion."""
     published(settings, record, "rollback")
     if champion is not None and champion.model != record["model"]:
         say(

@@ -20,10 +20,16 @@ from pipeline.settings import Settings
 def title(lake: Lake, body: str) -> dict[str, Any]:
     """Returns the title that the current release's model predicts for the body of an issue.
 
-    The result has the keys `title` (empty if the model abstained), `confidence` (0 to 1), `probability` (0 to
-    1, None without a calibration), `abstained` and `withheld`. If the release withholds its titles, `title`
-    is empty and `withheld` is the reason. Otherwise `withheld` is None. Raises UsageError if the body is
-    empty or no release is published.
+    The result is a dict with these keys:
+
+    - `title`: empty if the model abstains or the release withholds its titles
+    - `confidence`: the model's confidence in the title, 0 to 1
+    - `probability`: the probability that the title is like an author's, 0 to 1; None if the model has no
+      calibration
+    - `abstained`: whether the model gives no title, or the release withholds its titles
+    - `withheld`: the reason why the release withholds its titles; None if it does not
+
+    Raises UsageError if the body is empty or no release is published.
     """
     if not body.strip():
         raise UsageError(
@@ -89,7 +95,7 @@ def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list
 
 
 def canonical_url(query: str) -> str | None:
-    """Returns the URL in `query` as GH Archive writes it, or None if `query` is not a URL.
+    """Returns the URL in `query` in the form that GH Archive uses. Returns None if `query` is not a URL.
 
     GH Archive's URLs start with https and have no query string, fragment or trailing slash.
     """

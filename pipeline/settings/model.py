@@ -8,7 +8,8 @@ from pipeline.settings.section import Section
 
 
 class Model(Section):
-    """Which network is trained, and how. The default sizes are those of the article behind Titler."""
+    """Which network is trained, and how. The default sizes are those of the article that Titler grew out
+    of."""
 
     variant: str = Field(
         default="copy",
