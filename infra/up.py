@@ -49,7 +49,7 @@ def check_port(port: int, option: str) -> None:
         except OSError as error:
             raise AirflowError(
                 f"Port {port} of {LOOPBACK} cannot be used ({error.strerror}). "
-                f"Choose another:  make up {option}={port + 1}"
+                f"Choose another port:  make up {option}={port + 1}"
             ) from None
 
 

@@ -41,7 +41,7 @@ def resolve_repository_links(app: Sphinx, document: nodes.document) -> None:
         if not target.exists():
             continue
         if not target.is_relative_to(repository):
-            logger.warning("%s is outside the repository", link["reftarget"], location=link)
+            logger.warning("The link target %s is outside the repository", link["reftarget"], location=link)
         elif base_url:
             address = f"{base_url}/{target.relative_to(repository).as_posix()}"
             link.replace_self(nodes.reference("", "", *link.children, refuri=address))

@@ -82,8 +82,8 @@ def status(day: Day = None, first: First = None, last: Last = None, as_json: Jso
 def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str | None, str | None]:
     """Returns the first and the last day to show, as YYYY-MM-DD. None means no limit on that side.
 
-    Raises UsageError if an option is not a day or is in the future, or if --from comes after --to. --day
-    cannot be combined with --from and --to, which raises it, too.
+    Raises UsageError if an option is not a day or is in the future, or if --from comes after --to. Also
+    raises it if --day is combined with --from and --to.
     """
     if day or (first and last):
         days = parse_days(day, first, last)

@@ -71,8 +71,8 @@ def vocab(
     skip_code: Annotated[
         int,
         typer.Option(
-            help="Exit code that tells a scheduler to skip the task. The command exits with it if no day is "
-            "cleaned yet. Set to 0 to let the command fail instead."
+            help="Exit code that tells a scheduler to skip the task. The command exits with this code if no "
+            "day is cleaned yet. Set to 0 to let the command fail instead."
         ),
     ] = 0,
 ) -> None:
@@ -140,7 +140,7 @@ def train(
         typer.Option(
             "--teacher",
             metavar="MODEL|FILE",
-            help="Model or file whose titles the new model also learns from. A file has titles and bodies. "
+            help="Model or file whose titles are used for training, too. A file needs titles and bodies. "
             "The titles are used only if they are better than the champion's titles and better than the "
             "first words of the body.",
         ),
@@ -292,8 +292,8 @@ def plan(
     skip_code: Annotated[
         int,
         typer.Option(
-            help="Exit code that tells a scheduler to skip the task. The command exits with it if no release "
-            "is needed."
+            help="Exit code that tells a scheduler to skip the task. The command exits with this code if no "
+            "release is needed."
         ),
     ] = 0,
 ) -> None:

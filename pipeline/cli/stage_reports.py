@@ -99,7 +99,7 @@ def file_extracted(lake: Lake, path: Path, issues: Manifest, is_new: bool) -> No
     if figures["by_row"]:
         say(
             "    Training and validation rows may be of the same repository, because the file has too few "
-            "repositories to keep them apart. So the evaluation will give too good a score"
+            "repositories to keep them apart. So the evaluation will give scores that are too high"
         )
 
 
@@ -243,7 +243,7 @@ def planned(release: str, outcome: PlanOutcome) -> None:
         )
     if outcome.days_judged_again:
         say(
-            "    days that were judged again, because earlier days were extracted later: "
+            "    days whose verdict was computed again, because earlier days were added: "
             f"{some_days(outcome.days_judged_again)}"
         )
 

@@ -29,8 +29,8 @@ def run(
 ) -> None:
     """Extracts and cleans the days, then makes and publishes a release.
 
-    Before that, trains and promotes a model if there is no champion or if `retrain` is true. If the new model
-    is worse than the champion, publishes the days with the champion and raises WorseError at the end.
+    If there is no champion or if `retrain` is true, first trains and promotes a model. If the new model is
+    worse than the champion, publishes the days with the champion and raises WorseError at the end.
 
     If the titles of the new model are not better than the first words of the bodies, they are withheld:
     stored, but not shown. If `accept_because` is not empty, it is the reason why they are shown nevertheless.

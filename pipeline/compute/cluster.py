@@ -69,7 +69,8 @@ def check_scheduler(address: str) -> None:
 def _unreachable(address: str, error: Exception) -> TitlerError:
     return TitlerError(
         f"No Dask scheduler answers at {address} ({error}).",
-        "Start one (dask scheduler), or leave compute.scheduler_address empty to use a local cluster.",
+        "Start a scheduler (dask scheduler), or leave compute.scheduler_address empty to use a local "
+        "cluster.",
     )
 
 

@@ -49,8 +49,8 @@ class Source(Section):
 
     hours: str = Field(
         default="https://data.gharchive.org",
-        description="path of the folder that contains the hour files, or its address: file://, gs:// or "
-        "https://",
+        description="path of the folder that contains the hour files, or its address, which starts with "
+        "file://, gs:// or https://",
     )
 
 

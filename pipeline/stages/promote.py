@@ -69,7 +69,7 @@ def run(
         if failures:
             raise WorseError(
                 f"{model.name} is worse than the champion {champion.model}: {'; '.join(failures)}.",
-                f'To promote it anyway: titler promote {model.name} --force --because "..."',
+                f'To promote the model anyway: titler promote {model.name} --force --because "..."',
             )
     store_gate(lake, model.name, gate)
     version = tracking.promote(model.name, because=force_because)

@@ -40,7 +40,7 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
             raise UsageError(
                 f"Release {release.name} was published at {published['published_at'][:19]} UTC, "
                 f"and release {current} was published after it.",
-                f"To make it current again: titler rollback {release.name}",
+                f"To make release {release.name} current again: titler rollback {release.name}",
             )
         content = release_content(release, published_tables(settings), complete=True)
         if published is not None:

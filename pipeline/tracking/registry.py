@@ -268,7 +268,8 @@ class Tracking:
         if experiment.lifecycle_stage != "active":
             raise LakeError(
                 f"MLflow's experiment {self.experiment!r} was deleted.",
-                "Restore it in MLflow, or choose another name:  TITLER_TRACKING__EXPERIMENT=titler2",
+                "Restore the experiment in MLflow, or choose another name:  "
+                "TITLER_TRACKING__EXPERIMENT=titler2",
             )
         for key, value in EXPERIMENT_TAGS.items():  # missing if somebody else created the experiment
             if key not in experiment.tags:

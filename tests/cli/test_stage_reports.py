@@ -109,7 +109,7 @@ def test_a_plan_that_opened_a_release(capsys: pytest.CaptureFixture[str]) -> Non
         "    2 issues opened again on a later day; only the earliest opening is used",
         "    days that are being ingested again, so their data is that of the current release: 2015-01-01",
         "    new days that are left out, because they are not cleaned yet: 2015-01-04",
-        "    days that were judged again, because earlier days were extracted later: 2015-01-03",
+        "    days whose verdict was computed again, because earlier days were added: 2015-01-03",
     ]
 
 

@@ -91,7 +91,7 @@ def test_a_worse_model_is_refused_with_each_reason(
         promote_model(tmp_path, {**FIGURES, **figures})
     assert str(raised.value).splitlines() == [
         f"m is worse than the champion older: {reasons}.",
-        'To promote it anyway: titler promote m --force --because "..."',
+        'To promote the model anyway: titler promote m --force --because "..."',
     ]
     assert registry.models == ["older"]
 
