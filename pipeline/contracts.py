@@ -1,5 +1,4 @@
-"""The contracts of all tables that Titler writes: columns, keys, partitions, and where each table is
-stored."""
+"""The contracts of all tables that Titler writes: columns, keys, partitions, and where a table is stored."""
 
 from __future__ import annotations
 
@@ -30,8 +29,7 @@ class Table:
     lives_in: tuple[Place, ...]
 
     def conform(self, table: pa.Table) -> pa.Table:
-        """Returns the rows of `table` with the contract's columns, in the contract's order and with its
-        types.
+        """Returns the rows of `table` with the contract's columns, in the contract's order and types.
 
         Raises ContractError for a missing or unexpected column, for values that cannot be cast without loss,
         and for a NULL in a NOT NULL column. The message names the table and the column.
@@ -85,8 +83,7 @@ class Table:
 
     @property
     def warehouse_schema(self) -> pa.Schema:
-        """The table's columns in a warehouse. A partitioned table also has the column `batch_id` and a column
-        for the source day."""
+        """The table's columns in a warehouse. A partitioned table also has `batch_id` and a day column."""
         fields = list(self.schema)
         if self.day_column and self.day_column not in self.schema.names:
             fields.append(
@@ -104,8 +101,7 @@ class Table:
 
 
 def column(name: str, kind: pa.DataType, prose: str, *, null: bool = False) -> pa.Field:
-    """Returns a column of type `kind` with the description `prose`. The column is NOT NULL unless `null` is
-    true."""
+    """Returns a column of type `kind`, described by `prose`. It is NOT NULL unless `null` is true."""
     return pa.field(name, kind, nullable=null, metadata={"description": prose})
 
 

@@ -147,11 +147,7 @@ def train(
     ] = None,
     teacher_weight: Annotated[
         float | None,
-        typer.Option(
-            min=0.01,
-            max=1,
-            help="Weight of the titles from --teacher in training, from 0.01 to 1. The default is 0.5.",
-        ),
+        typer.Option(min=0.01, max=1, help="Weight of the teacher's titles (0.01 to 1). The default is 0.5."),
     ] = None,
 ) -> None:
     """Train a vectorized model, or a new model on a file.
@@ -177,8 +173,7 @@ def train(
         )
     if variant is not None or epochs is not None:
         raise UsageError(
-            "The variant and the number of epochs of a model cannot be changed after `titler vocab` has "
-            "created the model.",
+            "The variant and the epochs of an existing model cannot be changed.",
             "Create another model: titler vocab --variant VARIANT --epochs N",
         )
     stage_runs.train(current, current.model(model), request)

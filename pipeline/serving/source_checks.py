@@ -1,5 +1,5 @@
-"""Checks whether the source has all hours of a day, and estimates what extracting days would cost. No events
-are read.
+"""Checks whether the source has the last hour of a day, and estimates what extracting days would cost. Reads
+no events.
 """
 
 from __future__ import annotations

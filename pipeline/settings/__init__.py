@@ -19,6 +19,8 @@ from pydantic_settings import (
 from pipeline.errors import UsageError
 from pipeline.settings.model import ADDED_SETTINGS, NOT_TRAINING_SETTINGS, Model
 from pipeline.settings.section import Section
+from pipeline.settings.text import Text
+from pipeline.settings.warehouse import Warehouse
 
 __all__ = [
     "ADDED_SETTINGS",
@@ -63,66 +65,6 @@ class LakeSettings(Section):
     )
 
 
-class Warehouse(Section):
-    """The SQL database for analysts. With BigQuery it is also where issues are extracted from."""
-
-    kind: Literal["duckdb", "bigquery"] = Field(
-        default="duckdb", description="which database to use: duckdb (a local file) or bigquery"
-    )
-    path: str = Field(
-        default="",
-        description="path of DuckDB's file. If it is empty, the file is warehouse.duckdb in the lake, which "
-        "must then be a folder",
-    )
-    project: str = Field(
-        default="",
-        description="BigQuery: Google Cloud project that stores the data set and pays for the queries",
-    )
-    dataset: str = Field(
-        default="titler", description="BigQuery: name of the data set for the published tables; it must exist"
-    )
-    location: str = Field(
-        default="US",
-        description="BigQuery: location of the data set. It must be US to extract issues from GH Archive's "
-        "tables, which are in the US",
-    )
-    credentials_file: str = Field(
-        default="",
-        description="BigQuery: path of a service account's key file. If it is empty, Google's application "
-        "default credentials are used",
-    )
-    max_bytes_per_run: int = Field(
-        default=100 * 10**9, ge=0, description="BigQuery: maximum number of bytes billed per command"
-    )
-    max_bytes_per_day: int = Field(
-        default=200 * 10**9, ge=0, description="BigQuery: maximum number of bytes billed per UTC day"
-    )
-    usd_per_tib: float = Field(
-        default=6.25,
-        ge=0,
-        description="BigQuery: price in USD of 2^40 billed bytes (1 TiB). The default is the on-demand price "
-        "in the US",
-    )
-    timeout: int = Field(default=1800, ge=1, description="BigQuery: maximum duration of a job, in seconds")
-    embeddings: bool = Field(
-        default=False,
-        description="whether to publish the issues' embeddings as a table, too. It needs 2.4 kB per issue",
-    )
-    vector_index: bool = Field(
-        default=False,
-        description="BigQuery: whether to maintain a vector index on the published embeddings, which makes "
-        "VECTOR_SEARCH faster",
-    )
-    endpoint: str = Field(
-        default="",
-        description="BigQuery: address of an emulator, which is used without credentials. If it is empty, "
-        "Google's service is used",
-    )
-    storage_endpoint: str = Field(
-        default="", description="BigQuery: HOST:PORT of the emulator's Storage API, if an emulator is used"
-    )
-
-
 class Tracking(Section):
     """MLflow, which records training runs and registers models."""
 
@@ -151,73 +93,6 @@ class Compute(Section):
         default=0,
         ge=0,
         description="number of processes of the local Dask cluster. Set to 0 for one per CPU core",
-    )
-
-
-class Text(Section):
-    """How text is converted to ids. The network `copy` has one id per subword, a frequent piece of text.
-    The networks `gru` and `gru_cudnn` have one id per word.
-
-    The last four settings limit which issues are used for training. The default sizes for words are those of
-    the article that Titler grew out of.
-    """
-
-    subwords: int = Field(
-        default=8000,
-        ge=257,
-        description="network copy: maximum number of subwords in its vocabulary, including one subword for "
-        "each of the 256 byte values",
-    )
-    body_units: int = Field(
-        default=256, ge=1, description="network copy: number of subword ids per body. A longer body is cut"
-    )
-    title_units: int = Field(
-        default=24,
-        ge=3,
-        description="network copy: number of subword ids per title, including the markers _start_ and _end_. "
-        "A longer title is cut",
-    )
-    engine: Literal["titler", "ktext"] = Field(
-        default="titler",
-        description="code that splits text into words: titler (Titler's own code) or ktext (the package "
-        "ktext 0.40 from PyPI, which gives the same words but is slower)",
-    )
-    body_words: int = Field(
-        default=8000,
-        ge=1,
-        description="networks gru and gru_cudnn: maximum number of words in the vocabulary of bodies",
-    )
-    title_words: int = Field(
-        default=4500,
-        ge=1,
-        description="networks gru and gru_cudnn: maximum number of words in the vocabulary of titles",
-    )
-    body_length: int = Field(
-        default=70,
-        ge=1,
-        description="networks gru and gru_cudnn: number of word ids per body. A longer body is cut",
-    )
-    title_length: int = Field(
-        default=12,
-        ge=3,
-        description="networks gru and gru_cudnn: number of word ids per title, including the markers _start_ "
-        "and _end_. A longer title is cut",
-    )
-    min_body_words: int = Field(
-        default=6,
-        ge=0,
-        description="minimum number of words, separated by white space, in the body of a training issue",
-    )
-    min_title_words: int = Field(
-        default=3,
-        ge=0,
-        description="minimum number of words, separated by white space, in the title of a training issue",
-    )
-    max_title_characters: int = Field(
-        default=400, ge=1, description="maximum number of characters in the title of a training issue"
-    )
-    max_body_characters: int = Field(
-        default=2000, ge=1, description="maximum number of characters in the body of a training issue"
     )
 
 
