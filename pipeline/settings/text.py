@@ -1,4 +1,4 @@
-"""The section `text` of the settings: how text is converted to ids, and which issues a model is trained on."""
+"""The section `text` of the settings: how text is converted to ids, and which issues train a model."""
 
 from __future__ import annotations
 
