@@ -1,6 +1,6 @@
 """Sends an alert when a task of Airflow has failed after its last retry, or when a run is late.
 
-The callbacks only run `titler alert`; Titler's settings (`alerts.*`) decide who gets the message, and how.
+The callbacks only run `titler alert`. Titler's settings (`alerts.*`) decide who gets the alert, and how.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ def alert_failure(context: Context) -> None:
     """Sends an alert that a task has failed after its last retry. This function is the on_failure_callback of
     all tasks and DAGs.
 
-    The alert tells the reader to run the task's own command, which prints the reason again. Airflow calls a
-    task's callback in the task's process. If that process was killed (out of memory, a lost machine), only
-    the DAG's callback runs. If both callbacks run, `titler alert` sends only one message, because both name
-    the same attempt of the task.
+    The alert tells the reader to run the task's own command, which prints the reason again.
+
+    Airflow calls a task's callback in the task's process. If that process was killed (out of memory, a lost
+    machine), only the DAG's callback runs. If both callbacks run, only one alert is sent: both pass the same
+    key, which names the attempt of the task, to `titler alert`.
     """
     if "ti" not in context:  # the run failed, but none of its tasks did
         dag_id, run_id = context["dag"].dag_id, context["run_id"]
@@ -54,9 +55,9 @@ def alert_failure(context: Context) -> None:
 
 # Do not rename: Airflow's database stores this name with every pending deadline.
 def late(context: dict[str, Any]) -> None:
-    """Sends an alert that a DAG run is late, unless the run has ended.
+    """Sends an alert that a DAG run is late, unless the run has ended in the meantime.
 
-    Airflow calls this function when the run's deadline has passed.
+    Airflow calls this function when the deadline of the run has passed.
     """
     run = context["dag_run"]
     if run["state"] in ("failed", "success"):
@@ -78,13 +79,14 @@ def _run_url(dag_id: str, run_id: str) -> str:
 
 
 def deadline_after(**delay: float) -> DeadlineAlert | None:
-    """Returns a deadline for a DAG's runs. Airflow calls `late` for each run that has not ended in time.
+    """Returns a deadline for the runs of a DAG. Airflow calls `late` for each run that has not ended in time.
     Returns None within `airflow dags test`.
 
-    `delay` is the time that a run may take, for example `hours=3`. It starts when the run is queued, because
-    a run that an asset started has no scheduled time. The callback always runs in a LocalExecutor, because an
-    executor without support for callbacks could stop the scheduler. If Airflow has no LocalExecutor, it logs
-    that it cannot run the callback.
+    `delay` is the time that a run may take, for example `hours=3`. This time starts when the run is queued,
+    because a run that an asset started has no scheduled time.
+
+    The callback `late` always runs in a LocalExecutor, because an executor without support for callbacks
+    could stop the scheduler. If Airflow has no LocalExecutor, it logs that it cannot run the callback.
     """
     # In Airflow 3.3, `airflow dags test` of a DAG with a deadline ends with a traceback, though the run
     # succeeded.
@@ -97,7 +99,8 @@ def deadline_after(**delay: float) -> DeadlineAlert | None:
 
 
 def _send_alert(**options: str) -> None:
-    """Runs `titler alert` with these options. If the alert cannot be sent, the command prints the reason."""
+    """Runs `titler alert` with these options. If the alert cannot be sent, `titler alert` prints the
+    reason."""
     subprocess.run(
         ["titler", "alert", *(f"--{name}={value}" for name, value in options.items())],
         cwd=PROJECT_FOLDER,

@@ -51,7 +51,7 @@ class BashOperatorWithLineage(BashOperator):
                 self.lineage_json = file.read_bytes() if file.exists() else b""
 
     def get_openlineage_facets_on_complete(self, task_instance: object) -> OperatorLineage[Any, Any]:
-        """Returns the datasets that the task read and wrote, in OpenLineage's form.
+        """Returns the datasets that the task read and wrote, as objects of OpenLineage.
 
         The OpenLineage provider calls this method when the task has ended, successfully or not. Raises
         ValueError if the command's JSON file is incomplete.
@@ -98,7 +98,8 @@ class BashOperatorWithLineage(BashOperator):
 
 
 def dataset_facets(dataset: dict[str, Any]) -> dict[str, DatasetFacet]:
-    """Returns the facets that inputs and outputs have in common: version, documentation and schema."""
+    """Returns the OpenLineage facets that inputs and outputs have in common: version, documentation and
+    schema."""
     from openlineage.client.facet_v2 import dataset_version_dataset, documentation_dataset, schema_dataset
 
     facets: dict[str, DatasetFacet] = {}
@@ -113,9 +114,10 @@ def dataset_facets(dataset: dict[str, Any]) -> dict[str, DatasetFacet]:
 
 
 def subset_condition(dataset: dict[str, Any]) -> BaseSubsetCondition | None:
-    """Returns OpenLineage's description of the subset that was read or written; None for a whole dataset.
+    """Returns OpenLineage's description of the subset of a dataset that was read or written.
 
-    The subset is a list of partitions, a list of files, or a range of values per column.
+    The subset is a list of partitions, a list of files, or a range of values per column. Returns None if the
+    whole dataset was read or written.
     """
     from openlineage.client.facet_v2 import base_subset_dataset as subset
 

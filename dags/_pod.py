@@ -2,7 +2,7 @@
 
 Settings that differ between clusters are in the section [titler_pods] of Airflow's own configuration
 (docs/airflow.md). They cannot be TITLER_ environment variables: tasks inherit such variables, and `titler`
-refuses those that it does not know.
+refuses every TITLER_ variable that is not one of its own settings.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ MEMORY = {
 
 
 class Setting(NamedTuple):
-    """A setting of [titler_pods].
+    """A setting in the section [titler_pods] of Airflow's configuration.
 
-    It has a default, a regular expression that each value must match, and a description of such values.
+    It has a default, a regular expression that its value must match, and a description of the valid values.
     """
 
     default: str
@@ -83,10 +83,10 @@ SETTINGS = {
 def executor_config(verb: str) -> dict[str, Any]:
     """Returns the `executor_config` of the task that runs `titler VERB`.
 
-    It has a `pod_override` if Airflow has a KubernetesExecutor, and is empty otherwise.
+    It has a `pod_override` if Airflow has a KubernetesExecutor. Otherwise it is empty.
 
-    Raises AirflowConfigException, which Airflow shows as the DAG's import error, if a setting of
-    [titler_pods] is unknown or invalid.
+    Raises AirflowConfigException if a setting of [titler_pods] is unknown or invalid. Airflow shows this
+    error as an import error of the DAG.
     """
     # validate_teams=False: teams are rows of Airflow's database, which a DAG file does not read.
     executors = ExecutorLoader.get_executor_names(validate_teams=False)
@@ -96,10 +96,10 @@ def executor_config(verb: str) -> dict[str, Any]:
 
 
 def _pod_override(verb: str, settings: dict[str, str]) -> Any:
-    """Returns a kubernetes.client.V1Pod with everything that differs from Airflow's pod template.
+    """Returns a kubernetes.client.V1Pod that has only the fields that differ from Airflow's pod template.
 
-    A field that is None does not change the template. For example, without an image in `settings` the pod has
-    the template's image.
+    All other fields are None and do not change the template. For example, without an image in `settings` the
+    pod has the template's image.
     """
     try:
         from kubernetes import client

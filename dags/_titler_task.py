@@ -38,7 +38,8 @@ NIGHTS_FIRST = "titler_nights.NightsFirst"
 
 
 def default_args(retries: int, priority: int, **task_arguments: Any) -> dict[str, Any]:
-    """Returns a DAG's `default_args`: tasks are retried, and an alert is sent when the last retry has failed.
+    """Returns the `default_args` of a DAG. They make Airflow retry a failed task `retries` times, and send an
+    alert when the last retry has failed.
 
     The first retry comes after Airflow's `default_task_retry_delay`. The delay doubles with each retry.
     """
@@ -54,15 +55,16 @@ def default_args(retries: int, priority: int, **task_arguments: Any) -> dict[str
 
 
 class TitlerOperator(BashOperatorWithLineage):
-    """Runs a `titler` command in the folder above `dags/`, so relative paths in the settings start there.
+    """Runs a `titler` command. Its working directory is the folder that contains `dags/`, so relative paths
+    in the settings start there.
 
-    Exit code 99 skips the task. Any other code except 0 fails it. After the codes 2 and 3 the task is not
-    retried, because a retry cannot help.
+    If the command exits with code 99, the task is skipped. With any other code except 0, the task fails.
+    After the codes 2 and 3 the task is not retried, because a retry cannot help.
     """
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code of the command. None if the command was never started."""
+        """The exit code of the command, or None if the command was never started."""
         return getattr(self.subprocess_hook.sub_process, "returncode", None)
 
     def execute(self, context: Context) -> None:
@@ -83,11 +85,11 @@ class TitlerOperator(BashOperatorWithLineage):
 class WaitForSourceOperator(TitlerOperator):
     """Waits until `titler ready --day DAY` reports that the source has the last hour of the day.
 
-    The operator checks every `poll_interval`. Between checks, Airflow's triggerer waits, so the operator uses
-    no task slot.
+    The operator runs this command every `poll_interval`. Between two checks, Airflow's triggerer waits, so
+    the operator uses no task slot.
 
-    The operator stops waiting when `max_wait` has passed since the end of the day. It then succeeds without
-    the last hour. So it does not wait for days that ended long ago, such as those of a backfill. The next
+    When `max_wait` has passed since the end of the day, the operator stops waiting and succeeds without the
+    last hour. So it does not wait for days that ended long ago, such as the days of a backfill. The next
     task, `extract`, records the missing hours, or fails if the source cannot be reached.
     """
 
@@ -107,7 +109,10 @@ class WaitForSourceOperator(TitlerOperator):
         remaining = give_up_at - datetime.now(UTC)
         if remaining <= timedelta(0):
             self.log.info(
-                "Not waiting for the last hour of %s: the time to wait ended at %s.", self.day, give_up_at
+                "The task does not wait for the last hour of %s, because the time limit for waiting ended at "
+                "%s.",
+                self.day,
+                give_up_at,
             )
             return
         try:
@@ -116,7 +121,8 @@ class WaitForSourceOperator(TitlerOperator):
             raise
         except AirflowException:  # the hour is not there yet, or the source cannot be reached at the moment
             self.log.info(
-                "The last hour of the day is not available. Next check in %s; waiting until %s at most.",
+                "The last hour of the day is not available yet. The next check is in %s. The task waits "
+                "until %s at the latest.",
                 self.poll_interval,
                 give_up_at,
             )
@@ -132,11 +138,13 @@ def titler_task(
 ) -> TitlerOperator:
     """Returns the task that runs `titler VERB ARGUMENTS`.
 
-    `arguments` is a Jinja template that becomes part of a shell command. So it must not contain free text
+    `arguments` is a Jinja template that becomes part of a shell command, so it must not contain free text
     from a user. `task_arguments` are arguments that every Airflow operator has, such as pool, retries and
     outlets. `titler` must be on the PATH wherever tasks run. Under KubernetesExecutor, the task's pod gets
-    the resources that the command needs. If the command itself sends an alert, that alert links to the task's
-    log, and `alert_failure` does not send another.
+    the resources that the command needs.
+
+    If the command itself sends an alert, the alert links to the task's log, and `alert_failure` does not send
+    a second alert.
     """
     return operator(
         task_id=task_arguments.pop("task_id", verb),

@@ -1,4 +1,7 @@
-"""The form of titler_train's *Trigger* button. Its values become options of the command `titler vocab`."""
+"""The form that Airflow shows when a user triggers the DAG titler_train by hand.
+
+The values of the form become options of the command `titler vocab`.
+"""
 
 from __future__ import annotations
 

@@ -2,24 +2,29 @@
 
 | task | does | costs | when it fails |
 |---|---|---|---|
-| `plan` | creates a release: records which model (the champion) and which batches of every cleaned day it uses. If nothing is new, or there is no champion yet, all tasks are skipped | seconds | the health of a day is not known, or the warehouse does not answer: `titler status` and `titler doctor` say which. Correct the problem, then clear the task |
-| `vectorize` | turns the text of days that are not vectorized yet into padded ids of the champion's vocabulary (a word-level network reads `tokens_v1`) | seconds per day | clear the task; finished days are reused |
+| `plan` | creates a release: records which model (the champion) and which batches of every cleaned day it uses. If nothing is new, or there is no champion yet, all tasks are skipped | seconds | a day has no verdict yet (see `titler status`), or the warehouse does not answer (see `titler doctor`). Correct the problem, then clear the task |
+| `vectorize` | turns the text of each new day into padded ids of the champion's vocabulary (the networks `gru` and `gru_cudnn` read `tokens_v1`) | seconds per day | clear the task; finished days are reused |
 | `embed` | computes an embedding, 300 numbers, for each new issue | 15 s for 23,000 issues on two cores | clear the task; finished days are reused |
 | `predict` | writes a title and its confidence for each new issue | 3 minutes for 23,000 issues on two cores | clear the task; finished days are reused |
 | `index` | builds the Annoy index of all issues, measures its recall, stores the neighbours of the new issues | 51 s for 23,000 issues on two cores | if the recall is too low, the end of the log says which settings to change; it is not retried. Otherwise clear the task |
 | `publish` | checks the release, then makes it current in one step | seconds; with BigQuery, loads are free, and the checks cost less than a cent | if a check fails, the end of the log says which one and what to type; it is not retried. Otherwise clear the task |
-| `collect` | removes the files that no retained release needs | seconds | clear the task; the release is already current |
+| `collect` | removes old releases and the files that nothing uses any more | seconds | clear the task; the new release is already current |
 
 The DAG runs at 04:00 UTC and whenever `titler_ingest` has finished a day. Only one run is active at a time:
-days that are ingested during a run become part of the next one. A run with nothing to do ends in seconds. The
+days that are ingested during a run become part of the next run. A run with nothing to do ends in seconds. The
 release is named after the run's time, for example `titler publish --release 20150104T040000Z`.
 
-**When it fails:** readers still see the last good release. Open the log: its last lines say what to type.
-Then clear the task: in the grid, click its square, then *Clear*. Airflow retried it twice if that could help.
-`titler rollback RELEASE` makes an earlier release current until a run has new data to publish.
+**When it fails:** readers still see the last published release. Open the failed task's log: its last lines
+say what to type. Then clear the task: in the grid, click the task's square, then *Clear*. Airflow has already
+retried the task twice, unless a retry could not help. `titler rollback RELEASE` makes an earlier release
+current until a run has new data to publish.
 
-**Who is alerted:** the receiver that the setting `alerts.kind` chooses. One message per task that failed
-after its last retry, stopped release, spent budget, and run that is not done three hours after it was queued.
+**Who is alerted:** the receiver that the setting `alerts.kind` chooses. An alert is sent if
+
+- a task has failed after its last retry,
+- a release is stopped,
+- a BigQuery budget is spent, or
+- a run has not ended three hours after it was queued.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Controls a real browser, Debian's Chromium, over W3C WebDriver. Tests use it to read web pages.
 
-.venv/bin/python infra/browser.py URL FILE.png        saves a screenshot of a page
+This command saves a screenshot of the page URL:
+
+    .venv/bin/python infra/browser.py URL FILE.png
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ SETTLED_AFTER = 1.5  # seconds; a page whose text has not changed for so long co
 
 
 class BrowserError(Exception):
-    """A page or the browser failed to do what was expected. The message says what happened instead."""
+    """A page does not show an expected text, or the browser failed. The message says what happened."""
 
 
 class Browser:
@@ -82,9 +84,10 @@ class Browser:
         self._stop()
 
     def open(self, url: str, *expected: str, seconds: float = 60) -> str:
-        """Opens `url` and returns the page's visible text as soon as it contains every text of `expected`.
+        """Opens `url`, waits until the page shows every text of `expected`, and returns the page's visible
+        text.
 
-        Raises BrowserError, with the page's text, if a text is still missing after `seconds`.
+        Raises BrowserError if a text is still missing after `seconds`. The error contains the page's text.
         """
         self._send("POST", f"{self._session}/url", {"url": url})
         deadline = time.monotonic() + seconds
@@ -100,7 +103,7 @@ class Browser:
             time.sleep(0.2)
 
     def settle(self, seconds: float = 20) -> str:
-        """Waits until the page's visible text no longer changes, at most `seconds`, and returns the text."""
+        """Waits until the page's visible text no longer changes, but at most `seconds`. Returns the text."""
         deadline = time.monotonic() + seconds
         text, unchanged_since = self.text(), time.monotonic()
         while time.monotonic() < min(deadline, unchanged_since + SETTLED_AFTER):
@@ -114,7 +117,7 @@ class Browser:
         return str(self.run("return document.body ? document.body.innerText : ''"))
 
     def run(self, script: str) -> Any:
-        """Runs `script`, the body of a JavaScript function, in the page and returns its result."""
+        """Runs `script`, the body of a JavaScript function, in the page. Returns the function's result."""
         return self._send("POST", f"{self._session}/execute/sync", {"script": script, "args": []})
 
     def screenshot(self, path: Path) -> None:

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Writes infra/.env, with new random secrets, for infra/compose.yaml: infra/compose_env.py [FILE]
+"""Writes the environment file for infra/compose.yaml, with new random passwords and keys.
 
-FILE is infra/.env by default. Git ignores infra/.env, and only the file's owner can read it. The script never
-changes an existing file, because existing databases have its passwords. So it is safe to run the script
-again. The script needs only Python's standard library.
+    infra/compose_env.py [FILE]
+
+FILE is infra/.env by default. Git ignores infra/.env, and only its owner can read it. If FILE exists already,
+the script does not change it, because existing databases use its passwords. So it is safe to run the script
+again. It needs only Python's standard library.
 """
 
 from __future__ import annotations
@@ -55,12 +57,13 @@ def main(arguments: list[str]) -> int:
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        print(f"{file} exists already and is not changed: the databases use its passwords.")
+        print(f"{file} exists already and was not changed, because the databases use its passwords.")
         return 0
     with os.fdopen(descriptor, "w", encoding="utf-8") as env_file:
         env_file.write(new_file_content())
     print(
-        f"{file} written. Keep a copy with your other secrets: without it the server's data cannot be read."
+        f"{file} was written. Keep a copy of this file with your other secrets: the server's data cannot be "
+        "read without it."
     )
     return 0
 

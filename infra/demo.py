@@ -1,8 +1,11 @@
-"""`make demo`: runs the whole job once in the folder `demo`, with a real Airflow, and prints some results.
+"""The script behind `make demo`. It runs all DAGs once in the folder `demo`, with a real Airflow, and prints
+some results.
 
-.venv/bin/python infra/demo.py                      uses two days of generated sample issues
-.venv/bin/python infra/demo.py --hours DIR          uses the days whose hour files are in DIR
-.venv/bin/python infra/demo.py --day 2015-01-01     fetches that day from GH Archive and uses it
+The options choose the source days:
+
+    .venv/bin/python infra/demo.py                      two days of generated sample issues
+    .venv/bin/python infra/demo.py --hours DIR          the days whose hour files are in the folder DIR
+    .venv/bin/python infra/demo.py --day 2015-01-01     this day, downloaded from GH Archive
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ HOUR_FILE = re.compile(r"(\d{4}-\d{2}-\d{2})-\d{1,2}\.json\.gz")
 
 
 class DagWatcher:
-    """Waits for all runs of one DAG, and prints a line with the duration of every task that ends."""
+    """Waits for all runs of one DAG. For every task that ends, prints a line with the task's duration."""
 
     def __init__(self, airflow: LocalAirflow, dag_id: str) -> None:
         self.airflow = airflow
@@ -44,8 +47,8 @@ class DagWatcher:
     def wait_until_done(self) -> None:
         """Waits until no run of the DAG is queued or running.
 
-        As soon as a task fails, raises AirflowError with the end of the task's log. Does not wait for a retry
-        of the task.
+        If a task fails, raises AirflowError at once, without waiting for a retry. The error contains the end
+        of the task's log.
         """
         with Console().status(f"{self.dag_id} is queued") as spinner:  # visible on a terminal only
             while True:
@@ -69,7 +72,7 @@ class DagWatcher:
         return int(self.airflow.get(f"dags/{self.dag_id}/dagRuns?{query}")["total_entries"])
 
     def _tasks(self, *states: str) -> list[dict[str, Any]]:
-        """Returns the task instances in these states, at most a hundred. Those that ended last come first."""
+        """Returns at most a hundred task instances in these states, in order of their end, latest first."""
         query = urllib.parse.urlencode({"state": states, "order_by": "-end_date", "limit": 100}, doseq=True)
         tasks: list[dict[str, Any]] = self.airflow.get(f"dags/{self.dag_id}/dagRuns/~/taskInstances?{query}")[
             "task_instances"
@@ -108,7 +111,7 @@ def days_in(folder: Path) -> list[str]:
     days = sorted({match[1] for match in matches if match})
     if not days:
         raise AirflowError(
-            f"{folder}: no hour files. Expected names like 2015-01-01-12.json.gz, as GH Archive uses them."
+            f"{folder}: no hour files. Expected names like 2015-01-01-12.json.gz, as in GH Archive."
         )
     return days
 
@@ -121,7 +124,7 @@ def _run_titler(airflow: LocalAirflow, *arguments: str) -> None:
 
 
 def _choose_epochs(airflow: LocalAirflow) -> int:
-    """Returns the number of epochs, 3 to 20, so that the training takes about TRAINING_STEPS steps."""
+    """Returns the number of epochs (3 to 20) with which the training takes about TRAINING_STEPS steps."""
     status = subprocess.run(
         ["titler", "status", "--json"],
         cwd=REPOSITORY,
@@ -189,7 +192,8 @@ def _run_demo(hours: Path | None, one_day: str | None) -> None:
 
 
 def main() -> int:
-    """Runs the demonstration. Returns 0, or 1 after printing an error with the end of the failed log."""
+    """Runs the demonstration and returns the exit code. After a failure, prints the error with the end of the
+    failed task's log and returns 1."""
     parser = argparse.ArgumentParser(
         prog="demo.py", description="Runs Titler's whole job once in ./demo, with a real Airflow."
     )
@@ -197,7 +201,7 @@ def main() -> int:
         "--hours",
         metavar="DIR",
         type=Path,
-        help="folder with GH Archive's hour files; default: a generated sample",
+        help="folder with GH Archive's hour files. By default, sample files are generated",
     )
     parser.add_argument(
         "--day", metavar="DATE", type=parse_day, help="day to fetch from GH Archive, like 2015-01-01"

@@ -2,8 +2,9 @@
 
     .venv/bin/python infra/local_airflow.py FOLDER        runs until Ctrl-C
 
-Airflow's database is SQLite or another one that Airflow supports. `infra/demo.py` runs the demonstration with
-it. When the script stops, it stops every process that it started, including tasks and their children.
+Airflow's database is SQLite or another database that Airflow supports. `infra/demo.py` uses this module to
+run the demonstration. When the script stops, it stops every process that it started, including tasks and
+their children.
 """
 
 from __future__ import annotations
@@ -78,9 +79,10 @@ class AirflowError(Exception):
 
 
 class LocalAirflow:
-    """Airflow in the folder `home`; a `with` block starts and stops it.
+    """An Airflow whose files are in the folder `home`. A `with` block starts and stops it.
 
-    Its tasks get the variables in `environment`, and those of this process except the AIRFLOW_ variables.
+    Its tasks get the environment variables in `environment`, and all variables of this process except those
+    that start with AIRFLOW_.
     """
 
     def __init__(
@@ -92,11 +94,11 @@ class LocalAirflow:
         *,
         scheduled: bool = False,
     ) -> None:
-        """Configures Airflow; nothing starts yet.
+        """Configures Airflow, but does not start it.
 
-        - `port`: the API server's port; 0 chooses a free one.
-        - `database`: SQLAlchemy's address of a database that is empty or has Airflow's tables; default:
-          SQLite in `home`.
+        - `port`: the port of the API server. Set to 0 for a free port.
+        - `database`: SQLAlchemy's address of a database that is empty or has Airflow's tables. The default is
+          an SQLite file in `home`.
         - `scheduled`: whether DAGs run on their schedules, or only when they are triggered.
         """
         self.scheduled = scheduled
@@ -141,9 +143,9 @@ class LocalAirflow:
     def run(self, *arguments: str) -> str:
         """Runs `airflow ARGUMENTS` and returns its standard output. Raises AirflowError if it fails.
 
-        Repeats the command if it failed because SQLite was locked; Airflow has then undone the whole command.
-        A longer timeout would not help: SQLite refuses a write at once if another process has written since
-        the transaction's first read.
+        Repeats the command if it failed because the SQLite database was locked. Airflow has then undone the
+        whole command. A longer timeout would not help: SQLite refuses a write at once if another process has
+        written since the first read of the transaction.
         """
         for _ in range(MAX_ATTEMPTS):
             process = subprocess.run(
@@ -164,14 +166,15 @@ class LocalAirflow:
         return process.stdout
 
     def start(self, name: str, *command: str) -> None:
-        """Starts a program. It is stopped when Airflow is stopped. Its output goes to NAME.log in `home`."""
+        """Starts a program, which is stopped together with Airflow. Its output goes to NAME.log in `home`."""
         with self._log(name).open("wb") as log:
             self._programs[name] = subprocess.Popen(
                 command, cwd=self.home, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
 
     def get(self, path: str) -> Any:
-        """Returns the JSON with which Airflow's REST API answers GET `/api/v2/PATH`."""
+        """Sends the request GET `/api/v2/PATH` to Airflow's REST API, and returns the JSON of the
+        response."""
         return self._call("GET", path)
 
     def trigger(self, dag_id: str, run_id: str | None = None, logical_date: str | None = None) -> None:
@@ -179,7 +182,8 @@ class LocalAirflow:
         self._call("POST", f"dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": logical_date})
 
     def check(self) -> None:
-        """Raises AirflowError, with the end of its log, if a started program has ended unexpectedly."""
+        """Raises AirflowError if a started program has ended unexpectedly. The error contains the end of the
+        program's log."""
         for name, process in self._programs.items():
             if process.poll() is not None:
                 raise AirflowError(
@@ -202,9 +206,9 @@ class LocalAirflow:
         return family
 
     def stop(self) -> None:
-        """Stops all processes of this Airflow, tasks and their children included.
+        """Stops all processes of this Airflow, including tasks and their children.
 
-        Sends SIGTERM, and after five seconds SIGKILL.
+        Sends SIGTERM to every process. After five seconds, sends SIGKILL to the processes that still run.
         """
         for send_signal in (psutil.Process.terminate, psutil.Process.kill, psutil.Process.kill):
             family = self.processes()
@@ -235,7 +239,7 @@ class LocalAirflow:
         path.write_text(configuration, encoding="utf-8")
 
     def _create_pool(self, name: str, slots: int, description: str) -> None:
-        """Creates a pool of Airflow, unless the pool exists from an earlier start."""
+        """Creates a pool of Airflow, unless the pool exists already."""
         if name not in {pool["name"] for pool in self.get("pools")["pools"]}:
             self._call("POST", "pools", {"name": name, "slots": slots, "description": description})
 

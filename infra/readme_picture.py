@@ -1,8 +1,9 @@
 """Draws docs/images/release.png, the picture in the README, from the release that `make demo` publishes.
 
-.venv/bin/python infra/readme_picture.py [LAKE]        LAKE is ./demo/lake by default
+    .venv/bin/python infra/readme_picture.py [LAKE]
 
-The script needs Chromium, which infra/install_browser.sh installs.
+LAKE is the folder of a lake, by default ./demo/lake. The script needs Chromium, which
+infra/install_browser.sh installs.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ class PictureError(Exception):
 
 
 class Results(NamedTuple):
-    """Rows from the current release's views: vague titles, predicted titles, an issue's neighbours."""
+    """Rows from the views on the current release: vague titles, predicted titles, and the neighbours of an
+    issue."""
 
     vague: list[tuple[str, str, float]]
     titles: list[tuple[str, str, float]]

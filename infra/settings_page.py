@@ -1,4 +1,7 @@
-"""Writes docs/settings.md from `pipeline/settings/`: .venv/bin/python infra/settings_page.py"""
+"""Writes docs/settings.md, the page of all settings, from their declarations in `pipeline/settings/`.
+
+.venv/bin/python infra/settings_page.py
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""`make up`: runs Airflow and MLflow on this machine, for the lake that the settings name, until Ctrl-C.
+"""The script behind `make up`. It runs Airflow and MLflow on this machine until Ctrl-C.
 
-.venv/bin/python infra/up.py [--airflow-port 8080] [--mlflow-port 5000] [--clock]
+    .venv/bin/python infra/up.py [--airflow-port 8080] [--mlflow-port 5000] [--clock]
 
-Settings come from the environment (`TITLER_LAKE__ROOT=...`); Airflow's tasks inherit them. Airflow's own
-files are in the lake's folder `airflow`. When the script stops, it stops every process that it started,
-including tasks and their children.
+Titler's settings, such as the address of the lake, come from environment variables (`TITLER_LAKE__ROOT=...`).
+Airflow's tasks inherit these variables. Airflow's own files are in the folder `airflow` of the lake. When the
+script stops, it stops every process that it started, including tasks and their children.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ MLFLOW_SETTINGS = {**MLFLOW_ENVIRONMENT, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "
 
 
 def check_port(port: int, option: str) -> None:
-    """Raises AirflowError if `port` is in use. `option` is the name of the port's variable in `make up`."""
+    """Raises AirflowError if `port` cannot be used. `option` is the variable of `make up` that sets the
+    port."""
     with socket.socket() as probe:
         # With SO_REUSEADDR a port counts as free if only closed connections are left on it.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -48,12 +49,13 @@ def check_port(port: int, option: str) -> None:
         except OSError as error:
             raise AirflowError(
                 f"Port {port} of {LOOPBACK} cannot be used ({error.strerror}). "
-                f"Choose another:  make up {option}={port + 1}"
+                f"Choose another port:  make up {option}={port + 1}"
             ) from None
 
 
 def airflow_home(settings: Settings) -> Path:
-    """Returns the folder for Airflow's files: `airflow` in the lake, or ./lake/airflow for a bucket."""
+    """Returns the folder for Airflow's files. It is the folder `airflow` of the lake, or ./lake/airflow if
+    the lake is a bucket."""
     root = settings.lake.root.removeprefix("file://")
     return REPOSITORY / ("lake" if "://" in root else root) / "airflow"
 
@@ -140,18 +142,29 @@ def _run(airflow: LocalAirflow, store: str, mlflow_port: int, lake: str) -> NoRe
 
 
 def main() -> int:
-    """Runs Airflow and MLflow until a signal. After a failure, prints the error and returns the exit code."""
+    """Runs Airflow and MLflow until a signal arrives, and returns the exit code. After a failure, prints the
+    error first."""
     parser = argparse.ArgumentParser(
         prog="up.py", description="Runs Airflow and MLflow on this machine until Ctrl-C."
     )
     parser.add_argument(
-        "--airflow-port", metavar="PORT", type=int, default=8080, help="Airflow's port; default: 8080"
+        "--airflow-port",
+        metavar="PORT",
+        type=int,
+        default=8080,
+        help="port of Airflow's pages (8080 by default)",
     )
     parser.add_argument(
-        "--mlflow-port", metavar="PORT", type=int, default=5000, help="MLflow's port; default: 5000"
+        "--mlflow-port",
+        metavar="PORT",
+        type=int,
+        default=5000,
+        help="port of MLflow's pages (5000 by default)",
     )
     parser.add_argument(
-        "--clock", action="store_true", help="run DAGs on their schedules; default: only when triggered"
+        "--clock",
+        action="store_true",
+        help="run DAGs on their schedules instead of only when they are triggered",
     )
     options = parser.parse_args()
     exit_on_signals()

@@ -1,7 +1,7 @@
 """Sends alerts to standard error, to a webhook or by email, as the setting `alerts.kind` says.
 
-An alert is a message about an event that needs a person. Each event is reported once. A command whose alert
-cannot be sent prints one line about that and goes on.
+An alert is a message about an event that needs a person. Each event is reported once. If an alert cannot be
+sent, the command prints the reason in one line and continues.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ TIMEOUT = 10  # seconds that a server may take to answer
 class Message:
     """The content of an alert.
 
-    `what` says what happened, in one line. `since` is the time or the source day at which it began. `link` is
-    the address of a page with more information, or empty. `next` has the commands to type next, one per line.
+    `what` says in one line what happened. `since` is the time or the source day at which the problem began.
+    `link` is the address of a page with more information, or empty. `next` has the commands to type next, one
+    per line.
     """
 
     what: str
@@ -60,9 +61,9 @@ def now() -> str:
 def send_once(lake: Lake, alerts: Alerts, message: Message, event: str) -> bool:
     """Sends a message unless an alert about the same event was sent before. `event` is the event's name.
 
-    Returns False if sending fails. The next call with the same event then tries again. Returns True if the
-    message is sent now or was sent before. The alert is then also recorded under `alerts.task`, the name of
-    the Airflow task that runs this command. So Airflow sends no second alert if that task fails.
+    Returns True if the message is sent now or was sent before. The alert is then also recorded under
+    `alerts.task`, the name of the Airflow task that runs this command, so that Airflow sends no second alert
+    if the task fails. Returns False if sending fails. The next call with the same event then tries again.
     """
     sent = _sent_events(lake)
     if event not in sent and not send(alerts, message):
@@ -72,7 +73,8 @@ def send_once(lake: Lake, alerts: Alerts, message: Message, event: str) -> bool:
 
 
 def alert_about_error(lake: Lake, alerts: Alerts, error: TitlerError) -> None:
-    """Sends an alert about an error, once per event. Sends none if `error.event`, its name, is empty."""
+    """Sends an alert about an error, once per event. `error.event` is the name of the event. If the name is
+    empty, no alert is sent."""
     if error.event:
         send_once(lake, alerts, Message(error.message, now(), alerts.link, error.hint), error.event)
 
@@ -135,8 +137,8 @@ def _post(alerts: Alerts, message: Message) -> None:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Refuses redirects. A redirect would turn the POST into a GET without the message. The server might
-    answer 200, although it has not received the message."""
+    """Refuses redirects. A redirect would turn the POST request into a GET request without the message, so
+    the server might answer 200 although it has not received the message."""
 
     def redirect_request(
         self,
@@ -189,8 +191,8 @@ def _print_error(text: str) -> None:
 def _sent_events(lake: Lake) -> dict[str, str]:
     """Returns the time of sending (ISO 8601) of each event whose alert was sent.
 
-    Returns an empty dict if the record of sent alerts cannot be read. Then alerts may be sent twice, which is
-    better than not at all.
+    Returns an empty dict if the record of sent alerts cannot be read. Some alerts may then be sent twice,
+    which is better than losing an alert.
     """
     try:
         events = lake.get_json(SENT_FILE)
@@ -205,7 +207,8 @@ def _sent_events(lake: Lake) -> dict[str, str]:
 
 
 def _remember(lake: Lake, sent: Mapping[str, str], events: Iterable[str]) -> None:
-    """Stores the record of sent alerts: `sent`, and a new entry for each name in `events`, if not empty."""
+    """Adds the events to the record of sent alerts and stores the record. `sent` is the record so far. Empty
+    names in `events` are skipped."""
     sent_at = datetime.now(UTC).isoformat(timespec="seconds")
     new = {event: sent_at for event in events if event and event not in sent}
     if not new:

@@ -1,4 +1,4 @@
-"""The contracts of all tables that Titler writes: their columns, keys and partitions, and where they are."""
+"""The contracts of all tables that Titler writes: columns, keys, partitions, and where a table is stored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Table:
     lives_in: tuple[Place, ...]
 
     def conform(self, table: pa.Table) -> pa.Table:
-        """Returns the rows of `table` with the columns of the contract, in its order and with its types.
+        """Returns the rows of `table` with the contract's columns, in the contract's order and types.
 
         Raises ContractError for a missing or unexpected column, for values that cannot be cast without loss,
         and for a NULL in a NOT NULL column. The message names the table and the column.
@@ -76,14 +76,14 @@ class Table:
 
     @property
     def day_column(self) -> str | None:
-        """The name of the column for a row's source day; None if the table is not partitioned by day."""
+        """The name of the column that has a row's source day. None if the table is not partitioned by day."""
         if "day" not in self.partition:
             return None
         return "day" if "day" in self.schema.names else "source_day"
 
     @property
     def warehouse_schema(self) -> pa.Schema:
-        """The table's columns in a warehouse. A partitioned table also has `batch_id` and its day."""
+        """The table's columns in a warehouse. A partitioned table also has `batch_id` and a day column."""
         fields = list(self.schema)
         if self.day_column and self.day_column not in self.schema.names:
             fields.append(
@@ -101,7 +101,7 @@ class Table:
 
 
 def column(name: str, kind: pa.DataType, prose: str, *, null: bool = False) -> pa.Field:
-    """Returns a column of type `kind` with the description `prose`. It is NOT NULL unless `null` is true."""
+    """Returns a column of type `kind`, described by `prose`. It is NOT NULL unless `null` is true."""
     return pa.field(name, kind, nullable=null, metadata={"description": prose})
 
 

@@ -42,9 +42,11 @@ class TitlerError(Exception):
     """A failure that a person can act on.
 
     The command prints the error without a traceback and exits with `exit_code`. `message` says what was found
-    and what was expected. `hint` says what to do next, with a command where possible. It may be empty.
-    If `event` is not empty, it is the name under which the command sends one alert about this error.
-    If `final` is true, running the command again cannot help, and the exit code is DECISION_NEEDED.
+    and what was expected. `hint` says what to do next, with a command where possible. The hint may be empty.
+
+    If `event` is not empty, the command also sends an alert. `event` names the problem, so that only one
+    alert is sent about it. If `final` is true, running the command again cannot help, and the exit code is
+    DECISION_NEEDED.
     """
 
     exit_code = ExitCode.RETRYABLE
@@ -94,13 +96,13 @@ class StoppedError(TitlerError):
 
 
 class WarehouseError(TitlerError):
-    """Raised if the warehouse fails or refuses a request: missing permissions, exceeded quotas, changed
-    tables."""
+    """Raised if the warehouse fails or refuses a request, for example because of missing permissions, an
+    exceeded quota or a changed table."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The outcome of one check of `titler doctor`. `advice` says what to do if the check failed."""
+    """The outcome of one check of `titler doctor`. If the check failed, `advice` says what to do."""
 
     subject: str
     passed: bool
@@ -121,8 +123,8 @@ _DISK_ERRORS = (
 
 
 def disk_error(error: BaseException) -> TitlerError | None:
-    """Returns a TitlerError if a full, read-only, failing or inaccessible disk caused `error`. Otherwise
-    returns None."""
+    """Returns a TitlerError if `error` was caused by a disk that is full, read-only, failing or inaccessible.
+    Otherwise returns None."""
     if not isinstance(error, OSError) or error.errno not in _DISK_ERRORS:
         return None
     place = f"{error.filename}: " if error.filename else ""

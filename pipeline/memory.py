@@ -8,17 +8,18 @@ from pathlib import Path
 
 
 def reset_peak() -> None:
-    """Restarts the measurement: from now on, `peak` returns the highest memory since this call.
+    """Restarts the measurement: from now on, `peak` returns the highest memory use since this call.
 
     Works on Linux only (see clear_refs in proc(5)). On other systems this function does nothing, and `peak`
-    returns the highest memory since the start of the process.
+    returns the highest memory use since the start of the process.
     """
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak() -> float:
-    """Returns the highest resident memory of this process in MiB, since its start or `reset_peak`."""
+    """Returns the highest resident memory of this process in MiB, since the last call of `reset_peak` or
+    since the start of the process."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -27,5 +28,5 @@ def peak() -> float:
 
 
 def child_peak() -> float:
-    """Returns the highest resident memory in MiB that any finished child process has used."""
+    """Returns the highest resident memory in MiB that a single finished child process has used."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

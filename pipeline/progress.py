@@ -24,10 +24,10 @@ def say(line: str) -> None:
 def track(
     items: Iterable[Item], label: str, total: int, size: Callable[[Item], int] = lambda item: 1
 ) -> Iterator[Item]:
-    """Yields `items`, and shows a progress bar with the text `label` on standard error.
+    """Yields the items of `items`, and shows a progress bar with the text `label` on standard error.
 
-    The bar has `total` steps; each item advances it by `size(item)`. Shows no bar if standard error is not a
-    terminal.
+    The bar has `total` steps, and each item advances it by `size(item)` steps. No bar is shown if standard
+    error is not a terminal.
     """
     if not sys.stderr.isatty():
         yield from items
@@ -42,7 +42,8 @@ def track(
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    """Yields the displayed Progress. If there is none, displays a new one until the context ends."""
+    """Yields the Progress object (of the package rich) that is displayed. If no Progress is displayed,
+    displays a new one until the `with` block ends."""
     if _active:
         yield _active[0]
         return

@@ -1,4 +1,4 @@
-"""Determines who runs a command, and with which code: the installed version, and the commit of a git
+"""Determines which user runs a command, and which code runs: the installed version, and the commit of a git
 checkout."""
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Revision:
 
 
 def revision(package: Path = Path(__file__).parent) -> Revision:
-    """Returns the revision of the code in `package`, a folder `pipeline`.
+    """Returns the version and the commit of the code in the folder `package`, which is named `pipeline`.
 
-    The commit is empty if the package is installed inside the checkout of another project.
+    The commit is empty if this folder is inside the git checkout of another project.
     """
     try:
         version = importlib.metadata.version("titler")
@@ -53,7 +53,8 @@ def revision(package: Path = Path(__file__).parent) -> Revision:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """Returns the output of a git command; None if git is not installed, fails or takes over 10 seconds."""
+    """Returns the output of a git command. Returns None if git is not installed, if the command fails, or if
+    it takes more than 10 seconds."""
     try:
         process = subprocess.run(
             ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True

@@ -243,7 +243,7 @@ def test_the_verb_alert_sends_its_options_once_per_deduplication_key(webhook, la
     assert (first.returncode, first.stdout) == (0, "alert: sent by webhook\n")
     assert (second.returncode, second.stdout) == (
         0,
-        "alert: not sent: an alert with this key was sent before\n",
+        "alert: not sent, because an alert with this key was sent before\n",
     )
     (message,) = webhook.all()
     del message["text"]

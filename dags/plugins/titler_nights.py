@@ -1,4 +1,4 @@
-"""Airflow plugin: tasks of a nightly run get a slot before tasks of a backfill.
+"""A plugin for Airflow that runs the tasks of nightly runs before the tasks of backfills.
 
 Set Airflow's `[core] plugins_folder` to this folder, or copy this file into the existing plugins folder.
 """
@@ -19,8 +19,8 @@ BACKFILL_PREFIX = "backfill__"  # Airflow starts the run_id of every backfill ru
 class NightsFirst(PriorityWeightStrategy):
     """Gives the tasks of a backfill the lowest priority. By default, Airflow runs the oldest day first.
 
-    A run that a backfill reprocesses keeps its run_id, so it keeps its priority too: Airflow asks for the
-    weight before it marks the run as part of the backfill.
+    If a backfill repeats an existing run, the run keeps its run_id and therefore its priority: Airflow asks
+    for the priority before it marks the run as part of the backfill.
     """
 
     def get_weight(self, ti: TaskInstance) -> int:

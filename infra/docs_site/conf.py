@@ -4,8 +4,9 @@ The pages are the repository's Markdown files at their own paths, so a link betw
 GitHub and on the site. `make docs` treats warnings as errors, so it fails for a link whose page, heading,
 file or folder does not exist.
 
-TITLER_DOCS_REPOSITORY is the address under which the repository's files can be read, for example
-https://github.com/OWNER/REPOSITORY/blob/main. See repository_links.py for what happens without it.
+The environment variable TITLER_DOCS_REPOSITORY is the address under which the repository's files can be read,
+for example https://github.com/OWNER/REPOSITORY/blob/main. repository_links.py says what happens if it is not
+set.
 """
 
 from __future__ import annotations
@@ -74,5 +75,5 @@ def add_navigation(app: Sphinx, page: str, source: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Registers `add_navigation`. Sphinx calls it after reading this configuration."""
+    """Registers `add_navigation`. Sphinx calls `setup` after it has read this configuration."""
     app.connect("source-read", add_navigation)

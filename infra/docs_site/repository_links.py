@@ -1,8 +1,8 @@
 """A Sphinx extension for links to files and folders of the repository that are not pages of the site.
 
-If `repository_url` is set, such a link leads to the file below that address. If it is empty, the site
-contains a copy of each linked file, and a link to a folder becomes plain text. MyST warns about links without
-a target.
+If the setting `repository_url` is an address, such a link leads to the file below this address. If it is
+empty, the site contains a copy of each linked file, and a link to a folder becomes plain text. For a link
+whose target does not exist, the Markdown parser MyST logs a warning.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
 def resolve_repository_links(app: Sphinx, document: nodes.document) -> None:
     """Replaces a page's links to files or folders of the repository that are not pages of the site.
 
-    MyST represents a link to a file as `download_reference`, and a link to a folder as `pending_xref` without
-    a domain. Logs a warning for a link to something outside the repository.
+    The Markdown parser MyST represents a link to a file as `download_reference`, and a link to a folder as
+    `pending_xref` without a domain. A link to a target outside the repository causes a warning.
     """
     repository, base_url = Path(app.srcdir), app.config.repository_url.rstrip("/")
     page_folder = Path(app.env.doc2path(app.env.docname)).parent
@@ -41,7 +41,7 @@ def resolve_repository_links(app: Sphinx, document: nodes.document) -> None:
         if not target.exists():
             continue
         if not target.is_relative_to(repository):
-            logger.warning("%s is outside the repository", link["reftarget"], location=link)
+            logger.warning("The link target %s is outside the repository", link["reftarget"], location=link)
         elif base_url:
             address = f"{base_url}/{target.relative_to(repository).as_posix()}"
             link.replace_self(nodes.reference("", "", *link.children, refuri=address))

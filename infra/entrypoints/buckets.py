@@ -1,7 +1,10 @@
 #!/usr/bin/env python
-"""Creates the named buckets or folders if they do not exist yet: buckets.py s3://titler [...]
+"""Creates the given buckets or folders if they do not exist yet.
 
-The address and key of an s3:// store come from AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+    buckets.py s3://titler [URL ...]
+
+For s3:// addresses, the address of the store comes from the environment variable AWS_ENDPOINT_URL, and its
+credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import fsspec
 
 
 def create(url: str) -> str:
-    """Creates the bucket or folder if it does not exist. Returns a line that says what was done."""
+    """Creates the bucket or folder if it does not exist. Returns one line that says what was done."""
     store, path = fsspec.url_to_fs(url)
     if store.exists(path):
         return f"{url} exists already"
@@ -29,7 +32,8 @@ def main(urls: list[str]) -> int:
             print(create(url), flush=True)
         except Exception as error:  # each store's library raises its own exceptions
             print(
-                f"{url} cannot be created: {error}\nCheck AWS_ENDPOINT_URL and the key, then run this again.",
+                f"{url} cannot be created: {error}\nCheck AWS_ENDPOINT_URL and the credentials, then run the "
+                "same command again.",
                 file=sys.stderr,
             )
             return 1

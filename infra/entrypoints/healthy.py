@@ -1,10 +1,13 @@
 #!/usr/bin/env python
-"""A container's health check: healthy.py URL [KEY ...]
+"""The health check of a container.
 
-Exits with 0 if URL responds with a 2xx status and every KEY of its JSON has a healthy value: a number above
-0, or {"status": "healthy"}. Otherwise exits with 1 and prints the reason. Without arguments, the script
-checks the address in $HEALTH_URL. If that is empty, the container serves nothing and counts as healthy. The
-script runs every few seconds, so it imports only the standard library.
+    healthy.py URL [KEY ...]
+
+Exits with code 0 if URL responds with a 2xx status and every KEY of its JSON has a healthy value: a number
+above 0, or {"status": "healthy"}. Otherwise exits with code 1 and prints the reason. Without arguments, the
+script checks the address in the environment variable HEALTH_URL. If this variable is empty, the container
+serves no pages and counts as healthy. The script runs every few seconds, so it imports only the standard
+library.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ TIMEOUT = 8  # seconds; the container engine gives up after ten
 
 
 def find_problem(document: Any, keys: list[str]) -> str:
-    """Returns what is wrong with the first key that is not healthy, or an empty text if all are healthy."""
+    """Returns what is wrong with the first key that is not healthy. Returns an empty text if all are
+    healthy."""
     for key in keys:
         value = document.get(key) if isinstance(document, dict) else None
         healthy = (

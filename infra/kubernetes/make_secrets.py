@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Prints the Kubernetes Secrets that the values files of this folder refer to:
+"""Prints the Kubernetes Secrets that Helm's values files in this folder refer to.
 
     make_secrets.py FILE DATABASE_HOST | kubectl apply --filename -
 
-FILE is an environment file that infra/compose_env.py wrote; Secret Manager stores it as titler-env. If FILE
-is `-`, the script reads standard input. It needs only Python's standard library.
+FILE is an environment file that infra/compose_env.py wrote. Google's Secret Manager stores this file under
+the name titler-env. If FILE is `-`, the script reads standard input. It needs only Python's standard library.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def read(text: str) -> dict[str, str]:
 
 
 def secrets(env: dict[str, str], host: str) -> dict[str, dict[str, str]]:
-    """Returns the keys and values of each Secret, by its name. Raises KeyError if `env` lacks a variable."""
+    """Maps the name of each Secret to its keys and values. Raises KeyError if `env` lacks a variable."""
     return {
         # Without sslmode: Airflow passes the same address to asyncpg, which does not accept it. Both drivers
         # encrypt if the server requires it, and it does: gke.tf.
@@ -42,7 +42,7 @@ def secrets(env: dict[str, str], host: str) -> dict[str, dict[str, str]]:
 
 
 def manifest(env: dict[str, str], host: str) -> dict[str, object]:
-    """Returns all Secrets as one Kubernetes List, to be printed as JSON: kubectl accepts JSON and YAML."""
+    """Returns all Secrets as one Kubernetes List. It is printed as JSON, which kubectl accepts."""
     items = [
         {
             "apiVersion": "v1",
@@ -69,13 +69,13 @@ def main(arguments: list[str]) -> int:
         print(json.dumps(manifest(read(text), host), indent=2))
     except OSError as error:
         print(
-            f"{file} cannot be read: {error.strerror}. Create it:  infra/compose_env.py {file}",
+            f"{file} cannot be read: {error.strerror}. Create the file:  infra/compose_env.py {file}",
             file=sys.stderr,
         )
         return 1
     except KeyError as error:
         print(
-            f"{file} has no {error.args[0]}, which the cluster needs. "
+            f"{file} has no variable {error.args[0]}, which the cluster needs. "
             "Create a new file:  infra/compose_env.py NEW_FILE",
             file=sys.stderr,
         )

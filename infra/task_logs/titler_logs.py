@@ -1,4 +1,5 @@
-"""Stores Airflow's task logs in a bucket. It is needed if tasks are pods: a pod's disk is lost with the pod.
+"""Stores Airflow's task logs in a bucket. This is needed if tasks run in pods: a pod's disk is lost with the
+pod.
 
 Airflow's own remote logging needs the provider package of each cloud. This module uses fsspec, as the lake
 does, and works with gs://, s3:// and file://. Put this folder on the PYTHONPATH of all Airflow components,
@@ -8,7 +9,8 @@ and configure Airflow:
     logging_config_class = titler_logs.LOGGING_CONFIG
     remote_base_log_folder = gs://my-project-titler-logs/airflow
 
-`remote_logging` stays False: it switches Airflow's own remote logging on, which fails without the provider.
+Leave Airflow's setting `remote_logging` at False. It would switch on Airflow's own remote logging, which
+fails without the provider package.
 """
 
 from __future__ import annotations
@@ -27,12 +29,14 @@ if TYPE_CHECKING:
 
 
 class Bucket:
-    """Implements Airflow's RemoteLogIO. A log has the same path below `base` as below `local`."""
+    """Implements Airflow's interface RemoteLogIO. A log's path below `base` is the same as its path below
+    `local`."""
 
     processors = ()
 
     def __init__(self, base: str, local: Path, *, keep_local: bool = True) -> None:
-        """Logs are copied from `local`, the folder into which Airflow writes them, to `base`, an fsspec URL.
+        """`local` is the folder into which Airflow writes logs. `base` is the fsspec URL to which they are
+        copied.
 
         If `keep_local` is False, a log is removed from `local` as soon as it is in the bucket.
         """
@@ -41,7 +45,7 @@ class Bucket:
         self.keep_local = keep_local
 
     def upload(self, path: os.PathLike[str] | str, ti: Any = None) -> None:
-        """Copies a log into the bucket. Airflow calls it when a task has ended or is deferred.
+        """Copies a log into the bucket. Airflow calls this method when a task has ended or is deferred.
 
         A deferred task continues the same log later, possibly in another pod.
         """
@@ -71,7 +75,7 @@ class Bucket:
             return [f"{address} cannot be read: {error}"], None
 
     def _uploaded_earlier(self, relative: str, local_log: Path) -> bytes:
-        """Returns the part of the log that is in the bucket but not on this disk; empty if there is none.
+        """Returns the part of the log that is in the bucket but not on this disk. It may be empty.
 
         A deferred task may continue in another pod, whose disk does not have the beginning of the log.
         """

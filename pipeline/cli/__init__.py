@@ -1,4 +1,4 @@
-"""The command line `titler`: one command per stage, such as `titler embed`, and commands that query results.
+"""The command line `titler`. It has one command per stage, such as `titler embed`, and commands for queries.
 
 Only this package builds Settings and configures logging.
 """
@@ -43,17 +43,19 @@ def configure(
     settings_file: Annotated[
         Path | None,
         typer.Option(
-            "--settings", metavar="FILE", help="A TOML file with the settings that differ from the defaults."
+            "--settings", metavar="FILE", help="TOML file with the settings that differ from the defaults."
         ),
     ] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="If the command fails, show the traceback.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback if the command fails.")] = False,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Prepares the context of a command and configures logging. Reads no settings yet, so `--help` never
-    fails."""
+    """Prepares the context of a command and configures logging.
+
+    Does not read the settings yet, so `--help` works even if they are invalid.
+    """
     CURRENT.set(Context(settings_file))
     configure_mlflow()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -65,7 +67,7 @@ def configure(
 def main() -> None:
     """Runs the command line and exits with an `ExitCode`.
 
-    An error is printed as a message with the next command to type; with `--debug`, as a traceback.
+    After an error, prints a message and the command to type next. With `--debug`, prints a traceback instead.
     """
     arguments: list[Any] = sys.argv[1:]
     debug = "--debug" in arguments
@@ -99,8 +101,10 @@ def main() -> None:
 
 
 def _unexpected(error: Exception, arguments: list[Any]) -> str:
-    """Returns the message for an error that is not a TitlerError. Such errors come from a disk, from MLflow,
-    or from a bug in Titler."""
+    """Returns the message for an error that is not a TitlerError.
+
+    Such an error comes from a disk, from MLflow, or from a bug in Titler.
+    """
     explained = disk_error(error) or mlflow_error(error)
     if explained:
         return str(explained)
@@ -111,7 +115,8 @@ def _unexpected(error: Exception, arguments: list[Any]) -> str:
 
 
 def command() -> None:
-    """Entry point of the executable `titler`: runs `main`, then ends the process without C++ destructors."""
+    """Entry point of the executable `titler`. Runs `main`, then ends the process without running C++
+    destructors, because they sometimes abort."""
     exit_code = [1]  # Python's own exit code after an exception
     atexit.register(_exit_process, exit_code)
     try:
@@ -122,10 +127,10 @@ def command() -> None:
 
 
 def _exit_process(exit_code: list[int]) -> None:
-    """Ends the process with the code in this list, which has one item. Skips C++ destructors.
+    """Ends the process without running C++ destructors. `exit_code` is a list with one item, the exit code.
 
-    Arrow's destructors sometimes abort while a thread of its pool is working (apache/arrow#34314). This
-    function is registered with atexit before all others, so it runs after them.
+    Arrow's destructors sometimes abort while a thread of Arrow's pool is working (apache/arrow#34314). This
+    function is the first that is registered with atexit, so it runs last.
     """
     for stream in (sys.stdout, sys.stderr):
         # `main` has already reported this error, if standard error can still be written.

@@ -23,7 +23,7 @@ WIDE = 10_000
 
 
 def error(message: str) -> None:
-    """Prints a message on standard error, after `titler: `."""
+    """Prints a message on standard error, with the prefix `titler: `."""
     print(f"titler: {message}", file=sys.stderr, flush=True)
 
 
@@ -35,8 +35,8 @@ def print_json(value: Any) -> None:
 def print_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], indent: int) -> None:
     """Prints a table, indented by `indent` spaces.
 
-    Each item of `columns` is a name and its alignment, "left" or "right". If all names are empty, no header
-    is printed.
+    Each item of `columns` has the name of a column and its alignment, "left" or "right". If all names are
+    empty, no header is printed.
     """
     table = Table(
         box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=any(name for name, _ in columns)
@@ -57,10 +57,10 @@ def count(number: int, noun: str) -> str:
 
 
 def counts(counter: Counter[str]) -> str:
-    """Returns the counts above 0 with their names, such as `30 complete, 1 partial`."""
+    """Returns all counts above 0, each followed by its name, such as `30 complete, 1 partial`."""
     return ", ".join(f"{number:,} {name}" for name, number in counter.items() if number)
 
 
 def some_days(days: Sequence[str]) -> str:
-    """Returns the first DAYS_LISTED days, separated by commas; ` ...` follows if there are more."""
+    """Returns the first DAYS_LISTED days, separated by commas. Appends ` ...` if there are more days."""
     return ", ".join(days[:DAYS_LISTED]) + (" ..." if len(days) > DAYS_LISTED else "")

@@ -1,6 +1,7 @@
 """`titler doctor`: checks settings, packages, lake, source, Dask, MLflow and warehouse.
 
-Each finding says whether something is right or wrong. If it is wrong, the finding also says what to do.
+Each check returns findings. A finding says what was checked and whether it passed. If the check failed, the
+finding also says what to do.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ MIN_FREE_GIB = 5
 
 
 def run(settings: Settings) -> list[Finding]:
-    """Runs every check and returns the findings. Raises no error: a check that fails becomes a finding."""
+    """Runs every check and returns the findings. Never raises an error: if a check raises one, the error is
+    returned as a finding."""
     checks: dict[str, Callable[[Settings], Iterator[Finding]]] = {
         "settings": _check_settings,
         "installed": _check_packages,

@@ -1,8 +1,9 @@
 """Records which datasets each stage read and wrote, in the file that the setting `lineage.file` names.
 
 The file has one line per stage that the command ran. A line is a JSON object with the keys `inputs` and
-`outputs`, which list datasets (`pipeline/cli/lineage_datasets.py`). A reused batch is also reported as an
-output. Airflow's tasks read the file and send the datasets as OpenLineage events.
+`outputs`. Each key lists datasets (`pipeline/cli/lineage_datasets.py`). If a stage reuses an existing batch,
+the batch is also listed as an output. Airflow's tasks read the file and send the datasets as OpenLineage
+events.
 """
 
 from __future__ import annotations
@@ -68,14 +69,14 @@ READS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 
 class StageRecord:
-    """Holds what a stage returned. The stage's entry in the lineage file is made from it."""
+    """Holds the result that a stage returned. The stage's line in the lineage file is made from it."""
 
     result: Any = None
 
 
 class LineageFile:
-    """Writes one line per stage of a command into the file of the setting `lineage.file`. Writes nothing if
-    that setting is empty."""
+    """Writes one line per stage of a command into the file that the setting `lineage.file` names. Writes
+    nothing if the setting is empty."""
 
     def __init__(self, lake: Lake, settings: Settings) -> None:
         self._lake = lake
@@ -84,10 +85,11 @@ class LineageFile:
 
     @contextmanager
     def stage(self, verb: str, subject: Subject) -> Iterator[StageRecord]:
-        """Context manager around a stage. When the stage ends or fails, records what it read and wrote.
+        """Context manager around a stage. When the stage ends or fails, records which datasets the stage read
+        and wrote.
 
-        The caller stores what the stage returned in the attribute `result` of the yielded record. If the
-        lineage cannot be recorded, prints an error; the stage does not fail.
+        The caller stores the result of the stage in the attribute `result` of the yielded record. If the
+        datasets cannot be recorded, an error is printed, but the stage does not fail.
         """
         record = StageRecord()
         try:
@@ -111,13 +113,18 @@ class LineageFile:
         except Exception as error:  # of any kind: the stage has ended, or raises its own error
             reason = " ".join(str(error).split())
             print(
-                f"titler: The lineage of {verb} could not be recorded: {reason}", file=sys.stderr, flush=True
+                f"titler: the data that {verb} read and wrote could not be recorded in the lineage file: "
+                f"{reason}",
+                file=sys.stderr,
+                flush=True,
             )
 
 
 def inputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: Any) -> list[Dataset]:
-    """Returns the datasets that a stage read. `result` is what the stage returned, or None if it failed. For
-    a failed stage, returns the datasets that it was going to read, as far as they are known."""
+    """Returns the datasets that a stage read. `result` is the stage's return value, or None if it failed.
+
+    For a failed stage, returns the datasets that the stage would have read, as far as they are known.
+    """
     if isinstance(subject, Path):
         return [Dataset(*split_address(str(subject)))]
     if not isinstance(subject, Pinned):
@@ -144,8 +151,11 @@ def inputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: 
 
 
 def outputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: Any) -> list[Dataset]:
-    """Returns the datasets that a stage wrote or reused. Returns an empty list if the stage failed, because
-    the next attempt reuses the finished batches and reports them."""
+    """Returns the datasets that a stage wrote or reused.
+
+    Returns an empty list if the stage failed. The next attempt reuses the batches that were finished, and
+    reports them.
+    """
     if result is None or (verb == "plan" and result.plan is None):
         return []
     if isinstance(subject, Path):
@@ -185,7 +195,7 @@ def _tables_read(verb: str, lake: Lake, settings: Settings, subject: Pinned, pla
 
 
 def _pinned_folders(subject: Pinned, plan: Plan, table: str) -> list[str]:
-    """Returns the folders of one table's batches that belong to a model or a release."""
+    """Returns the folders of those batches of one table that belong to a model or a release."""
     by_day = {ISSUES.name: "issues", TOKENS.name: "tokens", SOURCE_HEALTH.name: "health"}
     if table in by_day:
         return [folder for day in plan.days if (folder := getattr(day, by_day[table]))]
@@ -195,8 +205,10 @@ def _pinned_folders(subject: Pinned, plan: Plan, table: str) -> list[str]:
 
 
 def _uses_subwords(lake: Lake, subject: Pinned, plan: Plan) -> bool:
-    """Returns whether the network of a model, or of a release's model, reads subwords. If so, the stages read
-    the issues' text instead of their tokens."""
+    """Returns whether the network of a model, or of a release's model, reads subwords.
+
+    For such a network, the stages read the text of the issues instead of their tokens.
+    """
     if subject.kind == "models":
         variant = plan.facts["model"]["variant"]
     else:
@@ -205,7 +217,7 @@ def _uses_subwords(lake: Lake, subject: Pinned, plan: Plan) -> bool:
 
 
 def _extracted_beside_issues(lake: Lake, issues: Sequence[Manifest]) -> list[Dataset]:
-    """Returns the datasets that `extract` writes besides the issues: the verdicts on the days, and the
+    """Returns the datasets that `extract` writes in addition to the issues: the verdicts on the days, and the
     malformed lines."""
     verdicts = []
     for manifest in issues:

@@ -1,11 +1,12 @@
 """The datasets of the lineage graph: tables of the lake and the warehouse, source days, and registered
 models.
 
-Names follow OpenLineage (openlineage.io/docs/spec/naming): a namespace and a name together form an address. A
-dataset is a whole table, and the days are its partitions. So a release of 3,000 days reads only five
+Names follow OpenLineage (openlineage.io/docs/spec/naming): a namespace and a name together form an address.
+
+A dataset is a whole table, and its partitions are the days. So a release of 3,000 days reads only five
 datasets, and its OpenLineage event has only a few kilobytes. Up to PARTITIONS_LISTED partitions are listed
-one by one. If there are more, only the first and the last are listed (OpenLineage's proposal 3392). Two
-datasets of the same name and version hold the same batches.
+one by one. If there are more, only the lowest and the highest value of each partition column are given
+(OpenLineage's proposal 3392). Two datasets with the same name and version consist of the same batches.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ PARTITIONS_LISTED = 31
 class Partition:
     """One partition of a dataset.
 
-    `dimensions` maps the partition columns to their values. `identifier` identifies the content, for example
-    by the batch id. It is empty if the content is unknown.
+    `dimensions` maps each partition column to its value. `identifier` identifies the partition's content, for
+    example by the batch id. It is empty if the content is unknown.
     """
 
     dimensions: Mapping[str, str]
@@ -55,7 +56,7 @@ class Dataset:
     """One dataset of the lineage graph.
 
     `columns` are tuples (name, type, description). `prose` describes the dataset. `locations` are the names
-    of its files. `statistics` may have the keys rowCount, size (bytes) and fileCount.
+    of the dataset's files. `statistics` may have the keys rowCount, size (in bytes) and fileCount.
     """
 
     namespace: str
@@ -68,18 +69,18 @@ class Dataset:
 
     @property
     def version(self) -> str:
-        """The version of the dataset: the id of its only batch, or 12 hex digits of a hash of all batch ids.
-        Empty if a batch id is unknown."""
+        """The version of the dataset. It is the id of the dataset's only batch. For several batches, it is 12
+        hex digits of a hash of their ids. The version is empty if a batch id is unknown."""
         batches = sorted(partition.identifier for partition in self.partitions)
         if len(batches) < 2:
             return "".join(batches)
         return hashlib.sha256("\n".join(batches).encode()).hexdigest()[:12] if all(batches) else ""
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the dataset as JSON values; empty ones are left out.
+        """Returns the dataset as a JSON object, without keys whose value is empty.
 
-        Up to PARTITIONS_LISTED partitions are listed under `partitions`. If there are more, `between` has the
-        lowest and the highest value of each partition column instead.
+        Up to PARTITIONS_LISTED partitions are listed under `partitions`. If there are more, the key `between`
+        has the lowest and the highest value of each partition column instead.
         """
         values: dict[str, Any] = {
             "namespace": self.namespace,
@@ -150,9 +151,8 @@ def tables_of_folders(lake: Lake, folders: Iterable[str]) -> list[Dataset]:
 
 
 def table_of_manifests(lake: Lake, manifests: Sequence[Manifest]) -> list[Dataset]:
-    """Returns the dataset of these batches of one table, with their numbers of rows, bytes and files.
-
-    Returns a list of one dataset, or an empty list if there are no batches.
+    """Returns a list with the dataset that consists of these batches of one table. The dataset has its number
+    of rows, bytes and files. The list is empty if there are no batches.
     """
     if not manifests:
         return []
@@ -169,7 +169,7 @@ def table_of_manifests(lake: Lake, manifests: Sequence[Manifest]) -> list[Datase
 def source_day(settings: Settings, day: date, parameters: Mapping[str, Any] | None = None) -> Dataset:
     """Returns the dataset of one day of GH Archive: BigQuery's table or the hour files.
 
-    `parameters` are the parameters of the batch that was extracted from the day. Among them are the names of
+    `parameters` are the parameters of the batch that was extracted from the day. They include the names of
     the day's hour files.
     """
     if settings.warehouse.kind == "bigquery":
@@ -181,8 +181,8 @@ def source_day(settings: Settings, day: date, parameters: Mapping[str, Any] | No
 
 
 def registered_model(settings: Settings, model: str, version: str, run: str) -> Dataset:
-    """Returns the dataset of the registered model in MLflow. Its only partition is the model version that the
-    MLflow run `run` trained."""
+    """Returns the dataset of the registered model in MLflow. Its only partition is the model version that was
+    trained in the MLflow run `run`."""
     uri = settings.tracking_uri
     address = (
         f"{urlsplit(uri).scheme}://{_host(uri)}{urlsplit(uri).path}".rstrip("/") if "://" in uri else uri

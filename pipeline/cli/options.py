@@ -1,4 +1,4 @@
-"""What all commands share: the Typer application, the context with settings and lake, and common options."""
+"""What all commands share: the Typer application, options, and the context with the settings and the lake."""
 
 from __future__ import annotations
 
@@ -37,25 +37,34 @@ ReleaseId = Annotated[
 ]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.")]
 Variant = Annotated[
-    str | None, typer.Option(help="Variant of the network; default: the setting model.variant.")
+    str | None,
+    typer.Option(
+        help="Variant of the network: copy, gru or gru_cudnn. The default is the setting model.variant."
+    ),
 ]
 Epochs = Annotated[
-    int | None, typer.Option(min=1, help="Maximum number of epochs; default: the setting model.epochs.")
+    int | None,
+    typer.Option(min=1, help="Maximum number of training epochs. The default is the setting model.epochs."),
 ]
 Accept = Annotated[
     bool,
-    typer.Option("--accept", help="Show the model's titles even if they do not beat the body's first words."),
+    typer.Option(
+        "--accept", help="Show the model's titles even if they score no better than the body's first words."
+    ),
 ]
 Because = Annotated[
-    str, typer.Option("--because", metavar="REASON", help="Why the check is overridden; it is recorded.")
+    str,
+    typer.Option(
+        "--because", metavar="REASON", help="Reason for overriding the check. The reason is recorded."
+    ),
 ]
 
 
 class Context:
     """The settings, the lake and the lineage file of a running command.
 
-    Settings are read when they are first used, so that `--help` never fails. If `timed` is True, every stage
-    prints its time and memory.
+    Settings are read when they are first used, so that `--help` works even with invalid settings. If `timed`
+    is True, every stage prints its duration and peak memory.
     """
 
     def __init__(self, settings_file: Path | None) -> None:
@@ -64,7 +73,7 @@ class Context:
 
     @classmethod
     def of(cls, values: settings.Settings) -> Context:
-        """Returns a context with these settings; no settings file is read."""
+        """Returns a context with these settings, without reading a settings file."""
         context = cls(None)
         context.settings = values
         return context
@@ -85,11 +94,11 @@ class Context:
         return LineageFile(self.lake, self.settings)
 
     def model(self, name: str) -> Pinned:
-        """Returns the model of this name, which need not exist yet."""
+        """Returns the model with this name. The model may not exist yet."""
         return Pinned(self.lake, "models", name)
 
     def release(self, name: str) -> Pinned:
-        """Returns the release of this name, which need not exist yet."""
+        """Returns the release with this name. The release may not exist yet."""
         return Pinned(self.lake, "releases", name)
 
 
@@ -112,16 +121,16 @@ def parse_day(text: str, option: str) -> date:
         ) from None
     if day > date.today():
         raise UsageError(
-            f"{option} {text} is in the future; today is {date.today()}.", "Give a day that is over."
+            f"{option} {text} is in the future; today is {date.today()}.", "Give an earlier day."
         )
     return day
 
 
 def parse_days(day: str | None, first: str | None, last: str | None) -> list[date]:
-    """Returns the selected days in order: the one of --day, or those from --from to --to.
+    """Returns the selected days in order: the day of --day, or the days from --from to --to (included).
 
-    Raises UsageError unless either --day, or both --from and --to, are given. Also raises it if --from comes
-    after --to.
+    Raises UsageError if the user gave neither --day alone nor --from and --to together. Also raises it if a
+    value is not a day, or if --from comes after --to.
     """
     if day and not first and not last:
         return [parse_day(day, "--day")]

@@ -1,4 +1,4 @@
-"""The command for the whole job, `titler run`, and the commands that query results or check the machine."""
+"""The command `titler run`, which runs all stages, and the commands that query results or check the setup."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def run(
     accept: Accept = False,
     because: Because = "",
 ) -> None:
-    """Run the whole job without Airflow: extract and clean days, train a model if none is champion, and
-    publish.
+    """Run all stages without Airflow: extract and clean days, train a model if there is no champion, and
+    publish a release.
 
     Example: titler run --from 2015-01-01 --to 2015-01-01
     """
@@ -52,7 +52,10 @@ def run(
 
     days = parse_days(day, first, last)
     if accept != bool(because.strip()):
-        raise UsageError("--accept and --because belong together.", 'titler run ... --accept --because "..."')
+        raise UsageError(
+            "--accept and --because must be given together.",
+            'For example: titler run ... --accept --because "..."',
+        )
     whole_job.run(context(), days, retrain=retrain, variant=variant, epochs=epochs, accept_because=because)
 
 
@@ -60,7 +63,7 @@ def run(
 def status(day: Day = None, first: First = None, last: Last = None, as_json: Json = False) -> None:
     """Show source days with their verdicts, the champion and the current release.
 
-    Exits with code 1 if the release is older than the setting alerts.stale_after_hours.
+    Exits with code 1 if the current release is older than the setting alerts.stale_after_hours.
 
     Example: titler status --from 2015-01-01 --to 2015-01-31
     """
@@ -79,8 +82,8 @@ def status(day: Day = None, first: First = None, last: Last = None, as_json: Jso
 def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str | None, str | None]:
     """Returns the first and the last day to show, as YYYY-MM-DD. None means no limit on that side.
 
-    Raises UsageError if an option is not a past day, if --from comes after --to, or if --day is combined with
-    --from and --to.
+    Raises UsageError if an option is not a day or is in the future, or if --from comes after --to. Also
+    raises it if --day is combined with --from and --to.
     """
     if day or (first and last):
         days = parse_days(day, first, last)
@@ -90,8 +93,8 @@ def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str |
 
 @app.command()
 def ready(day: Day = None, as_json: Json = False) -> None:
-    """Check whether the source has the last hour of a day, as a file or in BigQuery. If not, exit with code
-    75.
+    """Check whether the source has the last hour of a day, as a file or in BigQuery. Exit with code 75 if the
+    hour is missing.
 
     Example: titler ready --day 2015-01-01
     """
@@ -105,7 +108,7 @@ def ready(day: Day = None, as_json: Json = False) -> None:
 
 @app.command()
 def cost(day: Day = None, first: First = None, last: Last = None, as_json: Json = False) -> None:
-    """Estimate what extracting source days from BigQuery would cost. It uses dry runs only, which are free.
+    """Estimate what extracting source days from BigQuery would cost. The estimate is free: it uses dry runs.
 
     Example: titler cost --from 2015-01-01 --to 2015-01-31
     """
@@ -118,7 +121,9 @@ def cost(day: Day = None, first: First = None, last: Last = None, as_json: Json 
 
 @app.command()
 def title(
-    body: Annotated[str, typer.Argument(metavar="BODY|-", help="Body of an issue; - reads standard input.")],
+    body: Annotated[
+        str, typer.Argument(metavar="BODY|-", help="Body of an issue. Use - to read it from standard input.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Suggest a title for an issue's body, with the model of the current release.
@@ -136,7 +141,7 @@ def similar(
         str,
         typer.Argument(
             metavar="URL|TEXT|-",
-            help="URL of an issue of the current release, or any text; - reads standard input.",
+            help="URL of an issue of the current release, or any text. Use - to read it from standard input.",
         ),
     ],
     neighbours: Annotated[int, typer.Option("-k", min=1, max=1000, help="Number of issues to show.")] = 10,
@@ -156,8 +161,9 @@ def similar(
 def _read_text(argument: str, example: str) -> str:
     """Returns the text of an argument. If the argument is `-`, returns the text of standard input.
 
-    Bytes that are not UTF-8 become U+FFFD. Raises UsageError if the text has more than MAX_BODY_BYTES or
-    contains NUL bytes, because no issue has such text. `example` is a command for the error's hint.
+    Bytes that are not UTF-8 become U+FFFD. Raises UsageError if the text has more than MAX_BODY_BYTES bytes
+    or contains NUL bytes, because the body of an issue cannot be such a text. `example` is the command that
+    the error suggests.
     """
     if argument == "-":
         data = sys.stdin.buffer.read(MAX_BODY_BYTES + 1)
@@ -165,13 +171,14 @@ def _read_text(argument: str, example: str) -> str:
         data = argument.encode(errors="surrogateescape")
     if len(data) > MAX_BODY_BYTES:
         raise UsageError(
-            f"The text is longer than {MAX_BODY_BYTES:,} bytes; GitHub accepts at most 65,536 characters.",
-            f"Give its beginning: head -c 65536 FILE | {example} -",
+            f"The text has more than {MAX_BODY_BYTES:,} bytes. The body of an issue cannot have so many: "
+            "GitHub accepts at most 65,536 characters of up to 4 bytes each.",
+            f"Give only the beginning of the text: head -c 65536 FILE | {example} -",
         )
     if b"\0" in data:
         raise UsageError(
-            "The text has NUL bytes, so it is not UTF-8.",
-            f"Convert it: iconv -f UTF-16 -t UTF-8 FILE | {example} -",
+            "The text contains NUL bytes. It is probably encoded in UTF-16, but UTF-8 is expected.",
+            f"Convert the text: iconv -f UTF-16 -t UTF-8 FILE | {example} -",
         )
     return data.decode("utf-8", errors="replace")
 
@@ -181,11 +188,11 @@ def sample(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write the hour files into.")],
     days: Annotated[int, typer.Option(min=1, max=366, help="Number of days to generate.")] = 2,
     seed: Annotated[
-        int, typer.Option(min=0, help="Random seed; the same seed always writes the same bytes.")
+        int, typer.Option(min=0, help="Random seed. The same seed always generates the same files.")
     ] = 0,
 ) -> None:
-    """Write generated hour files in GH Archive's format, with malformed lines and other faults of the real
-    ones.
+    """Write generated hour files in GH Archive's format, with malformed lines and other faults that real hour
+    files have.
 
     Example: titler sample hours --days 2
     """
@@ -196,14 +203,21 @@ def sample(
 
 @app.command()
 def alert(
-    what: Annotated[str, typer.Option("--what", metavar="TEXT", help="What happened, in one line.")],
+    what: Annotated[str, typer.Option("--what", metavar="TEXT", help="One line that says what happened.")],
     since: Annotated[
-        str, typer.Option("--since", metavar="TIME", help="Time at which it happened; default: now.")
+        str,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="Time at which the problem began. The default is the current time.",
+        ),
     ] = "",
     link: Annotated[
         str,
         typer.Option(
-            "--link", metavar="URL", help="Page with more information; default: the setting alerts.link."
+            "--link",
+            metavar="URL",
+            help="Page with more information. The default is the setting alerts.link.",
         ),
     ] = "",
     next_command: Annotated[
@@ -214,7 +228,8 @@ def alert(
         typer.Option(
             "--dedupe",
             metavar="KEY",
-            help="Key of the event. If an alert with this key was sent before, none is sent.",
+            help="Key that identifies the event. If an alert with the same key was sent before, no alert is "
+            "sent.",
         ),
     ] = "",
 ) -> None:
@@ -240,8 +255,8 @@ def alert(
 
 @app.command()
 def doctor() -> None:
-    """Check settings, packages, lake, source, Dask, MLflow and warehouse, and say how to correct what is
-    wrong.
+    """Check settings, packages, lake, source, Dask, MLflow and warehouse, and print how to correct each
+    problem.
 
     Example: titler doctor
     """

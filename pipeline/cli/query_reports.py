@@ -34,7 +34,8 @@ STATUS_COLUMNS = (
 def status(value: dict[str, Any], as_json: bool, reasons: Mapping[str, str] | None = None) -> None:
     """Prints source days, the champion and the current release.
 
-    `value` is what `serving.status.status` returns. `reasons` maps each incomplete day to the reason.
+    `value` is what `serving.status.status` returns. `reasons` maps each incomplete day to the reason why it
+    is incomplete.
     """
     if as_json:
         print_json(value)
@@ -62,7 +63,10 @@ def status(value: dict[str, Any], as_json: bool, reasons: Mapping[str, str] | No
 def _days(days: Sequence[Mapping[str, Any]], reasons: Mapping[str, str]) -> None:
     say(f"days      {counts(Counter(day['verdict'] for day in days)) or 'none'}")
     if len(days) > DAYS_LISTED:
-        say(f"{' ' * INDENT}{len(days) - DAYS_LISTED:,} earlier days are not shown: use --from and --to")
+        say(
+            f"{' ' * INDENT}{len(days) - DAYS_LISTED:,} earlier days are not shown. To see them, use --from "
+            "and --to"
+        )
     rows = [
         (
             day["day"],
@@ -77,12 +81,13 @@ def _days(days: Sequence[Mapping[str, Any]], reasons: Mapping[str, str]) -> None
     if missing := gaps([day["day"] for day in days]):
         spans = [first if first == last else f"{first} to {last}" for first, last in missing[:GAPS_LISTED]]
         suffix = " ..." if len(missing) > GAPS_LISTED else ""
-        say(f"{' ' * INDENT}never extracted: {', '.join(spans)}{suffix}")
+        say(f"{' ' * INDENT}days that were never extracted: {', '.join(spans)}{suffix}")
 
 
 def gaps(days: Sequence[str]) -> list[tuple[str, str]]:
-    """Returns the first and the last missing day of each gap between `days`, which are in order. There is a
-    gap if Airflow was down, because Airflow does not extract missed days later.
+    """Returns the first and the last missing day of each gap between `days`, which must be in order.
+
+    A gap appears if Airflow was down, because Airflow does not extract the missed days later.
     """
     missing = []
     for earlier_day, later_day in pairwise(map(date.fromisoformat, days)):
@@ -130,12 +135,12 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
         )
         say(f"    {day['day']}  {'in the lake' if day['in_lake'] else price}")
     if len(days) > DAYS_LISTED:
-        say(f"    {len(days) - DAYS_LISTED} more days are not shown: use --json")
+        say(f"    {len(days) - DAYS_LISTED} more days are not shown. To see them, use --json")
     for setting in ("max_bytes_per_run", "max_bytes_per_day"):
         if value["bytes"] > (limit := value[setting]):
             say(
-                f"    The extraction would be refused: this is more than warehouse.{setting} = {limit:,} "
-                f"bytes ({format_bytes(limit)})"
+                f"    The extraction would be refused, because it would bill more than warehouse.{setting} = "
+                f"{limit:,} bytes ({format_bytes(limit)})"
             )
 
 
@@ -145,14 +150,17 @@ def title(value: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(value)
     elif value.get("withheld"):
-        say(f"(no title: titles withheld: {value['withheld']})")
+        say(f"(no title: the titles of this model are withheld: {value['withheld']})")
     elif value["abstained"] and (probability := value.get("probability")) is not None:
         say(
-            f"(no title: the probability that it is like an author's would be {probability:.2f}, so low that "
-            "the model abstains)"
+            "(no title: the model abstains, because the probability that its title is like an author's title "
+            f"would be only {probability:.2f})"
         )
     elif value["abstained"]:
-        say(f"(no title: its confidence would be {value['confidence']:.2f}, so low that the model abstains)")
+        say(
+            "(no title: the model abstains, because its confidence in the title would be only "
+            f"{value['confidence']:.2f})"
+        )
     else:
         say(f"{value['title']}  ({value['confidence']:.2f})")
 
@@ -168,7 +176,7 @@ def similar(rows: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def downstream(value: dict[str, Any], as_json: bool) -> None:
-    """Prints how well a model's embeddings predict labels and days open."""
+    """Prints how well a model's embeddings predict an issue's labels and how many days it stays open."""
     if as_json:
         print_json(value)
         return
@@ -205,14 +213,17 @@ def sampled(result: Sample) -> None:
 
 
 def alert_sent(kind: str, sent_before: bool) -> None:
-    """Prints whether an alert was sent. `kind` is the setting `alerts.kind`."""
+    """Prints whether an alert was sent. `kind` is the setting `alerts.kind`. `sent_before` says whether an
+    alert about the same event was sent earlier, so that none was sent now."""
     say(
-        "alert: not sent: an alert with this key was sent before" if sent_before else f"alert: sent by {kind}"
+        "alert: not sent, because an alert with this key was sent before"
+        if sent_before
+        else f"alert: sent by {kind}"
     )
 
 
 def doctor(findings: list[Finding]) -> bool:
-    """Prints the findings of `titler doctor`. Returns True if nothing is wrong."""
+    """Prints the findings of `titler doctor`. Returns True if every check passed."""
     for finding in findings:
         say(f"{'ok   ' if finding.passed else 'WRONG'}  {finding.subject:<12} {finding.message}")
         if finding.advice:

@@ -39,7 +39,7 @@ def extract(
     first: First = None,
     last: Last = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Also extract days that are already in the lake.")
+        bool, typer.Option("--again", help="Extract the days again even if they are already in the lake.")
     ] = False,
 ) -> None:
     """Extract the opened issues of source days from GH Archive, and judge whether each day is complete.
@@ -62,7 +62,7 @@ def clean(day: Day = None, first: First = None, last: Last = None) -> None:
 def vocab(
     model: Annotated[
         str | None,
-        typer.Argument(metavar="MODEL", help="Name of the new model; default: the current time."),
+        typer.Argument(metavar="MODEL", help="Name of the new model. The default is the current time."),
     ] = None,
     first: First = None,
     last: Last = None,
@@ -71,7 +71,8 @@ def vocab(
     skip_code: Annotated[
         int,
         typer.Option(
-            help="Exit code if no day is cleaned yet, for a scheduler that skips the task. 0: fail instead."
+            help="Exit code that tells a scheduler to skip the task. The command exits with this code if no "
+            "day is cleaned yet. Set to 0 to let the command fail instead."
         ),
     ] = 0,
 ) -> None:
@@ -108,7 +109,9 @@ def vectorize(
     Example: titler vectorize --release 20150104T031200Z
     """
     if (model is None) == (release is None):
-        raise UsageError("Give one of --model and --release.", "titler vectorize --release RELEASE")
+        raise UsageError(
+            "Give either --model or --release.", "For example: titler vectorize --release RELEASE"
+        )
     current = context()
     stage_runs.vectorize(current, current.model(model) if model else current.release(release or ""))
 
@@ -119,7 +122,7 @@ def train(
         str | None,
         typer.Argument(
             metavar="MODEL",
-            help="Name of the model. With --from-file it may be omitted: the name is derived from the file.",
+            help="Name of the model. With --from-file, it may be omitted and is then derived from the file.",
         ),
     ] = None,
     from_file: Annotated[
@@ -137,14 +140,14 @@ def train(
         typer.Option(
             "--teacher",
             metavar="MODEL|FILE",
-            help="Also learn from the titles that this model writes, or from a file of titles and bodies. "
-            "These titles are used only if they are better than the titles of the champion and better than "
-            "the first words of the body.",
+            help="Model or file whose titles are used for training, too. A file needs titles and bodies. "
+            "The titles are used only if they are better than the champion's titles and better than the "
+            "first words of the body.",
         ),
     ] = None,
     teacher_weight: Annotated[
         float | None,
-        typer.Option(min=0.01, max=1, help="Weight of the teacher's titles, from 0.01 to 1; default: 0.5."),
+        typer.Option(min=0.01, max=1, help="Weight of the teacher's titles (0.01 to 1). The default is 0.5."),
     ] = None,
 ) -> None:
     """Train a vectorized model, or a new model on a file.
@@ -164,52 +167,58 @@ def train(
         return
     if model is None:
         raise UsageError(
-            "No model was given.",
-            "titler train MODEL trains a model that `titler vocab` created; "
-            "titler train --from-file FILE trains a new one.",
+            "Give the name of a model or --from-file.",
+            "To train a model that `titler vocab` created: titler train MODEL\n"
+            "To train a new model on a file: titler train --from-file FILE",
         )
     if variant is not None or epochs is not None:
         raise UsageError(
-            "The variant and the epochs of a model are fixed when it is created.",
-            "Create a model with others: titler vocab --variant VARIANT --epochs N",
+            "The variant and the epochs of an existing model cannot be changed.",
+            "Create another model: titler vocab --variant VARIANT --epochs N",
         )
     stage_runs.train(current, current.model(model), request)
 
 
 def _teacher_request(source: str | None, weight: float | None) -> TeacherRequest | None:
-    """Returns the teacher of the options, or None. Raises UsageError for a weight without a teacher."""
+    """Returns the teacher that the user gave: a model or a file, and the weight of its titles. Returns None
+    without --teacher. Raises UsageError if a weight is given without a teacher."""
     if source is not None:
         from pipeline.stages.teach import DEFAULT_WEIGHT, TeacherRequest
 
         return TeacherRequest(source, DEFAULT_WEIGHT if weight is None else weight)
     if weight is not None:
-        raise UsageError("--teacher-weight needs --teacher.", "titler train MODEL --teacher MODEL|FILE")
+        raise UsageError(
+            "--teacher-weight needs --teacher.", "Give both: titler train MODEL --teacher MODEL|FILE"
+        )
     return None
 
 
 @app.command()
 def evaluate(
     model: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help="Name of the model; default: the champion.")
+        str | None, typer.Argument(metavar="MODEL", help="Name of the model. The default is the champion.")
     ] = None,
     from_file: Annotated[
         Path | None,
         typer.Option(
             "--from-file",
             metavar="FILE",
-            help="Score on a file of JSON lines, Parquet or CSV, instead of the held-out issues.",
+            help="File of issues (JSON lines, Parquet or CSV) to evaluate the model on, instead of the "
+            "issues that were held out from training.",
         ),
     ] = None,
     downstream: Annotated[
         bool,
         typer.Option(
             "--downstream",
-            help="Score how well the embeddings predict labels and days open. Needs --from-file.",
+            help="Measure how well the embeddings predict an issue's labels and how many days it stays open. "
+            "This option needs --from-file.",
         ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare a model's titles with the titles that authors wrote, or score its embeddings on other tasks.
+    """Compare a model's titles with the titles that authors wrote. With --downstream, test its embeddings on
+    other tasks instead.
 
     Example: titler evaluate --downstream --from-file issues.csv --json
     """
@@ -221,10 +230,10 @@ def evaluate(
 
         if from_file is None:
             raise UsageError(
-                "--downstream needs --from-file: the issues in the lake were just opened, so they have no "
-                "labels and are not closed.",
-                "titler evaluate --downstream --from-file FILE, with the columns title, body, labels, "
-                "created_at and closed_at",
+                "--downstream needs --from-file. The lake has issues as they were when they were opened, so "
+                "it lacks their labels and the times when they were closed.",
+                "Give a file with the columns title, body, labels, created_at and closed_at: "
+                "titler evaluate --downstream --from-file FILE",
             )
         figures = evaluate_downstream.run(current.lake, current.settings, from_file, model)
         query_reports.downstream(figures, as_json)
@@ -239,21 +248,24 @@ def evaluate(
 @app.command()
 def promote(
     model: Model,
-    force: Annotated[bool, typer.Option("--force", help="Promote the model even if it is worse.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Promote the model even if it is worse than the champion.")
+    ] = False,
     accept: Accept = False,
     because: Because = "",
 ) -> None:
     """Make a model the champion, unless it is worse than the current champion.
 
-    Its titles are withheld if they are not better than the first words of the body: then releases have
-    embeddings and similar issues, but show no title. A later champion with better titles ends that.
+    If the model's titles are not better than the first words of the body, they are withheld. Releases then
+    have embeddings and similar issues, but show no titles, until a model with better titles is promoted.
 
     Example: titler promote 20150104T031200Z
     """
     option = "--accept" if accept and not force else "--force"
     if (force or accept) != bool(because.strip()):
         raise UsageError(
-            f"{option} and --because belong together.", f'titler promote {model} {option} --because "..."'
+            f"{option} and --because must be given together.",
+            f'Give both: titler promote {model} {option} --because "..."',
         )
     current = context()
     stage_runs.promote(
@@ -269,15 +281,19 @@ def plan(
     release: Annotated[
         str | None,
         typer.Option(
-            "--release", metavar="RELEASE", help="Name of the new release; default: the current time."
+            "--release", metavar="RELEASE", help="Name of the new release. The default is the current time."
         ),
     ] = None,
     skip_code: Annotated[
-        int, typer.Option(help="Exit code if no release is needed, for a scheduler that skips the task.")
+        int,
+        typer.Option(
+            help="Exit code that tells a scheduler to skip the task. The command exits with this code if no "
+            "release is needed."
+        ),
     ] = 0,
 ) -> None:
-    """Create a release: record the champion and the batches of every cleaned day. If nothing is new, create
-    none.
+    """Create a release: record the champion and the batches of every cleaned day. No release is created if
+    nothing is new.
 
     Example: titler plan --release 20150104T031200Z
     """
@@ -288,7 +304,7 @@ def plan(
 
 @app.command()
 def embed(release: ReleaseId) -> None:
-    """Compute embeddings for the issues of a release that its model has not embedded yet.
+    """Compute the embeddings of a release. Embeddings that its model has computed before are reused.
 
     Example: titler embed --release 20150104T031200Z
     """
@@ -297,7 +313,7 @@ def embed(release: ReleaseId) -> None:
 
 @app.command()
 def predict(release: ReleaseId) -> None:
-    """Predict titles for the issues of a release that have none from its model yet.
+    """Predict the titles of a release. Titles that its model has predicted before are reused.
 
     Example: titler predict --release 20150104T031200Z
     """
@@ -306,8 +322,8 @@ def predict(release: ReleaseId) -> None:
 
 @app.command()
 def index(release: ReleaseId) -> None:
-    """Build the nearest-neighbour index of a release, measure its recall and store similar issues of new
-    issues.
+    """Build the nearest-neighbour index of a release, measure its recall, and store the similar issues of
+    each new issue.
 
     Example: titler index --release 20150104T031200Z
     """
@@ -322,8 +338,8 @@ def publish(
         typer.Option(
             "--accept",
             metavar="DATE|abstained",
-            help="Publish although this day has at most a tenth of its usual data. With the word abstained: "
-            "publish although the share of issues without a title has risen. May be repeated.",
+            help="Publish even if this day has lost nearly all of its data. With the word abstained instead "
+            "of a day, publish even if more issues than before have no title. The option may be repeated.",
         ),
     ] = None,
     because: Because = "",
@@ -334,8 +350,8 @@ def publish(
     """
     if bool(accept) != bool(because.strip()):
         raise UsageError(
-            "--accept and --because belong together.",
-            f'titler publish --release {release} --accept DAY --because "..."',
+            "--accept and --because must be given together.",
+            f'Give both: titler publish --release {release} --accept DAY --because "..."',
         )
     accepted = {
         what if what == ABSTAINED else parse_day(what, "--accept").isoformat(): because
@@ -352,7 +368,7 @@ def rollback(
 ) -> None:
     """Make an earlier release current again in one step.
 
-    It stays current until a release with newer data or another model is published.
+    The release stays current until a release with newer data or another model is published.
 
     Example: titler rollback 20150103T031200Z
     """
@@ -367,8 +383,8 @@ def rollback(
 
 @app.command()
 def collect() -> None:
-    """Remove old releases and models, and batches that nothing uses any more. Nothing younger than two days
-    is removed.
+    """Remove old releases and models, and the batches that nothing uses any more. Whatever is less than two
+    days old is kept.
 
     Example: titler collect
     """

@@ -28,26 +28,26 @@ SAMPLES_LISTED = 5
 def timing(verb: str, seconds: float, peak: float, worker_peak: float) -> None:
     """Prints the duration of a stage and the peak memory of its process in MiB.
 
-    `worker_peak` is the peak memory of the largest worker process, or 0 if none ran.
+    `worker_peak` is the peak memory of the largest worker process in MiB, or 0 if no worker ran.
     """
-    worker = f", of the largest worker process {worker_peak:,.0f} MiB" if worker_peak else ""
+    worker = f", and {worker_peak:,.0f} MiB in the largest worker process" if worker_peak else ""
     say(f"    {verb} took {seconds:.1f} s; peak memory {peak:,.0f} MiB{worker}")
 
 
 def batches(lake: Lake, verb: str, outcome: Outcome, partition: str = "day") -> None:
-    """Prints how many batches a stage made and how many it reused.
+    """Prints how many batches a stage wrote and how many it reused.
 
-    `partition` says what each batch holds: a `day` or a `file`.
+    `partition` says what each batch contains: a `day` or a `file`.
     """
     reused = len(outcome.manifests) - outcome.made
     place = lake.path(outcome.manifests[0].table) if outcome.manifests else lake.root
     also = f", {count(reused, partition)} reused" if reused else ""
-    say(f"{verb}: {count(outcome.rows, 'row')}, {count(outcome.made, partition)} made{also} -> {place}")
+    say(f"{verb}: {count(outcome.rows, 'row')}, {count(outcome.made, partition)} written{also} -> {place}")
 
 
 def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dict[str, Any]]) -> None:
-    """Prints what `extract` read, and the days that are not complete. `health` has the days' rows of
-    source_health_v1."""
+    """Prints what `extract` read and which days are not complete. `health` has one row of source_health_v1
+    per day."""
     batches(lake, "extract", outcome)
     costs = [manifest.figures["cost"] for manifest in outcome.manifests if "cost" in manifest.figures]
     if costs:
@@ -64,10 +64,10 @@ def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dic
             say(f"    {manifest.day}: {lines} in quarantine -> {lake.path(manifest.figures['quarantine'])}")
     for day, available in list(outcome.unchanged_days.items())[:DAYS_LISTED]:
         say(
-            f"    {day}: kept the existing batch, because the source now has only {available} "
-            "that it was extracted from."
+            f"    {day}: the existing data of this day was kept, because the source now has only {available} "
+            "that it had at the extraction."
         )
-        say(f"    Extract it anyway: titler extract --day {day} --again")
+        say(f"    To extract the day anyway: titler extract --day {day} --again")
     for row in [row for row in health if row["verdict"] != "complete"][:DAYS_LISTED]:
         say(f"    {describe_day(row)}")
 
@@ -82,7 +82,8 @@ def _untrainable(issues: Sequence[Manifest]) -> None:
 
 
 def file_extracted(lake: Lake, path: Path, issues: Manifest, is_new: bool) -> None:
-    """Prints what was read from a user's file."""
+    """Prints how many issues were read from a user's file, and which rows were left out. `is_new` says
+    whether the batch `issues` was written now."""
     figures = issues.figures
     reused = "" if is_new else ", reused"
     say(
@@ -91,45 +92,48 @@ def file_extracted(lake: Lake, path: Path, issues: Manifest, is_new: bool) -> No
     )
     _untrainable([issues])
     if figures["repeated"]:
-        say(f"    {count(figures['repeated'], 'row')} left out: same URL or same text as an earlier row")
+        say(
+            f"    {count(figures['repeated'], 'row')} left out because an earlier row has the same URL or "
+            "the same text"
+        )
     if figures["by_row"]:
         say(
-            "    split into training and validation rows by row, because there are too few repositories to "
-            "split by repository; the evaluation will look better than it is"
+            "    Training and validation rows may be of the same repository, because the file has too few "
+            "repositories to keep them apart. So the evaluation will give scores that are too high"
         )
 
 
 def no_day_is_cleaned() -> None:
     """Prints that `vocab` created no model, and why."""
-    say("vocab: no model created: no day is cleaned yet")
+    say("vocab: no model was created, because no day is cleaned yet")
 
 
 def vocabulary(lake: Lake, model: str, manifest: Manifest) -> None:
     """Prints the sizes of a model's vocabularies and of its held-out sets."""
     figures = manifest.figures
     say(
-        f"vocab: model {model}, vocabulary {figures['id']} of {figures['body_size']:,} body and "
-        f"{figures['title_size']:,} title ids from {count(figures['train'], 'issue')} "
+        f"vocab: model {model}, vocabulary {figures['id']} with {figures['body_size']:,} ids for bodies and "
+        f"{figures['title_size']:,} ids for titles, from {count(figures['train'], 'issue')} "
         f"-> {lake.path(manifest.folder)}"
     )
     say(f"    {figures['validation']:,} issues held out for validation, {figures['test']:,} for testing")
 
 
 def epoch(figures: Any) -> None:
-    """Prints the figures of one epoch of training (`EpochFigures`) or of contrastive pre-training
-    (`ContrastFigures`)."""
+    """Prints the loss, the accuracy and the duration of one epoch. `figures` are `EpochFigures` of an epoch
+    of training, or `ContrastFigures` of an epoch of contrastive pre-training."""
     number, loss, seconds = figures.epoch, figures.loss, figures.seconds
     if figures.group == "contrast":
         accuracy = f"{figures.accuracy:.1%} of titles matched to their own body"
         say(f"    contrastive pre-training, pass {number}: loss {loss:.4f}, {accuracy}, {seconds:.0f} s")
         return
-    accuracy = f"{figures.validation_token_accuracy:.1%} of validation tokens predicted"
+    accuracy = f"{figures.validation_token_accuracy:.1%} of validation tokens predicted correctly"
     validation_loss = f"validation loss {figures.validation_loss:.4f}"
     say(f"    epoch {number}: loss {loss:.4f}, {validation_loss}, {accuracy}, {seconds:.0f} s")
 
 
 def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> None:
-    """Prints the figures of a trained model and its version in MLflow."""
+    """Prints a trained model's number of epochs, validation loss, and version in MLflow."""
     figures = manifest.figures
     say(
         f"train: model {model} ({figures['variant']}), {count(figures['epochs'], 'epoch')}, "
@@ -138,23 +142,23 @@ def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> N
     threshold = figures.get("abstain_below", 0)
     if threshold > 1:
         say(
-            "    the model will always abstain: no confidence threshold gives the precision "
-            "model.abstain_precision; "
-            "train another model with a lower value"
+            "    the model will never give a title, because no confidence threshold reaches "
+            "model.abstain_precision. Train another model with a lower value of this setting"
         )
     elif threshold > 0:
-        say(f"    the model abstains below a confidence of {threshold:.2f}")
+        say(f"    the model gives no title if its confidence is below {threshold:.2f}")
     version = f"version {figures['version']} of {settings.tracking.model_name}"
     say(f"    MLflow run {figures['mlflow_run']}, {version} -> {settings.tracking_uri}")
 
 
 def next_after_training(model: str) -> None:
-    """Prints the commands to type after a training on a file."""
+    """Prints the commands to type after a model was trained on a file."""
     say(f"    next: titler evaluate {model}; then titler promote {model}")
 
 
 def evaluated(figures: dict[str, Any], as_json: bool) -> None:
-    """Prints the figures of `evaluate`; as JSON, without the sample titles."""
+    """Prints the scores of an evaluation and some sample titles. With `as_json`, prints the scores as JSON,
+    without the sample titles."""
     if as_json:
         print_json({name: value for name, value in figures.items() if name != "samples"})
         return
@@ -171,15 +175,15 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
     if near:
         recall = f"{near['recall_at_1']:.3f}/{near['recall_at_5']:.3f}/{near['recall_at_10']:.3f}"
         say(
-            f"    titles find their own bodies among {count(near['issues'], 'issue')}: "
-            f"recall@1/5/10 {recall}, MRR {near['mrr']:.3f}; with TF-IDF recall@10 "
+            f"    search for an issue's body by its title, among {count(near['issues'], 'issue')}: "
+            f"recall@1/5/10 {recall}, MRR {near['mrr']:.3f}; recall@10 of TF-IDF "
             f"{near['floor_recall_at_10']:.3f}"
         )
     if confidence := figures.get("confidence"):
         say(
-            f"    ROUGE-L over 0.3: {confidence['alike']:.1%} of titles, "
+            f"    ROUGE-L over 0.3: {confidence['alike']:.1%} of all titles, "
             f"{confidence['alike_least_sure']:.1%} of the fifth with the lowest confidence, "
-            f"{confidence['alike_most_sure']:.1%} of the fifth with the highest"
+            f"{confidence['alike_most_sure']:.1%} of the fifth with the highest confidence"
         )
     if figures.get("champion"):
         recall = f", recall@10 {near['champion_recall_at_10']:.3f}" if near else ""
@@ -189,8 +193,8 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
         say(
             f"    probability of a ROUGE-L over 0.3 ({probability['method']}): Brier score "
             f"{probability['brier']:.3f}, calibration error {probability['calibration_error']:.3f}; "
-            f"the model abstains below {probability['abstain_probability']:g}, on "
-            f"{probability['abstained']:.1%} of the issues"
+            f"the model gives no title below a probability of {probability['abstain_probability']:g}; "
+            f"{probability['abstained']:.1%} of the issues get no title"
         )
     for sample in figures.get("samples", [])[:SAMPLES_LISTED]:
         say(f"    {sample['title']!r} -> {sample['predicted']!r} ({sample['confidence']:.2f})")
@@ -203,19 +207,22 @@ def promoted(result: dict[str, Any]) -> None:
     if "titles_withheld" in result:
         _withheld(result["titles_withheld"], result["model"])
     if accepted := result.get("titles_accepted"):
-        say(f"    titles shown despite {accepted['titles']}; accepted because: {accepted['because']}")
+        say(
+            f"    the titles are not good enough ({accepted['titles']}), but they are shown, because a user "
+            f"accepted them: {accepted['because']}"
+        )
 
 
 def _withheld(reason: str, model: str) -> None:
     """Prints why the titles of a model are withheld, and the command that accepts them."""
     say(f"    titles withheld: {reason}")
-    say(f'    To show them from the next release on: titler promote {model} --accept --because "..."')
+    say(f'    To show these titles in the next release: titler promote {model} --accept --because "..."')
 
 
 def planned(release: str, outcome: PlanOutcome) -> None:
     """Prints the release that `plan` created, or why it created none."""
     if outcome.plan is None:
-        say(f"plan: no release created: {outcome.reason}")
+        say(f"plan: no release was created: {outcome.reason}")
     else:
         days = outcome.plan.days
         span = f"{count(len(days), 'day')} from {days[0].day} to {days[-1].day}"
@@ -223,16 +230,22 @@ def planned(release: str, outcome: PlanOutcome) -> None:
         superseded = sum(len(ids) for ids in outcome.plan.superseded.values())
         if superseded:
             repeated = count(superseded, "issue")
-            say(f"    {repeated} opened again on a later day: only the earliest opening is used")
+            say(f"    {repeated} opened again on a later day; only the earliest opening is used")
     if outcome.days_as_before:
         say(
-            "    days being ingested again, used as in the current release: "
+            "    days that are being ingested again, so their data is that of the current release: "
             f"{some_days(outcome.days_as_before)}"
         )
     if outcome.days_not_ready:
-        say(f"    new days not cleaned yet, so left out: {some_days(outcome.days_not_ready)}")
+        say(
+            "    new days that are left out, because they are not cleaned yet: "
+            f"{some_days(outcome.days_not_ready)}"
+        )
     if outcome.days_judged_again:
-        say(f"    days judged again, because earlier days arrived: {some_days(outcome.days_judged_again)}")
+        say(
+            "    days whose verdict was computed again, because earlier days were added: "
+            f"{some_days(outcome.days_judged_again)}"
+        )
 
 
 def indexed(lake: Lake, manifest: Manifest) -> None:
@@ -253,11 +266,14 @@ def published(settings: Settings, record: dict[str, Any], verb: str = "publish")
 
 
 def rolled_back(settings: Settings, record: dict[str, Any], champion: Version | None) -> None:
-    """Prints the release that is current again after a rollback. If the next refresh would use another model,
-    also prints how to prevent that."""
+    """Prints the release that is current again after a rollback. If the champion is another model than that
+    of the release, also prints how to make the release's model the champion."""
     published(settings, record, "rollback")
     if champion is not None and champion.model != record["model"]:
-        say(f"    The champion is {champion.model}; the next refresh will use it. To keep {record['model']}:")
+        say(
+            f"    The champion is {champion.model}, so the next release will use that model. To use "
+            f"{record['model']} instead:"
+        )
         say(f'    titler promote {record["model"]} --force --because "..."')
 
 

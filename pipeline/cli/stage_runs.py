@@ -1,5 +1,5 @@
-"""Runs each stage for the command line, records its lineage and prints its result. `titler run` also prints
-times.
+"""Runs each stage for the command line. Records which data the stage read and wrote (its lineage), and prints
+its result.
 
 `titler run` and the commands of single stages call the same functions, so their output and lineage are the
 same. Stages are imported only when they run, because some of them import Keras or MLflow.
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def recorded(context: Context, verb: str, subject: Subject) -> Iterator[StageRecord]:
-    """Context manager around a stage. Records the stage's lineage. If `context.timed` is true, also prints
-    the stage's wall time and peak memory."""
+    """Context manager around a stage. Records which data the stage read and wrote. If `context.timed` is
+    true, also prints the stage's duration and peak memory."""
     started, workers_before = time.perf_counter(), memory.child_peak()
     if context.timed:
         memory.reset_peak()
@@ -44,7 +44,7 @@ def recorded(context: Context, verb: str, subject: Subject) -> Iterator[StageRec
 
 
 def extract(context: Context, days: Sequence[date], *, again: bool = False) -> None:
-    """Runs `extract`, and sends an alert for every day that is not complete."""
+    """Runs the stage `extract` on days, and sends an alert for every day that is not complete."""
     from pipeline.stages import extract as stage
 
     with recorded(context, "extract", days) as record:
@@ -65,7 +65,7 @@ def extract_file(context: Context, path: Path) -> Manifest:
 
 
 def clean(context: Context, days: Sequence[date]) -> None:
-    """Runs `clean` on days."""
+    """Runs the stage `clean` on days, and prints the result."""
     from pipeline.stages import clean as stage
 
     with recorded(context, "clean", days) as record:
@@ -74,7 +74,7 @@ def clean(context: Context, days: Sequence[date]) -> None:
 
 
 def clean_file(context: Context, issues: Manifest) -> Manifest:
-    """Runs `clean` on a user's file."""
+    """Runs the stage `clean` on a user's file of issues, and prints the result."""
     from pipeline.stages import clean as stage
 
     with recorded(context, "clean", ()) as record:
@@ -87,7 +87,7 @@ def clean_file(context: Context, issues: Manifest) -> Manifest:
 def vocab(
     context: Context, model: Pinned, request: ModelRequest, file_days: Sequence[PinnedDay] = ()
 ) -> None:
-    """Runs `vocab`."""
+    """Runs the stage `vocab`, which creates a model, and prints the result."""
     from pipeline.stages import vocab as stage
 
     with recorded(context, "vocab", model) as record:
@@ -96,8 +96,8 @@ def vocab(
 
 
 def vectorize(context: Context, pinned: Pinned, partition: str = "day") -> None:
-    """Runs `vectorize` for a model or a release. `partition` says what each batch holds: a `day` or a
-    `file`."""
+    """Runs the stage `vectorize` for a model or a release, and prints the result. `partition` says what each
+    batch contains: a `day` or a `file`."""
     from pipeline.stages import vectorize as stage
 
     with recorded(context, "vectorize", pinned) as record:
@@ -106,7 +106,7 @@ def vectorize(context: Context, pinned: Pinned, partition: str = "day") -> None:
 
 
 def train(context: Context, model: Pinned, teacher: TeacherRequest | None = None) -> None:
-    """Runs `train`."""
+    """Runs the stage `train`, and prints the result."""
     from pipeline.stages import train as stage
 
     with recorded(context, "train", model) as record:
@@ -115,7 +115,7 @@ def train(context: Context, model: Pinned, teacher: TeacherRequest | None = None
 
 
 def evaluate(context: Context, model: Pinned, *, as_json: bool = False) -> None:
-    """Runs `evaluate` on the model's held-out issues."""
+    """Runs the stage `evaluate` on the model's held-out issues, and prints the result."""
     from pipeline.stages import evaluate as stage
 
     with recorded(context, "evaluate", model) as record:
@@ -124,7 +124,7 @@ def evaluate(context: Context, model: Pinned, *, as_json: bool = False) -> None:
 
 
 def promote(context: Context, model: Pinned, *, force_because: str = "", accept_because: str = "") -> None:
-    """Runs `promote`."""
+    """Runs the stage `promote`, which may make the model the champion, and prints the result."""
     from pipeline.stages import promote as stage
 
     with recorded(context, "promote", model) as record:
@@ -139,7 +139,8 @@ def promote(context: Context, model: Pinned, *, force_because: str = "", accept_
 
 
 def plan(context: Context, release: Pinned) -> PlanOutcome:
-    """Runs `plan`. Returns the plan of the new release, or the reason why none was created."""
+    """Runs the stage `plan`. Returns the plan of the new release, or the reason why no release was
+    created."""
     from pipeline.stages import plan as stage
 
     with recorded(context, "plan", release) as record:
@@ -150,7 +151,7 @@ def plan(context: Context, release: Pinned) -> PlanOutcome:
 
 
 def embed(context: Context, release: Pinned) -> None:
-    """Runs `embed`."""
+    """Runs the stage `embed` for a release, and prints the result."""
     from pipeline.stages import embed as stage
 
     with recorded(context, "embed", release) as record:
@@ -159,7 +160,7 @@ def embed(context: Context, release: Pinned) -> None:
 
 
 def predict(context: Context, release: Pinned) -> None:
-    """Runs `predict`."""
+    """Runs the stage `predict` for a release, and prints the result."""
     from pipeline.stages import predict as stage
 
     with recorded(context, "predict", release) as record:
@@ -168,7 +169,7 @@ def predict(context: Context, release: Pinned) -> None:
 
 
 def index(context: Context, release: Pinned) -> None:
-    """Runs `index`."""
+    """Runs the stage `index` for a release, and prints the result."""
     from pipeline.stages import index as stage
 
     with recorded(context, "index", release) as record:
@@ -177,8 +178,11 @@ def index(context: Context, release: Pinned) -> None:
 
 
 def publish(context: Context, release: Pinned, accepted: Mapping[str, str]) -> None:
-    """Runs `publish`. `accepted` maps what a user accepts to the reason. Its keys are collapsed days, which
-    lost nearly all data, and the word `abstained`, which accepts that more issues have no title."""
+    """Runs the stage `publish` for a release, and prints the result.
+
+    `accepted` maps what a user accepts to the reason. A key is a collapsed day (which has lost nearly all of
+    its data), or the word `abstained`, which accepts that more issues than before have no title.
+    """
     from pipeline.stages import publish as stage
 
     with recorded(context, "publish", release) as record:
@@ -187,7 +191,7 @@ def publish(context: Context, release: Pinned, accepted: Mapping[str, str]) -> N
 
 
 def collect(context: Context) -> None:
-    """Runs `collect`. It changes no dataset, so it has no lineage."""
+    """Runs `collect`, and prints what it removed. `collect` writes no datasets, so no lineage is recorded."""
     from pipeline.stages import collect as stage
 
     started = time.perf_counter()

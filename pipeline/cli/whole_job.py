@@ -1,5 +1,5 @@
-"""Runs several stages in order, without Airflow: all of them for `titler run`, and for `titler train
---from-file` those from a file to a model."""
+"""Runs several stages in order, without Airflow: all stages for the command `titler run`, and the stages that
+make a model from a file for `titler train --from-file`."""
 
 from __future__ import annotations
 
@@ -29,9 +29,11 @@ def run(
 ) -> None:
     """Extracts and cleans the days, then makes and publishes a release.
 
-    Before the release, trains and promotes a model if there is no champion or if `retrain` is true. If the
-    new model is worse than the champion, publishes the days with the champion and raises WorseError at the
-    end. Titles that do not beat the floor are withheld unless `accept_because` gives a reason to show them.
+    If there is no champion or if `retrain` is true, first trains and promotes a model. If the new model is
+    worse than the champion, publishes the days with the champion and raises WorseError at the end.
+
+    If the titles of the new model are not better than the first words of the bodies, they are withheld:
+    stored, but not shown. If `accept_because` is not empty, it is the reason why they are shown nevertheless.
     """
     from pipeline.stages.promote import WorseError
     from pipeline.stages.vocab import ModelRequest
@@ -67,9 +69,10 @@ def train_from_file(
     epochs: int | None,
     teacher: TeacherRequest | None = None,
 ) -> str:
-    """Trains a model on a file of titles and bodies. Returns the model's name, which is `name` if given.
-    Otherwise the file, the settings and the teacher determine the name. So if the same command is run again,
-    it resumes the training of the same model.
+    """Trains a model on a file of titles and bodies. Returns the model's name.
+
+    The name is `name` if that is given. Otherwise it is derived from the file, the settings and the teacher.
+    So if the same command is run again, it resumes the training of the same model.
     """
     from pipeline.stages import extract_file
     from pipeline.stages.vocab import ModelRequest

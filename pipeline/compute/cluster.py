@@ -31,10 +31,12 @@ def map_shards(
     """Calls `work(shard, *arguments)` for every shard, in Dask tasks. Returns the results in the order of the
     shards.
 
-    Uses the scheduler at `compute.scheduler_address`, or starts a local cluster if that is empty. Instead of
-    starting a cluster, this process does the work itself if there is only one shard or if `worth_a_cluster`
-    is false, because a start would take longer than the work. Raises TitlerError if the scheduler cannot be
-    reached. Errors of `work` are raised unchanged. `label` is the text of the progress bar.
+    Uses the scheduler at the address in the setting `compute.scheduler_address`. If the setting is empty,
+    starts a local cluster. But if there is only one shard, or if `worth_a_cluster` is false, the calls run in
+    this process, because starting a cluster would take longer than the work.
+
+    Raises TitlerError if the scheduler cannot be reached. Errors of `work` are raised unchanged. `label` is
+    the text of the progress bar.
     """
     if not compute.scheduler_address and (len(shards) < 2 or not worth_a_cluster):
         return list(track((work(shard, *arguments) for shard in shards), label, len(shards)))
@@ -67,7 +69,8 @@ def check_scheduler(address: str) -> None:
 def _unreachable(address: str, error: Exception) -> TitlerError:
     return TitlerError(
         f"No Dask scheduler answers at {address} ({error}).",
-        "Start one (dask scheduler), or leave compute.scheduler_address empty to use a local cluster.",
+        "Start a scheduler (dask scheduler), or leave compute.scheduler_address empty to use a local "
+        "cluster.",
     )
 
 

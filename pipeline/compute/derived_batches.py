@@ -1,4 +1,4 @@
-"""Makes lake batches from other batches, file by file with Dask. Batches that exist already are reused."""
+"""Makes batches of the lake from other batches, with one Dask task per file. Existing batches are reused."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ start, one process handles about half as many rows."""
 class Outcome:
     """The batches that a stage returns: one per day, in the order of the days.
 
-    `made` is the number of new batches among them. `sources` has the source batch of each batch. It is empty
-    if batches have several sources or none. `unchanged_days` has the days that `extract` did not extract
-    again, because the source has lost data. The values say what the source still has.
+    `made` is the number of batches that are new. `sources` has the source batch of each batch. It is empty if
+    a batch has several source batches or none.
+
+    `unchanged_days` is about days whose data the source has partly lost. `extract` does not extract such a
+    day again. The keys are the days, and the values say what the source still has.
     """
 
     manifests: tuple[Manifest, ...]
@@ -35,7 +37,7 @@ class Outcome:
 
     @property
     def rows(self) -> int:
-        """The number of rows of all batches."""
+        """The number of rows in all batches together."""
         return sum(manifest.rows for manifest in self.manifests)
 
 
@@ -53,7 +55,7 @@ class Derivation:
 
 
 def worth_a_cluster(batches: Sequence[Manifest]) -> bool:
-    """Returns whether these batches have so many rows that a local Dask cluster saves time."""
+    """Returns whether these batches have enough rows for a local Dask cluster to save time."""
     return sum(manifest.rows for manifest in batches) > ROWS_WORTH_A_CLUSTER
 
 
@@ -68,8 +70,8 @@ def derive_batches(
 ) -> Outcome:
     """Returns one batch per derivation. Reuses an existing batch if possible, otherwise makes a new one.
 
-    A new batch has one file per file of its source. One Dask task makes each file: it writes the table that
-    `work(rows, *arguments)` returns for the rows of the source file.
+    A new batch has one file for each file of its source batch. Each file is made by one Dask task, which
+    calls `work(rows, *arguments)` with the rows of the source file and writes the table that `work` returns.
     """
     manifests = [
         lake.reuse(contract.name, derivation.partition, derivation.inputs, derivation.parameters)

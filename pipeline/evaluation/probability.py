@@ -68,7 +68,7 @@ class Curve:
         )
         knots = len(curve.confidences)
         if curve.method not in FITS or knots != len(curve.probabilities):
-            raise TitlerError(f"{dict(values)} is not a calibration.")
+            raise TitlerError(f"These values are not a calibration curve: {dict(values)}.")
         return curve
 
 

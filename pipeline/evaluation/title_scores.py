@@ -68,8 +68,8 @@ def score_titles(predicted: Sequence[str], references: Sequence[str]) -> Scores:
     """
     if len(predicted) != len(references) or not predicted:
         raise UsageError(
-            f"There are {len(predicted)} titles and {len(references)} references; "
-            "expected the same number of both, at least one."
+            f"Found {len(predicted)} titles and {len(references)} references, but each title needs one "
+            "reference, and there must be at least one title."
         )
     count = len(predicted)
     pairs = list(zip(predicted, references, strict=True))

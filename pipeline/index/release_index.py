@@ -82,8 +82,9 @@ def find_item(release: Pinned, items: pa.Table, url: str) -> int:
         urls = release.lake.read(release.lake.manifest(day.issues), ISSUES, ["issue_url"]).column("issue_url")
         if pc.any(pc.equal(urls, url)).as_py():
             raise UsageError(
-                f"The model's vocabulary contains no word of {url}, so the issue has no neighbours.",
-                'Search with a text instead: titler similar "TEXT"',
+                f"The text of {url} contains no word of the model's vocabulary, so no similar issues can be "
+                "found.",
+                'Search with another text instead: titler similar "TEXT"',
             )
     raise UsageError(
         f"The issue {url} is not in release {release.name}.",

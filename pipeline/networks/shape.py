@@ -54,7 +54,7 @@ class Shape:
             size = getattr(self, field.name)
             if not isinstance(size, int) or size < 1:
                 raise UsageError(
-                    f"{field.name} = {size!r}: a network's sizes must be integers of at least 1."
+                    f"{field.name} = {size!r}, but every size of a network must be an integer of at least 1."
                 )
 
     @property
@@ -70,7 +70,8 @@ class Shape:
         ids = np.asarray(body_ids, dtype=np.int32)
         if ids.ndim != 2 or ids.shape[1] != self.body_length:
             raise UsageError(
-                f"The bodies have the shape {ids.shape}, but this network reads (n, {self.body_length}) ids."
+                f"The bodies have the shape {ids.shape}, but this network reads n bodies of the shape "
+                f"(n, {self.body_length})."
             )
         _check_ids(ids, self.body_vocabulary)
         return ids
@@ -83,8 +84,8 @@ class Shape:
         ids = np.asarray(title_ids, dtype=np.int32)
         if ids.shape != (bodies, self.title_length):
             raise UsageError(
-                f"The titles have the shape {ids.shape}, but with {bodies} bodies this network reads "
-                f"({bodies}, {self.title_length}) ids."
+                f"The titles have the shape {ids.shape}, but for {bodies} bodies this network needs titles "
+                f"of the shape ({bodies}, {self.title_length})."
             )
         _check_ids(ids, self.title_vocabulary)
         return ids

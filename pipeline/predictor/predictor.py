@@ -107,9 +107,11 @@ class Model:
         of_vocabularies = (body.size, title.size, body.length, title.length)
         if of_network != of_vocabularies:
             raise LakeError(
-                f"Model {self.name}: the vocabularies of body and title have {body.size} and {title.size} "
-                f"ids, padded to {body.length} and {title.length}; the network expects {of_network[0]} and "
-                f"{of_network[1]} ids, padded to {of_network[2]} and {of_network[3]}.",
+                f"Model {self.name}: its vocabularies do not fit its network. The vocabulary of bodies has "
+                f"{body.size} ids, and bodies are padded to {body.length} ids; the network expects "
+                f"{of_network[0]} and {of_network[2]}. The vocabulary of titles has {title.size} ids, and "
+                f"titles are padded to {title.length} ids; the network expects {of_network[1]} and "
+                f"{of_network[3]}.",
                 REPLACE_OR_RETRAIN,
             )
 

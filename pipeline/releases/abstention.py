@@ -1,5 +1,5 @@
-"""Computes the share of a release's issues for which its model gave no title, and stops the release if that
-share has risen too much."""
+"""Computes the share of a release's issues for which the model gave no title. Stops the release if this share
+has risen too much."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ figures the key of their number. `titler publish --accept abstained` accepts a r
 
 
 def abstained_share(release: Pinned) -> float | None:
-    """Returns the share (0 to 1) of a release's predictions that have no title. Returns None if the share is
-    unknown, because there are no predictions or an earlier version of Titler wrote some of them."""
+    """Returns the share (0 to 1) of a release's predictions that have no title.
+
+    Returns None if the share is unknown: if there are no predictions, or if an earlier version of Titler
+    wrote some of them.
+    """
     batches = release.members[TITLE_PREDICTIONS.name]
     rows = sum(batch.rows for batch in batches)
     if not rows or any(ABSTAINED not in batch.figures for batch in batches):
@@ -36,10 +39,13 @@ def check_abstention(
 ) -> dict[str, str] | None:
     """Checks that the share of issues without a title has not risen by more than `max_rise`.
 
-    `share` is compared with the share of the release that was published before this one. `published` are the
-    records of all published releases, in order. `because` is a user's reason for accepting a larger rise, or
-    empty. Raises StoppedError for a larger rise without a reason. With a reason, returns who accepted the
-    rise, when and why. Returns None if there was no larger rise, or if one of the shares is unknown.
+    `share` is this release's share. It is compared with the share of the release that was published before.
+    `published` are the records of all published releases, in order of publication. `because` is a user's
+    reason for accepting a larger rise, or empty.
+
+    If the rise is too large, raises StoppedError without a reason. With a reason, returns a dict that says
+    who accepted the rise, when and why. Returns None if the rise is not too large, or if one of the shares is
+    unknown.
     """
     earlier_releases = [
         record for record in published if record["release_id"] != release_id and not record.get("rolled_back")
@@ -48,16 +54,16 @@ def check_abstention(
     if share is None or earlier is None or share - earlier <= max_rise:
         return None
     name = earlier_releases[-1]["release_id"]
-    rise = f"no title for {share:.1%} of the issues, {earlier:.1%} in release {name}"
+    rise = f"{share:.1%} of the issues have no title, compared with {earlier:.1%} in release {name}"
     if because:
         accepted_at = datetime.now(UTC).isoformat(timespec="seconds")
         return {"titles": rise, "because": because, "by": user_name(), "at": accepted_at}
     raise StoppedError(
-        f"Release {release_id} is stopped: {rise}, and a rise of at most {max_rise:g} is allowed "
+        f"Release {release_id} is stopped: {rise}. This share may rise by at most {max_rise:g} "
         "(release.max_abstained_rise).",
-        "See what the model was trained on and how it scores:  titler status\n"
+        "Show the current model:       titler status\n"
         'Go back to an earlier model:  titler promote MODEL --force --because "..."\n'
-        f"Accept it as it is:           titler publish --release {release_id} --accept {ABSTAINED} "
+        f"Accept the higher share:      titler publish --release {release_id} --accept {ABSTAINED} "
         '--because "..."',
         event=f"release/{release_id}/{ABSTAINED}",
     )

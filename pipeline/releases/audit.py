@@ -1,7 +1,8 @@
 """Audits a release before it is published.
 
-A person must have accepted every collapsed day. The recall of the index must be high enough. The share of
-issues without a title must not have risen much, unless a person accepted the rise.
+A release passes under three conditions. A person has accepted every collapsed day, a day that lost nearly all
+of its data. The recall of the index is high enough. The share of issues without a title has not risen much,
+or a person has accepted the rise.
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ def audit(
 ) -> dict[str, Any]:
     """Audits a release. Returns the release's record, without the time of publication.
 
-    `accepted` maps what the user accepts to the reason: a collapsed day, or the word ABSTAINED for a higher
-    share of issues without a title. `published` are the records of all published releases.
+    `accepted` maps what the user accepts to the reason. A key is a collapsed day, or ABSTAINED, which accepts
+    a higher share of issues without a title. `published` are the records of all published releases.
 
     Raises StoppedError if a collapsed day or a higher share was not accepted, or if the recall of the index
-    is too low. Raises UsageError if a day in `accepted` is not in the release, or if a stage has not run yet.
+    is too low. Raises UsageError if a day in `accepted` is not in the release, or if a stage of the release
+    has not run yet.
     """
     plan = release.plan
     days = {day: because for day, because in accepted.items() if day != ABSTAINED}
@@ -76,7 +78,8 @@ def _titles(
     """Returns the fields of a release's record that are about titles. Leaves out fields that are unknown or
     do not apply.
 
-    `share` is the share of issues without a title. `acceptance` says who accepted a rise of this share.
+    `share` is the share of issues without a title. `acceptance` says who accepted a rise of this share, when
+    and why.
     """
     facts = release.plan.facts
     accepted = [entry for entry in (facts.get(ACCEPTED), acceptance) if entry]
@@ -94,11 +97,11 @@ def _titles(
 def collect_acceptances(
     release: Pinned, accepted: Mapping[str, str], published: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, str]]:
-    """Returns one entry per accepted day of the release: who accepted it, when and why.
+    """Returns one entry per accepted day of the release. An entry says who accepted the day, when and why.
 
     `accepted` maps the days that the user accepts now to the reasons. `published` are the records of earlier
-    releases. A day that was accepted for an earlier release is still accepted if its verdict and counts have
-    not changed. Raises UsageError if a day in `accepted` is not in the release.
+    releases. If a day was accepted for an earlier release, it is still accepted as long as its verdict and
+    its counts are the same. Raises UsageError if a day in `accepted` is not in the release.
     """
     digests = {day.day: day.health_digest for day in release.plan.days}
     acceptances = {
@@ -112,7 +115,7 @@ def collect_acceptances(
         if day not in digests:
             raise UsageError(
                 f"The day {day} is not in release {release.name}, so it cannot be accepted.",
-                "Accept only days of the release. List the days in the lake:  titler status",
+                "Accept only days of the release. To list the days in the lake:  titler status",
             )
         acceptances[day] = {
             "day": day,
@@ -138,8 +141,8 @@ def check_recall(release_id: str, index: Manifest, settings: Index) -> None:
 
 
 def _stopped_by_days(release_id: str, collapsed: Sequence[Manifest]) -> StoppedError:
-    """Returns the error for collapsed days. The message describes the first day in full and names the other
-    days."""
+    """Returns the error for a release with collapsed days (which lost nearly all of their data). The message
+    describes the first day in full and names the others."""
     first, *more_days = collapsed
     health = first.figures
     # Older versions of Titler judged a day by its events only, and stored no reason.

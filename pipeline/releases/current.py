@@ -1,7 +1,7 @@
 """Determines which release is current.
 
-The warehouse decides. The lake only has a pointer to the current release. A publication updates the pointer
-after the warehouse.
+The release that the warehouse marks as current is the current release. The lake has a pointer to it, so that
+commands need not query the warehouse. A publication updates the warehouse first and then the pointer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ POINTER = "releases/current.json"
 
 
 def current_release_id(lake: Lake) -> str | None:
-    """Returns the id of the current release according to the lake's pointer; None before the first release.
+    """Returns the id of the current release according to the lake's pointer. Returns None before the first
+    release.
 
     Commands that read only the lake use this function.
     """
@@ -39,7 +40,8 @@ def require_current(lake: Lake) -> Pinned:
 
 
 def point_to(lake: Lake, release_id: str) -> None:
-    """Sets the lake's pointer to `release_id`. Writes nothing if the pointer names that release already."""
+    """Makes the lake's pointer name the release `release_id`. Writes nothing if it names this release
+    already."""
     if current_release_id(lake) != release_id:
         lake.put_json(POINTER, {"release_id": release_id})
 
@@ -47,8 +49,9 @@ def point_to(lake: Lake, release_id: str) -> None:
 def reconcile_current(lake: Lake, settings: Settings) -> str | None:
     """Returns the id of the release that is current in the warehouse, or None before the first release.
 
-    Also writes the release's record and the lake's pointer if they are missing or outdated, because a command
-    may have crashed just after it had updated the warehouse. The caller must hold the publish lock.
+    Also writes the release's record and the lake's pointer if they are missing or outdated. They can be
+    outdated if a command crashed just after it had updated the warehouse. The caller must hold the publish
+    lock.
     """
     connection = warehouse.connect(settings, "publish")
     release_id = connection.current_release()

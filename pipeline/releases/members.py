@@ -1,4 +1,5 @@
-"""Determines the content of a release in the warehouse: rows of release_members_v1, and batches to load."""
+"""Determines which rows of release_members_v1 a release has, and which batches the warehouse must load for
+it."""
 
 from __future__ import annotations
 
@@ -42,15 +43,16 @@ class ReleaseContent:
 
 
 def member_keys(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
-    """Returns (table, day, batch id) of each of these rows of release_members_v1."""
+    """Returns the set of (table, day, batch id) of these rows of release_members_v1."""
     return {(row["table_name"], str(row["day"]), row["batch_id"]) for row in rows}
 
 
 def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -> ReleaseContent:
     """Returns the content of a release in the warehouse: its batches of issues and of `tables`.
 
-    The release may have no batches of a table yet. If `complete` is true, this raises a UsageError that names
-    the command to run. If it is false, the content has no rows and no batches for that table.
+    A stage of the release may not have run yet, so that the release has no batches of a table. If `complete`
+    is true, raises a UsageError that names the command to run. If `complete` is false, the content has no
+    rows and no batches for that table.
     """
     members: list[dict[str, Any]] = []
     batches: dict[str, list[Batch]] = {}

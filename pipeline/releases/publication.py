@@ -30,10 +30,16 @@ def make_current(
     `content` is the complete content of the release, and `record` is its record from the audit. `published`
     has the records and contents of all published releases.
 
-    First loads the batches into the warehouse, stages the release beside the current one, and runs the checks
-    in `sql/checks`. Then swaps the two releases: the only step that readers see. Finally writes the record
-    and sets the lake's pointer. Raises StoppedError if a check fails; the error names the check and the first
-    wrong row. The caller must hold the publish lock.
+    The steps are:
+
+    1. Load the batches into the warehouse.
+    2. Stage the release: write its rows without showing them to readers.
+    3. Run the checks in `sql/checks` on the staged release.
+    4. Make the release the current one, in a single step.
+    5. Write the release's record, and let the lake's pointer name the release.
+
+    Raises StoppedError if a check fails. The error names the check and the first wrong row. The caller must
+    hold the publish lock.
     """
     published_at = datetime.now(UTC).isoformat(timespec="microseconds")
     record = {**record, "rolled_back": False, "published_at": published_at}
@@ -72,7 +78,8 @@ def make_current(
 
 
 def releases_table(records: Sequence[dict[str, Any]]) -> pa.Table:
-    """Returns the rows of releases_v1 for these records. The last one gets the status `current`."""
+    """Returns the rows of releases_v1 for these records of releases. The last row gets the status
+    `current`."""
     rows = []
     for record in records:
         status = "rolled_back" if record.get("rolled_back") else "published"

@@ -8,10 +8,10 @@ from pipeline.settings import Settings
 
 
 def retained_releases(lake: Lake, settings: Settings, current: str | None) -> list[str]:
-    """Returns the ids of the releases to keep: the release `current` first, then the latest others.
+    """Returns the ids of the releases to keep, at most as many as the setting `release.keep` says.
 
-    The setting `release.keep` is the maximum number of releases. The latest others are those that became
-    current most recently. `current` is None if there is no current release.
+    The first id is that of the release `current`, which is None if there is no current release. The other ids
+    are those of the releases that became current most recently.
     """
     ids = [record["release_id"] for record in published_records(lake, settings)]
     earlier = [release_id for release_id in ids if release_id != current]

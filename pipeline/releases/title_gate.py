@@ -1,9 +1,12 @@
 """Decides whether a model's titles are shown: they must beat the floor, or a person must accept them.
 
-The floor is the score of titles that need no model: the first words of the body. Titles that do not beat the
-floor by a margin are withheld. Their model can still be champion, because its embeddings do not depend on its
-titles. `promote` stores the decision with the model, and `plan` records the decision in each release of the
-model. Readers see the release's record. So accepting the titles costs no new predictions.
+The floor is the ROUGE-L of titles that need no model: the first words of the body. Titles that do not beat
+the floor by a margin are withheld: stored, but not shown. Their model can still be champion, because its
+embeddings do not depend on its titles.
+
+`promote` stores the decision with the model, and `plan` records the decision in each release of the model.
+The views for readers use the release's record. So if a person accepts the titles, nothing needs to be
+predicted again.
 """
 
 from __future__ import annotations
@@ -27,9 +30,9 @@ WITHHELD, ACCEPTED = "titles_withheld", "titles_accepted"
 class TitleGate:
     """The decision about a model's titles.
 
-    `shortfall` says how the titles fail to beat the floor: "ROUGE-L 2.98, first words 15.6". It is empty if
-    the titles beat the floor. `accepted` says who accepted the titles nevertheless, when and why. It is None
-    if nobody accepted them.
+    `shortfall` compares the ROUGE-L of the titles with that of the body's first words, for example "ROUGE-L
+    2.98, first words 15.6". It is empty if the titles beat the first words. `accepted` says who accepted the
+    titles nevertheless, when and why. It is None if nobody accepted the titles.
     """
 
     shortfall: str = ""
@@ -42,8 +45,10 @@ class TitleGate:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a release records about the decision: nothing if the titles beat the floor. So such a plan
-        looks like a plan of an earlier version of Titler, and the two can be compared."""
+        """What the plan of a release records about the decision. Empty if the titles beat the floor.
+
+        The plan is then like a plan that an earlier version of Titler wrote, so that the two can be compared.
+        """
         if not self.shortfall:
             return {}
         if self.accepted:
@@ -51,8 +56,11 @@ class TitleGate:
         return {WITHHELD: self.shortfall}
 
     def accept(self, because: str) -> TitleGate:
-        """Returns a copy of this decision that says that the current user accepted the titles. Returns this
-        decision itself if the titles beat the floor or were accepted for the same reason before."""
+        """Returns a copy of this decision in which the current user has accepted the titles.
+
+        Returns this decision itself if the titles beat the floor, or if they were accepted for the same
+        reason before.
+        """
         if not self.shortfall or (self.accepted and self.accepted["because"] == because):
             return self
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -60,8 +68,11 @@ class TitleGate:
 
 
 def floor_shortfall(figures: Mapping[str, Any], margin: float) -> str:
-    """Returns a text that says how titles fail to beat the floor by `margin` points of ROUGE-L. `figures` are
-    those of an evaluation. Returns an empty text if the titles beat the floor, or if the floor is unknown."""
+    """Compares the ROUGE-L of titles with the floor, the ROUGE-L of the body's first words.
+
+    `figures` are the scores of an evaluation. Returns an empty text if the titles beat the floor by `margin`,
+    or if the floor is unknown. Otherwise returns a text with both scores.
+    """
     if "lead_rougeL" not in figures:
         return ""
     rouge, floor = figures["rougeL"], figures["lead_rougeL"]
@@ -72,18 +83,22 @@ def floor_shortfall(figures: Mapping[str, Any], margin: float) -> str:
 
 
 def stored_gate(lake: Lake, model: str) -> TitleGate | None:
-    """Returns the decision that was stored when the model was promoted. Returns None if the model
-    was not promoted, or was promoted by an earlier version of Titler. Such a model's titles are shown."""
+    """Returns the decision that was stored when the model was promoted.
+
+    Returns None if the model was not promoted, or if an earlier version of Titler promoted it. The titles of
+    a model without a decision are shown.
+    """
     values = Pinned(lake, "models", model).notes[PROMOTION]
     return None if values is None else TitleGate(**values)
 
 
 def store_gate(lake: Lake, model: str, gate: TitleGate) -> None:
-    """Stores the decision with the model. Releases that are planned from now on record it."""
+    """Stores the decision with the model. Releases that are planned later record this decision."""
     Pinned(lake, "models", model).notes[PROMOTION] = asdict(gate)
 
 
 def withheld_titles(lake: Lake, model: str) -> str:
-    """Returns why the titles of a model are withheld in its next release; empty if they are shown."""
+    """Returns the reason why the titles of a model are withheld in its next release. The reason is empty if
+    the titles are shown."""
     gate = stored_gate(lake, model)
     return gate.withheld if gate else ""

@@ -158,7 +158,7 @@ def _prepare(directory: Path, missing: Path) -> None:
         )
     if missing.exists():
         raise UsageError(
-            f"{missing} exists, but in this sample the file of that hour must be missing.",
+            f"{missing} exists, but this sample must have no file for that hour.",
             "Give an empty folder, or remove the file.",
         )
     directory.mkdir(parents=True, exist_ok=True)

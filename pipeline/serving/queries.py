@@ -20,15 +20,21 @@ from pipeline.settings import Settings
 def title(lake: Lake, body: str) -> dict[str, Any]:
     """Returns the title that the current release's model predicts for the body of an issue.
 
-    The result has the keys `title` (empty if the model abstained), `confidence` (0 to 1), `probability` (0 to
-    1, None without a calibration), `abstained` and `withheld`. If the release withholds its titles, `title`
-    is empty and `withheld` is the reason. Otherwise `withheld` is None. Raises UsageError if the body is
-    empty or no release is published.
+    The result is a dict with these keys:
+
+    - `title`: empty if the model abstains or the release withholds its titles
+    - `confidence`: the model's confidence in the title, 0 to 1
+    - `probability`: the probability that the title is like an author's, 0 to 1; None if the model has no
+      calibration
+    - `abstained`: whether the model gives no title, or the release withholds its titles
+    - `withheld`: the reason why the release withholds its titles; None if it does not
+
+    Raises UsageError if the body is empty or no release is published.
     """
     if not body.strip():
         raise UsageError(
             "The body is empty, so no title can be predicted.",
-            'Give a body as an argument, titler title "BODY", or on standard input, titler title -',
+            'Give the body as an argument: titler title "BODY"\nTo give it on standard input: titler title -',
         )
     release = require_current(lake)
     prediction = load_light_predictor(lake, release.plan.facts["predictor"]).predict([body])[0]
@@ -53,7 +59,7 @@ def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list
     if not query.strip():
         raise UsageError(
             "The query is empty, so no similar issues can be found.",
-            'Give the URL of an issue, titler similar URL, or a text, titler similar "TEXT"',
+            'Give the URL of an issue: titler similar URL\nOr give a text: titler similar "TEXT"',
         )
     release = require_current(lake)
     manifest = release.members[INDEX][0]
@@ -70,8 +76,9 @@ def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list
             vector = predictor.embed_vectors(body_ids)[0]
             if not predictor.vocabularies.body.has_known(body_ids).all():
                 raise UsageError(
-                    "The model's vocabulary contains no word of the text, so no similar issues can be found.",
-                    'Give a longer text, titler similar "TEXT", or the URL of an issue, titler similar URL',
+                    "The text contains no word of the model's vocabulary, so no similar issues can be found.",
+                    'Give a longer text: titler similar "TEXT"\n'
+                    "Or give the URL of an issue: titler similar URL",
                 )
         nearest = nearest_others(index, vector, item, neighbours, settings.index.search_k)
     limit = settings.index.near_duplicate_distance or release.plan.facts["near_duplicate_distance"]
@@ -88,7 +95,7 @@ def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list
 
 
 def canonical_url(query: str) -> str | None:
-    """Returns the URL in `query` as GH Archive writes it, or None if `query` is not a URL.
+    """Returns the URL in `query` in the form that GH Archive uses. Returns None if `query` is not a URL.
 
     GH Archive's URLs start with https and have no query string, fragment or trailing slash.
     """

@@ -1,5 +1,5 @@
-"""Checks whether the source has all hours of a day, and estimates what extracting days would cost. No events
-are read.
+"""Checks whether the source has the last hour of a day, and estimates what extracting days would cost. Reads
+no events.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONNECTIONS = 8
 
 
 def ready(settings: Settings, day: date) -> dict[str, Any]:
-    """Returns whether the source already has the data of a day's last hour, which arrives last.
+    """Returns whether the source already has the last hour of a day. The other hours arrive earlier.
 
     The result has the keys `day`, `ready` and `source`. Do not rename these keys: `titler ready --json`
     prints them. Raises SourceError or WarehouseError if the source cannot be reached.
@@ -41,8 +41,8 @@ def ready(settings: Settings, day: date) -> dict[str, Any]:
 def has_last_hour(day_source: warehouse.SourceTable | hour_files.SourceDay, day: date) -> bool:
     """Returns whether the source has the last hour of `day`, as an hour file or in the table of the day.
 
-    GH Archive adds each hour to the table after the hour is over. So the table of a day has the last hour if
-    rows were added after the end of the day.
+    GH Archive adds each hour to the day's table in BigQuery after the hour is over. So the table has the last
+    hour if rows were added to it after the end of the day.
     """
     if isinstance(day_source, hour_files.SourceDay):
         return hour_files.HOURS[-1] not in day_source.missing
@@ -53,9 +53,9 @@ def has_last_hour(day_source: warehouse.SourceTable | hour_files.SourceDay, day:
 def cost(lake: Lake, settings: Settings, days: Sequence[date]) -> dict[str, Any]:
     """Estimates with dry runs how many bytes BigQuery would bill for extracting these days.
 
-    Returns `bytes` and `usd`, per day and in total. A day costs nothing if its batch is in the lake already,
-    or if it is read from hour files. Do not rename the keys of the result: `titler cost --json` prints them.
-    Raises WarehouseError if BigQuery cannot be reached.
+    The result has the bytes and their price in USD, per day and in total. A day costs nothing if its batch is
+    already in the lake, or if it is read from hour files. Do not rename the keys of the result: the command
+    `titler cost --json` prints them. Raises WarehouseError if BigQuery cannot be reached.
     """
     connection = warehouse.connect(settings, "cost")
     query = extraction_query(settings)

@@ -23,9 +23,10 @@ def status(
 ) -> dict[str, Any]:
     """Returns the source days with their verdicts, the champion, and the current release with its age.
 
-    Lists only the days from `first` to `last` (both included, ISO 8601). `model` is None if there is no
-    champion, and `release` is None before the first release. The release's age is in hours. Do not rename the
-    keys of the result: `titler status --json` prints them.
+    The result has the keys `days`, `model` and `release`. `days` has only the days from `first` to `last`
+    (both included, YYYY-MM-DD). `model` is None if there is no champion, and `release` is None before the
+    first release. The release's age is in hours. Do not rename the keys of the result: `titler status --json`
+    prints them.
     """
     return {
         "days": _days(lake, first, last),
@@ -35,9 +36,9 @@ def status(
 
 
 def verdict_reasons(lake: Lake, days: Iterable[str]) -> dict[str, str]:
-    """Maps each incomplete day to the reason why it is incomplete.
+    """Maps each of these incomplete days to the reason why the day is incomplete.
 
-    Leaves out days without a stored reason. Older versions of Titler stored none.
+    Leaves out days for which no reason is stored. Older versions of Titler stored no reasons.
     """
     batches = {day: lake.current(SOURCE_HEALTH.name, {"day": day}) for day in days}
     return {

@@ -19,6 +19,8 @@ from pydantic_settings import (
 from pipeline.errors import UsageError
 from pipeline.settings.model import ADDED_SETTINGS, NOT_TRAINING_SETTINGS, Model
 from pipeline.settings.section import Section
+from pipeline.settings.text import Text
+from pipeline.settings.warehouse import Warehouse
 
 __all__ = [
     "ADDED_SETTINGS",
@@ -45,11 +47,12 @@ SECRET = "alerts.webhook_url"  # anybody who knows this address can post to the 
 
 
 class Source(Section):
-    """Where GH Archive's hour files are read from. An hour file has all events of one hour on GitHub."""
+    """Where GH Archive's hour files are read from. An hour file has one hour of public events on GitHub."""
 
     hours: str = Field(
         default="https://data.gharchive.org",
-        description="folder that contains the hour files, or its file://, gs:// or https:// address",
+        description="path of the folder that contains the hour files, or its address, which starts with "
+        "file://, gs:// or https://",
     )
 
 
@@ -57,47 +60,9 @@ class LakeSettings(Section):
     """Where the lake is stored: the tables, models and search indexes that Titler writes."""
 
     root: str = Field(
-        default="./lake", description="folder, s3://BUCKET/... or gs://BUCKET/... of the lake (docs/lake.md)"
+        default="./lake",
+        description="address of the lake: a folder, s3://BUCKET/... or gs://BUCKET/... (see docs/lake.md)",
     )
-
-
-class Warehouse(Section):
-    """The SQL database for analysts. With BigQuery it is also where issues are extracted from."""
-
-    kind: Literal["duckdb", "bigquery"] = Field(
-        default="duckdb", description="the database: duckdb (a file) or bigquery"
-    )
-    path: str = Field(
-        default="",
-        description="DuckDB: path of its file; empty: warehouse.duckdb in the lake, if the lake is a folder",
-    )
-    project: str = Field(
-        default="", description="BigQuery: Google Cloud project of the data set, which pays for queries"
-    )
-    dataset: str = Field(default="titler", description="BigQuery: name of an existing data set")
-    location: str = Field(default="US", description="BigQuery: location of the data set; GH Archive's is US")
-    credentials_file: str = Field(
-        default="", description="BigQuery: service account's key file; empty: application default credentials"
-    )
-    max_bytes_per_run: int = Field(
-        default=100 * 10**9, ge=0, description="BigQuery: maximum number of bytes billed per command"
-    )
-    max_bytes_per_day: int = Field(
-        default=200 * 10**9, ge=0, description="BigQuery: maximum number of bytes billed per UTC day"
-    )
-    usd_per_tib: float = Field(
-        default=6.25, ge=0, description="BigQuery: price in USD per 2^40 bytes billed; default: on demand, US"
-    )
-    timeout: int = Field(default=1800, ge=1, description="BigQuery: maximum seconds per job")
-    embeddings: bool = Field(default=False, description="whether to publish embeddings too: 2.4 kB per issue")
-    vector_index: bool = Field(
-        default=False,
-        description="BigQuery: whether to maintain an index on the embeddings for VECTOR_SEARCH",
-    )
-    endpoint: str = Field(
-        default="", description="BigQuery: address of an emulator, used without credentials; empty: Google"
-    )
-    storage_endpoint: str = Field(default="", description="BigQuery: HOST:PORT of the emulator's Storage API")
 
 
 class Tracking(Section):
@@ -105,58 +70,30 @@ class Tracking(Section):
 
     uri: str = Field(
         default="",
-        description="MLflow's tracking URI; empty: SQLite file mlflow.db in the lake, if that is a folder",
+        description="MLflow's tracking URI. If it is empty, MLflow uses the SQLite file mlflow.db in the "
+        "lake, which must then be a folder",
     )
-    experiment: str = Field(default="titler", description="name of the MLflow experiment for training runs")
-    model_name: str = Field(default="titler", description="name of the registered model in MLflow")
+    experiment: str = Field(
+        default="titler", description="name of the MLflow experiment in which training runs are recorded"
+    )
+    model_name: str = Field(
+        default="titler", description="name under which trained models are registered in MLflow"
+    )
 
 
 class Compute(Section):
     """Dask, which runs tasks in parallel."""
 
     scheduler_address: str = Field(
-        default="", description="address of an existing Dask scheduler; empty: start a local cluster"
+        default="",
+        description="address of an existing Dask scheduler. If it is empty, the command starts a local Dask "
+        "cluster",
     )
-    workers: int = Field(default=0, ge=0, description="processes of the local cluster; 0: one per core")
-
-
-class Text(Section):
-    """How text is converted to ids: to subwords for the network `copy`, to words for the `gru` networks.
-
-    Settings that begin with "training:" limit which issues are used for training. The default sizes for words
-    are those of the article that Titler grew out of.
-    """
-
-    subwords: int = Field(
-        default=8000,
-        ge=257,
-        description="copy: maximum number of subwords in its vocabulary, including 256 for single bytes",
+    workers: int = Field(
+        default=0,
+        ge=0,
+        description="number of processes of the local Dask cluster. Set to 0 for one per CPU core",
     )
-    body_units: int = Field(default=256, ge=1, description="copy: subword ids per body; a longer body is cut")
-    title_units: int = Field(
-        default=24, ge=3, description="copy: subword ids per title with _start_ and _end_; the rest is cut"
-    )
-    engine: Literal["titler", "ktext"] = Field(
-        default="titler",
-        description="what splits text into words: titler (our code) or "
-        "ktext (0.40 from PyPI; same words, slower)",
-    )
-    body_words: int = Field(default=8000, ge=1, description="gru: maximum words in the vocabulary of bodies")
-    title_words: int = Field(default=4500, ge=1, description="gru: maximum words in the vocabulary of titles")
-    body_length: int = Field(default=70, ge=1, description="gru: word ids per body; a longer body is cut")
-    title_length: int = Field(
-        default=12, ge=3, description="gru: word ids per title with _start_ and _end_; the rest is cut"
-    )
-    min_body_words: int = Field(
-        default=6, ge=0, description="training: minimum number of words (split at white space) in a body"
-    )
-    min_title_words: int = Field(
-        default=3, ge=0, description="training: minimum number of words (split at white space) in a title"
-    )
-    max_title_characters: int = Field(
-        default=400, ge=1, description="training: maximum characters in a title"
-    )
-    max_body_characters: int = Field(default=2000, ge=1, description="training: maximum characters in a body")
 
 
 class Index(Section):
@@ -165,26 +102,33 @@ class Index(Section):
     trees: int = Field(
         default=50,
         ge=1,
-        description="number of Annoy's trees; more: better recall, larger file",
+        description="number of trees in the index. More trees improve the recall but make the file larger",
     )
     search_k: int = Field(
         default=10_000,
         ge=-1,
-        description="Annoy nodes inspected per query; more: better recall, slower; -1: trees x neighbours",
+        description="number of tree nodes that a query inspects. More nodes improve the recall but take "
+        "longer. Set to -1 for the number of trees times the number of neighbours",
     )
-    neighbours: int = Field(default=10, ge=1, description="number of similar issues stored per issue")
+    neighbours: int = Field(
+        default=10, ge=1, description="number of similar issues that are stored for each issue"
+    )
     near_duplicate_distance: float = Field(
         default=0,
         ge=0,
-        description="angular distance below which two issues are near-duplicates; 0: gru 0.35, copy 0.7",
+        description="two issues are near-duplicates if the angular distance of their embeddings is less than "
+        "this. Set to 0 for the network's default: 0.35 for gru and gru_cudnn, 0.7 for copy",
     )
     min_recall: float = Field(
         default=0.8,
         ge=0,
         le=1,
-        description="minimum recall@10 of an index; below it, the release is stopped",
+        description="minimum recall@10 of an index: the share (0 to 1) of the ten nearest issues that it "
+        "finds. A release with a lower recall is not published",
     )
-    seed: int = Field(default=42, ge=0, description="random seed of Annoy's planes")
+    seed: int = Field(
+        default=42, ge=0, description="random seed of the planes at which Annoy splits its trees"
+    )
 
 
 class Release(Section):
@@ -199,8 +143,8 @@ class Release(Section):
         default=0.1,
         ge=0,
         le=1,
-        description="largest allowed rise of the share of issues without a title (0 to 1) over the previous "
-        "release; above it, the release is stopped",
+        description="largest allowed rise of the share (0 to 1) of issues without a title, compared with the "
+        "previous release. A release with a larger rise is not published until a person accepts it",
     )
 
 
@@ -208,42 +152,50 @@ class Alerts(Section):
     """Where alerts are sent. An alert reports a failure or a problem that needs a person."""
 
     kind: Literal["log", "webhook", "email"] = Field(
-        default="log", description="where alerts go: log (one line on standard error), webhook or email"
+        default="log", description="how alerts are sent: log (one line on standard error), webhook or email"
     )
     webhook_url: SecretStr = Field(
         default=SecretStr(""),
-        description="webhook: URL that receives a POST with JSON; a secret, so set it in the environment",
+        description="webhook: URL to which an alert is sent as JSON in a POST request. The URL is a secret, "
+        "so set it as an environment variable",
     )
-    email_to: str = Field(default="", description="email: recipients' addresses, separated by commas")
-    email_from: str = Field(default="", description="email: the sender's address")
+    email_to: str = Field(default="", description="email: addresses of the recipients, separated by commas")
+    email_from: str = Field(default="", description="email: address of the sender")
     smtp: str = Field(
         default="localhost:25",
         pattern=r"^.+:\d+$",
-        description="email: HOST:PORT of a mail server without login",
+        description="email: HOST:PORT of a mail server that needs no login",
     )
-    link: str = Field(default="", description="link to add to an alert; the DAGs set it to the task's log")
+    link: str = Field(
+        default="",
+        description="link that is added to every alert. Airflow's DAGs set it to the address of the task's "
+        "log",
+    )
     task: str = Field(
         default="",
-        description="task that runs the command, so that one failure sends one alert; the DAGs set it",
+        description="name of the Airflow task that runs the command. It prevents a second alert about the "
+        "same failure. Airflow's DAGs set it",
     )
     stale_after_hours: float = Field(
         default=30,
         ge=0,
-        description="hours; `titler status` exits with code 1 if the current release is older; 0: never",
+        description="maximum age of the current release in hours. If the release is older, `titler status` "
+        "exits with code 1. Set to 0 to allow any age",
     )
 
     @model_validator(mode="after")
     def _check_address(self) -> Self:
-        """Raises ValueError if `kind` needs an address that is not set. So the error occurs when the settings
-        are read, not when the first alert is sent."""
+        """Raises ValueError if alerts are sent by webhook or email but its address is not set. Without this
+        check, the error would only occur when the first alert is sent."""
         if self.kind == "webhook" and not self.webhook_url.get_secret_value().startswith(
             ("https://", "http://")
         ):
             raise ValueError(
-                "kind = webhook needs alerts.webhook_url, an address that starts with https:// or http://"
+                "alerts.kind = webhook needs alerts.webhook_url, an address that starts with https:// or "
+                "http://"
             )
         if self.kind == "email" and not (self.email_to and self.email_from):
-            raise ValueError("kind = email needs alerts.email_to and alerts.email_from")
+            raise ValueError("alerts.kind = email needs alerts.email_to and alerts.email_from")
         return self
 
 
@@ -251,7 +203,9 @@ class Lineage(Section):
     """Where a command records which data it read and wrote (its lineage)."""
 
     file: str = Field(
-        default="", description="JSON file for the lineage; empty: not written; the DAGs set it"
+        default="",
+        description="path of the JSON file into which a command writes which data it read and wrote. If it "
+        "is empty, no file is written. Airflow's DAGs set it",
     )
 
 
@@ -290,7 +244,8 @@ class Settings(BaseSettings):
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's tracking URI. Raises UsageError if `tracking.uri` is empty and the lake is a bucket."""
+        """MLflow's tracking URI. Raises UsageError if the setting `tracking.uri` is empty and the lake is a
+        bucket."""
         example = "an MLflow server, like http://mlflow:5000"
         return self.tracking.uri or f"sqlite:///{self._lake_folder('tracking.uri', example)}/mlflow.db"
 
@@ -303,24 +258,30 @@ class Settings(BaseSettings):
 
     @property
     def warehouse_path(self) -> str:
-        """DuckDB's file. Raises UsageError if `warehouse.path` is empty and the lake is a bucket."""
+        """The path of DuckDB's file. Raises UsageError if the setting `warehouse.path` is empty and the lake
+        is a bucket."""
         example = "a file on this machine"
         return self.warehouse.path or f"{self._lake_folder('warehouse.path', example)}/warehouse.duckdb"
 
     def public(self) -> dict[str, Any]:
-        """All settings by section, as JSON values without secrets. URLs are without login and query."""
+        """Returns all settings by section, as JSON values. Secrets are masked, and URLs have no user,
+        password, query or fragment."""
         return {
             section: {name: _public(value) for name, value in values.items()}
             for section, values in self.model_dump(mode="json").items()
         }
 
     def _lake_folder(self, setting: str, example: str) -> str:
-        """The absolute path of the lake's folder. If the lake is a bucket, raises a UsageError that names
-        `setting`, because this setting then has no default."""
+        """Returns the absolute path of the lake's folder, from which the default of `setting` is derived.
+
+        Raises UsageError if the lake is a bucket, because `setting` then has no default. `example` says what
+        to set it to.
+        """
         root = self.lake.root.removeprefix("file://")
         if "://" in root:
             raise UsageError(
-                f"lake.root is {root}, not a folder, and therefore {setting} has no default.",
+                f"{setting} is empty. It has a default only if lake.root is a folder, but lake.root is "
+                f"{root}.",
                 f"Set {setting} to {example}.",
             )
         return str(Path(root).absolute())
@@ -337,7 +298,8 @@ def _public(value: Any) -> Any:
 def load(path: Path | None = None) -> Settings:
     """Reads the settings: environment variables override the TOML file `path`, which overrides the defaults.
 
-    Raises UsageError, which names the key or the `TITLER_` variable, if one is unknown or has a wrong value.
+    Raises UsageError if a key of the file or a `TITLER_` variable is unknown or has a wrong value. The error
+    names the key or the variable.
     """
     if path is not None and not path.is_file():
         raise UsageError(
@@ -366,7 +328,10 @@ def load(path: Path | None = None) -> Settings:
 
 
 def _check_variables() -> None:
-    """Raises UsageError for a `TITLER_` variable that is not a setting. pydantic-settings would ignore it."""
+    """Raises UsageError for an environment variable that starts with `TITLER_` but is not a setting.
+
+    Without this check, pydantic-settings would ignore such a variable.
+    """
     sections = {name: type(field.default) for name, field in Settings.model_fields.items()}
     variables = [
         f"{PREFIX}{name}__{key}".upper() for name, section in sections.items() for key in section.model_fields

@@ -8,77 +8,101 @@ from pipeline.settings.section import Section
 
 
 class Model(Section):
-    """Which network is trained, and how. The default sizes are those of the article behind Titler."""
+    """Which network is trained, and how. The default sizes are those of the article that Titler grew out
+    of."""
 
     variant: str = Field(
-        default="copy", description="network: copy, gru (the article's) or gru_cudnn (gru for cuDNN on a GPU)"
+        default="copy",
+        description="network to train: copy, gru (the network of the article that Titler grew out of) or "
+        "gru_cudnn (the network gru in a form that cuDNN can run on a GPU)",
     )
     embedding_size: int = Field(
         default=300,
         ge=1,
-        description="size of a word's or subword's vector; copy: must equal hidden_size",
+        description="length of the vector of a word or subword. For the network copy it must equal "
+        "model.hidden_size",
     )
     hidden_size: int = Field(
-        default=300, ge=1, description="size of an issue's embedding and of the network's hidden layers"
+        default=300,
+        ge=1,
+        description="length of an issue's embedding, and size of the network's hidden layers",
     )
     learning_rate: float = Field(
         default=0.001,
         gt=0,
-        description="Nadam's initial rate; copy lowers it in the second half of the epochs",
+        description="initial learning rate of the optimizer Nadam. An epoch without a lower validation loss "
+        "halves it. The network copy also lowers it linearly in the second half of the epochs",
     )
-    batch_size: int = Field(default=64, ge=1, description="issues per training batch; 1200 suits a large GPU")
+    batch_size: int = Field(
+        default=64, ge=1, description="number of issues per training batch. 1200 suits a large GPU"
+    )
     epochs: int = Field(default=7, ge=1, description="maximum number of training epochs")
     patience: int = Field(
-        default=2, ge=1, description="training stops after this many epochs without a lower validation loss"
+        default=2,
+        ge=1,
+        description="training stops after this number of consecutive epochs without a lower validation loss",
     )
     contrast_epochs: int = Field(
         default=6,
         ge=1,
-        description="copy: number of epochs that train the embedding, before the epochs that train titles",
+        description="network copy: number of epochs that train only the embedding. They come before the "
+        "epochs that train titles",
     )
     inference_batch_size: int = Field(
-        default=512, ge=1, description="number of issues that are decoded together"
+        default=512, ge=1, description="number of issues whose titles are predicted together in one batch"
     )
     beam_width: int = Field(
         default=0,
         ge=0,
-        description="candidate titles kept per step of beam search; 0: the network's default (gru 1, copy 4)",
+        description="number of candidate titles that beam search keeps at each step. Set to 0 for the "
+        "network's default: 1 for gru and gru_cudnn, 4 for copy",
     )
     promotion_margin: float = Field(
         default=0.5,
         ge=0,
-        description="points of ROUGE-L (0 to 100) by which a new champion may be worse than the old",
+        description="largest allowed drop in ROUGE-L (0 to 100) from the current champion to a model that "
+        "replaces it",
     )
     promotion_retrieval_margin: float = Field(
         default=0.02,
         ge=0,
         le=1,
-        description="R@10 (0 to 1) by which a new champion may be worse than the old",
+        description="largest allowed drop in recall@10 (0 to 1) from the current champion to a model that "
+        "replaces it",
     )
     floor_margin: float = Field(
         default=1.0,
         ge=0,
-        description="points of ROUGE-L (0 to 100) by which titles must beat the body's first words; "
-        "otherwise they are withheld",
+        description="margin in ROUGE-L (0 to 100) by which a model's titles must beat the first words of the "
+        "body. Otherwise its titles are withheld: stored, but not shown",
     )
     abstain_below: float = Field(
-        default=0.0, ge=0, le=1, description="confidence below which the model predicts no title"
+        default=0.0,
+        ge=0,
+        le=1,
+        description="minimum confidence (0 to 1) of a predicted title. Below it, the model gives no title",
     )
     abstain_precision: float = Field(
         default=0.0,
         ge=0,
         le=1,
-        description="if above 0: training sets abstain_below so high that this share of the predicted titles "
-        "has a ROUGE-L over 0.3",
+        description="share (0 to 1) of the predicted titles that must have a ROUGE-L over 0.3. Training "
+        "raises the model's minimum confidence until this share is reached. Set to 0 to use "
+        "model.abstain_below",
     )
     abstain_probability: float = Field(
         default=0.3,
         ge=0,
         le=1,
-        description="smallest probability (of being like the author's title) with which a title is predicted",
+        description="minimum probability (0 to 1) that a predicted title is like the author's title. Below "
+        "it, the model gives no title",
     )
-    seed: int = Field(default=42, ge=0, description="random seed of the initial weights and of shuffling")
-    sample_titles: int = Field(default=50, ge=0, description="predicted validation titles logged to MLflow")
+    seed: int = Field(
+        default=42, ge=0, description="random seed of the initial weights and of the order of the issues"
+    )
+    sample_titles: int = Field(
+        default=50, ge=0, description="number of predicted titles of validation issues to log to MLflow"
+    )
 
 
 NOT_TRAINING_SETTINGS = frozenset(

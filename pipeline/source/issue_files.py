@@ -150,7 +150,7 @@ def read(path: Path) -> Iterator[FileIssue]:
     except (ValueError, OSError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read as a file of issues: {error}", _EXPECTED) from None
     if not number:
-        raise UsageError(f"{path} has no rows, expected issues.", _EXPECTED)
+        raise UsageError(f"{path} has no rows, but one row per issue is expected.", _EXPECTED)
 
 
 def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
@@ -185,8 +185,8 @@ def _parse_row(row: object, place: str) -> FileIssue:
         # csv.DictReader uses the key None for the values of a row that has too many.
         names = ", ".join(name for name in values if name is not None)
         raise UsageError(
-            f"{place}: found {f'the columns {names}' if names else 'no columns'}; "
-            "expected a title (title or issue_title) and a body.",
+            f"{place} has {f'the columns {names}' if names else 'no columns'}, but needs a title (in the "
+            "column title or issue_title) and a column body.",
             _EXPECTED,
         )
     body = "" if values["body"] is None else values["body"]

@@ -238,7 +238,9 @@ def champion_name(lake: Lake, settings: Settings) -> str:
     champion."""
     champion = open_tracking(settings, lake).champion()
     if champion is None:
-        raise UsageError("No model is champion yet.", "Train a model, then: titler promote MODEL")
+        raise UsageError(
+            "No model is champion yet.", "Train a model, then make it the champion: titler promote MODEL"
+        )
     return champion.model
 
 

@@ -153,7 +153,8 @@ def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
         draft.discard()
     raise UsageError(
         _too_few_rows(path, reader),
-        "The settings text.min_* and text.max_* decide which rows are trainable (docs/settings.md).",
+        "The settings text.min_* and text.max_* decide which rows are trainable. They are described in "
+        "docs/settings.md.",
     )
 
 
@@ -179,7 +180,8 @@ def _too_few_rows(path: Path, reader: _FileReader) -> str:
     counts = [(name.replace("_", " "), count) for name, count in reader.untrainable.items() if count]
     reasons = ", ".join(f"{count:,} {name}" for name, count in counts)
     return (
-        f"{path}: {sizes.total():,} of {rows:,} rows are trainable{f' (not: {reasons})' if reasons else ''}, "
-        f"{sizes['train']:,} to learn from and {sizes['validation']:,} to validate with. "
-        "Both numbers must be above 0: give at least some tens of rows."
+        f"{path}: {sizes.total():,} of {rows:,} rows are trainable"
+        f"{f' (not trainable: {reasons})' if reasons else ''}, {sizes['train']:,} for training and "
+        f"{sizes['validation']:,} for validation. "
+        "Both numbers must be above 0, so the file needs at least some tens of trainable rows."
     )

@@ -68,11 +68,13 @@ def run(
         failures = _failed_margins(figures, settings.model)
         former = stored_gate(lake, champion.model)
         if gate.withheld and former is not None and not former.shortfall:
-            failures.append(f"its titles would be withheld ({gate.withheld}), and the champion's are shown")
+            failures.append(
+                f"its titles would be withheld ({gate.withheld}), but the champion's titles are shown"
+            )
         if failures:
             raise WorseError(
                 f"{model.name} is worse than the champion {champion.model}: {'; '.join(failures)}.",
-                f'To promote it anyway: titler promote {model.name} --force --because "..."',
+                f'To promote the model anyway: titler promote {model.name} --force --because "..."',
             )
     store_gate(lake, model.name, gate)
     version = tracking.promote(model.name, because=force_because)
@@ -111,13 +113,13 @@ def _failed_margins(figures: dict[str, Any], allowed: Model) -> list[str]:
     if figures["rougeL"] < figures["champion_rougeL"] - allowed.promotion_margin:
         failures.append(
             f"ROUGE-L on {figures['issues']} held-out issues is {figures['rougeL']:.2f}, the champion's is "
-            f"{figures['champion_rougeL']:.2f}, and at most {allowed.promotion_margin} less is allowed "
+            f"{figures['champion_rougeL']:.2f}, and a drop of at most {allowed.promotion_margin} is allowed "
             "(model.promotion_margin)"
         )
     if near["recall_at_10"] < near["champion_recall_at_10"] - allowed.promotion_retrieval_margin:
         failures.append(
             f"recall@10 among {near['issues']} held-out issues is {near['recall_at_10']:.3f}, the champion's "
-            f"is {near['champion_recall_at_10']:.3f}, and at most {allowed.promotion_retrieval_margin} less "
-            "is allowed (model.promotion_retrieval_margin)"
+            f"is {near['champion_recall_at_10']:.3f}, and a drop of at most "
+            f"{allowed.promotion_retrieval_margin} is allowed (model.promotion_retrieval_margin)"
         )
     return failures

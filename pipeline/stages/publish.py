@@ -49,7 +49,7 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
             raise UsageError(
                 f"Release {release.name} was published at {published['published_at'][:19]} UTC, "
                 f"and release {current} was published after it.",
-                f"To make it current again: titler rollback {release.name}",
+                f"To make release {release.name} current again: titler rollback {release.name}",
             )
         content = release_content(release, published_tables(settings), complete=True)
         if published is not None:
@@ -72,8 +72,8 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
         if record is None:
             published = ", ".join(row["release_id"] for row in published_records(lake, settings)) or "none"
             raise UsageError(
-                f"{release_id} was never published (published releases: {published}).",
-                "Choose one of these: titler rollback RELEASE",
+                f"Release {release_id} was never published. The published releases are: {published}.",
+                "Choose a published release: titler rollback RELEASE",
             )
         if reconcile_current(lake, settings) == release_id:
             return dict(record)

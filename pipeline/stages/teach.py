@@ -100,10 +100,12 @@ class Judgement:
         return self.rougeL > max(self.floor_rougeL, self.champion_rougeL or 0)
 
     def __str__(self) -> str:
-        champion = f", of the champion {self.champion} {self.champion_rougeL:.2f}" if self.champion else ""
+        champion = (
+            f" and {self.champion_rougeL:.2f} for the champion {self.champion}" if self.champion else ""
+        )
         return (
             f"ROUGE-L {self.rougeL:.2f} on {self.issues:,} held-out issues, "
-            f"of the body's first words {self.floor_rougeL:.2f}{champion}"
+            f"compared with {self.floor_rougeL:.2f} for the body's first words{champion}"
         )
 
 
@@ -234,16 +236,20 @@ class TeacherRequest:
         """
         if self.source == model.name:
             raise UsageError(
-                f"{model.name} cannot be its own teacher.", f"titler train {model.name} --teacher OTHER_MODEL"
+                f"The model {model.name} cannot be its own teacher.",
+                f"Give another model as the teacher: titler train {model.name} --teacher OTHER_MODEL",
             )
         teacher = self.open(model.lake)
         judgement = judge(tracking, model, teacher)
         if not judgement.issues:
-            say(f"    teacher {teacher.name}: it has no title for any held-out issue, so it is not used")
+            say(f"    teacher {teacher.name} has no title for any held-out issue, so it is not used")
         elif judgement.beats_baselines:
-            say(f"    teacher {teacher.name}: {judgement}; its titles have the weight {self.weight}")
+            say(f"    teacher {teacher.name}: {judgement}. Its titles are used with the weight {self.weight}")
         else:
-            say(f"    teacher {teacher.name}: {judgement}; it does not beat the baselines, so it is not used")
+            say(
+                f"    teacher {teacher.name}: {judgement}. Its titles are not used, because its score is not "
+                "higher"
+            )
         return Lesson(teacher, self.weight, judgement)
 
     def require_same(self, model: Pinned) -> None:
@@ -255,8 +261,8 @@ class TeacherRequest:
             f"with the teacher {facts['name']}, weight {facts['weight']}" if facts else "without a teacher"
         )
         raise UsageError(
-            f"{model.name} was already trained {trained}.",
-            "Create another model to train with this teacher: titler vocab OTHER_NAME",
+            f"The model {model.name} was already trained {trained}.",
+            "To train with this teacher, create another model: titler vocab OTHER_NAME",
         )
 
 
@@ -280,10 +286,10 @@ def taught_titles(model: Pinned, vocabularies: Vocabularies, teacher: Teacher, f
     taught = TaughtTitles.of(parts)
     if not len(taught.keys):
         raise UsageError(
-            f"The teacher {teacher.name} has no title for any issue that {model.name} learns from.",
-            "Use as the teacher a model, or a file with titles for bodies of issues that are in the lake.",
+            f"The teacher {teacher.name} has no title for any training issue of the model {model.name}.",
+            "Use another teacher: a model, or a file that has titles for the bodies of issues in the lake.",
         )
-    say(f"    teacher {teacher.name}: titles for {len(taught.keys):,} different bodies")
+    say(f"    teacher {teacher.name} has titles for {len(taught.keys):,} different bodies")
     return taught
 
 

@@ -212,9 +212,10 @@ def _total_sizes(model: Pinned, plan: Plan, sizes_by_shard: Sequence[PartSizes])
     if not sizes["train"] or not sizes["validation"]:
         model.delete()
         raise UsageError(
-            f"{len(plan.days)} days have {sizes['train']} trainable issues to learn from and "
-            f"{sizes['validation']} to validate with. Both numbers must be above 0, and all issues of a "
-            "repository go to the same part.",
-            f"Ingest more days, of more repositories, than {plan.days[0].day} to {plan.days[-1].day}.",
+            f"The cleaned days from {plan.days[0].day} to {plan.days[-1].day} have {sizes['train']} "
+            f"issues for training and {sizes['validation']} for validation. Both numbers must be above 0. "
+            "All issues of a repository are used for the same purpose, so there must be enough "
+            "repositories.",
+            "Extract and clean more days, then create the model again.",
         )
     return sizes

@@ -81,7 +81,8 @@ def _folder(package: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise UsageError(
             f"text.engine is `ktext`, but the package {package} is not installed.",
-            "Install requirements.lock, or set TITLER_TEXT__ENGINE=titler (the same tokens, faster).",
+            "Install the packages of requirements.lock. Or set TITLER_TEXT__ENGINE=titler, which gives the "
+            "same words faster.",
         )
     return Path(next(iter(spec.submodule_search_locations)))
 

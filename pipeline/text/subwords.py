@@ -105,9 +105,9 @@ class BytePairEncoding:
         if not merges:
             raise UsageError(
                 "No subword can be learned. Either no pair of bytes occurs twice in the texts, or the limit "
-                f"of {max_units} units leaves no room beside the {BYTES} single bytes.",
-                "See which days have trainable issues (titler status), "
-                "or raise the limit:  TITLER_TEXT__SUBWORDS=8000",
+                f"of {max_units} subwords is too low: {BYTES} of them are single bytes.",
+                "To see which days have trainable issues: titler status\n"
+                "To raise the limit: TITLER_TEXT__SUBWORDS=8000",
             )
         learned = [(left, right) for left, right in merges]
         return cls(tuple(with_characters(learned, counts) if characters else learned))
@@ -260,23 +260,28 @@ class SubwordVocabulary:
                 f"A subword vocabulary cannot be read as JSON: {error}.", REPLACE_OR_RETRAIN
             ) from error
         if not isinstance(fields, dict) or set(fields) - {"preparation"} != _FIELDS:
-            names = ", ".join(sorted(fields)) if isinstance(fields, dict) else type(fields).__name__
+            names = (
+                f"the fields {', '.join(sorted(fields))}"
+                if isinstance(fields, dict)
+                else f"the type {type(fields).__name__}"
+            )
             raise LakeError(
-                f"A subword vocabulary has {names}, expected {', '.join(sorted(_FIELDS))}.",
+                f"A subword vocabulary has {names}; expected the fields {', '.join(sorted(_FIELDS))}.",
                 REPLACE_OR_RETRAIN,
             )
         merges, length, start_end = fields["merges"], fields["length"], fields["start_end"]
         if type(length) is not int or length < 1 or type(start_end) is not bool:
             raise LakeError(
-                f"A subword vocabulary has length {length!r} and start_end {start_end!r}, "
-                "expected a positive integer, and true or false.",
+                f"A subword vocabulary has length = {length!r} and start_end = {start_end!r}. The length "
+                "must be a positive integer, and start_end must be true or false.",
                 REPLACE_OR_RETRAIN,
             )
         preparation = fields.get("preparation", ORIGINAL_PREPARATION)
         if type(preparation) is not int or not ORIGINAL_PREPARATION <= preparation <= LATEST_PREPARATION:
             raise LakeError(
-                f"A subword vocabulary was made with preparation {preparation!r} of the text, but "
-                f"this version of Titler has preparations {ORIGINAL_PREPARATION} to {LATEST_PREPARATION}.",
+                f"A subword vocabulary was made with version {preparation!r} of the text preparation, but "
+                f"this version of Titler has only the versions {ORIGINAL_PREPARATION} to "
+                f"{LATEST_PREPARATION} of it.",
                 "Use the version of Titler that trained the model, or a newer one.",
             )
         return cls(BytePairEncoding(tuple(_check_merges(merges))), length, start_end, preparation)
@@ -289,7 +294,9 @@ def _check_merges(merges: Any) -> Iterator[tuple[str, str]]:
     """
     units = set(_alphabet())
     if not isinstance(merges, list) or not merges:
-        raise LakeError("A subword vocabulary has no list of merges, or an empty one.", REPLACE_OR_RETRAIN)
+        raise LakeError(
+            "A subword vocabulary has no merges, but at least one is expected.", REPLACE_OR_RETRAIN
+        )
     for number, pair in enumerate(merges):
         if (
             not isinstance(pair, list)
@@ -297,8 +304,8 @@ def _check_merges(merges: Any) -> Iterator[tuple[str, str]]:
             or not all(isinstance(unit, str) and unit in units for unit in pair)
         ):
             raise LakeError(
-                f"A subword vocabulary has {pair!r} as merge {number}, "
-                "expected two units that are bytes or come from earlier merges.",
+                f"Merge {number} of a subword vocabulary is {pair!r}. Expected two units, each of which is a "
+                "byte or the result of an earlier merge.",
                 REPLACE_OR_RETRAIN,
             )
         units.add(pair[0] + pair[1])
@@ -309,5 +316,6 @@ def unknown_id(number: int, size: int) -> UsageError:
     """Returns the error for the id `number`, which is not in a vocabulary of `size` ids."""
     return UsageError(
         f"A document contains the id {number}, but the vocabulary has the ids 0 to {size - 1}.",
-        "The ids come from another vocabulary. Make them again with this vocabulary:  titler vectorize",
+        "The document was made with another vocabulary. Make it again with this vocabulary:  titler "
+        "vectorize",
     )

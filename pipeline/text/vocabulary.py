@@ -38,8 +38,8 @@ UNKNOWN_WORD: Final = "*unknown*"  # no token contains a `*`
 
 _FIELDS: Final = {"words", "length", "padding", "start_end"}
 _MAKE_AGAIN: Final = (
-    "A vocabulary belongs to its model. See which models are complete (titler status), "
-    "or make the vocabulary and the model again (titler vocab, titler train)."
+    "A vocabulary belongs to one model. Copy the model's files again, "
+    "or create and train a new model: titler vocab, then titler train."
 )
 
 
@@ -213,19 +213,28 @@ class Vocabulary:
         except ValueError as error:
             raise LakeError(f"A vocabulary is not JSON: {error}.", _MAKE_AGAIN) from error
         if not isinstance(fields, dict) or set(fields) != _FIELDS:
-            names = ", ".join(sorted(fields)) if isinstance(fields, dict) else type(fields).__name__
-            raise LakeError(f"A vocabulary has {names}, expected {', '.join(sorted(_FIELDS))}.", _MAKE_AGAIN)
+            names = (
+                f"the fields {', '.join(sorted(fields))}"
+                if isinstance(fields, dict)
+                else f"the type {type(fields).__name__}"
+            )
+            raise LakeError(
+                f"A vocabulary has {names}; expected the fields {', '.join(sorted(_FIELDS))}.", _MAKE_AGAIN
+            )
         words, start_end = fields["words"], fields["start_end"]
         length, padding = fields["length"], fields["padding"]
         if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
-            raise LakeError("A vocabulary's words are not a list of strings, at least one.", _MAKE_AGAIN)
+            raise LakeError("The words of a vocabulary must be a list of at least one string.", _MAKE_AGAIN)
         if len(set(words)) != len(words):
-            raise LakeError("A vocabulary contains a word twice, expected one id per word.", _MAKE_AGAIN)
+            raise LakeError(
+                "A vocabulary contains a word twice, but each word must have one id.", _MAKE_AGAIN
+            )
         valid_length = type(length) is int and length >= 1
         if not valid_length or padding not in ("pre", "post") or type(start_end) is not bool:
             raise LakeError(
-                f"A vocabulary has length {length!r}, padding {padding!r} and start_end {start_end!r}, "
-                "expected a positive integer, pre or post, and true or false.",
+                f"A vocabulary has length = {length!r}, padding = {padding!r} and start_end = {start_end!r}. "
+                "The length must be a positive integer, padding must be pre or post, and start_end must be "
+                "true or false.",
                 _MAKE_AGAIN,
             )
         if start_end and not {START, END} <= set(words):

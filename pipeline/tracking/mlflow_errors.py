@@ -33,26 +33,27 @@ def explain(server: str, error: BaseException) -> TitlerError:
     text = str(error) or type(error).__name__
     if "database is locked" in text:
         return TitlerError(
-            f"{server}: its database is locked, because another process writes to it or has it open.",
-            "Wait until that process ends, then run the same command again. "
-            "If many processes write, start an MLflow server and set tracking.uri.",
+            f"{server}: the database is locked, because another process writes to it or has it open.",
+            "Wait until the other process ends, then run the same command again. If several processes must "
+            "write at the same time, start an MLflow server and set tracking.uri to its address.",
         )
     if mismatch := _SCHEMA_MISMATCH.search(text):
         version, expected = mismatch.groups()
         if _is_in_installed_mlflow(version):
             return TitlerError(
-                f"{server}: its database has the schema of an older MLflow "
+                f"{server}: the database has the schema of an older MLflow "
                 f"(found {version}, expected {expected}).",
-                "Make a copy of the database, then upgrade it: .venv/bin/mlflow db upgrade sqlite:///LAKE/mlflow.db",
+                "Make a copy of the database, then upgrade the original: "
+                ".venv/bin/mlflow db upgrade sqlite:///LAKE/mlflow.db",
             )
         return TitlerError(
-            f"{server}: its database has the schema of a newer MLflow "
+            f"{server}: the database has the schema of a newer MLflow "
             f"(found {version}, expected {expected}).",
-            "Install the newer MLflow, or use a copy of the database from before its upgrade:  "
-            "TITLER_TRACKING__URI=sqlite:///COPY",
+            "Install the newer MLflow, or use a copy of the database that was made before its schema was "
+            "upgraded:  TITLER_TRACKING__URI=sqlite:///COPY",
         )
     return TitlerError(
-        f"{server} does not answer: {text.splitlines()[0]}", "Check tracking.uri:  titler doctor"
+        f"{server} does not answer: {text.splitlines()[0]}", "Check the setting tracking.uri:  titler doctor"
     )
 
 

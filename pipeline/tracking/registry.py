@@ -212,8 +212,9 @@ class Tracking:
         version = self.version_of(model)
         if version is None:
             raise UsageError(
-                f"{model} has no version of {self.model_name!r} registered in MLflow at {self.uri}.",
-                f"Train it:  titler train {model}",
+                f"The model {model} is not registered in MLflow at {self.uri} as a version of "
+                f"{self.model_name!r}.",
+                f"Train the model:  titler train {model}",
             )
         champion = self.champion()
         if champion is not None and champion.version == version.version:
@@ -272,7 +273,8 @@ class Tracking:
         if experiment.lifecycle_stage != "active":
             raise LakeError(
                 f"MLflow's experiment {self.experiment!r} was deleted.",
-                "Restore it in MLflow, or choose another name:  TITLER_TRACKING__EXPERIMENT=titler2",
+                "Restore the experiment in MLflow, or choose another name:  "
+                "TITLER_TRACKING__EXPERIMENT=titler2",
             )
         for key, value in EXPERIMENT_TAGS.items():  # missing if somebody else created the experiment
             if key not in experiment.tags:

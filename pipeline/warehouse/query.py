@@ -61,7 +61,7 @@ class Query:
         if not path.is_file():
             names = sorted(str(file.relative_to(SQL).with_suffix("")) for file in SQL.rglob("*.sql"))
             raise UsageError(
-                f"sql/{name}.sql: no such query.", f"The existing queries are: {', '.join(names)}"
+                f"The query sql/{name}.sql does not exist.", f"The existing queries are: {', '.join(names)}"
             )
         return cls(name, path.read_text(encoding="utf-8"), parameters)
 
@@ -102,8 +102,8 @@ class Query:
         for name in sorted(names):
             if name not in available:
                 raise UsageError(
-                    f"{self.name}: parameter @{name} has no value; "
-                    f"parameters with a value: {', '.join(sorted(available)) or 'none'}."
+                    f"The parameter @{name} of the query {self.name} has no value. Parameters with a value: "
+                    f"{', '.join(sorted(available)) or 'none'}."
                 )
         return {name: available[name] for name in names}
 

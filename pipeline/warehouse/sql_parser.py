@@ -30,7 +30,8 @@ def parse(sql: str) -> exp.Expr:
         raise UsageError(f"The statement is not SQL in BigQuery's dialect: {error}") from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
         raise UsageError(
-            f"Expected one SELECT and nothing else. Statements found: {len(statements)}. The SQL:\n{sql}"
+            f"Expected exactly one statement, a SELECT. Number of statements found: {len(statements)}. The "
+            f"SQL:\n{sql}"
         )
     return statements[0]
 

@@ -265,5 +265,5 @@ def test_a_failure_to_record_does_not_fail_the_stage(
     with LineageFile(lake.lake, settings).stage("promote", lake.model) as record:
         record.result = {"moved": True}
     assert capsys.readouterr().err.startswith(
-        "titler: The lineage of promote could not be recorded: [Errno 2]"
+        "titler: the data that promote read and wrote could not be recorded in the lineage file: [Errno 2]"
     )

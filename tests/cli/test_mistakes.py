@@ -127,7 +127,10 @@ def test_hours_of_before_2015_are_refused_with_the_first_day_there_is(tmp_path: 
     write_hour(tmp_path / "old", "2014-01-01", iter([event + b"\n"] * 20))
     done = titler(tmp_path / "lake", "extract", "--day", "2014-01-01", hours=tmp_path / "old")
     refused(
-        done, 3, "2014-01-01-0.json.gz has an event of the Timeline API", "titler extract --from 2015-01-01"
+        done,
+        3,
+        "Most events of 2014-01-01-0.json.gz have the format of the Timeline API",
+        "titler extract --from 2015-01-01",
     )
 
 
@@ -155,7 +158,7 @@ def test_an_hour_cut_in_half_gives_the_day_and_says_what_is_missing(tmp_path: Pa
     manifest = Lake(str(tmp_path / "lake")).current(ISSUES.name, {"day": "2024-01-01"})
     assert manifest is not None
     kept = (tmp_path / "lake" / manifest.figures["quarantine"] / "malformed.jsonl").read_text()
-    assert "the file is cut here: its gzip stream has no end" in kept
+    assert "the file is cut off: the end of its gzip stream is missing" in kept
 
 
 BOMBS = {
@@ -194,11 +197,14 @@ def test_hours_that_inflate_a_thousandfold_cost_little_memory_and_little_quarant
         200,
     ]
     assert re.fullmatch(
-        r"the file inflates from [\d,]+ bytes to more than 268,435,456, too many for an hour of GH Archive",
+        r"the file has [\d,]+ bytes, and more than 268,435,456 bytes after decompression, .*",
         rows[0]["reason"],
     )
     assert (rows[1]["reason"][:9], len(rows[1]["text"])) == ("not JSON:", 10_000)
-    assert rows[2]["reason"] == "the file has more than 2,000,000 lines, too many for an hour of GH Archive"
+    assert (
+        rows[2]["reason"]
+        == "the file has more than 2,000,000 lines, which is too many for an hour of GH Archive"
+    )
 
 
 def test_damage_that_still_inflates_to_json_fails_the_checksum(tmp_path: Path, hours: Path) -> None:
@@ -211,7 +217,7 @@ def test_damage_that_still_inflates_to_json_fails_the_checksum(tmp_path: Path, h
     manifest = Lake(str(tmp_path / "lake")).current(ISSUES.name, {"day": "2024-01-01"})
     assert manifest is not None
     kept = (tmp_path / "lake" / manifest.figures["quarantine"] / "malformed.jsonl").read_text()
-    assert "the file is damaged here: Error -3 while decompressing data: incorrect data check" in kept
+    assert "the file is damaged: Error -3 while decompressing data: incorrect data check" in kept
 
 
 # What is typed
@@ -220,8 +226,12 @@ def test_damage_that_still_inflates_to_json_fails_the_checksum(tmp_path: Path, h
 @pytest.mark.parametrize(
     ("verb", "given", "message"),
     [
-        ("title", b"a" * 2 * 2**20, "The text is longer than 262,144 bytes; GitHub accepts at most 65,536"),
-        ("title", "it crashes".encode("utf-16"), "The text has NUL bytes, so it is not UTF-8"),
+        ("title", b"a" * 2 * 2**20, "The text has more than 262,144 bytes."),
+        (
+            "title",
+            "it crashes".encode("utf-16"),
+            "The text contains NUL bytes. It is probably encoded in UTF-16",
+        ),
         ("similar", b"it \0 crashes", "| titler similar -"),
         ("title", b"", "The body is empty, so no title can be predicted"),
         ("title", b" \n", "titler title -"),
@@ -369,7 +379,7 @@ def test_an_mlflow_database_that_someone_holds_is_waited_for_a_while(copied: Pat
     with closing(sqlite3.connect(copied / "mlflow.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         done = titler(copied, "status")
-    refused(done, 1, "its database is locked", "Wait until that process ends")
+    refused(done, 1, "the database is locked", "Wait until the other process ends")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_the_status_of_a_lake_without_a_release(capsys: pytest.CaptureFixture[st
 def test_status_lists_days_that_were_never_extracted(capsys: pytest.CaptureFixture[str]) -> None:
     query_reports.status(status_of("2015-02-27", "2015-03-01", "2015-03-02", "2015-03-05"), False)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[6] == "          never extracted: 2015-02-28, 2015-03-03 to 2015-03-04"
+    assert lines[6] == "          days that were never extracted: 2015-02-28, 2015-03-03 to 2015-03-04"
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_a_title_that_is_withheld_is_not_shown(capsys: pytest.CaptureFixture[str
     query_reports.title({**withheld, "withheld": None}, as_json=False)
     query_reports.title({**withheld, "withheld": None, "probability": 0.125}, as_json=False)
     assert capsys.readouterr().out.splitlines() == [
-        "(no title: titles withheld: ROUGE-L 2, first words 15)",
-        "(no title: its confidence would be 0.50, so low that the model abstains)",
-        "(no title: the probability that it is like an author's would be 0.12, so low that the model "
-        "abstains)",
+        "(no title: the titles of this model are withheld: ROUGE-L 2, first words 15)",
+        "(no title: the model abstains, because its confidence in the title would be only 0.50)",
+        "(no title: the model abstains, because the probability that its title is like an author's title "
+        "would be only 0.12)",
     ]

@@ -30,9 +30,9 @@ def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
 @pytest.mark.parametrize(
     ("rows", "made", "line"),
     [
-        ([1000, 234], 2, "clean: 1,234 rows, 2 days made -> /lake/tokens_v1"),
-        ([1, 0], 1, "clean: 1 row, 1 day made, 1 day reused -> /lake/tokens_v1"),
-        ([3], 0, "clean: 3 rows, 0 days made, 1 day reused -> /lake/tokens_v1"),
+        ([1000, 234], 2, "clean: 1,234 rows, 2 days written -> /lake/tokens_v1"),
+        ([1, 0], 1, "clean: 1 row, 1 day written, 1 day reused -> /lake/tokens_v1"),
+        ([3], 0, "clean: 3 rows, 0 days written, 1 day reused -> /lake/tokens_v1"),
     ],
 )
 def test_batches_that_were_made_and_reused(
@@ -48,7 +48,7 @@ def test_the_time_and_memory_of_a_stage(capsys: pytest.CaptureFixture[str]) -> N
     stage_reports.timing("clean", 61.0, 300.0, 250.0)
     assert printed(capsys) == [
         "    clean took 1.2 s; peak memory 1,234 MiB",
-        "    clean took 61.0 s; peak memory 300 MiB, of the largest worker process 250 MiB",
+        "    clean took 61.0 s; peak memory 300 MiB, and 250 MiB in the largest worker process",
     ]
 
 
@@ -60,7 +60,8 @@ def test_the_figures_of_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert printed(capsys) == [
         "    contrastive pre-training, pass 2: loss 1.5000, 25.0% of titles matched to their own body, 3 s",
-        "    epoch 2: loss 1.5000, validation loss 2.0000, 50.0% of validation tokens predicted, 3 s",
+        "    epoch 2: loss 1.5000, validation loss 2.0000, 50.0% of validation tokens predicted correctly, "
+        "3 s",
     ]
 
 
@@ -68,13 +69,12 @@ def test_the_figures_of_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
     ("threshold", "lines"),
     [
         (0, []),
-        (0.25, ["    the model abstains below a confidence of 0.25"]),
+        (0.25, ["    the model gives no title if its confidence is below 0.25"]),
         (
             1.1,
             [
-                "    the model will always abstain: no confidence threshold gives the precision "
-                "model.abstain_precision; "
-                "train another model with a lower value"
+                "    the model will never give a title, because no confidence threshold reaches "
+                "model.abstain_precision. Train another model with a lower value of this setting"
             ],
         ),
     ],
@@ -106,16 +106,16 @@ def test_a_plan_that_opened_a_release(capsys: pytest.CaptureFixture[str]) -> Non
     stage_reports.planned("r", outcome)
     assert printed(capsys) == [
         "plan: release r, model m, 2 days from 2015-01-01 to 2015-01-03",
-        "    2 issues opened again on a later day: only the earliest opening is used",
-        "    days being ingested again, used as in the current release: 2015-01-01",
-        "    new days not cleaned yet, so left out: 2015-01-04",
-        "    days judged again, because earlier days arrived: 2015-01-03",
+        "    2 issues opened again on a later day; only the earliest opening is used",
+        "    days that are being ingested again, so their data is that of the current release: 2015-01-01",
+        "    new days that are left out, because they are not cleaned yet: 2015-01-04",
+        "    days whose verdict was computed again, because earlier days were added: 2015-01-03",
     ]
 
 
 def test_a_plan_that_opened_no_release(capsys: pytest.CaptureFixture[str]) -> None:
     stage_reports.planned("r", PlanOutcome(None, "nothing is new since release q"))
-    assert printed(capsys) == ["plan: no release created: nothing is new since release q"]
+    assert printed(capsys) == ["plan: no release was created: nothing is new since release q"]
 
 
 @pytest.mark.parametrize(("moved", "words"), [(True, "is now"), (False, "was already")])
@@ -132,9 +132,10 @@ def test_a_champion_whose_titles_are_withheld(capsys: pytest.CaptureFixture[str]
     assert printed(capsys) == [
         "promote: model m (version 3) is now champion",
         "    titles withheld: ROUGE-L 2.98, first words 15.6",
-        '    To show them from the next release on: titler promote m --accept --because "..."',
+        '    To show these titles in the next release: titler promote m --accept --because "..."',
         "promote: model m (version 3) is now champion",
-        "    titles shown despite ROUGE-L 2.98, first words 15.6; accepted because: a test",
+        "    the titles are not good enough (ROUGE-L 2.98, first words 15.6), but they are shown, because a "
+        "user accepted them: a test",
     ]
 
 
@@ -147,7 +148,7 @@ def test_a_release_whose_titles_are_withheld(capsys: pytest.CaptureFixture[str])
     assert printed(capsys) == [
         published,
         "    titles withheld: ROUGE-L 2.98, first words 15.6",
-        '    To show them from the next release on: titler promote m --accept --because "..."',
+        '    To show these titles in the next release: titler promote m --accept --because "..."',
         published,
     ]
 

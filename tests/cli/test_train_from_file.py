@@ -128,7 +128,7 @@ def test_the_same_command_finds_it_done(
     assert "extract: 300 rows of " in told
     assert "270 trainable, reused" in told
     assert "not trainable: 30 short title" in told
-    assert "vectorize: 300 rows, 0 files made, 1 file reused" in told
+    assert "vectorize: 300 rows, 0 files written, 1 file reused" in told
     assert lake.names("models") == before
 
 

@@ -69,7 +69,7 @@ def test_an_issue_is_found_by_its_url(release: Pinned) -> None:
 def test_an_issue_with_a_zero_vector_is_refused_with_the_reason(release: Pinned) -> None:
     items, _ = items_of_release(release.lake, release, 2)
     with pytest.raises(
-        UsageError, match=r"vocabulary contains no word of .*issues/4, so the issue has no neighbours"
+        UsageError, match=r"The text of .*issues/4 contains no word of the model's vocabulary"
     ):
         find_item(release, items, url_of(4))
 

@@ -54,6 +54,6 @@ def test_the_doctor_lists_what_is_missing_in_order(monkeypatch, tmp_path):
     assert re.findall(r"(?m)^WRONG  (\w+)", done.stdout) == ["lake", "compute", "tracking", "warehouse"]
     assert f"No Dask scheduler answers at tcp://{NOWHERE} ([Errno 111] Connection refused)." in done.stdout
     assert (
-        "Start one (dask scheduler), or leave compute.scheduler_address empty to use a local cluster."
+        "Start a scheduler (dask scheduler), or leave compute.scheduler_address empty to use a local cluster."
         in done.stdout
     )

@@ -177,7 +177,7 @@ def test_secrets_of_a_running_server_are_left_alone(tmp_path):
         text=True,
     ).stdout
     assert made(tmp_path) == before
-    assert told.endswith("exists already and is not changed: the databases use its passwords.\n")
+    assert told.endswith("exists already and was not changed, because the databases use its passwords.\n")
 
 
 def test_secrets_are_never_committed():

@@ -125,7 +125,7 @@ def test_a_port_in_use_is_one_clear_line(stay):
     port = stay["ports"][0]
     assert (
         stay["taken"] == f"Port {port} of 127.0.0.1 cannot be used (Address already in use). "
-        f"Choose another:  make up AIRFLOW_PORT={port + 1}\n"
+        f"Choose another port:  make up AIRFLOW_PORT={port + 1}\n"
     )
 
 

@@ -89,10 +89,10 @@ def test_an_invalid_time_is_refused(value):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"name,text\na,b\n", r"a\.csv, row 1: found the columns name, text; expected a title"),
+        ("a.csv", b"name,text\na,b\n", r"a\.csv, row 1 has the columns name, text, but needs a title"),
         ("a.jsonl", b"not json\n", r"a\.jsonl cannot be read as a file of issues"),
-        ("a.jsonl", b"[1, 2]\n", r"a\.jsonl, row 1: found no columns; expected a title"),
-        ("a.csv", b"name,text\na,b,c,d\n", r"a\.csv, row 1: found the columns name, text; expected a title"),
+        ("a.jsonl", b"[1, 2]\n", r"a\.jsonl, row 1 has no columns, but needs a title"),
+        ("a.csv", b"name,text\na,b,c,d\n", r"a\.csv, row 1 has the columns name, text, but needs a title"),
         ("a.jsonl", b'{"title": 7, "body": "b"}\n', r"a\.jsonl, row 1: the title must be text, but is 7"),
         (
             "a.jsonl",

@@ -25,12 +25,12 @@ FIGURES = {
 }
 """Of a model that is as much below the champion as the settings allow."""
 LOW_ROUGE = (
-    "ROUGE-L on 160 held-out issues is 11.40, the champion's is 12.00, and at most 0.5 less is allowed "
+    "ROUGE-L on 160 held-out issues is 11.40, the champion's is 12.00, and a drop of at most 0.5 is allowed "
     "(model.promotion_margin)"
 )
 LOW_RECALL = (
-    "recall@10 among 150 held-out issues is 0.470, the champion's is 0.500, and at most 0.02 less is allowed "
-    "(model.promotion_retrieval_margin)"
+    "recall@10 among 150 held-out issues is 0.470, the champion's is 0.500, and a drop of at most 0.02 is "
+    "allowed (model.promotion_retrieval_margin)"
 )
 WORSE = {"rougeL": 11.4, "retrieval": {**RETRIEVAL, "recall_at_10": 0.47}}
 
@@ -91,7 +91,7 @@ def test_a_worse_model_is_refused_with_each_reason(
         promote_model(tmp_path, {**FIGURES, **figures})
     assert str(raised.value).splitlines() == [
         f"m is worse than the champion older: {reasons}.",
-        'To promote it anyway: titler promote m --force --because "..."',
+        'To promote the model anyway: titler promote m --force --because "..."',
     ]
     assert registry.models == ["older"]
 

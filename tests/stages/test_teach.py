@@ -114,7 +114,7 @@ def test_a_teacher_that_is_not_better_changes_nothing(
     assert lesson.run_parameters["teacher_used"] is False
     batches = inputs(student).batches("train", "")
     assert lesson.mixed(batches, student, inputs(student).vocabularies, folder, 0) is batches
-    assert capsys.readouterr().out.endswith("; it does not beat the baselines, so it is not used\n")
+    assert capsys.readouterr().out.endswith(". Its titles are not used, because its score is not higher\n")
 
 
 def test_a_file_without_held_out_bodies_is_not_used(

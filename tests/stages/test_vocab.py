@@ -65,7 +65,7 @@ def test_a_sample_of_the_issues_is_spread_evenly_over_the_file(tmp_path: Path) -
 
 def test_days_without_an_issue_to_validate_with_are_refused(tmp_path: Path) -> None:
     subword_lake = SubwordLake(tmp_path, [CRASH, SECOND_CRASH])
-    message = "1 days have 2 trainable issues to learn from and 0 to validate with"
+    message = r"have 2 issues for training and 0 for validation\."
     with pytest.raises(UsageError, match=message):
         subword_lake.model()
     assert not Pinned(subword_lake.lake, "models", "m").is_open()

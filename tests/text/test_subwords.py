@@ -193,21 +193,27 @@ def test_a_vocabulary_is_restored_from_json():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"merges": None}, "no list of merges, or an empty one"),
-        ({"merges": []}, "no list of merges, or an empty one"),
-        ({"merges": [["a", "b"], ["a"]]}, r"\['a'\] as merge 1"),
-        ({"merges": [["a", 1]]}, r"\['a', 1\] as merge 0"),
+        ({"merges": None}, "has no merges"),
+        ({"merges": []}, "has no merges"),
+        ({"merges": [["a", "b"], ["a"]]}, r"Merge 1 .* is \['a'\]"),
+        ({"merges": [["a", 1]]}, r"Merge 0 .* is \['a', 1\]"),
         (
             {"merges": [["ab", "c"]]},
-            r"\['ab', 'c'\] as merge 0, expected two units that are bytes or come from",
+            r"Merge 0 of a subword vocabulary is \['ab', 'c'\]\. Expected two units",
         ),
-        ({"merges": [["日", "c"]]}, "as merge 0"),
-        ({"length": 0}, "length 0"),
-        ({"length": True}, "length True"),
-        ({"start_end": 1}, "start_end 1"),
-        ({"preparation": 3}, "preparation 3 of the text, but this version of Titler has preparations 1 to 2"),
-        ({"preparation": True}, "preparation True"),
-        ({"words": []}, "has length, merges, start_end, words, expected length, merges, start_end"),
+        ({"merges": [["日", "c"]]}, "Merge 0 "),
+        ({"length": 0}, "length = 0"),
+        ({"length": True}, "length = True"),
+        ({"start_end": 1}, "start_end = 1"),
+        (
+            {"preparation": 3},
+            "version 3 of the text preparation, but this version of Titler has only the versions 1 to 2",
+        ),
+        ({"preparation": True}, "version True of the text preparation"),
+        (
+            {"words": []},
+            "has the fields length, merges, start_end, words; expected the fields length, merges, start_end",
+        ),
     ],
 )
 def test_the_error_for_a_damaged_vocabulary_names_the_damage(change, message):
@@ -217,7 +223,11 @@ def test_the_error_for_a_damaged_vocabulary_names_the_damage(change, message):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "cannot be read as JSON"), ("[1]", "has list"), (BODY.to_json()[:-9], "cannot be read as JSON")],
+    [
+        ("", "cannot be read as JSON"),
+        ("[1]", "has the type list"),
+        (BODY.to_json()[:-9], "cannot be read as JSON"),
+    ],
 )
 def test_text_that_is_not_a_vocabulary_is_an_error(text, message):
     with pytest.raises(LakeError, match=message):

@@ -123,18 +123,18 @@ def test_a_vocabulary_is_restored_from_json(words, length, padding):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"words": None}, "words are not a list of strings"),
-        ({"words": []}, "words are not a list of strings"),
-        ({"words": ["a", 1]}, "words are not a list of strings"),
+        ({"words": None}, "words of a vocabulary must be a list"),
+        ({"words": []}, "words of a vocabulary must be a list"),
+        ({"words": ["a", 1]}, "words of a vocabulary must be a list"),
         ({"words": ["a", "a"]}, "a word twice"),
-        ({"length": 0}, "length 0"),
-        ({"length": True}, "length True"),
-        ({"padding": "both"}, "padding 'both'"),
-        ({"start_end": 1}, "start_end 1"),
+        ({"length": 0}, "length = 0"),
+        ({"length": True}, "length = True"),
+        ({"padding": "both"}, "padding = 'both'"),
+        ({"start_end": 1}, "start_end = 1"),
         ({"start_end": True}, "does not contain _start_ or _end_"),
         (
             {"engine": "x"},
-            "has engine, length, padding, start_end, words, expected length, padding, start_end, words",
+            "has the fields engine, length, padding, start_end, words; expected the fields length, padding, ",
         ),
     ],
 )
@@ -144,7 +144,7 @@ def test_the_error_for_a_damaged_vocabulary_names_the_damage(change, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("", "not JSON"), ("[1]", "has list"), (BODY.to_json()[:-9], "not JSON")]
+    ("text", "message"), [("", "not JSON"), ("[1]", "has the type list"), (BODY.to_json()[:-9], "not JSON")]
 )
 def test_text_that_is_not_a_vocabulary_is_an_error(text, message):
     with pytest.raises(LakeError, match=message):

@@ -468,7 +468,10 @@ def test_a_version_says_that_its_titles_are_withheld_until_they_are_accepted(reg
 
 
 def test_promoting_a_model_without_a_version_is_an_error(registry: Registry) -> None:
-    with pytest.raises(UsageError, match=r"(?s)m9 has no version of 'titler'.*titler train m9"):
+    with pytest.raises(
+        UsageError,
+        match=r"(?s)m9 is not registered in MLflow at .* as a version of 'titler'.*titler train m9",
+    ):
         registry.tracking.promote("m9")
 
 

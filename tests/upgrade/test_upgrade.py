@@ -48,8 +48,8 @@ def titler(old: UnpackedLake, capsys: pytest.CaptureFixture[str], monkeypatch: p
 
 def test_extracted_and_cleaned_days_are_reused(old: UnpackedLake, titler: Titler) -> None:
     before = old.manifests()
-    assert "0 days made, 3 days reused" in titler("extract --from 2024-01-01 --to 2024-01-03")
-    assert "0 days made, 3 days reused" in titler("clean --from 2024-01-01 --to 2024-01-03")
+    assert "0 days written, 3 days reused" in titler("extract --from 2024-01-01 --to 2024-01-03")
+    assert "0 days written, 3 days reused" in titler("clean --from 2024-01-01 --to 2024-01-03")
     assert old.manifests() == before
 
 
@@ -62,7 +62,7 @@ def test_a_model_is_reused_stage_by_stage(
     predictor = Pinned(lake, "models", name).members[PREDICTOR][0]
     lake.delete(f"models/{name}/members/{PREDICTOR}.json")  # train must now find it by its key
     titler(f"vocab {name}", settings=settings)
-    assert f"0 days made, {days} days reused" in titler(f"vectorize --model {name}", settings=settings)
+    assert f"0 days written, {days} days reused" in titler(f"vectorize --model {name}", settings=settings)
     titler(f"train {name}", settings=settings)
     assert Pinned(lake, "models", name).members[PREDICTOR][0] == predictor
     assert old.manifests() == before
@@ -80,7 +80,7 @@ def test_a_release_is_reused_stage_by_stage(old: UnpackedLake, titler: Titler) -
     lake, before = Lake(str(old.folder / "lake")), old.manifests()
     release = current_release_id(lake)
     for verb in ("vectorize", "embed", "predict"):
-        assert "0 days made, 3 days reused" in titler(f"{verb} --release {release}")
+        assert "0 days written, 3 days reused" in titler(f"{verb} --release {release}")
     titler(f"index --release {release}")
     titler(f"publish --release {release}")
     assert "removed 0 releases, 0 models, 0 batches" in titler("collect")
@@ -92,7 +92,7 @@ def test_a_run_over_the_same_days_creates_no_release(old: UnpackedLake, titler: 
     before = old.manifests()
     printed = titler("run --from 2024-01-01 --to 2024-01-03")
     assert (
-        f"no release created: nothing is new since release {old.expected['status']['release']['id']}"
+        f"no release was created: nothing is new since release {old.expected['status']['release']['id']}"
         in printed
     )
     assert old.manifests() == before
@@ -149,6 +149,6 @@ def test_a_new_day_is_published_together_with_the_existing_days(old: UnpackedLak
     sample.write(old.folder / "hours", days=1, seed=3, first_day=date(2024, 1, 4), issues_per_day=60)
     printed = titler("run --day 2024-01-04")
     for verb in ("vectorize", "embed", "predict"):
-        assert re.search(rf"^{verb}: \d+ rows, 1 day made, 3 days reused", printed, re.MULTILINE)
+        assert re.search(rf"^{verb}: \d+ rows, 1 day written, 3 days reused", printed, re.MULTILINE)
     assert "of 4 days" in printed
     assert old.manifests() > before

@@ -64,7 +64,7 @@ class Checkpoint:
             raise LakeError(
                 f"{path} cannot be written: {error.strerror or error}.",
                 "Free disk space or grant the permission, then run the same command again: "
-                "it resumes after the last epoch with a checkpoint.",
+                "the training resumes after the last epoch with a checkpoint.",
             ) from error
 
     @classmethod

@@ -234,13 +234,13 @@ def build_copy(shape: Shape) -> Copy:
     """Builds the network with random weights. Raises UsageError if the variant does not support the shape."""
     if shape.body_vocabulary != shape.title_vocabulary:
         raise UsageError(
-            f"The vocabularies have {shape.body_vocabulary} and {shape.title_vocabulary} ids, "
-            "but the variant `copy` needs one vocabulary for bodies and titles."
+            f"The vocabulary of bodies has {shape.body_vocabulary} ids and the vocabulary of titles has "
+            f"{shape.title_vocabulary}, but the variant `copy` needs the same vocabulary for both."
         )
     if shape.embedding_size != shape.hidden_size or shape.hidden_size % 2:
         raise UsageError(
-            f"model.embedding_size = {shape.embedding_size} and model.hidden_size = {shape.hidden_size}; "
-            f"for the variant `copy` they must be the same even number.",
+            f"model.embedding_size = {shape.embedding_size} and model.hidden_size = {shape.hidden_size}, but "
+            "the variant `copy` needs the same even number for both settings.",
             "Set both, for example:  TITLER_MODEL__EMBEDDING_SIZE=300 TITLER_MODEL__HIDDEN_SIZE=300",
         )
     if shape.layers > 2:

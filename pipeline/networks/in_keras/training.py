@@ -154,8 +154,8 @@ class _Progress:
         checkpoint = Checkpoint.read(path)
         if checkpoint.facts.get("about") != identity:
             raise LakeError(
-                f"{path} belongs to another training, of {checkpoint.facts.get('about')}; "
-                f"this training is of {identity}.",
+                f"The checkpoint {path} belongs to another training: {checkpoint.facts.get('about')}. "
+                f"Expected: {identity}.",
                 f"Train from the beginning:  rm {path}",
             )
         self.contrast = tuple(ContrastFigures(**figures) for figures in checkpoint.facts.get("contrast", []))
@@ -282,7 +282,8 @@ class _TitleTraining:
 
 def _no_issues(purpose: Literal["train", "validate"]) -> UsageError:
     return UsageError(
-        f"There is no issue to {purpose} on.", "Use more days:  titler vocab --from DAY --to DAY"
+        f"The model has no issues to {purpose} on.",
+        "Create a model with more days:  titler vocab --from DAY --to DAY",
     )
 
 
@@ -299,8 +300,9 @@ def _check_shape(bodies: Ids, titles: Ids, network: Network) -> None:
     shape = network.shape
     if bodies.shape[1:] != (shape.body_length,) or titles.shape[1:] != (shape.title_length,):
         raise UsageError(
-            f"The bodies have the shape {bodies.shape} and the titles {titles.shape}, "
-            f"but this network trains on (B, {shape.body_length}) and (B, {shape.title_length})."
+            f"The bodies have the shape {bodies.shape} and the titles {titles.shape}. This network trains on "
+            f"n bodies of the shape (n, {shape.body_length}) and n titles of the shape (n, "
+            f"{shape.title_length})."
         )
 
 

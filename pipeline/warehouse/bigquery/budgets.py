@@ -83,8 +83,8 @@ class SpendLedger:
                 remaining = format_bytes(max(budget - total + count, 0))
                 raise BudgetError(
                     f"{work} would bill {format_price(settings, count)}, but only {remaining} of the budget "
-                    f"remains for {scope}: {setting} = {budget:,} bytes ({format_bytes(budget)}). "
-                    "The query was not run.",
+                    f"remains for {scope}. The budget is {setting} = {budget:,} bytes "
+                    f"({format_bytes(budget)}). The query was not run.",
                     f"Raise the budget: TITLER_{setting.replace('.', '__').upper()}={_round_up(total)}; "
                     "or process fewer days.",
                     event=f"budget/{today}/{setting}",

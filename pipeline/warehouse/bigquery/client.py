@@ -54,7 +54,7 @@ def credentials_of(settings: Settings) -> Credentials:
         )
         raise UsageError(
             f"{subject} no credentials for Google Cloud.",
-            "Create them: gcloud auth application-default login; "
+            "Create credentials: gcloud auth application-default login; "
             "or set warehouse.credentials_file to a service account's JSON file.",
         ) from None
 

@@ -68,7 +68,7 @@ def translated_errors(settings: Settings, action: str) -> Iterator[None]:
         # A metadata server, which issues the credentials of a pod, may answer late.
         if error.retryable or isinstance(error.__cause__, TransportError):
             raise UnansweredError(
-                f"Google's credentials did not arrive while {action}: {_first_line(error)}", RERUN
+                f"Google sent no credentials while {action}: {_first_line(error)}", RERUN
             ) from None
         raise UsageError(
             f"BigQuery did not accept the credentials while {action}: {_first_line(error)}", DOCTOR
@@ -89,28 +89,31 @@ def refusal(settings: Settings, action: str, reason: str, message: str) -> Title
     message = message.strip().partition("\n")[0]
     if reason == "bytesBilledLimitExceeded" or "bytes billed" in message:
         return BudgetError(
-            f"BigQuery stopped {action}, because the query would have exceeded the budget: {message}",
-            "Estimate the cost: titler cost --day D. "
+            f"BigQuery stopped a query while {action}, because the query would have exceeded the budget: "
+            f"{message}",
+            "To estimate the cost: titler cost --day DAY\n"
             "To raise a budget, set warehouse.max_bytes_per_run or warehouse.max_bytes_per_day.",
             event=f"budget/{datetime.now(UTC).date()}/{action}",
         )
     if reason in _QUOTA_REASONS:
         hint = f"Wait until the quota renews (usually within a day), or raise it in the project. {RERUN}"
-        return RefusedError(reason, f"BigQuery's quota stops {action}: {message}", hint)
+        return RefusedError(reason, f"A quota of BigQuery was exceeded while {action}: {message}", hint)
     if reason in TRANSIENT_REASONS:
         return RefusedError(reason, f"BigQuery failed while {action}: {message}", RERUN)
     if reason == "accessDenied":
-        return RefusedError(reason, f"BigQuery refuses {action}: {message}", DOCTOR, final=True)
+        return RefusedError(reason, f"BigQuery denied access while {action}: {message}", DOCTOR, final=True)
     if reason == "notFound":
         dataset = f"{settings.project}:{settings.dataset}"
         return RejectedError(
             reason,
-            f"BigQuery did not find something that {action} needs: {message}",
-            f"The data set must exist: bq --location={settings.location} mk --dataset {dataset}; "
-            "to see what else is missing: titler doctor",
+            f"Something that BigQuery needs was not found while {action}: {message}",
+            f"If the data set does not exist, create it: bq --location={settings.location} mk --dataset "
+            f"{dataset}\nTo see what else is missing: titler doctor",
             final=True,
         )
-    return RejectedError(reason, f"BigQuery rejects {action}: {message}", DOCTOR, final=True)
+    return RejectedError(
+        reason, f"BigQuery rejected the request while {action}: {message}", DOCTOR, final=True
+    )
 
 
 def _unanswered(action: str, error: Exception) -> UnansweredError:

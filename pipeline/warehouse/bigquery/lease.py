@@ -68,7 +68,10 @@ def hold_lease(jobs: Jobs) -> Iterator[None]:
 def _acquire(jobs: Jobs, address: str, token: str) -> bool:
     """Tries to create the lease. Returns whether this process holds the lease now."""
     table = bigquery.Table(
-        address, schema=[bigquery.SchemaField("nothing", "STRING", description="this table has no rows")]
+        address,
+        schema=[
+            bigquery.SchemaField("nothing", "STRING", description="always empty: this table has no rows")
+        ],
     )
     table.expires = datetime.now(UTC) + DURATION
     table.description = f"{user_name()} on {socket.gethostname()}, titler {jobs.verb}"
@@ -100,7 +103,7 @@ def _renew(jobs: Jobs, address: str, token: str, released: threading.Event) -> N
         try:
             if _token(jobs, address) != token:
                 logging.getLogger(__name__).warning(
-                    "the lease %s was lost: another process may publish at the same time", address
+                    "the exclusive lock %s was lost, so another process may publish at the same time", address
                 )
                 return
             table = bigquery.Table(address)

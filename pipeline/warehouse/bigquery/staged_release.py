@@ -129,7 +129,8 @@ class StagedTables:
             raise WarehouseError(
                 f"Release {self.release} did not become current in {self.warehouse.jobs.dataset}: "
                 "another process published at the same time.",
-                f"See which release is current: titler status; then: titler publish --release {self.release}",
+                "To see which release is current: titler status\n"
+                f"To publish this release again: titler publish --release {self.release}",
             )
         self._current = True
         if self.warehouse.settings.embeddings and self.warehouse.settings.vector_index:

@@ -145,8 +145,8 @@ class BigQueryWarehouse:
         self._ensure_ledger()
         if self.current_release() is None and replacements is None:
             raise UsageError(
-                f"{self.jobs.dataset}: no release has been published yet.",
-                "Publish one: titler run --from D --to D",
+                f"No release has been published in {self.jobs.dataset} yet.",
+                "Publish a release: titler run --from DAY --to DAY",
             )
         sql = replace_tables(query.sql, replacements or self.addresses)
         try:
@@ -154,7 +154,7 @@ class BigQueryWarehouse:
         except RejectedError as error:
             names = ", ".join(view.stem for view in Query.folder("views"))
             raise UsageError(
-                f"{query.name} does not run: {error.message}", f"The views are: {names}"
+                f"The query {query.name} cannot be run: {error.message}", f"The views are: {names}"
             ) from None
         with translated_errors(self.settings, f"reading the result of {query.name}"):
             return result.job.to_arrow(create_bqstorage_client=False, timeout=self.settings.timeout)
@@ -194,8 +194,8 @@ class BigQueryWarehouse:
         row_count = embeddings.num_rows or 0
         if row_count < VECTOR_INDEX_ROWS:
             say(
-                f"    no vector index yet: {table} has {row_count:,} rows, "
-                f"BigQuery needs {VECTOR_INDEX_ROWS:,}"
+                f"    no vector index was created, because {table} has only {row_count:,} rows and BigQuery "
+                f"needs at least {VECTOR_INDEX_ROWS:,}"
             )
             return
         sql = (

@@ -56,8 +56,8 @@ def scan_condition(sql: str) -> Translation:
     select = scans[0].find_ancestor(exp.Select) if len(scans) == 1 else None
     if not isinstance(select, exp.Select) or select.args.get("joins"):
         raise UsageError(
-            f"An extraction must read one wildcard table in one SELECT without joins; "
-            f"wildcard tables found: {len(scans)}:\n{sql}"
+            "An extraction query must read exactly one wildcard table, in a SELECT without joins. This query "
+            f"reads {len(scans)} wildcard tables:\n{sql}"
         )
     filters = select.args.get("where")
     conjuncts: list[exp.Expr] = []

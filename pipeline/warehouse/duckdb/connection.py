@@ -37,7 +37,7 @@ def open_warehouse_file(path: Path) -> duckdb.DuckDBPyConnection:
         connection.close()
         raise TitlerError(
             f"{path} is not a warehouse file that this version of DuckDB can read: {error}",
-            "Publish again: titler publish --release R",
+            "Publish the release again: titler publish --release RELEASE",
         ) from None
     return connection
 
@@ -57,7 +57,7 @@ def run_query(connection: duckdb.DuckDBPyConnection, query: Query) -> pa.Table:
             for function in Query.folder("functions")
         )
         raise UsageError(
-            f"{query.name} does not run: {error}",
+            f"The query {query.name} cannot be run: {error}",
             f"The views are: {views}\nThe table functions are: {functions}",
         ) from None
 

@@ -353,13 +353,13 @@ def _repair_lines(
             next_number = next(numbers, 0)
     if 2 * timeline_count > line_count:
         raise SourceError(
-            f"{name} has {TIMELINE}. Such events have no titles and bodies. "
-            "The first day that can be read is 2015-01-01.",
-            "Extract days from 2015-01-01 on: titler extract --from 2015-01-01 --to 2015-01-07",
+            f"Most events of {name} have the format of the Timeline API, which GH Archive used before "
+            "2015-01-01. Such events have no titles and bodies, so Titler cannot read them.",
+            "Extract days since 2015-01-01: titler extract --from 2015-01-01 --to 2015-01-07",
             final=True,
         )
     if number != line_count and compression == "gzip":
-        raise DamagedError(f"DuckDB read {line_count} lines, but the file has {number}")
+        raise DamagedError(f"DuckDB read {line_count} lines, but the file has {number} lines")
 
 
 def _groups(files: Sequence[Path]) -> Iterator[list[Path]]:

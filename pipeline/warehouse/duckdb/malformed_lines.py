@@ -67,12 +67,12 @@ def check_file(path: Path) -> None:
         lines += chunk.count(b"\n")
         if size > limit:
             raise OversizedError(
-                f"the file inflates from {compressed:,} bytes to more than {limit:,}, "
-                "too many for an hour of GH Archive"
+                f"the file has {compressed:,} bytes, and more than {limit:,} bytes after decompression, "
+                "which is too much for an hour of GH Archive"
             )
         if lines > MOST_LINES:
             raise OversizedError(
-                f"the file has more than {MOST_LINES:,} lines, too many for an hour of GH Archive"
+                f"the file has more than {MOST_LINES:,} lines, which is too many for an hour of GH Archive"
             )
 
 
@@ -196,7 +196,7 @@ def _decompressed_chunks(path: Path) -> Iterator[bytes]:
                     yield from _up_to_damage(undamaged, chunk)
                     is_not_gzip = not size and "header check" in str(error)
                     raise DamagedError(
-                        f"the file is {'not gzip' if is_not_gzip else 'damaged here'}: {error}"
+                        f"the file is {'not in gzip format' if is_not_gzip else 'damaged'}: {error}"
                     ) from None
                 size += len(data)
                 if data:
@@ -204,9 +204,9 @@ def _decompressed_chunks(path: Path) -> Iterator[bytes]:
                 chunk = member.unused_data if member.eof else member.unconsumed_tail
         if not member.eof:
             raise DamagedError(
-                "the file is cut here: its gzip stream has no end"
+                "the file is cut off: the end of its gzip stream is missing"
                 if file.tell()
-                else "the file is empty: no gzip stream"
+                else "the file is empty: it has no gzip stream"
             )
 
 

@@ -161,7 +161,8 @@ class DuckDBWarehouse:
     def query(self, query: Query) -> pa.Table:
         if not self.path.is_file():
             raise UsageError(
-                f"{self.path}: no release has been published yet.", "Publish one: titler run --from D --to D"
+                f"No release has been published in {self.path} yet.",
+                "Publish one: titler run --from DAY --to DAY",
             )
         with open_warehouse_file(self.path) as connection:
             return run_query(connection, query)

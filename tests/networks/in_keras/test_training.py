@@ -240,7 +240,7 @@ def test_training_or_validating_without_issues_is_a_usage_error(
     tmp_path: Path, issues: int, validation_issues: int, purpose: str
 ) -> None:
     data = CopyTask(issues), CopyTask(validation_issues)
-    with pytest.raises(UsageError, match=f"no issue to {purpose} on"):
+    with pytest.raises(UsageError, match=f"no issues to {purpose} on"):
         train(build("gru", SHAPE, seed=1), tmp_path, epochs=1, data=data)
 
 
@@ -249,7 +249,9 @@ def test_titles_of_another_length_are_refused(tmp_path: Path) -> None:
         yield np.ones((2, 5), np.int32), np.ones((2, 4), np.int32)
 
     with pytest.raises(
-        UsageError, match=r"the titles \(2, 4\), but this network trains on \(B, 5\) and \(B, 6\)"
+        UsageError,
+        match=r"the titles \(2, 4\)\. This network trains on n bodies of the shape \(n, 5\) and n titles of "
+        r"the shape \(n, 6\)",
     ):
         train(build("gru", SHAPE, seed=1), tmp_path, epochs=1, data=(short, short))
 

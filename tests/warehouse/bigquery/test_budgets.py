@@ -75,11 +75,11 @@ def test_a_day_is_shared_by_its_commands_and_a_run_by_its_processes(
     with emulator.proxy.intervene(billing(60 * MB, STATEMENT.sql)):
         opened(bigquery_settings, "first").jobs.query(STATEMENT)
         with pytest.raises(
-            BudgetError, match=r"only 41\.9 MB of the budget remains for .*: warehouse\.\w+ = "
+            BudgetError, match=r"only 41\.9 MB of the budget remains for .*\. The budget is warehouse\.\w+ = "
         ):
             opened(bigquery_settings, "second", max_bytes_per_day=100 * MB).jobs.query(STATEMENT)
         with pytest.raises(
-            BudgetError, match=r"only 41\.9 MB of the budget remains for .*: warehouse\.\w+ = "
+            BudgetError, match=r"only 41\.9 MB of the budget remains for .*\. The budget is warehouse\.\w+ = "
         ):
             opened(bigquery_settings, "first", max_bytes_per_run=100 * MB).jobs.query(STATEMENT)
         opened(bigquery_settings, "second", max_bytes_per_run=100 * MB).jobs.query(STATEMENT)

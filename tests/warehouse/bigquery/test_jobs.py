@@ -112,7 +112,10 @@ def test_a_job_that_fails_after_a_while_says_why_in_one_line(
         pytest.raises(WarehouseError) as raised,
     ):
         warehouse.jobs.query(STATEMENT)
-    assert raised.value.message == "BigQuery rejects a query: Resources exceeded: out of memory"
+    assert (
+        raised.value.message
+        == "BigQuery rejected the request while a query: Resources exceeded: out of memory"
+    )
 
 
 def test_a_job_that_exceeds_the_timeout_continues_and_keeps_its_reservation(
@@ -133,7 +136,7 @@ def test_a_job_that_exceeds_the_timeout_continues_and_keeps_its_reservation(
 
 
 def test_an_invalid_query_is_not_retried(warehouse: BigQueryWarehouse, emulator: Emulator) -> None:
-    with pytest.raises(WarehouseError, match=r"(?s)BigQuery rejects a query: .*nothing"):
+    with pytest.raises(WarehouseError, match=r"(?s)BigQuery rejected the request while a query: .*nothing"):
         warehouse.jobs.query_once("key", Statement("a query", "SELECT nothing AS one"), DAY)
     assert len(jobs_started(emulator, "SELECT nothing")) == 1
 
@@ -163,12 +166,12 @@ def test_a_job_is_labelled_with_verb_day_and_release(
                 "Access Denied: Project p: User does not have bigquery.jobs.create permission in project p.",
             ),
             WarehouseError,
-            r"BigQuery refuses estimating the cost of a query: .*bigquery\.jobs\.create",
+            r"BigQuery denied access while estimating the cost of a query: .*bigquery\.jobs\.create",
         ),
         (
             Answer.error(403, "quotaExceeded", "Quota exceeded: too statement queries"),
             WarehouseError,
-            r"BigQuery's quota stops .*too statement queries",
+            r"A quota of BigQuery was exceeded while .*too statement queries",
         ),
         (
             Answer.error(400, "bytesBilledLimitExceeded", "Query exceeded limit for bytes billed: 9"),
@@ -178,7 +181,7 @@ def test_a_job_is_labelled_with_verb_day_and_release(
         (
             Answer.error(404, "notFound", "Not found: Dataset p:d was not found in location US"),
             WarehouseError,
-            r"BigQuery did not find something that .* needs: .*Dataset p:d",
+            r"Something that BigQuery needs was not found while .*Dataset p:d",
         ),
     ],
 )

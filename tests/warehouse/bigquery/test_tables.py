@@ -235,7 +235,10 @@ def test_the_vector_index_is_created_once_there_are_enough_rows(
 
     bigquery_warehouse.tables.ensure(EMBEDDINGS)
     bigquery_warehouse.create_vector_index()
-    assert "no vector index yet: embeddings_v1 has 0 rows, BigQuery needs 5,000" in capsys.readouterr().out
+    assert (
+        "no vector index was created, because embeddings_v1 has only 0 rows and BigQuery needs at least 5,000"
+        in capsys.readouterr().out
+    )
     assert jobs_started(emulator, "VECTOR INDEX") == []
     monkeypatch.setattr("pipeline.warehouse.bigquery.warehouse.VECTOR_INDEX_ROWS", 0)
     with emulator.proxy.intervene(answer):

@@ -185,7 +185,9 @@ def test_a_file_cut_in_half_gives_its_whole_lines_and_one_quarantined(tmp_path: 
     issue_count = extraction.issues.num_rows
     assert 200 < issue_count < 300
     assert values(extraction, "issue_id") == list(range(issue_count))
-    assert broken(extraction) == [(issue_count + 1, "the file is cut here: its gzip stream has no end")]
+    assert broken(extraction) == [
+        (issue_count + 1, "the file is cut off: the end of its gzip stream is missing")
+    ]
 
 
 def test_a_damaged_file_gives_the_lines_before_the_damage(tmp_path: Path) -> None:
@@ -198,12 +200,15 @@ def test_a_damaged_file_gives_the_lines_before_the_damage(tmp_path: Path) -> Non
     issue_count = extraction.issues.num_rows
     assert issue_count > 1000
     assert values(extraction, "issue_id") == list(range(issue_count))
-    assert broken(extraction)[-1][1].startswith("the file is damaged here: ")
+    assert broken(extraction)[-1][1].startswith("the file is damaged: ")
 
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"", "the file is empty: no gzip stream"), (b"<html>not found</html>", "the file is not gzip: .*")],
+    [
+        (b"", "the file is empty: it has no gzip stream"),
+        (b"<html>not found</html>", "the file is not in gzip format: .*"),
+    ],
 )
 def test_a_file_that_is_not_gzip_is_one_quarantined_line_and_spares_the_others(
     tmp_path: Path, data: bytes, reason: str
@@ -250,7 +255,7 @@ TIMELINE = (
 def test_hours_of_before_2015_are_refused_by_their_shape(tmp_path: Path, lines: list[bytes]) -> None:
     with pytest.raises(
         SourceError,
-        match=r"2015-01-03-5\.json\.gz has an event of the Timeline API.*The first day.* is 2015-01-01",
+        match=r"2015-01-03-5\.json\.gz have the format of the Timeline API.* used before 2015-01-01",
     ):
         extract(write_hour(tmp_path, *lines))
 

@@ -1,0 +1,76 @@
+"""The section `text` of the settings: how text is converted to ids, and which issues train a model."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline.settings.section import Section
+
+
+class Text(Section):
+    """How text is converted to ids. The network `copy` has one id per subword, a frequent piece of text.
+    The networks `gru` and `gru_cudnn` have one id per word.
+
+    The last four settings limit which issues are used for training. The default sizes for words are those of
+    the article that Titler grew out of.
+    """
+
+    subwords: int = Field(
+        default=8000,
+        ge=257,
+        description="network copy: maximum number of subwords in its vocabulary, including one subword for "
+        "each of the 256 byte values",
+    )
+    body_units: int = Field(
+        default=256, ge=1, description="network copy: number of subword ids per body. A longer body is cut"
+    )
+    title_units: int = Field(
+        default=24,
+        ge=3,
+        description="network copy: number of subword ids per title, including the markers _start_ and _end_. "
+        "A longer title is cut",
+    )
+    engine: Literal["titler", "ktext"] = Field(
+        default="titler",
+        description="code that splits text into words: titler (Titler's own code) or ktext (the package "
+        "ktext 0.40 from PyPI, which gives the same words but is slower)",
+    )
+    body_words: int = Field(
+        default=8000,
+        ge=1,
+        description="networks gru and gru_cudnn: maximum number of words in the vocabulary of bodies",
+    )
+    title_words: int = Field(
+        default=4500,
+        ge=1,
+        description="networks gru and gru_cudnn: maximum number of words in the vocabulary of titles",
+    )
+    body_length: int = Field(
+        default=70,
+        ge=1,
+        description="networks gru and gru_cudnn: number of word ids per body. A longer body is cut",
+    )
+    title_length: int = Field(
+        default=12,
+        ge=3,
+        description="networks gru and gru_cudnn: number of word ids per title, including the markers _start_ "
+        "and _end_. A longer title is cut",
+    )
+    min_body_words: int = Field(
+        default=6,
+        ge=0,
+        description="minimum number of words, separated by white space, in the body of a training issue",
+    )
+    min_title_words: int = Field(
+        default=3,
+        ge=0,
+        description="minimum number of words, separated by white space, in the title of a training issue",
+    )
+    max_title_characters: int = Field(
+        default=400, ge=1, description="maximum number of characters in the title of a training issue"
+    )
+    max_body_characters: int = Field(
+        default=2000, ge=1, description="maximum number of characters in the body of a training issue"
+    )

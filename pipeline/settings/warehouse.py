@@ -1,0 +1,69 @@
+"""The section `warehouse` of the settings: the database for analysts, and the limits on BigQuery's costs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline.settings.section import Section
+
+
+class Warehouse(Section):
+    """The SQL database for analysts. With BigQuery it is also where issues are extracted from."""
+
+    kind: Literal["duckdb", "bigquery"] = Field(
+        default="duckdb", description="which database to use: duckdb (a local file) or bigquery"
+    )
+    path: str = Field(
+        default="",
+        description="path of DuckDB's file. If it is empty, the file is warehouse.duckdb in the lake, which "
+        "must then be a folder",
+    )
+    project: str = Field(
+        default="",
+        description="BigQuery: Google Cloud project that stores the data set and pays for the queries",
+    )
+    dataset: str = Field(
+        default="titler", description="BigQuery: name of the data set for the published tables; it must exist"
+    )
+    location: str = Field(
+        default="US",
+        description="BigQuery: location of the data set. It must be US to extract issues from GH Archive's "
+        "tables, which are in the US",
+    )
+    credentials_file: str = Field(
+        default="",
+        description="BigQuery: path of a service account's key file. If it is empty, Google's application "
+        "default credentials are used",
+    )
+    max_bytes_per_run: int = Field(
+        default=100 * 10**9, ge=0, description="BigQuery: maximum number of bytes billed per command"
+    )
+    max_bytes_per_day: int = Field(
+        default=200 * 10**9, ge=0, description="BigQuery: maximum number of bytes billed per UTC day"
+    )
+    usd_per_tib: float = Field(
+        default=6.25,
+        ge=0,
+        description="BigQuery: price in USD of 2^40 billed bytes (1 TiB). The default is the on-demand price "
+        "in the US",
+    )
+    timeout: int = Field(default=1800, ge=1, description="BigQuery: maximum duration of a job, in seconds")
+    embeddings: bool = Field(
+        default=False,
+        description="whether to publish the issues' embeddings as a table, too. It needs 2.4 kB per issue",
+    )
+    vector_index: bool = Field(
+        default=False,
+        description="BigQuery: whether to maintain a vector index on the published embeddings, which makes "
+        "VECTOR_SEARCH faster",
+    )
+    endpoint: str = Field(
+        default="",
+        description="BigQuery: address of an emulator, which is used without credentials. If it is empty, "
+        "Google's service is used",
+    )
+    storage_endpoint: str = Field(
+        default="", description="BigQuery: HOST:PORT of the emulator's Storage API, if an emulator is used"
+    )
