@@ -18,20 +18,20 @@ from tests.support import stores
 
 TESTS = Path(__file__).resolve().parent
 LONGEST_FILES = (
-    "dags/test_backfill.py",
     "infra/test_compose.py",
     "test_docs.py",
-    "test_interrupted_work.py",
+    "dags/test_backfill.py",
     "dags/test_on_bigquery.py",
-    "browser/test_pages.py",
+    "test_interrupted_work.py",
     "warehouse/test_contract.py",
-    "cli/test_lake_changes.py",
-    "cli/test_train_from_file.py",
+    "browser/test_pages.py",
     "infra/test_local_airflow.py",
-    "dags/test_failures.py",
-    "cli/test_stage_runs.py",
     "networks/in_keras/test_training.py",
     "networks/in_keras/test_devices.py",
+    "dags/test_failures.py",
+    "cli/test_lake_changes.py",
+    "warehouse/bigquery/test_tables.py",
+    "cli/test_train_from_file.py",
     "cli/test_mistakes.py",
     "lake/test_lake_in_a_bucket.py",
 )

@@ -3,10 +3,12 @@ MLflow, its Airflow."""
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from mlflow import MlflowClient
 from browser import Browser
 from demo import DagWatcher
 from local_airflow import LOOPBACK, LocalAirflow, free_port
+from pipeline.cli import app
 from pipeline.sample import write
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -26,8 +29,8 @@ SMALL = {
     "TITLER_MODEL__HIDDEN_SIZE": "16",
     "TITLER_MODEL__EMBEDDING_SIZE": "16",
     "TITLER_MODEL__CONTRAST_EPOCHS": "1",
-    "TITLER_MODEL__EPOCHS": "2",
-    "TITLER_MODEL__BATCH_SIZE": "16",
+    "TITLER_MODEL__EPOCHS": "1",
+    "TITLER_MODEL__BATCH_SIZE": "256",
 }
 
 
@@ -36,29 +39,23 @@ def site(tmp_path_factory):
     """Addresses of both, where `make up` serves a lake with two trainings and an ingested day."""
     folder = tmp_path_factory.mktemp("pages")
     lake = folder / "lake"
-    environment = {
-        **os.environ,
-        **SMALL,
-        "TITLER_LAKE__ROOT": str(lake),
-        "TITLER_SOURCE__HOURS": str(folder / "hours"),
-    }
-
-    def titler(*arguments: str) -> None:
-        subprocess.run(
-            [sys.executable, "-m", "pipeline.cli", *arguments],
-            env=environment,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-
+    settings = {**SMALL, "TITLER_LAKE__ROOT": str(lake), "TITLER_SOURCE__HOURS": str(folder / "hours")}
+    environment = {**os.environ, **settings}
     write(folder / "hours", days=1, issues_per_day=80)
-    titler("run", "--from", "2024-01-01", "--to", "2024-01-01")
-    titler("vocab", "second", "--variant", "gru_cudnn")
-    for verb in (("vectorize", "--model"), ("train",), ("evaluate",)):
-        titler(*verb, "second")
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()):
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        for command in (
+            "run --from 2024-01-01 --to 2024-01-01",
+            "vocab second --variant gru_cudnn",
+            "vectorize --model second",
+            "train second",
+            "evaluate second",
+        ):  # in this process: importing TensorFlow takes longer than most of them
+            assert app(args=command.split(), standalone_mode=False) in (None, 0)
     airflow, mlflow = free_port(), free_port()
-    command = [sys.executable, str(UP), "--airflow-port", str(airflow), "--mlflow-port", str(mlflow)]
-    started = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, process_group=0)
+    up = [sys.executable, str(UP), "--airflow-port", str(airflow), "--mlflow-port", str(mlflow)]
+    started = subprocess.Popen(up, env=environment, stdout=subprocess.PIPE, text=True, process_group=0)
     assert started.stdout is not None
     try:
         told = ""

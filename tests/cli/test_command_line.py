@@ -17,6 +17,7 @@ from pipeline.cli import app
 from pipeline.contracts import SOURCE_HEALTH
 from pipeline.lake.batches import Lake
 from pipeline.serving.status import HEALTH_KEYS
+from tests.support.titler_in_process import titler
 
 COMMAND = get_command(app)
 assert isinstance(COMMAND, TyperGroup)
@@ -26,11 +27,6 @@ VERBS = [
     *("plan", "embed", "predict", "index", "publish", "collect", "rollback"),
     *("run", "status", "ready", "cost", "title", "similar", "sample", "alert", "doctor"),
 ]
-
-
-def titler(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipeline.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_these_are_all_verbs():

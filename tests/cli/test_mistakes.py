@@ -29,6 +29,7 @@ from pipeline.releases.members import PUBLISHED_TABLES, release_content
 from pipeline.releases.records import published_records, read_record
 from pipeline.settings import LakeSettings, Settings, Source
 from pipeline.stages import clean, extract
+from tests.support import titler_in_process
 
 DAY = date(2024, 1, 1)
 NEW_DAY = date(2024, 1, 3)  # the lake has the two days before
@@ -46,23 +47,25 @@ for verb in ("plan", "vectorize", "embed", "predict", "index", "publish"):
 """
 
 
-def environment(lake: Path, hours: Path, **more: str) -> dict[str, str]:
-    return {**os.environ, "TITLER_LAKE__ROOT": str(lake), "TITLER_SOURCE__HOURS": str(hours), **SMALL, **more}
+def variables(lake: Path, hours: Path, **more: str) -> dict[str, str]:
+    return {"TITLER_LAKE__ROOT": str(lake), "TITLER_SOURCE__HOURS": str(hours), **SMALL, **more}
+
+
+def environment(lake: Path, hours: Path) -> dict[str, str]:
+    """The environment of a process of its own."""
+    return {**os.environ, **variables(lake, hours)}
 
 
 def titler(
     lake: Path, *arguments: str, hours: Path = Path("none"), given: bytes = b"", **more: str
-) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "pipeline.cli", *arguments]
-    return subprocess.run(
-        command, env=environment(lake, hours, **more), input=given, capture_output=True, check=False
-    )
+) -> subprocess.CompletedProcess[str]:
+    return titler_in_process.titler(*arguments, environment=variables(lake, hours, **more), given=given)
 
 
-def refused(done: subprocess.CompletedProcess[bytes], code: int, *parts: str) -> None:
+def refused(done: subprocess.CompletedProcess[str], code: int, *parts: str) -> None:
     """Asserts that it ended with `code`, printed no result, and printed one error with what to do next."""
-    said = done.stderr.decode()
-    assert (done.returncode, done.stdout) == (code, b""), said
+    said = done.stderr
+    assert (done.returncode, done.stdout) == (code, ""), said
     assert said.startswith("titler: ")
     assert "Traceback" not in said
     assert "fault of Titler" not in said
@@ -274,7 +277,10 @@ def test_an_unknown_setting_of_the_environment_is_named_with_the_nearest(tmp_pat
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    done = titler(tmp_path / "lake", "--debug", "similar", "x")
+    command = [sys.executable, "-m", "pipeline.cli", "--debug", "similar", "x"]
+    done = subprocess.run(
+        command, env=environment(tmp_path / "lake", tmp_path), capture_output=True, check=False
+    )
     assert done.returncode == 1
     assert b"Traceback" in done.stderr
     assert b"No release is published" in done.stderr
@@ -370,7 +376,12 @@ def test_a_file_that_may_not_grow_is_named(tmp_path: Path) -> None:
 
     command = [sys.executable, "-m", "pipeline.cli", "sample", str(tmp_path / "hours"), "--days", "1"]
     done = subprocess.run(
-        command, env=environment(tmp_path, tmp_path), capture_output=True, preexec_fn=limit, check=False
+        command,
+        env=environment(tmp_path, tmp_path),
+        capture_output=True,
+        text=True,
+        preexec_fn=limit,
+        check=False,
     )
     refused(done, 1, "File too large", "run the same command again")
 

@@ -22,10 +22,12 @@ from pipeline.contracts import ISSUES, PREDICTOR, TOKENS, VECTORS
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
+from pipeline.networks.in_keras.checkpoint import Checkpoint
 from pipeline.serving import status as serving_status
-from pipeline.settings import Compute, LakeSettings, Settings
+from pipeline.settings import Compute, LakeSettings, Settings, load
 from pipeline.stages import collect, evaluate, evaluate_downstream, extract_file, promote
 from tests.support import lakes
+from tests.support.titler_in_process import titler
 
 DAY = date(2024, 1, 1)
 WORDS = (
@@ -51,7 +53,7 @@ SMALL = {
     "TITLER_MODEL__CONTRAST_EPOCHS": "1",
     "TITLER_MODEL__EMBEDDING_SIZE": "16",
     "TITLER_MODEL__HIDDEN_SIZE": "16",
-    "TITLER_MODEL__BATCH_SIZE": "32",
+    "TITLER_MODEL__BATCH_SIZE": "256",
 }
 
 
@@ -177,36 +179,36 @@ def test_what_no_model_learned_from_is_collected(tmp_path: Path, settings: Setti
     assert lake.names(f"{ISSUES.name}/file={manifest.day}/{manifest.batch_id}") == []
 
 
-def test_a_command_that_is_killed_twice_continues_where_it_was(tmp_path: Path, file: Path) -> None:
-    environment = {
-        **os.environ,
-        **SMALL,
-        "TITLER_LAKE__ROOT": str(tmp_path / "lake"),
-        "PYTHONPATH": os.getcwd(),
-    }
-    command = ["train", "--from-file", str(file), "--epochs", "1"]
-    # While the file is stored, and before the first checkpoint of the training.
-    for step, moment in ((3, "after"), (20, "before")):
-        killed = subprocess.run(
-            [sys.executable, "tests/support/kill_at_step.py", str(step), moment, *command],
-            env=environment,
-            capture_output=True,
-            start_new_session=True,
-            check=False,
-        )
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
-    lake = Lake(str(tmp_path / "lake"))
-    (name,) = lake.names("models")
-    assert "vectors_v1.json" in lake.names(f"models/{name}/members")  # killed in the training itself
-    again = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", *command],
-        env=environment,
+def test_a_command_that_is_killed_and_then_interrupted_continues_where_it_was(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable, value in {**SMALL, "TITLER_LAKE__ROOT": str(tmp_path / "lake")}.items():
+        monkeypatch.setenv(variable, value)
+    # Killed while the file is stored.
+    killed = subprocess.run(
+        [sys.executable, "tests/support/kill_at_step.py", "3", "after", "train", "--from-file", str(file)],
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
         capture_output=True,
-        text=True,
-        check=True,
+        start_new_session=True,
+        check=False,
     )
-    assert Pinned(lake, "models", name).members[PREDICTOR][0].rows == 0
-    assert f"train: model {name} (copy), 1 epoch" in again.stdout
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    context = Context.of(load())
+    assert context.lake.names("models") == []
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "write", interrupt)  # before the first checkpoint of the training
+        with pytest.raises(KeyboardInterrupt):
+            whole_job.train_from_file(context, file, name=None, variant=None, epochs=1)
+    (name,) = context.lake.names("models")
+    capsys.readouterr()
+    assert whole_job.train_from_file(context, file, name=None, variant=None, epochs=1) == name
+    assert Pinned(context.lake, "models", name).members[PREDICTOR][0].rows == 0
+    assert f"train: model {name} (copy), 1 epoch" in capsys.readouterr().out
+
+
+def interrupt(*_: object) -> None:
+    """Stands for a function, to stop the program at the call of that function."""
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(
@@ -224,9 +226,8 @@ def test_a_mistake_is_one_clear_answer_and_opens_no_model(
     path = tmp_path / "a.csv"
     if content is not None:
         path.write_text(content, encoding="utf-8")
-    environment = {**os.environ, **SMALL, "TITLER_LAKE__ROOT": str(tmp_path / "lake")}
-    command = [sys.executable, "-m", "pipeline.cli", "train", "--from-file", str(path), *options]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    environment = {**SMALL, "TITLER_LAKE__ROOT": str(tmp_path / "lake")}
+    done = titler("train", "--from-file", str(path), *options, environment=environment)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("titler: ")
     assert message in done.stderr

@@ -25,8 +25,8 @@ PATIENCE = 180  # seconds until a message or a state must be there
 #   ready    fails once, as if the source could not be reached; then exits with 75, "not yet", until the file
 #            `complete` exists
 #   extract  fails in its first attempt
-#   publish  exits with 3, "stopped"; in the run `killed` it kills the task's process, like the kernel when
-#            memory runs out
+#   plan     in the run `killed` kills the task's process, like the kernel when memory runs out
+#   publish  exits with 3, "stopped"
 # The file `stages` gets the verb, the attempt and the link of every call.
 SCRIPT = """
 if [ "$1" = alert ]; then exec "$PYTHON" -m pipeline.cli "$@"; fi
@@ -37,7 +37,7 @@ case "$TITLER_ALERTS__TASK" in
     [ -e "$HERE/complete" ] || exit 75
     ;;
   */extract/1) exit 1 ;;
-  */killed/publish/*) kill -KILL $PPID ;;
+  */killed/plan/*) kill -KILL $PPID ;;
   */publish/*) exit 3 ;;
 esac
 """
@@ -144,7 +144,7 @@ def test_the_source_of_an_old_day_is_not_checked(night: dict[str, Any]) -> None:
 
 def test_a_stopped_verb_is_not_retried_and_a_killed_one_is(night: dict[str, Any]) -> None:
     assert attempts(night, "night")[-1] == "publish/1"
-    assert attempts(night, "killed")[-3:] == ["publish/1", "publish/2", "publish/3"]
+    assert attempts(night, "killed") == ["plan/1", "plan/2", "plan/3"]
     assert {run: ended["state"] for run, ended in night["ended"].items()} == {
         "late": "success",
         "long-ago": "success",
@@ -167,9 +167,9 @@ def test_a_killed_task_is_alerted_after_its_last_retry(
 ) -> None:
     _, message = about(night, "has failed")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", message["since"])
-    assert message["what"] == "titler_refresh: the task publish has failed, attempt 3"
-    assert message["link"] == f"{night['address']}/dags/titler_refresh/runs/killed/tasks/publish?try_number=3"
-    assert re.fullmatch(r"titler publish --release \d{8}T\d{6}Z", message["next"])
+    assert message["what"] == "titler_refresh: the task plan has failed, attempt 3"
+    assert message["link"] == f"{night['address']}/dags/titler_refresh/runs/killed/tasks/plan?try_number=3"
+    assert re.fullmatch(r"titler plan --release \d{8}T\d{6}Z --skip-code 99", message["next"])
 
 
 def test_a_missed_deadline_is_one_message_with_its_run(night: dict[str, Any]) -> None:

@@ -1,10 +1,11 @@
-"""A real Airflow as `make demo` runs it; a shell script replaces `titler`."""
+"""A real Airflow with its schedules, as `make up CLOCK=1` runs it; a shell script replaces `titler`."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -15,17 +16,21 @@ from demo import DagWatcher, days_in
 from local_airflow import AirflowError, LocalAirflow
 from tests.support.fake_titler import fake_titler
 
-# The first extraction of one day kills its task's process, like the kernel when memory runs out. `publish`
-# leaves a child behind in its own session, as a task's worker processes may.
+PATIENCE = 180  # seconds until the runs of the schedule must be done
+
+# The first extraction of one day kills its task's process, like the kernel when memory runs out. In the runs
+# `first` and `by-hand` there is something to do. In all others, `plan` and `vocab` exit with 99, because
+# nothing is new. `publish` leaves a child behind in its own session, as a task's worker processes may.
 SCRIPT = """
-echo "titler $*" >> "$CALLS"
+echo "${TITLER_ALERTS__TASK:--} $*" >> "$CALLS"
 case "$1 $3" in
   "extract 2015-01-02") mkdir "$CALLS.killed" && kill -KILL $PPID ;;
 esac
-case "$1" in
-  plan) [ -e "$CALLS.published" ] && exit 99 ;;
-  publish) touch "$CALLS.published"; setsid sleep 600 </dev/null >/dev/null 2>&1 & ;;
-  train) echo "no days to learn from" >&2; exit 1 ;;
+case "$TITLER_ALERTS__TASK" in
+  titler_refresh/first/publish/*) setsid sleep 600 </dev/null >/dev/null 2>&1 & ;;
+  titler_train/by-hand/train/*) echo "no days to learn from" >&2; exit 1 ;;
+  titler_refresh/first/* | titler_train/by-hand/*) ;;
+  */plan/* | */vocab/*) exit 99 ;;
 esac
 exit 0
 """
@@ -33,19 +38,21 @@ exit 0
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory):
-    """A backfill of two days with a killed task, a refresh, a refresh with nothing to do, a failing training.
-
-    Then Airflow is stopped.
+    """What the schedules start; then, by hand, a backfill of two days with a killed task, a refresh, a
+    refresh with nothing to do, and a failing training. Then Airflow is stopped.
     """
     folder = tmp_path_factory.mktemp("airflow")
+    calls = folder / "calls"
     environment = {
         "PATH": fake_titler(folder, SCRIPT),
-        "CALLS": str(folder / "calls"),
+        "CALLS": str(calls),
         "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
     }
-    airflow = LocalAirflow(folder / "home", environment)
+    airflow = LocalAirflow(folder / "home", environment, scheduled=True)
     seen: dict[str, object] = {}
     with airflow:
+        seen["scheduled_runs"] = wait_for_the_schedules(airflow)
+        seen["scheduled_calls"] = calls_in(calls)
         airflow.run(
             "backfill",
             "create",
@@ -59,10 +66,10 @@ def night(tmp_path_factory):
         while airflow.get("dags/titler_ingest/dagRuns?state=queued&state=running")["total_entries"]:
             airflow.check()
             time.sleep(0.5)
-        for _ in range(2):
-            airflow.trigger("titler_refresh")
+        for run in ("first", "second"):
+            airflow.trigger("titler_refresh", run)
             DagWatcher(airflow, "titler_refresh").wait_until_done()
-        airflow.trigger("titler_train")
+        airflow.trigger("titler_train", "by-hand")
         with pytest.raises(AirflowError) as failure:
             DagWatcher(airflow, "titler_train").wait_until_done()
         seen["failure"] = str(failure.value)
@@ -72,33 +79,72 @@ def night(tmp_path_factory):
             for connection in process.net_connections("tcp")
             if connection.status == psutil.CONN_LISTEN
         }
-        refreshed = airflow.get("dags/titler_refresh/dagRuns/~/taskInstances?order_by=start_date")[
-            "task_instances"
-        ]
-        seen["states"] = [task["state"] for task in refreshed]
+        for run in ("first", "second"):
+            tasks = airflow.get(f"dags/titler_refresh/dagRuns/{run}/taskInstances")["task_instances"]
+            seen[run] = [task["state"] for task in tasks]
     with create_engine(airflow.database).connect() as connection:
-        seen["runs"] = connection.scalar(text("SELECT COUNT(*) FROM dag_run"))
+        seen["runs"] = connection.scalar(
+            text("SELECT COUNT(*) FROM dag_run WHERE run_type IN ('backfill', 'manual')")
+        )
     seen["files"] = {path.name: path.read_bytes() for path in airflow.home.rglob("*") if path.is_file()}
     seen["left"] = airflow.processes()
-    seen["calls"] = [line.split() for line in (folder / "calls").read_text().splitlines()]
+    seen["calls"] = calls_in(calls)
     return seen
 
 
+def wait_for_the_schedules(airflow):
+    """Waits until a refresh was started by its schedule and one by a new day; returns all its runs."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        runs = airflow.get("dags/titler_refresh/dagRuns")["dag_runs"]
+        if {"asset_triggered", "scheduled"} <= {run["run_type"] for run in runs if run["state"] == "success"}:
+            return runs
+        assert time.monotonic() < deadline, runs
+        time.sleep(0.5)
+
+
+def calls_in(file):
+    """The attempt (DAG/RUN/TASK/NUMBER), the verb and the options of every call of `titler`."""
+    return [line.split() for line in file.read_text().splitlines()]
+
+
+def test_yesterday_is_ingested_after_a_check_of_its_source(night):
+    day, *_ = days = sorted({call[-1] for call in night["scheduled_calls"] if "--day" in call})
+    today = datetime.now(UTC).date()
+    # Midnight may have passed meanwhile.
+    assert set(days) <= {str(today - timedelta(days=back)) for back in (1, 2)}
+    assert [call[1] for call in night["scheduled_calls"] if call[-1] == day] in (
+        ["ready", "extract", "clean"],
+        ["extract", "clean"],
+    )  # after noon the source is not checked
+
+
+def test_the_schedule_and_a_new_day_each_start_a_release(night):
+    assert {run["run_type"] for run in night["scheduled_runs"]} == {"asset_triggered", "scheduled"}
+
+
+def test_a_release_with_nothing_new_ends_with_its_plan(night):
+    assert {call[1] for call in night["scheduled_calls"] if "--release" in call} == {"plan"}
+
+
+def test_a_start_with_nothing_new_sends_no_alert(night):
+    assert [call for call in night["scheduled_calls"] if call[1] == "alert"] == []
+
+
 def test_a_backfill_ingests_the_first_and_the_last_day_and_retries_a_killed_task(night):
-    ingested = sorted(call for call in night["calls"] if call[1] in ("extract", "clean"))
+    ingested = sorted(call[1:] for call in night["calls"] if call[-1] in ("2015-01-01", "2015-01-02"))
     assert ingested == [
-        ["titler", "clean", "--day", "2015-01-01"],
-        ["titler", "clean", "--day", "2015-01-02"],
-        ["titler", "extract", "--day", "2015-01-01"],
-        ["titler", "extract", "--day", "2015-01-02"],
-        ["titler", "extract", "--day", "2015-01-02"],
+        ["clean", "--day", "2015-01-01"],
+        ["clean", "--day", "2015-01-02"],
+        ["extract", "--day", "2015-01-01"],
+        ["extract", "--day", "2015-01-02"],
+        ["extract", "--day", "2015-01-02"],
     ]
 
 
 def test_a_refresh_runs_its_verbs_in_order_on_one_release(night):
-    start = next(number for number, call in enumerate(night["calls"]) if call[1] == "plan")
-    verbs = night["calls"][start : start + 7]
-    assert [call[1] for call in verbs] == [
+    verbs = [call[1:] for call in night["calls"] if call[0].startswith("titler_refresh/first/")]
+    assert [call[0] for call in verbs] == [
         "plan",
         "vectorize",
         "embed",
@@ -107,12 +153,11 @@ def test_a_refresh_runs_its_verbs_in_order_on_one_release(night):
         "publish",
         "collect",
     ]
-    assert len({call[3] for call in verbs if "--release" in call}) == 1
+    assert len({call[2] for call in verbs if "--release" in call}) == 1
 
 
 def test_a_refresh_with_nothing_new_skips_everything(night):
-    assert night["states"].count("success") == 7
-    assert night["states"].count("skipped") == 7
+    assert (night["first"], night["second"]) == (["success"] * 7, ["skipped"] * 7)
 
 
 def test_the_error_names_the_failed_task_and_has_the_end_of_its_log(night):

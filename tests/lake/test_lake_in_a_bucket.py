@@ -1,4 +1,7 @@
-"""The whole job with the lake and MLflow's files in a bucket, also if listings lack the newest objects."""
+"""The whole job with the lake and MLflow's files in a bucket, also if listings lack the newest objects.
+
+The bucket is of Google Cloud Storage. tests/infra/test_compose.py runs the whole job with a bucket of S3.
+"""
 
 from __future__ import annotations
 
@@ -52,12 +55,12 @@ def hours(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["s3", "gs"])
-def published(request, object_stores: Stores, hours, tmp_path_factory) -> Published:
+@pytest.fixture(scope="module")
+def published(object_stores: Stores, hours, tmp_path_factory) -> Published:
     folder = tmp_path_factory.mktemp("warehouse")
     settings = small_settings(
         hours,
-        f"{request.param}://{BUCKET}/{uuid.uuid4().hex}",
+        f"gs://{BUCKET}/{uuid.uuid4().hex}",
         size=8,
         warehouse=Warehouse(path=f"{folder}/warehouse.duckdb"),
         tracking=Tracking(uri=f"sqlite:///{folder}/mlflow.db"),

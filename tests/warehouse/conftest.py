@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,35 +23,27 @@ from tests.support.stores import BUCKET
 from tests.warehouse.events import Lake
 
 REAL_PROJECT = os.environ.get("TITLER_TEST_BIGQUERY_PROJECT", "")
+KINDS = ["duckdb", "duckdb of a bucket", "bigquery"]
 
 
-@pytest.fixture
-def emulator(tmp_path: Path) -> Iterator[Emulator]:
-    """One emulator per test: if two data sets have a table of the same name, the emulator may read the wrong
-    one.
-    """
+@contextmanager
+def new_emulator(folder: Path) -> Iterator[Emulator]:
+    """An emulator with its files in a new folder."""
     path = program()
     if path is None:
         pytest.skip("needs BigQuery's emulator: make emulators")
-    folder = tmp_path / "emulator"
     folder.mkdir()
     with running(path, folder) as emulator:
         yield emulator
 
 
-@pytest.fixture
-def bigquery_settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
-    """A new data set: on the real service if TITLER_TEST_BIGQUERY_PROJECT names a project, else on the
-    emulator.
-
-    A test that intercepts the emulator's traffic always gets the emulator.
-    """
-    real = REAL_PROJECT and "emulator" not in request.fixturenames
+@contextmanager
+def new_data_set(emulator: Emulator | None) -> Iterator[Settings]:
+    """The settings of a new data set: on the emulator, or on the real service if that is None."""
     dataset = f"titler_test_{uuid.uuid4().hex[:12]}"
-    if real:
+    if emulator is None:
         settings = Settings(kind="bigquery", project=REAL_PROJECT, dataset=dataset)
     else:
-        emulator = request.getfixturevalue("emulator")
         settings = Settings(
             kind="bigquery",
             project=PROJECT,
@@ -64,8 +57,42 @@ def bigquery_settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
     created_dataset.location = settings.location
     client.create_dataset(created_dataset)
     yield settings
-    if real:  # the emulator stops after the test anyway
+    if emulator is None:  # an emulator stops after the tests anyway
         client.delete_dataset(created_dataset, delete_contents=True)
+
+
+@contextmanager
+def new_warehouse(kind: str, folder: Path) -> Iterator[Warehouse]:
+    """An empty warehouse of one of KINDS, for the tests of a module that only read the release in it."""
+    if kind != "bigquery":
+        yield DuckDBWarehouse(str(folder / "lake" / "warehouse.duckdb"))
+    elif REAL_PROJECT:
+        with new_data_set(None) as settings:
+            yield BigQueryWarehouse(settings, "test")
+    else:
+        with new_emulator(folder / "emulator") as emulator, new_data_set(emulator) as settings:
+            yield BigQueryWarehouse(settings, "test")
+
+
+@pytest.fixture
+def emulator(tmp_path: Path) -> Iterator[Emulator]:
+    """One emulator per data set: if two data sets have a table of the same name, the emulator may read the
+    wrong one.
+    """
+    with new_emulator(tmp_path / "emulator") as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def bigquery_settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
+    """A new data set: on the real service if TITLER_TEST_BIGQUERY_PROJECT names a project, else on the
+    emulator.
+
+    A test that intercepts the emulator's traffic always gets the emulator.
+    """
+    real = REAL_PROJECT and "emulator" not in request.fixturenames
+    with new_data_set(None if real else request.getfixturevalue("emulator")) as settings:
+        yield settings
 
 
 @pytest.fixture
@@ -73,7 +100,7 @@ def bigquery_warehouse(bigquery_settings: Settings) -> BigQueryWarehouse:
     return BigQueryWarehouse(bigquery_settings, "test")
 
 
-@pytest.fixture(params=["duckdb", "duckdb of a bucket", "bigquery"])
+@pytest.fixture(params=KINDS)
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
     if request.param == "bigquery":
         warehouse = request.getfixturevalue("bigquery_warehouse")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -13,6 +15,8 @@ import pytest
 from pipeline.contracts import EMBEDDINGS, SIMILAR_ISSUES, SOURCE_HEALTH, TABLES, TITLE_PREDICTIONS
 from pipeline.errors import ContractError, UsageError
 from pipeline.warehouse import Query, Warehouse
+from tests.support.stores import BUCKET
+from tests.warehouse.conftest import KINDS, new_warehouse
 from tests.warehouse.events import (
     DAY,
     Lake,
@@ -25,8 +29,137 @@ from tests.warehouse.events import (
     release,
 )
 
-NEXT_DAY = date(2015, 1, 4)
+NEXT_DAY, THIRD_DAY = date(2015, 1, 4), date(2015, 1, 5)
 VIEWS = [view.stem for view in Query.folder("views")]
+
+
+# What analysts see of one release. Each test looks at issues of its own.
+
+AGAIN = {"created_at": prediction(59)["created_at"], "source_day": NEXT_DAY}  # recorded a second time
+
+
+def release_to_read(folder: Path) -> Lake:
+    lake = Lake(folder)
+    lake.add(
+        TITLE_PREDICTIONS,
+        "t1",
+        [
+            *(prediction(number) for number in range(1, 10)),
+            prediction(11, repo="c/d", confidence=0.25),
+            prediction(12, repo="c/d", confidence=0.75),
+        ],
+    )
+    lake.add(TITLE_PREDICTIONS, "t2", [prediction(4, **AGAIN)], day=NEXT_DAY)
+    lake.add(TITLE_PREDICTIONS, "t3", [], day=THIRD_DAY)  # a batch without rows
+    lake.add(SIMILAR_ISSUES, "s2", [neighbour(4, 2)], day=NEXT_DAY)
+    lake.add(
+        SIMILAR_ISSUES,
+        "s1",
+        [
+            *(neighbour(4, 3), neighbour(4, 2, 2)),
+            *(neighbour(9, 8), neighbour(9, 7, 2, same_repo=False)),
+            neighbour(9, 6, 3, near_duplicate=False),
+        ],
+    )
+    lake.add(EMBEDDINGS, "e2", [embedding(4, 2.0)], day=NEXT_DAY)
+    lake.add(EMBEDDINGS, "e1", [embedding(1, 0.5, -1.0), embedding(4, 1.0)])
+    return lake.add(SOURCE_HEALTH, "h1", [health()])
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def published(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Warehouse]:
+    """Each kind of warehouse with `release_to_read`. Tests must not change it."""
+    folder = tmp_path_factory.mktemp("published")
+    with new_warehouse(request.param, folder) as warehouse, pytest.MonkeyPatch.context() as patch:
+        if request.param == "duckdb of a bucket":
+            request.getfixturevalue("object_stores")
+            patch.setattr(Lake, "bucket", f"s3://{BUCKET}/{uuid.uuid4().hex}")
+        publish(warehouse, release_to_read(folder))
+        patch.undo()
+        yield warehouse
+
+
+def test_what_is_made_current_is_seen_with_its_batch_and_release(published: Warehouse) -> None:
+    assert published.current_release() == "r1"
+    assert query_rows(published, "SELECT * FROM title_predictions WHERE issue_id = 1") == [
+        {**prediction(1), "batch_id": "t1", "release_id": "r1"}
+    ]
+
+
+def test_an_issue_recorded_on_two_days_shows_its_earliest(published: Warehouse) -> None:
+    assert query_rows(published, "SELECT batch_id FROM title_predictions WHERE issue_id = 4") == [
+        {"batch_id": "t1"}
+    ]
+    sql = "SELECT rank, similar_issue_id, batch_id FROM similar_issues WHERE issue_id = 4 ORDER BY rank"
+    assert query_rows(published, sql) == [
+        {"rank": 1, "similar_issue_id": 3, "batch_id": "s1"},
+        {"rank": 2, "similar_issue_id": 2, "batch_id": "s1"},
+    ]
+
+
+def test_an_issue_recorded_on_two_days_shows_the_embedding_of_its_earliest(published: Warehouse) -> None:
+    assert query_rows(published, "SELECT embedding, source_day FROM embeddings WHERE issue_id = 4") == [
+        {"embedding": [1.0], "source_day": DAY}
+    ]
+
+
+def test_near_duplicates_are_of_one_repository_and_near(published: Warehouse) -> None:
+    sql = "SELECT issue_id, title, similar_issue_id, source_day FROM near_duplicates WHERE issue_id = 9"
+    assert query_rows(published, sql) == [
+        {"issue_id": 9, "title": "it fails", "similar_issue_id": 8, "source_day": DAY}
+    ]
+
+
+def test_embeddings_are_shown_with_their_issues(published: Warehouse) -> None:
+    assert query_rows(published, "SELECT * FROM embeddings WHERE issue_id = 1") == [
+        {
+            "issue_id": 1,
+            "issue_url": "https://github.com/a/b/issues/1",
+            "repo": "a/b",
+            "title": "it fails",
+            "embedding": [0.5, -1.0],
+            "source_day": DAY,
+            "model": "titler",
+            "model_version": "1",
+            "batch_id": "e1",
+            "release_id": "r1",
+        }
+    ]
+
+
+def test_source_health_has_the_list_of_missing_hours(published: Warehouse) -> None:
+    assert query_rows(published, "SELECT hours_missing, verdict FROM source_health") == [
+        {"hours_missing": [4], "verdict": "partial"}
+    ]
+
+
+def test_a_batch_without_rows_is_fine(published: Warehouse) -> None:
+    assert query_rows(published, "SELECT issue_id FROM title_predictions WHERE batch_id = 't3'") == []
+    assert query_rows(published, "SELECT COUNT(*) AS n FROM title_predictions") == [{"n": 11}]
+
+
+def test_an_analyst_writes_bigquery_with_named_parameters(published: Warehouse) -> None:
+    figures = "COUNTIF(confidence >= @floor) AS sure, SAFE_DIVIDE(SUM(confidence), COUNT(*)) AS mean"
+    sql = f"SELECT repo, {figures} FROM title_predictions WHERE repo = 'c/d' GROUP BY repo"
+    assert query_rows(published, sql, floor=0.5) == [{"repo": "c/d", "sure": 1, "mean": 0.5}]
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("SELECT * FROM nothing", "cannot be run"),
+        ("SELECT @floor AS x", r"parameter @floor of the query .* has no value"),
+        ("DROP TABLE releases_v1", "Expected exactly one statement, a SELECT"),
+    ],
+)
+def test_a_query_that_cannot_run_is_refused(published: Warehouse, sql: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        query_rows(published, sql)
+
+
+# What a release changes. Each test has an empty warehouse of its own.
 
 
 def test_nothing_is_current_before_the_first_release(warehouse: Warehouse) -> None:
@@ -36,16 +169,6 @@ def test_nothing_is_current_before_the_first_release(warehouse: Warehouse) -> No
 def test_a_query_before_the_first_release_says_what_to_do(warehouse: Warehouse) -> None:
     with pytest.raises(UsageError, match=r"No release has been published in .* yet"):
         query_rows(warehouse, "SELECT * FROM title_predictions")
-
-
-def test_what_is_made_current_is_seen_with_its_batch_and_release(
-    warehouse: Warehouse, tmp_path: Path
-) -> None:
-    publish(warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
-    assert warehouse.current_release() == "r1"
-    assert query_rows(warehouse, "SELECT * FROM title_predictions") == [
-        {**prediction(1), "batch_id": "t1", "release_id": "r1"}
-    ]
 
 
 def test_what_is_staged_is_not_seen(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -89,7 +212,7 @@ def test_making_current_can_be_repeated(warehouse: Warehouse, tmp_path: Path) ->
 
 def test_a_batch_loaded_twice_is_there_once(warehouse: Warehouse, tmp_path: Path) -> None:
     lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)])
-    publish(warehouse, lake)
+    warehouse.load(TITLE_PREDICTIONS, lake.batches[TITLE_PREDICTIONS.name])
     publish(warehouse, lake)
     assert query_rows(warehouse, "SELECT COUNT(*) AS n FROM title_predictions") == [{"n": 1}]
 
@@ -102,44 +225,6 @@ def test_a_view_of_a_table_without_batches_is_empty_with_all_its_columns(
         rows = warehouse.query(Query("ask", f"SELECT * FROM {view}"))
         assert rows.num_rows == 0, view
         assert {"batch_id", "release_id"} < set(rows.column_names), view
-
-
-def test_a_batch_without_rows_is_fine(warehouse: Warehouse, tmp_path: Path) -> None:
-    publish(
-        warehouse,
-        Lake(tmp_path)
-        .add(TITLE_PREDICTIONS, "t1", [])
-        .add(TITLE_PREDICTIONS, "t2", [prediction(2)], day=NEXT_DAY),
-    )
-    assert query_rows(warehouse, "SELECT issue_id FROM title_predictions") == [{"issue_id": 2}]
-
-
-def test_an_issue_recorded_on_two_days_shows_its_earliest(warehouse: Warehouse, tmp_path: Path) -> None:
-    later = prediction(3, created_at=prediction(59)["created_at"], source_day=NEXT_DAY)
-    lake = Lake(tmp_path)
-    lake.add(TITLE_PREDICTIONS, "t2", [later], day=NEXT_DAY).add(
-        TITLE_PREDICTIONS, "t1", [prediction(1), prediction(2), prediction(3)]
-    )
-    lake.add(SIMILAR_ISSUES, "s2", [neighbour(3, 1)], day=NEXT_DAY).add(
-        SIMILAR_ISSUES, "s1", [neighbour(3, 2), neighbour(3, 1, 2)]
-    )
-    publish(warehouse, lake)
-    assert query_rows(warehouse, "SELECT batch_id FROM title_predictions WHERE issue_id = 3") == [
-        {"batch_id": "t1"}
-    ]
-    rows = query_rows(warehouse, "SELECT rank, similar_issue_id, batch_id FROM similar_issues ORDER BY rank")
-    assert rows == [
-        {"rank": 1, "similar_issue_id": 2, "batch_id": "s1"},
-        {"rank": 2, "similar_issue_id": 1, "batch_id": "s1"},
-    ]
-
-
-def test_near_duplicates_are_of_one_repository_and_near(warehouse: Warehouse, tmp_path: Path) -> None:
-    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(number) for number in range(1, 5)])
-    near = [neighbour(4, 3), neighbour(4, 2, 2, same_repo=False), neighbour(4, 1, 3, near_duplicate=False)]
-    publish(warehouse, lake.add(SIMILAR_ISSUES, "s1", near))
-    rows = query_rows(warehouse, "SELECT issue_id, title, similar_issue_id, source_day FROM near_duplicates")
-    assert rows == [{"issue_id": 4, "title": "it fails", "similar_issue_id": 3, "source_day": DAY}]
 
 
 POOR: list[tuple[str, str | None]] = [  # beside the suggestion `settings page crashes`
@@ -194,12 +279,19 @@ def test_a_title_is_poor_for_a_reason(warehouse: Warehouse, tmp_path: Path) -> N
 
 
 def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Warehouse, tmp_path: Path) -> None:
-    sure = prediction(1, title="Error", predicted_title="settings page crashes", confidence=0.75)
-    good = {**sure, "title": "settings page crashes on Android"}
+    poor = {"title": "Error", "predicted_title": "settings page crashes", "confidence": 0.75}
+    good = {**poor, "title": "settings page crashes on Android"}
     lake = Lake(tmp_path).add(
-        TITLE_PREDICTIONS, "t2", [sure, prediction(2, title="it fails on every new phone")], day=NEXT_DAY
+        TITLE_PREDICTIONS,
+        "t2",
+        [
+            prediction(1, **poor),
+            prediction(2, title="it fails on every new phone"),
+            prediction(3, **poor),  # also recorded on the day before, and the earlier row counts
+        ],
+        day=NEXT_DAY,
     )
-    publish(warehouse, lake)
+    publish(warehouse, lake.add(TITLE_PREDICTIONS, "t1", [prediction(3, **good)]))
     assert query_rows(warehouse, "SELECT * FROM poor_titles") == [
         {
             "issue_id": 1,
@@ -216,53 +308,6 @@ def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Wareh
             "batch_id": "t2",
             "release_id": "r1",
         }
-    ]
-    publish(
-        warehouse, lake.add(TITLE_PREDICTIONS, "t1", [good])
-    )  # the opening was also recorded on the day before, and the earlier row counts
-    assert query_rows(warehouse, "SELECT * FROM poor_titles") == []
-
-
-def test_embeddings_are_shown_with_their_issues(warehouse: Warehouse, tmp_path: Path) -> None:
-    lake = (
-        Lake(tmp_path)
-        .add(TITLE_PREDICTIONS, "t1", [prediction(1)])
-        .add(EMBEDDINGS, "e1", [embedding(1, 0.5, -1.0)])
-    )
-    publish(warehouse, lake)
-    assert query_rows(warehouse, "SELECT * FROM embeddings") == [
-        {
-            "issue_id": 1,
-            "issue_url": "https://github.com/a/b/issues/1",
-            "repo": "a/b",
-            "title": "it fails",
-            "embedding": [0.5, -1.0],
-            "source_day": DAY,
-            "model": "titler",
-            "model_version": "1",
-            "batch_id": "e1",
-            "release_id": "r1",
-        }
-    ]
-
-
-def test_an_issue_recorded_on_two_days_shows_the_embedding_of_its_earliest(
-    warehouse: Warehouse, tmp_path: Path
-) -> None:
-    later = prediction(3, created_at=prediction(59)["created_at"], source_day=NEXT_DAY)
-    lake = (
-        Lake(tmp_path)
-        .add(TITLE_PREDICTIONS, "t2", [later], day=NEXT_DAY)
-        .add(TITLE_PREDICTIONS, "t1", [prediction(3)])
-    )
-    publish(
-        warehouse,
-        lake.add(EMBEDDINGS, "e2", [embedding(3, 2.0)], day=NEXT_DAY).add(
-            EMBEDDINGS, "e1", [embedding(3, 1.0)]
-        ),
-    )
-    assert query_rows(warehouse, "SELECT embedding, source_day FROM embeddings") == [
-        {"embedding": [1.0], "source_day": DAY}
     ]
 
 
@@ -364,13 +409,6 @@ def test_what_changed_between_two_releases(warehouse: Warehouse, tmp_path: Path)
     assert query_rows(warehouse, "SELECT * FROM what_changed('r2', 'r2')") == []
 
 
-def test_source_health_has_the_list_of_missing_hours(warehouse: Warehouse, tmp_path: Path) -> None:
-    publish(warehouse, Lake(tmp_path).add(SOURCE_HEALTH, "h1", [health()]))
-    assert query_rows(warehouse, "SELECT hours_missing, verdict FROM source_health") == [
-        {"hours_missing": [4], "verdict": "partial"}
-    ]
-
-
 def test_an_old_batch_without_a_new_column_has_null_in_it(warehouse: Warehouse, tmp_path: Path) -> None:
     names = [
         field.name
@@ -390,32 +428,6 @@ def test_an_old_batch_without_a_new_column_has_null_in_it(warehouse: Warehouse, 
         old,
         {"day": NEXT_DAY, "verdict": "partial", "usual_issues": 412, "reason": "23 of 24 hours found"},
     ]
-
-
-def test_an_analyst_writes_bigquery_with_named_parameters(warehouse: Warehouse, tmp_path: Path) -> None:
-    publish(
-        warehouse,
-        Lake(tmp_path).add(
-            TITLE_PREDICTIONS, "t1", [prediction(1, confidence=0.25), prediction(2, confidence=0.75)]
-        ),
-    )
-    figures = "COUNTIF(confidence >= @floor) AS sure, SAFE_DIVIDE(SUM(confidence), COUNT(*)) AS mean"
-    sql = f"SELECT repo, {figures} FROM title_predictions GROUP BY repo"
-    assert query_rows(warehouse, sql, floor=0.5) == [{"repo": "a/b", "sure": 1, "mean": 0.5}]
-
-
-REFUSED = {
-    "SELECT * FROM nothing": "cannot be run",
-    "SELECT @floor AS x": "parameter @floor of the query .* has no value",
-    "DROP TABLE releases_v1": "Expected exactly one statement, a SELECT",
-}
-
-
-def test_a_query_that_cannot_run_is_refused(warehouse: Warehouse, tmp_path: Path) -> None:
-    publish(warehouse, Lake(tmp_path))
-    for sql, message in REFUSED.items():
-        with pytest.raises(UsageError, match=message):
-            query_rows(warehouse, sql)
 
 
 @pytest.mark.parametrize("releases", [[release("r1", "published")], [release("r1"), release("r2")]])

@@ -165,15 +165,14 @@ def test_copy_reports_epochs_of_contrastive_pre_training_before_epochs_of_titles
     assert [type(figures) for figures in trained_copy[1][2:4]] == [ContrastFigures, EpochFigures]
 
 
-@pytest.mark.parametrize(("kill_at", "remaining"), [(1, 5), (3, 3), (4, 2)])
-def test_copy_killed_in_any_epoch_resumes_with_the_same_figures_and_weights(
+@pytest.mark.parametrize(("kill_at", "remaining"), [(3, 3), (4, 2)])
+def test_copy_killed_in_either_kind_of_epoch_resumes_with_the_same_figures_and_weights(
     trained_copy: tuple[Network, list[Figures]], tmp_path: Path, kill_at: int, remaining: int
 ) -> None:
     network, reported = trained_copy
     with pytest.raises(KilledError):
         train_copy(build("copy", SHAPE, seed=1), tmp_path, kill_at)
-    # killed at the first report, it has no checkpoint yet: only then the initial weights matter
-    resumed = build("copy", SHAPE, seed=1 if kill_at == 1 else 99)
+    resumed = build("copy", SHAPE, seed=99)  # another seed: the weights come from the checkpoint
     assert train_copy(resumed, tmp_path) == reported[-remaining:]
     assert weights(resumed) == weights(network)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pipeline.warehouse.bigquery import BigQueryWarehouse
 from pipeline.warehouse.bigquery.tables import columns_of
 from tests.support.emulator import Answer, Emulator, Request
 from tests.warehouse.bigquery.conversation import jobs_started
+from tests.warehouse.conftest import new_data_set, new_emulator
 from tests.warehouse.events import Lake, neighbour, prediction, publish, query_rows
 
 
@@ -251,15 +253,6 @@ def test_the_vector_index_is_created_once_there_are_enough_rows(
     )
 
 
-def test_an_analysts_query_has_labels_and_a_byte_limit(
-    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path
-) -> None:
-    publish(bigquery_warehouse, Lake(tmp_path))
-    bigquery_warehouse.query(Query("ask", "SELECT release_id FROM releases"))
-    job = jobs_started(emulator, "SELECT release_id FROM")[-1]["configuration"]
-    assert (job["labels"]["verb"], int(job["query"]["maximumBytesBilled"]) > 0) == ("test", True)
-
-
 class StoredDefinitions:
     """Answers for BigQuery with the views and functions of a publication: the emulator rewrites views and
     returns no functions.
@@ -295,54 +288,75 @@ class StoredDefinitions:
         return Answer.of({"routineReference": reference, "definitionBody": body, "arguments": arguments})
 
 
+@dataclass(frozen=True)
+class Publication:
+    """A warehouse with one release, and the definitions of its views and functions."""
+
+    emulator: Emulator
+    warehouse: BigQueryWarehouse
+    definitions: list[str]
+
+    def defined_anew(self, stored: StoredDefinitions) -> list[list[str]]:
+        """The statements that replace views and functions if BigQuery has these definitions stored."""
+        before = len(definitions(self.emulator))
+        with self.emulator.proxy.intervene(stored):
+            self.warehouse.create_views()
+        return definitions(self.emulator)[before:]
+
+
+@pytest.fixture(scope="module")
+def publication(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publication]:
+    """The tests replace views only by the same views."""
+    folder = tmp_path_factory.mktemp("publication")
+    with new_emulator(folder / "emulator") as emulator, new_data_set(emulator) as settings:
+        warehouse = BigQueryWarehouse(settings, "test")
+        publish(warehouse, Lake(folder).add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
+        (first,) = definitions(emulator)
+        yield Publication(emulator, warehouse, first)
+
+
 @pytest.fixture
-def stored(bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path) -> StoredDefinitions:
-    """The definitions of one publication, the only one so far."""
-    publish(bigquery_warehouse, Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]))
-    (first,) = definitions(emulator)
-    return StoredDefinitions(first)
+def stored(publication: Publication) -> StoredDefinitions:
+    """The definitions of the publication, for a test that changes them."""
+    return StoredDefinitions(publication.definitions)
 
 
 def test_unchanged_views_and_functions_are_not_replaced(
-    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, stored: StoredDefinitions
+    publication: Publication, stored: StoredDefinitions
 ) -> None:
-    with emulator.proxy.intervene(stored):
-        bigquery_warehouse.create_views()
-    assert (len(definitions(emulator)), stored.updates) == (1, [])
+    assert (publication.defined_anew(stored), stored.updates) == ([], [])
 
 
 def test_another_comment_or_layout_does_not_replace_a_view_or_function(
-    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, stored: StoredDefinitions
+    publication: Publication, stored: StoredDefinitions
 ) -> None:
     for name, (prose, sql) in stored.views.items():
         stored.views[name] = (prose, "-- an older comment\n" + sql.replace("  ", "    "))
     stored.functions = {name: f"{text}\n-- an older comment" for name, text in stored.functions.items()}
-    with emulator.proxy.intervene(stored):
-        bigquery_warehouse.create_views()
-    assert (len(definitions(emulator)), stored.updates) == (1, [])
+    assert (publication.defined_anew(stored), stored.updates) == ([], [])
 
 
 def test_another_description_is_set_without_replacing_the_view(
-    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, stored: StoredDefinitions
+    publication: Publication, stored: StoredDefinitions
 ) -> None:
     stored.views["releases"] = ("an older description", stored.views["releases"][1])
-    with emulator.proxy.intervene(stored):
-        bigquery_warehouse.create_views()
-    assert len(definitions(emulator)) == 1
+    assert publication.defined_anew(stored) == []
     ((name, update),) = stored.updates
     assert (name, update["description"]) == ("releases", Query.from_file("views/releases").prose)
 
 
 def test_a_changed_view_or_function_is_replaced_and_no_other(
-    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, stored: StoredDefinitions
+    publication: Publication, stored: StoredDefinitions
 ) -> None:
     prose, sql = stored.views["source_health"]
     stored.views["source_health"] = (prose, sql.replace("'current'", "'published'"))
     stored.functions["what_changed"] = stored.functions["what_changed"].replace("before", "earlier")
-    with emulator.proxy.intervene(stored):
-        bigquery_warehouse.create_views()
+    (statements,) = publication.defined_anew(stored)
     pattern = r"^CREATE OR REPLACE (?:VIEW|TABLE FUNCTION) `[^`]*\.(\w+)`"
-    assert [re.findall(pattern, text)[0] for text in definitions(emulator)[1]] == [
-        "source_health",
-        "what_changed",
-    ]
+    assert [re.findall(pattern, text)[0] for text in statements] == ["source_health", "what_changed"]
+
+
+def test_an_analysts_query_has_labels_and_a_byte_limit(publication: Publication) -> None:
+    publication.warehouse.query(Query("ask", "SELECT release_id FROM releases"))
+    job = jobs_started(publication.emulator, "SELECT release_id FROM")[-1]["configuration"]
+    assert (job["labels"]["verb"], int(job["query"]["maximumBytesBilled"]) > 0) == ("test", True)
