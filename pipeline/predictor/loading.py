@@ -16,13 +16,21 @@ ACCELERATORS = ("nvidia[0-9]*", "kfd", "accel*")
 def load_predictor(lake: Lake, folder: str) -> Model:
     """Returns the predictor in the batch `folder`, in the implementation that is faster for many issues.
 
+    Raises LakeError if a file is missing or damaged.
+    """
+    with lake.local_copy(lake.manifest(folder)) as path:
+        return load_faster(path)
+
+
+def load_faster(directory: Path) -> Model:
+    """Returns the predictor in a local folder, in the implementation that is faster for many issues.
+
     This is NumPy if the variant is faster in NumPy and the machine has no accelerator. Otherwise it is Keras,
     which takes seconds to import. Raises LakeError if a file is missing or damaged.
     """
-    with lake.local_copy(lake.manifest(folder)) as path:
-        if _is_faster_in_numpy(path) and not has_accelerator():
-            return LightPredictor.load(path)
-        return Predictor.load(path)
+    if _is_faster_in_numpy(directory) and not has_accelerator():
+        return LightPredictor.load(directory)
+    return Predictor.load(directory)
 
 
 def load_light_predictor(lake: Lake, folder: str) -> LightPredictor:

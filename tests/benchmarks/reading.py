@@ -30,7 +30,7 @@ import numpy as np
 import pyarrow as pa
 from sklearn.metrics import cohen_kappa_score
 
-from pipeline.predictor.predictor import Predictor
+from pipeline.predictor.loading import load_faster
 from pipeline.source.issue_files import read_pairs
 from tests.benchmarks import parts
 
@@ -161,7 +161,7 @@ def write(arguments: argparse.Namespace) -> None:
     bodies = issues["body"].to_pylist()
     titles: dict[str, Sequence[str]] = {AUTHORS: issues["title"].to_pylist()}
     for folder in arguments.model:
-        predictions = Predictor.load(folder).predict(bodies)
+        predictions = load_faster(folder).predict(bodies)
         titles[folder.name] = [prediction.title for prediction in predictions]
     for option in arguments.titles:
         name, _, path = option.partition("=")

@@ -33,7 +33,8 @@ import pyarrow.compute as pc
 
 from pipeline.evaluation.calibration import confidence_bins, score_confidence
 from pipeline.evaluation.title_scores import LEAD_WORDS, Scores, lead, rouge_l, score_titles
-from pipeline.predictor.predictor import Prediction, Predictor
+from pipeline.predictor.loading import load_faster
+from pipeline.predictor.predictor import Prediction
 from pipeline.text.engine import tokenizer
 from pipeline.text.markup import LATEST_PREPARATION
 from tests.benchmarks import parts
@@ -298,7 +299,7 @@ def main() -> None:
         if arguments.keep:
             learned.save(arguments.keep)
             shutil.rmtree(arguments.keep / "checkpoint")
-    models |= {folder.name: Predictor.load(folder) for folder in arguments.model}
+    models |= {folder.name: load_faster(folder) for folder in arguments.model}
     reports = []
     for name in TESTS if arguments.on == "tests" else ("validation",):
         part = getattr(all_parts, name)
