@@ -18,7 +18,7 @@ import pytest
 import verbs_page
 from pipeline import sample
 from pipeline.settings import Warehouse as WarehouseSettings
-from pipeline.warehouse.duckdb.bigquery_sql_in_duckdb import translate
+from pipeline.warehouse.duckdb.differences_from_bigquery import translate
 from tests.support.page_commands import (
     Command,
     Done,

@@ -27,7 +27,7 @@ from pipeline.cli.options import (
 from pipeline.contracts import TOKENS
 from pipeline.errors import UsageError
 from pipeline.lake.pinned import new_id
-from pipeline.releases.abstention import ABSTAINED
+from pipeline.releases.abstained_share import ABSTAINED
 
 if TYPE_CHECKING:
     from pipeline.stages.teach import TeacherRequest

@@ -17,8 +17,8 @@ from pipeline.errors import StoppedError, UsageError
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.provenance import user_name
-from pipeline.releases.abstention import ABSTAINED, abstained_share, check_abstention
-from pipeline.releases.title_gate import ACCEPTED, WITHHELD
+from pipeline.releases.abstained_share import ABSTAINED, abstained_share, check_abstention
+from pipeline.releases.withheld_titles import ACCEPTED, WITHHELD
 from pipeline.settings import Index, Settings
 
 

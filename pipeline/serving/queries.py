@@ -13,7 +13,7 @@ from pipeline.index.release_index import find_item, nearest_others, open_index, 
 from pipeline.lake.batches import Lake
 from pipeline.predictor.loading import load_light_predictor
 from pipeline.releases.current import require_current
-from pipeline.releases.title_gate import WITHHELD
+from pipeline.releases.withheld_titles import WITHHELD
 from pipeline.settings import Settings
 
 

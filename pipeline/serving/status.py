@@ -11,7 +11,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.current import current_release_id
 from pipeline.releases.records import read_record
-from pipeline.releases.title_gate import WITHHELD, withheld_titles
+from pipeline.releases.withheld_titles import WITHHELD, withheld_titles
 from pipeline.settings import Settings
 from pipeline.tracking import open_tracking
 

@@ -19,7 +19,7 @@ from pipeline.lake.pinned import Pinned, PinnedDay, Plan, pin_days
 from pipeline.networks.variants import variant_of
 from pipeline.releases.current import reconcile_current
 from pipeline.releases.records import published_records
-from pipeline.releases.title_gate import stored_gate
+from pipeline.releases.withheld_titles import stored_gate
 from pipeline.settings import Settings
 from pipeline.source.verdict_history import judge_all_again
 from pipeline.tracking import Version, open_tracking

@@ -12,7 +12,7 @@ from pipeline.contracts import PREDICTOR
 from pipeline.errors import ExitCode, TitlerError, UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
-from pipeline.releases.title_gate import TitleGate, floor_shortfall, store_gate, stored_gate
+from pipeline.releases.withheld_titles import TitleGate, floor_shortfall, store_gate, stored_gate
 from pipeline.settings import Model, Settings
 from pipeline.stages.evaluate import EVALUATION
 from pipeline.tracking import Tracking, open_tracking

@@ -12,7 +12,7 @@ from pipeline.cli.options import Context
 from pipeline.contracts import TITLE_PREDICTIONS
 from pipeline.errors import UsageError
 from pipeline.lake.pinned import Pinned
-from pipeline.releases.title_gate import PROMOTION, TitleGate, store_gate
+from pipeline.releases.withheld_titles import PROMOTION, TitleGate, store_gate
 from pipeline.serving import queries
 from pipeline.serving.status import status
 from pipeline.settings import Settings

@@ -22,7 +22,7 @@ from pipeline import contracts
 from pipeline.warehouse import Query, table_suffix
 from pipeline.warehouse.column_types import in_bigquery
 from pipeline.warehouse.duckdb import DuckDBWarehouse, StagedFile
-from pipeline.warehouse.duckdb.bigquery_sql_in_duckdb import scan_condition, translate
+from pipeline.warehouse.duckdb.differences_from_bigquery import scan_condition, translate
 from pipeline.warehouse.duckdb.hour_reader import HourReader
 from tests.sql.googlesql import (
     EVENTS,

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.errors import TitlerError, UsageError
-from pipeline.warehouse.duckdb.bigquery_sql_in_duckdb import translate
+from pipeline.warehouse.duckdb.differences_from_bigquery import translate
 from pipeline.warehouse.query import Query
 from pipeline.warehouse.sql_parser import table_function
 

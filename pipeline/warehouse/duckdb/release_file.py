@@ -19,8 +19,8 @@ import pyarrow as pa
 from pipeline import contracts
 from pipeline.errors import TitlerError
 from pipeline.warehouse.column_types import in_duckdb
-from pipeline.warehouse.duckdb.bigquery_sql_in_duckdb import translate
 from pipeline.warehouse.duckdb.connection import open_warehouse_file, quote, run_query
+from pipeline.warehouse.duckdb.differences_from_bigquery import translate
 from pipeline.warehouse.protocol import FAILURE_ROWS, WAREHOUSE_TABLES, Batch, Failure, validate_table_names
 from pipeline.warehouse.query import Query
 from pipeline.warehouse.sql_parser import table_function

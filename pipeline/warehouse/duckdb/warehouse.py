@@ -23,8 +23,8 @@ from filelock import FileLock, Timeout
 from pipeline import contracts
 from pipeline.errors import TitlerError, UsageError
 from pipeline.lake import stores
-from pipeline.warehouse.duckdb.bigquery_sql_in_duckdb import scan_condition, translate
 from pipeline.warehouse.duckdb.connection import open_in_memory, open_warehouse_file, run_query
+from pipeline.warehouse.duckdb.differences_from_bigquery import scan_condition, translate
 from pipeline.warehouse.duckdb.hour_reader import HourReader
 from pipeline.warehouse.duckdb.release_file import StagedFile, copies_folder, local_path, temporary_path
 from pipeline.warehouse.protocol import (

@@ -10,7 +10,7 @@ import pytest
 from pipeline import contracts
 from pipeline.errors import UsageError
 from pipeline.warehouse import Query
-from pipeline.warehouse.duckdb.bigquery_sql_in_duckdb import scan_condition, translate
+from pipeline.warehouse.duckdb.differences_from_bigquery import scan_condition, translate
 from pipeline.warehouse.sql_parser import table_function
 
 

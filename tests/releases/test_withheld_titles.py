@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.lake.batches import Lake
 from pipeline.provenance import user_name
-from pipeline.releases.title_gate import (
+from pipeline.releases.withheld_titles import (
     TitleGate,
     floor_shortfall,
     store_gate,

@@ -12,7 +12,7 @@ from pipeline.errors import StoppedError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.provenance import user_name
-from pipeline.releases.abstention import abstained_share, check_abstention
+from pipeline.releases.abstained_share import abstained_share, check_abstention
 
 BEFORE = [
     {"release_id": "q", "abstained": 0.5},
