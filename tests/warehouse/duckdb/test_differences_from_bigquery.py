@@ -99,7 +99,7 @@ def test_a_scan_without_a_where_selects_everything() -> None:
 
 
 def test_a_query_that_scans_twice_is_refused() -> None:
-    with pytest.raises(UsageError, match="exactly one wildcard table.* This query reads 2 wildcard tables"):
+    with pytest.raises(UsageError, match=r"exactly one wildcard table.* This query reads 2 wildcard tables"):
         scan_condition("SELECT 1 FROM `d.20*` UNION ALL SELECT 2 FROM `d.20*`")
 
 
