@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -41,6 +41,13 @@ Variant = Annotated[
 ]
 Epochs = Annotated[
     int | None, typer.Option(min=1, help="Maximum number of epochs; default: the setting model.epochs.")
+]
+Embedding = Annotated[
+    Literal["champion", "new"] | None,
+    typer.Option(
+        help="Embedding network of the model: that of the champion, if it is of the same kind, or a new one; "
+        "default: the setting model.embedding."
+    ),
 ]
 Accept = Annotated[
     bool,

@@ -14,6 +14,7 @@ from pipeline.cli.options import (
     Accept,
     Because,
     Day,
+    Embedding,
     Epochs,
     First,
     Json,
@@ -40,6 +41,7 @@ def run(
     ] = False,
     variant: Variant = None,
     epochs: Epochs = None,
+    embedding: Embedding = None,
     accept: Accept = False,
     because: Because = "",
 ) -> None:
@@ -53,7 +55,15 @@ def run(
     days = parse_days(day, first, last)
     if accept != bool(because.strip()):
         raise UsageError("--accept and --because belong together.", 'titler run ... --accept --because "..."')
-    whole_job.run(context(), days, retrain=retrain, variant=variant, epochs=epochs, accept_because=because)
+    whole_job.run(
+        context(),
+        days,
+        retrain=retrain,
+        variant=variant,
+        epochs=epochs,
+        embedding=embedding,
+        accept_because=because,
+    )
 
 
 @app.command()

@@ -12,6 +12,7 @@ from pipeline.cli.options import (
     Accept,
     Because,
     Day,
+    Embedding,
     Epochs,
     First,
     Json,
@@ -68,6 +69,7 @@ def vocab(
     last: Last = None,
     variant: Variant = None,
     epochs: Epochs = None,
+    embedding: Embedding = None,
     skip_code: Annotated[
         int,
         typer.Option(
@@ -89,7 +91,7 @@ def vocab(
         raise typer.Exit(skip_code)
     since = parse_day(first, "--from").isoformat() if first else None
     until = parse_day(last, "--to").isoformat() if last else None
-    stage_runs.vocab(current, pinned, ModelRequest(since, until, variant, epochs))
+    stage_runs.vocab(current, pinned, ModelRequest(since, until, variant, epochs, embedding=embedding))
 
 
 @app.command()
@@ -132,6 +134,7 @@ def train(
     ] = None,
     variant: Variant = None,
     epochs: Epochs = None,
+    embedding: Embedding = None,
     teacher: Annotated[
         str | None,
         typer.Option(
@@ -159,7 +162,13 @@ def train(
         from pipeline.cli import whole_job
 
         whole_job.train_from_file(
-            current, from_file, name=model, variant=variant, epochs=epochs, teacher=request
+            current,
+            from_file,
+            name=model,
+            variant=variant,
+            epochs=epochs,
+            teacher=request,
+            embedding=embedding,
         )
         return
     if model is None:
@@ -168,10 +177,10 @@ def train(
             "titler train MODEL trains a model that `titler vocab` created; "
             "titler train --from-file FILE trains a new one.",
         )
-    if variant is not None or epochs is not None:
+    if variant is not None or epochs is not None or embedding is not None:
         raise UsageError(
-            "The variant and the epochs of a model are fixed when it is created.",
-            "Create a model with others: titler vocab --variant VARIANT --epochs N",
+            "The variant, the epochs and the embedding network of a model are fixed when it is created.",
+            "Create a model with others: titler vocab --variant VARIANT --epochs N --embedding new",
         )
     stage_runs.train(current, current.model(model), request)
 

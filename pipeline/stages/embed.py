@@ -1,4 +1,8 @@
-"""Stage `embed`: reads vectors_v1 and writes embeddings_v1, with the model of the release."""
+"""Stage `embed`: reads vectors_v1 and writes embeddings_v1, with the model of the release.
+
+The batches are stored under the name of the model that trained the embedding network. So they are reused by
+every model that took this network.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import pyarrow as pa
 from pipeline.compute.derived_batches import Outcome
 from pipeline.contracts import EMBEDDINGS, VECTORS
 from pipeline.lake.batches import Lake
+from pipeline.lake.embedding_network import network_of_release
 from pipeline.lake.list_columns import list_column, list_matrix
 from pipeline.lake.pinned import Pinned
 from pipeline.predictor.batch_inference import InferenceDay, infer_days
@@ -27,16 +32,16 @@ def embed_part(vectors: pa.Table, predictor: Model) -> pa.Table:
 
 
 def run(lake: Lake, release: Pinned) -> Outcome:
-    """Embeds the days of a release. Returns one batch of embeddings_v1 per day. Batches that the same model
-    has already made are reused. Raises UsageError if the release was not vectorized."""
-    facts = release.plan.facts
+    """Embeds the days of a release. Returns one batch of embeddings_v1 per day. Batches that were already
+    made with the same embedding network are reused. Raises UsageError if the release was not vectorized."""
+    network = network_of_release(release.plan)
     days = [
         InferenceDay(
             vectors,
             functools.partial(lake.read_part, vectors),
-            {"model": facts["model"], "day": vectors.day},
+            {"model": network.model, "day": vectors.day},
             (vectors.digest,),
-            {"predictor": facts["predictor_digest"]},
+            {"predictor": network.digest},
         )
         for vectors in release.members[VECTORS.name]
     ]

@@ -102,9 +102,13 @@ def model_name(
     variant: str | None,
     epochs: int | None,
     teacher: Mapping[str, Any] | None = None,
+    embedding: str | None = None,
 ) -> str:
-    """Returns a name for the model, derived from the file's content, the settings and the teacher if there is
-    one. So the same command always resumes or reuses the same model."""
+    """Returns a name for the model. So the same command always resumes or reuses the same model.
+
+    The name is derived from the file's content, the settings, the options `variant`, `epochs` and `embedding`
+    of the command, and the teacher if there is one.
+    """
     defaults = Model()
     network = {
         name: value
@@ -115,6 +119,7 @@ def model_name(
     }
     made_of = {"text": settings.text.model_dump(), "model": network, "variant": variant, "epochs": epochs}
     made_of |= teacher or {}
+    made_of |= {"embedding": embedding} if embedding else {}
     return f"file-{fingerprint('models', {'file': digest}, (), made_of)[:12]}"
 
 

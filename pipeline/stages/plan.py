@@ -14,6 +14,7 @@ from pipeline import warehouse
 from pipeline.contracts import ISSUES, PREDICTOR, SOURCE_HEALTH
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
+from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.pinned import Pinned, PinnedDay, Plan, pin_days
 from pipeline.networks.variants import variant_of
 from pipeline.releases.current import reconcile_current
@@ -74,9 +75,11 @@ def _open(lake: Lake, settings: Settings, release: Pinned, champion: Version) ->
 
 
 def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
-    """Returns what the release records besides its days: the model, whether the model's titles are withheld,
-    and the settings for finding similar issues."""
-    predictor = Pinned(lake, "models", champion.model).members[PREDICTOR][0]
+    """Returns what the release records besides its days: the model, the embedding network if the model took
+    that of another model, whether the model's titles are withheld, and the settings for finding similar
+    issues."""
+    model = Pinned(lake, "models", champion.model)
+    predictor, taken = model.members[PREDICTOR][0], taken_network(model.plan)
     default_distance = variant_of(predictor.figures["variant"]).near_duplicate_distance
     gate = stored_gate(lake, champion.model)
     return {
@@ -88,6 +91,7 @@ def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
         "predictor_digest": predictor.digest,
         "neighbours": settings.index.neighbours,
         "near_duplicate_distance": settings.index.near_duplicate_distance or default_distance,
+        **(taken.fact if taken else {}),
         **(gate.facts if gate else {}),
     }
 

@@ -1,11 +1,14 @@
 """Trains a network on titles with teacher forcing, after contrastive pre-training if its variant has it.
 
+Instead of the pre-training, a network may take the table of embeddings of another network.
+
 The training data is read in batches and need not fit in memory. An interrupted training is resumed from its
 checkpoint.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,11 +22,11 @@ from keras import ops
 from pipeline.errors import LakeError, TitlerError, UsageError
 from pipeline.networks.in_keras.batch_norm_warmup import Warmup
 from pipeline.networks.in_keras.checkpoint import Arrays, Checkpoint, assign, values
-from pipeline.networks.in_keras.contrastive_training import ContrastFigures, ContrastiveTraining
+from pipeline.networks.in_keras.contrastive_training import ContrastFigures, ContrastiveTraining, take_table
 from pipeline.networks.in_keras.implementations import IMPLEMENTATIONS
 from pipeline.networks.in_keras.network import Network
 from pipeline.networks.in_keras.prefetch import prefetch
-from pipeline.networks.shape import Ids
+from pipeline.networks.shape import Floats, Ids
 from pipeline.networks.variants import variant_of
 
 CHECKPOINT = "checkpoint.npz"
@@ -84,12 +87,14 @@ def fit(
     seed: int,
     contrast: Data | None = None,
     contrast_epochs: int = 6,
+    table: Floats | None = None,
 ) -> History:
     """Trains `network` in place. Returns the figures of each epoch of training on titles.
 
     If the variant has contrastive pre-training, the pre-training runs first. It takes `contrast_epochs`
     epochs on the batches of `contrast`; the default is `train`. Before the first of these epochs, all batches
-    are read once; this counts as epoch 0. Then the network is trained on titles with Nadam, and gets the
+    are read once; this counts as epoch 0. If `table` (V, size) is given, the network takes it as its table of
+    embeddings, and there is no pre-training. Then the network is trained on titles with Nadam, and gets the
     weights of the epoch with the lowest validation loss. Training stops after `epochs`, or after `patience`
     epochs in a row without a new lowest validation loss. Each epoch without one halves the learning rate. In
     some variants the learning rate also decays linearly over the second half of `epochs` (Haegele et al.
@@ -104,15 +109,20 @@ def fit(
     is damaged, or belongs to another training or seed. Raises TitlerError if the loss is not a finite number.
     """
     pretrains = variant_of(network.variant).pretrains_contrastively
+    how_pretrained: dict[str, Any] = {"contrast_epochs": contrast_epochs} if pretrains else {}
+    if table is not None:
+        how_pretrained = {"table": hashlib.sha256(table.tobytes()).hexdigest()}
     identity = {
         "variant": network.variant,
         "shape": asdict(network.shape),
         "learning_rate": learning_rate,
         "seed": seed,
-        **({"contrast_epochs": contrast_epochs} if pretrains else {}),
+        **how_pretrained,
     }
     progress = _Progress(checkpoint / CHECKPOINT, identity, network)
-    if pretrains and not progress.history:
+    if table is not None and not progress.history:
+        take_table(network.model, table)
+    elif pretrains and not progress.history:
         _pretrain(ContrastiveTraining(network.model), contrast or train, contrast_epochs, on_epoch, progress)
 
     training = _TitleTraining(network, learning_rate, progress)
