@@ -33,6 +33,17 @@ from pipeline.releases.abstention import ABSTAINED
 if TYPE_CHECKING:
     from pipeline.stages.teach import TeacherRequest
 
+Teacher = Annotated[
+    str | None,
+    typer.Option(
+        "--teacher",
+        metavar="MODEL|FILE",
+        help="Also learn from the titles that this model writes, or from a file of titles and bodies. These "
+        "titles are used only if they are better than the titles of the champion and better than the first "
+        "words of the body.",
+    ),
+]
+
 
 @app.command()
 def extract(
@@ -135,16 +146,7 @@ def train(
     variant: Variant = None,
     epochs: Epochs = None,
     embedding: Embedding = None,
-    teacher: Annotated[
-        str | None,
-        typer.Option(
-            "--teacher",
-            metavar="MODEL|FILE",
-            help="Also learn from the titles that this model writes, or from a file of titles and bodies. "
-            "These titles are used only if they are better than the titles of the champion and better than "
-            "the first words of the body.",
-        ),
-    ] = None,
+    teacher: Teacher = None,
     teacher_weight: Annotated[
         float | None,
         typer.Option(min=0.01, max=1, help="Weight of the teacher's titles, from 0.01 to 1; default: 0.5."),
@@ -156,8 +158,7 @@ def train(
 
     Example: titler train --from-file issues.csv --epochs 3
     """
-    current = context()
-    request = _teacher_request(teacher, teacher_weight)
+    current, request = context(), _teacher_request(teacher, teacher_weight)
     if from_file is not None:
         from pipeline.cli import whole_job
 
@@ -177,12 +178,17 @@ def train(
             "titler train MODEL trains a model that `titler vocab` created; "
             "titler train --from-file FILE trains a new one.",
         )
-    if variant is not None or epochs is not None or embedding is not None:
+    _refuse_options_of_creation(variant, epochs, embedding)
+    stage_runs.train(current, current.model(model), request)
+
+
+def _refuse_options_of_creation(*options: object) -> None:
+    """Raises UsageError if any of the options that only `titler vocab` reads for a model of days is given."""
+    if any(option is not None for option in options):
         raise UsageError(
             "The variant, the epochs and the embedding network of a model are fixed when it is created.",
             "Create a model with others: titler vocab --variant VARIANT --epochs N --embedding new",
         )
-    stage_runs.train(current, current.model(model), request)
 
 
 def _teacher_request(source: str | None, weight: float | None) -> TeacherRequest | None:

@@ -58,6 +58,8 @@ def choose_embedding(
         return EmbeddingChoice(None)  # the title network computes the embedding
     if network["embedding"] == "new":
         return EmbeddingChoice(None, "model.embedding is new")
+    if not lake.names(PREDICTOR):
+        return EmbeddingChoice(None, "no model is trained yet")  # MLflow, which is slow, is not asked
     champion = open_tracking(settings, lake).champion()
     if champion is None:
         return EmbeddingChoice(None, "no model is champion")

@@ -275,8 +275,6 @@ class Tracking:
         return str(experiment.experiment_id)
 
     def _by_alias(self, alias: str) -> Version | None:
-        if self.uri.startswith("sqlite:///") and not Path(self.uri.removeprefix("sqlite:///")).exists():
-            return None  # without importing MLflow, which would also take seconds to create the database
         client = self._client
         from mlflow.exceptions import MlflowException
 

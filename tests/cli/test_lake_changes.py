@@ -11,13 +11,23 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from mlflow import MlflowClient
 
 from pipeline.cli import whole_job
 from pipeline.cli.options import Context
-from pipeline.contracts import EMBEDDINGS, ISSUES, PREDICTOR, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
+from pipeline.contracts import (
+    EMBEDDINGS,
+    ISSUES,
+    PREDICTOR,
+    SIMILAR_ISSUES,
+    SOURCE_HEALTH,
+    TITLE_PREDICTIONS,
+    VECTORS,
+)
 from pipeline.errors import StoppedError, UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, pinned_names
+from pipeline.predictor.loading import load_predictor
 from pipeline.releases.current import POINTER, current_release_id, require_current
 from pipeline.serving import queries
 from pipeline.serving import status as serving_status
@@ -28,6 +38,7 @@ from pipeline.stages import (
     embed,
     evaluate,
     extract,
+    index,
     plan,
     predict,
     promote,
@@ -231,6 +242,51 @@ def test_an_equal_model_is_promoted_and_the_former_champion_is_kept(trained):
     tracking = open_tracking(trained.settings, trained.lake)
     assert [version.model for version in tracking.champion_and_previous()] == ["challenger", former]
     assert serving_status.status(trained.lake, trained.settings)["model"]["name"] == "challenger"
+
+
+def test_a_second_model_takes_the_embedding_network_of_the_champion_and_trains_titles_only(trained):
+    champion = Pinned(trained.lake, "models", open_tracking(trained.settings, trained.lake).champion().model)
+    challenger = Pinned(trained.lake, "models", "challenger")
+    (of_champion,), (of_challenger,) = (model.members[PREDICTOR] for model in (champion, challenger))
+    client = MlflowClient(trained.settings.tracking_uri)
+    run = client.get_run(of_challenger.figures["mlflow_run"])
+    assert client.get_metric_history(run.info.run_id, "contrast/loss") == []
+    parameters = ("embedding_model", "embedding_digest", "contrast_epochs", "vocabulary")
+    assert [run.data.params.get(name) for name in parameters] == [
+        *(champion.name, of_champion.digest, None, None)
+    ]
+    assert (
+        f"Only its title network was trained: it has the embedding network and the vocabulary of the model "
+        f"`{champion.name}`."
+    ) in run.data.tags["mlflow.note.content"]
+    assert of_challenger.figures["embedding_model"] == champion.name
+    assert of_challenger.figures["vocabulary"] == of_champion.figures["vocabulary"]
+    assert challenger.members.folders(VECTORS.name) == champion.members.folders(VECTORS.name)
+    retrieval = challenger.notes[evaluate.EVALUATION]["retrieval"]
+    assert retrieval["recall_at_10"] == retrieval["champion_recall_at_10"]
+
+
+def test_a_release_of_a_model_with_the_former_champions_embedding_network_embeds_nothing(trained):
+    before = require_current(trained.lake)
+    open_tracking(trained.settings, trained.lake).promote("challenger")
+    release = Pinned(trained.lake, "releases", "99991231T000000Z")
+    assert plan.run(trained.lake, trained.settings, release).reason == ""
+    assert release.plan.facts["model"] == "challenger"
+    assert vectorize.run(trained.lake, trained.settings, release).made == 0
+    assert embed.run(trained.lake, release).made == 0
+    assert predict.run(trained.lake, release).made == 2
+    index.run(trained.lake, release, trained.settings.index)
+    for table in (EMBEDDINGS.name, SIMILAR_ISSUES.name):
+        assert release.members.folders(table) == before.members.folders(table)
+    publish.run(trained.lake, trained.settings, release, {"abstained": "a test"})
+    models = query(trained.settings, "SELECT DISTINCT model FROM title_predictions")
+    assert models == [("challenger",)]
+    # The new model computes the same embeddings as the model that trained the embedding network.
+    vectors = trained.lake.read(release.members[VECTORS.name][0], VECTORS)
+    predictors = [load_predictor(trained.lake, each.plan.facts["predictor"]) for each in (before, release)]
+    old, new = (embed.embed_part(vectors, predictor) for predictor in predictors)
+    assert old.equals(new)
+    assert new.equals(trained.lake.read(release.members[EMBEDDINGS.name][0], EMBEDDINGS).cast(new.schema))
 
 
 def test_a_model_abstains_below_the_confidence_that_reaches_the_set_precision(trained):

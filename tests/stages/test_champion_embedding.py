@@ -127,7 +127,10 @@ def test_a_rerun_keeps_the_choice_whoever_is_champion_by_then(models: Models) ->
 
 
 def test_a_model_trains_its_own_network_if_no_model_is_champion(models: Models) -> None:
-    assert models.reason() == "no model is champion"
+    assert models.reason("n") == "no model is trained yet"
+    models.promote("m")
+    models.registry.models = []
+    assert models.reason("o") == "no model is champion"
 
 
 def test_a_model_trains_its_own_network_if_the_setting_or_the_option_says_so(models: Models) -> None:
@@ -164,6 +167,7 @@ def test_a_model_trains_its_own_network_if_an_earlier_version_prepared_the_champ
 
 
 def test_a_model_trains_its_own_network_if_the_champion_is_of_another_lake(models: Models) -> None:
+    models.promote("m")
     models.registry.models = ["elsewhere"]
     assert models.reason() == "the champion elsewhere is not in this lake"
 

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS
 from pipeline.lake.batches import Lake
+from pipeline.lake.embedding_network import EmbeddingNetwork
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.records import RECORD
@@ -78,6 +79,23 @@ def test_a_release_records_the_champion_the_settings_and_the_batches_of_each_day
     assert [day.day for day in release.plan.days] == [ONE, TWO]
     assert release.members.folders(ISSUES.name) == [batch.folder for batch in batches]
     assert release.members.folders(SOURCE_HEALTH.name) == [day.health for day in release.plan.days]
+
+
+def test_a_release_records_the_embedding_network_that_its_model_took_from_another_model(
+    nights: Nights,
+) -> None:
+    nights.add_day(ONE, CRASH)
+    network = EmbeddingNetwork("m", nights.predictor.folder, nights.predictor.digest)
+    predictor = add_model(nights.lake, "taker", network.fact)
+    nights.registry.models = ["taker", "m"]
+    nights.plan("r")
+    facts = nights.release("r").plan.facts
+    assert (facts["model"], facts["predictor_digest"]) == ("taker", predictor.digest)
+    assert facts["embedding"] == {
+        "model": "m",
+        "predictor": nights.predictor.folder,
+        "digest": nights.predictor.digest,
+    }
 
 
 def test_there_is_no_release_without_a_champion(nights: Nights) -> None:

@@ -108,21 +108,19 @@ def fit(
     Raises UsageError if there is no issue to train on or to validate on. Raises LakeError if the checkpoint
     is damaged, or belongs to another training or seed. Raises TitlerError if the loss is not a finite number.
     """
-    pretrains = variant_of(network.variant).pretrains_contrastively
-    how_pretrained: dict[str, Any] = {"contrast_epochs": contrast_epochs} if pretrains else {}
-    if table is not None:
-        how_pretrained = {"table": hashlib.sha256(table.tobytes()).hexdigest()}
+    pretrains = table is None and variant_of(network.variant).pretrains_contrastively
     identity = {
         "variant": network.variant,
         "shape": asdict(network.shape),
         "learning_rate": learning_rate,
         "seed": seed,
-        **how_pretrained,
+        **({"contrast_epochs": contrast_epochs} if pretrains else {}),
+        **({} if table is None else {"table": hashlib.sha256(table.tobytes()).hexdigest()}),
     }
     progress = _Progress(checkpoint / CHECKPOINT, identity, network)
     if table is not None and not progress.history:
         take_table(network.model, table)
-    elif pretrains and not progress.history:
+    if pretrains and not progress.history:
         _pretrain(ContrastiveTraining(network.model), contrast or train, contrast_epochs, on_epoch, progress)
 
     training = _TitleTraining(network, learning_rate, progress)
