@@ -45,8 +45,9 @@ Epochs = Annotated[
 Embedding = Annotated[
     Literal["champion", "new"] | None,
     typer.Option(
+        metavar="champion|new",
         help="Embedding network of the model: that of the champion, if it is of the same kind, or a new one; "
-        "default: the setting model.embedding."
+        "default: the setting model.embedding.",
     ),
 ]
 Accept = Annotated[

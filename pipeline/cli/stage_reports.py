@@ -14,6 +14,7 @@ from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.progress import say
+from pipeline.releases.kept_titles import kept_titles
 from pipeline.settings import Settings
 from pipeline.warehouse.price import format_price
 
@@ -231,6 +232,8 @@ def planned(release: str, outcome: PlanOutcome) -> None:
         say(f"plan: release {release}, model {outcome.plan.facts['model']}, {span}")
         if taken := taken_network(outcome.plan):
             say(f"    embedding network of model {taken.model}: its embeddings and similar issues are reused")
+        if kept := kept_titles(outcome.plan):
+            say(f"    {count(len(kept), 'day')} until {max(kept)} with titles of earlier champions")
         superseded = sum(len(ids) for ids in outcome.plan.superseded.values())
         if superseded:
             repeated = count(superseded, "issue")

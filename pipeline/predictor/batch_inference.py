@@ -26,7 +26,8 @@ class InferenceDay:
     """A source day whose issues a model is to be run on.
 
     `vectors` is the day's batch with the inputs of the model. `read` returns the rows of a file of this
-    batch. `partition`, `inputs` and `parameters` give the key of the batch to write.
+    batch. `partition`, `inputs` and `parameters` give the key of the batch to write. If `kept` is a batch, it
+    is used instead of writing one.
     """
 
     vectors: Manifest
@@ -34,6 +35,7 @@ class InferenceDay:
     partition: dict[str, str]
     inputs: tuple[str, ...]
     parameters: dict[str, Any]
+    kept: Manifest | None = None
 
 
 def infer_days(
@@ -58,7 +60,7 @@ def infer_days(
     pending: list[tuple[Draft, InferenceDay]] = []
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for day in days:
-        existing = lake.find(contract.name, day.partition, day.inputs, day.parameters)
+        existing = day.kept or lake.find(contract.name, day.partition, day.inputs, day.parameters)
         if existing is not None:
             manifests[day.vectors.day] = existing
         else:

@@ -28,6 +28,7 @@ from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.lake.sweep import sweep_batches, sweep_unfinished_files
 from pipeline.releases.current import reconcile_current
+from pipeline.releases.kept_titles import kept_titles
 from pipeline.releases.records import RECORD, read_record
 from pipeline.releases.retention import retained_releases
 from pipeline.settings import Settings
@@ -133,7 +134,7 @@ def _referenced_folders(pinned: Pinned) -> set[str]:
     plan = pinned.plan
     folders = {folder for day in plan.days for folder in (day.issues, day.tokens, day.health) if folder}
     if pinned.kind == "releases":
-        folders.add(plan.facts["predictor"])
+        folders.update([plan.facts["predictor"], *kept_titles(plan).values()])
     if taken := taken_network(plan):
         folders.add(taken.predictor)
     # Each table's file is read by its name: a bucket's listing may lack files that were just written.

@@ -18,6 +18,7 @@ from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.pinned import Pinned, PinnedDay, Plan, pin_days
 from pipeline.networks.variants import variant_of
 from pipeline.releases.current import reconcile_current
+from pipeline.releases.kept_titles import kept_titles_facts
 from pipeline.releases.records import published_records
 from pipeline.releases.title_gate import stored_gate
 from pipeline.settings import Settings
@@ -59,13 +60,15 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
 
 def _open(lake: Lake, settings: Settings, release: Pinned, champion: Version) -> PlanOutcome:
     current = reconcile_current(lake, settings)
-    previous_plan = Pinned(lake, "releases", current).plan if current else None
+    previous = Pinned(lake, "releases", current) if current else None
+    previous_plan = previous.plan if previous else None
     judged_again = judge_all_again(lake)
     days, as_before, not_ready = _days_to_pin(lake, previous_plan)
     if not days:
         reason = "no day is cleaned yet: titler extract, then titler clean"
         return PlanOutcome(None, reason, as_before, not_ready, judged_again)
     facts = _facts(lake, settings, champion)
+    facts |= kept_titles_facts(previous, champion.model, days, settings.release.retitle_days)
     reason = _nothing_new(lake, settings, current, previous_plan, facts, days)
     if reason:
         return PlanOutcome(None, reason, as_before, not_ready, judged_again)

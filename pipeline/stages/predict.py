@@ -1,5 +1,8 @@
 """Stage `predict`: reads vectors_v1 and issues_v1 and writes title_predictions_v1, with the model of the
-release."""
+release.
+
+Days for which the plan of the release names a batch of an earlier champion keep this batch.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from pipeline.lake.manifest import File, Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.predictor.batch_inference import InferenceDay, infer_days
 from pipeline.predictor.predictor import Model
+from pipeline.releases.kept_titles import kept_titles
 
 ISSUE_COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at"]
 
@@ -72,7 +76,7 @@ def run(lake: Lake, release: Pinned) -> Outcome:
     """Predicts titles for the issues of a release. Returns one batch of title_predictions_v1 per day. Batches
     that the same model has already made are reused. Raises UsageError if the release was not vectorized."""
     plan = release.plan
-    facts = plan.facts
+    facts, kept = plan.facts, kept_titles(plan)
     days = []
     for day, vectors in zip(plan.days, release.members[VECTORS.name], strict=True):
         issues = lake.manifest(day.issues)
@@ -83,6 +87,7 @@ def run(lake: Lake, release: Pinned) -> Outcome:
                 {"model": facts["model"], "day": day.day},
                 (vectors.digest, issues.digest),
                 {"predictor": facts["predictor_digest"], "issues_batch": issues.batch_id},
+                lake.manifest(kept[day.day]) if day.day in kept else None,
             )
         )
     constants = {name: facts[name] for name in ("model", "model_version", "vocabulary", "mlflow_run")}

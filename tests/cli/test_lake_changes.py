@@ -31,6 +31,7 @@ from pipeline.predictor.loading import load_predictor
 from pipeline.releases.current import POINTER, current_release_id, require_current
 from pipeline.serving import queries
 from pipeline.serving import status as serving_status
+from pipeline.settings import Release as ReleaseSettings
 from pipeline.settings import Settings
 from pipeline.stages import (
     clean,
@@ -287,6 +288,21 @@ def test_a_release_of_a_model_with_the_former_champions_embedding_network_embeds
     old, new = (embed.embed_part(vectors, predictor) for predictor in predictors)
     assert old.equals(new)
     assert new.equals(trained.lake.read(release.members[EMBEDDINGS.name][0], EMBEDDINGS).cast(new.schema))
+
+
+def test_a_release_shows_which_model_wrote_the_titles_that_it_keeps(trained):
+    former = require_current(trained.lake).plan.facts["model"]
+    open_tracking(trained.settings, trained.lake).promote("challenger")
+    settings = trained.settings.model_copy(update={"release": ReleaseSettings(retitle_days=1)})
+    release = Pinned(trained.lake, "releases", "99991231T000000Z")
+    plan.run(trained.lake, settings, release)
+    vectorize.run(trained.lake, settings, release)
+    embed.run(trained.lake, release)
+    assert predict.run(trained.lake, release).made == 1
+    index.run(trained.lake, release, settings.index)
+    publish.run(trained.lake, settings, release, {"abstained": "a test"})
+    models = "SELECT DISTINCT source_day, model, model_version FROM title_predictions ORDER BY source_day"
+    assert query(settings, models) == [(ONE, former, "1"), (TWO, "challenger", "2")]
 
 
 def test_a_model_abstains_below_the_confidence_that_reaches_the_set_precision(trained):
