@@ -32,8 +32,8 @@ def kept_titles_facts(
 
     `current` is the current release, and `model` the model of the new release. A day keeps the titles of the
     current release if it is before the last `retitle_days` days, and if its issues are the same as in the
-    current release. Titles that did not beat the floor are not kept: the current release shows them only if a
-    person accepted them, and this decision is about the current release.
+    current release. Titles that did not beat the floor are not kept, even if a person accepted them: that
+    decision was about a release that has no better ones.
     """
     days = list(days)
     if current is None or not retitle_days or not days:

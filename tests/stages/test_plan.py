@@ -239,11 +239,20 @@ def test_titles_are_not_kept_if_the_issues_of_the_day_have_changed(retitled: Ret
     assert retitled.title("second") == ["better", "m", "better"]
 
 
-def test_titles_are_not_kept_if_they_did_not_beat_the_floor(retitled: Retitled) -> None:
+@pytest.mark.parametrize(
+    "fact",
+    [
+        {"titles_withheld": "ROUGE-L 2.98, first words 15.6"},
+        {"titles_accepted": {"titles": "ROUGE-L 2.98, first words 15.6", "because": "to try the views"}},
+    ],
+)
+def test_titles_are_not_kept_if_they_did_not_beat_the_floor_even_if_they_were_accepted(
+    retitled: Retitled, fact: dict[str, object]
+) -> None:
     retitled.retitle(1)
     path = "releases/first/plan.json"
     poor = retitled.lake.get_json(path)
-    poor["facts"]["titles_withheld"] = "ROUGE-L 2.98, first words 15.6"
+    poor["facts"] |= fact
     retitled.lake.put_json(path, poor)
     retitled.plan("second")
     assert retitled.title("second") == ["better", "better", "better"]
