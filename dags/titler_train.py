@@ -2,11 +2,11 @@
 
 | task | does | costs | when it fails |
 |---|---|---|---|
-| `vocab` | creates a model: records its training days and learns its vocabulary from their text (the network `gru` counts words and keeps the most frequent). If no day is cleaned yet, all tasks are skipped | seconds | the range has no cleaned day, or too few repositories: look at `titler status`, then trigger the DAG with another range |
+| `vocab` | creates a model: records its training days and learns its vocabulary from their text (the network `gru` counts words and keeps the most frequent), or takes the vocabulary and the embedding network of the champion. If no day is cleaned yet, all tasks are skipped | seconds | the range has no cleaned day, or too few repositories: look at `titler status`, then trigger the DAG with another range |
 | `vectorize` | turns the text into padded ids of that vocabulary (the network `gru` reads `tokens_v1`) | seconds per month of days | clear the task; finished days are reused |
-| `train` | trains the network: first the embeddings, then the titles. The pool `gpu` allows one training at a time | 10 minutes for 14,500 issues on two cores | clear the task; it resumes from its last checkpoint |
+| `train` | trains the network: first the embeddings, unless they are the champion's, then the titles. The pool `gpu` allows one training at a time | 10 minutes for 14,500 issues on two cores | clear the task; it resumes from its last checkpoint |
 | `evaluate` | scores titles, embeddings and confidence on repositories that are held out from training | minutes | clear the task |
-| `promote` | makes the model the champion; the next refresh uses it for every issue. Titles that do not beat the body's first words are withheld until somebody accepts them: `titler promote MODEL --accept --because "REASON"` | seconds; the next run of `titler_refresh` takes long, because every issue is embedded and titled again | a model that is worse than the champion is refused and not retried. Do nothing, or force it: `titler promote MODEL --force --because "REASON"` |
+| `promote` | makes the model the champion; the next refresh uses it for every issue. Titles that do not beat the body's first words are withheld until somebody accepts them: `titler promote MODEL --accept --because "REASON"` | seconds; the next run of `titler_refresh` takes long, because every issue gets a new title (`release.retitle_days` limits this), and is embedded again if the embedding network is new | a model that is worse than the champion is refused and not retried. Do nothing, or force it: `titler promote MODEL --force --because "REASON"` |
 
 The DAG runs every Sunday at 06:00 UTC. The model and its MLflow run are named after the run's time:
 `20150104T060000Z`.
