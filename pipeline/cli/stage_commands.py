@@ -91,6 +91,8 @@ def vocab(
     """Create a model: record the days that it learns from (default: all cleaned days) and build its
     vocabularies.
 
+    By default a model with the network copy takes the vocabulary and the embedding network of the champion.
+
     Example: titler vocab 20150104T031200Z --from 2015-01-01 --to 2015-01-03
     """
     from pipeline.stages.vocab import ModelRequest
@@ -303,7 +305,7 @@ def plan(
 
 @app.command()
 def embed(release: ReleaseId) -> None:
-    """Compute embeddings for the issues of a release that its model has not embedded yet.
+    """Compute embeddings for the issues of a release that have none from its embedding network yet.
 
     Example: titler embed --release 20150104T031200Z
     """

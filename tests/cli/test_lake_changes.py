@@ -247,7 +247,7 @@ def test_an_equal_model_is_promoted_and_the_former_champion_is_kept(trained):
 
 
 def test_a_second_model_takes_the_embedding_network_of_the_champion_and_trains_titles_only(trained):
-    champion = Pinned(trained.lake, "models", open_tracking(trained.settings, trained.lake).champion().model)
+    champion = Pinned(trained.lake, "models", require_current(trained.lake).plan.facts["model"])
     challenger = Pinned(trained.lake, "models", "challenger")
     (of_champion,), (of_challenger,) = (model.members[PREDICTOR] for model in (champion, challenger))
     client = MlflowClient(trained.settings.tracking_uri)

@@ -118,7 +118,14 @@ def test_a_vocabulary_and_the_embedding_network(
 ) -> None:
     model = Pinned(Lake(str(tmp_path)), "models", "m")
     model.open([], facts)
-    figures = {"id": "v", "body_size": 600, "title_size": 600, "train": 1000, "validation": 9, "test": 8}
+    figures: dict[str, Any] = {
+        "id": "v",
+        "body_size": 600,
+        "title_size": 600,
+        "train": 1000,
+        "validation": 9,
+        "test": 8,
+    }
     stage_reports.vocabulary(LAKE, model, manifest("vocabulary", **figures))
     assert printed(capsys) == [
         "vocab: model m, vocabulary v of 600 body and 600 title ids from 1,000 issues "
@@ -131,7 +138,13 @@ def test_a_vocabulary_and_the_embedding_network(
 def test_a_trained_model_with_the_embedding_network_of_another_model(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    figures = {"variant": "copy", "epochs": 1, "validation_loss": 2.0, "version": "3", "mlflow_run": "run"}
+    figures: dict[str, Any] = {
+        "variant": "copy",
+        "epochs": 1,
+        "validation_loss": 2.0,
+        "version": "3",
+        "mlflow_run": "run",
+    }
     for owner in ("m", "owner"):
         predictor = manifest("predictor", **figures, embedding_model=owner)
         stage_reports.trained(LAKE, Settings(), "m", predictor)

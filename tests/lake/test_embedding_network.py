@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,8 +23,8 @@ TAKEN = EmbeddingNetwork("owner", "predictor/model=owner/1", "ab")
 RELEASE = {"model": "m", "predictor": "predictor/model=m/1", "predictor_digest": "cd"}
 
 
-def plan(facts: dict[str, object]) -> Plan:
-    return Plan((), {}, facts, "")
+def plan(facts: Mapping[str, Any]) -> Plan:
+    return Plan((), {}, dict(facts), "")
 
 
 def test_a_plan_from_before_the_fact_existed_has_the_network_of_its_own_model() -> None:
