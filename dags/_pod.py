@@ -24,7 +24,7 @@ MEMORY = {
     "ready": "1Gi",
     "extract": "1536Mi",  # 937 for a day of 10,000 issues, plus 287 per Dask worker
     "clean": "1Gi",  # 403
-    "vocab": "1Gi",  # 442
+    "vocab": "1Gi",  # 442, plus 98 for MLflow's client
     "vectorize": "1Gi",  # 442
     "train": "8Gi",  # 2410 on the CPU; CUDA's libraries need more, not measured
     "evaluate": "4Gi",  # 2363

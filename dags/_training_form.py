@@ -27,11 +27,18 @@ PARAMS = {
         minimum=1,
         description="maximum number of epochs; default: the setting model.epochs",
     ),
+    "embedding": Param(
+        None,
+        type=["null", "string"],
+        enum=[None, "champion", "new"],
+        description="champion: take its embedding network, if it is of the same kind; new: train one; "
+        "default: the setting model.embedding",
+    ),
     "from": _optional_day("first day to train on; default: the first cleaned day"),
     "to": _optional_day("last day to train on; default: the last cleaned day"),
 }
 OPTIONS = "".join(
     f"{{% if params['{name}'] %}} --{name} {{{{ params['{name}'] }}}}{{% endif %}}"
-    for name in ("from", "to", "variant", "epochs")
+    for name in ("from", "to", "variant", "epochs", "embedding")
 )
 """A Jinja template that writes ` --NAME VALUE` for each field of the form that was filled in."""

@@ -15,16 +15,11 @@ days that are ingested during a run become part of the next run. A run with noth
 release is named after the run's time, for example `titler publish --release 20150104T040000Z`.
 
 **When it fails:** readers still see the last published release. Open the failed task's log: its last lines
-say what to type. Then clear the task: in the grid, click the task's square, then *Clear*. Airflow has already
-retried the task twice, unless a retry could not help. `titler rollback RELEASE` makes an earlier release
-current until a run has new data to publish.
+say what to type. Then clear the task: in the grid, click the task's square, then *Clear*. `titler rollback
+RELEASE` makes an earlier release current until a run has new data to publish.
 
-**Who is alerted:** the receiver that the setting `alerts.kind` chooses. An alert is sent if
-
-- a task has failed after its last retry,
-- a release is stopped,
-- a BigQuery budget is spent, or
-- a run has not ended three hours after it was queued.
+**Who is alerted:** the receiver that `alerts.kind` chooses, if a task has failed after its last retry, if a
+release is stopped, if a BigQuery budget is spent, or if a run has not ended three hours after it was queued.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
 | task | does | costs | when it fails |
 |---|---|---|---|
-| `vocab` | creates a model: records its training days and learns its vocabulary from the text of these days (the networks `gru` and `gru_cudnn` use the most frequent words). If no day is cleaned yet, all tasks are skipped | seconds | the range has no cleaned day, or too few repositories: look at `titler status`, then trigger the DAG with another range |
+| `vocab` | creates a model: records its training days and learns its vocabulary from the text of these days (the networks `gru` and `gru_cudnn` use the most frequent words), or takes the vocabulary and the embedding network of the champion. If no day is cleaned yet, all tasks are skipped | seconds | the range has no cleaned day, or too few repositories: look at `titler status`, then trigger the DAG with another range |
 | `vectorize` | turns the text of the training days into padded ids of the vocabulary (the networks `gru` and `gru_cudnn` read `tokens_v1`) | seconds per month of days | clear the task; finished days are reused |
-| `train` | trains the network: first the embeddings, then the titles. The pool `gpu` allows one training at a time | 10 minutes for 14,500 issues on two cores | clear the task; it resumes from its last checkpoint |
+| `train` | trains the network: first the embeddings, unless they are taken from the champion, then the titles. The pool `gpu` allows one training at a time | 10 minutes for 14,500 issues on two cores | clear the task; it resumes from its last checkpoint |
 | `evaluate` | scores titles, embeddings and confidence on repositories that are held out from training | minutes | clear the task |
-| `promote` | makes the model the champion; the next run of `titler_refresh` uses it for every issue. Titles that are not better than the first words of the body are withheld until somebody accepts them: `titler promote MODEL --accept --because "REASON"` | seconds; the next run of `titler_refresh` takes long, because every issue is embedded and titled again | a model that is worse than the champion is refused, and the task is not retried. Do nothing, or promote the model anyway: `titler promote MODEL --force --because "REASON"` |
+| `promote` | makes the model the champion; the next run of `titler_refresh` uses it for every issue. Titles that are not better than the first words of the body are withheld until somebody accepts them: `titler promote MODEL --accept --because "REASON"` | seconds; the next run of `titler_refresh` takes long, because every issue gets a new title (`release.retitle_days` limits this). Issues are embedded again only if the embedding network is new | a model that is worse than the champion is refused, and the task is not retried. Do nothing, or promote the model anyway: `titler promote MODEL --force --because "REASON"` |
 
 The DAG runs every Sunday at 06:00 UTC. The model and its MLflow run are named after the run's time:
 `20150104T060000Z`.
@@ -22,8 +22,7 @@ The DAG runs every Sunday at 06:00 UTC. The model and its MLflow run are named a
 lines say what to type. Then clear the task: in the grid, click the task's square, then *Clear*. To undo a
 promotion, use `titler rollback RELEASE` and `titler promote MODEL --force`.
 
-**Who is alerted:** the receiver that the setting `alerts.kind` chooses. An alert is sent for each task that
-has failed after its last retry.
+**Who is alerted:** the receiver that `alerts.kind` chooses, for each task that fails after its last retry.
 """
 
 from __future__ import annotations

@@ -307,9 +307,7 @@ RELEASES = Table(
     schema=pa.schema(
         [
             column("release_id", pa.string(), "name of the release: the time when it was created"),
-            column(
-                "status", pa.string(), "current, published (was current before and is kept) or rolled_back"
-            ),
+            column("status", pa.string(), "current, published (an earlier one that is kept) or rolled_back"),
             column("published_at", TIMESTAMP, "when the release last became current"),
             column("published_by", pa.string(), "user who published the release"),
             column("model", pa.string(), "the model's name"),
@@ -328,7 +326,7 @@ RELEASES = Table(
             column("titles_withheld", pa.string(), "why titles are hidden; NULL if shown", null=True),
             column("titles_accepted", pa.string(), "JSON: who accepted poor titles, when and why", null=True),
             column("abstained", pa.float64(), "share of issues without a title; NULL if unknown", null=True),
-            column("calibration", pa.string(), "JSON: how reliable the probabilities are", null=True),
+            column("calibration", pa.string(), "JSON: how reliable the model's probabilities are", null=True),
         ]
     ),
     key=("release_id",),
@@ -347,6 +345,7 @@ RELEASE_MEMBERS = Table(
             column("batch_id", pa.string(), "id of the batch"),
             column("digest", pa.string(), "digest of the batch's content"),
             column("rows", pa.int64(), "number of rows in the batch"),
+            column("model", pa.string(), "model whose network made the batch; NULL if none did", null=True),
         ]
     ),
     key=("release_id", "table_name", "day"),

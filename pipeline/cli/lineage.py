@@ -39,6 +39,7 @@ from pipeline.contracts import (
     VOCABULARY,
 )
 from pipeline.lake.batches import Lake
+from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned, Plan
 from pipeline.networks.variants import variant_of
@@ -143,6 +144,9 @@ def inputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: 
     folders = [folder for table in tables for folder in _pinned_folders(subject, plan, table)]
     if verb == "evaluate" and result and result["champion"]:
         folders += Pinned(lake, "models", result["champion"]).members.folders(PREDICTOR)
+    taken = taken_network(plan)
+    if taken and verb in ("vocab", "train"):
+        folders.append(taken.predictor)
     datasets = tables_of_folders(lake, folders)
     if verb == "plan":
         facts = (plan.facts[name] for name in ("model", "model_version", "mlflow_run"))

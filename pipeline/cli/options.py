@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -45,6 +45,24 @@ Variant = Annotated[
 Epochs = Annotated[
     int | None,
     typer.Option(min=1, help="Maximum number of training epochs. The default is the setting model.epochs."),
+]
+Embedding = Annotated[
+    Literal["champion", "new"] | None,
+    typer.Option(
+        metavar="champion|new",
+        help="Embedding network of the model. champion: take that of the champion, if it is of the same "
+        "kind. new: train one. The default is the setting model.embedding.",
+    ),
+]
+Teacher = Annotated[
+    str | None,
+    typer.Option(
+        "--teacher",
+        metavar="MODEL|FILE",
+        help="Model or file whose titles are used for training, too. A file needs titles and bodies. "
+        "The titles are used only if they are better than the champion's titles and better than the "
+        "first words of the body.",
+    ),
 ]
 Accept = Annotated[
     bool,

@@ -14,6 +14,7 @@ from pipeline.cli.options import (
     Accept,
     Because,
     Day,
+    Embedding,
     Epochs,
     First,
     Json,
@@ -40,6 +41,7 @@ def run(
     ] = False,
     variant: Variant = None,
     epochs: Epochs = None,
+    embedding: Embedding = None,
     accept: Accept = False,
     because: Because = "",
 ) -> None:
@@ -56,7 +58,15 @@ def run(
             "--accept and --because must be given together.",
             'For example: titler run ... --accept --because "..."',
         )
-    whole_job.run(context(), days, retrain=retrain, variant=variant, epochs=epochs, accept_because=because)
+    whole_job.run(
+        context(),
+        days,
+        retrain=retrain,
+        variant=variant,
+        epochs=epochs,
+        embedding=embedding,
+        accept_because=because,
+    )
 
 
 @app.command()

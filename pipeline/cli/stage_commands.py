@@ -12,12 +12,14 @@ from pipeline.cli.options import (
     Accept,
     Because,
     Day,
+    Embedding,
     Epochs,
     First,
     Json,
     Last,
     Model,
     ReleaseId,
+    Teacher,
     Variant,
     app,
     context,
@@ -68,6 +70,7 @@ def vocab(
     last: Last = None,
     variant: Variant = None,
     epochs: Epochs = None,
+    embedding: Embedding = None,
     skip_code: Annotated[
         int,
         typer.Option(
@@ -78,6 +81,8 @@ def vocab(
 ) -> None:
     """Create a model: record the days that it learns from (default: all cleaned days) and build its
     vocabularies.
+
+    By default a model with the network copy takes the vocabulary and the embedding network of the champion.
 
     Example: titler vocab 20150104T031200Z --from 2015-01-01 --to 2015-01-03
     """
@@ -90,7 +95,7 @@ def vocab(
         raise typer.Exit(skip_code)
     since = parse_day(first, "--from").isoformat() if first else None
     until = parse_day(last, "--to").isoformat() if last else None
-    stage_runs.vocab(current, pinned, ModelRequest(since, until, variant, epochs))
+    stage_runs.vocab(current, pinned, ModelRequest(since, until, variant, epochs, embedding=embedding))
 
 
 @app.command()
@@ -135,16 +140,8 @@ def train(
     ] = None,
     variant: Variant = None,
     epochs: Epochs = None,
-    teacher: Annotated[
-        str | None,
-        typer.Option(
-            "--teacher",
-            metavar="MODEL|FILE",
-            help="Model or file whose titles are used for training, too. A file needs titles and bodies. "
-            "The titles are used only if they are better than the champion's titles and better than the "
-            "first words of the body.",
-        ),
-    ] = None,
+    embedding: Embedding = None,
+    teacher: Teacher = None,
     teacher_weight: Annotated[
         float | None,
         typer.Option(min=0.01, max=1, help="Weight of the teacher's titles (0.01 to 1). The default is 0.5."),
@@ -156,13 +153,18 @@ def train(
 
     Example: titler train --from-file issues.csv --epochs 3
     """
-    current = context()
-    request = _teacher_request(teacher, teacher_weight)
+    current, request = context(), _teacher_request(teacher, teacher_weight)
     if from_file is not None:
         from pipeline.cli import whole_job
 
         whole_job.train_from_file(
-            current, from_file, name=model, variant=variant, epochs=epochs, teacher=request
+            current,
+            from_file,
+            name=model,
+            variant=variant,
+            epochs=epochs,
+            teacher=request,
+            embedding=embedding,
         )
         return
     if model is None:
@@ -171,12 +173,17 @@ def train(
             "To train a model that `titler vocab` created: titler train MODEL\n"
             "To train a new model on a file: titler train --from-file FILE",
         )
-    if variant is not None or epochs is not None:
-        raise UsageError(
-            "The variant and the epochs of an existing model cannot be changed.",
-            "Create another model: titler vocab --variant VARIANT --epochs N",
-        )
+    _refuse_options_of_creation(variant, epochs, embedding)
     stage_runs.train(current, current.model(model), request)
+
+
+def _refuse_options_of_creation(*options: object) -> None:
+    """Raises UsageError if any of the options that only `titler vocab` reads for a model of days is given."""
+    if any(option is not None for option in options):
+        raise UsageError(
+            "The variant, the epochs and the embedding network of a model are fixed when it is created.",
+            "Create a model with others: titler vocab --variant VARIANT --epochs N --embedding new",
+        )
 
 
 def _teacher_request(source: str | None, weight: float | None) -> TeacherRequest | None:
@@ -304,7 +311,8 @@ def plan(
 
 @app.command()
 def embed(release: ReleaseId) -> None:
-    """Compute the embeddings of a release. Embeddings that its model has computed before are reused.
+    """Compute the embeddings of a release. Embeddings that its embedding network has computed before are
+    reused.
 
     Example: titler embed --release 20150104T031200Z
     """

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 from pipeline.alerts import describe_day
 from pipeline.cli.console import DAYS_LISTED, count, counts, print_json, some_days
 from pipeline.lake.batches import Lake
+from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.manifest import Manifest
+from pipeline.lake.pinned import Pinned
 from pipeline.progress import say
+from pipeline.releases.kept_titles import kept_titles
 from pipeline.settings import Settings
 from pipeline.warehouse.price import format_price
 
@@ -108,15 +111,20 @@ def no_day_is_cleaned() -> None:
     say("vocab: no model was created, because no day is cleaned yet")
 
 
-def vocabulary(lake: Lake, model: str, manifest: Manifest) -> None:
-    """Prints the sizes of a model's vocabularies and of its held-out sets."""
-    figures = manifest.figures
+def vocabulary(lake: Lake, model: Pinned, manifest: Manifest) -> None:
+    """Prints the sizes of a model's vocabularies and of its held-out sets, and whether the model takes the
+    embedding network and the vocabularies of another model."""
+    figures, facts = manifest.figures, model.plan.facts
     say(
-        f"vocab: model {model}, vocabulary {figures['id']} with {figures['body_size']:,} ids for bodies and "
-        f"{figures['title_size']:,} ids for titles, from {count(figures['train'], 'issue')} "
+        f"vocab: model {model.name}, vocabulary {figures['id']} with {figures['body_size']:,} ids for bodies "
+        f"and {figures['title_size']:,} ids for titles, from {count(figures['train'], 'issue')} "
         f"-> {lake.path(manifest.folder)}"
     )
     say(f"    {figures['validation']:,} issues held out for validation, {figures['test']:,} for testing")
+    if taken := taken_network(model.plan):
+        say(f"    vocabulary and embedding network of model {taken.model}; only titles will be trained")
+    elif reason := facts.get("new_embedding_because"):
+        say(f"    a new embedding network will be trained: {reason}")
 
 
 def epoch(figures: Any) -> None:
@@ -139,6 +147,8 @@ def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> N
         f"train: model {model} ({figures['variant']}), {count(figures['epochs'], 'epoch')}, "
         f"best validation loss {figures['validation_loss']:.4f} -> {lake.path(manifest.folder)}"
     )
+    if figures.get("embedding_model", model) != model:
+        say(f"    with the embedding network of model {figures['embedding_model']}")
     threshold = figures.get("abstain_below", 0)
     if threshold > 1:
         say(
@@ -227,6 +237,10 @@ def planned(release: str, outcome: PlanOutcome) -> None:
         days = outcome.plan.days
         span = f"{count(len(days), 'day')} from {days[0].day} to {days[-1].day}"
         say(f"plan: release {release}, model {outcome.plan.facts['model']}, {span}")
+        if taken := taken_network(outcome.plan):
+            say(f"    embedding network of model {taken.model}: its embeddings and similar issues are reused")
+        if kept := kept_titles(outcome.plan):
+            say(f"    {count(len(kept), 'day')} until {max(kept)} with titles of earlier champions")
         superseded = sum(len(ids) for ids in outcome.plan.superseded.values())
         if superseded:
             repeated = count(superseded, "issue")

@@ -92,7 +92,7 @@ def vocab(
 
     with recorded(context, "vocab", model) as record:
         record.result = stage.run(context.lake, context.settings, model, request, file_days)
-        stage_reports.vocabulary(context.lake, model.name, record.result)
+        stage_reports.vocabulary(context.lake, model, record.result)
 
 
 def vectorize(context: Context, pinned: Pinned, partition: str = "day") -> None:

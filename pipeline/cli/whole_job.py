@@ -25,6 +25,7 @@ def run(
     retrain: bool,
     variant: str | None,
     epochs: int | None,
+    embedding: str | None = None,
     accept_because: str = "",
 ) -> None:
     """Extracts and cleans the days, then makes and publishes a release.
@@ -38,7 +39,7 @@ def run(
     from pipeline.stages.promote import WorseError
     from pipeline.stages.vocab import ModelRequest
 
-    request = ModelRequest(variant=variant, epochs=epochs)
+    request = ModelRequest(variant=variant, epochs=epochs, embedding=embedding)
     request.check_variant()
     context.timed = True
     stage_runs.extract(context, days)
@@ -68,6 +69,7 @@ def train_from_file(
     variant: str | None,
     epochs: int | None,
     teacher: TeacherRequest | None = None,
+    embedding: str | None = None,
 ) -> str:
     """Trains a model on a file of titles and bodies. Returns the model's name.
 
@@ -78,10 +80,10 @@ def train_from_file(
     from pipeline.stages.vocab import ModelRequest
 
     digest = extract_file.file_digest(path)
-    request = ModelRequest(variant=variant, epochs=epochs, file=digest)
+    request = ModelRequest(variant=variant, epochs=epochs, file=digest, embedding=embedding)
     request.check_variant()
     taught_by = teacher.identity(context.lake) if teacher else None
-    derived_name = extract_file.model_name(context.settings, digest, variant, epochs, taught_by)
+    derived_name = extract_file.model_name(context.settings, digest, variant, epochs, taught_by, embedding)
     model = context.model(name or derived_name)
     context.timed = True
     issues = stage_runs.extract_file(context, path)

@@ -67,6 +67,7 @@ def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -
                     "batch_id": manifest.batch_id,
                     "digest": manifest.digest,
                     "rows": manifest.rows,
+                    "model": manifest.partition.get("model"),
                 }
             )
         if table != ISSUES.name:

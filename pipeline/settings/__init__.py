@@ -132,12 +132,18 @@ class Index(Section):
 
 
 class Release(Section):
-    """When a release is stopped, and how many releases are kept."""
+    """Which titles a release predicts again, when it is stopped, and how many releases are kept."""
 
     keep: int = Field(
         default=3,
         ge=1,
         description="number of published releases that `titler collect` keeps, including the current one",
+    )
+    retitle_days: int = Field(
+        default=0,
+        ge=0,
+        description="number of last days whose titles are predicted again after a promotion; earlier days "
+        "keep the titles of earlier champions; 0: all days",
     )
     max_abstained_rise: float = Field(
         default=0.1,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from pipeline.settings.section import Section
@@ -15,6 +17,11 @@ class Model(Section):
         default="copy",
         description="network to train: copy, gru (the network of the article that Titler grew out of) or "
         "gru_cudnn (the network gru in a form that cuDNN can run on a GPU)",
+    )
+    embedding: Literal["champion", "new"] = Field(
+        default="champion",
+        description="copy: a new model takes the champion's embedding network and vocabularies, if sizes and "
+        "text settings are the same (champion), or trains its own (new)",
     )
     embedding_size: int = Field(
         default=300,
@@ -45,7 +52,7 @@ class Model(Section):
     contrast_epochs: int = Field(
         default=6,
         ge=1,
-        description="network copy: number of epochs that train only the embedding. They come before the "
+        description="network copy: number of epochs that train a new embedding network. They come before the "
         "epochs that train titles",
     )
     inference_batch_size: int = Field(
@@ -116,6 +123,6 @@ NOT_TRAINING_SETTINGS = frozenset(
     }
 )
 """Settings under `model.*` that training does not read, so its MLflow run does not log them as parameters."""
-ADDED_SETTINGS = frozenset({"floor_margin", "abstain_probability"})
+ADDED_SETTINGS = frozenset({"floor_margin", "abstain_probability", "embedding"})
 """Settings under `model.*` that 0.1.0 did not have. The key of a model that 0.1.0 created must not depend on
 them. Otherwise a newer version would not find that model."""

@@ -24,9 +24,11 @@ from pipeline.contracts import (
     VOCABULARY,
 )
 from pipeline.lake.batches import Lake
+from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.lake.sweep import sweep_batches, sweep_unfinished_files
 from pipeline.releases.current import reconcile_current
+from pipeline.releases.kept_titles import kept_titles
 from pipeline.releases.records import RECORD, read_record
 from pipeline.releases.retention import retained_releases
 from pipeline.settings import Settings
@@ -129,13 +131,19 @@ def _is_young(pinned: Pinned, now: datetime) -> bool:
 
 
 def _referenced_folders(pinned: Pinned) -> set[str]:
-    """Returns the folders of all batches that a model or a release refers to."""
+    """Returns the folders of all batches that a model or a release refers to.
+
+    A model that took its embedding network from another model refers to the predictor of that model. So the
+    predictor is kept, even if the other model is removed.
+    """
     if not pinned.is_open():
         return set()
     plan = pinned.plan
     folders = {folder for day in plan.days for folder in (day.issues, day.tokens, day.health) if folder}
     if pinned.kind == "releases":
-        folders.add(plan.facts["predictor"])
+        folders.update([plan.facts["predictor"], *kept_titles(plan).values()])
+    if taken := taken_network(plan):
+        folders.add(taken.predictor)
     # Each table's file is read by its name: a bucket's listing may lack files that were just written.
     for table in (*TABLES_BY_DAY, *TABLES_BY_OWNER):
         folders.update(pinned.members.folders(table))

@@ -1,6 +1,7 @@
 """Stage `embed`: computes the embedding of every issue of a release, with the release's model.
 
-It reads the table vectors_v1 and writes the table embeddings_v1.
+It reads the table vectors_v1 and writes the table embeddings_v1. Batches are stored under the name of the
+model that trained the embedding network, so every model that took this network reuses them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import pyarrow as pa
 from pipeline.compute.derived_batches import Outcome
 from pipeline.contracts import EMBEDDINGS, VECTORS
 from pipeline.lake.batches import Lake
+from pipeline.lake.embedding_network import network_of_release
 from pipeline.lake.list_columns import list_column, list_matrix
 from pipeline.lake.pinned import Pinned
 from pipeline.predictor.batch_inference import InferenceDay, infer_days
@@ -31,16 +33,16 @@ def embed_part(vectors: pa.Table, predictor: Model) -> pa.Table:
 
 def run(lake: Lake, release: Pinned) -> Outcome:
     """Computes the embeddings of a release's issues. Returns one batch of embeddings_v1 per day. Reuses
-    batches that the same model made before. Raises UsageError if the stage `vectorize` has not run for the
-    release."""
-    facts = release.plan.facts
+    batches that were made with the same embedding network. Raises UsageError if the stage `vectorize` has not
+    run for the release."""
+    network = network_of_release(release.plan)
     days = [
         InferenceDay(
             vectors,
             functools.partial(lake.read_part, vectors),
-            {"model": facts["model"], "day": vectors.day},
+            {"model": network.model, "day": vectors.day},
             (vectors.digest,),
-            {"predictor": facts["predictor_digest"]},
+            {"predictor": network.digest},
         )
         for vectors in release.members[VECTORS.name]
     ]

@@ -103,10 +103,11 @@ def model_name(
     variant: str | None,
     epochs: int | None,
     teacher: Mapping[str, Any] | None = None,
+    embedding: str | None = None,
 ) -> str:
     """Returns the name of the model that is trained on a file. The name is derived from the file's SHA-256
-    (`digest`), the settings and the teacher, if there is one. So the same command always resumes or reuses
-    the same model."""
+    (`digest`), the settings, the options `variant`, `epochs` and `embedding` of the command, and the teacher,
+    if there is one. So the same command always resumes or reuses the same model."""
     defaults = Model()
     network = {
         name: value
@@ -117,6 +118,7 @@ def model_name(
     }
     made_of = {"text": settings.text.model_dump(), "model": network, "variant": variant, "epochs": epochs}
     made_of |= teacher or {}
+    made_of |= {"embedding": embedding} if embedding else {}
     return f"file-{fingerprint('models', {'file': digest}, (), made_of)[:12]}"
 
 

@@ -18,6 +18,7 @@ from pipeline.index.neighbours import OlderNeighbours
 from pipeline.index.recall import measure_recall
 from pipeline.index.release_index import INDEX_FILE, ITEMS_FILE, items_of_release, items_to_parquet
 from pipeline.lake.batches import Lake
+from pipeline.lake.embedding_network import network_of_release
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.progress import track
@@ -65,14 +66,14 @@ def run(lake: Lake, release: Pinned, settings: Index) -> Manifest:
 
 def _store_neighbours(lake: Lake, release: Pinned, items: pa.Table, neighbours: OlderNeighbours) -> None:
     """Adds one batch of similar_issues_v1 per day to the release. Reuses the day's existing batch, or writes
-    a new one."""
-    facts = release.plan.facts
+    a new one. Batches are stored under the name of the model that trained the embedding network."""
+    facts, owner = release.plan.facts, network_of_release(release.plan).model
     parameters = {name: facts[name] for name in ("neighbours", "near_duplicate_distance")}
     item_days = items.column("day").to_numpy(zero_copy_only=False)
     embeddings = release.members[EMBEDDINGS.name]
     manifests = []
     for embedded in track(embeddings, "neighbours", len(embeddings)):
-        partition = {"model": facts["model"], "day": embedded.day}
+        partition = {"model": owner, "day": embedded.day}
         manifest = lake.find(SIMILAR_ISSUES.name, partition, (embedded.digest,), parameters)
         if manifest is None:
             rows = list(neighbours.rows(np.flatnonzero(item_days == embedded.day), **parameters))

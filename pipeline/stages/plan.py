@@ -15,9 +15,11 @@ from pipeline import warehouse
 from pipeline.contracts import ISSUES, PREDICTOR, SOURCE_HEALTH
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
+from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.pinned import Pinned, PinnedDay, Plan, pin_days
 from pipeline.networks.variants import variant_of
 from pipeline.releases.current import reconcile_current
+from pipeline.releases.kept_titles import kept_titles_facts
 from pipeline.releases.records import published_records
 from pipeline.releases.withheld_titles import stored_gate
 from pipeline.settings import Settings
@@ -62,13 +64,15 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
 
 def _open(lake: Lake, settings: Settings, release: Pinned, champion: Version) -> PlanOutcome:
     current = reconcile_current(lake, settings)
-    previous_plan = Pinned(lake, "releases", current).plan if current else None
+    previous = Pinned(lake, "releases", current) if current else None
+    previous_plan = previous.plan if previous else None
     judged_again = judge_all_again(lake)
     days, as_before, not_ready = _days_to_pin(lake, previous_plan)
     if not days:
         reason = "no day is cleaned yet: titler extract, then titler clean"
         return PlanOutcome(None, reason, as_before, not_ready, judged_again)
     facts = _facts(lake, settings, champion)
+    facts |= kept_titles_facts(previous, champion.model, days, settings.release.retitle_days)
     reason = _nothing_new(lake, settings, current, previous_plan, facts, days)
     if reason:
         return PlanOutcome(None, reason, as_before, not_ready, judged_again)
@@ -78,9 +82,11 @@ def _open(lake: Lake, settings: Settings, release: Pinned, champion: Version) ->
 
 
 def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
-    """Returns what the release's plan records besides the days: the model, whether the model's titles are
-    withheld, and the settings for finding similar issues."""
-    predictor = Pinned(lake, "models", champion.model).members[PREDICTOR][0]
+    """Returns what the release's plan records besides the days: the model, the embedding network if the model
+    took that of another model, whether the model's titles are withheld, and the settings for finding similar
+    issues."""
+    model = Pinned(lake, "models", champion.model)
+    predictor, taken = model.members[PREDICTOR][0], taken_network(model.plan)
     default_distance = variant_of(predictor.figures["variant"]).near_duplicate_distance
     gate = stored_gate(lake, champion.model)
     return {
@@ -92,6 +98,7 @@ def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
         "predictor_digest": predictor.digest,
         "neighbours": settings.index.neighbours,
         "near_duplicate_distance": settings.index.near_duplicate_distance or default_distance,
+        **(taken.fact if taken else {}),
         **(gate.facts if gate else {}),
     }
 

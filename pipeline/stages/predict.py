@@ -1,6 +1,7 @@
 """Stage `predict`: predicts a title for every issue of a release, with the release's model.
 
-It reads the tables vectors_v1 and issues_v1, and writes the table title_predictions_v1.
+It reads the tables vectors_v1 and issues_v1, and writes the table title_predictions_v1. If the release's plan
+names a batch of an earlier champion for a day, the day keeps the titles of this batch.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pipeline.lake.manifest import File, Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.predictor.batch_inference import InferenceDay, infer_days
 from pipeline.predictor.predictor import Model
+from pipeline.releases.kept_titles import kept_titles
 
 ISSUE_COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at"]
 
@@ -77,7 +79,7 @@ def run(lake: Lake, release: Pinned) -> Outcome:
     batches that the same model made before. Raises UsageError if the stage `vectorize` has not run for the
     release."""
     plan = release.plan
-    facts = plan.facts
+    facts, kept = plan.facts, kept_titles(plan)
     days = []
     for day, vectors in zip(plan.days, release.members[VECTORS.name], strict=True):
         issues = lake.manifest(day.issues)
@@ -88,6 +90,7 @@ def run(lake: Lake, release: Pinned) -> Outcome:
                 {"model": facts["model"], "day": day.day},
                 (vectors.digest, issues.digest),
                 {"predictor": facts["predictor_digest"], "issues_batch": issues.batch_id},
+                lake.manifest(kept[day.day]) if day.day in kept else None,
             )
         )
     constants = {name: facts[name] for name in ("model", "model_version", "vocabulary", "mlflow_run")}

@@ -1,19 +1,17 @@
 """Stage `train`: trains a network on vectors_v1, and writes a predictor to the lake.
 
 The predictor is the trained network with its vocabularies. The training is logged as a run in MLflow, and the
-predictor is registered there as a model version.
+predictor is registered there as a model version. If the model takes the embedding network of another model,
+only its title network is trained.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import math
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,23 +20,16 @@ import numpy as np
 from pipeline import memory
 from pipeline.contracts import PREDICTOR, VECTORS, VOCABULARY
 from pipeline.dataset.repository_runs import RUN_LENGTH
-from pipeline.dataset.split import Part
-from pipeline.dataset.training_batches import Ids, Targets, TrainingBatches
 from pipeline.evaluation.calibration import abstention_threshold
 from pipeline.evaluation.probability import Calibration, calibrate, has_latin_letters
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pinned import Pinned, Plan
-from pipeline.networks.shape import Shape
+from pipeline.lake.pinned import Pinned
 from pipeline.predictor.predictor import Predictor
-from pipeline.progress import say, track
+from pipeline.progress import say
 from pipeline.provenance import revision
-from pipeline.settings import ADDED_SETTINGS, NOT_TRAINING_SETTINGS, Model, Settings
-from pipeline.text.markup import PROBLEM_FIRST
-from pipeline.text.stored_vocabularies import load_vocabularies
-from pipeline.text.subwords import SubwordVocabulary
-from pipeline.text.title_targets import target_ids
-from pipeline.text.vocabulary import Vocabularies
+from pipeline.settings import NOT_TRAINING_SETTINGS, Settings
+from pipeline.stages.training_inputs import TrainingInputs
 from pipeline.tracking import Run, open_tracking
 
 if TYPE_CHECKING:
@@ -50,89 +41,6 @@ if TYPE_CHECKING:
 CALIBRATION_ISSUES = 10_000
 """Maximum number of held-out issues that the confidence is calibrated on. More would hardly change the
 curve, but decoding them takes time."""
-
-
-@dataclass(frozen=True)
-class TrainingInputs:
-    """What a training reads from the lake: the model's plan, its batch of vocabularies and its batches of
-    vectors."""
-
-    lake: Lake
-    model: Pinned
-    plan: Plan
-    vocabulary: Manifest
-    vectors: Sequence[Manifest]
-
-    @property
-    def network_settings(self) -> dict[str, Any]:
-        """The settings `model.*` with the values that they had when the model was created. A setting that was
-        added to Titler later has its default value."""
-        return Model(**self.plan.facts["model"]).model_dump()
-
-    @property
-    def key_settings(self) -> dict[str, Any]:
-        """The settings that help to identify the predictor: `network_settings`, without those that were added
-        to Titler after the model was created."""
-        missing = ADDED_SETTINGS - set(self.plan.facts["model"])
-        return {name: value for name, value in self.network_settings.items() if name not in missing}
-
-    @cached_property
-    def vocabularies(self) -> Vocabularies:
-        """The vocabularies, loaded when they are first used."""
-        return load_vocabularies(self.lake, self.vocabulary)
-
-    @property
-    def part_sizes(self) -> dict[str, int]:
-        """The number of trainable issues in each part of the split: `train`, `validation` and `test`."""
-        return {part: self.vocabulary.figures[part] for part in ("train", "validation", "test")}
-
-    @property
-    def shape(self) -> Shape:
-        """The sizes of the network's inputs, outputs and layers."""
-        return Shape(
-            body_vocabulary=self.vocabularies.body.size,
-            title_vocabulary=self.vocabularies.title.size,
-            body_length=self.vocabularies.body.length,
-            title_length=self.vocabularies.title.length,
-            embedding_size=self.network_settings["embedding_size"],
-            hidden_size=self.network_settings["hidden_size"],
-        )
-
-    @property
-    def _targets(self) -> Targets | None:
-        """A function that takes bodies and their authors' titles, and returns the titles that the network
-        learns to write. None if the network learns the authors' titles unchanged, as models of words and of
-        older versions do."""
-        body, title = self.vocabularies.body, self.vocabularies.title
-        if isinstance(body, SubwordVocabulary) and isinstance(title, SubwordVocabulary):
-            return functools.partial(target_ids, body, title) if body.preparation >= PROBLEM_FIRST else None
-        return None
-
-    def batches(
-        self, part: Part, label: str, run_length: int = 1, authors_titles: bool = False
-    ) -> Callable[[int], Iterator[tuple[Ids, Ids]]]:
-        """Returns a function that takes the number of an epoch and yields the epoch's training batches, as
-        ids.
-
-        The issues are those of one part of the split. Only the part `train` is shuffled. If `run_length` is
-        above 1, that many issues of the same repository follow each other. The titles are those that the
-        network learns to write. If `authors_titles` is true, they are those that the authors wrote. Each
-        epoch shows a progress bar with `label`.
-        """
-        settings = self.network_settings
-        batches = TrainingBatches(
-            self.lake,
-            self.vectors,
-            self.plan,
-            part,
-            (self.vocabularies.body.length, self.vocabularies.title.length),
-            settings["batch_size"],
-            settings["seed"] if part == "train" else None,
-            run_length,
-            None if authors_titles else self._targets,
-        )
-        total = math.ceil(self.part_sizes[part] / settings["batch_size"])
-        return lambda epoch: track(batches(epoch), f"{label}, epoch {epoch}", total)
 
 
 def run(
@@ -159,6 +67,8 @@ def run(
         return model.members[PREDICTOR][0]
     lesson = teacher.lesson(open_tracking(settings, lake), model) if teacher else None
     digests = [inputs.vocabulary.digest, *(manifest.digest for manifest in inputs.vectors)]
+    if inputs.taken_network is not None:
+        digests.append(inputs.taken_network.digest)
     partition = {"model": model.name}
     parameters = {**inputs.key_settings, **(lesson.parameters if lesson else {})}
     checkpoint = model.scratch_folder(lesson.checkpoint if lesson else "checkpoint")
@@ -227,6 +137,7 @@ def _train(
         "validation_loss": best_epoch(history).validation_loss,
         "abstain_below": predictor.abstain_below,
         "calibration": calibration.figures() if calibration else None,
+        "embedding_model": inputs.taken_network.model if inputs.taken_network else inputs.model.name,
         **inputs.part_sizes,
         **(lesson.figures if lesson else {}),
     }
@@ -264,6 +175,7 @@ def _fit(
         seed=settings["seed"],
         contrast=inputs.batches("train", "contrast", RUN_LENGTH, authors_titles=True),
         contrast_epochs=settings["contrast_epochs"],
+        table=inputs.table(),
     )
 
 
@@ -326,9 +238,14 @@ def describe_training_data(inputs: TrainingInputs) -> tuple[dict[str, Any], str,
 
 def _run_parameters(inputs: TrainingInputs) -> dict[str, Any]:
     """Returns the parameters of the MLflow run, except those about the training data."""
-    shape, settings = inputs.shape, inputs.network_settings
+    shape, taken = inputs.shape, inputs.taken_network
+    # The setting model.embedding says what was wanted, the parameter embedding_model what was done.
+    unused = {*NOT_TRAINING_SETTINGS, "embedding", *(("contrast_epochs",) if taken else ())}
+    owner = {"embedding_model": taken.model, "embedding_digest": taken.digest} if taken else {}
     return {
-        **{name: value for name, value in settings.items() if name not in NOT_TRAINING_SETTINGS},
+        **{name: value for name, value in inputs.network_settings.items() if name not in unused},
+        "embedding_model": inputs.model.name,
+        **owner,
         "body_vocabulary": shape.body_vocabulary,
         "title_vocabulary": shape.title_vocabulary,
         "body_length": shape.body_length,

@@ -1,12 +1,12 @@
 """Stage `vocab`: creates a model.
 
 It records the current batches of the days to learn from, and builds vocabularies from the issues of the
-training part.
+training part. If the model takes the embedding network of another model, it also takes the vocabularies of
+that model.
 """
 
 from __future__ import annotations
 
-import functools
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,11 +22,14 @@ from pipeline.contracts import VOCABULARY
 from pipeline.dataset.split import Part, part_of
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
+from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.manifest import File, Manifest
 from pipeline.lake.pinned import Pinned, PinnedDay, Plan, cleaned_days, pin_days
 from pipeline.networks.variants import variant_of
 from pipeline.settings import Settings, Text
+from pipeline.stages.champion_embedding import choose_embedding
 from pipeline.text.markup import LATEST_PREPARATION, prepare, prepare_body
+from pipeline.text.stored_vocabularies import load_vocabularies
 from pipeline.text.subwords import MAX_TRAINING_ISSUES, BytePairEncoding, SubwordVocabulary
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
@@ -39,8 +42,8 @@ class ModelRequest:
     """What a user requests when creating a model.
 
     `first` and `last` are the first and the last day to learn from, as YYYY-MM-DD. If `first` is None, the
-    earliest day is the first. If `last` is None, the latest day is the last. If `variant` or `epochs` is
-    None, the setting `model.variant` or `model.epochs` is used.
+    earliest day is the first. If `last` is None, the latest day is the last. If `variant`, `epochs` or
+    `embedding` is None, the setting with this name is used.
     """
 
     first: str | None = None
@@ -49,6 +52,8 @@ class ModelRequest:
     epochs: int | None = None
     file: str | None = None
     """SHA-256 of the file to learn from; None if the model learns from days"""
+    embedding: str | None = None
+    """`champion`: take the embedding network of the champion; `new`: train one"""
 
     def check_variant(self) -> None:
         """Raises UsageError if the requested variant does not exist."""
@@ -71,9 +76,15 @@ def run(
         return model.members[VOCABULARY][0]
     uses_subwords = variant_of(plan.facts["model"]["variant"]).units == "subwords"
     sources = [lake.manifest(day.issues if uses_subwords else day.tokens) for day in plan.days]
-    fit = _fit_subwords if uses_subwords else _fit_words
-    vocabularies, sizes = fit(lake, settings, model, plan, sources)
     inputs = [manifest.digest for manifest in sources]
+    taken = taken_network(plan)
+    if taken is not None:
+        vocabularies = load_vocabularies(lake, lake.manifest(taken.predictor))
+        sizes = _count_issues(lake, settings, model, plan, sources)
+        inputs.append(taken.digest)
+    else:
+        fit = _fit_subwords if uses_subwords else _fit_words
+        vocabularies, sizes = fit(lake, settings, model, plan, sources)
     draft = lake.draft(VOCABULARY, {"model": model.name}, inputs, plan.facts["text"])
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         vocabularies.save(Path(folder))
@@ -93,22 +104,20 @@ def run(
 def open_model(
     lake: Lake, settings: Settings, model: Pinned, request: ModelRequest, file_days: Sequence[PinnedDay] = ()
 ) -> Plan:
-    """Returns the model's plan: the batches of its days, and the settings of text and network.
+    """Returns the model's plan: the batches of its days, the settings of text and network, and the embedding
+    network if the model takes that of the champion.
 
     If the model does not exist yet, the plan is made from `request` and written. Raises UsageError if the
     model exists and was created with other options.
     """
     if not model.is_open():
         request.check_variant()
-        overrides = {"variant": request.variant, "epochs": request.epochs}
-        network = {name: value for name, value in overrides.items() if value is not None}
-        facts = {
-            "asked": asdict(request),
-            "text": settings.text.model_dump(),
-            "model": {**settings.model.model_dump(), **network},
-        }
+        options = {"variant": request.variant, "epochs": request.epochs, "embedding": request.embedding}
+        overrides = {name: value for name, value in options.items() if value is not None}
+        text, network = settings.text.model_dump(), {**settings.model.model_dump(), **overrides}
         days = file_days or pin_days(lake, cleaned_days(lake, request.first, request.last))
-        return model.open(days, facts)
+        choice = choose_embedding(lake, settings, network, text)
+        return model.open(days, {"asked": asdict(request), "text": text, "model": network, **choice.facts})
     plan = model.plan
     opened_with = plan.facts["asked"]
     if any(value is not None and value != opened_with.get(name) for name, value in asdict(request).items()):
@@ -191,18 +200,41 @@ def _fit_subwords(
 
     The subwords are learned from at most MAX_TRAINING_ISSUES training issues, sampled evenly over the days.
     """
-    text, shards = Text(**plan.facts["text"]), list(lake.parts(issues))
-    on_cluster = functools.partial(
-        map_shards, compute=settings.compute, worth_a_cluster=worth_a_cluster(issues)
-    )
-    sizes = _total_sizes(model, plan, on_cluster(size_part, shards, lake, plan, label="vocab"))
+    text = Text(**plan.facts["text"])
+    sizes = _count_issues(lake, settings, model, plan, issues)
     step = -(-sizes["train"] // MAX_TRAINING_ISSUES)
-    prepared = on_cluster(prepare_part, shards, lake, plan, step, label="vocab, units")
+    prepared = map_shards(
+        prepare_part,
+        list(lake.parts(issues)),
+        lake,
+        plan,
+        step,
+        label="vocab, units",
+        compute=settings.compute,
+        worth_a_cluster=worth_a_cluster(issues),
+    )
     units = BytePairEncoding.fit(chain.from_iterable(prepared), text.subwords)
     return Vocabularies(
         SubwordVocabulary(units, text.body_units, start_end=False, preparation=LATEST_PREPARATION),
         SubwordVocabulary(units, text.title_units, start_end=True),
     ), sizes
+
+
+def _count_issues(
+    lake: Lake, settings: Settings, model: Pinned, plan: Plan, issues: Sequence[Manifest]
+) -> PartSizes:
+    """Returns the number of trainable issues in each part of the split. Raises UsageError as `_total_sizes`
+    does."""
+    counted = map_shards(
+        size_part,
+        list(lake.parts(issues)),
+        lake,
+        plan,
+        label="vocab",
+        compute=settings.compute,
+        worth_a_cluster=worth_a_cluster(issues),
+    )
+    return _total_sizes(model, plan, counted)
 
 
 def _total_sizes(model: Pinned, plan: Plan, sizes_by_shard: Sequence[PartSizes]) -> PartSizes:

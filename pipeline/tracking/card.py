@@ -122,7 +122,17 @@ def _training_data(parameters: Mapping[str, str]) -> str:
     return (
         f"Trained on **{int(parameters['train_issues']):,} issues**, {data}: network "
         f"`{parameters['variant']}`, hidden size {parameters['hidden_size']}, {vocabulary}."
-        f"{_teacher(parameters)}"
+        f"{_embedding(parameters)}{_teacher(parameters)}"
+    )
+
+
+def _embedding(parameters: Mapping[str, str]) -> str:
+    """Returns a sentence on the model that trained the embedding network; empty if it is this model."""
+    if "embedding_digest" not in parameters:
+        return ""
+    return (
+        f" Only its title network was trained: it has the embedding network and the vocabulary of the model "
+        f"`{parameters['embedding_model']}`."
     )
 
 

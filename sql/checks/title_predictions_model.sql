@@ -1,4 +1,8 @@
--- Grain: one row per prediction whose model or vocabulary is not that of the release.
+-- Grain: one row per prediction whose model or vocabulary is not that of its batch.
+--
+-- The model of a batch is that of the release, or an earlier champion whose titles the release keeps (setting
+-- release.retitle_days). Releases of earlier versions of Titler do not name the model of a batch. All their
+-- batches have the model of the release.
 SELECT
   t.batch_id,
   t.issue_id,
@@ -14,4 +18,7 @@ INNER JOIN
   ON r.release_id = m.release_id
 WHERE
   m.release_id = @release
-  AND (t.model != r.model OR t.model_version != r.model_version OR t.vocabulary != r.vocabulary)
+  AND (
+    t.model != COALESCE(m.model, r.model)
+    OR (t.model = r.model AND (t.model_version != r.model_version OR t.vocabulary != r.vocabulary))
+  )

@@ -1,5 +1,6 @@
 -- Grain: one row per issue_id of the current release; empty if the setting warehouse.embeddings is off.
 --
+-- Column embedding_model: the model that trained the embedding network, which the release's model has taken.
 -- An issue whose opening was recorded on two days has the embedding of its earliest opening.
 SELECT
   e.issue_id,
@@ -10,6 +11,7 @@ SELECT
   m.day AS source_day,
   r.model,
   r.model_version,
+  COALESCE(m.model, r.model) AS embedding_model,
   e.batch_id,
   r.release_id
 FROM

@@ -11,16 +11,28 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from mlflow import MlflowClient
 
 from pipeline.cli import whole_job
 from pipeline.cli.options import Context
-from pipeline.contracts import EMBEDDINGS, ISSUES, PREDICTOR, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
+from pipeline.contracts import (
+    EMBEDDINGS,
+    ISSUES,
+    PREDICTOR,
+    SIMILAR_ISSUES,
+    SOURCE_HEALTH,
+    TITLE_PREDICTIONS,
+    VECTORS,
+)
 from pipeline.errors import StoppedError, UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, pinned_names
+from pipeline.predictor.loading import load_predictor
 from pipeline.releases.current import POINTER, current_release_id, require_current
+from pipeline.releases.withheld_titles import ACCEPTED
 from pipeline.serving import queries
 from pipeline.serving import status as serving_status
+from pipeline.settings import Release as ReleaseSettings
 from pipeline.settings import Settings
 from pipeline.stages import (
     clean,
@@ -28,6 +40,7 @@ from pipeline.stages import (
     embed,
     evaluate,
     extract,
+    index,
     plan,
     predict,
     promote,
@@ -231,6 +244,70 @@ def test_an_equal_model_is_promoted_and_the_former_champion_is_kept(trained):
     tracking = open_tracking(trained.settings, trained.lake)
     assert [version.model for version in tracking.champion_and_previous()] == ["challenger", former]
     assert serving_status.status(trained.lake, trained.settings)["model"]["name"] == "challenger"
+
+
+def test_a_second_model_takes_the_embedding_network_of_the_champion_and_trains_titles_only(trained):
+    champion = Pinned(trained.lake, "models", require_current(trained.lake).plan.facts["model"])
+    challenger = Pinned(trained.lake, "models", "challenger")
+    (of_champion,), (of_challenger,) = (model.members[PREDICTOR] for model in (champion, challenger))
+    client = MlflowClient(trained.settings.tracking_uri)
+    run = client.get_run(of_challenger.figures["mlflow_run"])
+    assert client.get_metric_history(run.info.run_id, "contrast/loss") == []
+    parameters = ("embedding_model", "embedding_digest", "contrast_epochs", "vocabulary")
+    assert [run.data.params.get(name) for name in parameters] == [
+        *(champion.name, of_champion.digest, None, None)
+    ]
+    assert (
+        f"Only its title network was trained: it has the embedding network and the vocabulary of the model "
+        f"`{champion.name}`."
+    ) in run.data.tags["mlflow.note.content"]
+    assert of_challenger.figures["embedding_model"] == champion.name
+    assert of_challenger.figures["vocabulary"] == of_champion.figures["vocabulary"]
+    assert challenger.members.folders(VECTORS.name) == champion.members.folders(VECTORS.name)
+    retrieval = challenger.notes[evaluate.EVALUATION]["retrieval"]
+    assert retrieval["recall_at_10"] == retrieval["champion_recall_at_10"]
+
+
+def test_a_release_of_a_model_with_the_former_champions_embedding_network_embeds_nothing(trained):
+    before = require_current(trained.lake)
+    open_tracking(trained.settings, trained.lake).promote("challenger")
+    release = Pinned(trained.lake, "releases", "99991231T000000Z")
+    assert plan.run(trained.lake, trained.settings, release).reason == ""
+    assert release.plan.facts["model"] == "challenger"
+    assert vectorize.run(trained.lake, trained.settings, release).made == 0
+    assert embed.run(trained.lake, release).made == 0
+    assert predict.run(trained.lake, release).made == 2
+    index.run(trained.lake, release, trained.settings.index)
+    for table in (EMBEDDINGS.name, SIMILAR_ISSUES.name):
+        assert release.members.folders(table) == before.members.folders(table)
+    publish.run(trained.lake, trained.settings, release, {"abstained": "a test"})
+    models = query(trained.settings, "SELECT DISTINCT model FROM title_predictions")
+    assert models == [("challenger",)]
+    # The new model computes the same embeddings as the model that trained the embedding network.
+    vectors = trained.lake.read(release.members[VECTORS.name][0], VECTORS)
+    predictors = [load_predictor(trained.lake, each.plan.facts["predictor"]) for each in (before, release)]
+    old, new = (embed.embed_part(vectors, predictor) for predictor in predictors)
+    assert old.equals(new)
+    assert new.equals(trained.lake.read(release.members[EMBEDDINGS.name][0], EMBEDDINGS).cast(new.schema))
+
+
+def test_a_release_shows_which_model_wrote_the_titles_that_it_keeps(trained):
+    current = require_current(trained.lake)
+    former = current.plan.facts["model"]
+    values = trained.lake.get_json(current.file("plan.json"))
+    del values["facts"][ACCEPTED]  # as if its titles had beaten the floor; others are not kept
+    trained.lake.put_json(current.file("plan.json"), values)
+    open_tracking(trained.settings, trained.lake).promote("challenger")
+    settings = trained.settings.model_copy(update={"release": ReleaseSettings(retitle_days=1)})
+    release = Pinned(trained.lake, "releases", "99991231T000000Z")
+    plan.run(trained.lake, settings, release)
+    vectorize.run(trained.lake, settings, release)
+    embed.run(trained.lake, release)
+    assert predict.run(trained.lake, release).made == 1
+    index.run(trained.lake, release, settings.index)
+    publish.run(trained.lake, settings, release, {"abstained": "a test"})
+    models = "SELECT DISTINCT source_day, model, model_version FROM title_predictions ORDER BY source_day"
+    assert query(settings, models) == [(ONE, former, "1"), (TWO, "challenger", "2")]
 
 
 def test_a_model_abstains_below_the_confidence_that_reaches_the_set_precision(trained):

@@ -22,6 +22,7 @@ from pipeline.contracts import (
 )
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
+from pipeline.lake.embedding_network import EmbeddingNetwork
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned, PinnedDay
 from pipeline.settings import LakeSettings, Lineage, Settings, Source, Warehouse
@@ -160,6 +161,25 @@ def test_a_verb_reads_the_version_that_the_verb_before_it_wrote(lake: LineageLak
     (written,) = lake.line("embed", lake.release, Outcome(lake.members[EMBEDDINGS.name], 2))["outputs"]
     read, _ = lake.line("index", lake.release, lake.members["index"][0])["inputs"]
     assert (read["name"], read["version"]) == (written["name"], written["version"])
+
+
+def test_the_vocabulary_and_the_training_of_a_model_that_takes_an_embedding_network_read_its_predictor(
+    tmp_path: Path,
+) -> None:
+    lake = LineageLake(tmp_path, variant="copy")
+    owner = lake.batch("predictor", model="owner")
+    plan = lake.model.plan
+    taker = Pinned(lake.lake, "models", "taker")
+    taker.open(plan.days, plan.facts | EmbeddingNetwork("owner", owner.folder, owner.digest).fact)
+    for table in ("vocabulary", VECTORS.name, "predictor"):
+        taker.members.put(table, lake.members[table])
+    for verb, table, inputs in (
+        ("vocab", "vocabulary", ["issues_v1", "predictor"]),
+        ("train", "predictor", ["vectors_v1", "vocabulary", "predictor"]),
+    ):
+        line = lake.line(verb, taker, lake.members[table][0])
+        assert last_parts(line["inputs"]) == inputs
+        assert line["inputs"][-1]["partitions"][0]["dimensions"] == {"model": "owner"}
 
 
 def test_evaluate_reads_the_champion_as_well(lake: LineageLake) -> None:

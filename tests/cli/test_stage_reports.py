@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,13 +11,15 @@ import pytest
 from pipeline.cli import stage_reports
 from pipeline.compute.derived_batches import Outcome
 from pipeline.lake.batches import Lake
+from pipeline.lake.embedding_network import EmbeddingNetwork
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pinned import PinnedDay, Plan
+from pipeline.lake.pinned import Pinned, PinnedDay, Plan
 from pipeline.settings import Release, Settings, Warehouse
 from pipeline.stages.collect import Collected
 from pipeline.stages.plan import PlanOutcome
 
 LAKE = Lake("/lake")
+TAKEN = EmbeddingNetwork("owner", "predictor/model=owner/b", "d")
 
 
 def manifest(table: str = "tokens_v1", rows: int = 0, **figures: Any) -> Manifest:
@@ -96,6 +99,66 @@ def test_a_trained_model_and_when_it_abstains(
         "train: model m (gru), 1 epoch, best validation loss 2.0000 -> /lake/predictor/day=2015-01-01/b",
         *lines,
         f"    MLflow run run, version 3 of titler -> {settings.tracking_uri}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("facts", "line"),
+    [
+        ({}, []),  # a model of an earlier version, or of words
+        (TAKEN.fact, ["    vocabulary and embedding network of model owner; only titles will be trained"]),
+        (
+            {"new_embedding_because": "no model is champion"},
+            ["    a new embedding network will be trained: no model is champion"],
+        ),
+    ],
+)
+def test_a_vocabulary_and_the_embedding_network(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, facts: dict[str, Any], line: list[str]
+) -> None:
+    model = Pinned(Lake(str(tmp_path)), "models", "m")
+    model.open([], facts)
+    figures: dict[str, Any] = {
+        "id": "v",
+        "body_size": 600,
+        "title_size": 600,
+        "train": 1000,
+        "validation": 9,
+        "test": 8,
+    }
+    stage_reports.vocabulary(LAKE, model, manifest("vocabulary", **figures))
+    assert printed(capsys) == [
+        "vocab: model m, vocabulary v with 600 ids for bodies and 600 ids for titles, from 1,000 "
+        "issues -> /lake/vocabulary/day=2015-01-01/b",
+        "    9 issues held out for validation, 8 for testing",
+        *line,
+    ]
+
+
+def test_a_trained_model_with_the_embedding_network_of_another_model(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    figures: dict[str, Any] = {
+        "variant": "copy",
+        "epochs": 1,
+        "validation_loss": 2.0,
+        "version": "3",
+        "mlflow_run": "run",
+    }
+    for owner in ("m", "owner"):
+        predictor = manifest("predictor", **figures, embedding_model=owner)
+        stage_reports.trained(LAKE, Settings(), "m", predictor)
+    own, taken = "\n".join(printed(capsys)).split("train: ")[1:]
+    assert "embedding network" not in own
+    assert taken.splitlines()[1] == "    with the embedding network of model owner"
+
+
+def test_a_release_whose_embeddings_are_reused(capsys: pytest.CaptureFixture[str]) -> None:
+    day = PinnedDay("2015-01-01", "", "", "", "", "", "")
+    stage_reports.planned("r", PlanOutcome(Plan((day,), {}, {"model": "m", **TAKEN.fact}, ""), ""))
+    assert printed(capsys) == [
+        "plan: release r, model m, 1 day from 2015-01-01 to 2015-01-01",
+        "    embedding network of model owner: its embeddings and similar issues are reused",
     ]
 
 

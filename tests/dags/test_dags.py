@@ -58,7 +58,8 @@ COMMANDS = {
     ],
 }
 WITH_PARAMETERS = (
-    "titler vocab 20150104T031200Z --from 2015-01-01 --to 2015-01-03 --variant gru --epochs 4 --skip-code 99"
+    "titler vocab 20150104T031200Z --from 2015-01-01 --to 2015-01-03 --variant copy --epochs 4 "
+    "--embedding new --skip-code 99"
 )
 
 
@@ -119,7 +120,8 @@ def test_the_day_of_a_run(airflow_dags, times, day):
 
 
 def test_parameters_of_a_training_reach_its_first_command(airflow_dags):
-    chosen = {"variant": "gru", "epochs": 4, "from": "2015-01-01", "to": "2015-01-03"}
+    days = {"from": "2015-01-01", "to": "2015-01-03"}
+    chosen = {"variant": "copy", "epochs": 4, "embedding": "new", **days}
     assert rendered(airflow_dags["titler_train"], **chosen)[0] == WITH_PARAMETERS
 
 
@@ -143,6 +145,7 @@ def test_the_command_line_understands_every_command(command):
         ("variant", "gru\n"),
         ("epochs", 0),
         ("epochs", "3 --force"),
+        ("embedding", "new; id"),
         ("from", "2015-13-01"),
         ("to", "2015-01-01; id"),
     ],

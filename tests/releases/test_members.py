@@ -52,11 +52,22 @@ def test_members_are_the_batches_of_issues_and_of_the_published_tables(release: 
             "batch_id": manifest.batch_id,
             "digest": manifest.digest,
             "rows": manifest.rows,
+            "model": None,
         }
         for manifest in manifests
     ]
     assert content.keys == {(one.table, "2015-01-03", one.batch_id) for one in manifests}
     assert member_keys(content.members) == content.keys
+
+
+def test_a_batch_of_titles_names_the_model_that_wrote_them(release: Pinned) -> None:
+    titles = release.lake.draft(TITLE_PREDICTIONS.name, {"model": "m", "day": "2015-01-03"}).commit()
+    release.members.put(TITLE_PREDICTIONS.name, [titles])
+    members = release_content(release, [TITLE_PREDICTIONS.name], complete=True).members
+    assert [(row["table_name"], row["model"]) for row in members] == [
+        ("issues_v1", None),
+        ("title_predictions_v1", "m"),
+    ]
 
 
 def test_only_batches_of_published_tables_are_loaded(release: Pinned) -> None:

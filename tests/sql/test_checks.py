@@ -198,6 +198,16 @@ def test_a_check_finds_its_fault(tmp_path: Path, fault: Fault) -> None:
     assert fault.check in failed_checks(tmp_path, healthy(tmp_path).add(fault.table, "bad", fault.rows))
 
 
+def test_titles_of_an_earlier_champion_are_healthy_if_the_release_names_it_for_their_batch(
+    tmp_path: Path,
+) -> None:
+    titles = [prediction(4, model="earlier", model_version="7", vocabulary="v0")]
+    lake = healthy(tmp_path).add(TITLE_PREDICTIONS, "t2", titles, model="earlier")
+    assert failed_checks(tmp_path, lake) == {}
+    lake.members[-1]["model"] = "another"
+    assert failed_checks(tmp_path, lake) == {"title_predictions_model": 1}
+
+
 def test_a_batch_with_other_rows_than_its_manifest_says_is_found(tmp_path: Path) -> None:
     lake = healthy(tmp_path)
     lake.members[0]["rows"] = 4

@@ -82,7 +82,7 @@ WORLD: Tables = {
         member("r2", TITLES, "t4", FOURTH),
         member("r2", TITLES, "t5", FIFTH),
         member("r1", EMBEDDINGS, "e3-old"),
-        member("r2", EMBEDDINGS, "e3"),
+        member("r2", EMBEDDINGS, "e3", model="owner"),
         member("r2", EMBEDDINGS, "e4", FOURTH),
         member("r2", SIMILAR, "s3"),
         member("r2", SIMILAR, "s4", FOURTH),
@@ -157,12 +157,14 @@ SHOWN: dict[str, list[Row]] = {
         {
             "issue_id": 1, "issue_url": f"{URL}1", "repo": "a/b", "title": "it fails",
             "embedding": [0.5, -1.0], "source_day": THIRD,
-            "model": "titler", "model_version": "1", "batch_id": "e3", "release_id": "r2",
+            "model": "titler", "model_version": "1", "embedding_model": "owner",
+            "batch_id": "e3", "release_id": "r2",
         },
         {
             "issue_id": 2, "issue_url": f"{URL}2", "repo": "a/b", "title": "of the third",
             "embedding": [0.25, 0.0], "source_day": THIRD,
-            "model": "titler", "model_version": "1", "batch_id": "e3", "release_id": "r2",
+            "model": "titler", "model_version": "1", "embedding_model": "owner",
+            "batch_id": "e3", "release_id": "r2",
         },
     ],
     "poor_titles": [

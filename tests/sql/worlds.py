@@ -15,7 +15,9 @@ def batch(table: Table, batch_id: str, *rows: Row, day: date = DAY) -> list[Row]
     return [{**source, **row, "batch_id": batch_id} for row in rows]
 
 
-def member(release_id: str, table: Table, batch_id: str, day: date = DAY, rows: int = 1) -> Row:
+def member(
+    release_id: str, table: Table, batch_id: str, day: date = DAY, rows: int = 1, model: str | None = None
+) -> Row:
     """A row of release_members_v1."""
     return {
         "release_id": release_id,
@@ -24,6 +26,7 @@ def member(release_id: str, table: Table, batch_id: str, day: date = DAY, rows: 
         "batch_id": batch_id,
         "digest": "d",
         "rows": rows,
+        "model": model,
     }
 
 

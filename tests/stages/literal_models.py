@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pipeline.contracts import PREDICTOR
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
@@ -28,12 +31,12 @@ class FakeRegistry:
         return "4"
 
 
-def add_model(lake: Lake, name: str = "m") -> Manifest:
-    """A trained model whose predictor has no files; returns the predictor."""
+def add_model(lake: Lake, name: str = "m", facts: Mapping[str, Any] | None = None) -> Manifest:
+    """A trained model whose predictor has no files, with these facts in its plan; returns the predictor."""
     predictor = lake.draft(PREDICTOR, {"model": name}).commit(
         {"variant": "copy", "vocabulary": "v", "hidden_size": 2, "mlflow_run": f"run of {name}"}
     )
     model = Pinned(lake, "models", name)
-    model.open([], {})
+    model.open([], dict(facts or {}))
     model.members.put(PREDICTOR, [predictor])
     return predictor

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.contracts import EMBEDDINGS, ISSUES, PREDICTOR
 from pipeline.lake.batches import Lake
+from pipeline.lake.embedding_network import EmbeddingNetwork, network_of_model
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned, PinnedDay, pinned_names
 from pipeline.releases.records import RECORD
@@ -78,6 +79,25 @@ def test_the_champion_and_the_previous_champion_are_kept(collection: Collection)
     collection.registry.models = ["champion", "previous"]
     assert collection.run() == Collected((), ("neither",), 1)
     assert collection.lake.current(PREDICTOR, {"model": "previous"}) is not None
+
+
+def test_a_model_whose_embedding_network_another_model_took_is_removed_but_its_predictor_is_kept(
+    collection: Collection,
+) -> None:
+    predictor = add_model(collection.lake, "owner")
+    network = EmbeddingNetwork("owner", predictor.folder, predictor.digest)
+    champion = Pinned(collection.lake, "models", "champion")
+    champion.open([], network.fact)
+    collection.registry.models = ["champion"]
+    embeddings = collection.add_batch(EMBEDDINGS.name, {"model": "owner", "day": "2015-01-01"}, "e")
+    Pinned(collection.lake, "releases", "current").members.put(EMBEDDINGS.name, [embeddings])
+    assert collection.run() == Collected((), ("owner",), 0)
+    assert pinned_names(collection.lake, "models") == ["champion", "m"]
+    assert collection.lake.manifest(predictor.folder) == predictor
+    assert network_of_model(champion) == network
+    assert collection.run() == Collected((), (), 0)
+    collection.registry.models = []
+    assert collection.run() == Collected((), ("champion",), 1)  # the predictor of the model `owner`
 
 
 def test_a_release_that_was_never_published_and_its_model_are_removed_once_they_are_old(

@@ -175,9 +175,13 @@ def test_only_the_same_training_has_the_same_model_name() -> None:
         digest: str = "ab",
         epochs: int | None = None,
         teacher: dict[str, str] | None = None,
+        embedding: str | None = None,
     ) -> str:
-        return extract_file.model_name(settings, digest, None, epochs, teacher)
+        return extract_file.model_name(settings, digest, None, epochs, teacher, embedding)
 
     assert name() == name(Settings(text=Text(max_body_characters=200), model=Model(sample_titles=1)))
-    others = [name(Settings()), name(digest="cd"), name(epochs=2), name(teacher={"teacher": "large"})]
-    assert len({name(), *others}) == 5
+    others = [
+        *(name(Settings()), name(digest="cd"), name(epochs=2), name(teacher={"teacher": "large"})),
+        *(name(embedding="new"), name(SETTINGS.model_copy(update={"model": Model(embedding="new")}))),
+    ]
+    assert len({name(), *others}) == 7

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS
+from pipeline.contracts import ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS, TOKENS
 from pipeline.lake.batches import Lake
+from pipeline.lake.embedding_network import EmbeddingNetwork
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
+from pipeline.releases.kept_titles import kept_titles
 from pipeline.releases.records import RECORD
-from pipeline.settings import Index, LakeSettings, Settings
+from pipeline.settings import Index, LakeSettings, Release, Settings
 from pipeline.stages import plan
-from tests.stages.literal_issues import CRASH, SECOND_CRASH, VALIDATION_CRASH, issues
+from tests.stages.literal_issues import CRASH, NOT_TRAINABLE, SECOND_CRASH, VALIDATION_CRASH, issues
 from tests.stages.literal_models import FakeRegistry, add_model
 from tests.stages.literal_releases import commit_table
 
-ONE, TWO = "2015-01-01", "2015-01-02"
+ONE, TWO, THREE, FOUR = (f"2015-01-0{day}" for day in range(1, 5))
 
 
 class Nights:
@@ -78,6 +80,23 @@ def test_a_release_records_the_champion_the_settings_and_the_batches_of_each_day
     assert [day.day for day in release.plan.days] == [ONE, TWO]
     assert release.members.folders(ISSUES.name) == [batch.folder for batch in batches]
     assert release.members.folders(SOURCE_HEALTH.name) == [day.health for day in release.plan.days]
+
+
+def test_a_release_records_the_embedding_network_that_its_model_took_from_another_model(
+    nights: Nights,
+) -> None:
+    nights.add_day(ONE, CRASH)
+    network = EmbeddingNetwork("m", nights.predictor.folder, nights.predictor.digest)
+    predictor = add_model(nights.lake, "taker", network.fact)
+    nights.registry.models = ["taker", "m"]
+    nights.plan("r")
+    facts = nights.release("r").plan.facts
+    assert (facts["model"], facts["predictor_digest"]) == ("taker", predictor.digest)
+    assert facts["embedding"] == {
+        "model": "m",
+        "predictor": nights.predictor.folder,
+        "digest": nights.predictor.digest,
+    }
 
 
 def test_there_is_no_release_without_a_champion(nights: Nights) -> None:
@@ -145,6 +164,98 @@ def test_another_champion_is_a_reason_for_a_release(nights: Nights) -> None:
     nights.registry.models = ["better", "m"]
     assert nights.plan("second").reason == ""
     assert nights.release("second").plan.facts["model"] == "better"
+
+
+class Retitled(Nights):
+    """Three days, all titled by `m` in the current release; then `better` is promoted."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(folder, monkeypatch)
+        for day, row in ((ONE, CRASH), (TWO, SECOND_CRASH), (THREE, VALIDATION_CRASH)):
+            self.add_day(day, row)
+        self.plan("first")
+        self.title("first")
+        add_model(self.lake, "better")
+        self.registry.models = ["better", "m"]
+
+    def title(self, name: str) -> list[str]:
+        """Titles the days of a release as `predict` does, and publishes it; returns the days' models."""
+        release = self.release(name)
+        kept, model = kept_titles(release.plan), release.plan.facts["model"]
+        manifests = [
+            self.lake.manifest(kept[day.day])
+            if day.day in kept
+            else self.lake.draft(TITLE_PREDICTIONS.name, {"model": model, "day": day.day}).commit()
+            for day in release.plan.days
+        ]
+        release.members.put(TITLE_PREDICTIONS.name, manifests)
+        self.publish(name)
+        return [manifest.partition["model"] for manifest in manifests]
+
+    def retitle(self, days: int) -> None:
+        """Changes the setting release.retitle_days."""
+        self.settings = self.settings.model_copy(update={"release": Release(retitle_days=days)})
+
+
+@pytest.fixture
+def retitled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Retitled:
+    return Retitled(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("days", "models"),
+    [
+        (0, ["better", "better", "better"]),  # the default
+        (1, ["m", "m", "better"]),
+        (2, ["m", "better", "better"]),
+        (9, ["better", "better", "better"]),
+    ],
+)
+def test_days_before_the_last_days_to_title_again_keep_the_titles_of_the_former_champion(
+    retitled: Retitled, days: int, models: list[str]
+) -> None:
+    retitled.retitle(days)
+    retitled.plan("second")
+    assert retitled.title("second") == models
+    assert retitled.plan("third").reason == "nothing is new since release second"
+
+
+def test_kept_titles_stay_in_later_releases_until_the_setting_asks_for_more_days(retitled: Retitled) -> None:
+    retitled.retitle(2)
+    retitled.plan("second")
+    retitled.title("second")
+    retitled.add_day(FOUR, NOT_TRAINABLE)
+    retitled.plan("third")
+    assert retitled.title("third") == ["m", "better", "better", "better"]
+    retitled.retitle(0)
+    assert retitled.plan("fourth").reason == ""
+    assert retitled.title("fourth") == ["better", "better", "better", "better"]
+
+
+def test_titles_are_not_kept_if_the_issues_of_the_day_have_changed(retitled: Retitled) -> None:
+    retitled.retitle(1)
+    retitled.add_day(ONE, CRASH, NOT_TRAINABLE)
+    retitled.plan("second")
+    assert retitled.title("second") == ["better", "m", "better"]
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        {"titles_withheld": "ROUGE-L 2.98, first words 15.6"},
+        {"titles_accepted": {"titles": "ROUGE-L 2.98, first words 15.6", "because": "to try the views"}},
+    ],
+)
+def test_titles_are_not_kept_if_they_did_not_beat_the_floor_even_if_they_were_accepted(
+    retitled: Retitled, fact: dict[str, object]
+) -> None:
+    retitled.retitle(1)
+    path = "releases/first/plan.json"
+    poor = retitled.lake.get_json(path)
+    poor["facts"] |= fact
+    retitled.lake.put_json(path, poor)
+    retitled.plan("second")
+    assert retitled.title("second") == ["better", "better", "better"]
 
 
 def test_a_plan_that_was_interrupted_before_it_listed_its_members_is_completed(nights: Nights) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pipeline.contracts import ISSUES, TITLE_PREDICTIONS, VECTORS
 from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned
 from pipeline.predictor import batch_inference
 from pipeline.predictor.predictor import Predictor
 from pipeline.stages import predict
@@ -71,6 +72,21 @@ def test_each_day_of_a_release_is_titled_once(predictor: Predictor, tmp_path: Pa
     assert release.members.folders(TITLE_PREDICTIONS.name) == [
         manifest.folder for manifest in first.manifests
     ]
+
+
+def test_a_day_keeps_the_titles_that_the_plan_of_the_release_names(
+    predictor: Predictor, tmp_path: Path
+) -> None:
+    days = {"2015-01-01": [issue(1, "t", "the window")], "2015-01-02": [issue(2, "t", "the crash")]}
+    release = vectorized_release(Lake(str(tmp_path)), predictor, days)
+    earlier = release.lake.draft(TITLE_PREDICTIONS.name, {"model": "earlier", "day": "2015-01-01"}).commit()
+    after = Pinned(release.lake, "releases", "after")
+    after.open(release.plan.days, release.plan.facts | {"kept_titles": {"2015-01-01": earlier.folder}})
+    after.members.put(VECTORS.name, release.members[VECTORS.name])
+    outcome = predict.run(release.lake, after)
+    assert outcome.made == 1
+    assert [manifest.partition["model"] for manifest in outcome.manifests] == ["earlier", "m"]
+    assert after.members.folders(TITLE_PREDICTIONS.name)[0] == earlier.folder
 
 
 def test_vectors_of_other_issues_are_refused(predictor: Predictor, tmp_path: Path) -> None:

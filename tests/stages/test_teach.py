@@ -20,7 +20,7 @@ from pipeline.lake.pinned import Pinned
 from pipeline.settings import Compute, LakeSettings, Model, Settings, Text
 from pipeline.stages import teach
 from pipeline.stages.teach import FileTeacher, Lesson, ModelTeacher, TeacherRequest, judge
-from pipeline.stages.train import TrainingInputs
+from pipeline.stages.training_inputs import TrainingInputs
 from pipeline.stages.vocab import ModelRequest
 from pipeline.tracking import open_tracking
 from tests.support import lakes

@@ -68,6 +68,13 @@ def test_a_model_is_reused_stage_by_stage(
     assert old.manifests() == before
 
 
+def test_a_new_model_trains_its_own_embedding_network_because_its_text_is_prepared_in_another_way(
+    titler: Titler,
+) -> None:
+    reason = "has another preparation of the text, that of an earlier version of Titler"
+    assert reason in titler("vocab new --from 2024-01-01 --to 2024-01-02")
+
+
 def test_a_model_that_was_trained_from_a_file_is_reused(old: UnpackedLake, titler: Titler) -> None:
     before = old.manifests()
     printed = titler("train", "--from-file", str(old.folder / "issues.jsonl"))

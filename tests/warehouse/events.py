@@ -155,8 +155,9 @@ class Lake:
         *,
         release_id: str = "r1",
         day: date = DAY,
+        model: str | None = None,
     ) -> Lake:
-        """Adds a batch with these rows to a release."""
+        """Adds a batch with these rows to a release. `model` is the model that the release names for it."""
         path = self.folder / table.name / batch_id / "part-0.parquet"
         path.parent.mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
@@ -173,6 +174,7 @@ class Lake:
             "batch_id": batch_id,
             "digest": "d",
             "rows": len(rows),
+            "model": model,
         }
         self.members.append(member)
         self.batches.setdefault(table.name, []).append(Batch(batch_id, day, len(rows), (address,)))

@@ -123,6 +123,7 @@ def test_embeddings_are_shown_with_their_issues(published: Warehouse) -> None:
             "source_day": DAY,
             "model": "titler",
             "model_version": "1",
+            "embedding_model": "titler",  # the release names none for the batch
             "batch_id": "e1",
             "release_id": "r1",
         }

@@ -32,7 +32,7 @@ from keras import KerasTensor, ops
 
 from pipeline.networks.bag_of_units import Bag, bag, inverse_document_frequency
 from pipeline.networks.in_keras.prefetch import prefetch
-from pipeline.networks.shape import Ids
+from pipeline.networks.shape import Floats, Ids
 
 PAIRS_PER_STEP = 512
 """Number of pairs in a training step. For each pair, the other pairs of the step are negative examples."""
@@ -165,17 +165,28 @@ class ContrastiveTraining:
         return logs
 
     def finish(self) -> None:
-        """Freezes the table, and initialises the layer `units` of the title network with the table's rows.
+        """Freezes the table, and initialises the title network's layer `units` with the table's rows."""
+        freeze_table(self._model)
 
-        The mean of all rows is first subtracted from each row. Then each row is scaled to the size of Keras's
-        initial embeddings.
-        """
-        self._model.table.trainable = False
-        rows = np.asarray(ops.convert_to_numpy(self._model.table.embeddings))
-        rows = rows - rows.mean(axis=0)
-        self._model.units.embeddings.assign(
-            rows * (INITIAL_RMS / np.sqrt(np.mean(rows**2, axis=1, keepdims=True) + 1e-12))
-        )
+
+def take_table(model: Any, rows: Floats) -> None:
+    """Gives a `copy.Copy` the table of another model, instead of training one. `rows` are (V, size)."""
+    model.table.embeddings.assign(rows)
+    freeze_table(model)
+
+
+def freeze_table(model: Any) -> None:
+    """Freezes the table of a `copy.Copy`, and initialises the title network's layer `units` with its rows.
+
+    The mean of all rows is first subtracted from each row. Then each row is scaled to the size of Keras's
+    initial embeddings.
+    """
+    model.table.trainable = False
+    rows = np.asarray(ops.convert_to_numpy(model.table.embeddings))
+    rows = rows - rows.mean(axis=0)
+    model.units.embeddings.assign(
+        rows * (INITIAL_RMS / np.sqrt(np.mean(rows**2, axis=1, keepdims=True) + 1e-12))
+    )
 
 
 def step_inputs(batches: Iterator[tuple[Ids, Ids]], vocabulary: int) -> Iterator[list[npt.NDArray[Any]]]:

@@ -1,11 +1,13 @@
 """Trains a network on titles with teacher forcing.
 
-If the network's variant has contrastive pre-training, this comes first. The training data is read in batches
-and need not fit in memory. An interrupted training is resumed from its checkpoint.
+If the network's variant has contrastive pre-training, this comes first. Instead, a network may take the table
+of embeddings of another network. The training data is read in batches and need not fit in memory. An
+interrupted training is resumed from its checkpoint.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,11 +21,11 @@ from keras import ops
 from pipeline.errors import LakeError, TitlerError, UsageError
 from pipeline.networks.in_keras.batch_norm_warmup import Warmup
 from pipeline.networks.in_keras.checkpoint import Arrays, Checkpoint, assign, values
-from pipeline.networks.in_keras.contrastive_training import ContrastFigures, ContrastiveTraining
+from pipeline.networks.in_keras.contrastive_training import ContrastFigures, ContrastiveTraining, take_table
 from pipeline.networks.in_keras.implementations import IMPLEMENTATIONS
 from pipeline.networks.in_keras.network import Network
 from pipeline.networks.in_keras.prefetch import prefetch
-from pipeline.networks.shape import Ids
+from pipeline.networks.shape import Floats, Ids
 from pipeline.networks.variants import variant_of
 
 CHECKPOINT = "checkpoint.npz"
@@ -88,12 +90,14 @@ def fit(
     seed: int,
     contrast: Data | None = None,
     contrast_epochs: int = 6,
+    table: Floats | None = None,
 ) -> History:
     """Trains `network` in place. Returns the figures of each epoch of training on titles.
 
     If the variant has contrastive pre-training, the pre-training runs first. It takes `contrast_epochs`
     epochs on the batches of `contrast`, or on those of `train` if `contrast` is None. Before the first of
-    these epochs, all batches are read once; this counts as epoch 0.
+    these epochs, all batches are read once; this counts as epoch 0. If `table` (V, size) is given, the
+    network takes it as its table of embeddings, and there is no pre-training.
 
     Then the network is trained on titles with the optimizer Nadam. Training stops after `epochs` epochs, or
     after `patience` epochs in a row without a new lowest validation loss. Each epoch without a new lowest
@@ -110,15 +114,18 @@ def fit(
     Raises UsageError if there is no issue to train on or to validate on. Raises LakeError if the checkpoint
     is damaged, or belongs to another training or seed. Raises TitlerError if the loss is not a finite number.
     """
-    pretrains = variant_of(network.variant).pretrains_contrastively
+    pretrains = table is None and variant_of(network.variant).pretrains_contrastively
     identity = {
         "variant": network.variant,
         "shape": asdict(network.shape),
         "learning_rate": learning_rate,
         "seed": seed,
         **({"contrast_epochs": contrast_epochs} if pretrains else {}),
+        **({} if table is None else {"table": hashlib.sha256(table.tobytes()).hexdigest()}),
     }
     progress = _Progress(checkpoint / CHECKPOINT, identity, network)
+    if table is not None and not progress.history:
+        take_table(network.model, table)
     if pretrains and not progress.history:
         _pretrain(ContrastiveTraining(network.model), contrast or train, contrast_epochs, on_epoch, progress)
 
@@ -126,11 +133,7 @@ def fit(
     while len(progress.history) < epochs and _epochs_without_improvement(progress.history) < patience:
         figures = training.epoch(epochs, train, validation)
         on_epoch(figures)
-        weights = values(network.model.variables)
-        if best_epoch((*progress.history, figures)) is figures:
-            progress.best = weights
-        progress.history = (*progress.history, figures)
-        progress.write(weights, training.optimizer)
+        progress.add_epoch(figures, training.optimizer)
     assign(network.model.variables, progress.best)
     return progress.history
 
@@ -163,6 +166,14 @@ class _Progress:
         self.optimizer = checkpoint.optimizer
         self.best = checkpoint.best or checkpoint.weights
         assign(network.model.variables, checkpoint.weights)
+
+    def add_epoch(self, figures: EpochFigures, optimizer: keras.Optimizer) -> None:
+        """Adds the figures of an epoch of training on titles, and writes the checkpoint."""
+        weights = self.weights()
+        self.history = (*self.history, figures)
+        if best_epoch(self.history) is figures:
+            self.best = weights
+        self.write(weights, optimizer)
 
     def write(self, weights: Arrays, optimizer: keras.Optimizer) -> None:
         """Writes the checkpoint. `weights` are the weights of the network at the end of the last epoch."""

@@ -11,7 +11,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from pipeline.networks.shape import Floats
+from pipeline.errors import LakeError
+from pipeline.networks.shape import REPLACE_OR_RETRAIN, WEIGHTS_FILE, Floats
 
 Weights = Mapping[str, list[Floats]]
 """The weights of each layer, by the layer's name. A layer's arrays are in Keras's order."""
@@ -41,6 +42,21 @@ def read_weights(path: Path) -> Weights:
     with h5py.File(io.BytesIO(content), "r") as file:
         file.visititems(collect)
     return weights
+
+
+def read_table(directory: Path) -> Floats:
+    """Reads the table of embeddings (V, size) of a network that has one, from the network's folder.
+
+    The network's variant must have contrastive pre-training. Raises LakeError if the file is missing or
+    damaged.
+    """
+    try:
+        (table,) = read_weights(directory / WEIGHTS_FILE)["table"]
+    # zipfile and h5py raise many types: BadZipFile, KeyError, OSError, RuntimeError, ValueError
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise LakeError(f"{directory / WEIGHTS_FILE} is damaged: {reason}", REPLACE_OR_RETRAIN) from None
+    return table
 
 
 def check_shapes(weights: Weights, expected: WeightShapes) -> None:

@@ -15,6 +15,7 @@ from pipeline.networks.in_keras.contrastive_training import (
     ContrastiveTraining,
     RowAdagrad,
     rebatched,
+    take_table,
 )
 from pipeline.networks.in_keras.copy import Copy
 
@@ -72,6 +73,15 @@ def test_at_the_end_units_get_the_directions_of_the_table_and_the_table_is_froze
         atol=1e-4,
     )
     assert np.sqrt((units**2).mean(axis=1)).tolist() == pytest.approx([0.05 / 3**0.5] * 60, rel=1e-4)
+    assert all(variable is not model.table.embeddings for variable in model.trainable_variables)
+
+
+def test_a_model_takes_the_table_of_another_model_instead_of_training_one() -> None:
+    trained, model = (build("copy", SHAPE, seed=seed).model for seed in (1, 2))
+    ContrastiveTraining(trained).finish()
+    take_table(model, np.asarray(trained.table.embeddings))
+    for layer in ("table", "units"):
+        assert np.array_equal(getattr(model, layer).embeddings, getattr(trained, layer).embeddings)
     assert all(variable is not model.table.embeddings for variable in model.trainable_variables)
 
 

@@ -68,6 +68,7 @@ def train(
     patience: int = 9,
     seed: int = 1,
     contrast_epochs: int = 6,
+    table: np.ndarray | None = None,
     on_epoch: Callable[[Figures], None] = ignore,
 ) -> History:
     """Trains on `data`, batches to train on and to validate on: by default 64 and 16 issues of CopyTask."""
@@ -81,6 +82,7 @@ def train(
         on_epoch=on_epoch,
         seed=seed,
         contrast_epochs=contrast_epochs,
+        table=table,
     )
 
 
@@ -175,6 +177,21 @@ def test_copy_killed_in_either_kind_of_epoch_resumes_with_the_same_figures_and_w
     resumed = build("copy", SHAPE, seed=99)  # another seed: the weights come from the checkpoint
     assert train_copy(resumed, tmp_path) == reported[-remaining:]
     assert weights(resumed) == weights(network)
+
+
+def test_copy_with_the_table_of_another_network_trains_titles_only_and_resumes_after_a_kill(
+    trained_copy: tuple[Network, list[Figures]], tmp_path: Path
+) -> None:
+    table, reported = np.asarray(trained_copy[0].model.table.embeddings), list[Figures]()
+    with pytest.raises(KilledError):
+        train(build("copy", SHAPE, seed=2), tmp_path, epochs=2, table=table, on_epoch=kill_after(1))
+    with pytest.raises(LakeError, match=r"(?s)another training.*rm "):
+        train(build("copy", SHAPE, seed=2), tmp_path, epochs=2, table=table + 1)
+    network = build("copy", SHAPE, seed=99)  # another seed: the weights come from the checkpoint
+    history = train(network, tmp_path, epochs=2, table=table, on_epoch=reported.append)
+    assert [(figures.group, figures.epoch) for figures in reported] == [("train", 2)]
+    assert history[1].loss < history[0].loss
+    assert np.array_equal(network.model.table.embeddings, table)
 
 
 def test_a_finished_training_is_not_repeated(uninterrupted: Trained) -> None:

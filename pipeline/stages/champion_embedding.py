@@ -1,0 +1,91 @@
+"""Part of the stage `vocab`: decides whether a new model takes the embedding network of the champion.
+
+Embeddings and similar issues of a release belong to an embedding network. If the next champion has the same
+one, its promotion embeds no issue again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.contracts import PREDICTOR
+from pipeline.lake.batches import Lake
+from pipeline.lake.embedding_network import EmbeddingNetwork, network_of_model
+from pipeline.lake.pinned import Pinned
+from pipeline.networks.variants import variant_of
+from pipeline.settings import Settings
+from pipeline.text.markup import LATEST_PREPARATION
+from pipeline.text.stored_vocabularies import load_vocabularies
+from pipeline.text.subwords import SubwordVocabulary
+from pipeline.tracking import open_tracking
+
+SUBWORD_SETTINGS = ("subwords", "body_units", "title_units")
+"""The settings text.* that determine vocabularies of subwords."""
+SIZE_SETTINGS = ("embedding_size", "hidden_size")
+"""The settings model.* that determine the size of an embedding."""
+REASON = "new_embedding_because"
+"""The fact in the plan of a model that says why the model trains its own embedding network."""
+
+
+@dataclass(frozen=True)
+class EmbeddingChoice:
+    """The embedding network that a new model takes, or None and the reason why it trains its own."""
+
+    taken: EmbeddingNetwork | None
+    reason: str = ""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The facts for the plan of the model."""
+        if self.taken is not None:
+            return self.taken.fact
+        return {REASON: self.reason} if self.reason else {}
+
+
+def choose_embedding(
+    lake: Lake, settings: Settings, network: Mapping[str, Any], text: Mapping[str, Any]
+) -> EmbeddingChoice:
+    """Decides which embedding network a new model has: the champion's, or one of its own.
+
+    `network` and `text` are the settings `model.*` and `text.*` of the new model. It takes the champion's if
+    `model.embedding` is "champion", and if training would give one of the same kind: with the same variant,
+    sizes, text preparation and settings of the vocabularies. If the champion took its embedding network from
+    another model, the new model takes it from that model, too.
+    """
+    if not variant_of(network["variant"]).pretrains_contrastively:
+        return EmbeddingChoice(None)  # the title network computes the embedding
+    if network["embedding"] == "new":
+        return EmbeddingChoice(None, "model.embedding is new")
+    if not lake.names(PREDICTOR):
+        return EmbeddingChoice(None, "no model is trained yet")  # MLflow, which is slow, is not asked
+    champion = open_tracking(settings, lake).champion()
+    if champion is None:
+        return EmbeddingChoice(None, "no model is champion")
+    model = Pinned(lake, "models", champion.model)
+    if not model.is_open() or PREDICTOR not in model.members:
+        return EmbeddingChoice(None, f"the champion {champion.model} is not in this lake")
+    differences = _differences(lake, model, network, text)
+    if differences:
+        return EmbeddingChoice(
+            None, f"the champion {champion.model} has another {' and another '.join(differences)}"
+        )
+    return EmbeddingChoice(network_of_model(model))
+
+
+def _differences(
+    lake: Lake, champion: Pinned, network: Mapping[str, Any], text: Mapping[str, Any]
+) -> list[str]:
+    """Returns in what the champion's embedding network differs from one that the new model would train."""
+    facts = champion.plan.facts
+    if facts["model"]["variant"] != network["variant"]:
+        return ["model.variant"]
+    differences = [
+        *(f"model.{name}" for name in SIZE_SETTINGS if facts["model"].get(name) != network[name]),
+        *(f"text.{name}" for name in SUBWORD_SETTINGS if facts["text"].get(name) != text[name]),
+    ]
+    body = load_vocabularies(lake, champion.members[PREDICTOR][0]).body
+    if not isinstance(body, SubwordVocabulary) or body.preparation != LATEST_PREPARATION:
+        differences.append("preparation of the text, that of an earlier version of Titler")
+    return differences

@@ -1,0 +1,122 @@
+"""Part of the stage `train`: what a training reads of a model."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pipeline.dataset.split import Part
+from pipeline.dataset.training_batches import Ids, Targets, TrainingBatches
+from pipeline.lake.batches import Lake
+from pipeline.lake.embedding_network import EmbeddingNetwork, taken_network
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pinned import Pinned, Plan
+from pipeline.networks.in_numpy.weights_file import read_table
+from pipeline.networks.shape import Floats, Shape
+from pipeline.progress import track
+from pipeline.settings import ADDED_SETTINGS, Model
+from pipeline.text.markup import PROBLEM_FIRST
+from pipeline.text.stored_vocabularies import load_vocabularies
+from pipeline.text.subwords import SubwordVocabulary
+from pipeline.text.title_targets import target_ids
+from pipeline.text.vocabulary import Vocabularies
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """What a training reads from the lake: the model's plan, its batch of vocabularies and its batches of
+    vectors."""
+
+    lake: Lake
+    model: Pinned
+    plan: Plan
+    vocabulary: Manifest
+    vectors: Sequence[Manifest]
+
+    @property
+    def network_settings(self) -> dict[str, Any]:
+        """The settings `model.*` with the values that they had when the model was created. A setting that was
+        added to Titler later has its default value."""
+        return Model(**self.plan.facts["model"]).model_dump()
+
+    @property
+    def key_settings(self) -> dict[str, Any]:
+        """The settings that help to identify the predictor: `network_settings`, without those that were added
+        to Titler after the model was created."""
+        missing = ADDED_SETTINGS - set(self.plan.facts["model"])
+        return {name: value for name, value in self.network_settings.items() if name not in missing}
+
+    @cached_property
+    def vocabularies(self) -> Vocabularies:
+        """The vocabularies, loaded when they are first used."""
+        return load_vocabularies(self.lake, self.vocabulary)
+
+    @property
+    def part_sizes(self) -> dict[str, int]:
+        """The number of trainable issues in each part of the split: `train`, `validation` and `test`."""
+        return {part: self.vocabulary.figures[part] for part in ("train", "validation", "test")}
+
+    @property
+    def shape(self) -> Shape:
+        """The sizes of the network's inputs, outputs and layers."""
+        return Shape(
+            body_vocabulary=self.vocabularies.body.size,
+            title_vocabulary=self.vocabularies.title.size,
+            body_length=self.vocabularies.body.length,
+            title_length=self.vocabularies.title.length,
+            embedding_size=self.network_settings["embedding_size"],
+            hidden_size=self.network_settings["hidden_size"],
+        )
+
+    @property
+    def taken_network(self) -> EmbeddingNetwork | None:
+        """The embedding network that the model takes from another model; None if it trains its own."""
+        return taken_network(self.plan)
+
+    def table(self) -> Floats | None:
+        """Reads the table of embeddings that the model takes from another model; None if it trains its own.
+        Raises LakeError if the predictor of the other model is missing or damaged."""
+        if self.taken_network is None:
+            return None
+        with self.lake.local_copy(self.lake.manifest(self.taken_network.predictor)) as folder:
+            return read_table(folder)
+
+    @property
+    def _targets(self) -> Targets | None:
+        """A function that takes bodies and their authors' titles, and returns the titles that the network
+        learns to write. None if the network learns the authors' titles unchanged, as models of words and of
+        older versions do."""
+        body, title = self.vocabularies.body, self.vocabularies.title
+        if isinstance(body, SubwordVocabulary) and isinstance(title, SubwordVocabulary):
+            return functools.partial(target_ids, body, title) if body.preparation >= PROBLEM_FIRST else None
+        return None
+
+    def batches(
+        self, part: Part, label: str, run_length: int = 1, authors_titles: bool = False
+    ) -> Callable[[int], Iterator[tuple[Ids, Ids]]]:
+        """Returns a function that takes the number of an epoch and yields the epoch's training batches, as
+        ids.
+
+        The issues are those of one part of the split. Only the part `train` is shuffled. If `run_length` is
+        above 1, that many issues of the same repository follow each other. The titles are those that the
+        network learns to write. If `authors_titles` is true, they are those that the authors wrote. Each
+        epoch shows a progress bar with `label`.
+        """
+        settings = self.network_settings
+        batches = TrainingBatches(
+            self.lake,
+            self.vectors,
+            self.plan,
+            part,
+            (self.vocabularies.body.length, self.vocabularies.title.length),
+            settings["batch_size"],
+            settings["seed"] if part == "train" else None,
+            run_length,
+            None if authors_titles else self._targets,
+        )
+        total = math.ceil(self.part_sizes[part] / settings["batch_size"])
+        return lambda epoch: track(batches(epoch), f"{label}, epoch {epoch}", total)
