@@ -129,8 +129,8 @@ def parse_day(text: str, option: str) -> date:
 def parse_days(day: str | None, first: str | None, last: str | None) -> list[date]:
     """Returns the selected days in order: the day of --day, or the days from --from to --to (included).
 
-    Raises UsageError if the user gave neither --day alone nor --from and --to together. Also raises it if a
-    value is not a day, or if --from comes after --to.
+    The user must give either --day alone, or both --from and --to. Raises UsageError for any other
+    combination, for a value that is not a day or is in the future, and if --from comes after --to.
     """
     if day and not first and not last:
         return [parse_day(day, "--day")]

@@ -147,7 +147,12 @@ def train(
     ] = None,
     teacher_weight: Annotated[
         float | None,
-        typer.Option(min=0.01, max=1, help="Weight of the teacher's titles (0.01 to 1). The default is 0.5."),
+        typer.Option(
+            min=0.01,
+            max=1,
+            help="Probability (0.01 to 1) that the teacher's title replaces the author's title of an issue "
+            "in an epoch of the training. The default is 0.5.",
+        ),
     ] = None,
 ) -> None:
     """Train a vectorized model, or a new model on a file.

@@ -51,8 +51,8 @@ class Titles:
 
     - The vocabulary contains no word of the body.
     - Decoding wrote no text.
-    - The confidence is below `abstain_below`.
-    - The probability is below `abstain_probability`.
+    - The confidence in the title is below `abstain_below`.
+    - The probability that the title is like the author's title is below `abstain_probability`.
     """
 
     titles: list[str]
@@ -141,7 +141,7 @@ class Model:
 
     @property
     def reads_titles(self) -> bool:
-        """Whether an issue's embedding is computed from title and body; otherwise from the body alone."""
+        """Whether an issue's embedding is computed from title and body. If not, it needs only the body."""
         return variant_of(self.network.variant).embedding_reads_titles
 
     def embed_vectors(self, body_ids: Ids, title_ids: Ids | None = None) -> Floats:
