@@ -116,6 +116,17 @@ def vectorize(
     stage_runs.vectorize(current, current.model(model) if model else current.release(release or ""))
 
 
+TeacherWeight = Annotated[
+    float | None,
+    typer.Option(
+        min=0.01,
+        max=1,
+        help="Probability (0.01 to 1) that the teacher's title replaces the author's title of an issue in an "
+        "epoch of the training. The default is 0.5.",
+    ),
+]
+
+
 @app.command()
 def train(
     model: Annotated[
@@ -145,15 +156,7 @@ def train(
             "first words of the body.",
         ),
     ] = None,
-    teacher_weight: Annotated[
-        float | None,
-        typer.Option(
-            min=0.01,
-            max=1,
-            help="Probability (0.01 to 1) that the teacher's title replaces the author's title of an issue "
-            "in an epoch of the training. The default is 0.5.",
-        ),
-    ] = None,
+    teacher_weight: TeacherWeight = None,
 ) -> None:
     """Train a vectorized model, or a new model on a file.
 
