@@ -87,8 +87,8 @@ class Calibration:
 
     curve: Curve
     brier: float
-    """Brier score (Brier 1950): mean squared difference between a title's probability and its outcome. The
-    outcome is 1 for a good title and 0 for a poor title"""
+    """Brier score (Brier 1950): mean squared difference between the probability that a title is good and the
+    outcome, which is 1 for a good title and 0 for a poor title"""
     brier_of_other: float
     """Brier score of the method that was not chosen"""
     calibration_error: float

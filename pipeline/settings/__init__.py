@@ -206,8 +206,7 @@ class Lineage(Section):
     file: str = Field(
         default="",
         description="path of the file in which a command lists, as JSON, the data that it read and the data "
-        "that it wrote. If the path "
-        "is empty, no file is written. Airflow's DAGs set it",
+        "that it wrote. If the path is empty, no file is written. Airflow's DAGs set it",
     )
 
 

@@ -122,7 +122,7 @@ class Warehouse(Protocol):
         ...
 
     def estimate(self, query: Query, day: date) -> int:
-        """Returns the number of bytes that BigQuery would bill for a source day. This call reads no rows.
+        """Returns how many bytes BigQuery would bill for extracting a source day. Reads no rows.
 
         Returns 0 if the warehouse reads hour files.
         """
