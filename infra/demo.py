@@ -111,7 +111,7 @@ def days_in(folder: Path) -> list[str]:
     days = sorted({match[1] for match in matches if match})
     if not days:
         raise AirflowError(
-            f"{folder}: no hour files. Expected names like 2015-01-01-12.json.gz, as in GH Archive."
+            f"{folder} has no hour files. Expected names like 2015-01-01-12.json.gz, as in GH Archive."
         )
     return days
 

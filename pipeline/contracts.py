@@ -76,7 +76,7 @@ class Table:
 
     @property
     def day_column(self) -> str | None:
-        """The name of the column that has a row's source day. None if the table is not partitioned by day."""
+        """The name of the column with a row's source day, or None if the table is not partitioned by day."""
         if "day" not in self.partition:
             return None
         return "day" if "day" in self.schema.names else "source_day"

@@ -76,8 +76,10 @@ class StageRecord:
 
 
 class LineageFile:
-    """Writes one line per stage of a command into the file that the setting `lineage.file` names. Writes
-    nothing if the setting is empty."""
+    """Writes which datasets the stages of a command read and wrote, as one line of JSON per stage.
+
+    The setting `lineage.file` names the file. If the setting is empty, nothing is written.
+    """
 
     def __init__(self, lake: Lake, settings: Settings) -> None:
         self._lake = lake

@@ -135,7 +135,10 @@ def _bigquery_type(kind: pa.DataType) -> str:
 def lake_table(
     lake: Lake, table: str, partitions: Iterable[Partition], statistics: Mapping[str, int] | None = None
 ) -> Dataset:
-    """Returns the dataset of a lake table with these partitions. Its address is the table's folder."""
+    """Returns the OpenLineage dataset that stands for these partitions of a table of the lake.
+
+    The dataset's namespace and name form the address of the table's folder.
+    """
     contract = TABLES.get(table)
     prose, columns = (contract.prose, _columns(contract.schema)) if contract else ("", ())
     address = split_address(lake.path(table))
@@ -151,8 +154,8 @@ def tables_of_folders(lake: Lake, folders: Iterable[str]) -> list[Dataset]:
 
 
 def table_of_manifests(lake: Lake, manifests: Sequence[Manifest]) -> list[Dataset]:
-    """Returns a list with the dataset that consists of these batches of one table. The dataset has its number
-    of rows, bytes and files. The list is empty if there are no batches.
+    """Returns a list with the dataset that consists of these batches of one table. The dataset says how many
+    rows, bytes and files it has. The list is empty if there are no batches.
     """
     if not manifests:
         return []

@@ -64,6 +64,15 @@ Teacher = Annotated[
         "first words of the body.",
     ),
 ]
+TeacherWeight = Annotated[
+    float | None,
+    typer.Option(
+        min=0.01,
+        max=1,
+        help="Probability (0.01 to 1) that the teacher's title replaces the author's title of an issue in an "
+        "epoch of the training. The default is 0.5.",
+    ),
+]
 Accept = Annotated[
     bool,
     typer.Option(
@@ -147,8 +156,8 @@ def parse_day(text: str, option: str) -> date:
 def parse_days(day: str | None, first: str | None, last: str | None) -> list[date]:
     """Returns the selected days in order: the day of --day, or the days from --from to --to (included).
 
-    Raises UsageError if the user gave neither --day alone nor --from and --to together. Also raises it if a
-    value is not a day, or if --from comes after --to.
+    The user must give either --day alone, or both --from and --to. Raises UsageError for any other
+    combination, for a value that is not a day or is in the future, and if --from comes after --to.
     """
     if day and not first and not last:
         return [parse_day(day, "--day")]

@@ -97,7 +97,7 @@ def gaps(days: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def stale(release: dict[str, Any], hours: float) -> None:
-    """Prints on standard error that the current release is too old, and the command that makes a new one.
+    """Prints on standard error that the current release is too old, and the command that makes a new release.
 
     `hours` is the setting `alerts.stale_after_hours`.
     """
@@ -139,8 +139,8 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
     for setting in ("max_bytes_per_run", "max_bytes_per_day"):
         if value["bytes"] > (limit := value[setting]):
             say(
-                f"    The extraction would be refused, because it would bill more than warehouse.{setting} = "
-                f"{limit:,} bytes ({format_bytes(limit)})"
+                "    The extraction would be refused, because BigQuery would bill more than "
+                f"warehouse.{setting} = {limit:,} bytes ({format_bytes(limit)})"
             )
 
 

@@ -20,6 +20,7 @@ from pipeline.cli.options import (
     Model,
     ReleaseId,
     Teacher,
+    TeacherWeight,
     Variant,
     app,
     context,
@@ -142,10 +143,7 @@ def train(
     epochs: Epochs = None,
     embedding: Embedding = None,
     teacher: Teacher = None,
-    teacher_weight: Annotated[
-        float | None,
-        typer.Option(min=0.01, max=1, help="Weight of the teacher's titles (0.01 to 1). The default is 0.5."),
-    ] = None,
+    teacher_weight: TeacherWeight = None,
 ) -> None:
     """Train a vectorized model, or a new model on a file.
 

@@ -201,10 +201,11 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
         say(f"    champion {figures['champion']} on the same issues: {rouge_l}{recall}")
     if probability := figures.get("probability"):
         say(
-            f"    probability of a ROUGE-L over 0.3 ({probability['method']}): Brier score "
-            f"{probability['brier']:.3f}, calibration error {probability['calibration_error']:.3f}; "
-            f"the model gives no title below a probability of {probability['abstain_probability']:g}; "
-            f"{probability['abstained']:.1%} of the issues get no title"
+            "    estimated probability that a title's ROUGE-L against the author's title is over 0.3 "
+            f"({probability['method']}): Brier score {probability['brier']:.3f}, calibration error "
+            f"{probability['calibration_error']:.3f}; the model gives no title if this probability is below "
+            f"{probability['abstain_probability']:g}; {probability['abstained']:.1%} of the issues get no "
+            "title"
         )
     for sample in figures.get("samples", [])[:SAMPLES_LISTED]:
         say(f"    {sample['title']!r} -> {sample['predicted']!r} ({sample['confidence']:.2f})")

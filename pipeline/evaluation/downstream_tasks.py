@@ -61,7 +61,7 @@ class Features:
 
 
 def class_shortage(labels: Mask, test: Mask) -> str:
-    """If a class has too few training rows or test rows, returns a text that says so; otherwise "".
+    """Returns a text with the numbers of rows if a class has too few training or test rows, otherwise "".
 
     `labels` (n,) says which rows are positive. `test` (n,) says which rows are test rows.
     """
@@ -76,7 +76,7 @@ def class_shortage(labels: Mask, test: Mask) -> str:
 
 
 def row_shortage(test: Mask) -> str:
-    """If there are too few training rows or test rows, returns a text that says so; otherwise "".
+    """Returns a text with the numbers of rows if there are too few training or test rows, otherwise "".
 
     `test` (n,) says which rows are test rows.
     """

@@ -29,7 +29,7 @@ SMALLEST_CONFIDENCE = 1e-6
 
 @dataclass(frozen=True)
 class Curve:
-    """A function from confidence to probability.
+    """A function from the confidence in a title to the probability that the title is good.
 
     Method `platt`: the probability is the logistic function of `slope` * log odds of the confidence +
     `intercept`. Method `isotonic`: the curve has the value `probabilities[i]` at `confidences[i]`, with
@@ -44,7 +44,11 @@ class Curve:
     probabilities: tuple[float, ...] = ()
 
     def __call__(self, confidences: Numbers) -> Numbers:
-        """Returns the probabilities (n,), 0 to 1, of titles with these confidences (n,)."""
+        """Returns the probability (0 to 1) that a title is good, for each of n titles, as an array (n,).
+
+        `confidences` (n,) are the model's confidences in the titles. A title is good if its ROUGE-L against
+        the author's title is over ROUGE_THRESHOLD.
+        """
         if self.method == "isotonic":
             return np.interp(confidences, self.confidences, self.probabilities)
         return 1 / (1 + np.exp(-(self.slope * _log_odds(confidences) + self.intercept)))
@@ -76,14 +80,15 @@ class Curve:
 class Calibration:
     """A curve that was fitted to held-out titles, and scores of the method that gave the curve.
 
-    For the scores, the titles are divided into FOLDS parts by repository. The titles of each part get their
-    probabilities from a curve that was fitted to the other parts.
+    The curve gives the probability that a title is good. For the scores, the titles are divided into FOLDS
+    parts by repository. The titles of each part get their probabilities from a curve that was fitted to the
+    other parts.
     """
 
     curve: Curve
     brier: float
-    """Brier score (Brier 1950): mean squared difference between a title's probability and its outcome. The
-    outcome is 1 for a good title and 0 for a poor title"""
+    """Brier score (Brier 1950): mean squared difference between the probability that a title is good and the
+    outcome, which is 1 for a good title and 0 for a poor title"""
     brier_of_other: float
     """Brier score of the method that was not chosen"""
     calibration_error: float
@@ -121,8 +126,9 @@ def has_latin_letters(title: str) -> bool:
 
 
 def calibrate(confidences: Numbers, rouge: Numbers, repositories: Sequence[str]) -> Calibration | None:
-    """Returns a curve from confidence to probability, fitted to n titles, and scores of its method.
+    """Returns a curve from the confidence in a title to the probability that the title is good, and scores.
 
+    The curve is fitted to n titles. The scores are those of the method that gave the curve.
     `confidences` (0 to 1), `rouge` (ROUGE-L, 0 to 100) and `repositories` have one element per title. Returns
     None if there are no titles.
     """
@@ -166,7 +172,7 @@ def _held_out(
     alike: npt.NDArray[np.bool_],
     folds: npt.NDArray[np.int64],
 ) -> Numbers:
-    """Returns the probability (n,) of each title, from a curve that was fitted to the titles of other folds.
+    """Returns the probability (n,) that each title is good, from a curve fitted to titles of other folds.
 
     If all titles are in one fold, because they are of one repository, every probability is one half.
     """
@@ -179,10 +185,10 @@ def _held_out(
 
 
 def _constant(alike: npt.NDArray[np.bool_]) -> Curve:
-    """Returns the curve for titles that are all good, or all poor: a constant probability.
+    """Returns the curve for titles that are all good, or all poor: a constant probability of a good title.
 
-    It is near 1 for good titles and near 0 for poor titles. The fewer titles there are, the nearer it is to
-    one half (the targets of Platt 1999).
+    The probability is near 1 for good titles and near 0 for poor titles. The fewer titles there are, the
+    nearer the probability is to one half (the targets of Platt 1999).
     """
     share = (alike.sum() + 1) / (len(alike) + 2)
     return Curve("platt", 0.0, float(np.log(share / (1 - share))))

@@ -23,8 +23,8 @@ def measure_recall(
 
     `queries` are item numbers. Without queries, the recall is 1. `vectors` (items, size) are the vectors in
     the index; none may be zero. The exact search computes the cosine with every vector. An item that the
-    index finds is a hit if it is at most as far away as the farthest exact neighbour. So ties count as hits,
-    as in ann-benchmarks.
+    index finds is a hit if it is at most as far from the query as the farthest exact neighbour. So ties count
+    as hits, as in ann-benchmarks.
     """
     if not len(queries):
         return 1.0

@@ -1,4 +1,4 @@
-"""The two hashes of a batch: the key (of what it is made from) and the digest (of its content)."""
+"""The two hashes of a batch. The key identifies what the batch is made from; the digest, its content."""
 
 from __future__ import annotations
 

@@ -237,7 +237,7 @@ class Pinned:
         return self.plan
 
     def is_open(self) -> bool:
-        """Returns whether the model or release exists, that is, whether it has a plan."""
+        """Returns whether the model or release exists: whether the method `open` has written its plan."""
         return self.lake.get(self.file("plan.json")) is not None
 
     def require_open(self) -> None:

@@ -36,8 +36,8 @@ def load_faster(directory: Path) -> Model:
 def load_light_predictor(lake: Lake, folder: str) -> LightPredictor:
     """Returns the predictor in the batch `folder`, implemented in NumPy.
 
-    It is meant for a few issues: Keras takes seconds to import, but NumPy is ready at once. Both predict the
-    same. Raises LakeError if a file is missing or damaged.
+    It is meant for a few issues: Keras takes seconds to import, but NumPy is ready at once. Both give the
+    same predictions. Raises LakeError if a file is missing or damaged.
     """
     with lake.local_copy(lake.manifest(folder)) as path:
         return LightPredictor.load(path)
@@ -46,7 +46,7 @@ def load_light_predictor(lake: Lake, folder: str) -> LightPredictor:
 def has_accelerator(devices: Path = Path("/dev")) -> bool:
     """Returns whether the machine has a GPU or a TPU.
 
-    Each of these has a file in the folder `devices`.
+    Every GPU and every TPU has a file in the folder `devices`.
     """
     return any(any(devices.glob(name)) for name in ACCELERATORS)
 

@@ -51,8 +51,8 @@ class Titles:
 
     - The vocabulary contains no word of the body.
     - Decoding wrote no text.
-    - The confidence is below `abstain_below`.
-    - The probability is below `abstain_probability`.
+    - The confidence in the title is below `abstain_below`.
+    - The probability that the title is like the author's title is below `abstain_probability`.
     """
 
     titles: list[str]
@@ -90,9 +90,11 @@ class Model:
     beam_width: int = 0
     """number of candidates kept at each step of decoding; 0 stands for the variant's default"""
     abstain_probability: float = 0.0
-    """the model abstains from titles with a lower probability; unused if the model has no calibration"""
+    """minimum probability that a title is like the author's; below it, the model abstains. It is not used if
+    the model has no calibration"""
     calibration: Curve | None = None
-    """the curve from a confidence to a probability; None in models of earlier versions of Titler"""
+    """the curve from the confidence in a title to the probability that the title is like the author's; None
+    in models of earlier versions of Titler"""
 
     def __post_init__(self) -> None:
         shape, body, title = self.network.shape, self.vocabularies.body, self.vocabularies.title
@@ -141,7 +143,7 @@ class Model:
 
     @property
     def reads_titles(self) -> bool:
-        """Whether an issue's embedding is computed from title and body; otherwise from the body alone."""
+        """Whether an issue's embedding is computed from title and body. If not, it needs only the body."""
         return variant_of(self.network.variant).embedding_reads_titles
 
     def embed_vectors(self, body_ids: Ids, title_ids: Ids | None = None) -> Floats:

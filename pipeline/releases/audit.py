@@ -115,7 +115,9 @@ def collect_acceptances(
         if day not in digests:
             raise UsageError(
                 f"The day {day} is not in release {release.name}, so it cannot be accepted.",
-                "Accept only days of the release. To list the days in the lake:  titler status",
+                "Accept only days of the release: "
+                f'titler publish --release {release.name} --accept DAY --because "..."\n'
+                "To list all days of the lake with their verdicts: titler status",
             )
         acceptances[day] = {
             "day": day,

@@ -29,8 +29,9 @@ def published_tables(settings: Settings) -> tuple[str, ...]:
 class ReleaseContent:
     """The content of a release in the warehouse.
 
-    `members` are the release's rows of release_members_v1: one row per batch of issues or of a published
-    table. `batches` maps the name of each published table to the batches that the warehouse loads into it.
+    `members` are the release's rows of release_members_v1. There is one row for each batch of issues, and one
+    for each batch of a published table. `batches` maps the name of each published table to the batches that
+    the warehouse loads into this table.
     """
 
     members: Sequence[Mapping[str, Any]]

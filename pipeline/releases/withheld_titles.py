@@ -28,7 +28,7 @@ WITHHELD, ACCEPTED = "titles_withheld", "titles_accepted"
 
 @dataclass(frozen=True)
 class TitleGate:
-    """The decision about a model's titles.
+    """The decision whether a model's titles are shown or withheld.
 
     `shortfall` compares the ROUGE-L of the titles with that of the body's first words, for example "ROUGE-L
     2.98, first words 15.6". It is empty if the titles beat the first words. `accepted` says who accepted the
@@ -40,14 +40,16 @@ class TitleGate:
 
     @property
     def withheld(self) -> str:
-        """The reason why the titles are withheld. Empty if they are shown."""
+        """The reason why the titles are withheld, or an empty text if they are shown."""
         return "" if self.accepted else self.shortfall
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the plan of a release records about the decision. Empty if the titles beat the floor.
+        """What the plan of a release records about its model's titles: why they are withheld, or who accepted
+        them, when and why.
 
-        The plan is then like a plan that an earlier version of Titler wrote, so that the two can be compared.
+        The dict is empty if the titles beat the floor (the body's first words). The plans of earlier versions
+        of Titler do not have these facts. So a plan without them can be compared with such a plan.
         """
         if not self.shortfall:
             return {}
@@ -56,10 +58,10 @@ class TitleGate:
         return {WITHHELD: self.shortfall}
 
     def accept(self, because: str) -> TitleGate:
-        """Returns a copy of this decision in which the current user has accepted the titles.
+        """Returns a copy of this decision about a model's titles, in which the current user accepts them.
 
-        Returns this decision itself if the titles beat the floor, or if they were accepted for the same
-        reason before.
+        Returns this decision itself if the titles beat the floor (the body's first words), or if they were
+        accepted for the same reason before.
         """
         if not self.shortfall or (self.accepted and self.accepted["because"] == because):
             return self
@@ -83,7 +85,7 @@ def floor_shortfall(figures: Mapping[str, Any], margin: float) -> str:
 
 
 def stored_gate(lake: Lake, model: str) -> TitleGate | None:
-    """Returns the decision that was stored when the model was promoted.
+    """Returns the decision about a model's titles that was stored when the model was promoted.
 
     Returns None if the model was not promoted, or if an earlier version of Titler promoted it. The titles of
     a model without a decision are shown.
@@ -93,7 +95,7 @@ def stored_gate(lake: Lake, model: str) -> TitleGate | None:
 
 
 def store_gate(lake: Lake, model: str, gate: TitleGate) -> None:
-    """Stores the decision with the model. Releases that are planned later record this decision."""
+    """Stores the decision about a model's titles. Releases that are planned later record this decision."""
     Pinned(lake, "models", model).notes[PROMOTION] = asdict(gate)
 
 

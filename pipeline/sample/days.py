@@ -189,8 +189,8 @@ class Calendar:
     def _open_again(self, opened: list[Issue], day: date, last: bool) -> Iterable[Event]:
         """Yields second `opened` events, with other titles, for some of the issues that were opened on `day`.
 
-        One of these events is on the next day, unless `day` is the last day of the sample. The others are on
-        `day`.
+        One of these events is on the next day, unless `day` is the last day of the sample. The other events
+        are on `day`.
         """
         early = [issue for issue in opened[: len(opened) // 2] if issue.body]
         for place, issue in enumerate(self.random.sample(early, OPENED_TWICE_PER_DAY + (not last))):

@@ -3,10 +3,10 @@
 The phrases for problems are in `english_symptoms`.
 
 There are two voices, that is, styles of writing. A tuple has wordings in both: those at even positions are in
-one voice, those at odd positions in the other. So every tuple has at least two wordings. To plant a
-near-duplicate, a second issue about a problem is written in the other voice: it has the same meaning but few
-words in common with the first. The first entries of a table are chosen most often, so that a small network
-can learn them.
+one voice, and those at odd positions are in the other voice. So every tuple has at least two wordings. To
+plant a near-duplicate, a second issue about a problem is written in the other voice: it has the same meaning
+as the first issue, but few words in common with it. The first entries of a table are chosen most often, so
+that a small network can learn them.
 
 Slots in braces are filled in:
 

@@ -117,7 +117,7 @@ def issue_object(issue: Issue, moment: datetime, closed: bool = False) -> Payloa
 
 
 def issue_event(action: str, issue: Issue, moment: datetime, actor: Actor) -> Event:
-    """Returns the event of opening, closing or reopening an issue. `action` says which of the three."""
+    """Returns the event of an issue that is opened, closed or reopened. `action` is one of these words."""
     payload = {"action": action, "issue": issue_object(issue, moment, closed=action == "closed")}
     return Event(moment, "IssuesEvent", actor, issue.repo, payload)
 

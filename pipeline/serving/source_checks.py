@@ -22,10 +22,11 @@ CONNECTIONS = 8
 
 
 def ready(settings: Settings, day: date) -> dict[str, Any]:
-    """Returns whether the source already has the last hour of a day. The other hours arrive earlier.
+    """Checks whether the source already has the last hour of a day. The other hours arrive earlier.
 
-    The result has the keys `day`, `ready` and `source`. Do not rename these keys: `titler ready --json`
-    prints them. Raises SourceError or WarehouseError if the source cannot be reached.
+    Returns a dict. `day` is the day, `ready` is True if the source has the hour, and `source` says where the
+    hour was looked for. Do not rename these keys: `titler ready --json` prints them. Raises SourceError or
+    WarehouseError if the source cannot be reached.
     """
     day_source = warehouse.connect(settings, "ready").source_day(day) or hour_files.find_hours(
         settings.source.hours, day

@@ -191,8 +191,9 @@ class Alerts(Section):
 
     @model_validator(mode="after")
     def _check_address(self) -> Self:
-        """Raises ValueError if alerts are sent by webhook or email but its address is not set. Without this
-        check, the error would only occur when the first alert is sent."""
+        """Raises ValueError if alerts are sent by webhook or email but the address to send them to, or the
+        sender's address, is not set. Without this check, the error would only occur when the first alert is
+        sent."""
         if self.kind == "webhook" and not self.webhook_url.get_secret_value().startswith(
             ("https://", "http://")
         ):
@@ -206,12 +207,12 @@ class Alerts(Section):
 
 
 class Lineage(Section):
-    """Where a command records which data it read and wrote (its lineage)."""
+    """The file in which a command lists the data that it read and the data that it wrote (its lineage)."""
 
     file: str = Field(
         default="",
-        description="path of the JSON file into which a command writes which data it read and wrote. If it "
-        "is empty, no file is written. Airflow's DAGs set it",
+        description="path of the file in which a command lists, as JSON, the data that it read and the data "
+        "that it wrote. If the path is empty, no file is written. Airflow's DAGs set it",
     )
 
 

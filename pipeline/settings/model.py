@@ -15,8 +15,9 @@ class Model(Section):
 
     variant: str = Field(
         default="copy",
-        description="network to train: copy, gru (the network of the article that Titler grew out of) or "
-        "gru_cudnn (the network gru in a form that cuDNN can run on a GPU)",
+        description="name of the network to train: copy, which can copy text from the body into the title; "
+        "gru, the network of the article that Titler grew out of; or gru_cudnn, a variant of gru that is "
+        "faster on a GPU",
     )
     embedding: Literal["champion", "new"] = Field(
         default="champion",

@@ -52,7 +52,8 @@ class Warehouse(Section):
     timeout: int = Field(default=1800, ge=1, description="BigQuery: maximum duration of a job, in seconds")
     embeddings: bool = Field(
         default=False,
-        description="whether to publish the issues' embeddings as a table, too. It needs 2.4 kB per issue",
+        description="whether to publish the issues' embeddings as a table, too. The table needs 2.4 kB per "
+        "issue",
     )
     vector_index: bool = Field(
         default=False,

@@ -55,8 +55,8 @@ class FileIssue:
 
     @property
     def repo(self) -> str:
-        """The repository as owner/name, from the row's column `repo` or from the issue's address. Empty if
-        unknown."""
+        """The repository as owner/name, from the row's column `repo` or from the issue's address. The text is
+        empty if the repository is unknown."""
         if isinstance(repo := self.columns.get("repo"), str) and repo:
             return repo
         match = GITHUB_URL.match(self.url)
@@ -78,8 +78,8 @@ class FileIssue:
 
     @property
     def closed(self) -> bool | None:
-        """Whether the issue is closed, according to the column `state` or `closed_at`. None if the row has
-        neither column."""
+        """Whether the issue is closed, according to the column `state` or `closed_at`. The value is None if
+        the row has neither column."""
         if self.columns.get("state"):
             return str(self.columns["state"]).lower() == "closed"
         return bool(self.columns["closed_at"]) if "closed_at" in self.columns else None

@@ -69,7 +69,7 @@ class HeldOutSet:
     def ranks(self, predictor: Model, predictions: HeldOutPredictions) -> Ranks:
         """Returns one rank per issue on which retrieval is measured. The issue's title is the query. The rank
         is the place of the issue's own body when all bodies are sorted by the similarity of their embeddings
-        to the query's."""
+        to the embedding of the query."""
         rows = self.retrieval_rows
         queries = embed_queries(predictor, [self.issues[row].title for row in rows])
         return embedding_ranks(queries, predictions.embeddings[rows])
@@ -239,7 +239,7 @@ def champion_name(lake: Lake, settings: Settings) -> str:
     champion = open_tracking(settings, lake).champion()
     if champion is None:
         raise UsageError(
-            "No model is champion yet.", "Train a model, then make it the champion: titler promote MODEL"
+            "No model is champion yet.", "Train a model. Then make it the champion: titler promote MODEL"
         )
     return champion.model
 
@@ -250,7 +250,7 @@ def evaluate_file(lake: Lake, settings: Settings, path: Path, name: str | None =
     Returns the title scores, and the model's name as `model`. `name` is the model's name; None means the
     champion. The scores cover all titles that the model can write. If the model has a calibration, the result
     also has the figure `abstained_unsure`: the share (0 to 1) of bodies for which the model gives no title,
-    because it wrote none or the title's probability is too low.
+    because it wrote none, or because the title is too unlikely to be like the author's title.
 
     Raises UsageError if the file cannot be read as issues, if the model was not trained, or if no model is
     champion.

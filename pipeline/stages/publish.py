@@ -38,8 +38,9 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
     """Publishes a release, and returns the record of its publication.
 
     A release that is already current is published again only if its batches have changed. `accepted` maps
-    collapsed days (days that lost nearly all their data) to the reasons for accepting them. Raises UsageError
-    if the release was published before and is no longer current; use `rollback` for such a release. Raises
+    what the user accepts to the reason. A key is a collapsed day (a day that lost nearly all its data), or
+    the word `abstained`, which accepts that more issues than before have no title. Raises UsageError if the
+    release was published before and is no longer current; use `rollback` for such a release. Raises
     StoppedError if the audit or a check fails.
     """
     connection = warehouse.connect(settings, "publish")
@@ -73,7 +74,7 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
             published = ", ".join(row["release_id"] for row in published_records(lake, settings)) or "none"
             raise UsageError(
                 f"Release {release_id} was never published. The published releases are: {published}.",
-                "Choose a published release: titler rollback RELEASE",
+                "Make one of these releases current: titler rollback RELEASE",
             )
         if reconcile_current(lake, settings) == release_id:
             return dict(record)

@@ -159,8 +159,8 @@ class Lesson:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The entries for the teacher among the parameters that identify a training. Empty if the teacher's
-        titles are not used."""
+        """The digest of the teacher and the weight of its titles, which help to identify a training. The dict
+        is empty if the teacher's titles are not used."""
         if not self.judgement.beats_baselines:
             return {}
         return _identity(self.teacher, self.weight)

@@ -151,8 +151,8 @@ def _fit(
     on_epoch: Callable[[Any], None],
     lesson: Lesson | None,
 ) -> History:
-    """Trains the network, and logs each epoch to MLflow. Returns the figures of each epoch in which the
-    network learned to write titles, without those of its pre-training."""
+    """Trains the network, and logs each epoch to MLflow. Returns the figures of each epoch of training
+    on titles. The epochs of pre-training are left out."""
     from pipeline.networks.in_keras.training import fit
 
     def report(figures: Figures) -> None:

@@ -148,9 +148,10 @@ def _with_code_marked(lines: Sequence[str]) -> Iterator[_Line]:
 
 
 def _opening(line: str) -> tuple[str, str] | None:
-    """Returns the fence that will close a code block, and the text before the block.
+    """Returns the fence that will close the code block that `line` opens, and the text in front of the block.
 
-    Returns None if `line` does not open a code block.
+    The text is empty, because a block is only recognised at the beginning of a line. Returns None if `line`
+    does not open a code block.
     """
     if "```" in line or "~~~" in line:
         marker = FENCE.match(line)

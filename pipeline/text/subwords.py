@@ -257,7 +257,7 @@ class SubwordVocabulary:
             fields = json.loads(text)
         except ValueError as error:
             raise LakeError(
-                f"A subword vocabulary cannot be read as JSON: {error}.", REPLACE_OR_RETRAIN
+                f"The subword vocabulary file is not JSON: {error}.", REPLACE_OR_RETRAIN
             ) from error
         if not isinstance(fields, dict) or set(fields) - {"preparation"} != _FIELDS:
             names = (
@@ -266,22 +266,22 @@ class SubwordVocabulary:
                 else f"the type {type(fields).__name__}"
             )
             raise LakeError(
-                f"A subword vocabulary has {names}; expected the fields {', '.join(sorted(_FIELDS))}.",
+                f"The subword vocabulary file has {names}; expected the fields {', '.join(sorted(_FIELDS))}.",
                 REPLACE_OR_RETRAIN,
             )
         merges, length, start_end = fields["merges"], fields["length"], fields["start_end"]
         if type(length) is not int or length < 1 or type(start_end) is not bool:
             raise LakeError(
-                f"A subword vocabulary has length = {length!r} and start_end = {start_end!r}. The length "
-                "must be a positive integer, and start_end must be true or false.",
+                f"The subword vocabulary file has length = {length!r} and start_end = {start_end!r}. The "
+                "length must be a positive integer, and start_end must be true or false.",
                 REPLACE_OR_RETRAIN,
             )
         preparation = fields.get("preparation", ORIGINAL_PREPARATION)
         if type(preparation) is not int or not ORIGINAL_PREPARATION <= preparation <= LATEST_PREPARATION:
             raise LakeError(
-                f"A subword vocabulary was made with version {preparation!r} of the text preparation, but "
-                f"this version of Titler has only the versions {ORIGINAL_PREPARATION} to "
-                f"{LATEST_PREPARATION} of it.",
+                f"The subword vocabulary file was made with version {preparation!r} of the text preparation, "
+                f"but this version of Titler has only the versions {ORIGINAL_PREPARATION} to "
+                f"{LATEST_PREPARATION} of the text preparation.",
                 "Use the version of Titler that trained the model, or a newer one.",
             )
         return cls(BytePairEncoding(tuple(_check_merges(merges))), length, start_end, preparation)
@@ -295,7 +295,8 @@ def _check_merges(merges: Any) -> Iterator[tuple[str, str]]:
     units = set(_alphabet())
     if not isinstance(merges, list) or not merges:
         raise LakeError(
-            "A subword vocabulary has no merges, but at least one is expected.", REPLACE_OR_RETRAIN
+            "The subword vocabulary file has no merges (pairs of subwords to join); expected at least one.",
+            REPLACE_OR_RETRAIN,
         )
     for number, pair in enumerate(merges):
         if (
@@ -304,8 +305,8 @@ def _check_merges(merges: Any) -> Iterator[tuple[str, str]]:
             or not all(isinstance(unit, str) and unit in units for unit in pair)
         ):
             raise LakeError(
-                f"Merge {number} of a subword vocabulary is {pair!r}. Expected two units, each of which is a "
-                "byte or the result of an earlier merge.",
+                f"Merge {number} of the subword vocabulary file is {pair!r}. Expected two units (subwords). "
+                "Each unit must be a byte or the result of an earlier merge.",
                 REPLACE_OR_RETRAIN,
             )
         units.add(pair[0] + pair[1])

@@ -1,6 +1,6 @@
 """Counts words, chooses those that get an id, and stores the vocabulary of words as JSON.
 
-A model has two vocabularies, one for bodies and one for titles. Both are of words, or both are of subwords
+A model has two vocabularies, one for bodies and one for titles. Both consist of words or both of subwords
 (`pipeline.text.subwords`).
 
 Words have the same ids as in the package ktext 0.40. Id 0 is padding, and id 1 is every word outside the
@@ -211,7 +211,7 @@ class Vocabulary:
         try:
             fields = json.loads(text)
         except ValueError as error:
-            raise LakeError(f"A vocabulary is not JSON: {error}.", _MAKE_AGAIN) from error
+            raise LakeError(f"The vocabulary file is not JSON: {error}.", _MAKE_AGAIN) from error
         if not isinstance(fields, dict) or set(fields) != _FIELDS:
             names = (
                 f"the fields {', '.join(sorted(fields))}"
@@ -219,26 +219,32 @@ class Vocabulary:
                 else f"the type {type(fields).__name__}"
             )
             raise LakeError(
-                f"A vocabulary has {names}; expected the fields {', '.join(sorted(_FIELDS))}.", _MAKE_AGAIN
+                f"The vocabulary file has {names}; expected the fields {', '.join(sorted(_FIELDS))}.",
+                _MAKE_AGAIN,
             )
         words, start_end = fields["words"], fields["start_end"]
         length, padding = fields["length"], fields["padding"]
         if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
-            raise LakeError("The words of a vocabulary must be a list of at least one string.", _MAKE_AGAIN)
+            raise LakeError(
+                "The field words of the vocabulary file must be a list of at least one string.", _MAKE_AGAIN
+            )
         if len(set(words)) != len(words):
             raise LakeError(
-                "A vocabulary contains a word twice, but each word must have one id.", _MAKE_AGAIN
+                "The vocabulary file contains a word twice, but each word must have one id.", _MAKE_AGAIN
             )
         valid_length = type(length) is int and length >= 1
         if not valid_length or padding not in ("pre", "post") or type(start_end) is not bool:
             raise LakeError(
-                f"A vocabulary has length = {length!r}, padding = {padding!r} and start_end = {start_end!r}. "
-                "The length must be a positive integer, padding must be pre or post, and start_end must be "
-                "true or false.",
+                f"The vocabulary file has length = {length!r}, padding = {padding!r} and start_end = "
+                f"{start_end!r}. The length must be a positive integer, padding must be pre or post, and "
+                "start_end must be true or false.",
                 _MAKE_AGAIN,
             )
         if start_end and not {START, END} <= set(words):
-            raise LakeError(f"A vocabulary of titles does not contain {START} or {END}.", _MAKE_AGAIN)
+            raise LakeError(
+                f"The vocabulary file of titles must contain {START} and {END}, but does not contain both.",
+                _MAKE_AGAIN,
+            )
         return cls(tuple(words), length, padding, start_end)
 
 
@@ -246,7 +252,7 @@ class Vocabulary:
 class Vocabularies:
     """The pair of vocabularies that is stored with a model: one for bodies and one for titles.
 
-    Both are of words, or both are of subwords with the same encoding.
+    Both consist of words, or both consist of subwords with the same encoding.
     """
 
     body: Vocabulary | SubwordVocabulary

@@ -51,7 +51,7 @@ class Extraction:
     - `events`: the number of well-formed events of all types.
     - `malformed`: a table of malformed events with MALFORMED_SCHEMA. It has at most MALFORMED_PER_FILE events
       per file, each cut to MALFORMED_TEXT_LENGTH characters. `line` is the event's line number; blank lines
-      are not counted. If a BigQuery table was read, `file` is the table's name and `line` the event's id.
+      are not counted. If a BigQuery table was read, `file` is the table's name, and `line` is the event's id.
     - `omitted_malformed`: the number of malformed events that `malformed` does not list.
     - `hours`: the hours of the day (UTC) that have events. Empty if hour files were read.
     - `cost`: the values of `job_id`, `bytes_estimated`, `bytes_billed` and `usd`. Empty if the extraction
@@ -122,7 +122,7 @@ class Warehouse(Protocol):
         ...
 
     def estimate(self, query: Query, day: date) -> int:
-        """Returns the number of bytes that extracting a source day would bill. This call reads no rows.
+        """Returns how many bytes BigQuery would bill for extracting a source day. Reads no rows.
 
         Returns 0 if the warehouse reads hour files.
         """

@@ -102,8 +102,8 @@ class Query:
         for name in sorted(names):
             if name not in available:
                 raise UsageError(
-                    f"The parameter @{name} of the query {self.name} has no value. Parameters with a value: "
-                    f"{', '.join(sorted(available)) or 'none'}."
+                    f"The parameter @{name} of the query {self.name} has no value. These parameters have a "
+                    f"value: {', '.join(sorted(available)) or 'none'}."
                 )
         return {name: available[name] for name in names}
 

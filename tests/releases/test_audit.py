@@ -180,7 +180,8 @@ def test_an_acceptance_counts_for_later_releases_while_the_counts_of_the_day_are
 def test_a_day_that_is_not_in_the_release_cannot_be_accepted(tmp_path: Path) -> None:
     release = open_release(tmp_path, {"2015-01-03": COLLAPSED})
     message = (
-        r"^The day 2015-01-04 is not in release r, so it cannot be accepted\.\nAccept only .*titler status$"
+        r"^The day 2015-01-04 is not in release r, so it cannot be accepted\.\n"
+        r"Accept only days of the release: .*\nTo list all days .*: titler status$"
     )
     with pytest.raises(UsageError, match=message):
         collect_acceptances(release, {"2015-01-04": "a holiday"}, [])

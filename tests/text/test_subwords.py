@@ -199,7 +199,7 @@ def test_a_vocabulary_is_restored_from_json():
         ({"merges": [["a", 1]]}, r"Merge 0 .* is \['a', 1\]"),
         (
             {"merges": [["ab", "c"]]},
-            r"Merge 0 of a subword vocabulary is \['ab', 'c'\]\. Expected two units",
+            r"Merge 0 of the subword vocabulary file is \['ab', 'c'\]\. Expected two units",
         ),
         ({"merges": [["日", "c"]]}, "Merge 0 "),
         ({"length": 0}, "length = 0"),
@@ -224,9 +224,9 @@ def test_the_error_for_a_damaged_vocabulary_names_the_damage(change, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "cannot be read as JSON"),
+        ("", "is not JSON"),
         ("[1]", "has the type list"),
-        (BODY.to_json()[:-9], "cannot be read as JSON"),
+        (BODY.to_json()[:-9], "is not JSON"),
     ],
 )
 def test_text_that_is_not_a_vocabulary_is_an_error(text, message):

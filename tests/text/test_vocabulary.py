@@ -123,15 +123,15 @@ def test_a_vocabulary_is_restored_from_json(words, length, padding):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"words": None}, "words of a vocabulary must be a list"),
-        ({"words": []}, "words of a vocabulary must be a list"),
-        ({"words": ["a", 1]}, "words of a vocabulary must be a list"),
+        ({"words": None}, "field words of the vocabulary file must be a list"),
+        ({"words": []}, "field words of the vocabulary file must be a list"),
+        ({"words": ["a", 1]}, "field words of the vocabulary file must be a list"),
         ({"words": ["a", "a"]}, "a word twice"),
         ({"length": 0}, "length = 0"),
         ({"length": True}, "length = True"),
         ({"padding": "both"}, "padding = 'both'"),
         ({"start_end": 1}, "start_end = 1"),
-        ({"start_end": True}, "does not contain _start_ or _end_"),
+        ({"start_end": True}, "must contain _start_ and _end_"),
         (
             {"engine": "x"},
             "has the fields engine, length, padding, start_end, words; expected the fields length, padding, ",
@@ -201,5 +201,5 @@ def test_the_error_for_a_missing_file_names_it(tmp_path):
 def test_the_error_for_a_damaged_file_names_it(tmp_path):
     Vocabularies(BODY, TITLE).save(tmp_path)
     (tmp_path / "body_vocabulary.json").write_text("{", encoding="ascii")
-    with pytest.raises(LakeError, match=r"body_vocabulary\.json: A vocabulary is not JSON"):
+    with pytest.raises(LakeError, match=r"body_vocabulary\.json: The vocabulary file is not JSON"):
         Vocabularies.load(tmp_path)

@@ -233,7 +233,7 @@ def keep_better(
     """Returns the best title of each issue (B, T) and its score (B,).
 
     `title` (B, T) has the best titles so far, and `score` (B,) has their scores. `candidates` (B, j, T) are j
-    other titles per issue, and `candidate_scores` (B, j) are the scores of these.
+    other titles per issue, and `candidate_scores` (B, j) are the scores of these titles.
     """
     best_index = ops.argmax(candidate_scores, axis=1)
     best_candidate = gather_beams(candidates, best_index[:, None])[:, 0]

@@ -79,7 +79,8 @@ class Checkpoint:
                 }
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise LakeError(
-                f"{path} is not a checkpoint: {error}", f"Train from the beginning:  rm {path}"
+                f"{path} is not a checkpoint: {error}",
+                f"To train from the beginning, delete the file: rm {path}\nThen run the same command again.",
             ) from None
         return cls(facts, **groups)
 

@@ -159,7 +159,8 @@ class _Progress:
             raise LakeError(
                 f"The checkpoint {path} belongs to another training: {checkpoint.facts.get('about')}. "
                 f"Expected: {identity}.",
-                f"Train from the beginning:  rm {path}",
+                f"To train from the beginning, delete the checkpoint: rm {path}\n"
+                "Then run the same command again.",
             )
         self.contrast = tuple(ContrastFigures(**figures) for figures in checkpoint.facts.get("contrast", []))
         self.history = tuple(EpochFigures(**figures) for figures in checkpoint.facts["history"])

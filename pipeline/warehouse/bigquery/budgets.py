@@ -1,9 +1,9 @@
 """Keeps BigQuery queries within the budgets of the settings, and records their bytes in `spend_v1`.
 
-Before a query runs, the bytes that it may bill are reserved. Afterwards the billed bytes replace the
-reservation. A command first writes its reservation and then reads the total. So if two commands start at the
-same time, both may be refused, but together they never exceed a budget. The small statements that write and
-read `spend_v1` are not counted.
+Before a query runs, the bytes that BigQuery may bill for it are reserved. Afterwards the billed bytes replace
+the reservation. A command first writes its reservation and then reads the total. So if two commands start at
+the same time, both may be refused, but together they never exceed a budget. The small statements that write
+and read `spend_v1` are not counted.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ Execute = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]
 class Reservation:
     """Bytes that are reserved for a BigQuery job.
 
-    `bytes` is the number of reserved bytes. `limit` is the largest number of bytes that the job may bill: the
-    reserved bytes, and the bytes that remain of both budgets.
+    `bytes` is the number of reserved bytes. `limit` is the largest number of bytes that may be billed for the
+    job: the reserved bytes, plus the bytes that remain of both budgets.
     """
 
     job_id: str
@@ -79,21 +79,21 @@ class SpendLedger:
         for setting, budget, total, scope in budgets:
             if total > budget:
                 self.record_billed(reservation, 0)
-                work = f"{self.verb} of {source_day}" if source_day else self.verb
+                work = f"the command {self.verb}" + (f" (day {source_day})" if source_day else "")
                 remaining = format_bytes(max(budget - total + count, 0))
                 raise BudgetError(
-                    f"{work} would bill {format_price(settings, count)}, but only {remaining} of the budget "
-                    f"remains for {scope}. The budget is {setting} = {budget:,} bytes "
+                    f"BigQuery would bill {format_price(settings, count)}, for {work}, but only {remaining} "
+                    f"of the budget remains for {scope}. The budget is {setting} = {budget:,} bytes "
                     f"({format_bytes(budget)}). The query was not run.",
-                    f"Raise the budget: TITLER_{setting.replace('.', '__').upper()}={_round_up(total)}; "
-                    "or process fewer days.",
+                    "Process fewer days, or raise the budget: "
+                    f"TITLER_{setting.replace('.', '__').upper()}={_round_up(total)}",
                     event=f"budget/{today}/{setting}",
                 )
         remaining_bytes = min(budget - total for _, budget, total, _ in budgets)
         return replace(reservation, limit=remaining_bytes + count)
 
     def record_billed(self, reservation: Reservation, billed: int) -> None:
-        """Records the bytes that a job billed. This number replaces the job's reserved bytes."""
+        """Records the bytes that BigQuery billed for a job. They replace the job's reserved bytes."""
         self._write(reservation, "billed", billed)
 
     def spent(self, day: date) -> dict[str, int]:

@@ -115,7 +115,7 @@ class Jobs:
         return f"{self.settings.project}.{self.settings.dataset}"
 
     def estimate(self, statement: Statement) -> int:
-        """Returns the number of bytes that a query would bill, including BigQuery's minimum per table.
+        """Returns how many bytes BigQuery would bill for a query, including its minimum per table.
 
         Uses a dry run, which is free.
         """

@@ -82,8 +82,8 @@ class StagedTables:
     def check(self) -> list[Failure]:
         """Runs the checks of `sql/checks` and returns those that failed, sorted by name.
 
-        One query counts the wrong rows of all checks together, because each query bills at least 10 MiB per
-        table. For each check that failed, one more query reads the wrong rows.
+        One query counts the wrong rows of all checks together, because BigQuery bills at least 10 MiB per
+        table and query. For each check that failed, one more query reads the wrong rows.
         """
         checks = {check.stem: check for check in Query.folder("checks", release=self.release)}
         texts = {name: replace_tables(check.sql, self._replacements) for name, check in checks.items()}

@@ -113,7 +113,8 @@ def _is_wildcard(table: exp.Table) -> bool:
 
 
 def _is_text(node: exp.Expr) -> bool:
-    """Returns whether an expression is certainly text. False for a column, whose type is unknown."""
+    """Returns whether an expression is certainly text. Returns False for a column, because the type of a
+    column is unknown."""
     return (
         isinstance(node, exp.JSONExtractScalar)
         or node.is_string

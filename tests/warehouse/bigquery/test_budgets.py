@@ -58,9 +58,9 @@ def test_a_query_over_a_budget_is_refused_before_it_runs(
     with emulator.proxy.intervene(billing(10 * MB, STATEMENT.sql)), pytest.raises(BudgetError) as raised:
         warehouse.jobs.query(STATEMENT)
     assert "but only 10.5 MB of the budget remains for " in raised.value.message
-    assert f": warehouse.{setting} = 10,485,759 bytes (10.5 MB)." in raised.value.message
+    assert f"The budget is warehouse.{setting} = 10,485,759 bytes (10.5 MB)." in raised.value.message
     assert "The query was not run." in raised.value.message
-    assert f"TITLER_WAREHOUSE__{setting.upper()}=11000000;" in raised.value.hint
+    assert f"TITLER_WAREHOUSE__{setting.upper()}=11000000" in raised.value.hint
     assert raised.value.event == f"budget/{datetime.now(UTC).date()}/warehouse.{setting}"
     assert jobs_started(emulator, STATEMENT.sql) == []
     assert written(warehouse) == [
