@@ -214,8 +214,8 @@ def interrupt(*_: object) -> None:
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        ("name,text\na,b\n", [], "row 1: found the columns name, text; expected a title"),
-        ("title,body\nt,b\n", [], "0 of 1 rows are trainable (not: 1 short body)"),
+        ("name,text\na,b\n", [], "row 1 has the columns name, text, but needs a title"),
+        ("title,body\nt,b\n", [], "0 of 1 rows are trainable (not trainable: 1 short body)"),
         (None, [], "cannot be read: No such file or directory"),
         ("title,body\n", ["--variant", "none"], "none"),
     ],

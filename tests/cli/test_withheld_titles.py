@@ -130,5 +130,5 @@ def test_a_model_whose_titles_are_withheld_replaces_only_one_whose_titles_are_wi
     ):
         promote.run(context.lake, context.settings, challenger)
     store_gate(context.lake, champion.name, TitleGate(POOR))
-    with pytest.raises(UsageError, match="challenger has no version"):  # it would be promoted
+    with pytest.raises(UsageError, match="challenger is not registered in MLflow"):  # it would be promoted
         promote.run(context.lake, context.settings, challenger)

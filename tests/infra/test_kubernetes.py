@@ -206,7 +206,7 @@ def test_secrets_of_an_incomplete_file_are_refused(tmp_path):
         text=True,
     )
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "has no AIRFLOW_FERNET_KEY, which the cluster needs" in refused.stderr
+    assert "has no variable AIRFLOW_FERNET_KEY, which the cluster needs" in refused.stderr
 
 
 def test_nothing_runs_as_root():

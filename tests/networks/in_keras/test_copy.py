@@ -129,7 +129,10 @@ def test_the_network_learns_to_copy_the_unit_after_a_mark(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        (Shape(30, 31, embedding_size=8, hidden_size=8), "vocabularies have 30 and 31 ids"),
+        (
+            Shape(30, 31, embedding_size=8, hidden_size=8),
+            "bodies has 30 ids and the vocabulary of titles has 31",
+        ),
         (Shape(30, 30, embedding_size=6, hidden_size=8), "embedding_size = 6 and model.hidden_size = 8"),
         (Shape(30, 30, embedding_size=7, hidden_size=7), "the same even number"),
     ],
@@ -142,7 +145,7 @@ def test_unsupported_sizes_are_refused(shape: Shape, message: str) -> None:
 @pytest.mark.parametrize(
     ("titles", "message"),
     [
-        (np.zeros((1, 6)), r"\(1, 6\), but with 2 bodies .* \(2, 6\)"),
+        (np.zeros((1, 6)), r"\(1, 6\), but for 2 bodies .* \(2, 6\)"),
         (np.full((2, 6), 30), "vocabulary of this network has the ids 0 to 29"),
     ],
 )
