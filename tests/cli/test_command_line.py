@@ -58,7 +58,7 @@ def test_the_help_of_a_verb_ends_with_an_example_that_parses(verb):
         (["evaluate", "none"], "No model is named none"),
         (["train"], "Give the name of a model or --from-file."),
         (["train", "m", "--teacher-weight", "0.3"], "--teacher-weight needs --teacher."),
-        (["train", "m", "--epochs", "3"], "of an existing model cannot be changed"),
+        (["train", "m", "--epochs", "3"], "of a model are fixed when it is created"),
         (["evaluate", "--downstream"], "--downstream needs --from-file"),
         (["vectorize"], "Give either --model or --release."),
         (["promote", "m", "--force"], "--force and --because must be given together."),
