@@ -129,10 +129,7 @@ def _with_code_marked(lines: Sequence[str]) -> Iterator[_Line]:
         opening = _opening(line)
         if not fence:
             if opening:
-                fence, text_before = opening
-                if text_before.strip():
-                    yield _Line(text_before, False)
-                block = [line]
+                fence, block = opening, [line]
             else:
                 yield _Line(line, False)
         elif _closes(line, opening, fence):
@@ -147,24 +144,21 @@ def _with_code_marked(lines: Sequence[str]) -> Iterator[_Line]:
         yield _Line(line, False)
 
 
-def _opening(line: str) -> tuple[str, str] | None:
-    """Returns the fence that will close the code block that `line` opens, and the text in front of the block.
-
-    The text is empty, because a block is only recognised at the beginning of a line. Returns None if `line`
-    does not open a code block.
-    """
+def _opening(line: str) -> str:
+    """Returns the fence that will close the code block that `line` opens. Returns an empty string if `line`
+    does not open a code block."""
     if "```" in line or "~~~" in line:
         marker = FENCE.match(line)
-        return (marker[1], "") if marker else None
-    if "-code>" in line and (tag := _CODE_TAG.match(line.lstrip())) and not tag[1]:
-        return None if "</" in line else ("</", "")
-    return None
+        return marker[1] if marker else ""
+    if "-code>" in line and "</" not in line and (tag := _CODE_TAG.match(line.lstrip())) and not tag[1]:
+        return "</"
+    return ""
 
 
-def _closes(line: str, opening: tuple[str, str] | None, fence: str) -> bool:
+def _closes(line: str, opening: str, fence: str) -> bool:
     if fence == "</":
         return "-code>" in line and "</" in line
-    return opening is not None and opening[0].startswith(fence)
+    return opening.startswith(fence)
 
 
 def _with_short_logs(lines: Sequence[str]) -> Iterator[str]:
