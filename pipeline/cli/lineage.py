@@ -146,9 +146,9 @@ def inputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: 
     folders = [folder for table in tables for folder in _pinned_folders(subject, plan, table)]
     if verb == "evaluate" and result and result["champion"]:
         folders += Pinned(lake, "models", result["champion"]).members.folders(PREDICTOR)
-    taken = taken_network(plan)
-    if taken and verb in ("vocab", "train"):
-        folders.append(taken.predictor)
+    embedding_network = taken_network(plan)
+    if embedding_network and verb in ("vocab", "train"):
+        folders.append(embedding_network.predictor)
     datasets = tables_of_folders(lake, folders)
     if verb == "plan":
         facts = (plan.facts[name] for name in ("model", "model_version", "mlflow_run"))

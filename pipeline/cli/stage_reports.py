@@ -121,8 +121,8 @@ def vocabulary(lake: Lake, model: Pinned, manifest: Manifest) -> None:
         f"-> {lake.path(manifest.folder)}"
     )
     say(f"    {figures['validation']:,} issues held out for validation, {figures['test']:,} for testing")
-    if taken := taken_network(model.plan):
-        say(f"    vocabulary and embedding network of model {taken.model}; only titles will be trained")
+    if network := taken_network(model.plan):
+        say(f"    vocabulary and embedding network of model {network.model}; only titles will be trained")
     elif reason := facts.get("new_embedding_because"):
         say(f"    a new embedding network will be trained: {reason}")
 
@@ -238,10 +238,11 @@ def planned(release: str, outcome: PlanOutcome) -> None:
         days = outcome.plan.days
         span = f"{count(len(days), 'day')} from {days[0].day} to {days[-1].day}"
         say(f"plan: release {release}, model {outcome.plan.facts['model']}, {span}")
-        if taken := taken_network(outcome.plan):
-            say(f"    embedding network of model {taken.model}: its embeddings and similar issues are reused")
-        if kept := kept_titles(outcome.plan):
-            say(f"    {count(len(kept), 'day')} until {max(kept)} with titles of earlier champions")
+        if network := taken_network(outcome.plan):
+            owner = network.model
+            say(f"    embedding network of model {owner}: its embeddings and similar issues are reused")
+        if kept_days := kept_titles(outcome.plan):
+            say(f"    {count(len(kept_days), 'day')} until {max(kept_days)} with titles of earlier champions")
         superseded = sum(len(ids) for ids in outcome.plan.superseded.values())
         if superseded:
             repeated = count(superseded, "issue")

@@ -45,9 +45,9 @@ def taken_network(plan: Plan) -> EmbeddingNetwork | None:
 def network_of_model(model: Pinned) -> EmbeddingNetwork:
     """Returns the embedding network of a model, which is its own or a taken one. Raises UsageError if the
     model does not exist, or was to train its own network and was not trained."""
-    taken = taken_network(model.plan)
-    if taken is not None:
-        return taken
+    embedding_network = taken_network(model.plan)
+    if embedding_network is not None:
+        return embedding_network
     predictor = model.members[PREDICTOR][0]
     return EmbeddingNetwork(model.name, predictor.folder, predictor.digest)
 

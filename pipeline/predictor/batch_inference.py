@@ -27,7 +27,7 @@ class InferenceDay:
 
     `vectors` is the day's batch with the inputs of the model. `read` returns the rows of a file of this
     batch. `partition`, `inputs` and `parameters` form the key of the batch that the results are written to.
-    If `kept` is a batch, it is used, and no batch is written.
+    If `kept_batch` is a batch, it is used, and no batch is written.
     """
 
     vectors: Manifest
@@ -35,7 +35,7 @@ class InferenceDay:
     partition: dict[str, str]
     inputs: tuple[str, ...]
     parameters: dict[str, Any]
-    kept: Manifest | None = None
+    kept_batch: Manifest | None = None
 
 
 def infer_days(
@@ -61,7 +61,7 @@ def infer_days(
     pending: list[tuple[Draft, InferenceDay]] = []
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for day in days:
-        existing = day.kept or lake.find(contract.name, day.partition, day.inputs, day.parameters)
+        existing = day.kept_batch or lake.find(contract.name, day.partition, day.inputs, day.parameters)
         if existing is not None:
             manifests[day.vectors.day] = existing
         else:

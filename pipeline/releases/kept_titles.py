@@ -39,18 +39,18 @@ def kept_titles_facts(
     if current is None or not retitle_days or not days:
         return {}
     first_retitled = (date.fromisoformat(days[-1].day) - timedelta(days=retitle_days - 1)).isoformat()
-    facts, before = current.plan.facts, kept_titles(current.plan)
+    facts, kept_before = current.plan.facts, kept_titles(current.plan)
     issues = {day.day: day.issues for day in current.plan.days}
     folders = dict(zip(issues, current.members.folders(TITLE_PREDICTIONS.name), strict=False))
     own_are_poor = WITHHELD in facts or ACCEPTED in facts
-    kept = {}
+    kept_folders = {}
     for day in days:
         folder = folders.get(day.day)
         if folder is None or day.day >= first_retitled or issues[day.day] != day.issues:
             continue
-        if _model_of(folder) != model and (day.day in before or not own_are_poor):
-            kept[day.day] = folder
-    return {KEPT_TITLES: kept} if kept else {}
+        if _model_of(folder) != model and (day.day in kept_before or not own_are_poor):
+            kept_folders[day.day] = folder
+    return {KEPT_TITLES: kept_folders} if kept_folders else {}
 
 
 def _model_of(folder: str) -> str:

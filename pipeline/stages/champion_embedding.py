@@ -33,14 +33,14 @@ REASON = "new_embedding_because"
 class EmbeddingChoice:
     """The embedding network that a new model takes, or None and the reason why it trains its own."""
 
-    taken: EmbeddingNetwork | None
+    network: EmbeddingNetwork | None
     reason: str = ""
 
     @property
     def facts(self) -> dict[str, Any]:
         """The facts for the plan of the model."""
-        if self.taken is not None:
-            return self.taken.fact
+        if self.network is not None:
+            return self.network.fact
         return {REASON: self.reason} if self.reason else {}
 
 

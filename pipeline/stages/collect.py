@@ -142,8 +142,8 @@ def _referenced_folders(pinned: Pinned) -> set[str]:
     folders = {folder for day in plan.days for folder in (day.issues, day.tokens, day.health) if folder}
     if pinned.kind == "releases":
         folders.update([plan.facts["predictor"], *kept_titles(plan).values()])
-    if taken := taken_network(plan):
-        folders.add(taken.predictor)
+    if embedding_network := taken_network(plan):
+        folders.add(embedding_network.predictor)
     # Each table's file is read by its name: a bucket's listing may lack files that were just written.
     for table in (*TABLES_BY_DAY, *TABLES_BY_OWNER):
         folders.update(pinned.members.folders(table))

@@ -86,7 +86,7 @@ def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
     took that of another model, whether the model's titles are withheld, and the settings for finding similar
     issues."""
     model = Pinned(lake, "models", champion.model)
-    predictor, taken = model.members[PREDICTOR][0], taken_network(model.plan)
+    predictor, embedding_network = model.members[PREDICTOR][0], taken_network(model.plan)
     default_distance = variant_of(predictor.figures["variant"]).near_duplicate_distance
     gate = stored_gate(lake, champion.model)
     return {
@@ -98,7 +98,7 @@ def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
         "predictor_digest": predictor.digest,
         "neighbours": settings.index.neighbours,
         "near_duplicate_distance": settings.index.near_duplicate_distance or default_distance,
-        **(taken.fact if taken else {}),
+        **(embedding_network.fact if embedding_network else {}),
         **(gate.facts if gate else {}),
     }
 

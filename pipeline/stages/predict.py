@@ -79,7 +79,7 @@ def run(lake: Lake, release: Pinned) -> Outcome:
     batches that the same model made before. Raises UsageError if the stage `vectorize` has not run for the
     release."""
     plan = release.plan
-    facts, kept = plan.facts, kept_titles(plan)
+    facts, kept_folders = plan.facts, kept_titles(plan)
     days = []
     for day, vectors in zip(plan.days, release.members[VECTORS.name], strict=True):
         issues = lake.manifest(day.issues)
@@ -90,7 +90,7 @@ def run(lake: Lake, release: Pinned) -> Outcome:
                 {"model": facts["model"], "day": day.day},
                 (vectors.digest, issues.digest),
                 {"predictor": facts["predictor_digest"], "issues_batch": issues.batch_id},
-                lake.manifest(kept[day.day]) if day.day in kept else None,
+                lake.manifest(kept_folders[day.day]) if day.day in kept_folders else None,
             )
         )
     constants = {name: facts[name] for name in ("model", "model_version", "vocabulary", "mlflow_run")}

@@ -238,10 +238,14 @@ def describe_training_data(inputs: TrainingInputs) -> tuple[dict[str, Any], str,
 
 def _run_parameters(inputs: TrainingInputs) -> dict[str, Any]:
     """Returns the parameters of the MLflow run, except those about the training data."""
-    shape, taken = inputs.shape, inputs.taken_network
+    shape, embedding_network = inputs.shape, inputs.taken_network
     # The setting model.embedding says what was wanted, the parameter embedding_model what was done.
-    unused = {*NOT_TRAINING_SETTINGS, "embedding", *(("contrast_epochs",) if taken else ())}
-    owner = {"embedding_model": taken.model, "embedding_digest": taken.digest} if taken else {}
+    unused = {*NOT_TRAINING_SETTINGS, "embedding", *(("contrast_epochs",) if embedding_network else ())}
+    owner = (
+        {"embedding_model": embedding_network.model, "embedding_digest": embedding_network.digest}
+        if embedding_network
+        else {}
+    )
     return {
         **{name: value for name, value in inputs.network_settings.items() if name not in unused},
         "embedding_model": inputs.model.name,

@@ -77,11 +77,11 @@ def run(
     uses_subwords = variant_of(plan.facts["model"]["variant"]).units == "subwords"
     sources = [lake.manifest(day.issues if uses_subwords else day.tokens) for day in plan.days]
     inputs = [manifest.digest for manifest in sources]
-    taken = taken_network(plan)
-    if taken is not None:
-        vocabularies = load_vocabularies(lake, lake.manifest(taken.predictor))
+    embedding_network = taken_network(plan)
+    if embedding_network is not None:
+        vocabularies = load_vocabularies(lake, lake.manifest(embedding_network.predictor))
         sizes = _count_issues(lake, settings, model, plan, sources)
-        inputs.append(taken.digest)
+        inputs.append(embedding_network.digest)
     else:
         fit = _fit_subwords if uses_subwords else _fit_words
         vocabularies, sizes = fit(lake, settings, model, plan, sources)
