@@ -136,7 +136,7 @@ def train(
         typer.Option(
             "--from-file",
             metavar="FILE",
-            help="Train a new model, vocabulary included, on a file of JSON lines, Parquet or CSV.",
+            help="Create a model and train it on a file of JSON lines, Parquet or CSV.",
         ),
     ] = None,
     variant: Variant = None,

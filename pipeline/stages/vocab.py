@@ -8,10 +8,11 @@ that model.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +36,7 @@ from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 PartSizes = dict[str, int]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -173,15 +175,7 @@ def _fit_words(
     """Returns vocabularies of the most frequent words in the training part. Also returns the number of
     trainable issues in each part of the split."""
     text = Text(**plan.facts["text"])
-    counted = map_shards(
-        count_part,
-        list(lake.parts(tokens)),
-        lake,
-        plan,
-        label="vocab",
-        compute=settings.compute,
-        worth_a_cluster=worth_a_cluster(tokens),
-    )
+    counted = _map_files(count_part, lake, settings, plan, tokens)
     sizes = _total_sizes(model, plan, [sizes for *_, sizes in counted])
     body, title = (
         Counts.merge(column) for column in zip(*[(body, title) for body, title, _ in counted], strict=True)
@@ -203,16 +197,7 @@ def _fit_subwords(
     text = Text(**plan.facts["text"])
     sizes = _count_issues(lake, settings, model, plan, issues)
     step = -(-sizes["train"] // MAX_TRAINING_ISSUES)
-    prepared = map_shards(
-        prepare_part,
-        list(lake.parts(issues)),
-        lake,
-        plan,
-        step,
-        label="vocab, units",
-        compute=settings.compute,
-        worth_a_cluster=worth_a_cluster(issues),
-    )
+    prepared = _map_files(prepare_part, lake, settings, plan, issues, step, label="vocab, units")
     units = BytePairEncoding.fit(chain.from_iterable(prepared), text.subwords)
     return Vocabularies(
         SubwordVocabulary(units, text.body_units, start_end=False, preparation=LATEST_PREPARATION),
@@ -225,16 +210,30 @@ def _count_issues(
 ) -> PartSizes:
     """Returns the number of trainable issues in each part of the split. Raises UsageError as `_total_sizes`
     does."""
-    counted = map_shards(
-        size_part,
-        list(lake.parts(issues)),
+    return _total_sizes(model, plan, _map_files(size_part, lake, settings, plan, issues))
+
+
+def _map_files(
+    function: Callable[..., Result],
+    lake: Lake,
+    settings: Settings,
+    plan: Plan,
+    batches: Sequence[Manifest],
+    *arguments: int,
+    label: str = "vocab",
+) -> list[Result]:
+    """Returns the results of function(shard, lake, plan, *arguments) for all files of the batches, in order.
+    They are computed on a Dask cluster if there are many rows. `label` names the progress bar."""
+    return map_shards(
+        function,
+        list(lake.parts(batches)),
         lake,
         plan,
-        label="vocab",
+        *arguments,
+        label=label,
         compute=settings.compute,
-        worth_a_cluster=worth_a_cluster(issues),
+        worth_a_cluster=worth_a_cluster(batches),
     )
-    return _total_sizes(model, plan, counted)
 
 
 def _total_sizes(model: Pinned, plan: Plan, sizes_by_shard: Sequence[PartSizes]) -> PartSizes:

@@ -200,7 +200,8 @@ def test_hours_that_inflate_a_thousandfold_cost_little_memory_and_little_quarant
         200,
     ]
     assert re.fullmatch(
-        r"the file has [\d,]+ bytes, and more than 268,435,456 bytes after decompression, .*",
+        r"the file has [\d,]+ bytes, and more than 268,435,456 bytes after decompression, "
+        r"which is too much for an hour of GH Archive",
         rows[0]["reason"],
     )
     assert (rows[1]["reason"][:9], len(rows[1]["text"])) == ("not JSON:", 10_000)
@@ -229,7 +230,12 @@ def test_damage_that_still_inflates_to_json_fails_the_checksum(tmp_path: Path, h
 @pytest.mark.parametrize(
     ("verb", "given", "message"),
     [
-        ("title", b"a" * 2 * 2**20, "The text has more than 262,144 bytes."),
+        (
+            "title",
+            b"a" * 2 * 2**20,
+            "The text has more than 262,144 bytes. The body of an issue cannot have so many: GitHub accepts "
+            "at most 65,536",
+        ),
         (
             "title",
             "it crashes".encode("utf-16"),

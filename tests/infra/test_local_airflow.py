@@ -202,5 +202,5 @@ def test_the_days_of_a_folder_are_those_of_its_hour_files(tmp_path):
 
 
 def test_a_folder_without_hour_files_says_what_was_expected(tmp_path):
-    with pytest.raises(AirflowError, match=r"has no hour files\. Expected names like 2015-"):
+    with pytest.raises(AirflowError, match=r"no hour files\. Expected names like 2015-01-01-12\.json\.gz"):
         days_in(tmp_path)

@@ -1,6 +1,9 @@
 """Stores the state of a training after an epoch, so that an interrupted training can be resumed.
 
-The state is one file, which is read and written without pickle.
+The state is one file, which is read and written without pickle. The stage `train` chooses its folder
+(`pipeline.lake.batches.Lake.scratch`). If the lake is a folder, the file is in the lake, so another process
+or pod resumes the training. If the lake is a bucket, the file is in the machine's temporary folder, so only a
+process with the same folder resumes. `pipeline.networks.in_keras.training` resumes from the state.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def test_the_network_learns_to_copy_the_unit_after_a_mark(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        (Shape(30, 31, embedding_size=8, hidden_size=8), "vocabulary of titles has 31"),
+        (Shape(30, 31, embedding_size=8, hidden_size=8), "30 ids and the vocabulary of titles has 31"),
         (Shape(30, 30, embedding_size=6, hidden_size=8), "embedding_size = 6 and model.hidden_size = 8"),
         (Shape(30, 30, embedding_size=7, hidden_size=7), "the same even number"),
     ],
