@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.lake.batches import Lake
-from pipeline.networks.shape import read_shape
+from pipeline.networks.shape import Description
 from pipeline.networks.variants import VARIANTS
 from pipeline.predictor.predictor import LightPredictor, Model, Predictor
 
@@ -52,5 +52,5 @@ def has_accelerator(devices: Path = Path("/dev")) -> bool:
 
 
 def _is_faster_in_numpy(directory: Path) -> bool:
-    variant, _ = read_shape(directory)
+    variant = Description.read(directory).variant
     return variant in VARIANTS and VARIANTS[variant].faster_in_numpy

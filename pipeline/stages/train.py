@@ -25,6 +25,8 @@ from pipeline.evaluation.probability import Calibration, calibrate, has_latin_le
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
+from pipeline.networks.shortlist import most_frequent_units
+from pipeline.networks.variants import variant_of
 from pipeline.predictor.predictor import Predictor
 from pipeline.progress import say
 from pipeline.provenance import revision
@@ -121,6 +123,9 @@ def _train(
             run.log_dataset(data_name, data_digest, **inputs.part_sizes)
             network = build(network_settings["variant"], inputs.shape, seed=network_settings["seed"])
             history = _fit(inputs, network, run, checkpoint, on_epoch, lesson)
+            network.shortlist = most_frequent_units(
+                inputs.titles(), inputs.shape.title_vocabulary, variant_of(network.variant).shortlist_size
+            )
             predictor, calibration = _predictor(inputs, network)
             predictor.save(folder / "predictor")
             _log_artifacts(inputs, settings, run, folder, history)

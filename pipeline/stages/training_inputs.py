@@ -95,6 +95,10 @@ class TrainingInputs:
             return functools.partial(target_ids, body, title) if body.preparation >= PROBLEM_FIRST else None
         return None
 
+    def titles(self) -> Iterator[Ids]:
+        """Yields the titles that the network learns to write, in arrays (n, title_length) of ids."""
+        return (titles for _, titles in self._batches("train", None, 1, self._targets)(1))
+
     def batches(
         self, part: Part, label: str, run_length: int = 1, authors_titles: bool = False
     ) -> Callable[[int], Iterator[tuple[Ids, Ids]]]:
@@ -107,16 +111,22 @@ class TrainingInputs:
         epoch shows a progress bar with `label`.
         """
         settings = self.network_settings
-        batches = TrainingBatches(
+        seed = settings["seed"] if part == "train" else None
+        batches = self._batches(part, seed, run_length, None if authors_titles else self._targets)
+        total = math.ceil(self.part_sizes[part] / settings["batch_size"])
+        return lambda epoch: track(batches(epoch), f"{label}, epoch {epoch}", total)
+
+    def _batches(
+        self, part: Part, seed: int | None, run_length: int, targets: Targets | None
+    ) -> TrainingBatches:
+        return TrainingBatches(
             self.lake,
             self.vectors,
             self.plan,
             part,
             (self.vocabularies.body.length, self.vocabularies.title.length),
-            settings["batch_size"],
-            settings["seed"] if part == "train" else None,
+            self.network_settings["batch_size"],
+            seed,
             run_length,
-            None if authors_titles else self._targets,
+            targets,
         )
-        total = math.ceil(self.part_sizes[part] / settings["batch_size"])
-        return lambda epoch: track(batches(epoch), f"{label}, epoch {epoch}", total)

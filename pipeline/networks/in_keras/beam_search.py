@@ -23,7 +23,7 @@ import keras
 import numpy as np
 from keras import KerasTensor, ops
 
-from pipeline.networks.shape import PAD, UNKNOWN, Shape
+from pipeline.networks.shape import PAD, UNKNOWN, Ids, Shape
 
 BLOCKED = -1e9
 """The number that is added to the log probability of blocked tokens.
@@ -38,11 +38,12 @@ class Decoder(Protocol):
     B is the number of issues, k the number of hypotheses (partial titles) per issue.
     """
 
-    def begin(self, body: KerasTensor) -> tuple[Any, KerasTensor]:
+    def begin(self, body: KerasTensor, shortlist: Ids | None) -> tuple[Any, KerasTensor]:
         """Encodes bodies (B, length). Returns a memory and the decoder's initial states (B, size).
 
         The memory has any type. It holds what the method `step` needs to know about the bodies. All
-        hypotheses (partial titles) of an issue share the memory.
+        hypotheses (partial titles) of an issue share the memory. `shortlist` has the ids of the tokens that
+        `step` considers besides those of the body. None stands for all tokens.
         """
 
     def step(self, memory: Any, state: KerasTensor, token: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
@@ -90,20 +91,29 @@ class BeamSearch(keras.Model):
     """
 
     def __init__(
-        self, decoder: Decoder, shape: Shape, start: int, end: int, width: int, block_repeats: bool
+        self,
+        decoder: Decoder,
+        shape: Shape,
+        start: int,
+        end: int,
+        width: int,
+        block_repeats: bool,
+        shortlist: Ids | None = None,
     ) -> None:
         """`start` and `end` are the ids of _start_ and _end_, and `width` is the beam width.
 
-        If `block_repeats` is true, a title has no token twice in a row, and no trigram twice.
+        If `block_repeats` is true, a title has no token twice in a row, and no trigram twice. `shortlist` has
+        the ids of the tokens that are considered besides those of the body; None stands for all tokens.
         """
         super().__init__(name="search")
         self._decoder = decoder
         self._max_tokens, self._vocabulary = shape.decoder_steps, shape.title_vocabulary
         self._start, self._end, self._width = start, end, width
         self._block_repeats = block_repeats
+        self._shortlist = shortlist
 
     def call(self, body: KerasTensor) -> tuple[KerasTensor, KerasTensor, KerasTensor, KerasTensor]:
-        memory, initial_state = self._decoder.begin(body)
+        memory, initial_state = self._decoder.begin(body, self._shortlist)
 
         def unfinished(*variables: Any) -> Any:
             beams = _Beams(*variables)

@@ -82,8 +82,11 @@ class GruDecoder:
         )
         self._state_norm, self._words = layer("decoder_norm"), layer("words")
 
-    def begin(self, body: KerasTensor) -> tuple[tuple[()], KerasTensor]:
-        """Encodes bodies (B, body_length). Returns an empty memory, and initial states (B, hidden_size)."""
+    def begin(self, body: KerasTensor, shortlist: Ids | None) -> tuple[tuple[()], KerasTensor]:
+        """Encodes bodies (B, body_length). Returns an empty memory, and initial states (B, hidden_size).
+
+        `shortlist` is not used, because these variants have none.
+        """
         return (), self._encoder(body, training=False)
 
     def step(

@@ -30,10 +30,13 @@ class Network:
         self.variant = variant
         self.shape = shape
         self.model = model
+        self.shortlist: Ids | None = None
+        """the units that decoding considers besides those of the body; None stands for the whole
+        vocabulary"""
         self._facts = variant_of(variant)
         self._decoder = IMPLEMENTATIONS[variant].decoder(model)
         self._initial_state = _InitialState(self._decoder)
-        self._searches: dict[tuple[int, int, int], BeamSearch] = {}
+        self._searches: dict[tuple[int, int, int, bytes | None], BeamSearch] = {}
 
     def encode(
         self, body_ids: npt.ArrayLike, batch_size: int = BATCH_SIZE, *, title_ids: npt.ArrayLike | None = None
@@ -84,12 +87,13 @@ class Network:
         return Decoded(titles, title_lengths, scores, states)
 
     def _search(self, start: int, end: int, width: int) -> BeamSearch:
-        if (start, end, width) not in self._searches:
+        key = (start, end, width, None if self.shortlist is None else self.shortlist.tobytes())
+        if key not in self._searches:
             block_repeats = width > 1 or not self._facts.greedy_may_repeat
-            self._searches[start, end, width] = BeamSearch(
-                self._decoder, self.shape, start, end, width, block_repeats
+            self._searches[key] = BeamSearch(
+                self._decoder, self.shape, start, end, width, block_repeats, self.shortlist
             )
-        return self._searches[start, end, width]
+        return self._searches[key]
 
     def _embed_bags(self, bodies: Ids, titles: Ids | None) -> Floats:
         """Returns the embeddings (n, hidden_size) of issues, computed from their bags of units (subwords).
@@ -122,7 +126,7 @@ class _InitialState(keras.Model):
         self._decoder = decoder
 
     def call(self, body: KerasTensor) -> KerasTensor:
-        return self._decoder.begin(body)[1]
+        return self._decoder.begin(body, None)[1]
 
 
 def padded_batches(ids: Ids, batch_size: int) -> Iterator[tuple[Ids, int]]:

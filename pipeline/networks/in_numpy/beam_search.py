@@ -42,11 +42,14 @@ class Decoder(Protocol):
         `initial_state` (B, size) are the initial states that `begin` returned for these bodies.
         """
 
-    def begin(self, body: Ids) -> tuple[Any, Floats]:
-        """Encodes bodies (B, body_length). Returns a memory and the decoder's initial states (B, size).
+    def begin(self, body: Ids) -> tuple[Any, Floats, Ids]:
+        """Encodes bodies (B, body_length).
 
-        The memory has any type. It holds what the method `step` needs to know about the bodies. All
-        hypotheses (partial titles) of an issue share the memory.
+        Returns a memory, the decoder's initial states (B, size), and the tokens that are considered for each
+        title, (B, C). The memory has any type. It holds what the method `step` needs to know about the
+        bodies. All hypotheses (partial titles) of an issue share the memory. The tokens start with PAD and
+        UNKNOWN. _start_ and _end_ are in the same column for every title. If an issue has fewer than C
+        tokens, PAD fills the last columns.
         """
 
     def select(self, memory: Any, issues: Indices) -> Any:
@@ -55,9 +58,9 @@ class Decoder(Protocol):
     def step(self, memory: Any, state: Floats, token: Ids) -> tuple[Floats, Floats, Floats]:
         """Computes the probabilities of the next token of each hypothesis (partial title).
 
-        The inputs are the hypotheses' states (B, k, size) and last tokens (B, k). Returns scores of the next
-        token (B, k, tokens), offsets (B, k), and the next states (B, k, size). The log probability of a token
-        is its score plus the offset of its hypothesis.
+        The inputs are the hypotheses' states (B, k, size) and last tokens (B, k). Returns scores (B, k, C) of
+        the tokens that `begin` returned, offsets (B, k), and the next states (B, k, size). The log
+        probability of a token is its score plus the offset of its hypothesis.
         """
 
 
@@ -66,7 +69,8 @@ class _Beams:
     """The variables of the search for the titles of n issues.
 
     k is the number of hypotheses (partial titles) per issue in this step. T is the maximum number of tokens
-    per title.
+    per title. During the search, a token is represented by its column in the array of the tokens that are
+    considered for the title.
     """
 
     issues: Indices
@@ -75,11 +79,11 @@ class _Beams:
     state: Floats
     """(n, k, size): states from which the decoder extends the hypotheses"""
     hypotheses: Ids
-    """(n, k, T): ids of the hypotheses"""
+    """(n, k, T): columns of the tokens of each hypothesis"""
     second_last: Ids
-    """(n, k): the token before the last one of each hypothesis"""
+    """(n, k): the column of the token before the last one of each hypothesis"""
     last: Ids
-    """(n, k): the last token of each hypothesis"""
+    """(n, k): the column of the last token of each hypothesis"""
     sums: Floats
     """(n, k): log probabilities of the hypotheses"""
     finished: Ids
@@ -94,7 +98,7 @@ class _Best:
     """
 
     titles: Ids
-    """(B, T): ids of the titles"""
+    """(B, T): columns of the tokens of the titles"""
     scores: Floats
     """(B,): mean log probabilities of the titles"""
 
@@ -121,8 +125,9 @@ def search(
     ids of _start_ and _end_, and `width` is the beam width. If `block_repeats` is true, a title has no token
     twice in a row, and no trigram twice.
     """
-    memory, initial_state = network.begin(body)
+    memory, initial_state, tokens = network.begin(body)
     issues = len(body)
+    start, end = (int(np.flatnonzero(tokens[0] == token)[0]) for token in (start, end))
     best = _Best(np.full((issues, shape.decoder_steps), PAD, np.int32), np.full(issues, BLOCKED))
     first = np.full((issues, 1), start, np.int32)
     beams = _Beams(
@@ -138,7 +143,8 @@ def search(
     for step in range(shape.decoder_steps):
         if not len(beams.issues):
             break
-        scores, offsets, state = network.step(beams.memory, beams.state, beams.last)
+        last = tokens[beams.issues[:, None], beams.last]
+        scores, offsets, state = network.step(beams.memory, beams.state, last)
         _block(scores, beams, start, block_repeats)
         beams = _extended(replace(beams, state=state), scores, offsets, best, step, end, width)
         promising = (width > 1) & (beams.sums.max(axis=1) / np.float32(step + 1) > best.scores[beams.issues])
@@ -146,9 +152,9 @@ def search(
         if len(active) < len(beams.issues):
             beams = _selected(beams, active, network)
     best.keep_better(beams.issues, beams.hypotheses, beams.sums / np.float32(shape.decoder_steps))
-    title = best.titles
-    lengths = ((title != PAD) & (title != end)).sum(axis=1, dtype=np.int32)
-    return title, lengths, best.scores, network.embed_decoded(body, initial_state)
+    lengths = ((best.titles != PAD) & (best.titles != end)).sum(axis=1, dtype=np.int32)
+    titles = np.take_along_axis(tokens, best.titles, axis=1)
+    return titles, lengths, best.scores, network.embed_decoded(body, initial_state)
 
 
 def _extended(

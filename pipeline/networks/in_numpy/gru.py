@@ -22,10 +22,13 @@ EPSILON = 1e-3
 class Gru:
     """A network of the variant `gru` or `gru_cudnn`. Implements `beam_search.Decoder`.
 
-    Raises ValueError if the weights do not fit the shape.
+    `shortlist` is not used, because these variants have none. Raises ValueError if the weights do not fit the
+    shape.
     """
 
-    def __init__(self, cell: type[GruCell], shape: Shape, weights: Weights) -> None:
+    def __init__(
+        self, cell: type[GruCell], shape: Shape, weights: Weights, shortlist: Ids | None = None
+    ) -> None:
         check_shapes(weights, _weight_shapes(cell, shape))
         self._size = shape.hidden_size
         (self._body,), (self._title,) = weights["body_embedding"], weights["title_embedding"]
@@ -40,19 +43,26 @@ class Gru:
 
         Titles are ignored.
         """
-        return self.begin(body)[1]
+        return self._encoded(body)
 
     def embed_decoded(self, body: Ids, initial_state: Floats) -> Floats:
         """Returns `initial_state` (B, hidden_size), because it is also the embedding of the issues."""
         return initial_state
 
-    def begin(self, body: Ids) -> tuple[None, Floats]:
-        """Encodes bodies (B, body_length). Returns None (no memory) and initial states (B, hidden_size)."""
+    def begin(self, body: Ids) -> tuple[None, Floats, Ids]:
+        """Encodes bodies (B, body_length).
+
+        Returns None (no memory), the initial states (B, hidden_size), and all tokens for each title.
+        """
+        tokens = np.arange(len(self._words_bias), dtype=np.int32)
+        return None, self._encoded(body), np.broadcast_to(tokens, (len(body), len(tokens)))
+
+    def _encoded(self, body: Ids) -> Floats:
         state = np.zeros((len(body), self._size), np.float32)
         for column in body.T:
             projected = self._encoder.project(self._body_norm(self._body[column]))
             state = self._encoder.advance(projected, state)
-        return None, state
+        return state
 
     def select(self, memory: None, issues: npt.NDArray[np.int64]) -> None:
         """Returns None, because the networks of this class have no memory."""

@@ -25,10 +25,9 @@ from pipeline.networks.shape import (
     SHAPE_FILE,
     WEIGHTS_FILE,
     Decoded,
+    Description,
     Floats,
     Ids,
-    Shape,
-    read_shape,
 )
 from pipeline.networks.variants import variant_of
 
@@ -43,11 +42,11 @@ class LightNetwork:
     weights do not fit the shape.
     """
 
-    def __init__(self, variant: str, shape: Shape, weights: Weights) -> None:
-        self.variant = variant
-        self.shape = shape
-        self._facts = variant_of(variant)
-        self._decoder = IMPLEMENTATIONS[variant](shape, weights)
+    def __init__(self, description: Description, weights: Weights) -> None:
+        self.variant = description.variant
+        self.shape = description.shape
+        self._facts = variant_of(self.variant)
+        self._decoder = IMPLEMENTATIONS[self.variant](self.shape, weights, description.shortlist)
 
     @classmethod
     def load(cls, directory: Path) -> LightNetwork:
@@ -56,13 +55,13 @@ class LightNetwork:
         Raises LakeError if a file is missing or damaged, if the stored variant does not exist, or if the
         weights do not fit the shape or are not finite numbers.
         """
-        variant, shape = read_shape(directory)
+        description = Description.read(directory)
         try:
-            variant_of(variant)
+            variant_of(description.variant)
         except UsageError as error:
             raise LakeError(f"{directory / SHAPE_FILE} is damaged: {error}", REPLACE_OR_RETRAIN) from None
         try:
-            network = cls(variant, shape, weights := read_weights(directory / WEIGHTS_FILE))
+            network = cls(description, weights := read_weights(directory / WEIGHTS_FILE))
         # zipfile and h5py raise many types: BadZipFile, KeyError, OSError, RuntimeError, ValueError
         except Exception as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
