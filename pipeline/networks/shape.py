@@ -1,7 +1,8 @@
-"""Describes a network to its callers: its sizes, the file that stores them, its inputs and its results.
+"""Describes a network for the code that uses it: its sizes, the file that stores them, its inputs and its
+results.
 
 This module is used by `pipeline.networks.in_keras`, which trains networks, and by
-`pipeline.networks.in_numpy`, which only runs trained ones. It imports neither Keras nor a backend.
+`pipeline.networks.in_numpy`, which only runs trained networks. It imports neither Keras nor a backend.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class Shape:
 
     @property
     def decoder_steps(self) -> int:
-        """The maximum number of tokens that the decoder writes: the length of a title without its _start_."""
+        """The maximum number of tokens that the decoder writes: the length of a title without the token
+        _start_."""
         return self.title_length - 1
 
     def checked_bodies(self, body_ids: npt.ArrayLike) -> Ids:
@@ -91,7 +93,7 @@ class Shape:
         return ids
 
     def decoded_nothing(self) -> Decoded:
-        """Returns the result of decoding an empty list of bodies."""
+        """Returns the result of decoding for an empty list of bodies: arrays without rows."""
         no_ids = np.zeros((0,), np.int32)
         states = np.zeros((0, self.hidden_size), np.float32)
         return Decoded(np.zeros((0, self.decoder_steps), np.int32), no_ids, no_ids.astype(np.float32), states)
@@ -108,7 +110,7 @@ def _check_ids(ids: Ids, vocabulary: int) -> None:
 
 @dataclass(frozen=True)
 class Decoded:
-    """The titles that a network predicted for n issues, as ids, and the issues' embeddings."""
+    """What a network computed for n issues: their titles, as ids, and their embeddings."""
 
     ids: Ids
     """the title's tokens, then _end_ if there is room for it, then zeros: (n, shape.decoder_steps)"""
