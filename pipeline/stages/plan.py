@@ -84,7 +84,7 @@ def _open(lake: Lake, settings: Settings, release: Pinned, champion: Version) ->
 def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
     """Returns what the plan of a release records besides its days:
 
-    - the model
+    - the model, with its vocabulary and its predictor
     - the embedding network, if the model took it from another model
     - whether the model's titles are withheld
     - the settings for finding similar issues

@@ -183,9 +183,9 @@ def _predictor(inputs: TrainingInputs, network: Network) -> tuple[Predictor, Cal
     """Returns the predictor with the trained network, and its calibration (the curve from confidence to
     probability).
 
-    The calibration is fitted to held-out issues. It is None if there is no title to fit it to: ROUGE can only
-    score titles with Latin letters. If `model.abstain_precision` is set, this function also chooses the
-    confidence below which the predictor abstains.
+    The calibration is fitted to predicted titles of held-out issues. It is None if no predicted title can be
+    scored: ROUGE needs an author's title with Latin letters. If `model.abstain_precision` is set, this
+    function also chooses the confidence below which the predictor abstains.
     """
     # Imported here, because ROUGE takes a second to import and most commands import this module.
     from pipeline.predictor.held_out import predict_held_out
