@@ -42,8 +42,7 @@ class TaughtTitles:
 
     @classmethod
     def of(cls, parts: Sequence[tuple[Keys, Ids]]) -> TaughtTitles:
-        """Returns one object with the titles of all `parts`. A part is a pair: the keys of bodies, and their
-        titles.
+        """Joins several `parts` into one object. A part is a pair: the keys of bodies, and their titles.
 
         A key is a hash of a body's ids. If several titles have the same key, the first title is used.
         """

@@ -1,8 +1,8 @@
-"""Measures how well a model's confidence separates good titles from poor ones. Chooses the threshold for
-abstaining.
+"""Measures how well a model's confidence separates good titles from poor ones.
 
-A title is good, or `alike`, if its ROUGE-L against the author's title is over ROUGE_THRESHOLD. A model
-abstains if its confidence in a title is below the threshold: it then gives no title.
+Also chooses the threshold for abstaining: a model abstains (gives no title) if its confidence in the title is
+below the threshold. A title is good, or `alike`, if its ROUGE-L against the author's title is over
+ROUGE_THRESHOLD.
 """
 
 from __future__ import annotations

@@ -131,8 +131,7 @@ def regress(features: Features, days: Days, test: Mask) -> dict[str, Figures]:
 
 
 def _inputs(features: Features, test: Mask) -> Mapping[str, tuple[Any, Any]]:
-    """Returns the inputs of the small models: for each method, an array of training rows and one of test
-    rows.
+    """Returns the inputs of the small models: for each method, a pair of training rows and test rows.
 
     The method `embedding` scales the embeddings. The method `bag_of_words` computes TF-IDF vectors. The
     scaling and the TF-IDF weights are fitted on the training rows alone.

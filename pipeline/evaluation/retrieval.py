@@ -44,10 +44,11 @@ class RetrievalScores:
 
 
 def score_ranks(ranks: Ranks) -> RetrievalScores:
-    """Returns the shares of queries whose answer has a rank of at most 1, 5 and 10, and the mean reciprocal
-    rank.
+    """Returns the scores of n queries, given the rank of each query's answer.
 
-    `ranks` (n,) has the rank of each query's own answer among all answers. Ranks count from 1.
+    The scores are the shares of queries whose answer has a rank of at most 1, 5 and 10, and the mean
+    reciprocal rank. `ranks` (n,) has the rank of each query's own answer among all answers. Ranks count from
+    1.
     """
     first, five, ten = (float(np.mean(ranks <= limit)) for limit in (1, 5, 10))
     return RetrievalScores(first, five, ten, mrr=float(np.mean(1 / ranks)))
@@ -71,14 +72,13 @@ def embedding_ranks(queries: npt.NDArray[Any], answers: npt.NDArray[Any]) -> Ran
 
 
 def tfidf_ranks(queries: Sequence[Sequence[str]], answers: Sequence[Sequence[str]]) -> Ranks:
-    """Returns, for each of n issues, the rank of its body when its title is the query: a baseline without a
-    model.
+    """Returns, for each of n issues, the rank of its body when its title is the query, shape (n,).
 
-    The bodies of all issues are ranked by the words that they share with the title. Ranks (n,) count from 1,
-    and ties take the worst rank. `queries` are the words of the titles, and `answers` are the words of the
-    bodies. Similarity is the cosine of TF-IDF vectors (Salton and Buckley 1988). A word that occurs tf times
-    in a text has the weight (1 + ln tf) (1 + ln((1 + n) / (1 + df))). df is the number of bodies that contain
-    the word.
+    This is a baseline without a model: the bodies of all issues are ranked by the words that they share with
+    the title. Ranks count from 1, and ties take the worst rank. `queries` are the words of the titles, and
+    `answers` are the words of the bodies. Similarity is the cosine of TF-IDF vectors (Salton and Buckley
+    1988). A word that occurs tf times in a text has the weight (1 + ln tf) (1 + ln((1 + n) / (1 + df))). df
+    is the number of bodies that contain the word.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import normalize
@@ -92,12 +92,11 @@ def tfidf_ranks(queries: Sequence[Sequence[str]], answers: Sequence[Sequence[str
 
 
 def _ranks(count: int, similarity: Callable[[slice], npt.NDArray[Any]]) -> Ranks:
-    """Returns the rank of each query's own answer among all answers, shape (count,). Query i has the answer
-    i.
+    """Returns the rank of each query's own answer among all answers, shape (count,).
 
-    Ties take the worst rank. The function `similarity` gets a slice of the queries and returns their
-    similarities to all answers, (queries, answers). To limit the memory, a slice has at most
-    QUERIES_PER_BLOCK queries.
+    Answer i belongs to query i. Ties take the worst rank. The function `similarity` gets a slice of the
+    queries and returns their similarities to all answers, (queries, answers). To limit the memory, a slice
+    has at most QUERIES_PER_BLOCK queries.
     """
     ranks = np.zeros(count, np.int64)
     for start in range(0, count, QUERIES_PER_BLOCK):

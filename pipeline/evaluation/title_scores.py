@@ -64,8 +64,7 @@ def rouge_l(predicted: Sequence[str], references: Sequence[str]) -> npt.NDArray[
 
 
 def score_titles(predicted: Sequence[str], references: Sequence[str]) -> Scores:
-    """Scores each predicted title against the author's title, its reference: `predicted[i]` with
-    `references[i]`.
+    """Scores predicted titles. The title `predicted[i]` is compared with the author's title `references[i]`.
 
     An empty predicted title means that the model abstained. Raises UsageError if there are no titles, or if
     the two lists have different lengths.

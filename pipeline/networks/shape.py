@@ -1,5 +1,4 @@
-"""Describes a network for the code that uses it: its sizes, the file that stores them, its inputs and its
-results.
+"""Describes networks: their sizes, the file that stores the sizes, their inputs and their results.
 
 This module is used by `pipeline.networks.in_keras`, which trains networks, and by
 `pipeline.networks.in_numpy`, which only runs trained networks. It imports neither Keras nor a backend.
@@ -60,8 +59,7 @@ class Shape:
 
     @property
     def decoder_steps(self) -> int:
-        """The maximum number of tokens that the decoder writes: the length of a title without the token
-        _start_."""
+        """The maximum number of tokens that the decoder writes: the length of a title without its _start_."""
         return self.title_length - 1
 
     def checked_bodies(self, body_ids: npt.ArrayLike) -> Ids:

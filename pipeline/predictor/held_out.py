@@ -80,12 +80,11 @@ class HeldOutPredictions:
     def confidences_and_rouge(
         self, references: Sequence[str]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Returns the confidence (0 to 1) and the ROUGE-L (0 to 100) of the decoded titles that are not
-        empty.
+        """Returns the confidence and the ROUGE-L of each decoded title that is not empty.
 
-        A decoded title counts even if its confidence is below `abstain_below`. Both arrays have the shape
-        (m,), where m is the number of decoded titles that are not empty. `references` are the titles that the
-        authors of the n issues wrote.
+        Both arrays have the shape (m,), where m is the number of these titles. Confidence is 0 to 1, and
+        ROUGE-L is 0 to 100. A decoded title counts even if its confidence is below `abstain_below`.
+        `references` are the titles that the authors of the n issues wrote.
         """
         rows = [row for row, title in enumerate(self.decoded_titles) if title]
         titles = [self.decoded_titles[row] for row in rows]

@@ -21,7 +21,7 @@ class TitlerModel(PythonModel):
     """An MLflow model that predicts titles and embeddings. Bodies are given as their authors wrote them."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Loads the predictor from the MLflow artifact `predictor`. Raises LakeError if a file is missing or
+        """Loads the predictor from the artifact `predictor`. Raises LakeError if a file is missing or
         damaged."""
         self._predictor = Predictor.load(Path(context.artifacts["predictor"]))
 

@@ -31,8 +31,7 @@ FILE = "predictor.json"
 
 @dataclass(frozen=True)
 class Prediction:
-    """A model's prediction for one body. If the model `abstained`, the title is empty; otherwise it is
-    not."""
+    """A model's prediction for one body. The title is empty only if the model `abstained`."""
 
     title: str
     confidence: float
@@ -158,7 +157,7 @@ class Model:
         )
 
     def known(self, body_ids: Ids, title_ids: Ids) -> npt.NDArray[np.bool_]:
-        """Returns whether the embedded text of each of n issues has a word of the vocabulary, as booleans
+        """Returns whether each of n issues has a word of the vocabulary in its embedded text, as booleans
         (n,).
 
         The embedded text is the body, and also the title if the property `reads_titles` is true. `body_ids`
@@ -266,8 +265,7 @@ class _PredictorFile:
 
     @classmethod
     def read(cls, directory: Path) -> _PredictorFile:
-        """Reads predictor.json in the folder `directory`. Raises LakeError if the file is missing or
-        damaged."""
+        """Reads the file predictor.json in a folder. Raises LakeError if it is missing or damaged."""
         try:
             values = json.loads((directory / FILE).read_text(encoding="utf-8"))
             tokenizer(values["engine"])

@@ -111,10 +111,9 @@ def _short_urls(text: str) -> Iterator[Span]:
 
 
 def _short_url_start(text: str, floor: int, dot: int) -> int | None:
-    """Returns the start of the short URL that has a `.` after its host at `dot`, or None if there is no such
-    URL.
+    """Returns the start of the short URL whose host ends at `dot`, or None if no short URL ends there.
 
-    If several starts are possible, returns the leftmost one. The start is never before `floor`.
+    If several starts are possible, returns the leftmost one that is not before `floor`.
     """
     host = _HOST.match(text[floor:dot][::-1])
     if host is None:
@@ -155,8 +154,7 @@ class _Hosts:
         self.dot = self.end = -1  # that host's last dot before a top-level domain, and the end of its URL
 
     def end_of(self, start: int) -> int:
-        """Returns the end of the URL whose host name starts at `start`, or -1 if no host name starts
-        there."""
+        """Returns the end of the URL whose host name starts at `start`, or -1 if there is none."""
         if ip := _PUBLIC_IP.match(self.text, start):
             return ip.end()
         if not self.begin <= start < self.stop:

@@ -88,8 +88,7 @@ def problem_first(lines: Sequence[str]) -> list[str]:
 
 
 def _order(sections: Mapping[Section, Sequence[str]]) -> list[Section]:
-    """Returns the order in which the sections of an issue are put together. A section is known by its
-    subject.
+    """Returns the subjects of an issue's sections in the order in which the sections are put together.
 
     The expected behaviour usually comes second, after the problem. But an issue may have no lines about the
     problem. Then the steps to reproduce come first, because the expected behaviour is the opposite of the
@@ -103,10 +102,10 @@ def _order(sections: Mapping[Section, Sequence[str]]) -> list[Section]:
 
 
 def _last_author_line(lines: Sequence[_Line]) -> int:
-    """Returns the index of the last line before the author's signature, or the number of lines if there is
-    none.
+    """Returns the index of the last line before the author's signature, or the number of lines.
 
-    A signature is a name in the line after thanks or regards.
+    A signature is a name in the line after thanks or regards. Many issues have none: then all lines are the
+    author's text.
     """
     filled = [number for number, line in enumerate(lines) if line.text.strip()]
     if (
@@ -120,8 +119,7 @@ def _last_author_line(lines: Sequence[_Line]) -> int:
 
 
 def _with_code_marked(lines: Sequence[str]) -> Iterator[_Line]:
-    """Yields the lines of a text with a flag `is_code`, which is true in code blocks. Code blocks are
-    shortened.
+    """Yields the lines of a text, and marks lines of code blocks with `is_code`. Shortens code blocks.
 
     A code block without an end is treated as text.
     """
@@ -147,8 +145,7 @@ def _with_code_marked(lines: Sequence[str]) -> Iterator[_Line]:
 
 
 def _opening(line: str) -> str:
-    """Returns an empty string if `line` does not open a code block, otherwise the fence that will close
-    it."""
+    """Returns the fence that closes the code block which `line` opens, or "" if it opens none."""
     if "```" in line or "~~~" in line:
         marker = FENCE.match(line)
         return marker[1] if marker else ""

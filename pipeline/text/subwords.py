@@ -187,12 +187,12 @@ class SubwordVocabulary:
 
     @property
     def start(self) -> int:
-        """The id of `_start_`, the token with which a title begins."""
+        """The id of `_start_`, the first token of a title."""
         return START_ID
 
     @property
     def end(self) -> int:
-        """The id of `_end_`, the token with which a title ends."""
+        """The id of `_end_`, the last token of a title."""
         return END_ID
 
     def prepared(self, texts: Sequence[str]) -> list[str]:
@@ -254,8 +254,7 @@ class SubwordVocabulary:
 
     @classmethod
     def from_json(cls, text: str) -> SubwordVocabulary:
-        """Returns the vocabulary from the text that `to_json` returned. Raises LakeError for any other
-        text."""
+        """Reads a vocabulary from the text that `to_json` returned. Raises LakeError for any other text."""
         try:
             fields = json.loads(text)
         except ValueError as error:
@@ -317,8 +316,7 @@ def _check_merges(merges: Any) -> Iterator[tuple[str, str]]:
 
 
 def unknown_id(number: int, size: int) -> UsageError:
-    """Returns the error for a document that contains the id `number`, but whose vocabulary has only `size`
-    ids."""
+    """Returns the error for a document with the id `number`, if the vocabulary has only `size` ids."""
     return UsageError(
         f"A document contains the id {number}, but the vocabulary has the ids 0 to {size - 1}.",
         "The document was made with another vocabulary. Make it again with this vocabulary:  titler "

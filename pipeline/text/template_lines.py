@@ -95,8 +95,7 @@ _MAX_ANSWER_WORDS: Final = 5
 
 
 def is_environment(line: str) -> bool:
-    """Returns whether a line names a version or a system, such as `OS: Linux` or the output of `go
-    version`."""
+    """Returns whether a line names a version or a system: `OS: Linux`, or the output of `go version`."""
     if len(line) > LINE_CHARACTERS:
         return False
     if _VERSION_OUTPUT.match(line):
@@ -113,8 +112,7 @@ def is_check(line: str) -> bool:
 
 
 def is_templates_check(line: str) -> bool:
-    """Returns whether a line is a check list item that an issue template contains, such as `- [x] I
-    searched`.
+    """Returns whether a line is a check list item of an issue template, such as `- [x] I searched`.
 
     An item that the author wrote, such as a task, does not count.
     """
@@ -125,8 +123,7 @@ def is_templates_check(line: str) -> bool:
 
 
 def is_filler(line: str) -> bool:
-    """Returns whether a line tells a reader nothing: a template's instruction, `N/A`, a greeting or
-    thanks."""
+    """Returns whether a line is a template's instruction, an answer such as `N/A`, a greeting or thanks."""
     if len(line) > LINE_CHARACTERS:
         return False
     text = line.strip(" \t>*_-#`")

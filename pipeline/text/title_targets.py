@@ -126,10 +126,9 @@ def title_target(title: str, body: str) -> str:
 
 
 def is_learnable(title: str, body: str, min_shared: float = MIN_SHARED) -> bool:
-    """Returns whether a network can learn to write `title` from `body`, the text that it reads, in lower
-    case.
+    """Returns whether a network can learn to write `title` from `body`.
 
-    A title cannot be learned in these cases:
+    `body` is the text that the network reads, in lower case. A title cannot be learned in these cases:
 
     - It is the default title of an issue template, a robot's title or only a version number.
     - The share of its words that occur in the body is less than `min_shared`. Stop words do not count. A

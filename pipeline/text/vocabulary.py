@@ -66,10 +66,9 @@ class Counts:
 
     @classmethod
     def merge(cls, parts: Iterable[Counts]) -> Counts:
-        """Joins the counts of consecutive parts of a sequence of documents. Returns the counts of the whole
-        sequence.
+        """Adds up the counts of consecutive parts of a sequence of documents.
 
-        The operation is associative.
+        Returns the counts of the whole sequence. The operation is associative.
         """
         counter: Counter[str] = Counter()
         documents = first = 0
@@ -138,13 +137,12 @@ class Vocabulary:
 
     @property
     def start(self) -> int:
-        """The id of `_start_`, the word with which a title begins. Raises KeyError if `start_end` is
-        false."""
+        """The id of `_start_`, the first word of a title. Raises KeyError if `start_end` is false."""
         return self._id_of[START]
 
     @property
     def end(self) -> int:
-        """The id of `_end_`, the word with which a title ends. Raises KeyError if `start_end` is false."""
+        """The id of `_end_`, the last word of a title. Raises KeyError if `start_end` is false."""
         return self._id_of[END]
 
     @cached_property
@@ -209,8 +207,7 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, text: str) -> Vocabulary:
-        """Returns the vocabulary from the text that `to_json` returned. Raises LakeError for any other
-        text."""
+        """Reads a vocabulary from the text that `to_json` returned. Raises LakeError for any other text."""
         try:
             fields = json.loads(text)
         except ValueError as error:

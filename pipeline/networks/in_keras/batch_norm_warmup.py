@@ -21,8 +21,8 @@ class Warmup:
     """Corrects the moving averages of a model's BatchNormalization layers after each training step."""
 
     def __init__(self, model: keras.Model, steps: int) -> None:
-        """`steps` is the number of training steps that the model has already done, for example before an
-        interruption."""
+        """`steps` is the number of training steps that the model did before, if its training was
+        interrupted."""
         self._layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
         self._steps = steps
 

@@ -39,8 +39,7 @@ class Decoder(Protocol):
     """
 
     def begin(self, body: KerasTensor) -> tuple[Any, KerasTensor]:
-        """Encodes B bodies, given as ids (B, length). Returns a memory and the decoder's initial states (B,
-        size).
+        """Encodes bodies, ids (B, length). Returns a memory and the decoder's initial states (B, size).
 
         The memory may have any type. It holds what the method `step` needs to know about the bodies. All
         hypotheses (partial titles) of an issue share the memory.

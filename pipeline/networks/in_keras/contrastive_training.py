@@ -110,8 +110,10 @@ class PairScores(keras.Model):
         return ops.stack([loss, ops.cast(nearest_is_own, loss.dtype)], axis=-1)
 
     def vectors(self, bags: list[KerasTensor], pair: KerasTensor) -> KerasTensor:
-        """Returns the vectors (P, size) of P texts, scaled to length 1. A text without units (subwords) has a
-        vector of zeros."""
+        """Returns the vectors (P, size) of P texts, scaled to length 1.
+
+        A text without units (subwords) has a vector of zeros.
+        """
         texts, units, weights = bags
         weighted = self.table(units) * weights[:, None]
         sums = ops.segment_sum(weighted, texts, ops.shape(pair)[0])
@@ -136,10 +138,9 @@ class ContrastiveTraining:
         self._scores.compile(self.optimizer, _loss, metrics=[_Accuracy()])
 
     def begin(self, batches: Iterator[tuple[Ids, Ids]]) -> None:
-        """Prepares the table: multiplies each row by the inverse document frequency of the row's unit
-        (subword).
+        """Multiplies each row of the table by the inverse document frequency of the row's unit (subword).
 
-        To compute these frequencies, all training data is read once.
+        This prepares the table for training. To compute the frequencies, all training data is read once.
         """
         rows = self._model.table.embeddings
         idf = inverse_document_frequency(batches, self._vocabulary)
@@ -171,8 +172,8 @@ class ContrastiveTraining:
         return logs
 
     def finish(self) -> None:
-        """Ends the training: freezes the table, and copies its rows to the initial weights of the title
-        network."""
+        """Ends the training: freezes the table, and initialises the network that writes titles with its
+        rows."""
         freeze_table(self._model)
 
 
@@ -186,8 +187,7 @@ def take_table(model: Any, rows: Floats) -> None:
 
 
 def freeze_table(model: Any) -> None:
-    """Freezes the table of `model`, a `copy.Copy`. Initialises the title network's layer `units` with its
-    rows.
+    """Freezes the table of `model`, a `copy.Copy`, and initialises the model's layer `units` with its rows.
 
     For the layer `units`, the mean of all rows is subtracted from each row. Then each row is scaled to the
     size of Keras's initial embeddings. The table itself does not change.
@@ -201,8 +201,10 @@ def freeze_table(model: Any) -> None:
 
 
 def step_inputs(batches: Iterator[tuple[Ids, Ids]], vocabulary: int) -> Iterator[list[npt.NDArray[Any]]]:
-    """Converts batches of bodies and titles to the input arrays of `PairScores`, and yields those of each
-    step."""
+    """Yields the input arrays of `PairScores` for each training step.
+
+    They are computed from `batches` of bodies and titles, which are ids. `vocabulary` is the number of ids.
+    """
     for bodies, titles in rebatched(batches):
         yield [
             *padded(bag(titles, vocabulary)),
@@ -212,8 +214,10 @@ def step_inputs(batches: Iterator[tuple[Ids, Ids]], vocabulary: int) -> Iterator
 
 
 def rebatched(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[tuple[Ids, Ids]]:
-    """Yields the same bodies and titles in new batches of PAIRS_PER_STEP issues. The last batch may be
-    smaller."""
+    """Yields the same bodies and titles in new batches of PAIRS_PER_STEP issues.
+
+    The last batch may be smaller.
+    """
     pending: list[tuple[Ids, Ids]] = []
     while True:
         batch = next(batches, None)
@@ -251,8 +255,7 @@ def _loss(_: KerasTensor, pairs: KerasTensor) -> KerasTensor:
 
 
 class _Accuracy(keras.metrics.Mean):
-    """A Keras metric: the share of titles whose own body is nearer to them than all other bodies of the
-    step."""
+    """A Keras metric: the share of titles to which, of all bodies in the step, their own body is nearest."""
 
     def __init__(self) -> None:
         super().__init__(name="accuracy")

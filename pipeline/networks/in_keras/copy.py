@@ -125,8 +125,7 @@ class Copy(keras.Model):
         self([body, title, target, target[0]])
 
     def encode(self, body: KerasTensor, training: bool = False) -> tuple[Memory, KerasTensor]:
-        """Encodes bodies (B, S). Returns a memory, which `attend` reads, and the decoder's initial states (B,
-        H)."""
+        """Encodes bodies (B, S). Returns a memory for `attend` and the decoder's initial states (B, H)."""
         units = self.drop(self.units(body), training=training)
         encoded, forward, backward = self.reader(units, mask=body != PAD)
         if self.rereader is not None:
@@ -154,8 +153,7 @@ class Copy(keras.Model):
         return self.combine(hidden_and_context), ops.cast(gate, "float32"), ops.cast(attention, "float32")
 
     def logits(self, combined: KerasTensor, training: bool = False) -> KerasTensor:
-        """Returns the logits (..., V) of the V units (subwords), computed from attentional states (...,
-        H)."""
+        """Returns the logits (..., V) of the vocabulary's V units for attentional states (..., H)."""
         return ops.cast(
             self.units(self.project(self.drop(combined, training=training)), reverse=True), "float32"
         )

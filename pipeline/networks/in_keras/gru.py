@@ -84,8 +84,7 @@ class GruDecoder:
         self._state_norm, self._words = layer("decoder_norm"), layer("words")
 
     def begin(self, body: KerasTensor) -> tuple[tuple[()], KerasTensor]:
-        """Encodes bodies (B, body_length). Returns an empty memory, and the decoder's initial states (B,
-        hidden_size)."""
+        """Encodes bodies (B, body_length). Returns an empty memory and initial states (B, hidden_size)."""
         return (), self._encoder(body, training=False)
 
     def step(

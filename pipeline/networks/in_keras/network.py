@@ -57,8 +57,7 @@ class Network:
     def decode(
         self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE, beam_width: int = 0
     ) -> Decoded:
-        """Predicts the titles of n bodies by beam search. `body_ids` (n, body_length) has the ids of the
-        bodies.
+        """Predicts the titles of n bodies by beam search. Bodies are ids (n, body_length).
 
         A beam width of 1 is greedy decoding, and 0 stands for the variant's default beam width. `start` and
         `end` are the ids of _start_ and _end_. Titles never contain padding (id 0), unknown (id 1) or
@@ -128,7 +127,7 @@ class _InitialState(keras.Model):
 
 
 def padded_batches(ids: Ids, batch_size: int) -> Iterator[tuple[Ids, int]]:
-    """Divides `ids` into batches of `batch_size` rows. Yields each batch with its number of rows before
+    """Divides `ids` into batches of `batch_size` rows. Also yields each batch's number of rows before
     padding.
 
     A smaller batch is padded with rows of zeros. If there is only one batch, it may be padded to one of

@@ -31,8 +31,7 @@ class TrainingBatch:
 
 @dataclass(frozen=True)
 class TeacherForcing:
-    """How a variant of the network is trained on titles: the model, the loss, the metrics and a few
-    settings."""
+    """How a variant of the network is trained on titles: model, loss, metrics and a few settings."""
 
     model: keras.Model
     """the model to compile and train; it shares its weights with the network"""

@@ -50,8 +50,10 @@ class Decoder(Protocol):
         """
 
     def select(self, memory: Any, issues: Indices) -> Any:
-        """Returns a memory of only the issues with the indices `issues`. A memory is what `begin`
-        returned."""
+        """Returns the memory of only some issues, which have the indices `issues`.
+
+        `memory` is the memory of all issues that `begin` returned.
+        """
 
     def step(self, memory: Any, state: Floats, token: Ids) -> tuple[Floats, Floats, Floats]:
         """Computes the probabilities of the next token of each hypothesis (partial title).
@@ -115,8 +117,7 @@ class _Best:
 def search(
     network: Decoder, body: Ids, shape: Shape, start: int, end: int, width: int, block_repeats: bool
 ) -> tuple[Ids, Ids, Floats, Floats]:
-    """Predicts a title for each of B bodies by beam search. `body` (B, body_length) has the ids of the
-    bodies.
+    """Predicts a title for each of B bodies by beam search. Bodies are ids (B, body_length).
 
     The result has four arrays: ids of the titles (B, T), lengths of the titles (B,), mean log probabilities
     of their tokens (B,), and the issues' embeddings (B, hidden_size). T is shape.decoder_steps, the maximum
@@ -198,8 +199,7 @@ def _selected(beams: _Beams, rows: Indices, network: Decoder) -> _Beams:
 
 
 def _block(scores: Floats, beams: _Beams, start: int, block_repeats: bool) -> None:
-    """Lowers the scores of tokens that must not follow a hypothesis (partial title). Changes `scores` in
-    place.
+    """Lowers `scores` of tokens that must not follow a hypothesis (partial title), in place.
 
     Padding, unknown and _start_ are always among these tokens. If `block_repeats` is true, they include the
     last token, and every token that would repeat a trigram of the hypothesis.

@@ -115,8 +115,7 @@ class Copy:
         return encoded, last_states
 
     def select(self, memory: Memory, issues: Indices) -> Memory:
-        """Returns a memory of only the issues with the indices `issues`. A memory is what `begin`
-        returned."""
+        """Returns the memory of only some issues, which have the indices `issues`."""
         return Memory(
             memory.is_padding[issues], memory.encoded[issues], memory.number[issues], memory.units[issues]
         )
@@ -148,8 +147,7 @@ class Copy:
 
     @cached_property
     def _output(self) -> tuple[Floats, Floats]:
-        """The kernel (H, V) and the bias (V,) of the output layer, which turns attentional states into
-        logits."""
+        """The kernel (H, V) and the bias (V,) of the layer that turns attentional states into logits."""
         kernel, bias = self._dense["project"]
         return np.ascontiguousarray(kernel @ self._units.T), self._units @ bias
 

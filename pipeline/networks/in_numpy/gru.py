@@ -36,8 +36,7 @@ class Gru:
         self._words, self._words_bias = weights["words"]
 
     def embed(self, body: Ids, title: Ids | None) -> Floats:
-        """Returns the embeddings (B, hidden_size) of issues: the encoder's last states after reading the
-        bodies.
+        """Returns the embeddings (B, hidden_size) of issues: the encoder's states at the end of the bodies.
 
         Titles are ignored.
         """
@@ -48,8 +47,7 @@ class Gru:
         return initial_state
 
     def begin(self, body: Ids) -> tuple[None, Floats]:
-        """Encodes bodies (B, body_length). Returns None, because there is no memory, and initial states (B,
-        hidden_size)."""
+        """Encodes bodies (B, body_length). Returns None (no memory) and initial states (B, hidden_size)."""
         state = np.zeros((len(body), self._size), np.float32)
         for column in body.T:
             projected = self._encoder.project(self._body_norm(self._body[column]))

@@ -40,8 +40,7 @@ class GruCell(Protocol):
     """The interface of one GRU with its weights. B is the number of issues."""
 
     def __init__(self, kernel: Floats, recurrent: Floats, bias: Floats) -> None:
-        """`kernel` is multiplied by word vectors, and `recurrent` by states. `bias` is added to the
-        products."""
+        """Word vectors are multiplied by `kernel`, and states by `recurrent`. `bias` is added."""
 
     @staticmethod
     def weight_shapes(word: int, state: int) -> list[tuple[int, ...]]:

@@ -96,8 +96,7 @@ class LightNetwork:
     def decode(
         self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE, beam_width: int = 0
     ) -> Decoded:
-        """Predicts the titles of bodies by beam search. They are the titles that the same network predicts in
-        Keras.
+        """Predicts the titles of bodies by beam search. The same network in Keras predicts the same titles.
 
         Batches are decoded in parallel on all cores. A batch has bodies of similar length, and at most
         MAX_BATCH_SIZE issues.

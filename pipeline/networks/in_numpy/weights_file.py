@@ -45,8 +45,7 @@ def read_weights(path: Path) -> Weights:
 
 
 def read_table(directory: Path) -> Floats:
-    """Reads the table (V, size) from which a network computes embeddings. It has one vector per unit
-    (subword).
+    """Reads the table (V, size) from which a network computes embeddings: one vector per unit (subword).
 
     `directory` is the network's folder. The network's variant must have contrastive pre-training: other
     variants have no table. Raises LakeError if the file is missing or damaged.
@@ -61,10 +60,9 @@ def read_table(directory: Path) -> Floats:
 
 
 def check_shapes(weights: Weights, expected: WeightShapes) -> None:
-    """Checks the shapes of a network's weights. `expected` maps the names of layers to the shapes of their
-    weights.
+    """Raises ValueError if the weights of a layer are missing or do not have the expected shapes.
 
-    Raises ValueError if a layer is missing or has other shapes.
+    `expected` maps the name of each layer to the shapes of its weights.
     """
     for name, expected_shapes in expected.items():
         shapes = [array.shape for array in weights.get(name, [])]
