@@ -1,7 +1,7 @@
-"""Describes a network to its callers: its sizes, the file that stores them, its inputs and its results.
+"""Describes networks: their sizes, the file that stores the sizes, their inputs and their results.
 
 This module is used by `pipeline.networks.in_keras`, which trains networks, and by
-`pipeline.networks.in_numpy`, which only runs trained ones. It imports neither Keras nor a backend.
+`pipeline.networks.in_numpy`, which only runs trained networks. It imports neither Keras nor a backend.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Shape:
         return ids
 
     def decoded_nothing(self) -> Decoded:
-        """Returns the result of decoding an empty list of bodies."""
+        """Returns the result of decoding for an empty list of bodies: arrays without rows."""
         no_ids = np.zeros((0,), np.int32)
         states = np.zeros((0, self.hidden_size), np.float32)
         return Decoded(np.zeros((0, self.decoder_steps), np.int32), no_ids, no_ids.astype(np.float32), states)
@@ -108,7 +108,7 @@ def _check_ids(ids: Ids, vocabulary: int) -> None:
 
 @dataclass(frozen=True)
 class Decoded:
-    """The titles that a network predicted for n issues, as ids, and the issues' embeddings."""
+    """What a network computed for n issues: their titles, as ids, and their embeddings."""
 
     ids: Ids
     """the title's tokens, then _end_ if there is room for it, then zeros: (n, shape.decoder_steps)"""

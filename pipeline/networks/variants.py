@@ -1,4 +1,4 @@
-"""The facts about each variant of the network, in one table.
+"""Describes each variant of the network: a table of facts, such as the default beam width.
 
 The implementations (`pipeline.networks.in_keras`, `pipeline.networks.in_numpy`) and all other parts of Titler
 read these facts. This module does not import Keras, so the command line can import it quickly.
@@ -18,7 +18,7 @@ Unit = Literal["words", "subwords"]
 
 @dataclass(frozen=True)
 class Variant:
-    """The facts about a variant that are the same in Keras and in NumPy."""
+    """The facts about a variant of the network that are the same in Keras and in NumPy."""
 
     units: Unit
     """what one id of a body or of a title stands for"""
@@ -78,7 +78,10 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
 
 
 def variant_of(name: str) -> Variant:
-    """Returns the variant with this name. Raises UsageError, which lists all names, if no variant has it."""
+    """Returns the facts about the variant with this name, such as `copy`.
+
+    If there is no such variant, raises a UsageError that lists all names.
+    """
     if name not in VARIANTS:
         raise UsageError(
             f"{name!r} is not a variant of the network.",

@@ -125,7 +125,7 @@ class Copy(keras.Model):
         self([body, title, target, target[0]])
 
     def encode(self, body: KerasTensor, training: bool = False) -> tuple[Memory, KerasTensor]:
-        """Encodes bodies (B, S). Returns the memory for `attend` and the decoder's initial states (B, H)."""
+        """Encodes bodies (B, S). Returns a memory for `attend` and the decoder's initial states (B, H)."""
         units = self.drop(self.units(body), training=training)
         encoded, forward, backward = self.reader(units, mask=body != PAD)
         if self.rereader is not None:
@@ -153,7 +153,7 @@ class Copy(keras.Model):
         return self.combine(hidden_and_context), ops.cast(gate, "float32"), ops.cast(attention, "float32")
 
     def logits(self, combined: KerasTensor, training: bool = False) -> KerasTensor:
-        """Returns the logits (..., V) of the vocabulary's units for attentional states (..., H)."""
+        """Returns the logits (..., V) of the vocabulary's V units for attentional states (..., H)."""
         return ops.cast(
             self.units(self.project(self.drop(combined, training=training)), reverse=True), "float32"
         )
@@ -220,7 +220,7 @@ class Copy(keras.Model):
     ) -> tuple[KerasTensor, KerasTensor]:
         """Computes the probabilities of the next token of each hypothesis (partial title).
 
-        `beam_search.Decoder.step` describes the inputs and the results.
+        For the inputs and the results, see `beam_search.Decoder.step`.
         """
         memory, first_position, not_considered = begun
         embedded = self.units(token)
@@ -246,7 +246,10 @@ class Copy(keras.Model):
 
 
 def build_copy(shape: Shape) -> Copy:
-    """Builds the network with random weights. Raises UsageError if the variant does not support the shape."""
+    """Builds a network of the variant `copy` with random weights.
+
+    Raises UsageError if the variant does not support the shape (the sizes of the network).
+    """
     if shape.body_vocabulary != shape.title_vocabulary:
         raise UsageError(
             f"The vocabulary of bodies has {shape.body_vocabulary} ids and the vocabulary of titles has "
@@ -301,10 +304,14 @@ def _loss(target: KerasTensor, logs: KerasTensor) -> KerasTensor:
 
 
 class _TokenMean(keras.metrics.Mean):
-    """A Keras metric: the mean of a figure over the targets that are not padding."""
+    """A Keras metric: the mean of a figure over the tokens of titles, without padding."""
 
     def __init__(self, name: str, figure: Callable[[KerasTensor, KerasTensor], KerasTensor]) -> None:
-        """`figure` computes the figure of each target from the two columns that the model returns."""
+        """The function `figure` computes the figure of each token.
+
+        It gets two arrays: the log probability of the right token, and the log probability of the most
+        probable token.
+        """
         super().__init__(name=name)
         self._figure = figure
 

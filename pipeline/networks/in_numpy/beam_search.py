@@ -1,7 +1,7 @@
 """Beam search in NumPy. It finds the same titles as `pipeline.networks.in_keras.beam_search`.
 
-That module explains the search. When the search for an issue has ended, the issue is removed from the batch,
-so that nothing more is computed for it.
+The other module explains the search. In this module, an issue is removed from the batch when its search has
+ended, so that nothing more is computed for it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ class Decoder(Protocol):
         """
 
     def select(self, memory: Any, issues: Indices) -> Any:
-        """Returns the part of the memory that belongs to the issues with these indices."""
+        """Returns the memory of only some issues, which have the indices `issues`.
+
+        `memory` is the memory of all issues that `begin` returned.
+        """
 
     def step(self, memory: Any, state: Floats, token: Ids) -> tuple[Floats, Floats, Floats]:
         """Computes the probabilities of the next token of each hypothesis (partial title).
@@ -66,7 +69,7 @@ class Decoder(Protocol):
 
 @dataclass
 class _Beams:
-    """The variables of the search for the titles of n issues.
+    """The state of a beam search for the titles of n issues, between two steps.
 
     k is the number of hypotheses (partial titles) per issue in this step. T is the maximum number of tokens
     per title. During the search, a token is represented by its column in the array of the tokens that are
@@ -105,8 +108,8 @@ class _Best:
     def keep_better(self, issues: Indices, titles: Ids, scores: Floats) -> None:
         """Replaces the best title of an issue if one of its new titles has a higher score.
 
-        The new titles are (n, j, T), and their scores are (n, j). Both belong to the issues with the indices
-        `issues` (n,).
+        `titles` (n, j, T) has j new titles for each of n issues, and `scores` (n, j) has the scores of these
+        titles. `issues` (n,) has the indices of the n issues among the B issues.
         """
         rows, best_index = np.arange(len(issues)), scores.argmax(axis=1)
         score = scores[rows, best_index]
@@ -118,12 +121,12 @@ class _Best:
 def search(
     network: Decoder, body: Ids, shape: Shape, start: int, end: int, width: int, block_repeats: bool
 ) -> tuple[Ids, Ids, Floats, Floats]:
-    """Predicts a title for each of the bodies (B, body_length).
+    """Predicts a title for each of B bodies by beam search. Bodies are ids (B, body_length).
 
-    The result has four arrays, which are the fields of `Decoded`: ids (B, T), lengths (B,), mean log
-    probabilities (B,) and embeddings (B, hidden_size). T is shape.decoder_steps. `start` and `end` are the
-    ids of _start_ and _end_, and `width` is the beam width. If `block_repeats` is true, a title has no token
-    twice in a row, and no trigram twice.
+    The result has four arrays: ids of the titles (B, T), lengths of the titles (B,), mean log probabilities
+    of their tokens (B,), and the issues' embeddings (B, hidden_size). T is shape.decoder_steps, the maximum
+    number of tokens per title. `start` and `end` are the ids of _start_ and _end_, and `width` is the beam
+    width. If `block_repeats` is true, a title has no token twice in a row, and no trigram twice.
     """
     memory, initial_state, tokens = network.begin(body)
     issues = len(body)
@@ -160,10 +163,11 @@ def search(
 def _extended(
     beams: _Beams, scores: Floats, offsets: Floats, best: _Best, step: int, end: int, width: int
 ) -> _Beams:
-    """Extends the hypotheses (partial titles) by one token. Returns the k best results of each issue.
+    """Extends the hypotheses (partial titles) by one token. Returns the `width` best results of each issue.
 
-    Titles that end with this token are considered for `best`. `beams.state`, `scores` and `offsets` are what
-    `Decoder.step` returned. k is the beam width `width`.
+    A hypothesis that ends with this token is a finished title. It replaces the issue's title in `best` if it
+    has a higher score. `beams.state`, `scores` and `offsets` are what `Decoder.step` returned. `width` is the
+    beam width.
     """
     rows = np.arange(len(beams.issues))[:, None]
     # 2 x width, because `width` of them may end, and `width` others must go on
@@ -201,10 +205,10 @@ def _selected(beams: _Beams, rows: Indices, network: Decoder) -> _Beams:
 
 
 def _block(scores: Floats, beams: _Beams, start: int, block_repeats: bool) -> None:
-    """Blocks tokens that may not be written next, by lowering their `scores` in place.
+    """Lowers `scores` of tokens that must not follow a hypothesis (partial title), in place.
 
-    Padding, unknown and _start_ are always blocked. If `block_repeats` is true, the last token is blocked,
-    too, and so are the tokens that would repeat a trigram.
+    Padding, unknown and _start_ are always among these tokens. If `block_repeats` is true, they include the
+    last token, and every token that would repeat a trigram of the hypothesis.
     """
     scores[:, :, [PAD, UNKNOWN, start]] += BLOCKED
     if not block_repeats:
@@ -222,11 +226,12 @@ def _best_extensions(base: Floats, scores: Floats, count: int) -> tuple[Floats, 
     """Extends each issue's hypotheses (partial titles) by every token. Returns the `count` best results.
 
     The value of a result is the `base` (n, k) of its hypothesis plus the score (n, k, V) of its token.
-    Returns the values in descending order, the indices of the hypotheses, and the tokens, all (n, count). If
-    there are fewer results, all of them are returned.
+    Returns three arrays (n, count): the values in descending order, the indices of the hypotheses, and the
+    tokens. If there are fewer than `count` results, all of them are returned.
 
-    For speed, the tokens are divided into blocks. The `count` best results must be in the `count` blocks with
-    the highest maxima. So only these blocks are searched, and the tokens after the last full block.
+    For speed, the V tokens are divided into blocks of equal size. The best results must be in the `count`
+    blocks with the highest maxima, or among the tokens that are left over after the last block. Only these
+    are searched.
     """
     issues, hypotheses, vocabulary = scores.shape
     blocks = vocabulary // BLOCK_SIZE

@@ -41,9 +41,9 @@ the inputs of the first n bodies at this position."""
 class Memory(NamedTuple):
     """What decoding needs to know about B encoded bodies.
 
-    The S positions of a body are sorted by unit (subword), padding first. This is possible because the
-    attention does not depend on the order of the positions. Equal units are then neighbours, so the attention
-    on each distinct unit is easy to sum. The distinct units of a body are numbered 0, 1, ...
+    The S positions of a body are sorted by unit (subword), padding first. Sorting changes no result, because
+    the attention does not depend on the order of the positions. After sorting, equal units are neighbours, so
+    it is easy to sum the attention on each distinct unit. The distinct units of a body are numbered 0, 1, ...
     """
 
     is_padding: npt.NDArray[np.bool_]
@@ -63,7 +63,7 @@ class Memory(NamedTuple):
 
 
 class Copy:
-    """A network of the variant `copy`. Implements `beam_search.Decoder`.
+    """A network of the variant `copy` in NumPy. Implements `beam_search.Decoder`.
 
     `shortlist` has the units that are considered besides those of the body. None stands for the whole
     vocabulary. Raises ValueError if the weights do not fit the shape.
@@ -84,9 +84,9 @@ class Copy:
         self._column_of[self._shortlist] = np.arange(len(self._shortlist))
 
     def embed(self, body: Ids, title: Ids | None) -> Floats:
-        """Returns the embeddings (B, hidden_size) of issues, from the bags of units of bodies and titles.
+        """Returns the embeddings (B, hidden_size) of issues, computed from bodies and titles.
 
-        Bodies are (B, body_length). Titles are (B, title_length) or None.
+        Bodies are ids (B, body_length). Titles are ids (B, title_length), or None to embed bodies alone.
         """
         return embedding(self._table, body, title)
 
@@ -119,7 +119,7 @@ class Copy:
     def _encoded(self, body: Ids) -> tuple[Floats, Floats]:
         """Encodes bodies (B, S), which are ordered by length, the longest first.
 
-        A body has no padding between its units. Returns the encoder's outputs (S, B, H), which are zeros at
+        All padding of a body is at its end. Returns the encoder's outputs (S, B, H), which are zeros at
         padding, and the last states (B, H).
         """
         by_position = np.ascontiguousarray(body.T)
@@ -133,7 +133,7 @@ class Copy:
         return encoded, last_states
 
     def select(self, memory: Memory, issues: Indices) -> Memory:
-        """Returns the part of the memory that belongs to the issues with these indices."""
+        """Returns the memory of only some issues, which have the indices `issues`."""
         return Memory(
             memory.is_padding[issues],
             memory.encoded[issues],
@@ -146,7 +146,7 @@ class Copy:
     def step(self, memory: Memory, state: Floats, token: Ids) -> tuple[Floats, Floats, Floats]:
         """Computes the probabilities of the next token of each hypothesis (partial title).
 
-        `beam_search.Decoder.step` describes the inputs and the results.
+        For the inputs and the results, see `beam_search.Decoder.step`.
         """
         issues, hypotheses, size = state.shape
         tokens = token.reshape(-1)
@@ -229,10 +229,10 @@ class Copy:
 
 
 class _UnitInputs:
-    """Computes and caches the results of `GruCell.project` for units (subwords).
+    """Computes `GruCell.project` for units (subwords), and caches the results.
 
-    V is the size of the vocabulary. When V units have been requested in all, the results of all V units are
-    computed and cached.
+    The vocabulary has V units. The first calls compute the units that they ask for. After V units were asked
+    for in all, the results of all V units are computed once and cached.
     """
 
     def __init__(self, cell: CudnnGruCell, units: Floats) -> None:
@@ -263,9 +263,10 @@ def _bidirectional(
 ) -> tuple[Floats, Floats]:
     """Runs a forward and a backward GRU over bodies that are ordered by length, the longest first.
 
-    `cells` and `inputs` have one element per direction. For each position, `counts` (S,) has the number of
-    bodies that are long enough to have this position. Returns the states of both GRUs at each position
-    (S, bodies, H), and the last states of both GRUs (bodies, H). The states at padding are zeros.
+    `cells` and `inputs` have two elements: one for the forward and one for the backward direction. `counts`
+    (S,) says for each of the S positions how many bodies are long enough to have it. Returns the states of
+    both GRUs at each position (S, bodies, H), and the last states of both GRUs (bodies, H). The states at
+    padding are zeros.
     """
     half = cells[0].size
     states, last_states = np.zeros((len(counts), bodies, 2 * half), np.float32), []
@@ -281,10 +282,11 @@ def _bidirectional(
 
 
 def _sums_by_unit(number: Indices, attention: Floats) -> Floats:
-    """Adds up the attention (B, k, S) on positions with the same unit. Returns the sums (B k, S).
+    """Adds up the attention on all positions of a body that have the same unit (subword).
 
-    `number` (B, S) has the number of each position's unit. Column i of the result has the sum for the unit
-    with the number i.
+    `attention` (B, k, S) has the attention of k hypotheses on the S positions. `number` (B, S) has a number
+    for each position, which is equal for positions with the same unit. Returns the sums (B k, S): column i
+    has the sum for the unit with the number i.
     """
     issues, hypotheses, positions = attention.shape
     first = np.arange(0, attention.size, positions).reshape(issues, hypotheses, 1)

@@ -20,7 +20,7 @@ EPSILON = 1e-3
 
 
 class Gru:
-    """A network of the variant `gru` or `gru_cudnn`. Implements `beam_search.Decoder`.
+    """A network of the variant `gru` or `gru_cudnn` in NumPy. Implements `beam_search.Decoder`.
 
     `shortlist` is not used, because these variants have none. Raises ValueError if the weights do not fit the
     shape.
@@ -39,7 +39,7 @@ class Gru:
         self._words, self._words_bias = weights["words"]
 
     def embed(self, body: Ids, title: Ids | None) -> Floats:
-        """Returns the embeddings (B, hidden_size) of issues: the encoder's last states.
+        """Returns the embeddings (B, hidden_size) of issues: the encoder's states at the end of the bodies.
 
         Titles are ignored.
         """
@@ -70,7 +70,7 @@ class Gru:
     def step(self, memory: None, state: Floats, token: Ids) -> tuple[Floats, Floats, Floats]:
         """Computes the probabilities of the next token of each hypothesis (partial title).
 
-        `beam_search.Decoder.step` describes the inputs and the results.
+        For the inputs and the results, see `beam_search.Decoder.step`.
         """
         projected = self._decoder.project(self._title_norm(self._title[token.reshape(-1)]))
         hidden = self._decoder.advance(projected, state.reshape(-1, self._size))
@@ -81,7 +81,7 @@ class Gru:
 
 
 def _batch_norm(gamma: Floats, beta: Floats, mean: Floats, variance: Floats) -> Callable[[Floats], Floats]:
-    """Returns a function that applies batch normalisation, as at inference.
+    """Returns a function that applies batch normalisation with fixed statistics, as at inference.
 
     It computes gamma (x - mean) / sqrt(variance + EPSILON) + beta, with only one product and one sum.
     """

@@ -1,6 +1,6 @@
-"""Maps the name of each variant to its implementation in NumPy.
+"""Maps the name of each variant of the network to its implementation in NumPy.
 
-`pipeline.networks.variants` has the facts about each variant.
+The module `pipeline.networks.variants` describes the variants.
 """
 
 from __future__ import annotations

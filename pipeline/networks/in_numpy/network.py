@@ -39,7 +39,7 @@ class LightNetwork:
     """A trained network for inference in NumPy.
 
     It has the methods `encode` and `decode` of `pipeline.networks.in_keras.Network`. Raises ValueError if the
-    weights do not fit the shape.
+    weights do not fit the shape (the sizes of the network).
     """
 
     def __init__(self, description: Description, weights: Weights) -> None:
@@ -78,11 +78,11 @@ class LightNetwork:
     def encode(
         self, body_ids: npt.ArrayLike, batch_size: int = BATCH_SIZE, *, title_ids: npt.ArrayLike | None = None
     ) -> Floats:
-        """Returns the embeddings (n, hidden_size) of n issues, `batch_size` of them at a time.
+        """Returns the embeddings (n, hidden_size) of n issues.
 
         `body_ids` are (n, body_length). `title_ids` are (n, title_length) or None. A variant whose embedding
-        depends on the body alone ignores `title_ids`. Raises UsageError for ids that do not fit the network's
-        shape.
+        depends on the body alone ignores `title_ids`. `batch_size` issues are computed at a time. Raises
+        UsageError for ids that do not fit the network's shape.
         """
         bodies = self.shape.checked_bodies(body_ids)
         titles = None if title_ids is None else self.shape.checked_titles(title_ids, len(bodies))
@@ -95,7 +95,7 @@ class LightNetwork:
     def decode(
         self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE, beam_width: int = 0
     ) -> Decoded:
-        """Predicts the same titles as `pipeline.networks.in_keras.Network.decode`, by beam search.
+        """Predicts the titles of bodies by beam search. The same network in Keras predicts the same titles.
 
         Batches are decoded in parallel on all cores. A batch has bodies of similar length, and at most
         MAX_BATCH_SIZE issues.
