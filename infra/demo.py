@@ -124,7 +124,8 @@ def _run_titler(airflow: LocalAirflow, *arguments: str) -> None:
 
 
 def _choose_epochs(airflow: LocalAirflow) -> int:
-    """Returns the number of epochs (3 to 20) with which the training takes about TRAINING_STEPS steps."""
+    """Returns a number of epochs, at least 3 and at most 20, with which the training takes about
+    TRAINING_STEPS steps."""
     status = subprocess.run(
         ["titler", "status", "--json"],
         cwd=REPOSITORY,

@@ -100,7 +100,7 @@ class Context:
 
     @classmethod
     def of(cls, values: settings.Settings) -> Context:
-        """Returns a context with these settings, without reading a settings file."""
+        """Returns a context that has these settings and reads no settings file."""
         context = cls(None)
         context.settings = values
         return context
@@ -121,11 +121,11 @@ class Context:
         return LineageFile(self.lake, self.settings)
 
     def model(self, name: str) -> Pinned:
-        """Returns the model with this name. The model may not exist yet."""
+        """Returns the model of this name in the lake. No error is raised if no model has the name."""
         return Pinned(self.lake, "models", name)
 
     def release(self, name: str) -> Pinned:
-        """Returns the release with this name. The release may not exist yet."""
+        """Returns the release of this name in the lake. No error is raised if no release has the name."""
         return Pinned(self.lake, "releases", name)
 
 
@@ -133,7 +133,7 @@ CURRENT: ContextVar[Context] = ContextVar("context")
 
 
 def context() -> Context:
-    """Returns the context of the running command."""
+    """Returns the context of the running command, through which it gets its settings and its lake."""
     return CURRENT.get()
 
 

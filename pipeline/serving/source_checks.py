@@ -1,6 +1,5 @@
-"""Checks whether the source has the last hour of a day, and estimates what extracting days would cost. Reads
-no events.
-"""
+"""Checks whether the source (GH Archive) has the last hour of a day, and estimates what extracting days would
+cost. Reads no events."""
 
 from __future__ import annotations
 
@@ -54,9 +53,10 @@ def has_last_hour(day_source: warehouse.SourceTable | hour_files.SourceDay, day:
 def cost(lake: Lake, settings: Settings, days: Sequence[date]) -> dict[str, Any]:
     """Estimates with dry runs how many bytes BigQuery would bill for extracting these days.
 
-    The result has the bytes and their price in USD, per day and in total. A day costs nothing if its batch is
-    already in the lake, or if it is read from hour files. Do not rename the keys of the result: the command
-    `titler cost --json` prints them. Raises WarehouseError if BigQuery cannot be reached.
+    The result has the bytes and their price in USD, per day and in total. A day costs nothing if its issues
+    are already in the lake, or if hour files are read instead of BigQuery's tables. Do not rename the keys of
+    the result: the command `titler cost --json` prints them. Raises WarehouseError if BigQuery cannot be
+    reached.
     """
     connection = warehouse.connect(settings, "cost")
     query = extraction_query(settings)

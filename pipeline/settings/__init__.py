@@ -132,7 +132,8 @@ class Index(Section):
 
 
 class Release(Section):
-    """Which titles a release predicts again, when it is stopped, and how many releases are kept."""
+    """Which titles a new release predicts again, which release is not published, and how many releases are
+    kept."""
 
     keep: int = Field(
         default=3,
@@ -191,9 +192,10 @@ class Alerts(Section):
 
     @model_validator(mode="after")
     def _check_address(self) -> Self:
-        """Raises ValueError if alerts are sent by webhook or email but the address to send them to, or the
-        sender's address, is not set. Without this check, the error would only occur when the first alert is
-        sent."""
+        """Raises ValueError if alerts are sent by webhook or email, but a needed address is not set.
+
+        Without this check, the error would only occur when the first alert is sent.
+        """
         if self.kind == "webhook" and not self.webhook_url.get_secret_value().startswith(
             ("https://", "http://")
         ):
@@ -217,7 +219,7 @@ class Lineage(Section):
 
 
 class Settings(BaseSettings):
-    """Every setting of Titler. A command gets them from `load`; tests construct them directly.
+    """All settings of Titler. A command reads them with `load`; tests construct them directly.
 
     Environment variables (`TITLER_LAKE__ROOT=...`) override the TOML file, which overrides the defaults.
     """
@@ -251,14 +253,15 @@ class Settings(BaseSettings):
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's tracking URI. Raises UsageError if the setting `tracking.uri` is empty and the lake is a
-        bucket."""
+        """The address of MLflow's server or database. Raises UsageError if the setting `tracking.uri` is
+        empty and the lake is a bucket."""
         example = "an MLflow server, like http://mlflow:5000"
         return self.tracking.uri or f"sqlite:///{self._lake_folder('tracking.uri', example)}/mlflow.db"
 
     @property
     def warehouse_name(self) -> str:
-        """The warehouse's name in messages: "BigQuery, PROJECT.DATASET", or the path of DuckDB's file."""
+        """The text that names the warehouse in messages: "BigQuery, PROJECT.DATASET", or the path of DuckDB's
+        file."""
         if self.warehouse.kind == "bigquery":
             return f"BigQuery, {self.warehouse.project}.{self.warehouse.dataset}"
         return self.warehouse_path
@@ -279,10 +282,10 @@ class Settings(BaseSettings):
         }
 
     def _lake_folder(self, setting: str, example: str) -> str:
-        """Returns the absolute path of the lake's folder, from which the default of `setting` is derived.
+        """Returns the absolute path of the lake's folder, in which the setting `setting` has its default.
 
-        Raises UsageError if the lake is a bucket, because `setting` then has no default. `example` says what
-        to set it to.
+        If the lake is a bucket, `setting` has no default. Then raises UsageError, whose hint suggests the
+        value `example`.
         """
         root = self.lake.root.removeprefix("file://")
         if "://" in root:

@@ -1,4 +1,5 @@
-"""The section `model` of the settings: the network, its training, and when its titles are shown."""
+"""The section `model` of the settings: which network is trained, how it is trained, and when titles are
+shown."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ from pipeline.settings.section import Section
 
 
 class Model(Section):
-    """Which network is trained, and how. The default sizes are those of the article that Titler grew out
-    of."""
+    """Which network is trained, and how. The default sizes are those of the article of 2018 that Titler is
+    based on."""
 
     variant: str = Field(
         default="copy",

@@ -10,12 +10,12 @@ from pipeline.settings.section import Section
 
 
 class Text(Section):
-    """How text is converted to ids. The network `copy` has one id per subword (a frequent piece of text).
-    The networks `gru` and `gru_cudnn` have one id per word.
+    """How text is converted to ids. The network `copy` has one id per subword (a frequent piece of text). The
+    networks `gru` and `gru_cudnn` have one id per word.
 
     The settings `text.min_*` and `text.max_*` limit which issues are used for training. The defaults of
     `text.body_words`, `text.title_words`, `text.body_length` and `text.title_length` are the values in the
-    article that Titler grew out of.
+    article of 2018 that Titler is based on.
     """
 
     subwords: int = Field(
