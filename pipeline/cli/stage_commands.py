@@ -75,8 +75,8 @@ def vocab(
     skip_code: Annotated[
         int,
         typer.Option(
-            help="Exit code that tells a scheduler to skip the task. The command exits with this code if no "
-            "day is cleaned yet. Set to 0 to let the command fail instead."
+            help="Exit code if no day is cleaned yet. A scheduler, such as Airflow, can then skip the task. "
+            "With 0, the command fails instead."
         ),
     ] = 0,
 ) -> None:
@@ -180,7 +180,8 @@ def _refuse_options_of_creation(*options: object) -> None:
     if any(option is not None for option in options):
         raise UsageError(
             "The variant, the epochs and the embedding network of a model are fixed when it is created.",
-            "Create a model with others: titler vocab --variant VARIANT --epochs N --embedding new",
+            "To use other values, create another model: titler vocab --variant VARIANT --epochs N "
+            "--embedding new",
         )
 
 
@@ -193,7 +194,8 @@ def _teacher_request(source: str | None, weight: float | None) -> TeacherRequest
         return TeacherRequest(source, DEFAULT_WEIGHT if weight is None else weight)
     if weight is not None:
         raise UsageError(
-            "--teacher-weight needs --teacher.", "Give both: titler train MODEL --teacher MODEL|FILE"
+            "--teacher-weight needs --teacher.",
+            "Give both: titler train MODEL --teacher MODEL|FILE --teacher-weight 0.5",
         )
     return None
 
@@ -293,8 +295,7 @@ def plan(
     skip_code: Annotated[
         int,
         typer.Option(
-            help="Exit code that tells a scheduler to skip the task. The command exits with this code if no "
-            "release is needed."
+            help="Exit code if no release is needed. A scheduler, such as Airflow, can then skip the task."
         ),
     ] = 0,
 ) -> None:

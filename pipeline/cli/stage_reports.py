@@ -130,7 +130,10 @@ def vocabulary(lake: Lake, model: Pinned, manifest: Manifest) -> None:
     )
     say(f"    {figures['validation']:,} issues held out for validation, {figures['test']:,} for testing")
     if network := taken_network(model.plan):
-        say(f"    vocabulary and embedding network of model {network.model}; only titles will be trained")
+        say(
+            f"    the vocabulary and the embedding network are those of model {network.model}, so only "
+            "titles will be trained"
+        )
     elif reason := facts.get("new_embedding_because"):
         say(f"    a new embedding network will be trained: {reason}")
 
@@ -159,7 +162,7 @@ def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> N
         f"best validation loss {figures['validation_loss']:.4f} -> {lake.path(manifest.folder)}"
     )
     if figures.get("embedding_model", model) != model:
-        say(f"    with the embedding network of model {figures['embedding_model']}")
+        say(f"    the embedding network was taken from model {figures['embedding_model']}")
     threshold = figures.get("abstain_below", 0)
     if threshold > 1:
         say(
@@ -187,7 +190,7 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
     say(f"evaluate: ROUGE-1/2/L {rouge}, BLEU {figures['bleu']:.2f}, {count(figures['issues'], 'issue')}")
     say(
         f"    {figures['exact_match']:.1%} exact matches, {figures['distinct']:.1%} distinct titles, "
-        f"{figures['abstained']:.1%} abstained, {figures['mean_length']:.1f} words per title"
+        f"{figures['abstained']:.1%} without a title, {figures['mean_length']:.1f} words per title"
     )
     if "lead_rougeL" in figures:
         lead = f"{figures['lead_rouge1']:.2f}/{figures['lead_rouge2']:.2f}/{figures['lead_rougeL']:.2f}"
@@ -202,7 +205,7 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
         )
     if confidence := figures.get("confidence"):
         say(
-            f"    ROUGE-L over 0.3: {confidence['alike']:.1%} of all titles, "
+            f"    titles with a ROUGE-L over 0.3: {confidence['alike']:.1%} of all titles, "
             f"{confidence['alike_least_sure']:.1%} of the fifth with the lowest confidence, "
             f"{confidence['alike_most_sure']:.1%} of the fifth with the highest confidence"
         )
@@ -212,11 +215,10 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
         say(f"    champion {figures['champion']} on the same issues: {rouge_l}{recall}")
     if probability := figures.get("probability"):
         say(
-            "    estimated probability that a title's ROUGE-L against the author's title is over 0.3 "
+            "    probability of a ROUGE-L over 0.3, as the model estimates it "
             f"({probability['method']}): Brier score {probability['brier']:.3f}, calibration error "
-            f"{probability['calibration_error']:.3f}; the model gives no title if this probability is below "
-            f"{probability['abstain_probability']:g}; {probability['abstained']:.1%} of the issues get no "
-            "title"
+            f"{probability['calibration_error']:.3f}; {probability['abstained']:.1%} of the issues get no "
+            f"title, because this probability is below {probability['abstain_probability']:g}"
         )
     for sample in figures.get("samples", [])[:SAMPLES_LISTED]:
         say(f"    {sample['title']!r} -> {sample['predicted']!r} ({sample['confidence']:.2f})")
@@ -251,16 +253,22 @@ def planned(release: str, outcome: PlanOutcome) -> None:
         say(f"plan: release {release}, model {outcome.plan.facts['model']}, {span}")
         if network := taken_network(outcome.plan):
             owner = network.model
-            say(f"    embedding network of model {owner}: its embeddings and similar issues are reused")
+            say(
+                f"    the embedding network comes from model {owner}, so embeddings and similar issues of "
+                "earlier releases are reused"
+            )
         if kept_days := kept_titles(outcome.plan):
-            say(f"    {count(len(kept_days), 'day')} until {max(kept_days)} with titles of earlier champions")
+            say(
+                f"    titles of earlier champions are kept for {count(len(kept_days), 'day')}, the last of "
+                f"which is {max(kept_days)}"
+            )
         superseded = sum(len(ids) for ids in outcome.plan.superseded.values())
         if superseded:
             repeated = count(superseded, "issue")
             say(f"    {repeated} opened again on a later day; only the earliest opening is used")
     if outcome.days_as_before:
         say(
-            "    days that are being ingested again, so their data is that of the current release: "
+            "    days that are being ingested again, so the data of the current release is used for them: "
             f"{some_days(outcome.days_as_before)}"
         )
     if outcome.days_not_ready:

@@ -92,7 +92,7 @@ class Compute(Section):
     workers: int = Field(
         default=0,
         ge=0,
-        description="number of processes of the local Dask cluster. Set to 0 for one per CPU core",
+        description="number of processes of the local Dask cluster. Set to 0 for one process per CPU core",
     )
 
 
@@ -117,7 +117,7 @@ class Index(Section):
         default=0,
         ge=0,
         description="two issues are near-duplicates if the angular distance of their embeddings is less than "
-        "this. Set to 0 for the network's default: 0.35 for gru and gru_cudnn, 0.7 for copy",
+        "this value. Set to 0 for the network's default: 0.35 for gru and gru_cudnn, 0.7 for copy",
     )
     min_recall: float = Field(
         default=0.8,
@@ -132,7 +132,7 @@ class Index(Section):
 
 
 class Release(Section):
-    """Which titles a new release predicts again, which release is not published, and how many releases are
+    """Which titles a new release predicts again, when a release is not published, and how many releases are
     kept."""
 
     keep: int = Field(
@@ -143,8 +143,9 @@ class Release(Section):
     retitle_days: int = Field(
         default=0,
         ge=0,
-        description="number of last days whose titles are predicted again after a promotion; earlier days "
-        "keep the titles of earlier champions; 0: all days",
+        description="number of last days whose titles are predicted again after a model has become the "
+        "champion. Earlier days keep the titles of earlier champions. Set to 0 to predict the titles of all "
+        "days again",
     )
     max_abstained_rise: float = Field(
         default=0.1,
@@ -163,15 +164,17 @@ class Alerts(Section):
     )
     webhook_url: SecretStr = Field(
         default=SecretStr(""),
-        description="webhook: URL to which an alert is sent as JSON in a POST request. The URL is a secret, "
-        "so set it as an environment variable",
+        description="if alerts.kind is webhook: URL to which an alert is sent as JSON in a POST request. The "
+        "URL is a secret, so set it as an environment variable",
     )
-    email_to: str = Field(default="", description="email: addresses of the recipients, separated by commas")
-    email_from: str = Field(default="", description="email: address of the sender")
+    email_to: str = Field(
+        default="", description="if alerts.kind is email: addresses of the recipients, separated by commas"
+    )
+    email_from: str = Field(default="", description="if alerts.kind is email: address of the sender")
     smtp: str = Field(
         default="localhost:25",
         pattern=r"^.+:\d+$",
-        description="email: HOST:PORT of a mail server that needs no login",
+        description="if alerts.kind is email: HOST:PORT of a mail server that needs no login",
     )
     link: str = Field(
         default="",
@@ -180,8 +183,8 @@ class Alerts(Section):
     )
     task: str = Field(
         default="",
-        description="name of the Airflow task that runs the command. It prevents a second alert about the "
-        "same failure. Airflow's DAGs set it",
+        description="name of the Airflow task that runs the command. Airflow's DAGs set it, so that Airflow "
+        "sends no second alert about the same failure",
     )
     stale_after_hours: float = Field(
         default=30,
@@ -214,7 +217,7 @@ class Lineage(Section):
     file: str = Field(
         default="",
         description="path of the file in which a command lists, as JSON, the data that it read and the data "
-        "that it wrote. If the path is empty, no file is written. Airflow's DAGs set it",
+        "that it wrote. If the path is empty, no file is written. Airflow's DAGs set the path",
     )
 
 
