@@ -50,7 +50,7 @@ class Setting(NamedTuple):
 
 
 def comma_separated(item_pattern: str) -> str:
-    """Returns the regular expression of a comma-separated list."""
+    """Returns a regular expression for a comma-separated list whose items match `item_pattern`."""
     return rf"{item_pattern}(\s*,\s*{item_pattern})*"
 
 

@@ -107,8 +107,8 @@ def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str |
 
 @app.command()
 def ready(day: Day = None, as_json: Json = False) -> None:
-    """Check whether the source has the last hour of a day, as a file or in BigQuery. Exit with code 75 if the
-    hour is missing.
+    """Check whether the source (GH Archive) has the last hour of a day, as a file or in BigQuery. Exit with
+    code 75 if the hour is missing.
 
     Example: titler ready --day 2015-01-01
     """
@@ -231,7 +231,7 @@ def alert(
         typer.Option(
             "--link",
             metavar="URL",
-            help="Page with more information. The default is the setting alerts.link.",
+            help="Address of a page with more information. The default is the setting alerts.link.",
         ),
     ] = "",
     next_command: Annotated[

@@ -21,11 +21,12 @@ CONNECTIONS = 8
 
 
 def ready(settings: Settings, day: date) -> dict[str, Any]:
-    """Checks whether the source already has the last hour of a day. The other hours arrive earlier.
+    """Checks whether the source (GH Archive) already has the last hour of a day. The other hours arrive
+    earlier.
 
-    Returns a dict. `day` is the day, `ready` is True if the source has the hour, and `source` says where the
-    hour was looked for. Do not rename these keys: `titler ready --json` prints them. Raises SourceError or
-    WarehouseError if the source cannot be reached.
+    Returns a dict. `day` is the day, and `ready` is True if the source has the hour. `source` says where the
+    hour was looked for, for example `hour 23 in https://data.gharchive.org`. Do not rename these keys:
+    `titler ready --json` prints them. Raises SourceError or WarehouseError if the source cannot be reached.
     """
     day_source = warehouse.connect(settings, "ready").source_day(day) or hour_files.find_hours(
         settings.source.hours, day

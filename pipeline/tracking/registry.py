@@ -130,11 +130,12 @@ class Tracking:
         return str(run.info.run_id)
 
     def register(self, run_id: str, directory: Path, model: str) -> str:
-        """Registers the predictor in the folder `directory` as a new version. Returns the version's number.
+        """Registers the trained model in the folder `directory` as a new version in MLflow. Returns the
+        version's number.
 
-        MLflow stores the predictor as files with its code (`pipeline/predictor/mlflow_model.py`), not as a
-        Python pickle. If the run already has a version, registers nothing and returns the number of the
-        existing version.
+        MLflow stores the model's files together with its code (`pipeline/predictor/mlflow_model.py`), not as
+        a Python pickle. If the training's run already has a version, registers nothing and returns the number
+        of that version.
         """
         for version in self._versions(f"run_id = '{run_id}'"):
             return str(version.version)
@@ -178,8 +179,8 @@ class Tracking:
             return str(mlflow.register_model(logged.model_uri, self.model_name, tags=tags).version)
 
     def write_card(self, run_id: str) -> None:
-        """Writes a model's card as the description of the run. If the run has a model version, the card is
-        also the description of this version.
+        """Writes a model's card (its description) to the MLflow run, and to the run's model version if there
+        is one.
 
         The card (see `tracking.card`) is made from what the run has logged so far.
         """

@@ -202,11 +202,11 @@ class Warehouse(Protocol):
 
 
 def validate_release_tables(releases: pa.Table, members: pa.Table) -> tuple[str, pa.Table, pa.Table]:
-    """Returns the id of the release with the status `current`, and both tables with the columns of their
-    contracts.
+    """Checks the tables of releases and of their members (the batches that belong to a release).
 
-    Raises UsageError unless exactly one release is current. Raises ContractError if a table cannot be
-    converted to its contract.
+    Returns the id of the current release, and the two tables with the columns that their contracts declare.
+    Raises UsageError unless exactly one release has the status `current`. Raises ContractError if a table
+    cannot be converted to its contract.
     """
     releases = contracts.RELEASES.conform(releases)
     members = contracts.RELEASE_MEMBERS.conform(members)

@@ -48,7 +48,7 @@ def hold_lease(jobs: Jobs) -> Iterator[None]:
     except RetryError:
         raise WarehouseError(
             f"Another process has been planning or publishing for {TIMEOUT} seconds: "
-            f"{_holder(jobs, address)} holds {address}.",
+            f"{_holder(jobs, address)} holds the lease {address}.",
             f"If that process no longer runs, delete the lease: bq rm -f -t {address.replace('.', ':', 1)}; "
             "then run the same command again.",
         ) from None
@@ -70,7 +70,9 @@ def _acquire(jobs: Jobs, address: str, token: str) -> bool:
     table = bigquery.Table(
         address,
         schema=[
-            bigquery.SchemaField("nothing", "STRING", description="always empty: this table has no rows")
+            bigquery.SchemaField(
+                "nothing", "STRING", description="never used: the table is a lock, without rows"
+            )
         ],
     )
     table.expires = datetime.now(UTC) + DURATION

@@ -98,7 +98,7 @@ class Tables:
         columns = [
             *columns_of(table),
             bigquery.SchemaField(
-                "stage_id", "STRING", "REQUIRED", description="the publication that wrote the row"
+                "stage_id", "STRING", "REQUIRED", description="id of the publication that wrote the row"
             ),
         ]
         definition = bigquery.Table(self.address(name), schema=columns)

@@ -152,9 +152,10 @@ def _is_timeline(event: dict[str, Any]) -> bool:
 
 
 def _begins_with_timeline_event(line: bytes) -> bool:
-    """Returns whether the first JSON value of a line is an event of the Timeline API.
+    """Returns whether the first JSON value of a line is an event of the Timeline API, which GH Archive used
+    before 2015.
 
-    In hour files of 2011 and 2012 no line end separates the events.
+    A line may have several such events, because no line ends separate them in hour files of 2011 and 2012.
     """
     try:
         event, _ = json.JSONDecoder().raw_decode(line.decode().lstrip())

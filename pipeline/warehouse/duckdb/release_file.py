@@ -111,7 +111,7 @@ def _write(
     members: pa.Table,
     batches: Mapping[str, Sequence[Batch]],
 ) -> None:
-    """Writes a warehouse file with the tables, and with the views and table functions of `sql/`.
+    """Writes a DuckDB file with a release's tables, and with the views and table functions of `sql/`.
 
     Raises TitlerError if a file of a batch is missing.
     """

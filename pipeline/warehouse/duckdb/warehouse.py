@@ -58,7 +58,7 @@ ORDER BY file, line
 
 
 class DuckDBWarehouse:
-    """The warehouse in the DuckDB file `path`. The file need not exist before the first release."""
+    """The warehouse in the DuckDB file `path`. The first publication of a release creates the file."""
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
@@ -138,7 +138,7 @@ class DuckDBWarehouse:
         except Timeout:
             raise TitlerError(
                 f"Another process has been planning or publishing for {LOCK_TIMEOUT} seconds: "
-                f"it holds {lock}.",
+                f"it holds the lock {lock}.",
                 f"Find the process (fuser {lock}), stop it if it hangs, then run the same command again.",
             ) from None
         try:
