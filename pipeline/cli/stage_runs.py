@@ -185,8 +185,8 @@ def index(context: Context, release: Pinned) -> None:
 def publish(context: Context, release: Pinned, accepted: Mapping[str, str]) -> None:
     """Runs the stage `publish` for a release, and prints the result.
 
-    `accepted` maps what a user accepts to the reason. A key is a collapsed day (which has lost nearly all of
-    its data), or the word `abstained`, which accepts that more issues than before have no title.
+    `accepted` maps the faults that a user accepts to the reasons. The key of a fault is a day that has lost
+    nearly all of its data, or `abstained` if more issues than before have no title.
     """
     from pipeline.stages import publish as stage
 

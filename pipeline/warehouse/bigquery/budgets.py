@@ -126,6 +126,6 @@ class SpendLedger:
 
 
 def _round_up(count: int) -> int:
-    """Rounds a number up to two significant digits."""
+    """Rounds a number up to two significant digits, for example 1234 to 1300."""
     step = 10 ** max(len(str(count)) - 2, 0)
     return -(-count // step) * step

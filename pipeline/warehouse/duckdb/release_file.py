@@ -1,5 +1,5 @@
-"""Writes a release as a DuckDB file. The file stores the rows of the two release tables. All other tables are
-views that read the lake's Parquet files.
+"""Writes a release as a DuckDB file. The file stores the rows of the tables releases_v1 and
+release_members_v1. All other tables are views that read the lake's Parquet files.
 
 DuckDB allows only one writer per file, but many tasks run at the same time. So an existing file is never
 changed: each release is written to a new file, which is then renamed onto the old one.
