@@ -144,10 +144,11 @@ def _bigquery_type(kind: pa.DataType) -> str:
 def lake_table(
     lake: Lake, table: str, partitions: Iterable[Partition], statistics: Mapping[str, int] | None = None
 ) -> Dataset:
-    """Returns the dataset of a table of the lake, with these partitions.
+    """Returns the OpenLineage dataset of a table of the lake. `partitions` are those that a stage read or
+    wrote.
 
-    `statistics` are the dataset's numbers of rows, bytes and files. The namespace and the name of the dataset
-    form the address of the table's folder.
+    `statistics` are their numbers of rows, bytes and files. The namespace and the name of the dataset form
+    the address of the table's folder.
     """
     contract = TABLES.get(table)
     prose, columns = (contract.prose, _columns(contract.schema)) if contract else ("", ())

@@ -245,7 +245,7 @@ def _standard_type(field: bigquery.SchemaField) -> tuple[str, str]:
 
 
 def _groups(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """Divides the batches into groups, in order. Each group is loaded by one job.
+    """Yields the batches in groups, in order. One job loads one group.
 
     A group has at most DAYS_PER_JOB batches and about ROWS_PER_JOB rows.
     """
