@@ -1,7 +1,7 @@
 """Beam search in NumPy. It finds the same titles as `pipeline.networks.in_keras.beam_search`.
 
-The other module explains the search. In this module, an issue is removed from the batch when its search has
-ended, so that nothing more is computed for it.
+The other module explains the search. In this module, issues whose search has ended are removed from the
+batch, several at a time, so that nothing more is computed for them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ BLOCKED = np.float32(-1e9)
 
 It is smaller than any sum of log probabilities of a title.
 """
+ENDED_SHARE = 0.1
+"""The share of the issues of a batch whose search must have ended before they are removed from the batch.
+Removing them copies the memory of all other issues."""
 BLOCK_SIZE = 100
 """Number of tokens in a block of `_best_extensions`."""
 Indices = npt.NDArray[np.int64]
@@ -151,9 +154,10 @@ def search(
         _block(scores, beams, start, block_repeats)
         beams = _extended(replace(beams, state=state), scores, offsets, best, step, end, width)
         promising = (width > 1) & (beams.sums.max(axis=1) / np.float32(step + 1) > best.scores[beams.issues])
-        active = np.flatnonzero((beams.finished < width) | promising)
-        if len(active) < len(beams.issues):
-            beams = _selected(beams, active, network)
+        active = (beams.finished < width) | promising
+        beams.sums[~active] = BLOCKED  # no further hypothesis of these issues can be the best title
+        if np.count_nonzero(active) <= len(active) * (1 - ENDED_SHARE):
+            beams = _selected(beams, np.flatnonzero(active), network)
     best.keep_better(beams.issues, beams.hypotheses, beams.sums / np.float32(shape.decoder_steps))
     lengths = ((best.titles != PAD) & (best.titles != end)).sum(axis=1, dtype=np.int32)
     titles = np.take_along_axis(tokens, best.titles, axis=1)

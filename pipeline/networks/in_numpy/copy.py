@@ -129,7 +129,7 @@ class Copy:
         for cells in self._encoder[1:]:
             inputs = [partial(_of_outputs, cell, encoded) for cell in cells]
             outputs, last_states = _bidirectional(counts, len(body), cells, inputs)
-            encoded = encoded + outputs
+            encoded += outputs
         return encoded, last_states
 
     def select(self, memory: Memory, issues: Indices) -> Memory:
