@@ -40,11 +40,9 @@ def run(
       it. WorseError is then not raised.
 
     If the model is the champion already, the alias is not moved, and only the decision whether to show its
-    titles is made.
-
-    Raises UsageError if the model was not trained and evaluated, or was not compared with the current
-    champion. Raises WorseError if the model is worse than the champion on the same held-out issues. A model
-    is worse in any of these cases:
+    titles is made. Raises UsageError if the model was not trained and evaluated, or was not compared with the
+    current champion. Raises WorseError if the model is worse than the champion on the same held-out issues. A
+    model is worse in any of these cases:
 
     - Its ROUGE-L is lower by more than `model.promotion_margin`.
     - Its recall@10 is lower by more than `model.promotion_retrieval_margin`.
