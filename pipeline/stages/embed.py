@@ -32,9 +32,9 @@ def embed_part(vectors: pa.Table, predictor: Model) -> pa.Table:
 
 
 def run(lake: Lake, release: Pinned) -> Outcome:
-    """Computes the embeddings of a release's issues. Returns one batch of embeddings_v1 per day. Reuses
-    batches that were made with the same embedding network. Raises UsageError if the stage `vectorize` has not
-    run for the release."""
+    """Computes the embeddings of a release's issues. Returns one batch of the table embeddings_v1 per day.
+    Reuses batches that were made with the same embedding network. Raises UsageError if the stage `vectorize`
+    has not run for the release."""
     network = network_of_release(release.plan)
     days = [
         InferenceDay(

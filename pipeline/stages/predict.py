@@ -75,9 +75,9 @@ def read_rows(file: File, lake: Lake, vectors: Manifest, issues: Manifest) -> pa
 
 
 def run(lake: Lake, release: Pinned) -> Outcome:
-    """Predicts titles for the issues of a release. Returns one batch of title_predictions_v1 per day. Reuses
-    batches that the same model made before. Raises UsageError if the stage `vectorize` has not run for the
-    release."""
+    """Predicts titles for the issues of a release. Returns one batch of the table title_predictions_v1 per
+    day. Reuses batches that the same model made before. Raises UsageError if the stage `vectorize` has not
+    run for the release."""
     plan = release.plan
     facts, kept_folders = plan.facts, kept_titles(plan)
     days = []

@@ -1,4 +1,4 @@
-"""Stage `train`: trains a network on vectors_v1, and writes a predictor to the lake.
+"""Stage `train`: trains a network on the table vectors_v1, and writes a predictor to the lake.
 
 The predictor is the trained network with its vocabularies. The training is logged as a run in MLflow, and the
 predictor is registered there as a model version. If the model takes the embedding network of another model,
@@ -52,8 +52,8 @@ def run(
     on_epoch: Callable[[Any], None] = lambda figures: None,
     teacher: TeacherRequest | None = None,
 ) -> Manifest:
-    """Trains a model, and returns the batch with its predictor. If the model has a predictor already, returns
-    that one.
+    """Trains a model, and returns the manifest of the batch of the lake that holds its predictor. If the
+    model is trained already, returns the manifest of the existing batch.
 
     If the `teacher` beats the floor (the body's first words) and the champion on held-out issues, the model
     also learns from the teacher's titles. An interrupted training resumes from its last checkpoint.
@@ -107,9 +107,9 @@ def _train(
         # The device is printed, because a backend that finds no GPU driver silently uses the CPU.
         place = ", ".join(devices) or default_device()
         say(
-            f"    on {len(devices)} devices, each with its share of every training batch: {place}"
+            f"    training on {len(devices)} devices, each with its share of every training batch: {place}"
             if devices
-            else f"    on {place}"
+            else f"    training on {place}"
         )
         data, data_name, data_digest = describe_training_data(inputs)
         parameters = {**_run_parameters(inputs), **data, "devices": max(1, len(devices))}

@@ -29,8 +29,8 @@ from pipeline.text.vocabulary import Vocabularies
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What the training of a model reads from the lake: the model's plan, the batch with its vocabularies,
-    and the batches of vectors_v1 (issues as ids)."""
+    """What the training of a model reads from the lake: the model's plan, the batch of the lake that holds
+    its vocabularies, and the batches of the table vectors_v1 (issues as ids)."""
 
     lake: Lake
     model: Pinned
@@ -81,9 +81,9 @@ class TrainingInputs:
         return taken_network(self.plan)
 
     def table(self) -> Floats | None:
-        """Returns the table (units x size) from which embeddings are computed, if the model takes it from
-        another model. Returns None if the model trains its own table. Raises LakeError if the predictor of
-        the other model is missing or damaged."""
+        """Returns the table from which embeddings are computed, if the model takes it from another model. The
+        table is an array (units, size) with one vector per unit (subword). Returns None if the model trains
+        its own table. Raises LakeError if the predictor of the other model is missing or damaged."""
         if self.taken_network is None:
             return None
         with self.lake.local_copy(self.lake.manifest(self.taken_network.predictor)) as folder:
@@ -91,9 +91,11 @@ class TrainingInputs:
 
     @property
     def _targets(self) -> Targets | None:
-        """A function that derives the titles to learn from the authors' titles and the bodies. It is None if
-        the network learns the authors' titles unchanged; this is so for networks that read words, and for
-        models of older versions."""
+        """A function that turns the authors' titles and the bodies into the titles that the network learns.
+
+        It is None if the network learns the authors' titles unchanged, as networks that read words and models
+        of older versions do.
+        """
         body, title = self.vocabularies.body, self.vocabularies.title
         if isinstance(body, SubwordVocabulary) and isinstance(title, SubwordVocabulary):
             return functools.partial(target_ids, body, title) if body.preparation >= PROBLEM_FIRST else None
