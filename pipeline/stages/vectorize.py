@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.compute.derived_batches import Derivation, Outcome, derive_batches
+from pipeline.compute.once_per_process import once_per_process
 from pipeline.contracts import VECTORS, VOCABULARY
 from pipeline.lake.batches import Lake
 from pipeline.lake.list_columns import list_column
@@ -39,6 +40,16 @@ def vectorize_part(rows: pa.Table, vocabularies: Vocabularies) -> pa.Table:
     )
 
 
+def _vectorize_file(rows: pa.Table, lake: Lake, vocabulary: str) -> pa.Table:
+    return vectorize_part(rows, _vocabularies(lake, vocabulary))
+
+
+@once_per_process
+def _vocabularies(lake: Lake, folder: str) -> Vocabularies:
+    """Returns the vocabularies in the batch `folder`: of vocabularies, or a predictor."""
+    return load_vocabularies(lake, lake.manifest(folder))
+
+
 def run(lake: Lake, settings: Settings, pinned: Pinned) -> Outcome:
     """Converts the issues of all days of a model or a release to padded ids. Returns one batch of the table
     vectors_v1 per day. Batches that were made with the same vocabularies are reused. Raises UsageError if the
@@ -48,14 +59,21 @@ def run(lake: Lake, settings: Settings, pinned: Pinned) -> Outcome:
         vocabulary = pinned.members[VOCABULARY][0]
     else:
         vocabulary = lake.manifest(plan.facts["predictor"])
-    vocabularies = load_vocabularies(lake, vocabulary)
+    vocabularies = _vocabularies(lake, vocabulary.folder)
     derivations = []
     for day in plan.days:
         rows = lake.manifest(day.issues if vocabularies.units == "subwords" else day.tokens)
         partition = {"vocabulary": vocabularies.id, **rows.partition}
         derivations.append(Derivation(rows, partition, (rows.digest,), {}))
     outcome = derive_batches(
-        lake, VECTORS, derivations, vectorize_part, vocabularies, label="vectorize", compute=settings.compute
+        lake,
+        VECTORS,
+        derivations,
+        _vectorize_file,
+        lake,
+        vocabulary.folder,
+        label="vectorize",
+        compute=settings.compute,
     )
     pinned.members.put(VECTORS.name, outcome.manifests)
     return outcome
