@@ -17,7 +17,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -39,6 +38,7 @@ from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.duplicate_openings import duplicate_openings
 from pipeline.lake.manifest import Manifest
+from pipeline.lake.work_folder import WorkFolder
 
 Kind = Literal["models", "releases"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -275,10 +275,10 @@ class Pinned:
         LakeError if the manifest is missing or damaged."""
         return self.lake.manifest(day.tokens)
 
-    def scratch_folder(self, name: str) -> Path:
-        """Creates and returns a local folder for unfinished work, such as the checkpoint from which an
-        interrupted training resumes. Raises LakeError if the folder cannot be created."""
-        return self.lake.scratch(self.file(name))
+    def work_folder(self, name: str) -> WorkFolder:
+        """Returns a folder in the lake for unfinished work, such as the checkpoint from which an interrupted
+        training resumes."""
+        return WorkFolder(self.lake, self.file(name))
 
     def delete(self, first: str = "") -> None:
         """Deletes the files of a model or a release, but not its batches.

@@ -8,7 +8,6 @@ only its title network is trained.
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
@@ -25,6 +24,7 @@ from pipeline.evaluation.probability import Calibration, calibrate, has_latin_le
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
+from pipeline.lake.work_folder import WorkFolder
 from pipeline.networks.shortlist import most_frequent_units
 from pipeline.networks.variants import variant_of
 from pipeline.predictor.predictor import Predictor
@@ -73,7 +73,7 @@ def run(
         digests.append(inputs.taken_network.digest)
     partition = {"model": model.name}
     parameters = {**inputs.key_settings, **(lesson.parameters if lesson else {})}
-    checkpoint = model.scratch_folder(lesson.checkpoint if lesson else "checkpoint")
+    checkpoint = model.work_folder(lesson.checkpoint if lesson else "checkpoint")
     manifest = lake.find(PREDICTOR, partition, digests, parameters)
     if manifest is None:
         draft = lake.draft(PREDICTOR, partition, digests, parameters)
@@ -82,7 +82,7 @@ def run(
             draft.write_folder(Path(folder, "predictor"))
         manifest = draft.commit(figures)
     # Deleted before the predictor is recorded: a model with a predictor never looks for its checkpoint again.
-    shutil.rmtree(checkpoint)
+    checkpoint.delete()
     model.members.put(PREDICTOR, [manifest])
     return manifest
 
@@ -91,7 +91,7 @@ def _train(
     inputs: TrainingInputs,
     settings: Settings,
     folder: Path,
-    checkpoint: Path,
+    checkpoint: WorkFolder,
     on_epoch: Callable[[Any], None],
     lesson: Lesson | None,
 ) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _fit(
     inputs: TrainingInputs,
     network: Network,
     run: Run,
-    checkpoint: Path,
+    checkpoint: WorkFolder,
     on_epoch: Callable[[Any], None],
     lesson: Lesson | None,
 ) -> History:

@@ -27,6 +27,7 @@ from pipeline.text.markup import LATEST_PREPARATION, prepare, prepare_body
 from pipeline.text.subwords import MAX_TRAINING_ISSUES, BytePairEncoding, SubwordVocabulary
 from pipeline.text.title_targets import target_ids
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
+from tests.support.checkpoint_folder import CheckpointFolder
 
 BODY_WORDS, TITLE_WORDS, BODY_LENGTH, TITLE_LENGTH = 8000, 4500, 70, 12
 SUBWORDS, BODY_UNITS, TITLE_UNITS = 8000, 256, 24
@@ -119,7 +120,7 @@ def learn(
             epochs=settings.epochs,
             learning_rate=settings.learning_rate or variant_of(settings.variant).learning_rate,
             patience=settings.epochs,
-            checkpoint=checkpoint or Path(folder),
+            checkpoint=CheckpointFolder(checkpoint or folder),
             on_epoch=on_epoch,
             seed=settings.seed,
             contrast=replace(contrast_pairs, run_length=RUN_LENGTH),

@@ -17,6 +17,7 @@ from pipeline.contracts import PREDICTOR, VECTORS, VOCABULARY
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
+from pipeline.lake.work_folder import WorkFolder
 from pipeline.settings import Compute, LakeSettings, Model, Settings, Text
 from pipeline.stages import teach
 from pipeline.stages.teach import FileTeacher, Lesson, ModelTeacher, TeacherRequest, judge
@@ -113,7 +114,9 @@ def test_a_teacher_that_is_not_better_changes_nothing(
     assert (lesson.parameters, lesson.checkpoint) == ({}, "checkpoint")
     assert lesson.run_parameters["teacher_used"] is False
     batches = inputs(student).batches("train", "")
-    assert lesson.mixed(batches, student, inputs(student).vocabularies, folder, 0) is batches
+    assert (
+        lesson.mixed(batches, student, inputs(student).vocabularies, student.work_folder("c"), 0) is batches
+    )
     assert capsys.readouterr().out.endswith(". Its titles are not used, because its score is not higher\n")
 
 
@@ -131,8 +134,9 @@ def test_the_teachers_titles_are_those_of_the_bodies_and_are_computed_once(
 ) -> None:
     request = inputs(student)
     vocabularies, teacher = request.vocabularies, FileTeacher(folder / "bad.csv")
-    taught = teach.taught_titles(student, vocabularies, teacher, tmp_path / "teacher")
-    again = teach.taught_titles(student, vocabularies, FileTeacher(folder / "good.csv"), tmp_path / "teacher")
+    stored = WorkFolder(Lake(str(tmp_path)), "teacher")
+    taught = teach.taught_titles(student, vocabularies, teacher, stored)
+    again = teach.taught_titles(student, vocabularies, FileTeacher(folder / "good.csv"), stored)
     assert len(taught.keys) == request.part_sizes["train"]
     assert np.array_equal(taught.titles, again.titles)
     for _, titles in taught.mixed(request.batches("train", ""), weight=1, seed=0)(1):

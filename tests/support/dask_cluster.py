@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from distributed import Client
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -20,14 +22,18 @@ class Cluster:
     address: str
     workers: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def add_worker(self) -> None:
-        """Starts a worker with one thread. It can import the tests."""
+    def add_workers(self, number: int) -> None:
+        """Starts this number of workers with one thread each, and waits until the scheduler knows them. They
+        can import the tests."""
         command = [sys.executable, "-m", "distributed.cli.dask_worker", self.address]
         options = ["--no-nanny", "--nthreads", "1", "--no-dashboard"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        self.workers.append(
+        self.workers += [
             subprocess.Popen([*command, *options], env=environment, stderr=subprocess.DEVNULL, text=True)
-        )
+            for _ in range(number)
+        ]
+        with Client(self.address) as client:
+            client.wait_for_workers(sum(worker.poll() is None for worker in self.workers))
 
 
 @contextmanager
@@ -42,8 +48,7 @@ def dask_cluster(workers: int = 2) -> Iterator[Cluster]:
             next(line.split("at:")[1].strip() for line in scheduler.stderr if "Scheduler at:" in line)
         )
         processes = cluster.workers
-        for _ in range(workers):
-            cluster.add_worker()
+        cluster.add_workers(workers)
         yield cluster
     finally:
         for process in {scheduler, *processes}:

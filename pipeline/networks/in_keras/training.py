@@ -12,7 +12,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import keras
@@ -21,7 +20,7 @@ from keras import ops
 
 from pipeline.errors import LakeError, TitlerError, UsageError
 from pipeline.networks.in_keras.batch_norm_warmup import Warmup
-from pipeline.networks.in_keras.checkpoint import Arrays, Checkpoint, assign, values
+from pipeline.networks.in_keras.checkpoint import Arrays, Checkpoint, Storage, assign, train_anew, values
 from pipeline.networks.in_keras.contrastive_training import ContrastFigures, ContrastiveTraining, take_table
 from pipeline.networks.in_keras.implementations import IMPLEMENTATIONS
 from pipeline.networks.in_keras.network import Network
@@ -30,7 +29,6 @@ from pipeline.networks.in_keras.teacher_forcing import TeacherForcing
 from pipeline.networks.shape import PAD, Floats, Ids
 from pipeline.networks.variants import variant_of
 
-CHECKPOINT = "checkpoint.npz"
 SHORT_EPOCHS = 0.75
 """The share of the epochs in which bodies are cut, if the variant of the network asks for it."""
 Data = Callable[[int], Iterator[tuple[Ids, Ids]]]
@@ -89,7 +87,7 @@ def fit(
     epochs: int,
     learning_rate: float,
     patience: int,
-    checkpoint: Path,
+    checkpoint: Storage,
     on_epoch: Callable[[Figures], None],
     seed: int,
     contrast: Data | None = None,
@@ -112,7 +110,7 @@ def fit(
     loss.
 
     After each epoch of pre-training or training, `on_epoch` is called, and then a checkpoint is written to
-    the folder `checkpoint`. A later call resumes from the checkpoint, and gives the same figures as a
+    the storage `checkpoint`. A later call resumes from the checkpoint, and gives the same figures as a
     training without interruption. If the interruption came before the checkpoint of an epoch was written,
     `on_epoch` may be called again for this epoch. `seed` is the seed of the initial weights and of the order
     of the data.
@@ -127,7 +125,7 @@ def fit(
         identity["contrast_epochs"] = contrast_epochs
     if table is not None:
         identity["table"] = hashlib.sha256(table.tobytes()).hexdigest()
-    progress = _Progress(checkpoint / CHECKPOINT, identity, network)
+    progress = _Progress(checkpoint, identity, network)
     if table is not None and not progress.history:
         take_table(network.model, table)
     if pretrains and not progress.history:
@@ -158,26 +156,25 @@ def _identity(network: Network, task: TeacherForcing, learning_rate: float, seed
 class _Progress:
     """The state of a training, which is stored in a checkpoint file."""
 
-    def __init__(self, path: Path, identity: dict[str, Any], network: Network) -> None:
-        """Reads the checkpoint `path`, if it exists, and gives the network the checkpoint's weights.
+    def __init__(self, storage: Storage, identity: dict[str, Any], network: Network) -> None:
+        """Reads the checkpoint in `storage`, if there is one, and gives the network the checkpoint's weights.
 
         Raises LakeError if the checkpoint is damaged, or was written by a training with another `identity`.
         """
-        self._path, self._identity, self._network = path, identity, network
+        self._storage, self._identity, self._network = storage, identity, network
         self.contrast: tuple[ContrastFigures, ...] = ()
         self.history: History = ()
         self.optimizer: Arrays = []
         self.best: Arrays = []
         """weights of the best epoch"""
-        if not path.exists():
+        checkpoint = Checkpoint.read(storage)
+        if checkpoint is None:
             return
-        checkpoint = Checkpoint.read(path)
         if checkpoint.facts.get("about") != identity:
             raise LakeError(
-                f"The checkpoint {path} belongs to another training: {checkpoint.facts.get('about')}. "
+                f"The checkpoint belongs to another training: {checkpoint.facts.get('about')}. "
                 f"Expected: {identity}.",
-                f"To train from the beginning, delete the checkpoint: rm {path}\n"
-                "Then run the same command again.",
+                train_anew(storage),
             )
         self.contrast = tuple(ContrastFigures(**figures) for figures in checkpoint.facts.get("contrast", []))
         self.history = tuple(EpochFigures(**figures) for figures in checkpoint.facts["history"])
@@ -200,7 +197,7 @@ class _Progress:
         )
         facts = {"about": self._identity, "contrast": contrast, "history": history}
         best = [] if self.best is weights else self.best
-        Checkpoint(facts, weights, values(optimizer.variables), best).write(self._path)
+        Checkpoint(facts, weights, values(optimizer.variables), best).write(self._storage)
 
     def weights(self) -> Arrays:
         """Returns copies of the network's current weights."""

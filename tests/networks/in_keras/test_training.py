@@ -17,6 +17,7 @@ from pipeline.networks.in_keras.copy import SHORT_BODY
 from pipeline.networks.in_keras.teacher_forcing import TrainingBatch
 from pipeline.networks.in_keras.training import Data, EpochFigures, Figures, History, best_epoch, fit
 from tests.networks.damage import set_weights_to_nan
+from tests.support.checkpoint_folder import CheckpointFolder
 
 SHAPE = Shape(12, 12, body_length=5, title_length=6, embedding_size=8, hidden_size=8)
 START, END = 2, 3
@@ -81,7 +82,7 @@ def train(
         epochs=epochs,
         learning_rate=rate,
         patience=patience,
-        checkpoint=folder,
+        checkpoint=CheckpointFolder(folder),
         on_epoch=on_epoch,
         seed=seed,
         contrast_epochs=contrast_epochs,
@@ -188,7 +189,7 @@ def test_copy_with_the_table_of_another_network_trains_titles_only_and_resumes_a
     table, reported = np.asarray(trained_copy[0].model.table.embeddings), list[Figures]()
     with pytest.raises(KilledError):
         train(build("copy", SHAPE, seed=2), tmp_path, epochs=2, table=table, on_epoch=kill_after(1))
-    with pytest.raises(LakeError, match=r"(?s)another training.*rm "):
+    with pytest.raises(LakeError, match=r"(?s)another training.*delete the file "):
         train(build("copy", SHAPE, seed=2), tmp_path, epochs=2, table=table + 1)
     network = build("copy", SHAPE, seed=99)  # another seed: the weights come from the checkpoint
     history = train(network, tmp_path, epochs=2, table=table, on_epoch=reported.append)
@@ -259,15 +260,15 @@ def test_losses_are_means_over_issues_and_token_losses_leave_padding_out(tmp_pat
 
 
 def test_a_checkpoint_of_another_seed_is_refused(uninterrupted: Trained) -> None:
-    with pytest.raises(LakeError, match=r"(?s)another training.*rm "):
+    with pytest.raises(LakeError, match=r"(?s)another training.*delete the file "):
         train(build("gru", SHAPE, seed=2), uninterrupted.folder, epochs=5, seed=2)
 
 
-def test_a_damaged_checkpoint_is_refused_with_the_command_that_removes_it(
+def test_a_damaged_checkpoint_is_refused_with_the_file_to_delete(
     uninterrupted: Trained, tmp_path: Path
 ) -> None:
     (tmp_path / "checkpoint.npz").write_bytes((uninterrupted.folder / "checkpoint.npz").read_bytes()[:1000])
-    with pytest.raises(LakeError, match=r"(?s)checkpoint.npz is not a checkpoint.*rm "):
+    with pytest.raises(LakeError, match=r"(?s)checkpoint.npz is not a checkpoint.*delete the file "):
         train(build("gru", SHAPE, seed=1), tmp_path, epochs=2)
 
 
