@@ -13,7 +13,7 @@ import pyarrow as pa
 from pipeline.compute.cluster import map_shards
 from pipeline.contracts import Table
 from pipeline.lake.batches import Draft, Lake
-from pipeline.lake.finished_parts import FinishedPart, FinishedParts, no_counts
+from pipeline.lake.finished_parts import FinishedPart, FinishedParts
 from pipeline.lake.manifest import Manifest
 from pipeline.settings import Compute
 
@@ -37,6 +37,11 @@ class NewBatch:
     inputs: tuple[str, ...]
     parameters: dict[str, Any]
     parts: tuple[Part, ...]
+
+
+def no_counts(rows: pa.Table) -> Mapping[str, int]:
+    """Returns no counts, for batches whose manifests have no figures."""
+    return {}
 
 
 def make_batches(

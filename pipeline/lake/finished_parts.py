@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from pipeline.lake.batches import PARTS, Draft, Lake
@@ -73,8 +73,3 @@ class FinishedParts:
 
     def _path(self, name: str) -> str:
         return posixpath.join(self.records, f"{name}.json")
-
-
-def no_counts(rows: object) -> Mapping[str, int]:
-    """Returns no counts, for batches whose manifests have no figures."""
-    return {}

@@ -19,11 +19,10 @@ import pyarrow as pa
 
 from pipeline.compute.cluster import is_dask_worker
 from pipeline.compute.derived_batches import Outcome
-from pipeline.compute.new_batches import NewBatch, Part, make_batches
+from pipeline.compute.new_batches import NewBatch, Part, make_batches, no_counts
 from pipeline.compute.once_per_process import once_per_process
 from pipeline.contracts import Table
 from pipeline.lake.batches import Lake
-from pipeline.lake.finished_parts import no_counts
 from pipeline.lake.manifest import File, Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.networks.in_numpy.threads import no_blas_threads, use_one_thread
