@@ -70,7 +70,7 @@ class UsageError(TitlerError):
 
 
 class ContractError(TitlerError):
-    """Raised if the data of a table does not match the table's contract in `contracts.py`."""
+    """Raised if the data of a table does not match the table's contract in `pipeline/contracts`."""
 
     exit_code = ExitCode.DECISION_NEEDED
 

@@ -28,6 +28,7 @@ from pipeline.contracts import (
     INDEX,
     ISSUES,
     PREDICTOR,
+    SEGMENTS,
     SIMILAR_ISSUES,
     SOURCE_HEALTH,
     TITLE_PREDICTIONS,
@@ -52,6 +53,7 @@ MADE_BY: Mapping[str, str] = MappingProxyType(
         EMBEDDINGS.name: "embed",
         TITLE_PREDICTIONS.name: "predict",
         INDEX: "index",
+        SEGMENTS.name: "index",
         SIMILAR_ISSUES.name: "index",
     }
 )
@@ -140,7 +142,7 @@ class Members(Mapping[str, Sequence[Manifest]]):
 
     def __getitem__(self, table: str) -> Sequence[Manifest]:
         """Returns the manifests of a table's batches, one per day of the plan. The tables `vocabulary`,
-        `predictor` and `index` have a single batch.
+        `predictor` and `index` have a single batch; `segments_v1` has one per segment of the index.
 
         Raises UsageError if the model or release does not exist, or has no batches of the table yet. The
         error names the `titler` command to run.

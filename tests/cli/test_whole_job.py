@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 
 from pipeline.contracts import ISSUES
 from pipeline.errors import UsageError
-from pipeline.index.release_index import read_items
+from pipeline.index.release_days import days_of_release, read_items
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.releases.current import current_release_id
@@ -155,9 +155,11 @@ def test_the_oldest_issues_have_all_older_issues_as_neighbours(published, settin
     ages = query(settings, "SELECT issue_id FROM similar_issues GROUP BY issue_id HAVING COUNT(*) < 10")
     name = current_release_id(published)
     assert name is not None
-    ids = read_items(published, Pinned(published, "releases", name).members["index"][0])
+    release = Pinned(published, "releases", name)
+    size = published.manifest(release.plan.facts["predictor"]).figures["hidden_size"]
+    items, _ = read_items(published, days_of_release(release), size)
     oldest = (
-        ids.sort_by([("created_at", "ascending"), ("issue_id", "ascending")])
+        items.sort_by([("created_at", "ascending"), ("issue_id", "ascending")])
         .column("issue_id")
         .to_pylist()[1:10]
     )
