@@ -150,9 +150,16 @@ class Segment:
     def of_repository(self, repo: str) -> range:
         """Returns the items of a repository, the oldest first. The range is empty if there are none. Raises
         LakeError if the file is damaged."""
+        row = pc.index(self._repositories.column("repo"), repo).as_py()
+        if row < 0:
+            return range(0)
+        first, items = (self._repositories.column(name)[row].as_py() for name in ("first_item", "items"))
+        return range(first, first + items)
+
+    @cached_property
+    def _repositories(self) -> pa.Table:
         path = self._path_of(REPOSITORIES_FILE)
-        rows = self._read(lambda: pq.read_table(path, filters=[("repo", "==", repo)])).to_pylist()
-        return range(rows[0]["first_item"], rows[0]["first_item"] + rows[0]["items"]) if rows else range(0)
+        return self._read(lambda: pq.ParquetFile(path, memory_map=True).read().combine_chunks())
 
     @cached_property
     def _items_file(self) -> pq.ParquetFile:
