@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import date
 
 import numpy as np
@@ -21,6 +21,8 @@ from pipeline.contracts import SEGMENTS
 from pipeline.index.segment import Numbers, Segment
 from pipeline.settings import Index as IndexSettings
 
+QUERIES_PER_BLOCK = 8192
+"""Number of queries whose candidates are held in memory together."""
 ITEMS_PER_BLOCK = 65_536
 """Number of vectors that are compared in one matrix product."""
 SCORES_PER_PRODUCT = 16_777_216
@@ -96,6 +98,16 @@ class Hits:
         starts: Numbers = np.searchsorted(self.queries, self.queries)
         return np.arange(len(self.queries)) - starts
 
+    def shifted(self, count: int) -> Hits:
+        """Returns the same entries, for queries whose numbers are higher by `count`."""
+        return replace(self, queries=self.queries + count)
+
+    @classmethod
+    def joined(cls, blocks: Sequence[Hits]) -> Hits:
+        """Returns the entries of all blocks. The queries of a block come after those of the block before."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(block, name) for block in blocks]) for name in names))
+
 
 def months_before(day: str, months: int) -> int:
     """Returns the first moment of the month that is `months` before the month of `day`, in microseconds since
@@ -110,12 +122,16 @@ def search(segments: Sequence[Segment], queries: Queries, neighbours: int, setti
     A segment with an Annoy index is searched with it, unless at most `index.exact_items` of its issues are
     allowed. Then these are compared one by one.
     """
-    candidates = [
-        (position, *_candidates(segment, queries, neighbours, settings))
-        for position, segment in enumerate(segments)
-        if len(queries) and segment.items
-    ]
-    return _merged(segments, queries, candidates, neighbours)
+    blocks = []
+    for start in range(0, max(1, len(queries)), QUERIES_PER_BLOCK):
+        block = queries.take(np.arange(start, min(start + QUERIES_PER_BLOCK, len(queries))))
+        candidates = [
+            (position, *_candidates(segment, block, neighbours, settings))
+            for position, segment in enumerate(segments)
+            if len(block) and segment.items
+        ]
+        blocks.append(_merged(segments, block, candidates, neighbours).shifted(start))
+    return Hits.joined(blocks)
 
 
 def search_repository(segments: Sequence[Segment], repo: str, queries: Queries, neighbours: int) -> Hits:

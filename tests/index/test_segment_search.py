@@ -140,6 +140,7 @@ def test_how_the_issues_are_split_into_segments_and_blocks_does_not_matter(
     monkeypatch.setattr(segment_search, "ITEMS_PER_BLOCK", 70)
     monkeypatch.setattr(segment_search, "SCORES_PER_PRODUCT", 700)
     monkeypatch.setattr(segment_search, "PAIRS_PER_BLOCK", 7)
+    monkeypatch.setattr(segment_search, "QUERIES_PER_BLOCK", 7)
     in_blocks = search(random_segments["one"], asked, 10, Index())
     assert in_blocks.items.tolist() == one.items.tolist()
     assert in_blocks.distances.tolist() == one.distances.tolist()  # not only nearly
