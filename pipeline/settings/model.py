@@ -1,4 +1,5 @@
-"""The section `model` of the settings: the network, its training, and when its titles are shown."""
+"""The section `model` of the settings: which network is trained, how it is trained, and when titles are
+shown."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ from pipeline.settings.section import Section
 
 
 class Model(Section):
-    """Which network is trained, and how. The default sizes are those of the article that Titler grew out
-    of."""
+    """Which network is trained, and how. The default sizes are those of the article of 2018 that Titler is
+    based on."""
 
     variant: str = Field(
         default="copy",
@@ -21,8 +22,9 @@ class Model(Section):
     )
     embedding: Literal["champion", "new"] = Field(
         default="champion",
-        description="copy: a new model takes the champion's embedding network and vocabularies, if sizes and "
-        "text settings are the same (champion), or trains its own (new)",
+        description="where a new model with the network copy gets its embedding network and vocabularies. "
+        "With champion, it takes the champion's if the sizes and the text settings are the same. With new, "
+        "it trains its own",
     )
     embedding_size: int = Field(
         default=300,
@@ -53,8 +55,8 @@ class Model(Section):
     contrast_epochs: int = Field(
         default=6,
         ge=1,
-        description="network copy: number of epochs that train a new embedding network. They come before the "
-        "epochs that train titles",
+        description="for the network copy: number of epochs that train a new embedding network. They come "
+        "before the epochs that train titles",
     )
     inference_batch_size: int = Field(
         default=512, ge=1, description="number of issues whose titles are predicted together in one batch"
@@ -94,9 +96,9 @@ class Model(Section):
         default=0.0,
         ge=0,
         le=1,
-        description="share (0 to 1) of the predicted titles that must have a ROUGE-L over 0.3. Training "
-        "raises the model's minimum confidence until this share is reached. Set to 0 to use "
-        "model.abstain_below",
+        description="minimum share (0 to 1) of the predicted titles with a ROUGE-L over 0.3 against the "
+        "author's title. Training raises the model's minimum confidence until this share is reached. Set to "
+        "0 to use model.abstain_below",
     )
     abstain_probability: float = Field(
         default=0.3,
@@ -109,7 +111,9 @@ class Model(Section):
         default=42, ge=0, description="random seed of the initial weights and of the order of the issues"
     )
     sample_titles: int = Field(
-        default=50, ge=0, description="number of predicted titles of validation issues to log to MLflow"
+        default=50,
+        ge=0,
+        description="number of validation issues whose predicted titles are logged to MLflow as samples",
     )
 
 

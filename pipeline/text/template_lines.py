@@ -112,7 +112,7 @@ def is_check(line: str) -> bool:
 
 
 def is_templates_check(line: str) -> bool:
-    """Returns whether a line is a check list item that comes from an issue template.
+    """Returns whether a line is a check list item of an issue template, such as `- [x] I searched`.
 
     An item that the author wrote, such as a task, does not count.
     """

@@ -49,7 +49,7 @@ import numpy as np
 from keras import KerasTensor, layers, ops
 
 from pipeline.errors import UsageError
-from pipeline.networks.in_keras.beam_search import scatter, sum_by_id
+from pipeline.networks.in_keras.beam_search import BLOCKED, scatter, sum_by_id
 from pipeline.networks.in_keras.length_bucketing import bucketed, trimmed
 from pipeline.networks.in_keras.teacher_forcing import TeacherForcing, TrainingBatch
 from pipeline.networks.shape import PAD, Ids, Shape
@@ -125,7 +125,7 @@ class Copy(keras.Model):
         self([body, title, target, target[0]])
 
     def encode(self, body: KerasTensor, training: bool = False) -> tuple[Memory, KerasTensor]:
-        """Encodes bodies (B, S). Returns the memory for `attend` and the decoder's initial states (B, H)."""
+        """Encodes bodies (B, S). Returns a memory for `attend` and the decoder's initial states (B, H)."""
         units = self.drop(self.units(body), training=training)
         encoded, forward, backward = self.reader(units, mask=body != PAD)
         if self.rereader is not None:
@@ -153,7 +153,7 @@ class Copy(keras.Model):
         return self.combine(hidden_and_context), ops.cast(gate, "float32"), ops.cast(attention, "float32")
 
     def logits(self, combined: KerasTensor, training: bool = False) -> KerasTensor:
-        """Returns the logits (..., V) of the vocabulary's units for attentional states (..., H)."""
+        """Returns the logits (..., V) of the vocabulary's V units for attentional states (..., H)."""
         return ops.cast(
             self.units(self.project(self.drop(combined, training=training)), reverse=True), "float32"
         )
@@ -192,29 +192,44 @@ class Copy(keras.Model):
         log_highest = ops.maximum(log_vocabulary, ops.max(log_body_units, axis=-1, keepdims=True))
         return ops.concatenate([log_target, log_highest], axis=-1)
 
-    def begin(self, body: KerasTensor) -> tuple[tuple[Memory, KerasTensor], KerasTensor]:
+    def begin(
+        self, body: KerasTensor, shortlist: Ids | None = None
+    ) -> tuple[tuple[Memory, KerasTensor, KerasTensor | None], KerasTensor]:
         """Encodes bodies (B, S). Returns a memory for `step` and the decoder's initial states (B, H).
 
-        The memory is that of `encode`, and one more array (B, S). For each position of a body, this array has
-        the first position with the same unit.
+        The memory is that of `encode`, and two more arrays. For each position of a body, the first array
+        (B, S) has the first position with the same unit. The second array (B, 1, V) is added to the logits:
+        it is BLOCKED for the units that are neither in `shortlist` nor in the body. It is None if `shortlist`
+        is None.
         """
         memory, state = self.encode(body)
         first_position = ops.argmax(body[:, :, None] == body[:, None, :], axis=1)
-        return (memory, ops.cast(first_position, "int32")), state
+        not_considered = None
+        if shortlist is not None:
+            positions = sum_by_id(body[:, None], ops.ones_like(body[:, None], "float32"), self.vocabulary)
+            in_shortlist = np.isin(np.arange(self.vocabulary), shortlist)
+            considered = ops.logical_or(positions > 0, in_shortlist)
+            not_considered = ops.where(considered, 0.0, BLOCKED)
+        return (memory, ops.cast(first_position, "int32"), not_considered), state
 
     def step(
-        self, begun: tuple[Memory, KerasTensor], state: KerasTensor, token: KerasTensor
+        self,
+        begun: tuple[Memory, KerasTensor, KerasTensor | None],
+        state: KerasTensor,
+        token: KerasTensor,
     ) -> tuple[KerasTensor, KerasTensor]:
         """Computes the probabilities of the next token of each hypothesis (partial title).
 
-        `beam_search.Decoder.step` describes the inputs and the results.
+        For the inputs and the results, see `beam_search.Decoder.step`.
         """
-        memory, first_position = begun
+        memory, first_position, not_considered = begun
         embedded = self.units(token)
         flat_token, flat_state = (ops.reshape(x, (-1, x.shape[-1])) for x in (embedded, state))
         state = ops.reshape(self.writer.cell(flat_token, [flat_state])[0], ops.shape(state))
         combined, gate, attention = self.attend(memory, state, embedded)
         logits = self.logits(combined)
+        if not_considered is not None:
+            logits += not_considered
         logs = logits + (ops.log_sigmoid(gate) - ops.logsumexp(logits, axis=-1, keepdims=True))
 
         # Only units of the body are copied. The first position of a unit gets the attention of all positions
@@ -231,7 +246,10 @@ class Copy(keras.Model):
 
 
 def build_copy(shape: Shape) -> Copy:
-    """Builds the network with random weights. Raises UsageError if the variant does not support the shape."""
+    """Builds a network of the variant `copy` with random weights.
+
+    Raises UsageError if the variant does not support the shape (the sizes of the network).
+    """
     if shape.body_vocabulary != shape.title_vocabulary:
         raise UsageError(
             f"The vocabulary of bodies has {shape.body_vocabulary} ids and the vocabulary of titles has "
@@ -286,10 +304,14 @@ def _loss(target: KerasTensor, logs: KerasTensor) -> KerasTensor:
 
 
 class _TokenMean(keras.metrics.Mean):
-    """A Keras metric: the mean of a figure over the targets that are not padding."""
+    """A Keras metric: the mean of a figure over the tokens of titles, without padding."""
 
     def __init__(self, name: str, figure: Callable[[KerasTensor, KerasTensor], KerasTensor]) -> None:
-        """`figure` computes the figure of each target from the two columns that the model returns."""
+        """The function `figure` computes the figure of each token.
+
+        It gets two arrays: the log probability of the right token, and the log probability of the most
+        probable token.
+        """
         super().__init__(name=name)
         self._figure = figure
 

@@ -1,4 +1,4 @@
-"""Data classes that tell the training loop how a variant is trained on titles.
+"""Data classes that tell the training loop how to train a variant of the network on titles.
 
 All variants use teacher forcing: in training, the decoder reads the true previous token of a title, not the
 token that it predicted itself.
@@ -17,7 +17,7 @@ from pipeline.networks.shape import Ids
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """The arrays and sizes of one training step."""
+    """The input and target arrays of one training step, with the numbers of their issues and tokens."""
 
     inputs: list[Ids]
     """the inputs of `TeacherForcing.model`"""
@@ -31,7 +31,7 @@ class TrainingBatch:
 
 @dataclass(frozen=True)
 class TeacherForcing:
-    """How a variant is trained on titles: the model, the loss, the metrics and a few settings."""
+    """How a variant of the network is trained on titles: model, loss, metrics and a few settings."""
 
     model: keras.Model
     """the model to compile and train; it shares its weights with the network"""
