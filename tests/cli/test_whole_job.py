@@ -110,6 +110,16 @@ def test_an_issue_answers_with_its_neighbours_and_a_text_too(published, settings
     assert len(queries.similar(published, settings, "the parser crashes when the file is empty", 2)) == 2
 
 
+def test_an_issue_answers_with_the_nearest_issues_of_its_repository(published, settings):
+    url = query(settings, "SELECT issue_url FROM near_duplicates ORDER BY issue_id LIMIT 1")[0][0]
+    found = queries.similar(published, settings, url, 3, same_repo=True)
+    repository = url.rpartition("/issues/")[0]
+    assert [row["issue_url"].rpartition("/issues/")[0] for row in found] == [repository] * len(found)
+    assert url not in [row["issue_url"] for row in found]
+    with pytest.raises(UsageError, match="--same-repo needs the URL of an issue"):
+        queries.similar(published, settings, "the parser crashes", 3, same_repo=True)
+
+
 def test_an_issue_without_a_body_has_neighbours_by_its_title_and_no_title_is_made_up_for_it(
     published, settings
 ):
