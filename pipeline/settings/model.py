@@ -38,10 +38,11 @@ class Model(Section):
         description="length of an issue's embedding, and size of the network's hidden layers",
     )
     learning_rate: float = Field(
-        default=0.001,
-        gt=0,
-        description="initial learning rate of the optimizer Nadam. An epoch without a lower validation loss "
-        "halves it. The network copy also lowers it linearly in the second half of the epochs",
+        default=0.0,
+        ge=0,
+        description="initial learning rate. Set to 0 for the network's default: 0.001 for gru and gru_cudnn, "
+        "0.006 for copy. An epoch without a lower validation loss halves it. The network copy also lowers it "
+        "linearly in the second half of the epochs",
     )
     batch_size: int = Field(
         default=64, ge=1, description="number of issues per training batch. 1200 suits a large GPU"

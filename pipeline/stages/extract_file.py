@@ -117,6 +117,8 @@ def model_name(
         # The name of a model that 0.1.0 trained stays the same.
         and not (name in ADDED_SETTINGS and value == getattr(defaults, name))
     }
+    # 0 stands for the variant's default. In 0.1.0 the default was 0.001 for every variant.
+    network["learning_rate"] = network["learning_rate"] or 0.001
     made_of = {"text": settings.text.model_dump(), "model": network, "variant": variant, "epochs": epochs}
     made_of |= teacher or {}
     made_of |= {"embedding": embedding} if embedding else {}

@@ -17,6 +17,7 @@ from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned, Plan
 from pipeline.networks.in_numpy.weights_file import read_table
 from pipeline.networks.shape import Floats, Shape
+from pipeline.networks.variants import variant_of
 from pipeline.progress import track
 from pipeline.settings import ADDED_SETTINGS, Model
 from pipeline.text.markup import PROBLEM_FIRST
@@ -40,8 +41,10 @@ class TrainingInputs:
     @property
     def network_settings(self) -> dict[str, Any]:
         """The settings `model.*`, as they were when the model was created. If a setting did not exist then,
-        it has its default value."""
-        return Model(**self.plan.facts["model"]).model_dump()
+        it has its default value. A learning rate of 0 is replaced by the default of the variant."""
+        settings = Model(**self.plan.facts["model"]).model_dump()
+        default_rate = variant_of(settings["variant"]).learning_rate
+        return {**settings, "learning_rate": settings["learning_rate"] or default_rate}
 
     @property
     def key_settings(self) -> dict[str, Any]:

@@ -56,6 +56,10 @@ from pipeline.networks.shape import PAD, Ids, Shape
 
 DROPOUT = 0.2
 GRADIENT_NORM_LIMIT = 5.0
+ADAM_SHARE = 0.5
+"""The learning rate of the weights that Muon leaves to AdamW, as a share of the learning rate of the rest."""
+SHORT_BODY = 96
+"""Number of units that bodies are cut to in the first epochs of training."""
 TINY = 1e-20
 """A number that is added to probabilities so that none is 0, because their logarithm is taken.
 
@@ -294,7 +298,26 @@ def teacher_forcing(model: Copy) -> TeacherForcing:
         loss_is_mean_over="tokens",
         training_batches=_training_batches,
         gradient_norm_limit=GRADIENT_NORM_LIMIT,
+        optimizer=muon,
+        short_body=SHORT_BODY,
         decays_linearly=True,
+    )
+
+
+def muon(learning_rate: float, global_clipnorm: float | None) -> keras.optimizers.Muon:
+    """Creates the optimizer Muon for the matrices of the network, with AdamW for all other weights: the
+    vectors of units, the biases and the gate.
+
+    Sources: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; Liu et al. 2025,
+    "Muon is Scalable for LLM Training", 2.2, for the size of the steps.
+    """
+    return keras.optimizers.Muon(
+        learning_rate,
+        global_clipnorm=global_clipnorm,
+        exclude_layers=["bias", "gate"],
+        adam_lr_ratio=ADAM_SHARE,
+        weight_decay=None,
+        adam_weight_decay=None,
     )
 
 
