@@ -32,7 +32,7 @@ MEMORY = {
     "plan": "3Gi",  # 1397
     "embed": "4Gi",  # 1436 per Dask worker, with TensorFlow; a pod without a scheduler has two workers
     "predict": "6Gi",  # 2184, in the same way
-    "index": "3Gi",  # 1515; grows with the number of issues of all days
+    "index": "3Gi",  # 1515; grows with the issues of a month, and of a year in the first night of the next
     "publish": "3Gi",  # 1435
     "collect": "3Gi",  # 1371
 }

@@ -6,7 +6,7 @@
 | `vectorize` | turns the text of each new issue into ids of the champion's vocabulary, padded to one length (the networks `gru` and `gru_cudnn` read the table `tokens_v1`) | seconds per day | clear the task; finished days are reused |
 | `embed` | computes an embedding, 300 numbers, for each new issue | 15 s for 23,000 issues on two cores | clear the task; finished days, and finished files of a day, are reused |
 | `predict` | writes a title and its confidence for each new issue | 3 minutes for 23,000 issues on two cores | clear the task; finished days, and finished files of a day, are reused |
-| `index` | builds the Annoy index of all issues, measures its recall, stores the neighbours of the new issues | 51 s for 23,000 issues on two cores | if the recall is too low, the end of the log says which settings to change; it is not retried. Otherwise clear the task |
+| `index` | builds the segment of the month, measures the recall of the index, stores the neighbours of the new issues | seconds; a new embedding network or a backfill, minutes | if the recall is too low, the end of the log says which settings to change; it is not retried. Otherwise clear the task |
 | `publish` | checks the release, then makes it current in one step | seconds; with BigQuery, loads are free, and the checks cost less than a cent | if a check fails, the end of the log says which one and what to type; it is not retried. Otherwise clear the task |
 | `collect` | removes old releases and the files that nothing uses any more | seconds | clear the task; the new release is already current |
 

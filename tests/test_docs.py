@@ -78,6 +78,7 @@ def incident(section: str, hours: Path, patch: pytest.MonkeyPatch) -> None:
         for hour in hours.glob("2024-01-09-*"):
             hour.write_bytes(gzip.compress(gzip.decompress(hour.read_bytes()).splitlines(keepends=True)[0]))
     elif section == "A release is stopped: too low a recall":
+        patch.setenv("TITLER_INDEX__EXACT_ITEMS", "0")
         patch.setenv("TITLER_INDEX__TREES", "1")
         patch.setenv("TITLER_INDEX__SEARCH_K", "1")
     elif section == "A full disk":

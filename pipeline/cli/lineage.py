@@ -29,9 +29,9 @@ from pipeline.cli.lineage_datasets import (
 )
 from pipeline.contracts import (
     EMBEDDINGS,
-    INDEX,
     ISSUES,
     PREDICTOR,
+    SEGMENTS,
     SIMILAR_ISSUES,
     SOURCE_HEALTH,
     TOKENS,
@@ -62,7 +62,7 @@ READS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "embed": (VECTORS.name, PREDICTOR),
         "predict": (VECTORS.name, ISSUES.name, PREDICTOR),
         "index": (EMBEDDINGS.name, ISSUES.name),
-        "publish": (ISSUES.name, *PUBLISHED_TABLES, INDEX),
+        "publish": (ISSUES.name, *PUBLISHED_TABLES, SEGMENTS.name),
     },
 }
 """The tables that each stage reads for a model or a release. If the network reads subwords, the stages
@@ -180,7 +180,7 @@ def outputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result:
         return table_of_manifests(lake, [result])
     if verb == "index":
         neighbours = subject.members.folders(SIMILAR_ISSUES.name)
-        return [*table_of_manifests(lake, [result]), *tables_of_folders(lake, neighbours)]
+        return [*table_of_manifests(lake, result.segments), *tables_of_folders(lake, neighbours)]
     predictor = result if verb == "train" else subject.members[PREDICTOR][0]
     figures = predictor.figures
     version = registered_model(settings, subject.name, figures["version"], figures["mlflow_run"])

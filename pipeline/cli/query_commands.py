@@ -159,6 +159,14 @@ def similar(
         ),
     ],
     neighbours: Annotated[int, typer.Option("-k", min=1, max=1000, help="Number of issues to show.")] = 10,
+    same_repo: Annotated[
+        bool,
+        typer.Option(
+            "--same-repo",
+            help="Search only the issues of the same repository, however old they are. Without this option, "
+            "the months of the setting similar.months are searched.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Find the issues of the current release that are most similar to an issue or a text.
@@ -169,7 +177,36 @@ def similar(
 
     current = context()
     text = _read_text(query, "titler similar")
-    query_reports.similar(queries.similar(current.lake, current.settings, text, neighbours), as_json)
+    found = queries.similar(current.lake, current.settings, text, neighbours, same_repo=same_repo)
+    query_reports.similar(found, as_json)
+
+
+@app.command()
+def export(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder to write issues.ann and ids.parquet into.")
+    ],
+    release: Annotated[
+        str | None,
+        typer.Option("--release", metavar="RELEASE", help="Name of a release. The default is the current."),
+    ] = None,
+    first: First = None,
+    last: Last = None,
+) -> None:
+    """Write the vectors of a release as one Annoy index, for other programs: issues.ann has the vectors, and
+    ids.parquet the issue of each item.
+
+    Example: titler export index --from 2015-01-01 --to 2015-12-31
+    """
+    from pipeline.index.export import export_index
+    from pipeline.releases.current import require_current
+
+    current = context()
+    selected = current.release(release) if release else require_current(current.lake)
+    since = parse_day(first, "--from") if first else None
+    until = parse_day(last, "--to") if last else None
+    items = export_index(selected, current.settings.index, folder, since, until)
+    query_reports.exported(selected.name, folder, items)
 
 
 def _read_text(argument: str, example: str) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.console import DAYS_LISTED, count, counts, error, print_json, print_table
@@ -165,6 +166,11 @@ def title(value: dict[str, Any], as_json: bool) -> None:
         )
     else:
         say(f"{value['title']}  ({value['confidence']:.2f})")
+
+
+def exported(release: str, folder: Path, items: int) -> None:
+    """Prints how many vectors `titler export` wrote."""
+    say(f"export: {count(items, 'vector')} of release {release} -> {folder.absolute()}")
 
 
 def similar(rows: list[dict[str, Any]], as_json: bool) -> None:

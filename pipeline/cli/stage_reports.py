@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.alerts import describe_day
 from pipeline.cli.console import DAYS_LISTED, count, counts, print_json, some_days
+from pipeline.contracts import SEGMENTS
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.manifest import Manifest
@@ -21,6 +22,7 @@ from pipeline.warehouse.price import format_price
 if TYPE_CHECKING:
     from pipeline.compute.derived_batches import Outcome
     from pipeline.stages.collect import Collected
+    from pipeline.stages.index import IndexOutcome
     from pipeline.stages.plan import PlanOutcome
     from pipeline.tracking import Version
 
@@ -295,12 +297,24 @@ def planned(release: str, outcome: PlanOutcome) -> None:
         )
 
 
-def indexed(lake: Lake, manifest: Manifest) -> None:
-    """Prints the size and the recall of a release's index."""
-    figures = manifest.figures
+def indexed(lake: Lake, outcome: IndexOutcome) -> None:
+    """Prints the size and the recall of a release's index, and what of it is new."""
+    figures, segments = outcome.figures, outcome.segments
     recall = f"recall@10 {figures['recall_at_10']:.3f}"
-    vectors = count(figures["items"], "vector")
-    say(f"index: the index has {vectors} and {recall} -> {lake.path(manifest.folder)}")
+    vectors = f"the index has {count(figures['items'], 'vector')} and {recall}"
+    if not segments:
+        say(f"index: {vectors}; it was made by an earlier version of Titler")
+        return
+    say(f"index: {vectors} -> {lake.path(SEGMENTS.name)}")
+    say(
+        f"    segments: {len(segments):,}, of which {outcome.segments_built:,} were built now; days whose "
+        f"similar issues were searched: {outcome.days_searched:,}"
+    )
+    if other := figures["days_with_other_history"]:
+        say(
+            f"    {count(other, 'day')} keep the similar issues that were found among other issues than the "
+            "release has, because much earlier days were ingested later"
+        )
 
 
 def published(settings: Settings, record: dict[str, Any], verb: str = "publish") -> None:

@@ -178,7 +178,7 @@ def index(context: Context, release: Pinned) -> None:
     from pipeline.stages import index as stage
 
     with recorded(context, "index", release) as record:
-        record.result = stage.run(context.lake, release, context.settings.index)
+        record.result = stage.run(context.lake, release, context.settings)
         stage_reports.indexed(context.lake, record.result)
 
 

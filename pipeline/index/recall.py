@@ -1,39 +1,74 @@
-"""Measures the recall of an index: the share of the exact nearest neighbours that the index finds."""
+"""Measures the recall of a search: the share of the exact nearest neighbours that it finds."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-import numpy.typing as npt
 
-from pipeline.index.annoy_index import Index, Vectors
+from pipeline.index.segment import Segment
+from pipeline.index.segment_search import Queries, search
+from pipeline.settings import Index
 
+RECALL_QUERIES = 200
+"""Number of issues whose neighbours are searched to measure the recall."""
+ITEMS_PER_BLOCK = 65_536
 TIE = 1e-5
 """Two cosines that differ by less than this count as equal."""
 
 
 def measure_recall(
-    index: Index,
-    vectors: Vectors,
-    queries: npt.NDArray[np.int64],
-    *,
-    neighbours: int = 10,
-    search_k: int = -1,
-) -> float:
-    """Returns the mean share (0 to 1) of each query's exact nearest neighbours that the index finds.
+    segments: Sequence[Segment], settings: Index, opened_since: int | None = None, neighbours: int = 10
+) -> tuple[float, int]:
+    """Returns the mean share (0 to 1) of an issue's exact nearest neighbours that a search of the segments
+    finds, and the number of issues that were searched for.
 
-    `queries` are item numbers. Without queries, the recall is 1. `vectors` (items, size) are the vectors in
-    the index; none may be zero. The exact search computes the cosine with every vector. An item that the
-    index finds is a hit if it is at most as far from the query as the farthest exact neighbour. So ties count
-    as hits, as in ann-benchmarks.
+    The issues are a random sample of those that the segments have. Without issues, the recall is 1. Issues
+    that were opened before `opened_since` (microseconds since 1970) are not searched. An issue that the
+    search finds is a hit if it is at most as far as the farthest exact neighbour. So ties count as hits, as
+    in ann-benchmarks.
     """
-    if not len(queries):
-        return 1.0
-    neighbours = min(neighbours, len(vectors))
-    norms = np.linalg.norm(vectors, axis=1)
-    hits = 0
-    for query in queries:
-        cosines = vectors @ vectors[query] / (norms * norms[query])
-        last_exact = np.partition(cosines, -neighbours)[-neighbours] - TIE
-        items = [item for item, _ in index.nearest(vectors[query], neighbours, search_k)]
-        hits += int((cosines[items] >= last_exact).sum())
-    return hits / (neighbours * len(queries))
+    queries = _sample(segments, settings.seed, opened_since)
+    exact = _exact_cosines(segments, queries, neighbours)
+    wanted = int((exact > -np.inf).sum())
+    if not wanted:
+        return 1.0, len(queries)
+    found = search(segments, queries, neighbours, settings)
+    last_exact = np.where(exact > -np.inf, exact, np.inf).min(axis=1) - TIE
+    hits = int((1 - found.distances**2 / 2 >= last_exact[found.queries]).sum())
+    return hits / wanted, len(queries)
+
+
+def _sample(segments: Sequence[Segment], seed: int, opened_since: int | None) -> Queries:
+    """Returns the vectors of up to RECALL_QUERIES random issues of the segments."""
+    ends = np.cumsum([segment.items for segment in segments], dtype=np.int64)
+    count = int(ends[-1]) if len(ends) else 0
+    random = np.random.default_rng(seed)
+    numbers = np.sort(random.choice(count, min(count, RECALL_QUERIES), replace=False))
+    vectors = []
+    for position, segment in enumerate(segments):
+        first = int(ends[position]) - segment.items
+        own = numbers[(numbers >= first) & (numbers < ends[position])] - first
+        if len(own):
+            vectors.append(segment.vectors[own].astype(np.float32))
+    empty = np.empty((0, segments[0].size if segments else 0), dtype=np.float32)
+    return Queries(np.concatenate([empty, *vectors]), opened_since)
+
+
+def _exact_cosines(segments: Sequence[Segment], queries: Queries, neighbours: int) -> np.ndarray:
+    """Returns the cosines of the nearest allowed issues of each query, shape (queries, neighbours). If there
+    are fewer issues, the missing cosines are -inf."""
+    unit = queries.vectors / np.linalg.norm(queries.vectors, axis=1, keepdims=True)
+    best = np.full((len(queries), neighbours), -np.inf, dtype=np.float32)
+    for segment in segments:
+        if queries.opened_since is not None and segment.last_created_at < queries.opened_since:
+            continue
+        for start in range(0, segment.items, ITEMS_PER_BLOCK):
+            block = slice(start, start + ITEMS_PER_BLOCK)
+            vectors = segment.vectors[block].astype(np.float32)
+            cosines = unit @ (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).T
+            if queries.opened_since is not None:
+                cosines[:, segment.created_at[block] < queries.opened_since] = -np.inf
+            both = np.concatenate([best, cosines], axis=1)
+            best = np.partition(both, both.shape[1] - neighbours, axis=1)[:, -neighbours:]
+    return best

@@ -46,6 +46,15 @@ PARTS = "parts"
 """The folder of a partition with the records of `pipeline.lake.finished_parts`."""
 
 
+def parquet_bytes(table: pa.Table, contract: Table, rows_per_row_group: int = ROWS_PER_ROW_GROUP) -> bytes:
+    """Returns `table` as the content of a Parquet file. Raises ContractError if the rows do not conform to
+    the contract."""
+    buffer = io.BytesIO()
+    rows = _without_descriptions(contract.conform(table))
+    pq.write_table(rows, buffer, compression="zstd", row_group_size=rows_per_row_group)
+    return buffer.getvalue()
+
+
 def read_parquet(path: str) -> pa.Table:
     """Returns the rows of a Parquet file. `path` is a path or an address that `Lake.path` returned. Raises
     LakeError if the file does not exist or cannot be read."""
@@ -198,10 +207,7 @@ class Lake:
     def write_table(self, folder: str, name: str, table: pa.Table, contract: Table) -> File:
         """Writes `table` as the Parquet file `name` in `folder`. Returns the file's entry for the manifest.
         Raises ContractError if the rows do not conform to the contract."""
-        buffer = io.BytesIO()
-        rows = _without_descriptions(contract.conform(table))
-        pq.write_table(rows, buffer, compression="zstd", row_group_size=ROWS_PER_ROW_GROUP)
-        return self.write_file(folder, name, buffer.getvalue(), table.num_rows)
+        return self.write_file(folder, name, parquet_bytes(table, contract), table.num_rows)
 
     def write_file(self, folder: str, name: str, data: bytes, rows: int = 0) -> File:
         """Writes the file `name` in `folder`. Returns the file's entry for the manifest. `rows` is 0 if the

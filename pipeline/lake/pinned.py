@@ -27,6 +27,7 @@ from pipeline.contracts import (
     INDEX,
     ISSUES,
     PREDICTOR,
+    SEGMENTS,
     SIMILAR_ISSUES,
     SOURCE_HEALTH,
     TITLE_PREDICTIONS,
@@ -52,6 +53,7 @@ MADE_BY: Mapping[str, str] = MappingProxyType(
         EMBEDDINGS.name: "embed",
         TITLE_PREDICTIONS.name: "predict",
         INDEX: "index",
+        SEGMENTS.name: "index",
         SIMILAR_ISSUES.name: "index",
     }
 )
@@ -140,8 +142,8 @@ class Members(Mapping[str, Sequence[Manifest]]):
         self._manifests: dict[str, Sequence[Manifest]] = {}
 
     def __getitem__(self, table: str) -> Sequence[Manifest]:
-        """Returns the manifests of a table's batches: one per day of the plan, or a single one for the tables
-        `vocabulary`, `predictor` and `index`.
+        """Returns the manifests of a table's batches: one per day of the plan, one per segment for the table
+        `segments_v1`, or a single one for the tables `vocabulary`, `predictor` and `index`.
 
         Raises UsageError if the model or release does not exist, or has no batches of the table yet. The
         error names the `titler` command to run.

@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.contracts import INDEX, SOURCE_HEALTH, TITLE_PREDICTIONS
+from pipeline.contracts import SOURCE_HEALTH, TITLE_PREDICTIONS
 from pipeline.errors import StoppedError, UsageError
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.provenance import user_name
 from pipeline.releases.abstained_share import ABSTAINED, abstained_share, check_abstention
+from pipeline.releases.index_figures import index_figures
 from pipeline.releases.withheld_titles import ACCEPTED, WITHHELD
 from pipeline.settings import Index, Settings
 
@@ -48,7 +49,7 @@ def audit(
     ]
     if collapsed:
         raise _stopped_by_days(release.name, collapsed)
-    index = release.members[INDEX][0]
+    index = index_figures(release)
     check_recall(release.name, index, settings.index)
     share = abstained_share(release)
     acceptance = check_abstention(
@@ -65,10 +66,22 @@ def audit(
         "mlflow_run": plan.facts["mlflow_run"],
         "days": len(plan.days),
         "issues": titled - superseded,
-        "index_items": index.figures["items"],
-        "recall_at_10": index.figures["recall_at_10"],
+        "index_items": index["items"],
+        "recall_at_10": index["recall_at_10"],
         "accepted": json.dumps(acceptances, ensure_ascii=False),
+        **_segments(index),
         **_titles(release, share, acceptance),
+    }
+
+
+def _segments(index: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the fields of a release's record that are about the segments of its index: none for an index
+    that Titler 0.1 made."""
+    if "segments" not in index:
+        return {}
+    return {
+        "segments": json.dumps(index["segments"]),
+        "days_with_other_history": index["days_with_other_history"],
     }
 
 
@@ -129,12 +142,16 @@ def collect_acceptances(
     return [acceptances[day] for day in sorted(acceptances)]
 
 
-def check_recall(release_id: str, index: Manifest, settings: Index) -> None:
-    """Raises StoppedError if the measured recall@10 of a release's index is below `index.min_recall`."""
-    recall = index.figures["recall_at_10"]
+def check_recall(release_id: str, index: Mapping[str, Any], settings: Index) -> None:
+    """Raises StoppedError if the measured recall@10 of a release's index, or of one of its segments, is below
+    `index.min_recall`. `index` are the figures of the index."""
+    recall, of_what = index["recall_at_10"], f"over {index['recall_queries']} issues"
+    lowest = min(index.get("segments", ()), key=lambda segment: segment["recall_at_10"], default=None)
+    if lowest and recall >= settings.min_recall:
+        recall, of_what = lowest["recall_at_10"], f"in the segment {lowest['period']}"
     if recall < settings.min_recall:
         raise StoppedError(
-            f"Release {release_id} is stopped: recall@10 over {index.figures['recall_queries']} issues is "
+            f"Release {release_id} is stopped: recall@10 {of_what} is "
             f"{recall:.3f}, expected at least {settings.min_recall} (index.min_recall).",
             f"More trees raise the recall: TITLER_INDEX__TREES={settings.trees * 2} "
             f"titler index --release {release_id}",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pyarrow as pa
-
-from pipeline.contracts import INDEX
+from pipeline.contracts import SEGMENTS
 from pipeline.errors import UsageError
-from pipeline.index.release_index import find_item, nearest_others, open_index, read_items
+from pipeline.index.earlier_index import open_earlier_index
+from pipeline.index.segment_search import Vectors
+from pipeline.index.segmented_index import open_segments
 from pipeline.lake.batches import Lake
+from pipeline.lake.pinned import Pinned
 from pipeline.predictor.loading import load_light_predictor
 from pipeline.releases.current import require_current
 from pipeline.releases.withheld_titles import WITHHELD
@@ -49,54 +50,70 @@ def title(lake: Lake, body: str) -> dict[str, Any]:
     }
 
 
-def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list[dict[str, Any]]:
+def similar(
+    lake: Lake, settings: Settings, query: str, neighbours: int, *, same_repo: bool = False
+) -> list[dict[str, Any]]:
     """Returns the issues of the current release that are most similar to `query`, nearest first.
 
     `query` is the URL of an issue of the release, or a text. At most `neighbours` issues are returned, each
-    with the keys `issue_url`, `title`, `distance` (angular, 0 to 2) and `near_duplicate`. Raises UsageError
-    in these cases:
+    with the keys `issue_url`, `title`, `distance` (angular, 0 to 2) and `near_duplicate`. If `same_repo` is
+    true, only issues of the same repository are returned, however old they are. Raises UsageError in these
+    cases:
 
     - No release is published.
     - The query is empty.
     - The query is a URL that is not in the release's index.
     - The query is a text without any word of the model's vocabulary.
+    - The query is a text, and `same_repo` is true.
     """
     if not query.strip():
         raise UsageError(
             "The query is empty, so no similar issues can be found.",
             'Give the URL of an issue: titler similar URL\nOr give a text: titler similar "TEXT"',
         )
+    url = canonical_url(query)
+    if same_repo and url is None:
+        raise UsageError(
+            "--same-repo needs the URL of an issue. A text has no repository.",
+            "Give a URL: titler similar URL --same-repo",
+        )
     release = require_current(lake)
-    manifest = release.members[INDEX][0]
-    items = read_items(lake, manifest)
-    with lake.local_copy(manifest) as folder:
-        index = open_index(folder, manifest)
-        item, url = None, canonical_url(query)
-        if url is not None:
-            item = find_item(release, items, url)
-            vector = index.vector(item)
+    open_index = open_segments if SEGMENTS.name in release.members else open_earlier_index
+    with open_index(release, settings) as index:
+        if url is None:
+            rows = index.nearest(_embedding(release, query), neighbours)
         else:
-            predictor = load_light_predictor(lake, release.plan.facts["predictor"])
-            body_ids = predictor.vectors([query])
-            vector = predictor.embed_vectors(body_ids)[0]
-            if not predictor.vocabularies.body.has_known(body_ids).all():
-                raise UsageError(
-                    "The text contains no word of the model's vocabulary, so no similar issues can be found.",
-                    'Give a longer text: titler similar "TEXT"\n'
-                    "Or give the URL of an issue: titler similar URL",
-                )
-        nearest = nearest_others(index, vector, item, neighbours, settings.index.search_k)
+            issue = index.find(url)
+            rows = (
+                index.nearest_in_repository(issue.vector, neighbours + 1, issue.repo)
+                if same_repo
+                else index.nearest(issue.vector, neighbours + 1)
+            )
+            rows = [row for row in rows if row["issue_id"] != issue.issue_id][:neighbours]
     limit = settings.index.near_duplicate_distance or release.plan.facts["near_duplicate_distance"]
-    rows = items.take(pa.array([neighbour for neighbour, _ in nearest], pa.int64())).to_pylist()
     return [
         {
             "issue_url": row["issue_url"],
             "title": row["title"],
-            "distance": distance,
-            "near_duplicate": distance < limit,
+            "distance": row["distance"],
+            "near_duplicate": row["distance"] < limit,
         }
-        for row, (_, distance) in zip(rows, nearest, strict=True)
+        for row in rows
     ]
+
+
+def _embedding(release: Pinned, text: str) -> Vectors:
+    """Returns the embedding of a text, shape (size,). Raises UsageError if the text has no word of the
+    model's vocabulary."""
+    predictor = load_light_predictor(release.lake, release.plan.facts["predictor"])
+    body_ids = predictor.vectors([text])
+    if not predictor.vocabularies.body.has_known(body_ids).all():
+        raise UsageError(
+            "The text contains no word of the model's vocabulary, so no similar issues can be found.",
+            'Give a longer text: titler similar "TEXT"\nOr give the URL of an issue: titler similar URL',
+        )
+    vector: Vectors = predictor.embed_vectors(body_ids)[0]
+    return vector
 
 
 def canonical_url(query: str) -> str | None:

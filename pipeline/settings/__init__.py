@@ -34,6 +34,7 @@ __all__ = [
     "Model",
     "Release",
     "Settings",
+    "Similar",
     "Source",
     "Text",
     "Tracking",
@@ -97,18 +98,32 @@ class Compute(Section):
 
 
 class Index(Section):
-    """The Annoy index, which finds similar issues."""
+    """The index, which finds similar issues. It consists of segments: one per month, or per earlier year."""
+
+    segment_items: int = Field(
+        default=500_000,
+        ge=1,
+        description="largest number of issues per segment. The issues of a month are split by repository if "
+        "there are more",
+    )
+    exact_items: int = Field(
+        default=50_000,
+        ge=0,
+        description="a segment with more issues than this has an Annoy index. A smaller one is searched "
+        "exactly: every vector is compared",
+    )
 
     trees: int = Field(
         default=50,
         ge=1,
-        description="number of trees in the index. More trees improve the recall but make the file larger",
+        description="number of trees in an Annoy index. More trees improve the recall but make the file "
+        "larger",
     )
     search_k: int = Field(
         default=10_000,
         ge=-1,
-        description="number of tree nodes that a query inspects. More nodes improve the recall but take "
-        "longer. Set to -1 for the number of trees times the number of neighbours",
+        description="number of tree nodes that a query inspects per segment. More nodes improve the recall "
+        "but take longer. Set to -1 for the number of trees times the number of neighbours",
     )
     neighbours: int = Field(
         default=10, ge=1, description="number of similar issues that are stored for each issue"
@@ -123,11 +138,28 @@ class Index(Section):
         default=0.8,
         ge=0,
         le=1,
-        description="minimum recall@10 of an index: the share (0 to 1) of the ten nearest issues that it "
-        "finds. A release with a lower recall is not published",
+        description="minimum recall@10 of the index and of each segment: the share (0 to 1) of the ten "
+        "nearest issues that a search finds. A release with a lower recall is not published",
     )
     seed: int = Field(
         default=42, ge=0, description="random seed of the planes at which Annoy splits its trees"
+    )
+
+
+class Similar(Section):
+    """How far a search for similar issues looks back, and when stored similar issues are searched again."""
+
+    months: int = Field(
+        default=24,
+        ge=1,
+        description="number of months that a search for similar issues looks back, in addition to the month "
+        "of the issue. A search in the issue's own repository looks back over everything",
+    )
+    recompute_days: int = Field(
+        default=31,
+        ge=0,
+        description="if a day is ingested late or again, the similar issues of this many days after it are "
+        "searched again. Those of later days stay as they are",
     )
 
 
@@ -240,6 +272,7 @@ class Settings(BaseSettings):
     text: Text = Text()
     model: Model = Model()
     index: Index = Index()
+    similar: Similar = Similar()
     release: Release = Release()
     alerts: Alerts = Alerts()
     lineage: Lineage = Lineage()

@@ -1,85 +1,174 @@
-"""Stage `index`: finds the neighbours (most similar older issues) of every issue of a release.
+"""Stage `index`: builds the index of a release, and finds the neighbours (most similar older issues) of its
+issues.
 
-It builds an Annoy index from embeddings_v1. It measures the recall of the index: the share of the exact
-nearest neighbours that the index finds. Then it writes the neighbours to similar_issues_v1.
+The index is a list of segments, each with the issues of a month or of a closed year. A segment is built once
+from embeddings_v1. Later releases use it again, so a night builds the segment of its month only. The stage
+measures the recall of the whole index: the share of the exact nearest neighbours that a search finds. Then it
+writes the neighbours to similar_issues_v1, for the days whose neighbours are not stored yet.
 """
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
-from pipeline.contracts import EMBEDDINGS, INDEX, SIMILAR_ISSUES
-from pipeline.index import annoy_index
-from pipeline.index.neighbours import OlderNeighbours
+from pipeline.compute.cluster import map_shards
+from pipeline.contracts import INDEX, SEGMENTS, SIMILAR_ISSUES
+from pipeline.index.neighbours import (
+    NeighbourDay,
+    SearchParameters,
+    days_with_other_history,
+    group_days,
+    plan_neighbours,
+    store_neighbours,
+)
 from pipeline.index.recall import measure_recall
-from pipeline.index.release_index import INDEX_FILE, ITEMS_FILE, items_of_release, items_to_parquet
+from pipeline.index.release_days import days_of_release
+from pipeline.index.segment import Segment
+from pipeline.index.segment_build import build_segment
+from pipeline.index.segment_plan import SegmentPlan, plan_segments
+from pipeline.index.segment_search import months_before
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import network_of_release
+from pipeline.lake.local_files import LocalFiles
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
-from pipeline.progress import track
 from pipeline.releases.audit import check_recall
-from pipeline.settings import Index
+from pipeline.releases.index_figures import INDEX_FIGURES, index_figures
+from pipeline.settings import Settings
 
-RECALL_QUERIES = 200
-"""Number of issues whose neighbours are searched to measure the recall."""
+ITEMS_WORTH_A_CLUSTER = 100_000
+"""If more items than this are to be put into segments, a local Dask cluster saves time."""
+ISSUES_WORTH_A_CLUSTER = 10_000
+"""If the neighbours of more issues than this are to be found, a local Dask cluster saves time."""
 
 
-def run(lake: Lake, release: Pinned, settings: Index) -> Manifest:
-    """Builds the index of a release, and stores the neighbours (most similar older issues) of its issues.
+@dataclass(frozen=True)
+class IndexOutcome:
+    """The index of a release: the batches of its segments, and its figures (size and recall).
 
-    Returns the batch of the index. If the release already has its index and neighbours, they are reused.
-    Raises UsageError if the stage `embed` has not run for the release. Raises StoppedError, and stores no
-    neighbours, if the recall of the index is below `index.min_recall`.
+    `segments_built` is the number of segments that are new, and `days_searched` the number of days whose
+    neighbours are new.
     """
-    plan, embeddings = release.plan, release.members[EMBEDDINGS.name]
-    parameters = {"settings": settings.model_dump(), "superseded": plan.superseded}
-    inputs = [manifest.digest for manifest in embeddings]
-    existing = lake.find(INDEX, {"release": release.name}, inputs, parameters)
-    is_member = existing is not None and release.members.folders(INDEX) == [existing.folder]
-    if existing is not None and is_member and SIMILAR_ISSUES.name in release.members:
-        return existing
 
-    size = lake.manifest(plan.facts["predictor"]).figures["hidden_size"]
-    items, vectors = items_of_release(lake, release, size)
-    with tempfile.TemporaryDirectory(prefix="titler-") as folder:
-        path = Path(folder) / INDEX_FILE
-        annoy_index.build([vectors], size, path, trees=settings.trees, seed=settings.seed)
-        index = annoy_index.Index(path, size)
-        draft = lake.draft(INDEX, {"release": release.name}, inputs, parameters)
-        draft.write_file(INDEX_FILE, path.read_bytes())
-        draft.write_file(ITEMS_FILE, items_to_parquet(items), len(items))
-        queries = np.sort(np.random.default_rng(settings.seed).permutation(len(items))[:RECALL_QUERIES])
-        recall = measure_recall(index, vectors, queries, search_k=settings.search_k)
-        figures = {"items": len(items), "size": size, "recall_at_10": recall, "recall_queries": len(queries)}
-        manifest = draft.commit(figures)
-        check_recall(release.name, manifest, settings)
-        neighbours = OlderNeighbours(items, vectors, index, settings.search_k)
-        _store_neighbours(lake, release, items, neighbours)
-    release.members.put(INDEX, [manifest])
-    return manifest
+    segments: tuple[Manifest, ...]
+    figures: Mapping[str, Any]
+    segments_built: int = 0
+    days_searched: int = 0
 
 
-def _store_neighbours(lake: Lake, release: Pinned, items: pa.Table, neighbours: OlderNeighbours) -> None:
-    """Adds one batch of similar_issues_v1 per day to the release. Reuses the day's existing batch, or writes
-    a new one. Batches are stored under the name of the model that trained the embedding network."""
+def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
+    """Builds the segments that a release needs and that do not exist yet, and stores the neighbours of its
+    issues.
+
+    An index that Titler 0.1 made stays as it is. Raises UsageError if the stage `embed` has not run for the
+    release. Raises StoppedError, and stores no neighbours, if the recall of the index or of a segment is
+    below `index.min_recall`.
+    """
+    if INDEX in release.members and SIMILAR_ISSUES.name in release.members:
+        return IndexOutcome((), index_figures(release))
+    days = days_of_release(release)
     facts, owner = release.plan.facts, network_of_release(release.plan).model
-    parameters = {name: facts[name] for name in ("neighbours", "near_duplicate_distance")}
-    item_days = items.column("day").to_numpy(zero_copy_only=False)
-    embeddings = release.members[EMBEDDINGS.name]
-    manifests = []
-    for embedded in track(embeddings, "neighbours", len(embeddings)):
-        partition = {"model": owner, "day": embedded.day}
-        manifest = lake.find(SIMILAR_ISSUES.name, partition, (embedded.digest,), parameters)
-        if manifest is None:
-            rows = list(neighbours.rows(np.flatnonzero(item_days == embedded.day), **parameters))
-            draft = lake.draft(SIMILAR_ISSUES.name, partition, (embedded.digest,), parameters)
-            table = pa.Table.from_pylist(rows, schema=SIMILAR_ISSUES.schema)
-            draft.write_table("part-00000.parquet", table, SIMILAR_ISSUES)
-            manifest = draft.commit()
-        manifests.append(manifest)
-    release.members.put(SIMILAR_ISSUES.name, manifests)
+    size = int(lake.manifest(facts["predictor"]).figures["hidden_size"])
+    plans = plan_segments(days, settings.index)
+    segments, built = _segments(lake, owner, size, plans, settings)
+    figures = _measured(lake, release, segments, settings)
+    check_recall(release.name, figures, settings.index)
+    neighbour_days = plan_neighbours(
+        days,
+        SearchParameters(facts["neighbours"], facts["near_duplicate_distance"], settings.similar.months),
+        settings.similar.recompute_days,
+    )
+    neighbours, searched = _neighbours(lake, owner, size, neighbour_days, segments, settings)
+    figures["days_with_other_history"] = days_with_other_history(neighbour_days, neighbours)
+    release.members.put(SIMILAR_ISSUES.name, neighbours)
+    release.members.put(SEGMENTS.name, segments)
+    if release.notes[INDEX_FIGURES] != figures:
+        release.notes[INDEX_FIGURES] = figures
+    return IndexOutcome(tuple(segments), figures, built, searched)
+
+
+def _segments(
+    lake: Lake, owner: str, size: int, plans: Sequence[SegmentPlan], settings: Settings
+) -> tuple[list[Manifest], int]:
+    """Returns the batches of the segments, and how many of them are new."""
+    found = [lake.find(SEGMENTS.name, plan.partition(owner), plan.inputs, plan.parameters) for plan in plans]
+    missing = [plan for plan, manifest in zip(plans, found, strict=True) if manifest is None]
+    items = sum(day.issue_count for plan in missing for day in plan.days)
+    built = map_shards(
+        build_segment,
+        missing,
+        lake,
+        owner,
+        size,
+        settings.index,
+        label="segments",
+        compute=settings.compute,
+        worth_a_cluster=items > ITEMS_WORTH_A_CLUSTER,
+    )
+    new = iter(built)
+    return [manifest or next(new) for manifest in found], len(built)
+
+
+def _measured(
+    lake: Lake, release: Pinned, segments: Sequence[Manifest], settings: Settings
+) -> dict[str, Any]:
+    """Returns the figures of the index. The recall is measured over the months that a search looks back,
+    unless it was measured before for the same segments and settings."""
+    index, months = settings.index, settings.similar.months
+    parameters = {
+        "segments": [manifest.digest for manifest in segments],
+        **{name: getattr(index, name) for name in ("search_k", "exact_items", "seed")},
+        "months": months,
+    }
+    before = release.notes[INDEX_FIGURES]
+    if before is not None and before["parameters"] == parameters:
+        return dict(before)
+    with LocalFiles(lake) as files:
+        opened = [Segment.of_batch(files, manifest) for manifest in segments]
+        days = release.plan.days
+        since = months_before(days[-1].day, months) if days else None
+        recall, queries = measure_recall(opened, index, since)
+    return {
+        "items": sum(segment.items for segment in opened),
+        "recall_at_10": recall,
+        "recall_queries": queries,
+        "segments": [
+            {
+                "period": manifest.partition["period"],
+                "repositories": manifest.partition["repositories"],
+                "items": manifest.figures["items"],
+                "recall_at_10": manifest.figures["recall_at_10"],
+            }
+            for manifest in segments
+        ],
+        "parameters": parameters,
+    }
+
+
+def _neighbours(
+    lake: Lake,
+    owner: str,
+    size: int,
+    days: Sequence[NeighbourDay],
+    segments: Sequence[Manifest],
+    settings: Settings,
+) -> tuple[list[Manifest], int]:
+    """Returns one batch of similar_issues_v1 per day, and for how many days it is new."""
+    found = [lake.find(SIMILAR_ISSUES.name, day.partition(owner), day.inputs, day.parameters) for day in days]
+    missing = [day for day, manifest in zip(days, found, strict=True) if manifest is None]
+    groups = map_shards(
+        store_neighbours,
+        group_days(missing),
+        lake,
+        owner,
+        size,
+        list(segments),
+        settings.index,
+        label="neighbours",
+        compute=settings.compute,
+        worth_a_cluster=sum(day.day.issue_count for day in missing) > ISSUES_WORTH_A_CLUSTER,
+    )
+    new = (manifest for group in groups for manifest in group)
+    return [manifest or next(new) for manifest in found], len(missing)

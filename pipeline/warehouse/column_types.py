@@ -1,4 +1,4 @@
-"""Maps the Arrow types of the tables' columns (pipeline/contracts.py) to BigQuery's and DuckDB's types."""
+"""Maps the Arrow types of the tables' columns (pipeline/contracts) to BigQuery's and DuckDB's types."""
 
 from __future__ import annotations
 

@@ -16,6 +16,8 @@ SELECT
   titles_withheld,
   titles_accepted,
   abstained,
-  calibration
+  calibration,
+  segments,
+  days_with_other_history
 FROM
   releases_v1

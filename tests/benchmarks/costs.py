@@ -7,7 +7,7 @@ A day of so many real issues is ingested, a network learns from it for one epoch
 then a night comes with a second day. Each verb is a process of its own, whose processor time (user and
 system, its children's included) is what is printed, beside the memory of the largest of its processes: with
 the first day's and the night's issues, what a verb takes to start and what an issue takes can be told apart.
-Not so of `index`: it searches exactly among the oldest 10,000 issues, and builds anew what all days have. So
+Not so of `index`, which also depends on the months that a search looks back: `segments.py` measures it. Here
 Annoy is measured by itself, on vectors that are drawn.
 """
 

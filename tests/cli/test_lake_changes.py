@@ -277,7 +277,7 @@ def test_a_release_of_a_model_with_the_former_champions_embedding_network_embeds
     assert vectorize.run(trained.lake, trained.settings, release).made == 0
     assert embed.run(trained.lake, trained.settings, release).made == 0
     assert predict.run(trained.lake, trained.settings, release).made == 2
-    index.run(trained.lake, release, trained.settings.index)
+    index.run(trained.lake, release, trained.settings)
     for table in (EMBEDDINGS.name, SIMILAR_ISSUES.name):
         assert release.members.folders(table) == before.members.folders(table)
     publish.run(trained.lake, trained.settings, release, {"abstained": "a test"})
@@ -304,7 +304,7 @@ def test_a_release_shows_which_model_wrote_the_titles_that_it_keeps(trained):
     vectorize.run(trained.lake, settings, release)
     embed.run(trained.lake, trained.settings, release)
     assert predict.run(trained.lake, trained.settings, release).made == 1
-    index.run(trained.lake, release, settings.index)
+    index.run(trained.lake, release, settings)
     publish.run(trained.lake, settings, release, {"abstained": "a test"})
     models = "SELECT DISTINCT source_day, model, model_version FROM title_predictions ORDER BY source_day"
     assert query(settings, models) == [(ONE, former, "1"), (TWO, "challenger", "2")]

@@ -14,6 +14,7 @@ from pipeline.compute.derived_batches import Outcome
 from pipeline.contracts import (
     EMBEDDINGS,
     ISSUES,
+    SEGMENTS,
     SIMILAR_ISSUES,
     SOURCE_HEALTH,
     TITLE_PREDICTIONS,
@@ -27,6 +28,7 @@ from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned, PinnedDay
 from pipeline.settings import LakeSettings, Lineage, Settings, Source, Warehouse
 from pipeline.stages import clean, extract
+from pipeline.stages.index import IndexOutcome
 from pipeline.stages.plan import PlanOutcome
 from tests.warehouse.events import DAY, opened, write_hour
 
@@ -57,7 +59,8 @@ class LineageLake:
         for table in (VECTORS, EMBEDDINGS, TITLE_PREDICTIONS, SIMILAR_ISSUES):
             owner = {"vocabulary": "v"} if table is VECTORS else {"model": "m"}
             self.members[table.name] = tuple(self.batch(table.name, **owner, day=day.day) for day in pinned)
-        self.members["index"] = (self.batch("index", release="r"),)
+        segment = {"model": "m", "period": "2015-01", "repositories": "1-of-1"}
+        self.members[SEGMENTS.name] = (self.batch(SEGMENTS.name, **segment),)
         for subject, model in ((self.model, {"variant": variant}), (self.release, "m")):
             subject.open(pinned, {**FACTS, "model": model, "predictor": self.predictor.folder})
             for table_name, members in self.members.items():
@@ -122,10 +125,10 @@ def test_the_verbs_of_a_model(lake: LineageLake, verb: str, inputs: list[str], o
         ("vectorize", ["tokens_v1", "predictor"], ["vectors_v1"]),
         ("embed", ["vectors_v1", "predictor"], ["embeddings_v1"]),
         ("predict", ["vectors_v1", "issues_v1", "predictor"], ["title_predictions_v1"]),
-        ("index", ["embeddings_v1", "issues_v1"], ["index", "similar_issues_v1"]),
+        ("index", ["embeddings_v1", "issues_v1"], ["segments_v1", "similar_issues_v1"]),
         (
             "publish",
-            ["issues_v1", "source_health_v1", "title_predictions_v1", "similar_issues_v1", "index"],
+            ["issues_v1", "source_health_v1", "title_predictions_v1", "similar_issues_v1", "segments_v1"],
             ["releases", "warehouse.duckdb"],
         ),
     ],
@@ -136,7 +139,7 @@ def test_the_verbs_of_a_release(lake: LineageLake, verb: str, inputs: list[str],
         "vectorize": Outcome(lake.members[VECTORS.name], 0),
         "embed": Outcome(lake.members[EMBEDDINGS.name], 0),
         "predict": Outcome(lake.members[TITLE_PREDICTIONS.name], 2),
-        "index": lake.members["index"][0],
+        "index": IndexOutcome(lake.members[SEGMENTS.name], {}),
         "publish": {"release_id": "r"},
     }
     assert lake.names(verb, lake.release, results[verb]) == (inputs, outputs)
@@ -159,7 +162,7 @@ def test_a_reused_batch_is_reported_as_an_output(lake: LineageLake) -> None:
 
 def test_a_verb_reads_the_version_that_the_verb_before_it_wrote(lake: LineageLake) -> None:
     (written,) = lake.line("embed", lake.release, Outcome(lake.members[EMBEDDINGS.name], 2))["outputs"]
-    read, _ = lake.line("index", lake.release, lake.members["index"][0])["inputs"]
+    read, _ = lake.line("index", lake.release, IndexOutcome(lake.members[SEGMENTS.name], {}))["inputs"]
     assert (read["name"], read["version"]) == (written["name"], written["version"])
 
 
@@ -215,7 +218,7 @@ def test_a_failed_stage_has_the_inputs_that_were_pinned_and_no_outputs(lake: Lin
     with pytest.raises(UsageError), LineageFile(lake.lake, lake.settings).stage("publish", lake.release):
         raise UsageError("stopped")
     line = json.loads(Path(lake.settings.lineage.file).read_text())
-    assert last_parts(line["inputs"])[-2:] == ["similar_issues_v1", "index"]
+    assert last_parts(line["inputs"])[-2:] == ["similar_issues_v1", "segments_v1"]
     assert line["outputs"] == []
 
 

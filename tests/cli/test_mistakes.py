@@ -20,11 +20,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline.contracts import EMBEDDINGS, INDEX, ISSUES
+from pipeline.contracts import EMBEDDINGS, ISSUES, SEGMENTS
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.current import current_release_id, require_current
+from pipeline.releases.index_figures import INDEX_FIGURES
 from pipeline.releases.members import PUBLISHED_TABLES, release_content
 from pipeline.releases.records import published_records, read_record
 from pipeline.settings import LakeSettings, Settings, Source
@@ -333,9 +334,9 @@ def test_a_batch_with_a_damaged_manifest_is_replaced_as_the_error_says(copied: P
     assert titler(copied, "clean", "--day", "2024-01-01", hours=hours).returncode == 0
 
 
-@pytest.mark.parametrize("name", ["issues.ann", "ids.parquet"])
-def test_a_truncated_index_is_named(copied: Path, name: str) -> None:
-    cut(copied, current(copied).members[INDEX][0], name)
+@pytest.mark.parametrize("name", ["vectors.npy", "items.parquet"])
+def test_a_truncated_segment_of_the_index_is_named(copied: Path, name: str) -> None:
+    cut(copied, current(copied).members[SEGMENTS.name][0], name)
     refused(
         titler(copied, "similar", "the parser crashes"),
         1,
@@ -499,8 +500,9 @@ def test_two_releases_published_at_once_are_both_recorded_and_one_is_current(
     for name in ("one", "two"):
         pinned = Pinned(source.lake, "releases", name)
         pinned.open(source.plan.days, source.plan.facts)
-        for table in ("issues_v1", *PUBLISHED_TABLES, EMBEDDINGS.name, INDEX):
+        for table in ("issues_v1", *PUBLISHED_TABLES, EMBEDDINGS.name, SEGMENTS.name):
             pinned.members.put(table, source.members[table])
+        pinned.notes[INDEX_FIGURES] = source.notes[INDEX_FIGURES]
     before = counts(copied)
     publish = ["-m", "pipeline.cli", "publish", "--release"]
     assert at_once(copied, hours, [*publish, "one"], [*publish, "two"]) <= {before}

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 
 from pipeline.contracts import ISSUES
 from pipeline.errors import UsageError
-from pipeline.index.release_index import read_items
+from pipeline.index.release_days import days_of_release, read_items
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.releases.current import current_release_id
@@ -110,6 +110,16 @@ def test_an_issue_answers_with_its_neighbours_and_a_text_too(published, settings
     assert len(queries.similar(published, settings, "the parser crashes when the file is empty", 2)) == 2
 
 
+def test_an_issue_answers_with_the_nearest_issues_of_its_repository(published, settings):
+    url = query(settings, "SELECT issue_url FROM near_duplicates ORDER BY issue_id LIMIT 1")[0][0]
+    found = queries.similar(published, settings, url, 3, same_repo=True)
+    repository = url.rpartition("/issues/")[0]
+    assert [row["issue_url"].rpartition("/issues/")[0] for row in found] == [repository] * len(found)
+    assert url not in [row["issue_url"] for row in found]
+    with pytest.raises(UsageError, match="--same-repo needs the URL of an issue"):
+        queries.similar(published, settings, "the parser crashes", 3, same_repo=True)
+
+
 def test_an_issue_without_a_body_has_neighbours_by_its_title_and_no_title_is_made_up_for_it(
     published, settings
 ):
@@ -155,9 +165,11 @@ def test_the_oldest_issues_have_all_older_issues_as_neighbours(published, settin
     ages = query(settings, "SELECT issue_id FROM similar_issues GROUP BY issue_id HAVING COUNT(*) < 10")
     name = current_release_id(published)
     assert name is not None
-    ids = read_items(published, Pinned(published, "releases", name).members["index"][0])
+    release = Pinned(published, "releases", name)
+    size = published.manifest(release.plan.facts["predictor"]).figures["hidden_size"]
+    items, _ = read_items(published, days_of_release(release), size)
     oldest = (
-        ids.sort_by([("created_at", "ascending"), ("issue_id", "ascending")])
+        items.sort_by([("created_at", "ascending"), ("issue_id", "ascending")])
         .column("issue_id")
         .to_pylist()[1:10]
     )

@@ -65,7 +65,7 @@ WAY = [
     "lake issues_v1",
     "lake vectors_v1",
     "lake embeddings_v1",
-    "lake index",
+    "lake segments_v1",
     "lake releases",
 ]
 TITLES = [*WAY[:3], "lake title_predictions_v1", "warehouse title_predictions_v1"]

@@ -1,97 +1,85 @@
-"""The neighbours that a release stores for an issue: the nearest issues that were opened before it."""
+"""The neighbours that a release stores for an issue, and what they depend on."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.contracts import SIMILAR_ISSUES
-from pipeline.index import annoy_index, neighbours
-from pipeline.index.annoy_index import Index, Vectors
-from pipeline.index.neighbours import OlderNeighbours
+from pipeline.contracts import SEGMENTS, SIMILAR_ISSUES
+from pipeline.index import neighbours
+from pipeline.index.neighbours import NeighbourDay, SearchParameters, group_days, plan_neighbours
+from pipeline.index.segment_search import Queries, search
+from pipeline.settings import Index
+from tests.index.literal_segments import row, segment
+from tests.index.test_segment_plan import day
+
+PARAMETERS = SearchParameters(10, 0.7, 24)
 
 
-def older_neighbours(folder: Path, vectors: Vectors, hours: list[int], ids: list[int] | None = None):
-    """OlderNeighbours of items with these vectors, opened at these hours.
-
-    Items 0 and 1 belong to one repository, the other items to another.
-    """
-    items = pa.table(
-        {
-            "issue_id": ids or [item + 1 for item in range(len(hours))],
-            "issue_url": [f"u{item}" for item in range(len(hours))],
-            "repo": ["a/b" if item < 2 else "c/d" for item in range(len(hours))],
-            "title": [f"t{item}" for item in range(len(hours))],
-            "created_at": pa.array(
-                [datetime(2015, 1, 1, hour, tzinfo=UTC) for hour in hours], pa.timestamp("us", "UTC")
-            ),
-        }
-    )
-    size = vectors.shape[1]
-    annoy_index.build([vectors], size, folder / "a.ann", trees=10, seed=1)
-    return OlderNeighbours(items, vectors, Index(folder / "a.ann", size), search_k=-1)
-
-
-VECTORS = np.array([[1, 0], [1, 1], [0, 1], [1, 0]], dtype=np.float32)
-
-
-def test_neighbours_are_older_and_ordered_by_distance(tmp_path: Path) -> None:
-    older = older_neighbours(tmp_path, VECTORS, hours=[0, 1, 2, 3])
-    assert older.nearest_older(0, 10) == []
-    assert older.nearest_older(2, 10) == [(1, pytest.approx((2 - 2**0.5) ** 0.5)), (0, pytest.approx(2**0.5))]
-    assert older.nearest_older(3, 1) == [(0, pytest.approx(0, abs=1e-3))]
-
-
-def test_if_two_issues_were_opened_at_the_same_time_the_smaller_id_is_older(tmp_path: Path) -> None:
-    older = older_neighbours(tmp_path, VECTORS[:2], hours=[5, 5], ids=[9, 8])
-    assert [item for item, _ in older.nearest_older(0, 10)] == [1]
-    assert older.nearest_older(1, 10) == []
+def planned(days: Mapping[str, int], recompute_days: int = 31, months: int = 24) -> dict[str, NeighbourDay]:
+    """What the neighbours of each day depend on. `days` maps days to numbers of issues."""
+    parameters = SearchParameters(10, 0.7, months)
+    plans = plan_neighbours([day(name, issues) for name, issues in days.items()], parameters, recompute_days)
+    return {plan.day.day: plan for plan in plans}
 
 
 def test_a_row_describes_the_issue_and_its_neighbour(tmp_path: Path) -> None:
-    older = older_neighbours(tmp_path, VECTORS, hours=[0, 1, 2, 3])
-    rows = list(older.rows(np.array([2]), neighbours=10, near_duplicate_distance=1.0))
-    assert rows[0] == {
+    rows = [row(1, "a/b"), row(2, "a/b"), row(3, "c/d")]
+    stored = segment(tmp_path, rows, [[1, 0], [1, 1], [0, 1]])
+    issues = pa.Table.from_pylist(rows[2:], schema=SEGMENTS.schema)
+    hits = search([stored], Queries(stored.vectors[2:].astype("float32")), 3, Index())
+    table = neighbours.neighbour_rows(issues, [stored], hits, near_duplicate_distance=1.0)
+    assert SIMILAR_ISSUES.conform(table).to_pylist()[1] == {
         "issue_id": 3,
-        "issue_url": "u2",
-        "rank": 1,
+        "issue_url": "https://github.com/c/d/issues/3",
+        "rank": 2,
         "similar_issue_id": 2,
-        "similar_issue_url": "u1",
-        "similar_title": "t1",
+        "similar_issue_url": "https://github.com/a/b/issues/2",
+        "similar_title": "t2",
         "distance": pytest.approx((2 - 2**0.5) ** 0.5),
         "same_repo": False,
         "near_duplicate": True,
     }
-    assert [(row["rank"], row["similar_issue_id"], row["near_duplicate"]) for row in rows] == [
-        (1, 2, True),
-        (2, 1, False),
-    ]
-    table = pa.Table.from_pylist(rows, schema=SIMILAR_ISSUES.schema)
-    assert SIMILAR_ISSUES.conform(table) == table
+    assert table.column("near_duplicate").to_pylist() == [True, True, False]
+    assert table.column("same_repo").to_pylist() == [True, False, False]
 
 
-def test_neighbours_in_the_same_repository_are_marked(tmp_path: Path) -> None:
-    older = older_neighbours(tmp_path, VECTORS, hours=[0, 1, 2, 3])
-    rows = older.rows(np.array([1, 3]), neighbours=1, near_duplicate_distance=1.0)
-    assert [(row["issue_id"], row["similar_issue_id"], row["same_repo"]) for row in rows] == [
-        (2, 1, True),
-        (4, 1, False),
+def test_the_neighbours_of_a_day_depend_on_the_days_up_to_recompute_days_before_it() -> None:
+    days = planned({"2015-01-01": 1, "2015-01-03": 1, "2015-01-04": 1}, recompute_days=2)
+    assert [days[name].inputs for name in days] == [
+        ("e2015-01-01",),
+        ("e2015-01-01", "e2015-01-03"),
+        ("e2015-01-03", "e2015-01-04"),
     ]
 
 
-def test_the_index_finds_the_same_neighbours_as_the_exact_search(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_they_depend_on_the_duplicate_openings_of_these_days() -> None:
+    days = [day("2015-01-01", 2, (1,)), day("2015-01-02", 2, (2,)), day("2015-01-03", 2, (3,))]
+    assert plan_neighbours(days, PARAMETERS, 1)[-1].parameters == {
+        "neighbours": 10,
+        "near_duplicate_distance": 0.7,
+        "months": 24,
+        "superseded": {"2015-01-02": [2], "2015-01-03": [3]},
+    }
+
+
+def test_a_day_says_how_many_days_and_issues_were_searched() -> None:
+    days = planned({"2014-12-31": 8, "2015-01-01": 4, "2015-03-30": 2, "2015-03-31": 1}, months=2)
+    history = [tuple(days[name].figures.values()) for name in days]
+    assert history == [(1, 8), (2, 12), (2, 6), (3, 7)]
+    assert list(days["2015-03-31"].figures) == ["history_days", "history_issues"]
+
+
+def test_days_are_searched_together_if_they_are_of_one_month_and_not_too_large(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    random = np.random.default_rng(1)
-    vectors = random.normal(size=(60, 8)).astype(np.float32)
-    hours = random.integers(0, 24, 60).tolist()
-    exact = older_neighbours(tmp_path, vectors, hours)
-    monkeypatch.setattr(neighbours, "EXACT_BELOW", 5)
-    by_index = older_neighbours(tmp_path, vectors, hours)
-    for item in range(60):
-        expected = exact.nearest_older(item, 3)
-        assert [other for other, _ in by_index.nearest_older(item, 3)] == [other for other, _ in expected]
+    monkeypatch.setattr(neighbours, "ISSUES_PER_TASK", 10)
+    days = planned({"2015-01-01": 4, "2015-01-02": 6, "2015-01-03": 1, "2015-01-04": 99, "2015-02-01": 1})
+    groups: list[list[Any]] = [
+        [each.day.day[5:] for each in group] for group in group_days(list(days.values()))
+    ]
+    assert groups == [["01-01", "01-02"], ["01-03"], ["01-04"], ["02-01"]]

@@ -1,73 +1,86 @@
-"""The recall of an index: the share of the exact nearest neighbours that it finds."""
+"""The recall of a search: the share of the exact nearest neighbours that it finds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from pipeline.index import annoy_index
-from pipeline.index.annoy_index import Index, Vectors
+from pipeline.index import recall, segment_search
 from pipeline.index.recall import measure_recall
+from pipeline.index.segment import Numbers, Segment
+from pipeline.index.segment_search import Hits, Queries
+from pipeline.settings import Index
+from tests.index.literal_segments import ANNOY, random_vectors, row, segment
 
-VECTORS = np.array([[1, 0], [2, 0.1], [1, 1], [0, 1]], dtype=np.float32)
+VECTORS = [[1.0, 0.0], [2.0, 0.1], [1.0, 1.0], [0.0, 1.0]]
 """Items 0, 1, 2 and 3 are ordered by their distance from (1, 0), nearest first."""
 
 
-class FakeIndex:
-    """An index that returns the same items for every vector. Remembers the arguments of the last search."""
+def answers(monkeypatch: pytest.MonkeyPatch, *items: int) -> None:
+    """Lets every search find these items for the first query and the exact ones for the others."""
 
-    def __init__(self, items: Sequence[int]) -> None:
-        self.items = items
-        self.arguments: Mapping[str, int] = {}
+    def search(segments: list[Segment], queries: Queries, neighbours: int, settings: Index) -> Hits:
+        found = segment_search.search(segments, queries, neighbours, settings)
+        others = found.queries > 0
+        rows: Numbers = np.zeros(len(items), dtype=np.int64)
+        own = np.array(items, dtype=np.int64)
+        vectors = segments[0].vectors.astype(np.float64)
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        distances = np.sqrt(np.maximum(0, 2 - 2 * unit[own] @ unit[0]))
+        return Hits(
+            np.concatenate([rows, found.queries[others]]),
+            np.zeros(len(rows) + int(others.sum()), dtype=np.int64),
+            np.concatenate([own, found.items[others]]),
+            np.concatenate([distances, found.distances[others]]),
+        )
 
-    def nearest(self, vector: Vectors, neighbours: int, search_k: int) -> list[tuple[int, float]]:
-        self.arguments = {"neighbours": neighbours, "search_k": search_k}
-        return [(item, 0.0) for item in self.items]
+    monkeypatch.setattr(recall, "search", search)
 
 
-def recall_of(*items: int, neighbours: int = 2, vectors: Vectors = VECTORS) -> float:
-    """The recall of the nearest neighbours of item 0 if the index returns `items` for it."""
-    index = cast(Any, FakeIndex(items))
-    return measure_recall(index, vectors, np.array([0]), neighbours=neighbours)
-
-
-@pytest.mark.parametrize(
-    ("items", "recall"), [((0, 1), 1.0), ((1, 0), 1.0), ((0, 3), 0.5), ((2, 3), 0.0), ((), 0.0)]
-)
+@pytest.mark.parametrize(("items", "hits"), [((0, 1), 2), ((1, 0), 2), ((0, 3), 1), ((2, 3), 0), ((), 0)])
 def test_recall_is_the_share_of_exact_neighbours_that_are_found(
-    items: tuple[int, ...], recall: float
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, items: tuple[int, ...], hits: int
 ) -> None:
-    assert recall_of(*items) == recall
+    small = segment(tmp_path, [row(number) for number in range(4)], VECTORS)
+    answers(monkeypatch, *items)
+    assert measure_recall([small], Index(), neighbours=2) == ((hits + 6) / 8, 4)
 
 
-def test_an_item_as_near_as_the_last_exact_neighbour_is_not_a_miss() -> None:
-    vectors = np.array([[1, 0], [1, 1], [1, -1], [-1, 0]], dtype=np.float32)
-    assert recall_of(0, 1, vectors=vectors) == recall_of(0, 2, vectors=vectors) == 1.0
-    assert recall_of(0, 3, vectors=vectors) == 0.5
+def test_an_item_as_near_as_the_last_exact_neighbour_is_not_a_miss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tied = segment(tmp_path, [row(number) for number in range(4)], [[1, 0], [1, 1], [1, -1], [-1, 0]])
+    answers(monkeypatch, 0, 2)
+    assert measure_recall([tied], Index(), neighbours=2)[0] == 1
 
 
-def test_the_length_of_a_vector_does_not_matter() -> None:
-    vectors = np.array([[1, 0], [100, 10], [1, 1]], dtype=np.float32)
-    assert recall_of(0, 1, vectors=vectors) == 1.0
+def test_at_most_as_many_neighbours_as_there_are_issues_are_expected(tmp_path: Path) -> None:
+    small = segment(tmp_path, [row(number) for number in range(4)], VECTORS)
+    assert measure_recall([small], Index()) == (1.0, 4)
 
 
-def test_at_most_as_many_neighbours_as_there_are_items_are_searched() -> None:
-    index = FakeIndex([0, 1, 2, 3])
-    assert measure_recall(cast(Any, index), VECTORS, np.array([0]), search_k=7) == 1.0
-    assert index.arguments == {"neighbours": 4, "search_k": 7}
+def test_the_recall_without_issues_is_1(tmp_path: Path) -> None:
+    assert measure_recall([], Index()) == (1.0, 0)
+    assert measure_recall([segment(tmp_path, [], np.empty((0, 2)))], Index()) == (1.0, 0)
 
 
-def test_the_recall_without_queries_is_1() -> None:
-    assert measure_recall(cast(Any, FakeIndex([])), VECTORS, np.array([], dtype=np.int64)) == 1.0
+def test_the_recall_of_an_annoy_index_depends_on_how_many_items_a_search_inspects(tmp_path: Path) -> None:
+    rows = [row(number, day=number // 100 + 1) for number in range(500)]
+    large = segment(tmp_path, rows, random_vectors(500, 16), {**ANNOY, "trees": 1})
+    assert measure_recall([large], Index(exact_items=0, search_k=100_000)) == (1.0, 200)
+    low, _ = measure_recall([large], Index(exact_items=0, search_k=1))
+    assert low < 0.9
+    since = int(np.datetime64("2015-01-03", "us").astype(np.int64))
+    assert measure_recall([large], Index(exact_items=0, search_k=100_000), since) == (1.0, 200)
 
 
-def test_an_annoy_index_has_recall_1_if_the_search_inspects_all_items(tmp_path: Path) -> None:
-    vectors = np.random.default_rng(1).normal(size=(500, 16)).astype(np.float32)
-    annoy_index.build([vectors], 16, tmp_path / "a.ann", trees=1, seed=1)
-    index, queries = Index(tmp_path / "a.ann", 16), np.arange(50)
-    assert measure_recall(index, vectors, queries, search_k=100_000) == 1.0
-    assert measure_recall(index, vectors, queries, search_k=1) < 0.9
+def test_the_recall_of_several_segments_is_that_of_the_merged_answer(tmp_path: Path) -> None:
+    vectors = random_vectors(900, 16)
+    parts = [
+        segment(tmp_path / str(part), [row(number) for number in range(300)], vectors[part::3], ANNOY)
+        for part in range(3)
+    ]
+    assert measure_recall(parts, Index(exact_items=0, search_k=100_000))[0] == 1
+    assert measure_recall(parts, Index(exact_items=0, search_k=1))[0] < 0.9

@@ -16,7 +16,7 @@ import pytest
 from pipeline import sample
 from pipeline.cli import whole_job
 from pipeline.cli.options import Context
-from pipeline.contracts import EMBEDDINGS, INDEX, ISSUES, PREDICTOR, SIMILAR_ISSUES, TITLE_PREDICTIONS
+from pipeline.contracts import EMBEDDINGS, ISSUES, PREDICTOR, SEGMENTS, SIMILAR_ISSUES, TITLE_PREDICTIONS
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.releases.current import current_release_id, require_current
@@ -85,7 +85,7 @@ def publish_days(settings: Settings, days: list[date]) -> str:
 def read_current(lake: Lake) -> int:
     """Reads every file of the current release; returns the number of its issues."""
     current = require_current(lake)
-    for table in (EMBEDDINGS.name, TITLE_PREDICTIONS.name, SIMILAR_ISSUES.name, INDEX):
+    for table in (EMBEDDINGS.name, TITLE_PREDICTIONS.name, SIMILAR_ISSUES.name, SEGMENTS.name):
         for manifest in current.members[table]:
             assert [lake.read_file(manifest, file) for file in manifest.files]
     predictor = lake.manifest(current.plan.facts["predictor"])

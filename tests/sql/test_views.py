@@ -94,7 +94,7 @@ RELEASED = {
     "model_version": "1",
     "vocabulary": "v1", "mlflow_run": "run", "days": 1, "issues": 1, "index_items": 1, "recall_at_10": 1.0,
     "accepted": "{}", "titles_withheld": None, "titles_accepted": None,
-    "abstained": None, "calibration": None,
+    "abstained": None, "calibration": None, "segments": None, "days_with_other_history": None,
 }  # fmt: skip
 
 SHOWN: dict[str, list[Row]] = {

@@ -31,10 +31,11 @@ class FakeRegistry:
         return "4"
 
 
-def add_model(lake: Lake, name: str = "m", facts: Mapping[str, Any] | None = None) -> Manifest:
-    """A trained model whose predictor has no files, with these facts in its plan; returns the predictor."""
+def add_model(lake: Lake, name: str = "m", facts: Mapping[str, Any] | None = None, size: int = 2) -> Manifest:
+    """A trained model whose predictor has no files, with these facts in its plan and embeddings of `size`
+    numbers; returns the predictor."""
     predictor = lake.draft(PREDICTOR, {"model": name}).commit(
-        {"variant": "copy", "vocabulary": "v", "hidden_size": 2, "mlflow_run": f"run of {name}"}
+        {"variant": "copy", "vocabulary": "v", "hidden_size": size, "mlflow_run": f"run of {name}"}
     )
     model = Pinned(lake, "models", name)
     model.open([], dict(facts or {}))

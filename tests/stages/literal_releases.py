@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -29,14 +30,20 @@ def commit_table(
 
 
 def embedded_release(
-    lake: Lake, days: Mapping[str, Mapping[int, Sequence[float]]], name: str = "r"
+    lake: Lake,
+    days: Mapping[str, Mapping[int, Sequence[float]]],
+    name: str = "r",
+    repos: Mapping[int, str] | None = None,
 ) -> Pinned:
-    """A release of issues with these embeddings, by day and issue id."""
-    release = _open_release(
-        lake,
-        name,
-        {day: [issue(number, f"t{number}", None) for number in rows] for day, rows in days.items()},
-    )
+    """A release of issues with these embeddings, by day and issue id. `repos` maps ids to repositories; the
+    default is rust-lang/rust. An issue is opened at noon of its day."""
+    repos = repos or {}
+    issues_of_days = {
+        day: [issue(number, f"t{number}", None, repos.get(number, "rust-lang/rust")) for number in rows]
+        for day, rows in days.items()
+    }
+    size = next((len(vector) for rows in days.values() for vector in rows.values()), 2)
+    release = _open_release(lake, name, issues_of_days, size)
     release.members.put(
         EMBEDDINGS.name,
         [
@@ -71,14 +78,17 @@ def vectorized_release(
     return release
 
 
-def _open_release(lake: Lake, name: str, days: Mapping[str, Sequence[dict[str, Any]]]) -> Pinned:
+def _open_release(
+    lake: Lake, name: str, days: Mapping[str, Sequence[dict[str, Any]]], size: int = 2
+) -> Pinned:
     pinned = []
     for day, rows in days.items():
         # The event of a later day is a later one: an issue of two days belongs to the first.
-        table = issues(*({**row, "event_id": day} for row in rows))
+        noon = datetime.fromisoformat(f"{day}T12:00:00+00:00")
+        table = issues(*({**row, "created_at": noon, "event_id": day} for row in rows))
         manifest = commit_table(lake, ISSUES, {"day": day}, table)
         pinned.append(PinnedDay(day, manifest.folder, "", "", manifest.digest, "", ""))
-    predictor = add_model(lake)
+    predictor = add_model(lake, size=size)
     facts = {
         "model": "m",
         "model_version": "3",

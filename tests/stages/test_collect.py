@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.contracts import EMBEDDINGS, ISSUES, PREDICTOR
+from pipeline.contracts import EMBEDDINGS, ISSUES, PREDICTOR, SEGMENTS
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import EmbeddingNetwork, network_of_model
 from pipeline.lake.manifest import Manifest
@@ -106,6 +106,16 @@ def test_a_release_that_was_never_published_and_its_model_are_removed_once_they_
     collection.add_release("planned", "new", published=False)
     assert collection.run(datetime.now(UTC)) == Collected((), (), 0)
     assert collection.run() == Collected(("planned",), ("new",), 1)
+
+
+def test_segments_are_kept_as_long_as_a_kept_release_names_them(collection: Collection) -> None:
+    period = {"model": "m", "period": "2015-01", "repositories": "1-of-1"}
+    earlier, current = (collection.add_batch(SEGMENTS.name, period, key) for key in ("1", "2"))
+    collection.add_release("earlier").members.put(SEGMENTS.name, [earlier])
+    Pinned(collection.lake, "releases", "current").members.put(SEGMENTS.name, [current])
+    assert collection.run() == Collected(("earlier",), (), 1)
+    assert collection.lake.find(SEGMENTS.name, period, ["1"], {}) is None
+    assert collection.lake.find(SEGMENTS.name, period, ["2"], {}) == current
 
 
 def test_batches_of_a_day_are_removed_unless_a_release_has_them_or_they_are_current(

@@ -1,24 +1,32 @@
-"""index: embeddings in; the index of a release, its recall, and the older neighbours of each issue out."""
+"""index: embeddings in; the segments of a release, its recall, and the older neighbours of each issue out."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.contracts import INDEX, SIMILAR_ISSUES
+from pipeline.contracts import EMBEDDINGS, INDEX, SEGMENTS, SIMILAR_ISSUES
 from pipeline.errors import StoppedError, UsageError
-from pipeline.index.release_index import read_items
 from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
-from pipeline.settings import Index
+from pipeline.releases.index_figures import index_figures
+from pipeline.settings import Compute, Index, Settings, Similar
 from pipeline.stages import index
 from tests.stages.literal_models import add_model
 from tests.stages.literal_releases import embedded_release
 
 DAYS = {"2015-01-01": {1: [1, 0], 2: [1, 1]}, "2015-01-02": {3: [0, 1], 4: [0, 0]}}
+Days = Mapping[str, Mapping[int, Sequence[float]]]
+
+
+def settings(similar: Similar | None = None, **index_settings: Any) -> Settings:
+    return Settings(index=Index(**index_settings), similar=similar or Similar())
 
 
 def neighbours(release: Pinned) -> list[tuple[Any, ...]]:
@@ -31,39 +39,183 @@ def neighbours(release: Pinned) -> list[tuple[Any, ...]]:
     ]
 
 
+def days_of(count: int, issues: int = 4, month: str = "2015-01") -> dict[str, dict[int, list[float]]]:
+    """Days of a month with random vectors. Some vectors are equal."""
+    year_and_month = int(month.replace("-", ""))
+    random = np.random.default_rng(year_and_month)
+    return {
+        f"{month}-{day:02}": {
+            10_000 * year_and_month + 100 * day + number: random.integers(-2, 3, 4).astype(float).tolist()
+            for number in range(issues)
+        }
+        for day in range(1, count + 1)
+    }
+
+
+def published(lake: Lake, days: Days, chosen: Iterable[str], name: str, **options: Any) -> Pinned:
+    """A release of some of the days, with its index."""
+    release = embedded_release(lake, {day: days[day] for day in sorted(chosen)}, name)
+    index.run(lake, release, settings(**options))
+    return release
+
+
 def test_the_neighbours_of_an_issue_are_the_older_ones_nearest_first(tmp_path: Path) -> None:
     release = embedded_release(Lake(str(tmp_path)), DAYS)
-    manifest = index.run(release.lake, release, Index())
-    assert manifest.figures == {"items": 3, "size": 2, "recall_at_10": 1.0, "recall_queries": 3}
-    assert read_items(release.lake, manifest).column("issue_id").to_pylist() == [1, 2, 3]  # 4 has no vector
+    outcome = index.run(release.lake, release, Settings())
+    (segment,) = outcome.segments
+    assert segment.partition == {"model": "m", "period": "2015-01", "repositories": "1-of-1"}
+    assert (segment.figures["items"], segment.rows) == (3, 3)  # issue 4 has no vector
+    assert {name: outcome.figures[name] for name in ("items", "recall_at_10", "recall_queries")} == {
+        "items": 3,
+        "recall_at_10": 1.0,
+        "recall_queries": 3,
+    }
+    assert outcome.figures == index_figures(release)
     assert neighbours(release) == [(2, 1, 1, True), (3, 1, 2, True), (3, 2, 1, False)]
 
 
-def test_a_rerun_returns_the_same_batch(tmp_path: Path) -> None:
+def test_a_rerun_builds_and_searches_nothing(tmp_path: Path) -> None:
     release = embedded_release(Lake(str(tmp_path)), DAYS)
-    first = index.run(release.lake, release, Index())
-    assert index.run(release.lake, release, Index()) == first
-    assert release.members.folders(INDEX) == [first.folder]
+    first = index.run(release.lake, release, Settings())
+    again = index.run(release.lake, release, Settings())
+    assert (again.segments, again.figures) == (first.segments, first.figures)
+    assert [(outcome.segments_built, outcome.days_searched) for outcome in (first, again)] == [(1, 2), (0, 0)]
 
 
-def test_the_next_release_builds_an_index_and_reuses_the_neighbours_of_earlier_days(tmp_path: Path) -> None:
-    lake = Lake(str(tmp_path))
-    first = embedded_release(lake, {"2015-01-01": DAYS["2015-01-01"]}, "first")
-    second = embedded_release(lake, DAYS, "second")
-    indexes = [index.run(lake, release, Index()) for release in (first, second)]
-    assert [manifest.figures["items"] for manifest in indexes] == [2, 3]
-    (earlier_day,) = first.members.folders(SIMILAR_ISSUES.name)
-    assert second.members.folders(SIMILAR_ISSUES.name)[0] == earlier_day
+def test_a_night_builds_the_segment_of_its_month_and_searches_the_neighbours_of_its_day(
+    tmp_path: Path,
+) -> None:
+    lake, days = Lake(str(tmp_path)), {**days_of(3), **days_of(3, month="2015-02")}
+    first = published(lake, days, list(days)[:5], "first")
+    night = embedded_release(lake, days, "night")
+    outcome = index.run(lake, night, Settings())
+    assert (outcome.segments_built, outcome.days_searched) == (1, 1)
+    for table in (SEGMENTS.name, SIMILAR_ISSUES.name):
+        before, now = first.members.folders(table), night.members.folders(table)
+        assert [folder in before for folder in now] == [True] * (len(now) - 1) + [False]
+
+
+def test_a_closed_year_becomes_one_segment_and_the_neighbours_stay_the_same(tmp_path: Path) -> None:
+    days = {**days_of(2, month="2015-11"), **days_of(2, month="2015-12"), **days_of(1, month="2016-01")}
+    open_year = published(Lake(str(tmp_path / "a")), days, list(days)[:4], "r")
+    closed = published(Lake(str(tmp_path / "b")), days, days, "r")
+    assert [manifest.partition["period"] for manifest in open_year.members[SEGMENTS.name]] == [
+        "2015-11",
+        "2015-12",
+    ]
+    assert [manifest.partition["period"] for manifest in closed.members[SEGMENTS.name]] == ["2015", "2016-01"]
+    rows = neighbours(open_year)
+    assert neighbours(closed)[: len(rows)] == rows
+
+
+def results(release: Pinned) -> dict[str, str]:
+    """The digest of each day's neighbours."""
+    return {manifest.day: manifest.digest for manifest in release.members[SIMILAR_ISSUES.name]}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_days_that_are_ingested_in_any_order_and_published_one_by_one_end_with_the_same_neighbours(
+    tmp_path: Path, seed: int
+) -> None:
+    days = days_of(10)
+    at_once = published(Lake(str(tmp_path / "at once")), days, days, "r")
+    lake, order = Lake(str(tmp_path / "one by one")), np.random.default_rng(seed).permutation(list(days))
+    for count in range(1, 11):
+        release = published(lake, days, order[:count].tolist(), f"r{count}")
+        assert index_figures(release)["days_with_other_history"] == 0
+    assert results(release) == results(at_once)
+    assert len(neighbours(release)) == 2 * 40 - 3
+
+
+def test_a_backfill_searches_again_only_the_days_that_recompute_days_reaches(tmp_path: Path) -> None:
+    lake, days, similar = Lake(str(tmp_path)), days_of(10), Similar(recompute_days=3)
+    before = published(lake, days, [day for day in days if day != "2015-01-05"], "before", similar=similar)
+    after = embedded_release(lake, days, "after")
+    outcome = index.run(lake, after, settings(similar=similar))
+    changed = [day for day, digest in results(after).items() if results(before).get(day) != digest]
+    batches = {folder.split("/")[2] for folder in after.members.folders(SIMILAR_ISSUES.name)} - {
+        folder.split("/")[2] for folder in before.members.folders(SIMILAR_ISSUES.name)
+    }
+    assert batches == {"day=2015-01-05"}  # a new partition; the days after it have new batches
+    assert outcome.days_searched == 4
+    assert set(changed) <= {"2015-01-05", "2015-01-06", "2015-01-07", "2015-01-08"}
+    assert outcome.figures["days_with_other_history"] == 2  # the 9th and the 10th
+
+
+def test_stored_neighbours_say_in_how_many_days_and_issues_they_were_searched(tmp_path: Path) -> None:
+    release = published(Lake(str(tmp_path)), days_of(3), days_of(3), "r")
+    assert [manifest.figures for manifest in release.members[SIMILAR_ISSUES.name]] == [
+        {"history_days": 1, "history_issues": 4},
+        {"history_days": 2, "history_issues": 8},
+        {"history_days": 3, "history_issues": 12},
+    ]
+
+
+def test_issues_from_before_the_months_that_a_search_looks_back_are_no_neighbours(tmp_path: Path) -> None:
+    days = {"2014-12-31": {1: [1, 0]}, "2015-01-31": {2: [1, 0]}, "2015-03-31": {3: [1, 0]}}
+    release = published(Lake(str(tmp_path)), days, days, "r", similar=Similar(months=2))
+    assert neighbours(release) == [(2, 1, 1, True), (3, 1, 2, True)]
+
+
+def test_two_workers_give_the_same_result_as_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = {**days_of(3), **days_of(3, month="2015-02")}
+    expected = published(Lake(str(tmp_path / "one process")), days, days, "r")
+    monkeypatch.setattr(index, "ITEMS_WORTH_A_CLUSTER", 1)
+    monkeypatch.setattr(index, "ISSUES_WORTH_A_CLUSTER", 1)
+    lake = Lake(str(tmp_path / "two workers"))
+    release = embedded_release(lake, days)
+    index.run(lake, release, Settings(compute=Compute(workers=2)))
+    for table in (SEGMENTS.name, SIMILAR_ISSUES.name):
+        assert digests(release.members[table]) == digests(expected.members[table])
+
+
+def digests(manifests: Sequence[Manifest]) -> list[str]:
+    return [manifest.digest for manifest in manifests]
 
 
 def test_an_index_with_too_low_a_recall_stores_no_neighbours(tmp_path: Path) -> None:
     vectors = np.random.default_rng(1).normal(size=(300, 2)).round(3).tolist()
     release = embedded_release(Lake(str(tmp_path)), {"2015-01-01": dict(enumerate(vectors, start=1))})
     with pytest.raises(StoppedError, match=r"recall@10 over 200 issues is 0\.\d+, expected at least 0\.99"):
-        index.run(release.lake, release, Index(trees=1, search_k=1, min_recall=0.99))
-    assert (INDEX in release.members, SIMILAR_ISSUES.name in release.members) == (False, False)
-    assert index.run(release.lake, release, Index()).figures["recall_at_10"] == 1.0
+        index.run(release.lake, release, settings(exact_items=0, trees=1, search_k=1, min_recall=0.99))
+    assert (SEGMENTS.name in release.members, SIMILAR_ISSUES.name in release.members) == (False, False)
+    outcome = index.run(release.lake, release, settings(exact_items=0))
+    assert outcome.figures["recall_at_10"] == 1.0
+    assert outcome.figures["segments"][0]["recall_at_10"] == 1.0
     assert len(neighbours(release)) == 2 * 300 - 3  # the oldest issue has no neighbour, the second has one
+
+
+def test_the_recall_is_measured_again_if_the_settings_of_the_search_change(tmp_path: Path) -> None:
+    release = embedded_release(Lake(str(tmp_path)), DAYS)
+    index.run(release.lake, release, Settings())
+    changed = index.run(release.lake, release, settings(seed=7))
+    assert changed.segments_built == 0
+    assert changed.figures["parameters"]["seed"] == 7
+
+
+def test_the_index_of_an_earlier_version_stays_as_it_is(tmp_path: Path) -> None:
+    release = embedded_release(Lake(str(tmp_path)), DAYS)
+    figures = {"items": 3, "size": 2, "recall_at_10": 0.9, "recall_queries": 3}
+    release.members.put(INDEX, [release.lake.draft(INDEX, {"release": "r"}).commit(figures)])
+    release.members.put(SIMILAR_ISSUES.name, [])
+    outcome = index.run(release.lake, release, Settings())
+    assert (outcome.segments, outcome.figures) == ((), figures)
+    assert SEGMENTS.name not in release.members
+
+
+def test_a_release_without_issues_has_no_segments(tmp_path: Path) -> None:
+    release = embedded_release(Lake(str(tmp_path)), {"2015-01-01": {}})
+    outcome = index.run(release.lake, release, Settings())
+    assert (outcome.segments, outcome.figures["items"], neighbours(release)) == ((), 0, [])
+
+
+def test_the_figures_are_json(tmp_path: Path) -> None:
+    release = published(Lake(str(tmp_path)), DAYS, DAYS, "r")
+    assert json.loads(json.dumps(index_figures(release)))["segments"] == [
+        {"period": "2015-01", "repositories": "1-of-1", "items": 3, "recall_at_10": 1.0}
+    ]
 
 
 def test_a_release_without_embeddings_is_refused(tmp_path: Path) -> None:
@@ -71,6 +223,6 @@ def test_a_release_without_embeddings_is_refused(tmp_path: Path) -> None:
     release = Pinned(lake, "releases", "r")
     release.open([], {"predictor": add_model(lake).folder})
     with pytest.raises(
-        UsageError, match=r"r has no embeddings_v1 yet\.\nRun first: titler embed --release r"
+        UsageError, match=rf"r has no {EMBEDDINGS.name} yet\.\nRun first: titler embed --release r"
     ):
-        index.run(lake, release, Index())
+        index.run(lake, release, Settings())

@@ -14,7 +14,8 @@ import pytest
 
 from pipeline import sample
 from pipeline.cli import app
-from pipeline.contracts import PREDICTOR
+from pipeline.contracts import PREDICTOR, SEGMENTS
+from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.releases.current import current_release_id
@@ -159,3 +160,32 @@ def test_a_new_day_is_published_together_with_the_existing_days(old: UnpackedLak
         assert re.search(rf"^{verb}: \d+ rows, 1 day written, 3 days reused", printed, re.MULTILINE)
     assert "of 4 days" in printed
     assert old.manifests() > before
+
+
+def test_the_next_release_has_segments_and_the_earlier_release_still_answers(
+    old: UnpackedLake, titler: Titler
+) -> None:
+    earlier = old.expected["status"]["release"]["id"]
+    sample.write(old.folder / "hours", days=1, seed=3, first_day=date(2024, 1, 4), issues_per_day=60)
+    titler("run --day 2024-01-04")
+    lake = Lake(str(old.folder / "lake"))
+    release = Pinned(lake, "releases", str(current_release_id(lake)))
+    assert [manifest.partition["period"] for manifest in release.members[SEGMENTS.name]] == ["2024-01"]
+    assert json.loads(titler("status --json"))["release"]["index_items"] == 240
+    assert len(json.loads(titler("similar -k 5 --json", BODY))) == 5
+    titler("collect")
+    titler(f"rollback {earlier}")
+    similar = json.loads(titler("similar -k 5 --json", BODY))
+    assert [row["issue_url"] for row in similar] == [row["issue_url"] for row in old.expected["similar"]]
+    url = similar[0]["issue_url"]
+    assert url not in [row["issue_url"] for row in json.loads(titler("similar --json", url))]
+
+
+def test_what_needs_segments_says_so_for_a_release_of_an_earlier_version(
+    old: UnpackedLake, titler: Titler
+) -> None:
+    url = old.expected["similar"][0]["issue_url"]
+    with pytest.raises(UsageError, match="Its index cannot be searched by repository"):
+        titler("similar --same-repo", url)
+    with pytest.raises(UsageError, match=r"Copy the files issues\.ann and ids\.parquet from "):
+        titler("export", str(old.folder / "out"))

@@ -1,0 +1,71 @@
+"""Reads the index of a release that Titler 0.1 made, so that such a release still answers.
+
+Titler 0.1 stored one Annoy file per release, with all of its issues, in the table `index`: issues.ann has the
+vectors, and ids.parquet the issue of each item. Nothing writes this form any more. The next release of the
+lake has segments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.contracts import INDEX
+from pipeline.errors import UsageError
+from pipeline.index.annoy_index import Index
+from pipeline.index.segment_search import Vectors
+from pipeline.index.segmented_index import FoundIssue, missing_issue
+from pipeline.lake.local_files import LocalFiles
+from pipeline.lake.pinned import Pinned
+from pipeline.settings import Settings
+
+INDEX_FILE = "issues.ann"
+ITEMS_FILE = "ids.parquet"
+
+
+class EarlierIndex:
+    """The index of a release of Titler 0.1. `items` has one row per item of `index`."""
+
+    def __init__(self, release: Pinned, items: pa.Table, index: Index, search_k: int) -> None:
+        self._release = release
+        self._items = items
+        self._index = index
+        self._search_k = search_k
+
+    def find(self, url: str) -> FoundIssue:
+        """Returns the issue with this URL. Raises UsageError if it is not in the index."""
+        matches = np.flatnonzero(pc.equal(self._items.column("issue_url"), url).to_numpy())
+        if not len(matches):
+            raise missing_issue(self._release, url)
+        row = self._items.slice(int(matches[-1]), 1).to_pylist()[0]
+        return FoundIssue(self._index.vector(int(matches[-1])), row["issue_id"], row["repo"])
+
+    def nearest(self, vector: Vectors, neighbours: int) -> list[dict[str, Any]]:
+        """Returns the nearest issues: dicts with the keys of the items, and `distance`."""
+        pairs = self._index.nearest(vector, neighbours, self._search_k)
+        rows = self._items.take(pa.array([item for item, _ in pairs], pa.int64())).to_pylist()
+        return [{**row, "distance": distance} for row, (_, distance) in zip(rows, pairs, strict=True)]
+
+    def nearest_in_repository(self, vector: Vectors, neighbours: int, repo: str) -> list[dict[str, Any]]:
+        """Raises UsageError: this index cannot be searched by repository."""
+        raise UsageError(
+            f"Release {self._release.name} was made by an earlier version of Titler. Its index cannot be "
+            "searched by repository.",
+            "Publish a new release with a further day (titler run --day DAY), or omit --same-repo.",
+        )
+
+
+@contextmanager
+def open_earlier_index(release: Pinned, settings: Settings) -> Iterator[EarlierIndex]:
+    """Opens the index of a release of Titler 0.1. Raises LakeError if a file is missing or damaged."""
+    manifest = release.members[INDEX][0]
+    items_file = next(file for file in manifest.files if file.name == ITEMS_FILE)
+    with LocalFiles(release.lake) as files:
+        index = Index(files.path(manifest, INDEX_FILE), manifest.figures["size"])
+        items = release.lake.read_part(manifest, items_file).combine_chunks()
+        yield EarlierIndex(release, items, index, settings.index.search_k)

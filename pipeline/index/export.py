@@ -1,0 +1,89 @@
+"""Writes the index of a release as one Annoy file, for programs that read Annoy's files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.contracts import INDEX, SEGMENTS
+from pipeline.errors import UsageError
+from pipeline.index import annoy_index
+from pipeline.index.segment import Numbers, Segment
+from pipeline.index.segment_search import Vectors
+from pipeline.lake.local_files import LocalFiles
+from pipeline.lake.pinned import Pinned
+from pipeline.settings import Index
+
+INDEX_FILE = "issues.ann"
+IDS_FILE = "ids.parquet"
+COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at", "day"]
+ITEMS_PER_BLOCK = 8192
+
+
+def export_index(
+    release: Pinned, settings: Index, folder: Path, first: date | None, last: date | None
+) -> int:
+    """Writes the issues of a release into `folder`: their vectors into the Annoy index issues.ann (angular),
+    and one row per item, in the order of the items, into ids.parquet. Returns the number of items.
+
+    Only issues of the source days from `first` to `last` are written, both included. None means no limit on
+    that side. Raises UsageError if there are no such issues, if the release has no index yet, or if Titler
+    0.1 made its index, which already consists of these two files.
+    """
+    if INDEX in release.members:
+        path = release.lake.path(release.members[INDEX][0].folder)
+        raise UsageError(
+            f"Release {release.name} was made by an earlier version of Titler. Its index is a single Annoy "
+            f"index already.",
+            f"Copy the files {INDEX_FILE} and {IDS_FILE} from {path}.",
+        )
+    manifests = release.members[SEGMENTS.name]
+    with LocalFiles(release.lake) as files:
+        segments = [Segment.of_batch(files, manifest) for manifest in manifests]
+        selected = [_items_of_days(segment, first, last) for segment in segments]
+        count = sum(len(items) for items in selected)
+        if not count:
+            raise UsageError(
+                f"Release {release.name} has no issue in its index of these source days.",
+                "Give other days. To list all days of the lake: titler status",
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_ids(segments, selected, folder / IDS_FILE)
+        return annoy_index.build(
+            _blocks(segments, selected),
+            segments[0].size,
+            folder / INDEX_FILE,
+            trees=settings.trees,
+            seed=settings.seed,
+        )
+
+
+def _items_of_days(segment: Segment, first: date | None, last: date | None) -> Numbers:
+    """Returns the items of the segment whose source day is in the range."""
+    days = segment.source_days
+    lowest = (first - date(1970, 1, 1)).days if first else -np.inf
+    highest = (last - date(1970, 1, 1)).days if last else np.inf
+    return np.flatnonzero((days >= lowest) & (days <= highest))
+
+
+def _write_ids(segments: Sequence[Segment], selected: Sequence[Numbers], path: Path) -> None:
+    schema = pa.schema(
+        [*(SEGMENTS.schema.field(name).remove_metadata() for name in COLUMNS[:-1]), ("day", pa.string())]
+    )
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for segment, items in zip(segments, selected, strict=True):
+            if len(items):
+                rows = segment.rows(items, COLUMNS)
+                day = rows.column("day").cast(pa.string())
+                writer.write_table(rows.set_column(len(COLUMNS) - 1, "day", day).cast(schema))
+
+
+def _blocks(segments: Sequence[Segment], selected: Sequence[Numbers]) -> Iterator[Vectors]:
+    for segment, items in zip(segments, selected, strict=True):
+        for start in range(0, len(items), ITEMS_PER_BLOCK):
+            yield segment.vectors[items[start : start + ITEMS_PER_BLOCK]].astype(np.float32)

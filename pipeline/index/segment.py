@@ -1,0 +1,205 @@
+"""A segment of the index: its files, how they are written, and how they are opened.
+
+A segment is a batch of the table segments_v1. It holds one value per item (issue) in named columns. The items
+are sorted by repository and then by age, so the issues of a repository are consecutive.
+
+    items.parquet           what answers show: id, address, repository, title, times
+    repositories.parquet    where the items of each repository begin, and how many there are
+    vectors.npy             (items, size) float16: the embeddings, exactly as embeddings_v1 has them
+    created_at.npy          (items,) int64: when the issue was opened, in microseconds since 1970
+    issue_id.npy            (items,) int64
+    source_day.npy          (items,) int64: the source day, in days since 1970
+    issues.ann              the Annoy index of the vectors; only if the segment is not searched exactly
+
+A later column is another file NAME.npy, or another column of items.parquet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.contracts import SEGMENT_REPOSITORIES, SEGMENTS
+from pipeline.errors import LakeError
+from pipeline.index import annoy_index
+from pipeline.index.release_days import EmbeddingMatrix
+from pipeline.lake.batches import parquet_bytes
+from pipeline.lake.local_files import LocalFiles
+from pipeline.lake.manifest import Manifest
+
+ITEMS_FILE = "items.parquet"
+REPOSITORIES_FILE = "repositories.parquet"
+VECTORS_FILE = "vectors.npy"
+CREATED_AT_FILE = "created_at.npy"
+ISSUE_ID_FILE = "issue_id.npy"
+SOURCE_DAY_FILE = "source_day.npy"
+ANNOY_FILE = "issues.ann"
+ROWS_PER_ROW_GROUP = 4096
+"""Number of rows that are read together from items.parquet. A few rows must be readable quickly, wherever
+they are."""
+AGE_ORDER = [("created_at", "ascending"), ("issue_id", "ascending")]
+Numbers = npt.NDArray[np.int64]
+
+
+def write_segment(
+    folder: Path, items: pa.Table, vectors: EmbeddingMatrix, annoy: Mapping[str, int] | None
+) -> None:
+    """Writes the files of a segment into `folder`.
+
+    `items` has the columns of segments_v1, one row per issue, and `vectors` (items, size) their embeddings.
+    They need not be sorted. If `annoy` has settings (`trees` and `seed`), an Annoy index is built.
+    """
+    order = pc.sort_indices(items, sort_keys=[("repo", "ascending"), *AGE_ORDER])
+    items, vectors = items.take(order), np.ascontiguousarray(vectors[order.to_numpy()])
+    (folder / ITEMS_FILE).write_bytes(parquet_bytes(items, SEGMENTS, ROWS_PER_ROW_GROUP))
+    repositories = parquet_bytes(_repositories(items), SEGMENT_REPOSITORIES, ROWS_PER_ROW_GROUP)
+    (folder / REPOSITORIES_FILE).write_bytes(repositories)
+    np.save(folder / VECTORS_FILE, vectors)
+    np.save(folder / CREATED_AT_FILE, microseconds(items.column("created_at")))
+    np.save(folder / ISSUE_ID_FILE, items.column("issue_id").to_numpy())
+    np.save(folder / SOURCE_DAY_FILE, days_since_1970(items.column("day")))
+    if annoy:
+        blocks = (vectors[start : start + 8192].astype(np.float32) for start in range(0, len(vectors), 8192))
+        path, size = folder / ANNOY_FILE, vectors.shape[1]
+        annoy_index.build(blocks, size, path, trees=annoy["trees"], seed=annoy["seed"])
+
+
+def _repositories(items: pa.Table) -> pa.Table:
+    """Returns one row per repository: its first item and its number of items. `items` are sorted."""
+    runs = pc.run_end_encode(items.column("repo").combine_chunks())
+    ends = runs.run_ends.to_numpy().astype(np.int64)
+    starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
+    return pa.table({"repo": runs.values, "first_item": starts[: len(ends)], "items": ends - starts})
+
+
+def microseconds(times: pa.ChunkedArray) -> Numbers:
+    """Returns timestamps as microseconds since 1970."""
+    values: Numbers = times.cast(pa.int64()).to_numpy()
+    return values
+
+
+def days_since_1970(days: pa.ChunkedArray) -> Numbers:
+    """Returns days (date32) as numbers of days since 1970."""
+    return days.cast(pa.int32()).to_numpy().astype(np.int64)
+
+
+class Segment:
+    """A segment that is open for reading. Every file is opened when it is first used, and the arrays are
+    memory-mapped, so opening a segment costs nothing.
+
+    `figures` are those of the segment's manifest. `path_of` returns the local path of a file of the segment.
+    """
+
+    def __init__(self, figures: Mapping[str, Any], path_of: Callable[[str], Path]) -> None:
+        self._path_of = path_of
+        self.items = int(figures["items"])
+        self.size = int(figures["size"])
+        self.first_created_at = int(figures["first_created_at"])
+        self.last_created_at = int(figures["last_created_at"])
+        self.last_source_day = int(figures["last_source_day"])
+        self.has_annoy = bool(figures["annoy"])
+
+    @classmethod
+    def of_batch(cls, files: LocalFiles, manifest: Manifest) -> Segment:
+        """Returns the segment that is stored in a batch."""
+        return cls(manifest.figures, lambda name: files.path(manifest, name))
+
+    @cached_property
+    def vectors(self) -> EmbeddingMatrix:
+        """The embeddings, shape (items, size). Raises LakeError if the file is damaged."""
+        return self._array(VECTORS_FILE, np.float16, (self.items, self.size))
+
+    @cached_property
+    def created_at(self) -> Numbers:
+        """When each issue was opened, in microseconds since 1970. Raises LakeError if the file is damaged."""
+        return self._array(CREATED_AT_FILE, np.int64, (self.items,))
+
+    @cached_property
+    def issue_ids(self) -> Numbers:
+        """The id of each issue. Raises LakeError if the file is damaged."""
+        return self._array(ISSUE_ID_FILE, np.int64, (self.items,))
+
+    @cached_property
+    def source_days(self) -> Numbers:
+        """The source day of each issue, in days since 1970. Raises LakeError if the file is damaged."""
+        return self._array(SOURCE_DAY_FILE, np.int64, (self.items,))
+
+    @cached_property
+    def annoy(self) -> annoy_index.Index:
+        """The Annoy index of the vectors. Raises LakeError if the file is damaged."""
+        return annoy_index.Index(self._path_of(ANNOY_FILE), self.size)
+
+    def rows(self, items: Numbers, columns: list[str]) -> pa.Table:
+        """Returns rows of items.parquet, one per item, in the order of `items`. Reads only the row groups
+        that have these rows. Raises LakeError if the file is damaged."""
+        if not len(items):
+            return SEGMENTS.empty().select(columns)
+        groups = np.unique(items // ROWS_PER_ROW_GROUP)
+        table = self._read(lambda: self._items_file.read_row_groups(groups.tolist(), columns=columns))
+        positions = np.searchsorted(groups, items // ROWS_PER_ROW_GROUP) * ROWS_PER_ROW_GROUP
+        return table.combine_chunks().take(pa.array(positions + items % ROWS_PER_ROW_GROUP))
+
+    def of_repository(self, repo: str) -> range:
+        """Returns the items of a repository, the oldest first. The range is empty if there are none. Raises
+        LakeError if the file is damaged."""
+        row = pc.index(self._repositories.column("repo"), repo).as_py()
+        if row < 0:
+            return range(0)
+        first, items = (self._repositories.column(name)[row].as_py() for name in ("first_item", "items"))
+        return range(first, first + items)
+
+    @cached_property
+    def _repositories(self) -> pa.Table:
+        path = self._path_of(REPOSITORIES_FILE)
+        return self._read(lambda: pq.ParquetFile(path, memory_map=True).read().combine_chunks())
+
+    @cached_property
+    def _items_file(self) -> pq.ParquetFile:
+        return pq.ParquetFile(self._path_of(ITEMS_FILE), memory_map=True)
+
+    def _array(self, name: str, kind: type[np.generic], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+        path = self._path_of(name)
+        try:
+            array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, OSError) as error:
+            raise _damaged(path, str(error)) from None
+        if array.dtype != kind or array.shape != shape:
+            found = f"it has the shape {array.shape} and the type {array.dtype}"
+            raise _damaged(path, f"{found}, expected {shape} and {np.dtype(kind)}")
+        return array
+
+    def _read(self, read: Callable[[], pa.Table]) -> pa.Table:
+        try:
+            return read()
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(self._path_of(ITEMS_FILE).parent, str(error)) from None
+
+
+def segment_figures(items: pa.Table, size: int, annoy: Mapping[str, int] | None) -> dict[str, Any]:
+    """Returns the figures of a segment's manifest, except for its recall. `items` are its items, and `annoy`
+    the settings of its Annoy index, or None."""
+    created_at = microseconds(items.column("created_at"))
+    return {
+        "items": len(items),
+        "size": size,
+        "annoy": annoy is not None,
+        "first_created_at": int(created_at.min()) if len(created_at) else 0,
+        "last_created_at": int(created_at.max()) if len(created_at) else 0,
+        "last_source_day": int(days_since_1970(items.column("day")).max()) if len(items) else 0,
+    }
+
+
+def _damaged(path: Path, problem: str) -> LakeError:
+    folder = path if path.is_dir() else path.parent
+    return LakeError(
+        f"{path} is damaged: {problem}.",
+        f"Delete the folder {folder}, then run: titler index --release RELEASE",
+    )

@@ -1,0 +1,82 @@
+"""Decides which days of a release form which segment of its index.
+
+A segment has the issues of one month. The segments of a closed year are merged into fewer and larger ones, so
+that the number of segments stays small. A year is closed if the release has a day of a later year: from then
+on only a backfill changes the year. An open year is not merged, because the night that adds a day would have
+to build all of it anew, instead of one month.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from pipeline.index.release_days import IndexedDay
+from pipeline.settings import Index
+
+
+@dataclass(frozen=True)
+class SegmentPlan:
+    """A segment that a release needs.
+
+    `period` is a month (2015-01) or a year (2015). If the period has several segments, each has the issues of
+    one group of repositories: the group with the number `group`, from 0, of `groups`. `settings` are the
+    settings of the Annoy index. They are None if the segment is small enough to be searched exactly.
+    """
+
+    period: str
+    group: int
+    groups: int
+    days: tuple[IndexedDay, ...]
+    annoy: Mapping[str, int] | None
+
+    def partition(self, owner: str) -> dict[str, str]:
+        """The partition of the segment's batch. `owner` is the model that trained the embedding network."""
+        return {
+            "model": owner,
+            "period": self.period,
+            "repositories": f"{self.group + 1}-of-{self.groups}",
+        }
+
+    @property
+    def inputs(self) -> list[str]:
+        """The digests of the batches that the segment is made from."""
+        return [digest for day in self.days for digest in (day.issues_digest, day.embeddings.digest)]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of the segment's batch."""
+        superseded = {day.day: list(day.superseded) for day in self.days if day.superseded}
+        return {"superseded": superseded, "annoy": dict(self.annoy) if self.annoy else None}
+
+
+def plan_segments(days: Sequence[IndexedDay], settings: Index) -> list[SegmentPlan]:
+    """Returns the segments that a release of these days needs, in the order of their periods.
+
+    A closed year is merged if it then has fewer segments. It does not if its months are about as large as
+    `index.segment_items` or larger.
+    """
+    segments: list[SegmentPlan] = []
+    for year, days_of_year in groupby(days, key=lambda day: day.day[:4]):
+        of_year = list(days_of_year)
+        monthly = [
+            segment
+            for month, of_month in groupby(of_year, key=lambda day: day.day[:7])
+            for segment in _segments_of_period(month, tuple(of_month), settings)
+        ]
+        is_closed = year < days[-1].day[:4]
+        yearly = _segments_of_period(year, tuple(of_year), settings) if is_closed else monthly
+        segments += yearly if len(yearly) < len(monthly) else monthly
+    return segments
+
+
+def _segments_of_period(period: str, days: tuple[IndexedDay, ...], settings: Index) -> list[SegmentPlan]:
+    items = sum(day.issue_count for day in days)
+    groups = math.ceil(items / settings.segment_items)
+    annoy = None
+    if groups and items / groups > settings.exact_items:
+        annoy = {"trees": settings.trees, "search_k": settings.search_k, "seed": settings.seed}
+    return [SegmentPlan(period, group, groups, days, annoy) for group in range(groups)]

@@ -1,0 +1,358 @@
+"""Finds the nearest issues in several segments of the index.
+
+Every segment gives candidates: a small one by comparing all vectors with all queries in matrix products, a
+large one by its Annoy index. Then the distances of all candidates are computed again in double precision, one
+pair at a time, so that a distance does not depend on the segment or on the block that the pair was in. The
+candidates of all segments are merged by this distance. Of equally distant issues, the oldest comes first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.contracts import SEGMENTS
+from pipeline.index.segment import Numbers, Segment
+from pipeline.settings import Index as IndexSettings
+
+QUERIES_PER_BLOCK = 8192
+"""Number of queries whose candidates are held in memory together."""
+ITEMS_PER_BLOCK = 65_536
+"""Number of vectors that are compared in one matrix product."""
+SCORES_PER_PRODUCT = 16_777_216
+"""Largest number of results of a matrix product: 64 MiB."""
+PAIRS_PER_BLOCK = 65_536
+"""Number of pairs whose distances are computed together."""
+TIE = 4e-6
+"""Cosines in single precision that differ by less than this may have another order in double precision."""
+TIES_KEPT = 64
+"""Number of candidates that are nearly as near as the last one. Of more, the oldest are taken."""
+OVERSAMPLING = 10
+"""A query asks an Annoy index for this many candidates per neighbour that it wants, if some of the items are
+not allowed."""
+DECIMALS = 12
+"""Cosines are rounded, so that issues with equal texts are equally distant."""
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Ages:
+    """The age of each query, one value per query in each array. An issue is older than a query if it was
+    opened earlier, or at the same time with a smaller id. `created_at` are microseconds since 1970,
+    `source_days` days since 1970."""
+
+    created_at: Numbers
+    issue_ids: Numbers
+    source_days: Numbers
+
+    def take(self, rows: Numbers) -> Ages:
+        """Returns the ages of some of the queries."""
+        return Ages(self.created_at[rows], self.issue_ids[rows], self.source_days[rows])
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Vectors whose neighbours are to be found, shape (queries, size), and which issues are allowed.
+
+    Issues that were opened before `opened_since` (microseconds since 1970) are not allowed. If `ages` are
+    given, only older issues are allowed, which are no issues of a later source day.
+    """
+
+    vectors: Vectors
+    opened_since: int | None = None
+    ages: Ages | None = None
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def take(self, rows: Numbers) -> Queries:
+        """Returns some of the queries."""
+        return Queries(self.vectors[rows], self.opened_since, self.ages.take(rows) if self.ages else None)
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What a search found: one entry per query and neighbour, sorted by query and then by distance.
+
+    `segments` are positions in the list of the segments that were searched, `items` are items of the segment,
+    and `distances` are angular distances: sqrt(2 (1 - cosine)), from 0 to 2.
+    """
+
+    queries: Numbers
+    segments: Numbers
+    items: Numbers
+    distances: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    @property
+    def ranks(self) -> Numbers:
+        """The rank of each entry among those of its query, from 0."""
+        starts: Numbers = np.searchsorted(self.queries, self.queries)
+        return np.arange(len(self.queries)) - starts
+
+    def shifted(self, count: int) -> Hits:
+        """Returns the same entries, for queries whose numbers are higher by `count`."""
+        return replace(self, queries=self.queries + count)
+
+    @classmethod
+    def joined(cls, blocks: Sequence[Hits]) -> Hits:
+        """Returns the entries of all blocks. The queries of a block come after those of the block before."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(block, name) for block in blocks]) for name in names))
+
+
+def months_before(day: str, months: int) -> int:
+    """Returns the first moment of the month that is `months` before the month of `day`, in microseconds since
+    1970."""
+    month = np.datetime64(date.fromisoformat(day), "M") - months
+    return int(month.astype("datetime64[us]").astype(np.int64))
+
+
+def search(segments: Sequence[Segment], queries: Queries, neighbours: int, settings: IndexSettings) -> Hits:
+    """Returns up to `neighbours` nearest allowed issues of each query, from all segments together.
+
+    A segment with an Annoy index is searched with it, unless at most `index.exact_items` of its issues are
+    allowed. Then these are compared one by one.
+    """
+    blocks = []
+    for start in range(0, max(1, len(queries)), QUERIES_PER_BLOCK):
+        block = queries.take(np.arange(start, min(start + QUERIES_PER_BLOCK, len(queries))))
+        candidates = [
+            (position, *_candidates(segment, block, neighbours, settings))
+            for position, segment in enumerate(segments)
+            if len(block) and segment.items
+        ]
+        blocks.append(_merged(segments, block, candidates, neighbours).shifted(start))
+    return Hits.joined(blocks)
+
+
+def search_repository(segments: Sequence[Segment], repo: str, queries: Queries, neighbours: int) -> Hits:
+    """Returns up to `neighbours` nearest allowed issues of one repository for each query. The search is
+    exact: it compares all issues of the repository."""
+    candidates = []
+    for position, segment in enumerate(segments):
+        items = segment.of_repository(repo)
+        if items:
+            pairs = _exact(segment, _allowed(segment, queries, items), queries, neighbours)
+            candidates.append((position, *pairs))
+    return _merged(segments, queries, candidates, neighbours)
+
+
+def _candidates(
+    segment: Segment, queries: Queries, neighbours: int, settings: IndexSettings
+) -> tuple[Numbers, Numbers]:
+    """Returns pairs of a query and an item of the segment, among them the nearest allowed items."""
+    everything = range(segment.items)
+    if not segment.has_annoy:
+        return _exact(segment, _allowed(segment, queries, everything), queries, neighbours)
+    counts = _allowed_counts(segment, _allowed(segment, queries, everything), queries)
+    few, many = np.flatnonzero(counts <= settings.exact_items), np.flatnonzero(counts > settings.exact_items)
+    pairs = []
+    if len(few):
+        asked = queries.take(few)
+        rows, items = _exact(segment, _allowed(segment, asked, everything), asked, neighbours)
+        pairs.append((few[rows], items))
+    if len(many):
+        rows, items = _by_annoy(segment, counts[many], queries.take(many), neighbours, settings.search_k)
+        pairs.append((many[rows], items))
+    return _joined(pairs)
+
+
+def _all_allowed(segment: Segment, queries: Queries) -> bool:
+    """Returns whether all issues of the segment are allowed for all queries."""
+    since, ages = queries.opened_since, queries.ages
+    return (since is None or segment.first_created_at >= since) and (
+        ages is None
+        or (
+            segment.last_created_at < ages.created_at.min()
+            and segment.last_source_day <= ages.source_days.min()
+        )
+    )
+
+
+def _allowed(segment: Segment, queries: Queries, items: range) -> Numbers:
+    """Returns those of the items that are allowed for at least one query. Opens no file of a segment that is
+    wholly allowed or wholly not allowed."""
+    since, ages = queries.opened_since, queries.ages
+    numbers = np.arange(items.start, items.stop)
+    if _all_allowed(segment, queries):
+        return numbers
+    if (since is not None and segment.last_created_at < since) or (
+        ages is not None and segment.first_created_at > ages.created_at.max()
+    ):
+        return numbers[:0]
+    own = slice(items.start, items.stop)
+    allowed = np.ones(len(numbers), dtype=bool)
+    if since is not None:
+        allowed &= segment.created_at[own] >= since
+    if ages is not None:
+        allowed &= segment.created_at[own] <= ages.created_at.max()
+        allowed &= segment.source_days[own] <= ages.source_days.max()
+    return numbers[allowed]
+
+
+def _allowed_counts(segment: Segment, allowed: Numbers, queries: Queries) -> Numbers:
+    """Returns for each query about how many of the items `allowed` are allowed for it."""
+    if queries.ages is None or _all_allowed(segment, queries):
+        return np.full(len(queries), len(allowed))
+    counts: Numbers = np.searchsorted(np.sort(segment.created_at[allowed]), queries.ages.created_at)
+    return counts
+
+
+def _exact(segment: Segment, items: Numbers, queries: Queries, neighbours: int) -> tuple[Numbers, Numbers]:
+    """Returns the pairs of each query and its nearest allowed items, among `items`."""
+    unit_queries = _unit(queries.vectors)
+    ages = None if _all_allowed(segment, queries) else queries.ages
+    if ages is not None:
+        items = items[np.lexsort((segment.issue_ids[items], segment.created_at[items]))]
+        older = _older_counts(segment.created_at[items], segment.issue_ids[items], ages)
+    pairs: list[tuple[Numbers, Numbers]] = []
+    for start in range(0, len(items), ITEMS_PER_BLOCK):
+        block = items[start : start + ITEMS_PER_BLOCK]
+        vectors = _unit(_rows(segment.vectors, block).astype(np.float32))
+        step = max(1, SCORES_PER_PRODUCT // len(block))
+        for first in range(0, len(queries), step):
+            scores = unit_queries[first : first + step] @ vectors.T
+            if ages is not None:
+                own = slice(first, first + step)
+                scores[np.arange(start, start + len(block)) >= older[own, None]] = -np.inf
+                if segment.last_source_day > ages.source_days[own].min():
+                    scores[segment.source_days[block] > ages.source_days[own, None]] = -np.inf
+            rows, columns = _highest(scores, neighbours, segment, block)
+            pairs.append((rows + first, block[columns]))
+    return _joined(pairs)
+
+
+def _rows(vectors: npt.NDArray[np.float16], items: Numbers) -> npt.NDArray[np.float16]:
+    """Returns the rows of the items. Consecutive rows are not copied."""
+    if len(items) and items[-1] - items[0] == len(items) - 1 and np.all(np.diff(items) == 1):
+        return vectors[items[0] : items[-1] + 1]
+    return vectors[items]
+
+
+def _older_counts(created_at: Numbers, issue_ids: Numbers, ages: Ages) -> Numbers:
+    """Returns for each query how many of the items are older. The items are sorted by age."""
+    first = np.searchsorted(created_at, ages.created_at, "left")
+    after = np.searchsorted(created_at, ages.created_at, "right")
+    bounds = zip(first.tolist(), after.tolist(), ages.issue_ids.tolist(), strict=True)
+    return np.array([low + np.searchsorted(issue_ids[low:high], own) for low, high, own in bounds], np.int64)
+
+
+def _highest(scores: Vectors, neighbours: int, segment: Segment, items: Numbers) -> tuple[Numbers, Numbers]:
+    """Returns (row, column) of the `neighbours` highest scores of each row, and of those that are nearly as
+    high as the last of them. Scores of -inf are left out."""
+    if scores.shape[1] <= neighbours:
+        rows, columns = np.nonzero(scores > -np.inf)
+        return rows, columns
+    last = np.partition(scores, scores.shape[1] - neighbours, axis=1)[:, -neighbours]
+    lowest = np.maximum(last - TIE, np.finfo(np.float32).min)
+    rows, columns = np.nonzero(scores >= lowest[:, None])
+    ends = np.cumsum(np.bincount(rows, minlength=len(scores)))
+    kept = np.ones(len(rows), dtype=bool)
+    for row in np.flatnonzero(np.diff(ends, prepend=0) > neighbours + TIES_KEPT).tolist():
+        own = np.arange(ends[row - 1] if row else 0, ends[row])
+        tied = own[scores[row, columns[own]] <= last[row] + TIE]
+        tied_items = items[columns[tied]]
+        oldest = np.lexsort((segment.issue_ids[tied_items], segment.created_at[tied_items]))
+        kept[tied[oldest[neighbours + TIES_KEPT :]]] = False
+    return rows[kept], columns[kept]
+
+
+def _by_annoy(
+    segment: Segment, allowed_counts: Numbers, queries: Queries, neighbours: int, search_k: int
+) -> tuple[Numbers, Numbers]:
+    """Returns the pairs of each query and the items that the Annoy index finds, without those that are not
+    allowed. `allowed_counts` has the number of allowed items of each query: of fewer, more candidates are
+    asked for. It must not be 0."""
+    found = []
+    for vector, allowed in zip(queries.vectors, allowed_counts.tolist(), strict=True):
+        wanted, nodes = neighbours, search_k
+        if allowed < segment.items:
+            wanted = min(segment.items, neighbours * OVERSAMPLING * math.ceil(segment.items / allowed))
+            nodes = max(search_k, 2 * wanted)
+        found.append(segment.annoy.nearest(vector, wanted, nodes))
+    rows = np.repeat(np.arange(len(queries)), [len(pairs) for pairs in found])
+    items = np.array([item for pairs in found for item, _ in pairs], dtype=np.int64)
+    if queries.opened_since is not None:
+        kept = segment.created_at[items] >= queries.opened_since
+        rows, items = rows[kept], items[kept]
+    if queries.ages is not None:
+        times, own_times = segment.created_at[items], queries.ages.created_at[rows]
+        ties = (times == own_times) & (segment.issue_ids[items] < queries.ages.issue_ids[rows])
+        kept = (times < own_times) | ties
+        kept &= segment.source_days[items] <= queries.ages.source_days[rows]
+        rows, items = rows[kept], items[kept]
+    return rows, items
+
+
+def _merged(
+    segments: Sequence[Segment],
+    queries: Queries,
+    candidates: Sequence[tuple[int, Numbers, Numbers]],
+    neighbours: int,
+) -> Hits:
+    """Merges the candidates of all segments: the nearest of each query, with exact distances."""
+    rows, items = _joined([(pair_rows, pair_items) for _, pair_rows, pair_items in candidates])
+    positions = np.repeat(
+        np.array([position for position, *_ in candidates], dtype=np.int64),
+        np.array([len(pair_rows) for _, pair_rows, _ in candidates], dtype=np.int64),
+    )
+    cosines = np.empty(len(rows))
+    created_at, issue_ids = np.empty_like(items), np.empty_like(items)
+    for position in np.unique(positions).tolist():
+        own, segment = np.flatnonzero(positions == position), segments[position]
+        cosines[own] = _cosines(segment, items[own], queries, rows[own])
+        created_at[own] = segment.created_at[items[own]]
+        issue_ids[own] = segment.issue_ids[items[own]]
+    order = np.lexsort((issue_ids, created_at, -cosines, rows))
+    rows = rows[order]
+    kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < neighbours
+    order = order[kept]
+    distances = np.sqrt(np.maximum(0, 2 - 2 * cosines[order]))
+    return Hits(rows[kept], positions[order], items[order], distances)
+
+
+def _cosines(segment: Segment, items: Numbers, queries: Queries, rows: Numbers) -> npt.NDArray[np.float64]:
+    """Returns the cosine of each pair of an item and a query, in double precision."""
+    cosines = np.empty(len(items))
+    for start in range(0, len(items), PAIRS_PER_BLOCK):
+        block = slice(start, start + PAIRS_PER_BLOCK)
+        vectors = segment.vectors[items[block]].astype(np.float64)
+        own = queries.vectors[rows[block]].astype(np.float64)
+        lengths = np.sqrt((vectors * vectors).sum(axis=1) * (own * own).sum(axis=1))
+        cosines[block] = (vectors * own).sum(axis=1) / lengths
+    return cosines.round(DECIMALS)
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    """Returns the vectors with the length 1."""
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _joined(pairs: Sequence[tuple[Numbers, Numbers]]) -> tuple[Numbers, Numbers]:
+    if not pairs:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    return np.concatenate([rows for rows, _ in pairs]), np.concatenate([items for _, items in pairs])
+
+
+def hit_rows(segments: Sequence[Segment], hits: Hits, columns: list[str]) -> pa.Table:
+    """Returns one row of segments_v1 per entry of `hits`, in their order. Each row is read once."""
+    tables, places = [], np.empty(len(hits), dtype=np.int64)
+    read = 0
+    for position in np.unique(hits.segments).tolist():
+        own = np.flatnonzero(hits.segments == position)
+        items, inverse = np.unique(hits.items[own], return_inverse=True)
+        tables.append(segments[position].rows(items, columns))
+        places[own] = inverse + read
+        read += len(items)
+    if not tables:
+        return SEGMENTS.empty().select(columns)
+    return pa.concat_tables(tables).combine_chunks().take(pa.array(places))

@@ -1,0 +1,135 @@
+"""The index of a release: its segments, opened for questions about single issues and texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from pipeline.contracts import ISSUES, SEGMENTS
+from pipeline.errors import UsageError
+from pipeline.index.release_days import repository_group
+from pipeline.index.segment import Segment
+from pipeline.index.segment_search import (
+    Hits,
+    Queries,
+    Vectors,
+    hit_rows,
+    months_before,
+    search,
+    search_repository,
+)
+from pipeline.lake.local_files import LocalFiles
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pinned import Pinned
+from pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class FoundIssue:
+    """An issue of the index: its vector (size,), its id and its repository."""
+
+    vector: Vectors
+    issue_id: int
+    repo: str
+
+
+class SegmentedIndex:
+    """The segments of a release. `segments` are opened when a question needs them.
+
+    `groups` has for each segment the number of its group of repositories, and the number of groups.
+    """
+
+    def __init__(
+        self,
+        release: Pinned,
+        segments: Sequence[Segment],
+        groups: Sequence[tuple[int, int]],
+        settings: Settings,
+    ) -> None:
+        self._release = release
+        self._segments = segments
+        self._groups = groups
+        self._settings = settings
+
+    def find(self, url: str) -> FoundIssue:
+        """Returns the issue with this URL. Raises UsageError if the issue is not in the release, or if it is
+        not in the index because its vector is zero."""
+        repo = repository_of(url)
+        for segment in reversed(self._segments_of(repo)):
+            items = np.asarray(segment.of_repository(repo), dtype=np.int64)
+            urls = segment.rows(items, ["issue_url"]).column("issue_url")
+            matches = items[pc.equal(urls, url).to_numpy()]
+            if len(matches):
+                item = int(matches[-1])
+                vector = segment.vectors[item].astype(np.float32)
+                return FoundIssue(vector, int(segment.issue_ids[item]), repo)
+        raise missing_issue(self._release, url)
+
+    def nearest(self, vector: Vectors, neighbours: int) -> list[dict[str, Any]]:
+        """Returns up to `neighbours` issues nearest to a vector, nearest first: dicts with the keys
+        `issue_id`, `issue_url`, `title` and `distance` (angular, 0 to 2).
+
+        Only the last `similar.months` months before the release's last day are searched.
+        """
+        since = months_before(self._release.plan.days[-1].day, self._settings.similar.months)
+        queries = Queries(vector[None, :], since)
+        return self._rows(self._segments, search(self._segments, queries, neighbours, self._settings.index))
+
+    def nearest_in_repository(self, vector: Vectors, neighbours: int, repo: str) -> list[dict[str, Any]]:
+        """Returns the nearest issues of a repository, like `nearest`. All issues of the repository are
+        compared, however old they are."""
+        segments = self._segments_of(repo)
+        return self._rows(segments, search_repository(segments, repo, Queries(vector[None, :]), neighbours))
+
+    def _segments_of(self, repo: str) -> list[Segment]:
+        return [
+            segment
+            for segment, (group, groups) in zip(self._segments, self._groups, strict=True)
+            if repository_group(repo, groups) == group
+        ]
+
+    def _rows(self, segments: Sequence[Segment], hits: Hits) -> list[dict[str, Any]]:
+        rows = hit_rows(segments, hits, ["issue_id", "issue_url", "title"])
+        return rows.append_column("distance", [hits.distances]).to_pylist()
+
+
+@contextmanager
+def open_segments(release: Pinned, settings: Settings) -> Iterator[SegmentedIndex]:
+    """Opens the index of a release. Raises UsageError if the release has no segments yet."""
+    manifests = release.members[SEGMENTS.name]
+    with LocalFiles(release.lake) as files:
+        segments = [Segment.of_batch(files, manifest) for manifest in manifests]
+        yield SegmentedIndex(release, segments, [_group_of(manifest) for manifest in manifests], settings)
+
+
+def _group_of(manifest: Manifest) -> tuple[int, int]:
+    number, _, groups = manifest.partition["repositories"].partition("-of-")
+    return int(number) - 1, int(groups)
+
+
+def repository_of(url: str) -> str:
+    """Returns the repository of an issue's URL: OWNER/NAME. Returns the URL if it has another form."""
+    path = url.split("/", 3)[-1].rpartition("/issues/")[0]
+    return path or url
+
+
+def missing_issue(release: Pinned, url: str) -> UsageError:
+    """Returns the error for an issue that is not in the index of a release. It says whether the release has
+    the issue."""
+    for day in release.plan.days:
+        urls = release.lake.read(release.lake.manifest(day.issues), ISSUES, ["issue_url"]).column("issue_url")
+        if pc.any(pc.equal(urls, url)).as_py():
+            return UsageError(
+                f"The text of {url} contains no word of the model's vocabulary, so no similar issues can be "
+                "found.",
+                'Search with another text instead: titler similar "TEXT"',
+            )
+    return UsageError(
+        f"The issue {url} is not in release {release.name}.",
+        'Search with a text instead: titler similar "TEXT". To list the source days: titler status',
+    )
