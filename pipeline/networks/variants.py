@@ -38,6 +38,9 @@ class Variant:
     the body alone, as the decoder's initial state"""
     faster_in_numpy: bool
     """whether NumPy takes less processor time than Keras on a CPU, also for many issues"""
+    reads_texts: bool = False
+    """whether the title network reads and writes texts, with a tokenizer of its own; otherwise it reads and
+    writes ids of the model's vocabularies. Such a network exists in Keras only"""
 
 
 _ARTICLE = Variant(
@@ -66,6 +69,17 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
             pretrains_contrastively=True,
             embedding_reads_titles=True,
             faster_in_numpy=True,
+        ),
+        "pretrained": Variant(
+            units="subwords",
+            near_duplicate_distance=0.7,  # the embedding is of the same kind as that of `copy`
+            beam_width=4,
+            greedy_may_repeat=False,
+            trims_padding=True,
+            pretrains_contrastively=True,
+            embedding_reads_titles=True,
+            faster_in_numpy=False,
+            reads_texts=True,
         ),
     }
 )

@@ -124,7 +124,7 @@ class ContrastiveTraining:
     """
 
     def __init__(self, model: Any) -> None:
-        """Prepares the training of the layer `table` of `model`, which is an instance of `copy.Copy`."""
+        """Prepares the training of the layer `table` of `model`, whose embedding is a bag of units."""
         self._model = model
         self._vocabulary: int = model.vocabulary
         self._scores = PairScores(model.table)
@@ -170,18 +170,20 @@ class ContrastiveTraining:
 
 
 def take_table(model: Any, rows: Floats) -> None:
-    """Gives a `copy.Copy` the table of another model, instead of training one. `rows` are (V, size)."""
+    """Gives a model the table of another model, instead of training one. `rows` are (V, size)."""
     model.table.embeddings.assign(rows)
     freeze_table(model)
 
 
 def freeze_table(model: Any) -> None:
-    """Freezes the table of a `copy.Copy`, and initialises the title network's layer `units` with its rows.
+    """Freezes the table of a model. If its title network has a layer `units`, initialises it with the rows.
 
-    The mean of all rows is first subtracted from each row. Then each row is scaled to the size of Keras's
-    initial embeddings.
+    Only `copy.Copy` has this layer. The mean of all rows is first subtracted from each row. Then each row is
+    scaled to the size of Keras's initial embeddings.
     """
     model.table.trainable = False
+    if not hasattr(model, "units"):
+        return
     rows = np.asarray(ops.convert_to_numpy(model.table.embeddings))
     rows = rows - rows.mean(axis=0)
     model.units.embeddings.assign(

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import keras
 from keras import ops
@@ -22,10 +22,9 @@ from pipeline.errors import LakeError, TitlerError, UsageError
 from pipeline.networks.in_keras.batch_norm_warmup import Warmup
 from pipeline.networks.in_keras.checkpoint import Arrays, Checkpoint, assign, values
 from pipeline.networks.in_keras.contrastive_training import ContrastFigures, ContrastiveTraining, take_table
-from pipeline.networks.in_keras.implementations import IMPLEMENTATIONS
-from pipeline.networks.in_keras.network import Network
 from pipeline.networks.in_keras.prefetch import prefetch
-from pipeline.networks.shape import Floats, Ids
+from pipeline.networks.in_keras.teacher_forcing import TeacherForcing
+from pipeline.networks.shape import Floats, Ids, Shape
 from pipeline.networks.variants import variant_of
 
 CHECKPOINT = "checkpoint.npz"
@@ -34,6 +33,21 @@ Data = Callable[[int], Iterator[tuple[Ids, Ids]]]
 
 A batch is a pair of bodies (B, body_length) and titles (B, title_length).
 """
+
+
+class Network(Protocol):
+    """What a training needs of a network."""
+
+    variant: str
+    shape: Shape
+    model: keras.Model
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What identifies a training of the network, besides its shape and variant."""
+
+    def teacher_forcing(self) -> TeacherForcing:
+        """Returns how the network is trained on titles."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +136,7 @@ def fit(
         "seed": seed,
         **({"contrast_epochs": contrast_epochs} if pretrains else {}),
         **({} if table is None else {"table": hashlib.sha256(table.tobytes()).hexdigest()}),
+        **network.identity,
     }
     progress = _Progress(checkpoint / CHECKPOINT, identity, network)
     if table is not None and not progress.history:
@@ -223,9 +238,14 @@ class _TitleTraining:
 
     def __init__(self, network: Network, learning_rate: float, progress: _Progress) -> None:
         self._network, self._learning_rate, self._progress = network, learning_rate, progress
-        self._task = IMPLEMENTATIONS[network.variant].teacher_forcing(network.model)
+        self._task = network.teacher_forcing()
         model = self._task.model
-        self.optimizer = keras.optimizers.Nadam(learning_rate, global_clipnorm=self._task.gradient_norm_limit)
+        accumulated = self._task.accumulation_steps
+        self.optimizer = keras.optimizers.Nadam(
+            learning_rate,
+            global_clipnorm=self._task.gradient_norm_limit,
+            gradient_accumulation_steps=accumulated if accumulated > 1 else None,
+        )
         # Keras decides whether to use XLA, and uses it on accelerators only. On a CPU, XLA would make steps a
         # tenth faster, but compiling would take seconds for every batch size.
         model.compile(self.optimizer, self._task.loss, metrics=self._task.metrics)

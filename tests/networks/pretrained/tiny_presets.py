@@ -1,0 +1,100 @@
+"""Tiny random presets: checkpoints in the formats of Hugging Face, made on the spot."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sentencepiece
+from safetensors.numpy import save_file
+
+SENTENCES = [
+    "the window closes when i press enter twice",
+    "crash on start after the update",
+    "add a setting for the font size",
+    "the parser fails with a null pointer",
+    "docs: typo in the example of the readme",
+] * 4
+T5_CONFIG = {
+    "model_type": "t5",
+    "architectures": ["T5ForConditionalGeneration"],
+    "d_model": 16,
+    "d_kv": 4,
+    "d_ff": 24,
+    "num_heads": 3,
+    "dropout_rate": 0.1,
+    "layer_norm_epsilon": 1e-6,
+    "relative_attention_num_buckets": 32,
+    "relative_attention_max_distance": 128,
+}
+
+
+def sentencepiece_model(pieces: int = 60) -> bytes:
+    """A tokenizer of T5's kind: padding 0, </s> 1, <unk> 2."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(SENTENCES),
+        model_writer=model,
+        vocab_size=pieces,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    return model.getvalue()
+
+
+def t5_tensors(config: dict[str, Any], seed: int = 0) -> dict[str, np.ndarray]:
+    """Random weights under the names of Hugging Face's class T5ForConditionalGeneration."""
+    random = np.random.default_rng(seed)
+    size, inner, hidden = config["d_model"], config["num_heads"] * config["d_kv"], config["d_ff"]
+
+    def matrix(rows: int, columns: int, scale: float = 0.4) -> np.ndarray:
+        return (scale * random.standard_normal((rows, columns))).astype(np.float32)
+
+    def norm() -> np.ndarray:
+        return (1 + 0.1 * random.standard_normal(size)).astype(np.float32)
+
+    tensors = {"shared.weight": matrix(config["vocab_size"], size, 1.0)}
+    if not config["tie_word_embeddings"]:
+        tensors["lm_head.weight"] = matrix(config["vocab_size"], size)
+    names = {"encoder": ["SelfAttention"], "decoder": ["SelfAttention", "EncDecAttention"]}
+    for stack, attentions in names.items():
+        tensors[f"{stack}.final_layer_norm.weight"] = norm()
+        for number in range(config["num_layers"]):
+            prefix = f"{stack}.block.{number}.layer"
+            for part, name in enumerate(attentions):
+                for short in "qkv":
+                    tensors[f"{prefix}.{part}.{name}.{short}.weight"] = matrix(inner, size)
+                tensors[f"{prefix}.{part}.{name}.o.weight"] = matrix(size, inner)
+                tensors[f"{prefix}.{part}.layer_norm.weight"] = norm()
+            last = f"{prefix}.{len(attentions)}"
+            for short in ["wi_0", "wi_1"] if config["feed_forward_proj"] == "gated-gelu" else ["wi"]:
+                tensors[f"{last}.DenseReluDense.{short}.weight"] = matrix(hidden, size)
+            tensors[f"{last}.DenseReluDense.wo.weight"] = matrix(size, hidden)
+            tensors[f"{last}.layer_norm.weight"] = norm()
+        bias = f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+        tensors[bias] = matrix(32, config["num_heads"], 1.0)
+    return tensors
+
+
+def write_t5(folder: Path, *, flan: bool = True, layers: int = 2) -> dict[str, np.ndarray]:
+    """Writes a tiny T5 checkpoint, of the kind of FLAN-T5 or of the first T5. Returns its tensors."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kind = {
+        "num_layers": layers,
+        "vocab_size": 64,  # more than the tokenizer has, as in the published checkpoints
+        "feed_forward_proj": "gated-gelu" if flan else "relu",
+        "tie_word_embeddings": not flan,
+    }
+    tensors = t5_tensors({**T5_CONFIG, **kind})
+    (folder / "config.json").write_text(json.dumps({**T5_CONFIG, **kind}))
+    (folder / "spiece.model").write_bytes(sentencepiece_model())
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n# Tiny T5\n")
+    save_file(tensors, folder / "model.safetensors")
+    return tensors
