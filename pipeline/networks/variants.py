@@ -6,6 +6,7 @@ read these facts. This module does not import Keras, so the command line can imp
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -83,6 +84,19 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
         ),
     }
 )
+
+
+LIBRARY = "keras_hub"
+"""The library of the variants that read texts. It is an optional dependency, the extra `pretrained`."""
+
+
+def require_libraries(name: str) -> None:
+    """Raises UsageError if the variant needs a library that is not installed."""
+    if variant_of(name).reads_texts and importlib.util.find_spec(LIBRARY) is None:
+        raise UsageError(
+            f"The network {name} needs the library KerasHub, which is not installed.",
+            "Install the extra `pretrained`:  pip install 'titler[pretrained]'",
+        )
 
 
 def variant_of(name: str) -> Variant:

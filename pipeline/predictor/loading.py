@@ -33,14 +33,14 @@ def load_faster(directory: Path) -> Model:
     return Predictor.load(directory)
 
 
-def load_light_predictor(lake: Lake, folder: str) -> LightPredictor:
-    """Returns the predictor in the batch `folder`, implemented in NumPy.
+def load_light_predictor(lake: Lake, folder: str) -> Model:
+    """Returns the predictor in the batch `folder`, implemented in NumPy if the variant is.
 
     It is meant for a few issues: Keras takes seconds to import, but NumPy is ready at once. Both give the
     same predictions. Raises LakeError if a file is missing or damaged.
     """
     with lake.local_copy(lake.manifest(folder)) as path:
-        return LightPredictor.load(path)
+        return Predictor.load(path) if _reads_texts(path) else LightPredictor.load(path)
 
 
 def has_accelerator(devices: Path = Path("/dev")) -> bool:
@@ -49,6 +49,11 @@ def has_accelerator(devices: Path = Path("/dev")) -> bool:
     Every GPU and every TPU has a file in the folder `devices`.
     """
     return any(any(devices.glob(name)) for name in ACCELERATORS)
+
+
+def _reads_texts(directory: Path) -> bool:
+    variant, _ = read_shape(directory)
+    return variant in VARIANTS and VARIANTS[variant].reads_texts
 
 
 def _is_faster_in_numpy(directory: Path) -> bool:

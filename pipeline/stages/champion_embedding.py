@@ -50,9 +50,9 @@ def choose_embedding(
     """Decides which embedding network a new model has: the champion's, or one of its own.
 
     `network` and `text` are the settings `model.*` and `text.*` of the new model. It takes the champion's if
-    `model.embedding` is "champion", and if training would give one of the same kind: with the same variant,
-    sizes, text preparation and settings of the vocabularies. If the champion took its embedding network from
-    another model, the new model takes it from that model, too.
+    `model.embedding` is "champion", and if training would give one of the same kind: a bag of units with the
+    same sizes, text preparation and settings of the vocabularies. If the champion took its embedding network
+    from another model, the new model takes it from that model, too.
     """
     if not variant_of(network["variant"]).pretrains_contrastively:
         return EmbeddingChoice(None)  # the title network computes the embedding
@@ -79,7 +79,7 @@ def _differences(
 ) -> list[str]:
     """Returns in what the champion's embedding network differs from one that the new model would train."""
     facts = champion.plan.facts
-    if facts["model"]["variant"] != network["variant"]:
+    if not variant_of(facts["model"]["variant"]).pretrains_contrastively:
         return ["model.variant"]
     differences = [
         *(f"model.{name}" for name in SIZE_SETTINGS if facts["model"].get(name) != network[name]),

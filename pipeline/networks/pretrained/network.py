@@ -37,9 +37,10 @@ from pipeline.networks.in_keras.teacher_forcing import TeacherForcing, over_targ
 from pipeline.networks.in_numpy.weights_file import read_table
 from pipeline.networks.pretrained.presets import Origin, open_preset
 from pipeline.networks.pretrained.title_model import TitleModel, TitleSearch
-from pipeline.networks.pretrained.tokens import FIRST_TOKEN, Tokens
+from pipeline.networks.pretrained.tokens import END, FIRST_TOKEN, Tokens
 from pipeline.networks.shape import (
     BATCH_SIZE,
+    PAD,
     REPLACE_OR_RETRAIN,
     WEIGHTS_FILE,
     Floats,
@@ -121,13 +122,18 @@ class PretrainedNetwork:
             self.fitting.accumulation_steps,
         )
 
-    def token_ids(self, bodies: Sequence[str], titles: Sequence[str]) -> tuple[Ids, Ids]:
+    def token_ids(
+        self, bodies: Sequence[str], titles: Sequence[str], complete: npt.NDArray[np.bool_]
+    ) -> tuple[Ids, Ids]:
         """Returns a training batch for n prepared texts: the ids of the bodies (n, body_length) and of the
-        titles (n, title_length)."""
-        return (
-            self.tokens.body_ids(bodies, self.shape.body_length),
-            self.tokens.title_ids(titles, self.shape.title_length),
-        )
+        titles (n, title_length).
+
+        `complete` (n,) says which titles were not cut. The others get no _end_, so that the network does not
+        learn to stop in the middle of a word.
+        """
+        title_ids = self.tokens.title_ids(titles, self.shape.title_length)
+        title_ids[(title_ids == END) & ~complete[:, None]] = PAD
+        return self.tokens.body_ids(bodies, self.shape.body_length), title_ids
 
     def encode(
         self, body_ids: npt.ArrayLike, batch_size: int = BATCH_SIZE, *, title_ids: npt.ArrayLike | None = None

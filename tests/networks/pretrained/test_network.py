@@ -38,6 +38,11 @@ def network(preset: str) -> PretrainedNetwork:
     return PretrainedNetwork.from_preset(preset, SHAPE, Fitting(), seed=1)
 
 
+def token_ids(network: PretrainedNetwork, bodies: list[str], titles: list[str]) -> tuple[Ids, Ids]:
+    """The ids of bodies and of whole titles."""
+    return network.token_ids(bodies, titles, np.ones(len(titles), bool))
+
+
 def log_probabilities(network: PretrainedNetwork, body: Ids, title: Ids) -> np.ndarray:
     """The log probability of each token after _start_ of one title, computed for all tokens at once."""
     targets = title[1:][title[1:] != 0]
@@ -66,7 +71,7 @@ def greedy_title(network: PretrainedNetwork, body: Ids) -> list[int]:
 
 
 def test_a_step_of_teacher_forcing_predicts_each_token_of_a_title(network: PretrainedNetwork) -> None:
-    bodies, titles = network.token_ids(["crash on start"], ["crash after the update"])
+    bodies, titles = token_ids(network, ["crash on start"], ["crash after the update"])
     logs = log_probabilities(network, bodies[0], titles[0])
     changed = titles[0].copy()
     changed[-2] = 9
@@ -76,8 +81,14 @@ def test_a_step_of_teacher_forcing_predicts_each_token_of_a_title(network: Pretr
     np.testing.assert_allclose(log_probabilities(network, bodies[0], changed)[:-2], logs[:-2], atol=1e-5)
 
 
+def test_a_title_that_was_cut_has_no_end(network: PretrainedNetwork) -> None:
+    _, titles = network.token_ids(["crash"] * 2, ["on"] * 2, np.array([True, False]))
+    assert (titles == 3).sum(axis=1).tolist() == [1, 0]
+    assert titles[0][titles[1] != 0].tolist() == titles[1][titles[1] != 0].tolist()
+
+
 def test_padding_of_a_body_has_no_influence(network: PretrainedNetwork) -> None:
-    bodies, titles = network.token_ids(["crash"], ["crash on start"])
+    bodies, titles = token_ids(network, ["crash"], ["crash on start"])
     longer = np.pad(bodies[0], (0, 9))
     np.testing.assert_allclose(
         log_probabilities(network, longer, titles[0]),
@@ -87,7 +98,7 @@ def test_padding_of_a_body_has_no_influence(network: PretrainedNetwork) -> None:
 
 
 def test_decoding_with_a_cache_gives_the_titles_of_decoding_without_one(network: PretrainedNetwork) -> None:
-    bodies, _ = network.token_ids(BODIES, TITLES)
+    bodies, _ = token_ids(network, BODIES, TITLES)
     written = network.write(BODIES, beam_width=1)
     for row, body in enumerate(bodies):
         title = greedy_title(network, body)
@@ -101,7 +112,7 @@ def test_decoding_with_a_cache_gives_the_titles_of_decoding_without_one(network:
 def test_the_probability_of_a_title_found_by_beam_search_is_that_of_its_tokens(
     network: PretrainedNetwork,
 ) -> None:
-    bodies, _ = network.token_ids(BODIES, TITLES)
+    bodies, _ = token_ids(network, BODIES, TITLES)
     search = network._search(3)
     titles, _, scores = (np.asarray(array) for array in search.predict_on_batch(bodies))
     for body, title, score in zip(bodies, titles, scores, strict=True):
@@ -123,20 +134,26 @@ def data(network: PretrainedNetwork, issues: int = 48) -> Data:
         order = np.random.default_rng(epoch).permutation(issues) % len(BODIES)
         for first in range(0, issues, 8):
             rows = order[first : first + 8]
-            yield network.token_ids([BODIES[row] for row in rows], [TITLES[row] for row in rows])
+            yield token_ids(network, [BODIES[row] for row in rows], [TITLES[row] for row in rows])
 
     return batches
 
 
 TABLE = np.linspace(-1, 1, 40 * 6, dtype=np.float32).reshape(40, 6)
+UNITS = np.random.default_rng(0).integers(4, 40, (9, 20)).astype(np.int32)
 FITTING = Fitting(batch_tokens=160, accumulation_steps=4)
 """An epoch has 6 batches of 8 issues. So gradients of 2 batches are left at its end."""
 
 
 def train(
-    preset: str, folder: Path, fitting: Fitting = FITTING, kill_after: int = 9
+    preset: str,
+    folder: Path,
+    fitting: Fitting = FITTING,
+    kill_after: int = 9,
+    table: np.ndarray | None = TABLE,
 ) -> tuple[PretrainedNetwork, History]:
-    """Trains for three epochs, or is killed before the checkpoint of the epoch after `kill_after`."""
+    """Trains for three epochs, or is killed before the checkpoint of the epoch after `kill_after`. Without a
+    table, trains one first, in one epoch."""
     network = PretrainedNetwork.from_preset(preset, SHAPE, fitting, seed=1)
 
     def report(figures: Figures) -> None:
@@ -153,7 +170,9 @@ def train(
         checkpoint=folder,
         on_epoch=report,
         seed=1,
-        table=TABLE,
+        contrast=lambda epoch: iter([(UNITS, UNITS[:, :8])]),
+        contrast_epochs=1,
+        table=table,
     )
     return network, history
 
@@ -201,8 +220,13 @@ def test_a_damaged_file_of_a_network_is_an_error(network: PretrainedNetwork, tmp
         PretrainedNetwork.load(tmp_path)
 
 
-def test_training_in_bfloat16_keeps_weights_in_float32(preset: str, tmp_path: Path) -> None:
-    network, history = train(preset, tmp_path, Fitting(precision="bfloat16"))
+def test_training_in_bfloat16_keeps_weights_in_float32_and_trains_a_table_first(
+    preset: str, tmp_path: Path
+) -> None:
+    network, history = train(preset, tmp_path, Fitting(precision="bfloat16"), table=None)
     assert history[-1].validation_token_loss < history[0].validation_token_loss
     weights = network.model.task.backbone.trainable_variables
     assert {str(variable.dtype) for variable in weights} == {"float32"}
+    table = np.asarray(network.model.table.embeddings)
+    assert table.dtype == np.float32
+    assert not np.array_equal(table, TABLE)
