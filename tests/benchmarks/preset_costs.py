@@ -1,7 +1,7 @@
 """What fine-tuning a preset and writing titles with it costs, computed from the sizes of the networks.
 
     .venv/bin/python tests/benchmarks/preset_costs.py
-    .venv/bin/python tests/benchmarks/preset_costs.py --body 144 --training-tflops 200 --writing-tflops 30
+    .venv/bin/python tests/benchmarks/preset_costs.py --body 144 --training-tflops 200 --writing-tflops 40
 
 Nothing is measured: a multiplication and an addition count as 2 FLOP, and a GPU is assumed to reach a part of
 its peak. A training step counts as three forward passes.
@@ -26,6 +26,8 @@ class Sizes:
     feed_forward_matrices: int
     """3 if the feed-forward part has a gate, otherwise 2"""
     vocabulary: int
+    tables: int
+    """number of tables of tokens: 2 if the last layer has one of its own, otherwise 1"""
 
     @property
     def _feed_forward(self) -> int:
@@ -38,9 +40,9 @@ class Sizes:
 
     @property
     def parameters(self) -> int:
-        """Parameters of all matrices; the table of tokens counts once, and norms and positions are left out."""
+        """Parameters of all matrices; norms and positions are left out."""
         encoder, decoder = 4 * self._matrix + self._feed_forward, 8 * self._matrix + self._feed_forward
-        return self.layers * (encoder + decoder) + self.vocabulary * self.hidden
+        return self.layers * (encoder + decoder) + self.tables * self.vocabulary * self.hidden
 
     def reading(self, body: int) -> float:
         """FLOP to encode a body, with the keys and values that the decoder reads."""
@@ -56,9 +58,9 @@ class Sizes:
 
 
 PRESETS = {
-    "hf://google/flan-t5-small": Sizes(8, 512, 384, 1024, 3, 32128),
-    "hf://google/flan-t5-base": Sizes(12, 768, 768, 2048, 3, 32128),
-    "hf://facebook/bart-base": Sizes(6, 768, 768, 3072, 2, 50265),
+    "hf://google/flan-t5-small": Sizes(8, 512, 384, 1024, 3, 32128, tables=2),
+    "hf://google/flan-t5-base": Sizes(12, 768, 768, 2048, 3, 32128, tables=2),
+    "hf://facebook/bart-base": Sizes(6, 768, 768, 3072, 2, 50265, tables=1),
 }
 
 
@@ -68,24 +70,23 @@ def main() -> None:
     parser.add_argument("--title", type=int, default=24, help="tokens of a title in training, with padding")
     parser.add_argument("--written", type=int, default=12, help="tokens of a title that is written")
     parser.add_argument("--beam", type=int, default=4, help="number of candidate titles")
-    parser.add_argument("--training-tflops", type=float, default=300, help="of a GPU, in training")
-    parser.add_argument("--writing-tflops", type=float, default=50, help="of a GPU, when it writes titles")
+    parser.add_argument("--training-tflops", type=float, default=100, help="of a GPU, in training")
+    parser.add_argument("--writing-tflops", type=float, default=20, help="of a GPU, when it writes titles")
     options = parser.parse_args()
-    print(
-        "| preset | million parameters | GFLOP a pair | GPU hours a million pairs | GFLOP a title | GPU hours a million titles |"
-    )
+    columns = ("GFLOP a pair", "minutes a million pairs", "GFLOP a title", "minutes a million titles")
+    print(f"| preset | million parameters | {' | '.join(columns)} |")
     print("|---|---|---|---|---|---|")
     for name, sizes in PRESETS.items():
         reading = sizes.reading(options.body)
         pair = 3 * (reading + sizes.writing(options.title, options.body))
         title = reading + sizes.writing(options.beam * options.written, options.body)
-        hours = [
-            flop * 1e6 / (tflops * 1e12) / 3600
+        minutes = [
+            flop * 1e6 / (tflops * 1e12) / 60
             for flop, tflops in ((pair, options.training_tflops), (title, options.writing_tflops))
         ]
         print(
-            f"| `{name}` | {sizes.parameters / 1e6:.0f} | {pair / 1e9:.0f} | {hours[0]:.2f} "
-            f"| {title / 1e9:.0f} | {hours[1]:.2f} |"
+            f"| `{name}` | {sizes.parameters / 1e6:.0f} | {pair / 1e9:.0f} | {minutes[0]:.0f} "
+            f"| {title / 1e9:.0f} | {minutes[1]:.0f} |"
         )
 
 
