@@ -15,7 +15,7 @@ from pipeline.errors import LakeError
 from pipeline.networks.in_keras.training import Data, Figures, History, fit
 from pipeline.networks.pretrained.network import Fitting, PretrainedNetwork
 from pipeline.networks.shape import Ids, Shape
-from tests.networks.pretrained.tiny_presets import SENTENCES, write_t5
+from tests.networks.pretrained.tiny_presets import SENTENCES, write_bart, write_t5
 
 SHAPE = Shape(40, 40, body_length=20, title_length=8, embedding_size=6, hidden_size=6)
 BODIES = [*SENTENCES[:5], "crash", ""]
@@ -36,6 +36,18 @@ def preset(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def network(preset: str) -> PretrainedNetwork:
     return PretrainedNetwork.from_preset(preset, SHAPE, Fitting(), seed=1)
+
+
+@pytest.fixture(scope="module", params=["T5Seq2SeqLM", "BartSeq2SeqLM"])
+def each_network(
+    request: pytest.FixtureRequest, network: PretrainedNetwork, tmp_path_factory: pytest.TempPathFactory
+) -> PretrainedNetwork:
+    """A network of each kind, with random weights."""
+    if request.param == "T5Seq2SeqLM":
+        return network
+    folder = tmp_path_factory.mktemp("bart")
+    write_bart(folder)
+    return PretrainedNetwork.from_preset(str(folder), SHAPE, Fitting(), seed=1)
 
 
 def token_ids(network: PretrainedNetwork, bodies: list[str], titles: list[str]) -> tuple[Ids, Ids]:
@@ -87,37 +99,39 @@ def test_a_title_that_was_cut_has_no_end(network: PretrainedNetwork) -> None:
     assert titles[0][titles[1] != 0].tolist() == titles[1][titles[1] != 0].tolist()
 
 
-def test_padding_of_a_body_has_no_influence(network: PretrainedNetwork) -> None:
-    bodies, titles = token_ids(network, ["crash"], ["crash on start"])
+def test_padding_of_a_body_has_no_influence(each_network: PretrainedNetwork) -> None:
+    bodies, titles = token_ids(each_network, ["crash"], ["crash on start"])
     longer = np.pad(bodies[0], (0, 9))
     np.testing.assert_allclose(
-        log_probabilities(network, longer, titles[0]),
-        log_probabilities(network, bodies[0], titles[0]),
+        log_probabilities(each_network, longer, titles[0]),
+        log_probabilities(each_network, bodies[0], titles[0]),
         atol=1e-5,
     )
 
 
-def test_decoding_with_a_cache_gives_the_titles_of_decoding_without_one(network: PretrainedNetwork) -> None:
-    bodies, _ = token_ids(network, BODIES, TITLES)
-    written = network.write(BODIES, beam_width=1)
+def test_decoding_with_a_cache_gives_the_titles_of_decoding_without_one(
+    each_network: PretrainedNetwork,
+) -> None:
+    bodies, _ = token_ids(each_network, BODIES, TITLES)
+    written = each_network.write(BODIES, beam_width=1)
     for row, body in enumerate(bodies):
-        title = greedy_title(network, body)
-        assert written.titles[row] == network.tokens.texts(np.array([title]))[0]
+        title = greedy_title(each_network, body)
+        assert written.titles[row] == each_network.tokens.texts(np.array([title]))[0]
         ids = np.array([2, *title, *[0] * (SHAPE.title_length - 1 - len(title))], np.int32)
         assert written.log_probability[row] == pytest.approx(
-            log_probabilities(network, body, ids).mean(), abs=1e-4
+            log_probabilities(each_network, body, ids).mean(), abs=1e-4
         )
 
 
 def test_the_probability_of_a_title_found_by_beam_search_is_that_of_its_tokens(
-    network: PretrainedNetwork,
+    each_network: PretrainedNetwork,
 ) -> None:
-    bodies, _ = token_ids(network, BODIES, TITLES)
-    search = network._search(3)
+    bodies, _ = token_ids(each_network, BODIES, TITLES)
+    search = each_network._search(3)
     titles, _, scores = (np.asarray(array) for array in search.predict_on_batch(bodies))
     for body, title, score in zip(bodies, titles, scores, strict=True):
         ids = np.array([2, *title], np.int32)
-        assert score == pytest.approx(log_probabilities(network, body, ids).mean(), abs=1e-4)
+        assert score == pytest.approx(log_probabilities(each_network, body, ids).mean(), abs=1e-4)
 
 
 def test_a_title_does_not_depend_on_its_batch(network: PretrainedNetwork) -> None:
@@ -230,3 +244,16 @@ def test_training_in_bfloat16_keeps_weights_in_float32_and_trains_a_table_first(
     table = np.asarray(network.model.table.embeddings)
     assert table.dtype == np.float32
     assert not np.array_equal(table, TABLE)
+
+
+def test_a_stored_network_of_another_kind_keeps_its_tokenizer(
+    each_network: PretrainedNetwork, tmp_path: Path
+) -> None:
+    each_network.save(tmp_path)
+    loaded = PretrainedNetwork.load(tmp_path)
+    assert loaded.tokens.texts(token_ids(loaded, BODIES, TITLES)[1]) == each_network.tokens.texts(
+        token_ids(each_network, BODIES, TITLES)[1]
+    )
+    assert (
+        loaded.write(BODIES[:2], beam_width=1).titles == each_network.write(BODIES[:2], beam_width=1).titles
+    )

@@ -98,3 +98,56 @@ def write_t5(folder: Path, *, flan: bool = True, layers: int = 2) -> dict[str, n
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n# Tiny T5\n")
     save_file(tensors, folder / "model.safetensors")
     return tensors
+
+
+BART_SIZES = {"d_model": 16, "encoder_ffn_dim": 24, "max_position_embeddings": 40}
+
+
+def write_bart(folder: Path) -> None:
+    """Writes a tiny BART checkpoint: random weights, and a tokenizer of single letters and a few merges."""
+    folder.mkdir(parents=True, exist_ok=True)
+    letters = sorted({letter for sentence in SENTENCES for letter in sentence.replace(" ", "Ġ")})
+    merges = ["Ġ t", "h e", "Ġt he", "c r", "cr a", "cra s", "cras h", "Ġ o", "Ġo n"]
+    tokens = ["<s>", "<pad>", "</s>", "<unk>", *letters, *(merge.replace(" ", "") for merge in merges)]
+    config = {
+        "model_type": "bart",
+        "architectures": ["BartForConditionalGeneration"],
+        "vocab_size": len(tokens),
+        "num_hidden_layers": 1,
+        "encoder_attention_heads": 2,
+        "dropout": 0.1,
+        **BART_SIZES,
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "vocab.json").write_text(json.dumps({token: number for number, token in enumerate(tokens)}))
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]))
+    save_file(bart_tensors(len(tokens)), folder / "model.safetensors")
+
+
+def bart_tensors(vocabulary: int) -> dict[str, np.ndarray]:
+    """Random weights of one layer, under the names of Hugging Face's class BartForConditionalGeneration."""
+    random = np.random.default_rng(0)
+    size, hidden, positions = BART_SIZES.values()
+    tensors = {"shared.weight": random.standard_normal((vocabulary, size))}
+
+    def linear(name: str, rows: int, columns: int) -> None:
+        tensors[f"{name}.weight"] = 0.4 * random.standard_normal((rows, columns))
+        tensors[f"{name}.bias"] = 0.1 * random.standard_normal(rows)
+
+    def norm(name: str) -> None:
+        tensors[f"{name}.weight"] = 1 + 0.1 * random.standard_normal(size)
+        tensors[f"{name}.bias"] = 0.1 * random.standard_normal(size)
+
+    for stack, attentions in (("encoder", ["self_attn"]), ("decoder", ["self_attn", "encoder_attn"])):
+        tensors[f"{stack}.embed_positions.weight"] = random.standard_normal((positions + 2, size))
+        norm(f"{stack}.layernorm_embedding")
+        layer = f"{stack}.layers.0"
+        for attention in attentions:
+            for short in "qkv":
+                linear(f"{layer}.{attention}.{short}_proj", size, size)
+            linear(f"{layer}.{attention}.out_proj", size, size)
+            norm(f"{layer}.{attention}_layer_norm")
+        linear(f"{layer}.fc1", hidden, size)
+        linear(f"{layer}.fc2", size, hidden)
+        norm(f"{layer}.final_layer_norm")
+    return {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
