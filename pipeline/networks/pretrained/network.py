@@ -232,6 +232,7 @@ def _task(config: dict[str, Any], directory: Path, precision: str) -> Any:
 
 _NO_VOCABULARY: dict[str, dict[str, Any]] = {
     "T5Seq2SeqLM": {"proto": None},
+    "T5GemmaSeq2SeqLM": {"proto": None},
     "BartSeq2SeqLM": {"vocabulary": None, "merges": None},
 }
 """The arguments with which KerasHub makes a tokenizer whose files are read later."""

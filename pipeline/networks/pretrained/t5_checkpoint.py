@@ -54,14 +54,14 @@ def load_t5(folder: Path, dtype: str) -> keras_hub.models.T5Seq2SeqLM:
     file is missing, if the checkpoint lacks a tensor, or if KerasHub does not support its configuration.
     """
     config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    backbone = keras_hub.models.T5Backbone(**_backbone_arguments(config, folder), dtype=dtype)
-    with _open_tensors(folder) as tensors:
-        _assign_weights(backbone, tensors)
     if not (folder / TOKENIZER_FILE).is_file():
         raise UsageError(
             f"{folder / TOKENIZER_FILE} is missing: the tokenizer, as a file of SentencePiece.",
             "Download all files of the checkpoint.",
         )
+    backbone = keras_hub.models.T5Backbone(**_backbone_arguments(config, folder), dtype=dtype)
+    with _open_tensors(folder) as tensors:
+        _assign_weights(backbone, tensors)
     tokenizer = keras_hub.models.T5Tokenizer(proto=(folder / TOKENIZER_FILE).read_bytes())
     return keras_hub.models.T5Seq2SeqLM(backbone, keras_hub.models.T5Seq2SeqLMPreprocessor(tokenizer))
 

@@ -14,12 +14,9 @@ import numpy as np
 from keras import KerasTensor, ops
 
 from pipeline.networks.in_keras.beam_search import BLOCKED, BeamSearch
+from pipeline.networks.pretrained.cached_calls import Memory, cached_calls
 from pipeline.networks.pretrained.tokens import END, FIRST_TOKEN, START, Tokens
 from pipeline.networks.shape import PAD, Shape
-
-Memory = tuple[KerasTensor, KerasTensor, KerasTensor]
-"""For each hypothesis: the encoder's outputs (B k, S, size), the mask of the body (B k, S), and the keys and
-values of the attention to the body."""
 
 
 class TitleModel(keras.Model):
@@ -74,12 +71,12 @@ class TitleModel(keras.Model):
 
     def decoder_ids(self, title: KerasTensor) -> KerasTensor:
         """Returns the prompt and the title (B, T) as ids of the tokenizer, without a second _start_."""
-        return ops.concatenate([self._prompt(title)[:, :-1], self.tokenizer_ids(title)], axis=1)
+        return ops.concatenate([self.prompt(title)[:, :-1], self.tokenizer_ids(title)], axis=1)
 
     def decoder_mask(self, title: KerasTensor) -> KerasTensor:
-        return ops.concatenate([ops.ones_like(self._prompt(title)[:, :-1]), _mask(title)], axis=1)
+        return ops.concatenate([ops.ones_like(self.prompt(title)[:, :-1]), _mask(title)], axis=1)
 
-    def _prompt(self, ids: KerasTensor) -> KerasTensor:
+    def prompt(self, ids: KerasTensor) -> KerasTensor:
         """Returns the prompt once per row of `ids`."""
         return ops.zeros_like(ids[:, :1]) + np.array([self.tokens.prompt], np.int32)
 
@@ -97,12 +94,9 @@ class CachedDecoder:
     """
 
     def __init__(self, model: TitleModel, width: int, max_tokens: int) -> None:
-        self._model, self._task, self._width = model, model.task, width
-        backbone = self._task.backbone
-        heads = backbone.num_heads
-        head_size = getattr(backbone, "key_value_dim", None) or backbone.hidden_dim // heads
-        length = len(model.tokens.prompt) + max_tokens
-        self._cache_shape = (backbone.num_layers, 2, length, heads, head_size)
+        self._model, self._width = model, width
+        backbone = model.task.backbone
+        self._cached = cached_calls(model.task, len(model.tokens.prompt) + max_tokens)
         blocked = np.zeros((backbone.vocabulary_size,), np.float32)
         blocked[model.tokens.unwritable(backbone.vocabulary_size)] = BLOCKED
         self._blocked = blocked
@@ -110,25 +104,12 @@ class CachedDecoder:
     def begin(self, body: KerasTensor) -> tuple[Memory, KerasTensor]:
         """Encodes bodies (B, S), and reads the prompt. Returns the memory of all hypotheses, and the initial
         state of each issue."""
-        task, model = self._task, self._model
-        mask = _mask(body)
-        encoded = task.call_encoder(token_ids=model.tokenizer_ids(body), padding_mask=mask)
-        rows, length = ops.shape(body)
-        layers, two, _, heads, size = self._cache_shape
-        prompt = model._prompt(body)
-        _, _, cache, body_cache = task.call_decoder_with_cache(
-            encoder_hidden_states=encoded,
-            encoder_padding_mask=mask,
-            decoder_token_ids=prompt,
-            self_attention_cache=ops.zeros((rows, *self._cache_shape), task.compute_dtype),
-            self_attention_cache_update_index=0,
-            cross_attention_cache=ops.zeros((rows, layers, two, length, heads, size), task.compute_dtype),
-            cross_attention_cache_update_index=0,
-        )
-        memory = tuple(ops.repeat(array, self._width, axis=0) for array in (encoded, mask, body_cache))
+        model = self._model
+        memory, cache = self._cached.begin(model.tokenizer_ids(body), _mask(body), model.prompt(body))
+        memory = tuple(ops.repeat(array, self._width, axis=0) for array in memory)
         # The last token of the prompt is read again in the first step, which computes its probabilities.
-        position = ops.zeros((rows, 1), cache.dtype) + (len(model.tokens.prompt) - 1)
-        flat = ops.reshape(cache, (-1, int(np.prod(self._cache_shape))))
+        position = ops.zeros_like(cache[:, 0, 0, 0, 0, :1]) + (len(model.tokens.prompt) - 1)
+        flat = ops.reshape(cache, (-1, int(np.prod(self._cached.shape))))
         return memory, ops.concatenate([position, flat], axis=1)
 
     def step(self, memory: Memory, state: KerasTensor, token: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
@@ -136,18 +117,13 @@ class CachedDecoder:
 
         `beam_search.Decoder.step` describes the inputs and the results.
         """
-        encoded, mask, body_cache = memory
         size = state.shape[-1]
         flat = ops.reshape(state, (-1, size))
-        position = ops.cast(flat[0, 0], "int32")
-        logits, _, cache, _ = self._task.call_decoder_with_cache(
-            encoder_hidden_states=encoded,
-            encoder_padding_mask=mask,
-            decoder_token_ids=self._model.tokenizer_ids(ops.reshape(token, (-1, 1))),
-            self_attention_cache=ops.reshape(flat[:, 1:], (-1, *self._cache_shape)),
-            self_attention_cache_update_index=position,
-            cross_attention_cache=body_cache,
-            cross_attention_cache_update_index=None,
+        logits, cache = self._cached.step(
+            memory,
+            ops.reshape(flat[:, 1:], (-1, *self._cached.shape)),
+            ops.cast(flat[0, 0], "int32"),
+            self._model.tokenizer_ids(ops.reshape(token, (-1, 1))),
         )
         logs = ops.log_softmax(ops.cast(logits[:, 0], "float32"), axis=-1)
         end = self._model.tokens.end

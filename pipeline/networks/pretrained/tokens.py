@@ -36,6 +36,7 @@ class Format:
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         "T5Seq2SeqLM": Format(before_body=(), after_body=("end",), prompt=("pad",)),
+        "T5GemmaSeq2SeqLM": Format(before_body=(), after_body=("end",), prompt=("start",)),
         "BartSeq2SeqLM": Format(before_body=("start",), after_body=("end",), prompt=("end", "start")),
     }
 )

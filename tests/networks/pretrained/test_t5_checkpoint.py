@@ -36,7 +36,7 @@ def test_a_converted_checkpoint_gives_the_probabilities_of_t5(flan: bool, tmp_pa
 
 
 def test_the_tokenizer_is_that_of_the_checkpoint(tmp_path: Path) -> None:
-    write_t5(tmp_path)
+    write_t5(tmp_path, layers=1)
     tokenizer = load_t5(tmp_path, "float32").preprocessor.tokenizer
     ids = tokenizer.tokenize(["the window closes"])[0]
     assert tokenizer.detokenize([ids]) == ["the window closes"]
@@ -51,21 +51,21 @@ def test_only_a_folder_with_a_t5_configuration_is_a_t5_checkpoint(tmp_path: Path
 
 
 def test_a_checkpoint_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
-    write_t5(tmp_path)
+    write_t5(tmp_path, layers=1)
     (tmp_path / "spiece.model").unlink()
     with pytest.raises(UsageError, match=r"spiece\.model is missing"):
         load_t5(tmp_path, "float32")
 
 
 def test_a_checkpoint_without_weights_is_refused(tmp_path: Path) -> None:
-    write_t5(tmp_path)
+    write_t5(tmp_path, layers=1)
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(UsageError, match=r"no readable tensor shared\.weight"):
         load_t5(tmp_path, "float32")
 
 
 def test_a_network_that_kerashub_does_not_support_is_refused(tmp_path: Path) -> None:
-    write_t5(tmp_path)
+    write_t5(tmp_path, layers=1)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "feed_forward_proj": "gated-silu"}))
     with pytest.raises(UsageError, match="feed_forward_proj = gated-silu"):

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import keras
+import keras_hub
 import numpy as np
 import sentencepiece
 from safetensors.numpy import save_file
@@ -32,19 +34,19 @@ T5_CONFIG = {
 }
 
 
-def sentencepiece_model(pieces: int = 60) -> bytes:
-    """A tokenizer of T5's kind: padding 0, </s> 1, <unk> 2."""
+T5_TOKENS = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}
+
+
+def sentencepiece_model(**special_tokens: Any) -> bytes:
+    """A tokenizer of SentencePiece."""
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(SENTENCES),
         model_writer=model,
-        vocab_size=pieces,
-        pad_id=0,
-        eos_id=1,
-        unk_id=2,
-        bos_id=-1,
+        vocab_size=60,
         hard_vocab_limit=False,
         minloglevel=2,
+        **special_tokens,
     )
     return model.getvalue()
 
@@ -94,7 +96,7 @@ def write_t5(folder: Path, *, flan: bool = True, layers: int = 2) -> dict[str, n
     }
     tensors = t5_tensors({**T5_CONFIG, **kind})
     (folder / "config.json").write_text(json.dumps({**T5_CONFIG, **kind}))
-    (folder / "spiece.model").write_bytes(sentencepiece_model())
+    (folder / "spiece.model").write_bytes(sentencepiece_model(**T5_TOKENS))
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n# Tiny T5\n")
     save_file(tensors, folder / "model.safetensors")
     return tensors
@@ -151,3 +153,29 @@ def bart_tensors(vocabulary: int) -> dict[str, np.ndarray]:
         linear(f"{layer}.fc2", size, hidden)
         norm(f"{layer}.final_layer_norm")
     return {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
+
+
+def write_t5gemma(folder: Path) -> None:
+    """Writes a tiny T5Gemma preset with random weights, in the format of KerasHub."""
+    keras.utils.set_random_seed(0)
+    proto = sentencepiece_model(
+        pad_id=0, eos_id=1, bos_id=2, unk_id=3, pad_piece="<pad>", eos_piece="<eos>", bos_piece="<bos>"
+    )
+    tokenizer = keras_hub.models.T5GemmaTokenizer(proto=proto)
+    sizes = {
+        "hidden_dim": 16,
+        "intermediate_dim": 24,
+        "num_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": 8,
+        "layer_types": ["full_attention"],
+    }
+    backbone = keras_hub.models.T5GemmaBackbone(
+        vocabulary_size=tokenizer.vocabulary_size(),
+        **{f"{stack}_{name}": size for stack in ("encoder", "decoder") for name, size in sizes.items()},
+        initializer_range=0.5,
+        final_logit_softcapping=30.0,
+    )
+    preprocessor = keras_hub.models.T5GemmaSeq2SeqLMPreprocessor(tokenizer)
+    keras_hub.models.T5GemmaSeq2SeqLM(backbone, preprocessor).save_to_preset(str(folder))
