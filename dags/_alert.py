@@ -30,8 +30,8 @@ def alert_failure(context: Context) -> None:
     The alert tells the reader to run the task's own command, which prints the reason again.
 
     Airflow calls a task's callback in the task's process. If that process was killed (out of memory, a lost
-    machine), only the DAG's callback runs. If both callbacks run, only one alert is sent: both pass the same
-    key, which names the attempt of the task, to `titler alert`.
+    machine), only the DAG's callback runs. If both callbacks run, only one alert is sent. Both give `titler
+    alert` the same key, the id of the task's attempt, and `titler alert` sends one alert per key.
     """
     if "ti" not in context:  # the run failed, but none of its tasks did
         dag_id, run_id = context["dag"].dag_id, context["run_id"]
@@ -99,8 +99,10 @@ def deadline_after(**delay: float) -> DeadlineAlert | None:
 
 
 def _send_alert(**options: str) -> None:
-    """Runs `titler alert` with these options. If the alert cannot be sent, `titler alert` prints the
-    reason."""
+    """Runs `titler alert`. For example, the argument `what="..."` becomes the option --what.
+
+    If the alert cannot be sent, `titler alert` prints the reason.
+    """
     subprocess.run(
         ["titler", "alert", *(f"--{name}={value}" for name, value in options.items())],
         cwd=PROJECT_FOLDER,

@@ -98,8 +98,8 @@ class BashOperatorWithLineage(BashOperator):
 
 
 def dataset_facets(dataset: dict[str, Any]) -> dict[str, DatasetFacet]:
-    """Returns the OpenLineage facets that inputs and outputs have in common: version, documentation and
-    schema."""
+    """Returns the OpenLineage facets (properties) of a dataset, whether it was read or written: its version,
+    its documentation and its schema."""
     from openlineage.client.facet_v2 import dataset_version_dataset, documentation_dataset, schema_dataset
 
     facets: dict[str, DatasetFacet] = {}

@@ -50,7 +50,7 @@ class Setting(NamedTuple):
 
 
 def comma_separated(item_pattern: str) -> str:
-    """Returns the regular expression of a comma-separated list."""
+    """Returns a regular expression for a comma-separated list whose items match `item_pattern`."""
     return rf"{item_pattern}(\s*,\s*{item_pattern})*"
 
 
@@ -83,7 +83,8 @@ SETTINGS = {
 def executor_config(verb: str) -> dict[str, Any]:
     """Returns the `executor_config` of the task that runs `titler VERB`.
 
-    It has a `pod_override` if Airflow has a KubernetesExecutor. Otherwise it is empty.
+    If Airflow has a KubernetesExecutor, the result has the key `pod_override`, which describes the task's
+    pod. Otherwise it is empty.
 
     Raises AirflowConfigException if a setting of [titler_pods] is unknown or invalid. Airflow shows this
     error as an import error of the DAG.
@@ -98,7 +99,7 @@ def executor_config(verb: str) -> dict[str, Any]:
 def _pod_override(verb: str, settings: dict[str, str]) -> Any:
     """Returns a kubernetes.client.V1Pod that has only the fields that differ from Airflow's pod template.
 
-    All other fields are None and do not change the template. For example, without an image in `settings` the
+    All other fields are None, so the template's values are used. For example, if `settings` has no image, the
     pod has the template's image.
     """
     try:

@@ -1,4 +1,4 @@
-"""What the three DAGs share: tasks that each run a `titler` command, and templates for days and names."""
+"""What the three DAGs share: an operator that runs a `titler` command, and templates for days and names."""
 
 from __future__ import annotations
 
@@ -160,7 +160,10 @@ def titler_task(
 
 
 def add_task_docs(dag: DAG) -> None:
-    """Sets the `doc_md` of each task to the task's row in the table of tasks in the DAG's `doc_md`."""
+    """Gives each task its documentation for Airflow's pages, its `doc_md`.
+
+    The DAG's own `doc_md` has a table with one row per task. A task gets the content of its row.
+    """
     header, _, *rows = (
         re.findall(r"(?<=\|)[^|]+(?=\|)", line)
         for line in (dag.doc_md or "").splitlines()

@@ -1,6 +1,6 @@
-"""The form that Airflow shows when a user triggers the DAG titler_train by hand.
+"""The form that Airflow shows when a user starts the DAG titler_train by hand.
 
-The values of the form become options of the command `titler vocab`.
+The values of the form become options of the command `titler vocab`, which creates the model to train.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ PARAMS = {
         None,
         type=["null", "string"],
         pattern=r"^[a-z0-9_]+$(?!\n)",
-        description="network variant; default: the setting model.variant",
+        description="Name of the network. The default is the setting model.variant.",
     ),
     "epochs": Param(
         None,
         type=["null", "integer"],
         minimum=1,
-        description="maximum number of epochs; default: the setting model.epochs",
+        description="Maximum number of training epochs. The default is the setting model.epochs.",
     ),
     "embedding": Param(
         None,
         type=["null", "string"],
         enum=[None, "champion", "new"],
-        description="champion: take its embedding network, if it is of the same kind; new: train one; "
-        "default: the setting model.embedding",
+        description="Where the model's embedding network comes from. With champion, the champion's network "
+        "is taken if sizes and text settings are the same. With new, a network is trained. The default is "
+        "the setting model.embedding.",
     ),
-    "from": _optional_day("first day to train on; default: the first cleaned day"),
-    "to": _optional_day("last day to train on; default: the last cleaned day"),
+    "from": _optional_day("First day to train on. The default is the first cleaned day."),
+    "to": _optional_day("Last day to train on. The default is the last cleaned day."),
 }
 OPTIONS = "".join(
     f"{{% if params['{name}'] %}} --{name} {{{{ params['{name}'] }}}}{{% endif %}}"

@@ -3,9 +3,9 @@
 
     infra/compose_env.py [FILE]
 
-FILE is infra/.env by default. Git ignores infra/.env, and only its owner can read it. If FILE exists already,
-the script does not change it, because existing databases use its passwords. So it is safe to run the script
-again. It needs only Python's standard library.
+FILE is infra/.env by default. Git ignores infra/.env, and only the user who runs the script can read it. If
+FILE exists already, the script does not change it, because existing databases use its passwords. So it is
+safe to run the script again. It needs only Python's standard library.
 """
 
 from __future__ import annotations

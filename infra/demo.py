@@ -72,7 +72,7 @@ class DagWatcher:
         return int(self.airflow.get(f"dags/{self.dag_id}/dagRuns?{query}")["total_entries"])
 
     def _tasks(self, *states: str) -> list[dict[str, Any]]:
-        """Returns at most a hundred task instances in these states, in order of their end, latest first."""
+        """Returns at most a hundred task instances in these states: those that ended last come first."""
         query = urllib.parse.urlencode({"state": states, "order_by": "-end_date", "limit": 100}, doseq=True)
         tasks: list[dict[str, Any]] = self.airflow.get(f"dags/{self.dag_id}/dagRuns/~/taskInstances?{query}")[
             "task_instances"
@@ -124,7 +124,8 @@ def _run_titler(airflow: LocalAirflow, *arguments: str) -> None:
 
 
 def _choose_epochs(airflow: LocalAirflow) -> int:
-    """Returns the number of epochs (3 to 20) with which the training takes about TRAINING_STEPS steps."""
+    """Returns a number of epochs, at least 3 and at most 20, with which the training takes about
+    TRAINING_STEPS steps."""
     status = subprocess.run(
         ["titler", "status", "--json"],
         cwd=REPOSITORY,

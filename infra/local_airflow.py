@@ -81,8 +81,8 @@ class AirflowError(Exception):
 class LocalAirflow:
     """An Airflow whose files are in the folder `home`. A `with` block starts and stops it.
 
-    Its tasks get the environment variables in `environment`, and all variables of this process except those
-    that start with AIRFLOW_.
+    Airflow's tasks get the environment variables in `environment`. They also get all variables of this
+    process, except those that start with AIRFLOW_.
     """
 
     def __init__(
@@ -192,9 +192,11 @@ class LocalAirflow:
                 )
 
     def processes(self) -> list[psutil.Process]:
-        """Returns all processes of this Airflow: those whose variable AIRFLOW_HOME is the folder `home`.
+        """Returns all processes of this Airflow. They are recognised by their environment variable
+        AIRFLOW_HOME, which is the folder `home`.
 
-        Child processes alone are not enough, because a task survives if its parent process is killed.
+        It would not be enough to search for child processes, because a task survives if its parent process is
+        killed.
         """
         family = []
         for process in psutil.process_iter():
@@ -313,7 +315,7 @@ def _fetch(method: str, url: str, headers: Mapping[str, str], body: Mapping[str,
 
 
 def tail(text: str, lines: int = 30) -> str:
-    """Returns the last `lines` lines of a text."""
+    """Returns the last `lines` lines of a text, for example of a log."""
     return "\n".join(text.rstrip().splitlines()[-lines:])
 
 

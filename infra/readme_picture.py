@@ -84,8 +84,8 @@ class PictureError(Exception):
 
 
 class Results(NamedTuple):
-    """Rows from the views on the current release: vague titles, predicted titles, and the neighbours of an
-    issue."""
+    """What the picture shows, as rows of the views on the current release: vague titles of authors, predicted
+    titles, and the issues that are most similar to one issue."""
 
     vague: list[tuple[str, str, float]]
     titles: list[tuple[str, str, float]]

@@ -1,6 +1,8 @@
 """Writes docs/settings.md, the page of all settings, from their declarations in `pipeline/settings/`.
 
-.venv/bin/python infra/settings_page.py
+This command writes the page:
+
+    .venv/bin/python infra/settings_page.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Writes docs/verbs.md, the page of all `titler` commands (verbs), from their declarations in `pipeline/cli`.
 
-.venv/bin/python infra/verbs_page.py
+This command writes the page:
+
+    .venv/bin/python infra/verbs_page.py
 """
 
 from __future__ import annotations

@@ -61,9 +61,10 @@ def now() -> str:
 def send_once(lake: Lake, alerts: Alerts, message: Message, event: str) -> bool:
     """Sends a message unless an alert about the same event was sent before. `event` is the event's name.
 
-    Returns True if the message is sent now or was sent before. The alert is then also recorded under
-    `alerts.task`, the name of the Airflow task that runs this command, so that Airflow sends no second alert
-    if the task fails. Returns False if sending fails. The next call with the same event then tries again.
+    Returns True if the message is sent now or was sent before. Then Airflow sends no second alert if the task
+    that runs this command fails, because the alert is also recorded under the task's name, `alerts.task`.
+
+    Returns False if sending fails. The next call with the same event then tries again.
     """
     sent = _sent_events(lake)
     if event not in sent and not send(alerts, message):
@@ -73,16 +74,17 @@ def send_once(lake: Lake, alerts: Alerts, message: Message, event: str) -> bool:
 
 
 def alert_about_error(lake: Lake, alerts: Alerts, error: TitlerError) -> None:
-    """Sends an alert about an error, once per event. `error.event` is the name of the event. If the name is
-    empty, no alert is sent."""
+    """Sends an alert about an error, unless an alert about the event `error.event` was sent before. If
+    `error.event` is empty, no alert is sent."""
     if error.event:
         send_once(lake, alerts, Message(error.message, now(), alerts.link, error.hint), error.event)
 
 
 def alert_about_days(lake: Lake, alerts: Alerts, health: Iterable[Mapping[str, Any]]) -> None:
-    """Sends an alert about each source day that is not complete, once per day and verdict.
+    """Sends an alert about each source day that is not complete. If the verdict on a day changes, sends a new
+    alert.
 
-    `health` has rows of the table source_health_v1.
+    `health` has rows of the table source_health_v1, which say how complete each day is.
     """
     no_task = alerts.model_copy(update={"task": ""})  # an incomplete day does not make an Airflow task fail
     for row in health:
@@ -94,7 +96,10 @@ def alert_about_days(lake: Lake, alerts: Alerts, health: Iterable[Mapping[str, A
 
 
 def describe_day(row: Mapping[str, Any]) -> str:
-    """Describes a row of source_health_v1 in one line: `2015-01-03 is partial: 23 of 24 hours found`."""
+    """Describes a day in one line: `2015-01-03 is partial: 23 of 24 hours found`.
+
+    `row` is the day's row of the table source_health_v1, which says how complete the day is.
+    """
     hours = f" ({row['hours_found']} of 24 hours found)" if row["verdict"] == "collapsed" else ""
     return f"{row['day']} is {row['verdict']}: {row['reason']}{hours}"
 
@@ -189,10 +194,11 @@ def _print_error(text: str) -> None:
 
 
 def _sent_events(lake: Lake) -> dict[str, str]:
-    """Returns the time of sending (ISO 8601) of each event whose alert was sent.
+    """Reads the record of sent alerts. Maps the name of each event to the time (ISO 8601) at which its alert
+    was sent.
 
-    Returns an empty dict if the record of sent alerts cannot be read. Some alerts may then be sent twice,
-    which is better than losing an alert.
+    If the record cannot be read, returns an empty dict. Some alerts may then be sent twice, which is better
+    than losing an alert.
     """
     try:
         events = lake.get_json(SENT_FILE)
@@ -207,8 +213,8 @@ def _sent_events(lake: Lake) -> dict[str, str]:
 
 
 def _remember(lake: Lake, sent: Mapping[str, str], events: Iterable[str]) -> None:
-    """Adds the events to the record of sent alerts and stores the record. `sent` is the record so far. Empty
-    names in `events` are skipped."""
+    """Stores the record of sent alerts, `sent`, after adding `events`: the names of events about which an
+    alert was sent now. Empty names are skipped."""
     sent_at = datetime.now(UTC).isoformat(timespec="seconds")
     new = {event: sent_at for event in events if event and event not in sent}
     if not new:

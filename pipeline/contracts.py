@@ -83,7 +83,8 @@ class Table:
 
     @property
     def warehouse_schema(self) -> pa.Schema:
-        """The table's columns in a warehouse. A partitioned table also has `batch_id` and a day column."""
+        """The table's columns in a warehouse. They include `batch_id` if the table is partitioned, and a day
+        column if it is partitioned by day."""
         fields = list(self.schema)
         if self.day_column and self.day_column not in self.schema.names:
             fields.append(

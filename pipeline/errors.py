@@ -70,7 +70,8 @@ class UsageError(TitlerError):
 
 
 class ContractError(TitlerError):
-    """Raised if the data of a table does not match the table's contract in `contracts.py`."""
+    """Raised if the data of a table does not match its contract, which declares the columns and types of the
+    table."""
 
     exit_code = ExitCode.DECISION_NEEDED
 
@@ -102,7 +103,11 @@ class WarehouseError(TitlerError):
 
 @dataclass(frozen=True)
 class Finding:
-    """The outcome of one check of `titler doctor`. If the check failed, `advice` says what to do."""
+    """The result of one check of `titler doctor`.
+
+    `subject` names what was checked, and `message` says what was found. If the check failed, `advice` says
+    what to do.
+    """
 
     subject: str
     passed: bool

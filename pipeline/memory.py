@@ -28,5 +28,5 @@ def peak() -> float:
 
 
 def child_peak() -> float:
-    """Returns the highest resident memory in MiB that a single finished child process has used."""
+    """Returns the resident memory, in MiB, of the finished child process that has used the most."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

@@ -26,8 +26,8 @@ def track(
 ) -> Iterator[Item]:
     """Yields the items of `items`, and shows a progress bar with the text `label` on standard error.
 
-    The bar has `total` steps, and each item advances it by `size(item)` steps. No bar is shown if standard
-    error is not a terminal.
+    The bar is full after `total` steps. An item counts as one step, or as `size(item)` steps. No bar is shown
+    if standard error is not a terminal.
     """
     if not sys.stderr.isatty():
         yield from items
@@ -42,8 +42,11 @@ def track(
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    """Yields the Progress object (of the package rich) that is displayed. If no Progress is displayed,
-    displays a new one until the `with` block ends."""
+    """Yields the object that displays progress bars, `Progress` of the package rich.
+
+    rich can display only one such object at a time. So if one is displayed, yields that one. Otherwise
+    displays a new one until the `with` block ends.
+    """
     if _active:
         yield _active[0]
         return

@@ -24,7 +24,7 @@ def user_name() -> str:
 
 @dataclass(frozen=True)
 class Revision:
-    """The version and the commit of the code that runs."""
+    """Identifies the code that runs: its version, and its git commit."""
 
     version: str
     """version of the installed package `titler`; `none` if it is not installed"""
@@ -35,9 +35,10 @@ class Revision:
 
 
 def revision(package: Path = Path(__file__).parent) -> Revision:
-    """Returns the version and the commit of the code in the folder `package`, which is named `pipeline`.
+    """Returns the version and the git commit of the code in the folder `package`.
 
-    The commit is empty if this folder is inside the git checkout of another project.
+    The commit is empty if the folder is not in Titler's own git checkout, for example if Titler is installed
+    in a virtual environment inside another project.
     """
     try:
         version = importlib.metadata.version("titler")

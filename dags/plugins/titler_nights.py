@@ -17,10 +17,11 @@ BACKFILL_PREFIX = "backfill__"  # Airflow starts the run_id of every backfill ru
 
 
 class NightsFirst(PriorityWeightStrategy):
-    """Gives the tasks of a backfill the lowest priority. By default, Airflow runs the oldest day first.
+    """Gives the tasks of a backfill the lowest priority. Without this strategy, Airflow runs the oldest day
+    first.
 
-    If a backfill repeats an existing run, the run keeps its run_id and therefore its priority: Airflow asks
-    for the priority before it marks the run as part of the backfill.
+    A backfill may repeat an earlier run, for example a failed one. Such a run keeps its run_id and its
+    priority, because Airflow asks for the priority before it marks the run as part of the backfill.
     """
 
     def get_weight(self, ti: TaskInstance) -> int:

@@ -60,9 +60,9 @@ html_additional_pages = {"index": "redirect.html"}  # leads from the root of the
 
 
 def add_navigation(app: Sphinx, page: str, source: list[str]) -> None:
-    """Appends the navigation to the start page.
+    """Appends the list of pages, from which Sphinx makes the navigation, to the start page.
 
-    The navigation is not part of the Markdown file, because GitHub would show it as code.
+    The list is not part of the Markdown file, because GitHub would show it as code.
     """
     if page != root_doc:
         return

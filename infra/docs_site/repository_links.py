@@ -1,8 +1,8 @@
 """A Sphinx extension for links to files and folders of the repository that are not pages of the site.
 
-If the setting `repository_url` is an address, such a link leads to the file below this address. If it is
-empty, the site contains a copy of each linked file, and a link to a folder becomes plain text. For a link
-whose target does not exist, the Markdown parser MyST logs a warning.
+The setting `repository_url` is the address under which the repository can be read. If it is set, such a link
+leads to the file or folder there. If it is empty, the site contains a copy of each linked file, and a link to
+a folder becomes plain text. If the target of a link does not exist, the Markdown parser MyST logs a warning.
 """
 
 from __future__ import annotations

@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 
 
 class Bucket:
-    """Implements Airflow's interface RemoteLogIO. A log's path below `base` is the same as its path below
-    `local`."""
+    """Copies Airflow's task logs to a bucket and reads them from there. Implements Airflow's interface
+    RemoteLogIO.
+
+    A log has the same path below `base`, the address of the bucket, as below the local folder `local`.
+    """
 
     processors = ()
 
@@ -45,9 +48,10 @@ class Bucket:
         self.keep_local = keep_local
 
     def upload(self, path: os.PathLike[str] | str, ti: Any = None) -> None:
-        """Copies a log into the bucket. Airflow calls this method when a task has ended or is deferred.
+        """Copies a task's log into the bucket. Airflow calls this method when the task has ended or is
+        deferred.
 
-        A deferred task continues the same log later, possibly in another pod.
+        A deferred task waits for an event. It continues the same log later, possibly in another pod.
         """
         relative = self._relative(path)
         local_log = self.local / relative
@@ -75,7 +79,7 @@ class Bucket:
             return [f"{address} cannot be read: {error}"], None
 
     def _uploaded_earlier(self, relative: str, local_log: Path) -> bytes:
-        """Returns the part of the log that is in the bucket but not on this disk. It may be empty.
+        """Returns the part of a log that is in the bucket, but not on this disk. It may be empty.
 
         A deferred task may continue in another pod, whose disk does not have the beginning of the log.
         """

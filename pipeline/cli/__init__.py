@@ -52,9 +52,9 @@ def configure(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Prepares the context of a command and configures logging.
+    """Prepares a command: stores the path of its settings file, and configures MLflow and logging.
 
-    Does not read the settings yet, so `--help` works even if they are invalid.
+    The settings are read later, when they are first needed. So `--help` works even if they are invalid.
     """
     CURRENT.set(Context(settings_file))
     configure_mlflow()
@@ -103,7 +103,7 @@ def main() -> None:
 def _unexpected(error: Exception, arguments: list[Any]) -> str:
     """Returns the message for an error that is not a TitlerError.
 
-    Such an error comes from a disk, from MLflow, or from a bug in Titler.
+    A disk or MLflow may have raised the error. Otherwise it is a bug in Titler, and the message says so.
     """
     explained = disk_error(error) or mlflow_error(error)
     if explained:
@@ -127,10 +127,12 @@ def command() -> None:
 
 
 def _exit_process(exit_code: list[int]) -> None:
-    """Ends the process without running C++ destructors. `exit_code` is a list with one item, the exit code.
+    """Flushes standard output and error, then ends the process without running C++ destructors.
 
-    Arrow's destructors sometimes abort while a thread of Arrow's pool is working (apache/arrow#34314). This
-    function is the first that is registered with atexit, so it runs last.
+    `exit_code` is a list with one item, the exit code. A list is used because `main` determines the code
+    after this function has been registered with atexit. It is registered first, because atexit calls the
+    function that was registered first last. Destructors of Arrow sometimes abort while one of Arrow's threads
+    is still working (apache/arrow#34314).
     """
     for stream in (sys.stdout, sys.stderr):
         # `main` has already reported this error, if standard error can still be written.

@@ -33,10 +33,10 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], indent: int) -> None:
-    """Prints a table, indented by `indent` spaces.
+    """Prints the rows of a table in aligned columns, indented by `indent` spaces.
 
-    Each item of `columns` has the name of a column and its alignment, "left" or "right". If all names are
-    empty, no header is printed.
+    Each item of `columns` is a tuple: the name of a column, and its alignment ("left" or "right"). If all
+    names are empty, no header is printed.
     """
     table = Table(
         box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=any(name for name, _ in columns)
@@ -57,10 +57,12 @@ def count(number: int, noun: str) -> str:
 
 
 def counts(counter: Counter[str]) -> str:
-    """Returns all counts above 0, each followed by its name, such as `30 complete, 1 partial`."""
+    """Returns the names with their numbers, such as `30 complete, 1 partial`. Leaves out names whose number
+    is 0."""
     return ", ".join(f"{number:,} {name}" for name, number in counter.items() if number)
 
 
 def some_days(days: Sequence[str]) -> str:
-    """Returns the first DAYS_LISTED days, separated by commas. Appends ` ...` if there are more days."""
+    """Returns the days as text, separated by commas. Of more than DAYS_LISTED days, returns the first
+    DAYS_LISTED, followed by ` ...`."""
     return ", ".join(days[:DAYS_LISTED]) + (" ..." if len(days) > DAYS_LISTED else "")

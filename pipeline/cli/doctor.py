@@ -39,8 +39,10 @@ MIN_FREE_GIB = 5
 
 
 def run(settings: Settings) -> list[Finding]:
-    """Runs every check and returns the findings. Never raises an error: if a check raises one, the error is
-    returned as a finding."""
+    """Runs all checks and returns their findings.
+
+    If a check raises an error, no error is raised here: the error becomes a finding that did not pass.
+    """
     checks: dict[str, Callable[[Settings], Iterator[Finding]]] = {
         "settings": _check_settings,
         "installed": _check_packages,

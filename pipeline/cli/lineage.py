@@ -70,7 +70,8 @@ READS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 
 class StageRecord:
-    """Holds the result that a stage returned. The stage's line in the lineage file is made from it."""
+    """Holds the return value of a stage (a step of the pipeline, such as `extract`). The stage's line in the
+    lineage file is made from this value."""
 
     result: Any = None
 
@@ -124,9 +125,10 @@ class LineageFile:
 
 
 def inputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: Any) -> list[Dataset]:
-    """Returns the datasets that a stage read. `result` is the stage's return value, or None if it failed.
+    """Returns the datasets that a stage read. `result` is the stage's return value, or None if the stage
+    failed.
 
-    For a failed stage, returns the datasets that the stage would have read, as far as they are known.
+    If the stage failed, it may have read only some of its inputs. Then returns all known inputs.
     """
     if isinstance(subject, Path):
         return [Dataset(*split_address(str(subject)))]
@@ -157,10 +159,10 @@ def inputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: 
 
 
 def outputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: Any) -> list[Dataset]:
-    """Returns the datasets that a stage wrote or reused.
+    """Returns the datasets that a stage wrote, or that it reused because they existed already.
 
-    Returns an empty list if the stage failed. The next attempt reuses the batches that were finished, and
-    reports them.
+    Returns an empty list if the stage failed. If it wrote some batches before it failed, the next attempt
+    reuses these batches, and they are recorded then.
     """
     if result is None or (verb == "plan" and result.plan is None):
         return []
@@ -186,7 +188,10 @@ def outputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result:
 
 
 def _tables_read(verb: str, lake: Lake, settings: Settings, subject: Pinned, plan: Plan) -> list[str]:
-    """Returns the names of the lake's tables that a stage reads for a model or a release."""
+    """Returns the names of the tables that the stage `verb` reads, for example `["tokens_v1"]`.
+
+    `subject` is the model or the release that the stage works on, and `plan` lists its days and settings.
+    """
     tables = list(READS[subject.kind][verb])
     if verb in ("vocab", "vectorize") and _uses_subwords(lake, subject, plan):
         tables = [ISSUES.name if table == TOKENS.name else table for table in tables]
@@ -201,7 +206,7 @@ def _tables_read(verb: str, lake: Lake, settings: Settings, subject: Pinned, pla
 
 
 def _pinned_folders(subject: Pinned, plan: Plan, table: str) -> list[str]:
-    """Returns the folders of those batches of one table that belong to a model or a release."""
+    """Returns the lake's folders from which a stage reads the table `table` for a model or a release."""
     by_day = {ISSUES.name: "issues", TOKENS.name: "tokens", SOURCE_HEALTH.name: "health"}
     if table in by_day:
         return [folder for day in plan.days if (folder := getattr(day, by_day[table]))]
@@ -211,9 +216,11 @@ def _pinned_folders(subject: Pinned, plan: Plan, table: str) -> list[str]:
 
 
 def _uses_subwords(lake: Lake, subject: Pinned, plan: Plan) -> bool:
-    """Returns whether the network of a model, or of a release's model, reads subwords.
+    """Returns whether a model, or the model of a release, has a network that reads subwords (pieces of
+    words).
 
-    For such a network, the stages read the text of the issues instead of their tokens.
+    For such a network, the stages read the issues' text (the table issues_v1) instead of their words
+    (tokens_v1).
     """
     if subject.kind == "models":
         variant = plan.facts["model"]["variant"]
@@ -223,8 +230,8 @@ def _uses_subwords(lake: Lake, subject: Pinned, plan: Plan) -> bool:
 
 
 def _extracted_beside_issues(lake: Lake, issues: Sequence[Manifest]) -> list[Dataset]:
-    """Returns the datasets that `extract` writes in addition to the issues: the verdicts on the days, and the
-    malformed lines."""
+    """Returns the datasets that `extract` writes in addition to the issues. One says how complete each day
+    is, the other has the malformed lines."""
     verdicts = []
     for manifest in issues:
         health = lake.current(SOURCE_HEALTH.name, manifest.partition)

@@ -35,10 +35,10 @@ PARTITIONS_LISTED = 31
 
 @dataclass(frozen=True)
 class Partition:
-    """One partition of a dataset.
+    """One partition of a dataset, for example one day of a table.
 
-    `dimensions` maps each partition column to its value. `identifier` identifies the partition's content, for
-    example by the batch id. It is empty if the content is unknown.
+    `dimensions` maps each partition column to its value, for example `day` to `2015-01-01`. `identifier`
+    changes if the partition's content changes. It is usually a batch id, and empty if the content is unknown.
     """
 
     dimensions: Mapping[str, str]
@@ -46,7 +46,11 @@ class Partition:
 
     @classmethod
     def of_folder(cls, folder: str) -> Partition:
-        """Returns the partition of a batch's folder in the lake, such as issues_v1/day=2015-01-01/BATCH."""
+        """Returns the partition that is stored in a folder of the lake, for example in
+        issues_v1/day=2015-01-01/BATCH.
+
+        In this example, `dimensions` is {"day": "2015-01-01"} and `identifier` is BATCH, the batch id.
+        """
         _, *dimensions, batch = folder.split("/")
         return cls(dict(value.split("=", 1) for value in dimensions), batch)
 
@@ -69,8 +73,9 @@ class Dataset:
 
     @property
     def version(self) -> str:
-        """The version of the dataset. It is the id of the dataset's only batch. For several batches, it is 12
-        hex digits of a hash of their ids. The version is empty if a batch id is unknown."""
+        """The version of the dataset's content: the identifier of its only partition. For several partitions,
+        the version is 12 hexadecimal digits of a hash of their identifiers. It is empty if an identifier is
+        unknown."""
         batches = sorted(partition.identifier for partition in self.partitions)
         if len(batches) < 2:
             return "".join(batches)
@@ -108,7 +113,11 @@ class Dataset:
 
 
 def split_address(address: str) -> tuple[str, str]:
-    """Returns OpenLineage's namespace and name for a path or URL, without credentials and query string."""
+    """Splits a path or URL into OpenLineage's namespace and name.
+
+    For example, `s3://bucket/lake` becomes `s3://bucket` and `lake`. The namespace of a local path is `file`.
+    Credentials and a query string are left out.
+    """
     if "://" not in address:
         return "file", str(Path(address).absolute())
     url = urlsplit(address)
@@ -135,9 +144,11 @@ def _bigquery_type(kind: pa.DataType) -> str:
 def lake_table(
     lake: Lake, table: str, partitions: Iterable[Partition], statistics: Mapping[str, int] | None = None
 ) -> Dataset:
-    """Returns the OpenLineage dataset that stands for these partitions of a table of the lake.
+    """Returns the OpenLineage dataset of a table of the lake. `partitions` are those that a stage read or
+    wrote.
 
-    The dataset's namespace and name form the address of the table's folder.
+    `statistics` are their numbers of rows, bytes and files. The namespace and the name of the dataset form
+    the address of the table's folder.
     """
     contract = TABLES.get(table)
     prose, columns = (contract.prose, _columns(contract.schema)) if contract else ("", ())
@@ -146,7 +157,8 @@ def lake_table(
 
 
 def tables_of_folders(lake: Lake, folders: Iterable[str]) -> list[Dataset]:
-    """Returns one dataset per table that has batches in these folders of the lake."""
+    """Returns one dataset per table. `folders` are folders of the lake that store partitions, such as
+    issues_v1/day=2015-01-01/BATCH; folders of the same table form one dataset."""
     tables: dict[str, list[Partition]] = {}
     for folder in folders:
         tables.setdefault(folder.split("/", 1)[0], []).append(Partition.of_folder(folder))
@@ -154,8 +166,10 @@ def tables_of_folders(lake: Lake, folders: Iterable[str]) -> list[Dataset]:
 
 
 def table_of_manifests(lake: Lake, manifests: Sequence[Manifest]) -> list[Dataset]:
-    """Returns a list with the dataset that consists of these batches of one table. The dataset says how many
-    rows, bytes and files it has. The list is empty if there are no batches.
+    """Returns the dataset that a table's batches form, as a list with one item.
+
+    A batch is a set of Parquet files, and `manifests` describe the batches. They are used to compute how many
+    rows, bytes and files the dataset has. Without manifests, the list is empty.
     """
     if not manifests:
         return []
@@ -170,10 +184,10 @@ def table_of_manifests(lake: Lake, manifests: Sequence[Manifest]) -> list[Datase
 
 
 def source_day(settings: Settings, day: date, parameters: Mapping[str, Any] | None = None) -> Dataset:
-    """Returns the dataset of one day of GH Archive: BigQuery's table or the hour files.
+    """Returns the dataset of one day of GH Archive: BigQuery's table, or the hour files.
 
-    `parameters` are the parameters of the batch that was extracted from the day. They include the names of
-    the day's hour files.
+    `parameters` are stored with the issues that were extracted from the day. They include the hours that had
+    a file. None means that the hours are unknown.
     """
     if settings.warehouse.kind == "bigquery":
         return Dataset("bigquery", f"githubarchive.day.{day:%Y%m%d}")

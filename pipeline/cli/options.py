@@ -51,8 +51,9 @@ Embedding = Annotated[
     Literal["champion", "new"] | None,
     typer.Option(
         metavar="champion|new",
-        help="Embedding network of the model. champion: take that of the champion, if it is of the same "
-        "kind. new: train one. The default is the setting model.embedding.",
+        help="Where the model's embedding network comes from. With champion, the champion's network is taken "
+        "if sizes and text settings are the same. With new, a network is trained. The default is the setting "
+        "model.embedding.",
     ),
 ]
 Teacher = Annotated[
@@ -60,9 +61,9 @@ Teacher = Annotated[
     typer.Option(
         "--teacher",
         metavar="MODEL|FILE",
-        help="Model or file whose titles are used for training, too. A file needs titles and bodies. "
-        "The titles are used only if they are better than the champion's titles and better than the "
-        "first words of the body.",
+        help="Teacher: a model, or a file with titles and bodies. The new model learns from the teacher's "
+        "titles in addition to the authors' titles. The teacher's titles are used only if they are better "
+        "than the champion's titles and better than the first words of the body.",
     ),
 ]
 TeacherWeight = Annotated[
@@ -70,8 +71,8 @@ TeacherWeight = Annotated[
     typer.Option(
         min=0.01,
         max=1,
-        help="Probability (0.01 to 1) that the teacher's title replaces the author's title of an issue in an "
-        "epoch of the training. The default is 0.5.",
+        help="Probability (0.01 to 1) with which the teacher's title replaces the author's title. It applies "
+        "to each issue in each training epoch. The default is 0.5.",
     ),
 ]
 Accept = Annotated[
@@ -83,7 +84,9 @@ Accept = Annotated[
 Because = Annotated[
     str,
     typer.Option(
-        "--because", metavar="REASON", help="Reason for overriding the check. The reason is recorded."
+        "--because",
+        metavar="REASON",
+        help="Why the result is used although a check refuses it. The reason is recorded.",
     ),
 ]
 
@@ -101,7 +104,7 @@ class Context:
 
     @classmethod
     def of(cls, values: settings.Settings) -> Context:
-        """Returns a context with these settings, without reading a settings file."""
+        """Returns a context that has these settings and reads no settings file."""
         context = cls(None)
         context.settings = values
         return context
@@ -122,11 +125,11 @@ class Context:
         return LineageFile(self.lake, self.settings)
 
     def model(self, name: str) -> Pinned:
-        """Returns the model with this name. The model may not exist yet."""
+        """Returns the model of this name in the lake. No error is raised if no model has the name."""
         return Pinned(self.lake, "models", name)
 
     def release(self, name: str) -> Pinned:
-        """Returns the release with this name. The release may not exist yet."""
+        """Returns the release of this name in the lake. No error is raised if no release has the name."""
         return Pinned(self.lake, "releases", name)
 
 
@@ -134,7 +137,7 @@ CURRENT: ContextVar[Context] = ContextVar("context")
 
 
 def context() -> Context:
-    """Returns the context of the running command."""
+    """Returns the context of the running command, through which it gets its settings and its lake."""
     return CURRENT.get()
 
 

@@ -1,4 +1,4 @@
-"""The command `titler run`, which runs all stages, and the commands that query results or check the setup."""
+"""The command `titler run`, which runs all stages, and commands that show results or check the setup."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(
     accept: Accept = False,
     because: Because = "",
 ) -> None:
-    """Run all stages without Airflow: extract and clean days, train a model if there is no champion, and
+    """Run all stages without Airflow: extract and clean days, train a model if there is none in use, and
     publish a release.
 
     Example: titler run --from 2015-01-01 --to 2015-01-01
@@ -71,7 +71,8 @@ def run(
 
 @app.command()
 def status(day: Day = None, first: First = None, last: Last = None, as_json: Json = False) -> None:
-    """Show source days with their verdicts, the champion and the current release.
+    """Show how complete each source day is, which model is in use (the champion), and which release is
+    current.
 
     Exits with code 1 if the current release is older than the setting alerts.stale_after_hours.
 
@@ -90,10 +91,13 @@ def status(day: Day = None, first: First = None, last: Last = None, as_json: Jso
 
 
 def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str | None, str | None]:
-    """Returns the first and the last day to show, as YYYY-MM-DD. None means no limit on that side.
+    """Returns the first and the last day to show, as YYYY-MM-DD. None means that this side has no limit.
 
-    Raises UsageError if an option is not a day or is in the future, or if --from comes after --to. Also
-    raises it if --day is combined with --from and --to.
+    Raises UsageError in these cases:
+
+    - The value of an option is not a day, or is a day in the future.
+    - --from comes after --to.
+    - --day is given together with --from or --to.
     """
     if day or (first and last):
         days = parse_days(day, first, last)
@@ -103,8 +107,8 @@ def _bounds(day: str | None, first: str | None, last: str | None) -> tuple[str |
 
 @app.command()
 def ready(day: Day = None, as_json: Json = False) -> None:
-    """Check whether the source has the last hour of a day, as a file or in BigQuery. Exit with code 75 if the
-    hour is missing.
+    """Check whether the source (GH Archive) has the last hour of a day, as a file or in BigQuery. Exit with
+    code 75 if the hour is missing.
 
     Example: titler ready --day 2015-01-01
     """
@@ -227,7 +231,7 @@ def alert(
         typer.Option(
             "--link",
             metavar="URL",
-            help="Page with more information. The default is the setting alerts.link.",
+            help="Address of a page with more information. The default is the setting alerts.link.",
         ),
     ] = "",
     next_command: Annotated[

@@ -32,10 +32,10 @@ STATUS_COLUMNS = (
 
 
 def status(value: dict[str, Any], as_json: bool, reasons: Mapping[str, str] | None = None) -> None:
-    """Prints source days, the champion and the current release.
+    """Prints how complete the source days are, which model is in use, and which release is current.
 
-    `value` is what `serving.status.status` returns. `reasons` maps each incomplete day to the reason why it
-    is incomplete.
+    `value` is the return value of `serving.status.status`. `reasons` maps each incomplete day to the reason
+    why the day is incomplete.
     """
     if as_json:
         print_json(value)
@@ -85,9 +85,10 @@ def _days(days: Sequence[Mapping[str, Any]], reasons: Mapping[str, str]) -> None
 
 
 def gaps(days: Sequence[str]) -> list[tuple[str, str]]:
-    """Returns the first and the last missing day of each gap between `days`, which must be in order.
+    """Returns the gaps between `days`, which must be in order. A gap is a pair: its first and its last
+    missing day.
 
-    A gap appears if Airflow was down, because Airflow does not extract the missed days later.
+    For example, Airflow leaves a gap when it is down, because it does not extract the missed days later.
     """
     missing = []
     for earlier_day, later_day in pairwise(map(date.fromisoformat, days)):
@@ -97,9 +98,9 @@ def gaps(days: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def stale(release: dict[str, Any], hours: float) -> None:
-    """Prints on standard error that the current release is too old, and the command that makes a new release.
+    """Prints on standard error that the current release is too old, and which command makes a new one.
 
-    `hours` is the setting `alerts.stale_after_hours`.
+    `hours` is the largest allowed age, the setting `alerts.stale_after_hours`.
     """
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     error(
@@ -109,7 +110,7 @@ def stale(release: dict[str, Any], hours: float) -> None:
 
 
 def ready(value: dict[str, Any], as_json: bool) -> None:
-    """Prints whether the source already has the data of a day's last hour."""
+    """Prints whether the source (GH Archive) already has the events of the day's last hour."""
     if as_json:
         print_json(value)
         return
@@ -204,7 +205,7 @@ def downstream(value: dict[str, Any], as_json: bool) -> None:
 
 
 def sampled(result: Sample) -> None:
-    """Prints what the generated sample contains."""
+    """Prints how many hour files, events and issues `titler sample` has generated."""
     say(
         f"sample: {count(result.files, 'hour file')}, {result.days[0]} to {result.days[-1]}, "
         f"{count(result.events, 'event')}, {count(result.issues, 'opened issue')}, "
@@ -213,8 +214,11 @@ def sampled(result: Sample) -> None:
 
 
 def alert_sent(kind: str, sent_before: bool) -> None:
-    """Prints whether an alert was sent. `kind` is the setting `alerts.kind`. `sent_before` says whether an
-    alert about the same event was sent earlier, so that none was sent now."""
+    """Prints whether an alert was sent, and how: `kind` is the setting `alerts.kind`, such as `email`.
+
+    If `sent_before` is true, an earlier alert was about the same event. Then prints that no alert is sent
+    now.
+    """
     say(
         "alert: not sent, because an alert with this key was sent before"
         if sent_before
@@ -223,7 +227,8 @@ def alert_sent(kind: str, sent_before: bool) -> None:
 
 
 def doctor(findings: list[Finding]) -> bool:
-    """Prints the findings of `titler doctor`. Returns True if every check passed."""
+    """Prints one line per finding of `titler doctor`, and what to do about each problem. Returns True if
+    every check passed."""
     for finding in findings:
         say(f"{'ok   ' if finding.passed else 'WRONG'}  {finding.subject:<12} {finding.message}")
         if finding.advice:

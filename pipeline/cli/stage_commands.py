@@ -75,15 +75,15 @@ def vocab(
     skip_code: Annotated[
         int,
         typer.Option(
-            help="Exit code that tells a scheduler to skip the task. The command exits with this code if no "
-            "day is cleaned yet. Set to 0 to let the command fail instead."
+            help="Exit code if no day is cleaned yet. A scheduler, such as Airflow, can then skip the task. "
+            "With 0, the command fails instead."
         ),
     ] = 0,
 ) -> None:
-    """Create a model: record the days that it learns from (default: all cleaned days) and build its
-    vocabularies.
+    """Create a model: record its training days (by default all cleaned days) and build its vocabularies.
 
-    By default a model with the network copy takes the vocabulary and the embedding network of the champion.
+    By default a model with the network copy takes the vocabulary and the embedding network of the champion
+    (the model in use).
 
     Example: titler vocab 20150104T031200Z --from 2015-01-01 --to 2015-01-03
     """
@@ -145,7 +145,7 @@ def train(
     teacher: Teacher = None,
     teacher_weight: TeacherWeight = None,
 ) -> None:
-    """Train a vectorized model, or a new model on a file.
+    """Train a model after `titler vectorize`, or create and train a model on a file of issues.
 
     An interrupted training resumes from its last checkpoint.
 
@@ -176,24 +176,26 @@ def train(
 
 
 def _refuse_options_of_creation(*options: object) -> None:
-    """Raises UsageError if any of the options that only `titler vocab` reads for a model of days is given."""
+    """Raises UsageError if --variant, --epochs or --embedding is given for a model that exists already."""
     if any(option is not None for option in options):
         raise UsageError(
             "The variant, the epochs and the embedding network of a model are fixed when it is created.",
-            "Create a model with others: titler vocab --variant VARIANT --epochs N --embedding new",
+            "To use other values, create another model: titler vocab --variant VARIANT --epochs N "
+            "--embedding new",
         )
 
 
 def _teacher_request(source: str | None, weight: float | None) -> TeacherRequest | None:
-    """Returns the teacher that the user gave: a model or a file, and the weight of its titles. Returns None
-    without --teacher. Raises UsageError if a weight is given without a teacher."""
+    """Returns --teacher (a model or file whose titles the new model also learns from) and --teacher-weight,
+    or None. Raises UsageError if only the weight is given."""
     if source is not None:
         from pipeline.stages.teach import DEFAULT_WEIGHT, TeacherRequest
 
         return TeacherRequest(source, DEFAULT_WEIGHT if weight is None else weight)
     if weight is not None:
         raise UsageError(
-            "--teacher-weight needs --teacher.", "Give both: titler train MODEL --teacher MODEL|FILE"
+            "--teacher-weight needs --teacher.",
+            "Give both: titler train MODEL --teacher MODEL|FILE --teacher-weight 0.5",
         )
     return None
 
@@ -222,8 +224,8 @@ def evaluate(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare a model's titles with the titles that authors wrote. With --downstream, test its embeddings on
-    other tasks instead.
+    """Compare a model's titles with the titles that authors wrote. With --downstream, measure instead how
+    well its embeddings predict an issue's labels and how many days it stays open.
 
     Example: titler evaluate --downstream --from-file issues.csv --json
     """
@@ -259,7 +261,8 @@ def promote(
     accept: Accept = False,
     because: Because = "",
 ) -> None:
-    """Make a model the champion, unless it is worse than the current champion.
+    """Make a model the champion, which is the model that releases use. Refuse if it is worse than the present
+    champion.
 
     If the model's titles are not better than the first words of the body, they are withheld. Releases then
     have embeddings and similar issues, but show no titles, until a model with better titles is promoted.
@@ -292,13 +295,12 @@ def plan(
     skip_code: Annotated[
         int,
         typer.Option(
-            help="Exit code that tells a scheduler to skip the task. The command exits with this code if no "
-            "release is needed."
+            help="Exit code if no release is needed. A scheduler, such as Airflow, can then skip the task."
         ),
     ] = 0,
 ) -> None:
-    """Create a release: record the champion and the batches of every cleaned day. No release is created if
-    nothing is new.
+    """Create a release: record which model (the champion) and which data of every cleaned day it uses. If
+    nothing is new since the last release, no release is created.
 
     Example: titler plan --release 20150104T031200Z
     """
@@ -309,8 +311,8 @@ def plan(
 
 @app.command()
 def embed(release: ReleaseId) -> None:
-    """Compute the embeddings of a release. Embeddings that its embedding network has computed before are
-    reused.
+    """Compute the embeddings of a release's issues. Embeddings that the same embedding network computed for
+    an earlier release are reused.
 
     Example: titler embed --release 20150104T031200Z
     """
@@ -319,7 +321,8 @@ def embed(release: ReleaseId) -> None:
 
 @app.command()
 def predict(release: ReleaseId) -> None:
-    """Predict the titles of a release. Titles that its model has predicted before are reused.
+    """Predict the titles of a release's issues. Titles that the same model predicted for an earlier release
+    are reused.
 
     Example: titler predict --release 20150104T031200Z
     """
@@ -350,7 +353,7 @@ def publish(
     ] = None,
     because: Because = "",
 ) -> None:
-    """Check a release and make it the current release in one step.
+    """Check a release. If it has no faults, make it the current release in one step.
 
     Example: titler publish --release 20150104T031200Z
     """
@@ -374,7 +377,7 @@ def rollback(
 ) -> None:
     """Make an earlier release current again in one step.
 
-    The release stays current until a release with newer data or another model is published.
+    That release stays current until a release with newer data or another model is published.
 
     Example: titler rollback 20150103T031200Z
     """
@@ -389,8 +392,8 @@ def rollback(
 
 @app.command()
 def collect() -> None:
-    """Remove old releases and models, and the batches that nothing uses any more. Whatever is less than two
-    days old is kept.
+    """Remove old releases and models, and stored data that nothing uses any more. Keep whatever is less than
+    two days old.
 
     Example: titler collect
     """

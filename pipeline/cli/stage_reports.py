@@ -38,9 +38,10 @@ def timing(verb: str, seconds: float, peak: float, worker_peak: float) -> None:
 
 
 def batches(lake: Lake, verb: str, outcome: Outcome, partition: str = "day") -> None:
-    """Prints how many batches a stage wrote and how many it reused.
+    """Prints how many days of a table a stage wrote, and how many it reused because they existed already.
 
-    `partition` says what each batch contains: a `day` or a `file`.
+    `verb` is the stage's command, such as `clean`. If the data comes from a file and not from days,
+    `partition` is "file".
     """
     reused = len(outcome.manifests) - outcome.made
     place = lake.path(outcome.manifests[0].table) if outcome.manifests else lake.root
@@ -49,8 +50,10 @@ def batches(lake: Lake, verb: str, outcome: Outcome, partition: str = "day") -> 
 
 
 def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dict[str, Any]]) -> None:
-    """Prints what `extract` read and which days are not complete. `health` has one row of source_health_v1
-    per day."""
+    """Prints what `extract` read and which days are not complete.
+
+    `health` has one row per day, from the table source_health_v1. The row says how complete the day is.
+    """
     batches(lake, "extract", outcome)
     costs = [manifest.figures["cost"] for manifest in outcome.manifests if "cost" in manifest.figures]
     if costs:
@@ -85,8 +88,11 @@ def _untrainable(issues: Sequence[Manifest]) -> None:
 
 
 def file_extracted(lake: Lake, path: Path, issues: Manifest, is_new: bool) -> None:
-    """Prints how many issues were read from a user's file, and which rows were left out. `is_new` says
-    whether the batch `issues` was written now."""
+    """Prints how many issues were read from a user's file, and how many rows were left out.
+
+    `issues` describes the stored issues. `is_new` is False if they were stored by an earlier command and are
+    reused.
+    """
     figures = issues.figures
     reused = "" if is_new else ", reused"
     say(
@@ -107,13 +113,15 @@ def file_extracted(lake: Lake, path: Path, issues: Manifest, is_new: bool) -> No
 
 
 def no_day_is_cleaned() -> None:
-    """Prints that `vocab` created no model, and why."""
+    """Prints that `titler vocab` created no model, because no day is cleaned yet."""
     say("vocab: no model was created, because no day is cleaned yet")
 
 
 def vocabulary(lake: Lake, model: Pinned, manifest: Manifest) -> None:
-    """Prints the sizes of a model's vocabularies and of its held-out sets, and whether the model takes the
-    embedding network and the vocabularies of another model."""
+    """Prints the sizes of a new model's vocabularies, and how many issues are held out from its training.
+
+    Also prints whether the model takes its vocabularies and its embedding network from another model.
+    """
     figures, facts = manifest.figures, model.plan.facts
     say(
         f"vocab: model {model.name}, vocabulary {figures['id']} with {figures['body_size']:,} ids for bodies "
@@ -122,14 +130,20 @@ def vocabulary(lake: Lake, model: Pinned, manifest: Manifest) -> None:
     )
     say(f"    {figures['validation']:,} issues held out for validation, {figures['test']:,} for testing")
     if network := taken_network(model.plan):
-        say(f"    vocabulary and embedding network of model {network.model}; only titles will be trained")
+        say(
+            f"    the vocabulary and the embedding network are those of model {network.model}, so only "
+            "titles will be trained"
+        )
     elif reason := facts.get("new_embedding_because"):
         say(f"    a new embedding network will be trained: {reason}")
 
 
 def epoch(figures: Any) -> None:
-    """Prints the loss, the accuracy and the duration of one epoch. `figures` are `EpochFigures` of an epoch
-    of training, or `ContrastFigures` of an epoch of contrastive pre-training."""
+    """Prints the loss, the accuracy and the duration of one training epoch.
+
+    `figures` are its measurements: `ContrastFigures` if the epoch trained the embeddings, or `EpochFigures`
+    if it trained the titles.
+    """
     number, loss, seconds = figures.epoch, figures.loss, figures.seconds
     if figures.group == "contrast":
         accuracy = f"{figures.accuracy:.1%} of titles matched to their own body"
@@ -148,7 +162,7 @@ def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> N
         f"best validation loss {figures['validation_loss']:.4f} -> {lake.path(manifest.folder)}"
     )
     if figures.get("embedding_model", model) != model:
-        say(f"    with the embedding network of model {figures['embedding_model']}")
+        say(f"    the embedding network was taken from model {figures['embedding_model']}")
     threshold = figures.get("abstain_below", 0)
     if threshold > 1:
         say(
@@ -176,7 +190,7 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
     say(f"evaluate: ROUGE-1/2/L {rouge}, BLEU {figures['bleu']:.2f}, {count(figures['issues'], 'issue')}")
     say(
         f"    {figures['exact_match']:.1%} exact matches, {figures['distinct']:.1%} distinct titles, "
-        f"{figures['abstained']:.1%} abstained, {figures['mean_length']:.1f} words per title"
+        f"{figures['abstained']:.1%} without a title, {figures['mean_length']:.1f} words per title"
     )
     if "lead_rougeL" in figures:
         lead = f"{figures['lead_rouge1']:.2f}/{figures['lead_rouge2']:.2f}/{figures['lead_rougeL']:.2f}"
@@ -191,7 +205,7 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
         )
     if confidence := figures.get("confidence"):
         say(
-            f"    ROUGE-L over 0.3: {confidence['alike']:.1%} of all titles, "
+            f"    titles with a ROUGE-L over 0.3: {confidence['alike']:.1%} of all titles, "
             f"{confidence['alike_least_sure']:.1%} of the fifth with the lowest confidence, "
             f"{confidence['alike_most_sure']:.1%} of the fifth with the highest confidence"
         )
@@ -201,18 +215,17 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
         say(f"    champion {figures['champion']} on the same issues: {rouge_l}{recall}")
     if probability := figures.get("probability"):
         say(
-            "    estimated probability that a title's ROUGE-L against the author's title is over 0.3 "
+            "    probability of a ROUGE-L over 0.3, as the model estimates it "
             f"({probability['method']}): Brier score {probability['brier']:.3f}, calibration error "
-            f"{probability['calibration_error']:.3f}; the model gives no title if this probability is below "
-            f"{probability['abstain_probability']:g}; {probability['abstained']:.1%} of the issues get no "
-            "title"
+            f"{probability['calibration_error']:.3f}; {probability['abstained']:.1%} of the issues get no "
+            f"title, because this probability is below {probability['abstain_probability']:g}"
         )
     for sample in figures.get("samples", [])[:SAMPLES_LISTED]:
         say(f"    {sample['title']!r} -> {sample['predicted']!r} ({sample['confidence']:.2f})")
 
 
 def promoted(result: dict[str, Any]) -> None:
-    """Prints which model is champion, and whether its titles are withheld."""
+    """Prints which model is the champion, and whether its titles are withheld (stored, but not shown)."""
     verb = "is now" if result["moved"] else "was already"
     say(f"promote: model {result['model']} (version {result['version']}) {verb} champion")
     if "titles_withheld" in result:
@@ -225,7 +238,7 @@ def promoted(result: dict[str, Any]) -> None:
 
 
 def _withheld(reason: str, model: str) -> None:
-    """Prints why the titles of a model are withheld, and the command that accepts them."""
+    """Prints why the titles of a model are not shown, and the command that shows them anyway."""
     say(f"    titles withheld: {reason}")
     say(f'    To show these titles in the next release: titler promote {model} --accept --because "..."')
 
@@ -240,16 +253,22 @@ def planned(release: str, outcome: PlanOutcome) -> None:
         say(f"plan: release {release}, model {outcome.plan.facts['model']}, {span}")
         if network := taken_network(outcome.plan):
             owner = network.model
-            say(f"    embedding network of model {owner}: its embeddings and similar issues are reused")
+            say(
+                f"    the embedding network comes from model {owner}, so embeddings and similar issues of "
+                "earlier releases are reused"
+            )
         if kept_days := kept_titles(outcome.plan):
-            say(f"    {count(len(kept_days), 'day')} until {max(kept_days)} with titles of earlier champions")
+            say(
+                f"    titles of earlier champions are kept for {count(len(kept_days), 'day')}, the last of "
+                f"which is {max(kept_days)}"
+            )
         superseded = sum(len(ids) for ids in outcome.plan.superseded.values())
         if superseded:
             repeated = count(superseded, "issue")
             say(f"    {repeated} opened again on a later day; only the earliest opening is used")
     if outcome.days_as_before:
         say(
-            "    days that are being ingested again, so their data is that of the current release: "
+            "    days that are being ingested again, so the data of the current release is used for them: "
             f"{some_days(outcome.days_as_before)}"
         )
     if outcome.days_not_ready:
@@ -272,7 +291,8 @@ def indexed(lake: Lake, manifest: Manifest) -> None:
 
 
 def published(settings: Settings, record: dict[str, Any], verb: str = "publish") -> None:
-    """Prints the release that is current now. `verb` is the command that made it current."""
+    """Prints which release is current now. `verb` is the command that made it current: `publish` or
+    `rollback`."""
     say(
         f"{verb}: release {record['release_id']} is current: {count(record['issues'], 'issue')} of "
         f"{count(record['days'], 'day')}, model {record['model']} -> {settings.warehouse_name}"
@@ -282,8 +302,11 @@ def published(settings: Settings, record: dict[str, Any], verb: str = "publish")
 
 
 def rolled_back(settings: Settings, record: dict[str, Any], champion: Version | None) -> None:
-    """Prints the release that is current again after a rollback. If the champion is another model than that
-    of the release, also prints how to make the release's model the champion."""
+    """Prints which release is current after a rollback.
+
+    The next release will use the champion. If this is not the model of the current release, also prints the
+    command that makes the current release's model the champion.
+    """
     published(settings, record, "rollback")
     if champion is not None and champion.model != record["model"]:
         say(

@@ -55,7 +55,8 @@ def extract(context: Context, days: Sequence[date], *, again: bool = False) -> N
 
 
 def extract_file(context: Context, path: Path) -> Manifest:
-    """Reads a user's file into a batch of issues."""
+    """Stores the issues of a user's file in the lake, and prints the result. Returns the manifest
+    (description) of the stored issues."""
     from pipeline.stages import extract_file as stage
 
     with recorded(context, "extract", path) as record:
@@ -96,8 +97,10 @@ def vocab(
 
 
 def vectorize(context: Context, pinned: Pinned, partition: str = "day") -> None:
-    """Runs the stage `vectorize` for a model or a release, and prints the result. `partition` says what each
-    batch contains: a `day` or a `file`."""
+    """Runs the stage `vectorize` for a model or a release, and prints the result.
+
+    `partition` is "day", or "file" if the model is trained on a file.
+    """
     from pipeline.stages import vectorize as stage
 
     with recorded(context, "vectorize", pinned) as record:
@@ -139,8 +142,10 @@ def promote(context: Context, model: Pinned, *, force_because: str = "", accept_
 
 
 def plan(context: Context, release: Pinned) -> PlanOutcome:
-    """Runs the stage `plan`. Returns the plan of the new release, or the reason why no release was
-    created."""
+    """Runs the stage `plan`, which creates a release if anything is new, and prints the result.
+
+    Returns the plan of the new release, or the reason why no release was created.
+    """
     from pipeline.stages import plan as stage
 
     with recorded(context, "plan", release) as record:
@@ -180,8 +185,8 @@ def index(context: Context, release: Pinned) -> None:
 def publish(context: Context, release: Pinned, accepted: Mapping[str, str]) -> None:
     """Runs the stage `publish` for a release, and prints the result.
 
-    `accepted` maps what a user accepts to the reason. A key is a collapsed day (which has lost nearly all of
-    its data), or the word `abstained`, which accepts that more issues than before have no title.
+    `accepted` maps the faults that a user accepts to the reasons. The key of a fault is a day that has lost
+    nearly all of its data, or `abstained` if more issues than before have no title.
     """
     from pipeline.stages import publish as stage
 

@@ -30,11 +30,12 @@ def run(
 ) -> None:
     """Extracts and cleans the days, then makes and publishes a release.
 
-    If there is no champion or if `retrain` is true, first trains and promotes a model. If the new model is
-    worse than the champion, publishes the days with the champion and raises WorseError at the end.
+    If there is no champion (model in use) or if `retrain` is true, first trains a model and makes it the
+    champion. If the new model is worse than the champion, publishes the days with the champion and raises
+    WorseError at the end.
 
     If the titles of the new model are not better than the first words of the bodies, they are withheld:
-    stored, but not shown. If `accept_because` is not empty, it is the reason why they are shown nevertheless.
+    stored, but not shown. To show them nevertheless, pass a reason as `accept_because`.
     """
     from pipeline.stages.promote import WorseError
     from pipeline.stages.vocab import ModelRequest
@@ -100,7 +101,7 @@ def _train(
     file_days: Sequence[PinnedDay] = (),
     teacher: TeacherRequest | None = None,
 ) -> None:
-    """Builds the vocabulary and the vectors of a model, and trains its network."""
+    """Runs the stages that train a model: builds its vocabulary and its vectors, then trains its network."""
     stage_runs.vocab(context, model, request, file_days)
     stage_runs.vectorize(context, model, "file" if file_days else "day")
     stage_runs.train(context, model, teacher)

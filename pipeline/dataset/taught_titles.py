@@ -1,6 +1,6 @@
-"""Titles that a teacher (a model or a file) wrote for bodies.
+"""Stores titles that a teacher wrote for bodies of issues. A teacher is another model, or a file of titles.
 
-Training mixes these titles with the authors' titles.
+In training, some of the authors' titles are replaced by the teacher's titles.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Keys = npt.NDArray[np.uint64]
 
 
 def body_keys(bodies: Ids) -> Keys:
-    """Returns a key (hash) for each row of `bodies` (n, body length), shape (n,).
+    """Returns the key of each body, shape (n,): a hash of the body's ids.
 
-    Bodies with the same ids have the same key.
+    `bodies` (n, body length) has one row of ids per body. Bodies with the same ids have the same key.
     """
     rows = np.ascontiguousarray(bodies, dtype=np.int32)
     digests = b"".join(hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in rows)
@@ -33,8 +33,8 @@ def body_keys(bodies: Ids) -> Keys:
 class TaughtTitles:
     """The titles that a teacher wrote for n bodies.
 
-    `keys` (n,) has the keys of the bodies in ascending order. `titles` (n, title length) has the ids of the
-    teacher's titles, in the same order.
+    `keys` (n,) has the keys of the bodies (hashes of their ids) in ascending order. `titles` (n, title
+    length) has the ids of the teacher's titles, in the same order.
     """
 
     keys: Keys
@@ -42,9 +42,9 @@ class TaughtTitles:
 
     @classmethod
     def of(cls, parts: Sequence[tuple[Keys, Ids]]) -> TaughtTitles:
-        """Joins pairs of keys and titles into one object.
+        """Joins several `parts` into one object. A part is a pair: the keys of bodies, and their titles.
 
-        If several titles have the same key, the first title is used.
+        A key is a hash of a body's ids. If several titles have the same key, the first title is used.
         """
         keys, first = np.unique(np.concatenate([keys for keys, _ in parts]), return_index=True)
         return cls(keys, np.concatenate([titles for _, titles in parts])[first])
@@ -52,10 +52,10 @@ class TaughtTitles:
     def mixed(self, batches: Data, weight: float, seed: int) -> Data:
         """Returns `batches` in which each title is replaced by the teacher's title with probability `weight`.
 
-        A body without a teacher's title keeps the author's title. Each epoch replaces other titles. The same
-        seed and epoch always replace the same titles. On average, the gradient is that of a weighted sum of
-        two losses: `weight` times the loss on the teacher's titles, plus 1 - `weight` times the loss on the
-        authors' titles. An epoch takes no longer than without a teacher.
+        A body without a teacher's title keeps the author's title. The choice of titles to replace is random:
+        it differs between epochs, but is the same for the same seed and epoch. On average, the gradient is
+        that of a weighted sum of two losses: `weight` times the loss on the teacher's titles, plus 1 -
+        `weight` times the loss on the authors' titles. An epoch takes as much time as without a teacher.
         """
 
         def epoch_batches(epoch: int) -> Iterator[tuple[Ids, Ids]]:

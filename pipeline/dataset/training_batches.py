@@ -30,10 +30,12 @@ SHUFFLE_BUFFER = 100_000
 def read_rows(
     lake: Lake, manifests: Sequence[Manifest], plan: Plan, part: Part, lengths: tuple[int, int]
 ) -> Iterator[Rows]:
-    """Yields the trainable issues in one part of the split. Each Parquet file gives one `Rows`.
+    """Yields three arrays for each Parquet file: bodies, titles and repositories of the issues to read.
 
-    `manifests` are batches of vectors_v1. `lengths` are the numbers of ids per body and per title. Duplicate
-    openings are left out. Raises LakeError if a file is missing or damaged.
+    These are the trainable issues in one part of the split (training, validation or test). An issue that is
+    in several days is read only for its earliest day. Bodies and titles are ids, and a number stands for each
+    repository. `manifests` are batches of vectors_v1. `lengths` are the numbers of ids per body and per
+    title. Raises LakeError if a file is missing or damaged.
     """
     for manifest, file in lake.parts(manifests):
         table = lake.read_part(manifest, file)
@@ -51,16 +53,16 @@ def read_rows(
 
 
 class TrainingBatches:
-    """The training batches of each epoch, as a function of the epoch's number.
+    """A function that takes the number of an epoch and yields the epoch's training batches.
 
-    A call yields tuples (bodies, titles) of ids. A tuple has `batch_size` issues; the last tuple may have
-    fewer. Without a seed, the rows keep their order. With a seed, each epoch reads the batches of the lake in
-    a different order, and shuffles the rows in groups of at least SHUFFLE_BUFFER. The same seed and epoch
-    give the same tuples. If `run_length` is over 1, shuffling keeps issues of a repository together in runs
-    of that length.
+    A training batch is a pair (bodies, titles) of arrays of ids, with one row per issue. It has `batch_size`
+    issues; the last training batch may have fewer. Without a seed, the issues keep their order. With a seed,
+    each epoch reads the stored batches in a different order, and shuffles the issues in groups of at least
+    SHUFFLE_BUFFER. The same seed and epoch give the same training batches. If `run_length` is over 1,
+    shuffling keeps issues of a repository together in runs of that length.
 
-    The function `targets` returns titles that replace the authors' titles, and a mask. Issues that the mask
-    leaves out are not used for training.
+    The function `targets`, if there is one, gets bodies and their authors' titles. It returns the titles to
+    learn, and a boolean mask. In the part `train`, issues whose mask is false are left out.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
-"""Measures how well confidences separate good titles from poor ones. Chooses the threshold for abstaining.
+"""Measures how well a model's confidence separates good titles from poor ones.
 
-A title is good, or `alike`, if its ROUGE-L against the author's title is over ROUGE_THRESHOLD. A model
-abstains if its confidence in a title is below the threshold: it then gives no title.
+Also chooses the threshold for abstaining: a model abstains (gives no title) if its confidence in the title is
+below the threshold. A title is good, or `alike`, if its ROUGE-L against the author's title is over
+ROUGE_THRESHOLD.
 """
 
 from __future__ import annotations
@@ -25,7 +26,11 @@ ALWAYS_ABSTAIN = 2.0
 
 @dataclass(frozen=True)
 class ConfidenceBin:
-    """The titles whose confidence is at least `low` and below `high`. The last bin includes 1."""
+    """Figures of the titles in one bin of a histogram of confidences.
+
+    The bin has the titles whose confidence is at least `low` and below `high`. The last bin includes the
+    confidence 1.
+    """
 
     low: float
     high: float
@@ -83,7 +88,7 @@ def confidence_bins(confidences: Numbers, rouge: Numbers) -> list[ConfidenceBin]
 
 
 def score_confidence(confidences: Numbers, rouge: Numbers) -> ConfidenceScores:
-    """Scores how well the confidences of n titles separate good titles from poor ones.
+    """Scores how well a model's confidence in n titles separates good titles from poor ones.
 
     `confidences` (n,) are 0 to 1. `rouge` (n,) has the ROUGE-L of each title, 0 to 100. n must be at least 1.
     If two titles have the same confidence, the earlier title counts as less confident.
@@ -108,11 +113,11 @@ def score_confidence(confidences: Numbers, rouge: Numbers) -> ConfidenceScores:
 def abstention_threshold(
     confidences: Numbers | Sequence[Any], rouge: Numbers | Sequence[Any], precision: float
 ) -> float:
-    """Returns the lowest threshold of confidence at which enough titles are good.
+    """Returns the lowest threshold of confidence at which enough of the shown titles are good.
 
-    The titles whose confidence is at least the threshold are shown. Enough of them are good if their share is
-    at least `precision` (0 to 1). Returns 0 if the share among all titles is high enough, and ALWAYS_ABSTAIN
-    if no threshold is high enough.
+    The titles whose confidence is at least the threshold are shown. At least the share `precision` (0 to 1)
+    of them must be good. Returns 0 if all titles together reach this share, and ALWAYS_ABSTAIN if no
+    threshold reaches it.
     """
     from sklearn.metrics import precision_recall_curve
 

@@ -45,7 +45,7 @@ DAYS_FIGURES = ("median_absolute_error_days", "r2_log_days")
 
 @dataclass(frozen=True)
 class Features:
-    """The inputs of a task with n rows, each of which is an issue.
+    """The inputs of a task about n issues, with one row per issue.
 
     `embeddings` (n, hidden_size) are the embeddings of the issues. `tokens` are the cleaned tokens of the
     same texts.
@@ -55,15 +55,16 @@ class Features:
     tokens: Sequence[Sequence[str]]
 
     def rows(self, mask: Mask) -> Features:
-        """Returns only the rows where `mask` (n,) is true."""
+        """Returns the features of only those issues for which `mask` (n,) is true."""
         tokens = [tokens for tokens, selected in zip(self.tokens, mask, strict=True) if selected]
         return Features(self.embeddings[mask], tokens)
 
 
 def class_shortage(labels: Mask, test: Mask) -> str:
-    """Returns a text with the numbers of rows if a class has too few training or test rows, otherwise "".
+    """Returns why a class has too few training or test rows, or an empty string if both classes have enough.
 
-    `labels` (n,) says which rows are positive. `test` (n,) says which rows are test rows.
+    For example: "3 positive and 40 negative test rows, expected at least 5 of each". `labels` (n,) says which
+    rows are positive. `test` (n,) says which rows are test rows.
     """
     for side, rows in (("training", ~test), ("test", test)):
         positives, negatives = int(labels[rows].sum()), int((~labels[rows]).sum())
@@ -76,9 +77,10 @@ def class_shortage(labels: Mask, test: Mask) -> str:
 
 
 def row_shortage(test: Mask) -> str:
-    """Returns a text with the numbers of rows if there are too few training or test rows, otherwise "".
+    """Returns why there are too few training or test rows, or an empty string if there are enough.
 
-    `test` (n,) says which rows are test rows.
+    For example: "50 training and 6 test rows, expected at least 10 of each". `test` (n,) says which rows are
+    test rows.
     """
     train_rows, test_rows = int((~test).sum()), int(test.sum())
     if min(train_rows, test_rows) >= MIN_ROWS_PER_SIDE:
@@ -87,11 +89,12 @@ def row_shortage(test: Mask) -> str:
 
 
 def classify(features: Features, labels: Mask, test: Mask) -> dict[str, Figures]:
-    """Predicts a class with each of METHODS. Returns each method's CLASS_FIGURES (0 to 1) on the test rows.
+    """Predicts the class of issues with three methods, and measures each method on the test rows.
 
-    The model is a logistic regression with balanced classes. `labels` (n,) are the true classes. `test` (n,)
-    says which rows are test rows. The caller must have checked `labels` and `test` with `class_shortage`. The
-    figure F1 is computed for the positive class.
+    Returns a dict from the name of each method in METHODS to its figures: the area under the ROC curve, the
+    balanced accuracy and F1 of the positive class, all 0 to 1. The model is a logistic regression with
+    balanced classes. `labels` (n,) are the true classes. `test` (n,) says which rows are test rows. The
+    caller must have checked `labels` and `test` with `class_shortage`.
     """
     figures: dict[str, Figures] = {}
     for method, (train_rows, test_rows) in _inputs(features, test).items():
@@ -109,11 +112,12 @@ def classify(features: Features, labels: Mask, test: Mask) -> dict[str, Figures]
 
 
 def regress(features: Features, days: Days, test: Mask) -> dict[str, Figures]:
-    """Predicts a number of days with each of METHODS. Returns each method's DAYS_FIGURES on the test rows.
+    """Predicts a number of days with three methods, and measures each method on the test rows.
 
-    The model is a ridge regression of log(1 + days). `days` (n,) are the true numbers, 0 or more. `test` (n,)
-    says which rows are test rows. R² is computed from log(1 + days). It is 1 for a perfect prediction, and 0
-    for predicting the mean of the test rows.
+    Returns a dict from the name of each method in METHODS to its figures: the median absolute error in days,
+    and R². The model is a ridge regression of log(1 + days). `days` (n,) are the true numbers, 0 or more.
+    `test` (n,) says which rows are test rows. R² is computed from log(1 + days). It is 1 for a perfect
+    prediction, and 0 for predicting the mean of the test rows.
     """
     figures: dict[str, Figures] = {}
     logs = np.log1p(days)
@@ -127,9 +131,10 @@ def regress(features: Features, days: Days, test: Mask) -> dict[str, Figures]:
 
 
 def _inputs(features: Features, test: Mask) -> Mapping[str, tuple[Any, Any]]:
-    """Returns, for each method, two arrays for its small model: training inputs and test inputs.
+    """Returns the inputs of the small models: for each method, a pair of training rows and test rows.
 
-    The scaling and the bag of words are fitted on the training rows alone.
+    The method `embedding` scales the embeddings. The method `bag_of_words` computes TF-IDF vectors. The
+    scaling and the TF-IDF weights are fitted on the training rows alone.
     """
     train_side, test_side = features.rows(~test), features.rows(test)
     scaler, bag_of_words = StandardScaler(), _bag_of_words()
@@ -143,9 +148,10 @@ def _inputs(features: Features, test: Mask) -> Mapping[str, tuple[Any, Any]]:
 
 
 def _bag_of_words() -> Any:
-    """Returns a transformer of token lists to TF-IDF vectors.
+    """Returns a scikit-learn pipeline that converts lists of tokens to TF-IDF vectors.
 
-    If no token occurs in two lists, the vectors are all equal and have one column.
+    Only tokens that occur in at least two lists count. If there is no such token, all vectors are equal and
+    have one column.
     """
     with_empty_token = FunctionTransformer(  # scikit-learn refuses texts without words
         lambda texts: [["", *tokens] for tokens in texts]

@@ -31,10 +31,12 @@ SMALLEST_CONFIDENCE = 1e-6
 class Curve:
     """A function from the confidence in a title to the probability that the title is good.
 
-    Method `platt`: the probability is the logistic function of `slope` * log odds of the confidence +
-    `intercept`. Method `isotonic`: the curve has the value `probabilities[i]` at `confidences[i]`, with
-    straight lines between these points. `confidences` are ascending. The curve is constant before the first
-    point and after the last point.
+    There are two methods:
+
+    - `platt`: the probability is the logistic function of `slope` * log odds of the confidence + `intercept`.
+    - `isotonic`: at the confidence `confidences[i]`, the probability is `probabilities[i]`. The values
+      between these points are interpolated linearly. `confidences` are ascending. Before the first point and
+      after the last point, the probability is constant.
     """
 
     method: Method
@@ -44,7 +46,7 @@ class Curve:
     probabilities: tuple[float, ...] = ()
 
     def __call__(self, confidences: Numbers) -> Numbers:
-        """Returns the probability (0 to 1) that a title is good, for each of n titles, as an array (n,).
+        """Returns the probability (0 to 1) that each of n titles is good, shape (n,).
 
         `confidences` (n,) are the model's confidences in the titles. A title is good if its ROUGE-L against
         the author's title is over ROUGE_THRESHOLD.
@@ -54,14 +56,14 @@ class Curve:
         return 1 / (1 + np.exp(-(self.slope * _log_odds(confidences) + self.intercept)))
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the curve as JSON values."""
+        """Returns the curve as a dict that can be stored as JSON."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Curve:
-        """Returns the curve with the values that `to_json` returned.
+        """Returns the curve from the dict that `to_json` returned.
 
-        Raises TitlerError if the values are not those of a curve.
+        Raises TitlerError if the dict does not describe a curve.
         """
         curve = cls(
             values["method"],
@@ -78,11 +80,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A curve that was fitted to held-out titles, and scores of the method that gave the curve.
+    """A curve from the confidence in a title to the probability that the title is good, with its scores.
 
-    The curve gives the probability that a title is good. For the scores, the titles are divided into FOLDS
-    parts by repository. The titles of each part get their probabilities from a curve that was fitted to the
-    other parts.
+    The curve was fitted to held-out titles. The scores come from cross-validation: the titles are divided
+    into FOLDS parts by repository, and the titles of each part get their probabilities from a curve that was
+    fitted to the other parts.
     """
 
     curve: Curve
@@ -101,7 +103,7 @@ class Calibration:
     """the reliability curve: bins of the probability. A bin's field `confidence` has its mean probability"""
 
     def figures(self) -> dict[str, Any]:
-        """Returns method, scores and reliability curve as JSON values, for manifests and releases."""
+        """Returns a dict for manifests and releases: the method, the scores and the reliability curve."""
         values = {name: value for name, value in asdict(self).items() if name not in ("curve", "bins")}
         curve = [
             {
@@ -117,7 +119,7 @@ class Calibration:
 
 
 def has_latin_letters(title: str) -> bool:
-    """Returns whether an author's title contains a letter from a to z.
+    """Returns whether an author's title contains a letter from a to z, in upper or lower case.
 
     ROUGE ignores all other letters. So a predicted title cannot be scored if the author's title has none of
     these letters.
@@ -126,11 +128,11 @@ def has_latin_letters(title: str) -> bool:
 
 
 def calibrate(confidences: Numbers, rouge: Numbers, repositories: Sequence[str]) -> Calibration | None:
-    """Returns a curve from the confidence in a title to the probability that the title is good, and scores.
+    """Fits a curve from the confidence in a title to the probability that the title is good.
 
-    The curve is fitted to n titles. The scores are those of the method that gave the curve.
-    `confidences` (0 to 1), `rouge` (ROUGE-L, 0 to 100) and `repositories` have one element per title. Returns
-    None if there are no titles.
+    Both methods (Platt and isotonic) are tried. Returns the curve of the method with the lower Brier score,
+    and the scores of that method; or None if there are no titles. `confidences` (0 to 1), `rouge` (ROUGE-L, 0
+    to 100) and `repositories` have one element per title.
     """
     alike = rouge > ROUGE_THRESHOLD
     if not len(alike):
@@ -153,10 +155,10 @@ def calibrate(confidences: Numbers, rouge: Numbers, repositories: Sequence[str])
 
 
 def _folds(repositories: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Divides titles into FOLDS folds. Returns the number of each title's fold (n,).
+    """Divides n titles into FOLDS parts (folds). Returns the number of each title's fold, shape (n,).
 
-    All titles of a repository are in one fold. To get folds of similar size, repositories are assigned in
-    descending order of size, each to the fold that is smallest so far.
+    All titles of a repository are in one fold. To get folds of similar size, the repository with the most
+    titles is assigned first. Each repository is assigned to the fold that is smallest so far.
     """
     names, numbers, sizes = np.unique(np.asarray(repositories), return_inverse=True, return_counts=True)
     fold_of, fold_sizes = np.zeros(len(names), np.int64), np.zeros(FOLDS, np.int64)
@@ -172,9 +174,10 @@ def _held_out(
     alike: npt.NDArray[np.bool_],
     folds: npt.NDArray[np.int64],
 ) -> Numbers:
-    """Returns the probability (n,) that each title is good, from a curve fitted to titles of other folds.
+    """Returns the cross-validated probability that each of n titles is good, shape (n,).
 
-    If all titles are in one fold, because they are of one repository, every probability is one half.
+    The probabilities in one fold come from a curve that `fit` fitted to the titles of the other folds. If all
+    titles are in one fold, because they are of one repository, every probability is one half.
     """
     probabilities = np.full(len(alike), 0.5)
     for fold in np.unique(folds):
@@ -185,10 +188,10 @@ def _held_out(
 
 
 def _constant(alike: npt.NDArray[np.bool_]) -> Curve:
-    """Returns the curve for titles that are all good, or all poor: a constant probability of a good title.
+    """Returns a constant curve, for the case that all titles are good, or that all are poor.
 
-    The probability is near 1 for good titles and near 0 for poor titles. The fewer titles there are, the
-    nearer the probability is to one half (the targets of Platt 1999).
+    The constant is the probability that a title is good: near 1 if all are good, and near 0 if all are poor.
+    The fewer titles there are, the nearer it is to one half (the targets of Platt 1999).
     """
     share = (alike.sum() + 1) / (len(alike) + 2)
     return Curve("platt", 0.0, float(np.log(share / (1 - share))))

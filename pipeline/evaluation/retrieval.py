@@ -27,10 +27,10 @@ similarity of equal vectors depends on their position in a matrix."""
 
 @dataclass(frozen=True)
 class RetrievalScores:
-    """Scores of retrieval, as means over all queries.
+    """Scores that say how well a model finds an issue's body when it is given the issue's title.
 
-    A query is an issue's title, and its answer is the issue's body. All bodies are ranked by similarity to
-    the query.
+    The title is the query, and the body is its answer. For each query, the bodies of all issues are ranked by
+    their similarity to the query. Each score is a mean over all queries.
     """
 
     recall_at_1: float
@@ -44,21 +44,23 @@ class RetrievalScores:
 
 
 def score_ranks(ranks: Ranks) -> RetrievalScores:
-    """Returns the share of queries with a rank up to 1, 5 and 10, and the mean reciprocal rank.
+    """Returns the scores of n queries, given the rank of each query's answer.
 
-    `ranks` (n,) has the rank of each query's own answer among all answers. Ranks count from 1.
+    The scores are the shares of queries whose answer has a rank of at most 1, 5 and 10, and the mean
+    reciprocal rank. `ranks` (n,) has the rank of each query's own answer among all answers. Ranks count from
+    1.
     """
     first, five, ten = (float(np.mean(ranks <= limit)) for limit in (1, 5, 10))
     return RetrievalScores(first, five, ten, mrr=float(np.mean(1 / ranks)))
 
 
 def embedding_ranks(queries: npt.NDArray[Any], answers: npt.NDArray[Any]) -> Ranks:
-    """Ranks all answers by the similarity of their embeddings to each of n queries.
+    """Returns, for each of n issues, the rank of its body when its title is the query, shape (n,).
 
-    Returns the rank of the query's own answer (n,). A query is an issue's title, and its own answer is the
-    issue's body. `queries[i]` and `answers[i]` are the embeddings of issue i: both arrays are (n, size).
-    Similarity is the cosine. Ranks count from 1. Ties take the worst rank, so a model that gives every text
-    the same embedding gets the worst score. Raises TitlerError for values that are not finite.
+    The bodies of all issues are ranked by the cosine similarity of their embeddings to the embedding of the
+    title. `queries[i]` is the embedding of the title of issue i, and `answers[i]` that of its body: both
+    arrays are (n, size). Ranks count from 1. Ties take the worst rank, so a model that gives every text the
+    same embedding gets the worst score. Raises TitlerError for values that are not finite.
     """
     if not (np.isfinite(queries).all() and np.isfinite(answers).all()):
         raise TitlerError(
@@ -70,12 +72,13 @@ def embedding_ranks(queries: npt.NDArray[Any], answers: npt.NDArray[Any]) -> Ran
 
 
 def tfidf_ranks(queries: Sequence[Sequence[str]], answers: Sequence[Sequence[str]]) -> Ranks:
-    """Ranks all answers by the words that they share with each of n queries: a baseline without a model.
+    """Returns, for each of n issues, the rank of its body when its title is the query, shape (n,).
 
-    Returns the rank of the query's own answer (n,), counted from 1. Ties take the worst rank. `queries` are
-    the words of n issues' titles, and `answers` are the words of their bodies. Similarity is the cosine of
-    TF-IDF vectors (Salton and Buckley 1988). A word that occurs tf times in a text has the weight (1 + ln tf)
-    (1 + ln((1 + n) / (1 + df))). df is the number of answers that contain the word.
+    This is a baseline without a model: the bodies of all issues are ranked by the words that they share with
+    the title. Ranks count from 1, and ties take the worst rank. `queries` are the words of the titles, and
+    `answers` are the words of the bodies. Similarity is the cosine of TF-IDF vectors (Salton and Buckley
+    1988). A word that occurs tf times in a text has the weight (1 + ln tf) (1 + ln((1 + n) / (1 + df))). df
+    is the number of bodies that contain the word.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import normalize
@@ -91,8 +94,9 @@ def tfidf_ranks(queries: Sequence[Sequence[str]], answers: Sequence[Sequence[str
 def _ranks(count: int, similarity: Callable[[slice], npt.NDArray[Any]]) -> Ranks:
     """Returns the rank of each query's own answer among all answers, shape (count,).
 
-    Ties take the worst rank. `similarity` computes the similarities (queries, answers) for a slice of
-    queries. A slice has at most QUERIES_PER_BLOCK queries, which limits the memory.
+    Answer i belongs to query i. Ties take the worst rank. The function `similarity` gets a slice of the
+    queries and returns their similarities to all answers, (queries, answers). To limit the memory, a slice
+    has at most QUERIES_PER_BLOCK queries.
     """
     ranks = np.zeros(count, np.int64)
     for start in range(0, count, QUERIES_PER_BLOCK):

@@ -17,18 +17,21 @@ LEAD_WORDS = 15
 
 
 def lead(words: Sequence[str]) -> str:
-    """Returns a body's first LEAD_WORDS cleaned words: a title without a model, as a baseline."""
+    """Returns the first LEAD_WORDS words of a body as a title: a baseline that needs no model.
+
+    `words` are the cleaned words of the body.
+    """
     return " ".join(words[:LEAD_WORDS])
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of a list of predicted titles against the authors' titles (the references).
+    """Scores of a list of predicted titles, each compared with the author's title (its reference).
 
-    ROUGE is the mean over titles of F1 with Porter stemming (Lin 2004, google-research's rouge-score). BLEU
+    ROUGE is F1 with Porter stemming, averaged over the titles (Lin 2004, google-research's rouge-score). BLEU
     is computed over the whole list (Papineni 2002, sacreBLEU with its 13a tokenizer). Both are 0 to 100 and
     ignore case. An empty title means that the model abstained, and has ROUGE 0. ROUGE reads only digits and
-    the letters a to z. If the reference contains neither, the title has ROUGE 0, too.
+    the letters a to z. If the reference contains none of these, the title has ROUGE 0, too.
     """
 
     rouge1: float
@@ -61,7 +64,7 @@ def rouge_l(predicted: Sequence[str], references: Sequence[str]) -> npt.NDArray[
 
 
 def score_titles(predicted: Sequence[str], references: Sequence[str]) -> Scores:
-    """Scores each `predicted[i]` against the author's title `references[i]`.
+    """Scores predicted titles. The title `predicted[i]` is compared with the author's title `references[i]`.
 
     An empty predicted title means that the model abstained. Raises UsageError if there are no titles, or if
     the two lists have different lengths.

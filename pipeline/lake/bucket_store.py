@@ -1,4 +1,4 @@
-"""The storage of a lake in a bucket. It is accessed through the library fsspec."""
+"""Stores a lake in a bucket, which is accessed through the library fsspec."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CREDENTIALS_HINTS = {
 
 
 class BucketStore:
-    """A `Store` in a bucket or in a folder of a bucket.
+    """The storage of a lake in a bucket, or in a folder of a bucket. Implements `Store`.
 
     `root` is the address, such as s3://BUCKET/FOLDER. `filesystem` is fsspec's object for access to this
     storage. `base` is the root in fsspec's notation: BUCKET/FOLDER.
@@ -84,7 +84,7 @@ class BucketStore:
 
     def _check_bucket(self) -> None:
         """Raises FileNotFoundError if the bucket does not exist. Without this check, a missing bucket would
-        look like an empty lake. Does nothing if the bucket was found before."""
+        look like an empty lake. If the bucket was found before, it is not checked again."""
         if not self._bucket_exists:
             self._filesystem.info(self._base.partition("/")[0])
             self._bucket_exists = True
@@ -127,9 +127,9 @@ class BucketStore:
 
 
 def _written_at(info: Mapping[str, Any]) -> datetime:
-    """Returns the time at which an object was written. `info` is the dict in which fsspec describes the
-    object. The key of the time differs between S3, Google Cloud Storage and fsspec's memory file system. If
-    the time is unknown, returns the latest possible time, so that the object is never removed as old."""
+    """Returns the time at which an object was written. `info` is fsspec's description of the object. The key
+    of the time in this dict is different for S3, Google Cloud Storage and fsspec's memory file system. If the
+    time is unknown, returns the latest possible time, so that the object is never removed as old."""
     value = info.get("LastModified") or info.get("updated") or info.get("created")
     time = datetime.fromisoformat(value) if isinstance(value, str) else value
     if not isinstance(time, datetime):

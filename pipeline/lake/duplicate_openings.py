@@ -1,8 +1,8 @@
 """Finds issues that have an `opened` event in more than one source day. Only the earliest event counts.
 
 Within a day, `sql/extract_issues.sql` keeps one row per issue. If several days have a row of the same issue,
-only the earliest row is used. The plan of a model or a release lists the other rows as superseded, and stages
-skip them.
+only the row with the earliest event is used. The plan of a model or a release lists the other rows under the
+key `superseded`, and stages skip these rows.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from pipeline.lake.batches import Lake
 
 
 def duplicate_openings(lake: Lake, days: Sequence[tuple[str, str]]) -> dict[str, list[int]]:
-    """Returns the ids of the issues to skip on each day, sorted. A day without such issues is not in the
-    result.
+    """Returns the issues to skip on each day: a dict from the day to the sorted issue ids. Days without such
+    issues are left out.
 
     An issue is skipped on a day if its earliest `opened` event is on another of the `days`. If two events
-    have the same time, the smaller event id counts as earlier. Each item of `days` is a day and the folder of
-    its batch of issues_v1. Raises LakeError if a batch is missing or damaged.
+    have the same time, the smaller event id counts as earlier. Each item of `days` is a pair: a day, and the
+    folder of its batch of issues_v1. Raises LakeError if a batch is missing or damaged.
     """
     columns = ["issue_id", "created_at", "event_id"]
     tables = []

@@ -1,9 +1,9 @@
-"""Which embedding network a model or a release has, and which model trained it.
+"""Says which embedding network a model or a release has, and which model trained this network.
 
-A model with the network `copy` has two networks: a title network, and an embedding network with the
-vocabularies of both. A new model may take the embedding network and the vocabularies of another model. The
-model that trained an embedding network is its owner. Embeddings and similar issues are stored under the
-owner's name, so a model that took the network has the embeddings of its owner.
+A model of the variant `copy` has two networks: one that writes titles, and one that computes embeddings. Both
+use the same vocabularies. A new model may take the embedding network and the vocabularies of an earlier model
+instead of training its own. The model that trained an embedding network is its owner. Embeddings and similar
+issues are stored under the owner's name, so models that took the network share these tables.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EMBEDDING = "embedding"
 
 @dataclass(frozen=True)
 class EmbeddingNetwork:
-    """An embedding network: its owner, and the predictor of the owner."""
+    """An embedding network, described by the model that trained it (its owner) and the owner's predictor."""
 
     model: str
     """name of the owner: the model that trained the embedding network"""
@@ -31,20 +31,22 @@ class EmbeddingNetwork:
 
     @property
     def fact(self) -> dict[str, Any]:
-        """The fact for the plan of a model or a release that takes this network."""
+        """The entry `embedding` for the plan of a model or a release that uses this network of another
+        model."""
         return {EMBEDDING: asdict(self)}
 
 
 def taken_network(plan: Plan) -> EmbeddingNetwork | None:
-    """Returns the embedding network that a model took from another model. `plan` is the plan of the model, or
-    that of a release of the model. Returns None if the model trained its own embedding network."""
+    """Returns the embedding network that a model took from another model. Returns None if the model has an
+    embedding network of its own. `plan` is the plan of the model, or the plan of a release of the model."""
     fact = plan.facts.get(EMBEDDING)
     return EmbeddingNetwork(**fact) if fact else None
 
 
 def network_of_model(model: Pinned) -> EmbeddingNetwork:
-    """Returns the embedding network of a model, which is its own or a taken one. Raises UsageError if the
-    model does not exist, or was to train its own network and was not trained."""
+    """Returns the embedding network that a model uses: its own, or one that it took from another model.
+    Raises UsageError if the model does not exist. Also raises UsageError if the model has its own embedding
+    network, but is not trained yet."""
     embedding_network = taken_network(model.plan)
     if embedding_network is not None:
         return embedding_network
@@ -53,7 +55,7 @@ def network_of_model(model: Pinned) -> EmbeddingNetwork:
 
 
 def network_of_release(plan: Plan) -> EmbeddingNetwork:
-    """Returns the embedding network of a release's model. `plan` is the plan of the release."""
+    """Returns the embedding network that a release's model uses. `plan` is the plan of the release."""
     facts = plan.facts
     own = EmbeddingNetwork(facts["model"], facts["predictor"], facts["predictor_digest"])
     return taken_network(plan) or own

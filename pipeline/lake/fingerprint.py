@@ -1,4 +1,5 @@
-"""The two hashes of a batch. The key identifies what the batch is made from; the digest, its content."""
+"""Computes the two hashes of a batch. The key identifies the inputs and parameters that the batch is made
+from. The digest identifies the content of its files."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ def fingerprint(
     parameters.
 
     `inputs` are the digests of the batches from which the batch is made. Their order matters. If a batch with
-    the same key exists already, a stage reuses that batch instead of making another.
+    the same key exists already, a stage reuses that batch instead of making a new one.
     """
     made_of = json.dumps([table, dict(partition), list(inputs), dict(parameters)], sort_keys=True)
     return hashlib.sha256(made_of.encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""The storage of a lake in a local folder."""
+"""Stores a lake in a local folder."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pipeline.lake.store import CHECK_HINT, FREE_SPACE_HINT, UNFINISHED
 
 
 class FolderStore:
-    """A `Store` in a local folder. Each file is first written to the subfolder UNFINISHED. Then it is renamed
-    to its final path."""
+    """The storage of a lake in a local folder. Implements `Store`. To replace a file in one step, a new
+    version is first written to the subfolder UNFINISHED and then renamed to its final path."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

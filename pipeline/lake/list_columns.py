@@ -10,8 +10,7 @@ import pyarrow as pa
 
 
 def list_column(matrix: npt.NDArray[Any]) -> pa.ListArray:
-    """Returns an Arrow column of n lists, made from a matrix of shape (n, length): one list per row of the
-    matrix."""
+    """Converts a matrix (n, length) to an Arrow column of n lists. Each list is one row of the matrix."""
     rows, length = matrix.shape
     return pa.ListArray.from_arrays(
         pa.array(np.arange(rows + 1, dtype=np.int32) * length), pa.array(matrix.reshape(-1))
@@ -19,7 +18,6 @@ def list_column(matrix: npt.NDArray[Any]) -> pa.ListArray:
 
 
 def list_matrix(column: pa.ChunkedArray, length: int) -> npt.NDArray[Any]:
-    """Returns a matrix of shape (n, length), made from an Arrow column of n lists. Each list has `length`
-    numbers."""
+    """Converts an Arrow column of n lists to a matrix (n, length). Each list must have `length` numbers."""
     values = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
     return np.concatenate(values).reshape(-1, length) if values else np.zeros((0, length), dtype=np.int32)

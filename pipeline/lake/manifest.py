@@ -1,4 +1,4 @@
-"""The manifest of a batch: the batch's files, inputs, parameters and figures."""
+"""The manifest of a batch: it lists the batch's files, inputs, parameters and figures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class File:
-    """What a manifest says about one file of its batch. `rows` is 0 if the file is not a table."""
+    """The entry of one file in a manifest. `rows` is the number of rows, or 0 if the file is not a table."""
 
     name: str
     rows: int
@@ -23,7 +23,7 @@ class File:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A finished batch, as its `manifest.json` describes it.
+    """The description of a finished batch, as stored in its `manifest.json`.
 
     `inputs` are the digests of the batches from which this batch was made. `key` is the fingerprint of table,
     partition, inputs and parameters. `digest` is the digest of the content. (For both, see
@@ -50,18 +50,18 @@ class Manifest:
 
     @property
     def day(self) -> str:
-        """The source day of the batch (YYYY-MM-DD). If the batch was made from a user's file, it is the start
-        of the file's SHA-256. Raises KeyError if the partition has neither."""
+        """The source day of the batch (YYYY-MM-DD). A batch made from a user's file has no day; then the
+        value is the beginning of the file's SHA-256. Raises KeyError for other batches without a day."""
         return self.partition.get("day") or self.partition["file"]
 
     def to_json(self) -> str:
-        """Returns the text of `manifest.json`."""
+        """Returns this manifest as JSON text, to be written to `manifest.json`."""
         return json.dumps(asdict(self), indent=1, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
-        """Reads a manifest from the text that `to_json` returned. Raises ValueError, TypeError or KeyError
-        for any other text."""
+        """Returns the manifest from the JSON text that `to_json` returned. Raises ValueError, TypeError or
+        KeyError for any other text."""
         values = json.loads(text)
         values["files"] = tuple(File(**file) for file in values["files"])
         values["inputs"] = tuple(values["inputs"])
@@ -69,6 +69,6 @@ class Manifest:
 
 
 def partition_folder(table: str, partition: Mapping[str, str]) -> str:
-    """Returns the path of a partition's folder, relative to the root of the lake, such as
-    issues_v1/day=2015-01-01."""
+    """Returns the path of a partition's folder, such as issues_v1/day=2015-01-01. It is relative to the root
+    of the lake."""
     return posixpath.join(table, *(f"{name}={value}" for name, value in partition.items()))

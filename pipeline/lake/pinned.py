@@ -1,4 +1,4 @@
-"""Models and releases in the lake: which batches belong to them.
+"""Models and releases in the lake, and the batches that belong to them.
 
 `titler vocab` creates a model, and `titler plan` creates a release. Both write a plan, which records (pins)
 the current batches of the days to use. Later stages read only the pinned batches. So a later backfill or
@@ -67,11 +67,11 @@ def new_id() -> str:
 
 @dataclass(frozen=True)
 class PinnedDay:
-    """One day in a plan: the folders and the content digests of the batches that the plan records for the
-    day. These are the batches of issues, of tokens and of source health.
+    """One day in the plan of a model or a release: the folders and the content digests of the day's batches.
+    There is one batch of issues, one of tokens and one of source health.
 
-    A model that learns from a user's file has a single `PinnedDay`. Its `day` is the file's identifier, and
-    its fields about source health are empty.
+    The plan of a model that learns from a user's file has one `PinnedDay` for the file. Its `day` is the
+    file's identifier, and its fields about source health are empty.
     """
 
     day: str
@@ -84,17 +84,18 @@ class PinnedDay:
 
     @property
     def content(self) -> tuple[str, ...]:
-        """The day and the content digests of its batches. If two values of `content` are equal, so is the
+        """The day, and the content digests of its three batches. Two days with equal values have the same
         data."""
         return self.day, self.issues_digest, self.tokens_digest, self.health_digest
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The plan that is written when a model or a release is created. A plan never changes.
+    """What is recorded when a model or a release is created: the days with their batches, and further facts.
+    A plan never changes.
 
     `superseded` maps each day to the ids of the issues to skip on that day: their earliest `opened` event is
-    in another day of the plan. `facts` are further recorded values, such as settings or the release's model.
+    in another day of the plan. `facts` are other recorded values, such as settings or the release's model.
     """
 
     days: tuple[PinnedDay, ...]
@@ -103,16 +104,16 @@ class Plan:
     opened_at: str
 
     def keep_mask(self, day: str, issue_ids: Any) -> Any:
-        """Returns a boolean array with one value per item of `issue_ids`. The value is False if the plan says
-        to skip the issue on `day`."""
+        """Returns a boolean array with one value per issue in `issue_ids`. The value is False if the plan
+        says to skip the issue on `day`."""
         return ~np.isin(issue_ids, np.asarray(self.superseded.get(day, []), dtype=np.int64))
 
 
 class Notes:
-    """The notes of a model or a release: small JSON values with a name, such as the figures of an evaluation.
+    """Small JSON values that are stored with a model or a release, such as the figures of an evaluation.
 
-    Each note is stored beside the plan, in a file that is called NAME.json. A note that was never stored is
-    None.
+    Each value is called a note and has a name. The note NAME is stored in the file NAME.json, in the same
+    folder as the plan. If no note of a name was stored, its value is None.
     """
 
     def __init__(self, pinned: Pinned) -> None:
@@ -126,11 +127,11 @@ class Notes:
 
 
 class Members(Mapping[str, Sequence[Manifest]]):
-    """The batches that belong to a model or a release. Maps the name of a table to the manifests of its
+    """The batches that belong to a model or a release. Maps the name of each table to the manifests of its
     batches.
 
-    The manifests of a table are read from the lake only once. `manifests` maps folders to manifests that were
-    already read. Several releases can share this mapping, so that no manifest is read twice.
+    The manifests of a table are read from the lake only once. `manifests` has the manifests that were already
+    read, by their folders. Several releases can share this dict, so that no manifest is read twice.
     """
 
     def __init__(self, pinned: Pinned, manifests: dict[str, Manifest]) -> None:
@@ -139,8 +140,8 @@ class Members(Mapping[str, Sequence[Manifest]]):
         self._manifests: dict[str, Sequence[Manifest]] = {}
 
     def __getitem__(self, table: str) -> Sequence[Manifest]:
-        """Returns the manifests of a table's batches, one per day of the plan. The tables `vocabulary`,
-        `predictor` and `index` have a single batch.
+        """Returns the manifests of a table's batches: one per day of the plan, or a single one for the tables
+        `vocabulary`, `predictor` and `index`.
 
         Raises UsageError if the model or release does not exist, or has no batches of the table yet. The
         error names the `titler` command to run.
@@ -170,12 +171,12 @@ class Members(Mapping[str, Sequence[Manifest]]):
 
     def folders(self, table: str) -> list[str]:
         """Returns the folders of a table's batches, without reading the manifests. Returns an empty list if
-        the stage that makes the batches has not run."""
+        no batches of the table were recorded yet."""
         return list(self._pinned.lake.get_json(self._file(table)) or [])
 
     def put(self, table: str, manifests: Iterable[Manifest]) -> None:
-        """Records which batches of a table belong to the model or release. If there is an earlier record,
-        replaces it."""
+        """Records that these batches of a table belong to the model or release. Replaces an earlier
+        record."""
         self._manifests[table] = list(manifests)
         folders = [manifest.folder for manifest in self._manifests[table]]
         self._pinned.lake.put_json(self._file(table), folders)
@@ -191,11 +192,12 @@ class Members(Mapping[str, Sequence[Manifest]]):
 
 
 class Pinned:
-    """A model or a release in the lake: its plan, its members and its notes. The model or release need not
-    exist yet.
+    """A model or a release in the lake, with its plan, its members (batches) and its notes (small JSON
+    files). The model or release need not exist yet.
 
     `plan` and `members` are read from the lake once, when they are first used. `notes` are read at every use.
-    For `manifests`, see `Members`. Raises UsageError if the name is not valid.
+    `manifests` may contain manifests that were already read, by their folders. Raises UsageError if the name
+    is not valid.
     """
 
     def __init__(
@@ -223,8 +225,8 @@ class Pinned:
         return posixpath.join(self.kind, self.name, name)
 
     def open(self, days: Sequence[PinnedDay], facts: dict[str, Any]) -> Plan:
-        """Creates the model or release by writing its plan, and returns the plan. If a plan exists already,
-        returns that plan and ignores the arguments."""
+        """Creates the model or release by writing its plan, and returns the plan. If the model or release
+        exists already, returns its stored plan and ignores the arguments."""
         if not self.is_open():
             opened_at = datetime.now(UTC).isoformat(timespec="seconds")
             plan = Plan(
@@ -237,7 +239,7 @@ class Pinned:
         return self.plan
 
     def is_open(self) -> bool:
-        """Returns whether the model or release exists: whether the method `open` has written its plan."""
+        """Returns whether the model or release exists, that is, whether its plan is in the lake."""
         return self.lake.get(self.file("plan.json")) is not None
 
     def require_open(self) -> None:
@@ -255,7 +257,7 @@ class Pinned:
 
     @cached_property
     def plan(self) -> Plan:
-        """The plan. Raises UsageError if the model or release does not exist."""
+        """The plan of this model or release. Raises UsageError if the model or release does not exist."""
         values = self.lake.get_json(self.file("plan.json"))
         if values is None:
             raise self._unknown()
@@ -273,16 +275,15 @@ class Pinned:
         return self.lake.manifest(day.tokens)
 
     def scratch_folder(self, name: str) -> Path:
-        """Creates and returns a local folder for work that can be resumed, such as the checkpoint of a
-        training. Raises LakeError if the folder cannot be created."""
+        """Creates and returns a local folder for unfinished work, such as the checkpoint from which an
+        interrupted training resumes. Raises LakeError if the folder cannot be created."""
         return self.lake.scratch(self.file(name))
 
     def delete(self, first: str = "") -> None:
-        """Deletes the model or release, but not its batches.
+        """Deletes the files of a model or a release, but not its batches.
 
-        `first` is the name of a note, a JSON file beside the plan. This note is deleted before all other
-        files, so that an interrupted deletion never leaves the note without the plan. If `first` is empty, no
-        file has to be deleted first.
+        The file `first`.json in its folder is deleted before its other files. So an interrupted deletion
+        never leaves this file without the plan. If `first` is empty, the files are deleted in any order.
         """
         if first:
             self.lake.delete(self.file(f"{first}.json"))
@@ -290,15 +291,17 @@ class Pinned:
 
 
 def pinned_names(lake: Lake, kind: Kind) -> list[str]:
-    """Returns the names of all models, or of all releases, in the lake. The names are sorted."""
+    """Returns the names of all models, or of all releases, in the lake, sorted. `kind` is "models" or
+    "releases"."""
     return [name for name in lake.names(kind) if not name.endswith(".json")]
 
 
 def pin_days(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
-    """Returns one `PinnedDay` per day (YYYY-MM-DD), in the same order, with the current batches of the day.
+    """Returns one `PinnedDay` per day (YYYY-MM-DD), in the same order. It records the current batches of the
+    day.
 
-    Raises UsageError for a day that was not extracted or has no verdict. Also raises it for a day that was
-    not cleaned since its last extraction.
+    Raises UsageError in three cases: a day was not extracted, it has no verdict on its data, or it was not
+    cleaned since its last extraction.
     """
     pinned = []
     for day in days:
@@ -320,9 +323,9 @@ def pin_days(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
 
 
 def cleaned_days(lake: Lake, first: str | None, last: str | None) -> list[str]:
-    """Returns the cleaned days (YYYY-MM-DD) from `first` to `last`, both included. If `first` or `last` is
-    None, there is no limit on that side. Raises UsageError if there is no such day, or if `first` comes after
-    `last`."""
+    """Returns the cleaned days (YYYY-MM-DD) from `first` to `last`, including both. If `first` is None,
+    begins with the earliest day. If `last` is None, ends with the latest day. Raises UsageError if there is
+    no such day, or if `first` comes after `last`."""
     if first and last and first > last:
         raise UsageError(f"--from {first} comes after --to {last}.", f"Swap them: --from {last} --to {first}")
     days = [day for day in lake.days(TOKENS.name) if (first or "") <= day <= (last or "9999")]

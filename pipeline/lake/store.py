@@ -21,8 +21,8 @@ CHECK_HINT = "Check the lake and the setting lake.root: titler doctor"
 
 
 class Store(Protocol):
-    """The storage of a lake. All paths are relative to the root. Every method raises LakeError if the storage
-    fails."""
+    """The storage of a lake: a local folder or a bucket. All paths are relative to the root of the lake.
+    Every method raises LakeError if the storage fails."""
 
     @property
     def folder(self) -> Path | None:
@@ -30,29 +30,30 @@ class Store(Protocol):
         ...
 
     def put(self, path: str, data: bytes) -> None:
-        """Writes or replaces one object in one step."""
+        """Writes an object (file). If the object exists already, replaces it in one step."""
         ...
 
     def get(self, path: str) -> bytes | None:
-        """Returns the content of an object, or None if the object does not exist."""
+        """Returns the content of an object (file), or None if the object does not exist."""
         ...
 
     def delete(self, path: str) -> None:
-        """Deletes one object, without listing its folder. Does nothing if the object does not exist."""
+        """Deletes one object (file), without listing its folder. Does nothing if the object does not
+        exist."""
         ...
 
     def names(self, folder: str) -> list[str]:
-        """Returns the names of the objects and folders directly in a folder, sorted, as far as the storage
-        lists them. Returns an empty list if the folder does not exist."""
+        """Returns the sorted names of the objects (files) and folders directly in a folder. The listing of a
+        bucket may lack the newest objects. Returns an empty list if the folder does not exist."""
         ...
 
     def modified(self, folder: str) -> datetime | None:
-        """Returns the UTC time at which the newest object of a folder was written. For a local folder without
-        objects, returns the time at which the folder was changed. Returns None if the storage lists
-        nothing."""
+        """Returns the UTC time at which the newest object (file) in a folder was written. If a local folder
+        has no files, returns the time at which the folder itself was changed. Returns None if the folder does
+        not exist, or if a bucket lists no objects in it."""
         ...
 
     def delete_folder(self, folder: str) -> None:
-        """Deletes the objects of a folder, as far as the storage lists them. Does nothing if the folder does
-        not exist."""
+        """Deletes all listed objects (files) of a folder. The listing of a bucket may lack the newest
+        objects; these remain. Does nothing if the folder does not exist."""
         ...

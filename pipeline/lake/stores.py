@@ -23,8 +23,8 @@ _S3_OPTIONS = {"max_concurrency": 1}
 
 
 def open_store(root: str) -> Store:
-    """Returns the store at `root`: an absolute path or the address of a bucket. Raises LakeError if fsspec
-    does not support the address."""
+    """Returns the storage of the lake at `root`, which is an absolute path or the address of a bucket. Raises
+    LakeError if fsspec does not support the address."""
     try:
         protocol = root.partition("://")[0]
         options = {**_OPTIONS, **(_S3_OPTIONS if protocol in ("s3", "s3a") else {})}
@@ -39,8 +39,8 @@ def open_store(root: str) -> Store:
 
 
 def read(address: str) -> bytes:
-    """Returns the content of the object at an address, or of the file at a path. Raises LakeError if the
-    object or file does not exist or cannot be read."""
+    """Returns the content of a file. `address` is the path of a local file, or the address of an object in a
+    bucket. Raises LakeError if the file does not exist or cannot be read."""
     folder, _, name = address.rpartition("/")
     data = open_store(folder or "/").get(name)
     if data is None:

@@ -1,5 +1,4 @@
-"""Removes batches that no model, release or partition uses any more, and unfinished files of killed
-processes."""
+"""Removes batches that no model or release uses any more, and unfinished files of killed processes."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ def sweep_batches(
 
     - batches whose folders are in `referenced`
     - batches whose newest file is younger than `older_than`, because a stage may still be writing them
-    - for the tables in `keep_current_of`, the current batch of each day
+    - the current batch of each day, for the tables in `keep_current_of`
 
     Raises LakeError if the storage fails.
     """
@@ -41,16 +40,16 @@ def sweep_batches(
 
 
 def sweep_unfinished_files(lake: Lake, older_than: timedelta, now: datetime) -> None:
-    """Removes the files in the folder UNFINISHED that are older than `older_than`. Processes that were killed
-    while they wrote a file have left them behind."""
+    """Removes the files in the folder UNFINISHED that are older than `older_than`. They were left behind by
+    processes that were killed while writing a file."""
     for name in lake.names(UNFINISHED):
         if _is_older(lake, f"{UNFINISHED}/{name}", older_than, now):
             lake.delete(f"{UNFINISHED}/{name}")
 
 
 def _is_older(lake: Lake, path: str, age: timedelta, now: datetime) -> bool:
-    """Returns whether the newest file at or below `path` is older than `age`. Returns False if nothing is
-    listed, because a process may be writing the first file."""
+    """Returns whether the newest file in the folder `path` is older than `age`. Returns False if no file is
+    listed, because a process may be writing the first file of the folder."""
     modified = lake.modified(path)
     return modified is not None and now - modified >= age
 

@@ -26,10 +26,10 @@ TEXTS_PER_CHUNK = 256
 
 @dataclass(frozen=True)
 class Bag:
-    """The bags of units of n texts: the distinct units (subwords) of each text, with their weights.
+    """The bags of units of n texts: for each text, its distinct units (subwords) and their weights.
 
-    The three arrays have one element per distinct unit of each text, m elements in all. The elements of the
-    first text come first.
+    The three arrays have m elements: one for each distinct unit of each text. The elements of the first text
+    come first.
     """
 
     texts: Ids
@@ -41,7 +41,10 @@ class Bag:
 
 
 def bag(ids: Ids, vocabulary: int) -> Bag:
-    """Returns the bags of units of n texts. `ids` are (n, L), and each id is smaller than `vocabulary`."""
+    """Returns the bags of units (subwords) of n texts: which units each text has, with which weights.
+
+    `ids` (n, L) has the ids of the texts. `vocabulary` is the number of ids in the vocabulary.
+    """
     offsets = np.arange(len(ids), dtype=np.int64)[:, None] * vocabulary
     keys, counts = np.unique((offsets + ids)[ids >= FIRST_UNIT], return_counts=True)
     weights = 1 + np.log(counts.astype(np.float32))
@@ -55,10 +58,11 @@ def unit(vectors: Floats) -> Floats:
 
 
 def vectors_of(table: Floats, ids: Ids) -> Floats:
-    """Returns the vectors (n, size) of n texts, scaled to length 1.
+    """Returns the vectors (n, size) of n texts. Each vector has the length 1.
 
-    `table` (V, size) has one row per unit. `ids` (n, L) are the texts. A text without units has a vector of
-    zeros.
+    The vector of a text is the weighted sum of the vectors of its units (subwords), scaled to length 1.
+    `table` (V, size) has one vector per unit. `ids` (n, L) are the texts. A text without units has a vector
+    of zeros.
     """
     vectors = np.zeros((len(ids), table.shape[1]), np.float32)
     for first in range(0, len(ids), TEXTS_PER_CHUNK):
@@ -72,21 +76,22 @@ def vectors_of(table: Floats, ids: Ids) -> Floats:
 
 
 def embedding(table: Floats, body_ids: Ids, title_ids: Ids | None) -> Floats:
-    """Returns the embeddings (n, size) of n issues, from the bags of units of their texts.
+    """Returns the embeddings (n, size) of n issues.
 
     An embedding is the vector of the body plus the vector of the title, scaled to length 1. Bodies are ids
     (n, L). Titles are ids (n, M) of the same vocabulary, or None to embed bodies alone. If one of the two
-    texts is empty, the embedding is the vector of the other text.
+    texts is empty, the embedding is the vector of the other text. `table` (V, size) has one vector per unit
+    (subword).
     """
     vectors = vectors_of(table, body_ids)
     return vectors if title_ids is None else unit(vectors + vectors_of(table, title_ids))
 
 
 def inverse_document_frequency(batches: Iterator[tuple[Ids, Ids]], vocabulary: int) -> Floats:
-    """Returns the inverse document frequency of each unit: 1 + ln((1 + N) / (1 + df)), shape (vocabulary,).
+    """Returns the inverse document frequency of each unit (subword), shape (vocabulary,).
 
-    `batches` yields the bodies and titles of N issues. df is the number of issues that have the unit in their
-    body or title.
+    It is 1 + ln((1 + N) / (1 + df)). N is the number of issues, and df is the number of issues that have the
+    unit in their body or title. `batches` yields the bodies and titles of the issues.
     """
     issues, document_frequency = 0, np.zeros(vocabulary, np.int64)
     for bodies, titles in batches:

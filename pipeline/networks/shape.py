@@ -1,7 +1,7 @@
-"""Describes a network to its callers: its sizes, the file that stores them, its inputs and its results.
+"""Describes networks: their sizes, the file that stores the sizes, their inputs and their results.
 
 This module is used by `pipeline.networks.in_keras`, which trains networks, and by
-`pipeline.networks.in_numpy`, which only runs trained ones. It imports neither Keras nor a backend.
+`pipeline.networks.in_numpy`, which only runs trained networks. It imports neither Keras nor a backend.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Shape:
         return ids
 
     def decoded_nothing(self) -> Decoded:
-        """Returns the result of decoding an empty list of bodies."""
+        """Returns the result of decoding for an empty list of bodies: arrays without rows."""
         no_ids = np.zeros((0,), np.int32)
         states = np.zeros((0, self.hidden_size), np.float32)
         return Decoded(np.zeros((0, self.decoder_steps), np.int32), no_ids, no_ids.astype(np.float32), states)
@@ -108,7 +108,7 @@ def _check_ids(ids: Ids, vocabulary: int) -> None:
 
 @dataclass(frozen=True)
 class Decoded:
-    """The titles that a network predicted for n issues, as ids, and the issues' embeddings."""
+    """What a network computed for n issues: their titles, as ids, and their embeddings."""
 
     ids: Ids
     """the title's tokens, then _end_ if there is room for it, then zeros: (n, shape.decoder_steps)"""
@@ -120,23 +120,54 @@ class Decoded:
     """the issue's embedding, computed from its body alone: (n, hidden_size)"""
 
 
-def write_shape(directory: Path, variant: str, shape: Shape) -> None:
-    """Writes shape.json, with the variant and the shape of a network, into `directory`."""
-    content = {"variant": variant, "shape": asdict(shape)}
-    (directory / SHAPE_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+@dataclass(frozen=True)
+class Description:
+    """The content of shape.json: what must be known to build a stored network and to predict titles with
+    it."""
+
+    variant: str
+    shape: Shape
+    shortlist: Ids | None = None
+    """the units that decoding considers besides those of the body, as `pipeline.networks.shortlist` returns
+    them; None stands for the whole vocabulary"""
+
+    def write(self, directory: Path) -> None:
+        """Writes shape.json into `directory`."""
+        content = {"variant": self.variant, "shape": asdict(self.shape)}
+        text = json.dumps(content, indent=2)
+        if self.shortlist is not None:
+            # on one line, because thousands of lines would hide the rest of the file
+            text = text.removesuffix("\n}") + f',\n  "shortlist": {json.dumps(self.shortlist.tolist())}\n}}'
+        (directory / SHAPE_FILE).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, directory: Path) -> Description:
+        """Reads the description of the network that is stored in a folder.
+
+        Raises LakeError if one of the network's files is missing, or if shape.json is damaged.
+        """
+        for name in (SHAPE_FILE, WEIGHTS_FILE):
+            if not (directory / name).is_file():
+                raise LakeError(f"{directory / name} is missing.", REPLACE_OR_RETRAIN)
+        try:
+            content = json.loads((directory / SHAPE_FILE).read_text(encoding="utf-8"))
+            # older files have no key `layers`: the variant `copy` always had one layer
+            shape = Shape(**{"layers": 1, **content["shape"]})
+            shortlist = content.get("shortlist")
+            if shortlist is not None:
+                shortlist = _checked_shortlist(shortlist, shape.title_vocabulary)
+            return cls(str(content["variant"]), shape, shortlist)
+        except (ValueError, KeyError, TypeError, TitlerError) as error:
+            raise LakeError(f"{directory / SHAPE_FILE} is damaged: {error}", REPLACE_OR_RETRAIN) from None
 
 
-def read_shape(directory: Path) -> tuple[str, Shape]:
-    """Reads the variant and the shape of the network that is stored in a folder.
-
-    Raises LakeError if one of the network's files is missing, or if shape.json is damaged.
-    """
-    for name in (SHAPE_FILE, WEIGHTS_FILE):
-        if not (directory / name).is_file():
-            raise LakeError(f"{directory / name} is missing.", REPLACE_OR_RETRAIN)
-    try:
-        content = json.loads((directory / SHAPE_FILE).read_text(encoding="utf-8"))
-        # older files have no key `layers`: the variant `copy` always had one layer
-        return str(content["variant"]), Shape(**{"layers": 1, **content["shape"]})
-    except (ValueError, KeyError, TypeError, TitlerError) as error:
-        raise LakeError(f"{directory / SHAPE_FILE} is damaged: {error}", REPLACE_OR_RETRAIN) from None
+def _checked_shortlist(ids: list[int], vocabulary: int) -> Ids:
+    """Returns a stored shortlist as an array. Raises ValueError if it cannot be one."""
+    shortlist = np.array(ids, dtype=np.int32)
+    is_ascending = shortlist.ndim == 1 and (np.diff(shortlist) > 0).all()
+    if not is_ascending or shortlist[:2].tolist() != [PAD, UNKNOWN] or shortlist[-1] >= vocabulary:
+        raise ValueError(
+            f"the shortlist must have ascending ids from 0 to {vocabulary - 1}, the first two {PAD} and "
+            f"{UNKNOWN}"
+        )
+    return shortlist

@@ -1,4 +1,7 @@
-"""Selects the held-out issues that a model is evaluated on, and computes the model's predictions for them."""
+"""Selects the held-out issues of a model, and computes the model's predictions for them.
+
+Held-out issues are issues that the model did not learn from. The model is evaluated on them.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,10 @@ Floats = npt.NDArray[Any]
 
 @dataclasses.dataclass(frozen=True)
 class HeldOutIssue:
-    """An issue that the model did not learn from.
+    """An issue that the model did not learn from, and on which the model is evaluated.
 
-    `lead` is the first cleaned words of the body. It is compared with the model's title, as a baseline.
-    `repo` is the issue's repository.
+    `lead` has the first cleaned words of the body. It serves as a baseline for the model's title. `repo` is
+    the issue's repository.
     """
 
     issue_id: int
@@ -35,10 +38,11 @@ class HeldOutIssue:
 
 
 def held_out_issues(lake: Lake, model: Pinned) -> Iterator[HeldOutIssue]:
-    """Yields the held-out issues of a model, day by day.
+    """Yields the issues on which a model is evaluated, day by day.
 
-    These are the trainable issues of the model's days that are in the validation part of the split. Duplicate
-    openings are left out. Raises LakeError if a file is missing or damaged.
+    These are the trainable issues in the validation part of the split, of all days in the model's plan. An
+    issue that is in several days is yielded only for its earliest day. Raises LakeError if a file is missing
+    or damaged.
     """
     plan = model.plan
     for day in plan.days:
@@ -59,7 +63,7 @@ def held_out_issues(lake: Lake, model: Pinned) -> Iterator[HeldOutIssue]:
 
 @dataclasses.dataclass(frozen=True)
 class HeldOutPredictions:
-    """A model's predictions for n bodies."""
+    """A model's titles, confidences and embeddings for the bodies of n held-out issues."""
 
     decoded_titles: list[str]
     """n titles as decoded, even if their confidence is low; a title is empty if decoding wrote no text, or if
@@ -76,11 +80,11 @@ class HeldOutPredictions:
     def confidences_and_rouge(
         self, references: Sequence[str]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Returns the confidence and the ROUGE-L of the decoded titles that are not empty.
+        """Returns the confidence and the ROUGE-L of each decoded title that is not empty.
 
-        Confidence is 0 to 1, ROUGE-L is 0 to 100. A decoded title counts even if its confidence is below
-        `abstain_below`. If m decoded titles are not empty, both arrays have the shape (m,). `references` are
-        the titles that the authors of the n issues wrote.
+        Both arrays have the shape (m,), where m is the number of these titles. Confidence is 0 to 1, and
+        ROUGE-L is 0 to 100. A decoded title counts even if its confidence is below `abstain_below`.
+        `references` are the titles that the authors of the n issues wrote.
         """
         rows = [row for row, title in enumerate(self.decoded_titles) if title]
         titles = [self.decoded_titles[row] for row in rows]
@@ -88,7 +92,7 @@ class HeldOutPredictions:
 
 
 def predict_held_out(predictor: Model, bodies: Sequence[str]) -> HeldOutPredictions:
-    """Predicts titles and embeddings for bodies, which are given as their authors wrote them.
+    """Predicts titles, confidences and embeddings for bodies, which are given as their authors wrote them.
 
     Raises TitlerError if the network computes NaN or infinity.
     """
@@ -101,17 +105,17 @@ def predict_held_out(predictor: Model, bodies: Sequence[str]) -> HeldOutPredicti
 
 
 def embed_queries(predictor: Model, texts: Sequence[str]) -> Floats:
-    """Embeds n texts as the command `titler similar TEXT` does. Returns their vectors (n, size).
+    """Embeds n texts as the command `titler similar TEXT` does. Returns their embeddings (n, size).
 
-    A vector is zero if the vocabulary contains no word of the text.
+    An embedding is all zeros if the vocabulary contains no word of the text.
     """
     ids = predictor.vectors(texts)
     return _zero_unknown(predictor, ids, predictor.embed_vectors(ids))
 
 
 def _zero_unknown(predictor: Model, ids: npt.NDArray[np.int32], embeddings: Floats) -> Floats:
-    """Replaces an embedding by zeros if the vocabulary contains no word of the text.
+    """Returns `embeddings` (n, size), with zeros for each text that contains no word of the vocabulary.
 
-    `ids` (n, length) are the texts of the n embeddings.
+    `ids` (n, length) has the ids of the n texts.
     """
     return np.where(predictor.vocabularies.body.has_known(ids)[:, None], embeddings, 0)

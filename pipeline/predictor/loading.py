@@ -1,11 +1,11 @@
-"""Loads a predictor from its batch in the lake."""
+"""Loads a predictor (a trained network with its vocabularies) from the lake or from a folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from pipeline.lake.batches import Lake
-from pipeline.networks.shape import read_shape
+from pipeline.networks.shape import Description
 from pipeline.networks.variants import VARIANTS
 from pipeline.predictor.predictor import LightPredictor, Model, Predictor
 
@@ -14,19 +14,21 @@ ACCELERATORS = ("nvidia[0-9]*", "kfd", "accel*")
 
 
 def load_predictor(lake: Lake, folder: str) -> Model:
-    """Returns the predictor in the batch `folder`, in the implementation that is faster for many issues.
+    """Loads a predictor for many issues. `folder` is the folder of its batch in the lake.
 
-    Raises LakeError if a file is missing or damaged.
+    The predictor computes in NumPy or in Keras, whichever is faster. Raises LakeError if a file is missing or
+    damaged.
     """
     with lake.local_copy(lake.manifest(folder)) as path:
         return load_faster(path)
 
 
 def load_faster(directory: Path) -> Model:
-    """Returns the predictor in a local folder, in the implementation that is faster for many issues.
+    """Loads a predictor for many issues from the local folder `directory`.
 
-    This is NumPy if the variant is faster in NumPy and the machine has no accelerator. Otherwise it is Keras,
-    which takes seconds to import. Raises LakeError if a file is missing or damaged.
+    The predictor computes in NumPy if its variant is faster in NumPy and the machine has no accelerator.
+    Otherwise it computes in Keras, which takes seconds to import. Raises LakeError if a file is missing or
+    damaged.
     """
     if _is_faster_in_numpy(directory) and not has_accelerator():
         return LightPredictor.load(directory)
@@ -34,10 +36,10 @@ def load_faster(directory: Path) -> Model:
 
 
 def load_light_predictor(lake: Lake, folder: str) -> Model:
-    """Returns the predictor in the batch `folder`, implemented in NumPy if the variant is.
+    """Loads a predictor for a few issues. `folder` is the folder of its batch in the lake.
 
-    It is meant for a few issues: Keras takes seconds to import, but NumPy is ready at once. Both give the
-    same predictions. Raises LakeError if a file is missing or damaged.
+    The predictor computes in NumPy, which is ready at once; Keras takes seconds to import. Both give the same
+    predictions. Raises LakeError if a file is missing or damaged.
     """
     with lake.local_copy(lake.manifest(folder)) as path:
         return Predictor.load(path) if _reads_texts(path) else LightPredictor.load(path)
@@ -46,16 +48,16 @@ def load_light_predictor(lake: Lake, folder: str) -> Model:
 def has_accelerator(devices: Path = Path("/dev")) -> bool:
     """Returns whether the machine has a GPU or a TPU.
 
-    Every GPU and every TPU has a file in the folder `devices`.
+    Linux has a file for every GPU and every TPU in the folder `devices`.
     """
     return any(any(devices.glob(name)) for name in ACCELERATORS)
 
 
 def _reads_texts(directory: Path) -> bool:
-    variant, _ = read_shape(directory)
+    variant = Description.read(directory).variant
     return variant in VARIANTS and VARIANTS[variant].reads_texts
 
 
 def _is_faster_in_numpy(directory: Path) -> bool:
-    variant, _ = read_shape(directory)
+    variant = Description.read(directory).variant
     return variant in VARIANTS and VARIANTS[variant].faster_in_numpy

@@ -1,7 +1,8 @@
 """Makes the predictor an MLflow model.
 
 For example, `mlflow.pyfunc.load_model("models:/titler@champion").predict(["the body of an issue"])` returns a
-predicted title. MLflow stores this file with the files of the model and runs it when the model is loaded.
+table with one predicted title. MLflow stores this file with the files of the model and runs it when the model
+is loaded.
 """
 
 from __future__ import annotations
@@ -17,16 +18,17 @@ from pipeline.predictor.predictor import Predictor
 
 
 class TitlerModel(PythonModel):
-    """Predicts titles and embeddings for bodies, which are given as their authors wrote them."""
+    """An MLflow model that predicts titles and embeddings. Bodies are given as their authors wrote them."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Loads the predictor from the artifact `predictor`. Raises LakeError if a file is damaged."""
+        """Loads the predictor from the artifact `predictor`. Raises LakeError if a file is missing or
+        damaged."""
         self._predictor = Predictor.load(Path(context.artifacts["predictor"]))
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Returns one row per body, with the columns title, confidence, abstained and embedding.
+        """Returns a table with one row per body, and the columns title, confidence, abstained and embedding.
 
         An embedding is a list of hidden_size numbers. The first column of `model_input` has the bodies.
         MLflow also accepts a list of bodies. A value that is not text counts as a missing body.

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from pipeline.errors import LakeError, TitlerError
 from pipeline.evaluation.probability import Curve
-from pipeline.networks.shape import REPLACE_OR_RETRAIN, Floats, Ids, read_shape
+from pipeline.networks.shape import REPLACE_OR_RETRAIN, Description, Floats, Ids
 from pipeline.networks.variants import VARIANTS, require_libraries, variant_of
 from pipeline.text.engine import Engine, tokenizer
 from pipeline.text.subwords import SubwordVocabulary
@@ -32,7 +32,7 @@ FILE = "predictor.json"
 
 @dataclass(frozen=True)
 class Prediction:
-    """The prediction of a model for one body. The title is empty if the model `abstained`, and only then."""
+    """A model's prediction for one body. The title is empty only if the model `abstained`."""
 
     title: str
     confidence: float
@@ -46,7 +46,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Titles:
-    """The predictions of a model for n bodies, as columns.
+    """A model's predictions for n bodies, with one list or array per field.
 
     If the model abstains, the title is empty. A model abstains for one of these reasons:
 
@@ -119,7 +119,7 @@ class Model:
             )
 
     def predict(self, bodies: Sequence[str | None]) -> list[Prediction]:
-        """Returns one prediction per body.
+        """Returns one prediction per body: title, confidence, probability and embedding.
 
         Bodies are given as their authors wrote them. None stands for a missing body. Raises TitlerError if
         the network computes NaN or infinity.
@@ -144,30 +144,31 @@ class Model:
 
     @property
     def reads_titles(self) -> bool:
-        """Whether an issue's embedding is computed from title and body. If not, it needs only the body."""
+        """Whether an issue's embedding is computed from its title and its body, or from its body alone."""
         return variant_of(self.network.variant).embedding_reads_titles
 
     def embed_vectors(self, body_ids: Ids, title_ids: Ids | None = None) -> Floats:
-        """Returns embeddings (n, hidden_size) of issues, from `body_ids` (n, body_length).
+        """Returns the embeddings (n, hidden_size) of n issues.
 
-        If the property `reads_titles` is true, `title_ids` (n, title_length) are read as well. Otherwise they
-        are ignored.
+        `body_ids` (n, body_length) are the ids of the bodies. `title_ids` (n, title_length) are the ids of
+        the titles. They are ignored if the model's embedding does not read titles (see `reads_titles`).
         """
         return self.network.encode(
             body_ids, self.batch_size, title_ids=title_ids if self.reads_titles else None
         )
 
     def known(self, body_ids: Ids, title_ids: Ids) -> npt.NDArray[np.bool_]:
-        """Returns for each of n issues, as booleans (n,), whether its text has a word of the vocabulary.
+        """Returns whether each of n issues has a word of the vocabulary in its embedded text, as booleans
+        (n,).
 
-        The text is what `embed_vectors` reads: the ids of the body (n, body_length), and also the ids of the
-        title (n, title_length) if the property `reads_titles` is true.
+        The embedded text is the body, and also the title if the property `reads_titles` is true. `body_ids`
+        are (n, body_length), and `title_ids` are (n, title_length).
         """
         known = self.vocabularies.body.has_known(body_ids)
         return known | self.vocabularies.title.has_known(title_ids) if self.reads_titles else known
 
     def title_vectors(self, body_ids: Ids) -> Titles:
-        """Predicts titles and embeddings for bodies, which are given as ids (n, body_length).
+        """Predicts titles and embeddings for n bodies. `body_ids` (n, body_length) are the ids of the bodies.
 
         Raises TitlerError if the network computes NaN or infinity.
         """
@@ -208,7 +209,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Predictor(Model):
-    """A model in Keras. It can be trained and saved, and it predicts fast for many issues.
+    """A trained network in Keras, with its vocabularies. It is fast for many issues, and can be saved.
 
     Importing Keras takes seconds.
     """
@@ -216,7 +217,7 @@ class Predictor(Model):
     network: Network | PretrainedNetwork
 
     def save(self, directory: Path) -> None:
-        """Writes the predictor to a folder.
+        """Writes the predictor to the folder `directory`.
 
         The files are network.keras, shape.json, body_vocabulary.json, title_vocabulary.json and
         predictor.json. A title network that reads texts has files of its own, with its tokenizer.
@@ -247,7 +248,7 @@ class Predictor(Model):
 def _load_network(directory: Path) -> Network | PretrainedNetwork:
     """Loads a network in Keras from a folder. Raises LakeError if a file is missing or damaged, and
     UsageError if the network needs a library that is not installed."""
-    variant, _ = read_shape(directory)
+    variant = Description.read(directory).variant
     if variant in VARIANTS and VARIANTS[variant].reads_texts:
         require_libraries(variant)
         from pipeline.networks.pretrained.network import PretrainedNetwork
@@ -260,9 +261,10 @@ def _load_network(directory: Path) -> Network | PretrainedNetwork:
 
 @dataclass(frozen=True)
 class LightPredictor(Model):
-    """A model in NumPy. It reads the files of a `Predictor` and gives the same predictions.
+    """A trained network in NumPy, with its vocabularies. It is meant for a few issues.
 
-    It is meant for a few issues: Keras takes seconds to import, but NumPy is ready at once.
+    It reads the files that `Predictor` saved, and gives the same predictions. NumPy is ready at once, but
+    Keras takes seconds to import.
     """
 
     network: LightNetwork
@@ -282,7 +284,7 @@ class LightPredictor(Model):
 
 @dataclass(frozen=True)
 class _PredictorFile:
-    """The content of predictor.json: the settings of a predictor."""
+    """The content of the file predictor.json, which has the name and the settings of a predictor."""
 
     name: str
     engine: Engine
@@ -294,7 +296,7 @@ class _PredictorFile:
 
     @classmethod
     def read(cls, directory: Path) -> _PredictorFile:
-        """Returns the content of predictor.json. Raises LakeError if it is missing or damaged."""
+        """Reads the file predictor.json in a folder. Raises LakeError if it is missing or damaged."""
         try:
             values = json.loads((directory / FILE).read_text(encoding="utf-8"))
             tokenizer(values["engine"])

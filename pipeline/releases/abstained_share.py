@@ -1,5 +1,5 @@
-"""Computes the share of a release's issues for which the model gave no title. Stops the release if this share
-has risen too much."""
+"""Computes the share of a release's issues for which the model gave no title. A release is stopped if this
+share is much higher than in the release before."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ figures the key of their number. `titler publish --accept abstained` accepts a r
 
 
 def abstained_share(release: Pinned) -> float | None:
-    """Returns the share (0 to 1) of a release's predictions that have no title.
+    """Returns the share (0 to 1) of a release's issues for which the model gave no title.
 
-    Returns None if the share is unknown: if there are no predictions, or if an earlier version of Titler
-    wrote some of them.
+    Returns None if the share is unknown: if the release has no predictions, or if an earlier version of
+    Titler wrote some of them.
     """
     batches = release.members[TITLE_PREDICTIONS.name]
     rows = sum(batch.rows for batch in batches)
@@ -39,13 +39,13 @@ def check_abstention(
 ) -> dict[str, str] | None:
     """Checks that the share of issues without a title has not risen by more than `max_rise`.
 
-    `share` is this release's share. It is compared with the share of the release that was published before.
-    `published` are the records of all published releases, in order of publication. `because` is a user's
-    reason for accepting a larger rise, or empty.
+    `share` is the share in this release. It is compared with the share in the release that was published
+    before. `published` are the records of all published releases, in order of publication. `because` is a
+    user's reason for accepting a larger rise, or an empty string.
 
-    If the rise is too large, raises StoppedError without a reason. With a reason, returns a dict that says
-    who accepted the rise, when and why. Returns None if the rise is not too large, or if one of the shares is
-    unknown.
+    If the rise is too large and there is no reason, raises StoppedError. If it is too large and there is a
+    reason, returns a dict that says who accepted the rise, when and why. Returns None if the rise is small
+    enough, or if one of the shares is unknown.
     """
     earlier_releases = [
         record for record in published if record["release_id"] != release_id and not record.get("rolled_back")

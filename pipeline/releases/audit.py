@@ -30,12 +30,12 @@ def audit(
 ) -> dict[str, Any]:
     """Audits a release. Returns the release's record, without the time of publication.
 
-    `accepted` maps what the user accepts to the reason. A key is a collapsed day, or ABSTAINED, which accepts
-    a higher share of issues without a title. `published` are the records of all published releases.
+    A user may accept faults of the release. `accepted` maps each accepted fault to the user's reason. A fault
+    is a collapsed day (a day that lost nearly all of its data), or ABSTAINED: too many issues without a
+    title. `published` are the records of all published releases.
 
-    Raises StoppedError if a collapsed day or a higher share was not accepted, or if the recall of the index
-    is too low. Raises UsageError if a day in `accepted` is not in the release, or if a stage of the release
-    has not run yet.
+    Raises StoppedError if a fault was not accepted, or if the recall of the index is too low. Raises
+    UsageError if a day in `accepted` is not in the release, or if a stage of the release has not run yet.
     """
     plan = release.plan
     days = {day: because for day, because in accepted.items() if day != ABSTAINED}
@@ -75,8 +75,7 @@ def audit(
 def _titles(
     release: Pinned, share: float | None, acceptance: Mapping[str, str] | None
 ) -> dict[str, float | str]:
-    """Returns the fields of a release's record that are about titles. Leaves out fields that are unknown or
-    do not apply.
+    """Returns the fields of a release's record that are about titles. Leaves out fields without a value.
 
     `share` is the share of issues without a title. `acceptance` says who accepted a rise of this share, when
     and why.
@@ -97,11 +96,12 @@ def _titles(
 def collect_acceptances(
     release: Pinned, accepted: Mapping[str, str], published: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, str]]:
-    """Returns one entry per accepted day of the release. An entry says who accepted the day, when and why.
+    """Returns one entry per accepted day of a release: who accepted the day, when and why.
 
-    `accepted` maps the days that the user accepts now to the reasons. `published` are the records of earlier
-    releases. If a day was accepted for an earlier release, it is still accepted as long as its verdict and
-    its counts are the same. Raises UsageError if a day in `accepted` is not in the release.
+    Only collapsed days need to be accepted. `accepted` maps the days that the user accepts now to the
+    reasons. `published` are the records of earlier releases. If a day was accepted for an earlier release, it
+    need not be accepted again, as long as its verdict and its counts are the same. Raises UsageError if a day
+    in `accepted` is not in the release.
     """
     digests = {day.day: day.health_digest for day in release.plan.days}
     acceptances = {
@@ -143,8 +143,8 @@ def check_recall(release_id: str, index: Manifest, settings: Index) -> None:
 
 
 def _stopped_by_days(release_id: str, collapsed: Sequence[Manifest]) -> StoppedError:
-    """Returns the error for a release with collapsed days (which lost nearly all of their data). The message
-    describes the first day in full and names the others."""
+    """Returns the error that stops a release with collapsed days, which lost nearly all of their data. The
+    message describes the first of these days in full and names the others."""
     first, *more_days = collapsed
     health = first.figures
     # Older versions of Titler judged a day by its events only, and stored no reason.

@@ -1,7 +1,8 @@
-"""Determines which release is current.
+"""Determines which release is current, that is, which one readers see.
 
-The release that the warehouse marks as current is the current release. The lake has a pointer to it, so that
-commands need not query the warehouse. A publication updates the warehouse first and then the pointer.
+The current release is the one that the warehouse marks as current. The lake has a pointer to it (a file with
+its id), so that commands need not query the warehouse. A publication updates the warehouse first and then the
+pointer.
 """
 
 from __future__ import annotations
@@ -18,18 +19,15 @@ POINTER = "releases/current.json"
 
 
 def current_release_id(lake: Lake) -> str | None:
-    """Returns the id of the current release according to the lake's pointer. Returns None before the first
-    release.
-
-    Commands that read only the lake use this function.
-    """
+    """Returns the id of the current release, or None if no release was published yet. Reads only the lake,
+    not the warehouse."""
     pointer = lake.get_json(POINTER)
     return None if pointer is None else str(pointer["release_id"])
 
 
 def require_current(lake: Lake) -> Pinned:
-    """Returns the current release according to the lake's pointer. Raises UsageError if no release was
-    published yet."""
+    """Returns the current release. Reads only the lake, not the warehouse. Raises UsageError if no release
+    was published yet."""
     release_id = current_release_id(lake)
     if release_id is None:
         raise UsageError(
@@ -40,18 +38,19 @@ def require_current(lake: Lake) -> Pinned:
 
 
 def point_to(lake: Lake, release_id: str) -> None:
-    """Makes the lake's pointer name the release `release_id`. Writes nothing if it names this release
+    """Records in the lake that `release_id` is the current release. Writes nothing if this is recorded
     already."""
     if current_release_id(lake) != release_id:
         lake.put_json(POINTER, {"release_id": release_id})
 
 
 def reconcile_current(lake: Lake, settings: Settings) -> str | None:
-    """Returns the id of the release that is current in the warehouse, or None before the first release.
+    """Returns the id of the release that is current in the warehouse, or None if no release was published
+    yet.
 
-    Also writes the release's record and the lake's pointer if they are missing or outdated. They can be
-    outdated if a command crashed just after it had updated the warehouse. The caller must hold the publish
-    lock.
+    If a command crashed just after it had updated the warehouse, two files in the lake are missing or
+    outdated: the release's record, and the pointer to the current release. This function then writes them.
+    The caller must hold the publish lock.
     """
     connection = warehouse.connect(settings, "publish")
     release_id = connection.current_release()

@@ -1,8 +1,9 @@
 """Decides which days of a new release keep the titles of an earlier champion.
 
-After a promotion, all titles could be predicted again with the new champion. The setting
-`release.retitle_days` limits this to the last days. An earlier day then keeps the batch of the current
-release. The plan of the new release names these batches, so a rerun gives the same release.
+After a promotion, all titles could be predicted again with the new champion. If the setting
+`release.retitle_days` is not 0, only the titles of the last days are predicted again. An earlier day then
+keeps the batch of titles of the current release. The plan of the new release names these batches, so a rerun
+gives the same release.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ KEPT_TITLES = "kept_titles"
 
 
 def kept_titles(plan: Plan) -> Mapping[str, str]:
-    """Returns the folders of the batches of titles that a release keeps, by day (YYYY-MM-DD)."""
+    """Returns the titles that a release keeps from earlier champions: a dict from day (YYYY-MM-DD) to the
+    folder of the batch."""
     folders: Mapping[str, str] = plan.facts.get(KEPT_TITLES, {})
     return folders
 
@@ -28,12 +30,13 @@ def kept_titles(plan: Plan) -> Mapping[str, str]:
 def kept_titles_facts(
     current: Pinned | None, model: str, days: Iterable[PinnedDay], retitle_days: int
 ) -> dict[str, Any]:
-    """Returns the fact about kept titles for the plan of a new release; nothing if it keeps none.
+    """Returns the entry `kept_titles` for the plan of a new release, or an empty dict if the release keeps no
+    titles.
 
-    `current` is the current release, and `model` the model of the new release. A day keeps the titles of the
-    current release if it is before the last `retitle_days` days, and if its issues are the same as in the
-    current release. Titles that did not beat the floor are not kept, even if a person accepted them: that
-    decision was about a release that has no better ones.
+    `current` is the current release, and `model` is the model of the new release. A day keeps the titles of
+    the current release under two conditions: it is before the last `retitle_days` days, and its issues are
+    the same as in the current release. Titles that did not beat the floor (the body's first words) are never
+    kept. If a person accepted them, this was only because there were no better titles.
     """
     days = list(days)
     if current is None or not retitle_days or not days:
@@ -54,5 +57,6 @@ def kept_titles_facts(
 
 
 def _model_of(folder: str) -> str:
-    """Returns the model of a batch of titles, which is a part of its folder's path."""
+    """Returns the name of the model that wrote a batch of titles. The name is a part of `folder`, the batch's
+    path."""
     return folder.split("/model=", 1)[1].split("/", 1)[0]

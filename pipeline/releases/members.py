@@ -1,5 +1,7 @@
-"""Determines which rows of release_members_v1 a release has, and which batches the warehouse must load for
-it."""
+"""Determines which batches belong to a release in the warehouse, and which of them the warehouse must load.
+
+Each batch of a release is a row of the table release_members_v1.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,8 @@ PUBLISHED_TABLES = (SOURCE_HEALTH.name, TITLE_PREDICTIONS.name, SIMILAR_ISSUES.n
 
 
 def published_tables(settings: Settings) -> tuple[str, ...]:
-    """Returns the names of the tables that are published in the warehouse. The table of embeddings is
-    published only if the setting `warehouse.embeddings` is on."""
+    """Returns the names of the tables that are published in the warehouse. They include the table of
+    embeddings only if the setting `warehouse.embeddings` is on."""
     return (*PUBLISHED_TABLES, EMBEDDINGS.name) if settings.warehouse.embeddings else PUBLISHED_TABLES
 
 
@@ -39,21 +41,22 @@ class ReleaseContent:
 
     @property
     def keys(self) -> set[tuple[str, str, str]]:
-        """The table, day and batch id of every member of the release."""
+        """The table, the day and the batch id of every batch of the release."""
         return member_keys(self.members)
 
 
 def member_keys(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
-    """Returns the set of (table, day, batch id) of these rows of release_members_v1."""
+    """Returns the table, the day and the batch id of each row, as a set. `rows` are rows of
+    release_members_v1."""
     return {(row["table_name"], str(row["day"]), row["batch_id"]) for row in rows}
 
 
 def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -> ReleaseContent:
-    """Returns the content of a release in the warehouse: its batches of issues and of `tables`.
+    """Returns what the warehouse has to know about a release: its batches of issues and of `tables`.
 
-    A stage of the release may not have run yet, so that the release has no batches of a table. If `complete`
-    is true, raises a UsageError that names the command to run. If `complete` is false, the content has no
-    rows and no batches for that table.
+    If a stage of the release has not run yet, the release has no batches of the stage's table. Then a
+    UsageError is raised if `complete` is true; it names the command to run. If `complete` is false, this
+    table is left out.
     """
     members: list[dict[str, Any]] = []
     batches: dict[str, list[Batch]] = {}
@@ -85,7 +88,8 @@ def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -
 
 
 def published_releases(lake: Lake, settings: Settings) -> list[tuple[dict[str, Any], ReleaseContent]]:
-    """Returns (record, content) of every published release, in the order in which they last became current.
+    """Returns a pair (record, content) for every published release, in the order in which they last became
+    current.
 
     A manifest that several releases share is read only once.
     """

@@ -25,9 +25,9 @@ def make_current(
     record: dict[str, Any],
     published: Sequence[tuple[dict[str, Any], ReleaseContent]],
 ) -> dict[str, Any]:
-    """Makes a release current. Returns its record with the time of publication.
+    """Makes a release the current one. Returns the release's record with the time of publication.
 
-    `content` is the complete content of the release, and `record` is its record from the audit. `published`
+    `content` has the batches of the release, and `record` is the record that the audit returned. `published`
     has the records and contents of all published releases.
 
     The steps are:
@@ -78,8 +78,8 @@ def make_current(
 
 
 def releases_table(records: Sequence[dict[str, Any]]) -> pa.Table:
-    """Returns the rows of releases_v1 for these records of releases. The last row gets the status
-    `current`."""
+    """Converts the records of all published releases to rows of the table releases_v1. The last row gets the
+    status `current`."""
     rows = []
     for record in records:
         status = "rolled_back" if record.get("rolled_back") else "published"

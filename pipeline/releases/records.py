@@ -21,13 +21,13 @@ RECORD = "release"
 
 
 def read_record(lake: Lake, release_id: str) -> dict[str, Any] | None:
-    """Returns the record of a release from the lake, or None if the release was never published."""
+    """Returns the record of a published release from the lake, or None if the release was never published."""
     record = Pinned(lake, "releases", release_id).notes[RECORD]
     return record if record is None else dict(record)
 
 
 def published_records(lake: Lake, settings: Settings) -> list[dict[str, Any]]:
-    """Returns the records of all published releases, in the order in which they last became current.
+    """Returns the records of all published releases, in the order in which the releases last became current.
 
     The names of the releases come from the lake and from the warehouse, because the listing of a bucket may
     lack the newest release.

@@ -10,8 +10,8 @@ from pipeline.settings import Settings
 def retained_releases(lake: Lake, settings: Settings, current: str | None) -> list[str]:
     """Returns the ids of the releases to keep, at most as many as the setting `release.keep` says.
 
-    The first id is that of the release `current`, which is None if there is no current release. The other ids
-    are those of the releases that became current most recently.
+    The first id is `current`, the id of the current release; it is left out if it is None. The other ids are
+    those of the releases that became current most recently.
     """
     ids = [record["release_id"] for record in published_records(lake, settings)]
     earlier = [release_id for release_id in ids if release_id != current]

@@ -1,11 +1,11 @@
-"""Decides whether a model's titles are shown: they must beat the floor, or a person must accept them.
+"""Decides whether a model's titles are shown. They must beat the floor, or a person must accept them.
 
-The floor is the ROUGE-L of titles that need no model: the first words of the body. Titles that do not beat
-the floor by a margin are withheld: stored, but not shown. Their model can still be champion, because its
+The floor is the score (ROUGE-L) of titles that need no model: the first words of the body. Titles that do not
+beat the floor by a margin are withheld: stored, but not shown. Their model can still be champion, because its
 embeddings do not depend on its titles.
 
-`promote` stores the decision with the model, and `plan` records the decision in each release of the model.
-The views for readers use the release's record. So if a person accepts the titles, nothing needs to be
+The stage `promote` stores the decision with the model. The stage `plan` copies it to each release of the
+model, and the views for readers use this copy. So if a person accepts the titles later, nothing needs to be
 predicted again.
 """
 
@@ -30,9 +30,9 @@ WITHHELD, ACCEPTED = "titles_withheld", "titles_accepted"
 class TitleGate:
     """The decision whether a model's titles are shown or withheld.
 
-    `shortfall` compares the ROUGE-L of the titles with that of the body's first words, for example "ROUGE-L
-    2.98, first words 15.6". It is empty if the titles beat the first words. `accepted` says who accepted the
-    titles nevertheless, when and why. It is None if nobody accepted the titles.
+    If the titles do not beat the floor, `shortfall` gives both scores, for example "ROUGE-L 2.98, first words
+    15.6". Otherwise it is an empty string. `accepted` says who accepted the titles nevertheless, when and
+    why. It is None if nobody accepted the titles.
     """
 
     shortfall: str = ""
@@ -40,16 +40,16 @@ class TitleGate:
 
     @property
     def withheld(self) -> str:
-        """The reason why the titles are withheld, or an empty text if they are shown."""
+        """The reason why the model's titles are withheld, or an empty string if they are shown."""
         return "" if self.accepted else self.shortfall
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the plan of a release records about its model's titles: why they are withheld, or who accepted
+        """The entries about titles for the plan of a release: why the titles are withheld, or who accepted
         them, when and why.
 
-        The dict is empty if the titles beat the floor (the body's first words). The plans of earlier versions
-        of Titler do not have these facts. So a plan without them can be compared with such a plan.
+        The dict is empty if the titles beat the floor (the body's first words). Then the plan equals a plan
+        of an earlier version of Titler, which never has these entries.
         """
         if not self.shortfall:
             return {}
@@ -58,10 +58,10 @@ class TitleGate:
         return {WITHHELD: self.shortfall}
 
     def accept(self, because: str) -> TitleGate:
-        """Returns a copy of this decision about a model's titles, in which the current user accepts them.
+        """Returns a copy of this decision in which the current user accepts the model's titles.
 
-        Returns this decision itself if the titles beat the floor (the body's first words), or if they were
-        accepted for the same reason before.
+        `because` is the user's reason. Returns this decision itself if the titles beat the floor (the body's
+        first words), or if they were accepted for the same reason before.
         """
         if not self.shortfall or (self.accepted and self.accepted["because"] == because):
             return self
@@ -70,10 +70,11 @@ class TitleGate:
 
 
 def floor_shortfall(figures: Mapping[str, Any], margin: float) -> str:
-    """Compares the ROUGE-L of titles with the floor, the ROUGE-L of the body's first words.
+    """Returns an empty string if a model's titles beat the floor, otherwise both scores.
 
-    `figures` are the scores of an evaluation. Returns an empty text if the titles beat the floor by `margin`,
-    or if the floor is unknown. Otherwise returns a text with both scores.
+    For example: "ROUGE-L 2.98, first words 15.6". The floor is the ROUGE-L of the body's first words.
+    `figures` are the scores of the model's evaluation. The titles must beat the floor by `margin`. If the
+    floor is unknown, the titles count as good enough.
     """
     if "lead_rougeL" not in figures:
         return ""
@@ -85,7 +86,7 @@ def floor_shortfall(figures: Mapping[str, Any], margin: float) -> str:
 
 
 def stored_gate(lake: Lake, model: str) -> TitleGate | None:
-    """Returns the decision about a model's titles that was stored when the model was promoted.
+    """Returns the decision whether a model's titles are shown, which was stored when the model was promoted.
 
     Returns None if the model was not promoted, or if an earlier version of Titler promoted it. The titles of
     a model without a decision are shown.
@@ -95,12 +96,13 @@ def stored_gate(lake: Lake, model: str) -> TitleGate | None:
 
 
 def store_gate(lake: Lake, model: str, gate: TitleGate) -> None:
-    """Stores the decision about a model's titles. Releases that are planned later record this decision."""
+    """Stores the decision whether a model's titles are shown. Releases that are planned later use this
+    decision."""
     Pinned(lake, "models", model).notes[PROMOTION] = asdict(gate)
 
 
 def withheld_titles(lake: Lake, model: str) -> str:
-    """Returns the reason why the titles of a model are withheld in its next release. The reason is empty if
-    the titles are shown."""
+    """Returns the reason why the next release of a model will withhold the model's titles. The reason is an
+    empty string if the titles will be shown."""
     gate = stored_gate(lake, model)
     return gate.withheld if gate else ""

@@ -1,4 +1,4 @@
-"""The generated sample. `pipeline.sample.generate` explains it."""
+"""Generates a sample: invented hour files like those of GH Archive. See `pipeline.sample.generate`."""
 
 from pipeline.sample.generate import MALFORMED_LINES, MIN_ISSUES_PER_DAY, Sample, write
 

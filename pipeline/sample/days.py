@@ -53,8 +53,8 @@ OPENED_TWICE_PER_DAY = 3  # issues per day that get a second `opened` event
 
 @dataclass(frozen=True)
 class DuplicateCandidate:
-    """A problem that a later issue may repeat. `repo`, `voice` (style of writing) and `url` are those of the
-    first issue about the problem."""
+    """A problem about which a second issue may be written. `repo`, `voice` (style of writing) and `url` are
+    those of the first issue."""
 
     problem: Problem
     repo: Repository
@@ -64,11 +64,12 @@ class DuplicateCandidate:
 
 @dataclass
 class Calendar:
-    """Generates the events of one day after another. An issue may have further events on a later day.
+    """Generates the events of a sample, one day after another. An issue may have further events on a later
+    day.
 
-    No event happens in the hour that begins at `missing`. Four attributes have the URLs of issues that were
-    generated so far: `duplicates` (newer URL, older URL), `opened_twice`, `opened_again_next_day`, and
-    `by_form`, which maps the form of an issue to URLs.
+    There is no event in the hour that begins at `missing`. Four attributes list the URLs of generated issues:
+    `duplicates` has pairs (newer URL, older URL), `opened_twice` and `opened_again_next_day` have URLs, and
+    `by_form` maps the form of an issue, such as "null body", to URLs.
     """
 
     random: Random
@@ -87,8 +88,8 @@ class Calendar:
     def day(self, day: date, issues: int, last: bool) -> list[Event]:
         """Returns the events of `day` in order of time. `issues` is the number of new issues.
 
-        `last` says whether `day` is the last day of the sample. Events that would happen after the sample's
-        last day are never returned.
+        `last` says whether `day` is the last day of the sample. An event that would happen after the last day
+        is left out.
         """
         issue_moments, noise_moments = self._moments(day, issues), self._moments(day, issues * 3)
         pull_moments = self._moments(day, issues // 2)
@@ -129,8 +130,8 @@ class Calendar:
         return not self.missing <= moment < self.missing + timedelta(hours=1)
 
     def _moments(self, day: date, number: int, earliest: datetime = datetime.min) -> list[datetime]:
-        """Returns `number` distinct random times of the day, in whole seconds, sorted. All are later than
-        `earliest`, and none is in the missing hour."""
+        """Returns `number` distinct random times of the day, in whole seconds, sorted. All of them are later
+        than `earliest`, and none of them is in the hour that must have no file."""
         midnight = datetime.combine(day, time())
         moments: set[datetime] = set()
         while len(moments) < number:
@@ -174,7 +175,7 @@ class Calendar:
         return issue
 
     def _follow(self, issue: Issue) -> Iterable[Event]:
-        """Yields the comments on an issue and, for some issues, a closing and a reopening."""
+        """Yields the later events of an issue: comments and, for some issues, a closing and a reopening."""
         random, moment = self.random, issue.opened
         for _ in range(random.choices((0, 1, 2, 3, 4), (50, 25, 13, 8, 4))[0]):
             moment += timedelta(seconds=1 + int(random.expovariate(1 / 7200)))
@@ -187,7 +188,8 @@ class Calendar:
                 yield issue_event("reopened", issue, moment, issue.author)
 
     def _open_again(self, opened: list[Issue], day: date, last: bool) -> Iterable[Event]:
-        """Yields second `opened` events, with other titles, for some of the issues that were opened on `day`.
+        """Yields a second `opened` event, with another title, for some of the issues that were opened on
+        `day`.
 
         One of these events is on the next day, unless `day` is the last day of the sample. The other events
         are on `day`.

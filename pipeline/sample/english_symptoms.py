@@ -1,5 +1,5 @@
-"""Wordings of bugs and requests for English sample issues. `english_phrases` explains their two voices
-(styles of writing) and their slots."""
+"""Phrases for English sample issues: wordings of bugs and requests. Like the phrases in `english_phrases`,
+they are in two voices (styles of writing) and have slots such as {c}."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pipeline.sample.english_phrases import Words
 
 @dataclass(frozen=True)
 class Symptom:
-    """The wordings of one bug or request. `subject` is the kind of issue: bug, request, docs or question."""
+    """The wordings of one bug or request, for the title and the body of an issue. `subject` is the kind of
+    issue: bug, request, docs or question."""
 
     name: str
     subject: str

@@ -1,5 +1,5 @@
-"""Generates events in the format of GH Archive since 2015. An event has common fields and a payload. Each
-type of event has its own form of payload."""
+"""Generates events in the format that GH Archive has used since 2015. An event has some fields that are the
+same for all types, and a payload whose form depends on the type."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ API = "https://api.github.com"
 
 @dataclass
 class Issue:
-    """The current state of an issue. `comments` is the number of comments so far."""
+    """A sample issue, as it is after the events so far. `comments` is the number of comments so far."""
 
     id: int
     number: int
@@ -38,7 +38,7 @@ class Issue:
 
 @dataclass(frozen=True)
 class Event:
-    """An event without an id. Ids are assigned later, in the order of the events' times."""
+    """A GitHub event that has no id yet. Ids are assigned later, in the order of the events' times."""
 
     moment: datetime
     kind: str
@@ -117,7 +117,8 @@ def issue_object(issue: Issue, moment: datetime, closed: bool = False) -> Payloa
 
 
 def issue_event(action: str, issue: Issue, moment: datetime, actor: Actor) -> Event:
-    """Returns the event of an issue that is opened, closed or reopened. `action` is one of these words."""
+    """Returns the event that an issue was opened, closed or reopened. `action` is one of these three
+    words."""
     payload = {"action": action, "issue": issue_object(issue, moment, closed=action == "closed")}
     return Event(moment, "IssuesEvent", actor, issue.repo, payload)
 
@@ -128,7 +129,8 @@ def comment_text(random: Random) -> str:
 
 
 def comment_event(random: Random, issue: Issue, moment: datetime, actor: Actor) -> Event:
-    """Returns the event of a comment on an issue. As on GitHub, the event's payload contains the issue."""
+    """Returns the event that somebody commented on an issue. As on GitHub, the event's payload contains the
+    issue."""
     issue.comments += 1
     comment_id = random.randrange(10**9, 2 * 10**9)
     comment = {
@@ -148,7 +150,7 @@ def sha(random: Random) -> str:
 
 
 def change(random: Random, repo: Repository) -> str:
-    """Generates the subject line of a commit or a pull request."""
+    """Generates the subject line of a commit or a pull request, which says what was changed."""
     verb = random.choice(("Fix", "Refactor", "Speed up", "Test", "Document", "Clean up"))
     return f"{verb} {random.choice(tuple(COMPONENTS[repo.kind]))}"
 

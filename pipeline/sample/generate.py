@@ -117,7 +117,7 @@ def write(
 
 
 def _planted(calendar: Calendar, dates: list[date], missing: datetime, malformed: datetime) -> dict[str, Any]:
-    """Returns the content of planted.json."""
+    """Returns the content of planted.json, which lists the faults that were planted in the sample."""
     return {
         "days": [day.isoformat() for day in dates],
         "duplicates": calendar.duplicates,
@@ -165,7 +165,7 @@ def _prepare(directory: Path, missing: Path) -> None:
 
 
 def _lines(random: Random, events: Iterable[Event], first_id: int) -> dict[int, list[bytes]]:
-    """Returns the lines of the hour files, by hour.
+    """Returns the lines of the hour files: a dict from the hour to its lines.
 
     Event ids increase with time. About half of the lines are in ASCII, the others are in UTF-8.
     """

@@ -272,7 +272,8 @@ FORMS: dict[str, tuple[int, Form]] = {
 
 
 def shuffled_forms(random: Random, count: int) -> list[str]:
-    """Returns the names of `count` forms in random order. Each form occurs about as often as FORMS says.
+    """Returns the forms of `count` issues in random order, by name. Each form occurs about as often as FORMS
+    says.
 
     Every form occurs at least once, so `count` must be at least len(FORMS).
     """

@@ -29,7 +29,7 @@ MAX_ATTEMPTS = 50
 
 @dataclass(frozen=True)
 class Problem:
-    """What a sample issue is about.
+    """The problem that a sample issue is about.
 
     `component` is the component's name in titles, and `names` are its names in bodies. `slots` are the values
     that replace the slots of phrases, such as {knob}.
@@ -45,7 +45,8 @@ class Problem:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """Identifies the problem in its repository: two problems with equal identities are the same."""
+        """A value that identifies the problem in its repository. Two problems with equal values are the same
+        problem."""
         detail = {
             "wish": self.wish[0],
             "error": self.error[0],
@@ -62,7 +63,7 @@ def zipf_choice(random: Random, options: Sequence[Option]) -> Option:
 
 
 def invent_problem(random: Random, repo: Repository) -> Problem:
-    """Invents a problem that fits the kind of repository."""
+    """Invents a problem that fits the kind of repository, for example a bug of a component that it has."""
     component, names = zipf_choice(random, tuple(COMPONENTS[repo.kind].items()))
     major, minor, patch = random.randint(0, 6), random.randint(1, 19), random.randint(0, 9)
     slots = {
@@ -85,7 +86,7 @@ def invent_problem(random: Random, repo: Repository) -> Problem:
 
 
 def invent_new_problem(random: Random, repo: Repository, used: set[tuple[str, tuple[str, str]]]) -> Problem:
-    """Invents a problem that is new to the repository, and adds the problem to `used`.
+    """Invents a problem that no earlier issue of the repository has, and adds the problem to `used`.
 
     If MAX_ATTEMPTS attempts find no new problem, returns a problem that the repository already has.
     """
@@ -98,7 +99,7 @@ def invent_new_problem(random: Random, repo: Repository, used: set[tuple[str, tu
 
 
 def fill(random: Random, text: str, **slots: str) -> str:
-    """Replaces the slots of a text, such as {knob}. The values of some slots are in `slots`; the other slots
+    """Replaces the slots of a phrase, such as {knob}. `slots` has the values of some slots; the other slots
     get random numbers, references and names."""
     return text.format(
         **slots,
@@ -110,14 +111,15 @@ def fill(random: Random, text: str, **slots: str) -> str:
 
 
 def capital(text: str) -> str:
-    """Makes the first letter a capital. (`str.capitalize` would also make the other letters lower case.)"""
+    """Makes only the first letter a capital. (`str.capitalize` would also make the other letters lower
+    case.)"""
     return text[:1].upper() + text[1:]
 
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes sentences about one problem in one voice (style of writing), 0 or 1. `english_phrases` explains
-    voices."""
+    """Writes sentences about one problem. `voice` is one of two styles of writing, 0 or 1. `english_phrases`
+    explains them."""
 
     random: Random
     problem: Problem
@@ -150,14 +152,15 @@ class Writer:
         return self._fill(self.pick(self.problem.symptom.titles))
 
     def opening(self) -> str:
-        """Returns a sentence that states the problem."""
+        """Returns the first sentence of a body, which states the problem."""
         return capital(self._fill(self.pick(self.problem.symptom.openings)))
 
     def expected(self) -> str:
         return self.pick(self.problem.symptom.expected)
 
     def extras(self, maximum: int) -> list[str]:
-        """Returns up to `maximum` sentences that add little information, as in real issues."""
+        """Returns up to `maximum` filler sentences, which add little information. Real issues have such
+        sentences, too."""
         return [
             capital(self._fill(text)) for text in self.random.sample(EXTRAS, self.random.randint(0, maximum))
         ]

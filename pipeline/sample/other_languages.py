@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class OtherLanguage:
-    """The phrases of one language.
+    """The phrases of one language for sample issues.
 
     Each of `problems` is a pair: a title, and the first sentence of the body. `extras` are further sentences
     for bodies.

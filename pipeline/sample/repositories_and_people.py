@@ -89,8 +89,8 @@ class Actor:
 class Repository:
     """An invented GitHub repository.
 
-    `kind` is a key of COMPONENTS. `habit` is the style of the issues' titles. `first_number` is the number of
-    the repository's first issue.
+    `kind` is a key of COMPONENTS and decides which components the repository has. `habit` is the style of the
+    issues' titles. `first_number` is the number of the repository's first issue.
     """
 
     id: int

@@ -22,12 +22,13 @@ def title(lake: Lake, body: str) -> dict[str, Any]:
 
     The result is a dict with these keys:
 
-    - `title`: empty if the model abstains or the release withholds its titles
+    - `title`: the predicted title; empty if `abstained` is true
     - `confidence`: the model's confidence in the title, 0 to 1
-    - `probability`: the probability that the title is like an author's, 0 to 1; None if the model has no
-      calibration
-    - `abstained`: whether the model gives no title, or the release withholds its titles
-    - `withheld`: the reason why the release withholds its titles; None if it does not
+    - `probability`: the probability that the title is like an author's, 0 to 1; None for a model that cannot
+      estimate it
+    - `abstained`: true if the model gives no title, usually because it is not sure enough; also true if
+      `withheld` is not None
+    - `withheld`: the reason why the release shows no titles of this model; None if it shows them
 
     Raises UsageError if the body is empty or no release is published.
     """
@@ -49,12 +50,16 @@ def title(lake: Lake, body: str) -> dict[str, Any]:
 
 
 def similar(lake: Lake, settings: Settings, query: str, neighbours: int) -> list[dict[str, Any]]:
-    """Returns the issues of the current release that are most similar to the query, nearest first.
+    """Returns the issues of the current release that are most similar to `query`, nearest first.
 
     `query` is the URL of an issue of the release, or a text. At most `neighbours` issues are returned, each
     with the keys `issue_url`, `title`, `distance` (angular, 0 to 2) and `near_duplicate`. Raises UsageError
-    if no release is published or the query is empty. Also raises UsageError if the URL is not in the index of
-    the release, or if the text has no word of the model's vocabulary.
+    in these cases:
+
+    - No release is published.
+    - The query is empty.
+    - The query is a URL that is not in the release's index.
+    - The query is a text without any word of the model's vocabulary.
     """
     if not query.strip():
         raise UsageError(

@@ -1,6 +1,5 @@
-"""Checks whether the source has the last hour of a day, and estimates what extracting days would cost. Reads
-no events.
-"""
+"""Checks whether the source (GH Archive) has the last hour of a day, and estimates what extracting days would
+cost. Reads no events."""
 
 from __future__ import annotations
 
@@ -22,11 +21,12 @@ CONNECTIONS = 8
 
 
 def ready(settings: Settings, day: date) -> dict[str, Any]:
-    """Checks whether the source already has the last hour of a day. The other hours arrive earlier.
+    """Checks whether the source (GH Archive) already has the last hour of a day. The other hours arrive
+    earlier.
 
-    Returns a dict. `day` is the day, `ready` is True if the source has the hour, and `source` says where the
-    hour was looked for. Do not rename these keys: `titler ready --json` prints them. Raises SourceError or
-    WarehouseError if the source cannot be reached.
+    Returns a dict. `day` is the day, and `ready` is True if the source has the hour. `source` says where the
+    hour was looked for, for example `hour 23 in https://data.gharchive.org`. Do not rename these keys:
+    `titler ready --json` prints them. Raises SourceError or WarehouseError if the source cannot be reached.
     """
     day_source = warehouse.connect(settings, "ready").source_day(day) or hour_files.find_hours(
         settings.source.hours, day
@@ -54,9 +54,10 @@ def has_last_hour(day_source: warehouse.SourceTable | hour_files.SourceDay, day:
 def cost(lake: Lake, settings: Settings, days: Sequence[date]) -> dict[str, Any]:
     """Estimates with dry runs how many bytes BigQuery would bill for extracting these days.
 
-    The result has the bytes and their price in USD, per day and in total. A day costs nothing if its batch is
-    already in the lake, or if it is read from hour files. Do not rename the keys of the result: the command
-    `titler cost --json` prints them. Raises WarehouseError if BigQuery cannot be reached.
+    The result has the bytes and their price in USD, per day and in total. A day costs nothing if its issues
+    are already in the lake, or if hour files are read instead of BigQuery's tables. Do not rename the keys of
+    the result: the command `titler cost --json` prints them. Raises WarehouseError if BigQuery cannot be
+    reached.
     """
     connection = warehouse.connect(settings, "cost")
     query = extraction_query(settings)

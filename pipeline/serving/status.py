@@ -1,4 +1,5 @@
-"""Reports the state of a lake: source days with their verdicts, the champion, and the current release."""
+"""Reports the state of a lake: how complete each source day is, the champion (the model in use), and the
+current release."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ HEALTH_KEYS = ("day", "hours_found", "events", "malformed", "issues", "trainable
 def status(
     lake: Lake, settings: Settings, first: str | None = None, last: str | None = None
 ) -> dict[str, Any]:
-    """Returns the source days with their verdicts, the champion, and the current release with its age.
+    """Returns how complete the source days are, the champion (the model in use), and the current release.
 
     The result has the keys `days`, `model` and `release`. `days` has only the days from `first` to `last`
     (both included, YYYY-MM-DD). `model` is None if there is no champion, and `release` is None before the
@@ -36,7 +37,8 @@ def status(
 
 
 def verdict_reasons(lake: Lake, days: Iterable[str]) -> dict[str, str]:
-    """Maps each of these incomplete days to the reason why the day is incomplete.
+    """Maps each incomplete day among `days` to the reason why it is incomplete, such as `23 of 24 hours
+    found`.
 
     Leaves out days for which no reason is stored. Older versions of Titler stored no reasons.
     """

@@ -93,7 +93,7 @@ class Compute(Section):
     workers: int = Field(
         default=0,
         ge=0,
-        description="number of processes of the local Dask cluster. Set to 0 for one per CPU core",
+        description="number of processes of the local Dask cluster. Set to 0 for one process per CPU core",
     )
 
 
@@ -118,7 +118,7 @@ class Index(Section):
         default=0,
         ge=0,
         description="two issues are near-duplicates if the angular distance of their embeddings is less than "
-        "this. Set to 0 for the network's default: 0.35 for gru and gru_cudnn, 0.7 for copy",
+        "this value. Set to 0 for the network's default: 0.35 for gru and gru_cudnn, 0.7 for copy",
     )
     min_recall: float = Field(
         default=0.8,
@@ -133,7 +133,8 @@ class Index(Section):
 
 
 class Release(Section):
-    """Which titles a release predicts again, when it is stopped, and how many releases are kept."""
+    """Which titles a new release predicts again, when a release is not published, and how many releases are
+    kept."""
 
     keep: int = Field(
         default=3,
@@ -143,8 +144,9 @@ class Release(Section):
     retitle_days: int = Field(
         default=0,
         ge=0,
-        description="number of last days whose titles are predicted again after a promotion; earlier days "
-        "keep the titles of earlier champions; 0: all days",
+        description="number of last days whose titles are predicted again after a model has become the "
+        "champion. Earlier days keep the titles of earlier champions. Set to 0 to predict the titles of all "
+        "days again",
     )
     max_abstained_rise: float = Field(
         default=0.1,
@@ -163,15 +165,17 @@ class Alerts(Section):
     )
     webhook_url: SecretStr = Field(
         default=SecretStr(""),
-        description="webhook: URL to which an alert is sent as JSON in a POST request. The URL is a secret, "
-        "so set it as an environment variable",
+        description="if alerts.kind is webhook: URL to which an alert is sent as JSON in a POST request. The "
+        "URL is a secret, so set it as an environment variable",
     )
-    email_to: str = Field(default="", description="email: addresses of the recipients, separated by commas")
-    email_from: str = Field(default="", description="email: address of the sender")
+    email_to: str = Field(
+        default="", description="if alerts.kind is email: addresses of the recipients, separated by commas"
+    )
+    email_from: str = Field(default="", description="if alerts.kind is email: address of the sender")
     smtp: str = Field(
         default="localhost:25",
         pattern=r"^.+:\d+$",
-        description="email: HOST:PORT of a mail server that needs no login",
+        description="if alerts.kind is email: HOST:PORT of a mail server that needs no login",
     )
     link: str = Field(
         default="",
@@ -180,8 +184,8 @@ class Alerts(Section):
     )
     task: str = Field(
         default="",
-        description="name of the Airflow task that runs the command. It prevents a second alert about the "
-        "same failure. Airflow's DAGs set it",
+        description="name of the Airflow task that runs the command. Airflow's DAGs set it, so that Airflow "
+        "sends no second alert about the same failure",
     )
     stale_after_hours: float = Field(
         default=30,
@@ -192,9 +196,10 @@ class Alerts(Section):
 
     @model_validator(mode="after")
     def _check_address(self) -> Self:
-        """Raises ValueError if alerts are sent by webhook or email but the address to send them to, or the
-        sender's address, is not set. Without this check, the error would only occur when the first alert is
-        sent."""
+        """Raises ValueError if alerts are sent by webhook or email, but a needed address is not set.
+
+        Without this check, the error would only occur when the first alert is sent.
+        """
         if self.kind == "webhook" and not self.webhook_url.get_secret_value().startswith(
             ("https://", "http://")
         ):
@@ -213,12 +218,12 @@ class Lineage(Section):
     file: str = Field(
         default="",
         description="path of the file in which a command lists, as JSON, the data that it read and the data "
-        "that it wrote. If the path is empty, no file is written. Airflow's DAGs set it",
+        "that it wrote. If the path is empty, no file is written. Airflow's DAGs set the path",
     )
 
 
 class Settings(BaseSettings):
-    """Every setting of Titler. A command gets them from `load`; tests construct them directly.
+    """All settings of Titler. A command reads them with `load`; tests construct them directly.
 
     Environment variables (`TITLER_LAKE__ROOT=...`) override the TOML file, which overrides the defaults.
     """
@@ -252,14 +257,15 @@ class Settings(BaseSettings):
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's tracking URI. Raises UsageError if the setting `tracking.uri` is empty and the lake is a
-        bucket."""
+        """The address of MLflow's server or database. Raises UsageError if the setting `tracking.uri` is
+        empty and the lake is a bucket."""
         example = "an MLflow server, like http://mlflow:5000"
         return self.tracking.uri or f"sqlite:///{self._lake_folder('tracking.uri', example)}/mlflow.db"
 
     @property
     def warehouse_name(self) -> str:
-        """The warehouse's name in messages: "BigQuery, PROJECT.DATASET", or the path of DuckDB's file."""
+        """The text that names the warehouse in messages: "BigQuery, PROJECT.DATASET", or the path of DuckDB's
+        file."""
         if self.warehouse.kind == "bigquery":
             return f"BigQuery, {self.warehouse.project}.{self.warehouse.dataset}"
         return self.warehouse_path
@@ -280,10 +286,10 @@ class Settings(BaseSettings):
         }
 
     def _lake_folder(self, setting: str, example: str) -> str:
-        """Returns the absolute path of the lake's folder, from which the default of `setting` is derived.
+        """Returns the absolute path of the lake's folder, in which the setting `setting` has its default.
 
-        Raises UsageError if the lake is a bucket, because `setting` then has no default. `example` says what
-        to set it to.
+        If the lake is a bucket, `setting` has no default. Then raises UsageError, whose hint suggests the
+        value `example`.
         """
         root = self.lake.root.removeprefix("file://")
         if "://" in root:

@@ -1,4 +1,5 @@
-"""The section `model` of the settings: the network, its training, and when its titles are shown."""
+"""The section `model` of the settings: which network is trained, how it is trained, and when titles are
+shown."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ from pipeline.settings.section import Section
 
 
 class Model(Section):
-    """Which network is trained, and how. The default sizes are those of the article that Titler grew out
-    of."""
+    """Which network is trained, and how. The default sizes are those of the article of 2018 that Titler is
+    based on."""
 
     variant: str = Field(
         default="copy",
@@ -26,8 +27,9 @@ class Model(Section):
     )
     embedding: Literal["champion", "new"] = Field(
         default="champion",
-        description="copy and pretrained: a new model takes the champion's embedding network and "
-        "vocabularies, if sizes and text settings are the same (champion), or trains its own (new)",
+        description="where a new model with the network copy or pretrained gets its embedding network and "
+        "vocabularies. With champion, it takes the champion's if the sizes and the text settings are the "
+        "same. With new, it trains its own",
     )
     embedding_size: int = Field(
         default=300,
@@ -41,15 +43,11 @@ class Model(Section):
         description="length of an issue's embedding, and size of the network's hidden layers",
     )
     learning_rate: float = Field(
-        default=0.001,
-        gt=0,
-        description="initial learning rate of the optimizer Nadam. An epoch without a lower validation loss "
-        "halves it. The networks copy and pretrained also lower it linearly in the second half of the epochs",
-    )
-    preset_learning_rate: float = Field(
-        default=0.0003,
-        gt=0,
-        description="network pretrained: initial learning rate, in place of model.learning_rate",
+        default=0.0,
+        ge=0,
+        description="initial learning rate. Set to 0 for the network's default: 0.001 for gru and gru_cudnn, "
+        "0.006 for copy, 0.0003 for pretrained. An epoch without a lower validation loss halves it. The "
+        "networks copy and pretrained also lower it linearly in the second half of the epochs",
     )
     batch_tokens: int = Field(
         default=16384,
@@ -79,8 +77,8 @@ class Model(Section):
     contrast_epochs: int = Field(
         default=6,
         ge=1,
-        description="networks copy and pretrained: number of epochs that train a new embedding network. They "
-        "come before the epochs that train titles",
+        description="for the networks copy and pretrained: number of epochs that train a new embedding "
+        "network. They come before the epochs that train titles",
     )
     inference_batch_size: int = Field(
         default=512, ge=1, description="number of issues whose titles are predicted together in one batch"
@@ -120,9 +118,9 @@ class Model(Section):
         default=0.0,
         ge=0,
         le=1,
-        description="share (0 to 1) of the predicted titles that must have a ROUGE-L over 0.3. Training "
-        "raises the model's minimum confidence until this share is reached. Set to 0 to use "
-        "model.abstain_below",
+        description="minimum share (0 to 1) of the predicted titles with a ROUGE-L over 0.3 against the "
+        "author's title. Training raises the model's minimum confidence until this share is reached. Set to "
+        "0 to use model.abstain_below",
     )
     abstain_probability: float = Field(
         default=0.3,
@@ -135,7 +133,9 @@ class Model(Section):
         default=42, ge=0, description="random seed of the initial weights and of the order of the issues"
     )
     sample_titles: int = Field(
-        default=50, ge=0, description="number of predicted titles of validation issues to log to MLflow"
+        default=50,
+        ge=0,
+        description="number of validation issues whose predicted titles are logged to MLflow as samples",
     )
 
 
@@ -150,9 +150,7 @@ NOT_TRAINING_SETTINGS = frozenset(
     }
 )
 """Settings under `model.*` that training does not read, so its MLflow run does not log them as parameters."""
-PRESET_SETTINGS = frozenset(
-    {"preset", "preset_learning_rate", "batch_tokens", "accumulation_steps", "precision"}
-)
+PRESET_SETTINGS = frozenset({"preset", "batch_tokens", "accumulation_steps", "precision"})
 """Settings under `model.*` that only the network `pretrained` reads."""
 ADDED_SETTINGS = frozenset({"floor_margin", "abstain_probability", "embedding"}) | PRESET_SETTINGS
 """Settings under `model.*` that 0.1.0 did not have. The key of a model that 0.1.0 created must not depend on

@@ -10,28 +10,31 @@ from pipeline.settings.section import Section
 
 
 class Text(Section):
-    """How text is converted to ids. The network `copy` has one id per subword (a frequent piece of text).
-    The networks `gru` and `gru_cudnn` have one id per word.
+    """How text is converted to ids. The network `copy` has one id per subword (a frequent piece of text). The
+    networks `gru` and `gru_cudnn` have one id per word.
 
     The settings `text.min_*` and `text.max_*` limit which issues are used for training. The defaults of
     `text.body_words`, `text.title_words`, `text.body_length` and `text.title_length` are the values in the
-    article that Titler grew out of.
+    article of 2018 that Titler is based on.
     """
 
     subwords: int = Field(
         default=8000,
         ge=257,
-        description="network copy: maximum number of subwords in its vocabulary, including one subword for "
-        "each of the 256 byte values",
+        description="for the network copy: maximum number of subwords in its vocabulary, including one "
+        "subword for each of the 256 byte values",
     )
     body_units: int = Field(
-        default=256, ge=1, description="network copy: number of subword ids per body. A longer body is cut"
+        default=256,
+        ge=1,
+        description="for the network copy: number of subword ids per body. A longer body is cut, and a "
+        "shorter one is padded",
     )
     title_units: int = Field(
         default=24,
         ge=3,
-        description="network copy: number of subword ids per title, including the markers _start_ and _end_. "
-        "A longer title is cut",
+        description="for the network copy: number of subword ids per title, including the markers _start_ "
+        "and _end_. A longer title is cut, and a shorter one is padded",
     )
     engine: Literal["titler", "ktext"] = Field(
         default="titler",
@@ -41,37 +44,46 @@ class Text(Section):
     body_words: int = Field(
         default=8000,
         ge=1,
-        description="networks gru and gru_cudnn: maximum number of words in the vocabulary of bodies",
+        description="for the networks gru and gru_cudnn: maximum number of words in the vocabulary of bodies",
     )
     title_words: int = Field(
         default=4500,
         ge=1,
-        description="networks gru and gru_cudnn: maximum number of words in the vocabulary of titles",
+        description="for the networks gru and gru_cudnn: maximum number of words in the vocabulary of titles",
     )
     body_length: int = Field(
         default=70,
         ge=1,
-        description="networks gru and gru_cudnn: number of word ids per body. A longer body is cut",
+        description="for the networks gru and gru_cudnn: number of word ids per body. A longer body is cut, "
+        "and a shorter one is padded",
     )
     title_length: int = Field(
         default=12,
         ge=3,
-        description="networks gru and gru_cudnn: number of word ids per title, including the markers _start_ "
-        "and _end_. A longer title is cut",
+        description="for the networks gru and gru_cudnn: number of word ids per title, including the markers "
+        "_start_ and _end_. A longer title is cut, and a shorter one is padded",
     )
     min_body_words: int = Field(
         default=6,
         ge=0,
-        description="minimum number of words, separated by white space, in the body of a training issue",
+        description="minimum number of words, separated by white space, in the body of an issue. Issues with "
+        "fewer words are not used for training",
     )
     min_title_words: int = Field(
         default=3,
         ge=0,
-        description="minimum number of words, separated by white space, in the title of a training issue",
+        description="minimum number of words, separated by white space, in the title of an issue. Issues "
+        "with fewer words are not used for training",
     )
     max_title_characters: int = Field(
-        default=400, ge=1, description="maximum number of characters in the title of a training issue"
+        default=400,
+        ge=1,
+        description="maximum number of characters in the title of an issue. Issues with more characters are "
+        "not used for training",
     )
     max_body_characters: int = Field(
-        default=2000, ge=1, description="maximum number of characters in the body of a training issue"
+        default=2000,
+        ge=1,
+        description="maximum number of characters in the body of an issue. Issues with more characters are "
+        "not used for training",
     )

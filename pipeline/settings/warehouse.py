@@ -22,34 +22,45 @@ class Warehouse(Section):
     )
     project: str = Field(
         default="",
-        description="BigQuery: Google Cloud project that stores the data set and pays for the queries",
+        description="for BigQuery: Google Cloud project that stores the data set and pays for the queries",
     )
     dataset: str = Field(
-        default="titler", description="BigQuery: name of the data set for the published tables; it must exist"
+        default="titler",
+        description="for BigQuery: name of the data set for the published tables; it must exist",
     )
     location: str = Field(
         default="US",
-        description="BigQuery: location of the data set. It must be US to extract issues from GH Archive's "
-        "tables, which are in the US",
+        description="for BigQuery: location of the data set. It must be US to extract issues from GH "
+        "Archive's tables, which are in the US",
     )
     credentials_file: str = Field(
         default="",
-        description="BigQuery: path of a service account's key file. If it is empty, Google's application "
-        "default credentials are used",
+        description="for BigQuery: path of a service account's key file. If it is empty, Google's "
+        "application default credentials are used",
     )
     max_bytes_per_run: int = Field(
-        default=100 * 10**9, ge=0, description="BigQuery: maximum number of bytes billed per command"
+        default=100 * 10**9,
+        ge=0,
+        description="for BigQuery: maximum number of bytes that may be billed for all queries of one command",
     )
     max_bytes_per_day: int = Field(
-        default=200 * 10**9, ge=0, description="BigQuery: maximum number of bytes billed per UTC day"
+        default=200 * 10**9,
+        ge=0,
+        description="for BigQuery: maximum number of bytes that may be billed for all queries of one day "
+        "(UTC)",
     )
     usd_per_tib: float = Field(
         default=6.25,
         ge=0,
-        description="BigQuery: price in USD of 2^40 billed bytes (1 TiB). The default is the on-demand price "
-        "in the US",
+        description="for BigQuery: price in USD of 2^40 billed bytes (1 TiB). The default is the on-demand "
+        "price in the US",
     )
-    timeout: int = Field(default=1800, ge=1, description="BigQuery: maximum duration of a job, in seconds")
+    timeout: int = Field(
+        default=1800,
+        ge=1,
+        description="for BigQuery: number of seconds after which a command stops waiting for a job. The job "
+        "continues to run",
+    )
     embeddings: bool = Field(
         default=False,
         description="whether to publish the issues' embeddings as a table, too. The table needs 2.4 kB per "
@@ -57,14 +68,15 @@ class Warehouse(Section):
     )
     vector_index: bool = Field(
         default=False,
-        description="BigQuery: whether to maintain a vector index on the published embeddings, which makes "
-        "VECTOR_SEARCH faster",
+        description="for BigQuery: whether to maintain a vector index on the published embeddings, which "
+        "makes VECTOR_SEARCH faster",
     )
     endpoint: str = Field(
         default="",
-        description="BigQuery: address of an emulator, which is used without credentials. If it is empty, "
+        description="for BigQuery: address of an emulator, which needs no credentials. If it is empty, "
         "Google's service is used",
     )
     storage_endpoint: str = Field(
-        default="", description="BigQuery: HOST:PORT of the emulator's Storage API, if an emulator is used"
+        default="",
+        description="for BigQuery: HOST:PORT of the emulator's Storage API, if an emulator is used",
     )

@@ -86,9 +86,10 @@ class UsualCounts:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict on a day, the reasons for the verdict, and the usual counts that the day was compared with.
+    """The verdict on a source day, with the reasons for it. A complete day has no reasons.
 
-    A complete day has no reasons. `usual` is None if there are too few complete earlier days.
+    `usual` are the counts of earlier days with which the day was compared. It is None if too few earlier days
+    are complete.
     """
 
     verdict: Verdict
@@ -102,10 +103,10 @@ class Judgement:
 
 
 def judge(day: date, counts: DayCounts, history: Mapping[date, JudgedDay]) -> Judgement:
-    """Returns the verdict on `day`. `history` maps days to their verdicts and counts; only days before `day`
-    are used.
+    """Returns the verdict on `day`, whose counts are `counts`.
 
-    The verdicts are checked in the following order. The first that applies is returned, with its reasons:
+    `history` maps days to their verdicts and counts; only days before `day` are used. The verdicts are
+    checked in the following order. The first that applies is returned, with its reasons:
 
     - `missing`: no hour was found.
     - `collapsed`: the events or the issues are at most a tenth of their usual count, or at least 9/10 of the
@@ -149,8 +150,10 @@ def _medians(days: Sequence[JudgedDay], compared_with: ComparedWith) -> UsualCou
 
 
 def _complete_weekdays(day: date, history: Mapping[date, JudgedDay]) -> Iterator[JudgedDay]:
-    """Yields the complete days of the same weekday before `day`, latest first: at most MAX_WEEKDAYS days.
-    Stops at a gap of MAX_MISSING_WEEKS weeks in which this weekday was never extracted."""
+    """Yields up to MAX_WEEKDAYS complete days of the same weekday before `day`, latest first.
+
+    Stops if the days of this weekday are unknown for MAX_MISSING_WEEKS weeks in a row.
+    """
     remaining, missing_weeks = MAX_WEEKDAYS, 0
     while remaining and missing_weeks < MAX_MISSING_WEEKS and day - date.min > WEEK:
         day -= WEEK
@@ -164,8 +167,8 @@ def _complete_weekdays(day: date, history: Mapping[date, JudgedDay]) -> Iterator
 def _complete_month(day: date, history: Mapping[date, JudgedDay]) -> Iterator[JudgedDay]:
     """Yields the complete days among the MONTH_DAYS days before `day`, latest first.
 
-    Collapsed and missing days are not counted among the MONTH_DAYS days: for each of them, the search goes
-    one day further back.
+    Collapsed and missing days do not count among the MONTH_DAYS days. So if two days are missing, for
+    example, the search goes back two days more.
     """
     remaining = MONTH_DAYS
     while remaining and day > date.min:
@@ -179,10 +182,10 @@ def _complete_month(day: date, history: Mapping[date, JudgedDay]) -> Iterator[Ju
 
 
 def _collapsed_counts(day: date, counts: DayCounts, usual: UsualCounts | None) -> Iterator[str]:
-    """Yields a reason for each count that has collapsed, that is, fallen to at most a tenth of its usual
-    value.
+    """Compares the number of a day's events, and of its issues, with the usual number. Yields a reason for
+    each number that is at most a tenth of the usual one.
 
-    Issues are checked separately from all events, because a source may lose only the issues.
+    Issues are compared separately, because a source may lose only the issues.
     """
     if usual is None:
         return
@@ -194,7 +197,8 @@ def _collapsed_counts(day: date, counts: DayCounts, usual: UsualCounts | None) -
 
 
 def _malformed(counts: DayCounts, share: float) -> Iterator[str]:
-    """Yields a reason if at least `share` (0 to 1) of the lines are malformed."""
+    """Yields the reason `3 of 30 lines malformed` if at least the share `share` (0 to 1) of the lines is
+    malformed."""
     lines = counts.events + counts.malformed
     if lines >= MIN_USUAL and counts.malformed / lines >= share:
         yield f"{counts.malformed:,} of {lines:,} lines malformed"

@@ -124,9 +124,10 @@ def _is_web(filesystem: fsspec.AbstractFileSystem) -> bool:
 
 
 def _check_folder(filesystem: fsspec.AbstractFileSystem, base: str, root: str) -> None:
-    """Raises SourceError unless the folder exists and has an hour file of any day.
+    """Raises SourceError unless the folder `base` exists and has an hour file of any day.
 
-    Lists the folder without fsspec's cache, because files may have been added since the last check.
+    fsspec caches lists of files. The cache is not used here, because files may have been added since the last
+    check.
     """
     filesystem.invalidate_cache()
     try:
@@ -148,7 +149,8 @@ def _check_folder(filesystem: fsspec.AbstractFileSystem, base: str, root: str) -
 
 
 def _web_info(filesystem: fsspec.AbstractFileSystem, base: str, url: str) -> dict[str, Any] | None:
-    """Returns the properties of a file that a web server reports, or None if the file does not exist."""
+    """Asks a web server for the properties of a file, such as its size. Returns None if the file does not
+    exist."""
     try:
         return dict(filesystem.info(url))
     except FileNotFoundError as error:

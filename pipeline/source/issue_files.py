@@ -32,10 +32,10 @@ MAX_FIELD_BYTES = 2**31 - 1
 
 @dataclass(frozen=True)
 class FileIssue:
-    """A row of a file of issues.
+    """A row of a user's file of issues.
 
-    `body` is an empty string if the row's body is null. `place` names the file and the row; error messages
-    show it. `columns` has the other columns of the row that Titler uses.
+    `body` is an empty string if the row's body is null. `place` names the file and the row for error
+    messages. `columns` has the other columns that Titler uses, such as `labels`.
     """
 
     title: str
@@ -160,9 +160,10 @@ def read_pairs(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _rows(path: Path) -> Iterator[Any]:
-    """Yields the rows of a file without checking them. Reads ROWS_IN_MEMORY rows of Parquet at a time.
+    """Yields each row of a file as a dict. The rows are not checked here.
 
-    Text files are UTF-8, with or without a byte order mark.
+    Reads ROWS_IN_MEMORY rows of a Parquet file at a time. Text files are UTF-8, with or without a byte order
+    mark.
     """
     if path.suffix == ".parquet":
         with pq.ParquetFile(path) as file:

@@ -1,7 +1,7 @@
 """Decides which issues are trainable.
 
-A model may learn from an issue if its title and body are neither too short nor too long. Such an issue is
-called trainable.
+An issue is trainable if its title and body are neither too short nor too long. Models learn only from
+trainable issues.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ REASONS = ("no_body", "short_body", "short_title", "long_title", "long_body")
 
 
 def thresholds(text: Text) -> dict[str, int]:
-    """Returns the limits of length in the settings `text.*`. They are named like the parameters of
-    `sql/extract_issues.sql`."""
+    """Returns the limits on the length of titles and bodies, by name: the settings `text.min_*` and
+    `text.max_*`.
+
+    The parameters of the query `sql/extract_issues.sql` have the same names.
+    """
     return {
         "min_body_words": text.min_body_words,
         "min_title_words": text.min_title_words,
@@ -28,10 +31,11 @@ def thresholds(text: Text) -> dict[str, int]:
 
 
 def untrainable_reason(title: str, body: str, limits: Mapping[str, int]) -> str:
-    """Returns the first of REASONS that applies to an issue. Returns an empty string if the issue is
+    """Returns why an issue is not trainable, for example "short_body". Returns an empty string if it is
     trainable.
 
-    `limits` is the result of `thresholds`.
+    The reasons are checked in the order of REASONS; the first that applies is returned. `limits` is the
+    return value of `thresholds`.
     """
     if not body.strip():
         return "no_body"
@@ -45,10 +49,11 @@ def untrainable_reason(title: str, body: str, limits: Mapping[str, int]) -> str:
 
 
 def count_untrainable(issues: pa.Table, limits: Mapping[str, int]) -> dict[str, int]:
-    """Returns, for each of REASONS, the number of issues that are not trainable for that reason.
+    """Counts the issues that are not trainable. Returns a number for each reason in REASONS, such as
+    "short_body".
 
-    If several reasons apply to an issue, it is counted for the first one only. `issues` has the columns title
-    and body; `limits` is the result of `thresholds`.
+    If several reasons apply to an issue, the issue is counted for the first reason only. `issues` has the
+    columns title and body, and `limits` is the return value of `thresholds`.
     """
     counts = dict.fromkeys(REASONS, 0)
     titles, bodies = (issues.column(name).to_pylist() for name in ("title", "body"))

@@ -1,4 +1,4 @@
-"""Judges source days and stores their verdicts in the lake.
+"""Judges how complete source days are, and stores the verdicts in the lake.
 
 The verdict on a day depends on the days before it. So if an earlier day is extracted later, the day must be
 judged again.
@@ -19,7 +19,7 @@ from pipeline.source import day_verdict
 
 
 class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
-    """Maps the date of each judged day to its verdict and counts.
+    """Maps the date of each judged day to its verdict (how complete it is) and its counts.
 
     It contains the judged days in the lake, and the days that were added with `add`. Each day is read from
     the lake when it is first looked up.
@@ -41,8 +41,8 @@ class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
         return self._judged[day]
 
     def add(self, day: date, figures: Mapping[str, Any]) -> None:
-        """Adds a judged day. If the day is known already, replaces its verdict and counts. `figures` is the
-        day's row of source_health_v1."""
+        """Adds a judged day, or replaces its verdict and counts. `figures` is the day's row of
+        source_health_v1."""
         self._judged[day] = day_verdict.JudgedDay(figures["verdict"], figures["events"], figures["issues"])
         self._days.add(str(day))
 
@@ -54,9 +54,10 @@ class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
 
 
 def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str, Any]:
-    """Judges the source day of `issues`, a batch of issues_v1. Returns the day's row of source_health_v1.
+    """Judges how complete a source day is. Returns the day's row of the table source_health_v1.
 
-    Writes the row to the lake unless the same row is stored already, and adds the verdict to `history`.
+    `issues` describes the issues that were extracted from the day. Writes the row to the lake unless the same
+    row is stored already, and adds the verdict to `history`.
     """
     day, figures = date.fromisoformat(issues.day), issues.figures
     counts = day_verdict.DayCounts(
@@ -87,8 +88,8 @@ def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str
 def judge_all_again(lake: Lake) -> tuple[str, ...]:
     """Judges every day of the lake again, oldest first. Returns the days whose stored row changed.
 
-    The first verdict on a day uses only the days that were in the lake at that time. A backfill may extract
-    days in any order. After a call of this function, the verdicts no longer depend on this order.
+    A verdict depends on the days that are in the lake when it is made, and a backfill may extract days in any
+    order. This function makes the verdicts independent of that order.
     """
     history, changed = VerdictHistory(lake), []
     for name in lake.days(SOURCE_HEALTH.name):
@@ -111,8 +112,8 @@ def judge_all_again(lake: Lake) -> tuple[str, ...]:
 
 
 def _verdict_columns(history: VerdictHistory, day: date, counts: day_verdict.DayCounts) -> dict[str, Any]:
-    """Judges `day`. Returns the columns of source_health_v1 that depend on earlier days, such as the
-    verdict."""
+    """Judges `day`, and returns its verdict and the other columns of source_health_v1 that depend on earlier
+    days."""
     judgement = day_verdict.judge(day, counts, history)
     usual = judgement.usual
     return {

@@ -1,7 +1,8 @@
 """Part of the stage `vocab`: decides whether a new model takes the embedding network of the champion.
 
-Embeddings and similar issues of a release belong to an embedding network. If the next champion has the same
-one, its promotion embeds no issue again.
+A release stores embeddings and similar issues. They can be reused as long as the embedding network is the
+same. So if a new model takes the champion's embedding network and is then promoted, no issue must be embedded
+again.
 """
 
 from __future__ import annotations
@@ -31,14 +32,15 @@ REASON = "new_embedding_because"
 
 @dataclass(frozen=True)
 class EmbeddingChoice:
-    """The embedding network that a new model takes, or None and the reason why it trains its own."""
+    """The embedding network that a new model takes from the champion. `network` is None if the model trains
+    its own; `reason` then says why."""
 
     network: EmbeddingNetwork | None
     reason: str = ""
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The facts for the plan of the model."""
+        """What the plan of the new model records about this choice."""
         if self.network is not None:
             return self.network.fact
         return {REASON: self.reason} if self.reason else {}
@@ -47,12 +49,13 @@ class EmbeddingChoice:
 def choose_embedding(
     lake: Lake, settings: Settings, network: Mapping[str, Any], text: Mapping[str, Any]
 ) -> EmbeddingChoice:
-    """Decides which embedding network a new model has: the champion's, or one of its own.
+    """Decides whether a new model takes the champion's embedding network or trains its own.
 
-    `network` and `text` are the settings `model.*` and `text.*` of the new model. It takes the champion's if
-    `model.embedding` is "champion", and if training would give one of the same kind: a bag of units with the
-    same sizes, text preparation and settings of the vocabularies. If the champion took its embedding network
-    from another model, the new model takes it from that model, too.
+    `network` and `text` are the settings `model.*` and `text.*` of the new model. It takes the champion's
+    network under two conditions: `model.embedding` is "champion", and training would give a network of the
+    same kind: a bag of units. The kind also includes the sizes, the text preparation and the settings of the
+    vocabularies. If the champion itself took its embedding network from an older model, the new model takes
+    it from that older model.
     """
     if not variant_of(network["variant"]).pretrains_contrastively:
         return EmbeddingChoice(None)  # the title network computes the embedding
@@ -77,7 +80,8 @@ def choose_embedding(
 def _differences(
     lake: Lake, champion: Pinned, network: Mapping[str, Any], text: Mapping[str, Any]
 ) -> list[str]:
-    """Returns in what the champion's embedding network differs from one that the new model would train."""
+    """Returns the properties in which the champion's embedding network differs from the one that the new
+    model would train. An example is "model.hidden_size"."""
     facts = champion.plan.facts
     if not variant_of(facts["model"]["variant"]).pretrains_contrastively:
         return ["model.variant"]

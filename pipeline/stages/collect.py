@@ -62,14 +62,14 @@ class Collected:
 def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collected:
     """Removes old releases and models, and the batches that nothing refers to any more.
 
-    Keeps:
+    The following is kept:
 
     - the current release and the latest other published releases, up to `release.keep` releases in all
     - the models of the kept releases, the champion and the previous champion
     - unpublished releases, models and batches that are younger than GRACE_PERIOD, because a running command
       may still use them
 
-    Holds the publish lock, so that no other process plans or publishes a release at the same time.
+    While it runs, no other process can plan or publish a release, because it holds the publish lock.
     """
     now = now or datetime.now(UTC)
     with warehouse.connect(settings, "collect").exclusive_lock():
@@ -96,7 +96,7 @@ def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collecte
 
 
 def _sort_releases(lake: Lake, settings: Settings, now: datetime) -> tuple[list[Pinned], list[Pinned]]:
-    """Returns the releases to keep and the releases to remove.
+    """Returns two lists: the releases to keep and the releases to remove.
 
     A recent release that was never published is kept, because the run that builds it may not have finished.
     """
@@ -114,8 +114,8 @@ def _sort_releases(lake: Lake, settings: Settings, now: datetime) -> tuple[list[
 def _sort_models(
     lake: Lake, settings: Settings, releases: list[Pinned], now: datetime
 ) -> tuple[list[Pinned], list[Pinned]]:
-    """Returns the models to keep and the models to remove. A recent model is kept, because its training may
-    not have finished."""
+    """Returns two lists: the models to keep and the models to remove. A recent model is kept, because its
+    training may not have finished."""
     in_use = {release.plan.facts["model"] for release in releases}
     in_use |= {version.model for version in open_tracking(settings, lake).champion_and_previous()}
     keep: list[Pinned] = []

@@ -1,6 +1,6 @@
 """Stage `evaluate`: compares a model's titles with the titles that authors wrote.
 
-The issues are the model's held-out issues (those that it did not learn from), or those of a user's file.
+The issues are the model's held-out issues (those that it did not learn from), or the issues in a user's file.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ sets comparable."""
 
 @dataclass(frozen=True)
 class HeldOutSet:
-    """The held-out issues of a model: those that it did not learn from, and on which it is evaluated."""
+    """The issues on which a model is evaluated. The model did not learn from them."""
 
     issues: Sequence[HeldOutIssue]
 
     @property
     def references(self) -> list[str]:
-        """The authors' titles, in lower case."""
+        """The titles that the authors wrote, in lower case. Predicted titles are compared with them."""
         return [issue.title.lower() for issue in self.issues]
 
     @property
@@ -67,16 +67,16 @@ class HeldOutSet:
         return sample_rows(len(self.issues))
 
     def ranks(self, predictor: Model, predictions: HeldOutPredictions) -> Ranks:
-        """Returns one rank per issue on which retrieval is measured. The issue's title is the query. The rank
-        is the place of the issue's own body when all bodies are sorted by the similarity of their embeddings
-        to the embedding of the query."""
+        """Returns a rank for each issue on which retrieval (finding a body by its title) is measured. To get
+        the rank, the bodies of all these issues are sorted by the similarity of their embeddings to the
+        embedding of the issue's title. The rank is the position of the issue's own body, counted from 1."""
         rows = self.retrieval_rows
         queries = embed_queries(predictor, [self.issues[row].title for row in rows])
         return embedding_ranks(queries, predictions.embeddings[rows])
 
     def lexical_floor(self, predictor: Model) -> dict[str, float]:
-        """Measures retrieval with TF-IDF, a baseline that needs no training. Returns the figures, with keys
-        that start with `floor_`.
+        """Measures how well TF-IDF, a baseline that needs no training, finds bodies by their titles. Returns
+        the figures. Their names start with `floor_`.
 
         The predictor's text engine splits titles and bodies into tokens.
         """
@@ -138,8 +138,8 @@ def _champion_figures(
     lake: Lake, tracking: Tracking, model: Pinned, held_out: HeldOutSet, near: dict[str, Any]
 ) -> dict[str, Any]:
     """Measures the champion on the issues `held_out`. Returns the champion's name and the ROUGE-L of its
-    titles, and adds its recall@10 to the dict `near`. If there is no champion, or if `model` is the champion,
-    returns an empty dict and adds nothing."""
+    titles, and adds its recall@10 to the dict `near`. If there is no champion, or if `model` is the champion
+    itself, nothing is measured: then returns an empty dict and does not change `near`."""
     champion = tracking.champion()
     if champion is None or champion.model == model.name:
         return {}
@@ -154,8 +154,8 @@ def _champion_figures(
 def _confidence_figures(
     predictor: Model, confidences: npt.NDArray[np.float64], rouge: npt.NDArray[np.float64]
 ) -> dict[str, Any]:
-    """Returns figures that say how well the model's confidence predicts a good title. Returns an empty dict
-    if the model wrote no title.
+    """Returns figures that say how well the model's confidence predicts whether a title is good. Returns an
+    empty dict if the model wrote no title.
 
     A title is good if its ROUGE-L is above ROUGE_THRESHOLD. The figure `alike_given` is the share of good
     titles among the titles with a confidence of at least `abstain_below`. It is None if there are no such
@@ -175,11 +175,12 @@ def _confidence_figures(
 def _abstention_figures(
     predictor: Model, confidences: npt.NDArray[np.float64], rouge: npt.NDArray[np.float64], issues: int
 ) -> dict[str, Any]:
-    """Returns how often the model abstains (gives no title), and how good the titles are that it gives.
+    """Returns figures that say how often the model abstains (gives no title), and how good its titles are
+    when it does not.
 
     The figures `alike_given` and `rougeL_given` measure the given titles. They are None if the model gives no
-    title. The title scores of an evaluation, such as `rougeL`, cover every title that the model can write,
-    even titles that it would not give. So models with different settings for abstaining can be compared.
+    title. The other title scores of an evaluation, such as `rougeL`, also include titles that the model would
+    not give. So models with different settings for abstaining can be compared.
     """
     is_shown = confidences >= predictor.abstain_below
     if predictor.calibration is not None:
@@ -201,8 +202,8 @@ def _log_evaluation(
     bins: list[dict[str, Any]],
     samples: list[dict[str, Any]],
 ) -> None:
-    """Adds the figures to the model's run in MLflow, and rewrites the model's card (its description in
-    MLflow)."""
+    """Logs the figures of an evaluation to the model's run in MLflow, and updates the model's description
+    there."""
     groups: dict[str, dict[str, Any]] = {
         "titles": {name.replace("lead_", "floor_"): value for name, value in figures.items()},
         "retrieval": figures["retrieval"],
@@ -225,9 +226,9 @@ def _log_evaluation(
 
 
 def sample_rows(count: int) -> npt.NDArray[np.int64]:
-    """Returns the row numbers of the issues on which retrieval is measured, in ascending order. If `count` is
-    at most RETRIEVAL_ISSUES, these are all `count` issues. Otherwise they are a sample of RETRIEVAL_ISSUES
-    issues. The same `count` always gives the same rows."""
+    """Returns the row numbers of the issues on which retrieval is measured, in ascending order. If there are
+    at most RETRIEVAL_ISSUES issues, all are used. Otherwise a sample of RETRIEVAL_ISSUES issues is used. The
+    sample is always the same for the same number of issues, `count`."""
     if count <= RETRIEVAL_ISSUES:
         return np.arange(count)
     return np.sort(np.random.default_rng(0).choice(count, RETRIEVAL_ISSUES, replace=False))
@@ -247,10 +248,11 @@ def champion_name(lake: Lake, settings: Settings) -> str:
 def evaluate_file(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> dict[str, Any]:
     """Compares the titles that a model writes for the bodies of a file with the titles in the file.
 
-    Returns the title scores, and the model's name as `model`. `name` is the model's name; None means the
-    champion. The scores cover all titles that the model can write. If the model has a calibration, the result
-    also has the figure `abstained_unsure`: the share (0 to 1) of bodies for which the model gives no title,
-    because it wrote none, or because the title is too unlikely to be like the author's title.
+    Returns the title scores, and the model's name as `model`. `name` is the name of the model; None means the
+    champion. The scores include titles that the model would not show because it is unsure of them. If the
+    model has a calibration, the result also has the figure `abstained_unsure`: the share (0 to 1) of bodies
+    for which the model gives no title. It gives no title if it wrote none, or if the title is too unlikely to
+    be like the author's title.
 
     Raises UsageError if the file cannot be read as issues, if the model was not trained, or if no model is
     champion.

@@ -1,8 +1,8 @@
-"""`titler evaluate --downstream`: measures how well a model's embeddings predict labels and days open.
+"""`titler evaluate --downstream`: measures how well a model's embeddings predict facts about issues.
 
-The command reads a file of issues with labels and dates (`pipeline.source.issue_files`). Issues in the lake
-cannot be used: each was stored when it was opened, when it had no labels and was not closed. Pull requests
-are left out.
+The facts are labels, such as `bug`, and the number of days for which an issue was open. The command reads
+them from a file of issues (`pipeline.source.issue_files`). Issues in the lake cannot be used: each was stored
+when it was opened, when it had no labels and was not closed. Pull requests are left out.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Task:
     """A fact to predict about issues from their embeddings, such as whether an issue is a bug.
 
     The function `value` returns the true value for an issue: 1.0 or 0.0 for a class, or a number of days. It
-    returns None if the issue lacks the data. `columns` names the columns of the file that `value` reads.
-    `figures` names the figures that are measured.
+    returns None if the issue lacks the data. `columns` are the columns of the file that `value` reads.
+    `figures` are the names of the figures that are measured.
     """
 
     name: str
@@ -106,11 +106,12 @@ TASKS = (
 
 
 def run(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> dict[str, Any]:
-    """Measures how well a model's embeddings predict the facts in TASKS about the issues of a file. Returns
+    """Measures how well a model's embeddings predict each fact in TASKS about the issues of a file. Returns
     the figures, and logs them to MLflow.
 
-    `name` is the model's name; None means the champion. Each task is measured with each of METHODS. If a task
-    cannot be measured, its key `skipped` says why. The result has the same keys in either case.
+    `name` is the name of the model; None means the champion. Each fact is predicted with each method in
+    METHODS. If a fact cannot be predicted, for example because too few issues have labels, its key `skipped`
+    says why. The result has the same keys in either case.
 
     Raises UsageError if the file cannot be read as issues or has only pull requests, if the model was not
     trained, or if no model is champion.
@@ -138,7 +139,8 @@ def run(lake: Lake, settings: Settings, path: Path, name: str | None = None) -> 
 
 
 def features_of(predictor: Model, issues: Sequence[FileIssue]) -> Features:
-    """Returns the embedding that a release would have for each issue, and the tokens of the embedded text.
+    """Returns the embedding of each issue and the tokens of the embedded text. The embedding is the one that
+    a release would store.
 
     The embedded text is the body. If the model's embedding also reads titles, the text is title and body.
     """
@@ -151,7 +153,7 @@ def features_of(predictor: Model, issues: Sequence[FileIssue]) -> Features:
 
 
 def split(issues: Sequence[FileIssue], shortage: Callable[[Mask], str]) -> tuple[str, Mask, str]:
-    """Splits issues into training and test issues.
+    """Splits issues into training and test issues, by repository or by time.
 
     Returns three values: the kind of split ("repository" or "time"), a boolean mask of the test issues, and
     the reason why the issues cannot be split. The reason is empty if they are split.
@@ -159,8 +161,8 @@ def split(issues: Sequence[FileIssue], shortage: Callable[[Mask], str]) -> tuple
     Issues are split by repository, as for training. If this is impossible or leaves too few training or test
     issues, they are split by time: the latest issues are used for testing. A random split would leak
     information, because issues of one repository or one week resemble each other. The function `shortage`
-    takes a mask of test issues. It returns why this split cannot be used, or an empty string if it can be
-    used.
+    checks a split, given as a mask of test issues. It returns why this split cannot be used, or an empty
+    string if it can be used.
     """
     reasons = []
     repos = {issue.repo for issue in issues}
@@ -181,8 +183,8 @@ def split(issues: Sequence[FileIssue], shortage: Callable[[Mask], str]) -> tuple
 
 
 def figures_of(task: Task, issues: Sequence[FileIssue], features: Features) -> dict[str, Any]:
-    """Measures one task on the issues whose true value is known. Returns the task's figures. If the task
-    cannot be measured, the key `skipped` of the result says why."""
+    """Measures how well a fact about issues can be predicted, on the issues for which the fact is known.
+    Returns the figures. If the fact cannot be predicted, the key `skipped` of the result says why."""
     values = np.array([np.nan if (value := task.value(issue)) is None else value for issue in issues])
     has_value = ~np.isnan(values)
     answered = [issue for issue, selected in zip(issues, has_value, strict=True) if selected]
@@ -217,7 +219,7 @@ def figures_of(task: Task, issues: Sequence[FileIssue], features: Features) -> d
 
 
 def _log_figures(lake: Lake, settings: Settings, run_id: str, figures: dict[str, Any]) -> None:
-    """Logs the figures of every task to the model's MLflow run, as metrics and as a table."""
+    """Logs the figures of every task to the run of the model in MLflow, as metrics and as a table."""
     rows = [
         {
             "file": figures["file"],

@@ -36,11 +36,10 @@ takes more time than the cluster saves."""
 
 
 class ExtractedDay(NamedTuple):
-    """The result of extracting one day: its batch of issues, and whether the batch is new.
+    """The result of extracting one day: its batch of issues, and whether this batch is new.
 
-    If the source has lost data of the day since an earlier extraction, the day is not extracted again. Then
-    `still_available` says what the source still has, such as "23 of the 24 hours". Otherwise
-    `still_available` is empty.
+    If the source has lost data of the day since an earlier extraction, the earlier batch is kept. Then
+    `still_available` says what the source still has, such as "23 of the 24 hours". Otherwise it is empty.
     """
 
     manifest: Manifest
@@ -49,8 +48,8 @@ class ExtractedDay(NamedTuple):
 
 
 def extraction_query(settings: Settings) -> warehouse.Query:
-    """Returns the query of `sql/extract_issues.sql`. Its parameters are the limits of length in the settings,
-    within which an issue is trainable."""
+    """Returns the query of `sql/extract_issues.sql`. Its parameters are the minimum and maximum lengths of
+    titles and bodies in the settings; they decide which issues are trainable."""
     return warehouse.Query.from_file("extract_issues", **thresholds(settings.text))
 
 
@@ -60,8 +59,8 @@ def batch_parameters(
     """Returns the parameters that identify a day's batch of issues: the query, and what the source has of the
     day.
 
-    What the source has is a list of hour files with their sizes, or the name of a table with its number of
-    rows.
+    The source is described by its hour files with their sizes, or by the name and the number of rows of its
+    table. If these parameters change, the day is extracted again.
     """
     if isinstance(day_source, warehouse.SourceTable):
         made_of: dict[str, Any] = {"table": day_source.name, "table_rows": day_source.rows}
@@ -71,12 +70,12 @@ def batch_parameters(
 
 
 def lost_data(stored: Mapping[str, Any], available: Mapping[str, Any]) -> str:
-    """Returns what the source still has of a day, if the source has lost data since the day was extracted.
+    """Checks whether the source has lost data of a day since the day was extracted.
 
-    The result is, for example, "23 of the 24 hours". It is an empty string if no data was lost. Both
-    arguments are results of `batch_parameters`: `stored` describes what the existing batch was made from, and
-    `available` describes what the source has now. If their queries or kinds of source differ, they cannot be
-    compared. Then the string is empty, too.
+    Returns what the source still has, for example "23 of the 24 hours", or an empty string if no data was
+    lost. Both arguments are results of `batch_parameters`: `stored` describes what the existing batch was
+    made from, and `available` describes what the source has now. If they have different queries or kinds of
+    source, they cannot be compared, and the result is also an empty string.
     """
     counted = ("hours", "table_rows")
     other_before, other_now = (
@@ -95,9 +94,10 @@ def lost_data(stored: Mapping[str, Any], available: Mapping[str, Any]) -> str:
 
 
 def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run_id: str) -> ExtractedDay:
-    """Extracts a day, unless its batch exists or the source has lost data since the day was extracted.
+    """Extracts the issues of a day. Keeps an existing batch if it was made from the data that the source has
+    now, or if the source has lost data since.
 
-    If `again` is true, the day is always extracted. `run_id` identifies the run of the command. The bytes
+    If `again` is true, the day is always extracted. `run_id` identifies the run of the command: the bytes
     that BigQuery bills count against the budget of this run.
     """
     connection = warehouse.connect(settings, "extract", run_id)
@@ -142,8 +142,8 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run_id: 
 def _write_issues(
     draft: Draft, extraction: warehouse.Extraction, settings: Settings
 ) -> tuple[int, dict[str, int]]:
-    """Writes the issues into the batch `draft`. Returns the number of trainable issues, and the number of
-    untrainable issues for each reason."""
+    """Writes issues into the unfinished batch `draft`. Returns the number of trainable issues, and the number
+    of untrainable issues for each reason."""
     limits = thresholds(settings.text)
     trainable, untrainable = 0, Counter(dict.fromkeys(REASONS, 0))
     for number, part in enumerate(split_into_parts(extraction.issues)):
@@ -154,8 +154,8 @@ def _write_issues(
 
 
 def _write_quarantine(lake: Lake, partition: dict[str, str], issues: Draft, malformed: pa.Table) -> str:
-    """Stores the malformed lines of a day as a batch in the quarantine. Returns the path of the batch's
-    folder."""
+    """Stores the malformed lines of a day as a batch in the lake's folder `quarantine`. Returns the path of
+    the batch."""
     draft = lake.draft(QUARANTINE, partition, (), {"issues_batch": issues.batch_id})
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in malformed.to_pylist())
     draft.write_file("malformed.jsonl", lines.encode(errors="replace"), len(malformed))
@@ -163,8 +163,8 @@ def _write_quarantine(lake: Lake, partition: dict[str, str], issues: Draft, malf
 
 
 def split_into_parts(issues: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Yields the rows as tables of ROWS_PER_PART rows; the last table may have fewer. Only one table is in
-    memory at a time."""
+    """Yields the rows of `issues` in tables of ROWS_PER_PART rows; the last table may have fewer. Only one
+    table is in memory at a time."""
     pending: list[pa.RecordBatch] = []
     rows = 0
     for batch in issues:
@@ -182,10 +182,11 @@ def split_into_parts(issues: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 def run(
     lake: Lake, settings: Settings, days: Sequence[date], *, again: bool = False
 ) -> tuple[Outcome, list[dict[str, Any]]]:
-    """Extracts the days that have no batch yet. If `again` is true, extracts all `days`.
+    """Extracts the issues of several days.
 
-    Returns one batch of issues_v1 per day, and one row of source_health_v1 per day. If the source has lost
-    data of a day since the day was extracted, the existing batch is kept, unless `again` is true.
+    Returns one batch of issues_v1 per day, and one row of source_health_v1 per day. An existing batch of a
+    day is kept if it was made from the data that the source has now, or if the source has lost data since. If
+    `again` is true, all `days` are extracted.
 
     Raises SourceError if the source cannot be reached or does not have GH Archive's format. Raises
     BudgetError if BigQuery would bill more than the budget allows.

@@ -2,8 +2,8 @@
 
 The batch is in a partition of its own, which the stages for days and releases never read. The partition is
 named after the SHA-256 of the file, so the same file is read only once. A model that learns from the file
-uses this batch instead of days. The later stages of the model's training, beginning with `clean`, treat the
-batch like that of a day.
+uses this batch instead of batches of days. The later stages of the model's training, such as `clean`, treat
+it like the batch of a day.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass
 class _FileReader:
-    """Converts a user's file to rows of issues_v1, and counts the rows.
+    """Converts the rows of a user's file to rows of issues_v1, and counts them.
 
-    If `by_row` is true, every row is treated as if it came from a repository of its own.
+    Issues are split into training and validation by repository. If `by_row` is true, every row is treated as
+    if it came from a repository of its own.
     """
 
     limits: dict[str, int]
@@ -81,7 +82,7 @@ class _FileReader:
 
     @property
     def lacks_a_part(self) -> bool:
-        """Whether the training part or the validation part has no rows."""
+        """Whether the file has no trainable rows for training, or none for validation."""
         return not (self.part_sizes["train"] and self.part_sizes["validation"])
 
 
@@ -105,9 +106,9 @@ def model_name(
     teacher: Mapping[str, Any] | None = None,
     embedding: str | None = None,
 ) -> str:
-    """Returns the name of the model that is trained on a file. The name is derived from the file's SHA-256
-    (`digest`), the settings, the options `variant`, `epochs` and `embedding` of the command, and the teacher,
-    if there is one. So the same command always resumes or reuses the same model."""
+    """Returns the name of the model that is trained on a file. It is derived from the file's SHA-256
+    (`digest`), the settings, the teacher (if there is one), and the options `variant`, `epochs` and
+    `embedding` of the command. So the same command always resumes or reuses the same model."""
     defaults = Model()
     network = {
         name: value
@@ -116,6 +117,8 @@ def model_name(
         # The name of a model that 0.1.0 trained stays the same.
         and not (name in ADDED_SETTINGS and value == getattr(defaults, name))
     }
+    # 0 stands for the variant's default. In 0.1.0 the default was 0.001 for every variant.
+    network["learning_rate"] = network["learning_rate"] or 0.001
     made_of = {"text": settings.text.model_dump(), "model": network, "variant": variant, "epochs": epochs}
     made_of |= teacher or {}
     made_of |= {"embedding": embedding} if embedding else {}
@@ -123,7 +126,7 @@ def model_name(
 
 
 def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
-    """Reads a file into a batch of issues_v1. Returns the batch, and whether the batch is new.
+    """Reads a user's file into a batch of issues_v1. Returns the batch, and whether the batch is new.
 
     The rows are split by repository into a training, a validation and a test part, as the issues of days are.
     If there are too few repositories for a training and a validation part, every row counts as a repository
@@ -161,8 +164,8 @@ def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
 
 
 def pinned_file(issues: Manifest, tokens: Manifest) -> PinnedDay:
-    """Returns the entry for a user's file in a model's plan. It has the form of an entry for a day, but no
-    verdict on the data."""
+    """Returns the entry for a user's file in the plan of a model. It has the form of an entry for a day, but
+    without a verdict on the data."""
     return PinnedDay(issues.day, issues.folder, tokens.folder, "", issues.digest, tokens.digest, "")
 
 
@@ -171,13 +174,14 @@ def _sha256(text: str) -> str:
 
 
 def _chunks(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Yields the rows in lists of at most ROWS_PER_PART."""
+    """Yields the rows in lists of ROWS_PER_PART; the last list may have fewer."""
     while chunk := list(islice(rows, ROWS_PER_PART)):
         yield chunk
 
 
 def _too_few_rows(path: Path, reader: _FileReader) -> str:
-    """Returns the error message for a file without training rows or without validation rows."""
+    """Returns the error message for a file that has no trainable rows for training, or none for
+    validation."""
     sizes, rows = reader.part_sizes, len(reader.issue_ids)
     counts = [(name.replace("_", " "), count) for name, count in reader.untrainable.items() if count]
     reasons = ", ".join(f"{count:,} {name}" for name, count in counts)

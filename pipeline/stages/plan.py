@@ -29,12 +29,12 @@ from pipeline.tracking import Version, open_tracking
 
 @dataclass(frozen=True)
 class PlanOutcome:
-    """The result of planning a release: the release's plan, or None if there is no release.
+    """The result of planning a release: the plan of the release, or None if no release was created.
 
-    If the call created no release, `reason` says why. `days_as_before` are days that are being ingested
-    again. For these days the release uses the batches of the current release. `days_not_ready` are new days
-    that are not cleaned yet. `days_judged_again` are days whose verdict or usual counts changed because
-    earlier days arrived.
+    If no release was created, `reason` says why. `days_as_before` are days that are being ingested again. For
+    these days the release uses the batches of the current release. `days_not_ready` are new days that are not
+    cleaned yet. `days_judged_again` are days whose verdict or usual counts changed because earlier days
+    arrived.
     """
 
     plan: Plan | None
@@ -48,9 +48,9 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
     """Creates `release`: records the champion, the champion's vocabulary and the batches of every cleaned
     day.
 
-    If the release exists already, returns its plan. Creates no release, and returns the reason, if there is
-    no champion or no cleaned day, or if nothing is new. Nothing is new if the current release, or a release
-    that was rolled back, has the same model, settings and data.
+    If the release exists already, returns its plan. If no release is needed or possible, creates none and
+    returns the reason. This is so if there is no champion, no cleaned day, or nothing new. Nothing is new if
+    the current release, or a release that was rolled back, has the same model, settings and data.
     """
     with warehouse.connect(settings, "plan").exclusive_lock():
         if release.is_open():
@@ -82,9 +82,13 @@ def _open(lake: Lake, settings: Settings, release: Pinned, champion: Version) ->
 
 
 def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
-    """Returns what the release's plan records besides the days: the model, the embedding network if the model
-    took that of another model, whether the model's titles are withheld, and the settings for finding similar
-    issues."""
+    """Returns what the plan of a release records besides its days:
+
+    - the model, with its vocabulary and its predictor
+    - the embedding network, if the model took it from another model
+    - whether the model's titles are withheld
+    - the settings for finding similar issues
+    """
     model = Pinned(lake, "models", champion.model)
     predictor, embedding_network = model.members[PREDICTOR][0], taken_network(model.plan)
     default_distance = variant_of(predictor.figures["variant"]).near_duplicate_distance
@@ -111,8 +115,9 @@ def _nothing_new(
     facts: dict[str, Any],
     days: Sequence[PinnedDay],
 ) -> str:
-    """Returns why no new release is needed: the current release, or a release that was rolled back, has the
-    same facts and the same days. Returns an empty string if a new release is needed."""
+    """Returns why no new release is needed, or an empty string if one is needed. None is needed if the
+    current release, or a release that was rolled back, has the same days and the same `facts` (model and
+    settings)."""
     if previous_plan is not None and _is_same(previous_plan, facts, days):
         return f"nothing is new since release {current}"
     for record in published_records(lake, settings):

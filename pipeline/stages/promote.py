@@ -1,6 +1,6 @@
 """Stage `promote`: makes a model the champion, unless it is worse than the current champion.
 
-Releases use the champion. If its titles do not score higher than the first words of the bodies do, releases
+Releases use the champion. If its titles do not score higher than the first words of the bodies, releases
 withhold the titles until somebody accepts them.
 """
 
@@ -19,7 +19,7 @@ from pipeline.tracking import Tracking, open_tracking
 
 
 class WorseError(TitlerError):
-    """Raised if a model is not promoted, because it is worse than the champion on the same issues."""
+    """Raised if a model is not promoted because it scores worse than the champion on the same issues."""
 
     exit_code = ExitCode.DECISION_NEEDED
 
@@ -30,11 +30,11 @@ def run(
     """Makes `model` the champion: moves MLflow's alias `champion` to it, and the alias `previous` to the
     former champion.
 
-    Returns the model's name and version, and whether the alias was moved. Releases withhold titles that do
-    not beat the floor (the body's first words) by `model.floor_margin`, unless `accept_because` gives a
-    reason to show them. If the titles are withheld or were accepted, the result says so with the facts of
-    `TitleGate`. If the model is the champion already, only this decision about its titles is made, and the
-    alias stays.
+    Returns the model's name and version, and whether the alias was moved. Titles should beat the floor (the
+    body's first words) by `model.floor_margin`. If they do not, releases withhold them, unless
+    `accept_because` gives a reason to show them. The result then says that the titles are withheld or were
+    accepted, with the entries of `TitleGate.facts`. If the model is the champion already, only this decision
+    about its titles is made.
 
     Raises UsageError if the model was not trained and evaluated, or was not compared with the current
     champion. Raises WorseError if the model is worse than the champion on the same held-out issues. If
@@ -83,8 +83,8 @@ def run(
 
 
 def _check_comparison(model: str, figures: dict[str, Any], champion: str, evaluate_again: str) -> None:
-    """Raises UsageError unless the evaluation of `model` compared titles and retrieval with the current
-    champion."""
+    """Raises UsageError if the model was not compared with the current champion. `figures` are the figures of
+    its evaluation, which must include titles and retrieval."""
     if figures["champion"] != champion:
         raise UsageError(
             f"{model} was compared with {figures['champion'] or 'no champion'}, "
@@ -99,15 +99,17 @@ def _check_comparison(model: str, figures: dict[str, Any], champion: str, evalua
 
 
 def _tag(tracking: Tracking, version: str, run_id: str, gate: TitleGate, earlier: TitleGate | None) -> None:
-    """Tags the model version in MLflow with whether its titles are withheld or were accepted. Does nothing if
-    the model's titles beat the floor (the body's first words), now and when the last decision was stored."""
+    """Tags the model version in MLflow to show whether its titles are withheld or were accepted. Does nothing
+    if the titles beat the floor (the body's first words) now, and also did when the last decision was
+    stored."""
     if gate.facts or (earlier and earlier.facts):
         because = gate.accepted["because"] if gate.facts and gate.accepted else ""
         tracking.tag_titles(version, run_id, gate.withheld, because)
 
 
 def _failed_margins(figures: dict[str, Any], allowed: Model) -> list[str]:
-    """Returns one message for each figure that is lower than the champion's by more than a setting allows."""
+    """Compares a model's figures with the champion's. Returns one message for each figure that is lower than
+    the champion's by more than a setting allows."""
     near = figures["retrieval"]
     failures = []
     if figures["rougeL"] < figures["champion_rougeL"] - allowed.promotion_margin:

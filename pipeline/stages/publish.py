@@ -6,7 +6,7 @@ The stage takes these steps while it holds the publish lock:
 - repair what a crashed command left behind
 - audit the release
 - load the batches of the release into the warehouse
-- prepare the release beside the current one
+- write the rows of the release without showing them to readers
 - run the checks of `sql/checks`
 - replace the current release by the new one
 - write the release's record
@@ -37,11 +37,11 @@ from pipeline.settings import Settings
 def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, str]) -> dict[str, Any]:
     """Publishes a release, and returns the record of its publication.
 
-    A release that is already current is published again only if its batches have changed. `accepted` maps
-    what the user accepts to the reason. A key is a collapsed day (a day that lost nearly all its data), or
-    the word `abstained`, which accepts that more issues than before have no title. Raises UsageError if the
-    release was published before and is no longer current; use `rollback` for such a release. Raises
-    StoppedError if the audit or a check fails.
+    A release that is already current is published again only if its batches have changed. A user may accept
+    faults of the release. `accepted` maps each accepted fault to the user's reason. A fault is a collapsed
+    day (a day that lost nearly all of its data), or the word `abstained`: more issues than before have no
+    title. Raises UsageError if the release was published before and is no longer current; use `rollback` for
+    such a release. Raises StoppedError if the audit or a check fails.
     """
     connection = warehouse.connect(settings, "publish")
     with connection.exclusive_lock():
@@ -65,8 +65,9 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
 
 
 def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
-    """Makes an earlier release current again, and returns the record of its publication. Marks the releases
-    that were published after it as rolled back. Raises UsageError if the release was never published."""
+    """Makes an earlier release current again, and returns the record of its publication. All releases that
+    were published after it are marked as rolled back. Raises UsageError if the release was never
+    published."""
     release = Pinned(lake, "releases", release_id)
     with warehouse.connect(settings, "publish").exclusive_lock():
         record = release.notes[RECORD]
@@ -92,7 +93,7 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
 
 
 def current(lake: Lake, settings: Settings) -> str | None:
-    """Returns the id of the release that readers of the warehouse see, or None before the first release. If a
-    crashed command left the release's record or the lake's pointer outdated, updates them."""
+    """Returns the id of the release that readers of the warehouse see, or None if no release was published
+    yet. If a command crashed while it published a release, completes the records in the lake."""
     with warehouse.connect(settings, "publish").exclusive_lock():
         return reconcile_current(lake, settings)

@@ -1,8 +1,8 @@
 """Part of the stage `train`: a model learns from the titles of a teacher as well as from the authors' titles.
 
 A teacher is a model of the lake, or a file of titles and bodies that any other system has written. The
-teacher gives titles to the bodies of the training part. The method is distillation at the level of sequences
-(Kim and Rush 2016, "Sequence-Level Knowledge Distillation").
+teacher gives titles to the issues that the model learns from. The method is distillation at the level of
+sequences (Kim and Rush 2016, "Sequence-Level Knowledge Distillation").
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FILE_SUFFIXES = (".csv", ".json", ".jsonl", ".parquet")
 
 
 class ModelTeacher:
-    """A teacher that is a trained model of the lake. If the model abstains, the teacher's title is empty."""
+    """A teacher that is a trained model of the lake: another model learns from its titles."""
 
     def __init__(self, lake: Lake, name: str) -> None:
         """Raises UsageError if there is no trained model of this name."""
@@ -55,12 +55,14 @@ class ModelTeacher:
         return load_predictor(self._lake, self._folder)
 
     def titles(self, bodies: Sequence[str]) -> list[str | None]:
-        """Returns one title per body. A title is an empty string if the model abstains."""
+        """Returns the teacher's title for each body. The title is an empty string if the model abstains
+        (gives no title)."""
         return [prediction.title for prediction in self._predictor.predict(bodies)]
 
 
 class FileTeacher:
-    """A teacher that is a file of titles and bodies, in a format that `titler train --from-file` reads."""
+    """A teacher that is a file of titles and bodies: a model learns from these titles. The file has one of
+    the formats that `titler train --from-file` reads."""
 
     def __init__(self, path: Path) -> None:
         """Raises UsageError if the file cannot be read."""
@@ -68,8 +70,8 @@ class FileTeacher:
         self._titles = {_text_key(body): title for title, body in read_pairs(path)}
 
     def titles(self, bodies: Sequence[str]) -> list[str | None]:
-        """Returns one title per body, or None for a body that is not in the file. Bodies that differ only in
-        white space count as equal."""
+        """Returns the teacher's title for each body, or None for a body that is not in the file. Bodies that
+        differ only in white space count as equal."""
         return [self._titles.get(_text_key(body)) for body in bodies]
 
 
@@ -82,8 +84,8 @@ def _text_key(body: str) -> bytes:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The ROUGE-L of a teacher's titles and of the baselines that the teacher must beat. The issues are
-    held-out issues of the model that is to learn from the teacher."""
+    """The score (ROUGE-L) of a teacher's titles, and the scores of the baselines that the teacher must beat.
+    They are measured on issues that the model to be taught does not learn from."""
 
     issues: int
     """number of held-out issues for which the teacher has a title or abstains"""
@@ -95,8 +97,8 @@ class Judgement:
 
     @property
     def beats_baselines(self) -> bool:
-        """Whether the teacher's ROUGE-L is higher than that of the floor (the body's first words), and higher
-        than that of the champion. The champion is ignored if it was not measured."""
+        """Whether the teacher's ROUGE-L is higher than that of the floor (the body's first words) and that of
+        the champion. If the champion was not measured, only the floor counts."""
         return self.rougeL > max(self.floor_rougeL, self.champion_rougeL or 0)
 
     def __str__(self) -> str:
@@ -110,8 +112,8 @@ class Judgement:
 
 
 def judge(tracking: Tracking, model: Pinned, teacher: Teacher) -> Judgement:
-    """Measures a teacher on the held-out issues of `model`. Returns the ROUGE-L of the teacher's titles and
-    of the baselines.
+    """Measures a teacher's titles on the held-out issues of `model` (issues that it does not learn from).
+    Returns the ROUGE-L of the teacher's titles and of the baselines.
 
     Issues that the teacher's file does not contain are left out. If the teacher is a model and abstains, its
     title counts as empty. The baselines are the floor (the body's first words) and the champion. The champion
@@ -150,8 +152,8 @@ def _identity(teacher: Teacher, weight: float) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A teacher with the result of its comparison with the baselines. The teacher's titles are used only if
-    they beat the baselines."""
+    """A teacher, and how its titles compare with the baselines. The titles are used only if they beat the
+    baselines."""
 
     teacher: Teacher
     weight: float
@@ -159,16 +161,16 @@ class Lesson:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The digest of the teacher and the weight of its titles, which help to identify a training. The dict
-        is empty if the teacher's titles are not used."""
+        """The parameters of the training that describe the teacher: its digest and the weight of its titles.
+        The dict is empty if the teacher's titles are not used."""
         if not self.judgement.beats_baselines:
             return {}
         return _identity(self.teacher, self.weight)
 
     @property
     def checkpoint(self) -> str:
-        """The name of the folder for the training's checkpoint. A training with another teacher or weight
-        uses another folder."""
+        """The name of the folder for the training's checkpoint. It contains the teacher's digest and weight,
+        so that a training with another teacher or weight uses another folder."""
         return f"checkpoint-{self.teacher.digest[:8]}-{self.weight}" if self.parameters else "checkpoint"
 
     def mixed(
@@ -177,7 +179,8 @@ class Lesson:
         """Returns the training batches. If the teacher is used, its titles replace some of the authors'
         titles in `batches`.
 
-        The teacher's titles are stored in the folder `checkpoint` until the training is complete.
+        `checkpoint` is the folder of the training's checkpoint. The teacher's titles are stored in it until
+        the training is complete.
         """
         if not self.parameters:
             return batches
@@ -186,13 +189,13 @@ class Lesson:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """The figures about the teacher, for the manifest of the predictor."""
+        """What the manifest of the trained predictor records about the teacher."""
         facts = {"name": self.teacher.name, "digest": self.teacher.digest, "weight": self.weight}
         return {"teacher": {**facts, "used": self.judgement.beats_baselines, **asdict(self.judgement)}}
 
     @property
     def run_parameters(self) -> dict[str, Any]:
-        """The teacher's parameters for the training's run in MLflow."""
+        """What the training's run in MLflow records about the teacher, as parameters."""
         return {
             "teacher": self.teacher.name,
             "teacher_digest": self.teacher.digest,
@@ -202,22 +205,23 @@ class Lesson:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The ROUGE-L of the teacher and of the baselines, as metrics for the training's run in MLflow."""
+        """What the training's run in MLflow records about the teacher, as metrics: its ROUGE-L, that of the
+        baselines, and the number of issues."""
         values = asdict(self.judgement).items()
         return {f"teacher/{name}": value for name, value in values if isinstance(value, int | float)}
 
 
 @dataclass(frozen=True)
 class TeacherRequest:
-    """The teacher that a user requests. `source` is the name of a model or the path of a file. `weight` is
-    the probability, above 0 and at most 1, that a teacher's title replaces the author's title."""
+    """The teacher that a user requests for a training. `source` is the name of a model or the path of a file.
+    `weight` is the probability, above 0 and at most 1, that a teacher's title replaces the author's title."""
 
     source: str
     weight: float
 
     def open(self, lake: Lake) -> Teacher:
-        """Returns the teacher. Raises UsageError if `source` is neither the name of a trained model nor a
-        file of titles."""
+        """Returns the requested teacher. Raises UsageError if `source` is neither the name of a trained model
+        nor a file of titles."""
         path = Path(self.source)
         if path.is_file() or "/" in self.source or path.suffix in FILE_SUFFIXES:
             return FileTeacher(path)
@@ -225,14 +229,14 @@ class TeacherRequest:
 
     def identity(self, lake: Lake) -> dict[str, Any]:
         """Returns the values that identify this request: the weight, and the digest of the teacher's model or
-        file. Raises UsageError in the same cases as `open`."""
+        file. Raises UsageError if there is no such model or file."""
         return _identity(self.open(lake), self.weight)
 
     def lesson(self, tracking: Tracking, model: Pinned) -> Lesson:
-        """Measures the teacher on held-out issues, prints whether its titles are used, and returns the
-        result.
+        """Measures the teacher on issues that `model` does not learn from. Prints whether the teacher's
+        titles are used, and returns the result.
 
-        Raises UsageError in the same cases as `open`, and if the teacher is `model` itself.
+        Raises UsageError if there is no such teacher, or if the teacher is `model` itself.
         """
         if self.source == model.name:
             raise UsageError(
@@ -253,7 +257,8 @@ class TeacherRequest:
         return Lesson(teacher, self.weight, judgement)
 
     def require_same(self, model: Pinned) -> None:
-        """Raises UsageError if `model` was trained without a teacher, or with another teacher or weight."""
+        """Raises UsageError if `model` was already trained without a teacher, or with another teacher or
+        weight."""
         facts, teacher = model.members[PREDICTOR][0].figures.get("teacher"), self.open(model.lake)
         if facts and (facts["digest"], facts["weight"]) == (teacher.digest, self.weight):
             return
@@ -267,7 +272,7 @@ class TeacherRequest:
 
 
 def taught_titles(model: Pinned, vocabularies: Vocabularies, teacher: Teacher, folder: Path) -> TaughtTitles:
-    """Returns the teacher's titles for the bodies of the training part, as ids of `vocabularies`.
+    """Returns the teacher's titles for the issues that `model` learns from, as ids of `vocabularies`.
 
     The titles are written to files in `folder`. If an interrupted training left such files there, they are
     reused. Raises UsageError if the teacher has no title for any of the bodies.
@@ -294,7 +299,7 @@ def taught_titles(model: Pinned, vocabularies: Vocabularies, teacher: Teacher, f
 
 
 def _training_bodies(model: Pinned) -> Iterator[str]:
-    """Yields the body, as its author wrote it, of each trainable issue in the training part."""
+    """Yields the body of each issue that the model learns from, as its author wrote it."""
     plan = model.plan
     for day in plan.days:
         issues = model.issues(day)
@@ -309,8 +314,8 @@ def _training_bodies(model: Pinned) -> Iterator[str]:
 def _write_chunk(
     path: Path, vocabularies: Vocabularies, engine: Engine, teacher: Teacher, bodies: Sequence[str]
 ) -> None:
-    """Writes one file with the bodies for which the teacher has a title: the keys (hashes) of the bodies, and
-    the ids of the titles."""
+    """Writes a file with the teacher's titles for some bodies: the hash of each body, and the ids of its
+    title. Bodies without a title are left out."""
     pairs = [(body, title) for body, title in zip(bodies, teacher.titles(bodies), strict=True) if title]
     keys = body_keys(_ids(vocabularies.body, engine, [body for body, _ in pairs]))
     titles = _ids(vocabularies.title, engine, [title for _, title in pairs])

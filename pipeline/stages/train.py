@@ -25,6 +25,7 @@ from pipeline.evaluation.probability import Calibration, calibrate, has_latin_le
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
+from pipeline.networks.shortlist import most_frequent_units
 from pipeline.networks.variants import variant_of
 from pipeline.predictor.predictor import Predictor
 from pipeline.progress import say
@@ -53,11 +54,11 @@ def run(
     on_epoch: Callable[[Any], None] = lambda figures: None,
     teacher: TeacherRequest | None = None,
 ) -> Manifest:
-    """Trains the model's predictor, and returns its batch. If the model has a predictor already, returns that
-    one.
+    """Trains a model, and returns the batch with its predictor. If the model has a predictor already, returns
+    that one.
 
-    If the `teacher` beats the floor (the body's first words) and the champion on the held-out issues, the
-    model also learns from the teacher's titles. An interrupted training resumes from its last checkpoint.
+    If the `teacher` beats the floor (the body's first words) and the champion on held-out issues, the model
+    also learns from the teacher's titles. An interrupted training resumes from its last checkpoint.
     `on_epoch` is called with the figures of each epoch. Raises UsageError if the stage `vectorize` has not
     run for the model, or if the model was already trained with another teacher.
     """
@@ -123,6 +124,9 @@ def _train(
         with tracking.training_run(inputs.model.name, parameters, tags) as run:
             run.log_dataset(data_name, data_digest, **inputs.part_sizes)
             history = _fit(inputs, network, run, checkpoint, on_epoch, lesson)
+            network.shortlist = most_frequent_units(
+                inputs.titles(), inputs.shape.title_vocabulary, variant_of(network.variant).shortlist_size
+            )
             predictor, calibration = _predictor(inputs, network)
             predictor.save(folder / "predictor")
             _log_artifacts(inputs, settings, run, folder, history)
@@ -153,8 +157,8 @@ def _fit(
     on_epoch: Callable[[Any], None],
     lesson: Lesson | None,
 ) -> History:
-    """Trains the network, and logs each epoch to MLflow. Returns the figures of each epoch of training
-    on titles. The epochs of pre-training are left out."""
+    """Trains the network, and logs each epoch to MLflow. Returns the figures of each epoch of the training on
+    titles. Epochs of contrastive pre-training are logged, but not returned."""
     from pipeline.networks.in_keras.training import fit
 
     def report(figures: Figures) -> None:
@@ -166,13 +170,12 @@ def _fit(
     if lesson is not None:
         train = lesson.mixed(train, inputs.model, inputs.vocabularies, checkpoint, settings["seed"])
     validation = inputs.batches("validation", "validate")
-    reads_texts = variant_of(network.variant).reads_texts
     return fit(
         network,
         title_batches(network, inputs.vocabularies, train),
         title_batches(network, inputs.vocabularies, validation),
         epochs=settings["epochs"],
-        learning_rate=settings["preset_learning_rate" if reads_texts else "learning_rate"],
+        learning_rate=settings["learning_rate"],
         patience=settings["patience"],
         checkpoint=checkpoint,
         on_epoch=report,
@@ -186,11 +189,12 @@ def _fit(
 def _predictor(
     inputs: TrainingInputs, network: Network | PretrainedNetwork
 ) -> tuple[Predictor, Calibration | None]:
-    """Returns the predictor and its calibration. The calibration is None if the predictor writes no title for
-    any held-out issue whose own title has Latin letters.
+    """Returns the predictor with the trained network, and its calibration (the curve from confidence to
+    probability).
 
-    If `model.abstain_precision` is set, this function also chooses the confidence below which the predictor
-    abstains.
+    The calibration is fitted to predicted titles of held-out issues. It is None if no predicted title can be
+    scored: ROUGE needs an author's title with Latin letters. If `model.abstain_precision` is set, this
+    function also chooses the confidence below which the predictor abstains.
     """
     # Imported here, because ROUGE takes a second to import and most commands import this module.
     from pipeline.predictor.held_out import predict_held_out
@@ -222,8 +226,8 @@ def _predictor(
 
 
 def _calibration_issues(inputs: TrainingInputs, *, limited: bool) -> list[HeldOutIssue]:
-    """Returns the held-out issues. If `limited` is true, returns at most CALIBRATION_ISSUES of them, sampled
-    evenly over the days."""
+    """Returns the held-out issues to which the calibration is fitted. If `limited` is true, these are at most
+    CALIBRATION_ISSUES issues, sampled evenly over the days. Otherwise they are all held-out issues."""
     from pipeline.predictor.held_out import held_out_issues
 
     issues = list(held_out_issues(inputs.lake, inputs.model))
@@ -231,8 +235,8 @@ def _calibration_issues(inputs: TrainingInputs, *, limited: bool) -> list[HeldOu
 
 
 def describe_training_data(inputs: TrainingInputs) -> tuple[dict[str, Any], str, str]:
-    """Returns what MLflow records about the training data: parameters of the run, the name of the data and
-    the digest of the data."""
+    """Describes the training data for MLflow. Returns three values: parameters of the run, the name of the
+    data, and the digest of the data."""
     plan = inputs.plan
     first, last = plan.days[0], plan.days[-1]
     if digest := plan.facts["asked"].get("file"):
@@ -243,12 +247,12 @@ def describe_training_data(inputs: TrainingInputs) -> tuple[dict[str, Any], str,
 
 
 def _run_parameters(inputs: TrainingInputs) -> dict[str, Any]:
-    """Returns the parameters of the MLflow run, except those about the training data."""
+    """Returns the parameters of the training's run in MLflow, except those about the training data."""
     shape, embedding_network = inputs.shape, inputs.taken_network
     # The setting model.embedding says what was wanted, the parameter embedding_model what was done.
     unused = {*NOT_TRAINING_SETTINGS, "embedding", *(("contrast_epochs",) if embedding_network else ())}
-    reads_texts = variant_of(inputs.network_settings["variant"]).reads_texts
-    unused |= {"learning_rate"} if reads_texts else PRESET_SETTINGS
+    if not variant_of(inputs.network_settings["variant"]).reads_texts:
+        unused |= PRESET_SETTINGS
     owner = (
         {"embedding_model": embedding_network.model, "embedding_digest": embedding_network.digest}
         if embedding_network
@@ -269,7 +273,7 @@ def _run_parameters(inputs: TrainingInputs) -> dict[str, Any]:
 def _log_artifacts(
     inputs: TrainingInputs, settings: Settings, run: Run, folder: Path, history: History
 ) -> None:
-    """Logs the losses, the days, the batches, the settings and the vocabularies of the model to MLflow."""
+    """Logs the files about a training to MLflow: losses, days, batches, settings and vocabularies."""
     run.log_loss_figure(history)
     run.log_table("days.json", [asdict(day) for day in inputs.plan.days])
     run.log_table("batches.json", [_batch_row(manifest) for manifest in (inputs.vocabulary, *inputs.vectors)])
@@ -280,8 +284,8 @@ def _log_artifacts(
 
 
 def _revision_tags() -> dict[str, str]:
-    """Returns tags for MLflow with the version of Titler and the commit of its code. MLflow shows the commit
-    beside the run's source."""
+    """Returns tags for the run in MLflow: the version of Titler and the commit of its code. MLflow shows the
+    commit next to the source of the run."""
     code = revision()
     tags = {"titler.version": code.version}
     if code.commit:
@@ -293,7 +297,8 @@ def _revision_tags() -> dict[str, str]:
 def _resource_usage(run: Run, history: History, gpu_peak: float | None) -> dict[str, float]:
     """Returns the time, the speed and the peak memory of the training, as MLflow metrics.
 
-    The seconds include epochs before an interruption. `gpu_peak` is in MiB, or None without a GPU.
+    The time includes the epochs before an interruption. `gpu_peak` is the peak memory of the GPU in MiB, or
+    None without a GPU.
     """
     seconds = max(sum(figures.seconds for figures in history), 1e-9)
     usage = {
@@ -305,8 +310,8 @@ def _resource_usage(run: Run, history: History, gpu_peak: float | None) -> dict[
 
 
 def _batch_row(manifest: Manifest) -> dict[str, Any]:
-    """Returns one row of the artifact batches.json. The row describes a batch that the model was made
-    from."""
+    """Returns a row of the file batches.json in MLflow. It describes one batch from which the model was
+    made."""
     return {
         "table": manifest.table,
         "day": manifest.partition.get("day", ""),

@@ -1,4 +1,4 @@
-"""Part of the stage `train`: what a training reads of a model."""
+"""Part of the stage `train`: reads from the lake what a training needs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned, Plan
 from pipeline.networks.in_numpy.weights_file import read_table
 from pipeline.networks.shape import Floats, Shape
+from pipeline.networks.variants import variant_of
 from pipeline.progress import track
 from pipeline.settings import ADDED_SETTINGS, Model
 from pipeline.text.markup import PROBLEM_FIRST
@@ -28,8 +29,8 @@ from pipeline.text.vocabulary import Vocabularies
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What a training reads from the lake: the model's plan, its batch of vocabularies and its batches of
-    vectors."""
+    """What the training of a model reads from the lake: the model's plan, the batch with its vocabularies,
+    and the batches of vectors_v1 (issues as ids)."""
 
     lake: Lake
     model: Pinned
@@ -39,20 +40,22 @@ class TrainingInputs:
 
     @property
     def network_settings(self) -> dict[str, Any]:
-        """The settings `model.*` with the values that they had when the model was created. A setting that was
-        added to Titler later has its default value."""
-        return Model(**self.plan.facts["model"]).model_dump()
+        """The settings `model.*`, as they were when the model was created. If a setting did not exist then,
+        it has its default value. A learning rate of 0 is replaced by the default of the variant."""
+        settings = Model(**self.plan.facts["model"]).model_dump()
+        default_rate = variant_of(settings["variant"]).learning_rate
+        return {**settings, "learning_rate": settings["learning_rate"] or default_rate}
 
     @property
     def key_settings(self) -> dict[str, Any]:
-        """The settings that help to identify the predictor: `network_settings`, without those that were added
-        to Titler after the model was created."""
+        """The settings `model.*` that help to identify the predictor. Settings that did not exist when the
+        model was created are left out, so that the identity of an older model does not change."""
         missing = ADDED_SETTINGS - set(self.plan.facts["model"])
         return {name: value for name, value in self.network_settings.items() if name not in missing}
 
     @cached_property
     def vocabularies(self) -> Vocabularies:
-        """The vocabularies, loaded when they are first used."""
+        """The vocabularies of the model. They are loaded when they are first used."""
         return load_vocabularies(self.lake, self.vocabulary)
 
     @property
@@ -78,8 +81,9 @@ class TrainingInputs:
         return taken_network(self.plan)
 
     def table(self) -> Floats | None:
-        """Reads the table of embeddings that the model takes from another model; None if it trains its own.
-        Raises LakeError if the predictor of the other model is missing or damaged."""
+        """Returns the table (units x size) from which embeddings are computed, if the model takes it from
+        another model. Returns None if the model trains its own table. Raises LakeError if the predictor of
+        the other model is missing or damaged."""
         if self.taken_network is None:
             return None
         with self.lake.local_copy(self.lake.manifest(self.taken_network.predictor)) as folder:
@@ -87,13 +91,17 @@ class TrainingInputs:
 
     @property
     def _targets(self) -> Targets | None:
-        """A function that takes bodies and their authors' titles, and returns the titles that the network
-        learns to write. None if the network learns the authors' titles unchanged, as models of words and of
-        older versions do."""
+        """A function that derives the titles to learn from the authors' titles and the bodies. It is None if
+        the network learns the authors' titles unchanged; this is so for networks that read words, and for
+        models of older versions."""
         body, title = self.vocabularies.body, self.vocabularies.title
         if isinstance(body, SubwordVocabulary) and isinstance(title, SubwordVocabulary):
             return functools.partial(target_ids, body, title) if body.preparation >= PROBLEM_FIRST else None
         return None
+
+    def titles(self) -> Iterator[Ids]:
+        """Yields the titles that the network learns to write, in arrays (n, title_length) of ids."""
+        return (titles for _, titles in self._batches("train", None, 1, self._targets)(1))
 
     def batches(
         self, part: Part, label: str, run_length: int = 1, authors_titles: bool = False
@@ -101,22 +109,28 @@ class TrainingInputs:
         """Returns a function that takes the number of an epoch and yields the epoch's training batches, as
         ids.
 
-        The issues are those of one part of the split. Only the part `train` is shuffled. If `run_length` is
-        above 1, that many issues of the same repository follow each other. The titles are those that the
-        network learns to write. If `authors_titles` is true, they are those that the authors wrote. Each
-        epoch shows a progress bar with `label`.
+        The issues are those of one `part` of the split; only the part `train` is shuffled. If `run_length` is
+        above 1, that many issues of the same repository follow each other. If `authors_titles` is true, the
+        titles are those that the authors wrote. Otherwise they are the titles that the network learns to
+        write, which may be shorter. Each epoch shows a progress bar with `label`.
         """
         settings = self.network_settings
-        batches = TrainingBatches(
+        seed = settings["seed"] if part == "train" else None
+        batches = self._batches(part, seed, run_length, None if authors_titles else self._targets)
+        total = math.ceil(self.part_sizes[part] / settings["batch_size"])
+        return lambda epoch: track(batches(epoch), f"{label}, epoch {epoch}", total)
+
+    def _batches(
+        self, part: Part, seed: int | None, run_length: int, targets: Targets | None
+    ) -> TrainingBatches:
+        return TrainingBatches(
             self.lake,
             self.vectors,
             self.plan,
             part,
             (self.vocabularies.body.length, self.vocabularies.title.length),
-            settings["batch_size"],
-            settings["seed"] if part == "train" else None,
+            self.network_settings["batch_size"],
+            seed,
             run_length,
-            None if authors_titles else self._targets,
+            targets,
         )
-        total = math.ceil(self.part_sizes[part] / settings["batch_size"])
-        return lambda epoch: track(batches(epoch), f"{label}, epoch {epoch}", total)

@@ -1,7 +1,7 @@
-"""Stage `vectorize`: turns the titles and bodies of issues into padded ids, for a model or a release.
+"""Stage `vectorize`: converts the titles and bodies of issues to padded ids, for a model or a release.
 
-The ids are those of the vocabularies of the model, or of the release's model. The stage reads tokens_v1, or
-issues_v1 if the vocabularies are of subwords. It writes vectors_v1.
+The ids are those of the vocabularies of the model. For a release, they are those of the release's model. The
+stage reads tokens_v1, or issues_v1 if the vocabularies are of subwords. It writes vectors_v1.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.text.vocabulary import Vocabularies
 
 
 def vectorize_part(rows: pa.Table, vocabularies: Vocabularies) -> pa.Table:
-    """Returns the padded ids of the body and the title of each row.
+    """Converts the body and the title of each row to padded ids. Returns rows of vectors_v1.
 
     `rows` are rows of tokens_v1, or of issues_v1 if the vocabularies are of subwords.
     """
@@ -39,9 +39,9 @@ def vectorize_part(rows: pa.Table, vocabularies: Vocabularies) -> pa.Table:
 
 
 def run(lake: Lake, settings: Settings, pinned: Pinned) -> Outcome:
-    """Turns the text of all days of a model or a release into ids. Returns one batch of vectors_v1 per day.
-    Reuses batches that were made with the same vocabularies. Raises UsageError if the model has no vocabulary
-    yet."""
+    """Converts the issues of all days of a model or a release to padded ids. Returns one batch of vectors_v1
+    per day. Batches that were made with the same vocabularies are reused. Raises UsageError if the model has
+    no vocabulary yet."""
     plan = pinned.plan
     if pinned.kind == "models":
         vocabulary = pinned.members[VOCABULARY][0]

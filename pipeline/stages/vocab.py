@@ -1,8 +1,8 @@
 """Stage `vocab`: creates a model.
 
-It records the current batches of the days to learn from, and builds vocabularies from the issues of the
-training part. If the model takes the embedding network of another model, it also takes the vocabularies of
-that model.
+It records the current batches of the days to learn from, and builds the model's vocabularies from the issues
+for training. If the model takes the embedding network of another model, it takes the vocabularies of that
+model instead.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """What a user requests when creating a model.
+    """The options that a user gives when creating a model.
 
     `first` and `last` are the first and the last day to learn from, as YYYY-MM-DD. If `first` is None, the
     earliest day is the first. If `last` is None, the latest day is the last. If `variant`, `epochs` or
@@ -66,12 +66,12 @@ class ModelRequest:
 def run(
     lake: Lake, settings: Settings, model: Pinned, request: ModelRequest, file_days: Sequence[PinnedDay] = ()
 ) -> Manifest:
-    """Creates the model, builds its vocabularies and returns the batch of vocabularies. If the model has
-    vocabularies already, returns their batch.
+    """Creates the model and builds its vocabularies. Returns the batch of vocabularies, also if it exists
+    already.
 
-    The model learns from the requested days. If `file_days` is not empty, it has the entry of a user's file,
-    and the model learns from this file instead. Raises UsageError if there are no issues to learn from, or
-    none to validate with.
+    The model learns from the requested days. `file_days` is empty, unless the model learns from a user's file
+    instead: then it has one entry, which describes the file. Raises UsageError if there are no issues to
+    learn from, or none to validate with.
     """
     plan = open_model(lake, settings, model, request, file_days)
     if VOCABULARY in model.members:
@@ -106,8 +106,8 @@ def run(
 def open_model(
     lake: Lake, settings: Settings, model: Pinned, request: ModelRequest, file_days: Sequence[PinnedDay] = ()
 ) -> Plan:
-    """Returns the model's plan: the batches of its days, the settings of text and network, and the embedding
-    network if the model takes that of the champion.
+    """Returns the plan of a model: the batches of its days and the settings of text and network. If the model
+    takes the embedding network of the champion, the plan names this network, too.
 
     If the model does not exist yet, the plan is made from `request` and written. Raises UsageError if the
     model exists and was created with other options.
@@ -144,21 +144,22 @@ def _check_preset(network: Mapping[str, Any]) -> None:
 
 
 def count_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> tuple[Counts, Counts, PartSizes]:
-    """Counts the words of the training issues in one file of tokens. Returns the counts of words in bodies,
-    the counts of words in titles, and the number of trainable issues in each part of the split."""
+    """Counts the words of the issues for training in one file of tokens. Returns the counts of words in
+    bodies, the counts of words in titles, and the number of trainable issues in each part of the split."""
     training, sizes = _training_rows(shard, lake, plan, ["body", "title"])
     body, title = (Counts.of(training.column(name).to_pylist()) for name in ("body", "title"))
     return body, title, sizes
 
 
 def size_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> PartSizes:
-    """Returns, for one file, the number of trainable issues in each part of the split."""
+    """Returns the number of trainable issues in one file, for each part of the split (train, validation,
+    test)."""
     return _training_rows(shard, lake, plan, [])[1]
 
 
 def prepare_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan, step: int) -> list[str]:
-    """Returns texts of one file from which subwords are learned. The texts are those of every `step`-th
-    training issue, prepared for the network: first all titles, then all bodies."""
+    """Returns texts from which subwords are learned. They are the titles and then the bodies of every
+    `step`-th training issue in one file, after removal of markup and machine output."""
     training, _ = _training_rows(shard, lake, plan, ["body", "title"])
     sample = training.take(np.arange(0, len(training), step))
     titles, bodies = (sample.column(name).to_pylist() for name in ("title", "body"))
@@ -171,8 +172,8 @@ def prepare_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan, step: int
 def _training_rows(
     shard: tuple[Manifest, File], lake: Lake, plan: Plan, columns: list[str]
 ) -> tuple[pa.Table, PartSizes]:
-    """Reads one file. Returns `columns` of the trainable issues in the training part. Also returns the number
-    of trainable issues in each part of the split."""
+    """Reads one file of issues or tokens. Returns `columns` of the trainable issues in the training part, and
+    the number of trainable issues in each part of the split."""
     manifest, file = shard
     table = lake.read_part(manifest, file, ["issue_id", "repo", "trainable", *columns])
     trainable = table.column("trainable").to_numpy(zero_copy_only=False)
@@ -185,8 +186,8 @@ def _training_rows(
 def _fit_words(
     lake: Lake, settings: Settings, model: Pinned, plan: Plan, tokens: Sequence[Manifest]
 ) -> tuple[Vocabularies, PartSizes]:
-    """Returns vocabularies of the most frequent words in the training part. Also returns the number of
-    trainable issues in each part of the split."""
+    """Builds the model's vocabularies from the most frequent words of its training issues. Returns the
+    vocabularies, and the number of trainable issues in each part of the split."""
     text = Text(**plan.facts["text"])
     counted = _map_files(count_part, lake, settings, plan, tokens)
     sizes = _total_sizes(model, plan, [sizes for *_, sizes in counted])
@@ -202,8 +203,8 @@ def _fit_words(
 def _fit_subwords(
     lake: Lake, settings: Settings, model: Pinned, plan: Plan, issues: Sequence[Manifest]
 ) -> tuple[Vocabularies, PartSizes]:
-    """Returns vocabularies of subwords. Also returns the number of trainable issues in each part of the
-    split.
+    """Builds the model's vocabularies of subwords. Returns the vocabularies, and the number of trainable
+    issues in each part of the split.
 
     The subwords are learned from at most MAX_TRAINING_ISSUES training issues, sampled evenly over the days.
     """
@@ -221,8 +222,8 @@ def _fit_subwords(
 def _count_issues(
     lake: Lake, settings: Settings, model: Pinned, plan: Plan, issues: Sequence[Manifest]
 ) -> PartSizes:
-    """Returns the number of trainable issues in each part of the split. Raises UsageError as `_total_sizes`
-    does."""
+    """Returns the number of trainable issues in each part of the split (train, validation, test). If there
+    are none for training or none for validation, deletes the model and raises UsageError."""
     return _total_sizes(model, plan, _map_files(size_part, lake, settings, plan, issues))
 
 
@@ -235,8 +236,9 @@ def _map_files(
     *arguments: int,
     label: str = "vocab",
 ) -> list[Result]:
-    """Returns the results of function(shard, lake, plan, *arguments) for all files of the batches, in order.
-    They are computed on a Dask cluster if there are many rows. `label` names the progress bar."""
+    """Calls function(file, lake, plan, *arguments) for each file of the batches. Returns the results in the
+    order of the files. The calls run on a Dask cluster if there are many rows. `label` names the progress
+    bar."""
     return map_shards(
         function,
         list(lake.parts(batches)),
@@ -250,8 +252,9 @@ def _map_files(
 
 
 def _total_sizes(model: Pinned, plan: Plan, sizes_by_shard: Sequence[PartSizes]) -> PartSizes:
-    """Returns the number of trainable issues in each part of the split, summed over all files. If the
-    training or the validation part is empty, deletes the model and raises UsageError."""
+    """Adds up the numbers of trainable issues over all files. Returns one sum for each part of the split
+    (train, validation, test). If the sum for train or validation is 0, deletes the model and raises
+    UsageError."""
     sizes: PartSizes = {part: sum(shard_sizes[part] for shard_sizes in sizes_by_shard) for part in PARTS}
     if not sizes["train"] or not sizes["validation"]:
         model.delete()

@@ -27,7 +27,7 @@ Merge = tuple[str, str]
 
 
 def counted(texts: Iterable[str], counts: Counter[str]) -> Iterator[str]:
-    """Yields `texts` unchanged. Adds up their Chinese, Japanese, Korean and Thai characters in `counts`."""
+    """Yields `texts` unchanged. Counts their Chinese, Japanese, Korean and Thai characters in `counts`."""
     for text in texts:
         if not text.isascii():
             counts.update(CHARACTER.findall(text))
@@ -35,11 +35,12 @@ def counted(texts: Iterable[str], counts: Counter[str]) -> Iterator[str]:
 
 
 def with_characters(merges: Sequence[Merge], counts: Counter[str]) -> list[Merge]:
-    """Returns a copy of `merges` in which merges for frequent characters replace the last merges.
+    """Returns a copy of the list `merges` in which merges for frequent characters replace the last merges.
 
-    The new merges join the bytes of a character into one unit. The result has at most as many merges as
-    `merges`. `counts` says how often each character occurs. A merge is a pair of units. A unit is a string of
-    bytes in Latin-1: for example, the byte E4 (hexadecimal) is written as the character U+00E4.
+    `merges` is a byte-pair encoding. A merge is a pair of units (subwords) that are joined into a longer
+    unit. The new merges join the bytes of a character into one unit. The result has at most as many merges as
+    `merges`. `counts` says how often each character occurs. A unit is a string of bytes in Latin-1: for
+    example, the byte E4 (hexadecimal) is written as the character U+00E4.
     """
     characters = [character for character, count in counts.most_common() if count >= MIN_COUNT]
     limit = int(MAX_SHARE * len(merges))
@@ -49,10 +50,10 @@ def with_characters(merges: Sequence[Merge], counts: Counter[str]) -> list[Merge
 
 
 def _character_merges(merges: Sequence[Merge], characters: Sequence[str], limit: int) -> list[Merge]:
-    """Returns at most `limit` merges that join the bytes of each of `characters` into one unit.
+    """Returns the merges (pairs of units) that join the bytes of each of `characters` into one unit.
 
-    The caller appends the result to `merges`. If the limit is too low for all characters, the last characters
-    get no units.
+    The caller appends them to `merges`. There are at most `limit` new merges. If this is not enough for all
+    characters, the last characters get no units of their own.
     """
     rank = {merge: number for number, merge in enumerate(merges)}
     added: list[Merge] = []

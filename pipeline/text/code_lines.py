@@ -20,10 +20,10 @@ NAMES_AN_ERROR: Final = re.compile(r"error|exception|panic|fatal|fault", re.IGNO
 
 
 def with_short_code(lines: Sequence[str]) -> Iterator[str]:
-    """Yields the lines of a text, with shortened code blocks.
+    """Yields the lines of a text, but only some lines of each fenced code block.
 
-    Of a fenced code block, only the lines that `short_code` keeps are yielded. If a block has no closing
-    fence, all its lines are yielded.
+    Of a code block, only the lines that `short_code` keeps are yielded. If a block has no closing fence, all
+    its lines are yielded.
     """
     block: list[str] = []
     fence = ""
@@ -45,8 +45,8 @@ def with_short_code(lines: Sequence[str]) -> Iterator[str]:
 def short_code(code: Sequence[str]) -> Iterator[str]:
     """Yields the first CODE_LINES lines of a code block, and up to two later lines that name an error.
 
-    If more than two later lines name an error, the first and the last of these lines are yielded. Lines
-    without letters and digits are left out. Longer lines are cut after LINE_CHARACTERS characters.
+    If more than two later lines name an error, the first and the last of them are yielded. Lines without
+    letters and digits are left out. Lines that are too long are cut after LINE_CHARACTERS characters.
     """
     lines = [line[:LINE_CHARACTERS] for line in code if LETTER_OR_DIGIT.search(line)]
     errors = [
@@ -70,7 +70,7 @@ _TRACEBACK: Final = "Traceback (most recent call last)"
 
 
 def without_frames(lines: Sequence[str]) -> Iterator[str]:
-    """Yields the lines that are not frames of a stack trace.
+    """Yields the lines that are not frames of a stack trace, such as `at app.main(main.js:10)`.
 
     Frames are recognised inside and outside of code blocks. Lines that name the exception are kept.
     """

@@ -31,9 +31,9 @@ _FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 
 
 def tokenizer(engine: Engine) -> Tokenizer:
-    """Returns a function that splits n texts into n lists of tokens, without `_start_` and `_end_`.
+    """Returns a function that splits n texts into n lists of tokens (words), without `_start_` and `_end_`.
 
-    Both engines give the same tokens.
+    `engine` is "titler" for our code, or "ktext" for the package ktext. Both give the same tokens.
 
     Raises UsageError if `engine` is unknown, or if it is "ktext" and ktext 0.40 or textacy 0.6.2 is not
     installed.
@@ -67,7 +67,10 @@ def textacy_preprocess() -> ModuleType:
 
 @cache
 def _real_ktext() -> ModuleType:
-    """Loads the module `ktext.preprocess` from its file, with replacements for missing modules."""
+    """Loads the module `preprocess` of the package ktext 0.40 from its file.
+
+    Modules that ktext needs and that are not installed are replaced.
+    """
     path = _folder("ktext") / "preprocess.py"
     module = ModuleType("_ktext_preprocess")
     module.__file__ = str(path)

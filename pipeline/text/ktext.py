@@ -51,7 +51,7 @@ def tokens(text: str) -> list[str]:
 
 
 def replace_urls(text: str) -> str:
-    """Replaces short URLs (`bit.ly/x1`), then other URLs, by `*URL*`."""
+    """Replaces URLs by `*URL*`: first short URLs, such as `bit.ly/x1`, then all other URLs."""
     if "/" in text:
         text = _replace(text, _short_urls(text), "*URL*")
     return _replace(text, _urls(text), "*URL*")
@@ -94,7 +94,7 @@ _HTTP_BACKWARDS: Final = re.compile(r"//:s?ptth", re.IGNORECASE)
 
 
 def _short_urls(text: str) -> Iterator[Span]:
-    """Yields the spans (start, end) of short URLs: `[http[s]://]host.domain/path`.
+    """Yields the start and the end of each short URL: `[http[s]://]host.domain/path`.
 
     The path has 2 to 12 characters. This function searches for `.domain/path`, then for the start of the URL
     in front of it. The host contains no `.`, so the hosts of two short URLs never overlap.
@@ -111,7 +111,7 @@ def _short_urls(text: str) -> Iterator[Span]:
 
 
 def _short_url_start(text: str, floor: int, dot: int) -> int | None:
-    """Returns the start of the short URL whose host ends at `dot`, or None if there is no such URL.
+    """Returns the start of the short URL whose host ends at `dot`, or None if no short URL ends there.
 
     If several starts are possible, returns the leftmost one that is not before `floor`.
     """
@@ -145,7 +145,7 @@ _TOP_LEVEL: Final = re.compile(rf"[{_LETTER}]{{2,}}{_AFTER_HOST}", re.IGNORECASE
 class _Hosts:
     """Finds where the URLs in a text end.
 
-    Caches the host that was scanned last, because several schemes may precede one host.
+    Caches the host name that was scanned last, because one host may follow several schemes.
     """
 
     def __init__(self, text: str) -> None:
@@ -154,7 +154,7 @@ class _Hosts:
         self.dot = self.end = -1  # that host's last dot before a top-level domain, and the end of its URL
 
     def end_of(self, start: int) -> int:
-        """Returns the end of the URL whose host starts at `start`, or -1 if no host starts there."""
+        """Returns the end of the URL whose host name starts at `start`, or -1 if there is none."""
         if ip := _PUBLIC_IP.match(self.text, start):
             return ip.end()
         if not self.begin <= start < self.stop:
@@ -173,7 +173,7 @@ class _Hosts:
 
 
 def _urls(text: str) -> Iterator[Span]:
-    """Yields the spans (start, end) of URLs: `scheme[user@]host[:port][/path]`.
+    """Yields the start and the end of each URL: `scheme[user@]host[:port][/path]`.
 
     A scheme is `http://`, `https://`, `ftp://` or `www.`. A URL contains no white space. If it contains
     several `@`, the part `user` ends at the last `@` that is followed by a host.
@@ -195,10 +195,10 @@ def _urls(text: str) -> Iterator[Span]:
 
 
 def _last_usable_at(text: str, begin: int, end: int, hosts: _Hosts) -> Span:
-    """Searches `text[begin:end]` for the last `@` that is followed by a host.
+    """Finds the last `@` in `text[begin:end]` that is followed by a host name.
 
-    Returns the position of this `@`, and the end of the URL with this host. Returns (-1, -1) if no `@` is
-    followed by a host.
+    Returns the position of this `@`, and the end of the URL with this host name. Returns (-1, -1) if there is
+    no such `@`.
     """
     at = text.rfind("@", begin, end)
     while at >= 0:
@@ -218,7 +218,7 @@ _DOMAIN: Final = re.compile(r"\w++(?:-\w++)*(?:\.[a-z]{2,}+(?!\w)){1,3}", re.IGN
 
 
 def _emails(text: str) -> Iterator[Span]:
-    """Yields the spans (start, end) of e-mail addresses: `local@host.domain`.
+    """Yields the start and the end of each e-mail address: `local@host.domain`.
 
     Reads backwards and forwards from each `@`. An address contains only one `@`.
     """
@@ -267,7 +267,7 @@ _CASE_IGNORABLE: Final = frozenset(
 
 
 class _Characters(dict[int, str | None]):
-    """A table for `str.translate` that removes combining marks and replaces punctuation by blanks.
+    """A translation table for `str.translate`. It removes combining marks and replaces punctuation by blanks.
 
     The punctuation includes the characters that Keras's `text_to_word_sequence` filters.
     """
@@ -292,7 +292,8 @@ _ASCII: Final = {
 def _words(text: str) -> list[str]:
     """Returns the words of a text, in lower case and without accents and punctuation.
 
-    Currency symbols become their codes. For ASCII text, one translation table does all this, which is faster.
+    Currency symbols become their codes. For text in ASCII, a single translation table does all this, which is
+    faster.
     """
     if text.isascii():
         return text.replace("$", "USD").translate(_ASCII).split()

@@ -56,15 +56,16 @@ def prepare(text: str) -> str:
 
 
 def prepare_body(text: str, preparation: int) -> str:
-    """Returns the text of a body, after a preparation for subwords.
+    """Prepares the body of an issue for subwords: removes markup and shortens machine output.
 
-    `preparation` is the number of the preparation: ORIGINAL_PREPARATION or PROBLEM_FIRST.
+    There are two ways to prepare a body. `preparation` is the number of one of them: ORIGINAL_PREPARATION, or
+    PROBLEM_FIRST, which also moves the problem to the front.
     """
     return prepare(text) if preparation == ORIGINAL_PREPARATION else _plain_words(problem_first(_lines(text)))
 
 
 def _lines(text: str) -> list[str]:
-    """Returns the lines of a text, without invisible characters and HTML comments."""
+    """Splits a text into lines. Removes invisible characters and HTML comments."""
     text = _plain_characters(text)
     return (_without_comments(text) if "<!--" in text else text).split("\n")
 
@@ -163,7 +164,7 @@ _ENTITIES: Final = {
 
 
 def _without_markup(text: str) -> str:
-    """Removes the markup of Markdown and HTML and keeps the text inside it. URLs become `url`."""
+    """Removes the markup of Markdown and HTML, but keeps the text inside it. URLs become `url`."""
     if "<" in text:
         text = _TAG.sub(" ", text)
     if "](" in text:

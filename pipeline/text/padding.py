@@ -1,4 +1,4 @@
-"""Puts documents of different lengths into one array of ids, with padding."""
+"""Converts documents of different lengths to one array of ids, by padding or cutting them."""
 
 from __future__ import annotations
 

@@ -18,12 +18,12 @@ from pipeline.text.code_lines import (
     FENCE,
     LETTER_OR_DIGIT,
     LINE_CHARACTERS,
-    NAMES_AN_ERROR,
     short_code,
     without_frames,
 )
 from pipeline.text.template_headings import Section, is_marked_heading, section_of
 from pipeline.text.template_lines import (
+    TELLS_A_PROBLEM,
     is_check,
     is_environment,
     is_filler,
@@ -62,7 +62,7 @@ def problem_first(lines: Sequence[str]) -> list[str]:
     last = _last_author_line(marked)
     for number, line in enumerate(marked):
         if line.is_code or not line.text.strip():
-            if section != Section.ENVIRONMENT or NAMES_AN_ERROR.search(line.text):
+            if section != Section.ENVIRONMENT or TELLS_A_PROBLEM.search(line.text):
                 sections[section].append(line.text)
             continue
         heading = section_of(line.text)
@@ -88,7 +88,7 @@ def problem_first(lines: Sequence[str]) -> list[str]:
 
 
 def _order(sections: Mapping[Section, Sequence[str]]) -> list[Section]:
-    """Returns the subjects of sections, in the order in which their lines are put together.
+    """Returns the subjects of an issue's sections in the order in which the sections are put together.
 
     The expected behaviour usually comes second, after the problem. But an issue may have no lines about the
     problem. Then the steps to reproduce come first, because the expected behaviour is the opposite of the
@@ -102,10 +102,10 @@ def _order(sections: Mapping[Section, Sequence[str]]) -> list[Section]:
 
 
 def _last_author_line(lines: Sequence[_Line]) -> int:
-    """Returns the index of the last line before the signature.
+    """Returns the index of the last line before the author's signature, or the number of lines.
 
-    A signature is a name in the line after thanks or regards. If there is no signature, returns the number of
-    lines.
+    A signature is a name in the line after thanks or regards. Many issues have none: then all lines are the
+    author's text.
     """
     filled = [number for number, line in enumerate(lines) if line.text.strip()]
     if (
@@ -119,7 +119,7 @@ def _last_author_line(lines: Sequence[_Line]) -> int:
 
 
 def _with_code_marked(lines: Sequence[str]) -> Iterator[_Line]:
-    """Yields the lines of a text. The lines of code blocks have `is_code` set, and code blocks are shortened.
+    """Yields the lines of a text, and marks lines of code blocks with `is_code`. Shortens code blocks.
 
     A code block without an end is treated as text.
     """
@@ -145,8 +145,7 @@ def _with_code_marked(lines: Sequence[str]) -> Iterator[_Line]:
 
 
 def _opening(line: str) -> str:
-    """Returns the fence that will close the code block that `line` opens. Returns an empty string if `line`
-    does not open a code block."""
+    """Returns the fence that closes the code block which `line` opens, or "" if it opens none."""
     if "```" in line or "~~~" in line:
         marker = FENCE.match(line)
         return marker[1] if marker else ""
@@ -162,7 +161,7 @@ def _closes(line: str, opening: str, fence: str) -> bool:
 
 
 def _with_short_logs(lines: Sequence[str]) -> Iterator[str]:
-    """Yields lines, and shortens logs.
+    """Yields the lines of a text, but only some lines of each log.
 
     A log is a run of at least LOG_LINES lines that look like a log or like code.
     """

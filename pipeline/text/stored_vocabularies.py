@@ -11,9 +11,9 @@ from pipeline.text.vocabulary import Vocabularies
 
 
 def load_vocabularies(lake: Lake, manifest: Manifest) -> Vocabularies:
-    """Loads a model's two vocabularies from the batch with this manifest.
+    """Loads the two vocabularies of a model from the lake. `manifest` describes the batch to read.
 
-    The batch is either a batch of vocabularies, or a batch with a predictor, which includes its vocabularies.
+    It is a batch of vocabularies, or a batch with a predictor, which includes its vocabularies.
     """
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         for file in manifest.files:

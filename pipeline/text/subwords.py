@@ -1,10 +1,10 @@
-"""The subword vocabulary, for text mixed with code.
+"""The subword vocabulary, for text mixed with code. Subwords are called units here.
 
 The encoding is byte-pair encoding (Sennrich et al. 2016, "Neural Machine Translation of Rare Words with
 Subword Units"). It works on bytes, as in GPT-2, so that every text can be encoded. A text is first split into
 words. A word is a line break, or a run of letters, of digits or of other characters. A blank belongs to the
-word that follows, so the text is restored by joining units. Then the bytes of a word are merged pair by pair
-into units, in the order in which the merges were learned.
+word that follows, so the text can be restored by joining units. Then the bytes of a word are merged pair by
+pair into units, in the order in which the merges were learned.
 
 Id 0 is padding. Id 1 is unknown and never occurs. Id 2 is `_start_`, and id 3 is `_end_`. Ids 4 to 259 are
 the 256 bytes. The merged units follow in the order in which they were learned. Bodies and titles have the
@@ -52,18 +52,18 @@ _FIELDS: Final = {"length", "merges", "start_end"}
 
 
 def _use_one_thread() -> None:
-    """Makes the library `tokenizers` use one thread, unless TOKENIZERS_PARALLELISM is set.
+    """Makes the library `tokenizers` use one thread, unless the variable TOKENIZERS_PARALLELISM is set.
 
-    Titler already runs one process per core, and the library's threads would not survive a fork.
+    Titler already runs one process per core. The library's threads would also not survive a fork.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def split_words(prepared: str) -> list[str]:
-    """Splits a text that `prepare` returned into words. A blank belongs to the word that follows.
+    """Splits a text into words. A blank belongs to the word that follows.
 
-    A word is returned as its UTF-8 bytes in Latin-1: for example, the byte E4 (hexadecimal) is the character
-    U+00E4.
+    `prepared` is a text that `pipeline.text.markup.prepare` returned. A word is returned as its UTF-8 bytes
+    in Latin-1: for example, the byte E4 (hexadecimal) is the character U+00E4.
     """
     words = _WORDS.findall(f" {prepared}".replace("\n", "\n "))
     return words if prepared.isascii() else [word.encode().decode("latin-1") for word in words]
@@ -73,20 +73,20 @@ def split_words(prepared: str) -> list[str]:
 class BytePairEncoding:
     """A byte-pair encoding: a list of `merges`, in the order in which they were learned.
 
-    A merge is a pair of units that are joined into one unit. A unit is a string of bytes in Latin-1: for
-    example, the byte E4 (hexadecimal) is written as the character U+00E4.
+    A merge is a pair of units (subwords) that are joined into one unit. A unit is a string of bytes in
+    Latin-1: for example, the byte E4 (hexadecimal) is written as the character U+00E4.
     """
 
     merges: tuple[tuple[str, str], ...]
 
     @classmethod
     def fit(cls, prepared: Iterable[str], max_units: int, characters: bool = True) -> BytePairEncoding:
-        """Learns merges from texts that `prepare` returned. The same texts always give the same merges.
+        """Learns a byte-pair encoding. The same texts always give the same encoding.
 
-        There are at most `max_units` units, including the 256 bytes. If `characters` is true, frequent
-        characters of Chinese, Japanese, Korean and Thai get units of their own
-        (`pipeline.text.character_units`). Raises UsageError if no pair of bytes occurs twice, or if
-        `max_units` is not greater than 256.
+        `prepared` are texts that `pipeline.text.markup.prepare` returned. There are at most `max_units` units
+        (subwords), including the 256 bytes. If `characters` is true, frequent characters of Chinese,
+        Japanese, Korean and Thai get units of their own (`pipeline.text.character_units`). Raises UsageError
+        if no pair of bytes occurs twice, or if `max_units` is not greater than 256.
         """
         _use_one_thread()
         engine = Tokenizer(models.BPE())
@@ -114,16 +114,19 @@ class BytePairEncoding:
 
     @cached_property
     def units(self) -> tuple[str, ...]:
-        """The units in the order of their ids. The first one has the id FIRST_UNIT."""
+        """The units (subwords) in the order of their ids. The first one has the id FIRST_UNIT."""
         return tuple(dict.fromkeys((*_alphabet(), *(left + right for left, right in self.merges))))
 
     @property
     def size(self) -> int:
-        """The number of ids: one per unit, and four for padding, unknown, `_start_` and `_end_`."""
+        """The number of ids: one per unit (subword), and four for padding, unknown, `_start_` and `_end_`."""
         return FIRST_UNIT + len(self.units)
 
     def encode(self, prepared: Sequence[str]) -> Iterator[list[int]]:
-        """Yields the ids of each text that `prepare` returned, without `_start_` and `_end_`."""
+        """Yields the ids of each text, without `_start_` and `_end_`.
+
+        `prepared` are texts that `pipeline.text.markup.prepare` returned.
+        """
         cache = self._cache
         for text in prepared:
             words = split_words(text)
@@ -179,23 +182,23 @@ class SubwordVocabulary:
 
     @property
     def size(self) -> int:
-        """The number of ids: one per unit, and four for padding, unknown, `_start_` and `_end_`."""
+        """The number of ids: one per unit (subword), and four for padding, unknown, `_start_` and `_end_`."""
         return self.encoding.size
 
     @property
     def start(self) -> int:
-        """The id of `_start_`."""
+        """The id of `_start_`, the first token of a title."""
         return START_ID
 
     @property
     def end(self) -> int:
-        """The id of `_end_`."""
+        """The id of `_end_`, the last token of a title."""
         return END_ID
 
     def prepared(self, texts: Sequence[str]) -> list[str]:
-        """Removes markup and machine output from n texts. The method `ids_of_prepared` encodes the result.
+        """Removes markup and machine output from texts, which are given as their authors wrote them.
 
-        `texts` are given as their authors wrote them.
+        The method `ids_of_prepared` encodes the result.
         """
         if self.start_end:
             return [prepare(text) for text in texts]
@@ -206,7 +209,7 @@ class SubwordVocabulary:
         return self.ids_of_prepared(self.prepared(texts))
 
     def ids_of_prepared(self, prepared: Sequence[str]) -> npt.NDArray[np.int32]:
-        """Encodes n texts that `prepared` returned. Returns their ids (n, length)."""
+        """Encodes n texts that the method `prepared` returned. Returns their ids (n, length)."""
         max_characters = (
             2 * MAX_UNIT_BYTES * self.length
         )  # of `length` units, with a JOINER after each character
@@ -241,9 +244,8 @@ class SubwordVocabulary:
     def to_json(self) -> str:
         """Returns the vocabulary as one JSON object in ASCII. Equal vocabularies give the same text.
 
-        The field `preparation` is left out if its value is ORIGINAL_PREPARATION. Older vocabularies do not
-        have this field. So they still give the text that was stored, and the same id, which is computed from
-        the text.
+        The id of a vocabulary is computed from this text. Older vocabularies have no field `preparation`. So
+        that their text and id stay the same, the field is left out if its value is ORIGINAL_PREPARATION.
         """
         fields: dict[str, Any] = {"length": self.length, "start_end": self.start_end}
         if self.preparation != ORIGINAL_PREPARATION:
@@ -290,7 +292,7 @@ class SubwordVocabulary:
 def _check_merges(merges: Any) -> Iterator[tuple[str, str]]:
     """Yields the merges of a stored vocabulary. Raises LakeError if a merge is not a pair of existing units.
 
-    A unit exists if it is a single byte, or if an earlier merge made it.
+    A unit (subword) exists if it is a single byte, or if an earlier merge made it.
     """
     units = set(_alphabet())
     if not isinstance(merges, list) or not merges:
@@ -314,7 +316,7 @@ def _check_merges(merges: Any) -> Iterator[tuple[str, str]]:
 
 
 def unknown_id(number: int, size: int) -> UsageError:
-    """Returns the error for the id `number`, which is not in a vocabulary of `size` ids."""
+    """Returns the error for a document with the id `number`, if the vocabulary has only `size` ids."""
     return UsageError(
         f"A document contains the id {number}, but the vocabulary has the ids 0 to {size - 1}.",
         "The document was made with another vocabulary. Make it again with this vocabulary:  titler "

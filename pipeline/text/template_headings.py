@@ -212,7 +212,7 @@ _ITEM: Final = re.compile(r"[ \t>]*+[-*+•] ")
 
 
 def section_of(line: str) -> Heading | None:
-    """Returns the heading of a template that this line contains, or None if the line contains none."""
+    """Returns the heading of an issue template in this line, or None if the line contains none."""
     if len(line) > LINE_CHARACTERS or not line.strip() or line.lstrip()[:1] == "|":
         return None
     is_marked = _MARKED.match(line) is not None
@@ -236,7 +236,7 @@ def section_of(line: str) -> Heading | None:
 
 
 def is_marked_heading(line: str) -> bool:
-    """Returns whether a line has the markup of a heading, such as `###`. Its words do not matter."""
+    """Returns whether a line has the markup of a heading, such as `###`, whatever its words are."""
     stripped = line.strip()
     return bool(
         len(line) <= LINE_CHARACTERS

@@ -66,11 +66,11 @@ _ROBOTS_TITLE: Final = re.compile(
 def target_ids(
     body: SubwordVocabulary, title: SubwordVocabulary, bodies: Ids, titles: Ids
 ) -> tuple[Ids, npt.NDArray[np.bool_]]:
-    """Returns the titles to train on (n, title length), and whether each of them can be learned (n,).
+    """Returns the titles that a network learns to write, and whether each of them can be learned, (n,).
 
-    `titles` (n, title length) are the ids of the authors' titles. `bodies` (n, body length) are the ids of
-    their bodies. So a title is compared only with the part of its body that the network reads. `body` and
-    `title` are the vocabularies of these ids.
+    The titles to learn are ids (n, title length). They are derived from the authors' titles, `titles` (n,
+    title length), and the bodies, `bodies` (n, body length). A title is compared only with the part of its
+    body that the network reads. `body` and `title` are the vocabularies of the ids.
     """
     targets = titles.copy()
     learnable = np.ones(len(titles), dtype=np.bool_)
@@ -84,10 +84,10 @@ def target_ids(
 
 
 def _without_prefix(title: SubwordVocabulary, ids: Ids, target: str) -> Ids:
-    """Removes the ids of a title's prefix. Returns the ids of the remaining title, with padding at the end.
+    """Removes a prefix from the ids of a title. Returns the remaining ids, with padding at the end.
 
-    `target` is the text of the remaining title. If it begins in the middle of a unit (subword), the prefix
-    cannot be removed, and all ids are returned.
+    `target` is the text of the title without the prefix. If it begins in the middle of a unit (subword), the
+    prefix cannot be removed, and all ids are returned.
     """
     for position in range(2, len(ids)):
         if title.text_of(ids[position:]) == target:
@@ -126,12 +126,13 @@ def title_target(title: str, body: str) -> str:
 
 
 def is_learnable(title: str, body: str, min_shared: float = MIN_SHARED) -> bool:
-    """Returns whether a network can learn to write `title` from `body`, the lower-case text that it reads.
+    """Returns whether a network can learn to write `title` from `body`.
 
-    A title cannot be learned if it is the default title of an issue template, a robot's title or only a
-    version number. A title cannot be learned either if too few of its words occur in the body: their share
-    must be at least `min_shared`. Stop words do not count. A title with characters outside ASCII is not
-    compared with the body.
+    `body` is the text that the network reads, in lower case. A title cannot be learned in these cases:
+
+    - It is the default title of an issue template, a robot's title or only a version number.
+    - The share of its words that occur in the body is less than `min_shared`. Stop words do not count. A
+      title with characters outside ASCII is not compared with the body.
     """
     if _ROBOTS_TITLE.match(title) or _BARE_VERSION.fullmatch(title.strip()):
         return False

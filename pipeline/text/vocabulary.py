@@ -1,11 +1,11 @@
 """Counts words, chooses those that get an id, and stores the vocabulary of words as JSON.
 
-A model has two vocabularies, one for bodies and one for titles. Both consist of words or both of subwords
-(`pipeline.text.subwords`).
+A model has two vocabularies, one for bodies and one for titles. Either both consist of words, or both consist
+of subwords (`pipeline.text.subwords`).
 
-Words have the same ids as in the package ktext 0.40. Id 0 is padding, and id 1 is every word outside the
-vocabulary. The words of the vocabulary have the ids from 2 on, most frequent first. Equally frequent words
-are in the order of their first appearance. Titles begin with `_start_` and end with `_end_`, which are
+Words have the same ids as in the package ktext 0.40. Id 0 is padding, and id 1 stands for every word outside
+the vocabulary. The words of the vocabulary have the ids from 2 on, most frequent first. Equally frequent
+words are in the order of their first appearance. Titles begin with `_start_` and end with `_end_`, which are
 counted as words.
 """
 
@@ -59,16 +59,16 @@ class Counts:
 
     @classmethod
     def of(cls, token_lists: Sequence[Sequence[str]]) -> Counts:
-        """Counts the words of documents, each of which is a list of tokens."""
+        """Counts the words of several documents. Each document is a list of tokens (words)."""
         counter = Counter(chain.from_iterable(token_lists))
         first = len(set(token_lists[0])) if len(token_lists) else 0
         return cls(tuple(counter), tuple(counter.values()), len(token_lists), first)
 
     @classmethod
     def merge(cls, parts: Iterable[Counts]) -> Counts:
-        """Returns the counts of a sequence of documents from the counts of its consecutive parts.
+        """Adds up the counts of consecutive parts of a sequence of documents.
 
-        The operation is associative.
+        Returns the counts of the whole sequence. The operation is associative.
         """
         counter: Counter[str] = Counter()
         documents = first = 0
@@ -80,7 +80,7 @@ class Counts:
         return cls(tuple(counter), tuple(counter.values()), documents, first)
 
     def framed(self) -> Counts:
-        """Returns the counts of the same documents, each with `_start_` in front and `_end_` at the end."""
+        """Returns the counts after `_start_` was put in front of each document and `_end_` at its end."""
         if not self.documents:
             return self
         first = self.first_document_words
@@ -137,12 +137,12 @@ class Vocabulary:
 
     @property
     def start(self) -> int:
-        """The id of `_start_`. Raises KeyError if `start_end` is false."""
+        """The id of `_start_`, the first word of a title. Raises KeyError if `start_end` is false."""
         return self._id_of[START]
 
     @property
     def end(self) -> int:
-        """The id of `_end_`. Raises KeyError if `start_end` is false."""
+        """The id of `_end_`, the last word of a title. Raises KeyError if `start_end` is false."""
         return self._id_of[END]
 
     @cached_property
@@ -150,7 +150,7 @@ class Vocabulary:
         return {word: position for position, word in enumerate(self.words, FIRST_WORD)}
 
     def ids(self, token_lists: Sequence[Sequence[str]]) -> npt.NDArray[np.int32]:
-        """Encodes n documents, each a list of tokens. Returns their ids (n, length)."""
+        """Encodes n documents, each of which is a list of tokens (words). Returns their ids (n, length)."""
         id_of = self._id_of
         cut = (tokens[: self.length] for tokens in token_lists)
         framed = ([START, *tokens, END] for tokens in cut) if self.start_end else cut
@@ -160,17 +160,17 @@ class Vocabulary:
     def has_known(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
         """Returns whether each of n documents contains at least one word of the vocabulary, as booleans (n,).
 
-        `ids` (n, length) are the ids of the documents. `_start_` and `_end_` count as words. Padding and the
-        unknown word do not count.
+        `ids` (n, length) are the ids of the documents. `_start_` and `_end_` count as words. Padding, and
+        words outside the vocabulary, do not count.
         """
         return np.asarray((ids > UNKNOWN).any(axis=1), dtype=np.bool_)
 
     def text_of(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> str:
-        """Decodes one document's ids. Returns its words, as `words_of` does, but joined by blanks."""
+        """Decodes the ids of one document. Returns its words, joined by blanks."""
         return " ".join(self.words_of(ids))
 
     def words_of(self, ids: Sequence[int] | npt.NDArray[np.integer]) -> list[str]:
-        """Decodes one document's ids, up to `_end_` or the padding at the end. Returns its words.
+        """Decodes the ids of one document, up to `_end_` or the padding at the end. Returns its words.
 
         Id 1 becomes `*unknown*`. Padding in front and `_start_` are left out. Raises UsageError for an id
         that is not in the vocabulary.
@@ -260,12 +260,12 @@ class Vocabularies:
 
     @property
     def units(self) -> Unit:
-        """What one id stands for, as a text: "words" or "subwords"."""
+        """What one id stands for: a word or a subword. The value is "words" or "subwords"."""
         return "subwords" if isinstance(self.body, SubwordVocabulary) else "words"
 
     @property
     def id(self) -> str:
-        """The id of the two vocabularies: the first 12 hexadecimal digits of a SHA-256.
+        """An id of this pair of vocabularies: the first 12 hexadecimal digits of a SHA-256.
 
         The hashed text is the JSON of the vocabulary of bodies, a line break and the JSON of the vocabulary
         of titles.
@@ -285,7 +285,8 @@ class Vocabularies:
     def load(cls, directory: Path) -> Vocabularies:
         """Reads the vocabularies that `save` wrote into `directory`.
 
-        Raises LakeError if a file is missing or damaged, or if the two vocabularies do not match.
+        Raises LakeError if a file is missing or damaged, or if the two vocabularies do not consist of the
+        same subwords.
         """
         body, title = _read(directory / "body_vocabulary.json"), _read(directory / "title_vocabulary.json")
         if (
@@ -303,7 +304,7 @@ class Vocabularies:
 
 
 def _read(path: Path) -> Vocabulary | SubwordVocabulary:
-    """Reads a vocabulary of words or of subwords from a JSON file.
+    """Reads a vocabulary from a JSON file. It is a vocabulary of words or of subwords.
 
     Raises LakeError if the file is missing or damaged.
     """

@@ -1,7 +1,7 @@
-"""Records trainings and models in MLflow. Each training is one run. There is one registered model, and each
-model that Titler trains is a version of it.
+"""Records trainings and models in MLflow.
 
-Nightly releases use the version that has the alias `champion`.
+Each training is one run. MLflow has one registered model, and each model that Titler trains is a version of
+it. Nightly releases use the version that has the alias `champion`.
 
 Importing MLflow takes two seconds, so it is imported only when it is first needed.
 """

@@ -78,7 +78,8 @@ LOW_CONFIDENCE_AUC = 0.55
 def card(run: RunData) -> str:
     """Returns a model's description in Markdown: summary (first line), training data, scores, uses, limits.
 
-    Each score is shown with its floor, which is the score of a method that needs no model.
+    Next to each score, the description shows the score of a simple method that needs no model: the floor.
+    `run` has the metrics and parameters of the model's training.
     """
     parameters, metrics = run.params, run.metrics
     training = _training_data(parameters)
@@ -106,8 +107,8 @@ def card(run: RunData) -> str:
 
 
 def _training_data(parameters: Mapping[str, str]) -> str:
-    """Returns a paragraph on the training data and the network, or an empty string if the run has not logged
-    them."""
+    """Returns a paragraph on a model's training data and network. Returns an empty string if `parameters`,
+    the parameters of the MLflow run, do not contain them."""
     if "train_issues" not in parameters:
         return ""
     data = (
@@ -142,7 +143,8 @@ def _preset(parameters: Mapping[str, str]) -> str:
 
 
 def _embedding(parameters: Mapping[str, str]) -> str:
-    """Returns a sentence on the model that trained the embedding network; empty if it is this model."""
+    """Returns a sentence that says from which other model the embedding network was taken. Returns an empty
+    string if the model trained its own."""
     if "embedding_digest" not in parameters:
         return ""
     return (
@@ -152,8 +154,8 @@ def _embedding(parameters: Mapping[str, str]) -> str:
 
 
 def _teacher(parameters: Mapping[str, str]) -> str:
-    """Returns a sentence on the teacher, whose titles the model also learned from. Returns an empty string if
-    the model learned from the authors' titles alone."""
+    """Returns a sentence that names the teacher, a model or file from whose titles the model also learned.
+    Returns an empty string if the model learned only from the authors' titles."""
     if parameters.get("teacher_used") != "True":
         return ""
     name, weight = parameters["teacher"], parameters["teacher_weight"]
@@ -176,8 +178,11 @@ def _summary(metrics: Mapping[str, float]) -> str:
 
 
 def _withheld(tags: Mapping[str, str]) -> str:
-    """Returns a paragraph on titles that do not beat the floor (the body's first words). It says whether they
-    are withheld or were accepted. Returns an empty string if the tags mention no such titles."""
+    """Returns a paragraph for a model whose titles are not better than the first words of the body. It says
+    whether releases show these titles. Returns an empty string for any other model.
+
+    `tags` are the tags of the model's MLflow run.
+    """
     if WITHHELD_TAG in tags:
         return f"**Titles withheld**: {tags[WITHHELD_TAG]}. Releases of this model show no title."
     if ACCEPTED_TAG in tags:

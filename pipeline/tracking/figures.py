@@ -14,8 +14,8 @@ Row = Mapping[str, Any]
 
 
 class Epoch(Protocol):
-    """The measurements of one training epoch: any dataclass with a field `epoch`, a `group` and numeric
-    fields."""
+    """The measurements of one training epoch. Any dataclass that has numeric fields, a field `epoch` and a
+    property `group` implements this protocol."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -23,8 +23,8 @@ class Epoch(Protocol):
     def epoch(self) -> int: ...
     @property
     def group(self) -> str:
-        """The group of MLflow metrics to which the training measurements belong. Validation measurements have
-        a group of their own."""
+        """The group of MLflow metrics to which the training measurements belong, such as `train` in
+        train/loss. Measurements on validation issues have the group `validation`."""
 
 
 class ValidatedEpoch(Epoch, Protocol):

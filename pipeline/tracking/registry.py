@@ -95,8 +95,8 @@ class Tracking:
     def training_run(self, name: str, parameters: Row, tags: Mapping[str, str]) -> Iterator[Run]:
         """Yields the MLflow run of the model `name`. Use it in a `with` statement around the training.
 
-        If the model already has a run with the same parameters, resumes this run. So a training that was
-        killed and restarted is still one run. The run's final status is FAILED after an exception, KILLED
+        If the model already has a run with the same parameters, continues this run. So a training that was
+        killed and restarted has only one run. The run's final status is FAILED after an exception, KILLED
         after an interrupt, and otherwise FINISHED.
         """
         from mlflow.entities import Param, RunTag
@@ -116,11 +116,11 @@ class Tracking:
         self._client.set_terminated(run_id, "FINISHED")
 
     def _resume_run(self, name: str, parameters: Mapping[str, str]) -> str | None:
-        """Finds a run of the model `name` and sets it to RUNNING. Returns the run's id, or None if no run
-        fits.
+        """Finds an earlier run of the model `name`, and sets its status to RUNNING. Returns the run's id, or
+        None if no run fits.
 
-        A run fits if all its parameters are among `parameters`. It may lack some of them, because a training
-        that was killed early may have logged only a part.
+        A run fits if all its parameters are among `parameters`. It may have fewer, because a training that
+        was killed early may have logged only a part of them.
         """
         for run in self._client.search_runs([self._experiment_id()], f"tags.`{MODEL_TAG}` = '{name}'"):
             if run.data.params.items() <= parameters.items():
@@ -134,11 +134,12 @@ class Tracking:
         return str(run.info.run_id)
 
     def register(self, run_id: str, directory: Path, model: str) -> str:
-        """Registers the predictor in the folder `directory` as a new version. Returns the version's number.
+        """Registers the trained model in the folder `directory` as a new version in MLflow. Returns the
+        version's number.
 
-        MLflow stores the predictor as files with its code (`pipeline/predictor/mlflow_model.py`), not as a
-        Python pickle. If the run already has a version, registers nothing and returns the number of the
-        existing version.
+        MLflow stores the model's files together with its code (`pipeline/predictor/mlflow_model.py`), not as
+        a Python pickle. If the training's run already has a version, registers nothing and returns the number
+        of that version.
         """
         for version in self._versions(f"run_id = '{run_id}'"):
             return str(version.version)
@@ -182,8 +183,8 @@ class Tracking:
             return str(mlflow.register_model(logged.model_uri, self.model_name, tags=tags).version)
 
     def write_card(self, run_id: str) -> None:
-        """Writes a model's card as the description of the run. If the run has a model version, the card is
-        also the description of this version.
+        """Writes a model's card (its description) to the MLflow run, and to the run's model version if there
+        is one.
 
         The card (see `tracking.card`) is made from what the run has logged so far.
         """
@@ -202,8 +203,8 @@ class Tracking:
         return self._by_alias(CHAMPION)
 
     def champion_and_previous(self) -> list[Version]:
-        """Returns the versions with the aliases `champion` and `previous`. Leaves out an alias that no
-        version has."""
+        """Returns the version with the alias `champion`, and the version with the alias `previous`, which was
+        the champion before it. If one of the aliases does not exist, the list is shorter."""
         return [version for alias in (CHAMPION, PREVIOUS) if (version := self._by_alias(alias)) is not None]
 
     def promote(self, model: str, because: str = "") -> str:
@@ -231,9 +232,12 @@ class Tracking:
         return version.version
 
     def tag_titles(self, version: str, run_id: str, withheld: str, accepted_because: str) -> None:
-        """Tags a version and its run with the reason why the model's titles are withheld (`withheld`), or
-        with the reason why they were accepted. If a reason is empty, its tag is removed. Then the model's
-        card is written again."""
+        """Records in MLflow why a model's titles are withheld, or why a user accepted them.
+
+        `withheld` and `accepted_because` are the two reasons. Each is stored in a tag of the model version
+        and in a tag of the run. If a reason is empty, its tags are removed. Then updates the model's card,
+        which mentions the tags.
+        """
         for tag, text in ((WITHHELD_TAG, withheld), (ACCEPTED_TAG, accepted_because)):
             if text:
                 self._client.set_tag(run_id, tag, text)
@@ -246,7 +250,8 @@ class Tracking:
         self.write_card(run_id)
 
     def run(self, run_id: str) -> Run:
-        """Returns an existing run, so that more can be logged to it. The run may be finished."""
+        """Returns the existing run `run_id`, so that more metrics can be logged to it. The run may be
+        finished."""
         return Run(self._client, run_id)
 
     @cached_property

@@ -35,8 +35,8 @@ class Run:
         )
 
     def log_epoch(self, epoch: Epoch) -> None:
-        """Logs an epoch's measurements as metrics GROUP/NAME. A measurement `validation_NAME` becomes
-        validation/NAME.
+        """Logs the measurements of an epoch as metrics. For example, `loss` becomes train/loss for the group
+        `train`, and `validation_loss` becomes validation/loss.
 
         MLflow shows one section per group. Validation metrics are logged first, because MLflow lists metrics
         in the order of logging when it compares runs. The number of issues is not logged, because it is
@@ -62,8 +62,11 @@ class Run:
         return sum(by_epoch.values())
 
     def log_dataset(self, name: str, digest: str, **sizes: int) -> None:
-        """Logs the name and the sizes of the training data, and the first 8 digits of its digest. MLflow
-        shows them in the column Dataset."""
+        """Logs the training data's name, its sizes (such as the number of issues) and the first 8 digits of
+        its SHA-256.
+
+        MLflow shows these values in the column Dataset.
+        """
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         source = json.dumps({"days": "days.json"})

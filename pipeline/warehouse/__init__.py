@@ -38,8 +38,9 @@ def connect(settings: Settings, verb: str, run: str = "", release_id: str | None
     """Returns the warehouse that the settings choose.
 
     The warehouse records its costs under `verb`, `run` and `release_id`. `verb` is the command, such as
-    `publish`. `run` is the id of one run of the command; if it is empty, RUN_ID is used. Raises UsageError if
-    DuckDB's warehouse.path is not on this machine, or if BigQuery's warehouse.project is not set.
+    `publish`. `run` is an id that all processes of one run of the command share; the default is RUN_ID, the
+    id of this process's run. Raises UsageError if DuckDB's warehouse.path is not on this machine, or if
+    BigQuery's warehouse.project is not set.
     """
     if settings.warehouse.kind == "bigquery":
         from pipeline.warehouse.bigquery import BigQueryWarehouse

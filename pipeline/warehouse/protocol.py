@@ -68,7 +68,8 @@ class Extraction:
 
 @dataclass(frozen=True)
 class Batch:
-    """A lake batch to publish. Its Parquet `files` have `rows` rows in total, all of the source day `day`."""
+    """A batch to publish: a set of Parquet `files` in the lake, with `rows` rows in total. All rows are of
+    the source day `day`."""
 
     batch_id: str
     day: date
@@ -78,7 +79,8 @@ class Batch:
 
 @dataclass(frozen=True)
 class Failure:
-    """A check of `sql/checks` that found `count` wrong rows. `rows` has the first FAILURE_ROWS of them."""
+    """The result of a failed check: a query of `sql/checks` that found `count` wrong rows in a release.
+    `rows` has the first FAILURE_ROWS of them."""
 
     check: str
     prose: str
@@ -99,7 +101,8 @@ class StagedRelease(Protocol):
     ) -> None: ...
 
     def check(self) -> list[Failure]:
-        """Runs the checks of `sql/checks`. Returns those that failed, or an empty list if none failed."""
+        """Runs the checks of `sql/checks`: queries that find wrong rows in a release. Returns those that
+        found any."""
         ...
 
     def query(self, query: Query) -> pa.Table:
@@ -140,9 +143,9 @@ class Warehouse(Protocol):
         ...
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
-        """Loads batches into a table. Skips batches that are already loaded.
+        """Loads batches (sets of Parquet files) into a table. Skips batches that are already loaded.
 
-        Readers see the rows of a batch only after a release that lists the batch has become current.
+        Readers see the rows of a batch only after a release that contains the batch has become current.
         """
         ...
 
@@ -199,11 +202,11 @@ class Warehouse(Protocol):
 
 
 def validate_release_tables(releases: pa.Table, members: pa.Table) -> tuple[str, pa.Table, pa.Table]:
-    """Returns the id of the release with the status `current`, and both tables with the columns of their
-    contracts.
+    """Checks the tables of releases and of their members (the batches that belong to a release).
 
-    Raises UsageError unless exactly one release is current. Raises ContractError if a table cannot be
-    converted to its contract.
+    Returns the id of the current release, and the two tables with the columns that their contracts declare.
+    Raises UsageError unless exactly one release has the status `current`. Raises ContractError if a table
+    cannot be converted to its contract.
     """
     releases = contracts.RELEASES.conform(releases)
     members = contracts.RELEASE_MEMBERS.conform(members)

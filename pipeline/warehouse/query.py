@@ -93,8 +93,8 @@ class Query:
         return _DIGESTS_OF_0_1_0.get(digest, digest)
 
     def binding(self, names: Collection[str], **values: Any) -> dict[str, Any]:
-        """Returns the value of each parameter in `names`. A value in `values` is used instead of the one in
-        `self.parameters`.
+        """Returns the value of each parameter in `names`. If `values` has a value for a parameter, it
+        replaces the one in `self.parameters`.
 
         Raises UsageError if a parameter has no value.
         """

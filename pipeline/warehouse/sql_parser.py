@@ -61,7 +61,7 @@ def replace_tables(sql: str, replacements: Mapping[str, str]) -> str:
 
 
 def table_function(sql: str) -> TableFunction:
-    """Turns a SELECT into a table function. The arguments are the SELECT's parameters, in order of first
+    """Turns a SELECT into a table function, whose arguments are the SELECT's `@` parameters in order of first
     use."""
     tree = parse(sql)
     tokens = sqlglot.tokenize(sql, read="bigquery")

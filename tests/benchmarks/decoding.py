@@ -67,7 +67,7 @@ class Begin(keras.Model):
         self._decoder = decoder
 
     def call(self, body: Any) -> Any:
-        return self._decoder.begin(body)
+        return self._decoder.begin(body, None)
 
 
 class Next(keras.Model):

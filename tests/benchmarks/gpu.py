@@ -102,7 +102,7 @@ def train(variant: str, precision: str, batch: int, count: int) -> tuple[Network
             data,
             validation,
             epochs=EPOCHS,
-            learning_rate=0.001,
+            learning_rate=VARIANTS[network.variant].learning_rate,
             patience=EPOCHS,
             checkpoint=Path(folder),
             on_epoch=report,

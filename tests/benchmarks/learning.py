@@ -39,7 +39,8 @@ class Learning:
     variant: str = "gru"
     epochs: int = 4
     batch_size: int = 256
-    learning_rate: float = 0.001
+    learning_rate: float = 0.0
+    """0 stands for the default of the variant"""
     seed: int = 42
     contrast_epochs: int = 6
     pieces: int = 1
@@ -116,7 +117,7 @@ def learn(
             replace(training_pairs, pieces=settings.pieces),
             validation_pairs,
             epochs=settings.epochs,
-            learning_rate=settings.learning_rate,
+            learning_rate=settings.learning_rate or variant_of(settings.variant).learning_rate,
             patience=settings.epochs,
             checkpoint=checkpoint or Path(folder),
             on_epoch=on_epoch,

@@ -10,10 +10,11 @@ The issues are of the validation part of `parts.py`, or the first ones of a Parq
 `body`. Without a model, weights are fresh and bodies generated, as in `decoding.py`: then no title ends
 before the maximum length, and there is nothing to score.
 
-A row is an implementation and a beam width. With `--greedy-first` further rows decode all issues greedily,
-and again with the first beam width those whose confidence is below the threshold. Processor time is user and
-system time of all threads, without loading, without compiling and without the preparation of texts. All rows
-take turns, so that other load on the machine affects all of them; the mean of the rounds counts.
+A row is an implementation and a beam width. A model with a shortlist is also timed without it. With
+`--greedy-first` further rows decode all issues greedily, and again with the first beam width those whose
+confidence is below the threshold. Processor time is user and system time of all threads, without loading,
+without compiling and without the preparation of texts. All rows take turns, so that other load on the machine
+affects all of them; the mean of the rounds counts.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,8 @@ import pyarrow.parquet as pq
 from pipeline.evaluation.title_scores import score_titles
 from pipeline.networks.in_keras import build, saving
 from pipeline.networks.in_numpy.network import LightNetwork
-from pipeline.networks.shape import Ids
+from pipeline.networks.in_numpy.weights_file import read_weights
+from pipeline.networks.shape import WEIGHTS_FILE, Description, Ids
 from pipeline.text.vocabulary import Vocabularies
 from tests.benchmarks import parts
 from tests.benchmarks.decoding import END, SHAPES, START, bodies
@@ -92,6 +95,10 @@ def main() -> None:
         if arguments.model is None:
             saving.save(build("copy", SHAPES["copy"], seed=0), folder)
         networks = {"Keras": saving.load(folder), "NumPy": LightNetwork.load(folder)}
+        description = Description.read(folder)
+        if description.shortlist is not None:
+            whole = replace(description, shortlist=None)
+            networks["NumPy, no shortlist"] = LightNetwork(whole, read_weights(folder / WEIGHTS_FILE))
         ids, references = issues_to_title(arguments, folder)
     rows = {
         f"{name}, beam width {width}": decoder(network, width)

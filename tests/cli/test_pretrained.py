@@ -33,7 +33,7 @@ def with_preset(settings: Settings, preset: str) -> Settings:
     changed = settings.model.model_copy(
         update={
             "preset": preset,
-            "preset_learning_rate": 0.01,
+            "learning_rate": 0.01,
             "batch_tokens": 4096,
             "promotion_margin": 100.0,
             "promotion_retrieval_margin": 1.0,
@@ -97,7 +97,7 @@ def test_it_answers_without_the_preset(published: Settings) -> None:
 def test_its_card_names_the_preset_and_its_licence(published: Settings) -> None:
     figures = champion(published).members[PREDICTOR][0].figures
     run = MlflowClient(published.tracking_uri).get_run(figures["mlflow_run"])
-    assert (run.data.params["preset_licence"], run.data.params["preset_learning_rate"]) == (
+    assert (run.data.params["preset_licence"], run.data.params["learning_rate"]) == (
         "apache-2.0",
         "0.01",
     )

@@ -106,7 +106,13 @@ def test_a_trained_model_and_when_it_abstains(
     ("facts", "line"),
     [
         ({}, []),  # a model of an earlier version, or of words
-        (TAKEN.fact, ["    vocabulary and embedding network of model owner; only titles will be trained"]),
+        (
+            TAKEN.fact,
+            [
+                "    the vocabulary and the embedding network are those of model owner, so only titles "
+                "will be trained"
+            ],
+        ),
         (
             {"new_embedding_because": "no model is champion"},
             ["    a new embedding network will be trained: no model is champion"],
@@ -150,7 +156,7 @@ def test_a_trained_model_with_the_embedding_network_of_another_model(
         stage_reports.trained(LAKE, Settings(), "m", predictor)
     own, taken = "\n".join(printed(capsys)).split("train: ")[1:]
     assert "embedding network" not in own
-    assert taken.splitlines()[1] == "    with the embedding network of model owner"
+    assert taken.splitlines()[1] == "    the embedding network was taken from model owner"
 
 
 def test_a_release_whose_embeddings_are_reused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,7 +164,8 @@ def test_a_release_whose_embeddings_are_reused(capsys: pytest.CaptureFixture[str
     stage_reports.planned("r", PlanOutcome(Plan((day,), {}, {"model": "m", **TAKEN.fact}, ""), ""))
     assert printed(capsys) == [
         "plan: release r, model m, 1 day from 2015-01-01 to 2015-01-01",
-        "    embedding network of model owner: its embeddings and similar issues are reused",
+        "    the embedding network comes from model owner, so embeddings and similar issues of earlier "
+        "releases are reused",
     ]
 
 
@@ -170,7 +177,8 @@ def test_a_plan_that_opened_a_release(capsys: pytest.CaptureFixture[str]) -> Non
     assert printed(capsys) == [
         "plan: release r, model m, 2 days from 2015-01-01 to 2015-01-03",
         "    2 issues opened again on a later day; only the earliest opening is used",
-        "    days that are being ingested again, so their data is that of the current release: 2015-01-01",
+        "    days that are being ingested again, so the data of the current release is used for them: "
+        "2015-01-01",
         "    new days that are left out, because they are not cleaned yet: 2015-01-04",
         "    days whose verdict was computed again, because earlier days were added: 2015-01-03",
     ]

@@ -186,3 +186,7 @@ def test_only_the_same_training_has_the_same_model_name() -> None:
         *(name(embedding="new"), name(SETTINGS.model_copy(update={"model": Model(embedding="new")}))),
     ]
     assert len({name(), *others}) == 7
+
+
+def test_the_default_settings_give_the_model_name_that_0_1_0_gave() -> None:
+    assert extract_file.model_name(Settings(), "d" * 64, None, None) == "file-3720a25462f1"

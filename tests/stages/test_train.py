@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import pytest
+
 from pipeline.lake.pinned import Pinned
+from pipeline.networks import variants
+from pipeline.networks.shape import Description
+from pipeline.networks.variants import VARIANTS
 from pipeline.predictor.loading import load_predictor
 from pipeline.settings import Model
 from pipeline.stages import train, vectorize
@@ -27,6 +33,26 @@ def test_a_plan_from_before_a_setting_existed_trains_with_its_default(tmp_path: 
     added = {"floor_margin", "abstain_probability"}  # 0.1.0 lacked them; its models must be found again
     assert added & predictor.parameters.keys() == set()
     assert load_predictor(subword_lake.lake, predictor.folder).beam_width == Model().beam_width
+
+
+def test_the_most_frequent_units_of_titles_are_stored_as_the_shortlist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = dataclasses.replace(VARIANTS["copy"], shortlist_size=6)
+    monkeypatch.setattr(variants, "VARIANTS", {**VARIANTS, "copy": short})
+    subword_lake = SubwordLake(tmp_path, [CRASH, VALIDATION_CRASH], [SECOND_CRASH])
+    small = subword_lake.settings.model.model_copy(
+        update={"embedding_size": 4, "hidden_size": 4, "epochs": 1, "sample_titles": 0}
+    )
+    subword_lake.settings = subword_lake.settings.model_copy(update={"model": small})
+    model = subword_lake.model()
+    vectorize.run(subword_lake.lake, subword_lake.settings, model)
+    predictor = train.run(subword_lake.lake, subword_lake.settings, model)
+    with subword_lake.lake.local_copy(predictor) as folder:
+        shortlist = Description.read(folder).shortlist
+    assert shortlist is not None
+    assert shortlist.tolist()[:4] == [0, 1, 2, 3]  # padding, unknown, _start_ and _end_
+    assert len(shortlist) == 6
 
 
 def remove_settings(model: Pinned, *names: str) -> None:

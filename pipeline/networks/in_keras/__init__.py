@@ -1,4 +1,4 @@
-"""The networks in Keras: training, decoding and saving.
+"""The networks in Keras: how they are built, trained, decoded and saved.
 
 This package imports only Keras and NumPy. Keras's own setting chooses the backend, such as TensorFlow.
 """

@@ -1,9 +1,10 @@
 """Corrects the moving averages of batch normalisation during the first steps of a training.
 
-Inference uses these averages. With Keras's momentum of 0.99, the initial values still make up a third of the
-averages after a hundred steps. So the titles would be useless although the network has already learned. This
-module uses a lower momentum at first: min(0.99, (1 + i) / (10 + i)) in step i, counted from 0. TensorFlow's
-ExponentialMovingAverage does the same with `num_updates`. From step 890 on, the momentum is Keras's.
+Inference uses these averages. In Keras they have the momentum 0.99, so after a hundred steps, the initial
+values still make up a third of the averages. The titles would then be useless although the network has
+already learned. Therefore this module uses a lower momentum at first: min(0.99, (1 + i) / (10 + i)) in step
+i, counted from 0. TensorFlow's ExponentialMovingAverage does the same with `num_updates`. From step 890 on,
+the momentum is Keras's.
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ class Warmup:
     """Corrects the moving averages of a model's BatchNormalization layers after each training step."""
 
     def __init__(self, model: keras.Model, steps: int) -> None:
-        """`steps` is the number of steps that the model has already been trained for."""
+        """`steps` is the number of training steps that the model did before, if its training was
+        interrupted."""
         self._layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
         self._steps = steps
 
     def wrap(self, train_step: Callable[..., Any]) -> Callable[..., Any]:
-        """Returns a function that calls `train_step` and then corrects the moving averages.
+        """Returns a function that does a training step and then corrects the moving averages.
 
-        `train_step` trains on one batch.
+        `train_step` does the training step, on one training batch.
         """
 
         def corrected(*arguments: Any, **keywords: Any) -> Any:

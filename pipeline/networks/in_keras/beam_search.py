@@ -23,7 +23,7 @@ import keras
 import numpy as np
 from keras import KerasTensor, ops
 
-from pipeline.networks.shape import PAD, UNKNOWN, Shape
+from pipeline.networks.shape import PAD, UNKNOWN, Ids, Shape
 
 BLOCKED = -1e9
 """The number that is added to the log probability of blocked tokens.
@@ -38,11 +38,12 @@ class Decoder(Protocol):
     B is the number of issues, k the number of hypotheses (partial titles) per issue.
     """
 
-    def begin(self, body: KerasTensor) -> tuple[Any, KerasTensor]:
+    def begin(self, body: KerasTensor, shortlist: Ids | None) -> tuple[Any, KerasTensor]:
         """Encodes bodies (B, length). Returns a memory and the decoder's initial states (B, size).
 
         The memory has any type. It holds what the method `step` needs to know about the bodies. All
-        hypotheses (partial titles) of an issue share the memory.
+        hypotheses (partial titles) of an issue share the memory. `shortlist` has the ids of the tokens that
+        `step` considers besides those of the body. None stands for all tokens.
         """
 
     def step(self, memory: Any, state: KerasTensor, token: KerasTensor) -> tuple[KerasTensor, KerasTensor]:
@@ -54,10 +55,9 @@ class Decoder(Protocol):
 
 
 class _Beams(NamedTuple):
-    """The variables of the search loop.
+    """The state of a beam search for the titles of B issues, between two steps.
 
-    B is the number of issues. k is the number of hypotheses (partial titles) per issue. T is the maximum
-    number of tokens per title.
+    k is the number of hypotheses (partial titles) per issue. T is the maximum number of tokens per title.
     """
 
     step: Any
@@ -83,27 +83,37 @@ class _Beams(NamedTuple):
 
 
 class BeamSearch(keras.Model):
-    """A Keras model that predicts a title for each of the bodies (B, length).
+    """A Keras model that predicts a title for each of B bodies, by beam search.
 
-    The result has four arrays. The first three are fields of `Decoded`: ids (B, T), lengths (B,) and mean log
-    probabilities (B,). The fourth has the decoder's initial states (B, size). T is shape.decoder_steps.
+    The input has the ids of the bodies, (B, length). The result has four arrays: ids of the titles (B, T),
+    lengths of the titles (B,), mean log probabilities of their tokens (B,), and the decoder's initial states
+    (B, size). T is shape.decoder_steps, the maximum number of tokens per title.
     """
 
     def __init__(
-        self, decoder: Decoder, shape: Shape, start: int, end: int, width: int, block_repeats: bool
+        self,
+        decoder: Decoder,
+        shape: Shape,
+        start: int,
+        end: int,
+        width: int,
+        block_repeats: bool,
+        shortlist: Ids | None = None,
     ) -> None:
         """`start` and `end` are the ids of _start_ and _end_, and `width` is the beam width.
 
-        If `block_repeats` is true, a title has no token twice in a row, and no trigram twice.
+        If `block_repeats` is true, a title has no token twice in a row, and no trigram twice. `shortlist` has
+        the ids of the tokens that are considered besides those of the body; None stands for all tokens.
         """
         super().__init__(name="search")
         self._decoder = decoder
         self._max_tokens, self._vocabulary = shape.decoder_steps, shape.title_vocabulary
         self._start, self._end, self._width = start, end, width
         self._block_repeats = block_repeats
+        self._shortlist = shortlist
 
     def call(self, body: KerasTensor) -> tuple[KerasTensor, KerasTensor, KerasTensor, KerasTensor]:
-        memory, initial_state = self._decoder.begin(body)
+        memory, initial_state = self._decoder.begin(body, self._shortlist)
 
         def unfinished(*variables: Any) -> Any:
             beams = _Beams(*variables)
@@ -141,7 +151,10 @@ class BeamSearch(keras.Model):
         )
 
     def _extended(self, memory: Any, beams: _Beams) -> _Beams:
-        """Returns the loop variables after each hypothesis (partial title) was extended by one token."""
+        """Does one step of the search: extends each hypothesis (partial title) by one token.
+
+        Returns the state of the search after this step.
+        """
         width = self._width
         sums, parent, token, state = self._candidates(memory, beams)
         is_new = np.arange(self._max_tokens) == beams.step
@@ -179,9 +192,10 @@ class BeamSearch(keras.Model):
     ) -> tuple[KerasTensor, KerasTensor, KerasTensor, KerasTensor]:
         """Extends each issue's k hypotheses (partial titles) by every token. Returns the 2k best results.
 
-        k results would be too few: if all of them end, k others must go on. Three of the returned arrays
-        describe the results: sums of log probabilities, indices of the extended hypotheses, and last tokens,
-        all (B, 2k). The fourth array has the next states of the k hypotheses (B, k, size).
+        k results would not be enough: all of them may be finished titles, and the search needs k others to go
+        on. Three of the returned arrays describe the results: sums of log probabilities, indices of the
+        extended hypotheses, and last tokens, all (B, 2k). The fourth array has the next states of the k
+        hypotheses (B, k, size).
         """
         logs, state = self._decoder.step(memory, beams.state, beams.last)
         blocked = self._blocked_tokens(beams)
@@ -201,10 +215,11 @@ class BeamSearch(keras.Model):
         return sums, flat_index // per_hypothesis, token, state
 
     def _blocked_tokens(self, beams: _Beams) -> KerasTensor:
-        """Returns the ids of the tokens that may not be written next, (B, k, n). Unused places contain PAD.
+        """Returns the ids of the tokens that must not follow each hypothesis (partial title), (B, k, n).
 
-        Padding, unknown and _start_ are always blocked. If `block_repeats` is true, the last token is
-        blocked, too, and so are the tokens that would repeat a trigram.
+        Padding, unknown and _start_ are always among these tokens. If `block_repeats` is true, they include
+        the last token, and every token that would repeat a trigram of the hypothesis. Unused elements of the
+        array contain PAD.
         """
         titles, last = beams.hypotheses, beams.last
         never = ops.zeros_like(last)[:, :, None] + np.array([PAD, UNKNOWN, self._start], np.int32)
@@ -230,10 +245,10 @@ def gather_beams(values: KerasTensor, index: KerasTensor) -> KerasTensor:
 def keep_better(
     title: KerasTensor, score: KerasTensor, candidates: KerasTensor, candidate_scores: KerasTensor
 ) -> tuple[KerasTensor, KerasTensor]:
-    """Returns the best title of each issue (B, T) and its score (B,).
+    """Returns the best title of each of B issues, (B, T), and its score (B,).
 
-    `title` (B, T) has the best titles so far, and `score` (B,) has their scores. `candidates` (B, j, T) are j
-    other titles per issue, and `candidate_scores` (B, j) are the scores of these titles.
+    `title` (B, T) has the best titles so far, and `score` (B,) has their scores. `candidates` (B, j, T) has j
+    new titles per issue, and `candidate_scores` (B, j) has the scores of these titles.
     """
     best_index = ops.argmax(candidate_scores, axis=1)
     best_candidate = gather_beams(candidates, best_index[:, None])[:, 0]
@@ -243,9 +258,10 @@ def keep_better(
 
 
 def sum_by_id(ids: KerasTensor, values: KerasTensor, size: int) -> KerasTensor:
-    """Adds up the values that have the same id. Returns one sum per id from 0 to `size` - 1, (B, k, size).
+    """Adds up the values that have the same id. Returns one sum per id, (B, k, size).
 
-    `values` (B, k, n) are added up. `ids` (B, k, n) has the id of each value.
+    `values` (B, k, n) are the values, and `ids` (B, k, n) has the id of each value. Ids are 0 to `size` - 1.
+    Values are only added up within the same row (the last axis).
     """
     width, rows = ids.shape[1], ops.shape(ids)[0]
     flat_ids = ids + size * ops.reshape(ops.arange(rows * width, dtype="int32"), (-1, width, 1))
@@ -258,8 +274,9 @@ def scatter(
 ) -> KerasTensor:
     """Returns a copy of `values` (B, k, size) that is changed at the indices `ids` (B, k, n).
 
-    With the reduction "add", each element of `updates` (B, k, n) is added to the value at its id. Without a
-    reduction, the element replaces the value. Then elements with the same id must be equal.
+    `updates` (B, k, n) has one number for each index. If `reduction` is "add", this number is added to the
+    value at the index. If it is None, the number replaces the value. Then the numbers for the same index must
+    be equal.
     """
     rows, (width, size) = ops.shape(values)[0], values.shape[1:]
     flat_ids = ids + size * ops.reshape(ops.arange(rows * width, dtype="int32"), (-1, width, 1))

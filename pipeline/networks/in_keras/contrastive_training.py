@@ -46,7 +46,7 @@ INITIAL_RMS = 0.05 / 3**0.5
 
 @dataclass(frozen=True)
 class ContrastFigures:
-    """The figures of one epoch of contrastive pre-training."""
+    """The figures of one epoch of contrastive pre-training, in which the network learns to embed issues."""
 
     epoch: int
     """number of the epoch, from 1"""
@@ -66,7 +66,7 @@ class ContrastFigures:
 
 
 class RowAdagrad(keras.optimizers.Optimizer):
-    """The optimizer Adagrad with one accumulator per row of a table, instead of one per number.
+    """The optimizer Adagrad for a table, with one accumulator per row instead of one per number.
 
     In each step, the mean of the squared gradients of a row is added to the row's accumulator. The row's
     gradient is divided by the square root of the accumulator. One accumulator is enough: a row belongs to one
@@ -90,9 +90,10 @@ class RowAdagrad(keras.optimizers.Optimizer):
 class PairScores(keras.Model):
     """A Keras model that compares the titles and the bodies of P issues.
 
-    The inputs are seven arrays: the three of the titles' `Bag`, the three of the bodies' `Bag`, and the
-    numbers of the pairs (P,), from 0 on. The result (P, 2) has one row per pair. Column 0 is the loss of the
-    pair. Column 1 is 1 if the body nearest to the title is the title's own body, otherwise 0.
+    A title and the body of the same issue are a pair. There are seven input arrays: the three arrays of the
+    titles' `Bag`, the three arrays of the bodies' `Bag`, and the numbers 0 to P - 1 of the pairs. The result
+    (P, 2) has one row per pair. Column 0 is the loss of the pair. Column 1 is 1 if the body nearest to the
+    title is the title's own body, otherwise 0.
     """
 
     def __init__(self, table: keras.layers.Embedding) -> None:
@@ -109,7 +110,10 @@ class PairScores(keras.Model):
         return ops.stack([loss, ops.cast(nearest_is_own, loss.dtype)], axis=-1)
 
     def vectors(self, bags: list[KerasTensor], pair: KerasTensor) -> KerasTensor:
-        """Returns the vectors of P texts, (P, size), scaled to length 1. A text without units has zeros."""
+        """Returns the vectors (P, size) of P texts, scaled to length 1.
+
+        A text without units (subwords) has a vector of zeros.
+        """
         texts, units, weights = bags
         weighted = self.table(units) * weights[:, None]
         sums = ops.segment_sum(weighted, texts, ops.shape(pair)[0])
@@ -117,10 +121,10 @@ class PairScores(keras.Model):
 
 
 class ContrastiveTraining:
-    """The contrastive training of a network's table, which has one vector per unit (subword).
+    """Trains the table from which a network computes embeddings. The table has one vector per unit (subword).
 
-    Call `begin` once, then `epoch` for each epoch, then `finish` once. Do not call `begin` for a resumed
-    training.
+    Call `begin` once, then `epoch` for each epoch, then `finish` once. To resume an interrupted training, do
+    not call `begin` again.
     """
 
     def __init__(self, model: Any) -> None:
@@ -136,7 +140,7 @@ class ContrastiveTraining:
     def begin(self, batches: Iterator[tuple[Ids, Ids]]) -> None:
         """Multiplies each row of the table by the inverse document frequency of the row's unit (subword).
 
-        To compute these frequencies, all training data is read once.
+        This prepares the table for training. To compute the frequencies, all training data is read once.
         """
         rows = self._model.table.embeddings
         idf = inverse_document_frequency(batches, self._vocabulary)
@@ -159,27 +163,35 @@ class ContrastiveTraining:
         )
 
     def train_step(self, inputs: list[npt.NDArray[Any]]) -> dict[str, Any]:
-        """Trains on one item of `step_inputs`. Returns the figures of the step: `loss` and `accuracy`."""
+        """Does one training step. Returns its figures: `loss` and `accuracy`.
+
+        `inputs` are the input arrays for the step, as the function `step_inputs` yields them.
+        """
         unused_targets = np.zeros((len(inputs[-1]), 1), np.float32)
         logs: dict[str, Any] = self._scores.train_on_batch(inputs, unused_targets, return_dict=True)
         return logs
 
     def finish(self) -> None:
-        """Freezes the table, and initialises the title network's layer `units` with the table's rows."""
+        """Ends the training: freezes the table, and initialises the network that writes titles with its
+        rows."""
         freeze_table(self._model)
 
 
 def take_table(model: Any, rows: Floats) -> None:
-    """Gives a model the table of another model, instead of training one. `rows` are (V, size)."""
+    """Copies the table of another model into `model`, which then need not train its own.
+
+    `rows` (V, size) are the rows of the table.
+    """
     model.table.embeddings.assign(rows)
     freeze_table(model)
 
 
 def freeze_table(model: Any) -> None:
-    """Freezes the table of a model. If its title network has a layer `units`, initialises it with the rows.
+    """Freezes the table of `model`, and initialises the layer `units` of a `copy.Copy` with its rows.
 
-    Only `copy.Copy` has this layer. The mean of all rows is first subtracted from each row. Then each row is
-    scaled to the size of Keras's initial embeddings.
+    For the layer `units`, the mean of all rows is subtracted from each row. Then each row is scaled to the
+    size of Keras's initial embeddings. The table itself does not change. A model of another variant has no
+    layer `units`.
     """
     model.table.trainable = False
     if not hasattr(model, "units"):
@@ -192,7 +204,10 @@ def freeze_table(model: Any) -> None:
 
 
 def step_inputs(batches: Iterator[tuple[Ids, Ids]], vocabulary: int) -> Iterator[list[npt.NDArray[Any]]]:
-    """Converts batches of bodies and titles to the inputs of `PairScores`. Yields the inputs of each step."""
+    """Yields the input arrays of `PairScores` for each training step.
+
+    They are computed from `batches` of bodies and titles, which are ids. `vocabulary` is the number of ids.
+    """
     for bodies, titles in rebatched(batches):
         yield [
             *padded(bag(titles, vocabulary)),
@@ -202,7 +217,10 @@ def step_inputs(batches: Iterator[tuple[Ids, Ids]], vocabulary: int) -> Iterator
 
 
 def rebatched(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[tuple[Ids, Ids]]:
-    """Yields the same pairs of body and title in batches of PAIRS_PER_STEP. The last batch may be smaller."""
+    """Yields the same bodies and titles in new batches of PAIRS_PER_STEP issues.
+
+    The last batch may be smaller.
+    """
     pending: list[tuple[Ids, Ids]] = []
     while True:
         batch = next(batches, None)
@@ -223,9 +241,9 @@ def rebatched(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[tuple[Ids, Ids]]:
 
 
 def padded(bag_of_texts: Bag) -> tuple[Ids, Ids, npt.NDArray[np.float32]]:
-    """Returns the three arrays of a `Bag`, padded with units of weight 0.
+    """Returns the three arrays of a `Bag`, padded so that their length is a multiple of UNITS_MULTIPLE.
 
-    Their length is then a multiple of UNITS_MULTIPLE.
+    The padding consists of units with the weight 0, which change no result.
     """
     padding = (0, -len(bag_of_texts.texts) % UNITS_MULTIPLE)
     return (
@@ -240,7 +258,7 @@ def _loss(_: KerasTensor, pairs: KerasTensor) -> KerasTensor:
 
 
 class _Accuracy(keras.metrics.Mean):
-    """A metric: the share of titles whose own body is the nearest of the step's bodies."""
+    """A Keras metric: the share of titles to which, of all bodies in the step, their own body is nearest."""
 
     def __init__(self) -> None:
         super().__init__(name="accuracy")

@@ -48,13 +48,17 @@ import numpy as np
 from keras import KerasTensor, layers, ops
 
 from pipeline.errors import UsageError
-from pipeline.networks.in_keras.beam_search import scatter, sum_by_id
+from pipeline.networks.in_keras.beam_search import BLOCKED, scatter, sum_by_id
 from pipeline.networks.in_keras.length_bucketing import bucketed
 from pipeline.networks.in_keras.teacher_forcing import TeacherForcing, over_targets
-from pipeline.networks.shape import PAD, Shape
+from pipeline.networks.shape import PAD, Ids, Shape
 
 DROPOUT = 0.2
 GRADIENT_NORM_LIMIT = 5.0
+ADAM_SHARE = 0.5
+"""The learning rate of the weights that Muon leaves to AdamW, as a share of the learning rate of the rest."""
+SHORT_BODY = 96
+"""Number of units that bodies are cut to in the first epochs of training."""
 TINY = 1e-20
 """A number that is added to probabilities so that none is 0, because their logarithm is taken.
 
@@ -120,7 +124,7 @@ class Copy(keras.Model):
         self([body, title, target, target[0]])
 
     def encode(self, body: KerasTensor, training: bool = False) -> tuple[Memory, KerasTensor]:
-        """Encodes bodies (B, S). Returns the memory for `attend` and the decoder's initial states (B, H)."""
+        """Encodes bodies (B, S). Returns a memory for `attend` and the decoder's initial states (B, H)."""
         units = self.drop(self.units(body), training=training)
         encoded, forward, backward = self.reader(units, mask=body != PAD)
         if self.rereader is not None:
@@ -148,7 +152,7 @@ class Copy(keras.Model):
         return self.combine(hidden_and_context), ops.cast(gate, "float32"), ops.cast(attention, "float32")
 
     def logits(self, combined: KerasTensor, training: bool = False) -> KerasTensor:
-        """Returns the logits (..., V) of the vocabulary's units for attentional states (..., H)."""
+        """Returns the logits (..., V) of the vocabulary's V units for attentional states (..., H)."""
         return ops.cast(
             self.units(self.project(self.drop(combined, training=training)), reverse=True), "float32"
         )
@@ -187,29 +191,44 @@ class Copy(keras.Model):
         log_highest = ops.maximum(log_vocabulary, ops.max(log_body_units, axis=-1, keepdims=True))
         return ops.concatenate([log_target, log_highest], axis=-1)
 
-    def begin(self, body: KerasTensor) -> tuple[tuple[Memory, KerasTensor], KerasTensor]:
+    def begin(
+        self, body: KerasTensor, shortlist: Ids | None = None
+    ) -> tuple[tuple[Memory, KerasTensor, KerasTensor | None], KerasTensor]:
         """Encodes bodies (B, S). Returns a memory for `step` and the decoder's initial states (B, H).
 
-        The memory is that of `encode`, and one more array (B, S). For each position of a body, this array has
-        the first position with the same unit.
+        The memory is that of `encode`, and two more arrays. For each position of a body, the first array
+        (B, S) has the first position with the same unit. The second array (B, 1, V) is added to the logits:
+        it is BLOCKED for the units that are neither in `shortlist` nor in the body. It is None if `shortlist`
+        is None.
         """
         memory, state = self.encode(body)
         first_position = ops.argmax(body[:, :, None] == body[:, None, :], axis=1)
-        return (memory, ops.cast(first_position, "int32")), state
+        not_considered = None
+        if shortlist is not None:
+            positions = sum_by_id(body[:, None], ops.ones_like(body[:, None], "float32"), self.vocabulary)
+            in_shortlist = np.isin(np.arange(self.vocabulary), shortlist)
+            considered = ops.logical_or(positions > 0, in_shortlist)
+            not_considered = ops.where(considered, 0.0, BLOCKED)
+        return (memory, ops.cast(first_position, "int32"), not_considered), state
 
     def step(
-        self, begun: tuple[Memory, KerasTensor], state: KerasTensor, token: KerasTensor
+        self,
+        begun: tuple[Memory, KerasTensor, KerasTensor | None],
+        state: KerasTensor,
+        token: KerasTensor,
     ) -> tuple[KerasTensor, KerasTensor]:
         """Computes the probabilities of the next token of each hypothesis (partial title).
 
-        `beam_search.Decoder.step` describes the inputs and the results.
+        For the inputs and the results, see `beam_search.Decoder.step`.
         """
-        memory, first_position = begun
+        memory, first_position, not_considered = begun
         embedded = self.units(token)
         flat_token, flat_state = (ops.reshape(x, (-1, x.shape[-1])) for x in (embedded, state))
         state = ops.reshape(self.writer.cell(flat_token, [flat_state])[0], ops.shape(state))
         combined, gate, attention = self.attend(memory, state, embedded)
         logits = self.logits(combined)
+        if not_considered is not None:
+            logits += not_considered
         logs = logits + (ops.log_sigmoid(gate) - ops.logsumexp(logits, axis=-1, keepdims=True))
 
         # Only units of the body are copied. The first position of a unit gets the attention of all positions
@@ -226,7 +245,10 @@ class Copy(keras.Model):
 
 
 def build_copy(shape: Shape) -> Copy:
-    """Builds the network with random weights. Raises UsageError if the variant does not support the shape."""
+    """Builds a network of the variant `copy` with random weights.
+
+    Raises UsageError if the variant does not support the shape (the sizes of the network).
+    """
     if shape.body_vocabulary != shape.title_vocabulary:
         raise UsageError(
             f"The vocabulary of bodies has {shape.body_vocabulary} ids and the vocabulary of titles has "
@@ -251,4 +273,28 @@ def teacher_forcing(model: Copy) -> TeacherForcing:
     In training, the decoder reads the true previous token, not the one that it predicted. The loss is the
     mean cross-entropy over the tokens of titles; padding does not count.
     """
-    return over_targets(model, model.config["title_length"], bucketed, GRADIENT_NORM_LIMIT)
+    return over_targets(
+        model,
+        model.config["title_length"],
+        bucketed,
+        gradient_norm_limit=GRADIENT_NORM_LIMIT,
+        optimizer=muon,
+        short_body=SHORT_BODY,
+    )
+
+
+def muon(learning_rate: float, global_clipnorm: float | None) -> keras.optimizers.Muon:
+    """Creates the optimizer Muon for the matrices of the network, with AdamW for all other weights: the
+    vectors of units, the biases and the gate.
+
+    Sources: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; Liu et al. 2025,
+    "Muon is Scalable for LLM Training", 2.2, for the size of the steps.
+    """
+    return keras.optimizers.Muon(
+        learning_rate,
+        global_clipnorm=global_clipnorm,
+        exclude_layers=["bias", "gate"],
+        adam_lr_ratio=ADAM_SHARE,
+        weight_decay=None,
+        adam_weight_decay=None,
+    )

@@ -22,11 +22,11 @@ MIB = 2**20
 
 
 class EvenDataParallel(keras.distribution.DataParallel):
-    """A variant of Keras's DataParallel that also accepts batches which cannot be split equally.
+    """A variant of Keras's DataParallel that also accepts batches whose rows cannot be divided equally.
 
-    The rows of an array are split into equal parts, one per device. If this is not possible, as in the last
-    batch of an epoch, every device gets all rows. Padding such a batch with more rows would change the
-    statistics of batch normalisation, and therefore the results of the training.
+    The rows of an array are divided equally among the devices. If this is not possible, as in the last batch
+    of an epoch, every device gets all rows. Padding such a batch with more rows would change the statistics
+    of batch normalisation, and therefore the results of the training.
     """
 
     def get_data_layout(self, data_shape: tuple[int, ...]) -> keras.distribution.TensorLayout:
@@ -37,7 +37,7 @@ class EvenDataParallel(keras.distribution.DataParallel):
 
 @contextmanager
 def data_parallel(batch_size: int) -> Iterator[tuple[str, ...]]:
-    """Distributes the training in a `with` block over all devices. Yields the devices' names.
+    """Distributes the training in a `with` block over all devices. Yields the names of these devices.
 
     Training is only distributed on JAX with several devices. Otherwise it uses the backend's default device,
     and the yielded tuple is empty. The network must be built within the block, too, because weights stay on
@@ -69,7 +69,7 @@ def default_device() -> str:
 
 
 def peak_memory() -> float | None:
-    """Returns the peak memory use of the first accelerator in MiB, since this process began.
+    """Returns the largest amount of memory (MiB) that this process has used on the first accelerator.
 
     Returns None on a CPU, or if the backend does not report its memory use. Keras has no function for this,
     so the backend's module is called, which Keras has already imported.

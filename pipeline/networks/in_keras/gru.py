@@ -34,7 +34,7 @@ def hard_sigmoid(x: KerasTensor) -> KerasTensor:
 
 
 def build_gru(shape: Shape) -> keras.Model:
-    """Builds exactly the article's network.
+    """Builds exactly the network of the article that the module names.
 
     Its GRUs apply the reset gate before the matrix product, and use the hard sigmoid of Keras 2.
     """
@@ -42,9 +42,10 @@ def build_gru(shape: Shape) -> keras.Model:
 
 
 def build_gru_cudnn(shape: Shape) -> keras.Model:
-    """Builds the article's network with the GRU that cuDNN computes, which is much faster on a GPU.
+    """Builds the network of the article that the module names, but with a GRU that is much faster on a GPU.
 
-    This GRU applies the reset gate after the matrix product, and uses the logistic sigmoid.
+    It is the GRU that cuDNN computes: it applies the reset gate after the matrix product, and uses the
+    logistic sigmoid.
     """
     return _model("gru_cudnn", shape, reset_after=True, recurrent_activation="sigmoid")
 
@@ -66,10 +67,10 @@ def _model(name: str, shape: Shape, **gates: Any) -> keras.Model:
 
 
 class GruDecoder:
-    """Adapts the network to beam search: implements `beam_search.Decoder`.
+    """Adapts a network of the variant `gru` or `gru_cudnn` to beam search. Implements `beam_search.Decoder`.
 
-    The memory is empty, because the decoder's initial state has all that is known about the body. This state
-    is also the issue's embedding.
+    The decoder's initial state contains all that the decoder knows about a body, and is also the issue's
+    embedding. So the memory (further data about a body) is empty.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -82,8 +83,11 @@ class GruDecoder:
         )
         self._state_norm, self._words = layer("decoder_norm"), layer("words")
 
-    def begin(self, body: KerasTensor) -> tuple[tuple[()], KerasTensor]:
-        """Encodes bodies (B, body_length). Returns an empty memory, and initial states (B, hidden_size)."""
+    def begin(self, body: KerasTensor, shortlist: Ids | None) -> tuple[tuple[()], KerasTensor]:
+        """Encodes bodies (B, body_length). Returns an empty memory, and initial states (B, hidden_size).
+
+        `shortlist` is not used, because these variants have none.
+        """
         return (), self._encoder(body, training=False)
 
     def step(
@@ -124,7 +128,7 @@ def _training_batches(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[TrainingBa
 
 
 class _TokenLoss(keras.metrics.Mean):
-    """A Keras metric: the mean cross-entropy over the positions that are not padding."""
+    """A Keras metric: the mean cross-entropy over the tokens of titles, without padding."""
 
     def __init__(self) -> None:
         super().__init__(name="token_loss")
@@ -135,7 +139,7 @@ class _TokenLoss(keras.metrics.Mean):
 
 
 class _TokenAccuracy(keras.metrics.SparseCategoricalAccuracy):
-    """A Keras metric: the share of tokens for which the most probable token is right.
+    """A Keras metric: the share of tokens of titles for which the most probable token is right.
 
     Padding does not count.
     """

@@ -1,6 +1,6 @@
-"""Maps the name of each variant to its implementation in Keras.
+"""Maps the name of each variant of the network to its implementation in Keras.
 
-`pipeline.networks.variants` has the facts about each variant.
+The module `pipeline.networks.variants` describes the variants.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from pipeline.networks.shape import Shape
 
 @dataclass(frozen=True)
 class Implementation:
-    """The functions that implement a variant.
+    """The functions that build, train and decode one variant of the network.
 
-    `build` returns a Keras model, which is the argument of the functions `teacher_forcing` and `decoder`.
+    `build` returns a Keras model. The functions `teacher_forcing` and `decoder` take this model as their
+    argument.
     """
 
     build: Callable[[Shape], keras.Model]

@@ -2,7 +2,7 @@
 
 This saves time, because a recurrent network takes one step per column of a batch. It is only correct for
 networks that ignore padding at the end of a body. The number of columns is rounded up to one of a few values,
-because a network is compiled for each value.
+because the network is compiled once for each value.
 """
 
 from __future__ import annotations
@@ -24,16 +24,19 @@ ROWS_MULTIPLE = 8
 
 
 def lengths(ids: Ids) -> Ids:
-    """Returns the lengths (n,) of texts: the number of positions up to the last one that is not padding."""
+    """Returns the length of each of n texts, without the padding at its end, shape (n,).
+
+    `ids` (n, length) are the ids of the texts.
+    """
     is_token = ids != PAD
     after_last = ids.shape[1] - is_token[:, ::-1].argmax(axis=1)
     return np.where(is_token.any(axis=1), after_last, 0).astype(np.int32)
 
 
 def trimmed(ids: Ids) -> Ids:
-    """Cuts the columns at the end that are padding in all rows.
+    """Removes the last columns of `ids` if they are padding in all rows.
 
-    The number of columns that remain is rounded up to a multiple of WIDTH_MULTIPLE, but not above the
+    The number of columns that remain is rounded up to a multiple of WIDTH_MULTIPLE, but is at most the
     original number.
     """
     longest = max(1, int(lengths(ids).max(initial=0)))

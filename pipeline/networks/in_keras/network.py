@@ -1,4 +1,4 @@
-"""A network with its weights. It embeds issues and predicts titles, one batch of issues after another."""
+"""A network with its weights. It embeds issues and predicts their titles, in batches."""
 
 from __future__ import annotations
 
@@ -26,16 +26,19 @@ With only these sizes, few functions are compiled, and a single issue costs less
 
 
 class Network:
-    """A network for training and inference. Its weights are those of `model`."""
+    """A network in Keras, for training and inference. `model` is the Keras model with the weights."""
 
     def __init__(self, variant: str, shape: Shape, model: keras.Model) -> None:
         self.variant = variant
         self.shape = shape
         self.model = model
+        self.shortlist: Ids | None = None
+        """the units that decoding considers besides those of the body; None stands for the whole
+        vocabulary"""
         self._facts = variant_of(variant)
         self._decoder = IMPLEMENTATIONS[variant].decoder(model)
         self._initial_state = _InitialState(self._decoder)
-        self._searches: dict[tuple[int, int, int], BeamSearch] = {}
+        self._searches: dict[tuple[int, int, int, bytes | None], BeamSearch] = {}
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -49,11 +52,11 @@ class Network:
     def encode(
         self, body_ids: npt.ArrayLike, batch_size: int = BATCH_SIZE, *, title_ids: npt.ArrayLike | None = None
     ) -> Floats:
-        """Returns the embeddings (n, hidden_size) of n issues, `batch_size` of them at a time.
+        """Returns the embeddings (n, hidden_size) of n issues.
 
         `body_ids` are (n, body_length). `title_ids` are (n, title_length) or None. A variant whose embedding
-        depends on the body alone ignores `title_ids`. Raises UsageError for ids that do not fit the network's
-        shape.
+        depends on the body alone ignores `title_ids`. `batch_size` issues are computed at a time. Raises
+        UsageError for ids that do not fit the network's shape.
         """
         bodies = self.shape.checked_bodies(body_ids)
         if self._facts.embedding_reads_titles:
@@ -68,12 +71,13 @@ class Network:
     def decode(
         self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE, beam_width: int = 0
     ) -> Decoded:
-        """Predicts titles by beam search.
+        """Predicts the titles of n bodies by beam search. Bodies are ids (n, body_length).
 
-        A beam width of 1 is greedy decoding. 0 stands for the variant's default beam width. `start` and `end`
-        are the ids of _start_ and _end_. Titles never contain padding (id 0), unknown (id 1) or `start`. The
-        probabilities of these ids are not given to other words, so a title has a lower probability where the
-        network prefers the unknown word. Raises UsageError for ids that do not fit the network's shape.
+        A beam width of 1 is greedy decoding, and 0 stands for the variant's default beam width. `start` and
+        `end` are the ids of _start_ and _end_. Titles never contain padding (id 0), unknown (id 1) or
+        `start`. The probabilities of these ids are not given to other words, so a title has a lower
+        probability where the network prefers the unknown word. Raises UsageError for ids that do not fit the
+        network's shape.
         """
         search = self._search(start, end, beam_width or self._facts.beam_width)
         ids = self.shape.checked_bodies(body_ids)
@@ -95,18 +99,19 @@ class Network:
         return Decoded(titles, title_lengths, scores, states)
 
     def _search(self, start: int, end: int, width: int) -> BeamSearch:
-        if (start, end, width) not in self._searches:
+        key = (start, end, width, None if self.shortlist is None else self.shortlist.tobytes())
+        if key not in self._searches:
             block_repeats = width > 1 or not self._facts.greedy_may_repeat
-            self._searches[start, end, width] = BeamSearch(
-                self._decoder, self.shape, start, end, width, block_repeats
+            self._searches[key] = BeamSearch(
+                self._decoder, self.shape, start, end, width, block_repeats, self.shortlist
             )
-        return self._searches[start, end, width]
+        return self._searches[key]
 
     def _embed_bags(self, bodies: Ids, titles: Ids | None) -> Floats:
         """Returns the embeddings (n, hidden_size) of issues, computed from their bags of units (subwords).
 
-        The model's layer `table` has the vectors of the units. Every variant whose embedding depends on
-        titles has this layer.
+        It reads the vectors of the units from the model's layer `table`. Every variant whose embedding
+        depends on titles has this layer.
         """
         return embedding(np.asarray(ops.convert_to_numpy(self.model.table.embeddings)), bodies, titles)
 
@@ -123,9 +128,9 @@ def build(variant: str, shape: Shape, seed: int) -> Network:
 
 
 class _InitialState(keras.Model):
-    """A Keras model that encodes bodies (B, body_length).
+    """A Keras model that computes the decoder's initial states (B, hidden_size).
 
-    Returns the decoder's initial states (B, hidden_size).
+    The input has the ids of B bodies, (B, body_length).
     """
 
     def __init__(self, decoder: Decoder) -> None:
@@ -133,11 +138,12 @@ class _InitialState(keras.Model):
         self._decoder = decoder
 
     def call(self, body: KerasTensor) -> KerasTensor:
-        return self._decoder.begin(body)[1]
+        return self._decoder.begin(body, None)[1]
 
 
 def padded_batches(ids: Ids, batch_size: int) -> Iterator[tuple[Ids, int]]:
-    """Yields `ids` in batches of `batch_size` rows, each with its number of rows before padding.
+    """Divides `ids` into batches of `batch_size` rows. Also yields each batch's number of rows before
+    padding.
 
     A smaller batch is padded with rows of zeros. If there is only one batch, it may be padded to one of
     SMALL_BATCHES instead of `batch_size`.

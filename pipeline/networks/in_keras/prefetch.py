@@ -1,4 +1,4 @@
-"""Computes the next items in a background thread while the current one is in use."""
+"""Computes the next items of an iterator in a background thread while the current item is in use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ THREAD_NAME = "prefetch"
 def prefetch(
     items: Iterator[Item], count: int = PREFETCHED_BATCHES
 ) -> AbstractContextManager[Iterator[Item]]:
-    """Yields `items`, which a background thread computes, at most `count` of them in advance.
+    """Yields `items`. A background thread computes up to `count` of them in advance.
 
     Use it as `with prefetch(items) as items: ...`. If the computation of an item raises an exception, the
     block gets the exception when it requests that item. When the block is left, `items` is closed and the

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 def stderr_only_on_error() -> Iterator[None]:
     """Hides all text that Python or C++ code writes to standard error within a `with` block.
 
-    If the block raises an exception, the hidden text is then written to standard error.
+    If the block raises an exception, the hidden text is written to standard error after all.
     """
     sys.stderr.flush()
     original = os.dup(2)

@@ -11,14 +11,14 @@ import numpy as np
 
 from pipeline.errors import LakeError, UsageError
 from pipeline.networks.in_keras.network import Network, build
-from pipeline.networks.shape import REPLACE_OR_RETRAIN, SHAPE_FILE, WEIGHTS_FILE, read_shape, write_shape
+from pipeline.networks.shape import REPLACE_OR_RETRAIN, SHAPE_FILE, WEIGHTS_FILE, Description
 
 
 def save(network: Network, directory: Path) -> None:
     """Writes `network.keras` and `shape.json` into `directory`, which is created if it does not exist."""
     directory.mkdir(parents=True, exist_ok=True)
     network.model.save(directory / WEIGHTS_FILE)
-    write_shape(directory, network.variant, network.shape)
+    Description(network.variant, network.shape, network.shortlist).write(directory)
 
 
 def load(directory: Path) -> Network:
@@ -28,9 +28,9 @@ def load(directory: Path) -> Network:
     LakeError if a file is missing or damaged, if the stored variant does not exist, or if the weights do not
     fit the shape or are not finite numbers.
     """
-    variant, shape = read_shape(directory)
+    description = Description.read(directory)
     try:
-        network = build(variant, shape, seed=0)
+        network = build(description.variant, description.shape, seed=0)
     except UsageError as error:
         raise LakeError(f"{directory / SHAPE_FILE} is damaged: {error}", REPLACE_OR_RETRAIN) from None
     try:
@@ -46,4 +46,5 @@ def load(directory: Path) -> Network:
         raise LakeError(
             f"{directory / WEIGHTS_FILE} has weights that are not finite numbers.", REPLACE_OR_RETRAIN
         )
+    network.shortlist = description.shortlist
     return network

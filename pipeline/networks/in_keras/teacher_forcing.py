@@ -1,4 +1,4 @@
-"""Data classes that tell the training loop how a variant is trained on titles.
+"""Data classes that tell the training loop how to train a variant of the network on titles.
 
 All variants use teacher forcing: in training, the decoder reads the true previous token of a title, not the
 token that it predicted itself.
@@ -25,7 +25,7 @@ TARGETS_MULTIPLE = 256
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """The arrays and sizes of one training step."""
+    """The input and target arrays of one training step, with the numbers of their issues and tokens."""
 
     inputs: list[Ids]
     """the inputs of `TeacherForcing.model`"""
@@ -39,7 +39,7 @@ class TrainingBatch:
 
 @dataclass(frozen=True)
 class TeacherForcing:
-    """How a variant is trained on titles: the model, the loss, the metrics and a few settings."""
+    """How a variant of the network is trained on titles: model, loss, metrics and a few settings."""
 
     model: keras.Model
     """the model to compile and train; it shares its weights with the network"""
@@ -52,19 +52,25 @@ class TeacherForcing:
     """converts pairs of bodies (B, body_length) and titles (B, title_length) to training batches"""
     gradient_norm_limit: float | None = None
     """the global norm that gradients are clipped to; None means that they are not clipped"""
+    optimizer: Callable[..., keras.Optimizer] = keras.optimizers.Nadam
+    """creates the optimizer; the arguments are those of Keras's optimizers: `learning_rate` and
+    `global_clipnorm`"""
+    short_body: int | None = None
+    """number of ids that bodies are cut to in the first epochs of training, which makes these epochs cheaper;
+    None means that bodies are never cut"""
     decays_linearly: bool = False
     """whether the learning rate decays linearly over the second half of the epochs; in every variant, the
     learning rate is also halved after each epoch without a new lowest validation loss"""
-    accumulation_steps: int = 1
-    """number of training batches whose gradients are averaged before the weights change"""
 
 
 def over_targets(
     model: keras.Model,
     title_length: int,
     batches: Callable[[Iterator[tuple[Ids, Ids]]], Iterator[tuple[Ids, Ids]]],
+    *,
     gradient_norm_limit: float,
-    accumulation_steps: int = 1,
+    optimizer: Callable[..., keras.Optimizer],
+    short_body: int | None = None,
 ) -> TeacherForcing:
     """Returns how a model is trained whose call computes the log probabilities of n targets.
 
@@ -93,8 +99,9 @@ def over_targets(
         loss_is_mean_over="tokens",
         training_batches=lambda pairs: map(_training_batch, batches(pairs)),
         gradient_norm_limit=gradient_norm_limit,
+        optimizer=optimizer,
+        short_body=short_body,
         decays_linearly=True,
-        accumulation_steps=accumulation_steps,
     )
 
 

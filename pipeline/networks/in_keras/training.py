@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import keras
+import numpy as np
 from keras import ops
 
 from pipeline.errors import LakeError, TitlerError, UsageError
@@ -24,10 +25,12 @@ from pipeline.networks.in_keras.checkpoint import Arrays, Checkpoint, assign, va
 from pipeline.networks.in_keras.contrastive_training import ContrastFigures, ContrastiveTraining, take_table
 from pipeline.networks.in_keras.prefetch import prefetch
 from pipeline.networks.in_keras.teacher_forcing import TeacherForcing
-from pipeline.networks.shape import Floats, Ids, Shape
+from pipeline.networks.shape import PAD, Floats, Ids, Shape
 from pipeline.networks.variants import variant_of
 
 CHECKPOINT = "checkpoint.npz"
+SHORT_EPOCHS = 0.75
+"""The share of the epochs in which bodies are cut, if the variant of the network asks for it."""
 Data = Callable[[int], Iterator[tuple[Ids, Ids]]]
 """A function that takes the number of an epoch, from 1, and returns an iterator over the epoch's batches.
 
@@ -113,11 +116,13 @@ def fit(
     these epochs, all batches are read once; this counts as epoch 0. If `table` (V, size) is given, the
     network takes it as its table of embeddings, and there is no pre-training.
 
-    Then the network is trained on titles with the optimizer Nadam. Training stops after `epochs` epochs, or
-    after `patience` epochs in a row without a new lowest validation loss. Each epoch without a new lowest
-    loss halves the learning rate. In some variants the learning rate also decays linearly over the second
-    half of `epochs` (Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training
-    Durations", 3). In the end, the network gets the weights of the epoch with the lowest validation loss.
+    Then the network is trained on titles, with the optimizer of its variant. Some variants cut bodies in the
+    first SHORT_EPOCHS of the epochs, because these epochs then take less time. Training stops after `epochs`
+    epochs, or after `patience` epochs in a row without a new lowest validation loss. Each epoch without a new
+    lowest loss halves the learning rate. In some variants the learning rate also decays linearly over the
+    second half of `epochs` (Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed
+    Training Durations", 3). In the end, the network gets the weights of the epoch with the lowest validation
+    loss.
 
     After each epoch of pre-training or training, `on_epoch` is called, and then a checkpoint is written to
     the folder `checkpoint`. A later call resumes from the checkpoint, and gives the same figures as a
@@ -128,29 +133,39 @@ def fit(
     Raises UsageError if there is no issue to train on or to validate on. Raises LakeError if the checkpoint
     is damaged, or belongs to another training or seed. Raises TitlerError if the loss is not a finite number.
     """
+    task = network.teacher_forcing()
     pretrains = table is None and variant_of(network.variant).pretrains_contrastively
-    identity = {
-        "variant": network.variant,
-        "shape": asdict(network.shape),
-        "learning_rate": learning_rate,
-        "seed": seed,
-        **({"contrast_epochs": contrast_epochs} if pretrains else {}),
-        **({} if table is None else {"table": hashlib.sha256(table.tobytes()).hexdigest()}),
-        **network.identity,
-    }
+    identity = _identity(network, task, learning_rate, seed)
+    if pretrains:
+        identity["contrast_epochs"] = contrast_epochs
+    if table is not None:
+        identity["table"] = hashlib.sha256(table.tobytes()).hexdigest()
     progress = _Progress(checkpoint / CHECKPOINT, identity, network)
     if table is not None and not progress.history:
         take_table(network.model, table)
     if pretrains and not progress.history:
         _pretrain(ContrastiveTraining(network.model), contrast or train, contrast_epochs, on_epoch, progress)
 
-    training = _TitleTraining(network, learning_rate, progress)
+    training = _TitleTraining(network, task, learning_rate, progress)
     while len(progress.history) < epochs and _epochs_without_improvement(progress.history) < patience:
         figures = training.epoch(epochs, train, validation)
         on_epoch(figures)
         progress.add_epoch(figures, training.optimizer)
     assign(network.model.variables, progress.best)
     return progress.history
+
+
+def _identity(network: Network, task: TeacherForcing, learning_rate: float, seed: int) -> dict[str, Any]:
+    """Returns what a training on titles must have in common with the training that wrote a checkpoint."""
+    identity = {
+        "variant": network.variant,
+        "shape": asdict(network.shape),
+        "learning_rate": learning_rate,
+        "seed": seed,
+    }
+    # Nadam is not named, so that checkpoints of older versions, which always used Nadam, stay valid.
+    optimizer = {} if task.optimizer is keras.optimizers.Nadam else {"optimizer": task.optimizer.__name__}
+    return identity | optimizer | network.identity
 
 
 class _Progress:
@@ -236,15 +251,14 @@ def _pretrain(
 class _TitleTraining:
     """Trains a network on titles, epoch by epoch. Resumes from the state in `progress`."""
 
-    def __init__(self, network: Network, learning_rate: float, progress: _Progress) -> None:
-        self._network, self._learning_rate, self._progress = network, learning_rate, progress
-        self._task = network.teacher_forcing()
+    def __init__(
+        self, network: Network, task: TeacherForcing, learning_rate: float, progress: _Progress
+    ) -> None:
+        self._network, self._task = network, task
+        self._learning_rate, self._progress = learning_rate, progress
         model = self._task.model
-        accumulated = self._task.accumulation_steps
-        self.optimizer = keras.optimizers.Nadam(
-            learning_rate,
-            global_clipnorm=self._task.gradient_norm_limit,
-            gradient_accumulation_steps=accumulated if accumulated > 1 else None,
+        self.optimizer = self._task.optimizer(
+            learning_rate=learning_rate, global_clipnorm=self._task.gradient_norm_limit
         )
         # Keras decides whether to use XLA, and uses it on accelerators only. On a CPU, XLA would make steps a
         # tenth faster, but compiling would take seconds for every batch size.
@@ -266,7 +280,10 @@ class _TitleTraining:
         decay_over = epochs if self._task.decays_linearly else None
         self.optimizer.learning_rate = _scheduled_rate(self._learning_rate, history, decay_over)
         began = time.monotonic()
-        trained, issues = self._pass(self._train_step, train(epoch), "train")
+        batches = train(epoch)
+        if self._task.short_body is not None and epoch <= SHORT_EPOCHS * epochs:
+            batches = _cut(batches, self._task.short_body)
+        trained, issues = self._pass(self._train_step, batches, "train")
         if not math.isfinite(trained["loss"]):
             raise TitlerError(
                 f"The training loss of epoch {epoch} is {trained['loss']}, not a finite number.",
@@ -310,6 +327,12 @@ class _TitleTraining:
         if not issues:
             raise _no_issues(purpose)
         return {name: total / max(1, counts[name]) for name, total in sums.items()}, issues
+
+
+def _cut(batches: Iterator[tuple[Ids, Ids]], length: int) -> Iterator[tuple[Ids, Ids]]:
+    """Yields the batches with padding in place of the ids of a body that come after the first `length`."""
+    for bodies, titles in batches:
+        yield np.where(np.arange(bodies.shape[1]) < length, bodies, PAD).astype(bodies.dtype), titles
 
 
 def _no_issues(purpose: Literal["train", "validate"]) -> UsageError:

@@ -1,7 +1,7 @@
 """Beam search in NumPy. It finds the same titles as `pipeline.networks.in_keras.beam_search`.
 
-That module explains the search. When the search for an issue has ended, the issue is removed from the batch,
-so that nothing more is computed for it.
+The other module explains the search. In this module, issues whose search has ended are removed from the
+batch, several at a time, so that nothing more is computed for them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ BLOCKED = np.float32(-1e9)
 
 It is smaller than any sum of log probabilities of a title.
 """
+ENDED_SHARE = 0.1
+"""The share of the issues of a batch whose search must have ended before they are removed from the batch.
+Removing them copies the memory of all other issues."""
 BLOCK_SIZE = 100
 """Number of tokens in a block of `_best_extensions`."""
 Indices = npt.NDArray[np.int64]
@@ -42,31 +45,38 @@ class Decoder(Protocol):
         `initial_state` (B, size) are the initial states that `begin` returned for these bodies.
         """
 
-    def begin(self, body: Ids) -> tuple[Any, Floats]:
-        """Encodes bodies (B, body_length). Returns a memory and the decoder's initial states (B, size).
+    def begin(self, body: Ids) -> tuple[Any, Floats, Ids]:
+        """Encodes bodies (B, body_length).
 
-        The memory has any type. It holds what the method `step` needs to know about the bodies. All
-        hypotheses (partial titles) of an issue share the memory.
+        Returns a memory, the decoder's initial states (B, size), and the tokens that are considered for each
+        title, (B, C). The memory has any type. It holds what the method `step` needs to know about the
+        bodies. All hypotheses (partial titles) of an issue share the memory. The tokens start with PAD and
+        UNKNOWN. _start_ and _end_ are in the same column for every title. If an issue has fewer than C
+        tokens, PAD fills the last columns.
         """
 
     def select(self, memory: Any, issues: Indices) -> Any:
-        """Returns the part of the memory that belongs to the issues with these indices."""
+        """Returns the memory of only some issues, which have the indices `issues`.
+
+        `memory` is the memory of all issues that `begin` returned.
+        """
 
     def step(self, memory: Any, state: Floats, token: Ids) -> tuple[Floats, Floats, Floats]:
         """Computes the probabilities of the next token of each hypothesis (partial title).
 
-        The inputs are the hypotheses' states (B, k, size) and last tokens (B, k). Returns scores of the next
-        token (B, k, tokens), offsets (B, k), and the next states (B, k, size). The log probability of a token
-        is its score plus the offset of its hypothesis.
+        The inputs are the hypotheses' states (B, k, size) and last tokens (B, k). Returns scores (B, k, C) of
+        the tokens that `begin` returned, offsets (B, k), and the next states (B, k, size). The log
+        probability of a token is its score plus the offset of its hypothesis.
         """
 
 
 @dataclass
 class _Beams:
-    """The variables of the search for the titles of n issues.
+    """The state of a beam search for the titles of n issues, between two steps.
 
     k is the number of hypotheses (partial titles) per issue in this step. T is the maximum number of tokens
-    per title.
+    per title. During the search, a token is represented by its column in the array of the tokens that are
+    considered for the title.
     """
 
     issues: Indices
@@ -75,11 +85,11 @@ class _Beams:
     state: Floats
     """(n, k, size): states from which the decoder extends the hypotheses"""
     hypotheses: Ids
-    """(n, k, T): ids of the hypotheses"""
+    """(n, k, T): columns of the tokens of each hypothesis"""
     second_last: Ids
-    """(n, k): the token before the last one of each hypothesis"""
+    """(n, k): the column of the token before the last one of each hypothesis"""
     last: Ids
-    """(n, k): the last token of each hypothesis"""
+    """(n, k): the column of the last token of each hypothesis"""
     sums: Floats
     """(n, k): log probabilities of the hypotheses"""
     finished: Ids
@@ -94,15 +104,15 @@ class _Best:
     """
 
     titles: Ids
-    """(B, T): ids of the titles"""
+    """(B, T): columns of the tokens of the titles"""
     scores: Floats
     """(B,): mean log probabilities of the titles"""
 
     def keep_better(self, issues: Indices, titles: Ids, scores: Floats) -> None:
         """Replaces the best title of an issue if one of its new titles has a higher score.
 
-        The new titles are (n, j, T), and their scores are (n, j). Both belong to the issues with the indices
-        `issues` (n,).
+        `titles` (n, j, T) has j new titles for each of n issues, and `scores` (n, j) has the scores of these
+        titles. `issues` (n,) has the indices of the n issues among the B issues.
         """
         rows, best_index = np.arange(len(issues)), scores.argmax(axis=1)
         score = scores[rows, best_index]
@@ -114,15 +124,16 @@ class _Best:
 def search(
     network: Decoder, body: Ids, shape: Shape, start: int, end: int, width: int, block_repeats: bool
 ) -> tuple[Ids, Ids, Floats, Floats]:
-    """Predicts a title for each of the bodies (B, body_length).
+    """Predicts a title for each of B bodies by beam search. Bodies are ids (B, body_length).
 
-    The result has four arrays, which are the fields of `Decoded`: ids (B, T), lengths (B,), mean log
-    probabilities (B,) and embeddings (B, hidden_size). T is shape.decoder_steps. `start` and `end` are the
-    ids of _start_ and _end_, and `width` is the beam width. If `block_repeats` is true, a title has no token
-    twice in a row, and no trigram twice.
+    The result has four arrays: ids of the titles (B, T), lengths of the titles (B,), mean log probabilities
+    of their tokens (B,), and the issues' embeddings (B, hidden_size). T is shape.decoder_steps, the maximum
+    number of tokens per title. `start` and `end` are the ids of _start_ and _end_, and `width` is the beam
+    width. If `block_repeats` is true, a title has no token twice in a row, and no trigram twice.
     """
-    memory, initial_state = network.begin(body)
+    memory, initial_state, tokens = network.begin(body)
     issues = len(body)
+    start, end = (int(np.flatnonzero(tokens[0] == token)[0]) for token in (start, end))
     best = _Best(np.full((issues, shape.decoder_steps), PAD, np.int32), np.full(issues, BLOCKED))
     first = np.full((issues, 1), start, np.int32)
     beams = _Beams(
@@ -138,26 +149,29 @@ def search(
     for step in range(shape.decoder_steps):
         if not len(beams.issues):
             break
-        scores, offsets, state = network.step(beams.memory, beams.state, beams.last)
+        last = tokens[beams.issues[:, None], beams.last]
+        scores, offsets, state = network.step(beams.memory, beams.state, last)
         _block(scores, beams, start, block_repeats)
         beams = _extended(replace(beams, state=state), scores, offsets, best, step, end, width)
         promising = (width > 1) & (beams.sums.max(axis=1) / np.float32(step + 1) > best.scores[beams.issues])
-        active = np.flatnonzero((beams.finished < width) | promising)
-        if len(active) < len(beams.issues):
-            beams = _selected(beams, active, network)
+        active = (beams.finished < width) | promising
+        beams.sums[~active] = BLOCKED  # no further hypothesis of these issues can be the best title
+        if np.count_nonzero(active) <= len(active) * (1 - ENDED_SHARE):
+            beams = _selected(beams, np.flatnonzero(active), network)
     best.keep_better(beams.issues, beams.hypotheses, beams.sums / np.float32(shape.decoder_steps))
-    title = best.titles
-    lengths = ((title != PAD) & (title != end)).sum(axis=1, dtype=np.int32)
-    return title, lengths, best.scores, network.embed_decoded(body, initial_state)
+    lengths = ((best.titles != PAD) & (best.titles != end)).sum(axis=1, dtype=np.int32)
+    titles = np.take_along_axis(tokens, best.titles, axis=1)
+    return titles, lengths, best.scores, network.embed_decoded(body, initial_state)
 
 
 def _extended(
     beams: _Beams, scores: Floats, offsets: Floats, best: _Best, step: int, end: int, width: int
 ) -> _Beams:
-    """Extends the hypotheses (partial titles) by one token. Returns the k best results of each issue.
+    """Extends the hypotheses (partial titles) by one token. Returns the `width` best results of each issue.
 
-    Titles that end with this token are considered for `best`. `beams.state`, `scores` and `offsets` are what
-    `Decoder.step` returned. k is the beam width `width`.
+    A hypothesis that ends with this token is a finished title. It replaces the issue's title in `best` if it
+    has a higher score. `beams.state`, `scores` and `offsets` are what `Decoder.step` returned. `width` is the
+    beam width.
     """
     rows = np.arange(len(beams.issues))[:, None]
     # 2 x width, because `width` of them may end, and `width` others must go on
@@ -195,10 +209,10 @@ def _selected(beams: _Beams, rows: Indices, network: Decoder) -> _Beams:
 
 
 def _block(scores: Floats, beams: _Beams, start: int, block_repeats: bool) -> None:
-    """Blocks tokens that may not be written next, by lowering their `scores` in place.
+    """Lowers `scores` of tokens that must not follow a hypothesis (partial title), in place.
 
-    Padding, unknown and _start_ are always blocked. If `block_repeats` is true, the last token is blocked,
-    too, and so are the tokens that would repeat a trigram.
+    Padding, unknown and _start_ are always among these tokens. If `block_repeats` is true, they include the
+    last token, and every token that would repeat a trigram of the hypothesis.
     """
     scores[:, :, [PAD, UNKNOWN, start]] += BLOCKED
     if not block_repeats:
@@ -216,11 +230,12 @@ def _best_extensions(base: Floats, scores: Floats, count: int) -> tuple[Floats, 
     """Extends each issue's hypotheses (partial titles) by every token. Returns the `count` best results.
 
     The value of a result is the `base` (n, k) of its hypothesis plus the score (n, k, V) of its token.
-    Returns the values in descending order, the indices of the hypotheses, and the tokens, all (n, count). If
-    there are fewer results, all of them are returned.
+    Returns three arrays (n, count): the values in descending order, the indices of the hypotheses, and the
+    tokens. If there are fewer than `count` results, all of them are returned.
 
-    For speed, the tokens are divided into blocks. The `count` best results must be in the `count` blocks with
-    the highest maxima. So only these blocks are searched, and the tokens after the last full block.
+    For speed, the V tokens are divided into blocks of equal size. The best results must be in the `count`
+    blocks with the highest maxima, or among the tokens that are left over after the last block. Only these
+    are searched.
     """
     issues, hypotheses, vocabulary = scores.shape
     blocks = vocabulary // BLOCK_SIZE

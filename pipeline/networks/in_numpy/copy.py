@@ -6,6 +6,9 @@ in Keras. Three products are computed in a cheaper way:
 - The product of a GRU's kernel and the vector of a unit (subword) is computed only once (`_UnitInputs`).
 - h . (W encoded) is computed as (W transposed h) . encoded. So the keys W encoded are not computed.
 - The last Dense layer is multiplied by the table of the units' vectors in advance. The product is one matrix.
+
+If the model has a shortlist (`pipeline.networks.shortlist`), only the rows of this matrix that are needed are
+used: those of the shortlist, and for each issue those of the other units of its body.
 """
 
 from __future__ import annotations
@@ -38,9 +41,9 @@ the inputs of the first n bodies at this position."""
 class Memory(NamedTuple):
     """What decoding needs to know about B encoded bodies.
 
-    The S positions of a body are sorted by unit (subword), padding first. This is possible because the
-    attention does not depend on the order of the positions. Equal units are then neighbours, so the attention
-    on each distinct unit is easy to sum. The distinct units of a body are numbered 0, 1, ...
+    The S positions of a body are sorted by unit (subword), padding first. Sorting changes no result, because
+    the attention does not depend on the order of the positions. After sorting, equal units are neighbours, so
+    it is easy to sum the attention on each distinct unit. The distinct units of a body are numbered 0, 1, ...
     """
 
     is_padding: npt.NDArray[np.bool_]
@@ -49,17 +52,24 @@ class Memory(NamedTuple):
     """(B, S, H): the encoder's outputs"""
     number: Indices
     """(B, S): the number of the unit at the position"""
-    units: Ids
-    """(B, S): the distinct units in the order of their numbers, then PAD"""
+    columns: Indices
+    """(B, S): for each distinct unit in the order of its number, the column of the unit in the array of the
+    considered tokens (see `beam_search.Decoder.begin`); then 0"""
+    rare: Floats
+    """(B, R, H): the vectors that give the logits of the distinct units that are not in the shortlist. R is
+    the largest number of such units in a body"""
+    rare_bias: Floats
+    """(B, R): the biases of these logits; BLOCKED if the body has fewer than R such units"""
 
 
 class Copy:
-    """A network of the variant `copy`. Implements `beam_search.Decoder`.
+    """A network of the variant `copy` in NumPy. Implements `beam_search.Decoder`.
 
-    Raises ValueError if the weights do not fit the shape.
+    `shortlist` has the units that are considered besides those of the body. None stands for the whole
+    vocabulary. Raises ValueError if the weights do not fit the shape.
     """
 
-    def __init__(self, shape: Shape, weights: Weights) -> None:
+    def __init__(self, shape: Shape, weights: Weights, shortlist: Ids | None = None) -> None:
         check_shapes(weights, _weight_shapes(shape))
         (self._units,), (self._table,), (self._keys,) = (weights[name] for name in ("units", "table", "keys"))
         self._encoder = [
@@ -69,11 +79,14 @@ class Copy:
         self._body_inputs = [_UnitInputs(cell, self._units) for cell in self._encoder[0]]
         self._title_inputs = _UnitInputs(self._writer, self._units)
         self._dense = {name: weights[name] for name in ("bridge", "combine", "project", "gate")}
+        self._shortlist = np.arange(len(self._units), dtype=np.int32) if shortlist is None else shortlist
+        self._column_of = np.full(len(self._units), -1)
+        self._column_of[self._shortlist] = np.arange(len(self._shortlist))
 
     def embed(self, body: Ids, title: Ids | None) -> Floats:
-        """Returns the embeddings (B, hidden_size) of issues, from the bags of units of bodies and titles.
+        """Returns the embeddings (B, hidden_size) of issues, computed from bodies and titles.
 
-        Bodies are (B, body_length). Titles are (B, title_length) or None.
+        Bodies are ids (B, body_length). Titles are ids (B, title_length), or None to embed bodies alone.
         """
         return embedding(self._table, body, title)
 
@@ -84,8 +97,12 @@ class Copy:
         """
         return embedding(self._table, body, None)
 
-    def begin(self, body: Ids) -> tuple[Memory, Floats]:
-        """Encodes bodies (B, body_length). Returns a memory and the decoder's initial states (B, H)."""
+    def begin(self, body: Ids) -> tuple[Memory, Floats, Ids]:
+        """Encodes bodies (B, body_length).
+
+        Returns a memory, the decoder's initial states (B, H), and the units that are considered for each
+        title, (B, C). These are the units of the shortlist, and then the other units of the body.
+        """
         lengths = (body != PAD).sum(axis=1)
         longest_first = np.argsort(-lengths, kind="stable")
         # Units come first, then padding, because padding between units has no influence on the results.
@@ -96,12 +113,13 @@ class Copy:
         encoded, last_states = self._encoded(sorted_body)
         original_order = np.argsort(longest_first)
         initial_state = np.tanh(self._apply("bridge", last_states))[original_order]
-        return _memory(sorted_body[original_order], encoded, original_order), initial_state
+        memory, tokens = self._memory(sorted_body[original_order], encoded, original_order)
+        return memory, initial_state, tokens
 
     def _encoded(self, body: Ids) -> tuple[Floats, Floats]:
         """Encodes bodies (B, S), which are ordered by length, the longest first.
 
-        A body has no padding between its units. Returns the encoder's outputs (S, B, H), which are zeros at
+        All padding of a body is at its end. Returns the encoder's outputs (S, B, H), which are zeros at
         padding, and the last states (B, H).
         """
         by_position = np.ascontiguousarray(body.T)
@@ -111,19 +129,24 @@ class Copy:
         for cells in self._encoder[1:]:
             inputs = [partial(_of_outputs, cell, encoded) for cell in cells]
             outputs, last_states = _bidirectional(counts, len(body), cells, inputs)
-            encoded = encoded + outputs
+            encoded += outputs
         return encoded, last_states
 
     def select(self, memory: Memory, issues: Indices) -> Memory:
-        """Returns the part of the memory that belongs to the issues with these indices."""
+        """Returns the memory of only some issues, which have the indices `issues`."""
         return Memory(
-            memory.is_padding[issues], memory.encoded[issues], memory.number[issues], memory.units[issues]
+            memory.is_padding[issues],
+            memory.encoded[issues],
+            memory.number[issues],
+            memory.columns[issues],
+            memory.rare[issues],
+            memory.rare_bias[issues],
         )
 
     def step(self, memory: Memory, state: Floats, token: Ids) -> tuple[Floats, Floats, Floats]:
         """Computes the probabilities of the next token of each hypothesis (partial title).
 
-        `beam_search.Decoder.step` describes the inputs and the results.
+        For the inputs and the results, see `beam_search.Decoder.step`.
         """
         issues, hypotheses, size = state.shape
         tokens = token.reshape(-1)
@@ -136,20 +159,67 @@ class Copy:
         state_and_context = np.concatenate([hidden, context], axis=1)
         gate_inputs = np.concatenate([state_and_context, self._units[tokens]], axis=1)
         gate = self._apply("gate", gate_inputs)[:, 0]
-        kernel, bias = self._output
-        logits = np.tanh(self._apply("combine", state_and_context)) @ kernel
-        logits += bias
+        logits = self._logits(memory, np.tanh(self._apply("combine", state_and_context)))
         offsets = log_sigmoid(gate) - log_sum_exp(logits)
         copied = _sums_by_unit(memory.number, attention) * np.exp(log_sigmoid(-gate))[:, None]
-        _add_probabilities(logits, offsets, np.repeat(memory.units, hypotheses, axis=0), copied)
+        _add_probabilities(logits, offsets, np.repeat(memory.columns, hypotheses, axis=0), copied)
         shape = (issues, hypotheses)
         return logits.reshape(*shape, -1), offsets.reshape(shape), hidden.reshape(state.shape)
 
+    def _logits(self, memory: Memory, combined: Floats) -> Floats:
+        """Returns the logits (n, C) of the considered units, for the attentional states (n, H)."""
+        kernel, bias = self._shortlist_output
+        of_shortlist = combined @ kernel
+        of_shortlist += bias
+        issues, rare_units, size = memory.rare.shape
+        if not rare_units:
+            return of_shortlist
+        of_rare = combined.reshape(issues, -1, size) @ memory.rare.swapaxes(1, 2)
+        of_rare += memory.rare_bias[:, None]
+        return np.concatenate([of_shortlist, of_rare.reshape(-1, rare_units)], axis=1)
+
     @cached_property
     def _output(self) -> tuple[Floats, Floats]:
-        """The kernel (H, V) and the bias (V,) that turn attentional states into logits."""
+        """The vectors (V, H) and the biases (V,) that give the logits of the units.
+
+        The logit of a unit is the product of its vector and the attentional state, plus the bias.
+        """
         kernel, bias = self._dense["project"]
-        return np.ascontiguousarray(kernel @ self._units.T), self._units @ bias
+        return self._units @ kernel.T, self._units @ bias
+
+    @cached_property
+    def _shortlist_output(self) -> tuple[Floats, Floats]:
+        """The kernel (H, K) and the bias (K,) that turn attentional states into the logits of the
+        shortlist."""
+        vectors, bias = self._output
+        return np.ascontiguousarray(vectors[self._shortlist].T), bias[self._shortlist]
+
+    def _memory(self, body: Ids, encoded: Floats, rows: Indices) -> tuple[Memory, Ids]:
+        """Returns the memory of bodies (B, S), and the considered units (B, C).
+
+        `encoded` are the encoder's outputs (S, B, H). The outputs for body i are `encoded[:, rows[i]]`.
+        """
+        order = np.argsort(body, axis=1, kind="stable")
+        units = np.take_along_axis(body, order, axis=1)
+        is_new = np.diff(units, axis=1, prepend=units[:, :1]) != 0
+        number = np.cumsum(is_new, axis=1)
+        distinct = np.full_like(units, PAD)
+        np.put_along_axis(distinct, number, units, axis=1)
+
+        columns = self._column_of[distinct]
+        is_rare = columns < 0
+        rare_units = np.zeros((len(body), is_rare.sum(axis=1).max(initial=0)), np.int32)
+        issue, place = np.nonzero(is_rare)
+        rare_number = (np.cumsum(is_rare, axis=1) - 1)[issue, place]
+        rare_units[issue, rare_number] = distinct[issue, place]
+        columns[issue, place] = len(self._shortlist) + rare_number
+        vectors, bias = self._output
+        rare_bias = np.where(rare_units == PAD, BLOCKED, bias[rare_units])
+        shortlist = np.broadcast_to(self._shortlist, (len(body), len(self._shortlist)))
+        memory = Memory(
+            units == PAD, encoded[order, rows[:, None]], number, columns, vectors[rare_units], rare_bias
+        )
+        return memory, np.concatenate([shortlist, rare_units], axis=1)
 
     def _apply(self, name: str, x: Floats) -> Floats:
         kernel, bias = self._dense[name]
@@ -159,10 +229,10 @@ class Copy:
 
 
 class _UnitInputs:
-    """Computes and caches the results of `GruCell.project` for units (subwords).
+    """Computes `GruCell.project` for units (subwords), and caches the results.
 
-    V is the size of the vocabulary. When V units have been requested in all, the results of all V units are
-    computed and cached.
+    The vocabulary has V units. The first calls compute the units that they ask for. After V units were asked
+    for in all, the results of all V units are computed once and cached.
     """
 
     def __init__(self, cell: CudnnGruCell, units: Floats) -> None:
@@ -193,9 +263,10 @@ def _bidirectional(
 ) -> tuple[Floats, Floats]:
     """Runs a forward and a backward GRU over bodies that are ordered by length, the longest first.
 
-    `cells` and `inputs` have one element per direction. For each position, `counts` (S,) has the number of
-    bodies that are long enough to have this position. Returns the states of both GRUs at each position
-    (S, bodies, H), and the last states of both GRUs (bodies, H). The states at padding are zeros.
+    `cells` and `inputs` have two elements: one for the forward and one for the backward direction. `counts`
+    (S,) says for each of the S positions how many bodies are long enough to have it. Returns the states of
+    both GRUs at each position (S, bodies, H), and the last states of both GRUs (bodies, H). The states at
+    padding are zeros.
     """
     half = cells[0].size
     states, last_states = np.zeros((len(counts), bodies, 2 * half), np.float32), []
@@ -210,25 +281,12 @@ def _bidirectional(
     return states, np.concatenate(last_states, axis=1)
 
 
-def _memory(body: Ids, encoded: Floats, rows: Indices) -> Memory:
-    """Returns the memory of bodies (B, S), from the encoder's outputs (S, B, H).
-
-    The outputs for body i are `encoded[:, rows[i]]`.
-    """
-    order = np.argsort(body, axis=1, kind="stable")
-    units = np.take_along_axis(body, order, axis=1)
-    is_new = np.diff(units, axis=1, prepend=units[:, :1]) != 0
-    number = np.cumsum(is_new, axis=1)
-    distinct = np.full_like(units, PAD)
-    np.put_along_axis(distinct, number, units, axis=1)
-    return Memory(units == PAD, encoded[order, rows[:, None]], number, distinct)
-
-
 def _sums_by_unit(number: Indices, attention: Floats) -> Floats:
-    """Adds up the attention (B, k, S) on positions with the same unit. Returns the sums (B k, S).
+    """Adds up the attention on all positions of a body that have the same unit (subword).
 
-    `number` (B, S) has the number of each position's unit. Column i of the result has the sum for the unit
-    with the number i.
+    `attention` (B, k, S) has the attention of k hypotheses on the S positions. `number` (B, S) has a number
+    for each position, which is equal for positions with the same unit. Returns the sums (B k, S): column i
+    has the sum for the unit with the number i.
     """
     issues, hypotheses, positions = attention.shape
     first = np.arange(0, attention.size, positions).reshape(issues, hypotheses, 1)
@@ -237,13 +295,13 @@ def _sums_by_unit(number: Indices, attention: Floats) -> Floats:
     return sums.astype(np.float32).reshape(-1, positions)
 
 
-def _add_probabilities(logits: Floats, offsets: Floats, units: Ids, probabilities: Floats) -> None:
-    """Adds `probabilities` (n, S) to the probabilities of `units` (n, S).
+def _add_probabilities(logits: Floats, offsets: Floats, columns: Indices, probabilities: Floats) -> None:
+    """Adds `probabilities` (n, S) to the probabilities of the units in `columns` (n, S) of `logits`.
 
-    Changes `logits` (n, V) in place. The probability of a unit is exp(logit + offset); `offsets` are (n,).
-    Afterwards the logit of PAD is undefined.
+    Changes `logits` (n, C) in place. The probability of a unit is exp(logit + offset); `offsets` are (n,).
+    Afterwards the logit in column 0, that of PAD, is undefined.
     """
-    index = (np.arange(len(logits)) * logits.shape[1])[:, None] + units
+    index = (np.arange(len(logits)) * logits.shape[1])[:, None] + columns
     flat = logits.reshape(-1)
     sums = flat[index]
     sums += offsets[:, None]

@@ -20,12 +20,15 @@ EPSILON = 1e-3
 
 
 class Gru:
-    """A network of the variant `gru` or `gru_cudnn`. Implements `beam_search.Decoder`.
+    """A network of the variant `gru` or `gru_cudnn` in NumPy. Implements `beam_search.Decoder`.
 
-    Raises ValueError if the weights do not fit the shape.
+    `shortlist` is not used, because these variants have none. Raises ValueError if the weights do not fit the
+    shape.
     """
 
-    def __init__(self, cell: type[GruCell], shape: Shape, weights: Weights) -> None:
+    def __init__(
+        self, cell: type[GruCell], shape: Shape, weights: Weights, shortlist: Ids | None = None
+    ) -> None:
         check_shapes(weights, _weight_shapes(cell, shape))
         self._size = shape.hidden_size
         (self._body,), (self._title,) = weights["body_embedding"], weights["title_embedding"]
@@ -36,23 +39,30 @@ class Gru:
         self._words, self._words_bias = weights["words"]
 
     def embed(self, body: Ids, title: Ids | None) -> Floats:
-        """Returns the embeddings (B, hidden_size) of issues: the encoder's last states.
+        """Returns the embeddings (B, hidden_size) of issues: the encoder's states at the end of the bodies.
 
         Titles are ignored.
         """
-        return self.begin(body)[1]
+        return self._encoded(body)
 
     def embed_decoded(self, body: Ids, initial_state: Floats) -> Floats:
         """Returns `initial_state` (B, hidden_size), because it is also the embedding of the issues."""
         return initial_state
 
-    def begin(self, body: Ids) -> tuple[None, Floats]:
-        """Encodes bodies (B, body_length). Returns None (no memory) and initial states (B, hidden_size)."""
+    def begin(self, body: Ids) -> tuple[None, Floats, Ids]:
+        """Encodes bodies (B, body_length).
+
+        Returns None (no memory), the initial states (B, hidden_size), and all tokens for each title.
+        """
+        tokens = np.arange(len(self._words_bias), dtype=np.int32)
+        return None, self._encoded(body), np.broadcast_to(tokens, (len(body), len(tokens)))
+
+    def _encoded(self, body: Ids) -> Floats:
         state = np.zeros((len(body), self._size), np.float32)
         for column in body.T:
             projected = self._encoder.project(self._body_norm(self._body[column]))
             state = self._encoder.advance(projected, state)
-        return None, state
+        return state
 
     def select(self, memory: None, issues: npt.NDArray[np.int64]) -> None:
         """Returns None, because the networks of this class have no memory."""
@@ -60,7 +70,7 @@ class Gru:
     def step(self, memory: None, state: Floats, token: Ids) -> tuple[Floats, Floats, Floats]:
         """Computes the probabilities of the next token of each hypothesis (partial title).
 
-        `beam_search.Decoder.step` describes the inputs and the results.
+        For the inputs and the results, see `beam_search.Decoder.step`.
         """
         projected = self._decoder.project(self._title_norm(self._title[token.reshape(-1)]))
         hidden = self._decoder.advance(projected, state.reshape(-1, self._size))
@@ -71,7 +81,7 @@ class Gru:
 
 
 def _batch_norm(gamma: Floats, beta: Floats, mean: Floats, variance: Floats) -> Callable[[Floats], Floats]:
-    """Returns a function that applies batch normalisation, as at inference.
+    """Returns a function that applies batch normalisation with fixed statistics, as at inference.
 
     It computes gamma (x - mean) / sqrt(variance + EPSILON) + beta, with only one product and one sum.
     """

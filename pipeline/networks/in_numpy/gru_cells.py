@@ -37,10 +37,10 @@ def sigmoid(x: Floats) -> Floats:
 
 
 class GruCell(Protocol):
-    """The interface of a GRU with its weights. B is the number of issues."""
+    """The interface of one GRU with its weights. B is the number of issues."""
 
     def __init__(self, kernel: Floats, recurrent: Floats, bias: Floats) -> None:
-        """`kernel` is for word vectors, `recurrent` is the kernel for states, and `bias` is the bias."""
+        """Word vectors are multiplied by `kernel`, and states by `recurrent`. `bias` is added."""
 
     @staticmethod
     def weight_shapes(word: int, state: int) -> list[tuple[int, ...]]:
@@ -56,7 +56,11 @@ class GruCell(Protocol):
         """
 
     def advance(self, projected: Floats, state: Floats) -> Floats:
-        """Returns the next states (B, state size) from what `project` returned and the current states."""
+        """Computes a step. Returns the next states (B, state size).
+
+        `projected` is what `project` returned for the words, and `state` has the current states (B, state
+        size).
+        """
 
 
 class ArticleGruCell:

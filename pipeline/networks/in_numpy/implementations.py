@@ -1,6 +1,6 @@
-"""Maps the name of each variant to its implementation in NumPy.
+"""Maps the name of each variant of the network to its implementation in NumPy.
 
-`pipeline.networks.variants` has the facts about each variant.
+The module `pipeline.networks.variants` describes the variants.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pipeline.networks.in_numpy.copy import Copy
 from pipeline.networks.in_numpy.gru import Gru
 from pipeline.networks.in_numpy.gru_cells import ArticleGruCell, CudnnGruCell
 from pipeline.networks.in_numpy.weights_file import Weights
-from pipeline.networks.shape import Shape
+from pipeline.networks.shape import Ids, Shape
 
-IMPLEMENTATIONS: Mapping[str, Callable[[Shape, Weights], Decoder]] = MappingProxyType(
+IMPLEMENTATIONS: Mapping[str, Callable[[Shape, Weights, Ids | None], Decoder]] = MappingProxyType(
     {"gru": partial(Gru, ArticleGruCell), "gru_cudnn": partial(Gru, CudnnGruCell), "copy": Copy}
 )

@@ -25,10 +25,9 @@ from pipeline.networks.shape import (
     SHAPE_FILE,
     WEIGHTS_FILE,
     Decoded,
+    Description,
     Floats,
     Ids,
-    Shape,
-    read_shape,
 )
 from pipeline.networks.variants import variant_of
 
@@ -40,14 +39,14 @@ class LightNetwork:
     """A trained network for inference in NumPy.
 
     It has the methods `encode` and `decode` of `pipeline.networks.in_keras.Network`. Raises ValueError if the
-    weights do not fit the shape.
+    weights do not fit the shape (the sizes of the network).
     """
 
-    def __init__(self, variant: str, shape: Shape, weights: Weights) -> None:
-        self.variant = variant
-        self.shape = shape
-        self._facts = variant_of(variant)
-        self._decoder = IMPLEMENTATIONS[variant](shape, weights)
+    def __init__(self, description: Description, weights: Weights) -> None:
+        self.variant = description.variant
+        self.shape = description.shape
+        self._facts = variant_of(self.variant)
+        self._decoder = IMPLEMENTATIONS[self.variant](self.shape, weights, description.shortlist)
 
     @classmethod
     def load(cls, directory: Path) -> LightNetwork:
@@ -56,13 +55,13 @@ class LightNetwork:
         Raises LakeError if a file is missing or damaged, if the stored variant does not exist, or if the
         weights do not fit the shape or are not finite numbers.
         """
-        variant, shape = read_shape(directory)
+        description = Description.read(directory)
         try:
-            variant_of(variant)
+            variant_of(description.variant)
         except UsageError as error:
             raise LakeError(f"{directory / SHAPE_FILE} is damaged: {error}", REPLACE_OR_RETRAIN) from None
         try:
-            network = cls(variant, shape, weights := read_weights(directory / WEIGHTS_FILE))
+            network = cls(description, weights := read_weights(directory / WEIGHTS_FILE))
         # zipfile and h5py raise many types: BadZipFile, KeyError, OSError, RuntimeError, ValueError
         except Exception as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -79,11 +78,11 @@ class LightNetwork:
     def encode(
         self, body_ids: npt.ArrayLike, batch_size: int = BATCH_SIZE, *, title_ids: npt.ArrayLike | None = None
     ) -> Floats:
-        """Returns the embeddings (n, hidden_size) of n issues, `batch_size` of them at a time.
+        """Returns the embeddings (n, hidden_size) of n issues.
 
         `body_ids` are (n, body_length). `title_ids` are (n, title_length) or None. A variant whose embedding
-        depends on the body alone ignores `title_ids`. Raises UsageError for ids that do not fit the network's
-        shape.
+        depends on the body alone ignores `title_ids`. `batch_size` issues are computed at a time. Raises
+        UsageError for ids that do not fit the network's shape.
         """
         bodies = self.shape.checked_bodies(body_ids)
         titles = None if title_ids is None else self.shape.checked_titles(title_ids, len(bodies))
@@ -96,7 +95,7 @@ class LightNetwork:
     def decode(
         self, body_ids: npt.ArrayLike, start: int, end: int, batch_size: int = BATCH_SIZE, beam_width: int = 0
     ) -> Decoded:
-        """Predicts the same titles as `pipeline.networks.in_keras.Network.decode`, by beam search.
+        """Predicts the titles of bodies by beam search. The same network in Keras predicts the same titles.
 
         Batches are decoded in parallel on all cores. A batch has bodies of similar length, and at most
         MAX_BATCH_SIZE issues.

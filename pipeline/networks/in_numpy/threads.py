@@ -1,4 +1,4 @@
-"""Computes batches in parallel, one thread per core."""
+"""Runs a function for several items in parallel, in one thread per core."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Result = TypeVar("Result")
 
 
 def map_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Returns `work(item)` for each item, computed by one thread per core.
+    """Returns `work(item)` for each item, in order. There is one thread per core.
 
-    NumPy's own threads are switched off during the computation, because they use processor time even while
+    While these threads run, NumPy's own threads are switched off, because they use processor time even when
     they wait between matrix products. A single item is computed with NumPy's own threads.
     """
     threads = min(len(os.sched_getaffinity(0)), len(items))

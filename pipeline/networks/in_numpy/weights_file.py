@@ -23,10 +23,10 @@ WeightShapes = dict[str, list[tuple[int, ...]]]
 def read_weights(path: Path) -> Weights:
     """Reads the weights of each layer from a `.keras` file, which is a zip with an HDF5 file.
 
-    In the HDF5 file each layer has a group, which contains a group `vars` with the layer's name and arrays.
-    The path of a layer's group is not fixed: it depends on whether the model holds the layer directly, in
-    another layer, or as an attribute. So this function searches for groups `vars`. The arrays of a recurrent
-    layer are one level lower, in the group of the layer's cell.
+    In the HDF5 file, each layer has a group, which contains a group `vars` with the layer's name and arrays.
+    The path of a layer's group is not fixed. It depends on whether the layer belongs to the model directly,
+    to another layer, or to an attribute. So this function searches for groups `vars`. The arrays of a
+    recurrent layer are one level lower, in the group of the layer's cell.
     """
     with zipfile.ZipFile(path) as archive:
         content = archive.read("model.weights.h5")
@@ -45,10 +45,10 @@ def read_weights(path: Path) -> Weights:
 
 
 def read_table(directory: Path) -> Floats:
-    """Reads the table of embeddings (V, size) of a network that has one, from the network's folder.
+    """Reads the table (V, size) from which a network computes embeddings: one vector per unit (subword).
 
-    The network's variant must have contrastive pre-training. Raises LakeError if the file is missing or
-    damaged.
+    `directory` is the network's folder. The network's variant must have contrastive pre-training: other
+    variants have no table. Raises LakeError if the file is missing or damaged.
     """
     try:
         (table,) = read_weights(directory / WEIGHTS_FILE)["table"]
@@ -60,7 +60,10 @@ def read_table(directory: Path) -> Floats:
 
 
 def check_shapes(weights: Weights, expected: WeightShapes) -> None:
-    """Raises ValueError if an expected layer has no weights, or has weights with other shapes."""
+    """Raises ValueError if the weights of a layer are missing or do not have the expected shapes.
+
+    `expected` maps the name of each layer to the shapes of its weights.
+    """
     for name, expected_shapes in expected.items():
         shapes = [array.shape for array in weights.get(name, [])]
         if shapes != expected_shapes:

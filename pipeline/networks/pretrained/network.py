@@ -43,11 +43,10 @@ from pipeline.networks.shape import (
     PAD,
     REPLACE_OR_RETRAIN,
     WEIGHTS_FILE,
+    Description,
     Floats,
     Ids,
     Shape,
-    read_shape,
-    write_shape,
 )
 from pipeline.networks.variants import variant_of
 
@@ -89,6 +88,8 @@ class PretrainedNetwork:
         lengths of bodies and titles, in units and in tokens alike."""
         self.variant = VARIANT
         self.shape = shape
+        self.shortlist: Ids | None = None
+        """never used: decoding considers all tokens of the preset"""
         self.origin = origin
         self.fitting = fitting
         self.tokens = Tokens(task.preprocessor.tokenizer, type(task).__name__)
@@ -118,8 +119,17 @@ class PretrainedNetwork:
             self.model,
             self.shape.title_length,
             functools.partial(bucketed, tokens=self.fitting.batch_tokens),
-            GRADIENT_NORM_LIMIT,
-            self.fitting.accumulation_steps,
+            gradient_norm_limit=GRADIENT_NORM_LIMIT,
+            optimizer=self._optimizer,
+        )
+
+    def _optimizer(self, learning_rate: float, global_clipnorm: float | None) -> keras.Optimizer:
+        """Creates Nadam, which averages the gradients of `accumulation_steps` training batches."""
+        steps = self.fitting.accumulation_steps
+        return keras.optimizers.Nadam(
+            learning_rate,
+            global_clipnorm=global_clipnorm,
+            gradient_accumulation_steps=steps if steps > 1 else None,
         )
 
     def token_ids(
@@ -171,7 +181,7 @@ class PretrainedNetwork:
     def save(self, directory: Path) -> None:
         """Writes the files of the network into `directory`, which is created if it does not exist."""
         directory.mkdir(parents=True, exist_ok=True)
-        write_shape(directory, VARIANT, self.shape)
+        Description(VARIANT, self.shape, self.shortlist).write(directory)
         # a model of its own, so that the table is read without the title network
         units = keras.Input((None,), dtype="int32")
         keras.Model(units, self.model.table(units)).save(directory / WEIGHTS_FILE)
@@ -197,7 +207,7 @@ class PretrainedNetwork:
     def load(cls, directory: Path) -> PretrainedNetwork:
         """Loads the network that `save` wrote into a folder. Raises LakeError if a file is missing or
         damaged, or if weights are not finite numbers."""
-        _, shape = read_shape(directory)
+        shape = Description.read(directory).shape
         try:
             config = json.loads((directory / CONFIG_FILE).read_text(encoding="utf-8"))
             fitting, origin = Fitting(**config["fitting"]), Origin(**config["origin"])

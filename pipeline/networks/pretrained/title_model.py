@@ -16,7 +16,7 @@ from keras import KerasTensor, ops
 from pipeline.networks.in_keras.beam_search import BLOCKED, BeamSearch
 from pipeline.networks.pretrained.cached_calls import Memory, cached_calls
 from pipeline.networks.pretrained.tokens import END, FIRST_TOKEN, START, Tokens
-from pipeline.networks.shape import PAD, Shape
+from pipeline.networks.shape import PAD, Ids, Shape
 
 
 class TitleModel(keras.Model):
@@ -101,9 +101,9 @@ class CachedDecoder:
         blocked[model.tokens.unwritable(backbone.vocabulary_size)] = BLOCKED
         self._blocked = blocked
 
-    def begin(self, body: KerasTensor) -> tuple[Memory, KerasTensor]:
+    def begin(self, body: KerasTensor, shortlist: Ids | None = None) -> tuple[Memory, KerasTensor]:
         """Encodes bodies (B, S), and reads the prompt. Returns the memory of all hypotheses, and the initial
-        state of each issue."""
+        state of each issue. `shortlist` is not used: all tokens are considered."""
         model = self._model
         memory, cache = self._cached.begin(model.tokenizer_ids(body), _mask(body), model.prompt(body))
         memory = tuple(ops.repeat(array, self._width, axis=0) for array in memory)

@@ -31,7 +31,8 @@ class Reservation:
     """Bytes that are reserved for a BigQuery job.
 
     `bytes` is the number of reserved bytes. `limit` is the largest number of bytes that may be billed for the
-    job: the reserved bytes, plus the bytes that remain of both budgets.
+    job. It is the reserved bytes, plus the bytes that remain of the two budgets (per command and per day). If
+    more bytes remain of one budget than of the other, the smaller number counts.
     """
 
     job_id: str
@@ -46,7 +47,8 @@ class Reservation:
 class SpendLedger:
     """Records in the table `spend_v1` what queries cost, and refuses queries that would exceed a budget.
 
-    `verb` is the command, such as `extract`. `run` is the id of one run of this command.
+    `verb` is the command that runs the queries, such as `extract`. `run` is the id of one run of this
+    command. `execute` runs a SQL statement on `spend_v1`.
     """
 
     def __init__(self, settings: Settings, verb: str, run: str, execute: Execute) -> None:
@@ -97,8 +99,8 @@ class SpendLedger:
         self._write(reservation, "billed", billed)
 
     def spent(self, day: date) -> dict[str, int]:
-        """Returns the bytes that were billed or reserved so far: `of_day` for all runs on the UTC day,
-        `of_run` for this run."""
+        """Returns how many bytes were billed or reserved so far. The key `of_day` counts all commands on the
+        UTC day `day`, and `of_run` counts this run of the command."""
         query = Query.from_file("spent", day=day, run=self.run)
         (row,) = self._execute(replace_tables(query.sql, {SPEND.name: self.address}), query.parameters)
         return {name: int(value) for name, value in row.items()}
@@ -124,6 +126,6 @@ class SpendLedger:
 
 
 def _round_up(count: int) -> int:
-    """Rounds a number up to two significant digits."""
+    """Rounds a number up to two significant digits, for example 1234 to 1300."""
     step = 10 ** max(len(str(count)) - 2, 0)
     return -(-count // step) * step

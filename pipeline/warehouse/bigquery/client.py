@@ -68,7 +68,7 @@ def connect(settings: Settings) -> bigquery.Client:
         raise UsageError(
             "warehouse.project is empty. The BigQuery warehouse needs a project, "
             "which stores the data and pays for queries.",
-            "Set it: TITLER_WAREHOUSE__PROJECT=my-project",
+            "Set the project: TITLER_WAREHOUSE__PROJECT=my-project",
         )
     options = ClientOptions(api_endpoint=settings.endpoint) if settings.endpoint else None
     credentials = credentials_of(settings)

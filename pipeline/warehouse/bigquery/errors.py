@@ -34,11 +34,11 @@ _UNREACHABLE = (
 
 
 class UnansweredError(WarehouseError):
-    """BigQuery did not answer, so the request may or may not have taken effect."""
+    """Raised if BigQuery did not answer a request. The request may or may not have taken effect."""
 
 
 class RefusedError(WarehouseError):
-    """BigQuery refused a request.
+    """Raised if BigQuery refused a request, for example because a permission is missing.
 
     `reason` is BigQuery's own code, such as `accessDenied`. `final` means that a retry cannot help.
     """
@@ -49,7 +49,7 @@ class RefusedError(WarehouseError):
 
 
 class RejectedError(RefusedError):
-    """BigQuery rejected a statement. The statement is wrong, or names something that does not exist."""
+    """Raised if a SQL statement is wrong, or if it names something that does not exist in BigQuery."""
 
 
 @contextmanager
@@ -80,10 +80,10 @@ def translated_errors(settings: Settings, action: str) -> Iterator[None]:
 
 
 def refusal(settings: Settings, action: str, reason: str, message: str) -> TitlerError:
-    """Returns the error to raise for a refused request or a failed job.
+    """Returns the error to raise after BigQuery refused a request or a job failed.
 
-    `reason` and `message` are those that BigQuery reported. `action` completes the sentence "BigQuery failed
-    while ...".
+    `reason` is BigQuery's code, such as `accessDenied`, and `message` is BigQuery's message. `action`
+    completes the sentence "BigQuery failed while ...".
     """
     # the lines after the first repeat the job's name and location
     message = message.strip().partition("\n")[0]

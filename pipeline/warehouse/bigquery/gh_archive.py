@@ -57,10 +57,11 @@ ORDER BY
 
 
 def day_query(query: Query) -> str:
-    """Returns one SELECT for a day. Its result has the day's malformed events first, then the day's issues.
+    """Returns one SELECT that reads a day of GH Archive. Its result has the malformed events first, then the
+    issues.
 
-    `query` (sql/extract_issues.sql) selects the issues. sql/extract_malformed.sql selects the malformed
-    events, which `query` omits. Each of the two parts is sorted.
+    `query` is the SELECT of sql/extract_issues.sql, which returns only the issues. The SELECT of
+    sql/extract_malformed.sql is added for the malformed events. Each of the two parts is sorted.
     """
     columns = contracts.ISSUES.schema.names
     kinds = {field.name: in_bigquery(field.type) for field in contracts.ISSUES.schema}

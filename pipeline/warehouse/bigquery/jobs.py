@@ -84,8 +84,8 @@ class FinishedQuery:
 
 
 def cost_of(queries: Sequence[FinishedQuery], settings: Settings) -> dict[str, Any]:
-    """Returns the total cost of `queries`, for a manifest. The key `job_id` has the id of the last query's
-    job."""
+    """Returns the estimated bytes, the billed bytes and the price of all `queries` together. The key `job_id`
+    has the id of the last query's job."""
     billed = sum(query.billed for query in queries)
     return {
         "job_id": queries[-1].job.job_id,
@@ -153,8 +153,8 @@ class Jobs:
     def query_once(self, key: str, statement: Statement, source_day: date) -> FinishedQuery:
         """Runs a query as a job whose id contains `key`, and returns the finished query.
 
-        If a job with this id is already running or has finished, uses that job instead of starting another.
-        So the query is paid for only once.
+        If an earlier call has started a job with this id, uses that job instead of starting another. So the
+        query is paid for only once. A job that failed, or whose result is deleted, is not used.
         """
         reservation: Reservation | None = None
 
@@ -189,13 +189,13 @@ class Jobs:
     def load_once(self, key: str, action: str, start: Callable[[str], LoadJob]) -> None:
         """Loads rows with a job whose id contains `key`. `start(id)` starts the job with this id.
 
-        If a job with this id is already running, waits for that job instead of starting another. A job that
-        finished earlier is not used, because the caller has already checked that the rows are missing.
+        If a job with this id is already running, waits for that job. If such a job has finished, starts
+        another, because the caller has already checked that the rows are missing.
         """
         self._run_once(self._job_id(key), action, start, lambda job, was_finished: not was_finished)
 
     def rows(self, query: FinishedQuery) -> list[dict[str, Any]]:
-        """Returns the rows of a finished query, whose result must be small."""
+        """Returns the rows of a finished query, all in memory. So the result must be small."""
         with translated_errors(self.settings, "reading a result"):
             return [dict(row) for row in query.job.result(job_retry=None, timeout=self.settings.timeout)]
 
@@ -212,7 +212,7 @@ class Jobs:
         return labels
 
     def find_started(self, job_id: str) -> Any:
-        """Returns the job `job_id`. Call this if BigQuery refused to start a job because its id is already in
+        """Returns the job `job_id`. Call this method if BigQuery refused to start a job because its id is in
         use.
 
         BigQuery may need a moment to find the job. Raises UnansweredError if ATTEMPTS searches find nothing.
@@ -262,8 +262,8 @@ class Jobs:
     def _start_reserved(
         self, job_id: str, statement: Statement, source_day: date | None, reservation: Reservation
     ) -> QueryJob:
-        """Starts a query that has a reservation. If BigQuery refuses the query, replaces the reservation by a
-        cost of 0 bytes."""
+        """Starts a query. `reservation` are the bytes of the budget that are reserved for it. If BigQuery
+        refuses the query, 0 bytes are recorded in place of the reservation."""
         try:
             return self._start(job_id, statement, source_day, reservation.limit)
         except UnansweredError:
@@ -293,12 +293,14 @@ class Jobs:
     def _run_once(
         self, job_id: str, action: str, start: Callable[[str], Any], is_usable: Callable[[Any, bool], bool]
     ) -> Any:
-        """Finds or starts the job `job_id`, waits for it, and returns it.
+        """Finds the job `job_id`, or starts it with `start(id)`. Waits for the job and returns it.
 
-        If the job failed or is not usable, tries the ids `job_id`_1, `job_id`_2 and so on. A job that
-        succeeded is usable if `is_usable(job, was_finished)` returns True; `was_finished` says whether the
-        job had finished before this call. `start(id)` starts a job. Raises the error of a job that this call
-        started, if the error is not transient or if the job was the ATTEMPTS-th that this call started.
+        A job that succeeded is returned if `is_usable(job, was_finished)` is True. `was_finished` says
+        whether the job had finished before this call. If the job failed or is not usable, the ids `job_id`_1,
+        `job_id`_2 and so on are tried in the same way.
+
+        If a job that this call started fails, raises its error, unless the error is transient and the call
+        has started fewer than ATTEMPTS jobs.
         """
         started = 0
         for number in itertools.count():

@@ -33,9 +33,9 @@ POLL_INTERVAL = 2  # seconds
 
 @contextmanager
 def hold_lease(jobs: Jobs) -> Iterator[None]:
-    """Holds the lease during a `with` block. If another process holds the lease, waits for it.
+    """Holds the lease, a lock that expires, during a `with` block. Waits if another process holds the lease.
 
-    Raises WarehouseError if another process holds the lease for TIMEOUT seconds.
+    Raises WarehouseError if another process still holds the lease after TIMEOUT seconds.
     """
     address, token = f"{jobs.dataset}.{TABLE_NAME}", uuid.uuid4().hex
     acquire = Retrying(
@@ -48,7 +48,7 @@ def hold_lease(jobs: Jobs) -> Iterator[None]:
     except RetryError:
         raise WarehouseError(
             f"Another process has been planning or publishing for {TIMEOUT} seconds: "
-            f"{_holder(jobs, address)} holds {address}.",
+            f"{_holder(jobs, address)} holds the lease {address}.",
             f"If that process no longer runs, delete the lease: bq rm -f -t {address.replace('.', ':', 1)}; "
             "then run the same command again.",
         ) from None
@@ -66,11 +66,13 @@ def hold_lease(jobs: Jobs) -> Iterator[None]:
 
 
 def _acquire(jobs: Jobs, address: str, token: str) -> bool:
-    """Tries to create the lease. Returns whether this process holds the lease now."""
+    """Tries to create the table that stands for the lease. Returns whether this process holds it now."""
     table = bigquery.Table(
         address,
         schema=[
-            bigquery.SchemaField("nothing", "STRING", description="always empty: this table has no rows")
+            bigquery.SchemaField(
+                "nothing", "STRING", description="never used: the table is a lock, without rows"
+            )
         ],
     )
     table.expires = datetime.now(UTC) + DURATION
@@ -86,7 +88,8 @@ def _acquire(jobs: Jobs, address: str, token: str) -> bool:
 
 
 def _token(jobs: Jobs, address: str) -> str | None:
-    """Returns the token of the process that holds the lease, or None if no process holds it."""
+    """Returns the token of the process that holds the lease. The token is a label of the lease's table.
+    Returns None if the table does not exist."""
     with translated_errors(jobs.settings, f"reading {address}"):
         try:
             return (jobs.client.get_table(address, timeout=REQUEST_TIMEOUT).labels or {}).get("holder")
@@ -95,7 +98,8 @@ def _token(jobs: Jobs, address: str) -> str | None:
 
 
 def _renew(jobs: Jobs, address: str, token: str, released: threading.Event) -> None:
-    """Extends the lease at regular intervals until `released` is set or the lease is lost.
+    """Extends the time at which the lease expires, again and again, until `released` is set or the lease is
+    lost.
 
     If BigQuery does not answer, logs a warning and tries again before the lease expires.
     """

@@ -24,8 +24,7 @@ LISTED_DATASETS = 20
 
 
 def check_permissions(settings: Settings) -> Iterator[Finding]:
-    """Yields a finding for the project and its account. Then yields one finding for each permission that
-    Titler needs.
+    """Checks the project, the account and each permission that Titler needs. Yields one finding per check.
 
     Raises UsageError if the project is not set, or if there are no credentials.
     """

@@ -25,7 +25,7 @@ RELEASE_TABLES = (contracts.RELEASES, contracts.RELEASE_MEMBERS)
 
 
 class PublishingWarehouse(Protocol):
-    """The parts of `BigQueryWarehouse` that a staged release uses."""
+    """The attributes and methods of `BigQueryWarehouse` that publishing a release needs."""
 
     settings: Settings
     jobs: Jobs
@@ -40,7 +40,7 @@ class PublishingWarehouse(Protocol):
 
 
 class StagedTables:
-    """A release that is prepared in two staging tables.
+    """A release that is prepared in two staging tables, before readers see it.
 
     Until the release is current, its queries read the staging tables instead of `releases_v1` and
     `release_members_v1`.
@@ -70,8 +70,10 @@ class StagedTables:
 
     @cached_property
     def _replacements(self) -> dict[str, str]:
-        """Maps the names of tables and views to the text that replaces them in a query. With these
-        replacements, the query runs as if this release were current."""
+        """Maps the names of tables and views to the text that replaces them in a query.
+
+        With these replacements, the query reads the staging tables, as if this release were current.
+        """
         addresses = {
             **self.warehouse.addresses,
             **{table.name: self._staging_address(table) for table in RELEASE_TABLES},
@@ -80,10 +82,11 @@ class StagedTables:
         return {**addresses, **views}
 
     def check(self) -> list[Failure]:
-        """Runs the checks of `sql/checks` and returns those that failed, sorted by name.
+        """Runs the checks of `sql/checks`: queries that find wrong rows in a release. Returns those that
+        found any, sorted by name.
 
-        One query counts the wrong rows of all checks together, because BigQuery bills at least 10 MiB per
-        table and query. For each check that failed, one more query reads the wrong rows.
+        First, one query counts the wrong rows of all checks together, because BigQuery bills at least 10 MiB
+        per table and query. Then one more query per failed check reads its wrong rows.
         """
         checks = {check.stem: check for check in Query.folder("checks", release=self.release)}
         texts = {name: replace_tables(check.sql, self._replacements) for name, check in checks.items()}

@@ -70,7 +70,7 @@ class Tables:
         return f"{self._jobs.dataset}.{name}"
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
-        """Loads the batches that the table does not have yet. One load job loads several batches.
+        """Loads the batches that the table does not have yet. Several batches are loaded by one job.
 
         If a job for the same batches is already running, waits for that job instead of starting another.
         """
@@ -98,7 +98,7 @@ class Tables:
         columns = [
             *columns_of(table),
             bigquery.SchemaField(
-                "stage_id", "STRING", "REQUIRED", description="the publication that wrote the row"
+                "stage_id", "STRING", "REQUIRED", description="id of the publication that wrote the row"
             ),
         ]
         definition = bigquery.Table(self.address(name), schema=columns)
@@ -180,8 +180,8 @@ class Tables:
                 )
 
     def _row_counts(self, table: contracts.Table, batch_ids: Sequence[str]) -> dict[str, int]:
-        """Returns the number of rows of each batch, by batch id. Leaves out batches that the table does not
-        have."""
+        """Maps the id of each batch to its number of rows in the table. Leaves out batches that have no rows
+        there."""
         if not batch_ids:
             return {}
         sql = (
@@ -245,8 +245,10 @@ def _standard_type(field: bigquery.SchemaField) -> tuple[str, str]:
 
 
 def _groups(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """Yields the batches in order, in groups. A group has at most DAYS_PER_JOB batches and about ROWS_PER_JOB
-    rows."""
+    """Yields the batches in groups, in order. One job loads one group.
+
+    A group has at most DAYS_PER_JOB batches and about ROWS_PER_JOB rows.
+    """
     group: list[Batch] = []
     rows = 0
     for batch in batches:
@@ -260,9 +262,10 @@ def _groups(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
 
 
 def _write(target: IO[bytes], table: contracts.Table, batches: Sequence[Batch]) -> None:
-    """Writes the rows of batches into one Parquet file, each row with its source day and batch id.
+    """Writes the rows of several batches into one Parquet file, and adds the source day and the batch id to
+    each row.
 
-    Only one file of a batch is in memory at a time.
+    Reads one file at a time, to save memory.
     """
     with pq.ParquetWriter(target, _arrow(table)) as writer:
         for batch in batches:

@@ -55,10 +55,8 @@ def _update_description(jobs: Jobs, view: Query) -> None:
 
 
 def _existing_view(jobs: Jobs, name: str) -> tuple[str, str] | None:
-    """Returns a view's SQL in canonical form, and its description.
-
-    Returns None if the view does not exist.
-    """
+    """Returns a view's SQL without comments and layout, and the view's description. Returns None if the view
+    does not exist."""
     with translated_errors(jobs.settings, f"looking for {name}"):
         try:
             view = jobs.client.get_table(f"{jobs.dataset}.{name}", timeout=REQUEST_TIMEOUT)
@@ -68,10 +66,8 @@ def _existing_view(jobs: Jobs, name: str) -> tuple[str, str] | None:
 
 
 def _existing_function(jobs: Jobs, name: str) -> tuple[str, tuple[str, ...]] | None:
-    """Returns a table function's SQL in canonical form, and the names of its arguments.
-
-    Returns None if the function does not exist.
-    """
+    """Returns a table function's SQL without comments and layout, and the names of its arguments. Returns
+    None if the function does not exist."""
     with translated_errors(jobs.settings, f"looking for {name}"):
         try:
             function = jobs.client.get_routine(f"{jobs.dataset}.{name}", timeout=REQUEST_TIMEOUT)

@@ -205,14 +205,13 @@ class BigQueryWarehouse:
         self.jobs.run_ddl("creating the vector index", sql)
 
     def _ensure_ledger(self) -> None:
-        """Creates the table `spend_v1`, which records costs, if it does not exist. Every query needs it."""
+        """Creates the table `spend_v1` if it does not exist. The costs of every query are recorded in it."""
         self.tables.ensure(contracts.SPEND)
 
     def _statements(self, query: Query, day: date) -> list[Statement]:
-        """Returns the two statements that extract a day.
+        """Returns the two SQL statements that extract a day.
 
-        The first statement counts the day's events per hour. The second reads the day's issues and malformed
-        events.
+        The first counts the day's events per hour. The second reads the day's issues and malformed events.
         """
         bounds = {"first_suffix": table_suffix(day), "last_suffix": table_suffix(day)}
         hours = Query.from_file("source_hours")
@@ -225,8 +224,8 @@ class BigQueryWarehouse:
     def _split(self, query: FinishedQuery, table: str) -> tuple[Iterator[pa.RecordBatch], pa.Table, int]:
         """Splits the result of a day's query into issues and malformed events.
 
-        Returns three values: the issues as record batches, a table of at most MALFORMED_PER_FILE malformed
-        events, and the number of all malformed events of the day.
+        Returns three values: the issues as record batches, a table with the first MALFORMED_PER_FILE
+        malformed events, and the number of all malformed events of the day.
         """
         with translated_errors(self.settings, "counting a result"):
             result = self.jobs.client.get_table(query.job.destination, timeout=REQUEST_TIMEOUT)

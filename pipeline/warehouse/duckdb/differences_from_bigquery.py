@@ -45,11 +45,11 @@ def translate(sql: str) -> Translation:
 
 @lru_cache(maxsize=64)
 def scan_condition(sql: str) -> Translation:
-    """Returns the condition, in DuckDB's dialect, that a row of the wildcard table must meet to affect the
-    result of `sql`.
+    """Returns the WHERE clause, in DuckDB's dialect, of the SELECT in `sql` that reads the wildcard table.
 
-    The condition is the WHERE clause of the SELECT that reads this table. Raises UsageError unless `sql`
-    reads exactly one wildcard table, in a SELECT without joins.
+    A wildcard table is a name such as `githubarchive.day.20*`. Rows that do not meet the condition cannot
+    affect the result of `sql`, so they need not be stored. Raises UsageError unless `sql` reads exactly one
+    wildcard table, in a SELECT without joins.
     """
     tree = parse(sql)
     scans = [table for table in tree.find_all(exp.Table) if _is_wildcard(table)]
@@ -80,8 +80,11 @@ def _render(tree: exp.Expr) -> Translation:
 
 
 def _adapt(tree: exp.Expr) -> exp.Expr:
-    """Applies the corrections that this module's docstring lists to a syntax tree. Changes the tree itself,
-    and returns it."""
+    """Changes the syntax tree of a BigQuery statement so that DuckDB gives the same result. Returns the
+    changed tree.
+
+    The docstring of this module lists the corrections.
+    """
     root = exp.paren(tree, copy=False)  # so that every replaced node has a parent
     for node in reversed(list(tree.bfs())):  # inner calls first: the rules for outer calls copy them
         if (adapted := _adapt_node(node)) is not node:

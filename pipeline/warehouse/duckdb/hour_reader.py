@@ -173,8 +173,8 @@ class HourReader:
         return pa.Table.from_pylist(rows, schema=MALFORMED_SCHEMA)
 
     def _read(self, names: Mapping[str, str], folder: Path, compression: str = "gzip") -> None:
-        """Adds the events of files to the table `events`. `names` maps the path of each file to the file name
-        to store."""
+        """Adds the events of hour files to the table `events`. `names` maps the path of each hour file to the
+        name that is stored with its events."""
         if not names:
             return
         try:
@@ -206,9 +206,10 @@ class HourReader:
     def _read_refused(
         self, names: Mapping[str, str], folder: Path, compression: str, error: duckdb.Error
     ) -> None:
-        """Reads files again, one by one, after DuckDB has refused at least one of them.
+        """Reads hour files again after DuckDB could not read at least one of them. Reads each file alone, to
+        find out which one it was.
 
-        Raises TitlerError if memory or disk space ran out.
+        Raises TitlerError if DuckDB failed because memory or disk space ran out.
         """
         if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in str(error):
             raise TitlerError(
@@ -259,14 +260,14 @@ class HourReader:
         )
 
     def _restore_state(self, state: tuple[int, Counter[str], int, int, int], folder: Path) -> None:
-        """Discards the malformed and the repaired lines that were added after the call of `_save_state` that
-        returned `state`."""
+        """Discards the malformed and repaired lines that were added after `_save_state` returned `state`."""
         malformed, self._malformed_per_file, self.omitted_malformed, repaired, size = state
         del self._malformed[malformed:], self._repaired[repaired:]
         os.truncate(folder / REPAIRED_FILE, size)
 
     def _read_whole_lines(self, path: str, name: str, folder: Path) -> None:
-        """Reads the complete lines of a file that is damaged or that DuckDB refuses."""
+        """Reads an hour file line by line, because it is damaged or DuckDB cannot read it. If the last line
+        is incomplete, it is listed as malformed."""
         whole_lines_file = folder / f"{name}.ndjson"
         count = 0
         with whole_lines_file.open("wb") as file:
@@ -338,9 +339,15 @@ def _repair_lines(
 ) -> Iterator[tuple[int, bytes, bytes, str]]:
     """Tries to repair some lines of a file. `lines` has the numbers of these lines, in ascending order.
 
-    Yields four values per line: its number, its text, its repaired text (b"" if the repair failed), and why
-    the repair failed ("" if it succeeded). Raises DamagedError if the file is damaged. Raises SourceError if
-    most of the file's `line_count` lines are from before 2015.
+    Yields four values per line:
+
+    - its number
+    - its text
+    - its repaired text, or b"" if the repair failed
+    - why the repair failed, or "" if it succeeded
+
+    Raises DamagedError if the file is damaged. `line_count` is the number of all lines of the file. Raises
+    SourceError if most of them are from before 2015.
     """
     timeline_count = number = 0
     numbers = iter(lines.tolist())

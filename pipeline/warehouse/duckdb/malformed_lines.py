@@ -102,7 +102,7 @@ def whole_lines(path: Path, compression: str) -> Iterator[bytes]:
 
 
 def repair(line: bytes) -> tuple[bytes, str]:
-    """Repairs unpaired surrogates, a byte order mark and broken UTF-8 in a line.
+    """Repairs a line that may have unpaired surrogates, a byte order mark or bytes that are not UTF-8.
 
     Returns (repaired line, "") if the repaired line is an event. Otherwise returns (b"", reason), where the
     reason says why the line is not an event.
@@ -152,9 +152,10 @@ def _is_timeline(event: dict[str, Any]) -> bool:
 
 
 def _begins_with_timeline_event(line: bytes) -> bool:
-    """Returns whether the first JSON value of a line is an event of the Timeline API.
+    """Returns whether the first JSON value of a line is an event of the Timeline API, which GH Archive used
+    before 2015.
 
-    In hour files of 2011 and 2012 no line end separates the events.
+    A line may have several such events, because no line ends separate them in hour files of 2011 and 2012.
     """
     try:
         event, _ = json.JSONDecoder().raw_decode(line.decode().lstrip())
@@ -211,7 +212,8 @@ def _decompressed_chunks(path: Path) -> Iterator[bytes]:
 
 
 def _up_to_damage(member: Any, chunk: bytes) -> Iterator[bytes]:
-    """Yields the content of a damaged chunk in small pieces, up to the byte where decompression fails."""
+    """Decompresses `chunk`, a part of a damaged gzip file, in small pieces. Yields the content before the
+    damage."""
     with suppress(zlib.error):
         for start in range(0, len(chunk), _PIECE):
             yield member.decompress(chunk[start : start + _PIECE])

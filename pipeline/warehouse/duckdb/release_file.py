@@ -1,5 +1,5 @@
-"""Writes a release as a DuckDB file. The file stores the rows of the two release tables. All other tables are
-views that read the lake's Parquet files.
+"""Writes a release as a DuckDB file. The file stores the rows of the tables releases_v1 and
+release_members_v1. All other tables are views that read the lake's Parquet files.
 
 DuckDB allows only one writer per file, but many tasks run at the same time. So an existing file is never
 changed: each release is written to a new file, which is then renamed onto the old one.
@@ -27,7 +27,8 @@ from pipeline.warehouse.sql_parser import table_function
 
 
 class StagedFile:
-    """A release in a new warehouse file. `make_current` renames this file onto the current one."""
+    """A release in a new DuckDB file. `make_current` renames this file to the name of the current release's
+    file, which it replaces."""
 
     def __init__(
         self,
@@ -83,7 +84,8 @@ def temporary_path(path: Path) -> Path:
 
 
 def copies_folder(path: Path) -> Path:
-    """Returns the folder beside a warehouse file into which the files of a lake in a bucket are copied.
+    """Returns the folder into which the lake's files are copied if the lake is a bucket. It is beside the
+    DuckDB file `path`.
 
     The path of a copy in this folder is TABLE/BATCH/FILE.
     """
@@ -91,7 +93,8 @@ def copies_folder(path: Path) -> Path:
 
 
 def local_path(path: Path, table: str, batch: Batch, file: str) -> Path:
-    """Returns the absolute local path from which the warehouse file at `path` reads a batch's file.
+    """Returns the absolute local path of one Parquet file of a batch. The DuckDB file at `path` reads it
+    there.
 
     If the lake is a bucket, this is the path of the file's copy. Otherwise it is the path of the file itself.
     """
@@ -108,7 +111,7 @@ def _write(
     members: pa.Table,
     batches: Mapping[str, Sequence[Batch]],
 ) -> None:
-    """Writes a warehouse file with the tables, and with the views and table functions of `sql/`.
+    """Writes a DuckDB file with a release's tables, and with the views and table functions of `sql/`.
 
     Raises TitlerError if a file of a batch is missing.
     """
@@ -147,8 +150,8 @@ def _write(
 def _view_of_files(table: contracts.Table, files: Sequence[str]) -> str:
     """Returns the CREATE VIEW statement for a table that is stored in Parquet files.
 
-    `files` are the paths of the Parquet files, quoted. The view adds the batch id and the source day of each
-    row.
+    `files` are the paths of these files, as quoted SQL strings. The view adds the batch id and the source day
+    of each row.
     """
     if not files:
         nulls = ", ".join(_null_column(field) for field in table.warehouse_schema)

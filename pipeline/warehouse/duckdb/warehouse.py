@@ -58,7 +58,7 @@ ORDER BY file, line
 
 
 class DuckDBWarehouse:
-    """The warehouse in the DuckDB file `path`. The file need not exist before the first release."""
+    """The warehouse in the DuckDB file `path`. The first publication of a release creates the file."""
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
@@ -104,7 +104,7 @@ class DuckDBWarehouse:
         )
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
-        """Copies the batches' files from a bucket into the folder beside the warehouse file.
+        """Copies the Parquet files of batches from a bucket into the folder beside the DuckDB file.
 
         Files that are copied already are skipped, because a batch never changes. Files of a local lake are
         not copied.
@@ -138,7 +138,7 @@ class DuckDBWarehouse:
         except Timeout:
             raise TitlerError(
                 f"Another process has been planning or publishing for {LOCK_TIMEOUT} seconds: "
-                f"it holds {lock}.",
+                f"it holds the lock {lock}.",
                 f"Find the process (fuser {lock}), stop it if it hangs, then run the same command again.",
             ) from None
         try:
@@ -168,11 +168,11 @@ class DuckDBWarehouse:
             return run_query(connection, query)
 
     def delete_batches_except(self, retained_batches: Mapping[str, Collection[str]]) -> int:
-        """Returns 0, because the warehouse file stores no rows of batches.
+        """Deletes copied Parquet files that are no longer needed. Returns 0, because no rows are deleted.
 
-        Deletes the copied files of batches that are not in `retained_batches`, and temporary files of killed
-        publications. Keeps files that are less than ABANDONED_AFTER seconds old: a reader who opened an older
-        warehouse file may need them.
+        A file is needed if its batch is in `retained_batches`, which maps table names to batch ids. Temporary
+        files of killed publications are also deleted. Keeps files that are less than ABANDONED_AFTER seconds
+        old, because a reader who opened an older warehouse file may need them.
         """
         for temporary in self.path.parent.glob(f"{self.path.name}.*.tmp"):
             if _is_abandoned(temporary):

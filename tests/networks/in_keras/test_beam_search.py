@@ -31,10 +31,11 @@ class TableDecoder:
                 p[last, word] = probability
         self.logs: npt.NDArray[np.float32] = np.log(p)
 
-    def begin(self, body: Any) -> tuple[Any, Any]:
-        return (), body[:, :1] * np.float32(1) if isinstance(body, np.ndarray) else ops.cast(
-            body[:, :1], "float32"
-        )
+    def begin(self, body: Any, shortlist: Any = None) -> tuple[Any, ...]:
+        if isinstance(body, np.ndarray):
+            tokens = np.broadcast_to(np.arange(len(self.logs), dtype=np.int32), (len(body), len(self.logs)))
+            return (), body[:, :1] * np.float32(1), tokens
+        return (), ops.cast(body[:, :1], "float32")
 
     def step(self, memory: Any, state: Any, token: Any) -> tuple[Any, ...]:
         if isinstance(token, np.ndarray):

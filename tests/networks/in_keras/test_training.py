@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import LakeError, TitlerError, UsageError
-from pipeline.networks.in_keras import Network, Shape, build
+from pipeline.networks.in_keras import Network, Shape, build, copy
 from pipeline.networks.in_keras.contrastive_training import ContrastFigures
+from pipeline.networks.in_keras.copy import SHORT_BODY
+from pipeline.networks.in_keras.length_bucketing import bucketed
 from pipeline.networks.in_keras.training import Data, EpochFigures, Figures, History, best_epoch, fit
 from tests.networks.damage import set_weights_to_nan
 
@@ -222,6 +225,26 @@ def test_the_learning_rate_of_copy_decays_linearly_over_the_second_half_of_the_e
     assert [epoch.learning_rate for epoch in history] == pytest.approx(
         [0.003, 0.003, 0.003, 0.003, 0.002, 0.001]
     )
+
+
+def test_copy_reads_only_the_first_units_of_bodies_in_three_quarters_of_the_epochs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    units_read: list[int] = []
+
+    def recorded(batches: Iterator[Batch]) -> Iterator[Batch]:
+        for bodies, titles in bucketed(batches):
+            units_read.append(int((bodies != 0).sum()))
+            yield bodies, titles
+
+    def one_issue(epoch: int) -> Iterator[Batch]:
+        yield np.full((1, SHORT_BODY + 30), 6, np.int32), np.array([[START, 5, END, 0, 0, 0]], np.int32)
+
+    monkeypatch.setattr(copy, "bucketed", recorded)
+    network = build("copy", dataclasses.replace(SHAPE, body_length=SHORT_BODY + 30), seed=1)
+    train(network, tmp_path, epochs=4, data=(one_issue, one_issue), contrast_epochs=1)
+    validated = SHORT_BODY + 30
+    assert units_read == [SHORT_BODY, validated] * 3 + [SHORT_BODY + 30, validated]
 
 
 def test_losses_are_means_over_issues_and_token_losses_leave_padding_out(tmp_path: Path) -> None:

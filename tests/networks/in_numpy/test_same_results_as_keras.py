@@ -148,6 +148,34 @@ def test_the_first_titles_of_a_network_are_the_same_as_those_after_many(tmp_path
     assert [network.decode(issues[row : row + 1], START, END).ids.tolist() for row in range(3)] == first
 
 
+@pytest.mark.parametrize("beam_width", [1, 3])
+def test_titles_with_a_shortlist_equal_those_of_keras(tmp_path, beam_width):
+    network = random_network("copy")
+    network.shortlist = np.array([0, 1, START, END, 5, 11, 12, 30], np.int32)
+    saving.save(network, tmp_path)
+    issues = bodies(300, "copy")
+    in_keras = network.decode(issues, START, END, 128, beam_width)
+    in_numpy = LightNetwork.load(tmp_path).decode(issues, START, END, 128, beam_width)
+    assert in_numpy.ids.tolist() == in_keras.ids.tolist()
+    np.testing.assert_allclose(in_numpy.log_probability, in_keras.log_probability, atol=1e-4)
+    titles = in_keras.ids.tolist()
+    considered = [{*network.shortlist.tolist(), *body} for body in issues.tolist()]
+    assert all(set(title) <= units for title, units in zip(titles, considered, strict=True))
+    only_in_bodies = {unit for title in titles for unit in title} - set(network.shortlist.tolist())
+    assert len(only_in_bodies) > 10
+
+
+def test_a_shortlist_of_all_units_changes_nothing(tmp_path):
+    network = random_network("copy")
+    expected = network.decode(bodies(40, "copy"), START, END)
+    network.shortlist = np.arange(40, dtype=np.int32)
+    saving.save(network, tmp_path)
+    for loaded in (network, LightNetwork.load(tmp_path)):
+        decoded = loaded.decode(bodies(40, "copy"), START, END)
+        assert decoded.ids.tolist() == expected.ids.tolist()
+        np.testing.assert_allclose(decoded.log_probability, expected.log_probability, atol=1e-4)
+
+
 def test_padding_between_units_is_ignored(pair):
     if variant_of(pair[1].variant).trims_padding:
         body = np.array([[5, 0, 6, 7, 0, 0, 8, 0, 0], [5, 6, 7, 8, 0, 0, 0, 0, 0]], np.int32)

@@ -209,7 +209,7 @@ def test_the_lease_excludes_a_second_publication(
     with bigquery_warehouse.exclusive_lock():
         second_warehouse = BigQueryWarehouse(bigquery_warehouse.settings, "plan")
         with (
-            pytest.raises(WarehouseError, match=r"titler test holds .*titler_alone") as raised,
+            pytest.raises(WarehouseError, match=r"titler test holds the lease .*titler_alone") as raised,
             second_warehouse.exclusive_lock(),
         ):
             pass

@@ -1,0 +1,36 @@
+"""Chooses the units that decoding considers, so that it need not compute the probability of every unit.
+
+Most of the work of writing a title is the product that gives a probability to each unit (subword) of the
+vocabulary. But nearly all units of a title are among the most frequent units of titles, or they stand in the
+body. So decoding considers only these: the shortlist of the model, and the units of the body. All other units
+get the probability 0.
+
+Source: Jean et al. 2015, "On Using Very Large Target Vocabulary for Neural Machine Translation", 3.2, with
+the units of the body in place of a dictionary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from pipeline.networks.shape import PAD, UNKNOWN, Ids
+
+
+def most_frequent_units(titles: Iterable[Ids], vocabulary: int, size: int) -> Ids | None:
+    """Returns the shortlist: the `size` most frequent units of titles, in ascending order.
+
+    `titles` yields arrays (n, title_length) of ids below `vocabulary`. The shortlist always contains PAD and
+    UNKNOWN. It also contains _start_ and _end_, because every title has them. Of units that are equally
+    frequent, those with the lower ids are chosen. Returns None, for the whole vocabulary, if `size` is 0 or
+    the vocabulary is no larger than `size`.
+    """
+    if not 0 < size < vocabulary:
+        return None
+    counts = np.zeros(vocabulary, np.int64)
+    for ids in titles:
+        counts += np.bincount(ids.reshape(-1), minlength=vocabulary)
+    counts[[PAD, UNKNOWN]] = np.iinfo(np.int64).max
+    most_frequent = np.argsort(-counts, kind="stable")[:size]
+    return np.sort(most_frequent).astype(np.int32)
