@@ -47,9 +47,16 @@ KUBERNETES = [  # for an Airflow with KubernetesExecutor
 
 LINEAGE = ["apache-airflow-providers-openlineage"]  # optional: docs/lineage.md
 
+PRETRAINED = [  # optional: the network `pretrained`, docs/choosing-a-network.md
+    "keras-hub==0.32.*",
+    "huggingface-hub",  # downloads presets
+    "safetensors",  # reads checkpoints in the format of Hugging Face
+]
+
 DEVELOPMENT = [
     *KUBERNETES,
     *LINEAGE,
+    *PRETRAINED,
     "cryptography",
     "furo",  # the documentation site's theme
     "hypothesis",
@@ -83,6 +90,11 @@ setup(
         "pipeline": ["py.typed"],  # type checkers read the package's annotations
     },
     install_requires=RUNTIME,
-    extras_require={"dev": DEVELOPMENT, "kubernetes": KUBERNETES, "lineage": LINEAGE},
+    extras_require={
+        "dev": DEVELOPMENT,
+        "kubernetes": KUBERNETES,
+        "lineage": LINEAGE,
+        "pretrained": PRETRAINED,
+    },
     entry_points={"console_scripts": ["titler = pipeline.cli:command"]},
 )

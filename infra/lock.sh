@@ -17,10 +17,10 @@ trap 'rm -rf "$temporary"' EXIT
 # The images have the runtime dependencies only. Their lists have no hashes, because requirements.lock has them.
 image=(--extra kubernetes --extra lineage --constraint requirements.lock)
 "${compile[@]}" "${image[@]}" --override infra/lock-overrides.txt --output-file infra/image.txt setup.py
-# The GPU image has `tensorflow[and-cuda]` instead of `tensorflow-cpu`. gpu.lock has the hashes of the packages that this adds.
+# The GPU image has `tensorflow[and-cuda]` instead of `tensorflow-cpu`, and the extra `pretrained`. gpu.lock has the hashes of the packages that this adds.
 { sed '/^tensorflow;/d' infra/lock-overrides.txt && echo "tensorflow-cpu; sys_platform == 'never'"; } >"$temporary/overrides.txt"
 echo 'tensorflow[and-cuda]' >"$temporary/gpu.in"
-gpu=("${image[@]}" --override "$temporary/overrides.txt" setup.py "$temporary/gpu.in")
+gpu=("${image[@]}" --extra pretrained --override "$temporary/overrides.txt" setup.py "$temporary/gpu.in")
 "${compile[@]}" --generate-hashes --output-file "$temporary/gpu.lock" "${gpu[@]}"
 "${compile[@]}" --output-file infra/image-gpu.txt "${gpu[@]}"
 awk '/^[a-z0-9]/ { new = !($1 in known) } NR == FNR { known[$1]; next } new' requirements.lock "$temporary/gpu.lock" >infra/gpu.lock

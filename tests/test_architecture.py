@@ -21,7 +21,10 @@ LAYERS = [  # from top to bottom; what stands on one line does not import each o
 ]
 HOMES = {  # library -> the folders or modules of pipeline/ that may import it
     "tensorflow": "",
-    "keras": "networks/in_keras",
+    "keras": "networks/in_keras networks/pretrained",
+    "keras_hub": "networks/pretrained",
+    "safetensors": "networks/pretrained",
+    "huggingface_hub": "networks/pretrained",
     "h5py": "networks/in_numpy",
     "threadpoolctl": "networks/in_numpy",
     "mlflow": "tracking predictor/mlflow_model",

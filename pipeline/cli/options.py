@@ -39,7 +39,8 @@ Model = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model."
 Variant = Annotated[
     str | None,
     typer.Option(
-        help='Name of the network: "copy", "gru" or "gru_cudnn". The default is the setting model.variant.'
+        help='Name of the network: "copy", "gru", "gru_cudnn" or "pretrained". The default is the setting '
+        "model.variant."
     ),
 ]
 Epochs = Annotated[

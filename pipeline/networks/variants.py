@@ -6,6 +6,7 @@ read these facts. This module does not import Keras, so the command line can imp
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -43,6 +44,9 @@ class Variant:
     (`pipeline.networks.shortlist`); 0 if it considers the whole vocabulary"""
     faster_in_numpy: bool
     """whether NumPy takes less processor time than Keras on a CPU, also for many issues"""
+    reads_texts: bool = False
+    """whether the title network reads and writes texts, with a tokenizer of its own; otherwise it reads and
+    writes ids of the model's vocabularies. Such a network exists in Keras only"""
 
 
 _ARTICLE = Variant(
@@ -77,8 +81,34 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
             shortlist_size=2000,
             faster_in_numpy=True,
         ),
+        "pretrained": Variant(
+            units="subwords",
+            near_duplicate_distance=0.7,  # the embedding is of the same kind as that of `copy`
+            beam_width=4,
+            greedy_may_repeat=False,
+            trims_padding=True,
+            pretrains_contrastively=True,
+            embedding_reads_titles=True,
+            learning_rate=0.0003,
+            shortlist_size=0,
+            faster_in_numpy=False,
+            reads_texts=True,
+        ),
     }
 )
+
+
+LIBRARY = "keras_hub"
+"""The library of the variants that read texts. It is an optional dependency, the extra `pretrained`."""
+
+
+def require_libraries(name: str) -> None:
+    """Raises UsageError if the variant needs a library that is not installed."""
+    if variant_of(name).reads_texts and importlib.util.find_spec(LIBRARY) is None:
+        raise UsageError(
+            f"The network {name} needs the library KerasHub, which is not installed.",
+            "Install the extra `pretrained`:  pip install 'titler[pretrained]'",
+        )
 
 
 def variant_of(name: str) -> Variant:

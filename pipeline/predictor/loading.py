@@ -35,14 +35,14 @@ def load_faster(directory: Path) -> Model:
     return Predictor.load(directory)
 
 
-def load_light_predictor(lake: Lake, folder: str) -> LightPredictor:
+def load_light_predictor(lake: Lake, folder: str) -> Model:
     """Loads a predictor for a few issues. `folder` is the folder of its batch in the lake.
 
     The predictor computes in NumPy, which is ready at once; Keras takes seconds to import. Both give the same
     predictions. Raises LakeError if a file is missing or damaged.
     """
     with lake.local_copy(lake.manifest(folder)) as path:
-        return LightPredictor.load(path)
+        return Predictor.load(path) if _reads_texts(path) else LightPredictor.load(path)
 
 
 def has_accelerator(devices: Path = Path("/dev")) -> bool:
@@ -51,6 +51,11 @@ def has_accelerator(devices: Path = Path("/dev")) -> bool:
     Linux has a file for every GPU and every TPU in the folder `devices`.
     """
     return any(any(devices.glob(name)) for name in ACCELERATORS)
+
+
+def _reads_texts(directory: Path) -> bool:
+    variant = Description.read(directory).variant
+    return variant in VARIANTS and VARIANTS[variant].reads_texts
 
 
 def _is_faster_in_numpy(directory: Path) -> bool:

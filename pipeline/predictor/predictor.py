@@ -9,15 +9,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import LakeError, TitlerError
 from pipeline.evaluation.probability import Curve
-from pipeline.networks.shape import REPLACE_OR_RETRAIN, Floats, Ids
-from pipeline.networks.variants import variant_of
+from pipeline.networks.shape import REPLACE_OR_RETRAIN, Description, Floats, Ids
+from pipeline.networks.variants import VARIANTS, require_libraries, variant_of
 from pipeline.text.engine import Engine, tokenizer
 from pipeline.text.subwords import SubwordVocabulary
 from pipeline.text.vocabulary import Vocabularies, Vocabulary
@@ -25,6 +25,7 @@ from pipeline.text.vocabulary import Vocabularies, Vocabulary
 if TYPE_CHECKING:
     from pipeline.networks.in_keras.network import Network
     from pipeline.networks.in_numpy.network import LightNetwork
+    from pipeline.networks.pretrained.network import PretrainedNetwork
 
 FILE = "predictor.json"
 
@@ -79,7 +80,7 @@ class Model:
 
     name: str
     """the name of the model"""
-    network: Network | LightNetwork
+    network: Network | LightNetwork | PretrainedNetwork
     vocabularies: Vocabularies
     engine: Engine
     """which engine splits texts into words, if the vocabularies are of words"""
@@ -171,25 +172,39 @@ class Model:
 
         Raises TitlerError if the network computes NaN or infinity.
         """
-        title = self.vocabularies.title
-        decoded = self.network.decode(body_ids, title.start, title.end, self.batch_size, self.beam_width)
-        if not np.isfinite(decoded.log_probability).all():
+        texts, log_probability, embeddings = self._decode(body_ids)
+        if not np.isfinite(log_probability).all():
             raise TitlerError(
                 f"The network of model {self.name} computes probabilities that are not finite numbers.",
                 "Train another model with a lower model.learning_rate.",
             )
-        texts = [title.text_of(ids) for ids in decoded.ids]
         has_title = self.vocabularies.body.has_known(body_ids) & np.array(
             [text != "" for text in texts], dtype=bool
         )
-        confidences = np.where(has_title, np.exp(decoded.log_probability.astype(np.float64)), 0.0)
+        confidences = np.where(has_title, np.exp(log_probability.astype(np.float64)), 0.0)
         probabilities = np.full(len(texts), np.nan)
         if self.calibration is not None:
             probabilities[has_title] = self.calibration(confidences[has_title])
         unsure = (confidences < self.abstain_below) | (probabilities < self.abstain_probability)
         abstained = ~has_title | unsure
         titles = ["" if withheld else text for text, withheld in zip(texts, abstained, strict=True)]
-        return Titles(titles, confidences, abstained, decoded.states, probabilities)
+        return Titles(titles, confidences, abstained, embeddings, probabilities)
+
+    def _decode(self, body_ids: Ids) -> tuple[list[str], Floats, Floats]:
+        """Returns the titles of n bodies, given as ids (n, body_length), the mean log probabilities of their
+        tokens (n,), and the embeddings of the bodies (n, hidden_size).
+
+        A title network that reads texts gets the texts that the ids spell: the prepared bodies, cut to
+        `body_length` units.
+        """
+        if variant_of(self.network.variant).reads_texts:
+            network = cast("PretrainedNetwork", self.network)
+            bodies = [self.vocabularies.body.text_of(ids) for ids in body_ids]
+            written = network.write(bodies, self.batch_size, self.beam_width)
+            return written.titles, written.log_probability, network.encode(body_ids, self.batch_size)
+        network_of_ids, title = cast("Network", self.network), self.vocabularies.title
+        decoded = network_of_ids.decode(body_ids, title.start, title.end, self.batch_size, self.beam_width)
+        return [title.text_of(ids) for ids in decoded.ids], decoded.log_probability, decoded.states
 
 
 @dataclass(frozen=True)
@@ -199,17 +214,20 @@ class Predictor(Model):
     Importing Keras takes seconds.
     """
 
-    network: Network
+    network: Network | PretrainedNetwork
 
     def save(self, directory: Path) -> None:
         """Writes the predictor to the folder `directory`.
 
         The files are network.keras, shape.json, body_vocabulary.json, title_vocabulary.json and
-        predictor.json.
+        predictor.json. A title network that reads texts has files of its own, with its tokenizer.
         """
-        from pipeline.networks.in_keras import saving
+        if variant_of(self.network.variant).reads_texts:
+            cast("PretrainedNetwork", self.network).save(directory)
+        else:
+            from pipeline.networks.in_keras import saving
 
-        saving.save(self.network, directory)
+            saving.save(cast("Network", self.network), directory)
         self.vocabularies.save(directory)
         fields = ("name", "engine", "abstain_below", "batch_size", "beam_width", "abstain_probability")
         values = {name: getattr(self, name) for name in fields}
@@ -223,9 +241,22 @@ class Predictor(Model):
         Raises LakeError if a file is missing or damaged, or if the files are of different models.
         """
         fields = _PredictorFile.read(directory)
-        from pipeline.networks.in_keras import saving
+        network = _load_network(directory)
+        return cls(network=network, vocabularies=Vocabularies.load(directory), **vars(fields))
 
-        return cls(network=saving.load(directory), vocabularies=Vocabularies.load(directory), **vars(fields))
+
+def _load_network(directory: Path) -> Network | PretrainedNetwork:
+    """Loads a network in Keras from a folder. Raises LakeError if a file is missing or damaged, and
+    UsageError if the network needs a library that is not installed."""
+    variant = Description.read(directory).variant
+    if variant in VARIANTS and VARIANTS[variant].reads_texts:
+        require_libraries(variant)
+        from pipeline.networks.pretrained.network import PretrainedNetwork
+
+        return PretrainedNetwork.load(directory)
+    from pipeline.networks.in_keras import saving
+
+    return saving.load(directory)
 
 
 @dataclass(frozen=True)

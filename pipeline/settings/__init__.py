@@ -17,7 +17,7 @@ from pydantic_settings import (
 )
 
 from pipeline.errors import UsageError
-from pipeline.settings.model import ADDED_SETTINGS, NOT_TRAINING_SETTINGS, Model
+from pipeline.settings.model import ADDED_SETTINGS, NOT_TRAINING_SETTINGS, PRESET_SETTINGS, Model
 from pipeline.settings.section import Section
 from pipeline.settings.text import Text
 from pipeline.settings.warehouse import Warehouse
@@ -26,6 +26,7 @@ __all__ = [
     "ADDED_SETTINGS",
     "NOT_TRAINING_SETTINGS",
     "PREFIX",
+    "PRESET_SETTINGS",
     "Alerts",
     "Compute",
     "Index",

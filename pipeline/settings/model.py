@@ -17,14 +17,19 @@ class Model(Section):
     variant: str = Field(
         default="copy",
         description='name of the network to train: "copy", which can copy text from the body into the title; '
-        '"gru", the network of the article that Titler grew out of; or "gru_cudnn", a variant of "gru" that '
-        "is faster on a GPU",
+        '"gru", the network of the article that Titler grew out of; "gru_cudnn", a variant of "gru" that is '
+        'faster on a GPU; or "pretrained", which fine-tunes a network that others trained, for GPUs',
+    )
+    preset: str = Field(
+        default="",
+        description='if model.variant is "pretrained": the network to fine-tune. A folder, hf://OWNER/NAME '
+        "(Hugging Face) or kaggle://OWNER/MODEL/keras/NAME (Kaggle)",
     )
     embedding: Literal["champion", "new"] = Field(
         default="champion",
-        description='if model.variant is "copy": where a new model gets its embedding network and '
-        'vocabularies. With "champion", it takes those of the champion if the sizes and the text settings '
-        'are the same. With "new", it trains its own',
+        description='if model.variant is "copy" or "pretrained": where a new model gets its embedding '
+        'network and vocabularies. With "champion", it takes those of the champion if the sizes and the text '
+        'settings are the same. With "new", it trains its own',
     )
     embedding_size: int = Field(
         default=300,
@@ -41,8 +46,26 @@ class Model(Section):
         default=0.0,
         ge=0,
         description="initial learning rate. Set to 0 for the network's default: 0.001 for gru and gru_cudnn, "
-        '0.006 for copy. An epoch without a lower validation loss halves it. If model.variant is "copy", it '
-        "also falls linearly in the second half of the epochs",
+        "0.006 for copy, 0.0003 for pretrained. An epoch without a lower validation loss halves it. If "
+        'model.variant is "copy" or "pretrained", it also falls linearly in the second half of the epochs',
+    )
+    batch_tokens: int = Field(
+        default=16384,
+        ge=1,
+        description='if model.variant is "pretrained": maximum number of body tokens per training batch, '
+        "including padding",
+    )
+    accumulation_steps: int = Field(
+        default=1,
+        ge=1,
+        description='if model.variant is "pretrained": number of training batches whose gradients are '
+        "averaged before the weights change. Raise it if model.batch_tokens must be low because the GPU has "
+        "little memory",
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description='if model.variant is "pretrained": numbers to compute with. bfloat16 is faster on a GPU '
+        "and needs less memory; the weights stay in float32",
     )
     batch_size: int = Field(
         default=64, ge=1, description="number of issues per training batch. 1200 suits a large GPU"
@@ -56,8 +79,8 @@ class Model(Section):
     contrast_epochs: int = Field(
         default=6,
         ge=1,
-        description='if model.variant is "copy": number of epochs that train a new embedding network. They '
-        "come before the epochs that train titles",
+        description='if model.variant is "copy" or "pretrained": number of epochs that train a new embedding '
+        "network. They come before the epochs that train titles",
     )
     inference_batch_size: int = Field(
         default=512, ge=1, description="number of issues whose titles are predicted together"
@@ -66,7 +89,7 @@ class Model(Section):
         default=0,
         ge=0,
         description="number of candidate titles that beam search keeps at each step. Set to 0 for the "
-        'network\'s default: 4 if model.variant is "copy", otherwise 1',
+        'network\'s default: 4 if model.variant is "copy" or "pretrained", otherwise 1',
     )
     promotion_margin: float = Field(
         default=0.5,
@@ -129,6 +152,8 @@ NOT_TRAINING_SETTINGS = frozenset(
     }
 )
 """Settings under `model.*` that training does not read, so its MLflow run does not log them as parameters."""
-ADDED_SETTINGS = frozenset({"floor_margin", "abstain_probability", "embedding"})
+PRESET_SETTINGS = frozenset({"preset", "batch_tokens", "accumulation_steps", "precision"})
+"""Settings under `model.*` that only the network `pretrained` reads."""
+ADDED_SETTINGS = frozenset({"floor_margin", "abstain_probability", "embedding"}) | PRESET_SETTINGS
 """Settings under `model.*` that 0.1.0 did not have. The key of a model that 0.1.0 created must not depend on
 them. Otherwise a newer version would not find that model."""

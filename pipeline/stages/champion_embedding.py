@@ -53,7 +53,7 @@ def choose_embedding(
 
     `network` and `text` are the settings `model.*` and `text.*` of the new model. It takes the champion's
     network under two conditions: `model.embedding` is "champion", and training would give a network of the
-    same kind. The kind is given by the variant, the sizes, the text preparation and the settings of the
+    same kind: a bag of units. The kind also includes the sizes, the text preparation and the settings of the
     vocabularies. If the champion itself took its embedding network from an older model, the new model takes
     it from that older model.
     """
@@ -83,7 +83,7 @@ def _differences(
     """Returns the properties in which the champion's embedding network differs from the one that the new
     model would train. An example is "model.hidden_size"."""
     facts = champion.plan.facts
-    if facts["model"]["variant"] != network["variant"]:
+    if not variant_of(facts["model"]["variant"]).pretrains_contrastively:
         return ["model.variant"]
     differences = [
         *(f"model.{name}" for name in SIZE_SETTINGS if facts["model"].get(name) != network[name]),

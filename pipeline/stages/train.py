@@ -30,13 +30,15 @@ from pipeline.networks.variants import variant_of
 from pipeline.predictor.predictor import Predictor
 from pipeline.progress import say
 from pipeline.provenance import revision
-from pipeline.settings import NOT_TRAINING_SETTINGS, Settings
+from pipeline.settings import NOT_TRAINING_SETTINGS, PRESET_SETTINGS, Settings
+from pipeline.stages.title_network import build_network, origin, title_batches
 from pipeline.stages.training_inputs import TrainingInputs
 from pipeline.tracking import Run, open_tracking
 
 if TYPE_CHECKING:
     from pipeline.networks.in_keras.network import Network
     from pipeline.networks.in_keras.training import Figures, History
+    from pipeline.networks.pretrained.network import PretrainedNetwork
     from pipeline.predictor.held_out import HeldOutIssue
     from pipeline.stages.teach import Lesson, TeacherRequest
 
@@ -97,7 +99,6 @@ def _train(
 ) -> dict[str, Any]:
     """Trains the network, writes the predictor to `folder`/predictor and registers it in MLflow. Returns the
     figures for the predictor's manifest."""
-    from pipeline.networks.in_keras import build
     from pipeline.networks.in_keras.devices import data_parallel, default_device, peak_memory
     from pipeline.networks.in_keras.training import best_epoch
 
@@ -111,8 +112,9 @@ def _train(
             if devices
             else f"    training on {place}"
         )
+        network = build_network(inputs)
         data, data_name, data_digest = describe_training_data(inputs)
-        parameters = {**_run_parameters(inputs), **data, "devices": max(1, len(devices))}
+        parameters = {**_run_parameters(inputs), **data, "devices": max(1, len(devices)), **origin(network)}
         parameters |= lesson.run_parameters if lesson else {}
         tags = {
             "titler.vocabulary": inputs.vocabulary.figures["id"],
@@ -121,7 +123,6 @@ def _train(
         }
         with tracking.training_run(inputs.model.name, parameters, tags) as run:
             run.log_dataset(data_name, data_digest, **inputs.part_sizes)
-            network = build(network_settings["variant"], inputs.shape, seed=network_settings["seed"])
             history = _fit(inputs, network, run, checkpoint, on_epoch, lesson)
             network.shortlist = most_frequent_units(
                 inputs.titles(), inputs.shape.title_vocabulary, variant_of(network.variant).shortlist_size
@@ -150,7 +151,7 @@ def _train(
 
 def _fit(
     inputs: TrainingInputs,
-    network: Network,
+    network: Network | PretrainedNetwork,
     run: Run,
     checkpoint: WorkFolder,
     on_epoch: Callable[[Any], None],
@@ -168,10 +169,11 @@ def _fit(
     train = inputs.batches("train", "train")
     if lesson is not None:
         train = lesson.mixed(train, inputs.model, inputs.vocabularies, checkpoint, settings["seed"])
+    validation = inputs.batches("validation", "validate")
     return fit(
         network,
-        train,
-        inputs.batches("validation", "validate"),
+        title_batches(network, inputs.vocabularies, train),
+        title_batches(network, inputs.vocabularies, validation),
         epochs=settings["epochs"],
         learning_rate=settings["learning_rate"],
         patience=settings["patience"],
@@ -184,7 +186,9 @@ def _fit(
     )
 
 
-def _predictor(inputs: TrainingInputs, network: Network) -> tuple[Predictor, Calibration | None]:
+def _predictor(
+    inputs: TrainingInputs, network: Network | PretrainedNetwork
+) -> tuple[Predictor, Calibration | None]:
     """Returns the predictor with the trained network, and its calibration (the curve from confidence to
     probability).
 
@@ -247,6 +251,8 @@ def _run_parameters(inputs: TrainingInputs) -> dict[str, Any]:
     shape, embedding_network = inputs.shape, inputs.taken_network
     # The setting model.embedding says what was wanted, the parameter embedding_model what was done.
     unused = {*NOT_TRAINING_SETTINGS, "embedding", *(("contrast_epochs",) if embedding_network else ())}
+    if not variant_of(inputs.network_settings["variant"]).reads_texts:
+        unused |= PRESET_SETTINGS
     owner = (
         {"embedding_model": embedding_network.model, "embedding_digest": embedding_network.digest}
         if embedding_network

@@ -8,11 +8,11 @@ model instead.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +26,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.manifest import File, Manifest
 from pipeline.lake.pinned import Pinned, PinnedDay, Plan, cleaned_days, pin_days
-from pipeline.networks.variants import variant_of
+from pipeline.networks.variants import require_libraries, variant_of
 from pipeline.settings import Settings, Text
 from pipeline.stages.champion_embedding import choose_embedding
 from pipeline.text.markup import LATEST_PREPARATION, prepare, prepare_body
@@ -117,6 +117,7 @@ def open_model(
         options = {"variant": request.variant, "epochs": request.epochs, "embedding": request.embedding}
         overrides = {name: value for name, value in options.items() if value is not None}
         text, network = settings.text.model_dump(), {**settings.model.model_dump(), **overrides}
+        _check_preset(network)
         days = file_days or pin_days(lake, cleaned_days(lake, request.first, request.last))
         choice = choose_embedding(lake, settings, network, text)
         return model.open(days, {"asked": asdict(request), "text": text, "model": network, **choice.facts})
@@ -128,6 +129,18 @@ def open_model(
             "Create another model: titler vocab",
         )
     return plan
+
+
+def _check_preset(network: Mapping[str, Any]) -> None:
+    """Raises UsageError if the variant needs a preset and `model.preset` is empty, or if its libraries are
+    not installed. `network` are the settings `model.*`."""
+    require_libraries(network["variant"])
+    if variant_of(network["variant"]).reads_texts and not network["preset"]:
+        raise UsageError(
+            f"The network {network['variant']} fine-tunes a preset, but the setting model.preset is empty.",
+            "Name a folder, or a preset of Hugging Face or Kaggle:  "
+            "TITLER_MODEL__PRESET=hf://google/flan-t5-small",
+        )
 
 
 def count_part(shard: tuple[Manifest, File], lake: Lake, plan: Plan) -> tuple[Counts, Counts, PartSizes]:

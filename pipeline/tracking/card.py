@@ -123,7 +123,22 @@ def _training_data(parameters: Mapping[str, str]) -> str:
     return (
         f"Trained on **{int(parameters['train_issues']):,} issues**, {data}: network "
         f"`{parameters['variant']}`, hidden size {parameters['hidden_size']}, {vocabulary}."
-        f"{_embedding(parameters)}{_teacher(parameters)}"
+        f"{_preset(parameters)}{_embedding(parameters)}{_teacher(parameters)}"
+    )
+
+
+def _preset(parameters: Mapping[str, str]) -> str:
+    """Returns a sentence on the preset that the title network was fine-tuned from, with its licence; empty if
+    it has none."""
+    if not parameters.get("preset"):
+        return ""
+    revision, licence = (parameters.get(f"preset_{name}") for name in ("revision", "licence"))
+    text = f" Its title network was fine-tuned from the preset `{parameters['preset']}`"
+    text += f", revision `{revision}`" if revision else ""
+    return text + (
+        f", which has the licence `{licence}`."
+        if licence
+        else ". The preset does not state a licence: look it up before you publish titles."
     )
 
 

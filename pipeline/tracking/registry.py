@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import LakeError, UsageError
+from pipeline.networks.variants import VARIANTS
 from pipeline.tracking.card import (
     ACCEPTED_TAG,
     EXPERIMENT_TAGS,
@@ -58,6 +59,9 @@ out, because pip cannot install them with the others: ktext 0.40 pins keras 2.2.
 below 5 and numpy below 2. Titler's lock file overrides those pins. So a model with the engine ktext loads
 only where Titler's lock file is installed.
 """
+
+PRESET_REQUIREMENTS = ("keras-hub", "safetensors", "huggingface-hub")
+"""The packages that a model with a preset requires as well."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,7 +176,7 @@ class Tracking:
                 code_paths=[str(package)],
                 signature=ModelSignature(inputs, outputs),
                 input_example=pd.DataFrame({"body": ["The window closes when I press Enter twice."]}),
-                pip_requirements=_requirements(),
+                pip_requirements=_requirements(run.data.params.get("variant", "")),
             )
         tags = {MODEL_TAG: model, VARIANT_TAG: run.data.params.get("variant", "")}
         with redirect_stderr(StringIO()):  # MLflow reports success on standard error
@@ -324,10 +328,11 @@ def _open_sqlite(path: Path) -> None:
         database.execute("PRAGMA schema_version")
 
 
-def _requirements() -> list[str]:
-    """Returns "NAME==VERSION" for each package in REQUIREMENTS that is installed."""
+def _requirements(variant: str) -> list[str]:
+    """Returns "NAME==VERSION" for each installed package that a model of this variant requires."""
     requirements = []
-    for name in REQUIREMENTS:
+    reads_texts = variant in VARIANTS and VARIANTS[variant].reads_texts
+    for name in (*REQUIREMENTS, *(PRESET_REQUIREMENTS if reads_texts else ())):
         try:
             requirements.append(f"{name}=={importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:

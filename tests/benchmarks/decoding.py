@@ -176,7 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--variants", nargs="+", default=list(SHAPES), choices=list(SHAPES))
     parser.add_argument(
         "--sizes", nargs="+", type=int, default=list(ISSUES_BY_BATCH_SIZE), choices=list(ISSUES_BY_BATCH_SIZE)
     )

@@ -145,7 +145,7 @@ def main() -> None:
     )
     parser.add_argument("--pairs", type=int, default=PAIRS)
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
-    parser.add_argument("--variants", nargs="+", default=list(VARIANTS))
+    parser.add_argument("--variants", nargs="+", default=list(SHAPES))
     parser.add_argument("--precisions", nargs="+", default=["float32", "mixed_bfloat16"])
     arguments = parser.parse_args()
     rows = []

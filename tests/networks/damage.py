@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.networks.in_keras import Network
 
+if TYPE_CHECKING:
+    from pipeline.networks.pretrained.network import PretrainedNetwork
 
-def set_weights_to_nan(network: Network) -> None:
+
+def set_weights_to_nan(network: Network | PretrainedNetwork) -> None:
     """Makes every weight a NaN, as a training that diverged does."""
     network.model.set_weights([weight * np.nan for weight in network.model.get_weights()])
 

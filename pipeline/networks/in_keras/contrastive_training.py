@@ -129,7 +129,7 @@ class ContrastiveTraining:
     """
 
     def __init__(self, model: Any) -> None:
-        """Prepares the training of the layer `table` of `model`, which is an instance of `copy.Copy`."""
+        """Prepares the training of the layer `table` of `model`, whose embedding is a bag of units."""
         self._model = model
         self._vocabulary: int = model.vocabulary
         self._scores = PairScores(model.table)
@@ -179,7 +179,7 @@ class ContrastiveTraining:
 
 
 def take_table(model: Any, rows: Floats) -> None:
-    """Copies the table of another model into `model`, a `copy.Copy`, which then need not train its own.
+    """Copies the table of another model into `model`, which then need not train its own.
 
     `rows` (V, size) are the rows of the table.
     """
@@ -188,12 +188,15 @@ def take_table(model: Any, rows: Floats) -> None:
 
 
 def freeze_table(model: Any) -> None:
-    """Freezes the table of `model`, a `copy.Copy`, and initialises the model's layer `units` with its rows.
+    """Freezes the table of `model`, and initialises the layer `units` of a `copy.Copy` with its rows.
 
     For the layer `units`, the mean of all rows is subtracted from each row. Then each row is scaled to the
-    size of Keras's initial embeddings. The table itself does not change.
+    size of Keras's initial embeddings. The table itself does not change. A model of another variant has no
+    layer `units`.
     """
     model.table.trainable = False
+    if not hasattr(model, "units"):
+        return
     rows = np.asarray(ops.convert_to_numpy(model.table.embeddings))
     rows = rows - rows.mean(axis=0)
     model.units.embeddings.assign(

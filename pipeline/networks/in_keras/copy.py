@@ -40,7 +40,6 @@ Sources:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -50,8 +49,8 @@ from keras import KerasTensor, layers, ops
 
 from pipeline.errors import UsageError
 from pipeline.networks.in_keras.beam_search import BLOCKED, scatter, sum_by_id
-from pipeline.networks.in_keras.length_bucketing import bucketed, trimmed
-from pipeline.networks.in_keras.teacher_forcing import TeacherForcing, TrainingBatch
+from pipeline.networks.in_keras.length_bucketing import bucketed
+from pipeline.networks.in_keras.teacher_forcing import TeacherForcing, over_targets
 from pipeline.networks.shape import PAD, Ids, Shape
 
 DROPOUT = 0.2
@@ -65,10 +64,6 @@ TINY = 1e-20
 
 It is smaller than every probability that matters.
 """
-LOG_PROBABILITY_TOLERANCE = 1e-4
-"""Largest difference, from rounding, between two computations of the same log probability."""
-TARGETS_MULTIPLE = 256
-"""The number of targets in a step is padded to a multiple of this. Few sizes mean few compilations."""
 Memory = tuple[KerasTensor, KerasTensor, KerasTensor]
 """The bodies (B, S), the encoder's outputs (B, S, H) and the keys of the attention (B, S, H)."""
 
@@ -281,29 +276,13 @@ def teacher_forcing(model: Copy) -> TeacherForcing:
     In training, the decoder reads the true previous token, not the one that it predicted. The loss is the
     mean cross-entropy over the tokens of titles; padding does not count.
     """
-    inputs = [
-        *(
-            keras.Input((length,), dtype="int32", name=name)
-            for name, length in (("body", None), ("title", model.config["title_length"] - 1))
-        ),
-        *(keras.Input(shape, dtype="int32", name=name) for name, shape in (("target", (1,)), ("place", ()))),
-    ]
-    return TeacherForcing(
-        model=keras.Model(inputs, model(inputs), name="teacher_forcing"),
-        loss=_loss,
-        metrics=[
-            _TokenMean("token_loss", lambda log_target, _: -log_target),
-            _TokenMean(
-                "token_accuracy",
-                lambda log_target, log_highest: log_target >= log_highest - LOG_PROBABILITY_TOLERANCE,
-            ),
-        ],
-        loss_is_mean_over="tokens",
-        training_batches=_training_batches,
+    return over_targets(
+        model,
+        model.config["title_length"],
+        bucketed,
         gradient_norm_limit=GRADIENT_NORM_LIMIT,
         optimizer=muon,
         short_body=SHORT_BODY,
-        decays_linearly=True,
     )
 
 
@@ -322,35 +301,3 @@ def muon(learning_rate: float, global_clipnorm: float | None) -> keras.optimizer
         weight_decay=None,
         adam_weight_decay=None,
     )
-
-
-def _loss(target: KerasTensor, logs: KerasTensor) -> KerasTensor:
-    is_token = ops.cast(target[:, 0] != PAD, logs.dtype)
-    return -ops.sum(logs[:, 0] * is_token) / ops.maximum(ops.sum(is_token), 1.0)
-
-
-class _TokenMean(keras.metrics.Mean):
-    """A Keras metric: the mean of a figure over the tokens of titles, without padding."""
-
-    def __init__(self, name: str, figure: Callable[[KerasTensor, KerasTensor], KerasTensor]) -> None:
-        """The function `figure` computes the figure of each token.
-
-        It gets two arrays: the log probability of the right token, and the log probability of the most
-        probable token.
-        """
-        super().__init__(name=name)
-        self._figure = figure
-
-    def update_state(self, y_true: KerasTensor, y_pred: KerasTensor, sample_weight: None = None) -> Any:
-        figure = ops.cast(self._figure(y_pred[:, 0], y_pred[:, 1]), y_pred.dtype)
-        return super().update_state(figure, sample_weight=ops.cast(y_true[:, 0] != PAD, y_pred.dtype))
-
-
-def _training_batches(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[TrainingBatch]:
-    for bodies, titles in bucketed(batches):
-        decoder_inputs, targets = titles[:, :-1], titles[:, 1:].reshape(-1)
-        tokens = np.flatnonzero(targets != PAD).astype(np.int32)
-        padding = (0, -len(tokens) % TARGETS_MULTIPLE)
-        position, target = np.pad(tokens, padding), np.pad(targets[tokens], padding)[:, None]
-        inputs = [trimmed(bodies), decoder_inputs, target, position]
-        yield TrainingBatch(inputs, target, len(bodies), len(tokens))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.networks.shape import PAD, Ids
 
@@ -18,6 +19,8 @@ WIDTH_MULTIPLE = 32
 POOLED_BATCHES = 50
 """Number of training batches whose issues are sorted by length together. A larger number makes the lengths
 within a batch more similar. A smaller number makes the batches more random."""
+ROWS_MULTIPLE = 8
+"""The number of issues in a batch by tokens is a multiple of this, so that there are few sizes."""
 
 
 def lengths(ids: Ids) -> Ids:
@@ -40,27 +43,49 @@ def trimmed(ids: Ids) -> Ids:
     return ids[:, : min(ids.shape[1], -(-longest // WIDTH_MULTIPLE) * WIDTH_MULTIPLE)]
 
 
-def bucketed(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[tuple[Ids, Ids]]:
-    """Yields the same issues in new batches of the same size. The bodies in a batch have similar lengths.
+def bucketed(batches: Iterator[tuple[Ids, Ids]], tokens: int | None = None) -> Iterator[tuple[Ids, Ids]]:
+    """Yields the same issues in new batches, each with bodies of similar length.
 
     POOLED_BATCHES batches at a time are joined, sorted by the length of the bodies and divided again. The new
-    batches come in a random order, which is the same in every call.
+    batches have as many issues as the old ones. If `tokens` is given, they have as many issues as fit: their
+    bodies have at most `tokens` ids after trimming, padding included, but a batch has at least one issue. The
+    new batches come in a random order, which is the same in every call.
     """
     random = np.random.default_rng(0)
     pool: list[tuple[Ids, Ids]] = []
     for batch in batches:
         pool.append(batch)
         if len(pool) == POOLED_BATCHES:
-            yield from _sorted(pool, random)
+            yield from _sorted(pool, random, tokens)
             pool = []
     if pool:
-        yield from _sorted(pool, random)
+        yield from _sorted(pool, random, tokens)
 
 
-def _sorted(pool: list[tuple[Ids, Ids]], random: np.random.Generator) -> Iterator[tuple[Ids, Ids]]:
+def _sorted(
+    pool: list[tuple[Ids, Ids]], random: np.random.Generator, tokens: int | None
+) -> Iterator[tuple[Ids, Ids]]:
     size = len(pool[0][0])
     bodies, titles = (np.concatenate(arrays) for arrays in zip(*pool, strict=True))
     order = np.argsort(lengths(bodies), kind="stable")
-    for number in random.permutation(-(-len(order) // size)):
-        rows = order[number * size : (number + 1) * size]
-        yield bodies[rows], titles[rows]
+    if tokens is None:
+        groups = [order[first : first + size] for first in range(0, len(order), size)]
+    else:
+        groups = _by_tokens(order, bodies, tokens)
+    for number in random.permutation(len(groups)):
+        yield bodies[groups[number]], titles[groups[number]]
+
+
+def _by_tokens(order: npt.NDArray[np.intp], bodies: Ids, tokens: int) -> list[npt.NDArray[np.intp]]:
+    """Divides the rows `order`, sorted by length, into groups whose trimmed bodies have at most `tokens`
+    ids."""
+    groups = []
+    end = len(order)
+    while end > 0:
+        width = trimmed(bodies[order[end - 1 : end]]).shape[1]
+        rows = max(1, tokens // width)
+        if rows > ROWS_MULTIPLE:
+            rows -= rows % ROWS_MULTIPLE
+        groups.append(order[max(0, end - rows) : end])
+        end -= rows
+    return groups

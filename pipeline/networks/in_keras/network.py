@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from pipeline.networks.bag_of_units import embedding
 from pipeline.networks.in_keras.beam_search import BeamSearch, Decoder
 from pipeline.networks.in_keras.implementations import IMPLEMENTATIONS
 from pipeline.networks.in_keras.length_bucketing import lengths, trimmed
+from pipeline.networks.in_keras.teacher_forcing import TeacherForcing
 from pipeline.networks.shape import BATCH_SIZE, Decoded, Floats, Ids, Shape
 from pipeline.networks.variants import variant_of
 
@@ -37,6 +39,15 @@ class Network:
         self._decoder = IMPLEMENTATIONS[variant].decoder(model)
         self._initial_state = _InitialState(self._decoder)
         self._searches: dict[tuple[int, int, int, bytes | None], BeamSearch] = {}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What identifies a training of this network, besides its shape and variant: nothing."""
+        return {}
+
+    def teacher_forcing(self) -> TeacherForcing:
+        """Returns how the network is trained on titles."""
+        return IMPLEMENTATIONS[self.variant].teacher_forcing(self.model)
 
     def encode(
         self, body_ids: npt.ArrayLike, batch_size: int = BATCH_SIZE, *, title_ids: npt.ArrayLike | None = None

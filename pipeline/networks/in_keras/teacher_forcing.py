@@ -11,8 +11,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import keras
+import numpy as np
+from keras import KerasTensor, ops
 
-from pipeline.networks.shape import Ids
+from pipeline.networks.in_keras.length_bucketing import trimmed
+from pipeline.networks.shape import PAD, Ids
+
+LOG_PROBABILITY_TOLERANCE = 1e-4
+"""Largest difference, from rounding, between two computations of the same log probability."""
+TARGETS_MULTIPLE = 256
+"""The number of targets in a step is padded to a multiple of this. Few sizes mean few compilations."""
 
 
 @dataclass(frozen=True)
@@ -53,3 +61,73 @@ class TeacherForcing:
     decays_linearly: bool = False
     """whether the learning rate decays linearly over the second half of the epochs; in every variant, the
     learning rate is also halved after each epoch without a new lowest validation loss"""
+
+
+def over_targets(
+    model: keras.Model,
+    title_length: int,
+    batches: Callable[[Iterator[tuple[Ids, Ids]]], Iterator[tuple[Ids, Ids]]],
+    *,
+    gradient_norm_limit: float,
+    optimizer: Callable[..., keras.Optimizer],
+    short_body: int | None = None,
+) -> TeacherForcing:
+    """Returns how a model is trained whose call computes the log probabilities of n targets.
+
+    The inputs of `model` are bodies (B, S), titles (B, title_length - 1), targets (n, 1) and their positions
+    (n,). The result (n, 2) has the log probability of each target, and that of the most probable token. The
+    loss is the mean cross-entropy over the tokens of titles; padding does not count. `batches` regroups
+    training batches.
+    """
+    inputs = [
+        *(
+            keras.Input((length,), dtype="int32", name=name)
+            for name, length in (("body", None), ("title", title_length - 1))
+        ),
+        *(keras.Input(shape, dtype="int32", name=name) for name, shape in (("target", (1,)), ("place", ()))),
+    ]
+    return TeacherForcing(
+        model=keras.Model(inputs, model(inputs), name="teacher_forcing"),
+        loss=_loss,
+        metrics=[
+            _TokenMean("token_loss", lambda log_target, _: -log_target),
+            _TokenMean(
+                "token_accuracy",
+                lambda log_target, log_highest: log_target >= log_highest - LOG_PROBABILITY_TOLERANCE,
+            ),
+        ],
+        loss_is_mean_over="tokens",
+        training_batches=lambda pairs: map(_training_batch, batches(pairs)),
+        gradient_norm_limit=gradient_norm_limit,
+        optimizer=optimizer,
+        short_body=short_body,
+        decays_linearly=True,
+    )
+
+
+def _loss(target: KerasTensor, logs: KerasTensor) -> KerasTensor:
+    is_token = ops.cast(target[:, 0] != PAD, logs.dtype)
+    return -ops.sum(logs[:, 0] * is_token) / ops.maximum(ops.sum(is_token), 1.0)
+
+
+class _TokenMean(keras.metrics.Mean):
+    """A Keras metric: the mean of a figure over the targets that are not padding."""
+
+    def __init__(self, name: str, figure: Callable[[KerasTensor, KerasTensor], KerasTensor]) -> None:
+        """`figure` computes the figure of each target from the two columns that the model returns."""
+        super().__init__(name=name)
+        self._figure = figure
+
+    def update_state(self, y_true: KerasTensor, y_pred: KerasTensor, sample_weight: None = None) -> Any:
+        figure = ops.cast(self._figure(y_pred[:, 0], y_pred[:, 1]), y_pred.dtype)
+        return super().update_state(figure, sample_weight=ops.cast(y_true[:, 0] != PAD, y_pred.dtype))
+
+
+def _training_batch(pair: tuple[Ids, Ids]) -> TrainingBatch:
+    bodies, titles = pair
+    decoder_inputs, targets = titles[:, :-1], titles[:, 1:].reshape(-1)
+    tokens = np.flatnonzero(targets != PAD).astype(np.int32)
+    padding = (0, -len(tokens) % TARGETS_MULTIPLE)
+    position, target = np.pad(tokens, padding), np.pad(targets[tokens], padding)[:, None]
+    inputs = [trimmed(bodies), decoder_inputs, target, position]
+    return TrainingBatch(inputs, target, len(bodies), len(tokens))

@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import keras
 import numpy as np
@@ -22,11 +22,9 @@ from pipeline.errors import LakeError, TitlerError, UsageError
 from pipeline.networks.in_keras.batch_norm_warmup import Warmup
 from pipeline.networks.in_keras.checkpoint import Arrays, Checkpoint, Storage, assign, train_anew, values
 from pipeline.networks.in_keras.contrastive_training import ContrastFigures, ContrastiveTraining, take_table
-from pipeline.networks.in_keras.implementations import IMPLEMENTATIONS
-from pipeline.networks.in_keras.network import Network
 from pipeline.networks.in_keras.prefetch import prefetch
 from pipeline.networks.in_keras.teacher_forcing import TeacherForcing
-from pipeline.networks.shape import PAD, Floats, Ids
+from pipeline.networks.shape import PAD, Floats, Ids, Shape
 from pipeline.networks.variants import variant_of
 
 SHORT_EPOCHS = 0.75
@@ -36,6 +34,21 @@ Data = Callable[[int], Iterator[tuple[Ids, Ids]]]
 
 A batch is a pair of bodies (B, body_length) and titles (B, title_length).
 """
+
+
+class Network(Protocol):
+    """What a training needs of a network."""
+
+    variant: str
+    shape: Shape
+    model: keras.Model
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What identifies a training of the network, besides its shape and variant."""
+
+    def teacher_forcing(self) -> TeacherForcing:
+        """Returns how the network is trained on titles."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +131,7 @@ def fit(
     Raises UsageError if there is no issue to train on or to validate on. Raises LakeError if the checkpoint
     is damaged, or belongs to another training or seed. Raises TitlerError if the loss is not a finite number.
     """
-    task = IMPLEMENTATIONS[network.variant].teacher_forcing(network.model)
+    task = network.teacher_forcing()
     pretrains = table is None and variant_of(network.variant).pretrains_contrastively
     identity = _identity(network, task, learning_rate, seed)
     if pretrains:
@@ -150,7 +163,7 @@ def _identity(network: Network, task: TeacherForcing, learning_rate: float, seed
     }
     # Nadam is not named, so that checkpoints of older versions, which always used Nadam, stay valid.
     optimizer = {} if task.optimizer is keras.optimizers.Nadam else {"optimizer": task.optimizer.__name__}
-    return identity | optimizer
+    return identity | optimizer | network.identity
 
 
 class _Progress:

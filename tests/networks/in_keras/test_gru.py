@@ -13,7 +13,7 @@ import pytest
 from pipeline.errors import UsageError
 from pipeline.networks.in_keras import Shape, build
 from pipeline.networks.in_keras.gru import hard_sigmoid
-from pipeline.networks.variants import VARIANTS
+from pipeline.networks.in_keras.implementations import IMPLEMENTATIONS
 
 ONE_STEP = """
 from tempfile import mkdtemp
@@ -94,7 +94,7 @@ def test_a_size_of_zero_is_refused_with_its_name() -> None:
 UNTESTED_ELSEWHERE = [
     ("tensorflow", "gru_cudnn"),
     ("jax", "gru"),
-    *(("torch", variant) for variant in VARIANTS),
+    *(("torch", variant) for variant in IMPLEMENTATIONS),
 ]
 
 

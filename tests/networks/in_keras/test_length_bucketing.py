@@ -45,3 +45,19 @@ def test_batches_of_short_and_long_bodies_come_in_random_order() -> None:
     ]
     assert sorted(mean_lengths) == [4.5 + 8 * number for number in range(10)]
     assert mean_lengths != sorted(mean_lengths)
+
+
+def test_a_batch_by_tokens_has_as_many_issues_as_fit() -> None:
+    bodies = np.array([body(length) for length in [10] * 20 + [60] * 6 + [100]], np.int32)
+    titles = np.arange(len(bodies), dtype=np.int32)[:, None]
+    batches = list(bucketed(iter([(bodies, titles)]), tokens=300))
+    shapes = sorted((len(batch), trimmed(batch).shape[1]) for batch, _ in batches)
+    # 3 x 100 ids, then 4 x 64, then 8 x 32; the last batch has what is left
+    assert shapes == [(3, 100), (4, 32), (4, 64), (8, 32), (8, 32)]
+    assert sorted(number for _, numbers in batches for number in numbers[:, 0].tolist()) == list(range(27))
+
+
+def test_a_body_longer_than_a_batch_by_tokens_is_a_batch_of_its_own() -> None:
+    bodies = np.array([body(90), body(95)], np.int32)
+    batches = list(bucketed(iter([(bodies, bodies)]), tokens=50))
+    assert [len(batch) for batch, _ in batches] == [1, 1]

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import LakeError
 from pipeline.networks.in_keras import Shape, build, saving
-from pipeline.networks.variants import VARIANTS
+from pipeline.networks.in_keras.implementations import IMPLEMENTATIONS
 from tests.networks.damage import add_title_word_to_shape, cut_file, set_weights_to_nan
 
 SHAPE = Shape(20, 9, body_length=6, title_length=5, embedding_size=4, hidden_size=5)
@@ -21,7 +21,7 @@ SHAPES = {
 BODY = [[9, 2, 9, 19, 4, 0]]
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", IMPLEMENTATIONS)
 def test_a_loaded_network_equals_the_saved_network(tmp_path: Path, variant: str) -> None:
     network = build(variant, SHAPES[variant], seed=5)
     saving.save(network, tmp_path / "new")
@@ -33,7 +33,7 @@ def test_a_loaded_network_equals_the_saved_network(tmp_path: Path, variant: str)
     ]
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", IMPLEMENTATIONS)
 def test_the_files_are_in_keras_format_and_json_without_the_optimizer(tmp_path: Path, variant: str) -> None:
     network = build(variant, SHAPES[variant], seed=5)
     saving.save(network, tmp_path)

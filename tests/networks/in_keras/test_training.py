@@ -14,7 +14,7 @@ from pipeline.errors import LakeError, TitlerError, UsageError
 from pipeline.networks.in_keras import Network, Shape, build, copy
 from pipeline.networks.in_keras.contrastive_training import ContrastFigures
 from pipeline.networks.in_keras.copy import SHORT_BODY
-from pipeline.networks.in_keras.teacher_forcing import TrainingBatch
+from pipeline.networks.in_keras.length_bucketing import bucketed
 from pipeline.networks.in_keras.training import Data, EpochFigures, Figures, History, best_epoch, fit
 from tests.networks.damage import set_weights_to_nan
 from tests.support.checkpoint_folder import CheckpointFolder
@@ -232,17 +232,16 @@ def test_copy_reads_only_the_first_units_of_bodies_in_three_quarters_of_the_epoc
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     units_read: list[int] = []
-    training_batches = copy._training_batches
 
-    def recorded(batches: Iterator[Batch]) -> Iterator[TrainingBatch]:
-        for batch in training_batches(batches):
-            units_read.append(int((batch.inputs[0] != 0).sum()))
-            yield batch
+    def recorded(batches: Iterator[Batch]) -> Iterator[Batch]:
+        for bodies, titles in bucketed(batches):
+            units_read.append(int((bodies != 0).sum()))
+            yield bodies, titles
 
     def one_issue(epoch: int) -> Iterator[Batch]:
         yield np.full((1, SHORT_BODY + 30), 6, np.int32), np.array([[START, 5, END, 0, 0, 0]], np.int32)
 
-    monkeypatch.setattr(copy, "_training_batches", recorded)
+    monkeypatch.setattr(copy, "bucketed", recorded)
     network = build("copy", dataclasses.replace(SHAPE, body_length=SHORT_BODY + 30), seed=1)
     train(network, tmp_path, epochs=4, data=(one_issue, one_issue), contrast_epochs=1)
     validated = SHORT_BODY + 30

@@ -19,8 +19,9 @@ from pipeline.lake.pinned import Pinned
 from pipeline.networks.in_keras import Network, Shape, build, saving
 from pipeline.networks.in_keras.training import fit
 from pipeline.networks.in_numpy.gru_cells import hard_sigmoid, sigmoid
+from pipeline.networks.in_numpy.implementations import IMPLEMENTATIONS
 from pipeline.networks.in_numpy.network import LightNetwork
-from pipeline.networks.variants import VARIANTS, variant_of
+from pipeline.networks.variants import variant_of
 from pipeline.predictor.predictor import LightPredictor, Predictor
 from pipeline.releases.current import point_to
 from pipeline.text.engine import tokenizer
@@ -73,7 +74,7 @@ def make_end_more_probable(network: Network, by: float) -> None:
         network.model.get_layer("words").set_weights([kernel, bias])
 
 
-@pytest.fixture(scope="module", params=VARIANTS)
+@pytest.fixture(scope="module", params=IMPLEMENTATIONS)
 def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Network, LightNetwork]:
@@ -284,7 +285,7 @@ def small_predictor(variant: str) -> Predictor:
     return Predictor("m1", random_network(variant, shape), vocabularies, "titler", 0.2, 16)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", IMPLEMENTATIONS)
 def test_a_light_predictor_predicts_the_same_as_the_predictor(tmp_path: Path, variant: str) -> None:
     predictor = small_predictor(variant)
     predictor.save(tmp_path)

@@ -1,0 +1,68 @@
+"""Part of the stage `train`: builds the network, and the training batches of its title network.
+
+The batches of the lake are ids of the model's vocabularies. A title network that reads texts (the variant
+`pretrained`) gets the texts of these ids, which its own tokenizer splits. The ids of subwords spell the
+prepared text, so nothing but line breaks is lost. A model of this variant therefore reads the same vectors_v1
+as a model of the variant `copy`, and every later stage works as for any other model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from pipeline.dataset.training_batches import Ids
+from pipeline.networks.variants import require_libraries, variant_of
+from pipeline.stages.training_inputs import TrainingInputs
+from pipeline.text.vocabulary import Vocabularies
+
+if TYPE_CHECKING:
+    from pipeline.networks.in_keras.network import Network
+    from pipeline.networks.pretrained.network import PretrainedNetwork
+
+Data = Callable[[int], Iterator[tuple[Ids, Ids]]]
+"""A function that takes the number of an epoch, and yields its training batches: bodies and titles."""
+
+
+def build_network(inputs: TrainingInputs) -> Network | PretrainedNetwork:
+    """Returns the network to train: with random weights, or with the weights of the preset `model.preset`.
+
+    Raises UsageError if the preset cannot be opened, or if its libraries are not installed.
+    """
+    settings = inputs.network_settings
+    variant = settings["variant"]
+    if not variant_of(variant).reads_texts:
+        from pipeline.networks.in_keras import build
+
+        return build(variant, inputs.shape, seed=settings["seed"])
+    require_libraries(variant)
+    from pipeline.networks.pretrained.network import Fitting, PretrainedNetwork
+
+    fitting = Fitting(settings["precision"], settings["batch_tokens"], settings["accumulation_steps"])
+    return PretrainedNetwork.from_preset(settings["preset"], inputs.shape, fitting, settings["seed"])
+
+
+def origin(network: Network | PretrainedNetwork) -> dict[str, str]:
+    """Returns where the preset of the network comes from, as parameters of the run in MLflow. Empty if the
+    network has no preset."""
+    facts = getattr(network, "origin", None)
+    if facts is None:
+        return {}
+    return {"preset_revision": facts.revision, "preset_licence": facts.licence}
+
+
+def title_batches(network: Network | PretrainedNetwork, vocabularies: Vocabularies, data: Data) -> Data:
+    """Returns the batches `data`, which are ids of the vocabularies, as ids that the title network reads."""
+    token_ids: Any = getattr(network, "token_ids", None)
+    if token_ids is None:
+        return data
+
+    def batches(epoch: int) -> Iterator[tuple[Ids, Ids]]:
+        for bodies, titles in data(epoch):
+            yield token_ids(
+                [vocabularies.body.text_of(ids) for ids in bodies],
+                [vocabularies.title.text_of(ids) for ids in titles],
+                (titles == vocabularies.title.end).any(axis=1),
+            )
+
+    return batches
