@@ -25,6 +25,9 @@ class FakeRegistry:
     def champion(self) -> Version | None:
         return next(iter(self.champion_and_previous()), None)
 
+    def tag_titles(self, version: str, run_id: str, withheld: str, accepted_because: str) -> None:
+        """Forgets the tags."""
+
     def promote(self, model: str, because: str = "") -> str:
         self.models = [model, *self.models[:1]]
         self.reasons.append(because)
