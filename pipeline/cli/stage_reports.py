@@ -218,10 +218,18 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
             "    probability of a ROUGE-L over 0.3, as the model estimates it "
             f"({probability['method']}): Brier score {probability['brier']:.3f}, calibration error "
             f"{probability['calibration_error']:.3f}; {probability['abstained']:.1%} of the issues get no "
-            f"title, because this probability is below {probability['abstain_probability']:g}"
+            f"title ({_abstention_thresholds(figures)})"
         )
     for sample in figures.get("samples", [])[:SAMPLES_LISTED]:
         say(f"    {sample['title']!r} -> {sample['predicted']!r} ({sample['confidence']:.2f})")
+
+
+def _abstention_thresholds(figures: dict[str, Any]) -> str:
+    """Returns below which probability, and below which confidence, the evaluated model gives no title."""
+    thresholds = f"minimum probability {figures['probability']['abstain_probability']:g}"
+    if minimum := figures["confidence"].get("abstain_below"):
+        thresholds += f", minimum confidence {minimum:.2f}"
+    return thresholds
 
 
 def promoted(result: dict[str, Any]) -> None:

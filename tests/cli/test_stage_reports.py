@@ -189,6 +189,29 @@ def test_a_plan_that_opened_no_release(capsys: pytest.CaptureFixture[str]) -> No
     assert printed(capsys) == ["plan: no release was created: nothing is new since release q"]
 
 
+@pytest.mark.parametrize(
+    ("abstain_below", "thresholds"),
+    [(0.0, "minimum probability 0.3"), (0.5, "minimum probability 0.3, minimum confidence 0.50")],
+)
+def test_the_share_without_a_title_and_every_threshold_that_a_title_must_reach(
+    capsys: pytest.CaptureFixture[str], abstain_below: float, thresholds: str
+) -> None:
+    scores = {"rouge1": 12.0, "rouge2": 1.0, "rougeL": 11.0, "bleu": 0.5, "issues": 160}
+    titles = {"exact_match": 0.0, "distinct": 0.5, "abstained": 0.0, "mean_length": 5.0}
+    confidence = {"alike": 0.5, "alike_least_sure": 0.25, "alike_most_sure": 0.75}
+    probability = {"method": "platt", "brier": 0.2, "calibration_error": 0.01, "abstained": 0.25}
+    stage_reports.evaluated(
+        {
+            **scores,
+            **titles,
+            "confidence": {**confidence, "abstain_below": abstain_below},
+            "probability": {**probability, "abstain_probability": 0.3},
+        },
+        as_json=False,
+    )
+    assert printed(capsys)[-1].endswith(f"; 25.0% of the issues get no title ({thresholds})")
+
+
 @pytest.mark.parametrize(("moved", "words"), [(True, "is now"), (False, "was already")])
 def test_the_champion(capsys: pytest.CaptureFixture[str], moved: bool, words: str) -> None:
     stage_reports.promoted({"model": "m", "version": "3", "moved": moved})
