@@ -138,7 +138,7 @@ def promote(context: Context, model: Pinned, *, force_because: str = "", accept_
             force_because=force_because,
             accept_because=accept_because,
         )
-        stage_reports.promoted(record.result)
+        stage_reports.promoted(record.result, accept_because)
 
 
 def plan(context: Context, release: Pinned) -> PlanOutcome:
@@ -192,7 +192,7 @@ def publish(context: Context, release: Pinned, accepted: Mapping[str, str]) -> N
 
     with recorded(context, "publish", release) as record:
         record.result = stage.run(context.lake, context.settings, release, accepted)
-        stage_reports.published(context.settings, record.result)
+        stage_reports.published(context.settings, record.result, accepted=accepted)
 
 
 def collect(context: Context) -> None:

@@ -233,6 +233,39 @@ def test_a_champion_whose_titles_are_withheld(capsys: pytest.CaptureFixture[str]
     ]
 
 
+def test_a_reason_for_showing_titles_that_are_shown_without_it(capsys: pytest.CaptureFixture[str]) -> None:
+    stage_reports.promoted({"model": "m", "version": "3", "moved": True}, "a test")
+    assert printed(capsys)[1:] == [
+        "    --accept was not needed: the titles are shown without it. The reason was not stored"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("record", "accepted", "lines"),
+    [
+        ({}, {}, []),
+        (
+            {},
+            {"abstained": "a test"},
+            ["    --accept abstained was not needed to publish the release. The reason was not stored"],
+        ),
+        ({"titles_accepted": '[{"titles": "25.0%", "because": "a test"}]'}, {"abstained": "a test"}, []),
+        ({"accepted": '[{"day": "2015-01-03", "because": "a test"}]'}, {"2015-01-03": "a test"}, []),
+        (
+            {"accepted": '[{"day": "2015-01-03", "because": "another reason"}]'},  # published before
+            {"2015-01-03": "a test"},
+            ["    --accept 2015-01-03 was not needed to publish the release. The reason was not stored"],
+        ),
+    ],
+)
+def test_a_reason_that_was_not_needed_to_publish_a_release(
+    capsys: pytest.CaptureFixture[str], record: dict[str, str], accepted: dict[str, str], lines: list[str]
+) -> None:
+    release = {"release_id": "r", "issues": 200, "days": 2, "model": "m", "accepted": "[]", **record}
+    stage_reports.published(Settings(), release, accepted=accepted)
+    assert printed(capsys)[1:] == lines
+
+
 def test_a_release_whose_titles_are_withheld(capsys: pytest.CaptureFixture[str]) -> None:
     record = {"release_id": "r", "issues": 200, "days": 2, "model": "m"}
     settings = Settings(warehouse=Warehouse(path="/w.duckdb"))
