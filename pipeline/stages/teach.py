@@ -24,7 +24,7 @@ from pipeline.errors import UsageError
 from pipeline.evaluation.title_scores import score_titles
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
-from pipeline.predictor.held_out import held_out_issues
+from pipeline.predictor.held_out import held_out_issues, predict_held_out
 from pipeline.predictor.loading import load_predictor
 from pipeline.predictor.predictor import Model
 from pipeline.progress import say, track
@@ -55,9 +55,8 @@ class ModelTeacher:
         return load_predictor(self._lake, self._folder)
 
     def titles(self, bodies: Sequence[str]) -> list[str | None]:
-        """Returns the teacher's title for each body. The title is an empty string if the model abstains
-        (gives no title)."""
-        return [prediction.title for prediction in self._predictor.predict(bodies)]
+        """Returns the teacher's title for each body, or None if the model abstains (gives no title)."""
+        return [prediction.title or None for prediction in self._predictor.predict(bodies)]
 
 
 class FileTeacher:
@@ -70,9 +69,9 @@ class FileTeacher:
         self._titles = {_text_key(body): title for title, body in read_pairs(path)}
 
     def titles(self, bodies: Sequence[str]) -> list[str | None]:
-        """Returns the teacher's title for each body, or None for a body that is not in the file. Bodies that
-        differ only in white space count as equal."""
-        return [self._titles.get(_text_key(body)) for body in bodies]
+        """Returns the teacher's title for each body, or None for a body without a title in the file. Bodies
+        that differ only in white space count as equal."""
+        return [self._titles.get(_text_key(body)) or None for body in bodies]
 
 
 Teacher = ModelTeacher | FileTeacher
@@ -88,7 +87,7 @@ class Judgement:
     They are measured on issues that the model to be taught does not learn from."""
 
     issues: int
-    """number of held-out issues for which the teacher has a title or abstains"""
+    """number of held-out issues for which the teacher has a title"""
     rougeL: float  # noqa: N815  # the usual spelling of this metric
     floor_rougeL: float  # noqa: N815
     """ROUGE-L of the body's first words, used as a title"""
@@ -115,9 +114,11 @@ def judge(tracking: Tracking, model: Pinned, teacher: Teacher) -> Judgement:
     """Measures a teacher's titles on the held-out issues of `model` (issues that it does not learn from).
     Returns the ROUGE-L of the teacher's titles and of the baselines.
 
-    Issues that the teacher's file does not contain are left out. If the teacher is a model and abstains, its
-    title counts as empty. The baselines are the floor (the body's first words) and the champion. The champion
-    is left out if it is the teacher or `model`.
+    Issues for which the teacher has no title, for example because a model abstains, are left out: `model`
+    would not learn from the teacher there. The baselines are the floor (the body's first words) and the
+    champion. All titles of the champion count, even those from which it would abstain. Otherwise a worse
+    teacher could beat a champion that often abstains. The champion is left out if it is the teacher or
+    `model`.
     """
     issues = list(held_out_issues(model.lake, model))
     teacher_titles = teacher.titles([issue.body for issue in issues])
@@ -135,8 +136,9 @@ def judge(tracking: Tracking, model: Pinned, teacher: Teacher) -> Judgement:
     if champion is not None and champion.model in (model.name, teacher.name):
         champion = None
     if champion is not None:
-        titles = ModelTeacher(model.lake, champion.model).titles([issue.body for issue, _ in covered])
-        champion_rouge = rouge([title or "" for title in titles])
+        folder = Pinned(model.lake, "models", champion.model).members[PREDICTOR][0].folder
+        predictor, bodies = load_predictor(model.lake, folder), [issue.body for issue, _ in covered]
+        champion_rouge = rouge(predict_held_out(predictor, bodies).decoded_titles)
     return Judgement(
         len(covered),
         rouge([title.lower() for _, title in covered]),
