@@ -30,6 +30,7 @@ from pipeline.predictor.predictor import Model
 from pipeline.progress import say, track
 from pipeline.source.issue_files import read_pairs
 from pipeline.stages.extract_file import file_digest
+from pipeline.stages.training_inputs import title_targets
 from pipeline.text.engine import Engine, tokenizer
 from pipeline.text.subwords import SubwordVocabulary
 from pipeline.text.vocabulary import Vocabularies, Vocabulary
@@ -277,7 +278,7 @@ def taught_titles(model: Pinned, vocabularies: Vocabularies, teacher: Teacher, f
     """Returns the teacher's titles for the issues that `model` learns from, as ids of `vocabularies`.
 
     The titles are written to files in `folder`. If an interrupted training left such files there, they are
-    reused. Raises UsageError if the teacher has no title for any of the bodies.
+    reused. Raises UsageError if the teacher has no title to learn for any of the bodies.
     """
     folder.mkdir(parents=True, exist_ok=True)
     bodies = _training_bodies(model)
@@ -293,7 +294,8 @@ def taught_titles(model: Pinned, vocabularies: Vocabularies, teacher: Teacher, f
     taught = TaughtTitles.of(parts)
     if not len(taught.keys):
         raise UsageError(
-            f"The teacher {teacher.name} has no title for any training issue of the model {model.name}.",
+            f"The teacher {teacher.name} has no title that the model {model.name} can learn for any of its "
+            "training issues.",
             "Use another teacher: a model, or a file that has titles for the bodies of issues in the lake.",
         )
     say(f"    teacher {teacher.name} has titles for {len(taught.keys):,} different bodies")
@@ -317,10 +319,18 @@ def _write_chunk(
     path: Path, vocabularies: Vocabularies, engine: Engine, teacher: Teacher, bodies: Sequence[str]
 ) -> None:
     """Writes a file with the teacher's titles for some bodies: the hash of each body, and the ids of its
-    title. Bodies without a title are left out."""
+    title. Bodies without a title are left out.
+
+    The rules for the authors' titles also apply to the teacher's titles: prefixes are removed, and a title
+    that cannot be learned from its body is left out.
+    """
     pairs = [(body, title) for body, title in zip(bodies, teacher.titles(bodies), strict=True) if title]
-    keys = body_keys(_ids(vocabularies.body, engine, [body for body, _ in pairs]))
+    body_ids = _ids(vocabularies.body, engine, [body for body, _ in pairs])
     titles = _ids(vocabularies.title, engine, [title for _, title in pairs])
+    if targets := title_targets(vocabularies):
+        titles, learnable = targets(body_ids, titles)
+        body_ids, titles = body_ids[learnable], titles[learnable]
+    keys = body_keys(body_ids)
     unfinished = path.with_suffix(".unfinished")
     with unfinished.open("wb") as file:
         np.savez(file, keys=keys, titles=titles)

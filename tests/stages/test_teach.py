@@ -25,9 +25,17 @@ from pipeline.stages import teach
 from pipeline.stages.teach import FileTeacher, Lesson, ModelTeacher, TeacherRequest, judge
 from pipeline.stages.training_inputs import TrainingInputs
 from pipeline.stages.vocab import ModelRequest
+from pipeline.text.stored_vocabularies import load_vocabularies
 from pipeline.tracking import Tracking, open_tracking
 from tests.predictor.small_predictors import subword_predictor
-from tests.stages.literal_issues import CRASH, VALIDATION_REPO, SubwordLake, issue
+from tests.stages.literal_issues import (
+    CRASH,
+    SECOND_CRASH,
+    VALIDATION_CRASH,
+    VALIDATION_REPO,
+    SubwordLake,
+    issue,
+)
 from tests.stages.literal_models import FakeRegistry, add_model
 from tests.support import lakes
 
@@ -205,6 +213,28 @@ def test_a_model_is_judged_by_the_titles_that_it_teaches(
     assert teacher.titles(["the window crash", ""]) == ["the window crash", None]
     judgement = judge(cast(Tracking, FakeRegistry()), models.model, teacher)
     assert (judgement.issues, judgement.rougeL) == (1, 100.0)
+
+
+def test_a_teachers_titles_follow_the_rules_for_the_authors_titles(tmp_path: Path) -> None:
+    subword_lake = SubwordLake(tmp_path / "lake", [CRASH, SECOND_CRASH, VALIDATION_CRASH])
+    long_texts = Text(subwords=300, body_units=60, title_units=40)
+    subword_lake.settings = subword_lake.settings.model_copy(update={"text": long_texts})
+    model = subword_lake.model()
+    vocabularies = load_vocabularies(model.lake, model.members[VOCABULARY][0])
+    write_titles(tmp_path / "titles.csv", "[Bug]: TreeView crash", "Bug report")
+    taught = teach.taught_titles(model, vocabularies, FileTeacher(tmp_path / "titles.csv"), tmp_path / "one")
+    assert [vocabularies.title.text_of(ids) for ids in taught.titles] == ["treeview crash"]
+    assert len(taught.keys) == 1
+    write_titles(tmp_path / "poor.csv", "Bug report", "Update README.md")
+    with pytest.raises(UsageError, match="has no title that the model m can learn for any of its training"):
+        teach.taught_titles(model, vocabularies, FileTeacher(tmp_path / "poor.csv"), tmp_path / "two")
+
+
+def write_titles(path: Path, first: str, second: str) -> None:
+    """Writes a file with titles for the bodies of CRASH and of SECOND_CRASH."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = [("title", "body"), (first, CRASH["body"]), (second, SECOND_CRASH["body"])]
+        csv.writer(file).writerows(rows)
 
 
 @pytest.mark.parametrize(
