@@ -113,6 +113,7 @@ def train(context: Context, model: Pinned, teacher: TeacherRequest | None = None
     from pipeline.stages import train as stage
 
     with recorded(context, "train", model) as record:
+        record.teacher = teacher
         record.result = stage.run(context.lake, context.settings, model, stage_reports.epoch, teacher)
         stage_reports.trained(context.lake, context.settings, model.name, record.result)
 

@@ -222,13 +222,17 @@ class TeacherRequest:
     source: str
     weight: float
 
+    @property
+    def file(self) -> Path | None:
+        """The path of the file of titles, which need not exist. None if the teacher is a model."""
+        path = Path(self.source)
+        is_file = path.is_file() or "/" in self.source or path.suffix in FILE_SUFFIXES
+        return path if is_file else None
+
     def open(self, lake: Lake) -> Teacher:
         """Returns the requested teacher. Raises UsageError if `source` is neither the name of a trained model
         nor a file of titles."""
-        path = Path(self.source)
-        if path.is_file() or "/" in self.source or path.suffix in FILE_SUFFIXES:
-            return FileTeacher(path)
-        return ModelTeacher(lake, self.source)
+        return FileTeacher(self.file) if self.file else ModelTeacher(lake, self.source)
 
     def identity(self, lake: Lake) -> dict[str, Any]:
         """Returns the values that identify this request: the weight, and the digest of the teacher's model or

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from pipeline.errors import UsageError
 from pipeline.evaluation.probability import Curve
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
-from pipeline.settings import Compute, LakeSettings, Model, Settings, Text
+from pipeline.settings import Compute, LakeSettings, Lineage, Model, Settings, Text
 from pipeline.stages import teach
 from pipeline.stages.teach import FileTeacher, Lesson, ModelTeacher, TeacherRequest, judge
 from pipeline.stages.training_inputs import TrainingInputs
@@ -75,6 +76,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         model=Model(
             variant="gru", embedding_size=8, hidden_size=8, epochs=1, batch_size=64, abstain_probability=0
         ),
+        lineage=Lineage(file=str(tmp_path_factory.mktemp("lineage") / "lineage.json")),
     )
 
 
@@ -119,6 +121,14 @@ def test_the_same_teacher_is_found_again_and_another_is_refused(
     for teacher, weight in ((folder / "good.csv", 0.4), (folder / "bad.csv", 0.5)):
         with pytest.raises(UsageError, match=r"already trained with the teacher good\.csv, weight 0\.5"):
             train(settings, teacher, weight, name=student.name)
+
+
+def test_the_lineage_of_a_training_has_the_file_of_its_teacher(
+    settings: Settings, student: Pinned, folder: Path
+) -> None:
+    train(settings, folder / "good.csv")
+    last_stage = json.loads(Path(settings.lineage.file).read_text().splitlines()[-1])
+    assert last_stage["inputs"][-1]["name"] == str(folder / "good.csv")
 
 
 def test_a_teacher_that_is_not_better_changes_nothing(
