@@ -30,8 +30,8 @@ MEMORY = {
     "evaluate": "4Gi",  # 2363
     "promote": "3Gi",  # not measured; it loads what `evaluate` loads
     "plan": "3Gi",  # 1397
-    "embed": "3Gi",  # 1436
-    "predict": "4Gi",  # 2184
+    "embed": "4Gi",  # 1436 per Dask worker, with TensorFlow; a pod without a scheduler has two workers
+    "predict": "6Gi",  # 2184, in the same way
     "index": "3Gi",  # 1515; grows with the number of issues of all days
     "publish": "3Gi",  # 1435
     "collect": "3Gi",  # 1371

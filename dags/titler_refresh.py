@@ -3,9 +3,9 @@
 | task | does | costs | when it fails |
 |---|---|---|---|
 | `plan` | creates a release: records which model (the champion) and which batches of every cleaned day it uses. If nothing is new, or there is no champion yet, all tasks are skipped | seconds | the extraction of a day did not finish, or the warehouse does not answer. Do what the end of the log says, then clear the task |
-| `vectorize` | turns the text of each new issue into ids of the champion's vocabulary, padded to one length (the networks `gru` and `gru_cudnn` read `tokens_v1`) | seconds per day | clear the task; finished days are reused |
-| `embed` | computes an embedding, 300 numbers, for each new issue | 15 s for 23,000 issues on two cores | clear the task; finished days are reused |
-| `predict` | writes a title and its confidence for each new issue | 3 minutes for 23,000 issues on two cores | clear the task; finished days are reused |
+| `vectorize` | turns the text of each new issue into ids of the champion's vocabulary, padded to one length (the networks `gru` and `gru_cudnn` read the table `tokens_v1`) | seconds per day | clear the task; finished days are reused |
+| `embed` | computes an embedding, 300 numbers, for each new issue | 15 s for 23,000 issues on two cores | clear the task; finished days, and finished files of a day, are reused |
+| `predict` | writes a title and its confidence for each new issue | 3 minutes for 23,000 issues on two cores | clear the task; finished days, and finished files of a day, are reused |
 | `index` | builds the Annoy index of all issues, measures its recall, stores the neighbours of the new issues | 51 s for 23,000 issues on two cores | if the recall is too low, the end of the log says which settings to change; it is not retried. Otherwise clear the task |
 | `publish` | checks the release, then makes it current in one step | seconds; with BigQuery, loads are free, and the checks cost less than a cent | if a check fails, the end of the log says which one and what to type; it is not retried. Otherwise clear the task |
 | `collect` | removes old releases and the files that nothing uses any more | seconds | clear the task; the new release is already current |

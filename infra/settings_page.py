@@ -20,9 +20,11 @@ def page() -> str:
     lines = [
         "# Settings",
         "",
-        "The defaults suit one laptop. A TOML file changes them: `titler --settings FILE VERB`. Environment",
-        f"variables, such as `{PREFIX}LAKE__ROOT=/data/lake`, override both. A key that is not on",
-        f"this page is an error, and so is any other variable that starts with `{PREFIX}`.",
+        "The defaults suit one laptop. To change a setting, write it into a TOML file and give this file to",
+        "each command: `titler --settings FILE VERB`. Or set an environment variable, such as",
+        f"`{PREFIX}LAKE__ROOT=/data/lake`. If both change the same setting, the environment variable counts.",
+        "A key of the file that is not on this page is an error. So is any other variable that starts with",
+        f"`{PREFIX}`.",
     ]
     for name, section in Settings.model_fields.items():
         kind = section.annotation

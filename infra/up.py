@@ -39,8 +39,8 @@ MLFLOW_SETTINGS = {**MLFLOW_ENVIRONMENT, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "
 
 
 def check_port(port: int, option: str) -> None:
-    """Raises AirflowError if `port` cannot be used. The error suggests the next port, which the option
-    `option` of `make up` sets."""
+    """Raises AirflowError if `port` cannot be used. The message suggests running `make up` with the next
+    port. `option` is the option of `make up` that sets this port."""
     with socket.socket() as probe:
         # With SO_REUSEADDR a port counts as free if only closed connections are left on it.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -187,7 +187,7 @@ TOKENS = Table(
         [
             ISSUE_ID,
             REPO,
-            column("trainable", pa.bool_(), "whether the issue is trainable, as in issues_v1"),
+            column("trainable", pa.bool_(), "whether the issue is trainable, as in the table issues_v1"),
             column("body", pa.list_(pa.string()), "cleaned tokens of the body; empty if it has no body"),
             column("title", pa.list_(pa.string()), "cleaned tokens of the title"),
         ]
@@ -204,7 +204,7 @@ VECTORS = Table(
         [
             ISSUE_ID,
             REPO,
-            column("trainable", pa.bool_(), "whether the issue is trainable, as in issues_v1"),
+            column("trainable", pa.bool_(), "whether the issue is trainable, as in the table issues_v1"),
             column(
                 "body",
                 pa.list_(pa.int32()),
@@ -233,8 +233,8 @@ EMBEDDINGS = Table(
             column(
                 "embedding",
                 pa.list_(pa.float16()),
-                "vector of model.hidden_size numbers, of title and body (network copy) or of the body (gru); "
-                "all zeros if no word of the text is in the vocabulary",
+                "vector of model.hidden_size numbers, computed from title and body if model.variant is "
+                '"copy", otherwise from the body; all zeros if no word of the text is in the vocabulary',
             ),
         ]
     ),
@@ -261,7 +261,7 @@ TITLE_PREDICTIONS = Table(
             column("model_version", pa.string(), "the model's version in MLflow's registry"),
             column("vocabulary", pa.string(), "id of the model's vocabulary"),
             column("mlflow_run", pa.string(), "id of the MLflow run that trained the model"),
-            column("issues_batch", pa.string(), "id of the batch of issues_v1 that contains the issue"),
+            column("issues_batch", pa.string(), "id of the issue's batch in the table issues_v1"),
             column(
                 "probability",
                 pa.float64(),

@@ -11,7 +11,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """The exit codes of `titler`."""
+    """The exit codes of `titler`. They tell a script, or Airflow, how a command ended."""
 
     DONE = 0
     RETRYABLE = 1

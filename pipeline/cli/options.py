@@ -39,7 +39,7 @@ Model = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model."
 Variant = Annotated[
     str | None,
     typer.Option(
-        help="Variant of the network: copy, gru or gru_cudnn. The default is the setting model.variant."
+        help='Name of the network: "copy", "gru" or "gru_cudnn". The default is the setting model.variant.'
     ),
 ]
 Epochs = Annotated[
@@ -50,9 +50,9 @@ Embedding = Annotated[
     Literal["champion", "new"] | None,
     typer.Option(
         metavar="champion|new",
-        help="Where the model's embedding network comes from. With champion, the champion's network is taken "
-        "if sizes and text settings are the same. With new, a network is trained. The default is the setting "
-        "model.embedding.",
+        help="Where the model's embedding network comes from. "
+        'With "champion", it is the network of the champion if the sizes and the text settings are the same. '
+        'With "new", a network is trained. The default is the setting model.embedding.',
     ),
 ]
 Teacher = Annotated[

@@ -51,7 +51,7 @@ def status(value: dict[str, Any], as_json: bool, reasons: Mapping[str, str] | No
     if release:
         say(
             f"release   {release['id']}, published {release['published_at'][:19]} UTC: "
-            f"{count(release['issues'], 'issue')}, {release['index_items']:,} in the index, "
+            f"{count(release['issues'], 'issue')}, {count(release['index_items'], 'vector')} in the index, "
             f"recall@10 {release['recall_at_10']:.3f}, {release['age_hours']:,.1f} hours old"
         )
         if release.get("titles_withheld"):
@@ -129,7 +129,8 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
         return
     in_lake = sum(day["in_lake"] for day in days)
     also = f"; days already in the lake, which cost nothing: {in_lake}" if in_lake else ""
-    say(f"cost: {format_price(warehouse, value['bytes'])} for {count(len(days) - in_lake, 'day')}{also}")
+    price = format_price(warehouse, value["bytes"])
+    say(f"cost: BigQuery would bill {price} for {count(len(days) - in_lake, 'day')}{also}")
     for day in days[:DAYS_LISTED]:
         price = (
             format_price(warehouse, day["bytes"]) if day["bytes"] else "nothing: GH Archive lacks this day"
@@ -173,14 +174,20 @@ def similar(rows: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def downstream(value: dict[str, Any], as_json: bool) -> None:
-    """Prints how well a model's embeddings predict an issue's labels and how many days it stays open."""
+    """Prints how well a model's embeddings predict an issue's labels and how many days it stays open.
+
+    These predictions are called downstream tasks.
+    """
     if as_json:
         print_json(value)
         return
     pulls = value["pull_requests"]
-    also = f", {count(pulls, 'pull request')} left out" if pulls else ""
-    issues = f"{count(value['issues'], 'issue')} of {value['file']}{also}"
-    say(f"evaluate: downstream tasks of model {value['model']}, {issues}")
+    also = f"; {count(pulls, 'pull request')} in the file not used" if pulls else ""
+    tasks = ", ".join(task.replace("_", " ") for task in value["tasks"])
+    say(
+        f"evaluate: model {value['model']} was measured on the downstream tasks ({tasks}) with "
+        f"{count(value['issues'], 'issue')} of {value['file']}{also}"
+    )
     for task, figures in value["tasks"].items():
         name = task.replace("_", " ")
         if figures["skipped"]:
@@ -203,8 +210,8 @@ def downstream(value: dict[str, Any], as_json: bool) -> None:
 def sampled(result: Sample) -> None:
     """Prints how many hour files, events and issues `titler sample` has generated."""
     say(
-        f"sample: {count(result.files, 'hour file')}, {result.days[0]} to {result.days[-1]}, "
-        f"{count(result.events, 'event')}, {count(result.issues, 'opened issue')}, "
+        f"sample: wrote {count(result.files, 'hour file')} of {result.days[0]} to {result.days[-1]}, with "
+        f"{count(result.events, 'event')}, {count(result.issues, 'opened issue')} and "
         f"{count(len(result.duplicates), 'planted duplicate')} -> {result.directory}"
     )
 

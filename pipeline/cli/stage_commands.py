@@ -82,7 +82,7 @@ def vocab(
 ) -> None:
     """Create a model: record its training days (by default all cleaned days) and build its vocabularies.
 
-    By default a model with the network copy takes the vocabulary and the embedding network of the champion
+    By default, a model of the variant "copy" takes the vocabulary and the embedding network of the champion
     (the model in use).
 
     Example: titler vocab 20150104T031200Z --from 2015-01-01 --to 2015-01-03

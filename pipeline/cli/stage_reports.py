@@ -63,14 +63,18 @@ def extracted(lake: Lake, settings: Settings, outcome: Outcome, health: list[dic
         billed = sum(cost["bytes_billed"] for cost in costs)
         say(f"    BigQuery billed {format_price(settings.warehouse, billed)} when these days were extracted")
     events = sum(row["events"] for row in health)
-    trainable = sum(row["trainable"] for row in health)
+    issues, trainable = (sum(row[column] for row in health) for column in ("issues", "trainable"))
     verdicts = counts(Counter(row["verdict"] for row in health))
-    say(f"    {count(events, 'event')}; {trainable:,} of the issues are trainable; days: {verdicts}")
+    say(
+        f"    {count(events, 'event')}; {trainable:,} of {count(issues, 'issue')} can be used for training; "
+        f"checks of the days: {verdicts}"
+    )
     _untrainable(outcome.manifests)
     for manifest in outcome.manifests:
         if manifest.figures["malformed"]:
             lines = count(manifest.figures["malformed"], "malformed line")
-            say(f"    {manifest.day}: {lines} in quarantine -> {lake.path(manifest.figures['quarantine'])}")
+            quarantine = lake.path(manifest.figures["quarantine"])
+            say(f"    {manifest.day}: the source has {lines}, stored in quarantine -> {quarantine}")
     for day, available in list(outcome.unchanged_days.items())[:DAYS_LISTED]:
         say(
             f"    {day}: the existing data of this day was kept, because the source now has only {available} "
@@ -87,7 +91,7 @@ def _untrainable(issues: Sequence[Manifest]) -> None:
         reasons.update(manifest.figures["untrainable"])
     if reasons.total():
         named = Counter({name.replace("_", " "): number for name, number in reasons.items()})
-        say(f"    not trainable: {counts(named)}")
+        say(f"    issues that are not used for training, by reason: {counts(named)}")
 
 
 def file_extracted(lake: Lake, path: Path, issues: Manifest, is_new: bool) -> None:
@@ -97,15 +101,15 @@ def file_extracted(lake: Lake, path: Path, issues: Manifest, is_new: bool) -> No
     reused.
     """
     figures = issues.figures
-    reused = "" if is_new else ", reused"
+    read = "read" if is_new else "reused"
     say(
-        f"extract: {count(issues.rows, 'row')} of {path}, {figures['trainable']:,} trainable{reused} "
-        f"-> {lake.path(issues.folder)}"
+        f"extract: {read} {count(issues.rows, 'row')} of {path}; {figures['trainable']:,} of them can be "
+        f"used for training -> {lake.path(issues.folder)}"
     )
     _untrainable([issues])
     if figures["repeated"]:
         say(
-            f"    {count(figures['repeated'], 'row')} left out because an earlier row has the same URL or "
+            f"    left out {count(figures['repeated'], 'row')}, because an earlier row has the same URL or "
             "the same text"
         )
     if figures["by_row"]:
@@ -127,11 +131,14 @@ def vocabulary(lake: Lake, model: Pinned, manifest: Manifest) -> None:
     """
     figures, facts = manifest.figures, model.plan.facts
     say(
-        f"vocab: model {model.name}, vocabulary {figures['id']} with {figures['body_size']:,} ids for bodies "
-        f"and {figures['title_size']:,} ids for titles, from {count(figures['train'], 'issue')} "
-        f"-> {lake.path(manifest.folder)}"
+        f"vocab: model {model.name} has the vocabulary {figures['id']}, with {figures['body_size']:,} ids "
+        f"for bodies and {figures['title_size']:,} ids for titles, and {count(figures['train'], 'issue')} "
+        f"for training -> {lake.path(manifest.folder)}"
     )
-    say(f"    {figures['validation']:,} issues held out for validation, {figures['test']:,} for testing")
+    say(
+        f"    {figures['validation']:,} other issues are held out for validation, and {figures['test']:,} "
+        "for testing"
+    )
     if network := taken_network(model.plan):
         say(
             f"    the vocabulary and the embedding network are those of model {network.model}, so only "
@@ -161,8 +168,9 @@ def trained(lake: Lake, settings: Settings, model: str, manifest: Manifest) -> N
     """Prints a trained model's number of epochs, validation loss, and version in MLflow."""
     figures = manifest.figures
     say(
-        f"train: model {model} ({figures['variant']}), {count(figures['epochs'], 'epoch')}, "
-        f"best validation loss {figures['validation_loss']:.4f} -> {lake.path(manifest.folder)}"
+        f"train: model {model} (variant {figures['variant']}) was trained for "
+        f"{count(figures['epochs'], 'epoch')}, best validation loss {figures['validation_loss']:.4f} "
+        f"-> {lake.path(manifest.folder)}"
     )
     if figures.get("embedding_model", model) != model:
         say(f"    the embedding network was taken from model {figures['embedding_model']}")
@@ -190,10 +198,14 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
         print_json({name: value for name, value in figures.items() if name != "samples"})
         return
     rouge = f"{figures['rouge1']:.2f}/{figures['rouge2']:.2f}/{figures['rougeL']:.2f}"
-    say(f"evaluate: ROUGE-1/2/L {rouge}, BLEU {figures['bleu']:.2f}, {count(figures['issues'], 'issue')}")
     say(
-        f"    {figures['exact_match']:.1%} exact matches, {figures['distinct']:.1%} distinct titles, "
-        f"{figures['abstained']:.1%} without a title, {figures['mean_length']:.1f} words per title"
+        f"evaluate: the titles of {count(figures['issues'], 'issue')} have ROUGE-1/2/L {rouge} and BLEU "
+        f"{figures['bleu']:.2f}"
+    )
+    say(
+        f"    {figures['exact_match']:.1%} of the titles equal the author's title, {figures['distinct']:.1%} "
+        f"are distinct, {figures['abstained']:.1%} are empty, and a title has {figures['mean_length']:.1f} "
+        "words on average"
     )
     if "lead_rougeL" in figures:
         lead = f"{figures['lead_rouge1']:.2f}/{figures['lead_rouge2']:.2f}/{figures['lead_rougeL']:.2f}"
@@ -267,7 +279,7 @@ def planned(release: str, outcome: PlanOutcome) -> None:
     else:
         days = outcome.plan.days
         span = f"{count(len(days), 'day')} from {days[0].day} to {days[-1].day}"
-        say(f"plan: release {release}, model {outcome.plan.facts['model']}, {span}")
+        say(f"plan: release {release} uses model {outcome.plan.facts['model']} and {span}")
         if network := taken_network(outcome.plan):
             owner = network.model
             say(
@@ -304,7 +316,8 @@ def indexed(lake: Lake, manifest: Manifest) -> None:
     """Prints the size and the recall of a release's index."""
     figures = manifest.figures
     recall = f"recall@10 {figures['recall_at_10']:.3f}"
-    say(f"index: {count(figures['items'], 'vector')}, {recall} -> {lake.path(manifest.folder)}")
+    vectors = count(figures["items"], "vector")
+    say(f"index: the index has {vectors} and {recall} -> {lake.path(manifest.folder)}")
 
 
 def published(

@@ -161,7 +161,7 @@ def embed(context: Context, release: Pinned) -> None:
     from pipeline.stages import embed as stage
 
     with recorded(context, "embed", release) as record:
-        record.result = stage.run(context.lake, release)
+        record.result = stage.run(context.lake, context.settings, release)
         stage_reports.batches(context.lake, "embed", record.result)
 
 
@@ -170,7 +170,7 @@ def predict(context: Context, release: Pinned) -> None:
     from pipeline.stages import predict as stage
 
     with recorded(context, "predict", release) as record:
-        record.result = stage.run(context.lake, release)
+        record.result = stage.run(context.lake, context.settings, release)
         stage_reports.batches(context.lake, "predict", record.result)
 
 

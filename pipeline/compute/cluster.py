@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -27,31 +28,77 @@ def map_shards(
     label: str,
     compute: Compute,
     worth_a_cluster: bool = True,
+    on_result: Callable[[int, Result], None] = lambda position, result: None,
 ) -> list[Result]:
     """Calls `work(shard, *arguments)` for every shard, in Dask tasks. Returns the results in the order of the
     shards.
 
+    As soon as a shard is done, `on_result` is called in this process, with the position of the shard and its
+    result. Shards are started in their order, but they may be done in another order.
+
     Uses the scheduler at the address in the setting `compute.scheduler_address`. If the setting is empty,
     starts a local cluster. But if there is only one shard, or if `worth_a_cluster` is false, the calls run in
-    this process, because starting a cluster would take longer than the work.
+    this process, because starting a cluster would take longer than the work. If a worker dies, Dask gives its
+    shards to other workers.
 
-    Raises TitlerError if the scheduler cannot be reached. Errors of `work` are raised unchanged. `label` is
-    the text of the progress bar.
+    Every task carries `work` and its shard, so they must be small. `arguments` are copied to every worker
+    once. If all workers die, these copies are lost, and the command fails.
+
+    Raises TitlerError if the scheduler cannot be reached, or if a shard ended several workers. Errors of
+    `work` are raised unchanged. `label` is the text of the progress bar.
     """
-    if not compute.scheduler_address and (len(shards) < 2 or not worth_a_cluster):
-        return list(track((work(shard, *arguments) for shard in shards), label, len(shards)))
+    results: dict[int, Result] = {}
 
-    from distributed import as_completed
+    def keep(position: int, result: Result) -> None:
+        results[position] = result
+        on_result(position, result)
+
+    if not compute.scheduler_address and (len(shards) < 2 or not worth_a_cluster):
+        for position, shard in enumerate(track(shards, label, len(shards))):
+            keep(position, work(shard, *arguments))
+    else:
+        _map_on_cluster(work, shards, arguments, label, compute, keep)
+    return [results[position] for position in range(len(shards))]
+
+
+def _map_on_cluster(
+    work: Callable[..., Result],
+    shards: Sequence[Shard],
+    arguments: tuple[Any, ...],
+    label: str,
+    compute: Compute,
+    on_result: Callable[[int, Result], None],
+) -> None:
+    from distributed import KilledWorker, as_completed
 
     with _client(compute, len(shards)) as client:
         shared = client.scatter(list(arguments), broadcast=True, hash=False) if arguments else []
         futures = client.map(work, shards, *([argument] * len(shards) for argument in shared), pure=False)
         positions = {future.key: position for position, future in enumerate(futures)}
-        results: dict[int, Result] = {}
         for future in track(as_completed(futures), label, len(futures)):
-            results[positions[future.key]] = future.result()
+            try:
+                result = future.result()
+            except KilledWorker as error:
+                raise TitlerError(
+                    f"{label}: the same part of the work ended several Dask workers: {error}",
+                    "Usually a worker needs more memory than there is. Give the workers more memory, or set "
+                    "compute.workers to a smaller number, then run the same command again.",
+                ) from None
+            on_result(positions[future.key], result)
             future.release()
-        return [results[position] for position in range(len(futures))]
+
+
+def is_dask_worker() -> bool:
+    """Returns whether the calling code is run by a Dask worker, as part of a task."""
+    if "distributed" not in sys.modules:
+        return False
+    from distributed import get_worker
+
+    try:
+        get_worker()
+    except ValueError:
+        return False
+    return True
 
 
 def check_scheduler(address: str) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.compute.cluster import map_shards
+from pipeline.compute.new_batches import NewBatch, Part, make_batches
 from pipeline.contracts import Table
-from pipeline.lake.batches import Draft, Lake
+from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import File, Manifest
 from pipeline.settings import Compute
 
@@ -72,45 +73,39 @@ def derive_batches(
 
     A new batch has one file for each file of its source batch. Each file is made by one Dask task, which
     calls `work(rows, *arguments)` with the rows of the source file and writes the table that `work` returns.
+    Every task carries `arguments`, so they must be small. `make_batches` says what is lost if a process is
+    killed.
     """
     manifests = [
         lake.reuse(contract.name, derivation.partition, derivation.inputs, derivation.parameters)
         for derivation in derivations
     ]
-    drafts: dict[int, Draft] = {}
-    tasks: list[tuple[Manifest, File, str]] = []
-    task_drafts: list[Draft] = []
-    for position, (existing, derivation) in enumerate(zip(manifests, derivations, strict=True)):
-        if existing is None:
-            draft = lake.draft(contract.name, derivation.partition, derivation.inputs, derivation.parameters)
-            drafts[position] = draft
-            tasks += [(derivation.source, file, draft.folder) for file in derivation.source.files]
-            task_drafts += [draft] * len(derivation.source.files)
-    files = map_shards(
-        _derive_file,
-        tasks,
+    missing = [position for position, existing in enumerate(manifests) if existing is None]
+    new_batches = [
+        NewBatch(
+            derivation.partition,
+            derivation.inputs,
+            derivation.parameters,
+            tuple(Part(file.name, (derivation.source, file)) for file in derivation.source.files),
+        )
+        for derivation in (derivations[position] for position in missing)
+    ]
+    made = make_batches(
         lake,
         contract,
-        work,
-        arguments,
+        new_batches,
+        functools.partial(_derive, lake=lake, work=work, arguments=arguments),
         label=label,
         compute=compute,
-        worth_a_cluster=sum(file.rows for _, file, _ in tasks) > ROWS_WORTH_A_CLUSTER,
+        worth_a_cluster=worth_a_cluster([derivations[position].source for position in missing]),
     )
-    for draft, file in zip(task_drafts, files, strict=True):
-        draft.files.append(file)
-    for position, draft in drafts.items():
-        manifests[position] = draft.commit()
+    for position, manifest in zip(missing, made, strict=True):
+        manifests[position] = manifest
     sources = tuple(derivation.source for derivation in derivations)
-    return Outcome(tuple(manifest for manifest in manifests if manifest), len(drafts), sources=sources)
+    return Outcome(tuple(manifest for manifest in manifests if manifest), len(made), sources=sources)
 
 
-def _derive_file(
-    task: tuple[Manifest, File, str],
-    lake: Lake,
-    contract: Table,
-    work: Callable[..., pa.Table],
-    arguments: tuple[Any, ...],
-) -> File:
-    source, file, folder = task
-    return lake.write_table(folder, file.name, work(lake.read_part(source, file), *arguments), contract)
+def _derive(
+    source: tuple[Manifest, File], lake: Lake, work: Callable[..., pa.Table], arguments: tuple[Any, ...]
+) -> pa.Table:
+    return work(lake.read_part(*source), *arguments)

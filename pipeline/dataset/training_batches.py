@@ -33,9 +33,9 @@ def read_rows(
     """Yields three arrays for each Parquet file: bodies, titles and repositories of the issues to read.
 
     These are the trainable issues in one part of the split (training, validation or test). An issue that is
-    in several days is read only for its earliest day. Bodies and titles are ids, and a number stands for each
-    repository. `manifests` are batches of vectors_v1. `lengths` are the numbers of ids per body and per
-    title. Raises LakeError if a file is missing or damaged.
+    in several days is read only for its earliest day. `manifests` are the manifests of the batches to read,
+    from the table vectors_v1. Bodies and titles are arrays of ids; a repository is a number. `lengths` are
+    the numbers of ids per body and per title. Raises LakeError if a file is missing or damaged.
     """
     for manifest, file in lake.parts(manifests):
         table = lake.read_part(manifest, file)

@@ -38,11 +38,12 @@ from pipeline.errors import LakeError
 from pipeline.lake import stores
 from pipeline.lake.fingerprint import content_digest, fingerprint
 from pipeline.lake.manifest import MANIFEST, File, Manifest, partition_folder
-from pipeline.lake.store import FREE_SPACE_HINT
 
 ROWS_PER_ROW_GROUP = 50_000
 CURRENT = "current.json"
 KEYS = "keys"
+PARTS = "parts"
+"""The folder of a partition with the records of `pipeline.lake.finished_parts`."""
 
 
 def read_parquet(path: str) -> pa.Table:
@@ -275,25 +276,6 @@ class Lake:
                 (Path(copy) / file.name).write_bytes(self.read_file(manifest, file))
             yield Path(copy)
 
-    def scratch(self, relative: str) -> Path:
-        """Creates and returns a local folder for work that is resumed after an interruption. If the folder
-        exists, its files are kept.
-
-        The folder is in the lake if the lake is a folder, otherwise in this machine's temporary folder.
-        Raises LakeError if the folder cannot be created.
-        """
-        if self._store.folder:
-            folder = self._store.folder / relative
-        else:
-            folder = Path(tempfile.gettempdir(), "titler", relative)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise LakeError(
-                f"The folder {folder} cannot be created: {error.strerror or error}.", FREE_SPACE_HINT
-            ) from error
-        return folder
-
 
 def _without_descriptions(table: pa.Table) -> pa.Table:
     """Returns the table without the descriptions of its columns. With them, a changed description would
@@ -335,6 +317,11 @@ class Draft:
         """The path of the batch's folder, relative to the root of the lake."""
         return posixpath.join(partition_folder(self.table, self.partition), self.batch_id)
 
+    @property
+    def key(self) -> str:
+        """The fingerprint of the batch's inputs and parameters."""
+        return fingerprint(self.table, self.partition, self.inputs, self.parameters)
+
     def write_table(self, name: str, table: pa.Table, contract: Table) -> None:
         """Writes `table` into the batch as the Parquet file `name`. Raises ContractError if the rows do not
         conform to the contract."""
@@ -361,7 +348,7 @@ class Draft:
         the two pointers that name the batch are written.
         """
         files = tuple(sorted(self.files, key=lambda file: file.name))
-        key = fingerprint(self.table, self.partition, self.inputs, self.parameters)
+        key = self.key
         manifest = Manifest(
             table=self.table,
             partition=self.partition,

@@ -22,7 +22,7 @@ def duplicate_openings(lake: Lake, days: Sequence[tuple[str, str]]) -> dict[str,
 
     An issue is skipped on a day if its earliest `opened` event is on another of the `days`. If two events
     have the same time, the smaller event id counts as earlier. Each item of `days` is a pair: a day, and the
-    folder of its batch of issues_v1. Raises LakeError if a batch is missing or damaged.
+    folder of its batch of the table issues_v1. Raises LakeError if a batch is missing or damaged.
     """
     columns = ["issue_id", "created_at", "event_id"]
     tables = []

@@ -17,7 +17,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -39,6 +38,7 @@ from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.duplicate_openings import duplicate_openings
 from pipeline.lake.manifest import Manifest
+from pipeline.lake.work_folder import WorkFolder
 
 Kind = Literal["models", "releases"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -67,8 +67,8 @@ def new_id() -> str:
 
 @dataclass(frozen=True)
 class PinnedDay:
-    """One day in the plan of a model or a release: the folders and the content digests of the day's batches.
-    There is one batch of issues, one of tokens and one of source health.
+    """One day in the plan of a model or a release: the folders and the content digests of the day's batches
+    in the lake. There is one batch of each of the tables issues_v1, tokens_v1 and source_health_v1.
 
     The plan of a model that learns from a user's file has one `PinnedDay` for the file. Its `day` is the
     file's identifier, and its fields about source health are empty.
@@ -257,7 +257,8 @@ class Pinned:
 
     @cached_property
     def plan(self) -> Plan:
-        """The plan of this model or release. Raises UsageError if the model or release does not exist."""
+        """The plan of this model or release: which days it uses, and with which settings. Raises UsageError
+        if the model or release does not exist."""
         values = self.lake.get_json(self.file("plan.json"))
         if values is None:
             raise self._unknown()
@@ -265,19 +266,19 @@ class Pinned:
         return Plan(days=days, **values)
 
     def issues(self, day: PinnedDay) -> Manifest:
-        """Returns the manifest of the batch of issues_v1 that the plan records for a day. Raises LakeError if
-        the manifest is missing or damaged."""
+        """Returns the manifest of the batch of the table issues_v1 that the plan records for a day. Raises
+        LakeError if the manifest is missing or damaged."""
         return self.lake.manifest(day.issues)
 
     def tokens(self, day: PinnedDay) -> Manifest:
-        """Returns the manifest of the batch of tokens_v1 that the plan records for a day. Raises LakeError if
-        the manifest is missing or damaged."""
+        """Returns the manifest of the batch of the table tokens_v1 that the plan records for a day. Raises
+        LakeError if the manifest is missing or damaged."""
         return self.lake.manifest(day.tokens)
 
-    def scratch_folder(self, name: str) -> Path:
-        """Creates and returns a local folder for unfinished work, such as the checkpoint from which an
-        interrupted training resumes. Raises LakeError if the folder cannot be created."""
-        return self.lake.scratch(self.file(name))
+    def work_folder(self, name: str) -> WorkFolder:
+        """Returns a folder in the lake for unfinished work, such as the checkpoint from which an interrupted
+        training resumes."""
+        return WorkFolder(self.lake, self.file(name))
 
     def delete(self, first: str = "") -> None:
         """Deletes the files of a model or a release, but not its batches.

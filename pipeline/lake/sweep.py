@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
-from pipeline.lake.batches import CURRENT, KEYS, Lake
+from pipeline.lake.batches import CURRENT, KEYS, PARTS, Lake
 from pipeline.lake.manifest import MANIFEST
 from pipeline.lake.store import UNFINISHED
 
@@ -26,6 +26,8 @@ def sweep_batches(
     - batches whose folders are in `referenced`
     - batches whose newest file is younger than `older_than`, because a stage may still be writing them
     - the current batch of each day, for the tables in `keep_current_of`
+
+    The records of finished files (`pipeline.lake.finished_parts`) are removed by the same rule of age.
 
     Raises LakeError if the storage fails.
     """
@@ -92,4 +94,4 @@ def _sweep_partition(
     for name in sorted(removed):
         lake.delete(f"{partition}/{name}/{MANIFEST}")
         lake.delete_folder(f"{partition}/{name}")
-    return len(removed)
+    return len(removed - {PARTS})

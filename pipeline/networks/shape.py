@@ -128,8 +128,8 @@ class Description:
     variant: str
     shape: Shape
     shortlist: Ids | None = None
-    """the units that decoding considers besides those of the body, as `pipeline.networks.shortlist` returns
-    them; None stands for the whole vocabulary"""
+    """the units (subwords) that decoding considers besides those of the body, as
+    `pipeline.networks.shortlist` returns them; None stands for the whole vocabulary"""
 
     def write(self, directory: Path) -> None:
         """Writes shape.json into `directory`."""

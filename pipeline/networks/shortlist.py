@@ -19,7 +19,8 @@ from pipeline.networks.shape import PAD, UNKNOWN, Ids
 
 
 def most_frequent_units(titles: Iterable[Ids], vocabulary: int, size: int) -> Ids | None:
-    """Returns the shortlist: the `size` most frequent units of titles, in ascending order.
+    """Returns the shortlist: the `size` most frequent units (subwords) of titles, in ascending order of their
+    ids.
 
     `titles` yields arrays (n, title_length) of ids below `vocabulary`. The shortlist always contains PAD and
     UNKNOWN. It also contains _start_ and _end_, because every title has them. Of units that are equally

@@ -34,10 +34,12 @@ class Variant:
     pretrains_contrastively: bool
     """whether contrastive pre-training of the embedding comes before the training on titles"""
     embedding_reads_titles: bool
-    """whether the embedding is computed from body and title, as a bag of units; otherwise it is computed from
-    the body alone, as the decoder's initial state"""
+    """whether the embedding is computed from body and title, as a bag of units (subwords); otherwise it is
+    computed from the body alone, as the decoder's initial state"""
+    learning_rate: float
+    """default of model.learning_rate"""
     shortlist_size: int
-    """number of the most frequent units that decoding considers besides those of the body
+    """number of the most frequent units (subwords) that decoding considers besides those of the body
     (`pipeline.networks.shortlist`); 0 if it considers the whole vocabulary"""
     faster_in_numpy: bool
     """whether NumPy takes less processor time than Keras on a CPU, also for many issues"""
@@ -51,6 +53,7 @@ _ARTICLE = Variant(
     trims_padding=False,
     pretrains_contrastively=False,
     embedding_reads_titles=False,
+    learning_rate=0.001,
     shortlist_size=0,
     faster_in_numpy=False,
 )
@@ -69,6 +72,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
             trims_padding=True,
             pretrains_contrastively=True,
             embedding_reads_titles=True,
+            learning_rate=0.006,
             # The best 2,000 of 8,000 units cost 0.07 ROUGE-L; 1,000 would cost 0.35 (docs/experiments.md).
             shortlist_size=2000,
             faster_in_numpy=True,

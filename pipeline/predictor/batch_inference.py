@@ -1,24 +1,34 @@
-"""Runs the model of a release on the issues of the release, day by day. Existing batches are reused."""
+"""Runs the model of a release on the issues of the release, day by day. Existing batches are reused.
+
+The work is done in Dask tasks. A task runs the model on one file of a day, or on a slice of a large file. The
+issues of different tasks are never processed together. This matters because the results for an issue depend,
+in their last bits, on the issues in the same matrix product. So the files of a batch have the same bytes
+however many processes there are, and whichever days are processed in the same run.
+"""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import functools
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 
+from pipeline.compute.cluster import is_dask_worker
 from pipeline.compute.derived_batches import Outcome
+from pipeline.compute.new_batches import NewBatch, Part, make_batches, no_counts
+from pipeline.compute.once_per_process import once_per_process
 from pipeline.contracts import Table
-from pipeline.lake.batches import Draft, Lake
+from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import File, Manifest
 from pipeline.lake.pinned import Pinned
-from pipeline.predictor.loading import load_predictor
-from pipeline.progress import track
-
-ROWS_PER_CALL = 8192
-"""Number of rows that are processed together. Files of several small days are joined to reach this number."""
+from pipeline.networks.in_numpy.threads import no_blas_threads, use_one_thread
+from pipeline.predictor.loading import has_accelerator, load_predictor
+from pipeline.predictor.predictor import Model
+from pipeline.settings import Compute
 
 
 @dataclass(frozen=True)
@@ -38,60 +48,104 @@ class InferenceDay:
     kept_batch: Manifest | None = None
 
 
-def infer_days(
-    lake: Lake,
-    release: Pinned,
-    contract: Table,
-    days: Sequence[InferenceDay],
-    infer: Callable[[pa.Table, Any], pa.Table],
-    verb: str,
-    count: Callable[[pa.Table], Mapping[str, int]] = lambda rows: {},
-) -> Outcome:
-    """Returns one batch of the table `contract` per day, and records the batches as members of the release.
+@dataclass(frozen=True)
+class Inference:
+    """What a verb does with a model.
 
-    An existing batch with the same key is reused. Otherwise `infer(rows, predictor)` computes the rows of the
-    batch, one per input row. A network takes as long for a few issues as for a whole mini-batch. So the files
-    of several days are joined until a call of `infer` gets at least ROWS_PER_CALL rows. A day's batch is
-    committed as soon as all its files are written, so an interrupted command loses little work.
+    `infer(rows, predictor)` returns the rows to write, one per input row. The figures in a day's manifest are
+    the sums of `count(rows)` over the day's files.
 
-    The figures in a day's manifest are the sums of `count(rows)` over the day's files. `verb` is the label of
-    the progress bar.
+    A file of more than `rows_per_part` rows is split: each part is a task and a file of its own. If there are
+    more than `rows_worth_a_cluster` rows, a local Dask cluster saves time. `verb` is the label of the
+    progress bar.
     """
+
+    verb: str
+    contract: Table
+    infer: Callable[[pa.Table, Model], pa.Table]
+    rows_per_part: int
+    rows_worth_a_cluster: int
+    count: Callable[[pa.Table], Mapping[str, int]] = no_counts
+
+
+def infer_days(
+    lake: Lake, compute: Compute, release: Pinned, days: Sequence[InferenceDay], inference: Inference
+) -> Outcome:
+    """Returns one batch per day, and records the batches as members of the release.
+
+    An existing batch with the same key is reused. A day's batch is committed as soon as all its files are
+    written. `make_batches` says what is lost if a process is killed.
+
+    A local cluster is not started on a machine with an accelerator, because its processes would compete for
+    the memory of the accelerator.
+    """
+    contract = inference.contract
     manifests: dict[str, Manifest] = {}
-    pending: list[tuple[Draft, InferenceDay]] = []
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    pending: list[InferenceDay] = []
     for day in days:
         existing = day.kept_batch or lake.find(contract.name, day.partition, day.inputs, day.parameters)
         if existing is not None:
             manifests[day.vectors.day] = existing
         else:
-            pending.append((lake.draft(contract.name, day.partition, day.inputs, day.parameters), day))
-    predictor = load_predictor(lake, release.plan.facts["predictor"]) if pending else None
-
-    group: list[tuple[Draft, InferenceDay, str, pa.Table]] = []
-
-    def process_group() -> None:
-        if group:
-            results = infer(pa.concat_tables([rows for *_, rows in group]), predictor)
-            start = 0
-            for draft, _, name, rows in group:
-                results_of_file = results.slice(start, len(rows))
-                draft.write_table(name, results_of_file, contract)
-                counts[draft.batch_id].update(count(results_of_file))
-                start += len(rows)
-        for draft, day in {id(draft): (draft, day) for draft, day, *_ in group}.values():
-            if len(draft.files) == len(day.vectors.files):
-                manifests[day.vectors.day] = draft.commit(counts[draft.batch_id])
-        group.clear()
-
-    for draft, day in track(pending, verb, len(pending)):
-        if not day.vectors.files:
-            manifests[day.vectors.day] = draft.commit(count(contract.empty()))
-        for file in day.vectors.files:
-            group.append((draft, day, file.name, day.read(file)))
-            if sum(len(rows) for *_, rows in group) >= ROWS_PER_CALL:
-                process_group()
-    process_group()
+            pending.append(day)
+    rows = sum(day.vectors.rows for day in pending)
+    made = make_batches(
+        lake,
+        contract,
+        [
+            NewBatch(day.partition, day.inputs, day.parameters, _parts(day, inference.rows_per_part))
+            for day in pending
+        ],
+        functools.partial(
+            _infer_part, infer=inference.infer, lake=lake, predictor=release.plan.facts["predictor"]
+        ),
+        label=inference.verb,
+        compute=compute,
+        worth_a_cluster=rows > inference.rows_worth_a_cluster and not has_accelerator(),
+        count=inference.count,
+    )
+    manifests.update(zip((day.vectors.day for day in pending), made, strict=True))
     in_order = tuple(manifests[day.vectors.day] for day in days)
     release.members.put(contract.name, in_order)
     return Outcome(in_order, len(pending))
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """Some consecutive rows of a file of a day: those from `start` on, at most `rows` of them."""
+
+    read: Callable[[File], pa.Table]
+    file: File
+    start: int
+    rows: int
+
+
+def _parts(day: InferenceDay, rows_per_part: int) -> tuple[Part, ...]:
+    """Returns the parts of a day. Sorted by name, they have the rows in the order of the day's files."""
+    parts = []
+    for file in day.vectors.files:
+        if file.rows <= rows_per_part:
+            parts.append(Part(file.name, _Slice(day.read, file, 0, file.rows)))
+            continue
+        path = PurePosixPath(file.name)
+        for number, start in enumerate(range(0, file.rows, rows_per_part)):
+            name = f"{path.stem}-{number:05d}{path.suffix}"
+            parts.append(Part(name, _Slice(day.read, file, start, rows_per_part)))
+    return tuple(parts)
+
+
+def _infer_part(
+    part: _Slice, infer: Callable[[pa.Table, Model], pa.Table], lake: Lake, predictor: str
+) -> pa.Table:
+    """Runs the model on a part of a day. `predictor` is the folder of the model's predictor."""
+    in_worker = is_dask_worker()
+    if in_worker:  # there is a worker per core
+        use_one_thread()
+    with nullcontext() if in_worker else no_blas_threads():
+        rows = part.read(part.file).slice(part.start, part.rows)
+        return infer(rows, _predictor(lake, predictor))
+
+
+@once_per_process
+def _predictor(lake: Lake, folder: str) -> Model:
+    return load_predictor(lake, folder)

@@ -2,8 +2,8 @@
 
 After a promotion, all titles could be predicted again with the new champion. If the setting
 `release.retitle_days` is not 0, only the titles of the last days are predicted again. An earlier day then
-keeps the batch of titles of the current release. The plan of the new release names these batches, so a rerun
-gives the same release.
+keeps the titles of the current release, that is, its batch of the table title_predictions_v1. The plan of the
+new release names these batches, so a rerun gives the same release.
 """
 
 from __future__ import annotations

@@ -31,9 +31,9 @@ def published_tables(settings: Settings) -> tuple[str, ...]:
 class ReleaseContent:
     """The content of a release in the warehouse.
 
-    `members` are the release's rows of release_members_v1. There is one row for each batch of issues, and one
-    for each batch of a published table. `batches` maps the name of each published table to the batches that
-    the warehouse loads into this table.
+    `members` are the release's rows of the table release_members_v1. There is one row for each batch of
+    issues, and one for each batch of a published table. `batches` maps the name of each published table to
+    the batches that the warehouse loads into this table.
     """
 
     members: Sequence[Mapping[str, Any]]
@@ -46,7 +46,7 @@ class ReleaseContent:
 
 
 def member_keys(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, str, str]]:
-    """Returns the table, the day and the batch id of each row, as a set. `rows` are rows of
+    """Returns the table, the day and the batch id of each row, as a set. `rows` are rows of the table
     release_members_v1."""
     return {(row["table_name"], str(row["day"]), row["batch_id"]) for row in rows}
 

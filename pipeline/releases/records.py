@@ -1,7 +1,7 @@
 """Reads the records of published releases.
 
 A record says when and by whom a release was published, which model it uses, and its figures. It is stored in
-the lake, and in the warehouse as a row of releases_v1.
+the lake, and in the warehouse as a row of the table releases_v1.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def published_records(lake: Lake, settings: Settings) -> list[dict[str, Any]]:
 
 
 def record_from_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Converts a row of releases_v1 back to the release's record, without the columns that are NULL."""
+    """Converts a row of the table releases_v1 back to the release's record, without the columns that are
+    NULL."""
     values = {
         name: value
         for name, value in row.items()

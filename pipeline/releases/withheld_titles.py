@@ -23,7 +23,7 @@ from pipeline.provenance import user_name
 PROMOTION = "promotion"
 """Name under which the decision is stored beside a model's plan (`promotion.json`)."""
 WITHHELD, ACCEPTED = "titles_withheld", "titles_accepted"
-"""The keys of `TitleGate.facts`, which are also columns of releases_v1."""
+"""The keys of `TitleGate.facts`, which are also columns of the table releases_v1."""
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ class Index(Section):
         default=0,
         ge=0,
         description="two issues are near-duplicates if the angular distance of their embeddings is less than "
-        "this value. Set to 0 for the network's default: 0.35 for gru and gru_cudnn, 0.7 for copy",
+        'this value. Set to 0 for the network\'s default: 0.7 if model.variant is "copy", otherwise 0.35',
     )
     min_recall: float = Field(
         default=0.8,
@@ -224,7 +224,8 @@ class Lineage(Section):
 class Settings(BaseSettings):
     """All settings of Titler. A command reads them with `load`; tests construct them directly.
 
-    Environment variables (`TITLER_LAKE__ROOT=...`) override the TOML file, which overrides the defaults.
+    The value of a setting comes from its environment variable (`TITLER_LAKE__ROOT=...`). If this is not set,
+    the value comes from the TOML file. If the file lacks it too, the setting has its default.
     """
 
     model_config = SettingsConfigDict(
@@ -309,8 +310,9 @@ def _public(value: Any) -> Any:
 
 
 def load(path: Path | None = None) -> Settings:
-    """Reads the settings: environment variables override the TOML file `path`, which overrides the defaults.
+    """Reads all settings from environment variables and from the TOML file `path`, and returns them.
 
+    If both have a setting, the environment variable counts. If neither has it, the setting has its default.
     Raises UsageError if a key of the file or a `TITLER_` variable is unknown or has a wrong value. The error
     names the key or the variable.
     """

@@ -16,20 +16,20 @@ class Model(Section):
 
     variant: str = Field(
         default="copy",
-        description="name of the network to train: copy, which can copy text from the body into the title; "
-        "gru, the network of the article that Titler grew out of; or gru_cudnn, a variant of gru that is "
-        "faster on a GPU",
+        description='name of the network to train: "copy", which can copy text from the body into the title; '
+        '"gru", the network of the article that Titler grew out of; or "gru_cudnn", a variant of "gru" that '
+        "is faster on a GPU",
     )
     embedding: Literal["champion", "new"] = Field(
         default="champion",
-        description="where a new model with the network copy gets its embedding network and vocabularies. "
-        "With champion, it takes the champion's if the sizes and the text settings are the same. With new, "
-        "it trains its own",
+        description='if model.variant is "copy": where a new model gets its embedding network and '
+        'vocabularies. With "champion", it takes those of the champion if the sizes and the text settings '
+        'are the same. With "new", it trains its own',
     )
     embedding_size: int = Field(
         default=300,
         ge=1,
-        description="length of the vector of a word or subword. For the network copy it must equal "
+        description='length of the vector of a word or subword. If model.variant is "copy", it must equal '
         "model.hidden_size",
     )
     hidden_size: int = Field(
@@ -38,10 +38,11 @@ class Model(Section):
         description="length of an issue's embedding, and size of the network's hidden layers",
     )
     learning_rate: float = Field(
-        default=0.001,
-        gt=0,
-        description="initial learning rate of the optimizer Nadam. An epoch without a lower validation loss "
-        "halves it. The network copy also lowers it linearly in the second half of the epochs",
+        default=0.0,
+        ge=0,
+        description="initial learning rate. Set to 0 for the network's default: 0.001 for gru and gru_cudnn, "
+        '0.006 for copy. An epoch without a lower validation loss halves it. If model.variant is "copy", it '
+        "also falls linearly in the second half of the epochs",
     )
     batch_size: int = Field(
         default=64, ge=1, description="number of issues per training batch. 1200 suits a large GPU"
@@ -55,17 +56,17 @@ class Model(Section):
     contrast_epochs: int = Field(
         default=6,
         ge=1,
-        description="for the network copy: number of epochs that train a new embedding network. They come "
-        "before the epochs that train titles",
+        description='if model.variant is "copy": number of epochs that train a new embedding network. They '
+        "come before the epochs that train titles",
     )
     inference_batch_size: int = Field(
-        default=512, ge=1, description="number of issues whose titles are predicted together in one batch"
+        default=512, ge=1, description="number of issues whose titles are predicted together"
     )
     beam_width: int = Field(
         default=0,
         ge=0,
         description="number of candidate titles that beam search keeps at each step. Set to 0 for the "
-        "network's default: 1 for gru and gru_cudnn, 4 for copy",
+        'network\'s default: 4 if model.variant is "copy", otherwise 1',
     )
     promotion_margin: float = Field(
         default=0.5,

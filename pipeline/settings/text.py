@@ -10,8 +10,8 @@ from pipeline.settings.section import Section
 
 
 class Text(Section):
-    """How text is converted to ids. The network `copy` has one id per subword (a frequent piece of text). The
-    networks `gru` and `gru_cudnn` have one id per word.
+    """How text is converted to ids. The setting `model.variant` names the network. With `copy`, text has one
+    id per subword (a frequent piece of text). With `gru` or `gru_cudnn`, it has one id per word.
 
     The settings `text.min_*` and `text.max_*` limit which issues are used for training. The defaults of
     `text.body_words`, `text.title_words`, `text.body_length` and `text.title_length` are the values in the
@@ -21,47 +21,49 @@ class Text(Section):
     subwords: int = Field(
         default=8000,
         ge=257,
-        description="for the network copy: maximum number of subwords in its vocabulary, including one "
+        description='if model.variant is "copy": maximum number of subwords in the vocabulary, including one '
         "subword for each of the 256 byte values",
     )
     body_units: int = Field(
         default=256,
         ge=1,
-        description="for the network copy: number of subword ids per body. A longer body is cut, and a "
+        description='if model.variant is "copy": number of subword ids per body. A longer body is cut, and a '
         "shorter one is padded",
     )
     title_units: int = Field(
         default=24,
         ge=3,
-        description="for the network copy: number of subword ids per title, including the markers _start_ "
-        "and _end_. A longer title is cut, and a shorter one is padded",
+        description='if model.variant is "copy": number of subword ids per title, including the markers '
+        "_start_ and _end_. A longer title is cut, and a shorter one is padded",
     )
     engine: Literal["titler", "ktext"] = Field(
         default="titler",
-        description="code that splits text into words: titler (Titler's own code) or ktext (the package "
+        description='code that splits text into words: "titler" (Titler\'s own code) or "ktext" (the package '
         "ktext 0.40 from PyPI, which gives the same words but is slower)",
     )
     body_words: int = Field(
         default=8000,
         ge=1,
-        description="for the networks gru and gru_cudnn: maximum number of words in the vocabulary of bodies",
+        description='if model.variant is "gru" or "gru_cudnn": maximum number of words in the vocabulary of '
+        "bodies",
     )
     title_words: int = Field(
         default=4500,
         ge=1,
-        description="for the networks gru and gru_cudnn: maximum number of words in the vocabulary of titles",
+        description='if model.variant is "gru" or "gru_cudnn": maximum number of words in the vocabulary of '
+        "titles",
     )
     body_length: int = Field(
         default=70,
         ge=1,
-        description="for the networks gru and gru_cudnn: number of word ids per body. A longer body is cut, "
-        "and a shorter one is padded",
+        description='if model.variant is "gru" or "gru_cudnn": number of word ids per body. A longer body is '
+        "cut, and a shorter one is padded",
     )
     title_length: int = Field(
         default=12,
         ge=3,
-        description="for the networks gru and gru_cudnn: number of word ids per title, including the markers "
-        "_start_ and _end_. A longer title is cut, and a shorter one is padded",
+        description='if model.variant is "gru" or "gru_cudnn": number of word ids per title, including the '
+        "markers _start_ and _end_. A longer title is cut, and a shorter one is padded",
     )
     min_body_words: int = Field(
         default=6,

@@ -1,7 +1,7 @@
 """Decides the verdict on a source day (one day of GH Archive): `complete`, `partial`, `collapsed` or
 `missing`.
 
-The counts of the day are compared with the counts of earlier days.
+The day's numbers of events and of issues are compared with those of earlier days.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class JudgedDay:
 
 @dataclass(frozen=True)
 class UsualCounts:
-    """The counts that are usual for a day: medians over earlier days.
+    """The numbers of events and of issues that are usual for a day: medians over earlier days.
 
     `compared_with` says which earlier days: "weekday" means days of the same weekday, and "month" means the
     28 days before.
@@ -88,8 +88,8 @@ class UsualCounts:
 class Judgement:
     """The verdict on a source day, with the reasons for it. A complete day has no reasons.
 
-    `usual` are the counts of earlier days with which the day was compared. It is None if too few earlier days
-    are complete.
+    `usual` are the numbers of events and issues that the day was compared with. It is None if too few earlier
+    days are complete.
     """
 
     verdict: Verdict
@@ -103,10 +103,11 @@ class Judgement:
 
 
 def judge(day: date, counts: DayCounts, history: Mapping[date, JudgedDay]) -> Judgement:
-    """Returns the verdict on `day`, whose counts are `counts`.
+    """Returns the verdict on `day`. `counts` are its numbers of hours, events, malformed lines and issues.
 
-    `history` maps days to their verdicts and counts; only days before `day` are used. The verdicts are
-    checked in the following order. The first that applies is returned, with its reasons:
+    `history` maps days to their verdicts and their numbers of events and issues; only days before `day` are
+    used. The verdicts are checked in the following order. The first that applies is returned, with its
+    reasons:
 
     - `missing`: no hour was found.
     - `collapsed`: the events or the issues are at most a tenth of their usual count, or at least 9/10 of the
@@ -129,12 +130,13 @@ def judge(day: date, counts: DayCounts, history: Mapping[date, JudgedDay]) -> Ju
 
 
 def usual_counts(day: date, history: Mapping[date, JudgedDay]) -> UsualCounts | None:
-    """Returns the usual counts of `day`, or None if there are too few complete earlier days.
+    """Returns how many events and how many issues are usual for `day`. Returns None if there are too few
+    complete earlier days.
 
     If at least 3 complete days of the same weekday are known, returns the medians of the latest 8 of them.
-    Otherwise returns the medians of the complete days among the 28 days before, if there are at least 7.
-    Collapsed and missing days are not counted among the 28 days. So even after a long collapse, low counts do
-    not become usual.
+    Otherwise returns the medians of the complete days among the 28 earlier days, if there are at least 7.
+    Collapsed and missing days are skipped, so the 28 days can reach further back. So even after a long
+    collapse, low counts do not become usual.
     """
     weekdays = list(_complete_weekdays(day, history))
     if len(weekdays) >= MIN_WEEKDAYS:

@@ -19,7 +19,8 @@ from pipeline.source import day_verdict
 
 
 class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
-    """Maps the date of each judged day to its verdict (how complete it is) and its counts.
+    """Maps the date of each judged day to its verdict (how complete it is) and its numbers of events and
+    issues.
 
     It contains the judged days in the lake, and the days that were added with `add`. Each day is read from
     the lake when it is first looked up.
@@ -41,8 +42,8 @@ class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
         return self._judged[day]
 
     def add(self, day: date, figures: Mapping[str, Any]) -> None:
-        """Adds a judged day, or replaces its verdict and counts. `figures` is the day's row of
-        source_health_v1."""
+        """Adds a judged day, or replaces its verdict and its numbers of events and issues. `figures` is the
+        day's row of the table source_health_v1."""
         self._judged[day] = day_verdict.JudgedDay(figures["verdict"], figures["events"], figures["issues"])
         self._days.add(str(day))
 
@@ -112,8 +113,8 @@ def judge_all_again(lake: Lake) -> tuple[str, ...]:
 
 
 def _verdict_columns(history: VerdictHistory, day: date, counts: day_verdict.DayCounts) -> dict[str, Any]:
-    """Judges `day`, and returns its verdict and the other columns of source_health_v1 that depend on earlier
-    days."""
+    """Judges `day`, and returns its verdict and the other columns of the table source_health_v1 that depend
+    on earlier days."""
     judgement = day_verdict.judge(day, counts, history)
     usual = judgement.usual
     return {

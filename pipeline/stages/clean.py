@@ -19,7 +19,8 @@ from pipeline.text.engine import Engine, tokenizer
 
 
 def clean_part(issues: pa.Table, engine: Engine) -> pa.Table:
-    """Splits the titles and bodies of `issues` into tokens. Returns one row of tokens_v1 per issue."""
+    """Splits the titles and bodies of `issues` into tokens. Returns one row of the table tokens_v1 per
+    issue."""
     tokens = tokenizer(engine)
     return pa.table(
         {
@@ -34,8 +35,9 @@ def clean_part(issues: pa.Table, engine: Engine) -> pa.Table:
 
 
 def run(lake: Lake, settings: Settings, days: Sequence[str]) -> Outcome:
-    """Splits the issues of the given days (YYYY-MM-DD) into tokens. Reads each day's current batch of
-    issues_v1, and returns one batch of tokens_v1 per day. Raises UsageError if a day was not extracted."""
+    """Splits the issues of the given days (YYYY-MM-DD) into tokens. Reads each day's current batch of the
+    table issues_v1, and returns one batch of the table tokens_v1 per day. Raises UsageError if a day was not
+    extracted."""
     batches = []
     for day in days:
         issues = lake.current(ISSUES.name, {"day": day})
@@ -46,8 +48,8 @@ def run(lake: Lake, settings: Settings, days: Sequence[str]) -> Outcome:
 
 
 def clean_batches(lake: Lake, settings: Settings, batches: Sequence[Manifest]) -> Outcome:
-    """Splits the issues of several batches of issues_v1 into tokens. Returns one batch of tokens_v1 for each
-    of them. Its partition has the same name, such as `day=2015-01-01`."""
+    """Splits the issues of several batches of the table issues_v1 into tokens. Returns one batch of the table
+    tokens_v1 for each of them. Its partition has the same name, such as `day=2015-01-01`."""
     engine = settings.text.engine
     derivations = [
         Derivation(issues, issues.partition, (issues.digest,), {"engine": engine}) for issues in batches

@@ -1,4 +1,4 @@
-"""Stage `collect`: removes old releases and models, and batches that nothing uses any more.
+"""Stage `collect`: removes old releases and models, and batches of the lake that nothing uses any more.
 
 A batch is still used if a release or a model that is kept refers to it, or if it is the current batch of a
 day. A batch is also kept if it is so new that a running command may use it.

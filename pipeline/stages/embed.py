@@ -11,14 +11,18 @@ import functools
 import numpy as np
 import pyarrow as pa
 
-from pipeline.compute.derived_batches import Outcome
+from pipeline.compute.derived_batches import ROWS_WORTH_A_CLUSTER, Outcome
 from pipeline.contracts import EMBEDDINGS, VECTORS
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import network_of_release
 from pipeline.lake.list_columns import list_column, list_matrix
 from pipeline.lake.pinned import Pinned
-from pipeline.predictor.batch_inference import InferenceDay, infer_days
+from pipeline.predictor.batch_inference import Inference, InferenceDay, infer_days
 from pipeline.predictor.predictor import Model
+from pipeline.settings import Settings
+
+ROWS_PER_PART = 100_000
+"""Maximum number of issues per Dask task. One core embeds as many in about 15 seconds."""
 
 
 def embed_part(vectors: pa.Table, predictor: Model) -> pa.Table:
@@ -31,10 +35,10 @@ def embed_part(vectors: pa.Table, predictor: Model) -> pa.Table:
     return pa.table({"issue_id": vectors.column("issue_id"), "embedding": list_column(embeddings)})
 
 
-def run(lake: Lake, release: Pinned) -> Outcome:
-    """Computes the embeddings of a release's issues. Returns one batch of embeddings_v1 per day. Reuses
-    batches that were made with the same embedding network. Raises UsageError if the stage `vectorize` has not
-    run for the release."""
+def run(lake: Lake, settings: Settings, release: Pinned) -> Outcome:
+    """Computes the embeddings of a release's issues. Returns one batch of the table embeddings_v1 per day.
+    Reuses batches that were made with the same embedding network. Raises UsageError if the stage `vectorize`
+    has not run for the release."""
     network = network_of_release(release.plan)
     days = [
         InferenceDay(
@@ -46,4 +50,11 @@ def run(lake: Lake, release: Pinned) -> Outcome:
         )
         for vectors in release.members[VECTORS.name]
     ]
-    return infer_days(lake, release, EMBEDDINGS, days, embed_part, "embed")
+    inference = Inference(
+        "embed",
+        EMBEDDINGS,
+        embed_part,
+        rows_per_part=ROWS_PER_PART,
+        rows_worth_a_cluster=ROWS_WORTH_A_CLUSTER,
+    )
+    return infer_days(lake, settings.compute, release, days, inference)

@@ -1,8 +1,8 @@
 """Stage `extract`: reads a day of GH Archive (the public events on GitHub) and stores its issues.
 
 The day is read from hour files or from a table in BigQuery. The issues are written to the table issues_v1,
-and the verdict on the day's data to source_health_v1. Malformed lines are written to the lake's folder
-`quarantine`.
+and the verdict on the day's data to the table source_health_v1. Malformed lines are written to the lake's
+folder `quarantine`.
 """
 
 from __future__ import annotations
@@ -184,9 +184,9 @@ def run(
 ) -> tuple[Outcome, list[dict[str, Any]]]:
     """Extracts the issues of several days.
 
-    Returns one batch of issues_v1 per day, and one row of source_health_v1 per day. An existing batch of a
-    day is kept if it was made from the data that the source has now, or if the source has lost data since. If
-    `again` is true, all `days` are extracted.
+    Returns one batch of the table issues_v1 per day, and one row of the table source_health_v1 per day. An
+    existing batch of a day is kept if it was made from the data that the source has now, or if the source has
+    lost data since. If `again` is true, all `days` are extracted.
 
     Raises SourceError if the source cannot be reached or does not have GH Archive's format. Raises
     BudgetError if BigQuery would bill more than the budget allows.

@@ -1,4 +1,5 @@
-"""First stage of `titler train --from-file`: reads a file of titles and bodies and writes issues_v1.
+"""First stage of `titler train --from-file`: reads a file of titles and bodies and writes the table
+issues_v1.
 
 The batch is in a partition of its own, which the stages for days and releases never read. The partition is
 named after the SHA-256 of the file, so the same file is read only once. A model that learns from the file
@@ -38,7 +39,7 @@ NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass
 class _FileReader:
-    """Converts the rows of a user's file to rows of issues_v1, and counts them.
+    """Converts the rows of a user's file to rows of the table issues_v1, and counts them.
 
     Issues are split into training and validation by repository. If `by_row` is true, every row is treated as
     if it came from a repository of its own.
@@ -52,8 +53,8 @@ class _FileReader:
     part_sizes: Counter[str] = field(default_factory=Counter)
 
     def rows(self, path: Path) -> Iterator[dict[str, Any]]:
-        """Yields one row of issues_v1 per distinct issue of the file. The issue's id is a hash of its URL. If
-        the issue has no URL, the id is a hash of its title and body."""
+        """Yields one row of the table issues_v1 per distinct issue of the file. The issue's id is a hash of
+        its URL. If the issue has no URL, the id is a hash of its title and body."""
         for issue in issue_files.read(path):
             key = issue.url or _sha256(issue.title + "\0" + issue.body)
             issue_id = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") >> 1
@@ -117,6 +118,8 @@ def model_name(
         # The name of a model that 0.1.0 trained stays the same.
         and not (name in ADDED_SETTINGS and value == getattr(defaults, name))
     }
+    # 0 stands for the variant's default. In 0.1.0 the default was 0.001 for every variant.
+    network["learning_rate"] = network["learning_rate"] or 0.001
     made_of = {"text": settings.text.model_dump(), "model": network, "variant": variant, "epochs": epochs}
     made_of |= teacher or {}
     made_of |= {"embedding": embedding} if embedding else {}
@@ -124,7 +127,8 @@ def model_name(
 
 
 def run(lake: Lake, settings: Settings, path: Path) -> tuple[Manifest, bool]:
-    """Reads a user's file into a batch of issues_v1. Returns the batch, and whether the batch is new.
+    """Reads a user's file into a batch of the table issues_v1. Returns the batch, and whether the batch is
+    new.
 
     The rows are split by repository into a training, a validation and a test part, as the issues of days are.
     If there are too few repositories for a training and a validation part, every row counts as a repository
@@ -184,8 +188,8 @@ def _too_few_rows(path: Path, reader: _FileReader) -> str:
     counts = [(name.replace("_", " "), count) for name, count in reader.untrainable.items() if count]
     reasons = ", ".join(f"{count:,} {name}" for name, count in counts)
     return (
-        f"{path}: {sizes.total():,} of {rows:,} rows are trainable"
-        f"{f' (not trainable: {reasons})' if reasons else ''}, {sizes['train']:,} for training and "
-        f"{sizes['validation']:,} for validation. "
+        f"{path}: {sizes.total():,} of {rows:,} rows can be used"
+        f"{f' (the others cannot, by reason: {reasons})' if reasons else ''}, {sizes['train']:,} for "
+        f"training and {sizes['validation']:,} for validation. "
         "Both numbers must be above 0, so the file needs at least some tens of trainable rows."
     )

@@ -157,7 +157,7 @@ def _is_same(plan: Plan, facts: dict[str, Any], days: Sequence[PinnedDay]) -> bo
 
 
 def _put_day_members(release: Pinned) -> None:
-    """Records that the planned batches of issues_v1 and source_health_v1 belong to the release."""
+    """Records that the planned batches of the tables issues_v1 and source_health_v1 belong to the release."""
     lake, days = release.lake, release.plan.days
     release.members.put(ISSUES.name, [lake.manifest(day.issues) for day in days])
     release.members.put(SOURCE_HEALTH.name, [lake.manifest(day.health) for day in days])

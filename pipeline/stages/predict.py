@@ -22,10 +22,14 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.list_columns import list_matrix
 from pipeline.lake.manifest import File, Manifest
 from pipeline.lake.pinned import Pinned
-from pipeline.predictor.batch_inference import InferenceDay, infer_days
+from pipeline.predictor.batch_inference import Inference, InferenceDay, infer_days
 from pipeline.predictor.predictor import Model
 from pipeline.releases.kept_titles import kept_titles
+from pipeline.settings import Settings
 
+ROWS_PER_PART = 8192
+"""Maximum number of issues per Dask task. One core takes half a minute or longer to predict as many titles.
+So the titles of one large day are predicted in parallel, too."""
 ISSUE_COLUMNS = ["issue_id", "issue_url", "repo", "title", "created_at"]
 
 
@@ -74,10 +78,10 @@ def read_rows(file: File, lake: Lake, vectors: Manifest, issues: Manifest) -> pa
     return table.append_column("issues_batch", pa.repeat(issues.batch_id, len(table)))
 
 
-def run(lake: Lake, release: Pinned) -> Outcome:
-    """Predicts titles for the issues of a release. Returns one batch of title_predictions_v1 per day. Reuses
-    batches that the same model made before. Raises UsageError if the stage `vectorize` has not run for the
-    release."""
+def run(lake: Lake, settings: Settings, release: Pinned) -> Outcome:
+    """Predicts titles for the issues of a release. Returns one batch of the table title_predictions_v1 per
+    day. Reuses batches that the same model made before. Raises UsageError if the stage `vectorize` has not
+    run for the release."""
     plan = release.plan
     facts, kept_folders = plan.facts, kept_titles(plan)
     days = []
@@ -95,4 +99,12 @@ def run(lake: Lake, release: Pinned) -> Outcome:
         )
     constants = {name: facts[name] for name in ("model", "model_version", "vocabulary", "mlflow_run")}
     infer = functools.partial(predict_part, constants=constants)
-    return infer_days(lake, release, TITLE_PREDICTIONS, days, infer, "predict", count_abstained)
+    inference = Inference(
+        "predict",
+        TITLE_PREDICTIONS,
+        infer,
+        rows_per_part=ROWS_PER_PART,
+        rows_worth_a_cluster=ROWS_PER_PART,
+        count=count_abstained,
+    )
+    return infer_days(lake, settings.compute, release, days, inference)

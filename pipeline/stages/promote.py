@@ -30,16 +30,19 @@ def run(
     """Makes `model` the champion: moves MLflow's alias `champion` to it, and the alias `previous` to the
     former champion.
 
-    Returns the model's name and version, and whether the alias was moved. Titles should beat the floor (the
-    body's first words) by `model.floor_margin`. If they do not, releases withhold them, unless
-    `accept_because` gives a reason to show them. The result then says that the titles are withheld or were
-    accepted, with the entries of `TitleGate.facts`. If the model is the champion already, only this decision
-    about its titles is made.
+    Returns the model's name and version, and whether the alias was moved. If the titles do not beat the floor
+    (the body's first words), the result also says whether they are withheld or were accepted, with the
+    entries of `TitleGate.facts`.
 
-    Raises UsageError if the model was not trained and evaluated, or was not compared with the current
-    champion. Raises WorseError if the model is worse than the champion on the same held-out issues. If
-    `force_because` gives a reason to promote the model anyway, the comparison is not needed. A model is worse
-    in any of these cases:
+    - `accept_because`: a reason to show the titles although they do not beat the floor by
+      `model.floor_margin`. Without a reason, releases withhold such titles, unless they were accepted before.
+    - `force_because`: a reason to promote a model that is worse than the champion or was not compared with
+      it. WorseError is then not raised.
+
+    If the model is the champion already, the alias is not moved, and only the decision whether to show its
+    titles is made. Raises UsageError if the model was not trained and evaluated, or was not compared with the
+    current champion. Raises WorseError if the model is worse than the champion on the same held-out issues. A
+    model is worse in any of these cases:
 
     - Its ROUGE-L is lower by more than `model.promotion_margin`.
     - Its recall@10 is lower by more than `model.promotion_retrieval_margin`.

@@ -8,6 +8,7 @@ sequences (Kim and Rush 2016, "Sequence-Level Knowledge Distillation").
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -24,6 +25,7 @@ from pipeline.errors import UsageError
 from pipeline.evaluation.title_scores import score_titles
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
+from pipeline.lake.work_folder import WorkFolder
 from pipeline.predictor.held_out import held_out_issues, predict_held_out
 from pipeline.predictor.loading import load_predictor
 from pipeline.predictor.predictor import Model
@@ -177,7 +179,7 @@ class Lesson:
         return f"checkpoint-{self.teacher.digest[:8]}-{self.weight}" if self.parameters else "checkpoint"
 
     def mixed(
-        self, batches: Data, model: Pinned, vocabularies: Vocabularies, checkpoint: Path, seed: int
+        self, batches: Data, model: Pinned, vocabularies: Vocabularies, checkpoint: WorkFolder, seed: int
     ) -> Data:
         """Returns the training batches. If the teacher is used, its titles replace some of the authors'
         titles in `batches`.
@@ -187,7 +189,7 @@ class Lesson:
         """
         if not self.parameters:
             return batches
-        taught = taught_titles(model, vocabularies, self.teacher, checkpoint / "teacher")
+        taught = taught_titles(model, vocabularies, self.teacher, checkpoint.subfolder("teacher"))
         return taught.mixed(batches, self.weight, seed)
 
     @property
@@ -278,22 +280,25 @@ class TeacherRequest:
         )
 
 
-def taught_titles(model: Pinned, vocabularies: Vocabularies, teacher: Teacher, folder: Path) -> TaughtTitles:
+def taught_titles(
+    model: Pinned, vocabularies: Vocabularies, teacher: Teacher, folder: WorkFolder
+) -> TaughtTitles:
     """Returns the teacher's titles for the issues that `model` learns from, as ids of `vocabularies`.
 
     The titles are written to files in `folder`. If an interrupted training left such files there, they are
     reused. Raises UsageError if the teacher has no title to learn for any of the bodies.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     bodies = _training_bodies(model)
     chunks = iter(lambda: list(islice(bodies, CHUNK)), [])
     total = -(-model.members[VOCABULARY][0].figures["train"] // CHUNK)
     parts = []
     for number, chunk in enumerate(track(chunks, f"titles of {teacher.name}", total)):
-        path = folder / f"titles-{number:05d}.npz"
-        if not path.exists():
-            _write_chunk(path, vocabularies, model.plan.facts["text"]["engine"], teacher, chunk)
-        with np.load(path) as arrays:
+        name = f"titles-{number:05d}.npz"
+        data = folder.get(name)
+        if data is None:
+            data = _chunk_of_titles(vocabularies, model.plan.facts["text"]["engine"], teacher, chunk)
+            folder.put(name, data)
+        with np.load(io.BytesIO(data)) as arrays:
             parts.append((arrays["keys"], arrays["titles"]))
     taught = TaughtTitles.of(parts)
     if not len(taught.keys):
@@ -319,11 +324,11 @@ def _training_bodies(model: Pinned) -> Iterator[str]:
             yield from (body or "" for body in table.column("body").filter(keep).to_pylist())
 
 
-def _write_chunk(
-    path: Path, vocabularies: Vocabularies, engine: Engine, teacher: Teacher, bodies: Sequence[str]
-) -> None:
-    """Writes a file with the teacher's titles for some bodies: the hash of each body, and the ids of its
-    title. Bodies without a title are left out.
+def _chunk_of_titles(
+    vocabularies: Vocabularies, engine: Engine, teacher: Teacher, bodies: Sequence[str]
+) -> bytes:
+    """Returns the content of one file. It has the bodies for which the teacher has a title: the keys (hashes)
+    of the bodies, and the ids of the titles.
 
     The rules for the authors' titles also apply to the teacher's titles: prefixes are removed, and a title
     that cannot be learned from its body is left out.
@@ -334,11 +339,9 @@ def _write_chunk(
     if targets := title_targets(vocabularies):
         titles, learnable = targets(body_ids, titles)
         body_ids, titles = body_ids[learnable], titles[learnable]
-    keys = body_keys(body_ids)
-    unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("wb") as file:
-        np.savez(file, keys=keys, titles=titles)
-    unfinished.replace(path)
+    file = io.BytesIO()
+    np.savez(file, keys=body_keys(body_ids), titles=titles)
+    return file.getvalue()
 
 
 def _ids(vocabulary: Vocabulary | SubwordVocabulary, engine: Engine, texts: Sequence[str]) -> Ids:

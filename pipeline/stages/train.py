@@ -1,4 +1,4 @@
-"""Stage `train`: trains a network on vectors_v1, and writes a predictor to the lake.
+"""Stage `train`: trains a network on the table vectors_v1, and writes a predictor to the lake.
 
 The predictor is the trained network with its vocabularies. The training is logged as a run in MLflow, and the
 predictor is registered there as a model version. If the model takes the embedding network of another model,
@@ -8,7 +8,6 @@ only its title network is trained.
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
@@ -25,6 +24,7 @@ from pipeline.evaluation.probability import Calibration, calibrate, has_latin_le
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
+from pipeline.lake.work_folder import WorkFolder
 from pipeline.networks.shortlist import most_frequent_units
 from pipeline.networks.variants import variant_of
 from pipeline.predictor.predictor import Predictor
@@ -52,8 +52,8 @@ def run(
     on_epoch: Callable[[Any], None] = lambda figures: None,
     teacher: TeacherRequest | None = None,
 ) -> Manifest:
-    """Trains a model, and returns the batch with its predictor. If the model has a predictor already, returns
-    that one.
+    """Trains a model, and returns the manifest of the batch of the lake that holds its predictor. If the
+    model is trained already, returns the manifest of the existing batch.
 
     If the `teacher` beats the floor (the body's first words) and the champion on held-out issues, the model
     also learns from the teacher's titles. An interrupted training resumes from its last checkpoint.
@@ -73,7 +73,7 @@ def run(
         digests.append(inputs.taken_network.digest)
     partition = {"model": model.name}
     parameters = {**inputs.key_settings, **(lesson.parameters if lesson else {})}
-    checkpoint = model.scratch_folder(lesson.checkpoint if lesson else "checkpoint")
+    checkpoint = model.work_folder(lesson.checkpoint if lesson else "checkpoint")
     manifest = lake.find(PREDICTOR, partition, digests, parameters)
     if manifest is None:
         draft = lake.draft(PREDICTOR, partition, digests, parameters)
@@ -82,7 +82,7 @@ def run(
             draft.write_folder(Path(folder, "predictor"))
         manifest = draft.commit(figures)
     # Deleted before the predictor is recorded: a model with a predictor never looks for its checkpoint again.
-    shutil.rmtree(checkpoint)
+    checkpoint.delete()
     model.members.put(PREDICTOR, [manifest])
     return manifest
 
@@ -91,7 +91,7 @@ def _train(
     inputs: TrainingInputs,
     settings: Settings,
     folder: Path,
-    checkpoint: Path,
+    checkpoint: WorkFolder,
     on_epoch: Callable[[Any], None],
     lesson: Lesson | None,
 ) -> dict[str, Any]:
@@ -107,9 +107,9 @@ def _train(
         # The device is printed, because a backend that finds no GPU driver silently uses the CPU.
         place = ", ".join(devices) or default_device()
         say(
-            f"    on {len(devices)} devices, each with its share of every training batch: {place}"
+            f"    training on {len(devices)} devices, each with its share of every training batch: {place}"
             if devices
-            else f"    on {place}"
+            else f"    training on {place}"
         )
         data, data_name, data_digest = describe_training_data(inputs)
         parameters = {**_run_parameters(inputs), **data, "devices": max(1, len(devices))}
@@ -152,7 +152,7 @@ def _fit(
     inputs: TrainingInputs,
     network: Network,
     run: Run,
-    checkpoint: Path,
+    checkpoint: WorkFolder,
     on_epoch: Callable[[Any], None],
     lesson: Lesson | None,
 ) -> History:

@@ -17,6 +17,7 @@ from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned, Plan
 from pipeline.networks.in_numpy.weights_file import read_table
 from pipeline.networks.shape import Floats, Shape
+from pipeline.networks.variants import variant_of
 from pipeline.progress import track
 from pipeline.settings import ADDED_SETTINGS, Model
 from pipeline.text.markup import PROBLEM_FIRST
@@ -28,8 +29,8 @@ from pipeline.text.vocabulary import Vocabularies
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What the training of a model reads from the lake: the model's plan, the batch with its vocabularies,
-    and the batches of vectors_v1 (issues as ids)."""
+    """What the training of a model reads from the lake: the model's plan, the batch of the lake that holds
+    its vocabularies, and the batches of the table vectors_v1 (issues as ids)."""
 
     lake: Lake
     model: Pinned
@@ -40,8 +41,10 @@ class TrainingInputs:
     @property
     def network_settings(self) -> dict[str, Any]:
         """The settings `model.*`, as they were when the model was created. If a setting did not exist then,
-        it has its default value."""
-        return Model(**self.plan.facts["model"]).model_dump()
+        it has its default value. A learning rate of 0 is replaced by the default of the variant."""
+        settings = Model(**self.plan.facts["model"]).model_dump()
+        default_rate = variant_of(settings["variant"]).learning_rate
+        return {**settings, "learning_rate": settings["learning_rate"] or default_rate}
 
     @property
     def key_settings(self) -> dict[str, Any]:
@@ -78,9 +81,9 @@ class TrainingInputs:
         return taken_network(self.plan)
 
     def table(self) -> Floats | None:
-        """Returns the table (units x size) from which embeddings are computed, if the model takes it from
-        another model. Returns None if the model trains its own table. Raises LakeError if the predictor of
-        the other model is missing or damaged."""
+        """Returns the table from which embeddings are computed, if the model takes it from another model. The
+        table is an array (units, size) with one vector per unit (subword). Returns None if the model trains
+        its own table. Raises LakeError if the predictor of the other model is missing or damaged."""
         if self.taken_network is None:
             return None
         with self.lake.local_copy(self.lake.manifest(self.taken_network.predictor)) as folder:

@@ -1,7 +1,8 @@
 """Stage `vectorize`: converts the titles and bodies of issues to padded ids, for a model or a release.
 
 The ids are those of the vocabularies of the model. For a release, they are those of the release's model. The
-stage reads tokens_v1, or issues_v1 if the vocabularies are of subwords. It writes vectors_v1.
+stage reads the table tokens_v1, or the table issues_v1 if the vocabularies are of subwords. It writes the
+table vectors_v1.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.compute.derived_batches import Derivation, Outcome, derive_batches
+from pipeline.compute.once_per_process import once_per_process
 from pipeline.contracts import VECTORS, VOCABULARY
 from pipeline.lake.batches import Lake
 from pipeline.lake.list_columns import list_column
@@ -20,9 +22,9 @@ from pipeline.text.vocabulary import Vocabularies
 
 
 def vectorize_part(rows: pa.Table, vocabularies: Vocabularies) -> pa.Table:
-    """Converts the body and the title of each row to padded ids. Returns rows of vectors_v1.
+    """Converts the body and the title of each row to padded ids. Returns rows of the table vectors_v1.
 
-    `rows` are rows of tokens_v1, or of issues_v1 if the vocabularies are of subwords.
+    `rows` are rows of the table tokens_v1, or of the table issues_v1 if the vocabularies are of subwords.
     """
     bodies, titles = rows.column("body"), rows.column("title")
     if vocabularies.units == "subwords":
@@ -38,23 +40,40 @@ def vectorize_part(rows: pa.Table, vocabularies: Vocabularies) -> pa.Table:
     )
 
 
+def _vectorize_file(rows: pa.Table, lake: Lake, vocabulary: str) -> pa.Table:
+    return vectorize_part(rows, _vocabularies(lake, vocabulary))
+
+
+@once_per_process
+def _vocabularies(lake: Lake, folder: str) -> Vocabularies:
+    """Returns the vocabularies in the batch `folder`: of vocabularies, or a predictor."""
+    return load_vocabularies(lake, lake.manifest(folder))
+
+
 def run(lake: Lake, settings: Settings, pinned: Pinned) -> Outcome:
-    """Converts the issues of all days of a model or a release to padded ids. Returns one batch of vectors_v1
-    per day. Batches that were made with the same vocabularies are reused. Raises UsageError if the model has
-    no vocabulary yet."""
+    """Converts the issues of all days of a model or a release to padded ids. Returns one batch of the table
+    vectors_v1 per day. Batches that were made with the same vocabularies are reused. Raises UsageError if the
+    model has no vocabulary yet."""
     plan = pinned.plan
     if pinned.kind == "models":
         vocabulary = pinned.members[VOCABULARY][0]
     else:
         vocabulary = lake.manifest(plan.facts["predictor"])
-    vocabularies = load_vocabularies(lake, vocabulary)
+    vocabularies = _vocabularies(lake, vocabulary.folder)
     derivations = []
     for day in plan.days:
         rows = lake.manifest(day.issues if vocabularies.units == "subwords" else day.tokens)
         partition = {"vocabulary": vocabularies.id, **rows.partition}
         derivations.append(Derivation(rows, partition, (rows.digest,), {}))
     outcome = derive_batches(
-        lake, VECTORS, derivations, vectorize_part, vocabularies, label="vectorize", compute=settings.compute
+        lake,
+        VECTORS,
+        derivations,
+        _vectorize_file,
+        lake,
+        vocabulary.folder,
+        label="vectorize",
+        compute=settings.compute,
     )
     pinned.members.put(VECTORS.name, outcome.manifests)
     return outcome

@@ -50,7 +50,8 @@ def with_characters(merges: Sequence[Merge], counts: Counter[str]) -> list[Merge
 
 
 def _character_merges(merges: Sequence[Merge], characters: Sequence[str], limit: int) -> list[Merge]:
-    """Returns the merges (pairs of units) that join the bytes of each of `characters` into one unit.
+    """Returns the merges (pairs of units, that is, of subwords) that join the bytes of each of `characters`
+    into one unit.
 
     The caller appends them to `merges`. There are at most `limit` new merges. If this is not enough for all
     characters, the last characters get no units of their own.

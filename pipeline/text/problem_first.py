@@ -18,12 +18,12 @@ from pipeline.text.code_lines import (
     FENCE,
     LETTER_OR_DIGIT,
     LINE_CHARACTERS,
-    NAMES_AN_ERROR,
     short_code,
     without_frames,
 )
 from pipeline.text.template_headings import Section, is_marked_heading, section_of
 from pipeline.text.template_lines import (
+    TELLS_A_PROBLEM,
     is_check,
     is_environment,
     is_filler,
@@ -62,7 +62,7 @@ def problem_first(lines: Sequence[str]) -> list[str]:
     last = _last_author_line(marked)
     for number, line in enumerate(marked):
         if line.is_code or not line.text.strip():
-            if section != Section.ENVIRONMENT or NAMES_AN_ERROR.search(line.text):
+            if section != Section.ENVIRONMENT or TELLS_A_PROBLEM.search(line.text):
                 sections[section].append(line.text)
             continue
         heading = section_of(line.text)

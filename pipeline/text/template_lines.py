@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pipeline.text.code_lines import NAMES_AN_ERROR
 from pipeline.text.template_headings import ENVIRONMENT_KEY, LINE_CHARACTERS, plain_key
 
 _PAIR: Final = re.compile(
@@ -92,6 +91,13 @@ _VERSION_NUMBER: Final = re.compile(r"\d+\.\d")
 _ADDRESS: Final = re.compile(r"https?://[^\s<>()]*|<[^<>]*>")
 _MAX_VALUE_WORDS: Final = 9
 _MAX_ANSWER_WORDS: Final = 5
+TELLS_A_PROBLEM: Final = re.compile(
+    r"error|exception|panic|fatal|\b(?:fault|fail|crash|hang|hung|freezes|froze\b|leak|abort|exit|kill"
+    r"|segmentation|violation|brok|stuck|stop|no such|not work|no longer|never|cannot|can't|unable|missing"
+    r"|does ?n|denied|refused|invalid|undefined|unexpected|wrong|slow|timed out)",
+    re.IGNORECASE,
+)
+"""The pattern of words that tell a problem. A line with one of them is no answer about the environment."""
 
 
 def is_environment(line: str) -> bool:
@@ -102,6 +108,8 @@ def is_environment(line: str) -> bool:
         return True
     pair = _PAIR.match(line)
     if not pair or len(pair[2].split()) > _MAX_VALUE_WORDS or pair[2].startswith("//"):
+        return False
+    if TELLS_A_PROBLEM.search(pair[2]):
         return False
     return ENVIRONMENT_KEY.fullmatch(plain_key(pair[1])) is not None
 
@@ -142,7 +150,7 @@ def is_short_answer(line: str) -> bool:
     """
     if is_environment(line) or is_check(line) or line.lstrip()[:1] == "|":
         return True
-    if NAMES_AN_ERROR.search(line):
+    if TELLS_A_PROBLEM.search(line):
         return False
     words = len(line.split())
     if not line.isascii():  # some scripts have no blanks between words

@@ -47,7 +47,8 @@ class SourceTable:
 class Extraction:
     """The result of extracting a source day.
 
-    - `issues`: the day's issues with the columns of issues_v1, as record batches. They can be read only once.
+    - `issues`: the day's issues with the columns of the table issues_v1, as record batches. They can be read
+      only once.
     - `events`: the number of well-formed events of all types.
     - `malformed`: a table of malformed events with MALFORMED_SCHEMA. It has at most MALFORMED_PER_FILE events
       per file, each cut to MALFORMED_TEXT_LENGTH characters. `line` is the event's line number; blank lines
@@ -178,8 +179,8 @@ class Warehouse(Protocol):
         ...
 
     def records(self, table: contracts.Table) -> list[dict[str, Any]]:
-        """Returns the rows of releases_v1 or release_members_v1, as readers see them. The request is free of
-        charge.
+        """Returns the rows of the table releases_v1 or release_members_v1, as readers see them. The request
+        is free of charge.
 
         Returns an empty list before the first release.
         """

@@ -170,7 +170,8 @@ def lines(variant: str, data: Source, size: int, count: int, rounds: int) -> Ite
         )
         pretraining.finish()
     task = IMPLEMENTATIONS[variant].teacher_forcing(network.model)
-    optimizer = keras.optimizers.Nadam(0.001, global_clipnorm=task.gradient_norm_limit)
+    rate = VARIANTS[variant].learning_rate
+    optimizer = task.optimizer(learning_rate=rate, global_clipnorm=task.gradient_norm_limit)
     task.model.compile(optimizer, task.loss, metrics=task.metrics)
     batches = data.batches(size)
     yield row(

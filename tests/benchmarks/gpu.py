@@ -3,7 +3,8 @@
     KERAS_BACKEND=jax PYTHONPATH=. python tests/benchmarks/gpu.py    1,584,000 pairs, as in the article
     PYTHONPATH=. python tests/benchmarks/gpu.py --pairs 3000 --batches 256       a trial on a CPU
 
-Imports only `pipeline.networks` and NumPy, so it runs on a machine that has only Keras and a backend. The
+Imports only `pipeline.networks`, NumPy and the standard library, so it runs on a machine that has only Keras
+and a backend. The
 pairs are generated with words that follow Zipf's law. For the article's network they have 70 and 12 ids from
 its vocabularies of 8,002 and 4,502; for `copy` they have at most 256 and 24 of 8,000 units, and 140 and 12 on
 average. The article's epoch took 263 s on a V100.
@@ -15,7 +16,6 @@ import argparse
 import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -25,6 +25,7 @@ from pipeline.networks.in_keras import Network, Shape, build
 from pipeline.networks.in_keras.contrastive_training import ContrastFigures
 from pipeline.networks.in_keras.training import EpochFigures, Figures, fit
 from pipeline.networks.variants import VARIANTS
+from tests.support.checkpoint_folder import CheckpointFolder
 
 Ids = npt.NDArray[np.int32]
 ARTICLE_SHAPE = Shape(8002, 4502)
@@ -102,9 +103,9 @@ def train(variant: str, precision: str, batch: int, count: int) -> tuple[Network
             data,
             validation,
             epochs=EPOCHS,
-            learning_rate=0.001,
+            learning_rate=VARIANTS[network.variant].learning_rate,
             patience=EPOCHS,
-            checkpoint=Path(folder),
+            checkpoint=CheckpointFolder(folder),
             on_epoch=report,
             seed=0,
             contrast_epochs=EPOCHS,

@@ -27,6 +27,7 @@ from pipeline.text.markup import LATEST_PREPARATION, prepare, prepare_body
 from pipeline.text.subwords import MAX_TRAINING_ISSUES, BytePairEncoding, SubwordVocabulary
 from pipeline.text.title_targets import target_ids
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
+from tests.support.checkpoint_folder import CheckpointFolder
 
 BODY_WORDS, TITLE_WORDS, BODY_LENGTH, TITLE_LENGTH = 8000, 4500, 70, 12
 SUBWORDS, BODY_UNITS, TITLE_UNITS = 8000, 256, 24
@@ -39,7 +40,8 @@ class Learning:
     variant: str = "gru"
     epochs: int = 4
     batch_size: int = 256
-    learning_rate: float = 0.001
+    learning_rate: float = 0.0
+    """0 stands for the default of the variant"""
     seed: int = 42
     contrast_epochs: int = 6
     pieces: int = 1
@@ -116,9 +118,9 @@ def learn(
             replace(training_pairs, pieces=settings.pieces),
             validation_pairs,
             epochs=settings.epochs,
-            learning_rate=settings.learning_rate,
+            learning_rate=settings.learning_rate or variant_of(settings.variant).learning_rate,
             patience=settings.epochs,
-            checkpoint=checkpoint or Path(folder),
+            checkpoint=CheckpointFolder(checkpoint or folder),
             on_epoch=on_epoch,
             seed=settings.seed,
             contrast=replace(contrast_pairs, run_length=RUN_LENGTH),

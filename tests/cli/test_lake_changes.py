@@ -76,8 +76,8 @@ def test_the_same_stages_again_do_nothing(published, settings):
     assert extract.run(published, settings, [ONE, TWO])[0].made == 0
     assert clean.run(published, settings, days).made == 0
     assert vectorize.run(published, settings, current).made == 0
-    assert embed.run(published, current).made == 0
-    assert predict.run(published, current).made == 0
+    assert embed.run(published, settings, current).made == 0
+    assert predict.run(published, settings, current).made == 0
 
 
 def test_only_the_new_day_is_embedded_and_rollback_restores_the_release_before(
@@ -275,8 +275,8 @@ def test_a_release_of_a_model_with_the_former_champions_embedding_network_embeds
     assert plan.run(trained.lake, trained.settings, release).reason == ""
     assert release.plan.facts["model"] == "challenger"
     assert vectorize.run(trained.lake, trained.settings, release).made == 0
-    assert embed.run(trained.lake, release).made == 0
-    assert predict.run(trained.lake, release).made == 2
+    assert embed.run(trained.lake, trained.settings, release).made == 0
+    assert predict.run(trained.lake, trained.settings, release).made == 2
     index.run(trained.lake, release, trained.settings.index)
     for table in (EMBEDDINGS.name, SIMILAR_ISSUES.name):
         assert release.members.folders(table) == before.members.folders(table)
@@ -302,8 +302,8 @@ def test_a_release_shows_which_model_wrote_the_titles_that_it_keeps(trained):
     release = Pinned(trained.lake, "releases", "99991231T000000Z")
     plan.run(trained.lake, settings, release)
     vectorize.run(trained.lake, settings, release)
-    embed.run(trained.lake, release)
-    assert predict.run(trained.lake, release).made == 1
+    embed.run(trained.lake, trained.settings, release)
+    assert predict.run(trained.lake, trained.settings, release).made == 1
     index.run(trained.lake, release, settings.index)
     publish.run(trained.lake, settings, release, {"abstained": "a test"})
     models = "SELECT DISTINCT source_day, model, model_version FROM title_predictions ORDER BY source_day"

@@ -76,7 +76,7 @@ def test_the_status_says_that_titles_are_withheld(capsys: pytest.CaptureFixture[
         "days      none",
         "model     m, version 3, variant copy",
         "          titles withheld: ROUGE-L 2.98, first words 15.6",
-        "release   r, published 2015-01-04T03:12:00 UTC: 3 issues, 3 in the index, recall@10 1.000, "
+        "release   r, published 2015-01-04T03:12:00 UTC: 3 issues, 3 vectors in the index, recall@10 1.000, "
         "2.5 hours old",
         "          titles withheld: ROUGE-L 2.98, first words 15.6",
     ]

@@ -96,7 +96,8 @@ def test_a_trained_model_and_when_it_abstains(
     settings = Settings()
     stage_reports.trained(LAKE, settings, "m", predictor)
     assert printed(capsys) == [
-        "train: model m (gru), 1 epoch, best validation loss 2.0000 -> /lake/predictor/day=2015-01-01/b",
+        "train: model m (variant gru) was trained for 1 epoch, best validation loss 2.0000 "
+        "-> /lake/predictor/day=2015-01-01/b",
         *lines,
         f"    MLflow run run, version 3 of titler -> {settings.tracking_uri}",
     ]
@@ -134,9 +135,9 @@ def test_a_vocabulary_and_the_embedding_network(
     }
     stage_reports.vocabulary(LAKE, model, manifest("vocabulary", **figures))
     assert printed(capsys) == [
-        "vocab: model m, vocabulary v with 600 ids for bodies and 600 ids for titles, from 1,000 "
-        "issues -> /lake/vocabulary/day=2015-01-01/b",
-        "    9 issues held out for validation, 8 for testing",
+        "vocab: model m has the vocabulary v, with 600 ids for bodies and 600 ids for titles, and 1,000 "
+        "issues for training -> /lake/vocabulary/day=2015-01-01/b",
+        "    9 other issues are held out for validation, and 8 for testing",
         *line,
     ]
 
@@ -163,7 +164,7 @@ def test_a_release_whose_embeddings_are_reused(capsys: pytest.CaptureFixture[str
     day = PinnedDay("2015-01-01", "", "", "", "", "", "")
     stage_reports.planned("r", PlanOutcome(Plan((day,), {}, {"model": "m", **TAKEN.fact}, ""), ""))
     assert printed(capsys) == [
-        "plan: release r, model m, 1 day from 2015-01-01 to 2015-01-01",
+        "plan: release r uses model m and 1 day from 2015-01-01 to 2015-01-01",
         "    the embedding network comes from model owner, so embeddings and similar issues of earlier "
         "releases are reused",
     ]
@@ -175,7 +176,7 @@ def test_a_plan_that_opened_a_release(capsys: pytest.CaptureFixture[str]) -> Non
     outcome = PlanOutcome(plan, "", ("2015-01-01",), ("2015-01-04",), ("2015-01-03",))
     stage_reports.planned("r", outcome)
     assert printed(capsys) == [
-        "plan: release r, model m, 2 days from 2015-01-01 to 2015-01-03",
+        "plan: release r uses model m and 2 days from 2015-01-01 to 2015-01-03",
         "    2 issues opened again on a later day; only the earliest opening is used",
         "    days that are being ingested again, so the data of the current release is used for them: "
         "2015-01-01",

@@ -127,9 +127,9 @@ def test_the_same_command_finds_it_done(
     before = lake.names("models")
     assert whole_job.train_from_file(Context.of(settings), file, name=None, variant=None, epochs=1) == model
     told = capsys.readouterr().out
-    assert "extract: 300 rows of " in told
-    assert "270 trainable, reused" in told
-    assert "not trainable: 30 short title" in told
+    assert "extract: reused 300 rows of " in told
+    assert "270 of them can be used for training" in told
+    assert "issues that are not used for training, by reason: 30 short title" in told
     assert "vectorize: 300 rows, 0 files written, 1 file reused" in told
     assert lake.names("models") == before
 
@@ -203,7 +203,7 @@ def test_a_command_that_is_killed_and_then_interrupted_continues_where_it_was(
     capsys.readouterr()
     assert whole_job.train_from_file(context, file, name=None, variant=None, epochs=1) == name
     assert Pinned(context.lake, "models", name).members[PREDICTOR][0].rows == 0
-    assert f"train: model {name} (copy), 1 epoch" in capsys.readouterr().out
+    assert f"train: model {name} (variant copy) was trained for 1 epoch" in capsys.readouterr().out
 
 
 def interrupt(*_: object) -> None:
@@ -215,7 +215,7 @@ def interrupt(*_: object) -> None:
     ("content", "options", "message"),
     [
         ("name,text\na,b\n", [], "row 1 has the columns name, text, but needs a title"),
-        ("title,body\nt,b\n", [], "0 of 1 rows are trainable (not trainable: 1 short body)"),
+        ("title,body\nt,b\n", [], "0 of 1 rows can be used (the others cannot, by reason: 1 short body)"),
         (None, [], "cannot be read: No such file or directory"),
         ("title,body\n", ["--variant", "none"], "none"),
     ],
@@ -273,7 +273,8 @@ def test_its_embeddings_answer_other_questions(
     assert json.loads(capsys.readouterr().out) == found
     query_reports.downstream(found, as_json=False)
     assert capsys.readouterr().out.splitlines()[:2] == [
-        f"evaluate: downstream tasks of model {model}, 120 issues of a.jsonl, 1 pull request left out",
+        f"evaluate: model {model} was measured on the downstream tasks (bug, useless, days open) with 120 "
+        "issues of a.jsonl; 1 pull request in the file not used",
         "    bug: trained on 96 (32 positive) issues, tested on 24 (8 positive), split by time",
     ]
     run = MlflowClient(settings.tracking_uri).get_run(

@@ -2,18 +2,18 @@
 
 import os
 import socket
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from pipeline.compute.cluster import check_scheduler, map_shards
+from pipeline.compute.cluster import check_scheduler, is_dask_worker, map_shards
 from pipeline.errors import TitlerError
 from pipeline.settings import Compute
+from tests.support.dask_cluster import Cluster, dask_cluster
 
 
-def _functions() -> tuple[Callable[[int, int], tuple[int, int]], Callable[[int], int]]:
+def _functions() -> tuple[Callable[..., Any], ...]:
     """Defined in a function, so that they are pickled by value: workers cannot import the tests."""
 
     def add(shard: int, offset: int) -> tuple[int, int]:
@@ -23,10 +23,16 @@ def _functions() -> tuple[Callable[[int, int], tuple[int, int]], Callable[[int],
     def fail(shard: int) -> int:
         raise TitlerError(f"shard {shard} is broken", "repair it")
 
-    return add, fail
+    def end_process(shard: int) -> None:
+        os._exit(1)
+
+    def in_worker(shard: int) -> bool:
+        return is_dask_worker()
+
+    return add, fail, end_process, in_worker
 
 
-add, fail = _functions()
+add, fail, end_process, in_worker = _functions()
 
 
 def test_shards_are_processed_in_other_processes_and_results_are_in_order():
@@ -65,42 +71,52 @@ def test_check_scheduler_needs_something_that_listens():
         check_scheduler("tcp://127.0.0.1:9")
 
 
-def test_an_existing_scheduler_over_tcp_does_the_work(tmp_path):
-    processes = []
-    try:
-        command = [
-            sys.executable,
-            "-m",
-            "distributed.cli.dask_scheduler",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            "0",
-            "--no-dashboard",
-        ]
-        scheduler = subprocess.Popen(
-            [*command, "--scheduler-file", str(tmp_path / "s.json")], stderr=subprocess.PIPE, text=True
-        )
-        processes.append(scheduler)
-        assert scheduler.stderr is not None
-        address = next(line.split("at:")[1].strip() for line in scheduler.stderr if "Scheduler at:" in line)
-        worker = [
-            sys.executable,
-            "-m",
-            "distributed.cli.dask_worker",
-            address,
-            "--no-nanny",
-            "--nthreads",
-            "1",
-            "--no-dashboard",
-        ]
-        processes += [subprocess.Popen(worker, stderr=subprocess.DEVNULL, text=True) for _ in range(2)]
-        results = map_shards(
-            add, list(range(20)), 100, label="test", compute=Compute(scheduler_address=address)
-        )
-        assert [value for value, _ in results] == list(range(100, 120))
-        assert {process for _, process in results} <= {process.pid for process in processes[1:]}
-    finally:
-        for process in processes:
-            process.terminate()
-            process.wait()
+def test_results_are_reported_while_other_shards_are_waiting():
+    reported: list[tuple[int, list[int]]] = []
+    pending: list[int] = []
+
+    def work(shard: int) -> int:
+        pending.append(shard)
+        return 10 * shard
+
+    map_shards(
+        work,
+        [3, 1],
+        label="test",
+        compute=Compute(),
+        worth_a_cluster=False,
+        on_result=lambda position, result: reported.append((result, list(pending))),
+    )
+    assert reported == [(30, [3]), (10, [3, 1])]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with dask_cluster() as cluster:
+        yield cluster
+
+
+def test_an_existing_scheduler_over_tcp_does_the_work(cluster: Cluster):
+    positions: list[int] = []
+    results = map_shards(
+        add,
+        list(range(20)),
+        100,
+        label="test",
+        compute=Compute(scheduler_address=cluster.address),
+        on_result=lambda position, result: positions.append(position),
+    )
+    assert [value for value, _ in results] == list(range(100, 120))
+    assert {process for _, process in results} <= {process.pid for process in cluster.workers}
+    assert sorted(positions) == list(range(20))
+
+
+def test_work_that_ends_every_worker_is_one_clear_error(cluster: Cluster):
+    cluster.add_workers(3)
+    with pytest.raises(TitlerError, match="the same part of the work ended several Dask workers"):
+        map_shards(end_process, [1], label="test", compute=Compute(scheduler_address=cluster.address))
+
+
+def test_code_knows_whether_a_dask_worker_runs_it():
+    assert not is_dask_worker()
+    assert map_shards(in_worker, [1, 2], label="test", compute=Compute(workers=1)) == [True, True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,16 @@ def set_title(rows: pa.Table, title: str) -> pa.Table:
     return rows.set_column(rows.column_names.index("title"), "title", titles)
 
 
-def derive(lake: Lake, sources: list[Manifest], title: str = "new") -> Outcome:
+def derive(
+    lake: Lake,
+    sources: list[Manifest],
+    title: str = "new",
+    work: Callable[[pa.Table, str], pa.Table] = set_title,
+) -> Outcome:
     derivations = [
         Derivation(source, {"day": source.day}, (source.digest,), {"title": title}) for source in sources
     ]
-    return derive_batches(
-        lake, TOKENS, derivations, set_title, title, label="derive", compute=Compute(workers=1)
-    )
+    return derive_batches(lake, TOKENS, derivations, work, title, label="derive", compute=Compute(workers=1))
 
 
 @pytest.fixture
@@ -103,3 +107,31 @@ def test_a_cluster_pays_off_above_a_number_of_rows(lake: Lake, monkeypatch: pyte
     small, large = write_source(lake, "2015-01-01", [1, 2, 3]), write_source(lake, "2015-01-02", [4])
     assert not worth_a_cluster([small])
     assert worth_a_cluster([small, large])
+
+
+def fail_on(issue_id: int) -> Callable[[pa.Table, str], pa.Table]:
+    """Returns work that fails on the file with this issue."""
+
+    def work(rows: pa.Table, title: str) -> pa.Table:
+        if issue_id in rows.column("issue_id").to_pylist():
+            raise ZeroDivisionError
+        return set_title(rows, title)
+
+    return work
+
+
+def test_finished_days_and_files_survive_an_error_and_only_the_others_are_made(lake: Lake) -> None:
+    sources = [write_source(lake, "2015-01-01", [1]), write_source(lake, "2015-01-02", [2], [3], [4])]
+    with pytest.raises(ZeroDivisionError):
+        derive(lake, sources, work=fail_on(3))
+    assert lake.current(TOKENS.name, {"day": "2015-01-01"}) is not None
+    assert lake.current(TOKENS.name, {"day": "2015-01-02"}) is None
+    outcome = derive(lake, sources, work=fail_on(2))  # the file with issue 2 is not made again
+    assert outcome.made == 1
+    assert [row["issue_id"] for row in lake.read(outcome.manifests[1], TOKENS).to_pylist()] == [2, 3, 4]
+
+
+def test_no_record_of_a_finished_file_is_left_when_a_batch_is_complete(lake: Lake) -> None:
+    source = write_source(lake, "2015-01-01", [1], [2])
+    (manifest,) = derive(lake, [source]).manifests
+    assert lake.names(f"{TOKENS.name}/day=2015-01-01/parts/{manifest.key}") == []

@@ -49,10 +49,10 @@ NOT_TRAINABLE = {**issue(4, "Zebra zebra zebra", None, TRAINING_REPO), "trainabl
 class SubwordLake:
     """A lake of days with literal issues, and settings with which a model reads subwords."""
 
-    def __init__(self, folder: Path, *days: list[dict[str, Any]]) -> None:
-        self.lake = Lake(str(folder))
+    def __init__(self, root: Path | str, *days: list[dict[str, Any]]) -> None:
+        self.lake = Lake(str(root))
         text = Text(subwords=300, body_units=12, title_units=6)
-        self.settings = Settings(lake=LakeSettings(root=str(folder)), model=Model(variant="copy"), text=text)
+        self.settings = Settings(lake=LakeSettings(root=str(root)), model=Model(variant="copy"), text=text)
         for number, rows in enumerate(days, start=1):
             self.ingest(f"2015-01-0{number}", rows)
 

@@ -12,6 +12,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.list_columns import list_column
 from pipeline.predictor import batch_inference
 from pipeline.predictor.predictor import Predictor
+from pipeline.settings import Settings
 from pipeline.stages import embed
 from pipeline.stages.embed import embed_part
 from tests.predictor.small_predictors import subword_predictor, word_predictor
@@ -37,11 +38,11 @@ def test_each_day_of_a_release_is_embedded_once(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(batch_inference, "load_predictor", lambda lake, folder: predictor)
     days = {"2015-01-01": [issue(1, "the window", "the crash")], "2015-01-02": [issue(2, "the crash", None)]}
     release = vectorized_release(Lake(str(tmp_path)), predictor, days)
-    outcome = embed.run(release.lake, release)
+    outcome = embed.run(release.lake, Settings(), release)
     assert [release.lake.read(manifest, EMBEDDINGS).to_pylist() for manifest in outcome.manifests] == [
         [{"issue_id": 1, "embedding": [6.0]}],
         [{"issue_id": 2, "embedding": [4.0]}],
     ]
-    again = embed.run(release.lake, release)
+    again = embed.run(release.lake, Settings(), release)
     assert (outcome.made, again.made, again.manifests) == (2, 0, outcome.manifests)
     assert release.members.folders(EMBEDDINGS.name) == [manifest.folder for manifest in outcome.manifests]

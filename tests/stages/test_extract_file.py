@@ -156,8 +156,8 @@ def test_a_file_without_trainable_rows_is_refused_and_leaves_nothing(tmp_path: P
     )
     with pytest.raises(
         UsageError,
-        match=r"a\.jsonl: 0 of 2 rows are trainable "
-        r"\(not trainable: 1 no body, 1 short body\), 0 for training",
+        match=r"a\.jsonl: 0 of 2 rows can be used "
+        r"\(the others cannot, by reason: 1 no body, 1 short body\), 0 for training",
     ):
         extract_file.run(lake, SETTINGS, path)
     assert lake.names(ISSUES.name) in ([], [f"file={extract_file.file_digest(path)[:16]}"])
@@ -186,3 +186,7 @@ def test_only_the_same_training_has_the_same_model_name() -> None:
         *(name(embedding="new"), name(SETTINGS.model_copy(update={"model": Model(embedding="new")}))),
     ]
     assert len({name(), *others}) == 7
+
+
+def test_the_default_settings_give_the_model_name_that_0_1_0_gave() -> None:
+    assert extract_file.model_name(Settings(), "d" * 64, None, None) == "file-3720a25462f1"

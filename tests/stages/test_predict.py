@@ -13,6 +13,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.predictor import batch_inference
 from pipeline.predictor.predictor import Predictor
+from pipeline.settings import Settings
 from pipeline.stages import predict
 from tests.predictor.small_predictors import subword_predictor
 from tests.stages.literal_issues import issue, issues
@@ -30,7 +31,7 @@ def predictor(monkeypatch: pytest.MonkeyPatch) -> Predictor:
 def test_each_issue_has_its_title_and_where_it_comes_from(predictor: Predictor, tmp_path: Path) -> None:
     rows = [issue(1, "Help", "**The** window"), issue(2, "No body", None)]
     release = vectorized_release(Lake(str(tmp_path)), predictor, {"2015-01-01": rows})
-    (manifest,) = predict.run(release.lake, release).manifests
+    (manifest,) = predict.run(release.lake, Settings(), release).manifests
     columns = {
         "repo": "rust-lang/rust",
         "created_at": datetime(2015, 1, 1, 12, tzinfo=UTC),
@@ -67,7 +68,10 @@ def test_each_issue_has_its_title_and_where_it_comes_from(predictor: Predictor, 
 def test_each_day_of_a_release_is_titled_once(predictor: Predictor, tmp_path: Path) -> None:
     days = {"2015-01-01": [issue(1, "t", "the window")], "2015-01-02": [issue(2, "t", "the crash")]}
     release = vectorized_release(Lake(str(tmp_path)), predictor, days)
-    first, again = predict.run(release.lake, release), predict.run(release.lake, release)
+    first, again = (
+        predict.run(release.lake, Settings(), release),
+        predict.run(release.lake, Settings(), release),
+    )
     assert (first.made, again.made, again.manifests) == (2, 0, first.manifests)
     assert release.members.folders(TITLE_PREDICTIONS.name) == [
         manifest.folder for manifest in first.manifests
@@ -83,7 +87,7 @@ def test_a_day_keeps_the_titles_that_the_plan_of_the_release_names(
     after = Pinned(release.lake, "releases", "after")
     after.open(release.plan.days, release.plan.facts | {"kept_titles": {"2015-01-01": earlier.folder}})
     after.members.put(VECTORS.name, release.members[VECTORS.name])
-    outcome = predict.run(release.lake, after)
+    outcome = predict.run(release.lake, Settings(), after)
     assert outcome.made == 1
     assert [manifest.partition["model"] for manifest in outcome.manifests] == ["earlier", "m"]
     assert after.members.folders(TITLE_PREDICTIONS.name)[0] == earlier.folder

@@ -21,6 +21,7 @@ from pipeline.errors import UsageError
 from pipeline.evaluation.probability import Curve
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
+from pipeline.lake.work_folder import WorkFolder
 from pipeline.settings import Compute, LakeSettings, Lineage, Model, Settings, Text
 from pipeline.stages import teach
 from pipeline.stages.teach import FileTeacher, Lesson, ModelTeacher, TeacherRequest, judge
@@ -139,7 +140,9 @@ def test_a_teacher_that_is_not_better_changes_nothing(
     assert (lesson.parameters, lesson.checkpoint) == ({}, "checkpoint")
     assert lesson.run_parameters["teacher_used"] is False
     batches = inputs(student).batches("train", "")
-    assert lesson.mixed(batches, student, inputs(student).vocabularies, folder, 0) is batches
+    assert (
+        lesson.mixed(batches, student, inputs(student).vocabularies, student.work_folder("c"), 0) is batches
+    )
     assert capsys.readouterr().out.endswith(". Its titles are not used, because its score is not higher\n")
 
 
@@ -157,8 +160,9 @@ def test_the_teachers_titles_are_those_of_the_bodies_and_are_computed_once(
 ) -> None:
     request = inputs(student)
     vocabularies, teacher = request.vocabularies, FileTeacher(folder / "bad.csv")
-    taught = teach.taught_titles(student, vocabularies, teacher, tmp_path / "teacher")
-    again = teach.taught_titles(student, vocabularies, FileTeacher(folder / "good.csv"), tmp_path / "teacher")
+    stored = WorkFolder(Lake(str(tmp_path)), "teacher")
+    taught = teach.taught_titles(student, vocabularies, teacher, stored)
+    again = teach.taught_titles(student, vocabularies, FileTeacher(folder / "good.csv"), stored)
     assert len(taught.keys) == request.part_sizes["train"]
     assert np.array_equal(taught.titles, again.titles)
     for _, titles in taught.mixed(request.batches("train", ""), weight=1, seed=0)(1):
@@ -232,12 +236,14 @@ def test_a_teachers_titles_follow_the_rules_for_the_authors_titles(tmp_path: Pat
     model = subword_lake.model()
     vocabularies = load_vocabularies(model.lake, model.members[VOCABULARY][0])
     write_titles(tmp_path / "titles.csv", "[Bug]: TreeView crash", "Bug report")
-    taught = teach.taught_titles(model, vocabularies, FileTeacher(tmp_path / "titles.csv"), tmp_path / "one")
+    taught = teach.taught_titles(
+        model, vocabularies, FileTeacher(tmp_path / "titles.csv"), model.work_folder("one")
+    )
     assert [vocabularies.title.text_of(ids) for ids in taught.titles] == ["treeview crash"]
     assert len(taught.keys) == 1
     write_titles(tmp_path / "poor.csv", "Bug report", "Update README.md")
     with pytest.raises(UsageError, match="has no title that the model m can learn for any of its training"):
-        teach.taught_titles(model, vocabularies, FileTeacher(tmp_path / "poor.csv"), tmp_path / "two")
+        teach.taught_titles(model, vocabularies, FileTeacher(tmp_path / "poor.csv"), model.work_folder("two"))
 
 
 def write_titles(path: Path, first: str, second: str) -> None:

@@ -3,7 +3,7 @@
     python tests/support/kill_at_step.py STEP MOMENT VERB ...
 
 A step is a call that writes something: a file stored in the lake or deleted from it, the swap of the
-warehouse's file, and in a training also a checkpoint or a call of MLflow. MOMENT is `before` the step, `torn`
+warehouse's file, and in a training also a call of MLflow. MOMENT is `before` the step, `torn`
 (halfway through it), or `after` it.
 """
 
@@ -46,9 +46,6 @@ class Steps:
         if training:
             from mlflow import MlflowClient
 
-            from pipeline.networks.in_keras.checkpoint import Checkpoint
-
-            self._wrap(patch, Checkpoint, "write", self._torn_checkpoint)
             self._wrap(patch, MlflowClient, "create_run")
             self._wrap(patch, Run, "log_epoch")
             self._wrap(patch, Run, "log_folder")
@@ -89,18 +86,6 @@ class Steps:
         files = sorted(path for path in Path(lake.path(relative)).rglob("*") if path.is_file())
         for path in files[: (len(files) + 1) // 2]:
             path.unlink()
-
-    @staticmethod
-    def _torn_checkpoint(checkpoint: Any, path: Path) -> None:
-        import numpy as np
-
-        def half(file: Any, **_: Any) -> None:
-            file.write(b"PK\x03\x04 and no more")
-            file.flush()
-            die()
-
-        np.savez = half  # type: ignore[assignment]  # this process ends here
-        checkpoint.write(path)
 
 
 if __name__ == "__main__":

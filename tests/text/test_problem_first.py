@@ -92,7 +92,24 @@ LOG = "\n".join(
             "Environment:\nLinux\n\nThe tree hangs whenever I close it.\nAgain",
             "the tree hangs whenever i close it.\nagain",
         ),
-        ("### System info\nThe error is:\n```\nno such tree\nfatal: gone\n```", "the error is:\nfatal: gone"),
+        (
+            "### System info\nThe error is:\n```\nthe tree\nfatal: gone\n```",
+            "the error is:\nfatal: gone",
+        ),
+        # what a line about a system tells of a problem
+        ("It stops.\ngcc: error: May: No such file", "it stops.\ngcc: error: may: no such file"),
+        ("Docker: container exits with code 137", "docker: container exits with code 137"),
+        ("It stops.\nlinux | build fails\nlinux | 6.1", "it stops.\nlinux | build fails"),
+        ("memory: leaks 2GB per hour\nmemory: 2GB", "memory: leaks 2|gb per hour"),
+        ("Version:\n1.2.3\n\nApp hangs on start", "app hangs on start"),
+        (
+            "It stops.\nCUDA: not found\nPython 3.8 (default, Jun 4 2021)",
+            "it stops.\npython 3.8 (default, jun 4 2021)",
+        ),
+        (
+            "### Environment\nLinux\n```\nSegmentation violation in foo()\n```",
+            "segmentation violation in foo()",
+        ),
         ("### Expected behavior\nIt opens\n### Reproduction\nopen()", "open()\nit opens"),
         (
             "### TensorFlow version\n2.9\n### Scenes\n- [ ] Chat\n- [X] Dashboard\n"

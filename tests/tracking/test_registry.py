@@ -22,6 +22,7 @@ from pipeline.text.vocabulary import Vocabularies, Vocabulary
 from pipeline.tracking import Tracking, Version
 from pipeline.tracking.card import LANGUAGES, PRIVATE_DATA, TEMPLATES, USES
 from pipeline.tracking.figures import Row, confidence, wilson_interval
+from tests.support.checkpoint_folder import CheckpointFolder
 
 WORDS = ("crash", "window", "close", "number", "error", "theme")
 BODIES = ["The window did not close", None, "error 404: crash!", "nothing known"]
@@ -60,7 +61,7 @@ def trained(folder: Path) -> Predictor:
         epochs=25,
         learning_rate=0.05,
         patience=25,
-        checkpoint=folder,
+        checkpoint=CheckpointFolder(folder),
         on_epoch=lambda _: None,
         seed=1,
     )

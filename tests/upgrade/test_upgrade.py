@@ -78,8 +78,8 @@ def test_a_new_model_trains_its_own_embedding_network_because_its_text_is_prepar
 def test_a_model_that_was_trained_from_a_file_is_reused(old: UnpackedLake, titler: Titler) -> None:
     before = old.manifests()
     printed = titler("train", "--from-file", str(old.folder / "issues.jsonl"))
-    assert "60 rows" in printed
-    assert "60 trainable, reused" in printed
+    assert "extract: reused 60 rows of " in printed
+    assert "60 of them can be used for training" in printed
     assert old.manifests() == before
 
 

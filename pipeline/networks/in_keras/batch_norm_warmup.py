@@ -1,10 +1,11 @@
-"""Corrects the moving averages of batch normalisation during the first steps of a training.
+"""Corrects the moving averages of batch normalization during the first steps of a training.
 
-Inference uses these averages. In Keras they have the momentum 0.99, so after a hundred steps, the initial
-values still make up a third of the averages. The titles would then be useless although the network has
-already learned. Therefore this module uses a lower momentum at first: min(0.99, (1 + i) / (10 + i)) in step
-i, counted from 0. TensorFlow's ExponentialMovingAverage does the same with `num_updates`. From step 890 on,
-the momentum is Keras's.
+A BatchNormalization layer keeps two moving averages: of the mean and of the variance of its inputs. Inference
+uses these averages. In Keras they have the momentum 0.99, so after a hundred steps, the initial values still
+make up a third of the averages. The titles would then be useless although the network has already learned.
+Therefore this module uses a lower momentum at first: min(0.99, (1 + i) / (10 + i)) in step i, counted from 0.
+TensorFlow's ExponentialMovingAverage does the same with `num_updates`. From step 890 on, the momentum is
+Keras's.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ class Warmup:
         self._steps = steps
 
     def wrap(self, train_step: Callable[..., Any]) -> Callable[..., Any]:
-        """Returns a function that does a training step and then corrects the moving averages.
+        """Returns a function that calls `train_step`, which does one training step, and then corrects the
+        moving averages of mean and variance in the BatchNormalization layers.
 
-        `train_step` does the training step, on one training batch.
+        Keras updates these averages so slowly that their initial values still weigh too much in the first
+        several hundred steps. The correction replaces them with averages that have a lower momentum.
         """
 
         def corrected(*arguments: Any, **keywords: Any) -> Any:

@@ -1,20 +1,18 @@
 """Stores the state of a training after an epoch, so that an interrupted training can be resumed.
 
-The state is one file, which is read and written without pickle. The stage `train` chooses its folder
-(`pipeline.lake.batches.Lake.scratch`). If the lake is a folder, the file is in the lake, so another process
-or pod resumes the training. If the lake is a bucket, the file is in the machine's temporary folder, so only a
-process with the same folder resumes. `pipeline.networks.in_keras.training` resumes from the state.
+The state is one file, which is read and written without pickle. The stage `train` stores it in the lake, so
+another process, or another machine, can resume the training. `pipeline.networks.in_keras.training` resumes
+from the state.
 """
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -25,6 +23,23 @@ from pipeline.errors import LakeError
 
 Arrays = list[npt.NDArray[Any]]
 GROUPS = ("weights", "optimizer", "best")
+CHECKPOINT = "checkpoint.npz"
+
+
+class Storage(Protocol):
+    """Where a training stores its checkpoint: a folder, wherever it is. A file is replaced in one step."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Writes or replaces a file. Raises LakeError if that fails."""
+        ...
+
+    def get(self, name: str) -> bytes | None:
+        """Returns the content of a file, or None if there is no such file."""
+        ...
+
+    def path(self, name: str) -> str:
+        """Returns the path or the address of a file, for messages."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -41,40 +56,26 @@ class Checkpoint:
     best: Arrays
     """the weights of the best epoch; empty if the last epoch is the best one, because `weights` has them"""
 
-    def write(self, path: Path) -> None:
-        """Writes the checkpoint to the file `path`.
-
-        A temporary file is written first and then renamed, so `path` is always complete. Raises LakeError if
-        the disk is full or the permission is missing.
-        """
+    def write(self, storage: Storage) -> None:
+        """Writes the checkpoint into a storage, in place of an earlier one."""
         arrays = {
             f"{group}/{number:04}": array
             for group in GROUPS
             for number, array in enumerate(getattr(self, group))
         }
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.aside")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with temporary.open("wb") as file:
-                    np.savez(file, facts=np.frombuffer(json.dumps(self.facts).encode(), np.uint8), **arrays)
-                    file.flush()
-                    os.fsync(file.fileno())
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
-        except OSError as error:
-            raise LakeError(
-                f"{path} cannot be written: {error.strerror or error}.",
-                "Free disk space or grant the permission, then run the same command again: "
-                "the training resumes after the last epoch with a checkpoint.",
-            ) from error
+        file = io.BytesIO()
+        np.savez(file, facts=np.frombuffer(json.dumps(self.facts).encode(), np.uint8), **arrays)
+        storage.put(CHECKPOINT, file.getvalue())
 
     @classmethod
-    def read(cls, path: Path) -> Checkpoint:
-        """Reads a checkpoint from a file. Raises LakeError if the file is not a checkpoint."""
+    def read(cls, storage: Storage) -> Checkpoint | None:
+        """Reads the checkpoint from a storage. Returns None if there is none. Raises LakeError if the file is
+        not a checkpoint."""
+        data = storage.get(CHECKPOINT)
+        if data is None:
+            return None
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 facts = json.loads(file["facts"].tobytes())
                 groups = {
                     group: [file[name] for name in sorted(file.files) if name.startswith(f"{group}/")]
@@ -82,10 +83,17 @@ class Checkpoint:
                 }
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise LakeError(
-                f"{path} is not a checkpoint: {error}",
-                f"To train from the beginning, delete the file: rm {path}\nThen run the same command again.",
+                f"{storage.path(CHECKPOINT)} is not a checkpoint: {error}", train_anew(storage)
             ) from None
         return cls(facts, **groups)
+
+
+def train_anew(storage: Storage) -> str:
+    """Returns the text that tells a user how to train without the checkpoint."""
+    return (
+        f"To train from the beginning, delete the file {storage.path(CHECKPOINT)}\n"
+        "Then run the same command again."
+    )
 
 
 def values(variables: Sequence[keras.Variable]) -> Arrays:

@@ -39,7 +39,8 @@ PAIRS_PER_STEP = 512
 TEMPERATURE = 0.05
 LEARNING_RATE = 0.05
 UNITS_MULTIPLE = 8192
-"""The number of units in a step is padded to a multiple of this. Few sizes mean few compilations."""
+"""The number of units (subwords) in a step is padded to a multiple of this. Few sizes mean few
+compilations."""
 INITIAL_RMS = 0.05 / 3**0.5
 """root mean square of Keras's initial embeddings, which are uniform from -0.05 to 0.05"""
 
@@ -240,7 +241,7 @@ def rebatched(batches: Iterator[tuple[Ids, Ids]]) -> Iterator[tuple[Ids, Ids]]:
 def padded(bag_of_texts: Bag) -> tuple[Ids, Ids, npt.NDArray[np.float32]]:
     """Returns the three arrays of a `Bag`, padded so that their length is a multiple of UNITS_MULTIPLE.
 
-    The padding consists of units with the weight 0, which change no result.
+    The padding consists of units (subwords) with the weight 0, which change no result.
     """
     padding = (0, -len(bag_of_texts.texts) % UNITS_MULTIPLE)
     return (

@@ -56,6 +56,10 @@ from pipeline.networks.shape import PAD, Ids, Shape
 
 DROPOUT = 0.2
 GRADIENT_NORM_LIMIT = 5.0
+ADAM_SHARE = 0.5
+"""The learning rate of the weights that Muon leaves to AdamW, as a share of the learning rate of the rest."""
+SHORT_BODY = 96
+"""Number of units that bodies are cut to in the first epochs of training."""
 TINY = 1e-20
 """A number that is added to probabilities so that none is 0, because their logarithm is taken.
 
@@ -76,8 +80,8 @@ class Copy(keras.Model):
     The inputs are bodies (B, S), titles (B, T), n targets (n, 1) and their positions (n,), all int32. A
     target is the token whose probability is computed. Titles start with _start_. Positions are indices into
     the flattened B x T titles. The result (n, 2) is float32. Column 0 is the log probability of each target.
-    Column 1 is the log probability of the most probable unit at the target's position. Do not rename the
-    attributes that hold layers: the weights in stored models have the same names.
+    Column 1 is the log probability of the most probable unit (subword) at the target's position. Do not
+    rename the attributes that hold layers: the weights in stored models have the same names.
     """
 
     def __init__(self, **shape: int) -> None:
@@ -153,7 +157,10 @@ class Copy(keras.Model):
         return self.combine(hidden_and_context), ops.cast(gate, "float32"), ops.cast(attention, "float32")
 
     def logits(self, combined: KerasTensor, training: bool = False) -> KerasTensor:
-        """Returns the logits (..., V) of the vocabulary's V units for attentional states (..., H)."""
+        """Returns the logits (..., V) of the vocabulary's V units (subwords).
+
+        `combined` are the attentional states (..., H).
+        """
         return ops.cast(
             self.units(self.project(self.drop(combined, training=training)), reverse=True), "float32"
         )
@@ -198,9 +205,9 @@ class Copy(keras.Model):
         """Encodes bodies (B, S). Returns a memory for `step` and the decoder's initial states (B, H).
 
         The memory is that of `encode`, and two more arrays. For each position of a body, the first array
-        (B, S) has the first position with the same unit. The second array (B, 1, V) is added to the logits:
-        it is BLOCKED for the units that are neither in `shortlist` nor in the body. It is None if `shortlist`
-        is None.
+        (B, S) has the first position with the same unit (subword). The second array (B, 1, V) is added to the
+        logits: it is BLOCKED for the units that are neither in `shortlist` nor in the body. It is None if
+        `shortlist` is None.
         """
         memory, state = self.encode(body)
         first_position = ops.argmax(body[:, :, None] == body[:, None, :], axis=1)
@@ -294,7 +301,26 @@ def teacher_forcing(model: Copy) -> TeacherForcing:
         loss_is_mean_over="tokens",
         training_batches=_training_batches,
         gradient_norm_limit=GRADIENT_NORM_LIMIT,
+        optimizer=muon,
+        short_body=SHORT_BODY,
         decays_linearly=True,
+    )
+
+
+def muon(learning_rate: float, global_clipnorm: float | None) -> keras.optimizers.Muon:
+    """Creates the optimizer Muon for the matrices of the network, with AdamW for all other weights: the
+    vectors of units, the biases and the gate.
+
+    Sources: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; Liu et al. 2025,
+    "Muon is Scalable for LLM Training", 2.2, for the size of the steps.
+    """
+    return keras.optimizers.Muon(
+        learning_rate,
+        global_clipnorm=global_clipnorm,
+        exclude_layers=["bias", "gate"],
+        adam_lr_ratio=ADAM_SHARE,
+        weight_decay=None,
+        adam_weight_decay=None,
     )
 
 

@@ -31,7 +31,7 @@ class Network:
         self.shape = shape
         self.model = model
         self.shortlist: Ids | None = None
-        """the units that decoding considers besides those of the body; None stands for the whole
+        """the units (subwords) that decoding considers besides those of the body; None stands for the whole
         vocabulary"""
         self._facts = variant_of(variant)
         self._decoder = IMPLEMENTATIONS[variant].decoder(model)
@@ -63,10 +63,11 @@ class Network:
         """Predicts the titles of n bodies by beam search. Bodies are ids (n, body_length).
 
         A beam width of 1 is greedy decoding, and 0 stands for the variant's default beam width. `start` and
-        `end` are the ids of _start_ and _end_. Titles never contain padding (id 0), unknown (id 1) or
-        `start`. The probabilities of these ids are not given to other words, so a title has a lower
-        probability where the network prefers the unknown word. Raises UsageError for ids that do not fit the
-        network's shape.
+        `end` are the ids of _start_ and _end_. Raises UsageError for ids that do not fit the network's shape.
+
+        Titles never contain padding (id 0), the unknown word (id 1) or `start`. The probabilities of these
+        ids are dropped, and the others are not rescaled. So a title in which the network would rather write
+        the unknown word gets a lower probability.
         """
         search = self._search(start, end, beam_width or self._facts.beam_width)
         ids = self.shape.checked_bodies(body_ids)

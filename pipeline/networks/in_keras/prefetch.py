@@ -12,7 +12,8 @@ Item = TypeVar("Item")
 PREFETCHED_BATCHES = 8
 """Default number of items that are computed in advance.
 
-With 8 batches, training does not wait while a file of the lake is read. 8 batches fit in any memory.
+With 8 training batches, training does not wait while a file of the lake is read. 8 training batches fit in
+any memory.
 """
 THREAD_NAME = "prefetch"
 

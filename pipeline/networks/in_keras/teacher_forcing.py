@@ -44,6 +44,12 @@ class TeacherForcing:
     """converts pairs of bodies (B, body_length) and titles (B, title_length) to training batches"""
     gradient_norm_limit: float | None = None
     """the global norm that gradients are clipped to; None means that they are not clipped"""
+    optimizer: Callable[..., keras.Optimizer] = keras.optimizers.Nadam
+    """creates the optimizer; the arguments are those of Keras's optimizers: `learning_rate` and
+    `global_clipnorm`"""
+    short_body: int | None = None
+    """number of ids that bodies are cut to in the first epochs of training, which makes these epochs cheaper;
+    None means that bodies are never cut"""
     decays_linearly: bool = False
     """whether the learning rate decays linearly over the second half of the epochs; in every variant, the
     learning rate is also halved after each epoch without a new lowest validation loss"""

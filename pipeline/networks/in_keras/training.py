@@ -12,23 +12,25 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import keras
+import numpy as np
 from keras import ops
 
 from pipeline.errors import LakeError, TitlerError, UsageError
 from pipeline.networks.in_keras.batch_norm_warmup import Warmup
-from pipeline.networks.in_keras.checkpoint import Arrays, Checkpoint, assign, values
+from pipeline.networks.in_keras.checkpoint import Arrays, Checkpoint, Storage, assign, train_anew, values
 from pipeline.networks.in_keras.contrastive_training import ContrastFigures, ContrastiveTraining, take_table
 from pipeline.networks.in_keras.implementations import IMPLEMENTATIONS
 from pipeline.networks.in_keras.network import Network
 from pipeline.networks.in_keras.prefetch import prefetch
-from pipeline.networks.shape import Floats, Ids
+from pipeline.networks.in_keras.teacher_forcing import TeacherForcing
+from pipeline.networks.shape import PAD, Floats, Ids
 from pipeline.networks.variants import variant_of
 
-CHECKPOINT = "checkpoint.npz"
+SHORT_EPOCHS = 0.75
+"""The share of the epochs in which bodies are cut, if the variant of the network asks for it."""
 Data = Callable[[int], Iterator[tuple[Ids, Ids]]]
 """A function that takes the number of an epoch, from 1, and returns an iterator over the epoch's batches.
 
@@ -85,7 +87,7 @@ def fit(
     epochs: int,
     learning_rate: float,
     patience: int,
-    checkpoint: Path,
+    checkpoint: Storage,
     on_epoch: Callable[[Figures], None],
     seed: int,
     contrast: Data | None = None,
@@ -99,14 +101,16 @@ def fit(
     these epochs, all batches are read once; this counts as epoch 0. If `table` (V, size) is given, the
     network takes it as its table of embeddings, and there is no pre-training.
 
-    Then the network is trained on titles with the optimizer Nadam. Training stops after `epochs` epochs, or
-    after `patience` epochs in a row without a new lowest validation loss. Each epoch without a new lowest
-    loss halves the learning rate. In some variants the learning rate also decays linearly over the second
-    half of `epochs` (Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed Training
-    Durations", 3). In the end, the network gets the weights of the epoch with the lowest validation loss.
+    Then the network is trained on titles, with the optimizer of its variant. Some variants cut bodies in the
+    first SHORT_EPOCHS of the epochs, because these epochs then take less time. Training stops after `epochs`
+    epochs, or after `patience` epochs in a row without a new lowest validation loss. Each epoch without a new
+    lowest loss halves the learning rate. In some variants the learning rate also decays linearly over the
+    second half of `epochs` (Haegele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed
+    Training Durations", 3). In the end, the network gets the weights of the epoch with the lowest validation
+    loss.
 
     After each epoch of pre-training or training, `on_epoch` is called, and then a checkpoint is written to
-    the folder `checkpoint`. A later call resumes from the checkpoint, and gives the same figures as a
+    the storage `checkpoint`. A later call resumes from the checkpoint, and gives the same figures as a
     training without interruption. If the interruption came before the checkpoint of an epoch was written,
     `on_epoch` may be called again for this epoch. `seed` is the seed of the initial weights and of the order
     of the data.
@@ -114,22 +118,20 @@ def fit(
     Raises UsageError if there is no issue to train on or to validate on. Raises LakeError if the checkpoint
     is damaged, or belongs to another training or seed. Raises TitlerError if the loss is not a finite number.
     """
+    task = IMPLEMENTATIONS[network.variant].teacher_forcing(network.model)
     pretrains = table is None and variant_of(network.variant).pretrains_contrastively
-    identity = {
-        "variant": network.variant,
-        "shape": asdict(network.shape),
-        "learning_rate": learning_rate,
-        "seed": seed,
-        **({"contrast_epochs": contrast_epochs} if pretrains else {}),
-        **({} if table is None else {"table": hashlib.sha256(table.tobytes()).hexdigest()}),
-    }
-    progress = _Progress(checkpoint / CHECKPOINT, identity, network)
+    identity = _identity(network, task, learning_rate, seed)
+    if pretrains:
+        identity["contrast_epochs"] = contrast_epochs
+    if table is not None:
+        identity["table"] = hashlib.sha256(table.tobytes()).hexdigest()
+    progress = _Progress(checkpoint, identity, network)
     if table is not None and not progress.history:
         take_table(network.model, table)
     if pretrains and not progress.history:
         _pretrain(ContrastiveTraining(network.model), contrast or train, contrast_epochs, on_epoch, progress)
 
-    training = _TitleTraining(network, learning_rate, progress)
+    training = _TitleTraining(network, task, learning_rate, progress)
     while len(progress.history) < epochs and _epochs_without_improvement(progress.history) < patience:
         figures = training.epoch(epochs, train, validation)
         on_epoch(figures)
@@ -138,29 +140,41 @@ def fit(
     return progress.history
 
 
+def _identity(network: Network, task: TeacherForcing, learning_rate: float, seed: int) -> dict[str, Any]:
+    """Returns what a training on titles must have in common with the training that wrote a checkpoint."""
+    identity = {
+        "variant": network.variant,
+        "shape": asdict(network.shape),
+        "learning_rate": learning_rate,
+        "seed": seed,
+    }
+    # Nadam is not named, so that checkpoints of older versions, which always used Nadam, stay valid.
+    optimizer = {} if task.optimizer is keras.optimizers.Nadam else {"optimizer": task.optimizer.__name__}
+    return identity | optimizer
+
+
 class _Progress:
     """The state of a training, which is stored in a checkpoint file."""
 
-    def __init__(self, path: Path, identity: dict[str, Any], network: Network) -> None:
-        """Reads the checkpoint `path`, if it exists, and gives the network the checkpoint's weights.
+    def __init__(self, storage: Storage, identity: dict[str, Any], network: Network) -> None:
+        """Reads the checkpoint in `storage`, if there is one, and gives the network the checkpoint's weights.
 
         Raises LakeError if the checkpoint is damaged, or was written by a training with another `identity`.
         """
-        self._path, self._identity, self._network = path, identity, network
+        self._storage, self._identity, self._network = storage, identity, network
         self.contrast: tuple[ContrastFigures, ...] = ()
         self.history: History = ()
         self.optimizer: Arrays = []
         self.best: Arrays = []
         """weights of the best epoch"""
-        if not path.exists():
+        checkpoint = Checkpoint.read(storage)
+        if checkpoint is None:
             return
-        checkpoint = Checkpoint.read(path)
         if checkpoint.facts.get("about") != identity:
             raise LakeError(
-                f"The checkpoint {path} belongs to another training: {checkpoint.facts.get('about')}. "
+                f"The checkpoint belongs to another training: {checkpoint.facts.get('about')}. "
                 f"Expected: {identity}.",
-                f"To train from the beginning, delete the checkpoint: rm {path}\n"
-                "Then run the same command again.",
+                train_anew(storage),
             )
         self.contrast = tuple(ContrastFigures(**figures) for figures in checkpoint.facts.get("contrast", []))
         self.history = tuple(EpochFigures(**figures) for figures in checkpoint.facts["history"])
@@ -183,7 +197,7 @@ class _Progress:
         )
         facts = {"about": self._identity, "contrast": contrast, "history": history}
         best = [] if self.best is weights else self.best
-        Checkpoint(facts, weights, values(optimizer.variables), best).write(self._path)
+        Checkpoint(facts, weights, values(optimizer.variables), best).write(self._storage)
 
     def weights(self) -> Arrays:
         """Returns copies of the network's current weights."""
@@ -221,11 +235,15 @@ def _pretrain(
 class _TitleTraining:
     """Trains a network on titles, epoch by epoch. Resumes from the state in `progress`."""
 
-    def __init__(self, network: Network, learning_rate: float, progress: _Progress) -> None:
-        self._network, self._learning_rate, self._progress = network, learning_rate, progress
-        self._task = IMPLEMENTATIONS[network.variant].teacher_forcing(network.model)
+    def __init__(
+        self, network: Network, task: TeacherForcing, learning_rate: float, progress: _Progress
+    ) -> None:
+        self._network, self._task = network, task
+        self._learning_rate, self._progress = learning_rate, progress
         model = self._task.model
-        self.optimizer = keras.optimizers.Nadam(learning_rate, global_clipnorm=self._task.gradient_norm_limit)
+        self.optimizer = self._task.optimizer(
+            learning_rate=learning_rate, global_clipnorm=self._task.gradient_norm_limit
+        )
         # Keras decides whether to use XLA, and uses it on accelerators only. On a CPU, XLA would make steps a
         # tenth faster, but compiling would take seconds for every batch size.
         model.compile(self.optimizer, self._task.loss, metrics=self._task.metrics)
@@ -246,7 +264,10 @@ class _TitleTraining:
         decay_over = epochs if self._task.decays_linearly else None
         self.optimizer.learning_rate = _scheduled_rate(self._learning_rate, history, decay_over)
         began = time.monotonic()
-        trained, issues = self._pass(self._train_step, train(epoch), "train")
+        batches = train(epoch)
+        if self._task.short_body is not None and epoch <= SHORT_EPOCHS * epochs:
+            batches = _cut(batches, self._task.short_body)
+        trained, issues = self._pass(self._train_step, batches, "train")
         if not math.isfinite(trained["loss"]):
             raise TitlerError(
                 f"The training loss of epoch {epoch} is {trained['loss']}, not a finite number.",
@@ -290,6 +311,12 @@ class _TitleTraining:
         if not issues:
             raise _no_issues(purpose)
         return {name: total / max(1, counts[name]) for name, total in sums.items()}, issues
+
+
+def _cut(batches: Iterator[tuple[Ids, Ids]], length: int) -> Iterator[tuple[Ids, Ids]]:
+    """Yields the batches with padding in place of the ids of a body that come after the first `length`."""
+    for bodies, titles in batches:
+        yield np.where(np.arange(bodies.shape[1]) < length, bodies, PAD).astype(bodies.dtype), titles
 
 
 def _no_issues(purpose: Literal["train", "validate"]) -> UsageError:

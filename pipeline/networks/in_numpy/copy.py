@@ -7,8 +7,13 @@ in Keras. Three products are computed in a cheaper way:
 - h . (W encoded) is computed as (W transposed h) . encoded. So the keys W encoded are not computed.
 - The last Dense layer is multiplied by the table of the units' vectors in advance. The product is one matrix.
 
-If the model has a shortlist (`pipeline.networks.shortlist`), only the rows of this matrix that are needed are
-used: those of the shortlist, and for each issue those of the other units of its body.
+The shortlist of a model has the most frequent units of titles (`pipeline.networks.shortlist`). If the model
+has one, only the rows of this matrix that are needed are used: those of the shortlist, and for each issue
+those of the other units of its body.
+
+Docstrings give the sizes of arrays with these letters: B bodies; S positions of a body; H = `hidden_size`
+numbers per state; V units of the vocabulary; K units of the shortlist; C units considered for a title, which
+are those of the shortlist and the other units of the body.
 """
 
 from __future__ import annotations
@@ -65,8 +70,8 @@ class Memory(NamedTuple):
 class Copy:
     """A network of the variant `copy` in NumPy. Implements `beam_search.Decoder`.
 
-    `shortlist` has the units that are considered besides those of the body. None stands for the whole
-    vocabulary. Raises ValueError if the weights do not fit the shape.
+    `shortlist` has the units (subwords) that are considered for a title besides those of the body. None
+    stands for the whole vocabulary. Raises ValueError if the weights do not fit the shape.
     """
 
     def __init__(self, shape: Shape, weights: Weights, shortlist: Ids | None = None) -> None:
@@ -98,10 +103,12 @@ class Copy:
         return embedding(self._table, body, None)
 
     def begin(self, body: Ids) -> tuple[Memory, Floats, Ids]:
-        """Encodes bodies (B, body_length).
+        """Encodes bodies, which are ids (B, body_length).
 
-        Returns a memory, the decoder's initial states (B, H), and the units that are considered for each
-        title, (B, C). These are the units of the shortlist, and then the other units of the body.
+        Returns a memory, the decoder's initial states (B, H), and the units (subwords) that are considered
+        for each title (B, C). H is `hidden_size`, the size of a state. C is the number of considered units:
+        first those of the shortlist (the most frequent subwords of titles), then the other units of the body.
+        If a body has fewer other units than another one, PAD fills its last columns.
         """
         lengths = (body != PAD).sum(axis=1)
         longest_first = np.argsort(-lengths, kind="stable")
@@ -167,7 +174,7 @@ class Copy:
         return logits.reshape(*shape, -1), offsets.reshape(shape), hidden.reshape(state.shape)
 
     def _logits(self, memory: Memory, combined: Floats) -> Floats:
-        """Returns the logits (n, C) of the considered units, for the attentional states (n, H)."""
+        """Returns the logits (n, C) of the considered units (subwords), for the attentional states (n, H)."""
         kernel, bias = self._shortlist_output
         of_shortlist = combined @ kernel
         of_shortlist += bias
@@ -180,7 +187,7 @@ class Copy:
 
     @cached_property
     def _output(self) -> tuple[Floats, Floats]:
-        """The vectors (V, H) and the biases (V,) that give the logits of the units.
+        """The vectors (V, H) and the biases (V,) that give the logits of the units (subwords).
 
         The logit of a unit is the product of its vector and the attentional state, plus the bias.
         """
@@ -195,7 +202,8 @@ class Copy:
         return np.ascontiguousarray(vectors[self._shortlist].T), bias[self._shortlist]
 
     def _memory(self, body: Ids, encoded: Floats, rows: Indices) -> tuple[Memory, Ids]:
-        """Returns the memory of bodies (B, S), and the considered units (B, C).
+        """Returns the memory of bodies (B, S), and the units (subwords) that are considered for each title
+        (B, C).
 
         `encoded` are the encoder's outputs (S, B, H). The outputs for body i are `encoded[:, rows[i]]`.
         """
@@ -296,7 +304,8 @@ def _sums_by_unit(number: Indices, attention: Floats) -> Floats:
 
 
 def _add_probabilities(logits: Floats, offsets: Floats, columns: Indices, probabilities: Floats) -> None:
-    """Adds `probabilities` (n, S) to the probabilities of the units in `columns` (n, S) of `logits`.
+    """Adds `probabilities` (n, S) to the probabilities of the units (subwords) in `columns` (n, S) of
+    `logits`.
 
     Changes `logits` (n, C) in place. The probability of a unit is exp(logit + offset); `offsets` are (n,).
     Afterwards the logit in column 0, that of PAD, is undefined.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_process_has_one_thread = False
 
 
 def map_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
@@ -18,9 +20,33 @@ def map_on_cores(work: Callable[[Item], Result], items: Sequence[Item]) -> list[
 
     While these threads run, NumPy's own threads are switched off, because they use processor time even when
     they wait between matrix products. A single item is computed with NumPy's own threads.
+
+    After a call of `use_one_thread`, the calling thread computes all items.
     """
-    threads = min(len(os.sched_getaffinity(0)), len(items))
+    threads = 1 if _process_has_one_thread else min(len(os.sched_getaffinity(0)), len(items))
     if threads < 2:
         return [work(item) for item in items]
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as executor:
+    with no_blas_threads(), ThreadPoolExecutor(threads) as executor:
         return list(executor.map(work, items))
+
+
+@contextmanager
+def no_blas_threads() -> Iterator[None]:
+    """Switches off NumPy's own threads within the `with` block.
+
+    The results of a matrix product may depend on the number of threads, in their last bits. With this
+    function they do not.
+    """
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
+
+
+def use_one_thread() -> None:
+    """Lets this process compute with one thread from now on.
+
+    It is meant for a process that shares its machine with similar processes, one per core.
+    """
+    global _process_has_one_thread
+    if not _process_has_one_thread:
+        threadpool_limits(limits=1, user_api="blas")
+        _process_has_one_thread = True

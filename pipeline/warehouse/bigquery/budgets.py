@@ -1,9 +1,9 @@
-"""Keeps BigQuery queries within the budgets of the settings, and records their bytes in `spend_v1`.
+"""Keeps BigQuery queries within the budgets of the settings, and records their bytes in the table `spend_v1`.
 
 Before a query runs, the bytes that BigQuery may bill for it are reserved. Afterwards the billed bytes replace
 the reservation. A command first writes its reservation and then reads the total. So if two commands start at
 the same time, both may be refused, but together they never exceed a budget. The small statements that write
-and read `spend_v1` are not counted.
+and read this table are not counted.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class SpendLedger:
     """Records in the table `spend_v1` what queries cost, and refuses queries that would exceed a budget.
 
     `verb` is the command that runs the queries, such as `extract`. `run` is the id of one run of this
-    command. `execute` runs a SQL statement on `spend_v1`.
+    command. `execute` runs a SQL statement on this table.
     """
 
     def __init__(self, settings: Settings, verb: str, run: str, execute: Execute) -> None:

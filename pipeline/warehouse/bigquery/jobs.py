@@ -1,4 +1,5 @@
-"""Runs BigQuery jobs: estimates and reserves their bytes, starts them, and waits for them.
+"""Runs BigQuery jobs: estimates how many bytes they will bill, reserves these bytes in the budget, starts
+the jobs, and waits for them.
 
 The id of a job that extracts or loads is derived from what the job does. So a task that is tried again finds
 the job of its earlier attempt.
@@ -101,7 +102,9 @@ def fingerprint(*values: Any) -> str:
 
 
 class Jobs:
-    """Runs the BigQuery jobs of one command, such as `titler publish`, in one data set."""
+    """Runs the BigQuery jobs of one command, such as `titler publish`, in one data set. For queries,
+    estimates how many bytes they will bill, reserves these bytes in the budget, starts the jobs, and waits
+    for them. Load jobs and DDL statements are free, so nothing is reserved for them."""
 
     def __init__(self, settings: Settings, verb: str, run: str, release_id: str | None = None) -> None:
         self.settings = settings
@@ -256,7 +259,7 @@ class Jobs:
 
     def _reserve(self, job_id: str, statement: Statement, source_day: date | None) -> Reservation:
         count = self.estimate(statement)
-        say(f"    BigQuery: {statement.action}: {format_price(self.settings, count)}")
+        say(f"    BigQuery is expected to bill {format_price(self.settings, count)} for {statement.action}")
         return self.ledger.reserve(job_id, count, source_day, self.release_id)
 
     def _start_reserved(

@@ -42,7 +42,7 @@ class PublishingWarehouse(Protocol):
 class StagedTables:
     """A release that is prepared in two staging tables, before readers see it.
 
-    Until the release is current, its queries read the staging tables instead of `releases_v1` and
+    Until the release is current, its queries read the staging tables instead of the tables `releases_v1` and
     `release_members_v1`.
 
     Each publication overwrites both staging tables, so the caller must hold the publish lock. If the lock is

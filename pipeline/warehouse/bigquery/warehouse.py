@@ -2,8 +2,8 @@
 
 Issues are extracted from GH Archive's data set. Batches and releases are stored in a data set of the user's
 own project. The tables there hold the rows of all batches, each row with its `batch_id`. The table
-`release_members_v1` lists the batches of each release, and `releases_v1` says which release is current. So
-readers see no change until one transaction updates these two small tables.
+`release_members_v1` lists the batches of each release, and the table `releases_v1` says which release is
+current. So readers see no change until one transaction updates these two small tables.
 """
 
 from __future__ import annotations
@@ -183,8 +183,8 @@ class BigQueryWarehouse:
         views.create_views(self.jobs, self.addresses)
 
     def create_vector_index(self) -> None:
-        """Creates the vector index of `embeddings_v1`, for the function VECTOR_SEARCH. BigQuery keeps the
-        index up to date.
+        """Creates the vector index of the table `embeddings_v1`, for the function VECTOR_SEARCH. BigQuery
+        keeps the index up to date.
 
         Does nothing if the index exists, or if the table has fewer than VECTOR_INDEX_ROWS rows.
         """

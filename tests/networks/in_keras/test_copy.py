@@ -12,6 +12,7 @@ from pipeline.errors import UsageError
 from pipeline.networks.in_keras import Network, Shape, build
 from pipeline.networks.in_keras.copy import teacher_forcing
 from pipeline.networks.in_keras.training import fit
+from tests.support.checkpoint_folder import CheckpointFolder
 
 SHAPE = Shape(30, 30, body_length=40, title_length=6, embedding_size=16, hidden_size=16)
 START, END, MARK = 2, 3, 4
@@ -120,7 +121,8 @@ def test_the_network_learns_to_copy_the_unit_after_a_mark(tmp_path: Path) -> Non
         "copy", Shape(30, 30, body_length=20, title_length=4, embedding_size=32, hidden_size=32), seed=1
     )
     fit(network, MarkedUnitTask(1600, seed=0), MarkedUnitTask(64, seed=1), epochs=3, learning_rate=0.01,
-        patience=3, checkpoint=tmp_path, on_epoch=print, seed=1, contrast_epochs=1)  # fmt: skip
+        patience=3, checkpoint=CheckpointFolder(tmp_path), on_epoch=print, seed=1,
+        contrast_epochs=1)  # fmt: skip
     unseen = MarkedUnitTask(100, seed=2)
     decoded = network.decode(unseen.bodies, START, END)
     assert np.mean((decoded.ids[:, :2] == unseen.titles[:, 1:3]).all(axis=1)) > 0.9

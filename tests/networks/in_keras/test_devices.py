@@ -19,13 +19,13 @@ VARIANTS = ["gru_cudnn", "copy"]
 # split into four. One process for both variants compiles the operations that they share only once.
 TRAIN = """
 import json, sys
-from pathlib import Path
 from tempfile import mkdtemp
 import jax, numpy as np
 from pipeline.errors import UsageError
 from pipeline.networks.in_keras import Shape, build
 from pipeline.networks.in_keras.devices import data_parallel
 from pipeline.networks.in_keras.training import fit
+from tests.support.checkpoint_folder import CheckpointFolder
 
 placements = set()
 distribute = jax.make_array_from_process_local_data
@@ -51,7 +51,8 @@ def trained(variant):
     network = build(variant, Shape(12, 12, 7, 5, 8, 8), seed=1)
     reported = []
     fit(network, batches(18), batches(16), epochs=1, learning_rate=0.01, patience=1, seed=1,
-        checkpoint=Path(mkdtemp()), on_epoch=reported.append, contrast=batches(16), contrast_epochs=1)
+        checkpoint=CheckpointFolder(mkdtemp()), on_epoch=reported.append,
+        contrast=batches(16), contrast_epochs=1)
     figures = [value for epoch in reported for name, value in vars(epoch).items() if name != "seconds"]
     weights = np.concatenate([np.ravel(weight) for weight in network.model.get_weights()]).tolist()
     shardings = [variable.value.sharding for variable in network.model.variables]

@@ -16,15 +16,15 @@ from pipeline.networks.in_keras.gru import hard_sigmoid
 from pipeline.networks.variants import VARIANTS
 
 ONE_STEP = """
-from pathlib import Path
 from tempfile import mkdtemp
 import keras, numpy as np
 from pipeline.networks.in_keras import Shape, build
 from pipeline.networks.in_keras.training import fit
+from tests.support.checkpoint_folder import CheckpointFolder
 network = build({variant!r}, Shape(9, {titles}, 4, 5, 4, 4), seed=1)
 batch = np.array([[4, 5, 4, 0]], np.int32), np.array([[2, 4, 5, 3, 0]], np.int32)
 history = fit(network, lambda _: iter([batch]), lambda _: iter([batch]), epochs=1, learning_rate=0.01,
-              patience=1, checkpoint=Path(mkdtemp()), on_epoch=lambda _: None, seed=1)
+              patience=1, checkpoint=CheckpointFolder(mkdtemp()), on_epoch=lambda _: None, seed=1)
 decoded = network.decode(batch[0], start=2, end=3, beam_width=2)
 print(keras.config.backend(), history[0].issues, history[0].loss > 0, decoded.ids.shape,
       np.isfinite(decoded.states).all())

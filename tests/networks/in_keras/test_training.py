@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,13 @@ import numpy as np
 import pytest
 
 from pipeline.errors import LakeError, TitlerError, UsageError
-from pipeline.networks.in_keras import Network, Shape, build
+from pipeline.networks.in_keras import Network, Shape, build, copy
 from pipeline.networks.in_keras.contrastive_training import ContrastFigures
+from pipeline.networks.in_keras.copy import SHORT_BODY
+from pipeline.networks.in_keras.teacher_forcing import TrainingBatch
 from pipeline.networks.in_keras.training import Data, EpochFigures, Figures, History, best_epoch, fit
 from tests.networks.damage import set_weights_to_nan
+from tests.support.checkpoint_folder import CheckpointFolder
 
 SHAPE = Shape(12, 12, body_length=5, title_length=6, embedding_size=8, hidden_size=8)
 START, END = 2, 3
@@ -78,7 +82,7 @@ def train(
         epochs=epochs,
         learning_rate=rate,
         patience=patience,
-        checkpoint=folder,
+        checkpoint=CheckpointFolder(folder),
         on_epoch=on_epoch,
         seed=seed,
         contrast_epochs=contrast_epochs,
@@ -185,7 +189,7 @@ def test_copy_with_the_table_of_another_network_trains_titles_only_and_resumes_a
     table, reported = np.asarray(trained_copy[0].model.table.embeddings), list[Figures]()
     with pytest.raises(KilledError):
         train(build("copy", SHAPE, seed=2), tmp_path, epochs=2, table=table, on_epoch=kill_after(1))
-    with pytest.raises(LakeError, match=r"(?s)another training.*rm "):
+    with pytest.raises(LakeError, match=r"(?s)another training.*delete the file "):
         train(build("copy", SHAPE, seed=2), tmp_path, epochs=2, table=table + 1)
     network = build("copy", SHAPE, seed=99)  # another seed: the weights come from the checkpoint
     history = train(network, tmp_path, epochs=2, table=table, on_epoch=reported.append)
@@ -224,6 +228,27 @@ def test_the_learning_rate_of_copy_decays_linearly_over_the_second_half_of_the_e
     )
 
 
+def test_copy_reads_only_the_first_units_of_bodies_in_three_quarters_of_the_epochs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    units_read: list[int] = []
+    training_batches = copy._training_batches
+
+    def recorded(batches: Iterator[Batch]) -> Iterator[TrainingBatch]:
+        for batch in training_batches(batches):
+            units_read.append(int((batch.inputs[0] != 0).sum()))
+            yield batch
+
+    def one_issue(epoch: int) -> Iterator[Batch]:
+        yield np.full((1, SHORT_BODY + 30), 6, np.int32), np.array([[START, 5, END, 0, 0, 0]], np.int32)
+
+    monkeypatch.setattr(copy, "_training_batches", recorded)
+    network = build("copy", dataclasses.replace(SHAPE, body_length=SHORT_BODY + 30), seed=1)
+    train(network, tmp_path, epochs=4, data=(one_issue, one_issue), contrast_epochs=1)
+    validated = SHORT_BODY + 30
+    assert units_read == [SHORT_BODY, validated] * 3 + [SHORT_BODY + 30, validated]
+
+
 def test_losses_are_means_over_issues_and_token_losses_leave_padding_out(tmp_path: Path) -> None:
     network = build("gru", SHAPE, seed=1)
     data = CopyTask(20)  # in batches of 16 and 4
@@ -235,15 +260,15 @@ def test_losses_are_means_over_issues_and_token_losses_leave_padding_out(tmp_pat
 
 
 def test_a_checkpoint_of_another_seed_is_refused(uninterrupted: Trained) -> None:
-    with pytest.raises(LakeError, match=r"(?s)another training.*rm "):
+    with pytest.raises(LakeError, match=r"(?s)another training.*delete the file "):
         train(build("gru", SHAPE, seed=2), uninterrupted.folder, epochs=5, seed=2)
 
 
-def test_a_damaged_checkpoint_is_refused_with_the_command_that_removes_it(
+def test_a_damaged_checkpoint_is_refused_with_the_file_to_delete(
     uninterrupted: Trained, tmp_path: Path
 ) -> None:
     (tmp_path / "checkpoint.npz").write_bytes((uninterrupted.folder / "checkpoint.npz").read_bytes()[:1000])
-    with pytest.raises(LakeError, match=r"(?s)checkpoint.npz is not a checkpoint.*rm "):
+    with pytest.raises(LakeError, match=r"(?s)checkpoint.npz is not a checkpoint.*delete the file "):
         train(build("gru", SHAPE, seed=1), tmp_path, epochs=2)
 
 

@@ -27,6 +27,7 @@ from pipeline.text.engine import tokenizer
 from pipeline.text.subwords import BytePairEncoding, SubwordVocabulary
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 from tests.networks.damage import add_title_word_to_shape, cut_file, set_weights_to_nan
+from tests.support.checkpoint_folder import CheckpointFolder
 
 ARTICLE_SHAPE = Shape(40, 30, body_length=9, title_length=7, embedding_size=8, hidden_size=12)
 SHAPES = {
@@ -364,7 +365,7 @@ def test_800_real_issues_get_the_same_titles(tmp_path: Path) -> None:
         return iter([(ids[0][row : row + 32], ids[1][row : row + 32]) for row in range(0, last, 32)])
 
     fit(network, lambda _: batches(800), lambda _: batches(64), epochs=7, learning_rate=0.01, patience=7,
-        checkpoint=tmp_path / "checkpoint", on_epoch=lambda _: None, seed=1)  # fmt: skip
+        checkpoint=CheckpointFolder(tmp_path / "checkpoint"), on_epoch=lambda _: None, seed=1)  # fmt: skip
     predictor = Predictor("m1", network, vocabularies, "titler", 0.0, 512)
     predictor.save(tmp_path)
     expected, predictions = predictor.predict(texts), LightPredictor.load(tmp_path).predict(texts)

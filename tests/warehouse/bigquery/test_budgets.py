@@ -47,7 +47,7 @@ def test_what_it_costs_is_printed_before(
     warehouse = opened(bigquery_settings)
     with emulator.proxy.intervene(billing(3_400_000_000, STATEMENT.sql)):
         warehouse.jobs.query(STATEMENT)
-    assert "    BigQuery: a query: 3.4 GB, $0.02\n" in capsys.readouterr().out
+    assert "    BigQuery is expected to bill 3.4 GB, $0.02 for a query\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("setting", ["max_bytes_per_run", "max_bytes_per_day"])

@@ -64,7 +64,7 @@ def test_an_estimate_over_a_budget_says_so(capsys: pytest.CaptureFixture[str]) -
     }
     query_reports.cost(AllSettings(warehouse=Settings(kind="bigquery")), value, as_json=False)
     assert capsys.readouterr().out == (
-        "cost: 150.0 GB, $0.85 for 1 day\n"
+        "cost: BigQuery would bill 150.0 GB, $0.85 for 1 day\n"
         "    2015-01-03  150.0 GB, $0.85\n"
         "    The extraction would be refused, because BigQuery would bill more than "
         "warehouse.max_bytes_per_run = 100,000,000,000 bytes (100.0 GB)\n"

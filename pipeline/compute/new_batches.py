@@ -1,0 +1,131 @@
+"""Makes new batches of the lake, one Dask task per file. A batch is committed as soon as it is complete."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.compute.cluster import map_shards
+from pipeline.contracts import Table
+from pipeline.lake.batches import Draft, Lake
+from pipeline.lake.finished_parts import FinishedPart, FinishedParts
+from pipeline.lake.manifest import Manifest
+from pipeline.settings import Compute
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file that is to be made: its name, and the source that its rows are computed from.
+
+    A Dask task carries the source. So the source is small: it says what to read, and has no rows itself.
+    """
+
+    name: str
+    source: Any
+
+
+@dataclass(frozen=True)
+class NewBatch:
+    """A batch that is to be made. `partition`, `inputs` and `parameters` determine its key."""
+
+    partition: dict[str, str]
+    inputs: tuple[str, ...]
+    parameters: dict[str, Any]
+    parts: tuple[Part, ...]
+
+
+def no_counts(rows: pa.Table) -> Mapping[str, int]:
+    """Returns no counts, for batches whose manifests have no figures."""
+    return {}
+
+
+def make_batches(
+    lake: Lake,
+    contract: Table,
+    batches: Sequence[NewBatch],
+    make: Callable[[Any], pa.Table],
+    *,
+    label: str,
+    compute: Compute,
+    worth_a_cluster: bool,
+    count: Callable[[pa.Table], Mapping[str, int]] = no_counts,
+) -> list[Manifest]:
+    """Makes batches of the table `contract`, and returns their manifests, in the same order.
+
+    Each part is made by one Dask task, which writes the table that `make(part.source)` returns into the lake.
+    Tasks carry only names of files and folders, and return only the files' entries for the manifest. The
+    figures in the manifest of a batch are the sums of `count(rows)` over its parts.
+
+    A batch is committed as soon as all its parts are written. So little is lost if a process is killed:
+
+    - A worker is killed: the parts that it was making. Other workers make them again.
+    - The command is killed: the parts that were being made, and batches of one part that were written but not
+      committed yet. A rerun makes only these. It takes the finished parts of an incomplete batch from the
+      lake (`pipeline.lake.finished_parts`).
+    """
+    drafts = [lake.draft(contract.name, batch.partition, batch.inputs, batch.parameters) for batch in batches]
+    manifests: dict[int, Manifest] = {}
+    counts: list[Counter[str]] = [Counter() for _ in batches]
+    tasks: list[_Task] = []
+    positions: list[int] = []
+    """for each task, the position of its batch"""
+    for position, (batch, draft) in enumerate(zip(batches, drafts, strict=True)):
+        finished = FinishedParts.of(draft) if len(batch.parts) > 1 else None
+        tasks += [_Task(part, draft.folder, finished) for part in batch.parts]
+        positions += [position] * len(batch.parts)
+        if not batch.parts:
+            manifests[position] = draft.commit(count(contract.empty()))
+
+    def add_part(number: int, part: FinishedPart) -> None:
+        position = positions[number]
+        draft, batch = drafts[position], batches[position]
+        draft.files.append(part.file)
+        counts[position].update(part.counts)
+        if len(draft.files) == len(batch.parts):
+            manifests[position] = _commit(draft, counts[position])
+
+    make_part = functools.partial(_make_part, lake=lake, contract=contract, make=make, count=count)
+    map_shards(
+        make_part, tasks, label=label, compute=compute, worth_a_cluster=worth_a_cluster, on_result=add_part
+    )
+    return [manifests[position] for position in range(len(batches))]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A part to make, and the folder of its batch. `finished` has the records of the batch's finished parts.
+    It is None for a batch of one part, which is committed with this part."""
+
+    part: Part
+    folder: str
+    finished: FinishedParts | None
+
+
+def _make_part(
+    task: _Task,
+    lake: Lake,
+    contract: Table,
+    make: Callable[[Any], pa.Table],
+    count: Callable[[pa.Table], Mapping[str, int]],
+) -> FinishedPart:
+    """Makes one part, or takes the part that an interrupted command has finished."""
+    part = task.finished.take(task.part.name) if task.finished else None
+    if part is None:
+        rows = make(task.part.source)
+        file = lake.write_table(task.folder, task.part.name, rows, contract)
+        part = FinishedPart(file, dict(count(rows)))
+        if task.finished:
+            task.finished.add(part)
+    return part
+
+
+def _commit(draft: Draft, counts: Mapping[str, int]) -> Manifest:
+    manifest = draft.commit(counts)
+    if len(manifest.files) > 1:
+        FinishedParts.of(draft).forget(file.name for file in manifest.files)
+    return manifest

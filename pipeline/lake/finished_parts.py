@@ -1,0 +1,75 @@
+"""Records of the finished files of batches that are not complete yet.
+
+A batch exists only when its manifest is written, after all its files. If the command is killed before that,
+the files that were finished are still in the folder of the batch. For each of them there is a record, so that
+the next run of the command need not make it again.
+
+    ROOT/TABLE/day=2015-01-01/parts/KEY/part-00000.parquet.json
+
+KEY is the key of the batch: the fingerprint of its inputs and parameters. So a record is valid only for a
+batch that is made from the same inputs with the same parameters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from pipeline.lake.batches import PARTS, Draft, Lake
+from pipeline.lake.manifest import File, partition_folder
+
+
+@dataclass(frozen=True)
+class FinishedPart:
+    """A finished file of a batch that is not complete: its entry for the manifest, and its counts."""
+
+    file: File
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class FinishedParts:
+    """The records of the finished files of one batch. `folder` is the folder of the draft that is being
+    written, and `records` is the folder of the records."""
+
+    lake: Lake
+    folder: str
+    records: str
+
+    @classmethod
+    def of(cls, draft: Draft) -> FinishedParts:
+        """Returns the records for the batch that `draft` is to become."""
+        partition = partition_folder(draft.table, draft.partition)
+        return cls(draft.lake, draft.folder, posixpath.join(partition, PARTS, draft.key))
+
+    def add(self, part: FinishedPart) -> None:
+        """Records that a file of the draft is finished."""
+        self.lake.put_json(self._path(part.file.name), {"folder": self.folder, **asdict(part)})
+
+    def take(self, name: str) -> FinishedPart | None:
+        """Copies the file `name` into the draft, if an interrupted command has finished this file.
+
+        Two processes may make the same batch at the same time. So each of them writes into a folder of its
+        own, and the file is copied. Returns None if there is no record of the file, or if the file is missing
+        or damaged.
+        """
+        record = self.lake.get_json(self._path(name))
+        if record is None:
+            return None
+        part = FinishedPart(File(**record["file"]), record["counts"])
+        if record["folder"] != self.folder:
+            data = self.lake.get(posixpath.join(record["folder"], name))
+            if data is None or hashlib.sha256(data).hexdigest() != part.file.sha256:
+                return None
+            self.lake.write_file(self.folder, name, data, part.file.rows)
+        return part
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Deletes the records of these files. They are of no use once the batch is complete."""
+        for name in names:
+            self.lake.delete(self._path(name))
+
+    def _path(self, name: str) -> str:
+        return posixpath.join(self.records, f"{name}.json")

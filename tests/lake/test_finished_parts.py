@@ -1,0 +1,73 @@
+"""Finished files of incomplete batches: the next run of a command takes them and makes only the others."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline.lake.batches import Draft, Lake
+from pipeline.lake.finished_parts import FinishedPart, FinishedParts
+from pipeline.lake.sweep import sweep_batches
+
+DAY = {"day": "2015-01-01"}
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path))
+
+
+def killed_draft(lake: Lake) -> Draft:
+    """A draft whose command was killed after it had finished the file `a`."""
+    draft = lake.draft("issues_v1", DAY, ("input",), {"parameter": 1})
+    draft.write_file("a", b"content", 3)
+    FinishedParts.of(draft).add(FinishedPart(draft.files[0], {"rows": 3}))
+    return draft
+
+
+def test_the_next_draft_with_the_same_inputs_and_parameters_gets_a_copy_of_the_file(lake: Lake) -> None:
+    killed = killed_draft(lake)
+    draft = lake.draft("issues_v1", DAY, ("input",), {"parameter": 1})
+    part = FinishedParts.of(draft).take("a")
+    assert part == FinishedPart(killed.files[0], {"rows": 3})
+    draft.files.append(part.file)
+    manifest = draft.commit()
+    assert lake.read_file(manifest, manifest.files[0]) == b"content"
+    assert lake.get(f"{killed.folder}/a") == b"content"
+
+
+def test_a_draft_with_other_inputs_or_parameters_gets_nothing(lake: Lake) -> None:
+    killed_draft(lake)
+    others = [
+        lake.draft("issues_v1", DAY, ("other",), {"parameter": 1}),
+        lake.draft("issues_v1", DAY, ("input",), {"parameter": 2}),
+    ]
+    assert [FinishedParts.of(draft).take("a") for draft in others] == [None, None]
+
+
+@pytest.mark.parametrize("content", [b"contest", None])
+def test_a_damaged_or_missing_file_is_not_taken(lake: Lake, content: bytes | None) -> None:
+    killed = killed_draft(lake)
+    lake.delete(f"{killed.folder}/a")
+    if content is not None:
+        lake.put(f"{killed.folder}/a", content)
+    draft = lake.draft("issues_v1", DAY, ("input",), {"parameter": 1})
+    assert FinishedParts.of(draft).take("a") is None
+
+
+def test_a_forgotten_file_is_not_taken(lake: Lake) -> None:
+    killed = killed_draft(lake)
+    FinishedParts.of(killed).forget(["a", "b"])
+    assert FinishedParts.of(killed).take("a") is None
+
+
+def test_old_records_are_removed_with_the_files_that_they_name(lake: Lake) -> None:
+    killed = killed_draft(lake)
+    later = datetime.now(UTC) + timedelta(days=3)
+    arguments = (lake, ["issues_v1"], (), timedelta(days=2))
+    assert sweep_batches(*arguments, datetime.now(UTC), keep_current_of=()) == 0
+    assert FinishedParts.of(killed).take("a") is not None
+    assert sweep_batches(*arguments, later, keep_current_of=()) == 1
+    assert lake.names("issues_v1/day=2015-01-01") == []
