@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.lineage_datasets import (
     Dataset,
@@ -41,10 +41,13 @@ from pipeline.contracts import (
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pinned import Pinned, Plan
+from pipeline.lake.pinned import NAME, Pinned, Plan
 from pipeline.networks.variants import variant_of
 from pipeline.releases.members import PUBLISHED_TABLES
 from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.stages.teach import TeacherRequest
 
 Subject = Pinned | Sequence[date] | Path
 """What a stage works on: a model or a release (`Pinned`), source days, or the path of a user's file."""
@@ -52,7 +55,7 @@ READS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "models": {
         "vocab": (TOKENS.name,),
         "vectorize": (TOKENS.name, VOCABULARY),
-        "train": (VECTORS.name, VOCABULARY),
+        "train": (VECTORS.name, VOCABULARY, ISSUES.name, TOKENS.name),
         "evaluate": (ISSUES.name, TOKENS.name, PREDICTOR),
         "promote": (PREDICTOR,),
     },
@@ -66,14 +69,19 @@ READS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
 }
 """The tables that each stage reads for a model or a release. If the network reads subwords, the stages
-`vocab` and `vectorize` read issues instead of tokens."""
+`vocab` and `vectorize` read issues instead of tokens. The stage `train` reads issues and tokens to calibrate
+the confidence on the authors' titles."""
 
 
 class StageRecord:
-    """Holds the return value of a stage (a step of the pipeline, such as `extract`). The stage's line in the
-    lineage file is made from this value."""
+    """Holds what the caller knows about a stage (a step of the pipeline, such as `extract`). The stage's line
+    in the lineage file is made from these values.
+
+    `result` is the stage's return value, and `teacher` is the teacher that the user requested for a training.
+    """
 
     result: Any = None
+    teacher: TeacherRequest | None = None
 
 
 class LineageFile:
@@ -100,18 +108,13 @@ class LineageFile:
             yield record
         finally:
             if self._settings.lineage.file:
-                self._write(verb, subject, record.result)
+                self._write(verb, subject, record)
 
-    def _write(self, verb: str, subject: Subject, result: Any) -> None:
+    def _write(self, verb: str, subject: Subject, record: StageRecord) -> None:
+        stage = verb, self._lake, self._settings, subject, record.result
         try:
-            sides = {"inputs": inputs, "outputs": outputs}
-            entry = {
-                side: [
-                    dataset.to_json()
-                    for dataset in datasets(verb, self._lake, self._settings, subject, result)
-                ]
-                for side, datasets in sides.items()
-            }
+            sides = {"inputs": inputs(*stage, record.teacher), "outputs": outputs(*stage)}
+            entry = {side: [dataset.to_json() for dataset in datasets] for side, datasets in sides.items()}
             self._lines.append(json.dumps(entry, ensure_ascii=False) + "\n")
             Path(self._settings.lineage.file).write_text("".join(self._lines), encoding="utf-8")
         except Exception as error:  # of any kind: the stage has ended, or raises its own error
@@ -124,9 +127,16 @@ class LineageFile:
             )
 
 
-def inputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: Any) -> list[Dataset]:
+def inputs(
+    verb: str,
+    lake: Lake,
+    settings: Settings,
+    subject: Subject,
+    result: Any,
+    teacher: TeacherRequest | None = None,
+) -> list[Dataset]:
     """Returns the datasets that a stage read. `result` is the stage's return value, or None if the stage
-    failed.
+    failed. `teacher` is the teacher that was requested for a training.
 
     If the stage failed, it may have read only some of its inputs. Then returns all known inputs.
     """
@@ -151,7 +161,11 @@ def inputs(verb: str, lake: Lake, settings: Settings, subject: Subject, result: 
     embedding_network = taken_network(plan)
     if embedding_network and verb in ("vocab", "train"):
         folders.append(embedding_network.predictor)
+    if teacher:
+        folders += _predictors_read_for_teaching(lake, teacher, result)
     datasets = tables_of_folders(lake, folders)
+    if teacher and teacher.file:
+        datasets.append(Dataset(*split_address(str(teacher.file))))
     if verb == "plan":
         facts = (plan.facts[name] for name in ("model", "model_version", "mlflow_run"))
         datasets.append(registered_model(settings, *facts))
@@ -197,12 +211,18 @@ def _tables_read(verb: str, lake: Lake, settings: Settings, subject: Pinned, pla
         tables = [ISSUES.name if table == TOKENS.name else table for table in tables]
     if verb == "publish" and settings.warehouse.embeddings:
         tables.append(EMBEDDINGS.name)
-    network_settings = plan.facts["model"]
-    if verb == "train" and (
-        "abstain_probability" in network_settings or network_settings.get("abstain_precision")
-    ):
-        tables += [ISSUES.name, TOKENS.name]  # the confidence is calibrated on the authors' titles
     return tables
+
+
+def _predictors_read_for_teaching(lake: Lake, teacher: TeacherRequest, result: Manifest | None) -> list[str]:
+    """Returns the folders of the predictors that a training with a teacher read: that of the teacher, if it
+    is a model, and that of the champion, which the teacher must beat. `result` is the trained predictor, or
+    None if the training failed. Then it is unknown whether the champion was read."""
+    models = [] if teacher.file else [teacher.source]
+    if result and (champion := result.figures.get("teacher", {}).get("champion")):
+        models.append(champion)
+    names = [name for name in models if NAME.fullmatch(name)]  # the stage refuses all other names
+    return [folder for name in names for folder in Pinned(lake, "models", name).members.folders(PREDICTOR)]
 
 
 def _pinned_folders(subject: Pinned, plan: Plan, table: str) -> list[str]:

@@ -148,22 +148,18 @@ def cost(settings: Settings, value: dict[str, Any], as_json: bool) -> None:
 
 
 def title(value: dict[str, Any], as_json: bool) -> None:
-    """Prints a predicted title and, in parentheses, its confidence. If there is no title, prints the
-    reason."""
+    """Prints a predicted title and, in parentheses, its confidence. If the title is withheld, prints the
+    reason. If the model abstains, prints what it estimated; any of these values may be the reason."""
     if as_json:
         print_json(value)
     elif value.get("withheld"):
         say(f"(no title: the titles of this model are withheld: {value['withheld']})")
-    elif value["abstained"] and (probability := value.get("probability")) is not None:
-        say(
-            "(no title: the model abstains, because the probability that its title is like an author's title "
-            f"would be only {probability:.2f})"
-        )
     elif value["abstained"]:
-        say(
-            "(no title: the model abstains, because its confidence in the title would be only "
-            f"{value['confidence']:.2f})"
-        )
+        probability = value.get("probability")
+        estimates = f"a confidence of {value['confidence']:.2f}"
+        if probability is not None:
+            estimates += f", and the probability {probability:.2f} of being like an author's title"
+        say(f"(no title: the model abstains. Its title would have {estimates})")
     else:
         say(f"{value['title']}  ({value['confidence']:.2f})")
 

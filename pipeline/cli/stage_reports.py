@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pipeline.alerts import describe_day
@@ -15,6 +17,7 @@ from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.progress import say
+from pipeline.releases.abstained_share import ABSTAINED
 from pipeline.releases.kept_titles import kept_titles
 from pipeline.settings import Settings
 from pipeline.warehouse.price import format_price
@@ -232,14 +235,26 @@ def evaluated(figures: dict[str, Any], as_json: bool) -> None:
             "    probability of a ROUGE-L over 0.3, as the model estimates it "
             f"({probability['method']}): Brier score {probability['brier']:.3f}, calibration error "
             f"{probability['calibration_error']:.3f}; {probability['abstained']:.1%} of the issues get no "
-            f"title, because this probability is below {probability['abstain_probability']:g}"
+            f"title ({_abstention_thresholds(figures)})"
         )
     for sample in figures.get("samples", [])[:SAMPLES_LISTED]:
         say(f"    {sample['title']!r} -> {sample['predicted']!r} ({sample['confidence']:.2f})")
 
 
-def promoted(result: dict[str, Any]) -> None:
-    """Prints which model is the champion, and whether its titles are withheld (stored, but not shown)."""
+def _abstention_thresholds(figures: dict[str, Any]) -> str:
+    """Returns below which probability, and below which confidence, the evaluated model gives no title."""
+    thresholds = f"minimum probability {figures['probability']['abstain_probability']:g}"
+    if minimum := figures["confidence"].get("abstain_below"):
+        thresholds += f", minimum confidence {minimum:.2f}"
+    return thresholds
+
+
+def promoted(result: dict[str, Any], accept_because: str = "") -> None:
+    """Prints which model is the champion, and whether its titles are withheld (stored, but not shown).
+
+    `accept_because` is the user's reason for showing the titles anyway. If they are shown without it, prints
+    that it was not stored.
+    """
     verb = "is now" if result["moved"] else "was already"
     say(f"promote: model {result['model']} (version {result['version']}) {verb} champion")
     if "titles_withheld" in result:
@@ -249,6 +264,8 @@ def promoted(result: dict[str, Any]) -> None:
             f"    the titles are not good enough ({accepted['titles']}), but they are shown, because a user "
             f"accepted them: {accepted['because']}"
         )
+    elif accept_because:
+        say("    --accept was not needed: the titles are shown without it. The reason was not stored")
 
 
 def _withheld(reason: str, model: str) -> None:
@@ -317,15 +334,32 @@ def indexed(lake: Lake, outcome: IndexOutcome) -> None:
         )
 
 
-def published(settings: Settings, record: dict[str, Any], verb: str = "publish") -> None:
-    """Prints which release is current now. `verb` is the command that made it current: `publish` or
-    `rollback`."""
+def published(
+    settings: Settings,
+    record: dict[str, Any],
+    verb: str = "publish",
+    accepted: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Prints which release is current now.
+
+    `verb` is the command that made it current: `publish` or `rollback`. `accepted` maps the faults that the
+    user accepts to the reasons. If a reason is not in the record of the release, prints that it was not
+    stored.
+    """
     say(
         f"{verb}: release {record['release_id']} is current: {count(record['issues'], 'issue')} of "
         f"{count(record['days'], 'day')}, model {record['model']} -> {settings.warehouse_name}"
     )
     if record.get("titles_withheld"):
         _withheld(record["titles_withheld"], record["model"])
+    stored = {
+        (entry.get("day", ABSTAINED), entry["because"])
+        for name in ("accepted", "titles_accepted")
+        for entry in json.loads(record.get(name) or "[]")
+    }
+    for fault, because in accepted.items():
+        if (fault, because) not in stored:
+            say(f"    --accept {fault} was not needed to publish the release. The reason was not stored")
 
 
 def rolled_back(settings: Settings, record: dict[str, Any], champion: Version | None) -> None:

@@ -113,6 +113,7 @@ def train(context: Context, model: Pinned, teacher: TeacherRequest | None = None
     from pipeline.stages import train as stage
 
     with recorded(context, "train", model) as record:
+        record.teacher = teacher
         record.result = stage.run(context.lake, context.settings, model, stage_reports.epoch, teacher)
         stage_reports.trained(context.lake, context.settings, model.name, record.result)
 
@@ -138,7 +139,7 @@ def promote(context: Context, model: Pinned, *, force_because: str = "", accept_
             force_because=force_because,
             accept_because=accept_because,
         )
-        stage_reports.promoted(record.result)
+        stage_reports.promoted(record.result, accept_because)
 
 
 def plan(context: Context, release: Pinned) -> PlanOutcome:
@@ -192,7 +193,7 @@ def publish(context: Context, release: Pinned, accepted: Mapping[str, str]) -> N
 
     with recorded(context, "publish", release) as record:
         record.result = stage.run(context.lake, context.settings, release, accepted)
-        stage_reports.published(context.settings, record.result)
+        stage_reports.published(context.settings, record.result, accepted=accepted)
 
 
 def collect(context: Context) -> None:

@@ -4,7 +4,7 @@ A title is good (`alike`) if its ROUGE-L against the author's title is over `cal
 curves are fitted to held-out titles. Platt's method (Platt 1999) gives a logistic curve with two parameters.
 Isotonic regression (Zadrozny and Elkan 2002) gives a curve that never falls as the confidence rises. Both
 methods are tested on titles that their curves were not fitted to. The method with the lower Brier score is
-chosen. A curve is stored as numbers in JSON.
+chosen. Neither curve falls as the confidence rises. A curve is stored as numbers in JSON.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def _held_out(
 
 
 def _constant(alike: npt.NDArray[np.bool_]) -> Curve:
-    """Returns a constant curve, for the case that all titles are good, or that all are poor.
+    """Returns a constant curve, for titles whose confidence says nothing about whether they are good.
 
     The constant is the probability that a title is good: near 1 if all are good, and near 0 if all are poor.
     The fewer titles there are, the nearer it is to one half (the targets of Platt 1999).
@@ -203,7 +203,9 @@ def _fit_platt(confidences: Numbers, alike: npt.NDArray[np.bool_]) -> Curve:
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression().fit(_log_odds(confidences)[:, None], alike)
-    return Curve("platt", float(model.coef_[0, 0]), float(model.intercept_[0]))
+    slope = float(model.coef_[0, 0])
+    # By chance, a few titles can have a negative slope. Then the model would abstain from its surest titles.
+    return Curve("platt", slope, float(model.intercept_[0])) if slope > 0 else _constant(alike)
 
 
 def _fit_isotonic(confidences: Numbers, alike: npt.NDArray[np.bool_]) -> Curve:

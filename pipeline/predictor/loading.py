@@ -9,8 +9,9 @@ from pipeline.networks.shape import Description
 from pipeline.networks.variants import VARIANTS
 from pipeline.predictor.predictor import LightPredictor, Model, Predictor
 
-ACCELERATORS = ("nvidia[0-9]*", "kfd", "accel*")
-"""Names of files in /dev: GPUs by NVIDIA, GPUs by AMD, and TPUs."""
+ACCELERATORS = ("nvidia[0-9]*", "kfd", "accel[0-9]*")
+"""Names of files in /dev: GPUs by NVIDIA, GPUs by AMD, and TPUs. The folder /dev/accel has the files of other
+processors, such as Intel's NPU, which Keras does not use."""
 
 
 def load_predictor(lake: Lake, folder: str) -> Model:

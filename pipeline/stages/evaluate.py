@@ -251,8 +251,7 @@ def evaluate_file(lake: Lake, settings: Settings, path: Path, name: str | None =
     Returns the title scores, and the model's name as `model`. `name` is the name of the model; None means the
     champion. The scores include titles that the model would not show because it is unsure of them. If the
     model has a calibration, the result also has the figure `abstained_unsure`: the share (0 to 1) of bodies
-    for which the model gives no title. It gives no title if it wrote none, or if the title is too unlikely to
-    be like the author's title.
+    for which the model gives no title, for any of the reasons that `Titles` lists.
 
     Raises UsageError if the file cannot be read as issues, if the model was not trained, or if no model is
     champion.
@@ -267,7 +266,8 @@ def evaluate_file(lake: Lake, settings: Settings, path: Path, name: str | None =
     figures = {**asdict(score_titles(titles, [title.lower() for title, _ in pairs])), "model": name}
     if predictor.calibration is not None:
         unsure = sum(
-            (prediction.probability or 0.0) < predictor.abstain_probability for prediction in predictions
+            prediction.abstained or (prediction.probability or 0.0) < predictor.abstain_probability
+            for prediction in predictions
         )
         figures["abstained_unsure"] = unsure / len(predictions)
     return figures

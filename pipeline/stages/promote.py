@@ -69,8 +69,10 @@ def run(
     if champion is not None and not force_because:
         _check_comparison(model.name, figures, champion.model, evaluate_again)
         failures = _failed_margins(figures, settings.model)
-        former = stored_gate(lake, champion.model)
-        if gate.withheld and former is not None and not former.shortfall:
+        former = stored_gate(lake, champion.model) or TitleGate(
+            _champion_shortfall(figures, settings.model.floor_margin)
+        )
+        if gate.withheld and not former.shortfall:
             failures.append(
                 f"its titles would be withheld ({gate.withheld}), but the champion's titles are shown"
             )
@@ -99,6 +101,13 @@ def _check_comparison(model: str, figures: dict[str, Any], champion: str, evalua
             f"{model} was evaluated by an older version of Titler, which did not measure retrieval.",
             evaluate_again,
         )
+
+
+def _champion_shortfall(figures: dict[str, Any], margin: float) -> str:
+    """Returns an empty string if the champion's titles beat the floor, otherwise both scores. Both were
+    measured when a challenger was evaluated, whose figures are `figures`. An earlier version of Titler
+    promoted models without a decision about their titles, so this decides about a champion from then."""
+    return floor_shortfall({**figures, "rougeL": figures["champion_rougeL"]}, margin)
 
 
 def _tag(tracking: Tracking, version: str, run_id: str, gate: TitleGate, earlier: TitleGate | None) -> None:

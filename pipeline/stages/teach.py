@@ -26,12 +26,13 @@ from pipeline.evaluation.title_scores import score_titles
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.lake.work_folder import WorkFolder
-from pipeline.predictor.held_out import held_out_issues
+from pipeline.predictor.held_out import held_out_issues, predict_held_out
 from pipeline.predictor.loading import load_predictor
 from pipeline.predictor.predictor import Model
 from pipeline.progress import say, track
 from pipeline.source.issue_files import read_pairs
 from pipeline.stages.extract_file import file_digest
+from pipeline.stages.training_inputs import title_targets
 from pipeline.text.engine import Engine, tokenizer
 from pipeline.text.subwords import SubwordVocabulary
 from pipeline.text.vocabulary import Vocabularies, Vocabulary
@@ -57,9 +58,8 @@ class ModelTeacher:
         return load_predictor(self._lake, self._folder)
 
     def titles(self, bodies: Sequence[str]) -> list[str | None]:
-        """Returns the teacher's title for each body. The title is an empty string if the model abstains
-        (gives no title)."""
-        return [prediction.title for prediction in self._predictor.predict(bodies)]
+        """Returns the teacher's title for each body, or None if the model abstains (gives no title)."""
+        return [prediction.title or None for prediction in self._predictor.predict(bodies)]
 
 
 class FileTeacher:
@@ -72,9 +72,9 @@ class FileTeacher:
         self._titles = {_text_key(body): title for title, body in read_pairs(path)}
 
     def titles(self, bodies: Sequence[str]) -> list[str | None]:
-        """Returns the teacher's title for each body, or None for a body that is not in the file. Bodies that
-        differ only in white space count as equal."""
-        return [self._titles.get(_text_key(body)) for body in bodies]
+        """Returns the teacher's title for each body, or None for a body without a title in the file. Bodies
+        that differ only in white space count as equal."""
+        return [self._titles.get(_text_key(body)) or None for body in bodies]
 
 
 Teacher = ModelTeacher | FileTeacher
@@ -90,7 +90,7 @@ class Judgement:
     They are measured on issues that the model to be taught does not learn from."""
 
     issues: int
-    """number of held-out issues for which the teacher has a title or abstains"""
+    """number of held-out issues for which the teacher has a title"""
     rougeL: float  # noqa: N815  # the usual spelling of this metric
     floor_rougeL: float  # noqa: N815
     """ROUGE-L of the body's first words, used as a title"""
@@ -117,9 +117,11 @@ def judge(tracking: Tracking, model: Pinned, teacher: Teacher) -> Judgement:
     """Measures a teacher's titles on the held-out issues of `model` (issues that it does not learn from).
     Returns the ROUGE-L of the teacher's titles and of the baselines.
 
-    Issues that the teacher's file does not contain are left out. If the teacher is a model and abstains, its
-    title counts as empty. The baselines are the floor (the body's first words) and the champion. The champion
-    is left out if it is the teacher or `model`.
+    Issues for which the teacher has no title, for example because a model abstains, are left out: `model`
+    would not learn from the teacher there. The baselines are the floor (the body's first words) and the
+    champion. All titles of the champion count, even those from which it would abstain. Otherwise a worse
+    teacher could beat a champion that often abstains. The champion is left out if it is the teacher or
+    `model`.
     """
     issues = list(held_out_issues(model.lake, model))
     teacher_titles = teacher.titles([issue.body for issue in issues])
@@ -137,8 +139,9 @@ def judge(tracking: Tracking, model: Pinned, teacher: Teacher) -> Judgement:
     if champion is not None and champion.model in (model.name, teacher.name):
         champion = None
     if champion is not None:
-        titles = ModelTeacher(model.lake, champion.model).titles([issue.body for issue, _ in covered])
-        champion_rouge = rouge([title or "" for title in titles])
+        folder = Pinned(model.lake, "models", champion.model).members[PREDICTOR][0].folder
+        predictor, bodies = load_predictor(model.lake, folder), [issue.body for issue, _ in covered]
+        champion_rouge = rouge(predict_held_out(predictor, bodies).decoded_titles)
     return Judgement(
         len(covered),
         rouge([title.lower() for _, title in covered]),
@@ -221,13 +224,17 @@ class TeacherRequest:
     source: str
     weight: float
 
+    @property
+    def file(self) -> Path | None:
+        """The path of the file of titles, which need not exist. None if the teacher is a model."""
+        path = Path(self.source)
+        is_file = path.is_file() or "/" in self.source or path.suffix in FILE_SUFFIXES
+        return path if is_file else None
+
     def open(self, lake: Lake) -> Teacher:
         """Returns the requested teacher. Raises UsageError if `source` is neither the name of a trained model
         nor a file of titles."""
-        path = Path(self.source)
-        if path.is_file() or "/" in self.source or path.suffix in FILE_SUFFIXES:
-            return FileTeacher(path)
-        return ModelTeacher(lake, self.source)
+        return FileTeacher(self.file) if self.file else ModelTeacher(lake, self.source)
 
     def identity(self, lake: Lake) -> dict[str, Any]:
         """Returns the values that identify this request: the weight, and the digest of the teacher's model or
@@ -279,7 +286,7 @@ def taught_titles(
     """Returns the teacher's titles for the issues that `model` learns from, as ids of `vocabularies`.
 
     The titles are written to files in `folder`. If an interrupted training left such files there, they are
-    reused. Raises UsageError if the teacher has no title for any of the bodies.
+    reused. Raises UsageError if the teacher has no title to learn for any of the bodies.
     """
     bodies = _training_bodies(model)
     chunks = iter(lambda: list(islice(bodies, CHUNK)), [])
@@ -296,7 +303,8 @@ def taught_titles(
     taught = TaughtTitles.of(parts)
     if not len(taught.keys):
         raise UsageError(
-            f"The teacher {teacher.name} has no title for any training issue of the model {model.name}.",
+            f"The teacher {teacher.name} has no title that the model {model.name} can learn for any of its "
+            "training issues.",
             "Use another teacher: a model, or a file that has titles for the bodies of issues in the lake.",
         )
     say(f"    teacher {teacher.name} has titles for {len(taught.keys):,} different bodies")
@@ -320,12 +328,19 @@ def _chunk_of_titles(
     vocabularies: Vocabularies, engine: Engine, teacher: Teacher, bodies: Sequence[str]
 ) -> bytes:
     """Returns the content of one file. It has the bodies for which the teacher has a title: the keys (hashes)
-    of the bodies, and the ids of the titles."""
+    of the bodies, and the ids of the titles.
+
+    The rules for the authors' titles also apply to the teacher's titles: prefixes are removed, and a title
+    that cannot be learned from its body is left out.
+    """
     pairs = [(body, title) for body, title in zip(bodies, teacher.titles(bodies), strict=True) if title]
-    keys = body_keys(_ids(vocabularies.body, engine, [body for body, _ in pairs]))
+    body_ids = _ids(vocabularies.body, engine, [body for body, _ in pairs])
     titles = _ids(vocabularies.title, engine, [title for _, title in pairs])
+    if targets := title_targets(vocabularies):
+        titles, learnable = targets(body_ids, titles)
+        body_ids, titles = body_ids[learnable], titles[learnable]
     file = io.BytesIO()
-    np.savez(file, keys=keys, titles=titles)
+    np.savez(file, keys=body_keys(body_ids), titles=titles)
     return file.getvalue()
 
 

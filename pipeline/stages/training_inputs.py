@@ -89,21 +89,10 @@ class TrainingInputs:
         with self.lake.local_copy(self.lake.manifest(self.taken_network.predictor)) as folder:
             return read_table(folder)
 
-    @property
-    def _targets(self) -> Targets | None:
-        """A function that turns the authors' titles and the bodies into the titles that the network learns.
-
-        It is None if the network learns the authors' titles unchanged, as networks that read words and models
-        of older versions do.
-        """
-        body, title = self.vocabularies.body, self.vocabularies.title
-        if isinstance(body, SubwordVocabulary) and isinstance(title, SubwordVocabulary):
-            return functools.partial(target_ids, body, title) if body.preparation >= PROBLEM_FIRST else None
-        return None
-
     def titles(self) -> Iterator[Ids]:
         """Yields the titles that the network learns to write, in arrays (n, title_length) of ids."""
-        return (titles for _, titles in self._batches("train", None, 1, self._targets)(1))
+        targets = title_targets(self.vocabularies)
+        return (titles for _, titles in self._batches("train", None, 1, targets)(1))
 
     def batches(
         self, part: Part, label: str, run_length: int = 1, authors_titles: bool = False
@@ -118,7 +107,8 @@ class TrainingInputs:
         """
         settings = self.network_settings
         seed = settings["seed"] if part == "train" else None
-        batches = self._batches(part, seed, run_length, None if authors_titles else self._targets)
+        targets = None if authors_titles else title_targets(self.vocabularies)
+        batches = self._batches(part, seed, run_length, targets)
         total = math.ceil(self.part_sizes[part] / settings["batch_size"])
         return lambda epoch: track(batches(epoch), f"{label}, epoch {epoch}", total)
 
@@ -136,3 +126,16 @@ class TrainingInputs:
             run_length,
             targets,
         )
+
+
+def title_targets(vocabularies: Vocabularies) -> Targets | None:
+    """Returns a function that turns titles, of authors or of a teacher, and their bodies into the titles that
+    a network learns.
+
+    Returns None if the network learns the titles unchanged, as networks that read words and models of older
+    versions do.
+    """
+    body, title = vocabularies.body, vocabularies.title
+    if isinstance(body, SubwordVocabulary) and isinstance(title, SubwordVocabulary):
+        return functools.partial(target_ids, body, title) if body.preparation >= PROBLEM_FIRST else None
+    return None

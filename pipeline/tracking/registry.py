@@ -39,6 +39,8 @@ CHAMPION = "champion"
 PREVIOUS = "previous"
 VARIANT_TAG = "titler.variant"
 BECAUSE_TAG = "titler.promoted_because"
+TEACHER_USED = "teacher_used"
+"""The parameter of a run that says whether a model also learned from the titles of a teacher."""
 BACKENDS = ("tensorflow-cpu", "tensorflow", "jax", "torch")
 REQUIREMENTS = (
     "mlflow",
@@ -119,11 +121,10 @@ class Tracking:
         """Finds an earlier run of the model `name`, and sets its status to RUNNING. Returns the run's id, or
         None if no run fits.
 
-        A run fits if all its parameters are among `parameters`. It may have fewer, because a training that
-        was killed early may have logged only a part of them.
+        A run fits if it is of the same training: see `_is_same_training`.
         """
         for run in self._client.search_runs([self._experiment_id()], f"tags.`{MODEL_TAG}` = '{name}'"):
-            if run.data.params.items() <= parameters.items():
+            if _is_same_training(run.data.params, parameters):
                 self._client.update_run(run.info.run_id, status="RUNNING")
                 return str(run.info.run_id)
         return None
@@ -313,6 +314,19 @@ def open_tracking(settings: Settings, lake: Lake) -> Tracking:
     """
     names = settings.tracking
     return Tracking(settings.tracking_uri, names.experiment, names.model_name, lake.path("mlflow"))
+
+
+def _is_same_training(logged: Mapping[str, str], parameters: Mapping[str, str]) -> bool:
+    """Returns whether the parameters that a run has logged are those of a training with these `parameters`.
+
+    The run may have fewer parameters: none, because the training was killed before it logged them, or only
+    those of an earlier version of Titler. But a training without a teacher also has fewer parameters than one
+    with a teacher, and these are different trainings, unless the teacher is not used.
+    """
+    is_taught = parameters.get(TEACHER_USED) == "True"
+    if is_taught and logged and TEACHER_USED not in logged:
+        return False
+    return logged.items() <= parameters.items()
 
 
 def _version(entity: ModelVersion) -> Version:

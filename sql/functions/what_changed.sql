@@ -6,16 +6,19 @@
 --   abstains   the model abstains in @after only
 --   titled     the model abstains in @before only
 --   retitled   the title differs
--- A different confidence or model version is not a change. A release that withholds its titles abstains for
--- every issue.
+-- A different confidence or model version is not a change. If a release withholds its model's titles, every
+-- row of this model has abstained. Titles that the release keeps from earlier models are shown.
 WITH earlier AS (
   SELECT
     t.issue_id,
     t.issue_url,
     t.title,
-    CASE WHEN r.titles_withheld IS NULL THEN t.predicted_title ELSE '' END AS predicted_title,
+    CASE
+      WHEN r.titles_withheld IS NULL OR t.model != r.model THEN t.predicted_title
+      ELSE ''
+    END AS predicted_title,
     t.confidence,
-    t.abstained OR r.titles_withheld IS NOT NULL AS abstained,
+    t.abstained OR (r.titles_withheld IS NOT NULL AND t.model = r.model) AS abstained,
     t.model_version
   FROM
     title_predictions_v1 AS t
@@ -35,9 +38,12 @@ later AS (
     t.issue_id,
     t.issue_url,
     t.title,
-    CASE WHEN r.titles_withheld IS NULL THEN t.predicted_title ELSE '' END AS predicted_title,
+    CASE
+      WHEN r.titles_withheld IS NULL OR t.model != r.model THEN t.predicted_title
+      ELSE ''
+    END AS predicted_title,
     t.confidence,
-    t.abstained OR r.titles_withheld IS NOT NULL AS abstained,
+    t.abstained OR (r.titles_withheld IS NOT NULL AND t.model = r.model) AS abstained,
     t.model_version
   FROM
     title_predictions_v1 AS t

@@ -20,10 +20,13 @@ WITH shown AS (
     t.issue_url,
     t.repo,
     t.title,
-    CASE WHEN r.titles_withheld IS NULL THEN t.predicted_title ELSE '' END AS predicted_title,
+    CASE
+      WHEN r.titles_withheld IS NULL OR t.model != r.model THEN t.predicted_title
+      ELSE ''
+    END AS predicted_title,
     t.confidence,
     t.probability,
-    t.abstained OR r.titles_withheld IS NOT NULL AS abstained,
+    t.abstained OR (r.titles_withheld IS NOT NULL AND t.model = r.model) AS abstained,
     t.source_day,
     t.model,
     t.model_version,

@@ -1,15 +1,19 @@
 -- Grain: one row per issue_id of the current release.
 --
 -- An issue whose opening was recorded on two days has the prediction of its earliest opening. If the release
--- withholds its titles (column titles_withheld of the view releases), every row has abstained.
+-- withholds its model's titles (column titles_withheld of the view releases), every row of this model has
+-- abstained. Titles that the release keeps from earlier models are shown.
 SELECT
   t.issue_id,
   t.issue_url,
   t.repo,
   t.title,
-  CASE WHEN r.titles_withheld IS NULL THEN t.predicted_title ELSE '' END AS predicted_title,
+  CASE
+    WHEN r.titles_withheld IS NULL OR t.model != r.model THEN t.predicted_title
+    ELSE ''
+  END AS predicted_title,
   t.confidence,
-  t.abstained OR r.titles_withheld IS NOT NULL AS abstained,
+  t.abstained OR (r.titles_withheld IS NOT NULL AND t.model = r.model) AS abstained,
   t.probability,
   t.created_at,
   t.source_day,

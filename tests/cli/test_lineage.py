@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from pipeline.settings import LakeSettings, Lineage, Settings, Source, Warehouse
 from pipeline.stages import clean, extract
 from pipeline.stages.index import IndexOutcome
 from pipeline.stages.plan import PlanOutcome
+from pipeline.stages.teach import TeacherRequest
 from tests.warehouse.events import DAY, opened, write_hour
 
 FACTS = {"model_version": "3", "mlflow_run": "run", "predictor": ""}
@@ -102,7 +104,7 @@ def lake(tmp_path: Path) -> LineageLake:
     [
         ("vocab", ["tokens_v1"], ["vocabulary"]),
         ("vectorize", ["tokens_v1", "vocabulary"], ["vectors_v1"]),
-        ("train", ["vectors_v1", "vocabulary"], ["predictor", "titler"]),
+        ("train", ["vectors_v1", "vocabulary", "issues_v1", "tokens_v1"], ["predictor", "titler"]),
         ("evaluate", ["issues_v1", "tokens_v1", "predictor"], ["titler"]),
         ("promote", ["predictor"], ["titler"]),
     ],
@@ -178,7 +180,7 @@ def test_the_vocabulary_and_the_training_of_a_model_that_takes_an_embedding_netw
         taker.members.put(table, lake.members[table])
     for verb, table, inputs in (
         ("vocab", "vocabulary", ["issues_v1", "predictor"]),
-        ("train", "predictor", ["vectors_v1", "vocabulary", "predictor"]),
+        ("train", "predictor", ["vectors_v1", "vocabulary", "issues_v1", "tokens_v1", "predictor"]),
     ):
         line = lake.line(verb, taker, lake.members[table][0])
         assert last_parts(line["inputs"]) == inputs
@@ -196,17 +198,39 @@ def test_evaluate_reads_the_champion_as_well(lake: LineageLake) -> None:
     ]
 
 
-@pytest.mark.parametrize("setting", ["abstain_precision", "abstain_probability"])
-def test_a_training_that_calibrates_the_confidence_reads_the_authors_titles_as_well(
-    lake: LineageLake, setting: str
+@pytest.mark.parametrize(
+    ("source", "champion", "predictors", "files"),
+    [
+        ("large", None, [{"model": "large"}], []),
+        ("large", "champion", [{"model": "large"}, {"model": "champion"}], []),
+        ("/data/titles.csv", None, [], ["/data/titles.csv"]),
+        ("/data/titles.csv", "champion", [{"model": "champion"}], ["/data/titles.csv"]),
+        ("not a name", None, [], []),  # the stage refuses it
+    ],
+)
+def test_a_training_with_a_teacher_reads_the_teacher_and_the_champion(
+    lake: LineageLake,
+    source: str,
+    champion: str | None,
+    predictors: list[dict[str, str]],
+    files: list[str],
 ) -> None:
-    careful = Pinned(lake.lake, "models", "careful")
-    careful.open(lake.model.plan.days, {"model": {setting: 0.5}})
-    names = [
-        dataset.name.rpartition("/")[2]
-        for dataset in lineage.inputs("train", lake.lake, lake.settings, careful, lake.predictor)
-    ]
-    assert names == [ISSUES.name, TOKENS.name]
+    for name in ("large", "champion"):
+        Pinned(lake.lake, "models", name).members.put("predictor", [lake.batch("predictor", model=name)])
+    figures = {**lake.predictor.figures, "teacher": {"name": source, "champion": champion}}
+    with LineageFile(lake.lake, lake.settings).stage("train", lake.model) as record:
+        record.teacher = TeacherRequest(source, 0.5)
+        record.result = dataclasses.replace(lake.predictor, figures=figures)
+    read = json.loads(Path(lake.settings.lineage.file).read_text())["inputs"][4:]
+    partitions = [one["dimensions"] for dataset in read for one in dataset.get("partitions", ())]
+    assert partitions == predictors
+    assert [dataset["name"] for dataset in read if "partitions" not in dataset] == files
+
+
+def test_a_training_that_failed_has_its_teacher_as_input(lake: LineageLake) -> None:
+    teacher = TeacherRequest("/data/titles.csv", 0.5)
+    read = lineage.inputs("train", lake.lake, lake.settings, lake.model, None, teacher)
+    assert read[-1].name == "/data/titles.csv"
 
 
 def test_a_plan_that_opened_no_release_has_no_datasets(lake: LineageLake) -> None:

@@ -89,7 +89,18 @@ def test_a_title_that_is_withheld_is_not_shown(capsys: pytest.CaptureFixture[str
     query_reports.title({**withheld, "withheld": None, "probability": 0.125}, as_json=False)
     assert capsys.readouterr().out.splitlines() == [
         "(no title: the titles of this model are withheld: ROUGE-L 2, first words 15)",
-        "(no title: the model abstains, because its confidence in the title would be only 0.50)",
-        "(no title: the model abstains, because the probability that its title is like an author's title "
-        "would be only 0.12)",
+        "(no title: the model abstains. Its title would have a confidence of 0.50)",
+        "(no title: the model abstains. Its title would have a confidence of 0.50, and the probability 0.12 "
+        "of being like an author's title)",
     ]
+
+
+def test_a_model_that_abstains_may_be_unsure_although_the_probability_is_high(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    value = {"title": "", "confidence": 0.25, "abstained": True, "withheld": None, "probability": 0.8125}
+    query_reports.title(value, as_json=False)
+    assert capsys.readouterr().out == (
+        "(no title: the model abstains. Its title would have a confidence of 0.25, and the probability 0.81 "
+        "of being like an author's title)\n"
+    )

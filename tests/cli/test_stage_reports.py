@@ -190,6 +190,29 @@ def test_a_plan_that_opened_no_release(capsys: pytest.CaptureFixture[str]) -> No
     assert printed(capsys) == ["plan: no release was created: nothing is new since release q"]
 
 
+@pytest.mark.parametrize(
+    ("abstain_below", "thresholds"),
+    [(0.0, "minimum probability 0.3"), (0.5, "minimum probability 0.3, minimum confidence 0.50")],
+)
+def test_the_share_without_a_title_and_every_threshold_that_a_title_must_reach(
+    capsys: pytest.CaptureFixture[str], abstain_below: float, thresholds: str
+) -> None:
+    scores = {"rouge1": 12.0, "rouge2": 1.0, "rougeL": 11.0, "bleu": 0.5, "issues": 160}
+    titles = {"exact_match": 0.0, "distinct": 0.5, "abstained": 0.0, "mean_length": 5.0}
+    confidence = {"alike": 0.5, "alike_least_sure": 0.25, "alike_most_sure": 0.75}
+    probability = {"method": "platt", "brier": 0.2, "calibration_error": 0.01, "abstained": 0.25}
+    stage_reports.evaluated(
+        {
+            **scores,
+            **titles,
+            "confidence": {**confidence, "abstain_below": abstain_below},
+            "probability": {**probability, "abstain_probability": 0.3},
+        },
+        as_json=False,
+    )
+    assert printed(capsys)[-1].endswith(f"; 25.0% of the issues get no title ({thresholds})")
+
+
 @pytest.mark.parametrize(("moved", "words"), [(True, "is now"), (False, "was already")])
 def test_the_champion(capsys: pytest.CaptureFixture[str], moved: bool, words: str) -> None:
     stage_reports.promoted({"model": "m", "version": "3", "moved": moved})
@@ -209,6 +232,39 @@ def test_a_champion_whose_titles_are_withheld(capsys: pytest.CaptureFixture[str]
         "    the titles are not good enough (ROUGE-L 2.98, first words 15.6), but they are shown, because a "
         "user accepted them: a test",
     ]
+
+
+def test_a_reason_for_showing_titles_that_are_shown_without_it(capsys: pytest.CaptureFixture[str]) -> None:
+    stage_reports.promoted({"model": "m", "version": "3", "moved": True}, "a test")
+    assert printed(capsys)[1:] == [
+        "    --accept was not needed: the titles are shown without it. The reason was not stored"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("record", "accepted", "lines"),
+    [
+        ({}, {}, []),
+        (
+            {},
+            {"abstained": "a test"},
+            ["    --accept abstained was not needed to publish the release. The reason was not stored"],
+        ),
+        ({"titles_accepted": '[{"titles": "25.0%", "because": "a test"}]'}, {"abstained": "a test"}, []),
+        ({"accepted": '[{"day": "2015-01-03", "because": "a test"}]'}, {"2015-01-03": "a test"}, []),
+        (
+            {"accepted": '[{"day": "2015-01-03", "because": "another reason"}]'},  # published before
+            {"2015-01-03": "a test"},
+            ["    --accept 2015-01-03 was not needed to publish the release. The reason was not stored"],
+        ),
+    ],
+)
+def test_a_reason_that_was_not_needed_to_publish_a_release(
+    capsys: pytest.CaptureFixture[str], record: dict[str, str], accepted: dict[str, str], lines: list[str]
+) -> None:
+    release = {"release_id": "r", "issues": 200, "days": 2, "model": "m", "accepted": "[]", **record}
+    stage_reports.published(Settings(), release, accepted=accepted)
+    assert printed(capsys)[1:] == lines
 
 
 def test_a_release_whose_titles_are_withheld(capsys: pytest.CaptureFixture[str]) -> None:

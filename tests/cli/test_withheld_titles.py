@@ -132,3 +132,16 @@ def test_a_model_whose_titles_are_withheld_replaces_only_one_whose_titles_are_wi
     store_gate(context.lake, champion.name, TitleGate(POOR))
     with pytest.raises(UsageError, match="challenger is not registered in MLflow"):  # it would be promoted
         promote.run(context.lake, context.settings, challenger)
+
+
+def test_a_reason_that_was_not_needed_is_not_dropped_silently(
+    context: Context, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judge(context, 20.0)
+    stage_runs.promote(context, champion_of(context), accept_because=REASON)
+    current = context.release(status(context.lake, context.settings)["release"]["id"])
+    stage_runs.publish(context, current, {"abstained": REASON})
+    assert [line for line in capsys.readouterr().out.splitlines() if "--accept" in line] == [
+        "    --accept was not needed: the titles are shown without it. The reason was not stored",
+        "    --accept abstained was not needed to publish the release. The reason was not stored",
+    ]

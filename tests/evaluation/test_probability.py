@@ -93,6 +93,22 @@ def test_titles_that_are_all_good_or_all_poor_have_one_probability(rouge: float,
     assert found.curve(np.array([0.0, 1.0])).tolist() == pytest.approx([probability, probability])
 
 
+def test_a_confidence_that_is_lower_for_good_titles_gives_one_probability() -> None:
+    found = calibrate(*titles((0.2, 10, 8), (0.8, 10, 2)))
+    assert found is not None
+    assert found.curve(np.array([0.0, 0.2, 0.8, 1.0])).tolist() == pytest.approx([0.5] * 4)
+
+
+@pytest.mark.parametrize("count", [4, 8, 12])
+def test_the_probability_never_falls_as_the_confidence_rises(count: int) -> None:
+    for seed in range(10):
+        chance = np.random.default_rng(seed)
+        confidences, rouge = chance.random(count), np.where(chance.random(count) < 0.5, GOOD, POOR)
+        found = calibrate(confidences, rouge, [f"r{number}" for number in range(count)])
+        assert found is not None
+        assert (np.diff(found.curve(np.linspace(0, 1, 21))) >= 0).all(), f"seed {seed}"
+
+
 def test_without_titles_there_is_no_calibration() -> None:
     assert calibrate(np.array([]), np.array([]), []) is None
 

@@ -20,6 +20,13 @@ def test_an_accelerator_is_recognised_by_its_device_file(tmp_path: Path, name: s
     assert has_accelerator(tmp_path) == expected
 
 
+def test_a_folder_of_other_processors_is_no_accelerator(tmp_path: Path) -> None:
+    """Linux puts Intel's NPU into /dev/accel, which Keras does not use."""
+    (tmp_path / "accel").mkdir()
+    (tmp_path / "accel" / "accel0").touch()
+    assert not has_accelerator(tmp_path)
+
+
 def stored(predictor: Predictor, folder: Path) -> tuple[Lake, str]:
     """The lake in `folder`, and the folder in it of a batch with the predictor."""
     predictor.save(folder / "m1")

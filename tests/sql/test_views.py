@@ -290,6 +290,63 @@ def test_titles_that_are_withheld_from_now_on_are_a_change(engine: Engine) -> No
     assert shown == {1: ("abstains", ""), 2: ("added", ""), 3: ("added", ""), 9: ("removed", None)}
 
 
+KEPT_WORLD: Tables = {
+    **WITHHELD_WORLD,
+    TITLES.name: [
+        *batch(TITLES, "t3-old", prediction(1, predicted_title="of r1"), prediction(9)),
+        *batch(TITLES, "t3", prediction(1, predicted_title="kept", model="earlier")),
+        *batch(TITLES, "t4", prediction(3, predicted_title="poor")),
+    ],
+}
+"""r2 withholds the titles of its model, and keeps the titles of an earlier model for one day."""
+
+
+@pytest.mark.parametrize(
+    ("statement", "arguments"),
+    [
+        ("views/title_predictions", {}),
+        ("functions/title_predictions_at", {"release": "r2"}),
+        ("views/poor_titles", {}),
+    ],
+)
+def test_only_the_titles_of_the_releases_own_model_are_withheld(
+    engine: Engine, statement: str, arguments: dict[str, str]
+) -> None:
+    rows_found = engine.rows(Query.from_file(statement).sql, KEPT_WORLD, **arguments)
+    titles = {row["issue_id"]: (row["predicted_title"], row.get("abstained")) for row in rows_found}
+    hides_abstained = statement == "views/poor_titles"  # this view has no such column
+    assert titles == {
+        1: ("kept", None if hides_abstained else False),
+        3: ("", None if hides_abstained else True),
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        (
+            "r1",
+            "r2",
+            {1: ("retitled", "of r1", "kept"), 3: ("added", None, ""), 9: ("removed", "it fails", None)},
+        ),
+        (
+            "r2",
+            "r1",
+            {1: ("retitled", "kept", "of r1"), 3: ("removed", "", None), 9: ("added", None, "it fails")},
+        ),
+    ],
+)
+def test_titles_that_are_kept_are_compared_although_those_of_the_new_model_are_withheld(
+    engine: Engine, before: str, after: str, changes: dict[int, tuple[str, str | None, str | None]]
+) -> None:
+    sql = Query.from_file("functions/what_changed").sql
+    rows_found = engine.rows(sql, KEPT_WORLD, before=before, after=after)
+    assert {
+        row["issue_id"]: (row["change"], row["predicted_before"], row["predicted_after"])
+        for row in rows_found
+    } == changes
+
+
 POOR_WORLD: Tables = {
     TITLES.name: batch(
         TITLES,

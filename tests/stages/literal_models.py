@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pipeline.contracts import PREDICTOR
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pinned import Pinned
+from pipeline.lake.pinned import Pinned, Plan
+from pipeline.predictor.predictor import Predictor
 from pipeline.tracking import Version
 
 
@@ -25,10 +28,25 @@ class FakeRegistry:
     def champion(self) -> Version | None:
         return next(iter(self.champion_and_previous()), None)
 
+    def tag_titles(self, version: str, run_id: str, withheld: str, accepted_because: str) -> None:
+        """Forgets the tags."""
+
     def promote(self, model: str, because: str = "") -> str:
         self.models = [model, *self.models[:1]]
         self.reasons.append(because)
         return "4"
+
+
+def add_predictor(lake: Lake, name: str, predictor: Predictor, plan: Plan | None = None) -> Pinned:
+    """A model with this predictor, which was trained on the days of `plan`."""
+    with tempfile.TemporaryDirectory() as folder:
+        predictor.save(Path(folder, "predictor"))
+        draft = lake.draft(PREDICTOR, {"model": name}, [name])
+        draft.write_folder(Path(folder, "predictor"))
+    model = Pinned(lake, "models", name)
+    model.open(plan.days if plan else (), plan.facts if plan else {})
+    model.members.put(PREDICTOR, [draft.commit()])
+    return model
 
 
 def add_model(lake: Lake, name: str = "m", facts: Mapping[str, Any] | None = None, size: int = 2) -> Manifest:

@@ -10,6 +10,7 @@ import pytest
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
+from pipeline.releases.withheld_titles import TitleGate, store_gate
 from pipeline.settings import Settings
 from pipeline.stages import promote
 from pipeline.stages.evaluate import EVALUATION
@@ -93,6 +94,41 @@ def test_a_worse_model_is_refused_with_each_reason(
         f"m is worse than the champion older: {reasons}.",
         'To promote the model anyway: titler promote m --force --because "..."',
     ]
+    assert registry.models == ["older"]
+
+
+SHOWN, WITHHELD = TitleGate(), TitleGate("ROUGE-L 2.98, first words 15.8")
+
+
+@pytest.mark.parametrize(
+    ("champions_rouge", "decision", "is_refused"),
+    [
+        (17.0, None, True),  # an earlier version promoted the champion, whose titles beat the first words
+        (16.7, None, False),
+        (17.0, SHOWN, True),
+        (16.7, SHOWN, True),
+        (17.0, WITHHELD, False),
+    ],
+)
+def test_a_model_whose_titles_would_be_withheld_does_not_replace_a_champion_whose_titles_are_good_enough(
+    registry: FakeRegistry,
+    tmp_path: Path,
+    champions_rouge: float,
+    decision: TitleGate | None,
+    is_refused: bool,
+) -> None:
+    if decision is not None:
+        store_gate(Lake(str(tmp_path)), "older", decision)
+    figures = {**FIGURES, "rougeL": 16.6, "lead_rougeL": 15.8, "champion_rougeL": champions_rouge}
+    if not is_refused:
+        assert promote_model(tmp_path, figures)["moved"]
+        return
+    with pytest.raises(promote.WorseError) as raised:
+        promote_model(tmp_path, figures)
+    assert raised.value.message == (
+        "m is worse than the champion older: its titles would be withheld (ROUGE-L 16.6, first words 15.8, "
+        "and at least 1 more is expected), but the champion's titles are shown."
+    )
     assert registry.models == ["older"]
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -15,15 +18,27 @@ from pipeline.cli import stage_runs, whole_job
 from pipeline.cli.options import Context
 from pipeline.contracts import PREDICTOR, VECTORS, VOCABULARY
 from pipeline.errors import UsageError
+from pipeline.evaluation.probability import Curve
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.lake.work_folder import WorkFolder
-from pipeline.settings import Compute, LakeSettings, Model, Settings, Text
+from pipeline.settings import Compute, LakeSettings, Lineage, Model, Settings, Text
 from pipeline.stages import teach
 from pipeline.stages.teach import FileTeacher, Lesson, ModelTeacher, TeacherRequest, judge
 from pipeline.stages.training_inputs import TrainingInputs
 from pipeline.stages.vocab import ModelRequest
-from pipeline.tracking import open_tracking
+from pipeline.text.stored_vocabularies import load_vocabularies
+from pipeline.tracking import Tracking, open_tracking
+from tests.predictor.small_predictors import subword_predictor
+from tests.stages.literal_issues import (
+    CRASH,
+    SECOND_CRASH,
+    VALIDATION_CRASH,
+    VALIDATION_REPO,
+    SubwordLake,
+    issue,
+)
+from tests.stages.literal_models import FakeRegistry, add_model
 from tests.support import lakes
 
 WORDS = ("crash", "window", "close", "button", "theme", "error", "login", "parser", "network", "page", "menu")
@@ -59,7 +74,10 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         lake=LakeSettings(root=str(tmp_path_factory.mktemp("lake"))),
         compute=Compute(workers=1),
         text=Text(body_length=20, title_length=8),
-        model=Model(variant="gru", embedding_size=8, hidden_size=8, epochs=1, batch_size=64),
+        model=Model(
+            variant="gru", embedding_size=8, hidden_size=8, epochs=1, batch_size=64, abstain_probability=0
+        ),
+        lineage=Lineage(file=str(tmp_path_factory.mktemp("lineage") / "lineage.json")),
     )
 
 
@@ -104,6 +122,14 @@ def test_the_same_teacher_is_found_again_and_another_is_refused(
     for teacher, weight in ((folder / "good.csv", 0.4), (folder / "bad.csv", 0.5)):
         with pytest.raises(UsageError, match=r"already trained with the teacher good\.csv, weight 0\.5"):
             train(settings, teacher, weight, name=student.name)
+
+
+def test_the_lineage_of_a_training_has_the_file_of_its_teacher(
+    settings: Settings, student: Pinned, folder: Path
+) -> None:
+    train(settings, folder / "good.csv")
+    last_stage = json.loads(Path(settings.lineage.file).read_text().splitlines()[-1])
+    assert last_stage["inputs"][-1]["name"] == str(folder / "good.csv")
 
 
 def test_a_teacher_that_is_not_better_changes_nothing(
@@ -157,6 +183,74 @@ def test_a_model_is_a_teacher_and_the_champion_must_be_beaten(
     assert (of_champion.issues, of_champion.champion) == (held_out, None)
     judgement = judge(tracking, other, FileTeacher(folder / "good.csv"))
     assert (judgement.champion, judgement.champion_rougeL) == (student.name, of_champion.rougeL)
+
+
+class CopyingModels:
+    """A lake with the models `m`, which is to be trained, and `large`. The title that `large` writes is the
+    body. One of the two held-out issues has no body, so there is nothing to copy."""
+
+    def __init__(self, folder: Path) -> None:
+        held_out = [issue(2, "the window crash", "the window crash", VALIDATION_REPO)]
+        held_out.append(issue(3, "a crash", "", VALIDATION_REPO))
+        subword_lake = SubwordLake(folder / "lake", [CRASH, *held_out])
+        self.lake, self.model = subword_lake.lake, subword_lake.model()
+        add_model(self.lake, "large")
+        self.file = folder / "titles.csv"
+        self.file.write_text("title,body\nthe crash,the window crash\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("abstain_below", "abstain_probability"), [(0.0, 0.0), (0.0, 0.6), (1.1, 0.0), (1.1, 0.6)]
+)
+def test_titles_from_which_the_champion_abstains_must_be_beaten_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstain_below: float, abstain_probability: float
+) -> None:
+    champion = dataclasses.replace(
+        subword_predictor(),
+        abstain_below=abstain_below,
+        abstain_probability=abstain_probability,
+        calibration=Curve("platt", slope=0.0, intercept=0.0),  # the probability is always one half
+    )
+    monkeypatch.setattr(teach, "load_predictor", lambda lake, folder: champion)
+    models = CopyingModels(tmp_path)
+    judgement = judge(cast(Tracking, FakeRegistry("large")), models.model, FileTeacher(models.file))
+    assert (judgement.issues, judgement.champion, judgement.champion_rougeL) == (1, "large", 100.0)
+    assert not judgement.beats_baselines
+
+
+def test_a_model_is_judged_by_the_titles_that_it_teaches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teach, "load_predictor", lambda lake, folder: subword_predictor())
+    models = CopyingModels(tmp_path)
+    teacher = ModelTeacher(models.lake, "large")
+    assert teacher.titles(["the window crash", ""]) == ["the window crash", None]
+    judgement = judge(cast(Tracking, FakeRegistry()), models.model, teacher)
+    assert (judgement.issues, judgement.rougeL) == (1, 100.0)
+
+
+def test_a_teachers_titles_follow_the_rules_for_the_authors_titles(tmp_path: Path) -> None:
+    subword_lake = SubwordLake(tmp_path / "lake", [CRASH, SECOND_CRASH, VALIDATION_CRASH])
+    long_texts = Text(subwords=300, body_units=60, title_units=40)
+    subword_lake.settings = subword_lake.settings.model_copy(update={"text": long_texts})
+    model = subword_lake.model()
+    vocabularies = load_vocabularies(model.lake, model.members[VOCABULARY][0])
+    write_titles(tmp_path / "titles.csv", "[Bug]: TreeView crash", "Bug report")
+    taught = teach.taught_titles(
+        model, vocabularies, FileTeacher(tmp_path / "titles.csv"), model.work_folder("one")
+    )
+    assert [vocabularies.title.text_of(ids) for ids in taught.titles] == ["treeview crash"]
+    assert len(taught.keys) == 1
+    write_titles(tmp_path / "poor.csv", "Bug report", "Update README.md")
+    with pytest.raises(UsageError, match="has no title that the model m can learn for any of its training"):
+        teach.taught_titles(model, vocabularies, FileTeacher(tmp_path / "poor.csv"), model.work_folder("two"))
+
+
+def write_titles(path: Path, first: str, second: str) -> None:
+    """Writes a file with titles for the bodies of CRASH and of SECOND_CRASH."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = [("title", "body"), (first, CRASH["body"]), (second, SECOND_CRASH["body"])]
+        csv.writer(file).writerows(rows)
 
 
 @pytest.mark.parametrize(

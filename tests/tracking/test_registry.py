@@ -21,7 +21,7 @@ from pipeline.predictor.predictor import Predictor
 from pipeline.text.vocabulary import Vocabularies, Vocabulary
 from pipeline.tracking import Tracking, Version
 from pipeline.tracking.card import LANGUAGES, PRIVATE_DATA, TEMPLATES, USES
-from pipeline.tracking.figures import confidence, wilson_interval
+from pipeline.tracking.figures import Row, confidence, wilson_interval
 from tests.support.checkpoint_folder import CheckpointFolder
 
 WORDS = ("crash", "window", "close", "number", "error", "theme")
@@ -424,6 +424,36 @@ def test_different_parameters_start_a_new_run(registry: Registry) -> None:
     with registry.tracking.training_run("again", {"epochs": 4}, {}) as second:
         pass
     assert first.id != second.id
+
+
+PLAIN = {"epochs": 3}
+TAUGHT = {**PLAIN, "teacher": "large", "teacher_digest": "d", "teacher_weight": 0.5, "teacher_used": True}
+
+
+@pytest.mark.parametrize(
+    ("killed", "restarted", "is_same_run"),
+    [
+        ({}, TAUGHT, True),  # killed before it logged its parameters
+        (PLAIN, {**PLAIN, "abstain_probability": 0.3}, True),  # an earlier version lacked this setting
+        (TAUGHT, TAUGHT, True),
+        (PLAIN, TAUGHT, False),
+        (TAUGHT, PLAIN, False),
+        (TAUGHT, {**TAUGHT, "teacher_digest": "e"}, False),
+        (PLAIN, {**TAUGHT, "teacher_used": False}, True),  # the same training, as the teacher is not used
+    ],
+)
+def test_a_run_is_resumed_only_by_a_training_with_the_same_teacher(
+    registry: Registry, request: pytest.FixtureRequest, killed: Row, restarted: Row, is_same_run: bool
+) -> None:
+    name = request.node.callspec.id.replace("/", "-")
+    with (
+        pytest.raises(ValueError, match="stop"),
+        registry.tracking.training_run(name, killed, {}) as first,
+    ):
+        raise ValueError("stop")
+    with registry.tracking.training_run(name, restarted, {}) as second:
+        pass
+    assert (first.id == second.id) == is_same_run
 
 
 def test_registering_a_run_twice_returns_the_existing_version(registry: Registry) -> None:
