@@ -68,19 +68,10 @@ def run(
         return {"model": model.name, "version": champion.version, "moved": False, **gate.facts}
     if champion is not None and not force_because:
         _check_comparison(model.name, figures, champion.model, evaluate_again)
-        failures = _failed_margins(figures, settings.model)
         former = stored_gate(lake, champion.model) or TitleGate(
             _champion_shortfall(figures, settings.model.floor_margin)
         )
-        if gate.withheld and not former.shortfall:
-            failures.append(
-                f"its titles would be withheld ({gate.withheld}), but the champion's titles are shown"
-            )
-        if failures:
-            raise WorseError(
-                f"{model.name} is worse than the champion {champion.model}: {'; '.join(failures)}.",
-                f'To promote the model anyway: titler promote {model.name} --force --because "..."',
-            )
+        _check_not_worse(model.name, figures, champion.model, settings.model, gate, former)
     store_gate(lake, model.name, gate)
     version = tracking.promote(model.name, because=force_because)
     _tag(tracking, version, run_id, gate, earlier)
@@ -100,6 +91,23 @@ def _check_comparison(model: str, figures: dict[str, Any], champion: str, evalua
         raise UsageError(
             f"{model} was evaluated by an older version of Titler, which did not measure retrieval.",
             evaluate_again,
+        )
+
+
+def _check_not_worse(
+    model: str, figures: dict[str, Any], champion: str, allowed: Model, gate: TitleGate, former: TitleGate
+) -> None:
+    """Raises WorseError if the model is worse than the champion. `figures` are the figures of the model's
+    evaluation. `gate` and `former` are the decisions about the titles of the model and of the champion."""
+    failures = _failed_margins(figures, allowed)
+    if gate.withheld and not former.shortfall:
+        failures.append(
+            f"its titles would be withheld ({gate.withheld}), but the champion's titles are shown"
+        )
+    if failures:
+        raise WorseError(
+            f"{model} is worse than the champion {champion}: {'; '.join(failures)}.",
+            f'To promote the model anyway: titler promote {model} --force --because "..."',
         )
 
 
