@@ -69,9 +69,7 @@ def run(
     if champion is not None and not force_because:
         _check_comparison(model.name, figures, champion.model, evaluate_again)
         failures = _failed_margins(figures, settings.model)
-        former = stored_gate(lake, champion.model) or TitleGate(
-            _champion_shortfall(figures, settings.model.floor_margin)
-        )
+        former = stored_gate(lake, champion.model) or _gate_of_champion(figures, settings.model)
         if gate.withheld and not former.shortfall:
             failures.append(
                 f"its titles would be withheld ({gate.withheld}), but the champion's titles are shown"
@@ -103,11 +101,11 @@ def _check_comparison(model: str, figures: dict[str, Any], champion: str, evalua
         )
 
 
-def _champion_shortfall(figures: dict[str, Any], margin: float) -> str:
-    """Returns an empty string if the champion's titles beat the floor, otherwise both scores. Both were
-    measured when a challenger was evaluated, whose figures are `figures`. An earlier version of Titler
-    promoted models without a decision about their titles, so this decides about a champion from then."""
-    return floor_shortfall({**figures, "rougeL": figures["champion_rougeL"]}, margin)
+def _gate_of_champion(figures: dict[str, Any], settings: Model) -> TitleGate:
+    """Returns the decision about the titles of a champion that an earlier version of Titler promoted, without
+    a decision. `figures` are those of a challenger, with which the champion was measured."""
+    champion_figures = {**figures, "rougeL": figures["champion_rougeL"]}
+    return TitleGate(floor_shortfall(champion_figures, settings.floor_margin))
 
 
 def _tag(tracking: Tracking, version: str, run_id: str, gate: TitleGate, earlier: TitleGate | None) -> None:
