@@ -282,6 +282,12 @@ class Pinned:
         training resumes."""
         return WorkFolder(self.lake, self.file(name))
 
+    def delete_work_folders(self, prefix: str) -> None:
+        """Deletes all folders for unfinished work whose names start with `prefix`."""
+        for name in self.lake.names(posixpath.join(self.kind, self.name)):
+            if name.startswith(prefix):
+                self.work_folder(name).delete()
+
     def delete(self, first: str = "") -> None:
         """Deletes the files of a model or a release, but not its batches.
 

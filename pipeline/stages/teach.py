@@ -32,7 +32,7 @@ from pipeline.predictor.predictor import Model
 from pipeline.progress import say, track
 from pipeline.source.issue_files import read_pairs
 from pipeline.stages.extract_file import file_digest
-from pipeline.stages.training_inputs import title_targets
+from pipeline.stages.training_inputs import CHECKPOINT, title_targets
 from pipeline.text.engine import Engine, tokenizer
 from pipeline.text.subwords import SubwordVocabulary
 from pipeline.text.vocabulary import Vocabularies, Vocabulary
@@ -176,7 +176,7 @@ class Lesson:
     def checkpoint(self) -> str:
         """The name of the folder for the training's checkpoint. It contains the teacher's digest and weight,
         so that a training with another teacher or weight uses another folder."""
-        return f"checkpoint-{self.teacher.digest[:8]}-{self.weight}" if self.parameters else "checkpoint"
+        return f"{CHECKPOINT}-{self.teacher.digest[:8]}-{self.weight}" if self.parameters else CHECKPOINT
 
     def mixed(
         self, batches: Data, model: Pinned, vocabularies: Vocabularies, checkpoint: WorkFolder, seed: int

@@ -32,7 +32,7 @@ from pipeline.progress import say
 from pipeline.provenance import revision
 from pipeline.settings import NOT_TRAINING_SETTINGS, PRESET_SETTINGS, Settings
 from pipeline.stages.title_network import build_network, origin, title_batches
-from pipeline.stages.training_inputs import TrainingInputs
+from pipeline.stages.training_inputs import CHECKPOINT, TrainingInputs
 from pipeline.tracking import Run, open_tracking
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def run(
         digests.append(inputs.taken_network.digest)
     partition = {"model": model.name}
     parameters = {**inputs.key_settings, **(lesson.parameters if lesson else {})}
-    checkpoint = model.work_folder(lesson.checkpoint if lesson else "checkpoint")
+    checkpoint = model.work_folder(lesson.checkpoint if lesson else CHECKPOINT)
     manifest = lake.find(PREDICTOR, partition, digests, parameters)
     if manifest is None:
         draft = lake.draft(PREDICTOR, partition, digests, parameters)
@@ -84,7 +84,8 @@ def run(
             draft.write_folder(Path(folder, "predictor"))
         manifest = draft.commit(figures)
     # Deleted before the predictor is recorded: a model with a predictor never looks for its checkpoint again.
-    checkpoint.delete()
+    # Earlier attempts may have left other checkpoints: without a teacher, or with another one.
+    model.delete_work_folders(CHECKPOINT)
     model.members.put(PREDICTOR, [manifest])
     return manifest
 

@@ -26,6 +26,9 @@ from pipeline.text.subwords import SubwordVocabulary
 from pipeline.text.title_targets import target_ids
 from pipeline.text.vocabulary import Vocabularies
 
+CHECKPOINT = "checkpoint"
+"""The name of the folder for a training's checkpoint. With a teacher, the name only starts with this word."""
+
 
 @dataclass(frozen=True)
 class TrainingInputs:

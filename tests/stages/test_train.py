@@ -55,6 +55,20 @@ def test_the_most_frequent_units_of_titles_are_stored_as_the_shortlist(
     assert len(shortlist) == 6
 
 
+def test_a_finished_training_leaves_no_checkpoint_of_an_attempt_with_another_teacher(tmp_path: Path) -> None:
+    subword_lake = SubwordLake(tmp_path, [CRASH, VALIDATION_CRASH], [SECOND_CRASH])
+    small = subword_lake.settings.model.model_copy(
+        update={"embedding_size": 4, "hidden_size": 4, "epochs": 1, "sample_titles": 0}
+    )
+    subword_lake.settings = subword_lake.settings.model_copy(update={"model": small})
+    model = subword_lake.model()
+    vectorize.run(subword_lake.lake, subword_lake.settings, model)
+    for name in ("checkpoint-0a1b2c3d-0.5", "checkpoint-0a1b2c3d-0.5/teacher", "checkpoint-4e5f6a7b-1"):
+        model.work_folder(name).put("part.npz", b"unfinished")
+    train.run(subword_lake.lake, subword_lake.settings, model)
+    assert subword_lake.lake.names("models/m") == ["members", "plan.json"]
+
+
 def remove_settings(model: Pinned, *names: str) -> None:
     """Removes settings from the model's plan, as if they had not existed when it was opened."""
     path = f"models/{model.name}/plan.json"
