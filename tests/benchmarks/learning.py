@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from pipeline.dataset.repository_runs import RUN_LENGTH, order_in_runs
 from pipeline.networks.shape import Ids, Shape
+from pipeline.networks.shortlist import most_frequent_units
 from pipeline.networks.variants import variant_of
 from pipeline.predictor.predictor import Predictor
 from pipeline.text.engine import tokenizer
@@ -126,6 +127,8 @@ def learn(
             contrast=replace(contrast_pairs, run_length=RUN_LENGTH),
             contrast_epochs=settings.contrast_epochs,
         )
+    size = variant_of(settings.variant).shortlist_size
+    network.shortlist = most_frequent_units([training_pairs.titles], title.size, size)
     return Predictor(name, network, vocabularies, "titler", abstain_below=0.0, batch_size=512)
 
 
