@@ -319,7 +319,7 @@ def indexed(lake: Lake, outcome: IndexOutcome) -> None:
     figures, segments = outcome.figures, outcome.segments
     recall = f"recall@10 {figures['recall_at_10']:.3f}"
     vectors = f"the index has {count(figures['items'], 'vector')} and {recall}"
-    if not segments:
+    if "segments" not in figures:
         say(f"index: {vectors}; it was made by an earlier version of Titler")
         return
     say(f"index: {vectors} -> {lake.path(SEGMENTS.name)}")

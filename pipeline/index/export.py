@@ -52,7 +52,7 @@ def export_index(
                 f"Release {release.name} has no issue in its index of these source days.",
                 "Give other days. To list all days of the lake: titler status",
             )
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
         _write_ids(segments, selected, folder / IDS_FILE)
         return annoy_index.build(
             _blocks(segments, selected),
@@ -61,6 +61,17 @@ def export_index(
             trees=settings.trees,
             seed=settings.seed,
         )
+
+
+def _make(folder: Path) -> None:
+    """Creates the folder. Raises UsageError if it or one of its parents is a file."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(
+            f"The folder {folder} cannot be created, because {error.filename} is a file.",
+            "Give another folder: titler export FOLDER",
+        ) from None
 
 
 def _items_of_days(segment: Segment, first: date | None, last: date | None) -> Numbers:

@@ -135,7 +135,11 @@ class Segment:
     @cached_property
     def annoy(self) -> annoy_index.Index:
         """The Annoy index of the vectors. Raises LakeError if the file is damaged."""
-        return annoy_index.Index(self._path_of(ANNOY_FILE), self.size)
+        path = self._path_of(ANNOY_FILE)
+        try:
+            return annoy_index.Index(path, self.size)
+        except LakeError as error:
+            raise _damaged(path, str(error)) from None
 
     def rows(self, items: Numbers, columns: list[str]) -> pa.Table:
         """Returns rows of items.parquet, one per item, in the order of `items`. Reads only the row groups

@@ -18,20 +18,22 @@ import numpy as np
 from pipeline.networks.shape import PAD, UNKNOWN, Ids
 
 
-def most_frequent_units(titles: Iterable[Ids], vocabulary: int, size: int) -> Ids | None:
+def most_frequent_units(
+    titles: Iterable[Ids], vocabulary: int, size: int, markers: tuple[int, int]
+) -> Ids | None:
     """Returns the shortlist: the `size` most frequent units (subwords) of titles, in ascending order of their
     ids.
 
-    `titles` yields arrays (n, title_length) of ids below `vocabulary`. The shortlist always contains PAD and
-    UNKNOWN. It also contains _start_ and _end_, because every title has them. Of units that are equally
-    frequent, those with the lower ids are chosen. Returns None, for the whole vocabulary, if `size` is 0 or
-    the vocabulary is no larger than `size`.
+    `titles` yields arrays (n, title_length) of ids below `vocabulary`. The shortlist always contains PAD,
+    UNKNOWN and `markers`, which are the ids of _start_ and _end_. Of units that are equally frequent, those
+    with the lower ids are chosen. Returns None, for the whole vocabulary, if `size` is 0 or the vocabulary is
+    no larger than `size`.
     """
     if not 0 < size < vocabulary:
         return None
     counts = np.zeros(vocabulary, np.int64)
     for ids in titles:
         counts += np.bincount(ids.reshape(-1), minlength=vocabulary)
-    counts[[PAD, UNKNOWN]] = np.iinfo(np.int64).max
+    counts[[PAD, UNKNOWN, *markers]] = np.iinfo(np.int64).max
     most_frequent = np.argsort(-counts, kind="stable")[:size]
     return np.sort(most_frequent).astype(np.int32)

@@ -133,7 +133,7 @@ class Index(Section):
         default=0,
         ge=0,
         description="two issues are near-duplicates if the angular distance of their embeddings is less than "
-        'this value. Set to 0 for the network\'s default: 0.7 if model.variant is "copy", otherwise 0.35',
+        "this value. Set to 0 for the network's default: 0.35 for gru and gru_cudnn, otherwise 0.7",
     )
     min_recall: float = Field(
         default=0.8,

@@ -129,7 +129,14 @@ def _sort_models(
 
 
 def _is_young(pinned: Pinned, now: datetime) -> bool:
-    return pinned.is_open() and now - datetime.fromisoformat(pinned.plan.opened_at) < GRACE_PERIOD
+    """Returns whether a model or a release may still be in the making: it was opened recently, or one of its
+    files is new. A long training writes a checkpoint after each epoch."""
+    if not pinned.is_open():
+        return False
+    if now - datetime.fromisoformat(pinned.plan.opened_at) < GRACE_PERIOD:
+        return True
+    modified = pinned.lake.modified(pinned.file(""))
+    return modified is not None and now - modified < GRACE_PERIOD
 
 
 def _referenced_folders(pinned: Pinned) -> set[str]:

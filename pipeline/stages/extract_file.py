@@ -118,8 +118,11 @@ def model_name(
         # The name of a model that 0.1.0 trained stays the same.
         and not (name in ADDED_SETTINGS and value == getattr(defaults, name))
     }
-    # 0 stands for the variant's default. In 0.1.0 the default was 0.001 for every variant.
-    network["learning_rate"] = network["learning_rate"] or 0.001
+    # In 0.1.0 the default was 0.001 for every variant. Now the default is 0, which stands for the variant's.
+    if not network["learning_rate"]:
+        network["learning_rate"] = 0.001
+    elif network["learning_rate"] == 0.001:
+        network["learning_rate"] = "set to 0.001"
     made_of = {"text": settings.text.model_dump(), "model": network, "variant": variant, "epochs": epochs}
     made_of |= teacher or {}
     made_of |= {"embedding": embedding} if embedding else {}

@@ -25,6 +25,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.lake.work_folder import WorkFolder
+from pipeline.networks.shape import Ids
 from pipeline.networks.shortlist import most_frequent_units
 from pipeline.networks.variants import variant_of
 from pipeline.predictor.predictor import Predictor
@@ -125,9 +126,6 @@ def _train(
         with tracking.training_run(inputs.model.name, parameters, tags) as run:
             run.log_dataset(data_name, data_digest, **inputs.part_sizes)
             history = _fit(inputs, network, run, checkpoint, on_epoch, lesson)
-            network.shortlist = most_frequent_units(
-                inputs.titles(), inputs.shape.title_vocabulary, variant_of(network.variant).shortlist_size
-            )
             predictor, calibration = _predictor(inputs, network)
             predictor.save(folder / "predictor")
             _log_artifacts(inputs, settings, run, folder, history)
@@ -158,8 +156,11 @@ def _fit(
     on_epoch: Callable[[Any], None],
     lesson: Lesson | None,
 ) -> History:
-    """Trains the network, and logs each epoch to MLflow. Returns the figures of each epoch of the training on
-    titles. Epochs of contrastive pre-training are logged, but not returned."""
+    """Trains the network, chooses its shortlist, and logs each epoch to MLflow.
+
+    Returns the figures of each epoch of the training on titles. Epochs of contrastive pre-training are
+    logged, but not returned.
+    """
     from pipeline.networks.in_keras.training import fit
 
     def report(figures: Figures) -> None:
@@ -171,7 +172,7 @@ def _fit(
     if lesson is not None:
         train = lesson.mixed(train, inputs.model, inputs.vocabularies, checkpoint, settings["seed"])
     validation = inputs.batches("validation", "validate")
-    return fit(
+    history = fit(
         network,
         title_batches(network, inputs.vocabularies, train),
         title_batches(network, inputs.vocabularies, validation),
@@ -184,6 +185,23 @@ def _fit(
         contrast=inputs.batches("train", "contrast", RUN_LENGTH, authors_titles=True),
         contrast_epochs=settings["contrast_epochs"],
         table=inputs.table(),
+    )
+    network.shortlist = _shortlist(inputs, lesson, checkpoint)
+    return history
+
+
+def _shortlist(inputs: TrainingInputs, lesson: Lesson | None, checkpoint: WorkFolder) -> Ids | None:
+    """Returns the units (subwords) that decoding considers: the most frequent ones of the titles that the
+    network learned to write, those of a teacher included. None stands for the whole vocabulary."""
+    settings, title = inputs.network_settings, inputs.vocabularies.title
+    batches = inputs.batches_in_order()
+    if lesson is not None:
+        batches = lesson.mixed(batches, inputs.model, inputs.vocabularies, checkpoint, settings["seed"])
+    return most_frequent_units(
+        (titles for _, titles in batches(1)),
+        title.size,
+        variant_of(settings["variant"]).shortlist_size,
+        (title.start, title.end),
     )
 
 

@@ -92,10 +92,11 @@ class TrainingInputs:
         with self.lake.local_copy(self.lake.manifest(self.taken_network.predictor)) as folder:
             return read_table(folder)
 
-    def titles(self) -> Iterator[Ids]:
-        """Yields the titles that the network learns to write, in arrays (n, title_length) of ids."""
-        targets = title_targets(self.vocabularies)
-        return (titles for _, titles in self._batches("train", None, 1, targets)(1))
+    def batches_in_order(self) -> Callable[[int], Iterator[tuple[Ids, Ids]]]:
+        """Returns a function that takes the number of an epoch and yields the training batches in the order
+        of the lake, as pairs of bodies and of titles that the network learns to write. It shows no progress
+        bar."""
+        return self._batches("train", None, 1, title_targets(self.vocabularies))
 
     def batches(
         self, part: Part, label: str, run_length: int = 1, authors_titles: bool = False

@@ -128,7 +128,9 @@ def learn(
             contrast_epochs=settings.contrast_epochs,
         )
     size = variant_of(settings.variant).shortlist_size
-    network.shortlist = most_frequent_units([training_pairs.titles], title.size, size)
+    network.shortlist = most_frequent_units(
+        [training_pairs.titles], title.size, size, (title.start, title.end)
+    )
     return Predictor(name, network, vocabularies, "titler", abstain_below=0.0, batch_size=512)
 
 

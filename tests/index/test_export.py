@@ -55,6 +55,13 @@ def test_days_without_issues_are_refused(release: Pinned, tmp_path: Path) -> Non
         export_index(release, Index(), tmp_path, date(2016, 1, 1), None)
 
 
+@pytest.mark.parametrize("folder", ["out", "out/index"])
+def test_a_file_in_the_place_of_the_folder_is_named(release: Pinned, tmp_path: Path, folder: str) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(UsageError, match=r"cannot be created, because .* is a file"):
+        export_index(release, Index(), tmp_path / folder, None, None)
+
+
 def test_the_index_of_an_earlier_version_is_one_file_already(tmp_path: Path) -> None:
     release = embedded_release(Lake(str(tmp_path)), DAYS)
     batch = release.lake.draft(INDEX, {"release": "r"}).commit()

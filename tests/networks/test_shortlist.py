@@ -29,19 +29,26 @@ TITLES = [
     ],
 )
 def test_the_shortlist_has_the_most_frequent_units_of_titles(size: int, expected: list[int]) -> None:
-    shortlist = most_frequent_units(TITLES, vocabulary=10, size=size)
+    shortlist = most_frequent_units(TITLES, 10, size, (START, END))
     assert shortlist is not None
     assert shortlist.tolist() == expected
 
 
+def test_the_shortlist_has_the_marker_of_the_end_even_if_every_title_is_cut() -> None:
+    cut = np.array([[START, 7, 8, 9]] * 5, np.int32)
+    shortlist = most_frequent_units([cut], 10, 5, (START, END))
+    assert shortlist is not None
+    assert shortlist.tolist() == [0, 1, START, END, 7]
+
+
 @pytest.mark.parametrize("size", [0, 10, 11])
 def test_there_is_no_shortlist_if_it_would_have_all_units_or_none(size: int) -> None:
-    assert most_frequent_units(TITLES, vocabulary=10, size=size) is None
+    assert most_frequent_units(TITLES, 10, size, (START, END)) is None
 
 
 def test_the_shortlist_is_stored_with_the_network(tmp_path: Path) -> None:
     network = build("copy", Shape(10, 10, 5, 4, embedding_size=4, hidden_size=4), seed=1)
-    network.shortlist = most_frequent_units(TITLES, vocabulary=10, size=5)
+    network.shortlist = most_frequent_units(TITLES, 10, 5, (START, END))
     saving.save(network, tmp_path)
     stored = saving.load(tmp_path).shortlist
     assert stored is not None

@@ -73,6 +73,17 @@ def test_as_many_releases_are_kept_as_the_settings_say(collection: Collection) -
     assert collection.run() == Collected((), (), 0)
 
 
+def test_a_model_whose_training_writes_checkpoints_is_kept_however_long_it_takes(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_model(collection.lake, "long")
+    path = "models/long/plan.json"
+    plan = collection.lake.get_json(path)
+    collection.lake.put_json(path, {**plan, "opened_at": "2015-01-01T00:00:00+00:00"})
+    assert collection.run(datetime.now(UTC)) == Collected((), (), 0)
+    assert collection.run() == Collected((), ("long",), 1)
+
+
 def test_the_champion_and_the_previous_champion_are_kept(collection: Collection) -> None:
     for model in ("champion", "previous", "neither"):
         add_model(collection.lake, model)

@@ -189,4 +189,7 @@ def test_only_the_same_training_has_the_same_model_name() -> None:
 
 
 def test_the_default_settings_give_the_model_name_that_0_1_0_gave() -> None:
-    assert extract_file.model_name(Settings(), "d" * 64, None, None) == "file-3720a25462f1"
+    name = extract_file.model_name(Settings(), "d" * 64, None, None)
+    assert name == "file-3720a25462f1"
+    slow = Settings(model=Model(learning_rate=0.001))  # the default of 0.1.0, but not of this version
+    assert extract_file.model_name(slow, "d" * 64, None, None) != name

@@ -237,25 +237,23 @@ class Copy:
 
 
 class _UnitInputs:
-    """Computes `GruCell.project` for units (subwords), and caches the results.
+    """The results of `GruCell.project` for units (subwords).
 
-    The vocabulary has V units. The first calls compute the units that they ask for. After V units were asked
-    for in all, the results of all V units are computed once and cached.
+    The results of all units of the vocabulary are computed at the first call. With only the requested units,
+    the last bits of a result would depend on how many units are requested together, and titles of the same
+    issues could differ between two processes.
     """
 
     def __init__(self, cell: CudnnGruCell, units: Floats) -> None:
         self._cell, self._units = cell, units
-        self._requested_units = 0
-        self._table: Floats | None = None
 
     def __call__(self, ids: Ids) -> Floats:
         """Returns the results (n, 3 x state size) of `GruCell.project` for the units with these ids (n,)."""
-        if self._table is None:
-            self._requested_units += len(ids)
-            if self._requested_units < len(self._units):
-                return self._cell.project(self._units[ids])
-            self._table = self._cell.project(self._units)
-        return self._table[ids]
+        return self._results[ids]
+
+    @cached_property
+    def _results(self) -> Floats:
+        return self._cell.project(self._units)
 
 
 def _of_units(unit_inputs: _UnitInputs, units: Ids, position: int, n: int) -> Floats:

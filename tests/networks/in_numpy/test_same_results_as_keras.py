@@ -177,6 +177,17 @@ def test_a_shortlist_of_all_units_changes_nothing(tmp_path):
         np.testing.assert_allclose(decoded.log_probability, expected.log_probability, atol=1e-4)
 
 
+def test_a_title_has_the_same_bits_in_a_new_process_and_after_many_titles(tmp_path):
+    saving.save(random_network("copy"), tmp_path)
+    issues = bodies(60, "copy")
+    warm = LightNetwork.load(tmp_path)
+    warm.decode(issues, START, END)
+    for row in range(5):
+        new = LightNetwork.load(tmp_path).decode(issues[row : row + 1], START, END)
+        again = warm.decode(issues[row : row + 1], START, END)
+        assert new.log_probability.tobytes() == again.log_probability.tobytes()
+
+
 def test_padding_between_units_is_ignored(pair):
     if variant_of(pair[1].variant).trims_padding:
         body = np.array([[5, 0, 6, 7, 0, 0, 8, 0, 0], [5, 6, 7, 8, 0, 0, 0, 0, 0]], np.int32)
