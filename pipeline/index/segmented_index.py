@@ -59,7 +59,17 @@ class SegmentedIndex:
     def find(self, url: str) -> FoundIssue:
         """Returns the issue with this URL. Raises UsageError if the issue is not in the release, or if it is
         not in the index because its vector is zero."""
-        repo = repository_of(url)
+        named = repository_of(url)
+        found = self._find(url, named)
+        if found is None:
+            # The URL of an issue may name another repository than its event, if the repository was renamed.
+            repo = repository_in_release(self._release, url)
+            found = self._find(url, repo) if repo not in (None, named) else None
+        if found is None:
+            raise missing_issue(self._release, url)
+        return found
+
+    def _find(self, url: str, repo: str) -> FoundIssue | None:
         for segment in reversed(self._segments_of(repo)):
             items = np.asarray(segment.of_repository(repo), dtype=np.int64)
             urls = segment.rows(items, ["issue_url"]).column("issue_url")
@@ -68,7 +78,7 @@ class SegmentedIndex:
                 item = int(matches[-1])
                 vector = segment.vectors[item].astype(np.float32)
                 return FoundIssue(vector, int(segment.issue_ids[item]), repo)
-        raise missing_issue(self._release, url)
+        return None
 
     def nearest(self, vector: Vectors, neighbours: int) -> list[dict[str, Any]]:
         """Returns up to `neighbours` issues nearest to a vector, nearest first: dicts with the keys
@@ -118,17 +128,25 @@ def repository_of(url: str) -> str:
     return path or url
 
 
+def repository_in_release(release: Pinned, url: str) -> str | None:
+    """Returns the repository of the issue with this URL, or None if the release does not have the issue."""
+    for day in release.plan.days:
+        issues = release.lake.read(release.lake.manifest(day.issues), ISSUES, ["issue_url", "repo"])
+        repos = issues.filter(pc.equal(issues.column("issue_url"), url)).column("repo")
+        if len(repos):
+            return str(repos[0].as_py())
+    return None
+
+
 def missing_issue(release: Pinned, url: str) -> UsageError:
     """Returns the error for an issue that is not in the index of a release. It says whether the release has
     the issue."""
-    for day in release.plan.days:
-        urls = release.lake.read(release.lake.manifest(day.issues), ISSUES, ["issue_url"]).column("issue_url")
-        if pc.any(pc.equal(urls, url)).as_py():
-            return UsageError(
-                f"The text of {url} contains no word of the model's vocabulary, so no similar issues can be "
-                "found.",
-                'Search with another text instead: titler similar "TEXT"',
-            )
+    if repository_in_release(release, url) is not None:
+        return UsageError(
+            f"The text of {url} contains no word of the model's vocabulary, so no similar issues can be "
+            "found.",
+            'Search with another text instead: titler similar "TEXT"',
+        )
     return UsageError(
         f"The issue {url} is not in release {release.name}.",
         'Search with a text instead: titler similar "TEXT". To list the source days: titler status',

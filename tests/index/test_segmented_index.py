@@ -59,6 +59,18 @@ def test_an_issue_is_found_by_its_url_with_its_vector(release: Pinned, settings:
     assert (issue.issue_id, issue.repo, issue.vector.tolist()) == (3, "c/d", [0, 1])
 
 
+def test_an_issue_of_a_renamed_repository_is_found_by_the_address_that_its_event_had(
+    settings: Settings,
+) -> None:
+    days = {"2015-01-01": {1: [1, 0], 2: [0, 1]}}
+    release = embedded_release(
+        Lake(settings.lake.root), days, repos={2: "old/x"}, urls={2: url_of(2, "new/x")}
+    )
+    index.run(release.lake, release, settings)
+    found = opened(release, settings).find(url_of(2, "new/x"))
+    assert (found.issue_id, found.repo) == (2, "old/x")
+
+
 def test_an_issue_with_a_zero_vector_is_refused_with_the_reason(release: Pinned, settings: Settings) -> None:
     with pytest.raises(
         UsageError, match=r"The text of .*issues/4 contains no word of the model's vocabulary"

@@ -34,12 +34,18 @@ def embedded_release(
     days: Mapping[str, Mapping[int, Sequence[float]]],
     name: str = "r",
     repos: Mapping[int, str] | None = None,
+    urls: Mapping[int, str] | None = None,
 ) -> Pinned:
     """A release of issues with these embeddings, by day and issue id. `repos` maps ids to repositories; the
-    default is rust-lang/rust. An issue is opened at noon of its day."""
-    repos = repos or {}
+    default is rust-lang/rust. `urls` has the addresses that do not name the issue's repository. An issue is
+    opened at noon of its day."""
+    repos, urls = repos or {}, urls or {}
     issues_of_days = {
-        day: [issue(number, f"t{number}", None, repos.get(number, "rust-lang/rust")) for number in rows]
+        day: [
+            issue(number, f"t{number}", None, repos.get(number, "rust-lang/rust"))
+            | ({"issue_url": urls[number]} if number in urls else {})
+            for number in rows
+        ]
         for day, rows in days.items()
     }
     size = next((len(vector) for rows in days.values() for vector in rows.values()), 2)
