@@ -122,14 +122,14 @@ def test_decoding_with_a_cache_gives_the_titles_of_decoding_without_one(
 
 
 def test_the_probability_of_a_title_found_by_beam_search_is_that_of_its_tokens(
-    each_network: PretrainedNetwork,
+    network: PretrainedNetwork,
 ) -> None:
-    bodies, _ = token_ids(each_network, BODIES[4:], TITLES[4:])
-    search = each_network._search(3)
+    bodies, _ = token_ids(network, BODIES[4:], TITLES[4:])
+    search = network._search(3)
     titles, _, scores = (np.asarray(array) for array in search.predict_on_batch(bodies))
     for body, title, score in zip(bodies, titles, scores, strict=True):
         ids = np.array([2, *title], np.int32)
-        assert score == pytest.approx(log_probabilities(each_network, body, ids).mean(), abs=1e-4)
+        assert score == pytest.approx(log_probabilities(network, body, ids).mean(), abs=1e-4)
 
 
 def test_a_title_does_not_depend_on_its_batch(network: PretrainedNetwork) -> None:
