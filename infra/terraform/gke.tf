@@ -115,7 +115,7 @@ resource "google_container_node_pool" "tasks" {
     auto_upgrade = true
   }
   node_config {
-    # 16 GiB: Airflow, MLflow and Dask, and room for the largest task, 4 GiB (dags/_pod.py).
+    # 16 GiB: Airflow, MLflow and Dask, and room for the largest task, 6 GiB (dags/_pod.py).
     machine_type    = "e2-standard-4"
     service_account = google_service_account.node[0].email
     oauth_scopes    = ["https://www.googleapis.com/auth/cloud-platform"] # its IAM roles limit what it may do

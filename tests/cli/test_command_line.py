@@ -25,7 +25,7 @@ COMMANDS = COMMAND.commands
 VERBS = [
     *("extract", "clean", "vocab", "vectorize", "train", "evaluate", "promote"),
     *("plan", "embed", "predict", "index", "publish", "collect", "rollback"),
-    *("run", "status", "ready", "cost", "title", "similar", "sample", "alert", "doctor"),
+    *("run", "status", "ready", "cost", "title", "similar", "export", "sample", "alert", "doctor"),
 ]
 
 

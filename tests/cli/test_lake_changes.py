@@ -19,6 +19,7 @@ from pipeline.contracts import (
     EMBEDDINGS,
     ISSUES,
     PREDICTOR,
+    SEGMENTS,
     SIMILAR_ISSUES,
     SOURCE_HEALTH,
     TITLE_PREDICTIONS,
@@ -29,6 +30,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.predictor.loading import load_predictor
 from pipeline.releases.current import POINTER, current_release_id, require_current
+from pipeline.releases.index_figures import INDEX_FIGURES
 from pipeline.releases.withheld_titles import ACCEPTED
 from pipeline.serving import queries
 from pipeline.serving import status as serving_status
@@ -126,8 +128,9 @@ def collapsed(lake: Lake, settings: Settings, source: Pinned, name: str) -> Pinn
         [dataclasses.replace(first, health=health.folder, health_digest=health.digest), *others],
         source.plan.facts,
     )
-    for table in ("issues_v1", "embeddings_v1", "title_predictions_v1", "similar_issues_v1", "index"):
+    for table in ("issues_v1", "embeddings_v1", "title_predictions_v1", "similar_issues_v1", SEGMENTS.name):
         pinned.members.put(table, source.members[table])
+    pinned.notes[INDEX_FIGURES] = source.notes[INDEX_FIGURES]
     pinned.members.put(SOURCE_HEALTH.name, [health, *source.members[SOURCE_HEALTH.name][1:]])
     return pinned
 

@@ -56,7 +56,7 @@ def test_a_training_resumes_after_its_last_checkpoint_when_its_machine_is_gone(
     code = f"from {__name__} import train_and_die; train_and_die({root!r}, {tracking!r})"
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(sys.path),
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path]),
         "TMPDIR": str(machine),
         "HOME": str(machine),
     }
