@@ -10,7 +10,7 @@ from typing import TypeVar
 from pipeline.lake.batches import Lake
 
 Value = TypeVar("Value")
-KEPT = 2
+MAX_VALUES = 2
 """Maximum number of values that a process keeps in memory. A Dask worker serves one command after another, so
 it must forget the values of earlier commands."""
 
@@ -23,7 +23,7 @@ def once_per_process(load: Callable[[Lake, str], Value]) -> Callable[[Lake, str]
     of them loads it and the others wait.
     """
     lock = threading.Lock()
-    loaded = functools.lru_cache(maxsize=KEPT)(lambda root, folder: load(Lake(root), folder))
+    loaded = functools.lru_cache(maxsize=MAX_VALUES)(lambda root, folder: load(Lake(root), folder))
 
     def load_once(lake: Lake, folder: str) -> Value:
         with lock:

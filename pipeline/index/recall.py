@@ -30,13 +30,13 @@ def measure_recall(
     """
     queries = _sample(segments, settings.seed, opened_since)
     exact = _exact_cosines(segments, queries, neighbours)
-    wanted = int((exact > -np.inf).sum())
-    if not wanted:
+    expected_count = int((exact > -np.inf).sum())
+    if not expected_count:
         return 1.0, len(queries)
-    found = search(segments, queries, neighbours, settings)
+    search_hits = search(segments, queries, neighbours, settings)
     last_exact = np.where(exact > -np.inf, exact, np.inf).min(axis=1) - TIE
-    hits = int((1 - found.distances**2 / 2 >= last_exact[found.queries]).sum())
-    return hits / wanted, len(queries)
+    hits = int((1 - search_hits.distances**2 / 2 >= last_exact[search_hits.queries]).sum())
+    return hits / expected_count, len(queries)
 
 
 def _sample(segments: Sequence[Segment], seed: int, opened_since: int | None) -> Queries:
@@ -69,6 +69,6 @@ def _exact_cosines(segments: Sequence[Segment], queries: Queries, neighbours: in
             cosines = unit @ (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).T
             if queries.opened_since is not None:
                 cosines[:, segment.created_at[block] < queries.opened_since] = -np.inf
-            both = np.concatenate([best, cosines], axis=1)
-            best = np.partition(both, both.shape[1] - neighbours, axis=1)[:, -neighbours:]
+            candidates = np.concatenate([best, cosines], axis=1)
+            best = np.partition(candidates, candidates.shape[1] - neighbours, axis=1)[:, -neighbours:]
     return best

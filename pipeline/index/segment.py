@@ -176,8 +176,8 @@ class Segment:
         except (ValueError, OSError) as error:
             raise _damaged(path, str(error)) from None
         if array.dtype != kind or array.shape != shape:
-            found = f"it has the shape {array.shape} and the type {array.dtype}"
-            raise _damaged(path, f"{found}, expected {shape} and {np.dtype(kind)}")
+            actual = f"it has the shape {array.shape} and the type {array.dtype}"
+            raise _damaged(path, f"{actual}, expected {shape} and {np.dtype(kind)}")
         return array
 
     def _read(self, read: Callable[[], pa.Table]) -> pa.Table:

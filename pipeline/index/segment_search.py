@@ -154,15 +154,20 @@ def _candidates(
     if not segment.has_annoy:
         return _exact(segment, _allowed(segment, queries, everything), queries, neighbours)
     counts = _allowed_counts(segment, _allowed(segment, queries, everything), queries)
-    few, many = np.flatnonzero(counts <= settings.exact_items), np.flatnonzero(counts > settings.exact_items)
+    rows_exact, rows_annoy = (
+        np.flatnonzero(counts <= settings.exact_items),
+        np.flatnonzero(counts > settings.exact_items),
+    )
     pairs = []
-    if len(few):
-        asked = queries.take(few)
-        rows, items = _exact(segment, _allowed(segment, asked, everything), asked, neighbours)
-        pairs.append((few[rows], items))
-    if len(many):
-        rows, items = _by_annoy(segment, counts[many], queries.take(many), neighbours, settings.search_k)
-        pairs.append((many[rows], items))
+    if len(rows_exact):
+        queries_exact = queries.take(rows_exact)
+        rows, items = _exact(segment, _allowed(segment, queries_exact, everything), queries_exact, neighbours)
+        pairs.append((rows_exact[rows], items))
+    if len(rows_annoy):
+        rows, items = _by_annoy(
+            segment, counts[rows_annoy], queries.take(rows_annoy), neighbours, settings.search_k
+        )
+        pairs.append((rows_annoy[rows], items))
     return _joined(pairs)
 
 
@@ -241,8 +246,8 @@ def _rows(vectors: npt.NDArray[np.float16], items: Numbers) -> npt.NDArray[np.fl
 def _older_counts(created_at: Numbers, issue_ids: Numbers, ages: Ages) -> Numbers:
     """Returns for each query how many of the items are older. The items are sorted by age."""
     first = np.searchsorted(created_at, ages.created_at, "left")
-    after = np.searchsorted(created_at, ages.created_at, "right")
-    bounds = zip(first.tolist(), after.tolist(), ages.issue_ids.tolist(), strict=True)
+    end = np.searchsorted(created_at, ages.created_at, "right")
+    bounds = zip(first.tolist(), end.tolist(), ages.issue_ids.tolist(), strict=True)
     return np.array([low + np.searchsorted(issue_ids[low:high], own) for low, high, own in bounds], np.int64)
 
 
@@ -256,14 +261,14 @@ def _highest(scores: Vectors, neighbours: int, segment: Segment, items: Numbers)
     lowest = np.maximum(last - TIE, np.finfo(np.float32).min)
     rows, columns = np.nonzero(scores >= lowest[:, None])
     ends = np.cumsum(np.bincount(rows, minlength=len(scores)))
-    kept = np.ones(len(rows), dtype=bool)
+    is_kept = np.ones(len(rows), dtype=bool)
     for row in np.flatnonzero(np.diff(ends, prepend=0) > neighbours + TIES_KEPT).tolist():
         own = np.arange(ends[row - 1] if row else 0, ends[row])
         tied = own[scores[row, columns[own]] <= last[row] + TIE]
         tied_items = items[columns[tied]]
         oldest = np.lexsort((segment.issue_ids[tied_items], segment.created_at[tied_items]))
-        kept[tied[oldest[neighbours + TIES_KEPT :]]] = False
-    return rows[kept], columns[kept]
+        is_kept[tied[oldest[neighbours + TIES_KEPT :]]] = False
+    return rows[is_kept], columns[is_kept]
 
 
 def _by_annoy(
@@ -272,24 +277,26 @@ def _by_annoy(
     """Returns the pairs of each query and the items that the Annoy index finds, without those that are not
     allowed. `allowed_counts` has the number of allowed items of each query: of fewer, more candidates are
     asked for. It must not be 0."""
-    found = []
+    neighbour_lists = []
     for vector, allowed in zip(queries.vectors, allowed_counts.tolist(), strict=True):
-        wanted, nodes = neighbours, search_k
+        candidate_count, nodes = neighbours, search_k
         if allowed < segment.items:
-            wanted = min(segment.items, neighbours * OVERSAMPLING * math.ceil(segment.items / allowed))
-            nodes = max(search_k, 2 * wanted)
-        found.append(segment.annoy.nearest(vector, wanted, nodes))
-    rows = np.repeat(np.arange(len(queries)), [len(pairs) for pairs in found])
-    items = np.array([item for pairs in found for item, _ in pairs], dtype=np.int64)
+            candidate_count = min(
+                segment.items, neighbours * OVERSAMPLING * math.ceil(segment.items / allowed)
+            )
+            nodes = max(search_k, 2 * candidate_count)
+        neighbour_lists.append(segment.annoy.nearest(vector, candidate_count, nodes))
+    rows = np.repeat(np.arange(len(queries)), [len(pairs) for pairs in neighbour_lists])
+    items = np.array([item for pairs in neighbour_lists for item, _ in pairs], dtype=np.int64)
     if queries.opened_since is not None:
-        kept = segment.created_at[items] >= queries.opened_since
-        rows, items = rows[kept], items[kept]
+        is_kept = segment.created_at[items] >= queries.opened_since
+        rows, items = rows[is_kept], items[is_kept]
     if queries.ages is not None:
         times, own_times = segment.created_at[items], queries.ages.created_at[rows]
         ties = (times == own_times) & (segment.issue_ids[items] < queries.ages.issue_ids[rows])
-        kept = (times < own_times) | ties
-        kept &= segment.source_days[items] <= queries.ages.source_days[rows]
-        rows, items = rows[kept], items[kept]
+        is_kept = (times < own_times) | ties
+        is_kept &= segment.source_days[items] <= queries.ages.source_days[rows]
+        rows, items = rows[is_kept], items[is_kept]
     return rows, items
 
 
@@ -314,10 +321,10 @@ def _merged(
         issue_ids[own] = segment.issue_ids[items[own]]
     order = np.lexsort((issue_ids, created_at, -cosines, rows))
     rows = rows[order]
-    kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < neighbours
-    order = order[kept]
+    is_kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < neighbours
+    order = order[is_kept]
     distances = np.sqrt(np.maximum(0, 2 - 2 * cosines[order]))
-    return Hits(rows[kept], positions[order], items[order], distances)
+    return Hits(rows[is_kept], positions[order], items[order], distances)
 
 
 def _cosines(segment: Segment, items: Numbers, queries: Queries, rows: Numbers) -> npt.NDArray[np.float64]:

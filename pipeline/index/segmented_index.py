@@ -60,14 +60,14 @@ class SegmentedIndex:
         """Returns the issue with this URL. Raises UsageError if the issue is not in the release, or if it is
         not in the index because its vector is zero."""
         named = repository_of(url)
-        found = self._find(url, named)
-        if found is None:
+        issue = self._find(url, named)
+        if issue is None:
             # The URL of an issue may name another repository than its event, if the repository was renamed.
             repo = repository_in_release(self._release, url)
-            found = self._find(url, repo) if repo not in (None, named) else None
-        if found is None:
+            issue = self._find(url, repo) if repo not in (None, named) else None
+        if issue is None:
             raise missing_issue(self._release, url)
-        return found
+        return issue
 
     def _find(self, url: str, repo: str) -> FoundIssue | None:
         for segment in reversed(self._segments_of(repo)):

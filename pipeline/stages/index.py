@@ -93,8 +93,10 @@ def _segments(
     lake: Lake, owner: str, size: int, plans: Sequence[SegmentPlan], settings: Settings
 ) -> tuple[list[Manifest], int]:
     """Returns the batches of the segments, and how many of them are new."""
-    found = [lake.find(SEGMENTS.name, plan.partition(owner), plan.inputs, plan.parameters) for plan in plans]
-    missing = [plan for plan, manifest in zip(plans, found, strict=True) if manifest is None]
+    existing = [
+        lake.find(SEGMENTS.name, plan.partition(owner), plan.inputs, plan.parameters) for plan in plans
+    ]
+    missing = [plan for plan, manifest in zip(plans, existing, strict=True) if manifest is None]
     items = sum(day.issue_count for plan in missing for day in plan.days)
     built = map_shards(
         build_segment,
@@ -108,7 +110,7 @@ def _segments(
         worth_a_cluster=items > ITEMS_WORTH_A_CLUSTER,
     )
     new = iter(built)
-    return [manifest or next(new) for manifest in found], len(built)
+    return [manifest or next(new) for manifest in existing], len(built)
 
 
 def _measured(
@@ -156,8 +158,10 @@ def _neighbours(
     settings: Settings,
 ) -> tuple[list[Manifest], int]:
     """Returns one batch of similar_issues_v1 per day, and for how many days it is new."""
-    found = [lake.find(SIMILAR_ISSUES.name, day.partition(owner), day.inputs, day.parameters) for day in days]
-    missing = [day for day, manifest in zip(days, found, strict=True) if manifest is None]
+    existing = [
+        lake.find(SIMILAR_ISSUES.name, day.partition(owner), day.inputs, day.parameters) for day in days
+    ]
+    missing = [day for day, manifest in zip(days, existing, strict=True) if manifest is None]
     groups = map_shards(
         store_neighbours,
         group_days(missing),
@@ -171,4 +175,4 @@ def _neighbours(
         worth_a_cluster=sum(day.day.issue_count for day in missing) > ISSUES_WORTH_A_CLUSTER,
     )
     new = (manifest for group in groups for manifest in group)
-    return [manifest or next(new) for manifest in found], len(missing)
+    return [manifest or next(new) for manifest in existing], len(missing)
