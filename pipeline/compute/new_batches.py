@@ -81,17 +81,17 @@ def make_batches(
         if not batch.parts:
             manifests[position] = draft.commit(count(contract.empty()))
 
-    def add_part(number: int, part: FinishedPart) -> None:
+    def add_file(number: int, finished_part: FinishedPart) -> None:
         position = positions[number]
         draft, batch = drafts[position], batches[position]
-        draft.files.append(part.file)
-        counts[position].update(part.counts)
+        draft.files.append(finished_part.file)
+        counts[position].update(finished_part.counts)
         if len(draft.files) == len(batch.parts):
             manifests[position] = _commit(draft, counts[position])
 
     make_part = functools.partial(_make_part, lake=lake, contract=contract, make=make, count=count)
     map_shards(
-        make_part, tasks, label=label, compute=compute, worth_a_cluster=worth_a_cluster, on_result=add_part
+        make_part, tasks, label=label, compute=compute, worth_a_cluster=worth_a_cluster, on_result=add_file
     )
     return [manifests[position] for position in range(len(batches))]
 
@@ -114,14 +114,14 @@ def _make_part(
     count: Callable[[pa.Table], Mapping[str, int]],
 ) -> FinishedPart:
     """Makes one part, or takes the part that an interrupted command has finished."""
-    part = task.finished.take(task.part.name) if task.finished else None
-    if part is None:
+    finished_part = task.finished.take(task.part.name) if task.finished else None
+    if finished_part is None:
         rows = make(task.part.source)
         file = lake.write_table(task.folder, task.part.name, rows, contract)
-        part = FinishedPart(file, dict(count(rows)))
+        finished_part = FinishedPart(file, dict(count(rows)))
         if task.finished:
-            task.finished.add(part)
-    return part
+            task.finished.add(finished_part)
+    return finished_part
 
 
 def _commit(draft: Draft, counts: Mapping[str, int]) -> Manifest:

@@ -66,8 +66,8 @@ class TitleModel(keras.Model):
 
     def tokenizer_ids(self, ids: KerasTensor) -> KerasTensor:
         """Returns ids of the tokenizer; _start_ becomes the last token of the prompt."""
-        others = ops.where(ids == PAD, self.tokens.padding, self.tokens.prompt[-1])
-        return ops.where(ids >= FIRST_TOKEN, ids - FIRST_TOKEN, others)
+        special_tokens = ops.where(ids == PAD, self.tokens.padding, self.tokens.prompt[-1])
+        return ops.where(ids >= FIRST_TOKEN, ids - FIRST_TOKEN, special_tokens)
 
     def decoder_ids(self, title: KerasTensor) -> KerasTensor:
         """Returns the prompt and the title (B, T) as ids of the tokenizer, without a second _start_."""

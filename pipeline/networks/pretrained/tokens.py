@@ -76,9 +76,9 @@ class Tokens:
 
     def body_ids(self, texts: Sequence[str], length: int) -> Ids:
         """Converts the texts of n bodies to padded ids (n, length). A longer body is cut."""
-        before, after = self._special(self._format.before_body), self._special(self._format.after_body)
-        room = length - len(before) - len(after)
-        return _padded([[*before, *tokens[:room], *after] for tokens in self._encoded(texts)], length)
+        prefix, suffix = self._special(self._format.before_body), self._special(self._format.after_body)
+        room = length - len(prefix) - len(suffix)
+        return _padded([[*prefix, *tokens[:room], *suffix] for tokens in self._encoded(texts)], length)
 
     def title_ids(self, texts: Sequence[str], length: int) -> Ids:
         """Converts the texts of n titles to padded ids (n, length), from _start_ to _end_.
