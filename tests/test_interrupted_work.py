@@ -88,7 +88,7 @@ KILLS = {
     "publish": 3, "collect": 2,
 }  # fmt: skip
 """How often each verb is killed, each time at a random step."""
-SECOND_EPOCH = (4, 5)
+SECOND_EPOCH = (5, 6)
 """The steps of a training between the checkpoint of its first epoch and that of its second."""
 PARTIAL_DAY = "titler alert: 2024-01-03 is partial: "
 """The last day of the sample lacks an hour, which is no error."""

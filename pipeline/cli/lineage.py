@@ -41,7 +41,8 @@ from pipeline.contracts import (
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pinned import NAME, Pinned, Plan
+from pipeline.lake.pinned import NAME, Pinned
+from pipeline.lake.plan import Plan
 from pipeline.networks.variants import variant_of
 from pipeline.releases.members import PUBLISHED_TABLES
 from pipeline.settings import Settings

@@ -14,6 +14,7 @@ from pipeline import settings
 from pipeline.cli.lineage import LineageFile
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
+from pipeline.lake.local_cache import LocalCache
 from pipeline.lake.pinned import Pinned
 
 app = typer.Typer(
@@ -117,7 +118,8 @@ class Context:
     @cached_property
     def lake(self) -> Lake:
         """The lake at the address of the setting `lake.root`."""
-        return Lake(self.settings.lake.root)
+        lake = self.settings.lake
+        return Lake(lake.root, LocalCache(lake.cache, int(lake.cache_gib * 2**30)))
 
     @cached_property
     def lineage(self) -> LineageFile:

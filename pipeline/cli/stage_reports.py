@@ -131,7 +131,7 @@ def vocabulary(lake: Lake, model: Pinned, manifest: Manifest) -> None:
 
     Also prints whether the model takes its vocabularies and its embedding network from another model.
     """
-    figures, facts = manifest.figures, model.plan.facts
+    figures, facts = manifest.figures, model.facts
     say(
         f"vocab: model {model.name} has the vocabulary {figures['id']}, with {figures['body_size']:,} ids "
         f"for bodies and {figures['title_size']:,} ids for titles, and {count(figures['train'], 'issue')} "

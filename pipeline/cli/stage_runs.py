@@ -18,8 +18,10 @@ from pipeline import alerts, memory
 from pipeline.cli import stage_reports
 from pipeline.cli.lineage import StageRecord, Subject
 from pipeline.cli.options import Context
+from pipeline.lake.leases import hold_lease
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pinned import Pinned, PinnedDay
+from pipeline.lake.pinned import Pinned
+from pipeline.lake.plan import PinnedDay
 
 if TYPE_CHECKING:
     from pipeline.compute.derived_batches import Outcome
@@ -35,7 +37,8 @@ def recorded(context: Context, verb: str, subject: Subject) -> Iterator[StageRec
     started, workers_before = time.perf_counter(), memory.child_peak()
     if context.timed:
         memory.reset_peak()
-    with context.lineage.stage(verb, subject) as record:
+    name = subject.name if isinstance(subject, Pinned) else ""
+    with hold_lease(context.lake, verb, name), context.lineage.stage(verb, subject) as record:
         yield record
     if context.timed:
         workers = memory.child_peak()

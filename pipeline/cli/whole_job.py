@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.cli import stage_reports, stage_runs
 from pipeline.cli.options import Context
-from pipeline.lake.pinned import Pinned, PinnedDay, new_id
+from pipeline.lake.pinned import Pinned, new_id
+from pipeline.lake.plan import PinnedDay
 from pipeline.tracking import open_tracking
 
 if TYPE_CHECKING:

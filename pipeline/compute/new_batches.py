@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from pipeline.compute.cluster import map_shards
 from pipeline.contracts import Table
-from pipeline.lake.batches import Draft, Lake
+from pipeline.lake.batches import Lake
+from pipeline.lake.draft import Draft
 from pipeline.lake.finished_parts import FinishedPart, FinishedParts
 from pipeline.lake.manifest import Manifest
 from pipeline.settings import Compute

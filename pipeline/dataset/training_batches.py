@@ -14,7 +14,7 @@ from pipeline.dataset.split import Part, part_of
 from pipeline.lake.batches import Lake
 from pipeline.lake.list_columns import list_matrix
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pinned import Plan
+from pipeline.lake.plan import Plan
 
 Ids = npt.NDArray[np.int32]
 Rows = tuple[Ids, Ids, npt.NDArray[np.int64]]

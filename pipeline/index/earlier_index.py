@@ -7,8 +7,6 @@ lake has segments.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,7 +18,6 @@ from pipeline.errors import UsageError
 from pipeline.index.annoy_index import Index
 from pipeline.index.segment_search import Vectors
 from pipeline.index.segmented_index import FoundIssue, missing_issue
-from pipeline.lake.local_files import LocalFiles
 from pipeline.lake.pinned import Pinned
 from pipeline.settings import Settings
 
@@ -60,12 +57,10 @@ class EarlierIndex:
         )
 
 
-@contextmanager
-def open_earlier_index(release: Pinned, settings: Settings) -> Iterator[EarlierIndex]:
+def open_earlier_index(release: Pinned, settings: Settings) -> EarlierIndex:
     """Opens the index of a release of Titler 0.1. Raises LakeError if a file is missing or damaged."""
     manifest = release.members[INDEX][0]
     items_file = next(file for file in manifest.files if file.name == ITEMS_FILE)
-    with LocalFiles(release.lake) as files:
-        index = Index(files.path(manifest, INDEX_FILE), manifest.figures["size"])
-        items = release.lake.read_part(manifest, items_file).combine_chunks()
-        yield EarlierIndex(release, items, index, settings.index.search_k)
+    index = Index(release.lake.local_file(manifest, INDEX_FILE), manifest.figures["size"])
+    items = release.lake.read_part(manifest, items_file).combine_chunks()
+    return EarlierIndex(release, items, index, settings.index.search_k)

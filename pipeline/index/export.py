@@ -15,7 +15,6 @@ from pipeline.errors import UsageError
 from pipeline.index import annoy_index
 from pipeline.index.segment import Numbers, Segment
 from pipeline.index.segment_search import Vectors
-from pipeline.lake.local_files import LocalFiles
 from pipeline.lake.pinned import Pinned
 from pipeline.settings import Index
 
@@ -43,24 +42,23 @@ def export_index(
             f"Copy the files {INDEX_FILE} and {IDS_FILE} from {path}.",
         )
     manifests = release.members[SEGMENTS.name]
-    with LocalFiles(release.lake) as files:
-        segments = [Segment.of_batch(files, manifest) for manifest in manifests]
-        selected = [_items_of_days(segment, first, last) for segment in segments]
-        count = sum(len(items) for items in selected)
-        if not count:
-            raise UsageError(
-                f"Release {release.name} has no issue in its index of these source days.",
-                "Give other days. To list all days of the lake: titler status",
-            )
-        _make(folder)
-        _write_ids(segments, selected, folder / IDS_FILE)
-        return annoy_index.build(
-            _blocks(segments, selected),
-            segments[0].size,
-            folder / INDEX_FILE,
-            trees=settings.trees,
-            seed=settings.seed,
+    segments = [Segment.of_batch(release.lake, manifest) for manifest in manifests]
+    selected = [_items_of_days(segment, first, last) for segment in segments]
+    count = sum(len(items) for items in selected)
+    if not count:
+        raise UsageError(
+            f"Release {release.name} has no issue in its index of these source days.",
+            "Give other days. To list all days of the lake: titler status",
         )
+    _make(folder)
+    _write_ids(segments, selected, folder / IDS_FILE)
+    return annoy_index.build(
+        _blocks(segments, selected),
+        segments[0].size,
+        folder / INDEX_FILE,
+        trees=settings.trees,
+        seed=settings.seed,
+    )
 
 
 def _make(folder: Path) -> None:

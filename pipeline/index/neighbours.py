@@ -29,7 +29,6 @@ from pipeline.index.release_days import IndexedDay, read_items
 from pipeline.index.segment import Segment, days_since_1970, microseconds
 from pipeline.index.segment_search import Ages, Hits, Queries, hit_rows, months_before, search
 from pipeline.lake.batches import Lake
-from pipeline.lake.local_files import LocalFiles
 from pipeline.lake.manifest import Manifest
 from pipeline.settings import Index
 
@@ -135,10 +134,9 @@ def store_neighbours(
     )
     since = months_before(days[0].day.day, parameters["months"])
     queries = Queries(vectors.astype(np.float32), since, ages)
-    with LocalFiles(lake) as files:
-        opened = [Segment.of_batch(files, manifest) for manifest in segments]
-        hits = search(opened, queries, parameters["neighbours"], settings)
-        rows = neighbour_rows(issues, opened, hits, parameters["near_duplicate_distance"])
+    opened = [Segment.of_batch(lake, manifest) for manifest in segments]
+    hits = search(opened, queries, parameters["neighbours"], settings)
+    rows = neighbour_rows(issues, opened, hits, parameters["near_duplicate_distance"])
     manifests = []
     of_day = np.array([str(day) for day in issues.column("day").to_pylist()])[hits.queries]
     for day in days:

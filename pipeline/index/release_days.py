@@ -25,13 +25,12 @@ EmbeddingMatrix = npt.NDArray[np.float16]
 class IndexedDay:
     """A source day of a release, with the batches that the index is made from.
 
-    `issues` is the folder of the day's batch of issues_v1, and `embeddings` is its batch of embeddings_v1.
-    `superseded` are the ids of the duplicate openings of the day, which are left out.
+    `issues` is the day's batch of issues_v1, and `embeddings` is its batch of embeddings_v1. `superseded` are
+    the ids of the duplicate openings of the day, which are left out.
     """
 
     day: str
-    issues: str
-    issues_digest: str
+    issues: Manifest
     embeddings: Manifest
     superseded: tuple[int, ...]
 
@@ -45,10 +44,10 @@ def days_of_release(release: Pinned) -> list[IndexedDay]:
     """Returns the days of a release, in order. Raises UsageError if the release has no embeddings yet."""
     plan = release.plan
     return [
-        IndexedDay(
-            day.day, day.issues, day.issues_digest, embeddings, tuple(plan.superseded.get(day.day, ()))
+        IndexedDay(issues.day, issues, embeddings, tuple(plan.superseded.get(issues.day, ())))
+        for embeddings, issues in zip(
+            release.members[EMBEDDINGS.name], release.members[ISSUES.name], strict=True
         )
-        for day, embeddings in zip(plan.days, release.members[EMBEDDINGS.name], strict=True)
     ]
 
 
@@ -63,7 +62,7 @@ def read_items(
     """
     tables, matrices = [], []
     for day in days:
-        issues = lake.read(lake.manifest(day.issues), ISSUES, ITEM_COLUMNS).combine_chunks()
+        issues = lake.read(day.issues, ISSUES, ITEM_COLUMNS).combine_chunks()
         matrix = list_matrix(lake.read(day.embeddings, EMBEDDINGS).column("embedding"), size)
         matrix = matrix.astype(np.float16, copy=False)
         keep = ~np.isin(issues.column("issue_id").to_numpy(), np.asarray(day.superseded, dtype=np.int64))

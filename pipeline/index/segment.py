@@ -31,8 +31,8 @@ from pipeline.contracts import SEGMENT_REPOSITORIES, SEGMENTS
 from pipeline.errors import LakeError
 from pipeline.index import annoy_index
 from pipeline.index.release_days import EmbeddingMatrix
-from pipeline.lake.batches import parquet_bytes
-from pipeline.lake.local_files import LocalFiles
+from pipeline.lake.batches import Lake
+from pipeline.lake.files import parquet_bytes
 from pipeline.lake.manifest import Manifest
 
 ITEMS_FILE = "items.parquet"
@@ -108,9 +108,9 @@ class Segment:
         self.has_annoy = bool(figures["annoy"])
 
     @classmethod
-    def of_batch(cls, files: LocalFiles, manifest: Manifest) -> Segment:
+    def of_batch(cls, lake: Lake, manifest: Manifest) -> Segment:
         """Returns the segment that is stored in a batch."""
-        return cls(manifest.figures, lambda name: files.path(manifest, name))
+        return cls(manifest.figures, lambda name: lake.local_file(manifest, name))
 
     @cached_property
     def vectors(self) -> EmbeddingMatrix:

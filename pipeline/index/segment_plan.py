@@ -44,7 +44,7 @@ class SegmentPlan:
     @property
     def inputs(self) -> list[str]:
         """The digests of the batches that the segment is made from."""
-        return [digest for day in self.days for digest in (day.issues_digest, day.embeddings.digest)]
+        return [digest for day in self.days for digest in (day.issues.digest, day.embeddings.digest)]
 
     @property
     def parameters(self) -> dict[str, Any]:

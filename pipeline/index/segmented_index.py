@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +22,6 @@ from pipeline.index.segment_search import (
     search,
     search_repository,
 )
-from pipeline.lake.local_files import LocalFiles
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.settings import Settings
@@ -108,13 +106,11 @@ class SegmentedIndex:
         return rows.append_column("distance", [hits.distances]).to_pylist()
 
 
-@contextmanager
-def open_segments(release: Pinned, settings: Settings) -> Iterator[SegmentedIndex]:
+def open_segments(release: Pinned, settings: Settings) -> SegmentedIndex:
     """Opens the index of a release. Raises UsageError if the release has no segments yet."""
     manifests = release.members[SEGMENTS.name]
-    with LocalFiles(release.lake) as files:
-        segments = [Segment.of_batch(files, manifest) for manifest in manifests]
-        yield SegmentedIndex(release, segments, [_group_of(manifest) for manifest in manifests], settings)
+    segments = [Segment.of_batch(release.lake, manifest) for manifest in manifests]
+    return SegmentedIndex(release, segments, [_group_of(manifest) for manifest in manifests], settings)
 
 
 def _group_of(manifest: Manifest) -> tuple[int, int]:
@@ -130,8 +126,8 @@ def repository_of(url: str) -> str:
 
 def repository_in_release(release: Pinned, url: str) -> str | None:
     """Returns the repository of the issue with this URL, or None if the release does not have the issue."""
-    for day in release.plan.days:
-        issues = release.lake.read(release.lake.manifest(day.issues), ISSUES, ["issue_url", "repo"])
+    for batch in release.members[ISSUES.name]:
+        issues = release.lake.read(batch, ISSUES, ["issue_url", "repo"])
         repos = issues.filter(pc.equal(issues.column("issue_url"), url)).column("repo")
         if len(repos):
             return str(repos[0].as_py())

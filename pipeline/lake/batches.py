@@ -4,7 +4,8 @@ A batch is a folder of files with its own id. Its `manifest.json` is written las
 is not a batch. A finished batch never changes. Small JSON files, called pointers, name a batch. There are two
 kinds:
 
-- `current.json` names the current batch of a partition (a part of a table, such as one day).
+- `current.json` names the current batch of a source day. Only tables that are partitioned by day alone have
+  this pointer, because only there a command asks for "the current batch".
 - `keys/KEY.json` names the batch that was made from certain inputs with certain parameters. KEY is their
   fingerprint.
 
@@ -19,14 +20,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import posixpath
-import tempfile
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,98 +30,24 @@ import pyarrow.parquet as pq
 
 from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS, Table
 from pipeline.errors import LakeError
-from pipeline.lake import stores
-from pipeline.lake.fingerprint import content_digest, fingerprint
-from pipeline.lake.manifest import MANIFEST, File, Manifest, partition_folder
-
-ROWS_PER_ROW_GROUP = 50_000
-CURRENT = "current.json"
-KEYS = "keys"
-PARTS = "parts"
-"""The folder of a partition with the records of `pipeline.lake.finished_parts`."""
-
-
-def parquet_bytes(table: pa.Table, contract: Table, rows_per_row_group: int = ROWS_PER_ROW_GROUP) -> bytes:
-    """Returns `table` as the content of a Parquet file. Raises ContractError if the rows do not conform to
-    the contract."""
-    buffer = io.BytesIO()
-    rows = _without_descriptions(contract.conform(table))
-    pq.write_table(rows, buffer, compression="zstd", row_group_size=rows_per_row_group)
-    return buffer.getvalue()
+from pipeline.lake.changed_days import make_current
+from pipeline.lake.draft import Draft
+from pipeline.lake.draft_records import record_draft
+from pipeline.lake.files import LakeFiles
+from pipeline.lake.fingerprint import fingerprint
+from pipeline.lake.manifest import (
+    CURRENT,
+    KEYS,
+    MANIFEST,
+    File,
+    Manifest,
+    has_current_batch,
+    partition_folder,
+)
 
 
-def read_parquet(path: str) -> pa.Table:
-    """Returns the rows of a Parquet file. `path` is a path or an address that `Lake.path` returned. Raises
-    LakeError if the file does not exist or cannot be read."""
-    return pq.read_table(io.BytesIO(stores.read(path)))
-
-
-class Lake:
-    """The lake at `root`: a folder's path, or a bucket's address such as s3://BUCKET/FOLDER.
-
-    A `Lake` object holds no data and can be pickled, so every worker process gets a copy. Arguments called
-    `relative` or `folder` are paths relative to the root. Every method that reads or writes a file raises
-    LakeError if the storage fails, for example if the disk is full or a permission is missing.
-    """
-
-    def __init__(self, root: str) -> None:
-        self.root = root if "://" in root else str(Path(root).absolute())
-        self._store = stores.open_store(self.root)
-
-    def __reduce__(self) -> tuple[type[Lake], tuple[str]]:
-        return Lake, (self.root,)
-
-    def path(self, relative: str) -> str:
-        """Returns the full path or address of a file or folder in the lake."""
-        return posixpath.join(self.root, relative)
-
-    # Files
-
-    def put(self, relative: str, data: bytes) -> None:
-        """Writes or replaces one file in one step: readers see either the old or the new content."""
-        self._store.put(relative, data)
-
-    def get(self, relative: str) -> bytes | None:
-        """Returns the content of a file, or None if the file does not exist."""
-        return self._store.get(relative)
-
-    def delete(self, relative: str) -> None:
-        """Deletes one file. Does nothing if the file does not exist."""
-        self._store.delete(relative)
-
-    def names(self, relative: str) -> list[str]:
-        """Returns the sorted names of the files and folders directly in a folder, or an empty list if the
-        folder does not exist. The listing of a bucket may lack the newest files."""
-        return self._store.names(relative)
-
-    def modified(self, relative: str) -> datetime | None:
-        """Returns the UTC time at which the newest file of a folder was written. For a local folder without
-        files, returns the time at which the folder was changed. Returns None if the storage lists nothing."""
-        return self._store.modified(relative)
-
-    def delete_folder(self, relative: str) -> None:
-        """Deletes a folder and every file that is listed in it. Does nothing if the folder does not exist."""
-        self._store.delete_folder(relative)
-
-    def put_json(self, relative: str, value: Any) -> None:
-        """Writes `value` to a JSON file, or replaces that file, in one step."""
-        self.put(relative, (json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode())
-
-    def get_json(self, relative: str) -> Any:
-        """Returns the value of a JSON file, or None if the file does not exist. Raises LakeError if the file
-        is not valid JSON."""
-        data = self.get(relative)
-        if data is None:
-            return None
-        try:
-            return json.loads(data)
-        except ValueError:
-            raise LakeError(
-                f"The file {self.path(relative)} is damaged: it is not valid JSON.",
-                "Delete this file, then run the same command again.",
-            ) from None
-
-    # Batches
+class Lake(LakeFiles):
+    """The lake at `root`, with its batches."""
 
     def find(
         self, table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]
@@ -148,10 +69,10 @@ class Lake:
         """Finds an existing batch as `find` does, and makes it the current batch of its partition. Returns
         the manifest of the batch, or None if there is no such batch."""
         existing = self.find(table, partition, inputs, parameters)
-        if existing is not None:
+        if existing is not None and has_current_batch(partition):
             pointer = posixpath.join(partition_folder(table, partition), CURRENT)
             if self.get_json(pointer) != {"batch_id": existing.batch_id}:
-                self.put_json(pointer, {"batch_id": existing.batch_id})
+                make_current(self, existing)
         return existing
 
     def current(self, table: str, partition: Mapping[str, str]) -> Manifest | None:
@@ -200,20 +121,9 @@ class Lake:
     ) -> Draft:
         """Returns a new, empty batch to write files into. Readers see the batch only after its `commit`.
         After that, a call of `find` with the same `inputs` and `parameters` returns the batch."""
-        return Draft(self, table, dict(partition), tuple(inputs), dict(parameters or {}))
-
-    # Files of batches
-
-    def write_table(self, folder: str, name: str, table: pa.Table, contract: Table) -> File:
-        """Writes `table` as the Parquet file `name` in `folder`. Returns the file's entry for the manifest.
-        Raises ContractError if the rows do not conform to the contract."""
-        return self.write_file(folder, name, parquet_bytes(table, contract), table.num_rows)
-
-    def write_file(self, folder: str, name: str, data: bytes, rows: int = 0) -> File:
-        """Writes the file `name` in `folder`. Returns the file's entry for the manifest. `rows` is 0 if the
-        file is not a table."""
-        self.put(posixpath.join(folder, name), data)
-        return File(name, rows, len(data), hashlib.sha256(data).hexdigest())
+        draft = Draft(self, table, dict(partition), tuple(inputs), dict(parameters or {}))
+        record_draft(self, draft.folder)
+        return draft
 
     def read_part(self, manifest: Manifest, file: File, columns: list[str] | None = None) -> pa.Table:
         """Returns the rows of one Parquet file of a batch. `columns` names the columns to return; None means
@@ -261,33 +171,43 @@ class Lake:
             for file in manifest.files:
                 yield manifest, file
 
-    @contextmanager
-    def local_copy(self, manifest: Manifest) -> Iterator[Path]:
-        """Provides a local folder that contains the batch's files, for libraries that open files by path.
+    def local_copy(self, manifest: Manifest) -> Path:
+        """Returns a local folder that contains the batch's files, for libraries that open files by path. See
+        `local_file`."""
+        for file in manifest.files:
+            self.local_file(manifest, file.name)
+        return self._local_path(manifest.folder)
 
-        If the lake is a folder, yields the batch's own folder and checks only the sizes of its files. If the
-        lake is a bucket, downloads the files into a temporary folder. Raises LakeError if a file is missing
-        or does not match its manifest entry.
+    def local_file(self, manifest: Manifest, name: str) -> Path:
+        """Returns the local path of the file `name` of a batch, for libraries that open files by path.
+
+        If the lake is a folder, it is the path of the lake's own file. If the lake is a bucket, it is the
+        path of a copy. The file is checked against the manifest, unless it was checked before and has not
+        changed. Raises LakeError if the file is missing or does not match its manifest entry.
         """
+        path = self._local_path(posixpath.join(manifest.folder, name))
+        if self.cache.is_checked(path):
+            return path
+        file = next(file for file in manifest.files if file.name == name)
+        if self._store.folder is None:
+            return self.cache.store(
+                self._name_of_copy(f"{manifest.folder}/{name}"), self.read_file(manifest, file)
+            )
+        size = path.stat().st_size if path.is_file() else None
+        if size != file.bytes or _sha256(path) != file.sha256:
+            raise self._damaged(manifest, file, size)
+        self.cache.remember(path)
+        return path
+
+    def _local_path(self, relative: str) -> Path:
         if self._store.folder is not None:
-            folder = self._store.folder / manifest.folder
-            for file in manifest.files:
-                path = folder / file.name
-                if not path.is_file() or path.stat().st_size != file.bytes:
-                    raise self._damaged(manifest, file, path.stat().st_size if path.is_file() else None)
-            yield folder
-            return
-        with tempfile.TemporaryDirectory(prefix="titler-") as copy:
-            for file in manifest.files:
-                (Path(copy) / file.name).write_bytes(self.read_file(manifest, file))
-            yield Path(copy)
+            return self._store.folder / relative
+        return self.cache.path / self._name_of_copy(relative)
 
 
-def _without_descriptions(table: pa.Table) -> pa.Table:
-    """Returns the table without the descriptions of its columns. With them, a changed description would
-    change a batch's digest."""
-    schema = pa.schema([field.remove_metadata() for field in table.schema])
-    return pa.Table.from_arrays(table.columns, schema=schema)
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _rewrite_hint(root: str, folder: str) -> str:
@@ -304,72 +224,3 @@ def _rewrite_hint(root: str, folder: str) -> str:
         f"Delete the folder {posixpath.join(root, folder)}{pointer}, then {command}. "
         "If a model or a release used this batch, create another one: `titler vocab` or `titler plan`."
     )
-
-
-@dataclass
-class Draft:
-    """A batch that is being written. Readers do not see the batch before `commit`."""
-
-    lake: Lake
-    table: str
-    partition: dict[str, str]
-    inputs: tuple[str, ...]
-    parameters: dict[str, Any]
-    batch_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
-    files: list[File] = field(default_factory=list)
-
-    @property
-    def folder(self) -> str:
-        """The path of the batch's folder, relative to the root of the lake."""
-        return posixpath.join(partition_folder(self.table, self.partition), self.batch_id)
-
-    @property
-    def key(self) -> str:
-        """The fingerprint of the batch's inputs and parameters."""
-        return fingerprint(self.table, self.partition, self.inputs, self.parameters)
-
-    def write_table(self, name: str, table: pa.Table, contract: Table) -> None:
-        """Writes `table` into the batch as the Parquet file `name`. Raises ContractError if the rows do not
-        conform to the contract."""
-        self.files.append(self.lake.write_table(self.folder, name, table, contract))
-
-    def write_file(self, name: str, data: bytes, rows: int = 0) -> None:
-        """Writes a file into the batch. `rows` is 0 if the file is not a table."""
-        self.files.append(self.lake.write_file(self.folder, name, data, rows))
-
-    def write_folder(self, folder: Path) -> None:
-        """Writes a copy of every file of a local folder into the batch."""
-        for path in sorted(folder.iterdir()):
-            self.write_file(path.name, path.read_bytes())
-
-    def discard(self) -> None:
-        """Deletes the files that were written into the batch so far."""
-        self.lake.delete_folder(self.folder)
-        self.files.clear()
-
-    def commit(self, figures: Mapping[str, Any] | None = None) -> Manifest:
-        """Finishes the batch and makes it the current batch of its partition. Returns the batch's manifest.
-
-        `figures` are counts and measurements to record in the manifest. The manifest is written first. Then
-        the two pointers that name the batch are written.
-        """
-        files = tuple(sorted(self.files, key=lambda file: file.name))
-        key = self.key
-        manifest = Manifest(
-            table=self.table,
-            partition=self.partition,
-            batch_id=self.batch_id,
-            key=key,
-            digest=content_digest(self.table, self.partition, {file.name: file.sha256 for file in files}),
-            rows=sum(file.rows for file in files),
-            files=files,
-            inputs=self.inputs,
-            parameters=self.parameters,
-            figures=dict(figures or {}),
-            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
-        self.lake.put(posixpath.join(self.folder, MANIFEST), manifest.to_json().encode())
-        folder = partition_folder(self.table, self.partition)
-        self.lake.put_json(posixpath.join(folder, KEYS, f"{key}.json"), {"batch_id": self.batch_id})
-        self.lake.put_json(posixpath.join(folder, CURRENT), {"batch_id": self.batch_id})
-        return manifest

@@ -64,6 +64,19 @@ class BucketStore:
                 return []
         return sorted({path.rstrip("/").rpartition("/")[2] for path in paths if path.rstrip("/") != top})
 
+    def written(self, folder: str) -> dict[str, datetime]:
+        with self._translated_errors(folder, "listed"):
+            try:
+                entries = self._filesystem.ls(self._full_path(folder), detail=True)
+            except FileNotFoundError:
+                self._check_bucket()
+                return {}
+        return {
+            str(entry["name"]).rpartition("/")[2]: _written_at(entry)
+            for entry in entries
+            if entry["type"] == "file"
+        }
+
     def modified(self, folder: str) -> datetime | None:
         with self._translated_errors(folder, "listed"):
             return max((_written_at(info) for info in self._objects(folder).values()), default=None)

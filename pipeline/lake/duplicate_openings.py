@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.contracts import ISSUES
 from pipeline.lake.batches import Lake
@@ -24,19 +26,36 @@ def duplicate_openings(lake: Lake, days: Sequence[tuple[str, str]]) -> dict[str,
     have the same time, the smaller event id counts as earlier. Each item of `days` is a pair: a day, and the
     folder of its batch of the table issues_v1. Raises LakeError if a batch is missing or damaged.
     """
-    columns = ["issue_id", "created_at", "event_id"]
+    ids = [lake.read(lake.manifest(folder), ISSUES, ["issue_id"]).column("issue_id") for _, folder in days]
+    all_ids = np.concatenate([np.empty(0, np.int64), *(column.to_numpy() for column in ids)])
+    unique, counts = np.unique(all_ids, return_counts=True)
+    repeated = unique[counts > 1]
+    if not len(repeated):
+        return {}
+    return later_openings(
+        lake,
+        [
+            day
+            for day, column in zip(days, ids, strict=True)
+            if pc.any(pc.is_in(column, pa.array(repeated))).as_py()
+        ],
+        repeated,
+    )
+
+
+def later_openings(
+    lake: Lake, days: Sequence[tuple[str, str]], issue_ids: npt.NDArray[np.int64]
+) -> dict[str, list[int]]:
+    """Returns the later openings of some issues: a dict from the day to the sorted issue ids, as
+    `duplicate_openings` does. `days` are the days on which the issues were opened."""
     tables = []
     for position, (_, folder) in enumerate(days):
-        table = lake.read(lake.manifest(folder), ISSUES, columns)
+        table = lake.read(lake.manifest(folder), ISSUES, ["issue_id", "created_at", "event_id"])
+        table = table.filter(pc.is_in(table.column("issue_id"), pa.array(issue_ids)))
         tables.append(
             table.append_column("position", pa.array(np.full(len(table), position, dtype=np.int32)))
         )
-    if not tables:
-        return {}
     rows = pa.concat_tables(tables)
-    ids = rows.column("issue_id").to_numpy()
-    if len(np.unique(ids)) == len(ids):
-        return {}
     rows = rows.sort_by([("issue_id", "ascending"), ("created_at", "ascending"), ("event_id", "ascending")])
     ids = rows.column("issue_id").to_numpy()
     repeated = np.concatenate([[False], ids[1:] == ids[:-1]])
@@ -44,4 +63,4 @@ def duplicate_openings(lake: Lake, days: Sequence[tuple[str, str]]) -> dict[str,
     superseded: dict[str, set[int]] = {}
     for issue_id, position in zip(ids[repeated].tolist(), positions[repeated].tolist(), strict=True):
         superseded.setdefault(days[position][0], set()).add(issue_id)
-    return {day: sorted(issue_ids) for day, issue_ids in sorted(superseded.items())}
+    return {day: sorted(ids_of_day) for day, ids_of_day in sorted(superseded.items())}

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.contracts import PREDICTOR
-from pipeline.lake.pinned import Pinned, Plan
+from pipeline.lake.pinned import Pinned
+from pipeline.lake.plan import Plan
 
 EMBEDDING = "embedding"
 """The fact in the plan of a model or a release that names an embedding network of another model."""

@@ -17,8 +17,9 @@ import posixpath
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from pipeline.lake.batches import PARTS, Draft, Lake
-from pipeline.lake.manifest import File, partition_folder
+from pipeline.lake.draft import Draft
+from pipeline.lake.files import LakeFiles
+from pipeline.lake.manifest import PARTS, File, partition_folder
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class FinishedParts:
     """The records of the finished files of one batch. `folder` is the folder of the draft that is being
     written, and `records` is the folder of the records."""
 
-    lake: Lake
+    lake: LakeFiles
     folder: str
     records: str
 

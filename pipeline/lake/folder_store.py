@@ -52,6 +52,19 @@ class FolderStore:
         except OSError as error:
             raise _lake_error(self.folder / folder, "listed", error, CHECK_HINT) from error
 
+    def written(self, folder: str) -> dict[str, datetime]:
+        try:
+            with os.scandir(self.folder / folder) as entries:
+                return {
+                    entry.name: datetime.fromtimestamp(entry.stat().st_mtime, UTC)
+                    for entry in entries
+                    if entry.is_file()
+                }
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except OSError as error:
+            raise _lake_error(self.folder / folder, "listed", error, CHECK_HINT) from error
+
     def modified(self, folder: str) -> datetime | None:
         """Returns the time at which the newest file in a folder was written, or None if the folder does not
         exist. For a folder without files, returns the time at which the folder itself was changed."""

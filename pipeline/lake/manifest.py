@@ -9,6 +9,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 MANIFEST = "manifest.json"
+CURRENT = "current.json"
+KEYS = "keys"
+PARTS = "parts"
+"""The folder of a partition with the records of `pipeline.lake.finished_parts`."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +66,22 @@ class Manifest:
     def from_json(cls, text: str) -> Manifest:
         """Returns the manifest from the JSON text that `to_json` returned. Raises ValueError, TypeError or
         KeyError for any other text."""
-        values = json.loads(text)
-        values["files"] = tuple(File(**file) for file in values["files"])
-        values["inputs"] = tuple(values["inputs"])
-        return cls(**values)
+        return cls.from_values(json.loads(text))
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Manifest:
+        """Returns the manifest from its fields. Raises TypeError or KeyError if a field is missing, unknown
+        or of the wrong type."""
+        files = tuple(File(**file) for file in values["files"])
+        return cls(**{**values, "files": files, "inputs": tuple(values["inputs"])})
 
 
 def partition_folder(table: str, partition: Mapping[str, str]) -> str:
     """Returns the path of a partition's folder, such as issues_v1/day=2015-01-01. It is relative to the root
     of the lake."""
     return posixpath.join(table, *(f"{name}={value}" for name, value in partition.items()))
+
+
+def has_current_batch(partition: Mapping[str, str]) -> bool:
+    """Returns whether a partition has a current batch: if it is a source day, or a user's file."""
+    return len(partition) == 1 and next(iter(partition)) in ("day", "file")

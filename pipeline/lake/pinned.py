@@ -13,51 +13,25 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any, Literal
 
-import numpy as np
-
-from pipeline.contracts import (
-    EMBEDDINGS,
-    INDEX,
-    ISSUES,
-    PREDICTOR,
-    SEGMENTS,
-    SIMILAR_ISSUES,
-    SOURCE_HEALTH,
-    TITLE_PREDICTIONS,
-    TOKENS,
-    VECTORS,
-    VOCABULARY,
-)
+from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.duplicate_openings import duplicate_openings
+from pipeline.lake.fingerprint import fingerprint
 from pipeline.lake.manifest import Manifest
+from pipeline.lake.members import MADE_BY, Members, SharedPages
+from pipeline.lake.pages import PageNames, write_pages
+from pipeline.lake.plan import PinnedDay, Plan, day_pages
 from pipeline.lake.work_folder import WorkFolder
 
 Kind = Literal["models", "releases"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-MADE_BY: Mapping[str, str] = MappingProxyType(
-    {
-        ISSUES.name: "plan",
-        SOURCE_HEALTH.name: "plan",
-        VOCABULARY: "vocab",
-        VECTORS.name: "vectorize",
-        PREDICTOR: "train",
-        EMBEDDINGS.name: "embed",
-        TITLE_PREDICTIONS.name: "predict",
-        INDEX: "index",
-        SEGMENTS.name: "index",
-        SIMILAR_ISSUES.name: "index",
-    }
-)
-"""Maps each table to the `titler` command (verb) that adds its batches to a model or a release."""
 LATEST_LISTED = 5
 """Maximum number of existing names in the error message about an unknown name."""
 
@@ -68,47 +42,18 @@ def new_id() -> str:
 
 
 @dataclass(frozen=True)
-class PinnedDay:
-    """One day in the plan of a model or a release: the folders and the content digests of the day's batches
-    in the lake. There is one batch of each of the tables issues_v1, tokens_v1 and source_health_v1.
+class BatchKey:
+    """What a batch is made from. `Lake.find` finds the batch with these arguments."""
 
-    The plan of a model that learns from a user's file has one `PinnedDay` for the file. Its `day` is the
-    file's identifier, and its fields about source health are empty.
-    """
-
-    day: str
-    issues: str
-    tokens: str
-    health: str
-    issues_digest: str
-    tokens_digest: str
-    health_digest: str
+    table: str
+    partition: Mapping[str, str]
+    inputs: tuple[str, ...]
+    parameters: Mapping[str, Any]
 
     @property
-    def content(self) -> tuple[str, ...]:
-        """The day, and the content digests of its three batches. Two days with equal values have the same
-        data."""
-        return self.day, self.issues_digest, self.tokens_digest, self.health_digest
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is recorded when a model or a release is created: the days with their batches, and further facts.
-    A plan never changes.
-
-    `superseded` maps each day to the ids of the issues to skip on that day: their earliest `opened` event is
-    in another day of the plan. `facts` are other recorded values, such as settings or the release's model.
-    """
-
-    days: tuple[PinnedDay, ...]
-    superseded: dict[str, list[int]]
-    facts: dict[str, Any]
-    opened_at: str
-
-    def keep_mask(self, day: str, issue_ids: Any) -> Any:
-        """Returns a boolean array with one value per issue in `issue_ids`. The value is False if the plan
-        says to skip the issue on `day`."""
-        return ~np.isin(issue_ids, np.asarray(self.superseded.get(day, []), dtype=np.int64))
+    def fingerprint(self) -> str:
+        """The key of the batch, as in its manifest."""
+        return fingerprint(self.table, self.partition, self.inputs, self.parameters)
 
 
 class Notes:
@@ -128,83 +73,16 @@ class Notes:
         self._pinned.lake.put_json(self._pinned.file(f"{name}.json"), value)
 
 
-class Members(Mapping[str, Sequence[Manifest]]):
-    """The batches that belong to a model or a release. Maps the name of each table to the manifests of its
-    batches.
-
-    The manifests of a table are read from the lake only once. `manifests` has the manifests that were already
-    read, by their folders. Several releases can share this dict, so that no manifest is read twice.
-    """
-
-    def __init__(self, pinned: Pinned, manifests: dict[str, Manifest]) -> None:
-        self._pinned = pinned
-        self._by_folder = manifests
-        self._manifests: dict[str, Sequence[Manifest]] = {}
-
-    def __getitem__(self, table: str) -> Sequence[Manifest]:
-        """Returns the manifests of a table's batches: one per day of the plan, one per segment for the table
-        `segments_v1`, or a single one for the tables `vocabulary`, `predictor` and `index`.
-
-        Raises UsageError if the model or release does not exist, or has no batches of the table yet. The
-        error names the `titler` command to run.
-        """
-        if table not in self._manifests:
-            folders = self._pinned.lake.get_json(self._file(table))
-            if folders is None:
-                self._pinned.require_open()
-                raise UsageError(
-                    f"{self._pinned.noun.capitalize()} {self._pinned.name} has no {table} yet.",
-                    f"Run first: {self._command(table)}",
-                )
-            for folder in folders:
-                if folder not in self._by_folder:
-                    self._by_folder[folder] = self._pinned.lake.manifest(folder)
-            self._manifests[table] = [self._by_folder[folder] for folder in folders]
-        return self._manifests[table]
-
-    def __contains__(self, table: object) -> bool:
-        return table in self._manifests or self._pinned.lake.get(self._file(str(table))) is not None
-
-    def __iter__(self) -> Iterator[str]:
-        return (table for table in MADE_BY if table in self)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def folders(self, table: str) -> list[str]:
-        """Returns the folders of a table's batches, without reading the manifests. Returns an empty list if
-        no batches of the table were recorded yet."""
-        return list(self._pinned.lake.get_json(self._file(table)) or [])
-
-    def put(self, table: str, manifests: Iterable[Manifest]) -> None:
-        """Records that these batches of a table belong to the model or release. Replaces an earlier
-        record."""
-        self._manifests[table] = list(manifests)
-        folders = [manifest.folder for manifest in self._manifests[table]]
-        self._pinned.lake.put_json(self._file(table), folders)
-
-    def _file(self, table: str) -> str:
-        return self._pinned.file(f"members/{table}.json")
-
-    def _command(self, table: str) -> str:
-        verb, name = MADE_BY[table], self._pinned.name
-        if self._pinned.kind == "releases":
-            return f"titler {verb} --release {name}"
-        return f"titler {verb} {'--model ' if verb == 'vectorize' else ''}{name}"
-
-
 class Pinned:
     """A model or a release in the lake, with its plan, its members (batches) and its notes (small JSON
     files). The model or release need not exist yet.
 
     `plan` and `members` are read from the lake once, when they are first used. `notes` are read at every use.
-    `manifests` may contain manifests that were already read, by their folders. Raises UsageError if the name
-    is not valid.
+    Several releases can have the same `shared_pages`, so that no page of members is read twice. Raises
+    UsageError if the name is not valid.
     """
 
-    def __init__(
-        self, lake: Lake, kind: Kind, name: str, manifests: dict[str, Manifest] | None = None
-    ) -> None:
+    def __init__(self, lake: Lake, kind: Kind, name: str, shared_pages: SharedPages | None = None) -> None:
         if not NAME.fullmatch(name):
             raise UsageError(
                 f"{name!r} is not a valid {kind.removesuffix('s')} name. A name has 1 to 100 letters, "
@@ -214,8 +92,10 @@ class Pinned:
         self.lake = lake
         self.kind = kind
         self.name = name
-        self.members = Members(self, {} if manifests is None else manifests)
+        self._shared_pages: SharedPages = {} if shared_pages is None else shared_pages
+        self.members = Members(lake, self.file, self._no_members, self._shared_pages, self._members_of_base)
         self.notes = Notes(self)
+        self._plan_file: Mapping[str, Any] = {}
 
     @property
     def noun(self) -> str:
@@ -230,24 +110,43 @@ class Pinned:
         """Creates the model or release by writing its plan, and returns the plan. If the model or release
         exists already, returns its stored plan and ignores the arguments."""
         if not self.is_open():
-            opened_at = datetime.now(UTC).isoformat(timespec="seconds")
-            plan = Plan(
-                tuple(days),
-                duplicate_openings(self.lake, [(day.day, day.issues) for day in days]),
-                facts,
-                opened_at,
-            )
-            self.lake.put_json(self.file("plan.json"), asdict(plan))
+            superseded = duplicate_openings(self.lake, [(day.day, day.issues) for day in days])
+            self.open_pages(write_pages(self.lake, day_pages(days, superseded)), facts)
         return self.plan
+
+    def open_pages(self, pages: PageNames, facts: dict[str, Any], base: str | None = None) -> None:
+        """Creates the model or release by writing its plan. `pages` are the names of the pages of its days.
+
+        `base` is the name of the release that was current when this one was planned.
+        """
+        opened_at = datetime.now(UTC).isoformat(timespec="seconds")
+        plan = {"facts": facts, "opened_at": opened_at, "base": base, "day_pages": dict(pages)}
+        self.lake.put_json(self.file("plan.json"), plan)
 
     def is_open(self) -> bool:
         """Returns whether the model or release exists, that is, whether its plan is in the lake."""
-        return self.lake.get(self.file("plan.json")) is not None
+        if not self._plan_file:  # a plan never changes, so it is read only once
+            self._plan_file = self.lake.get_json(self.file("plan.json")) or {}
+        return bool(self._plan_file)
 
     def require_open(self) -> None:
         """Raises UsageError if the model or release does not exist."""
         if not self.is_open():
             raise self._unknown()
+
+    def _members_of_base(self) -> Members | None:
+        return self.base.members if self.base else None
+
+    def _no_members(self, table: str) -> UsageError:
+        """Returns the error for a table without batches. It names the command to run."""
+        if not self.is_open():
+            return self._unknown()
+        verb = MADE_BY[table]
+        option = "--release " if self.kind == "releases" else "--model " if verb == "vectorize" else ""
+        return UsageError(
+            f"{self.noun.capitalize()} {self.name} has no {table} yet.",
+            f"Run first: titler {verb} {option}{self.name}",
+        )
 
     def _unknown(self) -> UsageError:
         latest = ", ".join(pinned_names(self.lake, self.kind)[-LATEST_LISTED:]) or "none"
@@ -257,15 +156,57 @@ class Pinned:
             f"Use the name of an existing {self.noun}, or create this one: {command} {self.name}",
         )
 
+    @property
+    def _stored_plan(self) -> Mapping[str, Any]:
+        """The content of plan.json. Raises UsageError if the model or release does not exist."""
+        if not self.is_open():
+            raise self._unknown()
+        return self._plan_file
+
     @cached_property
     def plan(self) -> Plan:
         """The plan of this model or release: which days it uses, and with which settings. Raises UsageError
         if the model or release does not exist."""
-        values = self.lake.get_json(self.file("plan.json"))
-        if values is None:
-            raise self._unknown()
-        days = tuple(PinnedDay(**day) for day in values.pop("days"))
-        return Plan(days=days, **values)
+        return Plan.read(self.lake, self._stored_plan)
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The facts of the plan, without reading its days. Raises UsageError if the model or release does
+        not exist."""
+        facts: Mapping[str, Any] = self._stored_plan["facts"]
+        return facts
+
+    @property
+    def day_pages(self) -> PageNames:
+        """The names of the pages of the plan, by period. Empty for a plan that Titler 0.1 wrote."""
+        pages: PageNames = self._stored_plan.get("day_pages", {})
+        return pages
+
+    @cached_property
+    def base(self) -> Pinned | None:
+        """The release that was current when this release was planned. None if there was none, or if this
+        model or release does not exist yet."""
+        name = self._stored_plan.get("base") if self.is_open() else None
+        return Pinned(self.lake, "releases", name, self._shared_pages) if name else None
+
+    def find_all(self, keys: Sequence[BatchKey]) -> list[Manifest | None]:
+        """Returns the existing batch for each key, or None if there is no such batch. The keys are of one
+        table.
+
+        The batches of the release before are looked up among its members, so only what is new costs a
+        request. Raises LakeError if a manifest is damaged.
+        """
+        known: dict[str, Manifest] = {}
+        if keys and self.base and keys[0].table in self.base.members:
+            known = {manifest.key: manifest for manifest in self.base.members[keys[0].table]}
+        found = [known.get(key.fingerprint) for key in keys]
+        others = [key for key, manifest in zip(keys, found, strict=True) if manifest is None]
+        looked_up = iter(
+            self.lake.for_each(
+                lambda key: self.lake.find(key.table, key.partition, key.inputs, key.parameters), others
+            )
+        )
+        return [manifest or next(looked_up) for manifest in found]
 
     def issues(self, day: PinnedDay) -> Manifest:
         """Returns the manifest of the batch of the table issues_v1 that the plan records for a day. Raises
@@ -288,15 +229,10 @@ class Pinned:
             if name.startswith(prefix):
                 self.work_folder(name).delete()
 
-    def delete(self, first: str = "") -> None:
-        """Deletes the files of a model or a release, but not its batches.
-
-        The file `first`.json in its folder is deleted before its other files. So an interrupted deletion
-        never leaves this file without the plan. If `first` is empty, the files are deleted in any order.
-        """
-        if first:
-            self.lake.delete(self.file(f"{first}.json"))
+    def delete(self) -> None:
+        """Deletes the files of a model or a release, but not its batches."""
         self.lake.delete_folder(posixpath.join(self.kind, self.name))
+        self._plan_file = {}
 
 
 def pinned_names(lake: Lake, kind: Kind) -> list[str]:
@@ -312,23 +248,26 @@ def pin_days(lake: Lake, days: Iterable[str]) -> list[PinnedDay]:
     Raises UsageError in three cases: a day was not extracted, it has no verdict on its data, or it was not
     cleaned since its last extraction.
     """
-    pinned = []
-    for day in days:
-        issues = lake.current(ISSUES.name, {"day": day})
-        tokens = lake.current(TOKENS.name, {"day": day})
-        health = lake.current(SOURCE_HEALTH.name, {"day": day})
-        if issues is None or health is None or issues.digest not in health.inputs:
-            unfinished = "has no verdict yet: its last extraction did not finish"
-            problem = "was not extracted" if issues is None else unfinished
-            raise UsageError(f"Day {day} {problem}.", f"Run first: titler extract --day {day}")
-        if tokens is None or issues.digest not in tokens.inputs:
-            raise UsageError(
-                f"Day {day} was not cleaned since it was last extracted.",
-                f"Run first: titler clean --day {day}",
-            )
-        digests = (issues.digest, tokens.digest, health.digest)
-        pinned.append(PinnedDay(day, issues.folder, tokens.folder, health.folder, *digests))
-    return pinned
+    return [pinned for pinned, _, _ in lake.for_each(lambda day: pin_day(lake, day), list(days))]
+
+
+def pin_day(lake: Lake, day: str) -> tuple[PinnedDay, Manifest, Manifest]:
+    """Returns the current batches of a day: a `PinnedDay`, and the manifests of the day's batches of the
+    tables issues_v1 and source_health_v1. Raises UsageError like `pin_days`."""
+    issues = lake.current(ISSUES.name, {"day": day})
+    tokens = lake.current(TOKENS.name, {"day": day})
+    health = lake.current(SOURCE_HEALTH.name, {"day": day})
+    if issues is None or health is None or issues.digest not in health.inputs:
+        unfinished = "has no verdict yet: its last extraction did not finish"
+        problem = "was not extracted" if issues is None else unfinished
+        raise UsageError(f"Day {day} {problem}.", f"Run first: titler extract --day {day}")
+    if tokens is None or issues.digest not in tokens.inputs:
+        raise UsageError(
+            f"Day {day} was not cleaned since it was last extracted.",
+            f"Run first: titler clean --day {day}",
+        )
+    digests = (issues.digest, tokens.digest, health.digest)
+    return PinnedDay(day, issues.folder, tokens.folder, health.folder, *digests), issues, health
 
 
 def cleaned_days(lake: Lake, first: str | None, last: str | None) -> list[str]:

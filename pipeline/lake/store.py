@@ -53,6 +53,12 @@ class Store(Protocol):
         not exist, or if a bucket lists no objects in it."""
         ...
 
+    def written(self, folder: str) -> dict[str, datetime]:
+        """Returns the UTC time at which each object (file) directly in a folder was written, by its name. The
+        listing of a bucket may lack the newest objects. Returns an empty dict if the folder does not
+        exist."""
+        ...
+
     def delete_folder(self, folder: str) -> None:
         """Deletes all listed objects (files) of a folder. The listing of a bucket may lack the newest
         objects; these remain. Does nothing if the folder does not exist."""

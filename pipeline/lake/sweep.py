@@ -3,42 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipeline.lake.batches import CURRENT, KEYS, PARTS, Lake
-from pipeline.lake.manifest import MANIFEST
+from pipeline.errors import LakeError
+from pipeline.lake.batches import Lake
+from pipeline.lake.manifest import CURRENT, KEYS, MANIFEST, PARTS
 from pipeline.lake.store import UNFINISHED
+
+
+@dataclass(frozen=True)
+class Swept:
+    """The number of batches that were removed, and the folders of unused batches that are too new for it."""
+
+    removed: int
+    spared: tuple[str, ...]
 
 
 def sweep_batches(
     lake: Lake,
     tables: Collection[str],
     referenced: Collection[str],
-    older_than: timedelta,
-    now: datetime,
+    sparing: datetime,
     *,
     keep_current_of: Collection[str],
-) -> int:
-    """Removes the batches of `tables` that are not used any more. Returns the number of removed batches.
+) -> Swept:
+    """Removes the batches of `tables` that are not used any more. Looks at all folders of these tables.
 
     Three kinds of batches are kept:
 
     - batches whose folders are in `referenced`
-    - batches whose newest file is younger than `older_than`, because a stage may still be writing them
+    - batches whose newest file was written at the time `sparing` or later, because a stage may still use them
     - the current batch of each day, for the tables in `keep_current_of`
 
-    The records of finished files (`pipeline.lake.finished_parts`) are removed by the same rule of age.
+    The records of finished files (`pipeline.lake.finished_parts`) are removed by the same rule.
 
     Raises LakeError if the storage fails.
     """
     removed = 0
+    spared: list[str] = []
     for table in tables:
         for partition in _partitions(lake, table):
             keep_current = table in keep_current_of and "/day=" in partition
-            removed += _sweep_partition(
-                lake, partition, referenced, older_than, now, keep_current=keep_current
-            )
-    return removed
+            swept = _sweep_partition(lake, partition, referenced, sparing, keep_current=keep_current)
+            removed += swept.removed
+            spared += swept.spared
+    return Swept(removed, tuple(spared))
+
+
+def is_current(lake: Lake, folder: str) -> bool:
+    """Returns whether the batch in `folder` is the current batch of its partition."""
+    partition, _, batch_id = folder.rpartition("/")
+    return bool(lake.get_json(f"{partition}/{CURRENT}") == {"batch_id": batch_id})
+
+
+def remove_batch(lake: Lake, folder: str) -> bool:
+    """Removes a batch, the pointers to it, and the records of its finished files. Returns whether it had any
+    files."""
+    partition, _, batch_id = folder.rpartition("/")
+    names = lake.names(folder)
+    if MANIFEST in names:
+        # Pointers are deleted first, so that no pointer names a batch that is only partly deleted.
+        pointers = [f"{partition}/{CURRENT}"]
+        try:
+            pointers.append(f"{partition}/{KEYS}/{lake.manifest(folder).key}.json")
+        except LakeError:  # a damaged manifest does not tell its key
+            pointers += [f"{partition}/{KEYS}/{name}" for name in lake.names(f"{partition}/{KEYS}")]
+        for pointer in pointers:
+            if lake.get_json(pointer) == {"batch_id": batch_id}:
+                lake.delete(pointer)
+        lake.delete(f"{folder}/{MANIFEST}")
+    else:
+        lake.delete_folder(f"{partition}/{PARTS}")
+    lake.delete_folder(folder)
+    return bool(names)
 
 
 def sweep_unfinished_files(lake: Lake, older_than: timedelta, now: datetime) -> None:
@@ -67,31 +105,22 @@ def _partitions(lake: Lake, folder: str) -> Iterator[str]:
 
 
 def _sweep_partition(
-    lake: Lake,
-    partition: str,
-    referenced: Collection[str],
-    older_than: timedelta,
-    now: datetime,
-    *,
-    keep_current: bool,
-) -> int:
-    pointer = lake.get_json(f"{partition}/{CURRENT}")
-    current = pointer["batch_id"] if pointer else None
-    removed = set()
-    for name in lake.names(partition):
-        folder = f"{partition}/{name}"
-        if name in (KEYS, CURRENT) or folder in referenced or (keep_current and name == current):
-            continue
-        if _is_older(lake, folder, older_than, now):
-            removed.add(name)
-    # Pointers are deleted first, so that no pointer names a batch that is only partly deleted.
-    for key in lake.names(f"{partition}/{KEYS}"):
-        target = lake.get_json(f"{partition}/{KEYS}/{key}")
-        if target and target["batch_id"] in removed:
-            lake.delete(f"{partition}/{KEYS}/{key}")
-    if current in removed:
-        lake.delete(f"{partition}/{CURRENT}")
-    for name in sorted(removed):
-        lake.delete(f"{partition}/{name}/{MANIFEST}")
-        lake.delete_folder(f"{partition}/{name}")
-    return len(removed - {PARTS})
+    lake: Lake, partition: str, referenced: Collection[str], sparing: datetime, *, keep_current: bool
+) -> Swept:
+    names = [name for name in lake.names(partition) if name not in (KEYS, CURRENT)]
+    folders = [f"{partition}/{name}" for name in names]
+    unused = [folder for folder in folders if folder not in referenced]
+    spared: list[str] = []
+    old: list[str] = []
+    for folder in unused:
+        written = lake.modified(folder)
+        is_new = written is None or written >= sparing
+        is_kept = is_new or (keep_current and is_current(lake, folder))
+        (spared if is_kept else old).append(folder)
+    for folder in old:
+        if folder.endswith(f"/{PARTS}"):
+            lake.delete_folder(folder)
+        else:
+            remove_batch(lake, folder)
+    batches = [folder for folder in old if not folder.endswith(f"/{PARTS}")]
+    return Swept(len(batches), tuple(folder for folder in spared if not folder.endswith(f"/{PARTS}")))

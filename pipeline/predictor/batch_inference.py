@@ -24,7 +24,7 @@ from pipeline.compute.once_per_process import once_per_process
 from pipeline.contracts import Table
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import File, Manifest
-from pipeline.lake.pinned import Pinned
+from pipeline.lake.pinned import BatchKey, Pinned
 from pipeline.networks.in_numpy.threads import no_blas_threads, use_one_thread
 from pipeline.predictor.loading import has_accelerator, load_predictor
 from pipeline.predictor.predictor import Model
@@ -80,14 +80,13 @@ def infer_days(
     the memory of the accelerator.
     """
     contract = inference.contract
-    manifests: dict[str, Manifest] = {}
-    pending: list[InferenceDay] = []
-    for day in days:
-        existing = day.kept_batch or lake.find(contract.name, day.partition, day.inputs, day.parameters)
-        if existing is not None:
-            manifests[day.vectors.day] = existing
-        else:
-            pending.append(day)
+    manifests = {day.vectors.day: day.kept_batch for day in days if day.kept_batch}
+    others = [day for day in days if not day.kept_batch]
+    existing = release.find_all(
+        [BatchKey(contract.name, day.partition, day.inputs, day.parameters) for day in others]
+    )
+    manifests |= {day.vectors.day: batch for day, batch in zip(others, existing, strict=True) if batch}
+    pending = [day for day in others if day.vectors.day not in manifests]
     rows = sum(day.vectors.rows for day in pending)
     made = make_batches(
         lake,
@@ -97,7 +96,7 @@ def infer_days(
             for day in pending
         ],
         functools.partial(
-            _infer_part, infer=inference.infer, lake=lake, predictor=release.plan.facts["predictor"]
+            _infer_part, infer=inference.infer, lake=lake, predictor=release.facts["predictor"]
         ),
         label=inference.verb,
         compute=compute,

@@ -20,8 +20,8 @@ def load_predictor(lake: Lake, folder: str) -> Model:
     The predictor computes in NumPy or in Keras, whichever is faster. Raises LakeError if a file is missing or
     damaged.
     """
-    with lake.local_copy(lake.manifest(folder)) as path:
-        return load_faster(path)
+    path = lake.local_copy(lake.manifest(folder))
+    return load_faster(path)
 
 
 def load_faster(directory: Path) -> Model:
@@ -42,8 +42,8 @@ def load_light_predictor(lake: Lake, folder: str) -> Model:
     The predictor computes in NumPy, which is ready at once; Keras takes seconds to import. Both give the same
     predictions. Raises LakeError if a file is missing or damaged.
     """
-    with lake.local_copy(lake.manifest(folder)) as path:
-        return Predictor.load(path) if _reads_texts(path) else LightPredictor.load(path)
+    path = lake.local_copy(lake.manifest(folder))
+    return Predictor.load(path) if _reads_texts(path) else LightPredictor.load(path)
 
 
 def has_accelerator(devices: Path = Path("/dev")) -> bool:

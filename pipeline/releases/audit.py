@@ -93,7 +93,7 @@ def _titles(
     `share` is the share of issues without a title. `acceptance` says who accepted a rise of this share, when
     and why.
     """
-    facts = release.plan.facts
+    facts = release.facts
     accepted = [entry for entry in (facts.get(ACCEPTED), acceptance) if entry]
     predictor = release.lake.manifest(facts["predictor"]) if "predictor" in facts else None
     calibration = predictor.figures.get("calibration") if predictor else None

@@ -13,7 +13,9 @@ from datetime import date, timedelta
 from typing import Any
 
 from pipeline.contracts import TITLE_PREDICTIONS
-from pipeline.lake.pinned import Pinned, PinnedDay, Plan
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pinned import Pinned
+from pipeline.lake.plan import PinnedDay, Plan
 from pipeline.releases.withheld_titles import ACCEPTED, WITHHELD
 
 KEPT_TITLES = "kept_titles"
@@ -25,6 +27,15 @@ def kept_titles(plan: Plan) -> Mapping[str, str]:
     folder of the batch."""
     folders: Mapping[str, str] = plan.facts.get(KEPT_TITLES, {})
     return folders
+
+
+def kept_batches(release: Pinned) -> dict[str, Manifest]:
+    """Returns the batches of titles that a release keeps from earlier champions, by day."""
+    folders = kept_titles(release.plan)
+    known: dict[str, Manifest] = {}
+    if folders and release.base and TITLE_PREDICTIONS.name in release.base.members:
+        known = {batch.folder: batch for batch in release.base.members[TITLE_PREDICTIONS.name]}
+    return {day: known.get(folder) or release.lake.manifest(folder) for day, folder in folders.items()}
 
 
 def kept_titles_facts(
@@ -42,7 +53,7 @@ def kept_titles_facts(
     if current is None or not retitle_days or not days:
         return {}
     first_retitled = (date.fromisoformat(days[-1].day) - timedelta(days=retitle_days - 1)).isoformat()
-    facts, kept_before = current.plan.facts, kept_titles(current.plan)
+    facts, kept_before = current.facts, kept_titles(current.plan)
     issues = {day.day: day.issues for day in current.plan.days}
     folders = dict(zip(issues, current.members.folders(TITLE_PREDICTIONS.name), strict=False))
     own_are_poor = WITHHELD in facts or ACCEPTED in facts

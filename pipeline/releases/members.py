@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
 from pipeline.lake.batches import Lake
-from pipeline.lake.manifest import Manifest
+from pipeline.lake.members import SharedPages
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.records import published_records
 from pipeline.settings import Settings
@@ -91,12 +91,12 @@ def published_releases(lake: Lake, settings: Settings) -> list[tuple[dict[str, A
     """Returns a pair (record, content) for every published release, in the order in which they last became
     current.
 
-    A manifest that several releases share is read only once.
+    A page of manifests that several releases share is read only once.
     """
-    manifests: dict[str, Manifest] = {}
+    shared_pages: SharedPages = {}
     tables = published_tables(settings)
     releases = []
     for record in published_records(lake, settings):
-        release = Pinned(lake, "releases", record["release_id"], manifests)
+        release = Pinned(lake, "releases", record["release_id"], shared_pages)
         releases.append((record, release_content(release, tables, complete=False)))
     return releases

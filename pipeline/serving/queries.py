@@ -39,8 +39,8 @@ def title(lake: Lake, body: str) -> dict[str, Any]:
             'Give the body as an argument: titler title "BODY"\nTo give it on standard input: titler title -',
         )
     release = require_current(lake)
-    prediction = load_light_predictor(lake, release.plan.facts["predictor"]).predict([body])[0]
-    withheld = release.plan.facts.get(WITHHELD)
+    prediction = load_light_predictor(lake, release.facts["predictor"]).predict([body])[0]
+    withheld = release.facts.get(WITHHELD)
     return {
         "title": "" if withheld else prediction.title,
         "confidence": float(prediction.confidence),
@@ -79,18 +79,18 @@ def similar(
         )
     release = require_current(lake)
     open_index = open_segments if SEGMENTS.name in release.members else open_earlier_index
-    with open_index(release, settings) as index:
-        if url is None:
-            rows = index.nearest(_embedding(release, query), neighbours)
-        else:
-            issue = index.find(url)
-            rows = (
-                index.nearest_in_repository(issue.vector, neighbours + 1, issue.repo)
-                if same_repo
-                else index.nearest(issue.vector, neighbours + 1)
-            )
-            rows = [row for row in rows if row["issue_id"] != issue.issue_id][:neighbours]
-    limit = settings.index.near_duplicate_distance or release.plan.facts["near_duplicate_distance"]
+    index = open_index(release, settings)
+    if url is None:
+        rows = index.nearest(_embedding(release, query), neighbours)
+    else:
+        issue = index.find(url)
+        rows = (
+            index.nearest_in_repository(issue.vector, neighbours + 1, issue.repo)
+            if same_repo
+            else index.nearest(issue.vector, neighbours + 1)
+        )
+        rows = [row for row in rows if row["issue_id"] != issue.issue_id][:neighbours]
+    limit = settings.index.near_duplicate_distance or release.facts["near_duplicate_distance"]
     return [
         {
             "issue_url": row["issue_url"],
@@ -105,7 +105,7 @@ def similar(
 def _embedding(release: Pinned, text: str) -> Vectors:
     """Returns the embedding of a text, shape (size,). Raises UsageError if the text has no word of the
     model's vocabulary."""
-    predictor = load_light_predictor(release.lake, release.plan.facts["predictor"])
+    predictor = load_light_predictor(release.lake, release.facts["predictor"])
     body_ids = predictor.vectors([text])
     if not predictor.vocabularies.body.has_known(body_ids).all():
         raise UsageError(

@@ -3,12 +3,13 @@ current release."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.contracts import PREDICTOR, SOURCE_HEALTH
+from pipeline.contracts import PREDICTOR
 from pipeline.lake.batches import Lake
+from pipeline.lake.day_catalogue import CurrentHealth
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.current import current_release_id
 from pipeline.releases.records import read_record
@@ -36,28 +37,28 @@ def status(
     }
 
 
-def verdict_reasons(lake: Lake, days: Iterable[str]) -> dict[str, str]:
+def verdict_reasons(lake: Lake, days: Collection[str]) -> dict[str, str]:
     """Maps each incomplete day among `days` to the reason why it is incomplete, such as `23 of 24 hours
     found`.
 
     Leaves out days for which no reason is stored. Older versions of Titler stored no reasons.
     """
-    batches = {day: lake.current(SOURCE_HEALTH.name, {"day": day}) for day in days}
+    health = CurrentHealth(lake) if days else {}
+    batches = {day: health.get(day) for day in days}
     return {
-        day: health.figures["reason"]
-        for day, health in batches.items()
-        if health and health.figures.get("reason")
+        day: batch.figures["reason"]
+        for day, batch in batches.items()
+        if batch and batch.figures.get("reason")
     }
 
 
 def _days(lake: Lake, first: str | None, last: str | None) -> list[dict[str, Any]]:
-    days = []
-    for day in lake.days(SOURCE_HEALTH.name):
-        if (first or "") <= day <= (last or "9999"):
-            health = lake.current(SOURCE_HEALTH.name, {"day": day})
-            if health is not None:
-                days.append({key: health.figures[key] for key in HEALTH_KEYS})
-    return days
+    health = CurrentHealth(lake)
+    return [
+        {key: health[day].figures[key] for key in HEALTH_KEYS}
+        for day in health
+        if (first or "") <= day <= (last or "9999")
+    ]
 
 
 def _champion(lake: Lake, settings: Settings) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from pipeline.errors import UsageError
+from pipeline.settings.lake import LakeSettings
 from pipeline.settings.model import ADDED_SETTINGS, NOT_TRAINING_SETTINGS, PRESET_SETTINGS, Model
 from pipeline.settings.section import Section
 from pipeline.settings.text import Text
@@ -55,15 +56,6 @@ class Source(Section):
         default="https://data.gharchive.org",
         description="path of the folder that contains the hour files, or its address, which starts with "
         "file://, gs:// or https://",
-    )
-
-
-class LakeSettings(Section):
-    """Where the lake is stored: the tables, models and search indexes that Titler writes."""
-
-    root: str = Field(
-        default="./lake",
-        description="address of the lake: a folder, s3://BUCKET/... or gs://BUCKET/... (see docs/lake.md)",
     )
 
 

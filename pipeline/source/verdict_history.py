@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
 from pipeline.lake.batches import Lake
+from pipeline.lake.day_catalogue import CurrentHealth
 from pipeline.lake.manifest import Manifest
 from pipeline.source import day_verdict
 
@@ -22,36 +23,31 @@ class VerdictHistory(Mapping[date, day_verdict.JudgedDay]):
     """Maps the date of each judged day to its verdict (how complete it is) and its numbers of events and
     issues.
 
-    It contains the judged days in the lake, and the days that were added with `add`. Each day is read from
-    the lake when it is first looked up.
+    It contains the judged days in the lake, and the days that were added with `add`.
     """
 
-    def __init__(self, lake: Lake) -> None:
-        self._lake = lake
-        self._days = set(lake.days(SOURCE_HEALTH.name))
+    def __init__(self, health: CurrentHealth) -> None:
+        self._health = health
         self._judged: dict[date, day_verdict.JudgedDay] = {}
 
     def __getitem__(self, day: date) -> day_verdict.JudgedDay:
         if day not in self._judged:
-            batch = None
-            if str(day) in self._days:
-                batch = self._lake.current(SOURCE_HEALTH.name, {"day": str(day)})
-            if batch is None or "verdict" not in batch.figures:
+            figures = self._health[str(day)].figures
+            if "verdict" not in figures:
                 raise KeyError(day)
-            self.add(day, batch.figures)
+            self.add(day, figures)
         return self._judged[day]
 
     def add(self, day: date, figures: Mapping[str, Any]) -> None:
         """Adds a judged day, or replaces its verdict and its numbers of events and issues. `figures` is the
         day's row of the table source_health_v1."""
         self._judged[day] = day_verdict.JudgedDay(figures["verdict"], figures["events"], figures["issues"])
-        self._days.add(str(day))
 
     def __iter__(self) -> Iterator[date]:
-        return map(date.fromisoformat, sorted(self._days))
+        return iter(sorted({*self._judged, *map(date.fromisoformat, self._health)}))
 
     def __len__(self) -> int:
-        return len(self._days)
+        return sum(1 for _ in self)
 
 
 def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str, Any]:
@@ -86,30 +82,32 @@ def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str
     return row
 
 
-def judge_all_again(lake: Lake) -> tuple[str, ...]:
-    """Judges every day of the lake again, oldest first. Returns the days whose stored row changed.
+def judge_again(lake: Lake) -> tuple[str, ...]:
+    """Judges the days again that follow a change, oldest first. Returns the days whose stored row changed.
 
-    A verdict depends on the days that are in the lake when it is made, and a backfill may extract days in any
-    order. This function makes the verdicts independent of that order.
+    A verdict depends on the earlier days that are in the lake when it is made, and a backfill may extract
+    days in any order. This function makes the verdicts independent of that order. Days before the first day
+    that has changed since the last plan keep their verdicts.
     """
-    history, changed = VerdictHistory(lake), []
-    for name in lake.days(SOURCE_HEALTH.name):
-        health = lake.current(SOURCE_HEALTH.name, {"day": name})
-        if health is None or "verdict" not in health.figures:
+    health = CurrentHealth(lake)
+    history, judged_again = VerdictHistory(health), []
+    first = min(health.changed_days, default=None)
+    for name in [day for day in health if day >= first] if first else ():
+        day, row = date.fromisoformat(name), health[name].figures
+        if "verdict" not in row:
             continue
-        day, row = date.fromisoformat(name), health.figures
         counts = day_verdict.DayCounts(row["hours_found"], row["events"], row["malformed"], row["issues"])
         verdict = _verdict_columns(history, day, counts)
         unchanged = verdict == {column: row.get(column) for column in verdict}
         issues = None if unchanged else lake.current(ISSUES.name, {"day": name})
         # If the batch of issues is newer than the verdict, another process is extracting the day again. That
         # process judges the day.
-        if issues is not None and issues.digest in health.inputs:
+        if issues is not None and issues.digest in health[name].inputs:
             judge_day(lake, issues, history)
-            changed.append(name)
+            judged_again.append(name)
         else:
             history.add(day, row)
-    return tuple(changed)
+    return tuple(judged_again)
 
 
 def _verdict_columns(history: VerdictHistory, day: date, counts: day_verdict.DayCounts) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def _differences(
 ) -> list[str]:
     """Returns the properties in which the champion's embedding network differs from the one that the new
     model would train. An example is "model.hidden_size"."""
-    facts = champion.plan.facts
+    facts = champion.facts
     if not variant_of(facts["model"]["variant"]).pretrains_contrastively:
         return ["model.variant"]
     differences = [

@@ -22,7 +22,9 @@ from pipeline import warehouse
 from pipeline.compute.cluster import map_shards
 from pipeline.compute.derived_batches import Outcome
 from pipeline.contracts import ISSUES, QUARANTINE
-from pipeline.lake.batches import Draft, Lake
+from pipeline.lake.batches import Lake
+from pipeline.lake.day_catalogue import CurrentHealth
+from pipeline.lake.draft import Draft
 from pipeline.lake.manifest import Manifest
 from pipeline.settings import Settings
 from pipeline.source import hour_files
@@ -202,7 +204,7 @@ def run(
         compute=settings.compute,
         worth_a_cluster=len(days) >= DAYS_WORTH_A_CLUSTER,
     )
-    history = VerdictHistory(lake)
+    history = VerdictHistory(CurrentHealth(lake))
     in_order = sorted(
         (extracted_day.manifest for extracted_day in extracted), key=lambda manifest: manifest.day
     )

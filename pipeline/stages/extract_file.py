@@ -26,7 +26,7 @@ from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.fingerprint import fingerprint
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pinned import PinnedDay
+from pipeline.lake.plan import PinnedDay
 from pipeline.settings import ADDED_SETTINGS, NOT_TRAINING_SETTINGS, Model, Settings
 from pipeline.source import issue_files
 from pipeline.source.trainable import REASONS, thresholds, untrainable_reason

@@ -31,9 +31,8 @@ from pipeline.index.segment_plan import SegmentPlan, plan_segments
 from pipeline.index.segment_search import months_before
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import network_of_release
-from pipeline.lake.local_files import LocalFiles
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pinned import Pinned
+from pipeline.lake.pinned import BatchKey, Pinned
 from pipeline.releases.audit import check_recall
 from pipeline.releases.index_figures import INDEX_FIGURES, index_figures
 from pipeline.settings import Settings
@@ -69,10 +68,10 @@ def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
     if INDEX in release.members and SIMILAR_ISSUES.name in release.members:
         return IndexOutcome((), index_figures(release))
     days = days_of_release(release)
-    facts, owner = release.plan.facts, network_of_release(release.plan).model
+    facts, owner = release.facts, network_of_release(release.plan).model
     size = int(lake.manifest(facts["predictor"]).figures["hidden_size"])
     plans = plan_segments(days, settings.index)
-    segments, built = _segments(lake, owner, size, plans, settings)
+    segments, built = _segments(release, owner, size, plans, settings)
     figures = _measured(lake, release, segments, settings)
     check_recall(release.name, figures, settings.index)
     neighbour_days = plan_neighbours(
@@ -80,7 +79,7 @@ def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
         SearchParameters(facts["neighbours"], facts["near_duplicate_distance"], settings.similar.months),
         settings.similar.recompute_days,
     )
-    neighbours, searched = _neighbours(lake, owner, size, neighbour_days, segments, settings)
+    neighbours, searched = _neighbours(release, owner, size, neighbour_days, segments, settings)
     figures["days_with_other_history"] = days_with_other_history(neighbour_days, neighbours)
     release.members.put(SIMILAR_ISSUES.name, neighbours)
     release.members.put(SEGMENTS.name, segments)
@@ -90,18 +89,21 @@ def run(lake: Lake, release: Pinned, settings: Settings) -> IndexOutcome:
 
 
 def _segments(
-    lake: Lake, owner: str, size: int, plans: Sequence[SegmentPlan], settings: Settings
+    release: Pinned, owner: str, size: int, plans: Sequence[SegmentPlan], settings: Settings
 ) -> tuple[list[Manifest], int]:
     """Returns the batches of the segments, and how many of them are new."""
-    existing = [
-        lake.find(SEGMENTS.name, plan.partition(owner), plan.inputs, plan.parameters) for plan in plans
-    ]
+    existing = release.find_all(
+        [
+            BatchKey(SEGMENTS.name, plan.partition(owner), tuple(plan.inputs), plan.parameters)
+            for plan in plans
+        ]
+    )
     missing = [plan for plan, manifest in zip(plans, existing, strict=True) if manifest is None]
     items = sum(day.issue_count for plan in missing for day in plan.days)
     built = map_shards(
         build_segment,
         missing,
-        lake,
+        release.lake,
         owner,
         size,
         settings.index,
@@ -127,11 +129,10 @@ def _measured(
     before = release.notes[INDEX_FIGURES]
     if before is not None and before["parameters"] == parameters:
         return dict(before)
-    with LocalFiles(lake) as files:
-        opened = [Segment.of_batch(files, manifest) for manifest in segments]
-        days = release.plan.days
-        since = months_before(days[-1].day, months) if days else None
-        recall, queries = measure_recall(opened, index, since)
+    opened = [Segment.of_batch(lake, manifest) for manifest in segments]
+    days = release.plan.days
+    since = months_before(days[-1].day, months) if days else None
+    recall, queries = measure_recall(opened, index, since)
     return {
         "items": sum(segment.items for segment in opened),
         "recall_at_10": recall,
@@ -150,7 +151,7 @@ def _measured(
 
 
 def _neighbours(
-    lake: Lake,
+    release: Pinned,
     owner: str,
     size: int,
     days: Sequence[NeighbourDay],
@@ -158,14 +159,14 @@ def _neighbours(
     settings: Settings,
 ) -> tuple[list[Manifest], int]:
     """Returns one batch of similar_issues_v1 per day, and for how many days it is new."""
-    existing = [
-        lake.find(SIMILAR_ISSUES.name, day.partition(owner), day.inputs, day.parameters) for day in days
-    ]
+    existing = release.find_all(
+        [BatchKey(SIMILAR_ISSUES.name, day.partition(owner), day.inputs, day.parameters) for day in days]
+    )
     missing = [day for day, manifest in zip(days, existing, strict=True) if manifest is None]
     groups = map_shards(
         store_neighbours,
         group_days(missing),
-        lake,
+        release.lake,
         owner,
         size,
         list(segments),

@@ -7,23 +7,23 @@ happens meanwhile does not change the release.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline import warehouse
 from pipeline.contracts import ISSUES, PREDICTOR, SOURCE_HEALTH
-from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
+from pipeline.lake.day_catalogue import Catalogue, CatalogueUpdate, update_catalogue
 from pipeline.lake.embedding_network import taken_network
-from pipeline.lake.pinned import Pinned, PinnedDay, Plan, pin_days
+from pipeline.lake.pinned import Pinned
+from pipeline.lake.plan import Plan
 from pipeline.networks.variants import variant_of
 from pipeline.releases.current import reconcile_current
 from pipeline.releases.kept_titles import kept_titles_facts
 from pipeline.releases.records import published_records
 from pipeline.releases.withheld_titles import stored_gate
 from pipeline.settings import Settings
-from pipeline.source.verdict_history import judge_all_again
+from pipeline.source.verdict_history import judge_again
 from pipeline.tracking import Version, open_tracking
 
 
@@ -32,7 +32,7 @@ class PlanOutcome:
     """The result of planning a release: the plan of the release, or None if no release was created.
 
     If no release was created, `reason` says why. `days_as_before` are days that are being ingested again. For
-    these days the release uses the batches of the current release. `days_not_ready` are new days that are not
+    these days the release uses the batches of the release before. `days_not_ready` are new days that are not
     cleaned yet. `days_judged_again` are days whose verdict or usual counts changed because earlier days
     arrived.
     """
@@ -52,9 +52,9 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
     returns the reason. This is so if there is no champion, no cleaned day, or nothing new. Nothing is new if
     the current release, or a release that was rolled back, has the same model, settings and data.
     """
-    with warehouse.connect(settings, "plan").exclusive_lock():
+    with warehouse.connect(settings, "plan").exclusive_lock("plan"):
         if release.is_open():
-            _put_day_members(release)
+            _complete_day_members(release)
             return PlanOutcome(release.plan, "it was created before")
         champion = open_tracking(settings, lake).champion()
         if champion is None:
@@ -65,20 +65,30 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
 def _open(lake: Lake, settings: Settings, release: Pinned, champion: Version) -> PlanOutcome:
     current = reconcile_current(lake, settings)
     previous = Pinned(lake, "releases", current) if current else None
-    previous_plan = previous.plan if previous else None
-    judged_again = judge_all_again(lake)
-    days, as_before, not_ready = _days_to_pin(lake, previous_plan)
+    judged_again = judge_again(lake)
+    update = update_catalogue(lake, lambda: previous.plan.days if previous else ())
+    waiting = (update.days_as_before, update.days_not_ready, judged_again)
+    days = update.plan.days
     if not days:
-        reason = "no day is cleaned yet: titler extract, then titler clean"
-        return PlanOutcome(None, reason, as_before, not_ready, judged_again)
+        return PlanOutcome(None, "no day is cleaned yet: titler extract, then titler clean", *waiting)
     facts = _facts(lake, settings, champion)
     facts |= kept_titles_facts(previous, champion.model, days, settings.release.retitle_days)
-    reason = _nothing_new(lake, settings, current, previous_plan, facts, days)
-    if reason:
-        return PlanOutcome(None, reason, as_before, not_ready, judged_again)
-    release.open(days, facts)
-    _put_day_members(release)
-    return PlanOutcome(release.plan, "", as_before, not_ready, judged_again)
+    if reason := _nothing_new(lake, settings, previous, facts, update):
+        return PlanOutcome(None, reason, *waiting)
+    release.open_pages(update.catalogue.days, facts, current)
+    _put_day_members(release, update.catalogue)
+    return PlanOutcome(release.plan, "", *waiting)
+
+
+def _complete_day_members(release: Pinned) -> None:
+    """Records the members of a release whose plan was interrupted before it recorded them."""
+    lake, days = release.lake, release.plan.days
+    for table, folders in (
+        (ISSUES.name, [day.issues for day in days]),
+        (SOURCE_HEALTH.name, [day.health for day in days]),
+    ):
+        if table not in release.members:
+            release.members.put(table, lake.for_each(lake.manifest, folders))
 
 
 def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
@@ -108,56 +118,30 @@ def _facts(lake: Lake, settings: Settings, champion: Version) -> dict[str, Any]:
 
 
 def _nothing_new(
-    lake: Lake,
-    settings: Settings,
-    current: str | None,
-    previous_plan: Plan | None,
-    facts: dict[str, Any],
-    days: Sequence[PinnedDay],
+    lake: Lake, settings: Settings, current: Pinned | None, facts: dict[str, Any], update: CatalogueUpdate
 ) -> str:
     """Returns why no new release is needed, or an empty string if one is needed. None is needed if the
     current release, or a release that was rolled back, has the same days and the same `facts` (model and
     settings)."""
-    if previous_plan is not None and _is_same(previous_plan, facts, days):
-        return f"nothing is new since release {current}"
+    if current is not None and _is_same(current, facts, update):
+        return f"nothing is new since release {current.name}"
     for record in published_records(lake, settings):
         if record.get("rolled_back"):
             release_id = record["release_id"]
-            if _is_same(Pinned(lake, "releases", release_id).plan, facts, days):
+            if _is_same(Pinned(lake, "releases", release_id), facts, update):
                 return f"nothing is new since release {release_id}, which was rolled back"
     return ""
 
 
-def _days_to_pin(
-    lake: Lake, previous_plan: Plan | None
-) -> tuple[list[PinnedDay], tuple[str, ...], tuple[str, ...]]:
-    """Returns three groups of days:
-
-    - all days that the release uses
-    - the days among them that are being ingested again; for these, the release uses the batches of the
-      current release
-    - new days that are not cleaned yet, which the release does not use
-    """
-    pinned_before = {day.day: day for day in previous_plan.days} if previous_plan else {}
-    days, as_before, not_ready = [], [], []
-    for day in sorted({*lake.days(ISSUES.name), *pinned_before}):
-        try:
-            days += pin_days(lake, [day])
-        except UsageError:
-            if day in pinned_before:
-                days.append(pinned_before[day])
-                as_before.append(day)
-            else:
-                not_ready.append(day)
-    return days, tuple(as_before), tuple(not_ready)
+def _is_same(release: Pinned, facts: dict[str, Any], update: CatalogueUpdate) -> bool:
+    if release.facts != facts:
+        return False
+    if release.day_pages == update.catalogue.days:
+        return True
+    return [day.content for day in release.plan.days] == [day.content for day in update.plan.days]
 
 
-def _is_same(plan: Plan, facts: dict[str, Any], days: Sequence[PinnedDay]) -> bool:
-    return plan.facts == facts and [day.content for day in plan.days] == [day.content for day in days]
-
-
-def _put_day_members(release: Pinned) -> None:
+def _put_day_members(release: Pinned, catalogue: Catalogue) -> None:
     """Records that the planned batches of the tables issues_v1 and source_health_v1 belong to the release."""
-    lake, days = release.lake, release.plan.days
-    release.members.put(ISSUES.name, [lake.manifest(day.issues) for day in days])
-    release.members.put(SOURCE_HEALTH.name, [lake.manifest(day.health) for day in days])
+    for table, pages in catalogue.manifests.items():
+        release.members.put_pages(table, pages)

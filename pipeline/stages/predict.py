@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.compute.derived_batches import Outcome
-from pipeline.contracts import TITLE_PREDICTIONS, VECTORS
+from pipeline.contracts import ISSUES, TITLE_PREDICTIONS, VECTORS
 from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
 from pipeline.lake.list_columns import list_matrix
@@ -24,7 +24,7 @@ from pipeline.lake.manifest import File, Manifest
 from pipeline.lake.pinned import Pinned
 from pipeline.predictor.batch_inference import Inference, InferenceDay, infer_days
 from pipeline.predictor.predictor import Model
-from pipeline.releases.kept_titles import kept_titles
+from pipeline.releases.kept_titles import kept_batches
 from pipeline.settings import Settings
 
 ROWS_PER_PART = 8192
@@ -83,10 +83,10 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> Outcome:
     day. Reuses batches that the same model made before. Raises UsageError if the stage `vectorize` has not
     run for the release."""
     plan = release.plan
-    facts, kept_folders = plan.facts, kept_titles(plan)
+    facts, kept = plan.facts, kept_batches(release)
+    batches = zip(plan.days, release.members[VECTORS.name], release.members[ISSUES.name], strict=True)
     days = []
-    for day, vectors in zip(plan.days, release.members[VECTORS.name], strict=True):
-        issues = lake.manifest(day.issues)
+    for day, vectors, issues in batches:
         days.append(
             InferenceDay(
                 vectors,
@@ -94,7 +94,7 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> Outcome:
                 {"model": facts["model"], "day": day.day},
                 (vectors.digest, issues.digest),
                 {"predictor": facts["predictor_digest"], "issues_batch": issues.batch_id},
-                lake.manifest(kept_folders[day.day]) if day.day in kept_folders else None,
+                kept.get(day.day),
             )
         )
     constants = {name: facts[name] for name in ("model", "model_version", "vocabulary", "mlflow_run")}

@@ -44,7 +44,7 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
     such a release. Raises StoppedError if the audit or a check fails.
     """
     connection = warehouse.connect(settings, "publish")
-    with connection.exclusive_lock():
+    with connection.exclusive_lock("publish"):
         current, published = reconcile_current(lake, settings), release.notes[RECORD]
         if published is not None and current != release.name:
             raise UsageError(
@@ -69,7 +69,7 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
     were published after it are marked as rolled back. Raises UsageError if the release was never
     published."""
     release = Pinned(lake, "releases", release_id)
-    with warehouse.connect(settings, "publish").exclusive_lock():
+    with warehouse.connect(settings, "publish").exclusive_lock("publish"):
         record = release.notes[RECORD]
         if record is None:
             published = ", ".join(row["release_id"] for row in published_records(lake, settings)) or "none"
@@ -95,5 +95,5 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
 def current(lake: Lake, settings: Settings) -> str | None:
     """Returns the id of the release that readers of the warehouse see, or None if no release was published
     yet. If a command crashed while it published a release, completes the records in the lake."""
-    with warehouse.connect(settings, "publish").exclusive_lock():
+    with warehouse.connect(settings, "publish").exclusive_lock("publish"):
         return reconcile_current(lake, settings)

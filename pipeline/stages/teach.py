@@ -296,7 +296,7 @@ def taught_titles(
         name = f"titles-{number:05d}.npz"
         data = folder.get(name)
         if data is None:
-            data = _chunk_of_titles(vocabularies, model.plan.facts["text"]["engine"], teacher, chunk)
+            data = _chunk_of_titles(vocabularies, model.facts["text"]["engine"], teacher, chunk)
             folder.put(name, data)
         with np.load(io.BytesIO(data)) as arrays:
             parts.append((arrays["keys"], arrays["titles"]))

@@ -14,7 +14,8 @@ from pipeline.dataset.training_batches import Ids, Targets, TrainingBatches
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import EmbeddingNetwork, taken_network
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pinned import Pinned, Plan
+from pipeline.lake.pinned import Pinned
+from pipeline.lake.plan import Plan
 from pipeline.networks.in_numpy.weights_file import read_table
 from pipeline.networks.shape import Floats, Shape
 from pipeline.networks.variants import variant_of
@@ -89,8 +90,8 @@ class TrainingInputs:
         its own table. Raises LakeError if the predictor of the other model is missing or damaged."""
         if self.taken_network is None:
             return None
-        with self.lake.local_copy(self.lake.manifest(self.taken_network.predictor)) as folder:
-            return read_table(folder)
+        folder = self.lake.local_copy(self.lake.manifest(self.taken_network.predictor))
+        return read_table(folder)
 
     def batches_in_order(self) -> Callable[[int], Iterator[tuple[Ids, Ids]]]:
         """Returns a function that takes the number of an epoch and yields the training batches in the order

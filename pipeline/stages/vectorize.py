@@ -15,7 +15,8 @@ from pipeline.compute.once_per_process import once_per_process
 from pipeline.contracts import VECTORS, VOCABULARY
 from pipeline.lake.batches import Lake
 from pipeline.lake.list_columns import list_column
-from pipeline.lake.pinned import Pinned
+from pipeline.lake.pinned import BatchKey, Pinned
+from pipeline.lake.plan import PinnedDay
 from pipeline.settings import Settings
 from pipeline.text.stored_vocabularies import load_vocabularies
 from pipeline.text.vocabulary import Vocabularies
@@ -54,26 +55,44 @@ def run(lake: Lake, settings: Settings, pinned: Pinned) -> Outcome:
     """Converts the issues of all days of a model or a release to padded ids. Returns one batch of the table
     vectors_v1 per day. Batches that were made with the same vocabularies are reused. Raises UsageError if the
     model has no vocabulary yet."""
-    plan = pinned.plan
     if pinned.kind == "models":
         vocabulary = pinned.members[VOCABULARY][0]
     else:
-        vocabulary = lake.manifest(plan.facts["predictor"])
+        vocabulary = lake.manifest(pinned.facts["predictor"])
     vocabularies = _vocabularies(lake, vocabulary.folder)
-    derivations = []
-    for day in plan.days:
-        rows = lake.manifest(day.issues if vocabularies.units == "subwords" else day.tokens)
-        partition = {"vocabulary": vocabularies.id, **rows.partition}
-        derivations.append(Derivation(rows, partition, (rows.digest,), {}))
-    outcome = derive_batches(
+    keys = [_key(day, vocabularies) for day in pinned.plan.days]
+    existing = pinned.find_all(keys)
+    missing = [
+        (day, key) for day, key, batch in zip(pinned.plan.days, keys, existing, strict=True) if batch is None
+    ]
+    made = derive_batches(
         lake,
         VECTORS,
-        derivations,
+        [
+            Derivation(
+                lake.manifest(day.issues if vocabularies.units == "subwords" else day.tokens),
+                dict(key.partition),
+                key.inputs,
+                {},
+            )
+            for day, key in missing
+        ],
         _vectorize_file,
         lake,
         vocabulary.folder,
         label="vectorize",
         compute=settings.compute,
     )
-    pinned.members.put(VECTORS.name, outcome.manifests)
-    return outcome
+    new = iter(made.manifests)
+    manifests = tuple(batch or next(new) for batch in existing)
+    pinned.members.put(VECTORS.name, manifests)
+    return Outcome(manifests, made.made)
+
+
+def _key(day: PinnedDay, vocabularies: Vocabularies) -> BatchKey:
+    """Returns the key of a day's batch of vectors. The day may be a user's file."""
+    folder, digest = day.tokens, day.tokens_digest
+    if vocabularies.units == "subwords":
+        folder, digest = day.issues, day.issues_digest
+    name, _, value = folder.split("/")[-2].partition("=")
+    return BatchKey(VECTORS.name, {"vocabulary": vocabularies.id, name: value}, (digest,), {})

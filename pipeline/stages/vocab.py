@@ -25,7 +25,8 @@ from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.manifest import File, Manifest
-from pipeline.lake.pinned import Pinned, PinnedDay, Plan, cleaned_days, pin_days
+from pipeline.lake.pinned import Pinned, cleaned_days, pin_days
+from pipeline.lake.plan import PinnedDay, Plan
 from pipeline.networks.variants import require_libraries, variant_of
 from pipeline.settings import Settings, Text
 from pipeline.stages.champion_embedding import choose_embedding

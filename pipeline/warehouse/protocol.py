@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
@@ -26,6 +26,7 @@ MALFORMED_SCHEMA = pa.schema(
 )
 MALFORMED_TEXT_LENGTH = 10_000  # number of characters that are stored of a malformed line
 MALFORMED_PER_FILE = 200  # largest number of malformed lines stored per file; the others are only counted
+Purpose = Literal["plan", "publish"]
 WAREHOUSE_TABLES = {name for name, table in contracts.TABLES.items() if "warehouse" in table.lives_in}
 FAILURE_ROWS = 100  # largest number of rows reported for a failed check
 
@@ -166,8 +167,10 @@ class Warehouse(Protocol):
         """
         ...
 
-    def exclusive_lock(self) -> AbstractContextManager[None]:
-        """Returns a lock for a `with` block. Only the process that holds the lock may plan or publish.
+    def exclusive_lock(self, purpose: Purpose) -> AbstractContextManager[None]:
+        """Returns a lock for a `with` block. Only one process at a time holds the lock of a purpose: `plan`
+        for planning a release and for removing what nothing uses, or `publish` for changing which release is
+        current.
 
         The lock is released at the end of the block, or when the process dies. Raises TitlerError if another
         process holds the lock for several minutes.

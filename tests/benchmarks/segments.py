@@ -44,9 +44,9 @@ from pipeline.index.segment_search import Ages, Queries, months_before, search, 
 from pipeline.index.segmented_index import open_segments
 from pipeline.lake.batches import Lake
 from pipeline.lake.list_columns import list_column
-from pipeline.lake.local_files import LocalFiles
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pinned import Pinned, PinnedDay
+from pipeline.lake.pinned import Pinned
+from pipeline.lake.plan import PinnedDay
 from pipeline.progress import say
 from pipeline.settings import Index, LakeSettings, Settings
 from pipeline.stages import index
@@ -113,6 +113,7 @@ class InventedLake:
         }
         release = Pinned(self.lake, "releases", name)
         release.open([pinned for pinned, _ in days], facts)
+        release.members.put(ISSUES.name, [self.lake.manifest(pinned.issues) for pinned, _ in days])
         release.members.put(EMBEDDINGS.name, [embeddings for _, embeddings in days])
         return release
 
@@ -147,12 +148,12 @@ def ask(root: str, name: str) -> None:
     url = last_day.column("issue_url").to_pylist()[-1]
     memory.reset_peak()
     before, began, processor = memory.peak(), time.perf_counter(), time.process_time()
-    with open_segments(release, settings) as opened:
-        issue = opened.find(url)
-        assert len(opened.nearest(issue.vector, 11)) == 11
-        anywhere, processor_anywhere = time.perf_counter(), time.process_time()
-        assert opened.nearest_in_repository(issue.vector, 11, issue.repo)
-        repository, processor_repository = time.perf_counter(), time.process_time()
+    opened = open_segments(release, settings)
+    issue = opened.find(url)
+    assert len(opened.nearest(issue.vector, 11)) == 11
+    anywhere, processor_anywhere = time.perf_counter(), time.process_time()
+    assert opened.nearest_in_repository(issue.vector, 11, issue.repo)
+    repository, processor_repository = time.perf_counter(), time.process_time()
     figures = {
         "question: anywhere, ms": 1000 * (anywhere - began),
         "question: anywhere, ms of processor time": 1000 * (processor_anywhere - processor),
@@ -203,16 +204,15 @@ def _parts_of_the_night(lake: Lake, night: Pinned, settings: Settings) -> dict[s
         days_since_1970(issues.column("day")),
     )
     queries = Queries(vectors.astype(np.float32), months_before(days[-1].day, settings.similar.months), ages)
-    with LocalFiles(lake) as files:
-        segments = [Segment.of_batch(files, manifest) for manifest in manifests]
-        anywhere, _ = processor_time(lambda: search(segments, queries, 10, settings.index))
-        repos = issues.column("repo").to_pylist()[:50]
-        own, _ = processor_time(
-            lambda: [
-                search_repository(segments, repo, Queries(queries.vectors[row : row + 1]), 10)
-                for row, repo in enumerate(repos)
-            ]
-        )
+    segments = [Segment.of_batch(lake, manifest) for manifest in manifests]
+    anywhere, _ = processor_time(lambda: search(segments, queries, 10, settings.index))
+    repos = issues.column("repo").to_pylist()[:50]
+    own, _ = processor_time(
+        lambda: [
+            search_repository(segments, repo, Queries(queries.vectors[row : row + 1]), 10)
+            for row, repo in enumerate(repos)
+        ]
+    )
     return {
         "night: segment, s": segment,
         "night: neighbours, s": neighbours,

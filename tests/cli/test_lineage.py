@@ -26,7 +26,8 @@ from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import EmbeddingNetwork
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pinned import Pinned, PinnedDay
+from pipeline.lake.pinned import Pinned
+from pipeline.lake.plan import PinnedDay
 from pipeline.settings import LakeSettings, Lineage, Settings, Source, Warehouse
 from pipeline.stages import clean, extract
 from pipeline.stages.index import IndexOutcome

@@ -13,7 +13,8 @@ from pipeline.compute.derived_batches import Outcome
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import EmbeddingNetwork
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pinned import Pinned, PinnedDay, Plan
+from pipeline.lake.pinned import Pinned
+from pipeline.lake.plan import PinnedDay, Plan
 from pipeline.settings import Release, Settings, Warehouse
 from pipeline.stages.collect import Collected
 from pipeline.stages.plan import PlanOutcome

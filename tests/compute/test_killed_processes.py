@@ -51,7 +51,7 @@ def copy_rows(rows: pa.Table, folder: str, victim: int) -> pa.Table:
 
 def derive(folder: str, address: str, victim: int) -> Outcome:
     lake = Lake(f"{folder}/lake")
-    source = lake.current(TOKENS.name, {"source": "raw", "day": DAY})
+    source = lake.find(TOKENS.name, {"source": "raw", "day": DAY}, (), {})
     assert source is not None
     derivation = Derivation(source, {"day": DAY}, (source.digest,), {})
     compute = Compute(scheduler_address=address)

@@ -23,7 +23,8 @@ import pytest
 from pipeline import sample, settings, warehouse
 from pipeline.contracts import ISSUES
 from pipeline.errors import UsageError, WarehouseError
-from pipeline.lake.batches import Lake, read_parquet
+from pipeline.lake.batches import Lake
+from pipeline.lake.files import read_parquet
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.releases.current import current_release_id

@@ -15,7 +15,7 @@ from pipeline.dataset.split import Part
 from pipeline.dataset.training_batches import Ids, TrainingBatches
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pinned import Plan
+from pipeline.lake.plan import Plan
 
 EMPTY_PLAN = Plan((), {}, {}, "")
 

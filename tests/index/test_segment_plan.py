@@ -12,8 +12,9 @@ from pipeline.settings import Index
 
 def day(name: str, issues: int = 1, superseded: tuple[int, ...] = ()) -> IndexedDay:
     """A day with this number of rows in embeddings_v1."""
+    opened = Manifest("issues_v1", {}, "", "", f"i{name}", issues, (), (), {}, {}, "")
     embeddings = Manifest("embeddings_v1", {}, "", "", f"e{name}", issues, (), (), {}, {}, "")
-    return IndexedDay(name, f"folder of {name}", f"i{name}", embeddings, superseded)
+    return IndexedDay(name, opened, embeddings, superseded)
 
 
 def segments(days: Mapping[str, int], **settings: int) -> dict[str, list[str]]:

@@ -50,8 +50,8 @@ def ids(rows: list[dict[str, object]]) -> list[object]:
 
 
 def opened(release: Pinned, settings: Settings) -> SegmentedIndex:
-    with open_segments(release, settings) as segments:
-        return segments  # the lake is a folder, so the files stay
+    segments = open_segments(release, settings)
+    return segments  # the lake is a folder, so the files stay
 
 
 def test_an_issue_is_found_by_its_url_with_its_vector(release: Pinned, settings: Settings) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from pipeline.contracts import TOKENS, Table
 from pipeline.errors import LakeError
-from pipeline.lake.batches import Draft, Lake
+from pipeline.lake.batches import Lake
+from pipeline.lake.draft import Draft
 
 DAY = {"day": "2015-01-01"}
 ROWS = pa.table(
@@ -148,7 +149,11 @@ def test_deleting_a_folder_deletes_everything_in_it_and_nothing_else(lake):
     lake.delete_folder(TOKENS.name)
     assert lake.days(TOKENS.name) == []
     assert lake.get(f"{manifest.folder}/manifest.json") is None
-    assert [name for name in lake.names("") if not name.startswith(".")] == ["tokens_v1_of_others"]
+    assert [name for name in lake.names("") if not name.startswith(".")] == [
+        "days",
+        "drafts",
+        "tokens_v1_of_others",
+    ]
 
 
 def test_a_listing_is_sorted_and_leaves_out_subfolders(lake):
@@ -161,8 +166,8 @@ def test_a_listing_is_sorted_and_leaves_out_subfolders(lake):
 
 def test_a_local_copy_contains_the_files_of_a_batch(lake):
     manifest = draft_tokens(lake).commit()
-    with lake.local_copy(manifest) as folder:
-        assert pq.read_table(folder / "part-00000.parquet").num_rows == 1
+    folder = lake.local_copy(manifest)
+    assert pq.read_table(folder / "part-00000.parquet").num_rows == 1
 
 
 def test_a_pickled_lake_reads_the_same_batches(lake):

@@ -17,7 +17,8 @@ from pipeline.lake.embedding_network import (
     network_of_release,
     taken_network,
 )
-from pipeline.lake.pinned import Pinned, Plan
+from pipeline.lake.pinned import Pinned
+from pipeline.lake.plan import Plan
 
 TAKEN = EmbeddingNetwork("owner", "predictor/model=owner/1", "ab")
 RELEASE = {"model": "m", "predictor": "predictor/model=m/1", "predictor_digest": "cd"}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.lake.batches import Draft, Lake
+from pipeline.lake.batches import Lake
+from pipeline.lake.draft import Draft
 from pipeline.lake.finished_parts import FinishedPart, FinishedParts
 from pipeline.lake.sweep import sweep_batches
 
@@ -65,9 +66,9 @@ def test_a_forgotten_file_is_not_taken(lake: Lake) -> None:
 
 def test_old_records_are_removed_with_the_files_that_they_name(lake: Lake) -> None:
     killed = killed_draft(lake)
-    later = datetime.now(UTC) + timedelta(days=3)
-    arguments = (lake, ["issues_v1"], (), timedelta(days=2))
-    assert sweep_batches(*arguments, datetime.now(UTC), keep_current_of=()) == 0
+    later = datetime.now(UTC) + timedelta(days=1)
+    arguments = (lake, ["issues_v1"], ())
+    assert sweep_batches(*arguments, datetime.now(UTC) - timedelta(days=2), keep_current_of=()).removed == 0
     assert FinishedParts.of(killed).take("a") is not None
-    assert sweep_batches(*arguments, later, keep_current_of=()) == 1
+    assert sweep_batches(*arguments, later, keep_current_of=()).removed == 1
     assert lake.names("issues_v1/day=2015-01-01") == []

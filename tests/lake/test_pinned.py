@@ -1,5 +1,6 @@
 """Models and releases in the lake: their plans, members and notes, and the errors about their names."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -139,22 +140,27 @@ def test_a_release_that_was_not_created_has_no_members(lake):
         Pinned(lake, "releases", "x").members["embeddings_v1"]
 
 
-def test_a_manifest_that_two_releases_share_is_read_once(lake, monkeypatch):
+def test_a_page_of_manifests_that_two_releases_share_is_read_once(lake, monkeypatch):
     batch = lake.draft(TOKENS.name, {"day": "2015-01-01"}).commit()
     for name in ("a", "b"):
         Pinned(lake, "releases", name).members.put(TOKENS.name, [batch])
-    folders_read: list[str] = []
-    read_manifest = Lake.manifest
+    paths_read: list[str] = []
+    get = Lake.get
 
-    def record_and_read(lake: Lake, folder: str) -> Manifest:
-        folders_read.append(folder)
-        return read_manifest(lake, folder)
+    def record_and_get(lake: Lake, path: str) -> bytes | None:
+        paths_read.append(path)
+        return get(lake, path)
 
-    monkeypatch.setattr(Lake, "manifest", record_and_read)
-    manifests: dict[str, Manifest] = {}
+    monkeypatch.setattr(Lake, "get", record_and_get)
+    shared_pages: dict[str, Sequence[Manifest]] = {}
     for name in ("a", "b"):
-        assert Pinned(lake, "releases", name, manifests).members[TOKENS.name] == [batch]
-    assert folders_read == [batch.folder]
+        assert Pinned(lake, "releases", name, shared_pages).members[TOKENS.name] == [batch]
+    (page,) = shared_pages
+    assert paths_read == [
+        "releases/a/members/tokens_v1.json",
+        f"pages/{page}",
+        "releases/b/members/tokens_v1.json",
+    ]
 
 
 def test_notes_are_stored_beside_the_plan(lake):

@@ -54,7 +54,15 @@ for last in killed:
 if not killed:
     write(root, day, writer, commits)
 """
-PUTS = ("the first file", "the second file", "the manifest", "the pointer of the key", "the current pointer")
+PUTS = (
+    "the record of the draft",
+    "the first file",
+    "the second file",
+    "the manifest",
+    "the pointer of the key",
+    "the mark of the day",
+    "the current pointer",
+)
 """The files that a commit of WRITER writes, in order."""
 
 
@@ -111,15 +119,15 @@ def test_writes_and_deletes_of_another_process_are_visible_at_once(root, lake):
 
 
 def test_a_killed_writer_leaves_the_current_batch_current(root, lake):
-    old = {day: lake.draft(TOKENS.name, {"day": day}).commit() for day in "12345"}
-    wait_for(start_writer(root, killed="1 2 3 4 5"))
+    old = {day: lake.draft(TOKENS.name, {"day": day}).commit() for day in "1234567"}
+    wait_for(start_writer(root, killed="1 2 3 4 5 6 7"))
     assert {PUTS[int(day) - 1]: lake.current(TOKENS.name, {"day": day}) for day in old} == dict(
         zip(PUTS, old.values(), strict=True)
     )
     # Each new batch is either complete or does not exist.
     new = [lake.find(TOKENS.name, {"day": day}, ("1.0",), {}) for day in old]
     rows = [None if manifest is None else lake.read(manifest, TOKENS).num_rows for manifest in new]
-    assert rows == [None, None, None, None, 100]
+    assert rows == [None, None, None, None, None, 100, 100]
     # Running the same command again succeeds.
     (batch_id,) = wait_for(start_writer(root, day="3"))
     assert lake.current(TOKENS.name, {"day": "3"}).batch_id == batch_id
@@ -151,8 +159,8 @@ def test_batches_are_found_even_if_the_listing_lacks_them(bucket, object_stores)
         assert lake.reuse(TOKENS.name, DAY, ("1",), {}) == old
         assert lake.current(TOKENS.name, DAY) == old
         assert lake.read(new, TOKENS).num_rows == 1
-        with lake.local_copy(old) as folder:
-            assert os.listdir(folder) == ["part-00000.parquet"]
+        folder = lake.local_copy(old)
+        assert os.listdir(folder) == ["part-00000.parquet"]
         lake.delete(f"{old.folder}/manifest.json")
         assert lake.find(TOKENS.name, DAY, ("1",), {}) is None
 
@@ -165,14 +173,16 @@ def test_a_folder_whose_files_are_not_listed_yet_has_no_modification_time(bucket
         assert lake.modified(manifest.folder) is None
 
 
-def test_a_commit_writes_four_objects_and_copies_none(bucket, object_stores):
+def test_a_commit_writes_the_record_the_file_the_manifest_two_pointers_and_a_mark_and_copies_none(
+    bucket, object_stores
+):
     lake = Lake(bucket)
     requests = object_stores.proxies[bucket.partition(":")[0]].requests
     before = len(requests)
     commit_batch(lake)
     assert [request.partition(" ")[0] for request in requests[before:]] == {
-        "s3": ["PUT"] * 4,
-        "gs": ["POST"] * 4,
+        "s3": ["PUT"] * 6,
+        "gs": ["POST"] * 6,
     }[bucket[:2]]
     assert object_stores.copies() == []
 

@@ -32,10 +32,9 @@ def sweep(lake: Lake, *referenced: Manifest, now: datetime | None = None, keep_c
         lake,
         (TOKENS.name, VECTORS.name),
         {manifest.folder for manifest in referenced},
-        GRACE_PERIOD,
-        now or later(),
+        (now or later()) - GRACE_PERIOD,
         keep_current_of=(TOKENS.name, VECTORS.name) if keep_current else (),
-    )
+    ).removed
 
 
 def test_a_batch_that_nothing_refers_to_is_removed_with_its_key_pointer(lake: Lake) -> None:
@@ -92,9 +91,10 @@ def test_a_draft_is_removed_only_after_the_grace_period(lake: Lake) -> None:
 def test_partitions_by_vocabulary_and_day_are_swept(lake: Lake) -> None:
     partition = {"vocabulary": "v", **DAY}
     commit(lake, "old", VECTORS.name, partition)
-    current = commit(lake, "current", VECTORS.name, partition)
-    assert sweep(lake) == 1
-    assert lake.current(VECTORS.name, partition) == current
+    kept = commit(lake, "kept", VECTORS.name, partition)
+    assert sweep(lake, kept) == 1
+    assert lake.find(VECTORS.name, partition, ("old",), {}) is None
+    assert lake.find(VECTORS.name, partition, ("kept",), {}) == kept
 
 
 def test_other_tables_are_not_swept(lake: Lake) -> None:

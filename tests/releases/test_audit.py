@@ -12,7 +12,8 @@ import pytest
 from pipeline.contracts import INDEX, ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
 from pipeline.errors import StoppedError, UsageError
 from pipeline.lake.batches import Lake
-from pipeline.lake.pinned import Pinned, PinnedDay
+from pipeline.lake.pinned import Pinned
+from pipeline.lake.plan import PinnedDay
 from pipeline.provenance import user_name
 from pipeline.releases.audit import audit, collect_acceptances
 from pipeline.settings import Settings

@@ -10,9 +10,10 @@ import pytest
 
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
 from pipeline.lake.batches import Lake
+from pipeline.lake.day_catalogue import CurrentHealth
 from pipeline.lake.manifest import Manifest
 from pipeline.source.day_verdict import JudgedDay
-from pipeline.source.verdict_history import VerdictHistory, judge_all_again, judge_day
+from pipeline.source.verdict_history import VerdictHistory, judge_again, judge_day
 
 DAYS = [f"2015-01-{number:02d}" for number in range(1, 11)]
 EVENTS = {**dict.fromkeys(DAYS, 1000), "2015-01-10": 60}
@@ -30,7 +31,7 @@ def lake_of(folder: Path, days: list[str]) -> Lake:
     """A lake into which `days` were extracted in this order. Each was judged when it was extracted."""
     lake = Lake(str(folder))
     for day in days:
-        judge_day(lake, write_issues(lake, day, EVENTS[day]), VerdictHistory(lake))
+        judge_day(lake, write_issues(lake, day, EVENTS[day]), VerdictHistory(CurrentHealth(lake)))
     return lake
 
 
@@ -44,7 +45,7 @@ def verdict(lake: Lake, day: str) -> Any:
 
 
 def test_the_history_has_the_days_of_the_lake_and_the_added_days(tmp_path: Path) -> None:
-    history = VerdictHistory(lake_of(tmp_path, DAYS[:1]))
+    history = VerdictHistory(CurrentHealth(lake_of(tmp_path, DAYS[:1])))
     history.add(date(2015, 1, 5), {"verdict": "partial", "events": 7, "issues": 2})
     assert dict(history) == {
         date(2015, 1, 1): JudgedDay("complete", 1000, 0),
@@ -57,16 +58,16 @@ def test_the_history_has_the_days_of_the_lake_and_the_added_days(tmp_path: Path)
 def test_judging_a_day_twice_with_the_same_result_writes_one_batch(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     issues = write_issues(lake, "2015-01-01", 1000)
-    judge_day(lake, issues, VerdictHistory(lake))
+    judge_day(lake, issues, VerdictHistory(CurrentHealth(lake)))
     first = lake.current(SOURCE_HEALTH.name, {"day": "2015-01-01"})
-    judge_day(lake, issues, VerdictHistory(lake))
+    judge_day(lake, issues, VerdictHistory(CurrentHealth(lake)))
     assert lake.current(SOURCE_HEALTH.name, {"day": "2015-01-01"}) == first
 
 
 def test_a_collapse_is_detected_after_earlier_days_were_extracted(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, ["2015-01-10", *DAYS[:9]])
     assert verdict(lake, "2015-01-10") == "complete"
-    assert judge_all_again(lake) == ("2015-01-10",)
+    assert judge_again(lake) == ("2015-01-10",)
     assert verdict(lake, "2015-01-10") == "collapsed"
 
 
@@ -77,17 +78,17 @@ def test_a_collapse_is_detected_after_earlier_days_were_extracted(tmp_path: Path
 )
 def test_the_order_in_which_days_are_extracted_does_not_matter(tmp_path: Path, order: list[str]) -> None:
     lake = lake_of(tmp_path / "any", order)
-    judge_all_again(lake)
+    judge_again(lake)
     assert health_rows(lake) == health_rows(lake_of(tmp_path / "calendar", DAYS))
 
 
 def test_judging_again_changes_nothing_if_days_were_extracted_in_order(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, DAYS)
-    assert judge_all_again(lake) == ()
+    assert judge_again(lake) == ()
 
 
 def test_a_day_that_is_being_extracted_again_is_not_judged_again(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, ["2015-01-10", *DAYS[:9]])
     write_issues(lake, "2015-01-10", 900)
-    assert judge_all_again(lake) == ()
+    assert judge_again(lake) == ()
     assert verdict(lake, "2015-01-10") == "complete"

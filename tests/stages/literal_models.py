@@ -10,7 +10,8 @@ from typing import Any
 from pipeline.contracts import PREDICTOR
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pinned import Pinned, Plan
+from pipeline.lake.pinned import Pinned
+from pipeline.lake.plan import Plan
 from pipeline.predictor.predictor import Predictor
 from pipeline.tracking import Version
 
@@ -37,15 +38,22 @@ class FakeRegistry:
         return "4"
 
 
-def add_predictor(lake: Lake, name: str, predictor: Predictor, plan: Plan | None = None) -> Pinned:
-    """A model with this predictor, which was trained on the days of `plan`."""
+def add_predictor(
+    lake: Lake,
+    name: str,
+    predictor: Predictor,
+    plan: Plan | None = None,
+    figures: Mapping[str, Any] | None = None,
+) -> Pinned:
+    """A model with this predictor, which was trained on the days of `plan`. `figures` are those of the
+    predictor's batch."""
     with tempfile.TemporaryDirectory() as folder:
         predictor.save(Path(folder, "predictor"))
         draft = lake.draft(PREDICTOR, {"model": name}, [name])
         draft.write_folder(Path(folder, "predictor"))
     model = Pinned(lake, "models", name)
     model.open(plan.days if plan else (), plan.facts if plan else {})
-    model.members.put(PREDICTOR, [draft.commit()])
+    model.members.put(PREDICTOR, [draft.commit(figures)])
     return model
 
 

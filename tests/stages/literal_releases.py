@@ -12,7 +12,8 @@ from pipeline.contracts import EMBEDDINGS, ISSUES, VECTORS, Table
 from pipeline.lake.batches import Lake
 from pipeline.lake.list_columns import list_column
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pinned import Pinned, PinnedDay
+from pipeline.lake.pinned import Pinned
+from pipeline.lake.plan import PinnedDay
 from pipeline.predictor.predictor import Predictor
 from tests.stages.literal_issues import issue, issues
 from tests.stages.literal_models import add_model
@@ -87,12 +88,13 @@ def vectorized_release(
 def _open_release(
     lake: Lake, name: str, days: Mapping[str, Sequence[dict[str, Any]]], size: int = 2
 ) -> Pinned:
-    pinned = []
+    pinned, batches = [], []
     for day, rows in days.items():
         # The event of a later day is a later one: an issue of two days belongs to the first.
         noon = datetime.fromisoformat(f"{day}T12:00:00+00:00")
         table = issues(*({**row, "created_at": noon, "event_id": day} for row in rows))
         manifest = commit_table(lake, ISSUES, {"day": day}, table)
+        batches.append(manifest)
         pinned.append(PinnedDay(day, manifest.folder, "", "", manifest.digest, "", ""))
     predictor = add_model(lake, size=size)
     facts = {
@@ -107,4 +109,5 @@ def _open_release(
     }
     release = Pinned(lake, "releases", name)
     release.open(pinned, facts)
+    release.members.put(ISSUES.name, batches)
     return release

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import warehouse
 from pipeline.contracts import EMBEDDINGS, ISSUES, PREDICTOR, SEGMENTS
 from pipeline.lake.batches import Lake
 from pipeline.lake.embedding_network import EmbeddingNetwork, network_of_model
+from pipeline.lake.leases import hold_lease
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pinned import Pinned, PinnedDay, pinned_names
+from pipeline.lake.pinned import Pinned, pinned_names
+from pipeline.lake.plan import PinnedDay
 from pipeline.releases.records import RECORD
 from pipeline.settings import LakeSettings, Release, Settings
 from pipeline.stages import collect
@@ -63,7 +66,7 @@ def test_an_earlier_release_is_removed_with_its_model_and_their_batches(collecti
     assert collection.run() == Collected(("earlier",), ("old",), 2)  # the embeddings and the predictor
     assert pinned_names(collection.lake, "releases") == ["current"]
     assert pinned_names(collection.lake, "models") == ["m"]
-    assert collection.lake.current(EMBEDDINGS.name, {"model": "old", "day": "2015-01-01"}) is None
+    assert collection.lake.names(embeddings.folder) == []
     assert collection.run() == Collected((), (), 0)
 
 
@@ -89,7 +92,7 @@ def test_the_champion_and_the_previous_champion_are_kept(collection: Collection)
         add_model(collection.lake, model)
     collection.registry.models = ["champion", "previous"]
     assert collection.run() == Collected((), ("neither",), 1)
-    assert collection.lake.current(PREDICTOR, {"model": "previous"}) is not None
+    assert len(Pinned(collection.lake, "models", "previous").members[PREDICTOR]) == 1
 
 
 def test_a_model_whose_embedding_network_another_model_took_is_removed_but_its_predictor_is_kept(
@@ -141,3 +144,73 @@ def test_batches_of_a_day_are_removed_unless_a_release_has_them_or_they_are_curr
     assert collection.lake.find(ISSUES.name, day, ["2"], {}) is None
     assert collection.lake.current(ISSUES.name, day) == current
     assert collection.lake.get(f"{replaced.folder}/manifest.json") is None
+
+
+def test_later_runs_look_only_at_recorded_drafts_and_at_what_removed_releases_named(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection.run()
+    day = {"day": "2015-01-02"}
+    old, current = (collection.add_batch(ISSUES.name, day, key) for key in ("1", "2"))
+    unfinished = collection.lake.draft(EMBEDDINGS.name, {"model": "m", **day})
+    unfinished.write_file("part-00000.parquet", b"half")
+    release = collection.add_release("earlier", "old")
+    embeddings = collection.add_batch(EMBEDDINGS.name, {"model": "old", **day}, "e")
+    release.members.put(EMBEDDINGS.name, [embeddings])
+    monkeypatch.setattr(collect, "sweep_batches", lambda *arguments, **options: pytest.fail("a whole sweep"))
+    # Two batches of days, `old` and its embeddings, and the predictors of `old` and of the second model `m`.
+    assert collection.run() == Collected(("earlier",), ("old",), 4)
+    for removed in (old.folder, unfinished.folder, embeddings.folder):
+        assert collection.lake.names(removed) == []
+    assert collection.lake.current(ISSUES.name, day) == current
+    assert collection.run() == Collected((), (), 0)
+
+
+def test_a_current_batch_that_is_replaced_later_is_removed_then(collection: Collection) -> None:
+    collection.run()
+    day = {"day": "2015-01-02"}
+    first = collection.add_batch(ISSUES.name, day, "1")
+    assert collection.run().batches == 0
+    collection.add_batch(ISSUES.name, day, "2")
+    assert collection.run().batches == 1
+    assert collection.lake.names(first.folder) == []
+
+
+def test_what_was_written_since_a_running_command_began_is_spared_however_old_it_is(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hold_lease(collection.lake, "predict", "r"):
+        batch = collection.add_batch(EMBEDDINGS.name, {"model": "m", "day": "2015-01-02"}, "e")
+        collection.add_release("r", "new", published=False)
+        monkeypatch.setattr(
+            "pipeline.lake.leases.VALID", timedelta(days=30)
+        )  # as if it was renewed until then
+        assert collection.run() == Collected((), (), 0)
+    assert collection.lake.manifest(batch.folder) == batch
+    assert collection.run() == Collected(("r",), ("new",), 2)  # the predictor and the embeddings
+
+
+def test_pages_are_removed_with_the_last_release_that_names_them(collection: Collection) -> None:
+    current = Pinned(collection.lake, "releases", "current")
+    earlier = collection.add_release("earlier")
+    kept, unused = (
+        collection.add_batch(EMBEDDINGS.name, {"model": "m", "day": day}, "e")
+        for day in ("2015-01-02", "2015-02-01")
+    )
+    current.members.put(EMBEDDINGS.name, [kept])
+    earlier.members.put(EMBEDDINGS.name, [kept, unused])
+    collection.run()
+    assert collection.lake.names("pages") == sorted(current.members.pages(EMBEDDINGS.name).values())
+    assert list(Pinned(collection.lake, "releases", "current").members[EMBEDDINGS.name]) == [kept]
+
+
+def test_a_rollback_need_not_wait_while_batches_are_removed(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def remove_and_lock(*arguments: object) -> int:
+        with warehouse.connect(collection.settings, "publish").exclusive_lock("publish"):
+            return 7
+
+    monkeypatch.setattr("pipeline.warehouse.duckdb.warehouse.LOCK_TIMEOUT", 0)
+    monkeypatch.setattr(collect, "_remove_unused", remove_and_lock)
+    assert collection.run().batches == 7

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.contracts import EMBEDDINGS, TITLE_PREDICTIONS, VECTORS
+from pipeline.contracts import EMBEDDINGS, ISSUES, TITLE_PREDICTIONS, VECTORS
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.networks.in_keras import Shape, build
@@ -50,7 +50,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     release = Pinned(lake, "releases", "r")
     facts = {"predictor": stored.folder, "predictor_digest": stored.digest}
     release.open(literal.plan.days, literal.plan.facts | facts)
-    release.members.put(VECTORS.name, literal.members[VECTORS.name])
+    for table in (ISSUES.name, VECTORS.name):
+        release.members.put(table, literal.members[table])
     return Path(lake.root)
 
 

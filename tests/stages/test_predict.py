@@ -86,7 +86,8 @@ def test_a_day_keeps_the_titles_that_the_plan_of_the_release_names(
     earlier = release.lake.draft(TITLE_PREDICTIONS.name, {"model": "earlier", "day": "2015-01-01"}).commit()
     after = Pinned(release.lake, "releases", "after")
     after.open(release.plan.days, release.plan.facts | {"kept_titles": {"2015-01-01": earlier.folder}})
-    after.members.put(VECTORS.name, release.members[VECTORS.name])
+    for table in (ISSUES.name, VECTORS.name):
+        after.members.put(table, release.members[table])
     outcome = predict.run(release.lake, Settings(), after)
     assert outcome.made == 1
     assert [manifest.partition["model"] for manifest in outcome.manifests] == ["earlier", "m"]

@@ -54,8 +54,8 @@ def test_a_plan_from_before_a_setting_existed_trains_with_its_default(trained: T
 
 def test_the_most_frequent_units_of_titles_are_stored_as_the_shortlist(trained: Trained) -> None:
     lake, predictor = trained
-    with lake.local_copy(predictor) as folder:
-        shortlist = Description.read(folder).shortlist
+    folder = lake.local_copy(predictor)
+    shortlist = Description.read(folder).shortlist
     assert shortlist is not None
     assert shortlist.tolist()[:4] == [0, 1, 2, 3]  # padding, unknown, _start_ and _end_
     assert len(shortlist) == 6

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline.contracts import ISSUES, TOKENS, VECTORS
+from pipeline.contracts import TOKENS, VECTORS
 from pipeline.lake.pinned import Pinned, pin_days
 from pipeline.stages import vectorize
 from pipeline.stages.vectorize import vectorize_part
@@ -68,7 +68,7 @@ def test_a_rerun_and_a_release_reuse_the_vectors(subword_lake: SubwordLake) -> N
     released = vectorize.run(subword_lake.lake, subword_lake.settings, open_release(subword_lake, model))
     assert (first.made, again.made, released.made) == (2, 0, 0)
     assert first.manifests == again.manifests == released.manifests
-    assert [source.table for source in released.sources] == [ISSUES.name] * 2
+    assert [batch.inputs for batch in released.manifests] == [(day.issues_digest,) for day in model.plan.days]
 
 
 def test_a_day_with_other_issues_is_vectorized_again(subword_lake: SubwordLake) -> None:

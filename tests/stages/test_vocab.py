@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.lake.pinned import Pinned, Plan
+from pipeline.lake.pinned import Pinned
+from pipeline.lake.plan import Plan
 from pipeline.stages.vocab import prepare_part
 from pipeline.text.stored_vocabularies import load_vocabularies
 from pipeline.text.subwords import SubwordVocabulary

@@ -1,6 +1,6 @@
-"""A lease (a lock that expires) in BigQuery: only one process at a time plans or publishes a release.
+"""Leases (locks that expire) in BigQuery: only one process at a time plans a release, and only one publishes.
 
-BigQuery has no locks, so the lease is a table. Creating a table fails if the table exists, so only one
+BigQuery has no locks, so a lease is a table. Creating a table fails if the table exists, so only one
 process succeeds and holds the lease. The holder keeps extending the time at which the table expires. If the
 holder is killed, the table expires minutes later. A token in a label of the table identifies the holder.
 """
@@ -11,7 +11,7 @@ import logging
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -24,20 +24,23 @@ from pipeline.provenance import user_name
 from pipeline.warehouse.bigquery.client import REQUEST_TIMEOUT
 from pipeline.warehouse.bigquery.errors import translated_errors
 from pipeline.warehouse.bigquery.jobs import Jobs
+from pipeline.warehouse.protocol import Purpose
 
-TABLE_NAME = "titler_alone"  # never rename it: all versions of Titler must use the same lease
+TABLE_NAMES: Mapping[Purpose, str] = {"publish": "titler_alone", "plan": "titler_plans"}
+"""Never rename these tables: all versions of Titler must use the same leases."""
 DURATION = timedelta(minutes=5)  # time until the lease of a killed process expires
 TIMEOUT = 480  # seconds to wait for the lease; must be more than DURATION
 POLL_INTERVAL = 2  # seconds
 
 
 @contextmanager
-def hold_lease(jobs: Jobs) -> Iterator[None]:
-    """Holds the lease, a lock that expires, during a `with` block. Waits if another process holds the lease.
+def hold_lease(jobs: Jobs, purpose: Purpose) -> Iterator[None]:
+    """Holds a lease, a lock that expires, during a `with` block. Waits if another process holds the lease of
+    this purpose.
 
     Raises WarehouseError if another process still holds the lease after TIMEOUT seconds.
     """
-    address, token = f"{jobs.dataset}.{TABLE_NAME}", uuid.uuid4().hex
+    address, token = f"{jobs.dataset}.{TABLE_NAMES[purpose]}", uuid.uuid4().hex
     acquire = Retrying(
         retry=retry_if_result(lambda acquired: not acquired),
         stop=stop_after_delay(TIMEOUT),
@@ -47,7 +50,7 @@ def hold_lease(jobs: Jobs) -> Iterator[None]:
         acquire(_acquire, jobs, address, token)
     except RetryError:
         raise WarehouseError(
-            f"Another process has been planning or publishing for {TIMEOUT} seconds: "
+            f"Another process has held the lock to {purpose} a release for {TIMEOUT} seconds: "
             f"{_holder(jobs, address)} holds the lease {address}.",
             f"If that process no longer runs, delete the lease: bq rm -f -t {address.replace('.', ':', 1)}; "
             "then run the same command again.",

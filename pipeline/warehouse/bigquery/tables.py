@@ -14,7 +14,7 @@ from google.cloud.bigquery.job import LoadJob
 
 from pipeline import contracts
 from pipeline.errors import WarehouseError
-from pipeline.lake.batches import read_parquet
+from pipeline.lake.files import read_parquet
 from pipeline.warehouse.bigquery.client import REQUEST_TIMEOUT
 from pipeline.warehouse.bigquery.errors import translated_errors
 from pipeline.warehouse.bigquery.jobs import Jobs, Statement, fingerprint

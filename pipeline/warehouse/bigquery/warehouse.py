@@ -35,6 +35,7 @@ from pipeline.warehouse.protocol import (
     WAREHOUSE_TABLES,
     Batch,
     Extraction,
+    Purpose,
     SourceTable,
     validate_release_tables,
     validate_table_names,
@@ -121,8 +122,8 @@ class BigQueryWarehouse:
             self.tables.ensure(contracts.TABLES[name])
         return StagedTables(self, release, releases, members)
 
-    def exclusive_lock(self) -> AbstractContextManager[None]:
-        return hold_lease(self.jobs)
+    def exclusive_lock(self, purpose: Purpose) -> AbstractContextManager[None]:
+        return hold_lease(self.jobs, purpose)
 
     def current_release(self) -> str | None:
         rows = self.records(contracts.RELEASES)

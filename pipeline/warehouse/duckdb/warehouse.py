@@ -33,6 +33,7 @@ from pipeline.warehouse.protocol import (
     MALFORMED_TEXT_LENGTH,
     Batch,
     Extraction,
+    Purpose,
     validate_release_tables,
 )
 from pipeline.warehouse.query import Query, table_suffix
@@ -129,15 +130,16 @@ class DuckDBWarehouse:
         return StagedFile(self.path, release, releases, members, batches)
 
     @contextmanager
-    def exclusive_lock(self) -> Iterator[None]:
-        lock = self.path.with_name(f"{self.path.name}.lock")
+    def exclusive_lock(self, purpose: Purpose) -> Iterator[None]:
+        suffix = "lock" if purpose == "publish" else f"{purpose}.lock"
+        lock = self.path.with_name(f"{self.path.name}.{suffix}")
         lock.parent.mkdir(parents=True, exist_ok=True)
         file_lock = FileLock(lock, timeout=LOCK_TIMEOUT, poll_interval=LOCK_POLL_INTERVAL)
         try:
             file_lock.acquire()
         except Timeout:
             raise TitlerError(
-                f"Another process has been planning or publishing for {LOCK_TIMEOUT} seconds: "
+                f"Another process has held the lock to {purpose} a release for {LOCK_TIMEOUT} seconds: "
                 f"it holds the lock {lock}.",
                 f"Find the process (fuser {lock}), stop it if it hangs, then run the same command again.",
             ) from None

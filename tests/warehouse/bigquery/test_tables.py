@@ -206,15 +206,15 @@ def test_the_lease_excludes_a_second_publication(
 ) -> None:
     monkeypatch.setattr("pipeline.warehouse.bigquery.lease.TIMEOUT", 0)
     monkeypatch.setattr("pipeline.warehouse.bigquery.lease.POLL_INTERVAL", 0)
-    with bigquery_warehouse.exclusive_lock():
+    with bigquery_warehouse.exclusive_lock("publish"):
         second_warehouse = BigQueryWarehouse(bigquery_warehouse.settings, "plan")
         with (
             pytest.raises(WarehouseError, match=r"titler test holds the lease .*titler_alone") as raised,
-            second_warehouse.exclusive_lock(),
+            second_warehouse.exclusive_lock("publish"),
         ):
             pass
     assert "bq rm -f -t" in raised.value.hint
-    with BigQueryWarehouse(bigquery_warehouse.settings, "plan").exclusive_lock():
+    with BigQueryWarehouse(bigquery_warehouse.settings, "plan").exclusive_lock("publish"):
         pass
 
 

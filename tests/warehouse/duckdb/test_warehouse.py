@@ -146,7 +146,8 @@ def test_the_lock_excludes_another_process_until_it_is_released(
 ) -> None:
     holder = (
         "import sys; from pipeline.warehouse.duckdb import DuckDBWarehouse\n"
-        "with DuckDBWarehouse(sys.argv[1]).exclusive_lock(): print('locked', flush=True); sys.stdin.read()"
+        "with DuckDBWarehouse(sys.argv[1]).exclusive_lock('publish'):\n"
+        "    print('locked', flush=True); sys.stdin.read()"
     )
     monkeypatch.setattr("pipeline.warehouse.duckdb.warehouse.LOCK_TIMEOUT", 0)
     command = [sys.executable, "-c", holder, str(path)]
@@ -155,9 +156,9 @@ def test_the_lock_excludes_another_process_until_it_is_released(
         assert process.stdout.readline() == "locked\n"
         with (
             pytest.raises(TitlerError, match=r"it holds the lock .*warehouse\.duckdb\.lock"),
-            DuckDBWarehouse(str(path)).exclusive_lock(),
+            DuckDBWarehouse(str(path)).exclusive_lock("publish"),
         ):
             pass
         process.kill()  # the lock of a process that died is free
-    with DuckDBWarehouse(str(path)).exclusive_lock():
+    with DuckDBWarehouse(str(path)).exclusive_lock("publish"):
         pass

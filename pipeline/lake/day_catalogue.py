@@ -1,0 +1,227 @@
+"""The catalogue of days: the batches of every source day of the lake that a release can use.
+
+The stage `plan` keeps it up to date. It reads the pointers of only those days that have a mark
+(`pipeline.lake.changed_days`), so it need not look at the history. The plan of a release then names the pages
+of the catalogue. A day that is being ingested again stays in the catalogue as it was, until all its stages
+have run.
+
+    ROOT/days/catalogue.json, changed/DAY,TABLE,BATCH
+
+If `catalogue.json` is deleted, the next plan makes it anew from the pointers of all days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from pipeline.contracts import ISSUES, SOURCE_HEALTH
+from pipeline.errors import UsageError
+from pipeline.lake.batches import Lake
+from pipeline.lake.changed_days import Change, delete_changes, list_changes
+from pipeline.lake.issue_ids import IdPage, update_ids, update_superseded
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pages import PageNames, group_by_period, read_pages, write_pages
+from pipeline.lake.pinned import pin_day
+from pipeline.lake.plan import PinnedDay, Plan, day_pages
+
+CATALOGUE = "days/catalogue.json"
+MARKS_KEPT = timedelta(hours=1)
+"""How long the mark of a batch is kept that is not the current one."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The names of the catalogue's pages, by period: the plan's pages with the days, the pages with the
+    manifests of the days' batches by table, and the pages with the ids of all issues."""
+
+    days: PageNames = field(default_factory=dict)
+    manifests: Mapping[str, PageNames] = field(default_factory=dict)
+    ids: Mapping[str, IdPage] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, lake: Lake) -> Catalogue | None:
+        """Returns the catalogue of a lake, or None if it has none yet."""
+        stored = lake.get_json(CATALOGUE)
+        if stored is None:
+            return None
+        ids = {period: IdPage(**page) for period, page in stored["ids"].items()}
+        return cls(stored["days"], stored["manifests"], ids)
+
+    def plan(self, lake: Lake) -> Plan:
+        """Returns the days of the catalogue as a plan without facts."""
+        return Plan.read(lake, {"day_pages": self.days, "facts": {}, "opened_at": ""})
+
+
+@dataclass(frozen=True)
+class CatalogueUpdate:
+    """The catalogue after an update. `days_as_before` are days that are being ingested again. Their batches
+    in the catalogue are those that they had before. `days_not_ready` are new days that are not cleaned yet.
+    They are not in the catalogue."""
+
+    catalogue: Catalogue
+    plan: Plan
+    days_as_before: tuple[str, ...]
+    days_not_ready: tuple[str, ...]
+
+
+def update_catalogue(lake: Lake, days_before: Callable[[], Sequence[PinnedDay]]) -> CatalogueUpdate:
+    """Brings the catalogue up to date with the current batches of all days, and returns it.
+
+    `days_before` returns the days of the current release. It is called only if there is no catalogue yet. If
+    such a day is being ingested again, it says which batches the day had before. Only one process at a time
+    may call this function.
+    """
+    changes, stored = list_changes(lake), Catalogue.read(lake)
+    before = stored.plan(lake) if stored else Plan((), {}, {}, "")
+    known = {day.day: day for day in (before.days if stored else days_before())}
+    marked = {change.day for change in changes}
+    candidates = sorted(marked if stored else {*marked, *lake.days(ISSUES.name), *known})
+    current = lake.for_each(lambda day: _current_batches(lake, day), candidates)
+    ready = {day: batches for day, batches in zip(candidates, current, strict=True) if batches is not None}
+    catalogued = set(before.days)
+    changed = {day: batches for day, batches in ready.items() if batches.pinned not in catalogued}
+    if stored is None:
+        for day in known.keys() - ready.keys():
+            changed[day] = _batches_of(lake, known[day])
+    plan, catalogue = before, stored or Catalogue()
+    if changed:
+        plan, catalogue = _changed_catalogue(lake, catalogue, before, changed)
+        lake.put_json(CATALOGUE, asdict(catalogue))
+    _delete_marks(lake, changes, ready)
+    waiting = [day for day in candidates if day not in ready]
+    return CatalogueUpdate(
+        catalogue,
+        plan,
+        tuple(day for day in waiting if day in known),
+        tuple(day for day in waiting if day not in known),
+    )
+
+
+@dataclass(frozen=True)
+class _DayBatches:
+    """The current batches of a day, with the manifests of the catalogued tables."""
+
+    pinned: PinnedDay
+    issues: Manifest
+    health: Manifest
+
+
+def _current_batches(lake: Lake, day: str) -> _DayBatches | None:
+    """Returns the current batches of a day, or None if the day is not ready for a release."""
+    try:
+        return _DayBatches(*pin_day(lake, day))
+    except UsageError:
+        return None
+
+
+def _batches_of(lake: Lake, day: PinnedDay) -> _DayBatches:
+    return _DayBatches(day, lake.manifest(day.issues), lake.manifest(day.health))
+
+
+def _delete_marks(lake: Lake, changes: Sequence[Change], batches: Mapping[str, _DayBatches]) -> None:
+    """Deletes the marks of batches that are in the catalogue now.
+
+    The marks of a day that is not ready stay. If a mark names a batch that is not the current one, its
+    pointer may be about to be written. So it stays until it is old.
+    """
+    oldest = datetime.now(UTC) - MARKS_KEPT
+    done = [
+        change
+        for change in changes
+        if change.day in batches
+        and (change.batch_id in batches[change.day].pinned.batch_ids or change.marked_at < oldest)
+    ]
+    delete_changes(lake, done)
+
+
+def _changed_catalogue(
+    lake: Lake, stored: Catalogue, before: Plan, changed: Mapping[str, _DayBatches]
+) -> tuple[Plan, Catalogue]:
+    """Returns the plan and the catalogue after the days in `changed` have got other batches. Writes the pages
+    that are new."""
+    entries = {day.day: day for day in before.days} | {day: of_day.pinned for day, of_day in changed.items()}
+    days = [entries[day] for day in sorted(entries)]
+    issues = {day: of_day.issues for day, of_day in changed.items()}
+    health = {day: of_day.health for day, of_day in changed.items()}
+    ids = update_ids(lake, stored.ids, sorted(entries), issues)
+    superseded = update_superseded(lake, before.superseded, ids, {day.day: day.issues for day in days})
+    pages = write_pages(lake, day_pages(days, superseded), set(stored.days.values()))
+    manifests = {
+        table: _changed_manifests(lake, stored.manifests.get(table, {}), sorted(entries), manifests_of_days)
+        for table, manifests_of_days in ((ISSUES.name, issues), (SOURCE_HEALTH.name, health))
+    }
+    return Plan(tuple(days), superseded, {}, ""), Catalogue(pages, manifests, ids.pages)
+
+
+def _changed_manifests(
+    lake: Lake, pages: PageNames, days: Sequence[str], changed: Mapping[str, Manifest]
+) -> dict[str, str]:
+    """Returns the pages of manifests after the days in `changed` have got other batches. Writes the new
+    ones."""
+    names, contents = {}, {}
+    for period, positions in group_by_period(days):
+        names[period] = pages.get(period, "")
+        if names[period] and not any(day in changed for day in days[positions]):
+            continue
+        earlier = [
+            name for earlier, name in pages.items() if earlier == period or earlier.startswith(f"{period}-")
+        ]
+        values = {value["partition"]["day"]: value for page in read_pages(lake, earlier) for value in page}
+        values |= {day: asdict(changed[day]) for day in days[positions] if day in changed}
+        contents[period] = [values[day] for day in days[positions]]
+    return names | write_pages(lake, contents)
+
+
+class CurrentHealth(Mapping[str, Manifest]):
+    """The current batches of the table source_health_v1: maps each day of the lake to its manifest.
+
+    Days that have not changed since the last plan come from the catalogue, a page at a time. Only the others
+    are looked up one by one. `changed_days` are these others: all days if the lake has no catalogue yet.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        # The marks are read first. A plan that finishes in between deletes marks, and then changes nothing
+        # that the catalogue does not have.
+        marked = {change.day for change in list_changes(lake)}
+        catalogue = Catalogue.read(lake)
+        self._pages: PageNames = catalogue.manifests[SOURCE_HEALTH.name] if catalogue else {}
+        self.changed_days = marked if catalogue else {*marked, *lake.days(SOURCE_HEALTH.name)}
+        self._found: dict[str, Manifest | None] = {}
+        self._read: set[str] = set()
+
+    def __getitem__(self, day: str) -> Manifest:
+        if day not in self._found:
+            if day in self.changed_days:
+                self._look_up([day])
+            else:
+                self._read_pages({name for name in (day[:4], day[:7]) if name in self._pages})
+        manifest = self._found.get(day)
+        if manifest is None:
+            raise KeyError(day)
+        return manifest
+
+    def __iter__(self) -> Iterator[str]:
+        self._look_up(sorted(self.changed_days - self._found.keys()))
+        self._read_pages(self._pages)
+        return iter(sorted(day for day, manifest in self._found.items() if manifest))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _look_up(self, days: Sequence[str]) -> None:
+        manifests = self._lake.for_each(
+            lambda day: self._lake.current(SOURCE_HEALTH.name, {"day": day}), days
+        )
+        self._found.update(zip(days, manifests, strict=True))
+
+    def _read_pages(self, periods: Iterable[str]) -> None:
+        names = [self._pages[period] for period in periods if self._pages[period] not in self._read]
+        self._read.update(names)
+        for page in read_pages(self._lake, names):
+            for values in page:
+                manifest = Manifest.from_values(values)
+                if manifest.day not in self.changed_days:
+                    self._found[manifest.day] = manifest

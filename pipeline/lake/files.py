@@ -1,0 +1,161 @@
+"""The files of the lake, in a folder or in a bucket."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import posixpath
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.contracts import Table
+from pipeline.errors import LakeError
+from pipeline.lake import stores
+from pipeline.lake.local_cache import LocalCache
+from pipeline.lake.manifest import File
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+ROWS_PER_ROW_GROUP = 50_000
+REQUESTS = 16
+"""Maximum number of requests that one command sends to a bucket at the same time."""
+
+
+def parquet_bytes(table: pa.Table, contract: Table, rows_per_row_group: int = ROWS_PER_ROW_GROUP) -> bytes:
+    """Returns `table` as the content of a Parquet file. Raises ContractError if the rows do not conform to
+    the contract."""
+    buffer = io.BytesIO()
+    rows = _without_descriptions(contract.conform(table))
+    pq.write_table(rows, buffer, compression="zstd", row_group_size=rows_per_row_group)
+    return buffer.getvalue()
+
+
+def read_parquet(path: str) -> pa.Table:
+    """Returns the rows of a Parquet file. `path` is a path or an address that `Lake.path` returned. Raises
+    LakeError if the file does not exist or cannot be read."""
+    return pq.read_table(io.BytesIO(stores.read(path)))
+
+
+class LakeFiles:
+    """The files of the lake at `root`: a folder's path, or a bucket's address such as s3://BUCKET/FOLDER.
+    `cache` is where files of a bucket are copied to.
+
+    An object of this class holds no data and can be pickled, so every worker process gets a copy. Arguments
+    called `relative` or `folder` are paths relative to the root. Every method that reads or writes a file
+    raises LakeError if the storage fails, for example if the disk is full or a permission is missing.
+    """
+
+    def __init__(self, root: str, cache: LocalCache | None = None) -> None:
+        self.cache = cache or LocalCache()
+        self.root = root if "://" in root else str(Path(root).absolute())
+        self._store = stores.open_store(self.root)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, LocalCache]]:
+        return type(self), (self.root, self.cache)
+
+    def path(self, relative: str) -> str:
+        """Returns the full path or address of a file or folder in the lake."""
+        return posixpath.join(self.root, relative)
+
+    def put(self, relative: str, data: bytes) -> None:
+        """Writes or replaces one file in one step: readers see either the old or the new content."""
+        self._store.put(relative, data)
+
+    def get(self, relative: str) -> bytes | None:
+        """Returns the content of a file, or None if the file does not exist."""
+        return self._store.get(relative)
+
+    def delete(self, relative: str) -> None:
+        """Deletes one file. Does nothing if the file does not exist."""
+        self._store.delete(relative)
+
+    def names(self, relative: str) -> list[str]:
+        """Returns the sorted names of the files and folders directly in a folder, or an empty list if the
+        folder does not exist. The listing of a bucket may lack the newest files."""
+        return self._store.names(relative)
+
+    def written(self, relative: str) -> dict[str, datetime]:
+        """Returns the UTC time at which each file directly in a folder was written, by its name. The listing
+        of a bucket may lack the newest files."""
+        return self._store.written(relative)
+
+    def modified(self, relative: str) -> datetime | None:
+        """Returns the UTC time at which the newest file of a folder was written. For a local folder without
+        files, returns the time at which the folder was changed. Returns None if the storage lists nothing."""
+        return self._store.modified(relative)
+
+    def delete_folder(self, relative: str) -> None:
+        """Deletes a folder and every file that is listed in it. Does nothing if the folder does not exist."""
+        self._store.delete_folder(relative)
+
+    def for_each(self, read: Callable[[Item], Value], items: Sequence[Item]) -> list[Value]:
+        """Returns `read(item)` for each item, in order. In a bucket, up to REQUESTS requests run at the same
+        time. `read` must not depend on the order."""
+        if self._store.folder is not None or len(items) < 2:
+            return [read(item) for item in items]
+        with ThreadPoolExecutor(REQUESTS) as executor:
+            return list(executor.map(read, items))
+
+    def get_immutable(self, relatives: Sequence[str]) -> list[bytes | None]:
+        """Returns the contents of files that never change, in order; None stands for a missing file. If the
+        lake is a bucket, keeps a local copy of each file."""
+        return self.for_each(self._get_immutable, relatives)
+
+    def _get_immutable(self, relative: str) -> bytes | None:
+        if self._store.folder is not None:
+            return self.get(relative)
+        name = self._name_of_copy(relative)
+        if self.cache.is_checked(self.cache.path / name):
+            return (self.cache.path / name).read_bytes()
+        data = self.get(relative)
+        if data is not None:
+            self.cache.store(name, data)
+        return data
+
+    def _name_of_copy(self, relative: str) -> str:
+        """Returns the name of a file's copy in the cache, which may have copies of several lakes."""
+        return posixpath.join(hashlib.sha256(self.root.encode()).hexdigest()[:16], relative)
+
+    def put_json(self, relative: str, value: Any) -> None:
+        """Writes `value` to a JSON file, or replaces that file, in one step."""
+        self.put(relative, (json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode())
+
+    def get_json(self, relative: str) -> Any:
+        """Returns the value of a JSON file, or None if the file does not exist. Raises LakeError if the file
+        is not valid JSON."""
+        data = self.get(relative)
+        if data is None:
+            return None
+        try:
+            return json.loads(data)
+        except ValueError:
+            raise LakeError(
+                f"The file {self.path(relative)} is damaged: it is not valid JSON.",
+                "Delete this file, then run the same command again.",
+            ) from None
+
+    def write_table(self, folder: str, name: str, table: pa.Table, contract: Table) -> File:
+        """Writes `table` as the Parquet file `name` in `folder`. Returns the file's entry for the manifest.
+        Raises ContractError if the rows do not conform to the contract."""
+        return self.write_file(folder, name, parquet_bytes(table, contract), table.num_rows)
+
+    def write_file(self, folder: str, name: str, data: bytes, rows: int = 0) -> File:
+        """Writes the file `name` in `folder`. Returns the file's entry for the manifest. `rows` is 0 if the
+        file is not a table."""
+        self.put(posixpath.join(folder, name), data)
+        return File(name, rows, len(data), hashlib.sha256(data).hexdigest())
+
+
+def _without_descriptions(table: pa.Table) -> pa.Table:
+    """Returns the table without the descriptions of its columns. With them, a changed description would
+    change a batch's digest."""
+    schema = pa.schema([field.remove_metadata() for field in table.schema])
+    return pa.Table.from_arrays(table.columns, schema=schema)

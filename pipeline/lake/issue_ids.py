@@ -1,0 +1,146 @@
+"""The ids of all issues of the lake, to find issues that were opened on more than one day.
+
+The ids of a period are in one page: a Parquet file with the columns `issue_id` and `day`, sorted by id. So a
+new day is compared with the whole history without reading the issues of the history.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.contracts import ISSUES
+from pipeline.lake.batches import Lake
+from pipeline.lake.duplicate_openings import later_openings
+from pipeline.lake.manifest import Manifest
+from pipeline.lake.pages import group_by_period, periods_within, read_page_files, write_page
+
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class IdPage:
+    """A page of ids: its file, and its smallest and largest id."""
+
+    page: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class ChangedIds:
+    """The pages of ids after some days have changed, and the ids that the changed days have now or had
+    before."""
+
+    pages: Mapping[str, IdPage]
+    affected: Ids
+
+
+def update_ids(
+    lake: Lake, pages: Mapping[str, IdPage], days: Sequence[str], changed: Mapping[str, Manifest]
+) -> ChangedIds:
+    """Returns the pages of the ids after the days in `changed` have got other issues.
+
+    `pages` are the pages before, by period. `days` are all days afterwards, sorted. `changed` maps the days
+    that are new or different to their batches of issues_v1. Writes the pages that are new.
+    """
+    new_pages: dict[str, IdPage] = {}
+    affected: list[Ids] = []
+    for period, positions in group_by_period(days):
+        changed_days = [day for day in days[positions] if day in changed]
+        if period in pages and not changed_days:
+            new_pages[period] = pages[period]
+            continue
+        names = [pages[earlier].page for earlier in periods_within(period, pages)]
+        before = pa.concat_tables([_EMPTY, *(_read(data) for data in read_page_files(lake, names))])
+        is_changed = pc.is_in(before.column("day"), pa.array(_dates(changed_days), pa.date32()))
+        affected.append(before.filter(is_changed).column("issue_id").to_numpy())
+        tables = [before.filter(pc.invert(is_changed))]
+        for day in changed_days:
+            ids = lake.read(changed[day], ISSUES, ["issue_id"]).column("issue_id")
+            affected.append(ids.to_numpy())
+            days_of_ids = pa.repeat(pa.scalar(date.fromisoformat(day)), len(ids))
+            tables.append(pa.table([ids, days_of_ids], schema=_SCHEMA))
+        new_pages[period] = write_ids(lake, pa.concat_tables(tables))
+    return ChangedIds(new_pages, np.unique(np.concatenate([np.empty(0, np.int64), *affected])))
+
+
+def update_superseded(
+    lake: Lake,
+    superseded: Mapping[str, Sequence[int]],
+    changed: ChangedIds,
+    issues: Mapping[str, str],
+) -> dict[str, list[int]]:
+    """Returns the issues to skip on each day, like `duplicate_openings`, after some days have changed.
+
+    `superseded` are the issues to skip before the change. `issues` maps each day to the folder of its batch
+    of issues_v1. Only the days on which an affected id was opened twice are read.
+    """
+    repeated = _repeated_ids(lake, changed)
+    later: Mapping[str, Sequence[int]] = {}
+    if len(repeated):
+        days = sorted({str(day) for day in repeated.column("day").to_pylist()})
+        ids = repeated.column("issue_id").to_numpy()
+        later = later_openings(lake, [(day, issues[day]) for day in days], ids)
+    unaffected = {
+        day: np.setdiff1d(np.asarray(ids, np.int64), changed.affected).tolist()
+        for day, ids in superseded.items()
+    }
+    result = {
+        day: sorted({*unaffected.get(day, ()), *later.get(day, ())}) for day in sorted({*unaffected, *later})
+    }
+    return {day: ids for day, ids in result.items() if ids}
+
+
+def _repeated_ids(lake: Lake, changed: ChangedIds) -> pa.Table:
+    """Returns the affected ids that are in more than one day, with these days."""
+    affected, found = changed.affected, [_EMPTY]
+    for page in changed.pages.values():
+        inside = affected[(affected >= page.first) & (affected <= page.last)]
+        if not len(inside):
+            continue
+        table = _read(read_page_files(lake, [page.page])[0])
+        ids = table.column("issue_id").to_numpy()
+        starts = np.searchsorted(ids, inside)
+        counts = np.searchsorted(ids, inside, "right") - starts
+        rows_before = np.cumsum(counts) - counts
+        found.append(table.take(np.repeat(starts - rows_before, counts) + np.arange(counts.sum())))
+    occurrences = pa.concat_tables(found).combine_chunks()
+    ids, counts = np.unique(occurrences.column("issue_id").to_numpy(), return_counts=True)
+    return occurrences.filter(pc.is_in(occurrences.column("issue_id"), pa.array(ids[counts > 1], pa.int64())))
+
+
+_SCHEMA = pa.schema([("issue_id", pa.int64()), ("day", pa.date32())])
+_EMPTY = _SCHEMA.empty_table()
+
+
+def _dates(days: Iterable[str]) -> list[date]:
+    return [date.fromisoformat(day) for day in days]
+
+
+def _read(data: bytes) -> pa.Table:
+    return pq.read_table(io.BytesIO(data), schema=_SCHEMA)
+
+
+def write_ids(lake: Lake, ids: pa.Table) -> IdPage:
+    """Writes the page with these ids: a table with the columns `issue_id` and `day`."""
+    ids = ids.combine_chunks().sort_by([("issue_id", "ascending"), ("day", "ascending")])
+    buffer = io.BytesIO()
+    pq.write_table(
+        ids,
+        buffer,
+        compression="zstd",
+        column_encoding={"issue_id": "DELTA_BINARY_PACKED"},  # sorted ids: about a byte each
+        use_dictionary=["day"],
+    )
+    column = ids.column("issue_id")
+    first, last = (column[0].as_py(), column[-1].as_py()) if len(ids) else (0, 0)
+    return IdPage(write_page(lake, buffer.getvalue(), "parquet"), first, last)

@@ -1,0 +1,126 @@
+"""Local copies of immutable files of a bucket, and the memory of which local files were checked.
+
+A batch never changes, so its files are downloaded and checked against their digests only once. The copies are
+in a folder of a limited size: the files that were not used for the longest time are removed first. A database
+in the same folder remembers each checked file by path, size, time of the last change, and inode. If one of
+them differs, the file is checked again.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import LakeError
+
+DATABASE = "checked.sqlite"
+IN_USE = 3600
+"""Seconds after its last use for which a copy is never removed, because a command may still read it."""
+
+
+@dataclass(frozen=True)
+class LocalCache:
+    """A folder with local copies of files. `max_bytes` is the size to which old copies are removed. If
+    `folder` is empty, it is a folder of this user in the system's folder for temporary files."""
+
+    folder: str = ""
+    max_bytes: int = 20 * 2**30
+
+    @property
+    def path(self) -> Path:
+        """The folder's path."""
+        return Path(self.folder or f"{tempfile.gettempdir()}/titler-{os.getuid()}").absolute()
+
+    def is_checked(self, path: Path) -> bool:
+        """Returns whether a local file exists, was checked, and has not changed since."""
+        try:
+            state = _state(path)
+        except OSError:
+            return False
+        with self._database() as database:
+            row = database.execute(
+                "SELECT size, changed, inode, used FROM files WHERE path = ?", (str(path),)
+            ).fetchone()
+            if row is None or row[:3] != state:
+                return False
+            if time.time() - row[3] > IN_USE / 2:
+                database.execute("UPDATE files SET used = ? WHERE path = ?", (time.time(), str(path)))
+        return True
+
+    def remember(self, path: Path, *, is_copy: bool = False) -> None:
+        """Remembers that a local file was checked. `is_copy` says that the file is a copy in this folder,
+        which may be removed."""
+        with self._database() as database:
+            database.execute(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)",
+                (str(path), *_state(path), time.time(), is_copy),
+            )
+
+    def store(self, name: str, data: bytes) -> Path:
+        """Writes the copy `name`, a relative path, and returns its path. Removes old copies if there are too
+        many. Raises LakeError if the folder cannot be written."""
+        path = self.path / name
+        unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.write_bytes(data)
+            os.replace(unfinished, path)
+        except OSError as error:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise _unusable(self.path, error.strerror or str(error)) from error
+        self.remember(path, is_copy=True)
+        self._remove_old_copies()
+        return path
+
+    def _remove_old_copies(self) -> None:
+        with self._database() as database:
+            size = database.execute("SELECT SUM(size) FROM files WHERE is_copy").fetchone()[0] or 0
+            if size <= self.max_bytes:
+                return
+            copies = database.execute(
+                "SELECT path, size FROM files WHERE is_copy AND used < ? ORDER BY used",
+                (time.time() - IN_USE,),
+            ).fetchall()
+            for path, bytes_of_copy in copies:
+                if size <= self.max_bytes:
+                    break
+                Path(path).unlink(missing_ok=True)
+                database.execute("DELETE FROM files WHERE path = ?", (path,))
+                size -= bytes_of_copy
+
+    @contextmanager
+    def _database(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.path.stat().st_uid != os.getuid():
+                raise _unusable(self.path, "it belongs to another user")
+            with closing(sqlite3.connect(self.path / DATABASE, timeout=60)) as connection, connection:
+                connection.execute("PRAGMA synchronous = OFF")  # a lost row costs one more check
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, changed INTEGER, "
+                    "inode INTEGER, used REAL, is_copy INTEGER)"
+                )
+                yield connection
+        except (OSError, sqlite3.Error) as error:
+            raise _unusable(self.path, str(error)) from error
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    """Returns the size of a file, the time of its last change in nanoseconds, and its inode."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino
+
+
+def _unusable(folder: Path, problem: str) -> LakeError:
+    return LakeError(
+        f"The folder {folder} for local copies of the lake's files cannot be used: {problem}.",
+        "Set lake.cache to a folder that this user can write, then run the same command again.",
+    )

@@ -1,0 +1,100 @@
+"""Pages: immutable JSON files that together hold a list with an entry per source day.
+
+A release needs many such lists. If each release wrote its lists in full, a night would cost as much as the
+whole history. So a list is split into pages: one per month, and one per closed year. The name of a page is
+the digest of its content. So lists that differ in one month share all other pages, and a night writes one
+page per list.
+
+    ROOT/pages/DIGEST.json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from pipeline.errors import LakeError
+from pipeline.lake.files import LakeFiles
+
+PAGES = "pages"
+PageNames = Mapping[str, str]
+"""The pages of a list: a dict from the period (2015-01 or 2015) to the name of the page's file, in order."""
+
+
+def group_by_period(days: Sequence[str]) -> Iterator[tuple[str, slice]]:
+    """Splits sorted days (YYYY-MM-DD) into periods. Yields each period with the positions of its days.
+
+    A period is a month (2015-01). The months of a closed year form one period (2015). A year is closed if a
+    later year has a day: from then on only a backfill changes the year.
+    """
+    start = 0
+    for period, of_period in groupby(days, key=lambda day: day[:4] if day[:4] < days[-1][:4] else day[:7]):
+        end = start + sum(1 for _ in of_period)
+        yield period, slice(start, end)
+        start = end
+
+
+def periods_within(period: str, periods: Iterable[str]) -> list[str]:
+    """Returns those of `periods` that are the same as `period` or a month of it."""
+    return [each for each in periods if each == period or each.startswith(f"{period}-")]
+
+
+def write_pages(
+    lake: LakeFiles, contents: Mapping[str, Any], existing: Collection[str] = ()
+) -> dict[str, str]:
+    """Writes a page per period. Returns the names of the pages, by period.
+
+    `contents` maps each period to a JSON value. `existing` are names of pages that are known to exist. They
+    are not written again.
+    """
+    return {
+        period: write_page(lake, json.dumps(content, ensure_ascii=False).encode(), "json", existing)
+        for period, content in contents.items()
+    }
+
+
+def write_page(lake: LakeFiles, data: bytes, suffix: str, existing: Collection[str] = ()) -> str:
+    """Writes the content of a page unless its name is in `existing`. Returns the name."""
+    name = f"{hashlib.sha256(data).hexdigest()}.{suffix}"
+    if name not in existing:
+        lake.put(posixpath.join(PAGES, name), data)
+    return name
+
+
+def read_pages(lake: LakeFiles, names: Collection[str]) -> list[Any]:
+    """Returns the values of pages, in the order of `names`. Raises LakeError if a page is missing or
+    damaged."""
+    return [json.loads(data) for data in read_page_files(lake, names)]
+
+
+def read_page_files(lake: LakeFiles, names: Collection[str]) -> list[bytes]:
+    """Returns the contents of pages, in the order of `names`. Raises LakeError if a page is missing or
+    damaged."""
+    paths = [posixpath.join(PAGES, name) for name in names]
+    contents = []
+    for name, path, data in zip(names, paths, lake.get_immutable(paths), strict=True):
+        if data is None or hashlib.sha256(data).hexdigest() != name.partition(".")[0]:
+            problem = "is missing" if data is None else "is damaged: its SHA-256 is not the one in its name"
+            raise LakeError(
+                f"The file {lake.path(path)} {problem}. It is a part of the lists of models and releases.",
+                f"Restore it from a backup. Or delete {lake.path('days/catalogue.json')} and create another "
+                "release: titler plan",
+            )
+        contents.append(data)
+    return contents
+
+
+def delete_pages_except(lake: LakeFiles, names: Collection[str], sparing: datetime) -> None:
+    """Deletes the pages that are not in `names`. Pages that were written at the time `sparing` or later are
+    spared."""
+    unused = [
+        posixpath.join(PAGES, name)
+        for name, written in lake.written(PAGES).items()
+        if name not in names and written < sparing
+    ]
+    lake.for_each(lake.delete, unused)

@@ -1,0 +1,27 @@
+"""The section `lake` of the settings: where the lake is, and where copies of its files are kept."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pipeline.settings.section import Section
+
+
+class LakeSettings(Section):
+    """Where the lake is stored: the tables, models and search indexes that Titler writes."""
+
+    root: str = Field(
+        default="./lake",
+        description="address of the lake: a folder, s3://BUCKET/... or gs://BUCKET/... (see docs/lake.md)",
+    )
+    cache: str = Field(
+        default="",
+        description="folder of this machine for copies of the lake's files, if the lake is a bucket, and for "
+        "a record of the files whose digests were checked. If it is empty, a folder of the user in the "
+        "system's folder for temporary files is used",
+    )
+    cache_gib: float = Field(
+        default=20,
+        gt=0,
+        description="size in GiB to which old copies in `lake.cache` are removed",
+    )

@@ -1,0 +1,45 @@
+"""Requests of a night to the bucket of the lake, by verb, for histories of different lengths.
+
+    PYTHONPATH=. python tests/benchmarks/store_requests.py
+    PYTHONPATH=. python tests/benchmarks/store_requests.py --days 365,3650
+
+A night has one new day. `cold` is a machine whose local cache is empty, `idle` a run that finds nothing new.
+A listing counts once per 1,000 names, as an object store bills it. The history is invented: one issue a day.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from tests.test_store_requests import requests_of_nights
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--days", default="365,3650", help="lengths of the history in days")
+    columns = {}
+    for days in map(int, parser.parse_args().days.split(",")):
+        for cold in (True, False):
+            with tempfile.TemporaryDirectory() as folder:
+                nights = requests_of_nights(Path(folder), days, cold=cold)
+            columns[f"{days:,} {'cold' if cold else 'night'}"] = nights["night"]
+            if not cold:
+                columns[f"{days:,} idle"] = nights["idle"]
+    verbs = list(dict.fromkeys(verb for requests in columns.values() for verb in requests.of_verb))
+    print(f"| verb | {' | '.join(columns)} |")
+    print(f"|---|{'---:|' * len(columns)}")
+    for verb in verbs:
+        cells = [sum(requests.of_verb.get(verb, {}).values()) for requests in columns.values()]
+        print(f"| {verb} | {' | '.join(map(str, cells))} |")
+    for kind in ("GET", "PUT", "DELETE", "LIST"):
+        cells = [sum(counts[kind] for counts in requests.of_verb.values()) for requests in columns.values()]
+        print(f"| of all, {kind} | {' | '.join(map(str, cells))} |")
+    print(f"| all | {' | '.join(str(requests.total) for requests in columns.values())} |")
+
+
+if __name__ == "__main__":
+    main()

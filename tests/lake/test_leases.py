@@ -1,0 +1,36 @@
+"""Leases: which commands are running."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pipeline.lake import leases
+from pipeline.lake.batches import Lake
+from pipeline.lake.leases import hold_lease, valid_leases
+
+
+def test_a_lease_is_valid_while_it_is_held(lake: Lake) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    with hold_lease(lake, "predict", "r1"):
+        (lease,) = valid_leases(lake, datetime.now(UTC))
+        assert (lease.verb, lease.subject) == ("predict", "r1")
+        assert before <= lease.began <= datetime.now(UTC)
+    assert valid_leases(lake, datetime.now(UTC)) == []
+
+
+def test_the_lease_of_a_killed_command_becomes_invalid_and_is_deleted(lake: Lake) -> None:
+    lake.put("leases/20150101T000000Z,train,m,0a1b2c3d", b"")
+    assert [lease.verb for lease in valid_leases(lake, datetime.now(UTC))] == ["train"]
+    assert valid_leases(lake, datetime.now(UTC) + timedelta(hours=2)) == []
+    assert lake.names("leases") == []
+
+
+def test_a_lease_is_renewed(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "RENEWAL_INTERVAL", 0.01)
+    with hold_lease(lake, "train", "m"):
+        (name,) = lake.names("leases")
+        lake.delete(f"leases/{name}")
+        while lake.names("leases") != [name]:  # the thread writes it again
+            pass
