@@ -53,7 +53,7 @@ class Message:
         return "\n".join([self.what, f"Since: {self.since}", *link, next_lines])
 
 
-def now() -> str:
+def time_text() -> str:
     """Returns the current time in the format of alerts: `2015-01-03 04:12 UTC`."""
     return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
 
@@ -77,7 +77,7 @@ def alert_about_error(lake: Lake, alerts: Alerts, error: TitlerError) -> None:
     """Sends an alert about an error, unless an alert about the event `error.event` was sent before. If
     `error.event` is empty, no alert is sent."""
     if error.event:
-        send_once(lake, alerts, Message(error.message, now(), alerts.link, error.hint), error.event)
+        send_once(lake, alerts, Message(error.message, time_text(), alerts.link, error.hint), error.event)
 
 
 def alert_about_days(lake: Lake, alerts: Alerts, health: Iterable[Mapping[str, Any]]) -> None:

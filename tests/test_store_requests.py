@@ -10,7 +10,7 @@ import pytest
 from pipeline import sample
 from pipeline.lake.pinned import Pinned
 from pipeline.serving import status
-from pipeline.settings import Compute, Index, Settings, Source, Warehouse
+from pipeline.settings import Compute, Index, Release, Settings, Source, Warehouse
 from pipeline.stages import clean, collect, embed, extract, index, plan, predict, publish, vectorize
 from tests.stages.literal_models import FakeRegistry
 from tests.support.long_history import MODEL, History, Requests, count_requests, long_history
@@ -56,6 +56,7 @@ def requests_of_nights(folder: Path, days: int, *, cold: bool = False) -> dict[s
         warehouse=Warehouse(path=str(folder / "warehouse.duckdb")),
         compute=Compute(workers=1),
         index=Index(min_recall=0),
+        release=Release(keep=1),  # so the night removes a release, as every night does
     )
     registry = FakeRegistry(MODEL)
     with pytest.MonkeyPatch.context() as patch:

@@ -177,8 +177,8 @@ def similar(
 
     current = context()
     text = _read_text(query, "titler similar")
-    found = queries.similar(current.lake, current.settings, text, neighbours, same_repo=same_repo)
-    query_reports.similar(found, as_json)
+    similar_issues = queries.similar(current.lake, current.settings, text, neighbours, same_repo=same_repo)
+    query_reports.similar(similar_issues, as_json)
 
 
 @app.command()
@@ -291,7 +291,7 @@ def alert(
     current = context()
     settings = current.settings.alerts
     message = alerts.Message(
-        " ".join(what.split()), since or alerts.now(), link or settings.link, next_command
+        " ".join(what.split()), since or alerts.time_text(), link or settings.link, next_command
     )
     sent_before = bool(dedupe) and alerts.was_sent(current.lake, dedupe)
     if not sent_before:

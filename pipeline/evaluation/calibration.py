@@ -72,13 +72,13 @@ def confidence_bins(confidences: Numbers, rouge: Numbers) -> list[ConfidenceBin]
     All bins have the same width. `confidences` (n,) are 0 to 1. `rouge` (n,) has the ROUGE-L of each title, 0
     to 100. scikit-learn's `calibration_curve` is not used, because it does not count the titles in a bin.
     """
-    alike = rouge > ROUGE_THRESHOLD
+    is_good = rouge > ROUGE_THRESHOLD
     numbers = np.minimum((confidences * BINS).astype(int), BINS - 1)
     bins = []
     for number in range(BINS):
         inside = numbers == number
         if inside.any():
-            mean_confidence, share_alike = float(confidences[inside].mean()), float(alike[inside].mean())
+            mean_confidence, share_alike = float(confidences[inside].mean()), float(is_good[inside].mean())
             bins.append(
                 ConfidenceBin(
                     number / BINS, (number + 1) / BINS, int(inside.sum()), mean_confidence, share_alike
@@ -95,16 +95,16 @@ def score_confidence(confidences: Numbers, rouge: Numbers) -> ConfidenceScores:
     """
     from sklearn.metrics import roc_auc_score
 
-    alike = rouge > ROUGE_THRESHOLD
+    is_good = rouge > ROUGE_THRESHOLD
     order = np.argsort(confidences, kind="stable")
     fifth = max(1, len(order) // FIFTHS)
     errors = (row.titles * abs(row.alike - row.confidence) for row in confidence_bins(confidences, rouge))
-    both_classes = alike.any() and not alike.all()  # otherwise the AUC is not defined
+    both_classes = is_good.any() and not is_good.all()  # otherwise the AUC is not defined
     return ConfidenceScores(
-        alike=float(alike.mean()),
-        alike_least_sure=float(alike[order[:fifth]].mean()),
-        alike_most_sure=float(alike[order[-fifth:]].mean()),
-        auc=float(roc_auc_score(alike, confidences)) if both_classes else 0.5,
+        alike=float(is_good.mean()),
+        alike_least_sure=float(is_good[order[:fifth]].mean()),
+        alike_most_sure=float(is_good[order[-fifth:]].mean()),
+        auc=float(roc_auc_score(is_good, confidences)) if both_classes else 0.5,
         calibration_error=sum(errors) / len(order),
         titles=len(order),
     )
@@ -121,12 +121,12 @@ def abstention_threshold(
     """
     from sklearn.metrics import precision_recall_curve
 
-    alike = np.asarray(rouge, dtype=np.float64) > ROUGE_THRESHOLD
-    if not len(alike) or precision <= 0:
+    is_good = np.asarray(rouge, dtype=np.float64) > ROUGE_THRESHOLD
+    if not len(is_good) or precision <= 0:
         return 0.0
-    if not alike.any():
+    if not is_good.any():
         return ALWAYS_ABSTAIN
-    precisions, _, thresholds = precision_recall_curve(alike, np.asarray(confidences, dtype=np.float64))
+    precisions, _, thresholds = precision_recall_curve(is_good, np.asarray(confidences, dtype=np.float64))
     reached = np.flatnonzero(precisions[:-1] >= precision)  # the last precision has no threshold
     if not len(reached):
         return ALWAYS_ABSTAIN

@@ -134,22 +134,22 @@ def calibrate(confidences: Numbers, rouge: Numbers, repositories: Sequence[str])
     and the scores of that method; or None if there are no titles. `confidences` (0 to 1), `rouge` (ROUGE-L, 0
     to 100) and `repositories` have one element per title.
     """
-    alike = rouge > ROUGE_THRESHOLD
-    if not len(alike):
+    is_good = rouge > ROUGE_THRESHOLD
+    if not len(is_good):
         return None
     folds = _folds(repositories)
-    held_out = {method: _held_out(fit, confidences, alike, folds) for method, fit in FITS.items()}
-    briers = {method: float(np.mean((held_out[method] - alike) ** 2)) for method in FITS}
+    held_out = {method: _held_out(fit, confidences, is_good, folds) for method, fit in FITS.items()}
+    briers = {method: float(np.mean((held_out[method] - is_good) ** 2)) for method in FITS}
     chosen = min(FITS, key=lambda method: briers[method])  # Platt's method if both have the same score
     bins = confidence_bins(held_out[chosen], rouge)
     errors = (row.titles * abs(row.alike - row.confidence) for row in bins)
     return Calibration(
-        curve=FITS[chosen](confidences, alike),
+        curve=FITS[chosen](confidences, is_good),
         brier=briers[chosen],
         brier_of_other=next(brier for method, brier in briers.items() if method != chosen),
-        calibration_error=sum(errors) / len(alike),
-        alike=float(alike.mean()),
-        titles=len(alike),
+        calibration_error=sum(errors) / len(is_good),
+        alike=float(is_good.mean()),
+        titles=len(is_good),
         bins=tuple(bins),
     )
 
@@ -171,7 +171,7 @@ def _folds(repositories: Sequence[str]) -> npt.NDArray[np.int64]:
 def _held_out(
     fit: Callable[[Numbers, npt.NDArray[np.bool_]], Curve],
     confidences: Numbers,
-    alike: npt.NDArray[np.bool_],
+    is_good: npt.NDArray[np.bool_],
     folds: npt.NDArray[np.int64],
 ) -> Numbers:
     """Returns the cross-validated probability that each of n titles is good, shape (n,).
@@ -179,41 +179,41 @@ def _held_out(
     The probabilities in one fold come from a curve that `fit` fitted to the titles of the other folds. If all
     titles are in one fold, because they are of one repository, every probability is one half.
     """
-    probabilities = np.full(len(alike), 0.5)
+    probabilities = np.full(len(is_good), 0.5)
     for fold in np.unique(folds):
         inside = folds == fold
         if not inside.all():
-            probabilities[inside] = fit(confidences[~inside], alike[~inside])(confidences[inside])
+            probabilities[inside] = fit(confidences[~inside], is_good[~inside])(confidences[inside])
     return probabilities
 
 
-def _constant(alike: npt.NDArray[np.bool_]) -> Curve:
+def _constant(is_good: npt.NDArray[np.bool_]) -> Curve:
     """Returns a constant curve, for titles whose confidence says nothing about whether they are good.
 
     The constant is the probability that a title is good: near 1 if all are good, and near 0 if all are poor.
     The fewer titles there are, the nearer it is to one half (the targets of Platt 1999).
     """
-    share = (alike.sum() + 1) / (len(alike) + 2)
+    share = (is_good.sum() + 1) / (len(is_good) + 2)
     return Curve("platt", 0.0, float(np.log(share / (1 - share))))
 
 
-def _fit_platt(confidences: Numbers, alike: npt.NDArray[np.bool_]) -> Curve:
-    if alike.all() or not alike.any():
-        return _constant(alike)
+def _fit_platt(confidences: Numbers, is_good: npt.NDArray[np.bool_]) -> Curve:
+    if is_good.all() or not is_good.any():
+        return _constant(is_good)
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression().fit(_log_odds(confidences)[:, None], alike)
+    model = LogisticRegression().fit(_log_odds(confidences)[:, None], is_good)
     slope = float(model.coef_[0, 0])
     # By chance, a few titles can have a negative slope. Then the model would abstain from its surest titles.
-    return Curve("platt", slope, float(model.intercept_[0])) if slope > 0 else _constant(alike)
+    return Curve("platt", slope, float(model.intercept_[0])) if slope > 0 else _constant(is_good)
 
 
-def _fit_isotonic(confidences: Numbers, alike: npt.NDArray[np.bool_]) -> Curve:
-    if alike.all() or not alike.any():
-        return _constant(alike)
+def _fit_isotonic(confidences: Numbers, is_good: npt.NDArray[np.bool_]) -> Curve:
+    if is_good.all() or not is_good.any():
+        return _constant(is_good)
     from sklearn.isotonic import IsotonicRegression
 
-    model = IsotonicRegression(out_of_bounds="clip").fit(confidences, alike.astype(np.float64))
+    model = IsotonicRegression(out_of_bounds="clip").fit(confidences, is_good.astype(np.float64))
     return Curve(
         "isotonic",
         confidences=tuple(model.X_thresholds_.tolist()),

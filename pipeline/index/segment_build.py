@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.contracts import SEGMENTS
 from pipeline.index.recall import measure_recall
-from pipeline.index.release_days import read_items
+from pipeline.index.release_days import EmbeddingMatrix, IndexedDay, read_items
 from pipeline.index.segment import ITEMS_FILE, Segment, segment_figures, write_segment
 from pipeline.index.segment_plan import SegmentPlan
 from pipeline.lake.batches import Lake
@@ -15,19 +21,66 @@ from pipeline.lake.manifest import Manifest
 from pipeline.settings import Index
 
 
-def build_segment(plan: SegmentPlan, lake: Lake, owner: str, size: int, settings: Index) -> Manifest:
+@dataclass(frozen=True)
+class SegmentToBuild:
+    """A segment to build. `earlier` is the segment that the release before has in its place, or None.
+
+    Most days of the segment are usually in the earlier one already. Their items are taken from there, so a
+    night reads the files of the new day instead of those of the whole month.
+    """
+
+    plan: SegmentPlan
+    earlier: Manifest | None = None
+
+
+def build_segment(segment: SegmentToBuild, lake: Lake, owner: str, size: int, settings: Index) -> Manifest:
     """Builds a segment from the embeddings of its days, measures its recall, and writes it into the lake.
 
     `owner` is the model that trained the embedding network, and `size` the length of a vector. Only
-    items.parquet counts as rows of the batch.
+    items.parquet counts as rows of the batch. The files have the same bytes with and without an earlier
+    segment.
     """
-    items, vectors = read_items(lake, plan.days, size, plan.group, plan.groups)
+    plan = segment.plan
+    items, vectors = _items(segment, lake, size)
     figures = segment_figures(items, size, plan.annoy)
     draft = lake.draft(SEGMENTS.name, plan.partition(owner), plan.inputs, plan.parameters)
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         write_segment(Path(folder), items, vectors, plan.annoy)
-        segment = Segment(figures, lambda name: Path(folder, name))
-        recall, queries = measure_recall([segment], settings)
+        built = Segment(figures, lambda name: Path(folder, name))
+        recall, queries = measure_recall([built], settings)
         for path in sorted(Path(folder).iterdir()):
             draft.write_file(path.name, path.read_bytes(), len(items) if path.name == ITEMS_FILE else 0)
     return draft.commit({**figures, "recall_at_10": recall, "recall_queries": queries})
+
+
+def _items(segment: SegmentToBuild, lake: Lake, size: int) -> tuple[pa.Table, EmbeddingMatrix]:
+    """Returns the items of a segment and their vectors, like `read_items`, in any order."""
+    plan, earlier = segment.plan, segment.earlier
+    reused = _days_in(earlier, plan.days) if earlier else []
+    read = [day for day in plan.days if day not in reused]
+    tables, matrices = [], []
+    if earlier and reused:
+        opened = Segment.of_batch(lake, earlier)
+        table = opened.rows(np.arange(opened.items), SEGMENTS.schema.names)
+        names = pa.array([day.day for day in reused])
+        is_reused = pc.is_in(table.column("day").cast(pa.string()), names)
+        tables.append(SEGMENTS.conform(table.filter(is_reused)))
+        matrices.append(opened.vectors[is_reused.to_numpy()])
+    if read or not reused:
+        table, matrix = read_items(lake, read, size, plan.group, plan.groups)
+        tables.append(SEGMENTS.conform(table))
+        matrices.append(matrix)
+    return pa.concat_tables(tables).combine_chunks(), np.concatenate(matrices)
+
+
+def _days_in(earlier: Manifest, days: Sequence[IndexedDay]) -> list[IndexedDay]:
+    """Returns those of `days` whose items an earlier segment has: its inputs name the same batches of the
+    day, and the same duplicate openings are left out."""
+    inputs = set(zip(earlier.inputs[::2], earlier.inputs[1::2], strict=True))
+    superseded = earlier.parameters["superseded"]
+    return [
+        day
+        for day in days
+        if (day.issues.digest, day.embeddings.digest) in inputs
+        and list(day.superseded) == superseded.get(day.day, [])
+    ]

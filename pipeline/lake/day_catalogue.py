@@ -74,28 +74,28 @@ def update_catalogue(lake: Lake, days_before: Callable[[], Sequence[PinnedDay]])
     may call this function.
     """
     changes, stored = list_changes(lake), Catalogue.read(lake)
-    before = stored.plan(lake) if stored else Plan((), {}, {}, "")
-    known = {day.day: day for day in (before.days if stored else days_before())}
+    plan_before = stored.plan(lake) if stored else Plan((), {}, {}, "")
+    days_known = {day.day: day for day in (plan_before.days if stored else days_before())}
     marked = {change.day for change in changes}
-    candidates = sorted(marked if stored else {*marked, *lake.days(ISSUES.name), *known})
+    candidates = sorted(marked if stored else {*marked, *lake.days(ISSUES.name), *days_known})
     current = lake.for_each(lambda day: _current_batches(lake, day), candidates)
     ready = {day: batches for day, batches in zip(candidates, current, strict=True) if batches is not None}
-    catalogued = set(before.days)
+    catalogued = set(plan_before.days)
     changed = {day: batches for day, batches in ready.items() if batches.pinned not in catalogued}
     if stored is None:
-        for day in known.keys() - ready.keys():
-            changed[day] = _batches_of(lake, known[day])
-    plan, catalogue = before, stored or Catalogue()
+        for day in days_known.keys() - ready.keys():
+            changed[day] = _batches_of(lake, days_known[day])
+    plan, catalogue = plan_before, stored or Catalogue()
     if changed:
-        plan, catalogue = _changed_catalogue(lake, catalogue, before, changed)
+        plan, catalogue = _changed_catalogue(lake, catalogue, plan_before, changed)
         lake.put_json(CATALOGUE, asdict(catalogue))
     _delete_marks(lake, changes, ready)
     waiting = [day for day in candidates if day not in ready]
     return CatalogueUpdate(
         catalogue,
         plan,
-        tuple(day for day in waiting if day in known),
-        tuple(day for day in waiting if day not in known),
+        tuple(day for day in waiting if day in days_known),
+        tuple(day for day in waiting if day not in days_known),
     )
 
 
@@ -127,26 +127,28 @@ def _delete_marks(lake: Lake, changes: Sequence[Change], batches: Mapping[str, _
     pointer may be about to be written. So it stays until it is old.
     """
     oldest = datetime.now(UTC) - MARKS_KEPT
-    done = [
+    in_catalogue = [
         change
         for change in changes
         if change.day in batches
         and (change.batch_id in batches[change.day].pinned.batch_ids or change.marked_at < oldest)
     ]
-    delete_changes(lake, done)
+    delete_changes(lake, in_catalogue)
 
 
 def _changed_catalogue(
-    lake: Lake, stored: Catalogue, before: Plan, changed: Mapping[str, _DayBatches]
+    lake: Lake, stored: Catalogue, plan_before: Plan, changed: Mapping[str, _DayBatches]
 ) -> tuple[Plan, Catalogue]:
     """Returns the plan and the catalogue after the days in `changed` have got other batches. Writes the pages
     that are new."""
-    entries = {day.day: day for day in before.days} | {day: of_day.pinned for day, of_day in changed.items()}
+    entries = {day.day: day for day in plan_before.days} | {
+        day: of_day.pinned for day, of_day in changed.items()
+    }
     days = [entries[day] for day in sorted(entries)]
     issues = {day: of_day.issues for day, of_day in changed.items()}
     health = {day: of_day.health for day, of_day in changed.items()}
     ids = update_ids(lake, stored.ids, sorted(entries), issues)
-    superseded = update_superseded(lake, before.superseded, ids, {day.day: day.issues for day in days})
+    superseded = update_superseded(lake, plan_before.superseded, ids, {day.day: day.issues for day in days})
     pages = write_pages(lake, day_pages(days, superseded), set(stored.days.values()))
     manifests = {
         table: _changed_manifests(lake, stored.manifests.get(table, {}), sorted(entries), manifests_of_days)
@@ -189,24 +191,24 @@ class CurrentHealth(Mapping[str, Manifest]):
         catalogue = Catalogue.read(lake)
         self._pages: PageNames = catalogue.manifests[SOURCE_HEALTH.name] if catalogue else {}
         self.changed_days = marked if catalogue else {*marked, *lake.days(SOURCE_HEALTH.name)}
-        self._found: dict[str, Manifest | None] = {}
+        self._manifests: dict[str, Manifest | None] = {}
         self._read: set[str] = set()
 
     def __getitem__(self, day: str) -> Manifest:
-        if day not in self._found:
+        if day not in self._manifests:
             if day in self.changed_days:
                 self._look_up([day])
             else:
                 self._read_pages({name for name in (day[:4], day[:7]) if name in self._pages})
-        manifest = self._found.get(day)
+        manifest = self._manifests.get(day)
         if manifest is None:
             raise KeyError(day)
         return manifest
 
     def __iter__(self) -> Iterator[str]:
-        self._look_up(sorted(self.changed_days - self._found.keys()))
+        self._look_up(sorted(self.changed_days - self._manifests.keys()))
         self._read_pages(self._pages)
-        return iter(sorted(day for day, manifest in self._found.items() if manifest))
+        return iter(sorted(day for day, manifest in self._manifests.items() if manifest))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -215,7 +217,7 @@ class CurrentHealth(Mapping[str, Manifest]):
         manifests = self._lake.for_each(
             lambda day: self._lake.current(SOURCE_HEALTH.name, {"day": day}), days
         )
-        self._found.update(zip(days, manifests, strict=True))
+        self._manifests.update(zip(days, manifests, strict=True))
 
     def _read_pages(self, periods: Iterable[str]) -> None:
         names = [self._pages[period] for period in periods if self._pages[period] not in self._read]
@@ -224,4 +226,4 @@ class CurrentHealth(Mapping[str, Manifest]):
             for values in page:
                 manifest = Manifest.from_values(values)
                 if manifest.day not in self.changed_days:
-                    self._found[manifest.day] = manifest
+                    self._manifests[manifest.day] = manifest

@@ -60,10 +60,10 @@ def update_ids(
             new_pages[period] = pages[period]
             continue
         names = [pages[earlier].page for earlier in periods_within(period, pages)]
-        before = pa.concat_tables([_EMPTY, *(_read(data) for data in read_page_files(lake, names))])
-        is_changed = pc.is_in(before.column("day"), pa.array(_dates(changed_days), pa.date32()))
-        affected.append(before.filter(is_changed).column("issue_id").to_numpy())
-        tables = [before.filter(pc.invert(is_changed))]
+        ids_before = pa.concat_tables([_EMPTY, *(_read(data) for data in read_page_files(lake, names))])
+        is_changed = pc.is_in(ids_before.column("day"), pa.array(_dates(changed_days), pa.date32()))
+        affected.append(ids_before.filter(is_changed).column("issue_id").to_numpy())
+        tables = [ids_before.filter(pc.invert(is_changed))]
         for day in changed_days:
             ids = lake.read(changed[day], ISSUES, ["issue_id"]).column("issue_id")
             affected.append(ids.to_numpy())
@@ -102,7 +102,7 @@ def update_superseded(
 
 def _repeated_ids(lake: Lake, changed: ChangedIds) -> pa.Table:
     """Returns the affected ids that are in more than one day, with these days."""
-    affected, found = changed.affected, [_EMPTY]
+    affected, of_pages = changed.affected, [_EMPTY]
     for page in changed.pages.values():
         inside = affected[(affected >= page.first) & (affected <= page.last)]
         if not len(inside):
@@ -112,8 +112,8 @@ def _repeated_ids(lake: Lake, changed: ChangedIds) -> pa.Table:
         starts = np.searchsorted(ids, inside)
         counts = np.searchsorted(ids, inside, "right") - starts
         rows_before = np.cumsum(counts) - counts
-        found.append(table.take(np.repeat(starts - rows_before, counts) + np.arange(counts.sum())))
-    occurrences = pa.concat_tables(found).combine_chunks()
+        of_pages.append(table.take(np.repeat(starts - rows_before, counts) + np.arange(counts.sum())))
+    occurrences = pa.concat_tables(of_pages).combine_chunks()
     ids, counts = np.unique(occurrences.column("issue_id").to_numpy(), return_counts=True)
     return occurrences.filter(pc.is_in(occurrences.column("issue_id"), pa.array(ids[counts > 1], pa.int64())))
 

@@ -57,12 +57,12 @@ def hold_lease(lake: LakeFiles, verb: str, subject: str = "") -> Iterator[None]:
         lake.delete(path)
 
 
-def valid_leases(lake: LakeFiles, now: datetime) -> list[Lease]:
+def valid_leases(lake: LakeFiles, current_time: datetime) -> list[Lease]:
     """Returns the leases that are valid. Deletes the others: their commands were killed."""
     leases, invalid = [], []
     for name, renewed in lake.written(FOLDER).items():
         began, verb, subject, _ = name.split(",")
-        if now - renewed > VALID:
+        if current_time - renewed > VALID:
             invalid.append(posixpath.join(FOLDER, name))
         else:
             leases.append(Lease(datetime.strptime(began, _TIME).replace(tzinfo=UTC), verb, subject))

@@ -196,17 +196,17 @@ class Pinned:
         The batches of the release before are looked up among its members, so only what is new costs a
         request. Raises LakeError if a manifest is damaged.
         """
-        known: dict[str, Manifest] = {}
+        of_base: dict[str, Manifest] = {}
         if keys and self.base and keys[0].table in self.base.members:
-            known = {manifest.key: manifest for manifest in self.base.members[keys[0].table]}
-        found = [known.get(key.fingerprint) for key in keys]
-        others = [key for key, manifest in zip(keys, found, strict=True) if manifest is None]
+            of_base = {manifest.key: manifest for manifest in self.base.members[keys[0].table]}
+        existing = [of_base.get(key.fingerprint) for key in keys]
+        missing = [key for key, manifest in zip(keys, existing, strict=True) if manifest is None]
         looked_up = iter(
             self.lake.for_each(
-                lambda key: self.lake.find(key.table, key.partition, key.inputs, key.parameters), others
+                lambda key: self.lake.find(key.table, key.partition, key.inputs, key.parameters), missing
             )
         )
-        return [manifest or next(looked_up) for manifest in found]
+        return [manifest or next(looked_up) for manifest in existing]
 
     def issues(self, day: PinnedDay) -> Manifest:
         """Returns the manifest of the batch of the table issues_v1 that the plan records for a day. Raises

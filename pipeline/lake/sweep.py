@@ -79,19 +79,19 @@ def remove_batch(lake: Lake, folder: str) -> bool:
     return bool(names)
 
 
-def sweep_unfinished_files(lake: Lake, older_than: timedelta, now: datetime) -> None:
+def sweep_unfinished_files(lake: Lake, older_than: timedelta, current_time: datetime) -> None:
     """Removes the files in the folder UNFINISHED that are older than `older_than`. They were left behind by
     processes that were killed while writing a file."""
     for name in lake.names(UNFINISHED):
-        if _is_older(lake, f"{UNFINISHED}/{name}", older_than, now):
+        if _is_older(lake, f"{UNFINISHED}/{name}", older_than, current_time):
             lake.delete(f"{UNFINISHED}/{name}")
 
 
-def _is_older(lake: Lake, path: str, age: timedelta, now: datetime) -> bool:
+def _is_older(lake: Lake, path: str, age: timedelta, current_time: datetime) -> bool:
     """Returns whether the newest file in the folder `path` is older than `age`. Returns False if no file is
     listed, because a process may be writing the first file of the folder."""
     modified = lake.modified(path)
-    return modified is not None and now - modified >= age
+    return modified is not None and current_time - modified >= age
 
 
 def _partitions(lake: Lake, folder: str) -> Iterator[str]:

@@ -81,14 +81,14 @@ def infer_days(
     """
     contract = inference.contract
     manifests = {day.vectors.day: day.kept_batch for day in days if day.kept_batch}
-    others = [day for day in days if not day.kept_batch]
+    not_kept = [day for day in days if not day.kept_batch]
     existing = release.find_all(
-        [BatchKey(contract.name, day.partition, day.inputs, day.parameters) for day in others]
+        [BatchKey(contract.name, day.partition, day.inputs, day.parameters) for day in not_kept]
     )
-    manifests |= {day.vectors.day: batch for day, batch in zip(others, existing, strict=True) if batch}
-    pending = [day for day in others if day.vectors.day not in manifests]
+    manifests |= {day.vectors.day: batch for day, batch in zip(not_kept, existing, strict=True) if batch}
+    pending = [day for day in not_kept if day.vectors.day not in manifests]
     rows = sum(day.vectors.rows for day in pending)
-    made = make_batches(
+    new_batches = make_batches(
         lake,
         contract,
         [
@@ -103,7 +103,7 @@ def infer_days(
         worth_a_cluster=rows > inference.rows_worth_a_cluster and not has_accelerator(),
         count=inference.count,
     )
-    manifests.update(zip((day.vectors.day for day in pending), made, strict=True))
+    manifests.update(zip((day.vectors.day for day in pending), new_batches, strict=True))
     in_order = tuple(manifests[day.vectors.day] for day in days)
     release.members.put(contract.name, in_order)
     return Outcome(in_order, len(pending))

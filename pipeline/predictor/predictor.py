@@ -157,15 +157,15 @@ class Model:
             body_ids, self.batch_size, title_ids=title_ids if self.reads_titles else None
         )
 
-    def known(self, body_ids: Ids, title_ids: Ids) -> npt.NDArray[np.bool_]:
+    def has_known_words(self, body_ids: Ids, title_ids: Ids) -> npt.NDArray[np.bool_]:
         """Returns whether each of n issues has a word of the vocabulary in its embedded text, as booleans
         (n,).
 
         The embedded text is the body, and also the title if the property `reads_titles` is true. `body_ids`
         are (n, body_length), and `title_ids` are (n, title_length).
         """
-        known = self.vocabularies.body.has_known(body_ids)
-        return known | self.vocabularies.title.has_known(title_ids) if self.reads_titles else known
+        in_body = self.vocabularies.body.has_known(body_ids)
+        return in_body | self.vocabularies.title.has_known(title_ids) if self.reads_titles else in_body
 
     def title_vectors(self, body_ids: Ids) -> Titles:
         """Predicts titles and embeddings for n bodies. `body_ids` (n, body_length) are the ids of the bodies.

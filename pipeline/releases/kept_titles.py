@@ -32,10 +32,10 @@ def kept_titles(plan: Plan) -> Mapping[str, str]:
 def kept_batches(release: Pinned) -> dict[str, Manifest]:
     """Returns the batches of titles that a release keeps from earlier champions, by day."""
     folders = kept_titles(release.plan)
-    known: dict[str, Manifest] = {}
+    of_base: dict[str, Manifest] = {}
     if folders and release.base and TITLE_PREDICTIONS.name in release.base.members:
-        known = {batch.folder: batch for batch in release.base.members[TITLE_PREDICTIONS.name]}
-    return {day: known.get(folder) or release.lake.manifest(folder) for day, folder in folders.items()}
+        of_base = {batch.folder: batch for batch in release.base.members[TITLE_PREDICTIONS.name]}
+    return {day: of_base.get(folder) or release.lake.manifest(folder) for day, folder in folders.items()}
 
 
 def kept_titles_facts(

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
+from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
 from pipeline.lake.members import SharedPages
 from pipeline.lake.pinned import Pinned
@@ -87,16 +88,24 @@ def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -
     return ReleaseContent(members, batches)
 
 
-def published_releases(lake: Lake, settings: Settings) -> list[tuple[dict[str, Any], ReleaseContent]]:
+def published_releases(
+    lake: Lake, settings: Settings, unreadable: dict[str, LakeError] | None = None
+) -> list[tuple[dict[str, Any], ReleaseContent]]:
     """Returns a pair (record, content) for every published release, in the order in which they last became
     current.
 
-    A page of manifests that several releases share is read only once.
+    If a file of a release is missing or damaged, raises LakeError. If `unreadable` is a dict, leaves out the
+    release instead, and adds its name and the error to the dict.
     """
     shared_pages: SharedPages = {}
     tables = published_tables(settings)
     releases = []
-    for record in published_records(lake, settings):
+    for record in published_records(lake, settings, unreadable):
         release = Pinned(lake, "releases", record["release_id"], shared_pages)
-        releases.append((record, release_content(release, tables, complete=False)))
+        try:
+            releases.append((record, release_content(release, tables, complete=False)))
+        except LakeError as error:
+            if unreadable is None:
+                raise
+            unreadable[release.name] = error
     return releases

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline import warehouse
 from pipeline.contracts import RELEASES
+from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.settings import Settings
@@ -26,15 +27,27 @@ def read_record(lake: Lake, release_id: str) -> dict[str, Any] | None:
     return record if record is None else dict(record)
 
 
-def published_records(lake: Lake, settings: Settings) -> list[dict[str, Any]]:
+def published_records(
+    lake: Lake, settings: Settings, unreadable: dict[str, LakeError] | None = None
+) -> list[dict[str, Any]]:
     """Returns the records of all published releases, in the order in which the releases last became current.
 
     The names of the releases come from the lake and from the warehouse, because the listing of a bucket may
-    lack the newest release.
+    lack the newest release. If a record is damaged, raises LakeError. If `unreadable` is a dict, leaves out
+    the release instead, and adds its name and the error to the dict.
     """
     rows = warehouse.connect(settings, "status").records(RELEASES)
     names = sorted({*pinned_names(lake, "releases"), *(str(row["release_id"]) for row in rows)})
-    records = [record for record in (read_record(lake, name) for name in names) if record is not None]
+    records = []
+    for name in names:
+        try:
+            record = read_record(lake, name)
+        except LakeError as error:
+            if unreadable is None:
+                raise
+            unreadable[name] = error
+        else:
+            records += [record] if record else []
     return sorted(records, key=lambda record: (record["published_at"], record["release_id"]))
 
 

@@ -74,7 +74,7 @@ class Collected:
     batches: int
 
 
-def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collected:
+def run(lake: Lake, settings: Settings, current_time: datetime | None = None) -> Collected:
     """Removes old releases and models, and the batches that nothing refers to any more.
 
     The following is kept:
@@ -87,18 +87,18 @@ def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collecte
     While it runs, no other process can plan a release, because it holds the lock for that. It holds the lock
     for publishing only while it decides which releases to remove, so that a rollback need not wait.
     """
-    now = now or datetime.now(UTC)
+    current_time = current_time or datetime.now(UTC)
     connection = warehouse.connect(settings, "collect")
     with connection.exclusive_lock("plan"):
-        leases = valid_leases(lake, now)
+        leases = valid_leases(lake, current_time)
         with connection.exclusive_lock("publish"):
-            releases, removed_releases = _sort_releases(lake, settings, leases, now)
+            releases, removed_releases = _sort_releases(lake, settings, leases, current_time)
             for release in removed_releases:
                 # Without its record, no rollback can make the release current any more.
                 lake.delete(release.file(f"{RECORD}.json"))
-        models, removed_models = _sort_models(lake, settings, releases, leases, now)
-        sparing = min([now - GRACE_PERIOD, *(lease.began for lease in leases)])
-        sweep_unfinished_files(lake, GRACE_PERIOD, now)
+        models, removed_models = _sort_models(lake, settings, releases, leases, current_time)
+        sparing = min([current_time - GRACE_PERIOD, *(lease.began for lease in leases)])
+        sweep_unfinished_files(lake, GRACE_PERIOD, current_time)
         batches = _remove_unused(
             lake, connection, [*releases, *models], [*removed_releases, *removed_models], sparing
         )
@@ -112,7 +112,7 @@ def run(lake: Lake, settings: Settings, now: datetime | None = None) -> Collecte
 def _remove_unused(
     lake: Lake,
     connection: warehouse.Warehouse,
-    kept: Sequence[Pinned],
+    retained_subjects: Sequence[Pinned],
     removed: Sequence[Pinned],
     sparing: datetime,
 ) -> int:
@@ -122,7 +122,7 @@ def _remove_unused(
     recorded, all_recorded = recorded_drafts(lake), lake.get_json(COLLECTED) is not None
     if all_recorded and not removed and all(began >= sparing for began in recorded.values()):
         return 0
-    referenced = {folder for pinned in kept for folder in _referenced_folders(pinned)}
+    referenced = {folder for pinned in retained_subjects for folder in _referenced_folders(pinned)}
     if all_recorded:
         batches = _remove_batches(lake, removed, referenced, recorded, sparing)
     else:
@@ -133,7 +133,7 @@ def _remove_unused(
         batches = swept.removed
     for pinned in removed:
         pinned.delete()
-    delete_pages_except(lake, _referenced_pages(lake, kept), sparing)
+    delete_pages_except(lake, _referenced_pages(lake, retained_subjects), sparing)
     retained: dict[str, set[str]] = {}
     for folder in referenced:
         retained.setdefault(folder.split("/", 1)[0], set()).add(folder.rsplit("/", 1)[1])
@@ -175,7 +175,7 @@ def _record_drafts(lake: Lake, folders: Iterable[str]) -> None:
 
 
 def _sort_releases(
-    lake: Lake, settings: Settings, leases: Sequence[Lease], now: datetime
+    lake: Lake, settings: Settings, leases: Sequence[Lease], current_time: datetime
 ) -> tuple[list[Pinned], list[Pinned]]:
     """Returns two lists: the releases to keep and the releases to remove.
 
@@ -188,13 +188,13 @@ def _sort_releases(
     for name in sorted({*pinned_names(lake, "releases"), *retained}):
         release = Pinned(lake, "releases", name, shared_pages)
         unpublished = read_record(lake, name) is None
-        retain = name in retained or (unpublished and _is_in_the_making(release, leases, now))
+        retain = name in retained or (unpublished and _is_in_the_making(release, leases, current_time))
         (keep if retain else remove).append(release)
     return keep, remove
 
 
 def _sort_models(
-    lake: Lake, settings: Settings, releases: list[Pinned], leases: Sequence[Lease], now: datetime
+    lake: Lake, settings: Settings, releases: list[Pinned], leases: Sequence[Lease], current_time: datetime
 ) -> tuple[list[Pinned], list[Pinned]]:
     """Returns two lists: the models to keep and the models to remove. A model is kept while it may still be
     in the making."""
@@ -204,11 +204,11 @@ def _sort_models(
     remove: list[Pinned] = []
     for name in sorted({*pinned_names(lake, "models"), *in_use}):
         model = Pinned(lake, "models", name)
-        (keep if name in in_use or _is_in_the_making(model, leases, now) else remove).append(model)
+        (keep if name in in_use or _is_in_the_making(model, leases, current_time) else remove).append(model)
     return keep, remove
 
 
-def _is_in_the_making(pinned: Pinned, leases: Sequence[Lease], now: datetime) -> bool:
+def _is_in_the_making(pinned: Pinned, leases: Sequence[Lease], current_time: datetime) -> bool:
     """Returns whether a model or a release may still be in the making: a command that works on it is running,
     or ran lately. A long training writes a checkpoint after each epoch."""
     if not pinned.is_open():
@@ -216,7 +216,7 @@ def _is_in_the_making(pinned: Pinned, leases: Sequence[Lease], now: datetime) ->
     if any(lease.subject == pinned.name for lease in leases):
         return True
     modified = pinned.lake.modified(pinned.file(""))
-    return modified is not None and now - modified < GRACE_PERIOD
+    return modified is not None and current_time - modified < GRACE_PERIOD
 
 
 def _referenced_folders(pinned: Pinned) -> set[str]:
@@ -239,13 +239,13 @@ def _referenced_folders(pinned: Pinned) -> set[str]:
     return folders
 
 
-def _referenced_pages(lake: Lake, kept: Iterable[Pinned]) -> set[str]:
+def _referenced_pages(lake: Lake, retained_subjects: Iterable[Pinned]) -> set[str]:
     """Returns the names of all pages of the kept models and releases, and of the catalogue of days."""
     catalogue = Catalogue.read(lake) or Catalogue()
     pages = {*catalogue.days.values(), *(page.page for page in catalogue.ids.values())}
     for of_table in catalogue.manifests.values():
         pages.update(of_table.values())
-    for pinned in kept:
+    for pinned in retained_subjects:
         if pinned.is_open():
             pages.update(pinned.day_pages.values())
             for table in MEMBER_TABLES[pinned.kind]:

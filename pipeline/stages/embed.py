@@ -31,7 +31,7 @@ def embed_part(vectors: pa.Table, predictor: Model) -> pa.Table:
     bodies = list_matrix(vectors.column("body"), predictor.vocabularies.body.length)
     titles = list_matrix(vectors.column("title"), predictor.vocabularies.title.length)
     embeddings = predictor.embed_vectors(bodies, titles).astype(np.float16)
-    embeddings[~predictor.known(bodies, titles)] = 0
+    embeddings[~predictor.has_known_words(bodies, titles)] = 0
     return pa.table({"issue_id": vectors.column("issue_id"), "embedding": list_column(embeddings)})
 
 

@@ -26,7 +26,7 @@ from pipeline.index.neighbours import (
 from pipeline.index.recall import measure_recall
 from pipeline.index.release_days import days_of_release
 from pipeline.index.segment import Segment
-from pipeline.index.segment_build import build_segment
+from pipeline.index.segment_build import SegmentToBuild, build_segment
 from pipeline.index.segment_plan import SegmentPlan, plan_segments
 from pipeline.index.segment_search import months_before
 from pipeline.lake.batches import Lake
@@ -98,8 +98,13 @@ def _segments(
             for plan in plans
         ]
     )
-    missing = [plan for plan, manifest in zip(plans, existing, strict=True) if manifest is None]
-    items = sum(day.issue_count for plan in missing for day in plan.days)
+    earlier = _segments_of_base(release)
+    missing = [
+        SegmentToBuild(plan, earlier.get(tuple(plan.partition(owner).values())))
+        for plan, manifest in zip(plans, existing, strict=True)
+        if manifest is None
+    ]
+    items = sum(day.issue_count for segment in missing for day in segment.plan.days)
     built = map_shards(
         build_segment,
         missing,
@@ -115,6 +120,13 @@ def _segments(
     return [manifest or next(new) for manifest in existing], len(built)
 
 
+def _segments_of_base(release: Pinned) -> dict[tuple[str, ...], Manifest]:
+    """Returns the segments of the release before, by the values of their partitions."""
+    if release.base is None or SEGMENTS.name not in release.base.members:
+        return {}
+    return {tuple(segment.partition.values()): segment for segment in release.base.members[SEGMENTS.name]}
+
+
 def _measured(
     lake: Lake, release: Pinned, segments: Sequence[Manifest], settings: Settings
 ) -> dict[str, Any]:
@@ -126,9 +138,9 @@ def _measured(
         **{name: getattr(index, name) for name in ("search_k", "exact_items", "seed")},
         "months": months,
     }
-    before = release.notes[INDEX_FIGURES]
-    if before is not None and before["parameters"] == parameters:
-        return dict(before)
+    earlier_figures = release.notes[INDEX_FIGURES]
+    if earlier_figures is not None and earlier_figures["parameters"] == parameters:
+        return dict(earlier_figures)
     opened = [Segment.of_batch(lake, manifest) for manifest in segments]
     days = release.plan.days
     since = months_before(days[-1].day, months) if days else None

@@ -83,7 +83,7 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> Outcome:
     day. Reuses batches that the same model made before. Raises UsageError if the stage `vectorize` has not
     run for the release."""
     plan = release.plan
-    facts, kept = plan.facts, kept_batches(release)
+    facts, kept_of_day = plan.facts, kept_batches(release)
     batches = zip(plan.days, release.members[VECTORS.name], release.members[ISSUES.name], strict=True)
     days = []
     for day, vectors, issues in batches:
@@ -94,7 +94,7 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> Outcome:
                 {"model": facts["model"], "day": day.day},
                 (vectors.digest, issues.digest),
                 {"predictor": facts["predictor_digest"], "issues_batch": issues.batch_id},
-                kept.get(day.day),
+                kept_of_day.get(day.day),
             )
         )
     constants = {name: facts[name] for name in ("model", "model_version", "vocabulary", "mlflow_run")}

@@ -23,9 +23,10 @@ from typing import Any
 
 from pipeline import warehouse
 from pipeline.contracts import RELEASE_MEMBERS
-from pipeline.errors import UsageError
+from pipeline.errors import LakeError, UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
+from pipeline.progress import say
 from pipeline.releases.audit import audit
 from pipeline.releases.current import reconcile_current
 from pipeline.releases.members import member_keys, published_releases, published_tables, release_content
@@ -66,8 +67,11 @@ def run(lake: Lake, settings: Settings, release: Pinned, accepted: Mapping[str, 
 
 def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
     """Makes an earlier release current again, and returns the record of its publication. All releases that
-    were published after it are marked as rolled back. Raises UsageError if the release was never
-    published."""
+    were published after it are marked as rolled back.
+
+    If a file of another release is missing or damaged, the warehouse leaves out that release until it can be
+    read again. Raises UsageError if the release was never published.
+    """
     release = Pinned(lake, "releases", release_id)
     with warehouse.connect(settings, "publish").exclusive_lock("publish"):
         record = release.notes[RECORD]
@@ -79,17 +83,22 @@ def rollback(lake: Lake, settings: Settings, release_id: str) -> dict[str, Any]:
             )
         if reconcile_current(lake, settings) == release_id:
             return dict(record)
-        records = published_records(lake, settings)
+        unreadable: dict[str, LakeError] = {}
+        records = published_records(lake, settings, unreadable)
         later = [row for row in records if row["published_at"] > record["published_at"]]
         for row in later:
             Pinned(lake, "releases", row["release_id"]).notes[RECORD] = {**row, "rolled_back": True}
         try:
             content = release_content(release, published_tables(settings), complete=True)
-            return make_current(settings, release, content, record, published_releases(lake, settings))
+            releases = published_releases(lake, settings, unreadable)
+            made_current = make_current(settings, release, content, record, releases)
         except BaseException:
             for row in later:
                 Pinned(lake, "releases", row["release_id"]).notes[RECORD] = row
             raise
+    for name, error in sorted(unreadable.items()):
+        say(f"    release {name} cannot be read, so the warehouse leaves it out: {error.message}")
+    return made_current
 
 
 def current(lake: Lake, settings: Settings) -> str | None:

@@ -65,7 +65,7 @@ def run(lake: Lake, settings: Settings, pinned: Pinned) -> Outcome:
     missing = [
         (day, key) for day, key, batch in zip(pinned.plan.days, keys, existing, strict=True) if batch is None
     ]
-    made = derive_batches(
+    outcome = derive_batches(
         lake,
         VECTORS,
         [
@@ -83,10 +83,10 @@ def run(lake: Lake, settings: Settings, pinned: Pinned) -> Outcome:
         label="vectorize",
         compute=settings.compute,
     )
-    new = iter(made.manifests)
+    new = iter(outcome.manifests)
     manifests = tuple(batch or next(new) for batch in existing)
     pinned.members.put(VECTORS.name, manifests)
-    return Outcome(manifests, made.made)
+    return Outcome(manifests, outcome.made)
 
 
 def _key(day: PinnedDay, vocabularies: Vocabularies) -> BatchKey:

@@ -248,11 +248,11 @@ def _confidence(metrics: Mapping[str, float], precision: float) -> str:
 def _probability(metrics: Mapping[str, float]) -> str:
     if "titles_probability/brier" not in metrics:
         return ""
-    brier, alike = metrics["titles_probability/brier"], metrics["titles_probability/alike"]
+    brier, share_alike = metrics["titles_probability/brier"], metrics["titles_probability/alike"]
     text = (
         "Probability that a title is close to the author's, on repositories that it was not fitted to: Brier "
-        f"score {brier:.3f} (if it always said {alike:.0%}: {alike * (1 - alike):.3f}), expected "
-        f"calibration error {metrics['titles_probability/calibration_error']:.3f}."
+        f"score {brier:.3f} (if it always said {share_alike:.0%}: {share_alike * (1 - share_alike):.3f}), "
+        f"expected calibration error {metrics['titles_probability/calibration_error']:.3f}."
     )
     if (threshold := metrics["titles_probability/abstain_probability"]) > 0:
         text += (

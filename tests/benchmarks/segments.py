@@ -38,7 +38,7 @@ from pipeline.contracts import EMBEDDINGS, ISSUES, PREDICTOR, SEGMENTS, Table
 from pipeline.index.neighbours import SearchParameters, group_days, plan_neighbours, store_neighbours
 from pipeline.index.release_days import days_of_release, read_items
 from pipeline.index.segment import Segment, days_since_1970, microseconds
-from pipeline.index.segment_build import build_segment
+from pipeline.index.segment_build import SegmentToBuild, build_segment
 from pipeline.index.segment_plan import plan_segments
 from pipeline.index.segment_search import Ages, Queries, months_before, search, search_repository
 from pipeline.index.segmented_index import open_segments
@@ -190,7 +190,7 @@ def _parts_of_the_night(lake: Lake, night: Pinned, settings: Settings) -> dict[s
     """Measures the parts of a night again, one by one."""
     days, size = days_of_release(night), SIZE
     last = plan_segments(days, settings.index)[-1]
-    segment, _ = processor_time(lambda: build_segment(last, lake, "m", size, settings.index))
+    segment, _ = processor_time(lambda: build_segment(SegmentToBuild(last), lake, "m", size, settings.index))
     manifests = list(night.members[SEGMENTS.name])
     planned = plan_neighbours(days, SearchParameters(10, 0.7, settings.similar.months), 31)
     (group,) = group_days(planned[-1:])
@@ -230,7 +230,7 @@ def unmerged(root: Path, issues: int) -> dict[str, float]:
         index=Index(segment_items=issues // DAYS_PER_MONTH * DAYS_PER_MONTH),
     )
     manifests = [
-        build_segment(plan, lake, "m", SIZE, settings.index)
+        build_segment(SegmentToBuild(plan), lake, "m", SIZE, settings.index)
         for plan in plan_segments(days_of_release(night), settings.index)
     ]
     night.members.put(SEGMENTS.name, manifests)

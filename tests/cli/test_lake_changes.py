@@ -101,8 +101,11 @@ def test_only_the_new_day_is_embedded_and_rollback_restores_the_release_before(
     assert query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id") == old
     statuses = dict(query(settings, "SELECT release_id, status FROM releases"))
     assert statuses == {before: "current", now.name: "rolled_back"}
+    # A release that cannot be read does not stop a rollback to another one.
+    published.put(first.file(f"members/{TITLE_PREDICTIONS.name}.json"), b"{")
     publish.rollback(published, settings, now.name)
     assert current_release_id(published) == now.name
+    assert query(settings, "SELECT release_id, status FROM releases") == [(now.name, "current")]
 
 
 def collapsed(lake: Lake, settings: Settings, source: Pinned, name: str) -> Pinned:
@@ -332,13 +335,13 @@ def test_collect_removes_batches_without_references_and_queries_return_the_same(
     orphan.write_file("part-00000.parquet", b"never committed")
     assert collect.run(published, settings).batches == 0  # all is younger than the grace period
     tight = settings.model_copy(update={"release": settings.release.model_copy(update={"keep": 1})})
-    collected = collect.run(published, tight, now=LATER)
+    collected = collect.run(published, tight, current_time=LATER)
     assert collected.batches >= 1
     assert pinned_names(published, "releases") == [current]
     assert (
         query(settings, "SELECT issue_id, predicted_title FROM title_predictions ORDER BY issue_id") == rows
     )
-    assert collect.run(published, tight, now=LATER).batches == 0
+    assert collect.run(published, tight, current_time=LATER).batches == 0
     assert queries.similar(published, settings, "the parser crashes when the file is empty", 2)
 
 

@@ -19,6 +19,8 @@ from tests.stages.literal_issues import issue, issues
 from tests.stages.literal_models import add_model
 
 PART = "part-00000.parquet"
+Days = Mapping[str, Mapping[int, Sequence[float]]]
+"""The embeddings of issues, by day and issue id."""
 
 
 def commit_table(
@@ -32,7 +34,7 @@ def commit_table(
 
 def embedded_release(
     lake: Lake,
-    days: Mapping[str, Mapping[int, Sequence[float]]],
+    days: Days,
     name: str = "r",
     repos: Mapping[int, str] | None = None,
     urls: Mapping[int, str] | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,9 @@ from pipeline.releases.index_figures import index_figures
 from pipeline.settings import Compute, Index, Settings, Similar
 from pipeline.stages import index
 from tests.stages.literal_models import add_model
-from tests.stages.literal_releases import embedded_release
+from tests.stages.literal_releases import Days, embedded_release
 
 DAYS = {"2015-01-01": {1: [1, 0], 2: [1, 1]}, "2015-01-02": {3: [0, 1], 4: [0, 0]}}
-Days = Mapping[str, Mapping[int, Sequence[float]]]
 
 
 def settings(similar: Similar | None = None, **index_settings: Any) -> Settings:

@@ -431,6 +431,11 @@ def test_an_old_batch_without_a_new_column_has_null_in_it(warehouse: Warehouse, 
     ]
 
 
+def test_planning_a_release_does_not_keep_others_from_publishing(warehouse: Warehouse) -> None:
+    with warehouse.exclusive_lock("plan"), warehouse.exclusive_lock("publish"):
+        pass
+
+
 @pytest.mark.parametrize("releases", [[release("r1", "published")], [release("r1"), release("r2")]])
 def test_exactly_one_release_must_be_current(
     warehouse: Warehouse, tmp_path: Path, releases: list[dict[str, Any]]

@@ -100,5 +100,5 @@ def _licence(folder: Path | None) -> str:
     if readme is None or not readme.is_file():
         return ""
     front_matter = _FRONT_MATTER.match(readme.read_text(encoding="utf-8", errors="replace"))
-    found = _LICENCE.search(front_matter[1]) if front_matter else None
-    return found[1] if found else ""
+    licence = _LICENCE.search(front_matter[1]) if front_matter else None
+    return licence[1] if licence else ""
