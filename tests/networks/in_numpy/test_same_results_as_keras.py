@@ -17,7 +17,6 @@ from pipeline.errors import LakeError, UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.networks.in_keras import Network, Shape, build, saving
-from pipeline.networks.in_keras.training import fit
 from pipeline.networks.in_numpy.gru_cells import hard_sigmoid, sigmoid
 from pipeline.networks.in_numpy.implementations import IMPLEMENTATIONS
 from pipeline.networks.in_numpy.network import LightNetwork
@@ -28,7 +27,6 @@ from pipeline.text.engine import tokenizer
 from pipeline.text.subwords import BytePairEncoding, SubwordVocabulary
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 from tests.networks.damage import add_title_word_to_shape, cut_file, set_weights_to_nan
-from tests.support.checkpoint_folder import CheckpointFolder
 
 ARTICLE_SHAPE = Shape(40, 30, body_length=9, title_length=7, embedding_size=8, hidden_size=12)
 SHAPES = {
@@ -110,7 +108,7 @@ def test_embeddings_equal_those_of_keras(pair, title_ids):
     np.testing.assert_allclose(in_keras, in_numpy, atol=1e-5)
 
 
-@pytest.mark.parametrize("beam_width", [1, 3])
+@pytest.mark.parametrize("beam_width", [1, 4])
 def test_titles_and_their_probabilities_equal_those_of_keras(pair, beam_width):
     in_keras, in_numpy = (
         network.decode(bodies(300, network.variant), START, END, 128, beam_width) for network in pair
@@ -128,7 +126,8 @@ def test_titles_and_their_probabilities_equal_those_of_keras(pair, beam_width):
 
 
 def test_both_decode_with_the_same_default_beam_width(pair):
-    in_keras, in_numpy = (network.decode(bodies(20), START, END).ids.tolist() for network in pair)
+    # these sizes are those of the test before, for which the network is compiled already
+    in_keras, in_numpy = (network.decode(bodies(300), START, END, 128).ids.tolist() for network in pair)
     assert in_keras == in_numpy
 
 
@@ -168,7 +167,8 @@ def test_titles_with_a_shortlist_equal_those_of_keras(tmp_path, beam_width):
 
 def test_a_shortlist_of_all_units_changes_nothing(tmp_path):
     network = random_network("copy")
-    expected = network.decode(bodies(40, "copy"), START, END)
+    saving.save(network, tmp_path)
+    expected = LightNetwork.load(tmp_path).decode(bodies(40, "copy"), START, END)
     network.shortlist = np.arange(40, dtype=np.int32)
     saving.save(network, tmp_path)
     for loaded in (network, LightNetwork.load(tmp_path)):
@@ -257,9 +257,11 @@ def test_a_model_stored_without_the_number_of_layers_has_one_layer(tmp_path: Pat
     assert content["shape"].pop("layers") == 1
     (tmp_path / "shape.json").write_text(json.dumps(content))
     expected = old.decode(bodies(50, "copy"), START, END).ids.tolist()
-    for loaded in (saving.load(tmp_path), LightNetwork.load(tmp_path)):
-        assert loaded.decode(bodies(50, "copy"), START, END, 128, 4).ids.tolist() == expected
-    assert expected != random_network("copy").decode(bodies(50, "copy"), START, END).ids.tolist()
+    in_keras, in_numpy = saving.load(tmp_path), LightNetwork.load(tmp_path)
+    assert (in_keras.shape.layers, in_numpy.shape.layers) == (1, 1)
+    for weight, stored in zip(in_keras.model.get_weights(), old.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, stored)
+    assert in_numpy.decode(bodies(50, "copy"), START, END, 128, 4).ids.tolist() == expected
 
 
 def test_weights_of_another_variant_are_refused(tmp_path: Path) -> None:
@@ -363,21 +365,13 @@ def real_issues(count: int) -> tuple[list[str], list[str]]:
 def test_800_real_issues_get_the_same_titles(tmp_path: Path) -> None:
     texts, titles = real_issues(800)
     tokenize = tokenizer("titler")
-    body_tokens, title_tokens = tokenize(texts), tokenize(titles)
-    body = Vocabulary.fit(Counts.of(body_tokens), 2000, 40, "pre", start_end=False)
-    title = Vocabulary.fit(Counts.of(title_tokens), 1000, 12, "post", start_end=True)
-    vocabularies, ids = Vocabularies(body, title), (body.ids(body_tokens), title.ids(title_tokens))
-    network = build(
+    body = Vocabulary.fit(Counts.of(tokenize(texts)), 2000, 40, "pre", start_end=False)
+    title = Vocabulary.fit(Counts.of(tokenize(titles)), 1000, 12, "post", start_end=True)
+    vocabularies = Vocabularies(body, title)
+    network = random_network(
         "gru",
         Shape(vocabularies.body.size, vocabularies.title.size, 40, 12, embedding_size=48, hidden_size=48),
-        seed=1,
     )
-
-    def batches(last: int):
-        return iter([(ids[0][row : row + 32], ids[1][row : row + 32]) for row in range(0, last, 32)])
-
-    fit(network, lambda _: batches(800), lambda _: batches(64), epochs=7, learning_rate=0.01, patience=7,
-        checkpoint=CheckpointFolder(tmp_path / "checkpoint"), on_epoch=lambda _: None, seed=1)  # fmt: skip
     predictor = Predictor("m1", network, vocabularies, "titler", 0.0, 512)
     predictor.save(tmp_path)
     expected, predictions = predictor.predict(texts), LightPredictor.load(tmp_path).predict(texts)
