@@ -71,14 +71,14 @@ def digests(root: Path, copy: Path, compute: Compute) -> list[str]:
     return [manifest.digest for manifest in manifests]
 
 
-def test_one_process_and_1_2_and_4_workers_give_the_same_bytes(
+def test_one_process_and_1_and_3_workers_give_the_same_bytes(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for stage in (embed, predict):
         monkeypatch.setattr(stage, "ROWS_PER_PART", ROWS_PER_PART)
     expected = digests(root, tmp_path / "one process", Compute())
     with dask_cluster(workers=1) as cluster:
-        for workers in (1, 2, 4):
+        for workers in (1, 3):  # 3, because the largest day has three parts
             cluster.add_workers(workers - len(cluster.workers))
             compute = Compute(scheduler_address=cluster.address)
             assert digests(root, tmp_path / f"{workers} workers", compute) == expected
