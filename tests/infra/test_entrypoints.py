@@ -77,7 +77,7 @@ def wait_until_healthy(process: subprocess.Popen[bytes], log: Path, *arguments: 
     while healthy(*arguments).returncode != 0:
         assert process.poll() is None, log.read_text()[-2000:]
         assert time.monotonic() < deadline, log.read_text()[-2000:]
-        time.sleep(1)  # each question is a process, which takes time from the program
+        time.sleep(0.3)
 
 
 def asked(url: str, body: object = None, **headers: str) -> tuple[int, Any]:

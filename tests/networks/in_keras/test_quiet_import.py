@@ -19,7 +19,7 @@ from pipeline.networks.in_keras import Shape, build
 from pipeline.networks.in_keras.training import fit
 from tests.support.checkpoint_folder import CheckpointFolder
 batch = np.array([[4, 5, 4, 0]], np.int32), np.array([[2, 4, 5, 3, 0]], np.int32)
-network = build("copy", Shape(9, 9, 4, 5, 4, 4, layers=1), seed=1)
+network = build("copy", Shape(9, 9, 4, 5, 4, 4), seed=1)
 fit(network, lambda _: iter([batch]), lambda _: iter([batch]), epochs=1, learning_rate=0.01, patience=1,
     checkpoint=CheckpointFolder(mkdtemp()), on_epoch=lambda _: None, seed=1, contrast_epochs=1)
 print("trained")

@@ -17,6 +17,7 @@ from pipeline.errors import LakeError, UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.networks.in_keras import Network, Shape, build, saving
+from pipeline.networks.in_keras.training import fit
 from pipeline.networks.in_numpy.gru_cells import hard_sigmoid, sigmoid
 from pipeline.networks.in_numpy.implementations import IMPLEMENTATIONS
 from pipeline.networks.in_numpy.network import LightNetwork
@@ -27,6 +28,7 @@ from pipeline.text.engine import tokenizer
 from pipeline.text.subwords import BytePairEncoding, SubwordVocabulary
 from pipeline.text.vocabulary import Counts, Vocabularies, Vocabulary
 from tests.networks.damage import add_title_word_to_shape, cut_file, set_weights_to_nan
+from tests.support.checkpoint_folder import CheckpointFolder
 
 ARTICLE_SHAPE = Shape(40, 30, body_length=9, title_length=7, embedding_size=8, hidden_size=12)
 SHAPES = {
@@ -365,13 +367,21 @@ def real_issues(count: int) -> tuple[list[str], list[str]]:
 def test_800_real_issues_get_the_same_titles(tmp_path: Path) -> None:
     texts, titles = real_issues(800)
     tokenize = tokenizer("titler")
-    body = Vocabulary.fit(Counts.of(tokenize(texts)), 2000, 40, "pre", start_end=False)
-    title = Vocabulary.fit(Counts.of(tokenize(titles)), 1000, 12, "post", start_end=True)
-    vocabularies = Vocabularies(body, title)
-    network = random_network(
+    body_tokens, title_tokens = tokenize(texts), tokenize(titles)
+    body = Vocabulary.fit(Counts.of(body_tokens), 2000, 40, "pre", start_end=False)
+    title = Vocabulary.fit(Counts.of(title_tokens), 1000, 12, "post", start_end=True)
+    vocabularies, ids = Vocabularies(body, title), (body.ids(body_tokens), title.ids(title_tokens))
+    network = build(
         "gru",
         Shape(vocabularies.body.size, vocabularies.title.size, 40, 12, embedding_size=48, hidden_size=48),
+        seed=1,
     )
+
+    def batches(last: int):
+        return iter([(ids[0][row : row + 32], ids[1][row : row + 32]) for row in range(0, last, 32)])
+
+    fit(network, lambda _: batches(800), lambda _: batches(64), epochs=7, learning_rate=0.01, patience=7,
+        checkpoint=CheckpointFolder(tmp_path / "checkpoint"), on_epoch=lambda _: None, seed=1)  # fmt: skip
     predictor = Predictor("m1", network, vocabularies, "titler", 0.0, 512)
     predictor.save(tmp_path)
     expected, predictions = predictor.predict(texts), LightPredictor.load(tmp_path).predict(texts)
