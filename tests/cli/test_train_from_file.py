@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -24,7 +27,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.networks.in_keras.checkpoint import Checkpoint
 from pipeline.serving import status as serving_status
-from pipeline.settings import Compute, LakeSettings, Settings, load
+from pipeline.settings import LakeSettings, Settings, load
 from pipeline.stages import collect, evaluate, evaluate_downstream, extract_file, promote
 from tests.support import lakes
 from tests.support.titler_in_process import titler
@@ -48,12 +51,16 @@ WORDS = (
 )
 SMALL = {
     "TITLER_COMPUTE__WORKERS": "1",
-    "TITLER_TEXT__SUBWORDS": "400",
-    "TITLER_TEXT__BODY_UNITS": "32",
+    "TITLER_TEXT__SUBWORDS": "600",
+    "TITLER_TEXT__BODY_UNITS": "64",
     "TITLER_MODEL__CONTRAST_EPOCHS": "1",
     "TITLER_MODEL__EMBEDDING_SIZE": "16",
     "TITLER_MODEL__HIDDEN_SIZE": "16",
     "TITLER_MODEL__BATCH_SIZE": "256",
+    "TITLER_MODEL__LEARNING_RATE": "0.01",
+    "TITLER_MODEL__SAMPLE_TITLES": "5",
+    "TITLER_MODEL__ABSTAIN_PROBABILITY": "0",
+    "TITLER_INDEX__TREES": "20",
 }
 
 
@@ -72,10 +79,20 @@ def article(path: Path, issues: int = 300) -> Path:
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment variables with the settings of the module's lake."""
     hours = tmp_path_factory.mktemp("hours")
     sample.write(hours, days=1, seed=1, issues_per_day=60)
-    return lakes.small_settings(hours, tmp_path_factory.mktemp("lake"), size=16, compute=Compute(workers=1))
+    root = tmp_path_factory.mktemp("lake")
+    return {**SMALL, "TITLER_SOURCE__HOURS": str(hours), "TITLER_LAKE__ROOT": str(root)}
+
+
+@pytest.fixture(scope="module")
+def settings(environment: dict[str, str]) -> Settings:
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, value in environment.items():
+            patch.setenv(variable, value)
+        return load()
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +105,48 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return article(tmp_path_factory.mktemp("file") / "issues.csv")
 
 
+@dataclass(frozen=True)
+class Attempts:
+    """A command that was killed, then interrupted, and the third time ended."""
+
+    models_after_the_kill: list[str]
+    models_after_the_interruption: list[str]
+    model: str
+    """what the third attempt returned"""
+    printed: str
+    """what the third attempt printed"""
+
+
+def interrupt(*_: object) -> None:
+    """Stands for a function, to stop the program at the call of that function."""
+    raise KeyboardInterrupt
+
+
 @pytest.fixture(scope="module")
-def model(lake: Lake, settings: Settings, file: Path) -> str:
-    return whole_job.train_from_file(Context.of(settings), file, name=None, variant=None, epochs=1)
+def attempts(lake: Lake, settings: Settings, environment: dict[str, str], file: Path) -> Attempts:
+    # Killed while the file is stored.
+    killed = subprocess.run(
+        [sys.executable, "tests/support/kill_at_step.py", "3", "after", "train", "--from-file", str(file)],
+        env={**os.environ, **environment, "PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        start_new_session=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    after_the_kill = lake.names("models")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoint, "write", interrupt)  # before the first checkpoint of the training
+        with pytest.raises(KeyboardInterrupt):
+            whole_job.train_from_file(Context.of(settings), file, name=None, variant=None, epochs=1)
+    after_the_interruption = lake.names("models")
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        name = whole_job.train_from_file(Context.of(settings), file, name=None, variant=None, epochs=1)
+    return Attempts(after_the_kill, after_the_interruption, name, printed.getvalue())
+
+
+@pytest.fixture(scope="module")
+def model(attempts: Attempts) -> str:
+    return attempts.model
 
 
 @pytest.fixture
@@ -180,35 +236,12 @@ def test_what_no_model_learned_from_is_collected(tmp_path: Path, settings: Setti
 
 
 def test_a_command_that_is_killed_and_then_interrupted_continues_where_it_was(
-    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    lake: Lake, attempts: Attempts
 ) -> None:
-    for variable, value in {**SMALL, "TITLER_LAKE__ROOT": str(tmp_path / "lake")}.items():
-        monkeypatch.setenv(variable, value)
-    # Killed while the file is stored.
-    killed = subprocess.run(
-        [sys.executable, "tests/support/kill_at_step.py", "3", "after", "train", "--from-file", str(file)],
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
-        capture_output=True,
-        start_new_session=True,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    context = Context.of(load())
-    assert context.lake.names("models") == []
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoint, "write", interrupt)  # before the first checkpoint of the training
-        with pytest.raises(KeyboardInterrupt):
-            whole_job.train_from_file(context, file, name=None, variant=None, epochs=1)
-    (name,) = context.lake.names("models")
-    capsys.readouterr()
-    assert whole_job.train_from_file(context, file, name=None, variant=None, epochs=1) == name
-    assert Pinned(context.lake, "models", name).members[PREDICTOR][0].rows == 0
-    assert f"train: model {name} (variant copy) was trained for 1 epoch" in capsys.readouterr().out
-
-
-def interrupt(*_: object) -> None:
-    """Stands for a function, to stop the program at the call of that function."""
-    raise KeyboardInterrupt
+    assert attempts.models_after_the_kill == []
+    assert attempts.models_after_the_interruption == [attempts.model]
+    assert Pinned(lake, "models", attempts.model).members[PREDICTOR][0].rows == 0
+    assert f"train: model {attempts.model} (variant copy) was trained for 1 epoch" in attempts.printed
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from pipeline.errors import UsageError
 from pipeline.networks.in_keras import Network, Shape, build
 from pipeline.networks.in_keras.copy import teacher_forcing
-from pipeline.networks.in_keras.training import fit
+from pipeline.networks.in_keras.training import History, fit
 from tests.support.checkpoint_folder import CheckpointFolder
 
 SHAPE = Shape(30, 30, body_length=40, title_length=6, embedding_size=16, hidden_size=16)
@@ -19,10 +18,11 @@ START, END, MARK = 2, 3, 4
 Batch = tuple[np.ndarray, np.ndarray]
 
 
-def random_network(seed: int = 3) -> Network:
-    """All weights are random, so that no term of the formulas is hidden by a 0."""
-    network = build("copy", SHAPE, seed=seed)
-    rng = np.random.default_rng(seed)
+@pytest.fixture(scope="module")
+def random_network() -> Network:
+    """A network whose weights are all random, so that no term of the formulas is hidden by a 0."""
+    network = build("copy", SHAPE, seed=3)
+    rng = np.random.default_rng(3)
     network.model.set_weights([rng.normal(0, 0.7, weight.shape) for weight in network.model.get_weights()])
     return network
 
@@ -33,52 +33,56 @@ def bodies(count: int, width: int = 40) -> np.ndarray:
     return np.where(np.arange(width) < rng.integers(1, width + 1, (count, 1)), ids, 0).astype(np.int32)
 
 
-def decoder_log_probabilities(network: Network, body: np.ndarray, title: list[int]) -> np.ndarray:
-    """log p (T, units) of the next unit after each unit of the title, computed step by step."""
-    memory, state = network.model.begin(body[None])
+def decoder_log_probabilities(network: Network, bodies: np.ndarray, title: list[int]) -> np.ndarray:
+    """log p (B, T, units) of the next unit after each unit of the title, computed step by step."""
+    memory, state = network.model.begin(bodies)
     logs, state = [], state[:, None]
     for unit in title:
-        log, state = network.model.step(memory, state, np.array([[unit]], np.int32))
-        logs.append(np.asarray(log)[0, 0])
-    return np.array(logs)
+        log, state = network.model.step(memory, state, np.full((len(bodies), 1), unit, np.int32))
+        logs.append(np.asarray(log)[:, 0])
+    return np.stack(logs, axis=1)
 
 
-def test_the_probabilities_of_all_units_add_up_to_one() -> None:
-    logs = decoder_log_probabilities(random_network(), bodies(1)[0], [START, 7, 5])
+def test_the_probabilities_of_all_units_add_up_to_one(random_network: Network) -> None:
+    (logs,) = decoder_log_probabilities(random_network, bodies(1), [START, 7, 5])
     assert np.exp(logs).sum(axis=1).tolist() == pytest.approx([1, 1, 1], abs=1e-5)
 
 
-def test_teacher_forcing_computes_the_same_probabilities_as_decoding_step_by_step() -> None:
-    network, titles = random_network(), np.array([[START, 5, 20, 8, END, 0]] * 6, np.int32)
-    (batch,) = teacher_forcing(network.model).training_batches(iter([(bodies(6), titles)]))
-    predictions = np.asarray(network.model(batch.inputs))[: batch.tokens].reshape(6, 4, 2)
+def test_teacher_forcing_computes_the_same_probabilities_as_decoding_step_by_step(
+    random_network: Network,
+) -> None:
+    issues = bodies(6)
+    titles = np.array([[START, 5, 20, 8, END, 0]] * 6, np.int32)
+    (batch,) = teacher_forcing(random_network.model).training_batches(iter([(issues, titles)]))
+    predictions = np.asarray(random_network.model(batch.inputs))[: batch.tokens].reshape(6, 4, 2)
     order = [
-        int(np.flatnonzero((bodies(6) == np.pad(body, (0, 40 - len(body)))).all(axis=1))[0])
+        int(np.flatnonzero((issues == np.pad(body, (0, 40 - len(body)))).all(axis=1))[0])
         for body in batch.inputs[0]
     ]
-    for row, issue in enumerate(order):
-        logs = decoder_log_probabilities(network, bodies(6)[issue], [START, 5, 20, 8])
-        assert predictions[row, :, 0].tolist() == pytest.approx(
-            [logs[position, unit] for position, unit in enumerate((5, 20, 8, END))], rel=1e-4
-        )
-        assert predictions[row, :, 1].tolist() == pytest.approx(logs.max(axis=1).tolist(), rel=1e-4)
+    assert sorted(order) == [0, 1, 2, 3, 4, 5]
+    logs = decoder_log_probabilities(random_network, issues[order], [START, 5, 20, 8])
+    of_targets = np.stack([logs[:, position, unit] for position, unit in enumerate((5, 20, 8, END))], axis=1)
+    np.testing.assert_allclose(predictions[:, :, 0], of_targets, rtol=1e-4)
+    np.testing.assert_allclose(predictions[:, :, 1], logs.max(axis=2), rtol=1e-4)
 
 
-def test_padding_behind_a_body_does_not_change_the_probabilities() -> None:
-    network, body = random_network(), bodies(1, width=30)[0]
-    short, padded = (
-        decoder_log_probabilities(network, np.pad(body, (0, padding)), [START, 5, 9]) for padding in (0, 10)
+def test_padding_behind_a_body_does_not_change_the_probabilities(random_network: Network) -> None:
+    short = bodies(1, width=30)
+    padded = np.pad(short, ((0, 0), (0, 10)))
+    title = [START, 5, 9]
+    np.testing.assert_allclose(
+        decoder_log_probabilities(random_network, short, title),
+        decoder_log_probabilities(random_network, padded, title),
+        atol=1e-5,
     )
-    np.testing.assert_allclose(short, padded, atol=1e-5)
 
 
-def test_the_title_of_an_issue_does_not_depend_on_the_rest_of_its_batch() -> None:
-    network, batch = random_network(), bodies(30)
-    all_titles = network.decode(batch, START, END)
-    for batch_size in (1, 7):
-        titles = network.decode(batch[:9], START, END, batch_size)
-        assert titles.ids.tolist() == all_titles.ids[:9].tolist()
-        np.testing.assert_allclose(titles.log_probability, all_titles.log_probability[:9], atol=1e-4)
+def test_the_title_of_an_issue_does_not_depend_on_the_rest_of_its_batch(random_network: Network) -> None:
+    batch = bodies(30)
+    all_titles = random_network.decode(batch, START, END)
+    titles = random_network.decode(batch[:9], START, END, batch_size=7)
+    assert titles.ids.tolist() == all_titles.ids[:9].tolist()
+    np.testing.assert_allclose(titles.log_probability, all_titles.log_probability[:9], atol=1e-4)
 
 
 def test_the_loss_is_the_mean_over_tokens() -> None:
@@ -116,16 +120,41 @@ class MarkedUnitTask:
         )
 
 
-def test_the_network_learns_to_copy_the_unit_after_a_mark(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, History]:
+    """A network that was trained for six epochs on MarkedUnitTask."""
     network = build(
         "copy", Shape(30, 30, body_length=20, title_length=4, embedding_size=32, hidden_size=32), seed=1
     )
-    fit(network, MarkedUnitTask(1600, seed=0), MarkedUnitTask(64, seed=1), epochs=3, learning_rate=0.01,
-        patience=3, checkpoint=CheckpointFolder(tmp_path), on_epoch=print, seed=1,
-        contrast_epochs=1)  # fmt: skip
+    history = fit(
+        network,
+        MarkedUnitTask(800, seed=0),
+        MarkedUnitTask(64, seed=1),
+        epochs=6,
+        learning_rate=0.01,
+        patience=6,
+        checkpoint=CheckpointFolder(tmp_path_factory.mktemp("trained")),
+        on_epoch=print,
+        seed=1,
+        contrast_epochs=1,
+    )
+    return network, history
+
+
+def test_the_network_learns_to_copy_the_unit_after_a_mark(trained: tuple[Network, History]) -> None:
     unseen = MarkedUnitTask(100, seed=2)
-    decoded = network.decode(unseen.bodies, START, END)
+    decoded = trained[0].decode(unseen.bodies, START, END)
     assert np.mean((decoded.ids[:, :2] == unseen.titles[:, 1:3]).all(axis=1)) > 0.9
+
+
+def test_the_learning_rate_decays_linearly_over_the_second_half_of_the_epochs(
+    trained: tuple[Network, History],
+) -> None:
+    losses = [epoch.validation_loss for epoch in trained[1]]
+    assert losses == sorted(losses, reverse=True)  # otherwise the learning rate would also be halved
+    assert [epoch.learning_rate for epoch in trained[1]] == pytest.approx(
+        [0.01, 0.01, 0.01, 0.01, 0.02 / 3, 0.01 / 3]
+    )
 
 
 @pytest.mark.parametrize(
