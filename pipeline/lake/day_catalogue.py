@@ -22,7 +22,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.changed_days import Change, delete_changes, list_changes
 from pipeline.lake.issue_ids import IdPage, update_ids, update_superseded
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pages import PageNames, group_by_period, read_pages, write_pages
+from pipeline.lake.pages import PageNames, group_by_period, periods_within, read_pages, write_pages
 from pipeline.lake.pinned import pin_day
 from pipeline.lake.plan import PinnedDay, Plan, day_pages
 
@@ -141,9 +141,8 @@ def _changed_catalogue(
 ) -> tuple[Plan, Catalogue]:
     """Returns the plan and the catalogue after the days in `changed` have got other batches. Writes the pages
     that are new."""
-    entries = {day.day: day for day in plan_before.days} | {
-        day: of_day.pinned for day, of_day in changed.items()
-    }
+    entries = {day.day: day for day in plan_before.days}
+    entries |= {day: of_day.pinned for day, of_day in changed.items()}
     days = [entries[day] for day in sorted(entries)]
     issues = {day: of_day.issues for day, of_day in changed.items()}
     health = {day: of_day.health for day, of_day in changed.items()}
@@ -167,10 +166,10 @@ def _changed_manifests(
         names[period] = pages.get(period, "")
         if names[period] and not any(day in changed for day in days[positions]):
             continue
-        earlier = [
-            name for earlier, name in pages.items() if earlier == period or earlier.startswith(f"{period}-")
-        ]
-        values = {value["partition"]["day"]: value for page in read_pages(lake, earlier) for value in page}
+        pages_before = [pages[earlier] for earlier in periods_within(period, pages)]
+        values = {
+            value["partition"]["day"]: value for page in read_pages(lake, pages_before) for value in page
+        }
         values |= {day: asdict(changed[day]) for day in days[positions] if day in changed}
         contents[period] = [values[day] for day in days[positions]]
     return names | write_pages(lake, contents)

@@ -36,7 +36,7 @@ from pipeline.lake.draft_records import forget_drafts, record_draft, recorded_dr
 from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.leases import Lease, valid_leases
 from pipeline.lake.members import MEMBER_TABLES, SharedPages
-from pipeline.lake.pages import delete_pages_except
+from pipeline.lake.pages import delete_pages_except, read_pages
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.lake.sweep import is_current, remove_batch, sweep_batches, sweep_unfinished_files
 from pipeline.releases.current import reconcile_current
@@ -112,7 +112,7 @@ def run(lake: Lake, settings: Settings, current_time: datetime | None = None) ->
 def _remove_unused(
     lake: Lake,
     connection: warehouse.Warehouse,
-    retained_subjects: Sequence[Pinned],
+    kept_subjects: Sequence[Pinned],
     removed: Sequence[Pinned],
     sparing: datetime,
 ) -> int:
@@ -122,7 +122,10 @@ def _remove_unused(
     recorded, all_recorded = recorded_drafts(lake), lake.get_json(COLLECTED) is not None
     if all_recorded and not removed and all(began >= sparing for began in recorded.values()):
         return 0
-    referenced = {folder for pinned in retained_subjects for folder in _referenced_folders(pinned)}
+    catalogue = Catalogue.read(lake) or Catalogue()
+    referenced = _catalogued_folders(lake, catalogue)
+    for pinned in kept_subjects:
+        referenced |= _referenced_folders(pinned)
     if all_recorded:
         batches = _remove_batches(lake, removed, referenced, recorded, sparing)
     else:
@@ -133,7 +136,7 @@ def _remove_unused(
         batches = swept.removed
     for pinned in removed:
         pinned.delete()
-    delete_pages_except(lake, _referenced_pages(lake, retained_subjects), sparing)
+    delete_pages_except(lake, _referenced_pages(catalogue, kept_subjects), sparing)
     retained: dict[str, set[str]] = {}
     for folder in referenced:
         retained.setdefault(folder.split("/", 1)[0], set()).add(folder.rsplit("/", 1)[1])
@@ -236,16 +239,32 @@ def _referenced_folders(pinned: Pinned) -> set[str]:
     # Each table's file is read by its name: a bucket's listing may lack files that were just written.
     for table in MEMBER_TABLES[pinned.kind]:
         folders.update(pinned.members.folders(table))
+    if ISSUES.name in MEMBER_TABLES[pinned.kind] and ISSUES.name in pinned.members:
+        quarantined = (batch.figures.get(QUARANTINE) for batch in pinned.members[ISSUES.name])
+        folders.update(filter(None, quarantined))
     return folders
 
 
-def _referenced_pages(lake: Lake, retained_subjects: Iterable[Pinned]) -> set[str]:
+def _catalogued_folders(lake: Lake, catalogue: Catalogue) -> set[str]:
+    """Returns the folders of all batches in the catalogue of days, which the next release may use, and of
+    these days' malformed lines."""
+    folders = {
+        folder
+        for day in catalogue.plan(lake).days
+        for folder in (day.issues, day.tokens, day.health)
+        if folder
+    }
+    for page in read_pages(lake, catalogue.manifests.get(ISSUES.name, {}).values()):
+        folders.update(filter(None, (manifest["figures"].get(QUARANTINE) for manifest in page)))
+    return folders
+
+
+def _referenced_pages(catalogue: Catalogue, kept_subjects: Iterable[Pinned]) -> set[str]:
     """Returns the names of all pages of the kept models and releases, and of the catalogue of days."""
-    catalogue = Catalogue.read(lake) or Catalogue()
     pages = {*catalogue.days.values(), *(page.page for page in catalogue.ids.values())}
     for of_table in catalogue.manifests.values():
         pages.update(of_table.values())
-    for pinned in retained_subjects:
+    for pinned in kept_subjects:
         if pinned.is_open():
             pages.update(pinned.day_pages.values())
             for table in MEMBER_TABLES[pinned.kind]:

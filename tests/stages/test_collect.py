@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import warehouse
-from pipeline.contracts import EMBEDDINGS, ISSUES, PREDICTOR, SEGMENTS
+from pipeline.contracts import EMBEDDINGS, ISSUES, PREDICTOR, QUARANTINE, SEGMENTS
 from pipeline.lake.batches import Lake
+from pipeline.lake.day_catalogue import update_catalogue
 from pipeline.lake.embedding_network import EmbeddingNetwork, network_of_model
 from pipeline.lake.leases import hold_lease
 from pipeline.lake.manifest import Manifest
@@ -19,6 +20,7 @@ from pipeline.releases.records import RECORD
 from pipeline.settings import LakeSettings, Release, Settings
 from pipeline.stages import collect
 from pipeline.stages.collect import Collected
+from tests.lake.test_pinned import ingest
 from tests.stages.literal_models import FakeRegistry, add_model
 
 LATER = datetime.now(UTC) + timedelta(days=3)
@@ -214,3 +216,32 @@ def test_a_rollback_need_not_wait_while_batches_are_removed(
     monkeypatch.setattr("pipeline.warehouse.duckdb.warehouse.LOCK_TIMEOUT", 0)
     monkeypatch.setattr(collect, "_remove_unused", remove_and_lock)
     assert collection.run().batches == 7
+
+
+def test_what_the_catalogue_of_days_names_is_kept_for_the_next_release(collection: Collection) -> None:
+    """The day is being ingested again, so its batches in the catalogue are no longer the current ones."""
+    ingest(collection.lake, "2015-01-02", (1, 9))
+    (pinned,) = update_catalogue(collection.lake, lambda: ()).plan.days
+    collection.run()
+    collection.add_batch(ISSUES.name, {"day": "2015-01-02"}, "again")
+    assert collection.run().batches == 0
+    (as_before,) = update_catalogue(collection.lake, lambda: ()).plan.days
+    assert as_before == pinned
+    assert collection.lake.manifest(pinned.issues).rows == 1
+
+
+def test_the_malformed_lines_of_a_day_are_kept_as_long_as_its_issues(collection: Collection) -> None:
+    collection.run()
+    day = {"day": "2015-01-02"}
+    lines = collection.add_batch(QUARANTINE, day, "1")
+    issues = collection.lake.draft(ISSUES.name, day, ["1"]).commit({"quarantine": lines.folder})
+    release = collection.add_release("earlier", issues=issues.folder)
+    release.members.put(ISSUES.name, [issues])
+    collection.settings = collection.settings.model_copy(update={"release": Release(keep=2)})
+    collection.add_batch(QUARANTINE, day, "2")
+    collection.add_batch(ISSUES.name, day, "2")
+    assert collection.run().batches == 0
+    assert collection.lake.manifest(lines.folder) == lines
+    collection.settings = collection.settings.model_copy(update={"release": Release(keep=1)})
+    assert collection.run().releases == ("earlier",)
+    assert collection.lake.names(lines.folder) == collection.lake.names(issues.folder) == []
