@@ -393,7 +393,7 @@ def rollback(
 @app.command()
 def collect() -> None:
     """Remove old releases and models, and stored data that nothing uses any more. Keep whatever is less than
-    two days old, and whatever a running command may still use.
+    two days old, and whatever was written since the oldest running command began.
 
     Example: titler collect
     """

@@ -31,10 +31,12 @@ import pyarrow.parquet as pq
 from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS, Table
 from pipeline.errors import LakeError
 from pipeline.lake.changed_days import make_current
+from pipeline.lake.damaged_batches import mark_damaged
 from pipeline.lake.draft import Draft
 from pipeline.lake.draft_records import record_draft
 from pipeline.lake.files import LakeFiles
 from pipeline.lake.fingerprint import fingerprint
+from pipeline.lake.local_cache import file_state
 from pipeline.lake.manifest import (
     CURRENT,
     KEYS,
@@ -92,6 +94,7 @@ class Lake(LakeFiles):
         damaged."""
         manifest = self._read_manifest(folder)
         if manifest is None:
+            mark_damaged(self, folder)
             raise LakeError(
                 f"The batch {self.path(folder)} has no {MANIFEST}: the batch was never finished, or it was "
                 "removed, for example by `titler collect`.",
@@ -141,8 +144,9 @@ class Lake(LakeFiles):
         return data
 
     def _damaged(self, manifest: Manifest, file: File, size: int | None) -> LakeError:
-        """Returns the error for a damaged or missing file. `size` is the number of bytes in the file, or None
-        if the file is missing."""
+        """Marks the batch of a damaged or missing file, and returns the error. `size` is the number of bytes
+        in the file, or None if the file is missing."""
+        mark_damaged(self, manifest.folder)
         if size is None:
             problem = "is missing"
         elif size == file.bytes:
@@ -193,10 +197,10 @@ class Lake(LakeFiles):
             return self.cache.store(
                 self._name_of_copy(f"{manifest.folder}/{name}"), self.read_file(manifest, file)
             )
-        size = path.stat().st_size if path.is_file() else None
-        if size != file.bytes or _sha256(path) != file.sha256:
-            raise self._damaged(manifest, file, size)
-        self.cache.remember(path)
+        state = file_state(path) if path.is_file() else None
+        if state is None or state[0] != file.bytes or _sha256(path) != file.sha256:
+            raise self._damaged(manifest, file, state[0] if state else None)
+        self.cache.remember(path, state)
         return path
 
     def _local_path(self, relative: str) -> Path:

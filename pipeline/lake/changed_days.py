@@ -1,17 +1,19 @@
-"""Marks the source days whose current batches have changed since the last release was planned.
+"""Marks the source days whose current batches have changed since the catalogue was brought up to date.
 
 A stage that replaces the current batch of a day first writes a mark, then the pointer to the batch. The stage
-`plan` reads the days that have a mark and deletes the marks. So it need not read the pointers of all days.
+`plan` reads the days that have a mark, and deletes the marks of batches that are in the catalogue then. So it
+need not read the pointers of all days.
 
-    ROOT/days/changed/DAY,TABLE,BATCH
+    ROOT/days/changed/DAY,TABLE,BATCH,ID
 
-The mark has no content. It stays until the pointer names its batch: if the stage is killed between the two
-writes, the next plan looks at the day once more, which does no harm.
+A mark has no content. Its id is random, so that deleting a mark never deletes a newer one. If the stage is
+killed between the two writes, the mark stays for a while, and plans look at the day again, which is harmless.
 """
 
 from __future__ import annotations
 
 import posixpath
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,21 +35,22 @@ class Change:
     day: str
     table: str
     batch_id: str
+    path: str
     marked_at: datetime
-
-    @property
-    def path(self) -> str:
-        """The path of the mark, relative to the root of the lake."""
-        return _path(self.day, self.table, self.batch_id)
 
 
 def make_current(lake: LakeFiles, batch: Manifest) -> None:
     """Makes a batch the current one of its partition, which is a source day or a user's file. Marks the day
     first."""
     if batch.table in MARKED_TABLES and "day" in batch.partition:
-        lake.put(_path(batch.day, batch.table, batch.batch_id), b"")
+        mark_change(lake, batch.day, batch.table, batch.batch_id)
     folder = partition_folder(batch.table, batch.partition)
     lake.put_json(posixpath.join(folder, CURRENT), {"batch_id": batch.batch_id})
+
+
+def mark_change(lake: LakeFiles, day: str, table: str, batch_id: str) -> None:
+    """Marks that a day gets another current batch in a table."""
+    lake.put(posixpath.join(FOLDER, f"{day},{table},{batch_id},{uuid.uuid4().hex[:8]}"), b"")
 
 
 def list_changes(lake: LakeFiles) -> list[Change]:
@@ -55,15 +58,12 @@ def list_changes(lake: LakeFiles) -> list[Change]:
     them."""
     changes = []
     for name, marked_at in sorted(lake.written(FOLDER).items()):
-        day, table, batch_id = name.split(",")
-        changes.append(Change(day, table, batch_id, marked_at))
+        if name.count(",") == 3:  # another program may have left a file of its own
+            day, table, batch_id, _ = name.split(",")
+            changes.append(Change(day, table, batch_id, posixpath.join(FOLDER, name), marked_at))
     return changes
 
 
 def delete_changes(lake: LakeFiles, changes: Iterable[Change]) -> None:
     """Deletes marks."""
     lake.for_each(lake.delete, [change.path for change in changes])
-
-
-def _path(day: str, table: str, batch_id: str) -> str:
-    return posixpath.join(FOLDER, f"{day},{table},{batch_id}")

@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
-from pipeline.lake.changed_days import Change, delete_changes, list_changes
+from pipeline.lake.changed_days import Change, delete_changes, list_changes, mark_change
 from pipeline.lake.issue_ids import IdPage, update_ids, update_superseded
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pages import PageNames, group_by_period, periods_within, read_pages, write_pages
@@ -66,17 +66,25 @@ class CatalogueUpdate:
     days_not_ready: tuple[str, ...]
 
 
-def update_catalogue(lake: Lake, days_before: Callable[[], Sequence[PinnedDay]]) -> CatalogueUpdate:
+def update_catalogue(
+    lake: Lake,
+    days_before: Callable[[], Sequence[PinnedDay]],
+    changes: Sequence[Change],
+    judged_again: Iterable[str] = (),
+) -> CatalogueUpdate:
     """Brings the catalogue up to date with the current batches of all days, and returns it.
+
+    `changes` are the marks that were listed before the days were judged again, and `judged_again` the days
+    whose verdicts changed then. Marks that were written later stay for the next plan.
 
     `days_before` returns the days of the current release. It is called only if there is no catalogue yet. If
     such a day is being ingested again, it says which batches the day had before. Only one process at a time
     may call this function.
     """
-    changes, stored = list_changes(lake), Catalogue.read(lake)
+    stored = Catalogue.read(lake)
     plan_before = stored.plan(lake) if stored else Plan((), {}, {}, "")
     days_known = {day.day: day for day in (plan_before.days if stored else days_before())}
-    marked = {change.day for change in changes}
+    marked = {*judged_again, *(change.day for change in changes)}
     candidates = sorted(marked if stored else {*marked, *lake.days(ISSUES.name), *days_known})
     current = lake.for_each(lambda day: _current_batches(lake, day), candidates)
     ready = {day: batches for day, batches in zip(candidates, current, strict=True) if batches is not None}
@@ -91,6 +99,9 @@ def update_catalogue(lake: Lake, days_before: Callable[[], Sequence[PinnedDay]])
         lake.put_json(CATALOGUE, asdict(catalogue))
     _delete_marks(lake, changes, ready)
     waiting = [day for day in candidates if day not in ready]
+    if stored is None:  # an earlier version of Titler has left no marks
+        for day in set(waiting) - marked:
+            mark_change(lake, day, ISSUES.name, "waiting")
     return CatalogueUpdate(
         catalogue,
         plan,
@@ -180,13 +191,14 @@ class CurrentHealth(Mapping[str, Manifest]):
 
     Days that have not changed since the last plan come from the catalogue, a page at a time. Only the others
     are looked up one by one. `changed_days` are these others: all days if the lake has no catalogue yet.
+    `changes` are the marks, if they were listed before.
     """
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, changes: Sequence[Change] | None = None) -> None:
         self._lake = lake
         # The marks are read first. A plan that finishes in between deletes marks, and then changes nothing
         # that the catalogue does not have.
-        marked = {change.day for change in list_changes(lake)}
+        marked = {change.day for change in (list_changes(lake) if changes is None else changes)}
         catalogue = Catalogue.read(lake)
         self._pages: PageNames = catalogue.manifests[SOURCE_HEALTH.name] if catalogue else {}
         self.changed_days = marked if catalogue else {*marked, *lake.days(SOURCE_HEALTH.name)}

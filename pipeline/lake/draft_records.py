@@ -1,11 +1,15 @@
-"""Records of the batches that were begun and that no model or release names yet.
+"""Records of batches that nothing refers to: those that were begun, and those that are to be removed.
 
 `titler collect` removes batches that nothing uses. It does not search the whole lake for them. It looks at
-the batches of the models and releases that it removes, and at these records. A record is written before the
-first file of a batch. It is deleted when a model or a release that is kept names the batch, or when the batch
-is removed.
+two kinds of records:
+
+- A draft record is written before the first file of a batch. It is deleted when a model or a release that is
+  kept refers to the batch, or when the batch is removed.
+- An unused record is written before a model or a release is removed, for each batch that no other refers to.
+  So if the command is killed, the next one continues.
 
     ROOT/drafts/TABLE,day=2015-01-01,BATCH
+    ROOT/unused/TABLE,day=2015-01-01,BATCH
 
 A record has no content.
 """
@@ -18,24 +22,30 @@ from datetime import datetime
 
 from pipeline.lake.files import LakeFiles
 
-FOLDER = "drafts"
+DRAFTS = "drafts"
+UNUSED = "unused"
 
 
 def record_draft(lake: LakeFiles, folder: str) -> None:
     """Records that the batch in `folder` is begun."""
-    lake.put(_path(folder), b"")
+    record_batches(lake, DRAFTS, [folder])
 
 
-def recorded_drafts(lake: LakeFiles) -> dict[str, datetime]:
-    """Returns the folders of the recorded batches, and when each was recorded. The listing of a bucket may
-    lack the newest records."""
-    return {name.replace(",", "/"): time for name, time in lake.written(FOLDER).items()}
+def record_batches(lake: LakeFiles, kind: str, folders: Iterable[str]) -> None:
+    """Records batches. `kind` is DRAFTS or UNUSED."""
+    lake.for_each(lambda folder: lake.put(_path(kind, folder), b""), sorted(folders))
 
 
-def forget_drafts(lake: LakeFiles, folders: Iterable[str]) -> None:
-    """Deletes the records of batches."""
-    lake.for_each(lake.delete, [_path(folder) for folder in folders])
+def recorded_batches(lake: LakeFiles, kind: str) -> dict[str, datetime]:
+    """Returns the folders of the recorded batches of a kind, and when each was recorded. The listing of a
+    bucket may lack the newest records."""
+    return {name.replace(",", "/"): time for name, time in lake.written(kind).items()}
 
 
-def _path(folder: str) -> str:
-    return posixpath.join(FOLDER, folder.replace("/", ","))
+def forget_batches(lake: LakeFiles, kind: str, folders: Iterable[str]) -> None:
+    """Deletes the records of batches of a kind."""
+    lake.for_each(lake.delete, [_path(kind, folder) for folder in sorted(folders)])
+
+
+def _path(kind: str, folder: str) -> str:
+    return posixpath.join(kind, folder.replace("/", ","))

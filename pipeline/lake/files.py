@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -104,21 +104,27 @@ class LakeFiles:
         with ThreadPoolExecutor(REQUESTS) as executor:
             return list(executor.map(read, items))
 
-    def get_immutable(self, relatives: Sequence[str]) -> list[bytes | None]:
-        """Returns the contents of files that never change, in order; None stands for a missing file. If the
-        lake is a bucket, keeps a local copy of each file."""
-        return self.for_each(self._get_immutable, relatives)
+    def get_immutable(self, digests: Mapping[str, str]) -> list[bytes | None]:
+        """Returns the contents of files that never change, in order. None stands for a file that is missing
+        or damaged.
 
-    def _get_immutable(self, relative: str) -> bytes | None:
-        if self._store.folder is not None:
-            return self.get(relative)
-        name = self._name_of_copy(relative)
-        if self.cache.is_checked(self.cache.path / name):
-            return (self.cache.path / name).read_bytes()
-        data = self.get(relative)
-        if data is not None:
-            self.cache.store(name, data)
-        return data
+        `digests` maps the paths of the files to their SHA-256. If the lake is a bucket, keeps a local copy of
+        each file.
+        """
+        return self.for_each(lambda item: self._get_immutable(*item), list(digests.items()))
+
+    def _get_immutable(self, relative: str, digest: str) -> bytes | None:
+        copy = self.cache.path / self._name_of_copy(relative)
+        if self._store.folder is None and self.cache.is_checked(copy):
+            data = copy.read_bytes()
+            if _has_digest(data, digest):
+                return data
+        stored = self.get(relative)
+        if stored is None or not _has_digest(stored, digest):
+            return None
+        if self._store.folder is None:
+            self.cache.store(self._name_of_copy(relative), stored)
+        return stored
 
     def _name_of_copy(self, relative: str) -> str:
         """Returns the name of a file's copy in the cache, which may have copies of several lakes."""
@@ -152,6 +158,10 @@ class LakeFiles:
         file is not a table."""
         self.put(posixpath.join(folder, name), data)
         return File(name, rows, len(data), hashlib.sha256(data).hexdigest())
+
+
+def _has_digest(data: bytes, digest: str) -> bool:
+    return hashlib.sha256(data).hexdigest() == digest
 
 
 def _without_descriptions(table: pa.Table) -> pa.Table:

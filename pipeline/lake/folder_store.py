@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -55,11 +55,12 @@ class FolderStore:
     def written(self, folder: str) -> dict[str, datetime]:
         try:
             with os.scandir(self.folder / folder) as entries:
-                return {
-                    entry.name: datetime.fromtimestamp(entry.stat().st_mtime, UTC)
-                    for entry in entries
-                    if entry.is_file()
-                }
+                times = {}
+                for entry in entries:
+                    with suppress(FileNotFoundError):  # another process has deleted it in the meantime
+                        if entry.is_file():
+                            times[entry.name] = datetime.fromtimestamp(entry.stat().st_mtime, UTC)
+                return times
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except OSError as error:

@@ -54,13 +54,18 @@ def hold_lease(lake: LakeFiles, verb: str, subject: str = "") -> Iterator[None]:
     finally:
         released.set()
         renewal.join()
-        lake.delete(path)
+        try:
+            lake.delete(path)
+        except LakeError as error:  # the lease expires, so this must not hide what the command has done
+            logging.getLogger(__name__).warning("%s", error.message)
 
 
 def valid_leases(lake: LakeFiles, current_time: datetime) -> list[Lease]:
     """Returns the leases that are valid. Deletes the others: their commands were killed."""
     leases, invalid = [], []
     for name, renewed in lake.written(FOLDER).items():
+        if name.count(",") != 3:  # another program may have left a file of its own
+            continue
         began, verb, subject, _ = name.split(",")
         if current_time - renewed > VALID:
             invalid.append(posixpath.join(FOLDER, name))

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from pipeline.errors import LakeError
 
+FileState = tuple[int, int, int]
 DATABASE = "checked.sqlite"
 IN_USE = 3600
 """Seconds after its last use for which a copy is never removed, because a command may still read it."""
@@ -41,7 +42,7 @@ class LocalCache:
     def is_checked(self, path: Path) -> bool:
         """Returns whether a local file exists, was checked, and has not changed since."""
         try:
-            state = _state(path)
+            state = file_state(path)
         except OSError:
             return False
         with self._database() as database:
@@ -54,13 +55,13 @@ class LocalCache:
                 database.execute("UPDATE files SET used = ? WHERE path = ?", (time.time(), str(path)))
         return True
 
-    def remember(self, path: Path, *, is_copy: bool = False) -> None:
-        """Remembers that a local file was checked. `is_copy` says that the file is a copy in this folder,
-        which may be removed."""
+    def remember(self, path: Path, state: FileState, *, is_copy: bool = False) -> None:
+        """Remembers that a local file was checked. `state` is its state before the check. `is_copy` says that
+        the file is a copy in this folder, which may be removed."""
         with self._database() as database:
             database.execute(
                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)",
-                (str(path), *_state(path), time.time(), is_copy),
+                (str(path), *state, time.time(), is_copy),
             )
 
     def store(self, name: str, data: bytes) -> Path:
@@ -76,7 +77,7 @@ class LocalCache:
             with suppress(OSError):
                 unfinished.unlink()
             raise _unusable(self.path, error.strerror or str(error)) from error
-        self.remember(path, is_copy=True)
+        self.remember(path, file_state(path), is_copy=True)
         self._remove_old_copies()
         return path
 
@@ -102,18 +103,37 @@ class LocalCache:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.path.stat().st_uid != os.getuid():
                 raise _unusable(self.path, "it belongs to another user")
-            with closing(sqlite3.connect(self.path / DATABASE, timeout=60)) as connection, connection:
-                connection.execute("PRAGMA synchronous = OFF")  # a lost row costs one more check
-                connection.execute(
-                    "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, changed INTEGER, "
-                    "inode INTEGER, used REAL, is_copy INTEGER)"
-                )
+            with closing(self._connect()) as connection, connection:
                 yield connection
         except (OSError, sqlite3.Error) as error:
             raise _unusable(self.path, str(error)) from error
 
+    def _connect(self) -> sqlite3.Connection:
+        """Opens the database. A damaged one is replaced by an empty one: then the files are checked again."""
+        path = self.path / DATABASE
+        try:
+            return _open_database(path)
+        except sqlite3.OperationalError:  # for example a full disk
+            raise
+        except sqlite3.DatabaseError:
+            path.unlink(missing_ok=True)
+            return _open_database(path)
 
-def _state(path: Path) -> tuple[int, int, int]:
+
+def _open_database(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=60)
+    try:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, changed INTEGER, "
+            "inode INTEGER, used REAL, is_copy INTEGER)"
+        )
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def file_state(path: Path) -> FileState:
     """Returns the size of a file, the time of its last change in nanoseconds, and its inode."""
     stat = path.stat()
     return stat.st_size, stat.st_mtime_ns, stat.st_ino

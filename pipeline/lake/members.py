@@ -111,8 +111,11 @@ class Members(Mapping[str, Sequence[Manifest]]):
 
     def folders(self, table: str) -> list[str]:
         """Returns the folders of a table's batches. Returns an empty list if no batches of the table were
-        recorded yet."""
-        return _folders(self[table]) if table in self else []
+        recorded yet. The batches themselves need not exist any more."""
+        stored = self._stored(table)
+        if stored is None or isinstance(stored, list):
+            return list(stored or [])
+        return _folders(self[table])
 
     def pages(self, table: str) -> PageNames:
         """Returns the names of the pages with the manifests of a table, by period. Returns an empty dict if

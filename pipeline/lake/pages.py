@@ -75,15 +75,16 @@ def read_pages(lake: LakeFiles, names: Collection[str]) -> list[Any]:
 def read_page_files(lake: LakeFiles, names: Collection[str]) -> list[bytes]:
     """Returns the contents of pages, in the order of `names`. Raises LakeError if a page is missing or
     damaged."""
-    paths = [posixpath.join(PAGES, name) for name in names]
+    digests = {posixpath.join(PAGES, name): name.partition(".")[0] for name in names}
+    found = dict(zip(digests, lake.get_immutable(digests), strict=True))
     contents = []
-    for name, path, data in zip(names, paths, lake.get_immutable(paths), strict=True):
-        if data is None or hashlib.sha256(data).hexdigest() != name.partition(".")[0]:
-            problem = "is missing" if data is None else "is damaged: its SHA-256 is not the one in its name"
+    for path, data in ((posixpath.join(PAGES, name), found[posixpath.join(PAGES, name)]) for name in names):
+        if data is None:
             raise LakeError(
-                f"The file {lake.path(path)} {problem}. It is a part of the lists of models and releases.",
-                f"Restore it from a backup. Or delete {lake.path('days/catalogue.json')} and create another "
-                "release: titler plan",
+                f"The file {lake.path(path)} is missing, or it is damaged: its SHA-256 is not the one in its "
+                "name. It is a part of the lists of models and releases.",
+                f"Restore it from a backup. If there is none, delete {lake.path('days/catalogue.json')} "
+                "and create another release (titler plan) or another model (titler vocab).",
             )
         contents.append(data)
     return contents

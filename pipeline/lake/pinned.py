@@ -22,6 +22,7 @@ from typing import Any, Literal
 from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
+from pipeline.lake.damaged_batches import damaged_batches
 from pipeline.lake.duplicate_openings import duplicate_openings
 from pipeline.lake.fingerprint import fingerprint
 from pipeline.lake.manifest import Manifest
@@ -198,7 +199,12 @@ class Pinned:
         """
         of_base: dict[str, Manifest] = {}
         if keys and self.base and keys[0].table in self.base.members:
-            of_base = {manifest.key: manifest for manifest in self.base.members[keys[0].table]}
+            damaged = damaged_batches(self.lake)
+            of_base = {
+                manifest.key: manifest
+                for manifest in self.base.members[keys[0].table]
+                if manifest.folder not in damaged
+            }
         existing = [of_base.get(key.fingerprint) for key in keys]
         missing = [key for key, manifest in zip(keys, existing, strict=True) if manifest is None]
         looked_up = iter(

@@ -23,5 +23,6 @@ class LakeSettings(Section):
     cache_gib: float = Field(
         default=20,
         gt=0,
-        description="size in GiB to which old copies in `lake.cache` are removed",
+        description="if the copies in `lake.cache` are larger than this (in GiB), those that were not used "
+        "for the longest time are removed",
     )

@@ -6,7 +6,7 @@ judged again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
 from pipeline.lake.batches import Lake
+from pipeline.lake.changed_days import Change
 from pipeline.lake.day_catalogue import CurrentHealth
 from pipeline.lake.manifest import Manifest
 from pipeline.source import day_verdict
@@ -82,14 +83,15 @@ def judge_day(lake: Lake, issues: Manifest, history: VerdictHistory) -> dict[str
     return row
 
 
-def judge_again(lake: Lake) -> tuple[str, ...]:
+def judge_again(lake: Lake, changes: Sequence[Change]) -> tuple[str, ...]:
     """Judges the days again that follow a change, oldest first. Returns the days whose stored row changed.
+    `changes` are the marks of the days that have changed since the last plan.
 
     A verdict depends on the earlier days that are in the lake when it is made, and a backfill may extract
     days in any order. This function makes the verdicts independent of that order. Days before the first day
     that has changed since the last plan keep their verdicts.
     """
-    health = CurrentHealth(lake)
+    health = CurrentHealth(lake, changes)
     history, judged_again = VerdictHistory(health), []
     first = min(health.changed_days, default=None)
     for name in [day for day in health if day >= first] if first else ():

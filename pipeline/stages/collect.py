@@ -1,7 +1,8 @@
 """Stage `collect`: removes old releases and models, and batches of the lake that nothing uses any more.
 
-A batch is still used if a release or a model that is kept refers to it, or if it is the current batch of a
-day. What a running command may still use is not removed either: see `pipeline.lake.leases`.
+A batch is still used if a release or a model that is kept refers to it, if it is in the catalogue of days, or
+if it is the current batch of a day. What was written since the oldest running command began is not removed
+either: see `pipeline.lake.leases`.
 
 The stage does not search the whole lake. It looks at the batches of the releases and models that it removes,
 and at the batches that were begun and that nothing refers to yet (`pipeline.lake.draft_records`). Only the
@@ -11,7 +12,6 @@ first run in a lake searches all folders, because an earlier version of Titler m
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -30,15 +30,18 @@ from pipeline.contracts import (
     VECTORS,
     VOCABULARY,
 )
+from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
+from pipeline.lake.damaged_batches import forget_damaged_batches
 from pipeline.lake.day_catalogue import Catalogue
-from pipeline.lake.draft_records import forget_drafts, record_draft, recorded_drafts
+from pipeline.lake.draft_records import DRAFTS, UNUSED, forget_batches, record_batches, recorded_batches
 from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.leases import Lease, valid_leases
 from pipeline.lake.members import MEMBER_TABLES, SharedPages
 from pipeline.lake.pages import delete_pages_except, read_pages
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.lake.sweep import is_current, remove_batch, sweep_batches, sweep_unfinished_files
+from pipeline.progress import say
 from pipeline.releases.current import reconcile_current
 from pipeline.releases.kept_titles import kept_titles
 from pipeline.releases.records import RECORD, read_record
@@ -81,86 +84,116 @@ def run(lake: Lake, settings: Settings, current_time: datetime | None = None) ->
 
     - the current release and the latest other published releases, up to `release.keep` releases in all
     - the models of the kept releases, the champion and the previous champion
-    - unpublished releases and models, and batches, that are younger than GRACE_PERIOD or that a running
-      command may still use
+    - unpublished releases and models, and batches, that are younger than GRACE_PERIOD, or that were written
+      since the oldest running command began
 
     While it runs, no other process can plan a release, because it holds the lock for that. It holds the lock
-    for publishing only while it decides which releases to remove, so that a rollback need not wait.
+    for publishing only while it removes releases, and while it deletes rows of the warehouse.
     """
     current_time = current_time or datetime.now(UTC)
     connection = warehouse.connect(settings, "collect")
     with connection.exclusive_lock("plan"):
         leases = valid_leases(lake, current_time)
-        with connection.exclusive_lock("publish"):
-            releases, removed_releases = _sort_releases(lake, settings, leases, current_time)
-            for release in removed_releases:
-                # Without its record, no rollback can make the release current any more.
-                lake.delete(release.file(f"{RECORD}.json"))
-        models, removed_models = _sort_models(lake, settings, releases, leases, current_time)
         sparing = min([current_time - GRACE_PERIOD, *(lease.began for lease in leases)])
         sweep_unfinished_files(lake, GRACE_PERIOD, current_time)
-        batches = _remove_unused(
-            lake, connection, [*releases, *models], [*removed_releases, *removed_models], sparing
-        )
+        drafts, all_recorded = recorded_batches(lake, DRAFTS), lake.get_json(COLLECTED) is not None
+        with connection.exclusive_lock("publish"):
+            releases, removed_releases = _sort_releases(lake, settings, leases, current_time)
+            models, removed_models = _sort_models(lake, settings, releases, leases, current_time)
+            removed = (*removed_releases, *removed_models)
+            begun_before = {folder for folder, began in drafts.items() if began < sparing}
+            if all_recorded and not (removed or begun_before or recorded_batches(lake, UNUSED)):
+                return Collected((), (), 0)
+            kept = Kept.of(lake, [*releases, *models])
+            _remove_subjects(lake, removed, kept)
+        if all_recorded:
+            batches = _remove_batches(lake, kept, drafts, sparing)
+        else:
+            batches = _sweep(lake, kept, drafts, sparing)
+        delete_pages_except(lake, kept.pages, sparing)
+        forget_damaged_batches(lake, kept.folders)
+        with connection.exclusive_lock("publish"):
+            # Meanwhile another command may have published a release.
+            releases, _ = _sort_releases(lake, settings, leases, current_time)
+            connection.delete_batches_except(_by_table(kept.folders | Kept.of(lake, releases).folders))
     return Collected(
-        tuple(sorted(pinned.name for pinned in removed_releases)),
-        tuple(sorted(pinned.name for pinned in removed_models)),
+        tuple(sorted(release.name for release in removed_releases)),
+        tuple(sorted(model.name for model in removed_models)),
         batches,
     )
 
 
-def _remove_unused(
-    lake: Lake,
-    connection: warehouse.Warehouse,
-    kept_subjects: Sequence[Pinned],
-    removed: Sequence[Pinned],
-    sparing: datetime,
-) -> int:
-    """Removes the files of removed releases and models, and the batches and pages that nothing refers to any
-    more. Returns the number of removed batches. Files that were written at the time `sparing` or later are
-    spared."""
-    recorded, all_recorded = recorded_drafts(lake), lake.get_json(COLLECTED) is not None
-    if all_recorded and not removed and all(began >= sparing for began in recorded.values()):
-        return 0
-    catalogue = Catalogue.read(lake) or Catalogue()
-    referenced = _catalogued_folders(lake, catalogue)
-    for pinned in kept_subjects:
-        referenced |= _referenced_folders(pinned)
-    if all_recorded:
-        batches = _remove_batches(lake, removed, referenced, recorded, sparing)
-    else:
-        tables = (*TABLES_BY_DAY, *TABLES_BY_OWNER)
-        swept = sweep_batches(lake, tables, referenced, sparing, keep_current_of=TABLES_BY_DAY)
-        _record_drafts(lake, set(swept.spared) - recorded.keys())
-        lake.put_json(COLLECTED, {"all_batches_recorded": True})
-        batches = swept.removed
-    for pinned in removed:
-        pinned.delete()
-    delete_pages_except(lake, _referenced_pages(catalogue, kept_subjects), sparing)
-    retained: dict[str, set[str]] = {}
-    for folder in referenced:
-        retained.setdefault(folder.split("/", 1)[0], set()).add(folder.rsplit("/", 1)[1])
-    connection.delete_batches_except(retained)
+@dataclass(frozen=True)
+class Kept:
+    """What must not be removed: the folders of the batches that kept releases and models refer to, the
+    folders of the batches in the catalogue of days, and the names of the pages of all these."""
+
+    referenced: frozenset[str]
+    catalogued: frozenset[str]
+    pages: frozenset[str]
+
+    @property
+    def folders(self) -> frozenset[str]:
+        """The folders of all these batches."""
+        return self.referenced | self.catalogued
+
+    @classmethod
+    def of(cls, lake: Lake, subjects: Sequence[Pinned]) -> Kept:
+        """Returns what must be kept for these releases and models, and for the next release."""
+        catalogue = Catalogue.read(lake) or Catalogue()
+        return cls(
+            frozenset(folder for subject in subjects for folder in _referenced_folders(subject)),
+            frozenset(_catalogued_folders(lake, catalogue)),
+            frozenset(_referenced_pages(catalogue, subjects)),
+        )
+
+
+def _remove_subjects(lake: Lake, removed: Iterable[Pinned], kept: Kept) -> None:
+    """Removes releases and models, and records the batches that no kept release or model refers to then."""
+    no_longer_used: set[str] = set()
+    removed = list(removed)
+    for subject in removed:
+        try:
+            no_longer_used |= _referenced_folders(subject) - kept.referenced
+        except LakeError as error:
+            say(f"    {subject.noun} {subject.name} is removed, but not its batches: {error.message}")
+    record_batches(lake, UNUSED, no_longer_used)
+    for subject in removed:
+        # Without its record, no rollback can make a release current any more.
+        lake.delete(subject.file(f"{RECORD}.json"))
+        subject.delete()
+
+
+def _remove_batches(lake: Lake, kept: Kept, drafts: Mapping[str, datetime], sparing: datetime) -> int:
+    """Removes the recorded batches, unless they are kept or spared. Returns the number of removed batches."""
+    no_longer_used = recorded_batches(lake, UNUSED).keys()
+    begun_before = {folder for folder, began in drafts.items() if began < sparing}
+    unused = (no_longer_used | begun_before) - kept.folders
+    removed = {folder for folder in unused if not _is_spared(lake, folder, sparing)}
+    batches = sum(remove_batch(lake, folder) for folder in sorted(removed))
+    # A batch that is spared, or that only the catalogue refers to, is looked at again later.
+    record_batches(lake, DRAFTS, no_longer_used - kept.referenced - removed - drafts.keys())
+    forget_batches(lake, UNUSED, no_longer_used)
+    forget_batches(lake, DRAFTS, drafts.keys() & (kept.referenced | removed))
     return batches
 
 
-def _remove_batches(
-    lake: Lake,
-    removed: Iterable[Pinned],
-    referenced: AbstractSet[str],
-    recorded: Mapping[str, datetime],
-    sparing: datetime,
-) -> int:
-    """Removes the batches of removed releases and models, and the recorded drafts, unless they are referenced
-    or spared. Returns the number of removed batches."""
-    no_longer_used = {folder for pinned in removed for folder in _referenced_folders(pinned)}
-    begun_before = {folder for folder, began in recorded.items() if began < sparing}
-    unused = (no_longer_used | begun_before) - referenced
-    spared = {folder for folder in unused if _is_spared(lake, folder, sparing)}
-    batches = sum(remove_batch(lake, folder) for folder in sorted(unused - spared))
-    _record_drafts(lake, spared - recorded.keys())
-    forget_drafts(lake, sorted(recorded.keys() & (referenced | (unused - spared))))
-    return batches
+def _sweep(lake: Lake, kept: Kept, drafts: Mapping[str, datetime], sparing: datetime) -> int:
+    """Removes all batches of the lake that are neither kept nor spared, and records those that are spared.
+    Returns the number of removed batches."""
+    tables = (*TABLES_BY_DAY, *TABLES_BY_OWNER)
+    swept = sweep_batches(lake, tables, kept.referenced, sparing, keep_current_of=TABLES_BY_DAY)
+    record_batches(lake, DRAFTS, {*swept.spared} - drafts.keys())
+    lake.put_json(COLLECTED, {"all_batches_recorded": True})
+    return swept.removed
+
+
+def _by_table(folders: Iterable[str]) -> dict[str, set[str]]:
+    """Returns the ids of batches, by table."""
+    ids: dict[str, set[str]] = {}
+    for folder in folders:
+        ids.setdefault(folder.split("/", 1)[0], set()).add(folder.rsplit("/", 1)[1])
+    return ids
 
 
 def _is_spared(lake: Lake, folder: str, sparing: datetime) -> bool:
@@ -171,10 +204,6 @@ def _is_spared(lake: Lake, folder: str, sparing: datetime) -> bool:
         return True
     written = lake.modified(folder)
     return written is not None and written >= sparing
-
-
-def _record_drafts(lake: Lake, folders: Iterable[str]) -> None:
-    lake.for_each(lambda folder: record_draft(lake, folder), sorted(folders))
 
 
 def _sort_releases(
@@ -239,7 +268,7 @@ def _referenced_folders(pinned: Pinned) -> set[str]:
     # Each table's file is read by its name: a bucket's listing may lack files that were just written.
     for table in MEMBER_TABLES[pinned.kind]:
         folders.update(pinned.members.folders(table))
-    if ISSUES.name in MEMBER_TABLES[pinned.kind] and ISSUES.name in pinned.members:
+    if pinned.kind == "releases" and pinned.members.pages(ISSUES.name):
         quarantined = (batch.figures.get(QUARANTINE) for batch in pinned.members[ISSUES.name])
         folders.update(filter(None, quarantined))
     return folders
@@ -259,12 +288,12 @@ def _catalogued_folders(lake: Lake, catalogue: Catalogue) -> set[str]:
     return folders
 
 
-def _referenced_pages(catalogue: Catalogue, kept_subjects: Iterable[Pinned]) -> set[str]:
+def _referenced_pages(catalogue: Catalogue, subjects: Iterable[Pinned]) -> set[str]:
     """Returns the names of all pages of the kept models and releases, and of the catalogue of days."""
     pages = {*catalogue.days.values(), *(page.page for page in catalogue.ids.values())}
     for of_table in catalogue.manifests.values():
         pages.update(of_table.values())
-    for pinned in kept_subjects:
+    for pinned in subjects:
         if pinned.is_open():
             pages.update(pinned.day_pages.values())
             for table in MEMBER_TABLES[pinned.kind]:

@@ -7,16 +7,19 @@ happens meanwhile does not change the release.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline import warehouse
 from pipeline.contracts import ISSUES, PREDICTOR, SOURCE_HEALTH
+from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
+from pipeline.lake.changed_days import list_changes
 from pipeline.lake.day_catalogue import Catalogue, CatalogueUpdate, update_catalogue
 from pipeline.lake.embedding_network import taken_network
 from pipeline.lake.pinned import Pinned
-from pipeline.lake.plan import Plan
+from pipeline.lake.plan import PinnedDay, Plan
 from pipeline.networks.variants import variant_of
 from pipeline.releases.current import reconcile_current
 from pipeline.releases.kept_titles import kept_titles_facts
@@ -65,8 +68,9 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
 def _open(lake: Lake, settings: Settings, release: Pinned, champion: Version) -> PlanOutcome:
     current = reconcile_current(lake, settings)
     previous = Pinned(lake, "releases", current) if current else None
-    judged_again = judge_again(lake)
-    update = update_catalogue(lake, lambda: previous.plan.days if previous else ())
+    changes = list_changes(lake)
+    judged_again = judge_again(lake, changes)
+    update = update_catalogue(lake, lambda: _days_of(previous), changes, judged_again)
     waiting = (update.days_as_before, update.days_not_ready, judged_again)
     days = update.plan.days
     if not days:
@@ -78,6 +82,14 @@ def _open(lake: Lake, settings: Settings, release: Pinned, champion: Version) ->
     release.open_pages(update.catalogue.days, facts, current)
     _put_day_members(release, update.catalogue)
     return PlanOutcome(release.plan, "", *waiting)
+
+
+def _days_of(release: Pinned | None) -> Sequence[PinnedDay]:
+    """Returns the days of the current release, or none if there is no release or its plan is damaged."""
+    try:
+        return release.plan.days if release else ()
+    except LakeError:
+        return ()
 
 
 def _complete_day_members(release: Pinned) -> None:

@@ -26,7 +26,7 @@ ONE, TWO, THREE = "2014-12-31", "2015-01-01", "2015-01-02"
 
 
 def update(lake: Lake) -> CatalogueUpdate:
-    return update_catalogue(lake, lambda: ())
+    return update_catalogue(lake, lambda: (), list_changes(lake))
 
 
 def replace_issues(lake: Lake, day: str) -> None:
@@ -98,15 +98,41 @@ def test_without_a_catalogue_a_day_that_is_being_ingested_again_stays_as_in_the_
     ingest(lake, ONE, (1, 9))
     pinned = pin_days(lake, [ONE])
     replace_issues(lake, ONE)
-    updated = update_catalogue(lake, lambda: pinned)
+    updated = update_catalogue(lake, lambda: pinned, list_changes(lake))
     assert (updated.days_as_before, updated.plan.days) == ((ONE,), tuple(pinned))
+
+
+def test_a_day_that_changes_after_the_marks_were_listed_waits_for_the_next_update(lake: Lake) -> None:
+    ingest(lake, ONE, (1, 9))
+    changes = list_changes(lake)
+    ingest(lake, TWO, (2, 9))
+    first = update_catalogue(lake, lambda: (), changes)
+    assert [day.day for day in first.plan.days] == [ONE, TWO]  # the first catalogue has all days
+    changes = list_changes(lake)
+    ingest(lake, THREE, (3, 9))
+    second = update_catalogue(lake, lambda: (), changes)
+    assert [day.day for day in second.plan.days] == [ONE, TWO]
+    assert [day.day for day in update(lake).plan.days] == [ONE, TWO, THREE]
+
+
+def test_a_day_that_an_earlier_version_did_not_clean_waits_for_its_tokens(lake: Lake) -> None:
+    issues = lake.draft(ISSUES.name, {"day": ONE}).commit()
+    lake.draft(SOURCE_HEALTH.name, {"day": ONE}, [issues.digest]).commit()
+    lake.delete_folder("days/changed")  # it left no marks
+    assert update(lake).days_not_ready == update(lake).days_not_ready == (ONE,)
+    assert list(CurrentHealth(lake)) == [ONE]
+
+
+def test_a_file_of_another_program_among_the_marks_is_no_mark(lake: Lake) -> None:
+    lake.put("days/changed/.DS_Store", b"")
+    assert list_changes(lake) == []
 
 
 def test_the_mark_of_a_batch_that_may_still_become_current_stays_until_it_is_old(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ingest(lake, ONE, (1, 9))
-    lake.put(f"days/changed/{ONE},{ISSUES.name},abcdef", b"")
+    lake.put(f"days/changed/{ONE},{ISSUES.name},abcdef,1", b"")
     update(lake)
     assert [change.batch_id for change in list_changes(lake)] == ["abcdef"]
     monkeypatch.setattr(day_catalogue, "MARKS_KEPT", timedelta(days=-1))

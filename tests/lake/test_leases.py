@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pipeline.errors import LakeError, UsageError
 from pipeline.lake import leases
 from pipeline.lake.batches import Lake
 from pipeline.lake.leases import hold_lease, valid_leases
@@ -32,5 +34,26 @@ def test_a_lease_is_renewed(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None
     with hold_lease(lake, "train", "m"):
         (name,) = lake.names("leases")
         lake.delete(f"leases/{name}")
-        while lake.names("leases") != [name]:  # the thread writes it again
-            pass
+        for _ in range(1000):
+            if lake.names("leases") == [name]:  # the thread has written it again
+                break
+            time.sleep(0.01)
+        else:
+            pytest.fail("the lease was not written again")
+
+
+def test_a_lease_that_cannot_be_deleted_hides_no_error(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(lake: Lake, path: str) -> None:
+        raise LakeError(f"{path} cannot be deleted", "")
+
+    monkeypatch.setattr(Lake, "delete", fail)
+    with pytest.raises(UsageError, match="the command's own error"), hold_lease(lake, "publish", "r"):
+        raise UsageError("the command's own error")
+    assert "cannot be deleted" in caplog.text
+
+
+def test_a_file_of_another_program_among_the_leases_is_no_lease(lake: Lake) -> None:
+    lake.put("leases/.DS_Store", b"")
+    assert valid_leases(lake, datetime.now(UTC)) == []

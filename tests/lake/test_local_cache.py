@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import LakeError
 from pipeline.lake import local_cache
 from pipeline.lake.batches import Lake
-from pipeline.lake.local_cache import LocalCache
+from pipeline.lake.local_cache import LocalCache, file_state
 from pipeline.lake.manifest import Manifest
 
 
@@ -34,7 +34,7 @@ def test_a_file_with_the_same_size_and_time_but_another_inode_is_not_checked(
 ) -> None:
     path, other = tmp_path / "a", tmp_path / "b"
     path.write_bytes(b"1")
-    cache.remember(path)
+    cache.remember(path, file_state(path))
     assert cache.is_checked(path)
     other.write_bytes(b"2")
     os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
@@ -49,7 +49,7 @@ def test_the_copies_that_were_not_used_for_the_longest_time_are_removed_first(
     monkeypatch.setattr("time.time", lambda: now)
     cache, own_file = LocalCache(str(tmp_path / "cache"), max_bytes=20), tmp_path / "own"
     own_file.write_bytes(b"a file of the lake itself")
-    cache.remember(own_file)
+    cache.remember(own_file, file_state(own_file))
     first, second = (cache.store(name, b"ten bytes.") for name in ("first", "second"))
     now += 2 * local_cache.IN_USE
     assert cache.is_checked(first)  # it is used again
@@ -69,6 +69,13 @@ def test_a_folder_that_cannot_be_written_is_an_error_that_names_the_setting(tmp_
         LakeError, match=r"local copies of the lake's files cannot be used.*\nSet lake\.cache"
     ):
         LocalCache(str(tmp_path / "file")).store("a", b"")
+
+
+def test_a_damaged_database_is_replaced_and_the_files_are_checked_again(cache: LocalCache) -> None:
+    path = cache.store("a", b"1")
+    (cache.path / local_cache.DATABASE).write_bytes(b"this is no database, but it is long enough to be one")
+    assert not cache.is_checked(path)
+    assert cache.is_checked(cache.store("a", b"1"))
 
 
 def batch(lake: Lake) -> Manifest:

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS
-from pipeline.errors import UsageError
+from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS, VECTORS
+from pipeline.errors import LakeError, UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pinned import Pinned, pin_days
+from pipeline.lake.pinned import BatchKey, Pinned, pin_days
 
 
 def ingest(lake: Lake, day: str, *issues: tuple[int, int]) -> None:
@@ -178,3 +178,16 @@ def test_an_invalid_name_is_refused(lake, name):
         match=r"is not a valid model name\. A name has 1 to 100 letters, digits, '_', '\.' and '-'",
     ):
         Pinned(lake, "models", name)
+
+
+def test_a_batch_that_was_found_damaged_is_made_again_although_the_release_before_lists_it(lake):
+    key = BatchKey(VECTORS.name, {"vocabulary": "v", "day": "2015-01-01"}, ("i",), {})
+    batch = lake.draft(key.table, key.partition, key.inputs).commit()
+    Pinned(lake, "releases", "before").members.put(VECTORS.name, [batch])
+    release = Pinned(lake, "releases", "r")
+    release.open_pages({}, {}, base="before")
+    assert release.find_all([key]) == [batch]
+    lake.delete_folder(batch.folder)  # as the message about a damaged file says
+    with pytest.raises(LakeError, match=r"has no manifest\.json"):
+        lake.manifest(batch.folder)
+    assert Pinned(lake, "releases", "r").find_all([key]) == [None]

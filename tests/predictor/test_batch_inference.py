@@ -111,13 +111,9 @@ def test_a_day_is_committed_when_all_its_files_are_written(inference: FakeInfere
     committed_days = []
 
     def infer(rows: pa.Table, predictor: Any) -> pa.Table:
-        committed_days.append(
-            [day for day in ("01", "02") if inference.lake.current("embeddings_v1", partition(day))]
-        )
+        keys = {day: f"embeddings_v1/model=m/day=2015-01-{day}/keys" for day in ("01", "02")}
+        committed_days.append([day for day, folder in keys.items() if inference.lake.names(folder)])
         return inference.infer(rows, predictor)
-
-    def partition(day: str) -> dict[str, str]:
-        return {"model": "m", "day": f"2015-01-{day}"}
 
     inference.run({"2015-01-01": [[1, 2, 3], [4]], "2015-01-02": [[5, 6, 7, 8], [9]]}, infer)
     assert committed_days == [[], [], ["01"], ["01"]]  # before each call

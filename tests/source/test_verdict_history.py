@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
 from pipeline.lake.batches import Lake
+from pipeline.lake.changed_days import list_changes
 from pipeline.lake.day_catalogue import CurrentHealth
 from pipeline.lake.manifest import Manifest
 from pipeline.source.day_verdict import JudgedDay
@@ -67,7 +68,7 @@ def test_judging_a_day_twice_with_the_same_result_writes_one_batch(tmp_path: Pat
 def test_a_collapse_is_detected_after_earlier_days_were_extracted(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, ["2015-01-10", *DAYS[:9]])
     assert verdict(lake, "2015-01-10") == "complete"
-    assert judge_again(lake) == ("2015-01-10",)
+    assert judge_again(lake, list_changes(lake)) == ("2015-01-10",)
     assert verdict(lake, "2015-01-10") == "collapsed"
 
 
@@ -78,17 +79,17 @@ def test_a_collapse_is_detected_after_earlier_days_were_extracted(tmp_path: Path
 )
 def test_the_order_in_which_days_are_extracted_does_not_matter(tmp_path: Path, order: list[str]) -> None:
     lake = lake_of(tmp_path / "any", order)
-    judge_again(lake)
+    judge_again(lake, list_changes(lake))
     assert health_rows(lake) == health_rows(lake_of(tmp_path / "calendar", DAYS))
 
 
 def test_judging_again_changes_nothing_if_days_were_extracted_in_order(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, DAYS)
-    assert judge_again(lake) == ()
+    assert judge_again(lake, list_changes(lake)) == ()
 
 
 def test_a_day_that_is_being_extracted_again_is_not_judged_again(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, ["2015-01-10", *DAYS[:9]])
     write_issues(lake, "2015-01-10", 900)
-    assert judge_again(lake) == ()
+    assert judge_again(lake, list_changes(lake)) == ()
     assert verdict(lake, "2015-01-10") == "complete"

@@ -10,7 +10,8 @@ import pytest
 from pipeline import warehouse
 from pipeline.contracts import EMBEDDINGS, ISSUES, PREDICTOR, QUARANTINE, SEGMENTS
 from pipeline.lake.batches import Lake
-from pipeline.lake.day_catalogue import update_catalogue
+from pipeline.lake.changed_days import list_changes
+from pipeline.lake.day_catalogue import CatalogueUpdate, update_catalogue
 from pipeline.lake.embedding_network import EmbeddingNetwork, network_of_model
 from pipeline.lake.leases import hold_lease
 from pipeline.lake.manifest import Manifest
@@ -20,6 +21,7 @@ from pipeline.releases.records import RECORD
 from pipeline.settings import LakeSettings, Release, Settings
 from pipeline.stages import collect
 from pipeline.stages.collect import Collected
+from pipeline.warehouse.duckdb import DuckDBWarehouse
 from tests.lake.test_pinned import ingest
 from tests.stages.literal_models import FakeRegistry, add_model
 
@@ -214,18 +216,22 @@ def test_a_rollback_need_not_wait_while_batches_are_removed(
             return 7
 
     monkeypatch.setattr("pipeline.warehouse.duckdb.warehouse.LOCK_TIMEOUT", 0)
-    monkeypatch.setattr(collect, "_remove_unused", remove_and_lock)
+    monkeypatch.setattr(collect, "_sweep", remove_and_lock)
     assert collection.run().batches == 7
+
+
+def updated(lake: Lake) -> CatalogueUpdate:
+    return update_catalogue(lake, lambda: (), list_changes(lake))
 
 
 def test_what_the_catalogue_of_days_names_is_kept_for_the_next_release(collection: Collection) -> None:
     """The day is being ingested again, so its batches in the catalogue are no longer the current ones."""
     ingest(collection.lake, "2015-01-02", (1, 9))
-    (pinned,) = update_catalogue(collection.lake, lambda: ()).plan.days
+    (pinned,) = updated(collection.lake).plan.days
     collection.run()
     collection.add_batch(ISSUES.name, {"day": "2015-01-02"}, "again")
     assert collection.run().batches == 0
-    (as_before,) = update_catalogue(collection.lake, lambda: ()).plan.days
+    (as_before,) = updated(collection.lake).plan.days
     assert as_before == pinned
     assert collection.lake.manifest(pinned.issues).rows == 1
 
@@ -245,3 +251,62 @@ def test_the_malformed_lines_of_a_day_are_kept_as_long_as_its_issues(collection:
     collection.settings = collection.settings.model_copy(update={"release": Release(keep=1)})
     assert collection.run().releases == ("earlier",)
     assert collection.lake.names(lines.folder) == collection.lake.names(issues.folder) == []
+
+
+def test_a_collection_that_was_killed_is_continued_by_the_next_one(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection.run()
+    release = collection.add_release("earlier", "old")
+    embeddings = collection.add_batch(EMBEDDINGS.name, {"model": "old", "day": "2015-01-02"}, "e")
+    release.members.put(EMBEDDINGS.name, [embeddings])
+    with monkeypatch.context() as patch:
+        patch.setattr(collect, "remove_batch", lambda lake, folder: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception, match="killed"):
+            collection.run()
+    assert pinned_names(collection.lake, "releases") == ["current"]
+    assert collection.run() == Collected((), (), 2)  # the embeddings and the predictor of `old`
+    assert collection.lake.names(embeddings.folder) == collection.lake.names("unused") == []
+
+
+def test_a_removed_release_whose_lists_are_damaged_stops_nothing(collection: Collection) -> None:
+    collection.run()
+    release = collection.add_release("earlier", "old")
+    release.members.put(EMBEDDINGS.name, [collection.add_batch(EMBEDDINGS.name, {"day": "2015-01-02"}, "e")])
+    for name in collection.lake.names("pages"):
+        collection.lake.put(f"pages/{name}", b"damaged")
+    collection.lake.delete(f"pages/{name}")
+    assert collection.run().releases == ("earlier",)
+
+
+def test_a_batch_that_only_the_catalogue_named_is_removed_once_the_catalogue_has_changed(
+    collection: Collection,
+) -> None:
+    collection.run()
+    ingest(collection.lake, "2015-01-02", (1, 9))
+    (pinned,) = updated(collection.lake).plan.days
+    collection.add_release("unpublished", published=False, issues=pinned.issues)
+    collection.run(datetime.now(UTC))
+    assert collection.run().releases == ("unpublished",)
+    ingest(collection.lake, "2015-01-02", (1, 9), (2, 10))
+    updated(collection.lake)
+    collection.run()
+    assert collection.lake.names(pinned.issues) == []
+
+
+def test_rows_of_a_release_that_was_published_meanwhile_stay_in_the_warehouse(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = collection.add_batch(EMBEDDINGS.name, {"model": "m", "day": "2015-01-02"}, "e")
+    retained: dict[str, set[str]] = {}
+
+    def publish_meanwhile(lake: Lake, except_for: object) -> None:
+        collection.add_release("new").members.put(EMBEDDINGS.name, [batch])
+        monkeypatch.setattr(collect, "reconcile_current", lambda lake, settings: "new")
+
+    monkeypatch.setattr(collect, "forget_damaged_batches", publish_meanwhile)
+    monkeypatch.setattr(
+        DuckDBWarehouse, "delete_batches_except", lambda warehouse, batches: retained.update(batches)
+    )
+    collection.run()
+    assert retained[EMBEDDINGS.name] == {batch.batch_id}

@@ -44,7 +44,7 @@ from pipeline.lake.day_catalogue import CATALOGUE, Catalogue
 from pipeline.lake.issue_ids import write_ids
 from pipeline.lake.local_cache import LocalCache
 from pipeline.lake.manifest import File, Manifest
-from pipeline.lake.pages import PAGES, group_by_period, write_pages
+from pipeline.lake.pages import PAGES, group_by_period, read_page_files, write_pages
 from pipeline.lake.pinned import BatchKey, Pinned
 from pipeline.lake.plan import PinnedDay, day_pages
 from pipeline.releases.index_figures import INDEX_FIGURES
@@ -75,7 +75,7 @@ class History:
         """Copies the immutable files that earlier nights have used into the local cache."""
         for segment in self.release.members[SEGMENTS.name]:
             self.lake.local_copy(segment)
-        self.lake.get_immutable([f"{PAGES}/{name}" for name in self.lake.names(PAGES)])
+        read_page_files(self.lake, self.lake.names(PAGES))
 
 
 def long_history(folder: Path, settings: Settings, last_day: date, days: int) -> History:
