@@ -26,6 +26,7 @@ LONGEST_FILES = (
     "warehouse/test_contract.py",
     "browser/test_pages.py",
     "infra/test_local_airflow.py",
+    "test_store_requests.py",
     "networks/in_keras/test_training.py",
     "networks/in_keras/test_devices.py",
     "dags/test_failures.py",

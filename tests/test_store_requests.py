@@ -1,4 +1,4 @@
-"""How many requests a night sends to the bucket of the lake, with a short and with a long history."""
+"""The number of requests that a night sends to the bucket of the lake, with a short and with a long history."""
 
 from __future__ import annotations
 
