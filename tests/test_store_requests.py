@@ -1,4 +1,4 @@
-"""The number of requests that a night sends to the bucket of the lake, with a short and with a long history."""
+"""The requests that a night sends to the bucket of the lake, with a short and with a long history."""
 
 from __future__ import annotations
 
