@@ -76,9 +76,11 @@ def read_page_files(lake: LakeFiles, names: Collection[str]) -> list[bytes]:
     """Returns the contents of pages, in the order of `names`. Raises LakeError if a page is missing or
     damaged."""
     digests = {posixpath.join(PAGES, name): name.partition(".")[0] for name in names}
-    found = dict(zip(digests, lake.get_immutable(digests), strict=True))
-    contents = []
-    for path, data in ((posixpath.join(PAGES, name), found[posixpath.join(PAGES, name)]) for name in names):
+    contents = dict(zip(digests, lake.get_immutable(digests), strict=True))
+    pages = []
+    for name in names:
+        path = posixpath.join(PAGES, name)
+        data = contents[path]
         if data is None:
             raise LakeError(
                 f"The file {lake.path(path)} is missing, or it is damaged: its SHA-256 is not the one in its "
@@ -86,8 +88,8 @@ def read_page_files(lake: LakeFiles, names: Collection[str]) -> list[bytes]:
                 f"Restore it from a backup. If there is none, delete {lake.path('days/catalogue.json')} "
                 "and create another release (titler plan) or another model (titler vocab).",
             )
-        contents.append(data)
-    return contents
+        pages.append(data)
+    return pages
 
 
 def delete_pages_except(lake: LakeFiles, names: Collection[str], sparing: datetime) -> None:

@@ -179,11 +179,12 @@ def _remove_batches(lake: Lake, kept: Kept, drafts: Mapping[str, datetime], spar
 
 
 def _sweep(lake: Lake, kept: Kept, drafts: Mapping[str, datetime], sparing: datetime) -> int:
-    """Removes all batches of the lake that are neither kept nor spared, and records those that are spared.
-    Returns the number of removed batches."""
+    """Removes all batches of the lake that are neither kept nor spared. Records those that are spared, and
+    those that only the catalogue refers to. Returns the number of removed batches."""
     tables = (*TABLES_BY_DAY, *TABLES_BY_OWNER)
-    swept = sweep_batches(lake, tables, kept.referenced, sparing, keep_current_of=TABLES_BY_DAY)
-    record_batches(lake, DRAFTS, {*swept.spared} - drafts.keys())
+    swept = sweep_batches(lake, tables, kept.folders, sparing, keep_current_of=TABLES_BY_DAY)
+    only_catalogued = kept.catalogued - kept.referenced
+    record_batches(lake, DRAFTS, {*swept.spared, *only_catalogued} - drafts.keys())
     lake.put_json(COLLECTED, {"all_batches_recorded": True})
     return swept.removed
 
