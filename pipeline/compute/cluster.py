@@ -44,8 +44,8 @@ def map_shards(
     Every task carries `work` and its shard, so they must be small. `arguments` are copied to every worker
     once. If all workers die, these copies are lost, and the command fails.
 
-    Raises TitlerError if the scheduler cannot be reached, or if a shard ended several workers. Errors of
-    `work` are raised unchanged. `label` is the text of the progress bar.
+    Raises TitlerError if the scheduler cannot be reached, if a shard ended several workers, or if all workers
+    died. Errors of `work` are raised unchanged. `label` is the text of the progress bar.
     """
     results: dict[int, Result] = {}
 
@@ -69,7 +69,7 @@ def _map_on_cluster(
     compute: Compute,
     on_result: Callable[[int, Result], None],
 ) -> None:
-    from distributed import KilledWorker, as_completed
+    from distributed import CancelledError, KilledWorker, as_completed
 
     with _client(compute, len(shards)) as client:
         shared = client.scatter(list(arguments), broadcast=True, hash=False) if arguments else []
@@ -83,6 +83,12 @@ def _map_on_cluster(
                     f"{label}: the same part of the work ended several Dask workers: {error}",
                     "Usually a worker needs more memory than there is. Give the workers more memory, or set "
                     "compute.workers to a smaller number, then run the same command again.",
+                ) from None
+            except CancelledError:  # the copies of the arguments were lost
+                raise TitlerError(
+                    f"{label}: all Dask workers ended before the work was done.",
+                    "See why in the workers' logs, start workers, then run the same command again. It keeps "
+                    "the parts that are done.",
                 ) from None
             on_result(positions[future.key], result)
             future.release()

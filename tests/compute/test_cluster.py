@@ -23,7 +23,7 @@ def _functions() -> tuple[Callable[..., Any], ...]:
     def fail(shard: int) -> int:
         raise TitlerError(f"shard {shard} is broken", "repair it")
 
-    def end_process(shard: int) -> None:
+    def end_process(shard: int, *arguments: str) -> None:
         os._exit(1)
 
     def in_worker(shard: int) -> bool:
@@ -115,6 +115,13 @@ def test_work_that_ends_every_worker_is_one_clear_error(cluster: Cluster):
     cluster.add_workers(3)
     with pytest.raises(TitlerError, match="the same part of the work ended several Dask workers"):
         map_shards(end_process, [1], label="test", compute=Compute(scheduler_address=cluster.address))
+
+
+def test_if_the_only_worker_dies_with_the_copies_of_the_arguments_the_error_is_clear():
+    with dask_cluster(1) as cluster:
+        compute = Compute(scheduler_address=cluster.address)
+        with pytest.raises(TitlerError, match="test: all Dask workers ended before the work was done"):
+            map_shards(end_process, [1, 2, 3], "argument", label="test", compute=compute)
 
 
 def test_code_knows_whether_a_dask_worker_runs_it():
