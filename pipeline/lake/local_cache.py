@@ -22,6 +22,8 @@ from pipeline.errors import LakeError
 
 FileState = tuple[int, int, int]
 DATABASE = "checked.sqlite"
+UNFINISHED = "unfinished"
+"""The folder of copies that are being written. A killed command leaves its copy there."""
 IN_USE = 3600
 """Seconds after its last use for which a copy is never removed, because a command may still read it."""
 
@@ -66,10 +68,11 @@ class LocalCache:
 
     def store(self, name: str, data: bytes) -> Path:
         """Writes the copy `name`, a relative path, and returns its path. Removes old copies if there are too
-        many. Raises LakeError if the folder cannot be written."""
+        many, and what killed commands left. Raises LakeError if the folder cannot be written."""
         path = self.path / name
-        unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+        unfinished = self.path / UNFINISHED / uuid.uuid4().hex
         try:
+            unfinished.parent.mkdir(parents=True, exist_ok=True)
             path.parent.mkdir(parents=True, exist_ok=True)
             unfinished.write_bytes(data)
             os.replace(unfinished, path)
@@ -78,8 +81,15 @@ class LocalCache:
                 unfinished.unlink()
             raise _unusable(self.path, error.strerror or str(error)) from error
         self.remember(path, file_state(path), is_copy=True)
+        self._remove_unfinished_copies()
         self._remove_old_copies()
         return path
+
+    def _remove_unfinished_copies(self) -> None:
+        for path in (self.path / UNFINISHED).iterdir():
+            with suppress(FileNotFoundError):  # another command finished or removed it
+                if path.stat().st_mtime < time.time() - IN_USE:
+                    path.unlink()
 
     def _remove_old_copies(self) -> None:
         with self._database() as database:

@@ -57,6 +57,17 @@ def test_the_copies_that_were_not_used_for_the_longest_time_are_removed_first(
     assert [path.exists() for path in (first, second, third, own_file)] == [True, False, True, True]
 
 
+def test_what_a_killed_command_left_unfinished_is_removed_an_hour_later(cache: LocalCache) -> None:
+    cache.store("first", b"1")
+    running, killed = (cache.path / local_cache.UNFINISHED / name for name in ("running", "killed"))
+    for path in (running, killed):
+        path.write_bytes(b"half a fi")
+    changed = killed.stat().st_mtime - local_cache.IN_USE - 1
+    os.utime(killed, (changed, changed))
+    cache.store("second", b"2")
+    assert [path.exists() for path in (running, killed)] == [True, False]
+
+
 def test_a_copy_that_is_in_use_is_kept_although_there_are_too_many(tmp_path: Path) -> None:
     cache = LocalCache(str(tmp_path / "cache"), max_bytes=15)
     assert all(cache.store(name, b"ten bytes.").exists() for name in ("first", "second"))
