@@ -2,6 +2,7 @@
 
     export PYTHONPATH=. TITLER_TEST_DATA=...
     python tests/benchmarks/candidates.py --model DIR --issues 1500 --widths 4 8
+    python tests/benchmarks/candidates.py --model DIR --issues 4000 --agreement
 
 The issues are of the validation part of `parts.py`. The candidates of an issue are all titles that the search
 finished. The rules:
@@ -26,9 +27,12 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.evaluation.title_scores import score_titles
+from pipeline.evaluation.calibration import ROUGE_THRESHOLD
+from pipeline.evaluation.probability import has_latin_letters
+from pipeline.evaluation.title_scores import rouge_l, score_titles
 from pipeline.networks.in_numpy import beam_search
 from pipeline.networks.shape import PAD, Ids
 from pipeline.predictor.predictor import LightPredictor
@@ -62,10 +66,15 @@ def by_length(exponent: float) -> Rule:
 
 def least_risk(candidates: Sequence[Candidate]) -> str:
     """The text with the highest expected overlap with all candidates."""
+    return max((one.text for one in candidates), key=lambda text: agreement(text, candidates))
+
+
+def agreement(text: str, candidates: Sequence[Candidate]) -> float:
+    """The expected overlap of a text with all candidates, 0 to 1."""
     weights: dict[str, float] = {}
     for one in candidates:
         weights[one.text] = max(weights.get(one.text, 0.0), math.exp(SHARPNESS * one.mean))
-    return max(weights, key=lambda text: sum(weights[other] * overlap(text, other) for other in weights))
+    return sum(weights[other] * overlap(text, other) for other in weights) / sum(weights.values())
 
 
 def overlap(first: str, second: str) -> float:
@@ -81,11 +90,14 @@ def candidates_of(model: LightPredictor, body_ids: Ids, width: int) -> Iterator[
     for first in range(0, len(body_ids), BATCH_SIZE):
         body = body_ids[first : first + BATCH_SIZE]
         found: list[list[Candidate]] = [[] for _ in body]
+        tokens = network._decoder.begin(body)[2]
 
         class Recording(beam_search._Best):
-            def keep_better(self, issues: Any, titles: Ids, scores: Any, found: Any = found) -> None:
+            def keep_better(
+                self, issues: Any, titles: Ids, scores: Any, found: Any = found, tokens: Ids = tokens
+            ) -> None:
                 for row, column in zip(*np.nonzero(scores > beam_search.BLOCKED / 2), strict=True):
-                    ids = titles[row, column]
+                    ids = tokens[issues[row], titles[row, column]]
                     length = int((ids != PAD).sum())
                     found[issues[row]].append(Candidate(title.text_of(ids), scores[row, column], length))
                 super().keep_better(issues, titles, scores)
@@ -93,6 +105,40 @@ def candidates_of(model: LightPredictor, body_ids: Ids, width: int) -> Iterator[
         with mock.patch.object(beam_search, "_Best", Recording):
             beam_search.search(network._decoder, body, network.shape, title.start, title.end, width, True)
         yield from found
+
+
+def confidence_figures(model: LightPredictor, issues: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """The log odds of the confidence and the agreement of each title that can be scored, (n, 2), and whether
+    the title is good (n,)."""
+    figures, titles, references = [], [], []
+    found = candidates_of(model, model.vectors(issues["body"].to_pylist()), 4)
+    for candidates, author in zip(found, pc.utf8_lower(issues["title"]).to_pylist(), strict=True):
+        title = highest_mean(candidates) if candidates else ""
+        if title and has_latin_letters(author):
+            mean = max(one.mean for one in candidates)
+            figures.append([mean - math.log(-math.expm1(min(mean, -1e-6))), agreement(title, candidates)])
+            titles.append(title)
+            references.append(author)
+    return np.array(figures), np.asarray(rouge_l(titles, references)) > ROUGE_THRESHOLD
+
+
+def print_agreement(model: LightPredictor, split: parts.Parts, issues: int) -> None:
+    """Prints one table: what the agreement adds to the confidence."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+
+    names = ("validation", "test_repositories", "test_time")
+    (known, is_good), *tests = (
+        confidence_figures(model, parts.sample(getattr(split, name), issues)) for name in names
+    )
+    print(f"{'':28} {'constant':>9} {'Brier':>7} {'AUC':>6}")
+    for columns, label in (([0], "confidence"), ([0, 1], "and agreement")):
+        regression = LogisticRegression().fit(known[:, columns], is_good)
+        for name, (figures, good) in zip(names[1:], tests, strict=True):
+            probabilities = regression.predict_proba(figures[:, columns])[:, 1]
+            constant, brier = good.mean() * (1 - good.mean()), np.mean((probabilities - good) ** 2)
+            auc = roc_auc_score(good, probabilities)
+            print(f"{name + ', ' + label:36} {constant:.4f} {brier:7.4f} {auc:6.3f}")
 
 
 def main() -> None:
@@ -104,10 +150,15 @@ def main() -> None:
     parser.add_argument("--issues", type=int, default=1500)
     parser.add_argument("--widths", type=int, nargs="+", default=[4])
     parser.add_argument("--lengths", type=float, nargs="+", default=[1.2, 1.4, 1.7])
+    parser.add_argument("--agreement", action="store_true", help="what agreement adds to the confidence")
     arguments = parser.parse_args()
-    issues = parts.sample(parts.make(parts.read(parts.test_data())).validation, arguments.issues)
-    bodies, authors = issues["body"].to_pylist(), pc.utf8_lower(issues["title"]).to_pylist()
+    split = parts.make(parts.read(parts.test_data()))
     model = LightPredictor.load(arguments.model)
+    if arguments.agreement:
+        print_agreement(model, split, arguments.issues)
+        return
+    issues = parts.sample(split.validation, arguments.issues)
+    bodies, authors = issues["body"].to_pylist(), pc.utf8_lower(issues["title"]).to_pylist()
     rules: dict[str, Rule] = {"mean": highest_mean}
     rules |= {f"length {exponent}": by_length(exponent) for exponent in arguments.lengths}
     rules["risk"] = least_risk

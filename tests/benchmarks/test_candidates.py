@@ -42,6 +42,7 @@ def test_the_candidate_with_the_highest_mean_is_the_title_of_the_product(tmp_pat
     body = SubwordVocabulary(units, 16, start_end=False, preparation=2)
     title = SubwordVocabulary(units, 8, start_end=True)
     network = build("copy", Shape(body.size, title.size, 16, 8, embedding_size=8, hidden_size=8), seed=3)
+    network.shortlist = np.array([0, 1, title.start, title.end, *range(20, 60, 2)], np.int32)
     saving.save(network, tmp_path)
     model = LightPredictor(
         "m", LightNetwork.load(tmp_path), Vocabularies(body, title), "titler", abstain_below=0.0, batch_size=8
