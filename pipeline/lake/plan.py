@@ -6,6 +6,7 @@ share the pages of the periods in which their days are the same.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
@@ -164,9 +165,15 @@ class _ReleasePlanFile(PlanFile):
 
 def _plan_remedy(root: str, relative: str) -> str:
     kind, name, _ = relative.split("/")
-    command = "train another model: titler vocab" if kind == "models" else "run: titler plan"
+    restore = (
+        f"Restore it from a backup. If there is none, delete the folder {posixpath.join(root, kind, name)}"
+    )
+    if kind == "releases":
+        return f"{restore}, then run: titler plan"
     return (
-        f"Restore it from a backup. If there is none, delete the folder {root}/{kind}/{name}, then {command}"
+        f"{restore}, then run: titler vocab {name}\n"
+        f"Then make the rest of the model again: titler vectorize --model {name}; titler train {name}; "
+        f"titler evaluate {name}; titler promote {name}"
     )
 
 

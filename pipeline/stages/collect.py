@@ -247,7 +247,7 @@ def _sort_models(
 ) -> tuple[list[Pinned], list[Pinned]]:
     """Returns two lists: the models to keep and the models to remove. A model is kept while it may still be
     in the making."""
-    in_use = {release.facts["model"] for release in releases}
+    in_use = {release.facts["model"] for release in releases if release.is_open()}
     in_use |= {version.model for version in open_tracking(settings, lake).champion_and_previous()}
     keep: list[Pinned] = []
     remove: list[Pinned] = []
