@@ -30,7 +30,7 @@ from pipeline.contracts import (
 )
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
-from pipeline.lake.json_documents import BatchFolder, Document
+from pipeline.lake.json_documents import UNION_TAG, BatchFolder, Document
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pages import PageNames, group_by_period, page_remedy, read_pages, write_pages
 
@@ -77,13 +77,14 @@ def _members_remedy(root: str, relative: str) -> str:
     return f"Delete this file, then run: {command}"
 
 
+_LIST, _PAGES = f"{UNION_TAG}list", f"{UNION_TAG}pages"
 MEMBERS_DOCUMENT: Document[MembersFile] = Document(
     Annotated[
         Annotated[
-            list[BatchFolder], Field(min_length=1), Tag("form:list")
+            list[BatchFolder], Field(min_length=1), Tag(_LIST)
         ]  # no batches at all are written as no pages
-        | Annotated[MemberPages, Tag("form:pages")],
-        Discriminator(lambda value: "form:list" if isinstance(value, list) else "form:pages"),
+        | Annotated[MemberPages, Tag(_PAGES)],
+        Discriminator(lambda value: _LIST if isinstance(value, list) else _PAGES),
     ],
     "a list of members: the folders of at least one batch, or an object with the key pages",
     _members_remedy,
