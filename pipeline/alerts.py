@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from pipeline.errors import LakeError, TitlerError
 from pipeline.lake.batches import Lake
-from pipeline.lake.json_documents import Document, delete_and_run
+from pipeline.lake.json_documents import Document, delete_and_repeat
 from pipeline.settings import Alerts
 
 SENT_FILE = "alerts/sent.json"
@@ -32,7 +32,7 @@ MAX_REMEMBERED = 1000
 SENT_DOCUMENT: Document[dict[str, str]] = Document(
     dict[str, str],
     "the record of sent alerts: an object from the names of events to times",
-    delete_and_run("titler alert --what test"),
+    delete_and_repeat,
 )
 TIMEOUT = 10  # seconds that a server may take to answer
 

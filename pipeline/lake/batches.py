@@ -105,11 +105,15 @@ class Lake(LakeFiles):
         return manifest
 
     def _read_manifest(self, folder: str) -> Manifest | None:
+        path = posixpath.join(folder, MANIFEST)
+        data = self.get(path)
+        if data is None:
+            return None
         try:
-            manifest = self.get_json(posixpath.join(folder, MANIFEST), MANIFEST_DOCUMENT)
-            if manifest is not None and manifest.folder != folder:
+            manifest = MANIFEST_DOCUMENT.parse(data, self.root, path)
+            if manifest.folder != folder:
                 raise LakeError(
-                    f"The file {self.path(folder)}/{MANIFEST} is damaged: it describes the batch "
+                    f"The file {self.path(path)} is damaged: it describes the batch "
                     f"{manifest.folder}. Expected the manifest of the batch in the same folder.",
                     _rewrite_hint(self.root, folder),
                 )

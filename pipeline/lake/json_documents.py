@@ -40,8 +40,6 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,9
 """The name of a model, a release or a batch."""
 BatchFolder = Annotated[str, StringConstraints(pattern=r"^[^/]+(/[^/=]+=[^/]+)+/[^/=]+$")]
 """The folder of a batch, such as issues_v1/day=2015-01-01/BATCH."""
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-"""A SHA-256."""
 
 
 class JsonObject(dict[str, Any]):
@@ -50,6 +48,8 @@ class JsonObject(dict[str, Any]):
 
     It is a dict, but reading a key that is missing raises LakeError. `path` is the path of the document.
     """
+
+    __slots__ = ("path",)  # thousands of manifests have one
 
     def __init__(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]] = (), path: str = "") -> None:
         super().__init__(values)
@@ -72,10 +72,11 @@ def _as_json_object(value: dict[str, Any] | BaseModel, information: ValidationIn
 
 
 def _with_path(values: Mapping[str, Any], path: str) -> JsonObject:
-    return JsonObject(
-        {key: _with_path(value, path) if type(value) is dict else value for key, value in values.items()},
-        path,
-    )
+    json_object = JsonObject(values, path)
+    for key, value in values.items():
+        if type(value) is dict:
+            json_object[key] = _with_path(value, path)
+    return json_object
 
 
 AnyObject = Annotated[dict[str, Any], AfterValidator(_as_json_object)]

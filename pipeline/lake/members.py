@@ -80,10 +80,8 @@ def _members_remedy(root: str, relative: str) -> str:
 _LIST, _PAGES = f"{UNION_TAG}list", f"{UNION_TAG}pages"
 MEMBERS_DOCUMENT: Document[MembersFile] = Document(
     Annotated[
-        Annotated[
-            list[BatchFolder], Field(min_length=1), Tag(_LIST)
-        ]  # no batches at all are written as no pages
-        | Annotated[MemberPages, Tag(_PAGES)],
+        # A table without batches is written as an object without pages, so an empty list is damage.
+        Annotated[list[BatchFolder], Field(min_length=1), Tag(_LIST)] | Annotated[MemberPages, Tag(_PAGES)],
         Discriminator(lambda value: _LIST if isinstance(value, list) else _PAGES),
     ],
     "a list of members: the folders of at least one batch, or an object with the key pages",

@@ -165,9 +165,8 @@ class _ReleasePlanFile(PlanFile):
 
 def _plan_remedy(root: str, relative: str) -> str:
     kind, name, _ = relative.split("/")
-    restore = (
-        f"Restore it from a backup. If there is none, delete the folder {posixpath.join(root, kind, name)}"
-    )
+    folder = posixpath.join(root, kind, name)
+    restore = f"Restore it from a backup. If there is none, delete the folder {folder}"
     if kind == "releases":
         return f"{restore}, then run: titler plan"
     return (
