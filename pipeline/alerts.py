@@ -21,13 +21,19 @@ from email.utils import localtime, make_msgid
 from http.client import HTTPMessage
 from typing import IO, Any
 
-from pipeline.errors import TitlerError
+from pipeline.errors import LakeError, TitlerError
 from pipeline.lake.batches import Lake
+from pipeline.lake.json_documents import Document, delete_and_repeat
 from pipeline.settings import Alerts
 
 SENT_FILE = "alerts/sent.json"
 MAX_REMEMBERED = 1000
 """Maximum number of events in SENT_FILE, the record of sent alerts. The oldest are removed."""
+SENT_DOCUMENT: Document[dict[str, str]] = Document(
+    dict[str, str],
+    "the record of sent alerts: an object from the names of events to times",
+    delete_and_repeat,
+)
 TIMEOUT = 10  # seconds that a server may take to answer
 
 
@@ -201,15 +207,14 @@ def _sent_events(lake: Lake) -> dict[str, str]:
     than losing an alert.
     """
     try:
-        events = lake.get_json(SENT_FILE)
+        return lake.get_json(SENT_FILE, SENT_DOCUMENT) or {}
     except Exception as error:  # the alert may be about the lake itself, so it must still be sent
-        reason = type(error).__name__
+        reason = error.message.rstrip(".") if isinstance(error, LakeError) else type(error).__name__
         _print_error(
             f"titler: The record of sent alerts, {lake.path(SENT_FILE)}, cannot be read ({reason}), "
-            "so an alert may be sent twice."
+            "so an alert may be sent twice. The next alert that is sent replaces the record."
         )
         return {}
-    return {str(event): str(at) for event, at in events.items()} if isinstance(events, dict) else {}
 
 
 def _remember(lake: Lake, sent: Mapping[str, str], events: Iterable[str]) -> None:

@@ -22,6 +22,7 @@ from pipeline.releases.current import point_to
 from pipeline.releases.records import RECORD
 from pipeline.settings import Alerts
 from tests.support.receivers import Relay, Webhook, serving
+from tests.support.release_records import release_record
 
 MESSAGE = Message(
     "2015-01-03 is partial: 23 of 24 hours, 560 events",
@@ -366,9 +367,8 @@ def test_settings_that_lack_the_address_for_alerts_are_refused(monkeypatch, vari
 
 def publish_release(lake: Lake, hours_ago: float) -> None:
     """Writes the record of a release that became current `hours_ago` hours ago."""
-    record = {"release_id": "r1", "issues": 3, "index_items": 3, "recall_at_10": 1.0}
-    record["published_at"] = (datetime.now(UTC) - timedelta(hours=hours_ago)).isoformat()
-    Pinned(lake, "releases", "r1").notes[RECORD] = record
+    published_at = (datetime.now(UTC) - timedelta(hours=hours_ago)).isoformat()
+    Pinned(lake, "releases", "r1").notes[RECORD] = release_record("r1", published_at)
     point_to(lake, "r1")
 
 

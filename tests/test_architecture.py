@@ -131,6 +131,32 @@ def test_a_function_fits_on_a_screen(path):
     assert {function.name: lines for function in functions if (lines := lines_of(function)) > 60} == {}
 
 
+OTHER_JSON = {  # module -> the JSON that it reads, which is not a document of the lake
+    "cli/stage_reports": "columns of a row of the warehouse",
+    "networks/in_keras/checkpoint": "the facts in a checkpoint, which must be readable without pydantic",
+    "networks/pretrained/network": "the title network's own file, beside its weights",
+    "networks/pretrained/t5_checkpoint": "files of Hugging Face",
+    "networks/shape": "shape.json, which must be readable without pydantic",
+    "releases/audit": "columns of a record, whose form was checked when it was read",
+    "source/issue_files": "a user's file",
+    "text/subwords": "a vocabulary, and what the tokenizers library returns",
+    "text/vocabulary": "a vocabulary",
+    "tracking/run": "a tag of MLflow",
+    "warehouse/duckdb/malformed_lines": "lines of hour files",
+}
+
+
+def test_documents_of_the_lake_are_read_through_one_door():
+    """`pipeline.lake.json_documents` checks the form of a document. `json.loads` does not."""
+    readers = {
+        name_of(path)
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("json.loads", "json.load")
+    }
+    assert readers == set(OTHER_JSON)
+
+
 def test_no_modules_import_each_other_in_a_circle():
     """Nor for type checking alone."""
     graph = {name_of(path): modules_imported_by(path) for path in MODULES}

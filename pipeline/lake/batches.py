@@ -36,6 +36,7 @@ from pipeline.lake.draft import Draft
 from pipeline.lake.draft_records import record_draft
 from pipeline.lake.files import LakeFiles
 from pipeline.lake.fingerprint import fingerprint
+from pipeline.lake.json_documents import Document, delete_and_repeat
 from pipeline.lake.local_cache import file_state
 from pipeline.lake.manifest import (
     CURRENT,
@@ -43,6 +44,7 @@ from pipeline.lake.manifest import (
     MANIFEST,
     File,
     Manifest,
+    Pointer,
     has_current_batch,
     partition_folder,
 )
@@ -62,8 +64,8 @@ class Lake(LakeFiles):
         """
         key = fingerprint(table, partition, inputs, parameters)
         folder = partition_folder(table, partition)
-        pointer = self.get_json(posixpath.join(folder, KEYS, f"{key}.json"))
-        return None if pointer is None else self._read_manifest(posixpath.join(folder, pointer["batch_id"]))
+        pointer = self.get_json(posixpath.join(folder, KEYS, f"{key}.json"), KEY_POINTER)
+        return None if pointer is None else self._read_manifest(posixpath.join(folder, pointer.batch_id))
 
     def reuse(
         self, table: str, partition: Mapping[str, str], inputs: Iterable[str], parameters: Mapping[str, Any]
@@ -73,7 +75,7 @@ class Lake(LakeFiles):
         existing = self.find(table, partition, inputs, parameters)
         if existing is not None and has_current_batch(partition):
             pointer = posixpath.join(partition_folder(table, partition), CURRENT)
-            if self.get_json(pointer) != {"batch_id": existing.batch_id}:
+            if self.get_json(pointer, CURRENT_POINTER) != Pointer(existing.batch_id):
                 make_current(self, existing)
         return existing
 
@@ -81,8 +83,8 @@ class Lake(LakeFiles):
         """Returns the manifest of the partition's current batch, or None if the partition has no batch.
         Raises LakeError if the manifest is missing or damaged."""
         folder = partition_folder(table, partition)
-        pointer = self.get_json(posixpath.join(folder, CURRENT))
-        return None if pointer is None else self.manifest(posixpath.join(folder, pointer["batch_id"]))
+        pointer = self.get_json(posixpath.join(folder, CURRENT), CURRENT_POINTER)
+        return None if pointer is None else self.manifest(posixpath.join(folder, pointer.batch_id))
 
     def days(self, table: str) -> list[str]:
         """Returns the days (YYYY-MM-DD) of which a table has a partition, sorted. The table must be
@@ -103,17 +105,22 @@ class Lake(LakeFiles):
         return manifest
 
     def _read_manifest(self, folder: str) -> Manifest | None:
-        data = self.get(posixpath.join(folder, MANIFEST))
+        path = posixpath.join(folder, MANIFEST)
+        data = self.get(path)
         if data is None:
             return None
         try:
-            return Manifest.from_json(data.decode())
-        except (ValueError, TypeError, KeyError) as error:
-            raise LakeError(
-                f"The file {self.path(folder)}/{MANIFEST} is damaged: it is not the manifest of a batch "
-                f"({error}).",
-                _rewrite_hint(self.root, folder),
-            ) from None
+            manifest = MANIFEST_DOCUMENT.parse(data, self.root, path)
+            if manifest.folder != folder:
+                raise LakeError(
+                    f"The file {self.path(path)} is damaged: it describes the batch "
+                    f"{manifest.folder}. Expected the manifest of the batch in the same folder.",
+                    _rewrite_hint(self.root, folder),
+                )
+        except LakeError:
+            mark_damaged(self, folder)
+            raise
+        return manifest
 
     def draft(
         self,
@@ -228,3 +235,22 @@ def _rewrite_hint(root: str, folder: str) -> str:
         f"Delete the folder {posixpath.join(root, folder)}{pointer}, then {command}. "
         "If a model or a release used this batch, create another one: `titler vocab` or `titler plan`."
     )
+
+
+def _current_pointer_remedy(root: str, relative: str) -> str:
+    """Returns the text that tells a user how to replace the damaged pointer to the current batch of a day."""
+    table, _, day = posixpath.dirname(relative).partition("/day=")
+    if table not in (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name):
+        return delete_and_repeat(root, relative)
+    verb = "clean" if table == TOKENS.name else "extract"
+    return f"Delete this file, then run: titler {verb} --day {day}"
+
+
+_POINTER = 'a pointer to a batch: an object with the key batch_id, such as {"batch_id": "0123456789ab"}'
+CURRENT_POINTER: Document[Pointer] = Document(Pointer, _POINTER, _current_pointer_remedy)
+KEY_POINTER: Document[Pointer] = Document(Pointer, _POINTER, delete_and_repeat)
+MANIFEST_DOCUMENT: Document[Manifest] = Document(
+    Manifest,
+    "the manifest of a batch",
+    lambda root, relative: _rewrite_hint(root, posixpath.dirname(relative)),
+)

@@ -13,20 +13,26 @@ If `catalogue.json` is deleted, the next plan makes it anew from the pointers of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+
+from pydantic import ConfigDict
 
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
 from pipeline.lake.changed_days import Change, delete_changes, list_changes, mark_change
 from pipeline.lake.issue_ids import IdPage, update_ids, update_superseded
+from pipeline.lake.json_documents import Document, delete_and_run
 from pipeline.lake.manifest import Manifest
+from pipeline.lake.members import MANIFEST_PAGE
 from pipeline.lake.pages import PageNames, group_by_period, periods_within, read_pages, write_pages
 from pipeline.lake.pinned import pin_day
 from pipeline.lake.plan import PinnedDay, Plan, day_pages
 
 CATALOGUE = "days/catalogue.json"
+CATALOGUED_TABLES = (ISSUES.name, SOURCE_HEALTH.name)
+"""The tables of which the catalogue has the manifests of all days."""
 MARKS_KEPT = timedelta(hours=1)
 """How long the mark of a batch is kept that is not the current one."""
 
@@ -36,22 +42,38 @@ class Catalogue:
     """The names of the catalogue's pages, by period: the plan's pages with the days, the pages with the
     manifests of the days' batches by table, and the pages with the ids of all issues."""
 
-    days: PageNames = field(default_factory=dict)
-    manifests: Mapping[str, PageNames] = field(default_factory=dict)
-    ids: Mapping[str, IdPage] = field(default_factory=dict)
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    days: PageNames
+    manifests: Mapping[str, PageNames]
+    ids: Mapping[str, IdPage]
+
+    def __post_init__(self) -> None:
+        of_tables = {f"manifests.{table}": self.manifests.get(table, {}) for table in CATALOGUED_TABLES}
+        for name, pages in {"ids": self.ids, **of_tables}.items():
+            if pages.keys() != self.days.keys():
+                raise ValueError(f"{name} has other periods than days")
+
+    @classmethod
+    def empty(cls) -> Catalogue:
+        """Returns a catalogue without days."""
+        return cls({}, {}, {})
 
     @classmethod
     def read(cls, lake: Lake) -> Catalogue | None:
         """Returns the catalogue of a lake, or None if it has none yet."""
-        stored = lake.get_json(CATALOGUE)
-        if stored is None:
-            return None
-        ids = {period: IdPage(**page) for period, page in stored["ids"].items()}
-        return cls(stored["days"], stored["manifests"], ids)
+        return lake.get_json(CATALOGUE, CATALOGUE_DOCUMENT)
 
     def plan(self, lake: Lake) -> Plan:
         """Returns the days of the catalogue as a plan without facts."""
-        return Plan.read(lake, {"day_pages": self.days, "facts": {}, "opened_at": ""})
+        return Plan.of_pages(lake, self.days, {}, "")
+
+
+CATALOGUE_DOCUMENT: Document[Catalogue] = Document(
+    Catalogue,
+    "the catalogue of days: an object with the keys days, manifests and ids",
+    delete_and_run("titler plan"),
+)
 
 
 @dataclass(frozen=True)
@@ -93,7 +115,7 @@ def update_catalogue(
     if stored is None:
         for day in days_known.keys() - ready.keys():
             changed[day] = _batches_of(lake, days_known[day])
-    plan, catalogue = plan_before, stored or Catalogue()
+    plan, catalogue = plan_before, stored or Catalogue.empty()
     if changed:
         plan, catalogue = _changed_catalogue(lake, catalogue, plan_before, changed)
         lake.put_json(CATALOGUE, asdict(catalogue))
@@ -162,7 +184,7 @@ def _changed_catalogue(
     pages = write_pages(lake, day_pages(days, superseded), set(stored.days.values()))
     manifests = {
         table: _changed_manifests(lake, stored.manifests.get(table, {}), sorted(entries), manifests_of_days)
-        for table, manifests_of_days in ((ISSUES.name, issues), (SOURCE_HEALTH.name, health))
+        for table, manifests_of_days in zip(CATALOGUED_TABLES, (issues, health), strict=True)
     }
     return Plan(tuple(days), superseded, {}, ""), Catalogue(pages, manifests, ids.pages)
 
@@ -178,11 +200,10 @@ def _changed_manifests(
         if names[period] and not any(day in changed for day in days[positions]):
             continue
         pages_before = [pages[earlier] for earlier in periods_within(period, pages)]
-        values = {
-            value["partition"]["day"]: value for page in read_pages(lake, pages_before) for value in page
-        }
-        values |= {day: asdict(changed[day]) for day in days[positions] if day in changed}
-        contents[period] = [values[day] for day in days[positions]]
+        before = read_pages(lake, pages_before, MANIFEST_PAGE)
+        manifests = {manifest.day: manifest for page in before for manifest in page}
+        manifests |= {day: changed[day] for day in days[positions] if day in changed}
+        contents[period] = [asdict(manifests[day]) for day in days[positions]]
     return names | write_pages(lake, contents)
 
 
@@ -200,7 +221,7 @@ class CurrentHealth(Mapping[str, Manifest]):
         # that the catalogue does not have.
         marked = {change.day for change in (list_changes(lake) if changes is None else changes)}
         catalogue = Catalogue.read(lake)
-        self._pages: PageNames = catalogue.manifests[SOURCE_HEALTH.name] if catalogue else {}
+        self._pages: PageNames = catalogue.manifests.get(SOURCE_HEALTH.name, {}) if catalogue else {}
         self.changed_days = marked if catalogue else {*marked, *lake.days(SOURCE_HEALTH.name)}
         self._manifests: dict[str, Manifest | None] = {}
         self._read: set[str] = set()
@@ -233,8 +254,7 @@ class CurrentHealth(Mapping[str, Manifest]):
     def _read_pages(self, periods: Iterable[str]) -> None:
         names = [self._pages[period] for period in periods if self._pages[period] not in self._read]
         self._read.update(names)
-        for page in read_pages(self._lake, names):
-            for values in page:
-                manifest = Manifest.from_values(values)
+        for page in read_pages(self._lake, names, MANIFEST_PAGE):
+            for manifest in page:
                 if manifest.day not in self.changed_days:
                     self._manifests[manifest.day] = manifest

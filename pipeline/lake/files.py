@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.contracts import Table
-from pipeline.errors import LakeError
 from pipeline.lake import stores
+from pipeline.lake.json_documents import Document
 from pipeline.lake.local_cache import LocalCache
 from pipeline.lake.manifest import File
 
@@ -134,19 +134,11 @@ class LakeFiles:
         """Writes `value` to a JSON file, or replaces that file, in one step."""
         self.put(relative, (json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode())
 
-    def get_json(self, relative: str) -> Any:
-        """Returns the value of a JSON file, or None if the file does not exist. Raises LakeError if the file
-        is not valid JSON."""
+    def get_json(self, relative: str, document: Document[Value]) -> Value | None:
+        """Returns the value of a JSON document, or None if the file does not exist. Raises LakeError if the
+        file is not valid JSON, or does not have the form of `document`."""
         data = self.get(relative)
-        if data is None:
-            return None
-        try:
-            return json.loads(data)
-        except ValueError:
-            raise LakeError(
-                f"The file {self.path(relative)} is damaged: it is not valid JSON.",
-                "Delete this file, then run the same command again.",
-            ) from None
+        return None if data is None else document.parse(data, self.root, relative)
 
     def write_table(self, folder: str, name: str, table: pa.Table, contract: Table) -> File:
         """Writes `table` as the Parquet file `name` in `folder`. Returns the file's entry for the manifest.

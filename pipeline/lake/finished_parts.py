@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 
 from pipeline.lake.draft import Draft
 from pipeline.lake.files import LakeFiles
+from pipeline.lake.json_documents import BatchFolder, Document, delete_and_repeat
 from pipeline.lake.manifest import PARTS, File, partition_folder
 
 
@@ -28,6 +29,22 @@ class FinishedPart:
 
     file: File
     counts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Record:
+    """The content of a record: the folder in which the file is, its entry for the manifest, its counts."""
+
+    folder: BatchFolder
+    file: File
+    counts: dict[str, int]
+
+
+RECORD: Document[_Record] = Document(
+    _Record,
+    "the record of a finished file: an object with the keys folder, file and counts",
+    delete_and_repeat,
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +64,7 @@ class FinishedParts:
 
     def add(self, part: FinishedPart) -> None:
         """Records that a file of the draft is finished."""
-        self.lake.put_json(self._path(part.file.name), {"folder": self.folder, **asdict(part)})
+        self.lake.put_json(self._path(part.file.name), asdict(_Record(self.folder, part.file, part.counts)))
 
     def take(self, name: str) -> FinishedPart | None:
         """Copies the file `name` into the draft, if an interrupted command has finished this file.
@@ -56,12 +73,12 @@ class FinishedParts:
         own, and the file is copied. Returns None if there is no record of the file, or if the file is missing
         or damaged.
         """
-        record = self.lake.get_json(self._path(name))
+        record = self.lake.get_json(self._path(name), RECORD)
         if record is None:
             return None
-        part = FinishedPart(File(**record["file"]), record["counts"])
-        if record["folder"] != self.folder:
-            data = self.lake.get(posixpath.join(record["folder"], name))
+        part = FinishedPart(record.file, record.counts)
+        if record.folder != self.folder:
+            data = self.lake.get(posixpath.join(record.folder, name))
             if data is None or hashlib.sha256(data).hexdigest() != part.file.sha256:
                 return None
             self.lake.write_file(self.folder, name, data, part.file.rows)

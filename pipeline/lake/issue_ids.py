@@ -21,7 +21,7 @@ from pipeline.contracts import ISSUES
 from pipeline.lake.batches import Lake
 from pipeline.lake.duplicate_openings import later_openings
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pages import group_by_period, periods_within, read_page_files, write_page
+from pipeline.lake.pages import PageName, group_by_period, periods_within, read_page_files, write_page
 
 Ids = npt.NDArray[np.int64]
 
@@ -30,7 +30,7 @@ Ids = npt.NDArray[np.int64]
 class IdPage:
     """A page of ids: its file, and its smallest and largest id."""
 
-    page: str
+    page: PageName
     first: int
     last: int
 

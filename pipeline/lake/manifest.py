@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import ConfigDict, NonNegativeInt
+
+from pipeline.lake.json_documents import AnyObject, Name
+
 MANIFEST = "manifest.json"
 CURRENT = "current.json"
 KEYS = "keys"
@@ -19,9 +23,11 @@ PARTS = "parts"
 class File:
     """The entry of one file in a manifest. `rows` is the number of rows, or 0 if the file is not a table."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     name: str
-    rows: int
-    bytes: int
+    rows: NonNegativeInt
+    bytes: NonNegativeInt
     sha256: str
 
 
@@ -35,16 +41,18 @@ class Manifest:
     of the batch. They are in the manifest so that later stages and reports need not open the batch's files.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     table: str
     partition: dict[str, str]
     batch_id: str
     key: str
     digest: str
-    rows: int
+    rows: NonNegativeInt
     files: tuple[File, ...]
     inputs: tuple[str, ...]
     parameters: dict[str, Any]
-    figures: dict[str, Any]
+    figures: AnyObject
     created_at: str
 
     @property
@@ -62,18 +70,12 @@ class Manifest:
         """Returns this manifest as JSON text, to be written to `manifest.json`."""
         return json.dumps(asdict(self), indent=1, ensure_ascii=False)
 
-    @classmethod
-    def from_json(cls, text: str) -> Manifest:
-        """Returns the manifest from the JSON text that `to_json` returned. Raises ValueError, TypeError or
-        KeyError for any other text."""
-        return cls.from_values(json.loads(text))
 
-    @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> Manifest:
-        """Returns the manifest from its fields. Raises TypeError or KeyError if a field is missing, unknown
-        or of the wrong type."""
-        files = tuple(File(**file) for file in values["files"])
-        return cls(**{**values, "files": files, "inputs": tuple(values["inputs"])})
+@dataclass(frozen=True)
+class Pointer:
+    """The content of a pointer, which names a batch of the same partition."""
+
+    batch_id: Name
 
 
 def partition_folder(table: str, partition: Mapping[str, str]) -> str:

@@ -10,9 +10,11 @@ of the batches. Otherwise it lists the folders of the batches.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated
+
+from pydantic import Discriminator, Field, Tag
 
 from pipeline.contracts import (
     EMBEDDINGS,
@@ -28,8 +30,9 @@ from pipeline.contracts import (
 )
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
+from pipeline.lake.json_documents import UNION_TAG, BatchFolder, Document
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pages import PageNames, group_by_period, read_pages, write_pages
+from pipeline.lake.pages import PageNames, group_by_period, page_remedy, read_pages, write_pages
 
 MADE_BY: Mapping[str, str] = MappingProxyType(
     {
@@ -57,6 +60,46 @@ SharedPages = dict[str, Sequence[Manifest]]
 """The manifests on pages that were already read, by the name of the page."""
 
 
+@dataclass(frozen=True)
+class MemberPages:
+    """The content of a table's file that names pages: a dict from the period to the name of the page."""
+
+    pages: PageNames
+
+
+MembersFile = MemberPages | list[str]
+"""The content of a table's file: pages of manifests, or the folders of the batches."""
+
+
+def _members_remedy(root: str, relative: str) -> str:
+    kind, name, _, file = relative.split("/")
+    command = made_by_command(file.removesuffix(".json"), kind, name)
+    return f"Delete this file, then run: {command}"
+
+
+_LIST, _PAGES = f"{UNION_TAG}list", f"{UNION_TAG}pages"
+MEMBERS_DOCUMENT: Document[MembersFile] = Document(
+    Annotated[
+        # A table without batches is written as an object without pages, so an empty list is damage.
+        Annotated[list[BatchFolder], Field(min_length=1), Tag(_LIST)] | Annotated[MemberPages, Tag(_PAGES)],
+        Discriminator(lambda value: _LIST if isinstance(value, list) else _PAGES),
+    ],
+    "a list of members: the folders of at least one batch, or an object with the key pages",
+    _members_remedy,
+)
+MANIFEST_PAGE: Document[Sequence[Manifest]] = Document(
+    list[Manifest], "a page of the manifests of batches", page_remedy
+)
+
+
+def made_by_command(table: str, kind: str, name: str) -> str:
+    """Returns the command that adds the batches of a table to the model or the release `name`. `kind` is
+    "models" or "releases"."""
+    verb = MADE_BY.get(table, "plan")
+    option = "--release " if kind == "releases" else "--model " if verb == "vectorize" else ""
+    return f"titler {verb} {option}{name}"
+
+
 class Members(Mapping[str, Sequence[Manifest]]):
     """The batches that belong to a model or a release. Maps the name of each table to the manifests of its
     batches.
@@ -81,7 +124,7 @@ class Members(Mapping[str, Sequence[Manifest]]):
         self._shared_pages = shared_pages
         self._base = base
         self._manifests: dict[str, Sequence[Manifest]] = {}
-        self._files: dict[str, Any] = {}
+        self._files: dict[str, MembersFile] = {}
 
     def __getitem__(self, table: str) -> Sequence[Manifest]:
         """Returns the manifests of a table's batches: one per day of the plan, one per segment for the table
@@ -94,10 +137,10 @@ class Members(Mapping[str, Sequence[Manifest]]):
             stored = self._stored(table)
             if stored is None:
                 raise self._missing(table)
-            if isinstance(stored, list):
-                self._manifests[table] = self._lake.for_each(self._lake.manifest, stored)
+            if isinstance(stored, MemberPages):
+                self._manifests[table] = self._read_pages(stored.pages)
             else:
-                self._manifests[table] = self._read_pages(stored["pages"])
+                self._manifests[table] = self._lake.for_each(self._lake.manifest, stored)
         return self._manifests[table]
 
     def __contains__(self, table: object) -> bool:
@@ -113,22 +156,20 @@ class Members(Mapping[str, Sequence[Manifest]]):
         """Returns the folders of a table's batches. Returns an empty list if no batches of the table were
         recorded yet. The batches themselves need not exist any more."""
         stored = self._stored(table)
-        if stored is None or isinstance(stored, list):
-            return list(stored or [])
-        return _folders(self[table])
+        return _folders(self[table]) if isinstance(stored, MemberPages) else list(stored or ())
 
     def pages(self, table: str) -> PageNames:
         """Returns the names of the pages with the manifests of a table, by period. Returns an empty dict if
         there are no pages."""
         stored = self._stored(table)
-        return stored["pages"] if isinstance(stored, dict) else {}
+        return stored.pages if isinstance(stored, MemberPages) else {}
 
     def put(self, table: str, manifests: Iterable[Manifest]) -> None:
         """Records that these batches of a table belong to the model or release. Replaces an earlier
         record."""
         in_order = list(manifests)
         periods = [_period(manifest) for manifest in in_order]
-        if not in_order or any(period is None for period in periods):
+        if any(period is None for period in periods):
             self._put(table, _folders(in_order))
             self._manifests[table] = in_order
             return
@@ -147,7 +188,7 @@ class Members(Mapping[str, Sequence[Manifest]]):
 
     def put_pages(self, table: str, names: PageNames) -> None:
         """Records that the batches whose manifests are on these pages belong to the model or release."""
-        self._put(table, {"pages": dict(names)})
+        self._put(table, MemberPages(dict(names)))
         self._manifests.pop(table, None)
 
     def _pages_of_base(self, table: str, grouped: Mapping[str, Sequence[Manifest]]) -> dict[str, str]:
@@ -164,18 +205,21 @@ class Members(Mapping[str, Sequence[Manifest]]):
 
     def _read_pages(self, names: PageNames) -> list[Manifest]:
         unread = [name for name in names.values() if name not in self._shared_pages]
-        for name, page in zip(unread, read_pages(self._lake, unread), strict=True):
-            self._shared_pages[name] = [Manifest.from_values(values) for values in page]
+        self._shared_pages.update(zip(unread, read_pages(self._lake, unread, MANIFEST_PAGE), strict=True))
         return [manifest for name in names.values() for manifest in self._shared_pages[name]]
 
-    def _stored(self, table: str) -> Any:
+    def _stored(self, table: str) -> MembersFile | None:
         """Returns the content of a table's file, or None if there is no such file yet."""
-        if self._files.get(table) is None:
-            self._files[table] = self._lake.get_json(self._file(table))
+        if table not in self._files:
+            content = self._lake.get_json(self._file(table), MEMBERS_DOCUMENT)
+            if content is None:
+                return None
+            self._files[table] = content
         return self._files[table]
 
-    def _put(self, table: str, content: Any) -> None:
-        self._lake.put_json(self._file(table), content)
+    def _put(self, table: str, content: MembersFile) -> None:
+        value = asdict(content) if isinstance(content, MemberPages) else content
+        self._lake.put_json(self._file(table), value)
         self._files[table] = content
 
     def _file(self, table: str) -> str:

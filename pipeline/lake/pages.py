@@ -16,13 +16,19 @@ import posixpath
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+from pydantic import StringConstraints
 
 from pipeline.errors import LakeError
 from pipeline.lake.files import LakeFiles
+from pipeline.lake.json_documents import Document
+
+Value = TypeVar("Value")
 
 PAGES = "pages"
-PageNames = Mapping[str, str]
+PageName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}\.(json|parquet)$")]
+PageNames = Mapping[str, PageName]
 """The pages of a list: a dict from the period (2015-01 or 2015) to the name of the page's file, in order."""
 
 
@@ -66,10 +72,21 @@ def write_page(lake: LakeFiles, data: bytes, suffix: str, existing: Collection[s
     return name
 
 
-def read_pages(lake: LakeFiles, names: Collection[str]) -> list[Any]:
-    """Returns the values of pages, in the order of `names`. Raises LakeError if a page is missing or
-    damaged."""
-    return [json.loads(data) for data in read_page_files(lake, names)]
+def read_pages(lake: LakeFiles, names: Collection[str], document: Document[Value]) -> list[Value]:
+    """Returns the values of pages, in the order of `names`. Raises LakeError if a page is missing or damaged,
+    or does not have the form of `document`."""
+    return [
+        document.parse(data, lake.root, posixpath.join(PAGES, name))
+        for name, data in zip(names, read_page_files(lake, names), strict=True)
+    ]
+
+
+def page_remedy(root: str, relative: str) -> str:
+    """The remedy for a damaged page."""
+    return (
+        f"Restore it from a backup. If there is none, delete {posixpath.join(root, 'days/catalogue.json')} "
+        "and create another release (titler plan) or another model (titler vocab)."
+    )
 
 
 def read_page_files(lake: LakeFiles, names: Collection[str]) -> list[bytes]:
@@ -85,8 +102,7 @@ def read_page_files(lake: LakeFiles, names: Collection[str]) -> list[bytes]:
             raise LakeError(
                 f"The file {lake.path(path)} is missing, or it is damaged: its SHA-256 is not the one in its "
                 "name. It is a part of the lists of models and releases.",
-                f"Restore it from a backup. If there is none, delete {lake.path('days/catalogue.json')} "
-                "and create another release (titler plan) or another model (titler vocab).",
+                page_remedy(lake.root, path),
             )
         pages.append(data)
     return pages

@@ -25,10 +25,11 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.damaged_batches import damaged_batches
 from pipeline.lake.duplicate_openings import duplicate_openings
 from pipeline.lake.fingerprint import fingerprint
+from pipeline.lake.json_documents import Document, Remedy
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.members import MADE_BY, Members, SharedPages
+from pipeline.lake.members import Members, SharedPages, made_by_command
 from pipeline.lake.pages import PageNames, write_pages
-from pipeline.lake.plan import PinnedDay, Plan, day_pages
+from pipeline.lake.plan import PLAN_FILES, PinnedDay, Plan, PlanFile, day_pages
 from pipeline.lake.work_folder import WorkFolder
 
 Kind = Literal["models", "releases"]
@@ -57,21 +58,39 @@ class BatchKey:
         return fingerprint(self.table, self.partition, self.inputs, self.parameters)
 
 
-class Notes:
-    """Small JSON values that are stored with a model or a release, such as the figures of an evaluation.
+@dataclass(frozen=True)
+class Note:
+    """A kind of small JSON object that is stored with a model or a release, such as the figures of an
+    evaluation. It is stored in the file NAME.json, in the same folder as the plan. `form`, `expected` and
+    `remedy` are those of a `Document`."""
 
-    Each value is called a note and has a name. The note NAME is stored in the file NAME.json, in the same
-    folder as the plan. If no note of a name was stored, its value is None.
-    """
+    name: str
+    form: Any
+    expected: str
+    remedy: Remedy
+
+    @property
+    def file(self) -> str:
+        """The name of the file."""
+        return f"{self.name}.json"
+
+    @cached_property
+    def document(self) -> Document[Any]:
+        """The kind of document of the file."""
+        return Document(self.form, self.expected, self.remedy)
+
+
+class Notes:
+    """The notes of a model or a release. If no note of a kind was stored, its value is None."""
 
     def __init__(self, pinned: Pinned) -> None:
         self._pinned = pinned
 
-    def __getitem__(self, name: str) -> Any:
-        return self._pinned.lake.get_json(self._pinned.file(f"{name}.json"))
+    def __getitem__(self, note: Note) -> Any:
+        return self._pinned.lake.get_json(self._pinned.file(note.file), note.document)
 
-    def __setitem__(self, name: str, value: Any) -> None:
-        self._pinned.lake.put_json(self._pinned.file(f"{name}.json"), value)
+    def __setitem__(self, note: Note, value: Mapping[str, Any]) -> None:
+        self._pinned.lake.put_json(self._pinned.file(note.file), value)
 
 
 class Pinned:
@@ -96,7 +115,7 @@ class Pinned:
         self._shared_pages: SharedPages = {} if shared_pages is None else shared_pages
         self.members = Members(lake, self.file, self._no_members, self._shared_pages, self._members_of_base)
         self.notes = Notes(self)
-        self._plan_file: Mapping[str, Any] = {}
+        self._plan_file: PlanFile | None = None
 
     @property
     def noun(self) -> str:
@@ -126,9 +145,9 @@ class Pinned:
 
     def is_open(self) -> bool:
         """Returns whether the model or release exists, that is, whether its plan is in the lake."""
-        if not self._plan_file:  # a plan never changes, so it is read only once
-            self._plan_file = self.lake.get_json(self.file("plan.json")) or {}
-        return bool(self._plan_file)
+        if self._plan_file is None:  # a plan never changes, so it is read only once
+            self._plan_file = self.lake.get_json(self.file("plan.json"), PLAN_FILES[self.kind])
+        return self._plan_file is not None
 
     def require_open(self) -> None:
         """Raises UsageError if the model or release does not exist."""
@@ -142,11 +161,9 @@ class Pinned:
         """Returns the error for a table without batches. It names the command to run."""
         if not self.is_open():
             return self._unknown()
-        verb = MADE_BY[table]
-        option = "--release " if self.kind == "releases" else "--model " if verb == "vectorize" else ""
         return UsageError(
             f"{self.noun.capitalize()} {self.name} has no {table} yet.",
-            f"Run first: titler {verb} {option}{self.name}",
+            f"Run first: {made_by_command(table, self.kind, self.name)}",
         )
 
     def _unknown(self) -> UsageError:
@@ -158,9 +175,10 @@ class Pinned:
         )
 
     @property
-    def _stored_plan(self) -> Mapping[str, Any]:
+    def _stored_plan(self) -> PlanFile:
         """The content of plan.json. Raises UsageError if the model or release does not exist."""
-        if not self.is_open():
+        self.is_open()
+        if self._plan_file is None:
             raise self._unknown()
         return self._plan_file
 
@@ -174,20 +192,18 @@ class Pinned:
     def facts(self) -> Mapping[str, Any]:
         """The facts of the plan, without reading its days. Raises UsageError if the model or release does
         not exist."""
-        facts: Mapping[str, Any] = self._stored_plan["facts"]
-        return facts
+        return self._stored_plan.facts
 
     @property
     def day_pages(self) -> PageNames:
         """The names of the pages of the plan, by period. Empty for a plan that Titler 0.1 wrote."""
-        pages: PageNames = self._stored_plan.get("day_pages", {})
-        return pages
+        return self._stored_plan.day_pages or {}
 
     @cached_property
     def base(self) -> Pinned | None:
         """The release that was current when this release was planned. None if there was none, or if this
         model or release does not exist yet."""
-        name = self._stored_plan.get("base") if self.is_open() else None
+        name = self._stored_plan.base if self.is_open() else None
         return Pinned(self.lake, "releases", name, self._shared_pages) if name else None
 
     def find_all(self, keys: Sequence[BatchKey]) -> list[Manifest | None]:
@@ -238,7 +254,7 @@ class Pinned:
     def delete(self) -> None:
         """Deletes the files of a model or a release, but not its batches."""
         self.lake.delete_folder(posixpath.join(self.kind, self.name))
-        self._plan_file = {}
+        self._plan_file = None
 
 
 def pinned_names(lake: Lake, kind: Kind) -> list[str]:

@@ -6,14 +6,17 @@ share the pages of the periods in which their days are the same.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from pipeline.lake.files import LakeFiles
-from pipeline.lake.pages import group_by_period, read_pages
+from pipeline.lake.json_documents import ABSENT, BatchFolder, Document, KnownKeys, Name, object_with
+from pipeline.lake.pages import PageNames, group_by_period, page_remedy, read_pages
 
 
 @dataclass(frozen=True)
@@ -65,17 +68,122 @@ class Plan:
         return ~np.isin(issue_ids, np.asarray(self.superseded.get(day, []), dtype=np.int64))
 
     @classmethod
-    def read(cls, lake: LakeFiles, stored: Mapping[str, Any]) -> Plan:
+    def read(cls, lake: LakeFiles, stored: PlanFile) -> Plan:
         """Returns the plan whose file `plan.json` has the value `stored`. Raises LakeError if a page of its
         days is missing or damaged."""
-        if "days" in stored:  # Titler 0.1 wrote all days into plan.json
-            days, superseded = stored["days"], dict(stored["superseded"])
-        else:
-            pages = read_pages(lake, stored["day_pages"].values())
-            days = [day for page in pages for day in page["days"]]
-            superseded = {day: ids for page in pages for day, ids in page["superseded"].items()}
-        pinned_days = tuple(PinnedDay(**day) for day in days)
-        return cls(pinned_days, superseded, stored["facts"], stored["opened_at"])
+        if stored.days is not None:  # Titler 0.1 wrote all days into plan.json
+            return cls(stored.days, dict(stored.superseded or {}), stored.facts, stored.opened_at)
+        return cls.of_pages(lake, stored.day_pages or {}, stored.facts, stored.opened_at)
+
+    @classmethod
+    def of_pages(cls, lake: LakeFiles, names: PageNames, facts: dict[str, Any], opened_at: str) -> Plan:
+        """Returns the plan whose days are on the pages `names`. Raises LakeError if a page is missing or
+        damaged."""
+        pages = read_pages(lake, names.values(), DAY_PAGE)
+        days = tuple(day for page in pages for day in page.days)
+        superseded = {day: ids for page in pages for day, ids in page.superseded.items()}
+        return cls(days, superseded, facts, opened_at)
+
+
+@dataclass(frozen=True)
+class DayPage:
+    """A page of a plan: the days of a period, and the ids of the issues to skip on each of them."""
+
+    days: tuple[PinnedDay, ...]
+    superseded: dict[str, list[int]]
+
+
+DAY_PAGE: Document[DayPage] = Document(
+    DayPage, "a page of a plan: an object with the keys days and superseded", page_remedy
+)
+
+
+@dataclass(frozen=True)
+class PlanFile:
+    """The content of plan.json. `facts` and `opened_at` are those of the plan.
+
+    `day_pages` are the names of the pages of the days. Titler 0.1 wrote `days` and `superseded` instead.
+    `base` is the name of the release that was current when this one was planned.
+    """
+
+    facts: dict[str, Any]
+    opened_at: str
+    base: Name | None = None
+    day_pages: PageNames | None = None
+    days: tuple[PinnedDay, ...] | None = None
+    superseded: dict[str, list[int]] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.day_pages is None) == (self.days is None):
+            raise ValueError("a plan has either the key day_pages or the key days")
+        if self.days is not None and self.superseded is None:
+            raise ValueError("a plan with the key days has the key superseded")
+
+
+class _EmbeddingFact(KnownKeys):
+    model: Name
+    predictor: BatchFolder
+    digest: str
+
+
+class _ModelFacts(KnownKeys):
+    """The facts of a model. A fact that is missing is an error only for those who read it."""
+
+    asked: dict[str, Any] = ABSENT
+    text: dict[str, Any] = ABSENT
+    model: dict[str, Any] = ABSENT
+    embedding: _EmbeddingFact = ABSENT
+    new_embedding_because: str = ABSENT
+
+
+class _ReleaseFacts(KnownKeys):
+    """The facts of a release. A fact that is missing is an error only for those who read it."""
+
+    model: Name = ABSENT
+    model_version: str = ABSENT
+    mlflow_run: str = ABSENT
+    vocabulary: str = ABSENT
+    predictor: BatchFolder = ABSENT
+    predictor_digest: str = ABSENT
+    neighbours: int = ABSENT
+    near_duplicate_distance: float = ABSENT
+    embedding: _EmbeddingFact = ABSENT
+    kept_titles: dict[str, BatchFolder] = ABSENT
+    titles_withheld: str = ABSENT
+    titles_accepted: dict[str, str] = ABSENT
+
+
+@dataclass(frozen=True)
+class _ModelPlanFile(PlanFile):
+    facts: object_with(_ModelFacts)  # type: ignore[valid-type]  # a form, made by a function
+
+
+@dataclass(frozen=True)
+class _ReleasePlanFile(PlanFile):
+    facts: object_with(_ReleaseFacts)  # type: ignore[valid-type]  # a form, made by a function
+
+
+def _plan_remedy(root: str, relative: str) -> str:
+    kind, name, _ = relative.split("/")
+    folder = posixpath.join(root, kind, name)
+    restore = f"Restore it from a backup. If there is none, delete the folder {folder}"
+    if kind == "releases":
+        return f"{restore}, then run: titler plan"
+    return (
+        f"{restore}, then run: titler vocab {name}\n"
+        f"Then make the rest of the model again: titler vectorize --model {name}; titler train {name}; "
+        f"titler evaluate {name}; titler promote {name}"
+    )
+
+
+_PLAN = "a plan: an object with the keys facts, opened_at and day_pages"
+PLAN_FILES: Mapping[str, Document[PlanFile]] = MappingProxyType(
+    {
+        "models": Document(_ModelPlanFile, _PLAN, _plan_remedy),
+        "releases": Document(_ReleasePlanFile, _PLAN, _plan_remedy),
+    }
+)
+"""The document plan.json of models, and that of releases."""
 
 
 def day_pages(days: Sequence[PinnedDay], superseded: Mapping[str, Sequence[int]]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline.errors import LakeError
-from pipeline.lake.batches import Lake
-from pipeline.lake.manifest import CURRENT, KEYS, MANIFEST, PARTS
+from pipeline.lake.batches import CURRENT_POINTER, KEY_POINTER, Lake
+from pipeline.lake.manifest import CURRENT, KEYS, MANIFEST, PARTS, Pointer
 from pipeline.lake.store import UNFINISHED
 
 
@@ -54,7 +54,7 @@ def sweep_batches(
 def is_current(lake: Lake, folder: str) -> bool:
     """Returns whether the batch in `folder` is the current batch of its partition."""
     partition, _, batch_id = folder.rpartition("/")
-    return bool(lake.get_json(f"{partition}/{CURRENT}") == {"batch_id": batch_id})
+    return lake.get_json(f"{partition}/{CURRENT}", CURRENT_POINTER) == Pointer(batch_id)
 
 
 def remove_batch(lake: Lake, folder: str) -> bool:
@@ -64,13 +64,14 @@ def remove_batch(lake: Lake, folder: str) -> bool:
     names = lake.names(folder)
     if MANIFEST in names:
         # Pointers are deleted first, so that no pointer names a batch that is only partly deleted.
-        pointers = [f"{partition}/{CURRENT}"]
+        pointers = {f"{partition}/{CURRENT}": CURRENT_POINTER}
         try:
-            pointers.append(f"{partition}/{KEYS}/{lake.manifest(folder).key}.json")
+            keys = [f"{lake.manifest(folder).key}.json"]
         except LakeError:  # a damaged manifest does not tell its key
-            pointers += [f"{partition}/{KEYS}/{name}" for name in lake.names(f"{partition}/{KEYS}")]
-        for pointer in pointers:
-            if lake.get_json(pointer) == {"batch_id": batch_id}:
+            keys = lake.names(f"{partition}/{KEYS}")
+        pointers |= {f"{partition}/{KEYS}/{name}": KEY_POINTER for name in keys}
+        for pointer, document in pointers.items():
+            if lake.get_json(pointer, document) == Pointer(batch_id):
                 lake.delete(pointer)
         lake.delete(f"{folder}/{MANIFEST}")
     else:

@@ -52,7 +52,7 @@ class Shape:
     def __post_init__(self) -> None:
         for field in fields(self):
             size = getattr(self, field.name)
-            if not isinstance(size, int) or size < 1:
+            if type(size) is not int or size < 1:
                 raise UsageError(
                     f"{field.name} = {size!r}, but every size of a network must be an integer of at least 1."
                 )
@@ -151,14 +151,17 @@ class Description:
                 raise LakeError(f"{directory / name} is missing.", REPLACE_OR_RETRAIN)
         try:
             content = json.loads((directory / SHAPE_FILE).read_text(encoding="utf-8"))
+            if not isinstance(content, dict) or not isinstance(content.get("variant"), str):
+                raise ValueError("expected an object with the keys variant and shape")
             # older files have no key `layers`: the variant `copy` always had one layer
             shape = Shape(**{"layers": 1, **content["shape"]})
             shortlist = content.get("shortlist")
             if shortlist is not None:
                 shortlist = _checked_shortlist(shortlist, shape.title_vocabulary)
-            return cls(str(content["variant"]), shape, shortlist)
-        except (ValueError, KeyError, TypeError, TitlerError) as error:
-            raise LakeError(f"{directory / SHAPE_FILE} is damaged: {error}", REPLACE_OR_RETRAIN) from None
+            return cls(content["variant"], shape, shortlist)
+        except (ValueError, KeyError, TypeError, RecursionError, TitlerError) as error:
+            problem = error.message if isinstance(error, TitlerError) else str(error)
+            raise LakeError(f"{directory / SHAPE_FILE} is damaged: {problem}", REPLACE_OR_RETRAIN) from None
 
 
 def _checked_shortlist(ids: list[int], vocabulary: int) -> Ids:

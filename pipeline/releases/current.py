@@ -7,10 +7,13 @@ pointer.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pipeline import warehouse
 from pipeline.contracts import RELEASES
 from pipeline.errors import UsageError
 from pipeline.lake.batches import Lake
+from pipeline.lake.json_documents import Document, Name, delete_and_run
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.records import RECORD, record_from_row
 from pipeline.settings import Settings
@@ -18,11 +21,25 @@ from pipeline.settings import Settings
 POINTER = "releases/current.json"
 
 
+@dataclass(frozen=True)
+class ReleasePointer:
+    """The content of the pointer to the current release."""
+
+    release_id: Name
+
+
+POINTER_DOCUMENT: Document[ReleasePointer] = Document(
+    ReleasePointer,
+    "the pointer to the current release: an object with the key release_id",
+    delete_and_run("titler plan"),
+)
+
+
 def current_release_id(lake: Lake) -> str | None:
     """Returns the id of the current release, or None if no release was published yet. Reads only the lake,
     not the warehouse."""
-    pointer = lake.get_json(POINTER)
-    return None if pointer is None else str(pointer["release_id"])
+    pointer = lake.get_json(POINTER, POINTER_DOCUMENT)
+    return None if pointer is None else pointer.release_id
 
 
 def require_current(lake: Lake) -> Pinned:

@@ -5,11 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.contracts import INDEX
-from pipeline.lake.pinned import Pinned
+from pydantic import NonNegativeInt
 
-INDEX_FIGURES = "index"
-"""Name of the note with the figures: the file index.json beside the release's plan."""
+from pipeline.contracts import INDEX
+from pipeline.lake.json_documents import ABSENT, KnownKeys, delete_and_run, object_with
+from pipeline.lake.pinned import Note, Pinned
+
+
+class _SegmentKeys(KnownKeys):
+    period: str
+    repositories: str
+    items: NonNegativeInt
+    recall_at_10: float
+
+
+class _FigureKeys(KnownKeys):
+    """What Titler reads of the figures. Older figures lack the keys with a default."""
+
+    items: NonNegativeInt
+    recall_at_10: float
+    recall_queries: NonNegativeInt
+    parameters: dict[str, Any]
+    segments: list[_SegmentKeys] = ABSENT
+    days_with_other_history: NonNegativeInt = ABSENT
+
+
+INDEX_FIGURES = Note(
+    "index",
+    object_with(_FigureKeys),
+    "the figures of an index",
+    delete_and_run("titler index --release NAME"),
+)
+"""The note with the figures: the file index.json beside the release's plan."""
 
 
 def index_figures(release: Pinned) -> Mapping[str, Any]:

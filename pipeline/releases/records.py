@@ -7,24 +7,67 @@ the lake, and in the warehouse as a row of the table releases_v1.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, NonNegativeInt, TypeAdapter
 
 from pipeline import warehouse
 from pipeline.contracts import RELEASES
 from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
-from pipeline.lake.pinned import Pinned, pinned_names
+from pipeline.lake.json_documents import KnownKeys, Name, object_with
+from pipeline.lake.pinned import Note, Pinned, pinned_names
 from pipeline.settings import Settings
 
-RECORD = "release"
-"""Name of the note with the record: the file release.json beside the release's plan."""
+_ACCEPTANCES = TypeAdapter(list[dict[str, str]])
+
+
+def _check_time(text: str) -> str:
+    datetime.fromisoformat(text)  # raises ValueError
+    return text
+
+
+def _check_list_of_acceptances(text: str) -> str:
+    _ACCEPTANCES.validate_json(text, strict=True)  # raises ValidationError, which is a ValueError
+    return text
+
+
+class _RecordKeys(KnownKeys):
+    """What every record has. Those of later versions of Titler have more keys."""
+
+    release_id: Name
+    published_by: str
+    published_at: Annotated[str, AfterValidator(_check_time)]
+    rolled_back: bool
+    model: str
+    model_version: str
+    vocabulary: str
+    mlflow_run: str
+    days: NonNegativeInt
+    issues: NonNegativeInt
+    index_items: NonNegativeInt
+    recall_at_10: float
+    accepted: Annotated[str, AfterValidator(_check_list_of_acceptances)]
+
+
+RECORD = Note(
+    "release",
+    object_with(_RecordKeys),
+    "the record of a published release",
+    lambda root, relative: (
+        "Delete this file, then run: titler plan\n"
+        "This writes the record of the current release again. Another release without a record can no "
+        "longer be made current."
+    ),
+)
+"""The note with the record: the file release.json beside the release's plan."""
 
 
 def read_record(lake: Lake, release_id: str) -> dict[str, Any] | None:
     """Returns the record of a published release from the lake, or None if the release was never published."""
-    record = Pinned(lake, "releases", release_id).notes[RECORD]
-    return record if record is None else dict(record)
+    record: dict[str, Any] | None = Pinned(lake, "releases", release_id).notes[RECORD]
+    return record
 
 
 def published_records(

@@ -17,11 +17,32 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.lake.batches import Lake
-from pipeline.lake.pinned import Pinned
+from pipeline.lake.json_documents import KnownKeys, delete_and_run, object_with
+from pipeline.lake.pinned import Note, Pinned
 from pipeline.provenance import user_name
 
-PROMOTION = "promotion"
-"""Name under which the decision is stored beside a model's plan (`promotion.json`)."""
+
+class _AcceptanceKeys(KnownKeys):
+    because: str
+    by: str
+    at: str
+
+
+class _GateKeys(KnownKeys):
+    shortfall: str
+    accepted: _AcceptanceKeys | None
+
+
+PROMOTION = Note(
+    "promotion",
+    object_with(_GateKeys),
+    "the decision about a model's titles: an object with the keys shortfall and accepted",
+    delete_and_run(
+        "titler promote NAME\nUntil then, releases show the titles of this model. If somebody had "
+        'accepted the titles, repeat this: titler promote NAME --accept --because "..."'
+    ),
+)
+"""The note with the decision: the file promotion.json beside the model's plan."""
 WITHHELD, ACCEPTED = "titles_withheld", "titles_accepted"
 """The keys of `TitleGate.facts`, which are also columns of the table releases_v1."""
 
@@ -92,7 +113,7 @@ def stored_gate(lake: Lake, model: str) -> TitleGate | None:
     a model without a decision are shown.
     """
     values = Pinned(lake, "models", model).notes[PROMOTION]
-    return None if values is None else TitleGate(**values)
+    return None if values is None else TitleGate(values["shortfall"], values["accepted"])
 
 
 def store_gate(lake: Lake, model: str, gate: TitleGate) -> None:

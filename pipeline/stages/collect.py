@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 from pipeline import warehouse
 from pipeline.contracts import (
@@ -36,8 +37,9 @@ from pipeline.lake.damaged_batches import forget_damaged_batches
 from pipeline.lake.day_catalogue import Catalogue
 from pipeline.lake.draft_records import DRAFTS, UNUSED, forget_batches, record_batches, recorded_batches
 from pipeline.lake.embedding_network import taken_network
+from pipeline.lake.json_documents import Document, KnownKeys, delete_and_run, object_with
 from pipeline.lake.leases import Lease, valid_leases
-from pipeline.lake.members import MEMBER_TABLES, SharedPages
+from pipeline.lake.members import MANIFEST_PAGE, MEMBER_TABLES, SharedPages
 from pipeline.lake.pages import delete_pages_except, read_pages
 from pipeline.lake.pinned import Pinned, pinned_names
 from pipeline.lake.sweep import is_current, remove_batch, sweep_batches, sweep_unfinished_files
@@ -52,8 +54,19 @@ from pipeline.tracking import open_tracking
 GRACE_PERIOD = timedelta(days=2)
 """Unpublished releases, models, batches and unfinished files are not removed while they are younger than
 this, because a running command may still use them."""
+
+
+class _CollectedKeys(KnownKeys):
+    all_batches_recorded: Literal[True]
+
+
 COLLECTED = "collected.json"
 """This file exists if every batch of the lake is recorded as a draft, or is referred to."""
+COLLECTED_DOCUMENT: Document[Any] = Document(
+    object_with(_CollectedKeys),
+    'the mark {"all_batches_recorded": true}',
+    delete_and_run("titler collect"),
+)
 TABLES_BY_DAY = (ISSUES.name, SOURCE_HEALTH.name, TOKENS.name, QUARANTINE)
 TABLES_BY_OWNER = (
     VECTORS.name,
@@ -96,7 +109,10 @@ def run(lake: Lake, settings: Settings, current_time: datetime | None = None) ->
         leases = valid_leases(lake, current_time)
         sparing = min([current_time - GRACE_PERIOD, *(lease.began for lease in leases)])
         sweep_unfinished_files(lake, GRACE_PERIOD, current_time)
-        drafts, all_recorded = recorded_batches(lake, DRAFTS), lake.get_json(COLLECTED) is not None
+        drafts, all_recorded = (
+            recorded_batches(lake, DRAFTS),
+            lake.get_json(COLLECTED, COLLECTED_DOCUMENT) is not None,
+        )
         with connection.exclusive_lock("publish"):
             releases, removed_releases = _sort_releases(lake, settings, leases, current_time)
             models, removed_models = _sort_models(lake, settings, releases, leases, current_time)
@@ -140,7 +156,7 @@ class Kept:
     @classmethod
     def of(cls, lake: Lake, subjects: Sequence[Pinned]) -> Kept:
         """Returns what must be kept for these releases and models, and for the next release."""
-        catalogue = Catalogue.read(lake) or Catalogue()
+        catalogue = Catalogue.read(lake) or Catalogue.empty()
         return cls(
             frozenset(folder for subject in subjects for folder in _referenced_folders(subject)),
             frozenset(_catalogued_folders(lake, catalogue)),
@@ -160,7 +176,7 @@ def _remove_subjects(lake: Lake, removed: Iterable[Pinned], kept: Kept) -> None:
     record_batches(lake, UNUSED, no_longer_used)
     for subject in removed:
         # Without its record, no rollback can make a release current any more.
-        lake.delete(subject.file(f"{RECORD}.json"))
+        lake.delete(subject.file(RECORD.file))
         subject.delete()
 
 
@@ -231,7 +247,7 @@ def _sort_models(
 ) -> tuple[list[Pinned], list[Pinned]]:
     """Returns two lists: the models to keep and the models to remove. A model is kept while it may still be
     in the making."""
-    in_use = {release.facts["model"] for release in releases}
+    in_use = {release.facts["model"] for release in releases if release.is_open()}
     in_use |= {version.model for version in open_tracking(settings, lake).champion_and_previous()}
     keep: list[Pinned] = []
     remove: list[Pinned] = []
@@ -284,8 +300,8 @@ def _catalogued_folders(lake: Lake, catalogue: Catalogue) -> set[str]:
         for folder in (day.issues, day.tokens, day.health)
         if folder
     }
-    for page in read_pages(lake, catalogue.manifests.get(ISSUES.name, {}).values()):
-        folders.update(filter(None, (manifest["figures"].get(QUARANTINE) for manifest in page)))
+    for page in read_pages(lake, catalogue.manifests.get(ISSUES.name, {}).values(), MANIFEST_PAGE):
+        folders.update(filter(None, (manifest.figures.get(QUARANTINE) for manifest in page)))
     return folders
 
 

@@ -68,6 +68,8 @@ def run(lake: Lake, settings: Settings, release: Pinned) -> PlanOutcome:
 def _open(lake: Lake, settings: Settings, release: Pinned, champion: Version) -> PlanOutcome:
     current = reconcile_current(lake, settings)
     previous = Pinned(lake, "releases", current) if current else None
+    if previous is not None and not previous.is_open():  # its damaged plan was deleted, as the error says
+        current = previous = None
     changes = list_changes(lake)
     judged_again = judge_again(lake, changes)
     update = update_catalogue(lake, lambda: _days_of(previous), changes, judged_again)
@@ -146,7 +148,7 @@ def _nothing_new(
 
 
 def _is_same(release: Pinned, facts: dict[str, Any], update: CatalogueUpdate) -> bool:
-    if release.facts != facts:
+    if not release.is_open() or release.facts != facts:
         return False
     if release.day_pages == update.catalogue.days:
         return True

@@ -257,7 +257,7 @@ class SubwordVocabulary:
         """Reads a vocabulary from the text that `to_json` returned. Raises LakeError for any other text."""
         try:
             fields = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise LakeError(
                 f"The subword vocabulary file is not JSON: {error}.", REPLACE_OR_RETRAIN
             ) from error

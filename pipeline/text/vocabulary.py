@@ -210,7 +210,7 @@ class Vocabulary:
         """Reads a vocabulary from the text that `to_json` returned. Raises LakeError for any other text."""
         try:
             fields = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise LakeError(f"The vocabulary file is not JSON: {error}.", _MAKE_AGAIN) from error
         if not isinstance(fields, dict) or set(fields) != _FIELDS:
             names = (

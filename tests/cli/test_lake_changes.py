@@ -300,7 +300,7 @@ def test_a_release_of_a_model_with_the_former_champions_embedding_network_embeds
 def test_a_release_shows_which_model_wrote_the_titles_that_it_keeps(trained):
     current = require_current(trained.lake)
     former = current.plan.facts["model"]
-    values = trained.lake.get_json(current.file("plan.json"))
+    values = json.loads(trained.lake.get(current.file("plan.json")) or b"")
     del values["facts"][ACCEPTED]  # as if its titles had beaten the floor; others are not kept
     trained.lake.put_json(current.file("plan.json"), values)
     open_tracking(trained.settings, trained.lake).promote("challenger")

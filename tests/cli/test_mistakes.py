@@ -324,7 +324,7 @@ def test_a_batch_with_a_damaged_manifest_is_replaced_as_the_error_says(copied: P
     refused(
         done,
         1,
-        "manifest.json is damaged: it is not the manifest of a batch",
+        "manifest.json is damaged: it is not valid JSON (",
         f"Delete the folder {copied}/{manifest.folder} and the file {copied}/{pointer}, "
         "then run `titler extract --day 2024-01-01`.",
     )

@@ -30,7 +30,7 @@ def context(copied_settings: Settings) -> Context:
     """A lake whose champion was promoted before its titles were judged."""
     context = Context.of(copied_settings)
     champion = status(context.lake, context.settings)["model"]["name"]
-    context.lake.delete(context.model(champion).file(f"{PROMOTION}.json"))
+    context.lake.delete(context.model(champion).file(PROMOTION.file))
     return context
 
 

@@ -258,7 +258,10 @@ def runs(airflow: LocalAirflow) -> list[tuple[str, str, str]]:
 
 
 def pointers(lake: Lake, day: str) -> dict[str, Any]:
-    return {table: lake.get_json(f"{table}/day={day}/current.json") for table in (ISSUES.name, TOKENS.name)}
+    return {
+        table: json.loads(lake.get(f"{table}/day={day}/current.json") or b"")
+        for table in (ISSUES.name, TOKENS.name)
+    }
 
 
 def manifests(lake: Lake) -> int:

@@ -23,7 +23,7 @@ import pytest
 from pipeline import sample, settings, warehouse
 from pipeline.contracts import ISSUES
 from pipeline.errors import UsageError, WarehouseError
-from pipeline.lake.batches import Lake
+from pipeline.lake.batches import MANIFEST_DOCUMENT, Lake
 from pipeline.lake.files import read_parquet
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned, pinned_names
@@ -327,7 +327,7 @@ def test_the_lineage_leads_from_a_source_day_to_the_release(night: Night, way: l
 
 def test_what_a_task_says_that_it_read_is_what_its_batches_are_made_of(night: Night) -> None:
     manifests = {
-        path.parent.name: Manifest.from_json(path.read_text())
+        path.parent.name: MANIFEST_DOCUMENT.parse(path.read_bytes(), str(path.parent), path.name)
         for path in Path(night.lake.root).rglob("manifest.json")
     }
     told = set()

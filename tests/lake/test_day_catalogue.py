@@ -18,6 +18,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.changed_days import list_changes
 from pipeline.lake.day_catalogue import CATALOGUE, CatalogueUpdate, CurrentHealth, update_catalogue
 from pipeline.lake.duplicate_openings import duplicate_openings
+from pipeline.lake.members import MANIFEST_PAGE
 from pipeline.lake.pages import read_pages
 from pipeline.lake.pinned import pin_days
 from tests.lake.test_pinned import ingest
@@ -41,13 +42,13 @@ def content(lake: Lake, updated: CatalogueUpdate) -> dict[str, Any]:
         "days": [day.content for day in catalogue.plan(lake).days],
         "superseded": catalogue.plan(lake).superseded,
         "issues": [
-            manifest["digest"]
-            for page in read_pages(lake, catalogue.manifests[ISSUES.name].values())
+            manifest.digest
+            for page in read_pages(lake, catalogue.manifests[ISSUES.name].values(), MANIFEST_PAGE)
             for manifest in page
         ],
         "health": [
-            manifest["inputs"]
-            for page in read_pages(lake, catalogue.manifests[SOURCE_HEALTH.name].values())
+            list(manifest.inputs)
+            for page in read_pages(lake, catalogue.manifests[SOURCE_HEALTH.name].values(), MANIFEST_PAGE)
             for manifest in page
         ],
         "periods": [list(names) for names in (catalogue.days, catalogue.ids, *catalogue.manifests.values())],

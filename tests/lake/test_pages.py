@@ -9,10 +9,12 @@ import pytest
 
 from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
+from pipeline.lake.json_documents import Document
 from pipeline.lake.local_cache import LocalCache
 from pipeline.lake.pages import (
     delete_pages_except,
     group_by_period,
+    page_remedy,
     periods_within,
     read_pages,
     write_page,
@@ -45,12 +47,15 @@ def test_a_closed_year_replaces_its_months() -> None:
     assert periods_within("2014-11", ["2014-11", "2014-12"]) == ["2014-11"]
 
 
+ANY_OBJECT: Document[dict[str, int]] = Document(dict[str, int], "an object", page_remedy)
+
+
 def test_equal_contents_have_the_same_page(lake: Lake) -> None:
     first = write_pages(lake, {"2015-01": {"a": 1}, "2015-02": {"b": 2}})
     second = write_pages(lake, {"2015-01": {"a": 1}, "2015-02": {"b": 3}})
     assert first["2015-01"] == second["2015-01"]
     assert len(lake.names("pages")) == 3
-    assert read_pages(lake, second.values()) == [{"a": 1}, {"b": 3}]
+    assert read_pages(lake, second.values(), ANY_OBJECT) == [{"a": 1}, {"b": 3}]
 
 
 def test_a_page_that_is_known_to_exist_is_not_written_again(lake: Lake) -> None:
@@ -70,9 +75,9 @@ def test_a_missing_or_damaged_page_is_an_error_until_it_is_restored(
     if content:
         lake.put(f"pages/{name}", content)
     with pytest.raises(LakeError, match=rf"pages/{name} is missing, or it is damaged.*\n.*titler plan"):
-        read_pages(lake, [name])
+        read_pages(lake, [name], ANY_OBJECT)
     write_pages(lake, {"2015-01": {"a": 1}})
-    assert read_pages(lake, [name]) == [{"a": 1}]
+    assert read_pages(lake, [name], ANY_OBJECT) == [{"a": 1}]
 
 
 def test_pages_that_nothing_names_are_deleted_unless_they_are_new(lake: Lake) -> None:

@@ -1,5 +1,6 @@
 """Models and releases in the lake: their plans, members and notes, and the errors about their names."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -9,8 +10,9 @@ import pytest
 from pipeline.contracts import ISSUES, SOURCE_HEALTH, TOKENS, VECTORS
 from pipeline.errors import LakeError, UsageError
 from pipeline.lake.batches import Lake
+from pipeline.lake.json_documents import delete_and_repeat
 from pipeline.lake.manifest import Manifest
-from pipeline.lake.pinned import BatchKey, Pinned, pin_days
+from pipeline.lake.pinned import BatchKey, Note, Pinned, pin_days
 
 
 def ingest(lake: Lake, day: str, *issues: tuple[int, int]) -> None:
@@ -163,12 +165,15 @@ def test_a_page_of_manifests_that_two_releases_share_is_read_once(lake, monkeypa
     ]
 
 
+EVALUATION = Note("evaluation", dict[str, float], "figures", delete_and_repeat)
+
+
 def test_notes_are_stored_beside_the_plan(lake):
     release = Pinned(lake, "releases", "r")
-    assert release.notes["evaluation"] is None
-    release.notes["evaluation"] = {"rougeL": 30.5}
-    assert lake.get_json("releases/r/evaluation.json") == {"rougeL": 30.5}
-    assert Pinned(lake, "releases", "r").notes["evaluation"] == {"rougeL": 30.5}
+    assert release.notes[EVALUATION] is None
+    release.notes[EVALUATION] = {"rougeL": 30.5}
+    assert json.loads(lake.get("releases/r/evaluation.json") or b"") == {"rougeL": 30.5}
+    assert Pinned(lake, "releases", "r").notes[EVALUATION] == {"rougeL": 30.5}
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "-x", "a b"])

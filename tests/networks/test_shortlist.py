@@ -62,3 +62,14 @@ def test_a_damaged_shortlist_is_named(tmp_path: Path, shortlist: object) -> None
     (tmp_path / "shape.json").write_text(json.dumps({**content, "shortlist": shortlist}))
     with pytest.raises(LakeError, match=r"shape\.json is damaged"):
         Description.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[]", "{}", "null", "[" * 100_000, '{"variant": 1, "shape": {}}', '{"variant": "copy", "shape": 1}'],
+)
+def test_a_description_that_is_json_of_another_form_is_damaged(tmp_path: Path, content: str) -> None:
+    (tmp_path / "network.keras").touch()
+    (tmp_path / "shape.json").write_text(content)
+    with pytest.raises(LakeError, match=r"shape\.json is damaged"):
+        Description.read(tmp_path)

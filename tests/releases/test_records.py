@@ -10,6 +10,7 @@ from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.records import RECORD, published_records, read_record
 from pipeline.settings import LakeSettings, Settings
+from tests.support.release_records import release_record
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def lake(tmp_path: Path) -> Lake:
     lake = Lake(str(tmp_path / "lake"))
     for hour, name in enumerate(("c", "a", "b"), start=1):
         published_at = f"2015-01-04T0{hour}:00:00+00:00"
-        Pinned(lake, "releases", name).notes[RECORD] = {"release_id": name, "published_at": published_at}
+        Pinned(lake, "releases", name).notes[RECORD] = release_record(name, published_at)
     Pinned(lake, "releases", "unpublished").open([], {})
     return lake
 
@@ -26,7 +27,7 @@ def lake(tmp_path: Path) -> Lake:
 def test_a_release_that_was_never_published_has_no_record(lake: Lake) -> None:
     assert read_record(lake, "unpublished") is None
     assert read_record(lake, "unknown") is None
-    assert read_record(lake, "a") == {"release_id": "a", "published_at": "2015-01-04T02:00:00+00:00"}
+    assert read_record(lake, "a") == release_record("a", "2015-01-04T02:00:00+00:00")
 
 
 def test_records_are_ordered_by_when_their_releases_last_became_current(lake: Lake) -> None:

@@ -12,6 +12,7 @@ from pipeline.releases.records import RECORD
 from pipeline.releases.retention import retained_releases
 from pipeline.settings import LakeSettings, Settings
 from pipeline.settings import Release as ReleaseSettings
+from tests.support.release_records import release_record
 
 
 @pytest.mark.parametrize(
@@ -31,5 +32,5 @@ def test_the_current_release_and_the_latest_others_are_retained(
     lake = Lake(settings.lake.root)
     for hour, name in enumerate(("c", "a", "b"), start=1):  # the order in which they became current
         published_at = f"2015-01-04T0{hour}:00:00+00:00"
-        Pinned(lake, "releases", name).notes[RECORD] = {"release_id": name, "published_at": published_at}
+        Pinned(lake, "releases", name).notes[RECORD] = release_record(name, published_at)
     assert retained_releases(lake, settings, current) == retained

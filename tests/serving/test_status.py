@@ -14,6 +14,7 @@ from pipeline.releases.current import point_to
 from pipeline.releases.records import RECORD
 from pipeline.serving.status import status, verdict_reasons
 from pipeline.settings import LakeSettings, Settings
+from tests.support.release_records import release_record
 
 COUNTS = {"hours_found": 24, "events": 9, "malformed": 0, "issues": 5, "trainable": 3}
 
@@ -68,9 +69,8 @@ def test_days_without_a_stored_reason_are_left_out(lake: Lake) -> None:
 
 
 def test_the_current_release_has_its_figures_and_its_age(lake: Lake, settings: Settings) -> None:
-    record = {"release_id": "r", "issues": 3, "index_items": 2, "recall_at_10": 1.0}
     published_at = "2015-01-04T03:12:00+00:00"
-    Pinned(lake, "releases", "r").notes[RECORD] = {**record, "published_at": published_at, "model": "m"}
+    Pinned(lake, "releases", "r").notes[RECORD] = release_record("r", published_at, issues=3, index_items=2)
     assert status(lake, settings)["release"] is None
     point_to(lake, "r")
     release = status(lake, settings)["release"]

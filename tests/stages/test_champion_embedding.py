@@ -177,5 +177,5 @@ def test_a_network_whose_titles_and_embeddings_are_one_takes_nothing(models: Mod
     facts = models.new_model("words", variant="gru").plan.facts
     assert {"embedding", "new_embedding_because"} & facts.keys() == set()
     models.registry.models = ["words"]
-    models.lake.put_json("models/words/members/predictor.json", [])
+    models.lake.put_json("models/words/members/predictor.json", ["predictor/model=words/unread"])
     assert models.reason("copy") == "the champion words has another model.variant"

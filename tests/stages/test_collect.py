@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from pipeline.stages.collect import Collected
 from pipeline.warehouse.duckdb import DuckDBWarehouse
 from tests.lake.test_pinned import ingest
 from tests.stages.literal_models import FakeRegistry, add_model
+from tests.support.release_records import release_record
 
 LATER = datetime.now(UTC) + timedelta(days=3)
 """When everything that a test writes is older than the grace period."""
@@ -47,8 +49,7 @@ class Collection:
         days = [PinnedDay("2015-01-01", issues, "", "", "", "", "")] if issues else []
         release.open(days, {"model": model, "predictor": predictor.folder})
         if published:
-            record = {"release_id": name, "published_at": "2015-01-04T04:00:00+00:00"}
-            release.notes[RECORD] = record
+            release.notes[RECORD] = release_record(name, "2015-01-04T04:00:00+00:00")
         return release
 
     def add_batch(self, table: str, partition: dict[str, str], key: str) -> Manifest:
@@ -85,7 +86,7 @@ def test_a_model_whose_training_writes_checkpoints_is_kept_however_long_it_takes
 ) -> None:
     add_model(collection.lake, "long")
     path = "models/long/plan.json"
-    plan = collection.lake.get_json(path)
+    plan = json.loads(collection.lake.get(path) or b"")
     collection.lake.put_json(path, {**plan, "opened_at": "2015-01-01T00:00:00+00:00"})
     assert collection.run(datetime.now(UTC)) == Collected((), (), 0)
     assert collection.run() == Collected((), ("long",), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from pipeline.stages import plan
 from tests.stages.literal_issues import CRASH, NOT_TRAINABLE, SECOND_CRASH, VALIDATION_CRASH, issues
 from tests.stages.literal_models import FakeRegistry, add_model
 from tests.stages.literal_releases import commit_table
+from tests.support.release_records import release_record
 
 ONE, TWO, THREE, FOUR = (f"2015-01-0{day}" for day in range(1, 5))
 
@@ -48,11 +50,9 @@ class Nights:
     def publish(self, name: str, *, rolled_back: bool = False) -> None:
         """Makes a planned release the current one, or one that was rolled back."""
         self.current = None if rolled_back else name
-        self.release(name).notes[RECORD] = {
-            "release_id": name,
-            "published_at": f"{ONE}T04:00:00+00:00",
-            "rolled_back": rolled_back,
-        }
+        self.release(name).notes[RECORD] = release_record(
+            name, f"{ONE}T04:00:00+00:00", rolled_back=rolled_back
+        )
 
     def release(self, name: str) -> Pinned:
         return Pinned(self.lake, "releases", name)
@@ -251,7 +251,7 @@ def test_titles_are_not_kept_if_they_did_not_beat_the_floor_even_if_they_were_ac
 ) -> None:
     retitled.retitle(1)
     path = "releases/first/plan.json"
-    poor = retitled.lake.get_json(path)
+    poor = json.loads(retitled.lake.get(path) or b"")
     poor["facts"] |= fact
     retitled.lake.put_json(path, poor)
     retitled.plan("second")

@@ -20,6 +20,7 @@ RETRIEVAL = {"issues": 150, "recall_at_10": 0.48, "champion_recall_at_10": 0.5}
 FIGURES = {
     "issues": 160,
     "rougeL": 11.5,
+    "lead_rougeL": 5.0,
     "champion": "older",
     "champion_rougeL": 12.0,
     "retrieval": RETRIEVAL,
@@ -66,7 +67,9 @@ def test_a_model_that_is_within_the_margins_becomes_champion(registry: FakeRegis
 
 def test_the_first_model_becomes_champion(registry: FakeRegistry, tmp_path: Path) -> None:
     registry.models = []
-    assert promote_model(tmp_path, {"champion": "", "rougeL": 0.0})["moved"]
+    assert promote_model(tmp_path, {"champion": "", "rougeL": 6.0, "lead_rougeL": 5.0, "issues": 160})[
+        "moved"
+    ]
     assert registry.models == ["m"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 import tempfile
 import uuid
@@ -133,7 +134,7 @@ def test_a_finished_training_leaves_no_checkpoint_of_an_attempt_with_another_tea
 def remove_settings(model: Pinned, *names: str) -> None:
     """Removes settings from the model's plan, as if they had not existed when it was opened."""
     path = f"models/{model.name}/plan.json"
-    plan = model.lake.get_json(path)
+    plan = json.loads(model.lake.get(path) or b"")
     settings = plan["facts"]["model"]
     plan["facts"]["model"] = {name: value for name, value in settings.items() if name not in names}
     model.lake.put_json(path, plan)

@@ -227,6 +227,7 @@ def test_the_error_for_a_damaged_vocabulary_names_the_damage(change, message):
         ("", "is not JSON"),
         ("[1]", "has the type list"),
         (BODY.to_json()[:-9], "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
     ],
 )
 def test_text_that_is_not_a_vocabulary_is_an_error(text, message):

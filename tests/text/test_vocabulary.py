@@ -144,7 +144,13 @@ def test_the_error_for_a_damaged_vocabulary_names_the_damage(change, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("", "not JSON"), ("[1]", "has the type list"), (BODY.to_json()[:-9], "not JSON")]
+    ("text", "message"),
+    [
+        ("", "not JSON"),
+        ("[1]", "has the type list"),
+        (BODY.to_json()[:-9], "not JSON"),
+        ("[" * 100_000, "not JSON"),
+    ],
 )
 def test_text_that_is_not_a_vocabulary_is_an_error(text, message):
     with pytest.raises(LakeError, match=message):

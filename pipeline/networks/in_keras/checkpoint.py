@@ -77,11 +77,13 @@ class Checkpoint:
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 facts = json.loads(file["facts"].tobytes())
+                if not isinstance(facts, dict) or not isinstance(facts.get("history"), list):
+                    raise ValueError("its facts have no history of epochs")
                 groups = {
                     group: [file[name] for name in sorted(file.files) if name.startswith(f"{group}/")]
                     for group in GROUPS
                 }
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, RecursionError, EOFError, zipfile.BadZipFile) as error:
             raise LakeError(
                 f"{storage.path(CHECKPOINT)} is not a checkpoint: {error}", train_anew(storage)
             ) from None
