@@ -33,11 +33,13 @@ class ReleaseContent:
     """The content of a release in the warehouse.
 
     `members` are the release's rows of the table release_members_v1. There is one row for each batch of
-    issues, and one for each batch of a published table. `batches` maps the name of each published table to
-    the batches that the warehouse loads into this table.
+    issues, and one for each batch of a published table. `superseded` are its rows of the table
+    superseded_openings_v1. `batches` maps the name of each published table to the batches that the warehouse
+    loads into this table.
     """
 
     members: Sequence[Mapping[str, Any]]
+    superseded: Sequence[Mapping[str, Any]]
     batches: Mapping[str, Sequence[Batch]]
 
     @property
@@ -85,7 +87,12 @@ def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -
                 )
                 for manifest in manifests
             ]
-    return ReleaseContent(members, batches)
+    superseded = [
+        {"release_id": release.name, "day": date.fromisoformat(day), "issue_id": issue_id}
+        for day, issue_ids in release.plan.superseded.items()
+        for issue_id in issue_ids
+    ]
+    return ReleaseContent(members, superseded, batches)
 
 
 def published_releases(

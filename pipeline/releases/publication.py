@@ -9,13 +9,14 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import warehouse
-from pipeline.contracts import RELEASE_MEMBERS, RELEASES, TABLES
+from pipeline.contracts import RELEASE_MEMBERS, RELEASES, SUPERSEDED_OPENINGS, TABLES
 from pipeline.errors import StoppedError
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.current import POINTER
 from pipeline.releases.members import ReleaseContent
 from pipeline.releases.records import RECORD
 from pipeline.settings import Settings
+from pipeline.warehouse import ReleaseTables
 
 
 def make_current(
@@ -46,8 +47,12 @@ def make_current(
     earlier = [(old, old_content) for old, old_content in published if old["release_id"] != release.name]
     records = [*(old for old, _ in earlier), record]
     contents = [*(old_content for _, old_content in earlier), content]
-    members = pa.Table.from_pylist(
-        [row for release_content in contents for row in release_content.members], RELEASE_MEMBERS.schema
+    members = [row for release_content in contents for row in release_content.members]
+    superseded = [row for release_content in contents for row in release_content.superseded]
+    tables = ReleaseTables(
+        releases_table(records),
+        pa.Table.from_pylist(members, RELEASE_MEMBERS.schema),
+        pa.Table.from_pylist(superseded, SUPERSEDED_OPENINGS.schema),
     )
     batches = {
         table: list(
@@ -62,7 +67,7 @@ def make_current(
     connection = warehouse.connect(settings, "publish", release_id=record["release_id"])
     for table, table_batches in batches.items():
         connection.load(TABLES[table], table_batches)
-    with connection.stage(releases_table(records), members, batches) as staged:
+    with connection.stage(tables, batches) as staged:
         for failure in staged.check():
             raise StoppedError(
                 f"Release {record['release_id']}: {failure.count} rows fail the check {failure.check} "

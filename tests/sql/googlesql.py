@@ -64,6 +64,8 @@ PARAMETERS: dict[str, pa.DataType] = {
     "release": pa.string(),
     "before": pa.string(),
     "after": pa.string(),
+    "days": pa.list_(pa.date32()),
+    "batches": pa.list_(pa.string()),
     "day": pa.date32(),
     "run": pa.string(),
     "issue_url": pa.string(),

@@ -108,11 +108,23 @@ class Tables:
         definition.labels = LABELS
         stage_ids = pa.array([stage] * len(rows), pa.string())
         rows = _cast(rows, table).append_column(pa.field("stage_id", pa.string(), nullable=False), stage_ids)
+        with translated_errors(self._jobs.settings, f"filling {name}"):
+            self._client.create_table(definition, exists_ok=True, timeout=REQUEST_TIMEOUT)
+        self._replace_rows(name, columns, rows, stage)
+
+    def replace_rows(self, table: contracts.Table, rows: pa.Table, stage: str) -> None:
+        """Replaces all rows of a small table with `rows` in one step. `stage` is the id of the publication
+        that does so."""
+        self.ensure(table)
+        self._replace_rows(table.name, columns_of(table), _cast(rows, table), stage)
+
+    def _replace_rows(
+        self, name: str, columns: Sequence[bigquery.SchemaField], rows: pa.Table, stage: str
+    ) -> None:
         with (
             translated_errors(self._jobs.settings, f"filling {name}"),
             tempfile.TemporaryFile(prefix="titler-load-") as file,
         ):
-            self._client.create_table(definition, exists_ok=True, timeout=REQUEST_TIMEOUT)
             pq.write_table(rows, file)
             file.seek(0)
 

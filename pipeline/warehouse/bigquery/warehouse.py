@@ -36,8 +36,8 @@ from pipeline.warehouse.protocol import (
     Batch,
     Extraction,
     Purpose,
+    ReleaseTables,
     SourceTable,
-    validate_release_tables,
     validate_table_names,
 )
 from pipeline.warehouse.query import Query, canonical_sql, table_suffix
@@ -112,15 +112,12 @@ class BigQueryWarehouse:
         self._ensure_ledger()
         self.tables.load(table, batches)
 
-    def stage(
-        self, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]
-    ) -> StagedTables:
-        release, releases, members = validate_release_tables(releases, members)
+    def stage(self, tables: ReleaseTables, batches: Mapping[str, Sequence[Batch]]) -> StagedTables:
         validate_table_names(batches)
         self._ensure_ledger()
         for name in sorted(WAREHOUSE_TABLES):
             self.tables.ensure(contracts.TABLES[name])
-        return StagedTables(self, release, releases, members)
+        return StagedTables(self, tables, tables.checks(self.records(contracts.RELEASE_MEMBERS)))
 
     def exclusive_lock(self, purpose: Purpose) -> AbstractContextManager[None]:
         return hold_lease(self.jobs, purpose)
