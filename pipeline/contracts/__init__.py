@@ -175,6 +175,7 @@ TITLE_PREDICTIONS = Table(
     key=("issue_id",),
     partition=("model", "day"),
     lives_in=("lake", "warehouse"),
+    with_warehouse_columns=True,
 )
 
 SIMILAR_ISSUES = Table(
@@ -203,6 +204,7 @@ SIMILAR_ISSUES = Table(
     key=("issue_id", "rank"),
     partition=("model", "day"),
     lives_in=("lake", "warehouse"),
+    with_warehouse_columns=True,
 )
 
 SEGMENTS = Table(

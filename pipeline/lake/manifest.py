@@ -6,6 +6,7 @@ import json
 import posixpath
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any
 
 MANIFEST = "manifest.json"
@@ -17,12 +18,17 @@ PARTS = "parts"
 
 @dataclass(frozen=True)
 class File:
-    """The entry of one file in a manifest. `rows` is the number of rows, or 0 if the file is not a table."""
+    """The entry of one file in a manifest.
+
+    `rows` is the number of rows, or 0 if the file is not a table. `columns` identifies the file's columns
+    (`Table.file_columns`). It is empty if the file is not a table, or if Titler 0.1 wrote it.
+    """
 
     name: str
     rows: int
     bytes: int
     sha256: str
+    columns: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,13 @@ def partition_folder(table: str, partition: Mapping[str, str]) -> str:
     """Returns the path of a partition's folder, such as issues_v1/day=2015-01-01. It is relative to the root
     of the lake."""
     return posixpath.join(table, *(f"{name}={value}" for name, value in partition.items()))
+
+
+def origin_of_folder(folder: str) -> tuple[date, str]:
+    """Returns the source day and the batch id of a batch in `folder`. The table must be partitioned by
+    day."""
+    *_, partition, batch_id = folder.split("/")
+    return date.fromisoformat(partition.removeprefix("day=")), batch_id
 
 
 def has_current_batch(partition: Mapping[str, str]) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
+from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH, TABLES, TITLE_PREDICTIONS
 from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
 from pipeline.lake.members import SharedPages
@@ -84,6 +84,7 @@ def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -
                     date.fromisoformat(manifest.day),
                     manifest.rows,
                     tuple(release.lake.path(f"{manifest.folder}/{file.name}") for file in manifest.files),
+                    all(file.columns == TABLES[table].file_columns for file in manifest.files),
                 )
                 for manifest in manifests
             ]

@@ -72,12 +72,17 @@ class Extraction:
 @dataclass(frozen=True)
 class Batch:
     """A batch to publish: a set of Parquet `files` in the lake, with `rows` rows in total. All rows are of
-    the source day `day`."""
+    the source day `day`.
+
+    If `has_all_columns` is true, the files have the columns that this version of Titler writes. Otherwise
+    they may lack columns that were added to the table later.
+    """
 
     batch_id: str
     day: date
     rows: int
     files: tuple[str, ...]
+    has_all_columns: bool = False
 
 
 class ReleaseTables:

@@ -37,6 +37,7 @@ class PublishingWarehouse(Protocol):
     def create_views(self) -> None: ...
     def create_vector_index(self) -> None: ...
     def current_release(self) -> str | None: ...
+    def forget_published(self) -> None: ...
 
 
 class StagedTables:
@@ -131,6 +132,7 @@ class StagedTables:
         script = "\n".join(["BEGIN TRANSACTION;", *changes, "COMMIT TRANSACTION;"])
         action, at_least = f"making release {self.release} current", MINIMUM_BILLED * 3 * len(RELEASE_TABLES)
         self.warehouse.jobs.query(Statement(action, script, {"stage": self.stage_id}, at_least))
+        self.warehouse.forget_published()
         if self.warehouse.current_release() != self.release:
             raise WarehouseError(
                 f"Release {self.release} did not become current in {self.warehouse.jobs.dataset}: "

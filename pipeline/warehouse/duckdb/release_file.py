@@ -137,12 +137,7 @@ def _write(
             )
             connection.unregister("release_rows")
         for name in sorted(WAREHOUSE_TABLES - {table.name for table, _ in release_tables}):
-            files = [
-                quote(str(local_path(path, name, batch, file)))
-                for batch in batches.get(name, ())
-                for file in batch.files
-            ]
-            connection.execute(_view_of_files(contracts.TABLES[name], files))
+            connection.execute(_view_of_files(contracts.TABLES[name], path, batches.get(name, ())))
         for view in Query.folder("views"):
             connection.execute(f"CREATE VIEW {view.stem} AS {translate(view.sql).sql}")
         for query in Query.folder("functions"):
@@ -158,28 +153,42 @@ def _write(
         connection.close()
 
 
-def _view_of_files(table: contracts.Table, files: Sequence[str]) -> str:
-    """Returns the CREATE VIEW statement for a table that is stored in Parquet files.
+def _view_of_files(table: contracts.Table, path: Path, batches: Sequence[Batch]) -> str:
+    """Returns the CREATE VIEW statement for a table that is stored in the Parquet files of `batches`.
 
-    `files` are the paths of these files, as quoted SQL strings. The view takes the batch id and the source
-    day of a row from the path of its file, .../day=2015-01-01/BATCH/FILE. So if a query selects days, DuckDB
-    reads the files of these days only.
+    The view takes the batch id and the source day of a row from the path of its file,
+    .../day=2015-01-01/BATCH/FILE. So if a query selects days, DuckDB opens the files of these days only, and
+    the first file of the list. If files may lack columns, DuckDB opens all of them, to look at their columns.
     """
-    if not files:
-        nulls = ", ".join(_null_column(field) for field in table.warehouse_schema)
-        return f"CREATE VIEW {table.name} AS SELECT {nulls} WHERE FALSE"
-    source = f"READ_PARQUET([{', '.join(files)}], {_READ_OPTIONS})"
-    if nullable := [field for field in table.schema if field.nullable]:
-        # nullable columns may have been added to the contract later, so some files, or all, lack them
-        nulls = ", ".join(_null_column(field) for field in nullable)
-        rows = f"SELECT * FROM READ_PARQUET([{', '.join(files)}], {_READ_OPTIONS}, union_by_name = TRUE)"
-        source = f"({rows} UNION ALL BY NAME SELECT {nulls} WHERE FALSE)"
     of_path = {table.day_column: "day", "batch_id": "PARSE_PATH(filename)[-2]"}
     columns = ", ".join(
         f"{of_path[field.name]} AS {field.name}" if field.name in of_path else _cast_column(field)
         for field in table.warehouse_schema
     )
-    return f"CREATE VIEW {table.name} AS SELECT {columns} FROM {source}"
+    rows = []
+    for has_all_columns in (True, False):
+        files = [
+            quote(str(local_path(path, table.name, batch, file)))
+            for batch in batches
+            if batch.has_all_columns == has_all_columns
+            for file in batch.files
+        ]
+        if files:
+            rows.append(f"SELECT {columns} FROM {_read_files(table, files, has_all_columns)}")
+    if not rows:
+        rows = [f"SELECT {', '.join(_null_column(field) for field in table.warehouse_schema)} WHERE FALSE"]
+    return f"CREATE VIEW {table.name} AS {' UNION ALL '.join(rows)}"
+
+
+def _read_files(table: contracts.Table, files: Sequence[str], has_all_columns: bool) -> str:
+    """Returns the relation with the rows of Parquet files, and with their nullable columns even if all files
+    lack them."""
+    nullable = [field for field in table.schema if field.nullable]
+    if has_all_columns or not nullable:
+        return f"READ_PARQUET([{', '.join(files)}], {_READ_OPTIONS})"
+    rows = f"SELECT * FROM READ_PARQUET([{', '.join(files)}], {_READ_OPTIONS}, union_by_name = TRUE)"
+    nulls = ", ".join(_null_column(field) for field in nullable)
+    return f"({rows} UNION ALL BY NAME SELECT {nulls} WHERE FALSE)"
 
 
 def _null_column(field: pa.Field) -> str:
