@@ -80,6 +80,7 @@ SOURCE_HEALTH = Table(
     key=("day",),
     partition=("day",),
     lives_in=("lake", "warehouse"),
+    with_warehouse_columns=True,
 )
 
 TOKENS = Table(

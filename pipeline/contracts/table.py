@@ -23,8 +23,7 @@ class Table:
     of the columns in `key` are unique within a partition. `lives_in` says where the table is stored.
 
     If `with_warehouse_columns` is true, the table's files in the lake also have the columns that only the
-    warehouse's table has: the source day and the batch id. So BigQuery can load the files as they are. The
-    digest of such a batch then depends on its batch id, so no other batch may be made from it.
+    warehouse's table has: the source day and the batch id. So BigQuery can load the files as they are.
     """
 
     name: str

@@ -156,10 +156,12 @@ class LakeFiles:
         """Writes `table` as the Parquet file `name` in `folder`, the folder of a batch. Returns the file's
         entry for the manifest. Raises ContractError if the rows do not conform to the contract."""
         rows = contract.conform(table)
+        data, rows_sha256 = _content(rows), ""
         if contract.with_warehouse_columns:
-            rows = contract.add_warehouse_columns(rows, *origin_of_folder(folder))
-        file = self.write_file(folder, name, _content(rows), table.num_rows)
-        return replace(file, columns=contract.file_columns)
+            rows_sha256 = hashlib.sha256(data).hexdigest()
+            data = _content(contract.add_warehouse_columns(rows, *origin_of_folder(folder)))
+        file = self.write_file(folder, name, data, len(rows))
+        return replace(file, columns=contract.file_columns, rows_sha256=rows_sha256)
 
     def write_file(self, folder: str, name: str, data: bytes, rows: int = 0) -> File:
         """Writes the file `name` in `folder`. Returns the file's entry for the manifest. `rows` is 0 if the

@@ -21,7 +21,9 @@ class File:
     """The entry of one file in a manifest.
 
     `rows` is the number of rows, or 0 if the file is not a table. `columns` identifies the file's columns
-    (`Table.file_columns`). It is empty if the file is not a table, or if Titler 0.1 wrote it.
+    (`Table.file_columns`). It is empty if the file is not a table, or if an earlier version wrote it.
+    `rows_sha256` is the SHA-256 that the file would have without the columns of the warehouse's table, which
+    include the batch id. It is empty if the file does not have these columns.
     """
 
     name: str
@@ -29,6 +31,12 @@ class File:
     bytes: int
     sha256: str
     columns: str = ""
+    rows_sha256: str = ""
+
+    @property
+    def content_sha256(self) -> str:
+        """The SHA-256 of the file's content. It is the same for equal rows of another batch."""
+        return self.rows_sha256 or self.sha256
 
 
 @dataclass(frozen=True)

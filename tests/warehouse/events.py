@@ -178,7 +178,9 @@ class Lake:
             "model": model,
         }
         self.members.append(member)
-        self.batches.setdefault(table.name, []).append(Batch(batch_id, day, len(rows), (address,)))
+        has_all_columns = table.schema == contracts.TABLES[table.name].schema
+        batch = Batch(batch_id, day, len(rows), (address,), has_all_columns)
+        self.batches.setdefault(table.name, []).append(batch)
         return self
 
     def share(self, batch_id: str, release_id: str) -> Lake:

@@ -201,6 +201,34 @@ def test_a_release_replaces_the_one_before_and_can_be_rolled_back(
     ]
 
 
+def test_only_batches_that_no_published_release_has_are_checked(warehouse: Warehouse, tmp_path: Path) -> None:
+    faulty = [prediction(1, confidence=2.0)]
+    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", faulty)
+    warehouse.load(TITLE_PREDICTIONS, lake.batches[TITLE_PREDICTIONS.name])
+    with warehouse.stage(*lake.release()) as staged:
+        assert [failure.check for failure in staged.check()] == ["title_predictions_confidence"]
+        staged.make_current()  # as if the check were newer than the release
+    lake.share("t1", "r2").add(
+        TITLE_PREDICTIONS, "t2", [prediction(2, source_day=NEXT_DAY)], release_id="r2", day=NEXT_DAY
+    )
+    publish(warehouse, lake, release("r1", "published"), release("r2"))
+    lake.add(TITLE_PREDICTIONS, "t3", [prediction(3, confidence=3.0)], release_id="r3").share("t1", "r3")
+    warehouse.load(TITLE_PREDICTIONS, lake.batches[TITLE_PREDICTIONS.name])
+    with warehouse.stage(*lake.release(release("r1", "published"), release("r3"))) as staged:
+        (failure,) = staged.check()
+    assert [row["batch_id"] for row in failure.rows.to_pylist()] == ["t3"]
+
+
+def test_a_release_without_new_batches_is_published_without_checking_batches(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]).share("t1", "r2")
+    publish(warehouse, lake)
+    publish(warehouse, lake, release("r1", "published"), release("r2"))
+    publish(warehouse, lake, release("r2", "rolled_back"), release("r1"))
+    assert warehouse.current_release() == "r1"
+
+
 def test_making_current_can_be_repeated(warehouse: Warehouse, tmp_path: Path) -> None:
     with warehouse.stage(*Lake(tmp_path).release()) as staged:
         staged.make_current()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -74,23 +75,22 @@ def test_the_job_names_the_files_and_the_rows_have_their_day_and_batch(
     ]
 
 
-@pytest.mark.parametrize(
-    ("table", "row"),
-    [
-        (TITLE_PREDICTIONS, prediction(1)),  # of an earlier version, without the warehouse's columns
-        (SOURCE_HEALTH, health()),  # its digest must not depend on the batch id
-    ],
-    ids=["earlier version", "source_health_v1"],
-)
-def test_files_without_the_warehouses_columns_are_uploaded(
-    warehouse: BigQueryWarehouse, emulator: Emulator, lake: Lake, table: Table, row: dict[str, Any]
+def test_a_list_in_a_file_becomes_an_array(warehouse: BigQueryWarehouse, lake: Lake) -> None:
+    batch = stored(lake, SOURCE_HEALTH, [health()])
+    warehouse.load(SOURCE_HEALTH, [batch])
+    assert warehouse.tables.all_rows("source_health_v1") == [{**health(), "batch_id": batch.batch_id}]
+
+
+def test_files_that_an_earlier_version_wrote_are_uploaded(
+    warehouse: BigQueryWarehouse, emulator: Emulator, lake: Lake
 ) -> None:
-    batch = stored(lake, table, [row])
-    earlier = Batch(batch.batch_id, batch.day, batch.rows, batch.files)
-    warehouse.load(table, [earlier if table is TITLE_PREDICTIONS else batch])
-    (load,) = load_jobs(emulator, table.name)
+    batch = replace(stored(lake, TITLE_PREDICTIONS, [prediction(1)], model="titler"), has_all_columns=False)
+    warehouse.load(TITLE_PREDICTIONS, [batch])
+    (load,) = load_jobs(emulator, "title_predictions_v1")
     assert "sourceUris" not in load
-    assert warehouse.tables.all_rows(table.name) == [{**row, "batch_id": batch.batch_id}]
+    assert warehouse.tables.all_rows("title_predictions_v1") == [
+        {**prediction(1), "batch_id": batch.batch_id}
+    ]
 
 
 def days(count: int, rows: int, files: int = 1) -> list[Batch]:
