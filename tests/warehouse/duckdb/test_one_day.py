@@ -13,6 +13,7 @@ import pytest
 from pipeline.contracts import EMBEDDINGS, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
 from pipeline.warehouse import Query
 from pipeline.warehouse.duckdb import DuckDBWarehouse
+from pipeline.warehouse.duckdb.differences_from_bigquery import translate
 from tests.warehouse.events import DAY, Lake, embedding, health, neighbour, prediction, publish
 
 DAYS = [DAY + timedelta(number) for number in range(8)]
@@ -72,6 +73,15 @@ def test_two_days_are_two_files(connection: Any) -> None:
 def test_one_day_of_a_retained_release_is_one_file(connection: Any) -> None:
     sql = f"SELECT * FROM title_predictions_at('r1') WHERE source_day = {SIXTH}"
     assert files_read(connection, sql) == 1
+
+
+@pytest.mark.parametrize("check", Query.folder("checks"), ids=lambda check: check.stem)
+def test_a_check_reads_the_files_of_new_batches_only(connection: Any, check: Query) -> None:
+    parameters = {"release": "r1", "days": [DAYS[5]], "batches": ["t6", "s6", "e6", "h6"]}
+    translation = translate(check.sql)
+    values = {name: parameters[name] for name in translation.parameters}
+    (_, plan), *_ = connection.execute(f"EXPLAIN ANALYZE {translation.sql}", values).fetchall()
+    assert set(re.findall(r"Total Files Read: (\d+)", plan)) <= {"1"}
 
 
 def test_without_a_day_all_files_are_read(connection: Any) -> None:
