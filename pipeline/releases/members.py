@@ -78,13 +78,14 @@ def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -
                 }
             )
         if table != ISSUES.name:
+            file_columns = TABLES[table].file_columns
             batches[table] = [
                 Batch(
                     manifest.batch_id,
                     date.fromisoformat(manifest.day),
                     manifest.rows,
                     tuple(release.lake.path(f"{manifest.folder}/{file.name}") for file in manifest.files),
-                    all(file.columns == TABLES[table].file_columns for file in manifest.files),
+                    all(file.columns == file_columns for file in manifest.files),
                 )
                 for manifest in manifests
             ]
