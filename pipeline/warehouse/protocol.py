@@ -117,8 +117,8 @@ class ReleaseTables:
         """Returns the checks in `sql/checks` with their parameters: the release to publish, its new batches,
         and the source days of these batches.
 
-        A batch is new if it is not in `published`, the rows of the table release_members_v1 that readers see.
-        The others have passed the checks before, and a batch never changes. If no batch is new, the checks of
+        A batch is new if it is not in `published`: rows of the table release_members_v1 that readers see. The
+        others have passed the checks before, and a batch never changes. If no batch is new, the checks of
         batches are left out.
         """
         checked = {(row["table_name"], row["batch_id"]) for row in published}

@@ -68,8 +68,9 @@ class Tables:
 
     def load(
         self, table: contracts.Table, batches: Sequence[Batch], published_rows: Mapping[str, int]
-    ) -> None:
-        """Loads the batches that the table does not have yet. Several batches are loaded by one job.
+    ) -> list[Batch]:
+        """Loads the batches that the table does not have yet, and returns them. Several batches are loaded by
+        one job.
 
         BigQuery itself reads the files of batches that are in Google Cloud Storage. The rows of other batches
         are uploaded. If a job for the same batches is already running, waits for that job instead of starting
@@ -84,6 +85,7 @@ class Tables:
             with tempfile.TemporaryFile(prefix="titler-load-") as file:
                 _write(file, table, group)
                 self._load_group(table, group, file)
+        return missing
 
     def _load_group(
         self, table: contracts.Table, batches: Sequence[Batch], source: IO[bytes] | Sequence[str]

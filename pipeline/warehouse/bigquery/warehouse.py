@@ -59,6 +59,7 @@ class BigQueryWarehouse:
         self.jobs = Jobs(settings, verb, run, release_id)
         self.tables = Tables(self.jobs)
         self._members: list[dict[str, Any]] | None = None
+        self._loaded: set[tuple[str, str]] = set()
 
     @cached_property
     def addresses(self) -> dict[str, str]:
@@ -113,14 +114,21 @@ class BigQueryWarehouse:
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
         self._ensure_ledger()
         published = self._published_batches(table)
-        self.tables.load(table, batches, {batch_id: rows for batch_id, (_, rows) in published.items()})
+        rows_of_batches = {batch_id: rows for batch_id, (_, rows) in published.items()}
+        loaded = self.tables.load(table, batches, rows_of_batches)
+        self._loaded |= {(table.name, batch.batch_id) for batch in loaded}
 
     def stage(self, tables: ReleaseTables, batches: Mapping[str, Sequence[Batch]]) -> StagedTables:
         validate_table_names(batches)
         self._ensure_ledger()
         for name in sorted(WAREHOUSE_TABLES):
             self.tables.ensure(contracts.TABLES[name])
-        return StagedTables(self, tables, tables.checks(self._published_members()))
+        checked = [
+            row
+            for row in self._published_members()
+            if (row["table_name"], row["batch_id"]) not in self._loaded  # someone had deleted its rows
+        ]
+        return StagedTables(self, tables, tables.checks(checked))
 
     def exclusive_lock(self, purpose: Purpose) -> AbstractContextManager[None]:
         return hold_lease(self.jobs, purpose)

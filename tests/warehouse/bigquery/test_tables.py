@@ -121,6 +121,8 @@ def test_missing_rows_are_loaded_again_although_their_job_has_finished(
     later = BigQueryWarehouse(bigquery_warehouse.settings, "test")
     later.load(TITLE_PREDICTIONS, lake.batches["title_predictions_v1"])
     assert stored_issues(later, "title_predictions_v1") == [1]
+    staged = later.stage(*lake.release())
+    assert "title_predictions_key" in {check.stem for check in staged.checks}  # what was loaded is checked
     names = [job["jobReference"]["jobId"] for job in uploads(emulator, "title_predictions_v1")]
     assert names == [names[0], f"{names[0]}_1"]
 
