@@ -12,8 +12,10 @@ import pytest
 
 from pipeline.contracts import SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS, Table
 from pipeline.lake.batches import Lake
+from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse import Batch
 from pipeline.warehouse.bigquery import BigQueryWarehouse
+from pipeline.warehouse.bigquery.errors import refusal
 from pipeline.warehouse.bigquery.load_jobs import groups_of_files, groups_of_uploads
 from tests.support.emulator import Emulator
 from tests.support.stores import BUCKET, Stores
@@ -91,6 +93,13 @@ def test_files_that_an_earlier_version_wrote_are_uploaded(
     assert warehouse.tables.all_rows("title_predictions_v1") == [
         {**prediction(1), "batch_id": batch.batch_id}
     ]
+
+
+def test_a_bucket_that_bigquery_may_not_read_is_an_error_that_names_the_role() -> None:
+    message = "Access Denied: File gs://b/lake/part-00000.parquet: Access Denied"
+    error = refusal(Settings(), "loading into titler.title_predictions_v1", "accessDenied", message)
+    assert message in error.message
+    assert "roles/storage.objectViewer on the lake's bucket" in error.hint
 
 
 def days(count: int, rows: int, files: int = 1) -> list[Batch]:
