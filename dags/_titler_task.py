@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from airflow.plugins_manager import get_priority_weight_strategy_plugins
-from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+from airflow.providers.standard.triggers.temporal import DateTimeTrigger, TimeDeltaTrigger
 from airflow.sdk import DAG, Asset, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
@@ -29,9 +29,10 @@ DAY = (
 RUN_NAME = "{{ dag_run.run_after.strftime('%Y%m%dT%H%M%SZ') }}"
 
 # Exit codes of titler. A retry cannot help after 2 (misuse, such as a wrong setting) or 3 (a person has to
-# decide).
+# decide). After 4, the byte budget of the UTC day is spent, and the task continues on the next one.
 SKIP_CODE = 99
 NO_RETRY_CODES = (2, 3)
+DEFERRED_CODE = 4
 
 # A class of dags/plugins. If Airflow's plugins_folder does not contain it, Airflow runs the oldest day first.
 NIGHTS_FIRST = "titler_nights.NightsFirst"
@@ -54,12 +55,19 @@ def default_args(retries: int, priority: int, **task_arguments: Any) -> dict[str
     }
 
 
+def next_budget(now: datetime) -> datetime:
+    """Returns when the byte budget of the next UTC day can be used: a minute after midnight, because the
+    clocks of two machines may differ."""
+    return datetime.combine(now.date() + timedelta(days=1), time(0, 1), UTC)
+
+
 class TitlerOperator(BashOperatorWithLineage):
     """Runs a `titler` command. Its working directory is the folder that contains `dags/`, so relative paths
     in the settings start there.
 
-    If the command exits with code 99, the task is skipped. With any other code except 0, the task fails.
-    After the codes 2 and 3 the task is not retried, because a retry cannot help.
+    If the command exits with code 99, the task is skipped. After code 4, the task is deferred to the next UTC
+    day, and then runs the command again; until then, it uses no task slot. With any other code except 0, the
+    task fails. After the codes 2 and 3 the task is not retried, because a retry cannot help.
     """
 
     @property
@@ -67,12 +75,16 @@ class TitlerOperator(BashOperatorWithLineage):
         """The exit code of the command, or None if the command was never started."""
         return getattr(self.subprocess_hook.sub_process, "returncode", None)
 
-    def execute(self, context: Context) -> None:
+    def execute(self, context: Context, event: Any = None) -> None:
         try:
             super().execute(context)
         except AirflowSkipException:
             raise
         except AirflowException as error:
+            if self.exit_code == DEFERRED_CODE:
+                continues_at = next_budget(datetime.now(UTC))
+                self.log.info("The task continues at %s.", continues_at)
+                self.defer(trigger=DateTimeTrigger(continues_at), method_name="execute")
             if self.exit_code in NO_RETRY_CODES:
                 raise AirflowFailException(
                     f"{error} Not retried: a retry would fail again. The lines above say what to do."

@@ -3,7 +3,7 @@
 | task | does | costs | when it fails |
 |---|---|---|---|
 | `wait` | waits until the source has the last hour of the day: its hour file or, with BigQuery, its rows in the day's table. It waits until noon UTC of the next day at the latest, and not at all for older days | no task slot while it waits | run `titler doctor`, correct the setting that it names, then clear the task. If the source cannot be reached, the task does not fail, but tries again every 5 minutes until noon |
-| `extract` | reads the day's hours; writes the table `issues_v1` and, in the table `source_health_v1`, whether the day is complete | about a minute; with BigQuery also one query, whose price `titler cost --day DAY` prints. The query is not billed again if the task is rerun | run `titler doctor`, correct the problem that it names, then clear the task. If a budget is spent, the end of the log says which setting to raise |
+| `extract` | reads the day's hours; writes the table `issues_v1` and, in the table `source_health_v1`, whether the day is complete | about a minute; with BigQuery also one query, whose price `titler cost --day DAY` prints. The query is not billed again if the task is rerun | run `titler doctor`, correct the problem that it names, then clear the task. If the byte budget of the day is spent, the task does not fail: it is deferred, and continues after midnight UTC. If the end of the log names another budget, raise it |
 | `clean` | writes the table `tokens_v1`; its success starts `titler_refresh` | seconds | clear the task; `extract` does not run again |
 
 A run ingests one UTC day, its logical date. Airflow shows the run at the time when the day ended: the run of
@@ -21,7 +21,7 @@ nightly run go before tasks of a backfill. The days of a backfill become part of
 
 **When it fails:** open the failed task's log: its last lines say what to type. Then clear the task: in the
 grid, click the task's square, then *Clear*. Airflow has already retried the task three times, unless the
-settings are wrong or the budget is spent. No task fails because of a missing hour or a malformed line:
+settings are wrong or a query is larger than a budget. No task fails because of a missing hour or a malformed line:
 `titler status --day DAY` then says `partial`.
 
 **Who is alerted:** the receiver that the setting `alerts.kind` chooses. An alert is sent for each task that

@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
     RETRYABLE = 1
     MISUSE = 2
     DECISION_NEEDED = 3
+    DEFERRED = 4
     NOT_READY = 75
     SKIPPED = 99
     INTERRUPTED = 130
@@ -32,6 +33,7 @@ _MEANINGS = {
     ExitCode.RETRYABLE: "failed; running the same command again may help",
     ExitCode.MISUSE: "the command, its options or the settings are wrong",
     ExitCode.DECISION_NEEDED: "stopped until a person decides; running the command again changes nothing",
+    ExitCode.DEFERRED: "the day's byte budget is spent; the same command continues after midnight UTC",
     ExitCode.NOT_READY: "the data is not ready yet (EX_TEMPFAIL of sysexits.h); run the command again later",
     ExitCode.SKIPPED: "only with `--skip-code 99`: there was nothing to do, and Airflow skips the task",
     ExitCode.INTERRUPTED: "interrupted by SIGINT (128 + 2); the same command continues where it stopped",
@@ -88,6 +90,13 @@ class BudgetError(TitlerError):
     """Raised instead of starting a BigQuery job that would cost more than the settings allow."""
 
     exit_code = ExitCode.DECISION_NEEDED
+
+
+class DailyBudgetError(BudgetError):
+    """Raised instead of starting a BigQuery job for which the budget of this UTC day no longer suffices. The
+    budget of the next day will."""
+
+    exit_code = ExitCode.DEFERRED
 
 
 class StoppedError(TitlerError):

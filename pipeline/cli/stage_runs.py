@@ -47,7 +47,11 @@ def recorded(context: Context, verb: str, subject: Subject) -> Iterator[StageRec
 
 
 def extract(context: Context, days: Sequence[date], *, again: bool = False) -> None:
-    """Runs the stage `extract` on days, and sends an alert for every day that is not complete."""
+    """Runs the stage `extract` on days, and sends an alert for every day that is not complete.
+
+    Raises BudgetError if the budget for BigQuery does not suffice for all days. The other days are in the
+    lake then.
+    """
     from pipeline.stages import extract as stage
 
     with recorded(context, "extract", days) as record:
@@ -55,6 +59,8 @@ def extract(context: Context, days: Sequence[date], *, again: bool = False) -> N
         record.result = outcome
         stage_reports.extracted(context.lake, context.settings, outcome, health)
     alerts.alert_about_days(context.lake, context.settings.alerts, health)
+    if outcome.refusal:
+        raise outcome.refusal
 
 
 def extract_file(context: Context, path: Path) -> Manifest:

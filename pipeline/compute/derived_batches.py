@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from pipeline.compute.new_batches import NewBatch, Part, make_batches
 from pipeline.contracts import Table
+from pipeline.errors import TitlerError
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import File, Manifest
 from pipeline.settings import Compute
@@ -29,12 +30,16 @@ class Outcome:
 
     `unchanged_days` is about days whose data the source has partly lost. `extract` does not extract such a
     day again. The keys are the days, and the values say what the source still has.
+
+    `refusal` is the error to raise after the result was reported, or None: the budget for BigQuery did not
+    suffice for all days of `extract`.
     """
 
     manifests: tuple[Manifest, ...]
     made: int
     unchanged_days: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[Manifest, ...] = ()
+    refusal: TitlerError | None = None
 
     @property
     def rows(self) -> int:

@@ -80,6 +80,7 @@ SOURCE_HEALTH = Table(
     key=("day",),
     partition=("day",),
     lives_in=("lake", "warehouse"),
+    with_warehouse_columns=True,
 )
 
 TOKENS = Table(
@@ -175,6 +176,7 @@ TITLE_PREDICTIONS = Table(
     key=("issue_id",),
     partition=("model", "day"),
     lives_in=("lake", "warehouse"),
+    with_warehouse_columns=True,
 )
 
 SIMILAR_ISSUES = Table(
@@ -203,6 +205,7 @@ SIMILAR_ISSUES = Table(
     key=("issue_id", "rank"),
     partition=("model", "day"),
     lives_in=("lake", "warehouse"),
+    with_warehouse_columns=True,
 )
 
 SEGMENTS = Table(
@@ -298,6 +301,21 @@ RELEASE_MEMBERS = Table(
     lives_in=("lake", "warehouse"),
 )
 
+SUPERSEDED_OPENINGS = Table(
+    name="superseded_openings_v1",
+    prose="An opening that a release skips, because the issue's earliest opening is on another of its days.",
+    schema=pa.schema(
+        [
+            column("release_id", pa.string(), "name of the release"),
+            column("day", pa.date32(), "the source day (UTC) of the opening that is skipped"),
+            ISSUE_ID,
+        ]
+    ),
+    key=("release_id", "day", "issue_id"),
+    partition=(),
+    lives_in=("warehouse",),
+)
+
 SPEND = Table(
     name="spend_v1",
     prose="Bytes of a BigQuery job. One row reserves them before the job runs; another has the bytes billed.",
@@ -340,6 +358,7 @@ TABLES = {
         SEGMENTS,
         RELEASES,
         RELEASE_MEMBERS,
+        SUPERSEDED_OPENINGS,
         SPEND,
     )
 }

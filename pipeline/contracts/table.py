@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
 import pyarrow as pa
@@ -19,6 +21,9 @@ class Table:
 
     `prose` describes a row. `partition` names the dimensions that split the table, such as `day`. The values
     of the columns in `key` are unique within a partition. `lives_in` says where the table is stored.
+
+    If `with_warehouse_columns` is true, the table's files in the lake also have the columns that only the
+    warehouse's table has: the source day and the batch id. So BigQuery can load the files as they are.
     """
 
     name: str
@@ -27,6 +32,7 @@ class Table:
     key: tuple[str, ...]
     partition: tuple[str, ...]
     lives_in: tuple[Place, ...]
+    with_warehouse_columns: bool = False
 
     def conform(self, table: pa.Table) -> pa.Table:
         """Returns the rows of `table` with the contract's columns, in the contract's order and types.
@@ -95,6 +101,21 @@ class Table:
                 column("batch_id", pa.string(), "id of the lake's batch that the row was loaded from")
             )
         return pa.schema(fields)
+
+    @property
+    def file_columns(self) -> str:
+        """The columns of a file in the lake: 8 hexadecimal digits, computed from their names and types."""
+        schema = self.warehouse_schema if self.with_warehouse_columns else self.schema
+        names = [f"{field.name} {field.type}" for field in schema]
+        return hashlib.sha256("\n".join(names).encode()).hexdigest()[:8]
+
+    def add_warehouse_columns(self, rows: pa.Table, day: date, batch_id: str) -> pa.Table:
+        """Adds the columns that only the warehouse's table has to the rows of one batch. Returns the new
+        table."""
+        for field in list(self.warehouse_schema)[len(self.schema) :]:
+            value: object = batch_id if field.name == "batch_id" else day
+            rows = rows.append_column(field, pa.array([value] * len(rows), field.type))
+        return rows
 
     def empty(self) -> pa.Table:
         """Returns a table with the contract's columns and no rows."""

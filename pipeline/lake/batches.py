@@ -168,13 +168,15 @@ class Lake(LakeFiles):
         )
 
     def read(self, manifest: Manifest, contract: Table, columns: list[str] | None = None) -> pa.Table:
-        """Returns all rows of a batch. `columns` names the columns to return; None means all. Raises
-        LakeError if a file is missing or does not match its manifest entry."""
+        """Returns all rows of a batch. `columns` names the columns to return; None means all columns of the
+        contract that the files have. Raises LakeError if a file is missing or does not match its manifest
+        entry."""
         parts = [self.read_part(manifest, file, columns) for file in manifest.files]
         if not parts:
             empty = contract.empty()
             return empty if columns is None else empty.select(columns)
-        return pa.concat_tables(parts)
+        rows = pa.concat_tables(parts)
+        return rows.select([name for name in rows.column_names if name in contract.schema.names])
 
     def parts(self, manifests: Iterable[Manifest]) -> Iterator[tuple[Manifest, File]]:
         """Yields every file of the batches, in order. Each file comes with the manifest of its batch."""

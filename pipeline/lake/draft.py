@@ -68,13 +68,13 @@ class Draft:
         the pointers that name the batch are written.
         """
         files = tuple(sorted(self.files, key=lambda file: file.name))
-        key = self.key
+        key, contents = self.key, {file.name: file.content_sha256 for file in files}
         manifest = Manifest(
             table=self.table,
             partition=self.partition,
             batch_id=self.batch_id,
             key=key,
-            digest=content_digest(self.table, self.partition, {file.name: file.sha256 for file in files}),
+            digest=content_digest(self.table, self.partition, contents),
             rows=sum(file.rows for file in files),
             files=files,
             inputs=self.inputs,

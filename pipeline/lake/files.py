@@ -8,6 +8,7 @@ import json
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -19,7 +20,7 @@ from pipeline.contracts import Table
 from pipeline.lake import stores
 from pipeline.lake.json_documents import Document
 from pipeline.lake.local_cache import LocalCache
-from pipeline.lake.manifest import File
+from pipeline.lake.manifest import File, origin_of_folder
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -32,9 +33,12 @@ REQUESTS = 16
 def parquet_bytes(table: pa.Table, contract: Table, rows_per_row_group: int = ROWS_PER_ROW_GROUP) -> bytes:
     """Returns `table` as the content of a Parquet file. Raises ContractError if the rows do not conform to
     the contract."""
+    return _content(contract.conform(table), rows_per_row_group)
+
+
+def _content(rows: pa.Table, rows_per_row_group: int = ROWS_PER_ROW_GROUP) -> bytes:
     buffer = io.BytesIO()
-    rows = _without_descriptions(contract.conform(table))
-    pq.write_table(rows, buffer, compression="zstd", row_group_size=rows_per_row_group)
+    pq.write_table(_without_descriptions(rows), buffer, compression="zstd", row_group_size=rows_per_row_group)
     return buffer.getvalue()
 
 
@@ -141,9 +145,15 @@ class LakeFiles:
         return None if data is None else document.parse(data, self.root, relative)
 
     def write_table(self, folder: str, name: str, table: pa.Table, contract: Table) -> File:
-        """Writes `table` as the Parquet file `name` in `folder`. Returns the file's entry for the manifest.
-        Raises ContractError if the rows do not conform to the contract."""
-        return self.write_file(folder, name, parquet_bytes(table, contract), table.num_rows)
+        """Writes `table` as the Parquet file `name` in `folder`, the folder of a batch. Returns the file's
+        entry for the manifest. Raises ContractError if the rows do not conform to the contract."""
+        rows = contract.conform(table)
+        data, rows_sha256 = _content(rows), ""
+        if contract.with_warehouse_columns:
+            rows_sha256 = hashlib.sha256(data).hexdigest()
+            data = _content(contract.add_warehouse_columns(rows, *origin_of_folder(folder)))
+        file = self.write_file(folder, name, data, len(rows))
+        return replace(file, columns=contract.file_columns, rows_sha256=rows_sha256)
 
     def write_file(self, folder: str, name: str, data: bytes, rows: int = 0) -> File:
         """Writes the file `name` in `folder`. Returns the file's entry for the manifest. `rows` is 0 if the

@@ -24,9 +24,9 @@ def fingerprint(
 
 def content_digest(table: str, partition: Mapping[str, str], file_digests: Mapping[str, str]) -> str:
     """Returns the digest of a batch's content: 64 hexadecimal digits. If two batches of the same partition
-    have equal files, their digests are equal.
+    have the same files with equal rows, their digests are equal.
 
-    `file_digests` maps the name of each file to the file's SHA-256.
+    `file_digests` maps the name of each file to the SHA-256 of its content (`File.content_sha256`).
     """
     files = sorted([name, digest] for name, digest in file_digests.items())
     content = json.dumps([table, dict(partition), files], sort_keys=True)

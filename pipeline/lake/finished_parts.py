@@ -13,10 +13,14 @@ batch that is made from the same inputs with the same parameters.
 from __future__ import annotations
 
 import hashlib
+import io
 import posixpath
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+import pyarrow.parquet as pq
+
+from pipeline.contracts import TABLES
 from pipeline.lake.draft import Draft
 from pipeline.lake.files import LakeFiles
 from pipeline.lake.json_documents import BatchFolder, Document, delete_and_repeat
@@ -53,6 +57,7 @@ class FinishedParts:
     written, and `records` is the folder of the records."""
 
     lake: LakeFiles
+    table: str
     folder: str
     records: str
 
@@ -60,7 +65,7 @@ class FinishedParts:
     def of(cls, draft: Draft) -> FinishedParts:
         """Returns the records for the batch that `draft` is to become."""
         partition = partition_folder(draft.table, draft.partition)
-        return cls(draft.lake, draft.folder, posixpath.join(partition, PARTS, draft.key))
+        return cls(draft.lake, draft.table, draft.folder, posixpath.join(partition, PARTS, draft.key))
 
     def add(self, part: FinishedPart) -> None:
         """Records that a file of the draft is finished."""
@@ -81,8 +86,18 @@ class FinishedParts:
             data = self.lake.get(posixpath.join(record.folder, name))
             if data is None or hashlib.sha256(data).hexdigest() != part.file.sha256:
                 return None
-            self.lake.write_file(self.folder, name, data, part.file.rows)
+            return FinishedPart(self._copy(part.file, data), part.counts)
         return part
+
+    def _copy(self, file: File, data: bytes) -> File:
+        """Writes the content `data` of a file into the draft. Returns the entry of the new file. If the
+        file's rows have the batch id, they get that of the draft."""
+        contract = TABLES[self.table]
+        if not contract.with_warehouse_columns:
+            self.lake.write_file(self.folder, file.name, data, file.rows)
+            return file
+        rows = pq.read_table(io.BytesIO(data), columns=contract.schema.names)
+        return self.lake.write_table(self.folder, file.name, rows, contract)
 
     def forget(self, names: Iterable[str]) -> None:
         """Deletes the records of these files. They are of no use once the batch is complete."""

@@ -6,6 +6,7 @@ import json
 import posixpath
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any
 
 from pydantic import ConfigDict, NonNegativeInt
@@ -21,7 +22,13 @@ PARTS = "parts"
 
 @dataclass(frozen=True)
 class File:
-    """The entry of one file in a manifest. `rows` is the number of rows, or 0 if the file is not a table."""
+    """The entry of one file in a manifest.
+
+    `rows` is the number of rows, or 0 if the file is not a table. `columns` identifies the file's columns
+    (`Table.file_columns`). It is empty if the file is not a table, or if an earlier version wrote it.
+    `rows_sha256` is the SHA-256 that the file would have without the columns of the warehouse's table, which
+    include the batch id. It is empty if the file does not have these columns.
+    """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -29,6 +36,13 @@ class File:
     rows: NonNegativeInt
     bytes: NonNegativeInt
     sha256: str
+    columns: str = ""
+    rows_sha256: str = ""
+
+    @property
+    def content_sha256(self) -> str:
+        """The SHA-256 of the file's content. It is the same for equal rows of another batch."""
+        return self.rows_sha256 or self.sha256
 
 
 @dataclass(frozen=True)
@@ -82,6 +96,13 @@ def partition_folder(table: str, partition: Mapping[str, str]) -> str:
     """Returns the path of a partition's folder, such as issues_v1/day=2015-01-01. It is relative to the root
     of the lake."""
     return posixpath.join(table, *(f"{name}={value}" for name, value in partition.items()))
+
+
+def origin_of_folder(folder: str) -> tuple[date, str]:
+    """Returns the source day and the batch id of a batch in `folder`. The table must be partitioned by
+    day."""
+    *_, partition, batch_id = folder.split("/")
+    return date.fromisoformat(partition.removeprefix("day=")), batch_id
 
 
 def has_current_batch(partition: Mapping[str, str]) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS
+from pipeline.contracts import EMBEDDINGS, ISSUES, SIMILAR_ISSUES, SOURCE_HEALTH, TABLES, TITLE_PREDICTIONS
 from pipeline.errors import LakeError
 from pipeline.lake.batches import Lake
 from pipeline.lake.members import SharedPages
@@ -33,11 +33,13 @@ class ReleaseContent:
     """The content of a release in the warehouse.
 
     `members` are the release's rows of the table release_members_v1. There is one row for each batch of
-    issues, and one for each batch of a published table. `batches` maps the name of each published table to
-    the batches that the warehouse loads into this table.
+    issues, and one for each batch of a published table. `superseded` are its rows of the table
+    superseded_openings_v1. `batches` maps the name of each published table to the batches that the warehouse
+    loads into this table.
     """
 
     members: Sequence[Mapping[str, Any]]
+    superseded: Sequence[Mapping[str, Any]]
     batches: Mapping[str, Sequence[Batch]]
 
     @property
@@ -76,16 +78,23 @@ def release_content(release: Pinned, tables: Sequence[str], *, complete: bool) -
                 }
             )
         if table != ISSUES.name:
+            file_columns = TABLES[table].file_columns
             batches[table] = [
                 Batch(
                     manifest.batch_id,
                     date.fromisoformat(manifest.day),
                     manifest.rows,
                     tuple(release.lake.path(f"{manifest.folder}/{file.name}") for file in manifest.files),
+                    all(file.columns == file_columns for file in manifest.files),
                 )
                 for manifest in manifests
             ]
-    return ReleaseContent(members, batches)
+    superseded = [
+        {"release_id": release.name, "day": date.fromisoformat(day), "issue_id": issue_id}
+        for day, issue_ids in release.plan.superseded.items()
+        for issue_id in issue_ids
+    ]
+    return ReleaseContent(members, superseded, batches)
 
 
 def published_releases(

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
 from pipeline import warehouse
-from pipeline.contracts import RELEASE_MEMBERS, RELEASES, TABLES
+from pipeline.contracts import RELEASE_MEMBERS, RELEASES, SUPERSEDED_OPENINGS, TABLES
 from pipeline.errors import StoppedError
 from pipeline.lake.pinned import Pinned
 from pipeline.releases.current import POINTER
 from pipeline.releases.members import ReleaseContent
 from pipeline.releases.records import RECORD
 from pipeline.settings import Settings
+from pipeline.warehouse import Batch, ReleaseTables
 
 
 def make_current(
@@ -46,23 +47,11 @@ def make_current(
     earlier = [(old, old_content) for old, old_content in published if old["release_id"] != release.name]
     records = [*(old for old, _ in earlier), record]
     contents = [*(old_content for _, old_content in earlier), content]
-    members = pa.Table.from_pylist(
-        [row for release_content in contents for row in release_content.members], RELEASE_MEMBERS.schema
-    )
-    batches = {
-        table: list(
-            {
-                batch.batch_id: batch
-                for release_content in contents
-                for batch in release_content.batches[table]
-            }.values()
-        )
-        for table in content.batches
-    }
+    tables, batches = _release_tables(records, contents), _batches_of(contents)
     connection = warehouse.connect(settings, "publish", release_id=record["release_id"])
     for table, table_batches in batches.items():
         connection.load(TABLES[table], table_batches)
-    with connection.stage(releases_table(records), members, batches) as staged:
+    with connection.stage(tables, batches) as staged:
         for failure in staged.check():
             raise StoppedError(
                 f"Release {record['release_id']}: {failure.count} rows fail the check {failure.check} "
@@ -77,7 +66,29 @@ def make_current(
     return record
 
 
-def releases_table(records: Sequence[dict[str, Any]]) -> pa.Table:
+def _release_tables(
+    records: Sequence[Mapping[str, Any]], contents: Sequence[ReleaseContent]
+) -> ReleaseTables:
+    """Returns the tables about all published releases. The last one is to become the current one."""
+    members = [row for content in contents for row in content.members]
+    superseded = [row for content in contents for row in content.superseded]
+    return ReleaseTables(
+        releases_table(records),
+        pa.Table.from_pylist(members, RELEASE_MEMBERS.schema),
+        pa.Table.from_pylist(superseded, SUPERSEDED_OPENINGS.schema),
+    )
+
+
+def _batches_of(contents: Sequence[ReleaseContent]) -> dict[str, list[Batch]]:
+    """Returns the batches of all releases by table, each once. The tables are those of the last release."""
+    batches: dict[str, dict[str, Batch]] = {table: {} for table in contents[-1].batches}
+    for content in contents:
+        for table, of_table in batches.items():
+            of_table.update((batch.batch_id, batch) for batch in content.batches[table])
+    return {table: list(of_table.values()) for table, of_table in batches.items()}
+
+
+def releases_table(records: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Converts the records of all published releases to rows of the table releases_v1. The last row gets the
     status `current`."""
     rows = []

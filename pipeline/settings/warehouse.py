@@ -47,7 +47,7 @@ class Warehouse(Section):
         default=200 * 10**9,
         ge=0,
         description="for BigQuery: maximum number of bytes that may be billed for all queries of one day "
-        "(UTC)",
+        "(UTC). A command that needs more can be continued on the next day, and Airflow does so",
     )
     usd_per_tib: float = Field(
         default=6.25,

@@ -22,6 +22,7 @@ from pipeline import warehouse
 from pipeline.compute.cluster import map_shards
 from pipeline.compute.derived_batches import Outcome
 from pipeline.contracts import ISSUES, QUARANTINE
+from pipeline.errors import BudgetError
 from pipeline.lake.batches import Lake
 from pipeline.lake.day_catalogue import CurrentHealth
 from pipeline.lake.draft import Draft
@@ -35,6 +36,18 @@ ROWS_PER_PART = 100_000
 DAYS_WORTH_A_CLUSTER = 29
 """Minimum number of days for which a local Dask cluster is started. For fewer days, starting the cluster
 takes more time than the cluster saves."""
+
+
+_REFUSALS: dict[str, BudgetError] = {}
+"""The error of each run of a command, by its id, whose budget did not suffice for a day. The run's other days
+would be refused, too, so BigQuery is not asked about them."""
+
+
+class RefusedDay(NamedTuple):
+    """A day that was not extracted because the budget does not suffice, and the error that says so."""
+
+    day: date
+    error: BudgetError
 
 
 class ExtractedDay(NamedTuple):
@@ -115,6 +128,8 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run_id: 
         if existing is not None:
             return ExtractedDay(existing, False)
 
+    if run_id in _REFUSALS:
+        raise _REFUSALS[run_id]
     draft = lake.draft(ISSUES.name, partition, (), parameters)
     attempt = current.batch_id if again and current else ""
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
@@ -139,6 +154,17 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run_id: 
     if len(extraction.malformed):
         figures["quarantine"] = _write_quarantine(lake, partition, draft, extraction.malformed)
     return ExtractedDay(draft.commit(figures), True)
+
+
+def extract_or_refuse(
+    day: date, lake: Lake, settings: Settings, again: bool, run_id: str
+) -> ExtractedDay | RefusedDay:
+    """Extracts the issues of a day as `extract_day` does, unless the budget does not suffice."""
+    try:
+        return extract_day(day, lake, settings, again, run_id)
+    except BudgetError as error:
+        _REFUSALS[run_id] = error
+        return RefusedDay(day, error)
 
 
 def _write_issues(
@@ -190,11 +216,14 @@ def run(
     existing batch of a day is kept if it was made from the data that the source has now, or if the source has
     lost data since. If `again` is true, all `days` are extracted.
 
-    Raises SourceError if the source cannot be reached or does not have GH Archive's format. Raises
-    BudgetError if BigQuery would bill more than the budget allows.
+    If the budget for BigQuery suffices only for some of the days, these are returned. Then the result has a
+    `refusal`: the caller reports the result, and raises this error, which names the other days. Raises
+    BudgetError if the budget suffices for no day. Raises SourceError if the source cannot be reached or does
+    not have GH Archive's format.
     """
-    extracted = map_shards(
-        extract_day,
+    _REFUSALS.pop(warehouse.RUN_ID, None)
+    results = map_shards(
+        extract_or_refuse,
         list(days),
         lake,
         settings,
@@ -204,6 +233,11 @@ def run(
         compute=settings.compute,
         worth_a_cluster=len(days) >= DAYS_WORTH_A_CLUSTER,
     )
+    extracted = [result for result in results if isinstance(result, ExtractedDay)]
+    refused = [result for result in results if isinstance(result, RefusedDay)]
+    refusal = _refusal(refused) if refused else None
+    if refusal and not extracted:
+        raise refusal
     history = VerdictHistory(CurrentHealth(lake))
     in_order = sorted(
         (extracted_day.manifest for extracted_day in extracted), key=lambda manifest: manifest.day
@@ -215,4 +249,18 @@ def run(
         if extracted_day.still_available
     }
     manifests = tuple(extracted_day.manifest for extracted_day in extracted)
-    return Outcome(manifests, sum(extracted_day.is_new for extracted_day in extracted), unchanged), health
+    made = sum(extracted_day.is_new for extracted_day in extracted)
+    return Outcome(manifests, made, unchanged, refusal=refusal), health
+
+
+def _refusal(refused: Sequence[RefusedDay]) -> BudgetError:
+    """Returns the error about days that were not extracted because the budget does not suffice. It names the
+    days, and the command that continues."""
+    error, first, last = refused[0].error, refused[0].day, refused[-1].day
+    if len(refused) == 1:
+        return error
+    return type(error)(
+        f"{error.message} {len(refused)} days are left.",
+        f"{error.hint}\nTo continue with the days that are left: titler extract --from {first} --to {last}",
+        event=error.event,
+    )

@@ -10,7 +10,15 @@ import uuid
 
 from pipeline.errors import UsageError
 from pipeline.settings import Settings
-from pipeline.warehouse.protocol import Batch, Extraction, Failure, SourceTable, StagedRelease, Warehouse
+from pipeline.warehouse.protocol import (
+    Batch,
+    Extraction,
+    Failure,
+    ReleaseTables,
+    SourceTable,
+    StagedRelease,
+    Warehouse,
+)
 from pipeline.warehouse.query import SQL, Query, table_suffix
 
 __all__ = [
@@ -20,6 +28,7 @@ __all__ = [
     "Extraction",
     "Failure",
     "Query",
+    "ReleaseTables",
     "SourceTable",
     "StagedRelease",
     "Warehouse",

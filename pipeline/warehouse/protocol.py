@@ -15,6 +15,7 @@ import pyarrow as pa
 from pipeline import contracts
 from pipeline.errors import UsageError
 from pipeline.warehouse.query import Query
+from pipeline.warehouse.sql_parser import parameters_of
 
 MALFORMED_SCHEMA = pa.schema(
     [
@@ -71,12 +72,64 @@ class Extraction:
 @dataclass(frozen=True)
 class Batch:
     """A batch to publish: a set of Parquet `files` in the lake, with `rows` rows in total. All rows are of
-    the source day `day`."""
+    the source day `day`.
+
+    If `has_all_columns` is true, the files have the columns that this version of Titler writes. Otherwise
+    they may lack columns that were added to the table later.
+    """
 
     batch_id: str
     day: date
     rows: int
     files: tuple[str, ...]
+    has_all_columns: bool = False
+
+
+class ReleaseTables:
+    """The complete tables about releases. They list every retained release.
+
+    - `releases`: the table releases_v1. The release to publish has the status `current`.
+    - `members`: the table release_members_v1, with the batches of these releases.
+    - `superseded`: the table superseded_openings_v1, with the openings that these releases skip.
+    - `current`: the id of the release to publish.
+
+    Raises ContractError if a table does not have the columns of its contract. Raises UsageError unless
+    exactly one release has the status `current`.
+    """
+
+    def __init__(self, releases: pa.Table, members: pa.Table, superseded: pa.Table) -> None:
+        self.releases = contracts.RELEASES.conform(releases)
+        self.members = contracts.RELEASE_MEMBERS.conform(members)
+        self.superseded = contracts.SUPERSEDED_OPENINGS.conform(superseded)
+        current = [
+            str(row["release_id"])
+            for row in self.releases.select(["release_id", "status"]).to_pylist()
+            if row["status"] == "current"
+        ]
+        if len(current) != 1:
+            raise UsageError(
+                f"Exactly one release must have the status current; found {len(current)}: "
+                f"{', '.join(current) or 'none'}."
+            )
+        self.current = current[0]
+
+    def checks(self, published: Sequence[Mapping[str, Any]]) -> list[Query]:
+        """Returns the checks in `sql/checks` with their parameters: the release to publish, its new batches,
+        and the source days of these batches.
+
+        A batch is new if it is not in `published`: rows of the table release_members_v1 that readers see. The
+        others have passed the checks before, and a batch never changes. If no batch is new, the checks of
+        batches are left out.
+        """
+        checked = {(row["table_name"], row["batch_id"]) for row in published}
+        new = [
+            row
+            for row in self.members.select(["release_id", "table_name", "day", "batch_id"]).to_pylist()
+            if row["release_id"] == self.current and (row["table_name"], row["batch_id"]) not in checked
+        ]
+        days, batches = ({row[name] for row in new} for name in ("day", "batch_id"))
+        checks = Query.folder("checks", release=self.current, days=sorted(days), batches=sorted(batches))
+        return [check for check in checks if new or "batches" not in parameters_of(check.sql)]
 
 
 @dataclass(frozen=True)
@@ -104,7 +157,10 @@ class StagedRelease(Protocol):
 
     def check(self) -> list[Failure]:
         """Runs the checks of `sql/checks`: queries that find wrong rows in a release. Returns those that
-        found any."""
+        found any.
+
+        Only batches that the published releases of this warehouse do not have are checked.
+        """
         ...
 
     def query(self, query: Query) -> pa.Table:
@@ -151,19 +207,12 @@ class Warehouse(Protocol):
         """
         ...
 
-    def stage(
-        self, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]
-    ) -> StagedRelease:
+    def stage(self, tables: ReleaseTables, batches: Mapping[str, Sequence[Batch]]) -> StagedRelease:
         """Prepares a new release, which can then be checked and made current. Readers do not see the release
         yet.
 
-        - `releases`: the complete table releases_v1. It lists every retained release. The release to publish
-          has the status `current`.
-        - `members`: the complete table release_members_v1. It lists the batches of these releases.
-        - `batches`: maps table names to the batches that `members` lists. A table without batches is empty.
-
-        Raises ContractError if a table does not have the columns of its contract. Raises UsageError unless
-        exactly one release has the status `current`.
+        `batches` maps table names to the batches that `tables.members` lists. A table without batches is
+        empty.
         """
         ...
 
@@ -203,28 +252,6 @@ class Warehouse(Protocol):
         Returns the number of deleted rows. The DuckDB warehouse stores no rows of batches and returns 0.
         """
         ...
-
-
-def validate_release_tables(releases: pa.Table, members: pa.Table) -> tuple[str, pa.Table, pa.Table]:
-    """Checks the tables of releases and of their members (the batches that belong to a release).
-
-    Returns the id of the current release, and the two tables with the columns that their contracts declare.
-    Raises UsageError unless exactly one release has the status `current`. Raises ContractError if a table
-    cannot be converted to its contract.
-    """
-    releases = contracts.RELEASES.conform(releases)
-    members = contracts.RELEASE_MEMBERS.conform(members)
-    current = [
-        row["release_id"]
-        for row in releases.select(["release_id", "status"]).to_pylist()
-        if row["status"] == "current"
-    ]
-    if len(current) != 1:
-        raise UsageError(
-            f"Exactly one release must have the status current; found {len(current)}: "
-            f"{', '.join(current) or 'none'}."
-        )
-    return current[0], releases, members
 
 
 def validate_table_names(names: Collection[str]) -> None:

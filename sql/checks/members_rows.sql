@@ -1,4 +1,4 @@
--- Grain: one row per batch of the release whose row count in the warehouse differs from its manifest.
+-- Grain: one row per new batch of the release whose row count in the warehouse differs from its manifest.
 WITH held AS (
   SELECT
     'title_predictions_v1' AS table_name,
@@ -6,6 +6,8 @@ WITH held AS (
     COUNT(*) AS found
   FROM
     title_predictions_v1
+  WHERE
+    source_day IN UNNEST(@days)
   GROUP BY
     batch_id
   UNION ALL
@@ -15,6 +17,8 @@ WITH held AS (
     COUNT(*) AS found
   FROM
     similar_issues_v1
+  WHERE
+    source_day IN UNNEST(@days)
   GROUP BY
     batch_id
   UNION ALL
@@ -24,6 +28,8 @@ WITH held AS (
     COUNT(*) AS found
   FROM
     source_health_v1
+  WHERE
+    day IN UNNEST(@days)
   GROUP BY
     batch_id
   UNION ALL
@@ -33,6 +39,8 @@ WITH held AS (
     COUNT(*) AS found
   FROM
     embeddings_v1
+  WHERE
+    source_day IN UNNEST(@days)
   GROUP BY
     batch_id
 )
@@ -49,5 +57,6 @@ LEFT JOIN
   ON h.table_name = m.table_name AND h.batch_id = m.batch_id
 WHERE
   m.release_id = @release
+  AND m.batch_id IN UNNEST(@batches)
   AND m.table_name IN ('title_predictions_v1', 'similar_issues_v1', 'source_health_v1', 'embeddings_v1')
   AND m.rows != COALESCE(h.found, 0)

@@ -1,19 +1,17 @@
--- Grain: one row per issue_id and rank that occurs more than once in a batch of similar_issues_v1.
+-- Grain: one row per issue_id and rank that occurs more than once in a new batch of similar_issues_v1.
 SELECT
-  s.batch_id,
-  s.issue_id,
-  s.rank,
+  batch_id,
+  issue_id,
+  rank,
   COUNT(*) AS found
 FROM
-  similar_issues_v1 AS s
-INNER JOIN
-  release_members_v1 AS m
-  ON m.table_name = 'similar_issues_v1' AND m.batch_id = s.batch_id
+  similar_issues_v1
 WHERE
-  m.release_id = @release
+  source_day IN UNNEST(@days)
+  AND batch_id IN UNNEST(@batches)
 GROUP BY
-  s.batch_id,
-  s.issue_id,
-  s.rank
+  batch_id,
+  issue_id,
+  rank
 HAVING
   COUNT(*) > 1

@@ -1,13 +1,11 @@
--- Grain: one row per issue that is listed as its own neighbour.
+-- Grain: one row per issue of a new batch that is listed as its own neighbour.
 SELECT
-  s.batch_id,
-  s.issue_id,
-  s.rank
+  batch_id,
+  issue_id,
+  rank
 FROM
-  similar_issues_v1 AS s
-INNER JOIN
-  release_members_v1 AS m
-  ON m.table_name = 'similar_issues_v1' AND m.batch_id = s.batch_id
+  similar_issues_v1
 WHERE
-  m.release_id = @release
-  AND s.similar_issue_id = s.issue_id
+  source_day IN UNNEST(@days)
+  AND batch_id IN UNNEST(@batches)
+  AND similar_issue_id = issue_id

@@ -1,40 +1,41 @@
--- Grain: one row per neighbour that was opened later than its issue. Neighbours must be older.
+-- Grain: one row per neighbour in a new batch that was opened later than its issue. Neighbours must be older.
 --
--- If an opening was recorded twice, with two times, the check is lenient: it compares the latest time of the
--- issue with the earliest time of the neighbour.
+-- Reads the opening times of the days that have new batches, and no other day: a neighbour of an earlier day
+-- is older. If an opening was recorded twice, the earliest one counts, as everywhere in the release.
 WITH opened AS (
   SELECT
     t.issue_id,
-    MIN(t.created_at) AS earliest,
-    MAX(t.created_at) AS latest
+    t.source_day,
+    t.created_at
   FROM
     title_predictions_v1 AS t
   INNER JOIN
     release_members_v1 AS m
-    ON m.table_name = 'title_predictions_v1' AND m.batch_id = t.batch_id
+    ON m.table_name = 'title_predictions_v1' AND m.day = t.source_day AND m.batch_id = t.batch_id
+  LEFT JOIN
+    superseded_openings_v1 AS o
+    ON o.release_id = m.release_id AND o.day = t.source_day AND o.issue_id = t.issue_id
   WHERE
     m.release_id = @release
-  GROUP BY
-    t.issue_id
+    AND t.source_day IN UNNEST(@days)
+    AND o.issue_id IS NULL
 )
 SELECT
   s.batch_id,
   s.issue_id,
   s.rank,
   s.similar_issue_id,
-  i.latest AS created_at,
-  n.earliest AS similar_created_at
+  i.created_at,
+  n.created_at AS similar_created_at
 FROM
   similar_issues_v1 AS s
 INNER JOIN
-  release_members_v1 AS m
-  ON m.table_name = 'similar_issues_v1' AND m.batch_id = s.batch_id
-INNER JOIN
   opened AS i
-  ON i.issue_id = s.issue_id
+  ON i.source_day = s.source_day AND i.issue_id = s.issue_id
 INNER JOIN
   opened AS n
   ON n.issue_id = s.similar_issue_id
 WHERE
-  m.release_id = @release
-  AND n.earliest > i.latest
+  s.source_day IN UNNEST(@days)
+  AND s.batch_id IN UNNEST(@batches)
+  AND n.created_at > i.created_at

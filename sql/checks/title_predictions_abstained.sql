@@ -1,14 +1,12 @@
--- Grain: one row per prediction that abstained but has a title, or that did not abstain but has no title.
+-- Grain: one row per new prediction that abstained but has a title, or that did not abstain but has no title.
 SELECT
-  t.batch_id,
-  t.issue_id,
-  t.predicted_title,
-  t.abstained
+  batch_id,
+  issue_id,
+  predicted_title,
+  abstained
 FROM
-  title_predictions_v1 AS t
-INNER JOIN
-  release_members_v1 AS m
-  ON m.table_name = 'title_predictions_v1' AND m.batch_id = t.batch_id
+  title_predictions_v1
 WHERE
-  m.release_id = @release
-  AND (TRIM(t.predicted_title) = '') != t.abstained
+  source_day IN UNNEST(@days)
+  AND batch_id IN UNNEST(@batches)
+  AND (TRIM(predicted_title) = '') != abstained

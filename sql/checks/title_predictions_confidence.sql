@@ -1,13 +1,11 @@
--- Grain: one row per prediction with a confidence that is not between 0 and 1, or not a number.
+-- Grain: one row per new prediction with a confidence that is not between 0 and 1, or not a number.
 SELECT
-  t.batch_id,
-  t.issue_id,
-  t.confidence
+  batch_id,
+  issue_id,
+  confidence
 FROM
-  title_predictions_v1 AS t
-INNER JOIN
-  release_members_v1 AS m
-  ON m.table_name = 'title_predictions_v1' AND m.batch_id = t.batch_id
+  title_predictions_v1
 WHERE
-  m.release_id = @release
-  AND NOT (t.confidence >= 0 AND t.confidence <= 1)
+  source_day IN UNNEST(@days)
+  AND batch_id IN UNNEST(@batches)
+  AND NOT (confidence >= 0 AND confidence <= 1)

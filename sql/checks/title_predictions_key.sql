@@ -1,17 +1,15 @@
--- Grain: one row per issue_id that occurs more than once in a batch of title_predictions_v1.
+-- Grain: one row per issue_id that occurs more than once in a new batch of title_predictions_v1.
 SELECT
-  t.batch_id,
-  t.issue_id,
+  batch_id,
+  issue_id,
   COUNT(*) AS found
 FROM
-  title_predictions_v1 AS t
-INNER JOIN
-  release_members_v1 AS m
-  ON m.table_name = 'title_predictions_v1' AND m.batch_id = t.batch_id
+  title_predictions_v1
 WHERE
-  m.release_id = @release
+  source_day IN UNNEST(@days)
+  AND batch_id IN UNNEST(@batches)
 GROUP BY
-  t.batch_id,
-  t.issue_id
+  batch_id,
+  issue_id
 HAVING
   COUNT(*) > 1

@@ -24,14 +24,16 @@ WITH earlier AS (
     title_predictions_v1 AS t
   INNER JOIN
     release_members_v1 AS m
-    ON m.table_name = 'title_predictions_v1' AND m.batch_id = t.batch_id
+    ON m.table_name = 'title_predictions_v1' AND m.day = t.source_day AND m.batch_id = t.batch_id
   INNER JOIN
     releases_v1 AS r
     ON r.release_id = m.release_id
+  LEFT JOIN
+    superseded_openings_v1 AS o
+    ON o.release_id = m.release_id AND o.day = t.source_day AND o.issue_id = t.issue_id
   WHERE
     m.release_id = @before
-  QUALIFY
-    ROW_NUMBER() OVER (PARTITION BY t.issue_id ORDER BY t.created_at, m.day) = 1
+    AND o.issue_id IS NULL
 ),
 later AS (
   SELECT
@@ -49,14 +51,16 @@ later AS (
     title_predictions_v1 AS t
   INNER JOIN
     release_members_v1 AS m
-    ON m.table_name = 'title_predictions_v1' AND m.batch_id = t.batch_id
+    ON m.table_name = 'title_predictions_v1' AND m.day = t.source_day AND m.batch_id = t.batch_id
   INNER JOIN
     releases_v1 AS r
     ON r.release_id = m.release_id
+  LEFT JOIN
+    superseded_openings_v1 AS o
+    ON o.release_id = m.release_id AND o.day = t.source_day AND o.issue_id = t.issue_id
   WHERE
     m.release_id = @after
-  QUALIFY
-    ROW_NUMBER() OVER (PARTITION BY t.issue_id ORDER BY t.created_at, m.day) = 1
+    AND o.issue_id IS NULL
 )
 SELECT
   COALESCE(l.issue_id, e.issue_id) AS issue_id,

@@ -8,7 +8,7 @@ SELECT
   t.repo,
   t.title,
   e.embedding,
-  m.day AS source_day,
+  e.source_day,
   r.model,
   r.model_version,
   COALESCE(m.model, r.model) AS embedding_model,
@@ -18,7 +18,7 @@ FROM
   embeddings_v1 AS e
 INNER JOIN
   release_members_v1 AS m
-  ON m.table_name = 'embeddings_v1' AND m.batch_id = e.batch_id
+  ON m.table_name = 'embeddings_v1' AND m.day = e.source_day AND m.batch_id = e.batch_id
 INNER JOIN
   releases_v1 AS r
   ON r.release_id = m.release_id
@@ -27,8 +27,10 @@ INNER JOIN
   ON n.table_name = 'title_predictions_v1' AND n.release_id = m.release_id AND n.day = m.day
 INNER JOIN
   title_predictions_v1 AS t
-  ON t.batch_id = n.batch_id AND t.issue_id = e.issue_id
+  ON t.source_day = e.source_day AND t.batch_id = n.batch_id AND t.issue_id = e.issue_id
+LEFT JOIN
+  superseded_openings_v1 AS o
+  ON o.release_id = m.release_id AND o.day = e.source_day AND o.issue_id = e.issue_id
 WHERE
   r.status = 'current'
-QUALIFY
-  ROW_NUMBER() OVER (PARTITION BY e.issue_id ORDER BY t.created_at, m.day) = 1
+  AND o.issue_id IS NULL

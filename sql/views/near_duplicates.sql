@@ -2,7 +2,7 @@
 --
 -- Start triage with this list: pairs of issues in one repository, with the titles of both. The pairs are a
 -- subset of the view similar_issues. An issue whose opening was recorded on two days has the near-duplicates
--- of the earlier day, if there are any.
+-- of its earliest opening.
 SELECT
   s.issue_id,
   s.issue_url,
@@ -13,14 +13,14 @@ SELECT
   s.similar_issue_url,
   s.similar_title,
   s.distance,
-  m.day AS source_day,
+  s.source_day,
   s.batch_id,
   r.release_id
 FROM
   similar_issues_v1 AS s
 INNER JOIN
   release_members_v1 AS m
-  ON m.table_name = 'similar_issues_v1' AND m.batch_id = s.batch_id
+  ON m.table_name = 'similar_issues_v1' AND m.day = s.source_day AND m.batch_id = s.batch_id
 INNER JOIN
   releases_v1 AS r
   ON r.release_id = m.release_id
@@ -29,10 +29,12 @@ INNER JOIN
   ON n.table_name = 'title_predictions_v1' AND n.release_id = m.release_id AND n.day = m.day
 INNER JOIN
   title_predictions_v1 AS t
-  ON t.batch_id = n.batch_id AND t.issue_id = s.issue_id
+  ON t.source_day = s.source_day AND t.batch_id = n.batch_id AND t.issue_id = s.issue_id
+LEFT JOIN
+  superseded_openings_v1 AS o
+  ON o.release_id = m.release_id AND o.day = s.source_day AND o.issue_id = s.issue_id
 WHERE
   r.status = 'current'
-QUALIFY
-  DENSE_RANK() OVER (PARTITION BY s.issue_id ORDER BY m.day) = 1
   AND s.near_duplicate
   AND s.same_repo
+  AND o.issue_id IS NULL

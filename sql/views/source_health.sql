@@ -18,7 +18,7 @@ FROM
   source_health_v1 AS h
 INNER JOIN
   release_members_v1 AS m
-  ON m.table_name = 'source_health_v1' AND m.batch_id = h.batch_id
+  ON m.table_name = 'source_health_v1' AND m.day = h.day AND m.batch_id = h.batch_id
 INNER JOIN
   releases_v1 AS r
   ON r.release_id = m.release_id

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ExitCode, StoppedError, TitlerError, UsageError
+from pipeline.errors import DailyBudgetError, ExitCode, StoppedError, TitlerError, UsageError
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "pipeline").rglob("*.py"))
@@ -37,3 +37,4 @@ def test_errors_exit_with_the_code_of_their_kind() -> None:
     assert TitlerError("no such column", final=True).exit_code == 3
     assert UsageError("no such option").exit_code == 2
     assert StoppedError("a day has collapsed").exit_code == 3
+    assert DailyBudgetError("2 days are left").exit_code == 4

@@ -24,7 +24,7 @@ PATIENCE = 180  # seconds until a message or a state must be there
 # `alert` is the real verb. Every other verb succeeds, except:
 #   ready    fails once, as if the source could not be reached; then exits with 75, "not yet", until the file
 #            `complete` exists
-#   extract  fails in its first attempt
+#   extract  fails in its first attempt; then, in the run `late`, exits once with 4, "the budget is spent"
 #   plan     in the run `killed` kills the task's process, like the kernel when memory runs out
 #   publish  exits with 3, "stopped"
 # The file `stages` gets the verb, the attempt and the link of every call.
@@ -37,6 +37,7 @@ case "$TITLER_ALERTS__TASK" in
     [ -e "$HERE/complete" ] || exit 75
     ;;
   */extract/1) exit 1 ;;
+  */late/extract/2) [ -e "$HERE/deferred" ] || { touch "$HERE/deferred"; exit 4; } ;;
   */killed/plan/*) kill -KILL $PPID ;;
   */publish/*) exit 3 ;;
 esac
@@ -89,7 +90,8 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def impatient(folder: Path) -> Path:
-    """Copies of the DAGs: a refresh is late after a second, and the source is checked every three seconds."""
+    """Copies of the DAGs: a refresh is late after a second, the source is checked every three seconds, and
+    the next UTC day begins at once."""
     folder.mkdir()
     texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "dags").glob("*.py")}
     for name, before, after in (
@@ -99,6 +101,7 @@ def impatient(folder: Path) -> Path:
             '"max_wait": timedelta(days=3), "poll_interval": timedelta(seconds=3)',
         ),
         ("titler_refresh.py", "deadline_after(hours=3)", "deadline_after(seconds=1)"),
+        ("_titler_task.py", "next_budget(datetime.now(UTC))", "datetime.now(UTC) + timedelta(seconds=1)"),
     ):
         assert before in texts[name]
         texts[name] = texts[name].replace(before, after)
@@ -129,8 +132,19 @@ def attempts(night: dict[str, Any], run: str) -> list[str]:
 
 def test_a_task_whose_source_is_late_waits_without_a_slot_and_continues(night: dict[str, Any]) -> None:
     stages = attempts(night, "late")
-    assert stages[-3:] == ["extract/1", "extract/2", "clean/1"]
+    assert stages[-4:] == ["extract/1", "extract/2", "extract/2", "clean/1"]
     assert stages[:2] == ["ready/1", "ready/1"]
+
+
+def test_a_task_whose_budget_is_spent_continues_on_the_next_utc_day_in_the_same_attempt(
+    night: dict[str, Any],
+) -> None:
+    from _titler_task import next_budget
+
+    assert attempts(night, "late").count("extract/2") == 2
+    assert (night["folder"] / "deferred").exists()
+    evening = datetime(2015, 1, 31, 23, 59, 59, tzinfo=UTC)
+    assert next_budget(evening) == datetime(2015, 2, 1, 0, 1, tzinfo=UTC)
 
 
 def test_the_asset_event_names_the_day(night: dict[str, Any]) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from pipeline.contracts import SIMILAR_ISSUES
 from pipeline.lake.batches import Lake
 from pipeline.lake.draft import Draft
 from pipeline.lake.finished_parts import FinishedPart, FinishedParts
 from pipeline.lake.sweep import sweep_batches
+from tests.warehouse.events import neighbour
 
 DAY = {"day": "2015-01-01"}
 
@@ -37,6 +40,22 @@ def test_the_next_draft_with_the_same_inputs_and_parameters_gets_a_copy_of_the_f
     manifest = draft.commit()
     assert lake.read_file(manifest, manifest.files[0]) == b"content"
     assert lake.get(f"{killed.folder}/a") == b"content"
+
+
+def test_the_rows_of_a_copy_have_the_batch_id_of_their_new_batch(lake: Lake) -> None:
+    partition = {"model": "m", **DAY}
+    rows = pa.Table.from_pylist([neighbour(2, 1)], schema=SIMILAR_ISSUES.schema)
+    killed, draft = (lake.draft(SIMILAR_ISSUES.name, partition) for _ in range(2))
+    killed.write_table("a", rows, SIMILAR_ISSUES)
+    FinishedParts.of(killed).add(FinishedPart(killed.files[0], {}))
+    part = FinishedParts.of(draft).take("a")
+    assert part is not None
+    draft.files.append(part.file)
+    manifest = draft.commit()
+    stored = lake.read_part(manifest, manifest.files[0]).to_pylist()
+    day = date(2015, 1, 1)
+    assert stored == [{**neighbour(2, 1), "source_day": day, "batch_id": manifest.batch_id}]
+    assert part.file.content_sha256 == killed.files[0].content_sha256
 
 
 def test_a_draft_with_other_inputs_or_parameters_gets_nothing(lake: Lake) -> None:

@@ -40,7 +40,19 @@ def test_the_json_keys_of_a_manifest_stay_the_same() -> None:
         *("table", "partition", "batch_id", "key", "digest", "rows", "files", "inputs"),
         *("parameters", "figures", "created_at"),
     ]
-    assert values["files"] == [{"name": "part-00000.parquet", "rows": 3, "bytes": 12, "sha256": "ff"}]
+    assert values["files"] == [
+        {
+            **{"name": "part-00000.parquet", "rows": 3, "bytes": 12, "sha256": "ff"},
+            **{"columns": "", "rows_sha256": ""},
+        }
+    ]
+
+
+def test_a_manifest_of_an_earlier_version_is_read() -> None:
+    values = json.loads(MANIFEST.to_json())
+    for name in ("columns", "rows_sha256"):
+        del values["files"][0][name]
+    assert Manifest.from_json(json.dumps(values)) == MANIFEST
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,14 @@ def test_only_batches_of_published_tables_are_loaded(release: Pinned) -> None:
     }
 
 
+def test_the_openings_that_the_plan_skips_are_published(release: Pinned) -> None:
+    release.plan.superseded["2015-01-03"] = [7, 9]
+    assert release_content(release, [SOURCE_HEALTH.name], complete=True).superseded == [
+        {"release_id": "r", "day": date(2015, 1, 3), "issue_id": 7},
+        {"release_id": "r", "day": date(2015, 1, 3), "issue_id": 9},
+    ]
+
+
 def test_a_table_without_batches_is_refused_if_the_release_must_be_complete(release: Pinned) -> None:
     message = r"^Release r has no title_predictions_v1 yet\.\nRun first: titler predict --release r$"
     with pytest.raises(UsageError, match=message):

@@ -118,14 +118,16 @@ class DuckDB:
         lake = Lake(folder)
         for name, rows in tables.items():
             table = contracts.TABLES[name]
+            days = {row["batch_id"]: row[str(table.day_column)] for row in rows} if table.partition else {}
             for batch_id in {row["batch_id"]: None for row in rows} if table.partition else ():
                 batch = [
                     {name: row[name] for name in table.schema.names}
                     for row in rows
                     if row["batch_id"] == batch_id
                 ]
-                lake.add(table, batch_id, batch)
+                lake.add(table, batch_id, batch, day=days[batch_id])
         lake.members = list(tables[contracts.RELEASE_MEMBERS.name])
+        lake.superseded = list(tables.get(contracts.SUPERSEDED_OPENINGS.name, ()))
         return DuckDBWarehouse(str(folder / "w.duckdb")).stage(
             *lake.release(*tables[contracts.RELEASES.name])
         )
@@ -232,10 +234,7 @@ class Emulator(_OnEventTable):
     def _query(
         self, client: bigquery.Client, sql: str, values: Mapping[str, Any], **options: Any
     ) -> list[Row]:
-        rows = [
-            bigquery.ScalarQueryParameter(name, in_bigquery(PARAMETERS[name]), values[name])
-            for name in parameters(sql)
-        ]
+        rows = [_parameter(name, PARAMETERS[name], values[name]) for name in parameters(sql)]
         job = client.query(
             sql, job_config=bigquery.QueryJobConfig(query_parameters=rows, **options), job_retry=None
         )
@@ -265,6 +264,14 @@ def _plain(rows: Sequence[Row]) -> list[Row]:
         }
         for row in rows
     ]
+
+
+def _parameter(
+    name: str, kind: pa.DataType, value: Any
+) -> bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter:
+    if pa.types.is_list(kind):
+        return bigquery.ArrayQueryParameter(name, in_bigquery(kind.value_type), value)
+    return bigquery.ScalarQueryParameter(name, in_bigquery(kind), value)
 
 
 def _json(value: Any) -> str:

@@ -64,6 +64,8 @@ PARAMETERS: dict[str, pa.DataType] = {
     "release": pa.string(),
     "before": pa.string(),
     "after": pa.string(),
+    "days": pa.list_(pa.date32()),
+    "batches": pa.list_(pa.string()),
     "day": pa.date32(),
     "run": pa.string(),
     "issue_url": pa.string(),
@@ -161,6 +163,18 @@ class GoogleSQL:
         """
         return {name: _name(kind) for name, kind in self._columns(sql).items()}
 
+    def origins(self, sql: str) -> dict[str, tuple[str, str]]:
+        """The table and the column that each column of a statement's result comes from, unchanged.
+
+        For a computed column, they name the expression.
+        """
+        columns = self._statement(sql).output_column_list
+        return {column.name: (column.column.table_name, column.column.name) for column in columns}
+
+    def scans(self, sql: str) -> set[str]:
+        """The kinds of scans in a statement: table, join, filter, analytic (a window function) and so on."""
+        return set(re.findall(r"resolved_(\w+)_scan_node", str(self._statement(sql))))
+
     def evaluate(self, sql: str, tables: Tables, values: Mapping[str, Any] | None = None) -> list[Row]:
         """The rows of a statement that reads `tables` (or views). Raises WrongSQLError as `analyse`."""
         request = service.EvaluateQueryRequest(
@@ -195,13 +209,14 @@ class GoogleSQL:
         return options
 
     def _columns(self, sql: str) -> dict[str, Any]:
+        return {column.name: column.column.type for column in self._statement(sql).output_column_list}
+
+    def _statement(self, sql: str) -> Any:
         request = service.AnalyzeRequest(
             sql_statement=sql, simple_catalog=self._catalog, options=self._options(sql)
         )
-        statement = self._call(
-            "Analyze", request, service.AnalyzeResponse
-        ).resolved_statement.resolved_query_stmt_node
-        return {column.name: column.column.type for column in statement.output_column_list}
+        response = self._call("Analyze", request, service.AnalyzeResponse)
+        return response.resolved_statement.resolved_query_stmt_node
 
     def _add_table(self, name: str, columns: Mapping[str, Any]) -> None:
         table = self._catalog.table.add(name=name)

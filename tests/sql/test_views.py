@@ -19,7 +19,7 @@ THIRD, FOURTH, FIFTH = date(2015, 1, 3), date(2015, 1, 4), date(2015, 1, 5)
 
 HEALTH, TITLES, SIMILAR = contracts.SOURCE_HEALTH, contracts.TITLE_PREDICTIONS, contracts.SIMILAR_ISSUES
 EMBEDDINGS = contracts.EMBEDDINGS
-OPENED = datetime(2015, 1, 3, 5, tzinfo=UTC)
+OPENED, EARLIER = datetime(2015, 1, 3, 5, tzinfo=UTC), datetime(2015, 1, 3, 4, tzinfo=UTC)
 WEEKDAY = {"usual_issues": 4, "compared_with": "weekday", "reason": None}
 # r2 is current and has three days. r1 was current before, with another batch of the third day.
 WORLD: Tables = {
@@ -44,13 +44,13 @@ WORLD: Tables = {
         *batch(
             TITLES,
             "t4",
-            prediction(2, created_at=OPENED, title="recorded again"),
-            prediction(3, created_at=OPENED, title="new"),
+            prediction(2, created_at=OPENED, title="recorded again", source_day=FOURTH),
+            prediction(3, created_at=OPENED, title="new", source_day=FOURTH),
         ),
         *batch(
             TITLES,
             "t5",
-            prediction(3, created_at=datetime(2015, 1, 3, 4, tzinfo=UTC), title="opened earlier"),
+            prediction(3, created_at=EARLIER, title="opened earlier", source_day=FIFTH),
         ),
     ],
     SIMILAR.name: [
@@ -60,10 +60,16 @@ WORLD: Tables = {
             SIMILAR,
             "s4",
             neighbour(2, 3),
+            neighbour(3, 1),
+            day=FOURTH,
+        ),
+        *batch(
+            SIMILAR,
+            "s5",
             neighbour(3, 2),
             neighbour(3, 1, 2, same_repo=False),
             neighbour(3, 9, 3, near_duplicate=False),
-            day=FOURTH,
+            day=FIFTH,
         ),
     ],
     EMBEDDINGS.name: [
@@ -86,6 +92,12 @@ WORLD: Tables = {
         member("r2", EMBEDDINGS, "e4", FOURTH),
         member("r2", SIMILAR, "s3"),
         member("r2", SIMILAR, "s4", FOURTH),
+        member("r2", SIMILAR, "s5", FIFTH),
+    ],
+    contracts.SUPERSEDED_OPENINGS.name: [
+        {"release_id": "r2", "day": FOURTH, "issue_id": 2},
+        {"release_id": "r2", "day": FOURTH, "issue_id": 3},
+        {"release_id": "r1", "day": THIRD, "issue_id": 2},  # of another release
     ],
 }
 URL = "https://github.com/a/b/issues/"
@@ -119,7 +131,7 @@ SHOWN: dict[str, list[Row]] = {
         {**prediction(2, created_at=OPENED, title="of the third"), "batch_id": "t3",
         "release_id": "r2"},  # recorded twice: the earlier day counts
         {
-            **prediction(3, created_at=datetime(2015, 1, 3, 4, tzinfo=UTC), title="opened earlier"),
+            **prediction(3, created_at=EARLIER, title="opened earlier", source_day=FIFTH),
             "batch_id": "t5", "release_id": "r2",
         },
     ],
@@ -135,22 +147,22 @@ SHOWN: dict[str, list[Row]] = {
             "issue_id": 3, "issue_url": f"{URL}3", "rank": 1, "similar_issue_id": 2,
             "similar_issue_url": f"{URL}2",
             "similar_title": "it fails too", "distance": 0.1, "same_repo": True, "near_duplicate": True,
-            "source_day": FOURTH,
-            "model": "titler", "model_version": "1", "batch_id": "s4", "release_id": "r2",
+            "source_day": FIFTH,
+            "model": "titler", "model_version": "1", "batch_id": "s5", "release_id": "r2",
         },
         {
             "issue_id": 3, "issue_url": f"{URL}3", "rank": 2, "similar_issue_id": 1,
             "similar_issue_url": f"{URL}1",
             "similar_title": "it fails too", "distance": 0.2, "same_repo": False, "near_duplicate": True,
-            "source_day": FOURTH,
-            "model": "titler", "model_version": "1", "batch_id": "s4", "release_id": "r2",
+            "source_day": FIFTH,
+            "model": "titler", "model_version": "1", "batch_id": "s5", "release_id": "r2",
         },
         {
             "issue_id": 3, "issue_url": f"{URL}3", "rank": 3, "similar_issue_id": 9,
             "similar_issue_url": f"{URL}9",
             "similar_title": "it fails too", "distance": 0.1 * 3, "same_repo": True,
-            "near_duplicate": False, "source_day": FOURTH,
-            "model": "titler", "model_version": "1", "batch_id": "s4", "release_id": "r2",
+            "near_duplicate": False, "source_day": FIFTH,
+            "model": "titler", "model_version": "1", "batch_id": "s5", "release_id": "r2",
         },
     ],
     "embeddings": [
@@ -183,18 +195,19 @@ SHOWN: dict[str, list[Row]] = {
         {
             "issue_id": 3, "issue_url": f"{URL}3", "repo": "a/b", "title": "opened earlier",
             "predicted_title": "it fails",
-            "confidence": 0.5, "probability": None, "reason": "vague", "source_day": THIRD, "model": "titler",
+            "confidence": 0.5, "probability": None, "reason": "vague", "source_day": FIFTH, "model": "titler",
             "model_version": "1", "batch_id": "t5",
             "release_id": "r2",
         },
     ],
     "near_duplicates": [  # not of other repositories, of distant issues, or of the second recording of 2
         {
-            "issue_id": 3, "issue_url": f"{URL}3", "title": "new", "repo": "a/b", "created_at": OPENED,
+            "issue_id": 3, "issue_url": f"{URL}3", "title": "opened earlier", "repo": "a/b",
+            "created_at": EARLIER,
             "similar_issue_id": 2,
             "similar_issue_url": f"{URL}2", "similar_title": "it fails too", "distance": 0.1,
-            "source_day": FOURTH,
-            "batch_id": "s4", "release_id": "r2",
+            "source_day": FIFTH,
+            "batch_id": "s5", "release_id": "r2",
         }
     ],
 }  # fmt: skip
@@ -295,8 +308,9 @@ KEPT_WORLD: Tables = {
     TITLES.name: [
         *batch(TITLES, "t3-old", prediction(1, predicted_title="of r1"), prediction(9)),
         *batch(TITLES, "t3", prediction(1, predicted_title="kept", model="earlier")),
-        *batch(TITLES, "t4", prediction(3, predicted_title="poor")),
+        *batch(TITLES, "t4", prediction(3, predicted_title="poor", source_day=FOURTH)),
     ],
+    contracts.SUPERSEDED_OPENINGS.name: [],
 }
 """r2 withholds the titles of its model, and keeps the titles of an earlier model for one day."""
 

@@ -39,6 +39,7 @@ CORRECTIONS = {
     "failed to analyze": "wrong SQL is a jobInternalError, which is retried; BigQuery responds invalidQuery",
     "is not found": "a missing table in a load job is an internal error; BigQuery responds notFound",
     "parameterValue": "a FLOAT64 parameter sent as a JSON number is ignored: it is sent on as a string",
+    "arrayValues": "an array of dates is taken for one of strings: it becomes a literal in the statement",
     "Location": "the upload address is the emulator's: it is replaced by the proxy's",
 }
 
@@ -192,7 +193,7 @@ class Proxy:
         return ask()
 
     def _forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
-        body = _with_text_parameters(body)
+        body = _with_corrected_parameters(body)
         connection = http.client.HTTPConnection("127.0.0.1", self._emulator, timeout=PATIENCE)
         dropped = ("host", "accept-encoding", "connection", "content-length")
         passed = {name: value for name, value in headers.items() if name.lower() not in dropped}
@@ -300,13 +301,18 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     raise RuntimeError(f"The emulator does not respond: {log.read_text()}")
 
 
-def _with_text_parameters(body: bytes) -> bytes:
+def _with_corrected_parameters(body: bytes) -> bytes:
     if b'"queryParameters"' not in body:
         return body
     value = json.loads(body)
-    for parameter in value["configuration"]["query"]["queryParameters"]:
+    query = value["configuration"]["query"]
+    for parameter in list(query["queryParameters"]):
         if isinstance(number := parameter["parameterValue"].get("value"), (int, float)):
             parameter["parameterValue"]["value"] = str(number)
+        if parameter["parameterType"].get("arrayType", {}).get("type") == "DATE":
+            query["queryParameters"].remove(parameter)
+            days = ", ".join(f"DATE '{day['value']}'" for day in parameter["parameterValue"]["arrayValues"])
+            query["query"] = re.sub(rf"@{parameter['name']}\b", f"[{days}]", query["query"])
     return json.dumps(value).encode()
 
 

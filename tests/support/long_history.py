@@ -279,7 +279,7 @@ def _write_copies(warehouse: Path, batches: Mapping[str, list[Manifest]]) -> Non
     """Writes the copies of the history's Parquet files that a publication has made beside the warehouse."""
     for table in (SOURCE_HEALTH, TITLE_PREDICTIONS, SIMILAR_ISSUES):
         for manifest in batches[table.name]:
-            folder = copies_folder(warehouse) / table.name / manifest.batch_id
+            folder = copies_folder(warehouse) / table.name / f"day={manifest.day}" / manifest.batch_id
             folder.mkdir(parents=True)
             pq.write_table(_copy_of(table, manifest), folder / PART)
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from pipeline import contracts
 from pipeline.lake.stores import open_store
-from pipeline.warehouse import Batch, Query, Warehouse
+from pipeline.warehouse import Batch, Query, ReleaseTables, Warehouse
 
 DAY = date(2015, 1, 3)
 THRESHOLDS = {
@@ -145,6 +145,7 @@ class Lake:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.members: list[dict[str, Any]] = []
+        self.superseded: list[dict[str, Any]] = []
         self.batches: dict[str, list[Batch]] = {}
 
     def add(
@@ -158,7 +159,7 @@ class Lake:
         model: str | None = None,
     ) -> Lake:
         """Adds a batch with these rows to a release. `model` is the model that the release names for it."""
-        path = self.folder / table.name / batch_id / "part-0.parquet"
+        path = self.folder / table.name / f"day={day}" / batch_id / "part-0.parquet"
         path.parent.mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
         address = str(path)
@@ -177,7 +178,9 @@ class Lake:
             "model": model,
         }
         self.members.append(member)
-        self.batches.setdefault(table.name, []).append(Batch(batch_id, day, len(rows), (address,)))
+        has_all_columns = table.schema == contracts.TABLES[table.name].schema
+        batch = Batch(batch_id, day, len(rows), (address,), has_all_columns)
+        self.batches.setdefault(table.name, []).append(batch)
         return self
 
     def share(self, batch_id: str, release_id: str) -> Lake:
@@ -186,14 +189,19 @@ class Lake:
         self.members += [{**member, "release_id": release_id} for member in shared]
         return self
 
-    def release(self, *rows: dict[str, Any]) -> tuple[pa.Table, pa.Table, dict[str, list[Batch]]]:
+    def supersede(self, issue_id: int, day: date, *, release_id: str = "r1") -> Lake:
+        """Lets a release skip the opening of an issue on this day."""
+        self.superseded.append({"release_id": release_id, "day": day, "issue_id": issue_id})
+        return self
+
+    def release(self, *rows: dict[str, Any]) -> tuple[ReleaseTables, dict[str, list[Batch]]]:
         """The arguments of `Warehouse.stage`."""
-        releases = pa.Table.from_pylist(list(rows) or [release("r1")], schema=contracts.RELEASES.schema)
-        return (
-            releases,
+        tables = ReleaseTables(
+            pa.Table.from_pylist(list(rows) or [release("r1")], schema=contracts.RELEASES.schema),
             pa.Table.from_pylist(self.members, schema=contracts.RELEASE_MEMBERS.schema),
-            self.batches,
+            pa.Table.from_pylist(self.superseded, schema=contracts.SUPERSEDED_OPENINGS.schema),
         )
+        return tables, self.batches
 
 
 def publish(warehouse: Warehouse, lake: Lake, *releases: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.contracts import EMBEDDINGS, SIMILAR_ISSUES, SOURCE_HEALTH, TABLES, TITLE_PREDICTIONS
 from pipeline.errors import ContractError, UsageError
-from pipeline.warehouse import Query, Warehouse
+from pipeline.warehouse import Query, ReleaseTables, Warehouse
 from tests.support.stores import BUCKET
 from tests.warehouse.conftest import KINDS, new_warehouse
 from tests.warehouse.events import (
@@ -63,7 +63,7 @@ def release_to_read(folder: Path) -> Lake:
     )
     lake.add(EMBEDDINGS, "e2", [embedding(4, 2.0)], day=NEXT_DAY)
     lake.add(EMBEDDINGS, "e1", [embedding(1, 0.5, -1.0), embedding(4, 1.0)])
-    return lake.add(SOURCE_HEALTH, "h1", [health()])
+    return lake.add(SOURCE_HEALTH, "h1", [health()]).supersede(4, NEXT_DAY)
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -201,6 +201,34 @@ def test_a_release_replaces_the_one_before_and_can_be_rolled_back(
     ]
 
 
+def test_only_batches_that_no_published_release_has_are_checked(warehouse: Warehouse, tmp_path: Path) -> None:
+    faulty = [prediction(1, confidence=2.0)]
+    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", faulty)
+    warehouse.load(TITLE_PREDICTIONS, lake.batches[TITLE_PREDICTIONS.name])
+    with warehouse.stage(*lake.release()) as staged:
+        assert [failure.check for failure in staged.check()] == ["title_predictions_confidence"]
+        staged.make_current()  # as if the check were newer than the release
+    lake.share("t1", "r2").add(
+        TITLE_PREDICTIONS, "t2", [prediction(2, source_day=NEXT_DAY)], release_id="r2", day=NEXT_DAY
+    )
+    publish(warehouse, lake, release("r1", "published"), release("r2"))
+    lake.add(TITLE_PREDICTIONS, "t3", [prediction(3, confidence=3.0)], release_id="r3").share("t1", "r3")
+    warehouse.load(TITLE_PREDICTIONS, lake.batches[TITLE_PREDICTIONS.name])
+    with warehouse.stage(*lake.release(release("r1", "published"), release("r3"))) as staged:
+        (failure,) = staged.check()
+    assert [row["batch_id"] for row in failure.rows.to_pylist()] == ["t3"]
+
+
+def test_a_release_without_new_batches_is_published_without_checking_batches(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]).share("t1", "r2")
+    publish(warehouse, lake)
+    publish(warehouse, lake, release("r1", "published"), release("r2"))
+    publish(warehouse, lake, release("r2", "rolled_back"), release("r1"))
+    assert warehouse.current_release() == "r1"
+
+
 def test_making_current_can_be_repeated(warehouse: Warehouse, tmp_path: Path) -> None:
     with warehouse.stage(*Lake(tmp_path).release()) as staged:
         staged.make_current()
@@ -282,15 +310,19 @@ def test_a_title_is_poor_for_a_reason(warehouse: Warehouse, tmp_path: Path) -> N
 def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Warehouse, tmp_path: Path) -> None:
     poor = {"title": "Error", "predicted_title": "settings page crashes", "confidence": 0.75}
     good = {**poor, "title": "settings page crashes on Android"}
-    lake = Lake(tmp_path).add(
-        TITLE_PREDICTIONS,
-        "t2",
-        [
-            prediction(1, **poor),
-            prediction(2, title="it fails on every new phone"),
-            prediction(3, **poor),  # also recorded on the day before, and the earlier row counts
-        ],
-        day=NEXT_DAY,
+    lake = (
+        Lake(tmp_path)
+        .add(
+            TITLE_PREDICTIONS,
+            "t2",
+            [
+                prediction(1, **poor, source_day=NEXT_DAY),
+                prediction(2, title="it fails on every new phone", source_day=NEXT_DAY),
+                prediction(3, **poor, source_day=NEXT_DAY),  # also recorded on the day before, which counts
+            ],
+            day=NEXT_DAY,
+        )
+        .supersede(3, NEXT_DAY)
     )
     publish(warehouse, lake.add(TITLE_PREDICTIONS, "t1", [prediction(3, **good)]))
     assert query_rows(warehouse, "SELECT * FROM poor_titles") == [
@@ -303,7 +335,7 @@ def test_a_poor_title_comes_with_its_suggestion_and_its_lineage(warehouse: Wareh
             "confidence": 0.75,
             "probability": None,
             "reason": "vague",
-            "source_day": DAY,
+            "source_day": NEXT_DAY,
             "model": "titler",
             "model_version": "1",
             "batch_id": "t2",
@@ -338,9 +370,10 @@ def test_an_earlier_release_can_be_queried_while_another_is_current(
 
 
 def test_a_release_has_its_own_days_and_each_issue_once(warehouse: Warehouse, tmp_path: Path) -> None:
-    later = prediction(1, created_at=prediction(59)["created_at"], source_day=NEXT_DAY)
+    later = [prediction(number, source_day=NEXT_DAY) for number in (1, 2)]
     lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]).share("t1", "r2")
-    lake.add(TITLE_PREDICTIONS, "t2", [later, prediction(2)], release_id="r2", day=NEXT_DAY)
+    lake.add(TITLE_PREDICTIONS, "t2", later, release_id="r2", day=NEXT_DAY)
+    lake.supersede(1, NEXT_DAY, release_id="r2")
     publish(warehouse, lake, release("r1", "published"), release("r2"))
     sql = "SELECT issue_id, batch_id, release_id FROM title_predictions_at(@release) ORDER BY issue_id"
     assert query_rows(warehouse, sql, release="r1") == [{"issue_id": 1, "batch_id": "t1", "release_id": "r1"}]
@@ -437,23 +470,21 @@ def test_planning_a_release_does_not_keep_others_from_publishing(warehouse: Ware
 
 
 @pytest.mark.parametrize("releases", [[release("r1", "published")], [release("r1"), release("r2")]])
-def test_exactly_one_release_must_be_current(
-    warehouse: Warehouse, tmp_path: Path, releases: list[dict[str, Any]]
-) -> None:
+def test_exactly_one_release_must_be_current(tmp_path: Path, releases: list[dict[str, Any]]) -> None:
     with pytest.raises(UsageError, match="Exactly one release must have the status current; found"):
-        warehouse.stage(*Lake(tmp_path).release(*releases))
+        Lake(tmp_path).release(*releases)
 
 
-def test_a_release_that_breaks_its_contract_is_refused(warehouse: Warehouse, tmp_path: Path) -> None:
-    releases, members, batches = Lake(tmp_path).release()
+def test_a_release_that_breaks_its_contract_is_refused(tmp_path: Path) -> None:
+    tables, _ = Lake(tmp_path).release()
     with pytest.raises(ContractError, match=r"release_members_v1.*batch_id"):
-        warehouse.stage(releases, members.drop_columns(["batch_id"]), batches)
+        ReleaseTables(tables.releases, tables.members.drop_columns(["batch_id"]), tables.superseded)
 
 
 def test_a_table_that_lives_only_in_the_lake_is_refused(warehouse: Warehouse, tmp_path: Path) -> None:
-    releases, members, _ = Lake(tmp_path).release()
+    tables, _ = Lake(tmp_path).release()
     with pytest.raises(UsageError, match="tokens_v1 is not a table of the warehouse"):
-        warehouse.stage(releases, members, {"tokens_v1": []})
+        warehouse.stage(tables, {"tokens_v1": []})
 
 
 def test_retained_batches_are_not_deleted(warehouse: Warehouse, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from pipeline.contracts import SPEND
-from pipeline.errors import BudgetError, TitlerError
+from pipeline.errors import BudgetError, DailyBudgetError, TitlerError
 from pipeline.provenance import user_name
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse.price import format_bytes, format_price, usd
@@ -63,7 +63,8 @@ class SpendLedger:
     ) -> Reservation:
         """Reserves `count` bytes for the job `job_id`.
 
-        Raises BudgetError, which names the setting and its value, if a budget would be exceeded.
+        Raises BudgetError, which names the setting and its value, if a budget would be exceeded. The error is
+        a DailyBudgetError if the budget of the next UTC day will suffice.
         """
         today = datetime.now(UTC).date()
         reservation = Reservation(job_id, count, 0, self.verb, source_day, release_id, today)
@@ -83,14 +84,22 @@ class SpendLedger:
                 self.record_billed(reservation, 0)
                 work = f"the command {self.verb}" + (f" (day {source_day})" if source_day else "")
                 remaining = format_bytes(max(budget - total + count, 0))
-                raise BudgetError(
+                message = (
                     f"BigQuery would bill {format_price(settings, count)}, for {work}, but only {remaining} "
                     f"of the budget remains for {scope}. The budget is {setting} = {budget:,} bytes "
-                    f"({format_bytes(budget)}). The query was not run.",
-                    "Process fewer days, or raise the budget: "
-                    f"TITLER_{setting.replace('.', '__').upper()}={_round_up(total)}",
-                    event=f"budget/{today}/{setting}",
+                    f"({format_bytes(budget)}). The query was not run."
                 )
+                larger = f"TITLER_{setting.replace('.', '__').upper()}={_round_up(total)}"
+                event = f"budget/{today}/{setting}"
+                if scope != "this command" and count <= budget:
+                    raise DailyBudgetError(
+                        message,
+                        f"Run the same command again after midnight UTC; Airflow does so by itself. "
+                        f"To continue today, raise the budget: {larger}",
+                        event=event,
+                    )
+                hint = f"Process fewer days, or raise the budget: {larger}"
+                raise BudgetError(message, hint, event=event)
         remaining_bytes = min(budget - total for _, budget, total, _ in budgets)
         return replace(reservation, limit=remaining_bytes + count)
 

@@ -16,7 +16,10 @@ from pipeline.errors import UsageError
 from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse.bigquery.errors import DOCTOR
 
-SCOPES = ("https://www.googleapis.com/auth/bigquery",)
+SCOPES = (
+    "https://www.googleapis.com/auth/bigquery",
+    "https://www.googleapis.com/auth/devstorage.read_only",  # load jobs read the lake's bucket
+)
 REQUEST_TIMEOUT = 60  # seconds for one request; the setting warehouse.timeout limits whole jobs
 
 

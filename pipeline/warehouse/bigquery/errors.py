@@ -100,6 +100,11 @@ def refusal(settings: Settings, action: str, reason: str, message: str) -> Title
         return RefusedError(reason, f"A quota of BigQuery was exceeded while {action}: {message}", hint)
     if reason in TRANSIENT_REASONS:
         return RefusedError(reason, f"BigQuery failed while {action}: {message}", RERUN)
+    if reason == "accessDenied" and "gs://" in message:
+        hint = "Grant the identity that publishes roles/storage.objectViewer on the lake's bucket."
+        return RefusedError(
+            reason, f"BigQuery denied access to the lake while {action}: {message}", hint, final=True
+        )
     if reason == "accessDenied":
         return RefusedError(reason, f"BigQuery denied access while {action}: {message}", DOCTOR, final=True)
     if reason == "notFound":

@@ -43,6 +43,7 @@ from pipeline.warehouse.bigquery.errors import (
     refusal,
     translated_errors,
 )
+from pipeline.warehouse.bigquery.parameters import query_parameter
 from pipeline.warehouse.price import format_price, usd
 
 ATTEMPTS = 5  # largest number of jobs for one statement that fails for transient reasons
@@ -50,14 +51,6 @@ FIRST_POLL_INTERVAL, LONGEST_POLL_INTERVAL = 0.05, 5  # seconds between two chec
 MIB = 2**20
 MINIMUM_BILLED = 10 * MIB  # the smallest number of bytes that BigQuery bills per table
 LEDGER_BYTES = 10**9  # the largest number of bytes that one statement on spend_v1 may bill
-_TYPES = (
-    (bool, "BOOL"),
-    (int, "INT64"),
-    (float, "FLOAT64"),
-    (str, "STRING"),
-    (datetime, "TIMESTAMP"),
-    (date, "DATE"),
-)
 
 
 @dataclass(frozen=True)
@@ -288,7 +281,7 @@ class Jobs:
 
     def _config(self, parameters: Mapping[str, Any], source_day: date | None) -> bigquery.QueryJobConfig:
         config = bigquery.QueryJobConfig(
-            query_parameters=[_parameter(name, value) for name, value in parameters.items()]
+            query_parameters=[query_parameter(name, value) for name, value in parameters.items()]
         )
         config.labels = self.labels(source_day)
         return config
@@ -391,10 +384,3 @@ def _last_result(state: RetryCallState) -> Any:
 def _finished_query(job: QueryJob, estimated: int) -> FinishedQuery:
     billed = job.total_bytes_billed
     return FinishedQuery(job, estimated, estimated if billed is None else int(billed))
-
-
-def _parameter(name: str, value: Any) -> Any:
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return bigquery.ArrayQueryParameter(name, "STRING", sorted(value))
-    kind = next(kind for python, kind in _TYPES if isinstance(value, python))
-    return bigquery.ScalarQueryParameter(name, kind, value)

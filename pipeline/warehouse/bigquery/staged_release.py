@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import Protocol
@@ -17,7 +17,7 @@ from pipeline.settings import Warehouse as Settings
 from pipeline.warehouse.bigquery.errors import translated_errors
 from pipeline.warehouse.bigquery.jobs import MINIMUM_BILLED, Jobs, Statement
 from pipeline.warehouse.bigquery.tables import Tables
-from pipeline.warehouse.protocol import FAILURE_ROWS, Failure
+from pipeline.warehouse.protocol import FAILURE_ROWS, Failure, ReleaseTables
 from pipeline.warehouse.query import Query
 from pipeline.warehouse.sql_parser import replace_tables
 
@@ -37,13 +37,15 @@ class PublishingWarehouse(Protocol):
     def create_views(self) -> None: ...
     def create_vector_index(self) -> None: ...
     def current_release(self) -> str | None: ...
+    def forget_published(self) -> None: ...
 
 
 class StagedTables:
     """A release that is prepared in two staging tables, before readers see it.
 
     Until the release is current, its queries read the staging tables instead of the tables `releases_v1` and
-    `release_members_v1`.
+    `release_members_v1`. The rows of `superseded_openings_v1` are replaced at once. Readers see no change,
+    because the rows of a release never change.
 
     Each publication overwrites both staging tables, so the caller must hold the publish lock. If the lock is
     lost, another publication may write its rows into the staging tables. Such rows have another `stage_id`,
@@ -51,13 +53,15 @@ class StagedTables:
     """
 
     def __init__(
-        self, warehouse: PublishingWarehouse, release: str, releases: pa.Table, members: pa.Table
+        self, warehouse: PublishingWarehouse, tables: ReleaseTables, checks: Sequence[Query]
     ) -> None:
         self.warehouse = warehouse
-        self.release = release
+        self.release = tables.current
+        self.checks = checks
         self.stage_id = secrets.token_hex(8)
         self._current = False
-        for table, rows in zip(RELEASE_TABLES, (releases, members), strict=True):
+        warehouse.tables.replace_rows(contracts.SUPERSEDED_OPENINGS, tables.superseded, self.stage_id)
+        for table, rows in zip(RELEASE_TABLES, (tables.releases, tables.members), strict=True):
             warehouse.tables.overwrite(f"staged_{table.name}", table, rows, self.stage_id)
 
     def __enter__(self) -> StagedTables:
@@ -88,13 +92,13 @@ class StagedTables:
         First, one query counts the wrong rows of all checks together, because BigQuery bills at least 10 MiB
         per table and query. Then one more query per failed check reads its wrong rows.
         """
-        checks = {check.stem: check for check in Query.folder("checks", release=self.release)}
+        checks = {check.stem: check for check in self.checks}
         texts = {name: replace_tables(check.sql, self._replacements) for name, check in checks.items()}
         counts = "\nUNION ALL\n".join(
             f"SELECT '{name}' AS name, COUNT(*) AS failing_rows FROM (\n{text}\n)"
             for name, text in texts.items()
         )
-        jobs, parameters = self.warehouse.jobs, {"release": self.release}
+        jobs, parameters = self.warehouse.jobs, self.checks[0].parameters
         counted = jobs.query(Statement(f"checking release {self.release}", counts, parameters))
         failures = []
         for row in jobs.rows(counted):
@@ -128,6 +132,7 @@ class StagedTables:
         script = "\n".join(["BEGIN TRANSACTION;", *changes, "COMMIT TRANSACTION;"])
         action, at_least = f"making release {self.release} current", MINIMUM_BILLED * 3 * len(RELEASE_TABLES)
         self.warehouse.jobs.query(Statement(action, script, {"stage": self.stage_id}, at_least))
+        self.warehouse.forget_published()
         if self.warehouse.current_release() != self.release:
             raise WarehouseError(
                 f"Release {self.release} did not become current in {self.warehouse.jobs.dataset}: "

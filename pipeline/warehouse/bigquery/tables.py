@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 import pyarrow as pa
@@ -18,14 +18,11 @@ from pipeline.lake.files import read_parquet
 from pipeline.warehouse.bigquery.client import REQUEST_TIMEOUT
 from pipeline.warehouse.bigquery.errors import translated_errors
 from pipeline.warehouse.bigquery.jobs import Jobs, Statement, fingerprint
+from pipeline.warehouse.bigquery.load_jobs import groups_of_files, groups_of_uploads, is_read_by_bigquery
 from pipeline.warehouse.column_types import in_bigquery
 from pipeline.warehouse.protocol import Batch
 
 LABELS = {"app": "titler"}
-# Rows per load job. BigQuery allows 1,500 jobs per table and day, and a data set's first release must need
-# fewer.
-ROWS_PER_JOB = 500_000
-DAYS_PER_JOB = 1000  # days per load job; each day is a partition, and BigQuery allows 4,000
 
 
 def columns_of(table: contracts.Table) -> list[bigquery.SchemaField]:
@@ -69,25 +66,60 @@ class Tables:
     def address(self, name: str) -> str:
         return f"{self._jobs.dataset}.{name}"
 
-    def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
-        """Loads the batches that the table does not have yet. Several batches are loaded by one job.
+    def load(
+        self, table: contracts.Table, batches: Sequence[Batch], published_rows: Mapping[str, int]
+    ) -> list[Batch]:
+        """Loads the batches that the table does not have yet, and returns them. Several batches are loaded by
+        one job.
 
-        If a job for the same batches is already running, waits for that job instead of starting another.
+        BigQuery itself reads the files of batches that are in Google Cloud Storage. The rows of other batches
+        are uploaded. If a job for the same batches is already running, waits for that job instead of starting
+        another. `published_rows` are the rows of each published batch of the table, by the batch's id.
         """
         self.ensure(table)
-        row_counts = self._row_counts(table, [batch.batch_id for batch in batches])
-        missing = [batch for batch in batches if batch.rows and row_counts.get(batch.batch_id) is None]
-        for group in _groups(missing):
-            key = fingerprint(table.name, self._jobs.dataset, [batch.batch_id for batch in group])
+        missing = self._missing_batches(table, batches, published_rows)
+        for group in groups_of_files([batch for batch in missing if is_read_by_bigquery(table, batch)]):
+            addresses = [file for batch in group for file in batch.files]
+            self._load_group(table, group, addresses)
+        for group in groups_of_uploads([batch for batch in missing if not is_read_by_bigquery(table, batch)]):
             with tempfile.TemporaryFile(prefix="titler-load-") as file:
                 _write(file, table, group)
+                self._load_group(table, group, file)
+        return missing
 
-                def start(job_id: str, file: IO[bytes] = file) -> LoadJob:
-                    return self._load(job_id, file, table.name, columns_of(table))
+    def _load_group(
+        self, table: contracts.Table, batches: Sequence[Batch], source: IO[bytes] | Sequence[str]
+    ) -> None:
+        key = fingerprint(table.name, self._jobs.dataset, [batch.batch_id for batch in batches])
 
-                self._jobs.load_once(
-                    f"{table.name}_{key}", f"loading {len(group)} batches into {table.name}", start
-                )
+        def start(job_id: str) -> LoadJob:
+            return self._load(job_id, source, table.name, columns_of(table))
+
+        action = f"loading {len(batches)} batches into {table.name}"
+        self._jobs.load_once(f"{table.name}_{key}", action, start)
+
+    def _missing_batches(
+        self, table: contracts.Table, batches: Sequence[Batch], published_rows: Mapping[str, int]
+    ) -> list[Batch]:
+        """Returns the batches that have no rows in the table yet, but should have.
+
+        The table's number of rows, which is free of charge, shows whether the published batches are there.
+        """
+        surplus = self.row_count(table) - sum(published_rows.values())
+        unpublished = [batch for batch in batches if batch.batch_id not in published_rows]
+        candidates = unpublished if surplus >= 0 else batches  # someone has deleted rows
+        # Without a surplus, no unpublished batch is there.
+        existing = self._existing_batches(table, candidates) if surplus else set()
+        return [batch for batch in candidates if batch.rows and batch.batch_id not in existing]
+
+    def row_count(self, table: contracts.Table) -> int:
+        """Returns the number of rows of a table, or 0 if it does not exist. The request is free of charge."""
+        with translated_errors(self._jobs.settings, f"counting the rows of {table.name}"):
+            try:
+                stored = self._client.get_table(self.address(table.name), timeout=REQUEST_TIMEOUT)
+            except exceptions.NotFound:
+                return 0
+        return int(stored.num_rows or 0)
 
     def overwrite(self, name: str, table: contracts.Table, rows: pa.Table, stage: str) -> None:
         """Replaces all rows of the staging table `name` with `rows` in one step.
@@ -108,11 +140,23 @@ class Tables:
         definition.labels = LABELS
         stage_ids = pa.array([stage] * len(rows), pa.string())
         rows = _cast(rows, table).append_column(pa.field("stage_id", pa.string(), nullable=False), stage_ids)
+        with translated_errors(self._jobs.settings, f"filling {name}"):
+            self._client.create_table(definition, exists_ok=True, timeout=REQUEST_TIMEOUT)
+        self._replace_rows(name, columns, rows, stage)
+
+    def replace_rows(self, table: contracts.Table, rows: pa.Table, stage: str) -> None:
+        """Replaces all rows of a small table with `rows` in one step. `stage` is the id of the publication
+        that does so."""
+        self.ensure(table)
+        self._replace_rows(table.name, columns_of(table), _cast(rows, table), stage)
+
+    def _replace_rows(
+        self, name: str, columns: Sequence[bigquery.SchemaField], rows: pa.Table, stage: str
+    ) -> None:
         with (
             translated_errors(self._jobs.settings, f"filling {name}"),
             tempfile.TemporaryFile(prefix="titler-load-") as file,
         ):
-            self._client.create_table(definition, exists_ok=True, timeout=REQUEST_TIMEOUT)
             pq.write_table(rows, file)
             file.seek(0)
 
@@ -179,26 +223,32 @@ class Tables:
                     f"OPTIONS (description = {quote(field.description)})",
                 )
 
-    def _row_counts(self, table: contracts.Table, batch_ids: Sequence[str]) -> dict[str, int]:
-        """Maps the id of each batch to its number of rows in the table. Leaves out batches that have no rows
-        there."""
-        if not batch_ids:
-            return {}
+    def _existing_batches(self, table: contracts.Table, batches: Sequence[Batch]) -> set[str]:
+        """Returns the ids of those `batches` that have rows in the table. Reads only the partitions of their
+        days."""
+        if not batches:
+            return set()
         sql = (
-            f"SELECT batch_id, COUNT(*) AS row_count FROM `{self.address(table.name)}` "
-            "WHERE batch_id IN UNNEST(@batch_ids) GROUP BY batch_id"
+            f"SELECT DISTINCT batch_id FROM `{self.address(table.name)}` "
+            f"WHERE {table.day_column} IN UNNEST(@days) AND batch_id IN UNNEST(@batches)"
         )
-        statement = Statement(f"looking for batches in {table.name}", sql, {"batch_ids": list(batch_ids)})
-        return {row["batch_id"]: row["row_count"] for row in self._jobs.rows(self._jobs.query(statement))}
+        parameters = {
+            "days": sorted({batch.day for batch in batches}),
+            "batches": [batch.batch_id for batch in batches],
+        }
+        statement = Statement(f"looking for batches in {table.name}", sql, parameters)
+        return {row["batch_id"] for row in self._jobs.rows(self._jobs.query(statement))}
 
     def _load(
         self,
         job_id: str,
-        file: IO[bytes],
+        source: IO[bytes] | Sequence[str],
         name: str,
         columns: Sequence[bigquery.SchemaField],
         disposition: str = bigquery.WriteDisposition.WRITE_APPEND,
     ) -> LoadJob:
+        """Starts a job that loads a Parquet file, or the Parquet files at addresses in Google Cloud
+        Storage."""
         options = bigquery.ParquetOptions()
         options.enable_list_inference = True  # a Parquet list becomes an array, not a record
         config = bigquery.LoadJobConfig(
@@ -211,8 +261,16 @@ class Tables:
         )
         with translated_errors(self._jobs.settings, f"loading into {self.address(name)}"):
             try:
+                if isinstance(source, Sequence):
+                    return self._client.load_table_from_uri(
+                        list(source),
+                        self.address(name),
+                        job_id=job_id,
+                        job_config=config,
+                        timeout=REQUEST_TIMEOUT,
+                    )
                 return self._client.load_table_from_file(
-                    file,
+                    source,
                     self.address(name),
                     rewind=True,
                     job_id=job_id,
@@ -244,38 +302,19 @@ def _standard_type(field: bigquery.SchemaField) -> tuple[str, str]:
     return standard_names.get(field.field_type, field.field_type), field.mode or "NULLABLE"
 
 
-def _groups(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """Yields the batches in groups, in order. One job loads one group.
-
-    A group has at most DAYS_PER_JOB batches and about ROWS_PER_JOB rows.
-    """
-    group: list[Batch] = []
-    rows = 0
-    for batch in batches:
-        if group and (rows + batch.rows > ROWS_PER_JOB or len(group) == DAYS_PER_JOB):
-            yield group
-            group, rows = [], 0
-        group.append(batch)
-        rows += batch.rows
-    if group:
-        yield group
-
-
 def _write(target: IO[bytes], table: contracts.Table, batches: Sequence[Batch]) -> None:
     """Writes the rows of several batches into one Parquet file, and adds the source day and the batch id to
     each row.
 
     Reads one file at a time, to save memory.
     """
+    names = set(table.schema.names)  # the files may have the warehouse's columns, too
     with pq.ParquetWriter(target, _arrow(table)) as writer:
         for batch in batches:
             for path in batch.files:
-                rows = table.conform(table.add_missing_columns(read_parquet(path)))
-                for name in table.warehouse_schema.names[len(table.schema) :]:
-                    value: object = batch.batch_id if name == "batch_id" else batch.day
-                    rows = rows.append_column(
-                        name, pa.array([value] * len(rows), table.warehouse_schema.field(name).type)
-                    )
+                rows = table.add_missing_columns(read_parquet(path))
+                rows = table.conform(rows.select([name for name in rows.column_names if name in names]))
+                rows = table.add_warehouse_columns(rows, batch.day, batch.batch_id)
                 writer.write_table(_cast(rows, table))
 
 

@@ -28,16 +28,17 @@ from pipeline.warehouse.bigquery.errors import RejectedError, translated_errors
 from pipeline.warehouse.bigquery.gh_archive import EXTRACTED, SOURCE_TABLES, day_query, malformed_table
 from pipeline.warehouse.bigquery.jobs import FinishedQuery, Jobs, Statement, cost_of, fingerprint
 from pipeline.warehouse.bigquery.lease import hold_lease
+from pipeline.warehouse.bigquery.load_jobs import PARTITIONS_PER_JOB
 from pipeline.warehouse.bigquery.results import read_record_batches
 from pipeline.warehouse.bigquery.staged_release import StagedTables
-from pipeline.warehouse.bigquery.tables import DAYS_PER_JOB, Tables
+from pipeline.warehouse.bigquery.tables import Tables
 from pipeline.warehouse.protocol import (
     WAREHOUSE_TABLES,
     Batch,
     Extraction,
     Purpose,
+    ReleaseTables,
     SourceTable,
-    validate_release_tables,
     validate_table_names,
 )
 from pipeline.warehouse.query import Query, canonical_sql, table_suffix
@@ -57,6 +58,8 @@ class BigQueryWarehouse:
         self.settings = settings
         self.jobs = Jobs(settings, verb, run, release_id)
         self.tables = Tables(self.jobs)
+        self._members: list[dict[str, Any]] | None = None
+        self._loaded: set[tuple[str, str]] = set()
 
     @cached_property
     def addresses(self) -> dict[str, str]:
@@ -110,17 +113,22 @@ class BigQueryWarehouse:
 
     def load(self, table: contracts.Table, batches: Sequence[Batch]) -> None:
         self._ensure_ledger()
-        self.tables.load(table, batches)
+        published = self._published_batches(table)
+        rows_of_batches = {batch_id: rows for batch_id, (_, rows) in published.items()}
+        loaded = self.tables.load(table, batches, rows_of_batches)
+        self._loaded |= {(table.name, batch.batch_id) for batch in loaded}
 
-    def stage(
-        self, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]
-    ) -> StagedTables:
-        release, releases, members = validate_release_tables(releases, members)
+    def stage(self, tables: ReleaseTables, batches: Mapping[str, Sequence[Batch]]) -> StagedTables:
         validate_table_names(batches)
         self._ensure_ledger()
         for name in sorted(WAREHOUSE_TABLES):
             self.tables.ensure(contracts.TABLES[name])
-        return StagedTables(self, release, releases, members)
+        checked = [
+            row
+            for row in self._published_members()
+            if (row["table_name"], row["batch_id"]) not in self._loaded  # someone had deleted its rows
+        ]
+        return StagedTables(self, tables, tables.checks(checked))
 
     def exclusive_lock(self, purpose: Purpose) -> AbstractContextManager[None]:
         return hold_lease(self.jobs, purpose)
@@ -164,17 +172,65 @@ class BigQueryWarehouse:
         deleted_rows = 0
         self._ensure_ledger()
         for table in contracts.TABLES.values():
-            if table.name not in WAREHOUSE_TABLES or not table.partition or not self._exists(table):
+            if table.name not in WAREHOUSE_TABLES or not table.partition:
                 continue
-            row_counts = self._rows_per_batch(table)
-            stale = sorted(set(row_counts) - set(retained_batches.get(table.name, ())))
-            for start in range(0, len(stale), DAYS_PER_JOB):
-                batch_ids = stale[start : start + DAYS_PER_JOB]
-                sql = f"DELETE FROM {self.addresses[table.name]} WHERE batch_id IN UNNEST(@batch_ids)"
-                action = f"deleting {len(batch_ids)} batches from {table.name}"
-                self.jobs.query(Statement(action, sql, {"batch_ids": batch_ids}))
-                deleted_rows += sum(row_counts[batch_id] for batch_id in batch_ids)
+            stored = self._stored_batches(table)
+            stale = sorted(set(stored) - set(retained_batches.get(table.name, ())))
+            for start in range(0, len(stale), PARTITIONS_PER_JOB):
+                group = stale[start : start + PARTITIONS_PER_JOB]
+                self._delete_batches(table, {batch_id: stored[batch_id] for batch_id in group})
+            deleted_rows += sum(stored[batch_id][1] for batch_id in stale)
         return deleted_rows
+
+    def _delete_batches(self, table: contracts.Table, batches: Mapping[str, tuple[date, int]]) -> None:
+        """Deletes batches from a table, and from the lists of the releases that had them."""
+        parameters = {"batches": sorted(batches), "days": sorted({day for day, _ in batches.values()})}
+        targets = [(table.name, table.day_column)]
+        if batches.keys() & self._published_batches(table).keys():
+            targets.insert(0, (contracts.RELEASE_MEMBERS.name, "day"))  # a batch that is listed has its rows
+        for name, day in targets:
+            sql = (
+                f"DELETE FROM {self.addresses[name]} "
+                f"WHERE {day} IN UNNEST(@days) AND batch_id IN UNNEST(@batches)"
+            )
+            self.jobs.query(Statement(f"deleting {len(batches)} batches from {name}", sql, parameters))
+        self.forget_published()
+
+    def _published_members(self) -> list[dict[str, Any]]:
+        """Returns the rows of the table release_members_v1, as readers see them. They are read only once
+        until they change."""
+        if self._members is None:
+            self._members = self.records(contracts.RELEASE_MEMBERS)
+        return self._members
+
+    def forget_published(self) -> None:
+        """Makes this object read the published batches again. Called after they have changed."""
+        self._members = None
+
+    def _published_batches(self, table: contracts.Table) -> dict[str, tuple[date, int]]:
+        """Maps the id of each published batch of a table to its source day and its number of rows."""
+        return {
+            row["batch_id"]: (row["day"], row["rows"])
+            for row in self._published_members()
+            if row["table_name"] == table.name
+        }
+
+    def _stored_batches(self, table: contracts.Table) -> dict[str, tuple[date, int]]:
+        """Maps the id of each batch in a table to its source day and its number of rows.
+
+        These are the published batches, unless the table has another number of rows: a publication has loaded
+        batches and then failed, or someone has changed the table. Then the whole table is listed.
+        """
+        published = self._published_batches(table)
+        row_count = self.tables.row_count(table)
+        if row_count in (0, sum(rows for _, rows in published.values())):
+            return published if row_count else {}
+        sql = (
+            f"SELECT batch_id, {table.day_column} AS day, COUNT(*) AS row_count "
+            f"FROM {self.addresses[table.name]} GROUP BY batch_id, day"
+        )
+        listing = self.jobs.query(Statement(f"listing {table.name}", sql))
+        return {row["batch_id"]: (row["day"], row["row_count"]) for row in self.jobs.rows(listing)}
 
     def create_views(self) -> None:
         """Creates the views of `sql/views` and the table functions of `sql/functions`.
@@ -190,9 +246,7 @@ class BigQueryWarehouse:
         Does nothing if the index exists, or if the table has fewer than VECTOR_INDEX_ROWS rows.
         """
         table, column = contracts.EMBEDDINGS.name, contracts.EMBEDDINGS.schema.names[-1]
-        with translated_errors(self.settings, f"counting the rows of {table}"):
-            embeddings = self.jobs.client.get_table(self.tables.address(table), timeout=REQUEST_TIMEOUT)
-        row_count = embeddings.num_rows or 0
+        row_count = self.tables.row_count(contracts.EMBEDDINGS)
         if row_count < VECTOR_INDEX_ROWS:
             say(
                 f"    no vector index was created, because {table} has only {row_count:,} rows and BigQuery "
@@ -253,16 +307,3 @@ class BigQueryWarehouse:
                 for record_batch in record_batches:
                     rows = pa.Table.from_batches([record_batch]).select(contracts.ISSUES.schema.names)
                     yield from contracts.ISSUES.conform(rows).to_batches()
-
-    def _exists(self, table: contracts.Table) -> bool:
-        with translated_errors(self.settings, f"looking for {table.name}"):
-            try:
-                self.jobs.client.get_table(self.tables.address(table.name), timeout=REQUEST_TIMEOUT)
-            except exceptions.NotFound:
-                return False
-        return True
-
-    def _rows_per_batch(self, table: contracts.Table) -> dict[str, int]:
-        sql = f"SELECT batch_id, COUNT(*) AS row_count FROM {self.addresses[table.name]} GROUP BY batch_id"
-        listing = self.jobs.query(Statement(f"listing {table.name}", sql))
-        return {row["batch_id"]: row["row_count"] for row in self.jobs.rows(listing)}

@@ -1,5 +1,5 @@
-"""Writes a release as a DuckDB file. The file stores the rows of the tables releases_v1 and
-release_members_v1. All other tables are views that read the lake's Parquet files.
+"""Writes a release as a DuckDB file. The file stores the rows of the tables releases_v1, release_members_v1
+and superseded_openings_v1. All other tables are views that read the lake's Parquet files.
 
 DuckDB allows only one writer per file, but many tasks run at the same time. So an existing file is never
 changed: each release is written to a new file, which is then renamed onto the old one.
@@ -21,9 +21,20 @@ from pipeline.errors import TitlerError
 from pipeline.warehouse.column_types import in_duckdb
 from pipeline.warehouse.duckdb.connection import open_warehouse_file, quote, run_query
 from pipeline.warehouse.duckdb.differences_from_bigquery import translate
-from pipeline.warehouse.protocol import FAILURE_ROWS, WAREHOUSE_TABLES, Batch, Failure, validate_table_names
+from pipeline.warehouse.protocol import (
+    FAILURE_ROWS,
+    WAREHOUSE_TABLES,
+    Batch,
+    Failure,
+    ReleaseTables,
+    validate_table_names,
+)
 from pipeline.warehouse.query import Query
 from pipeline.warehouse.sql_parser import table_function
+
+_READ_OPTIONS = (
+    "filename = TRUE, hive_partitioning = TRUE, hive_types = {'day': DATE}, hive_types_autocast = FALSE"
+)
 
 
 class StagedFile:
@@ -33,18 +44,17 @@ class StagedFile:
     def __init__(
         self,
         path: Path,
-        release: str,
-        releases: pa.Table,
-        members: pa.Table,
+        tables: ReleaseTables,
         batches: Mapping[str, Sequence[Batch]],
+        checks: Sequence[Query],
     ) -> None:
         self.path = path
-        self.release = release
+        self.checks = checks
         self.staged_path = temporary_path(path)
         self._current = False
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _write(self.staged_path, path, releases, members, batches)
+            _write(self.staged_path, path, tables, batches)
         except BaseException:
             self.staged_path.unlink(missing_ok=True)
             raise
@@ -60,7 +70,7 @@ class StagedFile:
     def check(self) -> list[Failure]:
         failures = []
         with open_warehouse_file(self.staged_path) as connection:
-            for query in Query.folder("checks", release=self.release):
+            for query in self.checks:
                 rows = run_query(connection, query)
                 if rows.num_rows:
                     failures.append(
@@ -87,7 +97,7 @@ def copies_folder(path: Path) -> Path:
     """Returns the folder into which the lake's files are copied if the lake is a bucket. It is beside the
     DuckDB file `path`.
 
-    The path of a copy in this folder is TABLE/BATCH/FILE.
+    The path of a copy in this folder is TABLE/day=DAY/BATCH/FILE. Titler 0.1 wrote TABLE/BATCH/FILE.
     """
     return path.with_name(f"{path.name}.files")
 
@@ -100,23 +110,24 @@ def local_path(path: Path, table: str, batch: Batch, file: str) -> Path:
     """
     address = file.removeprefix("file://")
     if "://" in address:
-        return (copies_folder(path) / table / batch.batch_id / Path(file).name).absolute()
+        day = f"day={batch.day}"
+        return (copies_folder(path) / table / day / batch.batch_id / Path(file).name).absolute()
     return Path(address).absolute()
 
 
 def _write(
-    staged_path: Path,
-    path: Path,
-    releases: pa.Table,
-    members: pa.Table,
-    batches: Mapping[str, Sequence[Batch]],
+    staged_path: Path, path: Path, tables: ReleaseTables, batches: Mapping[str, Sequence[Batch]]
 ) -> None:
     """Writes a DuckDB file with a release's tables, and with the views and table functions of `sql/`.
 
     Raises TitlerError if a file of a batch is missing.
     """
     validate_table_names(batches)
-    release_tables = ((contracts.RELEASES, releases), (contracts.RELEASE_MEMBERS, members))
+    release_tables = (
+        (contracts.RELEASES, tables.releases),
+        (contracts.RELEASE_MEMBERS, tables.members),
+        (contracts.SUPERSEDED_OPENINGS, tables.superseded),
+    )
     connection = duckdb.connect(str(staged_path))
     try:
         for table, rows in release_tables:
@@ -126,12 +137,7 @@ def _write(
             )
             connection.unregister("release_rows")
         for name in sorted(WAREHOUSE_TABLES - {table.name for table, _ in release_tables}):
-            files = [
-                quote(str(local_path(path, name, batch, file)))
-                for batch in batches.get(name, ())
-                for file in batch.files
-            ]
-            connection.execute(_view_of_files(contracts.TABLES[name], files))
+            connection.execute(_view_of_files(contracts.TABLES[name], path, batches.get(name, ())))
         for view in Query.folder("views"):
             connection.execute(f"CREATE VIEW {view.stem} AS {translate(view.sql).sql}")
         for query in Query.folder("functions"):
@@ -147,31 +153,42 @@ def _write(
         connection.close()
 
 
-def _view_of_files(table: contracts.Table, files: Sequence[str]) -> str:
-    """Returns the CREATE VIEW statement for a table that is stored in Parquet files.
+def _view_of_files(table: contracts.Table, path: Path, batches: Sequence[Batch]) -> str:
+    """Returns the CREATE VIEW statement for a table that is stored in the Parquet files of `batches`.
 
-    `files` are the paths of these files, as quoted SQL strings. The view adds the batch id and the source day
-    of each row.
+    The view takes the batch id and the source day of a row from the path of its file,
+    .../day=2015-01-01/BATCH/FILE. So if a query selects days, DuckDB opens the files of these days only, and
+    the first file of the list. If files may lack columns, DuckDB opens all of them, to look at their columns.
     """
-    if not files:
-        nulls = ", ".join(_null_column(field) for field in table.warehouse_schema)
-        return f"CREATE VIEW {table.name} AS SELECT {nulls} WHERE FALSE"
-    columns = f"{_cast_columns(table)}, PARSE_PATH(filename)[-2] AS batch_id"
-    source = f"READ_PARQUET([{', '.join(files)}], filename = TRUE)"
-    if nullable := [field for field in table.schema if field.nullable]:
-        # nullable columns may have been added to the contract later, so some files, or all, lack them
-        nulls = ", ".join(_null_column(field) for field in nullable)
-        rows = f"SELECT * FROM READ_PARQUET([{', '.join(files)}], filename = TRUE, union_by_name = TRUE)"
-        source = f"({rows} UNION ALL BY NAME SELECT {nulls} WHERE FALSE)"
-    rows = f"SELECT {columns} FROM {source}"
-    if table.day_column in table.schema.names:
-        return f"CREATE VIEW {table.name} AS {rows}"
-    days = (
-        f"SELECT DISTINCT batch_id, day AS {table.day_column} FROM {contracts.RELEASE_MEMBERS.name} "
-        f"WHERE table_name = '{table.name}'"
+    of_path = {table.day_column: "day", "batch_id": "PARSE_PATH(filename)[-2]"}
+    columns = ", ".join(
+        f"{of_path[field.name]} AS {field.name}" if field.name in of_path else _cast_column(field)
+        for field in table.warehouse_schema
     )
-    names = ", ".join(_quote_name(name) for name in table.warehouse_schema.names)
-    return f"CREATE VIEW {table.name} AS SELECT {names} FROM ({rows}) LEFT JOIN ({days}) USING (batch_id)"
+    rows = []
+    for has_all_columns in (True, False):
+        files = [
+            quote(str(local_path(path, table.name, batch, file)))
+            for batch in batches
+            if batch.has_all_columns == has_all_columns
+            for file in batch.files
+        ]
+        if files:
+            rows.append(f"SELECT {columns} FROM {_read_files(table, files, has_all_columns)}")
+    if not rows:
+        rows = [f"SELECT {', '.join(_null_column(field) for field in table.warehouse_schema)} WHERE FALSE"]
+    return f"CREATE VIEW {table.name} AS {' UNION ALL '.join(rows)}"
+
+
+def _read_files(table: contracts.Table, files: Sequence[str], has_all_columns: bool) -> str:
+    """Returns the relation with the rows of Parquet files, and with their nullable columns even if all files
+    lack them."""
+    nullable = [field for field in table.schema if field.nullable]
+    if has_all_columns or not nullable:
+        return f"READ_PARQUET([{', '.join(files)}], {_READ_OPTIONS})"
+    rows = f"SELECT * FROM READ_PARQUET([{', '.join(files)}], {_READ_OPTIONS}, union_by_name = TRUE)"
+    nulls = ", ".join(_null_column(field) for field in nullable)
+    return f"({rows} UNION ALL BY NAME SELECT {nulls} WHERE FALSE)"
 
 
 def _null_column(field: pa.Field) -> str:
@@ -179,10 +196,11 @@ def _null_column(field: pa.Field) -> str:
 
 
 def _cast_columns(table: contracts.Table) -> str:
-    return ", ".join(
-        f"CAST({_quote_name(field.name)} AS {in_duckdb(field.type)}) AS {_quote_name(field.name)}"
-        for field in table.schema
-    )
+    return ", ".join(_cast_column(field) for field in table.schema)
+
+
+def _cast_column(field: pa.Field) -> str:
+    return f"CAST({_quote_name(field.name)} AS {in_duckdb(field.type)}) AS {_quote_name(field.name)}"
 
 
 def _quote_name(name: str) -> str:

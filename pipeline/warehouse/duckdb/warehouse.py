@@ -34,7 +34,7 @@ from pipeline.warehouse.protocol import (
     Batch,
     Extraction,
     Purpose,
-    validate_release_tables,
+    ReleaseTables,
 )
 from pipeline.warehouse.query import Query, table_suffix
 
@@ -123,11 +123,8 @@ class DuckDBWarehouse:
                 finally:
                     temporary.unlink(missing_ok=True)
 
-    def stage(
-        self, releases: pa.Table, members: pa.Table, batches: Mapping[str, Sequence[Batch]]
-    ) -> StagedFile:
-        release, releases, members = validate_release_tables(releases, members)
-        return StagedFile(self.path, release, releases, members, batches)
+    def stage(self, tables: ReleaseTables, batches: Mapping[str, Sequence[Batch]]) -> StagedFile:
+        return StagedFile(self.path, tables, batches, tables.checks(self.records(contracts.RELEASE_MEMBERS)))
 
     @contextmanager
     def exclusive_lock(self, purpose: Purpose) -> Iterator[None]:
@@ -179,8 +176,12 @@ class DuckDBWarehouse:
         for temporary in self.path.parent.glob(f"{self.path.name}.*.tmp"):
             if _is_abandoned(temporary):
                 temporary.unlink(missing_ok=True)
-        for batch in copies_folder(self.path).glob("*/*"):
-            if batch.name not in retained_batches.get(batch.parent.name, ()) and _is_abandoned(batch):
+        copies = copies_folder(self.path)
+        copies_of_0_1 = [folder for folder in copies.glob("*/*") if not folder.name.startswith("day=")]
+        for batch in [*copies.glob("*/day=*/*"), *copies_of_0_1]:
+            table = batch.relative_to(copies).parts[0]
+            is_read = batch.parent.name != table and batch.name in retained_batches.get(table, ())
+            if not is_read and _is_abandoned(batch):
                 shutil.rmtree(batch)
         return 0
 

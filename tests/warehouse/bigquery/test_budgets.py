@@ -69,6 +69,24 @@ def test_a_query_over_a_budget_is_refused_before_it_runs(
     ]  # a refused query spends nothing
 
 
+@pytest.mark.parametrize(
+    ("budgets", "exit_code"),
+    [
+        ({"max_bytes_per_day": 15 * MB}, 4),  # the next day's budget will suffice
+        ({"max_bytes_per_day": 9 * MB}, 3),  # no day's budget suffices
+        ({"max_bytes_per_run": 15 * MB}, 3),  # the same command would be refused again on the next day
+    ],
+)
+def test_only_what_the_next_day_can_pay_for_is_deferred(
+    bigquery_settings: Settings, emulator: Emulator, budgets: dict[str, int], exit_code: int
+) -> None:
+    with emulator.proxy.intervene(billing(10 * MB, STATEMENT.sql)):
+        opened(bigquery_settings).jobs.query(STATEMENT)
+        with pytest.raises(BudgetError) as raised:
+            opened(bigquery_settings, **budgets).jobs.query(STATEMENT)
+    assert raised.value.exit_code == exit_code
+
+
 def test_a_day_is_shared_by_its_commands_and_a_run_by_its_processes(
     bigquery_settings: Settings, emulator: Emulator
 ) -> None:

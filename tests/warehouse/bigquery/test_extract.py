@@ -7,13 +7,16 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.cli import stage_runs
+from pipeline.cli.options import Context
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
+from pipeline.errors import BudgetError, DailyBudgetError
 from pipeline.lake.batches import Lake
 from pipeline.settings import LakeSettings
 from pipeline.settings import Settings as AllSettings
@@ -22,10 +25,11 @@ from pipeline.stages import extract
 from pipeline.warehouse.bigquery import BigQueryWarehouse
 from pipeline.warehouse.duckdb import DuckDBWarehouse
 from tests.support.emulator import Emulator
-from tests.warehouse.bigquery.conversation import jobs_started
+from tests.warehouse.bigquery.conversation import billing, jobs_started
 from tests.warehouse.events import DAY, EXTRACT, event, opened, write_hour
 from tests.warehouse.source import load_day
 
+MB = 2**20
 READING = "WITH issues AS"  # the start of the query for a day's issues
 
 
@@ -192,6 +196,48 @@ def test_real_hours_give_the_same_from_a_table_and_from_files(
         (1, 12),
         expected.malformed.num_rows,
     )
+
+
+def test_a_backfill_that_spends_the_days_budget_keeps_what_it_has_and_names_what_is_left(
+    emulator: Emulator, bigquery_settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    days = [DAY, DAY + timedelta(1), DAY + timedelta(2)]
+    for day in days:
+        at = f"{day}T05:00:00Z"
+        load_day(emulator, day, write_hour(tmp_path, opened(day.day, event_id=str(day.day), at=at)))
+    configured = AllSettings(
+        lake=LakeSettings(root=str(tmp_path / "lake")),
+        warehouse=bigquery_settings.model_copy(update={"max_bytes_per_day": 50 * MB}),
+    )
+    with emulator.proxy.intervene(billing(40 * MB, READING)), pytest.raises(DailyBudgetError) as raised:
+        stage_runs.extract(Context.of(configured), days)
+    assert raised.value.message.endswith("The query was not run. 2 days are left.")
+    assert "titler extract --from 2015-01-04 --to 2015-01-05" in raised.value.hint
+    assert "extract: 1 row, 1 day written" in capsys.readouterr().out
+    lake = Lake(str(tmp_path / "lake"))
+    assert lake.current(SOURCE_HEALTH.name, {"day": str(DAY)}) is not None
+    assert len(jobs_started(emulator, READING)) == 1
+    # On the next day, the same command continues.
+    later = configured.model_copy(update={"warehouse": bigquery_settings})
+    stage_runs.extract(Context.of(later), days)
+    assert lake.days(SOURCE_HEALTH.name) == [str(day) for day in days]
+    assert len(jobs_started(emulator, READING)) == 3
+
+
+def test_after_a_refusal_bigquery_is_not_asked_about_the_other_days(
+    emulator: Emulator, bigquery_settings: Settings, tmp_path: Path
+) -> None:
+    days = [DAY, DAY + timedelta(1)]
+    for day in days:
+        load_day(emulator, day, write_hour(tmp_path, opened(at=f"{day}T05:00:00Z")))
+    configured = AllSettings(
+        lake=LakeSettings(root=str(tmp_path / "lake")),
+        warehouse=bigquery_settings.model_copy(update={"max_bytes_per_day": 1}),
+    )
+    with emulator.proxy.intervene(billing(40 * MB, "")), pytest.raises(BudgetError, match="2 days are left"):
+        extract.run(Lake(str(tmp_path / "lake")), configured, days)
+    asked = [request for request in emulator.proxy.requests if "dryRun" in str(request.json)]
+    assert len(asked) == 1
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ import pyarrow as pa
 import pytest
 from google.cloud import bigquery
 
-from pipeline.contracts import EMBEDDINGS, RELEASES, SIMILAR_ISSUES, SOURCE_HEALTH, TITLE_PREDICTIONS, column
+from pipeline.contracts import (
+    EMBEDDINGS,
+    RELEASE_MEMBERS,
+    RELEASES,
+    SIMILAR_ISSUES,
+    SOURCE_HEALTH,
+    TITLE_PREDICTIONS,
+    column,
+)
 from pipeline.errors import WarehouseError
 from pipeline.warehouse import Query
 from pipeline.warehouse.bigquery import BigQueryWarehouse
@@ -21,6 +30,8 @@ from tests.support.emulator import Answer, Emulator, Request
 from tests.warehouse.bigquery.conversation import jobs_started
 from tests.warehouse.conftest import new_data_set, new_emulator
 from tests.warehouse.events import Lake, neighbour, prediction, publish, query_rows
+
+NEXT_DAY = date(2015, 1, 4)
 
 
 def stored_table(warehouse: BigQueryWarehouse, name: str) -> bigquery.Table:
@@ -101,16 +112,60 @@ def test_a_batch_in_several_files_is_one_job_and_comes_once(
 
 
 def test_missing_rows_are_loaded_again_although_their_job_has_finished(
-    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path
 ) -> None:
-    batches = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)]).batches["title_predictions_v1"]
-    bigquery_warehouse.load(TITLE_PREDICTIONS, batches)
-    monkeypatch.setattr(
-        bigquery_warehouse.tables, "_row_counts", lambda table, batch_ids: {}
-    )  # as if the table had been renamed
-    bigquery_warehouse.load(TITLE_PREDICTIONS, batches)
+    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)])
+    publish(bigquery_warehouse, lake)
+    # as if the table had been renamed
+    bigquery_warehouse.jobs.client.delete_table(bigquery_warehouse.tables.address("title_predictions_v1"))
+    later = BigQueryWarehouse(bigquery_warehouse.settings, "test")
+    later.load(TITLE_PREDICTIONS, lake.batches["title_predictions_v1"])
+    assert stored_issues(later, "title_predictions_v1") == [1]
+    staged = later.stage(*lake.release())
+    assert "title_predictions_key" in {check.stem for check in staged.checks}  # what was loaded is checked
     names = [job["jobReference"]["jobId"] for job in uploads(emulator, "title_predictions_v1")]
     assert names == [names[0], f"{names[0]}_1"]
+
+
+def test_a_night_looks_for_no_batch_that_is_published(
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path
+) -> None:
+    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)])
+    publish(bigquery_warehouse, lake)
+    lake.share("t1", "r2").add(TITLE_PREDICTIONS, "t2", [prediction(2)], release_id="r2", day=NEXT_DAY)
+    bigquery_warehouse.load(TITLE_PREDICTIONS, lake.batches["title_predictions_v1"])
+    assert jobs_started(emulator, "SELECT DISTINCT batch_id") == []
+    assert stored_issues(bigquery_warehouse, "title_predictions_v1") == [1, 2]
+
+
+def test_after_a_failed_publication_only_the_days_of_its_batches_are_searched(
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path
+) -> None:
+    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)])
+    publish(bigquery_warehouse, lake)
+    second = [prediction(2, source_day=NEXT_DAY)]
+    lake.add(TITLE_PREDICTIONS, "t2", second, release_id="r2", day=NEXT_DAY)
+    for _ in range(2):
+        bigquery_warehouse.load(TITLE_PREDICTIONS, lake.batches["title_predictions_v1"])
+    (search,) = jobs_started(emulator, "SELECT DISTINCT batch_id")
+    days, batches = search["configuration"]["query"]["queryParameters"]
+    assert [value["value"] for value in days["parameterValue"]["arrayValues"]] == ["2015-01-04"]
+    assert [value["value"] for value in batches["parameterValue"]["arrayValues"]] == ["t2"]
+    assert stored_issues(bigquery_warehouse, "title_predictions_v1") == [1, 2]
+
+
+def test_batches_are_deleted_with_their_days_and_leave_the_lists_of_releases(
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path
+) -> None:
+    lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)])
+    lake.add(TITLE_PREDICTIONS, "t2", [prediction(2, source_day=NEXT_DAY)], day=NEXT_DAY)
+    publish(bigquery_warehouse, lake)
+    assert bigquery_warehouse.delete_batches_except({"title_predictions_v1": {"t1"}}) == 1
+    assert jobs_started(emulator, "GROUP BY batch_id, day") == []  # the table was not listed
+    assert [row["batch_id"] for row in bigquery_warehouse.records(RELEASE_MEMBERS)] == ["t1"]
+    (deletion,) = jobs_started(emulator, "title_predictions_v1` WHERE source_day IN UNNEST(@days)")
+    days = deletion["configuration"]["query"]["queryParameters"][1]["parameterValue"]["arrayValues"]
+    assert [value["value"] for value in days] == ["2015-01-04"]
 
 
 def test_a_new_nullable_column_is_added(bigquery_warehouse: BigQueryWarehouse, emulator: Emulator) -> None:

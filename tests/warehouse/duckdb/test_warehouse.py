@@ -60,10 +60,10 @@ def test_nothing_is_left_beside_the_file(path: Path, tmp_path: Path) -> None:
     publish(path, Lake(tmp_path))
     with DuckDBWarehouse(str(path)).stage(*Lake(tmp_path).release()) as staged:
         staged.check()
-    releases, members, _ = Lake(tmp_path).release()
+    tables, _ = Lake(tmp_path).release()
     missing_batch = Batch("b", DAY, 1, (str(tmp_path / "b" / "gone.parquet"),))
     with pytest.raises(TitlerError, match=r"The batches of the release cannot be read: .*gone\.parquet"):
-        DuckDBWarehouse(str(path)).stage(releases, members, {"title_predictions_v1": [missing_batch]})
+        DuckDBWarehouse(str(path)).stage(tables, {"title_predictions_v1": [missing_batch]})
     assert [file.name for file in path.parent.iterdir()] == ["warehouse.duckdb"]
 
 
@@ -84,11 +84,11 @@ def test_files_of_a_bucket_are_copied_beside_the_file_once(
 ) -> None:
     lake = Lake(tmp_path).add(TITLE_PREDICTIONS, "t1", [prediction(1)])
     publish_checked(of_a_bucket, lake)
-    copied = path.parent / "warehouse.duckdb.files/title_predictions_v1/t1/part-0.parquet"
+    copied = path.parent / "warehouse.duckdb.files/title_predictions_v1/day=2015-01-03/t1/part-0.parquet"
     first_stat = copied.stat()
     publish_checked(of_a_bucket, lake)
     assert copied.stat() == first_stat
-    assert copies(path) == ["title_predictions_v1/t1/part-0.parquet"]
+    assert copies(path) == ["title_predictions_v1/day=2015-01-03/t1/part-0.parquet"]
     connection = duckdb.connect(
         str(path), read_only=True
     )  # as an analyst opens it, without credentials for the bucket
@@ -103,12 +103,13 @@ def test_unused_copies_are_deleted_once_they_are_old(
     for batch_id in ("kept", "0ld", "y0ung"):
         lake.add(TITLE_PREDICTIONS, batch_id, [prediction(1)])
     of_a_bucket.load(TITLE_PREDICTIONS, lake.batches["title_predictions_v1"])
+    of_the_day = path.parent / "warehouse.duckdb.files/title_predictions_v1/day=2015-01-03"
     for batch_id in ("kept", "0ld"):
-        os.utime(path.parent / "warehouse.duckdb.files/title_predictions_v1" / batch_id, (0, 0))
+        os.utime(of_the_day / batch_id, (0, 0))
     of_a_bucket.delete_batches_except({"title_predictions_v1": {"kept"}})
     assert copies(path) == [
-        "title_predictions_v1/kept/part-0.parquet",
-        "title_predictions_v1/y0ung/part-0.parquet",
+        "title_predictions_v1/day=2015-01-03/kept/part-0.parquet",
+        "title_predictions_v1/day=2015-01-03/y0ung/part-0.parquet",
     ]
 
 

@@ -1,0 +1,44 @@
+"""Divides batches into groups, so that few load jobs are needed. BigQuery allows 1,500 per table and day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from pipeline import contracts
+from pipeline.warehouse.protocol import Batch
+
+PARTITIONS_PER_JOB = 4000  # BigQuery's limit; each day is a partition
+FILES_PER_JOB = 10_000  # BigQuery's limit for a job that reads files from a bucket
+ROWS_PER_UPLOAD = 500_000  # a job that uploads rows has about as many
+UPLOADS = 100  # a publication uploads a table in at most about as many jobs; then each has more rows
+
+
+def groups_of_uploads(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
+    """Yields the batches in groups, in order. One job uploads the rows of one group."""
+    rows_per_upload = max(ROWS_PER_UPLOAD, -(-sum(batch.rows for batch in batches) // UPLOADS))
+    return _groups(batches, lambda batch: batch.rows, rows_per_upload)
+
+
+def groups_of_files(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
+    """Yields the batches in groups, in order. One job lets BigQuery read the files of one group."""
+    return _groups(batches, lambda batch: len(batch.files), FILES_PER_JOB)
+
+
+def is_read_by_bigquery(table: contracts.Table, batch: Batch) -> bool:
+    """Returns whether BigQuery can read the files of a batch itself: they are in Google Cloud Storage, and
+    have all columns of the warehouse's table."""
+    has_warehouse_columns = table.with_warehouse_columns and batch.has_all_columns
+    return has_warehouse_columns and all(file.startswith("gs://") for file in batch.files)
+
+
+def _groups(batches: Sequence[Batch], size: Callable[[Batch], int], limit: int) -> Iterator[list[Batch]]:
+    group: list[Batch] = []
+    total = 0
+    for batch in batches:
+        if group and (total + size(batch) > limit or len(group) == PARTITIONS_PER_JOB):
+            yield group
+            group, total = [], 0
+        group.append(batch)
+        total += size(batch)
+    if group:
+        yield group
