@@ -206,6 +206,7 @@ class BigQueryWarehouse:
     def forget_published(self) -> None:
         """Makes this object read the published batches again. Called after they have changed."""
         self._members = None
+        self._loaded = set()
 
     def _published_batches(self, table: contracts.Table) -> dict[str, tuple[date, int]]:
         """Maps the id of each published batch of a table to its source day and its number of rows."""
