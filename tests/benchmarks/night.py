@@ -41,6 +41,10 @@ from typing import Any
 
 import numpy as np
 import psutil
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tests.benchmarks.parts import GITHUB, read, test_data
 
 NIGHT, NIGHT_BEFORE = date(2024, 12, 31), date(2024, 12, 30)
 POOL = 80_000
@@ -115,22 +119,20 @@ def verbs_of_night(day: date, release: str) -> list[tuple[str, ...]]:
 
 def texts(count: int) -> list[Text]:
     """Returns up to `count` issues in a random order that is always the same."""
-    rows = _real_texts() if os.environ.get("TITLER_TEST_DATA") else _generated_texts()
-    order = np.random.default_rng(SEED).permutation(len(rows))[:count]
-    return [rows[position] for position in order]
+    issues = _real_texts() if os.environ.get("TITLER_TEST_DATA") else _generated_texts()
+    order = np.random.default_rng(SEED).permutation(len(issues))[:count]
+    rows: list[Text] = issues.take(order).to_pylist()
+    return rows
 
 
-def _real_texts() -> list[Text]:
-    from tests.benchmarks.parts import GITHUB, read, test_data
-
-    return [
-        {"repo": row["repo"], "title": row["title"], "body": row["body"]}
-        for row in read(test_data()).to_pylist()
-        if (row["url"] or "").startswith(GITHUB) and row["kind"] == "issue" and row["title"]
-    ]
+def _real_texts() -> pa.Table:
+    issues = read(test_data())
+    is_issue = pc.and_(pc.starts_with(issues["url"], GITHUB), pc.equal(issues["kind"], "issue"))
+    has_title = pc.greater(pc.utf8_length(issues["title"]), 0)
+    return issues.filter(pc.and_(is_issue, has_title)).select(["repo", "title", "body"])
 
 
-def _generated_texts() -> list[Text]:
+def _generated_texts() -> pa.Table:
     from pipeline import sample
 
     rows: list[Text] = []
@@ -144,7 +146,7 @@ def _generated_texts() -> list[Text]:
                     if event["type"] == "IssuesEvent" and isinstance(issue["title"], str):
                         text = {"title": issue["title"], "body": issue["body"]}
                         rows.append({"repo": event["repo"]["name"], **text})
-    return rows
+    return pa.Table.from_pylist(rows)
 
 
 def make_lake(plan: LakePlan) -> None:
@@ -154,7 +156,6 @@ def make_lake(plan: LakePlan) -> None:
     from pipeline.predictor.loading import load_faster
     from pipeline.settings import load
     from tests.benchmarks.costs import write
-    from tests.support.fresh_model import fresh_model
     from tests.support.issue_history import IssueHistory, Pool, add_champion, issues_per_day
 
     os.environ.update(plan.environment)
@@ -167,6 +168,8 @@ def make_lake(plan: LakePlan) -> None:
     pooled = rows[: min(plan.issues, max(1, len(rows) - len(new)))]
     model = plan.model or plan.folder / "model"
     if plan.model is None:
+        from tests.support.fresh_model import fresh_model  # imports Keras, which takes seconds
+
         model.mkdir()
         fresh_model([row["body"] or "" for row in pooled[:500]], settings).save(model)
     predictor = add_champion(lake, settings, MODEL, model)
