@@ -47,7 +47,7 @@ import pyarrow.compute as pc
 from tests.benchmarks.parts import GITHUB, read, test_data
 
 NIGHT, NIGHT_BEFORE = date(2024, 12, 31), date(2024, 12, 30)
-POOL = 80_000
+POOL = 20_000
 """Largest number of different issues in a history. A larger history repeats them."""
 GENERATED = 5_000
 """Number of issues that are generated if there are no real ones."""

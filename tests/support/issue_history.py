@@ -2,8 +2,9 @@
 
 The issues of a small table, the pool, are repeated: their embeddings with noise, everything else as it is,
 with ids, addresses, repositories and times of their own. So a lake of millions of issues is made in minutes.
-The stored issues have no bodies, and their titles are not predicted, but copied: no night reads these
-columns of its history. The neighbours of an issue are the ten issues before it, whatever their vectors.
+No night reads the tokens, ids and predicted titles of its history. So tokens and ids are those of the titles
+alone, and all predicted titles are the same. The neighbours of an issue are the ten issues before it,
+whatever their vectors.
 """
 
 from __future__ import annotations
@@ -79,11 +80,11 @@ class Pool:
         embeddings = list_matrix(pa.chunked_array(embedded), model.network.shape.hidden_size)
         is_known = pa.array(embeddings.any(axis=1))  # the others would not be in the index
         known = table.filter(is_known)
-        without_bodies = known.set_column(3, "body", pa.nulls(len(known), pa.string()))
+        titles = known.set_column(3, "body", pa.nulls(len(known), pa.string()))
         return cls(
-            without_bodies,
-            clean_part(without_bodies, model.engine),
-            _vectors(without_bodies, model),
+            known,
+            clean_part(titles, model.engine),
+            _vectors(titles, model),
             embeddings[is_known.to_numpy(zero_copy_only=False)],
         )
 
@@ -276,7 +277,7 @@ class IssueHistory:
     def _neighbours(self, first: int, count: int, day: str) -> pa.Table:
         """Returns the rows of similar_issues_v1 of `count` issues, whose numbers begin with `first`."""
         start = max(0, first - NEIGHBOURS)
-        known = self._opened(np.arange(start, first + count), day)
+        known = self._opened(np.arange(start, first + count), day).drop_columns("body")
         own = np.repeat(np.arange(first, first + count), NEIGHBOURS)
         ranks = np.tile(np.arange(1, NEIGHBOURS + 1), count)
         exists = own - ranks >= 0
