@@ -29,7 +29,7 @@ def test_scores_of_minus_infinity_are_left_out() -> None:
     assert (rows.tolist(), columns.tolist(), last.tolist()) == ([0], [3], [-np.inf, -np.inf])
 
 
-def by_sorting(scores: Any, count: int) -> tuple[list[tuple[int, int]], list[float]]:
+def by_sorting(scores: Any, count: int) -> tuple[list[tuple[int, ...]], list[float]]:
     last = np.sort(scores, axis=1)[:, -count]
     pairs = np.argwhere((scores >= (last - np.float32(TIE))[:, None]) & (scores > -np.inf))
     return [tuple(pair) for pair in pairs.tolist()], last.tolist()
