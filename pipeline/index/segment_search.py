@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.contracts import SEGMENTS
+from pipeline.index.highest_scores import highest_scores
 from pipeline.index.segment import Numbers, Segment
 from pipeline.settings import Index as IndexSettings
 
@@ -257,9 +258,7 @@ def _highest(scores: Vectors, neighbours: int, segment: Segment, items: Numbers)
     if scores.shape[1] <= neighbours:
         rows, columns = np.nonzero(scores > -np.inf)
         return rows, columns
-    last = np.partition(scores, scores.shape[1] - neighbours, axis=1)[:, -neighbours]
-    lowest = np.maximum(last - TIE, np.finfo(np.float32).min)
-    rows, columns = np.nonzero(scores >= lowest[:, None])
+    rows, columns, last = highest_scores(scores, neighbours, TIE)
     ends = np.cumsum(np.bincount(rows, minlength=len(scores)))
     is_kept = np.ones(len(rows), dtype=bool)
     for row in np.flatnonzero(np.diff(ends, prepend=0) > neighbours + TIES_KEPT).tolist():

@@ -23,7 +23,7 @@ from pipeline.index.neighbours import (
     plan_neighbours,
     store_neighbours,
 )
-from pipeline.index.recall import measure_recall
+from pipeline.index.recall import RECALL_QUERIES, measure_recall
 from pipeline.index.release_days import days_of_release
 from pipeline.index.segment import Segment
 from pipeline.index.segment_build import SegmentToBuild, build_segment
@@ -130,23 +130,32 @@ def _segments_of_base(release: Pinned) -> dict[tuple[str, ...], Manifest]:
 def _measured(
     lake: Lake, release: Pinned, segments: Sequence[Manifest], settings: Settings
 ) -> dict[str, Any]:
-    """Returns the figures of the index. The recall is measured over the months that a search looks back,
-    unless it was measured before for the same segments and settings."""
+    """Returns the figures of the index. The recall is measured over the months that a search looks back.
+
+    Only an Annoy index misses neighbours. So the recall that was measured before, for this release or for the
+    one before, is taken again if the settings and all segments with an Annoy index are the same. The segments
+    of the last period do not count, because every night builds them anew and measures their own recall.
+    """
     index, months = settings.index, settings.similar.months
+    last_period = segments[-1].partition["period"] if segments else ""
     parameters = {
-        "segments": [manifest.digest for manifest in segments],
+        "segments": [
+            manifest.digest
+            for manifest in segments
+            if manifest.figures["annoy"] and manifest.partition["period"] != last_period
+        ],
         **{name: getattr(index, name) for name in ("search_k", "exact_items", "seed")},
         "months": months,
     }
-    earlier_figures = release.notes[INDEX_FIGURES]
-    if earlier_figures is not None and earlier_figures["parameters"] == parameters:
-        return dict(earlier_figures)
-    opened = [Segment.of_batch(lake, manifest) for manifest in segments]
-    days = release.plan.days
-    since = months_before(days[-1].day, months) if days else None
-    recall, queries = measure_recall(opened, index, since)
+    measured = _measured_before(release, parameters)
+    if measured is None:
+        opened = [Segment.of_batch(lake, manifest) for manifest in segments]
+        days = release.plan.days
+        since = months_before(days[-1].day, months) if days else None
+        measured = measure_recall(opened, index, since)
+    recall, queries = measured
     return {
-        "items": sum(segment.items for segment in opened),
+        "items": sum(manifest.figures["items"] for manifest in segments),
         "recall_at_10": recall,
         "recall_queries": queries,
         "segments": [
@@ -160,6 +169,18 @@ def _measured(
         ],
         "parameters": parameters,
     }
+
+
+def _measured_before(release: Pinned, parameters: Mapping[str, Any]) -> tuple[float, int] | None:
+    """Returns the recall that was measured with these parameters for this release or for the release before,
+    and the number of issues that were searched for. Returns None if there is none, or if there were too few
+    issues."""
+    for earlier in (release, release.base):
+        figures = earlier.notes[INDEX_FIGURES] if earlier else None
+        if figures and figures.get("parameters") == parameters:
+            queries = int(figures["recall_queries"])
+            return (figures["recall_at_10"], queries) if queries >= RECALL_QUERIES else None
+    return None
 
 
 def _neighbours(

@@ -263,12 +263,12 @@ class Vocabularies:
         """What one id stands for: a word or a subword. The value is "words" or "subwords"."""
         return "subwords" if isinstance(self.body, SubwordVocabulary) else "words"
 
-    @property
+    @cached_property
     def id(self) -> str:
         """An id of this pair of vocabularies: the first 12 hexadecimal digits of a SHA-256.
 
         The hashed text is the JSON of the vocabulary of bodies, a line break and the JSON of the vocabulary
-        of titles.
+        of titles. It is computed only once per object: a release asks for it once per day.
         """
         return hashlib.sha256(f"{self.body.to_json()}\n{self.title.to_json()}".encode()).hexdigest()[:12]
 

@@ -38,12 +38,9 @@ from distributed import Client
 from pipeline.contracts import ISSUES, PREDICTOR, SOURCE_HEALTH
 from pipeline.lake.batches import Lake
 from pipeline.lake.pinned import Pinned, pin_days
-from pipeline.networks.in_keras import Shape, build
-from pipeline.predictor.predictor import Predictor
 from pipeline.settings import Compute, Settings
 from pipeline.stages import clean, embed, predict, vectorize
-from pipeline.text.subwords import BytePairEncoding, SubwordVocabulary
-from pipeline.text.vocabulary import Vocabularies
+from tests.support.fresh_model import fresh_model
 
 ROOT = Path(__file__).parents[2]
 ONE_THREAD = dict.fromkeys(
@@ -106,21 +103,7 @@ def make_lake(root: Path, issues: int, titles: int) -> None:
     """A lake with three releases, of a model with fresh weights."""
     dice, settings = random.Random(SEED), Settings()
     texts = [" ".join(dice.choices(WORDS, k=50)) for _ in range(500)]
-    units = BytePairEncoding.fit(texts, settings.text.subwords)
-    vocabularies = Vocabularies(
-        SubwordVocabulary(units, settings.text.body_units, start_end=False),
-        SubwordVocabulary(units, settings.text.title_units, start_end=True),
-    )
-    body, title = vocabularies.body, vocabularies.title
-    shape = Shape(
-        body.size,
-        title.size,
-        body.length,
-        title.length,
-        embedding_size=settings.model.embedding_size,
-        hidden_size=settings.model.hidden_size,
-    )
-    predictor = Predictor("m", build("copy", shape, seed=SEED), vocabularies, "titler", 0.0, 256)
+    predictor = fresh_model(texts, settings, SEED)
     lake = Lake(str(root))
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
         predictor.save(Path(folder))

@@ -12,6 +12,8 @@ import pytest
 
 from pipeline.contracts import EMBEDDINGS, INDEX, SEGMENTS, SIMILAR_ISSUES
 from pipeline.errors import StoppedError, UsageError
+from pipeline.index.recall import measure_recall
+from pipeline.index.segment import Segment
 from pipeline.lake.batches import Lake
 from pipeline.lake.manifest import Manifest
 from pipeline.lake.pinned import Pinned
@@ -192,6 +194,34 @@ def test_the_recall_is_measured_again_if_the_settings_of_the_search_change(tmp_p
     changed = index.run(release.lake, release, settings(seed=7))
     assert changed.segments_built == 0
     assert changed.figures["parameters"]["seed"] == 7
+
+
+def after(base: str, release: Pinned) -> Pinned:
+    """The same release, planned when the release `base` was current."""
+    release.open_pages(release.day_pages, dict(release.facts), base)
+    return Pinned(release.lake, "releases", release.name)
+
+
+def test_the_recall_is_measured_again_when_a_month_with_an_annoy_index_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[int] = []
+
+    def measure(segments: Sequence[Segment], settings: Index, opened_since: int | None) -> tuple[float, int]:
+        measured.append(len(segments))
+        return measure_recall(segments, settings, opened_since)
+
+    monkeypatch.setattr(index, "measure_recall", measure)
+    lake, name = Lake(str(tmp_path)), ""
+    days = {**days_of(3, 90, "2015-01"), **days_of(2, 90, "2015-02"), **days_of(1, 90, "2015-03")}
+    for count in (3, 4, 5, 6):
+        release = embedded_release(lake, {day: days[day] for day in list(days)[:count]}, f"r{count}")
+        release = after(name, release) if name else release
+        figures = index.run(lake, release, settings(exact_items=10, min_recall=0)).figures
+        assert figures["recall_queries"] == 200
+        assert figures["items"] == sum(segment["items"] for segment in figures["segments"])
+        name = release.name
+    assert measured == [1, 2, 3]  # the second day of February changes only the segment of the last month
 
 
 def test_the_index_of_an_earlier_version_stays_as_it_is(tmp_path: Path) -> None:

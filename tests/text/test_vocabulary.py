@@ -197,6 +197,20 @@ def test_the_id_is_a_digest_of_both_vocabularies():
     assert Vocabularies(TITLE, BODY).id != Vocabularies(BODY, TITLE).id
 
 
+def test_the_id_of_the_same_vocabularies_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts: list[str] = []
+    to_json = Vocabulary.to_json
+
+    def recorded(vocabulary: Vocabulary) -> str:
+        texts.append(to_json(vocabulary))
+        return texts[-1]
+
+    monkeypatch.setattr(Vocabulary, "to_json", recorded)
+    vocabularies = Vocabularies(BODY, TITLE)
+    assert [vocabularies.id for _ in range(3)] == ["0cfe4f517f6f"] * 3
+    assert len(texts) == 2
+
+
 def test_the_error_for_a_missing_file_names_it(tmp_path):
     Vocabularies(BODY, TITLE).save(tmp_path)
     (tmp_path / "title_vocabulary.json").unlink()

@@ -1,0 +1,54 @@
+"""Finds the highest scores of each row of a matrix, without sorting or partitioning whole rows.
+
+A row is divided into groups. Each group's maximum is one of the row's scores. So the n-th highest maximum is
+at most the n-th highest score, and only the few scores that reach it need to be looked at.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Scores = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.int64]
+SCORES_PER_GROUP = 64
+
+
+def highest_scores(scores: Scores, count: int, tie: float) -> tuple[Numbers, Numbers, Scores]:
+    """Returns the scores that are at least the `count`-th highest score of their row minus `tie`: their rows
+    and their columns, sorted by row and then column. Scores of -inf are left out.
+
+    Also returns the `count`-th highest score of each row, shape (rows,). It is -inf if fewer are higher than
+    that. A row must have more than `count` scores.
+    """
+    height, width = scores.shape
+    lowest = _lowest(_lower_bounds(scores, count), tie)
+    positions = np.flatnonzero(scores >= lowest[:, None])
+    rows, columns = np.divmod(positions, width)
+    values = scores.reshape(-1)[positions]
+    falling = np.lexsort((-values, rows))
+    starts = np.searchsorted(rows, np.arange(height))
+    ends = np.append(starts[1:], len(rows))
+    has_enough = ends - starts >= count
+    last = np.full(height, -np.inf, dtype=np.float32)
+    last[has_enough] = values[falling[starts[has_enough] + count - 1]]
+    is_kept = values >= _lowest(last, tie)[rows]
+    return rows[is_kept], columns[is_kept], last
+
+
+def _lower_bounds(scores: Scores, count: int) -> Scores:
+    """Returns for each row a score that is at most its `count`-th highest score."""
+    groups = scores.shape[1] // SCORES_PER_GROUP
+    if groups <= count:
+        maxima = scores
+    else:
+        grouped = scores[:, : groups * SCORES_PER_GROUP].reshape(len(scores), SCORES_PER_GROUP, groups)
+        maxima = grouped.max(axis=1)
+    bounds: Scores = np.partition(maxima, maxima.shape[1] - count, axis=1)[:, -count]
+    return bounds
+
+
+def _lowest(scores: Scores, tie: float) -> Scores:
+    """Returns the lowest scores that are as good as `scores`: finite numbers."""
+    lowest: Scores = np.maximum(scores - np.float32(tie), np.finfo(np.float32).min)
+    return lowest
