@@ -118,19 +118,16 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run_id: 
     draft = lake.draft(ISSUES.name, partition, (), parameters)
     attempt = current.batch_id if again and current else ""
     with tempfile.TemporaryDirectory(prefix="titler-") as folder:
-        files = []
+        files: list[Path] = []
         if isinstance(day_source, hour_files.SourceDay):
             files = hour_files.fetch(day_source, Path(folder))
         extraction = connection.extract(query, day, files, attempt=attempt)
         trainable, untrainable = _write_issues(draft, extraction, settings)
-    hours = list(extraction.hours)
-    if isinstance(day_source, hour_files.SourceDay):
-        hours = [file.hour for file in day_source.files]
     figures: dict[str, Any] = {
-        "hours_found": len(hours),
-        "hours_missing": [hour for hour in hour_files.HOURS if hour not in hours],
+        **_hour_figures(day_source, files, extraction),
         "events": extraction.events,
         "malformed": len(extraction.malformed) + extraction.omitted_malformed,
+        "malformed_issues": extraction.malformed_issues,
         "trainable": trainable,
         "untrainable": untrainable,
     }
@@ -139,6 +136,31 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run_id: 
     if len(extraction.malformed):
         figures["quarantine"] = _write_quarantine(lake, partition, draft, extraction.malformed)
     return ExtractedDay(draft.commit(figures), True)
+
+
+def _hour_figures(
+    day_source: warehouse.SourceTable | hour_files.SourceDay,
+    files: Sequence[Path],
+    extraction: warehouse.Extraction,
+) -> dict[str, Any]:
+    """Returns the figures of a day's hours. An hour is found if an event was read from it.
+
+    `files` are the downloaded hour files of `day_source`, in the same order. They are empty if `day_source`
+    is a table.
+    """
+    events = dict(extraction.events_per_hour)
+    if isinstance(day_source, hour_files.SourceDay):
+        events = {
+            file.hour: extraction.events_per_file.get(path.name, 0)
+            for file, path in zip(day_source.files, files, strict=True)
+        }
+    events_per_hour = [events.get(hour, 0) for hour in hour_files.HOURS]
+    return {
+        "hours_found": sum(1 for number in events_per_hour if number),
+        "hours_missing": [hour for hour, number in enumerate(events_per_hour) if not number],
+        "hours_unreadable": sorted(hour for hour, number in events.items() if not number),
+        "events_per_hour": events_per_hour,
+    }
 
 
 def _write_issues(

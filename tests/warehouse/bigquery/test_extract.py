@@ -52,7 +52,8 @@ def test_issues_come_in_order_and_what_lacks_something_goes_to_quarantine(
         (7, "it does not start", None),
         (9, '"quoted" \\ é 👩‍👩‍👧', "one\r\ntwo"),
     ]
-    assert (extraction.events, extraction.hours) == (4, (5, 23))
+    assert (extraction.events, extraction.events_per_hour) == (4, {5: 3, 23: 1})
+    assert extraction.malformed_issues == 1
     (row,) = extraction.malformed.to_pylist()
     assert (row["file"], row["line"], row["reason"]) == (
         "githubarchive.day.20150103",
@@ -90,9 +91,9 @@ def test_a_day_without_a_table_is_missing_and_costs_nothing(
     assert (
         extraction.issues.read_all().num_rows,
         extraction.events,
-        extraction.hours,
+        extraction.events_per_hour,
         dict(extraction.cost),
-    ) == (0, 0, (), {})
+    ) == (0, 0, {}, {})
     assert jobs_started(emulator, "SELECT") == []
 
 
@@ -101,7 +102,7 @@ def test_a_day_whose_table_has_no_issues_is_a_day_without_issues(
 ) -> None:
     load_day(emulator, DAY, write_hour(tmp_path, event("WatchEvent")))
     extraction = bigquery_warehouse.extract(EXTRACT, DAY)
-    assert (extraction.issues.read_all().num_rows, extraction.events, extraction.hours) == (0, 1, (5,))
+    assert (extraction.issues.read_all().num_rows, extraction.events_per_hour) == (0, {5: 1})
 
 
 def test_without_the_storage_api_rows_come_as_pages(
@@ -187,11 +188,12 @@ def test_real_hours_give_the_same_from_a_table_and_from_files(
     extraction = bigquery_warehouse.extract(EXTRACT, day)
     expected = DuckDBWarehouse("nowhere").extract(EXTRACT, day, files)
     assert extraction.issues.read_all().to_pylist() == expected.issues.read_all().to_pylist()
-    assert (extraction.events, extraction.hours, extraction.malformed.num_rows) == (
+    assert (extraction.events, sorted(extraction.events_per_hour), extraction.malformed.num_rows) == (
         expected.events,
-        (1, 12),
+        [1, 12],
         expected.malformed.num_rows,
     )
+    assert sorted(extraction.events_per_hour.values()) == sorted(expected.events_per_file.values())
 
 
 @contextmanager
