@@ -159,7 +159,7 @@ def usual_counts(day: date, history: Mapping[date, JudgedDay]) -> UsualCounts | 
 
     If at least 3 complete days of the same weekday are known, returns the medians of the latest 8 of them.
     Otherwise returns the medians of the complete days among the 28 earlier days, if there are at least 7.
-    Collapsed and missing days are skipped, so the 28 days can reach further back. So even after a long
+    Days with another verdict are skipped, so the 28 days can reach further back. So even after a long
     collapse, low counts do not become usual.
     """
     weekdays = list(_complete_weekdays(day, history))
@@ -197,17 +197,17 @@ def _complete_weekdays(day: date, history: Mapping[date, JudgedDay]) -> Iterator
 def _complete_month(day: date, history: Mapping[date, JudgedDay]) -> Iterator[JudgedDay]:
     """Yields the complete days among the MONTH_DAYS days before `day`, latest first.
 
-    Collapsed and missing days do not count among the MONTH_DAYS days. So if two days are missing, for
+    Days with another verdict do not count among the MONTH_DAYS days. So if two days are missing, for
     example, the search goes back two days more.
     """
     remaining = MONTH_DAYS
     while remaining and day > date.min:
         day -= DAY
         judged = history.get(day)
-        if judged and judged.verdict in ("collapsed", "missing"):
-            continue
-        remaining -= 1
-        if judged and judged.verdict == "complete":
+        if judged is None:
+            remaining -= 1
+        elif judged.verdict == "complete":
+            remaining -= 1
             yield judged
 
 

@@ -127,14 +127,14 @@ def has_event(file: HourFile) -> bool:
 
 
 def _first_lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Yields the lines of a gzip stream until EXAMINED_BYTES of its content are read. Raises zlib.error if the
-    stream is damaged."""
+    """Yields the lines of a gzip stream until EXAMINED_BYTES of its content are read. Raises zlib.error if
+    the stream is damaged."""
     member, pending, size = zlib.decompressobj(wbits=31), b"", 0
     while size < EXAMINED_BYTES and (chunk := stream.read(EXAMINED_CHUNK)):
         while chunk:
             if member.eof:
                 member = zlib.decompressobj(wbits=31)
-            data = member.decompress(chunk, EXAMINED_BYTES)
+            data = member.decompress(chunk, EXAMINED_CHUNK)
             size += len(data)
             *lines, pending = (pending + data).split(b"\n")
             yield from lines

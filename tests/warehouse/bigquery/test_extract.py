@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from pipeline.contracts import ISSUES, SOURCE_HEALTH
+from pipeline.errors import SourceError
 from pipeline.lake.batches import Lake
-from pipeline.settings import LakeSettings
+from pipeline.settings import LakeSettings, Source
 from pipeline.settings import Settings as AllSettings
 from pipeline.settings import Warehouse as Settings
 from pipeline.stages import extract
@@ -175,6 +176,43 @@ def test_a_day_without_a_table_is_recorded_as_missing(settings: AllSettings, emu
     _, (health,) = extract.run(Lake(settings.lake.root), settings, [DAY])
     assert (health["hours_found"], health["verdict"], len(health["hours_missing"])) == (0, "missing", 24)
     assert Lake(settings.lake.root).current(SOURCE_HEALTH.name, {"day": str(DAY)}) is not None
+
+
+def test_a_day_before_2015_is_refused_before_anything_is_paid_for(
+    bigquery_warehouse: BigQueryWarehouse, emulator: Emulator, tmp_path: Path
+) -> None:
+    day = date(2014, 12, 31)
+    load_day(emulator, day, write_hour(tmp_path, opened(7)))
+    for request in (bigquery_warehouse.extract, bigquery_warehouse.estimate):
+        with pytest.raises(SourceError, match="titler extract --from 2015-01-01") as refusal:
+            request(EXTRACT, day)
+        assert refusal.value.exit_code == 3
+    assert jobs_started(emulator, "SELECT") == []
+
+
+def test_a_day_has_the_same_verdict_from_a_table_and_from_files(
+    settings: AllSettings, emulator: Emulator, tmp_path: Path
+) -> None:
+    """Ten of 24 hours have events, and most issues lack their address."""
+    (tmp_path / "hours").mkdir()
+    files = []
+    for hour in range(10):
+        at = f"2015-01-03T{hour:02}:10:00Z"
+        lacking = [opened(1 + 9 * hour + n, event_id=f"{hour}{n}", at=at, html_url=None) for n in range(8)]
+        files += write_hour(
+            tmp_path / "hours", opened(9 + 9 * hour, event_id=f"1{hour}9", at=at), *lacking, hour=hour
+        )
+    load_day(emulator, DAY, files)
+    _, (table,) = extract.run(Lake(settings.lake.root), settings, [DAY])
+    from_files = AllSettings(
+        source=Source(hours=str(tmp_path / "hours")), lake=LakeSettings(root=str(tmp_path / "other"))
+    )
+    _, (expected,) = extract.run(Lake(from_files.lake.root), from_files, [DAY])
+    assert table == expected
+    assert (table["verdict"], table["reason"]) == (
+        "partial",
+        "10 of 24 hours found, 80 of 170 lines malformed, 80 of 90 opened issues malformed",
+    )
 
 
 def test_real_hours_give_the_same_from_a_table_and_from_files(
