@@ -44,12 +44,20 @@ def extract(
     again: Annotated[
         bool, typer.Option("--again", help="Extract the days again even if they are already in the lake.")
     ] = False,
+    fail_if_missing: Annotated[
+        bool,
+        typer.Option(
+            "--fail-if-missing",
+            help="Exit with code 3 if the source has no hour of a day. The day is recorded as missing first.",
+        ),
+    ] = False,
 ) -> None:
     """Extract the opened issues of source days from GH Archive, and judge whether each day is complete.
 
     Example: titler extract --from 2015-01-01 --to 2015-01-07
     """
-    stage_runs.extract(context(), parse_days(day, first, last), again=again)
+    days = parse_days(day, first, last)
+    stage_runs.extract(context(), days, again=again, fail_if_missing=fail_if_missing)
 
 
 @app.command()
