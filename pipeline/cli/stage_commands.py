@@ -10,10 +10,12 @@ import typer
 from pipeline.cli import query_reports, stage_reports, stage_runs
 from pipeline.cli.options import (
     Accept,
+    Again,
     Because,
     Day,
     Embedding,
     Epochs,
+    FailIfMissing,
     First,
     Json,
     Last,
@@ -41,16 +43,8 @@ def extract(
     day: Day = None,
     first: First = None,
     last: Last = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Extract the days again even if they are already in the lake.")
-    ] = False,
-    fail_if_missing: Annotated[
-        bool,
-        typer.Option(
-            "--fail-if-missing",
-            help="Exit with code 3 if the source has no hour of a day. The day is recorded as missing first.",
-        ),
-    ] = False,
+    again: Again = False,
+    fail_if_missing: FailIfMissing = False,
 ) -> None:
     """Extract the opened issues of source days from GH Archive, and judge whether each day is complete.
 

@@ -131,6 +131,14 @@ def extract_day(day: date, lake: Lake, settings: Settings, again: bool, run_id: 
         "trainable": trainable,
         "untrainable": untrainable,
     }
+    if current is not None and not again:
+        before, now = (
+            _with_found_hours(current.parameters, current.figures),
+            _with_found_hours(parameters, figures),
+        )
+        if available := lost_data(before, now):
+            draft.discard()
+            return ExtractedDay(current, False, available)
     if extraction.cost:
         figures["cost"] = dict(extraction.cost)
     if len(extraction.malformed):
@@ -161,6 +169,12 @@ def _hour_figures(
         "hours_unreadable": sorted(hour for hour, number in events.items() if not number),
         "events_per_hour": events_per_hour,
     }
+
+
+def _with_found_hours(parameters: Mapping[str, Any], figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the parameters of a batch with only those hours from which an event was read."""
+    found = [[hour] for hour in hour_files.HOURS if hour not in figures["hours_missing"]]
+    return {**parameters, **({"hours": found} if "hours" in parameters else {})}
 
 
 def _write_issues(

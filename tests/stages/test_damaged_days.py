@@ -84,6 +84,20 @@ def test_five_files_without_a_readable_event_are_five_missing_hours(tmp_path: Pa
     assert row["events_per_hour"] == [0 if hour in DAMAGED else 11 for hour in range(24)]
 
 
+def test_files_that_were_damaged_after_the_extraction_do_not_replace_the_day(tmp_path: Path) -> None:
+    hours = write_day(tmp_path / "hours", issues_per_hour=10)
+    settings = settings_of(tmp_path, str(hours))
+    lake = Lake(settings.lake.root)
+    whole, _ = extract.run(lake, settings, [DAY])
+    for hour, content in DAMAGED.items():
+        write(hours, hour, content)
+    outcome, (row,) = extract.run(lake, settings, [DAY])
+    assert (outcome.manifests, outcome.unchanged_days) == (whole.manifests, {str(DAY): "19 of the 24 hours"})
+    assert row["verdict"] == "complete"
+    _, (row,) = extract.run(lake, settings, [DAY], again=True)
+    assert row["verdict"] == "partial"
+
+
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 def test_a_day_of_such_files_is_missing(tmp_path: Path, content: bytes) -> None:
     hours = write_day(tmp_path / "hours")

@@ -29,7 +29,7 @@ from pipeline.warehouse.duckdb.malformed_lines import (
     UNREADABLE,
     DamagedError,
     OversizedError,
-    check_file,
+    find_damage,
     opens_issue,
     repair,
     whole_lines,
@@ -169,7 +169,7 @@ class HourReader:
         ):
             folder = Path(name)
             for group in _groups(files):
-                damages = dict(zip(group, pool.map(_damage, group), strict=True))
+                damages = dict(zip(group, pool.map(find_damage, group), strict=True))
                 intact = {str(path): path.name for path, damage in damages.items() if damage is None}
                 self._read(intact, folder)
                 for path, damage in damages.items():
@@ -345,14 +345,6 @@ class HourReader:
         self._malformed_per_file[name] += 1
         start = text[: 4 * MALFORMED_TEXT_LENGTH].decode("utf-8", "replace")[:MALFORMED_TEXT_LENGTH]
         self._malformed.append({"file": name, "line": line, "reason": reason, "text": start})
-
-
-def _damage(path: Path) -> OversizedError | DamagedError | None:
-    try:
-        check_file(path)
-    except (OversizedError, DamagedError) as damage:
-        return damage
-    return None
 
 
 def _repair_lines(

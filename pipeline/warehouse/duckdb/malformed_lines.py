@@ -81,6 +81,15 @@ def check_file(path: Path) -> None:
             )
 
 
+def find_damage(path: Path) -> OversizedError | DamagedError | None:
+    """Returns the error that `check_file` raises for a gzip file, or None if the file is intact."""
+    try:
+        check_file(path)
+    except (OversizedError, DamagedError) as damage:
+        return damage
+    return None
+
+
 def whole_lines(path: Path, compression: str) -> Iterator[bytes]:
     """Yields the lines of a file, without line ends. Skips blank lines. `compression` is gzip or none.
 
