@@ -40,18 +40,13 @@ if TYPE_CHECKING:
 
 @app.command()
 def extract(
-    day: Day = None,
-    first: First = None,
-    last: Last = None,
-    again: Again = False,
-    fail_if_missing: FailIfMissing = False,
+    day: Day = None, first: First = None, last: Last = None, again: Again = False, fail: FailIfMissing = False
 ) -> None:
     """Extract the opened issues of source days from GH Archive, and judge whether each day is complete.
 
     Example: titler extract --from 2015-01-01 --to 2015-01-07
     """
-    days = parse_days(day, first, last)
-    stage_runs.extract(context(), days, again=again, fail_if_missing=fail_if_missing)
+    stage_runs.extract(context(), parse_days(day, first, last), again=again, fail_if_missing=fail)
 
 
 @app.command()
